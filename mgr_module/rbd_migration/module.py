@@ -1,0 +1,147 @@
+"""The manager module: starts the engine with the manager's identity and passes commands to it."""
+
+import threading
+from typing import Any, Dict, List, Optional, Tuple
+
+from mgr_module import MgrModule, Option
+
+from rbdmigrate.cluster.client import Identity
+from rbdmigrate.engine import Engine, Host, Settings
+from rbdmigrate.engine.registry import StoreFenced
+from rbdmigrate.model.errors import MigrationError
+
+from . import commands, compat
+from .events import ProgressEvents
+
+_POLL = 1.0  # seconds between two updates of progress events and health checks
+_RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
+
+
+class Module(MgrModule):
+    """``ceph mgr module enable rbd_migration``."""
+
+    CLICommand = compat.command_registry()
+    NOTIFY_TYPES = compat.NOTIFY_TYPES
+    COMMANDS: List[Dict[str, Any]] = [command.describe() for command in commands.TABLE]
+    MODULE_OPTIONS = [
+        Option(
+            name="max_copies",
+            type="uint",
+            default=Settings.max_copies,
+            desc="how many images are copied at once",
+            runtime=True,
+        ),
+        Option(
+            name="max_steps",
+            type="uint",
+            default=Settings.max_steps,
+            desc="how many prepares, commits and aborts run at once",
+            runtime=True,
+        ),
+        Option(
+            name="command_wait",
+            type="float",
+            default=Settings.command_wait,
+            desc="seconds that prepare, commit and abort wait for their outcome",
+            runtime=True,
+        ),
+    ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._engine: Optional[Engine] = None
+        self._stopping = threading.Event()
+        self._events = ProgressEvents(self.remote)
+        self._settings = self._read_settings()
+
+    # -- called by the manager ---------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Run engines until the module is stopped: a fenced one is followed by a new one."""
+        while not self._stopping.is_set():
+            try:
+                self._serve_one()
+            except (MigrationError, StoreFenced, OSError) as error:
+                self.log.error("the engine did not start: %s", error)
+                self._report_health([f"The engine does not start: {error}"], [])
+            self._stopping.wait(_RESTART_WAIT)
+
+    def shutdown(self) -> None:
+        """Called when the module is disabled or the manager gives up its role."""
+        self._stopping.set()
+        engine = self._engine
+        if engine is not None:
+            engine.ended.set()
+        super().shutdown()
+
+    def config_notify(self) -> None:
+        """An option was changed."""
+        self._settings = self._read_settings()
+
+    def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
+        """A ``ceph rbd migration ...`` command."""
+        return commands.handle(self._engine, cmd, self._may_touch)
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _serve_one(self) -> None:
+        addresses: List[str] = []
+
+        def on_client(text: str) -> None:
+            addresses.append(text)
+            compat.register_client(self, text)
+
+        host = Host(
+            identity=Identity(
+                name=f"mgr.{self.get_mgr_id()}",
+                conf=str(self.get_ceph_conf_path()),
+                keyring=str(self.get_ceph_option("keyring") or ""),
+            ),
+            manager=self.get_mgr_id(),
+            generation=int(self.get("mgr_map")["epoch"]),
+            settings=lambda: self._settings,
+            on_client=on_client,
+        )
+        engine = Engine(host)
+        try:
+            engine.start()
+            self._engine = engine
+            while not engine.ended.wait(_POLL):
+                self._events.update(engine.list())
+                self._report_health(engine.problems(), engine.garbage())
+        finally:
+            self._engine = None
+            if not engine.stop():
+                self.log.error("a thread of the engine did not end in time")
+            self._events.clear()
+            for text in addresses:
+                compat.unregister_client(self, text)
+
+    def _may_touch(self, pool: str, namespace: str) -> bool:
+        return bool(self.is_authorized({"pool": pool, "namespace": namespace}))
+
+    def _read_settings(self) -> Settings:
+        return Settings(
+            max_copies=int(self.get_module_option("max_copies")),
+            max_steps=int(self.get_module_option("max_steps")),
+            command_wait=float(self.get_module_option("command_wait")),
+        )
+
+    def _report_health(self, problems: List[str], garbage: List[str]) -> None:
+        checks: Dict[str, Any] = {}
+        if problems:
+            checks["RBD_MIGRATION_MODULE"] = _check("rbd_migration has trouble", problems)
+        if garbage:
+            checks["RBD_MIGRATION_RECORD"] = _check(
+                "records of rbd_migration cannot be read", garbage
+            )
+        self.set_health_checks(checks)
+
+
+def _check(summary: str, detail: List[str]) -> Dict[str, Any]:
+    return {
+        "severity": "warning",
+        "summary": f"{len(detail)}: {summary}" if len(detail) > 1 else summary,
+        "count": len(detail),
+        "detail": detail,
+    }

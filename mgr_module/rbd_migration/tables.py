@@ -1,0 +1,87 @@
+"""Reports as text for people: tables and the full view of one migration."""
+
+from typing import Any, Dict, List
+
+from prettytable import PrettyTable
+
+Report = Dict[str, Any]
+_BAR = 20
+
+
+def bar(percent: int, width: int = _BAR) -> str:
+    """A progress bar that reads well without colours: ``[########............]``."""
+    full = percent * width // 100
+    return "[" + "#" * full + "." * (width - full) + "]"
+
+
+def listing(reports: List[Report]) -> str:
+    """Migrations as a table."""
+    if not reports:
+        return "There are no migrations."
+    table = PrettyTable(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"], border=False)
+    table.align = "l"
+    table.align["PROGRESS"] = "r"
+    table.left_padding_width = 0
+    table.right_padding_width = 2
+    for r in reports:
+        table.add_row(
+            [r["source"], r["target"], r["state"], r["goal"], f"{r['percent']}%", _note(r)]
+        )
+    return str(table.get_string())
+
+
+def _note(r: Report) -> str:
+    if r["failure"] is not None and r["state"] == "failed":
+        return str(r["failure"]["message"])
+    if r["hold"] is not None:
+        return f"{r['hold']['reason']}: {r['hold']['message']}"
+    return str(r["copied_by"])
+
+
+def outcome(r: Report) -> str:
+    """What a command came to: one or two lines."""
+    lines = [f"{r['source']} -> {r['target']}: {_state(r)}"]
+    if r["failure"] is not None:
+        lines.append(r["failure"]["message"])
+    if r["next"] and (r["failure"] is None or r["next"] != r["failure"]["message"]):
+        lines.append(r["next"])
+    return "\n".join(lines)
+
+
+def _state(r: Report) -> str:
+    copying = r["state"] == "executing"
+    return f"{r['state']} {bar(r['percent'])} {r['percent']}%" if copying else str(r["state"])
+
+
+def detail(r: Report) -> str:
+    """One migration in full."""
+    rows = [
+        ("source", f"{r['source']} ({r['source_image_id']})"),
+        ("target", r["target"] + (f" ({r['target_image_id']})" if r["target_image_id"] else "")),
+        ("state", _state(r)),
+        ("goal", r["goal"]),
+    ]
+    if r["objects_total"]:
+        rows.append(("objects", f"{r['objects_done']} of {r['objects_total']}"))
+    if r["copied_by"]:
+        rows.append(("copied by", r["copied_by"]))
+    if r["hold"] is not None:
+        rows.append((f"hold ({r['hold']['reason']})", r["hold"]["message"]))
+    if r["failure"] is not None:
+        rows.append(("failure", f"{r['failure']['message']} [{r['failure']['at']}]"))
+    if r["layout"]:
+        rows.append(("layout", ", ".join(f"{k}={_plain(v)}" for k, v in r["layout"].items())))
+    if r["next"] and (r["hold"] is None or r["next"] != r["hold"]["message"]):
+        rows.append(("next", r["next"]))
+    rows.append(("id", r["id"]))
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {text}" for name, text in rows]
+    lines.append("timeline")
+    for entry in r["timeline"]:
+        message = f"  {entry['message']}" if entry["message"] else ""
+        lines.append(f"  {entry['at']}  {entry['state']}{message}")
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)

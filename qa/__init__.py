@@ -1,0 +1,1 @@
+"""Quality tools of the project: the development cluster, demos, fault tests, benchmarks."""

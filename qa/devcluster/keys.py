@@ -1,0 +1,37 @@
+"""Keys of a cluster: one keyring with an entry for each of its daemons and for the admin."""
+
+import base64
+import secrets
+import struct
+import time
+
+from qa.devcluster.blueprint import Blueprint
+
+_CAPS: dict[str, dict[str, str]] = {
+    "mon": {"mon": "allow *"},
+    "mgr": {"mon": "allow profile mgr", "osd": "allow *", "mds": "allow *"},
+    "osd": {"mon": "allow profile osd", "mgr": "allow profile osd", "osd": "allow *"},
+    "admin": {"mon": "allow *", "mgr": "allow *", "osd": "allow *", "mds": "allow *"},
+    "rgw": {"mon": "allow rw", "mgr": "allow rw", "osd": "allow rwx"},
+}
+
+
+def new_key() -> str:
+    """A random key in cephx's form: type (1 is AES), time, length, 16 bytes."""
+    return base64.b64encode(
+        struct.pack("<hIIh", 1, int(time.time()), 0, 16) + secrets.token_bytes(16)
+    ).decode()
+
+
+def keyring_text(blueprint: Blueprint) -> str:
+    """The keyring with which the mons are made: they know all its keys from the start."""
+    holders = {"mon.": "mon", "client.admin": "admin"}
+    holders.update({f"mgr.{name}": "mgr" for name in blueprint.mgrs})
+    holders.update({f"osd.{number}": "osd" for number in blueprint.osds})
+    if blueprint.options.rgw:
+        holders["client.rgw.a"] = "rgw"
+    lines: list[str] = []
+    for holder, kind in holders.items():
+        lines += [f"[{holder}]", f"\tkey = {new_key()}"]
+        lines += [f'\tcaps {service} = "{caps}"' for service, caps in _CAPS[kind].items()]
+    return "\n".join(lines) + "\n"

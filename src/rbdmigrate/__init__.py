@@ -1,0 +1,13 @@
+"""The engine of rbd_migration: RBD live migration as a service of the cluster.
+
+A plain Python library. It knows rados and rbd, and never imports mgr_module, cherrypy or
+prettytable: those belong to the front ends, which call :class:`rbdmigrate.engine.Engine`.
+
+Rooms, from the bottom up (the arrows point down only)::
+
+    engine/   the loop, the slots and the one API that every front end calls
+    cluster/  all that touches Ceph          control/  pure decisions, no I/O, no clock
+    model/    pure data, imports nothing of ours
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""All that touches Ceph: RADOS clients, image headers, librbd calls, the store, the workers."""

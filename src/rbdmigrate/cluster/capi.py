@@ -1,0 +1,141 @@
+"""``rbd_migration_prepare`` through librbd's C interface.
+
+The Python binding of release 16 knows neither flatten nor the journal options, that of later
+releases not the latter; the C interface (rbd/librbd.h) has had them all since 16. It needs a
+RADOS handle of its own, because the binding does not give its handle away.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import byref, c_char_p, c_int, c_uint64, c_void_p
+from typing import Any, Optional
+
+from ..model.errors import MigrationError, errno_text
+from ..model.layout import LayoutOptions
+from ..model.spec import ImageSpec
+from .client import QUIET, Identity
+
+# Image option numbers (rbd/librbd.h, RBD_IMAGE_OPTION_...).
+_FEATURES, _ORDER, _STRIPE_UNIT, _STRIPE_COUNT = 1, 2, 3, 4
+_JOURNAL_ORDER, _JOURNAL_SPLAY_WIDTH, _JOURNAL_POOL = 5, 6, 7
+_DATA_POOL, _FLATTEN = 10, 11
+
+
+class CApiError(Exception):
+    """A C call answered with a negative errno."""
+
+    def __init__(self, call: str, errno: int) -> None:
+        super().__init__(f"{call}: {errno_text(errno)}")
+        self.call = call
+        self.errno = errno
+
+
+def _check(call: str, result: int) -> None:
+    if result < 0:
+        raise CApiError(call, -result)
+
+
+class CClient:
+    """A RADOS handle of the C interface, good for preparing migrations."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._rados: Any = ctypes.CDLL("librados.so.2")
+        self._rbd: Any = ctypes.CDLL("librbd.so.1")
+        self._rados.rados_get_instance_id.restype = c_uint64
+        self._cluster = c_void_p()
+        _check(
+            "rados_create2",
+            self._rados.rados_create2(
+                byref(self._cluster), b"ceph", identity.name.encode(), c_uint64(0)
+            ),
+        )
+        _check(
+            "rados_conf_read_file",
+            self._rados.rados_conf_read_file(self._cluster, identity.conf.encode()),
+        )
+        options = {**QUIET, **({"keyring": identity.keyring} if identity.keyring else {})}
+        for key, value in options.items():
+            self._rados.rados_conf_set(self._cluster, key.encode(), value.encode())
+        result = self._rados.rados_connect(self._cluster)
+        if result < 0:
+            raise MigrationError(-result, f"Could not connect to the cluster as {identity.name}.")
+
+    @property
+    def instance_id(self) -> int:
+        """The client's number in the cluster."""
+        return int(self._rados.rados_get_instance_id(self._cluster))
+
+    def addresses(self) -> str:
+        """The client's addresses, in Ceph's own notation."""
+        text = c_char_p()
+        _check("rados_getaddrs", self._rados.rados_getaddrs(self._cluster, byref(text)))
+        try:
+            return (text.value or b"").decode()
+        finally:
+            self._rados.rados_buffer_free(text)
+
+    def prepare(
+        self, source: ImageSpec, target: ImageSpec, layout: LayoutOptions, features: Optional[int]
+    ) -> None:
+        """Prepare the migration of ``source`` to ``target``.
+
+        ``features`` is the mask for the target, None for the source's. Raises CApiError.
+        """
+        _check("wait", self._rados.rados_wait_for_latest_osdmap(self._cluster))
+        opened: list[c_void_p] = []
+        options = c_void_p()
+        self._rbd.rbd_image_options_create(byref(options))
+        try:
+            for key, value in _option_values(layout, features):
+                self._set(options, key, value)
+            for spec in (source, target):
+                opened.append(self._open(spec))
+            _check(
+                "rbd_migration_prepare",
+                self._rbd.rbd_migration_prepare(
+                    opened[0],
+                    source.image.encode(),
+                    opened[1],
+                    target.image.encode(),
+                    options,
+                ),
+            )
+        finally:
+            self._rbd.rbd_image_options_destroy(options)
+            for ioctx in opened:
+                self._rados.rados_ioctx_destroy(ioctx)
+
+    def _open(self, spec: ImageSpec) -> c_void_p:
+        ioctx = c_void_p()
+        _check(
+            "rados_ioctx_create",
+            self._rados.rados_ioctx_create(self._cluster, spec.pool.encode(), byref(ioctx)),
+        )
+        self._rados.rados_ioctx_set_namespace(ioctx, spec.namespace.encode())
+        return ioctx
+
+    def _set(self, options: c_void_p, key: int, value: Any) -> None:
+        if isinstance(value, str):
+            result = self._rbd.rbd_image_options_set_string(options, c_int(key), value.encode())
+        else:
+            result = self._rbd.rbd_image_options_set_uint64(options, c_int(key), c_uint64(value))
+        _check("rbd_image_options_set", result)
+
+
+def _option_values(layout: LayoutOptions, features: Optional[int]) -> list[tuple[int, Any]]:
+    def order(size: Optional[int]) -> Optional[int]:
+        return None if size is None else size.bit_length() - 1
+
+    values = [
+        (_FEATURES, features),
+        (_ORDER, order(layout.object_size)),
+        (_STRIPE_UNIT, layout.stripe_unit),
+        (_STRIPE_COUNT, layout.stripe_count),
+        (_DATA_POOL, layout.data_pool),
+        (_JOURNAL_ORDER, order(layout.journal_object_size)),
+        (_JOURNAL_SPLAY_WIDTH, layout.journal_splay_width),
+        (_JOURNAL_POOL, layout.journal_pool),
+        (_FLATTEN, 1 if layout.flatten else None),
+    ]
+    return [(key, value) for key, value in values if value is not None]

@@ -1,0 +1,62 @@
+"""Fencing: shut a worker's RADOS clients out of the cluster, so that nothing of it can still land.
+
+After a SIGKILL the worker's last requests may still be under way, and its watches and its
+exclusive lock would stay for half a minute. ``osd blocklist add`` ends all that at once.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+
+import rados
+
+from .client import mon_command
+
+EXPIRE = 60.0  # seconds an entry stays if nobody removes it
+_SETTLE = 5.0  # seconds after which no request of a reaped process is still on its way
+
+
+def fence(client: rados.Rados, addresses: Iterable[str]) -> None:
+    """Blocklist ``addresses`` and wait until every request of ours enforces it.
+
+    Our next requests carry the new OSD map's epoch; an OSD that has not seen it fetches it before
+    it serves us, and then refuses the fenced clients. Raises MigrationError.
+    """
+    for address in addresses:
+        mon_command(
+            client,
+            prefix="osd blocklist",
+            blocklistop="add",
+            addr=address,
+            expire=EXPIRE,
+        )
+    client.wait_for_latest_osdmap()
+
+
+class Blocklist:
+    """The entries we made for workers that are known to be gone: removed again when it is safe."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, str]] = []
+
+    def add(self, addresses: Iterable[str]) -> None:
+        """Note entries of a process that was reaped just now."""
+        now = time.monotonic()
+        self._entries.extend((now + _SETTLE, address) for address in addresses)
+
+    def clean(self, client: rados.Rados, *, everything: bool = False) -> None:
+        """Remove the entries whose time has come. Raises MigrationError."""
+        now = time.monotonic()
+        due = [address for at, address in self._entries if everything or at <= now]
+        if not due:
+            return
+        self._entries = [(at, a) for at, a in self._entries if a not in due]
+        present = {
+            entry["addr"]
+            for entry in json.loads(mon_command(client, prefix="osd blocklist ls", format="json"))
+        }
+        for address in due:
+            if address in present:
+                mon_command(client, prefix="osd blocklist", blocklistop="rm", addr=address)

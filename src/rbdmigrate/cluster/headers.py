@@ -1,0 +1,220 @@
+"""What image headers say, read as plain RADOS objects, without opening any image.
+
+Opening an image starts librbd's machinery, and for some external sources it kills the process
+(see the worker). Reading the header objects is a round trip each, leaves no watch and cannot
+crash, so the manager itself may do it. Object and method names are RBD's on-disk interface
+(``rbd_id.*``, ``rbd_header.*``, ``rbd_directory``, ``rbd_trash``; src/cls/rbd in Ceph), the same
+from release 16 to 20.
+
+Every function takes an ioctx whose namespace is set, raises ``rados.Error`` when RADOS does not
+answer, and returns None for what does not exist.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
+
+import rados
+
+from ..model.observation import HeaderState, ImageView, MigrationHeader
+from .denc import Decoder, encode_string
+from .omap import omap_pages
+
+_SOURCE_HEADER = 1
+_TRASHED_BY_MIGRATION = 2
+_TRASH_PREFIX = "id_"
+_LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
+_EINVAL = 22
+_REPLY = 1 << 20  # bytes; a header with thousands of snapshots passes 64 KiB
+
+
+class TrashEntry(NamedTuple):
+    """An image in the trash: the name it had and whether a migration put it there."""
+
+    name: str
+    by_migration: bool
+
+
+class LockHolder(NamedTuple):
+    """Who holds an image's exclusive lock: RADOS client number, lock cookie and address."""
+
+    client: int
+    cookie: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"client.{self.client} at {self.address}"
+
+
+def _call(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> Optional[Decoder]:
+    try:
+        size, out = ioctx.execute(oid, cls, method, data, _REPLY)
+    except rados.ObjectNotFound:
+        return None
+    return Decoder(out[:size])
+
+
+def image_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
+    """The id of the image called ``name``."""
+    reply = _call(ioctx, f"rbd_id.{name}", "rbd", "get_id", b"")
+    return reply.string() if reply else None
+
+
+def image_name(ioctx: rados.Ioctx, ident: str) -> Optional[str]:
+    """The name under which the directory lists the image ``ident``."""
+    reply = _call(ioctx, "rbd_directory", "rbd", "dir_get_name", encode_string(ident))
+    return reply.string() if reply else None
+
+
+def is_old_format(ioctx: rados.Ioctx, name: str) -> bool:
+    """True when ``name`` is an image of format 1, whose header is the object ``<name>.rbd``."""
+    try:
+        ioctx.stat(f"{name}.rbd")
+    except rados.ObjectNotFound:
+        return False
+    return True
+
+
+def image_exists(ioctx: rados.Ioctx, ident: str) -> bool:
+    """True when the image ``ident`` has a header object."""
+    try:
+        ioctx.stat(f"rbd_header.{ident}")
+    except rados.ObjectNotFound:
+        return False
+    return True
+
+
+def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
+    """The migration header of the image ``ident``; None when it is not migrating."""
+    try:
+        reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "migration_get", b"")
+    except rados.Error as error:
+        if abs(error.errno or 0) == _EINVAL:  # the header exists and holds no migration
+            return None
+        raise
+    if reply is None:
+        return None
+    frame = reply.start()
+    kind = reply.u8()
+    pool_id, namespace = reply.s64(), reply.string()
+    image, other = reply.string(), reply.string()
+    for _ in range(reply.u32()):  # snapshot numbers, source to target
+        reply.u64(), reply.u64()
+    reply.u64()  # overlap
+    reply.u8(), reply.u8()  # flatten, mirroring
+    state, description = reply.u8(), reply.string()
+    if frame.version >= 2 and reply.left(frame):
+        reply.u8()  # mirroring mode
+    source_spec = reply.string() if frame.version >= 3 and reply.left(frame) else ""
+    return MigrationHeader(
+        is_source=kind == _SOURCE_HEADER,
+        pool_id=pool_id,
+        namespace=namespace,
+        image=image,
+        image_id=other,
+        state=HeaderState(state),
+        description=description,
+        import_only=bool(source_spec),
+    )
+
+
+def trash_entry(ioctx: rados.Ioctx, ident: str) -> Optional[TrashEntry]:
+    """The trash entry of the image ``ident``."""
+    reply = _call(ioctx, "rbd_trash", "rbd", "trash_get", encode_string(ident))
+    if reply is None:
+        return None
+    return _trash_entry(reply)
+
+
+def trash(ioctx: rados.Ioctx) -> Iterator[tuple[str, TrashEntry]]:
+    """Every image in the trash, with its id. (librbd's own trash_list fails during migrations.)"""
+    for key, raw in omap_pages(ioctx, "rbd_trash", _TRASH_PREFIX):
+        yield key[len(_TRASH_PREFIX) :], _trash_entry(Decoder(raw))
+
+
+def _trash_entry(reply: Decoder) -> TrashEntry:
+    reply.start()
+    source, name = reply.u8(), reply.string()
+    return TrashEntry(name, source == _TRASHED_BY_MIGRATION)
+
+
+def view_by_id(ioctx: rados.Ioctx, ident: str) -> Optional[ImageView]:
+    """Everything about the image ``ident``, wherever it is; None when no trace of it is left."""
+    listed = image_name(ioctx, ident)
+    trash = trash_entry(ioctx, ident)
+    if listed is None and trash is None and not image_exists(ioctx, ident):
+        return None
+    return ImageView(
+        image_id=ident,
+        name=listed or (trash.name if trash else ""),
+        listed=listed is not None,
+        trashed=trash is not None and trash.by_migration,
+        header=migration_header(ioctx, ident),
+    )
+
+
+def view_by_name(ioctx: rados.Ioctx, name: str) -> Optional[ImageView]:
+    """The image that is listed as ``name``; None when there is none."""
+    ident = image_id(ioctx, name)
+    if ident is None:
+        return None
+    return ImageView(ident, name, True, False, migration_header(ioctx, ident))
+
+
+def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
+    """Who holds the exclusive lock of the image ``ident``, if anybody does."""
+    argument = encode_string(_LOCK)
+    reply = _call(ioctx, f"rbd_header.{ident}", "lock", "get_info", _versioned(argument))
+    if reply is None:
+        return None
+    reply.start()
+    for _ in range(reply.u32()):
+        locker = reply.start()
+        reply.u8()  # the entity's type: always a client
+        number, cookie = reply.s64(), reply.string()
+        reply.finish(locker)
+        info = reply.start()
+        reply.u32(), reply.u32()  # expiration
+        address = _address(reply)
+        reply.finish(info)
+        return LockHolder(number, cookie, address)
+    return None
+
+
+def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> None:
+    """Take the exclusive lock from ``holder``, who must have been fenced before."""
+    entity = struct.pack("<Bq", 8, holder.client)
+    argument = encode_string(_LOCK) + entity + encode_string(holder.cookie)
+    with rados.WriteOpCtx() as op:
+        op.execute("lock", "break_lock", _versioned(argument))
+        try:
+            ioctx.operate_write_op(op, f"rbd_header.{ident}")
+        except rados.ObjectNotFound:
+            return  # it let go by itself meanwhile
+
+
+def _versioned(payload: bytes) -> bytes:
+    return struct.pack("<BBI", 1, 1, len(payload)) + payload
+
+
+def _address(reply: Decoder) -> str:
+    """An entity address, as ``ip:port/nonce``; IPv4 and IPv6."""
+    if reply.u8():
+        frame = reply.start()
+        reply.u32()  # messenger version
+        nonce, size = reply.u32(), reply.u32()
+        socket_address = reply.raw(size)
+        reply.finish(frame)
+    else:  # the form before Nautilus
+        reply.raw(3)
+        nonce, socket_address = reply.u32(), reply.raw(128)
+    port = int.from_bytes(socket_address[2:4], "big")
+    if socket.AF_INET in socket_address[:2] and len(socket_address) >= 8:
+        return f"{socket.inet_ntop(socket.AF_INET, socket_address[4:8])}:{port}/{nonce}"
+    if len(socket_address) >= 24:
+        ip = socket.inet_ntop(socket.AF_INET6, socket_address[8:24])
+        return f"[{ip}]:{port}/{nonce}"
+    return "an unknown address"

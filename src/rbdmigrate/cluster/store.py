@@ -1,0 +1,164 @@
+"""The store: migrations as omap records of one object per target pool and RBD namespace.
+
+``rbd_migration`` holds the records of migrations that are under way, ``rbd_migration_history``
+those that ended. State lives where the target lives, so it leaves with its pool, and a pool that
+is down holds back only its own migrations.
+
+One writer: the active manager. The object's key ``owner`` names it, and every write is one atomic
+operation that first compares it. A manager that was only slow and lost its role meanwhile finds
+the owner changed and its write refused (:class:`StoreFenced`), whatever it believes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from errno import ECANCELED
+from typing import Callable
+
+import rados
+
+from ..faults import fault_point
+from ..model.errors import RecordError
+from ..model.migration import Migration, decode, encode
+from .omap import omap_pages, omap_value
+
+OBJECT = "rbd_migration"
+HISTORY = "rbd_migration_history"
+_OWNER = "owner"
+_PREFIX = "migration."
+_MAX_RECORD = 1 << 20  # bytes; a larger one is not ours
+
+
+class StoreFenced(Exception):
+    """Another manager owns the store: this one must stop writing at once."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who may write: ``generation`` grows with every change of the active manager."""
+
+    generation: int
+    instance: str
+
+    def encode(self) -> bytes:
+        """As it is stored."""
+        return json.dumps({"generation": self.generation, "instance": self.instance}).encode()
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A record that this version cannot read: kept as it is, reported, skipped."""
+
+    pool: str
+    namespace: str
+    key: str
+    reason: str
+
+
+class Store:
+    """The records of one pool and namespace. Not thread-safe by itself: RADOS orders the writes."""
+
+    def __init__(
+        self, open_ioctx: Callable[[], rados.Ioctx], pool: str, namespace: str, owner: Owner
+    ) -> None:
+        self.pool = pool
+        self.namespace = namespace
+        self._open = open_ioctx
+        self._owner = owner
+        self._owned = False
+
+    def exists(self) -> bool:
+        """True when this pool and namespace ever held a migration."""
+        with self._open() as ioctx:
+            try:
+                ioctx.stat(OBJECT)
+            except rados.ObjectNotFound:
+                return False
+        return True
+
+    def take(self) -> None:
+        """Become the owner. Raises StoreFenced when a later manager owns the store already."""
+        with self._open() as ioctx:
+            for oid in (OBJECT, HISTORY):
+                self._take_object(ioctx, oid)
+        self._owned = True
+
+    def _take_object(self, ioctx: rados.Ioctx, oid: str) -> None:
+        for _ in range(5):
+            current = omap_value(ioctx, oid, _OWNER)
+            if current and _generation(current) > self._owner.generation:
+                raise StoreFenced(f"{self.pool}/{oid} belongs to a later manager")
+            try:
+                with rados.WriteOpCtx() as op:
+                    if current is None:
+                        op.new(rados.LIBRADOS_CREATE_IDEMPOTENT)
+                    op.omap_cmp(_OWNER, (current or b"").decode(), rados.LIBRADOS_CMPXATTR_OP_EQ)
+                    ioctx.set_omap(op, (_OWNER,), (self._owner.encode(),))
+                    ioctx.operate_write_op(op, oid)
+                return
+            except rados.Error as error:
+                if abs(error.errno or 0) != ECANCELED:
+                    raise
+        raise StoreFenced(f"{self.pool}/{oid} is being taken by another manager")
+
+    def write(self, migration: Migration, *, history: bool = False) -> None:
+        """Create or replace a record. Raises StoreFenced, or rados.Error when RADOS fails."""
+        key = _PREFIX + migration.id
+        fault_point("store.write.before", migration.state.value)
+
+        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
+            ioctx.set_omap(op, (key,), (encode(migration),))
+
+        self._guarded(act, HISTORY if history else OBJECT)
+        fault_point("store.write.after", migration.state.value)
+
+    def remove(self, ident: str, *, history: bool = False) -> None:
+        """Remove a record, if it is there."""
+        fault_point("store.remove.before", "")
+
+        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
+            ioctx.remove_omap_keys(op, (_PREFIX + ident,))
+
+        self._guarded(act, HISTORY if history else OBJECT)
+        fault_point("store.remove.after", "")
+
+    def _guarded(self, act: Callable[[rados.Ioctx, rados.WriteOp], None], oid: str) -> None:
+        if not self._owned:
+            self.take()
+        with self._open() as ioctx, rados.WriteOpCtx() as op:
+            op.omap_cmp(_OWNER, self._owner.encode().decode(), rados.LIBRADOS_CMPXATTR_OP_EQ)
+            act(ioctx, op)
+            try:
+                ioctx.operate_write_op(op, oid)
+            except rados.ObjectNotFound:
+                self._owned = False  # removed by hand: the next write makes it anew
+                raise
+            except rados.Error as error:
+                if abs(error.errno or 0) == ECANCELED:
+                    raise StoreFenced(f"{self.pool}/{oid} has another owner") from error
+                raise
+
+    def read(self, *, history: bool = False) -> tuple[list[Migration], list[Garbage]]:
+        """All records, and what could not be read as one."""
+        migrations: list[Migration] = []
+        garbage: list[Garbage] = []
+        with self._open() as ioctx:
+            for key, raw in omap_pages(ioctx, HISTORY if history else OBJECT, _PREFIX):
+                try:
+                    if len(raw) > _MAX_RECORD:
+                        raise RecordError(f"it has {len(raw)} bytes")
+                    migration = decode(raw)
+                    if _PREFIX + migration.id != key:
+                        raise RecordError(f"it holds the id {migration.id!r}")
+                    migrations.append(migration)
+                except RecordError as error:
+                    garbage.append(Garbage(self.pool, self.namespace, key, str(error)))
+        return migrations, garbage
+
+
+def _generation(raw: bytes) -> int:
+    try:
+        return int(json.loads(raw)["generation"])
+    except (ValueError, KeyError, TypeError):
+        return 0  # not written by us: anybody's

@@ -1,0 +1,159 @@
+"""The manager's end of a worker: start it, give it jobs, read its events, kill it."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import IO, Any, Optional, cast
+
+from ..worker.protocol import MAX_LINE, decode_line, encode_line
+from .client import Identity
+
+START_TIMEOUT = 40.0  # seconds until the hello: two connections of up to 20 s each
+_FAULTS = "RBD_MIGRATION_FAULT_DIR"
+
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from rbdmigrate.worker.main import main; main()"
+
+
+class WorkerLost(Exception):
+    """The worker ended before it answered. ``signal`` is the signal's number, 0 if it just left."""
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.signal = number
+
+
+def interpreter() -> str:
+    """The Python of this process's own version: ``sys.executable`` is empty inside ceph-mgr."""
+    if sys.executable and os.access(sys.executable, os.X_OK):
+        return sys.executable
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    inside = os.path.join(sys.base_prefix, "bin", name)
+    found = inside if os.access(inside, os.X_OK) else shutil.which(name)
+    if found is None:
+        raise WorkerLost(f"no {name} on this host to start a worker with")
+    return found
+
+
+class WorkerProcess:
+    """A worker. To be started and used by one thread, which must outlive it: the kernel ends the
+    worker with the thread that started it. ``kill`` may be called by any thread."""
+
+    def __init__(self, identity: Identity) -> None:
+        library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+        if os.environ.get(_FAULTS):
+            environment[_FAULTS] = os.environ[_FAULTS]
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in reap
+        self._process = subprocess.Popen(
+            [interpreter(), "-I", "-B", "-c", _BOOT, library],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment,
+            close_fds=True,
+            cwd="/",
+        )
+        self.pid = self._process.pid
+        self._out = cast(IO[bytes], self._process.stdout).fileno()
+        self._buffer = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._out, selectors.EVENT_READ)
+        self.addresses: tuple[str, ...] = ()
+        self.clients: tuple[int, ...] = ()
+        try:
+            self._greet(identity)
+        except BaseException:
+            self.kill()
+            self.reap()
+            raise
+
+    def _greet(self, identity: Identity) -> None:
+        self._send({"identity": identity.to_plain(), "parent": os.getpid()})
+        hello = self._receive(time.monotonic() + START_TIMEOUT)
+        if hello is None or hello.get("event") != "hello":
+            raise WorkerLost("a worker did not start in time")
+        self.addresses = tuple(hello["addresses"])
+        self.clients = tuple(hello["clients"])
+
+    @property
+    def alive(self) -> bool:
+        """False once it ended, for whatever reason."""
+        return self._process.poll() is None
+
+    def run(
+        self, job: dict[str, Any], on_event: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        """Do one job; returns its ``done`` or ``failed`` event, gives ``on_event`` the others.
+
+        No timeout: a copy may take days, and RADOS calls wait for OSDs to come back. Whoever
+        wants it to stop kills the worker. Raises WorkerLost.
+        """
+        self._send(job)
+        for event in self._events():
+            if event.get("job") != job["job"]:
+                continue
+            if event["event"] in ("done", "failed"):
+                return event
+            on_event(event)
+        raise AssertionError("unreachable")
+
+    def kill(self) -> None:
+        """SIGKILL: whatever it is in the middle of, it does not go on."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+
+    def reap(self) -> int:
+        """Wait until it is gone and free what it held; returns its exit code."""
+        code = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue  # unsent bytes to a process that is gone
+        self._selector.close()
+        return code
+
+    def _send(self, message: dict[str, Any]) -> None:
+        pipe = cast(IO[bytes], self._process.stdin)
+        try:
+            pipe.write(encode_line(message))
+            pipe.flush()
+        except OSError as error:
+            raise self._lost() from error
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        while True:
+            event = self._receive(None)
+            if event is not None:
+                yield event
+
+    def _receive(self, deadline: Optional[float]) -> Optional[dict[str, Any]]:
+        """The next message, or None at the deadline. Raises WorkerLost."""
+        while b"\n" not in self._buffer:
+            wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not self._selector.select(wait):
+                return None
+            piece = os.read(self._out, 1 << 16)
+            if not piece or len(self._buffer) > MAX_LINE:
+                raise self._lost()
+            self._buffer += piece
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        return decode_line(line)
+
+    def _lost(self) -> WorkerLost:
+        self.kill()
+        code = self._process.wait()
+        if code < 0:
+            return WorkerLost(f"the worker was ended by {signal.Signals(-code).name}", -code)
+        self._errors.seek(0)
+        tail = self._errors.read()[-300:].decode(errors="replace").strip()
+        return WorkerLost(f"the worker ended with exit code {code}: {tail}")

@@ -1,0 +1,82 @@
+"""Failures of acts: which may pass by themselves, what to say, how long to wait before trying again.
+
+librbd's own texts mislead ("error aborting migration" for whatever goes wrong) and repeat the
+source-spec with its secrets, so the sentence is made here, from the act and the errno alone.
+"""
+
+from __future__ import annotations
+
+import errno as e
+import random
+from dataclasses import dataclass
+
+from ..model.errors import errno_name, errno_text
+from ..model.migration import Op
+from ..model.spec import ImageSpec
+
+# Errnos of a cluster, a network or a client that is in trouble now and may be well later.
+TRANSIENT = frozenset(
+    {
+        e.ETIMEDOUT, e.EAGAIN, e.EBUSY, e.EINTR, e.ESHUTDOWN, e.ENOTCONN, e.ECONNREFUSED,
+        e.ECONNRESET, e.ECONNABORTED, e.EHOSTUNREACH, e.ENETUNREACH, e.EPIPE, e.EIO, e.EROFS,
+        e.ESTALE, 85,  # 85: ERESTART, librbd's "the lock's owner changed, try again"
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A failure in one sentence, and whether trying again by itself makes sense."""
+
+    message: str
+    transient: bool
+
+
+_DOING = {
+    Op.PREPARE: "Preparing",
+    Op.UNDO_PREPARE: "Undoing an interrupted prepare",
+    Op.EXECUTE: "Copying",
+    Op.COMMIT: "Committing",
+    Op.FINISH_COMMIT: "Finishing an interrupted commit",
+    Op.ABORT: "Aborting",
+}
+_REASONS = {
+    e.ENOSPC: "there is no space left; make room or raise the quota, then retry",
+    e.EDQUOT: "the pool's quota is used up; raise it, then retry",
+    e.EPERM: "the manager's keyring may not do this; check `ceph auth get mgr.<id>`",
+    e.EACCES: "the manager's keyring may not do this; check `ceph auth get mgr.<id>`",
+    e.EROFS: "the client that holds the exclusive lock does not let go of it",
+    e.ESHUTDOWN: "the copying client was blocklisted",
+}
+_BY_OP = {
+    (Op.ABORT, e.EBUSY): "the target is open somewhere; stop the client that uses it",
+    (Op.COMMIT, e.EBUSY): "an image is still in use; the source may have a clone or a user",
+    (Op.PREPARE, e.EINVAL): (
+        "librbd refuses this source or layout; check the object size, the striping and the "
+        "features asked for"
+    ),
+    (Op.PREPARE, e.EEXIST): "an image of the target's name exists",
+    (Op.PREPARE, e.ENOENT): "the source, or a pool that was named, does not exist",
+}
+
+
+def explain(op: Op, errno: int, target: ImageSpec) -> Explained:
+    """The sentence for a librbd failure of ``op`` with ``errno`` on the way to ``target``."""
+    reason = _BY_OP.get((op, errno)) or _REASONS.get(errno) or errno_text(errno)
+    message = f"{_DOING[op]} {target} failed: {reason} ({errno_name(errno)})."
+    return Explained(message, errno in TRANSIENT)
+
+
+def worker_lost(op: Op, how: str, target: ImageSpec) -> Explained:
+    """The sentence for a worker that ended without anybody asking it to."""
+    return Explained(f"{_DOING[op]} {target} was cut off: {how}.", True)
+
+
+def backoff(attempt: int, first: float, cap: float, chance: random.Random) -> float:
+    """Seconds until the next attempt after ``attempt`` failures (1, 2, ...).
+
+    Doubles from ``first`` up to ``cap``, with up to a quarter taken off at random, so that many
+    migrations that failed together do not come back together.
+    """
+    wait: float = min(cap, first * 2 ** min(attempt - 1, 32))
+    return wait * (1 - 0.25 * chance.random())

@@ -1,0 +1,194 @@
+"""The next step of a migration: a pure function of its record and the situation it is in.
+
+Rules. What is observed wins over what is recorded. Every act can be repeated. A migration that
+somebody finished or aborted behind our back is recorded as such, never as failed.
+The table is documented, row by row, in ``doc/design/recovery.rst``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from errno import ENOENT, ENXIO
+from typing import Union
+
+from ..model.migration import Failure, Goal, Hold, HoldReason, Migration, Op, State
+from ..model.observation import Observation
+from .situation import Situation
+
+
+@dataclass(frozen=True)
+class Act:
+    """Do this now."""
+
+    op: Op
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Nothing to do now."""
+
+
+@dataclass(frozen=True)
+class End:
+    """It is over: ``state`` is committed or aborted."""
+
+    state: State
+    message: str
+
+
+@dataclass(frozen=True)
+class Fail:
+    """It cannot go on without the administrator."""
+
+    errno: int
+    message: str
+
+
+Decision = Union[Act, Rest, End, Fail]
+
+_STATES = {
+    Situation.UNTOUCHED: State.QUEUED,
+    Situation.TARGET_TAKEN: State.QUEUED,
+    Situation.HALF_PREPARED: State.PREPARING,
+    Situation.PREPARED: State.PREPARED,
+    Situation.EXECUTING: State.EXECUTING,
+    Situation.EXECUTED: State.EXECUTED,
+    Situation.HALF_ABORTED: State.ABORTING,
+    Situation.HALF_COMMITTED: State.COMMITTING,
+}
+# States that are reached only when a prepare has completed.
+_LINKED = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.COMMITTING, State.ABORTING)
+
+
+def absorb(migration: Migration, situation: Situation, seen: Observation, now: float) -> Migration:
+    """The record brought up to what was observed: state, the target's id, new names."""
+    m = migration
+    linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
+    if linked and seen.target is not None:
+        target = replace(m.target, image_id=seen.target.image_id)
+        if seen.target.name:
+            target = replace(target, image=seen.target.name)
+        m = replace(m, target=target)
+    elif situation is Situation.UNTOUCHED and seen.source is not None and not _was_linked(m):
+        m = replace(m, source=replace(m.source, image=seen.source.name))
+    state = _STATES.get(situation)
+    if state is None or m.state is State.FAILED or (state is State.QUEUED and _was_linked(m)):
+        return m
+    return m.enter(state, now)
+
+
+def decide(migration: Migration, situation: Situation, now: float) -> Decision:
+    """What to do about ``migration``, seen in ``situation`` at time ``now``."""
+    m = migration
+    over = _over(m, situation)
+    if over is not None:
+        return over
+    if m.state is State.FAILED:
+        return Rest()
+    if m.hold is not None and m.hold.until is not None and m.hold.until > now:
+        return Rest()
+    lost = _lost(m, situation)
+    if lost is not None:
+        return lost
+    if m.goal is Goal.ABORTED:
+        return Act(_ABORTING[situation])
+    if m.paused:
+        return Rest()
+    return _onward(m, situation)
+
+
+def _over(m: Migration, situation: Situation) -> Union[End, None]:
+    """Whether it has come to an end, by us or by somebody else."""
+    if situation is Situation.COMMITTED:
+        by_us = m.state is State.COMMITTING
+        return End(State.COMMITTED, "" if by_us else "committed by somebody else")
+    if situation is Situation.UNTOUCHED or situation is Situation.TARGET_TAKEN:
+        if m.goal is Goal.ABORTED:
+            return End(State.ABORTED, "")
+        if _was_linked(m):
+            return End(State.ABORTED, "aborted by somebody else")
+    if situation is Situation.LOST and m.goal is Goal.ABORTED:
+        return End(State.ABORTED, "neither the source nor the target exists any more")
+    return None
+
+
+def _was_linked(m: Migration) -> bool:
+    return m.prepared_at is not None or m.state in _LINKED
+
+
+def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
+    source, target = m.source.spec, m.target.spec
+    if situation is Situation.LOST:
+        return Fail(ENOENT, f"The source {source} does not exist any more, nor does {target}.")
+    if situation is Situation.SOURCE_LOST:
+        return Fail(
+            ENOENT,
+            f"The source of {target} (image id {m.source.image_id} in {m.source.pool}) is gone; "
+            "what was not copied yet cannot be read any more.",
+        )
+    if situation is Situation.POOL_GONE:
+        return Fail(
+            ENXIO,
+            f"The pool or namespace of {source} or {target} does not exist any more.",
+        )
+    if situation is Situation.TARGET_TAKEN:
+        return Fail(ENOENT, f"Another image called {target} was made meanwhile.")
+    return None
+
+
+_ABORTING = {
+    Situation.HALF_PREPARED: Op.UNDO_PREPARE,
+    Situation.PREPARED: Op.ABORT,
+    Situation.EXECUTING: Op.ABORT,
+    Situation.EXECUTED: Op.ABORT,
+    Situation.HALF_ABORTED: Op.ABORT,
+    Situation.HALF_COMMITTED: Op.FINISH_COMMIT,  # past the point of no return
+}
+
+
+def _onward(m: Migration, situation: Situation) -> Decision:
+    """The next act towards prepared, executed or committed."""
+    if situation is Situation.UNTOUCHED:
+        return Act(Op.PREPARE)
+    if situation is Situation.HALF_PREPARED:
+        return Act(Op.UNDO_PREPARE)
+    if situation is Situation.HALF_ABORTED:
+        return Act(Op.ABORT)
+    if situation is Situation.HALF_COMMITTED:
+        return Act(Op.FINISH_COMMIT)
+    if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
+        return Act(Op.EXECUTE)
+    if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED:
+        return Act(Op.COMMIT)
+    return Rest()
+
+
+ACTING = {
+    Op.PREPARE: State.PREPARING,
+    Op.UNDO_PREPARE: State.PREPARING,
+    Op.EXECUTE: State.EXECUTING,
+    Op.COMMIT: State.COMMITTING,
+    Op.FINISH_COMMIT: State.COMMITTING,
+    Op.ABORT: State.ABORTING,
+}
+"""The state that a migration is in while an act is under way."""
+
+
+def failed(migration: Migration, errno: int, message: str, now: float) -> Migration:
+    """The record of a migration that cannot go on without the administrator."""
+    failure = Failure(errno=errno, message=message, at=now)
+    return replace(
+        migration.enter(State.FAILED, now, message), failure=failure, hold=None, step=None
+    )
+
+
+def retry_later(
+    migration: Migration, errno: int, message: str, now: float, wait: float
+) -> Migration:
+    """The record of a migration whose act failed for a reason that may pass."""
+    attempts = migration.attempts + 1
+    hold = Hold(
+        HoldReason.RETRY, f"{message} Attempt {attempts + 1} follows by itself.", now + wait
+    )
+    failure = Failure(errno=errno, message=message, at=now, transient=True)
+    return replace(migration, step=None, attempts=attempts, hold=hold, failure=failure)

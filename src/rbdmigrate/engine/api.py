@@ -1,0 +1,327 @@
+"""The one API that every front end calls. Thread-safe; takes and returns plain data."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
+from typing import Any, Optional
+
+import rados
+
+from ..cluster.client import Identity, connect, error_number
+from ..cluster.store import Owner
+from ..model.errors import MigrationError, errno_text
+from ..model.layout import LayoutOptions
+from ..model.migration import Goal, Hold, HoldReason, Migration, State
+from ..model.report import Live, report
+from ..model.spec import ImageSpec, parse_image_spec
+from .acts import Acts
+from .admission import admit
+from .loop import Loop
+from .registry import Registry, StoreFenced, Tracked
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A manager's client must not wait for ever for a pool that is down: a command would hang with it.
+_TIMEOUTS = {"rados_osd_op_timeout": "15", "rados_mon_op_timeout": "15"}
+_STOP_TIMEOUT = 15.0
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the engine needs from the process it runs in.
+
+    ``generation`` grows with every change of the active manager (the manager map's epoch).
+    ``on_client`` is told the addresses of the engine's RADOS client, to have them fenced with the
+    manager.
+    """
+
+    identity: Identity
+    manager: str
+    generation: int
+    settings: Callable[[], Settings]
+    on_client: Callable[[str], None] = lambda addresses: None
+
+
+class Engine:
+    """Carries out migrations and answers for them. One engine runs in the active manager."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._client = connect(host.identity, _TIMEOUTS)
+        host.on_client(self._client.get_addrs())
+        instance = f"{host.manager}.{secrets.token_hex(4)}"
+        self._registry = Registry(self._client, Owner(host.generation, instance))
+        self._acts = Acts(self._client, self._registry, host.manager, host.settings)
+        self._loop = Loop(
+            self._client, host.identity, self._registry, self._acts, host.settings, self._fenced
+        )
+        self._admission = threading.Lock()
+        self.ended = threading.Event()
+        self.ended_reason = ""
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Read all records and begin. Raises StoreFenced when a later manager is active."""
+        found = self._registry.load()
+        log.info("%d migrations under way", len(found))
+        self._loop.start()
+
+    def stop(self) -> bool:
+        """Kill the workers, end the threads; False when a thread does not end. State is kept."""
+        self.ended.set()
+        clean = self._loop.stop(_STOP_TIMEOUT)
+        if not self.ended_reason:
+            try:
+                self._acts.blocklist.clean(self._client, everything=True)
+            except (MigrationError, rados.Error) as error:
+                log.warning("blocklist entries are left to expire: %s", error)
+        if clean:
+            self._client.shutdown()
+        return clean
+
+    def _fenced(self, reason: str) -> None:
+        """This manager may write no more: whoever runs the engine stops it."""
+        if not self.ended.is_set():
+            log.error("the engine stops: %s", reason)
+            self.ended_reason = reason
+            self.ended.set()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the engine itself, one sentence each; empty when all is well."""
+        found = self._loop.problems()
+        found += [f"the records of {p}/{n} cannot be read yet" for p, n in self._registry.unread]
+        return found
+
+    def garbage(self) -> list[str]:
+        """Records that cannot be read, one sentence each."""
+        return [
+            f"{g.pool}/{g.namespace + '/' if g.namespace else ''}rbd_migration key {g.key}: "
+            f"{g.reason}"
+            for g in self._registry.garbage
+        ]
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def list(self, *, ended: bool = False) -> list[Report]:
+        """All migrations under way, the oldest first; with ``ended`` also those of the history."""
+        reports = [self._report(t) for t in self._registry.all()]
+        if ended:
+            reports += [report(m, Live()) for m in self._registry.history()]
+        return reports
+
+    def get(self, target: ImageSpec) -> Report:
+        """The migration to ``target``, the last ended one when none is under way.
+
+        One that plain ``rbd migration prepare`` made is taken over. MigrationError(ENOENT).
+        """
+        tracked = self._find(target)
+        if tracked is not None:
+            return self._report(tracked)
+        return report(self._ended(target), Live())
+
+    def spec(self, text: str, what: str = "target") -> ImageSpec:
+        """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
+        default = self._client.conf_get("rbd_default_pool") or "rbd"
+        return parse_image_spec(text, default, what)
+
+    # -- acting ------------------------------------------------------------------------------
+
+    def prepare(
+        self,
+        source: ImageSpec,
+        target: Optional[ImageSpec],
+        layout: LayoutOptions,
+        goal: Goal = Goal.PREPARED,
+        priority: int = 0,
+    ) -> Report:
+        """Begin a migration. The same request twice is one migration.
+
+        ``target`` None: in place. Raises MigrationError for every refusal, having changed nothing.
+        """
+        goal_spec = target or source
+        with self._admission, self._answers(goal_spec):
+            existing = self._repeated(source, goal_spec, goal)
+            if existing is not None:
+                return self._await(existing, goal)
+            migration = admit(self._client, source, goal_spec, layout, goal, priority)
+            tracked = self._registry.create(migration)
+        self._loop.wake(tracked)
+        return self._await(tracked, goal)
+
+    def execute(self, target: ImageSpec) -> Report:
+        """Copy in the background; answers at once."""
+        tracked = self._require(target)
+        m = tracked.migration
+        if m.goal is Goal.ABORTED:
+            raise MigrationError(EBUSY, f"The migration of {m.source.spec} is being aborted.")
+        if m.goal is Goal.PREPARED:
+            self._change(tracked, lambda m: replace(m, goal=Goal.EXECUTED))
+        return self._report(tracked)
+
+    def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
+        """Finish: cut the target loose and remove the source."""
+        tracked = self._require(target)
+        m = tracked.migration
+        if m.goal is Goal.ABORTED:
+            raise MigrationError(EBUSY, f"The migration of {m.source.spec} is being aborted.")
+        if m.state not in (State.EXECUTED, State.COMMITTING):
+            raise MigrationError(
+                EAGAIN,
+                f"{target} is {m.state.value}, not executed yet, so committing would lose data; "
+                f"run `ceph rbd migration execute {target}` and wait until it is executed.",
+            )
+        self._change(
+            tracked,
+            lambda m: replace(m, goal=Goal.COMMITTED, force_commit=m.force_commit or force),
+        )
+        return self._await(tracked, Goal.COMMITTED)
+
+    def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
+        """Go back: remove the target and give the source back."""
+        tracked = self._require(target)
+        if tracked.migration.state is State.COMMITTING:
+            raise MigrationError(
+                EINVAL, f"{target} is being committed; there is no way back any more."
+            )
+        self._change(
+            tracked,
+            lambda m: replace(_awake(m), goal=Goal.ABORTED, force_abort=m.force_abort or force),
+        )
+        self._loop.interrupt(tracked, "aborted")
+        return self._await(tracked, Goal.ABORTED)
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _repeated(self, source: ImageSpec, target: ImageSpec, goal: Goal) -> Optional[Tracked]:
+        """The migration that this request asks for once more; refuses one that is in its way."""
+        tracked = self._registry.find(target)
+        if tracked is None:
+            other = self._registry.find_source(source)
+            if other is not None:
+                raise MigrationError(
+                    EBUSY,
+                    f"The source {source} is already migrating, to {other.migration.target.spec}; "
+                    f"see `ceph rbd migration status {other.migration.target.spec}`.",
+                )
+            return None
+        m = tracked.migration
+        if m.source.spec != source:
+            raise MigrationError(
+                EEXIST,
+                f"The target {target} is already the target of a migration from "
+                f"{m.source.spec}; choose another name or abort that one.",
+            )
+        if m.goal is Goal.ABORTED:
+            raise MigrationError(EBUSY, f"The migration of {source} to {target} is being aborted.")
+        if m.state is State.FAILED and m.prepared_at is None:
+            self._change(tracked, lambda m: replace(_awake(m), goal=goal))
+        return tracked
+
+    def _find(self, target: ImageSpec) -> Optional[Tracked]:
+        return self._registry.find(target)
+
+    def _require(self, target: ImageSpec) -> Tracked:
+        """The migration under way to ``target``; MigrationError says why there is none."""
+        with self._answers(target):
+            tracked = self._find(target)
+            if tracked is None:
+                ended = self._ended(target)
+                raise MigrationError(
+                    EINVAL,
+                    f"The migration of {ended.source.spec} to {target} is over, it was "
+                    f"{ended.state.value}; there is nothing left to do.",
+                )
+        return tracked
+
+    def _ended(self, target: ImageSpec) -> Migration:
+        for migration in self._registry.history():
+            if migration.target.spec == target:
+                return migration
+        raise MigrationError(
+            ENOENT,
+            f"There is no migration to {target}; `ceph rbd migration ls` lists those there are.",
+        )
+
+    def _change(self, tracked: Tracked, change: Callable[[Migration], Migration]) -> None:
+        with self._answers(tracked.migration.target.spec):
+            self._registry.update(tracked, change)
+        self._loop.wake(tracked)
+
+    def _await(self, tracked: Tracked, goal: Goal) -> Report:
+        """Wait for the outcome of a short act; raises what made it fail, if that was soon."""
+        wanted = _REACHED[goal if goal in (Goal.COMMITTED, Goal.ABORTED) else Goal.PREPARED]
+        if goal is Goal.COMMITTED and tracked.migration.state is not State.EXECUTED:
+            wanted = _REACHED[Goal.PREPARED]
+
+        def settled() -> bool:
+            m = tracked.migration
+            return m.state in wanted or m.state is State.FAILED or m.failure is not None
+
+        self._registry.wait(settled, self._host.settings().command_wait)
+        failure = tracked.migration.failure
+        if tracked.migration.state is State.FAILED and failure is not None:
+            raise MigrationError(failure.errno, failure.message)
+        return self._report(tracked)
+
+    def _report(self, tracked: Tracked) -> Report:
+        m = tracked.migration
+        hold = None
+        if tracked.note:
+            hold = Hold(HoldReason.HEALTH, tracked.note)
+        elif tracked.wanted is not None and not tracked.busy:
+            hold = Hold(HoldReason.LIMIT, "It waits for a free place; others are copied first.")
+        live = Live(tracked.done, tracked.total, hold, m.step is not None)
+        return report(m, live)
+
+    def _answers(self, target: ImageSpec) -> _Answers:
+        return _Answers(self, target)
+
+
+class _Answers:
+    """Turns what RADOS and the store raise into one sentence for the user."""
+
+    def __init__(self, engine: Engine, target: ImageSpec) -> None:
+        self._engine = engine
+        self._target = target
+
+    def __enter__(self) -> None:
+        if self._engine.ended.is_set():
+            raise MigrationError(EAGAIN, "This manager is giving up its role; try again.")
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
+        if isinstance(error, StoreFenced):
+            self._engine._fenced(str(error))
+            raise MigrationError(EAGAIN, "Another manager took over; try again.") from error
+        if isinstance(error, rados.Error):
+            number = error_number(error)
+            raise MigrationError(
+                number,
+                f"The cluster did not answer about {self._target}: {errno_text(number)}; look at "
+                "`ceph health` and try again.",
+            ) from error
+
+
+_REACHED = {
+    Goal.PREPARED: frozenset(State) - {State.QUEUED, State.PREPARING},
+    Goal.COMMITTED: frozenset({State.COMMITTED}),
+    Goal.ABORTED: frozenset({State.ABORTED}),
+}
+
+
+def _awake(m: Migration) -> Migration:
+    """The record with nothing that holds it back: a new attempt by the administrator's wish."""
+    state = State.QUEUED if m.state is State.FAILED else m.state
+    return replace(m, state=state, hold=None, failure=None, attempts=0, paused=False)
+
+
+__all__ = ["Engine", "Host", "Report"]

@@ -1,0 +1,235 @@
+"""The loop: looks at migrations, decides, and gives the acts to slots within the limits."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Optional
+
+import rados
+
+from ..cluster.client import Identity
+from ..cluster.observe import observe
+from ..control.lifecycle import Act, End, Fail, absorb, decide, failed
+from ..control.schedule import COPYING, Limits, Waiting, choose
+from ..control.situation import diagnose
+from ..model.errors import MigrationError
+from ..model.migration import Migration, Op, State
+from .acts import Acts
+from .registry import Registry, StoreFenced, Tracked
+from .settings import Settings
+from .slots import Job, Slot
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds between two rounds when nothing wakes the loop
+_OBSERVERS = 2
+_TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
+_RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
+
+
+class Loop:
+    """The engine's threads: the loop itself, the observers and the slots."""
+
+    def __init__(
+        self,
+        client: rados.Rados,
+        identity: Identity,
+        registry: Registry,
+        acts: Acts,
+        settings: Callable[[], Settings],
+        on_fenced: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._identity = identity
+        self._registry = registry
+        self._acts = acts
+        self._settings = settings
+        self._on_fenced = on_fenced
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._looks: queue.Queue[Optional[Tracked]] = queue.Queue()
+        self._slots: dict[str, list[Slot]] = {"copy": [], "step": []}
+        self._reload_at = 0.0
+        self.crashed = ""
+        self._threads = [threading.Thread(target=self._run, name="rbdmigrate-loop", daemon=True)]
+        self._threads += [
+            threading.Thread(target=self._observe, name=f"rbdmigrate-observer-{n}", daemon=True)
+            for n in range(_OBSERVERS)
+        ]
+
+    def start(self) -> None:
+        """Start all threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Kill the workers and end all threads; False when one is still there after ``timeout``."""
+        self._stopping.set()
+        self._wake.set()
+        deadline = time.monotonic() + timeout
+        slots = [slot for slots in self._slots.values() for slot in slots]
+        for slot in slots:
+            slot.stop()
+        for _ in range(_OBSERVERS):
+            self._looks.put(None)
+        ended = [slot.join(max(0.1, deadline - time.monotonic())) for slot in slots]
+        for thread in self._threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
+            ended.append(not thread.is_alive())
+        return all(ended)
+
+    def wake(self, tracked: Optional[Tracked] = None) -> None:
+        """Look at once: at ``tracked``, or for a place that became free."""
+        if tracked is not None:
+            tracked.due = 0.0
+        self._wake.set()
+
+    def interrupt(self, tracked: Tracked, reason: str) -> bool:
+        """Stop the copy of ``tracked`` by killing its worker; False when none is running here.
+
+        Other acts are short and left to end.
+        """
+        for slot in self._slots["copy"]:
+            job = slot.job
+            if job is not None and job.tracked is tracked:
+                slot.interrupt(job, reason)
+                return True
+        return False
+
+    def problems(self) -> list[str]:
+        """Threads of ours that ended and must not have."""
+        found = [self.crashed] if self.crashed else []
+        if not self._stopping.is_set():
+            found += [f"{t.name} ended" for t in self._threads if not t.is_alive()]
+        for slots in self._slots.values():
+            found += [f"slot {slot.name} ended: {slot.crashed}" for slot in slots if slot.crashed]
+        return found
+
+    # -- the loop's thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self._round()
+            except StoreFenced as error:
+                self._on_fenced(str(error))
+                return
+            except (rados.Error, MigrationError) as error:
+                log.warning("the cluster does not answer: %s", error)
+            except Exception as error:
+                self.crashed = f"the loop failed: {type(error).__name__}: {error}"
+                log.exception("the loop failed; it goes on")
+            self._wake.wait(TICK)
+
+    def _round(self) -> None:
+        now = time.monotonic()
+        if now >= self._reload_at:
+            self._reload_at = now + _RELOAD
+            self._registry.load_missing()
+        self._acts.blocklist.clean(self._client)
+        waiting: dict[str, tuple[Tracked, Op]] = {}
+        for tracked in self._registry.all():
+            if tracked.busy:
+                continue
+            if tracked.wanted is not None:
+                waiting[tracked.migration.id] = (tracked, tracked.wanted)
+            elif tracked.due <= now:
+                tracked.busy = True
+                self._looks.put(tracked)
+        self._assign(waiting)
+
+    def _assign(self, waiting: dict[str, tuple[Tracked, Op]]) -> None:
+        jobs = [slot.job for slots in self._slots.values() for slot in slots]
+        settings = self._settings()
+        chosen = choose(
+            [_waiting(tracked.migration, op) for tracked, op in waiting.values()],
+            [job.op for job in jobs if job is not None],
+            Limits(settings.max_copies, settings.max_steps),
+        )
+        for item in chosen:
+            tracked, op = waiting[item.ident]
+            tracked.busy = True
+            tracked.wanted = None
+            job = Job(tracked, op)
+            kind = "copy" if op in COPYING else "step"
+            if not any(slot.assign(job) for slot in self._slots[kind]):
+                self._new_slot(kind).assign(job)
+
+    def _new_slot(self, kind: str) -> Slot:
+        slots = self._slots[kind]
+        slot = Slot(f"{kind}-{len(slots)}", self._identity, self._work, self._wake.set)
+        slots.append(slot)
+        return slot
+
+    # -- the observers' threads --------------------------------------------------------------
+
+    def _observe(self) -> None:
+        while not self._stopping.is_set():
+            tracked = self._looks.get()
+            if tracked is not None:
+                self._guarded(tracked, lambda tracked=tracked: self._look(tracked))
+
+    def _work(self, slot: Slot, job: Job) -> None:
+        """What a slot does with its job, in the slot's thread."""
+        job.tracked.due = 0.0
+        self._guarded(job.tracked, lambda: self._acts.work(slot, job))
+
+    def _guarded(self, tracked: Tracked, act: Callable[[], None]) -> None:
+        """Run ``act`` on a busy migration; whatever happens the migration is looked at again."""
+        try:
+            act()
+        except StoreFenced as error:
+            self._on_fenced(str(error))
+        except (rados.Error, MigrationError) as error:
+            if isinstance(error, rados.ConnectionShutdown):
+                self._on_fenced("our RADOS client was blocklisted")
+            tracked.note = f"The cluster does not answer: {error}; tried again by itself."
+            tracked.due = time.monotonic() + _TROUBLE_WAIT
+            log.warning("%s: %s", tracked.migration.id, error)
+        except Exception as error:
+            self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
+            tracked.note = "An error in the module; see the manager's log."
+            tracked.due = time.monotonic() + _TROUBLE_WAIT
+            log.exception("%s: an error in the module", tracked.migration.id)
+        else:
+            tracked.note = ""
+        finally:
+            tracked.busy = False
+            with self._registry.changed:
+                self._registry.changed.notify_all()
+            self._wake.set()
+
+    def _look(self, tracked: Tracked) -> None:
+        """Observe a migration, bring its record up to date, decide."""
+        self._acts.recover(tracked)
+        now = time.time()
+        seen = observe(self._client, tracked.migration)
+        situation = diagnose(tracked.migration, seen)
+        migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        decision = decide(migration, situation, now)
+        tracked.due = time.monotonic() + _until(migration, now, self._settings().recheck)
+        if isinstance(decision, Act):
+            tracked.wanted = decision.op
+        elif isinstance(decision, End):
+            end = decision
+            self._registry.update(tracked, lambda m: m.enter(end.state, now, end.message))
+            self._registry.end(tracked)
+        elif isinstance(decision, Fail):
+            fail = decision
+            self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
+
+
+def _waiting(migration: Migration, op: Op) -> Waiting:
+    return Waiting(migration.id, op, migration.priority, migration.created)
+
+
+def _until(migration: Migration, now: float, recheck: float) -> float:
+    """Seconds until a resting migration is looked at again."""
+    if migration.state is State.FAILED or migration.hold is None or migration.hold.until is None:
+        return recheck
+    return min(recheck, max(0.0, migration.hold.until - now))

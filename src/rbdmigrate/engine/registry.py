@@ -1,0 +1,200 @@
+"""The records of this cluster in memory; every change is in the store before anybody sees it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Optional
+
+import rados
+
+from ..cluster.pools import open_ioctx, rbd_places
+from ..cluster.store import Garbage, Owner, Store, StoreFenced
+from ..model.migration import Migration, Op
+from ..model.spec import ImageSpec
+
+log = logging.getLogger(__name__)
+
+Place = tuple[str, str]
+
+
+class Tracked:
+    """A migration and what only this process knows of it. Guarded by the registry's lock."""
+
+    def __init__(self, migration: Migration) -> None:
+        self.migration = migration
+        self.write_lock = threading.Lock()  # one writer of this record at a time
+        self.busy = False  # an observer or a slot has it
+        self.wanted: Optional[Op] = None  # the act it waits for a slot with
+        self.due = 0.0  # monotonic time at which it is to be looked at again
+        self.done = 0  # objects of the running copy
+        self.total = 0
+        self.moved_at = 0.0  # monotonic time at which the running copy last got on
+        self.note = ""  # why it does not move, where that is no matter for the record
+
+
+class Registry:
+    """All migrations under way. Thread-safe."""
+
+    def __init__(self, client: rados.Rados, owner: Owner) -> None:
+        self.changed = threading.Condition()
+        self._client = client
+        self._owner = owner
+        self._tracked: dict[str, Tracked] = {}
+        self._stores: dict[Place, Store] = {}
+        self._garbage: dict[Place, list[Garbage]] = {}
+        self._unread: set[Place] = set()
+
+    # -- the store ---------------------------------------------------------------------------
+
+    def store(self, pool: str, namespace: str) -> Store:
+        """The store of a target pool and namespace."""
+        place = (pool, namespace)
+        with self.changed:
+            if place not in self._stores:
+                self._stores[place] = Store(
+                    lambda: open_ioctx(self._client, pool, namespace), pool, namespace, self._owner
+                )
+            return self._stores[place]
+
+    def load(self, places: Optional[Iterable[Place]] = None) -> list[Migration]:
+        """Take over every store there is and read its records; returns what was found new.
+
+        A place that does not answer is tried again by the next call of :meth:`load_missing`.
+        Raises StoreFenced when a later manager owns a store.
+        """
+        found: list[Migration] = []
+        for place in rbd_places(self._client) if places is None else list(places):
+            store = self.store(*place)
+            try:
+                if store.exists():
+                    store.take()
+                    migrations, garbage = store.read()
+                    found += self._adopt_all(place, migrations, garbage)
+                self._unread.discard(place)
+            except rados.Error as error:
+                log.warning("%s/%s: its records cannot be read yet: %s", *place, error)
+                self._unread.add(place)
+        return found
+
+    def load_missing(self) -> list[Migration]:
+        """Read the places that did not answer before."""
+        return self.load(self._unread) if self._unread else []
+
+    def _adopt_all(
+        self, place: Place, migrations: list[Migration], garbage: list[Garbage]
+    ) -> list[Migration]:
+        with self.changed:
+            self._garbage[place] = garbage
+            new = [m for m in migrations if m.id not in self._tracked]
+            for migration in new:
+                self._tracked[migration.id] = Tracked(migration)
+            self.changed.notify_all()
+        return new
+
+    @property
+    def garbage(self) -> list[Garbage]:
+        """Records that cannot be read, of every place."""
+        with self.changed:
+            return [item for items in self._garbage.values() for item in items]
+
+    @property
+    def unread(self) -> list[Place]:
+        """Places whose records could not be read yet."""
+        return sorted(self._unread)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def get(self, ident: str) -> Optional[Tracked]:
+        """The tracked migration ``ident``, if it is under way."""
+        with self.changed:
+            return self._tracked.get(ident)
+
+    def all(self) -> list[Tracked]:
+        """All that are under way, the oldest first."""
+        with self.changed:
+            return sorted(self._tracked.values(), key=lambda t: t.migration.created)
+
+    def find(self, target: ImageSpec) -> Optional[Tracked]:
+        """The migration under way to ``target``."""
+        return self._first(lambda m: m.target.spec == target)
+
+    def find_source(self, source: ImageSpec) -> Optional[Tracked]:
+        """The migration under way from ``source``."""
+        return self._first(lambda m: m.source.spec == source)
+
+    def _first(self, wanted: Callable[[Migration], bool]) -> Optional[Tracked]:
+        with self.changed:
+            return next((t for t in self._tracked.values() if wanted(t.migration)), None)
+
+    # -- changing ----------------------------------------------------------------------------
+
+    def create(self, migration: Migration) -> Tracked:
+        """Store a new record and track it."""
+        tracked = Tracked(migration)
+        self.store(migration.target.pool, migration.target.namespace).write(migration)
+        with self.changed:
+            self._tracked[migration.id] = tracked
+            self.changed.notify_all()
+        return tracked
+
+    def update(self, tracked: Tracked, change: Callable[[Migration], Migration]) -> Migration:
+        """Apply ``change`` to the record, store it, then show it. Raises what the store raises."""
+        with tracked.write_lock:
+            before = tracked.migration
+            after = change(before)
+            if after == before:
+                return before
+            target = before.target
+            self.store(target.pool, target.namespace).write(after)
+            with self.changed:
+                tracked.migration = after
+                self.changed.notify_all()
+        return after
+
+    def end(self, tracked: Tracked) -> None:
+        """Move an ended record to the history. Repeatable: first it is there, then gone here."""
+        target = tracked.migration.target
+        store = self.store(target.pool, target.namespace)
+        store.write(replace(tracked.migration, step=None, hold=None), history=True)
+        self.drop(tracked)
+
+    def drop(self, tracked: Tracked) -> None:
+        """Remove a record of which nothing needs to be remembered."""
+        target = tracked.migration.target
+        self.store(target.pool, target.namespace).remove(tracked.migration.id)
+        self.forget(tracked)
+
+    def forget(self, tracked: Tracked) -> None:
+        """Track it no longer, whatever the store holds."""
+        with self.changed:
+            self._tracked.pop(tracked.migration.id, None)
+            self.changed.notify_all()
+
+    def history(self) -> list[Migration]:
+        """Ended migrations, the latest first; places that do not answer are left out."""
+        ended: list[Migration] = []
+        for pool, namespace in rbd_places(self._client):
+            store = self.store(pool, namespace)
+            try:
+                ended += store.read(history=True)[0]
+            except rados.Error as error:
+                log.warning("%s/%s: its history cannot be read: %s", pool, namespace, error)
+        return sorted(ended, key=lambda m: m.ended_at or 0.0, reverse=True)
+
+    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait until ``done()`` holds, checked at every change; False when time ran out."""
+        deadline = time.monotonic() + seconds
+        with self.changed:
+            while not done():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self.changed.wait(left)
+        return True
+
+
+__all__ = ["Registry", "StoreFenced", "Tracked"]

@@ -1,0 +1,26 @@
+"""What an administrator can set while the engine runs; the front end maps its options to this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and times. Seconds, except where the name says otherwise.
+
+    ``max_copies``: copies at once. ``max_steps``: prepares, commits and aborts at once.
+    ``command_wait``: how long a command waits for its outcome. ``recheck``: how often a resting
+    migration is looked at for what was done behind our back. ``retry_first`` and ``retry_cap``:
+    the first and the longest wait after a failure that may pass.
+    ``history_days`` and ``history_count``: what is kept of ended migrations, per pool.
+    """
+
+    max_copies: int = 4
+    max_steps: int = 2
+    command_wait: float = 5.0
+    recheck: float = 30.0
+    retry_first: float = 2.0
+    retry_cap: float = 300.0
+    history_days: float = 90.0
+    history_count: int = 1000

@@ -1,0 +1,138 @@
+"""Slots: the places where acts happen. A slot is a supervising thread with a worker process."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from ..cluster.client import Identity
+from ..cluster.worker_process import WorkerLost, WorkerProcess
+from ..model.migration import Op
+from .registry import Tracked
+
+log = logging.getLogger(__name__)
+
+_job_numbers = itertools.count(1)
+
+
+@dataclass
+class Job:
+    """An act on a migration. ``stop_reason`` is set before its worker is killed on purpose."""
+
+    tracked: Tracked
+    op: Op
+    number: int = field(default_factory=lambda: next(_job_numbers))
+    stop_reason: str = ""
+
+
+class Slot:
+    """One thread and its worker. ``work`` is called in the thread, with the slot and the job."""
+
+    def __init__(
+        self, name: str, identity: Identity, work: Callable[[Slot, Job], None], free: Callable[[], None]
+    ) -> None:
+        self.name = name
+        self._identity = identity
+        self._work = work
+        self._free = free
+        self._wake = threading.Condition()
+        self._job: Optional[Job] = None
+        self._stopping = False
+        self._worker: Optional[WorkerProcess] = None
+        self.crashed = ""
+        self._thread = threading.Thread(target=self._run, name=f"rbdmigrate-{name}", daemon=True)
+        self._thread.start()
+
+    # -- called by the loop ------------------------------------------------------------------
+
+    @property
+    def job(self) -> Optional[Job]:
+        """The job it is at."""
+        return self._job
+
+    def assign(self, job: Job) -> bool:
+        """Give it a job; False when it has one."""
+        with self._wake:
+            if self._job is not None or self._stopping:
+                return False
+            self._job = job
+            self._wake.notify()
+        return True
+
+    def interrupt(self, job: Job, reason: str) -> None:
+        """Kill the worker if it is (still) at ``job``."""
+        with self._wake:
+            if self._job is job:
+                job.stop_reason = job.stop_reason or reason
+                if self._worker is not None:
+                    self._worker.kill()
+
+    def stop(self) -> None:
+        """End the thread; a job under way is interrupted. Use :meth:`join` to wait for it."""
+        with self._wake:
+            self._stopping = True
+            if self._job is not None:
+                self._job.stop_reason = self._job.stop_reason or "the module is being stopped"
+            if self._worker is not None:
+                self._worker.kill()
+            self._wake.notify()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; False when it is still there."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # -- called in the slot's thread -----------------------------------------------------------
+
+    def worker(self, job: Job) -> WorkerProcess:
+        """A living worker, the last one if it lives. Raises WorkerLost or MigrationError."""
+        if self._worker is not None and not self._worker.alive:
+            self.discard_worker()
+        if self._worker is None:
+            started = WorkerProcess(self._identity)
+            with self._wake:
+                self._worker = started
+        if job.stop_reason:
+            raise WorkerLost(job.stop_reason)
+        return self._worker
+
+    def discard_worker(self) -> None:
+        """Make sure that the worker is gone; the next job starts another."""
+        with self._wake:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
+            worker.reap()
+
+    def call(
+        self, job: Job, args: dict[str, Any], on_event: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        """Have the worker do the job; returns its last event. Raises WorkerLost."""
+        assert self._worker is not None
+        message = {"job": job.number, "op": job.op.value, "args": args}
+        return self._worker.run(message, on_event)
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._wake:
+                    while self._job is None and not self._stopping:
+                        self._wake.wait()
+                    if self._job is None:
+                        return
+                    job = self._job
+                try:
+                    self._work(self, job)
+                finally:
+                    with self._wake:
+                        self._job = None
+                    self._free()
+        except BaseException as error:
+            self.crashed = f"{type(error).__name__}: {error}"
+            log.exception("slot %s ended", self.name)
+        finally:
+            self.discard_worker()

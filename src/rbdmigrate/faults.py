@@ -1,0 +1,38 @@
+"""Named points at which a fault test can kill this process; without a fault folder, nothing.
+
+Ceph has the same for its own daemons (``mds_kill_...``). The folder comes from the environment of
+the process that started the manager (RBD_MIGRATION_FAULT_DIR), so no remote user can arm a fault.
+A file in it named after the point arms it: its text is ``N [DETAIL]``, and the Nth time that the
+point is passed (with that detail, if one is given) the process removes the file and kills itself
+with SIGKILL. The file is removed first, so that the next process passes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+_FOLDER = os.environ.get("RBD_MIGRATION_FAULT_DIR", "")
+_passed: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+def fault_point(name: str, detail: str = "") -> None:
+    """Die here if a fault test asked for it. ``detail`` narrows a point, to a state or an act."""
+    if not _FOLDER:
+        return
+    path = os.path.join(_FOLDER, name)
+    try:
+        with open(path, encoding="ascii") as file:
+            count, _, wanted = file.read().strip().partition(" ")
+    except OSError:
+        return
+    if wanted and wanted != detail:
+        return
+    with _lock:
+        _passed[name] = _passed.get(name, 0) + 1
+        if _passed[name] < int(count or "1"):
+            return
+        os.remove(path)
+        os.kill(os.getpid(), signal.SIGKILL)

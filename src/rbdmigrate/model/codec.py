@@ -1,0 +1,84 @@
+"""Frozen dataclasses to JSON-able data and back, strictly: what is not understood is refused.
+
+A record is the only memory of somebody's migration, so a field that this version does not know
+must not be dropped silently by a rewrite: it makes the record undecodable (and the store keeps it).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from .errors import RecordError
+
+T = TypeVar("T")
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses to dicts, enums to their values, tuples to lists; the rest as it is."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
+    """The inverse of :func:`to_plain` for the dataclass ``cls``.
+
+    Raises RecordError, naming the path of the offending field, for unknown fields, missing
+    fields without a default and values of another type.
+    """
+    if not isinstance(data, Mapping):
+        raise RecordError(f"{where} is not an object")
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(str(key) for key in data if key not in fields)
+    if unknown:
+        raise RecordError(f"{where} has an unknown field {unknown[0]!r}")
+    hints = _hints(cls)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _decode(hints[name], data[name], f"{where}.{name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise RecordError(f"{where} lacks the field {name!r}")
+    return cls(**values)
+
+
+@functools.lru_cache(maxsize=None)
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _decode(hint: Any, value: Any, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Union:  # Optional[X] is the only union that records use
+        if value is None:
+            return None
+        return _decode(args[0], value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise RecordError(f"{where} is not a list")
+        return tuple(_decode(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if dataclasses.is_dataclass(hint):
+        return from_plain(typing.cast(type, hint), value, where)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        try:
+            return hint(value)
+        except ValueError as error:
+            raise RecordError(f"{where} has the unknown value {value!r}") from error
+    return _scalar(hint, value, where)
+
+
+def _scalar(hint: type, value: Any, where: str) -> Any:
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise RecordError(f"{where} is not of type {hint.__name__}")
+    return value

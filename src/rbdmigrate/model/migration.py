@@ -1,0 +1,195 @@
+"""A migration: the moving of one image. The record that is kept in RADOS, as frozen data.
+
+Level-triggered: ``goal`` says what is wanted, ``state`` what was last seen, ``step`` which act
+may be under way (the intent, written before the act). All times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
+
+from .codec import from_plain, to_plain
+from .errors import RecordError
+from .layout import LayoutOptions
+from .spec import ImageSpec
+
+SCHEMA = 1
+TIMELINE_LENGTH = 40  # entries kept in a record; the oldest go first
+
+
+class State(str, enum.Enum):
+    """Where a migration is; the names that librbd has too mean what they mean there."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    PREPARED = "prepared"
+    EXECUTING = "executing"
+    EXECUTED = "executed"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    ABORTING = "aborting"
+    ABORTED = "aborted"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Nothing is left to be done or undone for this migration."""
+        return self in (State.COMMITTED, State.ABORTED)
+
+
+class Goal(str, enum.Enum):
+    """How far a migration goes by itself."""
+
+    PREPARED = "prepared"
+    EXECUTED = "executed"
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+class Op(str, enum.Enum):
+    """An act of the engine on an image; each can be repeated after a crash (doc: recovery)."""
+
+    PREPARE = "prepare"
+    EXECUTE = "execute"
+    COMMIT = "commit"
+    ABORT = "abort"
+    UNDO_PREPARE = "undo_prepare"
+    FINISH_COMMIT = "finish_commit"
+
+
+class HoldReason(str, enum.Enum):
+    """Why a migration does not move right now."""
+
+    PAUSED = "paused"
+    LIMIT = "limit"
+    HEALTH = "health"
+    RETRY = "retry"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """``message`` is one sentence for people; ``until`` is when it ends by itself, if it does."""
+
+    reason: HoldReason
+    message: str
+    until: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """An image by name and by ids, which survive renames. Ids are empty until they are known."""
+
+    pool: str
+    namespace: str
+    image: str
+    pool_id: int = -1
+    image_id: str = ""
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The place by name."""
+        return ImageSpec(self.pool, self.namespace, self.image)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts on an image, so that it can be fenced: the addresses of its RADOS clients."""
+
+    manager: str
+    host: str
+    pid: int
+    addresses: tuple[str, ...]
+    clients: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The intent: this act was begun by this actor and its outcome is not known yet."""
+
+    op: Op
+    started: float
+    actor: Actor
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong last. ``transient`` failures are retried, others need ``retry``."""
+
+    errno: int
+    message: str
+    at: float
+    transient: bool = False
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """A change of state; ``message`` says why where the state alone does not."""
+
+    at: float
+    state: State
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """The record of one migration."""
+
+    id: str
+    source: Place
+    target: Place
+    goal: Goal
+    state: State
+    created: float
+    layout: LayoutOptions = field(default_factory=LayoutOptions)
+    paused: bool = False
+    force_commit: bool = False
+    force_abort: bool = False
+    adopted: bool = False
+    priority: int = 0
+    step: Optional[Step] = None
+    hold: Optional[Hold] = None
+    failure: Optional[Failure] = None
+    attempts: int = 0
+    prepared_at: Optional[float] = None
+    executed_at: Optional[float] = None
+    ended_at: Optional[float] = None
+    copied_by: str = ""
+    timeline: tuple[TimelineEntry, ...] = ()
+
+    def enter(self, state: State, now: float, message: str = "") -> Migration:
+        """This migration in ``state``; a change is put on its timeline."""
+        if state is self.state and not message:
+            return self
+        timeline = (*self.timeline, TimelineEntry(now, state, message))[-TIMELINE_LENGTH:]
+        changed = replace(self, state=state, timeline=timeline)
+        if state is State.PREPARED and self.prepared_at is None:
+            changed = replace(changed, prepared_at=now)
+        if state is State.EXECUTED:
+            changed = replace(changed, executed_at=now)
+        if state.ended:
+            changed = replace(changed, ended_at=now)
+        return changed
+
+
+def encode(migration: Migration) -> bytes:
+    """The record as it is stored: JSON with its schema version."""
+    plain = {"schema": SCHEMA, **to_plain(migration)}
+    return json.dumps(plain, separators=(",", ":")).encode()
+
+
+def decode(raw: bytes) -> Migration:
+    """The migration of a stored record. Raises RecordError for whatever this version cannot read."""
+    try:
+        plain: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise RecordError("it is not JSON") from error
+    if not isinstance(plain, dict):
+        raise RecordError("it is not a JSON object")
+    schema = plain.pop("schema", None)
+    if schema != SCHEMA:
+        raise RecordError(f"its schema is {schema!r}, this version reads {SCHEMA}")
+    return from_plain(Migration, plain)

@@ -1,0 +1,58 @@
+"""What is really there, read from the images' headers: the input of every decision."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Optional
+
+
+class HeaderState(enum.IntEnum):
+    """librbd's migration state in an image header (cls_rbd_types.h, MigrationState)."""
+
+    ERROR = 0
+    PREPARING = 1
+    PREPARED = 2
+    EXECUTING = 3
+    EXECUTED = 4
+    ABORTING = 5
+
+
+@dataclass(frozen=True)
+class MigrationHeader:
+    """The migration part of an image's header: which end this is and where the other end is."""
+
+    is_source: bool
+    pool_id: int
+    namespace: str
+    image: str
+    image_id: str
+    state: HeaderState
+    description: str = ""
+    import_only: bool = False
+
+
+@dataclass(frozen=True)
+class ImageView:
+    """One end of a migration as it is found.
+
+    ``listed``: its name is in the pool's directory. ``trashed``: it lies in the trash, put there
+    by a migration. ``header``: its migration header, if it has one.
+    """
+
+    image_id: str
+    name: str
+    listed: bool
+    trashed: bool
+    header: Optional[MigrationHeader]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Both ends. None: no such image. ``source_gone``/``target_gone``: even the pool or the
+    namespace is gone."""
+
+    source: Optional[ImageView]
+    target: Optional[ImageView]
+    source_gone: bool = False
+    target_gone: bool = False

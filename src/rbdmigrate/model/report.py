@@ -1,0 +1,114 @@
+"""The Report: one migration as every front end shows it. Plain data, the same for all of them.
+
+The fields are documented in ``doc/reference/json.rst`` and stable: front ends and scripts rely on
+them. No front end computes a percentage of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Optional
+
+from .codec import to_plain
+from .errors import errno_name
+from .migration import Goal, Hold, Migration, State
+
+
+@dataclass(frozen=True)
+class Live:
+    """What only the running engine knows: the copy's objects, and why a migration waits."""
+
+    done: int = 0
+    total: int = 0
+    hold: Optional[Hold] = None
+    acting: bool = False
+
+
+def report(migration: Migration, live: Live) -> dict[str, Any]:
+    """The JSON-able Report of a migration."""
+    m = migration
+    hold = m.hold or live.hold
+    return {
+        "id": m.id,
+        "source": str(m.source.spec),
+        "source_image_id": m.source.image_id,
+        "target": str(m.target.spec),
+        "target_image_id": m.target.image_id,
+        "state": m.state.value,
+        "goal": m.goal.value,
+        "percent": percent(m, live),
+        "objects_done": live.done if live.total else None,
+        "objects_total": live.total or None,
+        "hold": None
+        if hold is None
+        else {"reason": hold.reason.value, "message": hold.message, "until": iso(hold.until)},
+        "failure": None
+        if m.failure is None
+        else {
+            "errno": m.failure.errno,
+            "code": errno_name(m.failure.errno),
+            "message": m.failure.message,
+            "at": iso(m.failure.at),
+            "transient": m.failure.transient,
+        },
+        "attempts": m.attempts,
+        "paused": m.paused,
+        "adopted": m.adopted,
+        "acting": live.acting,
+        "copied_by": m.copied_by,
+        "layout": {k: v for k, v in to_plain(m.layout).items() if v not in (None, False)},
+        "created": iso(m.created),
+        "prepared": iso(m.prepared_at),
+        "executed": iso(m.executed_at),
+        "ended": iso(m.ended_at),
+        "timeline": [
+            {"at": iso(e.at), "state": e.state.value, "message": e.message} for e in m.timeline
+        ],
+        "next": what_next(m, hold),
+    }
+
+
+def percent(migration: Migration, live: Live) -> int:
+    """How much is copied, 0 to 100. 100 only when the copy is complete."""
+    if migration.state in (State.EXECUTED, State.COMMITTING, State.COMMITTED):
+        return 100
+    if migration.executed_at is not None and migration.state is State.FAILED:
+        return 100
+    if not live.total:
+        return 0
+    return min(99, live.done * 100 // live.total)
+
+
+def what_next(migration: Migration, hold: Optional[Hold]) -> str:
+    """One sentence: what happens next by itself, or what the administrator has to do."""
+    m, target = migration, migration.target.spec
+    if m.state.ended:
+        return ""
+    if m.state is State.FAILED:
+        return (
+            f"Mend the cause, then `ceph rbd migration retry {target}`, or give up with "
+            f"`ceph rbd migration abort {target}`."
+        )
+    if hold is not None:
+        return hold.message
+    if m.goal is Goal.ABORTED:
+        return "The target is removed and the source given back."
+    if m.state is State.PREPARED and m.goal is Goal.PREPARED:
+        return (
+            f"Start the clients on the target, then `ceph rbd migration execute {target}`; "
+            f"`ceph rbd migration abort {target}` goes back."
+        )
+    if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
+        return (
+            f"All data is on the target: `ceph rbd migration commit {target}` removes the "
+            f"source; `ceph rbd migration abort {target}` goes back."
+        )
+    return f"It goes on by itself until it is {m.goal.value}."
+
+
+def iso(at: Optional[float]) -> Optional[str]:
+    """A time as JSON shows it: ISO 8601 in UTC, to the second."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,50 @@
+"""Image specs: ``[pool/[namespace/]]image``, as every rbd command takes them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from errno import EINVAL
+
+from .errors import MigrationError
+
+# librbd forbids "/" and "@" in names; a control character would break tables and logs.
+_NAME = re.compile(r"^[^/@\x00-\x1f\x7f]+$")
+
+
+@dataclass(frozen=True, order=True)
+class ImageSpec:
+    """Where an image is, by name. ``namespace`` is empty for the default namespace."""
+
+    pool: str
+    namespace: str
+    image: str
+
+    def __str__(self) -> str:
+        parts = [self.pool, self.namespace, self.image] if self.namespace else [self.pool, self.image]
+        return "/".join(parts)
+
+
+def parse_image_spec(text: str, default_pool: str, what: str) -> ImageSpec:
+    """The ImageSpec of ``[pool/[namespace/]]image``.
+
+    ``what`` ("source", "target") names it in the error's sentence. Raises
+    MigrationError(EINVAL) for anything else, a snapshot spec included.
+    """
+    form = "[pool/[namespace/]]image"
+    if "@" in text:
+        raise MigrationError(
+            EINVAL,
+            f"The {what} {text!r} names a snapshot; a migration moves a whole image with all its "
+            f"snapshots, so give {form} without '@'.",
+        )
+    parts = text.split("/")
+    if len(parts) > 3 or not all(_NAME.match(part) for part in parts):
+        raise MigrationError(
+            EINVAL, f"The {what} {text!r} is not an image spec; the form is {form}."
+        )
+    if len(parts) == 1:
+        parts = [default_pool, "", parts[0]]
+    elif len(parts) == 2:
+        parts = [parts[0], "", parts[1]]
+    return ImageSpec(*parts)

@@ -1,0 +1,46 @@
+"""Sizes as `rbd` takes and prints them: binary units, ``4M`` = ``4MiB`` = 4194304 bytes."""
+
+from __future__ import annotations
+
+import re
+from errno import EINVAL
+
+from .errors import MigrationError
+
+_UNITS = "BKMGTPE"
+_SIZE = re.compile(r"^\s*(\d+)\s*(?:([BKMGTPE])(?:i?B)?)?\s*$", re.IGNORECASE)
+
+
+def parse_size(text: str, what: str) -> int:
+    """Bytes of a size such as ``4M``, ``64KiB`` or ``4194304`` (no unit: bytes).
+
+    ``what`` names the option in the error's sentence. Raises MigrationError(EINVAL).
+    """
+    match = _SIZE.match(text)
+    if not match:
+        raise MigrationError(
+            EINVAL, f"{what} {text!r} is not a size; give a number with a unit, such as 4M or 64K."
+        )
+    unit = (match.group(2) or "B").upper()
+    return int(match.group(1)) << (10 * _UNITS.index(unit))
+
+
+def format_size(size: int) -> str:
+    """A size for people, as `rbd` prints it: ``64 MiB``, ``1.5 GiB``, ``512 B``."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 1024 or unit == "PiB":
+            digits = f"{value:.1f}".rstrip("0").rstrip(".")
+            return f"{digits} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration for people: ``45s``, ``3m 05s``, ``2h 14m``."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
