@@ -133,7 +133,9 @@ def _run(call: Call) -> Report:
     text = call.text("goal") or Goal.COMMITTED.value
     goals = {goal.value: goal for goal in Goal if goal is not Goal.ABORTED}
     if text not in goals:
-        raise MigrationError(EINVAL, f"--goal {text!r} is not known; choose from {', '.join(goals)}.")
+        raise MigrationError(
+            EINVAL, f"--goal {text!r} is not known; choose from {', '.join(goals)}."
+        )
     return _begin(call, goals[text])
 
 
@@ -147,6 +149,18 @@ def _commit(call: Call) -> Report:
 
 def _abort(call: Call) -> Report:
     return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
+
+
+def _pause(call: Call) -> Report:
+    return call.engine.pause(call.spec("target_image", "target"))
+
+
+def _resume(call: Call) -> Report:
+    return call.engine.resume(call.spec("target_image", "target"))
+
+
+def _retry(call: Call) -> Report:
+    return call.engine.retry(call.spec("target_image", "target"))
 
 
 def _status(call: Call) -> Any:
@@ -175,7 +189,7 @@ def _visible(call: Call, reports: List[Report]) -> List[Report]:
 
 
 def _pool(spec: str) -> str:
-    return spec.split("/")[0]
+    return spec.split("/", maxsplit=1)[0]
 
 
 def _namespace(spec: str) -> str:
@@ -218,6 +232,38 @@ TABLE = (
         "Undo a migration: remove the target, give the source back",
         "w",
         _abort,
+        tables.outcome,
+    ),
+    Command(
+        "cancel",
+        (_TARGET, Arg("force", "CephBool")),
+        "Stop a migration wherever it is and undo it, as abort does",
+        "w",
+        _abort,
+        tables.outcome,
+    ),
+    Command(
+        "pause",
+        (_TARGET,),
+        "Stop a copy where it is and start no further step",
+        "w",
+        _pause,
+        tables.outcome,
+    ),
+    Command(
+        "resume",
+        (_TARGET,),
+        "Go on where a pause stopped",
+        "w",
+        _resume,
+        tables.outcome,
+    ),
+    Command(
+        "retry",
+        (_TARGET,),
+        "Try a failed migration again, a waiting one at once",
+        "w",
+        _retry,
         tables.outcome,
     ),
     Command(

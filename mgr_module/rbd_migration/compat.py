@@ -1,6 +1,6 @@
-"""What differs between the managers of release 16 to 20, in one place. No release checks elsewhere."""
+"""What differs between managers of release 16 to 20. There are no release checks elsewhere."""
 
-from typing import Any, Dict, List
+from typing import Any, List
 
 import mgr_module
 
@@ -33,5 +33,3 @@ def unregister_client(module: Any, addresses: str) -> None:
 
 
 NOTIFY_TYPES: List[Any] = []  # none; without the attribute 18 and later write a crash dump
-
-Json = Dict[str, Any]

@@ -1,10 +1,9 @@
 """The manager module: starts the engine with the manager's identity and passes commands to it."""
 
 import threading
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, ClassVar, Dict, List, Optional, Tuple
 
 from mgr_module import MgrModule, Option
-
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.engine import Engine, Host, Settings
 from rbdmigrate.engine.registry import StoreFenced
@@ -22,8 +21,8 @@ class Module(MgrModule):
 
     CLICommand = compat.command_registry()
     NOTIFY_TYPES = compat.NOTIFY_TYPES
-    COMMANDS: List[Dict[str, Any]] = [command.describe() for command in commands.TABLE]
-    MODULE_OPTIONS = [
+    COMMANDS: ClassVar[List[Dict[str, Any]]] = [command.describe() for command in commands.TABLE]
+    MODULE_OPTIONS: ClassVar[List[Option]] = [
         Option(
             name="max_copies",
             type="uint",

@@ -203,9 +203,11 @@ class Cluster:
         size: int = 1,
         pool_type: str = "replicated",
     ) -> str:
-        """Make a pool and return its name. Erasure-coded pools get the default profile."""
+        """Make a pool and return its name. One with pool_type="erasure" needs three OSDs."""
         # The CLI, since it knows each release's spelling of the flags.
         replicated = pool_type == "replicated"
+        if not replicated and len(self.blueprint.osds) < 3:
+            raise DevClusterError("An erasure-coded pool needs a cluster with three OSDs.")
         sizing = ["--size", str(size)] if replicated else []
         self.ceph("osd", "pool", "create", name, str(pg_num), str(pg_num), pool_type, *sizing)
         if application == "rbd" and replicated:
@@ -341,9 +343,17 @@ class Cluster:
         self.wait_for(lambda: self._osd_up(number), timeout, f"osd.{number} to be up")
 
     def mon_stop(self, name: str) -> None:
-        """Stop the mon. Without a majority of them no command works any more."""
-        self._known(name, self.blueprint.mons, "mon")
+        """Stop the mon and wait until the others know; without a majority no command works."""
+        mons = self.blueprint.mons
+        self._known(name, mons, "mon")
         self.daemons.stop(f"mon.{name}", _STOP_GRACE)
+        left = [each for each in mons if self.daemons.find(f"mon.{each}")]
+        if 2 * len(left) > len(mons):
+            self.wait_for(
+                lambda: name not in self.mon_command("quorum_status")["quorum_names"],
+                _START_TIMEOUT,
+                f"the quorum without mon.{name}",
+            )
 
     def mon_start(self, name: str, timeout: float = _START_TIMEOUT) -> None:
         """Start the mon and wait until it is in the quorum."""

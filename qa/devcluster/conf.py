@@ -9,6 +9,9 @@ _SMALL = {
     "osd_pool_default_size": "1",
     "osd_pool_default_min_size": "1",
     "osd_crush_chooseleaf_type": "0",
+    "osd_pool_default_erasure_code_profile": (
+        "plugin=jerasure technique=reed_sol_van k=2 m=1 crush-failure-domain=osd"
+    ),
     "mon_allow_pool_size_one": "true",
     "mon_warn_on_pool_no_redundancy": "false",
     # few placement groups, and none that move by themselves

@@ -61,6 +61,8 @@ def reserve(owner: Path, count: int) -> list[int]:
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         held = _still_held(file.read())
+        # What the owner holds is of an earlier cluster in the same folder.
+        held = {port: holder for port, holder in held.items() if holder != str(owner)}
         chosen = choose(count, held, is_free)
         for port in chosen:
             held[port] = str(owner)

@@ -89,8 +89,8 @@ class CClient:
         try:
             for key, value in _option_values(layout, features):
                 self._set(options, key, value)
-            for spec in (source, target):
-                opened.append(self._open(spec))
+            opened.append(self._open(source))
+            opened.append(self._open(target))
             _check(
                 "rbd_migration_prepare",
                 self._rbd.rbd_migration_prepare(

@@ -22,7 +22,8 @@ QUIET = {
     "log_to_file": "false",
     "client_mount_timeout": "20",
 }
-_ADDRESS = re.compile(r"(?:v1:|v2:|any:)?(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d+)/(\d+)")
+# Never a nonce of 0: blocklisting that would shut out every client of the host.
+_ADDRESS = re.compile(r"(?:v1:|v2:|any:)?(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d+)/([1-9]\d*)")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,14 @@ def fence(client: rados.Rados, addresses: Iterable[str]) -> None:
     client.wait_for_latest_osdmap()
 
 
+def listed(client: rados.Rados) -> set[str]:
+    """The addresses that are blocklisted now. Raises MigrationError."""
+    text = mon_command(client, prefix="osd blocklist ls", format="json")
+    # Release 16 answers with two JSON values, one behind the other.
+    entries, _ = json.JSONDecoder().raw_decode(text.lstrip())
+    return {entry["addr"] for entry in entries}
+
+
 class Blocklist:
     """The entries we made for workers that are known to be gone: removed again when it is safe."""
 
@@ -53,10 +61,7 @@ class Blocklist:
         if not due:
             return
         self._entries = [(at, a) for at, a in self._entries if a not in due]
-        present = {
-            entry["addr"]
-            for entry in json.loads(mon_command(client, prefix="osd blocklist ls", format="json"))
-        }
+        present = listed(client)
         for address in due:
             if address in present:
                 mon_command(client, prefix="osd blocklist", blocklistop="rm", addr=address)

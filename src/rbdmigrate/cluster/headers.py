@@ -28,6 +28,8 @@ _TRASHED_BY_MIGRATION = 2
 _TRASH_PREFIX = "id_"
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _EINVAL = 22
+_NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
+_SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
 _REPLY = 1 << 20  # bytes; a header with thousands of snapshots passes 64 KiB
 
 
@@ -47,6 +49,13 @@ class LockHolder(NamedTuple):
 
     def __str__(self) -> str:
         return f"client.{self.client} at {self.address}"
+
+
+class SnapshotEntry(NamedTuple):
+    """A snapshot of an image; ``in_trash``: its removal was begun and not completed."""
+
+    snap_id: int
+    in_trash: bool
 
 
 def _call(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> Optional[Decoder]:
@@ -104,10 +113,9 @@ def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader
     for _ in range(reply.u32()):  # snapshot numbers, source to target
         reply.u64(), reply.u64()
     reply.u64()  # overlap
-    reply.u8(), reply.u8()  # flatten, mirroring
+    flatten, mirroring = bool(reply.u8()), bool(reply.u8())
     state, description = reply.u8(), reply.string()
-    if frame.version >= 2 and reply.left(frame):
-        reply.u8()  # mirroring mode
+    mirror_mode = reply.u8() if frame.version >= 2 and reply.left(frame) else 0
     source_spec = reply.string() if frame.version >= 3 and reply.left(frame) else ""
     return MigrationHeader(
         is_source=kind == _SOURCE_HEADER,
@@ -118,6 +126,9 @@ def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader
         state=HeaderState(state),
         description=description,
         import_only=bool(source_spec),
+        flatten=flatten,
+        mirroring=mirroring,
+        mirror_mode=mirror_mode,
     )
 
 
@@ -164,10 +175,64 @@ def view_by_name(ioctx: rados.Ioctx, name: str) -> Optional[ImageView]:
     return ImageView(ident, name, True, False, migration_header(ioctx, ident))
 
 
+def version(ioctx: rados.Ioctx, ident: str) -> Optional[int]:
+    """The version of the image's header object: it grows whenever the header is written.
+
+    A client that writes takes the exclusive lock, which writes the header; one that only reads
+    does not. So an unchanged version proves that nobody wrote (to an image with that feature).
+    """
+    try:
+        ioctx.read(f"rbd_header.{ident}", 1)
+    except rados.ObjectNotFound:
+        return None
+    return int(ioctx.get_last_version())
+
+
+def features(ioctx: rados.Ioctx, ident: str) -> int:
+    """The image's feature bits; 0 when there is no such image."""
+    argument = struct.pack("<QB", _NO_SNAPSHOT, 1)
+    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_features", argument)
+    return reply.u64() if reply else 0
+
+
+def size(ioctx: rados.Ioctx, ident: str) -> int:
+    """The image's size in bytes; 0 when there is no such image."""
+    argument = struct.pack("<Q", _NO_SNAPSHOT)
+    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
+    if reply is None:
+        return 0
+    reply.u8()  # order
+    return reply.u64()
+
+
+def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
+    """The id of the pool with the image's data, -1 when that is the header's own pool."""
+    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_data_pool", b"")
+    return reply.s64() if reply else -1
+
+
+def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
+    """The image's snapshots, the newest first."""
+    oid = f"rbd_header.{ident}"
+    context = _call(ioctx, oid, "rbd", "get_snapcontext", b"")
+    if context is None:
+        return []
+    context.u64()  # sequence
+    found = []
+    for snap_id in [context.u64() for _ in range(context.u32())]:
+        reply = _call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", snap_id))
+        if reply is not None:
+            reply.start()
+            reply.u64()  # id
+            reply.start()
+            found.append(SnapshotEntry(snap_id, reply.u32() == _SNAPSHOT_IN_TRASH))
+    return found
+
+
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
     """Who holds the exclusive lock of the image ``ident``, if anybody does."""
     argument = encode_string(_LOCK)
-    reply = _call(ioctx, f"rbd_header.{ident}", "lock", "get_info", _versioned(argument))
+    reply = _call(ioctx, f"rbd_header.{ident}", "lock", "get_info", versioned(argument))
     if reply is None:
         return None
     reply.start()
@@ -184,19 +249,8 @@ def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
     return None
 
 
-def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> None:
-    """Take the exclusive lock from ``holder``, who must have been fenced before."""
-    entity = struct.pack("<Bq", 8, holder.client)
-    argument = encode_string(_LOCK) + entity + encode_string(holder.cookie)
-    with rados.WriteOpCtx() as op:
-        op.execute("lock", "break_lock", _versioned(argument))
-        try:
-            ioctx.operate_write_op(op, f"rbd_header.{ident}")
-        except rados.ObjectNotFound:
-            return  # it let go by itself meanwhile
-
-
-def _versioned(payload: bytes) -> bytes:
+def versioned(payload: bytes) -> bytes:
+    """A versioned structure, as class methods take their arguments."""
     return struct.pack("<BBI", 1, 1, len(payload)) + payload
 
 

@@ -1,4 +1,4 @@
-"""Failures of acts: which may pass by themselves, what to say, how long to wait before trying again.
+"""Failures of acts: which may pass by themselves, what to say, when to try again.
 
 librbd's own texts mislead ("error aborting migration" for whatever goes wrong) and repeat the
 source-spec with its secrets, so the sentence is made here, from the act and the errno alone.

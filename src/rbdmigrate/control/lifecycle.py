@@ -49,19 +49,25 @@ Decision = Union[Act, Rest, End, Fail]
 _STATES = {
     Situation.UNTOUCHED: State.QUEUED,
     Situation.TARGET_TAKEN: State.QUEUED,
-    Situation.HALF_PREPARED: State.PREPARING,
     Situation.PREPARED: State.PREPARED,
     Situation.EXECUTING: State.EXECUTING,
     Situation.EXECUTED: State.EXECUTED,
-    Situation.HALF_ABORTED: State.ABORTING,
-    Situation.HALF_COMMITTED: State.COMMITTING,
 }
 # States that are reached only when a prepare has completed.
 _LINKED = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.COMMITTING, State.ABORTING)
+# What completes an interrupted act, and the state whose intent shows that the act was ours.
+_COMPLETES = {
+    Situation.HALF_PREPARED: (Op.UNDO_PREPARE, State.PREPARING),
+    Situation.HALF_ABORTED: (Op.ABORT, State.ABORTING),
+    Situation.HALF_COMMITTED: (Op.FINISH_COMMIT, State.COMMITTING),
+}
 
 
 def absorb(migration: Migration, situation: Situation, seen: Observation, now: float) -> Migration:
-    """The record brought up to what was observed: state, the target's id, new names."""
+    """The record brought up to what was observed: state, the target's id, new names.
+
+    Half-done situations leave the state as it is: there it says whose act was interrupted.
+    """
     m = migration
     linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
     if linked and seen.target is not None:
@@ -71,14 +77,22 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
         m = replace(m, target=target)
     elif situation is Situation.UNTOUCHED and seen.source is not None and not _was_linked(m):
         m = replace(m, source=replace(m.source, image=seen.source.name))
+    if situation is Situation.HALF_COMMITTED:
+        return replace(m, goal=Goal.COMMITTED)  # past the point of no return, whoever passed it
     state = _STATES.get(situation)
     if state is None or m.state is State.FAILED or (state is State.QUEUED and _was_linked(m)):
         return m
     return m.enter(state, now)
 
 
-def decide(migration: Migration, situation: Situation, now: float) -> Decision:
-    """What to do about ``migration``, seen in ``situation`` at time ``now``."""
+def decide(
+    migration: Migration, situation: Situation, now: float, *, abandoned: bool = False
+) -> Decision:
+    """What to do about ``migration``, seen in ``situation`` at time ``now``.
+
+    ``abandoned``: a half-done situation has lasted so long with nobody at it that whoever began
+    the act is gone. Until then an act that is not ours is left to whoever does it.
+    """
     m = migration
     over = _over(m, situation)
     if over is not None:
@@ -90,8 +104,11 @@ def decide(migration: Migration, situation: Situation, now: float) -> Decision:
     lost = _lost(m, situation)
     if lost is not None:
         return lost
+    if situation in _COMPLETES:
+        op, ours = _COMPLETES[situation]
+        return Act(op) if m.state is ours or abandoned else Rest()
     if m.goal is Goal.ABORTED:
-        return Act(_ABORTING[situation])
+        return Act(Op.ABORT)
     if m.paused:
         return Rest()
     return _onward(m, situation)
@@ -102,7 +119,7 @@ def _over(m: Migration, situation: Situation) -> Union[End, None]:
     if situation is Situation.COMMITTED:
         by_us = m.state is State.COMMITTING
         return End(State.COMMITTED, "" if by_us else "committed by somebody else")
-    if situation is Situation.UNTOUCHED or situation is Situation.TARGET_TAKEN:
+    if situation in (Situation.UNTOUCHED, Situation.TARGET_TAKEN):
         if m.goal is Goal.ABORTED:
             return End(State.ABORTED, "")
         if _was_linked(m):
@@ -136,26 +153,10 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
     return None
 
 
-_ABORTING = {
-    Situation.HALF_PREPARED: Op.UNDO_PREPARE,
-    Situation.PREPARED: Op.ABORT,
-    Situation.EXECUTING: Op.ABORT,
-    Situation.EXECUTED: Op.ABORT,
-    Situation.HALF_ABORTED: Op.ABORT,
-    Situation.HALF_COMMITTED: Op.FINISH_COMMIT,  # past the point of no return
-}
-
-
 def _onward(m: Migration, situation: Situation) -> Decision:
     """The next act towards prepared, executed or committed."""
     if situation is Situation.UNTOUCHED:
         return Act(Op.PREPARE)
-    if situation is Situation.HALF_PREPARED:
-        return Act(Op.UNDO_PREPARE)
-    if situation is Situation.HALF_ABORTED:
-        return Act(Op.ABORT)
-    if situation is Situation.HALF_COMMITTED:
-        return Act(Op.FINISH_COMMIT)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
         return Act(Op.EXECUTE)
     if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED:

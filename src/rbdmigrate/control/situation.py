@@ -31,6 +31,8 @@ class Situation(str, enum.Enum):
     POOL_GONE = "pool-gone"  # a pool or namespace is gone, or was never there
 
 
+HALF_DONE = frozenset({Situation.HALF_PREPARED, Situation.HALF_ABORTED, Situation.HALF_COMMITTED})
+
 _BY_STATE = {
     HeaderState.ERROR: Situation.HALF_PREPARED,
     HeaderState.PREPARING: Situation.HALF_PREPARED,

@@ -6,14 +6,16 @@ import logging
 import os
 import random
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from errno import ETIMEDOUT
 from typing import Any, Optional
 
 import rados
 
-from ..cluster import headers
+from ..cluster import headers, surgery
 from ..cluster.fence import Blocklist, fence
 from ..cluster.observe import observe
 from ..cluster.worker_process import WorkerLost
@@ -21,12 +23,15 @@ from ..control.failures import Explained, backoff, explain, worker_lost
 from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
 from ..control.situation import diagnose
 from ..model.codec import to_plain
+from ..model.errors import errno_name
 from ..model.migration import Actor, Migration, Op, Step
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
 
 log = logging.getLogger(__name__)
+
+_TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to let go of the exclusive lock
 
 
 class Acts:
@@ -48,29 +53,93 @@ class Acts:
         self.blocklist = Blocklist()
 
     def work(self, slot: Slot, job: Job) -> None:
-        """Do ``job``. Raises what RADOS and the store raise; the act's own failures are recorded."""
+        """Do ``job``; its failures are recorded. Raises what RADOS and the store raise."""
         tracked = job.tracked
         try:
             worker = slot.worker(job)
         except WorkerLost as error:
             if not job.stop_reason:
-                self._record(tracked, job.op, worker_lost(job.op, str(error), _target(tracked)), 5)
+                self._failed(tracked, 5, worker_lost(job.op, str(error), _target(tracked)))
             return
         if not self._still_wanted(tracked, job.op):
             return
         actor = Actor(self._manager, self._host, worker.pid, worker.addresses, worker.clients)
-        self._registry.update(tracked, lambda m: _intent(m, job.op, actor, time.time()))
+        touched = self._touched(tracked.migration)
+        self._registry.update(tracked, lambda m: _intent(m, job.op, actor, touched))
         tracked.done = tracked.total = 0
+        tracked.uncontrolled = ""
         tracked.moved_at = time.monotonic()
+        message = {
+            "job": job.number,
+            "op": job.op.value,
+            "args": arguments(tracked.migration),
+        }
         try:
-            event = slot.call(job, self._arguments(tracked.migration), _on_progress(tracked))
+            event = worker.run(message, _on_progress(tracked))
         except WorkerLost as error:
-            slot.discard_worker()
-            self._fence(tracked.migration, actor, reaped=True)
-            lost = None if job.stop_reason else worker_lost(job.op, str(error), _target(tracked))
-            self._record(tracked, job.op, lost, 5)
+            self._interrupted(slot, job, actor, error)
+        else:
+            self._answered(tracked, job.op, event)
+        finally:
+            tracked.copied_by = ""
+
+    def _interrupted(self, slot: Slot, job: Job, actor: Actor, error: WorkerLost) -> None:
+        """The worker is gone in the middle of its job, killed by us or not."""
+        tracked = job.tracked
+        slot.discard_worker()
+        self._fence(tracked.migration, actor, reaped=True)
+        if not job.stop_reason:
+            self._failed(tracked, 5, worker_lost(job.op, str(error), _target(tracked)))
             return
-        self._record(tracked, job.op, *_outcome(job.op, event, tracked))
+        if job.op is Op.EXECUTE and not slot.stopping:
+            self._stop_holder(slot, tracked)
+        version = self._version(tracked.migration)
+        self._registry.update(tracked, lambda m: replace(m, step=None, target_version=version))
+
+    def _stop_holder(self, slot: Slot, tracked: Tracked) -> None:
+        """A client that holds the exclusive lock copies on without us: make it drop the copy."""
+        target = tracked.migration.target
+        with self._client.open_ioctx2(target.pool_id) as ioctx:
+            ioctx.set_namespace(target.namespace)
+            holder = headers.lock_holder(ioctx, target.image_id)
+        if holder is None:
+            return
+        self._registry.update(tracked, lambda m: replace(m, touched=True))
+        worker = slot.fresh_worker()
+        timer = threading.Timer(_TAKE_LOCK_TIMEOUT, worker.kill)
+        timer.start()
+        try:
+            job = {"job": 0, "op": "take_lock", "args": arguments(tracked.migration)}
+            event = worker.run(job, lambda event: None)
+        except WorkerLost:
+            slot.discard_worker()
+            fence(self._client, worker.addresses)
+            self.blocklist.add(worker.addresses)
+            event = {"event": "failed", "errno": ETIMEDOUT}
+        finally:
+            timer.cancel()
+        if event["event"] == "failed":
+            tracked.uncontrolled = (
+                f"It cannot be stopped from here: {holder} holds the exclusive lock of "
+                f"{target.spec} and does not let go of it ({errno_name(int(event['errno']))}), so "
+                "the copy that it was asked for goes on there until it is complete or this "
+                "client closes the image."
+            )
+            log.warning("%s: %s", tracked.migration.id, tracked.uncontrolled)
+
+    def _answered(self, tracked: Tracked, op: Op, event: dict[str, Any]) -> None:
+        """The worker did its job, or says why not."""
+        if event["event"] != "done":
+            self._failed(tracked, int(event["errno"]), _explained(op, event, tracked))
+            return
+
+        def change(m: Migration) -> Migration:
+            m = replace(m, step=None, hold=None, failure=None, attempts=0)
+            if "version" in event["result"]:
+                m = replace(m, target_version=event["result"]["version"])
+            return m
+
+        self._registry.update(tracked, change)
 
     def recover(self, tracked: Tracked) -> None:
         """A step was begun and its outcome is not known: fence its actor, then forget the step."""
@@ -79,21 +148,39 @@ class Acts:
             return
         log.info("%s: fencing the former worker %s", tracked.migration.id, step.actor.addresses)
         self._fence(tracked.migration, step.actor, reaped=False)
-        self._registry.update(tracked, lambda m: replace(m, step=None))
+        # Nobody watched the target meanwhile, so nothing proves any more that it is untouched.
+        self._registry.update(tracked, lambda m: replace(m, step=None, target_version=None))
+
+    def peek(self, tracked: Tracked) -> None:
+        """Look at a running copy from outside: who holds the lock, and so does the copying?"""
+        migration = tracked.migration
+        step, target = migration.step, migration.target
+        if step is None or step.op is not Op.EXECUTE or not target.image_id:
+            return
+        with self._client.open_ioctx2(target.pool_id) as ioctx:
+            ioctx.set_namespace(target.namespace)
+            holder = headers.lock_holder(ioctx, target.image_id)
+        if holder is None or holder.client in step.actor.clients:
+            tracked.copied_by = ""
+            return
+        tracked.copied_by = f"{holder}, holder of the exclusive lock"
+        if not migration.touched:
+            self._registry.update(tracked, lambda m: replace(m, touched=True))
+
+    def _touched(self, m: Migration) -> bool:
+        """Whether anybody but us wrote the target's header since our last act on it."""
+        if m.touched or m.target_version is None or not m.target.image_id:
+            return m.touched
+        return self._version(m) != m.target_version
+
+    def _version(self, m: Migration) -> Optional[int]:
+        return target_version(self._client, m)
 
     def _still_wanted(self, tracked: Tracked, op: Op) -> bool:
         """Look once more: the job may have waited long for its slot."""
         migration = tracked.migration
         situation = diagnose(migration, observe(self._client, migration))
         return decide(migration, situation, time.time()) == Act(op)
-
-    def _arguments(self, m: Migration) -> dict[str, Any]:
-        return {
-            "source": to_plain(m.source),
-            "target": to_plain(m.target),
-            "layout": to_plain(m.layout),
-            "force": m.force_commit,
-        }
 
     def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> None:
         """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait."""
@@ -111,36 +198,49 @@ class Acts:
                 ioctx.set_namespace(namespace)
                 holder = headers.lock_holder(ioctx, image_id)
                 if holder is not None and holder.client in actor.clients:
-                    headers.break_lock(ioctx, image_id, holder)
+                    surgery.break_lock(ioctx, image_id, holder)
         except rados.ObjectNotFound:
             return  # the pool or the image is gone, and the lock with it
 
-    def _record(
-        self, tracked: Tracked, op: Op, problem: Optional[Explained], errno: int
-    ) -> None:
-        """Write what came of a step; ``problem`` is None when it went well or was stopped."""
+    def _failed(self, tracked: Tracked, errno: int, problem: Explained) -> None:
+        """Write that a step failed: to be retried, or for the administrator to look at."""
         now, settings = time.time(), self._settings()
 
         def change(m: Migration) -> Migration:
-            if problem is None:
-                return replace(m, step=None, hold=None, failure=None, attempts=0)
             if not problem.transient:
                 return failed(m, errno, problem.message, now)
             wait = backoff(m.attempts + 1, settings.retry_first, settings.retry_cap, self._chance)
             return retry_later(m, errno, problem.message, now, wait)
 
         self._registry.update(tracked, change)
-        if problem is not None:
-            log.warning("%s: %s", tracked.migration.id, problem.message)
+        log.warning("%s: %s", tracked.migration.id, problem.message)
+
+
+def arguments(m: Migration) -> dict[str, Any]:
+    """What a worker needs to know of a migration to act on it."""
+    return {
+        "source": to_plain(m.source),
+        "target": to_plain(m.target),
+        "layout": to_plain(m.layout),
+        "force": m.force_commit,
+    }
+
+
+def target_version(client: rados.Rados, m: Migration) -> Optional[int]:
+    """The version of the target's header now; None when there is no target."""
+    with client.open_ioctx2(m.target.pool_id) as ioctx:
+        ioctx.set_namespace(m.target.namespace)
+        return headers.version(ioctx, m.target.image_id) if m.target.image_id else None
 
 
 def _target(tracked: Tracked) -> Any:
     return tracked.migration.target.spec
 
 
-def _intent(m: Migration, op: Op, actor: Actor, now: float) -> Migration:
+def _intent(m: Migration, op: Op, actor: Actor, touched: bool) -> Migration:
+    now = time.time()
     acting = m.enter(ACTING[op], now)
-    return replace(acting, step=Step(op, now, actor), hold=None)
+    return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
 
 
 def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
@@ -151,17 +251,11 @@ def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
     return on_event
 
 
-def _outcome(op: Op, event: dict[str, Any], tracked: Tracked) -> tuple[Optional[Explained], int]:
-    if event["event"] == "done":
-        return None, 0
-    errno = int(event["errno"])
+def _explained(op: Op, event: dict[str, Any], tracked: Tracked) -> Explained:
     if event["cause"] == "refused":
-        return Explained(str(event["message"]), False), errno
+        return Explained(str(event["message"]), False)
     if event["cause"] == "bug":
         log.error("the worker failed at %s:\n%s", op.value, event["message"])
         text = "An error in the module stopped it; the manager's log has the details."
-        return Explained(text, False), errno
-    return explain(op, errno, _target(tracked)), errno
-
-
-
+        return Explained(text, False)
+    return explain(op, int(event["errno"]), _target(tracked))

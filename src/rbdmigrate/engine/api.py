@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
@@ -15,13 +14,18 @@ import rados
 
 from ..cluster.client import Identity, connect, error_number
 from ..cluster.store import Owner
+from ..control.guard import guard_abort
+from ..model.codec import to_plain
 from ..model.errors import MigrationError, errno_text
 from ..model.layout import LayoutOptions
-from ..model.migration import Goal, Hold, HoldReason, Migration, State
+from ..model.migration import Goal, Hold, HoldReason, Migration, Op, State
 from ..model.report import Live, report
 from ..model.spec import ImageSpec, parse_image_spec
-from .acts import Acts
+from ..model.users import source_in_use
+from .acts import Acts, arguments, target_version
 from .admission import admit
+from .adoption import adoptable
+from .inquiry import Inquiry
 from .loop import Loop
 from .registry import Registry, StoreFenced, Tracked
 from .settings import Settings
@@ -64,6 +68,7 @@ class Engine:
         self._loop = Loop(
             self._client, host.identity, self._registry, self._acts, host.settings, self._fenced
         )
+        self._inquiry = Inquiry(host.identity)
         self._admission = threading.Lock()
         self.ended = threading.Event()
         self.ended_reason = ""
@@ -79,7 +84,8 @@ class Engine:
     def stop(self) -> bool:
         """Kill the workers, end the threads; False when a thread does not end. State is kept."""
         self.ended.set()
-        clean = self._loop.stop(_STOP_TIMEOUT)
+        self._inquiry.stop()
+        clean = self._loop.stop(_STOP_TIMEOUT) and self._inquiry.join(_STOP_TIMEOUT)
         if not self.ended_reason:
             try:
                 self._acts.blocklist.clean(self._client, everything=True)
@@ -124,10 +130,9 @@ class Engine:
 
         One that plain ``rbd migration prepare`` made is taken over. MigrationError(ENOENT).
         """
-        tracked = self._find(target)
-        if tracked is not None:
-            return self._report(tracked)
-        return report(self._ended(target), Live())
+        with self._answers(target):
+            tracked = self._find(target)
+            return self._report(tracked) if tracked else report(self._ended(target), Live())
 
     def spec(self, text: str, what: str = "target") -> ImageSpec:
         """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
@@ -150,55 +155,80 @@ class Engine:
         """
         goal_spec = target or source
         with self._admission, self._answers(goal_spec):
-            existing = self._repeated(source, goal_spec, goal)
-            if existing is not None:
-                return self._await(existing, goal)
-            migration = admit(self._client, source, goal_spec, layout, goal, priority)
-            tracked = self._registry.create(migration)
+            tracked = self._repeated(source, goal_spec, goal)
+            if tracked is None:
+                migration = admit(self._client, source, goal_spec, layout, goal, priority)
+                self._refuse_users(migration)
+                tracked = self._registry.create(migration)
         self._loop.wake(tracked)
-        return self._await(tracked, goal)
+        return self._await(tracked, _PREPARED)
 
     def execute(self, target: ImageSpec) -> Report:
         """Copy in the background; answers at once."""
         tracked = self._require(target)
-        m = tracked.migration
-        if m.goal is Goal.ABORTED:
-            raise MigrationError(EBUSY, f"The migration of {m.source.spec} is being aborted.")
-        if m.goal is Goal.PREPARED:
+        self._refuse_aborting(tracked)
+        if tracked.migration.goal is Goal.PREPARED:
             self._change(tracked, lambda m: replace(m, goal=Goal.EXECUTED))
         return self._report(tracked)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Finish: cut the target loose and remove the source."""
         tracked = self._require(target)
+        self._refuse_aborting(tracked)
         m = tracked.migration
-        if m.goal is Goal.ABORTED:
-            raise MigrationError(EBUSY, f"The migration of {m.source.spec} is being aborted.")
-        if m.state not in (State.EXECUTED, State.COMMITTING):
+        executed = m.state in (State.EXECUTED, State.COMMITTING)
+        if not executed and not (m.state is State.FAILED and m.executed_at is not None):
             raise MigrationError(
                 EAGAIN,
                 f"{target} is {m.state.value}, not executed yet, so committing would lose data; "
                 f"run `ceph rbd migration execute {target}` and wait until it is executed.",
             )
-        self._change(
-            tracked,
-            lambda m: replace(m, goal=Goal.COMMITTED, force_commit=m.force_commit or force),
-        )
-        return self._await(tracked, Goal.COMMITTED)
+        if not force:
+            self._inquiry.ask("check_commit", arguments(m), self._patience())
+        self._change(tracked, lambda m: replace(_awake(m), goal=Goal.COMMITTED, force_commit=force))
+        return self._await(tracked, frozenset({State.COMMITTED}))
 
     def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
-        """Go back: remove the target and give the source back."""
+        """Go back: stop the copy, remove the target and give the source back.
+
+        Refused without ``force`` when clients may have written to the target.
+        """
         tracked = self._require(target)
         if tracked.migration.state is State.COMMITTING:
             raise MigrationError(
                 EINVAL, f"{target} is being committed; there is no way back any more."
             )
-        self._change(
-            tracked,
-            lambda m: replace(_awake(m), goal=Goal.ABORTED, force_abort=m.force_abort or force),
-        )
+        self._guard_abort(tracked, force=force)
+        self._change(tracked, lambda m: replace(_awake(m), goal=Goal.ABORTED))
         self._loop.interrupt(tracked, "aborted")
-        return self._await(tracked, Goal.ABORTED)
+        return self._await(tracked, frozenset({State.ABORTED}))
+
+    def pause(self, target: ImageSpec) -> Report:
+        """Stop the copy where it is and start no further act; clients' writes flow on."""
+        tracked = self._require(target)
+        self._refuse_aborting(tracked)
+        self._change(tracked, lambda m: replace(m, paused=True))
+        self._loop.interrupt(tracked, "paused")
+        self._registry.wait(lambda: not tracked.busy, self._host.settings().command_wait)
+        return self._report(tracked)
+
+    def resume(self, target: ImageSpec) -> Report:
+        """Go on where a pause stopped."""
+        tracked = self._require(target)
+        tracked.uncontrolled = ""
+        self._change(tracked, lambda m: replace(m, paused=False))
+        return self._report(tracked)
+
+    def retry(self, target: ImageSpec) -> Report:
+        """Try a failed migration again, and one that waits for its next attempt at once."""
+        tracked = self._require(target)
+        m = tracked.migration
+        if m.state is not State.FAILED and m.hold is None:
+            raise MigrationError(
+                EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
+            )
+        self._change(tracked, _awake)
+        return self._report(tracked)
 
     # -- within ------------------------------------------------------------------------------
 
@@ -221,14 +251,56 @@ class Engine:
                 f"The target {target} is already the target of a migration from "
                 f"{m.source.spec}; choose another name or abort that one.",
             )
-        if m.goal is Goal.ABORTED:
-            raise MigrationError(EBUSY, f"The migration of {source} to {target} is being aborted.")
+        self._refuse_aborting(tracked)
         if m.state is State.FAILED and m.prepared_at is None:
-            self._change(tracked, lambda m: replace(_awake(m), goal=goal))
+            self._registry.update(tracked, lambda m: replace(_awake(m), goal=goal))
         return tracked
 
+    def _refuse_users(self, migration: Migration) -> None:
+        """Ask before there is a record, so that a source in use leaves no trace."""
+        args = {"image": to_plain(migration.source)}
+        users = self._inquiry.ask("users", args, self._patience())["users"]
+        if users:
+            raise MigrationError(EBUSY, source_in_use(migration.source.spec, users))
+
+    def _refuse_aborting(self, tracked: Tracked) -> None:
+        m = tracked.migration
+        if m.goal is Goal.ABORTED:
+            raise MigrationError(
+                EBUSY, f"The migration of {m.source.spec} to {m.target.spec} is being aborted."
+            )
+
+    def _guard_abort(self, tracked: Tracked, *, force: bool) -> None:
+        m = tracked.migration
+        if m.prepared_at is None or not m.target.image_id:
+            return
+        args = {"image": to_plain(m.target)}
+        users = self._inquiry.ask("users", args, self._patience())["users"]
+        ours = m.step.actor.clients if m.step is not None else ()
+        others = [user for user in users if user["client"] not in ours]
+        if m.step is not None and m.step.op is Op.EXECUTE:
+            version = m.target_version  # our own copy writes the header all the time
+        else:
+            version = target_version(self._client, m)
+        guard_abort(m, others, version, force=force)
+
+    def _patience(self) -> float:
+        return max(10.0, self._host.settings().command_wait)
+
     def _find(self, target: ImageSpec) -> Optional[Tracked]:
-        return self._registry.find(target)
+        """The migration under way to ``target``; one made by plain ``rbd`` is taken over."""
+        tracked = self._registry.find(target)
+        if tracked is not None:
+            return tracked
+        with self._admission:
+            tracked = self._registry.find(target)
+            if tracked is not None:
+                return tracked
+            migration = adoptable(self._client, target)
+            if migration is None:
+                return None
+            known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+            return known or self._registry.create(migration)
 
     def _require(self, target: ImageSpec) -> Tracked:
         """The migration under way to ``target``; MigrationError says why there is none."""
@@ -257,11 +329,8 @@ class Engine:
             self._registry.update(tracked, change)
         self._loop.wake(tracked)
 
-    def _await(self, tracked: Tracked, goal: Goal) -> Report:
+    def _await(self, tracked: Tracked, wanted: frozenset[State]) -> Report:
         """Wait for the outcome of a short act; raises what made it fail, if that was soon."""
-        wanted = _REACHED[goal if goal in (Goal.COMMITTED, Goal.ABORTED) else Goal.PREPARED]
-        if goal is Goal.COMMITTED and tracked.migration.state is not State.EXECUTED:
-            wanted = _REACHED[Goal.PREPARED]
 
         def settled() -> bool:
             m = tracked.migration
@@ -275,12 +344,13 @@ class Engine:
 
     def _report(self, tracked: Tracked) -> Report:
         m = tracked.migration
-        hold = None
-        if tracked.note:
-            hold = Hold(HoldReason.HEALTH, tracked.note)
-        elif tracked.wanted is not None and not tracked.busy:
-            hold = Hold(HoldReason.LIMIT, "It waits for a free place; others are copied first.")
-        live = Live(tracked.done, tracked.total, hold, m.step is not None)
+        live = Live(
+            done=tracked.done,
+            total=tracked.total,
+            hold=_live_hold(tracked),
+            acting=m.step is not None,
+            copied_by=tracked.copied_by,
+        )
         return report(m, live)
 
     def _answers(self, target: ImageSpec) -> _Answers:
@@ -311,11 +381,24 @@ class _Answers:
             ) from error
 
 
-_REACHED = {
-    Goal.PREPARED: frozenset(State) - {State.QUEUED, State.PREPARING},
-    Goal.COMMITTED: frozenset({State.COMMITTED}),
-    Goal.ABORTED: frozenset({State.ABORTED}),
-}
+_PREPARED = frozenset(State) - {State.QUEUED, State.PREPARING}
+
+
+def _live_hold(tracked: Tracked) -> Optional[Hold]:
+    """Why a migration does not move right now, where that is not in its record."""
+    m = tracked.migration
+    if m.state.ended:
+        return None
+    if m.paused:
+        message = tracked.uncontrolled or (
+            f"It was paused; `ceph rbd migration resume {m.target.spec}` goes on where it was."
+        )
+        return Hold(HoldReason.PAUSED, message)
+    if tracked.note:
+        return Hold(HoldReason.HEALTH, tracked.note)
+    if tracked.wanted is not None and not tracked.busy:
+        return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")
+    return None
 
 
 def _awake(m: Migration) -> Migration:

@@ -15,7 +15,7 @@ from ..cluster.client import Identity
 from ..cluster.observe import observe
 from ..control.lifecycle import Act, End, Fail, absorb, decide, failed
 from ..control.schedule import COPYING, Limits, Waiting, choose
-from ..control.situation import diagnose
+from ..control.situation import HALF_DONE, Situation, diagnose
 from ..model.errors import MigrationError
 from ..model.migration import Migration, Op, State
 from .acts import Acts
@@ -28,7 +28,12 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds between two rounds when nothing wakes the loop
 _OBSERVERS = 2
 _TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
+_PEEK = 2.0  # seconds between two looks at a running copy from outside
+_ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
+
+
+_Look = tuple[Tracked, Optional[Callable[[Tracked], None]]]
 
 
 class Loop:
@@ -51,7 +56,7 @@ class Loop:
         self._on_fenced = on_fenced
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._looks: queue.Queue[Optional[Tracked]] = queue.Queue()
+        self._looks: queue.Queue[Optional[_Look]] = queue.Queue()
         self._slots: dict[str, list[Slot]] = {"copy": [], "step": []}
         self._reload_at = 0.0
         self.crashed = ""
@@ -78,6 +83,8 @@ class Loop:
             self._looks.put(None)
         ended = [slot.join(max(0.1, deadline - time.monotonic())) for slot in slots]
         for thread in self._threads:
+            if thread.ident is None:
+                continue  # never started
             thread.join(max(0.1, deadline - time.monotonic()))
             ended.append(not thread.is_alive())
         return all(ended)
@@ -135,12 +142,15 @@ class Loop:
         waiting: dict[str, tuple[Tracked, Op]] = {}
         for tracked in self._registry.all():
             if tracked.busy:
+                if tracked.migration.step is not None and tracked.peek_due <= now:
+                    tracked.peek_due = now + _PEEK
+                    self._looks.put((tracked, self._acts.peek))
                 continue
             if tracked.wanted is not None:
                 waiting[tracked.migration.id] = (tracked, tracked.wanted)
             elif tracked.due <= now:
                 tracked.busy = True
-                self._looks.put(tracked)
+                self._looks.put((tracked, None))
         self._assign(waiting)
 
     def _assign(self, waiting: dict[str, tuple[Tracked, Op]]) -> None:
@@ -170,19 +180,33 @@ class Loop:
 
     def _observe(self) -> None:
         while not self._stopping.is_set():
-            tracked = self._looks.get()
-            if tracked is not None:
-                self._guarded(tracked, lambda tracked=tracked: self._look(tracked))
+            item = self._looks.get()
+            if item is None:
+                return
+            tracked, peek = item
+            if peek is None:
+                self._guarded(tracked, self._look)
+            else:
+                self._peek(tracked, peek)
+
+    def _peek(self, tracked: Tracked, peek: Callable[[Tracked], None]) -> None:
+        """Look at a running copy; that it cannot be seen right now does not matter to it."""
+        try:
+            peek(tracked)
+        except StoreFenced as error:
+            self._on_fenced(str(error))
+        except (rados.Error, MigrationError) as error:
+            log.info("%s: the copy cannot be looked at: %s", tracked.migration.id, error)
 
     def _work(self, slot: Slot, job: Job) -> None:
         """What a slot does with its job, in the slot's thread."""
         job.tracked.due = 0.0
-        self._guarded(job.tracked, lambda: self._acts.work(slot, job))
+        self._guarded(job.tracked, lambda tracked: self._acts.work(slot, job))
 
-    def _guarded(self, tracked: Tracked, act: Callable[[], None]) -> None:
+    def _guarded(self, tracked: Tracked, act: Callable[[Tracked], None]) -> None:
         """Run ``act`` on a busy migration; whatever happens the migration is looked at again."""
         try:
-            act()
+            act(tracked)
         except StoreFenced as error:
             self._on_fenced(str(error))
         except (rados.Error, MigrationError) as error:
@@ -196,8 +220,6 @@ class Loop:
             tracked.note = "An error in the module; see the manager's log."
             tracked.due = time.monotonic() + _TROUBLE_WAIT
             log.exception("%s: an error in the module", tracked.migration.id)
-        else:
-            tracked.note = ""
         finally:
             tracked.busy = False
             with self._registry.changed:
@@ -207,11 +229,13 @@ class Loop:
     def _look(self, tracked: Tracked) -> None:
         """Observe a migration, bring its record up to date, decide."""
         self._acts.recover(tracked)
+        tracked.note = ""
         now = time.time()
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
-        decision = decide(migration, situation, now)
+        abandoned = self._abandoned(tracked, situation)
+        decision = decide(migration, situation, now, abandoned=abandoned)
         tracked.due = time.monotonic() + _until(migration, now, self._settings().recheck)
         if isinstance(decision, Act):
             tracked.wanted = decision.op
@@ -222,6 +246,18 @@ class Loop:
         elif isinstance(decision, Fail):
             fail = decision
             self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
+        elif situation in HALF_DONE:
+            tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
+            tracked.due = time.monotonic() + _TROUBLE_WAIT
+
+    def _abandoned(self, tracked: Tracked, situation: Situation) -> bool:
+        """Whether a half-done act of somebody else was left for good."""
+        now = time.monotonic()
+        if situation not in HALF_DONE:
+            tracked.half_since = 0.0
+            return False
+        tracked.half_since = tracked.half_since or now
+        return now - tracked.half_since > _ABANDONED
 
 
 def _waiting(migration: Migration, op: Op) -> Waiting:

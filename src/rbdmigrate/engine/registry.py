@@ -34,6 +34,10 @@ class Tracked:
         self.total = 0
         self.moved_at = 0.0  # monotonic time at which the running copy last got on
         self.note = ""  # why it does not move, where that is no matter for the record
+        self.copied_by = ""  # the client that really copies, when it is not our worker
+        self.uncontrolled = ""  # why a copy that was to stop goes on
+        self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
+        self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
 
 
 class Registry:
@@ -121,6 +125,12 @@ class Registry:
     def find(self, target: ImageSpec) -> Optional[Tracked]:
         """The migration under way to ``target``."""
         return self._first(lambda m: m.target.spec == target)
+
+    def find_ids(self, source_id: str, target_id: str) -> Optional[Tracked]:
+        """The migration under way between these images."""
+        return self._first(
+            lambda m: m.source.image_id == source_id and m.target.image_id in ("", target_id)
+        )
 
     def find_source(self, source: ImageSpec) -> Optional[Tracked]:
         """The migration under way from ``source``."""

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Optional
 
 from ..cluster.client import Identity
 from ..cluster.worker_process import WorkerLost, WorkerProcess
@@ -33,7 +33,11 @@ class Slot:
     """One thread and its worker. ``work`` is called in the thread, with the slot and the job."""
 
     def __init__(
-        self, name: str, identity: Identity, work: Callable[[Slot, Job], None], free: Callable[[], None]
+        self,
+        name: str,
+        identity: Identity,
+        work: Callable[[Slot, Job], None],
+        free: Callable[[], None],
     ) -> None:
         self.name = name
         self._identity = identity
@@ -53,6 +57,11 @@ class Slot:
     def job(self) -> Optional[Job]:
         """The job it is at."""
         return self._job
+
+    @property
+    def stopping(self) -> bool:
+        """True once the slot is to end."""
+        return self._stopping
 
     def assign(self, job: Job) -> bool:
         """Give it a job; False when it has one."""
@@ -93,11 +102,10 @@ class Slot:
         if self._worker is not None and not self._worker.alive:
             self.discard_worker()
         if self._worker is None:
-            started = WorkerProcess(self._identity)
-            with self._wake:
-                self._worker = started
+            self.fresh_worker()
         if job.stop_reason:
             raise WorkerLost(job.stop_reason)
+        assert self._worker is not None
         return self._worker
 
     def discard_worker(self) -> None:
@@ -108,13 +116,13 @@ class Slot:
             worker.kill()
             worker.reap()
 
-    def call(
-        self, job: Job, args: dict[str, Any], on_event: Callable[[dict[str, Any]], None]
-    ) -> dict[str, Any]:
-        """Have the worker do the job; returns its last event. Raises WorkerLost."""
-        assert self._worker is not None
-        message = {"job": job.number, "op": job.op.value, "args": args}
-        return self._worker.run(message, on_event)
+    def fresh_worker(self) -> WorkerProcess:
+        """A worker for what remains to be done after the job's own was killed."""
+        self.discard_worker()
+        started = WorkerProcess(self._identity)
+        with self._wake:
+            self._worker = started
+        return started
 
     def _run(self) -> None:
         try:

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
 from .errors import RecordError
@@ -41,7 +41,7 @@ def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
     unknown = sorted(str(key) for key in data if key not in fields)
     if unknown:
         raise RecordError(f"{where} has an unknown field {unknown[0]!r}")
-    hints = _hints(cls)
+    hints = _hints(typing.cast(Hashable, cls))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in data:
@@ -51,8 +51,8 @@ def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
     return cls(**values)
 
 
-@functools.lru_cache(maxsize=None)
-def _hints(cls: type) -> dict[str, Any]:
+@functools.lru_cache(maxsize=64)
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 

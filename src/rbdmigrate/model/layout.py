@@ -54,7 +54,7 @@ class LayoutOptions:
         return sum(FEATURES[name] for name in self.features)
 
 
-def parse_layout(  # noqa: PLR0913 - one argument an option of `rbd create`
+def parse_layout(
     object_size: Optional[str] = None,
     image_feature: Optional[Iterable[str]] = None,
     image_shared: bool = False,
@@ -98,9 +98,7 @@ def parse_layout(  # noqa: PLR0913 - one argument an option of `rbd create`
     )
 
 
-def _parse_features(
-    asked: Optional[Iterable[str]], shared: bool
-) -> Optional[tuple[str, ...]]:
+def _parse_features(asked: Optional[Iterable[str]], shared: bool) -> Optional[tuple[str, ...]]:
     """Names from repeated and comma-joined ``--image-feature`` values, checked and in bit order."""
     if asked is None:
         return None

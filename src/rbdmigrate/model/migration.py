@@ -136,7 +136,12 @@ class TimelineEntry:
 
 @dataclass(frozen=True)
 class Migration:
-    """The record of one migration."""
+    """The record of one migration.
+
+    ``target_version`` is the version of the target's header after our last act on it, None when
+    it is not known; ``touched`` says that a client was seen to have the target open for writing.
+    Together they tell whether aborting could lose what clients did (``control.guard``).
+    """
 
     id: str
     source: Place
@@ -147,7 +152,6 @@ class Migration:
     layout: LayoutOptions = field(default_factory=LayoutOptions)
     paused: bool = False
     force_commit: bool = False
-    force_abort: bool = False
     adopted: bool = False
     priority: int = 0
     step: Optional[Step] = None
@@ -157,7 +161,8 @@ class Migration:
     prepared_at: Optional[float] = None
     executed_at: Optional[float] = None
     ended_at: Optional[float] = None
-    copied_by: str = ""
+    target_version: Optional[int] = None
+    touched: bool = False
     timeline: tuple[TimelineEntry, ...] = ()
 
     def enter(self, state: State, now: float, message: str = "") -> Migration:
@@ -182,7 +187,7 @@ def encode(migration: Migration) -> bytes:
 
 
 def decode(raw: bytes) -> Migration:
-    """The migration of a stored record. Raises RecordError for whatever this version cannot read."""
+    """The migration of a stored record. RecordError for whatever this version cannot read."""
     try:
         plain: Any = json.loads(raw)
     except (ValueError, RecursionError) as error:

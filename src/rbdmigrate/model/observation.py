@@ -30,6 +30,9 @@ class MigrationHeader:
     state: HeaderState
     description: str = ""
     import_only: bool = False
+    flatten: bool = False
+    mirroring: bool = False
+    mirror_mode: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,19 @@ from .migration import Goal, Hold, Migration, State
 
 @dataclass(frozen=True)
 class Live:
-    """What only the running engine knows: the copy's objects, and why a migration waits."""
+    """What only the running engine knows: the copy's objects, who copies, why it waits."""
 
     done: int = 0
     total: int = 0
     hold: Optional[Hold] = None
     acting: bool = False
+    copied_by: str = ""
 
 
 def report(migration: Migration, live: Live) -> dict[str, Any]:
     """The JSON-able Report of a migration."""
     m = migration
-    hold = m.hold or live.hold
+    hold = live.hold or m.hold
     return {
         "id": m.id,
         "source": str(m.source.spec),
@@ -56,7 +57,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "paused": m.paused,
         "adopted": m.adopted,
         "acting": live.acting,
-        "copied_by": m.copied_by,
+        "copied_by": live.copied_by,
         "layout": {k: v for k, v in to_plain(m.layout).items() if v not in (None, False)},
         "created": iso(m.created),
         "prepared": iso(m.prepared_at),

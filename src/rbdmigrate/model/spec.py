@@ -21,7 +21,9 @@ class ImageSpec:
     image: str
 
     def __str__(self) -> str:
-        parts = [self.pool, self.namespace, self.image] if self.namespace else [self.pool, self.image]
+        parts = (
+            [self.pool, self.namespace, self.image] if self.namespace else [self.pool, self.image]
+        )
         return "/".join(parts)
 
 

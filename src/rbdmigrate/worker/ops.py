@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EBUSY, ENOENT
+from errno import EBUSY, EINVAL, ENOENT
 from typing import Any
 
 import rados
@@ -25,6 +25,8 @@ from ..model.errors import MigrationError
 from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.spec import ImageSpec
+from ..model.users import source_in_use
+from . import repair
 
 Progress = Callable[[int, int], None]
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
@@ -67,33 +69,50 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     with session.open(source.pool, source.namespace) as ioctx:
         try:
             with rbd.Image(ioctx, source.image, read_only=True) as image:
-                _refuse_when_in_use(session, image, source)
+                _refuse_when_in_use(_users(session, ioctx, image), source)
                 features = _features(layout, image)
                 layout = _restripe(layout, image)
+                _refuse_crash(features, image)
         except rbd.ImageNotFound as error:
             raise MigrationError(ENOENT, f"The source {source} does not exist.") from error
     fault_point("librbd.before", "prepare")
     session.c.prepare(source, target, layout, features)
     fault_point("librbd.after", "prepare")
-    return {}
+    with session.open(target.pool, target.namespace) as ioctx:
+        ident = headers.image_id(ioctx, target.image)
+        return {"version": headers.version(ioctx, ident) if ident else None}
 
 
-def _refuse_when_in_use(session: Session, image: rbd.Image, source: ImageSpec) -> None:
+def _refuse_when_in_use(users: list[dict[str, Any]], source: ImageSpec) -> None:
     """librbd says just 'busy'; the administrator needs to know whom to stop."""
-    users = [w for w in image.watchers_list() if int(w["id"]) not in session.clients]
-    if not users:
+    if users:
+        raise MigrationError(EBUSY, source_in_use(source, users))
+
+
+def _users(session: Session, ioctx: rados.Ioctx, image: rbd.Image) -> list[dict[str, Any]]:
+    holder = headers.lock_holder(ioctx, image.id())
+    return [
+        {
+            "client": int(watcher["id"]),
+            "address": str(watcher["addr"]),
+            "lock": holder is not None and int(watcher["id"]) == holder.client,
+        }
+        for watcher in image.watchers_list()
+        if int(watcher["id"]) not in session.clients
+    ]
+
+
+def _refuse_crash(features: Any, image: rbd.Image) -> None:
+    """librbd kills its process when asked for these: layering is what protected snapshots need."""
+    if features is None or features & FEATURES["layering"]:
         return
-    owners = {owner["owner"] for owner in image.lock_get_owners()}
-    names = ", ".join(
-        f"client.{user['id']} at {user['addr']}"
-        + (" (holds the exclusive lock)" if user["addr"] in owners else "")
-        for user in users
-    )
-    raise MigrationError(
-        EBUSY,
-        f"The source {source} is open for writing by {names}; stop this client, prepare, and "
-        "start it again on the target.",
-    )
+    protected = [s["name"] for s in image.list_snaps() if image.is_protected_snap(s["name"])]
+    if protected:
+        raise MigrationError(
+            EINVAL,
+            f"The snapshot {protected[0]!r} of the source is protected, which needs the feature "
+            "layering on the target too; add `--image-feature layering` or unprotect it.",
+        )
 
 
 def _features(layout: LayoutOptions, image: rbd.Image) -> Any:
@@ -120,6 +139,15 @@ def _restripe(layout: LayoutOptions, image: rbd.Image) -> LayoutOptions:
 def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     target = _place(args["target"])
+    with session.open(target.pool, target.namespace) as ioctx:
+        fault_point("librbd.before", "execute")
+        session.rbd.migration_execute(ioctx, target.image, on_progress=_throttled(progress))
+        fault_point("librbd.after", "execute")
+        return {"version": headers.version(ioctx, target.image_id)}
+
+
+def _throttled(progress: Progress) -> Callable[[int, int], int]:
+    """librbd's progress callback: called for every object, passed on a few times a second."""
     last = 0.0
 
     def callback(done: int, total: int) -> int:
@@ -130,36 +158,114 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
             progress(done, total)
         return 0
 
-    with session.open(target.pool, target.namespace) as ioctx:
-        fault_point("librbd.before", "execute")
-        session.rbd.migration_execute(ioctx, target.image, on_progress=callback)
-        fault_point("librbd.after", "execute")
-    return {}
+    return callback
 
 
 def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Cut the target loose from the source and remove the source."""
     target = _place(args["target"])
     with session.open(target.pool, target.namespace) as ioctx:
+        if not args["force"]:
+            _refuse_descendants(ioctx, target)
         fault_point("librbd.before", "commit")
-        session.rbd.migration_commit(ioctx, target.image)
+        session.rbd.migration_commit(ioctx, target.image, on_progress=_throttled(progress))
         fault_point("librbd.after", "commit")
     return {}
 
 
-def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Remove the target and give the source back."""
+def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
+    """As stock ``rbd migration commit`` does: open descendants do not notice the new parent."""
+    with rbd.Image(ioctx, target.image, read_only=True) as image:
+        clones = [
+            f"{child['pool']}/{child['image']}"
+            for snapshot in image.list_snaps()
+            for child in _children(image, snapshot["name"])
+        ]
+    if clones:
+        raise MigrationError(
+            EBUSY,
+            f"{target.spec} has the clones {', '.join(sorted(clones))}; those that are open "
+            "read-only would not notice that their parent moved. Make sure that none is, then "
+            f"`ceph rbd migration commit {target.spec} --force`.",
+        )
+
+
+def _children(image: rbd.Image, snapshot: str) -> list[dict[str, Any]]:
+    image.set_snap(snapshot)
+    return list(image.list_children2())
+
+
+def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Refuse what ``commit`` would refuse, without committing."""
     target = _place(args["target"])
     with session.open(target.pool, target.namespace) as ioctx:
-        fault_point("librbd.before", "abort")
-        session.rbd.migration_abort(ioctx, target.image)
-        fault_point("librbd.after", "abort")
+        _refuse_descendants(ioctx, target)
+    return {}
+
+
+def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Remove the target and give the source back; completes an abort that was cut off."""
+    fault_point("librbd.before", "abort")
+    repair.abort(session, _place(args["source"]), _place(args["target"]), _throttled(progress))
+    fault_point("librbd.after", "abort")
+    return {}
+
+
+def undo_prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Bring the source back after a prepare that was cut off."""
+    fault_point("librbd.before", "undo_prepare")
+    repair.undo_prepare(session, _place(args["source"]), _place(args["target"]))
+    fault_point("librbd.after", "undo_prepare")
+    return {}
+
+
+def finish_commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Remove what is left of the source after a commit that was cut off."""
+    source, target = _place(args["source"]), _place(args["target"])
+    fault_point("librbd.before", "finish_commit")
+    repair.finish_commit(session, source, target, _throttled(progress))
+    fault_point("librbd.after", "finish_commit")
+    return {}
+
+
+def users(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Who has an image open for writing: ``{"users": [{"client", "address", "lock"}]}``."""
+    place = _place(args["image"])
+    with (
+        session.open(place.pool, place.namespace) as ioctx,
+        rbd.Image(ioctx, place.image, read_only=True) as image,
+    ):
+        return {"users": _users(session, ioctx, image)}
+
+
+def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Take the target's exclusive lock from its holder for a moment, and give it back.
+
+    A client that holds the lock carries out the copies that others ask for. When it has to let
+    go of the lock it drops the copy, and with nobody left who asks, it stays dropped; its next
+    write takes the lock again. The asker must be dead and fenced before.
+    """
+    target = _place(args["target"])
+    with (
+        session.open(target.pool, target.namespace) as ioctx,
+        rbd.Image(ioctx, target.image) as image,
+    ):
+        image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
+        image.lock_release()
     return {}
 
 
 OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = {
-    "prepare": prepare,
-    "execute": execute,
-    "commit": commit,
-    "abort": abort,
+    op.__name__: op
+    for op in (
+        prepare,
+        undo_prepare,
+        execute,
+        commit,
+        finish_commit,
+        abort,
+        users,
+        take_lock,
+        check_commit,
+    )
 }

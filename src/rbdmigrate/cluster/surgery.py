@@ -1,0 +1,149 @@
+"""Writes to image headers, directories and the trash as plain RADOS objects: for repair only.
+
+librbd has no call that completes some of its own interrupted acts (``doc/design/recovery.rst``).
+What is written here is the last resort there, on images that nobody has open, each a single atomic
+operation on one object. All of them may be repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import rados
+
+from ..model.layout import FEATURES
+from ..model.observation import HeaderState, ImageView, MigrationHeader
+from . import headers
+from .denc import encode_string
+from .headers import LockHolder, versioned
+
+_TARGET_HEADER = 2
+_CLIENT = 8  # CEPH_ENTITY_TYPE_CLIENT
+_LOCK = "rbd_lock"
+
+
+def _write(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> None:
+    with rados.WriteOpCtx() as op:
+        op.execute(cls, method, data)
+        ioctx.operate_write_op(op, oid)
+
+
+def _remove(ioctx: rados.Ioctx, oid: str) -> None:
+    try:
+        ioctx.remove_object(oid)
+    except rados.ObjectNotFound:
+        return
+
+
+def relink(ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """Put an image back into its pool's directory and take it out of the trash."""
+    if headers.image_id(ioctx, name) is None:
+        with rados.WriteOpCtx() as op:
+            op.new(rados.LIBRADOS_CREATE_EXCLUSIVE)
+            op.execute("rbd", "set_id", encode_string(ident))
+            ioctx.operate_write_op(op, f"rbd_id.{name}")
+    if headers.image_name(ioctx, ident) is None:
+        entry = encode_string(name) + encode_string(ident)
+        _write(ioctx, "rbd_directory", "rbd", "dir_add_image", entry)
+    if headers.trash_entry(ioctx, ident) is not None:
+        drop_trash_entry(ioctx, ident)
+
+
+def drop_trash_entry(ioctx: rados.Ioctx, ident: str) -> None:
+    """Take an image's entry out of the trash; the image itself is not touched."""
+    _write(ioctx, "rbd_trash", "rbd", "trash_remove", encode_string(ident))
+
+
+def unlink_ghost(ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """Remove the names of an image that has no header (any more)."""
+    if headers.image_exists(ioctx, ident):
+        raise ValueError(f"the image {ident} has a header; it is no ghost")
+    if headers.image_id(ioctx, name) == ident:
+        _remove(ioctx, f"rbd_id.{name}")
+    listed = headers.image_name(ioctx, ident)
+    if listed is not None:
+        entry = encode_string(listed) + encode_string(ident)
+        _write(ioctx, "rbd_directory", "rbd", "dir_remove_image", entry)
+    _remove(ioctx, f"rbd_object_map.{ident}")
+
+
+def drop_migration_header(ioctx: rados.Ioctx, ident: str) -> None:
+    """Make an image an ordinary one again."""
+    _write(ioctx, f"rbd_header.{ident}", "rbd", "migration_remove", b"")
+
+
+def set_target_header(
+    target_ioctx: rados.Ioctx,
+    target_id: str,
+    source_ioctx: rados.Ioctx,
+    source: ImageView,
+    state: HeaderState,
+) -> None:
+    """Give a target the migration header that it lacks, so that librbd can work on it again.
+
+    ``source`` has its own header, whose settings are taken over. No snapshots are mapped: in the
+    states in which this is used (preparing, executed) the target is not read through it.
+    """
+    assert source.header is not None
+    payload = _encode_header(
+        source.header,
+        int(source_ioctx.get_pool_id()),
+        str(source_ioctx.get_namespace()),
+        source,
+        headers.size(source_ioctx, source.image_id),
+        state,
+    )
+    _write(target_ioctx, f"rbd_header.{target_id}", "rbd", "migration_set", payload)
+
+
+def _encode_header(
+    like: MigrationHeader,
+    pool_id: int,
+    namespace: str,
+    source: ImageView,
+    overlap: int,
+    state: HeaderState,
+) -> bytes:
+    body = struct.pack("<Bq", _TARGET_HEADER, pool_id) + encode_string(namespace)
+    body += encode_string(source.name) + encode_string(source.image_id)
+    body += struct.pack("<IQBB", 0, overlap, like.flatten, like.mirroring)
+    body += struct.pack("<B", state) + encode_string("")
+    body += struct.pack("<B", like.mirror_mode) + encode_string("")
+    return struct.pack("<BBI", 3, 1, len(body)) + body
+
+
+def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
+    """Take the feature journaling from an image whose journal was not made: opening it crashes."""
+    argument = struct.pack("<QQ", 0, FEATURES["journaling"])
+    _write(ioctx, f"rbd_header.{ident}", "rbd", "set_features", argument)
+
+
+def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: str) -> None:
+    """Complete the removal of snapshots that was begun: librbd then refuses the image for ever."""
+    for snapshot in headers.snapshots(ioctx, ident):
+        if not snapshot.in_trash:
+            continue
+        _remove(ioctx, f"rbd_object_map.{ident}.{snapshot.snap_id:016x}")
+        with contextlib.suppress(rados.ObjectNotFound):
+            data_ioctx.remove_self_managed_snap(snapshot.snap_id)
+        argument = struct.pack("<Q", snapshot.snap_id)
+        _write(ioctx, f"rbd_header.{ident}", "rbd", "snapshot_remove", argument)
+
+
+def remove_object_maps(ioctx: rados.Ioctx, ident: str) -> None:
+    """Remove the object maps that an image without header left behind."""
+    _remove(ioctx, f"rbd_object_map.{ident}")
+    for item in ioctx.list_objects():
+        if item.key.startswith(f"rbd_object_map.{ident}."):
+            _remove(ioctx, item.key)
+
+
+def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> None:
+    """Take the exclusive lock from ``holder``, who must have been fenced before."""
+    entity = struct.pack("<Bq", _CLIENT, holder.client)
+    argument = encode_string(_LOCK) + entity + encode_string(holder.cookie)
+    try:
+        _write(ioctx, f"rbd_header.{ident}", "lock", "break_lock", versioned(argument))
+    except rados.ObjectNotFound:
+        return  # it let go by itself meanwhile

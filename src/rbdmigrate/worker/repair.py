@@ -1,0 +1,193 @@
+"""Completing what librbd left half-done when its process was killed.
+
+Which half-done states there are, how each was found and why each repair is right is in
+``doc/design/recovery.rst``. Every procedure looks first and does the first thing that is missing,
+so one that is killed itself is simply run again. They run in the worker like every librbd call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from errno import EEXIST, EUCLEAN
+from typing import Any, Optional, Protocol
+
+import rados
+
+from ..cluster import headers, surgery
+from ..model.errors import MigrationError
+from ..model.migration import Place
+from ..model.observation import HeaderState, ImageView
+
+
+class Client(Protocol):
+    """What the procedures need of the worker's session."""
+
+    rbd: Any
+    rados: Any
+
+    def open(self, pool: str, namespace: str) -> rados.Ioctx:
+        """An ioctx on the latest map."""
+
+
+class Ends:
+    """Both ends of a migration, opened and looked at anew at every question."""
+
+    def __init__(
+        self, source_ioctx: rados.Ioctx, target_ioctx: rados.Ioctx, source: Place, target: Place
+    ) -> None:
+        self.source_ioctx = source_ioctx
+        self.target_ioctx = target_ioctx
+        self._source = source
+        self._target = target
+
+    def source(self) -> Optional[ImageView]:
+        """The source, by the id that was recorded before anything was done to it."""
+        return headers.view_by_id(self.source_ioctx, self._source.image_id)
+
+    def target_id(self) -> str:
+        """The target's id: recorded, or named by the source's header."""
+        view = self.source()
+        if view is not None and view.header is not None and view.header.is_source:
+            return view.header.image_id
+        return self._target.image_id
+
+    def target_has_object(self) -> bool:
+        """Whether the target has a header object at all."""
+        ident = self.target_id()
+        return bool(ident) and headers.image_exists(self.target_ioctx, ident)
+
+    def target_linked(self) -> bool:
+        """Whether the target's header links it to a source."""
+        ident = self.target_id()
+        return bool(ident) and headers.migration_header(self.target_ioctx, ident) is not None
+
+
+@contextmanager
+def opened(session: Client, source: Place, target: Place) -> Iterator[Ends]:
+    """The ends of a migration, for the time of a repair."""
+    with ExitStack() as stack:
+        yield Ends(
+            stack.enter_context(session.open(source.pool, source.namespace)),
+            stack.enter_context(session.open(target.pool, target.namespace)),
+            source,
+            target,
+        )
+
+
+def undo_prepare(session: Client, source: Place, target: Place) -> None:
+    """Bring the source back as it was before a prepare that was cut off, and remove the target."""
+    with opened(session, source, target) as ends:
+        view = ends.source()
+        if view is not None and view.header is not None and view.header.is_source:
+            _give_back(session, ends, view, target.image)
+        _relink_source(ends, source)
+
+
+def abort(
+    session: Client, source: Place, target: Place, on_progress: Callable[[int, int], int]
+) -> None:
+    """Abort, also one that was cut off anywhere."""
+    with opened(session, source, target) as ends:
+        if ends.target_linked():
+            ident = ends.target_id()
+            with _data_ioctx(session, ends.target_ioctx, ident) as data:
+                surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
+            session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)
+        else:
+            view = ends.source()
+            if view is not None and view.header is not None and view.trashed:
+                _give_back(session, ends, view, target.image)
+        _relink_source(ends, source)
+
+
+def _give_back(session: Client, ends: Ends, source: ImageView, target_name: str) -> None:
+    """Have librbd abort a migration whose target is missing, a mere name, or was never linked."""
+    assert source.header is not None
+    name = source.header.image or target_name
+    if ends.target_has_object():
+        if not ends.target_linked():
+            if source.header.state is not HeaderState.PREPARING:
+                raise _unknown_state(ends.target_id())
+            surgery.drop_journaling(ends.target_ioctx, ends.target_id())
+            surgery.set_target_header(
+                ends.target_ioctx,
+                ends.target_id(),
+                ends.source_ioctx,
+                source,
+                HeaderState.PREPARING,
+            )
+        session.rbd.migration_abort(ends.target_ioctx, name)
+        return
+    # In place the ghost has the source's name and librbd would take it for the source.
+    surgery.unlink_ghost(ends.target_ioctx, name, ends.target_id())
+    session.rbd.migration_abort(ends.source_ioctx, source.name)
+
+
+def _unknown_state(ident: str) -> MigrationError:
+    return MigrationError(
+        EUCLEAN,
+        f"The image {ident} was changed by other means than a migration; nothing was touched. "
+        "Compare its header with the other end's before you go on by hand.",
+    )
+
+
+def _relink_source(ends: Ends, source: Place) -> None:
+    """Whatever librbd left undone of giving the source back."""
+    view = ends.source()
+    if view is None:
+        return
+    name = view.name or source.image
+    holder = headers.image_id(ends.source_ioctx, name)
+    if holder not in (None, source.image_id):
+        raise MigrationError(
+            EEXIST,
+            f"The source {source.spec} cannot get its name back, another image has it now "
+            f"({holder}); rename that one.",
+        )
+    if view.trashed or not view.listed or holder is None:
+        surgery.relink(ends.source_ioctx, name, source.image_id)
+    if view.header is not None:
+        surgery.drop_migration_header(ends.source_ioctx, source.image_id)
+
+
+def finish_commit(
+    session: Client, source: Place, target: Place, on_progress: Callable[[int, int], int]
+) -> None:
+    """Remove what is left of the source after a commit that was cut off.
+
+    The target stands alone already and clients may be using it; they are not disturbed.
+    """
+    with opened(session, source, target) as ends:
+        view = ends.source()
+        if view is None:
+            return
+        if not headers.image_exists(ends.source_ioctx, source.image_id):
+            surgery.remove_object_maps(ends.source_ioctx, source.image_id)
+            surgery.drop_trash_entry(ends.source_ioctx, source.image_id)
+            return
+        with _data_ioctx(session, ends.source_ioctx, source.image_id) as data:
+            surgery.purge_trashed_snapshots(ends.source_ioctx, data, source.image_id)
+        if not ends.target_linked():
+            if view.header is None or view.header.image_id != target.image_id:
+                raise _unknown_state(source.image_id)
+            surgery.set_target_header(
+                ends.target_ioctx,
+                target.image_id,
+                ends.source_ioctx,
+                view,
+                HeaderState.EXECUTED,
+            )
+        session.rbd.migration_commit(ends.target_ioctx, target.image, on_progress=on_progress)
+
+
+@contextmanager
+def _data_ioctx(session: Client, ioctx: rados.Ioctx, ident: str) -> Iterator[rados.Ioctx]:
+    """An ioctx on the pool that holds the image's data."""
+    pool_id = headers.data_pool_id(ioctx, ident)
+    if pool_id < 0:
+        yield ioctx
+        return
+    with session.rados.open_ioctx2(pool_id) as data:
+        data.set_namespace(ioctx.get_namespace())
+        yield data
