@@ -50,6 +50,15 @@ class Call:
         value = self.args.get(name)
         return str(value) if value not in (None, "") else None
 
+    def number(self, name: str) -> Optional[int]:
+        """An optional whole number."""
+        value = self.args.get(name)
+        try:
+            return None if value is None else int(value)
+        except (TypeError, ValueError) as error:
+            option = name.replace("_", "-")
+            raise MigrationError(EINVAL, f"--{option} {value!r} is not a whole number.") from error
+
     def flag(self, name: str) -> bool:
         """A boolean argument."""
         return str(self.args.get(name, "")).lower() in ("true", "1", "yes")
@@ -98,22 +107,19 @@ _LAYOUT = (
 
 
 def _layout(call: Call) -> LayoutOptions:
-    def number(name: str) -> Optional[int]:
-        value = call.args.get(name)
-        return None if value is None else int(value)
-
     features = call.args.get("image_feature")
+    image_format = call.number("image_format")
     return parse_layout(
         object_size=call.text("object_size"),
         image_feature=[features] if isinstance(features, str) else features,
         image_shared=call.flag("image_shared"),
         stripe_unit=call.text("stripe_unit"),
-        stripe_count=number("stripe_count"),
+        stripe_count=call.number("stripe_count"),
         data_pool=call.text("data_pool"),
-        journal_splay_width=number("journal_splay_width"),
+        journal_splay_width=call.number("journal_splay_width"),
         journal_object_size=call.text("journal_object_size"),
         journal_pool=call.text("journal_pool"),
-        image_format=number("image_format") or 2,
+        image_format=2 if image_format is None else image_format,
         flatten=call.flag("flatten"),
     )
 
@@ -121,7 +127,7 @@ def _layout(call: Call) -> LayoutOptions:
 def _begin(call: Call, goal: Goal) -> Report:
     source = call.spec("source_image", "source")
     target = call.spec("target_image", "target") if call.text("target_image") else None
-    priority = int(call.args.get("priority") or 0)
+    priority = call.number("priority") or 0
     return call.engine.prepare(source, target, _layout(call), goal, priority)
 
 
@@ -171,7 +177,7 @@ def _status(call: Call) -> Any:
 
 def _ls(call: Call) -> List[Report]:
     state, pool = call.text("state"), call.text("pool")
-    limit = int(call.args.get("limit") or 0)
+    limit = call.number("limit") or 0
     if state is not None and state not in [s.value for s in State]:
         known = ", ".join(s.value for s in State)
         raise MigrationError(EINVAL, f"--state {state!r} is not known; choose from {known}.")
@@ -294,6 +300,13 @@ TABLE = (
 _BY_PREFIX = {f"{PREFIX} {command.name}": command for command in TABLE}
 
 
+_STYLES: Dict[str, Callable[[Any], str]] = {
+    "plain": str,
+    "json": json.dumps,
+    "json-pretty": lambda result: json.dumps(result, indent=4),
+}
+
+
 def handle(engine: Optional[Engine], cmd: Dict[str, Any], authorized: Authorized) -> Answer:
     """Carry out a command; never raises: the answer is an errno, the output and one sentence."""
     command = _BY_PREFIX.get(cmd["prefix"])
@@ -301,15 +314,12 @@ def handle(engine: Optional[Engine], cmd: Dict[str, Any], authorized: Authorized
         return -EINVAL, "", f"{cmd['prefix']!r} is not a command of this module."
     if engine is None:
         return -11, "", "rbd_migration is still reading its records; try again in a few seconds."
+    style = cmd.get("format") or "plain"
+    if style not in _STYLES:
+        known = ", ".join(_STYLES)
+        return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
         result = command.run(Call(cmd, engine, authorized))
     except MigrationError as error:
         return -error.errno, "", str(error)
-    style = cmd.get("format") or "plain"
-    if style == "json":
-        return 0, json.dumps(result), ""
-    if style == "json-pretty":
-        return 0, json.dumps(result, indent=4), ""
-    if style != "plain":
-        return -EINVAL, "", f"--format {style} is not offered; use plain, json or json-pretty."
-    return 0, command.show(result), ""
+    return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""

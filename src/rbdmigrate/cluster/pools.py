@@ -7,7 +7,7 @@ from errno import ENOENT
 import rados
 import rbd
 
-from ..model.errors import MigrationError
+from ..model.errors import MigrationError, PoolMissing
 
 
 def open_ioctx(client: rados.Rados, pool: str, namespace: str) -> rados.Ioctx:
@@ -15,7 +15,7 @@ def open_ioctx(client: rados.Rados, pool: str, namespace: str) -> rados.Ioctx:
     try:
         ioctx = client.open_ioctx(pool)
     except rados.ObjectNotFound as error:
-        raise MigrationError(
+        raise PoolMissing(
             ENOENT, f"The pool {pool!r} does not exist; `ceph osd lspools` lists those that do."
         ) from error
     ioctx.set_namespace(namespace)

@@ -66,6 +66,7 @@ def unlink_ghost(ioctx: rados.Ioctx, name: str, ident: str) -> None:
         entry = encode_string(listed) + encode_string(ident)
         _write(ioctx, "rbd_directory", "rbd", "dir_remove_image", entry)
     _remove(ioctx, f"rbd_object_map.{ident}")
+    remove_journal(ioctx, ident)
 
 
 def drop_migration_header(ioctx: rados.Ioctx, ident: str) -> None:
@@ -113,8 +114,23 @@ def _encode_header(
     return struct.pack("<BBI", 3, 1, len(body)) + body
 
 
+def remove_journal(ioctx: rados.Ioctx, ident: str) -> None:
+    """Remove the journal that a half-made or half-removed image left behind.
+
+    Journals in a separate journal pool are not found; they hold nothing that is missed.
+    """
+    _remove(ioctx, f"journal.{ident}")
+    for item in ioctx.list_objects():
+        parts = item.key.split(".")  # journal_data.<pool id>.<image id>.<number>
+        if parts[0] == "journal_data" and parts[2:3] == [ident]:
+            _remove(ioctx, item.key)
+
+
 def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
     """Take the feature journaling from an image whose journal was not made: opening it crashes."""
+    if not headers.features(ioctx, ident) & FEATURES["journaling"]:
+        return
+    remove_journal(ioctx, ident)
     argument = struct.pack("<QQ", 0, FEATURES["journaling"])
     _write(ioctx, f"rbd_header.{ident}", "rbd", "set_features", argument)
 
@@ -131,9 +147,10 @@ def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: 
         _write(ioctx, f"rbd_header.{ident}", "rbd", "snapshot_remove", argument)
 
 
-def remove_object_maps(ioctx: rados.Ioctx, ident: str) -> None:
-    """Remove the object maps that an image without header left behind."""
+def remove_leftovers(ioctx: rados.Ioctx, ident: str) -> None:
+    """Remove the object maps and the journal that an image without header left behind."""
     _remove(ioctx, f"rbd_object_map.{ident}")
+    remove_journal(ioctx, ident)
     for item in ioctx.list_objects():
         if item.key.startswith(f"rbd_object_map.{ident}."):
             _remove(ioctx, item.key)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Optional, cast
 
+from .. import __version__
 from ..worker.protocol import MAX_LINE, decode_line, encode_line
 from .client import Identity
 
@@ -80,6 +81,11 @@ class WorkerProcess:
         hello = self._receive(time.monotonic() + START_TIMEOUT)
         if hello is None or hello.get("event") != "hello":
             raise WorkerLost("a worker did not start in time")
+        if hello.get("version") != __version__:
+            raise WorkerLost(
+                f"the module's files are of version {hello.get('version')}, the manager runs "
+                f"{__version__}; restart the manager"
+            )
         self.addresses = tuple(hello["addresses"])
         self.clients = tuple(hello["clients"])
 

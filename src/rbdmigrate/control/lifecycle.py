@@ -104,6 +104,10 @@ def decide(
     lost = _lost(m, situation)
     if lost is not None:
         return lost
+    if situation is Situation.TARGET_POOL_GONE:
+        return Act(Op.ABORT)  # nothing is left to go on with; the source is given back
+    if situation is Situation.SOURCE_LOST_AFTER:
+        return Act(Op.FINISH_COMMIT) if m.goal is Goal.COMMITTED else Rest()
     if situation in _COMPLETES:
         op, ours = _COMPLETES[situation]
         return Act(op) if m.state is ours or abandoned else Rest()
@@ -124,8 +128,10 @@ def _over(m: Migration, situation: Situation) -> Union[End, None]:
             return End(State.ABORTED, "")
         if _was_linked(m):
             return End(State.ABORTED, "aborted by somebody else")
-    if situation is Situation.LOST and m.goal is Goal.ABORTED:
+    if m.goal is Goal.ABORTED and situation in (Situation.LOST, Situation.SOURCE_POOL_GONE):
         return End(State.ABORTED, "neither the source nor the target exists any more")
+    if m.goal is Goal.ABORTED and situation is Situation.TARGET_POOL_GONE and not _was_linked(m):
+        return End(State.ABORTED, "the target's pool does not exist any more")
     return None
 
 
@@ -143,11 +149,10 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
             f"The source of {target} (image id {m.source.image_id} in {m.source.pool}) is gone; "
             "what was not copied yet cannot be read any more.",
         )
-    if situation is Situation.POOL_GONE:
-        return Fail(
-            ENXIO,
-            f"The pool or namespace of {source} or {target} does not exist any more.",
-        )
+    if situation is Situation.SOURCE_POOL_GONE:
+        return Fail(ENXIO, f"The pool or namespace of the source {source} does not exist any more.")
+    if situation is Situation.TARGET_POOL_GONE and not _was_linked(m):
+        return Fail(ENXIO, f"The pool or namespace of the target {target} does not exist any more.")
     if situation is Situation.TARGET_TAKEN:
         return Fail(ENOENT, f"Another image called {target} was made meanwhile.")
     return None

@@ -27,8 +27,10 @@ class Situation(str, enum.Enum):
     HALF_COMMITTED = "half-committed"  # the target stands alone, the source is not quite gone
     COMMITTED = "committed"  # the target stands alone, the source is gone
     SOURCE_LOST = "source-lost"  # the target still needs a source that is gone
+    SOURCE_LOST_AFTER = "source-lost-after"  # the source is gone, the target is complete
     LOST = "lost"  # neither source nor target
-    POOL_GONE = "pool-gone"  # a pool or namespace is gone, or was never there
+    SOURCE_POOL_GONE = "source-pool-gone"  # removed with its pool or namespace
+    TARGET_POOL_GONE = "target-pool-gone"
 
 
 HALF_DONE = frozenset({Situation.HALF_PREPARED, Situation.HALF_ABORTED, Situation.HALF_COMMITTED})
@@ -45,8 +47,10 @@ _BY_STATE = {
 
 def diagnose(migration: Migration, seen: Observation) -> Situation:
     """The situation that ``seen`` shows for ``migration``."""
-    if seen.source_gone or seen.target_gone:
-        return _without_pool(migration, seen)
+    if seen.target_gone:
+        return Situation.TARGET_POOL_GONE
+    if seen.source_gone:
+        return _without_source_pool(migration, seen.target)
     source, target = seen.source, seen.target
     if source is not None and source.image_id != migration.source.image_id:
         source = None  # another image that took the name meanwhile
@@ -59,17 +63,18 @@ def diagnose(migration: Migration, seen: Observation) -> Situation:
     return _with_source_header(source, source.header.state, target)
 
 
-def _without_pool(migration: Migration, seen: Observation) -> Situation:
-    target = seen.target
-    if target is not None and target.header is None and _is_ours(migration, target):
-        return Situation.COMMITTED  # the source's pool was removed after the commit
-    return Situation.POOL_GONE
+def _without_source_pool(migration: Migration, target: Optional[ImageView]) -> Situation:
+    found = _without_source(migration, target)
+    return Situation.SOURCE_POOL_GONE if found is Situation.LOST else found
 
 
 def _without_source(migration: Migration, target: Optional[ImageView]) -> Situation:
     if target is None or not _is_ours(migration, target):
         return Situation.LOST
-    return Situation.COMMITTED if target.header is None else Situation.SOURCE_LOST
+    if target.header is None:
+        return Situation.COMMITTED
+    whole = target.header.state is HeaderState.EXECUTED
+    return Situation.SOURCE_LOST_AFTER if whole else Situation.SOURCE_LOST
 
 
 def _without_source_header(

@@ -19,6 +19,7 @@ from ..cluster import headers, surgery
 from ..cluster.fence import Blocklist, fence
 from ..cluster.observe import observe
 from ..cluster.worker_process import WorkerLost
+from ..control.breaker import Breaker
 from ..control.failures import Explained, backoff, explain, worker_lost
 from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
 from ..control.situation import diagnose
@@ -51,6 +52,8 @@ class Acts:
         self._settings = settings
         self._chance = random.Random()
         self.blocklist = Blocklist()
+        self._breaker = Breaker()
+        self._breaker_lock = threading.Lock()
 
     def work(self, slot: Slot, job: Job) -> None:
         """Do ``job``; its failures are recorded. Raises what RADOS and the store raise."""
@@ -79,6 +82,8 @@ class Acts:
         except WorkerLost as error:
             self._interrupted(slot, job, actor, error)
         else:
+            if event["event"] != "done" and event["cause"] == "librbd":
+                slot.discard_worker()  # its client may be the cause: the next act starts anew
             self._answered(tracked, job.op, event)
         finally:
             tracked.copied_by = ""
@@ -140,6 +145,8 @@ class Acts:
             return m
 
         self._registry.update(tracked, change)
+        with self._breaker_lock:
+            self._breaker.succeeded(source_key(tracked.migration))
 
     def recover(self, tracked: Tracked) -> None:
         """A step was begun and its outcome is not known: fence its actor, then forget the step."""
@@ -166,6 +173,22 @@ class Acts:
         tracked.copied_by = f"{holder}, holder of the exclusive lock"
         if not migration.touched:
             self._registry.update(tracked, lambda m: replace(m, touched=True))
+
+    def source_rests(self, m: Migration, trying: set[str]) -> bool:
+        """Whether ``m`` has to wait because its source did not answer lately.
+
+        ``trying`` are the sources at which somebody is at work, and is added to: a source that is
+        being tried again is tried by one migration at a time.
+        """
+        key = source_key(m)
+        with self._breaker_lock:
+            if self._breaker.wait(key, time.monotonic()):
+                return True
+            if not self._breaker.open(key):
+                return False
+        rests = key in trying
+        trying.add(key)
+        return rests
 
     def _touched(self, m: Migration) -> bool:
         """Whether anybody but us wrote the target's header since our last act on it."""
@@ -205,6 +228,8 @@ class Acts:
     def _failed(self, tracked: Tracked, errno: int, problem: Explained) -> None:
         """Write that a step failed: to be retried, or for the administrator to look at."""
         now, settings = time.time(), self._settings()
+        with self._breaker_lock:
+            self._breaker.failed(source_key(tracked.migration), errno, time.monotonic())
 
         def change(m: Migration) -> Migration:
             if not problem.transient:
@@ -216,6 +241,11 @@ class Acts:
         log.warning("%s: %s", tracked.migration.id, problem.message)
 
 
+def source_key(m: Migration) -> str:
+    """What migrations share when they share a source that may not answer: its pool."""
+    return f"pool {m.source.pool}"
+
+
 def arguments(m: Migration) -> dict[str, Any]:
     """What a worker needs to know of a migration to act on it."""
     return {
@@ -223,6 +253,8 @@ def arguments(m: Migration) -> dict[str, Any]:
         "target": to_plain(m.target),
         "layout": to_plain(m.layout),
         "force": m.force_commit,
+        "group": m.group,
+        "mirror_mode": m.mirror_mode,
     }
 
 

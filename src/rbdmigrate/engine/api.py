@@ -12,23 +12,25 @@ from typing import Any, Optional
 
 import rados
 
-from ..cluster.client import Identity, connect, error_number
+from ..cluster.client import Identity, connect
 from ..cluster.store import Owner
 from ..control.guard import guard_abort
 from ..model.codec import to_plain
-from ..model.errors import MigrationError, errno_text
+from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
-from ..model.migration import Goal, Hold, HoldReason, Migration, Op, State
+from ..model.migration import Goal, Migration, Op, Place, State
 from ..model.report import Live, report
 from ..model.spec import ImageSpec, parse_image_spec
 from ..model.users import source_in_use
 from .acts import Acts, arguments, target_version
 from .admission import admit
 from .adoption import adoptable
+from .answers import Answers
 from .inquiry import Inquiry
 from .loop import Loop
-from .registry import Registry, StoreFenced, Tracked
+from .registry import Registry, Tracked
 from .settings import Settings
+from .view import view
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Engine:
         self._client = connect(host.identity, _TIMEOUTS)
         host.on_client(self._client.get_addrs())
         instance = f"{host.manager}.{secrets.token_hex(4)}"
-        self._registry = Registry(self._client, Owner(host.generation, instance))
+        self._registry = Registry(self._client, Owner(host.generation, instance), host.settings)
         self._acts = Acts(self._client, self._registry, host.manager, host.settings)
         self._loop = Loop(
             self._client, host.identity, self._registry, self._acts, host.settings, self._fenced
@@ -120,7 +122,7 @@ class Engine:
 
     def list(self, *, ended: bool = False) -> list[Report]:
         """All migrations under way, the oldest first; with ``ended`` also those of the history."""
-        reports = [self._report(t) for t in self._registry.all()]
+        reports = [view(t) for t in self._registry.all()]
         if ended:
             reports += [report(m, Live()) for m in self._registry.history()]
         return reports
@@ -132,7 +134,7 @@ class Engine:
         """
         with self._answers(target):
             tracked = self._find(target)
-            return self._report(tracked) if tracked else report(self._ended(target), Live())
+            return view(tracked) if tracked else report(self._ended(target), Live())
 
     def spec(self, text: str, what: str = "target") -> ImageSpec:
         """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
@@ -158,8 +160,8 @@ class Engine:
             tracked = self._repeated(source, goal_spec, goal)
             if tracked is None:
                 migration = admit(self._client, source, goal_spec, layout, goal, priority)
-                self._refuse_users(migration)
-                tracked = self._registry.create(migration)
+                company = self._refuse_users(migration)
+                tracked = self._registry.create(replace(migration, **company))
         self._loop.wake(tracked)
         return self._await(tracked, _PREPARED)
 
@@ -169,7 +171,7 @@ class Engine:
         self._refuse_aborting(tracked)
         if tracked.migration.goal is Goal.PREPARED:
             self._change(tracked, lambda m: replace(m, goal=Goal.EXECUTED))
-        return self._report(tracked)
+        return view(tracked)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Finish: cut the target loose and remove the source."""
@@ -210,14 +212,14 @@ class Engine:
         self._change(tracked, lambda m: replace(m, paused=True))
         self._loop.interrupt(tracked, "paused")
         self._registry.wait(lambda: not tracked.busy, self._host.settings().command_wait)
-        return self._report(tracked)
+        return view(tracked)
 
     def resume(self, target: ImageSpec) -> Report:
         """Go on where a pause stopped."""
         tracked = self._require(target)
         tracked.uncontrolled = ""
         self._change(tracked, lambda m: replace(m, paused=False))
-        return self._report(tracked)
+        return view(tracked)
 
     def retry(self, target: ImageSpec) -> Report:
         """Try a failed migration again, and one that waits for its next attempt at once."""
@@ -228,7 +230,7 @@ class Engine:
                 EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
             )
         self._change(tracked, _awake)
-        return self._report(tracked)
+        return view(tracked)
 
     # -- within ------------------------------------------------------------------------------
 
@@ -256,12 +258,18 @@ class Engine:
             self._registry.update(tracked, lambda m: replace(_awake(m), goal=goal))
         return tracked
 
-    def _refuse_users(self, migration: Migration) -> None:
-        """Ask before there is a record, so that a source in use leaves no trace."""
-        args = {"image": to_plain(migration.source)}
-        users = self._inquiry.ask("users", args, self._patience())["users"]
-        if users:
-            raise MigrationError(EBUSY, source_in_use(migration.source.spec, users))
+    def _refuse_users(self, migration: Migration) -> dict[str, Any]:
+        """Ask before there is a record, so that a source in use leaves no trace.
+
+        Returns the source's group and mirroring, for the record.
+        """
+        found = self._examine(migration.source)
+        if found["users"]:
+            raise MigrationError(EBUSY, source_in_use(migration.source.spec, found["users"]))
+        return {"group": found["group"], "mirror_mode": found["mirror_mode"]}
+
+    def _examine(self, place: Place) -> dict[str, Any]:
+        return self._inquiry.ask("examine", {"image": to_plain(place)}, self._patience())
 
     def _refuse_aborting(self, tracked: Tracked) -> None:
         m = tracked.migration
@@ -274,8 +282,7 @@ class Engine:
         m = tracked.migration
         if m.prepared_at is None or not m.target.image_id:
             return
-        args = {"image": to_plain(m.target)}
-        users = self._inquiry.ask("users", args, self._patience())["users"]
+        users = self._examine(m.target)["users"]
         ours = m.step.actor.clients if m.step is not None else ()
         others = [user for user in users if user["client"] not in ours]
         if m.step is not None and m.step.op is Op.EXECUTE:
@@ -340,65 +347,13 @@ class Engine:
         failure = tracked.migration.failure
         if tracked.migration.state is State.FAILED and failure is not None:
             raise MigrationError(failure.errno, failure.message)
-        return self._report(tracked)
+        return view(tracked)
 
-    def _report(self, tracked: Tracked) -> Report:
-        m = tracked.migration
-        live = Live(
-            done=tracked.done,
-            total=tracked.total,
-            hold=_live_hold(tracked),
-            acting=m.step is not None,
-            copied_by=tracked.copied_by,
-        )
-        return report(m, live)
-
-    def _answers(self, target: ImageSpec) -> _Answers:
-        return _Answers(self, target)
-
-
-class _Answers:
-    """Turns what RADOS and the store raise into one sentence for the user."""
-
-    def __init__(self, engine: Engine, target: ImageSpec) -> None:
-        self._engine = engine
-        self._target = target
-
-    def __enter__(self) -> None:
-        if self._engine.ended.is_set():
-            raise MigrationError(EAGAIN, "This manager is giving up its role; try again.")
-
-    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
-        if isinstance(error, StoreFenced):
-            self._engine._fenced(str(error))
-            raise MigrationError(EAGAIN, "Another manager took over; try again.") from error
-        if isinstance(error, rados.Error):
-            number = error_number(error)
-            raise MigrationError(
-                number,
-                f"The cluster did not answer about {self._target}: {errno_text(number)}; look at "
-                "`ceph health` and try again.",
-            ) from error
+    def _answers(self, target: ImageSpec) -> Answers:
+        return Answers(target, self.ended.is_set(), self._fenced)
 
 
 _PREPARED = frozenset(State) - {State.QUEUED, State.PREPARING}
-
-
-def _live_hold(tracked: Tracked) -> Optional[Hold]:
-    """Why a migration does not move right now, where that is not in its record."""
-    m = tracked.migration
-    if m.state.ended:
-        return None
-    if m.paused:
-        message = tracked.uncontrolled or (
-            f"It was paused; `ceph rbd migration resume {m.target.spec}` goes on where it was."
-        )
-        return Hold(HoldReason.PAUSED, message)
-    if tracked.note:
-        return Hold(HoldReason.HEALTH, tracked.note)
-    if tracked.wanted is not None and not tracked.busy:
-        return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")
-    return None
 
 
 def _awake(m: Migration) -> Migration:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import queue
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
-from errno import EAGAIN
+from errno import EAGAIN, EIO
 from typing import Any, Optional
 
 from ..cluster.client import Identity
 from ..cluster.worker_process import WorkerLost, WorkerProcess
 from ..model.errors import MigrationError, errno_text
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Inquiry:
             raise MigrationError(
                 EAGAIN, "The cluster did not answer in time; look at `ceph health`, try again."
             )
+        if event["event"] == "failed" and event["cause"] == "bug":
+            log.error("the worker failed at %s:\n%s", op, event["message"])
+            raise MigrationError(EIO, "An error in the module; the manager's log has the details.")
         if event["event"] == "failed":
             text = event["message"] if event["cause"] == "refused" else ""
             number = int(event["errno"])

@@ -18,7 +18,7 @@ from ..control.schedule import COPYING, Limits, Waiting, choose
 from ..control.situation import HALF_DONE, Situation, diagnose
 from ..model.errors import MigrationError
 from ..model.migration import Migration, Op, State
-from .acts import Acts
+from .acts import Acts, source_key
 from .registry import Registry, StoreFenced, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -32,6 +32,8 @@ _PEEK = 2.0  # seconds between two looks at a running copy from outside
 _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
 
+
+_RESTING = "Its source failed to answer several times; one migration at a time tries it again."
 
 _Look = tuple[Tracked, Optional[Callable[[Tracked], None]]]
 
@@ -156,8 +158,15 @@ class Loop:
     def _assign(self, waiting: dict[str, tuple[Tracked, Op]]) -> None:
         jobs = [slot.job for slots in self._slots.values() for slot in slots]
         settings = self._settings()
+        trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
+        able = []
+        for tracked, op in waiting.values():
+            rests = self._acts.source_rests(tracked.migration, trying)
+            tracked.note = _RESTING if rests else ""
+            if not rests:
+                able.append(_waiting(tracked.migration, op))
         chosen = choose(
-            [_waiting(tracked.migration, op) for tracked, op in waiting.values()],
+            able,
             [job.op for job in jobs if job is not None],
             Limits(settings.max_copies, settings.max_steps),
         )
@@ -197,6 +206,9 @@ class Loop:
             self._on_fenced(str(error))
         except (rados.Error, MigrationError) as error:
             log.info("%s: the copy cannot be looked at: %s", tracked.migration.id, error)
+        except Exception as error:
+            self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
+            log.exception("%s: an error in the module", tracked.migration.id)
 
     def _work(self, slot: Slot, job: Job) -> None:
         """What a slot does with its job, in the slot's thread."""

@@ -13,12 +13,16 @@ import rados
 
 from ..cluster.pools import open_ioctx, rbd_places
 from ..cluster.store import Garbage, Owner, Store, StoreFenced
+from ..control.history import surplus
+from ..model.errors import PoolMissing
 from ..model.migration import Migration, Op
 from ..model.spec import ImageSpec
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 
 Place = tuple[str, str]
+_TRIM_EVERY = 20  # ends of migrations between two looks at what the history may forget
 
 
 class Tracked:
@@ -43,9 +47,11 @@ class Tracked:
 class Registry:
     """All migrations under way. Thread-safe."""
 
-    def __init__(self, client: rados.Rados, owner: Owner) -> None:
+    def __init__(self, client: rados.Rados, owner: Owner, settings: Callable[[], Settings]) -> None:
         self.changed = threading.Condition()
         self._client = client
+        self._settings = settings
+        self._ends = 0
         self._owner = owner
         self._tracked: dict[str, Tracked] = {}
         self._stores: dict[Place, Store] = {}
@@ -145,7 +151,7 @@ class Registry:
     def create(self, migration: Migration) -> Tracked:
         """Store a new record and track it."""
         tracked = Tracked(migration)
-        self.store(migration.target.pool, migration.target.namespace).write(migration)
+        self._store_of(migration).write(migration)
         with self.changed:
             self._tracked[migration.id] = tracked
             self.changed.notify_all()
@@ -158,8 +164,10 @@ class Registry:
             after = change(before)
             if after == before:
                 return before
-            target = before.target
-            self.store(target.pool, target.namespace).write(after)
+            try:
+                self._store_of(before).write(after)
+            except PoolMissing:
+                log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
                 tracked.migration = after
                 self.changed.notify_all()
@@ -167,22 +175,30 @@ class Registry:
 
     def end(self, tracked: Tracked) -> None:
         """Move an ended record to the history. Repeatable: first it is there, then gone here."""
-        target = tracked.migration.target
-        store = self.store(target.pool, target.namespace)
-        store.write(replace(tracked.migration, step=None, hold=None), history=True)
-        self.drop(tracked)
-
-    def drop(self, tracked: Tracked) -> None:
-        """Remove a record of which nothing needs to be remembered."""
-        target = tracked.migration.target
-        self.store(target.pool, target.namespace).remove(tracked.migration.id)
-        self.forget(tracked)
-
-    def forget(self, tracked: Tracked) -> None:
-        """Track it no longer, whatever the store holds."""
+        store = self._store_of(tracked.migration)
+        try:
+            store.write(replace(tracked.migration, step=None, hold=None), history=True)
+            store.remove(tracked.migration.id)
+            self._trim(store)
+        except PoolMissing:
+            log.warning("%s: ended without history", tracked.migration.id)
         with self.changed:
             self._tracked.pop(tracked.migration.id, None)
             self.changed.notify_all()
+
+    def _trim(self, store: Store) -> None:
+        """Forget the oldest of a store's history, every so many ends: it costs reading it all."""
+        self._ends += 1
+        if self._ends % _TRIM_EVERY:
+            return
+        settings = self._settings()
+        ended, _ = store.read(history=True)
+        days, count = settings.history_days, settings.history_count
+        for migration in surplus(ended, time.time(), days, count):
+            store.remove(migration.id, history=True)
+
+    def _store_of(self, migration: Migration) -> Store:
+        return self.store(migration.target.pool, migration.target.namespace)
 
     def history(self) -> list[Migration]:
         """Ended migrations, the latest first; places that do not answer are left out."""
@@ -190,7 +206,10 @@ class Registry:
         for pool, namespace in rbd_places(self._client):
             store = self.store(pool, namespace)
             try:
-                ended += store.read(history=True)[0]
+                found, garbage = store.read(history=True)
+                ended += found
+                with self.changed:
+                    self._garbage[(f"{pool} (history)", namespace)] = garbage
             except rados.Error as error:
                 log.warning("%s/%s: its history cannot be read: %s", pool, namespace, error)
         return sorted(ended, key=lambda m: m.ended_at or 0.0, reverse=True)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from .errors import RecordError
 
 T = TypeVar("T")
+_LARGEST = 1e11  # seconds: more than any date has, and not NaN either
 
 
 def to_plain(value: Any) -> Any:
@@ -51,6 +52,14 @@ def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
     return cls(**values)
 
 
+def shown(value: Any) -> str:
+    """A value of a broken record for an error's text: never long, never failing itself."""
+    try:
+        return repr(value)[:80]
+    except RecursionError:
+        return f"a deeply nested {type(value).__name__}"
+
+
 @functools.lru_cache(maxsize=64)
 def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
@@ -71,13 +80,15 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         try:
             return hint(value)
-        except ValueError as error:
-            raise RecordError(f"{where} has the unknown value {value!r}") from error
+        except (ValueError, RecursionError) as error:
+            raise RecordError(f"{where} has the unknown value {shown(value)}") from error
     return _scalar(hint, value, where)
 
 
 def _scalar(hint: type, value: Any, where: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not abs(value) < _LARGEST:
+            raise RecordError(f"{where} is no time and no duration")
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise RecordError(f"{where} is not of type {hint.__name__}")

@@ -25,6 +25,10 @@ class MigrationError(Exception):
         return errno_name(self.errno)
 
 
+class PoolMissing(MigrationError):
+    """A pool does not exist (any more): the latest OSD map says so."""
+
+
 class RecordError(ValueError):
     """A stored record cannot be decoded: broken JSON, unknown schema or unknown fields."""
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from .codec import from_plain, to_plain
+from .codec import from_plain, shown, to_plain
 from .errors import RecordError
 from .layout import LayoutOptions
 from .spec import ImageSpec
@@ -138,6 +138,8 @@ class TimelineEntry:
 class Migration:
     """The record of one migration.
 
+    ``group`` (``<pool id>/<name>``) and ``mirror_mode`` (librbd's number, None: not mirrored)
+    are what the source had and librbd forgets when it is cut off; they are given back at an abort.
     ``target_version`` is the version of the target's header after our last act on it, None when
     it is not known; ``touched`` says that a client was seen to have the target open for writing.
     Together they tell whether aborting could lose what clients did (``control.guard``).
@@ -161,6 +163,8 @@ class Migration:
     prepared_at: Optional[float] = None
     executed_at: Optional[float] = None
     ended_at: Optional[float] = None
+    group: str = ""
+    mirror_mode: Optional[int] = None
     target_version: Optional[int] = None
     touched: bool = False
     timeline: tuple[TimelineEntry, ...] = ()
@@ -196,5 +200,5 @@ def decode(raw: bytes) -> Migration:
         raise RecordError("it is not a JSON object")
     schema = plain.pop("schema", None)
     if schema != SCHEMA:
-        raise RecordError(f"its schema is {schema!r}, this version reads {SCHEMA}")
+        raise RecordError(f"its schema is {shown(schema)}, this version reads {SCHEMA}")
     return from_plain(Migration, plain)

@@ -93,8 +93,12 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
         )
     if hold is not None:
         return hold.message
-    if m.goal is Goal.ABORTED:
+    if m.state is State.COMMITTING:
+        return "The source is being removed; there is no way back any more."
+    if m.goal is Goal.ABORTED or m.state is State.ABORTING:
         return "The target is removed and the source given back."
+    if m.state is State.EXECUTING and m.goal is Goal.PREPARED:
+        return f"`ceph rbd migration execute {target}` goes on with a copy that others began."
     if m.state is State.PREPARED and m.goal is Goal.PREPARED:
         return (
             f"Start the clients on the target, then `ceph rbd migration execute {target}`; "

@@ -9,7 +9,7 @@ from errno import EINVAL
 from .errors import MigrationError
 
 # librbd forbids "/" and "@" in names; a control character would break tables and logs.
-_NAME = re.compile(r"^[^/@\x00-\x1f\x7f]+$")
+_NAME = re.compile(r"[^/@\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True, order=True)
@@ -41,7 +41,7 @@ def parse_image_spec(text: str, default_pool: str, what: str) -> ImageSpec:
             f"snapshots, so give {form} without '@'.",
         )
     parts = text.split("/")
-    if len(parts) > 3 or not all(_NAME.match(part) for part in parts):
+    if len(parts) > 3 or not all(_NAME.fullmatch(part) for part in parts):
         raise MigrationError(
             EINVAL, f"The {what} {text!r} is not an image spec; the form is {form}."
         )

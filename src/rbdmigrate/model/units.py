@@ -8,7 +8,7 @@ from errno import EINVAL
 from .errors import MigrationError
 
 _UNITS = "BKMGTPE"
-_SIZE = re.compile(r"^\s*(\d+)\s*(?:([BKMGTPE])(?:i?B)?)?\s*$", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d{1,20})\s*(?:([BKMGTPE])(?:i?B)?)?\s*", re.IGNORECASE | re.ASCII)
 
 
 def parse_size(text: str, what: str) -> int:
@@ -16,7 +16,7 @@ def parse_size(text: str, what: str) -> int:
 
     ``what`` names the option in the error's sentence. Raises MigrationError(EINVAL).
     """
-    match = _SIZE.match(text)
+    match = _SIZE.fullmatch(text)
     if not match:
         raise MigrationError(
             EINVAL, f"{what} {text!r} is not a size; give a number with a unit, such as 4M or 64K."

@@ -11,6 +11,7 @@ import threading
 import traceback
 from typing import Any, BinaryIO, Optional
 
+from .. import __version__
 from ..cluster.client import Identity
 from ..faults import fault_point
 from ..model.errors import MigrationError
@@ -91,6 +92,7 @@ def main() -> None:
     channel.send(
         {
             "event": "hello",
+            "version": __version__,
             "pid": os.getpid(),
             "addresses": list(session.addresses),
             "clients": list(session.clients),

@@ -26,7 +26,7 @@ from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.users import source_in_use
-from . import repair
+from . import company, repair
 
 Progress = Callable[[int, int], None]
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
@@ -206,7 +206,9 @@ def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> 
 def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Remove the target and give the source back; completes an abort that was cut off."""
     fault_point("librbd.before", "abort")
-    repair.abort(session, _place(args["source"]), _place(args["target"]), _throttled(progress))
+    source = _place(args["source"])
+    repair.abort(session, source, _place(args["target"]), _throttled(progress))
+    company.give_back(session, source, args["group"], args["mirror_mode"])
     fault_point("librbd.after", "abort")
     return {}
 
@@ -214,7 +216,9 @@ def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[st
 def undo_prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Bring the source back after a prepare that was cut off."""
     fault_point("librbd.before", "undo_prepare")
-    repair.undo_prepare(session, _place(args["source"]), _place(args["target"]))
+    source = _place(args["source"])
+    repair.undo_prepare(session, source, _place(args["target"]))
+    company.give_back(session, source, args["group"], args["mirror_mode"])
     fault_point("librbd.after", "undo_prepare")
     return {}
 
@@ -228,14 +232,22 @@ def finish_commit(session: Session, args: dict[str, Any], progress: Progress) ->
     return {}
 
 
-def users(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Who has an image open for writing: ``{"users": [{"client", "address", "lock"}]}``."""
+def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """What must be known of an image before it is acted on.
+
+    ``users``: who has it open for writing (``client``, ``address``, ``lock``: holds the exclusive
+    lock); ``group``: ``<pool id>/<name>`` or empty; ``mirror_mode``: None when not mirrored.
+    """
     place = _place(args["image"])
     with (
         session.open(place.pool, place.namespace) as ioctx,
         rbd.Image(ioctx, place.image, read_only=True) as image,
     ):
-        return {"users": _users(session, ioctx, image)}
+        return {
+            "users": _users(session, ioctx, image),
+            "group": company.group_of(image),
+            "mirror_mode": company.mirror_mode_of(image),
+        }
 
 
 def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -264,7 +276,7 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         commit,
         finish_commit,
         abort,
-        users,
+        examine,
         take_lock,
         check_commit,
     )

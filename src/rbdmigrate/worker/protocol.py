@@ -4,7 +4,7 @@ Manager to worker: first ``{"identity": {...}, "parent": pid}``, then one job at
 
     {"job": 7, "op": "execute", "args": {...}}
 
-Worker to manager: first ``{"event": "hello", "pid": ..., "addresses": [...], "clients": [...]}``,
+Worker to manager: first ``X``,
 then for each job any number of ``progress`` events and one ``done`` or ``failed``::
 
     {"event": "progress", "job": 7, "done": 12, "total": 64}

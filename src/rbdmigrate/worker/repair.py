@@ -87,7 +87,10 @@ def undo_prepare(session: Client, source: Place, target: Place) -> None:
 def abort(
     session: Client, source: Place, target: Place, on_progress: Callable[[int, int], int]
 ) -> None:
-    """Abort, also one that was cut off anywhere."""
+    """Abort, also one that was cut off anywhere, and one whose target's pool was removed."""
+    if not session.rados.pool_reverse_lookup(target.pool_id):
+        _give_back_alone(session, source)
+        return
     with opened(session, source, target) as ends:
         if ends.target_linked():
             ident = ends.target_id()
@@ -99,6 +102,12 @@ def abort(
             if view is not None and view.header is not None and view.trashed:
                 _give_back(session, ends, view, target.image)
         _relink_source(ends, source)
+
+
+def _give_back_alone(session: Client, source: Place) -> None:
+    """Give the source back when nothing of the target can exist any more."""
+    with session.open(source.pool, source.namespace) as ioctx:
+        _relink(ioctx, headers.view_by_id(ioctx, source.image_id), source)
 
 
 def _give_back(session: Client, ends: Ends, source: ImageView, target_name: str) -> None:
@@ -134,11 +143,14 @@ def _unknown_state(ident: str) -> MigrationError:
 
 def _relink_source(ends: Ends, source: Place) -> None:
     """Whatever librbd left undone of giving the source back."""
-    view = ends.source()
+    _relink(ends.source_ioctx, ends.source(), source)
+
+
+def _relink(ioctx: rados.Ioctx, view: Optional[ImageView], source: Place) -> None:
     if view is None:
         return
     name = view.name or source.image
-    holder = headers.image_id(ends.source_ioctx, name)
+    holder = headers.image_id(ioctx, name)
     if holder not in (None, source.image_id):
         raise MigrationError(
             EEXIST,
@@ -146,9 +158,9 @@ def _relink_source(ends: Ends, source: Place) -> None:
             f"({holder}); rename that one.",
         )
     if view.trashed or not view.listed or holder is None:
-        surgery.relink(ends.source_ioctx, name, source.image_id)
+        surgery.relink(ioctx, name, source.image_id)
     if view.header is not None:
-        surgery.drop_migration_header(ends.source_ioctx, source.image_id)
+        surgery.drop_migration_header(ioctx, source.image_id)
 
 
 def finish_commit(
@@ -158,12 +170,16 @@ def finish_commit(
 
     The target stands alone already and clients may be using it; they are not disturbed.
     """
+    if not session.rados.pool_reverse_lookup(source.pool_id):
+        _cut_loose(session, target)
+        return
     with opened(session, source, target) as ends:
         view = ends.source()
         if view is None:
+            _cut_loose(session, target)
             return
         if not headers.image_exists(ends.source_ioctx, source.image_id):
-            surgery.remove_object_maps(ends.source_ioctx, source.image_id)
+            surgery.remove_leftovers(ends.source_ioctx, source.image_id)
             surgery.drop_trash_entry(ends.source_ioctx, source.image_id)
             return
         with _data_ioctx(session, ends.source_ioctx, source.image_id) as data:
@@ -179,6 +195,17 @@ def finish_commit(
                 HeaderState.EXECUTED,
             )
         session.rbd.migration_commit(ends.target_ioctx, target.image, on_progress=on_progress)
+
+
+def _cut_loose(session: Client, target: Place) -> None:
+    """Make a complete target an ordinary image when its source does not exist any more."""
+    with session.open(target.pool, target.namespace) as ioctx:
+        header = headers.migration_header(ioctx, target.image_id)
+        if header is None:
+            return
+        if header.state is not HeaderState.EXECUTED:
+            raise _unknown_state(target.image_id)
+        surgery.drop_migration_header(ioctx, target.image_id)
 
 
 @contextmanager

@@ -1,0 +1,47 @@
+"""A tracked migration as a Report: its record, and what only the running engine knows of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Optional
+
+from ..model.migration import Hold, HoldReason, Op
+from ..model.report import Live, report
+from ..model.units import format_seconds
+from .registry import Tracked
+
+_STALLED = 30.0  # seconds without progress after which a copy is said to stand still
+
+
+def view(tracked: Tracked) -> dict[str, Any]:
+    """The Report of a migration under way."""
+    live = Live(
+        done=tracked.done,
+        total=tracked.total,
+        hold=_live_hold(tracked),
+        acting=tracked.migration.step is not None,
+        copied_by=tracked.copied_by,
+    )
+    return report(tracked.migration, live)
+
+
+def _live_hold(tracked: Tracked) -> Optional[Hold]:
+    """Why a migration does not move right now, where that is not in its record."""
+    m = tracked.migration
+    if m.state.ended:
+        return None
+    if m.paused:
+        message = tracked.uncontrolled or (
+            f"It was paused; `ceph rbd migration resume {m.target.spec}` goes on where it was."
+        )
+        return Hold(HoldReason.PAUSED, message)
+    copying = m.step is not None and m.step.op is Op.EXECUTE
+    still = time.monotonic() - tracked.moved_at
+    if copying and still > _STALLED:
+        message = f"Nothing was copied for {format_seconds(still)}; look at `ceph health`."
+        return Hold(HoldReason.HEALTH, message)
+    if tracked.note:
+        return Hold(HoldReason.HEALTH, tracked.note)
+    if tracked.wanted is not None and not tracked.busy:
+        return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")
+    return None
