@@ -62,7 +62,7 @@ class Module(MgrModule):
                 self._serve_one()
             except (MigrationError, StoreFenced, OSError) as error:
                 self.log.error("the engine did not start: %s", error)
-                self._report_health([f"The engine does not start: {error}"], [])
+                self._report_health([f"The engine does not start: {error}"], [], [])
             self._stopping.wait(_RESTART_WAIT)
 
     def shutdown(self) -> None:
@@ -106,8 +106,9 @@ class Module(MgrModule):
             engine.start()
             self._engine = engine
             while not engine.ended.wait(_POLL):
-                self._events.update(engine.list())
-                self._report_health(engine.problems(), engine.garbage())
+                reports = engine.list()
+                self._events.update(reports)
+                self._report_health(engine.problems(), engine.garbage(), _failures(reports))
         finally:
             self._engine = None
             if not engine.stop():
@@ -126,21 +127,30 @@ class Module(MgrModule):
             command_wait=float(self.get_module_option("command_wait")),
         )
 
-    def _report_health(self, problems: List[str], garbage: List[str]) -> None:
+    def _report_health(self, problems: List[str], garbage: List[str], failures: List[str]) -> None:
         checks: Dict[str, Any] = {}
         if problems:
-            checks["RBD_MIGRATION_MODULE"] = _check("rbd_migration has trouble", problems)
+            checks["RBD_MIGRATION_MODULE"] = _check("trouble(s) in the module itself", problems)
         if garbage:
-            checks["RBD_MIGRATION_RECORD"] = _check(
-                "records of rbd_migration cannot be read", garbage
-            )
+            checks["RBD_MIGRATION_RECORD"] = _check("record(s) that cannot be read", garbage)
+        if failures:
+            checks["RBD_MIGRATION_FAILED"] = _check("migration(s) failed", failures)
         self.set_health_checks(checks)
 
 
-def _check(summary: str, detail: List[str]) -> Dict[str, Any]:
+def _failures(reports: List[Dict[str, Any]]) -> List[str]:
+    """A line for each migration that waits for the administrator."""
+    return [
+        f"{r['source']} -> {r['target']}: {r['failure']['message']}"
+        for r in reports
+        if r["state"] == "failed" and r["failure"]
+    ]
+
+
+def _check(what: str, detail: List[str]) -> Dict[str, Any]:
     return {
         "severity": "warning",
-        "summary": f"{len(detail)}: {summary}" if len(detail) > 1 else summary,
+        "summary": f"rbd_migration: {len(detail)} {what}",
         "count": len(detail),
         "detail": detail,
     }

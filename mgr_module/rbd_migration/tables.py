@@ -56,8 +56,8 @@ def _state(r: Report) -> str:
 def detail(r: Report) -> str:
     """One migration in full."""
     rows = [
-        ("source", f"{r['source']} ({r['source_image_id']})"),
-        ("target", r["target"] + (f" ({r['target_image_id']})" if r["target_image_id"] else "")),
+        ("source", _with_id(r["source"], r["source_image_id"])),
+        ("target", _with_id(r["target"], r["target_image_id"])),
         ("state", _state(r)),
         ("goal", r["goal"]),
     ]
@@ -81,6 +81,10 @@ def detail(r: Report) -> str:
         message = f"  {entry['message']}" if entry["message"] else ""
         lines.append(f"  {entry['at']}  {entry['state']}{message}")
     return "\n".join(lines)
+
+
+def _with_id(spec: str, ident: str) -> str:
+    return f"{spec} ({ident})" if ident else spec
 
 
 def _plain(value: Any) -> str:

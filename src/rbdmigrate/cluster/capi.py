@@ -8,12 +8,12 @@ RADOS handle of its own, because the binding does not give its handle away.
 from __future__ import annotations
 
 import ctypes
-from ctypes import byref, c_char_p, c_int, c_uint64, c_void_p
+from ctypes import byref, c_char_p, c_int, c_int64, c_uint64, c_void_p
 from typing import Any, Optional
 
 from ..model.errors import MigrationError, errno_text
 from ..model.layout import LayoutOptions
-from ..model.spec import ImageSpec
+from ..model.migration import Place
 from .client import QUIET, Identity
 
 # Image option numbers (rbd/librbd.h, RBD_IMAGE_OPTION_...).
@@ -76,7 +76,7 @@ class CClient:
             self._rados.rados_buffer_free(text)
 
     def prepare(
-        self, source: ImageSpec, target: ImageSpec, layout: LayoutOptions, features: Optional[int]
+        self, source: Place, target: Place, layout: LayoutOptions, features: Optional[int]
     ) -> None:
         """Prepare the migration of ``source`` to ``target``.
 
@@ -106,13 +106,13 @@ class CClient:
             for ioctx in opened:
                 self._rados.rados_ioctx_destroy(ioctx)
 
-    def _open(self, spec: ImageSpec) -> c_void_p:
+    def _open(self, place: Place) -> c_void_p:
         ioctx = c_void_p()
         _check(
-            "rados_ioctx_create",
-            self._rados.rados_ioctx_create(self._cluster, spec.pool.encode(), byref(ioctx)),
+            "rados_ioctx_create2",
+            self._rados.rados_ioctx_create2(self._cluster, c_int64(place.pool_id), byref(ioctx)),
         )
-        self._rados.rados_ioctx_set_namespace(ioctx, spec.namespace.encode())
+        self._rados.rados_ioctx_set_namespace(ioctx, place.namespace.encode())
         return ioctx
 
     def _set(self, options: c_void_p, key: int, value: Any) -> None:

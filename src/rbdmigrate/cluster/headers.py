@@ -15,10 +15,12 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from errno import EINVAL, EUCLEAN
 from typing import NamedTuple, Optional
 
 import rados
 
+from ..model.errors import MigrationError
 from ..model.observation import HeaderState, ImageView, MigrationHeader
 from .denc import Decoder, encode_string
 from .omap import omap_pages
@@ -27,7 +29,6 @@ _SOURCE_HEADER = 1
 _TRASHED_BY_MIGRATION = 2
 _TRASH_PREFIX = "id_"
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
-_EINVAL = 22
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
 _SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
 _REPLY = 1 << 20  # bytes; a header with thousands of snapshots passes 64 KiB
@@ -101,11 +102,21 @@ def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader
     try:
         reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "migration_get", b"")
     except rados.Error as error:
-        if abs(error.errno or 0) == _EINVAL:  # the header exists and holds no migration
+        if abs(error.errno or 0) == EINVAL:  # the header exists and holds no migration
             return None
         raise
     if reply is None:
         return None
+    try:
+        return _migration_header(reply)
+    except ValueError as error:  # DecodeError, or a state that a newer release knows
+        raise MigrationError(
+            EUCLEAN,
+            f"The migration header of the image {ident} cannot be read by this version ({error}).",
+        ) from error
+
+
+def _migration_header(reply: Decoder) -> MigrationHeader:
     frame = reply.start()
     kind = reply.u8()
     pool_id, namespace = reply.s64(), reply.string()

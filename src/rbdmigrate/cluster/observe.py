@@ -19,7 +19,14 @@ def observe(client: rados.Rados, migration: Migration) -> Observation:
     client.wait_for_latest_osdmap()
     source_gone, source = _look(client, migration.source)
     target_gone, target = _look(client, migration.target)
-    return Observation(source, target, source_gone, target_gone)
+    return Observation(
+        source,
+        target,
+        source_gone,
+        target_gone,
+        source_pool=str(client.pool_reverse_lookup(migration.source.pool_id) or ""),
+        target_pool=str(client.pool_reverse_lookup(migration.target.pool_id) or ""),
+    )
 
 
 def _look(client: rados.Rados, place: Place) -> tuple[bool, Optional[ImageView]]:

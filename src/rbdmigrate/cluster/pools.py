@@ -8,6 +8,9 @@ import rados
 import rbd
 
 from ..model.errors import MigrationError, PoolMissing
+from .omap import omap_pages
+
+_NAMESPACE_PREFIX = "name_"
 
 
 def open_ioctx(client: rados.Rados, pool: str, namespace: str) -> rados.Ioctx:
@@ -34,27 +37,35 @@ def require_namespace(client: rados.Rados, pool: str, namespace: str) -> int:
         return int(ioctx.get_pool_id())
 
 
-def rbd_places(client: rados.Rados) -> list[tuple[str, str]]:
-    """Every (pool, namespace) that may hold images: the pools with the application ``rbd``."""
+def open_by_id(client: rados.Rados, pool_id: int, namespace: str) -> rados.Ioctx:
+    """An ioctx on a pool by its id, which stays when it is renamed. Raises PoolMissing."""
+    try:
+        ioctx = client.open_ioctx2(pool_id)
+    except rados.ObjectNotFound as error:
+        raise PoolMissing(ENOENT, f"The pool with id {pool_id} does not exist.") from error
+    ioctx.set_namespace(namespace)
+    return ioctx
+
+
+def rbd_pools(client: rados.Rados) -> dict[int, str]:
+    """Id and name of every pool with the application ``rbd``; needs no OSD to answer."""
     client.wait_for_latest_osdmap()
-    places = []
+    found = {}
     for pool in client.list_pools():
         try:
             with client.open_ioctx(pool) as ioctx:
                 if "rbd" in ioctx.application_list():
-                    places.append((pool, ""))
-                    places += [(pool, name) for name in namespaces(ioctx)]
+                    found[int(ioctx.get_pool_id())] = str(pool)
         except rados.ObjectNotFound:
             continue  # deleted since it was listed
-    return places
+    return found
 
 
-def namespaces(ioctx: rados.Ioctx) -> list[str]:
-    """The RBD namespaces of the ioctx's pool."""
-    try:
-        return list(rbd.RBD().namespace_list(ioctx))
-    except rbd.ImageNotFound:
-        return []
+def namespaces(client: rados.Rados, pool_id: int) -> list[str]:
+    """The pool's RBD namespaces, the default one (``""``) first. Raises ``rados.Error``."""
+    with open_by_id(client, pool_id, "") as ioctx:
+        names = omap_pages(ioctx, "rbd_namespace", _NAMESPACE_PREFIX)
+        return ["", *(key[len(_NAMESPACE_PREFIX) :] for key, _ in names)]
 
 
 def pool_name(client: rados.Rados, pool_id: int) -> str:

@@ -50,20 +50,16 @@ class Owner:
 class Garbage:
     """A record that this version cannot read: kept as it is, reported, skipped."""
 
-    pool: str
-    namespace: str
+    store: str
     key: str
     reason: str
 
 
 class Store:
-    """The records of one pool and namespace. Not thread-safe by itself: RADOS orders the writes."""
+    """The records of one pool and namespace, which ``label`` names. RADOS orders the writes."""
 
-    def __init__(
-        self, open_ioctx: Callable[[], rados.Ioctx], pool: str, namespace: str, owner: Owner
-    ) -> None:
-        self.pool = pool
-        self.namespace = namespace
+    def __init__(self, open_ioctx: Callable[[], rados.Ioctx], label: str, owner: Owner) -> None:
+        self.label = label
         self._open = open_ioctx
         self._owner = owner
         self._owned = False
@@ -88,7 +84,7 @@ class Store:
         for _ in range(5):
             current = omap_value(ioctx, oid, _OWNER)
             if current and _generation(current) > self._owner.generation:
-                raise StoreFenced(f"{self.pool}/{oid} belongs to a later manager")
+                raise StoreFenced(f"{self.label}/{oid} belongs to a later manager")
             try:
                 with rados.WriteOpCtx() as op:
                     if current is None:
@@ -100,7 +96,7 @@ class Store:
             except rados.Error as error:
                 if abs(error.errno or 0) != ECANCELED:
                     raise
-        raise StoreFenced(f"{self.pool}/{oid} is being taken by another manager")
+        raise StoreFenced(f"{self.label}/{oid} is being taken by another manager")
 
     def write(self, migration: Migration, *, history: bool = False) -> None:
         """Create or replace a record. Raises StoreFenced, or rados.Error when RADOS fails."""
@@ -136,7 +132,7 @@ class Store:
                 raise
             except rados.Error as error:
                 if abs(error.errno or 0) == ECANCELED:
-                    raise StoreFenced(f"{self.pool}/{oid} has another owner") from error
+                    raise StoreFenced(f"{self.label}/{oid} has another owner") from error
                 raise
 
     def read(self, *, history: bool = False) -> tuple[list[Migration], list[Garbage]]:
@@ -153,7 +149,7 @@ class Store:
                         raise RecordError(f"it holds the id {migration.id!r}")
                     migrations.append(migration)
                 except RecordError as error:
-                    garbage.append(Garbage(self.pool, self.namespace, key, str(error)))
+                    garbage.append(Garbage(self.label, key, str(error)))
         return migrations, garbage
 
 

@@ -68,7 +68,7 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
 
     Half-done situations leave the state as it is: there it says whose act was interrupted.
     """
-    m = migration
+    m = _with_pool_names(migration, seen)
     linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
     if linked and seen.target is not None:
         target = replace(m.target, image_id=seen.target.image_id)
@@ -83,6 +83,13 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
     if state is None or m.state is State.FAILED or (state is State.QUEUED and _was_linked(m)):
         return m
     return m.enter(state, now)
+
+
+def _with_pool_names(m: Migration, seen: Observation) -> Migration:
+    """Pools can be renamed; their ids stay."""
+    source = replace(m.source, pool=seen.source_pool or m.source.pool)
+    target = replace(m.target, pool=seen.target_pool or m.target.pool)
+    return replace(m, source=source, target=target)
 
 
 def decide(

@@ -27,6 +27,7 @@ from .admission import admit
 from .adoption import adoptable
 from .answers import Answers
 from .inquiry import Inquiry
+from .loading import Loader
 from .loop import Loop
 from .registry import Registry, Tracked
 from .settings import Settings
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 # A manager's client must not wait for ever for a pool that is down: a command would hang with it.
 _TIMEOUTS = {"rados_osd_op_timeout": "15", "rados_mon_op_timeout": "15"}
 _STOP_TIMEOUT = 15.0
+_LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
 
 Report = dict[str, Any]
 
@@ -67,8 +69,15 @@ class Engine:
         instance = f"{host.manager}.{secrets.token_hex(4)}"
         self._registry = Registry(self._client, Owner(host.generation, instance), host.settings)
         self._acts = Acts(self._client, self._registry, host.manager, host.settings)
+        self._loader = Loader(self._client, self._registry, self._fenced)
         self._loop = Loop(
-            self._client, host.identity, self._registry, self._acts, host.settings, self._fenced
+            self._client,
+            host.identity,
+            self._registry,
+            self._loader,
+            self._acts,
+            host.settings,
+            self._fenced,
         )
         self._inquiry = Inquiry(host.identity)
         self._admission = threading.Lock()
@@ -78,16 +87,17 @@ class Engine:
     # -- life --------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Read all records and begin. Raises StoreFenced when a later manager is active."""
-        found = self._registry.load()
-        log.info("%d migrations under way", len(found))
+        """Read the records and begin; pools that do not answer are read when they do."""
+        self._loader.start(_LOAD_PATIENCE)
         self._loop.start()
 
     def stop(self) -> bool:
         """Kill the workers, end the threads; False when a thread does not end. State is kept."""
         self.ended.set()
         self._inquiry.stop()
-        clean = self._loop.stop(_STOP_TIMEOUT) and self._inquiry.join(_STOP_TIMEOUT)
+        self._loader.stop()
+        clean = self._loader.join(_STOP_TIMEOUT)
+        clean &= self._loop.stop(_STOP_TIMEOUT) and self._inquiry.join(_STOP_TIMEOUT)
         if not self.ended_reason:
             try:
                 self._acts.blocklist.clean(self._client, everything=True)
@@ -107,14 +117,13 @@ class Engine:
     def problems(self) -> list[str]:
         """What is wrong with the engine itself, one sentence each; empty when all is well."""
         found = self._loop.problems()
-        found += [f"the records of {p}/{n} cannot be read yet" for p, n in self._registry.unread]
+        found += [f"the records of the pool {p} cannot be read yet" for p in self._loader.unread()]
         return found
 
     def garbage(self) -> list[str]:
         """Records that cannot be read, one sentence each."""
         return [
-            f"{g.pool}/{g.namespace + '/' if g.namespace else ''}rbd_migration key {g.key}: "
-            f"{g.reason}"
+            f"{g.store}: key {g.key} of the object rbd_migration: {g.reason}"
             for g in self._registry.garbage
         ]
 
@@ -124,7 +133,7 @@ class Engine:
         """All migrations under way, the oldest first; with ``ended`` also those of the history."""
         reports = [view(t) for t in self._registry.all()]
         if ended:
-            reports += [report(m, Live()) for m in self._registry.history()]
+            reports += [report(m, Live()) for m in self._registry.history(self._loader.pools())]
         return reports
 
     def get(self, target: ImageSpec) -> Report:
@@ -156,6 +165,7 @@ class Engine:
         ``target`` None: in place. Raises MigrationError for every refusal, having changed nothing.
         """
         goal_spec = target or source
+        self._require_read(goal_spec)
         with self._admission, self._answers(goal_spec):
             tracked = self._repeated(source, goal_spec, goal)
             if tracked is None:
@@ -299,6 +309,7 @@ class Engine:
         tracked = self._registry.find(target)
         if tracked is not None:
             return tracked
+        self._require_read(target)
         with self._admission:
             tracked = self._registry.find(target)
             if tracked is not None:
@@ -308,6 +319,13 @@ class Engine:
                 return None
             known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
             return known or self._registry.create(migration)
+
+    def _require_read(self, target: ImageSpec) -> None:
+        """Only when the pool's records are known can be said that there is none."""
+        with self._answers(target):
+            self._client.wait_for_latest_osdmap()
+            if self._client.pool_exists(target.pool):
+                self._loader.require(self._client.pool_lookup(target.pool))
 
     def _require(self, target: ImageSpec) -> Tracked:
         """The migration under way to ``target``; MigrationError says why there is none."""
@@ -323,7 +341,7 @@ class Engine:
         return tracked
 
     def _ended(self, target: ImageSpec) -> Migration:
-        for migration in self._registry.history():
+        for migration in self._registry.history(self._loader.pools()):
             if migration.target.spec == target:
                 return migration
         raise MigrationError(

@@ -19,6 +19,7 @@ from ..control.situation import HALF_DONE, Situation, diagnose
 from ..model.errors import MigrationError
 from ..model.migration import Migration, Op, State
 from .acts import Acts, source_key
+from .loading import Loader
 from .registry import Registry, StoreFenced, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -46,6 +47,7 @@ class Loop:
         client: rados.Rados,
         identity: Identity,
         registry: Registry,
+        loader: Loader,
         acts: Acts,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
@@ -53,6 +55,7 @@ class Loop:
         self._client = client
         self._identity = identity
         self._registry = registry
+        self._loader = loader
         self._acts = acts
         self._settings = settings
         self._on_fenced = on_fenced
@@ -139,7 +142,7 @@ class Loop:
         now = time.monotonic()
         if now >= self._reload_at:
             self._reload_at = now + _RELOAD
-            self._registry.load_missing()
+            self._loader.look()
         self._acts.blocklist.clean(self._client)
         waiting: dict[str, tuple[Tracked, Op]] = {}
         for tracked in self._registry.all():
@@ -251,6 +254,7 @@ class Loop:
         tracked.due = time.monotonic() + _until(migration, now, self._settings().recheck)
         if isinstance(decision, Act):
             tracked.wanted = decision.op
+            tracked.wanted_since = time.monotonic()
         elif isinstance(decision, End):
             end = decision
             self._registry.update(tracked, lambda m: m.enter(end.state, now, end.message))

@@ -11,7 +11,7 @@ from typing import Optional
 
 import rados
 
-from ..cluster.pools import open_ioctx, rbd_places
+from ..cluster.pools import namespaces, open_by_id
 from ..cluster.store import Garbage, Owner, Store, StoreFenced
 from ..control.history import surplus
 from ..model.errors import PoolMissing
@@ -21,7 +21,6 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-Place = tuple[str, str]
 _TRIM_EVERY = 20  # ends of migrations between two looks at what the history may forget
 
 
@@ -36,7 +35,8 @@ class Tracked:
         self.due = 0.0  # monotonic time at which it is to be looked at again
         self.done = 0  # objects of the running copy
         self.total = 0
-        self.moved_at = 0.0  # monotonic time at which the running copy last got on
+        self.moved_at = time.monotonic()  # when the running copy last got on
+        self.wanted_since = 0.0  # monotonic time since when it waits for a slot
         self.note = ""  # why it does not move, where that is no matter for the record
         self.copied_by = ""  # the client that really copies, when it is not our worker
         self.uncontrolled = ""  # why a copy that was to stop goes on
@@ -54,67 +54,46 @@ class Registry:
         self._ends = 0
         self._owner = owner
         self._tracked: dict[str, Tracked] = {}
-        self._stores: dict[Place, Store] = {}
-        self._garbage: dict[Place, list[Garbage]] = {}
-        self._unread: set[Place] = set()
+        self._stores: dict[tuple[int, str], Store] = {}
+        self._garbage: dict[str, list[Garbage]] = {}
 
     # -- the store ---------------------------------------------------------------------------
 
-    def store(self, pool: str, namespace: str) -> Store:
+    def store(self, pool_id: int, namespace: str) -> Store:
         """The store of a target pool and namespace."""
-        place = (pool, namespace)
+        place = (pool_id, namespace)
         with self.changed:
             if place not in self._stores:
+                name = self._client.pool_reverse_lookup(pool_id) or str(pool_id)
                 self._stores[place] = Store(
-                    lambda: open_ioctx(self._client, pool, namespace), pool, namespace, self._owner
+                    lambda: open_by_id(self._client, pool_id, namespace),
+                    f"{name}/{namespace}" if namespace else str(name),
+                    self._owner,
                 )
             return self._stores[place]
 
-    def load(self, places: Optional[Iterable[Place]] = None) -> list[Migration]:
-        """Take over every store there is and read its records; returns what was found new.
+    def read(self, pool_id: int, namespace: str) -> None:
+        """Take a store over, if there is one, and track its migrations.
 
-        A place that does not answer is tried again by the next call of :meth:`load_missing`.
-        Raises StoreFenced when a later manager owns a store.
+        Raises ``rados.Error`` when it does not answer, StoreFenced when it is a later manager's.
         """
-        found: list[Migration] = []
-        for place in rbd_places(self._client) if places is None else list(places):
-            store = self.store(*place)
-            try:
-                if store.exists():
-                    store.take()
-                    migrations, garbage = store.read()
-                    found += self._adopt_all(place, migrations, garbage)
-                self._unread.discard(place)
-            except rados.Error as error:
-                log.warning("%s/%s: its records cannot be read yet: %s", *place, error)
-                self._unread.add(place)
-        return found
-
-    def load_missing(self) -> list[Migration]:
-        """Read the places that did not answer before."""
-        return self.load(self._unread) if self._unread else []
-
-    def _adopt_all(
-        self, place: Place, migrations: list[Migration], garbage: list[Garbage]
-    ) -> list[Migration]:
+        store = self.store(pool_id, namespace)
+        if not store.exists():
+            return
+        store.take()
+        migrations, garbage = store.read()
         with self.changed:
-            self._garbage[place] = garbage
-            new = [m for m in migrations if m.id not in self._tracked]
-            for migration in new:
-                self._tracked[migration.id] = Tracked(migration)
+            self._garbage[store.label] = garbage
+            for migration in migrations:
+                self._tracked.setdefault(migration.id, Tracked(migration))
             self.changed.notify_all()
-        return new
+        log.info("%s: %d migrations under way", store.label, len(migrations))
 
     @property
     def garbage(self) -> list[Garbage]:
-        """Records that cannot be read, of every place."""
+        """Records that cannot be read, of every store."""
         with self.changed:
             return [item for items in self._garbage.values() for item in items]
-
-    @property
-    def unread(self) -> list[Place]:
-        """Places whose records could not be read yet."""
-        return sorted(self._unread)
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -198,20 +177,21 @@ class Registry:
             store.remove(migration.id, history=True)
 
     def _store_of(self, migration: Migration) -> Store:
-        return self.store(migration.target.pool, migration.target.namespace)
+        return self.store(migration.target.pool_id, migration.target.namespace)
 
-    def history(self) -> list[Migration]:
-        """Ended migrations, the latest first; places that do not answer are left out."""
+    def history(self, pool_ids: Iterable[int]) -> list[Migration]:
+        """Ended migrations of these pools, the latest first; what does not answer is left out."""
         ended: list[Migration] = []
-        for pool, namespace in rbd_places(self._client):
-            store = self.store(pool, namespace)
+        for pool_id in pool_ids:
             try:
-                found, garbage = store.read(history=True)
-                ended += found
-                with self.changed:
-                    self._garbage[(f"{pool} (history)", namespace)] = garbage
-            except rados.Error as error:
-                log.warning("%s/%s: its history cannot be read: %s", pool, namespace, error)
+                for namespace in namespaces(self._client, pool_id):
+                    store = self.store(pool_id, namespace)
+                    found, garbage = store.read(history=True)
+                    ended += found
+                    with self.changed:
+                        self._garbage[f"{store.label} (history)"] = garbage
+            except (rados.Error, PoolMissing) as error:
+                log.warning("pool %s: its history cannot be read: %s", pool_id, error)
         return sorted(ended, key=lambda m: m.ended_at or 0.0, reverse=True)
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:

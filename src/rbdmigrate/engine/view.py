@@ -11,6 +11,7 @@ from ..model.units import format_seconds
 from .registry import Tracked
 
 _STALLED = 30.0  # seconds without progress after which a copy is said to stand still
+_NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
 
 
 def view(tracked: Tracked) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def _live_hold(tracked: Tracked) -> Optional[Hold]:
         return Hold(HoldReason.HEALTH, message)
     if tracked.note:
         return Hold(HoldReason.HEALTH, tracked.note)
-    if tracked.wanted is not None and not tracked.busy:
+    waited = time.monotonic() - tracked.wanted_since
+    if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:
         return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")
     return None

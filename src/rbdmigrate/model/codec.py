@@ -87,7 +87,7 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
 
 def _scalar(hint: type, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not abs(value) < _LARGEST:
+        if not 0 <= value < _LARGEST:
             raise RecordError(f"{where} is no time and no duration")
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

@@ -100,9 +100,9 @@ def parse_layout(
 
 def _parse_features(asked: Optional[Iterable[str]], shared: bool) -> Optional[tuple[str, ...]]:
     """Names from repeated and comma-joined ``--image-feature`` values, checked and in bit order."""
-    if asked is None:
+    names = {name.strip() for item in asked or () for name in item.split(",") if name.strip()}
+    if not names:
         return None
-    names = {name.strip() for item in asked for name in item.split(",") if name.strip()}
     unknown = sorted(names - FEATURES.keys())
     if unknown:
         raise MigrationError(

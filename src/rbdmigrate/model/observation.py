@@ -53,9 +53,11 @@ class ImageView:
 @dataclass(frozen=True)
 class Observation:
     """Both ends. None: no such image. ``source_gone``/``target_gone``: even the pool or the
-    namespace is gone."""
+    namespace is gone. The pools' names are those of today; empty where they are not known."""
 
     source: Optional[ImageView]
     target: Optional[ImageView]
     source_gone: bool = False
     target_gone: bool = False
+    source_pool: str = ""
+    target_pool: str = ""

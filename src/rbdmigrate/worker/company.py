@@ -31,7 +31,7 @@ def give_back(session: Client, source: Place, group: str, mirror_mode: Optional[
     """Put the source back into its group and mirror it again, where that was lost."""
     if not group and mirror_mode is None:
         return
-    with session.open(source.pool, source.namespace) as ioctx:
+    with session.open(source) as ioctx:
         with rbd.Image(ioctx, source.image) as image:
             if mirror_mode is not None and mirror_mode_of(image) is None:
                 image.mirror_image_enable2(mirror_mode)

@@ -50,11 +50,11 @@ class Session:
         """The positive errno of one of ``librbd_errors``."""
         return error_number(error)
 
-    def open(self, pool: str, namespace: str) -> rados.Ioctx:
+    def open(self, place: Place) -> rados.Ioctx:
         """An ioctx on the latest map, so that whoever was fenced before is shut out already."""
         self.rados.wait_for_latest_osdmap()
-        ioctx = self.rados.open_ioctx(pool)
-        ioctx.set_namespace(namespace)
+        ioctx = self.rados.open_ioctx2(place.pool_id)
+        ioctx.set_namespace(place.namespace)
         return ioctx
 
 
@@ -64,21 +64,21 @@ def _place(plain: dict[str, Any]) -> Place:
 
 def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Link ``target`` to ``source``; refused with EBUSY and who it is when the source is in use."""
-    source, target = _place(args["source"]).spec, _place(args["target"]).spec
+    source, target = _place(args["source"]), _place(args["target"])
     layout = from_plain(LayoutOptions, args["layout"], "layout")
-    with session.open(source.pool, source.namespace) as ioctx:
+    with session.open(source) as ioctx:
         try:
             with rbd.Image(ioctx, source.image, read_only=True) as image:
-                _refuse_when_in_use(_users(session, ioctx, image), source)
+                _refuse_when_in_use(_users(session, ioctx, image), source.spec)
                 features = _features(layout, image)
                 layout = _restripe(layout, image)
                 _refuse_crash(features, image)
         except rbd.ImageNotFound as error:
-            raise MigrationError(ENOENT, f"The source {source} does not exist.") from error
+            raise MigrationError(ENOENT, f"The source {source.spec} does not exist.") from error
     fault_point("librbd.before", "prepare")
     session.c.prepare(source, target, layout, features)
     fault_point("librbd.after", "prepare")
-    with session.open(target.pool, target.namespace) as ioctx:
+    with session.open(target) as ioctx:
         ident = headers.image_id(ioctx, target.image)
         return {"version": headers.version(ioctx, ident) if ident else None}
 
@@ -139,7 +139,7 @@ def _restripe(layout: LayoutOptions, image: rbd.Image) -> LayoutOptions:
 def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     target = _place(args["target"])
-    with session.open(target.pool, target.namespace) as ioctx:
+    with session.open(target) as ioctx:
         fault_point("librbd.before", "execute")
         session.rbd.migration_execute(ioctx, target.image, on_progress=_throttled(progress))
         fault_point("librbd.after", "execute")
@@ -164,7 +164,7 @@ def _throttled(progress: Progress) -> Callable[[int, int], int]:
 def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Cut the target loose from the source and remove the source."""
     target = _place(args["target"])
-    with session.open(target.pool, target.namespace) as ioctx:
+    with session.open(target) as ioctx:
         if not args["force"]:
             _refuse_descendants(ioctx, target)
         fault_point("librbd.before", "commit")
@@ -185,7 +185,7 @@ def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
         raise MigrationError(
             EBUSY,
             f"{target.spec} has the clones {', '.join(sorted(clones))}; those that are open "
-            "read-only would not notice that their parent moved. Make sure that none is, then "
+            "read-only would not notice that their parent moved; make sure that none is, then "
             f"`ceph rbd migration commit {target.spec} --force`.",
         )
 
@@ -198,7 +198,7 @@ def _children(image: rbd.Image, snapshot: str) -> list[dict[str, Any]]:
 def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Refuse what ``commit`` would refuse, without committing."""
     target = _place(args["target"])
-    with session.open(target.pool, target.namespace) as ioctx:
+    with session.open(target) as ioctx:
         _refuse_descendants(ioctx, target)
     return {}
 
@@ -240,7 +240,7 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     """
     place = _place(args["image"])
     with (
-        session.open(place.pool, place.namespace) as ioctx,
+        session.open(place) as ioctx,
         rbd.Image(ioctx, place.image, read_only=True) as image,
     ):
         return {
@@ -259,7 +259,7 @@ def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dic
     """
     target = _place(args["target"])
     with (
-        session.open(target.pool, target.namespace) as ioctx,
+        session.open(target) as ioctx,
         rbd.Image(ioctx, target.image) as image,
     ):
         image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)

@@ -26,7 +26,7 @@ class Client(Protocol):
     rbd: Any
     rados: Any
 
-    def open(self, pool: str, namespace: str) -> rados.Ioctx:
+    def open(self, place: Place) -> rados.Ioctx:
         """An ioctx on the latest map."""
 
 
@@ -68,8 +68,8 @@ def opened(session: Client, source: Place, target: Place) -> Iterator[Ends]:
     """The ends of a migration, for the time of a repair."""
     with ExitStack() as stack:
         yield Ends(
-            stack.enter_context(session.open(source.pool, source.namespace)),
-            stack.enter_context(session.open(target.pool, target.namespace)),
+            stack.enter_context(session.open(source)),
+            stack.enter_context(session.open(target)),
             source,
             target,
         )
@@ -106,7 +106,7 @@ def abort(
 
 def _give_back_alone(session: Client, source: Place) -> None:
     """Give the source back when nothing of the target can exist any more."""
-    with session.open(source.pool, source.namespace) as ioctx:
+    with session.open(source) as ioctx:
         _relink(ioctx, headers.view_by_id(ioctx, source.image_id), source)
 
 
@@ -199,7 +199,7 @@ def finish_commit(
 
 def _cut_loose(session: Client, target: Place) -> None:
     """Make a complete target an ordinary image when its source does not exist any more."""
-    with session.open(target.pool, target.namespace) as ioctx:
+    with session.open(target) as ioctx:
         header = headers.migration_header(ioctx, target.image_id)
         if header is None:
             return

@@ -1,0 +1,39 @@
+"""Unit tests: no cluster, no bindings of Ceph, no manager around them."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unit")
+
+_FRONT_END = Path(__file__).parents[2] / "mgr_module" / "rbd_migration"
+
+
+def _import_alone(name: str) -> ModuleType:
+    package = ModuleType("rbd_migration")
+    package.__path__ = [str(_FRONT_END)]
+    engine = ModuleType("rbdmigrate.engine")
+    engine.Engine = object
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "rbd_migration", package)
+        patch.setitem(sys.modules, "rbdmigrate.engine", engine)
+        try:
+            return importlib.import_module(f"rbd_migration.{name}")
+        finally:
+            for loaded in [m for m in sys.modules if m.startswith("rbd_migration.")]:
+                del sys.modules[loaded]
+
+
+@pytest.fixture(scope="session")
+def front_end():
+    """Imports a file of the manager module by its name, without the manager and the engine.
+
+    The package's own ``__init__`` needs ceph-mgr and the engine needs librbd; empty modules stand
+    in for both while the file is imported.
+    """
+    return _import_alone

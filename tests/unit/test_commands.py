@@ -1,0 +1,259 @@
+"""Commands: from the texts of the CLI to calls of the engine, and never an exception."""
+
+import json
+import re
+from errno import EACCES, EAGAIN, EBUSY, EINVAL
+from itertools import product
+
+import pytest
+
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Goal, Place, State
+from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+from tests.unit.builders import migration
+
+
+@pytest.fixture(scope="module")
+def commands(front_end):
+    pytest.importorskip("prettytable")
+    return front_end("commands")
+
+
+class FakeEngine:
+    """Notes what it is asked, and answers with reports or with ``refusal``."""
+
+    def __init__(self, reports=(), refusal=None):
+        self.calls = []
+        self.reports = list(reports) or [report(migration(), Live())]
+        self.refusal = refusal
+
+    def spec(self, text, what):
+        return parse_image_spec(text, "rbd", what)
+
+    def list(self, ended=False):
+        return self.reports
+
+    def __getattr__(self, name):
+        def call(*args, **named):
+            self.calls.append((name, args, named))
+            if self.refusal:
+                raise self.refusal
+            return self.reports[0]
+
+        return call
+
+
+@pytest.fixture
+def engine():
+    return FakeEngine()
+
+
+@pytest.fixture
+def ask(commands, engine):
+    """Gives a command to the engine: its name, and its arguments as the CLI sends them."""
+
+    def give(name, engine=engine, authorized=lambda pool, namespace: True, **args):
+        return commands.handle(engine, {"prefix": f"rbd migration {name}", **args}, authorized)
+
+    return give
+
+
+A, B = ImageSpec("rbd", "", "a"), ImageSpec("ssd", "", "b")
+BOTH = {"source_image": "a", "target_image": "ssd/b"}
+CALLS = [
+    ("prepare", BOTH, (A, B, LayoutOptions(), Goal.PREPARED, 0)),
+    ("prepare", {"source_image": "a"}, (A, None, LayoutOptions(), Goal.PREPARED, 0)),
+    ("prepare", {**BOTH, "target_image": ""}, (A, None, LayoutOptions(), Goal.PREPARED, 0)),
+    ("run", BOTH, (A, B, LayoutOptions(), Goal.COMMITTED, 0)),
+    ("run", {**BOTH, "goal": "executed"}, (A, B, LayoutOptions(), Goal.EXECUTED, 0)),
+    ("run", {**BOTH, "priority": 7}, (A, B, LayoutOptions(), Goal.COMMITTED, 7)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "call"), CALLS)
+def test_prepare_and_run_begin_a_migration(ask, engine, name, args, call):
+    code, _, error = ask(name, **args)
+    assert (code, error) == (0, "")
+    assert engine.calls == [("prepare", call, {})]
+
+
+LAYOUTS = [
+    ({"image_feature": "layering"}, LayoutOptions(features=("layering",))),
+    ({"image_feature": ["layering", "striping"]}, LayoutOptions(features=("layering", "striping"))),
+    ({"image_shared": True}, LayoutOptions(shared=True)),
+    ({"image_shared": "true"}, LayoutOptions(shared=True)),
+    ({"image_shared": "false"}, LayoutOptions()),
+    ({"flatten": True, "data_pool": "ec"}, LayoutOptions(flatten=True, data_pool="ec")),
+    ({"object_size": "4M", "data_pool": ""}, LayoutOptions(object_size=4 << 20)),
+    ({"stripe_unit": "64K", "stripe_count": 2}, LayoutOptions(stripe_unit=65536, stripe_count=2)),
+    ({"image_format": 2}, LayoutOptions()),
+]
+
+
+@pytest.mark.parametrize(("args", "layout"), LAYOUTS)
+def test_the_options_of_rbd_create_make_the_layout(ask, engine, args, layout):
+    assert ask("prepare", **BOTH, **args)[0] == 0
+    assert engine.calls[0][1][2] == layout
+
+
+ON_A_TARGET = [
+    ("execute", {}, "execute", {}),
+    ("commit", {}, "commit", {"force": False}),
+    ("commit", {"force": True}, "commit", {"force": True}),
+    ("abort", {}, "abort", {"force": False}),
+    ("abort", {"force": "true"}, "abort", {"force": True}),
+    ("cancel", {"force": True}, "abort", {"force": True}),
+    ("pause", {}, "pause", {}),
+    ("resume", {}, "resume", {}),
+    ("retry", {}, "retry", {}),
+    ("status", {}, "get", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "method", "options"), ON_A_TARGET)
+def test_a_command_on_a_target_is_one_call_of_the_engine(ask, engine, name, args, method, options):
+    code, _, error = ask(name, target_image="ssd/b", **args)
+    assert (code, error) == (0, "")
+    assert engine.calls == [(method, (B,), options)]
+
+
+REFUSED = [
+    ("prepare", {"source_image": "a@s"}, "names a snapshot"),
+    ("prepare", {}, "source '' is not an image spec"),
+    ("prepare", {**BOTH, "object_size": "5M"}, "--object-size"),
+    ("run", {**BOTH, "goal": "aborted"}, "--goal 'aborted' is not known"),
+    ("run", {**BOTH, "goal": "moon"}, "choose from prepared, executed, committed"),
+    ("ls", {"state": "lost"}, "--state 'lost' is not known; choose from queued"),
+    ("fly", {}, "is not a command"),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "words"), REFUSED)
+def test_what_is_wrong_is_refused_in_a_sentence_and_nothing_is_done(ask, engine, name, args, words):
+    code, output, error = ask(name, **args)
+    assert (code, output) == (-EINVAL, "")
+    assert words in error
+    assert error.endswith(".")
+    assert engine.calls == []
+
+
+def test_the_engines_refusal_is_the_answer(ask):
+    busy = FakeEngine(refusal=MigrationError(EBUSY, "The source is in use."))
+    assert ask("prepare", engine=busy, **BOTH) == (-EBUSY, "", "The source is in use.")
+
+
+def test_before_the_records_are_read_the_answer_is_to_try_again(ask):
+    code, _, error = ask("status", engine=None)
+    assert code == -EAGAIN
+    assert "try again" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("run", {**BOTH, "priority": "high"}),
+        ("prepare", {**BOTH, "stripe_count": "x"}),
+        ("ls", {"limit": "x"}),
+    ],
+)
+def test_a_number_that_is_none_is_refused(ask, name, args):
+    assert ask(name, **args)[0] == -EINVAL
+
+
+class TestFormat:
+    def test_json_is_the_report(self, ask, engine):
+        for style in ("json", "json-pretty"):
+            assert (
+                json.loads(ask("execute", target_image="b", format=style)[1]) == engine.reports[0]
+            )
+
+    def test_plain_is_for_people(self, ask):
+        assert ask("execute", target_image="b")[1].startswith("rbd/a -> ssd/b: queued")
+
+    def test_another_is_refused(self, ask):
+        code, output, error = ask("ls", format="xml")
+        assert (code, output) == (-EINVAL, "")
+        assert error.startswith("--format xml is not offered; ")
+
+    def test_a_command_that_is_refused_for_its_format_is_not_carried_out(self, ask, engine):
+        assert ask("commit", target_image="b", format="xml")[0] == -EINVAL
+        assert engine.calls == []
+
+
+class TestCapabilities:
+    @staticmethod
+    def only(pool, namespace=""):
+        return lambda *asked: asked == (pool, namespace)
+
+    @pytest.mark.parametrize("allowed", ["rbd", "ssd"])
+    def test_a_migration_needs_both_ends(self, ask, engine, allowed):
+        code, _, error = ask("prepare", authorized=self.only(allowed), **BOTH)
+        assert code == -EACCES
+        assert "capabilities" in error
+        assert engine.calls == []
+
+    @pytest.mark.parametrize("name", sorted({row[0] for row in ON_A_TARGET}))
+    def test_a_command_on_a_target_needs_its_pool(self, ask, engine, name):
+        assert ask(name, authorized=self.only("rbd"), target_image="ssd/b")[0] == -EACCES
+        assert engine.calls == []
+
+    @pytest.mark.parametrize("name", ["ls", "status"])
+    def test_lists_hold_only_the_targets_that_are_covered(self, ask, name):
+        targets = [Place("ssd", "", "b"), Place("ssd", "ns", "b"), Place("hdd", "", "b")]
+        engine = FakeEngine([report(migration(target=place), Live()) for place in targets])
+        answer = ask(name, engine=engine, authorized=self.only("ssd", "ns"), format="json")
+        assert [r["target"] for r in json.loads(answer[1])] == ["ssd/ns/b"]
+
+
+LISTED = [
+    ({}, "1 2 3"),
+    ({"state": "failed"}, "2"),
+    ({"pool": "hdd"}, "2 3"),
+    ({"pool": "hd"}, ""),
+    ({"pool": "hdd", "state": "queued"}, "3"),
+    ({"limit": 2}, "1 2"),
+    ({"limit": 0}, "1 2 3"),
+    ({"pool": "hdd", "limit": 1}, "2"),
+]
+
+
+class TestLs:
+    @pytest.mark.parametrize(("args", "idents"), LISTED)
+    def test_narrows(self, ask, args, idents):
+        hdd = Place("hdd", "ns", "x")
+        records = [
+            migration(id="1"),
+            migration(id="2", source=hdd, state=State.FAILED),
+            migration(id="3", target=hdd),
+        ]
+        engine = FakeEngine([report(record, Live()) for record in records])
+        listed = json.loads(ask("ls", engine=engine, format="json", **args)[1])
+        assert " ".join(r["id"] for r in listed) == idents
+
+
+class TestDescriptions:
+    def test_are_what_the_manager_expects(self, commands):
+        form = r"rbd migration [a-z-]+( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
+        for command in commands.TABLE:
+            described = command.describe()
+            assert re.fullmatch(form, described["cmd"])
+            assert described["perm"] in ("r", "w", "rw")
+
+    def test_required_arguments_come_before_optional_ones(self, commands):
+        for command in commands.TABLE:
+            required = [arg.required for arg in command.args]
+            assert required == sorted(required, reverse=True), command.name
+
+    def test_there_is_each_command_that_a_report_tells_people_to_give(self, commands):
+        told = set()
+        for state, goal in product(State, Goal):
+            text = report(migration(state=state, goal=goal), Live())["next"]
+            told |= set(re.findall(r"`ceph rbd migration (\S+)", text))
+        assert {"execute", "commit", "abort", "retry"} <= told
+        assert told <= {command.name for command in commands.TABLE}
+
+    def test_no_argument_is_called_as_one_of_the_clis_own(self, commands):
+        own = {"prefix", "target", "format"}
+        assert not [a for command in commands.TABLE for a in command.args if a.name in own]

@@ -1,0 +1,110 @@
+"""Failures: the sentence, whether to try again, and when."""
+
+import errno as e
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbdmigrate.control.failures import backoff, explain, worker_lost
+from rbdmigrate.model.errors import errno_name
+from rbdmigrate.model.migration import Op
+from rbdmigrate.model.spec import ImageSpec
+
+TARGET = ImageSpec("ssd", "ns", "b")
+ERRNOS = [*sorted(e.errorcode), 0, 512, 9999]
+
+
+@pytest.mark.parametrize("op", Op)
+def test_every_failure_is_one_sentence_that_names_the_target_and_the_errno(op):
+    for errno in ERRNOS:
+        message = explain(op, errno, TARGET).message
+        assert message.endswith(f" ({errno_name(errno)}).")
+        assert " ssd/ns/b failed: " in message
+        assert message[0].isupper()
+        assert ". " not in message
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize("op", Op)
+def test_a_lost_worker_is_one_sentence_and_tried_again(op):
+    lost = worker_lost(op, "it was killed by signal 9", TARGET)
+    assert lost.message.endswith(" ssd/ns/b was cut off: it was killed by signal 9.")
+    assert lost.transient
+
+
+def test_each_act_is_called_by_its_own_words():
+    assert len({explain(op, e.EIO, TARGET).message for op in Op}) == len(Op)
+
+
+SENTENCES = [
+    (Op.ABORT, e.EBUSY, "the target is open somewhere; stop the client"),
+    (Op.COMMIT, e.EBUSY, "an image is still in use"),
+    (Op.EXECUTE, e.EBUSY, "device or resource busy"),
+    (Op.PREPARE, e.EINVAL, "check the object size, the striping and the features"),
+    (Op.PREPARE, e.EEXIST, "an image of the target's name exists"),
+    (Op.PREPARE, e.ENOENT, "the source, or a pool that was named, does not exist"),
+    (Op.EXECUTE, e.ENOSPC, "make room or raise the quota"),
+    (Op.EXECUTE, e.EDQUOT, "the pool's quota is used up"),
+    (Op.EXECUTE, e.EPERM, "the manager's keyring may not do this"),
+    (Op.EXECUTE, e.EACCES, "the manager's keyring may not do this"),
+    (Op.EXECUTE, e.EROFS, "the exclusive lock"),
+    (Op.EXECUTE, e.ESHUTDOWN, "blocklisted"),
+]
+
+
+@pytest.mark.parametrize(("op", "errno", "words"), SENTENCES)
+def test_a_failure_with_a_known_cause_says_it(op, errno, words):
+    assert words in explain(op, errno, TARGET).message
+
+
+PASSES_BY_ITSELF = [
+    *[e.ETIMEDOUT, e.EAGAIN, e.EBUSY, e.EINTR, e.ESHUTDOWN, e.ENOTCONN, e.ECONNREFUSED],
+    *[e.ECONNRESET, e.EHOSTUNREACH, e.ENETUNREACH, e.EPIPE, e.EIO, e.EROFS, e.ERESTART],
+]
+NEEDS_SOMEBODY = [
+    *[e.EINVAL, e.ENOENT, e.EEXIST, e.ENOSPC, e.EDQUOT, e.EPERM, e.EACCES, e.EOPNOTSUPP],
+    *[e.ERANGE, e.EDOM, e.ENOSYS, 9999],
+]
+
+
+@pytest.mark.parametrize("op", Op)
+def test_only_trouble_that_may_pass_is_tried_again(op):
+    assert all(explain(op, errno, TARGET).transient for errno in PASSES_BY_ITSELF)
+    assert not any(explain(op, errno, TARGET).transient for errno in NEEDS_SOMEBODY)
+
+
+class NoJitter(random.Random):
+    def random(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("attempt", "wait"), [(1, 5), (2, 10), (3, 20), (6, 160), (7, 300), (8, 300), (10**6, 300)]
+)
+def test_the_wait_doubles_up_to_the_cap(attempt, wait):
+    assert backoff(attempt, first=5, cap=300, chance=NoJitter()) == wait
+
+
+@given(
+    st.integers(1, 10**9),
+    st.floats(0.01, 1e4),
+    st.floats(0.01, 1e6),
+    st.randoms(use_true_random=False),
+)
+def test_the_jitter_takes_off_a_quarter_at_most_and_adds_nothing(attempt, first, cap, chance):
+    whole = backoff(attempt, first, cap, NoJitter())
+    assert whole <= cap
+    assert 0.75 * whole <= backoff(attempt, first, cap, chance) <= whole
+
+
+@given(st.integers(1, 100), st.floats(0.01, 1e4), st.floats(0.01, 1e6))
+def test_the_wait_never_shrinks(attempt, first, cap):
+    chance = NoJitter()
+    assert backoff(attempt, first, cap, chance) <= backoff(attempt + 1, first, cap, chance)
+
+
+def test_those_that_failed_together_come_back_apart():
+    chance = random.Random(1)
+    assert len({backoff(3, 5, 300, chance) for _ in range(50)}) == 50

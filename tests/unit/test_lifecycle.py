@@ -1,0 +1,202 @@
+"""The decision table of the documentation, checked against the function for every combination."""
+
+import csv
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbdmigrate.control.lifecycle import (
+    ACTING,
+    Act,
+    End,
+    Fail,
+    Rest,
+    absorb,
+    decide,
+    failed,
+    retry_later,
+)
+from rbdmigrate.control.situation import HALF_DONE, Situation
+from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Op, Place, State
+from rbdmigrate.model.observation import ImageView, Observation
+
+TABLE = Path(__file__).parents[2] / "doc" / "design" / "recovery.csv"
+NOW = 1000.0
+LINKED = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.COMMITTING, State.ABORTING)
+
+
+def migration(state: State, goal: Goal = Goal.COMMITTED) -> Migration:
+    """A migration as it is recorded; one that was linked knows when."""
+    return Migration(
+        id="1",
+        source=Place("hdd", "", "vm", 1, "src"),
+        target=Place("nvme", "", "vm", 2, "dst" if state in LINKED else ""),
+        goal=goal,
+        state=state,
+        created=1.0,
+        prepared_at=2.0 if state in LINKED else None,
+    )
+
+
+def rows() -> list[dict[str, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def matches(pattern: str, value: str) -> bool:
+    return pattern == "any" or value in pattern.split("|")
+
+
+def expected(situation: Situation, goal: Goal, state: State) -> tuple[int, str]:
+    """The first row of the documented table that matches."""
+    for number, row in enumerate(rows()):
+        if (
+            matches(row["situation"], situation.value)
+            and matches(row["goal"], goal.value)
+            and matches(row["recorded state"], state.value)
+        ):
+            return number, row["step"]
+    raise AssertionError("no row")
+
+
+def name_of(decision: object) -> str:
+    if isinstance(decision, Act):
+        return decision.op.value
+    if isinstance(decision, End):
+        return f"end {decision.state.value}"
+    return {Fail: "fail", Rest: "rest"}[type(decision)]
+
+
+# Ended migrations are in the history and never decided on again.
+LIVING = [state for state in State if not state.ended]
+COMBINATIONS = list(itertools.product(Situation, Goal, LIVING))
+
+
+@pytest.mark.parametrize(
+    ("situation", "goal", "state"), COMBINATIONS, ids=lambda value: str(value.value)
+)
+def test_every_combination_does_what_the_documented_table_says(situation, goal, state):
+    decision = decide(migration(state, goal), situation, NOW)
+    assert name_of(decision) == expected(situation, goal, state)[1]
+
+
+def test_every_row_of_the_documented_table_is_needed():
+    used = {expected(*combination)[0] for combination in COMBINATIONS}
+    assert used == set(range(len(rows())))
+
+
+@pytest.mark.parametrize("situation", sorted(HALF_DONE))
+def test_an_abandoned_half_done_act_of_somebody_else_is_completed(situation):
+    m = migration(State.PREPARED)
+    assert decide(m, situation, NOW) == Rest()
+    assert isinstance(decide(m, situation, NOW, abandoned=True), Act)
+
+
+@pytest.mark.parametrize("situation", [Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED])
+def test_a_paused_migration_rests_until_it_is_aborted(situation):
+    paused = replace(migration(State.EXECUTING), paused=True)
+    assert decide(paused, situation, NOW) == Rest()
+    assert decide(replace(paused, goal=Goal.ABORTED), situation, NOW) == Act(Op.ABORT)
+
+
+@pytest.mark.parametrize("situation", sorted(HALF_DONE))
+def test_a_pause_does_not_leave_an_act_of_ours_half_done(situation):
+    state = {
+        Situation.HALF_PREPARED: State.PREPARING,
+        Situation.HALF_ABORTED: State.ABORTING,
+        Situation.HALF_COMMITTED: State.COMMITTING,
+    }[situation]
+    paused = replace(migration(state), paused=True)
+    assert isinstance(decide(paused, situation, NOW), Act)
+
+
+def test_a_retry_waits_for_its_time():
+    later = retry_later(migration(State.PREPARED), 110, "Copying failed.", NOW, 30.0)
+    assert decide(later, Situation.PREPARED, NOW + 29) == Rest()
+    assert decide(later, Situation.PREPARED, NOW + 30) == Act(Op.EXECUTE)
+    assert later.hold is not None
+    assert later.hold.reason is HoldReason.RETRY
+
+
+def test_what_somebody_else_finished_is_recorded_even_while_a_retry_waits():
+    later = retry_later(migration(State.PREPARED), 110, "Copying failed.", NOW, 30.0)
+    assert decide(later, Situation.COMMITTED, NOW) == End(
+        State.COMMITTED, "committed by somebody else"
+    )
+
+
+def test_what_somebody_else_aborted_is_never_failed():
+    broken = failed(migration(State.PREPARED), 5, "It broke.", NOW)
+    assert decide(broken, Situation.UNTOUCHED, NOW) == End(
+        State.ABORTED, "aborted by somebody else"
+    )
+
+
+def seen(name: str = "vm", target: bool = True) -> Observation:
+    source = ImageView("src", name, True, False, None)
+    return Observation(source, ImageView("dst", "renamed", True, False, None) if target else None)
+
+
+def test_absorb_learns_the_targets_id_and_new_name():
+    m = absorb(migration(State.PREPARING), Situation.PREPARED, seen(), NOW)
+    assert (m.state, m.target.image, m.target.image_id) == (State.PREPARED, "renamed", "dst")
+    assert m.prepared_at == NOW
+
+
+def test_absorb_follows_a_source_that_was_renamed_before_prepare():
+    m = absorb(migration(State.QUEUED), Situation.UNTOUCHED, seen("other", target=False), NOW)
+    assert m.source.image == "other"
+
+
+def test_a_commit_that_was_begun_makes_committed_the_goal():
+    m = absorb(migration(State.EXECUTED, Goal.ABORTED), Situation.HALF_COMMITTED, seen(), NOW)
+    assert m.goal is Goal.COMMITTED
+
+
+@pytest.mark.parametrize("situation", sorted(HALF_DONE))
+def test_absorb_keeps_the_state_that_says_whose_act_was_cut_off(situation):
+    m = migration(State.EXECUTED)
+    assert absorb(m, situation, seen(), NOW).state is State.EXECUTED
+
+
+def test_absorb_does_not_wake_a_failed_migration():
+    broken = failed(migration(State.PREPARED), 5, "It broke.", NOW)
+    assert absorb(broken, Situation.PREPARED, seen(), NOW).state is State.FAILED
+
+
+@given(
+    situation=st.sampled_from(Situation),
+    goal=st.sampled_from(Goal),
+    state=st.sampled_from(LIVING),
+    paused=st.booleans(),
+    until=st.none() | st.floats(0, 2000),
+    abandoned=st.booleans(),
+)
+def test_an_act_never_goes_against_what_is_there(situation, goal, state, paused, until, abandoned):
+    hold = None if until is None else Hold(HoldReason.RETRY, "It waits.", until)
+    m = replace(migration(state, goal), paused=paused, hold=hold)
+    decision = decide(m, situation, NOW, abandoned=abandoned)
+    if not isinstance(decision, Act):
+        return
+    allowed = {
+        Op.PREPARE: {Situation.UNTOUCHED},
+        Op.UNDO_PREPARE: {Situation.HALF_PREPARED},
+        Op.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
+        Op.COMMIT: {Situation.EXECUTED},
+        Op.FINISH_COMMIT: {Situation.HALF_COMMITTED, Situation.SOURCE_LOST_AFTER},
+        Op.ABORT: {
+            Situation.PREPARED,
+            Situation.EXECUTING,
+            Situation.EXECUTED,
+            Situation.HALF_ABORTED,
+            Situation.TARGET_POOL_GONE,
+        },
+    }
+    assert situation in allowed[decision.op]
+    assert decision.op in ACTING
+    if decision.op is Op.COMMIT:
+        assert goal is Goal.COMMITTED

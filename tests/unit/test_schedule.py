@@ -1,0 +1,93 @@
+"""Who may act now: the limits, and the order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbdmigrate.control.schedule import COPYING, Limits, Waiting, choose
+from rbdmigrate.model.migration import Op
+
+ops = st.sampled_from(Op)
+limits = st.builds(Limits, st.integers(0, 4), st.integers(0, 4))
+queues = st.lists(
+    st.builds(Waiting, st.text("abcdefgh", max_size=4), ops, st.integers(-2, 2), st.integers(0, 5)),
+    unique_by=lambda waiting: waiting.ident,
+    max_size=20,
+)
+running = st.lists(ops, max_size=6)
+
+
+def copies(acts) -> int:
+    return sum(op in COPYING for op in acts)
+
+
+def steps(acts) -> int:
+    return sum(op not in COPYING for op in acts)
+
+
+def rank(waiting: Waiting):
+    return (-waiting.priority, waiting.op is not Op.ABORT, waiting.since)
+
+
+ONE_EACH = Limits(copies=1, steps=1)
+DECISIONS = [
+    ("nobody waits", [], [], ONE_EACH, ""),
+    ("the limits are apart", ["c execute 0 1", "p prepare 0 2"], [], ONE_EACH, "c p"),
+    ("the oldest first", ["b execute 0 2", "a execute 0 1"], [], ONE_EACH, "a"),
+    ("priority before age", ["a execute 0 1", "b execute 1 2"], [], ONE_EACH, "b"),
+    ("below zero comes last", ["a execute -1 1", "b execute 0 2"], [], ONE_EACH, "b"),
+    ("abort before older steps", ["p prepare 0 1", "x abort 0 2"], [], ONE_EACH, "x"),
+    ("priority before abort", ["p prepare 1 2", "x abort 0 1"], [], ONE_EACH, "p"),
+    ("a name decides a tie", ["b commit 0 1", "a commit 0 1"], [], ONE_EACH, "a"),
+    ("a copy runs", ["c execute 9 1", "p prepare 0 2"], [Op.EXECUTE], ONE_EACH, "p"),
+    ("a step runs", ["c execute 0 1", "x abort 9 2"], [Op.COMMIT], ONE_EACH, "c"),
+    ("limits were lowered", ["c execute 0 1"], [Op.EXECUTE] * 3, Limits(2, 2), ""),
+    ("copies stopped by a limit of 0", ["c execute 0 1", "p prepare 0 1"], [], Limits(0, 1), "p"),
+]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "acts", "limit", "chosen"),
+    [row[1:] for row in DECISIONS],
+    ids=[r[0] for r in DECISIONS],
+)
+def test_decisions(waiting, acts, limit, chosen):
+    queue = []
+    for line in waiting:
+        ident, op, priority, since = line.split()
+        queue.append(Waiting(ident, Op(op), int(priority), float(since)))
+    assert " ".join(w.ident for w in choose(queue, acts, limit)) == chosen
+
+
+@given(queues, running, limits)
+def test_limits_are_never_exceeded_by_what_is_started(queue, acts, limit):
+    started = [waiting.op for waiting in choose(queue, acts, limit)]
+    assert copies(started) <= max(0, limit.copies - copies(acts))
+    assert steps(started) <= max(0, limit.steps - steps(acts))
+
+
+@given(queues, running, limits)
+def test_no_room_is_left_while_somebody_waits_for_it(queue, acts, limit):
+    chosen = choose(queue, acts, limit)
+    asked = [waiting.op for waiting in queue]
+    started = [waiting.op for waiting in chosen]
+    assert copies(started) == min(copies(asked), max(0, limit.copies - copies(acts)))
+    assert steps(started) == min(steps(asked), max(0, limit.steps - steps(acts)))
+
+
+@given(queues, running, limits)
+def test_nobody_overtakes_within_the_copies_or_within_the_steps(queue, acts, limit):
+    chosen = choose(queue, acts, limit)
+    assert len(set(chosen)) == len(chosen)
+    assert set(chosen) <= set(queue)
+    assert [rank(w) for w in chosen] == sorted(rank(w) for w in chosen)
+    for left in set(queue) - set(chosen):
+        rivals = [w for w in chosen if (w.op in COPYING) == (left.op in COPYING)]
+        assert all(rank(rival) <= rank(left) for rival in rivals)
+
+
+@given(queues, running, limits, st.randoms(use_true_random=False))
+def test_the_order_in_which_they_come_does_not_matter(queue, acts, limit, chance):
+    mixed = list(queue)
+    chance.shuffle(mixed)
+    assert choose(mixed, acts, limit) == choose(queue, acts, limit)
