@@ -6,8 +6,6 @@ from typing import Any, ClassVar, Dict, List, Optional, Tuple
 from mgr_module import MgrModule, Option
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.engine import Engine, Host, Settings
-from rbdmigrate.engine.registry import StoreFenced
-from rbdmigrate.model.errors import MigrationError
 
 from . import commands, compat
 from .events import ProgressEvents
@@ -60,9 +58,9 @@ class Module(MgrModule):
         while not self._stopping.is_set():
             try:
                 self._serve_one()
-            except (MigrationError, StoreFenced, OSError) as error:
-                self.log.error("the engine did not start: %s", error)
-                self._report_health([f"The engine does not start: {error}"], [], [])
+            except Exception as error:  # whatever it is: say so, and try again
+                self.log.exception("the engine does not run")
+                self._report_health([f"The engine does not run: {error}"], [], [])
             self._stopping.wait(_RESTART_WAIT)
 
     def shutdown(self) -> None:

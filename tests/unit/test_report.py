@@ -154,7 +154,7 @@ class TestReport:
     def test_counts_objects_only_while_they_are_known(self):
         shown = report(migration(), Live(0, 0))
         assert (shown["objects_done"], shown["objects_total"]) == (None, None)
-        shown = report(migration(), Live(0, 7))
+        shown = report(migration(state=State.EXECUTING), Live(0, 7))
         assert (shown["objects_done"], shown["objects_total"]) == (0, 7)
 
     def test_shows_only_what_was_asked_of_the_layout(self):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.schedule import COPYING, Limits, Waiting, choose
+from rbdmigrate.control.schedule import COPYING, Limits, Running, Waiting, choose
 from rbdmigrate.model.migration import Op
 
 ops = st.sampled_from(Op)
@@ -56,19 +56,20 @@ def test_decisions(waiting, acts, limit, chosen):
     for line in waiting:
         ident, op, priority, since = line.split()
         queue.append(Waiting(ident, Op(op), int(priority), float(since)))
-    assert " ".join(w.ident for w in choose(queue, acts, limit)) == chosen
+    running = [Running(op) for op in acts]
+    assert " ".join(w.ident for w in choose(queue, running, limit)) == chosen
 
 
 @given(queues, running, limits)
 def test_limits_are_never_exceeded_by_what_is_started(queue, acts, limit):
-    started = [waiting.op for waiting in choose(queue, acts, limit)]
+    started = [waiting.op for waiting in choose(queue, [Running(op) for op in acts], limit)]
     assert copies(started) <= max(0, limit.copies - copies(acts))
     assert steps(started) <= max(0, limit.steps - steps(acts))
 
 
 @given(queues, running, limits)
 def test_no_room_is_left_while_somebody_waits_for_it(queue, acts, limit):
-    chosen = choose(queue, acts, limit)
+    chosen = choose(queue, [Running(op) for op in acts], limit)
     asked = [waiting.op for waiting in queue]
     started = [waiting.op for waiting in chosen]
     assert copies(started) == min(copies(asked), max(0, limit.copies - copies(acts)))
@@ -77,7 +78,7 @@ def test_no_room_is_left_while_somebody_waits_for_it(queue, acts, limit):
 
 @given(queues, running, limits)
 def test_nobody_overtakes_within_the_copies_or_within_the_steps(queue, acts, limit):
-    chosen = choose(queue, acts, limit)
+    chosen = choose(queue, [Running(op) for op in acts], limit)
     assert len(set(chosen)) == len(chosen)
     assert set(chosen) <= set(queue)
     assert [rank(w) for w in chosen] == sorted(rank(w) for w in chosen)
@@ -90,4 +91,49 @@ def test_nobody_overtakes_within_the_copies_or_within_the_steps(queue, acts, lim
 def test_the_order_in_which_they_come_does_not_matter(queue, acts, limit, chance):
     mixed = list(queue)
     chance.shuffle(mixed)
-    assert choose(mixed, acts, limit) == choose(queue, acts, limit)
+    now = [Running(op) for op in acts]
+    assert choose(mixed, now, limit) == choose(queue, now, limit)
+
+
+def copy(ident: str, source: str, target: str, since: float = 0.0) -> Waiting:
+    return Waiting(ident, Op.EXECUTE, 0, since, source, target)
+
+
+def test_a_pool_at_its_limit_lets_the_others_pass():
+    queue = [copy("a", "hdd", "ssd", 1), copy("b", "hdd", "ssd", 2), copy("c", "sata", "ssd", 3)]
+    limit = Limits(copies=4, steps=0, per_source_pool=1)
+    assert [w.ident for w in choose(queue, [], limit)] == ["a", "c"]
+    running = [Running(Op.EXECUTE, "hdd", "ssd")]
+    assert [w.ident for w in choose(queue, running, limit)] == ["c"]
+
+
+def test_a_target_pool_has_its_own_limit():
+    queue = [copy("a", "hdd", "ssd", 1), copy("b", "sata", "ssd", 2), copy("c", "hdd", "tape", 3)]
+    limit = Limits(copies=4, steps=0, per_target_pool=1)
+    assert [w.ident for w in choose(queue, [], limit)] == ["a", "c"]
+
+
+def test_steps_know_no_pool_limits():
+    queue = [Waiting(name, Op.COMMIT, 0, 0.0, "hdd", "ssd") for name in "ab"]
+    assert len(choose(queue, [], Limits(0, 2, per_source_pool=1, per_target_pool=1))) == 2
+
+
+pools = st.sampled_from(["a", "b", "c"])
+
+
+@given(
+    st.lists(st.tuples(pools, pools), max_size=20),
+    st.lists(st.tuples(pools, pools), max_size=5),
+    st.integers(0, 8),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+def test_pool_limits_are_never_exceeded_by_what_is_started(asked, acts, copies, per_src, per_dst):
+    queue = [copy(str(n), src, dst, float(n)) for n, (src, dst) in enumerate(asked)]
+    running = [Running(Op.EXECUTE, src, dst) for src, dst in acts]
+    started = choose(queue, running, Limits(copies, 0, per_src, per_dst))
+    for name in "abc":
+        for end, limit in (("source_pool", per_src), ("target_pool", per_dst)):
+            before = sum(getattr(r, end) == name for r in running)
+            added = sum(getattr(w, end) == name for w in started)
+            assert not added or limit == 0 or before + added <= limit

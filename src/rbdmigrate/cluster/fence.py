@@ -54,10 +54,10 @@ class Blocklist:
         now = time.monotonic()
         self._entries.extend((now + _SETTLE, address) for address in addresses)
 
-    def clean(self, client: rados.Rados, *, everything: bool = False) -> None:
+    def clean(self, client: rados.Rados) -> None:
         """Remove the entries whose time has come. Raises MigrationError."""
         now = time.monotonic()
-        due = [address for at, address in self._entries if everything or at <= now]
+        due = [address for at, address in self._entries if at <= now]
         if not due:
             return
         self._entries = [(at, a) for at, a in self._entries if a not in due]

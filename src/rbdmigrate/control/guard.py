@@ -39,9 +39,8 @@ def guard_abort(
         )
     if force:
         return
-    if m.target_version is None:
+    if m.touched or m.target_version is None or version != m.target_version:
         raise MigrationError(
-            EPERM, f"It is not known whether clients wrote to {target} meanwhile; {_LOST}."
+            EPERM,
+            f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; {_LOST}.",
         )
-    if m.touched or version != m.target_version:
-        raise MigrationError(EPERM, f"Clients wrote to {target} since it was prepared; {_LOST}.")

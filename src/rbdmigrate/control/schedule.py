@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..model.migration import Op
 
 COPYING = frozenset({Op.EXECUTE})
+
+
+@dataclass(frozen=True)
+class Running:
+    """An act under way and the pools that it reads from and writes to."""
+
+    op: Op
+    source_pool: str = ""
+    target_pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,32 +28,53 @@ class Waiting:
     op: Op
     priority: int
     since: float
+    source_pool: str = ""
+    target_pool: str = ""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many acts at once: copies, and steps that are no copies (prepare, commit, abort)."""
+    """How many acts at once: copies, and steps that are no copies (prepare, commit, abort).
+
+    ``per_source_pool`` and ``per_target_pool`` limit the copies that share a pool; 0 is no limit.
+    """
 
     copies: int
     steps: int
+    per_source_pool: int = 0
+    per_target_pool: int = 0
 
 
-def choose(waiting: Iterable[Waiting], running: Sequence[Op], limits: Limits) -> list[Waiting]:
+def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
     """Those of ``waiting`` that may start beside ``running``.
 
     Higher priority first, then the oldest. Aborts go before other steps of the same priority:
-    they are what somebody waits for.
+    they are what somebody waits for. A copy that a pool's limit holds back lets others pass.
     """
-    copies = limits.copies - sum(op in COPYING for op in running)
-    steps = limits.steps - sum(op not in COPYING for op in running)
+    copying = [act for act in running if act.op in COPYING]
+    copies = limits.copies - len(copying)
+    steps = limits.steps - (len(running) - len(copying))
+    sources = Counter(act.source_pool for act in copying)
+    targets = Counter(act.target_pool for act in copying)
     chosen = []
     order = sorted(waiting, key=lambda w: (-w.priority, w.op is not Op.ABORT, w.since, w.ident))
     for candidate in order:
-        if candidate.op in COPYING:
-            if copies > 0:
-                copies -= 1
+        if candidate.op not in COPYING:
+            if steps > 0:
+                steps -= 1
                 chosen.append(candidate)
-        elif steps > 0:
-            steps -= 1
+            continue
+        if (
+            copies > 0
+            and _room(sources[candidate.source_pool], limits.per_source_pool)
+            and _room(targets[candidate.target_pool], limits.per_target_pool)
+        ):
+            copies -= 1
+            sources[candidate.source_pool] += 1
+            targets[candidate.target_pool] += 1
             chosen.append(candidate)
     return chosen
+
+
+def _room(used: int, limit: int) -> bool:
+    return limit == 0 or used < limit

@@ -18,14 +18,15 @@ import rados
 from ..cluster import headers, surgery
 from ..cluster.fence import Blocklist, fence
 from ..cluster.observe import observe
+from ..cluster.pools import open_by_id
 from ..cluster.worker_process import WorkerLost
 from ..control.breaker import Breaker
 from ..control.failures import Explained, backoff, explain, worker_lost
 from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
 from ..control.situation import diagnose
 from ..model.codec import to_plain
-from ..model.errors import errno_name
-from ..model.migration import Actor, Migration, Op, Step
+from ..model.errors import PoolMissing, errno_name
+from ..model.migration import Actor, Migration, Op, Place, Step
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -104,8 +105,7 @@ class Acts:
     def _stop_holder(self, slot: Slot, tracked: Tracked) -> None:
         """A client that holds the exclusive lock copies on without us: make it drop the copy."""
         target = tracked.migration.target
-        with self._client.open_ioctx2(target.pool_id) as ioctx:
-            ioctx.set_namespace(target.namespace)
+        with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
         if holder is None:
             return
@@ -164,8 +164,7 @@ class Acts:
         step, target = migration.step, migration.target
         if step is None or step.op is not Op.EXECUTE or not target.image_id:
             return
-        with self._client.open_ioctx2(target.pool_id) as ioctx:
-            ioctx.set_namespace(target.namespace)
+        with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
         if holder is None or holder.client in step.actor.clients:
             tracked.copied_by = ""
@@ -191,10 +190,10 @@ class Acts:
         return rests
 
     def _touched(self, m: Migration) -> bool:
-        """Whether anybody but us wrote the target's header since our last act on it."""
-        if m.touched or m.target_version is None or not m.target.image_id:
+        """Whether anybody but us may have written the target's header since our last act on it."""
+        if m.touched or not m.target.image_id:
             return m.touched
-        return self._version(m) != m.target_version
+        return m.target_version is None or self._version(m) != m.target_version
 
     def _version(self, m: Migration) -> Optional[int]:
         return target_version(self._client, m)
@@ -203,7 +202,8 @@ class Acts:
         """Look once more: the job may have waited long for its slot."""
         migration = tracked.migration
         situation = diagnose(migration, observe(self._client, migration))
-        return decide(migration, situation, time.time()) == Act(op)
+        decision = decide(migration, situation, time.time(), abandoned=tracked.abandoned)
+        return decision == Act(op)
 
     def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> None:
         """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait."""
@@ -211,19 +211,17 @@ class Acts:
         if reaped or (actor.host == self._host and not os.path.exists(f"/proc/{actor.pid}")):
             self.blocklist.add(actor.addresses)
         for place in (migration.target, migration.source):
-            self._release_lock(place.pool_id, place.namespace, place.image_id, actor)
+            if place.image_id:
+                self._release_lock(place, actor)
 
-    def _release_lock(self, pool_id: int, namespace: str, image_id: str, actor: Actor) -> None:
-        if not image_id:
-            return
+    def _release_lock(self, place: Place, actor: Actor) -> None:
         try:
-            with self._client.open_ioctx2(pool_id) as ioctx:
-                ioctx.set_namespace(namespace)
-                holder = headers.lock_holder(ioctx, image_id)
+            with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
+                holder = headers.lock_holder(ioctx, place.image_id)
                 if holder is not None and holder.client in actor.clients:
-                    surgery.break_lock(ioctx, image_id, holder)
-        except rados.ObjectNotFound:
-            return  # the pool or the image is gone, and the lock with it
+                    surgery.break_lock(ioctx, place.image_id, holder)
+        except PoolMissing:
+            return  # the image is gone, and the lock with it
 
     def _failed(self, tracked: Tracked, errno: int, problem: Explained) -> None:
         """Write that a step failed: to be retried, or for the administrator to look at."""
@@ -260,9 +258,13 @@ def arguments(m: Migration) -> dict[str, Any]:
 
 def target_version(client: rados.Rados, m: Migration) -> Optional[int]:
     """The version of the target's header now; None when there is no target."""
-    with client.open_ioctx2(m.target.pool_id) as ioctx:
-        ioctx.set_namespace(m.target.namespace)
-        return headers.version(ioctx, m.target.image_id) if m.target.image_id else None
+    if not m.target.image_id:
+        return None
+    try:
+        with open_by_id(client, m.target.pool_id, m.target.namespace) as ioctx:
+            return headers.version(ioctx, m.target.image_id)
+    except PoolMissing:
+        return None
 
 
 def _target(tracked: Tracked) -> Any:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
 from typing import Any, Optional
 
-import rados
-
 from ..cluster.client import Identity, connect
 from ..cluster.store import Owner
 from ..control.guard import guard_abort
@@ -98,11 +96,6 @@ class Engine:
         self._loader.stop()
         clean = self._loader.join(_STOP_TIMEOUT)
         clean &= self._loop.stop(_STOP_TIMEOUT) and self._inquiry.join(_STOP_TIMEOUT)
-        if not self.ended_reason:
-            try:
-                self._acts.blocklist.clean(self._client, everything=True)
-            except (MigrationError, rados.Error) as error:
-                log.warning("blocklist entries are left to expire: %s", error)
         if clean:
             self._client.shutdown()
         return clean
@@ -266,6 +259,8 @@ class Engine:
         self._refuse_aborting(tracked)
         if m.state is State.FAILED and m.prepared_at is None:
             self._registry.update(tracked, lambda m: replace(_awake(m), goal=goal))
+        elif _FARTHER.index(goal) > _FARTHER.index(m.goal):
+            self._registry.update(tracked, lambda m: replace(m, goal=goal))
         return tracked
 
     def _refuse_users(self, migration: Migration) -> dict[str, Any]:
@@ -371,6 +366,7 @@ class Engine:
         return Answers(target, self.ended.is_set(), self._fenced)
 
 
+_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.COMMITTED)
 _PREPARED = frozenset(State) - {State.QUEUED, State.PREPARING}
 
 

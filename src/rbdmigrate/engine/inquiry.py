@@ -6,6 +6,7 @@ import itertools
 import logging
 import queue
 import threading
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from errno import EAGAIN, EIO
@@ -42,7 +43,7 @@ class Inquiry:
         self._questions.put(question)
         try:
             event = question.answer.result(timeout)
-        except TimeoutError:
+        except futures.TimeoutError:  # the builtin one only from Python 3.11 on
             event = None
         except WorkerLost as error:
             raise MigrationError(EAGAIN, f"A worker was lost ({error}); try again.") from error

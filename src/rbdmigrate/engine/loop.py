@@ -14,10 +14,10 @@ import rados
 from ..cluster.client import Identity
 from ..cluster.observe import observe
 from ..control.lifecycle import Act, End, Fail, absorb, decide, failed
-from ..control.schedule import COPYING, Limits, Waiting, choose
+from ..control.schedule import COPYING, Limits, Running, Waiting, choose
 from ..control.situation import HALF_DONE, Situation, diagnose
 from ..model.errors import MigrationError
-from ..model.migration import Migration, Op, State
+from ..model.migration import Migration, Op
 from .acts import Acts, source_key
 from .loading import Loader
 from .registry import Registry, StoreFenced, Tracked
@@ -98,6 +98,7 @@ class Loop:
         """Look at once: at ``tracked``, or for a place that became free."""
         if tracked is not None:
             tracked.due = 0.0
+            tracked.wanted = None  # what it waits for a slot with may be wanted no more
         self._wake.set()
 
     def interrupt(self, tracked: Tracked, reason: str) -> bool:
@@ -144,6 +145,7 @@ class Loop:
             self._reload_at = now + _RELOAD
             self._loader.look()
         self._acts.blocklist.clean(self._client)
+        settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}
         for tracked in self._registry.all():
             if tracked.busy:
@@ -154,6 +156,8 @@ class Loop:
             if tracked.wanted is not None:
                 waiting[tracked.migration.id] = (tracked, tracked.wanted)
             elif tracked.due <= now:
+                # Before the look: whoever wants another look meanwhile is not overruled.
+                tracked.due = now + settings.recheck
                 tracked.busy = True
                 self._looks.put((tracked, None))
         self._assign(waiting)
@@ -170,8 +174,13 @@ class Loop:
                 able.append(_waiting(tracked.migration, op))
         chosen = choose(
             able,
-            [job.op for job in jobs if job is not None],
-            Limits(settings.max_copies, settings.max_steps),
+            [_running(job) for job in jobs if job is not None],
+            Limits(
+                settings.max_copies,
+                settings.max_steps,
+                settings.per_source_pool,
+                settings.per_target_pool,
+            ),
         )
         for item in chosen:
             tracked, op = waiting[item.ident]
@@ -215,7 +224,7 @@ class Loop:
 
     def _work(self, slot: Slot, job: Job) -> None:
         """What a slot does with its job, in the slot's thread."""
-        job.tracked.due = 0.0
+        _look_again(job.tracked, 0.0)
         self._guarded(job.tracked, lambda tracked: self._acts.work(slot, job))
 
     def _guarded(self, tracked: Tracked, act: Callable[[Tracked], None]) -> None:
@@ -228,12 +237,12 @@ class Loop:
             if isinstance(error, rados.ConnectionShutdown):
                 self._on_fenced("our RADOS client was blocklisted")
             tracked.note = f"The cluster does not answer: {error}; tried again by itself."
-            tracked.due = time.monotonic() + _TROUBLE_WAIT
+            _look_again(tracked, _TROUBLE_WAIT)
             log.warning("%s: %s", tracked.migration.id, error)
         except Exception as error:
             self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
             tracked.note = "An error in the module; see the manager's log."
-            tracked.due = time.monotonic() + _TROUBLE_WAIT
+            _look_again(tracked, _TROUBLE_WAIT)
             log.exception("%s: an error in the module", tracked.migration.id)
         finally:
             tracked.busy = False
@@ -244,14 +253,18 @@ class Loop:
     def _look(self, tracked: Tracked) -> None:
         """Observe a migration, bring its record up to date, decide."""
         self._acts.recover(tracked)
+        if tracked.migration.state.ended:
+            self._registry.end(tracked)  # we were cut off between the two writes of an end
+            return
         tracked.note = ""
         now = time.time()
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
-        abandoned = self._abandoned(tracked, situation)
-        decision = decide(migration, situation, now, abandoned=abandoned)
-        tracked.due = time.monotonic() + _until(migration, now, self._settings().recheck)
+        tracked.abandoned = self._abandoned(tracked, situation)
+        decision = decide(migration, situation, now, abandoned=tracked.abandoned)
+        if migration.hold is not None and migration.hold.until is not None:
+            _look_again(tracked, migration.hold.until - now)
         if isinstance(decision, Act):
             tracked.wanted = decision.op
             tracked.wanted_since = time.monotonic()
@@ -264,7 +277,7 @@ class Loop:
             self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
         elif situation in HALF_DONE:
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
-            tracked.due = time.monotonic() + _TROUBLE_WAIT
+            _look_again(tracked, _TROUBLE_WAIT)
 
     def _abandoned(self, tracked: Tracked, situation: Situation) -> bool:
         """Whether a half-done act of somebody else was left for good."""
@@ -277,11 +290,21 @@ class Loop:
 
 
 def _waiting(migration: Migration, op: Op) -> Waiting:
-    return Waiting(migration.id, op, migration.priority, migration.created)
+    return Waiting(
+        migration.id,
+        op,
+        migration.priority,
+        migration.created,
+        migration.source.pool,
+        migration.target.pool,
+    )
 
 
-def _until(migration: Migration, now: float, recheck: float) -> float:
-    """Seconds until a resting migration is looked at again."""
-    if migration.state is State.FAILED or migration.hold is None or migration.hold.until is None:
-        return recheck
-    return min(recheck, max(0.0, migration.hold.until - now))
+def _running(job: Job) -> Running:
+    migration = job.tracked.migration
+    return Running(job.op, migration.source.pool, migration.target.pool)
+
+
+def _look_again(tracked: Tracked, seconds: float) -> None:
+    """Look at a migration in so many seconds, or sooner if that was wanted already."""
+    tracked.due = min(tracked.due, time.monotonic() + seconds)

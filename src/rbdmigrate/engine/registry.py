@@ -40,6 +40,7 @@ class Tracked:
         self.note = ""  # why it does not move, where that is no matter for the record
         self.copied_by = ""  # the client that really copies, when it is not our worker
         self.uncontrolled = ""  # why a copy that was to stop goes on
+        self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
         self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
 

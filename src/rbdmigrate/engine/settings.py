@@ -10,6 +10,7 @@ class Settings:
     """Limits and times. Seconds, except where the name says otherwise.
 
     ``max_copies``: copies at once. ``max_steps``: prepares, commits and aborts at once.
+    ``per_source_pool`` and ``per_target_pool``: copies at once that share a pool; 0 is no limit.
     ``command_wait``: how long a command waits for its outcome. ``recheck``: how often a resting
     migration is looked at for what was done behind our back. ``retry_first`` and ``retry_cap``:
     the first and the longest wait after a failure that may pass.
@@ -18,6 +19,8 @@ class Settings:
 
     max_copies: int = 4
     max_steps: int = 2
+    per_source_pool: int = 0
+    per_target_pool: int = 0
     command_wait: float = 5.0
     recheck: float = 30.0
     retry_first: float = 2.0

@@ -30,6 +30,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
     """The JSON-able Report of a migration."""
     m = migration
     hold = live.hold or m.hold
+    copying = m.state is State.EXECUTING
     return {
         "id": m.id,
         "source": str(m.source.spec),
@@ -39,8 +40,8 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "state": m.state.value,
         "goal": m.goal.value,
         "percent": percent(m, live),
-        "objects_done": live.done if live.total else None,
-        "objects_total": live.total or None,
+        "objects_done": live.done if live.total and copying else None,
+        "objects_total": live.total or None if copying else None,
         "hold": None
         if hold is None
         else {"reason": hold.reason.value, "message": hold.message, "until": iso(hold.until)},
