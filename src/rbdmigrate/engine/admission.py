@@ -15,7 +15,7 @@ from ..cluster.pools import open_ioctx, require_namespace
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
 from ..model.migration import Goal, Migration, Place, State
-from ..model.observation import ImageView
+from ..model.observation import ImageView, MigrationHeader
 from ..model.spec import ImageSpec
 
 
@@ -69,10 +69,11 @@ def _refuse_missing_source(client: rados.Rados, source: ImageSpec) -> None:
             )
         header = _trashed_by_migration(ioctx, source.image)
     if header is not None:
+        other = other_end(client, header).spec
         raise MigrationError(
             EBUSY,
-            f"The source {source} is already migrating, to {header}; see "
-            f"`ceph rbd migration status {header}`.",
+            f"The source {source} is already migrating, to {other}; see "
+            f"`ceph rbd migration status {other}`.",
         )
     raise MigrationError(
         ENOENT,
@@ -81,13 +82,13 @@ def _refuse_missing_source(client: rados.Rados, source: ImageSpec) -> None:
     )
 
 
-def _trashed_by_migration(ioctx: rados.Ioctx, name: str) -> Optional[str]:
-    """The target of the migration that put an image called ``name`` into the trash."""
+def _trashed_by_migration(ioctx: rados.Ioctx, name: str) -> Optional[MigrationHeader]:
+    """The header of the image called ``name`` that a migration put into the trash."""
     for ident, entry in headers.trash(ioctx):
         if entry.by_migration and entry.name == name:
             header = headers.migration_header(ioctx, ident)
             if header is not None:
-                return header.image
+                return header
     return None
 
 

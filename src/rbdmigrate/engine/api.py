@@ -7,12 +7,14 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
+from errno import EAGAIN, EBUSY, EINVAL
 from typing import Any, Optional
 
 from ..cluster.client import Identity, connect
+from ..cluster.observe import observe
 from ..cluster.store import Owner
 from ..control.guard import guard_abort
+from ..control.situation import Situation, diagnose
 from ..model.codec import to_plain
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
@@ -22,8 +24,8 @@ from ..model.spec import ImageSpec, parse_image_spec
 from ..model.users import source_in_use
 from .acts import Acts, arguments, target_version
 from .admission import admit
-from .adoption import adoptable
 from .answers import Answers
+from .finder import Finder, awake, refuse_aborting
 from .inquiry import Inquiry
 from .loading import Loader
 from .loop import Loop
@@ -78,7 +80,7 @@ class Engine:
             self._fenced,
         )
         self._inquiry = Inquiry(host.identity)
-        self._admission = threading.Lock()
+        self._finder = Finder(self._client, self._registry, self._loader, self._answers)
         self.ended = threading.Event()
         self.ended_reason = ""
 
@@ -94,8 +96,9 @@ class Engine:
         self.ended.set()
         self._inquiry.stop()
         self._loader.stop()
-        clean = self._loader.join(_STOP_TIMEOUT)
-        clean &= self._loop.stop(_STOP_TIMEOUT) and self._inquiry.join(_STOP_TIMEOUT)
+        clean = self._loop.stop(_STOP_TIMEOUT)  # the workers first
+        clean &= self._inquiry.join(_STOP_TIMEOUT)
+        clean &= self._loader.join(_STOP_TIMEOUT)
         if clean:
             self._client.shutdown()
         return clean
@@ -135,8 +138,8 @@ class Engine:
         One that plain ``rbd migration prepare`` made is taken over. MigrationError(ENOENT).
         """
         with self._answers(target):
-            tracked = self._find(target)
-            return view(tracked) if tracked else report(self._ended(target), Live())
+            tracked = self._finder.find(target)
+            return view(tracked) if tracked else report(self._finder.ended(target), Live())
 
     def spec(self, text: str, what: str = "target") -> ImageSpec:
         """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
@@ -158,28 +161,32 @@ class Engine:
         ``target`` None: in place. Raises MigrationError for every refusal, having changed nothing.
         """
         goal_spec = target or source
-        self._require_read(goal_spec)
-        with self._admission, self._answers(goal_spec):
-            tracked = self._repeated(source, goal_spec, goal)
+        self._finder.require_read(goal_spec)
+        with self._finder.admission, self._answers(goal_spec):
+            tracked = self._finder.repeated(source, goal_spec, layout, goal)
             if tracked is None:
                 migration = admit(self._client, source, goal_spec, layout, goal, priority)
                 company = self._refuse_users(migration)
                 tracked = self._registry.create(replace(migration, **company))
         self._loop.wake(tracked)
-        return self._await(tracked, _PREPARED)
+        try:
+            return self._await(tracked, _PREPARED)
+        except MigrationError:
+            self._forget_refused(tracked)
+            raise
 
     def execute(self, target: ImageSpec) -> Report:
         """Copy in the background; answers at once."""
-        tracked = self._require(target)
-        self._refuse_aborting(tracked)
+        tracked = self._finder.require(target)
+        refuse_aborting(tracked)
         if tracked.migration.goal is Goal.PREPARED:
             self._change(tracked, lambda m: replace(m, goal=Goal.EXECUTED))
         return view(tracked)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Finish: cut the target loose and remove the source."""
-        tracked = self._require(target)
-        self._refuse_aborting(tracked)
+        tracked = self._finder.require(target)
+        refuse_aborting(tracked)
         m = tracked.migration
         executed = m.state in (State.EXECUTED, State.COMMITTING)
         if not executed and not (m.state is State.FAILED and m.executed_at is not None):
@@ -190,7 +197,7 @@ class Engine:
             )
         if not force:
             self._inquiry.ask("check_commit", arguments(m), self._patience())
-        self._change(tracked, lambda m: replace(_awake(m), goal=Goal.COMMITTED, force_commit=force))
+        self._change(tracked, lambda m: replace(awake(m), goal=Goal.COMMITTED, force_commit=force))
         return self._await(tracked, frozenset({State.COMMITTED}))
 
     def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
@@ -198,20 +205,20 @@ class Engine:
 
         Refused without ``force`` when clients may have written to the target.
         """
-        tracked = self._require(target)
+        tracked = self._finder.require(target)
         if tracked.migration.state is State.COMMITTING:
             raise MigrationError(
                 EINVAL, f"{target} is being committed; there is no way back any more."
             )
         self._guard_abort(tracked, force=force)
-        self._change(tracked, lambda m: replace(_awake(m), goal=Goal.ABORTED))
+        self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
         self._loop.interrupt(tracked, "aborted")
         return self._await(tracked, frozenset({State.ABORTED}))
 
     def pause(self, target: ImageSpec) -> Report:
         """Stop the copy where it is and start no further act; clients' writes flow on."""
-        tracked = self._require(target)
-        self._refuse_aborting(tracked)
+        tracked = self._finder.require(target)
+        refuse_aborting(tracked)
         self._change(tracked, lambda m: replace(m, paused=True))
         self._loop.interrupt(tracked, "paused")
         self._registry.wait(lambda: not tracked.busy, self._host.settings().command_wait)
@@ -219,49 +226,31 @@ class Engine:
 
     def resume(self, target: ImageSpec) -> Report:
         """Go on where a pause stopped."""
-        tracked = self._require(target)
+        tracked = self._finder.require(target)
         tracked.uncontrolled = ""
         self._change(tracked, lambda m: replace(m, paused=False))
         return view(tracked)
 
     def retry(self, target: ImageSpec) -> Report:
         """Try a failed migration again, and one that waits for its next attempt at once."""
-        tracked = self._require(target)
+        tracked = self._finder.require(target)
         m = tracked.migration
         if m.state is not State.FAILED and m.hold is None:
             raise MigrationError(
                 EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
             )
-        self._change(tracked, _awake)
+        self._change(tracked, awake)
         return view(tracked)
 
     # -- within ------------------------------------------------------------------------------
 
-    def _repeated(self, source: ImageSpec, target: ImageSpec, goal: Goal) -> Optional[Tracked]:
-        """The migration that this request asks for once more; refuses one that is in its way."""
-        tracked = self._registry.find(target)
-        if tracked is None:
-            other = self._registry.find_source(source)
-            if other is not None:
-                raise MigrationError(
-                    EBUSY,
-                    f"The source {source} is already migrating, to {other.migration.target.spec}; "
-                    f"see `ceph rbd migration status {other.migration.target.spec}`.",
-                )
-            return None
+    def _forget_refused(self, tracked: Tracked) -> None:
+        """A prepare that was refused changed nothing, so nothing is to be remembered of it."""
         m = tracked.migration
-        if m.source.spec != source:
-            raise MigrationError(
-                EEXIST,
-                f"The target {target} is already the target of a migration from "
-                f"{m.source.spec}; choose another name or abort that one.",
-            )
-        self._refuse_aborting(tracked)
-        if m.state is State.FAILED and m.prepared_at is None:
-            self._registry.update(tracked, lambda m: replace(_awake(m), goal=goal))
-        elif _FARTHER.index(goal) > _FARTHER.index(m.goal):
-            self._registry.update(tracked, lambda m: replace(m, goal=goal))
-        return tracked
+        with self._answers(m.target.spec):
+            untouched = diagnose(m, observe(self._client, m)) is Situation.UNTOUCHED
+            if untouched and m.prepared_at is None and not tracked.busy:
+                self._registry.drop(tracked)
 
     def _refuse_users(self, migration: Migration) -> dict[str, Any]:
         """Ask before there is a record, so that a source in use leaves no trace.
@@ -275,13 +264,6 @@ class Engine:
 
     def _examine(self, place: Place) -> dict[str, Any]:
         return self._inquiry.ask("examine", {"image": to_plain(place)}, self._patience())
-
-    def _refuse_aborting(self, tracked: Tracked) -> None:
-        m = tracked.migration
-        if m.goal is Goal.ABORTED:
-            raise MigrationError(
-                EBUSY, f"The migration of {m.source.spec} to {m.target.spec} is being aborted."
-            )
 
     def _guard_abort(self, tracked: Tracked, *, force: bool) -> None:
         m = tracked.migration
@@ -298,51 +280,6 @@ class Engine:
 
     def _patience(self) -> float:
         return max(10.0, self._host.settings().command_wait)
-
-    def _find(self, target: ImageSpec) -> Optional[Tracked]:
-        """The migration under way to ``target``; one made by plain ``rbd`` is taken over."""
-        tracked = self._registry.find(target)
-        if tracked is not None:
-            return tracked
-        self._require_read(target)
-        with self._admission:
-            tracked = self._registry.find(target)
-            if tracked is not None:
-                return tracked
-            migration = adoptable(self._client, target)
-            if migration is None:
-                return None
-            known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
-            return known or self._registry.create(migration)
-
-    def _require_read(self, target: ImageSpec) -> None:
-        """Only when the pool's records are known can be said that there is none."""
-        with self._answers(target):
-            self._client.wait_for_latest_osdmap()
-            if self._client.pool_exists(target.pool):
-                self._loader.require(self._client.pool_lookup(target.pool))
-
-    def _require(self, target: ImageSpec) -> Tracked:
-        """The migration under way to ``target``; MigrationError says why there is none."""
-        with self._answers(target):
-            tracked = self._find(target)
-            if tracked is None:
-                ended = self._ended(target)
-                raise MigrationError(
-                    EINVAL,
-                    f"The migration of {ended.source.spec} to {target} is over, it was "
-                    f"{ended.state.value}; there is nothing left to do.",
-                )
-        return tracked
-
-    def _ended(self, target: ImageSpec) -> Migration:
-        for migration in self._registry.history(self._loader.pools()):
-            if migration.target.spec == target:
-                return migration
-        raise MigrationError(
-            ENOENT,
-            f"There is no migration to {target}; `ceph rbd migration ls` lists those there are.",
-        )
 
     def _change(self, tracked: Tracked, change: Callable[[Migration], Migration]) -> None:
         with self._answers(tracked.migration.target.spec):
@@ -366,14 +303,7 @@ class Engine:
         return Answers(target, self.ended.is_set(), self._fenced)
 
 
-_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.COMMITTED)
 _PREPARED = frozenset(State) - {State.QUEUED, State.PREPARING}
-
-
-def _awake(m: Migration) -> Migration:
-    """The record with nothing that holds it back: a new attempt by the administrator's wish."""
-    state = State.QUEUED if m.state is State.FAILED else m.state
-    return replace(m, state=state, hold=None, failure=None, attempts=0, paused=False)
 
 
 __all__ = ["Engine", "Host", "Report"]

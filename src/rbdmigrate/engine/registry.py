@@ -166,6 +166,13 @@ class Registry:
             self._tracked.pop(tracked.migration.id, None)
             self.changed.notify_all()
 
+    def drop(self, tracked: Tracked) -> None:
+        """Remove a record of which nothing is to be remembered."""
+        self._store_of(tracked.migration).remove(tracked.migration.id)
+        with self.changed:
+            self._tracked.pop(tracked.migration.id, None)
+            self.changed.notify_all()
+
     def _trim(self, store: Store) -> None:
         """Forget the oldest of a store's history, every so many ends: it costs reading it all."""
         self._ends += 1

@@ -1,0 +1,85 @@
+"""What goes wrong meanwhile: workers killed, managers killed, stopped and failed over."""
+
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+from qa.devcluster import Cluster
+
+_EVERY = (4.0, 12.0)  # seconds between two mishaps
+_STOPPED = 9.0  # seconds for which a manager is stopped: longer than its grace
+
+
+class Chaos:
+    """A thread that makes trouble until it is stopped."""
+
+    def __init__(self, cluster: Cluster, chance: random.Random) -> None:
+        self.done: "dict[str, int]" = {}
+        self.error = ""
+        self._cluster = cluster
+        self._chance = chance
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, with all managers running again."""
+        self._stopping.set()
+        self._thread.join(120)
+
+    def _run(self) -> None:
+        acts = (self._kill_worker, self._kill_worker, self._kill_manager, self._fail, self._freeze)
+        while not self._stopping.wait(self._chance.uniform(*_EVERY)):
+            act = self._chance.choice(acts)
+            name = act.__name__.strip("_")
+            try:
+                act()
+                self.done[name] = self.done.get(name, 0) + 1
+            except Exception as error:
+                self.error = f"{name}: {error}"
+                return
+
+    def _kill_worker(self) -> None:
+        workers = workers_of(self._cluster)
+        if workers:
+            os.kill(self._chance.choice(workers), signal.SIGKILL)
+
+    def _kill_manager(self) -> None:
+        name = self._cluster.mgr_kill()
+        self._cluster.wait_active(timeout=60, not_these=frozenset({name}))
+        self._cluster.mgr_start(name)
+
+    def _fail(self) -> None:
+        self._cluster.mgr_fail()
+
+    def _freeze(self) -> None:
+        name = self._cluster.active_mgr()
+        if name is None:
+            return
+        self._cluster.mgr_signal(name, signal.SIGSTOP)
+        try:
+            time.sleep(_STOPPED)
+        finally:
+            self._cluster.mgr_signal(name, signal.SIGCONT)
+        self._cluster.wait_module(timeout=60)
+
+
+def workers_of(cluster: Cluster) -> "list[int]":
+    """The pids of the workers whose managers belong to this cluster."""
+    managers = {cluster.mgr_pid(name) for name in cluster.mgrs()}
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes()
+            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue  # it ended meanwhile
+        if b"rbdmigrate.worker" in command and parent in managers:
+            found.append(int(entry.name))
+    return found

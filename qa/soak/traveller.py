@@ -1,0 +1,178 @@
+"""An image on its way: what must be in it, who writes to it, what may be asked next."""
+
+import contextlib
+import json
+import random
+import time
+from typing import Optional
+
+import rados
+
+from qa.devcluster import Cluster, CommandFailed
+from qa.workload import images
+from qa.workload.writer import Writer
+
+POOLS = ("soak-a", "soak-b")
+SIZE = 8 * images.MIB
+_SETTLE = 90.0  # seconds for a migration to get where it was told, through any failover
+_PATIENCE = 60.0  # seconds until a command must have found an active manager
+
+
+class Lost(Exception):
+    """A byte is wrong, or a migration is stuck: what the soak run looks for."""
+
+
+class Traveller:
+    """One image. ``step`` does one thing to it; used by one thread at a time."""
+
+    def __init__(
+        self, cluster: Cluster, client: rados.Rados, name: str, chance: random.Random
+    ) -> None:
+        self.name = name
+        self.verified = 0
+        self.done: "dict[str, int]" = {}
+        self._cluster = cluster
+        self._client = client
+        self._chance = chance
+        self._here, self._there = POOLS
+        self._pending = False
+        self._writer: Optional[Writer] = None
+        self._base = b""
+        seed = chance.randrange(1 << 30)
+        images.make_image(client, self.spec, SIZE, 128 * images.KIB, seed=seed, protect=("one",))
+        self._head = images.content(client, self.spec)
+        self._snapshots = self._digests()
+
+    @property
+    def spec(self) -> str:
+        """Where clients find the image: from prepare on that is the target."""
+        return f"{self._there if self._pending else self._here}/{self.name}"
+
+    def step(self) -> None:
+        """One random thing. Raises Lost."""
+        if not self._pending:
+            self._begin()
+            return
+        state = self._state()
+        choices = {
+            "prepared": ("execute", "execute", "cancel", "write"),
+            "executing": ("pause", "resume", "cancel", "write", "wait"),
+            "executed": ("commit", "commit", "cancel", "write"),
+        }.get(state, ("wait", "resume"))
+        act = self._chance.choice(choices)
+        self._note(act)
+        if act == "write":
+            self._write()
+        elif act == "cancel":
+            self._rest(self._cancel, "aborted")
+        elif act == "commit":
+            self._rest(self._commit, "committed")
+        elif act == "wait":
+            time.sleep(self._chance.random())
+        else:
+            self._command(act)
+
+    def finish(self) -> None:
+        """Bring it to rest: resume, execute, commit, and compare."""
+        if not self._pending:
+            self._verify()
+            return
+        self._command("resume")
+        self._command("execute")
+        self._wait({"executed"})
+        self._rest(self._commit, "committed")
+
+    def close(self) -> None:
+        """End the writer, whatever happened."""
+        if self._writer is not None:
+            self._writer.kill()
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._stop_writer()
+        how = self._chance.choice(("prepare", "prepare", "run"))
+        self._note(how)
+        goal = ["--goal", "executed"] if how == "run" else []
+        place = [f"{self._here}/{self.name}", f"{self._there}/{self.name}"]
+        self._ceph("rbd", "migration", how, *place, *goal)
+        self._pending = True
+        self._wait({"prepared", "executing", "executed"})
+        self._write()
+
+    def _commit(self) -> None:
+        self._command("commit")
+        self._wait({"committed"})
+        self._here, self._there = self._there, self._here
+
+    def _cancel(self) -> None:
+        self._stop_writer()  # librbd does not abort a target that is open
+        self._command("cancel", "--force")
+        self._wait({"aborted"})
+
+    def _rest(self, how: "object", state: str) -> None:
+        """Commit or cancel, then compare."""
+        how()  # type: ignore[operator]
+        self._stop_writer()
+        self._pending = False
+        self._note(state)
+        self._verify()
+
+    def _verify(self) -> None:
+        found = images.content(self._client, self.spec)
+        if found != self._head:
+            odd = [at for at in range(0, SIZE, 4096) if found[at:][:4096] != self._head[at:][:4096]]
+            raise Lost(f"{self.spec}: {len(odd)} blocks of the head differ, first at {odd[:3]}")
+        if self._digests() != self._snapshots:
+            raise Lost(f"{self.spec}: a snapshot differs")
+        self.verified += 1
+
+    def _digests(self) -> "dict[str, str]":
+        found = images.digests(self._client, self.spec)
+        found.pop(images.HEAD)
+        return found
+
+    def _write(self) -> None:
+        """Have a client write, from here on or for a moment."""
+        if self._writer is None:
+            self._base = self._head
+            seed = self._chance.randrange(1 << 30)
+            self._writer = Writer(self._cluster, self.spec, 50, seed)
+        self._writer.wait_acked(5, timeout=60)
+
+    def _stop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        writer.stop()
+        self._head = writer.applied(self._base)
+
+    def _state(self) -> str:
+        text = self._ceph("rbd", "migration", "status", f"{self._there}/{self.name}")
+        report = json.loads(text)
+        if report["state"] == "failed":
+            raise Lost(f"{self.spec}: {report['failure']['message']}")
+        return str(report["state"])
+
+    def _wait(self, states: "set[str]") -> None:
+        deadline = time.monotonic() + _SETTLE
+        while self._state() not in states:
+            if time.monotonic() > deadline:
+                raise Lost(f"{self.spec}: not {' or '.join(sorted(states))} after {_SETTLE:g} s")
+            time.sleep(0.2)
+
+    def _command(self, act: str, *options: str) -> None:
+        self._ceph("rbd", "migration", act, f"{self._there}/{self.name}", *options)
+
+    def _ceph(self, *words: str) -> str:
+        """A command; while the managers change it is asked again, as a person would."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            with contextlib.suppress(CommandFailed):
+                return self._cluster.ceph(*words, "--format", "json", timeout=30)
+            if time.monotonic() > deadline:
+                return self._cluster.ceph(*words, "--format", "json", timeout=30)
+            time.sleep(0.5)
+
+    def _note(self, what: str) -> None:
+        self.done[what] = self.done.get(what, 0) + 1

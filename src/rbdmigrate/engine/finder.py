@@ -1,0 +1,133 @@
+"""Finding the migration that a request is about, or saying why there is none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from errno import EBUSY, EEXIST, EINVAL, ENOENT
+from typing import Optional
+
+import rados
+
+from ..model.errors import MigrationError
+from ..model.layout import LayoutOptions
+from ..model.migration import Goal, Migration, State
+from ..model.spec import ImageSpec
+from .adoption import adoptable
+from .answers import Answers
+from .loading import Loader
+from .registry import Registry, Tracked
+
+_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.COMMITTED)
+
+
+class Finder:
+    """Looks in the registry, in the images' headers and in the history, in that order."""
+
+    def __init__(
+        self,
+        client: rados.Rados,
+        registry: Registry,
+        loader: Loader,
+        answers: Callable[[ImageSpec], Answers],
+    ) -> None:
+        self._client = client
+        self._registry = registry
+        self._loader = loader
+        self._answers = answers
+        self.admission = threading.Lock()  # one new record at a time
+
+    def repeated(
+        self, source: ImageSpec, target: ImageSpec, layout: LayoutOptions, goal: Goal
+    ) -> Optional[Tracked]:
+        """The migration that this request asks for once more; refuses one that is in its way."""
+        tracked = self._registry.find(target)
+        if tracked is None:
+            other = self._registry.find_source(source)
+            if other is not None:
+                raise MigrationError(
+                    EBUSY,
+                    f"The source {source} is already migrating, to {other.migration.target.spec}; "
+                    f"see `ceph rbd migration status {other.migration.target.spec}`.",
+                )
+            return None
+        m = tracked.migration
+        if m.source.spec != source:
+            raise MigrationError(
+                EEXIST,
+                f"The target {target} is already the target of a migration from "
+                f"{m.source.spec}; choose another name or abort that one.",
+            )
+        refuse_aborting(tracked)
+        if m.state is State.FAILED and m.prepared_at is None:
+            self._registry.update(tracked, lambda m: replace(awake(m), goal=goal, layout=layout))
+        elif m.layout != layout and not m.adopted:
+            raise MigrationError(
+                EEXIST,
+                f"{source} is migrating to {target} already, with another layout; abort that "
+                "migration first if this one is wanted.",
+            )
+        elif _FARTHER.index(goal) > _FARTHER.index(m.goal):
+            self._registry.update(tracked, lambda m: replace(m, goal=goal))
+        return tracked
+
+    def find(self, target: ImageSpec) -> Optional[Tracked]:
+        """The migration under way to ``target``; one made by plain ``rbd`` is taken over."""
+        tracked = self._registry.find(target)
+        if tracked is not None:
+            return tracked
+        self.require_read(target)
+        with self.admission:
+            tracked = self._registry.find(target)
+            if tracked is not None:
+                return tracked
+            migration = adoptable(self._client, target)
+            if migration is None:
+                return None
+            known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+            return known or self._registry.create(migration)
+
+    def require_read(self, target: ImageSpec) -> None:
+        """Only when the pool's records are known can be said that there is none."""
+        with self._answers(target):
+            self._client.wait_for_latest_osdmap()
+            if self._client.pool_exists(target.pool):
+                self._loader.require(self._client.pool_lookup(target.pool))
+
+    def require(self, target: ImageSpec) -> Tracked:
+        """The migration under way to ``target``; MigrationError says why there is none."""
+        with self._answers(target):
+            tracked = self.find(target)
+            if tracked is None:
+                ended = self.ended(target)
+                raise MigrationError(
+                    EINVAL,
+                    f"The migration of {ended.source.spec} to {target} is over, it was "
+                    f"{ended.state.value}; there is nothing left to do.",
+                )
+        return tracked
+
+    def ended(self, target: ImageSpec) -> Migration:
+        for migration in self._registry.history(self._loader.pools()):
+            if migration.target.spec == target:
+                return migration
+        raise MigrationError(
+            ENOENT,
+            f"There is no migration to {target}; `ceph rbd migration ls` lists those there are.",
+        )
+
+
+def refuse_aborting(tracked: Tracked) -> None:
+    """Nothing else can be asked of a migration that is being aborted."""
+    m = tracked.migration
+    if m.goal is Goal.ABORTED:
+        raise MigrationError(
+            EBUSY, f"The migration of {m.source.spec} to {m.target.spec} is being aborted."
+        )
+
+
+def awake(m: Migration) -> Migration:
+    """The record with nothing that holds it back: a new attempt by the administrator's wish."""
+    state = State.QUEUED if m.state is State.FAILED else m.state
+    return replace(m, state=state, hold=None, failure=None, attempts=0, paused=False)
