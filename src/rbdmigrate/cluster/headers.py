@@ -52,6 +52,15 @@ class LockHolder(NamedTuple):
         return f"client.{self.client} at {self.address}"
 
 
+class Parent(NamedTuple):
+    """The parent of a clone: a snapshot of an image."""
+
+    pool_id: int
+    namespace: str
+    image_id: str
+    snap_id: int
+
+
 class SnapshotEntry(NamedTuple):
     """A snapshot of an image; ``in_trash``: its removal was begun and not completed."""
 
@@ -214,6 +223,16 @@ def size(ioctx: rados.Ioctx, ident: str) -> int:
         return 0
     reply.u8()  # order
     return reply.u64()
+
+
+def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:
+    """The parent of the image ``ident``; None when it is no clone (any more)."""
+    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "parent_get", b"")
+    if reply is None:
+        return None
+    reply.start()
+    found = Parent(reply.s64(), reply.string(), reply.string(), reply.u64())
+    return found if found.pool_id >= 0 else None
 
 
 def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:

@@ -13,10 +13,11 @@ import struct
 import rados
 
 from ..model.layout import FEATURES
+from ..model.migration import Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader
 from . import headers
 from .denc import encode_string
-from .headers import LockHolder, versioned
+from .headers import LockHolder, Parent, versioned
 
 _TARGET_HEADER = 2
 _CLIENT = 8  # CEPH_ENTITY_TYPE_CLIENT
@@ -154,6 +155,23 @@ def remove_leftovers(ioctx: rados.Ioctx, ident: str) -> None:
     for item in ioctx.list_objects():
         if item.key.startswith(f"rbd_object_map.{ident}."):
             _remove(ioctx, item.key)
+
+
+def forget_child(ioctx: rados.Ioctx, parent: Parent, child_id: str) -> None:
+    """Take a clone of the first format from its pool's list of children."""
+    argument = struct.pack("<q", parent.pool_id) + encode_string(parent.image_id)
+    argument += struct.pack("<Q", parent.snap_id) + encode_string(child_id)
+    with contextlib.suppress(rados.ObjectNotFound):
+        _write(ioctx, "rbd_children", "rbd", "remove_child", argument)
+
+
+def detach_child(ioctx: rados.Ioctx, parent: Parent, child: Place) -> None:
+    """Take a clone of the second format from its parent's list of children."""
+    spec = struct.pack("<q", child.pool_id) + encode_string(child.image_id)
+    spec += encode_string(child.namespace)
+    argument = struct.pack("<Q", parent.snap_id) + struct.pack("<BBI", 2, 1, len(spec)) + spec
+    with contextlib.suppress(rados.ObjectNotFound):
+        _write(ioctx, f"rbd_header.{parent.image_id}", "rbd", "child_detach", argument)
 
 
 def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> None:

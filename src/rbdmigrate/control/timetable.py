@@ -44,7 +44,7 @@ _UNITS = ("", "K", "M", "G", "T", "P", "E")
 
 @dataclass(frozen=True)
 class Entry:
-    """From ``minute`` of ``day`` (0: Monday) on ``rate`` bytes/s; None: no limit, 0: stand still."""
+    """From ``minute`` of ``day`` (0: Monday) on ``rate`` bytes/s; None: no limit, 0: none."""
 
     day: int
     minute: int

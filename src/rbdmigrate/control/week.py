@@ -105,7 +105,7 @@ def _jump(before: datetime, after: datetime, tz: tzinfo) -> datetime:
     """The moment, to the second, between two moments at which the offset from UTC changes."""
     old = before.astimezone(tz).utcoffset()
     while after - before > _SECOND:
-        middle = before + (after - before) // 2
+        middle = before + (after - before) // _SECOND // 2 * _SECOND
         if middle.astimezone(tz).utcoffset() == old:
             before = middle
         else:

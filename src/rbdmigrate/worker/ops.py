@@ -27,6 +27,7 @@ from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.users import source_in_use
 from . import company, repair
+from .parent import release_parent
 
 Progress = Callable[[int, int], None]
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
@@ -167,6 +168,7 @@ def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[s
     with session.open(target) as ioctx:
         if not args["force"]:
             _refuse_descendants(ioctx, target)
+        release_parent(session, _place(args["source"]), target)
         fault_point("librbd.before", "commit")
         session.rbd.migration_commit(ioctx, target.image, on_progress=_throttled(progress))
         fault_point("librbd.after", "commit")
