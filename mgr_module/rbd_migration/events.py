@@ -26,7 +26,7 @@ class ProgressEvents:
         seen = {r["id"]: r for r in reports}
         for ident in list(self._open):
             report = seen.get(ident)
-            if report is None or report["state"] not in _SHOWN:
+            if report is None or report["state"] not in _SHOWN or report["paused"]:
                 self._close(ident, report)
         for report in reports:
             if report["state"] in _SHOWN and report["hold"] is None:

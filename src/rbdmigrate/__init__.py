@@ -6,6 +6,7 @@ prettytable: those belong to the front ends, which call :class:`rbdmigrate.engin
 Rooms, from the bottom up (the arrows point down only)::
 
     engine/   the loop, the slots and the one API that every front end calls
+    worker/   the process that makes the librbd calls, and can be killed
     cluster/  all that touches Ceph          control/  pure decisions, no I/O, no clock
     model/    pure data, imports nothing of ours
 """

@@ -39,7 +39,7 @@ def test_each_act_is_called_by_its_own_words():
 
 
 SENTENCES = [
-    (Op.ABORT, e.EBUSY, "the target is open somewhere; stop the client"),
+    (Op.ABORT, e.EBUSY, "the target is open somewhere, or"),
     (Op.COMMIT, e.EBUSY, "an image is still in use"),
     (Op.EXECUTE, e.EBUSY, "device or resource busy"),
     (Op.PREPARE, e.EINVAL, "check the object size, the striping and the features"),

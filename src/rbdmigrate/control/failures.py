@@ -49,7 +49,13 @@ _REASONS = {
     e.ESHUTDOWN: "the copying client was blocklisted",
 }
 _BY_OP = {
-    (Op.ABORT, e.EBUSY): "the target is open somewhere; stop the client that uses it",
+    (Op.ABORT, e.EBUSY): (
+        "the target is open somewhere, or a snapshot made on it has a clone; stop the client, "
+        "flatten or remove the clone"
+    ),
+    (Op.ABORT, e.ENOTEMPTY): (
+        "a snapshot made on the target has a clone; flatten or remove the clone, then retry"
+    ),
     (Op.COMMIT, e.EBUSY): "an image is still in use; the source may have a clone or a user",
     (Op.PREPARE, e.EINVAL): (
         "librbd refuses this source or layout; check the object size, the striping and the "

@@ -23,12 +23,18 @@ _LOST = (
 
 
 def guard_abort(
-    m: Migration, users: Sequence[dict[str, Any]], version: Optional[int], *, force: bool
+    m: Migration,
+    users: Sequence[dict[str, Any]],
+    version: Optional[int],
+    *,
+    locks: bool,
+    force: bool,
 ) -> None:
     """Raise MigrationError unless aborting ``m`` is safe, or forced.
 
     ``users`` are the clients that have the target open for writing now, ``version`` is its
-    header's version now. An open target cannot be aborted at all, forced or not.
+    header's version now, ``locks`` says that it has the feature exclusive-lock: without it a
+    write leaves no trace in the header. An open target cannot be aborted at all, forced or not.
     """
     target = m.target.spec
     if users:
@@ -39,7 +45,7 @@ def guard_abort(
         )
     if force:
         return
-    if m.touched or m.target_version is None or version != m.target_version:
+    if m.touched or not locks or m.target_version is None or version != m.target_version:
         raise MigrationError(
             EPERM,
             f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; {_LOST}.",

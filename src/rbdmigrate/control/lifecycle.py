@@ -85,6 +85,11 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
     return m.enter(state, now)
 
 
+def is_ours(migration: Migration, situation: Situation) -> bool:
+    """Whether a half-done situation comes from an act of ours, which we complete at once."""
+    return migration.state is _COMPLETES[situation][1]
+
+
 def _with_pool_names(m: Migration, seen: Observation) -> Migration:
     """Pools can be renamed; their ids stay."""
     source = replace(m.source, pool=seen.source_pool or m.source.pool)
@@ -116,8 +121,7 @@ def decide(
     if situation is Situation.SOURCE_LOST_AFTER:
         return Act(Op.FINISH_COMMIT) if m.goal is Goal.COMMITTED else Rest()
     if situation in _COMPLETES:
-        op, ours = _COMPLETES[situation]
-        return Act(op) if m.state is ours or abandoned else Rest()
+        return Act(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
     if m.goal is Goal.ABORTED:
         return Act(Op.ABORT)
     if m.paused:
@@ -127,6 +131,8 @@ def decide(
 
 def _over(m: Migration, situation: Situation) -> Union[End, None]:
     """Whether it has come to an end, by us or by somebody else."""
+    if situation is Situation.COMMITTED and m.state is State.ABORTING:
+        return End(State.ABORTED, "the source was gone; what had been copied is in the target")
     if situation is Situation.COMMITTED:
         by_us = m.state is State.COMMITTING
         return End(State.COMMITTED, "" if by_us else "committed by somebody else")
@@ -150,11 +156,12 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
     source, target = m.source.spec, m.target.spec
     if situation is Situation.LOST:
         return Fail(ENOENT, f"The source {source} does not exist any more, nor does {target}.")
-    if situation is Situation.SOURCE_LOST:
+    if situation is Situation.SOURCE_LOST and m.goal is not Goal.ABORTED:
         return Fail(
             ENOENT,
             f"The source of {target} (image id {m.source.image_id} in {m.source.pool}) is gone; "
-            "what was not copied yet cannot be read any more.",
+            f"what was not copied yet cannot be read any more. `ceph rbd migration abort {target} "
+            "--force` keeps what there is as an ordinary image.",
         )
     if situation is Situation.SOURCE_POOL_GONE:
         return Fail(ENXIO, f"The pool or namespace of the source {source} does not exist any more.")
@@ -190,9 +197,9 @@ ACTING = {
 def failed(migration: Migration, errno: int, message: str, now: float) -> Migration:
     """The record of a migration that cannot go on without the administrator."""
     failure = Failure(errno=errno, message=message, at=now)
-    return replace(
-        migration.enter(State.FAILED, now, message), failure=failure, hold=None, step=None
-    )
+    entered = migration.enter(State.FAILED, now, message)
+    cut = migration.state if migration.state in ACTING.values() else None
+    return replace(entered, failure=failure, hold=None, step=None, failed_in=cut)
 
 
 def retry_later(

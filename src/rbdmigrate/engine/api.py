@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from errno import EAGAIN, EBUSY, EINVAL
+from errno import EAGAIN, EBUSY, EINVAL, EPERM
 from typing import Any, Optional
 
 from ..cluster.client import Identity, connect
@@ -179,7 +179,14 @@ class Engine:
         """Copy in the background; answers at once."""
         tracked = self._finder.require(target)
         refuse_aborting(tracked)
-        if tracked.migration.goal is Goal.PREPARED:
+        m = tracked.migration
+        if m.state is State.FAILED and m.failure is not None:
+            raise MigrationError(
+                EINVAL,
+                f"It failed before: {m.failure.message} Mend the cause, then "
+                f"`ceph rbd migration retry {target}`.",
+            )
+        if m.goal is Goal.PREPARED:
             self._change(tracked, lambda m: replace(m, goal=Goal.EXECUTED))
         return view(tracked)
 
@@ -249,7 +256,7 @@ class Engine:
         m = tracked.migration
         with self._answers(m.target.spec):
             untouched = diagnose(m, observe(self._client, m)) is Situation.UNTOUCHED
-            if untouched and m.prepared_at is None and not tracked.busy:
+            if untouched and m.prepared_at is None and self._registry.claim(tracked, 5.0):
                 self._registry.drop(tracked)
 
     def _refuse_users(self, migration: Migration) -> dict[str, Any]:
@@ -269,14 +276,24 @@ class Engine:
         m = tracked.migration
         if m.prepared_at is None or not m.target.image_id:
             return
-        users = self._examine(m.target)["users"]
+        with self._answers(m.target.spec):
+            situation = diagnose(m, observe(self._client, m))
+        if situation not in _ABORTABLE:
+            if situation is Situation.SOURCE_LOST and not force:
+                raise MigrationError(
+                    EPERM,
+                    f"The source of {m.target.spec} is gone; add --force to keep what was copied "
+                    "of it as an ordinary, incomplete image.",
+                )
+            return
+        found = self._examine(m.target)
         ours = m.step.actor.clients if m.step is not None else ()
-        others = [user for user in users if user["client"] not in ours]
+        others = [user for user in found["users"] if user["client"] not in ours]
         if m.step is not None and m.step.op is Op.EXECUTE:
             version = m.target_version  # our own copy writes the header all the time
         else:
             version = target_version(self._client, m)
-        guard_abort(m, others, version, force=force)
+        guard_abort(m, others, version, locks=found["locks"], force=force)
 
     def _patience(self) -> float:
         return max(10.0, self._host.settings().command_wait)
@@ -303,6 +320,7 @@ class Engine:
         return Answers(target, self.ended.is_set(), self._fenced)
 
 
+_ABORTABLE = (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
 _PREPARED = frozenset(State) - {State.QUEUED, State.PREPARING}
 
 

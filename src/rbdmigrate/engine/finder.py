@@ -129,5 +129,5 @@ def refuse_aborting(tracked: Tracked) -> None:
 
 def awake(m: Migration) -> Migration:
     """The record with nothing that holds it back: a new attempt by the administrator's wish."""
-    state = State.QUEUED if m.state is State.FAILED else m.state
+    state = (m.failed_in or State.QUEUED) if m.state is State.FAILED else m.state
     return replace(m, state=state, hold=None, failure=None, attempts=0, paused=False)

@@ -13,7 +13,7 @@ import rados
 
 from ..cluster.client import Identity
 from ..cluster.observe import observe
-from ..control.lifecycle import Act, End, Fail, absorb, decide, failed
+from ..control.lifecycle import Act, End, Fail, absorb, decide, failed, is_ours
 from ..control.schedule import COPYING, Limits, Running, Waiting, choose
 from ..control.situation import HALF_DONE, Situation, diagnose
 from ..model.errors import MigrationError
@@ -27,7 +27,8 @@ from .slots import Job, Slot
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between two rounds when nothing wakes the loop
-_OBSERVERS = 2
+_OBSERVERS = 4
+_TROUBLED_LOOKS = 2  # of these at most so many wait for pools that did not answer lately
 _TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
 _PEEK = 2.0  # seconds between two looks at a running copy from outside
 _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
@@ -155,12 +156,19 @@ class Loop:
                 continue
             if tracked.wanted is not None:
                 waiting[tracked.migration.id] = (tracked, tracked.wanted)
-            elif tracked.due <= now:
+            elif tracked.due <= now and self._may_look(tracked):
                 # Before the look: whoever wants another look meanwhile is not overruled.
                 tracked.due = now + settings.recheck
                 tracked.busy = True
                 self._looks.put((tracked, None))
         self._assign(waiting)
+
+    def _may_look(self, tracked: Tracked) -> bool:
+        """Pools that do not answer must not keep all observers waiting."""
+        if not tracked.troubled:
+            return True
+        busy = sum(t.busy and t.troubled for t in self._registry.all())
+        return busy < _TROUBLED_LOOKS
 
     def _assign(self, waiting: dict[str, tuple[Tracked, Op]]) -> None:
         jobs = [slot.job for slots in self._slots.values() for slot in slots]
@@ -237,6 +245,7 @@ class Loop:
             if isinstance(error, rados.ConnectionShutdown):
                 self._on_fenced("our RADOS client was blocklisted")
             tracked.note = f"The cluster does not answer: {error}; tried again by itself."
+            tracked.troubled = True
             _look_again(tracked, _TROUBLE_WAIT)
             log.warning("%s: %s", tracked.migration.id, error)
         except Exception as error:
@@ -261,10 +270,12 @@ class Loop:
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        tracked.troubled = False
         tracked.abandoned = self._abandoned(tracked, situation)
         decision = decide(migration, situation, now, abandoned=tracked.abandoned)
-        if migration.hold is not None and migration.hold.until is not None:
-            _look_again(tracked, migration.hold.until - now)
+        hold = migration.hold
+        if hold is not None and hold.until is not None and hold.until > now:
+            _look_again(tracked, hold.until - now)
         if isinstance(decision, Act):
             tracked.wanted = decision.op
             tracked.wanted_since = time.monotonic()
@@ -275,7 +286,7 @@ class Loop:
         elif isinstance(decision, Fail):
             fail = decision
             self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
-        elif situation in HALF_DONE:
+        elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
             _look_again(tracked, _TROUBLE_WAIT)
 

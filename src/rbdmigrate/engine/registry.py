@@ -21,6 +21,7 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
+_SILENCE = 60.0  # seconds for which the history of a pool that did not answer is left out
 _TRIM_EVERY = 20  # ends of migrations between two looks at what the history may forget
 
 
@@ -42,6 +43,7 @@ class Tracked:
         self.uncontrolled = ""  # why a copy that was to stop goes on
         self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
+        self.troubled = False  # its pools did not answer when it was looked at last
         self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
 
 
@@ -56,6 +58,7 @@ class Registry:
         self._owner = owner
         self._tracked: dict[str, Tracked] = {}
         self._stores: dict[tuple[int, str], Store] = {}
+        self._silent: dict[int, float] = {}
         self._garbage: dict[str, list[Garbage]] = {}
 
     # -- the store ---------------------------------------------------------------------------
@@ -166,6 +169,17 @@ class Registry:
             self._tracked.pop(tracked.migration.id, None)
             self.changed.notify_all()
 
+    def claim(self, tracked: Tracked, seconds: float) -> bool:
+        """Make ``tracked`` busy for the caller, once nobody else is at it; False in vain."""
+
+        def free() -> bool:
+            if tracked.busy:
+                return False
+            tracked.busy = True
+            return True
+
+        return self.wait(free, seconds)
+
     def drop(self, tracked: Tracked) -> None:
         """Remove a record of which nothing is to be remembered."""
         self._store_of(tracked.migration).remove(tracked.migration.id)
@@ -190,7 +204,10 @@ class Registry:
     def history(self, pool_ids: Iterable[int]) -> list[Migration]:
         """Ended migrations of these pools, the latest first; what does not answer is left out."""
         ended: list[Migration] = []
+        now = time.monotonic()
         for pool_id in pool_ids:
+            if self._silent.get(pool_id, 0.0) > now:
+                continue
             try:
                 for namespace in namespaces(self._client, pool_id):
                     store = self.store(pool_id, namespace)
@@ -200,6 +217,7 @@ class Registry:
                         self._garbage[f"{store.label} (history)"] = garbage
             except (rados.Error, PoolMissing) as error:
                 log.warning("pool %s: its history cannot be read: %s", pool_id, error)
+                self._silent[pool_id] = time.monotonic() + _SILENCE
         return sorted(ended, key=lambda m: m.ended_at or 0.0, reverse=True)
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:

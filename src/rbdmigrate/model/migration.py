@@ -67,7 +67,6 @@ class HoldReason(str, enum.Enum):
     LIMIT = "limit"
     HEALTH = "health"
     RETRY = "retry"
-    OPERATOR = "operator"
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,7 @@ class TimelineEntry:
 class Migration:
     """The record of one migration.
 
+    ``failed_in`` is the state in which it failed, if it was acting.
     ``group`` (``<pool id>/<name>``) and ``mirror_mode`` (librbd's number, None: not mirrored)
     are what the source had and librbd forgets when it is cut off; they are given back at an abort.
     ``target_version`` is the version of the target's header after our last act on it, None when
@@ -159,6 +159,7 @@ class Migration:
     step: Optional[Step] = None
     hold: Optional[Hold] = None
     failure: Optional[Failure] = None
+    failed_in: Optional[State] = None
     attempts: int = 0
     prepared_at: Optional[float] = None
     executed_at: Optional[float] = None

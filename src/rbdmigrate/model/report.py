@@ -55,6 +55,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
             "transient": m.failure.transient,
         },
         "attempts": m.attempts,
+        "priority": m.priority,
         "paused": m.paused,
         "adopted": m.adopted,
         "acting": live.acting,

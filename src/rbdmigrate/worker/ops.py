@@ -30,6 +30,7 @@ from . import company, repair
 from .parent import release_parent
 
 Progress = Callable[[int, int], None]
+_LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
 
 
@@ -238,7 +239,8 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     """What must be known of an image before it is acted on.
 
     ``users``: who has it open for writing (``client``, ``address``, ``lock``: holds the exclusive
-    lock); ``group``: ``<pool id>/<name>`` or empty; ``mirror_mode``: None when not mirrored.
+    lock); ``locks``: the image has the feature exclusive-lock; ``group``: ``<pool id>/<name>`` or
+    empty; ``mirror_mode``: None when not mirrored.
     """
     place = _place(args["image"])
     with (
@@ -247,6 +249,7 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     ):
         return {
             "users": _users(session, ioctx, image),
+            "locks": bool(image.features() & FEATURES["exclusive-lock"]),
             "group": company.group_of(image),
             "mirror_mode": company.mirror_mode_of(image),
         }
@@ -258,14 +261,17 @@ def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dic
     A client that holds the lock carries out the copies that others ask for. When it has to let
     go of the lock it drops the copy, and with nobody left who asks, it stays dropped; its next
     write takes the lock again. The asker must be dead and fenced before.
+
+    The lock is taken as a client's I/O takes it, by a read that needs it: it is given up again
+    when the client asks for it. ``lock_acquire`` would keep it, and the client's write would fail.
     """
     target = _place(args["target"])
-    with (
-        session.open(target) as ioctx,
-        rbd.Image(ioctx, target.image) as image,
-    ):
-        image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
-        image.lock_release()
+    session.rados.conf_set(_LOCK_TO_READ, "true")
+    try:
+        with session.open(target) as ioctx, rbd.Image(ioctx, target.image) as image:
+            image.read(0, 1)
+    finally:
+        session.rados.conf_set(_LOCK_TO_READ, "false")
     return {}
 
 

@@ -4,9 +4,10 @@ Manager to worker: first ``{"identity": {...}, "parent": pid}``, then one job at
 
     {"job": 7, "op": "execute", "args": {...}}
 
-Worker to manager: first ``X``,
-then for each job any number of ``progress`` events and one ``done`` or ``failed``::
+Worker to manager: first a ``hello``, then for each job any number of ``progress`` events and one
+``done`` or ``failed``::
 
+    {"event": "hello", "version": "0.1.0", "pid": 4711, "addresses": [...], "clients": [...]}
     {"event": "progress", "job": 7, "done": 12, "total": 64}
     {"event": "done", "job": 7, "result": {...}}
     {"event": "failed", "job": 7, "errno": 16, "message": "...", "cause": "librbd"}

@@ -91,6 +91,9 @@ def abort(
     if not session.rados.pool_reverse_lookup(target.pool_id):
         _give_back_alone(session, source)
         return
+    if not _exists(session, source):
+        _cut_loose(session, target)
+        return
     with opened(session, source, target) as ends:
         if ends.target_linked():
             ident = ends.target_id()
@@ -170,13 +173,12 @@ def finish_commit(
 
     The target stands alone already and clients may be using it; they are not disturbed.
     """
-    if not session.rados.pool_reverse_lookup(source.pool_id):
+    if not _exists(session, source):
         _cut_loose(session, target)
         return
     with opened(session, source, target) as ends:
         view = ends.source()
         if view is None:
-            _cut_loose(session, target)
             return
         if not headers.image_exists(ends.source_ioctx, source.image_id):
             surgery.remove_leftovers(ends.source_ioctx, source.image_id)
@@ -197,15 +199,19 @@ def finish_commit(
         session.rbd.migration_commit(ends.target_ioctx, target.image, on_progress=on_progress)
 
 
+def _exists(session: Client, place: Place) -> bool:
+    """Whether any trace of the image is left."""
+    if not session.rados.pool_reverse_lookup(place.pool_id):
+        return False
+    with session.open(place) as ioctx:
+        return headers.view_by_id(ioctx, place.image_id) is not None
+
+
 def _cut_loose(session: Client, target: Place) -> None:
-    """Make a complete target an ordinary image when its source does not exist any more."""
+    """Make the target of a source that does not exist any more an ordinary image."""
     with session.open(target) as ioctx:
-        header = headers.migration_header(ioctx, target.image_id)
-        if header is None:
-            return
-        if header.state is not HeaderState.EXECUTED:
-            raise _unknown_state(target.image_id)
-        surgery.drop_migration_header(ioctx, target.image_id)
+        if headers.migration_header(ioctx, target.image_id) is not None:
+            surgery.drop_migration_header(ioctx, target.image_id)
 
 
 @contextmanager
