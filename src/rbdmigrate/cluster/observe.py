@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
 import rados
@@ -42,6 +43,20 @@ def _look(client: rados.Rados, place: Place) -> tuple[bool, Optional[ImageView]]
             ioctx.set_namespace("")
             return not rbd.RBD().namespace_exists(ioctx, place.namespace), None
     return False, view
+
+
+def ends_of(client: rados.Rados, migration: Migration) -> list[Place]:
+    """The ends of a migration that have ids.
+
+    A prepare that was cut off has a target that the record does not know yet: the source's header
+    names it.
+    """
+    source, target = migration.source, migration.target
+    if not target.image_id and source.image_id:
+        _, view = _look(client, source)
+        if view is not None and view.header is not None and view.header.is_source:
+            target = replace(target, image_id=view.header.image_id)
+    return [place for place in (target, source) if place.image_id]
 
 
 def find_place(client: rados.Rados, spec: ImageSpec) -> tuple[Place, Optional[ImageView]]:

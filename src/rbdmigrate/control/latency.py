@@ -1,10 +1,11 @@
 """The client-latency guard: a closed loop that keeps the clients' latency within a factor. Pure.
 
 It knows how long the clients' operations take when copies do not disturb (the baseline) and gives
-a rate for all copies together. While the latency is within ``factor`` times the baseline the rate
-grows, by less the nearer it gets; when it is over, the rate is cut by a part of itself (additive
-increase, multiplicative decrease, as in TCP). One sample moves nothing: the median of the last
-ones counts, after a cut of those since. The rate never falls below a floor, so copies never starve.
+a rate for all copies together. While the latency is well within ``factor`` times the baseline the
+rate grows, by less the nearer it gets; when it is over, the rate is cut by a part of itself
+(additive increase, multiplicative decrease, as in TCP). One sample moves nothing: the median of the
+last ones counts, after a cut of those since. The rate never falls below a floor: copies never
+starve.
 
 The baseline is learnt while no copy runs. Where copies run on and on it is learnt anew now and
 then, and whenever the floor is still too much, by probing: a few seconds at the floor. So what is
@@ -66,6 +67,7 @@ class GuardSettings:
 
 CALM = 10  # intervals without a cut after which the steps grow: a load may have gone away
 FIRST_GROWTH = 0.5  # of the rate per interval, until the first cut tells where the limit is
+AIM = 0.9  # of the way from the baseline to the target: up to there the rate grows
 IN_USE = 0.8  # of the rate: copies that use less of it teach nothing about more
 
 CLEARLY_LOWER = 0.7  # of the baseline: more than noise
@@ -202,11 +204,12 @@ class LatencyGuard:
         if len(self._recent) < self._set.window or now - self._changed < self._set.interval:
             return
         median, baseline = statistics.median(self._recent), self._baseline or 0.0
-        target = baseline * self._set.factor
-        if median > target:
+        if median > baseline * self._set.factor:
             self._decrease(now)
         elif max(self._used) >= IN_USE * self._rate:
-            self._increase(now, (target - median) / (target - baseline) if median else 1.0)
+            aim = baseline * (1 + AIM * (self._set.factor - 1))
+            room = (aim - median) / (aim - baseline) if median else 1.0
+            self._increase(now, min(1.0, room))
 
     def _decrease(self, now: float) -> None:
         if self._rate <= self._set.floor:
@@ -217,11 +220,13 @@ class LatencyGuard:
         self._recent.clear()
 
     def _increase(self, now: float, room: float) -> None:
-        """``room``: 1 at the baseline or below it, 0 at the target."""
+        """``room``: 1 at the baseline or below it, 0 at what is aimed at."""
+        if room <= 0:
+            return
         if self._limit is None:
             step = FIRST_GROWTH * self._rate
         else:
             step = self._set.step * max(self._limit, self._rate) * (1 + self._calm // CALM)
-        self._rate = min(self._set.ceiling, self._rate + step * min(1.0, room))
+        self._rate = min(self._set.ceiling, self._rate + step * room)
         self._changed = now
         self._calm += 1

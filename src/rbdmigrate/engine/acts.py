@@ -17,7 +17,7 @@ import rados
 
 from ..cluster import headers, surgery
 from ..cluster.fence import Blocklist, fence
-from ..cluster.observe import observe
+from ..cluster.observe import ends_of, observe
 from ..cluster.pools import open_by_id
 from ..cluster.worker_process import WorkerLost
 from ..control.breaker import Breaker
@@ -210,9 +210,8 @@ class Acts:
         fence(self._client, actor.addresses)
         if reaped or (actor.host == self._host and not os.path.exists(f"/proc/{actor.pid}")):
             self.blocklist.add(actor.addresses)
-        for place in (migration.target, migration.source):
-            if place.image_id:
-                self._release_lock(place, actor)
+        for place in ends_of(self._client, migration):
+            self._release_lock(place, actor)
 
     def _release_lock(self, place: Place, actor: Actor) -> None:
         try:

@@ -73,8 +73,11 @@ class Finder:
         return tracked
 
     def find(self, target: ImageSpec) -> Optional[Tracked]:
-        """The migration under way to ``target``; one made by plain ``rbd`` is taken over."""
-        tracked = self._registry.find(target)
+        """The migration under way to ``target``; one made by plain ``rbd`` is taken over.
+
+        As stock ``rbd migration`` does, the source's name is taken where it is nobody's target.
+        """
+        tracked = self._registry.find(target) or self._registry.find_source(target)
         if tracked is not None:
             return tracked
         self.require_read(target)

@@ -134,7 +134,10 @@ class Registry:
     def create(self, migration: Migration) -> Tracked:
         """Store a new record and track it."""
         tracked = Tracked(migration)
-        self._store_of(migration).write(migration)
+        try:
+            self._store_of(migration).write(migration)
+        except PoolMissing:
+            log.warning("%s: the target's pool is gone; there is no record", migration.id)
         with self.changed:
             self._tracked[migration.id] = tracked
             self.changed.notify_all()

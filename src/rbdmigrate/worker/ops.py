@@ -59,6 +59,11 @@ class Session:
         ioctx.set_namespace(place.namespace)
         return ioctx
 
+    def has_pool(self, pool_id: int) -> bool:
+        """Whether the latest map has the pool."""
+        self.rados.wait_for_latest_osdmap()
+        return bool(self.rados.pool_reverse_lookup(pool_id))
+
 
 def _place(plain: dict[str, Any]) -> Place:
     return from_plain(Place, plain, "place")

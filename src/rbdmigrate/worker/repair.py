@@ -29,6 +29,9 @@ class Client(Protocol):
     def open(self, place: Place) -> rados.Ioctx:
         """An ioctx on the latest map."""
 
+    def has_pool(self, pool_id: int) -> bool:
+        """Whether the latest map has the pool."""
+
 
 class Ends:
     """Both ends of a migration, opened and looked at anew at every question."""
@@ -88,7 +91,7 @@ def abort(
     session: Client, source: Place, target: Place, on_progress: Callable[[int, int], int]
 ) -> None:
     """Abort, also one that was cut off anywhere, and one whose target's pool was removed."""
-    if not session.rados.pool_reverse_lookup(target.pool_id):
+    if not session.has_pool(target.pool_id):
         _give_back_alone(session, source)
         return
     if not _exists(session, source):
@@ -201,7 +204,7 @@ def finish_commit(
 
 def _exists(session: Client, place: Place) -> bool:
     """Whether any trace of the image is left."""
-    if not session.rados.pool_reverse_lookup(place.pool_id):
+    if not session.has_pool(place.pool_id):
         return False
     with session.open(place) as ioctx:
         return headers.view_by_id(ioctx, place.image_id) is not None
