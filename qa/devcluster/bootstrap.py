@@ -23,7 +23,7 @@ from qa.devcluster.options import ClusterOptions
 if TYPE_CHECKING:
     from qa.devcluster.cluster import Cluster
 
-_STEP_TIMEOUT = 60.0
+_STEP_TIMEOUT = 120.0
 
 
 def claim(layout: Layout, options: ClusterOptions) -> Blueprint:

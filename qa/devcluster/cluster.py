@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _STOP_GRACE = 5.0  # seconds from asking a daemon to end to killing it
-_START_TIMEOUT = 60.0  # seconds until a daemon that was started has to be of use
+_START_TIMEOUT = 180.0  # seconds until a daemon that was started has to be of use
 
 
 class Cluster:

@@ -121,7 +121,7 @@ def test_an_image_that_took_the_sources_name_is_not_the_source():
 @pytest.mark.parametrize(
     ("seen", "situation"),
     [
-        (Observation(WHOLE, None, target_gone=True), S.TARGET_POOL_GONE),
+        (Observation(WHOLE, None, target_gone=True), S.UNTOUCHED),
         (Observation(source(H.PREPARED), None, target_gone=True), S.TARGET_POOL_GONE),
         (Observation(None, None, source_gone=True), S.SOURCE_POOL_GONE),
         (Observation(None, target(H.PREPARED), source_gone=True), S.SOURCE_LOST),
@@ -131,6 +131,10 @@ def test_an_image_that_took_the_sources_name_is_not_the_source():
 )
 def test_removed_pools(seen, situation):
     assert diagnose(record("dst"), seen) is situation
+
+
+def test_a_target_pool_that_went_before_the_prepare_is_not_an_abort():
+    assert diagnose(record(), Observation(WHOLE, None, target_gone=True)) is S.TARGET_POOL_GONE
 
 
 states = st.none() | st.sampled_from(HeaderState)

@@ -48,7 +48,7 @@ _BY_STATE = {
 def diagnose(migration: Migration, seen: Observation) -> Situation:
     """The situation that ``seen`` shows for ``migration``."""
     if seen.target_gone:
-        return Situation.TARGET_POOL_GONE
+        return _without_target_pool(migration, seen.source)
     if seen.source_gone:
         return _without_source_pool(migration, seen.target)
     source, target = seen.source, seen.target
@@ -61,6 +61,12 @@ def diagnose(migration: Migration, seen: Observation) -> Situation:
     if source.header is None or not source.header.is_source:
         return _without_source_header(migration, source, target)
     return _with_source_header(source, source.header.state, target)
+
+
+def _without_target_pool(migration: Migration, source: Optional[ImageView]) -> Situation:
+    whole = source is not None and source.listed and not source.trashed and not source.header
+    given_back = whole and migration.target.image_id
+    return Situation.UNTOUCHED if given_back else Situation.TARGET_POOL_GONE
 
 
 def _without_source_pool(migration: Migration, target: Optional[ImageView]) -> Situation:

@@ -145,6 +145,7 @@ class Acts:
             return m
 
         self._registry.update(tracked, change)
+        tracked.done_op = op
         with self._breaker_lock:
             self._breaker.succeeded(source_key(tracked.migration))
 
@@ -235,6 +236,7 @@ class Acts:
             return retry_later(m, errno, problem.message, now, wait)
 
         self._registry.update(tracked, change)
+        tracked.done_op = None
         log.warning("%s: %s", tracked.migration.id, problem.message)
 
 

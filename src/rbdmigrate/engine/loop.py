@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from errno import ELOOP
 from typing import Optional
 
 import rados
@@ -30,6 +31,7 @@ TICK = 1.0  # seconds between two rounds when nothing wakes the loop
 _OBSERVERS = 4
 _TROUBLED_LOOKS = 2  # of these at most so many wait for pools that did not answer lately
 _TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
+_IN_VAIN = 3  # times that an act may go well and be decided on again
 _PEEK = 2.0  # seconds between two looks at a running copy from outside
 _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
@@ -276,6 +278,12 @@ class Loop:
         hold = migration.hold
         if hold is not None and hold.until is not None and hold.until > now:
             _look_again(tracked, hold.until - now)
+        if isinstance(decision, Act) and self._in_vain(tracked, decision.op):
+            decision = Fail(
+                ELOOP,
+                f"{decision.op.value} went well several times and changed nothing; look at the "
+                "manager's log and at both images.",
+            )
         if isinstance(decision, Act):
             tracked.wanted = decision.op
             tracked.wanted_since = time.monotonic()
@@ -289,6 +297,11 @@ class Loop:
         elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
             _look_again(tracked, _TROUBLE_WAIT)
+
+    def _in_vain(self, tracked: Tracked, op: Op) -> bool:
+        """Whether the same act is decided on again and again although it goes well."""
+        tracked.repeats = tracked.repeats + 1 if tracked.done_op is op else 0
+        return tracked.repeats >= _IN_VAIN
 
     def _abandoned(self, tracked: Tracked, situation: Situation) -> bool:
         """Whether a half-done act of somebody else was left for good."""

@@ -43,6 +43,8 @@ class Tracked:
         self.uncontrolled = ""  # why a copy that was to stop goes on
         self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
+        self.done_op: Optional[Op] = None  # the act that went well last
+        self.repeats = 0  # how often the same was decided again after it went well
         self.troubled = False  # its pools did not answer when it was looked at last
         self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
 
