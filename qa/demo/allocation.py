@@ -1,0 +1,58 @@
+"""How much of an image is really there: what librbd says exists, not what the size promises.
+
+librbd knows of an object where it ends, not of holes in it: what was written far into a new object
+counts from the object's start.
+"""
+
+from typing import Optional
+
+import rados
+import rbd
+
+from qa.demo.content import HEAD, ZERO, Expected, stages
+
+
+def allocated(ioctx: rados.Ioctx, name: str, size: int) -> int:
+    """Bytes that exist: the first snapshot's, and what each later view adds or replaces."""
+    total = 0
+    before = None
+    for stage in stages(size):
+        snapshot = None if stage.name == HEAD else stage.name
+        extents = _extents(ioctx, name, size, snapshot, before)
+        total += sum(length for _, length in extents)
+        before = stage.name
+    return total
+
+
+def needlessly_there(ioctx: rados.Ioctx, name: str, head: Expected) -> int:
+    """Bytes of objects that should not exist: in a hole, and never written by the client."""
+    with rbd.Image(ioctx, name, read_only=True) as image:
+        object_size = int(image.stat()["obj_size"])
+    objects = {
+        number
+        for offset, length in _extents(ioctx, name, head.size, None, None)
+        for number in range(offset // object_size, (offset + length - 1) // object_size + 1)
+    }
+    return object_size * sum(
+        _in_hole(head, number * object_size, object_size) for number in objects
+    )
+
+
+def _in_hole(head: Expected, offset: int, length: int) -> bool:
+    empty = set(head.generations(offset, length)) == {ZERO}
+    return empty and not head.has_writes(offset, length)
+
+
+def _extents(
+    ioctx: rados.Ioctx, name: str, size: int, snapshot: Optional[str], since: Optional[str]
+) -> list[tuple[int, int]]:
+    """Offset and length of what exists in `snapshot` (None: the head) and changed `since`."""
+    found: list[tuple[int, int]] = []
+
+    def note(offset: int, length: int, exists: bool) -> None:
+        if exists:
+            found.append((offset, length))
+
+    with rbd.Image(ioctx, name, snapshot=snapshot, read_only=True) as image:
+        image.diff_iterate(0, size, since, note)
+    return found

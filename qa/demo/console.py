@@ -1,0 +1,74 @@
+"""What the demo says: plain text, good for a terminal and for a log. No colours anywhere."""
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from typing import Optional, TextIO
+
+_BAR = 30
+_LOG_INTERVAL = 2.0  # seconds between two lines of progress where there is no terminal
+_ERASE = "\r\x1b[K"
+
+
+class Console:
+    """Sections, commands, their output, and one progress bar at a time."""
+
+    def __init__(self, out: Optional[TextIO] = None) -> None:
+        self._out = out or sys.stdout
+        self._terminal = self._out.isatty()
+        self._section = 0
+        self._bar_shown = False
+        self._bar_line = ""
+        self._logged_at = 0.0
+
+    def section(self, title: str) -> None:
+        self._section += 1
+        self._line(f"\n{self._section}. {title}")
+
+    def say(self, text: str) -> None:
+        for line in text.splitlines():
+            self._line(f"   {line}")
+
+    def command(self, argv: Sequence[str]) -> None:
+        """A command that the reader could type."""
+        self._line(f"   $ {' '.join(argv)}")
+
+    def output(self, text: str) -> None:
+        """What a command answered."""
+        for line in text.rstrip().splitlines():
+            self._line(f"     {line}".rstrip())
+
+    def plain(self, text: str = "") -> None:
+        self._line(text)
+
+    def progress(self, percent: int, text: str) -> None:
+        """Redraw the bar; in a log, add a line when the last one is a while ago."""
+        full = percent * _BAR // 100
+        self._bar_line = f"   [{'#' * full}{'.' * (_BAR - full)}] {percent:3d} %  {text}"
+        if self._terminal:
+            width = shutil.get_terminal_size().columns
+            self._write(_ERASE + self._bar_line[: width - 1])
+            self._bar_shown = True
+        elif time.monotonic() - self._logged_at >= _LOG_INTERVAL:
+            self._logged_at = time.monotonic()
+            self._write(self._bar_line + "\n")
+
+    def progress_done(self, percent: int, text: str) -> None:
+        """The last state of the bar, which stays."""
+        self._logged_at = 0.0
+        self.progress(percent, text)
+        if self._bar_shown:
+            self._bar_shown = False
+            self._write("\n")
+        self._logged_at = 0.0
+
+    def _line(self, text: str) -> None:
+        if self._bar_shown:  # the bar moves on below
+            self._bar_shown = False
+            self._write(_ERASE)
+        self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
