@@ -5,8 +5,9 @@ Option names and meanings are those of stock ``rbd migration``.
 """
 
 import json
+import logging
 from dataclasses import dataclass
-from errno import EINVAL
+from errno import EINVAL, EIO
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from rbdmigrate.engine import Engine
@@ -16,6 +17,8 @@ from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.spec import ImageSpec
 
 from . import tables
+
+log = logging.getLogger(__name__)
 
 PREFIX = "rbd migration"
 Answer = Tuple[int, str, str]
@@ -322,4 +325,7 @@ def handle(engine: Optional[Engine], cmd: Dict[str, Any], authorized: Authorized
         result = command.run(Call(cmd, engine, authorized))
     except MigrationError as error:
         return -error.errno, "", str(error)
+    except Exception:  # an error of ours is no traceback for the user
+        log.exception("%s failed", cmd["prefix"])
+        return -EIO, "", "An error in the module; the manager's log has the details."
     return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""

@@ -60,7 +60,8 @@ class Module(MgrModule):
                 self._serve_one()
             except Exception as error:  # whatever it is: say so, and try again
                 self.log.exception("the engine does not run")
-                self._report_health([f"The engine does not run: {error}"], [], [])
+                trouble = [f"The engine does not run: {error}"]
+                self._report_health({"MODULE": ("trouble(s) in the module itself", trouble)})
             self._stopping.wait(_RESTART_WAIT)
 
     def shutdown(self) -> None:
@@ -106,7 +107,14 @@ class Module(MgrModule):
             while not engine.ended.wait(_POLL):
                 reports = engine.list()
                 self._events.update(reports)
-                self._report_health(engine.problems(), engine.garbage(), _failures(reports))
+                self._report_health(
+                    {
+                        "MODULE": ("trouble(s) in the module itself", engine.problems()),
+                        "POOL": ("pool(s) that do not answer", engine.silent_pools()),
+                        "RECORD": ("record(s) that cannot be read", engine.garbage()),
+                        "FAILED": ("migration(s) failed", _failures(reports)),
+                    }
+                )
         finally:
             self._engine = None
             if not engine.stop():
@@ -125,15 +133,15 @@ class Module(MgrModule):
             command_wait=float(self.get_module_option("command_wait")),
         )
 
-    def _report_health(self, problems: List[str], garbage: List[str], failures: List[str]) -> None:
-        checks: Dict[str, Any] = {}
-        if problems:
-            checks["RBD_MIGRATION_MODULE"] = _check("trouble(s) in the module itself", problems)
-        if garbage:
-            checks["RBD_MIGRATION_RECORD"] = _check("record(s) that cannot be read", garbage)
-        if failures:
-            checks["RBD_MIGRATION_FAILED"] = _check("migration(s) failed", failures)
-        self.set_health_checks(checks)
+    def _report_health(self, findings: Dict[str, Tuple[str, List[str]]]) -> None:
+        """Raise ``RBD_MIGRATION_<name>`` for each finding: what, and a line of detail for each."""
+        self.set_health_checks(
+            {
+                f"RBD_MIGRATION_{name}": _check(what, detail)
+                for name, (what, detail) in findings.items()
+                if detail
+            }
+        )
 
 
 def _failures(reports: List[Dict[str, Any]]) -> List[str]:

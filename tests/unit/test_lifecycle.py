@@ -194,6 +194,7 @@ def test_an_act_never_goes_against_what_is_there(situation, goal, state, paused,
             Situation.EXECUTED,
             Situation.HALF_ABORTED,
             Situation.TARGET_POOL_GONE,
+            Situation.SOURCE_LOST,
         },
     }
     assert situation in allowed[decision.op]

@@ -144,7 +144,7 @@ def _fill(rates: dict[str, float], weights: Mapping[str, float], groups: list[_G
 
 def _round(rates: Mapping[str, float], groups: Iterable[_Group]) -> dict[str, int]:
     """Whole bytes, and no cap exceeded by what floating point numbers lose."""
-    whole = {ident: math.floor(rate * (1 + 1e-12) + 1e-6) for ident, rate in rates.items()}
+    whole = {ident: math.floor(rate + 1e-6) for ident, rate in rates.items()}
     for cap, members in groups:
         excess = sum(whole[ident] for ident in members) - math.floor(cap)
         if excess > 0:

@@ -112,9 +112,14 @@ class Engine:
 
     def problems(self) -> list[str]:
         """What is wrong with the engine itself, one sentence each; empty when all is well."""
-        found = self._loop.problems()
-        found += [f"the records of the pool {p} cannot be read yet" for p in self._loader.unread()]
-        return found
+        return self._loop.problems()
+
+    def silent_pools(self) -> list[str]:
+        """Pools that do not answer, one sentence each."""
+        return [
+            f"The pool {name} does not answer; its migrations are not known yet."
+            for name in self._loader.unread()
+        ]
 
     def garbage(self) -> list[str]:
         """Records that cannot be read, one sentence each."""

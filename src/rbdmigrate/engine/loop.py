@@ -227,7 +227,7 @@ class Loop:
         except StoreFenced as error:
             self._on_fenced(str(error))
         except (rados.Error, MigrationError) as error:
-            log.info("%s: the copy cannot be looked at: %s", tracked.migration.id, error)
+            log.debug("%s: the copy cannot be looked at: %s", tracked.migration.id, error)
         except Exception as error:
             self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
             log.exception("%s: an error in the module", tracked.migration.id)

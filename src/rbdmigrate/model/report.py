@@ -111,6 +111,8 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
             f"All data is on the target: `ceph rbd migration commit {target}` removes the "
             f"source; `ceph rbd migration abort {target}` goes back."
         )
+    if m.state is State.PREPARED:
+        return f"Copying begins by itself, and goes on until it is {m.goal.value}."
     return f"It goes on by itself until it is {m.goal.value}."
 
 
