@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Dict, List, Optional, Tuple
 
 from mgr_module import MgrModule, Option
 from rbdmigrate.cluster.client import Identity
-from rbdmigrate.engine import Engine, Host, Settings
+from rbdmigrate.engine import Engine, Host
 
 from . import commands, compat
 from .events import ProgressEvents
+from .options import OPTIONS, Options
 
 _POLL = 1.0  # seconds between two updates of progress events and health checks
 _RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
@@ -20,36 +21,15 @@ class Module(MgrModule):
     CLICommand = compat.command_registry()
     NOTIFY_TYPES = compat.NOTIFY_TYPES
     COMMANDS: ClassVar[List[Dict[str, Any]]] = [command.describe() for command in commands.TABLE]
-    MODULE_OPTIONS: ClassVar[List[Option]] = [
-        Option(
-            name="max_copies",
-            type="uint",
-            default=Settings.max_copies,
-            desc="how many images are copied at once",
-            runtime=True,
-        ),
-        Option(
-            name="max_steps",
-            type="uint",
-            default=Settings.max_steps,
-            desc="how many prepares, commits and aborts run at once",
-            runtime=True,
-        ),
-        Option(
-            name="command_wait",
-            type="float",
-            default=Settings.command_wait,
-            desc="seconds that prepare, commit and abort wait for their outcome",
-            runtime=True,
-        ),
-    ]
+    MODULE_OPTIONS: ClassVar[List[Option]] = [Option(**option) for option in OPTIONS]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._engine: Optional[Engine] = None
         self._stopping = threading.Event()
         self._events = ProgressEvents(self.remote)
-        self._settings = self._read_settings()
+        self._options = Options(self)
+        self._options.read()
 
     # -- called by the manager ---------------------------------------------------------------
 
@@ -74,11 +54,11 @@ class Module(MgrModule):
 
     def config_notify(self) -> None:
         """An option was changed."""
-        self._settings = self._read_settings()
+        self._options.read()
 
     def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
         """A ``ceph rbd migration ...`` command."""
-        return commands.handle(self._engine, cmd, self._may_touch)
+        return commands.handle(self._engine, self._options, cmd, self._may_touch)
 
     # -- within ------------------------------------------------------------------------------
 
@@ -97,7 +77,7 @@ class Module(MgrModule):
             ),
             manager=self.get_mgr_id(),
             generation=int(self.get("mgr_map")["epoch"]),
-            settings=lambda: self._settings,
+            settings=lambda: self._options.settings,
             on_client=on_client,
         )
         engine = Engine(host)
@@ -106,10 +86,16 @@ class Module(MgrModule):
             self._engine = engine
             while not engine.ended.wait(_POLL):
                 reports = engine.list()
+                troubles = engine.problems()
+                if self._options.problem:
+                    troubles.append(self._options.problem)
                 self._events.update(reports)
                 self._report_health(
                     {
-                        "MODULE": ("trouble(s) in the module itself", engine.problems()),
+                        "MODULE": (
+                            "trouble(s) in the module itself",
+                            troubles,
+                        ),
                         "POOL": ("pool(s) that do not answer", engine.silent_pools()),
                         "RECORD": ("record(s) that cannot be read", engine.garbage()),
                         "FAILED": ("migration(s) failed", _failures(reports)),
@@ -125,13 +111,6 @@ class Module(MgrModule):
 
     def _may_touch(self, pool: str, namespace: str) -> bool:
         return bool(self.is_authorized({"pool": pool, "namespace": namespace}))
-
-    def _read_settings(self) -> Settings:
-        return Settings(
-            max_copies=int(self.get_module_option("max_copies")),
-            max_steps=int(self.get_module_option("max_steps")),
-            command_wait=float(self.get_module_option("command_wait")),
-        )
 
     def _report_health(self, findings: Dict[str, Tuple[str, List[str]]]) -> None:
         """Raise ``RBD_MIGRATION_<name>`` for each finding: what, and a line of detail for each."""

@@ -4,6 +4,8 @@ from typing import Any, Dict, List
 
 from prettytable import PrettyTable
 
+from rbdmigrate.model.units import format_seconds, format_size
+
 Report = Dict[str, Any]
 _BAR = 20
 
@@ -61,8 +63,11 @@ def detail(r: Report) -> str:
         ("state", _state(r)),
         ("goal", r["goal"]),
     ]
-    if r["objects_total"]:
-        rows.append(("objects", f"{r['objects_done']} of {r['objects_total']}"))
+    if r["bytes_total"]:
+        copied = f"{format_size(r['bytes_copied'])} of {format_size(r['bytes_total'])}"
+        rows.append(("copied", copied + _speed(r)))
+    if r["own_rate"] is not None:
+        rows.append(("own rate", rate(r["own_rate"])))
     if r["copied_by"]:
         rows.append(("copied by", r["copied_by"]))
     if r["hold"] is not None:
@@ -83,8 +88,40 @@ def detail(r: Report) -> str:
     return "\n".join(lines)
 
 
+def throttle(t: Dict[str, Any]) -> str:
+    """The throttles of the cluster and of pools."""
+    rows = [("cluster", f"{t['timetable']} ({t['timezone']})")]
+    rows.append(("  now", rate(t["rate_now"])))
+    rows += [(f"pool {pool}", rate(value)) for pool, value in sorted(t["pools"].items())]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def limits(found: Dict[str, int]) -> str:
+    """The limits, one a line."""
+    width = max(len(name) for name in found)
+    return "\n".join(
+        f"{name:<{width}}  {value}{' (no limit)' if not value and name.startswith('per') else ''}"
+        for name, value in found.items()
+    )
+
+
+def rate(value: Any) -> str:
+    """Bytes per second for people: ``50 MiB/s``, ``off`` for no limit."""
+    return "off" if value is None else f"{format_size(int(value))}/s"
+
+
 def _with_id(spec: str, ident: str) -> str:
     return f"{spec} ({ident})" if ident else spec
+
+
+def _speed(r: Report) -> str:
+    """``, 48 MiB/s of at most 50 MiB/s, 12s left`` while it copies."""
+    if r["rate"] is None:
+        return ""
+    limit = f" of at most {rate(r['rate_limit'])}" if r["rate_limit"] is not None else ""
+    left = f", {format_seconds(r['eta_seconds'])} left" if r["eta_seconds"] is not None else ""
+    return f", {rate(r['rate'])}{limit}{left}"
 
 
 def _plain(value: Any) -> str:

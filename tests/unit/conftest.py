@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unit")
 
+_ENGINE = Path(__file__).parents[2] / "src" / "rbdmigrate" / "engine"
 _FRONT_END = Path(__file__).parents[2] / "mgr_module" / "rbd_migration"
 
 
@@ -22,6 +23,8 @@ def _import_alone(name: str) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "rbd_migration", package)
         patch.setitem(sys.modules, "rbdmigrate.engine", engine)
+        engine.__path__ = [str(_ENGINE)]
+        engine.Settings = importlib.import_module("rbdmigrate.engine.settings").Settings
         try:
             return importlib.import_module(f"rbd_migration.{name}")
         finally:

@@ -35,6 +35,9 @@ class FakeEngine:
     def list(self, ended=False):
         return self.reports
 
+    def cluster_rate(self):
+        return None
+
     def __getattr__(self, name):
         def call(*args, **named):
             self.calls.append((name, args, named))
@@ -50,12 +53,44 @@ def engine():
     return FakeEngine()
 
 
+class FakeOptions:
+    """Remembers what is set, as the manager's own options do."""
+
+    def __init__(self):
+        self.found = {"max_copies": 4, "per_source_pool": 0, "per_target_pool": 0, "max_steps": 2}
+        self.text, self.zone, self.pools = "off", "UTC", {}
+
+    def limits(self):
+        return dict(self.found)
+
+    def set_limits(self, limits):
+        self.found.update(limits)
+
+    def throttle(self):
+        return {"timetable": self.text, "timezone": self.zone}
+
+    def set_throttle(self, text, timezone):
+        self.text, self.zone = text, timezone or self.zone
+
+    def pool_rates(self):
+        return dict(self.pools)
+
+    def set_pool_rate(self, pool, rate):
+        self.pools[pool] = rate
+
+
 @pytest.fixture
-def ask(commands, engine):
+def options():
+    return FakeOptions()
+
+
+@pytest.fixture
+def ask(commands, engine, options):
     """Gives a command to the engine: its name, and its arguments as the CLI sends them."""
 
     def give(name, engine=engine, authorized=lambda pool, namespace: True, **args):
-        return commands.handle(engine, {"prefix": f"rbd migration {name}", **args}, authorized)
+        command = {"prefix": f"rbd migration {name}", **args}
+        return commands.handle(engine, options, command, authorized)
 
     return give
 
@@ -235,7 +270,9 @@ class TestLs:
 
 class TestDescriptions:
     def test_are_what_the_manager_expects(self, commands):
-        form = r"rbd migration [a-z-]+( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
+        form = (
+            r"rbd migration [a-z-]+( [a-z]+)?( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
+        )
         for command in commands.TABLE:
             described = command.describe()
             assert re.fullmatch(form, described["cmd"])
@@ -257,3 +294,85 @@ class TestDescriptions:
     def test_no_argument_is_called_as_one_of_the_clis_own(self, commands):
         own = {"prefix", "target", "format"}
         assert not [a for command in commands.TABLE for a in command.args if a.name in own]
+
+
+class TestPace:
+    def test_a_throttle_is_set_for_the_cluster_and_for_pools(self, ask, options):
+        assert ask("throttle set", rate="50M")[0] == 0
+        assert ask("throttle set", pool="ssd", rate="0")[0] == 0
+        assert (options.text, options.pools) == ("50M", {"ssd": 0})
+        assert ask("throttle clear")[0] == 0
+        assert ask("throttle clear", pool="ssd")[0] == 0
+        assert (options.text, options.pools) == ("off", {"ssd": None})
+
+    def test_a_timetable_has_a_time_zone(self, ask, options):
+        ask("throttle set", timetable="Mon-Fri 08:00,50M 18:00,off", timezone="Europe/Berlin")
+        assert (options.text, options.zone) == ("Mon-Fri 08:00,50M 18:00,off", "Europe/Berlin")
+
+    @pytest.mark.parametrize(
+        "args",
+        [
+            {},
+            {"rate": "50M", "timetable": "50M"},
+            {"pool": "ssd", "timetable": "50M"},
+            {"pool": "ssd", "rate": "fast"},
+        ],
+    )
+    def test_a_throttle_that_makes_no_sense_is_refused(self, ask, options, args):
+        assert ask("throttle set", **args)[0] == -EINVAL
+        assert (options.text, options.pools) == ("off", {})
+
+    def test_limits_are_set_by_name(self, ask, options):
+        assert ask("limit set", max_copies=8, per_source_pool=2)[0] == 0
+        assert options.found["max_copies"] == 8
+        assert options.found["per_source_pool"] == 2
+        assert options.found["max_steps"] == 2
+
+    @pytest.mark.parametrize("args", [{}, {"max_copies": -1}, {"max_copies": "many"}])
+    def test_a_limit_that_makes_no_sense_is_refused(self, ask, options, args):
+        assert ask("limit set", **args)[0] == -EINVAL
+        assert options.found["max_copies"] == 4
+
+    def test_set_changes_what_is_given_only(self, ask, engine):
+        ask("set", target_image="ssd/b", rate="off")
+        ask("set", target_image="ssd/b", rate="10M", priority=3, goal="executed")
+        nothing = {"rate": None, "priority": None, "goal": None}
+        assert engine.calls == [
+            ("change", (B,), {**nothing, "change_rate": True}),
+            (
+                "change",
+                (B,),
+                {"rate": 10 << 20, "change_rate": True, "priority": 3, "goal": Goal.EXECUTED},
+            ),
+        ]
+
+    def test_set_without_anything_to_set_is_refused(self, ask, engine):
+        assert ask("set", target_image="ssd/b")[0] == -EINVAL
+        assert engine.calls == []
+
+
+class TestTop:
+    @pytest.fixture
+    def engine(self):
+        copying = Live(copied=3 << 20, size=4 << 20, rate=1 << 20, eta=1.0, acting=True)
+        reports = [
+            report(migration(id="1", paused=True, state=State.EXECUTING), Live()),
+            report(migration(id="2", state=State.EXECUTING), copying),
+        ]
+        engine = FakeEngine(reports)
+        engine.cluster_rate = lambda: 50 << 20
+        return engine
+
+    @pytest.mark.parametrize("width", [None, 60, 80, 200])
+    def test_fits_the_terminal_and_shows_what_copies_first(self, ask, width):
+        code, text, _ = ask("top", **({} if width is None else {"width": width}))
+        totals, first, *_ = text.splitlines()
+        assert code == 0
+        assert totals.startswith("2 migrations, 1 copying at 1 MiB/s (throttle 50 MiB/s)")
+        assert "75%  3 MiB/4 MiB  1 MiB/s  1s" in first
+        limit = max(60, width or 80)
+        assert all(len(line) <= max(limit, len(totals)) for line in text.splitlines())
+
+    def test_json_has_the_reports(self, ask, engine):
+        found = json.loads(ask("top", format="json")[1])
+        assert found == {"migrations": engine.reports, "cluster_rate": 50 << 20}

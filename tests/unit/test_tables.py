@@ -62,7 +62,7 @@ class TestListing:
         assert [row.split()[0] for row in rows] == ["rbd/i3", "rbd/i1", "rbd/i2"]
 
     def test_a_row_says_where_it_is_and_how_far(self, tables):
-        row = tables.listing([shown(Live(1, 2), state=State.EXECUTING)]).splitlines()[1]
+        row = tables.listing([shown(Live(copied=1, size=2), state=State.EXECUTING)]).splitlines()[1]
         assert row.split() == ["rbd/a", "ssd/b", "executing", "committed", "50%"]
 
     @pytest.mark.parametrize(
@@ -105,12 +105,18 @@ class TestDetail:
     def test_has_all_that_is_known(self, tables):
         layout = LayoutOptions(object_size=4096, features=("layering", "exclusive-lock"))
         text = tables.detail(
-            shown(Live(1, 4), state=State.EXECUTING, hold=LATER, failure=BUSY, layout=layout)
+            shown(
+                Live(copied=1 << 20, size=4 << 20, rate=1 << 20, rate_limit=2 << 20, eta=3),
+                state=State.EXECUTING,
+                hold=LATER,
+                failure=BUSY,
+                layout=layout,
+            )
         )
         rows = {name: value.strip() for name, value in self.rows(text).items()}
         assert rows["source"] == "rbd/a (a1)"
         assert rows["state"] == "executing [#####...............] 25%"
-        assert rows["objects"] == "1 of 4"
+        assert rows["copied"] == "1 MiB of 4 MiB, 1 MiB/s of at most 2 MiB/s, 3s left"
         assert rows["hold (retry)"] == "It is tried again."
         assert rows["failure"] == "The target is open. [2023-11-14T22:13:20Z]"
         assert rows["layout"] == "object_size=4096, features=layering,exclusive-lock"

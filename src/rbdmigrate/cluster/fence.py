@@ -44,10 +44,23 @@ def listed(client: rados.Rados) -> set[str]:
 
 
 class Blocklist:
-    """The entries we made for workers that are known to be gone: removed again when it is safe."""
+    """The entries that we made; those of workers known to be gone are removed when it is safe."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, str]] = []
+        self._fenced: dict[str, float] = {}
+
+    def fence(self, client: rados.Rados, addresses: Iterable[str]) -> None:
+        """Fence ``addresses``, and remember that for a while. Raises MigrationError."""
+        now = time.monotonic()
+        self._fenced = {a: at for a, at in self._fenced.items() if at > now - EXPIRE}
+        addresses = list(addresses)
+        self._fenced.update(dict.fromkeys(addresses, now))
+        fence(client, addresses)
+
+    def fenced(self) -> list[str]:
+        """Addresses fenced lately: an OSD may still list the watch of a client that is dead."""
+        return list(self._fenced)
 
     def add(self, addresses: Iterable[str]) -> None:
         """Note entries of a process that was reaped just now."""

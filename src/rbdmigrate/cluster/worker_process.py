@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Optional, cast
@@ -65,6 +67,7 @@ class WorkerProcess:
         self.pid = self._process.pid
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._buffer = b""
+        self._writing = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._out, selectors.EVENT_READ)
         self.addresses: tuple[str, ...] = ()
@@ -128,13 +131,25 @@ class WorkerProcess:
         self._selector.close()
         return code
 
+    def set_rate(self, rate: Optional[int]) -> None:
+        """Change the rate of the running copy, in bytes per second. May be called by any thread.
+
+        A worker that is gone has no rate: whoever waits for it finds out.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            self._write({"rate": rate})
+
     def _send(self, message: dict[str, Any]) -> None:
-        pipe = cast(IO[bytes], self._process.stdin)
         try:
-            pipe.write(encode_line(message))
-            pipe.flush()
+            self._write(message)
         except OSError as error:
             raise self._lost() from error
+
+    def _write(self, message: dict[str, Any]) -> None:
+        pipe = cast(IO[bytes], self._process.stdin)
+        with self._writing:
+            pipe.write(encode_line(message))
+            pipe.flush()
 
     def _events(self) -> Iterator[dict[str, Any]]:
         while True:

@@ -16,13 +16,14 @@ from typing import Any, Optional
 import rados
 
 from ..cluster import headers, surgery
-from ..cluster.fence import Blocklist, fence
+from ..cluster.fence import Blocklist
 from ..cluster.observe import ends_of, observe
 from ..cluster.pools import open_by_id
 from ..cluster.worker_process import WorkerLost
 from ..control.breaker import Breaker
 from ..control.failures import Explained, backoff, explain, worker_lost
 from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
+from ..control.progress import Throughput
 from ..control.situation import diagnose
 from ..model.codec import to_plain
 from ..model.errors import PoolMissing, errno_name
@@ -30,6 +31,7 @@ from ..model.migration import Actor, Migration, Op, Place, Step
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
+from .throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,9 @@ class Acts:
         registry: Registry,
         manager: str,
         settings: Callable[[], Settings],
+        throttle: Throttle,
     ) -> None:
+        self._throttle = throttle
         self._client = client
         self._registry = registry
         self._manager = manager
@@ -71,12 +75,18 @@ class Acts:
         touched = self._touched(tracked.migration)
         self._registry.update(tracked, lambda m: _intent(m, job.op, actor, touched))
         tracked.done = tracked.total = 0
+        tracked.throughput = Throughput()
+        tracked.rate_limit = self._throttle.first_rate(tracked)
         tracked.uncontrolled = ""
         tracked.moved_at = time.monotonic()
         message = {
             "job": job.number,
             "op": job.op.value,
-            "args": arguments(tracked.migration),
+            "args": {
+                **arguments(tracked.migration),
+                "rate": tracked.rate_limit,
+                "fenced": self.blocklist.fenced(),
+            },
         }
         try:
             event = worker.run(message, _on_progress(tracked))
@@ -100,7 +110,10 @@ class Acts:
         if job.op is Op.EXECUTE and not slot.stopping:
             self._stop_holder(slot, tracked)
         version = self._version(tracked.migration)
-        self._registry.update(tracked, lambda m: replace(m, step=None, target_version=version))
+        self._registry.update(
+            tracked,
+            lambda m: replace(_with_bytes(m, tracked), step=None, target_version=version),
+        )
 
     def _stop_holder(self, slot: Slot, tracked: Tracked) -> None:
         """A client that holds the exclusive lock copies on without us: make it drop the copy."""
@@ -118,7 +131,7 @@ class Acts:
             event = worker.run(job, lambda event: None)
         except WorkerLost:
             slot.discard_worker()
-            fence(self._client, worker.addresses)
+            self.blocklist.fence(self._client, worker.addresses)
             self.blocklist.add(worker.addresses)
             event = {"event": "failed", "errno": ETIMEDOUT}
         finally:
@@ -142,6 +155,9 @@ class Acts:
             m = replace(m, step=None, hold=None, failure=None, attempts=0)
             if "version" in event["result"]:
                 m = replace(m, target_version=event["result"]["version"])
+            if "bytes_total" in event["result"]:
+                tracked.copied = tracked.size = int(event["result"]["bytes_total"])
+                m = _with_bytes(m, tracked)
             return m
 
         self._registry.update(tracked, change)
@@ -208,7 +224,7 @@ class Acts:
 
     def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> None:
         """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait."""
-        fence(self._client, actor.addresses)
+        self.blocklist.fence(self._client, actor.addresses)
         if reaped or (actor.host == self._host and not os.path.exists(f"/proc/{actor.pid}")):
             self.blocklist.add(actor.addresses)
         for place in ends_of(self._client, migration):
@@ -278,10 +294,19 @@ def _intent(m: Migration, op: Op, actor: Actor, touched: bool) -> Migration:
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
 
 
+def _with_bytes(m: Migration, tracked: Tracked) -> Migration:
+    return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
+
+
 def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
     def on_event(event: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if int(event["done"]) > tracked.done:
+            tracked.moved_at = now
         tracked.done, tracked.total = int(event["done"]), int(event["total"])
-        tracked.moved_at = time.monotonic()
+        if event["bytes_total"]:
+            tracked.copied, tracked.size = int(event["bytes"]), int(event["bytes_total"])
+            tracked.throughput.observe(now, tracked.copied)
 
     return on_event
 

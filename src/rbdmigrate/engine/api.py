@@ -31,6 +31,7 @@ from .loading import Loader
 from .loop import Loop
 from .registry import Registry, Tracked
 from .settings import Settings
+from .throttle import Throttle
 from .view import view
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ class Engine:
         host.on_client(self._client.get_addrs())
         instance = f"{host.manager}.{secrets.token_hex(4)}"
         self._registry = Registry(self._client, Owner(host.generation, instance), host.settings)
-        self._acts = Acts(self._client, self._registry, host.manager, host.settings)
+        self._throttle = Throttle(host.settings)
+        self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._loader = Loader(self._client, self._registry, self._fenced)
         self._loop = Loop(
             self._client,
@@ -76,6 +78,7 @@ class Engine:
             self._registry,
             self._loader,
             self._acts,
+            self._throttle,
             host.settings,
             self._fenced,
         )
@@ -254,6 +257,34 @@ class Engine:
         self._change(tracked, awake)
         return view(tracked)
 
+    def change(
+        self,
+        target: ImageSpec,
+        *,
+        rate: Optional[int] = None,
+        change_rate: bool = False,
+        priority: Optional[int] = None,
+        goal: Optional[Goal] = None,
+    ) -> Report:
+        """Change what was asked of a migration under way; None leaves a thing as it is.
+
+        ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set.
+        """
+        tracked = self._finder.require(target)
+        refuse_aborting(tracked)
+
+        def change(m: Migration) -> Migration:
+            m = replace(m, rate=rate) if change_rate else m
+            m = replace(m, priority=priority) if priority is not None else m
+            return replace(m, goal=goal) if goal is not None else m
+
+        self._change(tracked, change)
+        return view(tracked)
+
+    def cluster_rate(self) -> Optional[int]:
+        """The cluster's throttle in force now, in bytes per second; None is no limit."""
+        return self._throttle.cluster_rate()
+
     # -- within ------------------------------------------------------------------------------
 
     def _forget_refused(self, tracked: Tracked) -> None:
@@ -275,7 +306,8 @@ class Engine:
         return {"group": found["group"], "mirror_mode": found["mirror_mode"]}
 
     def _examine(self, place: Place) -> dict[str, Any]:
-        return self._inquiry.ask("examine", {"image": to_plain(place)}, self._patience())
+        args = {"image": to_plain(place), "fenced": self._acts.blocklist.fenced()}
+        return self._inquiry.ask("examine", args, self._patience())
 
     def _guard_abort(self, tracked: Tracked, *, force: bool) -> None:
         m = tracked.migration

@@ -24,6 +24,7 @@ from .loading import Loader
 from .registry import Registry, StoreFenced, Tracked
 from .settings import Settings
 from .slots import Job, Slot
+from .throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Loop:
         registry: Registry,
         loader: Loader,
         acts: Acts,
+        throttle: Throttle,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
     ) -> None:
@@ -60,6 +62,7 @@ class Loop:
         self._registry = registry
         self._loader = loader
         self._acts = acts
+        self._throttle = throttle
         self._settings = settings
         self._on_fenced = on_fenced
         self._wake = threading.Event()
@@ -163,7 +166,22 @@ class Loop:
                 tracked.due = now + settings.recheck
                 tracked.busy = True
                 self._looks.put((tracked, None))
+        self._pace()
         self._assign(waiting)
+
+    def _pace(self) -> None:
+        """Tell every running copy its rate; stop those that are to stand still."""
+        copies = [(slot, slot.job) for slot in self._slots["copy"] if slot.job is not None]
+        rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
+        for slot, job in copies:
+            if job is None:
+                continue
+            rate = rates[job.tracked.migration.id]
+            if rate == 0:
+                slot.interrupt(job, "held by the throttle")
+            elif rate != job.tracked.rate_limit:
+                job.tracked.rate_limit = rate
+                slot.set_rate(rate)
 
     def _may_look(self, tracked: Tracked) -> bool:
         """Pools that do not answer must not keep all observers waiting."""
@@ -180,7 +198,8 @@ class Loop:
         for tracked, op in waiting.values():
             rests = self._acts.source_rests(tracked.migration, trying)
             tracked.note = _RESTING if rests else ""
-            if not rests:
+            tracked.held = self._throttle.stands_still(tracked.migration) if op in COPYING else ""
+            if not rests and not tracked.held:
                 able.append(_waiting(tracked.migration, op))
         chosen = choose(
             able,

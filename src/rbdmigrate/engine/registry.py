@@ -14,6 +14,7 @@ import rados
 from ..cluster.pools import namespaces, open_by_id
 from ..cluster.store import Garbage, Owner, Store, StoreFenced
 from ..control.history import surplus
+from ..control.progress import Throughput
 from ..model.errors import PoolMissing
 from ..model.migration import Migration, Op
 from ..model.spec import ImageSpec
@@ -36,6 +37,11 @@ class Tracked:
         self.due = 0.0  # monotonic time at which it is to be looked at again
         self.done = 0  # objects of the running copy
         self.total = 0
+        self.copied = migration.bytes_copied  # bytes on the target, as far as they were copied
+        self.size = migration.bytes_total or 0  # bytes to be there in the end; 0: not known yet
+        self.throughput = Throughput()
+        self.rate_limit: Optional[int] = None  # what the throttle gives it, bytes per second
+        self.held = ""  # why the throttle lets nothing of it be copied
         self.moved_at = time.monotonic()  # when the running copy last got on
         self.wanted_since = 0.0  # monotonic time since when it waits for a slot
         self.note = ""  # why it does not move, where that is no matter for the record

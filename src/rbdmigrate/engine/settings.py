@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ..control.timetable import Timetable
 
 
 @dataclass(frozen=True)
@@ -11,6 +15,8 @@ class Settings:
 
     ``max_copies``: copies at once. ``max_steps``: prepares, commits and aborts at once.
     ``per_source_pool`` and ``per_target_pool``: copies at once that share a pool; 0 is no limit.
+    ``timetable``: the cluster's throttle over the week; None is no limit. ``pool_rates``: those of
+    pools, by name, in bytes per second; None is no limit, 0 stands still.
     ``command_wait``: how long a command waits for its outcome. ``recheck``: how often a resting
     migration is looked at for what was done behind our back. ``retry_first`` and ``retry_cap``:
     the first and the longest wait after a failure that may pass.
@@ -21,6 +27,8 @@ class Settings:
     max_steps: int = 2
     per_source_pool: int = 0
     per_target_pool: int = 0
+    timetable: Optional[Timetable] = None
+    pool_rates: Mapping[str, Optional[int]] = field(default_factory=dict)
     command_wait: float = 5.0
     recheck: float = 30.0
     retry_first: float = 2.0

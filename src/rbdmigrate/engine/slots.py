@@ -80,6 +80,12 @@ class Slot:
                 if self._worker is not None:
                     self._worker.kill()
 
+    def set_rate(self, rate: Optional[int]) -> None:
+        """Tell the worker another rate for its copy, in bytes per second."""
+        with self._wake:
+            if self._worker is not None and self._job is not None:
+                self._worker.set_rate(rate)
+
     def stop(self) -> None:
         """End the thread; a job under way is interrupted. Use :meth:`join` to wait for it."""
         with self._wake:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Optional
 
+from ..control.progress import eta
 from ..model.migration import Hold, HoldReason, Op
 from ..model.report import Live, report
 from ..model.units import format_seconds
@@ -16,9 +17,16 @@ _NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
 
 def view(tracked: Tracked) -> dict[str, Any]:
     """The Report of a migration under way."""
+    copying = tracked.migration.step is not None and tracked.migration.step.op is Op.EXECUTE
+    rate = tracked.throughput.rate if copying else None
     live = Live(
         done=tracked.done,
         total=tracked.total,
+        copied=tracked.copied,
+        size=tracked.size,
+        rate=rate,
+        rate_limit=tracked.rate_limit if copying else None,
+        eta=eta(tracked.size, tracked.copied, rate) if copying else None,
         hold=_live_hold(tracked),
         acting=tracked.migration.step is not None,
         copied_by=tracked.copied_by,
@@ -43,6 +51,8 @@ def _live_hold(tracked: Tracked) -> Optional[Hold]:
         return Hold(HoldReason.HEALTH, message)
     if tracked.note:
         return Hold(HoldReason.HEALTH, tracked.note)
+    if tracked.held and not tracked.busy:
+        return Hold(HoldReason.LIMIT, tracked.held)
     waited = time.monotonic() - tracked.wanted_since
     if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:
         return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")

@@ -137,6 +137,9 @@ class TimelineEntry:
 class Migration:
     """The record of one migration.
 
+    ``rate`` is the migration's own limit in bytes per second (None: none, 0: stand still).
+    ``bytes_total`` is what the source holds, head and snapshots, as seen when the copy was begun
+    last; ``bytes_copied`` what of it was on the target when the copy ended or was stopped last.
     ``failed_in`` is the state in which it failed, if it was acting.
     ``group`` (``<pool id>/<name>``) and ``mirror_mode`` (librbd's number, None: not mirrored)
     are what the source had and librbd forgets when it is cut off; they are given back at an abort.
@@ -156,6 +159,9 @@ class Migration:
     force_commit: bool = False
     adopted: bool = False
     priority: int = 0
+    rate: Optional[int] = None
+    bytes_total: Optional[int] = None
+    bytes_copied: int = 0
     step: Optional[Step] = None
     hold: Optional[Hold] = None
     failure: Optional[Failure] = None

@@ -17,10 +17,19 @@ from .migration import Goal, Hold, Migration, State
 
 @dataclass(frozen=True)
 class Live:
-    """What only the running engine knows: the copy's objects, who copies, why it waits."""
+    """What only the running engine knows: the copy's objects and bytes, who copies, why it waits.
+
+    ``copied`` of ``size`` bytes are on the target (0 of 0: not known); ``rate`` is what it does
+    now and ``rate_limit`` what the throttle gives it, in bytes per second; ``eta`` in seconds.
+    """
 
     done: int = 0
     total: int = 0
+    copied: int = 0
+    size: int = 0
+    rate: Optional[float] = None
+    rate_limit: Optional[int] = None
+    eta: Optional[float] = None
     hold: Optional[Hold] = None
     acting: bool = False
     copied_by: str = ""
@@ -40,6 +49,12 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "state": m.state.value,
         "goal": m.goal.value,
         "percent": percent(m, live),
+        "bytes_total": live.size or m.bytes_total,
+        "bytes_copied": max(live.copied, m.bytes_copied),
+        "rate": None if live.rate is None else int(live.rate),
+        "rate_limit": live.rate_limit,
+        "own_rate": m.rate,
+        "eta_seconds": None if live.eta is None else int(live.eta),
         "objects_done": live.done if live.total and copying else None,
         "objects_total": live.total or None if copying else None,
         "hold": None
@@ -78,9 +93,9 @@ def percent(migration: Migration, live: Live) -> int:
         return 100
     if migration.executed_at is not None and migration.state is State.FAILED:
         return 100
-    if not live.total:
-        return 0
-    return min(99, live.done * 100 // live.total)
+    size = live.size or migration.bytes_total or 0
+    copied = max(live.copied, migration.bytes_copied)
+    return max(0, min(99, copied * 100 // size)) if size > 0 else 0
 
 
 def what_next(migration: Migration, hold: Optional[Hold]) -> str:

@@ -16,6 +16,7 @@ from ..cluster.client import Identity
 from ..faults import fault_point
 from ..model.errors import MigrationError
 from .ops import OPS, Session
+from .pace import Pace
 from .protocol import MAX_LINE, decode_line, encode_line
 
 _PR_SET_PDEATHSIG = 1
@@ -51,19 +52,23 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]]) -> None:
+def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]], pace: Pace) -> None:
     while True:
         message = channel.receive()
         if message is None:
             os._exit(0)  # the parent is gone; a call in librbd would never notice
-        jobs.put(message)
+        if "rate" in message:
+            pace.set(message["rate"])
+        else:
+            jobs.put(message)
 
 
 def _run(session: Session, channel: Channel, job: dict[str, Any]) -> None:
     number, op = job["job"], job["op"]
 
-    def progress(done: int, total: int) -> None:
-        channel.send({"event": "progress", "job": number, "done": done, "total": total})
+    def progress(done: int, total: int, copied: int, size: int) -> None:
+        event = {"event": "progress", "job": number, "done": done, "total": total}
+        channel.send({**event, "bytes": copied, "bytes_total": size})
 
     failed: dict[str, Any] = {"event": "failed", "job": number, "message": ""}
     try:
@@ -101,6 +106,6 @@ def main() -> None:
     # From here on librbd may print; it repeats secrets and nobody reads it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=_read_jobs, args=(channel, jobs), daemon=True).start()
+    threading.Thread(target=_read_jobs, args=(channel, jobs, session.pace), daemon=True).start()
     while True:
         _run(session, channel, jobs.get())

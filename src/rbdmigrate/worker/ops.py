@@ -1,8 +1,9 @@
 """What a worker can do: one function an act, each good for repeating after a crash.
 
-A function takes the session, the job's plain arguments and a progress callback (objects done,
-objects in all) and returns plain data. It raises MigrationError for its own findings, made before
-anything was changed, and lets librbd's errors through (``main`` passes on their errno alone).
+A function takes the session, the job's plain arguments and a progress callback (objects done and
+in all, bytes done and in all) and returns plain data. It raises MigrationError for its own
+findings, made before anything was changed, and lets librbd's errors through (``main`` passes on
+their errno alone).
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.users import source_in_use
 from . import company, repair
+from .pace import Pace
 from .parent import release_parent
+from .survey import Survey, survey
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, int, int], None]
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
 
@@ -43,6 +46,7 @@ class Session:
         self.rados = connect(identity)
         self.c = CClient(identity)
         self.rbd = rbd.RBD()
+        self.pace = Pace()
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
         self.clients = (int(self.rados.get_instance_id()), self.c.instance_id)
@@ -76,7 +80,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     with session.open(source) as ioctx:
         try:
             with rbd.Image(ioctx, source.image, read_only=True) as image:
-                _refuse_when_in_use(_users(session, ioctx, image), source.spec)
+                _refuse_when_in_use(_users(session, ioctx, image, args["fenced"]), source.spec)
                 features = _features(layout, image)
                 layout = _restripe(layout, image)
                 _refuse_crash(features, image)
@@ -96,7 +100,10 @@ def _refuse_when_in_use(users: list[dict[str, Any]], source: ImageSpec) -> None:
         raise MigrationError(EBUSY, source_in_use(source, users))
 
 
-def _users(session: Session, ioctx: rados.Ioctx, image: rbd.Image) -> list[dict[str, Any]]:
+def _users(
+    session: Session, ioctx: rados.Ioctx, image: rbd.Image, fenced: list[str]
+) -> list[dict[str, Any]]:
+    """Who has the image open for writing, but for ourselves and our dead workers (``fenced``)."""
     holder = headers.lock_holder(ioctx, image.id())
     return [
         {
@@ -105,7 +112,7 @@ def _users(session: Session, ioctx: rados.Ioctx, image: rbd.Image) -> list[dict[
             "lock": holder is not None and int(watcher["id"]) == holder.client,
         }
         for watcher in image.watchers_list()
-        if int(watcher["id"]) not in session.clients
+        if int(watcher["id"]) not in session.clients and str(watcher["addr"]) not in fenced
     ]
 
 
@@ -146,15 +153,47 @@ def _restripe(layout: LayoutOptions, image: rbd.Image) -> LayoutOptions:
 def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     target = _place(args["target"])
+    session.pace.set(args["rate"])
+    found = survey(session, _place(args["source"]), target)
+    copied = _Copied(session.pace, found, progress)
+    copied.tell(0, found.to_copy.objects)
     with session.open(target) as ioctx:
         fault_point("librbd.before", "execute")
-        session.rbd.migration_execute(ioctx, target.image, on_progress=_throttled(progress))
+        session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
-        return {"version": headers.version(ioctx, target.image_id)}
+        return {
+            "version": headers.version(ioctx, target.image_id),
+            "bytes_total": found.total,
+        }
 
 
-def _throttled(progress: Progress) -> Callable[[int, int], int]:
-    """librbd's progress callback: called for every object, passed on a few times a second."""
+class _Copied:
+    """librbd's progress callback: paces each object, and tells how far it is now and then."""
+
+    def __init__(self, pace: Pace, found: Survey, progress: Progress) -> None:
+        self._pace = pace
+        self._found = found
+        self._progress = progress
+        self._last = 0.0
+
+    def next(self, number: int, total: int) -> int:
+        """The copy of the object ``number`` begins; librbd calls this for each."""
+        costs = self._found.to_copy
+        self._pace.wait(costs.cost(number) if number < costs.objects else 0)
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_INTERVAL:
+            self._last = now
+            self.tell(number, total)
+        return 0
+
+    def tell(self, number: int, total: int) -> None:
+        """Report the objects begun and the bytes that are on the target with them."""
+        copied = self._found.present + self._found.to_copy.copied_up_to(number)
+        self._progress(number, total, copied, self._found.total)
+
+
+def _objects(progress: Progress) -> Callable[[int, int], int]:
+    """A progress callback for acts that copy nothing: passed on a few times a second."""
     last = 0.0
 
     def callback(done: int, total: int) -> int:
@@ -162,7 +201,7 @@ def _throttled(progress: Progress) -> Callable[[int, int], int]:
         now = time.monotonic()
         if now - last >= PROGRESS_INTERVAL:
             last = now
-            progress(done, total)
+            progress(done, total, 0, 0)
         return 0
 
     return callback
@@ -176,7 +215,7 @@ def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[s
             _refuse_descendants(ioctx, target)
         release_parent(session, _place(args["source"]), target)
         fault_point("librbd.before", "commit")
-        session.rbd.migration_commit(ioctx, target.image, on_progress=_throttled(progress))
+        session.rbd.migration_commit(ioctx, target.image, on_progress=_objects(progress))
         fault_point("librbd.after", "commit")
     return {}
 
@@ -215,7 +254,7 @@ def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[st
     """Remove the target and give the source back; completes an abort that was cut off."""
     fault_point("librbd.before", "abort")
     source = _place(args["source"])
-    repair.abort(session, source, _place(args["target"]), _throttled(progress))
+    repair.abort(session, source, _place(args["target"]), _objects(progress))
     company.give_back(session, source, args["group"], args["mirror_mode"])
     fault_point("librbd.after", "abort")
     return {}
@@ -235,7 +274,7 @@ def finish_commit(session: Session, args: dict[str, Any], progress: Progress) ->
     """Remove what is left of the source after a commit that was cut off."""
     source, target = _place(args["source"]), _place(args["target"])
     fault_point("librbd.before", "finish_commit")
-    repair.finish_commit(session, source, target, _throttled(progress))
+    repair.finish_commit(session, source, target, _objects(progress))
     fault_point("librbd.after", "finish_commit")
     return {}
 
@@ -253,7 +292,7 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         rbd.Image(ioctx, place.image, read_only=True) as image,
     ):
         return {
-            "users": _users(session, ioctx, image),
+            "users": _users(session, ioctx, image, args["fenced"]),
             "locks": bool(image.features() & FEATURES["exclusive-lock"]),
             "group": company.group_of(image),
             "mirror_mode": company.mirror_mode_of(image),

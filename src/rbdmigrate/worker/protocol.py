@@ -4,11 +4,15 @@ Manager to worker: first ``{"identity": {...}, "parent": pid}``, then one job at
 
     {"job": 7, "op": "execute", "args": {...}}
 
+and at any time a rate for the copy, in bytes per second (null: no limit)::
+
+    {"rate": 52428800}
+
 Worker to manager: first a ``hello``, then for each job any number of ``progress`` events and one
 ``done`` or ``failed``::
 
     {"event": "hello", "version": "0.1.0", "pid": 4711, "addresses": [...], "clients": [...]}
-    {"event": "progress", "job": 7, "done": 12, "total": 64}
+    {"event": "progress", "job": 7, "done": 12, "total": 64, "bytes": 50331648, "bytes_total": ...}
     {"event": "done", "job": 7, "result": {...}}
     {"event": "failed", "job": 7, "errno": 16, "message": "...", "cause": "librbd"}
 

@@ -1,0 +1,115 @@
+"""What a command is: its arguments as the ceph CLI is told of them, and as they were given."""
+
+from dataclasses import dataclass
+from errno import EACCES, EINVAL
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from rbdmigrate.engine import Engine
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.spec import ImageSpec
+
+from .options import Options
+
+PREFIX = "rbd migration"
+Report = Dict[str, Any]
+Authorized = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One argument of a command, as the ceph CLI is told of it."""
+
+    name: str
+    type: str = "CephString"
+    required: bool = False
+    more: str = ""
+
+    def __str__(self) -> str:
+        optional = "" if self.required else ",req=false"
+        return f"name={self.name},type={self.type}{self.more}{optional}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command as it was given: its arguments, the engine, and what the caller may touch."""
+
+    args: Dict[str, Any]
+    engine: Engine
+    options: Options
+    authorized: Authorized
+
+    def text(self, name: str) -> Optional[str]:
+        """An optional text argument; empty counts as left out."""
+        value = self.args.get(name)
+        return str(value) if value not in (None, "") else None
+
+    def number(self, name: str) -> Optional[int]:
+        """An optional whole number."""
+        value = self.args.get(name)
+        try:
+            return None if value is None else int(value)
+        except (TypeError, ValueError) as error:
+            option = name.replace("_", "-")
+            raise MigrationError(EINVAL, f"--{option} {value!r} is not a whole number.") from error
+
+    def flag(self, name: str) -> bool:
+        """A boolean argument."""
+        return str(self.args.get(name, "")).lower() in ("true", "1", "yes")
+
+    def spec(self, name: str, what: str) -> ImageSpec:
+        """A required image spec that the caller may touch."""
+        spec = self.engine.spec(self.text(name) or "", what)
+        if not self.authorized(spec.pool, spec.namespace):
+            raise MigrationError(EACCES, f"Your capabilities do not cover {what} {spec}.")
+        return spec
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the table. ``show`` renders what ``run`` returns, for people."""
+
+    name: str
+    args: Tuple[Arg, ...]
+    desc: str
+    perm: str
+    run: Callable[[Call], Any]
+    show: Callable[[Any], str]
+    poll: bool = False
+
+    def describe(self) -> Dict[str, Any]:
+        """The description that the manager hands to the ceph CLI."""
+        words = [f"{PREFIX} {self.name}", *(str(arg) for arg in self.args)]
+        described = {"cmd": " ".join(words), "desc": self.desc, "perm": self.perm}
+        return {**described, "poll": "true"} if self.poll else described
+
+
+def goal_of(text: str) -> Goal:
+    """The goal that a user named. MigrationError(EINVAL)."""
+    goals = {goal.value: goal for goal in Goal if goal is not Goal.ABORTED}
+    if text not in goals:
+        raise MigrationError(
+            EINVAL, f"--goal {text!r} is not known; choose from {', '.join(goals)}."
+        )
+    return goals[text]
+
+
+def visible(call: Call, reports: List[Report]) -> List[Report]:
+    """The migrations whose target the caller's capabilities cover."""
+    return [r for r in reports if call.authorized(pool_of(r["target"]), namespace_of(r["target"]))]
+
+
+def pool_of(spec: str) -> str:
+    """The pool of an image spec in a Report."""
+    return spec.split("/", maxsplit=1)[0]
+
+
+def namespace_of(spec: str) -> str:
+    """The namespace of an image spec in a Report."""
+    parts = spec.split("/")
+    return parts[1] if len(parts) == 3 else ""
+
+
+# Not "target": the ceph CLI uses that key of a command itself (where it is sent to).
+SOURCE = Arg("source_image", required=True)
+TARGET = Arg("target_image", required=True)
