@@ -17,7 +17,7 @@ class Chaos:
     """A thread that makes trouble until it is stopped."""
 
     def __init__(self, cluster: Cluster, chance: random.Random) -> None:
-        self.done: "dict[str, int]" = {}
+        self.done: dict[str, int] = {}
         self.error = ""
         self._cluster = cluster
         self._chance = chance
@@ -52,8 +52,9 @@ class Chaos:
 
     def _kill_manager(self) -> None:
         name = self._cluster.mgr_kill()
-        self._cluster.wait_active(timeout=60, not_these=frozenset({name}))
+        time.sleep(self._chance.uniform(0, 8))  # alone for a while, or as if systemd restarted it
         self._cluster.mgr_start(name)
+        self._cluster.wait_module()
 
     def _fail(self) -> None:
         self._cluster.mgr_fail()

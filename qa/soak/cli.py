@@ -65,7 +65,7 @@ def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
 
 def _drive(travellers: "list[Traveller]", chance: random.Random, until: float) -> "list[str]":
     """Steps at random until time is up or something is lost."""
-    problems: "list[str]" = []
+    problems: list[str] = []
     free = list(travellers)
     lock = threading.Lock()
 
@@ -119,7 +119,7 @@ def _leftovers(cluster: Cluster, client: "object") -> "list[str]":
 def _summary(
     travellers: "list[Traveller]", chaos: Chaos, problems: "list[str]", seconds: float
 ) -> int:
-    totals: "dict[str, int]" = dict(chaos.done)
+    totals: dict[str, int] = dict(chaos.done)
     for traveller in travellers:
         for what, times in traveller.done.items():
             totals[what] = totals.get(what, 0) + times

@@ -30,7 +30,7 @@ class Traveller:
     ) -> None:
         self.name = name
         self.verified = 0
-        self.done: "dict[str, int]" = {}
+        self.done: dict[str, int] = {}
         self._cluster = cluster
         self._client = client
         self._chance = chance

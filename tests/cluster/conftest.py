@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import rados
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.workload.images import wipe
+from tests.cluster.commands import Commands
 
 MakePool = Callable[..., str]
 
@@ -30,12 +33,28 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield fresh
 
 
+@pytest.fixture(scope="session")
+def client(cluster: Cluster) -> Iterator[rados.Rados]:
+    """A RADOS client in this process, as client.admin."""
+    with cluster.connect() as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def migration(cluster: Cluster, client: rados.Rados) -> Commands:
+    """The commands."""
+    return Commands(cluster, client)
+
+
 _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def make_pool(cluster: Cluster) -> Iterator[MakePool]:
-    """Make pools with names of their own; they are deleted after the test."""
+def make_pool(cluster: Cluster, migration: Commands) -> Iterator[MakePool]:
+    """Make pools with names of their own.
+
+    After the test they are deleted, once the migrations from and to them are aborted.
+    """
     made: list[str] = []
 
     def make(**options: Any) -> str:
@@ -44,6 +63,8 @@ def make_pool(cluster: Cluster) -> Iterator[MakePool]:
         return cluster.create_pool(name, **options)
 
     yield make
+    if made and cluster.module_enabled():
+        migration.clean_up(made)
     existing = cluster.ceph_json("osd", "pool", "ls")
     for name in made:
         if name in existing:
@@ -54,3 +75,32 @@ def make_pool(cluster: Cluster) -> Iterator[MakePool]:
 def pool(make_pool: MakePool) -> str:
     """One fresh pool for RBD images."""
     return make_pool()
+
+
+@pytest.fixture(scope="session")
+def _clean_pools(cluster: Cluster) -> Iterator["list[str]"]:
+    clean: list[str] = []
+    yield clean
+    for name in clean:
+        cluster.delete_pool(name)
+
+
+@pytest.fixture
+def pools(
+    cluster: Cluster, client: rados.Rados, migration: Commands, _clean_pools: "list[str]"
+) -> "Iterator[tuple[str, str]]":
+    """Two pools without images or migrations, which is quicker than to make them for each test.
+
+    What ended in them before is in their history.
+    """
+    while len(_clean_pools) < 2:
+        name = f"shared-{int(time.time())}-{os.getpid()}-{next(_numbers)}"
+        _clean_pools.append(cluster.create_pool(name))
+    pair = (_clean_pools.pop(), _clean_pools.pop())
+    yield pair
+    migration.clean_up(pair)
+    if wipe(client, pair):
+        _clean_pools += pair
+    else:
+        for name in pair:
+            cluster.delete_pool(name)

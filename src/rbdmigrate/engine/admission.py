@@ -45,6 +45,8 @@ def admit(
         raise MigrationError(
             EEXIST, f"The target {target} exists already{hint}; choose another name or remove it."
         )
+    if source != target:
+        _refuse_reserved_name(client, target)
     now = time.time()
     migration = Migration(
         id=secrets.token_hex(6),
@@ -80,6 +82,19 @@ def _refuse_missing_source(client: rados.Rados, source: ImageSpec) -> None:
         f"The source {source} does not exist; `rbd ls {source.pool}"
         f"{'/' + source.namespace if source.namespace else ''}` lists the images there.",
     )
+
+
+def _refuse_reserved_name(client: rados.Rados, target: ImageSpec) -> None:
+    """The name of a source that migrates is free, and needed if that migration is aborted."""
+    with open_ioctx(client, target.pool, target.namespace) as ioctx:
+        header = _trashed_by_migration(ioctx, target.image)
+    if header is not None:
+        raise MigrationError(
+            EEXIST,
+            f"The target's name {target} belongs to an image that is migrating to "
+            f"{other_end(client, header).spec} and gets it back if that is aborted; choose "
+            "another name, or commit that migration first.",
+        )
 
 
 def _trashed_by_migration(ioctx: rados.Ioctx, name: str) -> Optional[MigrationHeader]:

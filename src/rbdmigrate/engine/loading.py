@@ -89,8 +89,8 @@ class Loader:
         return sorted(self._names.get(pool_id, str(pool_id)) for pool_id in self._troubled)
 
     def pools(self) -> list[int]:
-        """The pools that were read."""
-        return sorted(self._read)
+        """The pools that were read and still exist."""
+        return sorted(self._read & self._names.keys())
 
     def _settled(self) -> bool:
         return all(p in self._read or p in self._troubled for p in self._names)

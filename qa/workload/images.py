@@ -1,0 +1,234 @@
+"""Images with known random content, and what is in them afterwards.
+
+Image specs are texts, ``pool/[namespace/]image``. A *view* is the head (``HEAD``) or a snapshot by
+its name. Everything goes through librbd in this process.
+"""
+
+import contextlib
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+import rados
+import rbd
+
+KIB, MIB = 1 << 10, 1 << 20
+HEAD = ""
+_PIECE = 4 * MIB
+_CHUNKS = 32  # an image is filled in so many pieces; some are left out
+
+FEATURES = {
+    "layering": rbd.RBD_FEATURE_LAYERING,
+    "exclusive-lock": rbd.RBD_FEATURE_EXCLUSIVE_LOCK,
+    "object-map": rbd.RBD_FEATURE_OBJECT_MAP,
+    "fast-diff": rbd.RBD_FEATURE_FAST_DIFF,
+    "deep-flatten": rbd.RBD_FEATURE_DEEP_FLATTEN,
+    "journaling": rbd.RBD_FEATURE_JOURNALING,
+}
+
+
+def split(spec: str) -> "tuple[str, str, str]":
+    """Pool, namespace and image of a spec."""
+    parts = spec.split("/")
+    return parts[0], parts[1] if len(parts) == 3 else "", parts[-1]
+
+
+@contextlib.contextmanager
+def place(client: rados.Rados, spec: str) -> Iterator[rados.Ioctx]:
+    """The ioctx of the image's pool and namespace."""
+    pool, namespace, _ = split(spec)
+    client.wait_for_latest_osdmap()
+    with client.open_ioctx(pool) as ioctx:
+        ioctx.set_namespace(namespace)
+        yield ioctx
+
+
+@contextlib.contextmanager
+def opened(
+    client: rados.Rados, spec: str, view: str = HEAD, read_only: bool = True
+) -> Iterator[rbd.Image]:
+    """The image, open."""
+    with (
+        place(client, spec) as ioctx,
+        rbd.Image(ioctx, split(spec)[2], snapshot=view or None, read_only=read_only) as image,
+    ):
+        yield image
+
+
+def make_image(
+    client: rados.Rados,
+    spec: str,
+    size: int = 8 * MIB,
+    object_size: int = 256 * KIB,
+    snapshots: Sequence[str] = ("one", "two"),
+    protect: Sequence[str] = (),
+    features: Optional[Sequence[str]] = None,
+    seed: int = 1,
+) -> None:
+    """An image with random content that differs in every view, and with holes in every view."""
+    bits = None if features is None else sum(FEATURES[name] for name in features)
+    with place(client, spec) as ioctx:
+        rbd.RBD().create(
+            ioctx, split(spec)[2], size, order=object_size.bit_length() - 1, features=bits
+        )
+    with opened(client, spec, read_only=False) as image:
+        scribble(image, seed, [*snapshots, HEAD])
+        for name in protect:
+            image.protect_snap(name)
+
+
+def scribble(image: rbd.Image, seed: int, views: Sequence[str]) -> None:
+    """Write and discard at random; takes the snapshots of ``views`` on the way (HEAD: none)."""
+    chance = random.Random(seed)
+    chunk = image.size() // _CHUNKS
+    for number, view in enumerate(views):
+        for index in range(_CHUNKS):
+            what = chance.random()
+            if what < (0.6 if number == 0 else 0.3):
+                image.write(chance.randbytes(chunk), index * chunk)
+            elif what < 0.7:
+                image.write(chance.randbytes(chunk // 3), index * chunk + chunk // 4)
+            elif what < 0.8:
+                image.discard(index * chunk, chunk)
+        if view != HEAD:
+            image.create_snap(view)
+
+
+def make_slow_image(
+    client: rados.Rados, spec: str, objects: int = 4096, snapshots: Sequence[str] = ()
+) -> None:
+    """A full image of many objects of 4 KiB, whose copy takes about 3 ms an object."""
+    size = objects * 4 * KIB
+    with place(client, spec) as ioctx:
+        rbd.RBD().create(ioctx, split(spec)[2], size, order=12)
+    with opened(client, spec, read_only=False) as image:
+        image.metadata_set("conf_rbd_concurrent_management_ops", "1")
+        for view in (*snapshots, HEAD):
+            for offset in range(0, size if view == (*snapshots, HEAD)[0] else MIB, MIB):
+                data = random.Random(f"{spec}/{view}/{offset}").randbytes(min(MIB, size - offset))
+                image.write(data, offset)
+            if view != HEAD:
+                image.create_snap(view)
+
+
+def speed_up(client: rados.Rados, spec: str) -> None:
+    """Take the brake of :func:`make_slow_image` off; counts from the next start of a copy."""
+    with opened(client, spec, read_only=False) as image:
+        image.metadata_remove("conf_rbd_concurrent_management_ops")
+
+
+def content(client: rados.Rados, spec: str, view: str = HEAD) -> bytes:
+    """All bytes of a view."""
+    with opened(client, spec, view) as image:
+        size = image.size()
+        pieces = [image.read(at, min(_PIECE, size - at)) for at in range(0, size, _PIECE)]
+    return b"".join(pieces)
+
+
+def digests(client: rados.Rados, spec: str) -> "dict[str, str]":
+    """Size and digest of every view, and whether it is protected: equal for equal images."""
+    found = {}
+    with opened(client, spec) as image:
+        protected = {s["name"]: image.is_protected_snap(s["name"]) for s in image.list_snaps()}
+    for view in (HEAD, *protected):
+        data = content(client, spec, view)
+        kept = " protected" if protected.get(view) else ""
+        found[view] = f"{len(data)} {hashlib.sha256(data).hexdigest()[:16]}{kept}"
+    return found
+
+
+def image_id(client: rados.Rados, spec: str) -> str:
+    """The id in the names of the image's objects."""
+    with opened(client, spec) as image:
+        return str(image.id())
+
+
+def data_objects(client: rados.Rados, spec: str, ident: str) -> int:
+    """How many data objects the image with this id has in the pool of ``spec``."""
+    prefix = f"rbd_data.{ident}."
+    with place(client, spec) as ioctx:
+        return sum(each.key.startswith(prefix) for each in ioctx.list_objects())
+
+
+def names(client: rados.Rados, pool: str, namespace: str = "") -> "list[str]":
+    """What ``rbd ls`` lists."""
+    with place(client, f"{pool}/{namespace}/-") as ioctx:
+        return sorted(rbd.RBD().list(ioctx))
+
+
+def omap(ioctx: rados.Ioctx, oid: str) -> "dict[str, bytes]":
+    """The keys (which have to be text) and values of an object; empty without such an object."""
+    with rados.ReadOpCtx() as read:
+        found, _ = ioctx.get_omap_vals(read, "", "", 10000)
+        try:
+            ioctx.operate_read_op(read, oid)
+        except rados.ObjectNotFound:
+            return {}
+        return {key: bytes(value) for key, value in found}
+
+
+def trash(client: rados.Rados, pool: str, namespace: str = "") -> "list[str]":
+    """The keys of the trash (``rbd trash ls`` does not show what a migration put there)."""
+    with place(client, f"{pool}/{namespace}/-") as ioctx:
+        return sorted(omap(ioctx, "rbd_trash"))
+
+
+def records(client: rados.Rados, pool: str, namespace: str = "") -> "list[str]":
+    """The records of migrations under way whose targets are in this place."""
+    with place(client, f"{pool}/{namespace}/-") as ioctx:
+        return sorted(key for key in omap(ioctx, "rbd_migration") if key.startswith("migration."))
+
+
+def rados_objects(client: rados.Rados, pool: str) -> "set[tuple[str, str]]":
+    """Every object of the pool as (namespace, name), but for our own stores.
+
+    Objects that are removed and wait for the trimming of their snapshots do not count.
+    """
+    with place(client, f"{pool}/-") as ioctx:
+        ioctx.set_namespace(rados.LIBRADOS_ALL_NSPACES)
+        listed = {(each.nspace, each.key) for each in ioctx.list_objects()}
+        ours = {(ns, key) for ns, key in listed if key.startswith("rbd_migration")}
+        return {(ns, key) for ns, key in listed - ours if _exists(ioctx, ns, key)}
+
+
+def _exists(ioctx: rados.Ioctx, namespace: str, key: str) -> bool:
+    ioctx.set_namespace(namespace)
+    try:
+        ioctx.stat(key)
+    except rados.ObjectNotFound:
+        return False
+    return True
+
+
+def wipe(client: rados.Rados, pools: Sequence[str]) -> bool:
+    """Remove all images and namespaces of these pools; False when some are left."""
+    places = [(pool, ns) for pool in pools for ns in ("", *_namespaces(client, pool))]
+    for _ in range(3):  # clones before their parents
+        for pool, namespace in places:
+            for name in names(client, pool, namespace):
+                _try_remove(client, f"{pool}/{namespace}/{name}")
+    if any(names(client, *each) or trash(client, *each) for each in places):
+        return False
+    for pool, namespace in places:
+        if namespace:
+            with place(client, f"{pool}/-") as ioctx:
+                rbd.RBD().namespace_remove(ioctx, namespace)
+    return True
+
+
+def _namespaces(client: rados.Rados, pool: str) -> "list[str]":
+    with place(client, f"{pool}/-") as ioctx:
+        return list(rbd.RBD().namespace_list(ioctx))
+
+
+def _try_remove(client: rados.Rados, spec: str) -> None:
+    """Remove an image with its snapshots, unless something is in the way."""
+    with contextlib.suppress(rbd.Error):
+        with opened(client, spec, read_only=False) as image:
+            for snapshot in image.list_snaps():
+                if image.is_protected_snap(snapshot["name"]):
+                    image.unprotect_snap(snapshot["name"])
+                image.remove_snap(snapshot["name"])
+        with place(client, spec) as ioctx:
+            rbd.RBD().remove(ioctx, split(spec)[2])

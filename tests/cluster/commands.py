@@ -1,0 +1,123 @@
+"""``ceph rbd migration ...`` as an administrator types it, and quick looks at the result."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from errno import errorcode
+from typing import Any
+
+import rados
+
+from qa.devcluster import Cluster
+
+Report = dict[str, Any]
+_SECOND_SENTENCE = re.compile(r"[.!?] +[A-Z]")
+
+
+class Refused(AssertionError):
+    """A command failed that should not have."""
+
+
+class Commands:
+    """The commands, through the real CLI; reports are polled without its start-up time."""
+
+    def __init__(self, cluster: Cluster, client: rados.Rados) -> None:
+        self._cluster = cluster
+        self._client = client
+
+    def raw(self, *args: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+        """Any outcome."""
+        return self._cluster.run(["ceph", "rbd", "migration", *args], timeout=timeout, check=False)
+
+    def text(self, *args: str) -> str:
+        """What a command says that has to succeed."""
+        done = self.raw(*args)
+        if done.returncode != 0:
+            raise Refused(f"{' '.join(args)}: exit code {done.returncode}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def json(self, *args: str) -> Any:
+        """The same with ``--format json``."""
+        return json.loads(self.text(*args, "--format", "json"))
+
+    def refused(self, code: int, *args: str) -> str:
+        """The one sentence with which a command is refused that has to be, with this errno."""
+        done = self.raw(*args)
+        said = done.stderr.strip()
+        assert done.returncode == code, (
+            f"{' '.join(args)}: exit code {done.returncode} instead of {code}: {done.stdout}{said}"
+        )
+        assert done.stdout.strip() == ""
+        start = f"Error {errorcode[code]}: "
+        assert said.startswith(start), said
+        sentence = said[len(start) :]
+        assert is_one_sentence(sentence), said
+        return sentence
+
+    def ask(self, command: str, **args: Any) -> Any:
+        """A command's JSON answer, without the CLI."""
+        request = {"prefix": f"rbd migration {command}", "format": "json", **args}
+        deadline = time.monotonic() + 20
+        while True:
+            code, out, said = self._client.mgr_command(json.dumps(request), b"", timeout=20)
+            if code == 0:
+                return json.loads(out)
+            if code not in (-11, -110) or time.monotonic() > deadline:
+                raise Refused(f"{command} {args}: {code}: {said}")
+            time.sleep(0.1)
+
+    def report(self, target: str) -> Report:
+        """The migration to ``target``, the last ended one when none is under way."""
+        report: Report = self.ask("status", target_image=target)
+        return report
+
+    def under_way(self) -> "list[Report]":
+        """All migrations that have not ended."""
+        found: list[Report] = self.ask("ls")
+        return found
+
+    def ended(self, target: str) -> "list[Report]":
+        """The ended migrations to ``target``, the latest first."""
+        listed = self.ask("ls", all=True)
+        return [r for r in listed if r["target"] == target and r["ended"]]
+
+    def wait(self, target: str, *states: str, timeout: float = 40) -> Report:
+        """Wait until the migration is in one of these states; fails when it fails instead."""
+        deadline = time.monotonic() + timeout
+        while True:
+            report = self.report(target)
+            if report["state"] in states:
+                return report
+            problem = report["failure"]
+            assert report["state"] not in ("failed", "committed", "aborted"), (
+                f"{target} is {report['state']} instead of {' or '.join(states)}: {problem}"
+            )
+            assert time.monotonic() < deadline, (
+                f"{target} is still {report['state']} after {timeout:g} s: "
+                f"{report['hold'] or report['next']}"
+            )
+            time.sleep(0.05)
+
+    def wait_percent(self, target: str, percent: int, timeout: float = 30) -> Report:
+        """Wait until that much is copied, in the middle of the copy."""
+        deadline = time.monotonic() + timeout
+        while True:
+            report = self.report(target)
+            if report["state"] == "executing" and report["percent"] >= percent:
+                return report
+            assert report["state"] in ("prepared", "executing"), report
+            assert time.monotonic() < deadline, f"{target} is at {report['percent']}%"
+            time.sleep(0.02)
+
+    def clean_up(self, pools: Sequence[str]) -> None:
+        """Abort whatever is under way from or to these pools."""
+        for report in self.under_way():
+            if {report["source"].split("/")[0], report["target"].split("/")[0]} & set(pools):
+                self.raw("abort", report["target"], "--force")
+
+
+def is_one_sentence(text: str) -> bool:
+    """Whether this is one line of prose with one full stop at its end."""
+    return text.endswith(".") and "\n" not in text and not _SECOND_SENTENCE.search(text)

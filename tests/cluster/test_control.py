@@ -1,0 +1,371 @@
+"""Control: pause, resume, cancel, what plain ``rbd`` did behind our back, and many at once."""
+
+import time
+from collections.abc import Iterator
+from errno import EBUSY, EPERM
+
+import pytest
+import rados
+
+from qa.devcluster import Cluster
+from qa.workload.images import (
+    MIB,
+    content,
+    data_objects,
+    digests,
+    make_image,
+    make_slow_image,
+    names,
+    records,
+    speed_up,
+    trash,
+)
+from qa.workload.writer import writing
+from tests.cluster.commands import Commands
+
+OBJECTS = 2048
+
+
+class Copy:
+    """A slow copy that is under way."""
+
+    def __init__(
+        self, migration: Commands, client: rados.Rados, pools: "tuple[str, str]", objects: int
+    ) -> None:
+        self.source, self.target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+        self._client = client
+        self._pools = pools
+        make_slow_image(client, self.source, objects, snapshots=["one"])
+        self.before = digests(client, self.source)
+        self.base = content(client, self.source)
+        migration.text("prepare", self.source, self.target)
+        self.ident = migration.report(self.target)["target_image_id"]
+
+    def copied(self) -> int:
+        return data_objects(self._client, self.target, self.ident)
+
+    def assert_given_back(self) -> None:
+        """The source is as it was, and nothing of the target is left."""
+        assert names(self._client, self._pools[0]) == ["disk"]
+        assert names(self._client, self._pools[1]) == []
+        assert trash(self._client, self._pools[0]) == []
+        assert records(self._client, self._pools[1]) == []
+        assert digests(self._client, self.source) == self.before
+
+
+@pytest.fixture
+def slow(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> Copy:
+    return Copy(migration, client, pools, OBJECTS)
+
+
+def until_it_stands(copy: Copy, seconds: float = 3.0) -> None:
+    """Fails when the number of copied objects still grows after that many seconds."""
+    deadline = time.monotonic() + seconds
+    count = copy.copied()
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        before, count = count, copy.copied()
+        if before == count:
+            break
+    time.sleep(1.5)
+    assert copy.copied() == count, "it goes on copying"
+
+
+def test_pause_and_resume(migration: Commands, client: rados.Rados, slow: Copy) -> None:
+    migration.text("execute", slow.target)
+    migration.wait_percent(slow.target, 10)
+    migration.text("pause", slow.target)
+    until_it_stands(slow)
+    report = migration.report(slow.target)
+    assert (report["paused"], report["hold"]["reason"], report["acting"]) == (True, "paused", False)
+    assert "resume" in report["hold"]["message"]
+    assert 0 < slow.copied() < OBJECTS
+    # The content is all there meanwhile, and the image takes writes at once.
+    assert digests(client, slow.target) == slow.before
+    speed_up(client, slow.target)
+    migration.text("resume", slow.target)
+    migration.wait(slow.target, "executed")
+    migration.text("commit", slow.target)
+    assert digests(client, slow.target) == slow.before
+
+
+def test_clients_write_on_while_it_is_paused(
+    cluster: Cluster, migration: Commands, client: rados.Rados, slow: Copy
+) -> None:
+    """The client comes while it copies, and may hold the exclusive lock: then it copies itself."""
+    migration.text("execute", slow.target)
+    migration.wait_percent(slow.target, 5)
+    with writing(cluster, slow.target, rate=50) as writer:
+        writer.wait_acked(10)
+        migration.text("pause", slow.target)
+        writer.wait_acked(10, timeout=10)
+        # What the client writes makes objects too: count only what cannot come from that.
+        time.sleep(3)
+        begin, writes = slow.copied(), writer.acked
+        time.sleep(2)
+        grown, written = slow.copied() - begin, writer.acked - writes
+        assert written > 10
+        assert grown <= written + 2, f"{grown} objects were made while {written} were written"
+        speed_up(client, slow.target)
+        migration.text("resume", slow.target)
+        migration.wait(slow.target, "executed", timeout=60)
+        writer.stop()
+    assert writer.lost(client, slow.target, slow.base) == []
+    assert digests(client, slow.target)["one"] == slow.before["one"]
+
+
+def test_pause_of_a_copy_that_the_client_with_the_lock_does(
+    cluster: Cluster, migration: Commands, client: rados.Rados, slow: Copy
+) -> None:
+    with writing(cluster, slow.target, rate=20) as writer:
+        writer.wait_acked(15)
+        assert writer.owns_lock
+        migration.text("execute", slow.target)
+        migration.wait_percent(slow.target, 3)
+        shown = cluster.wait_for(
+            lambda: migration.report(slow.target)["copied_by"], 8, "who copies"
+        )
+        assert f"client.{writer.client_id} at" in shown
+        migration.text("pause", slow.target)
+        time.sleep(3)
+        begin, writes = slow.copied(), writer.acked
+        time.sleep(2)
+        grown, written = slow.copied() - begin, writer.acked - writes
+        assert written > 5
+        assert grown <= written + 2, f"{grown} objects were made while {written} were written"
+        speed_up(client, slow.target)
+        migration.text("resume", slow.target)
+        migration.wait(slow.target, "executed", timeout=60)
+        writer.stop()
+    migration.text("commit", slow.target)
+    assert writer.lost(client, slow.target, slow.base) == []
+
+
+def test_pause_before_it_runs(
+    migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, size=MIB)
+    migration.text("prepare", source, target)
+    migration.text("pause", target)
+    migration.text("execute", target)
+    time.sleep(2)
+    assert migration.report(target)["state"] == "prepared"
+    migration.text("resume", target)
+    migration.wait(target, "executed")
+
+
+@pytest.mark.parametrize(
+    ("command", "paused"), [("cancel", False), ("abort", False), ("cancel", True)]
+)
+def test_cancel_in_mid_copy(command: str, paused: bool, migration: Commands, slow: Copy) -> None:
+    migration.text("execute", slow.target)
+    migration.wait_percent(slow.target, 10)
+    if paused:
+        migration.text("pause", slow.target)
+    migration.text(command, slow.target)
+    report = migration.wait(slow.target, "aborted")
+    assert report["executed"] is None
+    slow.assert_given_back()
+
+
+def test_abort_when_executed(
+    migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, protect=["one"])
+    before = digests(client, source)
+    migration.text("run", source, target, "--goal", "executed")
+    migration.wait(target, "executed")
+    migration.text("abort", target)
+    migration.wait(target, "aborted")
+    assert digests(client, source) == before
+    assert names(client, pools[1]) == []
+    # and once more, all the way
+    migration.text("run", source, target)
+    migration.wait(target, "committed")
+    assert digests(client, target) == before
+
+
+@pytest.fixture
+def prepared(
+    migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> "tuple[str, str]":
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    migration.text("prepare", source, target)
+    return source, target
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_abort_with_a_client_on_the_target_is_refused(
+    force: bool,
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    prepared: "tuple[str, str]",
+) -> None:
+    base = content(client, prepared[1])
+    with writing(cluster, prepared[1]) as writer:
+        args = ["abort", prepared[1], *(["--force"] if force else [])]
+        sentence = migration.refused(EBUSY, *args)
+        assert f"client.{writer.client_id} at 127.0.0.1:" in sentence
+        assert migration.report(prepared[1])["state"] == "prepared"
+        assert migration.report(prepared[1])["goal"] == "prepared"
+        writer.wait_acked(10)
+        writer.stop()
+    assert writer.lost(client, prepared[1], base) == []
+
+
+def test_abort_after_a_client_wrote_needs_force(
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    pools: "tuple[str, str]",
+    prepared: "tuple[str, str]",
+) -> None:
+    source, target = prepared
+    base = content(client, target)
+    with writing(cluster, target) as writer:
+        writer.wait_acked(5)
+        writer.stop()
+    sentence = migration.refused(EPERM, "abort", target)
+    assert "--force" in sentence
+    assert migration.report(target)["state"] == "prepared"
+    migration.text("abort", target, "--force")
+    migration.wait(target, "aborted")
+    # librbd copies what was written to the head back.
+    assert writer.lost(client, source, base) == []
+    assert names(client, pools[1]) == []
+
+
+def test_abort_after_a_client_only_read(
+    migration: Commands, client: rados.Rados, prepared: "tuple[str, str]"
+) -> None:
+    content(client, prepared[1])
+    migration.text("abort", prepared[1])
+    migration.wait(prepared[1], "aborted")
+
+
+# -- together with plain rbd -----------------------------------------------------------------
+
+
+@pytest.fixture
+def plain(cluster: Cluster, client: rados.Rados, pools: "tuple[str, str]") -> "Iterator[list[str]]":
+    """Source and target of a migration that plain `rbd migration prepare` made."""
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    cluster.rbd("migration", "prepare", source, target)
+    yield [source, target]
+    cluster.run(["rbd", "migration", "abort", target], check=False)
+
+
+def test_adopts_and_completes(
+    migration: Commands, client: rados.Rados, plain: "list[str]", pools: "tuple[str, str]"
+) -> None:
+    source, target = plain
+    before = digests(client, target)
+    report = migration.json("status", target)
+    assert (report["state"], report["goal"], report["adopted"]) == ("prepared", "prepared", True)
+    assert (report["source"], report["target"]) == (source, target)
+    assert len(records(client, pools[1])) == 1
+    migration.text("execute", target)
+    migration.wait(target, "executed")
+    migration.text("commit", target)
+    migration.wait(target, "committed")
+    assert digests(client, target) == before
+    assert names(client, pools[0]) == []
+
+
+@pytest.mark.parametrize("command", ["execute", "abort"])
+def test_adopts_without_being_asked_for_the_status(
+    command: str, migration: Commands, client: rados.Rados, plain: "list[str]"
+) -> None:
+    """Nobody knows whether clients wrote to it, so that an abort needs force."""
+    if command == "abort":
+        assert "--force" in migration.refused(EPERM, "abort", plain[1])
+        migration.text("abort", plain[1], "--force")
+        migration.wait(plain[1], "aborted")
+        assert names(client, plain[0].split("/")[0]) == ["disk"]
+    else:
+        migration.text("execute", plain[1])
+        migration.wait(plain[1], "executed")
+
+
+def test_adopts_an_executed_one(
+    cluster: Cluster, migration: Commands, client: rados.Rados, plain: "list[str]"
+) -> None:
+    cluster.rbd("migration", "execute", plain[1])
+    report = migration.json("status", plain[1])
+    assert (report["state"], report["percent"]) == ("executed", 100)
+    migration.text("commit", plain[1])
+    migration.wait(plain[1], "committed")
+
+
+@pytest.mark.slow
+def test_done_by_plain_rbd_behind_our_back(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> None:
+    """Each is recorded as what it is; it is seen at the next look, within half a minute."""
+    ends = {
+        "aborted": (["abort"], "aborted"),
+        "executed": (["execute"], "executed"),
+        "committed": (["execute", "commit"], "committed"),
+    }
+    for name in ends:
+        make_image(client, f"{pools[0]}/{name}", size=MIB)
+        migration.text("prepare", f"{pools[0]}/{name}", f"{pools[1]}/{name}")
+    for name, (commands, _) in ends.items():
+        for command in commands:
+            cluster.rbd("migration", command, f"{pools[1]}/{name}")
+    for name, (_, state) in ends.items():
+        report = migration.wait(f"{pools[1]}/{name}", state, timeout=45)
+        assert report["failure"] is None
+    listed = {
+        r["target"].split("/")[1]: r for r in migration.json("ls", "--all", "--pool", pools[1])
+    }
+    assert {name: listed[name]["state"] for name in ends} == {k: v[1] for k, v in ends.items()}
+    for name in ("aborted", "committed"):
+        assert any("somebody else" in entry["message"] for entry in listed[name]["timeline"])
+
+
+def test_a_command_sees_at_once_what_was_done_behind_our_back(
+    cluster: Cluster, migration: Commands, prepared: "tuple[str, str]"
+) -> None:
+    cluster.rbd("migration", "abort", prepared[1])
+    migration.raw("execute", prepared[1])  # it cannot be executed any more
+    report = migration.wait(prepared[1], "aborted", timeout=5)
+    assert report["failure"] is None
+
+
+# -- many at once ----------------------------------------------------------------------------
+
+
+def test_no_more_copies_at_once_than_allowed(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> None:
+    before = {}
+    for number in range(8):
+        make_slow_image(client, f"{pools[0]}/{number}", objects=384)
+        before[number] = digests(client, f"{pools[0]}/{number}")
+    assert cluster.ceph("config", "get", "mgr", "mgr/rbd_migration/max_copies").strip() in ("4", "")
+    for number in range(8):
+        migration.text("run", f"{pools[0]}/{number}", f"{pools[1]}/{number}", "--goal", "prepared")
+    for number in range(8):
+        migration.ask("execute", target_image=f"{pools[1]}/{number}")  # all at the same time
+    most, deadline, waited = 0, time.monotonic() + 60, False
+    while time.monotonic() < deadline:
+        reports = [r for r in migration.under_way() if r["target"].startswith(f"{pools[1]}/")]
+        acting = [r for r in reports if r["state"] == "executing" and r["acting"]]
+        most = max(most, len(acting))
+        waited |= any(r["hold"] and r["hold"]["reason"] == "limit" for r in reports)
+        if all(r["state"] == "executed" for r in reports):
+            break
+        time.sleep(0.05)
+    assert most == 4
+    assert waited, "nobody was seen to wait for the limit"
+    for number in range(8):
+        migration.text("commit", f"{pools[1]}/{number}")
+    for number in range(8):
+        migration.wait(f"{pools[1]}/{number}", "committed")
+        assert digests(client, f"{pools[1]}/{number}") == before[number]
