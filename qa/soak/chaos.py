@@ -1,5 +1,6 @@
-"""What goes wrong meanwhile: workers killed, managers killed, stopped and failed over."""
+"""What goes on meanwhile: workers and managers killed, failed over, frozen; other rates."""
 
+import contextlib
 import os
 import random
 import signal
@@ -7,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from qa.devcluster import Cluster
+from qa.devcluster import Cluster, CommandFailed
 
 _EVERY = (4.0, 12.0)  # seconds between two mishaps
 _STOPPED = 9.0  # seconds for which a manager is stopped: longer than its grace
@@ -32,9 +33,18 @@ class Chaos:
         """End, with all managers running again."""
         self._stopping.set()
         self._thread.join(120)
+        self._cluster.ceph("rbd", "migration", "throttle", "clear")
 
     def _run(self) -> None:
-        acts = (self._kill_worker, self._kill_worker, self._kill_manager, self._fail, self._freeze)
+        acts = (
+            self._kill_worker,
+            self._kill_worker,
+            self._throttle,
+            self._throttle,
+            self._kill_manager,
+            self._fail,
+            self._freeze,
+        )
         while not self._stopping.wait(self._chance.uniform(*_EVERY)):
             act = self._chance.choice(acts)
             name = act.__name__.strip("_")
@@ -49,6 +59,12 @@ class Chaos:
         workers = workers_of(self._cluster)
         if workers:
             os.kill(self._chance.choice(workers), signal.SIGKILL)
+
+    def _throttle(self) -> None:
+        """Slow copies down, so that they are met in the middle of it, or let them go."""
+        rate = self._chance.choice(("1M", "2M", "0", "4M", "off"))
+        with contextlib.suppress(CommandFailed):  # no manager is active just now
+            self._cluster.ceph("rbd", "migration", "throttle", "set", "--rate", rate)
 
     def _kill_manager(self) -> None:
         name = self._cluster.mgr_kill()

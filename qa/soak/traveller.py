@@ -55,7 +55,7 @@ class Traveller:
             return
         state = self._state()
         choices = {
-            "prepared": ("execute", "execute", "cancel", "write"),
+            "prepared": ("execute", "execute and pause", "cancel", "write"),
             "executing": ("pause", "resume", "cancel", "write", "wait"),
             "executed": ("commit", "commit", "cancel", "write"),
         }.get(state, ("wait", "resume"))
@@ -67,6 +67,10 @@ class Traveller:
             self._rest(self._cancel, "aborted")
         elif act == "commit":
             self._rest(self._commit, "committed")
+        elif act == "execute and pause":
+            self._command("execute")
+            time.sleep(self._chance.random() / 2)
+            self._command("pause")
         elif act == "wait":
             time.sleep(self._chance.random())
         else:

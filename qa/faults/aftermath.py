@@ -1,0 +1,75 @@
+"""What must hold after all cases, when everything that expires has had its time."""
+
+import datetime
+import json
+import time
+from collections.abc import Iterator
+
+from qa.faults import managers
+from qa.faults.bench import Bench
+from qa.faults.results import Result
+
+_OURS = 3600.0  # seconds; entries that last longer are the monitors' own, for former managers
+_EXPIRY = 75.0  # ours last 60 s, and the monitors look at them now and then
+_TROUBLE = ("an error in the module", "the loop failed", "did not end in time", "Traceback")
+
+
+def our_entries(bench: Bench) -> "list[str]":
+    """Blocklist entries of ours: those that expire soon."""
+    code, out, text = bench.client.mon_command(
+        json.dumps({"prefix": "osd blocklist ls", "format": "json"}), b"", timeout=20
+    )
+    if code:
+        raise RuntimeError(text)
+    entries, _ = json.JSONDecoder().raw_decode(out.decode().lstrip())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return [entry["addr"] for entry in entries if _left(entry["until"], now) < _OURS]
+
+
+def _left(until: str, now: datetime.datetime) -> float:
+    """Seconds until a time as the monitors print it."""
+    stamp = datetime.datetime.strptime(until[:19], "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007
+    offset = until[-5:]
+    zone = datetime.datetime.strptime(offset, "%z").tzinfo
+    return (stamp.replace(tzinfo=zone) - now).total_seconds()
+
+
+def look(bench: Bench) -> Result:
+    """Blocklist, crash dumps, stray workers, the managers' logs, the cluster's health."""
+    begun = time.monotonic()
+    result = Result("afterwards: blocklist, crashes, workers, logs, health")
+    managers.wait_for_all(bench.cluster)
+    entries = our_entries(bench)
+    result.met = f"{len(entries)} entries of ours at first"
+    while entries and time.monotonic() - begun < _EXPIRY:
+        time.sleep(1)
+        entries = our_entries(bench)
+    result.seconds = time.monotonic() - begun
+    result.findings += [f"{address} is still blocklisted" for address in entries]
+    result.findings += [*_crashes(bench), *managers.stray_workers(bench.cluster), *_logs(bench)]
+    checks = bench.cluster.health()["checks"]
+    result.findings += [
+        f"health: {name}: {check['summary']['message']}"
+        for name, check in checks.items()
+        if name.startswith(("RBD_MIGRATION", "MGR_MODULE", "RECENT_CRASH"))
+    ]
+    return result
+
+
+def _crashes(bench: Bench) -> Iterator[str]:
+    for path in bench.cluster.layout.crashes.iterdir():
+        yield f"a crash dump was written: {path.name}"
+
+
+def _logs(bench: Bench) -> Iterator[str]:
+    """Lines of the managers' logs that tell of an error in our code."""
+    for name in bench.cluster.mgrs():
+        with open(bench.cluster.mgr_log(name), encoding="utf-8", errors="replace") as file:
+            file.seek(bench.logged.get(name, 0))
+            lines = file.read().splitlines()
+        for number, line in enumerate(lines):
+            if not any(word in line for word in _TROUBLE):
+                continue
+            text = " / ".join(each.strip() for each in lines[number : number + 25])
+            if "rbdmigrate" in text or "rbd_migration" in text:
+                yield f"the log of mgr.{name}: {text[:1000]}"

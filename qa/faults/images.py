@@ -1,0 +1,210 @@
+"""Images whose every byte is known: made from a seed, kept as digests, compared byte for byte."""
+
+import contextlib
+import hashlib
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Optional
+
+import rbd
+
+from qa.faults.bench import NAMESPACE, SOURCE_POOL, TARGET_POOL, Bench
+
+MIB = 1 << 20
+ORDER = 20
+HEAD = "head"
+PROTECTED, PLAIN = "protected", "plain"  # the two snapshots
+GROUP = "group"
+_PARENT = "parent"
+_PARENT_SNAPSHOT = "base"
+_LAYERING, _EXCLUSIVE, _OBJECT_MAP, _FAST_DIFF, _DEEP, _JOURNALING = 1, 4, 8, 16, 32, 64
+_FEATURES = _LAYERING | _EXCLUSIVE | _OBJECT_MAP | _FAST_DIFF | _DEEP
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A kind of migration: from where to where, and what is special about the source."""
+
+    name: str
+    source_namespace: str = ""
+    target_pool: str = TARGET_POOL
+    target_namespace: str = ""
+    in_place: bool = False
+    clone: bool = False
+    features: int = _FEATURES
+    child: bool = False  # the source's protected snapshot has a clone
+    group: bool = False  # the source is member of a group
+
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant("pool"),
+        Variant("in-place", target_pool=SOURCE_POOL, in_place=True),
+        Variant("namespace", source_namespace=NAMESPACE, target_namespace=NAMESPACE),
+        Variant("clone", clone=True),
+        Variant("child", child=True),
+        Variant("group", group=True),
+        Variant("journal", features=_FEATURES | _JOURNALING),
+        Variant("in-place-journal", target_pool=SOURCE_POOL, in_place=True,
+                features=_FEATURES | _JOURNALING),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image that is to migrate: its names, its id, and the digest of each of its views."""
+
+    variant: Variant
+    name: str
+    ident: str
+    size: int
+    digests: "dict[str, str]"
+    parent: Optional["tuple[str, str, str]"]  # pool, image, snapshot
+
+    @property
+    def source(self) -> "tuple[str, str, str]":
+        """Pool, namespace and name of the source."""
+        return SOURCE_POOL, self.variant.source_namespace, self.name
+
+    @property
+    def target(self) -> "tuple[str, str, str]":
+        """Pool, namespace and name of the target."""
+        if self.variant.in_place:
+            return self.source
+        return self.variant.target_pool, self.variant.target_namespace, f"{self.name}-moved"
+
+
+def child_of(name: str) -> str:
+    """The name of the clone of an image's protected snapshot."""
+    return f"{name}-child"
+
+
+def spec(place: "tuple[str, str, str]") -> str:
+    """``pool/[namespace/]image``."""
+    return "/".join(part for part in place if part)
+
+
+def make_sample(
+    bench: Bench, variant: Variant, size: int = 8 * MIB, order: int = ORDER, pace: int = 0
+) -> Sample:
+    """A source with a protected snapshot, another one, and a head that differs from both.
+
+    Data, holes, parts of objects, something that is only in a snapshot, discarded objects.
+    ``pace``: how many objects a copy has under way at once (0: as many as by default); with 1 and
+    a small ``order`` a copy takes long and moves little.
+    """
+    number = next(_numbers)
+    name = f"image{number}"
+    content = bytearray(size)
+    digests: dict[str, str] = {}
+    chance = random.Random(f"{variant.name}/{number}")
+    parent: Optional[tuple[str, str, str]] = None
+    with bench.ioctx(SOURCE_POOL, variant.source_namespace) as ioctx:
+        if variant.clone:
+            parent = (SOURCE_POOL, _PARENT, _PARENT_SNAPSHOT)
+            content[:] = _make_parent(bench, size)
+            rbd.RBD().clone(ioctx, _PARENT, _PARENT_SNAPSHOT, ioctx, name, variant.features, ORDER)
+        else:
+            rbd.RBD().create(ioctx, name, size, order, old_format=False, features=variant.features)
+        with rbd.Image(ioctx, name) as image:
+            ident = str(image.id())
+            if pace:
+                image.metadata_set("conf_rbd_concurrent_management_ops", str(pace))
+            half = size // 2
+            _write(image, content, chance, 0, MIB + MIB // 2)
+            _write(image, content, chance, half + 4096, 2 * 4096)
+            image.create_snap(PROTECTED)
+            image.protect_snap(PROTECTED)
+            digests[PROTECTED] = _digest(content)
+            _write(image, content, chance, MIB // 2, MIB)
+            _write(image, content, chance, size - MIB, MIB)
+            image.create_snap(PLAIN)
+            digests[PLAIN] = _digest(content)
+            _write(image, content, chance, half, MIB // 4)
+            image.discard(size - MIB, MIB)
+            content[size - MIB :] = bytes(MIB)
+            _write(image, content, chance, 3 * MIB + 8192, 4096)
+            digests[HEAD] = _digest(content)
+        if variant.child:
+            rbd.RBD().clone(ioctx, name, PROTECTED, ioctx, child_of(name), variant.features, ORDER)
+        if variant.group:
+            with contextlib.suppress(rbd.ObjectExists):
+                rbd.RBD().group_create(ioctx, GROUP)
+            rbd.Group(ioctx, GROUP).add_image(ioctx, name)
+    return Sample(variant, name, ident, size, digests, parent)
+
+
+def _make_parent(bench: Bench, size: int) -> bytes:
+    """The content of the image that clones are made of, which is made once."""
+    content = random.Random("parent").randbytes(size)
+    with bench.ioctx(SOURCE_POOL) as ioctx:
+        if _PARENT not in rbd.RBD().list(ioctx):
+            rbd.RBD().create(ioctx, _PARENT, size, ORDER, old_format=False, features=_FEATURES)
+            with rbd.Image(ioctx, _PARENT) as image:
+                image.write(content, 0)
+                image.create_snap(_PARENT_SNAPSHOT)
+                image.protect_snap(_PARENT_SNAPSHOT)
+    return content
+
+
+def _write(
+    image: rbd.Image, content: bytearray, chance: random.Random, offset: int, length: int
+) -> None:
+    data = chance.randbytes(length)
+    image.write(data, offset)
+    content[offset : offset + length] = data
+
+
+def _digest(content: "bytes | bytearray") -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_digests(image: rbd.Image) -> "dict[str, str]":
+    """The digest of each view that an open image offers."""
+    names = [str(snapshot["name"]) for snapshot in image.list_snaps()]
+    digests: dict[str, str] = {}
+    for name in [*names, None]:
+        image.set_snap(name)
+        digests[name or HEAD] = _digest(image.read(0, image.size()))
+    return digests
+
+
+def remove_image(bench: Bench, place: "tuple[str, str, str]") -> None:
+    """Remove an image with its snapshots, as librbd does it: it has to be in order for that."""
+    pool, namespace, name = place
+    with bench.ioctx(pool, namespace) as ioctx:
+        with rbd.Image(ioctx, name) as image:
+            for snapshot in list(image.list_snaps()):
+                if image.is_protected_snap(snapshot["name"]):
+                    image.unprotect_snap(snapshot["name"])
+                image.remove_snap(snapshot["name"])
+            group = image.group()
+        if group["name"]:
+            with bench.client.open_ioctx2(group["pool"]) as other:
+                rbd.Group(other, group["name"]).remove_image(ioctx, name)
+        rbd.RBD().remove(ioctx, name)
+
+
+def image_ids(bench: Bench, pool: str, namespace: str) -> "set[str]":
+    """The ids of all images that librbd lists there."""
+    with bench.ioctx(pool, namespace) as ioctx:
+        return {str(item["id"]) for item in rbd.RBD().list2(ioctx)}
+
+
+@contextlib.contextmanager
+def removed_at_end(bench: Bench, sample: Sample) -> Iterator[None]:
+    """Remove whatever there is of a sample afterwards, as far as possible."""
+    try:
+        yield
+    finally:
+        if sample.variant.child:
+            with contextlib.suppress(rbd.Error):
+                remove_image(bench, (*sample.source[:2], child_of(sample.name)))
+        for place in dict.fromkeys((sample.target, sample.source)):
+            with contextlib.suppress(rbd.Error):
+                remove_image(bench, place)

@@ -1,0 +1,84 @@
+"""Migrations from their commands to their end, as every case needs them."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterable
+from typing import Callable
+
+from qa.faults import managers, records
+from qa.faults.bench import Bench
+from qa.faults.images import Sample, spec
+from rbdmigrate.model.migration import State
+
+GOAL_TIMEOUT = 90.0  # seconds from the kill to the goal; a takeover is about 6 of them
+
+
+def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
+    """Ask for a migration and do not wait for the answer."""
+    where = {} if sample.variant.in_place else {"target_image": spec(sample.target)}
+    return managers.command_in_background(
+        bench, "run", source_image=spec(sample.source), goal=goal, **where
+    )
+
+
+def bring_to(bench: Bench, samples: "list[Sample]", state: State) -> None:
+    """Have all samples ``prepared`` or ``executed``, with nothing going wrong."""
+    threads = [begin(bench, sample, state.value) for sample in samples]
+    for thread in threads:
+        thread.join()
+
+    def there() -> bool:
+        found = [records.record_of(bench, sample) for sample in samples]
+        return all(m is not None and m.state is state and m.step is None for m in found)
+
+    bench.cluster.wait_for(there, GOAL_TIMEOUT, f"the samples to be {state.value}", 0.05)
+
+
+def abort(bench: Bench, sample: Sample) -> threading.Thread:
+    """Ask for an abort and do not wait for the answer."""
+    return managers.command_in_background(bench, "abort", target_image=spec(sample.target))
+
+
+def ended(bench: Bench, samples: Iterable[Sample]) -> bool:
+    """Whether all samples are in the history and none is under way."""
+    return all(
+        records.record_of(bench, sample) is None and records.history(bench, sample)
+        for sample in samples
+    )
+
+
+def wait(done: Callable[[], bool], seconds: float, interval: float = 0.02) -> bool:
+    """Wait until ``done()``; False when time ran out."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(interval)
+    return True
+
+
+def tell(bench: Bench, samples: Iterable[Sample]) -> "list[str]":
+    """Where the samples stand that did not reach their goal in time, and why."""
+    found = []
+    for sample in samples:
+        migration = records.record_of(bench, sample)
+        if migration is None and records.history(bench, sample):
+            continue
+        where = records.situations(bench, [sample])
+        why = ""
+        if migration is not None:
+            hold = migration.hold.message if migration.hold else ""
+            why = migration.failure.message if migration.failure else hold
+        found.append(f"{spec(sample.source)} did not reach its goal in time: {where}. {why}")
+    return found
+
+
+def clean_up(bench: Bench, samples: Iterable[Sample]) -> None:
+    """After a failure: abort what is under way, so that the next case finds a clean field."""
+    for sample in samples:
+        if records.record_of(bench, sample) is not None:
+            with contextlib.suppress(managers.CommandRefused):
+                managers.command(
+                    bench, "abort", seconds=5, target_image=spec(sample.target), force="true"
+                )

@@ -1,0 +1,62 @@
+"""Records as they lie in RADOS, read without any manager: the ground truth of a case."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from qa.faults.bench import PLACES, Bench
+from qa.faults.images import Sample
+from rbdmigrate.cluster.observe import observe
+from rbdmigrate.cluster.omap import omap_pages, omap_value
+from rbdmigrate.cluster.store import HISTORY, OBJECT
+from rbdmigrate.control.situation import diagnose
+from rbdmigrate.model.migration import Migration, decode
+
+_PREFIX = "migration."
+
+
+def under_way(bench: Bench) -> "list[Migration]":
+    """All records of migrations that have not ended."""
+    return _read(bench, OBJECT)
+
+
+def history(bench: Bench, sample: Sample) -> "list[Migration]":
+    """The ended migrations from the sample's source image."""
+    return [m for m in _read(bench, HISTORY) if _is_of(m, sample)]
+
+
+def record_of(bench: Bench, sample: Sample) -> "Migration | None":
+    """The sample's record that is under way."""
+    return next((m for m in under_way(bench) if _is_of(m, sample)), None)
+
+
+def owner(bench: Bench, pool: str, namespace: str) -> bytes:
+    """Who owns the store of a place."""
+    with bench.ioctx(pool, namespace) as ioctx:
+        return omap_value(ioctx, OBJECT, "owner") or b""
+
+
+def situations(bench: Bench, samples: Iterable[Sample]) -> str:
+    """State and diagnosis of each sample right now: what the kill left behind."""
+    found = Counter(_situation(bench, sample) for sample in samples)
+    return ", ".join(f"{n}x {text}" if n > 1 else text for text, n in found.items())
+
+
+def _situation(bench: Bench, sample: Sample) -> str:
+    migration = record_of(bench, sample)
+    if migration is None:
+        return "no record"
+    step = f" [{migration.step.op.value}]" if migration.step else ""
+    found = diagnose(migration, observe(bench.client, migration))
+    return f"{migration.state.value}{step}/{found.value}"
+
+
+def _is_of(migration: Migration, sample: Sample) -> bool:
+    return migration.source.image_id == sample.ident
+
+
+def _read(bench: Bench, oid: str) -> "list[Migration]":
+    found = []
+    for pool, namespace in PLACES:
+        with bench.ioctx(pool, namespace) as ioctx:
+            found += [decode(raw) for _, raw in omap_pages(ioctx, oid, _PREFIX)]
+    return found

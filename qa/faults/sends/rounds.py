@@ -1,0 +1,163 @@
+"""The rounds: for each act, each kind of image and every n, a death at the n-th message."""
+
+import contextlib
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from qa.faults import checks, journey, records
+from qa.faults.bench import Bench
+from qa.faults.images import VARIANTS, Sample, Variant, make_sample, removed_at_end
+from qa.faults.sends import signature
+from qa.faults.sends.engine import EngineGone, Laboratory
+from rbdmigrate.model.migration import State
+
+HIT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Act:
+    """An act of the engine: how far to go before, and what makes it act."""
+
+    op: str
+    before: "State | None" = None
+    goal: str = "committed"
+    call: str = "run"
+
+    @property
+    def wanted(self) -> State:
+        """Where a migration ends after it."""
+        return State.ABORTED if self.op == "abort" else State.COMMITTED
+
+
+ACTS = (
+    Act("prepare"),
+    Act("execute", State.PREPARED, call="execute"),
+    Act("commit", State.EXECUTED, call="commit"),
+    Act("abort", State.PREPARED, call="abort"),
+    Act("abort", State.EXECUTED, call="abort"),
+)
+
+
+@dataclass
+class Tally:
+    """What came of many deaths of one kind."""
+
+    met: "Counter[str]" = field(default_factory=Counter)
+    findings: "list[str]" = field(default_factory=list)
+    kills: int = 0
+    slowest: float = 0.0
+    last: int = 0  # the number of messages of the whole act
+
+
+def length(lab: Laboratory, act: Act, variant: Variant) -> int:
+    """How many messages an act takes, counted with nobody dying."""
+    sample = make_sample(lab.bench, variant)
+    with removed_at_end(lab.bench, sample):
+        bring(lab, sample, act)
+        path = lab.arm(act.op, sample, -1)
+        counted = path.with_name(f"{path.name}.count")
+        set_off(lab, sample, act)
+        if not journey.wait(counted.exists, HIT_TIMEOUT):
+            raise TimeoutError(f"{act.op} of {variant.name} did not happen")
+        _finish(lab, sample, act)
+        return int(counted.read_text(encoding="ascii"))
+
+
+def die(lab: Laboratory, act: Act, variant: Variant, n: int, tally: Tally, both: bool) -> None:
+    """One death: the worker's alone, or with the engine (``both``), then another engine."""
+    bench = lab.bench
+    sample = make_sample(bench, variant)
+    title = f"{act.op} {variant.name} n={n}{' with the engine' if both else ''}"
+    with removed_at_end(bench, sample):
+        bring(lab, sample, act)
+        path = lab.arm(act.op, sample, n, both=both)
+        counted = path.with_name(f"{path.name}.count")
+        engine = lab.engine
+        with contextlib.suppress(EngineGone):
+            set_off(lab, sample, act)
+        if both:
+            journey.wait(lambda: not engine.alive or counted.exists(), HIT_TIMEOUT, 0.005)
+            hit = not engine.alive
+            if hit:
+                time.sleep(0.03)  # what was sent before the death arrives
+                found = signature.classify(act.op, *signature.look(bench, sample))
+                tally.met[found] += 1
+                title += f" {found}"
+        else:
+            journey.wait(lambda: not path.exists(), HIT_TIMEOUT, 0.005)
+            hit = not path.exists()
+        begun = time.monotonic()
+        _ = lab.engine  # the next one, if the last died
+        findings = _finish(lab, sample, act)
+        if hit and not counted.exists():
+            tally.kills += 1
+            tally.slowest = max(tally.slowest, time.monotonic() - begun)
+        tally.findings += [f"{title}: {text}" for text in findings]
+
+
+def bring(lab: Laboratory, sample: Sample, act: Act) -> None:
+    """Have it where the act begins."""
+    if act.before is None:
+        return
+    answer = lab.engine.call("run", sample, act.before.value)
+    if answer["errno"]:
+        raise RuntimeError(f"{sample.name}: {answer['text']}")
+
+    def there() -> bool:
+        m = records.record_of(lab.bench, sample)
+        return m is not None and m.state is act.before and m.step is None
+
+    lab.bench.cluster.wait_for(there, 30, f"{sample.name} to be {act.before.value}", 0.01)
+
+
+def set_off(lab: Laboratory, sample: Sample, act: Act) -> None:
+    """Ask for the act."""
+    # With a clone a commit has to be forced, which "run" does not do.
+    goal = "executed" if sample.variant.child else act.goal
+    answer = lab.engine.call(act.call, sample, goal)
+    if answer["errno"]:
+        raise RuntimeError(f"{sample.name}: {answer['text']}")
+
+
+def _finish(lab: Laboratory, sample: Sample, act: Act) -> "list[str]":
+    """Let it reach its goal; what is wrong then."""
+    if act.op == "execute" or (act.op == "prepare" and sample.variant.child):
+        if act.op == "execute":
+            lab.engine.call("execute", sample)
+        wait_state(lab.bench, sample, State.EXECUTED)
+        lab.engine.call("commit", sample)
+    if not journey.wait(lambda: journey.ended(lab.bench, [sample]), 40, 0.01):
+        return journey.tell(lab.bench, [sample])
+    return wrong(lab, sample, act)
+
+
+def wrong(lab: Laboratory, sample: Sample, act: Act) -> "list[str]":
+    """What is wrong with a sample that has reached its goal after an act."""
+    return checks.findings(lab.bench, [sample], act.wanted)
+
+
+def wait_state(bench: Bench, sample: Sample, state: State) -> bool:
+    """Wait until the sample's record is in ``state``."""
+
+    def there() -> bool:
+        migration = records.record_of(bench, sample)
+        return migration is not None and migration.state is state and migration.step is None
+
+    return journey.wait(there, 30, 0.01)
+
+
+def deaths(lab: Laboratory, act: Act, variant: Variant, step: int, first: int) -> Tally:
+    """Deaths at every ``step``-th message, from the ``first``; one in four is the worker's only."""
+    tally = Tally(last=length(lab, act, variant))
+    for number, n in enumerate(range(first, tally.last + 1, step)):
+        try:
+            die(lab, act, variant, n, tally, both=number % 4 != 3)
+        except Exception as error:
+            tally.findings.append(f"{act.op} {variant.name} n={n}: {type(error).__name__}: {error}")
+        if tally.findings:
+            break  # what was left behind would spoil the next
+    return tally
+
+
+__all__ = ["ACTS", "VARIANTS", "Act", "Tally", "deaths"]

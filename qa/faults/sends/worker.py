@@ -1,0 +1,47 @@
+"""The product's worker with a counter of messages around each act.
+
+A file ``OP.IMAGE`` (the target's name) in the folder of the environment's KILLSEND_ARMS arms it:
+``N`` to die at the N-th message, ``N both`` to take the engine along, ``-1`` to count only. The
+file is removed when the act begins; ``OP.IMAGE.count`` is written when the act ends alive.
+"""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+_Act = Callable[[Any, "dict[str, Any]", Any], "dict[str, Any]"]
+
+
+def main() -> None:
+    """In place of ``rbdmigrate.worker.main.main``, which it calls in the end."""
+    sys.path.append(sys.argv[1])
+    from rbdmigrate.worker import main as product  # noqa: PLC0415 - found just now
+    from rbdmigrate.worker.ops import OPS  # noqa: PLC0415
+
+    for op in ("prepare", "undo_prepare", "execute", "commit", "finish_commit", "abort"):
+        OPS[op] = _counted(op, OPS[op])
+    product.main()
+
+
+def _counted(op: str, act: _Act) -> _Act:
+    library = ctypes.CDLL(None)
+    folder = Path(os.environ["KILLSEND_ARMS"])
+
+    def counted(session: Any, args: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
+        path = folder / f"{op}.{args['target']['image']}"
+        try:
+            words = path.read_text(encoding="ascii").split()
+        except OSError:
+            return act(session, args, progress)
+        path.unlink()
+        library.killsend_arm(int(words[0]), int("both" in words))
+        try:
+            return act(session, args, progress)
+        finally:
+            count = library.killsend_count()
+            library.killsend_arm(0, 0)
+            path.with_name(f"{path.name}.count").write_text(str(count), encoding="ascii")
+
+    return counted
