@@ -128,8 +128,9 @@ def _status(cluster: Cluster, args: argparse.Namespace) -> int:
 
 def _env(cluster: Cluster, args: argparse.Namespace) -> int:
     _ = cluster.blueprint  # fails with a clear message when there is none
-    print("unset CEPH_ARGS CEPH_KEYRING")
-    print(f"export CEPH_CONF={shlex.quote(str(cluster.conf))}")
+    # With semicolons, so that an eval without quotes, which joins the lines, works too.
+    print("unset CEPH_ARGS CEPH_KEYRING;")
+    print(f"export CEPH_CONF={shlex.quote(str(cluster.conf))};")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import rados
 
-from qa.devcluster import Cluster, WaitTimeout
+from qa.devcluster import Cluster, CommandFailed, WaitTimeout
 from qa.devcluster.processes import Process, start_time
 from qa.faults.bench import Bench
 
@@ -103,7 +103,7 @@ def wait_for_all(cluster: Cluster) -> None:
     """
     try:
         cluster.wait_mgrs(20)
-    except WaitTimeout:
+    except (CommandFailed, WaitTimeout):
         dump = cluster.mon_command("mgr dump")
         known = {dump["active_name"], *(each["name"] for each in dump["standbys"])}
         for name in set(cluster.mgrs()) - known:
