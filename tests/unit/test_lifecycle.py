@@ -142,9 +142,20 @@ def seen(name: str = "vm", target: bool = True) -> Observation:
 
 
 def test_absorb_learns_the_targets_id_and_new_name():
-    m = absorb(migration(State.PREPARING), Situation.PREPARED, seen(), NOW)
-    assert (m.state, m.target.image, m.target.image_id) == (State.PREPARED, "renamed", "dst")
-    assert m.prepared_at == NOW
+    adopted = replace(
+        migration(State.PREPARED), target=Place("nvme", "", "vm", 2), prepared_at=None
+    )
+    m = absorb(adopted, Situation.EXECUTING, seen(), NOW)
+    assert (m.state, m.target.image, m.target.image_id) == (State.EXECUTING, "renamed", "dst")
+
+
+def test_a_prepare_that_never_answered_is_not_taken_for_prepared():
+    """librbd moves the source's clones after both headers say that it is prepared."""
+    cut_off = migration(State.PREPARING)
+    assert absorb(cut_off, Situation.PREPARED, seen(), NOW) == cut_off
+    for goal in Goal:
+        m = replace(cut_off, goal=goal, paused=True)
+        assert decide(m, Situation.PREPARED, NOW) == Act(Op.UNDO_PREPARE)
 
 
 def test_absorb_follows_a_source_that_was_renamed_before_prepare():
@@ -184,7 +195,7 @@ def test_an_act_never_goes_against_what_is_there(situation, goal, state, paused,
         return
     allowed = {
         Op.PREPARE: {Situation.UNTOUCHED},
-        Op.UNDO_PREPARE: {Situation.HALF_PREPARED},
+        Op.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED},
         Op.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
         Op.COMMIT: {Situation.EXECUTED},
         Op.FINISH_COMMIT: {Situation.HALF_COMMITTED, Situation.SOURCE_LOST_AFTER},

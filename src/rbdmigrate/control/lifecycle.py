@@ -69,6 +69,8 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
     Half-done situations leave the state as it is: there it says whose act was interrupted.
     """
     m = _with_pool_names(migration, seen)
+    if _unanswered(m, situation):
+        return m
     linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
     if linked and seen.target is not None:
         target = replace(m.target, image_id=seen.target.image_id)
@@ -88,6 +90,15 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
 def is_ours(migration: Migration, situation: Situation) -> bool:
     """Whether a half-done situation comes from an act of ours, which we complete at once."""
     return migration.state is _COMPLETES[situation][1]
+
+
+def _unanswered(m: Migration, situation: Situation) -> bool:
+    """Whether a prepare of ours looks complete, and nobody ever said that it is.
+
+    librbd writes "prepared" into both headers before it moves the source's clones to the target:
+    a prepare that was cut off there would lose them at the commit.
+    """
+    return situation is Situation.PREPARED and m.state is State.PREPARING
 
 
 def _with_pool_names(m: Migration, seen: Observation) -> Migration:
@@ -122,6 +133,8 @@ def decide(
         return Act(Op.FINISH_COMMIT) if m.goal is Goal.COMMITTED else Rest()
     if situation in _COMPLETES:
         return Act(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
+    if _unanswered(m, situation):
+        return Act(Op.UNDO_PREPARE)
     if m.goal is Goal.ABORTED:
         return Act(Op.ABORT)
     if m.paused:

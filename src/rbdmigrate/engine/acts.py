@@ -27,7 +27,7 @@ from ..control.progress import Throughput
 from ..control.situation import diagnose
 from ..model.codec import to_plain
 from ..model.errors import PoolMissing, errno_name
-from ..model.migration import Actor, Migration, Op, Place, Step
+from ..model.migration import Actor, Migration, Op, Place, State, Step
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -153,6 +153,8 @@ class Acts:
 
         def change(m: Migration) -> Migration:
             m = replace(m, step=None, hold=None, failure=None, attempts=0)
+            if op is Op.PREPARE:
+                m = m.enter(State.PREPARED, time.time())
             if "version" in event["result"]:
                 m = replace(m, target_version=event["result"]["version"])
             if "bytes_total" in event["result"]:

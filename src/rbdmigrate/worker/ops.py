@@ -211,6 +211,7 @@ def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[s
     """Cut the target loose from the source and remove the source."""
     target = _place(args["target"])
     with session.open(target) as ioctx:
+        _refuse_left_behind(session, _place(args["source"]), target)
         if not args["force"]:
             _refuse_descendants(ioctx, target)
         release_parent(session, _place(args["source"]), target)
@@ -220,31 +221,51 @@ def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[s
     return {}
 
 
-def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
-    """As stock ``rbd migration commit`` does: open descendants do not notice the new parent."""
-    with rbd.Image(ioctx, target.image, read_only=True) as image:
-        clones = [
-            f"{child['pool']}/{child['image']}"
-            for snapshot in image.list_snaps()
-            for child in _children(image, snapshot["name"])
-        ]
+def _refuse_left_behind(session: Session, source: Place, target: Place) -> None:
+    """Refuse when clones still hang on the source: a prepare that was cut off did not move them."""
+    with (
+        session.open(source) as ioctx,
+        rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
+    ):
+        clones = _clones(image)
     if clones:
         raise MigrationError(
             EBUSY,
-            f"{target.spec} has the clones {', '.join(sorted(clones))}; those that are open "
+            f"The clones {', '.join(clones)} were left behind at the source of {target.spec} by a "
+            "prepare that was cut off; abort this migration and prepare it again.",
+        )
+
+
+def _clones(image: rbd.Image) -> list[str]:
+    return sorted(
+        f"{child['pool']}/{child['image']}"
+        for snapshot in image.list_snaps()
+        for child in _children(image, int(snapshot["id"]))
+    )
+
+
+def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
+    """As stock ``rbd migration commit`` does: open descendants do not notice the new parent."""
+    with rbd.Image(ioctx, target.image, read_only=True) as image:
+        clones = _clones(image)
+    if clones:
+        raise MigrationError(
+            EBUSY,
+            f"{target.spec} has the clones {', '.join(clones)}; those that are open "
             "read-only would not notice that their parent moved; make sure that none is, then "
             f"`ceph rbd migration commit {target.spec} --force`.",
         )
 
 
-def _children(image: rbd.Image, snapshot: str) -> list[dict[str, Any]]:
-    image.set_snap(snapshot)
+def _children(image: rbd.Image, snapshot: int) -> list[dict[str, Any]]:
+    image.set_snap_by_id(snapshot)
     return list(image.list_children2())
 
 
 def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Refuse what ``commit`` would refuse, without committing."""
     target = _place(args["target"])
+    _refuse_left_behind(session, _place(args["source"]), target)
     with session.open(target) as ioctx:
         _refuse_descendants(ioctx, target)
     return {}
