@@ -90,7 +90,7 @@ class Loader:
 
     def pools(self) -> list[int]:
         """The pools that were read and still exist."""
-        return sorted(self._read & self._names.keys())
+        return sorted(p for p in self._read if self._client.pool_reverse_lookup(p))
 
     def _settled(self) -> bool:
         return all(p in self._read or p in self._troubled for p in self._names)

@@ -93,6 +93,8 @@ def _diff(
             found.append((offset, length))
 
     offset, length = span
+    if not length:
+        return found  # librbd ends the process when asked for nothing
     image.diff_iterate(offset, length, before, note, include_parent=parent, whole_object=whole)
     return found
 
