@@ -1,0 +1,162 @@
+"""Trouble in Ceph and garbage in the store: a clear hold or failure, and it goes on afterwards."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import rados
+
+from qa.devcluster import Cluster
+from qa.workload.images import KIB, MIB, digests, make_image, names, omap, place, trash
+from tests.cluster.commands import Commands
+from tests.cluster.conftest import MakePool
+
+
+@contextmanager
+def throttled(migration: Commands, rate: str) -> Iterator[None]:
+    """Slow all copies down meanwhile."""
+    migration.text("throttle", "set", "--rate", rate)
+    try:
+        yield
+    finally:
+        migration.text("throttle", "clear")
+
+
+@pytest.fixture
+def copying(
+    migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> "Iterator[tuple[str, dict[str, str]]]":
+    """The target of a copy that takes some ten seconds, and what must be in it in the end."""
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, 16 * MIB, 64 * KIB)
+    expected = digests(client, source)
+    with throttled(migration, "2M"):
+        migration.text("run", source, target, "--goal", "executed")
+        migration.wait_percent(target, 5)
+        yield target, expected
+
+
+def finish(migration: Commands, client: rados.Rados, target: str) -> "dict[str, str]":
+    """Let a copy run to its end; returns what is in the target then."""
+    migration.text("throttle", "clear")
+    migration.wait(target, "executed", timeout=90)
+    return digests(client, target)
+
+
+def test_an_osd_that_is_away_for_a_while(cluster: Cluster, migration, client, copying):
+    target, expected = copying
+    cluster.osd_stop(0)
+    try:
+        time.sleep(8)
+        assert migration.under_way()[-1]["state"] == "executing", "the list needs no OSD"
+    finally:
+        cluster.osd_start(0)
+    assert finish(migration, client, target) == expected
+
+
+def test_a_monitor_that_is_away_for_a_while(cluster: Cluster, migration, client, copying):
+    target, expected = copying
+    cluster.mon_stop("a")
+    time.sleep(8)
+    cluster.mon_start("a")
+    assert finish(migration, client, target) == expected
+
+
+def actor(client: rados.Rados, target: str) -> "dict[str, object]":
+    """Who acts on the migration to ``target``, as its record says."""
+    with place(client, target) as ioctx:
+        records = [
+            json.loads(value)
+            for key, value in omap(ioctx, "rbd_migration").items()
+            if key.startswith("migration.")
+        ]
+    (record,) = [r for r in records if r["target"]["image"] == target.rsplit("/", maxsplit=1)[-1]]
+    return dict(record["step"]["actor"])
+
+
+def test_a_worker_that_is_blocklisted_by_somebody(cluster: Cluster, migration, client, copying):
+    target, expected = copying
+    for address in actor(client, target)["addresses"]:  # type: ignore[attr-defined]
+        cluster.ceph("osd", "blocklist", "add", str(address), "60")
+    assert finish(migration, client, target) == expected
+
+
+def test_a_pool_that_is_full(cluster: Cluster, migration, client, copying):
+    target, expected = copying
+    pool = target.split("/")[0]
+    cluster.ceph("osd", "pool", "set-quota", pool, "max_objects", "1")
+    try:
+        cluster.wait_for(
+            lambda: "POOL_FULL" in cluster.health()["checks"], 40, "the pool to be full"
+        )
+        time.sleep(2)
+    finally:
+        cluster.ceph("osd", "pool", "set-quota", pool, "max_objects", "0")
+    assert finish(migration, client, target) == expected
+
+
+def test_a_targets_pool_that_is_removed_gives_the_source_back(
+    cluster: Cluster, migration, client, make_pool: MakePool
+):
+    source, target = f"{make_pool()}/disk", f"{make_pool()}/disk"
+    make_image(client, source)
+    expected = digests(client, source)
+    migration.text("prepare", source, target)
+    cluster.delete_pool(target.split("/", maxsplit=1)[0])
+    migration.raw("abort", source)  # or by itself, within half a minute
+    cluster.wait_for(
+        lambda: names(client, source.split("/", maxsplit=1)[0]) == ["disk"], 40, "the source"
+    )
+    assert digests(client, source) == expected
+    assert trash(client, source.split("/", maxsplit=1)[0]) == []
+
+
+def test_a_sources_pool_that_is_removed_has_a_way_out(
+    cluster: Cluster, migration, client, make_pool: MakePool
+):
+    source, target = f"{make_pool()}/disk", f"{make_pool()}/disk"
+    make_image(client, source)
+    migration.text("prepare", source, target)
+    cluster.delete_pool(source.split("/", maxsplit=1)[0])
+    migration.text("execute", target)
+    cluster.wait_for(lambda: migration.report(target)["state"] == "failed", 40, "it to be failed")
+    assert "is gone" in migration.report(target)["failure"]["message"]
+    assert "--force" in migration.refused(1, "abort", target)
+    migration.text("abort", target, "--force")
+    cluster.wait_for(lambda: migration.ended(target), 40, "it to have ended")
+    digests(client, target)  # it is an ordinary image
+
+
+GARBAGE = {
+    "migration.broken": b"{not json",
+    "migration.newer": b'{"schema": 99, "id": "newer"}',
+    "migration.unknown": b'{"schema": 1, "id": "unknown", "surprise": true}',
+    "migration.binary": bytes(range(256)),
+    "migration.huge": b"x" * (2 << 20),
+}
+
+
+def test_garbage_in_the_store_is_kept_reported_and_skipped(
+    cluster: Cluster, migration, client, make_pool: MakePool
+):
+    source, target = f"{make_pool()}/disk", f"{make_pool()}/disk"
+    make_image(client, source)
+    migration.text("prepare", source, target)
+    with place(client, target) as ioctx, rados.WriteOpCtx() as op:
+        ioctx.set_omap(op, tuple(GARBAGE), tuple(GARBAGE.values()))
+        ioctx.operate_write_op(op, "rbd_migration")
+    cluster.mgr_fail()
+    cluster.wait_for(
+        lambda: "RBD_MIGRATION_RECORD" in cluster.health()["checks"], 40, "the health warning"
+    )
+    detail = cluster.ceph("health", "detail")
+    assert all(key in detail for key in GARBAGE)
+    migration.text("execute", target)
+    migration.wait(target, "executed")
+    migration.text("commit", target)
+    migration.wait(target, "committed")
+    with place(client, target) as ioctx:
+        found = omap(ioctx, "rbd_migration")
+    assert {key: found[key] for key in GARBAGE} == GARBAGE
