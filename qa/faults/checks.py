@@ -21,6 +21,7 @@ from rbdmigrate.model.migration import State
 # Seconds for what goes away by itself: trimmed snapshots; and the watch of a dead client, which
 # Ceph keeps for 30 s when its registration and the client's fencing crossed each other.
 SETTLE = 40.0
+OPEN = "is open at"
 _QUICK = 5.0  # seconds within which a client must be able to write
 # The objects of one image; an id may look like a number.
 _OF_IMAGE = tuple(
@@ -128,7 +129,7 @@ def _of_content(ioctx: rados.Ioctx, sample: Sample, name: str, text: str) -> Ite
             yield f"{text} is in the group {group!r}"
         watchers = [w["addr"] for w in image.watchers_list()]
         if watchers:
-            yield f"{text} is open at {', '.join(watchers)}"
+            yield f"{text} {OPEN} {', '.join(watchers)}"
     begun = time.monotonic()
     with rbd.Image(ioctx, name) as image:
         before = image.read(0, 4096)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable
 from typing import Callable
 
-from qa.faults import managers, records
+from qa.faults import checks, managers, phantoms, records
 from qa.faults.bench import Bench
 from qa.faults.images import Sample, spec
+from qa.faults.results import Result
 from rbdmigrate.model.migration import State
 
 GOAL_TIMEOUT = 90.0  # seconds from the kill to the goal; a takeover is about 6 of them
@@ -56,6 +57,34 @@ def wait(done: Callable[[], bool], seconds: float, interval: float = 0.02) -> bo
             return False
         time.sleep(interval)
     return True
+
+
+def reach(bench: Bench, samples: "list[Sample]", result: Result, wanted: State) -> None:
+    """Wait until all have reached their goal and check everything; findings go to ``result``.
+
+    A phantom watcher is healed and noted, see ``phantoms``: it is not what is tested here.
+    """
+    healed: list[str] = []
+
+    def done() -> bool:
+        return ended(bench, samples)
+
+    if not wait(done, phantoms.EXPIRY + 10):
+        healed = phantoms.heal(bench, samples)
+        if healed:
+            for sample in samples:  # it would try again by itself, after a wait that has grown
+                with contextlib.suppress(managers.CommandRefused):
+                    managers.command(bench, "retry", seconds=5, target_image=spec(sample.target))
+        wait(done, GOAL_TIMEOUT)
+    if done():
+        found = checks.findings(bench, samples, wanted)
+        if any(checks.OPEN in text for text in found):
+            healed += phantoms.heal(bench, samples)
+            found = checks.findings(bench, samples, wanted)
+        result.findings += found
+    else:
+        result.findings += tell(bench, samples)
+    result.met = "; ".join(filter(None, [result.met, *healed]))
 
 
 def tell(bench: Bench, samples: Iterable[Sample]) -> "list[str]":

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Callable, Optional
 
 from qa.devcluster.processes import send_signal
-from qa.faults import checks, journey, managers, records
+from qa.faults import journey, managers, phantoms, records
 from qa.faults.bench import Bench
 from qa.faults.cases import Case
 from qa.faults.images import VARIANTS, Sample, make_sample, removed_at_end
@@ -47,7 +47,8 @@ def _runner(act: str) -> Callable[[Bench, str], Result]:
                 result.reached = True
             if result.findings:
                 break
-        result.met = " ".join(f"{each}:{count}" for each, count in sorted(met.items()))
+        classes = " ".join(f"{each}:{count}" for each, count in sorted(met.items()))
+        result.met = "; ".join(filter(None, [classes, result.met]))
         return result
 
     return run
@@ -70,14 +71,13 @@ def _death(bench: Bench, result: Result, act: str, kind: str, delay: float) -> s
             killed = _kill_worker(bench, migration.step.actor.pid)
             found = signature.classify(act, *signature.look(bench, sample))
         begun = time.monotonic()
-        if not journey.wait(lambda: journey.ended(bench, [sample]), journey.GOAL_TIMEOUT):
-            result.findings += journey.tell(bench, [sample])
-        else:
-            wanted = State.ABORTED if aborting else State.COMMITTED
-            findings = checks.findings(bench, [sample], wanted)
-            where = f"{kind} after {delay * 1000:.0f} ms ({found})"
-            result.findings += [f"{where}: {text}" for text in findings]
+        journey.wait(lambda: journey.ended(bench, [sample]), phantoms.EXPIRY)
         result.seconds = max(result.seconds, time.monotonic() - begun)
+        one = Result("")
+        journey.reach(bench, [sample], one, State.ABORTED if aborting else State.COMMITTED)
+        where = f"{kind} after {delay * 1000:.0f} ms ({found})"
+        result.findings += [f"{where}: {text}" for text in one.findings]
+        result.met = "; ".join(filter(None, [result.met, one.met]))
         thread.join(20)
     return found if killed else ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Callable
 
-from qa.faults import checks, journey, managers, records
+from qa.faults import journey, managers, phantoms, records
 from qa.faults.bench import Bench
 from qa.faults.cases import Case
 from qa.faults.images import VARIANTS, make_sample, removed_at_end
@@ -151,14 +151,13 @@ def run(bench: Bench, name: str, fault: Fault) -> Result:
                 result.findings.append("no manager has died")
             elif managers.lives(bench.cluster, victim):
                 result.findings.append(f"it was not the active manager, pid {victim}, that died")
-        if not journey.wait(lambda: journey.ended(bench, samples), journey.GOAL_TIMEOUT):
-            result.findings += journey.tell(bench, samples)
-        result.seconds = time.monotonic() - begun
-        if not result.findings:
-            wanted = State.ABORTED if fault.aborting else State.COMMITTED
-            result.findings += checks.findings(bench, samples, wanted)
-            result.findings += managers.stray_workers(bench.cluster)
-        else:
+        if journey.wait(lambda: journey.ended(bench, samples), phantoms.EXPIRY):
+            result.seconds = time.monotonic() - begun
+        wanted = State.ABORTED if fault.aborting else State.COMMITTED
+        journey.reach(bench, samples, result, wanted)
+        result.seconds = result.seconds or time.monotonic() - begun
+        result.findings += managers.stray_workers(bench.cluster)
+        if result.findings:
             journey.clean_up(bench, samples)
         for thread in threads:
             thread.join(20)
