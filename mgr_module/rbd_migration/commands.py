@@ -9,10 +9,12 @@ import logging
 from errno import EINVAL, EIO
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from rbdmigrate.control.timetable import parse_rate
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.policy import Policy
 
 from . import pace_commands, tables, top
 from .command import (
@@ -68,11 +70,21 @@ def _layout(call: Call) -> LayoutOptions:
     )
 
 
+def policy_of(call: Call, goal: Goal) -> Policy:
+    """The policy that the options of a command describe. MigrationError(EINVAL)."""
+    rate, window = call.text("rate"), call.text("window")
+    return Policy(
+        goal=goal,
+        priority=call.number("priority") or 0,
+        rate=None if rate is None else parse_rate(rate, "--rate"),
+        window="" if window is None else pace_commands.window_of(call, window),
+    )
+
+
 def _begin(call: Call, goal: Goal) -> Report:
     source = call.spec("source_image", "source")
     target = call.spec("target_image", "target") if call.text("target_image") else None
-    priority = call.number("priority") or 0
-    return call.engine.prepare(source, target, _layout(call), goal, priority)
+    return call.engine.prepare(source, target, _layout(call), policy_of(call, goal))
 
 
 def _prepare(call: Call) -> Report:
@@ -198,7 +210,15 @@ TABLE = (
     ),
     Command(
         "run",
-        (SOURCE, Arg("target_image"), Arg("goal"), Arg("priority", "CephInt"), *_LAYOUT),
+        (
+            SOURCE,
+            Arg("target_image"),
+            Arg("goal"),
+            Arg("priority", "CephInt"),
+            Arg("rate"),
+            Arg("window"),
+            *_LAYOUT,
+        ),
         "Migrate an image the whole way, unattended",
         "w",
         _run,

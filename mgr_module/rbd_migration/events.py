@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Set
 log = logging.getLogger(__name__)
 
 Report = Dict[str, Any]
+_REST = "others"  # the event that those share who have none of their own
 _SHOWN = ("preparing", "executing", "committing", "aborting")
 
 
@@ -21,32 +22,50 @@ class ProgressEvents:
         self._open: Set[str] = set()
         self._last: Dict[str, Any] = {}
 
-    def update(self, reports: List[Report]) -> None:
-        """Show what is under way, complete or fail what is not any more."""
+    def update(self, reports: List[Report], most: int) -> None:
+        """Show what is under way, complete or fail what is not any more.
+
+        Of more than ``most`` migrations at once those that have an event keep it, and the others
+        share one.
+        """
         seen = {r["id"]: r for r in reports}
         for ident in list(self._open):
             report = seen.get(ident)
             if report is None or report["state"] not in _SHOWN or report["paused"]:
                 self._close(ident, report)
-        for report in reports:
-            if report["state"] in _SHOWN and report["hold"] is None:
-                self._show(report)
+        active = [r for r in reports if r["state"] in _SHOWN and r["hold"] is None]
+        active.sort(key=lambda r: r["id"] not in self._open)
+        for report in active[:most]:
+            self._show(report)
+        self._show_rest(active[most:])
 
     def clear(self) -> None:
         """Complete all events: this manager shows none any more."""
         for ident in list(self._open):
             self._close(ident, None)
+        self._show_rest([])
 
     def _show(self, report: Report) -> None:
         text = f"Migrating {report['source']} to {report['target']}: {report['state']}"
-        now = (text, report["percent"])
-        if self._last.get(report["id"]) == now:
-            return
-        self._last[report["id"]] = now
         self._open.add(report["id"])
+        self._update(report["id"], text, report["percent"], {"target": report["target"]})
+
+    def _show_rest(self, reports: List[Report]) -> None:
+        """One event for all of them; without any it is completed."""
+        if reports:
+            text = f"Migrating {len(reports)} more images"
+            self._update(_REST, text, sum(r["percent"] for r in reports) // len(reports), {})
+        elif self._last.pop(_REST, None) is not None:
+            self._call("complete", _event(_REST))
+
+    def _update(self, ident: str, text: str, percent: int, refs: Dict[str, Any]) -> None:
+        """Show it, if it is not what was shown last."""
+        if self._last.get(ident) == (text, percent):
+            return
+        self._last[ident] = (text, percent)
         # A dict with "origin": anything else makes the dashboard's summary fail for everybody.
-        refs = {"origin": "rbd_migration", "target": report["target"]}
-        self._call("update", _event(report["id"]), text, report["percent"] / 100, refs, True)
+        refs = {"origin": "rbd_migration", **refs}
+        self._call("update", _event(ident), text, percent / 100, refs, True)
 
     def _close(self, ident: str, report: Any) -> None:
         self._open.discard(ident)

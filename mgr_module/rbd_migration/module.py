@@ -10,6 +10,7 @@ from rbdmigrate.engine import Engine, Host
 from . import commands, compat
 from .events import ProgressEvents
 from .options import OPTIONS, Options
+from .surroundings import ManagerView
 
 _POLL = 1.0  # seconds between two updates of progress events and health checks
 _RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
@@ -69,6 +70,7 @@ class Module(MgrModule):
             addresses.append(text)
             compat.register_client(self, text)
 
+        view = ManagerView(self)
         host = Host(
             identity=Identity(
                 name=f"mgr.{self.get_mgr_id()}",
@@ -79,6 +81,7 @@ class Module(MgrModule):
             generation=int(self.get("mgr_map")["epoch"]),
             settings=lambda: self._options.settings,
             on_client=on_client,
+            surroundings=view,
         )
         engine = Engine(host)
         try:
@@ -89,7 +92,7 @@ class Module(MgrModule):
                 troubles = engine.problems()
                 if self._options.problem:
                     troubles.append(self._options.problem)
-                self._events.update(reports)
+                self._events.update(reports, self._options.progress_events())
                 self._report_health(
                     {
                         "MODULE": (
@@ -105,6 +108,7 @@ class Module(MgrModule):
             self._engine = None
             if not engine.stop():
                 self.log.error("a thread of the engine did not end in time")
+            view.forget_clients()
             self._events.clear()
             for text in addresses:
                 compat.unregister_client(self, text)

@@ -1,11 +1,17 @@
 """The module's options: declared for the manager, read as Settings, and written by commands."""
 
 import json
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from rbdmigrate.control.timetable import Timetable, format_rate, parse_rate, parse_timetable
+from rbdmigrate.control.week import zone as known_zone
+from rbdmigrate.control.window import Window, parse_window
 from rbdmigrate.engine import Settings
 from rbdmigrate.model.errors import MigrationError
+
+from .gate_options import GATE_OPTIONS, thresholds
+
+_T = TypeVar("_T")
 
 OPTIONS: List[Dict[str, Any]] = [
     {
@@ -47,7 +53,7 @@ OPTIONS: List[Dict[str, Any]] = [
         "name": "throttle_timezone",
         "type": "str",
         "default": "UTC",
-        "desc": "the time zone of the throttle's timetable, such as Europe/Berlin",
+        "desc": "the time zone of the throttle's timetable and of windows, such as Europe/Berlin",
         "runtime": True,
     },
     {
@@ -58,12 +64,34 @@ OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     {
+        "name": "window",
+        "type": "str",
+        "default": "",
+        "desc": "when copies may run, such as 'Mon-Fri 20:00-06:00, Sat-Sun'; empty is always",
+        "runtime": True,
+    },
+    {
+        "name": "guard",
+        "type": "float",
+        "default": Settings.guard,
+        "desc": "how many times as long as without copies clients' operations may take; 0 is any",
+        "runtime": True,
+    },
+    {
         "name": "command_wait",
         "type": "float",
         "default": Settings.command_wait,
         "desc": "seconds that prepare, commit and abort wait for their outcome",
         "runtime": True,
     },
+    {
+        "name": "progress_events",
+        "type": "uint",
+        "default": 20,
+        "desc": "how many migrations have a progress event of their own; more share one",
+        "runtime": True,
+    },
+    *GATE_OPTIONS,
 ]
 
 
@@ -76,23 +104,35 @@ class Options:
         self.settings = Settings()
 
     def read(self) -> None:
-        """Take the options over; a value that makes no sense leaves the throttle as it was."""
+        """Take the options over; one that makes no sense leaves what it belongs to as it was."""
         self.problem = ""
-        timetable, pools = self.settings.timetable, self.settings.pool_rates
-        try:
-            timetable = _timetable(self._get("throttle"), self._get("throttle_timezone"))
-            pools = self.pool_rates()
-        except MigrationError as error:
-            self.problem = f"An option is left as it was before: {error}"
+        before = self.settings
+        zone = str(self._get("throttle_timezone") or "UTC")
         self.settings = Settings(
             max_copies=int(self._get("max_copies")),
             per_source_pool=int(self._get("per_source_pool")),
             per_target_pool=int(self._get("per_target_pool")),
             max_steps=int(self._get("max_steps")),
-            timetable=timetable,
-            pool_rates=pools,
+            timetable=self._kept(lambda: _timetable(self._get("throttle"), zone), before.timetable),
+            pool_rates=self._kept(self.pool_rates, before.pool_rates),
+            window=self._kept(lambda: _window(self._get("window"), zone), before.window),
+            timezone=zone,
+            thresholds=self._kept(lambda: thresholds(self._get), before.thresholds),
+            guard=self._kept(lambda: guard_factor(float(self._get("guard"))), before.guard),
             command_wait=float(self._get("command_wait")),
         )
+
+    def _kept(self, read: Callable[[], _T], before: _T) -> _T:
+        """What ``read`` finds, or what was there ``before`` where that is nonsense."""
+        try:
+            return read()
+        except MigrationError as error:
+            self.problem = f"An option is left as it was before: {error}"
+            return before
+
+    def progress_events(self) -> int:
+        """How many migrations have a progress event of their own."""
+        return int(self._get("progress_events"))
 
     def limits(self) -> Dict[str, int]:
         """The limits on how much happens at once."""
@@ -114,10 +154,30 @@ class Options:
 
     def set_throttle(self, text: str, timezone: Optional[str]) -> None:
         """Set the cluster's throttle: a rate or a timetable. Raises MigrationError."""
-        zone = timezone or str(self._get("throttle_timezone"))
+        zone = self._zone(timezone)
         timetable = _timetable(text, zone)
         self._module.set_module_option("throttle_timezone", zone)
         self._module.set_module_option("throttle", "off" if timetable is None else str(timetable))
+        self.read()
+
+    def window(self) -> Dict[str, str]:
+        """The window for all copies and its time zone, as they were set; empty is always."""
+        return {
+            "window": str(self._get("window") or ""),
+            "timezone": str(self._get("throttle_timezone")),
+        }
+
+    def set_window(self, text: str, timezone: Optional[str]) -> None:
+        """Set the window for all copies; empty is always. Raises MigrationError."""
+        zone = self._zone(timezone)
+        window = _window(text, zone)
+        self._module.set_module_option("throttle_timezone", zone)
+        self._module.set_module_option("window", "" if window is None else str(window))
+        self.read()
+
+    def set_guard(self, factor: float) -> None:
+        """Set the latency guard's factor; 0 is off. Raises MigrationError."""
+        self._module.set_module_option("guard", str(guard_factor(factor)))
         self.read()
 
     def pool_rates(self) -> Dict[str, Optional[int]]:
@@ -138,8 +198,29 @@ class Options:
         self._module.set_module_option("pool_throttles", json.dumps(texts))
         self.read()
 
+    def _zone(self, given: Optional[str]) -> str:
+        """The time zone that is to be used from now on. Raises MigrationError."""
+        name = given or str(self._get("throttle_timezone") or "UTC")
+        known_zone(name)
+        return name
+
     def _get(self, name: str) -> Any:
         return self._module.get_module_option(name)
+
+
+def guard_factor(factor: float) -> float:
+    """``factor`` if the latency guard can keep it; 0 is off. Raises MigrationError(EINVAL)."""
+    if factor != 0 and not 1.05 <= factor <= 100:
+        raise MigrationError(
+            22,
+            f"The guard's factor is {factor:g}; give one from 1.05 (clients' operations may take "
+            "5 % longer than without copies) to 100, or off.",
+        )
+    return factor
+
+
+def _window(text: Any, zone: str) -> Optional[Window]:
+    return parse_window(str(text), zone, "The window") if text else None
 
 
 def _timetable(text: Any, zone: Any) -> Optional[Timetable]:

@@ -1,9 +1,10 @@
-"""The commands that steer the pace: top, set, throttle and limit."""
+"""The commands that steer the pace: top, set, throttle, window and limit."""
 
 from errno import EINVAL
 from typing import Any, Dict
 
 from rbdmigrate.control.timetable import parse_rate
+from rbdmigrate.control.window import parse_window
 from rbdmigrate.model.errors import MigrationError
 
 from . import tables, top
@@ -12,27 +13,46 @@ from .command import TARGET, Arg, Call, Command, Report, goal_of, visible
 
 def _set(call: Call) -> Report:
     target = call.spec("target_image", "target")
-    rate, goal = call.text("rate"), call.text("goal")
-    if rate is None and goal is None and call.number("priority") is None:
-        raise MigrationError(EINVAL, "Say what to set: --rate, --priority or --goal.")
+    rate, goal, window = call.text("rate"), call.text("goal"), call.text("window")
+    if rate is None and goal is None and window is None and call.number("priority") is None:
+        raise MigrationError(EINVAL, "Say what to set: --rate, --priority, --window or --goal.")
     return call.engine.change(
         target,
         rate=None if rate is None else parse_rate(rate, "--rate"),
         change_rate=rate is not None,
         priority=call.number("priority"),
         goal=None if goal is None else goal_of(goal),
+        window=None if window is None else window_of(call, window),
     )
 
 
+def window_of(call: Call, text: str) -> str:
+    """The window of a migration in its canonical form; ``off`` is empty. MigrationError."""
+    if text == "off":
+        return ""
+    return str(parse_window(text, call.options.settings.timezone, "--window"))
+
+
 def _throttle_get(call: Call) -> Dict[str, Any]:
-    pools = call.options.pool_rates()
-    return {**call.options.throttle(), "rate_now": call.engine.cluster_rate(), "pools": pools}
+    return {
+        **call.options.throttle(),
+        "rate_now": call.engine.cluster_rate(),
+        "pools": call.options.pool_rates(),
+        **call.engine.conditions(),
+    }
 
 
 def _throttle_set(call: Call) -> Dict[str, Any]:
     rate, timetable, pool = call.text("rate"), call.text("timetable"), call.text("pool")
+    guard = call.text("guard")
+    if guard is not None:
+        if pool is not None:
+            raise MigrationError(EINVAL, "The guard is for all copies; leave --pool out.")
+        call.options.set_guard(_factor(guard))
+        if rate is None and timetable is None:
+            return _throttle_get(call)
     if (rate is None) == (timetable is None):
-        raise MigrationError(EINVAL, "Give either --rate or --timetable.")
+        raise MigrationError(EINVAL, "Give either --rate or --timetable, or --guard.")
     if pool is None:
         call.options.set_throttle(rate or timetable or "", call.text("timezone"))
     elif rate is None:
@@ -40,6 +60,37 @@ def _throttle_set(call: Call) -> Dict[str, Any]:
     else:
         call.options.set_pool_rate(pool, parse_rate(rate, "--rate"))
     return _throttle_get(call)
+
+
+def _factor(text: str) -> float:
+    """The factor of ``--guard 1.5`` or ``--guard off``."""
+    if text == "off":
+        return 0.0
+    try:
+        return float(text)
+    except ValueError as error:
+        raise MigrationError(
+            EINVAL, f"--guard {text!r} is no number; give a factor such as 1.5, or off."
+        ) from error
+
+
+def _window_get(call: Call) -> Dict[str, str]:
+    return call.options.window()
+
+
+def _window_set(call: Call) -> Dict[str, str]:
+    text = call.text("window")
+    if text is None:
+        raise MigrationError(
+            EINVAL, "Give --window, such as --window 'Mon-Fri 20:00-06:00, Sat-Sun'."
+        )
+    call.options.set_window("" if text == "off" else text, call.text("timezone"))
+    return call.options.window()
+
+
+def _window_clear(call: Call) -> Dict[str, str]:
+    call.options.set_window("", None)
+    return call.options.window()
 
 
 def _throttle_clear(call: Call) -> Dict[str, Any]:
@@ -71,7 +122,11 @@ def _limit_set(call: Call) -> Dict[str, int]:
 def _top(call: Call) -> top.View:
     reports = visible(call, call.engine.list())
     return top.View(
-        reports, call.engine.cluster_rate(), call.number("width") or 0, call.flag("print_header")
+        reports,
+        call.engine.cluster_rate(),
+        call.engine.conditions(),
+        call.number("width") or 0,
+        call.flag("print_header"),
     )
 
 
@@ -87,8 +142,8 @@ TABLE = (
     ),
     Command(
         "set",
-        (TARGET, Arg("rate"), Arg("priority", "CephInt"), Arg("goal")),
-        "Change the rate, the priority or the goal of a migration",
+        (TARGET, Arg("rate"), Arg("priority", "CephInt"), Arg("goal"), Arg("window")),
+        "Change the rate, the priority, the goal or the window of a migration",
         "w",
         _set,
         tables.outcome,
@@ -103,7 +158,7 @@ TABLE = (
     ),
     Command(
         "throttle set",
-        (Arg("rate"), Arg("timetable"), Arg("timezone"), Arg("pool")),
+        (Arg("rate"), Arg("timetable"), Arg("timezone"), Arg("pool"), Arg("guard")),
         "Limit the bytes per second of all copies, or of those from or to a pool",
         "w",
         _throttle_set,
@@ -117,6 +172,16 @@ TABLE = (
         _throttle_clear,
         tables.throttle,
     ),
+    Command("window get", (), "Show when copies may run", "r", _window_get, tables.window),
+    Command(
+        "window set",
+        (Arg("window"), Arg("timezone")),
+        "Let copies run only at certain times of the week",
+        "w",
+        _window_set,
+        tables.window,
+    ),
+    Command("window clear", (), "Let copies run at any time", "w", _window_clear, tables.window),
     Command("limit get", (), "Show the limits", "r", _limit_get, tables.limits),
     Command(
         "limit set",

@@ -68,6 +68,9 @@ def detail(r: Report) -> str:
         rows.append(("copied", copied + _speed(r)))
     if r["own_rate"] is not None:
         rows.append(("own rate", rate(r["own_rate"])))
+    if r["window"] is not None:
+        rows.append(("window", r["window"]))
+    rows += [("slowed", text) for text in r["slowed"]]
     if r["copied_by"]:
         rows.append(("copied by", r["copied_by"]))
     if r["hold"] is not None:
@@ -93,8 +96,15 @@ def throttle(t: Dict[str, Any]) -> str:
     rows = [("cluster", f"{t['timetable']} ({t['timezone']})")]
     rows.append(("  now", rate(t["rate_now"])))
     rows += [(f"pool {pool}", rate(value)) for pool, value in sorted(t["pools"].items())]
+    rows.append(("guard", t["guard"]["message"] if t["guard"] else "off"))
+    rows += [(f"gate {gate['gate']}", gate["message"]) for gate in t["gates"]]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def window(w: Dict[str, str]) -> str:
+    """When copies may run."""
+    return f"{w['window']} ({w['timezone']})" if w["window"] else "always"
 
 
 def limits(found: Dict[str, int]) -> str:

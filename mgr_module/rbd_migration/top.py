@@ -18,12 +18,17 @@ class View:
 
     reports: List[Report]
     cluster_rate: Any
+    conditions: Dict[str, Any]
     width: int
     header: bool
 
     def to_plain(self) -> Dict[str, Any]:
         """For ``--format json``."""
-        return {"migrations": self.reports, "cluster_rate": self.cluster_rate}
+        return {
+            "migrations": self.reports,
+            "cluster_rate": self.cluster_rate,
+            **self.conditions,
+        }
 
 
 def show(view: View) -> str:
@@ -32,7 +37,7 @@ def show(view: View) -> str:
     copying = [r for r in view.reports if r["acting"] and r["state"] == "executing"]
     others = [r for r in view.reports if r not in copying]
     others.sort(key=lambda r: r["hold"] is None)
-    lines = [_totals(view, copying)]
+    lines = [_totals(view, copying), *(_cut(line, width) for line in _conditions(view))]
     for report in (copying + others)[:_SHOWN]:
         lines.append(_line(report, width))
         if report["hold"] is not None:
@@ -54,6 +59,13 @@ def _totals(view: View, copying: List[Report]) -> str:
         f"{len(view.reports)} migrations, {len(copying)} copying at {tables.rate(rate)} "
         f"(throttle {tables.rate(view.cluster_rate)}), {held} held, {failed} failed"
     )
+
+
+def _conditions(view: View) -> List[str]:
+    """What slows all copies down: health gates and the latency guard."""
+    guard = view.conditions["guard"]
+    lines = [f"{gate['level']}: {gate['message']}" for gate in view.conditions["gates"]]
+    return [*lines, *([f"guard: {guard['message']}"] if guard else [])]
 
 
 def _line(r: Report, width: int) -> str:

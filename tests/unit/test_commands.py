@@ -10,6 +10,7 @@ import pytest
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Place, State
+from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
 from tests.unit.builders import migration
@@ -38,6 +39,9 @@ class FakeEngine:
     def cluster_rate(self):
         return None
 
+    def conditions(self):
+        return {"gates": [], "guard": None}
+
     def __getattr__(self, name):
         def call(*args, **named):
             self.calls.append((name, args, named))
@@ -53,35 +57,25 @@ def engine():
     return FakeEngine()
 
 
-class FakeOptions:
-    """Remembers what is set, as the manager's own options do."""
+class FakeModule:
+    """Keeps the values of options as text, as the manager does."""
 
-    def __init__(self):
-        self.found = {"max_copies": 4, "per_source_pool": 0, "per_target_pool": 0, "max_steps": 2}
-        self.text, self.zone, self.pools = "off", "UTC", {}
+    def __init__(self, options):
+        self.values = {option["name"]: option["default"] for option in options}
 
-    def limits(self):
-        return dict(self.found)
+    def get_module_option(self, name):
+        return self.values[name]
 
-    def set_limits(self, limits):
-        self.found.update(limits)
-
-    def throttle(self):
-        return {"timetable": self.text, "timezone": self.zone}
-
-    def set_throttle(self, text, timezone):
-        self.text, self.zone = text, timezone or self.zone
-
-    def pool_rates(self):
-        return dict(self.pools)
-
-    def set_pool_rate(self, pool, rate):
-        self.pools[pool] = rate
+    def set_module_option(self, name, value):
+        self.values[name] = value
 
 
 @pytest.fixture
-def options():
-    return FakeOptions()
+def options(front_end):
+    module = front_end("options")
+    options = module.Options(FakeModule(module.OPTIONS))
+    options.read()
+    return options
 
 
 @pytest.fixture
@@ -98,12 +92,12 @@ def ask(commands, engine, options):
 A, B = ImageSpec("rbd", "", "a"), ImageSpec("ssd", "", "b")
 BOTH = {"source_image": "a", "target_image": "ssd/b"}
 CALLS = [
-    ("prepare", BOTH, (A, B, LayoutOptions(), Goal.PREPARED, 0)),
-    ("prepare", {"source_image": "a"}, (A, None, LayoutOptions(), Goal.PREPARED, 0)),
-    ("prepare", {**BOTH, "target_image": ""}, (A, None, LayoutOptions(), Goal.PREPARED, 0)),
-    ("run", BOTH, (A, B, LayoutOptions(), Goal.COMMITTED, 0)),
-    ("run", {**BOTH, "goal": "executed"}, (A, B, LayoutOptions(), Goal.EXECUTED, 0)),
-    ("run", {**BOTH, "priority": 7}, (A, B, LayoutOptions(), Goal.COMMITTED, 7)),
+    ("prepare", BOTH, (A, B, LayoutOptions(), Policy(Goal.PREPARED, 0))),
+    ("prepare", {"source_image": "a"}, (A, None, LayoutOptions(), Policy(Goal.PREPARED, 0))),
+    ("prepare", {**BOTH, "target_image": ""}, (A, None, LayoutOptions(), Policy(Goal.PREPARED, 0))),
+    ("run", BOTH, (A, B, LayoutOptions(), Policy(Goal.COMMITTED, 0))),
+    ("run", {**BOTH, "goal": "executed"}, (A, B, LayoutOptions(), Policy(Goal.EXECUTED, 0))),
+    ("run", {**BOTH, "priority": 7}, (A, B, LayoutOptions(), Policy(Goal.COMMITTED, 7))),
 ]
 
 
@@ -300,14 +294,17 @@ class TestPace:
     def test_a_throttle_is_set_for_the_cluster_and_for_pools(self, ask, options):
         assert ask("throttle set", rate="50M")[0] == 0
         assert ask("throttle set", pool="ssd", rate="0")[0] == 0
-        assert (options.text, options.pools) == ("50M", {"ssd": 0})
+        assert options.throttle() == {"timetable": "50M", "timezone": "UTC"}
+        assert options.settings.pool_rates == {"ssd": 0}
         assert ask("throttle clear")[0] == 0
         assert ask("throttle clear", pool="ssd")[0] == 0
-        assert (options.text, options.pools) == ("off", {"ssd": None})
+        assert options.settings.timetable is None
+        assert options.settings.pool_rates == {}
 
     def test_a_timetable_has_a_time_zone(self, ask, options):
         ask("throttle set", timetable="Mon-Fri 08:00,50M 18:00,off", timezone="Europe/Berlin")
-        assert (options.text, options.zone) == ("Mon-Fri 08:00,50M 18:00,off", "Europe/Berlin")
+        assert str(options.settings.timetable) == "Mon-Fri 08:00,50M 18:00,off"
+        assert options.settings.timetable.tz == "Europe/Berlin"
 
     @pytest.mark.parametrize(
         "args",
@@ -316,34 +313,72 @@ class TestPace:
             {"rate": "50M", "timetable": "50M"},
             {"pool": "ssd", "timetable": "50M"},
             {"pool": "ssd", "rate": "fast"},
+            {"guard": "1.0"},
+            {"guard": "much"},
+            {"guard": "1.5", "pool": "ssd"},
+            {"rate": "50M", "timezone": "Mars/Olympus"},
         ],
     )
     def test_a_throttle_that_makes_no_sense_is_refused(self, ask, options, args):
         assert ask("throttle set", **args)[0] == -EINVAL
-        assert (options.text, options.pools) == ("off", {})
+        settings = options.settings
+        assert (settings.timetable, settings.pool_rates, settings.guard) == (None, {}, 0.0)
+
+    def test_the_guard_is_set_alone_or_with_a_rate(self, ask, options):
+        assert ask("throttle set", guard="1.5")[0] == 0
+        assert ask("throttle set", guard="2", rate="50M")[0] == 0
+        assert options.settings.guard == 2.0
+        assert ask("throttle set", guard="off")[0] == 0
+        assert options.settings.guard == 0.0
+
+    def test_a_window_is_set_in_a_time_zone_and_taken_away(self, ask, options):
+        text = "Mon-Fri 20:00-06:00, Sat-Sun"
+        code, shown, _ = ask("window set", window=text, timezone="Asia/Tokyo")
+        assert (code, shown) == (0, f"{text} (Asia/Tokyo)")
+        assert options.settings.window.tz == "Asia/Tokyo"
+        assert ask("window clear")[:2] == (0, "always")
+        assert options.settings.window is None
+
+    @pytest.mark.parametrize("args", [{}, {"window": "now"}, {"window": "Sun", "timezone": "X/Y"}])
+    def test_a_window_that_makes_no_sense_is_refused(self, ask, options, args):
+        assert ask("window set", **args)[0] == -EINVAL
+        assert (options.settings.window, options.settings.timezone) == (None, "UTC")
 
     def test_limits_are_set_by_name(self, ask, options):
         assert ask("limit set", max_copies=8, per_source_pool=2)[0] == 0
-        assert options.found["max_copies"] == 8
-        assert options.found["per_source_pool"] == 2
-        assert options.found["max_steps"] == 2
+        settings = options.settings
+        assert (settings.max_copies, settings.per_source_pool, settings.max_steps) == (8, 2, 2)
 
     @pytest.mark.parametrize("args", [{}, {"max_copies": -1}, {"max_copies": "many"}])
     def test_a_limit_that_makes_no_sense_is_refused(self, ask, options, args):
         assert ask("limit set", **args)[0] == -EINVAL
-        assert options.found["max_copies"] == 4
+        assert options.settings.max_copies == 4
+
+    def test_options_that_make_no_sense_leave_what_was_before(self, options):
+        options.set_throttle("50M", None)
+        module = options._module
+        module.values.update(gate_recovery_wait=-1, guard=0.5, window="never")
+        options.read()
+        assert "An option is left as it was before" in options.problem
+        assert options.settings.thresholds.recovery.wait == 0.10
+        assert (options.settings.guard, options.settings.window) == (0.0, None)
+        assert str(options.settings.timetable) == "50M"
+
+    def test_thresholds_of_gates_are_options(self, options):
+        options._module.values.update(gate_recovery_slow="0.2", gate_slow_ops_wait="0")
+        options.read()
+        thresholds = options.settings.thresholds
+        assert (thresholds.recovery.slow, thresholds.slow_ops.wait) == (0.2, None)
+        assert options.problem == ""
 
     def test_set_changes_what_is_given_only(self, ask, engine):
         ask("set", target_image="ssd/b", rate="off")
-        ask("set", target_image="ssd/b", rate="10M", priority=3, goal="executed")
-        nothing = {"rate": None, "priority": None, "goal": None}
+        ask("set", target_image="ssd/b", rate="10M", priority=3, goal="executed", window="sun")
+        nothing = {"rate": None, "priority": None, "goal": None, "window": None}
+        wanted = {"priority": 3, "goal": Goal.EXECUTED, "window": "Sun"}
         assert engine.calls == [
             ("change", (B,), {**nothing, "change_rate": True}),
-            (
-                "change",
-                (B,),
-                {"rate": 10 << 20, "change_rate": True, "priority": 3, "goal": Goal.EXECUTED},
-            ),
+            ("change", (B,), {"rate": 10 << 20, "change_rate": True, **wanted}),
         ]
 
     def test_set_without_anything_to_set_is_refused(self, ask, engine):
@@ -375,4 +410,9 @@ class TestTop:
 
     def test_json_has_the_reports(self, ask, engine):
         found = json.loads(ask("top", format="json")[1])
-        assert found == {"migrations": engine.reports, "cluster_rate": 50 << 20}
+        assert found == {
+            "migrations": engine.reports,
+            "cluster_rate": 50 << 20,
+            "gates": [],
+            "guard": None,
+        }

@@ -15,6 +15,7 @@ from rbdmigrate.engine import Engine, Host, Settings
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
 
 SETTINGS = Settings(max_copies=4, max_steps=4, command_wait=0, retry_first=0.2, retry_cap=1)
@@ -65,8 +66,8 @@ def _call(engine: Engine, message: "dict[str, Any]") -> "dict[str, Any]":
     try:
         if message["call"] == "run":
             in_place = source == target
-            goal = Goal(message["goal"])
-            engine.prepare(source, None if in_place else target, LayoutOptions(), goal)
+            policy = Policy(Goal(message["goal"]))
+            engine.prepare(source, None if in_place else target, LayoutOptions(), policy)
         elif message["call"] == "execute":
             engine.execute(target)
         elif message["call"] == "commit":

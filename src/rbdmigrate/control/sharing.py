@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 PRIORITY_BASE = 1.25  # one more of priority is a quarter more of rate; three are about twice
@@ -74,6 +74,22 @@ def estimate_demand(rate: Optional[int], measured: Optional[float]) -> Optional[
     if rate is None or measured is None or measured >= rate * USES_ITS_RATE:
         return None
     return max(measured * DEMAND_ROOM, rate * (1 - USES_ITS_RATE))
+
+
+def less(caps: Caps, copy: Sharer, used: float) -> Caps:
+    """What is left of ``caps`` for others beside a ``copy`` that takes ``used`` bytes per second.
+
+    For a copy that cannot be held to a rate. A cap above 0 never becomes 0: the others slow down,
+    they do not stand still.
+    """
+
+    def rest(cap: Optional[int]) -> Optional[int]:
+        return max(1, int(cap - used)) if cap else cap
+
+    over = {copy.source_pool, copy.target_pool}
+    pools = {pool: rest(cap) if pool in over else cap for pool, cap in caps.pools.items()}
+    plans = {plan: rest(cap) if plan == copy.plan else cap for plan, cap in caps.plans.items()}
+    return replace(caps, cluster=rest(caps.cluster), pools=pools, plans=plans)
 
 
 def divide(copies: Sequence[Sharer], caps: Caps) -> dict[str, Optional[int]]:

@@ -14,8 +14,9 @@ from ..cluster.observe import find_place, other_end
 from ..cluster.pools import open_ioctx, require_namespace
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
-from ..model.migration import Goal, Migration, Place, State
+from ..model.migration import Migration, Place, State
 from ..model.observation import ImageView, MigrationHeader
+from ..model.policy import Policy
 from ..model.spec import ImageSpec
 
 
@@ -24,8 +25,7 @@ def admit(
     source: ImageSpec,
     target: ImageSpec,
     layout: LayoutOptions,
-    goal: Goal,
-    priority: int = 0,
+    policy: Policy,
 ) -> Migration:
     """The new record for migrating ``source`` to ``target``. Raises MigrationError."""
     client.wait_for_latest_osdmap()
@@ -52,11 +52,13 @@ def admit(
         id=secrets.token_hex(6),
         source=source_place,
         target=Place(target.pool, target.namespace, target.image, target_place.pool_id),
-        goal=goal,
+        goal=policy.goal,
         state=State.QUEUED,
         created=now,
         layout=layout,
-        priority=priority,
+        priority=policy.priority,
+        rate=policy.rate,
+        window=policy.window,
     )
     return migration.enter(State.QUEUED, now, "asked for")
 

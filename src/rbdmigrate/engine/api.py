@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from errno import EAGAIN, EBUSY, EINVAL, EPERM
 from typing import Any, Optional
 
@@ -19,18 +19,21 @@ from ..model.codec import to_plain
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
 from ..model.migration import Goal, Migration, Op, Place, State
+from ..model.policy import Policy
 from ..model.report import Live, report
 from ..model.spec import ImageSpec, parse_image_spec
 from ..model.users import source_in_use
 from .acts import Acts, arguments, target_version
 from .admission import admit
 from .answers import Answers
+from .conditions import Conditions
 from .finder import Finder, awake, refuse_aborting
 from .inquiry import Inquiry
 from .loading import Loader
 from .loop import Loop
 from .registry import Registry, Tracked
 from .settings import Settings
+from .surroundings import Surroundings, Unknown
 from .throttle import Throttle
 from .view import view
 
@@ -50,7 +53,7 @@ class Host:
 
     ``generation`` grows with every change of the active manager (the manager map's epoch).
     ``on_client`` is told the addresses of the engine's RADOS client, to have them fenced with the
-    manager.
+    manager. ``surroundings`` tells of the cluster's health and its clients.
     """
 
     identity: Identity
@@ -58,6 +61,7 @@ class Host:
     generation: int
     settings: Callable[[], Settings]
     on_client: Callable[[str], None] = lambda addresses: None
+    surroundings: Surroundings = field(default_factory=Unknown)
 
 
 class Engine:
@@ -69,7 +73,8 @@ class Engine:
         host.on_client(self._client.get_addrs())
         instance = f"{host.manager}.{secrets.token_hex(4)}"
         self._registry = Registry(self._client, Owner(host.generation, instance), host.settings)
-        self._throttle = Throttle(host.settings)
+        self._conditions = Conditions(host.surroundings, self._registry, host.settings)
+        self._throttle = Throttle(host.settings, self._conditions)
         self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._loader = Loader(self._client, self._registry, self._fenced)
         self._loop = Loop(
@@ -79,6 +84,7 @@ class Engine:
             self._loader,
             self._acts,
             self._throttle,
+            self._conditions,
             host.settings,
             self._fenced,
         )
@@ -92,6 +98,7 @@ class Engine:
     def start(self) -> None:
         """Read the records and begin; pools that do not answer are read when they do."""
         self._loader.start(_LOAD_PATIENCE)
+        self._conditions.start()
         self._loop.start()
 
     def stop(self) -> bool:
@@ -99,9 +106,11 @@ class Engine:
         self.ended.set()
         self._inquiry.stop()
         self._loader.stop()
+        self._conditions.stop()
         clean = self._loop.stop(_STOP_TIMEOUT)  # the workers first
         clean &= self._inquiry.join(_STOP_TIMEOUT)
         clean &= self._loader.join(_STOP_TIMEOUT)
+        clean &= self._conditions.join(_STOP_TIMEOUT)
         if clean:
             self._client.shutdown()
         return clean
@@ -115,7 +124,8 @@ class Engine:
 
     def problems(self) -> list[str]:
         """What is wrong with the engine itself, one sentence each; empty when all is well."""
-        return self._loop.problems()
+        trouble = self._conditions.trouble
+        return [*self._loop.problems(), *([trouble] if trouble else [])]
 
     def silent_pools(self) -> list[str]:
         """Pools that do not answer, one sentence each."""
@@ -161,8 +171,7 @@ class Engine:
         source: ImageSpec,
         target: Optional[ImageSpec],
         layout: LayoutOptions,
-        goal: Goal = Goal.PREPARED,
-        priority: int = 0,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
     ) -> Report:
         """Begin a migration. The same request twice is one migration.
 
@@ -171,9 +180,9 @@ class Engine:
         goal_spec = target or source
         self._finder.require_read(goal_spec)
         with self._finder.admission, self._answers(goal_spec):
-            tracked = self._finder.repeated(source, goal_spec, layout, goal)
+            tracked = self._finder.repeated(source, goal_spec, layout, policy.goal)
             if tracked is None:
-                migration = admit(self._client, source, goal_spec, layout, goal, priority)
+                migration = admit(self._client, source, goal_spec, layout, policy)
                 company = self._refuse_users(migration)
                 tracked = self._registry.create(replace(migration, **company))
         self._loop.wake(tracked)
@@ -265,10 +274,12 @@ class Engine:
         change_rate: bool = False,
         priority: Optional[int] = None,
         goal: Optional[Goal] = None,
+        window: Optional[str] = None,
     ) -> Report:
         """Change what was asked of a migration under way; None leaves a thing as it is.
 
-        ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set.
+        ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window``
+        is a text that ``control.window`` reads; empty is always.
         """
         tracked = self._finder.require(target)
         refuse_aborting(tracked)
@@ -276,6 +287,7 @@ class Engine:
         def change(m: Migration) -> Migration:
             m = replace(m, rate=rate) if change_rate else m
             m = replace(m, priority=priority) if priority is not None else m
+            m = replace(m, window=window) if window is not None else m
             return replace(m, goal=goal) if goal is not None else m
 
         self._change(tracked, change)
@@ -284,6 +296,10 @@ class Engine:
     def cluster_rate(self) -> Optional[int]:
         """The cluster's throttle in force now, in bytes per second; None is no limit."""
         return self._throttle.cluster_rate()
+
+    def conditions(self) -> dict[str, Any]:
+        """The health gates that are not open, and the latency guard (None: it is off)."""
+        return self._conditions.to_plain()
 
     # -- within ------------------------------------------------------------------------------
 

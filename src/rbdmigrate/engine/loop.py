@@ -20,6 +20,8 @@ from ..control.situation import HALF_DONE, Situation, diagnose
 from ..model.errors import MigrationError
 from ..model.migration import Migration, Op
 from .acts import Acts, source_key
+from .conditions import Conditions
+from .holding import Holding
 from .loading import Loader
 from .registry import Registry, StoreFenced, Tracked
 from .settings import Settings
@@ -54,6 +56,7 @@ class Loop:
         loader: Loader,
         acts: Acts,
         throttle: Throttle,
+        conditions: Conditions,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
     ) -> None:
@@ -63,6 +66,8 @@ class Loop:
         self._loader = loader
         self._acts = acts
         self._throttle = throttle
+        self._conditions = conditions
+        self._holding = Holding(settings, throttle, conditions)
         self._settings = settings
         self._on_fenced = on_fenced
         self._wake = threading.Event()
@@ -173,14 +178,21 @@ class Loop:
         """Tell every running copy its rate; stop those that are to stand still."""
         copies = [(slot, slot.job) for slot in self._slots["copy"] if slot.job is not None]
         rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
+        guard = self._conditions.guard_message()
         for slot, job in copies:
             if job is None:
                 continue
-            rate = rates[job.tracked.migration.id]
-            if rate == 0:
-                slot.interrupt(job, "held by the throttle")
-            elif rate != job.tracked.rate_limit:
-                job.tracked.rate_limit = rate
+            tracked = job.tracked
+            held = self._holding.hold(tracked.migration, begins=False)
+            if held is not None:
+                tracked.held = held
+                slot.interrupt(job, held.message)
+                continue
+            slow = self._conditions.verdict(tracked.migration).messages
+            tracked.slowed = (*slow, guard) if guard else slow
+            rate = rates[tracked.migration.id]
+            if rate != tracked.rate_limit:
+                tracked.rate_limit = rate
                 slot.set_rate(rate)
 
     def _may_look(self, tracked: Tracked) -> bool:
@@ -198,8 +210,9 @@ class Loop:
         for tracked, op in waiting.values():
             rests = self._acts.source_rests(tracked.migration, trying)
             tracked.note = _RESTING if rests else ""
-            tracked.held = self._throttle.stands_still(tracked.migration) if op in COPYING else ""
-            if not rests and not tracked.held:
+            copies = op in COPYING
+            tracked.held = self._holding.hold(tracked.migration, begins=True) if copies else None
+            if not rests and tracked.held is None:
                 able.append(_waiting(tracked.migration, op))
         chosen = choose(
             able,

@@ -16,7 +16,7 @@ from ..cluster.store import Garbage, Owner, Store, StoreFenced
 from ..control.history import surplus
 from ..control.progress import Throughput
 from ..model.errors import PoolMissing
-from ..model.migration import Migration, Op
+from ..model.migration import Hold, Migration, Op
 from ..model.spec import ImageSpec
 from .settings import Settings
 
@@ -41,7 +41,9 @@ class Tracked:
         self.size = migration.bytes_total or 0  # bytes to be there in the end; 0: not known yet
         self.throughput = Throughput()
         self.rate_limit: Optional[int] = None  # what the throttle gives it, bytes per second
-        self.held = ""  # why the throttle lets nothing of it be copied
+        self.held: Optional[Hold] = None  # why nothing of it may be copied now
+        self.full_speed: Optional[float] = None  # what it made before a gate slowed it
+        self.slowed: tuple[str, ...] = ()  # why it copies slower than it could
         self.moved_at = time.monotonic()  # when the running copy last got on
         self.wanted_since = 0.0  # monotonic time since when it waits for a slot
         self.note = ""  # why it does not move, where that is no matter for the record

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ..control.readings import Thresholds
 from ..control.timetable import Timetable
+from ..control.window import Window
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,10 @@ class Settings:
     ``max_copies``: copies at once. ``max_steps``: prepares, commits and aborts at once.
     ``per_source_pool`` and ``per_target_pool``: copies at once that share a pool; 0 is no limit.
     ``timetable``: the cluster's throttle over the week; None is no limit. ``pool_rates``: those of
-    pools, by name, in bytes per second; None is no limit, 0 stands still.
+    pools, by name, in bytes per second; None is no limit, 0 stands still. ``window``: when copies
+    may run; None is always. ``timezone`` is that of the windows of single migrations.
+    ``thresholds``: of the health gates. ``guard``: how many times as long as without copies the
+    clients' operations may take; 0 is any.
     ``command_wait``: how long a command waits for its outcome. ``recheck``: how often a resting
     migration is looked at for what was done behind our back. ``retry_first`` and ``retry_cap``:
     the first and the longest wait after a failure that may pass.
@@ -29,6 +34,10 @@ class Settings:
     per_target_pool: int = 0
     timetable: Optional[Timetable] = None
     pool_rates: Mapping[str, Optional[int]] = field(default_factory=dict)
+    window: Optional[Window] = None
+    timezone: str = "UTC"
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    guard: float = 0.0
     command_wait: float = 5.0
     recheck: float = 30.0
     retry_first: float = 2.0

@@ -1,8 +1,9 @@
 """The throttle: divides the rates that are set among the running copies, once a second.
 
-The rates are caps of the cluster (a timetable over the week), of pools and of single migrations.
-What each copy may use is told to its worker, which paces itself. A cap of 0 stands still: copies
-under it are stopped and held, not left sleeping with the image's lock.
+The rates are caps of the cluster (a timetable over the week), of pools and of single migrations,
+and what the latency guard allows. Health gates take a part of a copy's share. What each copy may
+use is told to its worker, which paces itself; a copy that must stand still is stopped and held
+(``engine.holding``), not left sleeping with the image's lock.
 """
 
 from __future__ import annotations
@@ -13,25 +14,38 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Optional
 
-from ..control.sharing import Caps, Sharer, divide, estimate_demand, weight
-from ..control.timetable import format_rate, rate_at
-from ..model.migration import Migration
+from ..control.gates import Level
+from ..control.sharing import Caps, Sharer, divide, estimate_demand, less, weight
+from ..control.timetable import rate_at
+from .conditions import Conditions
 from .registry import Tracked
 from .settings import Settings
+
+_UNKNOWN_SPEED = 32 << 20  # bytes per second: what a copy is taken to make before it was measured
+_STALE = 0.5  # seconds for which the timetable's rate is remembered
 
 
 class Throttle:
     """Who may copy how fast. Thread-safe."""
 
-    def __init__(self, settings: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Callable[[], Settings], conditions: Conditions) -> None:
         self._settings = settings
+        self._conditions = conditions
         self._lock = threading.Lock()
         self._copying: list[Tracked] = []
+        self._rate_now: tuple[float, object, Optional[int]] = (0.0, None, None)
 
     def cluster_rate(self) -> Optional[int]:
         """The cluster's cap in force now, in bytes per second."""
         timetable = self._settings().timetable
-        return None if timetable is None else rate_at(timetable, datetime.now(timezone.utc))
+        if timetable is None:
+            return None
+        until, of, rate = self._rate_now
+        now = time.monotonic()
+        if now > until or of is not timetable:
+            rate = rate_at(timetable, datetime.now(timezone.utc))
+            self._rate_now = (now + _STALE, timetable, rate)
+        return rate
 
     def share(self, copying: Iterable[Tracked]) -> dict[str, Optional[int]]:
         """The rates of all running copies, by migration id."""
@@ -45,43 +59,54 @@ class Throttle:
             others = [t for t in self._copying if t is not tracked]
             return self._divide([*others, tracked])[tracked.migration.id]
 
-    def stands_still(self, m: Migration) -> str:
-        """Why no byte of ``m`` may be copied now; empty when some may."""
-        if m.rate == 0:
-            target = m.target.spec
-            return f"Its rate is 0; `ceph rbd migration set {target} --rate off` lets it go on."
-        pools = self._settings().pool_rates
-        for pool in (m.source.pool, m.target.pool):
-            if pools.get(pool) == 0:
-                return f"The throttle of the pool {pool} is 0: its copies stand still."
-        if self.cluster_rate() == 0:
-            return "The cluster's throttle is 0 at this time: all copies stand still."
-        return ""
-
     def _divide(self, copying: list[Tracked]) -> dict[str, Optional[int]]:
-        settings = self._settings()
-        now = time.monotonic()
-        sharers = []
-        pools: dict[int, Optional[int]] = {}
+        caps = self._caps(copying)
+        # A client that copies for itself takes what it takes: the others share what is left.
         for tracked in copying:
-            m = tracked.migration
-            for place in (m.source, m.target):
-                if place.pool in settings.pool_rates:
-                    pools[place.pool_id] = settings.pool_rates[place.pool]
-            sharers.append(
-                Sharer(
-                    ident=m.id,
-                    source_pool=m.source.pool_id,
-                    target_pool=m.target.pool_id,
-                    weight=weight(m.priority, now - tracked.moved_at),
-                    demand=estimate_demand(tracked.rate_limit, tracked.throughput.rate),
-                )
-            )
+            if tracked.copied_by and tracked.throughput.rate:
+                caps = less(caps, _sharer(tracked), tracked.throughput.rate)
+        ours = [_sharer(t) for t in copying if not t.copied_by]
+        rates = divide(ours, caps)
+        rates.update((t.migration.id, t.rate_limit) for t in copying if t.copied_by)
+        return {t.migration.id: self._slowed(t, rates[t.migration.id]) for t in copying}
+
+    def _caps(self, copying: list[Tracked]) -> Caps:
+        settings = self._settings()
+        pools = {
+            place.pool_id: settings.pool_rates[place.pool]
+            for tracked in copying
+            for place in (tracked.migration.source, tracked.migration.target)
+            if place.pool in settings.pool_rates
+        }
         images = {t.migration.id: t.migration.rate for t in copying}
-        return divide(sharers, Caps(self.cluster_rate(), pools, {}, images))
+        return Caps(lower(self.cluster_rate(), self._conditions.guard_rate()), pools, {}, images)
+
+    def _slowed(self, tracked: Tracked, rate: Optional[int]) -> Optional[int]:
+        """What a gate that says slow leaves of a rate; also of none: of what the copy made."""
+        verdict = self._conditions.verdict(tracked.migration)
+        if verdict.level is not Level.SLOW or tracked.copied_by:
+            tracked.full_speed = None
+            return rate
+        if rate is None:
+            tracked.full_speed = tracked.full_speed or tracked.throughput.rate or _UNKNOWN_SPEED
+            return max(1, int(tracked.full_speed * verdict.factor))
+        tracked.full_speed = None
+        return max(1, int(rate * verdict.factor)) if rate else rate
 
 
-def describe(rate: Optional[int]) -> str:
-    """A rate for people: ``50M/s``, ``off``."""
-    text = format_rate(rate)
-    return f"{text}/s" if rate else text
+def _sharer(tracked: Tracked) -> Sharer:
+    m = tracked.migration
+    return Sharer(
+        ident=m.id,
+        source_pool=m.source.pool_id,
+        target_pool=m.target.pool_id,
+        weight=weight(m.priority, time.monotonic() - tracked.moved_at),
+        demand=estimate_demand(tracked.rate_limit, tracked.throughput.rate),
+    )
+
+
+def lower(one: Optional[int], other: Optional[int]) -> Optional[int]:
+    """The lower of two caps, of which None is none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -17,8 +17,10 @@ _NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
 
 def view(tracked: Tracked) -> dict[str, Any]:
     """The Report of a migration under way."""
-    copying = tracked.migration.step is not None and tracked.migration.step.op is Op.EXECUTE
+    step = tracked.migration.step
+    copying = step is not None and step.op is Op.EXECUTE
     rate = tracked.throughput.rate if copying else None
+    left = eta(tracked.size, tracked.copied, rate) if copying else None
     live = Live(
         done=tracked.done,
         total=tracked.total,
@@ -26,9 +28,12 @@ def view(tracked: Tracked) -> dict[str, Any]:
         size=tracked.size,
         rate=rate,
         rate_limit=tracked.rate_limit if copying else None,
-        eta=eta(tracked.size, tracked.copied, rate) if copying else None,
+        eta=left,
+        begun=step.started if step is not None and copying else None,
+        ends=None if left is None else time.time() + left,
+        slowed=tracked.slowed if copying else (),
         hold=_live_hold(tracked),
-        acting=tracked.migration.step is not None,
+        acting=step is not None,
         copied_by=tracked.copied_by,
     )
     return report(tracked.migration, live)
@@ -52,7 +57,7 @@ def _live_hold(tracked: Tracked) -> Optional[Hold]:
     if tracked.note:
         return Hold(HoldReason.HEALTH, tracked.note)
     if tracked.held and not tracked.busy:
-        return Hold(HoldReason.LIMIT, tracked.held)
+        return tracked.held
     waited = time.monotonic() - tracked.wanted_since
     if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:
         return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")

@@ -64,6 +64,7 @@ class HoldReason(str, enum.Enum):
     """Why a migration does not move right now."""
 
     PAUSED = "paused"
+    WINDOW = "window"
     LIMIT = "limit"
     HEALTH = "health"
     RETRY = "retry"
@@ -138,6 +139,9 @@ class Migration:
     """The record of one migration.
 
     ``rate`` is the migration's own limit in bytes per second (None: none, 0: stand still).
+    ``window`` is when it may be copied, on the clock of the cluster's time zone (empty: always).
+    ``holder_ops``: while it is copied, how many operations at once its target's configuration
+    allows a client that holds the exclusive lock; None: the configuration is as the users left it.
     ``bytes_total`` is what the source holds, head and snapshots, as seen when the copy was begun
     last; ``bytes_copied`` what of it was on the target when the copy ended or was stopped last.
     ``failed_in`` is the state in which it failed, if it was acting.
@@ -160,6 +164,8 @@ class Migration:
     adopted: bool = False
     priority: int = 0
     rate: Optional[int] = None
+    window: str = ""
+    holder_ops: Optional[int] = None
     bytes_total: Optional[int] = None
     bytes_copied: int = 0
     step: Optional[Step] = None

@@ -21,6 +21,8 @@ class Live:
 
     ``copied`` of ``size`` bytes are on the target (0 of 0: not known); ``rate`` is what it does
     now and ``rate_limit`` what the throttle gives it, in bytes per second; ``eta`` in seconds.
+    ``slowed``: a sentence for each thing that slows it down; ``begun``
+    and ``ends``: when the running copy was begun, and probably ends.
     """
 
     done: int = 0
@@ -30,7 +32,10 @@ class Live:
     rate: Optional[float] = None
     rate_limit: Optional[int] = None
     eta: Optional[float] = None
+    begun: Optional[float] = None
+    ends: Optional[float] = None
     hold: Optional[Hold] = None
+    slowed: tuple[str, ...] = ()
     acting: bool = False
     copied_by: str = ""
 
@@ -54,7 +59,11 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "rate": None if live.rate is None else int(live.rate),
         "rate_limit": live.rate_limit,
         "own_rate": m.rate,
+        "window": m.window or None,
         "eta_seconds": None if live.eta is None else int(live.eta),
+        "copy_begun": iso(live.begun),
+        "copy_ends": iso(live.ends),
+        "slowed": list(live.slowed),
         "objects_done": live.done if live.total and copying else None,
         "objects_total": live.total or None if copying else None,
         "hold": None

@@ -1,0 +1,22 @@
+"""A policy: how a migration is to be carried out, whatever moves where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .migration import Goal
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How far it goes by itself, before which others, how fast and when.
+
+    ``rate``: bytes per second, None is no limit, 0 stands still. ``window``: a text that
+    ``control.window`` reads; empty is always.
+    """
+
+    goal: Goal = Goal.PREPARED
+    priority: int = 0
+    rate: Optional[int] = None
+    window: str = ""
