@@ -13,6 +13,7 @@ from rbdmigrate.control.sharing import (
     Sharer,
     divide,
     estimate_demand,
+    less,
     weight,
 )
 
@@ -231,3 +232,24 @@ def test_a_copy_that_speeds_up_gets_its_share_back():
             Caps(cluster=90),
         )
     assert rates == {"a": 45, "b": 45}
+
+
+class TestLess:
+    """What a copy that cannot be held to a rate leaves to the others."""
+
+    CAPS = Caps(cluster=100, pools={1: 80, 2: 60, 3: 0, 4: None}, plans={"p": 50, "q": 50})
+    COPY = Sharer("m", source_pool=1, target_pool=2, plan="p")
+
+    def test_it_is_taken_from_every_cap_that_it_is_under(self):
+        left = less(self.CAPS, self.COPY, 30.0)
+        assert left.cluster == 70
+        assert left.pools == {1: 50, 2: 30, 3: 0, 4: None}
+        assert left.plans == {"p": 20, "q": 50}
+
+    def test_the_others_never_stand_still_for_it(self):
+        left = less(self.CAPS, self.COPY, 1000.0)
+        assert (left.cluster, left.pools[1], left.plans["p"]) == (1, 1, 1)
+
+    def test_a_cap_of_0_stays_and_no_cap_stays_none(self):
+        assert less(Caps(cluster=0), self.COPY, 5.0).cluster == 0
+        assert less(Caps(), self.COPY, 5.0) == Caps()

@@ -28,6 +28,9 @@ from .omap import omap_pages
 _SOURCE_HEADER = 1
 _TRASHED_BY_MIGRATION = 2
 _TRASH_PREFIX = "id_"
+# How many objects are copied at once: image metadata that whoever copies reads as it begins.
+HOLDER_OPS_KEY = "conf_rbd_concurrent_management_ops"
+_DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
 _SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
@@ -223,6 +226,19 @@ def size(ioctx: rados.Ioctx, ident: str) -> int:
         return 0
     reply.u8()  # order
     return reply.u64()
+
+
+def object_size(ioctx: rados.Ioctx, ident: str) -> int:
+    """The size of the image's objects in bytes; that of librbd's default without such an image."""
+    argument = struct.pack("<Q", _NO_SNAPSHOT)
+    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
+    return 1 << (reply.u8() if reply else _DEFAULT_ORDER)
+
+
+def metadata(ioctx: rados.Ioctx, ident: str, key: str) -> Optional[str]:
+    """The value of an image metadata key; None when the image has none such."""
+    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "metadata_get", encode_string(key))
+    return reply.string() if reply else None
 
 
 def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:

@@ -127,6 +127,12 @@ def remove_journal(ioctx: rados.Ioctx, ident: str) -> None:
             _remove(ioctx, item.key)
 
 
+def drop_metadata(ioctx: rados.Ioctx, ident: str, key: str) -> None:
+    """Take a key out of an image's metadata; that it is not there is fine."""
+    if headers.metadata(ioctx, ident, key) is not None:
+        _write(ioctx, f"rbd_header.{ident}", "rbd", "metadata_remove", encode_string(key))
+
+
 def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
     """Take the feature journaling from an image whose journal was not made: opening it crashes."""
     if not headers.features(ioctx, ident) & FEATURES["journaling"]:

@@ -28,6 +28,7 @@ from ..control.situation import diagnose
 from ..model.codec import to_plain
 from ..model.errors import PoolMissing, errno_name
 from ..model.migration import Actor, Migration, Op, Place, State, Step
+from .holder import HolderPace
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -57,6 +58,7 @@ class Acts:
         self._settings = settings
         self._chance = random.Random()
         self.blocklist = Blocklist()
+        self._holder = HolderPace(client, registry)
         self._breaker = Breaker()
         self._breaker_lock = threading.Lock()
 
@@ -73,11 +75,14 @@ class Acts:
             return
         actor = Actor(self._manager, self._host, worker.pid, worker.addresses, worker.clients)
         touched = self._touched(tracked.migration)
-        self._registry.update(tracked, lambda m: _intent(m, job.op, actor, touched))
         tracked.done = tracked.total = 0
         tracked.throughput = Throughput()
         tracked.rate_limit = self._throttle.first_rate(tracked)
-        tracked.uncontrolled = ""
+        tracked.uncontrolled, tracked.begin_anew = "", False
+        ops = self._holder.begin(tracked, worker.clients) if job.op is Op.EXECUTE else None
+        self._registry.update(
+            tracked, lambda m: replace(_intent(m, job.op, actor, touched), holder_ops=ops)
+        )
         tracked.moved_at = time.monotonic()
         message = {
             "job": job.number,
@@ -85,6 +90,7 @@ class Acts:
             "args": {
                 **arguments(tracked.migration),
                 "rate": tracked.rate_limit,
+                "holder_ops": ops,
                 "fenced": self.blocklist.fenced(),
             },
         }
@@ -104,6 +110,7 @@ class Acts:
         tracked = job.tracked
         slot.discard_worker()
         self._fence(tracked.migration, actor, reaped=True)
+        self._holder.restore(tracked)
         if not job.stop_reason:
             self._failed(tracked, 5, worker_lost(job.op, str(error), _target(tracked)))
             return
@@ -147,6 +154,7 @@ class Acts:
 
     def _answered(self, tracked: Tracked, op: Op, event: dict[str, Any]) -> None:
         """The worker did its job, or says why not."""
+        self._holder.restore(tracked)
         if event["event"] != "done":
             self._failed(tracked, int(event["errno"]), _explained(op, event, tracked))
             return
@@ -171,11 +179,13 @@ class Acts:
         """A step was begun and its outcome is not known: fence its actor, then forget the step."""
         step = tracked.migration.step
         if step is None:
+            self._holder.restore(tracked)
             return
         log.info("%s: fencing the former worker %s", tracked.migration.id, step.actor.addresses)
         self._fence(tracked.migration, step.actor, reaped=False)
         # Nobody watched the target meanwhile, so nothing proves any more that it is untouched.
         self._registry.update(tracked, lambda m: replace(m, step=None, target_version=None))
+        self._holder.restore(tracked)
 
     def peek(self, tracked: Tracked) -> None:
         """Look at a running copy from outside: who holds the lock, and so does the copying?"""
@@ -185,10 +195,13 @@ class Acts:
             return
         with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
-        if holder is None or holder.client in step.actor.clients:
-            tracked.copied_by = ""
-            return
-        tracked.copied_by = f"{holder}, holder of the exclusive lock"
+            if holder is None or holder.client in step.actor.clients:
+                tracked.copied_by = ""
+                return
+            if not tracked.copied_by:
+                tracked.holder_since = time.monotonic()
+            tracked.copied_by = f"{holder}, holder of the exclusive lock"
+            self._holder.watch(tracked, ioctx)
         if not migration.touched:
             self._registry.update(tracked, lambda m: replace(m, touched=True))
 

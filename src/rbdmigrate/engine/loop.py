@@ -188,6 +188,9 @@ class Loop:
                 tracked.held = held
                 slot.interrupt(job, held.message)
                 continue
+            if tracked.begin_anew:
+                slot.interrupt(job, "the client that copies is given another pace")
+                continue
             slow = self._conditions.verdict(tracked.migration).messages
             tracked.slowed = (*slow, guard) if guard else slow
             rate = rates[tracked.migration.id]

@@ -33,6 +33,7 @@ from .parent import release_parent
 from .survey import Survey, survey
 
 Progress = Callable[[int, int, int, int], None]
+
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
 
@@ -158,6 +159,9 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     copied = _Copied(session.pace, found, progress)
     copied.tell(0, found.to_copy.objects)
     with session.open(target) as ioctx:
+        if args["holder_ops"] is not None:
+            with rbd.Image(ioctx, target.image) as image:
+                image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
         fault_point("librbd.before", "execute")
         session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")

@@ -1,0 +1,73 @@
+"""Paces copies that a client makes itself, as holder of the exclusive lock, by its configuration.
+
+While such a copy runs the target has the image metadata ``conf_rbd_concurrent_management_ops``.
+The record says so (``holder_ops``) before it is set, and until it is taken away again. What users
+set there themselves is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+from typing import Optional
+
+import rados
+
+from ..cluster import headers, surgery
+from ..cluster.headers import HOLDER_OPS_KEY as KEY
+from ..cluster.pools import open_by_id
+from ..control.holder_pace import first_ops, next_ops, off_pace
+from ..model.errors import PoolMissing
+from ..model.migration import Migration
+from .registry import Registry, Tracked
+
+
+class HolderPace:
+    """Sets the number of objects that a lock holder copies at once, and takes it away."""
+
+    def __init__(self, client: rados.Rados, registry: Registry) -> None:
+        self._client = client
+        self._registry = registry
+
+    def begin(self, tracked: Tracked, own_clients: tuple[int, ...]) -> Optional[int]:
+        """Objects at once for the copy that is about to begin; None: we copy, or without limit."""
+        target = tracked.migration.target
+        if not target.image_id:
+            return None
+        with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
+            holder = headers.lock_holder(ioctx, target.image_id)
+            if holder is None or holder.client in own_clients or tracked.rate_limit is None:
+                return None
+            if headers.metadata(ioctx, target.image_id, KEY) is not None:
+                return None  # a user's own
+            size = headers.object_size(ioctx, target.image_id)
+        ops, tracked.next_ops = tracked.next_ops, None
+        return ops or first_ops(tracked.rate_limit, size)
+
+    def watch(self, tracked: Tracked, ioctx: rados.Ioctx) -> None:
+        """Whether the copy that a lock holder makes is far off its pace, and so to begin anew."""
+        m = tracked.migration
+        measured = tracked.throughput.rate or 0.0
+        lasted = time.monotonic() - tracked.holder_since
+        if tracked.begin_anew or not off_pace(m.holder_ops, tracked.rate_limit, measured, lasted):
+            return
+        if m.holder_ops is None:
+            tracked.begin_anew = headers.metadata(ioctx, m.target.image_id, KEY) is None
+            return
+        tracked.next_ops = next_ops(m.holder_ops, tracked.rate_limit, measured)
+        tracked.begin_anew = tracked.next_ops != m.holder_ops
+
+    def restore(self, tracked: Tracked) -> None:
+        """Take the number away from the target's configuration, then from the record."""
+        m = tracked.migration
+        if m.holder_ops is None:
+            return
+        gone = contextlib.suppress(PoolMissing)  # and the target with it
+        with gone, open_by_id(self._client, m.target.pool_id, m.target.namespace) as ioctx:
+            surgery.drop_metadata(ioctx, m.target.image_id, KEY)
+        self._registry.update(tracked, _restored)
+
+
+def _restored(m: Migration) -> Migration:
+    return replace(m, holder_ops=None)
