@@ -8,11 +8,12 @@ from rbdmigrate.cluster.client import Identity
 from rbdmigrate.engine import Engine, Host
 
 from . import commands, compat
-from .events import ProgressEvents
+from .events import SHOWN_STATES, ProgressEvents
 from .options import OPTIONS, Options
 from .surroundings import ManagerView
 
 _POLL = 1.0  # seconds between two updates of progress events and health checks
+_DETAILS = 50  # lines of a health warning: the monitors keep them all
 _RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
 
 
@@ -88,7 +89,7 @@ class Module(MgrModule):
             engine.start()
             self._engine = engine
             while not engine.ended.wait(_POLL):
-                reports = engine.list()
+                reports = engine.list(states=SHOWN_STATES)
                 troubles = engine.problems()
                 if self._options.problem:
                     troubles.append(self._options.problem)
@@ -137,9 +138,10 @@ def _failures(reports: List[Dict[str, Any]]) -> List[str]:
 
 
 def _check(what: str, detail: List[str]) -> Dict[str, Any]:
+    more = len(detail) - _DETAILS
     return {
         "severity": "warning",
         "summary": f"rbd_migration: {len(detail)} {what}",
         "count": len(detail),
-        "detail": detail,
+        "detail": [*detail[:_DETAILS], *([f"... and {more} more"] if more > 0 else [])],
     }

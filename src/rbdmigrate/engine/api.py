@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from errno import EAGAIN, EBUSY, EINVAL, EPERM
 from typing import Any, Optional
@@ -143,9 +143,17 @@ class Engine:
 
     # -- reading -----------------------------------------------------------------------------
 
-    def list(self, *, ended: bool = False) -> list[Report]:
-        """All migrations under way, the oldest first; with ``ended`` also those of the history."""
-        reports = [view(t) for t in self._registry.all()]
+    def list(
+        self, *, ended: bool = False, states: Optional[Container[State]] = None
+    ) -> list[Report]:
+        """All migrations under way, the oldest first; with ``ended`` also those of the history.
+
+        ``states``: only those under way that are in one of these.
+        """
+        tracked = self._registry.all()
+        if states is not None:
+            tracked = [t for t in tracked if t.migration.state in states]
+        reports = [view(t) for t in tracked]
         if ended:
             reports += [report(m, Live()) for m in self._registry.history(self._loader.pools())]
         return reports

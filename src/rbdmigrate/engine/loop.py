@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import queue
 import threading
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between two rounds when nothing wakes the loop
 _OBSERVERS = 4
+_QUEUED_LOOKS = 32  # handed to the observers at once: what comes up meanwhile waits no longer
+_LOOKS_AT_REST = 20.0  # looks a second at migrations at rest, however many there are
+_IDLE = 2.0  # times as long as a round took the loop rests after it
 _TROUBLED_LOOKS = 2  # of these at most so many wait for pools that did not answer lately
 _TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
 _IN_VAIN = 3  # times that an act may go well and be decided on again
@@ -40,6 +44,7 @@ _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut 
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
 
 
+_URGENT = -1.0  # due before all others
 _RESTING = "Its source failed to answer several times; one migration at a time tries it again."
 
 _Look = tuple[Tracked, Optional[Callable[[Tracked], None]]]
@@ -108,7 +113,7 @@ class Loop:
     def wake(self, tracked: Optional[Tracked] = None) -> None:
         """Look at once: at ``tracked``, or for a place that became free."""
         if tracked is not None:
-            tracked.due = 0.0
+            tracked.due = _URGENT
             tracked.wanted = None  # what it waits for a slot with may be wanted no more
         self._wake.set()
 
@@ -138,6 +143,7 @@ class Loop:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            begun = time.monotonic()
             try:
                 self._round()
             except StoreFenced as error:
@@ -148,6 +154,8 @@ class Loop:
             except Exception as error:
                 self.crashed = f"the loop failed: {type(error).__name__}: {error}"
                 log.exception("the loop failed; it goes on")
+            # With thousands of migrations a round takes long: the manager has other things to do.
+            self._stopping.wait(min(TICK, _IDLE * (time.monotonic() - begun)))
             self._wake.wait(TICK)
 
     def _round(self) -> None:
@@ -158,7 +166,9 @@ class Loop:
         self._acts.blocklist.clean(self._client)
         settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}
-        for tracked in self._registry.all():
+        due: list[Tracked] = []
+        every = self._registry.all()
+        for tracked in every:
             if tracked.busy:
                 if tracked.migration.step is not None and tracked.peek_due <= now:
                     tracked.peek_due = now + _PEEK
@@ -166,13 +176,22 @@ class Loop:
                 continue
             if tracked.wanted is not None:
                 waiting[tracked.migration.id] = (tracked, tracked.wanted)
-            elif tracked.due <= now and self._may_look(tracked):
-                # Before the look: whoever wants another look meanwhile is not overruled.
-                tracked.due = now + settings.recheck
-                tracked.busy = True
-                self._looks.put((tracked, None))
+            elif tracked.due <= now:
+                due.append(tracked)
+        troubled = sum(t.busy and t.troubled for t in every)
+        due = _without_trouble(due, _TROUBLED_LOOKS - troubled)
+        self._look_at(due, now + max(settings.recheck, len(every) / _LOOKS_AT_REST))
         self._pace()
         self._assign(waiting)
+
+    def _look_at(self, due: list[Tracked], again: float) -> None:
+        """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
+        room = max(0, _QUEUED_LOOKS - self._looks.qsize())
+        for tracked in heapq.nsmallest(room, due, key=_urgency):
+            # Before the look: whoever wants another look meanwhile is not overruled.
+            tracked.due = again
+            tracked.busy = True
+            self._looks.put((tracked, None))
 
     def _pace(self) -> None:
         """Tell every running copy its rate; stop those that are to stand still."""
@@ -197,13 +216,6 @@ class Loop:
             if rate != tracked.rate_limit:
                 tracked.rate_limit = rate
                 slot.set_rate(rate)
-
-    def _may_look(self, tracked: Tracked) -> bool:
-        """Pools that do not answer must not keep all observers waiting."""
-        if not tracked.troubled:
-            return True
-        busy = sum(t.busy and t.troubled for t in self._registry.all())
-        return busy < _TROUBLED_LOOKS
 
     def _assign(self, waiting: dict[str, tuple[Tracked, Op]]) -> None:
         jobs = [slot.job for slots in self._slots.values() for slot in slots]
@@ -346,6 +358,17 @@ class Loop:
             return False
         tracked.half_since = tracked.half_since or now
         return now - tracked.half_since > _ABANDONED
+
+
+def _without_trouble(due: list[Tracked], room: int) -> list[Tracked]:
+    """Pools that do not answer must not keep all observers waiting: only ``room`` of theirs."""
+    troubled = heapq.nsmallest(max(0, room), (t for t in due if t.troubled), key=_urgency)
+    return [t for t in due if not t.troubled] + troubled
+
+
+def _urgency(tracked: Tracked) -> tuple[bool, bool, float]:
+    """Those that somebody waits for, then those whose act was cut off, then the longest due."""
+    return tracked.due >= 0, tracked.migration.step is None, tracked.due
 
 
 def _waiting(migration: Migration, op: Op) -> Waiting:

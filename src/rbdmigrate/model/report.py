@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, Optional
 
 from .codec import to_plain
 from .errors import errno_name
+from .layout import LayoutOptions
 from .migration import Goal, Hold, Migration, State
+
+_NO_LAYOUT = LayoutOptions()
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "adopted": m.adopted,
         "acting": live.acting,
         "copied_by": live.copied_by,
-        "layout": {k: v for k, v in to_plain(m.layout).items() if v not in (None, False)},
+        "layout": _layout(m.layout),
         "created": iso(m.created),
         "prepared": iso(m.prepared_at),
         "executed": iso(m.executed_at),
@@ -94,6 +98,12 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         ],
         "next": what_next(m, hold),
     }
+
+
+def _layout(layout: LayoutOptions) -> dict[str, Any]:
+    if layout == _NO_LAYOUT:
+        return {}  # most of thousands
+    return {k: v for k, v in to_plain(layout).items() if v not in (None, False)}
 
 
 def percent(migration: Migration, live: Live) -> int:
@@ -142,6 +152,9 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
 
 def iso(at: Optional[float]) -> Optional[str]:
     """A time as JSON shows it: ISO 8601 in UTC, to the second."""
-    if at is None:
-        return None
+    return None if at is None else _iso(int(at))
+
+
+@lru_cache(maxsize=1 << 15)
+def _iso(at: int) -> str:
     return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
