@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Callable, Optional
 
@@ -14,15 +15,25 @@ from qa.devcluster.cluster import Cluster
 from qa.devcluster.errors import DevClusterError
 from qa.devcluster.layout import REPOSITORY
 from qa.devcluster.options import GIB, ClusterOptions, parse_conf_line
+from qa.releases.catalogue import KNOWN, here
+from qa.releases.enter import inside
+from qa.releases.root import RootError
+
+_RELEASE = "release"  # the file in a cluster's folder that names its release
 
 
 def main(argv: Optional[list[str]] = None) -> int:
     args = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     action: Callable[[Cluster, argparse.Namespace], int] = args.action
     try:
+        release = args.release or _release_of(args.dir)
+        if release and release != here():
+            words = sys.argv[1:] if argv is None else argv
+            command = inside(release, ["./run", "cluster", *words])
+            os.execvp(command[0], command)
+        signal.signal(signal.SIGTERM, _interrupt)
         return action(Cluster(args.dir), args)
-    except (DevClusterError, OSError) as error:
+    except (DevClusterError, RootError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -36,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
         "--dir",
         default=str(REPOSITORY / ".cluster"),
         help="folder of the cluster (default: .cluster in the repository)",
+    )
+    common.add_argument(
+        "--release",
+        choices=list(KNOWN),
+        help="of Ceph; others than this machine's run in a chroot (default: this machine's, or "
+        "that of the cluster in the folder)",
     )
     parser = argparse.ArgumentParser(
         prog="./run cluster", description="A real Ceph cluster on loopback, in one folder."
@@ -77,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _release_of(folder: str) -> str:
+    """The release of the cluster in ``folder``; empty when there is none."""
+    try:
+        return (Path(folder) / _RELEASE).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
 def _interrupt(number: int, frame: Optional[FrameType]) -> None:
     """A termination is handled as Ctrl-C is: what was begun is cleaned up."""
     raise KeyboardInterrupt
@@ -96,6 +121,7 @@ def _up(cluster: Cluster, args: argparse.Namespace) -> int:
             conf=dict(parse_conf_line(line) for line in args.conf),
         )
     )
+    (cluster.layout.root / _RELEASE).write_text(here(), encoding="utf-8")
     print(f"The cluster is up after {time.monotonic() - begun:.1f} s.")
     return _status(cluster, args)
 

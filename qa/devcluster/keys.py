@@ -1,10 +1,8 @@
 """Keys of a cluster: one keyring with an entry for each of its daemons and for the admin."""
 
-import base64
-import secrets
-import struct
-import time
+import os
 
+from qa.devcluster import commands
 from qa.devcluster.blueprint import Blueprint
 
 _CAPS: dict[str, dict[str, str]] = {
@@ -17,10 +15,8 @@ _CAPS: dict[str, dict[str, str]] = {
 
 
 def new_key() -> str:
-    """A random key in cephx's form: type (1 is AES), time, length, 16 bytes."""
-    return base64.b64encode(
-        struct.pack("<hIIh", 1, int(time.time()), 0, 16) + secrets.token_bytes(16)
-    ).decode()
+    """A random key of the kind that this release's mons take: AES, from release 20 on AES256K."""
+    return commands.run(["ceph-authtool", "--gen-print-key"], env=os.environ).stdout.strip()
 
 
 def keyring_text(blueprint: Blueprint) -> str:

@@ -1,0 +1,141 @@
+"""A Debian with another release of Ceph in a folder: made once, then kept in a cache.
+
+It reaches the package registries as this machine does: apt's and pip's configuration is taken over.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from qa.releases.catalogue import Release
+
+_CACHE = Path(os.environ.get("RBD_MIGRATION_CACHE", "/var/cache/rbd_migration"))
+_MADE = ".made"  # its absence tells a folder that was left half made
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KERNEL = ("/proc", "/sys", "/dev")
+_BUILD_TIMEOUT = 1800
+_TAKEN_OVER = (
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/pip.conf",
+    "/etc/ssl/certs/ca-certificates.crt",
+)
+
+
+class RootError(Exception):
+    """A root cannot be made or used; the message says why."""
+
+
+class Root:
+    """The root of one release; ``work`` has what is bound over the repository's tool folders."""
+
+    def __init__(self, release: Release) -> None:
+        self.release = release
+        self.path = _CACHE / release.name
+        self.work = _CACHE / f"{release.name}-tools"
+
+    @property
+    def made(self) -> bool:
+        """Whether it is complete."""
+        return (self.path / _MADE).exists()
+
+    def make(self, packages: Sequence[str]) -> None:
+        """Make it and install ``packages``, unless that was done. Raises RootError."""
+        if os.geteuid() != 0:
+            raise RootError("Other releases run in a chroot, which needs root; use sudo.")
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        with open(_CACHE / f"{self.release.name}.lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not self.made:
+                print(f"Making a Debian with Ceph {self.release.name} ...", file=sys.stderr)
+                self._make(packages)
+
+    def _make(self, packages: Sequence[str]) -> None:
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        log = _CACHE / f"{self.release.name}.log"
+        with open(log, "wb") as output:
+            for command in self._steps(packages):
+                done = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=_BUILD_TIMEOUT,
+                    check=False,
+                )
+                if done.returncode != 0:
+                    raise RootError(f"{command[0]} failed; its messages are in {log}.")
+                if command[0] == "debootstrap":
+                    self._configure()
+        (self.path / _MADE).touch()
+
+    def _steps(self, packages: Sequence[str]) -> "list[list[str]]":
+        install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+        return [
+            [
+                "debootstrap",
+                "--variant=minbase",
+                "--include=ca-certificates",
+                str(self.release.suite),
+                str(self.path),
+                _mirror(),
+                "/usr/share/debootstrap/scripts/sid",
+            ],
+            self.command(["apt-get", "update"]),
+            self.command(["env", "DEBIAN_FRONTEND=noninteractive", *install]),
+        ]
+
+    def _configure(self) -> None:
+        for name in _TAKEN_OVER:
+            if os.path.exists(name):
+                target = self.path / name[1:]
+                target.unlink(missing_ok=True)
+                shutil.copy(name, target)
+        for file in Path("/etc/apt/apt.conf.d").iterdir():
+            shutil.copy(file, self.path / "etc/apt/apt.conf.d" / file.name)
+        # No services here: what packages do to them at installation must do nothing.
+        (self.path / "usr/local/sbin/systemctl").symlink_to("/bin/true")
+        policy = self.path / "usr/sbin/policy-rc.d"
+        policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+        policy.chmod(0o755)
+
+    def command(
+        self, command: Sequence[str], binds: "Sequence[tuple[str, str]]" = ()
+    ) -> "list[str]":
+        """``command`` as it has to be run to run in here, with folders bound (from, to).
+
+        The mounts are in a namespace of the command's own, and vanish with its last process.
+        """
+        root = str(self.path)
+        script = ["set -e"]
+        script += [f'mount --rbind {folder} "{root}{folder}"' for folder in _KERNEL]
+        for source, target in binds:
+            script.append(f'mkdir -p "{source}" "{root}{target}"')
+            script.append(f'mount --bind "{source}" "{root}{target}"')
+        script.append(f'exec chroot "{root}" "$@"')
+        inner = [
+            "/usr/bin/env",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ]
+        shell = ["unshare", "--mount", "sh", "-c", "; ".join(script), "sh"]
+        return [*shell, *inner, *command]
+
+
+def _mirror() -> str:
+    """Where this machine's apt has Debian from."""
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    mirrors = [line for line in done.stdout.splitlines() if "security" not in line]
+    if not mirrors:
+        raise RootError("apt knows no place to have Debian from; run 'apt-get update' first.")
+    return mirrors[0]
