@@ -16,7 +16,7 @@ from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.policy import Policy
 
-from . import pace_commands, tables, top
+from . import check_command, pace_commands, tables, top
 from .command import (
     PREFIX,
     SOURCE,
@@ -82,9 +82,13 @@ def policy_of(call: Call, goal: Goal) -> Policy:
 
 
 def _begin(call: Call, goal: Goal) -> Report:
-    source = call.spec("source_image", "source")
-    target = call.spec("target_image", "target") if call.text("target_image") else None
+    source, target = check_command.specs_of(call)
     return call.engine.prepare(source, target, _layout(call), policy_of(call, goal))
+
+
+def _check(call: Call) -> Any:
+    source, target = check_command.specs_of(call)
+    return call.engine.check(source, target, _layout(call))
 
 
 def _prepare(call: Call) -> Report:
@@ -144,6 +148,14 @@ def _show_status(result: Any) -> str:
 
 
 TABLE = (
+    Command(
+        "check",
+        (SOURCE, Arg("target_image"), *_LAYOUT),
+        "Look whether an image can be migrated; changes nothing",
+        "r",
+        _check,
+        check_command.show,
+    ),
     Command(
         "prepare",
         (SOURCE, Arg("target_image"), *_LAYOUT),

@@ -7,9 +7,10 @@ import secrets
 import threading
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
-from errno import EAGAIN, EBUSY, EINVAL, EPERM
+from errno import EAGAIN, EINVAL, EPERM
 from typing import Any, Optional
 
+from ..checks.facts import Wish
 from ..cluster.client import Identity, connect
 from ..cluster.observe import observe
 from ..cluster.store import Owner
@@ -22,7 +23,7 @@ from ..model.migration import Goal, Migration, Op, Place, State
 from ..model.policy import Policy
 from ..model.report import Live, report
 from ..model.spec import ImageSpec, parse_image_spec
-from ..model.users import source_in_use
+from . import preflight
 from .acts import Acts, arguments, target_version
 from .admission import admit
 from .answers import Answers
@@ -31,6 +32,7 @@ from .finder import Finder, awake, refuse_aborting
 from .inquiry import Inquiry
 from .loading import Loader
 from .loop import Loop
+from .preflight import Preflight
 from .registry import Registry, Tracked
 from .settings import Settings
 from .surroundings import Surroundings, Unknown
@@ -89,6 +91,12 @@ class Engine:
             self._fenced,
         )
         self._inquiry = Inquiry(host.identity)
+        self._preflight = Preflight(
+            self._client,
+            host.identity.name,
+            lambda op, args: self._inquiry.ask(op, args, self._patience()),
+            self._acts.blocklist.fenced,
+        )
         self._finder = Finder(self._client, self._registry, self._loader, self._answers)
         self.ended = threading.Event()
         self.ended_reason = ""
@@ -172,6 +180,17 @@ class Engine:
         default = self._client.conf_get("rbd_default_pool") or "rbd"
         return parse_image_spec(text, default, what)
 
+    def check(
+        self, source: ImageSpec, target: Optional[ImageSpec], layout: LayoutOptions
+    ) -> dict[str, Any]:
+        """What preflight finds about such a migration; changes nothing (``target`` None: in place).
+
+        Raises MigrationError when the cluster does not answer.
+        """
+        wish = Wish(source, target or source, layout)
+        with self._answers(wish.target):
+            return preflight.check(self._preflight, wish)
+
     # -- acting ------------------------------------------------------------------------------
 
     def prepare(
@@ -190,9 +209,8 @@ class Engine:
         with self._finder.admission, self._answers(goal_spec):
             tracked = self._finder.repeated(source, goal_spec, layout, policy.goal)
             if tracked is None:
-                migration = admit(self._client, source, goal_spec, layout, policy)
-                company = self._refuse_users(migration)
-                tracked = self._registry.create(replace(migration, **company))
+                facts = self._preflight.gather(Wish(source, goal_spec, layout))
+                tracked = self._registry.create(admit(facts, policy))
         self._loop.wake(tracked)
         try:
             return self._await(tracked, _PREPARED)
@@ -318,16 +336,6 @@ class Engine:
             untouched = diagnose(m, observe(self._client, m)) is Situation.UNTOUCHED
             if untouched and m.prepared_at is None and self._registry.claim(tracked, 5.0):
                 self._registry.drop(tracked)
-
-    def _refuse_users(self, migration: Migration) -> dict[str, Any]:
-        """Ask before there is a record, so that a source in use leaves no trace.
-
-        Returns the source's group and mirroring, for the record.
-        """
-        found = self._examine(migration.source)
-        if found["users"]:
-            raise MigrationError(EBUSY, source_in_use(migration.source.spec, found["users"]))
-        return {"group": found["group"], "mirror_mode": found["mirror_mode"]}
 
     def _examine(self, place: Place) -> dict[str, Any]:
         args = {"image": to_plain(place), "fenced": self._acts.blocklist.fenced()}

@@ -27,13 +27,14 @@ from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.users import source_in_use
-from . import company, repair
+from . import company, inspection, repair
 from .pace import Pace
 from .parent import release_parent
 from .survey import Survey, survey
 
 Progress = Callable[[int, int, int, int], None]
 
+_KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
 
@@ -111,6 +112,7 @@ def _users(
             "client": int(watcher["id"]),
             "address": str(watcher["addr"]),
             "lock": holder is not None and int(watcher["id"]) == holder.client,
+            "kernel": int(watcher["cookie"]) >= _KERNEL_COOKIES,
         }
         for watcher in image.watchers_list()
         if int(watcher["id"]) not in session.clients and str(watcher["addr"]) not in fenced
@@ -231,7 +233,7 @@ def _refuse_left_behind(session: Session, source: Place, target: Place) -> None:
         session.open(source) as ioctx,
         rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
     ):
-        clones = _clones(image)
+        clones = inspection.clones(image)
     if clones:
         raise MigrationError(
             EBUSY,
@@ -240,18 +242,10 @@ def _refuse_left_behind(session: Session, source: Place, target: Place) -> None:
         )
 
 
-def _clones(image: rbd.Image) -> list[str]:
-    return sorted(
-        f"{child['pool']}/{child['image']}"
-        for snapshot in image.list_snaps()
-        for child in _children(image, int(snapshot["id"]))
-    )
-
-
 def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
     """As stock ``rbd migration commit`` does: open descendants do not notice the new parent."""
     with rbd.Image(ioctx, target.image, read_only=True) as image:
-        clones = _clones(image)
+        clones = inspection.clones(image)
     if clones:
         raise MigrationError(
             EBUSY,
@@ -259,11 +253,6 @@ def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
             "read-only would not notice that their parent moved; make sure that none is, then "
             f"`ceph rbd migration commit {target.spec} --force`.",
         )
-
-
-def _children(image: rbd.Image, snapshot: int) -> list[dict[str, Any]]:
-    image.set_snap_by_id(snapshot)
-    return list(image.list_children2())
 
 
 def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -324,6 +313,14 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         }
 
 
+def inspect(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """What preflight wants to know of the source (:mod:`.inspection`), and who uses it."""
+    place = _place(args["image"])
+    with session.open(place) as ioctx, rbd.Image(ioctx, place.image, read_only=True) as image:
+        users = _users(session, ioctx, image, args["fenced"])
+        return {**inspection.describe(ioctx, image, flatten=args["flatten"]), "users": users}
+
+
 def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Take the target's exclusive lock from its holder for a moment, and give it back.
 
@@ -354,6 +351,7 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         finish_commit,
         abort,
         examine,
+        inspect,
         take_lock,
         check_commit,
     )

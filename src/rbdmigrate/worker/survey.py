@@ -50,11 +50,11 @@ def survey(session: Client, source: Place, target: Place) -> Survey:
                 int(image.stripe_count()),
             )
     with session.open(source) as ioctx:
-        views = _views(ioctx, source.image_id)
-        size = max(size for _, _, size in views)
+        found = views(ioctx, source.image_id)
+        size = max(size for _, _, size in found)
         to_copy = Extents(size, layout[0], layout[1], layout[2])
         total = 0
-        for snapshot, before, _ in views:
+        for snapshot, before, _ in found:
             with rbd.Image(
                 ioctx, image_id=source.image_id, snapshot=snapshot, read_only=True
             ) as image:
@@ -69,20 +69,27 @@ def survey(session: Client, source: Place, target: Place) -> Survey:
 _View = tuple[Optional[str], Optional[str], int]
 
 
-def _views(ioctx: rados.Ioctx, ident: str) -> list[_View]:
-    """Each snapshot and the head (None), with the snapshot before it and its size in bytes."""
+def views(ioctx: rados.Ioctx, ident: str) -> list[_View]:
+    """Each snapshot and the head (None), with the snapshot before it and its size in bytes.
+
+    Snapshots that groups and mirroring made for themselves cannot be opened, and are left out.
+    """
     with rbd.Image(ioctx, image_id=ident, read_only=True) as image:
-        names = [(str(s["name"]), int(s["size"])) for s in image.list_snaps()]
+        names = [
+            (str(s["name"]), int(s["size"]))
+            for s in image.list_snaps()
+            if s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER
+        ]
         head = int(image.size())
-    views: list[_View] = []
+    found: list[_View] = []
     before: Optional[str] = None
     for name, size in names:
-        views.append((name, before, size))
+        found.append((name, before, size))
         before = name
-    return [*views, (None, before, head)]
+    return [*found, (None, before, head)]
 
 
-def _diff(
+def diff(
     image: rbd.Image, before: Optional[str], span: tuple[int, int], whole: bool, parent: bool
 ) -> list[tuple[int, int]]:
     """(offset, length) of what exists in ``span`` and differs from the snapshot ``before``."""
@@ -102,11 +109,11 @@ def _diff(
 def _changed(image: rbd.Image, before: Optional[str], parent: bool) -> Iterator[tuple[int, int]]:
     """The extents that a view adds to the one before it."""
     object_size = 1 << int(image.stat()["order"])
-    coarse = _diff(image, before, (0, int(image.size())), True, parent)
+    coarse = diff(image, before, (0, int(image.size())), True, parent)
     exact = sum(-(-length // object_size) for _, length in coarse) <= EXACT_OBJECTS
     for offset, length in coarse:
         if exact:
-            yield from _diff(image, before, (offset, length), False, parent)
+            yield from diff(image, before, (offset, length), False, parent)
         else:
             yield offset, length
 
@@ -115,7 +122,7 @@ class _Present:
     """Which parts of the target are there already, object by object (without fancy striping)."""
 
     def __init__(self, image: rbd.Image) -> None:
-        found = _diff(image, None, (0, int(image.size())), True, False)
+        found = diff(image, None, (0, int(image.size())), True, False)
         self._size = 1 << int(image.stat()["order"])
         self._bits = bytearray()
         if found and int(image.stripe_count()) == 1:

@@ -1,0 +1,35 @@
+"""The command ``check``: preflight alone, which changes nothing."""
+
+from typing import Any, Dict
+
+from rbdmigrate.model.units import format_size
+
+from .command import Call
+
+Report = Dict[str, Any]
+
+
+def show(result: Report) -> str:
+    """The findings, the worst first, each with its remedy."""
+    lines = [f"{result['source']} -> {result['target']}: {_summary(result)}"]
+    for finding in result["findings"]:
+        lines.append(f"{finding['severity']:<8} {finding['code']}: {finding['message']}")
+        if finding["remedy"]:
+            lines.append(f"{'':<8} -> {finding['remedy']}")
+    return "\n".join(lines)
+
+
+def _summary(result: Report) -> str:
+    count = sum(finding["severity"] == "error" for finding in result["findings"])
+    text = "it can be prepared" if result["ok"] else f"it cannot be prepared ({count} error(s))"
+    if result["bytes_to_copy"] is not None:
+        text += f"; up to {format_size(result['bytes_to_copy'])} to copy"
+    if result["bytes_free"] is not None:
+        text += f", {format_size(result['bytes_free'])} free"
+    return text
+
+
+def specs_of(call: Call) -> Any:
+    """Source and target (None: in place) of the command."""
+    target = call.spec("target_image", "target") if call.text("target_image") else None
+    return call.spec("source_image", "source"), target

@@ -1,0 +1,142 @@
+"""Whether the data fit: free space after replication or erasure coding, quotas, full pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import EDQUOT, ENOSPC
+from typing import Optional
+
+from ..model.finding import Severity
+from ..model.pool import Pool
+from ..model.units import format_size
+from .facts import Facts
+from .registry import Found, check
+
+TIGHT = 0.8  # of the free space, from which on it is worth a warning
+
+
+def _pool(facts: Facts) -> Optional[Pool]:
+    return facts.pools.get(facts.wish.data_pool)
+
+
+@check("POOL_FULL", Severity.ERROR, "The target's pool is full, or its quota is.", errno=ENOSPC)
+def full(facts: Facts) -> Iterator[Found]:
+    """Nothing can be written."""
+    pool = _pool(facts)
+    if pool is not None and pool.flags & {"full", "full_quota"}:
+        yield Found(
+            pool.name,
+            f"The pool {pool.name} is full; nothing can be written to it until there is space.",
+            f"ceph osd pool get-quota {pool.name}",
+        )
+
+
+@check(
+    "NO_SPACE",
+    Severity.ERROR,
+    "The target's pool has less free space than what has to be copied.",
+    errno=ENOSPC,
+)
+def space(facts: Facts) -> Iterator[Found]:
+    """More data than space."""
+    pool, image = _pool(facts), facts.image
+    if pool is None or image is None or image.to_copy is None or pool.max_avail is None:
+        return
+    if image.to_copy > pool.max_avail:
+        yield Found(
+            pool.name,
+            f"Up to {format_size(image.to_copy)} have to be copied, and the pool {pool.name} has "
+            f"{format_size(pool.max_avail)} free; choose another pool or add OSDs.",
+            "ceph df",
+        )
+
+
+@check(
+    "QUOTA_BYTES",
+    Severity.ERROR,
+    "What has to be copied exceeds the pool's quota of bytes.",
+    errno=EDQUOT,
+)
+def quota_bytes(facts: Facts) -> Iterator[Found]:
+    """A quota of bytes."""
+    pool, image = _pool(facts), facts.image
+    if pool is None or image is None or image.to_copy is None or not pool.quota_bytes:
+        return
+    left = max(0, pool.quota_bytes - pool.stored)
+    if image.to_copy > left:
+        yield Found(
+            pool.name,
+            f"Up to {format_size(image.to_copy)} have to be copied, and the quota of the pool "
+            f"{pool.name} leaves {format_size(left)}; raise it with `ceph osd pool set-quota "
+            f"{pool.name} max_bytes N`.",
+            f"ceph osd pool set-quota {pool.name} max_bytes {pool.stored + image.to_copy}",
+        )
+
+
+@check(
+    "QUOTA_OBJECTS",
+    Severity.WARNING,
+    "The target may need more objects than the pool's quota of objects leaves.",
+)
+def quota_objects(facts: Facts) -> Iterator[Found]:
+    """A quota of objects."""
+    pool, image = _pool(facts), facts.image
+    if pool is None or image is None or image.to_copy is None or not pool.quota_objects:
+        return
+    size = facts.wish.layout.object_size or image.object_size
+    needed, left = -(-image.to_copy // size), max(0, pool.quota_objects - pool.objects)
+    if needed > left:
+        yield Found(
+            pool.name,
+            f"About {needed} objects have to be made, and the quota of the pool {pool.name} "
+            f"leaves {left}.",
+            f"ceph osd pool set-quota {pool.name} max_objects {pool.objects + needed}",
+        )
+
+
+@check("POOL_NEARFULL", Severity.WARNING, "The target's pool is near full.")
+def nearfull(facts: Facts) -> Iterator[Found]:
+    """The OSD map says so; copies wait until it is over."""
+    pool = _pool(facts)
+    if pool is not None and pool.flags & {"nearfull", "backfillfull"}:
+        yield Found(
+            pool.name,
+            f"The pool {pool.name} is near full; copies wait until that is over.",
+            "ceph osd df",
+        )
+
+
+@check(
+    "SPACE_TIGHT",
+    Severity.WARNING,
+    "What has to be copied takes more than 80 % of the free space of the target's pool.",
+)
+def tight(facts: Facts) -> Iterator[Found]:
+    """It fits, with little room left."""
+    pool, image = _pool(facts), facts.image
+    if pool is None or image is None or image.to_copy is None or pool.max_avail is None:
+        return
+    if TIGHT * pool.max_avail < image.to_copy <= pool.max_avail:
+        yield Found(
+            pool.name,
+            f"Up to {format_size(image.to_copy)} have to be copied, and the pool {pool.name} has "
+            f"no more than {format_size(pool.max_avail)} free.",
+            "ceph df",
+        )
+
+
+@check(
+    "BYTES_UNKNOWN",
+    Severity.INFO,
+    "How much has to be copied is not known: the source is large and has no fast-diff.",
+)
+def unknown(facts: Facts) -> Iterator[Found]:
+    """Counting would take too long."""
+    image = facts.image
+    if image is not None and image.to_copy is None:
+        yield Found(
+            str(facts.wish.source),
+            "It is not known how much has to be copied, because counting it without the feature "
+            "fast-diff would take long; it is counted before the copy begins.",
+            f"rbd feature enable {facts.wish.source} object-map fast-diff",
+        )

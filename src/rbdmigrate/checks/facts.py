@@ -1,0 +1,116 @@
+"""What is known when checks run: plain data, gathered without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ..model.layout import LayoutOptions
+from ..model.migration import Place
+from ..model.pool import Pool
+from ..model.spec import ImageSpec
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for."""
+
+    source: ImageSpec
+    target: ImageSpec
+    layout: LayoutOptions = field(default_factory=LayoutOptions)
+
+    @property
+    def in_place(self) -> bool:
+        """The image keeps its name, only its layout changes."""
+        return self.source == self.target
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """Every pool that is named, each once."""
+        layout = self.layout
+        named = (self.source.pool, self.target.pool, layout.data_pool, layout.journal_pool)
+        return tuple(dict.fromkeys(pool for pool in named if pool is not None))
+
+    @property
+    def data_pool(self) -> str:
+        """The pool that takes the target's data."""
+        return self.layout.data_pool or self.target.pool
+
+
+@dataclass(frozen=True)
+class Name:
+    """What is at an image's name.
+
+    ``exists``: an image is. ``role``: it is the ``source`` or the ``target`` of a migration whose
+    other end is ``other``. ``reserved_for``: an image of this name is the source of a migration to
+    there, and lies in the trash meanwhile. ``trashed``: the id of an image of this name that a user
+    put into the trash. ``old_format``: it is an image of format 1.
+    """
+
+    place: Place
+    exists: bool = False
+    role: str = ""
+    other: Optional[ImageSpec] = None
+    reserved_for: Optional[ImageSpec] = None
+    trashed: str = ""
+    old_format: bool = False
+
+
+@dataclass(frozen=True)
+class User:
+    """A client that has the image open for writing. ``kernel``: it is krbd."""
+
+    client: int
+    address: str
+    lock: bool = False
+    kernel: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot and the images that were cloned from it."""
+
+    name: str
+    protected: bool = False
+    clones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Image:
+    """The source. Bytes; ``to_copy`` (head and snapshots) None: not known.
+
+    ``features`` by name, ``luks`` the format of its encryption, ``parent`` an image spec.
+    """
+
+    size: int = 0
+    object_size: int = 4 << 20
+    stripe_unit: int = 4 << 20
+    stripe_count: int = 1
+    features: frozenset[str] = frozenset()
+    snapshots: tuple[Snapshot, ...] = ()
+    users: tuple[User, ...] = ()
+    group: str = ""
+    mirror_mode: Optional[int] = None
+    luks: str = ""
+    parent: str = ""
+    parent_pool: str = ""
+    to_copy: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything. A pool that is None in ``pools`` does not exist.
+
+    ``image`` is None where the source cannot be opened for what ``names`` and ``pools`` tell.
+    ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
+    """
+
+    wish: Wish
+    pools: Mapping[str, Optional[Pool]]
+    missing_namespaces: frozenset[tuple[str, str]] = frozenset()
+    source: Optional[Name] = None
+    target: Optional[Name] = None
+    image: Optional[Image] = None
+    release: tuple[int, int, int] = (0, 0, 0)
+    caps: Mapping[str, str] = field(default_factory=dict)

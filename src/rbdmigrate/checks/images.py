@@ -1,0 +1,107 @@
+"""What the source is besides its data: mirrored, in a group, a clone, a parent, encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..model.finding import Severity
+from .facts import Facts
+from .registry import Found, check
+
+
+@check(
+    "SOURCE_HAS_CLONES",
+    Severity.WARNING,
+    "Snapshots of the source have clones; a commit will need --force.",
+)
+def clones(facts: Facts) -> Iterator[Found]:
+    """Clones move to the target; those that are open read-only do not notice."""
+    if facts.image is None:
+        return
+    names = sorted({clone for snap in facts.image.snapshots for clone in snap.clones})
+    if names:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        yield Found(
+            str(facts.wish.source),
+            f"Its snapshots have the clones {shown}; a commit will need --force, and clones that "
+            "are open read-only then do not notice that their parent moved.",
+            f"rbd children {facts.wish.source} --all",
+        )
+
+
+@check("SOURCE_MIRRORED", Severity.WARNING, "The source is mirrored to another cluster.")
+def mirrored(facts: Facts) -> Iterator[Found]:
+    """librbd ends the mirroring at prepare."""
+    if facts.image is not None and facts.image.mirror_mode is not None:
+        yield Found(
+            str(facts.wish.source),
+            "It is mirrored; the mirroring ends when it is prepared, an abort enables it again, "
+            "and the other cluster then copies the image anew.",
+            f"rbd mirror image status {facts.wish.source}",
+        )
+
+
+@check("SOURCE_JOURNALING", Severity.WARNING, "The source has the feature journaling.")
+def journaling(facts: Facts) -> Iterator[Found]:
+    """Every byte that is copied to a journaled target goes through its journal."""
+    if facts.image is not None and "journaling" in facts.image.features:
+        yield Found(
+            str(facts.wish.source),
+            "It has the feature journaling, which costs writes twice; leave it out with "
+            "--image-feature if nothing needs it.",
+        )
+
+
+@check("SOURCE_IN_GROUP", Severity.INFO, "The source is in a group of images.")
+def group(facts: Facts) -> Iterator[Found]:
+    """Its place in the group."""
+    if facts.image is not None and facts.image.group:
+        name = facts.image.group.partition("/")[2]
+        yield Found(
+            str(facts.wish.source),
+            f"It is in the group {name}; it leaves the group when it is prepared, and an abort "
+            "puts it back.",
+        )
+
+
+@check("SOURCE_ENCRYPTED", Severity.INFO, "The source is formatted with LUKS.")
+def encrypted(facts: Facts) -> Iterator[Found]:
+    """Encrypted data are copied as they are."""
+    if facts.image is not None and facts.image.luks:
+        yield Found(
+            str(facts.wish.source),
+            f"It is encrypted ({facts.image.luks}); its data are copied as they are, and the "
+            "target opens with the same passphrase.",
+        )
+
+
+@check("PROTECTED_SNAPSHOTS", Severity.INFO, "Snapshots of the source are protected.")
+def protected(facts: Facts) -> Iterator[Found]:
+    """They stay so."""
+    if facts.image is None:
+        return
+    names = [snapshot.name for snapshot in facts.image.snapshots if snapshot.protected]
+    if names:
+        yield Found(
+            str(facts.wish.source),
+            f"The snapshots {', '.join(names)} are protected, and will be on the target.",
+        )
+
+
+@check(
+    "PARENT_ELSEWHERE",
+    Severity.INFO,
+    "The source is a clone of an image in another pool than the target's.",
+)
+def parent(facts: Facts) -> Iterator[Found]:
+    """A target that depends on another pool."""
+    image, wish = facts.image, facts.wish
+    if image is None or not image.parent or wish.layout.flatten:
+        return
+    if image.parent_pool != wish.target.pool:
+        yield Found(
+            str(wish.source),
+            f"It is a clone of {image.parent}, on which the target in {wish.target.pool} will "
+            "depend; --flatten copies the parent's data too.",
+            "--flatten",
+        )

@@ -1,0 +1,139 @@
+"""The names of source and target: what is there, and what migrates already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import EBUSY, EEXIST, ENOENT, EOPNOTSUPP
+
+from ..model.finding import Severity
+from .facts import Facts
+from .registry import Found, check
+
+
+@check(
+    "SOURCE_FORMAT_1",
+    Severity.ERROR,
+    "The source is an image of format 1, which cannot migrate.",
+    errno=EOPNOTSUPP,
+)
+def format_1(facts: Facts) -> Iterator[Found]:
+    """An image of the old format."""
+    source = facts.wish.source
+    if facts.source is not None and facts.source.old_format:
+        yield Found(
+            str(source),
+            f"The source {source} is an image of format 1; copy it to format 2 with "
+            "`rbd deep cp` first.",
+            f"rbd deep cp {source} {source}-v2",
+        )
+
+
+@check(
+    "SOURCE_MIGRATING",
+    Severity.ERROR,
+    "The source migrates already.",
+    errno=EBUSY,
+)
+def migrating(facts: Facts) -> Iterator[Found]:
+    """A source that has a migration, under its name or in the trash."""
+    name, source = facts.source, facts.wish.source
+    if name is None:
+        return
+    if name.role == "source":
+        yield Found(
+            str(source),
+            f"The source {source} is already migrating, to {name.other}; commit or abort that "
+            "migration first.",
+            f"ceph rbd migration status {name.other}",
+        )
+    elif not name.exists and name.reserved_for is not None:
+        other = name.reserved_for
+        yield Found(
+            str(source),
+            f"The source {source} is already migrating, to {other}; see "
+            f"`ceph rbd migration status {other}`.",
+            f"ceph rbd migration status {other}",
+        )
+
+
+@check(
+    "SOURCE_IS_TARGET",
+    Severity.ERROR,
+    "The source is the target of a migration that was not committed yet.",
+    errno=EBUSY,
+)
+def is_target(facts: Facts) -> Iterator[Found]:
+    """A source that is being migrated to."""
+    name, source = facts.source, facts.wish.source
+    if name is not None and name.role == "target":
+        yield Found(
+            str(source),
+            f"The source {source} is the target of a migration from {name.other}; commit or abort "
+            "that migration first.",
+            f"ceph rbd migration status {source}",
+        )
+
+
+@check(
+    "SOURCE_IN_TRASH",
+    Severity.ERROR,
+    "An image of the source's name is in the trash, and none is outside.",
+    errno=ENOENT,
+)
+def in_trash(facts: Facts) -> Iterator[Found]:
+    """A source that a user put into the trash."""
+    name, source = facts.source, facts.wish.source
+    if name is not None and not name.exists and name.trashed and name.reserved_for is None:
+        pool = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
+        command = f"rbd trash restore {pool}/{name.trashed}"
+        yield Found(
+            str(source),
+            f"The source {source} is in the trash; `{command}` brings it back.",
+            command,
+        )
+
+
+@check("SOURCE_MISSING", Severity.ERROR, "The source does not exist.", errno=ENOENT)
+def source_missing(facts: Facts) -> Iterator[Found]:
+    """No source."""
+    name, source = facts.source, facts.wish.source
+    if name is None or name.exists or name.old_format or name.reserved_for or name.trashed:
+        return
+    where = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
+    yield Found(
+        str(source),
+        f"The source {source} does not exist; `rbd ls {where}` lists the images there.",
+        f"rbd ls {where}",
+    )
+
+
+@check("TARGET_EXISTS", Severity.ERROR, "An image of the target's name exists.", errno=EEXIST)
+def target_exists(facts: Facts) -> Iterator[Found]:
+    """A target that is there already."""
+    name, target = facts.target, facts.wish.target
+    if name is not None and (name.exists or name.old_format) and not facts.wish.in_place:
+        hint = " (it is the target of a migration)" if name.role == "target" else ""
+        yield Found(
+            str(target),
+            f"The target {target} exists already{hint}; choose another name or remove it.",
+        )
+
+
+@check(
+    "TARGET_NAME_RESERVED",
+    Severity.ERROR,
+    "The target's name belongs to a source that migrates, and is needed if that is aborted.",
+    errno=EEXIST,
+)
+def reserved(facts: Facts) -> Iterator[Found]:
+    """A name that is free and must stay so."""
+    name, target = facts.target, facts.wish.target
+    if name is None or name.exists or name.reserved_for is None or facts.wish.in_place:
+        return
+    yield Found(
+        str(target),
+        f"The target's name {target} belongs to an image that is migrating to "
+        f"{name.reserved_for} and gets it back if that is aborted; choose another name, or "
+        "commit that migration first.",
+        f"ceph rbd migration commit {name.reserved_for}",
+    )

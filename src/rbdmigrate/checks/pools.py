@@ -1,0 +1,102 @@
+"""Pools and namespaces: whether they are there and fit to hold images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import EINVAL, ENOENT
+
+from ..model.finding import Severity
+from .facts import Facts
+from .registry import Found, check
+
+
+@check(
+    "POOL_MISSING",
+    Severity.ERROR,
+    "A pool of the source, of the target, for its data or its journal does not exist.",
+    errno=ENOENT,
+)
+def missing(facts: Facts) -> Iterator[Found]:
+    """Pools that do not exist."""
+    for name in facts.wish.pools:
+        if facts.pools.get(name) is None:
+            yield Found(
+                name,
+                f"The pool {name!r} does not exist; `ceph osd lspools` lists those that do.",
+                f"ceph osd pool create {name} && rbd pool init {name}",
+            )
+
+
+@check(
+    "NAMESPACE_MISSING",
+    Severity.ERROR,
+    "The pool does not have the RBD namespace of the source or target.",
+    errno=ENOENT,
+)
+def namespace_missing(facts: Facts) -> Iterator[Found]:
+    """Namespaces that do not exist."""
+    for pool, namespace in sorted(facts.missing_namespaces):
+        yield Found(
+            f"{pool}/{namespace}",
+            f"The pool {pool!r} has no namespace {namespace!r}; create it with "
+            f"`rbd namespace create {pool}/{namespace}`.",
+            f"rbd namespace create {pool}/{namespace}",
+        )
+
+
+@check(
+    "POOL_ERASURE_CODED",
+    Severity.ERROR,
+    "The target's pool is erasure coded: it can take data (--data-pool), not an image's header.",
+    errno=EINVAL,
+    untested="such a pool does not answer on a test cluster with one OSD",
+)
+def erasure(facts: Facts) -> Iterator[Found]:
+    """A target in a pool without omap."""
+    pool = facts.pools.get(facts.wish.target.pool)
+    if pool is not None and pool.erasure:
+        yield Found(
+            pool.name,
+            f"The pool {pool.name} is erasure coded and cannot hold an image's header; take a "
+            f"replicated one for the target and give `--data-pool {pool.name}`.",
+            f"--data-pool {pool.name}",
+        )
+
+
+@check(
+    "DATA_POOL_NO_OVERWRITES",
+    Severity.ERROR,
+    "The data pool is erasure coded and does not allow overwrites.",
+    errno=EINVAL,
+    untested="such a pool does not answer on a test cluster with one OSD",
+)
+def overwrites(facts: Facts) -> Iterator[Found]:
+    """An erasure-coded data pool that cannot be written to in the middle of an object."""
+    name = facts.wish.layout.data_pool
+    pool = facts.pools.get(name) if name else None
+    if pool is not None and pool.erasure and not pool.overwrites:
+        command = f"ceph osd pool set {pool.name} allow_ec_overwrites true"
+        yield Found(
+            pool.name,
+            f"The data pool {pool.name} does not allow overwrites, which images need; "
+            f"`{command}` allows them.",
+            command,
+        )
+
+
+@check(
+    "POOL_NO_RBD_APPLICATION",
+    Severity.WARNING,
+    "A pool was not made ready for RBD.",
+)
+def application(facts: Facts) -> Iterator[Found]:
+    """Pools without the application ``rbd``; the module finds its records in those that have it."""
+    for name in facts.wish.pools:
+        pool = facts.pools.get(name)
+        if pool is not None and not pool.application:
+            yield Found(
+                name,
+                f"The pool {name} does not have the application rbd, so its migrations are not "
+                "found again after a change of the manager.",
+                f"rbd pool init {name}",
+            )

@@ -1,0 +1,142 @@
+"""Preflight: gathers the facts about a wish and runs the checks. Changes nothing.
+
+The manager reads headers, and asks monitors; what needs librbd a worker looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Optional
+
+import rados
+
+from ..checks import run
+from ..checks.facts import Facts, Image, Name, Snapshot, User, Wish
+from ..cluster import headers, inventory
+from ..cluster.observe import find_place, other_end
+from ..cluster.pools import open_ioctx, require_namespace
+from ..model.codec import to_plain
+from ..model.errors import MigrationError
+from ..model.finding import Finding, Severity
+from ..model.migration import Place
+from ..model.spec import ImageSpec
+
+Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+class Preflight:
+    """``ask`` puts a question to a worker; ``fenced`` are the addresses of our dead workers."""
+
+    def __init__(
+        self, client: rados.Rados, manager: str, ask: Ask, fenced: Callable[[], list[str]]
+    ) -> None:
+        self._client = client
+        self._manager = manager
+        self._ask = ask
+        self._fenced = fenced
+
+    def gather(self, wish: Wish) -> Facts:
+        """Everything that the checks need. Raises MigrationError where the cluster is silent."""
+        client = self._client
+        client.wait_for_latest_osdmap()
+        facts = Facts(
+            wish=wish,
+            pools=inventory.pools(client, wish.pools),
+            missing_namespaces=self._missing_namespaces(wish),
+            release=inventory.release(client),
+            caps=inventory.caps(client, self._manager),
+        )
+        source, target = (self._name(spec, facts) for spec in (wish.source, wish.target))
+        facts = replace(facts, source=source, target=target)
+        usable = source is not None and source.exists and not source.role
+        return replace(facts, image=self._image(source.place, wish)) if source and usable else facts
+
+    def _missing_namespaces(self, wish: Wish) -> frozenset[tuple[str, str]]:
+        missing = set()
+        for spec in (wish.source, wish.target):
+            try:
+                require_namespace(self._client, spec.pool, spec.namespace)
+            except MigrationError:
+                missing.add((spec.pool, spec.namespace))
+        return frozenset((pool, name) for pool, name in missing if name)
+
+    def _name(self, spec: ImageSpec, facts: Facts) -> Optional[Name]:
+        pool, place = facts.pools[spec.pool], (spec.pool, spec.namespace)
+        if pool is None or pool.erasure or place in facts.missing_namespaces:
+            return None  # no image can be there
+        found, view = find_place(self._client, spec)
+        with open_ioctx(self._client, spec.pool, spec.namespace) as ioctx:
+            if view is not None:
+                header = view.header
+                return Name(
+                    found,
+                    exists=True,
+                    role="" if header is None else "source" if header.is_source else "target",
+                    other=None if header is None else other_end(self._client, header).spec,
+                )
+            return self._absent(ioctx, found)
+
+    def _absent(self, ioctx: rados.Ioctx, place: Place) -> Name:
+        """What there is of a name that no image has now."""
+        name = Name(place, old_format=headers.is_old_format(ioctx, place.image))
+        for ident, entry in headers.trash(ioctx):
+            if entry.name != place.image:
+                continue
+            header = headers.migration_header(ioctx, ident) if entry.by_migration else None
+            if header is not None:
+                name = replace(name, reserved_for=other_end(self._client, header).spec)
+            elif not entry.by_migration:
+                name = replace(name, trashed=ident)
+        return name
+
+    def _image(self, place: Place, wish: Wish) -> Image:
+        found = self._ask(
+            "inspect",
+            {
+                "image": to_plain(place),
+                "fenced": self._fenced(),
+                "flatten": wish.layout.flatten,
+            },
+        )
+        snapshots = tuple(
+            Snapshot(s["name"], bool(s["protected"]), tuple(s["clones"]))
+            for s in found.pop("snapshots")
+        )
+        users = tuple(User(**user) for user in found.pop("users"))
+        features = frozenset(found.pop("features"))
+        return Image(snapshots=snapshots, users=users, features=features, **found)
+
+
+def check(preflight: Preflight, wish: Wish) -> dict[str, Any]:
+    """The answer to a check: what was found, as plain data."""
+    facts = preflight.gather(wish)
+    return report(facts, run(facts))
+
+
+def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
+    """Findings as every front end shows them."""
+    pool = facts.pools.get(facts.wish.data_pool)
+    return {
+        "source": str(facts.wish.source),
+        "target": str(facts.wish.target),
+        "ok": all(finding.severity is not Severity.ERROR for finding in findings),
+        "bytes_to_copy": None if facts.image is None else facts.image.to_copy,
+        "bytes_free": None if pool is None else pool.max_avail,
+        "findings": [
+            {
+                "code": finding.code,
+                "severity": finding.severity.value,
+                "object": finding.object,
+                "message": finding.message,
+                "remedy": finding.remedy,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def warned(findings: list[Finding]) -> str:
+    """The codes of the warnings, for a record's timeline; empty without any."""
+    codes = [f.code for f in findings if f.severity is Severity.WARNING]
+    return f" (warnings: {', '.join(dict.fromkeys(codes))})" if codes else ""

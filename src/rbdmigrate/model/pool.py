@@ -1,0 +1,25 @@
+"""A pool as the monitors describe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool. Bytes; a quota of 0 is none; ``max_avail`` None: not known.
+
+    ``flags`` are those of the OSD map, such as ``nearfull``.
+    """
+
+    name: str
+    application: bool = True
+    erasure: bool = False
+    overwrites: bool = True
+    flags: frozenset[str] = frozenset()
+    quota_bytes: int = 0
+    quota_objects: int = 0
+    stored: int = 0
+    objects: int = 0
+    max_avail: Optional[int] = None

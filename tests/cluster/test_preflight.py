@@ -1,0 +1,413 @@
+"""Preflight: each finding provoked on the real cluster, and that a check changes nothing."""
+
+import contextlib
+import random
+import secrets
+from collections.abc import Iterator
+from errno import EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP
+from typing import Any, Callable
+
+import pytest
+import rados
+import rbd
+
+from qa.devcluster import Cluster
+from qa.workload.images import MIB, make_image, names, opened, place, records, trash
+from qa.workload.writer import writing
+from rbdmigrate.checks import CHECKS
+from rbdmigrate.model.finding import Severity
+from tests.cluster.commands import Commands
+
+Provoke = Callable[["Stage"], "contextlib.AbstractContextManager[list[str]]"]
+
+
+class Stage:
+    """Two pools, and a source in the first."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        client: rados.Rados,
+        migration: Commands,
+        pools: "tuple[str, str]",
+        make_pool: Callable[..., str],
+    ) -> None:
+        self.cluster, self.client, self.migration = cluster, client, migration
+        self.make_pool = make_pool
+        self.hdd, self.nvme = pools
+        self.source, self.target = f"{self.hdd}/disk", f"{self.nvme}/disk"
+
+    def make(self, spec: str = "", size: int = MIB, **options: Any) -> None:
+        make_image(self.client, spec or self.source, size=size, **options)
+
+    def check(self, *args: str) -> Any:
+        return self.migration.json("check", *args)
+
+
+@pytest.fixture
+def stage(
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    make_pool: Callable[..., str],
+) -> Stage:
+    return Stage(cluster, client, migration, pools, make_pool)
+
+
+# -- what provokes each finding: yields the arguments of the check --------------------------------
+
+
+@contextlib.contextmanager
+def pool_missing(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    yield [s.source, "nowhere/disk"]
+
+
+@contextlib.contextmanager
+def namespace_missing(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    yield [s.source, f"{s.nvme}/nowhere/disk"]
+
+
+@contextlib.contextmanager
+def no_application(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.cluster.ceph("osd", "pool", "application", "disable", s.nvme, "rbd", "--yes-i-really-mean-it")
+    try:
+        yield [s.source, s.target]
+    finally:
+        s.cluster.ceph("osd", "pool", "application", "enable", s.nvme, "rbd")
+
+
+@contextlib.contextmanager
+def format_1(s: Stage) -> "Iterator[list[str]]":
+    s.cluster.rados("-p", s.hdd, "create", "disk.rbd")  # what an image of format 1 has
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def migrating(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.migration.text("prepare", s.source, s.target)
+    yield [s.source, f"{s.nvme}/other"]
+
+
+@contextlib.contextmanager
+def is_target(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.migration.text("prepare", s.source, s.target)
+    yield [s.target, f"{s.hdd}/other"]
+
+
+@contextlib.contextmanager
+def in_trash(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.cluster.rbd("trash", "mv", s.source)
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def missing(s: Stage) -> "Iterator[list[str]]":
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def target_exists(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.make(s.target)
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def reserved(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.make(f"{s.nvme}/other")
+    s.migration.text("prepare", s.source, s.target)
+    yield [f"{s.nvme}/other", s.source]
+
+
+@contextlib.contextmanager
+def in_use(s: Stage) -> "Iterator[list[str]]":
+    s.make(size=8 * MIB)
+    with writing(s.cluster, s.source) as writer:
+        writer.wait_acked(3)
+        yield [s.source, s.target]
+        writer.stop()
+
+
+@contextlib.contextmanager
+def protected(s: Stage) -> "Iterator[list[str]]":
+    s.make(protect=["one"])
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def without_layering(s: Stage) -> "Iterator[list[str]]":
+    s.make(protect=["one"])
+    yield [s.source, s.target, "--image-feature", "exclusive-lock"]
+
+
+@contextlib.contextmanager
+def stripe_unit(s: Stage) -> "Iterator[list[str]]":
+    s.make()  # its objects are of 256 KiB
+    yield [s.source, s.target, "--stripe-unit", "1M", "--stripe-count", "2"]
+
+
+@contextlib.contextmanager
+def object_map(s: Stage) -> "Iterator[list[str]]":
+    with place(s.client, s.source) as ioctx:
+        rbd.RBD().create(ioctx, "disk", 1 << 42, features=rbd.RBD_FEATURE_LAYERING)
+    features = "layering,exclusive-lock,object-map"
+    yield [s.source, s.target, "--object-size", "4K", "--image-feature", features]
+
+
+@contextlib.contextmanager
+def fewer_features(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=())
+    yield [s.source, s.target, "--image-feature", "layering"]
+
+
+@contextlib.contextmanager
+def more_features(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=(), features=["layering"])
+    yield [s.source, s.target, "--image-feature", "layering,exclusive-lock"]
+
+
+@contextlib.contextmanager
+def clones(s: Stage) -> "Iterator[list[str]]":
+    s.make(protect=["one"])
+    s.cluster.rbd("clone", f"{s.source}@one", f"{s.nvme}/clone")
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def parent_elsewhere(s: Stage) -> "Iterator[list[str]]":
+    s.make(protect=["one"])
+    s.cluster.rbd("clone", f"{s.source}@one", f"{s.hdd}/clone")
+    yield [f"{s.hdd}/clone", s.target]
+
+
+@contextlib.contextmanager
+def mirrored(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.cluster.rbd("mirror", "pool", "enable", s.hdd, "image")
+    try:
+        s.cluster.rbd("mirror", "image", "enable", s.source, "snapshot")
+        yield [s.source, s.target]
+    finally:
+        s.cluster.rbd("mirror", "image", "disable", s.source, "--force")
+        s.cluster.rbd("mirror", "pool", "disable", s.hdd)
+
+
+@contextlib.contextmanager
+def journaling(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=(), features=["layering", "exclusive-lock", "journaling"])
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def in_group(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.cluster.rbd("group", "create", f"{s.hdd}/together")
+    s.cluster.rbd("group", "image", "add", f"{s.hdd}/together", s.source)
+    try:
+        yield [s.source, s.target]
+    finally:
+        s.cluster.rbd("group", "rm", f"{s.hdd}/together")
+
+
+@contextlib.contextmanager
+def encrypted(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=(), size=32 * MIB)
+    path = s.cluster.layout.root / "passphrase"
+    path.write_text("secret", encoding="utf-8")
+    s.cluster.rbd("encryption", "format", s.source, "luks2", str(path), timeout=120)
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def quota(s: Stage, **limits: str) -> "Iterator[list[str]]":
+    s.make(size=16 * MIB)
+    for name, value in limits.items():
+        s.cluster.ceph("osd", "pool", "set-quota", s.nvme, name, value)
+    try:
+        yield [s.source, s.target]
+    finally:
+        for name in limits:
+            s.cluster.ceph("osd", "pool", "set-quota", s.nvme, name, "0")
+
+
+def quota_bytes(s: Stage) -> "contextlib.AbstractContextManager[list[str]]":
+    return quota(s, max_bytes=str(12 * MIB))
+
+
+def quota_objects(s: Stage) -> "contextlib.AbstractContextManager[list[str]]":
+    return quota(s, max_objects="3")
+
+
+@contextlib.contextmanager
+def full(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.make(f"{s.nvme}/filler", size=4 * MIB)
+    s.cluster.ceph("osd", "pool", "set-quota", s.nvme, "max_objects", "2")
+    try:
+        s.cluster.wait_for(lambda: _flags(s) & {"full_quota"}, 40, "a full pool")
+        yield [s.source, s.target]
+    finally:
+        s.cluster.ceph("osd", "pool", "set-quota", s.nvme, "max_objects", "0")
+        s.cluster.wait_for(lambda: not _flags(s) & {"full"}, 40, "a pool that is not full")
+
+
+@contextlib.contextmanager
+def nearfull(s: Stage) -> "Iterator[list[str]]":
+    s.make()
+    s.cluster.ceph("osd", "set-nearfull-ratio", "0.001")
+    try:
+        s.cluster.wait_for(lambda: _flags(s) & {"nearfull"}, 40, "a pool that is near full")
+        yield [s.source, s.target]
+    finally:
+        s.cluster.ceph("osd", "set-nearfull-ratio", "0.85")
+        s.cluster.wait_for(lambda: not _flags(s) & {"nearfull"}, 40, "the end of that")
+
+
+def _flags(s: Stage) -> "set[str]":
+    pools = s.cluster.ceph_json("osd", "dump")["pools"]
+    (flags,) = (pool["flags_names"] for pool in pools if pool["pool_name"] == s.nvme)
+    return set(flags.split(","))
+
+
+def _free(s: Stage) -> int:
+    return int(s.migration.json("check", s.source, s.target)["bytes_free"])
+
+
+@contextlib.contextmanager
+def sparse(s: Stage, share: float) -> "Iterator[list[str]]":
+    """A source whose objects, were they full, would take so much of the free space."""
+    s.make(size=4 * MIB, snapshots=())
+    with place(s.client, f"{s.hdd}/huge") as ioctx:
+        rbd.RBD().create(ioctx, "huge", int(_free(s) * share), order=25)
+    with opened(s.client, f"{s.hdd}/huge", read_only=False) as image:
+        for offset in range(0, image.size() - 1, 1 << 25):
+            image.write(random.Random(offset).randbytes(16), offset)
+    yield [f"{s.hdd}/huge", s.target]
+
+
+def no_space(s: Stage) -> "contextlib.AbstractContextManager[list[str]]":
+    return sparse(s, 1.2)
+
+
+def tight(s: Stage) -> "contextlib.AbstractContextManager[list[str]]":
+    return sparse(s, 0.9)
+
+
+@contextlib.contextmanager
+def uncounted(s: Stage) -> "Iterator[list[str]]":
+    with place(s.client, s.source) as ioctx:
+        rbd.RBD().create(ioctx, "disk", 200 << 30, features=rbd.RBD_FEATURE_LAYERING)
+    yield [s.source, s.target]
+
+
+PROVOKED: "dict[str, tuple[Provoke, int]]" = {
+    "POOL_MISSING": (pool_missing, ENOENT),
+    "NAMESPACE_MISSING": (namespace_missing, ENOENT),
+    "POOL_NO_RBD_APPLICATION": (no_application, 0),
+    "SOURCE_FORMAT_1": (format_1, EOPNOTSUPP),
+    "SOURCE_MIGRATING": (migrating, EBUSY),
+    "SOURCE_IS_TARGET": (is_target, EBUSY),
+    "SOURCE_IN_TRASH": (in_trash, ENOENT),
+    "SOURCE_MISSING": (missing, ENOENT),
+    "TARGET_EXISTS": (target_exists, EEXIST),
+    "TARGET_NAME_RESERVED": (reserved, EEXIST),
+    "SOURCE_IN_USE": (in_use, EBUSY),
+    "PROTECTED_NEEDS_LAYERING": (without_layering, EINVAL),
+    "STRIPE_UNIT": (stripe_unit, EINVAL),
+    "OBJECT_MAP_LIMIT": (object_map, EINVAL),
+    "FEATURES_NEW": (more_features, 0),
+    "FEATURES_LOST": (fewer_features, 0),
+    "SOURCE_HAS_CLONES": (clones, 0),
+    "SOURCE_MIRRORED": (mirrored, 0),
+    "SOURCE_JOURNALING": (journaling, 0),
+    "SOURCE_IN_GROUP": (in_group, 0),
+    "SOURCE_ENCRYPTED": (encrypted, 0),
+    "PROTECTED_SNAPSHOTS": (protected, 0),
+    "PARENT_ELSEWHERE": (parent_elsewhere, 0),
+    "POOL_FULL": (full, ENOSPC),
+    "NO_SPACE": (no_space, ENOSPC),
+    "QUOTA_BYTES": (quota_bytes, 122),
+    "QUOTA_OBJECTS": (quota_objects, 0),
+    "POOL_NEARFULL": (nearfull, 0),
+    "SPACE_TIGHT": (tight, 0),
+    "BYTES_UNKNOWN": (uncounted, 0),
+}
+
+
+def test_every_check_is_provoked_or_says_why_not() -> None:
+    assert {c.code for c in CHECKS if not c.untested} == set(PROVOKED)
+
+
+@pytest.mark.parametrize("code", PROVOKED)
+def test_it_is_found_and_an_error_refuses_to_prepare(code: str, stage: Stage) -> None:
+    provoke, errno = PROVOKED[code]
+    (declared,) = (c for c in CHECKS if c.code == code)
+    with provoke(stage) as args:
+        before = _state(stage)
+        result = stage.check(*args)
+        found = [f for f in result["findings"] if f["code"] == code]
+        assert found, result["findings"]
+        assert found[0]["severity"] == declared.severity.value
+        assert result["ok"] is all(f["severity"] != "error" for f in result["findings"])
+        assert code in stage.migration.text("check", *args)
+        if errno:
+            sentence = stage.migration.refused(errno, "prepare", *args)
+            # What is free may have changed meanwhile, and so the end of the sentence.
+            assert sentence[:30] in [f["message"][:30] for f in result["findings"]]
+        assert _state(stage) == before
+
+
+def _state(stage: Stage) -> Any:
+    """What a check, and a prepare that is refused, must not change."""
+    return [
+        (sorted(names(stage.client, pool)), trash(stage.client, pool), records(stage.client, pool))
+        for pool in (stage.hdd, stage.nvme)
+    ]
+
+
+def test_warnings_are_kept_in_the_timeline(stage: Stage) -> None:
+    with journaling(stage) as args:
+        stage.migration.text("prepare", *args)
+        first = stage.migration.report(stage.target)["timeline"][0]
+        assert first["message"] == "asked for (warnings: SOURCE_JOURNALING)"
+
+
+def test_nothing_is_found_about_a_plain_image(stage: Stage) -> None:
+    stage.make(snapshots=())
+    result = stage.check(stage.source, stage.target)
+    assert (result["ok"], result["findings"]) == (True, [])
+    assert 0 < result["bytes_to_copy"] <= MIB
+    assert result["bytes_free"] > MIB
+    in_place = stage.check(stage.source)
+    assert (in_place["ok"], in_place["source"]) == (True, in_place["target"])
+
+
+def test_a_user_sees_what_his_capabilities_cover(cluster: Cluster, stage: Stage) -> None:
+    stage.make(snapshots=())
+    entity = f"client.look{secrets.token_hex(3)}"
+    caps = f"allow module rbd_migration with pool={stage.hdd} r"
+    key = cluster.ceph("auth", "get-or-create", entity, "mon", "profile rbd", "mgr", caps)
+    path = cluster.layout.root / f"{entity}.keyring"
+    path.write_text(key, encoding="utf-8")
+    try:
+        done = cluster.run(
+            ["ceph", "-n", entity, "-k", str(path), "rbd", "migration", "check",
+             stage.source, stage.target],
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == EACCES
+        assert "Your capabilities do not cover" in done.stderr
+    finally:
+        cluster.ceph("auth", "rm", entity)
+
+
+def test_severities_are_three() -> None:
+    assert {c.severity for c in CHECKS} == set(Severity)
