@@ -15,8 +15,9 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.verification import Verify
 
-from . import check_command, pace_commands, tables, top
+from . import check_command, pace_commands, tables, top, verify_commands
 from .command import (
     PREFIX,
     SOURCE,
@@ -78,6 +79,8 @@ def policy_of(call: Call, goal: Goal) -> Policy:
         priority=call.number("priority") or 0,
         rate=None if rate is None else parse_rate(rate, "--rate"),
         window="" if window is None else pace_commands.window_of(call, window),
+        verify=verify_commands.verify_of(call) or Verify.NONE,
+        soak=verify_commands.soak_of(call) or 0.0,
     )
 
 
@@ -158,7 +161,7 @@ TABLE = (
     ),
     Command(
         "prepare",
-        (SOURCE, Arg("target_image"), *_LAYOUT),
+        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify")),
         "Link a new target image to the source; clients then use the target",
         "w",
         _prepare,
@@ -230,6 +233,8 @@ TABLE = (
             Arg("rate"),
             Arg("window"),
             *_LAYOUT,
+            Arg("verify"),
+            Arg("soak"),
         ),
         "Migrate an image the whole way, unattended",
         "w",
@@ -253,6 +258,7 @@ TABLE = (
         tables.listing,
     ),
     *pace_commands.TABLE,
+    *verify_commands.TABLE,
 )
 _BY_PREFIX = {f"{PREFIX} {command.name}": command for command in TABLE}
 

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 Report = Dict[str, Any]
 _REST = "others"  # the event that those share who have none of their own
-_SHOWN = ("preparing", "executing", "committing", "aborting")
+_SHOWN = ("preparing", "executing", "verifying", "committing", "aborting")
 SHOWN_STATES = frozenset(State(name) for name in (*_SHOWN, "failed"))
 """The states of the migrations that an update has to know of."""
 

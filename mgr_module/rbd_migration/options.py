@@ -43,6 +43,22 @@ OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     {
+        "name": "max_verifies",
+        "type": "uint",
+        "default": Settings.max_verifies,
+        "desc": "how many images are verified at once",
+        "runtime": True,
+    },
+    {
+        "name": "verify_fraction",
+        "type": "float",
+        "default": Settings.verify_fraction,
+        "min": 0.0,
+        "max": 1.0,
+        "desc": "what part of the data a sample compares, 0 to 1",
+        "runtime": True,
+    },
+    {
         "name": "throttle",
         "type": "str",
         "default": "off",
@@ -113,6 +129,8 @@ class Options:
             per_source_pool=int(self._get("per_source_pool")),
             per_target_pool=int(self._get("per_target_pool")),
             max_steps=int(self._get("max_steps")),
+            max_verifies=int(self._get("max_verifies")),
+            verify_fraction=min(1.0, max(0.0, float(self._get("verify_fraction")))),
             timetable=self._kept(lambda: _timetable(self._get("throttle"), zone), before.timetable),
             pool_rates=self._kept(self.pool_rates, before.pool_rates),
             window=self._kept(lambda: _window(self._get("window"), zone), before.window),
@@ -136,7 +154,7 @@ class Options:
 
     def limits(self) -> Dict[str, int]:
         """The limits on how much happens at once."""
-        names = ("max_copies", "per_source_pool", "per_target_pool", "max_steps")
+        names = ("max_copies", "per_source_pool", "per_target_pool", "max_steps", "max_verifies")
         return {name: int(self._get(name)) for name in names}
 
     def set_limits(self, limits: Mapping[str, int]) -> None:

@@ -7,15 +7,18 @@ from rbdmigrate.control.timetable import parse_rate
 from rbdmigrate.control.window import parse_window
 from rbdmigrate.model.errors import MigrationError
 
-from . import tables, top
+from . import tables, top, verify_commands
 from .command import TARGET, Arg, Call, Command, Report, goal_of, visible
 
 
 def _set(call: Call) -> Report:
     target = call.spec("target_image", "target")
     rate, goal, window = call.text("rate"), call.text("goal"), call.text("window")
-    if rate is None and goal is None and window is None and call.number("priority") is None:
-        raise MigrationError(EINVAL, "Say what to set: --rate, --priority, --window or --goal.")
+    verify, soak = verify_commands.verify_of(call), verify_commands.soak_of(call)
+    if all(x is None for x in (rate, goal, window, call.number("priority"), verify, soak)):
+        raise MigrationError(
+            EINVAL, "Say what to set: --rate, --priority, --window, --goal, --verify or --soak."
+        )
     return call.engine.change(
         target,
         rate=None if rate is None else parse_rate(rate, "--rate"),
@@ -23,6 +26,8 @@ def _set(call: Call) -> Report:
         priority=call.number("priority"),
         goal=None if goal is None else goal_of(goal),
         window=None if window is None else window_of(call, window),
+        verify=verify,
+        soak=soak,
     )
 
 
@@ -142,8 +147,16 @@ TABLE = (
     ),
     Command(
         "set",
-        (TARGET, Arg("rate"), Arg("priority", "CephInt"), Arg("goal"), Arg("window")),
-        "Change the rate, the priority, the goal or the window of a migration",
+        (
+            TARGET,
+            Arg("rate"),
+            Arg("priority", "CephInt"),
+            Arg("goal"),
+            Arg("window"),
+            Arg("verify"),
+            Arg("soak"),
+        ),
+        "Change what was asked of a migration: rate, priority, goal, window, verify, soak",
         "w",
         _set,
         tables.outcome,
@@ -190,6 +203,7 @@ TABLE = (
             Arg("per_source_pool", "CephInt"),
             Arg("per_target_pool", "CephInt"),
             Arg("max_steps", "CephInt"),
+            Arg("max_verifies", "CephInt"),
         ),
         "Limit how many copies and other steps run at once",
         "w",

@@ -1,6 +1,6 @@
 """Reports as text for people: tables and the full view of one migration."""
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from prettytable import PrettyTable
 
@@ -51,7 +51,7 @@ def outcome(r: Report) -> str:
 
 
 def _state(r: Report) -> str:
-    copying = r["state"] == "executing"
+    copying = r["state"] in ("executing", "verifying")
     return f"{r['state']} {bar(r['percent'])} {r['percent']}%" if copying else str(r["state"])
 
 
@@ -70,6 +70,7 @@ def detail(r: Report) -> str:
         rows.append(("own rate", rate(r["own_rate"])))
     if r["window"] is not None:
         rows.append(("window", r["window"]))
+    rows += _verify(r)
     rows += [("slowed", text) for text in r["slowed"]]
     if r["copied_by"]:
         rows.append(("copied by", r["copied_by"]))
@@ -89,6 +90,25 @@ def detail(r: Report) -> str:
         message = f"  {entry['message']}" if entry["message"] else ""
         lines.append(f"  {entry['at']}  {entry['state']}{message}")
     return "\n".join(lines)
+
+
+def _verify(r: Report) -> List[Tuple[str, str]]:
+    """The policy and the result of the verification, and where something differs."""
+    v = r["verification"]
+    if v is None:
+        return [("verify", r["verify"])] if r["verify"] != "none" else []
+    text = f"{v['mode']}, {v['outcome'] or 'under way'}: {format_size(v['bytes'])} compared"
+    if v["miss_probability"]:
+        text += f" (one differing block is missed with probability {v['miss_probability']:.3f})"
+    rows = [("verify", f"{text} [{v['at'] or v['started']}]")]
+    rows += [("not compared", reason) for reason in v["reasons"]]
+    for view in v["views"]:
+        if view["different"]:
+            shown = ", ".join(f"{d['offset']}+{d['length']}" for d in view["differences"])
+            more = view["different"] - len(view["differences"])
+            name = f"snapshot {view['snapshot']}" if view["snapshot"] else "head"
+            rows.append(("differs", f"{name} at {shown}" + (f" and {more} more" if more else "")))
+    return rows
 
 
 def throttle(t: Dict[str, Any]) -> str:

@@ -34,7 +34,7 @@ class View:
 def show(view: View) -> str:
     """The table: those that copy first, then those that wait, then the others."""
     width = max(60, view.width or _NARROW)
-    copying = [r for r in view.reports if r["acting"] and r["state"] == "executing"]
+    copying = [r for r in view.reports if r["acting"] and r["state"] in ("executing", "verifying")]
     others = [r for r in view.reports if r not in copying]
     others.sort(key=lambda r: r["hold"] is None)
     lines = [_totals(view, copying), *(_cut(line, width) for line in _conditions(view))]

@@ -13,6 +13,7 @@ from rbdmigrate.model.migration import Goal, Place, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+from rbdmigrate.model.verification import Verify
 from tests.unit.builders import migration
 
 
@@ -97,6 +98,11 @@ CALLS = [
     ("prepare", {**BOTH, "target_image": ""}, (A, None, LayoutOptions(), Policy(Goal.PREPARED, 0))),
     ("run", BOTH, (A, B, LayoutOptions(), Policy(Goal.COMMITTED, 0))),
     ("run", {**BOTH, "goal": "executed"}, (A, B, LayoutOptions(), Policy(Goal.EXECUTED, 0))),
+    (
+        "run",
+        {**BOTH, "verify": "sample", "soak": "1h"},
+        (A, B, LayoutOptions(), Policy(Goal.COMMITTED, verify=Verify.SAMPLE, soak=3600.0)),
+    ),
     ("run", {**BOTH, "priority": 7}, (A, B, LayoutOptions(), Policy(Goal.COMMITTED, 7))),
 ]
 
@@ -153,10 +159,20 @@ REFUSED = [
     ("prepare", {}, "source '' is not an image spec"),
     ("prepare", {**BOTH, "object_size": "5M"}, "--object-size"),
     ("run", {**BOTH, "goal": "aborted"}, "--goal 'aborted' is not known"),
-    ("run", {**BOTH, "goal": "moon"}, "choose from prepared, executed, committed"),
+    ("run", {**BOTH, "verify": "some"}, "choose from none, sample, full"),
+    ("run", {**BOTH, "soak": "soon"}, "--soak 'soon' is no duration"),
+    ("verify", {"target_image": "ssd/b", "mode": "none"}, "choose from sample, full"),
+    ("set", {"target_image": "ssd/b", "verify": "all"}, "choose from none, sample, full"),
+    ("run", {**BOTH, "goal": "moon"}, "choose from prepared, executed, verified, committed"),
     ("ls", {"state": "lost"}, "--state 'lost' is not known; choose from queued"),
     ("fly", {}, "is not a command"),
 ]
+
+
+@pytest.mark.parametrize(("more", "mode"), [({}, Verify.FULL), ({"mode": "sample"}, Verify.SAMPLE)])
+def test_verify_compares_everything_unless_a_sample_is_asked_for(ask, engine, more, mode):
+    ask("verify", target_image="ssd/b", **more)
+    assert engine.calls == [("verify", (B, mode), {})]
 
 
 @pytest.mark.parametrize(("name", "args", "words"), REFUSED)
@@ -375,7 +391,14 @@ class TestPace:
         ask("set", target_image="ssd/b", rate="off")
         ask("set", target_image="ssd/b", rate="10M", priority=3, goal="executed", window="sun")
         nothing = {"rate": None, "priority": None, "goal": None, "window": None}
-        wanted = {"priority": 3, "goal": Goal.EXECUTED, "window": "Sun"}
+        nothing.update(verify=None, soak=None)
+        wanted = {
+            "priority": 3,
+            "goal": Goal.EXECUTED,
+            "window": "Sun",
+            "verify": None,
+            "soak": None,
+        }
         assert engine.calls == [
             ("change", (B,), {**nothing, "change_rate": True}),
             ("change", (B,), {"rate": 10 << 20, "change_rate": True, **wanted}),

@@ -4,6 +4,7 @@ import csv
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from hypothesis import given
@@ -23,14 +24,29 @@ from rbdmigrate.control.lifecycle import (
 from rbdmigrate.control.situation import HALF_DONE, Situation
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Op, Place, State
 from rbdmigrate.model.observation import ImageView, Observation
+from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 TABLE = Path(__file__).parents[2] / "doc" / "design" / "recovery.csv"
 NOW = 1000.0
-LINKED = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.COMMITTING, State.ABORTING)
+LINKED = (
+    State.PREPARED,
+    State.EXECUTING,
+    State.EXECUTED,
+    State.VERIFYING,
+    State.VERIFIED,
+    State.COMMITTING,
+    State.ABORTING,
+)
+OUTCOMES = {"due": None, "equal": Outcome.PASSED, "partial": Outcome.PARTIAL}
 
 
-def migration(state: State, goal: Goal = Goal.COMMITTED) -> Migration:
+def verification(outcome: Optional[Outcome]) -> Verification:
+    return Verification(Verify.FULL, 1, 1.0, 2.0, outcome=outcome, at=NOW - 10)
+
+
+def migration(state: State, goal: Goal = Goal.COMMITTED, contents: str = "none") -> Migration:
     """A migration as it is recorded; one that was linked knows when."""
+    policy = contents != "none"
     return Migration(
         id="1",
         source=Place("hdd", "", "vm", 1, "src"),
@@ -39,6 +55,8 @@ def migration(state: State, goal: Goal = Goal.COMMITTED) -> Migration:
         state=state,
         created=1.0,
         prepared_at=2.0 if state in LINKED else None,
+        verify=Verify.FULL if policy else Verify.NONE,
+        verification=verification(OUTCOMES[contents]) if policy else None,
     )
 
 
@@ -51,13 +69,14 @@ def matches(pattern: str, value: str) -> bool:
     return pattern == "any" or value in pattern.split("|")
 
 
-def expected(situation: Situation, goal: Goal, state: State) -> tuple[int, str]:
+def expected(situation: Situation, goal: Goal, state: State, contents: str) -> tuple[int, str]:
     """The first row of the documented table that matches."""
     for number, row in enumerate(rows()):
         if (
             matches(row["situation"], situation.value)
             and matches(row["goal"], goal.value)
             and matches(row["recorded state"], state.value)
+            and matches(row["contents"], contents)
         ):
             return number, row["step"]
     raise AssertionError("no row")
@@ -73,20 +92,76 @@ def name_of(decision: object) -> str:
 
 # Ended migrations are in the history and never decided on again.
 LIVING = [state for state in State if not state.ended]
-COMBINATIONS = list(itertools.product(Situation, Goal, LIVING))
+COMBINATIONS = list(itertools.product(Situation, Goal, LIVING, ("none", *OUTCOMES)))
 
 
 @pytest.mark.parametrize(
-    ("situation", "goal", "state"), COMBINATIONS, ids=lambda value: str(value.value)
+    ("situation", "goal", "state", "contents"),
+    COMBINATIONS,
+    ids=lambda value: str(getattr(value, "value", value)),
 )
-def test_every_combination_does_what_the_documented_table_says(situation, goal, state):
-    decision = decide(migration(state, goal), situation, NOW)
-    assert name_of(decision) == expected(situation, goal, state)[1]
+def test_every_combination_does_what_the_documented_table_says(situation, goal, state, contents):
+    decision = decide(migration(state, goal, contents), situation, NOW)
+    assert name_of(decision) == expected(situation, goal, state, contents)[1]
+
+
+@pytest.mark.parametrize("situation", Situation)
+def test_the_comparison_snapshot_is_removed_when_all_else_is_over(situation):
+    for goal, state, contents in itertools.product(Goal, LIVING, ("none", *OUTCOMES)):
+        m = migration(state, goal, contents)
+        without = decide(m, situation, NOW)
+        decision = decide(replace(m, point="p"), situation, NOW)
+        assert decision == (Act(Op.DROP_POINT) if isinstance(without, End) else without)
+
+
+def test_removing_the_comparison_snapshot_waits_for_its_next_attempt():
+    m = replace(migration(State.COMMITTING), point="p")
+    later = retry_later(m, 16, "It is busy.", NOW, 30.0)
+    assert decide(later, Situation.COMMITTED, NOW + 29) == Rest()
+    assert decide(later, Situation.COMMITTED, NOW + 30) == Act(Op.DROP_POINT)
 
 
 def test_every_row_of_the_documented_table_is_needed():
     used = {expected(*combination)[0] for combination in COMBINATIONS}
     assert used == set(range(len(rows())))
+
+
+def test_a_partial_verification_is_committed_by_force_only():
+    m = migration(State.VERIFIED, Goal.COMMITTED, "partial")
+    assert decide(m, Situation.EXECUTED, NOW) == Rest()
+    assert decide(replace(m, force_commit=True), Situation.EXECUTED, NOW) == Act(Op.COMMIT)
+
+
+def test_force_commits_without_comparing():
+    m = replace(migration(State.EXECUTED, Goal.COMMITTED, "due"), force_commit=True)
+    assert decide(m, Situation.EXECUTED, NOW) == Act(Op.COMMIT)
+
+
+def test_a_difference_is_never_committed_by_itself():
+    v = verification(Outcome.FAILED)
+    m = replace(migration(State.VERIFYING, Goal.COMMITTED, "due"), verification=v)
+    assert decide(m, Situation.EXECUTED, NOW) == Rest()
+
+
+def test_a_sample_is_not_enough_where_all_was_asked_for():
+    v = replace(verification(Outcome.PASSED), mode=Verify.SAMPLE)
+    m = replace(migration(State.VERIFIED, Goal.COMMITTED, "due"), verification=v)
+    assert decide(m, Situation.EXECUTED, NOW) == Act(Op.VERIFY)
+    assert decide(replace(m, verify=Verify.SAMPLE), Situation.EXECUTED, NOW) == Act(Op.COMMIT)
+
+
+def test_the_soak_time_is_waited_for():
+    m = replace(migration(State.VERIFIED, Goal.COMMITTED, "equal"), soak=30.0)
+    assert decide(m, Situation.EXECUTED, NOW + 19) == Rest()
+    assert decide(m, Situation.EXECUTED, NOW + 20) == Act(Op.COMMIT)
+
+
+def test_absorb_keeps_verified_and_what_is_being_compared():
+    for state, contents in ((State.VERIFIED, "equal"), (State.VERIFYING, "due")):
+        m = migration(state, Goal.COMMITTED, contents)
+        assert absorb(m, Situation.EXECUTED, seen(), NOW).state is state
+    m = replace(migration(State.VERIFYING, Goal.COMMITTED, "due"), verify=Verify.NONE)
+    assert absorb(m, Situation.EXECUTED, seen(), NOW).state is State.EXECUTED
 
 
 @pytest.mark.parametrize("situation", sorted(HALF_DONE))
@@ -197,6 +272,7 @@ def test_an_act_never_goes_against_what_is_there(situation, goal, state, paused,
         Op.PREPARE: {Situation.UNTOUCHED},
         Op.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED},
         Op.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
+        Op.VERIFY: {Situation.EXECUTED},
         Op.COMMIT: {Situation.EXECUTED},
         Op.FINISH_COMMIT: {Situation.HALF_COMMITTED, Situation.SOURCE_LOST_AFTER},
         Op.ABORT: {

@@ -50,7 +50,7 @@ def test_percent(state, executed_at, live, shown):
 
 @given(migrations, lives)
 def test_percent_is_100_only_when_the_copy_is_complete(record, live):
-    copied = (State.EXECUTED, State.COMMITTING, State.COMMITTED)
+    copied = (State.EXECUTED, State.VERIFIED, State.COMMITTING, State.COMMITTED)
     shown = percent(record, live)
     assert 0 <= shown <= 100
     if shown == 100:
@@ -64,6 +64,7 @@ ASKS_FOR = [
     (State.PREPARED, Goal.PREPARED, ["execute", "abort"]),
     (State.EXECUTED, Goal.EXECUTED, ["commit", "abort"]),
     (State.EXECUTED, Goal.PREPARED, ["commit", "abort"]),
+    (State.VERIFIED, Goal.VERIFIED, ["commit", "abort"]),
     (State.EXECUTING, Goal.PREPARED, ["execute"]),
 ]
 BY_ITSELF = [

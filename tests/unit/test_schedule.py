@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.schedule import COPYING, Limits, Running, Waiting, choose
+from rbdmigrate.control.schedule import COMPARING, COPYING, Limits, Running, Waiting, choose
 from rbdmigrate.model.migration import Op
 
 ops = st.sampled_from(Op)
-limits = st.builds(Limits, st.integers(0, 4), st.integers(0, 4))
+limits = st.builds(
+    Limits, copies=st.integers(0, 4), steps=st.integers(0, 4), verifies=st.integers(0, 4)
+)
 queues = st.lists(
     st.builds(Waiting, st.text("abcdefgh", max_size=4), ops, st.integers(-2, 2), st.integers(0, 5)),
     unique_by=lambda waiting: waiting.ident,
@@ -22,7 +24,15 @@ def copies(acts) -> int:
 
 
 def steps(acts) -> int:
-    return sum(op not in COPYING for op in acts)
+    return sum(op not in COPYING | COMPARING for op in acts)
+
+
+def verifies(acts) -> int:
+    return sum(op in COMPARING for op in acts)
+
+
+def kind(op: Op) -> int:
+    return copies([op]) + 2 * verifies([op])
 
 
 def rank(waiting: Waiting):
@@ -42,6 +52,13 @@ DECISIONS = [
     ("a copy runs", ["c execute 9 1", "p prepare 0 2"], [Op.EXECUTE], ONE_EACH, "p"),
     ("a step runs", ["c execute 0 1", "x abort 9 2"], [Op.COMMIT], ONE_EACH, "c"),
     ("limits were lowered", ["c execute 0 1"], [Op.EXECUTE] * 3, Limits(2, 2), ""),
+    (
+        "verifications have a limit of their own",
+        ["v verify 0 1", "w verify 0 2"],
+        [Op.EXECUTE, Op.COMMIT],
+        Limits(1, 1, verifies=1),
+        "v",
+    ),
     ("copies stopped by a limit of 0", ["c execute 0 1", "p prepare 0 1"], [], Limits(0, 1), "p"),
 ]
 
@@ -65,6 +82,7 @@ def test_limits_are_never_exceeded_by_what_is_started(queue, acts, limit):
     started = [waiting.op for waiting in choose(queue, [Running(op) for op in acts], limit)]
     assert copies(started) <= max(0, limit.copies - copies(acts))
     assert steps(started) <= max(0, limit.steps - steps(acts))
+    assert verifies(started) <= max(0, limit.verifies - verifies(acts))
 
 
 @given(queues, running, limits)
@@ -74,16 +92,17 @@ def test_no_room_is_left_while_somebody_waits_for_it(queue, acts, limit):
     started = [waiting.op for waiting in chosen]
     assert copies(started) == min(copies(asked), max(0, limit.copies - copies(acts)))
     assert steps(started) == min(steps(asked), max(0, limit.steps - steps(acts)))
+    assert verifies(started) == min(verifies(asked), max(0, limit.verifies - verifies(acts)))
 
 
 @given(queues, running, limits)
-def test_nobody_overtakes_within_the_copies_or_within_the_steps(queue, acts, limit):
+def test_nobody_overtakes_within_a_kind(queue, acts, limit):
     chosen = choose(queue, [Running(op) for op in acts], limit)
     assert len(set(chosen)) == len(chosen)
     assert set(chosen) <= set(queue)
     assert [rank(w) for w in chosen] == sorted(rank(w) for w in chosen)
     for left in set(queue) - set(chosen):
-        rivals = [w for w in chosen if (w.op in COPYING) == (left.op in COPYING)]
+        rivals = [w for w in chosen if kind(w.op) == kind(left.op)]
         assert all(rank(rival) <= rank(left) for rival in rivals)
 
 

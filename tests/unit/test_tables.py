@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rbdmigrate.control.verification import conclude, with_differences
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Place, State, TimelineEntry
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.verification import Compared, Extent, Verification, Verify
 from tests.unit.builders import NOON, migration, migrations
 
 BUSY = Failure(16, "The target is open.", NOON)
@@ -146,3 +148,18 @@ def test_any_migration_can_be_shown(tables, records):
     for each in reports:
         assert each["source"] in tables.outcome(each)
         assert each["id"] in tables.detail(each)
+
+
+class TestVerification:
+    def test_says_what_was_compared_and_where_it_differs(self, tables):
+        odd = with_differences(Compared("", done=True), [Extent(4096, 4096), Extent(0, 1)])
+        views = (Compared("one", done=True, skipped="it was removed"), odd)
+        v = Verification(Verify.SAMPLE, 1, 0.05, NOON, views=views)
+        text = tables.detail(shown(verification=conclude(v, NOON, "r")))
+        assert "sample, failed: 0 B compared" in text
+        assert "snapshot one: it was removed" in text
+        assert "head at 4096+4096, 0+1" in text
+
+    def test_says_what_is_to_be_compared(self, tables):
+        assert "verify  full" in tables.detail(shown(verify=Verify.FULL))
+        assert "verify" not in tables.detail(shown())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.units import format_seconds, format_size, parse_size
+from rbdmigrate.model.units import format_seconds, format_size, parse_seconds, parse_size
 
 SIZES = [
     ("0", 0),
@@ -89,3 +89,17 @@ SHOWN_SECONDS = [
 @pytest.mark.parametrize(("seconds", "text"), SHOWN_SECONDS)
 def test_durations_are_shown_in_two_units_at_most(seconds, text):
     assert format_seconds(seconds) == text
+
+
+SECONDS = [("90", 90), ("90s", 90), ("30m", 1800), ("1.5h", 5400), ("7d", 604800), ("0", 0)]
+
+
+@pytest.mark.parametrize(("text", "seconds"), SECONDS)
+def test_durations_are_read_with_a_unit(text, seconds):
+    assert parse_seconds(text, "--soak") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1w", "1h30m", "nan"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(MigrationError, match="no duration"):
+        parse_seconds(text, "--soak")

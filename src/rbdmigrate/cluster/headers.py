@@ -275,6 +275,20 @@ def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
     return found
 
 
+def snapshot_names(ioctx: rados.Ioctx, ident: str) -> list[str]:
+    """The names of the image's snapshots, the newest first."""
+    oid = f"rbd_header.{ident}"
+    found = []
+    for entry in snapshots(ioctx, ident):
+        reply = _call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", entry.snap_id))
+        if reply is not None:
+            reply.start()
+            reply.u64()  # id
+            reply.finish(reply.start())  # namespace
+            found.append(reply.string())
+    return found
+
+
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
     """Who holds the exclusive lock of the image ``ident``, if anybody does."""
     argument = encode_string(_LOCK)

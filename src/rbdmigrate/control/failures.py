@@ -36,6 +36,8 @@ _DOING = {
     Op.PREPARE: "Preparing",
     Op.UNDO_PREPARE: "Undoing an interrupted prepare",
     Op.EXECUTE: "Copying",
+    Op.VERIFY: "Comparing",
+    Op.DROP_POINT: "Removing the comparison snapshot of",
     Op.COMMIT: "Committing",
     Op.FINISH_COMMIT: "Finishing an interrupted commit",
     Op.ABORT: "Aborting",

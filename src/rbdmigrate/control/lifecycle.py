@@ -14,6 +14,7 @@ from typing import Union
 from ..model.migration import Failure, Goal, Hold, HoldReason, Migration, Op, State
 from ..model.observation import Observation
 from .situation import Situation
+from .verification import due, may_commit
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,15 @@ _STATES = {
     Situation.EXECUTED: State.EXECUTED,
 }
 # States that are reached only when a prepare has completed.
-_LINKED = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.COMMITTING, State.ABORTING)
+_LINKED = (
+    State.PREPARED,
+    State.EXECUTING,
+    State.EXECUTED,
+    State.VERIFYING,
+    State.VERIFIED,
+    State.COMMITTING,
+    State.ABORTING,
+)
 # What completes an interrupted act, and the state whose intent shows that the act was ours.
 _COMPLETES = {
     Situation.HALF_PREPARED: (Op.UNDO_PREPARE, State.PREPARING),
@@ -84,7 +93,13 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
     state = _STATES.get(situation)
     if state is None or m.state is State.FAILED or (state is State.QUEUED and _was_linked(m)):
         return m
+    if state is State.EXECUTED and (m.state is State.VERIFIED or _verifying(m)):
+        return m  # librbd knows of no more than executed
     return m.enter(state, now)
+
+
+def _verifying(m: Migration) -> bool:
+    return m.state is State.VERIFYING and due(m)
 
 
 def is_ours(migration: Migration, situation: Situation) -> bool:
@@ -118,11 +133,13 @@ def decide(
     """
     m = migration
     over = _over(m, situation)
+    if over is not None and m.point:
+        return Rest() if _waits(m, now) else Act(Op.DROP_POINT)
     if over is not None:
         return over
     if m.state is State.FAILED:
         return Rest()
-    if m.hold is not None and m.hold.until is not None and m.hold.until > now:
+    if _waits(m, now):
         return Rest()
     lost = _lost(m, situation)
     if lost is not None:
@@ -130,7 +147,8 @@ def decide(
     if situation is Situation.TARGET_POOL_GONE:
         return Act(Op.ABORT)  # nothing is left to go on with; the source is given back
     if situation is Situation.SOURCE_LOST_AFTER:
-        return Act(Op.FINISH_COMMIT) if m.goal is Goal.COMMITTED else Rest()
+        wanted = m.goal is Goal.COMMITTED and may_commit(m, now)
+        return Act(Op.FINISH_COMMIT) if wanted else Rest()
     if situation in _COMPLETES:
         return Act(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
     if _unanswered(m, situation):
@@ -139,7 +157,11 @@ def decide(
         return Act(Op.ABORT)
     if m.paused:
         return Rest()
-    return _onward(m, situation)
+    return _onward(m, situation, now)
+
+
+def _waits(m: Migration, now: float) -> bool:
+    return m.hold is not None and m.hold.until is not None and m.hold.until > now
 
 
 def _over(m: Migration, situation: Situation) -> Union[End, None]:
@@ -185,13 +207,15 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
     return None
 
 
-def _onward(m: Migration, situation: Situation) -> Decision:
-    """The next act towards prepared, executed or committed."""
+def _onward(m: Migration, situation: Situation, now: float) -> Decision:
+    """The next act towards prepared, executed, verified or committed."""
     if situation is Situation.UNTOUCHED:
         return Act(Op.PREPARE)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
         return Act(Op.EXECUTE)
-    if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED:
+    if situation is Situation.EXECUTED and due(m):
+        return Act(Op.VERIFY)
+    if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED and may_commit(m, now):
         return Act(Op.COMMIT)
     return Rest()
 
@@ -200,11 +224,13 @@ ACTING = {
     Op.PREPARE: State.PREPARING,
     Op.UNDO_PREPARE: State.PREPARING,
     Op.EXECUTE: State.EXECUTING,
+    Op.VERIFY: State.VERIFYING,
     Op.COMMIT: State.COMMITTING,
     Op.FINISH_COMMIT: State.COMMITTING,
     Op.ABORT: State.ABORTING,
 }
-"""The state that a migration is in while an act is under way."""
+"""The state that a migration is in while an act is under way; removing the comparison snapshot,
+which comes when all else is over, leaves it as it is."""
 
 
 def failed(migration: Migration, errno: int, message: str, now: float) -> Migration:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ..model.migration import Op
 
 COPYING = frozenset({Op.EXECUTE})
+COMPARING = frozenset({Op.VERIFY})
+PACED = COPYING | COMPARING  # what the throttle holds for
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many acts at once: copies, and steps that are no copies (prepare, commit, abort).
+    """How many acts at once: copies, steps that are no copies (prepare, commit, abort), verifies.
 
     ``per_source_pool`` and ``per_target_pool`` limit the copies that share a pool; 0 is no limit.
     """
@@ -43,6 +45,7 @@ class Limits:
     steps: int
     per_source_pool: int = 0
     per_target_pool: int = 0
+    verifies: int = 2
 
 
 def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
@@ -53,12 +56,19 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
     """
     copying = [act for act in running if act.op in COPYING]
     copies = limits.copies - len(copying)
-    steps = limits.steps - (len(running) - len(copying))
+    comparing = sum(act.op in COMPARING for act in running)
+    verifies = limits.verifies - comparing
+    steps = limits.steps - (len(running) - len(copying) - comparing)
     sources = Counter(act.source_pool for act in copying)
     targets = Counter(act.target_pool for act in copying)
     chosen = []
     order = sorted(waiting, key=lambda w: (-w.priority, w.op is not Op.ABORT, w.since, w.ident))
     for candidate in order:
+        if candidate.op in COMPARING:
+            if verifies > 0:
+                verifies -= 1
+                chosen.append(candidate)
+            continue
         if candidate.op not in COPYING:
             if steps > 0:
                 steps -= 1

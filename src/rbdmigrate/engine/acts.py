@@ -21,18 +21,21 @@ from ..cluster.observe import ends_of, observe
 from ..cluster.pools import open_by_id
 from ..cluster.worker_process import WorkerLost
 from ..control.breaker import Breaker
-from ..control.failures import Explained, backoff, explain, worker_lost
+from ..control.failures import TRANSIENT, Explained, backoff, explain, worker_lost
 from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
 from ..control.progress import Throughput
 from ..control.situation import diagnose
+from ..control.verification import point_of
 from ..model.codec import to_plain
 from ..model.errors import PoolMissing, errno_name
 from ..model.migration import Actor, Migration, Op, Place, State, Step
+from ..model.verification import Verify
 from .holder import HolderPace
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
 from .throttle import Throttle
+from .verifying import begin, on_checkpoint, settled, verify_arguments
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +78,14 @@ class Acts:
             return
         actor = Actor(self._manager, self._host, worker.pid, worker.addresses, worker.clients)
         touched = self._touched(tracked.migration)
-        tracked.done = tracked.total = 0
+        fraction = self._settings().verify_fraction
+        tracked.done = tracked.total = tracked.compared = 0
         tracked.throughput = Throughput()
         tracked.rate_limit = self._throttle.first_rate(tracked)
         tracked.uncontrolled, tracked.begin_anew = "", False
         ops = self._holder.begin(tracked, worker.clients) if job.op is Op.EXECUTE else None
         self._registry.update(
-            tracked, lambda m: replace(_intent(m, job.op, actor, touched), holder_ops=ops)
+            tracked, lambda m: replace(_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
         )
         tracked.moved_at = time.monotonic()
         message = {
@@ -89,13 +93,14 @@ class Acts:
             "op": job.op.value,
             "args": {
                 **arguments(tracked.migration),
+                **verify_arguments(tracked.migration),
                 "rate": tracked.rate_limit,
                 "holder_ops": ops,
                 "fenced": self.blocklist.fenced(),
             },
         }
         try:
-            event = worker.run(message, _on_progress(tracked))
+            event = worker.run(message, self._listener(tracked, job.op))
         except WorkerLost as error:
             self._interrupted(slot, job, actor, error)
         else:
@@ -116,11 +121,19 @@ class Acts:
             return
         if job.op is Op.EXECUTE and not slot.stopping:
             self._stop_holder(slot, tracked)
+        if job.op is Op.VERIFY:  # it wrote nothing; what is known of the target stays known
+            self._registry.update(tracked, lambda m: replace(m, step=None))
+            return
         version = self._version(tracked.migration)
         self._registry.update(
             tracked,
             lambda m: replace(_with_bytes(m, tracked), step=None, target_version=version),
         )
+
+    def _listener(self, tracked: Tracked, op: Op) -> Callable[[dict[str, Any]], None]:
+        if op is Op.VERIFY:
+            return on_checkpoint(self._registry, tracked)
+        return _on_progress(tracked)
 
     def _stop_holder(self, slot: Slot, tracked: Tracked) -> None:
         """A client that holds the exclusive lock copies on without us: make it drop the copy."""
@@ -156,13 +169,22 @@ class Acts:
         """The worker did its job, or says why not."""
         self._holder.restore(tracked)
         if event["event"] != "done":
-            self._failed(tracked, int(event["errno"]), _explained(op, event, tracked))
+            problem = _explained(op, event, tracked)
+            if op is Op.DROP_POINT:  # all else is over: there is nothing to be done but this
+                problem = replace(problem, transient=True)
+            self._failed(tracked, int(event["errno"]), problem)
             return
 
         def change(m: Migration) -> Migration:
             m = replace(m, step=None, hold=None, failure=None, attempts=0)
             if op is Op.PREPARE:
                 m = m.enter(State.PREPARED, time.time())
+                why_not = event["result"]["no_point"]
+                m = replace(m, no_point=why_not, point="" if why_not else m.point)
+            if op is Op.VERIFY:
+                m = settled(m, event["result"], time.time())
+            if op is Op.DROP_POINT:
+                m = replace(m, point="")
             if "version" in event["result"]:
                 m = replace(m, target_version=event["result"]["version"])
             if "bytes_total" in event["result"]:
@@ -184,7 +206,12 @@ class Acts:
         log.info("%s: fencing the former worker %s", tracked.migration.id, step.actor.addresses)
         self._fence(tracked.migration, step.actor, reaped=False)
         # Nobody watched the target meanwhile, so nothing proves any more that it is untouched.
-        self._registry.update(tracked, lambda m: replace(m, step=None, target_version=None))
+        known = step.op is Op.VERIFY  # which writes nothing
+
+        def forget(m: Migration) -> Migration:
+            return replace(m, step=None, target_version=m.target_version if known else None)
+
+        self._registry.update(tracked, forget)
         self._holder.restore(tracked)
 
     def peek(self, tracked: Tracked) -> None:
@@ -303,9 +330,11 @@ def _target(tracked: Tracked) -> Any:
     return tracked.migration.target.spec
 
 
-def _intent(m: Migration, op: Op, actor: Actor, touched: bool) -> Migration:
+def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) -> Migration:
     now = time.time()
-    acting = m.enter(ACTING[op], now)
+    acting = begin(m.enter(ACTING.get(op, m.state), now), op, fraction)
+    if op is Op.PREPARE and m.verify is not Verify.NONE:
+        acting = replace(acting, point=point_of(m.id))
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
 
 
@@ -328,7 +357,8 @@ def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
 
 def _explained(op: Op, event: dict[str, Any], tracked: Tracked) -> Explained:
     if event["cause"] == "refused":
-        return Explained(str(event["message"]), False)
+        text = str(event["message"])
+        return Explained(text, op is Op.VERIFY and int(event["errno"]) in TRANSIENT)
     if event["cause"] == "bug":
         log.error("the worker failed at %s:\n%s", op.value, event["message"])
         text = "An error in the module stopped it; the manager's log has the details."

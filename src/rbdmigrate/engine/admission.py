@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..checks import refuse, run
 from ..checks.facts import Facts
+from ..control.verification import at_least
 from ..model.migration import Migration, State
 from ..model.policy import Policy
 from .preflight import warned
@@ -31,6 +32,8 @@ def admit(facts: Facts, policy: Policy) -> Migration:
         layout=facts.wish.layout,
         priority=policy.priority,
         rate=policy.rate,
+        verify=at_least(policy.goal, policy.verify),
+        soak=policy.soak,
         window=policy.window,
         group=facts.image.group,
         mirror_mode=facts.image.mirror_mode,

@@ -6,16 +6,17 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from errno import EAGAIN, EINVAL, EPERM
 from typing import Any, Optional
 
 from ..checks.facts import Wish
-from ..cluster.client import Identity, connect
+from ..cluster.client import connect
 from ..cluster.observe import observe
 from ..cluster.store import Owner
 from ..control.guard import guard_abort
 from ..control.situation import Situation, diagnose
+from ..control.verification import at_least
 from ..model.codec import to_plain
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
@@ -23,19 +24,19 @@ from ..model.migration import Goal, Migration, Op, Place, State
 from ..model.policy import Policy
 from ..model.report import Live, report
 from ..model.spec import ImageSpec, parse_image_spec
-from . import preflight
+from ..model.verification import Verify
+from . import preflight, verifying
 from .acts import Acts, arguments, target_version
 from .admission import admit
 from .answers import Answers
 from .conditions import Conditions
 from .finder import Finder, awake, refuse_aborting
+from .host import Host
 from .inquiry import Inquiry
 from .loading import Loader
 from .loop import Loop
 from .preflight import Preflight
 from .registry import Registry, Tracked
-from .settings import Settings
-from .surroundings import Surroundings, Unknown
 from .throttle import Throttle
 from .view import view
 
@@ -47,23 +48,6 @@ _STOP_TIMEOUT = 15.0
 _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
 
 Report = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Host:
-    """What the engine needs from the process it runs in.
-
-    ``generation`` grows with every change of the active manager (the manager map's epoch).
-    ``on_client`` is told the addresses of the engine's RADOS client, to have them fenced with the
-    manager. ``surroundings`` tells of the cluster's health and its clients.
-    """
-
-    identity: Identity
-    manager: str
-    generation: int
-    settings: Callable[[], Settings]
-    on_client: Callable[[str], None] = lambda addresses: None
-    surroundings: Surroundings = field(default_factory=Unknown)
 
 
 class Engine:
@@ -211,6 +195,8 @@ class Engine:
             if tracked is None:
                 facts = self._preflight.gather(Wish(source, goal_spec, layout))
                 tracked = self._registry.create(admit(facts, policy))
+            else:
+                self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
         self._loop.wake(tracked)
         try:
             return self._await(tracked, _PREPARED)
@@ -238,7 +224,7 @@ class Engine:
         tracked = self._finder.require(target)
         refuse_aborting(tracked)
         m = tracked.migration
-        executed = m.state in (State.EXECUTED, State.COMMITTING)
+        executed = m.state in _EXECUTED
         if not executed and not (m.state is State.FAILED and m.executed_at is not None):
             raise MigrationError(
                 EAGAIN,
@@ -246,8 +232,11 @@ class Engine:
                 f"run `ceph rbd migration execute {target}` and wait until it is executed.",
             )
         if not force:
+            verifying.refuse_unverified(m)
             self._inquiry.ask("check_commit", arguments(m), self._patience())
-        self._change(tracked, lambda m: replace(awake(m), goal=Goal.COMMITTED, force_commit=force))
+        self._change(tracked, lambda m: verifying.to_commit(awake(m), force=force))
+        if force:
+            self._loop.interrupt(tracked, "committed without waiting")
         return self._await(tracked, frozenset({State.COMMITTED}))
 
     def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
@@ -289,7 +278,16 @@ class Engine:
             raise MigrationError(
                 EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
             )
-        self._change(tracked, awake)
+        self._change(tracked, lambda m: verifying.again(awake(m)))
+        return view(tracked)
+
+    def verify(self, target: ImageSpec, mode: Verify) -> Report:
+        """Compare source and target in the background, from the beginning; answers at once."""
+        tracked = self._finder.require(target)
+        refuse_aborting(tracked)
+        verifying.require_executed(tracked.migration)
+        self._change(tracked, lambda m: verifying.asked_to_verify(awake(m), mode))
+        self._loop.interrupt(tracked, "verified anew")
         return view(tracked)
 
     def change(
@@ -301,11 +299,13 @@ class Engine:
         priority: Optional[int] = None,
         goal: Optional[Goal] = None,
         window: Optional[str] = None,
+        verify: Optional[Verify] = None,
+        soak: Optional[float] = None,
     ) -> Report:
         """Change what was asked of a migration under way; None leaves a thing as it is.
 
         ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window``
-        is a text that ``control.window`` reads; empty is always.
+        is a text that ``control.window`` reads; empty is always. ``soak``: seconds.
         """
         tracked = self._finder.require(target)
         refuse_aborting(tracked)
@@ -314,9 +314,15 @@ class Engine:
             m = replace(m, rate=rate) if change_rate else m
             m = replace(m, priority=priority) if priority is not None else m
             m = replace(m, window=window) if window is not None else m
-            return replace(m, goal=goal) if goal is not None else m
+            m = replace(m, verify=verify) if verify is not None else m
+            m = replace(m, soak=soak) if soak is not None else m
+            m = replace(m, goal=goal) if goal is not None else m
+            return replace(m, verify=at_least(m.goal, m.verify))
 
         self._change(tracked, change)
+        m = tracked.migration
+        if m.verification is not None and m.verification.mode is not m.verify:
+            self._loop.interrupt(tracked, "another verification is wanted")
         return view(tracked)
 
     def cluster_rate(self) -> Optional[int]:
@@ -334,7 +340,11 @@ class Engine:
         m = tracked.migration
         with self._answers(m.target.spec):
             untouched = diagnose(m, observe(self._client, m)) is Situation.UNTOUCHED
-            if untouched and m.prepared_at is None and self._registry.claim(tracked, 5.0):
+            if not untouched or m.prepared_at is not None:
+                return
+            if m.point and verifying.has_point(self._client, m):
+                self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
+            elif self._registry.claim(tracked, 5.0):
                 self._registry.drop(tracked)
 
     def _examine(self, place: Place) -> dict[str, Any]:
@@ -390,6 +400,7 @@ class Engine:
 
 
 _ABORTABLE = (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
+_EXECUTED = (State.EXECUTED, State.VERIFYING, State.VERIFIED, State.COMMITTING)
 _PREPARED = frozenset(State) - {State.QUEUED, State.PREPARING}
 
 

@@ -19,7 +19,7 @@ from .answers import Answers
 from .loading import Loader
 from .registry import Registry, Tracked
 
-_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.COMMITTED)
+_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED)
 
 
 class Finder:

@@ -16,8 +16,9 @@ import rados
 from ..cluster.client import Identity
 from ..cluster.observe import observe
 from ..control.lifecycle import Act, End, Fail, absorb, decide, failed, is_ours
-from ..control.schedule import COPYING, Limits, Running, Waiting, choose
+from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose
 from ..control.situation import HALF_DONE, Situation, diagnose
+from ..control.verification import soaks_until
 from ..model.errors import MigrationError
 from ..model.migration import Migration, Op
 from .acts import Acts, source_key
@@ -42,7 +43,6 @@ _IN_VAIN = 3  # times that an act may go well and be decided on again
 _PEEK = 2.0  # seconds between two looks at a running copy from outside
 _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
-
 
 _URGENT = -1.0  # due before all others
 _RESTING = "Its source failed to answer several times; one migration at a time tries it again."
@@ -78,7 +78,7 @@ class Loop:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._looks: queue.Queue[Optional[_Look]] = queue.Queue()
-        self._slots: dict[str, list[Slot]] = {"copy": [], "step": []}
+        self._slots: dict[str, list[Slot]] = {"copy": [], "step": [], "verify": []}
         self._reload_at = 0.0
         self.crashed = ""
         self._threads = [threading.Thread(target=self._run, name="rbdmigrate-loop", daemon=True)]
@@ -118,11 +118,11 @@ class Loop:
         self._wake.set()
 
     def interrupt(self, tracked: Tracked, reason: str) -> bool:
-        """Stop the copy of ``tracked`` by killing its worker; False when none is running here.
+        """Stop the copy or verification of ``tracked`` by killing its worker; False without one.
 
         Other acts are short and left to end.
         """
-        for slot in self._slots["copy"]:
+        for slot in self._paced():
             job = slot.job
             if job is not None and job.tracked is tracked:
                 slot.interrupt(job, reason)
@@ -195,7 +195,7 @@ class Loop:
 
     def _pace(self) -> None:
         """Tell every running copy its rate; stop those that are to stand still."""
-        copies = [(slot, slot.job) for slot in self._slots["copy"] if slot.job is not None]
+        copies = [(slot, slot.job) for slot in self._paced() if slot.job is not None]
         rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
         guard = self._conditions.guard_message()
         for slot, job in copies:
@@ -225,7 +225,7 @@ class Loop:
         for tracked, op in waiting.values():
             rests = self._acts.source_rests(tracked.migration, trying)
             tracked.note = _RESTING if rests else ""
-            copies = op in COPYING
+            copies = op in PACED
             tracked.held = self._holding.hold(tracked.migration, begins=True) if copies else None
             if not rests and tracked.held is None:
                 able.append(_waiting(tracked.migration, op))
@@ -237,6 +237,7 @@ class Loop:
                 settings.max_steps,
                 settings.per_source_pool,
                 settings.per_target_pool,
+                settings.max_verifies,
             ),
         )
         for item in chosen:
@@ -244,9 +245,12 @@ class Loop:
             tracked.busy = True
             tracked.wanted = None
             job = Job(tracked, op)
-            kind = "copy" if op in COPYING else "step"
+            kind = "copy" if op in COPYING else "verify" if op in COMPARING else "step"
             if not any(slot.assign(job) for slot in self._slots[kind]):
                 self._new_slot(kind).assign(job)
+
+    def _paced(self) -> list[Slot]:  # the throttle holds for them, and they can be interrupted
+        return [*self._slots["copy"], *self._slots["verify"]]
 
     def _new_slot(self, kind: str) -> Slot:
         slots = self._slots[kind]
@@ -325,6 +329,9 @@ class Loop:
         hold = migration.hold
         if hold is not None and hold.until is not None and hold.until > now:
             _look_again(tracked, hold.until - now)
+        soak = soaks_until(migration)
+        if soak is not None and soak > now:
+            _look_again(tracked, soak - now)
         if isinstance(decision, Act) and self._in_vain(tracked, decision.op):
             decision = Fail(
                 ELOOP,

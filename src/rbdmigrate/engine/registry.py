@@ -40,6 +40,8 @@ class Tracked:
         self.copied = migration.bytes_copied  # bytes on the target, as far as they were copied
         self.size = migration.bytes_total or 0  # bytes to be there in the end; 0: not known yet
         self.throughput = Throughput()
+        self.compared = 0  # bytes that the running verification has compared
+        self.share = 0.0  # of what it has to compare, 0 to 1
         self.rate_limit: Optional[int] = None  # what the throttle gives it, bytes per second
         self.held: Optional[Hold] = None  # why nothing of it may be copied now
         self.full_speed: Optional[float] = None  # what it made before a gate slowed it

@@ -6,10 +6,12 @@ import time
 from typing import Any, Optional
 
 from ..control.progress import eta
-from ..model.migration import Hold, HoldReason, Op
+from ..control.schedule import PACED
+from ..model.migration import Hold, HoldReason, Op, State
 from ..model.report import Live, report
 from ..model.units import format_seconds
 from .registry import Tracked
+from .verifying import waits
 
 _STALLED = 30.0  # seconds without progress after which a copy is said to stand still
 _NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
@@ -19,7 +21,8 @@ def view(tracked: Tracked) -> dict[str, Any]:
     """The Report of a migration under way."""
     step = tracked.migration.step
     copying = step is not None and step.op is Op.EXECUTE
-    rate = tracked.throughput.rate if copying else None
+    comparing = step is not None and step.op is Op.VERIFY
+    rate = tracked.throughput.rate if copying or comparing else None
     left = eta(tracked.size, tracked.copied, rate) if copying else None
     live = Live(
         done=tracked.done,
@@ -27,11 +30,12 @@ def view(tracked: Tracked) -> dict[str, Any]:
         copied=tracked.copied,
         size=tracked.size,
         rate=rate,
-        rate_limit=tracked.rate_limit if copying else None,
+        rate_limit=tracked.rate_limit if copying or comparing else None,
+        share=tracked.share if comparing else None,
         eta=left,
         begun=step.started if step is not None and copying else None,
         ends=None if left is None else time.time() + left,
-        slowed=tracked.slowed if copying else (),
+        slowed=tracked.slowed if copying or comparing else (),
         hold=_live_hold(tracked),
         acting=step is not None,
         copied_by=tracked.copied_by,
@@ -49,10 +53,11 @@ def _live_hold(tracked: Tracked) -> Optional[Hold]:
             f"It was paused; `ceph rbd migration resume {m.target.spec}` goes on where it was."
         )
         return Hold(HoldReason.PAUSED, message)
-    copying = m.step is not None and m.step.op is Op.EXECUTE
+    paced = m.step is not None and m.step.op in PACED
     still = time.monotonic() - tracked.moved_at
-    if copying and still > _STALLED:
-        message = f"Nothing was copied for {format_seconds(still)}; look at `ceph health`."
+    if paced and still > _STALLED:
+        done = "compared" if m.state is State.VERIFYING else "copied"
+        message = f"Nothing was {done} for {format_seconds(still)}; look at `ceph health`."
         return Hold(HoldReason.HEALTH, message)
     if tracked.note:
         return Hold(HoldReason.HEALTH, tracked.note)
@@ -61,4 +66,4 @@ def _live_hold(tracked: Tracked) -> Optional[Hold]:
     waited = time.monotonic() - tracked.wanted_since
     if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:
         return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")
-    return None
+    return waits(m, time.time())

@@ -15,6 +15,7 @@ from .codec import from_plain, shown, to_plain
 from .errors import RecordError
 from .layout import LayoutOptions
 from .spec import ImageSpec
+from .verification import Verification, Verify
 
 SCHEMA = 1
 TIMELINE_LENGTH = 40  # entries kept in a record; the oldest go first
@@ -28,6 +29,8 @@ class State(str, enum.Enum):
     PREPARED = "prepared"
     EXECUTING = "executing"
     EXECUTED = "executed"
+    VERIFYING = "verifying"
+    VERIFIED = "verified"
     COMMITTING = "committing"
     COMMITTED = "committed"
     ABORTING = "aborting"
@@ -45,6 +48,7 @@ class Goal(str, enum.Enum):
 
     PREPARED = "prepared"
     EXECUTED = "executed"
+    VERIFIED = "verified"
     COMMITTED = "committed"
     ABORTED = "aborted"
 
@@ -54,10 +58,12 @@ class Op(str, enum.Enum):
 
     PREPARE = "prepare"
     EXECUTE = "execute"
+    VERIFY = "verify"
     COMMIT = "commit"
     ABORT = "abort"
     UNDO_PREPARE = "undo_prepare"
     FINISH_COMMIT = "finish_commit"
+    DROP_POINT = "drop_point"
 
 
 class HoldReason(str, enum.Enum):
@@ -68,6 +74,8 @@ class HoldReason(str, enum.Enum):
     LIMIT = "limit"
     HEALTH = "health"
     RETRY = "retry"
+    SOAK = "soak"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,10 @@ class Migration:
     ``target_version`` is the version of the target's header after our last act on it, None when
     it is not known; ``touched`` says that a client was seen to have the target open for writing.
     Together they tell whether aborting could lose what clients did (``control.guard``).
+    ``verify`` is what is to be compared before a commit, ``verification`` how far that is or what
+    it came to, ``soak`` the seconds to wait between it and the commit. ``point`` is the name of the
+    comparison snapshot, as long as one may be on the source or the target; ``no_point`` says why
+    there is none.
     """
 
     id: str
@@ -180,6 +192,11 @@ class Migration:
     mirror_mode: Optional[int] = None
     target_version: Optional[int] = None
     touched: bool = False
+    verify: Verify = Verify.NONE
+    verification: Optional[Verification] = None
+    soak: float = 0.0
+    point: str = ""
+    no_point: str = ""
     timeline: tuple[TimelineEntry, ...] = ()
 
     def enter(self, state: State, now: float, message: str = "") -> Migration:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .migration import Goal
+from .verification import Verify
 
 
 @dataclass(frozen=True)
@@ -13,10 +14,13 @@ class Policy:
     """How far it goes by itself, before which others, how fast and when.
 
     ``rate``: bytes per second, None is no limit, 0 stands still. ``window``: a text that
-    ``control.window`` reads; empty is always.
+    ``control.window`` reads; empty is always. ``verify``: what is compared before a commit.
+    ``soak``: seconds between that and the commit.
     """
 
     goal: Goal = Goal.PREPARED
     priority: int = 0
     rate: Optional[int] = None
     window: str = ""
+    verify: Verify = Verify.NONE
+    soak: float = 0.0

@@ -15,6 +15,7 @@ from .codec import to_plain
 from .errors import errno_name
 from .layout import LayoutOptions
 from .migration import Goal, Hold, Migration, State
+from .verification import Verification
 
 _NO_LAYOUT = LayoutOptions()
 
@@ -25,6 +26,7 @@ class Live:
 
     ``copied`` of ``size`` bytes are on the target (0 of 0: not known); ``rate`` is what it does
     now and ``rate_limit`` what the throttle gives it, in bytes per second; ``eta`` in seconds.
+    ``share``: how much is compared, 0 to 1, while it verifies.
     ``slowed``: a sentence for each thing that slows it down; ``begun``
     and ``ends``: when the running copy was begun, and probably ends.
     """
@@ -40,6 +42,7 @@ class Live:
     ends: Optional[float] = None
     hold: Optional[Hold] = None
     slowed: tuple[str, ...] = ()
+    share: Optional[float] = None
     acting: bool = False
     copied_by: str = ""
 
@@ -64,6 +67,9 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "rate_limit": live.rate_limit,
         "own_rate": m.rate,
         "window": m.window or None,
+        "verify": m.verify.value,
+        "soak_seconds": int(m.soak),
+        "verification": None if m.verification is None else _verification(m.verification),
         "eta_seconds": None if live.eta is None else int(live.eta),
         "copy_begun": iso(live.begun),
         "copy_ends": iso(live.ends),
@@ -107,8 +113,10 @@ def _layout(layout: LayoutOptions) -> dict[str, Any]:
 
 
 def percent(migration: Migration, live: Live) -> int:
-    """How much is copied, 0 to 100. 100 only when the copy is complete."""
-    if migration.state in (State.EXECUTED, State.COMMITTING, State.COMMITTED):
+    """How much is copied, or while it verifies compared, 0 to 100. 100 only when complete."""
+    if migration.state is State.VERIFYING:
+        return max(0, min(99, int(100 * (live.share or 0))))
+    if migration.state in (State.EXECUTED, State.VERIFIED, State.COMMITTING, State.COMMITTED):
         return 100
     if migration.executed_at is not None and migration.state is State.FAILED:
         return 100
@@ -145,9 +153,45 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
             f"All data is on the target: `ceph rbd migration commit {target}` removes the "
             f"source; `ceph rbd migration abort {target}` goes back."
         )
+    if m.state is State.VERIFIED and m.goal is not Goal.COMMITTED:
+        force = "" if m.verification is None or not m.verification.reasons else " --force"
+        return (
+            f"It was compared: `ceph rbd migration commit {target}{force}` removes the source; "
+            f"`ceph rbd migration abort {target}` goes back."
+        )
     if m.state is State.PREPARED:
         return f"Copying begins by itself, and goes on until it is {m.goal.value}."
     return f"It goes on by itself until it is {m.goal.value}."
+
+
+def _verification(v: Verification) -> dict[str, Any]:
+    return {
+        "mode": v.mode.value,
+        "outcome": None if v.outcome is None else v.outcome.value,
+        "reasons": list(v.reasons),
+        "fraction": v.fraction,
+        "seed": v.seed,
+        "miss_probability": v.miss,
+        "bytes": v.bytes,
+        "extents": v.extents,
+        "seconds": round(v.seconds, 1),
+        "started": iso(v.started),
+        "at": iso(v.at),
+        "release": v.release,
+        "views": [
+            {
+                "snapshot": view.name or None,
+                "compared": view.done and not view.skipped,
+                "skipped": view.skipped,
+                "bytes": view.bytes,
+                "extents": view.extents,
+                "digest": view.digest,
+                "different": view.different,
+                "differences": to_plain(view.differences),
+            }
+            for view in v.views
+        ],
+    }
 
 
 def iso(at: Optional[float]) -> Optional[str]:

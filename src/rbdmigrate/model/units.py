@@ -44,3 +44,13 @@ def format_seconds(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m {whole % 60:02d}s"
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def parse_seconds(text: str, what: str) -> float:
+    """Seconds of a text such as ``90``, ``30m``, ``1h`` or ``7d``. MigrationError(EINVAL)."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
+    if match is None:
+        raise MigrationError(
+            EINVAL, f"{what} {text!r} is no duration; give one such as 90s, 30m, 1h or 7d."
+        )
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]

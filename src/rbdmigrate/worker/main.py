@@ -66,9 +66,9 @@ def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]], pace: Pace) 
 def _run(session: Session, channel: Channel, job: dict[str, Any]) -> None:
     number, op = job["job"], job["op"]
 
-    def progress(done: int, total: int, copied: int, size: int) -> None:
+    def progress(done: int, total: int, copied: int, size: int, **more: Any) -> None:
         event = {"event": "progress", "job": number, "done": done, "total": total}
-        channel.send({**event, "bytes": copied, "bytes_total": size})
+        channel.send({**event, "bytes": copied, "bytes_total": size, **more})
 
     failed: dict[str, Any] = {"event": "failed", "job": number, "message": ""}
     try:

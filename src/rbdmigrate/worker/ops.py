@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from errno import EBUSY, EINVAL, ENOENT
 from typing import Any
@@ -27,13 +28,13 @@ from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.users import source_in_use
-from . import company, inspection, repair
+from . import company, inspection, point, repair
 from .pace import Pace
 from .parent import release_parent
 from .survey import Survey, survey
+from .verify import verify
 
-Progress = Callable[[int, int, int, int], None]
-
+Progress = Callable[..., None]
 _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
@@ -88,12 +89,20 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
                 _refuse_crash(features, image)
         except rbd.ImageNotFound as error:
             raise MigrationError(ENOENT, f"The source {source.spec} does not exist.") from error
+    no_point = point.take(session, source, args["point"]) if args["point"] else ""
     fault_point("librbd.before", "prepare")
-    session.c.prepare(source, target, layout, features)
+    try:
+        session.c.prepare(source, target, layout, features)
+    except CApiError:
+        if args["point"]:  # where it is half done, whoever completes that removes it
+            with suppress(rados.Error, rbd.Error):
+                point.drop(session, source, target, args["point"])
+        raise
     fault_point("librbd.after", "prepare")
     with session.open(target) as ioctx:
         ident = headers.image_id(ioctx, target.image)
-        return {"version": headers.version(ioctx, ident) if ident else None}
+        version = headers.version(ioctx, ident) if ident else None
+    return {"version": version, "no_point": no_point}
 
 
 def _refuse_when_in_use(users: list[dict[str, Any]], source: ImageSpec) -> None:
@@ -293,6 +302,12 @@ def finish_commit(session: Session, args: dict[str, Any], progress: Progress) ->
     return {}
 
 
+def drop_point(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Remove the comparison snapshot, when all else is over."""
+    point.drop(session, _place(args["source"]), _place(args["target"]), args["point"])
+    return {"point": ""}
+
+
 def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What must be known of an image before it is acted on.
 
@@ -354,5 +369,7 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         inspect,
         take_lock,
         check_commit,
+        verify,
+        drop_point,
     )
 }

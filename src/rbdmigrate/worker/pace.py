@@ -30,11 +30,14 @@ class Pace:
             self._bucket.set_rate(rate, time.monotonic())
             self._changed.notify_all()
 
-    def wait(self, size: int) -> None:
-        """Hold an object of ``size`` bytes up until it may be copied."""
+    def wait(self, size: int, *, patient: bool = False) -> None:
+        """Hold an object of ``size`` bytes up until it may be copied.
+
+        ``patient``: for as long as that takes, where nothing is locked meanwhile.
+        """
         with self._changed:
             begin = time.monotonic()
             pause = self._bucket.charge(size, begin)
-            while pause and time.monotonic() - begin < LONGEST:
+            while pause and (patient or time.monotonic() - begin < LONGEST):
                 self._changed.wait(pause)
                 pause = self._bucket.pause(time.monotonic())

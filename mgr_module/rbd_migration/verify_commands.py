@@ -1,0 +1,49 @@
+"""The command that compares contents, and the options about it that other commands have."""
+
+from errno import EINVAL
+from typing import Optional
+
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.units import parse_seconds
+from rbdmigrate.model.verification import Verify
+
+from . import tables
+from .command import TARGET, Arg, Call, Command, Report
+
+
+def verify_of(call: Call) -> Optional[Verify]:
+    """What ``--verify`` says; None without it. MigrationError(EINVAL)."""
+    return _mode(call.text("verify"), "--verify", [mode.value for mode in Verify])
+
+
+def soak_of(call: Call) -> Optional[float]:
+    """What ``--soak`` says, in seconds; None without it. MigrationError(EINVAL)."""
+    text = call.text("soak")
+    return None if text is None else parse_seconds(text, "--soak")
+
+
+def _mode(text: Optional[str], option: str, known: "list[str]") -> Optional[Verify]:
+    if text is None:
+        return None
+    if text not in known:
+        raise MigrationError(
+            EINVAL, f"{option} {text!r} is not known; choose from {', '.join(known)}."
+        )
+    return Verify(text)
+
+
+def _verify(call: Call) -> Report:
+    mode = _mode(call.text("mode") or "full", "--mode", ["sample", "full"])
+    return call.engine.verify(call.spec("target_image", "target"), mode or Verify.FULL)
+
+
+TABLE = (
+    Command(
+        "verify",
+        (TARGET, Arg("mode")),
+        "Compare the contents of source and target",
+        "w",
+        _verify,
+        tables.outcome,
+    ),
+)

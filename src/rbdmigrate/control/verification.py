@@ -1,0 +1,168 @@
+"""Verification: what is compared, what an outcome means, whether a commit may follow. Pure.
+
+A *block* is 4 MiB of a view. The choice of a sample depends on nothing but the seed, the view and
+the block's number, so that it is the same after an interruption.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Optional
+
+from ..model.migration import Goal, Migration
+from ..model.verification import (
+    POINT_PREFIX,
+    SHOWN,
+    Compared,
+    Extent,
+    Outcome,
+    Verification,
+    Verify,
+)
+
+BLOCK = 4 << 20  # bytes
+GRAIN = 4096  # bytes; differences are told in multiples of it
+
+_RANK = {Verify.NONE: 0, Verify.SAMPLE: 1, Verify.FULL: 2}
+
+
+def point_of(ident: str) -> str:
+    """The name of the comparison snapshot of the migration ``ident``."""
+    return POINT_PREFIX + ident
+
+
+def covers(done: Verify, wanted: Verify) -> bool:
+    """Whether a verification of mode ``done`` is as good as one of mode ``wanted``."""
+    return _RANK[done] >= _RANK[wanted]
+
+
+def at_least(goal: Goal, verify: Verify) -> Verify:
+    """What is compared with this goal: it cannot be verified without."""
+    return Verify.FULL if goal is Goal.VERIFIED and verify is Verify.NONE else verify
+
+
+def sample(blocks: Sequence[int], fraction: float, seed: int, view: str) -> frozenset[int]:
+    """The chosen ones of ``blocks``: the fraction, rounded up, and at least one."""
+    if fraction >= 1:
+        return frozenset(blocks)
+    count = min(len(blocks), max(1, -int(-len(blocks) * fraction // 1)))
+
+    def rank(number: int) -> bytes:
+        return hashlib.blake2b(f"{seed}/{view}/{number}".encode(), digest_size=8).digest()
+
+    return frozenset(sorted(blocks, key=rank)[:count])
+
+
+def miss_probability(views: Iterable[Compared]) -> float:
+    """The probability that one differing block is not among those compared, at the worst.
+
+    Every block of a view is chosen with the same probability, ``blocks / of_blocks``.
+    """
+    compared = [v for v in views if v.of_blocks and not v.skipped]
+    return max((1 - v.blocks / v.of_blocks for v in compared), default=0.0)
+
+
+def differing(left: bytes, right: bytes, offset: int) -> list[Extent]:
+    """Where two pieces of the same length differ, in grains; ``offset`` is where they begin."""
+    found: list[Extent] = []
+    for at in range(0, len(left), GRAIN):
+        if left[at : at + GRAIN] != right[at : at + GRAIN]:
+            length = min(GRAIN, len(left) - at)
+            if found and found[-1].offset + found[-1].length == offset + at:
+                found[-1] = Extent(found[-1].offset, found[-1].length + length)
+            else:
+                found.append(Extent(offset + at, length))
+    return found
+
+
+def with_differences(view: Compared, found: Iterable[Extent]) -> Compared:
+    """The view with more extents that differ; one that continues the last one lengthens it."""
+    count, kept = view.different, list(view.differences)
+    for extent in found:
+        last = kept[-1] if kept and count == len(kept) else None
+        if last is not None and last.offset + last.length == extent.offset:
+            kept[-1] = Extent(last.offset, last.length + extent.length)
+            continue
+        count += 1
+        if len(kept) < SHOWN:
+            kept.append(extent)
+    return replace(view, different=count, differences=tuple(kept))
+
+
+def conclude(v: Verification, at: float, release: str) -> Verification:
+    """The verification with its outcome. Never passed where something was not compared."""
+    skipped = [view for view in v.views if view.skipped or not view.done]
+    reasons = [f"{_called(view)}: {view.skipped or 'not compared'}" for view in skipped]
+    if any(view.different for view in v.views):
+        outcome = Outcome.FAILED
+    else:
+        outcome = Outcome.PARTIAL if skipped or not v.views else Outcome.PASSED
+    return replace(
+        v,
+        outcome=outcome,
+        reasons=tuple(reasons),
+        miss=miss_probability(v.views),
+        at=at,
+        release=release,
+    )
+
+
+def describe_differences(v: Verification) -> str:
+    """What differs, in a few words: ``head 4096+8192; snapshot one 0+4096 and 3 more``."""
+    parts = []
+    for view in v.views:
+        if view.different:
+            first = ", ".join(f"{e.offset}+{e.length}" for e in view.differences[:3])
+            more = view.different - min(3, len(view.differences))
+            parts.append(f"{_called(view)} at {first}" + (f" and {more} more" if more else ""))
+    return "; ".join(parts)
+
+
+def _called(view: Compared) -> str:
+    return f"snapshot {view.name}" if view.name else "head"
+
+
+def begun(m: Migration, fraction: float, seed: int, now: float) -> Migration:
+    """The record with a verification to go on with: the one that was cut off, or a new one."""
+    v = m.verification
+    if v is not None and v.outcome is None and v.mode is m.verify:
+        return m
+    share = fraction if m.verify is Verify.SAMPLE else 1.0
+    return replace(m, verification=Verification(m.verify, seed, share, now))
+
+
+def due(m: Migration) -> bool:
+    """Whether the contents are to be compared before it goes on."""
+    if m.goal not in (Goal.VERIFIED, Goal.COMMITTED) or m.verify is Verify.NONE:
+        return False
+    if m.goal is Goal.COMMITTED and m.force_commit:
+        return False
+    v = m.verification
+    return v is None or v.outcome is None or not covers(v.mode, m.verify)
+
+
+def passed(m: Migration) -> bool:
+    """Whether what the policy wants compared was compared, all of it, and found equal."""
+    if m.verify is Verify.NONE:
+        return True
+    v = m.verification
+    return v is not None and v.outcome is Outcome.PASSED and covers(v.mode, m.verify)
+
+
+def soaks_until(m: Migration) -> Optional[float]:
+    """When the soak time after the verification ends, in seconds since the epoch."""
+    v = m.verification
+    if not m.soak or m.goal is not Goal.COMMITTED or m.force_commit or not passed(m):
+        return None
+    since = v.at if v is not None and v.at is not None else m.executed_at
+    return None if since is None else since + m.soak
+
+
+def may_commit(m: Migration, now: float) -> bool:
+    """Whether the commit may follow by itself."""
+    if m.force_commit:
+        return True
+    until = soaks_until(m)
+    return passed(m) and (until is None or now >= until)

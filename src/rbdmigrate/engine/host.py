@@ -1,0 +1,27 @@
+"""The process that the engine runs in, as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..cluster.client import Identity
+from .settings import Settings
+from .surroundings import Surroundings, Unknown
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the engine needs from the process it runs in.
+
+    ``generation`` grows with every change of the active manager (the manager map's epoch).
+    ``on_client`` is told the addresses of the engine's RADOS client, to have them fenced with the
+    manager. ``surroundings`` tells of the cluster's health and its clients.
+    """
+
+    identity: Identity
+    manager: str
+    generation: int
+    settings: Callable[[], Settings]
+    on_client: Callable[[str], None] = lambda addresses: None
+    surroundings: Surroundings = field(default_factory=Unknown)

@@ -1,0 +1,166 @@
+"""Verification: the choice of a sample, what differs, outcomes, and old records."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbdmigrate.control import verification as control
+from rbdmigrate.control.verification import (
+    BLOCK,
+    GRAIN,
+    begun,
+    conclude,
+    covers,
+    describe_differences,
+    differing,
+    due,
+    miss_probability,
+    passed,
+    sample,
+    with_differences,
+)
+from rbdmigrate.model.migration import Goal, decode, encode
+from rbdmigrate.model.verification import (
+    SHOWN,
+    Compared,
+    Extent,
+    Outcome,
+    Verification,
+    Verify,
+)
+from tests.unit.builders import migration
+
+NOW = 1000.0
+FULL = Verification(Verify.FULL, 1, 1.0, NOW)
+blocks = st.lists(st.integers(0, 1 << 40), unique=True, max_size=200).map(sorted)
+fractions = st.floats(0.001, 1.0)
+
+
+@given(blocks, fractions, st.integers(0, 1 << 32), st.text(max_size=5))
+def test_a_sample_is_the_fraction_rounded_up_and_the_same_again(found, fraction, seed, view):
+    chosen = sample(found, fraction, seed, view)
+    assert chosen <= set(found)
+    assert chosen == sample(list(found), fraction, seed, view)
+    assert len(chosen) >= fraction * len(found) - 1e-6
+    assert len(chosen) <= max(1, fraction * len(found) + 1)
+    assert bool(chosen) == bool(found)
+
+
+def test_a_sample_of_all_is_all():
+    assert sample([1, 5, 9], 1.0, 7, "") == {1, 5, 9}
+
+
+def test_every_block_is_chosen_as_often_as_every_other():
+    """The stated probability is that of the choice: 1000 seeds, 5 of 50 blocks."""
+    hits = [0] * 50
+    for seed in range(1000):
+        for number in sample(range(50), 0.1, seed, "head"):
+            hits[number] += 1
+    assert sum(hits) == 5000
+    assert all(60 <= count <= 145 for count in hits)  # 100 expected, more than four deviations
+
+
+def test_the_probability_of_missing_a_block_is_that_of_the_worst_view():
+    views = [Compared("a", blocks=5, of_blocks=100), Compared("", blocks=1, of_blocks=3)]
+    assert miss_probability(views) == pytest.approx(0.95)
+    assert miss_probability([Compared("", blocks=4, of_blocks=4)]) == 0
+    assert miss_probability([]) == 0
+
+
+@given(st.binary(min_size=1, max_size=4), st.lists(st.integers(0, 15), unique=True))
+def test_differing_finds_each_grain_that_differs_and_no_other(pad, changed):
+    left = bytearray(GRAIN * 15) + pad
+    right = bytearray(left)
+    for number in changed:
+        right[min(number * GRAIN, len(right) - 1)] ^= 1
+    found = differing(bytes(left), bytes(right), BLOCK)
+    grains = {
+        at // GRAIN
+        for e in found
+        for at in range(e.offset - BLOCK, e.offset - BLOCK + e.length, GRAIN)
+    }
+    assert grains == set(changed)
+    assert all(a.offset + a.length < b.offset for a, b in zip(found, found[1:]))
+    assert sum(e.length for e in found) <= len(left)
+
+
+def test_differences_are_joined_counted_and_the_first_kept():
+    view = with_differences(Compared(""), [Extent(0, 4096)])
+    view = with_differences(view, [Extent(4096, 4096)])
+    assert (view.different, view.differences) == (1, (Extent(0, 8192),))
+    view = with_differences(view, [Extent(n * 10000, 10) for n in range(2, 40)])
+    assert (view.different, len(view.differences)) == (39, SHOWN)
+    # What continues one that is counted and not kept does not lengthen the last kept one.
+    assert with_differences(view, [Extent(view.differences[-1].offset + 10, 1)]).different == 40
+
+
+def done(*views: Compared) -> Verification:
+    return conclude(replace(FULL, views=views), NOW, "r")
+
+
+def test_outcomes():
+    equal = Compared("a", done=True)
+    assert done(equal, Compared("", done=True)).outcome is Outcome.PASSED
+    odd = with_differences(Compared("", done=True), [Extent(0, 4096), Extent(9000, 10)])
+    v = done(equal, odd, Compared("b", done=True, skipped="it was removed"))
+    assert v.outcome is Outcome.FAILED
+    assert describe_differences(v) == "head at 0+4096, 9000+10"
+
+
+def test_what_was_not_compared_never_passes():
+    skipped = done(Compared("a", done=True), Compared("", done=True, skipped="it was written to"))
+    assert (skipped.outcome, skipped.reasons) == (Outcome.PARTIAL, ("head: it was written to",))
+    assert done(Compared("a", done=True), Compared("")).outcome is Outcome.PARTIAL
+    assert done().outcome is Outcome.PARTIAL
+
+
+@pytest.mark.parametrize("mode", Verify)
+def test_a_verification_covers_what_wants_no_more(mode):
+    assert covers(Verify.FULL, mode)
+    assert covers(mode, Verify.NONE)
+    assert covers(mode, mode)
+    assert not covers(Verify.SAMPLE, Verify.FULL)
+
+
+def test_a_verification_that_was_cut_off_goes_on_and_another_mode_begins_anew():
+    m = migration(verify=Verify.SAMPLE, goal=Goal.VERIFIED)
+    first = begun(m, 0.05, 7, NOW)
+    assert first.verification == Verification(Verify.SAMPLE, 7, 0.05, NOW)
+    assert begun(first, 0.5, 8, NOW + 1) == first
+    full = begun(replace(first, verify=Verify.FULL), 0.05, 9, NOW)
+    assert full.verification == Verification(Verify.FULL, 9, 1.0, NOW)
+    ended = replace(first, verification=conclude(first.verification, NOW, "r"))
+    assert begun(ended, 0.05, 9, NOW).verification.seed == 9
+
+
+@pytest.mark.parametrize("goal", Goal)
+def test_contents_are_compared_on_the_way_to_verified_and_beyond(goal):
+    m = migration(verify=Verify.FULL, goal=goal)
+    assert due(m) == (goal in (Goal.VERIFIED, Goal.COMMITTED))
+    assert not passed(m)
+    ended = replace(m, verification=done(Compared("", done=True)))
+    assert not due(ended)
+    assert passed(ended)
+    assert not due(replace(m, verify=Verify.NONE))
+
+
+def test_the_goal_verified_cannot_be_reached_without_comparing():
+    assert control.at_least(Goal.VERIFIED, Verify.NONE) is Verify.FULL
+    assert control.at_least(Goal.VERIFIED, Verify.SAMPLE) is Verify.SAMPLE
+    assert control.at_least(Goal.COMMITTED, Verify.NONE) is Verify.NONE
+
+
+def test_a_record_without_the_fields_of_verification_is_read():
+    plain = json.loads(encode(migration()))
+    for name in ("verify", "verification", "soak", "point", "no_point"):
+        del plain[name]
+    assert decode(json.dumps(plain).encode()) == migration()
+
+
+def test_a_result_survives_the_record():
+    odd = with_differences(Compared("", done=True, digest="ab"), [Extent(0, 4096)])
+    m = migration(verification=done(Compared("one", done=True, bytes=5), odd))
+    assert decode(encode(m)) == m
