@@ -17,6 +17,7 @@ from rbdmigrate.model.migration import Place
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.spec import ImageSpec
 from tests.unit.builders import any_of
+from tests.unit.builders import names as names_
 
 SOURCE, TARGET = ImageSpec("hdd", "", "disk"), ImageSpec("nvme", "", "disk")
 GiB = 1 << 30
@@ -151,13 +152,15 @@ names = st.builds(
     trashed=st.sampled_from(["", "aa"]),
     old_format=st.booleans(),
 )
+snapshots = st.builds(Snapshot, names_, st.booleans(), st.lists(names_, max_size=7).map(tuple))
+users = st.builds(User, st.integers(0), st.just("10.0.0.5:0/1"), st.booleans(), st.booleans())
 images = st.builds(
     Image,
     size=st.integers(0, 1 << 62),
     object_size=st.sampled_from([4096, 4 << 20]),
     features=st.frozensets(st.sampled_from(sorted(FEATURES))),
-    snapshots=st.lists(any_of(Snapshot), max_size=2).map(tuple),
-    users=st.lists(any_of(User), max_size=2).map(tuple),
+    snapshots=st.lists(snapshots, max_size=2).map(tuple),
+    users=st.lists(users, max_size=2).map(tuple),
     group=st.sampled_from(["", "1/g"]),
     mirror_mode=st.none() | st.integers(0, 1),
     luks=st.sampled_from(["", "luks1"]),
@@ -177,7 +180,7 @@ images = st.builds(
         target=st.none() | names,
         image=st.none() | images,
         release=st.tuples(*[st.integers(0, 30)] * 3),
-        caps=st.dictionaries(st.sampled_from(["osd", "mon"]), st.text(max_size=9)),
+        caps=st.dictionaries(st.sampled_from(["osd", "mon"]), names_),
     )
 )
 def test_no_facts_make_a_check_fail(facts):
