@@ -1,0 +1,94 @@
+"""Inspection: reach a source, and say what it is and what of it librbd cannot read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ..model.errors import MigrationError
+from ..model.finding import Finding
+from ..model.reach import Reach
+from ..model.source_spec import SourceSpec, StreamSpec
+from .errors import SourceError
+from .inspection import Inspection, SnapshotInfo
+from .limits import Deadline, Limits
+from .problems import found, in_order, of_error
+from .stream import Resolve, Stream, no_config
+from .streams import open_stream
+
+
+@dataclass
+class Look:
+    """An inspection under way: what was found so far."""
+
+    spec: SourceSpec
+    reach: Reach
+    limits: Limits
+    resolve_config: Resolve
+    deadline: Deadline
+    size: Optional[int] = None
+    snapshots: list[SnapshotInfo] = field(default_factory=list)
+    allocated: Optional[int] = None
+    identity: dict[str, dict[str, str]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+    transient: bool = False
+
+    def open(self, path: str, stream: StreamSpec) -> Stream:
+        """Open a stream of the spec and note what it is."""
+        opened = open_stream(stream, self.reach, self.limits, self.resolve_config, self.deadline)
+        self.identity[path] = dict(opened.identity)
+        return opened
+
+    def note(self, code: str, message: str, remedy: str = "") -> None:
+        """Note a declared problem of the source as a whole."""
+        self.findings.append(found(code, self.spec.label(), message, remedy))
+
+    def done(self) -> Inspection:
+        """What was found."""
+        return Inspection(
+            self.size,
+            tuple(self.snapshots),
+            self.allocated,
+            self.identity,
+            in_order(self.findings),
+            tuple(self.details),
+            self.transient,
+        )
+
+
+def inspect(
+    spec: SourceSpec,
+    reach: Reach,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    resolve_config: Resolve = no_config,
+) -> Inspection:
+    """What a raw or qcow source is. Never raises for a source: what is wrong is a finding.
+
+    ``transient`` of the result: all that is wrong may be well later by itself.
+    """
+    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    try:
+        _look(look)
+    except SourceError as error:
+        look.findings.append(of_error(error, spec.label()))
+        look.transient = error.transient
+    except MigrationError as error:
+        # What resolves config-keys raises these.
+        wrapped = SourceError("CONFIG_KEY_MISSING", error.errno, error.message)
+        look.findings.append(of_error(wrapped, spec.label()))
+    except (OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
+        look.note(
+            "SOURCE_UNREADABLE",
+            f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
+        )
+    return look.done()
+
+
+def _look(look: Look) -> None:
+    assert look.spec.stream is not None, "native sources are inspected through librbd"
+    with look.open("stream", look.spec.stream) as stream:
+        look.size = stream.size
+    for number, snapshot in enumerate(look.spec.snapshots):
+        with look.open(f"snapshots[{number}].stream", snapshot.stream) as stream:
+            look.snapshots.append(SnapshotInfo(snapshot.name, stream.size))
