@@ -9,16 +9,24 @@ from typing import Optional
 from ..model.layout import LayoutOptions
 from ..model.migration import Place
 from ..model.pool import Pool
+from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec
+from ..sources import Inspection
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for."""
+    """What was asked for.
+
+    ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
+    ``inline``: the secrets are to be given to librbd themselves.
+    """
 
     source: ImageSpec
     target: ImageSpec
     layout: LayoutOptions = field(default_factory=LayoutOptions)
+    spec: Optional[SourceSpec] = field(default=None, repr=False)
+    inline: bool = False
 
     @property
     def in_place(self) -> bool:
@@ -30,7 +38,7 @@ class Wish:
         """Every pool that is named, each once."""
         layout = self.layout
         named = (self.source.pool, self.target.pool, layout.data_pool, layout.journal_pool)
-        return tuple(dict.fromkeys(pool for pool in named if pool is not None))
+        return tuple(dict.fromkeys(pool for pool in named if pool))
 
     @property
     def data_pool(self) -> str:
@@ -103,6 +111,8 @@ class Facts:
     """Everything. A pool that is None in ``pools`` does not exist.
 
     ``image`` is None where the source cannot be opened for what ``names`` and ``pools`` tell.
+    ``inspection`` is what was found about the source of an import, ``source_pool_id`` the pool of
+    a native one.
     ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
     """
 
@@ -112,5 +122,7 @@ class Facts:
     source: Optional[Name] = None
     target: Optional[Name] = None
     image: Optional[Image] = None
+    inspection: Optional[Inspection] = None
+    source_pool_id: int = -1
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)

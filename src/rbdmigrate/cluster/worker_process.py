@@ -114,6 +114,14 @@ class WorkerProcess:
             on_event(event)
         raise AssertionError("unreachable")
 
+    def memory(self) -> int:
+        """Bytes of memory in use (resident); 0 once it ended."""
+        try:
+            with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):
+            return 0
+
     def kill(self) -> None:
         """SIGKILL: whatever it is in the middle of, it does not go on."""
         if self._process.poll() is None:
