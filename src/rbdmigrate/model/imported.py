@@ -20,8 +20,9 @@ class Import:
     ``spec`` is the source-spec as JSON, with ``config://`` references in place of its secrets;
     ``secrets`` are the config-keys that we stored for it, to be removed in the end. ``inline``:
     librbd is given the secrets themselves. ``host`` is whom it is read from, empty for files and
-    images. ``size``: bytes of the disk, ``snapshots`` its snapshots. ``identity``: for each stream what tells whether it is
-    still the same. ``changes``: sentences about what changed while it was copied.
+    images. ``size``: bytes of the disk, ``snapshots`` the names of its snapshots. ``identity``: for
+    each stream what tells whether it is still the same. ``changes``: sentences about what changed
+    while it was copied.
     ``makers`` are the numbers of the RADOS clients that may have made the target: an image's id
     begins with the number of the client that made it, which proves whose a half-made target is.
     """

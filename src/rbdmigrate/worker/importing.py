@@ -14,19 +14,19 @@ from typing import Any, Optional
 import rados
 import rbd
 
-from ..cluster import config_keys, headers, surgery
+from ..cluster import headers, surgery
 from ..faults import fault_point
 from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError
 from ..model.imported import Import
 from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
-from ..model.reach import Reach
 from ..model.source import CONFIG
 from ..model.source_spec import SourceSpec
 from ..sources import Limits, changes, inspect, open_content
 from . import native, point, repair
 from .copied import Copied, Progress
+from .external import reach_of, resolver
 from .survey import survey_import
 
 _SURVEY = Limits(total=None)
@@ -45,19 +45,8 @@ def inspect_source(session: Any, args: dict[str, Any], progress: Progress) -> di
     spec = Import(args["spec"]).source
     if spec.format == "native":
         return to_plain(native.inspect(session, spec))  # type: ignore[no-any-return]
-    found = inspect(spec, _reach(args), Limits(total=args["total"]), _resolver(session))
+    found = inspect(spec, reach_of(args), Limits(total=args["total"]), resolver(session))
     return to_plain(found)  # type: ignore[no-any-return]
-
-
-def _reach(args: dict[str, Any]) -> Reach:
-    return from_plain(Reach, args["reach"], "reach")
-
-
-def _resolver(session: Any) -> Callable[[str], str]:
-    def resolve(key: str) -> str:
-        return config_keys.get(session.rados, key.removeprefix(CONFIG))
-
-    return resolve
 
 
 def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +99,7 @@ def _for_librbd(session: Any, imported: Import) -> str:
 
 def _with_secrets(session: Any, spec: SourceSpec, known: set[str]) -> SourceSpec:
     """The spec with the secrets themselves, for clients that may not read config-keys."""
-    resolve = _resolver(session)
+    resolve = resolver(session)
 
     def filled(stream: Any) -> Any:
         keys = {name: getattr(stream, name) for name in ("access_key", "secret_key")}
@@ -151,7 +140,7 @@ def _extents(session: Any, imported: Import, args: dict[str, Any]) -> Iterator[t
     """What may hold data, of the head and of each snapshot."""
     spec = imported.source
     for name in (*imported.snapshots, None):
-        with open_content(spec, name, _reach(args), _SURVEY, _resolver(session)) as content:
+        with open_content(spec, name, reach_of(args), _SURVEY, resolver(session)) as content:
             yield from content.extents(0, content.size)
 
 
@@ -159,7 +148,7 @@ def _changes(session: Any, imported: Import, args: dict[str, Any]) -> list[str]:
     """What changed about the source since it was prepared. A source that is gone says nothing."""
     if imported.native:
         return []
-    found = inspect(imported.source, _reach(args), _LOOK_AGAIN, _resolver(session))
+    found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session))
     return changes(imported.identity, found.identity)
 
 
