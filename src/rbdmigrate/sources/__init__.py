@@ -12,11 +12,12 @@ Three questions are answered here::
     open_content(spec, ...)   its disk: an independent reader, which verification compares with
 """
 
-from .content import Content, open_content
+from .content import Content
+from .contents import open_content
 from .errors import SourceError
-from .inspect import inspect
 from .inspection import Inspection, SnapshotInfo, changes
 from .limits import Limits
+from .look import inspect
 from .stream import Stream
 from .streams import open_stream
 

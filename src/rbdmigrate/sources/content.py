@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from errno import EINVAL, ENOENT
-from typing import Optional
+from types import TracebackType
+from typing import Optional, TypeVar
 
-from ..model.errors import MigrationError
-from ..model.reach import Reach
-from ..model.source_spec import SourceSpec
-from .limits import Limits
-from .stream import Resolve, Stream, no_config
-from .streams import open_stream
+from .stream import Stream
+
+C = TypeVar("C", bound="Content")
 
 
 class Content(ABC):
@@ -33,12 +30,17 @@ class Content(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the source."""
+        """Let go of the source. Never raises."""
 
-    def __enter__(self) -> Content:
+    def __enter__(self: C) -> C:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
         self.close()
 
 
@@ -59,23 +61,3 @@ class RawContent(Content):
 
     def close(self) -> None:
         self._stream.close()
-
-
-def open_content(
-    spec: SourceSpec,
-    snapshot: Optional[str],
-    reach: Reach,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    resolve_config: Resolve = no_config,
-) -> Content:
-    """The head (``None``) or a snapshot of a raw or qcow source. Raises MigrationError."""
-    if spec.stream is None:
-        raise MigrationError(EINVAL, "A native source is read by librbd, not as a stream.")
-    stream_spec = spec.stream
-    if snapshot is not None and spec.format == "raw":
-        named = [s.stream for s in spec.snapshots if s.name == snapshot]
-        if not named:
-            raise MigrationError(ENOENT, f"The source has no snapshot {snapshot}.")
-        stream_spec = named[0]
-    stream = open_stream(stream_spec, reach, limits, resolve_config)
-    return RawContent(stream)

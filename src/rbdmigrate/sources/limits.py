@@ -16,6 +16,7 @@ class Limits:
 
     ``connect``: a host in the same network answers in milliseconds, over a VPN in a second.
     ``answer``: for one request; an object store that has to wake a disk needs several seconds.
+    ``slowest``: bytes per second that the contents of an answer may come in at least.
     ``total``: for an inspection as a whole, so that a server that feeds it byte by byte does not
     hold it; the command waits for it. None: no end, for a comparison of contents.
     ``tables``: what of a qcow's tables is kept in memory: enough for the L1 table of 4 PiB.
@@ -26,6 +27,7 @@ class Limits:
 
     connect: float = 10
     answer: float = 20
+    slowest: int = 64 << 10
     total: Optional[float] = 60
     tables: int = 64 << 20
     scan: int = 128 << 20
@@ -53,6 +55,6 @@ class Deadline:
             )
         return min(most, left)
 
-    def check(self) -> None:
-        """Raise SourceError when no time is left."""
-        self.left(0)
+    def remains(self) -> bool:
+        """Whether there is time left."""
+        return self._end is None or time.monotonic() < self._end

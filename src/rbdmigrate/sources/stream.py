@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from errno import EIO
 from types import TracebackType
-from typing import Optional
+from typing import Optional, TypeVar
 
 from .errors import SourceError
 
+S = TypeVar("S", bound="Stream")
 Identity = dict[str, str]
 """What tells whether a source is still the same: its size, ETag, times. Plain data."""
 
@@ -55,7 +56,7 @@ class Stream(ABC):
             )
         return data
 
-    def __enter__(self) -> Stream:
+    def __enter__(self: S) -> S:
         return self
 
     def __exit__(

@@ -7,7 +7,11 @@ from typing import Optional
 from ..model.reach import Reach
 from ..model.source import StreamSpec
 from .file import FileStream
+from .http import HttpStream
 from .limits import Deadline, Limits
+from .nbd import NbdStream
+from .net import Rules
+from .s3 import S3Stream
 from .stream import Resolve, Stream, no_config
 
 
@@ -18,8 +22,12 @@ def open_stream(
     resolve_config: Resolve = no_config,
     deadline: Optional[Deadline] = None,
 ) -> Stream:
-    """The open stream. Raises SourceError."""
-    deadline = deadline or Deadline(limits)
+    """The open stream. Raises SourceError. ``deadline`` is shared by all that is done together."""
+    rules = Rules(reach, limits, deadline or Deadline(limits))
     if stream.type == "file":
         return FileStream(stream.file_path, reach)
-    raise AssertionError(f"no stream of type {stream.type}")
+    if stream.type == "http":
+        return HttpStream(stream.url, rules)
+    if stream.type == "s3":
+        return S3Stream(stream, rules, resolve_config)
+    return NbdStream(stream.uri, rules)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..model.errors import MigrationError
 from ..model.finding import Finding
 from ..model.reach import Reach
 from ..model.source_spec import SourceSpec, StreamSpec
+from . import qcow, raw
 from .errors import SourceError
 from .inspection import Inspection, SnapshotInfo
 from .limits import Deadline, Limits
@@ -41,8 +41,12 @@ class Look:
         return opened
 
     def note(self, code: str, message: str, remedy: str = "") -> None:
-        """Note a declared problem of the source as a whole."""
+        """Note a declared problem of the source."""
         self.findings.append(found(code, self.spec.label(), message, remedy))
+
+    def in_time(self) -> bool:
+        """Whether there is time left."""
+        return self.deadline.remains()
 
     def done(self) -> Inspection:
         """What was found."""
@@ -63,20 +67,13 @@ def inspect(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Inspection:
-    """What a raw or qcow source is. Never raises for a source: what is wrong is a finding.
-
-    ``transient`` of the result: all that is wrong may be well later by itself.
-    """
+    """What a raw or qcow source is. Never raises for a source: what is wrong is a finding."""
     look = Look(spec, reach, limits, resolve_config, Deadline(limits))
     try:
         _look(look)
     except SourceError as error:
         look.findings.append(of_error(error, spec.label()))
         look.transient = error.transient
-    except MigrationError as error:
-        # What resolves config-keys raises these.
-        wrapped = SourceError("CONFIG_KEY_MISSING", error.errno, error.message)
-        look.findings.append(of_error(wrapped, spec.label()))
     except (OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
         look.note(
             "SOURCE_UNREADABLE",
@@ -86,9 +83,29 @@ def inspect(
 
 
 def _look(look: Look) -> None:
-    assert look.spec.stream is not None, "native sources are inspected through librbd"
+    if look.spec.stream is None:
+        look.note("SOURCE_NATIVE", f"{look.spec.label()} is inspected through librbd alone.")
+        return
+    look_at = qcow.look_at if look.spec.format == "qcow" else raw.look_at
     with look.open("stream", look.spec.stream) as stream:
-        look.size = stream.size
+        look_at(look, stream)
     for number, snapshot in enumerate(look.spec.snapshots):
         with look.open(f"snapshots[{number}].stream", snapshot.stream) as stream:
-            look.snapshots.append(SnapshotInfo(snapshot.name, stream.size))
+            raw.look_at_snapshot(look, snapshot.name, stream)
+    _needed(look)
+
+
+def _needed(look: Look) -> None:
+    """What clients need once the target is prepared: they read from the source themselves."""
+    kinds = {stream.type: stream.location for _, stream in look.spec.streams()}
+    if "file" in kinds:
+        look.note(
+            "FILE_EVERYWHERE",
+            f"Until the commit every host that opens the target has to see {kinds['file']} under "
+            "the same path.",
+        )
+    for kind in sorted(kinds.keys() - {"file"}):
+        look.note(
+            "NETWORK_EVERYWHERE",
+            f"Until the commit every host that opens the target has to reach {kinds[kind]}.",
+        )
