@@ -107,12 +107,26 @@ class Image:
 
 
 @dataclass(frozen=True)
+class RbdClient:
+    """A client's key and what it allows on monitors and OSDs."""
+
+    name: str
+    mon: str
+    osd: str
+
+    @property
+    def reads_config_keys(self) -> bool:
+        """Whether it may read config-keys, as far as the text tells."""
+        return "allow *" in self.mon or "config-key" in self.mon
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything. A pool that is None in ``pools`` does not exist.
 
     ``image`` is None where the source cannot be opened for what ``names`` and ``pools`` tell.
     ``inspection`` is what was found about the source of an import, ``source_pool_id`` the pool of
-    a native one.
+    a native one. ``clients``: those that may use the target's pool.
     ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
     """
 
@@ -124,5 +138,18 @@ class Facts:
     image: Optional[Image] = None
     inspection: Optional[Inspection] = None
     source_pool_id: int = -1
+    clients: tuple[RbdClient, ...] = ()
+
+    @property
+    def to_copy(self) -> Optional[int]:
+        """Bytes that a copy would have to move, as far as that is known."""
+        if self.image is not None:
+            return self.image.to_copy
+        found = self.inspection
+        if found is None or found.size is None:
+            return None
+        known = found.size if found.allocated is None else found.allocated
+        return known + sum(snapshot.size for snapshot in found.snapshots)
+
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)

@@ -77,6 +77,28 @@ def explain(op: Op, errno: int, target: ImageSpec) -> Explained:
     return Explained(message, errno in TRANSIENT)
 
 
+_IMPORT_REASONS = {
+    e.ENOENT: "it is not there (any more), or its host's name is not known",
+    e.EACCES: "it does not let us read it; look at its permissions or keys",
+    e.EPERM: "it does not let us read it; look at its permissions or keys",
+    e.ECONNREFUSED: "its host refuses the connection",
+    e.EINVAL: "it is damaged, or librbd does not read what it holds",
+    e.EOPNOTSUPP: "it has a feature that librbd does not read",
+    e.EIO: "reading it fails; it may have become shorter, or its server is in trouble",
+}
+
+
+def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> Explained:
+    """The sentence for a librbd failure of an import: the source's fault, or the cluster's."""
+    reason = _IMPORT_REASONS.get(errno)
+    if reason is None or op not in (Op.PREPARE, Op.EXECUTE):
+        return explain(op, errno, target)
+    message = (
+        f"{_DOING[op]} {target} failed at the source {source}: {reason} ({errno_name(errno)})."
+    )
+    return Explained(message, errno in TRANSIENT)
+
+
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 

@@ -26,6 +26,7 @@ from ..control.failures import (
     Explained,
     backoff,
     explain,
+    explain_import,
     source_crashed,
     worker_lost,
 )
@@ -388,9 +389,14 @@ def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
 def _explained(op: Op, event: dict[str, Any], tracked: Tracked) -> Explained:
     if event["cause"] == "refused":
         text = str(event["message"])
-        return Explained(text, op is Op.VERIFY and int(event["errno"]) in TRANSIENT)
+        looked = op is Op.VERIFY or tracked.migration.imported is not None
+        return Explained(text, looked and int(event["errno"]) in TRANSIENT)
     if event["cause"] == "bug":
         log.error("the worker failed at %s:\n%s", op.value, event["message"])
         text = "An error in the module stopped it; the manager's log has the details."
         return Explained(text, False)
-    return explain(op, int(event["errno"]), _target(tracked))
+    errno = int(event["errno"])
+    m = tracked.migration
+    if m.imported is not None and not m.imported.native and m.executed_at is None:
+        return explain_import(op, errno, m.source.spec, m.target.spec)
+    return explain(op, errno, m.target.spec)

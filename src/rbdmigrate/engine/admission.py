@@ -13,7 +13,7 @@ from ..model.finding import Finding
 from ..model.imported import Import, host_of
 from ..model.migration import Migration, Place, State
 from ..model.policy import Policy
-from .preflight import to_copy, warned
+from .preflight import warned
 from .secrets import prefix_of
 
 
@@ -70,7 +70,7 @@ def _import(facts: Facts, policy: Policy, findings: list[Finding]) -> Migration:
         verify=at_least(policy.goal, policy.verify),
         soak=policy.soak,
         window=policy.window,
-        bytes_total=to_copy(facts),
+        bytes_total=facts.to_copy,
         imported=Import(
             spec=spec.to_json(),
             secrets=tuple(stored),

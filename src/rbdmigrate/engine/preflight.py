@@ -13,7 +13,7 @@ from typing import Any, Optional
 import rados
 
 from ..checks import run
-from ..checks.facts import Facts, Image, Name, Snapshot, User, Wish
+from ..checks.facts import Facts, Image, Name, RbdClient, Snapshot, User, Wish
 from ..cluster import headers, inventory
 from ..cluster.observe import find_place, other_end
 from ..cluster.pools import open_ioctx, require_namespace
@@ -68,6 +68,9 @@ class Preflight:
             return replace(
                 facts,
                 inspection=self._inspected(facts),
+                clients=tuple(
+                    RbdClient(*found) for found in inventory.rbd_clients(client, wish.target.pool)
+                ),
                 source_pool_id=client.pool_lookup(pool) if known else -1,
             )
         usable = source is not None and source.exists and not source.role
@@ -159,7 +162,7 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
         "source": str(facts.wish.source),
         "target": str(facts.wish.target),
         "ok": all(finding.severity is not Severity.ERROR for finding in findings),
-        "bytes_to_copy": to_copy(facts),
+        "bytes_to_copy": facts.to_copy,
         "bytes_free": None if pool is None else pool.max_avail,
         "findings": [
             {
@@ -172,17 +175,6 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
             for finding in findings
         ],
     }
-
-
-def to_copy(facts: Facts) -> Optional[int]:
-    """Bytes that a copy would have to move, as far as that is known."""
-    if facts.image is not None:
-        return facts.image.to_copy
-    found = facts.inspection
-    if found is None or found.size is None:
-        return None
-    known = found.size if found.allocated is None else found.allocated
-    return known + sum(snapshot.size for snapshot in found.snapshots)
 
 
 def warned(findings: list[Finding]) -> str:

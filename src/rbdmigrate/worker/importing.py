@@ -7,6 +7,7 @@ it. All of this runs in a worker for that reason too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from errno import ENOENT
 from typing import Any, Optional
@@ -60,7 +61,8 @@ def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
     if imported.native:
         native.prepare(session, imported.source, target, layout, features, args["id"])
     else:
-        session.c.prepare_import(_for_librbd(session, imported), target, layout, features)
+        with _explained(session, imported, args, f"Preparing {target.spec}"):
+            session.c.prepare_import(_for_librbd(session, imported), target, layout, features)
     fault_point("librbd.after", "prepare")
     no_point = point.take(session, target, args["point"]) if args["point"] else ""
     with session.open(target) as ioctx:
@@ -127,7 +129,8 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
         if imported.native:
             native.execute(ioctx, target, copied.next)
         else:
-            session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
+            with _explained(session, imported, args, f"Copying {target.spec}"):
+                session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
         return {
             "version": headers.version(ioctx, target.image_id),
@@ -142,6 +145,20 @@ def _extents(session: Any, imported: Import, args: dict[str, Any]) -> Iterator[t
     for name in (*imported.snapshots, None):
         with open_content(spec, name, reach_of(args), _SURVEY, resolver(session)) as content:
             yield from content.extents(0, content.size)
+
+
+@contextmanager
+def _explained(session: Any, imported: Import, args: dict[str, Any], doing: str) -> Iterator[None]:
+    """Where librbd fails the source is looked at: it may say why, which librbd does not."""
+    try:
+        yield
+    except session.librbd_errors:
+        found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session))
+        for finding in found.errors:
+            raise MigrationError(
+                finding.errno, f"{doing} failed, because of its source: {finding.message}"
+            ) from None  # librbd's text repeats the spec
+        raise
 
 
 def _changes(session: Any, imported: Import, args: dict[str, Any]) -> list[str]:

@@ -44,7 +44,7 @@ def inspect(session: Any, spec: SourceSpec) -> Inspection:
     try:
         found = find(session, spec)
     except MigrationError as error:
-        wrong = Finding("SOURCE_NATIVE", Severity.ERROR, spec.label(), str(error), "", error.errno)
+        wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
         return Inspection(findings=(wrong,))
     with (
         session.open(found.place) as ioctx,
