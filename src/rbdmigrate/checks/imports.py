@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from errno import EINVAL, EOPNOTSUPP
 
 from ..model.finding import Severity
+from ..model.layout import MAX_OBJECT_SIZE, MIN_OBJECT_SIZE
 from ..model.source import CONFIG
 from ..model.source_spec import unsupported
 from ..model.units import format_size
-from .facts import Facts
+from .facts import Facts, Image
 from .registry import Found, check
 
 PREFIX = "rbd/migration/"  # of the config-keys that hold secrets of ours
@@ -46,6 +47,33 @@ def flatten(facts: Facts) -> Iterator[Found]:
             "--flatten is for images with a parent, and the target of an import never keeps one; "
             "leave it out.",
         )
+
+
+@check(
+    "RAW_SNAPSHOTS_ALIGNED",
+    Severity.ERROR,
+    "A raw source with snapshots has a size that is no multiple of the target's object size.",
+    errno=EINVAL,
+)
+def aligned(facts: Facts) -> Iterator[Found]:
+    """librbd then zeroes the last object of snapshots, or fails clients' writes to it (16.2.15)."""
+    spec, found = facts.wish.spec, facts.inspection
+    if spec is None or found is None or found.size is None or spec.format != "raw":
+        return
+    size = facts.wish.layout.object_size or Image().object_size
+    sizes = [found.size, *(snapshot.size for snapshot in found.snapshots)]
+    if not found.snapshots or not any(number % size for number in sizes):
+        return
+    fits = min(number & -number for number in sizes if number)
+    fits = min(fits, MAX_OBJECT_SIZE)
+    remedy = f"--object-size {fits >> 10}K" if fits >= MIN_OBJECT_SIZE else "truncate -s %4M FILE"
+    yield Found(
+        str(facts.wish.source),
+        f"With snapshots, the sizes of a raw source ({', '.join(map(str, sizes[:3]))} bytes) must "
+        f"be multiples of the object size of {format_size(size)}, because librbd loses the last "
+        f"object otherwise; `{remedy}` makes them fit.",
+        remedy,
+    )
 
 
 @check(
