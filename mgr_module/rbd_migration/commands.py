@@ -93,6 +93,7 @@ def _begin(call: Call, goal: Goal) -> Report:
             _layout(call),
             policy_of(call, goal),
             inline=wanted.inline,
+            logged=wanted.logged,
         )
     source, target = check_command.specs_of(call)
     return call.engine.prepare(source, target, _layout(call), policy_of(call, goal))
@@ -102,7 +103,11 @@ def _check(call: Call) -> Any:
     if import_command.asked(call):
         wanted = import_command.Wanted(call)
         return call.engine.check_import(
-            wanted.spec, wanted.target, _layout(call), inline=wanted.inline
+            wanted.spec,
+            wanted.target,
+            _layout(call),
+            inline=wanted.inline,
+            logged=wanted.logged,
         )
     source, target = check_command.specs_of(call)
     return call.engine.check(source, target, _layout(call))

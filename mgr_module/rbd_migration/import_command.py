@@ -29,6 +29,7 @@ class Wanted:
             raise MigrationError(
                 EINVAL, "A source-spec is given with --source-spec and with -i; give one of them."
             )
+        self.logged = text is not None
         text = text or call.inbuf
         self.inline = call.flag("inline_secrets")
         if text:

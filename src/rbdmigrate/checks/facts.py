@@ -19,7 +19,8 @@ class Wish:
     """What was asked for.
 
     ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
-    ``inline``: the secrets are to be given to librbd themselves.
+    ``inline``: the secrets are to be given to librbd themselves. ``logged``: they were given in the
+    command itself.
     """
 
     source: ImageSpec
@@ -27,6 +28,7 @@ class Wish:
     layout: LayoutOptions = field(default_factory=LayoutOptions)
     spec: Optional[SourceSpec] = field(default=None, repr=False)
     inline: bool = False
+    logged: bool = False
 
     @property
     def in_place(self) -> bool:

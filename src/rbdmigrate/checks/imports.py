@@ -93,6 +93,24 @@ def inline(facts: Facts) -> Iterator[Found]:
 
 
 @check(
+    "SECRETS_LOGGED",
+    Severity.WARNING,
+    "Secrets were given in the command itself, which Ceph writes into its audit log.",
+)
+def logged(facts: Facts) -> Iterator[Found]:
+    """The audit log has whole commands, but not what is given with -i (16.2.15)."""
+    spec = facts.wish.spec
+    if spec is not None and facts.wish.logged and spec.secrets():
+        yield Found(
+            str(facts.wish.source),
+            "The source's secrets were given with --source-spec, so they are in the audit log of "
+            "the cluster and in the history of the shell; change them, and give the source-spec "
+            "with -i FILE.",
+            "-i FILE",
+        )
+
+
+@check(
     "CLIENTS_CONFIG_KEY",
     Severity.WARNING,
     "Clients of the target's pool may not read the config-keys with the source's secrets.",

@@ -185,9 +185,11 @@ class Engine:
         layout: LayoutOptions,
         *,
         inline: bool = False,
+        logged: bool = False,
     ) -> dict[str, Any]:
-        """The same for an import."""
-        return self._check(self._import_wish(spec, target, layout, inline=inline))
+        """The same for an import; see :meth:`prepare_import`."""
+        wish = self._import_wish(spec, target, layout)
+        return self._check(replace(wish, inline=inline, logged=logged))
 
     # -- acting ------------------------------------------------------------------------------
 
@@ -222,15 +224,18 @@ class Engine:
         policy: Policy = Policy(),  # noqa: B008 - frozen
         *,
         inline: bool = False,
+        logged: bool = False,
     ) -> Report:
         """Begin to import a source from outside. The same request twice is one migration.
 
         ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
-        read the image sees them. Raises MigrationError for every refusal, having changed nothing.
+        read the image sees them. ``logged``: they came by a way that is written into a log.
+        Raises MigrationError for every refusal, having changed nothing.
         """
         self._finder.require_read(target)
         with self._finder.admission, self._answers(target):
-            wish = self._import_wish(spec, target, layout, inline=inline)
+            wish = self._import_wish(spec, target, layout)
+            wish = replace(wish, inline=inline, logged=logged)
             tracked = self._finder.imported(wish, policy.goal)
             if tracked is None:
                 m = admit(self._preflight.gather(wish), policy)
@@ -384,16 +389,14 @@ class Engine:
         with self._answers(wish.target):
             return preflight.check(self._preflight, wish)
 
-    def _import_wish(
-        self, spec: SourceSpec, target: ImageSpec, layout: LayoutOptions, *, inline: bool
-    ) -> Wish:
+    def _import_wish(self, spec: SourceSpec, target: ImageSpec, layout: LayoutOptions) -> Wish:
         """A native source is called by its place, any other by its label."""
         source = ImageSpec("", "", spec.label())
         if spec.format == "native" and spec.cluster_name is None:
             pool = spec.pool_name or pool_name(self._client, spec.pool_id or 0)
             image = spec.label().rpartition("/")[2]
             source = ImageSpec(pool, spec.pool_namespace or "", image)
-        return Wish(source, target, layout, spec, inline)
+        return Wish(source, target, layout, spec)
 
     def _forget_refused(self, tracked: Tracked) -> None:
         """A prepare that was refused changed nothing, so nothing is to be remembered of it."""
