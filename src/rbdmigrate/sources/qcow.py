@@ -64,7 +64,7 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
     """What the header tells."""
     convert, name = _convert(stream, header), stream.label
     if header.size == 0:
-        look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, which librbd cannot import.")
+        look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, on which librbd crashes.")
     if header.size % 512:
         look.note(
             "QCOW_SIZE",
@@ -158,17 +158,24 @@ def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
 
 
 def _names(look: Look, stream: Stream, header: Header, names: list[str]) -> None:
-    """Snapshots in RBD need a name of their own, without '/' and '@'."""
+    """Snapshots in RBD need a name of their own, by which commands can name them."""
     for number, name in enumerate(names):
-        if not name or name in names[:number] or "/" in name or "@" in name:
-            why = "twice" if name in names[:number] else "and RBD cannot name one so"
+        if name and name in names[:number]:
             look.note(
-                "QCOW_SNAPSHOT_NAME",
-                f"{stream.label} has a snapshot named {name!r} {why}; rename or delete it, or "
-                "convert the file, which leaves its snapshots behind.",
+                "QCOW_SNAPSHOT_TWICE",
+                f"{stream.label} has two snapshots named {name!r}, and librbd crashes on that; "
+                "delete one, or convert the file, which leaves its snapshots behind.",
                 _convert(stream, header),
             )
             return
+    odd = [name for name in names if not name or "/" in name or "@" in name]
+    if odd:
+        called = f"named {odd[0]!r}" if odd[0] else "without a name, for which librbd invents one"
+        look.note(
+            "QCOW_SNAPSHOT_NAME",
+            f"{stream.label} has a snapshot {called}: most commands cannot name it in RBD; rename "
+            "it first if it is needed.",
+        )
 
 
 def _scan(look: Look, stream: Stream, header: Header, views: list[View]) -> None:

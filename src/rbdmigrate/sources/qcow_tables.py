@@ -13,7 +13,7 @@ from typing import Optional
 
 from .errors import SourceError
 from .limits import Limits
-from .qcow_header import Header, broken, printable
+from .qcow_header import Header, broken
 from .stream import Stream
 
 OFFSET = 0x00FFFFFFFFFFFE00
@@ -71,7 +71,7 @@ def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snaps
         size = header.size
         if extra_size >= 16:
             state, size = struct.unpack(">QQ", rest[:16])
-        name = printable(rest[extra_size + id_size :])
+        name = rest[extra_size + id_size :].decode("utf-8", "replace")
         if size >= 1 << 62:
             raise broken(stream.label, f"a snapshot of {size} bytes")
         found.append(Snapshot(name, size, l1_offset, l1_size, state))
