@@ -28,9 +28,7 @@ from .qcow_header import (
 from .qcow_tables import (
     Tables,
     View,
-    host_offset,
-    is_compressed,
-    is_zero,
+    count,
     read_snapshots,
     read_view,
 )
@@ -200,17 +198,12 @@ def _scan(look: Look, stream: Stream, header: Header, views: list[View]) -> None
                 _scanned(look, stream, header, compressed, zeroed, beyond)
                 return
             table = tables.l2(entry)
-            for cluster in table or ():
-                if not cluster:
-                    continue
-                if is_compressed(header, cluster):
-                    compressed += 1
-                elif is_zero(header, cluster):
-                    zeroed += host_offset(header, cluster) != 0
-                    continue
-                elif host_offset(header, cluster) + header.cluster_size > stream.size:
-                    beyond += 1
-                allocated += not number
+            if table is not None:
+                found = count(header, table, stream.size)
+                allocated += 0 if number else found.data
+                compressed += found.compressed
+                zeroed += found.zeroed
+                beyond += found.beyond
     look.allocated = min(allocated * header.cluster_size, header.size)
     _scanned(look, stream, header, compressed, zeroed, beyond)
 
