@@ -321,15 +321,21 @@ def _pieces(file: Path, begin: int, end: int, rate: Optional[int]) -> Iterator[b
 
 
 def certificate(
-    folder: Path, *, names: tuple[str, ...] = ("localhost",), days: int = 2
+    folder: Path,
+    *,
+    names: tuple[str, ...] = ("localhost",),
+    addresses: tuple[str, ...] = ("127.0.0.1",),
+    days: int = 2,
 ) -> tuple[Path, Path]:
-    """A self-signed certificate for ``names`` and 127.0.0.1 by openssl; (certificate, key).
+    """A self-signed certificate for names and addresses, by openssl; (certificate, key).
 
-    ``days`` below 0: it has expired. A client trusts it with SSL_CERT_FILE.
+    A client trusts it with SSL_CERT_FILE.
     """
     folder.mkdir(parents=True, exist_ok=True)
     made, key = folder / "server.crt", folder / "server.key"
-    alternatives = ",".join([*(f"DNS:{name}" for name in names), "IP:127.0.0.1"])
+    alternatives = ",".join(
+        [*(f"DNS:{name}" for name in names), *(f"IP:{address}" for address in addresses)]
+    )
     request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     subprocess.run(
         [

@@ -34,6 +34,7 @@ MAX_STRING = 4096  # the longest path of Linux, and longer than servers take for
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 _EXAMPLE = '{"type": "raw", "stream": {"type": "file", "file_path": "/mnt/image.raw"}}'
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CLIENT = re.compile(r"client\.\S+")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 _FORMATS = ("native", "qcow", "raw")
@@ -348,6 +349,8 @@ def _native(spec: dict[str, Any]) -> SourceSpec:
             "is no name of a cluster",
             "give NAME, whose file is /etc/ceph/NAME.conf",
         )
+    if "client_name" in values and not _CLIENT.fullmatch(values["client_name"]):
+        raise _refuse("client_name", "is no name of a client", "give one such as client.import")
     return SourceSpec(format="native", **values)
 
 

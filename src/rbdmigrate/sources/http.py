@@ -25,6 +25,7 @@ from .tls import secure
 
 MAX_REDIRECTS = 5  # that we follow to tell where they end
 MAX_ERROR_BODY = 16 << 10  # an S3 error has 300 bytes
+TAGS = (("etag", "etag"), ("modified", "last-modified"))
 PROBE = 512  # bytes that are read to see whether a range is honoured
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
@@ -83,7 +84,7 @@ class HttpStream(Stream):
         self.size = self._length(head)
         self.version = head.version
         self.identity = {"size": str(self.size)}
-        for name, header in (("etag", "etag"), ("modified", "last-modified")):
+        for name, header in TAGS:
             if head.headers.get(header):
                 self.identity[name] = head.headers[header][:200]
         if self.size:
@@ -202,17 +203,18 @@ class HttpStream(Stream):
                 "HTTP_NO_RANGE", EOPNOTSUPP, "sends another range than it was asked for"
             )
         if match[3] not in {"*", str(self.size)}:
-            raise self._changed("size", str(self.size), match[3])
-        etag = answer.headers.get("etag")
-        if etag and self.identity.get("etag", etag) != etag[:200]:
-            raise self._changed("ETag", self.identity["etag"], etag[:200])
-
-    def _changed(self, what: str, before: str, now: str) -> SourceError:
-        return SourceError(
-            "SOURCE_CHANGED",
-            EIO,
-            f"{self.label} changed while it was read: its {what} was {before} and is {now} now.",
-        )
+            raise SourceError(
+                "SOURCE_CHANGED",
+                EIO,
+                f"{self.label} changed while it was read: its size was {self.size} and is "
+                f"{match[3]} now.",
+            )
+        for name, header in TAGS:
+            tag = answer.headers.get(header, "")[:200]
+            if tag and self.identity.get(name, tag) != tag:
+                # Servers behind one address may have tags of their own: no proof, and no identity.
+                self.identity.pop(name)
+                self.fickle = True
 
     def failure(self, answer: Answer, method: str) -> SourceError:
         """What an answer other than the wanted one means."""

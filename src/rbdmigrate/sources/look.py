@@ -34,11 +34,19 @@ class Look:
     details: list[str] = field(default_factory=list)
     transient: bool = False
 
-    def open(self, path: str, stream: StreamSpec) -> Stream:
-        """Open a stream of the spec and note what it is."""
-        opened = open_stream(stream, self.reach, self.limits, self.resolve_config, self.deadline)
-        self.identity[path] = dict(opened.identity)
-        return opened
+    def open(self, stream: StreamSpec) -> Stream:
+        """Open a stream of the spec."""
+        return open_stream(stream, self.reach, self.limits, self.resolve_config, self.deadline)
+
+    def remember(self, path: str, stream: Stream) -> None:
+        """Note by what a stream, which was read, can be told to be the same later."""
+        self.identity[path] = dict(stream.identity)
+        if stream.fickle:
+            self.note(
+                "SOURCE_FICKLE",
+                f"The ETag or date of {stream.label} changes from answer to answer: make sure that "
+                "nobody writes to it, and that all servers behind this name have the same file.",
+            )
 
     def note(self, code: str, message: str, remedy: str = "") -> None:
         """Note a declared problem of the source."""
@@ -87,11 +95,13 @@ def _look(look: Look) -> None:
         look.note("SOURCE_NATIVE", f"{look.spec.label()} is inspected through librbd alone.")
         return
     look_at = qcow.look_at if look.spec.format == "qcow" else raw.look_at
-    with look.open("stream", look.spec.stream) as stream:
+    with look.open(look.spec.stream) as stream:
         look_at(look, stream)
+        look.remember("stream", stream)
     for number, snapshot in enumerate(look.spec.snapshots):
-        with look.open(f"snapshots[{number}].stream", snapshot.stream) as stream:
+        with look.open(snapshot.stream) as stream:
             raw.look_at_snapshot(look, snapshot.name, stream)
+            look.remember(f"snapshots[{number}].stream", stream)
     _needed(look)
 
 

@@ -28,9 +28,7 @@ from .qcow_header import (
 from .qcow_tables import (
     Tables,
     View,
-    host_offset,
-    is_compressed,
-    is_zero,
+    count,
     read_snapshots,
     read_view,
 )
@@ -64,7 +62,7 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
     """What the header tells."""
     convert, name = _convert(stream, header), stream.label
     if header.size == 0:
-        look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, which librbd cannot import.")
+        look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, on which librbd crashes.")
     if header.size % 512:
         look.note(
             "QCOW_SIZE",
@@ -158,17 +156,24 @@ def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
 
 
 def _names(look: Look, stream: Stream, header: Header, names: list[str]) -> None:
-    """Snapshots in RBD need a name of their own, without '/' and '@'."""
+    """Snapshots in RBD need a name of their own, by which commands can name them."""
     for number, name in enumerate(names):
-        if not name or name in names[:number] or "/" in name or "@" in name:
-            why = "twice" if name in names[:number] else "and RBD cannot name one so"
+        if name and name in names[:number]:
             look.note(
-                "QCOW_SNAPSHOT_NAME",
-                f"{stream.label} has a snapshot named {name!r} {why}; rename or delete it, or "
-                "convert the file, which leaves its snapshots behind.",
+                "QCOW_SNAPSHOT_TWICE",
+                f"{stream.label} has two snapshots named {name!r}, and librbd crashes on that; "
+                "delete one, or convert the file, which leaves its snapshots behind.",
                 _convert(stream, header),
             )
             return
+    odd = [name for name in names if not name or "/" in name or "@" in name]
+    if odd:
+        called = f"named {odd[0]!r}" if odd[0] else "without a name, for which librbd invents one"
+        look.note(
+            "QCOW_SNAPSHOT_NAME",
+            f"{stream.label} has a snapshot {called}: most commands cannot name it in RBD; rename "
+            "it first if it is needed.",
+        )
 
 
 def _scan(look: Look, stream: Stream, header: Header, views: list[View]) -> None:
@@ -193,17 +198,12 @@ def _scan(look: Look, stream: Stream, header: Header, views: list[View]) -> None
                 _scanned(look, stream, header, compressed, zeroed, beyond)
                 return
             table = tables.l2(entry)
-            for cluster in table or ():
-                if not cluster:
-                    continue
-                if is_compressed(header, cluster):
-                    compressed += 1
-                elif is_zero(header, cluster):
-                    zeroed += host_offset(header, cluster) != 0
-                    continue
-                elif host_offset(header, cluster) + header.cluster_size > stream.size:
-                    beyond += 1
-                allocated += not number
+            if table is not None:
+                found = count(header, table, stream.size)
+                allocated += 0 if number else found.data
+                compressed += found.compressed
+                zeroed += found.zeroed
+                beyond += found.beyond
     look.allocated = min(allocated * header.cluster_size, header.size)
     _scanned(look, stream, header, compressed, zeroed, beyond)
 

@@ -9,11 +9,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import EBADMSG
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .errors import SourceError
 from .limits import Limits
-from .qcow_header import Header, broken, printable
+from .qcow_header import Header, broken
 from .stream import Stream
 
 OFFSET = 0x00FFFFFFFFFFFE00
@@ -71,7 +71,7 @@ def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snaps
         size = header.size
         if extra_size >= 16:
             state, size = struct.unpack(">QQ", rest[:16])
-        name = printable(rest[extra_size + id_size :])
+        name = rest[extra_size + id_size :].decode("utf-8", "replace")
         if size >= 1 << 62:
             raise broken(stream.label, f"a snapshot of {size} bytes")
         found.append(Snapshot(name, size, l1_offset, l1_size, state))
@@ -149,6 +149,47 @@ class Tables:
                     if entry:
                         yield number, entry
             cluster = stop
+
+
+class Counts(NamedTuple):
+    """Clusters of one L2 table: with data, compressed, zeroed in place, beyond the file's end."""
+
+    data: int
+    compressed: int
+    zeroed: int
+    beyond: int
+
+
+_EVEN = bytes(range(0, 256, 2))
+
+
+def count(header: Header, table: array[int], file_size: int) -> Counts:
+    """What an L2 table holds. Tables without special clusters, nearly all, are counted in C."""
+    data = table.tobytes() if sys.byteorder == "little" else table[::-1].tobytes()
+    bit = 0x80 if header.version == 1 else 0x40
+    plain = bytes(value for value in range(256) if not value & bit)
+    last = file_size - header.cluster_size  # where the last whole cluster may begin
+    special = data[7::8].translate(None, plain) or (
+        header.version == 3 and data[0::8].translate(None, _EVEN)
+    )
+    if not special:
+        mask = OFFSET if header.version > 1 else (1 << 63) - 1
+        used = len(table) - table.count(0)
+        if max(map(mask.__and__, table), default=0) <= last:
+            return Counts(used, 0, 0, 0)
+    compressed = zeroed = beyond = used = 0
+    for entry in table:
+        if not entry:
+            continue
+        if is_compressed(header, entry):
+            compressed += 1
+        elif is_zero(header, entry):
+            zeroed += host_offset(header, entry) != 0
+            continue
+        elif host_offset(header, entry) > last:
+            beyond += 1
+        used += 1
+    return Counts(used, compressed, zeroed, beyond)
 
 
 def is_compressed(header: Header, entry: int) -> bool:

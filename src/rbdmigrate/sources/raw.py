@@ -22,7 +22,7 @@ def look_at(look: Look, stream: Stream) -> None:
     look.size = stream.size
     look.allocated = None
     if not stream.size:
-        look.note("SOURCE_EMPTY", f"{stream.label} has no bytes: there is nothing to import.")
+        look.note("SOURCE_EMPTY", f"{stream.label} has no bytes; check that it is the right file.")
         return
     if stream.size % _SECTOR:
         look.note(

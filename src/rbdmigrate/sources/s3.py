@@ -32,9 +32,15 @@ class S3Stream(HttpStream):
     def __init__(self, spec: StreamSpec, rules: Rules, resolve_config: Resolve) -> None:
         self._access = _resolved(spec.access_key, "access_key", resolve_config)
         self._secret = _resolved(spec.secret_key, "secret_key", resolve_config)
-        self._prefix = ""
-        self._explaining = False
+        self._prefix = ""  # of what is signed
         super().__init__(spec.url, rules)
+        if not self.size and "/" not in self.url.path[1:]:
+            self.close()
+            raise self._s3(
+                "S3_NO_OBJECT",
+                ENOENT,
+                f"has no object {self.url.path}: that is a bucket",
+            )
 
     def headers(self, method: str) -> dict[str, str]:
         date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
@@ -95,29 +101,41 @@ class S3Stream(HttpStream):
         return None
 
     def _signature(self) -> SourceError:
-        """A wrong secret key, or a bucket in the host's name, which librbd leaves unsigned."""
-        bucket, dot, rest = self.url.host.partition(".")
-        if dot and not self._explaining:
-            self._explaining, self._prefix = True, f"/{bucket}"
-            try:
-                hosted = self.ask("HEAD").status in {200, 404}
-            finally:
-                self._prefix = ""
-            if hosted:
-                port = "" if self.url.port in {80, 443} else f":{self.url.port}"
-                url = f"{self.url.scheme}://{rest}{port}/{bucket}{self.url.path}"
-                return self._s3(
-                    "S3_VIRTUAL_HOSTED",
-                    EOPNOTSUPP,
-                    "has the bucket in the host's name, and librbd signs the path alone; give the "
-                    f"bucket in the path: {url}",
-                    remedy=f'"url": "{url}"',
-                )
+        """A wrong secret key, or a bucket that the service sees in the host's name.
+
+        Which of them it is shows when the bucket is signed too, as librbd does not.
+        """
+        label, dot, rest = self.url.host.partition(".")
+        if dot and self._takes(f"/{label}"):
+            port = "" if self.url.port in {80, 443} else f":{self.url.port}"
+            url = f"{self.url.scheme}://{rest}{port}/{label}{self.url.path}"
+            return self._s3(
+                "S3_VIRTUAL_HOSTED",
+                EOPNOTSUPP,
+                "has the bucket in the host's name, which librbd does not sign; give the bucket in "
+                f"the path: {url}",
+                remedy=f'"url": "{url}"',
+            )
+        if self._takes(f"/{self.url.host}"):
+            return self._s3(
+                "S3_VIRTUAL_HOSTED",
+                EOPNOTSUPP,
+                f"takes the name {self.url.host} for that of a bucket; use the name that it knows "
+                "as its own (rgw_dns_name in Ceph)",
+            )
         return self._s3(
             "S3_SECRET_KEY",
             EACCES,
             "does not take the signature: the secret key does not belong to the access key",
         )
+
+    def _takes(self, prefix: str) -> bool:
+        """Whether the signature is right with ``prefix`` before the path."""
+        self._prefix = prefix
+        try:
+            return self.ask("HEAD").status in {200, 404}
+        finally:
+            self._prefix = ""
 
     def _s3(
         self, problem: str, errno: int, what: str, transient: bool = False, remedy: str = ""

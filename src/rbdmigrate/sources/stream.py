@@ -26,12 +26,14 @@ def no_config(key: str) -> str:
 class Stream(ABC):
     """An open source of bytes. Not thread-safe: one request at a time.
 
-    ``size`` is in bytes. ``label`` is what to call it in a sentence.
+    ``size`` is in bytes. ``label`` is what to call it in a sentence. ``fickle``: its tags change
+    from answer to answer.
     """
 
     label: str
     size: int
     identity: Identity
+    fickle: bool = False
 
     @abstractmethod
     def read_at(self, offset: int, length: int) -> bytes:
