@@ -42,6 +42,7 @@ from .holder import HolderPace
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
+from .source_watch import READING
 from .throttle import Throttle
 from .verifying import begin, on_checkpoint, settled, verify_arguments
 
@@ -246,12 +247,19 @@ class Acts:
         if not migration.touched:
             self._registry.update(tracked, lambda m: replace(m, touched=True))
 
-    def source_rests(self, m: Migration, trying: set[str]) -> bool:
+    def forgive(self, m: Migration) -> None:
+        """Its source is to be tried again at once: somebody says that it is well."""
+        with self._breaker_lock:
+            self._breaker.succeeded(source_key(m))
+
+    def source_rests(self, m: Migration, op: Op, trying: set[str]) -> bool:
         """Whether ``m`` has to wait because its source did not answer lately.
 
         ``trying`` are the sources at which somebody is at work, and is added to: a source that is
         being tried again is tried by one migration at a time.
         """
+        if m.imported is not None and op not in READING:
+            return False  # going back, and cutting loose, need no source
         key = source_key(m)
         with self._breaker_lock:
             if self._breaker.wait(key, time.monotonic()):

@@ -328,6 +328,7 @@ class Engine:
             raise MigrationError(
                 EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
             )
+        self._acts.forgive(m)
         self._change(tracked, lambda m: verifying.again(awake(m)))
         return view(tracked)
 

@@ -230,7 +230,7 @@ class Loop:
         trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
         able = []
         for tracked, op in waiting.values():
-            rests = self._acts.source_rests(tracked.migration, trying)
+            rests = self._acts.source_rests(tracked.migration, op, trying)
             tracked.note = _RESTING if rests else ""
             copies = op in PACED
             tracked.held = self._holding.hold(tracked.migration, begins=True) if copies else None

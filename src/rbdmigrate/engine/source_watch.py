@@ -10,7 +10,7 @@ from ..model.migration import Op
 from .settings import Settings
 from .slots import Slot
 
-_READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.VERIFY})  # acts that read from the source
+READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.VERIFY})  # acts that read from the source
 
 
 class SourceWatch:
@@ -24,7 +24,7 @@ class SourceWatch:
         settings, now = self._settings(), time.monotonic()
         for slot in slots:
             job = slot.job
-            if job is None or job.tracked.migration.imported is None or job.op not in _READING:
+            if job is None or job.tracked.migration.imported is None or job.op not in READING:
                 continue
             m = job.tracked.migration
             if m.step is None:
