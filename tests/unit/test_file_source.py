@@ -9,7 +9,7 @@ import pytest
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.reach import Reach
 from rbdmigrate.model.source_spec import StreamSpec, parse_source_spec
-from rbdmigrate.sources import Inspection, SourceError, changes, inspect, open_stream
+from rbdmigrate.sources import Inspection, SourceError, changes, identify, inspect, open_stream
 from rbdmigrate.sources.errors import SourceError as Raised
 from rbdmigrate.sources.problems import BY_CODE, KINDS
 
@@ -82,11 +82,14 @@ def test_a_file_that_shrinks_meanwhile(folder):
     assert caught.value.problem == "SOURCE_TRUNCATED"
 
 
-def look(folder):
-    spec = parse_source_spec(
+def spec_of(folder):
+    return parse_source_spec(
         f'{{"type": "raw", "stream": {{"type": "file", "file_path": "{folder}/disk.raw"}}}}'
     )
-    return inspect(spec, Reach((str(folder),)))
+
+
+def look(folder):
+    return inspect(spec_of(folder), Reach((str(folder),)))
 
 
 def test_an_inspection_goes_through_json(folder):
@@ -101,7 +104,10 @@ def test_a_change_is_seen(folder):
     assert changes(before, look(folder).identity) == []
     with (folder / "disk.raw").open("ab") as file:
         file.write(b"more")
-    (sentence,) = changes(before, look(folder).identity)
+    now = identify(spec_of(folder), Reach((str(folder),)))
+    assert now == look(folder).identity
+    assert identify(spec_of(folder), Reach()) == {}
+    (sentence,) = changes(before, now)
     assert "may be a mixture of both" in sentence
     assert changes(before, {"stream": {}}) == []
 

@@ -5,9 +5,10 @@ A file for each stream (``file``, ``http``, ``s3``, ``nbd``) and for each format
 times are bounded (``limits``), and who may be talked to is decided by the reach policy
 (``model/reach``), on the very address that is then connected to.
 
-Three questions are answered here::
+These questions are answered here::
 
     inspect(spec, ...)        what is it, and what of it can librbd not read?     (never raises)
+    identify(spec, ...)       is it still the same? (see changes)                 (never raises)
     open_stream(stream, ...)  its bytes
     open_content(spec, ...)   its disk: an independent reader, which verification compares with
 """
@@ -17,7 +18,7 @@ from .contents import open_content
 from .errors import SourceError
 from .inspection import Inspection, SnapshotInfo, changes
 from .limits import Limits
-from .look import inspect
+from .look import identify, inspect
 from .stream import Stream
 from .streams import open_stream
 
@@ -29,6 +30,7 @@ __all__ = [
     "SourceError",
     "Stream",
     "changes",
+    "identify",
     "inspect",
     "open_content",
     "open_stream",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -88,6 +89,23 @@ def inspect(
             f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
         )
     return look.done()
+
+
+def identify(
+    spec: SourceSpec,
+    reach: Reach,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    resolve_config: Resolve = no_config,
+) -> dict[str, dict[str, str]]:
+    """The ``identity`` of an Inspection, for the price of a few requests. Never raises.
+
+    Streams that cannot be opened are left out.
+    """
+    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    for path, stream_spec in spec.streams():
+        with suppress(SourceError), look.open(stream_spec) as stream:
+            look.remember(path, stream)
+    return look.identity
 
 
 def _look(look: Look) -> None:
