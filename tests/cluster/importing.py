@@ -46,8 +46,11 @@ class Place:
         return self._upload
 
     def _upload(self, path: Path) -> "dict[str, Any]":
+        return self.upload(path, self._cluster.s3(), "imports")
+
+    def upload(self, path: Path, access: "dict[str, str]", bucket: str) -> "dict[str, Any]":
+        """Put a file into a bucket; the stream object that reads it."""
         boto3 = pytest.importorskip("boto3")
-        access = self._cluster.s3()
         client = boto3.client(
             "s3",
             endpoint_url=access["endpoint"],
@@ -55,11 +58,11 @@ class Place:
             aws_secret_access_key=access["secret_key"],
             region_name="default",
         )
-        client.create_bucket(Bucket="imports")
-        client.upload_file(str(path), "imports", path.name)
+        client.create_bucket(Bucket=bucket)
+        client.upload_file(str(path), bucket, path.name)
         return {
             "type": "s3",
-            "url": f"{access['endpoint']}/imports/{path.name}",
+            "url": f"{access['endpoint']}/{bucket}/{path.name}",
             "access_key": access["access_key"],
             "secret_key": access["secret_key"],
         }

@@ -20,7 +20,7 @@ from ..model.codec import from_plain
 from ..model.errors import MigrationError
 from ..model.imported import Import
 from ..model.reach import Reach
-from ..sources import Content, Limits, changes, inspect, open_content
+from ..sources import Content, Limits, changes, identify, open_content
 from . import native
 from .compare import Side
 from .external import reach_of, resolver
@@ -88,8 +88,8 @@ class ExternalSide:
 
     def changed_since(self, point: str) -> str:
         """Why its head is not what it was at the prepare any more; empty where nothing tells."""
-        found = inspect(self._imported.source, self._reach, resolve_config=self._resolve)
-        return " ".join(changes(self._imported.identity, found.identity)[:1]).rstrip(".")
+        now = identify(self._imported.source, self._reach, resolve_config=self._resolve)
+        return " ".join(changes(self._imported.identity, now)[:1]).rstrip(".")
 
 
 class NativeSide(Side):

@@ -24,7 +24,7 @@ from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.source import CONFIG
 from ..model.source_spec import SourceSpec
-from ..sources import Limits, changes, inspect, open_content
+from ..sources import Limits, changes, identify, inspect, open_content
 from . import native, point, repair
 from .copied import Copied, Progress
 from .external import reach_of, resolver
@@ -168,8 +168,8 @@ def _changes(session: Any, imported: Import, args: dict[str, Any]) -> list[str]:
     """What changed about the source since it was prepared. A source that is gone says nothing."""
     if imported.native:
         return []
-    found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session))
-    return changes(imported.identity, found.identity)
+    now = identify(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session))
+    return changes(imported.identity, now)
 
 
 def commit(session: Any, ioctx: rados.Ioctx, args: dict[str, Any]) -> None:
