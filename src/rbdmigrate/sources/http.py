@@ -12,7 +12,7 @@ import http.client
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from errno import EACCES, EBADMSG, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from errno import EACCES, EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP
 from typing import Any, Optional
 from urllib.parse import urljoin, urlsplit
 
@@ -133,7 +133,7 @@ class HttpStream(Stream):
         except http.client.RemoteDisconnected:
             self.close()
             raise self._error(
-                "CONNECTION_LOST", EIO, "closed the connection without an answer", True
+                "CONNECTION_LOST", ECONNRESET, "closed the connection without an answer", True
             ) from None
         except (http.client.HTTPException, ValueError):
             self.close()
