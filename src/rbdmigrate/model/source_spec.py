@@ -85,7 +85,7 @@ def parse_source_spec(text: str) -> SourceSpec:
     return SourceSpec(
         format=kind,
         stream=_stream(spec, "stream"),
-        snapshots=_snapshots(spec.get("snapshots", [])) if "snapshots" in spec else (),
+        snapshots=_snapshots(spec.get("snapshots", [])),
     )
 
 

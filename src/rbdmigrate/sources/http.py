@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from errno import EACCES, EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP
-from typing import Any, Optional
+from typing import Optional
 from urllib.parse import urljoin, urlsplit
 
 from .. import __version__
@@ -39,7 +39,6 @@ class Answer:
     """A server's answer; names of headers in lower case."""
 
     status: int
-    version: int
     headers: Mapping[str, str]
     body: bytes
 
@@ -82,7 +81,6 @@ class HttpStream(Stream):
         if head.status != 200:
             raise self.failure(head, "HEAD")
         self.size = self._length(head)
-        self.version = head.version
         self.identity = {"size": str(self.size)}
         for name, header in TAGS:
             if head.headers.get(header):
@@ -123,7 +121,6 @@ class HttpStream(Stream):
             body = response.read(max(expected, MAX_ERROR_BODY) + 1)
             answer = Answer(
                 response.status,
-                response.version,
                 {name.lower(): value for name, value in response.getheaders()},
                 body,
             )
@@ -299,6 +296,6 @@ def without_secrets(url: str) -> str:
         return "an invalid URL"
 
 
-def header_safe(value: Any) -> bool:
+def header_safe(text: str) -> bool:
     """Whether a text can be sent in a header."""
-    return isinstance(value, str) and value.isascii() and value.isprintable()
+    return text.isascii() and text.isprintable()
