@@ -1,7 +1,10 @@
 """What tests of imports share: a folder and servers that are open to them, and their specs."""
 
+import contextlib
 import json
 import os
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,15 +38,32 @@ class Place:
         self.http = http
         self.https = https
         self._cluster = cluster
+        self.servers: list[subprocess.Popen[bytes]] = []
 
     def stream(self, kind: str) -> Stream:
         """Makes the stream object for a file of the folder."""
         if kind == "file":
             return lambda path: {"type": "file", "file_path": str(path)}
+        if kind == "nbd":
+            return self._nbd
         if kind in ("http", "https"):
             server = self.http if kind == "http" else self.https
             return lambda path: {"type": "http", "url": server.url(f"/{path.name}", "localhost")}
         return self._upload
+
+    def _nbd(self, path: Path) -> "dict[str, Any]":
+        """A server of QEMU's for the file, until the end."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = ["qemu-nbd", "--read-only", "--persistent", "--shared", "16", "-f", "raw"]
+        address = ["-b", "127.0.0.1", "-p", str(port), "-x", "disk"]
+        self.servers.append(subprocess.Popen([*command, *address, str(path)]))
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.1)
+        return {"type": "nbd", "uri": f"nbd://127.0.0.1:{port}/disk"}
 
     def _upload(self, path: Path) -> "dict[str, Any]":
         return self.upload(path, self._cluster.s3(), "imports")
@@ -82,7 +102,13 @@ def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         WebServer(folder, certificate=pair) as https,
     ):
         time.sleep(0.5)  # the option reaches the manager
-        yield Place(cluster, folder, http, https)
+        made = Place(cluster, folder, http, https)
+        try:
+            yield made
+        finally:
+            for server in made.servers:
+                server.kill()
+                server.wait()
     if before is None:
         del os.environ["SSL_CERT_FILE"]
     else:

@@ -1,12 +1,15 @@
 """Every format over every stream, the whole way, while a client writes."""
 
+import re
+from errno import EOPNOTSUPP
+
 import pytest
 
 from qa.workload.images import content, opened
 from qa.workload.sources import FORMATS, KIB, make_source
 from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
 
-STREAMS = ("file", "http", "https", "s3")
+STREAMS = ("file", "http", "https", "s3", "nbd")
 
 
 class Copy:
@@ -29,10 +32,22 @@ class Copy:
             assert [s["name"] for s in image.list_snaps()] == self.source.snapshots
 
 
+def _release(cluster):
+    found = re.search(r"ceph version (\d+)", cluster.ceph("version"))
+    return int(found.group(1))
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 def test_formats_over(stream, cluster, client, migration, pool, place):  # noqa: F811
     if stream == "s3" and not cluster.layout.s3.exists():
         pytest.skip("the cluster has no object gateway")
+    if stream == "nbd" and _release(cluster) < 20:
+        spec = text({"type": "raw", "stream": {"type": "nbd", "uri": "nbd://127.0.0.1/x"}})
+        said = migration.refused(
+            EOPNOTSUPP, "prepare", f"{pool}/x", "--import-only", "--source-spec", spec
+        )
+        assert "needs Ceph 20" in said
+        return
     copies = []
     for kind in FORMATS:
         source = make_source(place.folder, kind)
