@@ -9,6 +9,7 @@ from rbdmigrate.engine import Engine, Host
 
 from . import commands, compat
 from .events import SHOWN_STATES, ProgressEvents
+from .http import dispatch
 from .options import OPTIONS, Options
 from .surroundings import ManagerView
 
@@ -32,6 +33,7 @@ class Module(MgrModule):
         self._events = ProgressEvents(self.remote)
         self._options = Options(self)
         self._options.read()
+        self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
 
     # -- called by the manager ---------------------------------------------------------------
 
@@ -61,6 +63,14 @@ class Module(MgrModule):
     def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
         """A ``ceph rbd migration ...`` command."""
         return commands.handle(self._engine, self._options, cmd, self._may_touch)
+
+    def api(self, name: str, text: str) -> str:
+        """A request over HTTP that the dashboard passes on, for a caller who may make it.
+
+        ``text`` is a JSON object with ``target``, ``query`` and ``body``; so is the answer, with
+        ``status``, ``body`` and ``headers``. Called by threads of other modules; never raises.
+        """
+        return dispatch.answer(self._context(), name, text)
 
     # -- within ------------------------------------------------------------------------------
 
@@ -113,6 +123,9 @@ class Module(MgrModule):
             self._events.clear()
             for text in addresses:
                 compat.unregister_client(self, text)
+
+    def _context(self) -> dispatch.Context:
+        return dispatch.Context(self._engine, self._options, self._release)
 
     def _may_touch(self, pool: str, namespace: str) -> bool:
         return bool(self.is_authorized({"pool": pool, "namespace": namespace}))

@@ -107,6 +107,13 @@ OPTIONS: List[Dict[str, Any]] = [
         "desc": "how many migrations have a progress event of their own; more share one",
         "runtime": True,
     },
+    {
+        "name": "dashboard_menu",
+        "type": "bool",
+        "default": True,
+        "desc": "whether the dashboard's menu has an entry Live migration, under Block",
+        "runtime": True,
+    },
     *GATE_OPTIONS,
 ]
 

@@ -14,6 +14,7 @@ from ..checks.facts import Wish
 from ..cluster.client import connect
 from ..cluster.observe import observe
 from ..cluster.store import Owner
+from ..control.browse import Query, numbers, page
 from ..control.guard import guard_abort
 from ..control.situation import Situation, diagnose
 from ..control.verification import at_least
@@ -38,7 +39,7 @@ from .loop import Loop
 from .preflight import Preflight
 from .registry import Registry, Tracked
 from .throttle import Throttle
-from .view import view
+from .view import ended_row, row, view
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ _STOP_TIMEOUT = 15.0
 _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
 
 Report = dict[str, Any]
+Reports = list[Report]  # within Engine, list is a method
 
 
 class Engine:
@@ -149,6 +151,24 @@ class Engine:
         if ended:
             reports += [report(m, Live()) for m in self._registry.history(self._loader.pools())]
         return reports
+
+    def browse(self, query: Query) -> tuple[int, Reports]:
+        """How many migrations ``query`` finds, and the page of them that it asks for."""
+        rows = [row(t) for t in self._registry.all()]
+        if query.ended:
+            rows += [ended_row(m) for m in self._registry.history(self._loader.pools())]
+        return page(rows, query)
+
+    def summary(self) -> dict[str, Any]:
+        """All migrations under way in numbers."""
+        return numbers(row(t) for t in self._registry.all())
+
+    def history(self, *, since: Optional[float] = None) -> Reports:
+        """Ended migrations, the latest first. ``since``: only those that ended since this time."""
+        ended = self._registry.history(self._loader.pools())
+        if since is not None:
+            ended = [m for m in ended if (m.ended_at or 0.0) >= since]
+        return [report(m, Live()) for m in ended]
 
     def get(self, target: ImageSpec) -> Report:
         """The migration to ``target``, the last ended one when none is under way.

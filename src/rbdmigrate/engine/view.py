@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, Optional
 
+from ..control.browse import Row
 from ..control.progress import eta
 from ..control.schedule import PACED
-from ..model.migration import Hold, HoldReason, Op, State
+from ..model.migration import Hold, HoldReason, Migration, Op, State
 from ..model.report import Live, report
 from ..model.units import format_seconds
 from .registry import Tracked
@@ -36,14 +38,37 @@ def view(tracked: Tracked) -> dict[str, Any]:
         begun=step.started if step is not None and copying else None,
         ends=None if left is None else time.time() + left,
         slowed=tracked.slowed if copying or comparing else (),
-        hold=_live_hold(tracked),
+        hold=live_hold(tracked),
         acting=step is not None,
         copied_by=tracked.copied_by,
     )
     return report(tracked.migration, live)
 
 
-def _live_hold(tracked: Tracked) -> Optional[Hold]:
+def row(tracked: Tracked) -> Row:
+    """It among many, of which most are not shown."""
+    step = tracked.migration.step
+    moving = step is not None and step.op in PACED
+    return Row(
+        tracked.migration,
+        Live(
+            copied=tracked.copied,
+            size=tracked.size,
+            share=tracked.share,
+            rate=tracked.throughput.rate if moving else None,
+        ),
+        partial(view, tracked),
+        partial(live_hold, tracked),
+    )
+
+
+def ended_row(migration: Migration) -> Row:
+    """The same of one that has ended."""
+    live = Live()
+    return Row(migration, live, partial(report, migration, live))
+
+
+def live_hold(tracked: Tracked) -> Optional[Hold]:
     """Why a migration does not move right now, where that is not in its record."""
     m = tracked.migration
     if m.state.ended:
