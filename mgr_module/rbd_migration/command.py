@@ -38,6 +38,7 @@ class Call:
     engine: Engine
     options: Options
     authorized: Authorized
+    keys: Any = None  # http.keys.ApiKeys, for the commands about them
 
     def text(self, name: str) -> Optional[str]:
         """An optional text argument; empty counts as left out."""

@@ -19,7 +19,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Verify
 
-from . import check_command, pace_commands, tables, top, verify_commands
+from . import check_command, key_commands, pace_commands, tables, top, verify_commands
 from .command import (
     PREFIX,
     SOURCE,
@@ -280,6 +280,7 @@ TABLE = (
     ),
     *pace_commands.TABLE,
     *verify_commands.TABLE,
+    *key_commands.TABLE,
 )
 BY_NAME = {command.name: command for command in TABLE}
 
@@ -296,7 +297,11 @@ _STYLES: Dict[str, Callable[[Any], str]] = {
 
 
 def handle(
-    engine: Optional[Engine], options: Options, cmd: Dict[str, Any], authorized: Authorized
+    engine: Optional[Engine],
+    options: Options,
+    cmd: Dict[str, Any],
+    authorized: Authorized,
+    keys: Any = None,
 ) -> Answer:
     """Carry out a command; never raises: the answer is an errno, the output and one sentence."""
     command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
@@ -309,7 +314,7 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
-        result = command.run(Call(cmd, engine, options, authorized))
+        result = command.run(Call(cmd, engine, options, authorized, keys))
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)

@@ -39,6 +39,16 @@ def history(reports: List[Report]) -> str:
     return str(table.get_string())
 
 
+def keys(found: List[Dict[str, Any]]) -> str:
+    """API keys as a table."""
+    if not found:
+        return "There are no API keys."
+    table = _table(["ID", "NAME", "ROLE", "CREATED"])
+    for key in found:
+        table.add_row([key["id"], key["name"], key["role"], key["created"]])
+    return str(table.get_string())
+
+
 def _table(columns: List[str]) -> Any:
     table = PrettyTable(columns, border=False)
     table.align = "l"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ import rados
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
 from qa.workload.images import MIB, digests, make_image
 from tests.cluster.commands import Commands, is_one_sentence
-from tests.cluster.rest import BASE, Rest, login
+from tests.cluster.rest import BASE, Rest, free_ports, login
 
 MIGRATION = {"source": "hdd/disk", "target": "nvme/disk"}
 PASSWORD = "Look-at-9-disks"
@@ -78,7 +79,8 @@ def test_the_whole_way(admin: Rest, client: rados.Rados, migration: Commands, di
     assert made.status == 201, made
     assert made.body["state"] == "prepared"
     assert made.body["layout"] == {"object_size": MIB, "features": ["layering"]}
-    assert admin.at("GET", "nvme/disk").body == migration.report("nvme/disk")
+    shown = admin.at("GET", "nvme/disk").body
+    assert (shown["id"], set(shown)) == (made.body["id"], set(migration.report("nvme/disk")))
 
     assert admin.at("POST", "nvme/disk", "execute", {}).status == 200
     migration.wait_percent("nvme/disk", 10)
@@ -218,6 +220,36 @@ def test_the_page_and_the_entry_in_the_menu(admin: Rest, cluster: Cluster) -> No
         cluster.wait_for(lambda: entry not in anybody.ask("GET", "/").body, 20, "the stock page")
     finally:
         cluster.ceph("config", "rm", "mgr", "mgr/rbd_migration/dashboard_menu")
+
+
+def test_a_token_of_the_dashboard_is_good_at_our_own_server(
+    cluster: Cluster, admin: Rest, users: "dict[str, Rest]"
+) -> None:
+    (port,) = free_ports(1)
+    options = {"server_addr": "127.0.0.1", "server_port": str(port), "server_tls": "false"}
+    for name, value in {**options, "server": "true"}.items():
+        cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{name}", value)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        cluster.wait_for(lambda: listens(port), 20, "our own server")
+        assert Rest(url, admin.token).api("POST", "", {}).status == 400
+        assert Rest(url, users["block-manager"].token).api("PUT", "/limit", {}).status == 400
+        reader = Rest(url, users["read-only"].token)
+        assert (reader.api("GET").status, reader.api("POST", "", {}).status) == (200, 403)
+        assert Rest(url, users["rgw-manager"].token).api("GET").status == 403
+        head, claims, _ = admin.token.split(".")
+        assert Rest(url, f"{head}.{claims}.AAAA").api("GET").status == 401
+        assert users["read-only"].ask("POST", "/api/auth/logout", {}).status == 200
+        cluster.wait_for(lambda: reader.api("GET").status == 401, 20, "the end of a login")
+    finally:
+        for name in ("server", *options):
+            cluster.ceph("config", "rm", "mgr", f"mgr/rbd_migration/{name}")
+    cluster.wait_for(lambda: not listens(port), 20, "the end of our own server")
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def restarted(cluster: Cluster) -> Rest:

@@ -238,9 +238,8 @@ class TestLs:
 
 class TestDescriptions:
     def test_are_what_the_manager_expects(self, commands):
-        form = (
-            r"rbd migration [a-z-]+( [a-z]+)?( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
-        )
+        words = r"rbd migration [a-z-]+( [a-z]+){0,2}"
+        form = words + r"( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
         for command in commands.TABLE:
             described = command.describe()
             assert re.fullmatch(form, described["cmd"])

@@ -17,7 +17,7 @@ from cherrypy.lib.static import serve_file
 from . import page, wire
 from .fields import Field, FieldError
 from .openapi import document
-from .routes import ROUTES, Route
+from .routes import PERMISSIONS, ROUTES, Route
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _endpoint(dashboard: _Dashboard, route: Route) -> Any:
     """A method of the controller, with the signature that the dashboard reads."""
 
     def handler(self: Any, **given: Any) -> Any:
-        return _ask(dashboard, route, given)
+        return _ask(dashboard, self, route, given)
 
     optional = [*route.query, *route.body]
     handler.__name__ = f"migration_{route.name}"
@@ -106,10 +106,14 @@ def _parameter(name: str, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
-def _ask(dashboard: _Dashboard, route: Route, given: Dict[str, Any]) -> Any:
+def _ask(dashboard: _Dashboard, controller: Any, route: Route, given: Dict[str, Any]) -> Any:
     """Pass a request on to the module, and its answer back."""
     try:
         asked = _request(route, given)
+        if route.name == "summary":
+            asked["permissions"] = [
+                name for name in PERMISSIONS if controller._has_permissions(name)
+            ]
     except FieldError as error:
         dashboard.refuse(400, "EINVAL", str(error))
     try:

@@ -5,7 +5,7 @@ import logging
 import re
 from dataclasses import dataclass, field
 from errno import EAGAIN, EINVAL, EIO, ENOENT, EOPNOTSUPP
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Collection, Dict, Mapping, Optional
 
 from rbdmigrate import __version__
 from rbdmigrate.control.browse import Query
@@ -17,7 +17,7 @@ from .. import commands
 from ..command import Call
 from ..options import Options
 from .fields import FieldError, check, check_texts
-from .routes import BY_NAME, Route
+from .routes import BY_NAME, PERMISSIONS, Route
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,14 @@ def refusal(status: int, errno: int, sentence: str) -> Response:
 
 
 def dispatch(
-    context: Context, name: str, target: str, query: Mapping[str, str], body: Any
+    context: Context,
+    name: str,
+    target: str,
+    query: Mapping[str, str],
+    body: Any,
+    permissions: Collection[str] = (),
 ) -> Response:
-    """Carry out the route ``name`` for a caller who may do so."""
+    """Carry out the route ``name`` for a caller who may do so, and has these ``permissions``."""
     route = BY_NAME[name]
     if context.engine is None:
         sentence = "rbd_migration is still reading its records; try again in a few seconds."
@@ -63,7 +68,10 @@ def dispatch(
         if route.has_target:
             args["target"] = target
         if route.name in _OWN:
-            return _OWN[route.name](context, context.engine, args)
+            answer = _OWN[route.name](context, context.engine, args)
+            if route.name == "summary":
+                answer.body["permissions"] = {name: name in permissions for name in PERMISSIONS}
+            return answer
         result = _command(route, context, context.engine, args)
         return Response(route.status, result)
     except FieldError as error:
@@ -80,7 +88,7 @@ def answer(context: Context, name: str, text: str) -> str:
     """The same as JSON, from one module of the manager to another."""
     try:
         asked = json.loads(text)
-        found = dispatch(context, name, asked["target"], asked["query"], asked["body"])
+        found = dispatch(context, name, **asked)
     except (ValueError, LookupError, TypeError):
         found = refusal(400, EINVAL, f"The request {name} is not one of this version.")
     return json.dumps({"status": found.status, "body": found.body, "headers": found.headers})

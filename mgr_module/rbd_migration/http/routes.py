@@ -10,6 +10,7 @@ from . import schemas
 from .fields import Field
 
 BASE = "/api/block/migration"
+PERMISSIONS = ("read", "create", "update", "delete")
 _SIZE = "in bytes, or with a unit such as 4M"
 
 

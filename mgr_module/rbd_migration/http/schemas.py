@@ -193,6 +193,15 @@ SUMMARY = (
     _field("version", "string", "The module's version."),
     _field("ceph_release", "string", "The manager's release.", example="16.2.15"),
     _field(
+        "permissions",
+        "object",
+        "What the caller may do.",
+        fields=tuple(
+            _field(name, "boolean", "Whether they may.")
+            for name in ("read", "create", "update", "delete")
+        ),
+    ),
+    _field(
         "counts",
         "object",
         "Migrations under way by state.",
@@ -205,6 +214,7 @@ SUMMARY = (
         fields=tuple(Field(reason, "integer", "How many.") for reason in HOLDS),
     ),
     _field("total", "integer", "Migrations under way."),
+    _field("copying", "integer", "How many of them are copied now."),
     _field("bytes_total", "integer", "Bytes that all of them have to copy, where known."),
     _field("bytes_copied", "integer", "How many of them are on the targets."),
     _field("rate", "integer", "Bytes per second of all copies together."),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ..model.migration import Goal, Hold, HoldReason, Migration, State
+from ..model.migration import Goal, Hold, HoldReason, Migration, Op, State
 from ..model.report import Live, percent
 
 _ORDER = {state: number for number, state in enumerate(State)}
@@ -94,7 +94,7 @@ def numbers(rows: Iterable[Row]) -> dict[str, Any]:
     counts = {state.value: 0 for state in State}
     holds: Counter[str] = Counter()
     attention = []
-    total = copied = left = 0
+    total = copied = left = copying = 0
     rate = 0.0
     for row in rows:
         m, live = row.migration, row.live
@@ -104,6 +104,7 @@ def numbers(rows: Iterable[Row]) -> dict[str, Any]:
             holds[hold.reason.value] += 1
         total += row.size()
         copied += max(live.copied, m.bytes_copied)
+        copying += m.step is not None and m.step.op is Op.EXECUTE
         if live.rate and m.state is State.EXECUTING:
             left += max(0, live.size - live.copied)
             rate += live.rate
@@ -114,6 +115,7 @@ def numbers(rows: Iterable[Row]) -> dict[str, Any]:
         "counts": counts,
         "holds": dict(holds),
         "total": sum(counts.values()),
+        "copying": copying,
         "bytes_total": total,
         "bytes_copied": copied,
         "rate": int(rate),
