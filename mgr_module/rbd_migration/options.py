@@ -1,6 +1,7 @@
 """The module's options: declared for the manager, read as Settings, and written by commands."""
 
 import json
+import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from rbdmigrate.control.timetable import Timetable, format_rate, parse_rate, parse_timetable
@@ -161,10 +162,11 @@ OPTIONS: List[Dict[str, Any]] = [
 
 
 class Options:
-    """Reads and writes the options through the manager module ``module``."""
+    """Reads and writes the options through the manager module ``module``. Thread-safe."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
+        self._lock = threading.Lock()  # commands and requests over HTTP come by several threads
         self.problem = ""  # what is wrong with an option that was set by hand
         self.settings = Settings()
 
@@ -260,9 +262,10 @@ class Options:
 
     def set_pool_rate(self, pool: str, rate: Optional[int]) -> None:
         """Set the throttle of a pool; None takes it away."""
-        rates = {**self.pool_rates(), pool: rate}
-        texts = {name: format_rate(value) for name, value in rates.items() if value is not None}
-        self._module.set_module_option("pool_throttles", json.dumps(texts))
+        with self._lock:
+            rates = {**self.pool_rates(), pool: rate}
+            texts = {name: format_rate(value) for name, value in rates.items() if value is not None}
+            self._module.set_module_option("pool_throttles", json.dumps(texts))
         self.read()
 
     def _zone(self, given: Optional[str]) -> str:

@@ -219,7 +219,7 @@ def test_the_page_and_the_entry_in_the_menu(admin: Rest, cluster: Cluster) -> No
     try:
         cluster.wait_for(lambda: entry not in anybody.ask("GET", "/").body, 20, "the stock page")
     finally:
-        cluster.ceph("config", "rm", "mgr", "mgr/rbd_migration/dashboard_menu")
+        cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/dashboard_menu", "true")
 
 
 def test_a_token_of_the_dashboard_is_good_at_our_own_server(
@@ -242,8 +242,7 @@ def test_a_token_of_the_dashboard_is_good_at_our_own_server(
         assert users["read-only"].ask("POST", "/api/auth/logout", {}).status == 200
         cluster.wait_for(lambda: reader.api("GET").status == 401, 20, "the end of a login")
     finally:
-        for name in ("server", *options):
-            cluster.ceph("config", "rm", "mgr", f"mgr/rbd_migration/{name}")
+        cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/server", "false")
     cluster.wait_for(lambda: not listens(port), 20, "the end of our own server")
 
 

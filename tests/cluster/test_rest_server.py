@@ -51,6 +51,7 @@ def servers(cluster: Cluster, certificate: "tuple[Path, Path]") -> "Iterator[dic
     for server in found.values():
         cluster.wait_for(lambda s=server: answers(s), 30, f"the server at {server.url}")
     yield found
+    cluster.ceph("config", "set", "mgr", OPTION + "server", "false")  # see options.rst about rm
     for name in options:
         cluster.ceph("config", "rm", "mgr", OPTION + name)
     for name in ("server_cert", "server_key"):
@@ -263,5 +264,5 @@ def test_without_a_certificate_it_says_what_to_do(
         assert "/nowhere.pem" in cluster.ceph("health", "detail")
         assert answers(server) is None
     finally:
-        cluster.ceph("config", "rm", "mgr", OPTION + "server_cert")
+        cluster.ceph("config", "set", "mgr", OPTION + "server_cert", "")
     cluster.wait_for(lambda: answers(server), 30, "the server, again")
