@@ -161,10 +161,10 @@ class Keeper(threading.Thread):
         if self._server is None:
             return
         server, self._server, self._place = self._server, None, None
-        self._on_place("")
         server.stop()
         if self._serving is not None:
             self._serving.join(5.0)
+        self._on_place("")
 
     def _url(self, place: Place) -> str:
         host = place.address

@@ -58,7 +58,7 @@ class DashboardTokens:
             if expires is not None and expires < self._now():
                 return None
             return _permissions(user["roles"], users.get("roles", {}))
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
     def _values(self) -> Dict[str, Optional[str]]:
