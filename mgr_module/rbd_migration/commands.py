@@ -117,7 +117,7 @@ def _abort(call: Call) -> Report:
 
 
 def _pause(call: Call) -> Report:
-    return call.engine.pause(call.spec("target_image", "target"))
+    return call.engine.pause(call.spec("target_image", "target"), force=call.flag("force"))
 
 
 def _resume(call: Call) -> Report:
@@ -214,7 +214,7 @@ TABLE = (
     ),
     Command(
         "pause",
-        (TARGET,),
+        (TARGET, Arg("force", "CephBool")),
         "Stop a copy where it is and start no further step",
         "w",
         _pause,

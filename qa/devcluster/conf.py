@@ -73,6 +73,7 @@ def conf_text(blueprint: Blueprint, layout: Layout) -> str:
         "admin_socket": str(layout.sockets / "$name.asok"),
         "log_to_stderr": "false",
         "err_to_stderr": "true",
+        "log_flush_on_exit": "true",  # or the reason why a daemon ended may be missing
     }
     sections: dict[str, dict[str, str]] = {
         "global": general,

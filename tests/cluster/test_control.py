@@ -8,7 +8,9 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
+from qa.workload.burst import burst
 from qa.workload.images import (
+    KIB,
     MIB,
     content,
     data_objects,
@@ -16,6 +18,7 @@ from qa.workload.images import (
     make_image,
     make_slow_image,
     names,
+    opened,
     records,
     speed_up,
     trash,
@@ -92,15 +95,13 @@ def test_pause_and_resume(migration: Commands, client: rados.Rados, slow: Copy) 
 def test_clients_write_on_while_it_is_paused(
     cluster: Cluster, migration: Commands, client: rados.Rados, slow: Copy
 ) -> None:
-    """The client comes while it copies, and may hold the exclusive lock: then it copies itself."""
+    """The client comes when it is paused: nothing of the killed worker is in its way."""
     migration.text("execute", slow.target)
     migration.wait_percent(slow.target, 5)
+    migration.text("pause", slow.target)
     with writing(cluster, slow.target, rate=50) as writer:
         writer.wait_acked(10)
-        migration.text("pause", slow.target)
-        writer.wait_acked(10, timeout=10)
         # What the client writes makes objects too: count only what cannot come from that.
-        time.sleep(3)
         begin, writes = slow.copied(), writer.acked
         time.sleep(2)
         grown, written = slow.copied() - begin, writer.acked - writes
@@ -127,18 +128,62 @@ def test_pause_of_a_copy_that_the_client_with_the_lock_does(
         )
         assert f"client.{writer.client_id} at" in shown
         migration.text("pause", slow.target)
-        time.sleep(3)
-        begin, writes = slow.copied(), writer.acked
-        time.sleep(2)
-        grown, written = slow.copied() - begin, writer.acked - writes
-        assert written > 5
-        assert grown <= written + 2, f"{grown} objects were made while {written} were written"
-        speed_up(client, slow.target)
-        migration.text("resume", slow.target)
+        report = migration.report(slow.target)
+        assert (report["paused"], report["hold"]["reason"]) == (True, "paused")
+        assert f"client.{writer.client_id} at" in report["hold"]["message"]
+        assert "--force" in report["hold"]["message"]
+        writer.wait_acked(20)
         migration.wait(slow.target, "executed", timeout=60)
+        assert "resume" in migration.report(slow.target)["hold"]["message"]
+        migration.text("resume", slow.target)
         writer.stop()
     migration.text("commit", slow.target)
     assert writer.lost(client, slow.target, slow.base) == []
+
+
+def test_a_pause_by_force_takes_the_lock_from_a_client(
+    cluster: Cluster, migration: Commands, client: rados.Rados, slow: Copy
+) -> None:
+    with opened(client, slow.target, read_only=False) as image:
+        image.write(b"lock", 0)
+        assert image.is_exclusive_lock_owner()
+        migration.text("execute", slow.target)
+        cluster.wait_for(lambda: migration.report(slow.target)["copied_by"], 10, "who copies")
+        migration.text("pause", slow.target, "--force")
+        until_it_stands(slow)
+        assert slow.copied() < OBJECTS
+        image.write(b"and again", 0)
+    speed_up(client, slow.target)
+    migration.text("resume", slow.target)
+    migration.wait(slow.target, "executed", timeout=60)
+    expected = b"and again" + slow.base[len(b"and again") :]
+    assert content(client, slow.target) == expected
+
+
+def test_no_write_of_a_busy_client_fails_however_its_copy_is_to_stop(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> None:
+    """A client with many writes under way, each of which copies an object before it is done.
+
+    To stop its copy it would have to give the lock away, and these writes would fail (EROFS).
+    """
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, size=96 * MIB, object_size=64 * KIB, snapshots=["one"])
+    with opened(client, source, read_only=False) as image:
+        image.metadata_set("conf_rbd_concurrent_management_ops", "1")
+    migration.text("prepare", source, target)
+    with burst(cluster, target, depth=16, rate=200) as client_writes:
+        client_writes.wait_written(50)
+        migration.text("execute", target)
+        cluster.wait_for(lambda: migration.report(target)["copied_by"], 10, "who copies")
+        migration.text("pause", target)
+        migration.text("resume", target)
+        migration.text("set", target, "--rate", "0")
+        client_writes.wait_written(200)
+        assert "by itself" in " ".join(migration.report(target)["slowed"])
+        migration.text("set", target, "--rate", "off")
+        assert client_writes.errors() == {}
+    migration.wait(target, "executed", timeout=60)
 
 
 def test_pause_before_it_runs(

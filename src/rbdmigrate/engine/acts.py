@@ -30,7 +30,7 @@ from ..model.codec import to_plain
 from ..model.errors import PoolMissing, errno_name
 from ..model.migration import Actor, Migration, Op, Place, State, Step
 from ..model.verification import Verify
-from .holder import HolderPace
+from .holder import HolderPace, copies_on, holds_lock
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -82,7 +82,7 @@ class Acts:
         tracked.done = tracked.total = tracked.compared = 0
         tracked.throughput = Throughput()
         tracked.rate_limit = self._throttle.first_rate(tracked)
-        tracked.uncontrolled, tracked.begin_anew = "", False
+        tracked.uncontrolled, tracked.take_lock = "", False
         ops = self._holder.begin(tracked, worker.clients) if job.op is Op.EXECUTE else None
         self._registry.update(
             tracked, lambda m: replace(_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
@@ -136,13 +136,20 @@ class Acts:
         return _on_progress(tracked)
 
     def _stop_holder(self, slot: Slot, tracked: Tracked) -> None:
-        """A client that holds the exclusive lock copies on without us: make it drop the copy."""
+        """A client that holds the exclusive lock copies on without us.
+
+        It drops the copy when it has to give the lock away. But librbd fails its writes (EROFS)
+        that copy an object at that moment, so this is done on demand only.
+        """
         target = tracked.migration.target
         with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
         if holder is None:
             return
         self._registry.update(tracked, lambda m: replace(m, touched=True))
+        if not tracked.take_lock:
+            tracked.uncontrolled = copies_on(holds_lock(holder), tracked)
+            return
         worker = slot.fresh_worker()
         timer = threading.Timer(_TAKE_LOCK_TIMEOUT, worker.kill)
         timer.start()
@@ -225,10 +232,7 @@ class Acts:
             if holder is None or holder.client in step.actor.clients:
                 tracked.copied_by = ""
                 return
-            if not tracked.copied_by:
-                tracked.holder_since = time.monotonic()
-            tracked.copied_by = f"{holder}, holder of the exclusive lock"
-            self._holder.watch(tracked, ioctx)
+            tracked.copied_by = holds_lock(holder)
         if not migration.touched:
             self._registry.update(tracked, lambda m: replace(m, touched=True))
 

@@ -274,11 +274,20 @@ class Engine:
         self._loop.interrupt(tracked, "aborted")
         return self._await(tracked, frozenset({State.ABORTED}))
 
-    def pause(self, target: ImageSpec) -> Report:
-        """Stop the copy where it is and start no further act; clients' writes flow on."""
+    def pause(self, target: ImageSpec, *, force: bool = False) -> Report:
+        """Stop the copy where it is and start no further act; clients' writes flow on.
+
+        A copy that a client makes itself, as holder of the exclusive lock, goes on, unless
+        ``force`` takes the lock from it; then writes that it is at fail with EROFS.
+        """
         tracked = self._finder.require(target)
         refuse_aborting(tracked)
+        with self._answers(target):
+            self._acts.peek(tracked)
         self._change(tracked, lambda m: replace(m, paused=True))
+        if tracked.copied_by and not force:
+            return view(tracked)
+        tracked.take_lock = force
         self._loop.interrupt(tracked, "paused")
         self._registry.wait(lambda: not tracked.busy, self._host.settings().command_wait)
         return view(tracked)

@@ -8,7 +8,6 @@ set there themselves is left alone.
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import replace
 from typing import Optional
 
@@ -16,8 +15,9 @@ import rados
 
 from ..cluster import headers, surgery
 from ..cluster.headers import HOLDER_OPS_KEY as KEY
+from ..cluster.headers import LockHolder
 from ..cluster.pools import open_by_id
-from ..control.holder_pace import first_ops, next_ops, off_pace
+from ..control.holder_pace import ops_for
 from ..model.errors import PoolMissing
 from ..model.migration import Migration
 from .registry import Registry, Tracked
@@ -42,21 +42,7 @@ class HolderPace:
             if headers.metadata(ioctx, target.image_id, KEY) is not None:
                 return None  # a user's own
             size = headers.object_size(ioctx, target.image_id)
-        ops, tracked.next_ops = tracked.next_ops, None
-        return ops or first_ops(tracked.rate_limit, size)
-
-    def watch(self, tracked: Tracked, ioctx: rados.Ioctx) -> None:
-        """Whether the copy that a lock holder makes is far off its pace, and so to begin anew."""
-        m = tracked.migration
-        measured = tracked.throughput.rate or 0.0
-        lasted = time.monotonic() - tracked.holder_since
-        if tracked.begin_anew or not off_pace(m.holder_ops, tracked.rate_limit, measured, lasted):
-            return
-        if m.holder_ops is None:
-            tracked.begin_anew = headers.metadata(ioctx, m.target.image_id, KEY) is None
-            return
-        tracked.next_ops = next_ops(m.holder_ops, tracked.rate_limit, measured)
-        tracked.begin_anew = tracked.next_ops != m.holder_ops
+        return ops_for(tracked.rate_limit, size)
 
     def restore(self, tracked: Tracked) -> None:
         """Take the number away from the target's configuration, then from the record."""
@@ -67,6 +53,21 @@ class HolderPace:
         with gone, open_by_id(self._client, m.target.pool_id, m.target.namespace) as ioctx:
             surgery.drop_metadata(ioctx, m.target.image_id, KEY)
         self._registry.update(tracked, _restored)
+
+
+def holds_lock(holder: LockHolder) -> str:
+    """A lock holder as Reports name it."""
+    return f"{holder}, holder of the exclusive lock"
+
+
+def copies_on(who: str, tracked: Tracked) -> str:
+    """One sentence: why a copy that a client makes itself goes on though it should not."""
+    target = tracked.migration.target.spec
+    return (
+        f"{who}, copies it by itself until it is complete or this client closes the image; "
+        f"`ceph rbd migration pause {target} --force` takes the lock from it, which makes writes "
+        "fail that it is at."
+    )
 
 
 def _restored(m: Migration) -> Migration:

@@ -23,6 +23,7 @@ from ..model.errors import MigrationError
 from ..model.migration import Migration, Op
 from .acts import Acts, source_key
 from .conditions import Conditions
+from .holder import copies_on
 from .holding import Holding
 from .loading import Loader
 from .registry import Registry, StoreFenced, Tracked
@@ -202,16 +203,18 @@ class Loop:
             if job is None:
                 continue
             tracked = job.tracked
-            held = self._holding.hold(tracked.migration, begins=False)
-            if held is not None:
+            m = tracked.migration
+            held = self._holding.hold(m, begins=False)
+            if tracked.copied_by:  # it goes on whatever we do: stay with it
+                stays = held is not None or m.paused
+                slow = [copies_on(tracked.copied_by, tracked)] if stays else []
+            elif held is not None or m.paused:
                 tracked.held = held
-                slot.interrupt(job, held.message)
+                slot.interrupt(job, held.message if held else "paused")
                 continue
-            if tracked.begin_anew:
-                slot.interrupt(job, "the client that copies is given another pace")
-                continue
-            slow = self._conditions.verdict(tracked.migration).messages
-            tracked.slowed = (*slow, guard) if guard else slow
+            else:
+                slow = list(self._conditions.verdict(m).messages)
+            tracked.slowed = (*slow, guard) if guard else tuple(slow)
             rate = rates[tracked.migration.id]
             if rate != tracked.rate_limit:
                 tracked.rate_limit = rate

@@ -50,9 +50,7 @@ class Tracked:
         self.wanted_since = 0.0  # monotonic time since when it waits for a slot
         self.note = ""  # why it does not move, where that is no matter for the record
         self.copied_by = ""  # the client that really copies, when it is not our worker
-        self.holder_since = 0.0  # monotonic time since when that client copies
-        self.next_ops: Optional[int] = None  # objects at once that it is to copy the next time
-        self.begin_anew = False  # stop the running copy, to begin it with another such number
+        self.take_lock = False  # to stop its copy, at the price of writes of that client
         self.uncontrolled = ""  # why a copy that was to stop goes on
         self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted

@@ -12,6 +12,7 @@ from ..control.schedule import PACED
 from ..model.migration import Hold, HoldReason, Migration, Op, State
 from ..model.report import Live, report
 from ..model.units import format_seconds
+from .holder import copies_on
 from .registry import Tracked
 from .verifying import waits
 
@@ -68,16 +69,21 @@ def ended_row(migration: Migration) -> Row:
     return Row(migration, live, partial(report, migration, live))
 
 
+def _paused(tracked: Tracked) -> str:
+    if tracked.copied_by:
+        return copies_on(tracked.copied_by, tracked)
+    target = tracked.migration.target.spec
+    resume = f"It was paused; `ceph rbd migration resume {target}` goes on where it was."
+    return tracked.uncontrolled or resume
+
+
 def live_hold(tracked: Tracked) -> Optional[Hold]:
     """Why a migration does not move right now, where that is not in its record."""
     m = tracked.migration
     if m.state.ended:
         return None
     if m.paused:
-        message = tracked.uncontrolled or (
-            f"It was paused; `ceph rbd migration resume {m.target.spec}` goes on where it was."
-        )
-        return Hold(HoldReason.PAUSED, message)
+        return Hold(HoldReason.PAUSED, _paused(tracked))
     paced = m.step is not None and m.step.op in PACED
     still = time.monotonic() - tracked.moved_at
     if paced and still > _STALLED:

@@ -1,0 +1,74 @@
+"""A client with many writes under way at once, as a busy virtual machine has.
+
+Each write goes to an object of its own that nobody wrote before, so that in a migration it first
+has to copy the object. What the writes came to is counted by errno.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from qa.devcluster import Cluster, processes
+
+_TIMEOUT = 60.0
+
+
+class Burst:
+    """A running client; use :func:`burst`."""
+
+    def __init__(self, cluster: Cluster, spec: str, depth: int, rate: float) -> None:
+        self._counts: dict[int, int] = {}
+        script = str(Path(__file__).with_name("burst_process.py"))
+        self._process = subprocess.Popen(
+            [sys.executable, script, str(cluster.conf), spec, str(depth), str(rate)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**cluster.env, processes.MARK: str(cluster.layout.root)},
+            start_new_session=True,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def written(self) -> int:
+        """How many writes have ended, well or not."""
+        return sum(self._counts.values())
+
+    def errors(self) -> "dict[int, int]":
+        """How many writes failed, by errno."""
+        return {-code: count for code, count in self._counts.items() if code < 0}
+
+    def wait_written(self, more: int, timeout: float = _TIMEOUT) -> None:
+        """Wait until so many more writes have ended."""
+        goal, deadline = self.written() + more, time.monotonic() + timeout
+        while self.written() < goal:
+            assert self._process.poll() is None, "the client ended"
+            assert time.monotonic() < deadline, f"no {more} more writes within {timeout:g} s"
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Let it end its writes and close the image; kill it when it does not."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        try:
+            self._process.wait(_TIMEOUT)
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout:  # type: ignore[union-attr]
+            self._counts = {int(code): count for code, count in json.loads(line).items()}
+
+
+@contextlib.contextmanager
+def burst(cluster: Cluster, spec: str, depth: int = 16, rate: float = 200) -> Iterator[Burst]:
+    """A client that writes ``rate`` times a second, with up to ``depth`` writes at once."""
+    client = Burst(cluster, spec, depth, rate)
+    try:
+        yield client
+    finally:
+        client.end()
