@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -208,6 +209,37 @@ def test_plain_http_gets_nothing_from_the_tls_port(server: Rest) -> None:
     with pytest.raises(OSError):  # noqa: PT011 - reset, or no sensible answer
         Rest(server.url.replace("https", "http"), timeout=5).ask("GET", "/healthz")
     assert server.ask("GET", "/healthz").status == 200
+
+
+def test_the_api_is_as_its_document_says(
+    writer: Rest, certificate: "tuple[Path, Path]", migration: Commands, cluster: Cluster
+) -> None:
+    """Schemathesis makes requests from the document, good and bad, and looks at the answers."""
+    before = {what: migration.json(what, "get") for what in ("limit", "throttle", "window")}
+    checks = (
+        "not_a_server_error,status_code_conformance,content_type_conformance,"
+        "response_schema_conformance,response_headers_conformance,negative_data_rejection"
+    )
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("st")), "--no-color", "run",
+         f"{writer.url}/openapi.json", "-H", f"Authorization: Bearer {writer.token}",
+         "--max-examples", "5", "--checks", checks, "--tls-verify", str(certificate[0]),
+         "--request-timeout", "30", "--generation-deterministic"],
+        timeout=150, capture_output=True, text=True, check=False, cwd=certificate[0].parent,
+    )  # fmt: skip
+    try:
+        assert done.returncode == 0, done.stdout[-6000:]
+        assert "Tested: 23" in done.stdout
+    finally:
+        limits = [f"--{k.replace('_', '-')}={v}" for k, v in before["limit"].items()]
+        migration.text("limit", "set", *limits)
+        migration.text("throttle", "set", "--guard", "off")
+        migration.text("throttle", "clear")
+        migration.text("window", "clear")
+        cluster.ceph("config", "set", "mgr", OPTION + "pool_throttles", "{}")
+    for what in ("limit", "throttle", "window"):
+        now = migration.json(what, "get")
+        assert {**now, "timezone": ""} == {**before[what], "timezone": ""}
 
 
 def test_services_shows_the_page_and_standby_managers_redirect_to_the_active_one(

@@ -71,18 +71,27 @@ def _operation(route: Route) -> Dict[str, Any]:
         media: Dict[str, Any] = {"schema": _body(route)}
         if route.example is not None:
             media["example"] = route.example
-        operation["requestBody"] = {"required": True, "content": {_PLAIN: media}}
+        needed = not route.path.startswith("/at/{target}/")
+        operation["requestBody"] = {"required": needed, "content": {_PLAIN: media}}
     return operation
 
 
 def _body(route: Route) -> Dict[str, Any]:
-    """What is not known is refused, in objects within too."""
+    """What is not known is refused, in objects within too; null is the same as left out."""
     schema: Dict[str, Any] = {"type": "object", "properties": {}, **object_schema(route.body)}
-    schema["additionalProperties"] = False
+    _close(schema)
     for field in route.body:
         if field.fields:
-            schema["properties"][field.name]["additionalProperties"] = False
+            _close(schema["properties"][field.name])
     return schema
+
+
+def _close(schema: Dict[str, Any]) -> None:
+    schema["additionalProperties"] = False
+    for inner in schema["properties"].values():
+        inner["nullable"] = True
+        if "enum" in inner:
+            inner["enum"] = [*inner["enum"], None]
 
 
 def _parameters(route: Route) -> List[Dict[str, Any]]:
