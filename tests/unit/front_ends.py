@@ -24,7 +24,7 @@ class FakeEngine:
         return None
 
     def summary(self):
-        return numbers([])
+        return numbers([], None, None)
 
     def browse(self, query):
         return len(self.reports), self.reports[query.offset : query.offset + query.limit]

@@ -12,9 +12,16 @@ from rbdmigrate.model.report import Live, report
 from tests.unit.builders import migration, migrations
 
 
-def row(m, live=None, hold=None):
-    live = live or Live()
-    return Row(m, live, lambda: report(m, live), lambda: hold)
+def row(m, **live):
+    return Row(m, m, **live)
+
+
+def render(m):
+    return report(m, Live())
+
+
+def hold_of(m):
+    return m.hold
 
 
 def many(number):
@@ -50,7 +57,7 @@ WANTED = [
 
 @pytest.mark.parametrize(("query", "total", "first"), WANTED)
 def test_a_page_is_what_was_asked_for(query, total, first):
-    found = page([row(m) for m in many(20)], replace(query, limit=min(query.limit, 50)))
+    found = page(map(row, many(20)), query, render)
     if query.search == "VM1":
         total = sum("vm1" in str(m.target.spec) for m in many(20))
     assert found[0] == total
@@ -62,7 +69,7 @@ def test_a_page_is_what_was_asked_for(query, total, first):
 def test_pages_together_are_all_of_them_once(found, sort, descending):
     rows = [row(m) for m in found]
     query = Query(sort=sort, descending=descending, limit=3)
-    pages = [page(rows, replace(query, offset=offset))[1] for offset in range(0, 9, 3)]
+    pages = [page(rows, replace(query, offset=offset), render)[1] for offset in range(0, 9, 3)]
     shown = [r["id"] for one in pages for r in one]
     assert sorted(shown) == sorted(m.id for m in found)
 
@@ -71,11 +78,12 @@ def test_of_ten_thousand_only_the_page_is_rendered():
     rendered = []
 
     def counted(m):
-        return Row(m, Live(), lambda: rendered.append(m) or report(m, Live()))
+        rendered.append(m)
+        return render(m)
 
-    total, shown = page([counted(m) for m in many(10_000)], Query(offset=5_000, limit=50))
+    total, shown = page(map(row, many(10_000)), Query(offset=5_000, limit=50), counted)
     assert (total, len(shown), len(rendered)) == (10_000, 50, 50)
-    found = numbers([counted(m) for m in many(10_000)])
+    found = numbers(map(row, many(10_000)), hold_of, counted)
     assert (found["total"], len(found["attention"])) == (10_000, 20)
     assert len(rendered) == 70
 
@@ -84,14 +92,14 @@ def test_numbers():
     step = Step(Op.EXECUTE, 0.0, actor=None)
     copying = migration(id="1", state=State.EXECUTING, step=step)
     rows = [
-        row(copying, Live(copied=25, size=100, rate=5.0)),
-        row(migration(id="2", bytes_total=50, bytes_copied=10), hold=Hold(HoldReason.LIMIT, "x")),
+        row(copying, copied=25, size=100, rate=5.0),
+        row(migration(id="2", bytes_total=50, bytes_copied=10, hold=Hold(HoldReason.LIMIT, "x"))),
         row(migration(id="3", state=State.EXECUTED, goal=Goal.EXECUTED)),
         row(migration(id="4", state=State.EXECUTED, goal=Goal.COMMITTED)),
         row(migration(id="5", state=State.FAILED)),
-        row(migration(id="6", state=State.VERIFIED), hold=Hold(HoldReason.OPERATOR, "x")),
+        row(migration(id="6", state=State.VERIFIED, hold=Hold(HoldReason.OPERATOR, "x"))),
     ]
-    found = numbers(rows)
+    found = numbers(rows, hold_of, render)
     assert {k: v for k, v in found["counts"].items() if v} == {
         "executing": 1, "queued": 1, "executed": 2, "failed": 1, "verified": 1
     }  # fmt: skip
@@ -104,5 +112,5 @@ def test_numbers():
 
 
 def test_numbers_of_nothing():
-    found = numbers([])
+    found = numbers([], hold_of, render)
     assert (found["total"], found["eta_seconds"], found["attention"]) == (0, None, [])

@@ -86,7 +86,6 @@ CALLS = [
     ("check", BOTH, "check", (A, B, LayoutOptions())),
     ("get", None, "get", (B,)),
     ("execute", {}, "execute", (B,)),
-    ("pause", None, "pause", (B,)),
     ("resume", {}, "resume", (B,)),
     ("retry", {}, "retry", (B,)),
 ]
@@ -99,7 +98,9 @@ def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, me
     assert engine.calls == [(method, args, {})]
 
 
-@pytest.mark.parametrize(("name", "method"), [("commit", "commit"), ("abort", "abort")])
+@pytest.mark.parametrize(
+    ("name", "method"), [("commit", "commit"), ("abort", "abort"), ("pause", "pause")]
+)
 def test_force_has_to_be_asked_for(ask, engine, name, method):
     ask(name, {})
     ask(name, {"force": True})

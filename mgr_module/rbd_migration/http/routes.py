@@ -205,7 +205,7 @@ ROUTES = (
     _act("execute", "Copy the data in the background"),
     _act("commit", "Finish: remove the source", _FORCE),
     _act("abort", "Go back: remove the target", _FORCE),
-    _act("pause", "Stop the copy where it is"),
+    _act("pause", "Stop the copy where it is", _FORCE),
     _act("resume", "Go on where a pause stopped"),
     _act("cancel", "Stop it wherever it is and go back", _FORCE),
     _act("retry", "Try a failed migration again"),

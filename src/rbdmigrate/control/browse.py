@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Optional
+from operator import itemgetter
+from typing import Any, NamedTuple, Optional
 
 from ..model.migration import Goal, Hold, HoldReason, Migration, Op, State
 from ..model.report import Live, percent
@@ -45,28 +46,31 @@ class Query:
         return any(wanted in text.casefold() for text in texts)
 
 
-@dataclass(frozen=True)
-class Row:
-    """A migration, and what the running engine knows of it.
+class Row(NamedTuple):
+    """A migration, and what the running engine knows of it; ``item`` is what it is rendered from.
 
-    ``live``: its bytes, and its ``rate`` while it copies or compares. ``render`` makes its Report;
-    ``hold`` says why it does not move.
+    Bytes, a ``share`` from 0 to 1, bytes per second (None unless it copies or compares). Small,
+    because one is made for each of thousands at every look.
     """
 
+    item: Any
     migration: Migration
-    live: Live
-    render: Callable[[], dict[str, Any]]
-    hold: Callable[[], Optional[Hold]] = lambda: None
+    copied: int = 0
+    size: int = 0
+    share: Optional[float] = None
+    rate: Optional[float] = None
 
     def percent(self) -> int:
         """As in the Report."""
-        return percent(self.migration, self.live)
+        live = Live(copied=self.copied, size=self.size, share=self.share)
+        return percent(self.migration, live)
 
-    def size(self) -> int:
-        """Bytes to be copied, as far as that is known."""
-        return self.live.size or self.migration.bytes_total or 0
+    def bytes_total(self) -> int:
+        """To be copied, as far as that is known."""
+        return self.size or self.migration.bytes_total or 0
 
 
+Render = Callable[[Any], dict[str, Any]]
 SORTS: dict[str, Callable[[Row], Any]] = {
     "target": lambda row: str(row.migration.target.spec),
     "source": lambda row: str(row.migration.source.spec),
@@ -74,40 +78,49 @@ SORTS: dict[str, Callable[[Row], Any]] = {
     "goal": lambda row: row.migration.goal.value,
     "percent": Row.percent,
     "priority": lambda row: row.migration.priority,
-    "rate": lambda row: row.live.rate or 0.0,
+    "rate": lambda row: row.rate or 0.0,
     "created": lambda row: row.migration.created,
     "ended": lambda row: row.migration.ended_at or 0.0,
-    "bytes_total": Row.size,
+    "bytes_total": Row.bytes_total,
 }
 
 
-def page(rows: Iterable[Row], query: Query) -> tuple[int, list[dict[str, Any]]]:
-    """How many there are in all, and the Reports of the page; equals stay in their order."""
-    found = [row for row in rows if query.wants(row.migration)]
-    found.sort(key=SORTS[query.sort], reverse=query.descending)
+def page(rows: Iterable[Row], query: Query, render: Render) -> tuple[int, list[dict[str, Any]]]:
+    """How many there are in all, and the Reports of the page; equals stay in their order.
+
+    ``render`` makes the Report of a row's item.
+    """
+    key = SORTS[query.sort]
+    found = [(key(row), row.item) for row in rows if query.wants(row.migration)]
+    found.sort(key=itemgetter(0), reverse=query.descending)
     shown = found[query.offset : query.offset + query.limit]
-    return len(found), [row.render() for row in shown]
+    return len(found), [render(item) for _, item in shown]
 
 
-def numbers(rows: Iterable[Row]) -> dict[str, Any]:
-    """All migrations under way in numbers, and those that wait for the administrator."""
+def numbers(
+    rows: Iterable[Row], hold_of: Callable[[Any], Optional[Hold]], render: Render
+) -> dict[str, Any]:
+    """All migrations under way in numbers, and those that wait for the administrator.
+
+    ``hold_of`` says why a row's item does not move.
+    """
     counts = {state.value: 0 for state in State}
     holds: Counter[str] = Counter()
     attention = []
     total = copied = left = copying = 0
     rate = 0.0
     for row in rows:
-        m, live = row.migration, row.live
+        m = row.migration
         counts[m.state.value] += 1
-        hold = row.hold()
+        hold = hold_of(row.item)
         if hold is not None:
             holds[hold.reason.value] += 1
-        total += row.size()
-        copied += max(live.copied, m.bytes_copied)
+        total += row.bytes_total()
+        copied += max(row.copied, m.bytes_copied)
         copying += m.step is not None and m.step.op is Op.EXECUTE
-        if live.rate and m.state is State.EXECUTING:
-            left += max(0, live.size - live.copied)
-            rate += live.rate
+        if row.rate and m.state is State.EXECUTING:
+            left += max(0, row.size - row.copied)
+            rate += row.rate
         if _waits_for_people(m, hold.reason if hold is not None else None):
             attention.append(row)
     attention.sort(key=lambda row: row.migration.state is not State.FAILED)
@@ -120,7 +133,7 @@ def numbers(rows: Iterable[Row]) -> dict[str, Any]:
         "bytes_copied": copied,
         "rate": int(rate),
         "eta_seconds": int(left / rate) if rate else None,
-        "attention": [row.render() for row in attention[:_SHOWN]],
+        "attention": [render(row.item) for row in attention[:_SHOWN]],
         "attention_total": len(attention),
     }
 

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import replace
 from errno import EAGAIN, EINVAL, EPERM
+from itertools import chain
 from typing import Any, Optional
 
 from ..checks.facts import Wish
 from ..cluster.client import connect
 from ..cluster.observe import observe
 from ..cluster.store import Owner
-from ..control.browse import Query, numbers, page
+from ..control.browse import Query, Row, numbers, page
 from ..control.guard import guard_abort
 from ..control.situation import Situation, diagnose
 from ..control.verification import at_least
@@ -39,7 +40,7 @@ from .loop import Loop
 from .preflight import Preflight
 from .registry import Registry, Tracked
 from .throttle import Throttle
-from .view import ended_row, row, view
+from .view import live_hold, render, row, view
 
 log = logging.getLogger(__name__)
 
@@ -154,14 +155,13 @@ class Engine:
 
     def browse(self, query: Query) -> tuple[int, Reports]:
         """How many migrations ``query`` finds, and the page of them that it asks for."""
-        rows = [row(t) for t in self._registry.all()]
-        if query.ended:
-            rows += [ended_row(m) for m in self._registry.history(self._loader.pools())]
-        return page(rows, query)
+        ended = self._registry.history(self._loader.pools()) if query.ended else []
+        rows = chain(map(row, self._registry.all()), (Row(m, m) for m in ended))
+        return page(rows, query, render)
 
     def summary(self) -> dict[str, Any]:
         """All migrations under way in numbers."""
-        return numbers(row(t) for t in self._registry.all())
+        return numbers(map(row, self._registry.all()), live_hold, render)
 
     def history(self, *, since: Optional[float] = None) -> Reports:
         """Ended migrations, the latest first. ``since``: only those that ended since this time."""

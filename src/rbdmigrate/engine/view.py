@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import partial
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from ..control.browse import Row
 from ..control.progress import eta
@@ -48,25 +47,14 @@ def view(tracked: Tracked) -> dict[str, Any]:
 
 def row(tracked: Tracked) -> Row:
     """It among many, of which most are not shown."""
-    step = tracked.migration.step
-    moving = step is not None and step.op in PACED
-    return Row(
-        tracked.migration,
-        Live(
-            copied=tracked.copied,
-            size=tracked.size,
-            share=tracked.share,
-            rate=tracked.throughput.rate if moving else None,
-        ),
-        partial(view, tracked),
-        partial(live_hold, tracked),
-    )
+    t, m = tracked, tracked.migration
+    moving = m.step is not None and m.step.op in PACED
+    return Row(t, m, t.copied, t.size, t.share, t.throughput.rate if moving else None)
 
 
-def ended_row(migration: Migration) -> Row:
-    """The same of one that has ended."""
-    live = Live()
-    return Row(migration, live, partial(report, migration, live))
+def render(item: Union[Tracked, Migration]) -> dict[str, Any]:
+    """The Report of a migration under way, or of one that has ended."""
+    return view(item) if isinstance(item, Tracked) else report(item, Live())
 
 
 def _paused(tracked: Tracked) -> str:
