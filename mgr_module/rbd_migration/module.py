@@ -1,7 +1,7 @@
 """The manager module: starts the engine with the manager's identity and passes commands to it."""
 
 import threading
-from typing import Any, ClassVar, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Any, ClassVar, Dict, Iterator, List, Optional, Tuple
 
 from mgr_module import MgrModule, Option
 from rbdmigrate.cluster.client import Identity
@@ -10,6 +10,7 @@ from rbdmigrate.engine import Engine, Host
 from . import commands, compat
 from .events import SHOWN_STATES, ProgressEvents
 from .http import dispatch, page
+from .http.caller import Caller
 from .http.keys import ApiKeys
 from .http.server import Keeper
 from .http.tokens import DashboardTokens
@@ -41,7 +42,7 @@ class Module(MgrModule):
         self._options.read()
         self._keys = ApiKeys(self)
         self._tokens = DashboardTokens(self._dashboard_value)
-        self._server = Keeper(self, Application(self._context, self._permissions), self._set_page)
+        self._server = Keeper(self, Application(self._context, self._caller), self._set_page)
         self._own_page = ""  # the address of our own server's page
         self._page = ""  # what `ceph mgr services` shows
         self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
@@ -152,9 +153,9 @@ class Module(MgrModule):
     def _troubles_of_server(self) -> List[str]:
         return [self._server.problem] if self._server.problem else []
 
-    def _permissions(self, token: str) -> Optional[FrozenSet[str]]:
-        """What the bearer of an API key of ours, or of a token of the dashboard, may do."""
-        return self._keys.permissions(token) or self._tokens.permissions(token)
+    def _caller(self, token: str) -> Optional[Caller]:
+        """Who has this API key of ours, or this token of the dashboard."""
+        return self._keys.caller(token) or self._tokens.caller(token)
 
     def _dashboard_value(self, name: str) -> Optional[str]:
         """A value of the dashboard's store."""

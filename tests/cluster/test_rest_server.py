@@ -223,7 +223,8 @@ def test_the_api_is_as_its_document_says(
     done = subprocess.run(
         [str(Path(sys.executable).with_name("st")), "--no-color", "run",
          f"{writer.url}/openapi.json", "-H", f"Authorization: Bearer {writer.token}",
-         "--max-examples", "5", "--checks", checks, "--tls-verify", str(certificate[0]),
+         "--max-examples", "3", "--workers", "3", "--checks", checks,
+         "--tls-verify", str(certificate[0]),
          "--request-timeout", "30", "--generation-deterministic"],
         timeout=150, capture_output=True, text=True, check=False, cwd=certificate[0].parent,
     )  # fmt: skip

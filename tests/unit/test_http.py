@@ -143,6 +143,13 @@ def test_what_is_wrong_is_refused_in_a_sentence_and_nothing_is_done(ask, engine,
     assert engine.calls == []
 
 
+def test_what_may_be_a_secret_is_not_repeated(ask):
+    for wrong in ('{"secret_key": "hidden"}', ["hidden"], 5):
+        status, answer, _ = ask("create", {"target": "b", "source_spec": wrong})
+        assert status == 400
+        assert "hidden" not in answer["detail"]
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

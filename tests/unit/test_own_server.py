@@ -10,7 +10,7 @@ import socket
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.errors import MigrationError
@@ -32,13 +32,13 @@ class TestKeys:
 
     def test_a_key_is_good_for_its_role_until_it_is_removed(self, keys):
         reader, writer = keys.create("ci", "read"), keys.create("robot", "write")
-        assert keys.permissions(reader["key"]) == {"read"}
-        assert keys.permissions(writer["key"]) == ALL
-        assert keys.permissions(writer["key"]) == ALL  # remembered
+        assert keys.caller(reader["key"]) == ("key ci", {"read"})
+        assert keys.caller(writer["key"]).permissions == ALL
+        assert keys.caller(writer["key"]).permissions == ALL  # remembered
         assert [key["name"] for key in keys.list()] == ["ci", "robot"]
         keys.remove("robot")
         keys.remove(reader["id"])
-        assert keys.permissions(writer["key"]) is keys.permissions(reader["key"]) is None
+        assert keys.caller(writer["key"]) is keys.caller(reader["key"]) is None
         assert keys.list() == []
 
     def test_what_is_kept_does_not_hold_the_secret(self, keys, module):
@@ -48,7 +48,7 @@ class TestKeys:
 
     def test_a_key_is_good_after_a_restart(self, front_end, keys, module):
         key = keys.create("ci", "write")["key"]
-        assert front_end("http.keys").ApiKeys(module).permissions(key) == ALL
+        assert front_end("http.keys").ApiKeys(module).caller(key).permissions == ALL
 
     @pytest.mark.parametrize("name", ["", "a b", "-x", "a/b", "x" * 65])
     def test_names(self, keys, name):
@@ -65,12 +65,13 @@ class TestKeys:
             with pytest.raises(MigrationError):
                 call()
 
+    @settings(max_examples=20)  # each makes a key, which is slow on purpose
     @given(st.text(max_size=40))
     def test_anything_else_is_no_key(self, front_end, text):
         keys = front_end("http.keys").ApiKeys(FakeModule([]))
         ident = keys.create("ci", "read")["id"]
         for wrong in (text, f"rbdm_{text}", f"rbdm_{ident}_{text}"):
-            assert keys.permissions(wrong) is None
+            assert keys.caller(wrong) is None
 
 
 def part(value):
@@ -137,23 +138,23 @@ class TestTokens:
 
     @pytest.mark.parametrize(("ann", "permissions"), GOOD_USERS)
     def test_a_user_may_what_the_roles_say(self, front_end, ann, permissions):
-        assert self.tokens(front_end, ann=ann).permissions(token()) == permissions
+        assert self.tokens(front_end, ann=ann).caller(token()) == ("user ann", permissions)
 
     @pytest.mark.parametrize("ann", BAD_USERS)
     def test_a_user_who_may_not_log_in_may_nothing(self, front_end, ann):
-        assert self.tokens(front_end, ann=ann).permissions(token()) is None
+        assert self.tokens(front_end, ann=ann).caller(token()) is None
 
     @pytest.mark.parametrize("text", BAD_TOKENS)
     def test_a_token_that_is_not_good(self, front_end, text):
-        assert self.tokens(front_end).permissions(text) is None
+        assert self.tokens(front_end).caller(text) is None
 
     @pytest.mark.parametrize("text", ["", None])
     def test_without_a_dashboard_no_token_is_good(self, front_end, text):
-        assert self.tokens(front_end, jwt_secret=text).permissions(token(secret="")) is None
+        assert self.tokens(front_end, jwt_secret=text).caller(token(secret="")) is None
 
     @given(st.text(max_size=60))
     def test_anything_else_is_no_token(self, front_end, text):
-        assert self.tokens(front_end).permissions(text) is None
+        assert self.tokens(front_end).caller(text) is None
 
 
 @pytest.fixture
@@ -168,7 +169,9 @@ def ask(front_end, server, module):
     options = front_end("options").Options(module)
     options.read()
     context = front_end("http.dispatch").Context
-    known = {"reader": frozenset({"read"}), "writer": frozenset(ALL), "nobody": frozenset()}
+    caller = front_end("http.caller").Caller
+    may = {"reader": {"read"}, "writer": ALL, "nobody": set()}
+    known = {name: caller(name, frozenset(permissions)) for name, permissions in may.items()}
 
     def give(method, address, body=None, engine=FakeEngine(), bearer="writer", **more):  # noqa: B008
         raw = (

@@ -72,7 +72,7 @@ def _endpoint(dashboard: _Dashboard, route: Route) -> Any:
     """A method of the controller, with the signature that the dashboard reads."""
 
     def handler(self: Any, **given: Any) -> Any:
-        return _ask(dashboard, self, route, given)
+        return _ask(dashboard, self, route)
 
     optional = [*route.query, *route.body]
     handler.__name__ = f"migration_{route.name}"
@@ -106,10 +106,10 @@ def _parameter(name: str, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
-def _ask(dashboard: _Dashboard, controller: Any, route: Route, given: Dict[str, Any]) -> Any:
+def _ask(dashboard: _Dashboard, controller: Any, route: Route) -> Any:
     """Pass a request on to the module, and its answer back."""
     try:
-        asked = _request(route, given)
+        asked = _request(route)
         if route.name == "summary":
             asked["permissions"] = [
                 name for name in PERMISSIONS if controller._has_permissions(name)
@@ -135,23 +135,16 @@ def _ask(dashboard: _Dashboard, controller: Any, route: Route, given: Dict[str, 
     return body
 
 
-def _request(route: Route, given: Dict[str, Any]) -> Dict[str, Any]:
+def _request(route: Route) -> Dict[str, Any]:
     """Target, query and body as they were sent: the dashboard decodes addresses once too often."""
-    address = getattr(cherrypy.request, "wsgi_environ", {}).get("REQUEST_URI")
-    if address is None:
-        query = {name: str(value) for name, value in given.items() if route.method != "POST"}
-        return {"target": query.pop("target", ""), "query": query, "body": _body()}
-    path, query = wire.split(address)
+    request = cherrypy.request
+    address = getattr(request, "wsgi_environ", {}).get("REQUEST_URI")
+    path, query = wire.split(address or f"{request.path_info}?{request.query_string}")
     return {
         "target": wire.match(route.method, path).target,
         "query": wire.arguments(query),
-        "body": _body(),
+        "body": getattr(request, "json", None),
     }
-
-
-def _body() -> Any:
-    body = getattr(cherrypy.request, "json", None)
-    return {} if body is None else body
 
 
 def _documented(fields: Any) -> Dict[str, Any]:

@@ -133,7 +133,9 @@ def _value(field: Field, value: Any, name: str) -> Any:
         "size": isinstance(value, (str, int)) and not isinstance(value, bool),
     }
     if not kinds[field.type]:
-        raise FieldError(f"{name} is {_shown(value)}; give {_NAMES[field.type]}.")
+        # What stands for an object may be a source-spec as text, with secrets in it.
+        given = "something else" if field.type == "object" else _shown(value)
+        raise FieldError(f"{name} is {given}; give {_NAMES[field.type]}.")
     if field.type == "object":
         return check(field.fields, value, name) if field.fields else value
     if field.type == "array":

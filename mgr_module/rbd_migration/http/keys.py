@@ -9,9 +9,11 @@ import threading
 import time
 from datetime import datetime, timezone
 from errno import EEXIST, EINVAL, ENOENT
-from typing import Any, Dict, FrozenSet, List, Optional
+from typing import Any, Dict, List, Optional
 
 from rbdmigrate.model.errors import MigrationError
+
+from .caller import Caller
 
 PREFIX = "rbdm_"
 ROLES = {
@@ -82,8 +84,8 @@ class ApiKeys:
             "are.",
         )
 
-    def permissions(self, text: str) -> Optional[FrozenSet[str]]:
-        """What the bearer of this key may do; None when it is not one of ours."""
+    def caller(self, text: str) -> Optional[Caller]:
+        """Whose key this is; None when it is not one of ours."""
         ident, _, secret = text[len(PREFIX) :].partition("_")
         if not text.startswith(PREFIX) or not re.fullmatch(r"[0-9a-f]{12}", ident):
             return None
@@ -99,7 +101,7 @@ class ApiKeys:
                 if len(self._known) >= _REMEMBERED:
                     self._known.clear()
                 self._known[digest] = ident
-        return ROLES.get(key["role"])
+        return Caller(f"key {key['name']}", ROLES.get(key["role"], frozenset()))
 
     def _all(self) -> "List[Dict[str, Any]]":
         found = self._module.get_store_prefix(_STORE)

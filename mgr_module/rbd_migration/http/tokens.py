@@ -13,6 +13,8 @@ import threading
 import time
 from typing import Any, Callable, Dict, FrozenSet, Optional
 
+from .caller import Caller
+
 _ALL = frozenset({"read", "create", "update", "delete"})
 # The dashboard's own roles with permissions for images; it does not store what they may do.
 _SYSTEM_ROLES = {"administrator": _ALL, "block-manager": _ALL, "read-only": frozenset({"read"})}
@@ -34,8 +36,8 @@ class DashboardTokens:
         self._store: Dict[str, Optional[str]] = {}
         self._read_at = float("-inf")
 
-    def permissions(self, token: str) -> Optional[FrozenSet[str]]:
-        """What the bearer may do with images; None when the token is not, or no longer, good."""
+    def caller(self, token: str) -> Optional[Caller]:
+        """Who logged in to get this token; None when it is not, or no longer, good."""
         store = self._values()
         secret = store[_SECRET]
         if not secret:
@@ -57,7 +59,8 @@ class DashboardTokens:
             expires = user.get("pwdExpirationDate")
             if expires is not None and expires < self._now():
                 return None
-            return _permissions(user["roles"], users.get("roles", {}))
+            permissions = _permissions(user["roles"], users.get("roles", {}))
+            return Caller(f"user {claims['username']}", permissions)
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
 

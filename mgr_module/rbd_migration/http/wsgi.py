@@ -3,11 +3,12 @@
 import json
 import logging
 from http import HTTPStatus
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from rbdmigrate import __version__
 
 from . import metrics, page, wire
+from .caller import Caller
 from .dispatch import COMPONENT, Context, Response, dispatch
 from .fields import FieldError
 from .openapi import VERSIONED, document
@@ -25,7 +26,7 @@ _API_HEADERS = {
 }
 Environ = Dict[str, Any]
 Start = Callable[[str, List[Tuple[str, str]]], Any]
-Authenticate = Callable[[str], Optional[FrozenSet[str]]]
+Authenticate = Callable[[str], Optional[Caller]]
 
 
 class HttpError(Exception):
@@ -39,7 +40,7 @@ class HttpError(Exception):
 
 
 class Application:
-    """``authenticate`` tells what the bearer of a token may do; None: it is not a good one."""
+    """``authenticate`` tells whose a key or token is; None: it is not a good one."""
 
     def __init__(self, context: Callable[[], Context], authenticate: Authenticate) -> None:
         self._context = context
@@ -87,7 +88,7 @@ class Application:
         if found.route is None:
             allowed = ", ".join(found.allowed)
             raise HttpError(405, "ENOTSUP", f"Only {allowed} is offered here.", Allow=allowed)
-        permissions = self._permitted(environ, found.route)
+        caller = self._permitted(environ, found.route)
         kind = _accepted(environ.get("HTTP_ACCEPT", ""))
         body = _body(environ) if method in ("POST", "PUT") else None
         try:
@@ -95,14 +96,17 @@ class Application:
         except FieldError as error:
             raise HttpError(400, "EINVAL", str(error)) from error
         name, target = found.route.name, found.target
-        return _as_json(dispatch(self._context(), name, target, query, body, permissions), kind)
+        answer = dispatch(self._context(), name, target, query, body, caller.permissions)
+        if found.route.permission != "read":
+            log.info("%s by %s %s: %d", name, caller.name, target, answer.status)
+        return _as_json(answer, kind)
 
-    def _permitted(self, environ: Environ, route: Route) -> FrozenSet[str]:
-        """What the caller may do, once it is certain that this is among it."""
+    def _permitted(self, environ: Environ, route: Route) -> Caller:
+        """Who asks, once it is certain that they may."""
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         given = token.strip()
-        permissions = self._authenticate(given) if scheme.lower() == "bearer" and given else None
-        if permissions is None:
+        caller = self._authenticate(given) if scheme.lower() == "bearer" and given else None
+        if caller is None:
             raise HttpError(
                 401,
                 "EACCES",
@@ -110,9 +114,9 @@ class Application:
                 "`ceph rbd migration api key create` makes a key.",
                 WWW_Authenticate='Bearer realm="rbd_migration"',
             )
-        if route.permission not in permissions:
+        if route.permission not in caller.permissions:
             raise HttpError(403, "EPERM", f"The permission {route.permission} is needed for this.")
-        return permissions
+        return caller
 
     # -- for machines ------------------------------------------------------------------------
 
