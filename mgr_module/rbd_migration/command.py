@@ -42,6 +42,7 @@ class Call:
     options: Options
     authorized: Authorized
     inbuf: Optional[str] = field(default=None, repr=False)
+    keys: Any = None  # http.keys.ApiKeys, for the commands about them
 
     def text(self, name: str) -> Optional[str]:
         """An optional text argument; empty counts as left out."""
