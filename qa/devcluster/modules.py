@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from qa.devcluster.layout import REPOSITORY
+from qa.releases.catalogue import MANAGER_PYTHON
 
 SYSTEM_MODULES = Path("/usr/share/ceph/mgr")
 MODULE = "rbd_migration"
@@ -23,6 +24,9 @@ def fill(folder: Path, repository: Path = REPOSITORY) -> None:
     wanted: dict[str, Path] = {
         path.name: path for path in SYSTEM_MODULES.iterdir() if path.name not in _LEFT_OUT
     }
+    needed = Path(MANAGER_PYTHON)
+    if needed.is_dir():
+        wanted.update({path.name: path for path in needed.iterdir()})
     for ours in (repository / "mgr_module" / MODULE, repository / "src" / "rbdmigrate"):
         if ours.is_dir():
             wanted[ours.name] = ours
