@@ -1,11 +1,13 @@
 """What is installed: install.sh against made-up managers, the Debian packages, the wheel."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -202,3 +204,41 @@ def _files(folder: Path) -> "set[str]":
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+
+
+class TestCephadm:
+    SPEC: ClassVar = {"service_type": "mgr", "service_name": "mgr", "placement": {"count": 2}}
+
+    @staticmethod
+    def filtered(spec: Any, *args: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, str(REPOSITORY / "packaging/cephadm/mgr_spec.py"), *args],
+            input=json.dumps([spec]),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return json.loads(done.stdout.partition("---")[2])
+
+    def test_mounts_what_is_in_the_tree_and_nothing_twice(self) -> None:
+        once = self.filtered(self.SPEC, str(REPOSITORY))
+        assert self.filtered(once, str(REPOSITORY)) == once
+        for argument in once["extra_container_args"]:
+            source, target, options = argument.partition("=")[2].split(":")
+            assert options == "ro,z"
+            assert target.startswith("/usr/share/ceph/mgr/")
+            if "dashboard" not in target or (REPOSITORY / "mgr_module/dashboard").is_dir():
+                assert Path(source).exists()
+
+    def test_is_taken_away_again(self) -> None:
+        once = self.filtered(self.SPEC, "/opt/rbd_migration")
+        assert self.filtered(once, "--remove") == self.SPEC
+
+    def test_other_arguments_stay(self) -> None:
+        others = ["--cpus=2", {"argument": "--env A=B", "split": True}]
+        spec = {**self.SPEC, "extra_container_args": others}
+        once = self.filtered(spec, "/opt/rbd_migration", "--no-dashboard")
+        assert once["extra_container_args"][:2] == others
+        assert len(once["extra_container_args"]) == 4
+        assert self.filtered(once, "--remove") == spec

@@ -11,6 +11,7 @@ import pytest
 import rados
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.devcluster.layout import REPOSITORY
 from qa.workload.images import KIB, MIB, digests, make_image, omap, place
 from tests.cluster.commands import Commands
 from tests.cluster.installation import FIELD, NEWER, install, installer, newer_tree, restart
@@ -166,3 +167,14 @@ def test_uninstalled_nothing_of_it_is_left(bare: Cluster) -> None:
 def _version(cluster: Cluster, manager: str) -> str:
     text = (cluster.layout.modules_of(manager) / "rbdmigrate/__init__.py").read_text("utf-8")
     return text.split('__version__ = "')[1].split('"')[0]
+
+
+def test_cephadm_takes_the_specification_of_the_managers(bare: Cluster) -> None:
+    """Its own parser does: there are no containers here to start."""
+    service_spec = pytest.importorskip("ceph.deployment.service_spec")
+    script = str(REPOSITORY / "packaging" / "cephadm" / "mgr_spec.py")
+    plain = json.dumps({"service_type": "mgr", "placement": {"count": 2}})
+    said = bare.run([script, "/opt/rbd_migration"], input=plain).stdout
+    spec = service_spec.ServiceSpec.from_json(json.loads(said.partition("---")[2]))
+    spec.validate()
+    assert len(spec.to_json()["extra_container_args"]) == 3
