@@ -159,7 +159,6 @@ install_all() {
     act find "$stage" -name __pycache__ -prune -exec rm -rf {} +
     [ -n "$dry_run" ] || drop_ins >"$stage/$LIST"
     act chmod -R u=rwX,go=rX "$stage"
-    compile "$stage"
     remove_drop_ins
     for folder in "${FOLDERS[@]}"; do
         act rm -rf "${module_dir:?}/$folder"
@@ -172,16 +171,6 @@ install_all() {
 Next: restart this host's manager (systemctl restart ceph-mgr.target); hosts with standby managers first.
 When all hosts have it, once: ceph mgr module enable rbd_migration
 TEXT
-}
-
-# So that workers start sooner; without it all works too.
-compile() {
-    local python
-    python=$(manager_python "$(command -v ceph-mgr || echo ceph-mgr)")
-    if ! command -v "$python" >/dev/null ||
-        ! act "$python" -m compileall -q -s "$1" -p "$module_dir" "$1"; then
-        echo "Warning: the files could not be compiled with $python; workers start more slowly." >&2
-    fi
 }
 
 uninstall_all() {
