@@ -32,17 +32,20 @@ class RootError(Exception):
 
 
 class Root:
-    """The root of one release; ``work`` has what is bound over the repository's tool folders."""
+    """The root of one release."""
 
     def __init__(self, release: Release) -> None:
         self.release = release
         self.path = _CACHE / release.name
-        self.work = _CACHE / f"{release.name}-tools"
 
     @property
     def made(self) -> bool:
         """Whether it is complete."""
         return (self.path / _MADE).exists()
+
+    def tools_for(self, repository: str) -> Path:
+        """What is bound over the tool folders of a repository: their programs hold its path."""
+        return _CACHE / f"{self.release.name}-tools" / repository.strip("/").replace("/", "-")
 
     def make(self, packages: Sequence[str]) -> None:
         """Make it and install ``packages``, unless that was done. Raises RootError."""
