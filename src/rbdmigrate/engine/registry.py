@@ -112,6 +112,25 @@ class Registry:
         with self.changed:
             return [item for items in self._garbage.values() for item in items]
 
+    def unreadable(self) -> list[Garbage]:
+        """Records of migrations under way that cannot be read, as they are now.
+
+        What was removed by hand is forgotten; where there was none, nothing is read. Raises
+        ``rados.Error`` when a store does not answer.
+        """
+        with self.changed:
+            stores = [s for s in self._stores.values() if self._garbage.get(s.label)]
+        found: list[Garbage] = []
+        for store in stores:
+            try:
+                _, garbage = store.read()
+            except PoolMissing:
+                garbage = []
+            found += garbage
+            with self.changed:
+                self._garbage[store.label] = garbage
+        return found
+
     # -- reading -----------------------------------------------------------------------------
 
     def get(self, ident: str) -> Optional[Tracked]:
