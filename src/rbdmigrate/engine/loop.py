@@ -184,6 +184,13 @@ class Loop:
         self._look_at(due, now + max(settings.recheck, len(every) / _LOOKS_AT_REST))
         self._pace()
         self._assign(waiting)
+        log.debug(
+            "a round: %d migrations, %d due, %d waiting, %.1f ms",
+            len(every),
+            len(due),
+            len(waiting),
+            1000 * (time.monotonic() - now),
+        )
 
     def _look_at(self, due: list[Tracked], again: float) -> None:
         """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
