@@ -14,8 +14,8 @@ from qa.workload.images import MIB, opened
 
 RATE = 100  # writes a second that it tries to make
 _SIZE = 256 * MIB
-_START = 2.0  # seconds until it certainly writes
-_MARGIN = 0.5  # seconds at the edges of a span that may belong to what is beside it
+_START = 60.0  # seconds within which it has to begin
+_EDGE = 0.1  # seconds at the edges of a span that may belong to what is beside it
 
 
 class Client:
@@ -35,7 +35,7 @@ class Client:
         """Milliseconds of each write that ended in a span of ``time.time()``."""
         lines = [line.split(",") for line in self._log.read_text(encoding="ascii").splitlines()]
         writes = [(int(fields[0]) / 1e3, int(fields[1]) / 1e6) for fields in lines]
-        return [taken for at, taken in writes if begin + _MARGIN <= at <= end - _MARGIN]
+        return [taken for at, taken in writes if begin + _EDGE <= at <= end - _EDGE]
 
 
 @contextlib.contextmanager
@@ -49,14 +49,14 @@ def running(rig: Rig, seconds: float) -> Iterator[Client]:
         process = subprocess.Popen(
             ["fio", "--name=client", "--ioengine=rbd", "--clientname=admin", f"--pool={TARGET}",
              f"--rbdname={name}", "--rw=randwrite", "--bs=4k", "--iodepth=1",
-             f"--rate_iops={RATE}", "--time_based", f"--runtime={seconds + _START:.0f}",
+             f"--rate_iops={RATE}", "--time_based", f"--runtime={seconds + 2:.0f}",
              f"--write_lat_log={folder}/fio", "--log_unix_epoch=1", "--output=/dev/null"],
             env={**rig.cluster.env, processes.MARK: str(rig.cluster.layout.root)},
             stdin=subprocess.DEVNULL,
             cwd=folder,
         )  # fmt: skip
         try:
-            time.sleep(_START)
+            _wait_until_open(rig, image)
             yield Client(process, Path(folder))
         finally:
             process.kill()
@@ -64,7 +64,18 @@ def running(rig: Rig, seconds: float) -> Iterator[Client]:
             rig.remove([image])
 
 
+def _wait_until_open(rig: Rig, image: str) -> None:
+    def watched() -> bool:
+        with opened(rig.client, image) as handle:
+            return any(True for _ in handle.watchers_list())
+
+    rig.cluster.wait_for(watched, _START, "the client to begin")
+    time.sleep(0.5)
+
+
 def percentile(latencies: "Sequence[float]", part: float) -> float:
-    """The value that ``part`` (0 to 1) of them do not exceed."""
+    """The value that ``part`` (0 to 1) of them do not exceed. ValueError without any."""
+    if not latencies:
+        raise ValueError("the client made no write in this time")
     ordered = sorted(latencies)
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]

@@ -69,8 +69,9 @@ def _until_written(rig: Rig) -> float:
     target = _copying(rig)
     rig.cluster.mgr_kill()
     begin = time.monotonic()
-    with writing(rig.cluster, target):
+    with writing(rig.cluster, target) as writer:
         seconds = time.monotonic() - begin
+        writer.stop()
     _restore(rig, target)
     return seconds
 

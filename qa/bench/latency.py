@@ -31,7 +31,7 @@ class _Way:
 
 def run(rig: Rig) -> Result:
     """One client through a quiet time and a copy, for each way to copy."""
-    size = 32 * MIB if rig.quick else 1536 * MIB
+    size = 64 * MIB if rig.quick else 1536 * MIB
     ways = {
         "rbd migration execute": _Way(stock.execute, _as_it_is, 20),
         "ours": _Way(_ours, _as_it_is, 20),
