@@ -17,7 +17,7 @@ from qa.workload.images import MIB, opened, place, split
 
 SOURCE, TARGET = "bench-from", "bench-to"
 _PATIENCE = 600.0  # seconds for whatever is waited for
-_POLL = 0.02
+_POLL = 0.05
 _AGAIN = (-11, -110)  # errnos of a manager that is not ready
 
 Report = dict[str, Any]
