@@ -35,7 +35,6 @@ def main(argv: Optional["list[str]"] = None) -> int:
     if args.list:
         print("\n".join(each.name for each in chosen))
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)
     found: dict[str, Any] = {"machine": {}, "benchmarks": {}, "broken": {}}
     try:
         with (
@@ -69,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the names, run none")
     parser.add_argument("--dir", type=Path, help="a running cluster, which is left running")
     return parser
+
+
+def end_on_signals() -> None:
+    """SIGTERM ends it as Ctrl-C does: with the cluster taken down."""
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(number: int, frame: Optional[FrameType]) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Callable
 
 from qa.bench import stock
+from qa.bench.copies import at_once
 from qa.bench.result import Figure, Result
 from qa.bench.rig import Rig
 from qa.bench.rounds import in_turn, timed
@@ -47,7 +48,11 @@ def _ours(slots: int) -> str:
 
 def _migrate(rig: Rig, pairs: stock.Pairs, slots: int) -> None:
     """One ``run`` for each image, then wait until the last has ended."""
-    rig.ask("limit set", max_copies=slots)
-    for source, target in pairs:
-        rig.ask("run", source_image=source, target_image=target)
-    rig.until(lambda: not rig.ask("ls"), "all to be committed")
+    with at_once(rig, slots):
+        for source, target in pairs:
+            rig.ask("run", source_image=source, target_image=target)
+        targets = {target for _, target in pairs}
+        rig.until(
+            lambda: not targets & {each["target"] for each in rig.ask("ls")},
+            "all to be committed",
+        )
