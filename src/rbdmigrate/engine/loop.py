@@ -191,6 +191,13 @@ class Loop:
         self._watch.look(slot for slots in self._slots.values() for slot in slots)
         self._pace()
         self._assign(waiting)
+        log.debug(
+            "a round: %d migrations, %d due, %d waiting, %.1f ms",
+            len(every),
+            len(due),
+            len(waiting),
+            1000 * (time.monotonic() - now),
+        )
 
     def _look_at(self, due: list[Tracked], again: float) -> None:
         """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
@@ -334,6 +341,7 @@ class Loop:
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        tracked.seen = (time.monotonic(), situation)
         tracked.troubled = False
         tracked.abandoned = self._abandoned(tracked, situation)
         decision = decide(migration, situation, now, abandoned=tracked.abandoned)
