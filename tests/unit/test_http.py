@@ -254,8 +254,7 @@ class TestDescriptions:
                 fields = (*route.query, *route.body)
                 for field in (inner for f in fields for inner in f.fields or [f]):
                     renamed = {"source": "source_image", "target": "target_image"}
-                    later = ("import_only", "source_spec")  # as soon as there are imports
-                    assert renamed.get(field.name, field.name) in known or field.name in later
+                    assert renamed.get(field.name, field.name) in known
 
     def test_a_report_has_the_fields_that_are_described(self, front_end):
         schemas = front_end("http.schemas")

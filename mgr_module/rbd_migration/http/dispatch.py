@@ -98,7 +98,7 @@ def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any
     """Run the command of a route, with its fields as the arguments."""
     command = commands.BY_NAME[route.command]
     known = {arg.name for arg in command.args}
-    flat = {name: value for name, value in args.items() if name != "layout"}
+    flat = {name: value for name, value in args.items() if name not in ("layout", "source_spec")}
     flat.update(args.get("layout", {}))
     given = {}
     for name, value in flat.items():
@@ -107,8 +107,9 @@ def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any
             if value is False:
                 continue
             raise MigrationError(EOPNOTSUPP, f"This version has no {name} for `{route.command}`.")
-        given[argument] = json.dumps(value) if isinstance(value, dict) else value
-    return command.run(Call(given, engine, context.options, lambda pool, namespace: True))
+        given[argument] = value
+    spec = json.dumps(args["source_spec"]) if "source_spec" in args else None
+    return command.run(Call(given, engine, context.options, lambda pool, namespace: True, spec))
 
 
 def _in_fields(sentence: str, args: Mapping[str, Any]) -> str:

@@ -100,7 +100,10 @@ LAYOUT = (
 REPORT: Tuple[Field, ...] = (
     _field("id", "string", "The migration's id.", example="235bf36ad5de"),
     _field("source", "string", "Image spec of the source.", example="hdd/vm1"),
-    _field("source_image_id", "string", "The source's RBD image id."),
+    _field("source_image_id", "string", "The source's RBD image id; empty for an import."),
+    _field("import_only", "boolean", "The source is read and left as it is."),
+    _field("source_spec", "object", "Of an import, without its secrets.", nullable=True),
+    _field("source_changes", "array", "What changed at an import's source while it was copied."),
     _field("target", "string", "Image spec of the target.", example="nvme/vm1"),
     _field("target_image_id", "string", "The target's RBD image id; empty until prepared."),
     _field("state", "string", "Where it is.", choices=STATES),
