@@ -1,17 +1,23 @@
 """The stream file: regular files inside the open folders, whatever leads out of them."""
 
+import csv
+import json
 import os
+import re
 import socket
-from errno import EACCES, EINVAL, ENOENT
+from errno import EACCES, EINVAL, ENOENT, errorcode
+from pathlib import Path
 
 import pytest
 
+from rbdmigrate.checks import CHECKS
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.reach import Reach
 from rbdmigrate.model.source_spec import StreamSpec, parse_source_spec
 from rbdmigrate.sources import Inspection, SourceError, changes, identify, inspect, open_stream
-from rbdmigrate.sources.errors import SourceError as Raised
 from rbdmigrate.sources.problems import BY_CODE, KINDS
+
+_REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def test_a_file_is_read(folder):
         assert opened.size == 4096
         assert opened.read(4000, 1000) == b"x" * 96
         assert opened.read(5000, 1) == b""
-        assert set(opened.identity) == {"size", "modified", "inode"}
+        assert set(opened.identity) == {"size", "modified"}
 
 
 def test_links_are_followed_inside_alone(folder):
@@ -112,9 +118,36 @@ def test_a_change_is_seen(folder):
     assert changes(before, {"stream": {}}) == []
 
 
-def test_problems_are_declared_once_and_raised_only_if_declared():
+def test_problems_are_declared_once():
     assert len(BY_CODE) == len(KINDS)
+    assert not BY_CODE.keys() & {check.code for check in CHECKS}
     for kind in KINDS:
         assert kind.meaning.endswith(".")
         assert bool(kind.errno) is (kind.severity.value == "error")
-    assert Raised is SourceError
+
+
+def test_only_declared_problems_are_raised():
+    named = set()
+    for file in (_REPOSITORY / "src" / "rbdmigrate" / "sources").glob("*.py"):
+        if file.name != "problems.py":
+            named |= set(re.findall(r'"([A-Z][A-Z0-9]+_[A-Z0-9_]+)"', file.read_text("utf-8")))
+    named -= {"HTTP_REQUEST", "WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL"}  # OpenSSL's
+    assert named == BY_CODE.keys()
+
+
+def test_the_documentation_lists_every_problem():
+    with (_REPOSITORY / "doc" / "reference" / "source-problems.csv").open(
+        encoding="utf-8"
+    ) as table:
+        assert list(csv.reader(table)) == [
+            [k.code, k.severity.value, errorcode.get(k.errno, ""), k.meaning] for k in KINDS
+        ]
+
+
+def test_the_documentation_s_examples_are_taken():
+    text = (_REPOSITORY / "doc" / "importing.rst").read_text("utf-8")
+    blocks = re.findall(r"code-block:: json\n\n((?:   .*\n)+)", text)
+    specs = [parse_source_spec(block) for block in blocks]
+    assert {s.type for spec in specs for _, s in spec.streams()} == {"file", "http", "s3", "nbd"}
+    assert {spec.format for spec in specs} == {"raw", "qcow", "native"}
+    assert [spec.to_plain() for spec in specs] == [json.loads(block) for block in blocks]

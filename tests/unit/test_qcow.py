@@ -6,7 +6,7 @@ from dataclasses import replace
 from errno import EBADMSG, EEXIST, EINVAL, EIO, ENOENT, EOPNOTSUPP
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.finding import Severity
@@ -234,6 +234,7 @@ changes = st.lists(
 )
 
 
+@settings(max_examples=60)
 @given(changes, st.integers(0, len(GOOD)))
 def test_no_file_makes_it_fail(tmp_path_factory, damage, length):
     data = bytearray(GOOD)

@@ -6,7 +6,7 @@ from errno import EINVAL
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.codec import from_plain, to_plain
@@ -245,7 +245,7 @@ plain_text = st.text(
     min_size=1,
     max_size=20,
 ).filter(str.isprintable)
-keys = st.text(st.sampled_from("ABCxyz0189+/="), min_size=8, max_size=30)
+keys = st.text(st.sampled_from("ABCxyz0189+/="), max_size=30).map("PLANTED".__add__)
 streams = st.one_of(
     st.builds(lambda p: {"type": "file", "file_path": "/" + p}, plain_text),
     st.just(HTTP),
@@ -265,6 +265,7 @@ raws = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(raws | st.builds(lambda s: {"type": "qcow", "stream": s}, streams))
 def test_every_spec_reads_back_and_hides_its_secrets(plain):
     spec = parse(plain)
@@ -272,8 +273,7 @@ def test_every_spec_reads_back_and_hides_its_secrets(plain):
     secrets = spec.secrets()
     moved, stored = spec.with_secrets_at("rbd/migration/0ab1")
     for shown in (spec.label(), json.dumps(spec.redacted()), repr(spec), moved.to_json()):
-        for secret in secrets.values():
-            assert secret not in shown
+        assert "PLANTED" not in shown
     assert sorted(stored.values()) == sorted(secrets.values())
     assert len(stored) == len(secrets)
     assert moved.secrets() == {}

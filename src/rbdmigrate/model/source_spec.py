@@ -85,7 +85,7 @@ def parse_source_spec(text: str) -> SourceSpec:
     return SourceSpec(
         format=kind,
         stream=_stream(spec, "stream"),
-        snapshots=_snapshots(spec.get("snapshots", [])) if "snapshots" in spec else (),
+        snapshots=_snapshots(spec.get("snapshots", [])),
     )
 
 
@@ -210,10 +210,8 @@ def _string(values: dict[str, Any], path: str, name: str, form: str, of: str) ->
         raise _refuse(where, "is empty", form)
     if len(value) > MAX_STRING:
         raise _refuse(where, f"is longer than {MAX_STRING} characters", form)
-    if _CONTROL.search(value):
-        raise _refuse(where, "holds a control character", form)
-    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
-        raise _refuse(where, "holds half of a surrogate pair, which is no text", form)
+    if not value.isprintable():  # half of a surrogate pair is not either
+        raise _refuse(where, "holds a character that cannot be printed", form)
     return value
 
 

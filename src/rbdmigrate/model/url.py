@@ -32,11 +32,11 @@ def url_problem(text: str) -> str:
     match = _HTTP.fullmatch(text)
     if match is None:
         return "does not begin with http:// or https:// and a host"
-    for letter, what in (("?", "query"), (";", "parameters"), ("#", "fragment")):
+    for letter, what in (("?", "a query"), (";", "parameters"), ("#", "a fragment")):
         if letter in text:
             return (
-                f"has a {what} ('{letter}'), which librbd does not send: presigned URLs "
-                "cannot be imported, and the letter itself has to be percent-encoded"
+                f"has {what} ('{letter}'), which librbd does not send: presigned URLs cannot be "
+                "imported, and the letter itself has to be percent-encoded"
             )
     place = match[2]
     if "@" in place:
@@ -97,7 +97,7 @@ def parse_nbd(text: str) -> NbdUri:
         raise ValueError("holds a user or a password, which NBD without TLS does not use")
     if parts.fragment:
         raise ValueError("has a fragment ('#'), which NBD does not know")
-    query = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=8)
+    query = parse_qsl(parts.query, keep_blank_values=True)
     # An URI's path is "/export"; "//x" names the export "/x".
     export = unquote(parts.path[1:])
     if parts.scheme == "nbd":

@@ -30,11 +30,8 @@ class FileStream(Stream):
             os.close(self._fd)
             raise
         self.size = status.st_size
-        self.identity = {
-            "size": str(status.st_size),
-            "modified": str(status.st_mtime_ns),
-            "inode": f"{status.st_dev}:{status.st_ino}",
-        }
+        # No inode: the next manager's host may see the same file under another.
+        self.identity = {"size": str(status.st_size), "modified": str(status.st_mtime_ns)}
 
     def read_at(self, offset: int, length: int) -> bytes:
         pieces = []

@@ -12,8 +12,8 @@ import http.client
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from errno import EACCES, EBADMSG, EINVAL, EIO, ENOENT, EOPNOTSUPP
-from typing import Any, Optional
+from errno import EACCES, EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from typing import Optional
 from urllib.parse import urljoin, urlsplit
 
 from .. import __version__
@@ -39,7 +39,6 @@ class Answer:
     """A server's answer; names of headers in lower case."""
 
     status: int
-    version: int
     headers: Mapping[str, str]
     body: bytes
 
@@ -82,7 +81,6 @@ class HttpStream(Stream):
         if head.status != 200:
             raise self.failure(head, "HEAD")
         self.size = self._length(head)
-        self.version = head.version
         self.identity = {"size": str(self.size)}
         for name, header in TAGS:
             if head.headers.get(header):
@@ -123,7 +121,6 @@ class HttpStream(Stream):
             body = response.read(max(expected, MAX_ERROR_BODY) + 1)
             answer = Answer(
                 response.status,
-                response.version,
                 {name.lower(): value for name, value in response.getheaders()},
                 body,
             )
@@ -133,7 +130,7 @@ class HttpStream(Stream):
         except http.client.RemoteDisconnected:
             self.close()
             raise self._error(
-                "CONNECTION_LOST", EIO, "closed the connection without an answer", True
+                "CONNECTION_LOST", ECONNRESET, "closed the connection without an answer", True
             ) from None
         except (http.client.HTTPException, ValueError):
             self.close()
@@ -299,6 +296,6 @@ def without_secrets(url: str) -> str:
         return "an invalid URL"
 
 
-def header_safe(value: Any) -> bool:
+def header_safe(text: str) -> bool:
     """Whether a text can be sent in a header."""
-    return isinstance(value, str) and value.isascii() and value.isprintable()
+    return text.isascii() and text.isprintable()

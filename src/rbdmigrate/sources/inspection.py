@@ -57,7 +57,7 @@ def changes(
     found = []
     for path, old in before.items():
         new = now.get(path, {})
-        for name in old.keys() & new.keys():
+        for name in sorted(old.keys() & new.keys()):
             if old[name] != new[name]:
                 found.append(
                     f"The {name} of the source's {path} was {old[name]} and is {new[name]} now: "
