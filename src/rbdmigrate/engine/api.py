@@ -69,6 +69,7 @@ class Engine:
         self._throttle = Throttle(host.settings, self._conditions)
         self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._loader = Loader(self._client, self._registry, self._fenced)
+        self._secrets = Secrets(self._client)
         self._loop = Loop(
             self._client,
             host.identity,
@@ -77,6 +78,7 @@ class Engine:
             self._acts,
             self._throttle,
             self._conditions,
+            self._secrets,
             host.settings,
             self._fenced,
         )
@@ -88,7 +90,6 @@ class Engine:
             self._acts.blocklist.fenced,
             host.settings,
         )
-        self._secrets = Secrets(self._client)
         self._finder = Finder(self._client, self._registry, self._loader, self._answers)
         self.ended = threading.Event()
         self.ended_reason = ""
@@ -262,8 +263,8 @@ class Engine:
                 with self._secrets.stored(m, spec):
                     tracked = self._registry.create(m)
             else:
-                with self._secrets.stored(tracked.migration, spec):
-                    self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
+                self._secrets.renew(tracked.migration, spec)
+                self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
         self._loop.wake(tracked)
         return self._prepared(tracked)
 

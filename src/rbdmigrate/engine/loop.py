@@ -65,6 +65,7 @@ class Loop:
         acts: Acts,
         throttle: Throttle,
         conditions: Conditions,
+        secrets: Secrets,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
     ) -> None:
@@ -77,7 +78,7 @@ class Loop:
         self._conditions = conditions
         self._holding = Holding(settings, throttle, conditions)
         self._watch = SourceWatch(settings)
-        self._secrets = Secrets(client)
+        self._secrets = secrets
         self._settings = settings
         self._on_fenced = on_fenced
         self._wake = threading.Event()
@@ -169,7 +170,7 @@ class Loop:
             self._reload_at = now + _RELOAD
             self._loader.look()
             if not self._loader.unread():
-                self._secrets.sweep({t.migration.id for t in self._registry.all()})
+                self._secrets.sweep(lambda: {t.migration.id for t in self._registry.all()})
         self._acts.blocklist.clean(self._client)
         settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}
