@@ -5,7 +5,7 @@ import json
 import os
 import re
 import socket
-from errno import EACCES, EINVAL, ENOENT, errorcode
+from errno import EACCES, EINVAL, EIO, ENOENT, errorcode
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from rbdmigrate.checks import CHECKS
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.reach import Reach
 from rbdmigrate.model.source_spec import StreamSpec, parse_source_spec
-from rbdmigrate.sources import Inspection, SourceError, changes, identify, inspect, open_stream
+from rbdmigrate.sources import Inspection, SourceError, changes, identify, inspect, open_stream, raw
 from rbdmigrate.sources.problems import BY_CODE, KINDS
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -103,6 +103,17 @@ def test_an_inspection_goes_through_json(folder):
     assert inspection.size == 4096
     assert [f.code for f in inspection.findings] == ["FILE_EVERYWHERE"]
     assert from_plain(Inspection, to_plain(inspection)) == inspection
+
+
+def test_what_nobody_thought_of_is_a_finding_too(folder, monkeypatch):
+    def fail(*_):
+        raise RecursionError("PLANTED")
+
+    monkeypatch.setattr(raw, "look_at", fail)
+    (error,) = look(folder).errors
+    assert (error.code, error.errno) == ("SOURCE_UNREADABLE", EIO)
+    assert "(RecursionError)" in error.message
+    assert "PLANTED" not in error.message
 
 
 def test_a_change_is_seen(folder):

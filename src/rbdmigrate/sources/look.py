@@ -83,7 +83,7 @@ def inspect(
     except SourceError as error:
         look.findings.append(of_error(error, spec.label()))
         look.transient = error.transient
-    except (OSError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
+    except Exception as error:  # nothing that a source holds may end more than its inspection
         look.note(
             "SOURCE_UNREADABLE",
             f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
@@ -103,7 +103,7 @@ def identify(
     """
     look = Look(spec, reach, limits, resolve_config, Deadline(limits))
     for path, stream_spec in spec.streams():
-        with suppress(SourceError), look.open(stream_spec) as stream:
+        with suppress(Exception), look.open(stream_spec) as stream:
             look.remember(path, stream)
     return look.identity
 
