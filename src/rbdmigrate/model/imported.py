@@ -63,7 +63,7 @@ class Import:
 def _made_by(image_id: str, client: int) -> bool:
     """librbd's rule: the client's number and a random one, in hex, the last digits of both."""
     number = f"{client:x}"
-    if image_id.startswith(number):
+    if image_id.startswith(number) and 0 < len(image_id) - len(number) <= _RANDOM:
         return True
     kept = [number[cut:] for cut in range(1, len(number)) if len(number) - cut >= _TAIL - _RANDOM]
     return len(image_id) == _TAIL and any(image_id.startswith(part) for part in kept)
