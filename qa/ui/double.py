@@ -6,14 +6,13 @@ how the engine decides.
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
 from typing import Any, Optional
-from urllib.parse import parse_qsl, unquote
 
+from rbdmigrate.control import browse
 from rbdmigrate.control.timetable import Timetable, parse_rate, parse_timetable, rate_at
 from rbdmigrate.control.window import parse_window
 from rbdmigrate.model.errors import MigrationError, errno_name
@@ -24,12 +23,11 @@ from rbdmigrate.model.spec import parse_image_spec
 from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
+from . import rest
 from .scenes import GIB, MIB, Item
 
-BASE = "/api/block/migration"
 _RATE = 64 * MIB  # of a copy that runs
 
-Answer = "tuple[int, dict[str, str], Any]"
 Args = dict[str, Any]
 
 
@@ -62,7 +60,7 @@ class Double:
         self._moved = time.time()
 
     def answer(self, method: str, address: str, headers: Any, body: Any) -> Any:
-        """Status, headers and body of a request; ``address`` is what follows ``BASE``."""
+        """Status, headers and body of a request; ``address`` is what follows the API's base."""
         path, _, query = address.partition("?")
         with self._lock:
             self.requests.append(f"{method} {address}")
@@ -74,95 +72,64 @@ class Double:
             if self.starting:
                 return _refusal(503, EAGAIN, "rbd_migration is still reading its records; try "
                                 "again in a few seconds.")  # fmt: skip
-            needed = _right(method, path)
-            if needed and needed not in self.rights:
-                return _refusal(403, EPERM, f"Access denied: {needed} is not allowed.")
-            try:
-                self._move(time.time())
-                return self._route(method, path, dict(parse_qsl(query)), body or {})
-            except MigrationError as error:
-                missing = error.errno == ENOENT and path.startswith("/at/")
-                return _refusal(404 if missing else 400, error.errno, str(error))
+            found = rest.wire.match(method, path)
+            if found.route is None:
+                return _refusal(404, ENOENT, "There is nothing at this address.")
+            needed = found.route.permission
+            if needed not in (*self.rights, "read"):
+                return _refusal(403, EPERM, f"The permission {needed} is needed for this.")
+            return self._carry_out(found.route, found.target, query, body)
 
-    def _route(self, method: str, path: str, query: "dict[str, str]", body: Args) -> Any:
-        words = [unquote(word) for word in path.split("/") if word]
-        if not words:
-            return self._list(query) if method == "GET" else (201, {}, self._create(body))
-        if words[0] == "at":
-            found = self._find(words[1])
-            if len(words) == 3:
-                return 200, {}, self._act(found, words[2], body)
-            return 200, {}, self._set(found, body) if method == "PUT" else found.report()
-        simple: dict[str, Callable[[], Any]] = {
-            "summary": self._summary,
-            "check": lambda: self._check(body),
-            "throttle": lambda: self._throttle(method, query, body),
-            "limit": lambda: self.limits.update(body) or self.limits,
-            "window": lambda: self._window(method, body),
-            "history": lambda: self._history(query),
-        }
-        return 200, {}, simple[words[0]]()
+    def _carry_out(self, route: Any, target: str, query: str, body: Any) -> Any:
+        try:
+            args = {
+                **rest.fields.check_texts(route.query, rest.wire.arguments(query)),
+                **rest.fields.check(route.body, body or {}),
+            }
+            self._move(time.time())
+            if route.has_target:
+                one = self._find(target)
+                own = {"get": one.report, "set": lambda: self._set(one, args)}
+                return 200, {}, own.get(route.name, lambda: self._act(one, route.name, args))()
+            if route.name == "list":
+                total, found = browse.page(self._rows(ended=args["ended"]), _query(args))
+                return 200, {"X-Total-Count": str(total)}, found
+            return route.status, {}, getattr(self, f"_{route.name}")(args)
+        except rest.fields.FieldError as error:
+            return _refusal(400, EINVAL, str(error))
+        except MigrationError as error:
+            missing = error.errno == ENOENT and route.has_target
+            return _refusal(404 if missing else 400, error.errno, str(error))
 
     # -- reading -----------------------------------------------------------------------------
 
-    def _list(self, query: "dict[str, str]") -> Any:
-        items = list(self.items.values())
-        if query.get("ended") == "true":
-            items += self.ended
-        states = set(query["state"].split(",")) if query.get("state") else None
-        text, pool = query.get("search", "").casefold(), query.get("pool")
-        found = [
-            one
-            for one in items
-            if (states is None or one.migration.state.value in states)
-            and (not text or text in f"{_source(one)} {_target(one)} {one.migration.id}".casefold())
-            and (not pool or pool in (one.migration.source.pool, one.migration.target.pool))
-        ]
-        sort = query.get("sort", "+target")
-        key = sort.lstrip("+-")
-        found.sort(key=_SORTS[key], reverse=sort.startswith("-"))
-        offset, limit = int(query.get("offset", 0)), int(query.get("limit", 50))
-        page = [one.report() for one in found[offset : offset + limit]]
-        return 200, {"X-Total-Count": str(len(found))}, page
+    def _rows(self, *, ended: bool = False) -> "list[browse.Row]":
+        items = [*self.items.values(), *(self.ended if ended else ())]
+        return [browse.Row(one.migration, one.live, one.report, _hold(one)) for one in items]
 
-    def _summary(self) -> Any:
-        items = list(self.items.values())
-        counts = Counter({state.value: 0 for state in State})
-        counts.update(one.migration.state.value for one in items)
-        holds = Counter(one.live.hold.reason.value for one in items if one.live.hold)
-        running = [one for one in items if one.live.rate and one.migration.state is State.EXECUTING]
-        rate = sum(one.live.rate or 0 for one in running)
-        left = sum(one.live.size - one.live.copied for one in running)
-        waiting = [one for one in items if _waits_for_people(one)]
-        waiting.sort(key=lambda one: one.migration.state is not State.FAILED)
+    def _summary(self, args: Args) -> Any:
+        items = self.items.values()
+        permissions = ("read", "create", "update", "delete")
         return {
             "version": "0.1.0",
             "ceph_release": "20.2.4",
-            "permissions": {right: right in self.rights for right in ("create", "update")},
-            "counts": dict(counts),
-            "holds": dict(holds),
-            "total": len(items),
-            "copying": sum(one.live.acting for one in items),
-            "bytes_total": sum(one.migration.bytes_total or 0 for one in items),
-            "bytes_copied": sum(max(one.live.copied, one.migration.bytes_copied) for one in items),
-            "rate": int(rate),
-            "eta_seconds": int(left / rate) if rate else None,
-            "attention": [one.report() for one in waiting[:20]],
-            "attention_total": len(waiting),
+            "permissions": {name: name in (*self.rights, "read") for name in permissions},
+            **browse.numbers(self._rows()),
+            "copying": sum(_copies(one) for one in items),
             "cluster_rate": self._rate_now(),
             "gates": self.gates,
             "guard": self._guard(),
             "limits": self.limits,
         }
 
-    def _history(self, query: "dict[str, str]") -> Any:
-        target = query.get("target")
-        found = [one.report() for one in self.ended if not target or _target(one) == target]
+    def _history(self, args: Args) -> Any:
+        wanted = args.get("target")
+        found = [one.report() for one in self.ended if not wanted or _target(one) == wanted]
         found.sort(key=lambda report: str(report["ended"]), reverse=True)
-        return found[: int(query.get("limit", 100))]
+        return found[: args["limit"]]
 
-    def _check(self, body: Args) -> Any:
-        source, target = self._wish(body)
+    def _check(self, args: Args) -> Any:
+        source, target = self._wish(args)
         findings = []
         if "used" in source:
             findings.append(_finding("SOURCE_IN_USE", "error", source, f"{source} is in use by "
@@ -281,26 +248,42 @@ class Double:
 
     # -- the pace ----------------------------------------------------------------------------
 
-    def _throttle(self, method: str, query: "dict[str, str]", body: Args) -> Any:
-        if method == "DELETE":
-            self.pools.pop(query.get("pool", ""), None)
-        elif "guard" in body:
-            self.guard = None if body["guard"] == "off" else float(body["guard"])
-        elif "pool" in body:
-            self.pools[body["pool"]] = parse_rate(str(body["rate"]), "rate")
-        elif method == "PUT":
-            text, zone = body["timetable"], body.get("timezone", self.zone)
-            parsed = None if text == "off" else parse_timetable(text, "timetable", zone)
-            self.timetable, self.zone = "off" if parsed is None else str(parsed), zone
+    def _throttle_get(self, args: Args) -> Any:
         return {"timetable": self.timetable, "timezone": self.zone, "rate_now": self._rate_now(),
                 "pools": self.pools, "gates": self.gates, "guard": self._guard()}  # fmt: skip
 
-    def _window(self, method: str, body: Args) -> Any:
-        if method == "DELETE":
-            self.window = ""
-        elif method == "PUT":
-            self.window = str(parse_window(body["window"], body.get("timezone", "UTC")))
+    def _throttle_set(self, args: Args) -> Any:
+        if "guard" in args:
+            self.guard = None if args["guard"] == "off" else float(args["guard"])
+        elif "pool" in args:
+            self.pools[args["pool"]] = parse_rate(str(args["rate"]), "rate")
+        else:
+            text, zone = args["timetable"], args.get("timezone", self.zone)
+            parsed = None if text == "off" else parse_timetable(text, "timetable", zone)
+            self.timetable, self.zone = "off" if parsed is None else str(parsed), zone
+        return self._throttle_get(args)
+
+    def _throttle_clear(self, args: Args) -> Any:
+        self.pools.pop(args["pool"])
+        return self._throttle_get(args)
+
+    def _limit_get(self, args: Args) -> Any:
+        return self.limits
+
+    def _limit_set(self, args: Args) -> Any:
+        self.limits.update(args)
+        return self.limits
+
+    def _window_get(self, args: Args) -> Any:
         return {"window": self.window, "timezone": self.zone}
+
+    def _window_set(self, args: Args) -> Any:
+        self.window = str(parse_window(args["window"], args.get("timezone", "UTC")))
+        return self._window_get(args)
+
+    def _window_clear(self, args: Args) -> Any:
+        self.window = ""
+        return self._window_get(args)
 
     def _rate_now(self) -> Optional[int]:
         if self.timetable == "off":
@@ -348,39 +331,30 @@ def _target(one: Item) -> str:
     return str(one.migration.target.spec)
 
 
-def _source(one: Item) -> str:
-    return str(one.migration.source.spec)
-
-
-_SORTS: "dict[str, Callable[[Item], Any]]" = {
-    "target": _target,
-    "source": _source,
-    "state": lambda one: list(State).index(one.migration.state),
-    "goal": lambda one: one.migration.goal.value,
-    "percent": lambda one: one.report()["percent"],
-    "priority": lambda one: one.migration.priority,
-    "rate": lambda one: one.live.rate or 0.0,
-    "created": lambda one: one.migration.created,
-    "ended": lambda one: one.migration.ended_at or 0.0,
-    "bytes_total": lambda one: one.migration.bytes_total or 0,
-}
-
-
 def _held(one: Item) -> bool:
     return one.live.hold is not None or one.migration.paused
 
 
-def _waits_for_people(one: Item) -> bool:
-    m, hold = one.migration, one.live.hold
-    if m.state is State.FAILED or (hold is not None and hold.reason is HoldReason.OPERATOR):
-        return True
-    return m.state in (State.EXECUTED, State.VERIFIED) and m.goal.value == m.state.value
+def _hold(one: Item) -> "Callable[[], Optional[Hold]]":
+    return lambda: one.live.hold
 
 
-def _right(method: str, path: str) -> str:
-    if method == "GET" or path == "/check":
-        return ""
-    return "create" if method == "POST" and not path else "update"
+def _copies(one: Item) -> bool:
+    return one.live.acting and one.migration.state is State.EXECUTING
+
+
+def _query(args: Args) -> browse.Query:
+    sort = args["sort"]
+    return browse.Query(
+        offset=args["offset"],
+        limit=args["limit"],
+        sort=sort.lstrip("+-"),
+        descending=sort.startswith("-"),
+        search=args.get("search", ""),
+        states=frozenset(State(state) for state in args.get("state", ())),
+        pool=args.get("pool", ""),
+        ended=args["ended"],
+    )
 
 
 def _refusal(status: int, errno: int, sentence: str) -> Any:

@@ -1,7 +1,6 @@
 """Serves the page as the manager does, with the same headers, and the test double as its API."""
 
 import json
-import mimetypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from .double import BASE, Double
+from . import rest
+from .double import Double
 
-STATIC = Path(__file__).parents[2] / "mgr_module" / "rbd_migration" / "http" / "static"
-PAGE = "/rbd-migration/"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:"
-)
+STATIC: Path = rest.page.FOLDER
+PAGE: str = rest.page.ADDRESS
 
 
 @contextmanager
@@ -44,10 +40,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        if self.path.startswith(BASE):
+        if self.path.startswith(rest.BASE):
             self._api()
         elif self.path.startswith(PAGE):
-            self._file(self.path[len(PAGE) :].partition("?")[0] or "index.html")
+            self._file(self.path[len(PAGE) :].partition("?")[0])
         else:
             self._send(404, "text/plain", b"")
 
@@ -63,26 +59,23 @@ class _Handler(BaseHTTPRequestHandler):
     def _api(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
-        address = self.path[len(BASE) :]
+        address = self.path[len(rest.BASE) :]
         status, headers, answer = self.server.double.answer(
             self.command, address, self.headers, body
         )
         self._send(status, "application/json", json.dumps(answer).encode(), headers)
 
     def _file(self, name: str) -> None:
-        path = (STATIC / name).resolve()
-        if STATIC not in path.parents or not path.is_file():
+        path = rest.page.find(name)
+        if path is None:
             self._send(404, "text/plain", b"")
             return
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        self._send(200, kind, path.read_bytes(), {"Content-Security-Policy": POLICY})
+        self._send(200, rest.page.content_type(path), path.read_bytes(), rest.page.HEADERS)
 
     def _send(self, status: int, kind: str, body: bytes, headers: Any = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
