@@ -8,6 +8,7 @@ const LEFT = 74;
 const BOTTOM = 20;
 const TOP = 8;
 const MINUTES = 10;
+const LEAST = 1 << 20; // bytes per second: an idle cluster is drawn as idle
 const GAP = 20000; // without a sample for so long the line is broken
 
 // ``update(points)``: as ``Samples`` keeps them.
@@ -24,7 +25,7 @@ export function chart() {
     const now = Date.now();
     const span = minutes(points, now) * 60000;
     const shown = points.filter((point) => point.at >= now - span);
-    const top = ceiling(Math.max(1, ...shown.map((point) => point.rate)));
+    const top = ceiling(Math.max(LEAST, ...shown.map((point) => point.rate)));
     const x = (at) => LEFT + ((at - (now - span)) / span) * (width - LEFT - 4);
     const y = (value) => TOP + (1 - Math.min(value, top) / top) * (HEIGHT - TOP - BOTTOM);
     fill(

@@ -52,11 +52,11 @@ export function overview(root, { app }) {
 
   app.onSummary((summary) => {
     const { counts } = summary;
-    copying.update(summary.copying, `of ${count((counts.executing ?? 0) + (counts.verifying ?? 0), "begun copy", "begun copies")}`);
+    copying.update(summary.copying, `of ${counts.executing} executing, ${counts.verifying} verifying`);
     const held = Object.values(summary.holds).reduce((sum, one) => sum + one, 0);
     waiting.update(held, reasons(summary.holds));
-    failed.update(counts.failed ?? 0, "retry or abort them", "bad");
-    commit.update((counts.executed ?? 0) + (counts.verified ?? 0), "all data is on the target");
+    failed.update(counts.failed, counts.failed ? "retry or abort them" : "", "bad");
+    commit.update(counts.executed + counts.verified, counts.executed + counts.verified ? "all data is on the target" : "");
     const share = summary.bytes_total ? Math.floor((100 * summary.bytes_copied) / summary.bytes_total) : 0;
     overall.value = share;
     say(
@@ -89,7 +89,7 @@ function tile(label, href) {
     element,
     update(value, text, tone = "") {
       say(number, String(value));
-      say(detail, value ? text : "");
+      say(detail, text);
       element.className = `tile ${value ? tone : ""}`;
     },
   };
