@@ -88,9 +88,9 @@ def open_shot(page: Page, shot: Shot) -> None:
     page.locator("dialog").evaluate_all("all => all.forEach((one) => one.close())")
     for address in ("#/nowhere", shot.address):
         page.evaluate("(address) => { location.hash = address; }", address)
-    page.wait_for_load_state("networkidle")
+    page.locator("#view[aria-busy]").wait_for(state="detached")
     shot.prepare(page)
-    page.wait_for_load_state("networkidle")
+    page.locator("#view[aria-busy]").wait_for(state="detached")
 
 
 def take(browser: Browser, address: str, folder: Path, only: str = "") -> "Iterator[Path]":

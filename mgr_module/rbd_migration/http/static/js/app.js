@@ -60,7 +60,13 @@ export class App {
 
   // Do ``work`` now and every few seconds while the view is shown; its trouble is the page's.
   watch(seconds, work) {
-    const loop = repeat(seconds, () => this.guarded(work));
+    const { view } = this.parts;
+    const root = view.firstChild;
+    view.setAttribute("aria-busy", "true");
+    const loop = repeat(seconds, async () => {
+      await this.guarded(work);
+      if (view.firstChild === root) view.removeAttribute("aria-busy");
+    });
     this.stops.push(() => {
       loop.stop();
       if (this.troubles.delete(work)) this.showTroubles();
@@ -108,6 +114,7 @@ export class App {
     const [name = "", ...rest] = segments;
     this.showTabs(name);
     const root = fill(this.parts.view, []);
+    root.removeAttribute("aria-busy");
     const title = this.view(name)(root, { app: this, segments: rest, query });
     document.title = `${title} – RBD live migration`;
     if (this.shown !== undefined && this.shown !== name + rest.join()) this.moveFocus();
@@ -176,6 +183,7 @@ export class App {
     fill(this.parts.tabs, []);
     document.title = "Log in – RBD live migration";
     this.parts.dashboard.hidden = wantsKey;
+    this.parts.view.removeAttribute("aria-busy");
     fill(this.parts.view, login(wantsKey, () => this.tryAgain()));
   }
 }

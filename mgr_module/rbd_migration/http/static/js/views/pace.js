@@ -102,8 +102,12 @@ export function pace(root, { app }) {
     ]);
   }
 
-  app.guarded(read);
-  app.watch(5, async () => show(await api.get("/throttle")));
+  let first = true;
+  app.watch(5, async () => {
+    if (first) await read();
+    else show(await api.get("/throttle"));
+    first = false;
+  });
   return "Throttle and windows";
 }
 
