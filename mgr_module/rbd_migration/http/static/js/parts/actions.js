@@ -91,9 +91,9 @@ function carryOut(name, report) {
 // What a commit does to this migration, in sentences.
 export function commitText(report) {
   const lines = [
-    report.source
-      ? `The source \`${report.source}\` and all its snapshots are removed, and \`${report.target}\` becomes an image of its own.`
-      : `\`${report.target}\` is cut loose from its external source, which is left as it is, and becomes an image of its own.`,
+    report.import_only
+      ? `\`${report.target}\` is cut loose from its source \`${report.source}\`, which is left as it is, and becomes an image of its own.`
+      : `The source \`${report.source}\` and all its snapshots are removed, and \`${report.target}\` becomes an image of its own.`,
     "There is no way back after that: the migration can no longer be aborted.",
   ];
   const v = report.verification;
@@ -112,10 +112,12 @@ export function abortText(report) {
   const lines = [];
   if (report.state === "executing" || report.state === "verifying") lines.push("What is running now is stopped.");
   lines.push(
-    report.source
-      ? `The target \`${report.target}\` is removed and the source \`${report.source}\` is given back. What was copied so far is copied in vain.`
-      : `The target \`${report.target}\` is removed with all that was copied to it. The external source is left as it is.`,
-    "Clients have to be stopped before, and use the source again afterwards. Snapshots, resizes and discards that they made on the target are lost.",
+    report.import_only
+      ? `The target \`${report.target}\` is removed with all that was copied and written to it. Its source \`${report.source}\` is left as it is.`
+      : `The target \`${report.target}\` is removed and the source \`${report.source}\` is given back. What was copied so far is copied in vain.`,
+    report.import_only
+      ? "Clients of the target have to be stopped before."
+      : "Clients have to be stopped before, and use the source again afterwards. Snapshots, resizes and discards that they made on the target are lost.",
   );
   return lines;
 }

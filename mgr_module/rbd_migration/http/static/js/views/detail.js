@@ -58,7 +58,7 @@ export function detail(root, { app, segments }) {
     state.update(report);
     progress.update(report);
     say(speed, speedOf(report));
-    refill(trouble, [report.hold, report.failure, report.slowed, report.copied_by], () => troubles(report));
+    refill(trouble, [report.hold, report.failure, report.slowed, report.copied_by, report.source_changes], () => troubles(report));
     const said = report.next && report.next !== report.hold?.message ? report.next : "";
     next.hidden = !said;
     refill(next, said, () => sentence(said));
@@ -76,7 +76,7 @@ export function detail(root, { app, segments }) {
 
   // Before a migration is prepared preflight can say what stands in its way.
   function checkOffer(report) {
-    const fits = report.prepared === null && ["queued", "failed"].includes(report.state) && report.source !== "";
+    const fits = report.prepared === null && ["queued", "failed"].includes(report.state) && !report.import_only;
     looked.hidden = !fits;
     refill(looked, fits, () => (fits ? checker(report) : []));
   }
@@ -143,6 +143,7 @@ function troubles(report) {
           hold.until ? [" Until ", h("time", { datetime: hold.until }, time(hold.until)), "."] : null,
         )
       : null,
+    (report.source_changes ?? []).map((text) => h("p", { class: "alert warning" }, h("strong", {}, "The source changed. "), sentence(text))),
     report.slowed.map((text) => h("p", { class: "alert info" }, h("strong", {}, "It is slowed down. "), sentence(text))),
     report.copied_by ? h("p", { class: "alert info" }, h("strong", {}, "A client copies. "), `Copied by ${report.copied_by}.`) : null,
   ];
@@ -153,6 +154,7 @@ function factsOf(report) {
   return [
     ["Source", report.source_image_id ? `${report.source} (${report.source_image_id})` : report.source],
     ["Target", report.target_image_id ? `${report.target} (${report.target_image_id})` : report.target],
+    ["Source-spec", report.source_spec ? JSON.stringify(report.source_spec) : ""],
     ["Goal", report.goal],
     ["Bytes", report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : ""],
     ["Objects", report.objects_total ? `${report.objects_done} of ${report.objects_total}` : ""],
