@@ -6,7 +6,7 @@ how the engine decides.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
@@ -26,7 +26,7 @@ from rbdmigrate.model.verification import Outcome, Verification, Verify
 from . import rest
 from .scenes import GIB, MIB, Item
 
-_RATE = 64 * MIB  # of a copy that runs
+_RATE = 100 * MIB  # of a copy that runs
 
 Args = dict[str, Any]
 
@@ -92,7 +92,9 @@ class Double:
                 own = {"get": one.report, "set": lambda: self._set(one, args)}
                 return 200, {}, own.get(route.name, lambda: self._act(one, route.name, args))()
             if route.name == "list":
-                total, found = browse.page(self._rows(ended=args["ended"]), _query(args))
+                total, found = browse.page(
+                    self._rows(ended=args["ended"]), _query(args), Item.report
+                )
                 return 200, {"X-Total-Count": str(total)}, found
             return route.status, {}, getattr(self, f"_{route.name}")(args)
         except rest.fields.FieldError as error:
@@ -105,7 +107,7 @@ class Double:
 
     def _rows(self, *, ended: bool = False) -> "list[browse.Row]":
         items = [*self.items.values(), *(self.ended if ended else ())]
-        return [browse.Row(one.migration, one.live, one.report, _hold(one)) for one in items]
+        return [_row(one) for one in items]
 
     def _summary(self, args: Args) -> Any:
         items = self.items.values()
@@ -114,7 +116,7 @@ class Double:
             "version": "0.1.0",
             "ceph_release": "20.2.4",
             "permissions": {name: name in (*self.rights, "read") for name in permissions},
-            **browse.numbers(self._rows()),
+            **browse.numbers(self._rows(), lambda one: one.live.hold, Item.report),
             "copying": sum(_copies(one) for one in items),
             "cluster_rate": self._rate_now(),
             "gates": self.gates,
@@ -226,9 +228,11 @@ class Double:
             one.migration, one.live = replace(m, goal=Goal.ABORTED), Live()
         elif action == "pause":
             one.migration = replace(m, paused=True)
+            if one.live.copied_by and not body.get("force"):
+                return one.report()  # the client goes on
             hold = Hold(HoldReason.PAUSED, f"It is paused; `ceph rbd migration resume {target}` "
                         "goes on.")  # fmt: skip
-            one.live = replace(one.live, hold=hold, rate=None, eta=None, acting=False)
+            one.live = replace(one.live, hold=hold, rate=None, eta=None, acting=False, copied_by="")
         elif action == "resume":
             one.migration, one.live = replace(m, paused=False), replace(one.live, hold=None)
         elif action == "retry":
@@ -335,8 +339,9 @@ def _held(one: Item) -> bool:
     return one.live.hold is not None or one.migration.paused
 
 
-def _hold(one: Item) -> "Callable[[], Optional[Hold]]":
-    return lambda: one.live.hold
+def _row(one: Item) -> browse.Row:
+    live = one.live
+    return browse.Row(one, one.migration, live.copied, live.size, live.share, live.rate)
 
 
 def _copies(one: Item) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from qa.ui.browser import browser, complaints
 from qa.ui.double import Double
@@ -15,6 +15,7 @@ from qa.ui.server import serving
 from qa.ui.shots import WIDTHS
 
 Open = Callable[..., Page]
+expect.set_options(timeout=20_000)  # the machine may be busy
 
 
 @pytest.fixture(scope="session")

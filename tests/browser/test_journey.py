@@ -81,6 +81,19 @@ def test_force_is_offered_only_after_the_refusal(open_page, double):
     assert "nvme/vm-00001" not in double.items
 
 
+def test_the_copy_of_a_client_is_stopped_only_after_a_warning(open_page, double):
+    page = open_page(double, "#/migrations/nvme%2Fvm-00002")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Stop the client's copy …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("a virtual machine sees I/O errors")
+    assert double.items["nvme/vm-00002"].live.copied_by
+    dialog.get_by_role("button", name="Stop it").click()
+    state(page, "paused")
+    expect(page.get_by_role("button", name="Stop the client's copy …")).to_have_count(0)
+    assert not double.items["nvme/vm-00002"].live.copied_by
+
+
 def test_what_cannot_be_forced_is_not_offered(open_page, double):
     page = open_page(double, "#/migrations/nvme%2Fvm-00008")
     page.get_by_role("button", name="Commit …").click()

@@ -16,6 +16,7 @@ from qa.workload.images import MIB, digests, make_image, opened
 from tests.cluster.commands import Commands
 from tests.cluster.rest import Rest, free_ports, login
 
+expect.set_options(timeout=30_000)
 READER = ("watcher", "Look-at-9-disks")
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 
@@ -55,7 +56,6 @@ def page(chromium: Browser) -> "Iterator[Page]":
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     new = context.new_page()
     new.set_default_timeout(30_000)
-    expect.set_options(timeout=30_000)
     yield new
     context.close()
 

@@ -21,6 +21,7 @@ export function possible(report) {
   else if (COPIED.includes(state) && report.hold?.reason === "operator") found.push("commit");
   else if (state === "failed" && report.executed) found.push("commit");
   if (back && state !== "failed") found.push(report.paused ? "resume" : "pause");
+  if (back && report.paused && report.copied_by) found.push("stop");
   if (["executed", "verified"].includes(state) && back) found.push("verify");
   if (back) found.push("abort");
   return found;
@@ -30,6 +31,15 @@ const ACTIONS = {
   execute: { label: "Execute", primary: true, done: "The data is copied in the background." },
   commit: { label: "Commit …", primary: true, ask: commitText, verb: "Commit", done: "Commit was begun.", forceable: ["EPERM", "EBUSY"] },
   pause: { label: "Pause", done: "It is paused." },
+  stop: {
+    label: "Stop the client's copy …",
+    danger: true,
+    ask: stopText,
+    verb: "Stop it",
+    done: "The client's copy is stopped.",
+    path: "pause",
+    body: { force: true },
+  },
   resume: { label: "Resume", primary: true, done: "It goes on." },
   retry: { label: "Retry", primary: true, done: "It is tried again." },
   verify: { label: "Verify …", ask: verifyText, verb: "Verify", done: "Source and target are compared.", harmless: true, body: { mode: "full" } },
@@ -76,10 +86,10 @@ function button(name, report, done) {
 
 function carryOut(name, report) {
   const action = ACTIONS[name];
-  const act = (force) => post(`${at(report.target)}/${name}`, { ...action.body, ...(force ? { force: true } : {}) });
+  const act = (force) => post(`${at(report.target)}/${action.path ?? name}`, { ...action.body, ...(force ? { force: true } : {}) });
   if (!action.ask) return act(false);
   return confirm({
-    title: `${action.verb} ${report.target}?`,
+    title: action.path ? `Stop the copy of ${report.target}?` : `${action.verb} ${report.target}?`,
     text: action.ask(report),
     verb: action.verb,
     danger: !action.harmless,
@@ -120,6 +130,13 @@ export function abortText(report) {
       : "Clients have to be stopped before, and use the source again afterwards. Snapshots, resizes and discards that they made on the target are lost.",
   );
   return lines;
+}
+
+function stopText(report) {
+  return [
+    `${report.copied_by} copies it by itself, so the pause holds only what comes after the copy.`,
+    "To stop this copy the exclusive lock is taken from the client for a moment. Writes of the client that copy an object just then fail, and a virtual machine sees I/O errors. A client that does not write is not harmed.",
+  ];
 }
 
 function verifyText(report) {
