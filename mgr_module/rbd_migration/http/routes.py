@@ -89,7 +89,6 @@ _WISH = (
     Field("import_only", "boolean", "The source is read and left as it is."),
     Field("source_spec", "object", "Where an import comes from: the JSON source-spec."),
     Field("inline_secrets", "boolean", "librbd keeps the source's secrets in the target's header."),
-    Field("inline_secrets", "boolean", "librbd keeps the source's secrets in the target's header."),
 )
 _LISTED = (
     Field("offset", "integer", "How many are skipped.", default=0, minimum=0),
