@@ -60,7 +60,7 @@ class Module(MgrModule):
 
     def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
         """A ``ceph rbd migration ...`` command."""
-        return commands.handle(self._engine, self._options, cmd, self._may_touch)
+        return commands.handle(self._engine, self._options, cmd, self._may_touch, inbuf)
 
     # -- within ------------------------------------------------------------------------------
 

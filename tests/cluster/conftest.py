@@ -29,7 +29,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(Path(running))
         return
     with Cluster(tmp_path_factory.mktemp("cluster")) as fresh:
-        fresh.up(ClusterOptions(mgrs=2, osds=1, conf=FAST_FAILOVER))
+        fresh.up(ClusterOptions(mgrs=2, osds=1, rgw=True, conf=FAST_FAILOVER))
         yield fresh
 
 

@@ -13,6 +13,7 @@ from typing import Any, Optional
 from ..checks.facts import Wish
 from ..cluster.client import connect
 from ..cluster.observe import observe
+from ..cluster.pools import pool_name
 from ..cluster.store import Owner
 from ..control.guard import guard_abort
 from ..control.situation import Situation, diagnose
@@ -20,9 +21,10 @@ from ..control.verification import at_least
 from ..model.codec import to_plain
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
-from ..model.migration import Goal, Migration, Op, Place, State
+from ..model.migration import Goal, Migration, Op, State
 from ..model.policy import Policy
 from ..model.report import Live, report
+from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec, parse_image_spec
 from ..model.verification import Verify
 from . import preflight, verifying
@@ -37,6 +39,7 @@ from .loading import Loader
 from .loop import Loop
 from .preflight import Preflight
 from .registry import Registry, Tracked
+from .secrets import Secrets
 from .throttle import Throttle
 from .view import view
 
@@ -80,7 +83,9 @@ class Engine:
             host.identity.name,
             lambda op, args: self._inquiry.ask(op, args, self._patience()),
             self._acts.blocklist.fenced,
+            host.settings,
         )
+        self._secrets = Secrets(self._client)
         self._finder = Finder(self._client, self._registry, self._loader, self._answers)
         self.ended = threading.Event()
         self.ended_reason = ""
@@ -171,9 +176,20 @@ class Engine:
 
         Raises MigrationError when the cluster does not answer.
         """
-        wish = Wish(source, target or source, layout)
-        with self._answers(wish.target):
-            return preflight.check(self._preflight, wish)
+        return self._check(Wish(source, target or source, layout))
+
+    def check_import(
+        self,
+        spec: SourceSpec,
+        target: ImageSpec,
+        layout: LayoutOptions,
+        *,
+        inline: bool = False,
+        logged: bool = False,
+    ) -> dict[str, Any]:
+        """The same for an import; see :meth:`prepare_import`."""
+        wish = self._import_wish(spec, target, layout)
+        return self._check(replace(wish, inline=inline, logged=logged))
 
     # -- acting ------------------------------------------------------------------------------
 
@@ -198,6 +214,40 @@ class Engine:
             else:
                 self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
         self._loop.wake(tracked)
+        return self._prepared(tracked)
+
+    def prepare_import(
+        self,
+        spec: SourceSpec,
+        target: ImageSpec,
+        layout: LayoutOptions,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        *,
+        inline: bool = False,
+        logged: bool = False,
+    ) -> Report:
+        """Begin to import a source from outside. The same request twice is one migration.
+
+        ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
+        read the image sees them. ``logged``: they came by a way that is written into a log.
+        Raises MigrationError for every refusal, having changed nothing.
+        """
+        self._finder.require_read(target)
+        with self._finder.admission, self._answers(target):
+            wish = self._import_wish(spec, target, layout)
+            wish = replace(wish, inline=inline, logged=logged)
+            tracked = self._finder.imported(wish, policy.goal)
+            if tracked is None:
+                m = admit(self._preflight.gather(wish), policy)
+                with self._secrets.stored(m, spec):
+                    tracked = self._registry.create(m)
+            else:
+                with self._secrets.stored(tracked.migration, spec):
+                    self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
+        self._loop.wake(tracked)
+        return self._prepared(tracked)
+
+    def _prepared(self, tracked: Tracked) -> Report:
         try:
             return self._await(tracked, _PREPARED)
         except MigrationError:
@@ -287,6 +337,7 @@ class Engine:
             raise MigrationError(
                 EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
             )
+        self._acts.forgive(m)
         self._change(tracked, lambda m: verifying.again(awake(m)))
         return view(tracked)
 
@@ -344,20 +395,49 @@ class Engine:
 
     # -- within ------------------------------------------------------------------------------
 
+    def _check(self, wish: Wish) -> dict[str, Any]:
+        with self._answers(wish.target):
+            return preflight.check(self._preflight, wish)
+
+    def _import_wish(self, spec: SourceSpec, target: ImageSpec, layout: LayoutOptions) -> Wish:
+        """A native source is called by its place, any other by its label."""
+        source = ImageSpec("", "", spec.label())
+        if spec.format == "native" and spec.cluster_name is None:
+            pool = spec.pool_name or pool_name(self._client, spec.pool_id or 0)
+            image = spec.label().rpartition("/")[2]
+            source = ImageSpec(pool, spec.pool_namespace or "", image)
+        return Wish(source, target, layout, spec)
+
     def _forget_refused(self, tracked: Tracked) -> None:
         """A prepare that was refused changed nothing, so nothing is to be remembered of it."""
         m = tracked.migration
         with self._answers(m.target.spec):
-            untouched = diagnose(m, observe(self._client, m)) is Situation.UNTOUCHED
-            if not untouched or m.prepared_at is not None:
+            situation = diagnose(m, observe(self._client, m))
+            if m.imported is not None and situation is Situation.HALF_PREPARED:
+                self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
+            if situation is not Situation.UNTOUCHED or m.prepared_at is not None:
                 return
-            if m.point and verifying.has_point(self._client, m):
+            if m.imported is not None:
+                if self._registry.claim(tracked, 5.0):
+                    self._secrets.forget(m)
+                    self._registry.drop(tracked)
+            elif m.point and verifying.has_point(self._client, m):
                 self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
             elif self._registry.claim(tracked, 5.0):
                 self._registry.drop(tracked)
 
-    def _examine(self, place: Place) -> dict[str, Any]:
-        args = {"image": to_plain(place), "fenced": self._acts.blocklist.fenced()}
+    def _examine(self, m: Migration) -> dict[str, Any]:
+        """Who has the target open, and its features.
+
+        An import that is not executed is not opened: librbd would open its source too, which may
+        be gone, or worse.
+        """
+        blind = m.imported is not None and not m.imported.native and m.executed_at is None
+        args = {
+            "image": to_plain(m.target),
+            "fenced": self._acts.blocklist.fenced(),
+            "blind": blind,
+        }
         return self._inquiry.ask("examine", args, self._patience())
 
     def _guard_abort(self, tracked: Tracked, *, force: bool) -> None:
@@ -374,7 +454,7 @@ class Engine:
                     "of it as an ordinary, incomplete image.",
                 )
             return
-        found = self._examine(m.target)
+        found = self._examine(m)
         ours = m.step.actor.clients if m.step is not None else ()
         others = [user for user in found["users"] if user["client"] not in ours]
         if m.step is not None and m.step.op is Op.EXECUTE:

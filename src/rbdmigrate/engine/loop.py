@@ -27,8 +27,10 @@ from .holder import copies_on
 from .holding import Holding
 from .loading import Loader
 from .registry import Registry, StoreFenced, Tracked
+from .secrets import Secrets
 from .settings import Settings
 from .slots import Job, Slot
+from .source_watch import SourceWatch
 from .throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ class Loop:
         self._throttle = throttle
         self._conditions = conditions
         self._holding = Holding(settings, throttle, conditions)
+        self._watch = SourceWatch(settings)
+        self._secrets = Secrets(client)
         self._settings = settings
         self._on_fenced = on_fenced
         self._wake = threading.Event()
@@ -164,6 +168,8 @@ class Loop:
         if now >= self._reload_at:
             self._reload_at = now + _RELOAD
             self._loader.look()
+            if not self._loader.unread():
+                self._secrets.sweep({t.migration.id for t in self._registry.all()})
         self._acts.blocklist.clean(self._client)
         settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}
@@ -182,6 +188,7 @@ class Loop:
         troubled = sum(t.busy and t.troubled for t in every)
         due = _without_trouble(due, _TROUBLED_LOOKS - troubled)
         self._look_at(due, now + max(settings.recheck, len(every) / _LOOKS_AT_REST))
+        self._watch.look(slot for slots in self._slots.values() for slot in slots)
         self._pace()
         self._assign(waiting)
         log.debug(
@@ -233,7 +240,7 @@ class Loop:
         trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
         able = []
         for tracked, op in waiting.values():
-            rests = self._acts.source_rests(tracked.migration, trying)
+            rests = self._acts.source_rests(tracked.migration, op, trying)
             tracked.note = _RESTING if rests else ""
             copies = op in PACED
             tracked.held = self._holding.hold(tracked.migration, begins=True) if copies else None
@@ -248,6 +255,7 @@ class Loop:
                 settings.per_source_pool,
                 settings.per_target_pool,
                 settings.max_verifies,
+                settings.per_source_host,
             ),
         )
         for item in chosen:
@@ -326,7 +334,7 @@ class Loop:
         """Observe a migration, bring its record up to date, decide."""
         self._acts.recover(tracked)
         if tracked.migration.state.ended:
-            self._registry.end(tracked)  # we were cut off between the two writes of an end
+            self._end(tracked)  # we were cut off between the two writes of an end
             return
         tracked.note = ""
         now = time.time()
@@ -355,13 +363,18 @@ class Loop:
         elif isinstance(decision, End):
             end = decision
             self._registry.update(tracked, lambda m: m.enter(end.state, now, end.message))
-            self._registry.end(tracked)
+            self._end(tracked)
         elif isinstance(decision, Fail):
             fail = decision
             self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
         elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
             _look_again(tracked, _TROUBLE_WAIT)
+
+    def _end(self, tracked: Tracked) -> None:
+        """It is over: its secrets go first, while the record still names them."""
+        self._secrets.forget(tracked.migration)
+        self._registry.end(tracked)
 
     def _in_vain(self, tracked: Tracked, op: Op) -> bool:
         """Whether the same act is decided on again and again although it goes well."""
@@ -397,12 +410,17 @@ def _waiting(migration: Migration, op: Op) -> Waiting:
         migration.created,
         migration.source.pool,
         migration.target.pool,
+        _host(migration),
     )
 
 
 def _running(job: Job) -> Running:
     migration = job.tracked.migration
-    return Running(job.op, migration.source.pool, migration.target.pool)
+    return Running(job.op, migration.source.pool, migration.target.pool, _host(migration))
+
+
+def _host(migration: Migration) -> str:
+    return migration.imported.host if migration.imported is not None else ""
 
 
 def _look_again(tracked: Tracked, seconds: float) -> None:

@@ -133,12 +133,16 @@ class Registry:
     def find_ids(self, source_id: str, target_id: str) -> Optional[Tracked]:
         """The migration under way between these images."""
         return self._first(
-            lambda m: m.source.image_id == source_id and m.target.image_id in ("", target_id)
+            lambda m: (
+                m.imported is None
+                and m.source.image_id == source_id
+                and m.target.image_id in ("", target_id)
+            )
         )
 
     def find_source(self, source: ImageSpec) -> Optional[Tracked]:
         """The migration under way from ``source``."""
-        return self._first(lambda m: m.source.spec == source)
+        return self._first(lambda m: m.source.spec == source and m.imported is None)
 
     def _first(self, wanted: Callable[[Migration], bool]) -> Optional[Tracked]:
         with self.changed:
