@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from qa.bench import beside, caps, change, failover, fleet, image, latency, scale, sparse, stop
+from qa.bench import (
+    beside,
+    caps,
+    change,
+    failover,
+    fleet,
+    image,
+    imports,
+    latency,
+    scale,
+    sparse,
+    stop,
+)
 from qa.bench.result import Result
 from qa.bench.rig import Rig
 
@@ -24,6 +36,7 @@ ALL = (
     Benchmark("scale", scale.run),
     Benchmark("failover", failover.run),
     Benchmark("stop", stop.run),
+    Benchmark("imports", imports.run),
     Benchmark("caps", caps.run, ("pace",)),
     Benchmark("change", change.run, ("pace",)),
     Benchmark("sparse", sparse.run, ("pace",)),

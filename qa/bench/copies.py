@@ -29,9 +29,14 @@ def copy(rig: Rig, target: str) -> float:
 def discard(rig: Rig, target: str) -> None:
     """End the migration, whatever it is at, and remove the image."""
     source = rig.status(target)["source"]
+    abort(rig, target)
+    rig.remove([source, target])
+
+
+def abort(rig: Rig, target: str) -> None:
+    """Go back, whatever it is at."""
     rig.ask("abort", target_image=target, force=True)
     rig.until(lambda: rig.status(target)["ended"], f"the end of {target}")
-    rig.remove([source, target])
 
 
 @contextlib.contextmanager

@@ -21,12 +21,21 @@ def execute(rig: Rig, target: str) -> None:
 
 def convert(rig: Rig, source: str, target: str) -> None:
     """``qemu-img convert`` from one image to another, which it makes, with its default settings."""
-    conf = rig.cluster.conf
+    convert_file(rig, "raw", f"rbd:{source}:conf={rig.cluster.conf}", target)
+
+
+def convert_file(rig: Rig, kind: str, where: str, target: str) -> None:
+    """The same from whatever QEMU can read, in its format ``kind``."""
     rig.cluster.run(
-        ["qemu-img", "convert", "-f", "raw", "-O", "raw",
-         f"rbd:{source}:conf={conf}", f"rbd:{target}:conf={conf}"],
+        ["qemu-img", "convert", "-f", kind, "-O", "raw", where,
+         f"rbd:{target}:conf={rig.cluster.conf}"],
         timeout=_LONG,
     )  # fmt: skip
+
+
+def import_file(rig: Rig, path: str, target: str) -> None:
+    """``rbd import`` of a raw file."""
+    rbd(rig, "--no-progress", "import", path, target)
 
 
 def one_after_another(rig: Rig, pairs: Pairs) -> None:
