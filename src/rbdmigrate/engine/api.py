@@ -86,7 +86,7 @@ class Engine:
         self._preflight = Preflight(
             self._client,
             host.identity.name,
-            lambda op, args: self._inquiry.ask(op, args, self._patience()),
+            lambda op, args, least: self._inquiry.ask(op, args, max(least, self._patience())),
             self._acts.blocklist.fenced,
             host.settings,
         )

@@ -27,13 +27,16 @@ from ..model.spec import ImageSpec
 from ..sources import Inspection
 from .settings import Settings
 
-INSPECTION_TIME = 8.0  # seconds for a source to say what it is: a command waits for it
+INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
 
-Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
+Ask = Callable[[str, dict[str, Any], float], dict[str, Any]]
 
 
 class Preflight:
-    """``ask`` puts a question to a worker; ``fenced`` are the addresses of our dead workers."""
+    """``ask`` puts a question to a worker, which may take at least so many seconds.
+
+    ``fenced`` are the addresses of our dead workers.
+    """
 
     def __init__(
         self,
@@ -91,7 +94,8 @@ class Preflight:
             "total": INSPECTION_TIME,
         }
         try:
-            return from_plain(Inspection, self._ask("inspect_source", args), "inspection")
+            found = self._ask("inspect_source", args, INSPECTION_TIME + 5)
+            return from_plain(Inspection, found, "inspection")
         except RecordError as error:
             raise MigrationError(EIO, f"The source could not be inspected: {error}.") from error
 
@@ -142,6 +146,7 @@ class Preflight:
                 "fenced": self._fenced(),
                 "flatten": wish.layout.flatten,
             },
+            0.0,
         )
         snapshots = tuple(
             Snapshot(s["name"], bool(s["protected"]), tuple(s["clones"]))
