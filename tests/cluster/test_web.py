@@ -128,6 +128,8 @@ def test_from_the_form_to_the_commit(
     state(page, "committed")
     assert digests(client, target) == before
     assert cluster.rbd("ls", source.split("/")[0]).strip() == ""
+    made = login(**cluster.dashboard()).api("GET", "/throughput").body
+    assert any(point["rate"] > 0 for point in made)
     page.get_by_role("link", name="History").click()
     expect(page.get_by_role("row").filter(has_text=target)).to_contain_text("committed")
     assert said == []
