@@ -4,6 +4,7 @@ Copies make progress with the clock. Only what the page needs is kept true: it s
 how the engine decides.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from rbdmigrate.control.window import parse_window
 from rbdmigrate.model.errors import MigrationError, errno_name
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Place, State
-from rbdmigrate.model.report import Live
+from rbdmigrate.model.report import Live, iso
 from rbdmigrate.model.spec import parse_image_spec
 from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Outcome, Verification, Verify
@@ -123,6 +124,18 @@ class Double:
             "guard": self._guard(),
             "limits": self.limits,
         }
+
+    def _throughput(self, args: Args) -> Any:
+        """An hour of waves, under a throttle that was raised in the middle of it."""
+        begun = int(time.time()) // 10 * 10 - 3600
+        points = []
+        for n in range(360):
+            rate, limit = (90, 120) if n < 180 else (190, 300)
+            wave = 40 * math.sin(n / 20) + 9 * math.sin(n / 3)
+            points.append(
+                {"at": iso(begun + 10 * n), "rate": int((rate + wave) * MIB), "limit": limit * MIB}
+            )
+        return points
 
     def _history(self, args: Args) -> Any:
         wanted = args.get("target")

@@ -19,22 +19,6 @@ class Shot(NamedTuple):
     prepare: "Callable[[Page], None]" = lambda page: None
 
 
-def _hour(page: Page) -> None:
-    """An hour of throughput, as a page that was open so long would have seen it."""
-    page.evaluate("""() => {
-        const now = Date.now();
-        const points = [];
-        for (let at = now - 3500e3; at < now; at += 10e3) {
-            const wave = Math.sin(at / 200e3) * 40 + Math.sin(at / 31e3) * 9;
-            const [rate, limit] = at < now - 1800e3 ? [90, 120] : [190, 300];
-            points.push({at, rate: (rate + wave) * 2 ** 20, limit: limit * 2 ** 20});
-        }
-        sessionStorage.setItem("rbd-migration-throughput", JSON.stringify(points));
-    }""")
-    page.reload()
-    page.locator(".chart-line").first.wait_for()
-
-
 def _sections(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
 
@@ -62,7 +46,7 @@ def _import(page: Page) -> None:
 
 
 SHOTS = (
-    Shot("overview", "#/", _hour),
+    Shot("overview", "#/"),
     Shot("migrations", "#/migrations"),
     Shot("migrations-failed", "#/migrations?group=failed"),
     Shot("migrations-ended", "#/migrations?ended=true&sort=%2Btarget"),

@@ -229,6 +229,11 @@ SUMMARY = (
     _GUARD,
     _field("limits", "object", "The limits.", fields=LIMITS),
 )
+THROUGHPUT = (
+    _time("at", "When these ten seconds began.", nullable=False),
+    _field("rate", "integer", "Bytes per second of all copies together, on average."),
+    _field("limit", "integer", "The cluster's throttle; null is no limit.", nullable=True),
+)
 ERROR = (
     _field("detail", "string", "A sentence: what, why, what to do."),
     _field("code", "string", "The errno's name.", example="EBUSY"),

@@ -25,7 +25,7 @@ from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
 from ..model.migration import Goal, Migration, Op, State
 from ..model.policy import Policy
-from ..model.report import Live, report
+from ..model.report import Live, iso, report
 from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec, parse_image_spec
 from ..model.verification import Verify
@@ -168,6 +168,13 @@ class Engine:
     def summary(self) -> dict[str, Any]:
         """All migrations under way in numbers."""
         return numbers(map(row, self._registry.all()), live_hold, render)
+
+    def throughput(self) -> Reports:
+        """Bytes per second of all copies over the last hour, and the throttle, the oldest first."""
+        return [
+            {"at": iso(point.at), "rate": int(point.rate), "limit": point.limit}
+            for point in self._throttle.trend()
+        ]
 
     def history(self, *, since: Optional[float] = None) -> Reports:
         """Ended migrations, the latest first. ``since``: only those that ended since this time."""

@@ -4,7 +4,6 @@ import * as api from "./api.js";
 import { fill, h, refill, say, sentence } from "./dom.js";
 import { parse } from "./router.js";
 import { repeat } from "./repeat.js";
-import { Samples } from "./samples.js";
 import { login } from "./parts/login.js";
 import { create } from "./views/create.js";
 import { detail } from "./views/detail.js";
@@ -26,7 +25,6 @@ const NOBODY = { create: false, update: false };
 export class App {
   constructor() {
     this.summary = null;
-    this.samples = new Samples();
     this.listeners = new Set();
     this.stops = [];
     this.asking = false; // for a login
@@ -92,7 +90,6 @@ export class App {
     const first = this.summary === null;
     const before = JSON.stringify(this.summary?.permissions);
     this.summary = await api.get("/summary");
-    this.samples.add(Date.now(), this.summary.rate, this.summary.cluster_rate);
     say(this.parts.release, `${this.summary.version} on Ceph ${this.summary.ceph_release}`);
     this.parts.dashboard.hidden = api.key.known();
     document.getElementById("forget-key").hidden = !api.key.known();

@@ -9,20 +9,22 @@ const BOTTOM = 20;
 const TOP = 8;
 const MINUTES = 10;
 const LEAST = 1 << 20; // bytes per second: an idle cluster is drawn as idle
-const GAP = 20000; // without a sample for so long the line is broken
+const GAP = 30000; // without a sample for so long the line is broken
 
-// ``update(points)``: as ``Samples`` keeps them.
+// ``update(points)``: as the API answers them; ``now(rate, limit)``: what came after the last of them.
 export function chart() {
   const canvas = h("div", { class: "chart-canvas" });
   const caption = h("figcaption", { class: "chart-legend" });
   const element = h("figure", { class: "chart" }, canvas, caption);
-  let points = [];
+  let past = [];
+  let latest = null;
   const observer = new ResizeObserver(() => draw());
   observer.observe(canvas);
 
   function draw() {
     const width = Math.max(260, canvas.clientWidth);
-    const now = Date.now();
+    const points = latest === null ? past : [...past, latest];
+    const now = Math.max(Date.now(), ...points.slice(-1).map((point) => point.at));
     const span = minutes(points, now) * 60000;
     const shown = points.filter((point) => point.at >= now - span);
     const top = ceiling(Math.max(LEAST, ...shown.map((point) => point.rate)));
@@ -49,8 +51,12 @@ export function chart() {
 
   return {
     element,
-    update(found) {
-      points = found;
+    update(points) {
+      past = points.map((point) => ({ at: new Date(point.at).getTime(), rate: point.rate, limit: point.limit }));
+      draw();
+    },
+    now(rateNow, limit) {
+      latest = { at: Math.max(Date.now(), ...past.slice(-1).map((point) => point.at)), rate: rateNow, limit };
       draw();
     },
     stop: () => observer.disconnect(),

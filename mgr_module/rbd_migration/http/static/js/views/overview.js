@@ -72,8 +72,9 @@ export function overview(root, { app }) {
     attention.update(summary.attention);
     const rest = summary.attention_total - summary.attention.length;
     refill(more, rest, () => (rest > 0 ? `and ${rest} more` : []));
-    drawing.update(app.samples.points);
+    drawing.now(summary.rate, summary.cluster_rate);
   });
+  app.watch(10, async () => drawing.update(await api.get("/throughput")));
   app.watch(2, async () => {
     const { items } = await api.list({ state: "executing,verifying", sort: "-rate", limit: SHOWN });
     running.update(items.filter((report) => report.acting));
