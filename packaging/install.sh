@@ -46,7 +46,7 @@ act() {
 find_module_dir() {
     local folder configured=''
     if command -v ceph-conf >/dev/null; then
-        configured=$(ceph-conf --name "mgr.$(hostname -s)" --show-config-value mgr_module_path \
+        configured=$(ceph-conf --name "mgr.${HOSTNAME%%.*}" --show-config-value mgr_module_path \
             2>/dev/null) || configured=''
     fi
     for folder in $configured "${USUAL[@]}"; do
@@ -56,7 +56,8 @@ find_module_dir() {
         fi
     done
     fail "this host has no module directory of a manager (${configured:+$configured, }${USUAL[*]});" \
-        "install ceph-mgr first, or name the directory with --module-dir"
+        "install ceph-mgr first, or name the directory with --module-dir; for managers in containers" \
+        "see packaging/cephadm"
 }
 
 # Of a tree that holds rbdmigrate/; empty where there is none.
