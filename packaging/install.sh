@@ -46,7 +46,7 @@ act() {
 find_module_dir() {
     local folder configured=''
     if command -v ceph-conf >/dev/null; then
-        configured=$(ceph-conf --name "mgr.$(hostname -s)" --show-config-value mgr_module_path \
+        configured=$(ceph-conf --name "mgr.${HOSTNAME%%.*}" --show-config-value mgr_module_path \
             2>/dev/null) || configured=''
     fi
     for folder in $configured "${USUAL[@]}"; do
@@ -56,7 +56,8 @@ find_module_dir() {
         fi
     done
     fail "this host has no module directory of a manager (${configured:+$configured, }${USUAL[*]});" \
-        "install ceph-mgr first, or name the directory with --module-dir"
+        "install ceph-mgr first, or name the directory with --module-dir; for managers in containers" \
+        "see packaging/cephadm"
 }
 
 # Of a tree that holds rbdmigrate/; empty where there is none.
@@ -69,12 +70,12 @@ is_older() { # is_older A B
     [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
 
-# The interpreter of the version that ceph-mgr embeds: workers are processes of it.
-manager_python() {
+# The minor version of the Python that ceph-mgr has in it.
+embedded_python() {
     local version
-    version=$(ldd "$1" 2>/dev/null | sed -n 's/.*libpython3\.\([0-9]*\).*/\1/p' | head -n 1)
-    [ -n "$version" ] || version=$(python3 -c 'import sys; print(sys.version_info[1])' || true)
-    echo "python3.${version:-?}"
+    version=$(ldd "$1" 2>/dev/null | sed -n 's/.*libpython3\.\([0-9]*\).*/\1/p' | head -n 1) || version=''
+    [ -n "$version" ] || version=$(python3 -c 'import sys; print(sys.version_info[1])') || version=0
+    echo "$version"
 }
 
 check_manager() {
@@ -83,14 +84,14 @@ check_manager() {
         refuse "ceph-mgr is not installed on this host"
         return
     fi
-    release=$("$manager" --version | sed -n 's/^ceph version \([0-9]*\)\..*/\1/p')
+    release=$("$manager" --version | sed -n 's/^ceph version \([0-9]*\)\..*/\1/p') || release=0
     if [ "${release:-0}" -lt "$OLDEST_CEPH" ] || [ "${release:-0}" -gt "$NEWEST_CEPH" ]; then
         refuse "ceph-mgr is of release ${release:-unknown}; releases $OLDEST_CEPH to $NEWEST_CEPH are supported"
     fi
-    python=$(manager_python "$manager")
-    minor=${python#python3.}
-    if ! command -v "$python" >/dev/null; then
-        refuse "the program $python, of the version that ceph-mgr has in it, is not installed; workers run with it"
+    minor=$(embedded_python "$manager")
+    # Workers run with the system's own, whatever else is first on the administrator's PATH.
+    if ! python=$(PATH=/usr/bin:$PATH command -v "python3.$minor"); then
+        refuse "the program python3.$minor, of the version that ceph-mgr has in it, is not installed; workers run with it"
         return
     fi
     if [ "$minor" -lt "$OLDEST_PYTHON" ] || [ "$minor" -gt "$NEWEST_PYTHON" ]; then

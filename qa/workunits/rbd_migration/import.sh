@@ -37,7 +37,18 @@ case "$FORMAT" in
 esac
 chmod 644 "$WORK"/disk.* "$WORK"/before.* 2>/dev/null || true
 
-ceph rbd migration prepare --import-only "$TARGETS/disk" --source-spec "$spec"
+# Folders are opened one by one. A manager takes a moment to see a changed option.
+prepare() {
+    ceph rbd migration prepare --import-only "$TARGETS/disk" --source-spec "$spec"
+}
+refused 13 prepare
+ceph config set mgr mgr/rbd_migration/import_folders "$WORK"
+trap 'ceph config rm mgr mgr/rbd_migration/import_folders; clean_up' EXIT
+for _ in $(seq 20); do
+    ! prepare || break
+    sleep 1
+done
+[ "$(field "$TARGETS/disk" state)" = prepared ]
 [ "$(digest "$TARGETS/disk")" = "$expected" ]
 ceph rbd migration execute "$TARGETS/disk"
 wait_state "$TARGETS/disk" executed
