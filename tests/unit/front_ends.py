@@ -5,6 +5,15 @@ from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import parse_image_spec
 from tests.unit.builders import migration
 
+CHECKED = {
+    "source": "rbd/a",
+    "target": "ssd/b",
+    "ok": True,
+    "bytes_to_copy": None,
+    "bytes_free": None,
+    "findings": [],
+}
+
 
 class FakeEngine:
     """Notes what it is asked, and answers with reports or with ``refusal``."""
@@ -40,7 +49,7 @@ class FakeEngine:
             self.calls.append((name, args, named))
             if self.refusal:
                 raise self.refusal
-            return self.reports[0]
+            return CHECKED if name == "check" else self.reports[0]
 
         return call
 

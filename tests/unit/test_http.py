@@ -15,7 +15,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
 from tests.unit.builders import migration
-from tests.unit.front_ends import FakeEngine, FakeModule
+from tests.unit.front_ends import CHECKED, FakeEngine, FakeModule
 
 A, B = ImageSpec("rbd", "", "a"), ImageSpec("ssd", "", "b")
 BOTH = {"source": "rbd/a", "target": "ssd/b"}
@@ -94,7 +94,8 @@ CALLS = [
 @pytest.mark.parametrize(("name", "body", "method", "args"), CALLS)
 def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, method, args):
     status, answer, _ = ask(name, body)
-    assert (status, answer) == (routes.BY_NAME[name].status, engine.reports[0])
+    assert status == routes.BY_NAME[name].status
+    assert answer == (CHECKED if name == "check" else engine.reports[0])
     assert engine.calls == [(method, args, {})]
 
 
@@ -109,6 +110,8 @@ def test_force_has_to_be_asked_for(ask, engine, name, method):
 
 REFUSED = [
     ("create", [1], "has to be a JSON object"),
+    ("commit", [], "has to be a JSON object"),
+    ("commit", 0, "has to be a JSON object"),
     ("create", {**BOTH, "colour": "red"}, '"colour" is not known'),
     ("create", {**BOTH, "goal": "done"}, "choose from prepared, executed"),
     ("create", {**BOTH, "priority": "7"}, "give a whole number"),

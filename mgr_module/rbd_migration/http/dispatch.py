@@ -64,7 +64,10 @@ def dispatch(
         sentence = "rbd_migration is still reading its records; try again in a few seconds."
         return refusal(503, EAGAIN, sentence)
     try:
-        args = {**check_texts(route.query, query), **check(route.body, body or {})}
+        args = {
+            **check_texts(route.query, query),
+            **check(route.body, {} if body is None else body),
+        }
         if route.has_target:
             args["target"] = target
         if route.name in _OWN:
