@@ -314,7 +314,7 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
-        result = command.run(Call(cmd, engine, options, authorized, keys))
+        result = command.run(Call(cmd, engine, options, authorized, keys=keys))
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)

@@ -5,7 +5,7 @@ import logging
 import re
 from dataclasses import dataclass, field
 from errno import EAGAIN, EINVAL, EIO, ENOENT, EOPNOTSUPP
-from typing import Any, Callable, Collection, Dict, Mapping, Optional
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
 
 from rbdmigrate import __version__
 from rbdmigrate.control.browse import Query
@@ -103,6 +103,7 @@ def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any
     known = {arg.name for arg in command.args}
     flat = {name: value for name, value in args.items() if name != "layout"}
     flat.update(args.get("layout", {}))
+    flat, inbuf = _import(flat)
     given = {}
     for name, value in flat.items():
         argument = _ARGUMENTS.get(name, name)
@@ -110,8 +111,23 @@ def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any
             if value is False:
                 continue
             raise MigrationError(EOPNOTSUPP, f"This version has no {name} for `{route.command}`.")
-        given[argument] = json.dumps(value) if isinstance(value, dict) else value
-    return command.run(Call(given, engine, context.options, lambda pool, namespace: True))
+        given[argument] = value
+    return command.run(
+        Call(given, engine, context.options, lambda pool, namespace: True, inbuf=inbuf)
+    )
+
+
+def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The arguments of an import as its command has them: one image, and the spec as a file."""
+    spec = args.get("source_spec")
+    if spec is None:
+        return args, None
+    if "source" in args:
+        raise FieldError("source and source_spec both name the source; give one of them.")
+    if args.get("import_only") is False:
+        raise FieldError("source_spec is for imports; leave import_only out, or give true.")
+    given = {**args, "import_only": True, "source": args.get("target", "")}
+    return {k: v for k, v in given.items() if k not in ("source_spec", "target")}, json.dumps(spec)
 
 
 def _in_fields(sentence: str, args: Mapping[str, Any]) -> str:
