@@ -1,5 +1,7 @@
 """What front ends have around them, for tests: an engine that only notes, a manager's options."""
 
+import threading
+
 from rbdmigrate.control.browse import numbers
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import parse_image_spec
@@ -20,6 +22,7 @@ class FakeEngine:
 
     def __init__(self, reports=(), refusal=None):
         self.calls = []
+        self.ended = threading.Event()
         self.reports = list(reports) or [report(migration(), Live())]
         self.refusal = refusal
 

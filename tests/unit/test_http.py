@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from errno import EBUSY, ENOENT
+from errno import EAGAIN, EBUSY, ENOENT
 
 import pytest
 from hypothesis import given
@@ -205,6 +205,13 @@ def test_without_an_engine_it_is_503(ask):
     status, answer, headers = ask("list", engine=None)
     assert (status, answer["code"]) == (503, "EAGAIN")
     assert headers == {"Retry-After": "5"}
+
+
+def test_an_engine_that_ends_is_503_and_one_that_is_not_ready_400(ask):
+    engine = FakeEngine(refusal=MigrationError(EAGAIN, "Not yet."))
+    assert ask("commit", {}, engine=engine)[0] == 400
+    engine.ended.set()
+    assert ask("commit", {}, engine=engine)[0] == 503
 
 
 def test_between_modules_all_is_text(dispatch, engine, options):

@@ -80,8 +80,8 @@ def dispatch(
     except FieldError as error:
         return refusal(400, EINVAL, str(error))
     except MigrationError as error:
-        missing = error.errno == ENOENT and route.has_target
-        return refusal(404 if missing else 400, error.errno, _in_fields(str(error), args))
+        status = _status(error.errno, route, context.engine)
+        return refusal(status, error.errno, _in_fields(str(error)))
     except Exception:  # an error of ours is no traceback for the user
         log.exception("%s failed", name)
         return refusal(500, EIO, "An error in the module; the manager's log has the details.")
@@ -130,7 +130,14 @@ def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
     return {k: v for k, v in given.items() if k not in ("source_spec", "target")}, json.dumps(spec)
 
 
-def _in_fields(sentence: str, args: Mapping[str, Any]) -> str:
+def _status(errno: int, route: Route, engine: Engine) -> int:
+    """The HTTP status of a refusal."""
+    if errno == ENOENT and route.has_target:
+        return 404
+    return 503 if errno == EAGAIN and engine.ended.is_set() else 400
+
+
+def _in_fields(sentence: str) -> str:
     """A refusal of the commands, which speak of options, in the words of a request."""
 
     def name(found: "re.Match[str]") -> str:
