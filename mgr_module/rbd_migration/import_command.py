@@ -33,15 +33,14 @@ class Wanted:
         text = text or call.inbuf
         self.inline = call.flag("inline_secrets")
         if text:
-            images = [name for name in ("source_image", "target_image") if call.text(name)]
-            if len(images) > 1:
+            if call.text("target_image"):
                 raise MigrationError(
                     EINVAL,
                     "With a source-spec only the target is named, and two images were; leave the "
                     "first out.",
                 )
             self.spec = parse_source_spec(text)
-            self.target = call.spec(images[0] if images else "source_image", "target")
+            self.target = call.spec("source_image", "target")
         else:
             self.spec = _native(call)
             self.target = call.spec("target_image", "target")

@@ -1,6 +1,7 @@
 """The manager module: starts the engine with the manager's identity and passes commands to it."""
 
 import threading
+from pathlib import Path
 from typing import Any, ClassVar, Dict, Iterator, List, Optional, Tuple
 
 from mgr_module import MgrModule, Option
@@ -22,6 +23,7 @@ _POLL = 1.0  # seconds between two updates of progress events and health checks
 _DETAILS = 50  # lines of a health warning: the monitors keep them all
 _ANNOUNCE = 15  # updates after which it is looked where the page is
 _DASHBOARD = "mgr/dashboard/"  # what the dashboard keeps in the monitors' key store
+_DROP_IN = Path(__file__).parents[1] / "dashboard" / "controllers" / "rbd_migration.py"
 _RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
 
 
@@ -170,7 +172,7 @@ class Module(MgrModule):
     def _announce(self) -> None:
         """Have `ceph mgr services` show where the page is: at our own server or the dashboard."""
         address = self._own_page
-        if not address:
+        if not address and _DROP_IN.is_file():
             dashboard = self.get("mgr_map").get("services", {}).get("dashboard", "")
             address = f"{dashboard.rstrip('/')}{page.ADDRESS}" if dashboard else ""
         if address != self._page:

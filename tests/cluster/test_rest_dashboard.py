@@ -211,6 +211,14 @@ def test_the_page_and_the_entry_in_the_menu(admin: Rest, cluster: Cluster) -> No
     assert "access-control-allow-origin" not in script.headers
     for path in ("/rbd-migration/../module.py", "/rbd-migration/..%2f..%2fmodule.py"):
         assert anybody.ask("GET", path).status == 404
+    cluster.wait_for(
+        lambda: (
+            cluster.ceph_json("mgr", "services").get("rbd_migration")
+            == f"{admin.url}/rbd-migration/"
+        ),
+        30,
+        "the page's address in ceph mgr services",
+    )
     entry = '<script src="rbd-migration/menu.js"></script></body>'
     assert entry in anybody.ask("GET", "/").body
     old = anybody.ask("GET", "/", If_Modified_Since="Tue, 24 Nov 2099 00:00:00 GMT")

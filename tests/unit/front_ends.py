@@ -1,9 +1,20 @@
 """What front ends have around them, for tests: an engine that only notes, a manager's options."""
 
+import threading
+
 from rbdmigrate.control.browse import numbers
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import parse_image_spec
 from tests.unit.builders import migration
+
+CHECKED = {
+    "source": "rbd/a",
+    "target": "ssd/b",
+    "ok": True,
+    "bytes_to_copy": None,
+    "bytes_free": None,
+    "findings": [],
+}
 
 
 class FakeEngine:
@@ -11,6 +22,7 @@ class FakeEngine:
 
     def __init__(self, reports=(), refusal=None):
         self.calls = []
+        self.ended = threading.Event()
         self.reports = list(reports) or [report(migration(), Live())]
         self.refusal = refusal
 
@@ -43,7 +55,7 @@ class FakeEngine:
             self.calls.append((name, args, named))
             if self.refusal:
                 raise self.refusal
-            return self.reports[0]
+            return CHECKED if name == "check" else self.reports[0]
 
         return call
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from errno import EBUSY, ENOENT
+from errno import EAGAIN, EBUSY, ENOENT
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
 from tests.unit.builders import migration
-from tests.unit.front_ends import FakeEngine, FakeModule
+from tests.unit.front_ends import CHECKED, FakeEngine, FakeModule
 
 A, B = ImageSpec("rbd", "", "a"), ImageSpec("ssd", "", "b")
 BOTH = {"source": "rbd/a", "target": "ssd/b"}
@@ -94,7 +94,8 @@ CALLS = [
 @pytest.mark.parametrize(("name", "body", "method", "args"), CALLS)
 def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, method, args):
     status, answer, _ = ask(name, body)
-    assert (status, answer) == (routes.BY_NAME[name].status, engine.reports[0])
+    assert status == routes.BY_NAME[name].status
+    assert answer == (CHECKED if name == "check" else engine.reports[0])
     assert engine.calls == [(method, args, {})]
 
 
@@ -109,6 +110,8 @@ def test_force_has_to_be_asked_for(ask, engine, name, method):
 
 REFUSED = [
     ("create", [1], "has to be a JSON object"),
+    ("commit", [], "has to be a JSON object"),
+    ("commit", 0, "has to be a JSON object"),
     ("create", {**BOTH, "colour": "red"}, '"colour" is not known'),
     ("create", {**BOTH, "goal": "done"}, "choose from prepared, executed"),
     ("create", {**BOTH, "priority": "7"}, "give a whole number"),
@@ -122,6 +125,8 @@ REFUSED = [
     ("create", {**BOTH, "layout": {"image_feature": [1]}}, "give a list of texts"),
     ("create", {"target": "ssd/b"}, "is not an image spec"),
     ("create", {"source": "a@s"}, "names a snapshot"),
+    ("create", {**BOTH, "source_spec": {"type": "raw"}}, "both name the source"),
+    ("create", {"target": "b", "source_spec": {}, "import_only": False}, "is for imports"),
     ("commit", {"force": "yes"}, "give true or false"),
     ("set", {}, "Say what to set: rate, priority"),
     ("limit_set", {"max_copies": -1}, "give a number from 0"),
@@ -141,6 +146,14 @@ def test_what_is_wrong_is_refused_in_a_sentence_and_nothing_is_done(ask, engine,
     assert "--" not in answer["detail"]
     assert answer["detail"].endswith(".")
     assert engine.calls == []
+
+
+def test_an_import_is_a_command_with_one_image_and_a_file(dispatch, front_end):
+    """A file, because the monitors log arguments. Without such a command it is refused."""
+    given, inbuf = dispatch._import({"target": "ssd/b", "source_spec": {"type": "raw"}, "rate": 1})
+    assert given == {"source": "ssd/b", "import_only": True, "rate": 1}
+    assert json.loads(inbuf) == {"type": "raw"}
+    assert dispatch._import({"source": "a@s", "import_only": True})[1] is None
 
 
 def test_what_may_be_a_secret_is_not_repeated(ask):
@@ -192,6 +205,13 @@ def test_without_an_engine_it_is_503(ask):
     status, answer, headers = ask("list", engine=None)
     assert (status, answer["code"]) == (503, "EAGAIN")
     assert headers == {"Retry-After": "5"}
+
+
+def test_an_engine_that_ends_is_503_and_one_that_is_not_ready_400(ask):
+    engine = FakeEngine(refusal=MigrationError(EAGAIN, "Not yet."))
+    assert ask("commit", {}, engine=engine)[0] == 400
+    engine.ended.set()
+    assert ask("commit", {}, engine=engine)[0] == 503
 
 
 def test_between_modules_all_is_text(dispatch, engine, options):
@@ -259,7 +279,11 @@ class TestDescriptions:
     def test_a_report_has_the_fields_that_are_described(self, front_end):
         schemas = front_end("http.schemas")
         shown = report(migration(), Live())
-        assert {field.name for field in schemas.REPORT} == set(shown)
+        described = {field.name for field in schemas.REPORT}
+        assert described - {"import_only", "source_spec"} == set(shown) - {
+            "import_only",
+            "source_spec",
+        }
         assert [state.value for state in State] == list(schemas.STATES)
 
     def test_the_document_is_whole(self, front_end, routes):

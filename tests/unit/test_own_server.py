@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.errors import MigrationError
+from tests.fuzz import schemathesis
 from tests.unit.front_ends import FakeEngine, FakeModule
 
 ALL = {"read", "create", "update", "delete"}
@@ -164,14 +165,24 @@ def server(front_end):
 
 
 @pytest.fixture
-def ask(front_end, server, module):
-    """Makes a request: its status, headers and body."""
+def application(front_end, server, module):
+    """Makes an application with that engine."""
     options = front_end("options").Options(module)
     options.read()
     context = front_end("http.dispatch").Context
     caller = front_end("http.caller").Caller
     may = {"reader": {"read"}, "writer": ALL, "nobody": set()}
     known = {name: caller(name, frozenset(permissions)) for name, permissions in may.items()}
+
+    def make(engine):
+        return server.Application(lambda: context(engine, options, "16.2.15"), known.get)
+
+    return make
+
+
+@pytest.fixture
+def ask(application):
+    """Makes a request: its status, headers and body."""
 
     def give(method, address, body=None, engine=FakeEngine(), bearer="writer", **more):  # noqa: B008
         raw = (
@@ -192,8 +203,7 @@ def ask(front_end, server, module):
         def start(status, headers):
             answer.update(status=int(status.split()[0]), headers=dict(headers))
 
-        app = server.Application(lambda: context(engine, options, "16.2.15"), known.get)
-        answer["body"] = b"".join(app(environ, start))
+        answer["body"] = b"".join(application(engine)(environ, start))
         return answer
 
     return give
@@ -207,6 +217,8 @@ STATUSES = [
     ("POST", BASE, {"body": b""}, 400),
     ("POST", BASE, {"body": b"{"}, 400),
     ("POST", BASE, {"body": b"NaN"}, 400),
+    ("POST", BASE + "/at/b/commit", {"body": b"null"}, 400),
+    ("POST", BASE + "/at/b/commit", {"body": b"[]"}, 400),
     ("POST", BASE, {"body": b"[" * 99_999}, 400),
     ("POST", BASE, {"body": b"\xff"}, 400),
     ("POST", BASE, {"body": {}, "CONTENT_LENGTH": ""}, 411),
@@ -308,11 +320,8 @@ class TestListening:
 
     @pytest.fixture
     def keeper(self, http, module):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
-        module.values.update(server_port=port)
+        module.values.update(server_port=free_port())
         places = []
         keeper = http.Keeper(module, app, places.append)
         keeper.places = places
@@ -366,9 +375,34 @@ class TestListening:
         assert b"413" in get(module, b"X: " + b"y" * 40_000 + b"\r\n")[:20]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_api_is_as_its_document_says(front_end, application, module, tmp_path):
+    pytest.importorskip("cheroot")
+    pytest.importorskip("schemathesis")
+    module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
+    module.values.update(server_port=free_port())
+    places = []
+    keeper = front_end("http.server").Keeper(module, application(FakeEngine()), places.append)
+    keeper.start()
+    try:
+        until(lambda: places)
+        done = schemathesis(places[0].rstrip("/"), "writer", tmp_path, "--max-examples", "10")
+    finally:
+        keeper.stop()
+    assert done.returncode == 0, done.stdout
+    assert "Tested: 23" in done.stdout
+
+
 def app(environ, start):
     start("200 OK", [("Content-Length", "2")])
     return [b"ok"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def connect(module):

@@ -5,7 +5,7 @@ import logging
 import re
 from dataclasses import dataclass, field
 from errno import EAGAIN, EINVAL, EIO, ENOENT, EOPNOTSUPP
-from typing import Any, Callable, Collection, Dict, Mapping, Optional
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
 
 from rbdmigrate import __version__
 from rbdmigrate.control.browse import Query
@@ -64,7 +64,10 @@ def dispatch(
         sentence = "rbd_migration is still reading its records; try again in a few seconds."
         return refusal(503, EAGAIN, sentence)
     try:
-        args = {**check_texts(route.query, query), **check(route.body, body or {})}
+        args = {
+            **check_texts(route.query, query),
+            **check(route.body, {} if body is None else body),
+        }
         if route.has_target:
             args["target"] = target
         if route.name in _OWN:
@@ -77,8 +80,8 @@ def dispatch(
     except FieldError as error:
         return refusal(400, EINVAL, str(error))
     except MigrationError as error:
-        missing = error.errno == ENOENT and route.has_target
-        return refusal(404 if missing else 400, error.errno, _in_fields(str(error), args))
+        status = _status(error.errno, route, context.engine)
+        return refusal(status, error.errno, _in_fields(str(error)))
     except Exception:  # an error of ours is no traceback for the user
         log.exception("%s failed", name)
         return refusal(500, EIO, "An error in the module; the manager's log has the details.")
@@ -98,8 +101,9 @@ def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any
     """Run the command of a route, with its fields as the arguments."""
     command = commands.BY_NAME[route.command]
     known = {arg.name for arg in command.args}
-    flat = {name: value for name, value in args.items() if name not in ("layout", "source_spec")}
+    flat = {name: value for name, value in args.items() if name != "layout"}
     flat.update(args.get("layout", {}))
+    flat, inbuf = _import(flat)
     given = {}
     for name, value in flat.items():
         argument = _ARGUMENTS.get(name, name)
@@ -108,11 +112,32 @@ def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any
                 continue
             raise MigrationError(EOPNOTSUPP, f"This version has no {name} for `{route.command}`.")
         given[argument] = value
-    spec = json.dumps(args["source_spec"]) if "source_spec" in args else None
-    return command.run(Call(given, engine, context.options, lambda pool, namespace: True, spec))
+    return command.run(
+        Call(given, engine, context.options, lambda pool, namespace: True, inbuf=inbuf)
+    )
 
 
-def _in_fields(sentence: str, args: Mapping[str, Any]) -> str:
+def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The arguments of an import as its command has them: one image, and the spec as a file."""
+    spec = args.get("source_spec")
+    if spec is None:
+        return args, None
+    if "source" in args:
+        raise FieldError("source and source_spec both name the source; give one of them.")
+    if args.get("import_only") is False:
+        raise FieldError("source_spec is for imports; leave import_only out, or give true.")
+    given = {**args, "import_only": True, "source": args.get("target", "")}
+    return {k: v for k, v in given.items() if k not in ("source_spec", "target")}, json.dumps(spec)
+
+
+def _status(errno: int, route: Route, engine: Engine) -> int:
+    """The HTTP status of a refusal."""
+    if errno == ENOENT and route.has_target:
+        return 404
+    return 503 if errno == EAGAIN and engine.ended.is_set() else 400
+
+
+def _in_fields(sentence: str) -> str:
     """A refusal of the commands, which speak of options, in the words of a request."""
 
     def name(found: "re.Match[str]") -> str:

@@ -13,6 +13,7 @@ _NAMES = {
     "array": "a list",
     "size": "a text such as 4M, or a whole number",
 }
+_TEXTS = ("string", "size", "array")  # for these an empty text is the same as nothing
 _MOST = 1 << 53  # what every JSON reader keeps exactly
 
 
@@ -111,7 +112,8 @@ def _checked(
     found = {}
     for name, field in known.items():
         value = given.get(name)
-        if value is None or value == "":
+        empty = value == "" and (read is _from_text or field.type in _TEXTS)
+        if value is None or empty:
             if field.required:
                 raise FieldError(f"{prefix}{name} is missing: {field.text}")
             value = field.default

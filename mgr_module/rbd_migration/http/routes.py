@@ -86,9 +86,9 @@ _WISH = (
     Field("source", "string", "Image spec of the source.", example="hdd/vm1"),
     Field("target", "string", "Image spec of the target; in place without it.", example="nvme/vm1"),
     LAYOUT,
-    Field("import_only", "boolean", "The source is read and left as it is."),
-    Field("source_spec", "object", "Where an import comes from: the JSON source-spec."),
-    Field("inline_secrets", "boolean", "librbd keeps the source's secrets in the target's header."),
+    Field("import_only", "boolean", "The source is read and left; `source` is image@snapshot."),
+    Field("source_spec", "object", "Where an import comes from, instead of `source`."),
+    Field("inline_secrets", "boolean", "Keys of the source-spec may stand in the image's header."),
 )
 _LISTED = (
     Field("offset", "integer", "How many are skipped.", default=0, minimum=0),

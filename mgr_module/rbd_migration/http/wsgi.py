@@ -175,9 +175,12 @@ def _body(environ: Environ) -> Any:
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != _PLAIN:
         raise HttpError(415, "EINVAL", f"The body has to be {_PLAIN}.")
     try:
-        return json.loads(raw, parse_constant=_no_constant)
+        found = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise HttpError(400, "EINVAL", "The body is not JSON.") from error
+    if not isinstance(found, dict):
+        raise HttpError(400, "EINVAL", "The body has to be a JSON object.")
+    return found
 
 
 def _no_constant(name: str) -> None:
