@@ -93,7 +93,7 @@ def _cluster(args: argparse.Namespace) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="rbd-migration-bench-"))
     try:
         with Cluster(folder / "cluster") as cluster:
-            cluster.up(ClusterOptions(mgrs=2, osds=3, osd_size=16 * _GIB, conf=_CONF))
+            cluster.up(ClusterOptions(mgrs=2, osds=3, osd_size=8 * _GIB, conf=_CONF))
             yield cluster
     finally:
         folder.rmdir()
