@@ -34,7 +34,8 @@ class Arg:
 class Call:
     """A command as it was given: its arguments, the engine, and what the caller may touch.
 
-    ``inbuf`` is the text of the file that was given with ``-i``.
+    ``inbuf`` is the text of the file that was given with ``-i``. ``keys`` are the API keys
+    (``http.keys``), for the commands about them.
     """
 
     args: Dict[str, Any]
@@ -42,6 +43,7 @@ class Call:
     options: Options
     authorized: Authorized
     inbuf: Optional[str] = field(default=None, repr=False)
+    keys: Any = None
 
     def text(self, name: str) -> Optional[str]:
         """An optional text argument; empty counts as left out."""

@@ -6,6 +6,7 @@ Option names and meanings are those of stock ``rbd migration``.
 
 import json
 import logging
+import time
 from errno import EINVAL, EIO
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -15,9 +16,18 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Verify
 
-from . import check_command, import_command, pace_commands, tables, top, verify_commands
+from . import (
+    check_command,
+    import_command,
+    key_commands,
+    pace_commands,
+    tables,
+    top,
+    verify_commands,
+)
 from .command import (
     PREFIX,
     SOURCE,
@@ -165,6 +175,17 @@ def _ls(call: Call) -> List[Report]:
     return found[:limit] if limit > 0 else found
 
 
+def _history(call: Call) -> List[Report]:
+    target, since = call.text("target_image"), call.text("since")
+    limit = call.number("limit") or 0
+    spec = None if target is None else str(call.spec("target_image", "target"))
+    begin = None if since is None else time.time() - parse_seconds(since, "--since")
+    found = visible(call, call.engine.history(since=begin))
+    if spec is not None:
+        found = [r for r in found if r["target"] == spec]
+    return found[:limit] if limit > 0 else found
+
+
 def _show_status(result: Any) -> str:
     return tables.detail(result) if isinstance(result, dict) else tables.listing(result)
 
@@ -277,10 +298,19 @@ TABLE = (
         _ls,
         tables.listing,
     ),
+    Command(
+        "history",
+        (Arg("target_image"), Arg("since"), Arg("limit", "CephInt")),
+        "List migrations that have ended, the latest first",
+        "r",
+        _history,
+        tables.history,
+    ),
     *pace_commands.TABLE,
     *verify_commands.TABLE,
+    *key_commands.TABLE,
 )
-_BY_PREFIX = {f"{PREFIX} {command.name}": command for command in TABLE}
+BY_NAME = {command.name: command for command in TABLE}
 
 
 def _jsonable(result: Any) -> Any:
@@ -300,9 +330,10 @@ def handle(
     cmd: Dict[str, Any],
     authorized: Authorized,
     inbuf: Optional[str] = None,
+    keys: Any = None,
 ) -> Answer:
     """Carry out a command; never raises: the answer is an errno, the output and one sentence."""
-    command = _BY_PREFIX.get(cmd["prefix"])
+    command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
     if command is None:
         return -EINVAL, "", f"{cmd['prefix']!r} is not a command of this module."
     if engine is None:
@@ -312,7 +343,7 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
-        result = command.run(Call(cmd, engine, options, authorized, inbuf or None))
+        result = command.run(Call(cmd, engine, options, authorized, inbuf or None, keys))
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)

@@ -84,6 +84,10 @@ class Layout:
         name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"rbd-devcluster-{name}"
 
+    def modules_of(self, manager: str) -> Path:
+        """Each manager has a module directory of its own, as managers on different hosts do."""
+        return self.modules / manager
+
     def data_of(self, daemon: str) -> Path:
         return self.data / daemon
 

@@ -12,9 +12,10 @@ from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Place, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
-from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import migration
+from tests.unit.front_ends import FakeEngine, FakeModule
 
 
 @pytest.fixture(scope="module")
@@ -23,52 +24,9 @@ def commands(front_end):
     return front_end("commands")
 
 
-class FakeEngine:
-    """Notes what it is asked, and answers with reports or with ``refusal``."""
-
-    def __init__(self, reports=(), refusal=None):
-        self.calls = []
-        self.reports = list(reports) or [report(migration(), Live())]
-        self.refusal = refusal
-
-    def spec(self, text, what):
-        return parse_image_spec(text, "rbd", what)
-
-    def list(self, ended=False):
-        return self.reports
-
-    def cluster_rate(self):
-        return None
-
-    def conditions(self):
-        return {"gates": [], "guard": None}
-
-    def __getattr__(self, name):
-        def call(*args, **named):
-            self.calls.append((name, args, named))
-            if self.refusal:
-                raise self.refusal
-            return self.reports[0]
-
-        return call
-
-
 @pytest.fixture
 def engine():
     return FakeEngine()
-
-
-class FakeModule:
-    """Keeps the values of options as text, as the manager does."""
-
-    def __init__(self, options):
-        self.values = {option["name"]: option["default"] for option in options}
-
-    def get_module_option(self, name):
-        return self.values[name]
-
-    def set_module_option(self, name, value):
-        self.values[name] = value
 
 
 @pytest.fixture
@@ -140,7 +98,8 @@ ON_A_TARGET = [
     ("abort", {}, "abort", {"force": False}),
     ("abort", {"force": "true"}, "abort", {"force": True}),
     ("cancel", {"force": True}, "abort", {"force": True}),
-    ("pause", {}, "pause", {}),
+    ("pause", {}, "pause", {"force": False}),
+    ("pause", {"force": True}, "pause", {"force": True}),
     ("resume", {}, "resume", {}),
     ("retry", {}, "retry", {}),
     ("status", {}, "get", {}),
@@ -280,9 +239,8 @@ class TestLs:
 
 class TestDescriptions:
     def test_are_what_the_manager_expects(self, commands):
-        form = (
-            r"rbd migration [a-z-]+( [a-z]+)?( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
-        )
+        words = r"rbd migration [a-z-]+( [a-z]+){0,2}"
+        form = words + r"( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
         for command in commands.TABLE:
             described = command.describe()
             assert re.fullmatch(form, described["cmd"])

@@ -49,6 +49,8 @@ from .verifying import begin, on_checkpoint, settled, verify_arguments
 log = logging.getLogger(__name__)
 
 _TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to let go of the exclusive lock
+_FRESH = 1.0  # seconds for which a look counts
+_CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
 
 
 class Acts:
@@ -284,9 +286,14 @@ class Acts:
         return target_version(self._client, m)
 
     def _still_wanted(self, tracked: Tracked, op: Op) -> bool:
-        """Look once more: the job may have waited long for its slot."""
+        """Decide once more, on what is there now: the job may have waited long for its slot.
+
+        What was seen a moment ago counts for acts that librbd refuses where they do not fit.
+        """
         migration = tracked.migration
-        situation = diagnose(migration, observe(self._client, migration))
+        at, situation = tracked.seen or (0.0, None)
+        if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
+            situation = diagnose(migration, observe(self._client, migration))
         decision = decide(migration, situation, time.time(), abandoned=tracked.abandoned)
         return decision == Act(op)
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import replace
 from errno import EAGAIN, EINVAL, EPERM
+from itertools import chain
 from typing import Any, Optional
 
 from ..checks.facts import Wish
@@ -15,6 +16,7 @@ from ..cluster.client import connect
 from ..cluster.observe import observe
 from ..cluster.pools import pool_name
 from ..cluster.store import Owner
+from ..control.browse import Query, Row, numbers, page
 from ..control.guard import guard_abort
 from ..control.situation import Situation, diagnose
 from ..control.verification import at_least
@@ -23,7 +25,7 @@ from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
 from ..model.migration import Goal, Migration, Op, State
 from ..model.policy import Policy
-from ..model.report import Live, report
+from ..model.report import Live, iso, report
 from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec, parse_image_spec
 from ..model.verification import Verify
@@ -41,7 +43,7 @@ from .preflight import Preflight
 from .registry import Registry, Tracked
 from .secrets import Secrets
 from .throttle import Throttle
-from .view import view
+from .view import live_hold, render, row, view
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ _STOP_TIMEOUT = 15.0
 _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
 
 Report = dict[str, Any]
+Reports = list[Report]  # within Engine, list is a method
 
 
 class Engine:
@@ -66,6 +69,7 @@ class Engine:
         self._throttle = Throttle(host.settings, self._conditions)
         self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._loader = Loader(self._client, self._registry, self._fenced)
+        self._secrets = Secrets(self._client)
         self._loop = Loop(
             self._client,
             host.identity,
@@ -74,6 +78,7 @@ class Engine:
             self._acts,
             self._throttle,
             self._conditions,
+            self._secrets,
             host.settings,
             self._fenced,
         )
@@ -85,7 +90,6 @@ class Engine:
             self._acts.blocklist.fenced,
             host.settings,
         )
-        self._secrets = Secrets(self._client)
         self._finder = Finder(self._client, self._registry, self._loader, self._answers)
         self.ended = threading.Event()
         self.ended_reason = ""
@@ -154,6 +158,30 @@ class Engine:
         if ended:
             reports += [report(m, Live()) for m in self._registry.history(self._loader.pools())]
         return reports
+
+    def browse(self, query: Query) -> tuple[int, Reports]:
+        """How many migrations ``query`` finds, and the page of them that it asks for."""
+        ended = self._registry.history(self._loader.pools()) if query.ended else []
+        rows = chain(map(row, self._registry.all()), (Row(m, m) for m in ended))
+        return page(rows, query, render)
+
+    def summary(self) -> dict[str, Any]:
+        """All migrations under way in numbers."""
+        return numbers(map(row, self._registry.all()), live_hold, render)
+
+    def throughput(self) -> Reports:
+        """Bytes per second of all copies over the last hour, and the throttle, the oldest first."""
+        return [
+            {"at": iso(point.at), "rate": int(point.rate), "limit": point.limit}
+            for point in self._throttle.trend()
+        ]
+
+    def history(self, *, since: Optional[float] = None) -> Reports:
+        """Ended migrations, the latest first. ``since``: only those that ended since this time."""
+        ended = self._registry.history(self._loader.pools())
+        if since is not None:
+            ended = [m for m in ended if (m.ended_at or 0.0) >= since]
+        return [report(m, Live()) for m in ended]
 
     def get(self, target: ImageSpec) -> Report:
         """The migration to ``target``, the last ended one when none is under way.
@@ -242,8 +270,8 @@ class Engine:
                 with self._secrets.stored(m, spec):
                     tracked = self._registry.create(m)
             else:
-                with self._secrets.stored(tracked.migration, spec):
-                    self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
+                self._secrets.renew(tracked.migration, spec)
+                self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
         self._loop.wake(tracked)
         return self._prepared(tracked)
 

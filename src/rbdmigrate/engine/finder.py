@@ -17,6 +17,7 @@ from ..model.migration import Goal, Migration, State
 from ..model.spec import ImageSpec
 from .adoption import adoptable
 from .answers import Answers
+from .claims import refuse_adoption, refuse_claimed
 from .loading import Loader
 from .registry import Registry, Tracked
 from .secrets import prefix_of
@@ -44,6 +45,7 @@ class Finder:
         self, source: ImageSpec, target: ImageSpec, layout: LayoutOptions, goal: Goal
     ) -> Optional[Tracked]:
         """The migration that this request asks for once more; refuses one that is in its way."""
+        refuse_claimed(self._registry, source, target)
         tracked = self._registry.find(target)
         if tracked is None:
             other = self._registry.find_source(source)
@@ -97,6 +99,7 @@ class Finder:
         if tracked is not None:
             return tracked
         self.require_read(target)
+        refuse_claimed(self._registry, target)
         with self.admission:
             tracked = self._registry.find(target)
             if tracked is not None:
@@ -105,6 +108,8 @@ class Finder:
             if migration is None:
                 return None
             known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+            if known is None:
+                refuse_adoption(self._registry, migration)
             return known or self._registry.create(migration)
 
     def require_read(self, target: ImageSpec) -> None:

@@ -65,6 +65,7 @@ class Loop:
         acts: Acts,
         throttle: Throttle,
         conditions: Conditions,
+        secrets: Secrets,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
     ) -> None:
@@ -77,7 +78,7 @@ class Loop:
         self._conditions = conditions
         self._holding = Holding(settings, throttle, conditions)
         self._watch = SourceWatch(settings)
-        self._secrets = Secrets(client)
+        self._secrets = secrets
         self._settings = settings
         self._on_fenced = on_fenced
         self._wake = threading.Event()
@@ -169,7 +170,7 @@ class Loop:
             self._reload_at = now + _RELOAD
             self._loader.look()
             if not self._loader.unread():
-                self._secrets.sweep({t.migration.id for t in self._registry.all()})
+                self._secrets.sweep(lambda: {t.migration.id for t in self._registry.all()})
         self._acts.blocklist.clean(self._client)
         settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}
@@ -191,6 +192,13 @@ class Loop:
         self._watch.look(slot for slots in self._slots.values() for slot in slots)
         self._pace()
         self._assign(waiting)
+        log.debug(
+            "a round: %d migrations, %d due, %d waiting, %.1f ms",
+            len(every),
+            len(due),
+            len(waiting),
+            1000 * (time.monotonic() - now),
+        )
 
     def _look_at(self, due: list[Tracked], again: float) -> None:
         """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
@@ -334,6 +342,7 @@ class Loop:
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        tracked.seen = (time.monotonic(), situation)
         tracked.troubled = False
         tracked.abandoned = self._abandoned(tracked, situation)
         decision = decide(migration, situation, now, abandoned=tracked.abandoned)

@@ -314,7 +314,7 @@ def inspect(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     place = _place(args["image"])
     with session.open(place) as ioctx, rbd.Image(ioctx, place.image, read_only=True) as image:
         users = _users(session, ioctx, image, args["fenced"])
-        return {**inspection.describe(ioctx, image, flatten=args["flatten"]), "users": users}
+        return {**inspection.describe(image, flatten=args["flatten"]), "users": users}
 
 
 def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
