@@ -49,5 +49,5 @@ def test_inside_a_chroot_its_release_is_known(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_unknown_release_is_refused() -> None:
-    with pytest.raises(RootError, match="choose from pacific, tentacle"):
+    with pytest.raises(RootError, match="choose from pacific, reef, tentacle"):
         inside("nautilus", ["true"])

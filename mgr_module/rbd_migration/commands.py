@@ -19,7 +19,16 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Verify
 
-from . import all_commands, check_command, key_commands, pace_commands, tables, top, verify_commands
+from . import (
+    all_commands,
+    check_command,
+    import_command,
+    key_commands,
+    pace_commands,
+    tables,
+    top,
+    verify_commands,
+)
 from .command import (
     PREFIX,
     SOURCE,
@@ -87,11 +96,30 @@ def policy_of(call: Call, goal: Goal) -> Policy:
 
 
 def _begin(call: Call, goal: Goal) -> Report:
+    if import_command.asked(call):
+        wanted = import_command.Wanted(call)
+        return call.engine.prepare_import(
+            wanted.spec,
+            wanted.target,
+            _layout(call),
+            policy_of(call, goal),
+            inline=wanted.inline,
+            logged=wanted.logged,
+        )
     source, target = check_command.specs_of(call)
     return call.engine.prepare(source, target, _layout(call), policy_of(call, goal))
 
 
 def _check(call: Call) -> Any:
+    if import_command.asked(call):
+        wanted = import_command.Wanted(call)
+        return call.engine.check_import(
+            wanted.spec,
+            wanted.target,
+            _layout(call),
+            inline=wanted.inline,
+            logged=wanted.logged,
+        )
     source, target = check_command.specs_of(call)
     return call.engine.check(source, target, _layout(call))
 
@@ -154,7 +182,7 @@ def _show_status(result: Any) -> str:
 TABLE = (
     Command(
         "check",
-        (SOURCE, Arg("target_image"), *_LAYOUT),
+        (SOURCE, Arg("target_image"), *_LAYOUT, *import_command.ARGS),
         "Look whether an image can be migrated; changes nothing",
         "r",
         _check,
@@ -162,7 +190,7 @@ TABLE = (
     ),
     Command(
         "prepare",
-        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify")),
+        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify"), *import_command.ARGS),
         "Link a new target image to the source; clients then use the target",
         "w",
         _prepare,
@@ -213,6 +241,7 @@ TABLE = (
             *_LAYOUT,
             Arg("verify"),
             Arg("soak"),
+            *import_command.ARGS,
         ),
         "Migrate an image the whole way, unattended",
         "w",
@@ -266,6 +295,7 @@ def handle(
     options: Options,
     cmd: Dict[str, Any],
     authorized: Authorized,
+    inbuf: Optional[str] = None,
     keys: Any = None,
 ) -> Answer:
     """Carry out a command; never raises: the answer is an errno, the output and one sentence."""
@@ -279,7 +309,7 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
-        result = command.run(Call(cmd, engine, options, authorized, keys=keys))
+        result = command.run(Call(cmd, engine, options, authorized, inbuf or None, keys))
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)

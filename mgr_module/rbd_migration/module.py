@@ -78,7 +78,7 @@ class Module(MgrModule):
 
     def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
         """A ``ceph rbd migration ...`` command."""
-        return commands.handle(self._engine, self._options, cmd, self._may_touch, keys=self._keys)
+        return commands.handle(self._engine, self._options, cmd, self._may_touch, inbuf, self._keys)
 
     def api(self, name: str, text: str) -> str:
         """A request over HTTP that the dashboard passes on, for a caller who may make it.

@@ -11,6 +11,7 @@ from rbdmigrate.engine import Settings
 from rbdmigrate.model.errors import MigrationError
 
 from .gate_options import GATE_OPTIONS, thresholds
+from .import_options import IMPORT_OPTIONS, reach
 
 _T = TypeVar("_T")
 
@@ -158,6 +159,7 @@ OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     *GATE_OPTIONS,
+    *IMPORT_OPTIONS,
 ]
 
 
@@ -189,6 +191,10 @@ class Options:
             thresholds=self._kept(lambda: thresholds(self._get), before.thresholds),
             guard=self._kept(lambda: guard_factor(float(self._get("guard"))), before.guard),
             command_wait=float(self._get("command_wait")),
+            reach=self._kept(lambda: reach(self._get), before.reach),
+            per_source_host=int(self._get("per_source_host")),
+            source_timeout=float(self._get("source_timeout")),
+            worker_memory=int(self._get("worker_memory")),
         )
 
     def _kept(self, read: Callable[[], _T], before: _T) -> _T:
@@ -205,7 +211,14 @@ class Options:
 
     def limits(self) -> Dict[str, int]:
         """The limits on how much happens at once."""
-        names = ("max_copies", "per_source_pool", "per_target_pool", "max_steps", "max_verifies")
+        names = (
+            "max_copies",
+            "per_source_pool",
+            "per_target_pool",
+            "per_source_host",
+            "max_steps",
+            "max_verifies",
+        )
         return {name: int(self._get(name)) for name in names}
 
     def set_limits(self, limits: Mapping[str, int]) -> None:

@@ -74,7 +74,7 @@ class Bootstrap:
             self._wait_for_quorum()
             self._tell_the_mons()
             for name in self._blueprint.mgrs:
-                self._daemons.start(f"mgr.{name}")
+                self._cluster.mgr_start(name)
             osds.result()
             for number in self._blueprint.osds:
                 self._daemons.start(f"osd.{number}")

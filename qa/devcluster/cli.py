@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--rgw", action="store_true", help="with an object gateway and an S3 user")
     up.add_argument("--dashboard", action="store_true", help="with the dashboard")
     up.add_argument(
-        "--no-module", dest="module", action="store_false", help="do not enable rbd_migration"
+        "--no-module", dest="module", action="store_false", help="without rbd_migration"
     )
     up.add_argument(
         "--conf", action="append", default=[], metavar="KEY=VALUE", help="a line for ceph.conf"

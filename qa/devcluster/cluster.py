@@ -250,8 +250,10 @@ class Cluster:
         self.daemons.stop(f"mgr.{name}", _STOP_GRACE)
 
     def mgr_start(self, name: str) -> None:
-        """Start a manager; does not wait. The first one that runs loads new module code."""
+        """Start a manager, with new module code; does not wait."""
         self._known(name, self.blueprint.mgrs, "manager")
+        if self.daemons.find(f"mgr.{name}") is None:
+            modules.fill(self.layout.modules_of(name), linked=self.options.module)
         self.daemons.start(f"mgr.{name}")
 
     def mgr_restart(self, timeout: float = _START_TIMEOUT) -> str:

@@ -35,6 +35,8 @@ _SMALL = {
     "bluestore_fsck_on_mkfs": "false",
     "osd_op_queue": "wpq",
     "osd_fast_shutdown_notify_mon": "true",
+    # a machine that stands still for minutes must not end an OSD
+    "osd_op_thread_suicide_timeout": "0",
     "mgr_initial_modules": "",
 }
 
@@ -81,7 +83,7 @@ def conf_text(blueprint: Blueprint, layout: Layout) -> str:
         "mgr": {
             **daemons,
             "mgr_data": str(layout.data / "$name"),
-            "mgr_module_path": str(layout.modules),
+            "mgr_module_path": str(layout.modules_of("$id")),
         },
         "osd": {
             **daemons,

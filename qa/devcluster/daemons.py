@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
-from qa.devcluster import modules, processes
+from qa.devcluster import processes
 from qa.devcluster.errors import DevClusterError
 from qa.devcluster.layout import Layout
 from qa.devcluster.processes import Process
@@ -32,6 +32,7 @@ class Daemons:
             "LANG": "C.UTF-8",
             "PYTHONPYCACHEPREFIX": str(self._layout.bytecode),
             "RBD_MIGRATION_FAULT_DIR": str(self._layout.faults),
+            "SSL_CERT_FILE": str(self._layout.authorities),
             processes.MARK: str(self._layout.root),
         }
 
@@ -47,11 +48,9 @@ class Daemons:
         return [binary, *identity, "-c", str(self._layout.conf), *more]
 
     def start(self, name: str) -> None:
-        """Start the daemon; nothing to do when it runs. A manager gets to see new module code."""
+        """Start the daemon; nothing to do when it runs."""
         if self.find(name) is not None:
             return
-        if name.startswith("mgr.") and not self._running("mgr."):
-            modules.fill(self._layout.modules)
         process = processes.spawn(
             self.command(name, "-f"), self.environment, self._layout.output_of(name)
         )
@@ -125,6 +124,3 @@ class Daemons:
             if said:
                 parts.append("\n".join([f"--- the end of {path.name}:", *said[-lines:]]))
         return "\n".join(parts) or f"{name} wrote nothing."
-
-    def _running(self, prefix: str) -> bool:
-        return any(pid for name, pid in self.states().items() if name.startswith(prefix))

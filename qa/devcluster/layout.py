@@ -71,6 +71,11 @@ class Layout:
         return self.root / "s3.json"
 
     @property
+    def authorities(self) -> Path:
+        """What the daemons trust in place of the system's certificates; made by who needs it."""
+        return self.root / "authorities.crt"
+
+    @property
     def sockets(self) -> Path:
         """Admin sockets; outside of the cluster's folder when its path is too long for one."""
         folder = self.root / "run"
@@ -78,6 +83,10 @@ class Layout:
             return folder
         name = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"rbd-devcluster-{name}"
+
+    def modules_of(self, manager: str) -> Path:
+        """Each manager has a module directory of its own, as managers on different hosts do."""
+        return self.modules / manager
 
     def data_of(self, daemon: str) -> Path:
         return self.data / daemon

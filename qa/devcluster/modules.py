@@ -1,9 +1,11 @@
-"""The manager's module folder: links to the system's modules, and ours beside them."""
+"""A manager's module directory: links to the system's modules, and ours beside them."""
 
 import shutil
 from pathlib import Path
+from typing import Optional
 
 from qa.devcluster.layout import REPOSITORY
+from qa.releases.catalogue import MANAGER_PYTHON
 
 SYSTEM_MODULES = Path("/usr/share/ceph/mgr")
 MODULE = "rbd_migration"
@@ -16,25 +18,37 @@ def module_exists(repository: Path = REPOSITORY) -> bool:
     return (repository / "mgr_module" / MODULE / "module.py").is_file()
 
 
-def fill(folder: Path, repository: Path = REPOSITORY) -> None:
-    """Bring the folder up to date; what is there already is replaced."""
+def fill(folder: Path, linked: bool = True, repository: Path = REPOSITORY) -> None:
+    """Bring the folder up to date.
+
+    With ``linked`` it is made anew, ours as links into the repository. Otherwise it is made once
+    without ours, for an installer to put them there.
+    """
+    if not linked and folder.exists():
+        return
+    folder.mkdir(exist_ok=True)
     for entry in folder.iterdir():
         _remove(entry)
     wanted: dict[str, Path] = {
         path.name: path for path in SYSTEM_MODULES.iterdir() if path.name not in _LEFT_OUT
     }
+    needed = Path(MANAGER_PYTHON)
+    if needed.is_dir():
+        wanted.update({path.name: path for path in needed.iterdir()})
     for ours in (repository / "mgr_module" / MODULE, repository / "src" / "rbdmigrate"):
-        if ours.is_dir():
+        wanted.pop(ours.name, None)  # of a Debian package of ours
+        if linked and ours.is_dir():
             wanted[ours.name] = ours
     drop_in = repository / "mgr_module" / "dashboard"
-    if drop_in.is_dir() and "dashboard" in wanted:
-        _dashboard_with(drop_in, wanted.pop("dashboard"), folder / "dashboard")
+    if "dashboard" in wanted and (drop_in.is_dir() or not linked):
+        stock = wanted.pop("dashboard")
+        _dashboard_with(drop_in if linked else None, stock, folder / "dashboard")
     for name, target in wanted.items():
         (folder / name).symlink_to(target)
 
 
-def _dashboard_with(drop_in: Path, stock: Path, folder: Path) -> None:
-    """A dashboard with our files among its controllers.
+def _dashboard_with(drop_in: Optional[Path], stock: Path, folder: Path) -> None:
+    """A dashboard whose controllers are a folder of files, ours among them.
 
     It loads regular files only, not links, and finds them relative to where it is itself.
     """
@@ -44,7 +58,8 @@ def _dashboard_with(drop_in: Path, stock: Path, folder: Path) -> None:
             (folder / entry.name).symlink_to(entry)
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(stock / "controllers", folder / "controllers", ignore=ignore)
-    shutil.copytree(drop_in, folder / "controllers", ignore=ignore, dirs_exist_ok=True)
+    if drop_in:
+        shutil.copytree(drop_in, folder / "controllers", ignore=ignore, dirs_exist_ok=True)
 
 
 def _remove(entry: Path) -> None:

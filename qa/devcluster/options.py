@@ -27,7 +27,7 @@ class ClusterOptions:
     osd_size: int = 20 * GIB  # of the sparse file behind each OSD, in bytes
     rgw: bool = False
     dashboard: bool = False
-    module: bool = True  # enable our manager module, when the repository has it
+    module: bool = True  # link our manager module from the repository and enable it
     conf: Mapping[str, str] = field(default_factory=dict)  # more lines for ceph.conf, [global]
 
     def __post_init__(self) -> None:

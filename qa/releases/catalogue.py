@@ -5,25 +5,36 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
-from typing import Optional
 
 #: Set inside a chroot to the release that it holds.
 INSIDE = "RBD_MIGRATION_RELEASE"
 
 
+#: Where a root has the Python packages that its manager needs before its Debian's own.
+MANAGER_PYTHON = "/opt/ceph-mgr-python"
+
+
 @dataclass(frozen=True)
 class Release:
-    """A release of Ceph. ``suite`` is the Debian that has it; None: this machine's own."""
+    """A release of Ceph. ``suite`` is the Debian that has it.
+
+    ``python`` are packages of the Python Package Index that stand before the Debian's own on the
+    manager's module path.
+    """
 
     name: str
     major: int
-    suite: Optional[str]
+    suite: str
+    python: "tuple[str, ...]" = ()
 
 
 KNOWN = {
     release.name: release
     for release in (
         Release("pacific", 16, "bookworm"),
+        # Trixie's bcrypt is of a kind that loads in one sub-interpreter only; the manager has many,
+        # and without bcrypt no module of Ceph's loads.
+        Release("reef", 18, "trixie", ("bcrypt==3.2.2",)),
         Release("tentacle", 20, "forky"),
     )
 }

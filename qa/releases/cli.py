@@ -1,6 +1,10 @@
-"""``./run qa releases``: the same tests on every release, as a table of test and release."""
+"""``./run qa releases``: the same tests on every release, as a table of test and release.
+
+Without a choice of tests the unit tests run too, with the Python that the release's manager has.
+"""
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -14,6 +18,8 @@ from qa.releases.catalogue import KNOWN, here
 from qa.releases.root import RootError
 
 _TIMEOUT = 5400  # seconds for the tests on one release
+
+_UNIT_TESTS = "unit tests"  # all of them as one line of the table
 
 Outcomes = Mapping[str, str]  # by test: passed, failed, skipped
 
@@ -32,6 +38,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 print(f"Error: {name}: {error}", file=sys.stderr)
                 return 1
     print(table(found))
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 1 if any("failed" in outcomes.values() for outcomes in found.values()) else 0
 
 
@@ -40,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="./run qa releases", description="The cluster tests on every release of Ceph."
     )
     parser.add_argument("--only", action="append", choices=list(KNOWN), help="this release")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument(
         "tests", nargs="*", help="arguments for pytest, after '--' (default: all cluster tests)"
     )
@@ -47,26 +56,44 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(name: str, tests: Sequence[str], folder: Path) -> Outcomes:
+    found = dict(_cluster_tests(name, tests, folder))
+    if not tests:
+        log = folder / f"{name}-unit.log"
+        code = _in_release(name, ["./run", "test", "-e", "unit"], log)
+        found[_UNIT_TESTS] = "failed" if code else "passed"
+        _show_unless_passed({_UNIT_TESTS: found[_UNIT_TESTS]}, log)
+    return found
+
+
+def _cluster_tests(name: str, tests: Sequence[str], folder: Path) -> Outcomes:
     report, log = folder / f"{name}.xml", folder / f"{name}.log"
-    command = ["./run", "test", "-e", "cluster", "--", f"--junitxml={report}", *tests]
-    if name == here():
-        with open(log, "wb") as output:
-            subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-    else:
-        enter.run(name, command, _TIMEOUT, log)
+    _in_release(name, ["./run", "test", "-e", "cluster", "--", f"--junitxml={report}", *tests], log)
     if not report.exists():
         raise RootError(f"the tests did not run:\n{log.read_text(errors='replace')[-2000:]}")
-    outcomes = outcomes_of(report.read_text(encoding="utf-8"))
-    if "failed" in outcomes.values():
+    found = outcomes_of(report.read_text(encoding="utf-8"))
+    _show_unless_passed(found, log)
+    return found
+
+
+def _in_release(name: str, command: Sequence[str], log: Path) -> int:
+    """Run ``command`` with the release ``name``, its output into ``log``; the exit code."""
+    if name != here():
+        return enter.run(name, command, _TIMEOUT, log)
+    with open(log, "wb") as output:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    return done.returncode
+
+
+def _show_unless_passed(found: Outcomes, log: Path) -> None:
+    if "failed" in found.values():
         print(log.read_text(errors="replace"), file=sys.stderr)
-    return outcomes
 
 
 def outcomes_of(junit: str) -> Outcomes:

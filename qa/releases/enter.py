@@ -28,7 +28,7 @@ def inside(name: str, command: Sequence[str]) -> "list[str]":
     binds = [(folder, folder) for folder in (*_SHARED, repository)]
     for tools in (".venv", ".tox"):
         (REPOSITORY / tools).mkdir(exist_ok=True)
-        binds.append((str(root.work / tools), f"{repository}/{tools}"))
+        binds.append((str(root.tools_for(repository) / tools), f"{repository}/{tools}"))
     passed = [f"{key}={os.environ[key]}" for key in _PASSED if key in os.environ]
     environment = ["env", "-C", repository, f"{INSIDE}={name}", *passed]
     return root.command([*environment, *command], binds)

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from qa.releases.catalogue import Release
+from qa.releases.catalogue import MANAGER_PYTHON, Release
 
 _CACHE = Path(os.environ.get("RBD_MIGRATION_CACHE", "/var/cache/rbd_migration"))
 _MADE = ".made"  # its absence tells a folder that was left half made
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KERNEL = ("/proc", "/sys", "/dev")
 _BUILD_TIMEOUT = 1800
+_BUILD_VENV = "/opt/build-venv"
 _TAKEN_OVER = (
     "/etc/hosts",
     "/etc/resolv.conf",
@@ -31,17 +32,20 @@ class RootError(Exception):
 
 
 class Root:
-    """The root of one release; ``work`` has what is bound over the repository's tool folders."""
+    """The root of one release."""
 
     def __init__(self, release: Release) -> None:
         self.release = release
         self.path = _CACHE / release.name
-        self.work = _CACHE / f"{release.name}-tools"
 
     @property
     def made(self) -> bool:
         """Whether it is complete."""
         return (self.path / _MADE).exists()
+
+    def tools_for(self, repository: str) -> Path:
+        """What is bound over the tool folders of a repository: their programs hold its path."""
+        return _CACHE / f"{self.release.name}-tools" / repository.strip("/").replace("/", "-")
 
     def make(self, packages: Sequence[str]) -> None:
         """Make it and install ``packages``, unless that was done. Raises RootError."""
@@ -76,18 +80,27 @@ class Root:
 
     def _steps(self, packages: Sequence[str]) -> "list[list[str]]":
         install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+        python = []
+        if self.release.python:
+            pip = [f"{_BUILD_VENV}/bin/pip", "install", "--no-deps", "--target", MANAGER_PYTHON]
+            python = [
+                self.command(["apt-get", "install", "-y", "python3-cffi-backend", "python3-six"]),
+                self.command(["python3", "-m", "venv", _BUILD_VENV]),
+                self.command([*pip, *self.release.python]),
+            ]
         return [
             [
                 "debootstrap",
                 "--variant=minbase",
                 "--include=ca-certificates",
-                str(self.release.suite),
+                self.release.suite,
                 str(self.path),
                 _mirror(),
                 "/usr/share/debootstrap/scripts/sid",
             ],
             self.command(["apt-get", "update"]),
             self.command(["env", "DEBIAN_FRONTEND=noninteractive", *install]),
+            *python,
         ]
 
     def _configure(self) -> None:

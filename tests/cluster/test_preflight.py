@@ -12,7 +12,7 @@ import rados
 import rbd
 
 from qa.devcluster import Cluster
-from qa.workload.images import MIB, make_image, names, opened, place, records, trash
+from qa.workload.images import FEATURES, MIB, make_image, names, opened, place, records, trash
 from qa.workload.writer import writing
 from rbdmigrate.checks import CHECKS
 from rbdmigrate.model.finding import Severity
@@ -159,9 +159,11 @@ def stripe_unit(s: Stage) -> "Iterator[list[str]]":
 
 @contextlib.contextmanager
 def object_map(s: Stage) -> "Iterator[list[str]]":
-    with place(s.client, s.source) as ioctx:
-        rbd.RBD().create(ioctx, "disk", 1 << 42, features=rbd.RBD_FEATURE_LAYERING)
+    # Its own object map makes it quick to remove: without, all 65536 objects are asked for.
     features = "layering,exclusive-lock,object-map"
+    bits = sum(FEATURES[name] for name in features.split(","))
+    with place(s.client, s.source) as ioctx:
+        rbd.RBD().create(ioctx, "disk", 1 << 41, order=25, features=bits)
     yield [s.source, s.target, "--object-size", "4K", "--image-feature", features]
 
 

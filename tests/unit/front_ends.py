@@ -38,6 +38,9 @@ class FakeEngine:
     def summary(self):
         return numbers([], None, None)
 
+    def throughput(self):
+        return [{"at": "2026-11-23T06:22:26Z", "rate": 5, "limit": None}]
+
     def browse(self, query):
         return len(self.reports), self.reports[query.offset : query.offset + query.limit]
 

@@ -184,4 +184,5 @@ def _summary(context: Context, engine: Engine, args: Dict[str, Any]) -> Response
 _OWN: Dict[str, Callable[[Context, Engine, Dict[str, Any]], Response]] = {
     "list": _list,
     "summary": _summary,
+    "throughput": lambda context, engine, args: Response(200, engine.throughput()),
 }

@@ -170,6 +170,16 @@ ROUTES = (
         answer=schemas.SUMMARY,
     ),
     Route(
+        name="throughput",
+        method="GET",
+        path="/throughput",
+        permission="read",
+        summary="Show what all copies made over the last hour",
+        description="A point for every ten seconds that this manager saw, the oldest first.",
+        answer=schemas.THROUGHPUT,
+        many=True,
+    ),
+    Route(
         name="check",
         method="POST",
         path="/check",

@@ -100,7 +100,10 @@ LAYOUT = (
 REPORT: Tuple[Field, ...] = (
     _field("id", "string", "The migration's id.", example="235bf36ad5de"),
     _field("source", "string", "Image spec of the source.", example="hdd/vm1"),
-    _field("source_image_id", "string", "The source's RBD image id."),
+    _field("source_image_id", "string", "The source's RBD image id; empty for an import."),
+    _field("import_only", "boolean", "The source is read and left as it is."),
+    _field("source_spec", "object", "Of an import, without its secrets.", nullable=True),
+    _field("source_changes", "array", "What changed at an import's source while it was copied."),
     _field("target", "string", "Image spec of the target.", example="nvme/vm1"),
     _field("target_image_id", "string", "The target's RBD image id; empty until prepared."),
     _field("state", "string", "Where it is.", choices=STATES),
@@ -130,8 +133,6 @@ REPORT: Tuple[Field, ...] = (
     _field("acting", "boolean", "An act was begun and has not ended."),
     _field("copied_by", "string", "The client that copies in place of the worker; may be empty."),
     _field("layout", "object", "The layout options that were asked for.", fields=LAYOUT),
-    Field("import_only", "boolean", "The source is read and left as it is."),
-    Field("source_spec", "object", "Where it comes from, without secrets.", nullable=True),
     _time("created", "When it was asked for.", nullable=False),
     _time("prepared", "When it was first seen prepared."),
     _time("executed", "When it was last seen to become executed."),
@@ -227,6 +228,11 @@ SUMMARY = (
     _GATES,
     _GUARD,
     _field("limits", "object", "The limits.", fields=LIMITS),
+)
+THROUGHPUT = (
+    _time("at", "When these ten seconds began.", nullable=False),
+    _field("rate", "integer", "Bytes per second of all copies together, on average."),
+    _field("limit", "integer", "The cluster's throttle; null is no limit.", nullable=True),
 )
 ERROR = (
     _field("detail", "string", "A sentence: what, why, what to do."),

@@ -19,6 +19,7 @@ from typing import Callable
 import rados
 
 from ..faults import fault_point
+from ..model.claim import Claim, claim_of
 from ..model.errors import RecordError
 from ..model.migration import Migration, decode, encode
 from .omap import omap_pages, omap_value
@@ -53,6 +54,7 @@ class Garbage:
     store: str
     key: str
     reason: str
+    claim: Claim
 
 
 class Store:
@@ -149,7 +151,7 @@ class Store:
                         raise RecordError(f"it holds the id {migration.id!r}")
                     migrations.append(migration)
                 except RecordError as error:
-                    garbage.append(Garbage(self.label, key, str(error)))
+                    garbage.append(Garbage(self.label, key, str(error), claim_of(raw)))
         return migrations, garbage
 
 

@@ -15,6 +15,7 @@ from ..cluster.pools import namespaces, open_by_id
 from ..cluster.store import Garbage, Owner, Store, StoreFenced
 from ..control.history import surplus
 from ..control.progress import Throughput
+from ..control.situation import Situation
 from ..model.errors import PoolMissing
 from ..model.migration import Hold, Migration, Op
 from ..model.spec import ImageSpec
@@ -34,6 +35,7 @@ class Tracked:
         self.write_lock = threading.Lock()  # one writer of this record at a time
         self.busy = False  # an observer or a slot has it
         self.wanted: Optional[Op] = None  # the act it waits for a slot with
+        self.seen: Optional[tuple[float, Situation]] = None  # what the last look saw, and when
         self.due = 0.0  # monotonic time at which it is to be looked at again
         self.done = 0  # objects of the running copy
         self.total = 0
@@ -112,6 +114,25 @@ class Registry:
         with self.changed:
             return [item for items in self._garbage.values() for item in items]
 
+    def unreadable(self) -> list[Garbage]:
+        """Records of migrations under way that cannot be read, as they are now.
+
+        What was removed by hand is forgotten; where there was none, nothing is read. Raises
+        ``rados.Error`` when a store does not answer.
+        """
+        with self.changed:
+            stores = [s for s in self._stores.values() if self._garbage.get(s.label)]
+        found: list[Garbage] = []
+        for store in stores:
+            try:
+                _, garbage = store.read()
+            except PoolMissing:
+                garbage = []
+            found += garbage
+            with self.changed:
+                self._garbage[store.label] = garbage
+        return found
+
     # -- reading -----------------------------------------------------------------------------
 
     def get(self, ident: str) -> Optional[Tracked]:
@@ -131,12 +152,16 @@ class Registry:
     def find_ids(self, source_id: str, target_id: str) -> Optional[Tracked]:
         """The migration under way between these images."""
         return self._first(
-            lambda m: m.source.image_id == source_id and m.target.image_id in ("", target_id)
+            lambda m: (
+                m.imported is None
+                and m.source.image_id == source_id
+                and m.target.image_id in ("", target_id)
+            )
         )
 
     def find_source(self, source: ImageSpec) -> Optional[Tracked]:
         """The migration under way from ``source``."""
-        return self._first(lambda m: m.source.spec == source)
+        return self._first(lambda m: m.source.spec == source and m.imported is None)
 
     def _first(self, wanted: Callable[[Migration], bool]) -> Optional[Tracked]:
         with self.changed:

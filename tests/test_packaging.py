@@ -1,0 +1,243 @@
+"""What is installed: install.sh against made-up managers, the Debian packages, the wheel."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+import rbdmigrate
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SCRIPT = REPOSITORY / "packaging" / "install.sh"
+OURS = {"rbd_migration", "rbdmigrate"}
+
+
+class Host:
+    """A module directory, and a ceph-mgr of some release that is first on PATH."""
+
+    def __init__(self, folder: Path) -> None:
+        self.modules = folder / "share" / "mgr"
+        self.modules.mkdir(parents=True)
+        (self.modules / "mgr_module.py").touch()
+        self._programs = folder / "bin"
+        self._programs.mkdir()
+        self.program("ceph-mgr", 'echo "ceph version 18.2.7 (0) reef (stable)"')
+        self.program("ceph", "exit 1")  # no cluster can be reached from here
+
+    def program(self, name: str, script: str) -> None:
+        path = self._programs / name
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def dashboard(self) -> Path:
+        controllers = self.modules / "dashboard" / "controllers"
+        controllers.mkdir(parents=True)
+        return controllers
+
+    def run(
+        self, *args: str, script: Path = SCRIPT, explicit: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
+        where = ["--module-dir", str(self.modules)] if explicit else []
+        return subprocess.run(
+            ["bash", str(script), *where, *args],
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+            env={**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}"},
+        )
+
+    def install(self, *args: str, script: Path = SCRIPT) -> str:
+        # Forced: the bindings of Ceph need not be here.
+        done = self.run("--force", *args, script=script)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def found(self) -> "set[str]":
+        return {path.name for path in self.modules.iterdir()} & OURS
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree to change, with a file for the dashboard."""
+    copy = tmp_path / "tree"
+    for part in ("packaging", "mgr_module", "src"):
+        shutil.copytree(REPOSITORY / part, copy / part)
+    shutil.rmtree(copy / "mgr_module" / "dashboard", ignore_errors=True)
+    (copy / "mgr_module" / "dashboard").mkdir()
+    (copy / "mgr_module" / "dashboard" / "rbd_migration.py").touch()
+    return copy
+
+
+def version(folder: Path, number: str) -> None:
+    (folder / "rbdmigrate" / "__init__.py").write_text(f'__version__ = "{number}"\n', "utf-8")
+
+
+class TestInstallScript:
+    def test_puts_both_folders_side_by_side(self, host: Host) -> None:
+        said = host.install()
+        assert f"rbd_migration {rbdmigrate.__version__} -> {host.modules}" in said
+        assert host.found() == OURS
+        assert (host.modules / "rbd_migration" / "module.py").is_file()
+        assert not list(host.modules.rglob("__pycache__"))
+        assert [path.name for path in host.modules.parent.iterdir()] == ["mgr"]
+
+    def test_all_can_be_read_by_the_manager(self, host: Host) -> None:
+        host.install()
+        for path in (host.modules / "rbdmigrate").rglob("*"):
+            assert path.stat().st_mode & 0o044 == 0o044
+
+    def test_nothing_is_changed_by_a_dry_run(self, host: Host) -> None:
+        assert "would run: " in host.install("--dry-run")
+        assert host.found() == set()
+        host.install()
+        host.install("--uninstall", "--dry-run")
+        assert host.found() == OURS
+
+    def test_takes_away_what_it_brought_and_nothing_else(self, host: Host, tree: Path) -> None:
+        controllers = host.dashboard()
+        (controllers / "rbd.py").touch()
+        script = tree / "packaging" / "install.sh"
+        host.install(script=script)
+        assert (controllers / "rbd_migration.py").is_file()
+        host.install("--uninstall")  # whichever tree it is run from
+        assert host.found() == set()
+        assert [path.name for path in controllers.iterdir()] == ["rbd.py"]
+
+    def test_without_a_dashboard_there_is_nothing_for_it(self, host: Host, tree: Path) -> None:
+        host.install(script=tree / "packaging" / "install.sh")
+        assert not (host.modules / "dashboard").exists()
+
+    def test_an_update_leaves_nothing_of_the_former_version(self, host: Host, tree: Path) -> None:
+        controllers = host.dashboard()
+        script = tree / "packaging" / "install.sh"
+        former = tree / "mgr_module" / "dashboard" / "former.py"
+        former.touch()
+        version(tree / "src", "0.0.9")
+        host.install(script=script)
+        (host.modules / "rbdmigrate" / "former.py").touch()
+        former.unlink()
+        version(tree / "src", "0.0.10")
+        assert "replaces 0.0.9" in host.install(script=script)
+        assert not (host.modules / "rbdmigrate" / "former.py").exists()
+        assert [path.name for path in controllers.iterdir()] == ["rbd_migration.py"]
+
+    def test_an_older_version_is_refused(self, host: Host, tree: Path) -> None:
+        host.install()
+        version(tree / "src", "0.0.9")
+        done = host.run(script=tree / "packaging" / "install.sh")
+        assert done.returncode == 1
+        assert "an older version" in done.stderr
+
+    @pytest.mark.parametrize("release", ["15.2.17", "21.0.0"])
+    def test_an_unknown_release_is_refused(self, host: Host, release: str) -> None:
+        host.program("ceph-mgr", f'echo "ceph version {release} (0) x (stable)"')
+        done = host.run()
+        assert done.returncode == 1
+        assert "releases 16 to 20 are supported" in done.stderr
+        assert host.found() == set()
+
+    def test_an_enabled_module_is_not_removed(self, host: Host) -> None:
+        host.install()
+        host.program("ceph", """echo '{"enabled_modules": ["iostat", "rbd_migration"]}'""")
+        done = host.run("--uninstall")
+        assert done.returncode == 1
+        assert "ceph mgr module disable rbd_migration" in done.stderr
+        assert host.found() == OURS
+
+    def test_the_module_directory_is_the_one_that_ceph_conf_names(self, host: Host) -> None:
+        host.program("ceph-conf", f"echo {host.modules}")
+        done = host.run("--dry-run", "--force", explicit=False)
+        assert f"-> {host.modules}" in done.stdout
+
+    def test_a_folder_without_a_manager_is_refused(self, host: Host, tmp_path: Path) -> None:
+        done = host.run("--module-dir", str(tmp_path))
+        assert done.returncode == 1
+        assert "is no module directory of a manager" in done.stderr
+
+    def test_an_unknown_option_is_refused(self, host: Host) -> None:
+        done = host.run("--purge")
+        assert done.returncode == 1
+        assert "there is no option '--purge'" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("dh") is None, reason="debhelper is not installed")
+@pytest.mark.timeout(180)
+def test_packages(tmp_path: Path) -> None:
+    """The Debian packages have what install.sh installs; the wheel has the engine."""
+    subprocess.run(
+        [str(REPOSITORY / "packaging" / "build.sh"), sys.executable, str(tmp_path)],
+        timeout=170,
+        check=True,
+    )
+    number = rbdmigrate.__version__
+    plugin = tmp_path / f"ceph-mgr-rbd-migration_{number}_all.deb"
+    dashboard = tmp_path / f"ceph-mgr-rbd-migration-dashboard_{number}_all.deb"
+    for package in (plugin, dashboard):
+        subprocess.run(["dpkg", "-x", str(package), str(tmp_path / "root")], timeout=30, check=True)
+    installed = tmp_path / "root" / "usr" / "share" / "ceph" / "mgr"
+    for ours in ("mgr_module/rbd_migration", "src/rbdmigrate"):
+        source = REPOSITORY / ours
+        assert _files(installed / source.name) == _files(source)
+    drop_in = REPOSITORY / "mgr_module" / "dashboard"
+    assert _files(installed / "dashboard" / "controllers") == _files(drop_in)
+    with zipfile.ZipFile(tmp_path / f"rbdmigrate-{number}-py3-none-any.whl") as wheel:
+        names = {name for name in wheel.namelist() if name.startswith("rbdmigrate/")}
+    assert names == {f"rbdmigrate/{name}" for name in _files(REPOSITORY / "src" / "rbdmigrate")}
+
+
+def _files(folder: Path) -> "set[str]":
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+class TestCephadm:
+    SPEC: ClassVar = {"service_type": "mgr", "service_name": "mgr", "placement": {"count": 2}}
+
+    @staticmethod
+    def filtered(spec: Any, *args: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, str(REPOSITORY / "packaging/cephadm/mgr_spec.py"), *args],
+            input=json.dumps([spec]),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return json.loads(done.stdout.partition("---")[2])
+
+    def test_mounts_what_is_in_the_tree_and_nothing_twice(self) -> None:
+        once = self.filtered(self.SPEC, str(REPOSITORY))
+        assert self.filtered(once, str(REPOSITORY)) == once
+        for argument in once["extra_container_args"]:
+            source, target, options = argument.partition("=")[2].split(":")
+            assert options == "ro,z"
+            assert target.startswith("/usr/share/ceph/mgr/")
+            if "dashboard" not in target or (REPOSITORY / "mgr_module/dashboard").is_dir():
+                assert Path(source).exists()
+
+    def test_is_taken_away_again(self) -> None:
+        once = self.filtered(self.SPEC, "/opt/rbd_migration")
+        assert self.filtered(once, "--remove") == self.SPEC
+
+    def test_other_arguments_stay(self) -> None:
+        others = ["--cpus=2", {"argument": "--env A=B", "split": True}]
+        spec = {**self.SPEC, "extra_container_args": others}
+        once = self.filtered(spec, "/opt/rbd_migration", "--no-dashboard")
+        assert once["extra_container_args"][:2] == others
+        assert len(once["extra_container_args"]) == 4
+        assert self.filtered(once, "--remove") == spec
