@@ -20,6 +20,7 @@ from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Verify
 
 from . import (
+    all_commands,
     check_command,
     import_command,
     key_commands,
@@ -143,18 +144,6 @@ def _abort(call: Call) -> Report:
     return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
 
 
-def _pause(call: Call) -> Report:
-    return call.engine.pause(call.spec("target_image", "target"), force=call.flag("force"))
-
-
-def _resume(call: Call) -> Report:
-    return call.engine.resume(call.spec("target_image", "target"))
-
-
-def _retry(call: Call) -> Report:
-    return call.engine.retry(call.spec("target_image", "target"))
-
-
 def _status(call: Call) -> Any:
     if call.text("target_image"):
         return call.engine.get(call.spec("target_image", "target"))
@@ -239,30 +228,7 @@ TABLE = (
         _abort,
         tables.outcome,
     ),
-    Command(
-        "pause",
-        (TARGET, Arg("force", "CephBool")),
-        "Stop a copy where it is and start no further step",
-        "w",
-        _pause,
-        tables.outcome,
-    ),
-    Command(
-        "resume",
-        (TARGET,),
-        "Go on where a pause stopped",
-        "w",
-        _resume,
-        tables.outcome,
-    ),
-    Command(
-        "retry",
-        (TARGET,),
-        "Try a failed migration again, a waiting one at once",
-        "w",
-        _retry,
-        tables.outcome,
-    ),
+    *all_commands.TABLE,
     Command(
         "run",
         (

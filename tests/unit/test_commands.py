@@ -9,7 +9,7 @@ import pytest
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Place, State
+from rbdmigrate.model.migration import Goal, Hold, HoldReason, Place, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
@@ -164,6 +164,67 @@ def test_before_the_records_are_read_the_answer_is_to_try_again(ask):
 )
 def test_a_number_that_is_none_is_refused(ask, name, args):
     assert ask(name, **args)[0] == -EINVAL
+
+
+class TestAll:
+    @pytest.fixture
+    def engine(self):
+        hold = Hold(HoldReason.RETRY, "It waits.")
+        records = [
+            migration(id="1", target=Place("ssd", "", "1")),
+            migration(id="2", target=Place("ssd", "", "2"), paused=True),
+            migration(id="3", target=Place("ssd", "", "3"), state=State.FAILED),
+            migration(id="4", target=Place("hdd", "", "4"), goal=Goal.ABORTED),
+        ]
+        reports = [report(record, Live()) for record in records]
+        return FakeEngine([*reports, report(migration(id="5", hold=hold), Live(hold=hold))])
+
+    @pytest.mark.parametrize(
+        ("name", "targets"),
+        [
+            ("pause", "ssd/1 ssd/3 ssd/b"),
+            ("resume", "ssd/2"),
+            ("retry", "ssd/3 ssd/b"),
+        ],
+    )
+    def test_takes_those_that_it_is_about(self, ask, engine, name, targets):
+        code, text, _ = ask(name, all=True, format="json")
+        assert (code, json.loads(text)) == (
+            0,
+            {"done": targets.split(), "refused": [], "left": 0},
+        )
+        assert [str(call[1][0]) for call in engine.calls] == targets.split()
+        assert ask(name, all=True)[1] == f"Done for {len(targets.split())} migration(s)."
+
+    def test_takes_those_only_that_the_caller_may_touch(self, ask, engine):
+        ask("pause", all=True, authorized=lambda pool, namespace: pool == "hdd")
+        assert engine.calls == []
+
+    def test_goes_on_after_a_refusal_and_tells_it(self, ask, engine):
+        engine.refusal = MigrationError(EBUSY, "It is being aborted.")
+        code, text, _ = ask("retry", all=True)
+        assert code == 0
+        assert text.splitlines() == [
+            "Done for 0 migration(s).",
+            "ssd/3: It is being aborted.",
+            "ssd/b: It is being aborted.",
+        ]
+
+    def test_ends_in_time(self, ask, front_end, monkeypatch):
+        module = front_end("all_commands")
+        monkeypatch.setattr(module, "_PATIENCE", 0.0)
+        command = next(c for c in module.TABLE if c.name == "pause")
+        call = front_end("command").Call(
+            {"all": True}, FakeEngine(), None, lambda pool, namespace: True
+        )
+        result = command.run(call)
+        assert result == {"done": [], "refused": [], "left": 1}
+        assert "give the command again" in command.show(result)
+
+    def test_is_given_without_a_target(self, ask, engine):
+        assert ask("pause", all=True, target_image="ssd/1")[0] == -EINVAL
+        assert ask("pause")[0] == -EINVAL
+        assert engine.calls == []
 
 
 class TestFormat:

@@ -368,7 +368,7 @@ class TestListening:
         with contextlib.ExitStack() as stack:
             many = [stack.enter_context(contextlib.closing(connect(module))) for _ in range(30)]
             until(lambda: sum(ended(one, b"") for one in many) >= 5)
-        until(lambda: get(module).startswith(b"HTTP/1.1 200"))
+        until(lambda: answers(module))
 
     def test_headers_are_not_longer_than_they_may_be(self, module, keeper):
         until(lambda: keeper.places)
@@ -391,7 +391,7 @@ def test_the_api_is_as_its_document_says(front_end, application, module, tmp_pat
     finally:
         keeper.stop()
     assert done.returncode == 0, done.stdout
-    assert "Tested: 23" in done.stdout
+    assert f"Tested: {len(front_end('http.routes').ROUTES)}\n" in done.stdout
 
 
 def app(environ, start):
@@ -415,6 +415,14 @@ def get(module, headers=b""):
             b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + b"\r\n"
         )
         return connection.recv(1000)
+
+
+def answers(module):
+    """Whether a request is answered, and its connection not hung up."""
+    try:
+        return get(module).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
 
 
 def ended(connection, more):

@@ -114,8 +114,10 @@ def _parameter(field: Field, where: str) -> Dict[str, Any]:
 
 
 def _answer(route: Route) -> Dict[str, Any]:
-    name = next((name for name, fields in _SCHEMAS.items() if fields is route.answer), "Report")
-    schema: Dict[str, Any] = {"$ref": f"#/components/schemas/{name}"}
+    name = next((name for name, fields in _SCHEMAS.items() if fields is route.answer), None)
+    schema: Dict[str, Any] = object_schema(route.answer)
+    if name is not None:
+        schema = {"$ref": f"#/components/schemas/{name}"}
     if route.many:
         schema = {"type": "array", "items": schema}
     answer: Dict[str, Any] = {"description": route.summary + ".", "content": _content(schema)}

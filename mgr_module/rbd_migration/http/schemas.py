@@ -133,8 +133,6 @@ REPORT: Tuple[Field, ...] = (
     _field("acting", "boolean", "An act was begun and has not ended."),
     _field("copied_by", "string", "The client that copies in place of the worker; may be empty."),
     _field("layout", "object", "The layout options that were asked for.", fields=LAYOUT),
-    Field("import_only", "boolean", "The source is read and left as it is."),
-    Field("source_spec", "object", "Where it comes from, without secrets.", nullable=True),
     _time("created", "When it was asked for.", nullable=False),
     _time("prepared", "When it was first seen prepared."),
     _time("executed", "When it was last seen to become executed."),
