@@ -6,8 +6,9 @@ import time
 from playwright.sync_api import Page, expect
 
 from qa.ui.double import Double
-from qa.ui.scenes import Item, hostile
+from qa.ui.scenes import Item, hostile, item
 from qa.ui.server import STATIC, serving
+from rbdmigrate.model.migration import State
 
 
 def test_names_and_errors_are_text(open_page):
@@ -30,6 +31,20 @@ def _look(page: Page, address: str, items: "list[Item]") -> None:
     assert page.locator("#view").locator(made).count() == 0
     links = page.locator("a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
     assert not [link for link in links if link.startswith("javascript:")]
+
+
+def test_a_name_that_is_no_utf8_is_one_like_others(open_page):
+    name = "caf\udce9-ü-\udc80\udcff"
+    one = item(1, State.EXECUTING, time.time(), rate=1.0, target=("nvme", "", name))
+    double = Double([one])
+    page = open_page(double, "#/migrations")
+    page.get_by_role("link", name="caf").click()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".headline .badge")).to_contain_text("paused")
+    assert "POST /at/nvme%2Fcaf%E9-%C3%BC-%80%FF/pause" in double.requests
+    assert one.migration.paused
+    page.reload()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
 def test_the_files_have_nothing_in_line_and_ask_no_other_host():

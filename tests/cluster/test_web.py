@@ -69,6 +69,20 @@ def disk(client: rados.Rados, pools: "tuple[str, str]") -> "tuple[str, str]":
     return source, target
 
 
+def log_in(page: Page, cluster: Cluster, user: str, password: str) -> None:
+    """Use the dashboard's own form."""
+    page.goto(cluster.dashboard()["url"] + "/#/login")
+    page.locator("input[name=username]").fill(user)
+    page.locator("input[name=password]").fill(password)
+    page.locator("button[type=submit], input[type=submit]").first.click()
+    page.wait_for_url(re.compile(r"#/(?!login)"))
+
+
+def _administrator(cluster: Cluster) -> "dict[str, str]":
+    access = cluster.dashboard()
+    return {name: access[name] for name in ("user", "password")}
+
+
 _cookies: "dict[str, Any]" = {}  # of users who logged in
 
 
@@ -78,11 +92,8 @@ def enter(page: Page, cluster: Cluster, user: str = "", password: str = "") -> "
     if user in _cookies:
         page.context.add_cookies(_cookies[user])
     else:
-        page.goto(access["url"] + "/#/login")
-        page.locator("input[name=username]").fill(user or access["user"])
-        page.locator("input[name=password]").fill(password or access["password"])
-        page.locator("button[type=submit], input[type=submit]").first.click()
-        page.wait_for_url(re.compile(r"#/(?!login)"))
+        about = {"user": user, "password": password} if user else _administrator(cluster)
+        log_in(page, cluster, **about)
         _cookies[user] = page.context.cookies()
     page.goto(access["url"] + "/rbd-migration/")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
@@ -244,6 +255,13 @@ def test_nobody_is_told_to_log_in(page: Page, cluster: Cluster) -> None:
     expect(link).to_be_visible()
     link.click()
     expect(page.locator("input[name=username]")).to_be_visible()
+
+
+def test_the_menu_of_the_dashboard_leads_to_the_page(page: Page, cluster: Cluster) -> None:
+    log_in(page, cluster, **_administrator(cluster))
+    page.get_by_text("Block", exact=True).first.click()
+    page.get_by_role("link", name="Live migration").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
 def test_the_throttle_is_set(page: Page, cluster: Cluster, migration: Commands) -> None:

@@ -1,6 +1,8 @@
 // The REST API. In the dashboard the login's cookie says who asks; at the module's own server an API
 // key, which is kept for this tab only.
 
+import { encoded } from "./escape.js";
+
 const BASE = new URL("../../api/block/migration", import.meta.url).href;
 const KEY = "rbd-migration-key";
 const TIMEOUT = 30000;
@@ -33,7 +35,7 @@ export const key = {
 
 // A target as a part of an address: its slashes are not the address's.
 export function at(target) {
-  return `/at/${encodeURIComponent(target)}`;
+  return `/at/${encoded(target)}`;
 }
 
 export const get = async (path, query) => (await ask("GET", path, { query })).body;

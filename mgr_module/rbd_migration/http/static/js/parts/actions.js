@@ -29,7 +29,7 @@ export function possible(report) {
 
 const ACTIONS = {
   execute: { label: "Execute", primary: true, done: "The data is copied in the background." },
-  commit: { label: "Commit …", primary: true, ask: commitText, verb: "Commit", done: "Commit was begun.", forceable: ["EPERM", "EBUSY"] },
+  commit: { label: "Commit …", primary: true, ask: commitText, verb: "Commit", forceable: ["EPERM", "EBUSY"] },
   pause: { label: "Pause", done: "It is paused." },
   stop: {
     label: "Stop the client's copy …",
@@ -43,7 +43,7 @@ const ACTIONS = {
   resume: { label: "Resume", primary: true, done: "It goes on." },
   retry: { label: "Retry", primary: true, done: "It is tried again." },
   verify: { label: "Verify …", ask: verifyText, verb: "Verify", done: "Source and target are compared.", harmless: true, body: { mode: "full" } },
-  abort: { label: "Abort …", danger: true, ask: abortText, verb: "Abort", done: "Abort was begun.", forceable: ["EPERM"] },
+  abort: { label: "Abort …", danger: true, ask: abortText, verb: "Abort", forceable: ["EPERM"] },
 };
 
 // Buttons for a report. ``update(report)`` keeps those that are there; ``done`` is told the new report.
@@ -73,7 +73,7 @@ function button(name, report, done) {
     try {
       const answer = await carryOut(name, report());
       if (answer) {
-        announce(`${answer.target}: ${action.done}`);
+        announce(`${answer.target}: ${action.done ?? `It is ${answer.state}.`}`);
         done(answer);
       }
     } catch (error) {

@@ -52,6 +52,7 @@ export function confirm({ title, text, verb, danger = true, forceable = [], act 
         forced.checked = false;
         go.textContent = verb;
         go.disabled = mayForce;
+        (mayForce ? forced : cancel).focus();
       } finally {
         dialog.removeAttribute("aria-busy");
       }

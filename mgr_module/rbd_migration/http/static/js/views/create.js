@@ -68,7 +68,7 @@ export function create(root, { app }) {
     try {
       fill(refusal, []);
       const report = await api.post("", { ...wish(), ...policy() });
-      announce(`${report.target}: it is ${report.state}.`);
+      announce(`${report.target}: It is ${report.state}.`);
       location.hash = migrationLink(report.target);
     } catch (error) {
       fill(refusal, h("p", { class: "alert error" }, sentence(error.message)));
