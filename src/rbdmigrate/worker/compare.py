@@ -18,6 +18,7 @@ from ..control.verification import differing, sample, with_differences
 from ..faults import fault_point
 from ..model.errors import MigrationError, errno_name
 from ..model.verification import Compared, Verification
+from .opening import open_view
 from .pace import Pace
 
 _IN_FLIGHT = 8  # pieces of up to 4 MiB, each read on both sides: 64 MiB of memory
@@ -33,7 +34,7 @@ class Side:
 
     def open(self, snapshot: Optional[str]) -> rbd.Image:
         """A snapshot, or the head (None)."""
-        return rbd.Image(self.ioctx, image_id=self.ident, snapshot=snapshot, read_only=True)
+        return open_view(self.ioctx, self.ident, snapshot)
 
     def snapshots(self) -> list[dict[str, Any]]:
         """The image's snapshots, the oldest first."""

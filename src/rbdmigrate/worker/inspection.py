@@ -9,6 +9,7 @@ import rbd
 
 from ..model.layout import FEATURES
 from . import company
+from .opening import open_view
 from .survey import diff, views
 
 # Objects of all views up to which data are counted without fast-diff: 2 s (measured, release 16).
@@ -95,7 +96,7 @@ def _to_copy(ioctx: rados.Ioctx, image: rbd.Image, *, flatten: bool) -> Optional
         return None
     total = 0
     for snapshot, before, length in found:
-        with rbd.Image(ioctx, image_id=image.id(), snapshot=snapshot, read_only=True) as view:
+        with open_view(ioctx, image.id(), snapshot) as view:
             extents = diff(view, before, (0, length), True, flatten and before is None)
             total += sum(part for _, part in extents)
     return total

@@ -18,6 +18,7 @@ import rbd
 from ..cluster import headers
 from ..control.progress import Extents
 from ..model.migration import Place
+from .opening import open_view
 from .repair import Client
 
 # Differing objects of a snapshot up to which the extents within each are looked up: about 2 s.
@@ -55,9 +56,7 @@ def survey(session: Client, source: Place, target: Place) -> Survey:
         to_copy = Extents(size, layout[0], layout[1], layout[2])
         total = 0
         for snapshot, before, _ in found:
-            with rbd.Image(
-                ioctx, image_id=source.image_id, snapshot=snapshot, read_only=True
-            ) as image:
+            with open_view(ioctx, source.image_id, snapshot) as image:
                 parent = header is not None and header.flatten and before is None
                 for offset, length in _changed(image, before, parent):
                     total += length
