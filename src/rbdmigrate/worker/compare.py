@@ -19,6 +19,7 @@ from ..faults import fault_point
 from ..model.errors import MigrationError, errno_name
 from ..model.verification import Compared, Verification
 from .extents import allocated
+from .opening import open_view
 from .pace import Pace
 
 _IN_FLIGHT = 8  # pieces of up to 4 MiB, each read on both sides: 64 MiB of memory
@@ -34,7 +35,7 @@ class Side:
 
     def open(self, snapshot: Optional[str]) -> rbd.Image:
         """A snapshot, or the head (None)."""
-        return rbd.Image(self.ioctx, image_id=self.ident, snapshot=snapshot, read_only=True)
+        return open_view(self.ioctx, self.ident, snapshot)
 
     def snapshots(self) -> list[dict[str, Any]]:
         """The image's snapshots, the oldest first."""
