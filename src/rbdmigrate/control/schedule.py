@@ -52,17 +52,41 @@ class Limits:
     per_source_host: int = 0
 
 
+@dataclass(frozen=True)
+class Places:
+    """How many more acts of each kind may run; below 0 after a limit was lowered."""
+
+    copies: int
+    verifies: int
+    steps: int
+
+    def any_for(self, op: Op) -> bool:
+        """Whether there is a place for such an act, whatever its pools and host."""
+        if op in COPYING:
+            return self.copies > 0
+        return (self.verifies if op in COMPARING else self.steps) > 0
+
+
+def places(running: Sequence[Running], limits: Limits) -> Places:
+    """What ``running`` leaves of ``limits``."""
+    copying = sum(act.op in COPYING for act in running)
+    comparing = sum(act.op in COMPARING for act in running)
+    return Places(
+        limits.copies - copying,
+        limits.verifies - comparing,
+        limits.steps - (len(running) - copying - comparing),
+    )
+
+
 def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
     """Those of ``waiting`` that may start beside ``running``.
 
     Higher priority first, then the oldest. Aborts go before other steps of the same priority:
     they are what somebody waits for. A copy that a pool's limit holds back lets others pass.
     """
+    free = places(running, limits)
+    copies, verifies, steps = free.copies, free.verifies, free.steps
     copying = [act for act in running if act.op in COPYING]
-    copies = limits.copies - len(copying)
-    comparing = sum(act.op in COMPARING for act in running)
-    verifies = limits.verifies - comparing
-    steps = limits.steps - (len(running) - len(copying) - comparing)
     sources = Counter(act.source_pool for act in copying)
     hosts = Counter(act.source_host for act in copying)
     targets = Counter(act.target_pool for act in copying)

@@ -16,7 +16,7 @@ import rados
 from ..cluster.client import Identity
 from ..cluster.observe import observe
 from ..control.lifecycle import Act, End, Fail, absorb, decide, failed, is_ours
-from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose
+from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose, places
 from ..control.situation import HALF_DONE, Situation, diagnose
 from ..control.verification import soaks_until
 from ..model.errors import MigrationError
@@ -239,27 +239,25 @@ class Loop:
         jobs = [slot.job for slots in self._slots.values() for slot in slots]
         settings = self._settings()
         trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
+        running = [_running(job) for job in jobs if job is not None]
+        limits = Limits(
+            settings.max_copies,
+            settings.max_steps,
+            settings.per_source_pool,
+            settings.per_target_pool,
+            settings.max_verifies,
+            settings.per_source_host,
+        )
+        free = places(running, limits)  # thousands may wait: only those that have a chance count
         able = []
         for tracked, op in waiting.values():
             rests = self._acts.source_rests(tracked.migration, op, trying)
             tracked.note = _RESTING if rests else ""
             copies = op in PACED
             tracked.held = self._holding.hold(tracked.migration, begins=True) if copies else None
-            if not rests and tracked.held is None:
+            if not rests and tracked.held is None and free.any_for(op):
                 able.append(_waiting(tracked.migration, op))
-        chosen = choose(
-            able,
-            [_running(job) for job in jobs if job is not None],
-            Limits(
-                settings.max_copies,
-                settings.max_steps,
-                settings.per_source_pool,
-                settings.per_target_pool,
-                settings.max_verifies,
-                settings.per_source_host,
-            ),
-        )
-        for item in chosen:
+        for item in choose(able, running, limits):
             tracked, op = waiting[item.ident]
             tracked.busy = True
             tracked.wanted = None

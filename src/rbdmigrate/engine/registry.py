@@ -72,6 +72,7 @@ class Registry:
         self._ends = 0
         self._owner = owner
         self._tracked: dict[str, Tracked] = {}
+        self._ordered: Optional[list[Tracked]] = None  # all of them; None: to be sorted again
         self._stores: dict[tuple[int, str], Store] = {}
         self._silent: dict[int, float] = {}
         self._garbage: dict[str, list[Garbage]] = {}
@@ -105,6 +106,7 @@ class Registry:
             self._garbage[store.label] = garbage
             for migration in migrations:
                 self._tracked.setdefault(migration.id, Tracked(migration))
+            self._ordered = None
             self.changed.notify_all()
         log.info("%s: %d migrations under way", store.label, len(migrations))
 
@@ -143,7 +145,9 @@ class Registry:
     def all(self) -> list[Tracked]:
         """All that are under way, the oldest first."""
         with self.changed:
-            return sorted(self._tracked.values(), key=lambda t: t.migration.created)
+            if self._ordered is None:
+                self._ordered = sorted(self._tracked.values(), key=lambda t: t.migration.created)
+            return list(self._ordered)
 
     def find(self, target: ImageSpec) -> Optional[Tracked]:
         """The migration under way to ``target``."""
@@ -178,6 +182,7 @@ class Registry:
             log.warning("%s: the target's pool is gone; there is no record", migration.id)
         with self.changed:
             self._tracked[migration.id] = tracked
+            self._ordered = None
             self.changed.notify_all()
         return tracked
 
@@ -208,6 +213,7 @@ class Registry:
             log.warning("%s: ended without history", tracked.migration.id)
         with self.changed:
             self._tracked.pop(tracked.migration.id, None)
+            self._ordered = None
             self.changed.notify_all()
 
     def claim(self, tracked: Tracked, seconds: float) -> bool:
@@ -226,6 +232,7 @@ class Registry:
         self._store_of(tracked.migration).remove(tracked.migration.id)
         with self.changed:
             self._tracked.pop(tracked.migration.id, None)
+            self._ordered = None
             self.changed.notify_all()
 
     def _trim(self, store: Store) -> None:
