@@ -28,6 +28,7 @@ from ..model.layout import LayoutOptions
 from ..model.migration import Place
 from ..model.source_spec import SourceSpec
 from ..sources import Inspection
+from .opening import open_view
 from .survey import diff
 
 
@@ -48,7 +49,7 @@ def inspect(session: Any, spec: SourceSpec) -> Inspection:
         return Inspection(findings=(wrong,))
     with (
         session.open(found.place) as ioctx,
-        rbd.Image(ioctx, found.place.image, snapshot=found.snapshot, read_only=True) as image,
+        open_view(ioctx, found.place.image_id, found.snapshot) as image,
     ):
         data = diff(image, None, (0, found.size), True, True)
     return Inspection(size=found.size, allocated=sum(length for _, length in data))
