@@ -1,6 +1,6 @@
 """What a command is: its arguments as the ceph CLI is told of them, and as they were given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EACCES, EINVAL
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -32,12 +32,18 @@ class Arg:
 
 @dataclass(frozen=True)
 class Call:
-    """A command as it was given: its arguments, the engine, and what the caller may touch."""
+    """A command as it was given: its arguments, the engine, and what the caller may touch.
+
+    ``inbuf`` is the text of the file that was given with ``-i``. ``keys`` are the API keys
+    (``http.keys``), for the commands about them.
+    """
 
     args: Dict[str, Any]
     engine: Engine
     options: Options
     authorized: Authorized
+    inbuf: Optional[str] = field(default=None, repr=False)
+    keys: Any = None
 
     def text(self, name: str) -> Optional[str]:
         """An optional text argument; empty counts as left out."""

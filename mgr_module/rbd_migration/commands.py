@@ -6,6 +6,7 @@ Option names and meanings are those of stock ``rbd migration``.
 
 import json
 import logging
+import time
 from errno import EINVAL, EIO
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -15,9 +16,19 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Verify
 
-from . import check_command, pace_commands, tables, top, verify_commands
+from . import (
+    all_commands,
+    check_command,
+    import_command,
+    key_commands,
+    pace_commands,
+    tables,
+    top,
+    verify_commands,
+)
 from .command import (
     PREFIX,
     SOURCE,
@@ -85,11 +96,30 @@ def policy_of(call: Call, goal: Goal) -> Policy:
 
 
 def _begin(call: Call, goal: Goal) -> Report:
+    if import_command.asked(call):
+        wanted = import_command.Wanted(call)
+        return call.engine.prepare_import(
+            wanted.spec,
+            wanted.target,
+            _layout(call),
+            policy_of(call, goal),
+            inline=wanted.inline,
+            logged=wanted.logged,
+        )
     source, target = check_command.specs_of(call)
     return call.engine.prepare(source, target, _layout(call), policy_of(call, goal))
 
 
 def _check(call: Call) -> Any:
+    if import_command.asked(call):
+        wanted = import_command.Wanted(call)
+        return call.engine.check_import(
+            wanted.spec,
+            wanted.target,
+            _layout(call),
+            inline=wanted.inline,
+            logged=wanted.logged,
+        )
     source, target = check_command.specs_of(call)
     return call.engine.check(source, target, _layout(call))
 
@@ -114,18 +144,6 @@ def _abort(call: Call) -> Report:
     return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
 
 
-def _pause(call: Call) -> Report:
-    return call.engine.pause(call.spec("target_image", "target"), force=call.flag("force"))
-
-
-def _resume(call: Call) -> Report:
-    return call.engine.resume(call.spec("target_image", "target"))
-
-
-def _retry(call: Call) -> Report:
-    return call.engine.retry(call.spec("target_image", "target"))
-
-
 def _status(call: Call) -> Any:
     if call.text("target_image"):
         return call.engine.get(call.spec("target_image", "target"))
@@ -146,6 +164,17 @@ def _ls(call: Call) -> List[Report]:
     return found[:limit] if limit > 0 else found
 
 
+def _history(call: Call) -> List[Report]:
+    target, since = call.text("target_image"), call.text("since")
+    limit = call.number("limit") or 0
+    spec = None if target is None else str(call.spec("target_image", "target"))
+    begin = None if since is None else time.time() - parse_seconds(since, "--since")
+    found = visible(call, call.engine.history(since=begin))
+    if spec is not None:
+        found = [r for r in found if r["target"] == spec]
+    return found[:limit] if limit > 0 else found
+
+
 def _show_status(result: Any) -> str:
     return tables.detail(result) if isinstance(result, dict) else tables.listing(result)
 
@@ -153,7 +182,7 @@ def _show_status(result: Any) -> str:
 TABLE = (
     Command(
         "check",
-        (SOURCE, Arg("target_image"), *_LAYOUT),
+        (SOURCE, Arg("target_image"), *_LAYOUT, *import_command.ARGS),
         "Look whether an image can be migrated; changes nothing",
         "r",
         _check,
@@ -161,7 +190,7 @@ TABLE = (
     ),
     Command(
         "prepare",
-        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify")),
+        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify"), *import_command.ARGS),
         "Link a new target image to the source; clients then use the target",
         "w",
         _prepare,
@@ -199,30 +228,7 @@ TABLE = (
         _abort,
         tables.outcome,
     ),
-    Command(
-        "pause",
-        (TARGET, Arg("force", "CephBool")),
-        "Stop a copy where it is and start no further step",
-        "w",
-        _pause,
-        tables.outcome,
-    ),
-    Command(
-        "resume",
-        (TARGET,),
-        "Go on where a pause stopped",
-        "w",
-        _resume,
-        tables.outcome,
-    ),
-    Command(
-        "retry",
-        (TARGET,),
-        "Try a failed migration again, a waiting one at once",
-        "w",
-        _retry,
-        tables.outcome,
-    ),
+    *all_commands.TABLE,
     Command(
         "run",
         (
@@ -235,6 +241,7 @@ TABLE = (
             *_LAYOUT,
             Arg("verify"),
             Arg("soak"),
+            *import_command.ARGS,
         ),
         "Migrate an image the whole way, unattended",
         "w",
@@ -257,10 +264,19 @@ TABLE = (
         _ls,
         tables.listing,
     ),
+    Command(
+        "history",
+        (Arg("target_image"), Arg("since"), Arg("limit", "CephInt")),
+        "List migrations that have ended, the latest first",
+        "r",
+        _history,
+        tables.history,
+    ),
     *pace_commands.TABLE,
     *verify_commands.TABLE,
+    *key_commands.TABLE,
 )
-_BY_PREFIX = {f"{PREFIX} {command.name}": command for command in TABLE}
+BY_NAME = {command.name: command for command in TABLE}
 
 
 def _jsonable(result: Any) -> Any:
@@ -275,10 +291,15 @@ _STYLES: Dict[str, Callable[[Any], str]] = {
 
 
 def handle(
-    engine: Optional[Engine], options: Options, cmd: Dict[str, Any], authorized: Authorized
+    engine: Optional[Engine],
+    options: Options,
+    cmd: Dict[str, Any],
+    authorized: Authorized,
+    inbuf: Optional[str] = None,
+    keys: Any = None,
 ) -> Answer:
     """Carry out a command; never raises: the answer is an errno, the output and one sentence."""
-    command = _BY_PREFIX.get(cmd["prefix"])
+    command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
     if command is None:
         return -EINVAL, "", f"{cmd['prefix']!r} is not a command of this module."
     if engine is None:
@@ -288,7 +309,7 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
-        result = command.run(Call(cmd, engine, options, authorized))
+        result = command.run(Call(cmd, engine, options, authorized, inbuf or None, keys))
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)

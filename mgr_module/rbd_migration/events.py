@@ -50,7 +50,8 @@ class ProgressEvents:
         self._show_rest([])
 
     def _show(self, report: Report) -> None:
-        text = f"Migrating {report['source']} to {report['target']}: {report['state']}"
+        doing = "Importing" if report["import_only"] else "Migrating"
+        text = f"{doing} {report['source']} to {report['target']}: {report['state']}"
         self._open.add(report["id"])
         self._update(report["id"], text, report["percent"], {"target": report["target"]})
 

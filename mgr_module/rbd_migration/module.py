@@ -1,7 +1,8 @@
 """The manager module: starts the engine with the manager's identity and passes commands to it."""
 
 import threading
-from typing import Any, ClassVar, Dict, List, Optional, Tuple
+from pathlib import Path
+from typing import Any, ClassVar, Dict, Iterator, List, Optional, Tuple
 
 from mgr_module import MgrModule, Option
 from rbdmigrate.cluster.client import Identity
@@ -9,11 +10,20 @@ from rbdmigrate.engine import Engine, Host
 
 from . import commands, compat
 from .events import SHOWN_STATES, ProgressEvents
+from .http import dispatch, page
+from .http.caller import Caller
+from .http.keys import ApiKeys
+from .http.server import Keeper
+from .http.tokens import DashboardTokens
+from .http.wsgi import Application
 from .options import OPTIONS, Options
 from .surroundings import ManagerView
 
 _POLL = 1.0  # seconds between two updates of progress events and health checks
 _DETAILS = 50  # lines of a health warning: the monitors keep them all
+_ANNOUNCE = 15  # updates after which it is looked where the page is
+_DASHBOARD = "mgr/dashboard/"  # what the dashboard keeps in the monitors' key store
+_DROP_IN = Path(__file__).parents[1] / "dashboard" / "controllers" / "rbd_migration.py"
 _RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
 
 
@@ -32,11 +42,18 @@ class Module(MgrModule):
         self._events = ProgressEvents(self.remote)
         self._options = Options(self)
         self._options.read()
+        self._keys = ApiKeys(self)
+        self._tokens = DashboardTokens(self._dashboard_value)
+        self._server = Keeper(self, Application(self._context, self._caller), self._set_page)
+        self._own_page = ""  # the address of our own server's page
+        self._page = ""  # what `ceph mgr services` shows
+        self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
 
     # -- called by the manager ---------------------------------------------------------------
 
     def serve(self) -> None:
         """Run engines until the module is stopped: a fenced one is followed by a new one."""
+        self._server.start()
         while not self._stopping.is_set():
             try:
                 self._serve_one()
@@ -52,6 +69,7 @@ class Module(MgrModule):
         engine = self._engine
         if engine is not None:
             engine.ended.set()
+        self._server.stop()
         super().shutdown()
 
     def config_notify(self) -> None:
@@ -60,7 +78,15 @@ class Module(MgrModule):
 
     def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
         """A ``ceph rbd migration ...`` command."""
-        return commands.handle(self._engine, self._options, cmd, self._may_touch)
+        return commands.handle(self._engine, self._options, cmd, self._may_touch, inbuf, self._keys)
+
+    def api(self, name: str, text: str) -> str:
+        """A request over HTTP that the dashboard passes on, for a caller who may make it.
+
+        ``text`` is a JSON object with ``target``, ``query`` and ``body``; so is the answer, with
+        ``status``, ``body`` and ``headers``. Called by threads of other modules; never raises.
+        """
+        return dispatch.answer(self._context(), name, text)
 
     # -- within ------------------------------------------------------------------------------
 
@@ -88,7 +114,7 @@ class Module(MgrModule):
         try:
             engine.start()
             self._engine = engine
-            while not engine.ended.wait(_POLL):
+            for _ in self._polls(engine):
                 reports = engine.list(states=SHOWN_STATES)
                 troubles = engine.problems()
                 if self._options.problem:
@@ -100,6 +126,7 @@ class Module(MgrModule):
                             "trouble(s) in the module itself",
                             troubles,
                         ),
+                        "SERVER": ("trouble(s) with the HTTP server", self._troubles_of_server()),
                         "POOL": ("pool(s) that do not answer", engine.silent_pools()),
                         "RECORD": ("record(s) that cannot be read", engine.garbage()),
                         "FAILED": ("migration(s) failed", _failures(reports)),
@@ -113,6 +140,47 @@ class Module(MgrModule):
             self._events.clear()
             for text in addresses:
                 compat.unregister_client(self, text)
+
+    def _polls(self, engine: Engine) -> Iterator[int]:
+        """Counts the seconds until the engine ends."""
+        number = 0
+        while not engine.ended.wait(_POLL):
+            if number % _ANNOUNCE == 0:
+                self._announce()
+            yield number
+            number += 1
+
+    # -- over HTTP ---------------------------------------------------------------------------
+
+    def _troubles_of_server(self) -> List[str]:
+        return [self._server.problem] if self._server.problem else []
+
+    def _caller(self, token: str) -> Optional[Caller]:
+        """Who has this API key of ours, or this token of the dashboard."""
+        return self._keys.caller(token) or self._tokens.caller(token)
+
+    def _dashboard_value(self, name: str) -> Optional[str]:
+        """A value of the dashboard's store."""
+        code, text, _ = self.mon_command({"prefix": "config-key get", "key": f"{_DASHBOARD}{name}"})
+        return str(text) if code == 0 else None
+
+    def _set_page(self, url: str) -> None:
+        """Our own server runs at ``url``, or (empty) it does not any more."""
+        self._own_page = f"{url}{page.ADDRESS[1:]}" if url else ""
+        self._announce()
+
+    def _announce(self) -> None:
+        """Have `ceph mgr services` show where the page is: at our own server or the dashboard."""
+        address = self._own_page
+        if not address and _DROP_IN.is_file():
+            dashboard = self.get("mgr_map").get("services", {}).get("dashboard", "")
+            address = f"{dashboard.rstrip('/')}{page.ADDRESS}" if dashboard else ""
+        if address != self._page:
+            self._page = address
+            self.set_uri(address)
+
+    def _context(self) -> dispatch.Context:
+        return dispatch.Context(self._engine, self._options, self._release)
 
     def _may_touch(self, pool: str, namespace: str) -> bool:
         return bool(self.is_authorized({"pool": pool, "namespace": namespace}))

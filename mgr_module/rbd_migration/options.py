@@ -1,6 +1,7 @@
 """The module's options: declared for the manager, read as Settings, and written by commands."""
 
 import json
+import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
 from rbdmigrate.control.timetable import Timetable, format_rate, parse_rate, parse_timetable
@@ -10,6 +11,7 @@ from rbdmigrate.engine import Settings
 from rbdmigrate.model.errors import MigrationError
 
 from .gate_options import GATE_OPTIONS, thresholds
+from .import_options import IMPORT_OPTIONS, reach
 
 _T = TypeVar("_T")
 
@@ -107,15 +109,66 @@ OPTIONS: List[Dict[str, Any]] = [
         "desc": "how many migrations have a progress event of their own; more share one",
         "runtime": True,
     },
+    {
+        "name": "server",
+        "type": "bool",
+        "default": False,
+        "desc": "whether the module serves the REST API and the web page itself",
+        "runtime": True,
+    },
+    {
+        "name": "server_addr",
+        "type": "str",
+        "default": "::",
+        "desc": "the address at which the module's own server listens",
+        "runtime": True,
+    },
+    {
+        "name": "server_port",
+        "type": "uint",
+        "default": 8483,
+        "desc": "the port at which the module's own server listens",
+        "runtime": True,
+    },
+    {
+        "name": "server_tls",
+        "type": "bool",
+        "default": True,
+        "desc": "whether the module's own server speaks HTTPS",
+        "runtime": True,
+    },
+    {
+        "name": "server_cert",
+        "type": "str",
+        "default": "",
+        "desc": "file with its certificate; empty: config-key mgr/rbd_migration/server_cert",
+        "runtime": True,
+    },
+    {
+        "name": "server_key",
+        "type": "str",
+        "default": "",
+        "desc": "file with the certificate's key; empty: config-key mgr/rbd_migration/server_key",
+        "runtime": True,
+    },
+    {
+        "name": "dashboard_menu",
+        "type": "bool",
+        "default": True,
+        "desc": "whether the dashboard's menu has an entry Live migration, under Block",
+        "runtime": True,
+    },
     *GATE_OPTIONS,
+    *IMPORT_OPTIONS,
 ]
 
 
 class Options:
-    """Reads and writes the options through the manager module ``module``."""
+    """Reads and writes the options through the manager module ``module``. Thread-safe."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
+        self._lock = threading.Lock()  # commands and requests over HTTP come by several threads
         self.problem = ""  # what is wrong with an option that was set by hand
         self.settings = Settings()
 
@@ -138,6 +191,10 @@ class Options:
             thresholds=self._kept(lambda: thresholds(self._get), before.thresholds),
             guard=self._kept(lambda: guard_factor(float(self._get("guard"))), before.guard),
             command_wait=float(self._get("command_wait")),
+            reach=self._kept(lambda: reach(self._get), before.reach),
+            per_source_host=int(self._get("per_source_host")),
+            source_timeout=float(self._get("source_timeout")),
+            worker_memory=int(self._get("worker_memory")),
         )
 
     def _kept(self, read: Callable[[], _T], before: _T) -> _T:
@@ -154,7 +211,14 @@ class Options:
 
     def limits(self) -> Dict[str, int]:
         """The limits on how much happens at once."""
-        names = ("max_copies", "per_source_pool", "per_target_pool", "max_steps", "max_verifies")
+        names = (
+            "max_copies",
+            "per_source_pool",
+            "per_target_pool",
+            "per_source_host",
+            "max_steps",
+            "max_verifies",
+        )
         return {name: int(self._get(name)) for name in names}
 
     def set_limits(self, limits: Mapping[str, int]) -> None:
@@ -211,9 +275,10 @@ class Options:
 
     def set_pool_rate(self, pool: str, rate: Optional[int]) -> None:
         """Set the throttle of a pool; None takes it away."""
-        rates = {**self.pool_rates(), pool: rate}
-        texts = {name: format_rate(value) for name, value in rates.items() if value is not None}
-        self._module.set_module_option("pool_throttles", json.dumps(texts))
+        with self._lock:
+            rates = {**self.pool_rates(), pool: rate}
+            texts = {name: format_rate(value) for name, value in rates.items() if value is not None}
+            self._module.set_module_option("pool_throttles", json.dumps(texts))
         self.read()
 
     def _zone(self, given: Optional[str]) -> str:

@@ -202,6 +202,7 @@ TABLE = (
             Arg("max_copies", "CephInt"),
             Arg("per_source_pool", "CephInt"),
             Arg("per_target_pool", "CephInt"),
+            Arg("per_source_host", "CephInt"),
             Arg("max_steps", "CephInt"),
             Arg("max_verifies", "CephInt"),
         ),

@@ -20,16 +20,41 @@ def listing(reports: List[Report]) -> str:
     """Migrations as a table."""
     if not reports:
         return "There are no migrations."
-    table = PrettyTable(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"], border=False)
-    table.align = "l"
+    table = _table(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"])
     table.align["PROGRESS"] = "r"
-    table.left_padding_width = 0
-    table.right_padding_width = 2
     for r in reports:
         table.add_row(
             [r["source"], r["target"], r["state"], r["goal"], f"{r['percent']}%", _note(r)]
         )
     return str(table.get_string())
+
+
+def history(reports: List[Report]) -> str:
+    """Ended migrations as a table."""
+    if not reports:
+        return "No migration has ended."
+    table = _table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN"])
+    for r in reports:
+        table.add_row([r["ended"], r["source"], r["target"], r["state"], r["created"]])
+    return str(table.get_string())
+
+
+def keys(found: List[Dict[str, Any]]) -> str:
+    """API keys as a table."""
+    if not found:
+        return "There are no API keys."
+    table = _table(["ID", "NAME", "ROLE", "CREATED"])
+    for key in found:
+        table.add_row([key["id"], key["name"], key["role"], key["created"]])
+    return str(table.get_string())
+
+
+def _table(columns: List[str]) -> Any:
+    table = PrettyTable(columns, border=False)
+    table.align = "l"
+    table.left_padding_width = 0
+    table.right_padding_width = 2
+    return table
 
 
 def _note(r: Report) -> str:

@@ -32,6 +32,7 @@ class Daemons:
             "LANG": "C.UTF-8",
             "PYTHONPYCACHEPREFIX": str(self._layout.bytecode),
             "RBD_MIGRATION_FAULT_DIR": str(self._layout.faults),
+            "SSL_CERT_FILE": str(self._layout.authorities),
             processes.MARK: str(self._layout.root),
         }
 

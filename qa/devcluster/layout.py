@@ -71,6 +71,11 @@ class Layout:
         return self.root / "s3.json"
 
     @property
+    def authorities(self) -> Path:
+        """What the daemons trust in place of the system's certificates; made by who needs it."""
+        return self.root / "authorities.crt"
+
+    @property
     def sockets(self) -> Path:
         """Admin sockets; outside of the cluster's folder when its path is too long for one."""
         folder = self.root / "run"

@@ -8,6 +8,7 @@ Rooms, from the bottom up (the arrows point down only)::
     engine/   the loop, the slots and the one API that every front end calls
     worker/   the process that makes the librbd calls, and can be killed
     cluster/  all that touches Ceph          control/  pure decisions, no I/O, no clock
+    sources/  external sources, without Ceph
     model/    pure data, imports nothing of ours
 """
 

@@ -18,6 +18,11 @@ _passed: dict[str, int] = {}
 _lock = threading.Lock()
 
 
+def fault_switch(name: str) -> bool:
+    """Whether a fault test turned something on: there is a file of that name in the folder."""
+    return bool(_FOLDER) and os.path.exists(os.path.join(_FOLDER, name))
+
+
 def fault_point(name: str, detail: str = "") -> None:
     """Die here if a fault test asked for it. ``detail`` narrows a point, to a state or an act."""
     if not _FOLDER:

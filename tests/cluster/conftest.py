@@ -1,7 +1,7 @@
 """One real cluster for all tests of a session (with pytest-xdist: one for each of its workers).
 
 With RBD_MIGRATION_TEST_CLUSTER set to the folder of a running cluster (made with
-``./run cluster up --mgrs 2 --dir ...``) that one is used, and left running.
+``./run cluster up --mgrs 2 --rgw --dir ...``) that one is used, and left running.
 """
 
 import itertools
@@ -29,7 +29,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(Path(running))
         return
     with Cluster(tmp_path_factory.mktemp("cluster")) as fresh:
-        fresh.up(ClusterOptions(mgrs=2, osds=1, conf=FAST_FAILOVER))
+        fresh.up(ClusterOptions(mgrs=2, osds=1, rgw=True, conf=FAST_FAILOVER))
         yield fresh
 
 

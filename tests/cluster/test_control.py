@@ -414,3 +414,18 @@ def test_no_more_copies_at_once_than_allowed(
     for number in range(8):
         migration.wait(f"{pools[1]}/{number}", "committed")
         assert digests(client, f"{pools[1]}/{number}") == before[number]
+
+
+def test_all_are_paused_and_resumed_at_once(
+    migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> None:
+    targets = [f"{pools[1]}/disk{i}" for i in range(3)]
+    for i, target in enumerate(targets):
+        make_image(client, f"{pools[0]}/disk{i}", size=MIB)
+        migration.text("prepare", f"{pools[0]}/disk{i}", target)
+    answer = migration.json("pause", "--all")
+    assert (set(answer["done"]) >= set(targets), answer["left"]) == (True, 0)
+    assert all(migration.report(target)["paused"] for target in targets)
+    assert migration.text("resume", "--all").startswith("Done for ")
+    assert not any(migration.report(target)["paused"] for target in targets)
+    assert migration.json("resume", "--all") == {"done": [], "refused": [], "left": 0}

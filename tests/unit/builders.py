@@ -47,6 +47,8 @@ def any_of(hint: typing.Any) -> st.SearchStrategy:
         return st.none() | any_of(args[0])
     if origin is tuple:
         return st.lists(any_of(args[0]), max_size=4).map(tuple)
+    if origin is dict:
+        return st.dictionaries(any_of(args[0]), any_of(args[1]), max_size=3)
     if dataclasses.is_dataclass(hint):
         fields = {name: any_of(inner) for name, inner in typing.get_type_hints(hint).items()}
         if hint is Place:

@@ -9,12 +9,13 @@ import pytest
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Place, State
+from rbdmigrate.model.migration import Goal, Hold, HoldReason, Place, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
-from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import migration
+from tests.unit.front_ends import FakeEngine, FakeModule
 
 
 @pytest.fixture(scope="module")
@@ -23,52 +24,9 @@ def commands(front_end):
     return front_end("commands")
 
 
-class FakeEngine:
-    """Notes what it is asked, and answers with reports or with ``refusal``."""
-
-    def __init__(self, reports=(), refusal=None):
-        self.calls = []
-        self.reports = list(reports) or [report(migration(), Live())]
-        self.refusal = refusal
-
-    def spec(self, text, what):
-        return parse_image_spec(text, "rbd", what)
-
-    def list(self, ended=False):
-        return self.reports
-
-    def cluster_rate(self):
-        return None
-
-    def conditions(self):
-        return {"gates": [], "guard": None}
-
-    def __getattr__(self, name):
-        def call(*args, **named):
-            self.calls.append((name, args, named))
-            if self.refusal:
-                raise self.refusal
-            return self.reports[0]
-
-        return call
-
-
 @pytest.fixture
 def engine():
     return FakeEngine()
-
-
-class FakeModule:
-    """Keeps the values of options as text, as the manager does."""
-
-    def __init__(self, options):
-        self.values = {option["name"]: option["default"] for option in options}
-
-    def get_module_option(self, name):
-        return self.values[name]
-
-    def set_module_option(self, name, value):
-        self.values[name] = value
 
 
 @pytest.fixture
@@ -140,7 +98,8 @@ ON_A_TARGET = [
     ("abort", {}, "abort", {"force": False}),
     ("abort", {"force": "true"}, "abort", {"force": True}),
     ("cancel", {"force": True}, "abort", {"force": True}),
-    ("pause", {}, "pause", {}),
+    ("pause", {}, "pause", {"force": False}),
+    ("pause", {"force": True}, "pause", {"force": True}),
     ("resume", {}, "resume", {}),
     ("retry", {}, "retry", {}),
     ("status", {}, "get", {}),
@@ -205,6 +164,67 @@ def test_before_the_records_are_read_the_answer_is_to_try_again(ask):
 )
 def test_a_number_that_is_none_is_refused(ask, name, args):
     assert ask(name, **args)[0] == -EINVAL
+
+
+class TestAll:
+    @pytest.fixture
+    def engine(self):
+        hold = Hold(HoldReason.RETRY, "It waits.")
+        records = [
+            migration(id="1", target=Place("ssd", "", "1")),
+            migration(id="2", target=Place("ssd", "", "2"), paused=True),
+            migration(id="3", target=Place("ssd", "", "3"), state=State.FAILED),
+            migration(id="4", target=Place("hdd", "", "4"), goal=Goal.ABORTED),
+        ]
+        reports = [report(record, Live()) for record in records]
+        return FakeEngine([*reports, report(migration(id="5", hold=hold), Live(hold=hold))])
+
+    @pytest.mark.parametrize(
+        ("name", "targets"),
+        [
+            ("pause", "ssd/1 ssd/3 ssd/b"),
+            ("resume", "ssd/2"),
+            ("retry", "ssd/3 ssd/b"),
+        ],
+    )
+    def test_takes_those_that_it_is_about(self, ask, engine, name, targets):
+        code, text, _ = ask(name, all=True, format="json")
+        assert (code, json.loads(text)) == (
+            0,
+            {"done": targets.split(), "refused": [], "left": 0},
+        )
+        assert [str(call[1][0]) for call in engine.calls] == targets.split()
+        assert ask(name, all=True)[1] == f"Done for {len(targets.split())} migration(s)."
+
+    def test_takes_those_only_that_the_caller_may_touch(self, ask, engine):
+        ask("pause", all=True, authorized=lambda pool, namespace: pool == "hdd")
+        assert engine.calls == []
+
+    def test_goes_on_after_a_refusal_and_tells_it(self, ask, engine):
+        engine.refusal = MigrationError(EBUSY, "It is being aborted.")
+        code, text, _ = ask("retry", all=True)
+        assert code == 0
+        assert text.splitlines() == [
+            "Done for 0 migration(s).",
+            "ssd/3: It is being aborted.",
+            "ssd/b: It is being aborted.",
+        ]
+
+    def test_ends_in_time(self, ask, front_end, monkeypatch):
+        module = front_end("all_commands")
+        monkeypatch.setattr(module, "_PATIENCE", 0.0)
+        command = next(c for c in module.TABLE if c.name == "pause")
+        call = front_end("command").Call(
+            {"all": True}, FakeEngine(), None, lambda pool, namespace: True
+        )
+        result = command.run(call)
+        assert result == {"done": [], "refused": [], "left": 1}
+        assert "give the command again" in command.show(result)
+
+    def test_is_given_without_a_target(self, ask, engine):
+        assert ask("pause", all=True, target_image="ssd/1")[0] == -EINVAL
+        assert ask("pause")[0] == -EINVAL
+        assert engine.calls == []
 
 
 class TestFormat:
@@ -280,9 +300,8 @@ class TestLs:
 
 class TestDescriptions:
     def test_are_what_the_manager_expects(self, commands):
-        form = (
-            r"rbd migration [a-z-]+( [a-z]+)?( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
-        )
+        words = r"rbd migration [a-z-]+( [a-z]+){0,2}"
+        form = words + r"( name=[a-z_]+,type=Ceph[A-Za-z]+(,[a-z]+=[^ ,]+)*)*"
         for command in commands.TABLE:
             described = command.describe()
             assert re.fullmatch(form, described["cmd"])

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.schedule import COMPARING, COPYING, Limits, Running, Waiting, choose
+from rbdmigrate.control.schedule import (
+    COMPARING,
+    COPYING,
+    Limits,
+    Running,
+    Waiting,
+    choose,
+    places,
+)
 from rbdmigrate.model.migration import Op
 
 ops = st.sampled_from(Op)
@@ -156,3 +164,12 @@ def test_pool_limits_are_never_exceeded_by_what_is_started(asked, acts, copies, 
             before = sum(getattr(r, end) == name for r in running)
             added = sum(getattr(w, end) == name for w in started)
             assert not added or limit == 0 or before + added <= limit
+
+
+def test_places_are_what_running_acts_leave():
+    limits = Limits(copies=2, steps=1, verifies=0)
+    free = places([Running(Op.EXECUTE), Running(Op.COMMIT)], limits)
+    assert (free.copies, free.steps, free.verifies) == (1, 0, 0)
+    assert free.any_for(Op.EXECUTE)
+    assert not any(free.any_for(op) for op in Op if op is not Op.EXECUTE)
+    assert not places([Running(Op.EXECUTE)] * 3, limits).any_for(Op.EXECUTE)

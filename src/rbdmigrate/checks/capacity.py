@@ -9,7 +9,7 @@ from typing import Optional
 from ..model.finding import Severity
 from ..model.pool import Pool
 from ..model.units import format_size
-from .facts import Facts
+from .facts import Facts, Image
 from .registry import Found, check
 
 TIGHT = 0.8  # of the free space, from which on it is worth a warning
@@ -39,13 +39,13 @@ def full(facts: Facts) -> Iterator[Found]:
 )
 def space(facts: Facts) -> Iterator[Found]:
     """More data than space."""
-    pool, image = _pool(facts), facts.image
-    if pool is None or image is None or image.to_copy is None or pool.max_avail is None:
+    pool, to_copy = _pool(facts), facts.to_copy
+    if pool is None or to_copy is None or pool.max_avail is None:
         return
-    if image.to_copy > pool.max_avail:
+    if to_copy > pool.max_avail:
         yield Found(
             pool.name,
-            f"Up to {format_size(image.to_copy)} have to be copied, and the pool {pool.name} has "
+            f"Up to {format_size(to_copy)} have to be copied, and the pool {pool.name} has "
             f"{format_size(pool.max_avail)} free; choose another pool or add OSDs.",
             "ceph df",
         )
@@ -59,17 +59,17 @@ def space(facts: Facts) -> Iterator[Found]:
 )
 def quota_bytes(facts: Facts) -> Iterator[Found]:
     """A quota of bytes."""
-    pool, image = _pool(facts), facts.image
-    if pool is None or image is None or image.to_copy is None or not pool.quota_bytes:
+    pool, to_copy = _pool(facts), facts.to_copy
+    if pool is None or to_copy is None or not pool.quota_bytes:
         return
     left = max(0, pool.quota_bytes - pool.stored)
-    if image.to_copy > left:
+    if to_copy > left:
         yield Found(
             pool.name,
-            f"Up to {format_size(image.to_copy)} have to be copied, and the quota of the pool "
+            f"Up to {format_size(to_copy)} have to be copied, and the quota of the pool "
             f"{pool.name} leaves {format_size(left)}; raise it with `ceph osd pool set-quota "
             f"{pool.name} max_bytes N`.",
-            f"ceph osd pool set-quota {pool.name} max_bytes {pool.stored + image.to_copy}",
+            f"ceph osd pool set-quota {pool.name} max_bytes {pool.stored + to_copy}",
         )
 
 
@@ -80,11 +80,11 @@ def quota_bytes(facts: Facts) -> Iterator[Found]:
 )
 def quota_objects(facts: Facts) -> Iterator[Found]:
     """A quota of objects."""
-    pool, image = _pool(facts), facts.image
-    if pool is None or image is None or image.to_copy is None or not pool.quota_objects:
+    pool, to_copy = _pool(facts), facts.to_copy
+    if pool is None or to_copy is None or not pool.quota_objects:
         return
-    size = facts.wish.layout.object_size or image.object_size
-    needed, left = -(-image.to_copy // size), max(0, pool.quota_objects - pool.objects)
+    size = facts.wish.layout.object_size or (facts.image or Image()).object_size
+    needed, left = -(-to_copy // size), max(0, pool.quota_objects - pool.objects)
     if needed > left:
         yield Found(
             pool.name,
@@ -113,13 +113,13 @@ def nearfull(facts: Facts) -> Iterator[Found]:
 )
 def tight(facts: Facts) -> Iterator[Found]:
     """It fits, with little room left."""
-    pool, image = _pool(facts), facts.image
-    if pool is None or image is None or image.to_copy is None or pool.max_avail is None:
+    pool, to_copy = _pool(facts), facts.to_copy
+    if pool is None or to_copy is None or pool.max_avail is None:
         return
-    if TIGHT * pool.max_avail < image.to_copy <= pool.max_avail:
+    if TIGHT * pool.max_avail < to_copy <= pool.max_avail:
         yield Found(
             pool.name,
-            f"Up to {format_size(image.to_copy)} have to be copied, and the pool {pool.name} has "
+            f"Up to {format_size(to_copy)} have to be copied, and the pool {pool.name} has "
             f"no more than {format_size(pool.max_avail)} free.",
             "ceph df",
         )

@@ -9,16 +9,26 @@ from typing import Optional
 from ..model.layout import LayoutOptions
 from ..model.migration import Place
 from ..model.pool import Pool
+from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec
+from ..sources import Inspection
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for."""
+    """What was asked for.
+
+    ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
+    ``inline``: the secrets are to be given to librbd themselves. ``logged``: they were given in the
+    command itself.
+    """
 
     source: ImageSpec
     target: ImageSpec
     layout: LayoutOptions = field(default_factory=LayoutOptions)
+    spec: Optional[SourceSpec] = field(default=None, repr=False)
+    inline: bool = False
+    logged: bool = False
 
     @property
     def in_place(self) -> bool:
@@ -30,7 +40,7 @@ class Wish:
         """Every pool that is named, each once."""
         layout = self.layout
         named = (self.source.pool, self.target.pool, layout.data_pool, layout.journal_pool)
-        return tuple(dict.fromkeys(pool for pool in named if pool is not None))
+        return tuple(dict.fromkeys(pool for pool in named if pool))
 
     @property
     def data_pool(self) -> str:
@@ -99,10 +109,26 @@ class Image:
 
 
 @dataclass(frozen=True)
+class RbdClient:
+    """A client's key and what it allows on monitors and OSDs."""
+
+    name: str
+    mon: str
+    osd: str
+
+    @property
+    def reads_config_keys(self) -> bool:
+        """Whether it may read config-keys, as far as the text tells."""
+        return "allow *" in self.mon or "config-key" in self.mon
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything. A pool that is None in ``pools`` does not exist.
 
     ``image`` is None where the source cannot be opened for what ``names`` and ``pools`` tell.
+    ``inspection`` is what was found about the source of an import, ``source_pool_id`` the pool of
+    a native one. ``clients``: those that may use the target's pool.
     ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
     """
 
@@ -112,5 +138,20 @@ class Facts:
     source: Optional[Name] = None
     target: Optional[Name] = None
     image: Optional[Image] = None
+    inspection: Optional[Inspection] = None
+    source_pool_id: int = -1
+    clients: tuple[RbdClient, ...] = ()
+
+    @property
+    def to_copy(self) -> Optional[int]:
+        """Bytes that a copy would have to move, as far as that is known."""
+        if self.image is not None:
+            return self.image.to_copy
+        found = self.inspection
+        if found is None or found.size is None:
+            return None
+        known = found.size if found.allocated is None else found.allocated
+        return known + sum(snapshot.size for snapshot in found.snapshots)
+
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)

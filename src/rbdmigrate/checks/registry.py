@@ -59,12 +59,17 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def run(facts: Facts) -> list[Finding]:
-    """All findings, errors first, otherwise in the order of the checks."""
+    """All findings, errors first, otherwise in the order of the checks.
+
+    What the inspection of an external source found is among them.
+    """
     found = [
         Finding(c.code, c.severity, f.object, f.message, f.remedy, c.errno)
         for c in CHECKS
         for f in c.look(facts)
     ]
+    if facts.inspection is not None:
+        found += facts.inspection.findings
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
 
 

@@ -1,4 +1,4 @@
-"""``rbd_migration_prepare`` through librbd's C interface.
+"""``rbd_migration_prepare``, that of imports, and clones, through librbd's C interface.
 
 The Python binding of release 16 knows neither flatten nor the journal options, that of later
 releases not the latter; the C interface (rbd/librbd.h) has had them all since 16. It needs a
@@ -8,6 +8,8 @@ RADOS handle of its own, because the binding does not give its handle away.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_int, c_int64, c_uint64, c_void_p
 from typing import Any, Optional
 
@@ -19,7 +21,7 @@ from .client import QUIET, Identity
 # Image option numbers (rbd/librbd.h, RBD_IMAGE_OPTION_...).
 _FEATURES, _ORDER, _STRIPE_UNIT, _STRIPE_COUNT = 1, 2, 3, 4
 _JOURNAL_ORDER, _JOURNAL_SPLAY_WIDTH, _JOURNAL_POOL = 5, 6, 7
-_DATA_POOL, _FLATTEN = 10, 11
+_DATA_POOL, _FLATTEN, _CLONE_FORMAT = 10, 11, 12
 
 
 class CApiError(Exception):
@@ -82,29 +84,86 @@ class CClient:
 
         ``features`` is the mask for the target, None for the source's. Raises CApiError.
         """
-        _check("wait", self._rados.rados_wait_for_latest_osdmap(self._cluster))
-        opened: list[c_void_p] = []
-        options = c_void_p()
-        self._rbd.rbd_image_options_create(byref(options))
-        try:
-            for key, value in _option_values(layout, features):
-                self._set(options, key, value)
-            opened.append(self._open(source))
-            opened.append(self._open(target))
+        with (
+            self._options(_option_values(layout, features)) as options,
+            self._opened(source) as source_ioctx,
+            self._opened(target) as target_ioctx,
+        ):
             _check(
                 "rbd_migration_prepare",
                 self._rbd.rbd_migration_prepare(
-                    opened[0],
+                    source_ioctx,
                     source.image.encode(),
-                    opened[1],
+                    target_ioctx,
                     target.image.encode(),
                     options,
                 ),
             )
+
+    def prepare_import(
+        self, spec: str, target: Place, layout: LayoutOptions, features: Optional[int]
+    ) -> None:
+        """Prepare the import of a source-spec (JSON) to ``target``. Raises CApiError."""
+        with (
+            self._options(_option_values(layout, features)) as options,
+            self._opened(target) as ioctx,
+        ):
+            _check(
+                "rbd_migration_prepare_import",
+                self._rbd.rbd_migration_prepare_import(
+                    spec.encode(), ioctx, target.image.encode(), options
+                ),
+            )
+
+    def clone(
+        self,
+        parent: Place,
+        snapshot: str,
+        target: Place,
+        layout: LayoutOptions,
+        features: Optional[int],
+    ) -> None:
+        """Clone a snapshot of ``parent`` to ``target``, in the format that needs no protection.
+
+        Raises CApiError.
+        """
+        values = [*_option_values(layout, features), (_CLONE_FORMAT, 2)]
+        with (
+            self._options(values) as options,
+            self._opened(parent) as parent_ioctx,
+            self._opened(target) as ioctx,
+        ):
+            _check(
+                "rbd_clone3",
+                self._rbd.rbd_clone3(
+                    parent_ioctx,
+                    parent.image.encode(),
+                    snapshot.encode(),
+                    ioctx,
+                    target.image.encode(),
+                    options,
+                ),
+            )
+
+    @contextmanager
+    def _options(self, values: list[tuple[int, Any]]) -> Iterator[c_void_p]:
+        _check("wait", self._rados.rados_wait_for_latest_osdmap(self._cluster))
+        options = c_void_p()
+        self._rbd.rbd_image_options_create(byref(options))
+        try:
+            for key, value in values:
+                self._set(options, key, value)
+            yield options
         finally:
             self._rbd.rbd_image_options_destroy(options)
-            for ioctx in opened:
-                self._rados.rados_ioctx_destroy(ioctx)
+
+    @contextmanager
+    def _opened(self, place: Place) -> Iterator[c_void_p]:
+        ioctx = self._open(place)
+        try:
+            yield ioctx
+        finally:
+            self._rados.rados_ioctx_destroy(ioctx)
 
     def _open(self, place: Place) -> c_void_p:
         ioctx = c_void_p()

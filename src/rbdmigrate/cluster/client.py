@@ -72,9 +72,12 @@ def parse_addresses(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def mon_command(client: rados.Rados, timeout: int = 20, **command: Any) -> str:
-    """The output of a monitor command. Raises MigrationError with the monitor's own words."""
-    code, out, text = client.mon_command(json.dumps(command), b"", timeout=timeout)
+def mon_command(client: rados.Rados, timeout: int = 20, data: bytes = b"", **command: Any) -> str:
+    """The output of a monitor command. Raises MigrationError with the monitor's own words.
+
+    ``data`` goes beside the command and, unlike that, into no log.
+    """
+    code, out, text = client.mon_command(json.dumps(command), data, timeout=timeout)
     if code:
         raise MigrationError(abs(code), f"The monitor refused {command['prefix']!r}: {text}")
     return out.decode() if isinstance(out, bytes) else str(out)

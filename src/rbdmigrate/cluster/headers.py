@@ -30,6 +30,8 @@ _TRASHED_BY_MIGRATION = 2
 _TRASH_PREFIX = "id_"
 # How many objects are copied at once: image metadata that whoever copies reads as it begins.
 HOLDER_OPS_KEY = "conf_rbd_concurrent_management_ops"
+# Marks the target of a native import until it is committed; its value is the migration's id.
+IMPORT_KEY = "rbd_migration.import"
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
@@ -91,6 +93,12 @@ def image_name(ioctx: rados.Ioctx, ident: str) -> Optional[str]:
     return reply.string() if reply else None
 
 
+def listed_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
+    """The id under which the directory lists ``name``, also where there is no more of it."""
+    reply = _call(ioctx, "rbd_directory", "rbd", "dir_get_id", encode_string(name))
+    return reply.string() if reply else None
+
+
 def is_old_format(ioctx: rados.Ioctx, name: str) -> bool:
     """True when ``name`` is an image of format 1, whose header is the object ``<name>.rbd``."""
     try:
@@ -149,6 +157,7 @@ def _migration_header(reply: Decoder) -> MigrationHeader:
         state=HeaderState(state),
         description=description,
         import_only=bool(source_spec),
+        source_spec=source_spec,
         flatten=flatten,
         mirroring=mirroring,
         mirror_mode=mirror_mode,
@@ -187,6 +196,7 @@ def view_by_id(ioctx: rados.Ioctx, ident: str) -> Optional[ImageView]:
         listed=listed is not None,
         trashed=trash is not None and trash.by_migration,
         header=migration_header(ioctx, ident),
+        exists=image_exists(ioctx, ident),
     )
 
 
@@ -195,7 +205,9 @@ def view_by_name(ioctx: rados.Ioctx, name: str) -> Optional[ImageView]:
     ident = image_id(ioctx, name)
     if ident is None:
         return None
-    return ImageView(ident, name, True, False, migration_header(ioctx, ident))
+    return ImageView(
+        ident, name, True, False, migration_header(ioctx, ident), image_exists(ioctx, ident)
+    )
 
 
 def version(ioctx: rados.Ioctx, ident: str) -> Optional[int]:

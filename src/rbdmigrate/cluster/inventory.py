@@ -54,6 +54,34 @@ def release(client: rados.Rados) -> tuple[int, int, int]:
     return major, minor, patch
 
 
+def rbd_clients(client: rados.Rados, pool: str) -> list[tuple[str, str, str]]:
+    """Name, mon and osd capabilities of the keys that may use images of ``pool``.
+
+    Empty where we may not ask.
+    """
+    try:
+        answer = json.loads(mon_command(client, prefix="auth ls", format="json"))
+    except MigrationError:
+        return []
+    found = []
+    for entry in answer["auth_dump"]:
+        mon, osd = (str(entry["caps"].get(kind, "")) for kind in ("mon", "osd"))
+        if str(entry["entity"]).startswith("client.") and _may_use(osd, pool):
+            found.append((str(entry["entity"]), mon, osd))
+    return found
+
+
+def _may_use(osd: str, pool: str) -> bool:
+    """Whether OSD capabilities are meant for RBD in a pool: the profile, or the pool by name."""
+    for part in osd.split(","):
+        named = re.search(r"pool[= ]\s*([^\s,]+)", part)
+        if named is None and "profile rbd" in part:
+            return True
+        if named is not None and named.group(1).strip("'\"") == pool:
+            return True
+    return False
+
+
 def caps(client: rados.Rados, name: str) -> dict[str, str]:
     """What the key of ``name`` allows, by kind of daemon; empty where we may not ask."""
     try:

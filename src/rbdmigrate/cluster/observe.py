@@ -9,15 +9,17 @@ import rados
 import rbd
 
 from ..model.migration import Migration, Place
-from ..model.observation import ImageView, MigrationHeader, Observation
+from ..model.observation import HeaderState, ImageView, MigrationHeader, Observation
 from ..model.spec import ImageSpec
 from . import headers
-from .pools import open_ioctx, pool_name
+from .pools import open_by_id, open_ioctx, pool_name
 
 
 def observe(client: rados.Rados, migration: Migration) -> Observation:
     """What is there now. Raises ``rados.Error`` when RADOS does not answer."""
     client.wait_for_latest_osdmap()
+    if migration.imported is not None:
+        return _observe_import(client, migration)
     source_gone, source = _look(client, migration.source)
     target_gone, target = _look(client, migration.target)
     return Observation(
@@ -28,6 +30,45 @@ def observe(client: rados.Rados, migration: Migration) -> Observation:
         source_pool=str(client.pool_reverse_lookup(migration.source.pool_id) or ""),
         target_pool=str(client.pool_reverse_lookup(migration.target.pool_id) or ""),
     )
+
+
+def _observe_import(client: rados.Rados, m: Migration) -> Observation:
+    """An import has a target only."""
+    assert m.imported is not None
+    gone, target = _look(client, m.target)
+    if not gone:
+        with open_by_id(client, m.target.pool_id, m.target.namespace) as ioctx:
+            if target is None:
+                target = _half_named(ioctx, m)
+            elif m.imported.native:
+                target = replace(target, header=clone_header(ioctx, target.image_id))
+    return Observation(
+        None,
+        target,
+        target_gone=gone,
+        target_pool=str(client.pool_reverse_lookup(m.target.pool_id) or ""),
+    )
+
+
+def _half_named(ioctx: rados.Ioctx, m: Migration) -> Optional[ImageView]:
+    """A target that is in the directory and nowhere else: its making was cut off."""
+    ident = headers.listed_id(ioctx, m.target.image)
+    if ident is None or m.imported is None or not m.imported.made(ident):
+        return None
+    return ImageView(ident, m.target.image, True, False, None, exists=False)
+
+
+def clone_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
+    """What the header of a migration would say about the target of a native import.
+
+    That one is a clone which is flattened (see ``worker.native``): it is marked as long as the
+    import is not committed, and executed when it has no parent any more.
+    """
+    if headers.metadata(ioctx, ident, headers.IMPORT_KEY) is None:
+        return None
+    parent = headers.parent(ioctx, ident)
+    state = HeaderState.EXECUTED if parent is None else HeaderState.PREPARED
+    return MigrationHeader(False, -1, "", "", "", state, import_only=True)
 
 
 def _look(client: rados.Rados, place: Place) -> tuple[bool, Optional[ImageView]]:
@@ -52,6 +93,11 @@ def ends_of(client: rados.Rados, migration: Migration) -> list[Place]:
     names it.
     """
     source, target = migration.source, migration.target
+    if migration.imported is not None:
+        seen = observe(client, migration).target
+        ident = seen.image_id if seen is not None and migration.imported.made(seen.image_id) else ""
+        target = replace(target, image_id=target.image_id or ident)
+        return [target] if target.image_id else []
     if not target.image_id and source.image_id:
         _, view = _look(client, source)
         if view is not None and view.header is not None and view.header.is_source:

@@ -20,7 +20,8 @@ from ..worker.protocol import MAX_LINE, decode_line, encode_line
 from .client import Identity
 
 START_TIMEOUT = 40.0  # seconds until the hello: two connections of up to 20 s each
-_FAULTS = "RBD_MIGRATION_FAULT_DIR"
+# Faults for tests; and which authorities a host trusts, as OpenSSL reads it, if not the system's.
+_PASSED_ON = ("RBD_MIGRATION_FAULT_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from rbdmigrate.worker.main import main; main()"
 
@@ -52,8 +53,9 @@ class WorkerProcess:
     def __init__(self, identity: Identity) -> None:
         library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        if os.environ.get(_FAULTS):
-            environment[_FAULTS] = os.environ[_FAULTS]
+        for name in _PASSED_ON:
+            if os.environ.get(name):
+                environment[name] = os.environ[name]
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in reap
         self._process = subprocess.Popen(
             [interpreter(), "-I", "-B", "-c", _BOOT, library],
@@ -113,6 +115,14 @@ class WorkerProcess:
                 return event
             on_event(event)
         raise AssertionError("unreachable")
+
+    def memory(self) -> int:
+        """Bytes of memory in use (resident); 0 once it ended."""
+        try:
+            with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):
+            return 0
 
     def kill(self) -> None:
         """SIGKILL: whatever it is in the middle of, it does not go on."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno as e
 import random
+import signal
 from dataclasses import dataclass
+from typing import Optional
 
 from ..model.errors import errno_name, errno_text
 from ..model.migration import Op
@@ -73,6 +75,64 @@ def explain(op: Op, errno: int, target: ImageSpec) -> Explained:
     reason = _BY_OP.get((op, errno)) or _REASONS.get(errno) or errno_text(errno)
     message = f"{_DOING[op]} {target} failed: {reason} ({errno_name(errno)})."
     return Explained(message, errno in TRANSIENT)
+
+
+_IMPORT_REASONS = {
+    e.ENOENT: "it is not there (any more), or its host's name is not known",
+    e.EACCES: "it does not let us read it; look at its permissions or keys",
+    e.EPERM: "it does not let us read it; look at its permissions or keys",
+    e.ECONNREFUSED: "its host refuses the connection",
+    e.EINVAL: "it is damaged, or librbd does not read what it holds",
+    e.EOPNOTSUPP: "it has a feature that librbd does not read",
+    e.EIO: "reading it fails; it may have become shorter, or its server is in trouble",
+}
+
+
+def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> Explained:
+    """The sentence for a librbd failure of an import: the source's fault, or the cluster's."""
+    reason = _IMPORT_REASONS.get(errno)
+    if reason is None or op not in (Op.PREPARE, Op.EXECUTE):
+        return explain(op, errno, target)
+    message = (
+        f"{_DOING[op]} {target} failed at the source {source}: {reason} ({errno_name(errno)})."
+    )
+    return Explained(message, errno in TRANSIENT)
+
+
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+
+
+def source_crashed(
+    op: Op, number: int, source: ImageSpec, target: ImageSpec
+) -> Optional[Explained]:
+    """The sentence for a worker that an external source crashed; None when that is not why."""
+    if number not in _CRASHES:
+        return None
+    name = signal.Signals(number).name
+    return Explained(
+        f"{_DOING[op]} {target} was given up: librbd crashed ({name}) in a process of its own when "
+        f"it read the source {source}, and would again; look at it with `qemu-img check`, or "
+        "export it anew as raw.",
+        False,
+    )
+
+
+def stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> Explained:
+    """The sentence for a source that stopped giving."""
+    return Explained(
+        f"{_DOING[op]} {target} was stopped: nothing came from the source {source} for "
+        f"{seconds:g} s; look whether it can still be read from the manager's host.",
+        True,
+    )
+
+
+def outgrown(op: Op, source: ImageSpec, target: ImageSpec) -> Explained:
+    """The sentence for a source that makes its worker need too much memory."""
+    return Explained(
+        f"{_DOING[op]} {target} was given up: reading the source {source} took more memory than "
+        "the option worker_memory allows; export it anew as raw.",
+        False,
+    )
 
 
 def worker_lost(op: Op, how: str, target: ImageSpec) -> Explained:

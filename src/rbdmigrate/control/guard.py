@@ -20,6 +20,10 @@ _LOST = (
     "aborting loses snapshots, resizes and discards made on the target, and may lose writes; "
     "add --force to abort all the same"
 )
+_LOST_IMPORT = (
+    "aborting removes the target, and what clients wrote to it is lost; add --force to abort all "
+    "the same"
+)
 
 
 def guard_abort(
@@ -37,16 +41,17 @@ def guard_abort(
     write leaves no trace in the header. An open target cannot be aborted at all, forced or not.
     """
     target = m.target.spec
+    lost = _LOST if m.imported is None else _LOST_IMPORT
     if users:
         raise MigrationError(
             EBUSY,
             f"The target {target} is open for writing by {name_users(users)}; stop the client "
-            f"first, and know that {_LOST}.",
+            f"first, and know that {lost}.",
         )
     if force:
         return
     if m.touched or not locks or m.target_version is None or version != m.target_version:
         raise MigrationError(
             EPERM,
-            f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; {_LOST}.",
+            f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; {lost}.",
         )

@@ -47,6 +47,8 @@ _BY_STATE = {
 
 def diagnose(migration: Migration, seen: Observation) -> Situation:
     """The situation that ``seen`` shows for ``migration``."""
+    if migration.imported is not None:
+        return _of_import(migration, seen)
     if seen.target_gone:
         return _without_target_pool(migration, seen.source)
     if seen.source_gone:
@@ -61,6 +63,23 @@ def diagnose(migration: Migration, seen: Observation) -> Situation:
     if source.header is None or not source.header.is_source:
         return _without_source_header(migration, source, target)
     return _with_source_header(source, source.header.state, target)
+
+
+def _of_import(m: Migration, seen: Observation) -> Situation:
+    """There is no source to look at, and nothing that could be lost with it."""
+    linked, target = m.prepared_at is not None, seen.target
+    if seen.target_gone:
+        return Situation.UNTOUCHED if linked else Situation.TARGET_POOL_GONE
+    if target is None:
+        return Situation.UNTOUCHED
+    assert m.imported is not None
+    if not (_is_ours(m, target) or m.imported.made(target.image_id)):
+        return Situation.TARGET_TAKEN
+    if not target.exists:
+        return Situation.HALF_ABORTED if linked else Situation.HALF_PREPARED
+    if target.header is None:
+        return Situation.COMMITTED if linked else Situation.HALF_PREPARED
+    return _BY_STATE[target.header.state]
 
 
 def _without_target_pool(migration: Migration, source: Optional[ImageView]) -> Situation:

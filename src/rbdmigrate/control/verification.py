@@ -151,6 +151,15 @@ def passed(m: Migration) -> bool:
     return v is not None and v.outcome is Outcome.PASSED and covers(v.mode, m.verify)
 
 
+def doubtful(m: Migration) -> bool:
+    """Whether the source of an import changed while it was copied, and nothing shows that the
+    target is right all the same."""
+    if m.imported is None or not m.imported.changes:
+        return False
+    v = m.verification
+    return v is None or v.mode is not Verify.FULL or v.outcome is not Outcome.PASSED
+
+
 def soaks_until(m: Migration) -> Optional[float]:
     """When the soak time after the verification ends, in seconds since the epoch."""
     v = m.verification
@@ -164,5 +173,7 @@ def may_commit(m: Migration, now: float) -> bool:
     """Whether the commit may follow by itself."""
     if m.force_commit:
         return True
+    if doubtful(m):
+        return False
     until = soaks_until(m)
     return passed(m) and (until is None or now >= until)

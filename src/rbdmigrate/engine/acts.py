@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import ETIMEDOUT
+from errno import ENOMEM, ETIMEDOUT
 from typing import Any, Optional
 
 import rados
@@ -21,7 +21,15 @@ from ..cluster.observe import ends_of, observe
 from ..cluster.pools import open_by_id
 from ..cluster.worker_process import WorkerLost
 from ..control.breaker import Breaker
-from ..control.failures import TRANSIENT, Explained, backoff, explain, worker_lost
+from ..control.failures import (
+    TRANSIENT,
+    Explained,
+    backoff,
+    explain,
+    explain_import,
+    source_crashed,
+    worker_lost,
+)
 from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
 from ..control.progress import Throughput
 from ..control.situation import diagnose
@@ -34,12 +42,15 @@ from .holder import HolderPace, copies_on, holds_lock
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
+from .source_watch import READING
 from .throttle import Throttle
 from .verifying import begin, on_checkpoint, settled, verify_arguments
 
 log = logging.getLogger(__name__)
 
 _TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to let go of the exclusive lock
+_FRESH = 1.0  # seconds for which a look counts
+_CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
 
 
 class Acts:
@@ -94,6 +105,7 @@ class Acts:
             "args": {
                 **arguments(tracked.migration),
                 **verify_arguments(tracked.migration),
+                "reach": to_plain(self._settings().reach),
                 "rate": tracked.rate_limit,
                 "holder_ops": ops,
                 "fenced": self.blocklist.fenced(),
@@ -117,10 +129,12 @@ class Acts:
         self._fence(tracked.migration, actor, reaped=True)
         self._holder.restore(tracked)
         if not job.stop_reason:
-            self._failed(tracked, 5, worker_lost(job.op, str(error), _target(tracked)))
+            self._failed(tracked, 5, _lost(job, error))
             return
         if job.op is Op.EXECUTE and not slot.stopping:
             self._stop_holder(slot, tracked)
+        if job.failure is not None:
+            self._failed(tracked, ETIMEDOUT if job.failure.transient else ENOMEM, job.failure)
         if job.op is Op.VERIFY:  # it wrote nothing; what is known of the target stays known
             self._registry.update(tracked, lambda m: replace(m, step=None))
             return
@@ -197,6 +211,9 @@ class Acts:
             if "bytes_total" in event["result"]:
                 tracked.copied = tracked.size = int(event["result"]["bytes_total"])
                 m = _with_bytes(m, tracked)
+            if m.imported is not None and "changes" in event["result"]:
+                seen = (*m.imported.changes, *map(str, event["result"]["changes"]))
+                m = replace(m, imported=replace(m.imported, changes=tuple(dict.fromkeys(seen))))
             return m
 
         self._registry.update(tracked, change)
@@ -236,12 +253,19 @@ class Acts:
         if not migration.touched:
             self._registry.update(tracked, lambda m: replace(m, touched=True))
 
-    def source_rests(self, m: Migration, trying: set[str]) -> bool:
+    def forgive(self, m: Migration) -> None:
+        """Its source is to be tried again at once: somebody says that it is well."""
+        with self._breaker_lock:
+            self._breaker.succeeded(source_key(m))
+
+    def source_rests(self, m: Migration, op: Op, trying: set[str]) -> bool:
         """Whether ``m`` has to wait because its source did not answer lately.
 
         ``trying`` are the sources at which somebody is at work, and is added to: a source that is
         being tried again is tried by one migration at a time.
         """
+        if m.imported is not None and op not in READING:
+            return False  # going back, and cutting loose, need no source
         key = source_key(m)
         with self._breaker_lock:
             if self._breaker.wait(key, time.monotonic()):
@@ -262,9 +286,14 @@ class Acts:
         return target_version(self._client, m)
 
     def _still_wanted(self, tracked: Tracked, op: Op) -> bool:
-        """Look once more: the job may have waited long for its slot."""
+        """Decide once more, on what is there now: the job may have waited long for its slot.
+
+        What was seen a moment ago counts for acts that librbd refuses where they do not fit.
+        """
         migration = tracked.migration
-        situation = diagnose(migration, observe(self._client, migration))
+        at, situation = tracked.seen or (0.0, None)
+        if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
+            situation = diagnose(migration, observe(self._client, migration))
         decision = decide(migration, situation, time.time(), abandoned=tracked.abandoned)
         return decision == Act(op)
 
@@ -303,13 +332,17 @@ class Acts:
 
 
 def source_key(m: Migration) -> str:
-    """What migrations share when they share a source that may not answer: its pool."""
+    """What migrations share when they share a source that may not answer: its pool, or its host."""
+    if m.imported is not None and not m.imported.native:
+        return f"host {m.imported.host}" if m.imported.host else f"source {m.source.image}"
     return f"pool {m.source.pool}"
 
 
 def arguments(m: Migration) -> dict[str, Any]:
     """What a worker needs to know of a migration to act on it."""
     return {
+        "id": m.id,
+        "import": None if m.imported is None else to_plain(m.imported),
         "source": to_plain(m.source),
         "target": to_plain(m.target),
         "layout": to_plain(m.layout),
@@ -334,9 +367,22 @@ def _target(tracked: Tracked) -> Any:
     return tracked.migration.target.spec
 
 
+def _lost(job: Job, error: WorkerLost) -> Explained:
+    """Why a worker that nobody stopped is gone."""
+    m = job.tracked.migration
+    if m.imported is not None and not m.imported.native and m.executed_at is None:
+        crashed = source_crashed(job.op, error.signal, m.source.spec, m.target.spec)
+        if crashed is not None:
+            return crashed
+    return worker_lost(job.op, str(error), m.target.spec)
+
+
 def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) -> Migration:
     now = time.time()
     acting = begin(m.enter(ACTING.get(op, m.state), now), op, fraction)
+    if op is Op.PREPARE and m.imported is not None:
+        makers = tuple(dict.fromkeys((*m.imported.makers, *actor.clients)))
+        acting = replace(acting, imported=replace(m.imported, makers=makers))
     if op is Op.PREPARE and m.verify is not Verify.NONE:
         acting = replace(acting, point=point_of(m.id))
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
@@ -362,9 +408,14 @@ def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
 def _explained(op: Op, event: dict[str, Any], tracked: Tracked) -> Explained:
     if event["cause"] == "refused":
         text = str(event["message"])
-        return Explained(text, op is Op.VERIFY and int(event["errno"]) in TRANSIENT)
+        looked = op is Op.VERIFY or tracked.migration.imported is not None
+        return Explained(text, looked and int(event["errno"]) in TRANSIENT)
     if event["cause"] == "bug":
         log.error("the worker failed at %s:\n%s", op.value, event["message"])
         text = "An error in the module stopped it; the manager's log has the details."
         return Explained(text, False)
-    return explain(op, int(event["errno"]), _target(tracked))
+    errno = int(event["errno"])
+    m = tracked.migration
+    if m.imported is not None and not m.imported.native and m.executed_at is None:
+        return explain_import(op, errno, m.source.spec, m.target.spec)
+    return explain(op, errno, m.target.spec)

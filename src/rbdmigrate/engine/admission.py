@@ -9,15 +9,23 @@ from dataclasses import replace
 from ..checks import refuse, run
 from ..checks.facts import Facts
 from ..control.verification import at_least
-from ..model.migration import Migration, State
+from ..model.finding import Finding
+from ..model.imported import Import, host_of
+from ..model.migration import Migration, Place, State
 from ..model.policy import Policy
 from .preflight import warned
+from .secrets import prefix_of
 
 
 def admit(facts: Facts, policy: Policy) -> Migration:
-    """The new record for what is wished. MigrationError for the first error that checks find."""
+    """The new record for what is wished. MigrationError for the first error that checks find.
+
+    The record of an import names the config-keys of its secrets; they are to be stored after it.
+    """
     findings = run(facts)
     refuse(findings)
+    if facts.wish.spec is not None:
+        return _import(facts, policy, findings)
     assert facts.source is not None  # or an error was found
     assert facts.target is not None
     assert facts.image is not None
@@ -37,5 +45,40 @@ def admit(facts: Facts, policy: Policy) -> Migration:
         window=policy.window,
         group=facts.image.group,
         mirror_mode=facts.image.mirror_mode,
+    )
+    return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
+
+
+def _import(facts: Facts, policy: Policy, findings: list[Finding]) -> Migration:
+    """The record of an import: with references in place of the source's secrets."""
+    assert facts.wish.spec is not None
+    assert facts.target is not None  # or an error was found
+    assert facts.inspection is not None
+    now, ident = time.time(), secrets.token_hex(6)
+    spec, stored = facts.wish.spec.with_secrets_at(prefix_of(ident))
+    source = facts.wish.source
+    migration = Migration(
+        id=ident,
+        source=Place(source.pool, source.namespace, source.image, facts.source_pool_id),
+        target=replace(facts.target.place, image_id=""),
+        goal=policy.goal,
+        state=State.QUEUED,
+        created=now,
+        layout=facts.wish.layout,
+        priority=policy.priority,
+        rate=policy.rate,
+        verify=at_least(policy.goal, policy.verify),
+        soak=policy.soak,
+        window=policy.window,
+        bytes_total=facts.to_copy,
+        imported=Import(
+            spec=spec.to_json(),
+            secrets=tuple(stored),
+            inline=facts.wish.inline,
+            host=host_of(spec),
+            size=facts.inspection.size,
+            snapshots=tuple(snapshot.name for snapshot in facts.inspection.snapshots),
+            identity=facts.inspection.identity,
+        ),
     )
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")

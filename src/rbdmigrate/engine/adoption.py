@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from dataclasses import replace
@@ -16,8 +17,10 @@ from ..cluster.pools import open_by_id
 from ..control.lifecycle import absorb
 from ..control.situation import diagnose
 from ..model.errors import MigrationError
+from ..model.imported import Import, host_of
 from ..model.migration import Goal, Migration, Place, State
 from ..model.observation import HeaderState
+from ..model.source_spec import parse_source_spec
 from ..model.spec import ImageSpec
 
 _SETTLED = (HeaderState.PREPARED, HeaderState.EXECUTING, HeaderState.EXECUTED)
@@ -38,19 +41,37 @@ def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
     if view.header is None or view.header.is_source:
         return None
     header = view.header
-    if header.import_only:
-        raise MigrationError(
-            EOPNOTSUPP,
-            f"{target} is being imported from outside the cluster, which this version cannot "
-            "take over; use `rbd migration` for it.",
-        )
     if header.state not in _SETTLED:
         raise MigrationError(
             EBUSY,
             f"{target} is {header.state.name.lower()} by another client right now; wait until "
             "it is done, then try again.",
         )
+    if header.import_only:
+        return _import(client, header.source_spec, place)
     return _record(client, other_end(client, header), place)
+
+
+def _import(client: rados.Rados, text: str, target: Place) -> Migration:
+    """The record for an import. Its secrets are in the target's header: we keep none of them."""
+    try:
+        spec = parse_source_spec(text)
+    except MigrationError as error:
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"{target.spec} is being imported from a source that this version does not know; use "
+            "`rbd migration` for it.",
+        ) from error
+    if spec.format == "native":
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"{target.spec} is being imported from {spec.label()} with plain rbd, which copies the "
+            "image's live head in place of the snapshot; `rbd migration abort` it, and import it "
+            "again with `ceph rbd migration prepare --import-only`.",
+        )
+    shown = json.dumps(spec.redacted())
+    source = Place("", "", spec.label())
+    return _record(client, source, target, Import(shown, host=host_of(spec)))
 
 
 def _orphan(client: rados.Rados, source: Place) -> Optional[Migration]:
@@ -68,7 +89,9 @@ def _orphan(client: rados.Rados, source: Place) -> Optional[Migration]:
     return None
 
 
-def _record(client: rados.Rados, source: Place, target: Place) -> Migration:
+def _record(
+    client: rados.Rados, source: Place, target: Place, imported: Optional[Import] = None
+) -> Migration:
     now = time.time()
     migration = Migration(
         id=secrets.token_hex(6),
@@ -78,6 +101,7 @@ def _record(client: rados.Rados, source: Place, target: Place) -> Migration:
         state=State.PREPARED,
         created=now,
         adopted=True,
+        imported=imported,
     ).enter(State.PREPARED, now, "taken over from plain rbd migration")
     seen = observe(client, migration)
     return absorb(migration, diagnose(migration, seen), seen, now)

@@ -8,21 +8,25 @@ import threading
 from collections.abc import Callable, Container
 from dataclasses import replace
 from errno import EAGAIN, EINVAL, EPERM
+from itertools import chain
 from typing import Any, Optional
 
 from ..checks.facts import Wish
 from ..cluster.client import connect
 from ..cluster.observe import observe
+from ..cluster.pools import pool_name
 from ..cluster.store import Owner
+from ..control.browse import Query, Row, numbers, page
 from ..control.guard import guard_abort
 from ..control.situation import Situation, diagnose
 from ..control.verification import at_least
 from ..model.codec import to_plain
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
-from ..model.migration import Goal, Migration, Op, Place, State
+from ..model.migration import Goal, Migration, Op, State
 from ..model.policy import Policy
-from ..model.report import Live, report
+from ..model.report import Live, iso, report
+from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec, parse_image_spec
 from ..model.verification import Verify
 from . import preflight, verifying
@@ -37,8 +41,9 @@ from .loading import Loader
 from .loop import Loop
 from .preflight import Preflight
 from .registry import Registry, Tracked
+from .secrets import Secrets
 from .throttle import Throttle
-from .view import view
+from .view import live_hold, render, row, view
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,7 @@ _STOP_TIMEOUT = 15.0
 _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
 
 Report = dict[str, Any]
+Reports = list[Report]  # within Engine, list is a method
 
 
 class Engine:
@@ -63,6 +69,7 @@ class Engine:
         self._throttle = Throttle(host.settings, self._conditions)
         self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._loader = Loader(self._client, self._registry, self._fenced)
+        self._secrets = Secrets(self._client)
         self._loop = Loop(
             self._client,
             host.identity,
@@ -71,6 +78,7 @@ class Engine:
             self._acts,
             self._throttle,
             self._conditions,
+            self._secrets,
             host.settings,
             self._fenced,
         )
@@ -78,8 +86,9 @@ class Engine:
         self._preflight = Preflight(
             self._client,
             host.identity.name,
-            lambda op, args: self._inquiry.ask(op, args, self._patience()),
+            lambda op, args, least: self._inquiry.ask(op, args, max(least, self._patience())),
             self._acts.blocklist.fenced,
+            host.settings,
         )
         self._finder = Finder(self._client, self._registry, self._loader, self._answers)
         self.ended = threading.Event()
@@ -150,6 +159,30 @@ class Engine:
             reports += [report(m, Live()) for m in self._registry.history(self._loader.pools())]
         return reports
 
+    def browse(self, query: Query) -> tuple[int, Reports]:
+        """How many migrations ``query`` finds, and the page of them that it asks for."""
+        ended = self._registry.history(self._loader.pools()) if query.ended else []
+        rows = chain(map(row, self._registry.all()), (Row(m, m) for m in ended))
+        return page(rows, query, render)
+
+    def summary(self) -> dict[str, Any]:
+        """All migrations under way in numbers."""
+        return numbers(map(row, self._registry.all()), live_hold, render)
+
+    def throughput(self) -> Reports:
+        """Bytes per second of all copies over the last hour, and the throttle, the oldest first."""
+        return [
+            {"at": iso(point.at), "rate": int(point.rate), "limit": point.limit}
+            for point in self._throttle.trend()
+        ]
+
+    def history(self, *, since: Optional[float] = None) -> Reports:
+        """Ended migrations, the latest first. ``since``: only those that ended since this time."""
+        ended = self._registry.history(self._loader.pools())
+        if since is not None:
+            ended = [m for m in ended if (m.ended_at or 0.0) >= since]
+        return [report(m, Live()) for m in ended]
+
     def get(self, target: ImageSpec) -> Report:
         """The migration to ``target``, the last ended one when none is under way.
 
@@ -171,9 +204,20 @@ class Engine:
 
         Raises MigrationError when the cluster does not answer.
         """
-        wish = Wish(source, target or source, layout)
-        with self._answers(wish.target):
-            return preflight.check(self._preflight, wish)
+        return self._check(Wish(source, target or source, layout))
+
+    def check_import(
+        self,
+        spec: SourceSpec,
+        target: ImageSpec,
+        layout: LayoutOptions,
+        *,
+        inline: bool = False,
+        logged: bool = False,
+    ) -> dict[str, Any]:
+        """The same for an import; see :meth:`prepare_import`."""
+        wish = self._import_wish(spec, target, layout)
+        return self._check(replace(wish, inline=inline, logged=logged))
 
     # -- acting ------------------------------------------------------------------------------
 
@@ -198,6 +242,40 @@ class Engine:
             else:
                 self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
         self._loop.wake(tracked)
+        return self._prepared(tracked)
+
+    def prepare_import(
+        self,
+        spec: SourceSpec,
+        target: ImageSpec,
+        layout: LayoutOptions,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        *,
+        inline: bool = False,
+        logged: bool = False,
+    ) -> Report:
+        """Begin to import a source from outside. The same request twice is one migration.
+
+        ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
+        read the image sees them. ``logged``: they came by a way that is written into a log.
+        Raises MigrationError for every refusal, having changed nothing.
+        """
+        self._finder.require_read(target)
+        with self._finder.admission, self._answers(target):
+            wish = self._import_wish(spec, target, layout)
+            wish = replace(wish, inline=inline, logged=logged)
+            tracked = self._finder.imported(wish, policy.goal)
+            if tracked is None:
+                m = admit(self._preflight.gather(wish), policy)
+                with self._secrets.stored(m, spec):
+                    tracked = self._registry.create(m)
+            else:
+                self._secrets.renew(tracked.migration, spec)
+                self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
+        self._loop.wake(tracked)
+        return self._prepared(tracked)
+
+    def _prepared(self, tracked: Tracked) -> Report:
         try:
             return self._await(tracked, _PREPARED)
         except MigrationError:
@@ -287,6 +365,7 @@ class Engine:
             raise MigrationError(
                 EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
             )
+        self._acts.forgive(m)
         self._change(tracked, lambda m: verifying.again(awake(m)))
         return view(tracked)
 
@@ -344,20 +423,49 @@ class Engine:
 
     # -- within ------------------------------------------------------------------------------
 
+    def _check(self, wish: Wish) -> dict[str, Any]:
+        with self._answers(wish.target):
+            return preflight.check(self._preflight, wish)
+
+    def _import_wish(self, spec: SourceSpec, target: ImageSpec, layout: LayoutOptions) -> Wish:
+        """A native source is called by its place, any other by its label."""
+        source = ImageSpec("", "", spec.label())
+        if spec.format == "native" and spec.cluster_name is None:
+            pool = spec.pool_name or pool_name(self._client, spec.pool_id or 0)
+            image = spec.label().rpartition("/")[2]
+            source = ImageSpec(pool, spec.pool_namespace or "", image)
+        return Wish(source, target, layout, spec)
+
     def _forget_refused(self, tracked: Tracked) -> None:
         """A prepare that was refused changed nothing, so nothing is to be remembered of it."""
         m = tracked.migration
         with self._answers(m.target.spec):
-            untouched = diagnose(m, observe(self._client, m)) is Situation.UNTOUCHED
-            if not untouched or m.prepared_at is not None:
+            situation = diagnose(m, observe(self._client, m))
+            if m.imported is not None and situation is Situation.HALF_PREPARED:
+                self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
+            if situation is not Situation.UNTOUCHED or m.prepared_at is not None:
                 return
-            if m.point and verifying.has_point(self._client, m):
+            if m.imported is not None:
+                if self._registry.claim(tracked, 5.0):
+                    self._secrets.forget(m)
+                    self._registry.drop(tracked)
+            elif m.point and verifying.has_point(self._client, m):
                 self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
             elif self._registry.claim(tracked, 5.0):
                 self._registry.drop(tracked)
 
-    def _examine(self, place: Place) -> dict[str, Any]:
-        args = {"image": to_plain(place), "fenced": self._acts.blocklist.fenced()}
+    def _examine(self, m: Migration) -> dict[str, Any]:
+        """Who has the target open, and its features.
+
+        An import that is not executed is not opened: librbd would open its source too, which may
+        be gone, or worse.
+        """
+        blind = m.imported is not None and not m.imported.native and m.executed_at is None
+        args = {
+            "image": to_plain(m.target),
+            "fenced": self._acts.blocklist.fenced(),
+            "blind": blind,
+        }
         return self._inquiry.ask("examine", args, self._patience())
 
     def _guard_abort(self, tracked: Tracked, *, force: bool) -> None:
@@ -374,7 +482,7 @@ class Engine:
                     "of it as an ordinary, incomplete image.",
                 )
             return
-        found = self._examine(m.target)
+        found = self._examine(m)
         ours = m.step.actor.clients if m.step is not None else ()
         others = [user for user in found["users"] if user["client"] not in ours]
         if m.step is not None and m.step.op is Op.EXECUTE:

@@ -10,6 +10,7 @@ from typing import Optional
 
 import rados
 
+from ..checks.facts import Wish
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
 from ..model.migration import Goal, Migration, State
@@ -19,6 +20,7 @@ from .answers import Answers
 from .claims import refuse_adoption, refuse_claimed
 from .loading import Loader
 from .registry import Registry, Tracked
+from .secrets import prefix_of
 
 _FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED)
 
@@ -54,20 +56,34 @@ class Finder:
                     f"see `ceph rbd migration status {other.migration.target.spec}`.",
                 )
             return None
+        if tracked.migration.source.spec != source or tracked.migration.imported is not None:
+            raise _taken(tracked)
+        return self._again(tracked, layout, goal)
+
+    def imported(self, wish: Wish, goal: Goal) -> Optional[Tracked]:
+        """The import that this request asks for once more; refuses one that is in its way."""
+        tracked = self._registry.find(wish.target)
+        if tracked is None:
+            return None
+        assert wish.spec is not None
         m = tracked.migration
-        if m.source.spec != source:
-            raise MigrationError(
-                EEXIST,
-                f"The target {target} is already the target of a migration from "
-                f"{m.source.spec}; choose another name or abort that one.",
-            )
+        spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
+        same = m.imported is not None and m.imported.spec == spec.to_json()
+        if not same or m.imported is None or m.imported.inline != wish.inline:
+            raise _taken(tracked)
+        return self._again(tracked, wish.layout, goal)
+
+    def _again(self, tracked: Tracked, layout: LayoutOptions, goal: Goal) -> Tracked:
+        """A migration that is asked for once more: it may have to go farther."""
+        m = tracked.migration
         refuse_aborting(tracked)
         if m.state is State.FAILED and m.prepared_at is None:
             self._registry.update(tracked, lambda m: replace(awake(m), goal=goal, layout=layout))
         elif m.layout != layout and not m.adopted:
             raise MigrationError(
                 EEXIST,
-                f"{source} is migrating to {target} already, with another layout; abort that "
+                f"{m.source.spec} is migrating to {m.target.spec} already, with another layout; "
+                "abort that "
                 "migration first if this one is wanted.",
             )
         elif _FARTHER.index(goal) > _FARTHER.index(m.goal):
@@ -124,6 +140,15 @@ class Finder:
             ENOENT,
             f"There is no migration to {target}; `ceph rbd migration ls` lists those there are.",
         )
+
+
+def _taken(tracked: Tracked) -> MigrationError:
+    m = tracked.migration
+    return MigrationError(
+        EEXIST,
+        f"The target {m.target.spec} is already the target of a migration from "
+        f"{m.source.spec}; choose another name or abort that one.",
+    )
 
 
 def refuse_aborting(tracked: Tracked) -> None:

@@ -16,7 +16,7 @@ import rados
 from ..cluster.client import Identity
 from ..cluster.observe import observe
 from ..control.lifecycle import Act, End, Fail, absorb, decide, failed, is_ours
-from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose
+from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose, places
 from ..control.situation import HALF_DONE, Situation, diagnose
 from ..control.verification import soaks_until
 from ..model.errors import MigrationError
@@ -27,8 +27,10 @@ from .holder import copies_on
 from .holding import Holding
 from .loading import Loader
 from .registry import Registry, StoreFenced, Tracked
+from .secrets import Secrets
 from .settings import Settings
 from .slots import Job, Slot
+from .source_watch import SourceWatch
 from .throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class Loop:
         acts: Acts,
         throttle: Throttle,
         conditions: Conditions,
+        secrets: Secrets,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
     ) -> None:
@@ -74,6 +77,8 @@ class Loop:
         self._throttle = throttle
         self._conditions = conditions
         self._holding = Holding(settings, throttle, conditions)
+        self._watch = SourceWatch(settings)
+        self._secrets = secrets
         self._settings = settings
         self._on_fenced = on_fenced
         self._wake = threading.Event()
@@ -164,6 +169,8 @@ class Loop:
         if now >= self._reload_at:
             self._reload_at = now + _RELOAD
             self._loader.look()
+            if not self._loader.unread():
+                self._secrets.sweep(lambda: {t.migration.id for t in self._registry.all()})
         self._acts.blocklist.clean(self._client)
         settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}
@@ -182,8 +189,16 @@ class Loop:
         troubled = sum(t.busy and t.troubled for t in every)
         due = _without_trouble(due, _TROUBLED_LOOKS - troubled)
         self._look_at(due, now + max(settings.recheck, len(every) / _LOOKS_AT_REST))
+        self._watch.look(slot for slots in self._slots.values() for slot in slots)
         self._pace()
         self._assign(waiting)
+        log.debug(
+            "a round: %d migrations, %d due, %d waiting, %.1f ms",
+            len(every),
+            len(due),
+            len(waiting),
+            1000 * (time.monotonic() - now),
+        )
 
     def _look_at(self, due: list[Tracked], again: float) -> None:
         """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
@@ -224,26 +239,25 @@ class Loop:
         jobs = [slot.job for slots in self._slots.values() for slot in slots]
         settings = self._settings()
         trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
+        running = [_running(job) for job in jobs if job is not None]
+        limits = Limits(
+            settings.max_copies,
+            settings.max_steps,
+            settings.per_source_pool,
+            settings.per_target_pool,
+            settings.max_verifies,
+            settings.per_source_host,
+        )
+        free = places(running, limits)  # thousands may wait: only those that have a chance count
         able = []
         for tracked, op in waiting.values():
-            rests = self._acts.source_rests(tracked.migration, trying)
+            rests = self._acts.source_rests(tracked.migration, op, trying)
             tracked.note = _RESTING if rests else ""
             copies = op in PACED
             tracked.held = self._holding.hold(tracked.migration, begins=True) if copies else None
-            if not rests and tracked.held is None:
+            if not rests and tracked.held is None and free.any_for(op):
                 able.append(_waiting(tracked.migration, op))
-        chosen = choose(
-            able,
-            [_running(job) for job in jobs if job is not None],
-            Limits(
-                settings.max_copies,
-                settings.max_steps,
-                settings.per_source_pool,
-                settings.per_target_pool,
-                settings.max_verifies,
-            ),
-        )
-        for item in chosen:
+        for item in choose(able, running, limits):
             tracked, op = waiting[item.ident]
             tracked.busy = True
             tracked.wanted = None
@@ -319,13 +333,14 @@ class Loop:
         """Observe a migration, bring its record up to date, decide."""
         self._acts.recover(tracked)
         if tracked.migration.state.ended:
-            self._registry.end(tracked)  # we were cut off between the two writes of an end
+            self._end(tracked)  # we were cut off between the two writes of an end
             return
         tracked.note = ""
         now = time.time()
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        tracked.seen = (time.monotonic(), situation)
         tracked.troubled = False
         tracked.abandoned = self._abandoned(tracked, situation)
         decision = decide(migration, situation, now, abandoned=tracked.abandoned)
@@ -347,13 +362,18 @@ class Loop:
         elif isinstance(decision, End):
             end = decision
             self._registry.update(tracked, lambda m: m.enter(end.state, now, end.message))
-            self._registry.end(tracked)
+            self._end(tracked)
         elif isinstance(decision, Fail):
             fail = decision
             self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
         elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
             _look_again(tracked, _TROUBLE_WAIT)
+
+    def _end(self, tracked: Tracked) -> None:
+        """It is over: its secrets go first, while the record still names them."""
+        self._secrets.forget(tracked.migration)
+        self._registry.end(tracked)
 
     def _in_vain(self, tracked: Tracked, op: Op) -> bool:
         """Whether the same act is decided on again and again although it goes well."""
@@ -389,12 +409,17 @@ def _waiting(migration: Migration, op: Op) -> Waiting:
         migration.created,
         migration.source.pool,
         migration.target.pool,
+        _host(migration),
     )
 
 
 def _running(job: Job) -> Running:
     migration = job.tracked.migration
-    return Running(job.op, migration.source.pool, migration.target.pool)
+    return Running(job.op, migration.source.pool, migration.target.pool, _host(migration))
+
+
+def _host(migration: Migration) -> str:
+    return migration.imported.host if migration.imported is not None else ""
 
 
 def _look_again(tracked: Tracked, seconds: float) -> None:

@@ -7,34 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from errno import EIO
 from typing import Any, Optional
 
 import rados
 
 from ..checks import run
-from ..checks.facts import Facts, Image, Name, Snapshot, User, Wish
+from ..checks.facts import Facts, Image, Name, RbdClient, Snapshot, User, Wish
 from ..cluster import headers, inventory
 from ..cluster.observe import find_place, other_end
 from ..cluster.pools import open_ioctx, require_namespace
-from ..model.codec import to_plain
-from ..model.errors import MigrationError
+from ..faults import fault_switch
+from ..model.codec import from_plain, to_plain
+from ..model.errors import MigrationError, RecordError
 from ..model.finding import Finding, Severity
 from ..model.migration import Place
+from ..model.source_spec import unsupported
 from ..model.spec import ImageSpec
+from ..sources import Inspection
+from .settings import Settings
 
-Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
+INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
+
+Ask = Callable[[str, dict[str, Any], float], dict[str, Any]]
 
 
 class Preflight:
-    """``ask`` puts a question to a worker; ``fenced`` are the addresses of our dead workers."""
+    """``ask`` puts a question to a worker, which may take at least so many seconds.
+
+    ``fenced`` are the addresses of our dead workers.
+    """
 
     def __init__(
-        self, client: rados.Rados, manager: str, ask: Ask, fenced: Callable[[], list[str]]
+        self,
+        client: rados.Rados,
+        manager: str,
+        ask: Ask,
+        fenced: Callable[[], list[str]],
+        settings: Callable[[], Settings],
     ) -> None:
         self._client = client
         self._manager = manager
         self._ask = ask
         self._fenced = fenced
+        self._settings = settings
 
     def gather(self, wish: Wish) -> Facts:
         """Everything that the checks need. Raises MigrationError where the cluster is silent."""
@@ -47,14 +63,46 @@ class Preflight:
             release=inventory.release(client),
             caps=inventory.caps(client, self._manager),
         )
-        source, target = (self._name(spec, facts) for spec in (wish.source, wish.target))
+        source = self._name(wish.source, facts) if wish.spec is None else None
+        target = self._name(wish.target, facts)
         facts = replace(facts, source=source, target=target)
+        if wish.spec is not None:
+            pool = wish.source.pool
+            known = facts.pools.get(pool) is not None
+            return replace(
+                facts,
+                inspection=self._inspected(facts),
+                clients=tuple(
+                    RbdClient(*found) for found in inventory.rbd_clients(client, wish.target.pool)
+                ),
+                source_pool_id=client.pool_lookup(pool) if known else -1,
+            )
         usable = source is not None and source.exists and not source.role
         return replace(facts, image=self._image(source.place, wish)) if source and usable else facts
 
+    def _inspected(self, facts: Facts) -> Optional[Inspection]:
+        """What the source of an import is; None for one that this release cannot read at all."""
+        spec = facts.wish.spec
+        assert spec is not None
+        if unsupported(spec, facts.release):
+            return None
+        if fault_switch("inspection.skip"):
+            return Inspection()
+        args = {
+            "spec": spec.to_json(),
+            "reach": to_plain(self._settings().reach),
+            "total": INSPECTION_TIME,
+        }
+        try:
+            found = self._ask("inspect_source", args, INSPECTION_TIME + 5)
+            return from_plain(Inspection, found, "inspection")
+        except RecordError as error:
+            raise MigrationError(EIO, f"The source could not be inspected: {error}.") from error
+
     def _missing_namespaces(self, wish: Wish) -> frozenset[tuple[str, str]]:
         missing = set()
-        for spec in (wish.source, wish.target):
+        named = [wish.target] if wish.spec is not None else [wish.source, wish.target]
+        for spec in named:
             try:
                 require_namespace(self._client, spec.pool, spec.namespace)
             except MigrationError:
@@ -98,6 +146,7 @@ class Preflight:
                 "fenced": self._fenced(),
                 "flatten": wish.layout.flatten,
             },
+            0.0,
         )
         snapshots = tuple(
             Snapshot(s["name"], bool(s["protected"]), tuple(s["clones"]))
@@ -121,7 +170,7 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
         "source": str(facts.wish.source),
         "target": str(facts.wish.target),
         "ok": all(finding.severity is not Severity.ERROR for finding in findings),
-        "bytes_to_copy": None if facts.image is None else facts.image.to_copy,
+        "bytes_to_copy": facts.to_copy,
         "bytes_free": None if pool is None else pool.max_avail,
         "findings": [
             {

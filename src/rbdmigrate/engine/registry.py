@@ -15,6 +15,7 @@ from ..cluster.pools import namespaces, open_by_id
 from ..cluster.store import Garbage, Owner, Store, StoreFenced
 from ..control.history import surplus
 from ..control.progress import Throughput
+from ..control.situation import Situation
 from ..model.errors import PoolMissing
 from ..model.migration import Hold, Migration, Op
 from ..model.spec import ImageSpec
@@ -34,6 +35,7 @@ class Tracked:
         self.write_lock = threading.Lock()  # one writer of this record at a time
         self.busy = False  # an observer or a slot has it
         self.wanted: Optional[Op] = None  # the act it waits for a slot with
+        self.seen: Optional[tuple[float, Situation]] = None  # what the last look saw, and when
         self.due = 0.0  # monotonic time at which it is to be looked at again
         self.done = 0  # objects of the running copy
         self.total = 0
@@ -70,6 +72,7 @@ class Registry:
         self._ends = 0
         self._owner = owner
         self._tracked: dict[str, Tracked] = {}
+        self._ordered: Optional[list[Tracked]] = None  # all of them; None: to be sorted again
         self._stores: dict[tuple[int, str], Store] = {}
         self._silent: dict[int, float] = {}
         self._garbage: dict[str, list[Garbage]] = {}
@@ -103,6 +106,7 @@ class Registry:
             self._garbage[store.label] = garbage
             for migration in migrations:
                 self._tracked.setdefault(migration.id, Tracked(migration))
+            self._ordered = None
             self.changed.notify_all()
         log.info("%s: %d migrations under way", store.label, len(migrations))
 
@@ -141,7 +145,9 @@ class Registry:
     def all(self) -> list[Tracked]:
         """All that are under way, the oldest first."""
         with self.changed:
-            return sorted(self._tracked.values(), key=lambda t: t.migration.created)
+            if self._ordered is None:
+                self._ordered = sorted(self._tracked.values(), key=lambda t: t.migration.created)
+            return list(self._ordered)
 
     def find(self, target: ImageSpec) -> Optional[Tracked]:
         """The migration under way to ``target``."""
@@ -150,12 +156,16 @@ class Registry:
     def find_ids(self, source_id: str, target_id: str) -> Optional[Tracked]:
         """The migration under way between these images."""
         return self._first(
-            lambda m: m.source.image_id == source_id and m.target.image_id in ("", target_id)
+            lambda m: (
+                m.imported is None
+                and m.source.image_id == source_id
+                and m.target.image_id in ("", target_id)
+            )
         )
 
     def find_source(self, source: ImageSpec) -> Optional[Tracked]:
         """The migration under way from ``source``."""
-        return self._first(lambda m: m.source.spec == source)
+        return self._first(lambda m: m.source.spec == source and m.imported is None)
 
     def _first(self, wanted: Callable[[Migration], bool]) -> Optional[Tracked]:
         with self.changed:
@@ -172,6 +182,7 @@ class Registry:
             log.warning("%s: the target's pool is gone; there is no record", migration.id)
         with self.changed:
             self._tracked[migration.id] = tracked
+            self._ordered = None
             self.changed.notify_all()
         return tracked
 
@@ -202,6 +213,7 @@ class Registry:
             log.warning("%s: ended without history", tracked.migration.id)
         with self.changed:
             self._tracked.pop(tracked.migration.id, None)
+            self._ordered = None
             self.changed.notify_all()
 
     def claim(self, tracked: Tracked, seconds: float) -> bool:
@@ -220,6 +232,7 @@ class Registry:
         self._store_of(tracked.migration).remove(tracked.migration.id)
         with self.changed:
             self._tracked.pop(tracked.migration.id, None)
+            self._ordered = None
             self.changed.notify_all()
 
     def _trim(self, store: Store) -> None:

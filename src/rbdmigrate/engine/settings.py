@@ -9,6 +9,7 @@ from typing import Optional
 from ..control.readings import Thresholds
 from ..control.timetable import Timetable
 from ..control.window import Window
+from ..model.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Settings:
     ``command_wait``: how long a command waits for its outcome. ``recheck``: how often a resting
     migration is looked at for what was done behind our back. ``retry_first`` and ``retry_cap``:
     the first and the longest wait after a failure that may pass.
+    ``reach``: the folders and hosts that may be imported from. ``per_source_host``: copies at once
+    that read from one host; 0 is no limit. ``source_timeout``: how long nothing may come from an
+    external source. ``worker_memory``: bytes that a worker may use for one.
     ``history_days`` and ``history_count``: what is kept of ended migrations, per pool.
     """
 
@@ -45,5 +49,9 @@ class Settings:
     recheck: float = 30.0
     retry_first: float = 2.0
     retry_cap: float = 300.0
+    reach: Reach = field(default_factory=Reach)
+    per_source_host: int = 0
+    source_timeout: float = 60.0
+    worker_memory: int = 1 << 30
     history_days: float = 90.0
     history_count: int = 1000

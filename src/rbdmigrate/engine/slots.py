@@ -11,6 +11,7 @@ from typing import Optional
 
 from ..cluster.client import Identity
 from ..cluster.worker_process import WorkerLost, WorkerProcess
+from ..control.failures import Explained
 from ..model.migration import Op
 from .registry import Tracked
 
@@ -21,12 +22,14 @@ _job_numbers = itertools.count(1)
 
 @dataclass
 class Job:
-    """An act on a migration. ``stop_reason`` is set before its worker is killed on purpose."""
+    """An act on a migration. ``stop_reason`` is set before its worker is killed on purpose;
+    ``failure`` when that is a failure of the act."""
 
     tracked: Tracked
     op: Op
     number: int = field(default_factory=lambda: next(_job_numbers))
     stop_reason: str = ""
+    failure: Optional[Explained] = None
 
 
 class Slot:
@@ -72,13 +75,19 @@ class Slot:
             self._wake.notify()
         return True
 
-    def interrupt(self, job: Job, reason: str) -> None:
+    def interrupt(self, job: Job, reason: str, failure: Optional[Explained] = None) -> None:
         """Kill the worker if it is (still) at ``job``."""
         with self._wake:
             if self._job is job:
-                job.stop_reason = job.stop_reason or reason
+                if not job.stop_reason:
+                    job.stop_reason, job.failure = reason, failure
                 if self._worker is not None:
                     self._worker.kill()
+
+    def memory(self) -> int:
+        """Bytes of memory that the worker has in use; 0 without one."""
+        with self._wake:
+            return self._worker.memory() if self._worker is not None else 0
 
     def set_rate(self, rate: Optional[int]) -> None:
         """Tell the worker another rate for its copy, in bytes per second."""

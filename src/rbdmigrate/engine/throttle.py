@@ -17,6 +17,8 @@ from typing import Optional
 from ..control.gates import Level
 from ..control.sharing import Caps, Sharer, divide, estimate_demand, less, weight
 from ..control.timetable import rate_at
+from ..control.trend import Point, Trend
+from ..model.migration import State
 from .conditions import Conditions
 from .registry import Tracked
 from .settings import Settings
@@ -33,6 +35,7 @@ class Throttle:
         self._conditions = conditions
         self._lock = threading.Lock()
         self._copying: list[Tracked] = []
+        self._trend = Trend()
         self._rate_now: tuple[float, object, Optional[int]] = (0.0, None, None)
 
     def cluster_rate(self) -> Optional[int]:
@@ -49,9 +52,18 @@ class Throttle:
 
     def share(self, copying: Iterable[Tracked]) -> dict[str, Optional[int]]:
         """The rates of all running copies, by migration id."""
+        limit = self.cluster_rate()
         with self._lock:
             self._copying = list(copying)
+            executing = (t for t in self._copying if t.migration.state is State.EXECUTING)
+            made = sum(t.throughput.rate or 0.0 for t in executing)
+            self._trend.note(time.time(), made, limit)
             return self._divide(self._copying)
+
+    def trend(self) -> list[Point]:
+        """What the copies made over the last hour, as far as this manager saw it."""
+        with self._lock:
+            return self._trend.points()
 
     def first_rate(self, tracked: Tracked) -> Optional[int]:
         """The rate with which one more copy begins."""

@@ -19,6 +19,7 @@ from ..control.verification import (
     begun,
     covers,
     describe_differences,
+    doubtful,
     due,
     passed,
     soaks_until,
@@ -93,6 +94,12 @@ def refuse_unverified(m: Migration) -> None:
             f"lose data; look at `ceph rbd migration status {target}`, verify again with "
             "`retry`, or add --force.",
         )
+    if doubtful(m) and m.imported is not None:
+        raise MigrationError(
+            EPERM,
+            f"{m.imported.changes[0][:-1]}; compare it with `ceph rbd migration verify {target} "
+            "--mode full`, import it again, or add --force.",
+        )
     if passed(m):
         return
     if v is None or v.outcome is None or not covers(v.mode, m.verify):
@@ -155,6 +162,13 @@ def waits(m: Migration, now: float) -> Optional[Hold]:
     if m.goal is not Goal.COMMITTED or m.state not in (State.EXECUTED, State.VERIFIED) or due(m):
         return None
     target, v = m.target.spec, m.verification
+    if doubtful(m) and m.imported is not None and not m.force_commit:
+        return Hold(
+            HoldReason.OPERATOR,
+            f"{m.imported.changes[0]} `ceph rbd migration verify {target} --mode full` compares "
+            f"it, `ceph rbd migration commit {target} --force` commits all the same, `ceph rbd "
+            f"migration abort {target}` gives it up.",
+        )
     if not passed(m) and v is not None and not m.force_commit:
         return Hold(
             HoldReason.OPERATOR,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
+from ..control.browse import Row
 from ..control.progress import eta
 from ..control.schedule import PACED
-from ..model.migration import Hold, HoldReason, Op, State
+from ..model.migration import Hold, HoldReason, Migration, Op, State
 from ..model.report import Live, report
 from ..model.units import format_seconds
 from .holder import copies_on
@@ -37,11 +38,23 @@ def view(tracked: Tracked) -> dict[str, Any]:
         begun=step.started if step is not None and copying else None,
         ends=None if left is None else time.time() + left,
         slowed=tracked.slowed if copying or comparing else (),
-        hold=_live_hold(tracked),
+        hold=live_hold(tracked),
         acting=step is not None,
         copied_by=tracked.copied_by,
     )
     return report(tracked.migration, live)
+
+
+def row(tracked: Tracked) -> Row:
+    """It among many, of which most are not shown."""
+    t, m = tracked, tracked.migration
+    moving = m.step is not None and m.step.op in PACED
+    return Row(t, m, t.copied, t.size, t.share, t.throughput.rate if moving else None)
+
+
+def render(item: Union[Tracked, Migration]) -> dict[str, Any]:
+    """The Report of a migration under way, or of one that has ended."""
+    return view(item) if isinstance(item, Tracked) else report(item, Live())
 
 
 def _paused(tracked: Tracked) -> str:
@@ -52,7 +65,7 @@ def _paused(tracked: Tracked) -> str:
     return tracked.uncontrolled or resume
 
 
-def _live_hold(tracked: Tracked) -> Optional[Hold]:
+def live_hold(tracked: Tracked) -> Optional[Hold]:
     """Why a migration does not move right now, where that is not in its record."""
     m = tracked.migration
     if m.state.ended:

@@ -20,13 +20,15 @@ _LARGEST = 1e11  # seconds: more than any date has, and not NaN either
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses to dicts, enums to their values, tuples to lists; the rest as it is."""
+    """Dataclasses to dicts, enums to their values, tuples to lists, inside dicts too."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
     return value
 
 
@@ -75,6 +77,10 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise RecordError(f"{where} is not a list")
         return tuple(_decode(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:  # keys are texts: JSON has no others
+        if not isinstance(value, Mapping):
+            raise RecordError(f"{where} is not an object")
+        return {str(key): _decode(args[1], item, f"{where}.{key}") for key, item in value.items()}
     if dataclasses.is_dataclass(hint):
         return from_plain(typing.cast(type, hint), value, where)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

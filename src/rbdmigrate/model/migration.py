@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from .codec import from_plain, shown, to_plain
 from .errors import RecordError
+from .imported import Import
 from .layout import LayoutOptions
 from .spec import ImageSpec
 from .verification import Verification, Verify
@@ -162,6 +163,8 @@ class Migration:
     it came to, ``soak`` the seconds to wait between it and the commit. ``point`` is the name of the
     comparison snapshot, as long as one may be on the source or the target; ``no_point`` says why
     there is none.
+    ``imported`` is set for an import: ``source`` then is but a name for where it comes from (of a
+    native one the place of the image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -197,6 +200,7 @@ class Migration:
     soak: float = 0.0
     point: str = ""
     no_point: str = ""
+    imported: Optional[Import] = None
     timeline: tuple[TimelineEntry, ...] = ()
 
     def enter(self, state: State, now: float, message: str = "") -> Migration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 
@@ -30,6 +30,7 @@ class MigrationHeader:
     state: HeaderState
     description: str = ""
     import_only: bool = False
+    source_spec: str = field(default="", repr=False)  # may hold secrets
     flatten: bool = False
     mirroring: bool = False
     mirror_mode: int = 0
@@ -40,7 +41,8 @@ class ImageView:
     """One end of a migration as it is found.
 
     ``listed``: its name is in the pool's directory. ``trashed``: it lies in the trash, put there
-    by a migration. ``header``: its migration header, if it has one.
+    by a migration. ``header``: its migration header, if it has one. ``exists``: it has a header
+    object at all, and is not just a name that was left behind.
     """
 
     image_id: str
@@ -48,6 +50,7 @@ class ImageView:
     listed: bool
     trashed: bool
     header: Optional[MigrationHeader]
+    exists: bool = True
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,9 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "id": m.id,
         "source": str(m.source.spec),
         "source_image_id": m.source.image_id,
+        "import_only": m.imported is not None,
+        "source_spec": None if m.imported is None else m.imported.redacted(),
+        "source_changes": [] if m.imported is None else list(m.imported.changes),
         "target": str(m.target.spec),
         "target_image_id": m.target.image_id,
         "state": m.state.value,
@@ -138,30 +141,40 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
     if hold is not None:
         return hold.message
     if m.state is State.COMMITTING:
-        return "The source is being removed; there is no way back any more."
+        left = "The target is cut loose" if m.imported else "The source is being removed"
+        return f"{left}; there is no way back any more."
     if m.goal is Goal.ABORTED or m.state is State.ABORTING:
-        return "The target is removed and the source given back."
+        back = "" if m.imported else " and the source given back"
+        return f"The target is removed{back}."
     if m.state is State.EXECUTING and m.goal is Goal.PREPARED:
         return f"`ceph rbd migration execute {target}` goes on with a copy that others began."
     if m.state is State.PREPARED and m.goal is Goal.PREPARED:
         return (
             f"Start the clients on the target, then `ceph rbd migration execute {target}`; "
-            f"`ceph rbd migration abort {target}` goes back."
+            f"`ceph rbd migration abort {target}` {_aborts(m)}."
         )
     if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
         return (
-            f"All data is on the target: `ceph rbd migration commit {target}` removes the "
-            f"source; `ceph rbd migration abort {target}` goes back."
+            f"All data is on the target: `ceph rbd migration commit {target}` {_commits(m)}; "
+            f"`ceph rbd migration abort {target}` {_aborts(m)}."
         )
     if m.state is State.VERIFIED and m.goal is not Goal.COMMITTED:
         force = "" if m.verification is None or not m.verification.reasons else " --force"
         return (
-            f"It was compared: `ceph rbd migration commit {target}{force}` removes the source; "
-            f"`ceph rbd migration abort {target}` goes back."
+            f"It was compared: `ceph rbd migration commit {target}{force}` {_commits(m)}; "
+            f"`ceph rbd migration abort {target}` {_aborts(m)}."
         )
     if m.state is State.PREPARED:
         return f"Copying begins by itself, and goes on until it is {m.goal.value}."
     return f"It goes on by itself until it is {m.goal.value}."
+
+
+def _commits(m: Migration) -> str:
+    return "removes the source" if m.imported is None else "cuts it loose from its source"
+
+
+def _aborts(m: Migration) -> str:
+    return "goes back" if m.imported is None else "removes the target"
 
 
 def _verification(v: Verification) -> dict[str, Any]:

@@ -14,17 +14,17 @@ _NAME = re.compile(r"[^/@\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, order=True)
 class ImageSpec:
-    """Where an image is, by name. ``namespace`` is empty for the default namespace."""
+    """Where an image is, by name. ``namespace`` is empty for the default namespace.
+
+    Without a pool it stands for an external source: ``image`` is what to call that.
+    """
 
     pool: str
     namespace: str
     image: str
 
     def __str__(self) -> str:
-        parts = (
-            [self.pool, self.namespace, self.image] if self.namespace else [self.pool, self.image]
-        )
-        return "/".join(parts)
+        return "/".join(part for part in (self.pool, self.namespace, self.image) if part)
 
 
 def parse_image_spec(text: str, default_pool: str, what: str) -> ImageSpec:

@@ -18,6 +18,7 @@ from ..control.verification import differing, sample, with_differences
 from ..faults import fault_point
 from ..model.errors import MigrationError, errno_name
 from ..model.verification import Compared, Verification
+from .extents import allocated
 from .opening import open_view
 from .pace import Pace
 
@@ -40,6 +41,13 @@ class Side:
         """The image's snapshots, the oldest first."""
         with self.open(None) as image:
             return list(image.list_snaps())
+
+    def changed_since(self, point: str) -> str:
+        """Whether somebody wrote to it after the comparison snapshot, and before the link."""
+        with self.open(None) as image:
+            for _ in allocated(image, point, int(image.size())):
+                return "a client wrote to the source after the comparison snapshot was taken"
+        return ""
 
 
 def compare(

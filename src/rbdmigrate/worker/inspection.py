@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-import rados
 import rbd
 
 from ..model.layout import FEATURES
 from . import company
-from .opening import open_view
 from .survey import diff, views
 
 # Objects of all views up to which data are counted without fast-diff: 2 s (measured, release 16).
@@ -18,7 +16,7 @@ _LUKS = {b"LUKS\xba\xbe\x00\x01": "luks1", b"LUKS\xba\xbe\x00\x02": "luks2"}
 _FLAG_FAST_DIFF_INVALID = 1 << 1  # librbd: RBD_FLAG_FAST_DIFF_INVALID
 
 
-def describe(ioctx: rados.Ioctx, image: rbd.Image, *, flatten: bool) -> dict[str, Any]:
+def describe(image: rbd.Image, *, flatten: bool) -> dict[str, Any]:
     """The fields of ``checks.facts.Image`` but for its users, as plain data.
 
     ``flatten``: the parent's data are to be copied too.
@@ -37,7 +35,7 @@ def describe(ioctx: rados.Ioctx, image: rbd.Image, *, flatten: bool) -> dict[str
         "parent_pool": parent_pool,
         "group": company.group_of(image),
         "mirror_mode": company.mirror_mode_of(image),
-        "to_copy": _to_copy(ioctx, image, flatten=flatten),
+        "to_copy": _to_copy(image, flatten=flatten),
         "snapshots": _snapshots(image),
     }
 
@@ -86,9 +84,9 @@ def _luks(image: rbd.Image) -> str:
     return _LUKS.get(start, "")
 
 
-def _to_copy(ioctx: rados.Ioctx, image: rbd.Image, *, flatten: bool) -> Optional[int]:
+def _to_copy(image: rbd.Image, *, flatten: bool) -> Optional[int]:
     """Bytes of the objects that head and snapshots hold, whole objects; None: too many to count."""
-    found = views(ioctx, image.id())
+    found = views(image)
     size = 1 << int(image.stat()["order"])
     fast = bool(int(image.features()) & FEATURES["fast-diff"])
     fast = fast and not int(image.flags()) & _FLAG_FAST_DIFF_INVALID
@@ -96,7 +94,7 @@ def _to_copy(ioctx: rados.Ioctx, image: rbd.Image, *, flatten: bool) -> Optional
         return None
     total = 0
     for snapshot, before, length in found:
-        with open_view(ioctx, image.id(), snapshot) as view:
-            extents = diff(view, before, (0, length), True, flatten and before is None)
-            total += sum(part for _, part in extents)
+        image.set_snap(snapshot)
+        extents = diff(image, before, (0, length), True, flatten and before is None)
+        total += sum(part for _, part in extents)
     return total

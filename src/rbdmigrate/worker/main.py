@@ -80,7 +80,7 @@ def _run(session: Session, channel: Channel, job: dict[str, Any]) -> None:
     except session.librbd_errors as error:
         channel.send({**failed, "errno": session.errno_of(error), "cause": "librbd"})
     except Exception:
-        text = traceback.format_exc()
+        text = traceback.format_exc(chain=False)  # librbd's errors repeat source-specs
         channel.send({**failed, "errno": 5, "message": text, "cause": "bug"})
     else:
         channel.send({"event": "done", "job": number, "result": result})

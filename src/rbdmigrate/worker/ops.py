@@ -8,7 +8,6 @@ their errno alone).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -28,16 +27,15 @@ from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.users import source_in_use
-from . import company, inspection, point, repair
+from . import company, importing, inspection, point, repair
+from .copied import Copied, Progress, objects
 from .pace import Pace
 from .parent import release_parent
-from .survey import Survey, survey
+from .survey import survey
 from .verify import verify
 
-Progress = Callable[..., None]
 _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
-PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
 
 
 class Session:
@@ -78,6 +76,8 @@ def _place(plain: dict[str, Any]) -> Place:
 
 def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Link ``target`` to ``source``; refused with EBUSY and who it is when the source is in use."""
+    if args["import"]:
+        return importing.prepare(session, args)
     source, target = _place(args["source"]), _place(args["target"])
     layout = from_plain(LayoutOptions, args["layout"], "layout")
     with session.open(source) as ioctx:
@@ -96,7 +96,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     except CApiError:
         if args["point"]:  # where it is half done, whoever completes that removes it
             with suppress(rados.Error, rbd.Error):
-                point.drop(session, source, target, args["point"])
+                point.drop(session, (target, source), args["point"])
         raise
     fault_point("librbd.after", "prepare")
     with session.open(target) as ioctx:
@@ -164,10 +164,12 @@ def _restripe(layout: LayoutOptions, image: rbd.Image) -> LayoutOptions:
 
 def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
+    if args["import"]:
+        return importing.execute(session, args, progress)
     target = _place(args["target"])
     session.pace.set(args["rate"])
     found = survey(session, _place(args["source"]), target)
-    copied = _Copied(session.pace, found, progress)
+    copied = Copied(session.pace, found, progress)
     copied.tell(0, found.to_copy.objects)
     with session.open(target) as ioctx:
         if args["holder_ops"] is not None:
@@ -182,56 +184,21 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         }
 
 
-class _Copied:
-    """librbd's progress callback: paces each object, and tells how far it is now and then."""
-
-    def __init__(self, pace: Pace, found: Survey, progress: Progress) -> None:
-        self._pace = pace
-        self._found = found
-        self._progress = progress
-        self._last = 0.0
-
-    def next(self, number: int, total: int) -> int:
-        """The copy of the object ``number`` begins; librbd calls this for each."""
-        costs = self._found.to_copy
-        self._pace.wait(costs.cost(number) if number < costs.objects else 0)
-        now = time.monotonic()
-        if now - self._last >= PROGRESS_INTERVAL:
-            self._last = now
-            self.tell(number, total)
-        return 0
-
-    def tell(self, number: int, total: int) -> None:
-        """Report the objects begun and the bytes that are on the target with them."""
-        copied = self._found.present + self._found.to_copy.copied_up_to(number)
-        self._progress(number, total, copied, self._found.total)
-
-
-def _objects(progress: Progress) -> Callable[[int, int], int]:
-    """A progress callback for acts that copy nothing: passed on a few times a second."""
-    last = 0.0
-
-    def callback(done: int, total: int) -> int:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_INTERVAL:
-            last = now
-            progress(done, total, 0, 0)
-        return 0
-
-    return callback
-
-
 def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Cut the target loose from the source and remove the source."""
     target = _place(args["target"])
     with session.open(target) as ioctx:
-        _refuse_left_behind(session, _place(args["source"]), target)
+        if not args["import"]:
+            _refuse_left_behind(session, _place(args["source"]), target)
         if not args["force"]:
             _refuse_descendants(ioctx, target)
-        release_parent(session, _place(args["source"]), target)
+        if not args["import"]:
+            release_parent(session, _place(args["source"]), target)
         fault_point("librbd.before", "commit")
-        session.rbd.migration_commit(ioctx, target.image, on_progress=_objects(progress))
+        if args["import"]:
+            importing.commit(session, ioctx, args)
+        else:
+            session.rbd.migration_commit(ioctx, target.image, on_progress=objects(progress))
         fault_point("librbd.after", "commit")
     return {}
 
@@ -267,7 +234,8 @@ def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
 def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Refuse what ``commit`` would refuse, without committing."""
     target = _place(args["target"])
-    _refuse_left_behind(session, _place(args["source"]), target)
+    if not args["import"]:
+        _refuse_left_behind(session, _place(args["source"]), target)
     with session.open(target) as ioctx:
         _refuse_descendants(ioctx, target)
     return {}
@@ -276,8 +244,12 @@ def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> 
 def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Remove the target and give the source back; completes an abort that was cut off."""
     fault_point("librbd.before", "abort")
+    if args["import"]:
+        importing.abort(session, args, objects(progress))
+        fault_point("librbd.after", "abort")
+        return {}
     source = _place(args["source"])
-    repair.abort(session, source, _place(args["target"]), _objects(progress))
+    repair.abort(session, source, _place(args["target"]), objects(progress))
     company.give_back(session, source, args["group"], args["mirror_mode"])
     fault_point("librbd.after", "abort")
     return {}
@@ -286,6 +258,10 @@ def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[st
 def undo_prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Bring the source back after a prepare that was cut off."""
     fault_point("librbd.before", "undo_prepare")
+    if args["import"]:
+        importing.undo_prepare(session, args)
+        fault_point("librbd.after", "undo_prepare")
+        return {}
     source = _place(args["source"])
     repair.undo_prepare(session, source, _place(args["target"]))
     company.give_back(session, source, args["group"], args["mirror_mode"])
@@ -297,14 +273,15 @@ def finish_commit(session: Session, args: dict[str, Any], progress: Progress) ->
     """Remove what is left of the source after a commit that was cut off."""
     source, target = _place(args["source"]), _place(args["target"])
     fault_point("librbd.before", "finish_commit")
-    repair.finish_commit(session, source, target, _objects(progress))
+    repair.finish_commit(session, source, target, objects(progress))
     fault_point("librbd.after", "finish_commit")
     return {}
 
 
 def drop_point(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Remove the comparison snapshot, when all else is over."""
-    point.drop(session, _place(args["source"]), _place(args["target"]), args["point"])
+    ends = (_place(args["target"]), *(() if args["import"] else (_place(args["source"]),)))
+    point.drop(session, ends, args["point"])
     return {"point": ""}
 
 
@@ -313,9 +290,13 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
 
     ``users``: who has it open for writing (``client``, ``address``, ``lock``: holds the exclusive
     lock); ``locks``: the image has the feature exclusive-lock; ``group``: ``<pool id>/<name>`` or
-    empty; ``mirror_mode``: None when not mirrored.
+    empty; ``mirror_mode``: None when not mirrored. ``blind``: without opening the image, because
+    librbd would open its source too.
     """
     place = _place(args["image"])
+    if args["blind"]:
+        with session.open(place) as ioctx:
+            return importing.examine(session, ioctx, place)
     with (
         session.open(place) as ioctx,
         rbd.Image(ioctx, place.image, read_only=True) as image,
@@ -333,7 +314,7 @@ def inspect(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     place = _place(args["image"])
     with session.open(place) as ioctx, rbd.Image(ioctx, place.image, read_only=True) as image:
         users = _users(session, ioctx, image, args["fenced"])
-        return {**inspection.describe(ioctx, image, flatten=args["flatten"]), "users": users}
+        return {**inspection.describe(image, flatten=args["flatten"]), "users": users}
 
 
 def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -371,5 +352,6 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         check_commit,
         verify,
         drop_point,
+        importing.inspect_source,
     )
 }

@@ -8,6 +8,7 @@ with the source of a commit; what is left is the other one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from errno import EDQUOT
 
@@ -20,9 +21,12 @@ from ..model.migration import Place
 from .repair import Client
 
 
-def take(session: Client, source: Place, name: str) -> str:
-    """Take it anew: one of an earlier try may be older than the head. Why not, where it cannot."""
-    with session.open(source) as ioctx, rbd.Image(ioctx, source.image) as image:
+def take(session: Client, place: Place, name: str) -> str:
+    """Take it anew: one of an earlier try may be older than the head. Why not, where it cannot.
+
+    ``place`` is the source; of an import, which has none, the target that nobody uses yet.
+    """
+    with session.open(place) as ioctx, rbd.Image(ioctx, place.image) as image:
         _remove(image, name)
         fault_point("point.before", "take")
         try:
@@ -35,9 +39,9 @@ def take(session: Client, source: Place, name: str) -> str:
     return ""
 
 
-def drop(session: Client, source: Place, target: Place, name: str) -> None:
+def drop(session: Client, ends: Sequence[Place], name: str) -> None:
     """Remove it from whichever end stands alone. May be repeated."""
-    for place in (target, source):
+    for place in ends:
         if not place.image_id or not session.has_pool(place.pool_id):
             continue
         with session.open(place) as ioctx:

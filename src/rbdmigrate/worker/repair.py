@@ -100,7 +100,7 @@ def abort(
     with opened(session, source, target) as ends:
         if ends.target_linked():
             ident = ends.target_id()
-            with _data_ioctx(session, ends.target_ioctx, ident) as data:
+            with data_ioctx(session, ends.target_ioctx, ident) as data:
                 surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
             session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)
         else:
@@ -187,7 +187,7 @@ def finish_commit(
             surgery.remove_leftovers(ends.source_ioctx, source.image_id)
             surgery.drop_trash_entry(ends.source_ioctx, source.image_id)
             return
-        with _data_ioctx(session, ends.source_ioctx, source.image_id) as data:
+        with data_ioctx(session, ends.source_ioctx, source.image_id) as data:
             surgery.purge_trashed_snapshots(ends.source_ioctx, data, source.image_id)
         if not ends.target_linked():
             if view.header is None or view.header.image_id != target.image_id:
@@ -218,7 +218,7 @@ def _cut_loose(session: Client, target: Place) -> None:
 
 
 @contextmanager
-def _data_ioctx(session: Client, ioctx: rados.Ioctx, ident: str) -> Iterator[rados.Ioctx]:
+def data_ioctx(session: Client, ioctx: rados.Ioctx, ident: str) -> Iterator[rados.Ioctx]:
     """An ioctx on the pool that holds the image's data."""
     pool_id = headers.data_pool_id(ioctx, ident)
     if pool_id < 0:

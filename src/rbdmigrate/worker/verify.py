@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -27,8 +28,10 @@ from ..model.codec import from_plain, to_plain
 from ..model.layout import FEATURES
 from ..model.migration import Place
 from ..model.verification import Compared, Extent, Verification
+from . import import_sides
 from .compare import Side, compare
 from .extents import allocated
+from .import_sides import ExternalView
 
 _TELL = 0.5  # seconds between two progress messages
 
@@ -40,11 +43,11 @@ _NO_POINT = (
 class Ends:
     """Both images, by id, and the names of their snapshots."""
 
-    def __init__(self, source: Side, target: Side) -> None:
-        self.source = source
+    def __init__(self, source: Any, target: Side) -> None:
+        self.source = source  # a Side, or what reads like one (``import_sides``)
         self.target = target
 
-    def views(self, stack: ExitStack, snapshot: Optional[str]) -> tuple[rbd.Image, rbd.Image]:
+    def views(self, stack: ExitStack, snapshot: Optional[str]) -> tuple[Any, rbd.Image]:
         """A snapshot, or the head, of both sides, open for reading."""
         return (
             stack.enter_context(self.source.open(snapshot)),
@@ -55,22 +58,29 @@ class Ends:
 def verify(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
     """Compare; goes on where the verification in ``args`` was interrupted. Writes nothing."""
     v = from_plain(Verification, args["verification"], "verification")
-    source = from_plain(Place, args["source"], "place")
     target = from_plain(Place, args["target"], "place")
     session.pace.set(args["rate"])
     cache = session.rados.conf_get("rbd_cache")
     session.rados.conf_set("rbd_cache", "false")  # every piece is read once
     try:
-        with session.open(source) as source_ioctx, session.open(target) as target_ioctx:
-            ends = Ends(
-                Side("source", source_ioctx, source.image_id),
-                Side("target", target_ioctx, target.image_id),
-            )
+        with session.open(target) as ioctx, _source(session, args) as source:
+            ends = Ends(source, Side("target", ioctx, target.image_id))
             v = _Run(session, args, ends, v, progress).all()
     finally:
         session.rados.conf_set("rbd_cache", cache)
     release = f"rbd_migration {__version__}, {_release(session.rados)}"
     return {"verification": to_plain(conclude(v, time.time(), release))}
+
+
+@contextmanager
+def _source(session: Any, args: dict[str, Any]) -> Iterator[Any]:
+    if args["import"]:
+        with import_sides.opened(session, args) as side:
+            yield side
+        return
+    place = from_plain(Place, args["source"], "place")
+    with session.open(place) as ioctx:
+        yield Side("source", ioctx, place.image_id)
 
 
 def _release(client: rados.Rados) -> str:
@@ -120,19 +130,12 @@ class _Run:
     def _head(self, names: list[str], carried: set[str]) -> tuple[Optional[str], str]:
         """What stands for the head: the comparison snapshot, or the head itself while untouched."""
         if self._point and self._point in names and self._point in carried:
-            return self._point, self._changed_since()
+            return self._point, self._ends.source.changed_since(self._point)
         if self._untouched is not None and self._version() == self._untouched:
             return None, ""
         if self._point and self._point in names:
             return None, "the comparison snapshot was removed from the target"
         return None, self._no_point or _NO_POINT
-
-    def _changed_since(self) -> str:
-        """Whether somebody wrote to the source after the comparison snapshot, before the link."""
-        with self._ends.source.open(None) as image:
-            for _ in allocated(image, self._point, int(image.size())):
-                return "a client wrote to the source after the comparison snapshot was taken"
-        return ""
 
     def _version(self) -> Optional[int]:
         """The version of the target's header, if that proves anything about writes."""
@@ -166,7 +169,7 @@ class _Run:
     def _survey(
         self,
         view: Compared,
-        pair: tuple[rbd.Image, rbd.Image],
+        pair: tuple[Any, rbd.Image],
         before: Optional[str],
         former: Optional[Compared],
     ) -> tuple[Compared, Extents]:
@@ -174,7 +177,7 @@ class _Run:
         sizes = [int(image.size()) for image in pair]
         if before is not None and not self._comparable(pair, sizes, before, former):
             before = None
-        found = union(*(allocated(i, before, size) for i, size in zip(pair, sizes)))
+        found = union(*(_allocated(i, before, size) for i, size in zip(pair, sizes)))
         if before is not None and former is not None:
             again = Extents()
             for extent in former.differences:
@@ -190,12 +193,14 @@ class _Run:
 
     def _comparable(
         self,
-        pair: tuple[rbd.Image, rbd.Image],
+        pair: tuple[Any, rbd.Image],
         sizes: list[int],
         before: str,
         former: Optional[Compared],
     ) -> bool:
         """Whether what changed since ``before`` is all there is to read of a view."""
+        if isinstance(pair[0], ExternalView):
+            return False
         if former is None or former.skipped or former.different > len(former.differences):
             return False
         with ExitStack() as stack:
@@ -220,6 +225,12 @@ class _Run:
         self._progress(
             number, self._count, self._v.bytes, 0, share=share, verification=to_plain(self._v)
         )
+
+
+def _allocated(image: Any, before: Optional[str], size: int) -> Extents:
+    if isinstance(image, ExternalView):
+        return image.allocated()
+    return allocated(image, before, size)
 
 
 def _has_parent(image: rbd.Image) -> bool:

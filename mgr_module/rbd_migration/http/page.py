@@ -1,0 +1,43 @@
+"""The web page's files, and what is said with them so that a browser trusts nothing else."""
+
+import mimetypes
+from pathlib import Path
+from typing import Optional
+from urllib.parse import unquote
+
+FOLDER = Path(__file__).parent / "static"
+ADDRESS = "/rbd-migration/"
+OPENAPI = "openapi.json"  # made, not a file
+
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+def find(path: str, folder: Path = FOLDER) -> Optional[Path]:
+    """The file that a raw path below ``ADDRESS`` names; None for all that is not one of ours."""
+    parts = [part for part in unquote(path).split("/") if part] or ["index.html"]
+    if any(part.startswith(".") or "\\" in part or "\0" in part for part in parts):
+        return None
+    found = folder.joinpath(*parts)
+    return found if found.is_file() and found.suffix != ".py" else None
+
+
+def content_type(path: Path) -> str:
+    """The media type of a file; what is not known is downloaded, not shown."""
+    known = _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
+    return known or "application/octet-stream"

@@ -1,0 +1,345 @@
+"""The routes: what can be asked over HTTP, declared once for both servers and the documents.
+
+A route that names a ``command`` is that command: its fields become the command's arguments.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Optional, Tuple
+
+from . import schemas
+from .fields import Field
+
+BASE = "/api/block/migration"
+PERMISSIONS = ("read", "create", "update", "delete")
+_SIZE = "in bytes, or with a unit such as 4M"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method on a path. ``permission`` is the dashboard's for the scope ``rbd-image``.
+
+    ``answer`` are the fields of what is returned, of each item where ``many``. ``defaults`` are
+    arguments of the command that stand for fields which were left out.
+    """
+
+    name: str
+    method: str
+    path: str
+    permission: str
+    summary: str
+    description: str
+    answer: Tuple[Field, ...]
+    query: Tuple[Field, ...] = ()
+    body: Tuple[Field, ...] = ()
+    command: str = ""
+    defaults: Tuple[Tuple[str, Any], ...] = ()
+    many: bool = False
+    status: int = 200
+    example: Optional[Dict[str, Any]] = None
+
+    @property
+    def has_target(self) -> bool:
+        """Whether the path names a migration by its target."""
+        return "{target}" in self.path
+
+    @property
+    def url(self) -> str:
+        """The path from the server's root."""
+        return BASE + self.path
+
+
+TARGET = Field(
+    "target",
+    "string",
+    "Image spec of the target, `[pool/[namespace/]]image`, with / written as %2F.",
+    required=True,
+    example="nvme/vm1",
+)
+_FORCE = Field("force", "boolean", "Do it although it was refused for a reason.")
+_GOAL = Field("goal", "string", "How far it goes by itself.", choices=schemas.GOALS)
+_POLICY = (
+    Field("rate", "size", f"Bytes per second, {_SIZE}; `off` is no limit.", example="50M"),
+    Field("priority", "integer", "Higher goes first.", minimum=-(1 << 31), maximum=(1 << 31) - 1),
+    Field("window", "string", "When it may be copied; `off` is always.", example="Sat-Sun"),
+    Field("verify", "string", "What is compared before the commit.", choices=schemas.VERIFY),
+    Field("soak", "size", "How long it waits before the commit, such as 30m.", example="1h"),
+)
+LAYOUT = Field(
+    "layout",
+    "object",
+    "The layout of the target, as `rbd create` names it.",
+    fields=(
+        Field("object_size", "size", f"Size of objects, {_SIZE}.", example="4M"),
+        Field("image_feature", "array", "Image features.", example=["layering", "exclusive-lock"]),
+        Field("image_shared", "boolean", "Without the features that need one writer."),
+        Field("stripe_unit", "size", f"Stripe unit, {_SIZE}."),
+        Field("stripe_count", "integer", "Stripe count.", minimum=0),
+        Field("data_pool", "string", "The pool that takes the data."),
+        Field("journal_splay_width", "integer", "Objects of the journal at once.", minimum=0),
+        Field("journal_object_size", "size", f"Size of the journal's objects, {_SIZE}."),
+        Field("journal_pool", "string", "The pool that takes the journal."),
+        Field("image_format", "integer", "2: there is no other.", minimum=1, maximum=2),
+        Field("flatten", "boolean", "Copy what a clone has from its parent, and let go of it."),
+    ),
+)
+_WISH = (
+    Field("source", "string", "Image spec of the source.", example="hdd/vm1"),
+    Field("target", "string", "Image spec of the target; in place without it.", example="nvme/vm1"),
+    LAYOUT,
+    Field("import_only", "boolean", "The source is read and left; `source` is image@snapshot."),
+    Field("source_spec", "object", "Where an import comes from, instead of `source`."),
+    Field("inline_secrets", "boolean", "Keys of the source-spec may stand in the image's header."),
+)
+_LISTED = (
+    Field("offset", "integer", "How many are skipped.", default=0, minimum=0),
+    Field("limit", "integer", "How many are shown at most.", default=50, minimum=1, maximum=1000),
+    Field(
+        "sort",
+        "string",
+        "What they are sorted by, with + (upwards) or - before it.",
+        default="+target",
+        choices=tuple(
+            sign + key
+            for sign in ("", "+", "-")
+            for key in (
+                "target", "source", "state", "goal", "percent", "priority", "rate", "created",
+                "ended", "bytes_total",
+            )
+        ),
+    ),
+    Field("search", "string", "A part of source, target or id."),
+    Field("state", "array", "Only those in one of these states.", choices=schemas.STATES),
+    Field("pool", "string", "Only those from or to this pool."),
+    Field("ended", "boolean", "Those that have ended, too.", default=False),
+)  # fmt: skip
+_SINCE = Field("since", "string", "How long ago at most they ended, such as 7d.", example="7d")
+_RATE, _TIMEZONE = _POLICY[0], Field("timezone", "string", "Such as Europe/Berlin.")
+_TEXT_POOL = Field("pool", "string", "A pool, instead of the whole cluster.")
+
+
+def _act(name: str, summary: str, *body: Field, permission: str = "update") -> Route:
+    """A command on one migration."""
+    return Route(
+        name=name,
+        method="POST",
+        path="/at/{target}/" + name,
+        permission=permission,
+        summary=summary,
+        description=f"The command `ceph rbd migration {name}`.",
+        answer=schemas.REPORT,
+        body=body,
+        command=name,
+        example={field.name: field.example for field in body if field.example is not None},
+    )
+
+
+_MODE = Field("mode", "string", "How much is compared.", choices=("sample", "full"))
+ROUTES = (
+    Route(
+        name="list",
+        method="GET",
+        path="",
+        permission="read",
+        summary="List migrations",
+        description="A page of the migrations. The header `X-Total-Count` says how many there are.",
+        answer=schemas.REPORT,
+        query=_LISTED,
+        many=True,
+    ),
+    Route(
+        name="create",
+        method="POST",
+        path="",
+        permission="create",
+        summary="Begin a migration",
+        description="The command `ceph rbd migration run`, with the goal `prepared` unless another "
+        "is given. It waits for the prepare as long as `command_wait` says.",
+        answer=schemas.REPORT,
+        body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY),
+        command="run",
+        status=201,
+        example={"source": "hdd/vm1", "target": "nvme/vm1", "goal": "executed", "rate": "50M"},
+    ),
+    Route(
+        name="summary",
+        method="GET",
+        path="/summary",
+        permission="read",
+        summary="Show all migrations in numbers",
+        description="What an overview needs, in one request.",
+        answer=schemas.SUMMARY,
+    ),
+    Route(
+        name="throughput",
+        method="GET",
+        path="/throughput",
+        permission="read",
+        summary="Show what all copies made over the last hour",
+        description="A point for every ten seconds that this manager saw, the oldest first.",
+        answer=schemas.THROUGHPUT,
+        many=True,
+    ),
+    Route(
+        name="check",
+        method="POST",
+        path="/check",
+        permission="read",
+        summary="Look whether an image can be migrated",
+        description="The command `ceph rbd migration check`: preflight, which changes nothing.",
+        answer=schemas.CHECK,
+        body=_WISH,
+        command="check",
+        example={"source": "hdd/vm1", "target": "nvme/vm1"},
+    ),
+    Route(
+        name="get",
+        method="GET",
+        path="/at/{target}",
+        permission="read",
+        summary="Show a migration",
+        description="The migration to a target, the last ended one when none is under way.",
+        answer=schemas.REPORT,
+        command="status",
+    ),
+    Route(
+        name="set",
+        method="PUT",
+        path="/at/{target}",
+        permission="update",
+        summary="Change what was asked of a migration",
+        description="The command `ceph rbd migration set`; what is left out stays as it is.",
+        answer=schemas.REPORT,
+        body=(_GOAL, *_POLICY),
+        command="set",
+        example={"rate": "20M", "priority": 5},
+    ),
+    _act("execute", "Copy the data in the background"),
+    _act("commit", "Finish: remove the source", _FORCE),
+    _act("abort", "Go back: remove the target", _FORCE),
+    _act("pause", "Stop the copy where it is", _FORCE),
+    _act("resume", "Go on where a pause stopped"),
+    _act("cancel", "Stop it wherever it is and go back", _FORCE),
+    _act("retry", "Try a failed migration again"),
+    _act("verify", "Compare source and target", _MODE),
+    Route(
+        name="history",
+        method="GET",
+        path="/history",
+        permission="read",
+        summary="List ended migrations",
+        description="The command `ceph rbd migration history`, the latest first.",
+        answer=schemas.REPORT,
+        query=(
+            Field("target", "string", "Only those to this image spec."),
+            _SINCE,
+            Field("limit", "integer", "How many at most.", default=100, minimum=1, maximum=10000),
+        ),
+        command="history",
+        many=True,
+    ),
+    Route(
+        name="throttle_get",
+        method="GET",
+        path="/throttle",
+        permission="read",
+        summary="Show the throttle",
+        description="The command `ceph rbd migration throttle get`.",
+        answer=schemas.THROTTLE,
+        command="throttle get",
+    ),
+    Route(
+        name="throttle_set",
+        method="PUT",
+        path="/throttle",
+        permission="update",
+        summary="Limit the bytes per second",
+        description="The command `ceph rbd migration throttle set`: a rate or a timetable for all "
+        "copies, a rate for those from or to a pool, or the factor of the latency guard.",
+        answer=schemas.THROTTLE,
+        body=(
+            _RATE,
+            Field(
+                "timetable",
+                "string",
+                "Rates over the week.",
+                example="Mon-Fri 08:00,50M 18:00,off",
+            ),
+            _TIMEZONE,
+            _TEXT_POOL,
+            Field("guard", "string", "A factor from 1.05 to 100, or off.", example="1.5"),
+        ),
+        command="throttle set",
+        example={"rate": "200M"},
+    ),
+    Route(
+        name="throttle_clear",
+        method="DELETE",
+        path="/throttle",
+        permission="update",
+        summary="Take a throttle away",
+        description="The command `ceph rbd migration throttle clear`.",
+        answer=schemas.THROTTLE,
+        query=(_TEXT_POOL,),
+        command="throttle clear",
+    ),
+    Route(
+        name="limit_get",
+        method="GET",
+        path="/limit",
+        permission="read",
+        summary="Show the limits",
+        description="The command `ceph rbd migration limit get`.",
+        answer=schemas.LIMITS,
+        command="limit get",
+    ),
+    Route(
+        name="limit_set",
+        method="PUT",
+        path="/limit",
+        permission="update",
+        summary="Limit how much happens at once",
+        description="The command `ceph rbd migration limit set`; what is left out stays.",
+        answer=schemas.LIMITS,
+        body=tuple(
+            replace(field, required=False, minimum=0, maximum=1 << 31) for field in schemas.LIMITS
+        ),
+        command="limit set",
+        example={"max_copies": 4},
+    ),
+    Route(
+        name="window_get",
+        method="GET",
+        path="/window",
+        permission="read",
+        summary="Show when copies may run",
+        description="The command `ceph rbd migration window get`.",
+        answer=schemas.WINDOW,
+        command="window get",
+    ),
+    Route(
+        name="window_set",
+        method="PUT",
+        path="/window",
+        permission="update",
+        summary="Let copies run only at certain times",
+        description="The command `ceph rbd migration window set`.",
+        answer=schemas.WINDOW,
+        body=(
+            Field("window", "string", "When copies may run.", example="Mon-Fri 20:00-06:00"),
+            _TIMEZONE,
+        ),
+        command="window set",
+        example={"window": "Mon-Fri 20:00-06:00, Sat-Sun"},
+    ),
+    Route(
+        name="window_clear",
+        method="DELETE",
+        path="/window",
+        permission="update",
+        summary="Let copies run at any time",
+        description="The command `ceph rbd migration window clear`.",
+        answer=schemas.WINDOW,
+        command="window clear",
+    ),
+)
+BY_NAME = {route.name: route for route in ROUTES}

@@ -1,0 +1,300 @@
+"""Serves an application over HTTP or HTTPS, within limits, and follows the options that say where.
+
+The server is cheroot's, which CherryPy brings; CherryPy itself is left alone, because from release
+20 on its engine and configuration are those of the dashboard.
+"""
+
+import logging
+import os
+import socket
+import ssl
+import tempfile
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional
+
+from .wsgi import MAX_BODY
+
+log = logging.getLogger(__name__)
+
+_THREADS = 8
+_BACKLOG = 64
+_MAX_CONNECTIONS = 200
+_IDLE = 10  # seconds of silence after which a connection is closed
+_LONGEST = 60.0  # seconds that one request may take in all
+_MAX_HEADER = 16 << 10  # bytes
+_CHECK = 1.0  # seconds between two looks at options and overdue requests
+
+
+class ServerTrouble(Exception):
+    """Why the server does not run: one sentence."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to serve. ``certificate`` and ``key`` are PEM texts; empty: plain HTTP."""
+
+    address: str
+    port: int
+    certificate: str = ""
+    key: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """``https`` or ``http``."""
+        return "https" if self.certificate else "http"
+
+
+def wanted(module: Any) -> Optional[Place]:
+    """Where the options of the manager's module want a server; None: nowhere. ServerTrouble."""
+    if not module.get_module_option("server"):
+        return None
+    address = str(module.get_localized_module_option("server_addr") or "::")
+    port = int(module.get_localized_module_option("server_port"))
+    if not 0 < port < 65536:
+        raise ServerTrouble(f"server_port is {port}; give a port from 1 to 65535.")
+    if not module.get_module_option("server_tls"):
+        return Place(address, port)
+    return Place(address, port, _pem(module, "server_cert"), _pem(module, "server_key"))
+
+
+def _pem(module: Any, name: str) -> str:
+    """A certificate or key: a file that the option names, or a value in the monitors' key store."""
+    path = module.get_localized_module_option(name)
+    if path:
+        try:
+            with open(str(path), encoding="ascii") as file:
+                return file.read()
+        except (OSError, ValueError) as error:
+            raise ServerTrouble(f"{name}: {path} cannot be read: {_words(error)}.") from error
+    text = module.get_localized_store(name)
+    if not text:
+        raise ServerTrouble(
+            f"There is no TLS {'certificate' if name == 'server_cert' else 'key'}; set it with "
+            f"`ceph config-key set mgr/rbd_migration/{name} -i FILE`, or do without TLS with "
+            "`ceph config set mgr mgr/rbd_migration/server_tls false`."
+        )
+    return str(text)
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or "it is not PEM").lower()
+
+
+class Keeper(threading.Thread):
+    """Runs a server wherever the options want it, from ``start`` to ``stop``.
+
+    ``module`` is the manager's, active or standby; ``application`` answers. ``on_place`` is called
+    with the address of the server when it runs, and with an empty text when it does not any more.
+    ``problem`` says why there is none, where there should be one.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        application: Callable[..., Any],
+        on_place: Callable[[str], None] = lambda url: None,
+    ) -> None:
+        super().__init__(name="rbd_migration-http", daemon=True)
+        self.problem = ""
+        self._module = module
+        self._application = application
+        self._on_place = on_place
+        self._stopping = threading.Event()
+        self._place: Optional[Place] = None
+        self._server: Any = None
+        self._serving: Optional[threading.Thread] = None
+
+    def run(self) -> None:
+        """Look again and again what is wanted, and that requests end."""
+        while not self._stopping.is_set():
+            try:
+                self._follow()
+                self.problem = ""
+            except ServerTrouble as error:
+                self.problem = str(error)
+                self._close()
+            except Exception:  # whatever it is: say so, and try again
+                log.exception("the HTTP server")
+                self.problem = "The HTTP server does not run; the manager's log has the details."
+                self._close()
+            self._stopping.wait(_CHECK)
+        self._close()
+
+    def stop(self, timeout: float = 15.0) -> None:
+        """Close the server and end."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(timeout)
+
+    def _follow(self) -> None:
+        place = wanted(self._module)
+        if self._server is not None:
+            if place == self._place and self._serving is not None and self._serving.is_alive():
+                self._server.close_overdue()
+                return
+            self._close()
+        if place is not None:
+            self._open(place)
+
+    def _open(self, place: Place) -> None:
+        server = _make(place, self._application)
+        try:
+            server.prepare()
+        except OSError as error:
+            raise ServerTrouble(
+                f"The HTTP server cannot listen on {place.address} port {place.port}: "
+                f"{_words(error)}; see the options server_addr and server_port."
+            ) from error
+        self._serving = threading.Thread(
+            target=server.serve, name="rbd_migration-http-accept", daemon=True
+        )
+        self._serving.start()
+        self._server, self._place = server, place
+        url = self._url(place)
+        log.info("the HTTP server listens at %s", url)
+        self._on_place(url)
+
+    def _close(self) -> None:
+        if self._server is None:
+            return
+        server, self._server, self._place = self._server, None, None
+        server.stop()
+        if self._serving is not None:
+            self._serving.join(5.0)
+        self._on_place("")
+
+    def _url(self, place: Place) -> str:
+        host = place.address
+        if host in ("::", "0.0.0.0"):
+            host = str(self._module.get_mgr_ip())
+        return f"{place.scheme}://{f'[{host}]' if ':' in host else host}:{place.port}/"
+
+
+def _make(place: Place, application: Callable[..., Any]) -> Any:
+    """A server of cheroot with limits that its own does not have."""
+    try:
+        from cheroot import server as base  # noqa: PLC0415 - only when it is wanted
+        from cheroot.wsgi import Server  # noqa: PLC0415
+    except ImportError as error:
+        raise ServerTrouble(
+            "The HTTP server needs cheroot, which CherryPy brings; install python3-cheroot."
+        ) from error
+
+    class Connection(base.HTTPConnection):  # type: ignore[misc]
+        """A connection among not too many, whose requests have to end."""
+
+        fresh = True
+        deadline = float("inf")
+
+        def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
+            super().__init__(server, *args, **kwargs)
+            server.living.add(self)
+            if len(server.living) > _MAX_CONNECTIONS:
+                hang_up(self)
+
+        def communicate(self) -> Any:
+            self.deadline = time.monotonic() + _LONGEST
+            try:
+                return super().communicate()
+            finally:
+                self.deadline = float("inf")
+
+    class Bounded(Server):  # type: ignore[misc]
+        ConnectionClass = Connection
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.living: weakref.WeakSet[Any] = weakref.WeakSet()
+
+        def process_conn(self, conn: Any) -> None:
+            """A connection gets a thread when it says something, and not before."""
+            if conn.fresh:
+                conn.fresh = False
+                self._connections.put(conn)
+            else:
+                super().process_conn(conn)
+
+        def close_overdue(self) -> None:
+            """End requests that take too long, such as those that come byte by byte."""
+            now = time.monotonic()
+            for conn in list(self.living):
+                if conn.deadline < now:
+                    hang_up(conn)
+
+        def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+            log.debug("%s", msg, exc_info=traceback)
+
+    def hang_up(conn: Any) -> None:
+        try:
+            conn.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            log.debug("a connection was closed already")
+
+    server = Bounded(
+        (place.address, place.port),
+        application,
+        numthreads=_THREADS,
+        max=_THREADS,
+        server_name="rbd_migration",
+        request_queue_size=_BACKLOG,
+        timeout=_IDLE,
+        shutdown_timeout=3,
+        accepted_queue_size=_MAX_CONNECTIONS,
+        accepted_queue_timeout=1,
+    )
+    server.max_request_header_size = _MAX_HEADER
+    server.max_request_body_size = MAX_BODY
+    if place.certificate:
+        server.ssl_adapter = _adapter(_tls(place))
+    return server
+
+
+def _tls(place: Place) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    paths: List[str] = []
+    try:
+        for text in (place.certificate, place.key):
+            handle, path = tempfile.mkstemp(prefix="rbd_migration-")  # 0600; gone in a moment
+            paths.append(path)
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(text)
+        context.load_cert_chain(*paths)
+    except (ssl.SSLError, ValueError) as error:
+        raise ServerTrouble(
+            "The TLS certificate and key (server_cert, server_key) do not fit together or are "
+            "not PEM."
+        ) from error
+    finally:
+        for path in paths:
+            os.unlink(path)
+    return context
+
+
+def _adapter(context: ssl.SSLContext) -> Any:
+    from cheroot.makefile import MakeFile  # noqa: PLC0415
+    from cheroot.ssl import Adapter  # noqa: PLC0415
+
+    class Tls(Adapter):  # type: ignore[misc]
+        """Greets in the connection's thread; cheroot's own waits for each client in turn."""
+
+        def __init__(self) -> None:
+            super().__init__("", "")
+
+        def bind(self, sock: Any) -> Any:
+            return sock
+
+        def wrap(self, sock: Any) -> Any:
+            wrapped = context.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
+            return wrapped, self.get_environ(wrapped)
+
+        def get_environ(self, sock: Any) -> Dict[str, str]:
+            return {"wsgi.url_scheme": "https", "HTTPS": "on"}
+
+        def makefile(self, sock: Any, mode: str = "r", bufsize: int = -1) -> Any:
+            return MakeFile(sock, mode, bufsize)
+
+    return Tls()

@@ -1,0 +1,26 @@
+"""The server of a manager that is not the active one: it sends its clients there."""
+
+from typing import Any, Callable, Dict, Iterable
+from urllib.parse import urlsplit
+
+from .wsgi import Environ, Start
+
+
+def redirect_to(active: Callable[[], str]) -> Callable[[Environ, Start], Iterable[bytes]]:
+    """An application. ``active``: the address of the active manager's page; empty: not known."""
+
+    def application(environ: Environ, start: Start) -> Iterable[bytes]:
+        uri = urlsplit(active())
+        headers: Dict[str, Any] = {"Content-Length": "0", "Cache-Control": "no-store"}
+        address = str(environ.get("REQUEST_URI") or "/")
+        if address.partition("?")[0] == "/healthz" or not uri.netloc:
+            headers["Retry-After"] = "5"
+            start("503 Service Unavailable", list(headers.items()))
+        elif not address.startswith("/") or address.startswith("//"):
+            start("400 Bad Request", list(headers.items()))
+        else:
+            headers["Location"] = f"{uri.scheme}://{uri.netloc}{address}"
+            start("307 Temporary Redirect", list(headers.items()))
+        return [b""]
+
+    return application

@@ -1,0 +1,96 @@
+// The REST API. In the dashboard the login's cookie says who asks; at the module's own server an API
+// key, which is kept for this tab only.
+
+import { encoded } from "./escape.js";
+
+const BASE = new URL("../../api/block/migration", import.meta.url).href;
+const KEY = "rbd-migration-key";
+const TIMEOUT = 30000;
+
+// The API said no. ``detail`` is a sentence for people, ``code`` an errno's name where there is one.
+export class Refusal extends Error {
+  constructor(status, detail, code) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+// Nobody is logged in. ``wantsKey``: this server takes API keys; otherwise it is the dashboard.
+export class NotLoggedIn extends Error {
+  constructor(wantsKey) {
+    super("Nobody is logged in.");
+    this.wantsKey = wantsKey;
+  }
+}
+
+// There was no answer.
+export class Unreachable extends Error {}
+
+export const key = {
+  known: () => sessionStorage.getItem(KEY) !== null,
+  keep: (text) => sessionStorage.setItem(KEY, text),
+  forget: () => sessionStorage.removeItem(KEY),
+};
+
+// A target as a part of an address: its slashes are not the address's.
+export function at(target) {
+  return `/at/${encoded(target)}`;
+}
+
+export const get = async (path, query) => (await ask("GET", path, { query })).body;
+export const post = async (path, body) => (await ask("POST", path, { body: body ?? {} })).body;
+export const put = async (path, body) => (await ask("PUT", path, { body })).body;
+export const remove = async (path, query) => (await ask("DELETE", path, { query })).body;
+
+// A page of migrations and how many there are in all.
+export async function list(query) {
+  const { body, headers } = await ask("GET", "", { query });
+  return { items: body, total: Number(headers.get("X-Total-Count") ?? body.length) };
+}
+
+async function ask(method, path, { query, body }) {
+  const headers = { Accept: "application/vnd.ceph.api.v1.0+json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key.known()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
+  const response = await send(address(path, query), {
+    method,
+    headers,
+    body: body === undefined ? undefined : JSON.stringify(body),
+    credentials: "same-origin",
+    cache: "no-store",
+    signal: AbortSignal.timeout(TIMEOUT),
+  });
+  if (response.status === 401) {
+    throw new NotLoggedIn((response.headers.get("WWW-Authenticate") ?? "").startsWith("Bearer"));
+  }
+  const answer = await content(response);
+  if (!response.ok) {
+    throw new Refusal(response.status, answer?.detail ?? `The manager answered ${response.status}.`, answer?.code ?? "");
+  }
+  return { body: answer, headers: response.headers };
+}
+
+function address(path, query = {}) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const text = new URLSearchParams(given).toString();
+  return BASE + path + (text ? `?${text}` : "");
+}
+
+async function send(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch {
+    throw new Unreachable("The manager does not answer.");
+  }
+}
+
+async function content(response) {
+  try {
+    const text = await response.text();
+    return text ? JSON.parse(text) : null;
+  } catch {
+    if (response.ok) throw new Unreachable("The manager's answer could not be read.");
+    return null;
+  }
+}

@@ -1,0 +1,65 @@
+// Elements out of plain data. Text is always a text node: nothing here parses markup, so what comes
+// from the API (image names, errors) cannot become anything but text.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// h("a", {href: "#/", class: "x", onclick: go}, "text", child, [more]) -> HTMLElement.
+// Properties: on... are listeners, true and false set and leave out an attribute, null leaves it out.
+export function h(tag, properties = {}, ...children) {
+  return furnish(document.createElement(tag), properties, children);
+}
+
+// The same for SVG.
+export function svg(tag, properties = {}, ...children) {
+  return furnish(document.createElementNS(SVG, tag), properties, children);
+}
+
+function furnish(element, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "value") element.value = value;
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...flat(children));
+  return element;
+}
+
+function flat(children) {
+  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+}
+
+// Put children into an element in place of what is there.
+export function fill(element, ...children) {
+  element.replaceChildren(...flat(children));
+  return element;
+}
+
+// Set an element's text unless it is that already, so that readers and selections are left in peace.
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// Replace what an element shows only when ``key`` changed since the last time.
+export function refill(element, key, make) {
+  const text = JSON.stringify(key);
+  if (element.shownKey === text) return;
+  element.shownKey = text;
+  fill(element, make());
+}
+
+// A sentence as the commands say it: what stands between backticks is code.
+export function sentence(text) {
+  return String(text)
+    .split("`")
+    .map((part, index) => (index % 2 ? h("code", {}, part) : part))
+    .filter((part) => part !== "");
+}
+
+let last = 0;
+
+// An id that no other element has.
+export function freshId(prefix) {
+  last += 1;
+  return `${prefix}-${last}`;
+}

@@ -1,0 +1,147 @@
+// What can be done to a migration, and what is said before it is done.
+
+import { at, post } from "../api.js";
+import { fill, h } from "../dom.js";
+import { busily } from "./busy.js";
+import { confirm } from "./confirm.js";
+import { announce } from "./notices.js";
+
+const BEFORE_COPY = ["queued", "preparing", "prepared"];
+const COPIED = ["executed", "verifying", "verified"];
+
+// The actions that make sense for a report, the next step first.
+export function possible(report) {
+  const { state, goal } = report;
+  if (report.ended) return [];
+  const found = [];
+  const back = state !== "committing" && state !== "aborting" && goal !== "aborted";
+  if (state === "failed" || report.hold?.reason === "retry" || report.hold?.reason === "operator") found.push("retry");
+  if (goal === "prepared" && ["prepared", "executing"].includes(state)) found.push("execute");
+  if (COPIED.includes(state) && goal !== "committed") found.push("commit");
+  else if (COPIED.includes(state) && report.hold?.reason === "operator") found.push("commit");
+  else if (state === "failed" && report.executed) found.push("commit");
+  if (back && state !== "failed") found.push(report.paused ? "resume" : "pause");
+  if (back && report.paused && report.copied_by) found.push("stop");
+  if (["executed", "verified"].includes(state) && back) found.push("verify");
+  if (back) found.push("abort");
+  return found;
+}
+
+const ACTIONS = {
+  execute: { label: "Execute", primary: true, done: "The data is copied in the background." },
+  commit: { label: "Commit …", primary: true, ask: commitText, verb: "Commit", forceable: ["EPERM", "EBUSY"] },
+  pause: { label: "Pause", done: "It is paused." },
+  stop: {
+    label: "Stop the client's copy …",
+    danger: true,
+    ask: stopText,
+    verb: "Stop it",
+    done: "The client's copy is stopped.",
+    path: "pause",
+    body: { force: true },
+  },
+  resume: { label: "Resume", primary: true, done: "It goes on." },
+  retry: { label: "Retry", primary: true, done: "It is tried again." },
+  verify: { label: "Verify …", ask: verifyText, verb: "Verify", done: "Source and target are compared.", harmless: true, body: { mode: "full" } },
+  abort: { label: "Abort …", danger: true, ask: abortText, verb: "Abort", forceable: ["EPERM"] },
+};
+
+// Buttons for a report. ``update(report)`` keeps those that are there; ``done`` is told the new report.
+export function actions(done) {
+  const element = h("div", { class: "buttons", role: "group", "aria-label": "Actions" });
+  let shown = "";
+  let current = null;
+  return {
+    element,
+    update(report) {
+      current = report;
+      const names = possible(report);
+      if (names.join() === shown) return;
+      const focused = document.activeElement?.dataset?.action;
+      shown = names.join();
+      fill(element, names.map((name) => button(name, () => current, done)));
+      if (focused) element.querySelector(`[data-action="${focused}"]`)?.focus();
+    },
+  };
+}
+
+function button(name, report, done) {
+  const action = ACTIONS[name];
+  const look = action.danger ? "danger-line" : action.primary ? "primary" : "";
+  const element = h("button", { type: "button", class: look, "data-action": name }, action.label);
+  const work = async () => {
+    try {
+      const answer = await carryOut(name, report());
+      if (answer) {
+        announce(`${answer.target}: ${action.done ?? `It is ${answer.state}.`}`);
+        done(answer);
+      }
+    } catch (error) {
+      announce(error.message, "bad");
+    }
+  };
+  element.addEventListener("click", () => busily(element, work));
+  return element;
+}
+
+function carryOut(name, report) {
+  const action = ACTIONS[name];
+  const act = (force) => post(`${at(report.target)}/${action.path ?? name}`, { ...action.body, ...(force ? { force: true } : {}) });
+  if (!action.ask) return act(false);
+  return confirm({
+    title: action.path ? `Stop the copy of ${report.target}?` : `${action.verb} ${report.target}?`,
+    text: action.ask(report),
+    verb: action.verb,
+    danger: !action.harmless,
+    forceable: action.forceable,
+    act,
+  });
+}
+
+// What a commit does to this migration, in sentences.
+export function commitText(report) {
+  const lines = [
+    report.import_only
+      ? `\`${report.target}\` is cut loose from its source \`${report.source}\`, which is left as it is, and becomes an image of its own.`
+      : `The source \`${report.source}\` and all its snapshots are removed, and \`${report.target}\` becomes an image of its own.`,
+    "There is no way back after that: the migration can no longer be aborted.",
+  ];
+  const v = report.verification;
+  if (v?.outcome === "passed") lines.push(`Contents were compared (${v.mode}): nothing differs.`);
+  else if (v?.outcome === "failed") lines.push("Contents were compared and DIFFER. Look at the verification before you go on.");
+  else if (v?.outcome === "partial") lines.push("Not all of the contents could be compared. Look at the verification before you go on.");
+  else lines.push("Contents of source and target were not compared.");
+  return lines;
+}
+
+// What an abort does to this migration, in sentences.
+export function abortText(report) {
+  if (report.prepared === null && BEFORE_COPY.includes(report.state)) {
+    return [`The migration is given up. The source \`${report.source}\` stays as it is; a target that was begun is removed.`];
+  }
+  const lines = [];
+  if (report.state === "executing" || report.state === "verifying") lines.push("What is running now is stopped.");
+  lines.push(
+    report.import_only
+      ? `The target \`${report.target}\` is removed with all that was copied and written to it. Its source \`${report.source}\` is left as it is.`
+      : `The target \`${report.target}\` is removed and the source \`${report.source}\` is given back. What was copied so far is copied in vain.`,
+    report.import_only
+      ? "Clients of the target have to be stopped before."
+      : "Clients have to be stopped before, and use the source again afterwards. Snapshots, resizes and discards that they made on the target are lost.",
+  );
+  return lines;
+}
+
+function stopText(report) {
+  return [
+    `${report.copied_by} copies it by itself, so the pause holds only what comes after the copy.`,
+    "To stop this copy the exclusive lock is taken from the client for a moment. Writes of the client that copy an object just then fail, and a virtual machine sees I/O errors. A client that does not write is not harmed.",
+  ];
+}
+
+function verifyText(report) {
+  return [
+    `All data of the source and of \`${report.target}\` is read and compared, in the background, within the throttle. Clients go on.`,
+    "A verification that was made before is forgotten.",
+  ];
+}

@@ -1,0 +1,28 @@
+// A state as a word with a glyph.
+
+import { h, fill, refill } from "../dom.js";
+import { STATES } from "../states.js";
+
+// An element that shows a state, and a hold or an act under way beside it; ``update(report)``.
+export function badge() {
+  const element = h("span", { class: "badge" });
+  return {
+    element,
+    update(report) {
+      refill(element, [report.state, report.hold?.reason], () => {
+        const { tone, glyph } = STATES[report.state] ?? { tone: "rest", glyph: "?" };
+        element.className = `badge ${report.hold ? "held" : tone}`;
+        return [
+          h("span", { class: "glyph", "aria-hidden": "true" }, report.hold ? "‖" : glyph),
+          report.state,
+          report.hold ? h("span", { class: "badge-hold" }, ` · ${report.hold.reason}`) : null,
+        ];
+      });
+    },
+  };
+}
+
+// A word with a tone, such as a severity.
+export function tag(text, tone, glyph = "") {
+  return fill(h("span", { class: `badge ${tone}` }), glyph && h("span", { class: "glyph", "aria-hidden": "true" }, glyph), text);
+}

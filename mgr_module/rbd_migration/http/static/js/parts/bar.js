@@ -1,0 +1,20 @@
+// A progress bar, with its number beside it.
+
+import { h, say } from "../dom.js";
+import { size } from "../format.js";
+
+// ``update(report)``; ``name`` says to screen readers whose progress it is.
+export function bar(name) {
+  const meter = h("progress", { max: "100", value: 0, "aria-label": name });
+  const number = h("span", { class: "bar-number" });
+  const bytes = h("span", { class: "bar-bytes" });
+  return {
+    element: h("div", { class: "bar" }, meter, number, bytes),
+    update(report) {
+      if (meter.value !== report.percent) meter.value = report.percent;
+      meter.className = report.state === "failed" ? "bad" : report.percent === 100 ? "full" : report.hold ? "held" : "";
+      say(number, `${report.percent}%`);
+      say(bytes, report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : "");
+    },
+  };
+}

@@ -1,0 +1,129 @@
+// The throughput over time as a drawing, with the throttle as a dashed line.
+
+import { fill, h, svg } from "../dom.js";
+import { clock, rate, size } from "../format.js";
+
+const HEIGHT = 170;
+const LEFT = 74;
+const BOTTOM = 20;
+const TOP = 8;
+const MINUTES = 10;
+const LEAST = 1 << 20; // bytes per second: an idle cluster is drawn as idle
+const GAP = 30000; // without a sample for so long the line is broken
+
+// ``update(points)``: as the API answers them; ``now(rate, limit)``: what came after the last of them.
+export function chart() {
+  const canvas = h("div", { class: "chart-canvas" });
+  const caption = h("figcaption", { class: "chart-legend" });
+  const element = h("figure", { class: "chart" }, canvas, caption);
+  let past = [];
+  let latest = null;
+  const observer = new ResizeObserver(() => draw());
+  observer.observe(canvas);
+
+  function draw() {
+    const width = Math.max(260, canvas.clientWidth);
+    const points = latest === null ? past : [...past, latest];
+    const now = Math.max(Date.now(), ...points.slice(-1).map((point) => point.at));
+    const span = minutes(points, now) * 60000;
+    const shown = points.filter((point) => point.at >= now - span);
+    const top = ceiling(Math.max(LEAST, ...shown.map((point) => point.rate)));
+    const x = (at) => LEFT + ((at - (now - span)) / span) * (width - LEFT - 4);
+    const y = (value) => TOP + (1 - Math.min(value, top) / top) * (HEIGHT - TOP - BOTTOM);
+    fill(
+      canvas,
+      svg(
+        "svg",
+        { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": spoken(shown, span) },
+        grid(top, y, width),
+        times(now, span, x),
+        runs(shown).map((run) => area(run, x, y)),
+        limits(shown, top).map((run) => svg("polyline", { class: "chart-limit", points: run.map((p) => `${x(p.at)},${y(p.limit)}`).join(" ") })),
+      ),
+    );
+    const last = points[points.length - 1];
+    fill(
+      caption,
+      h("span", { class: "key-rate" }, `throughput ${last ? rate(last.rate) : "not known yet"}`),
+      last && last.limit !== null ? h("span", { class: "key-limit" }, `throttle ${rate(last.limit)}`) : h("span", {}, "no throttle"),
+    );
+  }
+
+  return {
+    element,
+    update(points) {
+      past = points.map((point) => ({ at: new Date(point.at).getTime(), rate: point.rate, limit: point.limit }));
+      draw();
+    },
+    now(rateNow, limit) {
+      latest = { at: Math.max(Date.now(), ...past.slice(-1).map((point) => point.at)), rate: rateNow, limit };
+      draw();
+    },
+    stop: () => observer.disconnect(),
+  };
+}
+
+// Ten minutes, or the hour when there is more to show.
+function minutes(points, now) {
+  return points.length && points[0].at < now - MINUTES * 60000 ? 60 : MINUTES;
+}
+
+// A round number of bytes at or above ``value``: the axis's end.
+export function ceiling(value) {
+  const power = 2 ** (10 * Math.floor(Math.log2(value) / 10));
+  for (const step of [1, 2, 4, 8, 10, 20, 40, 80, 100, 200, 400, 800, 1024]) if (step * power >= value) return step * power;
+  return value;
+}
+
+// Parts of the line without gaps.
+function runs(points) {
+  const found = [];
+  let before = null;
+  for (const point of points) {
+    if (before === null || point.at - before.at > GAP) found.push([]);
+    found[found.length - 1].push(point);
+    before = point;
+  }
+  return found;
+}
+
+function limits(points, top) {
+  return runs(points.filter((point) => point.limit !== null && point.limit <= top));
+}
+
+function area(run, x, y) {
+  const line = run.map((point) => `${x(point.at)},${y(point.rate)}`).join(" ");
+  const [first, last] = [run[0], run[run.length - 1]];
+  if (first === last) return svg("circle", { class: "chart-dot", cx: x(first.at), cy: y(first.rate), r: 2.5 });
+  return svg(
+    "g",
+    {},
+    svg("polygon", { class: "chart-area", points: `${x(first.at)},${y(0)} ${line} ${x(last.at)},${y(0)}` }),
+    svg("polyline", { class: "chart-line", points: line }),
+  );
+}
+
+function grid(top, y, width) {
+  return [0, 0.5, 1].map((part) =>
+    svg(
+      "g",
+      { "aria-hidden": "true" },
+      svg("line", { class: "chart-grid", x1: LEFT, x2: width - 4, y1: y(top * part), y2: y(top * part) }),
+      svg("text", { class: "chart-text", x: LEFT - 6, y: y(top * part) + 4, "text-anchor": "end" }, part ? `${size(top * part)}/s` : "0"),
+    ),
+  );
+}
+
+function times(now, span, x) {
+  return [0, 0.5, 1].map((part) => {
+    const at = now - span * (1 - part);
+    const anchor = part === 0 ? "start" : part === 1 ? "end" : "middle";
+    return svg("text", { class: "chart-text", x: x(at), y: HEIGHT - 4, "text-anchor": anchor, "aria-hidden": "true" }, clock(new Date(at)).slice(0, 5));
+  });
+}
+
+function spoken(points, span) {
+  if (!points.length) return "Throughput: nothing is known yet";
+  const most = Math.max(...points.map((point) => point.rate));
+  return `Throughput of the last ${span / 60000} minutes: now ${rate(points[points.length - 1].rate)}, at most ${rate(most)}`;
+}

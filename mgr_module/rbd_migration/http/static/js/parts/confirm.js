@@ -1,0 +1,64 @@
+// Asking before something is done that cannot be undone easily.
+
+import { h, fill, sentence, freshId } from "../dom.js";
+import { NotLoggedIn } from "../api.js";
+
+// Show what will happen; ``act(force)`` does it and throws what the API answers when it says no.
+// ``forceable``: codes of refusals that may be overridden, after they were shown, by ticking a box.
+// Resolves to what ``act`` gave, or undefined when it was called off.
+export function confirm({ title, text, verb, danger = true, forceable = [], act }) {
+  return new Promise((resolve) => {
+    const heading = freshId("dialog");
+    const refusal = h("div", { role: "alert" });
+    const forced = h("input", { type: "checkbox", id: freshId("force") });
+    const force = h("p", { class: "force", hidden: true }, forced, h("label", { for: forced.id }, "I have read this; do it all the same (force)."));
+    const go = h("button", { type: "submit", class: danger ? "danger" : "primary" }, verb);
+    const cancel = h("button", { type: "button" }, "Leave it as it is");
+    const dialog = h(
+      "dialog",
+      { "aria-labelledby": heading },
+      h(
+        "form",
+        { method: "dialog" },
+        h("h2", { id: heading }, title),
+        h("div", { class: "dialog-text" }, text.map((line) => h("p", {}, sentence(line)))),
+        refusal,
+        force,
+        h("div", { class: "buttons" }, go, cancel),
+      ),
+    );
+    let done;
+
+    forced.addEventListener("change", () => {
+      go.textContent = forced.checked ? `${verb} by force` : verb;
+      go.disabled = !forced.checked;
+    });
+    cancel.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(done);
+    });
+    dialog.querySelector("form").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      go.disabled = true;
+      dialog.setAttribute("aria-busy", "true");
+      try {
+        done = await act(forced.checked);
+        dialog.close();
+      } catch (error) {
+        const mayForce = forceable.includes(error.code);
+        fill(refusal, h("p", { class: "alert error" }, sentence(error instanceof NotLoggedIn ? "Nobody is logged in any more." : error.message)));
+        force.hidden = !mayForce;
+        forced.checked = false;
+        go.textContent = verb;
+        go.disabled = mayForce;
+        (mayForce ? forced : cancel).focus();
+      } finally {
+        dialog.removeAttribute("aria-busy");
+      }
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    cancel.focus();
+  });
+}

@@ -1,0 +1,13 @@
+// Short messages about what was done. The region is live: screen readers say them.
+
+import { h } from "../dom.js";
+
+const SHOWN = 8000;
+
+export function announce(text, tone = "good") {
+  const region = document.getElementById("notices");
+  const notice = h("p", { class: `notice ${tone}` }, text);
+  region.append(notice);
+  while (region.children.length > 3) region.firstChild.remove();
+  setTimeout(() => notice.remove(), SHOWN);
+}

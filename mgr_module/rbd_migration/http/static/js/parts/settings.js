@@ -1,0 +1,77 @@
+// Changing what was asked of a migration under way: goal, rate, priority, window, verification, soak.
+
+import { at, put } from "../api.js";
+import { fill, h, sentence } from "../dom.js";
+import { exactRate } from "../format.js";
+import { GOALS, VERIFY } from "../states.js";
+import { field, number, select, text } from "./field.js";
+import { announce } from "./notices.js";
+
+// ``update(report)`` fills the form unless somebody is at it; ``done`` is told the new report.
+export function settings(done) {
+  const controls = {
+    goal: select("goal", GOALS),
+    verify: select("verify", VERIFY),
+    rate: text("rate"),
+    priority: number("priority"),
+    window: text("window"),
+    soak: text("soak"),
+  };
+  const refusal = h("div", { role: "alert" });
+  const form = h(
+    "form",
+    { class: "fields" },
+    field("Goal", controls.goal, "how far it goes by itself"),
+    field("Verify", controls.verify, "what is compared before the commit"),
+    field("Rate", controls.rate, "bytes per second, such as 50M; off: no limit; 0: stand still"),
+    field("Priority", controls.priority, "the higher number goes first"),
+    field("Window", controls.window, "such as Mon-Fri 20:00-06:00, Sat-Sun; off: always"),
+    field("Soak", controls.soak, "between verification and commit, such as 30m"),
+    h("div", { class: "wide" }, refusal, h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Change it"))),
+  );
+  const element = h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Change what was asked of it")), form);
+  let current = null;
+  let shown = {};
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const changes = {};
+    for (const [name, control] of Object.entries(controls)) {
+      const value = control.value.trim();
+      if (value !== shown[name] && value !== "") changes[name] = name === "priority" ? Number(value) : value;
+    }
+    try {
+      fill(refusal, []);
+      if (!Object.keys(changes).length) {
+        announce("Nothing was changed.");
+        return;
+      }
+      const report = await put(at(current.target), changes);
+      announce(`${report.target}: changed.`);
+      document.activeElement?.blur();
+      done(report);
+    } catch (error) {
+      fill(refusal, h("p", { class: "alert error" }, sentence(error.message)));
+    }
+  });
+
+  return {
+    element,
+    update(report) {
+      current = report;
+      element.hidden = report.ended !== null || report.goal === "aborted" || report.state === "committing";
+      const now = {
+        goal: report.goal,
+        verify: report.verify,
+        rate: exactRate(report.own_rate),
+        priority: String(report.priority),
+        window: report.window ?? "off",
+        soak: `${report.soak_seconds}s`,
+      };
+      const touched = Object.entries(controls).some(([name, control]) => control.value !== (shown[name] ?? control.value));
+      if (form.contains(document.activeElement) || (touched && JSON.stringify(now) === JSON.stringify(shown))) return;
+      shown = now;
+      for (const [name, control] of Object.entries(controls)) control.value = now[name];
+    },
+  };
+}

@@ -1,0 +1,103 @@
+// The fields of an external source: its format, its stream, and for raw the snapshots.
+
+import { fill, h } from "../dom.js";
+import { FORMATS, STREAMS, sourceSpec } from "../source_spec.js";
+import { field, select, text } from "./field.js";
+
+// ``spec()`` is the JSON source-spec; ``enable(yes)`` whether the fields count.
+export function sourceFields() {
+  const format = select("format", FORMATS.map((one) => [one.name, one.label]));
+  const stream = select("stream", STREAMS.map((one) => [one.name, one.label]));
+  const streamChoice = field("Stream", stream);
+  const own = h("div", { class: "fields" });
+  const snapshots = h("div", {});
+  const list = h("ol", { class: "snapshots" });
+  const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice), own, snapshots);
+  let controls = new Map();
+  let extra = [];
+  let enabled = true;
+
+  function formatNow() {
+    return FORMATS.find((one) => one.name === format.value);
+  }
+
+  function streamNow() {
+    return STREAMS.find((one) => one.name === stream.value);
+  }
+
+  // Other fields for another format or stream; what was typed into those of the same name stays.
+  function renew() {
+    const before = values(controls);
+    streamChoice.hidden = !formatNow().streams;
+    controls = make(formatNow().streams ? [...formatNow().fields, ...streamNow().fields.map(ofStream)] : formatNow().fields, before);
+    fill(own, [...controls.values()].map(({ known, control }) => field(known.label, control, known.hint)));
+    extra = extra.map((one) => snapshot(values(one.controls), one.name.value));
+    showSnapshots();
+    enable(enabled);
+  }
+
+  function showSnapshots() {
+    const raw = format.value === "raw";
+    const add = h("button", { type: "button" }, "Add a snapshot");
+    add.addEventListener("click", () => {
+      extra.push(snapshot({}, ""));
+      showSnapshots();
+      extra[extra.length - 1].name.focus();
+    });
+    fill(list, extra.map((one) => one.element));
+    fill(snapshots, raw ? [extra.length ? h("p", { class: "hint" }, "Snapshots, the oldest first:") : null, list, add] : []);
+  }
+
+  function snapshot(given, called) {
+    const fields = make(streamNow().fields.map(ofStream), given);
+    const name = text("", { required: true, value: called });
+    const drop = h("button", { type: "button" }, "Remove it");
+    const one = {
+      name,
+      controls: fields,
+      element: h("li", { class: "fields" }, field("Snapshot's name", name), [...fields.values()].map(({ known, control }) => field(known.label, control, known.hint)), drop),
+    };
+    drop.addEventListener("click", () => {
+      extra = extra.filter((other) => other !== one);
+      showSnapshots();
+    });
+    return one;
+  }
+
+  function enable(yes) {
+    enabled = yes;
+    for (const control of element.querySelectorAll("input, select")) control.disabled = !yes;
+  }
+
+  format.addEventListener("change", renew);
+  stream.addEventListener("change", renew);
+  renew();
+  return {
+    element,
+    enable,
+    spec: () =>
+      sourceSpec(
+        format.value,
+        stream.value,
+        values(controls),
+        extra.map((one) => ({ name: one.name.value.trim(), given: values(one.controls) })),
+      ),
+  };
+}
+
+function ofStream(known) {
+  return { ...known, name: `stream.${known.name}` };
+}
+
+function make(fields, given) {
+  return new Map(
+    fields.map((known) => {
+      const look = known.secret ? { type: "password", autocomplete: "off" } : {};
+      return [known.name, { known, control: text("", { ...look, required: known.required ?? false, value: given[known.name] ?? "" }) }];
+    }),
+  );
+}
+
+function values(controls) {
+  return Object.fromEntries([...controls].map(([name, { control }]) => [name, control.value.trim()]));
+}

@@ -1,0 +1,39 @@
+// Work that is done again and again while its view is shown.
+
+// Do ``work`` at once and then ``seconds`` after each time it ended, but not while the page is hidden:
+// what nobody sees is not asked for. ``work`` must not throw.
+// Returns {now, stop}: ``now`` does it at once, ``stop`` ends it.
+export function repeat(seconds, work) {
+  let timer = 0;
+  let running = false;
+  let again = false;
+  let stopped = false;
+
+  async function run() {
+    clearTimeout(timer);
+    if (stopped) return;
+    if (running) {
+      again = true;
+      return;
+    }
+    running = true;
+    if (!document.hidden) await work();
+    running = false;
+    if (!stopped) timer = setTimeout(run, again ? 0 : seconds * 1000);
+    again = false;
+  }
+
+  const shown = () => {
+    if (!document.hidden) run();
+  };
+  document.addEventListener("visibilitychange", shown);
+  run();
+  return {
+    now: run,
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", shown);
+    },
+  };
+}

@@ -1,0 +1,37 @@
+// The states of a migration and how they are told apart without colours.
+
+// The glyph is for the eye; the word beside it is what counts.
+export const STATES = {
+  queued: { tone: "rest", glyph: "○" },
+  preparing: { tone: "busy", glyph: "◌" },
+  prepared: { tone: "rest", glyph: "◔" },
+  executing: { tone: "busy", glyph: "▶" },
+  executed: { tone: "wait", glyph: "◕" },
+  verifying: { tone: "busy", glyph: "▶" },
+  verified: { tone: "wait", glyph: "✓" },
+  committing: { tone: "busy", glyph: "◌" },
+  committed: { tone: "good", glyph: "✔" },
+  aborting: { tone: "busy", glyph: "◌" },
+  aborted: { tone: "rest", glyph: "↶" },
+  failed: { tone: "bad", glyph: "✖" },
+};
+
+// What the table can be narrowed to; a group is a list of states.
+export const GROUPS = [
+  { name: "all", label: "All", states: [] },
+  { name: "copying", label: "Copying", states: ["executing", "verifying"] },
+  { name: "queued", label: "Queued", states: ["queued", "preparing"] },
+  { name: "prepared", label: "Prepared", states: ["prepared"] },
+  { name: "commit", label: "Awaiting commit", states: ["executed", "verified"] },
+  { name: "ending", label: "Ending", states: ["committing", "aborting"] },
+  { name: "failed", label: "Failed", states: ["failed"] },
+];
+
+export const ENDED = ["committed", "aborted"];
+export const GOALS = ["prepared", "executed", "verified", "committed"];
+export const VERIFY = ["none", "sample", "full"];
+
+// Whether its bar moves: what is copied or compared.
+export function moves(report) {
+  return report.state === "executing" || report.state === "verifying";
+}

@@ -1,0 +1,124 @@
+// The form for a new migration or an import, with preflight on a button and after a pause in typing.
+
+import * as api from "../api.js";
+import { fill, h, sentence } from "../dom.js";
+import { migrationLink } from "../router.js";
+import { busily } from "../parts/busy.js";
+import { field, number, radios, select, text, values } from "../parts/field.js";
+import { findings } from "../parts/findings.js";
+import { layoutFields, layoutOf } from "../parts/layout.js";
+import { announce } from "../parts/notices.js";
+import { sourceFields } from "../parts/source.js";
+
+const PAUSE = 900;
+const GOALS = [
+  ["prepared", "prepared – you execute and commit it"],
+  ["executed", "executed – all data is copied; you commit it"],
+  ["verified", "verified – contents are compared; you commit it"],
+  ["committed", "committed – the whole way; the source is removed"],
+];
+
+export function create(root, { app }) {
+  if (!app.may("create")) {
+    fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow to begin migrations."));
+    return "New migration";
+  }
+  const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image; its clients have to be stopped for the prepare"));
+  const external = sourceFields();
+  external.element.hidden = true;
+  const target = text("target", {});
+  const targetField = field("Target image", target, "[pool/[namespace/]]image; empty: in place, with a new layout");
+  const found = h("div", { class: "preflight", role: "status" }, h("p", { class: "nothing" }, "Fill in source and target; preflight looks by itself when you pause."));
+  const refusal = h("div", { role: "alert" });
+  const look = h("button", { type: "button" }, "Check");
+  const begin = h("button", { type: "submit", class: "primary" }, "Begin");
+  const kind = radios("Source", "kind", [["image", "an image of this cluster"], ["external", "import from outside"]], (value) => {
+    image.hidden = value !== "image";
+    external.element.hidden = value === "image";
+    for (const control of image.querySelectorAll("input")) control.disabled = value !== "image";
+    external.enable(value !== "image");
+    target.required = value !== "image";
+  });
+  external.enable(false);
+
+  const form = h(
+    "form",
+    {},
+    h("section", { class: "card" }, h("h2", {}, "What moves where"), kind, image, external.element, targetField),
+    h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Layout of the target")), h("p", { class: "hint" }, "What is left out is as on the source."), layoutFields()),
+    h("section", { class: "card" }, h("h2", {}, "How far, how fast, when"), policyFields()),
+    h("section", { class: "card" }, h("h2", {}, "Preflight"), found, refusal, h("div", { class: "buttons" }, begin, look)),
+  );
+  fill(root, h("h1", {}, "New migration"), form);
+
+  let typing = 0;
+  let asked = 0;
+  form.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => preflight(false), PAUSE);
+  });
+  look.addEventListener("click", () => preflight(true));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busily(begin, submit);
+  });
+  app.onLeave(() => clearTimeout(typing));
+
+  async function submit() {
+    try {
+      fill(refusal, []);
+      const report = await api.post("", { ...wish(), ...policy() });
+      announce(`${report.target}: It is ${report.state}.`);
+      location.hash = migrationLink(report.target);
+    } catch (error) {
+      fill(refusal, h("p", { class: "alert error" }, sentence(error.message)));
+    }
+  }
+
+  // What source, target and layout describe, as the API takes it.
+  function wish() {
+    const given = values(form);
+    const common = { target: given.target, layout: layoutOf(given) };
+    return given.kind === "external" ? { ...common, import_only: true, source_spec: external.spec() } : { ...common, source: given.source };
+  }
+
+  function policy() {
+    const { goal, verify, rate, priority, window, soak } = values(form);
+    return { goal, verify, rate, priority, window, soak };
+  }
+
+  // ``aloud``: asked for with the button, so what is missing is said.
+  async function preflight(aloud) {
+    clearTimeout(typing);
+    if (!form.checkValidity()) {
+      if (aloud) form.reportValidity();
+      return;
+    }
+    asked += 1;
+    const mine = asked;
+    found.setAttribute("aria-busy", "true");
+    try {
+      const answer = await api.post("/check", wish());
+      if (mine === asked) fill(found, findings(answer));
+    } catch (error) {
+      if (mine === asked) fill(found, h("p", { class: "alert error" }, sentence(error.message)));
+    } finally {
+      if (mine === asked) found.removeAttribute("aria-busy");
+    }
+  }
+
+  return "New migration";
+}
+
+function policyFields() {
+  return h(
+    "div",
+    { class: "fields" },
+    h("div", { class: "wide" }, field("Goal", select("goal", GOALS, "prepared"), "how far it goes by itself")),
+    field("Verify", select("verify", ["none", "sample", "full"], "none"), "what is compared before the commit"),
+    field("Soak", text("soak"), "between verification and commit, such as 30m or 7d"),
+    field("Rate", text("rate"), "bytes per second, such as 50M; empty: no limit of its own"),
+    field("Priority", number("priority"), "the higher number goes first"),
+    field("Window", text("window"), "such as Mon-Fri 20:00-06:00, Sat-Sun; empty: always"),
+  );
+}

@@ -1,0 +1,189 @@
+// One migration: where it is, why it waits or failed, what can be done, and how it came there.
+
+import * as api from "../api.js";
+import { fill, h, refill, say, sentence } from "../dom.js";
+import { rate, seconds, size, time } from "../format.js";
+import { actions } from "../parts/actions.js";
+import { badge } from "../parts/badge.js";
+import { bar } from "../parts/bar.js";
+import { busily } from "../parts/busy.js";
+import { findings } from "../parts/findings.js";
+import { names } from "../parts/names.js";
+import { announce } from "../parts/notices.js";
+import { settings } from "../parts/settings.js";
+import { timeline } from "../parts/timeline.js";
+import { verification } from "../parts/verification.js";
+import { moves } from "../states.js";
+
+export function detail(root, { app, segments }) {
+  const target = segments.join("/");
+  const state = badge();
+  const heading = h("h1", {}, target);
+  const progress = bar(`Progress of ${target}`);
+  const speed = h("p", { class: "speed-line" });
+  const spoken = h("p", { class: "unseen", role: "status" });
+  const next = h("p", { class: "next" });
+  const trouble = h("div", {});
+  const buttons = actions(show);
+  const facts = h("dl", { class: "facts" });
+  const history = h("div", {});
+  const compared = h("section", { class: "card", hidden: true }, h("h2", {}, "Verification"), h("div", {}));
+  const looked = h("section", { class: "card", hidden: true });
+  const form = app.may("update") ? settings(show) : null;
+  const body = h(
+    "div",
+    { hidden: true },
+    h("div", { class: "headline" }, state.element, progress.element),
+    speed,
+    spoken,
+    trouble,
+    next,
+    app.may("update") ? buttons.element : null,
+    looked,
+    h(
+      "div",
+      { class: "columns" },
+      h("section", { class: "card" }, h("h2", {}, "About it"), facts),
+      h("section", { class: "card" }, h("h2", {}, "Timeline"), history),
+    ),
+    compared,
+    form?.element ?? null,
+  );
+  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/migrations" }, "Migrations")), heading, body);
+
+  let before = "";
+  function show(report) {
+    body.hidden = false;
+    refill(heading, [report.source, report.target], () => names(report));
+    state.update(report);
+    progress.update(report);
+    say(speed, speedOf(report));
+    refill(trouble, [report.hold, report.failure, report.slowed, report.copied_by, report.source_changes], () => troubles(report));
+    const said = report.next && report.next !== report.hold?.message ? report.next : "";
+    next.hidden = !said;
+    refill(next, said, () => sentence(said));
+    buttons.update(report);
+    refill(facts, factsOf(report), () => factsOf(report).map(fact));
+    refill(history, report.timeline, () => timeline(report));
+    compared.hidden = report.verification === null;
+    if (report.verification) refill(compared.lastElementChild, report.verification, () => verification(report.verification));
+    checkOffer(report);
+    form?.update(report);
+    const now = `${report.state}${report.hold ? `, ${report.hold.reason}` : ""}`;
+    if (before && before !== now) say(spoken, `It is ${now} now.`);
+    before = now;
+  }
+
+  // Before a migration is prepared preflight can say what stands in its way.
+  function checkOffer(report) {
+    const fits = report.prepared === null && ["queued", "failed"].includes(report.state) && !report.import_only;
+    looked.hidden = !fits;
+    refill(looked, fits, () => (fits ? checker(report) : []));
+  }
+
+  app.watch(2, async () => {
+    try {
+      show(await api.get(api.at(target)));
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      body.hidden = false;
+      fill(body, h("p", { class: "alert warning" }, sentence(error.message)));
+    }
+  });
+  return target;
+}
+
+function checker(report) {
+  const found = h("div", { role: "status" });
+  const look = h("button", { type: "button" }, "Look what stands in its way");
+  const work = async () => {
+    try {
+      fill(found, findings(await api.post("/check", { source: report.source, target: report.target, layout: layoutOf(report) })));
+    } catch (error) {
+      announce(error.message, "bad");
+    }
+  };
+  look.addEventListener("click", () => busily(look, work));
+  return [h("h2", {}, "Preflight"), h("p", {}, "It is not prepared yet. Preflight changes nothing."), look, found];
+}
+
+// The layout of a Report in the names of a request.
+function layoutOf({ layout }) {
+  const { features, shared, ...same } = layout;
+  return { ...same, ...(features ? { image_feature: features } : {}), ...(shared ? { image_shared: true } : {}) };
+}
+
+function speedOf(report) {
+  if (!moves(report) || report.rate === null) return "";
+  const limit = report.rate_limit === null ? "" : ` of at most ${rate(report.rate_limit)}`;
+  const left = report.eta_seconds === null ? "" : `, ${seconds(report.eta_seconds)} left`;
+  const ends = report.copy_ends === null ? "" : ` (until ${time(report.copy_ends)})`;
+  return `${rate(report.rate)}${limit}${left}${ends}`;
+}
+
+function troubles(report) {
+  const { failure, hold } = report;
+  return [
+    failure
+      ? h(
+          "p",
+          { class: `alert ${report.state === "failed" ? "error" : "warning"}` },
+          h("strong", {}, report.state === "failed" ? "It failed. " : "The last try failed. "),
+          sentence(failure.message),
+          " ",
+          h("span", { class: "alert-more" }, `${failure.code}, `, h("time", { datetime: failure.at }, time(failure.at)), report.attempts > 1 ? `, ${report.attempts} tries` : ""),
+        )
+      : null,
+    hold && hold.message !== failure?.message
+      ? h(
+          "p",
+          { class: "alert warning" },
+          h("strong", {}, `It waits (${hold.reason}). `),
+          sentence(hold.message),
+          hold.until ? [" Until ", h("time", { datetime: hold.until }, time(hold.until)), "."] : null,
+        )
+      : null,
+    (report.source_changes ?? []).map((text) => h("p", { class: "alert warning" }, h("strong", {}, "The source changed. "), sentence(text))),
+    report.slowed.map((text) => h("p", { class: "alert info" }, h("strong", {}, "It is slowed down. "), sentence(text))),
+    report.copied_by ? h("p", { class: "alert info" }, h("strong", {}, "A client copies. "), `Copied by ${report.copied_by}.`) : null,
+  ];
+}
+
+// Pairs of a name and a text; what says nothing is left out.
+function factsOf(report) {
+  return [
+    ["Source", report.source_image_id ? `${report.source} (${report.source_image_id})` : report.source],
+    ["Target", report.target_image_id ? `${report.target} (${report.target_image_id})` : report.target],
+    ["Source-spec", report.source_spec ? JSON.stringify(report.source_spec) : ""],
+    ["Goal", report.goal],
+    ["Bytes", report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : ""],
+    ["Objects", report.objects_total ? `${report.objects_done} of ${report.objects_total}` : ""],
+    ["Own rate", report.own_rate === null ? "" : rate(report.own_rate)],
+    ["Window", report.window ?? ""],
+    ["Priority", report.priority ? String(report.priority) : ""],
+    ["Verify", report.verify === "none" ? "" : report.verify],
+    ["Soak", report.soak_seconds ? seconds(report.soak_seconds) : ""],
+    ...Object.entries(report.layout).map(([name, value]) => [words(name), layoutText(name, value)]),
+    ["Adopted", report.adopted ? "taken over from plain rbd migration" : ""],
+    ["Asked for", time(report.created)],
+    ["Prepared", report.prepared ? time(report.prepared) : ""],
+    ["Executed", report.executed ? time(report.executed) : ""],
+    ["Ended", report.ended ? time(report.ended) : ""],
+    ["Id", report.id],
+  ].filter(([, text]) => text !== "");
+}
+
+function fact([name, text]) {
+  return h("div", {}, h("dt", {}, name), h("dd", {}, text));
+}
+
+function words(name) {
+  const text = name.replaceAll("_", " ");
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+function layoutText(name, value) {
+  if (Array.isArray(value)) return value.join(", ");
+  if (value === true) return "yes";
+  return /size|unit/.test(name) && Number.isInteger(value) ? size(value) : String(value);
+}

@@ -1,0 +1,146 @@
+// The table of migrations: narrowed, searched, sorted and paged by the manager, so thousands do no harm.
+
+import * as api from "../api.js";
+import { fill, h, say } from "../dom.js";
+import { link } from "../router.js";
+import { ENDED, GROUPS } from "../states.js";
+import { field, select, text } from "../parts/field.js";
+import { table } from "../parts/table.js";
+
+const SIZES = ["25", "50", "100", "200"];
+const TYPING = 300;
+const NEWEST = "-created";
+
+export function migrations(root, { app, query }) {
+  const asked = {
+    group: GROUPS.some((group) => group.name === query.get("group")) ? query.get("group") : "all",
+    search: query.get("search") ?? "",
+    pool: query.get("pool") ?? "",
+    sort: query.get("sort") ?? NEWEST,
+    page: Math.max(1, Number(query.get("page")) || 1),
+    size: SIZES.includes(query.get("size")) ? query.get("size") : "25",
+    ended: query.get("ended") === "true",
+  };
+  let total = 0;
+  let typing = 0;
+
+  const groups = groupLinks(asked, (name) => change({ group: name }));
+  const search = text("search", { type: "search", value: asked.search, placeholder: "part of a name or an id" });
+  const pool = text("pool", { type: "search", value: asked.pool, placeholder: "any" });
+  const ended = h("input", { type: "checkbox", id: "with-ended", checked: asked.ended });
+  const sizes = select("size", SIZES, asked.size);
+  const rows = table(asked.sort, (sort) => change({ sort: sort || NEWEST }));
+  const found = h("p", { class: "found", role: "status" });
+  const pages = h("nav", { class: "pages", "aria-label": "Pages" });
+
+  fill(
+    root,
+    h("div", { class: "title" }, h("h1", {}, "Migrations"), app.may("create") ? h("a", { href: "#/new", class: "button primary" }, "New migration") : null),
+    groups.element,
+    h(
+      "form",
+      { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+      field("Search", search),
+      field("Pool", pool),
+      field("Lines", sizes),
+      h("div", { class: "check" }, ended, h("label", { for: "with-ended" }, "ended ones too")),
+    ),
+    found,
+    rows.element,
+    pages,
+  );
+  search.addEventListener("input", () => soon({ search: search.value.trim() }));
+  pool.addEventListener("input", () => soon({ pool: pool.value.trim() }));
+  ended.addEventListener("change", () => change({ ended: ended.checked }));
+  sizes.addEventListener("change", () => change({ size: sizes.value }));
+
+  function soon(changes) {
+    clearTimeout(typing);
+    typing = setTimeout(() => change(changes), TYPING);
+  }
+
+  function change(changes) {
+    Object.assign(asked, { page: 1 }, changes);
+    window.history.replaceState(null, "", address());
+    groups.mark();
+    loop.now();
+  }
+
+  function address() {
+    return link(["migrations"], {
+      group: asked.group === "all" ? "" : asked.group,
+      search: asked.search,
+      pool: asked.pool,
+      sort: asked.sort === NEWEST ? "" : asked.sort,
+      size: asked.size === "25" ? "" : asked.size,
+      page: asked.page === 1 ? "" : asked.page,
+      ended: asked.ended || "",
+    });
+  }
+
+  const loop = app.watch(2, async () => {
+    const size = Number(asked.size);
+    const states = GROUPS.find((group) => group.name === asked.group).states;
+    const wanted = JSON.stringify(asked);
+    const answer = await api.list({
+      offset: (asked.page - 1) * size,
+      limit: size,
+      sort: asked.sort,
+      search: asked.search,
+      pool: asked.pool,
+      state: states.length && asked.ended ? [...states, ...ENDED].join() : states.join(),
+      ended: asked.ended,
+    });
+    if (wanted !== JSON.stringify(asked)) return; // another question is on its way
+    total = answer.total;
+    const last = Math.max(1, Math.ceil(total / size));
+    if (asked.page > last) {
+      change({ page: last });
+      return;
+    }
+    rows.update(answer.items, asked.sort);
+    const from = (asked.page - 1) * size;
+    say(found, total ? `${from + 1} to ${from + answer.items.length} of ${total}` : "No migration fits.");
+    pager(pages, asked.page, last, (page) => change({ page }));
+  });
+  app.onSummary((summary) => groups.count(summary));
+  app.onLeave(() => clearTimeout(typing));
+  return "Migrations";
+}
+
+// Buttons for the groups of states, with how many there are.
+function groupLinks(asked, choose) {
+  const buttons = GROUPS.map((group) => {
+    const number = h("span", { class: "chip-number" });
+    const element = h("button", { type: "button", class: "chip", onclick: () => choose(group.name) }, group.label, " ", number);
+    return { group, number, element };
+  });
+  const mark = () => buttons.forEach(({ group, element }) => element.setAttribute("aria-pressed", String(group.name === asked.group)));
+  mark();
+  return {
+    element: h("div", { class: "chips", role: "group", "aria-label": "State" }, buttons.map((button) => button.element)),
+    mark,
+    count: (summary) =>
+      buttons.forEach(({ group, number }) =>
+        say(number, String(group.states.length ? group.states.reduce((sum, state) => sum + (summary.counts[state] ?? 0), 0) : summary.total)),
+      ),
+  };
+}
+
+function pager(element, page, last, go) {
+  const shown = `${page}/${last}`;
+  if (element.shown === shown) return;
+  element.shown = shown;
+  element.hidden = last === 1;
+  const step = (label, to, text) => h("button", { type: "button", "aria-label": label, disabled: to < 1 || to > last || to === page, onclick: () => go(to) }, text);
+  const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+  fill(
+    element,
+    step("First page", 1, "«"),
+    step("Previous page", page - 1, "‹"),
+    h("span", { class: "page-number" }, `Page ${page} of ${last}`),
+    step("Next page", page + 1, "›"),
+    step("Last page", last, "»"),
+  );
+  if (focused) element.querySelector(`[aria-label="${focused}"]`)?.focus();
+}

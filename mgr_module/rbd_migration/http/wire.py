@@ -1,0 +1,60 @@
+"""From the raw address of a request to a route and its arguments, the same on both servers.
+
+The dashboard decodes addresses twice and so mixes up images whose names hold a percent sign;
+therefore both servers read the address as it was sent.
+"""
+
+from typing import Dict, List, NamedTuple, Optional, Tuple
+from urllib.parse import parse_qsl, unquote
+
+from .fields import FieldError
+from .routes import BASE, ROUTES, Route
+
+_MOST_ARGUMENTS = 50
+
+
+class Match(NamedTuple):
+    """``allowed``: the methods of the path; ``route`` is None where the method is not one."""
+
+    route: Optional[Route]
+    target: str
+    allowed: List[str]
+
+
+def split(address: str) -> Tuple[str, str]:
+    """Path below ``BASE`` and query string of a request's raw address."""
+    path, _, query = address.partition("?")
+    return path.partition(BASE)[2], query
+
+
+def match(method: str, path: str) -> Match:
+    """The route of a raw path below ``BASE``."""
+    parts = [part for part in path.split("/") if part] if path[:1] in ("", "/") else None
+    found: List[Route] = []
+    target = ""
+    for route in ROUTES:
+        words = [word for word in route.path.split("/") if word]
+        if parts is None or len(words) != len(parts):
+            continue
+        if all(word in (part, "{target}") for word, part in zip(words, parts)):
+            found.append(route)
+            if route.has_target:
+                target = unquote(parts[words.index("{target}")], errors="surrogateescape")
+    chosen = next((route for route in found if route.method == method), None)
+    return Match(chosen, target, sorted({route.method for route in found}))
+
+
+def arguments(query: str) -> Dict[str, str]:
+    """The arguments of a query string; FieldError when one comes twice or there are too many."""
+    try:
+        pairs = parse_qsl(
+            query, keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_ARGUMENTS
+        )
+    except ValueError as error:
+        raise FieldError("The address has too many arguments.") from error
+    found: Dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise FieldError(f"The argument {name[:40]!r} comes twice; give it once.")
+        found[name] = value
+    return found

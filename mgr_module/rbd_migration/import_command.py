@@ -1,0 +1,91 @@
+"""The arguments of an import: its source-spec, from the command, a file or the short form."""
+
+from errno import EACCES, EINVAL
+from typing import Optional
+
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.source_spec import SourceSpec, parse_source_spec
+from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+
+from .command import Arg, Call
+
+ARGS = (
+    Arg("source_spec"),
+    Arg("import_only", "CephBool"),
+    Arg("inline_secrets", "CephBool"),
+)
+
+
+class Wanted:
+    """What an import command asks for. Raises MigrationError(EINVAL, EACCES).
+
+    As with plain ``rbd migration prepare --import-only``: with a source-spec the only image that
+    is named is the target; without one the first names the snapshot of a native source.
+    """
+
+    def __init__(self, call: Call) -> None:
+        text = call.text("source_spec")
+        if text is not None and call.inbuf:
+            raise MigrationError(
+                EINVAL, "A source-spec is given with --source-spec and with -i; give one of them."
+            )
+        self.logged = text is not None
+        text = text or call.inbuf
+        self.inline = call.flag("inline_secrets")
+        if text:
+            if call.text("target_image"):
+                raise MigrationError(
+                    EINVAL,
+                    "With a source-spec only the target is named, and two images were; leave the "
+                    "first out.",
+                )
+            self.spec = parse_source_spec(text)
+            self.target = call.spec("source_image", "target")
+        else:
+            self.spec = _native(call)
+            self.target = call.spec("target_image", "target")
+        _authorize(call, self.spec)
+
+
+def asked(call: Call) -> bool:
+    """Whether an import is asked for. Raises MigrationError for what only imports take."""
+    if call.flag("import_only"):
+        return True
+    for name in ("source_spec", "inline_secrets"):
+        if call.text(name):
+            option = name.replace("_", "-")
+            raise MigrationError(EINVAL, f"--{option} is for imports; add --import-only.")
+    if call.inbuf:
+        raise MigrationError(EINVAL, "-i is for the source-spec of imports; add --import-only.")
+    return False
+
+
+def _native(call: Call) -> SourceSpec:
+    """The short form: ``[pool/[namespace/]]image@snapshot`` and the target."""
+    text = call.text("source_image") or ""
+    image, at, snapshot = text.rpartition("@")
+    if not call.text("target_image") or not at or not snapshot:
+        raise MigrationError(
+            EINVAL,
+            "An import needs a source: give --source-spec JSON or -i FILE and the target, or "
+            "IMAGE@SNAPSHOT and the target.",
+        )
+    place = parse_image_spec(image, call.engine.spec("x", "source").pool, "source")
+    return SourceSpec(
+        format="native",
+        pool_name=place.pool,
+        pool_namespace=place.namespace or None,
+        image_name=place.image,
+        snap_name=snapshot,
+    )
+
+
+def _authorize(call: Call, spec: SourceSpec) -> None:
+    """A native source is read by the manager: only for those who may read it themselves."""
+    if spec.format != "native":
+        return
+    pool: Optional[str] = spec.pool_name
+    if pool is None or not call.authorized(pool, spec.pool_namespace or ""):
+        label = ImageSpec("", "", spec.label())
+        hint = "; name its pool instead of giving its id" if pool is None else ""
+        raise MigrationError(EACCES, f"Your capabilities do not cover the source {label}{hint}.")

@@ -1,0 +1,58 @@
+"""The options of imports: what they may reach, and what a source may cost."""
+
+from errno import EINVAL
+from typing import Any, Callable, Dict, List
+
+from rbdmigrate.engine import Settings
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.reach import OPTION_FOLDERS, OPTION_HOSTS, Reach, parse_reach
+
+IMPORT_OPTIONS: List[Dict[str, Any]] = [
+    {
+        "name": OPTION_FOLDERS,
+        "type": "str",
+        "default": "",
+        "desc": "folders of the managers' hosts that files may be imported from, separated by "
+        "commas; empty is none",
+        "runtime": True,
+    },
+    {
+        "name": OPTION_HOSTS,
+        "type": "str",
+        "default": "",
+        "desc": "hosts that may be imported from (names, *.domain, addresses, networks), separated "
+        "by commas; empty is all but link-local addresses and the metadata services of clouds",
+        "runtime": True,
+    },
+    {
+        "name": "per_source_host",
+        "type": "uint",
+        "default": Settings.per_source_host,
+        "desc": "how many copies at once read from one host outside; 0 is no limit",
+        "runtime": True,
+    },
+    {
+        "name": "source_timeout",
+        "type": "float",
+        "default": Settings.source_timeout,
+        "desc": "seconds in which something must come from the source of an import",
+        "runtime": True,
+    },
+    {
+        "name": "worker_memory",
+        "type": "size",
+        "default": Settings.worker_memory,
+        "desc": "bytes of memory that a worker may use for the source of an import",
+        "runtime": True,
+    },
+]
+
+
+def reach(get: Callable[[str], Any]) -> Reach:
+    """What imports may reach. Raises MigrationError."""
+    try:
+        return parse_reach(str(get(OPTION_FOLDERS) or ""), str(get(OPTION_HOSTS) or ""))
+    except ValueError as error:
+        raise MigrationError(
+            EINVAL, f"{error} ({OPTION_FOLDERS} and {OPTION_HOSTS} are lists with commas)."
+        ) from error

@@ -1,0 +1,58 @@
+"""The commands about the API keys of the module's own server."""
+
+from errno import EACCES
+from typing import Any, Dict, List
+
+from rbdmigrate.model.errors import MigrationError
+
+from . import tables
+from .command import Arg, Call, Command
+
+Key = Dict[str, Any]
+
+
+def _keys(call: Call) -> Any:
+    """A key is good for all pools, so making and removing them needs capabilities for all."""
+    if not call.authorized("", ""):
+        raise MigrationError(
+            EACCES, "Your capabilities cover some pools; a key covers all of them."
+        )
+    return call.keys
+
+
+def _create(call: Call) -> Key:
+    found: Key = _keys(call).create(call.text("key_name") or "", call.text("role") or "read")
+    return found
+
+
+def _ls(call: Call) -> List[Key]:
+    found: List[Key] = _keys(call).list()
+    return found
+
+
+def _rm(call: Call) -> Key:
+    found: Key = _keys(call).remove(call.text("key_name") or "")
+    return found
+
+
+def _made(key: Key) -> str:
+    return f"{key['key']}\nKeep it: it is not shown again."
+
+
+def _gone(key: Key) -> str:
+    return f"The key {key['name']} is revoked."
+
+
+_NAME = Arg("key_name", required=True)
+TABLE = (
+    Command(
+        "api key create",
+        (_NAME, Arg("role")),
+        "Make an API key for the module's own server; --role read or write",
+        "w",
+        _create,
+        _made,
+    ),
+    Command("api key ls", (), "List the API keys", "r", _ls, tables.keys),
+    Command("api key rm", (_NAME,), "Revoke an API key", "w", _rm, _gone),
+)

@@ -1,0 +1,31 @@
+"""The module in a manager that is not the active one: its server sends clients to that one."""
+
+import threading
+from typing import Any, ClassVar, List
+
+from mgr_module import MgrStandbyModule, Option
+
+from .http.server import Keeper
+from .http.standby import redirect_to
+from .options import OPTIONS
+
+
+class StandbyModule(MgrStandbyModule):
+    """Runs until its manager becomes the active one."""
+
+    MODULE_OPTIONS: ClassVar[List[Option]] = [Option(**option) for option in OPTIONS]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stopping = threading.Event()
+        self._server = Keeper(self, redirect_to(lambda: str(self.get_active_uri() or "")))
+
+    def serve(self) -> None:
+        """Called by the manager in a thread of its own."""
+        self._server.start()
+        self._stopping.wait()
+
+    def shutdown(self) -> None:
+        """The manager becomes the active one, or ends: the port has to be free."""
+        self._stopping.set()
+        self._server.stop()

@@ -1,0 +1,54 @@
+"""All benchmarks, in the order in which they run."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+from qa.bench import (
+    beside,
+    caps,
+    change,
+    failover,
+    fleet,
+    image,
+    imports,
+    latency,
+    scale,
+    sparse,
+    stop,
+)
+from qa.bench.result import Result
+from qa.bench.rig import Rig
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """``run`` measures. ``groups``: names that stand for several."""
+
+    name: str
+    run: "Callable[[Rig], Result]"
+    groups: "tuple[str, ...]" = ()
+
+
+ALL = (
+    Benchmark("fleet", fleet.run),
+    Benchmark("image", image.run),
+    Benchmark("latency", latency.run, ("pace",)),
+    Benchmark("scale", scale.run),
+    Benchmark("failover", failover.run),
+    Benchmark("stop", stop.run),
+    Benchmark("imports", imports.run),
+    Benchmark("caps", caps.run, ("pace",)),
+    Benchmark("change", change.run, ("pace",)),
+    Benchmark("sparse", sparse.run, ("pace",)),
+    Benchmark("beside", beside.run, ("pace",)),
+)
+
+
+def choose(names: "list[str]") -> "list[Benchmark]":
+    """The benchmarks with these names or in these groups; all without a name. KeyError."""
+    if not names:
+        return list(ALL)
+    for name in names:
+        if not any(name == each.name or name in each.groups for each in ALL):
+            raise KeyError(name)
+    return [each for each in ALL if each.name in names or set(each.groups) & set(names)]

@@ -1,0 +1,65 @@
+"""Prepared migrations, and the copies made of them."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Optional
+
+from qa.bench.rig import TARGET, Rig
+from qa.workload.images import MIB, place
+
+
+def prepared(rig: Rig, size: int, data: Optional[int] = None, object_size: int = 4 * MIB) -> str:
+    """The target of a migration whose copy may begin. ``data``: bytes; all of it without."""
+    source, target = rig.pair()
+    rig.image(source, size, size if data is None else data, object_size)
+    rig.ask("prepare", source_image=source, target_image=target)
+    rig.wait(target, "prepared")
+    return target
+
+
+def copy(rig: Rig, target: str) -> float:
+    """Seconds from asking for the copy until all is there."""
+    begin = time.monotonic()
+    rig.ask("execute", target_image=target)
+    rig.wait(target, "executed")
+    return time.monotonic() - begin
+
+
+def discard(rig: Rig, target: str) -> None:
+    """End the migration, whatever it is at, and remove the image."""
+    source = rig.status(target)["source"]
+    abort(rig, target)
+    rig.remove([source, target])
+
+
+def abort(rig: Rig, target: str) -> None:
+    """Go back, whatever it is at."""
+    rig.ask("abort", target_image=target, force=True)
+    rig.until(lambda: rig.status(target)["ended"], f"the end of {target}")
+
+
+@contextlib.contextmanager
+def at_once(rig: Rig, copies: int) -> Iterator[None]:
+    """So many copies at once, in the block."""
+    rig.ask("limit set", max_copies=copies)
+    try:
+        yield
+    finally:
+        rig.ask("limit set", max_copies=4)
+
+
+@contextlib.contextmanager
+def throttled(rig: Rig, rate: str) -> Iterator[None]:
+    """Under a rate for all copies together (``20M``), in the block."""
+    rig.ask("throttle set", rate=rate)
+    try:
+        yield
+    finally:
+        rig.ask("throttle clear")
+
+
+def arrived(rig: Rig) -> int:
+    """How many data objects there are in the target's pool: what was copied, seen from outside."""
+    with place(rig.client, f"{TARGET}/-") as ioctx:
+        return sum(each.key.startswith("rbd_data.") for each in ioctx.list_objects())

@@ -1,0 +1,58 @@
+"""Many small images: how long until all are committed, and with how many slots."""
+
+from functools import partial
+from typing import Callable
+
+from qa.bench import stock
+from qa.bench.copies import at_once
+from qa.bench.result import Figure, Result
+from qa.bench.rig import Rig
+from qa.bench.rounds import in_turn, timed
+from qa.workload.images import MIB
+
+_SLOTS = (1, 4, 8)
+_SERIAL, _TASK = "rbd migration, one after another", "ceph rbd task"
+
+
+def run(rig: Rig) -> Result:
+    """Prepare, execute and commit of all images."""
+    count, size = (4, 4 * MIB) if rig.quick else (16, 16 * MIB)
+    variants: dict[str, Callable[[stock.Pairs], object]] = {
+        _ours(slots): partial(_migrate, rig, slots=slots) for slots in _SLOTS
+    }
+    variants[_SERIAL] = partial(stock.one_after_another, rig)
+    variants[_TASK] = partial(stock.tasks, rig)
+
+    def measure(name: str) -> float:
+        pairs = [rig.pair() for _ in range(count)]
+        for source, _ in pairs:
+            rig.image(source, size, size)
+        seconds = timed(lambda: variants[name](pairs))
+        rig.said(f"{name}: {seconds:.2f} s")
+        rig.remove([target for _, target in pairs])
+        return seconds
+
+    result = Result(f"{count} images of {size // MIB} MiB, until all are committed")
+    medians = result.add(in_turn({name: partial(measure, name) for name in variants}, rig.repeat))
+    for slots in _SLOTS:
+        for peer, least in ((_TASK, 5.0), (_SERIAL, 2.5)):
+            ratio = medians[peer] / medians[_ours(slots)]
+            aim = least if slots == 4 else None
+            result.figures.append(Figure(f"{peer} : {_ours(slots)}", ratio, least=aim))
+    return result
+
+
+def _ours(slots: int) -> str:
+    return f"ours, {slots} slot{'s' if slots > 1 else ''}"
+
+
+def _migrate(rig: Rig, pairs: stock.Pairs, slots: int) -> None:
+    """One ``run`` for each image, then wait until the last has ended."""
+    with at_once(rig, slots):
+        for source, target in pairs:
+            rig.ask("run", source_image=source, target_image=target)
+        targets = {target for _, target in pairs}
+        rig.until(
+            lambda: not targets & {each["target"] for each in rig.ask("ls")},
+            "all to be committed",
+        )

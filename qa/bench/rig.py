@@ -1,0 +1,118 @@
+"""The rig: a cluster, two pools, and what all benchmarks do with them."""
+
+import contextlib
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable, Optional
+
+import rados
+import rbd
+
+from qa.devcluster import Cluster
+from qa.workload.images import MIB, opened, place, split
+
+SOURCE, TARGET = "bench-from", "bench-to"
+_PATIENCE = 600.0  # seconds for whatever is waited for
+_POLL = 0.05
+_AGAIN = (-11, -110)  # errnos of a manager that is not ready
+
+Report = dict[str, Any]
+_numbers = itertools.count(1)
+
+
+class Refused(Exception):
+    """A command of ours failed."""
+
+
+@dataclass
+class Rig:
+    """``client`` is client.admin's. ``quick``: the smallest sizes at which figures come out."""
+
+    cluster: Cluster
+    client: rados.Rados
+    quick: bool = False
+    repeat: int = 3
+    said: "Callable[[str], None]" = field(default=lambda text: None)
+
+    # -- commands -----------------------------------------------------------------------------
+
+    def ask(self, command: str, **args: Any) -> Any:
+        """``ceph rbd migration COMMAND`` without the CLI's start-up time; its JSON answer."""
+        return self.ceph(f"rbd migration {command}", **args)
+
+    def ceph(self, prefix: str, **args: Any) -> Any:
+        """A command to the manager; decoded JSON. Asked again while no manager is ready."""
+        request = json.dumps({"prefix": prefix, "format": "json", **args})
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                code, out, text = self.client.mgr_command(request, b"", timeout=60)
+            except rados.Error as error:
+                code, out, text = -abs(error.errno or 11), b"", str(error)
+            if code == 0:
+                return json.loads(out) if out.strip() else None
+            if code not in _AGAIN or time.monotonic() > deadline:
+                raise Refused(f"{prefix} {args}: errno {-code}: {text}")
+            time.sleep(0.1)
+
+    def status(self, target: str) -> Report:
+        """The report of one migration."""
+        report: Report = self.ask("status", target_image=target)
+        return report
+
+    def wait(self, target: str, *states: str) -> Report:
+        """Wait for a state."""
+
+        def there() -> Optional[Report]:
+            report = self.status(target)
+            if report["state"] == "failed" and "failed" not in states:
+                raise Refused(f"{target} failed: {report['failure']}")
+            return report if report["state"] in states else None
+
+        return self.until(there, f"{target} to be {' or '.join(states)}")
+
+    def until(self, there: "Callable[[], Any]", what: str, every: float = _POLL) -> Any:
+        """Poll until it is there."""
+        return self.cluster.wait_for(there, _PATIENCE, what, every)
+
+    # -- images -------------------------------------------------------------------------------
+
+    def image(self, spec: str, size: int, data: int, object_size: int = 4 * MIB) -> str:
+        """An image of ``size`` bytes, the first ``data`` of them random; returns its spec."""
+        with place(self.client, spec) as ioctx:
+            rbd.RBD().create(ioctx, split(spec)[2], size, order=object_size.bit_length() - 1)
+        piece = random.Random(spec).randbytes(4 * MIB)
+        with opened(self.client, spec, read_only=False) as image:
+            for at in range(0, data, len(piece)):
+                image.write(piece[: min(len(piece), data - at)], at)
+        return spec
+
+    def pair(self) -> "tuple[str, str]":
+        """Names for one more source and target."""
+        name = f"disk{next(_numbers)}"
+        return f"{SOURCE}/{name}", f"{TARGET}/{name}"
+
+    def remove(self, specs: "Sequence[str]") -> None:
+        """Remove images, those that are there."""
+        for spec in specs:
+            with place(self.client, spec) as ioctx, contextlib.suppress(rbd.ImageNotFound):
+                rbd.RBD().remove(ioctx, split(spec)[2])
+
+
+@contextlib.contextmanager
+def rigged(cluster: Cluster, **options: Any) -> Iterator[Rig]:
+    """A rig with its pools, which are deleted at the end with what is in them."""
+    made = []
+    with cluster.connect(timeout=60) as client:
+        try:
+            for pool in (SOURCE, TARGET):
+                cluster.create_pool(pool, pg_num=16)
+                made.append(pool)
+            yield Rig(cluster, client, **options)
+        finally:
+            for pool in made:
+                cluster.delete_pool(pool)

@@ -1,0 +1,65 @@
+"""What there is without us: the stock tools, as an administrator would use them."""
+
+import time
+from collections.abc import Sequence
+
+from qa.bench.rig import Rig
+
+Pairs = Sequence["tuple[str, str]"]
+_LONG = 900.0  # seconds
+
+
+def rbd(rig: Rig, *args: str) -> None:
+    """An ``rbd`` command, without its progress bar."""
+    rig.cluster.rbd(*args, timeout=_LONG)
+
+
+def execute(rig: Rig, target: str) -> None:
+    """``rbd migration execute`` of a prepared migration."""
+    rbd(rig, "--no-progress", "migration", "execute", target)
+
+
+def convert(rig: Rig, source: str, target: str) -> None:
+    """``qemu-img convert`` from one image to another, which it makes, with its default settings."""
+    convert_file(rig, "raw", f"rbd:{source}:conf={rig.cluster.conf}", target)
+
+
+def convert_file(rig: Rig, kind: str, where: str, target: str) -> None:
+    """The same from whatever QEMU can read, in its format ``kind``."""
+    rig.cluster.run(
+        ["qemu-img", "convert", "-f", kind, "-O", "raw", where,
+         f"rbd:{target}:conf={rig.cluster.conf}"],
+        timeout=_LONG,
+    )  # fmt: skip
+
+
+def import_file(rig: Rig, path: str, target: str) -> None:
+    """``rbd import`` of a raw file."""
+    rbd(rig, "--no-progress", "import", path, target)
+
+
+def one_after_another(rig: Rig, pairs: Pairs) -> None:
+    """``rbd migration prepare``, ``execute`` and ``commit`` for each image, in a shell's loop."""
+    for source, target in pairs:
+        rbd(rig, "migration", "prepare", source, target)
+        execute(rig, target)
+        rbd(rig, "--no-progress", "migration", "commit", target)
+
+
+def tasks(rig: Rig, pairs: Pairs) -> None:
+    """``ceph rbd task add migration``: prepare by hand, then an execute and a commit each.
+
+    The commit is added when the execute is over, as it is refused before.
+    """
+    for source, target in pairs:
+        rbd(rig, "migration", "prepare", source, target)
+        rig.ceph("rbd task add migration execute", image_spec=target)
+    _wait_for_tasks(rig)
+    for _, target in pairs:
+        rig.ceph("rbd task add migration commit", image_spec=target)
+    _wait_for_tasks(rig)
+
+
+def _wait_for_tasks(rig: Rig) -> None:
+    while rig.ceph("rbd task list"):
+        time.sleep(0.1)

@@ -1,0 +1,55 @@
+"""The command line: ``./run qa ui``."""
+
+import argparse
+import time
+from pathlib import Path
+
+from .browser import browser
+from .double import Double
+from .scenes import MIB, ended, every_state, hostile, thousands
+from .server import serving
+from .shots import take
+
+FOLDER = Path(__file__).parents[2] / ".screenshots"
+
+
+def main() -> int:
+    """Take screenshots, or serve the page with the double for looking at it."""
+    parser = argparse.ArgumentParser(prog="./run qa ui", description=__doc__)
+    parser.add_argument("--only", default="", help="views whose name matches this pattern")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go")
+    parser.add_argument("--serve", action="store_true", help="serve the page until interrupted")
+    parser.add_argument("--many", type=int, default=0, help="so many migrations more")
+    parser.add_argument("--hostile", action="store_true", help="hostile names too")
+    options = parser.parse_args()
+    with serving(_double(options)) as address:
+        if options.serve:
+            print(f"{address} (interrupt to end)", flush=True)
+            try:
+                while True:
+                    time.sleep(3600)
+            except KeyboardInterrupt:
+                return 0
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with browser() as started:
+            for path in take(started, address, options.folder, options.only):
+                print(path, flush=True)
+    return 0
+
+
+def _double(options: argparse.Namespace) -> Double:
+    now = time.time()
+    items = every_state(now)
+    items += thousands(options.many, now) if options.many else []
+    items += hostile(now) if options.hostile else []
+    double = Double(items, ended(now))
+    double.guarded = {"nvme/vm-00001"}
+    double.timetable, double.zone = "Mon-Fri 08:00,120M 18:00,300M Sat-Sun,off", "Europe/Berlin"
+    double.window = "Mon-Fri 06:00-12:00, Mon-Fri 13:00-03:00, Sat"
+    double.pools = {"hdd": 100 * MIB, "nvme": 0}
+    double.guard = 1.5
+    double.gates = [
+        {"gate": "recovery", "level": "slow", "pool": None,
+         "message": "4.1 % of the objects are misplaced or degraded; copies run at half speed."}
+    ]  # fmt: skip
+    return double

@@ -1,0 +1,394 @@
+"""A test double of the API: the same questions and answers, with no cluster behind them.
+
+Copies make progress with the clock. Only what the page needs is kept true: it says nothing about
+how the engine decides.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timezone
+from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
+from typing import Any, Optional
+
+from rbdmigrate.control import browse
+from rbdmigrate.control.timetable import Timetable, parse_rate, parse_timetable, rate_at
+from rbdmigrate.control.window import parse_window
+from rbdmigrate.model.errors import MigrationError, errno_name
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Place, State
+from rbdmigrate.model.report import Live, iso
+from rbdmigrate.model.spec import parse_image_spec
+from rbdmigrate.model.units import parse_seconds
+from rbdmigrate.model.verification import Outcome, Verification, Verify
+
+from . import rest
+from .scenes import GIB, MIB, Item
+
+_RATE = 100 * MIB  # of a copy that runs
+
+Args = dict[str, Any]
+
+
+class Double:
+    """Answers requests. ``rights``: what the user may; ``key``: the API key that is wanted."""
+
+    def __init__(
+        self,
+        items: Iterable[Item] = (),
+        ended: Iterable[Item] = (),
+        *,
+        rights: Iterable[str] = ("create", "update"),
+        key: Optional[str] = None,
+    ) -> None:
+        self._lock = threading.RLock()
+        self.items = {one.report()["target"]: one for one in items}
+        self.ended = list(ended)
+        self.rights = set(rights)
+        self.key = key
+        self.logged_in = True
+        self.starting = False  # answers 503
+        self.gates: list[dict[str, Any]] = []
+        self.guarded: set[str] = set()  # targets whose commit and abort want force
+        self.timetable, self.zone, self.window = "off", "UTC", ""
+        self.pools: dict[str, Optional[int]] = {}
+        self.guard: Optional[float] = None
+        self.limits = {"max_copies": 4, "per_source_pool": 0, "per_target_pool": 0,
+                       "max_steps": 2, "max_verifies": 2}  # fmt: skip
+        self.requests: list[str] = []
+        self._moved = time.time()
+
+    def answer(self, method: str, address: str, headers: Any, body: Any) -> Any:
+        """Status, headers and body of a request; ``address`` is what follows the API's base."""
+        path, _, query = address.partition("?")
+        with self._lock:
+            self.requests.append(f"{method} {address}")
+            if not self.logged_in:
+                return _refusal(401, EPERM, "Nobody is logged in.")
+            if self.key is not None and headers.get("Authorization") != f"Bearer {self.key}":
+                status, more, text = _refusal(401, EPERM, "The API key is not known.")
+                return status, {**more, "WWW-Authenticate": 'Bearer realm="rbd_migration"'}, text
+            if self.starting:
+                return _refusal(503, EAGAIN, "rbd_migration is still reading its records; try "
+                                "again in a few seconds.")  # fmt: skip
+            found = rest.wire.match(method, path)
+            if found.route is None:
+                return _refusal(404, ENOENT, "There is nothing at this address.")
+            needed = found.route.permission
+            if needed not in (*self.rights, "read"):
+                return _refusal(403, EPERM, f"The permission {needed} is needed for this.")
+            return self._carry_out(found.route, found.target, query, body)
+
+    def _carry_out(self, route: Any, target: str, query: str, body: Any) -> Any:
+        try:
+            args = {
+                **rest.fields.check_texts(route.query, rest.wire.arguments(query)),
+                **rest.fields.check(route.body, body or {}),
+            }
+            self._move(time.time())
+            if route.has_target:
+                one = self._find(target)
+                own = {"get": one.report, "set": lambda: self._set(one, args)}
+                return 200, {}, own.get(route.name, lambda: self._act(one, route.name, args))()
+            if route.name == "list":
+                total, found = browse.page(
+                    self._rows(ended=args["ended"]), _query(args), Item.report
+                )
+                return 200, {"X-Total-Count": str(total)}, found
+            return route.status, {}, getattr(self, f"_{route.name}")(args)
+        except rest.fields.FieldError as error:
+            return _refusal(400, EINVAL, str(error))
+        except MigrationError as error:
+            missing = error.errno == ENOENT and route.has_target
+            return _refusal(404 if missing else 400, error.errno, str(error))
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def _rows(self, *, ended: bool = False) -> "list[browse.Row]":
+        items = [*self.items.values(), *(self.ended if ended else ())]
+        return [_row(one) for one in items]
+
+    def _summary(self, args: Args) -> Any:
+        items = self.items.values()
+        permissions = ("read", "create", "update", "delete")
+        return {
+            "version": "0.1.0",
+            "ceph_release": "20.2.4",
+            "permissions": {name: name in (*self.rights, "read") for name in permissions},
+            **browse.numbers(self._rows(), lambda one: one.live.hold, Item.report),
+            "copying": sum(_copies(one) for one in items),
+            "cluster_rate": self._rate_now(),
+            "gates": self.gates,
+            "guard": self._guard(),
+            "limits": self.limits,
+        }
+
+    def _throughput(self, args: Args) -> Any:
+        """An hour of waves, under a throttle that was raised in the middle of it."""
+        begun = int(time.time()) // 10 * 10 - 3600
+        points = []
+        for n in range(360):
+            rate, limit = (90, 120) if n < 180 else (190, 300)
+            wave = 40 * math.sin(n / 20) + 9 * math.sin(n / 3)
+            points.append(
+                {"at": iso(begun + 10 * n), "rate": int((rate + wave) * MIB), "limit": limit * MIB}
+            )
+        return points
+
+    def _history(self, args: Args) -> Any:
+        wanted = args.get("target")
+        found = [one.report() for one in self.ended if not wanted or _target(one) == wanted]
+        found.sort(key=lambda report: str(report["ended"]), reverse=True)
+        return found[: args["limit"]]
+
+    def _check(self, args: Args) -> Any:
+        source, target = self._wish(args)
+        findings = []
+        if "used" in source:
+            findings.append(_finding("SOURCE_IN_USE", "error", source, f"{source} is in use by "
+                            "client.4711 at 10.0.0.5:0/123, holder of the exclusive lock; stop it.",
+                            f"rbd status {source}"))  # fmt: skip
+        if target in self.items:
+            findings.append(_finding("TARGET_EXISTS", "error", target, f"{target} exists.", ""))
+        if "clone" in source:
+            findings.append(_finding("SOURCE_HAS_CLONES", "warning", source, "Snapshots of the "
+                            "source have clones; a commit will need `--force`.", ""))  # fmt: skip
+        findings.append(_finding("BYTES_UNKNOWN", "info", source, "How much has to be copied is "
+                        "not known: the source is large and has no fast-diff.", ""))  # fmt: skip
+        ok = not any(finding["severity"] == "error" for finding in findings)
+        return {"source": source, "target": target, "ok": ok, "bytes_to_copy": 40 * GIB,
+                "bytes_free": 900 * GIB, "findings": findings}  # fmt: skip
+
+    # -- acting ------------------------------------------------------------------------------
+
+    def _create(self, body: Args) -> Any:
+        source, target = self._wish(body)
+        check = self._check(body)
+        for finding in check["findings"]:
+            if finding["severity"] == "error":
+                raise MigrationError(EBUSY, finding["message"])
+        now = time.time()
+        spec = parse_image_spec(target, "rbd", "target")
+        origin = parse_image_spec(source, "rbd", "source")
+        m = Migration(
+            id=f"{int(now * 1000) & 0xFFFFFFFFFFFF:012x}",
+            source=Place(origin.pool, origin.namespace, origin.image, 1, "1064d7eb7058"),
+            target=Place(spec.pool, spec.namespace, spec.image, 2, "107231934d2e"),
+            goal=Goal(body.get("goal", "prepared")),
+            state=State.QUEUED,
+            created=now,
+            layout=LayoutOptions(),
+        ).enter(State.QUEUED, now, "asked for")
+        m = m.enter(State.PREPARING, now).enter(State.PREPARED, now)
+        self.items[target] = Item(replace(m, bytes_total=400 * MIB))
+        return self._set(self.items[target], {k: v for k, v in body.items() if k in _SETTABLE})
+
+    def _wish(self, body: Args) -> "tuple[str, str]":
+        target = body.get("target") or body.get("source") or ""
+        parse_image_spec(target, "rbd", "target")
+        if body.get("import_only"):
+            return f"{body['source_spec']['type']}/import", target
+        source = body.get("source", "")
+        parse_image_spec(source, "rbd", "source")
+        if "missing" in source:
+            raise MigrationError(ENOENT, f"There is no image {source}.")
+        return source, target
+
+    def _find(self, target: str) -> Item:
+        found = self.items.get(target)
+        if found is None:
+            found = next((one for one in self.ended if _target(one) == target), None)
+        if found is None:
+            raise MigrationError(ENOENT, f"There is no migration to {target}.")
+        return found
+
+    def _set(self, one: Item, body: Args) -> Any:
+        m = one.migration
+        if "rate" in body:
+            m = replace(m, rate=parse_rate(str(body["rate"]), "rate"))
+        if "window" in body:
+            text = body["window"]
+            m = replace(m, window="" if text == "off" else str(parse_window(text)))
+        if "soak" in body:
+            m = replace(m, soak=parse_seconds(str(body["soak"]), "soak"))
+        m = replace(m, priority=body.get("priority", m.priority),
+                    verify=Verify(body.get("verify", m.verify.value)),
+                    goal=Goal(body.get("goal", m.goal.value)))  # fmt: skip
+        one.migration = m
+        return one.report()
+
+    def _act(self, one: Item, action: str, body: Args) -> Any:
+        m, now, target = one.migration, time.time(), _target(one)
+        if action in ("commit", "abort") and target in self.guarded and not body.get("force"):
+            raise MigrationError(
+                EPERM,
+                f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; "
+                "aborting loses snapshots, resizes and discards made on the target, and may lose "
+                'writes; add `"force": true` to abort all the same.',
+            )
+        if action == "commit" and m.executed_at is None:
+            raise MigrationError(EAGAIN, f"{target} is {m.state.value}, not executed yet, so "
+                                 "committing would lose data.")  # fmt: skip
+        if action == "execute":
+            one.migration = replace(m, goal=Goal.EXECUTED)
+        elif action == "commit":
+            m = m.enter(State.COMMITTING, now).enter(State.COMMITTED, now)
+            one.migration, one.live = replace(m, goal=Goal.COMMITTED), Live()
+        elif action in ("abort", "cancel"):
+            m = m.enter(State.ABORTING, now).enter(State.ABORTED, now)
+            one.migration, one.live = replace(m, goal=Goal.ABORTED), Live()
+        elif action == "pause":
+            one.migration = replace(m, paused=True)
+            if one.live.copied_by and not body.get("force"):
+                return one.report()  # the client goes on
+            hold = Hold(HoldReason.PAUSED, f"It is paused; `ceph rbd migration resume {target}` "
+                        "goes on.")  # fmt: skip
+            one.live = replace(one.live, hold=hold, rate=None, eta=None, acting=False, copied_by="")
+        elif action == "resume":
+            one.migration, one.live = replace(m, paused=False), replace(one.live, hold=None)
+        elif action == "retry":
+            one.migration = replace(m.enter(State.EXECUTING, now), failure=None, executed_at=None)
+            one.live = replace(one.live, hold=None, copied=0, size=m.bytes_total or 0)
+        elif action == "verify":
+            done = Verification(Verify(body.get("mode", "full")), 1, 1.0, now, 0.1,
+                                outcome=Outcome.PASSED, at=now)  # fmt: skip
+            m = m.enter(State.VERIFYING, now).enter(State.VERIFIED, now)
+            one.migration = replace(m, verification=done, verify=done.mode, goal=Goal.VERIFIED)
+        else:
+            raise MigrationError(EINVAL, f"{action} is not known.")
+        if one.migration.state.ended:
+            del self.items[target]
+            self.ended.append(one)
+        return one.report()
+
+    # -- the pace ----------------------------------------------------------------------------
+
+    def _throttle_get(self, args: Args) -> Any:
+        return {"timetable": self.timetable, "timezone": self.zone, "rate_now": self._rate_now(),
+                "pools": self.pools, "gates": self.gates, "guard": self._guard()}  # fmt: skip
+
+    def _throttle_set(self, args: Args) -> Any:
+        if "guard" in args:
+            self.guard = None if args["guard"] == "off" else float(args["guard"])
+        elif "pool" in args:
+            self.pools[args["pool"]] = parse_rate(str(args["rate"]), "rate")
+        else:
+            text, zone = args["timetable"], args.get("timezone", self.zone)
+            parsed = None if text == "off" else parse_timetable(text, "timetable", zone)
+            self.timetable, self.zone = "off" if parsed is None else str(parsed), zone
+        return self._throttle_get(args)
+
+    def _throttle_clear(self, args: Args) -> Any:
+        self.pools.pop(args["pool"])
+        return self._throttle_get(args)
+
+    def _limit_get(self, args: Args) -> Any:
+        return self.limits
+
+    def _limit_set(self, args: Args) -> Any:
+        self.limits.update(args)
+        return self.limits
+
+    def _window_get(self, args: Args) -> Any:
+        return {"window": self.window, "timezone": self.zone}
+
+    def _window_set(self, args: Args) -> Any:
+        self.window = str(parse_window(args["window"], args.get("timezone", "UTC")))
+        return self._window_get(args)
+
+    def _window_clear(self, args: Args) -> Any:
+        self.window = ""
+        return self._window_get(args)
+
+    def _rate_now(self) -> Optional[int]:
+        if self.timetable == "off":
+            return None
+        parsed: Timetable = parse_timetable(self.timetable, "timetable", self.zone)
+        return rate_at(parsed, _utc_now())
+
+    def _guard(self) -> Any:
+        if self.guard is None:
+            return None
+        return {"factor": self.guard, "rate": 45 * MIB, "latency_ms": 1.11, "baseline_ms": 0.94,
+                "message": "The clients' latency is 1.11 ms, 1.18 times the 0.94 ms without copies "
+                f"(allowed: {self.guard:g} times); copies may make 45 MiB/s together."}  # fmt: skip
+
+    # -- the clock ---------------------------------------------------------------------------
+
+    def _move(self, now: float) -> None:
+        """Let time pass: what may be copied is copied, what is complete goes on."""
+        passed, self._moved = now - self._moved, now
+        for one in list(self.items.values()):
+            m = one.migration
+            if m.state is State.PREPARED and m.goal is not Goal.PREPARED and not _held(one):
+                one.migration = m.enter(State.EXECUTING, now)
+                one.live = Live(size=m.bytes_total or 0, begun=now)
+            elif m.state is State.EXECUTING and not _held(one) and one.live.size:
+                self._copy(one, passed, now)
+
+    def _copy(self, one: Item, passed: float, now: float) -> None:
+        live = one.live
+        rate = live.rate or _RATE
+        if one.migration.rate is not None:
+            rate = min(rate, float(one.migration.rate)) or 1.0
+        copied = min(live.size, live.copied + int(rate * passed))
+        left = (live.size - copied) / rate
+        one.live = replace(live, copied=copied, rate=rate, eta=left, ends=now + left, acting=True)
+        if copied == live.size:
+            m = replace(one.migration.enter(State.EXECUTED, now), bytes_copied=copied)
+            one.migration, one.live = m, Live()
+
+
+_SETTABLE = ("rate", "priority", "window", "verify", "soak", "goal")
+
+
+def _target(one: Item) -> str:
+    return str(one.migration.target.spec)
+
+
+def _held(one: Item) -> bool:
+    return one.live.hold is not None or one.migration.paused
+
+
+def _row(one: Item) -> browse.Row:
+    live = one.live
+    return browse.Row(one, one.migration, live.copied, live.size, live.share, live.rate)
+
+
+def _copies(one: Item) -> bool:
+    return one.live.acting and one.migration.state is State.EXECUTING
+
+
+def _query(args: Args) -> browse.Query:
+    sort = args["sort"]
+    return browse.Query(
+        offset=args["offset"],
+        limit=args["limit"],
+        sort=sort.lstrip("+-"),
+        descending=sort.startswith("-"),
+        search=args.get("search", ""),
+        states=frozenset(State(state) for state in args.get("state", ())),
+        pool=args.get("pool", ""),
+        ended=args["ended"],
+    )
+
+
+def _refusal(status: int, errno: int, sentence: str) -> Any:
+    body = {"detail": sentence, "code": errno_name(errno), "component": "rbd_migration"}
+    return status, {}, body
+
+
+def _finding(code: str, severity: str, about: str, message: str, remedy: str) -> Args:
+    return {
+        "code": code,
+        "severity": severity,
+        "object": about,
+        "message": message,
+        "remedy": remedy,
+    }
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,30 @@
+"""The tables of the module's own REST: routes, the checks of their fields, the page's headers.
+
+They are pure and are loaded without the module, as the dashboard does it.
+"""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+_FOLDER = Path(__file__).parents[2] / "mgr_module" / "rbd_migration" / "http"
+_ALIAS = "rbd_migration_http"
+
+
+def _load(name: str) -> ModuleType:
+    if _ALIAS not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+            _ALIAS, _FOLDER / "__init__.py", submodule_search_locations=[str(_FOLDER)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        package = importlib.util.module_from_spec(spec)
+        sys.modules[_ALIAS] = package
+        spec.loader.exec_module(package)
+    return importlib.import_module(f"{_ALIAS}.{name}")
+
+
+fields, page, routes, wire = (_load(name) for name in ("fields", "page", "routes", "wire"))
+BASE: str = routes.BASE

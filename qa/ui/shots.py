@@ -1,0 +1,100 @@
+"""Screenshots of every view: wide and on a telephone, light and dark."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from playwright.sync_api import Browser, Page
+
+WIDTHS = {"1280": (1280, 900), "390": (390, 844)}
+SCHEMES: "tuple[Literal['light', 'dark'], ...]" = ("light", "dark")
+
+
+class Shot(NamedTuple):
+    """A view: its name, its address, and what is done there before the picture is taken."""
+
+    name: str
+    address: str
+    prepare: "Callable[[Page], None]" = lambda page: None
+
+
+def _sections(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+
+
+def _commit(page: Page) -> None:
+    page.get_by_role("button", name="Commit …").click()
+
+
+def _refused(page: Page) -> None:
+    page.get_by_role("button", name="Abort …").click()
+    page.locator("dialog").get_by_role("button", name="Abort", exact=True).click()
+    page.get_by_text("do it all the same").wait_for()
+
+
+def _filled(page: Page) -> None:
+    page.get_by_label("Source image").fill("hdd/used-clone")
+    page.get_by_label("Target image").fill("nvme/used-clone")
+    page.get_by_text("SOURCE_IN_USE").wait_for()
+
+
+def _import(page: Page) -> None:
+    page.get_by_label("import from outside").check()
+    page.get_by_label("Stream").select_option("s3")
+    page.get_by_role("button", name="Add a snapshot").click()
+
+
+SHOTS = (
+    Shot("overview", "#/"),
+    Shot("migrations", "#/migrations"),
+    Shot("migrations-failed", "#/migrations?group=failed"),
+    Shot("migrations-ended", "#/migrations?ended=true&sort=%2Btarget"),
+    Shot("copying", "#/migrations/nvme%2Fvm-00002"),
+    Shot("paused", "#/migrations/nvme%2Fvm-00003"),
+    Shot("prepared", "#/migrations/nvme%2Fvm-00005", _sections),
+    Shot("differs", "#/migrations/nvme%2Fvm-00013"),
+    Shot("failed", "#/migrations/nvme%2Fvm-00014"),
+    Shot("verified", "#/migrations/nvme%2Fvm-00012"),
+    Shot("commit", "#/migrations/nvme%2Fvm-00011", _commit),
+    Shot("refused", "#/migrations/nvme%2Fvm-00001", _refused),
+    Shot("none", "#/migrations/nvme%2Fnowhere"),
+    Shot("new", "#/new", _filled),
+    Shot("new-layout", "#/new", _sections),
+    Shot("import", "#/new", _import),
+    Shot("pace", "#/pace"),
+    Shot("history", "#/history"),
+)
+
+
+def open_shot(page: Page, shot: Shot) -> None:
+    """Go to a view from another one, and do what is to be done there."""
+    page.locator("dialog").evaluate_all("all => all.forEach((one) => one.close())")
+    for address in ("#/nowhere", shot.address):
+        page.evaluate("(address) => { location.hash = address; }", address)
+    page.locator("#view[aria-busy]").wait_for(state="detached")
+    shot.prepare(page)
+    page.locator("#view[aria-busy]").wait_for(state="detached")
+
+
+def take(browser: Browser, address: str, folder: Path, only: str = "") -> "Iterator[Path]":
+    """Take the pictures of all views whose name matches ``only``, into ``folder``."""
+    for width, (across, down) in WIDTHS.items():
+        for scheme in SCHEMES:
+            context = browser.new_context(
+                viewport={"width": across, "height": down},
+                color_scheme=scheme,
+                is_mobile=across < 500,
+                has_touch=across < 500,
+                timezone_id="Europe/Berlin",
+            )
+            page = context.new_page()
+            page.goto(address)
+            for shot in SHOTS:
+                if not re.search(only, shot.name):
+                    continue
+                open_shot(page, shot)
+                path = folder / f"{shot.name}-{width}-{scheme}.png"
+                page.screenshot(path=path, full_page=page.locator("dialog").count() == 0)
+                yield path
+            context.close()

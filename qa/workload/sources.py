@@ -1,0 +1,102 @@
+"""Files to import, made by QEMU's tools, and what each view of them has to be."""
+
+import random
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+KIB, MIB = 1 << 10, 1 << 20
+SIZE = MIB + 8 * KIB  # no multiple of the objects of a target
+VIEWS = ("one", "two", "")
+FORMATS = ("raw", "raw-snapshots", "qcow1", "qcow2", "qcow3-snapshots")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A source of one format. ``files`` are those that have to be served, the head's first.
+
+    ``views`` are the bytes of the snapshots and of the head (its name is empty).
+    """
+
+    name: str
+    files: "tuple[Path, ...]"
+    views: "Mapping[str, bytes]" = field(repr=False)
+
+    def spec(self, stream: "Any") -> "dict[str, Any]":
+        """The source-spec; ``stream`` makes the stream object of a file."""
+        if self.name.startswith("qcow"):
+            return {"type": "qcow", "stream": stream(self.files[0])}
+        spec: dict[str, Any] = {"type": "raw", "stream": stream(self.files[0])}
+        if len(self.files) > 1:
+            spec["snapshots"] = [
+                {"type": "raw", "name": name, "stream": stream(file)}
+                for name, file in zip(self.snapshots, self.files[1:])
+            ]
+        return spec
+
+    @property
+    def snapshots(self) -> "list[str]":
+        """Their names, the oldest first."""
+        return [name for name in self.views if name]
+
+
+def make_source(folder: Path, kind: str, seed: int = 1) -> SourceFile:
+    """A source of one of ``FORMATS`` in ``folder``, with holes, that differs in every view."""
+    chance = random.Random(f"{kind}/{seed}")
+    views = _views(chance, VIEWS if kind.endswith("snapshots") else ("",))
+    stem = folder / f"{kind}-{seed}"
+    raws = {name: Path(f"{stem}.{name or 'head'}.raw") for name in views}
+    for name, path in raws.items():
+        path.write_bytes(views[name])
+    if kind.startswith("raw"):
+        files = (raws[""], *(path for name, path in raws.items() if name))
+        return SourceFile(kind, files, views)
+    made = Path(f"{stem}.{kind}")
+    if kind == "qcow1":
+        _qemu("img", "convert", "-f", "raw", "-O", "qcow", str(raws[""]), str(made))
+    else:
+        compat = "0.10" if kind == "qcow2" else "1.1"
+        form = ["-f", "qcow2", "-o", f"compat={compat}"]
+        _qemu("img", "create", "-q", *form, str(made), str(SIZE))
+        before = bytes(SIZE)
+        for name in views:
+            _write(made, before, views[name], raws[name])
+            if name:
+                _qemu("img", "snapshot", "-c", name, str(made))
+            before = views[name]
+    for path in raws.values():
+        path.unlink()
+    return SourceFile(kind, (made,), views)
+
+
+def _views(chance: random.Random, names: "tuple[str, ...]") -> "dict[str, bytes]":
+    """Random pieces between holes; each view changes some of the one before."""
+    disk = bytearray(SIZE)
+    found = {}
+    for number, name in enumerate(names):
+        for at in range(0, SIZE, 64 * KIB):
+            if chance.random() < (0.5 if number == 0 else 0.25):
+                length = min(64 * KIB, SIZE - at)
+                disk[at : at + length] = chance.randbytes(length)
+        found[name] = bytes(disk)
+    return found
+
+
+def _write(image: Path, before: bytes, after: bytes, file: Path) -> None:
+    """Write what differs, as a guest would."""
+    commands = []
+    for at in range(0, SIZE, 64 * KIB):
+        piece = after[at : at + 64 * KIB]
+        if piece != before[at : at + 64 * KIB]:
+            part = file.with_name(f"{file.name}.{at}")
+            part.write_bytes(piece)
+            commands += ["-c", f"write -q -s {part} {at} {len(piece)}"]
+    _qemu("io", "-f", "qcow2", *commands, str(image))
+    for part in file.parent.glob(f"{file.name}.[0-9]*"):
+        part.unlink()
+
+
+def _qemu(tool: str, *args: str) -> None:
+    subprocess.run([f"qemu-{tool}", *args], check=True, capture_output=True, timeout=60)

@@ -1,0 +1,166 @@
+"""Imports: what of them this cluster, its release and its clients can do.
+
+What a source itself is, its inspection says (``sources``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import EINVAL, EOPNOTSUPP
+
+from ..model.finding import Severity
+from ..model.layout import MAX_OBJECT_SIZE, MIN_OBJECT_SIZE
+from ..model.source import CONFIG
+from ..model.source_spec import unsupported
+from ..model.units import format_size
+from .facts import Facts, Image
+from .registry import Found, check
+
+PREFIX = "rbd/migration/"  # of the config-keys that hold secrets of ours
+
+
+@check(
+    "SOURCE_RELEASE",
+    Severity.ERROR,
+    "This release of Ceph cannot read such a source.",
+    errno=EOPNOTSUPP,
+)
+def release(facts: Facts) -> Iterator[Found]:
+    """Streams and clusters that later releases know."""
+    spec = facts.wish.spec
+    problem = None if spec is None else unsupported(spec, facts.release)
+    if problem:
+        yield Found(str(facts.wish.source), problem)
+
+
+@check(
+    "IMPORT_FLATTEN",
+    Severity.ERROR,
+    "--flatten was given for an import, whose target never has a parent in the end.",
+    errno=EINVAL,
+)
+def flatten(facts: Facts) -> Iterator[Found]:
+    """An option that means nothing here."""
+    if facts.wish.spec is not None and facts.wish.layout.flatten:
+        yield Found(
+            str(facts.wish.target),
+            "--flatten is for images with a parent, and the target of an import never keeps one; "
+            "leave it out.",
+        )
+
+
+@check(
+    "RAW_SNAPSHOTS_ALIGNED",
+    Severity.ERROR,
+    "A raw source with snapshots has a size that is no multiple of the target's object size.",
+    errno=EINVAL,
+)
+def aligned(facts: Facts) -> Iterator[Found]:
+    """librbd then zeroes the last object of snapshots, or fails clients' writes to it (16.2.15)."""
+    spec, found = facts.wish.spec, facts.inspection
+    if spec is None or found is None or found.size is None or spec.format != "raw":
+        return
+    size = facts.wish.layout.object_size or Image().object_size
+    sizes = [found.size, *(snapshot.size for snapshot in found.snapshots)]
+    if not found.snapshots or not any(number % size for number in sizes):
+        return
+    fits = min(number & -number for number in sizes if number)
+    fits = min(fits, MAX_OBJECT_SIZE)
+    remedy = f"--object-size {fits >> 10}K" if fits >= MIN_OBJECT_SIZE else "truncate -s %4M FILE"
+    yield Found(
+        str(facts.wish.source),
+        f"With snapshots, the sizes of a raw source ({', '.join(map(str, sizes[:3]))} bytes) must "
+        f"be multiples of the object size of {format_size(size)}, because librbd loses the last "
+        f"object otherwise; `{remedy}` makes them fit.",
+        remedy,
+    )
+
+
+@check(
+    "SECRETS_INLINE",
+    Severity.WARNING,
+    "The source's secrets will be in the target's header, where whoever reads the image sees them.",
+)
+def inline(facts: Facts) -> Iterator[Found]:
+    """What --inline-secrets means."""
+    spec = facts.wish.spec
+    if spec is not None and facts.wish.inline and spec.secrets():
+        yield Found(
+            str(facts.wish.target),
+            "With --inline-secrets the target's header holds the source's secrets until the "
+            "commit: `rbd status` shows them to whoever may read the image.",
+        )
+
+
+@check(
+    "SECRETS_LOGGED",
+    Severity.WARNING,
+    "Secrets were given in the command itself, which Ceph writes into its audit log.",
+)
+def logged(facts: Facts) -> Iterator[Found]:
+    """The audit log has whole commands, but not what is given with -i (16.2.15)."""
+    spec = facts.wish.spec
+    if spec is not None and facts.wish.logged and spec.secrets():
+        yield Found(
+            str(facts.wish.source),
+            "The source's secrets were given with --source-spec, so they are in the audit log of "
+            "the cluster and in the history of the shell; change them, and give the source-spec "
+            "with -i FILE.",
+            "-i FILE",
+        )
+
+
+@check(
+    "CLIENTS_CONFIG_KEY",
+    Severity.WARNING,
+    "Clients of the target's pool may not read the config-keys with the source's secrets.",
+)
+def config_key(facts: Facts) -> Iterator[Found]:
+    """The profile rbd does not cover config-keys (16.2.15)."""
+    needed = _config_keys(facts)
+    if not needed:
+        return
+    for client in facts.clients:
+        if client.reads_config_keys:
+            continue
+        more = ", ".join(f'allow command "config-key get" with key {text}' for text in needed)
+        command = f"ceph auth caps {client.name} mon '{client.mon}, {more}' osd '{client.osd}'"
+        yield Found(
+            client.name,
+            f"{client.name} may use the target's pool and may not read the config-keys of the "
+            f"source's secrets, so it cannot open the target until the import is executed; "
+            f"`{command}` allows it.",
+            command,
+        )
+
+
+def _config_keys(facts: Facts) -> list[str]:
+    """The config-keys that whoever opens the target reads, as capabilities name them."""
+    spec = facts.wish.spec
+    if spec is None:
+        return []
+    ours = [f'prefix "{PREFIX}"'] if spec.secrets() and not facts.wish.inline else []
+    given = [
+        value[len(CONFIG) :]
+        for _, stream in spec.streams()
+        for value in (stream.access_key, stream.secret_key)
+        if value.startswith(CONFIG)
+    ]
+    return ours + [f'"{key}"' for key in dict.fromkeys(given)]
+
+
+@check(
+    "RAW_THICK",
+    Severity.INFO,
+    "A raw source is copied with its holes: every object of the target is written.",
+)
+def thick(facts: Facts) -> Iterator[Found]:
+    """librbd knows no holes in raw sources (16.2.15)."""
+    spec, found = facts.wish.spec, facts.inspection
+    if spec is not None and spec.format == "raw" and found is not None and found.size:
+        yield Found(
+            str(facts.wish.target),
+            f"The target will take up all of its {format_size(found.size)}, because librbd copies "
+            "the holes of raw sources as zeros; `rbd sparsify` gives the space back afterwards.",
+            f"rbd sparsify {facts.wish.target}",
+        )

@@ -1,0 +1,35 @@
+"""The monitors' config-key store, as far as secrets of sources are kept there.
+
+Values go to the monitors beside the command, never in it: commands are written into the audit log.
+"""
+
+from __future__ import annotations
+
+import json
+
+import rados
+
+from .client import mon_command
+
+PREFIX = "rbd/migration/"
+
+
+def put(client: rados.Rados, key: str, value: str) -> None:
+    """Store a value. Raises MigrationError."""
+    mon_command(client, data=value.encode(), prefix="config-key set", key=key)
+
+
+def get(client: rados.Rados, key: str) -> str:
+    """A value. Raises MigrationError(ENOENT) when there is none."""
+    return mon_command(client, prefix="config-key get", key=key)
+
+
+def remove(client: rados.Rados, key: str) -> None:
+    """Remove a value; that it is not there is fine. Raises MigrationError."""
+    mon_command(client, prefix="config-key rm", key=key)
+
+
+def names(client: rados.Rados) -> list[str]:
+    """The keys that hold secrets of ours. Raises MigrationError."""
+    found = json.loads(mon_command(client, prefix="config-key ls", format="json"))
+    return [str(key) for key in found if str(key).startswith(PREFIX)]

@@ -1,0 +1,147 @@
+"""A page of many migrations, and all of them in numbers. Nothing is rendered that is not shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NamedTuple, Optional
+
+from ..model.migration import Goal, Hold, HoldReason, Migration, Op, State
+from ..model.report import Live, percent
+
+_ORDER = {state: number for number, state in enumerate(State)}
+_SHOWN = 20  # migrations that wait for the administrator
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which migrations are wanted, in which order, and which part of them.
+
+    ``sort`` is a key of ``SORTS``. ``states``: only those in one of these (empty: in any).
+    ``pool``: only those from or to it. ``search``: a part of source, target or id.
+    ``ended``: also those of the history.
+    """
+
+    offset: int = 0
+    limit: int = 50
+    sort: str = "target"
+    descending: bool = False
+    search: str = ""
+    states: frozenset[State] = frozenset()
+    pool: str = ""
+    ended: bool = False
+
+    def wants(self, m: Migration) -> bool:
+        """Whether a migration is among them."""
+        if self.states and m.state not in self.states:
+            return False
+        if self.pool and self.pool not in (m.source.pool, m.target.pool):
+            return False
+        if not self.search:
+            return True
+        wanted = self.search.casefold()
+        texts = (str(m.target.spec), str(m.source.spec), m.id)
+        return any(wanted in text.casefold() for text in texts)
+
+
+class Row(NamedTuple):
+    """A migration, and what the running engine knows of it; ``item`` is what it is rendered from.
+
+    Bytes, a ``share`` from 0 to 1, bytes per second (None unless it copies or compares). Small,
+    because one is made for each of thousands at every look.
+    """
+
+    item: Any
+    migration: Migration
+    copied: int = 0
+    size: int = 0
+    share: Optional[float] = None
+    rate: Optional[float] = None
+
+    def percent(self) -> int:
+        """As in the Report."""
+        live = Live(copied=self.copied, size=self.size, share=self.share)
+        return percent(self.migration, live)
+
+    def bytes_total(self) -> int:
+        """To be copied, as far as that is known."""
+        return self.size or self.migration.bytes_total or 0
+
+
+Render = Callable[[Any], dict[str, Any]]
+SORTS: dict[str, Callable[[Row], Any]] = {
+    "target": lambda row: str(row.migration.target.spec),
+    "source": lambda row: str(row.migration.source.spec),
+    "state": lambda row: _ORDER[row.migration.state],
+    "goal": lambda row: row.migration.goal.value,
+    "percent": Row.percent,
+    "priority": lambda row: row.migration.priority,
+    "rate": lambda row: row.rate or 0.0,
+    "created": lambda row: row.migration.created,
+    "ended": lambda row: row.migration.ended_at or 0.0,
+    "bytes_total": Row.bytes_total,
+}
+
+
+def page(rows: Iterable[Row], query: Query, render: Render) -> tuple[int, list[dict[str, Any]]]:
+    """How many there are in all, and the Reports of the page; equals stay in their order.
+
+    ``render`` makes the Report of a row's item.
+    """
+    key = SORTS[query.sort]
+    found = [(key(row), row.item) for row in rows if query.wants(row.migration)]
+    found.sort(key=itemgetter(0), reverse=query.descending)
+    shown = found[query.offset : query.offset + query.limit]
+    return len(found), [render(item) for _, item in shown]
+
+
+def numbers(
+    rows: Iterable[Row], hold_of: Callable[[Any], Optional[Hold]], render: Render
+) -> dict[str, Any]:
+    """All migrations under way in numbers, and those that wait for the administrator.
+
+    ``hold_of`` says why a row's item does not move.
+    """
+    counts = {state.value: 0 for state in State}
+    holds: Counter[str] = Counter()
+    attention = []
+    total = copied = left = copying = 0
+    rate = 0.0
+    for row in rows:
+        m = row.migration
+        counts[m.state.value] += 1
+        hold = hold_of(row.item)
+        if hold is not None:
+            holds[hold.reason.value] += 1
+        total += row.bytes_total()
+        copied += max(row.copied, m.bytes_copied)
+        copying += m.step is not None and m.step.op is Op.EXECUTE
+        if row.rate and m.state is State.EXECUTING:
+            left += max(0, row.size - row.copied)
+            rate += row.rate
+        if _waits_for_people(m, hold.reason if hold is not None else None):
+            attention.append(row)
+    attention.sort(key=lambda row: row.migration.state is not State.FAILED)
+    return {
+        "counts": counts,
+        "holds": dict(holds),
+        "total": sum(counts.values()),
+        "copying": copying,
+        "bytes_total": total,
+        "bytes_copied": copied,
+        "rate": int(rate),
+        "eta_seconds": int(left / rate) if rate else None,
+        "attention": [render(row.item) for row in attention[:_SHOWN]],
+        "attention_total": len(attention),
+    }
+
+
+def _waits_for_people(m: Migration, hold: Optional[HoldReason]) -> bool:
+    """It failed, a person has to decide, or all is done but for the commit."""
+    if m.state is State.FAILED or hold is HoldReason.OPERATOR:
+        return True
+    if m.state is State.EXECUTED:
+        return m.goal in (Goal.PREPARED, Goal.EXECUTED)
+    return m.state is State.VERIFIED and m.goal is not Goal.COMMITTED

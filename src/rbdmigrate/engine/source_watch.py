@@ -1,0 +1,37 @@
+"""Watches workers that read external sources: one that gets nothing, or takes too much memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from ..control.failures import outgrown, stalled
+from ..model.migration import Op
+from .settings import Settings
+from .slots import Slot
+
+READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.VERIFY})  # acts that read from the source
+
+
+class SourceWatch:
+    """Kills them; what they were at fails. Used by the loop alone."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+
+    def look(self, slots: Iterable[Slot]) -> None:
+        """Call it once a second."""
+        settings, now = self._settings(), time.monotonic()
+        for slot in slots:
+            job = slot.job
+            if job is None or job.tracked.migration.imported is None or job.op not in READING:
+                continue
+            m = job.tracked.migration
+            if m.step is None:
+                continue  # it is about to begin
+            if now - job.tracked.moved_at > settings.source_timeout:
+                problem = stalled(job.op, settings.source_timeout, m.source.spec, m.target.spec)
+                slot.interrupt(job, problem.message, problem)
+            elif slot.memory() > settings.worker_memory:
+                problem = outgrown(job.op, m.source.spec, m.target.spec)
+                slot.interrupt(job, problem.message, problem)

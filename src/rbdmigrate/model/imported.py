@@ -1,0 +1,77 @@
+"""What makes a migration an import: an external source in place of a source image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Optional
+from urllib.parse import urlsplit
+
+from .source_spec import SourceSpec, parse_source_spec
+
+_TAIL = 14  # hex digits: librbd keeps no more of an image id (24 of a block name, less "rbd_data.")
+_RANDOM = 8  # hex digits at most of an image id that are random
+
+
+@dataclass(frozen=True)
+class Import:
+    """The source of an import, as it is kept in a record: without a secret.
+
+    ``spec`` is the source-spec as JSON, with ``config://`` references in place of its secrets;
+    ``secrets`` are the config-keys that we stored for it, to be removed in the end. ``inline``:
+    librbd is given the secrets themselves. ``host`` is whom it is read from, empty for files and
+    images. ``size``: bytes of the disk, ``snapshots`` the names of its snapshots. ``identity``: for
+    each stream what tells whether it is still the same. ``changes``: sentences about what changed
+    while it was copied.
+    ``makers`` are the numbers of the RADOS clients that may have made the target: an image's id
+    begins with the number of the client that made it, which proves whose a half-made target is.
+    """
+
+    spec: str
+    secrets: tuple[str, ...] = ()
+    inline: bool = False
+    host: str = ""
+    size: Optional[int] = None
+    snapshots: tuple[str, ...] = ()
+    identity: dict[str, dict[str, str]] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    makers: tuple[int, ...] = ()
+
+    @property
+    def source(self) -> SourceSpec:
+        """The source-spec. Raises MigrationError for one that this version cannot read."""
+        return parse_source_spec(self.spec)
+
+    @property
+    def native(self) -> bool:
+        """It is a snapshot of an RBD image."""
+        return bool(self.redacted().get("type") == "native")
+
+    def redacted(self) -> dict[str, Any]:
+        """The source-spec as it may be shown; empty where it cannot be read."""
+        try:
+            plain = json.loads(self.spec)
+        except (ValueError, RecursionError):
+            return {}
+        return plain if isinstance(plain, dict) else {}
+
+    def made(self, image_id: str) -> bool:
+        """Whether the image was made by one of ``makers``."""
+        return any(_made_by(image_id, client) for client in self.makers)
+
+
+def _made_by(image_id: str, client: int) -> bool:
+    """librbd's rule: the client's number and a random one, in hex, the last digits of both."""
+    number = f"{client:x}"
+    if image_id.startswith(number) and 0 < len(image_id) - len(number) <= _RANDOM:
+        return True
+    kept = [number[cut:] for cut in range(1, len(number)) if len(number) - cut >= _TAIL - _RANDOM]
+    return len(image_id) == _TAIL and any(image_id.startswith(part) for part in kept)
+
+
+def host_of(spec: SourceSpec) -> str:
+    """The host that a source is read from; empty for files and images."""
+    for _, stream in spec.streams():
+        if stream.type != "file":
+            return urlsplit(stream.url or stream.uri).hostname or ""
+    return ""

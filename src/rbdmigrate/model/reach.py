@@ -1,0 +1,141 @@
+"""The reach policy: which folders and hosts may be imported from. Pure decisions.
+
+An import makes the manager's host read a file or talk to a server for whoever may run the
+command. Folders are therefore allowed one by one. Of hosts all are allowed but those that only
+programs on this very machine should reach: link-local addresses, among them the metadata services
+of clouds, which hand out credentials.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import Optional, Union
+
+Address = Union[IPv4Address, IPv6Address]
+Network = Union[IPv4Network, IPv6Network]
+
+# Never by default: link-local, and the metadata services that have other addresses.
+_FORBIDDEN: tuple[Network, ...] = tuple(
+    ip_network(text)
+    for text in (
+        "169.254.0.0/16",
+        "fe80::/10",
+        "fd00:ec2::254/128",  # AWS
+        "100.100.100.200/32",  # Alibaba
+        "192.0.0.192/32",  # Oracle
+        "168.63.129.16/32",  # Azure
+    )
+)
+_NAT64 = ip_network("64:ff9b::/96")
+OPTION_FOLDERS = "import_folders"
+OPTION_HOSTS = "import_hosts"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """``folders`` are absolute paths. ``hosts`` are names, ``*.domain``, addresses or networks.
+
+    No folders: no files. No hosts: all but the forbidden ones.
+    """
+
+    folders: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+    def refuse_file(self, path: str, real: str) -> Optional[str]:
+        """Why a file may not be read; ``real`` is its path with all symbolic links followed."""
+        if not self.folders:
+            return (
+                f"{path} may not be read: no folder is open to imports; an administrator opens one "
+                f"with `ceph config set mgr mgr/rbd_migration/{OPTION_FOLDERS} /path`"
+            )
+        if not any(_inside(posixpath.normpath(path), folder) for folder in self.folders):
+            return (
+                f"{path} may not be read: only {', '.join(self.folders)} is open to imports "
+                f"(option {OPTION_FOLDERS})"
+            )
+        if not any(_inside(real, folder) for folder in self.folders):
+            return (
+                f"{path} may not be read: a symbolic link leads out of the folders that are open "
+                f"to imports (option {OPTION_FOLDERS})"
+            )
+        return None
+
+    def refuse_address(self, host: str, address: str) -> Optional[str]:
+        """Why a host may not be talked to at the address that its name has now."""
+        ip = _plain(address)
+        if ip is None:
+            return f"{host} may not be reached: {address!r} is no address"
+        networks = [n for n in map(_network, self.hosts) if n is not None]
+        if any(ip in network for network in networks):
+            return None
+        if any(ip in network for network in _FORBIDDEN):
+            return (
+                f"{host} may not be reached: {ip} is a link-local address or a cloud's metadata "
+                f"service; an administrator allows it with the option {OPTION_HOSTS}"
+            )
+        if not self.hosts or any(_named(host, pattern) for pattern in self.hosts):
+            return None
+        return (
+            f"{host} ({ip}) may not be reached: it is not among the hosts that are open to imports "
+            f"(an administrator adds it to the option {OPTION_HOSTS})"
+        )
+
+
+def parse_reach(folders: str, hosts: str) -> Reach:
+    """The Reach of two module options: lists with commas or spaces. Raises ValueError."""
+    paths = tuple(_items(folders))
+    for path in paths:
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} is no absolute path")
+    names = tuple(name.lower() for name in _items(hosts))
+    for name in names:
+        bare = name[2:] if name.startswith("*.") else name
+        if _network(name) is None and (not bare or "*" in bare or "/" in bare or ":" in bare):
+            raise ValueError(f"{name!r} is no host, *.domain, address or network")
+    return Reach(tuple(posixpath.normpath(path) for path in paths), names)
+
+
+def _items(text: str) -> Iterable[str]:
+    return text.replace(",", " ").split()
+
+
+def _inside(path: str, folder: str) -> bool:
+    return folder in {"/", path} or path.startswith(folder + "/")
+
+
+def _network(text: str) -> Optional[Network]:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _plain(text: str) -> Optional[Address]:
+    """An address, without its scope; one of IPv4 that is dressed up as IPv6 as what it is."""
+    try:
+        ip = ip_address(text.split("%", maxsplit=1)[0])
+    except ValueError:
+        return None
+    if isinstance(ip, IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return ip.ipv4_mapped
+        if ip in _NAT64:
+            return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip
+
+
+def _named(host: str, pattern: str) -> bool:
+    host, pattern = host.lower().rstrip("."), pattern.lower()
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:])
+    return host == pattern

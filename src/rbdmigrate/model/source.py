@@ -1,0 +1,149 @@
+"""External sources as data: what an import reads, in the words of librbd's source-spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
+
+CONFIG = "config://"
+"""How a value in the monitors' config-key store is named in a source-spec."""
+
+_SECRETS = ("access_key", "secret_key")
+_HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """Where bytes come from. ``type`` is file, http, s3 or nbd; only the fields of that are set.
+
+    A URL never holds a user or a password: librbd would not send them. Neither key is shown by
+    ``repr``, so that no traceback has them.
+    """
+
+    type: str
+    file_path: str = ""
+    url: str = ""
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
+    uri: str = ""
+
+    @property
+    def location(self) -> str:
+        """The path, URL or URI, for people."""
+        return self.file_path or self.url or self.uri
+
+    def to_plain(self) -> dict[str, Any]:
+        """The object as librbd reads it."""
+        return {name: value for name, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class SnapshotSpec:
+    """A snapshot beside a raw head: a whole export of its own."""
+
+    name: str
+    stream: StreamSpec
+
+    def to_plain(self) -> dict[str, Any]:
+        """The object as librbd reads it."""
+        return {"type": "raw", "name": self.name, "stream": self.stream.to_plain()}
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """One external source. ``format`` is native, qcow or raw.
+
+    ``stream`` belongs to qcow and raw, ``snapshots`` (the oldest first) to raw, all that follows to
+    native: a snapshot of an image, in this cluster or, from Ceph 20 on, another one.
+    """
+
+    format: str
+    stream: Optional[StreamSpec] = None
+    snapshots: tuple[SnapshotSpec, ...] = ()
+    pool_name: Optional[str] = None
+    pool_id: Optional[int] = None
+    pool_namespace: Optional[str] = None
+    image_name: Optional[str] = None
+    image_id: Optional[str] = None
+    snap_name: Optional[str] = None
+    snap_id: Optional[int] = None
+    cluster_name: Optional[str] = None
+    client_name: Optional[str] = None
+
+    def streams(self) -> Iterator[tuple[str, StreamSpec]]:
+        """Each stream with its path in the spec; the head's first."""
+        if self.stream is not None:
+            yield "stream", self.stream
+        for number, snapshot in enumerate(self.snapshots):
+            yield f"snapshots[{number}].stream", snapshot.stream
+
+    def to_plain(self) -> dict[str, Any]:
+        """The object as librbd reads it, **with its secrets**."""
+        names = vars(self).keys() - {"format", "stream", "snapshots"}
+        plain: dict[str, Any] = {"type": self.format}
+        plain.update({n: v for n, v in vars(self).items() if n in names and v is not None})
+        if self.stream is not None:
+            plain["stream"] = self.stream.to_plain()
+        if self.snapshots:
+            plain["snapshots"] = [snapshot.to_plain() for snapshot in self.snapshots]
+        return plain
+
+    def to_json(self) -> str:
+        """The same as text, **with its secrets**."""
+        return json.dumps(self.to_plain(), ensure_ascii=False, separators=(",", ":"))
+
+    def label(self) -> str:
+        """A short name for people, without a secret: ``qcow over http://host/x.qcow2``."""
+        if self.stream is not None:
+            kind = f"{self.stream.type} " if self.stream.type in {"file", "s3"} else ""
+            return f"{self.format} over {kind}{self.stream.location}"
+        pool = self.pool_name if self.pool_name is not None else f"pool {self.pool_id}"
+        parts = [pool, self.pool_namespace or "", self.image_name or ""]
+        snapshot = self.snap_name if self.snap_name is not None else f"snapshot {self.snap_id}"
+        label = "/".join(part for part in parts if part) + f"@{snapshot}"
+        return f"{self.cluster_name}:{label}" if self.cluster_name else label
+
+    def secrets(self) -> dict[str, str]:
+        """What must never be shown, by its path in the spec; references to config-keys are none."""
+        return {
+            f"{path}.{name}": getattr(stream, name)
+            for path, stream in self.streams()
+            for name in _SECRETS
+            if getattr(stream, name) and not getattr(stream, name).startswith(CONFIG)
+        }
+
+    def redacted(self) -> dict[str, Any]:
+        """``to_plain`` with ``***`` in place of the secrets."""
+        hidden = self._with_keys(lambda path, secret: _HIDDEN)
+        return hidden.to_plain()
+
+    def with_secrets_at(self, prefix: str) -> tuple[SourceSpec, dict[str, str]]:
+        """The spec with references in place of its secrets, and what has to be stored for it.
+
+        The dict maps config-keys, ``<prefix>/<path in the spec>``, to their values.
+        """
+        stored: dict[str, str] = {}
+
+        def move(path: str, secret: str) -> str:
+            key = f"{prefix}/{path.replace('[', '.').replace(']', '')}"
+            stored[key] = secret
+            return CONFIG + key
+
+        return self._with_keys(move), stored
+
+    def _with_keys(self, change: Callable[[str, str], str]) -> SourceSpec:
+        """A copy in which each secret is ``change(path, secret)``."""
+        changed: dict[str, dict[str, str]] = {}
+        for path, secret in self.secrets().items():
+            where, name = path.rsplit(".", 1)
+            changed.setdefault(where, {})[name] = change(path, secret)
+        if not changed:
+            return self
+        new = {p: replace(s, **changed.get(p, {})) for p, s in self.streams()}
+        snapshots = tuple(
+            replace(snapshot, stream=new[f"snapshots[{number}].stream"])
+            for number, snapshot in enumerate(self.snapshots)
+        )
+        return replace(self, stream=new.get("stream"), snapshots=snapshots)

@@ -1,0 +1,63 @@
+"""The disk that a source holds: what verification compares the target with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Optional, TypeVar
+
+from .stream import Stream
+
+C = TypeVar("C", bound="Content")
+
+
+class Content(ABC):
+    """A view of the disk: its head or a snapshot. Not thread-safe.
+
+    ``size`` in bytes. What is outside of ``extents`` reads as zeros.
+    """
+
+    size: int
+
+    @abstractmethod
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """(offset, length) of what may hold data, in order, within the range. SourceError."""
+
+    @abstractmethod
+    def read(self, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset`` on; fewer only where the disk ends. SourceError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the source. Never raises."""
+
+    def __enter__(self: C) -> C:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
+class RawContent(Content):
+    """A stream whose bytes are the disk."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.size = stream.size
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        end = min(offset + length, self.size)
+        if offset < end:
+            yield offset, end - offset
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._stream.read(offset, length)
+
+    def close(self) -> None:
+        self._stream.close()

@@ -1,0 +1,107 @@
+"""The stream ``file``: a regular file of the host that reads it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from errno import EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOTDIR
+
+from ..model.errors import errno_text
+from ..model.reach import Reach
+from .errors import SourceError
+from .stream import Stream
+
+
+class FileStream(Stream):
+    """An open file."""
+
+    def __init__(self, path: str, reach: Reach) -> None:
+        self.label = path
+        self._fd = _open(path, reach)
+        try:
+            status = os.fstat(self._fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceError(
+                    "FILE_NOT_REGULAR",
+                    EINVAL,
+                    f"{path} is {_what(status.st_mode)}; only a regular file can be imported.",
+                )
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self.size = status.st_size
+        # No inode: the next manager's host may see the same file under another.
+        self.identity = {"size": str(status.st_size), "modified": str(status.st_mtime_ns)}
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        pieces = []
+        while length:
+            try:
+                piece = os.pread(self._fd, min(length, 1 << 24), offset)
+            except OSError as error:
+                raise SourceError(
+                    "FILE_UNREADABLE",
+                    error.errno or EIO,
+                    f"{self.label} cannot be read at {offset}: {errno_text(error.errno or EIO)}.",
+                    transient=True,
+                ) from None
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+            length -= len(piece)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def _open(path: str, reach: Reach) -> int:
+    """A descriptor of the file that the policy was asked about, whatever happens to its name."""
+    try:
+        real = os.path.realpath(path)
+    except (OSError, ValueError):
+        real = path
+    refused = reach.refuse_file(path, real)
+    if refused:
+        raise SourceError("FILE_REACH", EACCES, f"{refused}.")
+    try:
+        # Without waiting for the writer of a FIFO.
+        fd = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in {ENOENT, ENOTDIR}:
+            raise SourceError(
+                "FILE_MISSING",
+                ENOENT,
+                f"{path} does not exist on the manager's host; every host that opens the target "
+                "must see the file under this path.",
+            ) from None
+        if error.errno == ELOOP:
+            raise SourceError(
+                "FILE_REACH", EACCES, f"{path} changed while it was looked at."
+            ) from None
+        raise SourceError(
+            "FILE_UNREADABLE",
+            EACCES,
+            f"{path} cannot be opened by the manager: {errno_text(error.errno or EIO)}.",
+        ) from None
+    # A folder on the way may have become a link since: what counts is what was opened.
+    opened = os.readlink(f"/proc/self/fd/{fd}")
+    refused = reach.refuse_file(path, opened)
+    if refused:
+        os.close(fd)
+        raise SourceError("FILE_REACH", EACCES, f"{refused}.")
+    return fd
+
+
+def _what(mode: int) -> str:
+    for test, what in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISCHR, "a character device"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return what
+    return "no regular file"

@@ -1,0 +1,301 @@
+"""The stream ``http``: what librbd asks of a server, asked in the same way.
+
+librbd asks HEAD for the size, then GET with a Range for every piece. It sends HTTP/1.1 with the
+host's name, without its port, as ``Host``, follows no redirect, and takes nothing but 206 for a
+range. A server that does not know ranges ends the process of librbd (SIGSEGV on 16, 18 and 20), so
+whether a range is honoured is tried before anything else is done.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from errno import EACCES, EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from typing import Optional
+from urllib.parse import urljoin, urlsplit
+
+from .. import __version__
+from ..model.url import Url, parse_url, url_problem
+from .errors import SourceError
+from .net import Rules, Wire, connect, lost
+from .stream import Stream
+from .tls import secure
+
+MAX_REDIRECTS = 5  # that we follow to tell where they end
+MAX_ERROR_BODY = 16 << 10  # an S3 error has 300 bytes
+TAGS = (("etag", "etag"), ("modified", "last-modified"))
+PROBE = 512  # bytes that are read to see whether a range is honoured
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
+_REDIRECTS = {301, 302, 303, 307, 308}
+_REFUSALS = {401, 403, 407}
+_PASSING = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A server's answer; names of headers in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Connection(http.client.HTTPConnection):
+    """http.client on a connection that goes to a checked address."""
+
+    def __init__(self, url: Url, rules: Rules) -> None:
+        super().__init__(url.host, url.port)
+        self._url = url
+        self._rules = rules
+        self.wire: Optional[Wire] = None
+        self.expected = 0
+
+    def connect(self) -> None:
+        sock = connect(self._url.host, self._url.port, self._rules)
+        if self._url.scheme == "https":
+            sock = secure(sock, self._url.host, self._url.port, self._rules)
+        self.wire = Wire(sock, f"{self._url.host}:{self._url.port}", self._rules)
+        self.wire.begin(self.expected)
+        self.sock = self.wire
+
+
+class HttpStream(Stream):
+    """A file on a web server. ``label`` is its URL."""
+
+    def __init__(self, url: str, rules: Rules) -> None:
+        self.label = url
+        self.url = parse_url(url)
+        self._rules = rules
+        self._connection = _Connection(self.url, rules)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        head = self.ask("HEAD")
+        if head.status != 200:
+            raise self.failure(head, "HEAD")
+        self.size = self._length(head)
+        self.identity = {"size": str(self.size)}
+        for name, header in TAGS:
+            if head.headers.get(header):
+                self.identity[name] = head.headers[header][:200]
+        if self.size:
+            self.read(0, PROBE)
+
+    def headers(self, method: str) -> dict[str, str]:
+        """Further headers of a request."""
+        return {}
+
+    def ask(self, method: str, extent: Optional[tuple[int, int]] = None) -> Answer:
+        """Send one request; once more where a connection that was kept open has ended."""
+        kept = self._connection.wire is not None
+        try:
+            return self._ask(method, extent)
+        except SourceError as error:
+            if not kept or error.problem != "CONNECTION_LOST":
+                raise
+            self.close()
+            return self._ask(method, extent)
+
+    def _ask(self, method: str, extent: Optional[tuple[int, int]]) -> Answer:
+        connection, expected = self._connection, extent[1] if extent else 0
+        connection.expected = expected
+        if connection.wire is not None:
+            connection.wire.begin(expected)
+        try:
+            connection.putrequest(method, self.url.path, skip_host=True, skip_accept_encoding=True)
+            connection.putheader("Host", self.url.host)
+            connection.putheader("User-Agent", f"rbd_migration/{__version__}")
+            if extent:
+                connection.putheader("Range", f"bytes={extent[0]}-{sum(extent) - 1}")
+            for name, value in self.headers(method).items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+            body = response.read(max(expected, MAX_ERROR_BODY) + 1)
+            answer = Answer(
+                response.status,
+                {name.lower(): value for name, value in response.getheaders()},
+                body,
+            )
+        except http.client.IncompleteRead:
+            self.close()
+            raise lost(f"The server {self.url.host}:{self.url.port}") from None
+        except http.client.RemoteDisconnected:
+            self.close()
+            raise self._error(
+                "CONNECTION_LOST", ECONNRESET, "closed the connection without an answer", True
+            ) from None
+        except (http.client.HTTPException, ValueError):
+            self.close()
+            raise self._error(
+                "HTTP_BAD_ANSWER",
+                EBADMSG,
+                "does not answer in HTTP; check the port, and whether it wants https://",
+            ) from None
+        except SourceError:
+            self.close()
+            raise
+        if not response.isclosed():
+            self.close()  # more than was asked for: nobody reads it
+        return answer
+
+    def _error(
+        self, problem: str, errno: int, what: str, transient: bool = False, remedy: str = ""
+    ) -> SourceError:
+        place = f"{self.url.host}:{self.url.port}"
+        return SourceError(
+            problem, errno, f"The server {place} {what}.", transient=transient, remedy=remedy
+        )
+
+    def _length(self, answer: Answer) -> int:
+        text = answer.headers.get("content-length", "")
+        if not (text.isascii() and text.isdigit() and len(text) < 19):
+            raise self._error(
+                "HTTP_NO_LENGTH",
+                EINVAL,
+                f"does not say how long {self.label} is; librbd needs the Content-Length of HEAD",
+            )
+        if answer.headers.get("content-encoding", "identity") not in {"identity", ""}:
+            raise self._error(
+                "HTTP_ENCODED",
+                EOPNOTSUPP,
+                f"sends {self.label} compressed on the way (Content-Encoding), which librbd does "
+                "not undo; switch that off for this file",
+            )
+        return int(text)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        answer = self.ask("GET", (offset, length))
+        if answer.status == 200:
+            raise self._error(
+                "HTTP_NO_RANGE",
+                EOPNOTSUPP,
+                "ignores ranges (it answers 200, not 206), and librbd reads by ranges alone; use a "
+                "server that honours them, such as nginx, Apache or an object store",
+            )
+        if answer.status == 416:
+            raise self._error(
+                "SOURCE_TRUNCATED", EIO, f"has less of {self.label} than it said at first"
+            )
+        if answer.status != 206:
+            raise self.failure(answer, "GET")
+        self._check(answer, offset, length)
+        if len(answer.body) < length:
+            self.close()
+            raise lost(f"The server {self.url.host}:{self.url.port}")
+        return answer.body
+
+    def _check(self, answer: Answer, offset: int, length: int) -> None:
+        """The range of an answer is the one that was asked for, of the same file as before."""
+        match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
+        if match is None or (int(match[1]), int(match[2])) != (offset, offset + length - 1):
+            raise self._error(
+                "HTTP_NO_RANGE", EOPNOTSUPP, "sends another range than it was asked for"
+            )
+        if match[3] not in {"*", str(self.size)}:
+            raise SourceError(
+                "SOURCE_CHANGED",
+                EIO,
+                f"{self.label} changed while it was read: its size was {self.size} and is "
+                f"{match[3]} now.",
+            )
+        for name, header in TAGS:
+            tag = answer.headers.get(header, "")[:200]
+            if tag and self.identity.get(name, tag) != tag:
+                # Servers behind one address may have tags of their own: no proof, and no identity.
+                self.identity.pop(name)
+                self.fickle = True
+
+    def failure(self, answer: Answer, method: str) -> SourceError:
+        """What an answer other than the wanted one means."""
+        status = answer.status
+        if status in _REDIRECTS:
+            return self._redirected(answer)
+        if status in {404, 410}:
+            return self._error("HTTP_NOT_FOUND", ENOENT, f"has no {self.label} (HTTP {status})")
+        if status in _REFUSALS:
+            return self._error(
+                "HTTP_FORBIDDEN",
+                EACCES,
+                f"does not give out {self.label} (HTTP {status}); librbd sends no login, so let it "
+                "be read without one, or use a stream of type s3",
+            )
+        if status in _PASSING:
+            return self._error(
+                "HTTP_SERVER_ERROR",
+                EIO,
+                f"is in trouble (HTTP {status}); try again, and look into its log if it stays so",
+                transient=True,
+            )
+        if method == "HEAD" and status in {405, 501}:
+            return self._error(
+                "HTTP_NO_HEAD",
+                EOPNOTSUPP,
+                f"does not answer HEAD (HTTP {status}), by which librbd asks for the size",
+            )
+        return self._error("HTTP_STATUS", EIO, f"answers HTTP {status} for {self.label}")
+
+    def _redirected(self, answer: Answer) -> SourceError:
+        """Follow the redirects, each hop under the same policy, to name where they end."""
+        target = urljoin(self.label, answer.headers.get("location", "")[:4096])
+        said = "redirects, which librbd does not follow"
+        for _ in range(MAX_REDIRECTS):
+            problem = url_problem(target)
+            if problem:
+                return self._error(
+                    "HTTP_REDIRECT", EINVAL, f"{said}; the URL that it leads to {problem}"
+                )
+            try:
+                with _Hop(target, self._rules) as hop:
+                    further = hop.ask("HEAD")
+            except SourceError as error:
+                return SourceError(
+                    error.problem,
+                    error.errno,
+                    f"The server {self.url.host} redirects to {without_secrets(target)}, and "
+                    + error.message,
+                    transient=error.transient,
+                )
+            if further.status not in _REDIRECTS:
+                return self._error(
+                    "HTTP_REDIRECT",
+                    EINVAL,
+                    f"{said}; give the URL where it ends, {target}",
+                    remedy=f'"url": "{target}"',
+                )
+            target = urljoin(target, further.headers.get("location", "")[:4096])
+        return self._error(
+            "HTTP_REDIRECT", EINVAL, f"{said}, and more than {MAX_REDIRECTS} times in a row"
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+        self._connection.wire = None
+
+
+class _Hop(HttpStream):
+    """A place on the way of a redirect."""
+
+    def _open(self) -> None:
+        self.size, self.identity = 0, {}
+
+
+def without_secrets(url: str) -> str:
+    """A URL that a server gave, without what may be a secret: user, password, query."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    except ValueError:
+        return "an invalid URL"
+
+
+def header_safe(text: str) -> bool:
+    """Whether a text can be sent in a header."""
+    return text.isascii() and text.isprintable()

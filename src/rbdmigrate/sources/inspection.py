@@ -1,0 +1,67 @@
+"""What an inspection found: plain data, for the pipe of a worker and for records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ..model.errors import MigrationError
+from ..model.finding import Finding, Severity
+
+
+@dataclass(frozen=True)
+class SnapshotInfo:
+    """A snapshot of the source, the oldest first. ``size`` in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """``size``: bytes of the disk; None when that could not be found out.
+
+    ``allocated``: bytes that hold data, if the format tells. ``identity``: for each stream, by its
+    path in the spec, what tells whether it is still the same; see :func:`changes`. ``details``:
+    what else a person may want to know ("qcow version 3, clusters of 64 KiB"). ``transient``: what
+    is wrong may be well later by itself.
+    """
+
+    size: Optional[int] = None
+    snapshots: tuple[SnapshotInfo, ...] = ()
+    allocated: Optional[int] = None
+    identity: dict[str, dict[str, str]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    details: tuple[str, ...] = ()
+    transient: bool = False
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that forbid an import."""
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+    def refuse(self) -> None:
+        """Raise MigrationError for the first error, if there is one."""
+        for finding in self.errors:
+            raise MigrationError(finding.errno, finding.message)
+
+
+def changes(
+    before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Sentences about what changed between two identities; none if nothing did.
+
+    A value that only one of both has says nothing: servers leave headers out at times.
+    """
+    found = []
+    for path, old in before.items():
+        new = now.get(path, {})
+        for name in sorted(old.keys() & new.keys()):
+            if old[name] != new[name]:
+                found.append(
+                    f"The {name} of the source's {path} was {old[name]} and is {new[name]} now: "
+                    "the source changed, and what is copied from it may be a mixture of both."
+                )
+                break
+    return found

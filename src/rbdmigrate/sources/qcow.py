@@ -1,0 +1,235 @@
+"""The format ``qcow``: what of a file librbd cannot read, or reads wrongly.
+
+From librbd's source, measured on 16.2 and 20.2: it looks at the header alone. Compressed clusters
+and clusters that were zeroed but kept their place are met while data is read: some fail, some give
+**other bytes than the disk has**, without an error. So all L2 tables are looked through first.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from .inspection import SnapshotInfo
+from .qcow_header import (
+    COMPRESSION,
+    COMPRESSIONS,
+    CORRUPT,
+    CRYPT,
+    DATA_FILE,
+    DIRTY,
+    EXTENDED_L2,
+    KNOWN_FEATURES,
+    Header,
+    parse_header,
+)
+from .qcow_tables import (
+    Tables,
+    View,
+    count,
+    read_snapshots,
+    read_view,
+)
+from .stream import Stream
+
+if TYPE_CHECKING:
+    from .look import Look
+
+
+def look_at(look: Look, stream: Stream) -> None:
+    """Note what a QCOW source is, and every reason why librbd cannot read it."""
+    header = parse_header(stream)
+    look.size = header.size
+    size = f"{header.cluster_size >> 10} KiB" if header.cluster_bits > 9 else "512 bytes"
+    look.details.append(f"QCOW version {header.version}, clusters of {size}")
+    _features(look, stream, header)
+    if header.crypt or header.features & (DATA_FILE | EXTENDED_L2):
+        return  # its tables are laid out otherwise
+    views = list(_views(look, stream, header))
+    _scan(look, stream, header, views)
+
+
+def _convert(stream: Stream, header: Header) -> str:
+    """The command that makes a file of it that can be imported."""
+    target = posixpath.basename(stream.label.rstrip("/")).rsplit(".", 1)[0] or "image"
+    source = shlex.quote(stream.label)
+    return f"qemu-img convert -f {header.qemu_format} -O raw {source} {shlex.quote(target)}.raw"
+
+
+def _features(look: Look, stream: Stream, header: Header) -> None:
+    """What the header tells."""
+    convert, name = _convert(stream, header), stream.label
+    if header.size == 0:
+        look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, on which librbd crashes.")
+    if header.size % 512:
+        look.note(
+            "QCOW_SIZE",
+            f"The disk in {name} has {header.size} bytes, and librbd wants a multiple of 512.",
+            f"qemu-img resize {shlex.quote(name)} +{512 - header.size % 512}",
+        )
+    if header.crypt:
+        how = CRYPT.get(header.crypt, f"method {header.crypt}")
+        look.note(
+            "QCOW_ENCRYPTED",
+            f"{name} is encrypted ({how}), which librbd does not read; decrypt it first.",
+            "qemu-img convert --object secret,id=s,file=PASSPHRASE --image-opts "
+            f"driver={header.qemu_format},encrypt.key-secret=s,file.filename=SOURCE -O raw "
+            "image.raw",
+        )
+    if header.backing_file:
+        look.note(
+            "QCOW_BACKING",
+            f"{name} has the backing file {header.backing_file}, which librbd does not read; "
+            "convert both into one file first.",
+            convert,
+        )
+    if header.features & DATA_FILE:
+        look.note(
+            "QCOW_DATA_FILE",
+            f"{name} keeps its data in the file {header.data_file or '(not named)'}, and librbd "
+            "crashes on that; convert it into one file first.",
+            convert,
+        )
+    if header.features & EXTENDED_L2:
+        look.note(
+            "QCOW_EXTENDED_L2",
+            f"{name} has extended L2 entries, which librbd does not read; convert it first.",
+            convert,
+        )
+    if header.features & COMPRESSION or header.compression:
+        how = COMPRESSIONS.get(header.compression, f"method {header.compression}")
+        look.note(
+            "QCOW_COMPRESSION",
+            f"{name} is made for {how} compression, which librbd refuses; convert it first.",
+            convert,
+        )
+    if header.features & CORRUPT:
+        look.note(
+            "QCOW_CORRUPT",
+            f"{name} is marked as corrupt; repair it first, on a copy.",
+            f"qemu-img check -r all {shlex.quote(name)}",
+        )
+    if header.features & ~KNOWN_FEATURES:
+        look.note(
+            "QCOW_FEATURE",
+            f"{name} uses a feature that librbd does not know "
+            f"(bits {header.features & ~KNOWN_FEATURES:#x}); convert it first.",
+            convert,
+        )
+    if header.features & DIRTY:
+        look.note(
+            "QCOW_DIRTY",
+            f"{name} was not closed properly or is in use: make sure that nothing writes to it.",
+            f"qemu-img check -r leaks {shlex.quote(name)}",
+        )
+
+
+def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
+    """The head and all snapshots, with their L1 tables."""
+    yield read_view(stream, header, look.limits, None)
+    snapshots = read_snapshots(stream, header, look.limits)
+    _names(look, stream, header, [snapshot.name for snapshot in snapshots])
+    left = look.limits.tables - 8 * header.l1_size
+    for snapshot in snapshots:
+        look.snapshots.append(SnapshotInfo(snapshot.name, snapshot.size))
+        if snapshot.state:
+            look.note(
+                "QCOW_VM_STATE",
+                f"The snapshot {snapshot.name!r} holds the memory of a virtual machine "
+                f"({snapshot.state} bytes), which is not imported.",
+            )
+        left -= 8 * snapshot.l1_size
+        if left < 0:
+            look.note(
+                "QCOW_TOO_BIG",
+                f"The L1 tables of {stream.label} have more than {look.limits.tables} bytes.",
+            )
+            return
+        if snapshot.size == 0:
+            look.note(
+                "QCOW_EMPTY", f"The snapshot {snapshot.name!r} of {stream.label} has 0 bytes."
+            )
+            continue
+        yield read_view(stream, header, look.limits, snapshot)
+
+
+def _names(look: Look, stream: Stream, header: Header, names: list[str]) -> None:
+    """Snapshots in RBD need a name of their own, by which commands can name them."""
+    for number, name in enumerate(names):
+        if name and name in names[:number]:
+            look.note(
+                "QCOW_SNAPSHOT_TWICE",
+                f"{stream.label} has two snapshots named {name!r}, and librbd crashes on that; "
+                "delete one, or convert the file, which leaves its snapshots behind.",
+                _convert(stream, header),
+            )
+            return
+    odd = [name for name in names if not name or "/" in name or "@" in name]
+    if odd:
+        called = f"named {odd[0]!r}" if odd[0] else "without a name, for which librbd invents one"
+        look.note(
+            "QCOW_SNAPSHOT_NAME",
+            f"{stream.label} has a snapshot {called}: most commands cannot name it in RBD; rename "
+            "it first if it is needed.",
+        )
+
+
+def _scan(look: Look, stream: Stream, header: Header, views: list[View]) -> None:
+    """Look through all L2 tables, each once, as far as the limits allow."""
+    seen: set[int] = set()
+    budget = look.limits.scan
+    allocated = compressed = zeroed = beyond = 0
+    tables = Tables(stream, header)
+    for number, view in enumerate(views):
+        for entry in view.l1:
+            if not entry or (number and entry in seen):
+                continue
+            seen.add(entry)
+            budget -= 8 << header.l2_bits
+            if budget < 0 or not look.in_time():
+                why = "it is too large" if budget < 0 else "the time was up"
+                look.note(
+                    "QCOW_NOT_SCANNED",
+                    f"Not all of {stream.label} was looked at for clusters that librbd cannot "
+                    f"read: {why}; `--verify full` compares what was copied.",
+                )
+                _scanned(look, stream, header, compressed, zeroed, beyond)
+                return
+            table = tables.l2(entry)
+            if table is not None:
+                found = count(header, table, stream.size)
+                allocated += 0 if number else found.data
+                compressed += found.compressed
+                zeroed += found.zeroed
+                beyond += found.beyond
+    look.allocated = min(allocated * header.cluster_size, header.size)
+    _scanned(look, stream, header, compressed, zeroed, beyond)
+
+
+def _scanned(
+    look: Look, stream: Stream, header: Header, compressed: int, zeroed: int, beyond: int
+) -> None:
+    convert = _convert(stream, header)
+    if compressed:
+        look.note(
+            "QCOW_COMPRESSED",
+            f"{stream.label} has {compressed} compressed clusters, which librbd does not read; "
+            "convert it first.",
+            convert,
+        )
+    if zeroed:
+        look.note(
+            "QCOW_ZEROED",
+            f"{stream.label} has {zeroed} clusters that were zeroed in place, of which librbd "
+            "reads the old data; convert it first.",
+            convert,
+        )
+    if beyond:
+        look.note(
+            "QCOW_CUT_OFF",
+            f"{stream.label} ends before {beyond} of its clusters do: the copy of it may be "
+            "incomplete, and librbd cannot read them.",
+            f"qemu-img check {shlex.quote(stream.label)}",
+        )

@@ -1,0 +1,80 @@
+"""The format ``raw``: bytes that are a disk, unless they are something else by mistake."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from typing import TYPE_CHECKING
+
+from .inspection import SnapshotInfo
+from .qcow_header import PACKED, container
+from .stream import Stream
+
+if TYPE_CHECKING:
+    from .look import Look
+
+_SECTOR = 512
+_SNIFF = 512
+
+
+def look_at(look: Look, stream: Stream) -> None:
+    """Note what a raw head is; its first and its last bytes are read."""
+    look.size = stream.size
+    look.allocated = None
+    if not stream.size:
+        look.note("SOURCE_EMPTY", f"{stream.label} has no bytes; check that it is the right file.")
+        return
+    if stream.size % _SECTOR:
+        look.note(
+            "RAW_ODD_SIZE",
+            f"{stream.label} has {stream.size} bytes, which is no multiple of {_SECTOR}: it may be "
+            "cut off, and clients will see a disk of an odd size.",
+        )
+    _sniff(look, stream)
+    # A size is a claim: the end shows whether it is true.
+    stream.read(stream.size - 1, 1)
+
+
+def look_at_snapshot(look: Look, name: str, stream: Stream) -> None:
+    """Note a snapshot beside the head."""
+    look.snapshots.append(SnapshotInfo(name, stream.size))
+    if not stream.size:
+        look.note("SOURCE_EMPTY", f"{stream.label} (snapshot {name!r}) has no bytes.")
+        return
+    stream.read(stream.size - 1, 1)
+    if stream.size != look.size:
+        look.note(
+            "RAW_SNAPSHOT_SIZE",
+            f"The snapshot {name!r} has {stream.size} bytes and the head {look.size}: right if the "
+            "disk was resized in between, otherwise one of both files is cut off.",
+        )
+
+
+def _sniff(look: Look, stream: Stream) -> None:
+    """Whether it looks like a container that somebody took for a disk."""
+    head = stream.read(0, _SNIFF)
+    if head[:6] == b"LUKS\xba\xbe":
+        look.note(
+            "RAW_LUKS",
+            f"{stream.label} is encrypted with LUKS: it is imported as it is, and needs the same "
+            "passphrase afterwards.",
+        )
+        return
+    known = container(head)
+    if known is None:
+        return
+    name, words = known
+    source = shlex.quote(stream.label)
+    target = shlex.quote(posixpath.basename(stream.label.rstrip("/")).rsplit(".", 1)[0] + ".raw")
+    remedy = f"qemu-img convert -f {name} -O raw {source} {target}"
+    if name in PACKED:
+        remedy = f"{PACKED[name]} {source}"
+    elif name == "rbd":
+        remedy = "rbd import --export-format 2"
+    elif name == "qcow":
+        remedy = '"type": "qcow"'
+    look.note(
+        "RAW_CONTAINER",
+        f"{stream.label} {words}: imported as raw, a client sees that file and not the disk in it.",
+        remedy,
+    )

@@ -1,0 +1,167 @@
+"""The stream ``s3``: an object, asked for with the signature that librbd makes.
+
+librbd signs with version 2 of AWS's signature (HMAC-SHA1 over method, date and the path as it is
+sent). It is made here in the same way, so that what is refused here is refused there: a client of
+the provider would sign with version 4, and choose its own address. The path has to begin with the
+bucket, since a bucket in the host's name is not part of what librbd signs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import time
+from errno import EACCES, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from typing import Optional
+
+from ..model.errors import MigrationError
+from ..model.source import CONFIG, StreamSpec
+from .errors import SourceError
+from .http import Answer, HttpStream, header_safe
+from .net import Rules
+from .stream import Resolve
+
+_TAG = re.compile(rb"<(Code|Endpoint|Region|Message)>([^<]{0,512})</")
+
+
+class S3Stream(HttpStream):
+    """An object in a bucket."""
+
+    def __init__(self, spec: StreamSpec, rules: Rules, resolve_config: Resolve) -> None:
+        self._access = _resolved(spec.access_key, "access_key", resolve_config)
+        self._secret = _resolved(spec.secret_key, "secret_key", resolve_config)
+        self._prefix = ""  # of what is signed
+        super().__init__(spec.url, rules)
+        if not self.size and "/" not in self.url.path[1:]:
+            self.close()
+            raise self._s3(
+                "S3_NO_OBJECT",
+                ENOENT,
+                f"has no object {self.url.path}: that is a bucket",
+            )
+
+    def headers(self, method: str) -> dict[str, str]:
+        date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
+        signed = f"{method}\n\n\n{date}\n{self._prefix}{self.url.path}"
+        digest = hmac.new(self._secret.encode(), signed.encode(), hashlib.sha1).digest()
+        signature = base64.b64encode(digest).decode()
+        return {"Date": date, "Authorization": f"AWS {self._access}:{signature}"}
+
+    def failure(self, answer: Answer, method: str) -> SourceError:
+        """An answer to HEAD has no body; the one to GET says what S3's reason is."""
+        if method == "HEAD":
+            answer = self.ask("GET", (0, 1))
+        tags = {
+            name.decode(): value.decode("ascii", "replace")
+            for name, value in _TAG.findall(answer.body)
+        }
+        code = tags.get("Code", "")
+        region = tags.get("Region") or answer.headers.get("x-amz-bucket-region", "")
+        return self._explain(code, region, tags) or super().failure(answer, method)
+
+    def _explain(self, code: str, region: str, tags: dict[str, str]) -> Optional[SourceError]:
+        bucket, _, name = self.url.path[1:].partition("/")
+        if code == "NoSuchBucket":
+            return self._s3("S3_NO_BUCKET", ENOENT, f"has no bucket {bucket!r}")
+        if code == "NoSuchKey":
+            return self._s3(
+                "S3_NO_OBJECT", ENOENT, f"has no object {name!r} in the bucket {bucket!r}"
+            )
+        if code == "InvalidAccessKeyId":
+            return self._s3("S3_ACCESS_KEY", EACCES, "does not know the access key")
+        if code == "RequestTimeTooSkewed":
+            return self._s3(
+                "S3_CLOCK", EACCES, "has another time than the manager's host; set the clocks", True
+            )
+        if code == "SignatureDoesNotMatch":
+            return self._signature()
+        if code == "AccessDenied":
+            return self._s3(
+                "S3_FORBIDDEN",
+                EACCES,
+                f"knows the access key, and does not let it read {self.url.path}; check the policy "
+                "of the bucket, and that the object exists",
+            )
+        if code in {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"}:
+            where = f", region {region}" if region else ""
+            endpoint = tags.get("Endpoint", "")
+            other = f"; use the endpoint {endpoint}" if endpoint else "; use that region's endpoint"
+            return self._s3("S3_REGION", EINVAL, f"has the bucket elsewhere{where}{other}")
+        if code in {"InvalidRequest", "AccessDenied"} and "AWS4" in tags.get("Message", ""):
+            return self._s3(
+                "S3_SIGNATURE_V4",
+                EOPNOTSUPP,
+                "takes signatures of version 4 alone, and librbd signs with version 2; copy the "
+                "object to a file, a web server or Ceph's own RADOS Gateway",
+            )
+        if code in {"SlowDown", "ServiceUnavailable", "InternalError"}:
+            return self._s3("HTTP_SERVER_ERROR", EIO, f"is in trouble ({code})", True)
+        return None
+
+    def _signature(self) -> SourceError:
+        """A wrong secret key, or a bucket that the service sees in the host's name.
+
+        Which of them it is shows when the bucket is signed too, as librbd does not.
+        """
+        label, dot, rest = self.url.host.partition(".")
+        if dot and self._takes(f"/{label}"):
+            port = "" if self.url.port in {80, 443} else f":{self.url.port}"
+            url = f"{self.url.scheme}://{rest}{port}/{label}{self.url.path}"
+            return self._s3(
+                "S3_VIRTUAL_HOSTED",
+                EOPNOTSUPP,
+                "has the bucket in the host's name, which librbd does not sign; give the bucket in "
+                f"the path: {url}",
+                remedy=f'"url": "{url}"',
+            )
+        if self._takes(f"/{self.url.host}"):
+            return self._s3(
+                "S3_VIRTUAL_HOSTED",
+                EOPNOTSUPP,
+                f"takes the name {self.url.host} for that of a bucket; use the name that it knows "
+                "as its own (rgw_dns_name in Ceph)",
+            )
+        return self._s3(
+            "S3_SECRET_KEY",
+            EACCES,
+            "does not take the signature: the secret key does not belong to the access key",
+        )
+
+    def _takes(self, prefix: str) -> bool:
+        """Whether the signature is right with ``prefix`` before the path."""
+        self._prefix = prefix
+        try:
+            return self.ask("HEAD").status in {200, 404}
+        finally:
+            self._prefix = ""
+
+    def _s3(
+        self, problem: str, errno: int, what: str, transient: bool = False, remedy: str = ""
+    ) -> SourceError:
+        place = f"{self.url.host}:{self.url.port}"
+        return SourceError(
+            problem, errno, f"The S3 service {place} {what}.", transient=transient, remedy=remedy
+        )
+
+
+def _resolved(value: str, name: str, resolve_config: Resolve) -> str:
+    """A key as it is, or the one that it refers to."""
+    if not value.startswith(CONFIG):
+        return value
+    key = value[len(CONFIG) :]
+    try:
+        found = resolve_config(key)
+    except SourceError:
+        raise
+    except MigrationError as error:
+        raise SourceError("CONFIG_KEY_MISSING", error.errno, error.message) from None
+    if not found or not header_safe(found):
+        raise SourceError(
+            "CONFIG_KEY_BAD",
+            EINVAL,
+            f"The config-key {key} holds no {name}: it is empty, or has a line break or another "
+            f"letter that no key has; store it with `ceph config-key set {key} VALUE`.",
+        )
+    return found

@@ -1,0 +1,62 @@
+"""TLS as librbd does it: the system's authorities, the host's name; errors in clear words."""
+
+from __future__ import annotations
+
+import ssl
+from errno import EPROTO
+from typing import Any
+
+from .errors import SourceError
+from .net import Rules, lost, too_slow, trouble
+
+# OpenSSL's numbers for what can be wrong with a certificate (X509_V_ERR_*).
+_VERIFY = {
+    9: "it is not valid yet; check the clocks",
+    10: "it has expired",
+    18: "it is signed by itself, and the manager's host does not know it",
+    19: "one of its issuers is signed by itself, and the manager's host does not know it",
+    20: "the manager's host does not know its issuer",
+    21: "the manager's host does not know its issuer, or the server does not send the chain",
+    23: "it was revoked",
+    62: "it is for another name",
+    64: "it is for another address",
+}
+
+
+def secure(sock: Any, host: str, port: int, rules: Rules) -> Any:
+    """The socket with TLS on it, after the handshake. Closes it on failure."""
+    peer = f"{host}:{port}"
+    try:
+        sock.settimeout(rules.deadline.left(rules.limits.answer))
+        context = ssl.create_default_context()
+        return context.wrap_socket(sock, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        sock.close()
+        why = _VERIFY.get(error.verify_code, error.verify_message)
+        raise SourceError(
+            "TLS_CERTIFICATE",
+            EPROTO,
+            f"The certificate of {peer} is not trusted: {why}; every host that opens the target "
+            "has to trust it.",
+        ) from None
+    except ssl.SSLError as error:
+        sock.close()
+        if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
+            raise SourceError(
+                "TLS_NONE",
+                EPROTO,
+                f"{peer} does not speak TLS; use http:// or the port of its TLS.",
+            ) from None
+        reason = (error.reason or "no reason given").lower().replace("_", " ")
+        raise SourceError(
+            "TLS_FAILED", EPROTO, f"No TLS connection to {peer} comes about: {reason}."
+        ) from None
+    except TimeoutError:
+        sock.close()
+        raise too_slow(peer) from None
+    except ConnectionError:
+        sock.close()
+        raise lost(peer) from None
+    except OSError as error:
+        sock.close()
+        raise trouble(peer, error) from None

@@ -1,0 +1,64 @@
+"""A browser for the session, and pages beside a test double of the API."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from qa.ui.browser import browser, complaints
+from qa.ui.double import Double
+from qa.ui.scenes import ended, every_state
+from qa.ui.server import serving
+from qa.ui.shots import WIDTHS
+
+Open = Callable[..., Page]
+expect.set_options(timeout=20_000)  # the machine may be busy
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """The browser of the session."""
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def double() -> Double:
+    """The API with a migration in every state."""
+    now = time.time()
+    return Double(every_state(now), ended(now))
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> "Iterator[Open]":
+    """Open the page at an address within it; at the end it must have nothing to complain of."""
+    with contextlib.ExitStack() as stack:
+        found: list[list[str]] = []
+
+        def open_(
+            double: Double,
+            address: str = "#/",
+            *,
+            size: "tuple[int, int]" = WIDTHS["1280"],
+            scheme: Any = "light",
+            script: Optional[str] = None,
+        ) -> Page:
+            root = stack.enter_context(serving(double))
+            context = chromium.new_context(
+                viewport={"width": size[0], "height": size[1]}, color_scheme=scheme
+            )
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(20_000)
+            found.append(complaints(page))
+            if script is not None:
+                page.add_init_script(script)
+            page.goto(root + address)
+            page.locator("h1").first.wait_for()
+            return page
+
+        yield open_
+    assert [text for texts in found for text in texts] == []

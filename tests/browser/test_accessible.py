@@ -1,0 +1,75 @@
+"""What axe finds, and what keyboards and small screens need."""
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page, expect
+
+from qa.ui.shots import SHOTS, WIDTHS, open_shot
+
+
+def violations(page: Page) -> "list[str]":
+    """What axe, which is there already, has to say against the page: a line for each element."""
+    options = {"resultTypes": ["violations"]}
+    found = page.evaluate("async (options) => (await axe.run(options)).violations", options)
+    return [
+        f"{one['impact']} {one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", "1280"), ("dark", "390")])
+@pytest.mark.timeout(180)
+def test_axe_has_nothing_to_say(open_page, double, scheme, width):
+    double.guarded = {"nvme/vm-00001"}
+    page = open_page(double, scheme=scheme, size=WIDTHS[width], script=AXE_SCRIPT)
+    found = {}
+    for shot in SHOTS:
+        open_shot(page, shot)
+        found[shot.name] = violations(page)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found[shot.name].append("it scrolls sideways")
+    assert found == {shot.name: [] for shot in SHOTS}
+
+
+def test_a_dialog_takes_the_focus_and_gives_it_back(open_page, double):
+    page = open_page(double, "#/migrations/nvme%2Fvm-00008")
+    button = page.get_by_role("button", name="Abort …")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Leave it as it is")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(button).to_be_focused()
+
+
+def test_the_tabs_can_be_skipped(open_page, double):
+    page = open_page(double)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+
+
+def test_the_focus_follows_to_another_view(open_page, double):
+    page = open_page(double)
+    page.get_by_role("link", name="Migrations", exact=True).click()
+    expect(page.get_by_role("heading", name="Migrations")).to_be_focused()
+
+
+def test_a_row_keeps_the_focus_while_the_table_is_renewed(open_page, double):
+    page = open_page(double, "#/migrations")
+    link = page.get_by_role("link", name="vm-00001")
+    link.focus()
+    asked = len(double.requests)
+    while sum("limit=25" in request for request in double.requests[asked:]) < 2:
+        page.wait_for_timeout(100)
+    expect(link).to_be_focused()
+
+
+def test_a_change_of_state_is_said(open_page, double):
+    page = open_page(double, "#/migrations/nvme%2Fvm-00001")
+    page.get_by_role("button", name="Pause").click()
+    expect(
+        page.get_by_role("status").filter(has_text="It is executing, paused now.")
+    ).to_have_count(1)

@@ -1,0 +1,174 @@
+"""A migration from the form to the commit, and what goes wrong on the way."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from qa.ui.double import Double
+
+TARGET = "nvme/vm1"
+
+
+def begin(page: Page, source: str = "hdd/vm1", goal: str = "prepared") -> None:
+    """Fill in the form and begin."""
+    page.get_by_label("Source image").fill(source)
+    page.get_by_label("Target image").fill(TARGET)
+    page.get_by_label("Goal").select_option(goal)
+    page.get_by_role("button", name="Begin").click()
+
+
+def percent(page: Page) -> int:
+    return int(page.locator(".headline .bar-number").inner_text().rstrip("%"))
+
+
+def state(page: Page, word: str) -> None:
+    expect(page.locator(".headline .badge")).to_contain_text(word)
+
+
+def test_from_the_form_to_the_commit(open_page):
+    page = open_page(Double(), "#/new")
+    page.get_by_label("Source image").fill("hdd/vm1-clone")
+    page.get_by_label("Target image").fill(TARGET)
+    expect(page.get_by_text("SOURCE_HAS_CLONES")).to_be_visible()  # by itself, after a pause
+    expect(page.get_by_text("It can be prepared")).to_be_visible()
+    page.get_by_role("button", name="Begin").click()
+    expect(page).to_have_title(re.compile("nvme/vm1"))
+    state(page, "prepared")
+    page.get_by_role("button", name="Execute").click()
+    state(page, "executing")
+    before = percent(page)
+    expect(page.locator(".headline .bar-number")).not_to_have_text(f"{before}%")
+    assert percent(page) > before
+    page.get_by_role("button", name="Pause").click()
+    state(page, "paused")
+    expect(page.locator(".alert.warning")).to_contain_text("It waits (paused)")
+    page.get_by_role("button", name="Resume").click()
+    state(page, "executed")
+    page.get_by_role("button", name="Commit …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The source hdd/vm1-clone and all its snapshots are removed")
+    expect(dialog).to_contain_text("not compared")
+    dialog.get_by_role("button", name="Commit", exact=True).click()
+    state(page, "committed")
+    expect(page.get_by_role("group", name="Actions").get_by_role("button")).to_have_count(0)
+    expect(page.locator(".timeline .moment-state").first).to_have_text("committed")
+
+
+def test_a_refusal_is_shown_and_what_was_typed_stays(open_page):
+    double = Double()
+    page = open_page(double, "#/new")
+    begin(page, "hdd/missing")
+    expect(page.get_by_role("alert").filter(has_text="There is no image")).to_be_visible()
+    expect(page.get_by_label("Source image")).to_have_value("hdd/missing")
+    assert not double.items
+    begin(page, "hdd/used")
+    expect(page.get_by_role("alert").filter(has_text="is in use by client.4711")).to_be_visible()
+    assert not double.items
+
+
+def test_force_is_offered_only_after_the_refusal(open_page, double):
+    double.guarded = {"nvme/vm-00001"}
+    page = open_page(double, "#/migrations/nvme%2Fvm-00001")
+    page.get_by_role("button", name="Abort …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("checkbox")).to_be_hidden()
+    dialog.get_by_role("button", name="Abort", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Clients wrote to nvme/vm-00001")
+    expect(dialog.get_by_role("button", name="Abort", exact=True)).to_be_disabled()
+    dialog.get_by_role("checkbox").check()
+    dialog.get_by_role("button", name="Abort by force").click()
+    state(page, "aborted")
+    assert "nvme/vm-00001" not in double.items
+
+
+def test_the_copy_of_a_client_is_stopped_only_after_a_warning(open_page, double):
+    page = open_page(double, "#/migrations/nvme%2Fvm-00002")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Stop the client's copy …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("a virtual machine sees I/O errors")
+    assert double.items["nvme/vm-00002"].live.copied_by
+    dialog.get_by_role("button", name="Stop it").click()
+    state(page, "paused")
+    expect(page.get_by_role("button", name="Stop the client's copy …")).to_have_count(0)
+    assert not double.items["nvme/vm-00002"].live.copied_by
+
+
+def test_what_cannot_be_forced_is_not_offered(open_page, double):
+    page = open_page(double, "#/migrations/nvme%2Fvm-00008")
+    page.get_by_role("button", name="Commit …").click()
+    double.items.pop("nvme/vm-00008")  # somebody was quicker
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Commit", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("There is no migration")
+    expect(dialog.get_by_role("checkbox")).to_be_hidden()
+    dialog.get_by_role("button", name="Leave it as it is").click()
+    expect(page.get_by_text("There is no migration to nvme/vm-00008")).to_be_visible()
+
+
+def test_an_import(open_page):
+    double = Double()
+    page = open_page(double, "#/new")
+    page.get_by_label("import from outside").check()
+    page.get_by_label("Stream").select_option("http")
+    page.get_by_label("URL").fill("https://images.example/web.raw")
+    page.get_by_role("button", name="Add a snapshot").click()
+    page.get_by_label("Snapshot's name").fill("one")
+    page.get_by_label("URL").last.fill("https://images.example/one.raw")
+    page.get_by_label("Target image").fill("nvme/web")
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        page.get_by_role("button", name="Check", exact=True).click()
+    assert sent.value.post_data_json == {
+        "target": "nvme/web",
+        "layout": {},
+        "import_only": True,
+        "source_spec": {
+            "type": "raw",
+            "stream": {"type": "http", "url": "https://images.example/web.raw"},
+            "snapshots": [
+                {
+                    "type": "raw",
+                    "name": "one",
+                    "stream": {"type": "http", "url": "https://images.example/one.raw"},
+                }
+            ],
+        },
+    }
+    expect(page.get_by_text("It can be prepared")).to_be_visible()
+
+
+def test_layout_and_policy_are_sent_as_the_api_names_them(open_page):
+    page = open_page(Double(), "#/new")
+    page.get_by_text("Layout of the target").click()
+    page.get_by_label("Object size").first.select_option("1M")
+    page.get_by_label("Choose the features").check()
+    page.get_by_label("fast-diff").check()  # brings what it needs
+    page.get_by_label("Rate").fill("50M")
+    page.get_by_label("Verify").select_option("full")
+    with page.expect_request(lambda r: r.method == "POST" and r.url.endswith("migration")) as sent:
+        begin(page, goal="executed")
+    assert sent.value.post_data_json == {
+        "source": "hdd/vm1",
+        "target": TARGET,
+        "layout": {
+            "object_size": "1M",
+            "image_feature": ["exclusive-lock", "object-map", "fast-diff"],
+        },
+        "goal": "executed",
+        "verify": "full",
+        "rate": "50M",
+    }
+    state(page, "exec")
+
+
+def test_what_was_asked_of_a_migration_is_changed(open_page, double):
+    page = open_page(double, "#/migrations/nvme%2Fvm-00001")
+    page.get_by_text("Change what was asked of it").click()
+    page.get_by_label("Rate").fill("20M")
+    page.get_by_label("Priority").fill("7")
+    page.get_by_role("button", name="Change it").click()
+    expect(page.locator("dd").get_by_text("20 MiB/s")).to_be_visible()
+    assert double.items["nvme/vm-00001"].migration.priority == 7
+    page.get_by_label("Window").fill("tomorrow")
+    page.get_by_role("button", name="Change it").click()
+    expect(page.get_by_role("alert").filter(has_text="tomorrow")).to_be_visible()

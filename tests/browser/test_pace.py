@@ -1,0 +1,109 @@
+"""The throttle over the week, windows, limits; and that both languages read timetables alike."""
+
+import pytest
+from playwright.sync_api import expect
+
+from qa.ui.double import Double
+from rbdmigrate.control.timetable import parse_timetable
+from rbdmigrate.control.window import parse_window
+from rbdmigrate.model.errors import MigrationError
+
+TIMETABLES = [
+    "50M", "off", "0", "1000", "64KiB", "50M/s", "50m/S", "Mon-Fri 08:00,50M 18:00,off Sat-Sun,off",
+    "08:00,50M 18:00,off Sat-00:00,off", "Sat 10:00,1G", "sunday-tue 0:00,2K 23:59,0",
+    "Mon,1M Mon-12:00,2M 13:00,3M", "Fri-Mon-08:30,5M 09:00,6M", "08:00,50M Mon 08:00,60M",
+    "", "Mon", "Mon-Fri", "08:00", "24:00,5M", "8:60,5M", "08:00,fast", "Mo 08:00,5M",
+    "08:00,5M 08:00,6M", "08:00,5M 08:00,5M", "Mon Tue", "Mon Tue 08:00,1M", "50M 60M", "-5M",
+    ",5M", "Mon-08:00", "08:00,", "Mon-Tue-Wed,5M", "5 M", "1T", "50Q", "Mon 08:00,50M\tTue,off",
+]  # fmt: skip
+WINDOWS = [
+    "Mon-Fri 20:00-06:00, Sat-Sun", "22:00-04:00", "Sat,Sun 10:00-12:00", "Fri 20:00 - 06:00",
+    "Mon; Tue 00:00-24:00", "Sun-Mon 23:30-00:15", "", "20:00", "20:00-20:00", "24:00-01:00",
+    "Mon Tue", "8-9", "Mon-Fri 08:00-12:00 13:00-14:00", "00:00-24:00", "Mon 25:00-26:00", ",",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reader(chromium):
+    """A blank page that reads timetables with the page's own code."""
+    from qa.ui.server import serving
+
+    with serving(Double()) as address:
+        page = chromium.new_page()
+        page.goto(address + "index.html")
+        yield page
+        page.close()
+
+
+def _read(page, function: str, text: str):
+    return page.evaluate(
+        f"""async (text) => {{
+            const read = await import("./js/timetable.js");
+            try {{ return read.{function}(text); }}
+            catch (error) {{ if (error instanceof read.Unreadable) return null; throw error; }}
+        }}""",
+        text,
+    )
+
+
+@pytest.mark.parametrize("text", TIMETABLES)
+def test_timetables_are_read_alike(reader, text):
+    try:
+        entries = parse_timetable(text, "timetable").entries
+        expected = [{"day": e.day, "minute": e.minute, "rate": e.rate} for e in entries]
+    except MigrationError:
+        expected = None
+    assert _read(reader, "parseTimetable", text) == expected
+
+
+@pytest.mark.parametrize("text", WINDOWS)
+def test_windows_are_read_alike(reader, text):
+    try:
+        spans = parse_window(text, what="window").spans
+        expected = [{"days": list(s.days), "start": s.start, "end": s.end} for s in spans]
+    except MigrationError:
+        expected = None
+    assert _read(reader, "parseWindow", text) == expected
+
+
+def test_what_is_typed_is_drawn_and_set(open_page):
+    double = Double()
+    page = open_page(double, "#/pace")
+    drawn = page.locator(".week li")
+    expect(drawn).to_have_count(7)
+    page.get_by_label("Throttle", exact=True).fill("Mon-Fri 08:00,50M 18:00,off Sat-Sun,off")
+    expect(drawn.get_by_text("Tue 08:00 to 18:00: 50 MiB/s")).to_have_count(1)
+    page.get_by_role("textbox", name="Window").fill("Mon-Fri 20:00-06:00, Sat-Sun")
+    expect(drawn.get_by_text("Wed 06:00 to 20:00: the window is closed")).to_have_count(1)
+    page.get_by_label("Throttle", exact=True).fill("sometimes")
+    expect(page.get_by_text('"sometimes" is not a rate')).to_be_visible()
+    page.get_by_label("Throttle", exact=True).fill("200M")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    page.get_by_role("button", name="Set throttle and window").click()
+    expect(page.get_by_text("Now: 200 MiB/s")).to_be_visible()
+    assert (double.timetable, double.window) == ("200M", "Mon-Fri 20:00-06:00, Sat-Sun")
+
+
+def test_what_the_manager_refuses_is_said(open_page):
+    page = open_page(Double(), "#/pace")
+    page.get_by_label("Time zone").fill("Europe/Nowhere")
+    page.get_by_label("Throttle", exact=True).fill("1M")
+    page.get_by_role("button", name="Set throttle and window").click()
+    expect(page.get_by_role("alert").filter(has_text="Europe/Nowhere")).to_be_visible()
+
+
+def test_pools_limits_and_guard(open_page):
+    double = Double()
+    page = open_page(double, "#/pace")
+    page.get_by_label("Pool", exact=True).fill("hdd")
+    page.get_by_label("Rate").fill("100M")
+    page.get_by_role("button", name="Set the pool's throttle").click()
+    expect(page.get_by_text("100 MiB/s")).to_be_visible()
+    page.get_by_role("button", name="Take it away from hdd").click()
+    expect(page.get_by_text("No pool has a throttle")).to_be_visible()
+    page.get_by_label("Copies at once").fill("9")
+    page.get_by_role("button", name="Set the limits").click()
+    page.get_by_label("Factor").fill("1.5")
+    page.get_by_role("button", name="Set the guard").click()
+    expect(page.get_by_text("Latency guard.")).to_be_visible()
+    assert (double.limits["max_copies"], double.guard, double.pools) == (9, 1.5, {})

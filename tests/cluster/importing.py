@@ -1,0 +1,120 @@
+"""What tests of imports share: a folder and servers that are open to them, and their specs."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from qa.devcluster import Cluster
+from qa.workload.web_server import WebServer, certificate
+
+Stream = Callable[[Path], "dict[str, Any]"]
+
+
+@contextmanager
+def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:
+    """A module option, until the end."""
+    key = f"mgr/rbd_migration/{name}"
+    cluster.ceph("config", "set", "mgr", key, value)
+    try:
+        yield
+    finally:
+        cluster.ceph("config", "rm", "mgr", key)
+
+
+class Place:
+    """A folder from which may be imported, also over HTTP and TLS, and from a bucket."""
+
+    def __init__(self, cluster: Cluster, folder: Path, http: WebServer, https: WebServer) -> None:
+        self.folder = folder
+        self.http = http
+        self.https = https
+        self._cluster = cluster
+        self.servers: list[subprocess.Popen[bytes]] = []
+
+    def stream(self, kind: str) -> Stream:
+        """Makes the stream object for a file of the folder."""
+        if kind == "file":
+            return lambda path: {"type": "file", "file_path": str(path)}
+        if kind == "nbd":
+            return self._nbd
+        if kind in ("http", "https"):
+            server = self.http if kind == "http" else self.https
+            return lambda path: {"type": "http", "url": server.url(f"/{path.name}", "localhost")}
+        return self._upload
+
+    def _nbd(self, path: Path) -> "dict[str, Any]":
+        """A server of QEMU's for the file, until the end."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = ["qemu-nbd", "--read-only", "--persistent", "--shared", "16", "-f", "raw"]
+        address = ["-b", "127.0.0.1", "-p", str(port), "-x", "disk"]
+        self.servers.append(subprocess.Popen([*command, *address, str(path)]))
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.1)
+        return {"type": "nbd", "uri": f"nbd://127.0.0.1:{port}/disk"}
+
+    def _upload(self, path: Path) -> "dict[str, Any]":
+        return self.upload(path, self._cluster.s3(), "imports")
+
+    def upload(self, path: Path, access: "dict[str, str]", bucket: str) -> "dict[str, Any]":
+        """Put a file into a bucket; the stream object that reads it."""
+        boto3 = pytest.importorskip("boto3")
+        client = boto3.client(
+            "s3",
+            endpoint_url=access["endpoint"],
+            aws_access_key_id=access["access_key"],
+            aws_secret_access_key=access["secret_key"],
+            region_name="default",
+        )
+        client.create_bucket(Bucket=bucket)
+        client.upload_file(str(path), bucket, path.name)
+        return {
+            "type": "s3",
+            "url": f"{access['endpoint']}/{bucket}/{path.name}",
+            "access_key": access["access_key"],
+            "secret_key": access["secret_key"],
+        }
+
+
+@pytest.fixture(scope="session")
+def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Where sources are."""
+    folder = tmp_path_factory.mktemp("sources")
+    pair = certificate(tmp_path_factory.mktemp("tls"))
+    cluster.layout.authorities.write_bytes(pair[0].read_bytes())
+    before = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = str(cluster.layout.authorities)
+    with (
+        option(cluster, "import_folders", str(folder)),
+        WebServer(folder) as http,
+        WebServer(folder, certificate=pair) as https,
+    ):
+        time.sleep(0.5)  # the option reaches the manager
+        made = Place(cluster, folder, http, https)
+        try:
+            yield made
+        finally:
+            for server in made.servers:
+                server.kill()
+                server.wait()
+    if before is None:
+        del os.environ["SSL_CERT_FILE"]
+    else:
+        os.environ["SSL_CERT_FILE"] = before
+
+
+def text(spec: "dict[str, Any]") -> str:
+    """A source-spec as it is given to a command."""
+    return json.dumps(spec)

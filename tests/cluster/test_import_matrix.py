@@ -1,0 +1,78 @@
+"""Every format over every stream, the whole way, while a client writes."""
+
+import re
+from errno import EOPNOTSUPP
+
+import pytest
+
+from qa.workload.images import content, opened
+from qa.workload.sources import FORMATS, KIB, make_source
+from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
+
+STREAMS = ("file", "http", "https", "s3", "nbd")
+
+
+class Copy:
+    """The target of one import, and what it has to hold."""
+
+    def __init__(self, client, migration, target, source):
+        self.client, self.migration, self.target, self.source = client, migration, target, source
+        self.views = {name: bytearray(view) for name, view in source.views.items()}
+
+    def write(self, offset, data):
+        with opened(self.client, self.target, read_only=False) as image:
+            image.write(data, offset)
+        self.views[""][offset : offset + len(data)] = data
+
+    def check(self, when):
+        for name, view in self.views.items():
+            found = content(self.client, self.target, name)
+            assert found == bytes(view), f"{self.source.name} {name or 'head'} {when}"
+        with opened(self.client, self.target) as image:
+            assert [s["name"] for s in image.list_snaps()] == self.source.snapshots
+
+
+def _release(cluster):
+    found = re.search(r"ceph version (\d+)", cluster.ceph("version"))
+    return int(found.group(1))
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_formats_over(stream, cluster, client, migration, pool, place):  # noqa: F811
+    if stream == "s3" and not cluster.layout.s3.exists():
+        pytest.skip("the cluster has no object gateway")
+    if stream == "nbd" and _release(cluster) < 20:
+        spec = text({"type": "raw", "stream": {"type": "nbd", "uri": "nbd://127.0.0.1/x"}})
+        said = migration.refused(
+            EOPNOTSUPP, "prepare", f"{pool}/x", "--import-only", "--source-spec", spec
+        )
+        assert "needs Ceph 20" in said
+        return
+    copies = []
+    for kind in FORMATS:
+        source = make_source(place.folder, kind)
+        target = f"{pool}/{kind}"
+        spec = text(source.spec(place.stream(stream)))
+        report = migration.ask(
+            "prepare",
+            source_image=target,
+            import_only=True,
+            source_spec=spec,
+            object_size="8K" if kind == "raw-snapshots" else "256K",
+        )
+        assert report["state"] == "prepared"
+        copies.append(Copy(client, migration, target, source))
+    for copy in copies:
+        copy.check("prepared")
+        copy.write(100 * KIB, b"before" * 5000)
+        copy.check("written to")
+        migration.ask("execute", target_image=copy.target)
+    for copy in copies:
+        migration.wait(copy.target, "executed")
+        copy.check("executed")
+        copy.write(600 * KIB, b"after" * 5000)
+    for copy in copies:
+        report = migration.ask("commit", target_image=copy.target)
+        assert report["state"] == "committed"
+        assert report["bytes_copied"] == report["bytes_total"] > 0
+        copy.check("committed")

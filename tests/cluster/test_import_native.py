@@ -1,0 +1,101 @@
+"""Native imports: the target holds the snapshot, whatever happens to the image's head."""
+
+from errno import ENOENT, EOPNOTSUPP
+
+import pytest
+
+from qa.workload.images import content, make_image, names, opened, scribble
+from qa.workload.sources import KIB
+from tests.cluster.importing import text
+
+
+def write_head(client, spec, seed):
+    """What a virtual machine would do to the source meanwhile."""
+    with opened(client, spec, read_only=False) as image:
+        scribble(image, seed, [""])
+
+
+def forms(pool, ident, snap_id):
+    yield {"type": "native", "pool_name": pool, "image_name": "src", "snap_name": "one"}
+    yield {
+        "type": "native",
+        "pool_name": pool,
+        "image_name": "any",
+        "image_id": ident,
+        "snap_id": snap_id,
+    }
+
+
+def test_the_snapshot_and_not_the_head(client, migration, pools):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/copy"
+    make_image(client, source)
+    wanted = content(client, source, "one")
+    assert wanted != content(client, source)
+    said = migration.text("prepare", "--import-only", f"{source}@one", target, "--verify", "full")
+    assert said.startswith(f"{source}@one -> {target}: prepared")
+    assert content(client, target) == wanted
+    write_head(client, source, 7)
+    assert content(client, target) == wanted
+    with opened(client, target, read_only=False) as image:
+        image.write(b"client" * 100, 300 * KIB)  # an object is copied for it
+    mine = bytearray(wanted)
+    mine[300 * KIB : 300 * KIB + 600] = b"client" * 100
+    assert content(client, target) == bytes(mine)
+    migration.text("execute", target)
+    migration.wait(target, "executed")
+    write_head(client, source, 8)
+    assert content(client, target) == bytes(mine)
+    migration.text("verify", target)
+    report = migration.wait(target, "verified")
+    assert report["verification"]["outcome"] == "passed"
+    assert report["import_only"]
+    assert migration.text("commit", target).startswith(f"{source}@one -> {target}: committed")
+    assert content(client, target) == bytes(mine)
+    with opened(client, target) as image, pytest.raises(Exception, match="found"):
+        image.parent_info()
+    with opened(client, source, "one") as image:
+        assert list(image.list_children2()) == []
+    with opened(client, target) as image:
+        assert list(image.list_snaps()) == []
+    with opened(client, source, read_only=False) as image:
+        for snapshot in list(image.list_snaps()):
+            image.remove_snap(snapshot["name"])
+
+
+def test_by_name_and_by_id_and_back(client, migration, pools):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/copy"
+    make_image(client, source)
+    wanted = content(client, source, "one")
+    with opened(client, source) as image:
+        ident = image.id()
+        snap_id = next(s["id"] for s in image.list_snaps() if s["name"] == "one")
+    for spec in forms(one, ident, snap_id):
+        migration.ask("prepare", source_image=target, import_only=True, source_spec=text(spec))
+        assert content(client, target) == wanted
+        write_head(client, source, 9)
+        assert "aborted" in migration.text("abort", target)
+        assert names(client, other) == []
+
+
+def test_holes_stay_holes(client, migration, pools):
+    one, other = pools
+    with_holes, target = f"{one}/src", f"{other}/copy"
+    make_image(client, with_holes, snapshots=("one",))
+    migration.ask("run", source_image=f"{with_holes}@one", target_image=target, import_only=True)
+    report = migration.wait(target, "committed")
+    assert 0 < report["bytes_total"] < 8 << 20
+
+
+def test_what_is_refused(client, migration, pools):
+    one, other = pools
+    make_image(client, f"{one}/src")
+    target = f"{other}/copy"
+    args = ("prepare", "--import-only")
+    assert "snap ls" in migration.refused(ENOENT, *args, f"{one}/src@three", target)
+    assert "does not exist" in migration.refused(ENOENT, *args, f"{one}/none@one", target)
+    elsewhere = {**next(forms(one, "", 0)), "cluster_name": "b", "client_name": "client.b"}
+    said = migration.refused(EOPNOTSUPP, *args, target, "--source-spec", text(elsewhere))
+    assert "another cluster" in said
+    assert names(client, other) == []

@@ -1,0 +1,294 @@
+"""The module's own server: TLS, API keys, roles, limits, metrics, and managers that take over."""
+
+import contextlib
+import json
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rados
+
+from qa.devcluster import Cluster
+from qa.workload.images import MIB, digests, make_image
+from tests.cluster.commands import Commands, is_one_sentence
+from tests.cluster.rest import BASE, Answer, Rest, free_ports
+from tests.fuzz import schemathesis
+
+OPTION = "mgr/rbd_migration/"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Path]":
+    """A certificate for 127.0.0.1 and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+         "-nodes", "-days", "30", "-subj", "/CN=rbd-migration", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
+        check=True, timeout=60, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+@pytest.fixture(scope="module")
+def servers(cluster: Cluster, certificate: "tuple[Path, Path]") -> "Iterator[dict[str, Rest]]":
+    """The server of each manager, for nobody in particular; over TLS, its files as config-keys."""
+    tls = ssl.create_default_context(cafile=str(certificate[0]))
+    names = cluster.mgrs()
+    ports = dict(zip(names, free_ports(len(names))))
+    for name, path in zip(("server_cert", "server_key"), certificate):
+        cluster.ceph("config-key", "set", OPTION + name, "-i", str(path))
+    options = {"server_addr": "127.0.0.1", "server": "true"}
+    options.update({f"{name}/server_port": str(port) for name, port in ports.items()})
+    for name, value in options.items():
+        cluster.ceph("config", "set", "mgr", OPTION + name, value, "--force")
+    found = {name: Rest(f"https://127.0.0.1:{ports[name]}", tls=tls) for name in names}
+    for server in found.values():
+        cluster.wait_for(lambda s=server: answers(s), 30, f"the server at {server.url}")
+    yield found
+    cluster.ceph("config", "set", "mgr", OPTION + "server", "false")  # see options.rst about rm
+    for name in options:
+        cluster.ceph("config", "rm", "mgr", OPTION + name)
+    for name in ("server_cert", "server_key"):
+        cluster.ceph("config-key", "rm", OPTION + name)
+
+
+def answers(server: Rest) -> "Answer | None":
+    try:
+        return server.ask("GET", "/healthz")
+    except OSError:
+        return None
+
+
+@pytest.fixture
+def server(cluster: Cluster, servers: "dict[str, Rest]") -> Rest:
+    """The active manager's."""
+    return servers[str(cluster.active_mgr())]
+
+
+@pytest.fixture(scope="module")
+def keys(migration: Commands) -> "Iterator[dict[str, str]]":
+    """A key of each role."""
+    made = {role: migration.json("api", "key", "create", f"test-{role}", "--role", role)
+            for role in ("read", "write")}  # fmt: skip
+    yield {role: key["key"] for role, key in made.items()}
+    for key in made.values():
+        migration.text("api", "key", "rm", key["id"])
+
+
+@pytest.fixture
+def writer(server: Rest, keys: "dict[str, str]") -> Rest:
+    return Rest(server.url, keys["write"], server.tls)
+
+
+@pytest.fixture
+def reader(server: Rest, keys: "dict[str, str]") -> Rest:
+    return Rest(server.url, keys["read"], server.tls)
+
+
+def test_the_whole_way_over_tls(
+    writer: Rest, client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, size=4 * MIB)
+    before = digests(client, source)
+    made = writer.api("POST", "", {"source": source, "target": target, "goal": "executed"})
+    assert made.status == 201, made
+    migration.wait(target, "executed")
+    assert writer.at("GET", target).body == migration.report(target)
+    assert writer.at("POST", target, "commit", {}).body["state"] == "committed"
+    assert digests(client, target) == before
+
+
+def test_roles(reader: Rest, writer: Rest, server: Rest) -> None:
+    for who, status in ((server, 401), (reader, 403), (writer, 400)):
+        assert who.api("POST", "", {}).status == status
+        assert who.api("PUT", "/throttle", {}).status == status
+    assert server.api("GET").status == 401
+    assert server.api("GET").headers["www-authenticate"].startswith("Bearer")
+    assert reader.api("GET").status == 200
+    shown = reader.api("GET", "/summary").body["permissions"]
+    assert shown == {"read": True, "create": False, "update": False, "delete": False}
+    assert all(writer.api("GET", "/summary").body["permissions"].values())
+
+
+def test_a_key_is_shown_once_and_can_be_revoked(
+    server: Rest, migration: Commands, cluster: Cluster
+) -> None:
+    key = migration.text("api", "key", "create", "short-lived", "--role", "read").split()[0]
+    assert "EEXIST" in migration.raw("api", "key", "create", "short-lived").stderr
+    bearer = Rest(server.url, key, server.tls)
+    assert bearer.api("GET").status == 200
+    assert "short-lived" in migration.text("api", "key", "ls")
+    secret = key.split("_")[-1]
+    assert secret not in migration.text("api", "key", "ls", "--format", "json")
+    assert secret not in cluster.ceph("config-key", "dump")
+    migration.text("api", "key", "rm", "short-lived")
+    assert bearer.api("GET").status == 401
+    for wrong in (key[:-1] + "0", "rbdm_x_y", "a.b.c", "rbdm_" + "0" * 12 + "_", "é"):
+        assert (
+            Rest(server.url, wrong.encode().decode("latin-1"), server.tls).api("GET").status == 401
+        )
+
+
+REFUSED = [
+    ("GET", "/at/none%2Fnone", None, 404, "ENOENT"),
+    ("GET", "/fly", None, 404, "ENOENT"),
+    ("DELETE", "", None, 405, "ENOTSUP"),
+    ("OPTIONS", "", None, 405, "ENOTSUP"),
+    ("POST", "", {"colour": "red"}, 400, "EINVAL"),
+    ("GET", "?limit=1&limit=2", None, 400, "EINVAL"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "code"), REFUSED)
+def test_a_refusal_is_one_sentence(
+    writer: Rest, method: str, path: str, body: Any, status: int, code: str
+) -> None:
+    answer = writer.api(method, path, body)
+    assert (answer.status, answer.body["code"]) == (status, code), answer
+    assert is_one_sentence(answer.body["detail"]), answer.body
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_bodies(writer: Rest) -> None:
+    assert writer.ask("POST", BASE, raw=b"{").status == 400
+    assert writer.ask("POST", BASE, raw=b"[" * 100_000).status == 400
+    assert writer.ask("POST", BASE, raw=b'{"priority": NaN}').status == 400
+    assert writer.ask("POST", BASE, raw=b"a=b", Content_Type="text/plain").status == 415
+    assert writer.ask("POST", BASE).status in (400, 411)
+    assert announced(writer, 2 << 20) == 413
+    assert writer.ask("GET", BASE, Accept="application/vnd.ceph.api.v9.9+json").status == 415
+    assert writer.ask("GET", BASE, Accept="text/html").status == 415
+    plain = writer.ask("GET", BASE, Accept="*/*")
+    assert plain.headers["content-type"] == "application/json"
+
+
+def announced(server: Rest, length: int) -> int:
+    """The status for a body of that length, which is never sent."""
+    place = server.url.split("/")[2]
+    with contextlib.closing(HTTPSConnection(place, timeout=10, context=server.tls)) as connection:
+        connection.putrequest("POST", BASE)
+        connection.putheader("Authorization", f"Bearer {server.token}")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(length))
+        connection.endheaders()
+        return connection.getresponse().status
+
+
+def test_what_needs_no_key(server: Rest) -> None:
+    assert server.ask("GET", "/healthz").body == "ok\n"
+    shown = server.ask("GET", "/metrics").body
+    assert 'rbd_migration_migrations{state="executing"}' in shown
+    assert server.ask("GET", "/openapi.json").body["openapi"].startswith("3.")
+    assert server.ask("GET", "/").headers["location"] == "rbd-migration/"
+    script = server.ask("GET", "/rbd-migration/menu.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert "default-src 'none'" in script.headers["content-security-policy"]
+    for path in ("/rbd-migration/../keys.py", "/rbd-migration/%2e%2e/keys.py", "/etc/passwd"):
+        assert server.ask("GET", path).status == 404
+    assert server.ask("POST", "/metrics", {}).status == 405
+
+
+def test_clients_that_say_nothing_do_not_hold_the_others_up(server: Rest) -> None:
+    port = int(server.url.rsplit(":", maxsplit=1)[1])
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        quick = Rest(server.url, tls=server.tls, timeout=5)
+        assert quick.ask("GET", "/healthz").status == 200
+
+
+def test_plain_http_gets_nothing_from_the_tls_port(server: Rest) -> None:
+    with pytest.raises(OSError):  # noqa: PT011 - reset, or no sensible answer
+        Rest(server.url.replace("https", "http"), timeout=5).ask("GET", "/healthz")
+    assert server.ask("GET", "/healthz").status == 200
+
+
+def test_the_api_is_as_its_document_says(
+    writer: Rest, certificate: "tuple[Path, Path]", migration: Commands, cluster: Cluster
+) -> None:
+    """Requests made from the document, good and bad, to the real engine."""
+    before = {what: migration.json(what, "get") for what in ("limit", "throttle", "window")}
+    done = schemathesis(
+        writer.url, writer.token, certificate[0].parent,
+        "--phases", "examples,fuzzing", "--max-examples", "8", "--tls-verify", str(certificate[0]),
+    )  # fmt: skip
+    try:
+        assert done.returncode == 0, done.stdout
+        paths = writer.ask("GET", "/openapi.json").body["paths"]
+        assert f"Tested: {sum(map(len, paths.values()))}\n" in done.stdout
+    finally:
+        limits = [f"--{k.replace('_', '-')}={v}" for k, v in before["limit"].items()]
+        migration.text("limit", "set", *limits)
+        migration.text("throttle", "set", "--guard", "off")
+        migration.text("throttle", "clear")
+        migration.text("window", "clear")
+        cluster.ceph("config", "set", "mgr", OPTION + "pool_throttles", "{}")
+    for what in ("limit", "throttle", "window"):
+        now = migration.json(what, "get")
+        assert {**now, "timezone": ""} == {**before[what], "timezone": ""}
+
+
+def test_services_shows_the_page_and_standby_managers_redirect_to_the_active_one(
+    cluster: Cluster, servers: "dict[str, Rest]", keys: "dict[str, str]"
+) -> None:
+    active = str(cluster.active_mgr())
+    address = f"{servers[active].url}/rbd-migration/"
+
+    def shown() -> bool:
+        return cluster.ceph_json("mgr", "services").get("rbd_migration") == address
+
+    cluster.wait_for(shown, 20, "the page's address in ceph mgr services")
+    other = next(name for name in servers if name != active)
+    path = f"{BASE}?search=a%2Fb"
+
+    def redirects() -> bool:
+        found = servers[other].ask("GET", path)
+        return found.headers.get("location") == servers[active].url + path
+
+    cluster.wait_for(redirects, 30, "the standby manager's redirection")
+    assert servers[other].ask("POST", BASE, {}).status == 307
+    assert servers[other].ask("GET", "/healthz").status == 503
+
+    cluster.mgr_fail()
+
+    def took_over() -> bool:
+        try:
+            return (
+                Rest(servers[other].url, keys["read"], servers[other].tls).api("GET").status == 200
+            )
+        except OSError:
+            return False
+
+    cluster.wait_for(took_over, 60, "the other manager's server")
+
+
+def test_without_a_certificate_it_says_what_to_do(
+    cluster: Cluster, server: Rest, certificate: "tuple[Path, Path]"
+) -> None:
+    """TLS is not left out unless it is asked for."""
+    cluster.ceph("config", "set", "mgr", OPTION + "server_cert", "/nowhere.pem")
+    try:
+
+        def warned() -> "str | None":
+            checks = cluster.health()["checks"]
+            return (
+                json.dumps(checks["RBD_MIGRATION_SERVER"])
+                if "RBD_MIGRATION_SERVER" in checks
+                else None
+            )
+
+        found = cluster.wait_for(warned, 30, "the health warning")
+        assert "HTTP server" in str(found)
+        assert "/nowhere.pem" in cluster.ceph("health", "detail")
+        assert answers(server) is None
+    finally:
+        cluster.ceph("config", "set", "mgr", OPTION + "server_cert", "")
+    cluster.wait_for(lambda: answers(server), 30, "the server, again")

@@ -1,0 +1,326 @@
+"""The web page beside the real dashboard and the module's own server, with real images."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import rados
+from playwright.sync_api import Browser, Page, expect
+
+from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.ui.browser import browser, complaints
+from qa.workload.images import MIB, digests, make_image, opened
+from tests.cluster.commands import Commands
+from tests.cluster.rest import Rest, free_ports, login
+
+expect.set_options(timeout=30_000)
+READER = ("watcher", "Look-at-9-disks")
+HOSTILE = "<img src=x onerror=window.hacked=1>"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with the dashboard, and two pools."""
+    running = os.environ.get("RBD_MIGRATION_TEST_CLUSTER")
+    if running:
+        yield Cluster(Path(running))
+        return
+    with Cluster(tmp_path_factory.mktemp("web")) as fresh:
+        fresh.up(ClusterOptions(dashboard=True, conf=FAST_FAILOVER))
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def client(cluster: Cluster) -> Iterator[rados.Rados]:
+    with cluster.connect() as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def migration(cluster: Cluster, client: rados.Rados) -> Commands:
+    return Commands(cluster, client)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def page(chromium: Browser) -> "Iterator[Page]":
+    """A page with nobody logged in, which at the end must have nothing to complain of."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    new = context.new_page()
+    new.set_default_timeout(30_000)
+    yield new
+    context.close()
+
+
+@pytest.fixture
+def disk(client: rados.Rados, pools: "tuple[str, str]") -> "tuple[str, str]":
+    """A source with data in all its parts, and the target to be."""
+    source, target = (f"{pool}/disk" for pool in pools)
+    make_image(client, source, size=64 * MIB)
+    return source, target
+
+
+def log_in(page: Page, cluster: Cluster, user: str, password: str) -> None:
+    """Use the dashboard's own form."""
+    page.goto(cluster.dashboard()["url"] + "/#/login")
+    page.locator("input[name=username]").fill(user)
+    page.locator("input[name=password]").fill(password)
+    page.locator("button[type=submit], input[type=submit]").first.click()
+    page.wait_for_url(re.compile(r"#/(?!login)"))
+
+
+def _administrator(cluster: Cluster) -> "dict[str, str]":
+    access = cluster.dashboard()
+    return {name: access[name] for name in ("user", "password")}
+
+
+_cookies: "dict[str, Any]" = {}  # of users who logged in
+
+
+def enter(page: Page, cluster: Cluster, user: str = "", password: str = "") -> "list[str]":
+    """Log in with the dashboard's own form, the first time, and go to the page."""
+    access = cluster.dashboard()
+    if user in _cookies:
+        page.context.add_cookies(_cookies[user])
+    else:
+        about = {"user": user, "password": password} if user else _administrator(cluster)
+        log_in(page, cluster, **about)
+        _cookies[user] = page.context.cookies()
+    page.goto(access["url"] + "/rbd-migration/")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    return complaints(page)
+
+
+def state(page: Page, word: str) -> None:
+    expect(page.locator(".headline .badge")).to_contain_text(word)
+
+
+def percent(page: Page) -> int:
+    return int(page.locator(".headline .bar-number").inner_text().rstrip("%"))
+
+
+def test_from_the_form_to_the_commit(
+    page: Page, cluster: Cluster, client: rados.Rados, disk: "tuple[str, str]"
+) -> None:
+    source, target = disk
+    before = digests(client, source)
+    said = enter(page, cluster)
+    page.get_by_role("link", name="New migration").first.click()
+    page.get_by_label("Source image").fill(source)
+    page.get_by_label("Target image").fill(target)
+    expect(page.get_by_text("It can be prepared")).to_be_visible()  # preflight, by itself
+    page.get_by_label("Rate").fill("4M")
+    page.get_by_role("button", name="Begin").click()
+    state(page, "prepared")
+    page.get_by_role("button", name="Execute").click()
+    state(page, "executing")
+    expect(page.locator(".headline .bar-number")).not_to_have_text("0%")
+    seen = percent(page)
+    expect(page.locator(".headline .bar-number")).not_to_have_text(f"{seen}%")
+    assert percent(page) > seen > 0
+    page.get_by_role("button", name="Pause").click()
+    state(page, "paused")
+    page.get_by_text("Change what was asked of it").click()
+    page.get_by_label("Rate").fill("off")
+    page.get_by_label("Verify").select_option("full")
+    page.get_by_role("button", name="Change it").click()
+    expect(page.locator("dd").get_by_text("full")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    state(page, "executed")
+    page.get_by_role("button", name="Verify …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Verify", exact=True).click()
+    state(page, "verified")
+    expect(page.get_by_text("passed: nothing differs")).to_be_visible()
+    page.get_by_role("button", name="Commit …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"The source {source} and all its snapshots are removed")
+    dialog.get_by_role("button", name="Commit", exact=True).click()
+    state(page, "committed")
+    assert digests(client, target) == before
+    assert cluster.rbd("ls", source.split("/")[0]).strip() == ""
+    made = login(**cluster.dashboard()).api("GET", "/throughput").body
+    assert any(point["rate"] > 0 for point in made)
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_role("row").filter(has_text=target)).to_contain_text("committed")
+    assert said == []
+
+
+def test_a_client_that_writes_is_named(
+    page: Page, cluster: Cluster, client: rados.Rados, disk: "tuple[str, str]"
+) -> None:
+    said = enter(page, cluster)
+    page.get_by_role("link", name="New migration").first.click()
+    with opened(client, disk[0], read_only=False):
+        page.get_by_label("Source image").fill(disk[0])
+        page.get_by_label("Target image").fill(disk[1])
+        page.get_by_role("button", name="Check", exact=True).click()
+        expect(page.get_by_text("SOURCE_IN_USE")).to_be_visible()
+        expect(page.get_by_text(f"rbd status {disk[0]}")).to_be_visible()
+        page.get_by_role("button", name="Begin").click()
+        me = f"client.{client.get_instance_id()}"
+        expect(page.get_by_role("alert").filter(has_text=me)).to_be_visible()
+    assert said == []
+
+
+def test_an_abort_that_loses_writes_wants_to_be_forced(
+    page: Page, cluster: Cluster, client: rados.Rados, migration: Commands, disk: "tuple[str, str]"
+) -> None:
+    source, target = disk
+    migration.json("prepare", source, target)
+    with opened(client, target, read_only=False) as image:
+        image.write(b"new", 0)
+    said = enter(page, cluster)
+    page.get_by_role("link", name="Migrations", exact=True).click()
+    page.get_by_role("link", name=target).click()
+    page.get_by_role("button", name="Abort …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"the source {source} is given back")
+    dialog.get_by_role("button", name="Abort", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Clients wrote to")
+    dialog.get_by_role("checkbox").check()
+    dialog.get_by_role("button", name="Abort by force").click()
+    state(page, "aborted")
+    assert cluster.rbd("ls", source.split("/")[0]).split() == ["disk"]
+    assert said == []
+
+
+def test_who_may_only_read_sees_nothing_to_press(
+    page: Page, cluster: Cluster, migration: Commands, disk: "tuple[str, str]"
+) -> None:
+    user, password = READER
+    admin = login(**cluster.dashboard())
+    about = {"username": user, "password": password, "roles": ["read-only"], "enabled": True}
+    admin.ask("DELETE", f"/api/user/{user}")
+    made = admin.ask(
+        "POST", "/api/user", {**about, "name": "", "email": "", "pwdUpdateRequired": False}
+    )
+    assert made.status == 201, made
+    migration.json("prepare", *disk)
+    said = enter(page, cluster, user, password)
+    expect(page.get_by_role("link", name="New migration")).to_have_count(0)
+    page.get_by_role("link", name="Migrations", exact=True).click()
+    page.get_by_role("link", name=disk[1]).click()
+    state(page, "prepared")
+    expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
+    refused = page.evaluate(
+        """async (address) => (await fetch(address, {
+            method: "POST",
+            headers: {
+                Accept: "application/vnd.ceph.api.v1.0+json",
+                "Content-Type": "application/json",
+            },
+            body: "{}",
+        })).status""",
+        f"../api/block/migration/at/{quote(disk[1], safe='')}/abort",
+    )
+    assert refused == 403
+    assert said == []
+
+
+def test_names_are_text(
+    page: Page,
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+) -> None:
+    source, target = (f"{pool}/{HOSTILE}" for pool in pools)
+    make_image(client, source, size=MIB)
+    migration.json("prepare", source, target)
+    said = enter(page, cluster)
+    page.get_by_role("link", name="Migrations", exact=True).click()
+    page.get_by_role("link", name=target).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(target)
+    state(page, "prepared")
+    page.get_by_role("button", name="Execute").click()
+    state(page, "executed")
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("#view img").count() == 0
+    assert said == []
+
+
+def test_nobody_is_told_to_log_in(page: Page, cluster: Cluster) -> None:
+    url = cluster.dashboard()["url"]
+    page.goto(url + "/rbd-migration/")
+    link = page.get_by_role("link", name="Log in to the dashboard")
+    expect(link).to_be_visible()
+    link.click()
+    expect(page.locator("input[name=username]")).to_be_visible()
+
+
+def test_the_menu_of_the_dashboard_leads_to_the_page(page: Page, cluster: Cluster) -> None:
+    log_in(page, cluster, **_administrator(cluster))
+    page.get_by_text("Block", exact=True).first.click()
+    page.get_by_role("link", name="Live migration").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def test_the_throttle_is_set(page: Page, cluster: Cluster, migration: Commands) -> None:
+    said = enter(page, cluster)
+    page.get_by_role("link", name="Throttle and windows").click()
+    try:
+        page.get_by_label("Throttle", exact=True).fill("Mon-Sun 00:00,7M 12:00,9M")
+        page.get_by_role("textbox", name="Window").fill("00:00-23:00")
+        page.get_by_role("button", name="Set throttle and window").click()
+        expect(page.get_by_text(re.compile("Now: [79] MiB/s"))).to_be_visible()
+        page.get_by_label("Copies at once").fill("3")
+        page.get_by_role("button", name="Set the limits").click()
+        expect(page.get_by_role("status").filter(has_text="The limits are set")).to_be_visible()
+        assert migration.json("throttle", "get")["timetable"] == "00:00,7M 12:00,9M"
+        assert migration.json("window", "get")["window"] == "00:00-23:00"
+        assert migration.json("limit", "get")["max_copies"] == 3
+    finally:
+        migration.json("throttle", "clear")
+        migration.json("window", "clear")
+        migration.json("limit", "set", "--max-copies", "4")
+    assert said == []
+
+
+def test_the_own_server_wants_a_key(
+    page: Page, cluster: Cluster, migration: Commands, disk: "tuple[str, str]"
+) -> None:
+    port = free_ports(1)[0]
+    options = {
+        "server_addr": "127.0.0.1",
+        "server_port": str(port),
+        "server_tls": "false",
+        "server": "true",
+    }
+    for name, value in options.items():
+        cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{name}", value, "--force")
+    key = migration.json("api", "key", "create", "web", "--role", "write")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        cluster.wait_for(lambda: _answers(url), 60, f"the server at {url}")
+        said = complaints(page)
+        page.goto(url + "/rbd-migration/")
+        page.get_by_label("API key").fill(key["key"])
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(page.get_by_role("link", name="Ceph dashboard")).to_be_hidden()
+        page.get_by_role("link", name="New migration").first.click()
+        page.get_by_label("Source image").fill(disk[0])
+        page.get_by_label("Target image").fill(disk[1])
+        page.get_by_role("button", name="Begin").click()
+        state(page, "prepared")
+        assert said == []
+    finally:
+        migration.text("api", "key", "rm", key["id"])
+        for name in options:
+            cluster.ceph("config", "rm", "mgr", f"mgr/rbd_migration/{name}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return Rest(url).ask("GET", "/healthz").status == 200
+    except OSError:
+        return False

@@ -1,0 +1,116 @@
+"""A page of many migrations, and all of them in numbers."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbdmigrate.control.browse import SORTS, Query, Row, numbers, page
+from rbdmigrate.model.migration import Goal, Hold, HoldReason, Op, Place, State, Step
+from rbdmigrate.model.report import Live, report
+from tests.unit.builders import migration, migrations
+
+
+def row(m, **live):
+    return Row(m, m, **live)
+
+
+def render(m):
+    return report(m, Live())
+
+
+def hold_of(m):
+    return m.hold
+
+
+def many(number):
+    states = list(State)
+    return [
+        migration(
+            id=f"{i:012x}",
+            source=Place("hdd", "", f"vm{i}", 1, f"a{i}"),
+            target=Place("nvme" if i % 2 else "ssd", "ns", f"vm{i}", 2, f"b{i}"),
+            state=states[i % len(states)],
+            priority=i % 7,
+            created=float(i),
+        )
+        for i in range(number)
+    ]
+
+
+def targets(found):
+    return [r["target"] for r in found[1]]
+
+
+WANTED = [
+    (Query(search="VM1", limit=3), 3, "nvme/ns/vm1"),
+    (Query(pool="ssd"), 10, "ssd/ns/vm0"),
+    (Query(pool="hdd", offset=19), 20, "ssd/ns/vm8"),
+    (Query(states=frozenset({State.FAILED})), 1, "nvme/ns/vm11"),
+    (Query(search="00000000000a"), 1, "ssd/ns/vm10"),
+    (Query(sort="created", descending=True), 20, "nvme/ns/vm19"),
+    (Query(sort="priority", descending=True), 20, "ssd/ns/vm6"),
+    (Query(offset=99), 20, None),
+]
+
+
+@pytest.mark.parametrize(("query", "total", "first"), WANTED)
+def test_a_page_is_what_was_asked_for(query, total, first):
+    found = page(map(row, many(20)), query, render)
+    if query.search == "VM1":
+        total = sum("vm1" in str(m.target.spec) for m in many(20))
+    assert found[0] == total
+    assert (targets(found) or [None])[0] == first
+    assert len(found[1]) <= query.limit
+
+
+@given(st.lists(migrations, max_size=8), st.sampled_from(sorted(SORTS)), st.booleans())
+def test_pages_together_are_all_of_them_once(found, sort, descending):
+    rows = [row(m) for m in found]
+    query = Query(sort=sort, descending=descending, limit=3)
+    pages = [page(rows, replace(query, offset=offset), render)[1] for offset in range(0, 9, 3)]
+    shown = [r["id"] for one in pages for r in one]
+    assert sorted(shown) == sorted(m.id for m in found)
+
+
+def test_of_ten_thousand_only_the_page_is_rendered():
+    rendered = []
+
+    def counted(m):
+        rendered.append(m)
+        return render(m)
+
+    total, shown = page(map(row, many(10_000)), Query(offset=5_000, limit=50), counted)
+    assert (total, len(shown), len(rendered)) == (10_000, 50, 50)
+    found = numbers(map(row, many(10_000)), hold_of, counted)
+    assert (found["total"], len(found["attention"])) == (10_000, 20)
+    assert len(rendered) == 70
+
+
+def test_numbers():
+    step = Step(Op.EXECUTE, 0.0, actor=None)
+    copying = migration(id="1", state=State.EXECUTING, step=step)
+    rows = [
+        row(copying, copied=25, size=100, rate=5.0),
+        row(migration(id="2", bytes_total=50, bytes_copied=10, hold=Hold(HoldReason.LIMIT, "x"))),
+        row(migration(id="3", state=State.EXECUTED, goal=Goal.EXECUTED)),
+        row(migration(id="4", state=State.EXECUTED, goal=Goal.COMMITTED)),
+        row(migration(id="5", state=State.FAILED)),
+        row(migration(id="6", state=State.VERIFIED, hold=Hold(HoldReason.OPERATOR, "x"))),
+    ]
+    found = numbers(rows, hold_of, render)
+    assert {k: v for k, v in found["counts"].items() if v} == {
+        "executing": 1, "queued": 1, "executed": 2, "failed": 1, "verified": 1
+    }  # fmt: skip
+    assert found["holds"] == {"limit": 1, "operator": 1}
+    assert (found["total"], found["copying"]) == (6, 1)
+    assert (found["bytes_total"], found["bytes_copied"]) == (150, 35)
+    assert (found["rate"], found["eta_seconds"]) == (5, 15)
+    assert [r["id"] for r in found["attention"]] == ["5", "3", "6"]
+    assert found["attention_total"] == 3
+
+
+def test_numbers_of_nothing():
+    found = numbers([], hold_of, render)
+    assert (found["total"], found["eta_seconds"], found["attention"]) == (0, None, [])

@@ -1,0 +1,91 @@
+"""Which of an import's arguments is the source, and which the target: as plain rbd has it."""
+
+import json
+from errno import EACCES, EINVAL
+
+import pytest
+
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.spec import parse_image_spec
+
+SPEC = json.dumps({"type": "raw", "stream": {"type": "file", "file_path": "/srv/x.raw"}})
+NATIVE = json.dumps({"type": "native", "pool_name": "hdd", "image_name": "a", "snap_name": "s"})
+
+
+class Engine:
+    def spec(self, text, what):
+        return parse_image_spec(text, "rbd", what)
+
+
+@pytest.fixture
+def wanted(front_end):
+    pytest.importorskip("prettytable")
+    module, command = front_end("import_command"), front_end("command")
+
+    def make(inbuf=None, authorized=lambda pool, namespace: True, **args):
+        call = command.Call(args, Engine(), None, authorized, inbuf)
+        return module.Wanted(call) if module.asked(call) else None
+
+    return make
+
+
+def test_a_spec_of_the_command(wanted):
+    found = wanted(import_only=True, source_image="ssd/b", source_spec=SPEC)
+    assert (str(found.target), found.spec.format, found.logged) == ("ssd/b", "raw", True)
+
+
+def test_a_spec_of_a_file(wanted):
+    found = wanted(SPEC, import_only=True, source_image="b")
+    assert (str(found.target), found.spec.format, found.logged) == ("rbd/b", "raw", False)
+
+
+@pytest.mark.parametrize("source", ["a@s", "hdd/a@s", "hdd/ns/a@s"])
+def test_the_short_form(wanted, source):
+    found = wanted(import_only=True, source_image=source, target_image="ssd/b")
+    assert str(found.target) == "ssd/b"
+    pool = "rbd" if source == "a@s" else "hdd"
+    assert found.spec.label() == (f"{pool}/{source}" if source == "a@s" else source)
+
+
+def test_nothing_of_it_without_the_switch(wanted):
+    assert wanted(source_image="a", target_image="b") is None
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"source_spec": SPEC, "source_image": "b"}, "--import-only"),
+        ({"inbuf": SPEC, "source_image": "b"}, "--import-only"),
+        ({"inline_secrets": True, "source_image": "b"}, "--import-only"),
+        ({"import_only": True, "source_image": "a", "target_image": "b"}, "needs a source"),
+        ({"import_only": True, "source_image": "a@", "target_image": "b"}, "needs a source"),
+        ({"import_only": True, "source_image": "a@s"}, "needs a source"),
+        (
+            {
+                "import_only": True,
+                "source_spec": SPEC,
+                "source_image": "a",
+                "target_image": "b",
+            },
+            "leave the first out",
+        ),
+        (
+            {"import_only": True, "source_spec": SPEC, "inbuf": SPEC, "source_image": "b"},
+            "one of them",
+        ),
+        ({"import_only": True, "source_spec": "{", "source_image": "b"}, "not JSON"),
+        ({"import_only": True, "source_spec": SPEC, "source_image": "b@s"}, "snapshot"),
+    ],
+)
+def test_what_makes_no_sense(wanted, args, said):
+    with pytest.raises(MigrationError, match=said) as caught:
+        wanted(**args)
+    assert caught.value.errno == EINVAL
+
+
+def test_a_native_source_needs_capabilities_of_the_caller(wanted):
+    args = {"import_only": True, "source_image": "ssd/b", "source_spec": NATIVE}
+    with pytest.raises(MigrationError, match="do not cover the source") as caught:
+        wanted(authorized=lambda pool, namespace: pool == "ssd", **args)
+    assert caught.value.errno == EACCES
+    assert wanted(**args)

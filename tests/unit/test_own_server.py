@@ -1,0 +1,444 @@
+"""The module's own server: keys, tokens, answers and limits, without a manager or a cluster."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import io
+import json
+import socket
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rbdmigrate.model.errors import MigrationError
+from tests.fuzz import schemathesis
+from tests.unit.front_ends import FakeEngine, FakeModule
+
+ALL = {"read", "create", "update", "delete"}
+BASE = "/api/block/migration"
+
+
+@pytest.fixture
+def module(front_end):
+    return FakeModule(front_end("options").OPTIONS)
+
+
+class TestKeys:
+    @pytest.fixture
+    def keys(self, front_end, module):
+        return front_end("http.keys").ApiKeys(module)
+
+    def test_a_key_is_good_for_its_role_until_it_is_removed(self, keys):
+        reader, writer = keys.create("ci", "read"), keys.create("robot", "write")
+        assert keys.caller(reader["key"]) == ("key ci", {"read"})
+        assert keys.caller(writer["key"]).permissions == ALL
+        assert keys.caller(writer["key"]).permissions == ALL  # remembered
+        assert [key["name"] for key in keys.list()] == ["ci", "robot"]
+        keys.remove("robot")
+        keys.remove(reader["id"])
+        assert keys.caller(writer["key"]) is keys.caller(reader["key"]) is None
+        assert keys.list() == []
+
+    def test_what_is_kept_does_not_hold_the_secret(self, keys, module):
+        key = keys.create("ci", "read")["key"]
+        assert key.split("_")[-1] not in json.dumps(module.store)
+        assert "hash" not in json.dumps(keys.list())
+
+    def test_a_key_is_good_after_a_restart(self, front_end, keys, module):
+        key = keys.create("ci", "write")["key"]
+        assert front_end("http.keys").ApiKeys(module).caller(key).permissions == ALL
+
+    @pytest.mark.parametrize("name", ["", "a b", "-x", "a/b", "x" * 65])
+    def test_names(self, keys, name):
+        with pytest.raises(MigrationError):
+            keys.create(name, "read")
+
+    def test_what_makes_no_sense_is_refused(self, keys):
+        keys.create("ci", "read")
+        for call in (
+            lambda: keys.create("ci", "read"),
+            lambda: keys.create("x", "admin"),
+            lambda: keys.remove("x"),
+        ):
+            with pytest.raises(MigrationError):
+                call()
+
+    @settings(max_examples=20)  # each makes a key, which is slow on purpose
+    @given(st.text(max_size=40))
+    def test_anything_else_is_no_key(self, front_end, text):
+        keys = front_end("http.keys").ApiKeys(FakeModule([]))
+        ident = keys.create("ci", "read")["id"]
+        for wrong in (text, f"rbdm_{text}", f"rbdm_{ident}_{text}"):
+            assert keys.caller(wrong) is None
+
+
+def part(value):
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def token(secret="s", alg="HS256", **claims):
+    now = time.time()
+    claims = {"jti": "1", "exp": now + 60, "iat": now, "username": "ann", **claims}
+    signed = f"{part({'typ': 'JWT', 'alg': alg})}.{part(claims)}"
+    mac = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{part(mac)}"
+
+
+def user(*roles, **more):
+    return {"roles": list(roles), "enabled": True, "lastUpdate": 0, "pwdUpdateRequired": False,
+            "pwdExpirationDate": None, **more}  # fmt: skip
+
+
+GOOD_USERS = [
+    (user("administrator"), ALL),
+    (user("read-only"), {"read"}),
+    (user("read-only", "block-manager"), ALL),
+    (user("rgw-manager"), set()),
+    (user("movers"), {"read", "update"}),
+]
+BAD_USERS = [
+    user("administrator", enabled=False),
+    user("administrator", pwdUpdateRequired=True),
+    user("administrator", lastUpdate=9e9),
+    user("administrator", pwdExpirationDate=1),
+    {},
+    None,
+]
+BAD_TOKENS = [
+    token(secret="other"),
+    token(alg="none"),
+    token(alg="RS256"),
+    token(exp=1),
+    token(exp="x"),
+    token(jti="revoked"),
+    token(username="bob"),
+    token()[:-2],
+    token().rsplit(".", maxsplit=1)[0] + ".",
+    "a.b",
+    "..",
+    "x" * 10_000,
+]
+
+
+class TestTokens:
+    @staticmethod
+    def tokens(front_end, **store):
+        roles = {"movers": {"scopes_permissions": {"rbd-image": ["read", "update"]}}}
+        users = {"users": {"ann": store.pop("ann", user("administrator"))}, "roles": roles}
+        values = {
+            "jwt_secret": "s",
+            "jwt_token_block_list": json.dumps({"revoked": 9e9}),
+            "accessdb_v2": json.dumps(users),
+            **store,
+        }
+        return front_end("http.tokens").DashboardTokens(values.get)
+
+    @pytest.mark.parametrize(("ann", "permissions"), GOOD_USERS)
+    def test_a_user_may_what_the_roles_say(self, front_end, ann, permissions):
+        assert self.tokens(front_end, ann=ann).caller(token()) == ("user ann", permissions)
+
+    @pytest.mark.parametrize("ann", BAD_USERS)
+    def test_a_user_who_may_not_log_in_may_nothing(self, front_end, ann):
+        assert self.tokens(front_end, ann=ann).caller(token()) is None
+
+    @pytest.mark.parametrize("text", BAD_TOKENS)
+    def test_a_token_that_is_not_good(self, front_end, text):
+        assert self.tokens(front_end).caller(text) is None
+
+    @pytest.mark.parametrize("text", ["", None])
+    def test_without_a_dashboard_no_token_is_good(self, front_end, text):
+        assert self.tokens(front_end, jwt_secret=text).caller(token(secret="")) is None
+
+    @given(st.text(max_size=60))
+    def test_anything_else_is_no_token(self, front_end, text):
+        assert self.tokens(front_end).caller(text) is None
+
+
+@pytest.fixture
+def server(front_end):
+    pytest.importorskip("prettytable")
+    return front_end("http.wsgi")
+
+
+@pytest.fixture
+def application(front_end, server, module):
+    """Makes an application with that engine."""
+    options = front_end("options").Options(module)
+    options.read()
+    context = front_end("http.dispatch").Context
+    caller = front_end("http.caller").Caller
+    may = {"reader": {"read"}, "writer": ALL, "nobody": set()}
+    known = {name: caller(name, frozenset(permissions)) for name, permissions in may.items()}
+
+    def make(engine):
+        return server.Application(lambda: context(engine, options, "16.2.15"), known.get)
+
+    return make
+
+
+@pytest.fixture
+def ask(application):
+    """Makes a request: its status, headers and body."""
+
+    def give(method, address, body=None, engine=FakeEngine(), bearer="writer", **more):  # noqa: B008
+        raw = (
+            b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        )
+        environ = {
+            "REQUEST_METHOD": method,
+            "REQUEST_URI": address,
+            "QUERY_STRING": address.partition("?")[2],
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(raw)),
+            "HTTP_AUTHORIZATION": f"Bearer {bearer}" if bearer else "",
+            "wsgi.input": io.BytesIO(raw),
+            **more,
+        }
+        answer = {}
+
+        def start(status, headers):
+            answer.update(status=int(status.split()[0]), headers=dict(headers))
+
+        answer["body"] = b"".join(application(engine)(environ, start))
+        return answer
+
+    return give
+
+
+STATUSES = [
+    ("GET", BASE + "/throttle", {}, 200),
+    ("HEAD", BASE + "/throttle", {}, 200),
+    ("GET", BASE + "/at/ssd%2Fb", {}, 200),
+    ("POST", BASE, {"body": {"source": "a"}}, 201),
+    ("POST", BASE, {"body": b""}, 400),
+    ("POST", BASE, {"body": b"{"}, 400),
+    ("POST", BASE, {"body": b"NaN"}, 400),
+    ("POST", BASE + "/at/b/commit", {"body": b"null"}, 400),
+    ("POST", BASE + "/at/b/commit", {"body": b"[]"}, 400),
+    ("POST", BASE, {"body": b"[" * 99_999}, 400),
+    ("POST", BASE, {"body": b"\xff"}, 400),
+    ("POST", BASE, {"body": {}, "CONTENT_LENGTH": ""}, 411),
+    ("POST", BASE, {"body": {}, "CONTENT_LENGTH": "-1"}, 411),
+    ("POST", BASE, {"body": {}, "CONTENT_LENGTH": "99999999"}, 413),
+    ("POST", BASE, {"body": {}, "CONTENT_TYPE": "text/plain"}, 415),
+    ("POST", BASE, {"body": {"source": "a"}, "CONTENT_TYPE": "application/json; charset=x"}, 201),
+    ("GET", BASE + "/throttle", {"HTTP_ACCEPT": "text/html"}, 415),
+    ("GET", BASE + "/throttle", {"HTTP_ACCEPT": "text/html, */*;q=0.1"}, 200),
+    ("GET", BASE + "/throttle", {"bearer": ""}, 401),
+    ("GET", BASE + "/throttle", {"bearer": "wrong"}, 401),
+    ("GET", BASE + "/throttle", {"HTTP_AUTHORIZATION": "Basic writer"}, 401),
+    ("GET", BASE + "/throttle", {"bearer": "nobody"}, 403),
+    ("PUT", BASE + "/throttle", {"bearer": "reader", "body": {}}, 403),
+    ("POST", BASE + "/at/b/commit", {"bearer": "reader", "body": {}}, 403),
+    ("POST", BASE + "/check", {"bearer": "reader", "body": {"source": "a"}}, 200),
+    ("PATCH", BASE + "/throttle", {}, 405),
+    ("OPTIONS", BASE, {}, 405),
+    ("GET", BASE + "x", {}, 404),
+    ("GET", BASE + "/x", {}, 404),
+    ("GET", "http://host" + BASE + "/throttle?pool=x", {}, 400),
+    ("GET", "/x", {}, 404),
+    ("POST", "/healthz", {}, 405),
+    ("GET", "/healthz", {"bearer": ""}, 200),
+    ("GET", "/healthz", {"engine": None}, 503),
+    ("GET", "/metrics", {"engine": None}, 503),
+    ("GET", BASE, {"engine": None}, 503),
+    ("GET", "/", {}, 302),
+    ("GET", "/rbd-migration", {}, 302),
+    ("GET", "/rbd-migration/menu.js", {"bearer": ""}, 200),
+    ("GET", "/rbd-migration/openapi.json", {"bearer": ""}, 200),
+    ("GET", "/openapi.json", {"bearer": ""}, 200),
+    ("GET", "/rbd-migration/..%2fkeys.py", {}, 404),
+]
+
+
+@pytest.mark.parametrize(("method", "address", "more", "status"), STATUSES)
+def test_statuses(ask, method, address, more, status):
+    answer = ask(method, address, **more)
+    headers = answer["headers"]
+    assert answer["status"] == status
+    assert not [name for name in headers if name.lower().startswith("access-control")]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    if method == "HEAD":
+        assert answer["body"] == b""
+        assert int(headers["Content-Length"]) > 0
+    elif status >= 400 and address.startswith(BASE):
+        assert set(json.loads(answer["body"])) == {"detail", "code", "component"}
+
+
+def test_an_error_of_ours_is_told_without_details(ask):
+    class Broken(FakeEngine):
+        def cluster_rate(self):
+            raise ZeroDivisionError("secret")
+
+    for address in (BASE + "/throttle", "/metrics"):
+        answer = ask("GET", address, engine=Broken())
+        assert answer["status"] == 500
+        assert b"secret" not in answer["body"]
+
+
+def test_metrics_are_whole(front_end):
+    summary = {
+        "version": "0.1.0", "ceph_release": '16"', "counts": {"queued": 1}, "holds": {"limit": 2},
+        "gates": [{"level": "slow"}], "copying": 3, "attention_total": 4, "bytes_total": 5,
+        "bytes_copied": 6, "rate": 7, "cluster_rate": None,
+    }  # fmt: skip
+    shown = front_end("http.metrics").exposition(summary).splitlines()
+    assert 'rbd_migration_info{version="0.1.0",ceph_release="16\\""} 1' in shown
+    assert 'rbd_migration_migrations{state="queued"} 1' in shown
+    assert 'rbd_migration_gates{level="slow"} 1' in shown
+    assert "rbd_migration_rate_bytes_per_second 7" in shown
+    assert not [line for line in shown if line.startswith("rbd_migration_throttle")]
+
+
+def test_a_standby_manager_sends_clients_to_the_active_one(front_end):
+    redirect = front_end("http.standby").redirect_to
+
+    def ask(address, active="https://10.0.0.1:8483/rbd-migration/"):
+        found = {}
+        redirect(lambda: active)(
+            {"REQUEST_URI": address}, lambda s, h: found.update(status=s[:3], **dict(h))
+        )
+        return found["status"], found.get("Location")
+
+    assert ask(BASE + "?a=%2F") == ("307", f"https://10.0.0.1:8483{BASE}?a=%2F")
+    assert ask("/healthz") == ("503", None)
+    assert ask(BASE, active="") == ("503", None)
+    assert ask("//evil.example/") == ("400", None)
+    assert ask("http://evil.example/") == ("400", None)
+
+
+class TestListening:
+    @pytest.fixture
+    def http(self, front_end):
+        pytest.importorskip("cheroot")
+        return front_end("http.server")
+
+    @pytest.fixture
+    def keeper(self, http, module):
+        module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
+        module.values.update(server_port=free_port())
+        places = []
+        keeper = http.Keeper(module, app, places.append)
+        keeper.places = places
+        keeper.start()
+        yield keeper
+        keeper.stop()
+        assert not keeper.is_alive()
+
+    def test_follows_the_options(self, keeper, module):
+        url = f"http://127.0.0.1:{module.values['server_port']}/"
+        until(lambda: keeper.places == [url])
+        assert get(module).startswith(b"HTTP/1.1 200")
+        module.values["server"] = False
+        until(lambda: keeper.places == [url, ""])
+        with pytest.raises(OSError, match="refused"):
+            get(module)
+        module.values["server_tls"] = module.values["server"] = True
+        until(lambda: "There is no TLS certificate" in keeper.problem)
+        module.store["server_cert"] = module.store["server_key"] = "nonsense"
+        until(lambda: "do not fit together" in keeper.problem)
+
+    def test_a_port_that_is_taken_is_told_and_tried_again(self, http, module, keeper):
+        until(lambda: keeper.places)
+        other = http.Keeper(module, app)
+        other.start()
+        try:
+            until(lambda: "cannot listen" in other.problem)
+            assert str(module.values["server_port"]) in other.problem
+        finally:
+            other.stop()
+
+    def test_a_request_that_comes_byte_by_byte_is_ended(self, http, module, keeper, monkeypatch):
+        monkeypatch.setattr(http, "_LONGEST", 0.5)
+        until(lambda: keeper.places)
+        with contextlib.closing(connect(module)) as slow:
+            slow.sendall(b"GET / HT")
+            until(lambda: ended(slow, b"T"))
+
+    def test_too_many_connections_are_hung_up_and_it_goes_on(
+        self, http, module, keeper, monkeypatch
+    ):
+        monkeypatch.setattr(http, "_MAX_CONNECTIONS", 20)
+        until(lambda: keeper.places)
+        with contextlib.ExitStack() as stack:
+            many = [stack.enter_context(contextlib.closing(connect(module))) for _ in range(30)]
+            until(lambda: sum(ended(one, b"") for one in many) >= 5)
+        until(lambda: answers(module))
+
+    def test_headers_are_not_longer_than_they_may_be(self, module, keeper):
+        until(lambda: keeper.places)
+        assert b"413" in get(module, b"X: " + b"y" * 40_000 + b"\r\n")[:20]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_api_is_as_its_document_says(front_end, application, module, tmp_path):
+    pytest.importorskip("cheroot")
+    pytest.importorskip("schemathesis")
+    module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
+    module.values.update(server_port=free_port())
+    places = []
+    keeper = front_end("http.server").Keeper(module, application(FakeEngine()), places.append)
+    keeper.start()
+    try:
+        until(lambda: places)
+        done = schemathesis(places[0].rstrip("/"), "writer", tmp_path, "--max-examples", "10")
+    finally:
+        keeper.stop()
+    assert done.returncode == 0, done.stdout
+    assert f"Tested: {len(front_end('http.routes').ROUTES)}\n" in done.stdout
+
+
+def app(environ, start):
+    start("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def connect(module):
+    return socket.create_connection(("127.0.0.1", module.values["server_port"]), timeout=10)
+
+
+def get(module, headers=b""):
+    with contextlib.closing(connect(module)) as connection:
+        connection.sendall(
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers + b"\r\n"
+        )
+        return connection.recv(1000)
+
+
+def answers(module):
+    """Whether a request is answered, and its connection not hung up."""
+    try:
+        return get(module).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def ended(connection, more):
+    """Whether the server has hung up, whatever is sent to it."""
+    connection.settimeout(0.05)
+    try:
+        connection.sendall(more)
+        return connection.recv(10) == b""
+    except socket.timeout:
+        return False
+    except OSError:
+        return True
+
+
+def until(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,189 @@
+"""The stream s3: the signature, and what each refusal of a service means."""
+
+import base64
+import hashlib
+import hmac
+import json
+from errno import EACCES, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.source_spec import parse_source_spec
+from rbdmigrate.sources import inspect
+
+OBJECT = bytes(4096)
+
+
+class Service:
+    """Checks signatures as S3 does (version 2), with the bucket in the path or the host's name.
+
+    ``error``: (status, code, rest of the XML) for every request that is signed well.
+    """
+
+    def __init__(self):
+        self.error = None
+        self.bucket_in_host = ""
+        self.objects = {"/b/disk.raw": OBJECT}
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self):
+                service.answer(self, head=True)
+
+            def do_GET(self):
+                service.answer(self, head=False)
+
+            def log_message(self, *_):
+                """Silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, request, head):
+        resource = self.bucket_in_host + request.path
+        status, code, more = self.verdict(request, resource)
+        if status:
+            body = f"<?xml version='1.0'?><Error><Code>{code}</Code>{more}</Error>".encode()
+            request.send_response(status)
+        else:
+            body = self.objects[resource]
+            request.send_response(200 if head or "Range" not in request.headers else 206)
+            if not head:
+                first, last = request.headers["Range"][6:].split("-")
+                total, last = len(body), min(int(last), len(body) - 1)
+                body = body[int(first) : last + 1]
+                request.send_header("Content-Range", f"bytes {first}-{last}/{total}")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if not head:
+            request.wfile.write(body)
+
+    def verdict(self, request, resource):
+        access, _, signature = request.headers["Authorization"][4:].partition(":")
+        if access != "ACCESS":
+            return 403, "InvalidAccessKeyId", ""
+        signed = f"{request.command}\n\n\n{request.headers['Date']}\n{resource}"
+        digest = hmac.new(b"SECRET", signed.encode(), hashlib.sha1).digest()
+        if signature != base64.b64encode(digest).decode():
+            return 403, "SignatureDoesNotMatch", ""
+        if self.error:
+            return self.error
+        if not resource.startswith("/b/"):
+            return 404, "NoSuchBucket", ""
+        if resource not in self.objects:
+            return 404, "NoSuchKey", ""
+        return 0, "", ""
+
+
+@pytest.fixture
+def service():
+    running = Service()
+    yield running
+    running.stop()
+
+
+def resolve(key):
+    values = {"good": "SECRET", "line": "SECRET\n", "empty": ""}
+    if key not in values:
+        raise MigrationError(ENOENT, f"The config-key {key} does not exist.")
+    return values[key]
+
+
+def look(service, path="/b/disk.raw", access="ACCESS", secret="SECRET", host="127.0.0.1"):
+    stream = {
+        "type": "s3",
+        "url": f"http://{host}:{service.port}{path}",
+        "access_key": access,
+        "secret_key": secret,
+    }
+    spec = parse_source_spec(json.dumps({"type": "raw", "stream": stream}))
+    return inspect(spec, Reach(), resolve_config=resolve)
+
+
+def test_an_object_is_read(service):
+    inspection = look(service)
+    assert not inspection.errors
+    assert inspection.size == len(OBJECT)
+
+
+def test_keys_may_be_references(service):
+    assert not look(service, secret="config://good").errors
+
+
+REFUSED = [
+    ({"access": "OTHER"}, "S3_ACCESS_KEY", EACCES),
+    ({"secret": "PLANTED"}, "S3_SECRET_KEY", EACCES),
+    ({"path": "/nix/disk.raw"}, "S3_NO_BUCKET", ENOENT),
+    ({"path": "/b/nix"}, "S3_NO_OBJECT", ENOENT),
+    ({"secret": "config://nix"}, "CONFIG_KEY_MISSING", ENOENT),
+    ({"secret": "config://line"}, "CONFIG_KEY_BAD", EINVAL),
+    ({"access": "config://empty"}, "CONFIG_KEY_BAD", EINVAL),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "errno"), REFUSED)
+def test_what_is_wrong_is_told_without_the_secret(service, changes, code, errno):
+    (error,) = look(service, **changes).errors
+    assert (error.code, error.errno) == (code, errno)
+    assert "PLANTED" not in error.message + error.remedy
+    assert "SECRET" not in error.message + error.remedy
+
+
+ERRORS = [
+    ((403, "AccessDenied", ""), "S3_FORBIDDEN", EACCES),
+    ((403, "RequestTimeTooSkewed", ""), "S3_CLOCK", EACCES),
+    ((301, "PermanentRedirect", "<Endpoint>s3.other</Endpoint>"), "S3_REGION", EINVAL),
+    ((400, "AuthorizationHeaderMalformed", "<Region>eu</Region>"), "S3_REGION", EINVAL),
+    (
+        (400, "InvalidRequest", "<Message>Please use AWS4-HMAC-SHA256.</Message>"),
+        "S3_SIGNATURE_V4",
+        EOPNOTSUPP,
+    ),
+    ((503, "SlowDown", ""), "HTTP_SERVER_ERROR", EIO),
+    ((500, "Weird", ""), "HTTP_SERVER_ERROR", EIO),
+    ((403, "Weird", ""), "HTTP_FORBIDDEN", EACCES),
+    ((405, "MethodNotAllowed", ""), "HTTP_NO_HEAD", EOPNOTSUPP),
+]
+
+
+@pytest.mark.parametrize(("answer", "code", "errno"), ERRORS)
+def test_a_service_s_reasons_are_told(service, answer, code, errno):
+    service.error = answer
+    (error,) = look(service).errors
+    assert (error.code, error.errno) == (code, errno)
+
+
+def test_a_bucket_alone_is_no_object(service):
+    service.objects["/b"] = b""
+    service.verdict = lambda *_: (0, "", "")
+    (error,) = look(service, "/b").errors
+    assert error.code == "S3_NO_OBJECT"
+
+
+def test_a_bucket_in_the_host_s_name_is_not_signed_by_librbd(service):
+    """``127.0.0.1`` stands for the bucket ``127`` at the service ``0.0.1``."""
+    service.objects["/127/disk.raw"] = OBJECT
+    service.bucket_in_host = "/127"
+    (error,) = look(service, "/disk.raw").errors
+    assert (error.code, error.errno) == ("S3_VIRTUAL_HOSTED", EOPNOTSUPP)
+    assert error.remedy == f'"url": "http://0.0.1:{service.port}/127/disk.raw"'
+
+
+def test_a_host_s_name_that_is_taken_for_a_bucket(service):
+    service.objects["/127.0.0.1/b/disk.raw"] = OBJECT
+    service.bucket_in_host = "/127.0.0.1"
+    (error,) = look(service).errors
+    assert error.code == "S3_VIRTUAL_HOSTED"
+    assert "rgw_dns_name" in error.message

@@ -1,0 +1,326 @@
+"""Source-specs: what is taken, what is refused and with which sentence, and where secrets are."""
+
+import csv
+import json
+from errno import EINVAL
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rbdmigrate.model.codec import from_plain, to_plain
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.source_spec import (
+    SourceSpec,
+    StreamSpec,
+    parse_source_spec,
+    required_release,
+    unsupported,
+)
+
+FILE = {"type": "file", "file_path": "/mnt/image.raw"}
+HTTP = {"type": "http", "url": "https://images.example:8443/a%20b.qcow2"}
+S3 = {"type": "s3", "url": "http://s3.example/b/o", "access_key": "AKEY", "secret_key": "SKEY"}
+NBD = {"type": "nbd", "uri": "nbd://nbd.example/disk"}
+NATIVE = {"type": "native", "pool_name": "hdd", "image_name": "disk", "snap_name": "snap"}
+
+
+def parse(plain):
+    return parse_source_spec(json.dumps(plain))
+
+
+TAKEN = [
+    ({"type": "raw", "stream": FILE}, "raw over file /mnt/image.raw"),
+    ({"type": "qcow", "stream": HTTP}, "qcow over https://images.example:8443/a%20b.qcow2"),
+    ({"type": "raw", "stream": S3}, "raw over s3 http://s3.example/b/o"),
+    ({"type": "raw", "stream": NBD}, "raw over nbd://nbd.example/disk"),
+    (
+        {"type": "raw", "stream": {"type": "nbd", "uri": "nbd+unix:///x?socket=/run/nbd.sock"}},
+        "raw over nbd+unix:///x?socket=/run/nbd.sock",
+    ),
+    (
+        {
+            "type": "raw",
+            "stream": FILE,
+            "snapshots": [{"type": "raw", "name": "one", "stream": S3}],
+        },
+        "raw over file /mnt/image.raw",
+    ),
+    (NATIVE, "hdd/disk@snap"),
+    ({**NATIVE, "pool_namespace": "ns"}, "hdd/ns/disk@snap"),
+    (
+        {
+            "type": "native", "pool_id": 4, "image_name": "disk", "image_id": "10ab", "snap_id": 7,
+            "cluster_name": "old", "client_name": "client.import",
+        },
+        "old:pool 4/disk@snapshot 7",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("plain", "label"), TAKEN)
+def test_what_is_taken_goes_to_librbd_unchanged(plain, label):
+    spec = parse(plain)
+    assert spec.to_plain() == plain
+    assert spec.label() == label
+    assert parse_source_spec(spec.to_json()) == spec
+    assert from_plain(SourceSpec, to_plain(spec)) == spec
+
+
+def test_ids_may_be_texts_and_the_default_namespace_empty():
+    plain = {"type": "native", "pool_id": "4", "image_name": "i", "snap_id": "12"}
+    spec = parse({**plain, "pool_namespace": ""})
+    assert (spec.pool_id, spec.snap_id, spec.pool_namespace) == (4, 12, None)
+
+
+# How to make each refused text, and what it is an example of. The sentence is in the documentation.
+REFUSED = [
+    ("", "no text"),
+    ("{", "cut off"),
+    ("[]", "no object"),
+    ("null", "no object"),
+    ('{"type": "raw", "type": "raw"}', "a field twice"),
+    ('{"type": "native", "pool_id": NaN}', "a number that JSON does not have"),
+    ("[" * 20000, "nested deeply"),
+    (
+        '{"type": "raw", "stream": {"type": "file", "file_path": "/' + "x" * 70000 + '"}}',
+        "too long",
+    ),
+    ('{"type": "native", "pool_id": 1' + "0" * 5000 + "}", "a number without end"),
+    ({"stream": FILE}, "no type"),
+    ({"type": 1, "stream": FILE}, "a type that is no text"),
+    ({"type": "qcow2", "stream": FILE}, "the format's usual name"),
+    ({"type": "QCOW", "stream": FILE}, "capitals"),
+    ({"type": "vmdk", "stream": FILE}, "another format"),
+    ({"type": "vhd", "stream": FILE}, "another format"),
+    ({"type": "luks", "stream": FILE}, "encryption is no format"),
+    ({"type": "raw"}, "no stream"),
+    ({"type": "raw", "stream": "/mnt/image.raw"}, "a stream that is no object"),
+    ({"type": "raw", "streams": FILE}, "an unknown field"),
+    ({"type": "raw", "stream": {"file_path": "/a"}}, "a stream without type"),
+    ({"type": "raw", "stream": {"type": "ftp", "url": "ftp://a/b"}}, "an unknown stream"),
+    ({"type": "raw", "stream": {"type": "https", "url": "https://a/b"}}, "https is no type"),
+    ({"type": "raw", "stream": {"type": "file"}}, "no path"),
+    ({"type": "raw", "stream": {"type": "file", "path": "/a"}}, "another name for a field"),
+    ({"type": "raw", "stream": {"type": "file", "file_path": "image.raw"}}, "a relative path"),
+    ({"type": "raw", "stream": {"type": "file", "file_path": ""}}, "an empty path"),
+    ({"type": "raw", "stream": {"type": "file", "file_path": "/a\u0000b"}}, "a control character"),
+    ({"type": "raw", "stream": {"type": "file", "file_path": ["/a"]}}, "a path that is a list"),
+    ({"type": "raw", "stream": {"type": "http", "url": "images.example/a"}}, "no scheme"),
+    ({"type": "raw", "stream": {"type": "http", "url": "ftp://images.example/a"}}, "no web"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http:10.0.0.1:80/a"}}, "slashes forgotten"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http:///a"}}, "no host"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://h:99999/a"}}, "no port"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://[::1]/a"}}, "IPv6"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://me:PLANTED@h/a"}}, "a password"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://h/a?sig=PLANTED"}}, "a signed URL"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://h/a;v=1"}}, "parameters"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://h/a#b"}}, "a fragment"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://h/a b"}}, "a space"),
+    ({"type": "raw", "stream": {"type": "http", "url": "http://h/\u00e9"}}, "no ASCII"),
+    ({"type": "raw", "stream": {**S3, "region": "eu"}}, "S3 has no region"),
+    ({"type": "raw", "stream": {"type": "s3", "url": "http://h/b/o"}}, "no keys"),
+    ({"type": "raw", "stream": {**S3, "secret_key": 7}}, "a key that is no text"),
+    ({"type": "raw", "stream": {**S3, "secret_key": "PLANTED\n"}}, "a line break"),
+    ({"type": "raw", "stream": {**S3, "secret_key": "config://"}}, "no config-key"),
+    ({"type": "raw", "stream": {"type": "nbd", "url": "nbd://h/x"}}, "another name for a field"),
+    ({"type": "raw", "stream": {"type": "nbd", "uri": "nbds://h/x"}}, "NBD with TLS"),
+    ({"type": "raw", "stream": {"type": "nbd", "uri": "nbd+unix:///x"}}, "no socket"),
+    ({"type": "raw", "stream": {"type": "nbd", "uri": "nbd://u:PLANTED@h/x"}}, "a password"),
+    ({"type": "qcow", "stream": FILE, "snapshots": []}, "snapshots beside a qcow file"),
+    ({"type": "raw", "stream": FILE, "snapshots": {}}, "snapshots that are no list"),
+    ({"type": "raw", "stream": FILE, "snapshots": ["one"]}, "a snapshot that is no object"),
+    (
+        {
+            "type": "raw",
+            "stream": FILE,
+            "snapshots": [{"type": "qcow", "name": "one", "stream": FILE}],
+        },
+        "a snapshot of another format",
+    ),
+    (
+        {"type": "raw", "stream": FILE, "snapshots": [{"type": "raw", "stream": FILE}]},
+        "a snapshot without name",
+    ),
+    (
+        {
+            "type": "raw",
+            "stream": FILE,
+            "snapshots": [{"type": "raw", "name": "a@b", "stream": FILE}],
+        },
+        "a snapshot that RBD cannot name",
+    ),
+    (
+        {
+            "type": "raw",
+            "stream": FILE,
+            "snapshots": [{"type": "raw", "name": "one", "stream": FILE}] * 2,
+        },
+        "one name for two snapshots",
+    ),
+    ({"type": "native", "image_name": "i", "snap_name": "s"}, "no pool"),
+    ({**NATIVE, "pool_id": 4}, "two pools"),
+    ({"type": "native", "pool_name": "p", "snap_name": "s"}, "no image"),
+    ({"type": "native", "pool_name": "p", "image_name": "i"}, "no snapshot"),
+    ({**NATIVE, "snap_id": 4}, "two snapshots"),
+    ({"type": "native", "pool_id": -1, "image_name": "i", "snap_name": "s"}, "no id"),
+    ({"type": "native", "pool_id": True, "image_name": "i", "snap_name": "s"}, "no id"),
+    ({**NATIVE, "stream": FILE}, "a stream where none belongs"),
+    ({**NATIVE, "image_name": "p/i"}, "a name that is a spec"),
+    ({**NATIVE, "client_name": "client.a"}, "a client without cluster"),
+    ({**NATIVE, "cluster_name": "../x"}, "a cluster that is a path"),
+    ({**NATIVE, "cluster_name": "old", "client_name": "admin"}, "a client without type"),
+]
+_CASES = [(t if isinstance(t, str) else json.dumps(t), what) for t, what in REFUSED]
+_TABLE = Path(__file__).parents[2] / "doc" / "reference" / "refused-sources.csv"
+
+
+def refusal(text):
+    with pytest.raises(MigrationError) as caught:
+        parse_source_spec(text)
+    return caught.value
+
+
+@pytest.mark.parametrize("text", [text for text, _ in _CASES])
+def test_what_is_refused_gets_one_sentence_with_no_secret(text):
+    error = refusal(text)
+    assert error.errno == EINVAL
+    assert error.message.endswith(".")
+    assert "\n" not in error.message
+    assert "PLANTED" not in error.message
+    assert len(error.message) < 400
+
+
+def test_the_documentation_lists_every_refusal():
+    rows = []
+    for text, what in _CASES:
+        error = refusal(text)
+        shown = text if len(text) < 200 else text[:40] + " ..."
+        rows.append([what, shown.replace("PLANTED", "SECRET"), error.code, error.message])
+    with _TABLE.open(encoding="utf-8", newline="") as table:
+        assert list(csv.reader(table)) == rows
+    assert len(rows) >= 40
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+NAMES = [
+    "type", "stream", "snapshots", "file_path", "url", "uri", "access_key", "secret_key", "name",
+    "pool_name", "pool_id", "image_name", "image_id", "snap_name", "snap_id", "cluster_name",
+]  # fmt: skip
+values = st.sampled_from(
+    ["raw", "qcow", "native", "file", "http", "s3", "nbd", "/a", "http://h/a", "nbd://h/x", 3]
+)
+near = st.recursive(
+    values | json_like,
+    lambda inner: (
+        st.dictionaries(st.sampled_from(NAMES), inner, max_size=6) | st.lists(inner, max_size=2)
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.text(max_size=200) | json_like.map(json.dumps) | near.map(json.dumps))
+def test_no_text_gives_anything_but_a_spec_or_a_refusal(text):
+    spec = error = None
+    try:
+        spec = parse_source_spec(text)
+    except MigrationError as refused:
+        error = refused
+    if spec:
+        assert parse_source_spec(spec.to_json()) == spec
+        assert spec.label()
+    else:
+        assert error.errno == EINVAL
+        assert error.message.endswith(".")
+        assert error.message.isprintable()
+
+
+plain_text = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x2FFF, exclude_characters="/@\x7f"),
+    min_size=1,
+    max_size=20,
+).filter(str.isprintable)
+keys = st.text(st.sampled_from("ABCxyz0189+/="), max_size=30).map("PLANTED".__add__)
+streams = st.one_of(
+    st.builds(lambda p: {"type": "file", "file_path": "/" + p}, plain_text),
+    st.just(HTTP),
+    st.just(NBD),
+    st.builds(lambda a, s: {**S3, "access_key": a, "secret_key": s}, keys, keys),
+)
+raws = st.builds(
+    lambda head, snapshots: {
+        "type": "raw",
+        "stream": head,
+        "snapshots": [
+            {"type": "raw", "name": name, "stream": stream} for name, stream in snapshots.items()
+        ],
+    },
+    streams,
+    st.dictionaries(plain_text, streams, min_size=1, max_size=3),
+)
+
+
+@settings(max_examples=50)
+@given(raws | st.builds(lambda s: {"type": "qcow", "stream": s}, streams))
+def test_every_spec_reads_back_and_hides_its_secrets(plain):
+    spec = parse(plain)
+    assert spec.to_plain() == plain
+    secrets = spec.secrets()
+    moved, stored = spec.with_secrets_at("rbd/migration/0ab1")
+    for shown in (spec.label(), json.dumps(spec.redacted()), repr(spec), moved.to_json()):
+        assert "PLANTED" not in shown
+    assert sorted(stored.values()) == sorted(secrets.values())
+    assert len(stored) == len(secrets)
+    assert moved.secrets() == {}
+    assert moved.label() == spec.label()
+    assert parse_source_spec(moved.to_json()) == moved
+    assert moved.with_secrets_at("x") == (moved, {})
+
+
+def test_references_are_left_alone():
+    spec = parse({"type": "raw", "stream": {**S3, "access_key": "config://s3/a"}})
+    assert spec.secrets() == {"stream.secret_key": "SKEY"}
+    moved, stored = spec.with_secrets_at("rbd/migration/7")
+    assert stored == {"rbd/migration/7/stream.secret_key": "SKEY"}
+    assert moved.stream == StreamSpec(
+        "s3",
+        url="http://s3.example/b/o",
+        access_key="config://s3/a",
+        secret_key="config://rbd/migration/7/stream.secret_key",
+    )
+
+
+@pytest.mark.parametrize(
+    ("plain", "needs"),
+    [
+        ({"type": "raw", "stream": FILE}, None),
+        (NATIVE, None),
+        ({"type": "raw", "stream": NBD}, 20),
+        ({**NATIVE, "cluster_name": "old"}, 20),
+        (
+            {
+                "type": "raw",
+                "stream": FILE,
+                "snapshots": [{"type": "raw", "name": "s", "stream": NBD}],
+            },
+            20,
+        ),
+    ],
+)
+def test_what_needs_a_newer_release_says_so(plain, needs):
+    spec = parse(plain)
+    required = required_release(spec)
+    assert (required.major if required else None) == needs
+    assert unsupported(spec, (20, 2, 0)) is None
+    sentence = unsupported(spec, (19, 2, 3))
+    if needs:
+        assert "Ceph 20 (Tentacle)" in sentence
+        assert "19.2.3" in sentence
+        assert unsupported(spec, (0, 0, 0))
+    else:
+        assert sentence is None
