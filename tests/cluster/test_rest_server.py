@@ -14,7 +14,7 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
-from qa.workload.images import MIB, digests, make_image
+from qa.workload.images import MIB, content, digests, make_image
 from tests.cluster.commands import Commands, is_one_sentence
 from tests.cluster.rest import BASE, Answer, Rest, free_ports
 from tests.fuzz import schemathesis
@@ -104,6 +104,32 @@ def test_the_whole_way_over_tls(
     assert writer.at("GET", target).body == migration.report(target)
     assert writer.at("POST", target, "commit", {}).body["state"] == "committed"
     assert digests(client, target) == before
+
+
+def test_an_import(
+    writer: Rest,
+    client: rados.Rados,
+    migration: Commands,
+    cluster: Cluster,
+    pools: "tuple[str, str]",
+) -> None:
+    """From a source-spec; an object with secrets in it is refused without repeating them."""
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, size=4 * MIB, snapshots=["one"])
+    cluster.rbd("snap", "create", f"{source}@now")
+    spec = {"type": "native", "pool_name": pools[0], "image_name": "disk", "snap_name": "now"}
+    wish = {"source_spec": spec, "target": target}
+    found = writer.api("POST", "/check", wish)
+    assert (found.status, found.body["ok"]) == (200, True), found
+    made = writer.api("POST", "", {**wish, "goal": "executed"})
+    assert (made.status, made.body["import_only"]) == (201, True), made
+    migration.wait(target, "executed")
+    assert writer.at("POST", target, "commit", {}).body["state"] == "committed"
+    assert content(client, target) == content(client, f"{source}")
+    s3 = {"type": "s3", "url": "http://127.0.0.1:1/x", "access_key": "a", "secret_key": "hidden"}
+    wrong = writer.api("POST", "", {**wish, "source_spec": {"type": "raw", "stream": s3}})
+    assert wrong.status == 400
+    assert "hidden" not in str(wrong.body)
 
 
 def test_roles(reader: Rest, writer: Rest, server: Rest) -> None:
