@@ -124,6 +124,9 @@ def test_managers_of_differing_versions(
         assert "left alone" in migrate.refused(95, command, target)
     assert "left alone" in migrate.refused(95, "prepare", "old/busy", "new/other")
     assert "left alone" in migrate.refused(95, "prepare", "old/other", target)
+    spec = json.dumps({"type": "raw", "stream": {"type": "file", "file_path": "/tmp/disk.raw"}})
+    importing = ("prepare", "--import-only", target, "--source-spec", spec)
+    assert "left alone" in migrate.refused(95, *importing)
     assert migrate.under_way() == []
     assert record(admin, target) == written
 

@@ -62,6 +62,7 @@ class Finder:
 
     def imported(self, wish: Wish, goal: Goal) -> Optional[Tracked]:
         """The import that this request asks for once more; refuses one that is in its way."""
+        refuse_claimed(self._registry, wish.target)
         tracked = self._registry.find(wish.target)
         if tracked is None:
             return None
