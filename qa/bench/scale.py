@@ -37,9 +37,9 @@ def run(rig: Rig) -> Result:
     ticks, memory = {}, {}
     try:
         for count in counts:
-            _restart_with(rig, list(_records(rig, source, count)))
-            first = _first_pass(rig)
-            ticks[count] = _rounds(rig, seconds)
+            marks = _restart_with(rig, list(_records(rig, source, count)))
+            first = _first_pass(rig, marks)
+            ticks[count] = _rounds(rig, marks, seconds)
             listings = [timed(lambda: rig.ask("ls")) for _ in range(_LISTINGS)]
             memory[count] = _memory(rig)
             name = f"{count:,} records: "
@@ -80,10 +80,14 @@ def _records(rig: Rig, source: str, count: int) -> Iterator[Migration]:
         yield queued.enter(State.QUEUED, now, "asked for")
 
 
-def _restart_with(rig: Rig, records: "Sequence[Migration]") -> None:
-    """Begin anew with these records alone, and with the log that :func:`_rounds` reads."""
+def _restart_with(rig: Rig, records: "Sequence[Migration]") -> "dict[str, int]":
+    """Begin anew with these records alone, and with the log that :func:`_log` reads.
+
+    Returns how many bytes the log of each manager has before that.
+    """
     rig.cluster.ceph("mgr", "module", "disable", MODULE)
     rig.cluster.wait_active()
+    marks = {name: rig.cluster.mgr_log(name).stat().st_size for name in rig.cluster.mgrs()}
     with place(rig.client, f"{TARGET}/-") as ioctx:
         with contextlib.suppress(rados.ObjectNotFound):
             ioctx.remove_object(OBJECT)
@@ -97,28 +101,32 @@ def _restart_with(rig: Rig, records: "Sequence[Migration]") -> None:
     rig.cluster.wait_active()
     level = "debug" if records else "info"
     rig.cluster.ceph("config", "set", "mgr", f"mgr/{MODULE}/log_level", level)
+    return marks
 
 
-def _first_pass(rig: Rig) -> float:
-    """Seconds until all were looked at once."""
+def _first_pass(rig: Rig, marks: "dict[str, int]") -> float:
+    """Seconds until all were looked at once, from when the manager answers."""
 
     def done() -> bool:
-        rounds = _log(rig)
+        rounds = _log(rig, marks)
         return bool(rounds) and rounds[-1][1] == 0
 
     return timed(lambda: rig.until(done, "the first look at all records", 0.5))
 
 
-def _rounds(rig: Rig, seconds: float) -> "list[float]":
+def _rounds(rig: Rig, marks: "dict[str, int]", seconds: float) -> "list[float]":
     """Milliseconds of each round of the loop in so many seconds."""
-    before = len(_log(rig))
+    before = len(_log(rig, marks))
     time.sleep(seconds)
-    return [taken for _, _, taken in _log(rig)[before:]]
+    return [taken for _, _, taken in _log(rig, marks)[before:]]
 
 
-def _log(rig: Rig) -> "list[tuple[int, int, float]]":
-    """Migrations, those of them that were due, and milliseconds, of each round that was logged."""
-    text = rig.cluster.mgr_log(_active(rig)).read_text(encoding="utf-8", errors="replace")
+def _log(rig: Rig, marks: "dict[str, int]") -> "list[tuple[int, int, float]]":
+    """Migrations, those of them that were due, and milliseconds, of each round logged since."""
+    name = _active(rig)
+    with rig.cluster.mgr_log(name).open("rb") as file:
+        file.seek(marks[name])
+        text = file.read().decode(errors="replace")
     return [(int(m[1]), int(m[2]), float(m[4])) for m in _ROUND.finditer(text)]
 
 

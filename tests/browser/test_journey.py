@@ -137,6 +137,23 @@ def test_an_import(open_page):
     expect(page.get_by_text("It can be prepared")).to_be_visible()
 
 
+def test_keys_stand_in_the_header_only_when_that_is_allowed(open_page):
+    page = open_page(Double(), "#/new")
+    page.get_by_label("import from outside").check()
+    page.get_by_label("Stream").select_option("s3")
+    page.get_by_label("URL").fill("https://s3.example/bucket/web.raw")
+    page.get_by_label("Access key").fill("me")
+    page.get_by_label("Secret key").fill("hush")
+    page.get_by_label("Target image").fill("nvme/web")
+    for tick in (None, True):
+        if tick:
+            page.get_by_label("The keys may stand in the image's header").check()
+        with page.expect_request(lambda request: request.method == "POST") as sent:
+            page.get_by_role("button", name="Check", exact=True).click()
+        assert sent.value.post_data_json.get("inline_secrets") is tick
+    assert sent.value.post_data_json["source_spec"]["stream"]["secret_key"] == "hush"
+
+
 def test_layout_and_policy_are_sent_as_the_api_names_them(open_page):
     page = open_page(Double(), "#/new")
     page.get_by_text("Layout of the target").click()

@@ -2,7 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { FORMATS, STREAMS, sourceSpec } from "../source_spec.js";
-import { field, select, text } from "./field.js";
+import { check, field, select, text } from "./field.js";
 
 // ``spec()`` is the JSON source-spec; ``enable(yes)`` whether the fields count.
 export function sourceFields() {
@@ -11,8 +11,9 @@ export function sourceFields() {
   const streamChoice = field("Stream", stream);
   const own = h("div", { class: "fields" });
   const snapshots = h("div", {});
+  const inline = check("The keys may stand in the image's header, where whoever may read the image sees them", "inline_secrets");
   const list = h("ol", { class: "snapshots" });
-  const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice), own, snapshots);
+  const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice), own, inline, snapshots);
   let controls = new Map();
   let extra = [];
   let enabled = true;
@@ -29,6 +30,7 @@ export function sourceFields() {
   function renew() {
     const before = values(controls);
     streamChoice.hidden = !formatNow().streams;
+    inline.hidden = !formatNow().streams || !streamNow().fields.some((known) => known.secret);
     controls = make(formatNow().streams ? [...formatNow().fields, ...streamNow().fields.map(ofStream)] : formatNow().fields, before);
     fill(own, [...controls.values()].map(({ known, control }) => field(known.label, control, known.hint)));
     extra = extra.map((one) => snapshot(values(one.controls), one.name.value));

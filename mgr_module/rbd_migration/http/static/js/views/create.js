@@ -79,7 +79,7 @@ export function create(root, { app }) {
   function wish() {
     const given = values(form);
     const common = { target: given.target, layout: layoutOf(given) };
-    return given.kind === "external" ? { ...common, import_only: true, source_spec: external.spec() } : { ...common, source: given.source };
+    return given.kind === "external" ? { ...common, import_only: true, source_spec: external.spec(), inline_secrets: given.inline_secrets } : { ...common, source: given.source };
   }
 
   function policy() {
