@@ -294,8 +294,7 @@ def well(admin: Rest) -> None:
 def test_the_dashboard_works_while_the_module_is_disabled_broken_or_removed(
     cluster: Cluster,
 ) -> None:
-    folder = cluster.layout.modules
-    ours = folder / "rbd_migration"
+    ours = cluster.layout.modules_of(str(cluster.active_mgr())) / "rbd_migration"
     source = ours.resolve()
 
     cluster.ceph("mgr", "module", "disable", "rbd_migration")

@@ -149,7 +149,7 @@ def test_what_is_wrong_is_refused_in_a_sentence_and_nothing_is_done(ask, engine,
 
 
 def test_an_import_is_a_command_with_one_image_and_a_file(dispatch, front_end):
-    """A file, because the monitors log arguments. Without such a command it is refused."""
+    """A file, because the monitors log arguments."""
     given, inbuf = dispatch._import({"target": "ssd/b", "source_spec": {"type": "raw"}, "rate": 1})
     assert given == {"source": "ssd/b", "import_only": True, "rate": 1}
     assert json.loads(inbuf) == {"type": "raw"}

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from dataclasses import dataclass, field
-from errno import EAGAIN, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from errno import EAGAIN, EINVAL, EIO, ENOENT
 from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
 
 from rbdmigrate import __version__
@@ -100,18 +100,10 @@ def answer(context: Context, name: str, text: str) -> str:
 def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any]) -> Any:
     """Run the command of a route, with its fields as the arguments."""
     command = commands.BY_NAME[route.command]
-    known = {arg.name for arg in command.args}
     flat = {name: value for name, value in args.items() if name != "layout"}
     flat.update(args.get("layout", {}))
     flat, inbuf = _import(flat)
-    given = {}
-    for name, value in flat.items():
-        argument = _ARGUMENTS.get(name, name)
-        if argument not in known:
-            if value is False:
-                continue
-            raise MigrationError(EOPNOTSUPP, f"This version has no {name} for `{route.command}`.")
-        given[argument] = value
+    given = {_ARGUMENTS.get(name, name): value for name, value in flat.items()}
     return command.run(
         Call(given, engine, context.options, lambda pool, namespace: True, inbuf=inbuf)
     )
