@@ -15,8 +15,12 @@ const GOALS = [
   ["prepared", "prepared – you execute and commit it"],
   ["executed", "executed – all data is copied; you commit it"],
   ["verified", "verified – contents are compared; you commit it"],
-  ["committed", "committed – the whole way; the source is removed"],
+  ["committed", "committed – the whole way; an image that is the source is removed"],
 ];
+const TARGET = {
+  image: "[pool/[namespace/]]image; empty: in place, with a new layout",
+  external: "[pool/[namespace/]]image, which is made",
+};
 
 export function create(root, { app }) {
   if (!app.may("create")) {
@@ -27,7 +31,7 @@ export function create(root, { app }) {
   const external = sourceFields();
   external.element.hidden = true;
   const target = text("target", {});
-  const targetField = field("Target image", target, "[pool/[namespace/]]image; empty: in place, with a new layout");
+  const targetField = field("Target image", target, TARGET.image);
   const found = h("div", { class: "preflight", role: "status" }, h("p", { class: "nothing" }, "Fill in source and target; preflight looks by itself when you pause."));
   const refusal = h("div", { role: "alert" });
   const look = h("button", { type: "button" }, "Check");
@@ -38,6 +42,7 @@ export function create(root, { app }) {
     for (const control of image.querySelectorAll("input")) control.disabled = value !== "image";
     external.enable(value !== "image");
     target.required = value !== "image";
+    targetField.querySelector(".hint").textContent = TARGET[value];
   });
   external.enable(false);
 
