@@ -78,29 +78,35 @@ def pool(make_pool: MakePool) -> str:
 
 
 @pytest.fixture(scope="session")
-def _clean_pools(cluster: Cluster) -> Iterator["list[str]"]:
-    clean: list[str] = []
+def _clean_pools() -> Iterator["dict[Path, tuple[Cluster, list[str]]]"]:
+    """Pools that were used and wiped, by the cluster's folder: some files bring their own."""
+    clean: dict[Path, tuple[Cluster, list[str]]] = {}
     yield clean
-    for name in clean:
-        cluster.delete_pool(name)
+    for folder, (cluster, names) in clean.items():
+        for name in names if folder.exists() else ():
+            cluster.delete_pool(name)
 
 
 @pytest.fixture
 def pools(
-    cluster: Cluster, client: rados.Rados, migration: Commands, _clean_pools: "list[str]"
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    _clean_pools: "dict[Path, tuple[Cluster, list[str]]]",
 ) -> "Iterator[tuple[str, str]]":
     """Two pools without images or migrations, which is quicker than to make them for each test.
 
     What ended in them before is in their history.
     """
-    while len(_clean_pools) < 2:
+    _, clean = _clean_pools.setdefault(cluster.layout.root, (cluster, []))
+    while len(clean) < 2:
         name = f"shared-{int(time.time())}-{os.getpid()}-{next(_numbers)}"
-        _clean_pools.append(cluster.create_pool(name))
-    pair = (_clean_pools.pop(), _clean_pools.pop())
+        clean.append(cluster.create_pool(name))
+    pair = (clean.pop(), clean.pop())
     yield pair
     migration.clean_up(pair)
     if wipe(client, pair):
-        _clean_pools += pair
+        clean += pair
     else:
         for name in pair:
             cluster.delete_pool(name)

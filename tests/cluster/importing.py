@@ -18,6 +18,17 @@ from qa.workload.web_server import WebServer, certificate
 
 Stream = Callable[[Path], "dict[str, Any]"]
 
+#: The checks of imports that the tests of imports provoke, and those of no others can.
+PROVOKED_BY_IMPORTS = {
+    "SOURCE_RELEASE",
+    "IMPORT_FLATTEN",
+    "RAW_SNAPSHOTS_ALIGNED",
+    "RAW_THICK",
+    "SECRETS_INLINE",
+    "SECRETS_LOGGED",
+    "CLIENTS_CONFIG_KEY",
+}
+
 
 @contextmanager
 def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:

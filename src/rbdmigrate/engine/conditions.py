@@ -122,7 +122,7 @@ class Conditions:
             return {"gates": gates, "guard": self._guard_to_plain()}
 
     def _guard_to_plain(self) -> Optional[dict[str, Any]]:
-        if self._guard is None:
+        if self._guard is None or not self._settings().guard:
             return None
         now = time.monotonic()
         return {

@@ -1,0 +1,48 @@
+"""Checks of imports, provoked; those about secrets are in ``test_import_secrets``."""
+
+from errno import EINVAL
+
+from qa.workload.sources import make_source
+from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
+
+
+def codes(found):
+    return {finding["code"]: finding for finding in found["findings"]}
+
+
+def test_what_a_raw_source_means_for_the_target(migration, pool, place):  # noqa: F811
+    source = make_source(place.folder, "raw")
+    spec = text(source.spec(place.stream("file")))
+    asked = {"source_image": f"{pool}/disk", "import_only": True, "source_spec": spec}
+    found = migration.ask("check", **asked)
+    assert found["ok"] is True
+    assert codes(found)["RAW_THICK"]["remedy"] == f"rbd sparsify {pool}/disk"
+    refused = migration.ask("check", **asked, flatten=True)
+    assert refused["ok"] is False
+    assert codes(refused)["IMPORT_FLATTEN"]["severity"] == "error"
+    words = [f"{pool}/disk", "--import-only", "--source-spec", spec, "--flatten"]
+    assert "--flatten" in migration.refused(EINVAL, "prepare", *words)
+
+
+def test_raw_snapshots_that_do_not_fit_the_objects(migration, pool, place):  # noqa: F811
+    source = make_source(place.folder, "raw-snapshots")
+    spec = text(source.spec(place.stream("file")))
+    asked = {"source_image": f"{pool}/disk", "import_only": True, "source_spec": spec}
+    refused = codes(migration.ask("check", **asked, object_size="4M"))["RAW_SNAPSHOTS_ALIGNED"]
+    assert refused["severity"] == "error"
+    option, size = refused["remedy"].split()
+    assert option == "--object-size"
+    assert "RAW_SNAPSHOTS_ALIGNED" not in codes(migration.ask("check", **asked, object_size=size))
+
+
+def test_a_source_that_no_release_can_read(migration, pool):
+    """Another cluster: librbd would copy its live head in place of the snapshot."""
+    spec = text(
+        {
+            "type": "native", "cluster_name": "other", "client_name": "client.x",
+            "pool_name": "rbd", "image_name": "disk", "snap_name": "one",
+        }
+    )  # fmt: skip
+    found = migration.ask("check", source_image=f"{pool}/disk", import_only=True, source_spec=spec)
+    assert found["ok"] is False
+    assert {"SOURCE_RELEASE", "NATIVE_SOURCE"} & codes(found).keys()
