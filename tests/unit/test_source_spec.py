@@ -301,7 +301,6 @@ def test_references_are_left_alone():
         ({"type": "raw", "stream": FILE}, None),
         (NATIVE, None),
         ({"type": "raw", "stream": NBD}, 20),
-        ({**NATIVE, "cluster_name": "old"}, 20),
         (
             {
                 "type": "raw",
@@ -324,3 +323,10 @@ def test_what_needs_a_newer_release_says_so(plain, needs):
         assert unsupported(spec, (0, 0, 0))
     else:
         assert sentence is None
+
+
+@pytest.mark.parametrize("release", [(16, 2, 15), (20, 2, 4)])
+def test_another_cluster_is_refused_by_every_release(release):
+    sentence = unsupported(parse({**NATIVE, "cluster_name": "old"}), release)
+    assert "rbd export" in sentence
+    assert "upgrade" not in sentence

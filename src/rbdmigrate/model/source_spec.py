@@ -101,13 +101,19 @@ def required_release(spec: SourceSpec) -> Optional[Needs]:
     """The release that a source needs at least, or None when all that have imports can do it."""
     if any(stream.type == "nbd" for _, stream in spec.streams()):
         return Needs(20, "Tentacle", "an nbd stream")
-    if spec.cluster_name is not None:
-        return Needs(20, "Tentacle", "a native source in another cluster")
     return None
 
 
 def unsupported(spec: SourceSpec, release: tuple[int, ...]) -> Optional[str]:
-    """The sentence of an EOPNOTSUPP when a cluster of this release cannot read the source."""
+    """The sentence of an EOPNOTSUPP when a cluster of this release cannot read the source.
+
+    Releases before 20 take the local cluster for another one, and 20 copies the wrong bytes.
+    """
+    if spec.cluster_name is not None:
+        return (
+            f"{spec.label()} is in another cluster, whose live head librbd would copy in place of "
+            "the snapshot; export the snapshot there with `rbd export` and import that as raw."
+        )
     needs = required_release(spec)
     if needs is None or release[:1] >= (needs.major,):
         return None

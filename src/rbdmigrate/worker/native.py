@@ -58,12 +58,8 @@ def inspect(session: Any, spec: SourceSpec) -> Inspection:
 def find(session: Any, spec: SourceSpec) -> Found:
     """The image and the snapshot of a source-spec. Raises MigrationError."""
     label = spec.label()
-    if spec.cluster_name is not None:
-        raise MigrationError(
-            EOPNOTSUPP,
-            f"{label} is in another cluster, whose live head librbd would copy in place of the "
-            "snapshot; export the snapshot there with `rbd export` and import that as raw.",
-        )
+    if spec.cluster_name is not None:  # refused before; what is looked up here is this cluster's
+        raise MigrationError(EOPNOTSUPP, f"{label} is in another cluster.")
     pool = (
         spec.pool_name
         if spec.pool_name is not None
