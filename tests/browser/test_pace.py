@@ -92,6 +92,30 @@ def test_what_the_manager_refuses_is_said(open_page):
     expect(page.get_by_role("alert").filter(has_text="Europe/Nowhere")).to_be_visible()
 
 
+def test_nothing_can_be_typed_before_it_is_known_what_is_set(open_page):
+    """A slow answer must not overwrite what is typed, nor an early click set what is empty."""
+    double = Double()
+    page = open_page(double, "#/")
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/api/block/migration/throttle", hold)
+    page.evaluate("location.hash = '#/pace'")
+    throttle = page.get_by_label("Throttle", exact=True)
+    button = page.get_by_role("button", name="Set throttle and window")
+    expect(throttle).to_be_disabled()
+    expect(button).to_be_disabled()
+    page.wait_for_timeout(200)
+    for route in held:
+        route.continue_()
+    page.unroute("**/api/block/migration/throttle")
+    expect(throttle).to_be_enabled()
+    expect(throttle).to_have_value("off")
+    expect(button).to_be_enabled()
+
+
 def test_pools_limits_and_guard(open_page):
     double = Double()
     page = open_page(double, "#/pace")

@@ -30,6 +30,17 @@ export function pace(root, { app }) {
   const guard = h("div", {});
   const limits = h("div", {});
   app.onLeave(drawing.stop);
+  const editor = form(
+    [
+      wide("Throttle", throttle, "a rate such as 200M, or rates over the week: Mon-Fri 08:00,50M 18:00,off Sat-Sun,off; off: no limit; 0: stand still"),
+      wide("Window", windows, "when copies may run: Mon-Fri 20:00-06:00, Sat-Sun; empty: always"),
+      field("Time zone", zone, "such as Europe/Berlin"),
+    ],
+    may && "Set throttle and window",
+    save,
+  );
+  // Until it is known what is set, what is typed would be overwritten, and what is empty be set.
+  lock(true);
 
   fill(
     root,
@@ -42,15 +53,7 @@ export function pace(root, { app }) {
       now,
       drawing.element,
       problem,
-      form(
-        [
-          wide("Throttle", throttle, "a rate such as 200M, or rates over the week: Mon-Fri 08:00,50M 18:00,off Sat-Sun,off; off: no limit; 0: stand still"),
-          wide("Window", windows, "when copies may run: Mon-Fri 20:00-06:00, Sat-Sun; empty: always"),
-          field("Time zone", zone, "such as Europe/Berlin"),
-        ],
-        may && "Set throttle and window",
-        save,
-      ),
+      editor,
     ),
     h(
       "div",
@@ -60,6 +63,10 @@ export function pace(root, { app }) {
     ),
   );
   for (const control of [throttle, windows, zone]) control.addEventListener("input", draw);
+
+  function lock(locked) {
+    for (const control of editor.querySelectorAll("input, button")) control.disabled = locked;
+  }
 
   // What is typed is drawn; what cannot be read leaves the drawing as it was.
   function draw() {
@@ -79,15 +86,21 @@ export function pace(root, { app }) {
     if (windows.value.trim()) await api.put("/window", { window: windows.value.trim(), timezone });
     else await api.remove("/window");
     announce("Throttle and window are set.");
-    await read();
+    await readAll();
   }
 
-  async function read() {
-    const [set, open, most] = await Promise.all([api.get("/throttle"), api.get("/window"), api.get("/limit")]);
+  async function readAll() {
+    const [set, open] = await Promise.all([api.get("/throttle"), api.get("/window"), read()]);
     throttle.value = set.timetable;
     zone.value = set.timezone;
     windows.value = open.window;
     draw();
+    lock(false);
+  }
+
+  // All but what may be being typed.
+  async function read() {
+    const [set, most] = await Promise.all([api.get("/throttle"), api.get("/limit")]);
     show(set);
     refill(pools, set.pools, () => poolForms(set.pools, may, read));
     refill(guard, set.guard?.factor ?? null, () => guardForm(set.guard, may, read));
@@ -104,7 +117,7 @@ export function pace(root, { app }) {
 
   let first = true;
   app.watch(5, async () => {
-    if (first) await read();
+    if (first) await readAll();
     else show(await api.get("/throttle"));
     first = false;
   });
