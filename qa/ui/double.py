@@ -56,7 +56,7 @@ class Double:
         self.pools: dict[str, Optional[int]] = {}
         self.guard: Optional[float] = None
         self.limits = {"max_copies": 4, "per_source_pool": 0, "per_target_pool": 0,
-                       "max_steps": 2, "max_verifies": 2}  # fmt: skip
+                       "per_source_host": 0, "max_steps": 2, "max_verifies": 2}  # fmt: skip
         self.requests: list[str] = []
         self._moved = time.time()
 

@@ -188,6 +188,7 @@ LIMITS = tuple(
         ("max_copies", "Copies at once."),
         ("per_source_pool", "Copies at once that read from one pool; 0 is no limit."),
         ("per_target_pool", "Copies at once that write to one pool; 0 is no limit."),
+        ("per_source_host", "Imports at once that read from one host; 0 is no limit."),
         ("max_steps", "Prepares, commits and aborts at once."),
         ("max_verifies", "Verifications at once."),
     )

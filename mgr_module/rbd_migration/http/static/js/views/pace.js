@@ -13,6 +13,7 @@ const LIMITS = [
   ["max_copies", "Copies at once", ""],
   ["per_source_pool", "… from one source pool", "0: no limit"],
   ["per_target_pool", "… to one target pool", "0: no limit"],
+  ["per_source_host", "… from one host outside", "0: no limit; for imports"],
   ["max_steps", "Other steps at once", "prepares, commits and aborts"],
   ["max_verifies", "Verifications at once", ""],
 ];
