@@ -8,6 +8,8 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.unit.front_ends import FakeEngine, FakeModule
+
 settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unit")
 
@@ -40,3 +42,18 @@ def front_end():
     in for both while the file is imported.
     """
     return _import_alone
+
+
+@pytest.fixture
+def engine():
+    """An engine that notes what it is asked."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def options(front_end):
+    """The module's options, as they are by default."""
+    module = front_end("options")
+    options = module.Options(FakeModule(module.OPTIONS))
+    options.read()
+    return options

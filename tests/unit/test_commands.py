@@ -15,26 +15,13 @@ from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import migration
-from tests.unit.front_ends import FakeEngine, FakeModule
+from tests.unit.front_ends import FakeEngine
 
 
 @pytest.fixture(scope="module")
 def commands(front_end):
     pytest.importorskip("prettytable")
     return front_end("commands")
-
-
-@pytest.fixture
-def engine():
-    return FakeEngine()
-
-
-@pytest.fixture
-def options(front_end):
-    module = front_end("options")
-    options = module.Options(FakeModule(module.OPTIONS))
-    options.read()
-    return options
 
 
 @pytest.fixture

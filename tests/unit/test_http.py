@@ -15,7 +15,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
 from tests.unit.builders import migration
-from tests.unit.front_ends import CHECKED, FakeEngine, FakeModule
+from tests.unit.front_ends import CHECKED, FakeEngine
 
 A, B = ImageSpec("rbd", "", "a"), ImageSpec("ssd", "", "b")
 BOTH = {"source": "rbd/a", "target": "ssd/b"}
@@ -35,19 +35,6 @@ def routes(front_end):
 @pytest.fixture(scope="module")
 def wire(front_end):
     return front_end("http.wire")
-
-
-@pytest.fixture
-def engine():
-    return FakeEngine()
-
-
-@pytest.fixture
-def options(front_end):
-    module = front_end("options")
-    options = module.Options(FakeModule(module.OPTIONS))
-    options.read()
-    return options
 
 
 @pytest.fixture

@@ -30,9 +30,20 @@ def admit(facts: Facts, policy: Policy) -> Migration:
     assert facts.target is not None
     assert facts.image is not None
     now = time.time()
-    migration = Migration(
-        id=secrets.token_hex(6),
-        source=facts.source.place,
+    migration = replace(
+        _asked(facts, policy, secrets.token_hex(6), facts.source.place, now),
+        group=facts.image.group,
+        mirror_mode=facts.image.mirror_mode,
+    )
+    return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
+
+
+def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) -> Migration:
+    """What the record of every migration begins with."""
+    assert facts.target is not None
+    return Migration(
+        id=ident,
+        source=source,
         target=replace(facts.target.place, image_id=""),
         goal=policy.goal,
         state=State.QUEUED,
@@ -43,10 +54,7 @@ def admit(facts: Facts, policy: Policy) -> Migration:
         verify=at_least(policy.goal, policy.verify),
         soak=policy.soak,
         window=policy.window,
-        group=facts.image.group,
-        mirror_mode=facts.image.mirror_mode,
     )
-    return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
 
 
 def _import(facts: Facts, policy: Policy, findings: list[Finding]) -> Migration:
@@ -57,19 +65,9 @@ def _import(facts: Facts, policy: Policy, findings: list[Finding]) -> Migration:
     now, ident = time.time(), secrets.token_hex(6)
     spec, stored = facts.wish.spec.with_secrets_at(prefix_of(ident))
     source = facts.wish.source
-    migration = Migration(
-        id=ident,
-        source=Place(source.pool, source.namespace, source.image, facts.source_pool_id),
-        target=replace(facts.target.place, image_id=""),
-        goal=policy.goal,
-        state=State.QUEUED,
-        created=now,
-        layout=facts.wish.layout,
-        priority=policy.priority,
-        rate=policy.rate,
-        verify=at_least(policy.goal, policy.verify),
-        soak=policy.soak,
-        window=policy.window,
+    place = Place(source.pool, source.namespace, source.image, facts.source_pool_id)
+    migration = replace(
+        _asked(facts, policy, ident, place, now),
         bytes_total=facts.to_copy,
         imported=Import(
             spec=spec.to_json(),
