@@ -25,6 +25,7 @@ def progress(done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 rbd.RBD().migration_execute(client.open_ioctx(pool), image, on_progress=progress)
 """
+_EXPIRE = 60.0  # seconds of a blocklist entry, as the engine's own
 _UNDER_WAY = ("prepared", "executing", "paused", "executed")  # by the name of the image
 
 
@@ -92,7 +93,9 @@ class Transplant:
         address, client = done.stdout.split()
         self._actors[name] = {"addresses": [address], "clients": [int(client)]}
         if name == "paused":  # the manager that paused it fenced it too
-            self._cluster.mon_command("osd blocklist", blocklistop="add", addr=address)
+            self._cluster.mon_command(
+                "osd blocklist", blocklistop="add", addr=address, expire=_EXPIRE
+            )
 
     def _adapted(self, key: str, value: str) -> str:
         plain = json.loads(value)
