@@ -1,0 +1,34 @@
+"""Orders: what all requests that change a migration do, and wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..model.errors import MigrationError
+from ..model.migration import Migration, State
+from .parts import Parts
+from .registry import Tracked
+from .view import view
+
+
+class Orders(Parts):
+    """Changes a record, has the loop look at it, and waits for the outcome for a while."""
+
+    def _change(self, tracked: Tracked, change: Callable[[Migration], Migration]) -> None:
+        with self._answers(tracked.migration.target.spec):
+            self._registry.update(tracked, change)
+        self._loop.wake(tracked)
+
+    def _await(self, tracked: Tracked, wanted: frozenset[State]) -> dict[str, Any]:
+        """Wait for the outcome of a short act; raises what made it fail, if that was soon."""
+
+        def settled() -> bool:
+            m = tracked.migration
+            return m.state in wanted or m.state is State.FAILED or m.failure is not None
+
+        self._registry.wait(settled, self._host.settings().command_wait)
+        failure = tracked.migration.failure
+        if tracked.migration.state is State.FAILED and failure is not None:
+            raise MigrationError(failure.errno, failure.message)
+        return view(tracked)

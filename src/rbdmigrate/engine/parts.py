@@ -1,0 +1,131 @@
+"""The parts of an engine, put together: each gets those that it needs. They begin and end here."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+
+from ..cluster.client import connect
+from ..cluster.store import Owner
+from ..model.spec import ImageSpec, parse_image_spec
+from .acts import Acts
+from .answers import Answers
+from .conditions import Conditions
+from .finder import Finder
+from .host import Host
+from .inquiry import Inquiry
+from .loading import Loader
+from .loop import Loop
+from .preflight import Preflight
+from .registry import Registry
+from .secrets import Secrets
+from .throttle import Throttle
+
+log = logging.getLogger(__name__)
+
+# A manager's client must not wait for ever for a pool that is down: a command would hang with it.
+_TIMEOUTS = {"rados_osd_op_timeout": "15", "rados_mon_op_timeout": "15"}
+_STOP_TIMEOUT = 15.0
+_LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
+
+
+class Parts:
+    """What every request to the engine draws on: the registry, the loop and what they need.
+
+    ``ended`` is set when this manager may write no more; ``ended_reason`` says why.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._client = connect(host.identity, _TIMEOUTS)
+        host.on_client(self._client.get_addrs())
+        instance = f"{host.manager}.{secrets.token_hex(4)}"
+        self._registry = Registry(self._client, Owner(host.generation, instance), host.settings)
+        self._conditions = Conditions(host.surroundings, self._registry, host.settings)
+        self._throttle = Throttle(host.settings, self._conditions)
+        self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
+        self._loader = Loader(self._client, self._registry, self._fenced)
+        self._secrets = Secrets(self._client)
+        self._loop = Loop(
+            self._client,
+            host.identity,
+            self._registry,
+            self._loader,
+            self._acts,
+            self._throttle,
+            self._conditions,
+            self._secrets,
+            host.settings,
+            self._fenced,
+        )
+        self._inquiry = Inquiry(host.identity)
+        self._preflight = Preflight(
+            self._client,
+            host.identity.name,
+            lambda op, args, least: self._inquiry.ask(op, args, max(least, self._patience())),
+            self._acts.blocklist.fenced,
+            host.settings,
+        )
+        self._finder = Finder(self._client, self._registry, self._loader, self._answers)
+        self.ended = threading.Event()
+        self.ended_reason = ""
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Read the records and begin; pools that do not answer are read when they do."""
+        self._loader.start(_LOAD_PATIENCE)
+        self._conditions.start()
+        self._loop.start()
+
+    def stop(self) -> bool:
+        """Kill the workers, end the threads; False when a thread does not end. State is kept."""
+        self.ended.set()
+        self._inquiry.stop()
+        self._loader.stop()
+        self._conditions.stop()
+        clean = self._loop.stop(_STOP_TIMEOUT)  # the workers first
+        clean &= self._inquiry.join(_STOP_TIMEOUT)
+        clean &= self._loader.join(_STOP_TIMEOUT)
+        clean &= self._conditions.join(_STOP_TIMEOUT)
+        if clean:
+            self._client.shutdown()
+        return clean
+
+    def _fenced(self, reason: str) -> None:
+        """This manager may write no more: whoever runs the engine stops it."""
+        if not self.ended.is_set():
+            log.error("the engine stops: %s", reason)
+            self.ended_reason = reason
+            self.ended.set()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the engine itself, one sentence each; empty when all is well."""
+        trouble = self._conditions.trouble
+        return [*self._loop.problems(), *([trouble] if trouble else [])]
+
+    def silent_pools(self) -> list[str]:
+        """Pools that do not answer, one sentence each."""
+        return [
+            f"The pool {name} does not answer; its migrations are not known yet."
+            for name in self._loader.unread()
+        ]
+
+    def garbage(self) -> list[str]:
+        """Records that cannot be read, one sentence each."""
+        return [
+            f"{g.store}: key {g.key} of the object rbd_migration: {g.reason}"
+            for g in self._registry.garbage
+        ]
+
+    def spec(self, text: str, what: str = "target") -> ImageSpec:
+        """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
+        default = self._client.conf_get("rbd_default_pool") or "rbd"
+        return parse_image_spec(text, default, what)
+
+    def _patience(self) -> float:
+        return max(10.0, self._host.settings().command_wait)
+
+    def _answers(self, target: ImageSpec) -> Answers:
+        return Answers(target, self.ended.is_set(), self._fenced)
