@@ -1,24 +1,18 @@
-"""The loop: looks at migrations, decides, and gives the acts to slots within the limits."""
+"""The loop: has migrations looked at when they are due, and gives acts to slots within limits."""
 
 from __future__ import annotations
 
 import heapq
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
-from errno import ELOOP
 from typing import Optional
 
 import rados
 
 from ..cluster.client import Identity
-from ..cluster.observe import observe
-from ..control.lifecycle import Act, End, Fail, absorb, decide, failed, is_ours
 from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose, places
-from ..control.situation import HALF_DONE, Situation, diagnose
-from ..control.verification import soaks_until
 from ..model.errors import MigrationError
 from ..model.migration import Migration, Op
 from .acts import Acts, source_key
@@ -26,6 +20,7 @@ from .conditions import Conditions
 from .holder import copies_on
 from .holding import Holding
 from .loading import Loader
+from .observers import Observers, look_again
 from .registry import Registry, StoreFenced, Tracked
 from .secrets import Secrets
 from .settings import Settings
@@ -36,21 +31,14 @@ from .throttle import Throttle
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between two rounds when nothing wakes the loop
-_OBSERVERS = 4
-_QUEUED_LOOKS = 32  # handed to the observers at once: what comes up meanwhile waits no longer
 _LOOKS_AT_REST = 20.0  # looks a second at migrations at rest, however many there are
 _IDLE = 2.0  # times as long as a round took the loop rests after it
-_TROUBLED_LOOKS = 2  # of these at most so many wait for pools that did not answer lately
-_TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
-_IN_VAIN = 3  # times that an act may go well and be decided on again
+_TROUBLED_LOOKS = 2  # of them at most so many wait for pools that did not answer lately
 _PEEK = 2.0  # seconds between two looks at a running copy from outside
-_ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
 
 _URGENT = -1.0  # due before all others
 _RESTING = "Its source failed to answer several times; one migration at a time tries it again."
-
-_Look = tuple[Tracked, Optional[Callable[[Tracked], None]]]
 
 
 class Loop:
@@ -83,15 +71,12 @@ class Loop:
         self._on_fenced = on_fenced
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._looks: queue.Queue[Optional[_Look]] = queue.Queue()
         self._slots: dict[str, list[Slot]] = {"copy": [], "step": [], "verify": []}
         self._reload_at = 0.0
         self.crashed = ""
-        self._threads = [threading.Thread(target=self._run, name="rbdmigrate-loop", daemon=True)]
-        self._threads += [
-            threading.Thread(target=self._observe, name=f"rbdmigrate-observer-{n}", daemon=True)
-            for n in range(_OBSERVERS)
-        ]
+        self._observers = Observers(client, registry, acts, secrets, on_fenced, self._wake.set)
+        loop = threading.Thread(target=self._run, name="rbdmigrate-loop", daemon=True)
+        self._threads = [loop, *self._observers.threads]
 
     def start(self) -> None:
         """Start all threads."""
@@ -106,8 +91,7 @@ class Loop:
         slots = [slot for slots in self._slots.values() for slot in slots]
         for slot in slots:
             slot.stop()
-        for _ in range(_OBSERVERS):
-            self._looks.put(None)
+        self._observers.stop()
         ended = [slot.join(max(0.1, deadline - time.monotonic())) for slot in slots]
         for thread in self._threads:
             if thread.ident is None:
@@ -137,7 +121,7 @@ class Loop:
 
     def problems(self) -> list[str]:
         """Threads of ours that ended and must not have."""
-        found = [self.crashed] if self.crashed else []
+        found = [error for error in (self.crashed, self._observers.crashed) if error]
         if not self._stopping.is_set():
             found += [f"{t.name} ended" for t in self._threads if not t.is_alive()]
         for slots in self._slots.values():
@@ -180,7 +164,7 @@ class Loop:
             if tracked.busy:
                 if tracked.migration.step is not None and tracked.peek_due <= now:
                     tracked.peek_due = now + _PEEK
-                    self._looks.put((tracked, self._acts.peek))
+                    self._observers.peek(tracked)
                 continue
             if tracked.wanted is not None:
                 waiting[tracked.migration.id] = (tracked, tracked.wanted)
@@ -202,12 +186,11 @@ class Loop:
 
     def _look_at(self, due: list[Tracked], again: float) -> None:
         """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
-        room = max(0, _QUEUED_LOOKS - self._looks.qsize())
-        for tracked in heapq.nsmallest(room, due, key=_urgency):
+        for tracked in heapq.nsmallest(self._observers.room(), due, key=_urgency):
             # Before the look: whoever wants another look meanwhile is not overruled.
             tracked.due = again
             tracked.busy = True
-            self._looks.put((tracked, None))
+            self._observers.look(tracked)
 
     def _pace(self) -> None:
         """Tell every running copy its rate; stop those that are to stand still."""
@@ -275,119 +258,10 @@ class Loop:
         slots.append(slot)
         return slot
 
-    # -- the observers' threads --------------------------------------------------------------
-
-    def _observe(self) -> None:
-        while not self._stopping.is_set():
-            item = self._looks.get()
-            if item is None:
-                return
-            tracked, peek = item
-            if peek is None:
-                self._guarded(tracked, self._look)
-            else:
-                self._peek(tracked, peek)
-
-    def _peek(self, tracked: Tracked, peek: Callable[[Tracked], None]) -> None:
-        """Look at a running copy; that it cannot be seen right now does not matter to it."""
-        try:
-            peek(tracked)
-        except StoreFenced as error:
-            self._on_fenced(str(error))
-        except (rados.Error, MigrationError) as error:
-            log.debug("%s: the copy cannot be looked at: %s", tracked.migration.id, error)
-        except Exception as error:
-            self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
-            log.exception("%s: an error in the module", tracked.migration.id)
-
     def _work(self, slot: Slot, job: Job) -> None:
         """What a slot does with its job, in the slot's thread."""
-        _look_again(job.tracked, 0.0)
-        self._guarded(job.tracked, lambda tracked: self._acts.work(slot, job))
-
-    def _guarded(self, tracked: Tracked, act: Callable[[Tracked], None]) -> None:
-        """Run ``act`` on a busy migration; whatever happens the migration is looked at again."""
-        try:
-            act(tracked)
-        except StoreFenced as error:
-            self._on_fenced(str(error))
-        except (rados.Error, MigrationError) as error:
-            if isinstance(error, rados.ConnectionShutdown):
-                self._on_fenced("our RADOS client was blocklisted")
-            tracked.note = f"The cluster does not answer: {error}; tried again by itself."
-            tracked.troubled = True
-            _look_again(tracked, _TROUBLE_WAIT)
-            log.warning("%s: %s", tracked.migration.id, error)
-        except Exception as error:
-            self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
-            tracked.note = "An error in the module; see the manager's log."
-            _look_again(tracked, _TROUBLE_WAIT)
-            log.exception("%s: an error in the module", tracked.migration.id)
-        finally:
-            tracked.busy = False
-            with self._registry.changed:
-                self._registry.changed.notify_all()
-            self._wake.set()
-
-    def _look(self, tracked: Tracked) -> None:
-        """Observe a migration, bring its record up to date, decide."""
-        self._acts.recover(tracked)
-        if tracked.migration.state.ended:
-            self._end(tracked)  # we were cut off between the two writes of an end
-            return
-        tracked.note = ""
-        now = time.time()
-        seen = observe(self._client, tracked.migration)
-        situation = diagnose(tracked.migration, seen)
-        migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
-        tracked.seen = (time.monotonic(), situation)
-        tracked.troubled = False
-        tracked.abandoned = self._abandoned(tracked, situation)
-        decision = decide(migration, situation, now, abandoned=tracked.abandoned)
-        hold = migration.hold
-        if hold is not None and hold.until is not None and hold.until > now:
-            _look_again(tracked, hold.until - now)
-        soak = soaks_until(migration)
-        if soak is not None and soak > now:
-            _look_again(tracked, soak - now)
-        if isinstance(decision, Act) and self._in_vain(tracked, decision.op):
-            decision = Fail(
-                ELOOP,
-                f"{decision.op.value} went well several times and changed nothing; look at the "
-                "manager's log and at both images.",
-            )
-        if isinstance(decision, Act):
-            tracked.wanted = decision.op
-            tracked.wanted_since = time.monotonic()
-        elif isinstance(decision, End):
-            end = decision
-            self._registry.update(tracked, lambda m: m.enter(end.state, now, end.message))
-            self._end(tracked)
-        elif isinstance(decision, Fail):
-            fail = decision
-            self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
-        elif situation in HALF_DONE and not is_ours(migration, situation):
-            tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
-            _look_again(tracked, _TROUBLE_WAIT)
-
-    def _end(self, tracked: Tracked) -> None:
-        """It is over: its secrets go first, while the record still names them."""
-        self._secrets.forget(tracked.migration)
-        self._registry.end(tracked)
-
-    def _in_vain(self, tracked: Tracked, op: Op) -> bool:
-        """Whether the same act is decided on again and again although it goes well."""
-        tracked.repeats = tracked.repeats + 1 if tracked.done_op is op else 0
-        return tracked.repeats >= _IN_VAIN
-
-    def _abandoned(self, tracked: Tracked, situation: Situation) -> bool:
-        """Whether a half-done act of somebody else was left for good."""
-        now = time.monotonic()
-        if situation not in HALF_DONE:
-            tracked.half_since = 0.0
-            return False
-        tracked.half_since = tracked.half_since or now
-        return now - tracked.half_since > _ABANDONED
+        look_again(job.tracked, 0.0)
+        self._observers.guarded(job.tracked, lambda tracked: self._acts.work(slot, job))
 
 
 def _without_trouble(due: list[Tracked], room: int) -> list[Tracked]:
@@ -420,8 +294,3 @@ def _running(job: Job) -> Running:
 
 def _host(migration: Migration) -> str:
     return migration.imported.host if migration.imported is not None else ""
-
-
-def _look_again(tracked: Tracked, seconds: float) -> None:
-    """Look at a migration in so many seconds, or sooner if that was wanted already."""
-    tracked.due = min(tracked.due, time.monotonic() + seconds)
