@@ -2,7 +2,7 @@
 
 import threading
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, ClassVar, Dict, Iterator, List, Optional, Tuple
 
 from mgr_module import MgrModule, Option
 from rbdmigrate.cluster.client import Identity
@@ -98,7 +98,23 @@ class Module(MgrModule):
             compat.register_client(self, text)
 
         view = ManagerView(self)
-        host = Host(
+        engine = Engine(self._host(on_client, view))
+        try:
+            engine.start()
+            self._engine = engine
+            for _ in self._polls(engine):
+                self._show(engine)
+        finally:
+            self._engine = None
+            if not engine.stop():
+                self.log.error("a thread of the engine did not end in time")
+            view.forget_clients()
+            self._events.clear()
+            for text in addresses:
+                compat.unregister_client(self, text)
+
+    def _host(self, on_client: Callable[[str], None], view: ManagerView) -> Host:
+        return Host(
             identity=Identity(
                 name=f"mgr.{self.get_mgr_id()}",
                 conf=str(self.get_ceph_conf_path()),
@@ -110,36 +126,23 @@ class Module(MgrModule):
             on_client=on_client,
             surroundings=view,
         )
-        engine = Engine(host)
-        try:
-            engine.start()
-            self._engine = engine
-            for _ in self._polls(engine):
-                reports = engine.list(states=SHOWN_STATES)
-                troubles = engine.problems()
-                if self._options.problem:
-                    troubles.append(self._options.problem)
-                self._events.update(reports, self._options.progress_events())
-                self._report_health(
-                    {
-                        "MODULE": (
-                            "trouble(s) in the module itself",
-                            troubles,
-                        ),
-                        "SERVER": ("trouble(s) with the HTTP server", self._troubles_of_server()),
-                        "POOL": ("pool(s) that do not answer", engine.silent_pools()),
-                        "RECORD": ("record(s) that cannot be read", engine.garbage()),
-                        "FAILED": ("migration(s) failed", _failures(reports)),
-                    }
-                )
-        finally:
-            self._engine = None
-            if not engine.stop():
-                self.log.error("a thread of the engine did not end in time")
-            view.forget_clients()
-            self._events.clear()
-            for text in addresses:
-                compat.unregister_client(self, text)
+
+    def _show(self, engine: Engine) -> None:
+        """Bring progress events and health warnings up to date."""
+        reports = engine.list(states=SHOWN_STATES)
+        troubles = engine.problems()
+        if self._options.problem:
+            troubles.append(self._options.problem)
+        self._events.update(reports, self._options.progress_events())
+        self._report_health(
+            {
+                "MODULE": ("trouble(s) in the module itself", troubles),
+                "SERVER": ("trouble(s) with the HTTP server", self._troubles_of_server()),
+                "POOL": ("pool(s) that do not answer", engine.silent_pools()),
+                "RECORD": ("record(s) that cannot be read", engine.garbage()),
+                "FAILED": ("migration(s) failed", _failures(reports)),
+            }
+        )
 
     def _polls(self, engine: Engine) -> Iterator[int]:
         """Counts the seconds until the engine ends."""

@@ -22,6 +22,7 @@ def _import_alone(name: str) -> ModuleType:
     package.__path__ = [str(_FRONT_END)]
     engine = ModuleType("rbdmigrate.engine")
     engine.Engine = object
+    before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "rbd_migration", package)
         patch.setitem(sys.modules, "rbdmigrate.engine", engine)
@@ -30,8 +31,9 @@ def _import_alone(name: str) -> ModuleType:
         try:
             return importlib.import_module(f"rbd_migration.{name}")
         finally:
-            for loaded in [m for m in sys.modules if m.startswith("rbd_migration.")]:
-                del sys.modules[loaded]
+            for loaded in sys.modules.keys() - before:
+                if loaded.startswith("rbd_migration."):
+                    del sys.modules[loaded]
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,11 @@ The server is cheroot's, which CherryPy brings; CherryPy itself is left alone, b
 
 import logging
 import os
-import socket
 import ssl
 import tempfile
 import threading
-import time
-import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, List, Optional
 
 from .wsgi import MAX_BODY
 
@@ -21,9 +18,7 @@ log = logging.getLogger(__name__)
 
 _THREADS = 8
 _BACKLOG = 64
-_MAX_CONNECTIONS = 200
 _IDLE = 10  # seconds of silence after which a connection is closed
-_LONGEST = 60.0  # seconds that one request may take in all
 _MAX_HEADER = 16 << 10  # bytes
 _CHECK = 1.0  # seconds between two looks at options and overdue requests
 
@@ -176,63 +171,11 @@ class Keeper(threading.Thread):
 def _make(place: Place, application: Callable[..., Any]) -> Any:
     """A server of cheroot with limits that its own does not have."""
     try:
-        from cheroot import server as base  # noqa: PLC0415 - only when it is wanted
-        from cheroot.wsgi import Server  # noqa: PLC0415
+        from .bounded import MAX_CONNECTIONS, Bounded, Tls  # noqa: PLC0415 - only when it is wanted
     except ImportError as error:
         raise ServerTrouble(
             "The HTTP server needs cheroot, which CherryPy brings; install python3-cheroot."
         ) from error
-
-    class Connection(base.HTTPConnection):  # type: ignore[misc]
-        """A connection among not too many, whose requests have to end."""
-
-        fresh = True
-        deadline = float("inf")
-
-        def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
-            super().__init__(server, *args, **kwargs)
-            server.living.add(self)
-            if len(server.living) > _MAX_CONNECTIONS:
-                hang_up(self)
-
-        def communicate(self) -> Any:
-            self.deadline = time.monotonic() + _LONGEST
-            try:
-                return super().communicate()
-            finally:
-                self.deadline = float("inf")
-
-    class Bounded(Server):  # type: ignore[misc]
-        ConnectionClass = Connection
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.living: weakref.WeakSet[Any] = weakref.WeakSet()
-
-        def process_conn(self, conn: Any) -> None:
-            """A connection gets a thread when it says something, and not before."""
-            if conn.fresh:
-                conn.fresh = False
-                self._connections.put(conn)
-            else:
-                super().process_conn(conn)
-
-        def close_overdue(self) -> None:
-            """End requests that take too long, such as those that come byte by byte."""
-            now = time.monotonic()
-            for conn in list(self.living):
-                if conn.deadline < now:
-                    hang_up(conn)
-
-        def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-            log.debug("%s", msg, exc_info=traceback)
-
-    def hang_up(conn: Any) -> None:
-        try:
-            conn.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            log.debug("a connection was closed already")
-
     server = Bounded(
         (place.address, place.port),
         application,
@@ -242,13 +185,13 @@ def _make(place: Place, application: Callable[..., Any]) -> Any:
         request_queue_size=_BACKLOG,
         timeout=_IDLE,
         shutdown_timeout=3,
-        accepted_queue_size=_MAX_CONNECTIONS,
+        accepted_queue_size=MAX_CONNECTIONS,
         accepted_queue_timeout=1,
     )
     server.max_request_header_size = _MAX_HEADER
     server.max_request_body_size = MAX_BODY
     if place.certificate:
-        server.ssl_adapter = _adapter(_tls(place))
+        server.ssl_adapter = Tls(_tls(place))
     return server
 
 
@@ -272,29 +215,3 @@ def _tls(place: Place) -> ssl.SSLContext:
         for path in paths:
             os.unlink(path)
     return context
-
-
-def _adapter(context: ssl.SSLContext) -> Any:
-    from cheroot.makefile import MakeFile  # noqa: PLC0415
-    from cheroot.ssl import Adapter  # noqa: PLC0415
-
-    class Tls(Adapter):  # type: ignore[misc]
-        """Greets in the connection's thread; cheroot's own waits for each client in turn."""
-
-        def __init__(self) -> None:
-            super().__init__("", "")
-
-        def bind(self, sock: Any) -> Any:
-            return sock
-
-        def wrap(self, sock: Any) -> Any:
-            wrapped = context.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
-            return wrapped, self.get_environ(wrapped)
-
-        def get_environ(self, sock: Any) -> Dict[str, str]:
-            return {"wsgi.url_scheme": "https", "HTTPS": "on"}
-
-        def makefile(self, sock: Any, mode: str = "r", bufsize: int = -1) -> Any:
-            return MakeFile(sock, mode, bufsize)
-
-    return Tls()

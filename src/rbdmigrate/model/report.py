@@ -14,7 +14,7 @@ from typing import Any, Optional
 from .codec import to_plain
 from .errors import errno_name
 from .layout import LayoutOptions
-from .migration import Goal, Hold, Migration, State
+from .migration import Failure, Goal, Hold, Migration, State
 from .verification import Verification
 
 _NO_LAYOUT = LayoutOptions()
@@ -79,18 +79,8 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "slowed": list(live.slowed),
         "objects_done": live.done if live.total and copying else None,
         "objects_total": live.total or None if copying else None,
-        "hold": None
-        if hold is None
-        else {"reason": hold.reason.value, "message": hold.message, "until": iso(hold.until)},
-        "failure": None
-        if m.failure is None
-        else {
-            "errno": m.failure.errno,
-            "code": errno_name(m.failure.errno),
-            "message": m.failure.message,
-            "at": iso(m.failure.at),
-            "transient": m.failure.transient,
-        },
+        "hold": None if hold is None else _hold(hold),
+        "failure": None if m.failure is None else _failure(m.failure),
         "attempts": m.attempts,
         "priority": m.priority,
         "paused": m.paused,
@@ -106,6 +96,20 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
             {"at": iso(e.at), "state": e.state.value, "message": e.message} for e in m.timeline
         ],
         "next": what_next(m, hold),
+    }
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    return {"reason": hold.reason.value, "message": hold.message, "until": iso(hold.until)}
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    return {
+        "errno": failure.errno,
+        "code": errno_name(failure.errno),
+        "message": failure.message,
+        "at": iso(failure.at),
+        "transient": failure.transient,
     }
 
 
