@@ -17,8 +17,8 @@ from .content import Content
 from .contents import open_content
 from .errors import SourceError
 from .inspection import Inspection, SnapshotInfo, changes
+from .inspector import identify, inspect
 from .limits import Limits
-from .look import identify, inspect
 from .stream import Stream
 from .streams import open_stream
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from .inspection import SnapshotInfo
+from .look import Look
 from .qcow_header import (
     COMPRESSION,
     COMPRESSIONS,
@@ -34,9 +34,6 @@ from .qcow_tables import (
 )
 from .stream import Stream
 
-if TYPE_CHECKING:
-    from .look import Look
-
 
 def look_at(look: Look, stream: Stream) -> None:
     """Note what a QCOW source is, and every reason why librbd cannot read it."""
@@ -44,7 +41,9 @@ def look_at(look: Look, stream: Stream) -> None:
     look.size = header.size
     size = f"{header.cluster_size >> 10} KiB" if header.cluster_bits > 9 else "512 bytes"
     look.details.append(f"QCOW version {header.version}, clusters of {size}")
+    _disk(look, stream, header)
     _features(look, stream, header)
+    _health(look, stream, header)
     if header.crypt or header.features & (DATA_FILE | EXTENDED_L2):
         return  # its tables are laid out otherwise
     views = list(_views(look, stream, header))
@@ -58,9 +57,9 @@ def _convert(stream: Stream, header: Header) -> str:
     return f"qemu-img convert -f {header.qemu_format} -O raw {source} {shlex.quote(target)}.raw"
 
 
-def _features(look: Look, stream: Stream, header: Header) -> None:
-    """What the header tells."""
-    convert, name = _convert(stream, header), stream.label
+def _disk(look: Look, stream: Stream, header: Header) -> None:
+    """What the header tells of the disk."""
+    name = stream.label
     if header.size == 0:
         look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, on which librbd crashes.")
     if header.size % 512:
@@ -69,6 +68,11 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
             f"The disk in {name} has {header.size} bytes, and librbd wants a multiple of 512.",
             f"qemu-img resize {shlex.quote(name)} +{512 - header.size % 512}",
         )
+
+
+def _features(look: Look, stream: Stream, header: Header) -> None:
+    """What of the file, as the header tells, librbd does not read."""
+    convert, name = _convert(stream, header), stream.label
     if header.crypt:
         how = CRYPT.get(header.crypt, f"method {header.crypt}")
         look.note(
@@ -105,18 +109,23 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
             f"{name} is made for {how} compression, which librbd refuses; convert it first.",
             convert,
         )
-    if header.features & CORRUPT:
-        look.note(
-            "QCOW_CORRUPT",
-            f"{name} is marked as corrupt; repair it first, on a copy.",
-            f"qemu-img check -r all {shlex.quote(name)}",
-        )
     if header.features & ~KNOWN_FEATURES:
         look.note(
             "QCOW_FEATURE",
             f"{name} uses a feature that librbd does not know "
             f"(bits {header.features & ~KNOWN_FEATURES:#x}); convert it first.",
             convert,
+        )
+
+
+def _health(look: Look, stream: Stream, header: Header) -> None:
+    """Whether the file is whole, as the header tells."""
+    name = stream.label
+    if header.features & CORRUPT:
+        look.note(
+            "QCOW_CORRUPT",
+            f"{name} is marked as corrupt; repair it first, on a copy.",
+            f"qemu-img check -r all {shlex.quote(name)}",
         )
     if header.features & DIRTY:
         look.note(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from typing import TYPE_CHECKING
 
 from .inspection import SnapshotInfo
+from .look import Look
 from .qcow_header import PACKED, container
 from .stream import Stream
-
-if TYPE_CHECKING:
-    from .look import Look
 
 _SECTOR = 512
 _SNIFF = 512

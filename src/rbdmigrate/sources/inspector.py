@@ -1,0 +1,84 @@
+"""Inspection: reach a source, and say what it is and what of it librbd cannot read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from ..model.reach import Reach
+from ..model.source_spec import SourceSpec
+from . import qcow, raw
+from .errors import SourceError
+from .inspection import Inspection
+from .limits import Deadline, Limits
+from .look import Look
+from .problems import of_error
+from .stream import Resolve, no_config
+
+
+def inspect(
+    spec: SourceSpec,
+    reach: Reach,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    resolve_config: Resolve = no_config,
+) -> Inspection:
+    """What a raw or qcow source is. Never raises for a source: what is wrong is a finding."""
+    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    try:
+        _look(look)
+    except SourceError as error:
+        look.findings.append(of_error(error, spec.label()))
+        look.transient = error.transient
+    except Exception as error:  # nothing that a source holds may end more than its inspection
+        look.note(
+            "SOURCE_UNREADABLE",
+            f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
+        )
+    return look.done()
+
+
+def identify(
+    spec: SourceSpec,
+    reach: Reach,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    resolve_config: Resolve = no_config,
+) -> dict[str, dict[str, str]]:
+    """The ``identity`` of an Inspection, for the price of a few requests. Never raises.
+
+    Streams that cannot be opened are left out.
+    """
+    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    for path, stream_spec in spec.streams():
+        with suppress(Exception), look.open(stream_spec) as stream:
+            look.remember(path, stream)
+    return look.identity
+
+
+def _look(look: Look) -> None:
+    if look.spec.stream is None:
+        look.note("SOURCE_NATIVE", f"{look.spec.label()} is inspected through librbd alone.")
+        return
+    look_at = qcow.look_at if look.spec.format == "qcow" else raw.look_at
+    with look.open(look.spec.stream) as stream:
+        look_at(look, stream)
+        look.remember("stream", stream)
+    for number, snapshot in enumerate(look.spec.snapshots):
+        with look.open(snapshot.stream) as stream:
+            raw.look_at_snapshot(look, snapshot.name, stream)
+            look.remember(f"snapshots[{number}].stream", stream)
+    _needed(look)
+
+
+def _needed(look: Look) -> None:
+    """What clients need once the target is prepared: they read from the source themselves."""
+    kinds = {stream.type: stream.location for _, stream in look.spec.streams()}
+    if "file" in kinds:
+        look.note(
+            "FILE_EVERYWHERE",
+            f"Until the commit every host that opens the target has to see {kinds['file']} under "
+            "the same path.",
+        )
+    for kind in sorted(kinds.keys() - {"file"}):
+        look.note(
+            "NETWORK_EVERYWHERE",
+            f"Until the commit every host that opens the target has to reach {kinds[kind]}.",
+        )
