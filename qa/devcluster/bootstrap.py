@@ -7,10 +7,9 @@ import secrets
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 from qa.devcluster import blueprint as blueprints
 from qa.devcluster import commands, keys, ports
@@ -18,10 +17,8 @@ from qa.devcluster.blueprint import Blueprint
 from qa.devcluster.conf import conf_text
 from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
 from qa.devcluster.layout import Layout
+from qa.devcluster.managers import Managers, in_parallel
 from qa.devcluster.options import ClusterOptions
-
-if TYPE_CHECKING:
-    from qa.devcluster.cluster import Cluster
 
 _STEP_TIMEOUT = 120.0
 
@@ -43,13 +40,6 @@ def claim(layout: Layout, options: ClusterOptions) -> Blueprint:
     return blueprint
 
 
-def in_parallel(function: Callable[[str], Any], names: Iterable[str]) -> list[Any]:
-    """Call the function for each name at the same time; raises the first error."""
-    todo = list(names)
-    with ThreadPoolExecutor(len(todo)) as pool:
-        return list(pool.map(function, todo))
-
-
 def write_private(path: Path, text: str) -> None:
     """Write a file that holds secrets."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -59,7 +49,7 @@ def write_private(path: Path, text: str) -> None:
 class Bootstrap:
     """One way through all the steps."""
 
-    def __init__(self, cluster: "Cluster", blueprint: Blueprint) -> None:
+    def __init__(self, cluster: Managers, blueprint: Blueprint) -> None:
         self._cluster = cluster
         self._daemons = cluster.daemons
         self._layout = cluster.layout

@@ -1,0 +1,156 @@
+"""Access to a cluster in a folder: commands, a RADOS client, and waiting for what they tell."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Optional,
+    TypeVar,
+    Union,
+)
+
+from qa.devcluster import commands
+from qa.devcluster.blueprint import Blueprint
+from qa.devcluster.daemons import Daemons
+from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
+from qa.devcluster.layout import Layout
+from qa.devcluster.options import ClusterOptions
+
+if TYPE_CHECKING:
+    import rados as librados  # Access.rados is the command
+
+T = TypeVar("T")
+
+STOP_GRACE = 5.0  # seconds from asking a daemon to end to killing it
+START_TIMEOUT = 180.0  # seconds until a daemon that was started has to be of use
+
+
+class Access:
+    """The way to a cluster, whether it runs or not."""
+
+    def __init__(self, path: Union[str, Path]) -> None:
+        self.layout = Layout(Path(path).resolve())
+        self.daemons = Daemons(self.layout)
+
+    def exists(self) -> bool:
+        """Whether the folder holds a cluster (which need not be running)."""
+        return self.layout.blueprint.is_file()
+
+    @property
+    def blueprint(self) -> Blueprint:
+        """Names, ports and options of this cluster."""
+        try:
+            return Blueprint.from_json(self.layout.blueprint.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            raise DevClusterError(
+                f"There is no cluster in {self.layout.root}; make one with './run cluster up'."
+            ) from None
+
+    @property
+    def options(self) -> ClusterOptions:
+        return self.blueprint.options
+
+    @property
+    def conf(self) -> Path:
+        return self.layout.conf
+
+    @property
+    def faults(self) -> Path:
+        """The folder that the managers see as RBD_MIGRATION_FAULT_DIR."""
+        return self.layout.faults
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Our environment, with which plain ceph, rbd and rados work against this cluster."""
+        ours = {key: value for key, value in os.environ.items() if not key.startswith("CEPH_")}
+        return {**ours, "CEPH_CONF": str(self.conf)}
+
+    def run(
+        self,
+        command: Sequence[str],
+        timeout: float = 60,
+        check: bool = True,
+        input: Optional[str] = None,  # named as in subprocess.run
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run any command against the cluster; raises CommandFailed, see commands.run."""
+        return commands.run(command, env=self.env, timeout=timeout, check=check, input=input)
+
+    def ceph(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> str:
+        return self.run(["ceph", *args], timeout=timeout, input=input).stdout
+
+    def ceph_json(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> Any:
+        text = self.ceph(*args, "--format", "json", timeout=timeout, input=input)
+        return json.loads(text) if text.strip() else None
+
+    def rbd(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> str:
+        return self.run(["rbd", *args], timeout=timeout, input=input).stdout
+
+    def rados(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> str:
+        return self.run(["rados", *args], timeout=timeout, input=input).stdout
+
+    @contextlib.contextmanager
+    def connect(self, timeout: float = 20) -> "Iterator[librados.Rados]":
+        """A connected RADOS client in this process; its commands to the mons end in time."""
+        import rados as librados  # noqa: PLC0415 - the rest of this package works without it
+
+        client = librados.Rados(
+            conffile=str(self.conf),
+            name="client.admin",
+            conf={
+                "client_mount_timeout": f"{timeout:g}",
+                "rados_mon_op_timeout": f"{timeout:g}",
+            },
+        )
+        try:
+            try:
+                client.connect()
+            except librados.Error as error:
+                raise DevClusterError(
+                    f"The cluster in {self.layout.root} cannot be reached ({error}); "
+                    f"the logs of its mons are in {self.layout.logs}."
+                ) from error
+            yield client
+        finally:
+            client.shutdown()
+
+    def mon_command(self, prefix: str, input: str = "", timeout: float = 20, **args: Any) -> Any:
+        """A command to the mons without the ceph CLI's start-up time; returns decoded JSON."""
+        request = json.dumps({"prefix": prefix, "format": "json", **args})
+        with self.connect(timeout) as client:
+            code, output, status = client.mon_command(request, input.encode())
+        if code != 0:
+            raise CommandFailed(["ceph", prefix], -code, output.decode(), status)
+        try:
+            return json.loads(output) if output.strip() else None
+        except ValueError:
+            return output.decode()
+
+    def wait_for(
+        self, predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.2
+    ) -> T:
+        """Call the predicate until what it returns is true, and return that."""
+        deadline = time.monotonic() + timeout
+        while True:
+            value = predicate()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise WaitTimeout(f"Waited {timeout:g} s in vain for {what}.")
+            time.sleep(interval)
+
+    def health(self) -> dict[str, Any]:
+        """{"status": "HEALTH_OK", "checks": {...}}"""
+        health: dict[str, Any] = self.mon_command("health")
+        return health
+
+    @staticmethod
+    def _known(name: str, names: Mapping[str, Any], what: str) -> None:
+        if name not in names:
+            raise DevClusterError(f"There is no {what} {name}; there are: {', '.join(names)}.")
