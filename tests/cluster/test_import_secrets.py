@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import rados
 
 from qa.faults.managers import start_dead
 from qa.workload.images import names, omap
@@ -207,3 +208,19 @@ def test_a_manager_that_dies_with_a_secret_in_its_hand(cluster, client, migratio
     for report in migration.under_way():  # the CLI asked the next manager again
         assert "aborted" in migration.text("abort", report["target"])
     cluster.wait_for(lambda: config_keys(cluster) == [], 30, "its secrets to be gone")
+
+
+def test_the_secrets_of_a_record_that_cannot_be_read_are_kept(cluster, client, migration, pool):
+    """A later version wrote it, and will go on with it."""
+    kept, left = "rbd/migration/later/secret_key", "rbd/migration/gone/secret_key"
+    with opened_pool(client, f"{pool}/-") as ioctx, rados.WriteOpCtx() as op:
+        ioctx.set_omap(op, ("migration.later",), (b'{"schema": 99, "id": "later"}',))
+        ioctx.operate_write_op(op, "rbd_migration")
+    for key in (kept, left):
+        cluster.ceph("config-key", "set", key, "a secret")
+    cluster.mgr_fail()
+    try:
+        cluster.wait_for(lambda: left not in config_keys(cluster), 60, "the sweep")
+        assert config_keys(cluster) == [kept]
+    finally:
+        cluster.ceph("config-key", "rm", kept)

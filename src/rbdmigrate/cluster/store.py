@@ -56,6 +56,11 @@ class Garbage:
     reason: str
     claim: Claim
 
+    @property
+    def ident(self) -> str:
+        """The id of the migration that the record is about."""
+        return self.key[len(_PREFIX) :]
+
 
 class Store:
     """The records of one pool and namespace, which ``label`` names. RADOS orders the writes."""

@@ -84,6 +84,10 @@ class Loader:
                 "`ceph health` and try again.",
             )
 
+    def complete(self) -> bool:
+        """Whether the records of all pools are known: none is still being read, or silent."""
+        return all(pool_id in self._read for pool_id in self._names)
+
     def unread(self) -> list[str]:
         """The pools that could not be read yet, by name."""
         return sorted(self._names.get(pool_id, str(pool_id)) for pool_id in self._troubled)

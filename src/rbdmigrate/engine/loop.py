@@ -153,8 +153,8 @@ class Loop:
         if now >= self._reload_at:
             self._reload_at = now + _RELOAD
             self._loader.look()
-            if not self._loader.unread():
-                self._secrets.sweep(lambda: {t.migration.id for t in self._registry.all()})
+            if self._loader.complete():
+                self._secrets.sweep(self._registry.idents)
         self._acts.blocklist.clean(self._client)
         settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}

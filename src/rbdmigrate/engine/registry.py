@@ -116,6 +116,11 @@ class Registry:
         with self.changed:
             return [item for items in self._garbage.values() for item in items]
 
+    def idents(self) -> set[str]:
+        """The ids of all migrations that there are records of, also of those not to be read."""
+        with self.changed:
+            return {*self._tracked, *(g.ident for items in self._garbage.values() for g in items)}
+
     def unreadable(self) -> list[Garbage]:
         """Records of migrations under way that cannot be read, as they are now.
 
