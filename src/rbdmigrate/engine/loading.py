@@ -35,6 +35,7 @@ class Loader:
         self._registry = registry
         self._on_fenced = on_fenced
         self._todo: queue.Queue[Optional[int]] = queue.Queue()
+        self._queued: set[int] = set()  # each pool once, however long one that is down takes
         self._read: set[int] = set()
         self._troubled: dict[int, str] = {}
         self._names: dict[int, str] = {}
@@ -54,9 +55,13 @@ class Loader:
 
     def look(self) -> None:
         """Read pools that are new or did not answer before. Call it now and then."""
-        self._names = rbd_pools(self._client)
-        for pool_id in self._names:
-            if pool_id not in self._read:
+        names = rbd_pools(self._client)
+        with self._registry.changed:
+            self._names = names
+            for gone in self._troubled.keys() - names.keys():
+                del self._troubled[gone]
+            for pool_id in names.keys() - self._read - self._queued:
+                self._queued.add(pool_id)
                 self._todo.put(pool_id)
 
     def stop(self) -> None:
@@ -90,11 +95,14 @@ class Loader:
 
     def unread(self) -> list[str]:
         """The pools that could not be read yet, by name."""
-        return sorted(self._names.get(pool_id, str(pool_id)) for pool_id in self._troubled)
+        with self._registry.changed:
+            return sorted(self._names.get(pool_id, str(pool_id)) for pool_id in self._troubled)
 
     def pools(self) -> list[int]:
         """The pools that were read and still exist."""
-        return sorted(p for p in self._read if self._client.pool_reverse_lookup(p))
+        with self._registry.changed:
+            read = sorted(self._read)
+        return [pool_id for pool_id in read if self._client.pool_reverse_lookup(pool_id)]
 
     def _settled(self) -> bool:
         return all(p in self._read or p in self._troubled for p in self._names)
@@ -105,6 +113,8 @@ class Loader:
             if pool_id is None:
                 return
             self._load(pool_id)
+            with self._registry.changed:
+                self._queued.discard(pool_id)
 
     def _load(self, pool_id: int) -> str:
         """Read one pool; returns what is in the way, or an empty text."""
@@ -115,7 +125,8 @@ class Loader:
             try:
                 for namespace in namespaces(self._client, pool_id):
                     self._registry.read(pool_id, namespace)
-                self._read.add(pool_id)
+                with self._registry.changed:
+                    self._read.add(pool_id)
             except PoolMissing:
                 trouble = ""
             except StoreFenced as error:
