@@ -3,12 +3,20 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from errno import EAGAIN
 
 import pytest
 import rados
 
 from qa.devcluster import Cluster
+from qa.workload.images import omap, place
+from rbdmigrate.cluster.store import Owner
+from rbdmigrate.engine import Settings
 from rbdmigrate.engine.loading import Loader
+from rbdmigrate.engine.registry import Registry
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Goal, Migration, Place, State
 from tests.cluster.conftest import MakePool
 
 
@@ -76,3 +84,39 @@ def test_a_silent_pool_that_is_removed_is_no_trouble_any_more(
         cluster.delete_pool(pool)
         loader.look()
         assert pool not in loader.unread()
+
+
+@pytest.fixture
+def registry(client) -> Registry:
+    return Registry(client, Owner(1, "test"), Settings)
+
+
+def queued(client: rados.Rados, pool: str) -> Migration:
+    number = client.pool_lookup(pool)
+    ends = Place(pool, "", "a", number, "1"), Place(pool, "", "b", number)
+    return Migration("123456789abc", *ends, goal=Goal.COMMITTED, state=State.QUEUED, created=1.0)
+
+
+@pytest.mark.parametrize("over", ["end", "drop"])
+def test_a_record_does_not_come_back(client, pool: str, registry: Registry, over: str):
+    """A command that found the migration a moment ago changes it when it is over."""
+    tracked = registry.create(queued(client, pool))
+    registry.update(tracked, lambda m: m.enter(State.COMMITTED, 2.0, ""))
+    getattr(registry, over)(tracked)
+    with pytest.raises(MigrationError, match="try again") as refused:
+        registry.update(tracked, lambda m: replace(m, goal=Goal.ABORTED))
+    assert refused.value.errno == EAGAIN
+    with place(client, f"{pool}/-") as ioctx:
+        assert [key for key in omap(ioctx, "rbd_migration") if key != "owner"] == []
+
+
+def test_a_migration_has_one_owner_at_a_time(client, pool: str, registry: Registry):
+    tracked = registry.create(queued(client, pool))
+    assert registry.claim(tracked)
+    assert not registry.claim(tracked), "the loop does not take what a command has"
+    waiting = threading.Thread(target=registry.claim, args=(tracked, 20.0))
+    waiting.start()
+    registry.release(tracked)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert tracked.busy

@@ -134,11 +134,17 @@ class Beginning(Orders):
                 self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
             if situation is not Situation.UNTOUCHED or m.prepared_at is not None:
                 return
-            if m.imported is not None:
-                if self._registry.claim(tracked, 5.0):
-                    self._secrets.forget(m)
-                    self._registry.drop(tracked)
-            elif m.point and verifying.has_point(self._client, m):
+            if m.imported is None and m.point and verifying.has_point(self._client, m):
                 self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
             elif self._registry.claim(tracked, 5.0):
+                try:
+                    self._drop(tracked)
+                finally:
+                    self._registry.release(tracked)
+
+    def _drop(self, tracked: Tracked) -> None:
+        """Forget a migration that failed, unless somebody asked for it once more meanwhile."""
+        with self._finder.admission:
+            if tracked.migration.state is State.FAILED:
+                self._secrets.forget(tracked.migration)
                 self._registry.drop(tracked)

@@ -123,9 +123,7 @@ class Observers:
             look_again(tracked, _TROUBLE_WAIT)
             log.exception("%s: an error in the module", tracked.migration.id)
         finally:
-            tracked.busy = False
-            with self._registry.changed:
-                self._registry.changed.notify_all()
+            self._registry.release(tracked)
             self._wake()
 
     def _look(self, tracked: Tracked) -> None:

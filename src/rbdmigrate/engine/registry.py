@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from errno import EAGAIN
 from typing import Optional
 
 import rados
@@ -16,7 +17,7 @@ from ..cluster.store import Garbage, Owner, Store, StoreFenced
 from ..control.history import surplus
 from ..control.progress import Throughput
 from ..control.situation import Situation
-from ..model.errors import PoolMissing
+from ..model.errors import MigrationError, PoolMissing
 from ..model.migration import Hold, Migration, Op
 from ..model.spec import ImageSpec
 from .settings import Settings
@@ -192,9 +193,16 @@ class Registry:
         return tracked
 
     def update(self, tracked: Tracked, change: Callable[[Migration], Migration]) -> Migration:
-        """Apply ``change`` to the record, store it, then show it. Raises what the store raises."""
+        """Apply ``change`` to the record, store it, then show it. Raises what the store raises.
+
+        MigrationError when it is over meanwhile: its record is gone, and must not come back.
+        """
         with tracked.write_lock:
             before = tracked.migration
+            if self.get(before.id) is not tracked:
+                raise MigrationError(
+                    EAGAIN, f"The migration to {before.target.spec} ended just now; try again."
+                )
             after = change(before)
             if after == before:
                 return before
@@ -210,18 +218,16 @@ class Registry:
     def end(self, tracked: Tracked) -> None:
         """Move an ended record to the history. Repeatable: first it is there, then gone here."""
         store = self._store_of(tracked.migration)
-        try:
-            store.write(replace(tracked.migration, step=None, hold=None), history=True)
-            store.remove(tracked.migration.id)
-            self._trim(store)
-        except PoolMissing:
-            log.warning("%s: ended without history", tracked.migration.id)
-        with self.changed:
-            self._tracked.pop(tracked.migration.id, None)
-            self._ordered = None
-            self.changed.notify_all()
+        with tracked.write_lock:
+            try:
+                store.write(replace(tracked.migration, step=None, hold=None), history=True)
+                store.remove(tracked.migration.id)
+                self._trim(store)
+            except PoolMissing:
+                log.warning("%s: ended without history", tracked.migration.id)
+            self._forget(tracked)
 
-    def claim(self, tracked: Tracked, seconds: float) -> bool:
+    def claim(self, tracked: Tracked, seconds: float = 0.0) -> bool:
         """Make ``tracked`` busy for the caller, once nobody else is at it; False in vain."""
 
         def free() -> bool:
@@ -232,9 +238,19 @@ class Registry:
 
         return self.wait(free, seconds)
 
+    def release(self, tracked: Tracked) -> None:
+        """The caller is done with it."""
+        with self.changed:
+            tracked.busy = False
+            self.changed.notify_all()
+
     def drop(self, tracked: Tracked) -> None:
         """Remove a record of which nothing is to be remembered."""
-        self._store_of(tracked.migration).remove(tracked.migration.id)
+        with tracked.write_lock:
+            self._store_of(tracked.migration).remove(tracked.migration.id)
+            self._forget(tracked)
+
+    def _forget(self, tracked: Tracked) -> None:
         with self.changed:
             self._tracked.pop(tracked.migration.id, None)
             self._ordered = None
