@@ -1,22 +1,27 @@
 """Parts of the engine in this process, at a real cluster: what only a slow pool or a race shows."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import EAGAIN
+from unittest.mock import Mock
 
 import pytest
 import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import omap, place
+from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.store import Owner
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.loading import Loader
+from rbdmigrate.engine.loop import Loop
 from rbdmigrate.engine.registry import Registry
+from rbdmigrate.engine.slots import Slot
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, Migration, Place, State
+from rbdmigrate.model.migration import Goal, Migration, Op, Place, State
 from tests.cluster.conftest import MakePool
 
 
@@ -120,3 +125,64 @@ def test_a_migration_has_one_owner_at_a_time(client, pool: str, registry: Regist
     waiting.join(10)
     assert not waiting.is_alive()
     assert tracked.busy
+
+
+@pytest.fixture
+def acts() -> Mock:
+    """Acts that find nothing to wait for, and take as long as their slot is there."""
+    made = Mock()
+    made.source_rests.return_value = False
+
+    def work(slot: Slot, job: object) -> None:
+        while not slot.stopping:
+            time.sleep(0.02)
+
+    made.work.side_effect = work
+    return made
+
+
+@pytest.fixture
+def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Loop:
+    """A loop around them that has no place for a copy."""
+    identity = Identity("client.admin", str(cluster.conf), "")
+    settings = Settings(max_copies=0)
+    around = {name: Mock() for name in ("loader", "throttle", "conditions", "secrets")}
+    return Loop(
+        client, identity, registry, acts=acts, settings=lambda: settings, on_fenced=pytest.fail,
+        **around,
+    )  # fmt: skip
+
+
+def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
+    cluster: Cluster, client, pool: str, registry: Registry, loop: Loop
+):
+    tracked = registry.create(queued(client, pool))
+    loop.wake(tracked)
+    tracked.wanted = Op.EXECUTE  # by an observer that began its look before the command came
+    loop.start()
+    try:
+        cluster.wait_for(lambda: tracked.seen is not None, 20, "a look")
+    finally:
+        assert loop.stop(20)
+
+
+def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
+    cluster: Cluster, client, pool: str, registry: Registry, acts: Mock, loop: Loop
+):
+    tracked = registry.create(queued(client, pool))
+    tracked.wanted = Op.PREPARE
+    choosing, go_on = threading.Event(), threading.Event()
+
+    def rests(*_: object) -> bool:
+        choosing.set()
+        assert go_on.wait(20)
+        return False
+
+    acts.source_rests.side_effect = rests
+    loop.start()
+    assert choosing.wait(20)
+    threading.Timer(0.5, go_on.set).start()
+    assert loop.stop(20)
+    left = [t.name for t in threading.enumerate() if t.name.startswith("rbdmigrate-step")]
+    assert left == []
+    assert not tracked.busy

@@ -15,6 +15,19 @@ from tests.cluster.conftest import MakePool
 
 
 @contextmanager
+def silent(cluster: Cluster, pool: str) -> Iterator[None]:
+    """A pool that does not answer meanwhile: it wants two copies of all, and there is one OSD."""
+    for what in ("size", "min_size"):
+        cluster.ceph("osd", "pool", "set", pool, what, "2")
+    try:
+        yield
+    finally:
+        for what in ("min_size", "size"):
+            value = ["1"] if what == "min_size" else ["1", "--yes-i-really-mean-it"]
+            cluster.ceph("osd", "pool", "set", pool, what, *value)
+
+
+@contextmanager
 def throttled(migration: Commands, rate: str) -> Iterator[None]:
     """Slow all copies down meanwhile."""
     migration.text("throttle", "set", "--rate", rate)
@@ -62,6 +75,25 @@ def test_a_monitor_that_is_away_for_a_while(cluster: Cluster, migration, client,
     time.sleep(8)
     cluster.mon_start("a")
     assert finish(migration, client, target) == expected
+
+
+@pytest.mark.slow
+def test_copies_in_a_silent_pool_hold_nobody_else_up(
+    cluster: Cluster, migration, client, make_pool: MakePool, pools: "tuple[str, str]"
+):
+    pool = make_pool()
+    targets = [f"{pool}/{n}" for n in range(4)]
+    for target in targets:
+        make_image(client, f"{target}-source", 4 * MIB, 64 * KIB, snapshots=())
+        migration.text("run", f"{target}-source", target, "--rate", "64K", "--goal", "executed")
+    for target in targets:
+        migration.wait(target, "executing")
+    make_image(client, f"{pools[0]}/disk", snapshots=())  # librbd asks all pools for their clones
+    with silent(cluster, pool):
+        time.sleep(25)  # by then every observer has looked at one of them
+        migration.text("run", f"{pools[0]}/disk", f"{pools[1]}/disk", "--goal", "prepared")
+        migration.wait(f"{pools[1]}/disk", "prepared", timeout=30)
+        assert [m["state"] for m in migration.under_way()][:4] == ["executing"] * 4
 
 
 def actor(client: rados.Rados, target: str) -> "dict[str, object]":

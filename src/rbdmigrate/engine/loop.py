@@ -6,7 +6,7 @@ import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Optional
 
 import rados
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds between two rounds when nothing wakes the loop
 _LOOKS_AT_REST = 20.0  # looks a second at migrations at rest, however many there are
 _IDLE = 2.0  # times as long as a round took the loop rests after it
-_TROUBLED_LOOKS = 2  # of them at most so many wait for pools that did not answer lately
+_TROUBLED = 2  # looks and peeks that may wait for pools that did not answer lately, at most
 _PEEK = 2.0  # seconds between two looks at a running copy from outside
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
 
@@ -88,17 +88,24 @@ class Loop:
         self._stopping.set()
         self._wake.set()
         deadline = time.monotonic() + timeout
-        slots = [slot for slots in self._slots.values() for slot in slots]
-        for slot in slots:
-            slot.stop()
+        self._stop_slots()
         self._observers.stop()
-        ended = [slot.join(max(0.1, deadline - time.monotonic())) for slot in slots]
+        ended = []
         for thread in self._threads:
             if thread.ident is None:
                 continue  # never started
             thread.join(max(0.1, deadline - time.monotonic()))
             ended.append(not thread.is_alive())
+        self._stop_slots()  # and what the loop made in its last round
+        ended += [slot.join(max(0.1, deadline - time.monotonic())) for slot in self._all_slots()]
         return all(ended)
+
+    def _stop_slots(self) -> None:
+        for slot in self._all_slots():
+            slot.stop()
+
+    def _all_slots(self) -> list[Slot]:
+        return [slot for slots in self._slots.values() for slot in slots]
 
     def wake(self, tracked: Optional[Tracked] = None) -> None:
         """Look at once: at ``tracked``, or for a place that became free."""
@@ -124,9 +131,8 @@ class Loop:
         found = [error for error in (self.crashed, self._observers.crashed) if error]
         if not self._stopping.is_set():
             found += [f"{t.name} ended" for t in self._threads if not t.is_alive()]
-        for slots in self._slots.values():
-            found += [f"slot {slot.name} ended: {slot.crashed}" for slot in slots if slot.crashed]
-        return found
+        crashed = [slot for slot in self._all_slots() if slot.crashed]
+        return found + [f"slot {slot.name} ended: {slot.crashed}" for slot in crashed]
 
     # -- the loop's thread -------------------------------------------------------------------
 
@@ -159,21 +165,23 @@ class Loop:
         settings = self._settings()
         waiting: dict[str, tuple[Tracked, Op]] = {}
         due: list[Tracked] = []
+        running: list[Tracked] = []  # whose copies are to be peeked at
         every = self._registry.all()
         for tracked in every:
             if tracked.busy:
                 if tracked.migration.step is not None and tracked.peek_due <= now:
-                    tracked.peek_due = now + _PEEK
-                    self._observers.peek(tracked)
+                    running.append(tracked)
                 continue
-            if tracked.wanted is not None:
+            if tracked.wanted is not None and tracked.due >= 0:
                 waiting[tracked.migration.id] = (tracked, tracked.wanted)
             elif tracked.due <= now:
                 due.append(tracked)
-        troubled = sum(t.busy and t.troubled for t in every)
-        due = _without_trouble(due, _TROUBLED_LOOKS - troubled)
+        room = _TROUBLED - sum(t.troubled and (t.looking or t.peeking) for t in every)
+        running = _without_trouble((t for t in running if not t.peeking), min(1, room))
+        self._peek_at(running, now + _PEEK)
+        due = _without_trouble(due, room - sum(t.troubled for t in running))
         self._look_at(due, now + max(settings.recheck, len(every) / _LOOKS_AT_REST))
-        self._watch.look(slot for slots in self._slots.values() for slot in slots)
+        self._watch.look(self._all_slots())
         self._pace()
         self._assign(waiting)
         log.debug(
@@ -184,12 +192,20 @@ class Loop:
             1000 * (time.monotonic() - now),
         )
 
+    def _peek_at(self, running: list[Tracked], again: float) -> None:
+        """Have running copies looked at from outside, each by one observer at a time."""
+        for tracked in running:
+            tracked.peek_due = again
+            self._observers.peek(tracked)
+
     def _look_at(self, due: list[Tracked], again: float) -> None:
         """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
         for tracked in heapq.nsmallest(self._observers.room(), due, key=_urgency):
+            if not self._registry.claim(tracked):
+                continue  # a command has it
             # Before the look: whoever wants another look meanwhile is not overruled.
             tracked.due = again
-            tracked.busy = True
+            tracked.wanted = None
             self._observers.look(tracked)
 
     def _pace(self) -> None:
@@ -219,7 +235,7 @@ class Loop:
                 slot.set_rate(rate)
 
     def _assign(self, waiting: dict[str, tuple[Tracked, Op]]) -> None:
-        jobs = [slot.job for slots in self._slots.values() for slot in slots]
+        jobs = [slot.job for slot in self._all_slots()]
         settings = self._settings()
         trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
         running = [_running(job) for job in jobs if job is not None]
@@ -242,7 +258,8 @@ class Loop:
                 able.append(_waiting(tracked.migration, op))
         for item in choose(able, running, limits):
             tracked, op = waiting[item.ident]
-            tracked.busy = True
+            if not self._registry.claim(tracked):
+                continue
             tracked.wanted = None
             job = Job(tracked, op)
             kind = "copy" if op in COPYING else "verify" if op in COMPARING else "step"
@@ -264,8 +281,9 @@ class Loop:
         self._observers.guarded(job.tracked, lambda tracked: self._acts.work(slot, job))
 
 
-def _without_trouble(due: list[Tracked], room: int) -> list[Tracked]:
+def _without_trouble(due: Iterable[Tracked], room: int) -> list[Tracked]:
     """Pools that do not answer must not keep all observers waiting: only ``room`` of theirs."""
+    due = list(due)
     troubled = heapq.nsmallest(max(0, room), (t for t in due if t.troubled), key=_urgency)
     return [t for t in due if not t.troubled] + troubled
 

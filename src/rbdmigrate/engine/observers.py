@@ -30,7 +30,7 @@ _TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is lo
 _IN_VAIN = 3  # times that an act may go well and be decided on again
 _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
 
-_Look = tuple[Tracked, Optional[Callable[[Tracked], None]]]
+_Look = tuple[Tracked, Callable[[Tracked], None]]
 
 
 class Observers:
@@ -55,7 +55,7 @@ class Observers:
         self._looks: queue.Queue[Optional[_Look]] = queue.Queue()
         self.crashed = ""
         self.threads = [
-            threading.Thread(target=self._observe, name=f"rbdmigrate-observer-{n}", daemon=True)
+            threading.Thread(target=self._run, name=f"rbdmigrate-observer-{n}", daemon=True)
             for n in range(_OBSERVERS)
         ]
 
@@ -73,36 +73,49 @@ class Observers:
 
     def look(self, tracked: Tracked) -> None:
         """Have somebody look at a migration, which is theirs until then."""
-        self._looks.put((tracked, None))
+        tracked.looking = True
+        self._looks.put((tracked, self._observe))
 
     def peek(self, tracked: Tracked) -> None:
         """Have somebody look at a running copy from outside."""
-        self._looks.put((tracked, self._acts.peek))
+        tracked.peeking = True
+        self._looks.put((tracked, self._peek))
 
     # -- the observers' threads --------------------------------------------------------------
 
-    def _observe(self) -> None:
+    def _run(self) -> None:
         while not self._stopping.is_set():
             item = self._looks.get()
             if item is None:
                 return
-            tracked, peek = item
-            if peek is None:
-                self.guarded(tracked, self._look)
-            else:
-                self._peek(tracked, peek)
+            tracked, look = item
+            look(tracked)
 
-    def _peek(self, tracked: Tracked, peek: Callable[[Tracked], None]) -> None:
+    def _peek(self, tracked: Tracked) -> None:
         """Look at a running copy; that it cannot be seen right now does not matter to it."""
         try:
-            peek(tracked)
+            self._acts.peek(tracked)
+            tracked.troubled = False
         except StoreFenced as error:
             self._on_fenced(str(error))
         except (rados.Error, MigrationError) as error:
+            tracked.troubled = True
+            tracked.peek_due = time.monotonic() + _TROUBLE_WAIT
             log.debug("%s: the copy cannot be looked at: %s", tracked.migration.id, error)
         except Exception as error:
             self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
             log.exception("%s: an error in the module", tracked.migration.id)
+        finally:
+            tracked.peeking = False
+
+    def _observe(self, tracked: Tracked) -> None:
+        def look(tracked: Tracked) -> None:
+            try:
+                self._look(tracked)
+            finally:
+                tracked.looking = False
+
+        self.guarded(tracked, look)
 
     def guarded(self, tracked: Tracked, act: Callable[[Tracked], None]) -> None:
         """Run ``act`` on a busy migration; whatever happens the migration is looked at again."""

@@ -59,7 +59,9 @@ class Tracked:
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
         self.done_op: Optional[Op] = None  # the act that went well last
         self.repeats = 0  # how often the same was decided again after it went well
-        self.troubled = False  # its pools did not answer when it was looked at last
+        self.looking = False  # an observer looks at it, or is about to
+        self.peeking = False  # or at its running copy from outside
+        self.troubled = False  # its pools did not answer when either was done last
         self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
 
 
