@@ -19,11 +19,12 @@ from ..model.errors import MigrationError, errno_text
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Question:
     op: str
     args: dict[str, Any]
     answer: Future[dict[str, Any]]
+    given_up: bool = False
 
 
 class Inquiry:
@@ -33,6 +34,8 @@ class Inquiry:
         self._identity = identity
         self._questions: queue.Queue[Optional[_Question]] = queue.Queue()
         self._numbers = itertools.count(1)
+        self._lock = threading.Lock()  # for the question that the worker is at
+        self._at: Optional[_Question] = None
         self._worker: Optional[WorkerProcess] = None
         self._thread = threading.Thread(target=self._run, name="rbdmigrate-inquiry", daemon=True)
         self._thread.start()
@@ -48,9 +51,7 @@ class Inquiry:
         except WorkerLost as error:
             raise MigrationError(EAGAIN, f"A worker was lost ({error}); try again.") from error
         if event is None:
-            worker = self._worker
-            if worker is not None:
-                worker.kill()
+            self._give_up(question)
             raise MigrationError(
                 EAGAIN, "The cluster did not answer in time; look at `ceph health`, try again."
             )
@@ -62,6 +63,14 @@ class Inquiry:
             number = int(event["errno"])
             raise MigrationError(number, text or f"librbd could not tell: {errno_text(number)}.")
         return dict(event["result"])
+
+    def _give_up(self, question: _Question) -> None:
+        """Nobody waits for the answer any more. Others may wait for those of the same worker."""
+        question.answer.cancel()  # unless it is being answered
+        with self._lock:
+            question.given_up = True
+            if self._at is question and self._worker is not None:
+                self._worker.kill()
 
     def stop(self) -> None:
         """End the thread and its worker."""
@@ -80,10 +89,14 @@ class Inquiry:
             question = self._questions.get()
             if question is None:
                 break
+            if not question.answer.set_running_or_notify_cancel():
+                continue  # it was given up
             try:
-                question.answer.set_result(self._answer(question))
+                answer = self._answer(question)
             except Exception as error:  # handed to whoever asked
                 question.answer.set_exception(error)
+            else:
+                question.answer.set_result(answer)
         self._discard()
 
     def _answer(self, question: _Question) -> dict[str, Any]:
@@ -92,7 +105,15 @@ class Inquiry:
         if self._worker is None:
             self._worker = WorkerProcess(self._identity)
         job = {"job": next(self._numbers), "op": question.op, "args": question.args}
-        return self._worker.run(job, lambda event: None)
+        with self._lock:
+            if question.given_up:
+                raise WorkerLost("nobody waits for the answer any more")
+            self._at = question
+        try:
+            return self._worker.run(job, lambda event: None)
+        finally:
+            with self._lock:
+                self._at = None
 
     def _discard(self) -> None:
         worker, self._worker = self._worker, None
