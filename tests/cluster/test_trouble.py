@@ -96,6 +96,13 @@ def test_copies_in_a_silent_pool_hold_nobody_else_up(
         assert [m["state"] for m in migration.under_way()][:4] == ["executing"] * 4
 
 
+def test_a_namespace_of_a_silent_pool(cluster: Cluster, migration, pool: str):
+    cluster.rbd("namespace", "create", f"{pool}/ns")
+    with silent(cluster, pool):
+        said = migration.refused(110, "check", f"{pool}/ns/disk", f"{pool}/disk")
+    assert "did not answer" in said
+
+
 def actor(client: rados.Rados, target: str) -> "dict[str, object]":
     """Who acts on the migration to ``target``, as its record says."""
     with place(client, target) as ioctx:

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import Optional
 
 import rados
-import rbd
 
 from ..model.migration import Migration, Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader, Observation
 from ..model.spec import ImageSpec
 from . import headers
-from .pools import open_by_id, open_ioctx, pool_name
+from .pools import has_namespace, open_by_id, open_ioctx, pool_name
 
 
 def observe(client: rados.Rados, migration: Migration) -> Observation:
@@ -82,7 +81,7 @@ def _look(client: rados.Rados, place: Place) -> tuple[bool, Optional[ImageView]]
         view = view or headers.view_by_name(ioctx, place.image)
         if view is None and place.namespace:
             ioctx.set_namespace("")
-            return not rbd.RBD().namespace_exists(ioctx, place.namespace), None
+            return not has_namespace(ioctx, place.namespace), None
     return False, view
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from errno import ENOENT
 
 import rados
-import rbd
 
 from ..model.errors import MigrationError, PoolMissing
-from .omap import omap_pages
+from .omap import omap_pages, omap_value
 
-_NAMESPACE_PREFIX = "name_"
+_NAMESPACES, _NAMESPACE_PREFIX = "rbd_namespace", "name_"
 
 
 def open_ioctx(client: rados.Rados, pool: str, namespace: str) -> rados.Ioctx:
@@ -28,7 +27,7 @@ def open_ioctx(client: rados.Rados, pool: str, namespace: str) -> rados.Ioctx:
 def require_namespace(client: rados.Rados, pool: str, namespace: str) -> int:
     """The id of ``pool``; MigrationError(ENOENT) when it or its RBD namespace does not exist."""
     with open_ioctx(client, pool, "") as ioctx:
-        if namespace and not rbd.RBD().namespace_exists(ioctx, namespace):
+        if namespace and not has_namespace(ioctx, namespace):
             raise MigrationError(
                 ENOENT,
                 f"The pool {pool!r} has no namespace {namespace!r}; create it with "
@@ -64,8 +63,16 @@ def rbd_pools(client: rados.Rados) -> dict[int, str]:
 def namespaces(client: rados.Rados, pool_id: int) -> list[str]:
     """The pool's RBD namespaces, the default one (``""``) first. Raises ``rados.Error``."""
     with open_by_id(client, pool_id, "") as ioctx:
-        names = omap_pages(ioctx, "rbd_namespace", _NAMESPACE_PREFIX)
+        names = omap_pages(ioctx, _NAMESPACES, _NAMESPACE_PREFIX)
         return ["", *(key[len(_NAMESPACE_PREFIX) :] for key, _ in names)]
+
+
+def has_namespace(ioctx: rados.Ioctx, namespace: str) -> bool:
+    """Whether the pool has this RBD namespace; ``ioctx`` is on the default one.
+
+    As librbd looks it up, but what RADOS fails with is a ``rados.Error``.
+    """
+    return omap_value(ioctx, _NAMESPACES, _NAMESPACE_PREFIX + namespace) is not None
 
 
 def pool_name(client: rados.Rados, pool_id: int) -> str:
