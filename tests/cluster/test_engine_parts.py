@@ -1,8 +1,10 @@
 """Parts of the engine in this process, at a real cluster: what only a slow pool or a race shows."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import EAGAIN
@@ -15,6 +17,7 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.images import omap, place
 from rbdmigrate.cluster.client import Identity
+from rbdmigrate.cluster.fence import Blocklist
 from rbdmigrate.cluster.store import Owner
 from rbdmigrate.cluster.worker_process import WorkerLost
 from rbdmigrate.engine import Settings
@@ -248,3 +251,23 @@ def test_a_question_without_an_answer_is_ended(inquiry: Inquiry):
         inquiry.ask("first", {}, 0.1)
     SLOW.answer.set()
     assert inquiry.ask("last", {}, 10) == {"op": "last"}
+
+
+def test_many_workers_are_fenced_at_once(monkeypatch: pytest.MonkeyPatch):
+    """As when the throttle is set to 0: all slots kill theirs in the same moment."""
+    monkeypatch.setattr("rbdmigrate.cluster.fence.fence", lambda client, addresses: None)
+    blocklist = Blocklist()
+    every = [[f"127.0.0.1:0/{1000 * slot + n + 1}" for n in range(400)] for slot in range(8)]
+
+    def fence(addresses: "list[str]") -> None:
+        for address in addresses:
+            blocklist.fence(None, [address])  # type: ignore[arg-type]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(every)) as pool:
+            list(pool.map(fence, every))
+    finally:
+        sys.setswitchinterval(before)
+    assert set(blocklist.fenced()) == {address for some in every for address in some}

@@ -7,6 +7,7 @@ exclusive lock would stay for half a minute. ``osd blocklist add`` ends all that
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterable
 
@@ -44,36 +45,44 @@ def listed(client: rados.Rados) -> set[str]:
 
 
 class Blocklist:
-    """The entries that we made; those of workers known to be gone are removed when it is safe."""
+    """The entries that we made; those of workers known to be gone are removed when it is safe.
+
+    Thread-safe: slots and observers fence, the loop cleans.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # not held while a monitor is asked
         self._entries: list[tuple[float, str]] = []
         self._fenced: dict[str, float] = {}
 
     def fence(self, client: rados.Rados, addresses: Iterable[str]) -> None:
         """Fence ``addresses``, and remember that for a while. Raises MigrationError."""
         now = time.monotonic()
-        self._fenced = {a: at for a, at in self._fenced.items() if at > now - EXPIRE}
         addresses = list(addresses)
-        self._fenced.update(dict.fromkeys(addresses, now))
+        with self._lock:
+            self._fenced = {a: at for a, at in self._fenced.items() if at > now - EXPIRE}
+            self._fenced.update(dict.fromkeys(addresses, now))
         fence(client, addresses)
 
     def fenced(self) -> list[str]:
         """Addresses fenced lately: an OSD may still list the watch of a client that is dead."""
-        return list(self._fenced)
+        with self._lock:
+            return list(self._fenced)
 
     def add(self, addresses: Iterable[str]) -> None:
         """Note entries of a process that was reaped just now."""
         now = time.monotonic()
-        self._entries.extend((now + _SETTLE, address) for address in addresses)
+        with self._lock:
+            self._entries.extend((now + _SETTLE, address) for address in addresses)
 
     def clean(self, client: rados.Rados) -> None:
         """Remove the entries whose time has come. Raises MigrationError."""
         now = time.monotonic()
-        due = [address for at, address in self._entries if at <= now]
+        with self._lock:
+            due = [address for at, address in self._entries if at <= now]
+            self._entries = [(at, a) for at, a in self._entries if a not in due]
         if not due:
             return
-        self._entries = [(at, a) for at, a in self._entries if a not in due]
         present = listed(client)
         for address in due:
             if address in present:
