@@ -8,6 +8,7 @@ import io
 import json
 import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -377,6 +378,24 @@ class TestListening:
             many = [stack.enter_context(contextlib.closing(connect(module))) for _ in range(30)]
             until(lambda: sum(ended(one, b"") for one in many) >= 5)
         until(lambda: answers(module))
+
+    def test_connections_come_while_overdue_ones_are_looked_for(self, bounded):
+        server = bounded.Bounded(("127.0.0.1", 0), app)
+
+        class Quiet:
+            deadline = float("inf")
+
+        kept = [Quiet() for _ in range(3000)]
+        coming = threading.Thread(target=lambda: [server.count_in(conn) for conn in kept])
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            coming.start()
+            while coming.is_alive():
+                server.close_overdue()
+        finally:
+            sys.setswitchinterval(before)
+        assert server.count_in(Quiet()) > 3000
 
     def test_headers_are_not_longer_than_they_may_be(self, module, keeper):
         until(lambda: keeper.places)

@@ -6,6 +6,7 @@ At most so many connections, requests that end, and TLS greetings that hold nobo
 import logging
 import socket
 import ssl
+import threading
 import time
 import weakref
 from typing import Any, Dict
@@ -56,11 +57,15 @@ class Bounded(Server):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._living: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._lock = (
+            threading.Lock()
+        )  # the set grows in one thread and is looked through in another
 
     def count_in(self, conn: Connection) -> int:
         """Take a connection into account; returns how many there are."""
-        self._living.add(conn)
-        return len(self._living)
+        with self._counting:
+            self._living.add(conn)
+            return len(self._living)
 
     def process_conn(self, conn: Any) -> None:
         """A connection gets a thread when it says something, and not before."""
@@ -73,7 +78,9 @@ class Bounded(Server):  # type: ignore[misc]
     def close_overdue(self) -> None:
         """End requests that take too long, such as those that come byte by byte."""
         now = time.monotonic()
-        for conn in list(self._living):
+        with self._counting:
+            living = list(self._living)
+        for conn in living:
             if conn.deadline < now:
                 conn.hang_up()
 
