@@ -41,6 +41,11 @@ class Connection(base.HTTPConnection):  # type: ignore[misc]
         finally:
             self.deadline = float("inf")
 
+    def close(self) -> None:
+        """The end of it. Cheroot's connections hold themselves: they are freed much later."""
+        self.server.count_out(self)
+        super().close()
+
     def hang_up(self) -> None:
         """Close it for both sides, whatever is under way."""
         try:
@@ -57,15 +62,18 @@ class Bounded(Server):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._living: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._lock = (
-            threading.Lock()
-        )  # the set grows in one thread and is looked through in another
+        self._counting = threading.Lock()  # one thread adds, another looks through them
 
     def count_in(self, conn: Connection) -> int:
         """Take a connection into account; returns how many there are."""
         with self._counting:
             self._living.add(conn)
             return len(self._living)
+
+    def count_out(self, conn: Connection) -> None:
+        """A connection is closed."""
+        with self._counting:
+            self._living.discard(conn)
 
     def process_conn(self, conn: Any) -> None:
         """A connection gets a thread when it says something, and not before."""
