@@ -145,9 +145,9 @@ class Module(MgrModule):
         )
 
     def _polls(self, engine: Engine) -> Iterator[int]:
-        """Counts the seconds until the engine ends."""
+        """Counts the seconds until the engine ends, or the module, which may be while it starts."""
         number = 0
-        while not engine.ended.wait(_POLL):
+        while not self._stopping.is_set() and not engine.ended.wait(_POLL):
             if number % _ANNOUNCE == 0:
                 self._announce()
             yield number

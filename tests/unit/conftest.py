@@ -17,11 +17,12 @@ _ENGINE = Path(__file__).parents[2] / "src" / "rbdmigrate" / "engine"
 _FRONT_END = Path(__file__).parents[2] / "mgr_module" / "rbd_migration"
 
 
-def _import_alone(name: str) -> ModuleType:
+def _import_alone(name: str, **of_engine: object) -> ModuleType:
     package = ModuleType("rbd_migration")
     package.__path__ = [str(_FRONT_END)]
     engine = ModuleType("rbdmigrate.engine")
     engine.Engine = object
+    vars(engine).update(of_engine)
     before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "rbd_migration", package)
@@ -41,7 +42,7 @@ def front_end():
     """Imports a file of the manager module by its name, without the manager and the engine.
 
     The package's own ``__init__`` needs ceph-mgr and the engine needs librbd; empty modules stand
-    in for both while the file is imported.
+    in for both while the file is imported; names given besides are in the engine's.
     """
     return _import_alone
 
