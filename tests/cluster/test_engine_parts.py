@@ -21,6 +21,7 @@ from rbdmigrate.cluster.fence import Blocklist
 from rbdmigrate.cluster.store import Owner
 from rbdmigrate.cluster.worker_process import WorkerLost
 from rbdmigrate.engine import Settings
+from rbdmigrate.engine.conditions import Conditions
 from rbdmigrate.engine.inquiry import Inquiry
 from rbdmigrate.engine.loading import Loader
 from rbdmigrate.engine.loop import Loop
@@ -170,6 +171,27 @@ def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
         cluster.wait_for(lambda: tracked.seen is not None, 20, "a look")
     finally:
         assert loop.stop(20)
+
+
+def test_what_fails_every_second_is_logged_once(
+    cluster: Cluster, registry: Registry, acts: Mock, loop: Loop, caplog: pytest.LogCaptureFixture
+):
+    around = Mock()
+    around.health.side_effect = acts.blocklist.clean.side_effect = ZeroDivisionError("again")
+    conditions = Conditions(around, registry, Settings)
+    loop.start()
+    conditions.start()
+    try:
+        cluster.wait_for(lambda: acts.blocklist.clean.call_count >= 3, 30, "three rounds")
+        cluster.wait_for(lambda: around.health.call_count >= 2, 30, "two looks")
+    finally:
+        conditions.stop()
+        assert loop.stop(20)
+        assert conditions.join(20)
+    failed = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert sorted(failed) == ["the cluster's health cannot be read", "the loop failed; it goes on"]
+    assert "again" in conditions.troubles()[0]
+    assert "again" in loop.crashed
 
 
 def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(

@@ -49,7 +49,7 @@ class Conditions:
         self._own: dict[int, float] = {}  # our workers' clients, until when they are left out
         self._reported = 0.0
         self._health_at = 0.0
-        self.trouble = ""
+        self._troubles: dict[str, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rbdmigrate-watch", daemon=True)
 
@@ -67,6 +67,10 @@ class Conditions:
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def troubles(self) -> list[str]:
+        """What cannot be read, one sentence each."""
+        return list(self._troubles.values())
 
     # -- what came of it ---------------------------------------------------------------------
 
@@ -140,16 +144,23 @@ class Conditions:
             self._tick()
 
     def _tick(self) -> None:
+        now = time.monotonic()
+        if now >= self._health_at:
+            self._health_at = now + _HEALTH_EVERY
+            self._try("the cluster's health", self._look_at_health, now)
+        self._try("the clients' latency", self._look_at_clients, now)
+
+    def _try(self, what: str, look: Callable[[float], None], now: float) -> None:
+        """Whatever the host raises, copies go on as they were. It is logged once."""
         try:
-            now = time.monotonic()
-            if now >= self._health_at:
-                self._health_at = now + _HEALTH_EVERY
-                self._look_at_health(now)
-            self._look_at_clients(now)
-            self.trouble = ""
-        except Exception as error:  # whatever the host raises: copies go on as they were
-            self.trouble = f"the cluster's health cannot be read: {type(error).__name__}: {error}"
-            log.exception("the cluster's health cannot be read")
+            look(now)
+        except Exception as error:
+            trouble = f"{what} cannot be read: {type(error).__name__}: {error}"
+            if self._troubles.get(what) != trouble:
+                log.exception("%s cannot be read", what)
+            self._troubles[what] = trouble
+        else:
+            self._troubles.pop(what, None)
 
     def _look_at_health(self, now: float) -> None:
         health = self._around.health()

@@ -148,8 +148,10 @@ class Loop:
             except (rados.Error, MigrationError) as error:
                 log.warning("the cluster does not answer: %s", error)
             except Exception as error:
-                self.crashed = f"the loop failed: {type(error).__name__}: {error}"
-                log.exception("the loop failed; it goes on")
+                crashed = f"the loop failed: {type(error).__name__}: {error}"
+                if crashed != self.crashed:  # once, not in every round
+                    log.exception("the loop failed; it goes on")
+                self.crashed = crashed
             # With thousands of migrations a round takes long: the manager has other things to do.
             self._stopping.wait(min(TICK, _IDLE * (time.monotonic() - begun)))
             self._wake.wait(TICK)

@@ -102,8 +102,7 @@ class Parts:
 
     def problems(self) -> list[str]:
         """What is wrong with the engine itself, one sentence each; empty when all is well."""
-        trouble = self._conditions.trouble
-        return [*self._loop.problems(), *([trouble] if trouble else [])]
+        return [*self._loop.problems(), *self._conditions.troubles()]
 
     def silent_pools(self) -> list[str]:
         """Pools that do not answer, one sentence each."""
