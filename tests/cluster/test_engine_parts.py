@@ -99,6 +99,12 @@ def test_a_silent_pool_that_is_removed_is_no_trouble_any_more(
 
 
 @pytest.fixture
+def aside(make_pool: MakePool) -> str:
+    """A pool whose records the manager's own engine does not read: it is not RBD's."""
+    return make_pool(application="test")
+
+
+@pytest.fixture
 def registry(client) -> Registry:
     return Registry(client, Owner(1, "test"), Settings)
 
@@ -110,20 +116,20 @@ def queued(client: rados.Rados, pool: str) -> Migration:
 
 
 @pytest.mark.parametrize("over", ["end", "drop"])
-def test_a_record_does_not_come_back(client, pool: str, registry: Registry, over: str):
+def test_a_record_does_not_come_back(client, aside: str, registry: Registry, over: str):
     """A command that found the migration a moment ago changes it when it is over."""
-    tracked = registry.create(queued(client, pool))
+    tracked = registry.create(queued(client, aside))
     registry.update(tracked, lambda m: m.enter(State.COMMITTED, 2.0, ""))
     getattr(registry, over)(tracked)
     with pytest.raises(MigrationError, match="try again") as refused:
         registry.update(tracked, lambda m: replace(m, goal=Goal.ABORTED))
     assert refused.value.errno == EAGAIN
-    with place(client, f"{pool}/-") as ioctx:
+    with place(client, f"{aside}/-") as ioctx:
         assert [key for key in omap(ioctx, "rbd_migration") if key != "owner"] == []
 
 
-def test_a_migration_has_one_owner_at_a_time(client, pool: str, registry: Registry):
-    tracked = registry.create(queued(client, pool))
+def test_a_migration_has_one_owner_at_a_time(client, aside: str, registry: Registry):
+    tracked = registry.create(queued(client, aside))
     assert registry.claim(tracked)
     assert not registry.claim(tracked), "the loop does not take what a command has"
     waiting = threading.Thread(target=registry.claim, args=(tracked, 20.0))
@@ -161,9 +167,9 @@ def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Loop:
 
 
 def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
-    cluster: Cluster, client, pool: str, registry: Registry, loop: Loop
+    cluster: Cluster, client, aside: str, registry: Registry, loop: Loop
 ):
-    tracked = registry.create(queued(client, pool))
+    tracked = registry.create(queued(client, aside))
     loop.wake(tracked)
     tracked.wanted = Op.EXECUTE  # by an observer that began its look before the command came
     loop.start()
@@ -195,9 +201,9 @@ def test_what_fails_every_second_is_logged_once(
 
 
 def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
-    cluster: Cluster, client, pool: str, registry: Registry, acts: Mock, loop: Loop
+    cluster: Cluster, client, aside: str, registry: Registry, acts: Mock, loop: Loop
 ):
-    tracked = registry.create(queued(client, pool))
+    tracked = registry.create(queued(client, aside))
     tracked.wanted = Op.PREPARE
     choosing, go_on = threading.Event(), threading.Event()
 
