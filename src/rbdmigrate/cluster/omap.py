@@ -16,7 +16,8 @@ def omap_value(ioctx: rados.Ioctx, oid: str, key: str) -> Optional[bytes]:
         with rados.ReadOpCtx() as op:
             values, _ = ioctx.get_omap_vals_by_keys(op, (key,))
             ioctx.operate_read_op(op, oid)
-            return dict(values).get(key)
+            found = dict(values)
+            return (found[key] or b"") if key in found else None  # it gives None for empty values
     except rados.ObjectNotFound:
         return None
 
