@@ -29,3 +29,10 @@ class StandbyModule(MgrStandbyModule):
         """The manager becomes the active one, or ends: the port has to be free."""
         self._stopping.set()
         self._server.stop()
+
+    def __del__(self) -> None:
+        """Leave the log alone, which the base class would take its handlers from.
+
+        The manager has made the active module by then, in the same interpreter: the handlers are
+        that one's, which would log no more. It has removed ours itself when it added its own.
+        """

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import rados
@@ -12,6 +13,7 @@ from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, digests, make_image, names, omap, place, trash
 from tests.cluster.commands import Commands
 from tests.cluster.conftest import MakePool
+from tests.cluster.importing import option
 
 
 @contextmanager
@@ -199,3 +201,27 @@ def test_garbage_in_the_store_is_kept_reported_and_skipped(
     with place(client, target) as ioctx:
         found = omap(ioctx, "rbd_migration")
     assert {key: found[key] for key in GARBAGE} == GARBAGE
+
+
+def test_a_manager_that_took_over_writes_its_log(cluster: Cluster, migration: Commands):
+    """What it was as a standby goes a while later, and must not take the log with it."""
+    cluster.mgr_fail()
+    active = cluster.active_mgr()
+    assert active is not None
+    with option(cluster, "log_level", "debug"):
+        for _ in range(3):
+            for _ in range(20):
+                migration.ask("ls")  # makes garbage: the standby is collected with it
+            wait_for_a_round(cluster, cluster.mgr_log(active))
+
+
+def wait_for_a_round(cluster: Cluster, log: Path) -> None:
+    """Wait for what the loop says at the end of each of its rounds."""
+    begin = log.stat().st_size
+
+    def said() -> bool:
+        with log.open("rb") as file:
+            file.seek(begin)
+            return b"] a round: " in file.read()
+
+    cluster.wait_for(said, 30, "a round of the loop in the log")
