@@ -1,7 +1,8 @@
 """A store as a version left it: a record in each state in which a migration may rest or be met.
 
 Each image is named after the state of its migration. What is recorded is what RADOS holds, byte by
-byte, but for the name of the machine; the transplant in the tests changes names and ids.
+byte, but for the name of the machine and the folder of the sources; the transplant in the tests
+changes names and ids. There are imports in it if the version has them.
 """
 
 import argparse
@@ -19,11 +20,14 @@ import rados
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.releases.catalogue import here
-from qa.workload.images import KIB, MIB, make_image, make_slow_image, omap, place
+from qa.upgrade import moves
+from qa.upgrade.imports import Imports
+from qa.upgrade.recorder import SOURCES, TARGETS, Recorder
+from qa.workload.images import omap, place
+from qa.workload.web_server import WebServer
 
 OBJECTS = ("rbd_migration", "rbd_migration_history")
-SOURCES, TARGETS = "old", "new"  # the pools
-_TIMEOUT = 60.0
+_SETTLE = 3.0  # seconds in which the engine writes what it saw of those that rest
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -32,18 +36,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("tree", type=Path, help="source tree of the version")
     parser.add_argument("file", type=Path, help="the fixture to write")
     args = parser.parse_args(argv)
+    tree = args.tree.resolve()
     with (
         tempfile.TemporaryDirectory(prefix="rbd-upgrade-") as folder,
         Cluster(Path(folder) / "cluster") as cluster,
     ):
-        cluster.up(ClusterOptions(module=False, conf=FAST_FAILOVER))
-        found = _record(cluster, args.tree.resolve())
+        imports = (tree / "src" / "rbdmigrate" / "sources").is_dir()
+        cluster.up(ClusterOptions(module=False, rgw=imports, conf=FAST_FAILOVER))
+        sources = Path(folder) / "sources"
+        found = _record(cluster, tree, sources if imports else None)
     args.file.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(f"{args.file}: {', '.join(sorted(found['states'].values()))}")
     return 0
 
 
-def _record(cluster: Cluster, tree: Path) -> "dict[str, Any]":
+def _record(cluster: Cluster, tree: Path, sources: Optional[Path]) -> "dict[str, Any]":
+    """``sources``: a folder for those of imports; none are made without one."""
     version = _put(tree, cluster.layout.modules_of("a"))
     cluster.mgr_restart()
     cluster.ceph("mgr", "module", "enable", "rbd_migration", "--force")
@@ -51,12 +59,8 @@ def _record(cluster: Cluster, tree: Path) -> "dict[str, Any]":
     for pool in (SOURCES, TARGETS):
         cluster.create_pool(pool)
     with cluster.connect() as client:
-        _migrate(cluster, client)
-        with place(client, f"{TARGETS}/-") as ioctx:
-            objects = {
-                name: {key: _anonymous(value) for key, value in omap(ioctx, name).items()}
-                for name in OBJECTS
-            }
+        _migrate(cluster, client, sources)
+        objects = _objects(client, sources)
     states = {
         key: json.loads(value)["state"]
         for entries in objects.values()
@@ -64,10 +68,6 @@ def _record(cluster: Cluster, tree: Path) -> "dict[str, Any]":
         if key.startswith("migration.")
     }
     return {"version": version, "ceph": here(), "objects": objects, "states": states}
-
-
-def _anonymous(value: bytes) -> str:
-    return value.decode().replace(f'"host":"{socket.gethostname()}"', '"host":"host"')
 
 
 def _put(tree: Path, modules: Path) -> str:
@@ -80,35 +80,33 @@ def _put(tree: Path, modules: Path) -> str:
     return found.group(1)
 
 
-def _migrate(cluster: Cluster, client: rados.Rados) -> None:
-    """All states, the one that does not rest last."""
-    for name in ("prepared", "executed", "committed", "aborted"):
-        make_image(client, f"{SOURCES}/{name}", 4 * MIB, 256 * KIB)
-    for name in ("paused", "executing"):
-        make_slow_image(client, f"{SOURCES}/{name}", snapshots=("one",))
-    _do(cluster, "prepare", "prepared", "--object-size", "1M")
-    _do(cluster, "run", "executed", "--goal", "executed")
-    _do(cluster, "run", "committed")
-    _do(cluster, "prepare", "aborted")
-    cluster.ceph("rbd", "migration", "abort", f"{TARGETS}/aborted")
-    for name in ("executed", "committed", "aborted"):
-        _wait(cluster, name, name)
-    _do(cluster, "run", "paused")
-    _wait(cluster, "paused", "executing")
-    cluster.ceph("rbd", "migration", "pause", f"{TARGETS}/paused")
-    time.sleep(3)
-    _do(cluster, "run", "executing")
-    _wait(cluster, "executing", "executing")
+def _migrate(cluster: Cluster, client: rados.Rados, sources: Optional[Path]) -> None:
+    """All states; those that do not rest last, whose copies run when this returns."""
+    recorder = Recorder(cluster, client)
+    moves.begin(recorder)
+    if sources is None:
+        time.sleep(_SETTLE)
+        moves.copy(recorder)
+        return
+    sources.mkdir()
+    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_folders", str(sources))
+    with WebServer(sources) as web:
+        imports = Imports(recorder, sources, web)
+        imports.begin()
+        time.sleep(_SETTLE)
+        moves.copy(recorder)
+        imports.copy()
 
 
-def _do(cluster: Cluster, command: str, name: str, *options: str) -> None:
-    images = f"{SOURCES}/{name}", f"{TARGETS}/{name}"
-    cluster.ceph("rbd", "migration", command, *images, *options)
+def _objects(client: rados.Rados, sources: Optional[Path]) -> "dict[str, dict[str, str]]":
+    """The keys and values of the store, without what tells of this machine."""
 
+    def anonymous(value: bytes) -> str:
+        text = value.decode().replace(f'"host":"{socket.gethostname()}"', '"host":"host"')
+        return text if sources is None else text.replace(str(sources), "/sources")
 
-def _wait(cluster: Cluster, name: str, state: str) -> None:
-    def there() -> bool:
-        report = cluster.ceph_json("rbd", "migration", "status", f"{TARGETS}/{name}")
-        return bool(report["state"] == state)
-
-    cluster.wait_for(there, _TIMEOUT, f"{name} to be {state}")
+    with place(client, f"{TARGETS}/-") as ioctx:
+        return {
+            name: {key: anonymous(value) for key, value in omap(ioctx, name).items()}
+            for name in OBJECTS
+        }

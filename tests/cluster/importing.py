@@ -14,6 +14,7 @@ from typing import Any, Callable
 import pytest
 
 from qa.devcluster import Cluster
+from qa.workload.bucket import upload
 from qa.workload.web_server import WebServer, certificate
 
 Stream = Callable[[Path], "dict[str, Any]"]
@@ -77,26 +78,7 @@ class Place:
         return {"type": "nbd", "uri": f"nbd://127.0.0.1:{port}/disk"}
 
     def _upload(self, path: Path) -> "dict[str, Any]":
-        return self.upload(path, self._cluster.s3(), "imports")
-
-    def upload(self, path: Path, access: "dict[str, str]", bucket: str) -> "dict[str, Any]":
-        """Put a file into a bucket; the stream object that reads it."""
-        boto3 = pytest.importorskip("boto3")
-        client = boto3.client(
-            "s3",
-            endpoint_url=access["endpoint"],
-            aws_access_key_id=access["access_key"],
-            aws_secret_access_key=access["secret_key"],
-            region_name="default",
-        )
-        client.create_bucket(Bucket=bucket)
-        client.upload_file(str(path), bucket, path.name)
-        return {
-            "type": "s3",
-            "url": f"{access['endpoint']}/{bucket}/{path.name}",
-            "access_key": access["access_key"],
-            "secret_key": access["secret_key"],
-        }
+        return upload(path, self._cluster.s3(), "imports")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 import rados
 
 from qa.faults.managers import start_dead
+from qa.workload.bucket import upload
 from qa.workload.images import names, omap
 from qa.workload.images import place as opened_pool
 from tests.cluster.importing import place, text  # noqa: F401 - a fixture
@@ -33,7 +34,7 @@ def loud(cluster):
 
 
 @pytest.fixture
-def upload(cluster, place):  # noqa: F811
+def uploaded(cluster, place):  # noqa: F811
     """Makes a raw disk in a bucket of a user of its own, whose keys nothing has seen yet."""
     if not cluster.layout.s3.exists():
         pytest.skip("the cluster has no object gateway")
@@ -46,12 +47,12 @@ def upload(cluster, place):  # noqa: F811
         "secret_key": keys["secret_key"],
     }
 
-    def upload(file, size=2 << 20):
+    def uploaded(file, size=2 << 20):
         path = place.folder / file
         path.write_bytes(os.urandom(size))
-        return {"type": "raw", "stream": place.upload(path, access, name)}
+        return {"type": "raw", "stream": upload(path, access, name)}
 
-    yield upload
+    yield uploaded
     cluster.run(["radosgw-admin", "user", "rm", "--uid", name, "--purge-data"])
 
 
@@ -83,9 +84,9 @@ def config_keys(cluster):
     return [k for k in cluster.ceph_json("config-key", "ls") if k.startswith("rbd/migration/")]
 
 
-def test_no_secret_is_seen_anywhere(cluster, client, migration, pool, upload, loud, tmp_path):
+def test_no_secret_is_seen_anywhere(cluster, client, migration, pool, uploaded, loud, tmp_path):
     target = f"{pool}/disk"
-    spec = upload("secret.raw")
+    spec = uploaded("secret.raw")
     secrets = (spec["stream"]["secret_key"], spec["stream"]["access_key"])
     file = tmp_path / "spec.json"
     file.write_text(text(spec))
@@ -135,9 +136,9 @@ def test_no_secret_is_seen_anywhere(cluster, client, migration, pool, upload, lo
     assert leaks(cluster, secrets) == []
 
 
-def test_keys_of_the_users_own_are_left_alone(cluster, client, migration, pool, upload):
+def test_keys_of_the_users_own_are_left_alone(cluster, client, migration, pool, uploaded):
     target = f"{pool}/disk"
-    spec = upload("own.raw")
+    spec = uploaded("own.raw")
     cluster.ceph("config-key", "set", "own/key", spec["stream"]["secret_key"])
     spec["stream"]["secret_key"] = "config://own/key"
     migration.ask("prepare", source_image=target, import_only=True, source_spec=text(spec))
@@ -148,9 +149,9 @@ def test_keys_of_the_users_own_are_left_alone(cluster, client, migration, pool, 
     cluster.ceph("config-key", "rm", "own/key")
 
 
-def test_inline_secrets_and_what_clients_need(cluster, client, migration, pool, upload):
+def test_inline_secrets_and_what_clients_need(cluster, client, migration, pool, uploaded):
     target = f"{pool}/disk"
-    spec = upload("inline.raw")
+    spec = uploaded("inline.raw")
     cluster.ceph(
         "auth", "get-or-create", "client.reader", "mon", "profile rbd", "osd",
         f"profile rbd pool={pool}",
@@ -189,8 +190,8 @@ def reads(cluster, target):
     ).returncode
 
 
-def test_a_refusal_leaves_no_secret(cluster, client, migration, pool, upload):
-    spec = upload("refused.raw")
+def test_a_refusal_leaves_no_secret(cluster, client, migration, pool, uploaded):
+    spec = uploaded("refused.raw")
     spec["stream"]["url"] += ".not"
     done = migration.raw("prepare", "--import-only", f"{pool}/x", "--source-spec", text(spec))
     assert done.returncode != 0
@@ -198,8 +199,8 @@ def test_a_refusal_leaves_no_secret(cluster, client, migration, pool, upload):
     assert names(client, pool) == []
 
 
-def test_a_manager_that_dies_with_a_secret_in_its_hand(cluster, client, migration, pool, upload):
-    spec = upload("dies.raw")
+def test_a_manager_that_dies_with_a_secret_in_its_hand(cluster, client, migration, pool, uploaded):
+    spec = uploaded("dies.raw")
     (cluster.faults / "secrets.after").write_text("2 put", encoding="ascii")
     migration.raw("prepare", "--import-only", f"{pool}/x", "--source-spec", text(spec), timeout=120)
     start_dead(cluster)

@@ -4,24 +4,30 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
-from qa.workload.images import digests, speed_up
+from qa.workload.images import digests, names, speed_up
 from rbdmigrate.model.migration import decode
 from tests.cluster.commands import Commands
+from tests.cluster.importing import Place, place  # noqa: F401 - a fixture
 from tests.cluster.transplant import STORES, Recorded, Transplant
 
-OLDEST, LATEST = "1929a13", "effa61e"
+OLDEST, LATEST = "1929a13", "68f5f44"
+_STATES = {"prepared", "executing", "executed", "committed", "aborted"}
 
 
 @pytest.mark.parametrize("version", sorted(path.stem for path in STORES.glob("*.json")))
 def test_every_record_of_a_former_version_is_understood(version: str) -> None:
     recorded = Recorded.load(version)
-    found = [
-        decode(value.encode())
+    found = {
+        key: decode(value.encode())
         for entries in recorded.objects.values()
         for key, value in entries.items()
         if key != "owner"
-    ]
-    assert len(found) == 6
+    }
+    assert {key: record.state.value for key, record in found.items()} == recorded.states
+    moves = {record.state.value for record in found.values() if record.imported is None}
+    imports = {record.state.value for record in found.values() if record.imported is not None}
+    assert moves == _STATES
+    assert imports in (set(), _STATES)  # the oldest have none
 
 
 @pytest.mark.slow
@@ -32,31 +38,61 @@ def test_migrations_of_a_former_version_go_on(
     migration: Commands,
     client: rados.Rados,
     pools: "tuple[str, str]",
+    place: Place,  # noqa: F811
 ) -> None:
-    recorded, transplant = Recorded.load(version), Transplant(cluster, client, pools)
+    recorded = Recorded.load(version)
+    imports = any(record.get("imported") for record in recorded.under_way())
+    if imports and not cluster.layout.s3.exists():
+        pytest.skip("the cluster has no object gateway")
+    transplant = Transplant(cluster, client, pools, place)
     transplant.plant(recorded)
+    secrets = _secrets(cluster)
     cluster.mgr_fail()
-    target = transplant.target
+    target, before = transplant.target, transplant.before
 
-    cluster.wait_for(lambda: len(_here(migration, pools)) == 4, 40, "the records to be loaded")
+    cluster.wait_for(
+        lambda: len(_here(migration, pools)) == len(before), 40, "the records to be loaded"
+    )
     assert "RBD_MIGRATION_RECORD" not in cluster.health()["checks"]
-    assert migration.report(target("prepared"))["state"] == "prepared"
-    assert migration.report(target("executed"))["state"] == "executed"
-    assert migration.report(target("paused"))["paused"]
-    for name in ("committed", "aborted"):
-        assert migration.ended(target(name))[0]["state"] == name
+    kinds = ("", "import-") if imports else ("",)
+    for kind in kinds:
+        assert migration.report(target(f"{kind}prepared"))["state"] == "prepared"
+        assert migration.report(target(f"{kind}executed"))["state"] == "executed"
+        assert migration.report(target(f"{kind}paused"))["paused"]
+        for name in ("committed", "aborted"):
+            assert migration.ended(target(f"{kind}{name}"))[0]["state"] == name
+    assert _secrets(cluster) == secrets
 
     for name in ("paused", "executing"):
         speed_up(client, target(name))
-    migration.text("resume", target("paused"))
-    for name in ("prepared", "executed"):
+    if imports:
+        _back(migration, client, target("import-prepared"), before.pop("import-prepared"))
+        for name in ("import-paused", "import-executing"):
+            migration.ask("set", target_image=target(name), rate="off")
+    for kind in kinds:
+        migration.text("resume", target(f"{kind}paused"))
+    for name in ("prepared", *(f"{kind}executed" for kind in kinds)):
         migration.text("execute", target(name))
         migration.wait(target(name), "executed")
         migration.text("commit", target(name))
-    for name, before in transplant.before.items():
+    for name, content in before.items():
         migration.wait(target(name), "committed", timeout=90)
-        assert digests(client, target(name)) == before
+        assert digests(client, target(name)) == content
+    assert _secrets(cluster) == set()
+
+
+def _back(migration: Commands, client: rados.Rados, target: str, content: "dict[str, str]") -> None:
+    """A prepared import shows what is at its source, and leaves nothing when it is aborted."""
+    assert digests(client, target) == content
+    assert "aborted" in migration.text("abort", target)
+    pool, _, name = target.rpartition("/")
+    assert name not in names(client, pool)
 
 
 def _here(migration: Commands, pools: "tuple[str, str]") -> "list[str]":
     return [r["target"] for r in migration.under_way() if r["target"].split("/")[0] == pools[1]]
+
+
+def _secrets(cluster: Cluster) -> "set[str]":
+    keys = cluster.ceph_json("config-key", "ls")
+    return {key for key in keys if key.startswith("rbd/migration/")}
