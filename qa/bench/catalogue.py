@@ -22,11 +22,12 @@ from qa.bench.rig import Rig
 
 @dataclass(frozen=True)
 class Benchmark:
-    """``run`` measures. ``groups``: names that stand for several."""
+    """``run`` measures. ``groups``: names that stand for several. ``gateway``: it uses S3."""
 
     name: str
     run: "Callable[[Rig], Result]"
     groups: "tuple[str, ...]" = ()
+    gateway: bool = False
 
 
 ALL = (
@@ -36,7 +37,7 @@ ALL = (
     Benchmark("scale", scale.run),
     Benchmark("failover", failover.run),
     Benchmark("stop", stop.run),
-    Benchmark("imports", imports.run),
+    Benchmark("imports", imports.run, gateway=True),
     Benchmark("caps", caps.run, ("pace",)),
     Benchmark("change", change.run, ("pace",)),
     Benchmark("sparse", sparse.run, ("pace",)),

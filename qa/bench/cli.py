@@ -38,7 +38,7 @@ def main(argv: Optional["list[str]"] = None) -> int:
     found: dict[str, Any] = {"machine": {}, "benchmarks": {}, "broken": {}}
     try:
         with (
-            _cluster(args) as cluster,
+            _cluster(args, gateway=any(each.gateway for each in chosen)) as cluster,
             rigged(
                 cluster, quick=args.quick, repeat=1 if args.quick else args.repeat, said=_say
             ) as rig,
@@ -85,15 +85,15 @@ def _say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _cluster(args: argparse.Namespace) -> Iterator[Cluster]:
-    """Two managers and three OSDs on files."""
+def _cluster(args: argparse.Namespace, gateway: bool) -> Iterator[Cluster]:
+    """Two managers and three OSDs on files; an object gateway where one is used."""
     if args.dir:
         yield Cluster(args.dir)
         return
     folder = Path(tempfile.mkdtemp(prefix="rbd-migration-bench-"))
     try:
         with Cluster(folder / "cluster") as cluster:
-            cluster.up(ClusterOptions(mgrs=2, osds=3, osd_size=8 * _GIB, conf=_CONF))
+            cluster.up(ClusterOptions(mgrs=2, osds=3, osd_size=8 * _GIB, rgw=gateway, conf=_CONF))
             yield cluster
     finally:
         folder.rmdir()

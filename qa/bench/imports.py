@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable
@@ -16,13 +17,32 @@ from qa.bench.copies import abort, copy
 from qa.bench.result import Figure, Result
 from qa.bench.rig import Rig
 from qa.bench.rounds import in_turn, timed
+from qa.workload.bucket import upload
 from qa.workload.images import MIB
 from qa.workload.web_server import WebServer
 
 _FORMATS = {"raw": "raw", "qcow": "qcow2"}  # ours, and QEMU's name
 _OPTION = "mgr/rbd_migration/import_folders"
-_OURS, _QEMU, _IMPORT = "ours", "qemu-img convert", "rbd import"
+_OURS, _QEMU = "ours", "qemu-img convert"
+_IMPORT, _PIPED = "rbd import", "curl | rbd import"
+_BUCKET = "bench"
 Way = Callable[[str], None]  # makes the image that is named
+
+
+@dataclass(frozen=True)
+class _Disk:
+    """A disk as it can be had: ``kind`` is its format, ``stream`` the stream object of ours.
+
+    ``where`` is the path or URL for the stock tools, which send no key.
+    """
+
+    kind: str
+    stream: "dict[str, Any]"
+    where: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} over {self.stream['type']}"
 
 
 def run(rig: Rig) -> Result:
@@ -30,21 +50,37 @@ def run(rig: Rig) -> Result:
     size = 16 * MIB if rig.quick else 256 * MIB
     result = Result(f"imports of a full disk of {size // MIB} MiB")
     with tempfile.TemporaryDirectory() as name, _allowed(rig, name), WebServer(Path(name)) as web:
-        files = _files(Path(name), size)
-        for kind, file in files.items():
-            places = {"file": str(file), "http": web.url(f"/{file.name}")}
-            for stream, where in places.items():
-                _compare(rig, result, kind, stream, where, size)
+        for kind, file in _files(Path(name), size).items():
+            for disk in _disks(rig, kind, file, web):
+                _compare(rig, result, disk, size)
+    result.notes.append(
+        "Over S3 ours signs its requests; the stock tools, which cannot, get the same object by "
+        "its URL, as anybody may read it."
+        if rig.has_gateway
+        else "S3 was left out: the cluster has no object gateway (--rgw)."
+    )
     return result
 
 
-def _compare(rig: Rig, result: Result, kind: str, stream: str, where: str, size: int) -> None:
+def _disks(rig: Rig, kind: str, file: Path, web: WebServer) -> "Iterator[_Disk]":
+    """The same file over each stream."""
+    yield _Disk(kind, {"type": "file", "file_path": str(file)}, str(file))
+    url = web.url(f"/{file.name}")
+    yield _Disk(kind, {"type": "http", "url": url}, url)
+    if rig.has_gateway:
+        stream = upload(file, rig.cluster.s3(), _BUCKET, public=True)
+        yield _Disk(kind, stream, stream["url"])
+
+
+def _compare(rig: Rig, result: Result, disk: _Disk, size: int) -> None:
     ways: dict[str, Way] = {
-        _OURS: partial(_ours, rig, kind, stream, where),
-        _QEMU: partial(stock.convert_file, rig, _FORMATS[kind], where),
+        _OURS: partial(_ours, rig, disk),
+        _QEMU: partial(stock.convert_file, rig, _FORMATS[disk.kind], disk.where),
     }
-    if (kind, stream) == ("raw", "file"):
-        ways[_IMPORT] = partial(stock.import_file, rig, where)
+    if disk.kind == "raw" and disk.stream["type"] == "file":
+        ways[_IMPORT] = partial(stock.import_file, rig, disk.where)
+    elif disk.kind == "raw":
+        ways[_PIPED] = partial(stock.import_url, rig, disk.where)
 
     def measure(way: str) -> float:
         _, target = rig.pair()
@@ -52,25 +88,23 @@ def _compare(rig: Rig, result: Result, kind: str, stream: str, where: str, size:
         if way == _OURS:
             abort(rig, target)
         rig.remove([target])
-        rig.said(f"{kind}, {stream}, {way}: {seconds:.2f} s")
+        rig.said(f"{disk.name}, {way}: {seconds:.2f} s")
         return size / MIB / seconds
 
-    name = f"{kind} over {stream}"
     medians = result.add(
-        in_turn({way: partial(measure, way) for way in ways}, rig.repeat), "MiB/s", f"{name}: "
+        in_turn({way: partial(measure, way) for way in ways}, rig.repeat),
+        "MiB/s",
+        f"{disk.name}: ",
     )
     result.figures += [
-        Figure(f"{name}: ours : {way}", medians[_OURS] / medians[way])
+        Figure(f"{disk.name}: ours : {way}", medians[_OURS] / medians[way])
         for way in ways
         if way != _OURS
     ]
 
 
-def _ours(rig: Rig, kind: str, stream: str, where: str, target: str) -> None:
-    what = {"type": "file", "file_path": where}
-    if stream != "file":
-        what = {"type": "http", "url": where}
-    spec = json.dumps({"type": kind, "stream": what})
+def _ours(rig: Rig, disk: _Disk, target: str) -> None:
+    spec = json.dumps({"type": disk.kind, "stream": disk.stream})
     rig.ask("prepare", source_image=target, source_spec=spec, import_only=True)
     rig.wait(target, "prepared")
     copy(rig, target)

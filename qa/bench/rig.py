@@ -38,6 +38,11 @@ class Rig:
     repeat: int = 3
     said: "Callable[[str], None]" = field(default=lambda text: None)
 
+    @property
+    def has_gateway(self) -> bool:
+        """Whether the cluster has an object gateway."""
+        return self.cluster.layout.s3.exists()
+
     # -- commands -----------------------------------------------------------------------------
 
     def ask(self, command: str, **args: Any) -> Any:

@@ -38,6 +38,12 @@ def import_file(rig: Rig, path: str, target: str) -> None:
     rbd(rig, "--no-progress", "import", path, target)
 
 
+def import_url(rig: Rig, url: str, target: str) -> None:
+    """The same of what a server gives: ``curl URL | rbd import - IMAGE``."""
+    pipe = 'curl -fsS "$1" | rbd --no-progress import - "$2"'
+    rig.cluster.run(["bash", "-o", "pipefail", "-c", pipe, "_", url, target], timeout=_LONG)
+
+
 def one_after_another(rig: Rig, pairs: Pairs) -> None:
     """``rbd migration prepare``, ``execute`` and ``commit`` for each image, in a shell's loop."""
     for source, target in pairs:
