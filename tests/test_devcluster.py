@@ -17,7 +17,7 @@ from qa.devcluster.cluster import Cluster
 from qa.devcluster.commands import run
 from qa.devcluster.conf import conf_text
 from qa.devcluster.keys import keyring_text, new_key
-from qa.devcluster.layout import Layout
+from qa.devcluster.layout import REPOSITORY, Layout
 from qa.devcluster.options import parse_conf_line
 from qa.devcluster.ports import choose, reserve
 
@@ -183,3 +183,28 @@ class TestFolder:
     def test_talking_to_no_cluster_says_how_to_make_one(self, tmp_path: Path) -> None:
         with pytest.raises(DevClusterError, match="cluster up"):
             Cluster(tmp_path).mgr_start("a")
+
+
+_INTERRUPTED = """
+import os, signal
+from qa.devcluster.interruption import interrupt_on_signals, uninterrupted
+signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+interrupt_on_signals()
+with uninterrupted():
+    for number in signals:
+        os.kill(os.getpid(), number)
+print("cleaned up")
+for number in signals:
+    try:
+        os.kill(os.getpid(), number)
+    except KeyboardInterrupt:
+        print(number.name)
+"""
+
+
+def test_signals_interrupt_but_for_the_clean_up_and_those_that_are_ignored() -> None:
+    done = run(
+        [sys.executable, "-c", _INTERRUPTED], env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    )
+    assert done.stdout.split("\n") == ["cleaned up", "SIGINT", "SIGTERM", ""]

@@ -2,8 +2,9 @@
 
 import sys
 
-from qa.bench.cli import end_on_signals, main
+from qa.bench.cli import main
+from qa.devcluster import interrupt_on_signals
 
 if __name__ == "__main__":
-    end_on_signals()
+    interrupt_on_signals()
     sys.exit(main())

@@ -4,14 +4,12 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any, Optional
 
 from qa.bench import catalogue
@@ -68,16 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the names, run none")
     parser.add_argument("--dir", type=Path, help="a running cluster, which is left running")
     return parser
-
-
-def end_on_signals() -> None:
-    """SIGTERM ends it as Ctrl-C does: with the cluster taken down."""
-    signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(number: int, frame: Optional[FrameType]) -> None:
-    signal.signal(number, signal.SIG_DFL)
-    raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:

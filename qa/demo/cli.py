@@ -4,13 +4,11 @@ import argparse
 import contextlib
 import os
 import shlex
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Optional
 
 from qa.demo import scenario, summary
@@ -21,18 +19,15 @@ from qa.demo.result import Result
 from qa.demo.settings import Settings
 from qa.demo.sizes import parse_size
 from qa.demo.stopwatch import Stopwatch
-from qa.devcluster import Cluster, ClusterOptions, DevClusterError
+from qa.devcluster import Cluster, ClusterOptions, DevClusterError, interrupt_on_signals
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Progress events reach 'ceph -s' with the manager's tick.
 _CONF = {"mgr_tick_period": "1"}
 
 
 def main(argv: Optional[list[str]] = None) -> int:
     """0 when all went well and nothing differs, 1 when not, 130 when it was interrupted."""
-    for number in _SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _interrupt)
+    interrupt_on_signals()
     try:
         args = _arguments(argv)
         console = Console()
@@ -73,17 +68,6 @@ def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
     except (ValueError, DemoError) as error:
         parser.error(str(error))
     return args
-
-
-def _interrupt(number: int, frame: Optional[FrameType]) -> None:
-    """The first signal begins the clean-up; further ones shall not break it off."""
-    _ignore_signals()
-    raise KeyboardInterrupt
-
-
-def _ignore_signals() -> None:
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _demo(args: argparse.Namespace, console: Console) -> Result:
@@ -130,7 +114,6 @@ def _cluster(args: argparse.Namespace, console: Console, stopwatch: Stopwatch) -
         )
         yield cluster
     finally:
-        _ignore_signals()
         if args.keep:
             _tell_how_to_use(cluster, settings, console)
         else:

@@ -10,6 +10,7 @@ The same on the command line: ``./run cluster --help``.
 
 from qa.devcluster.cluster import Cluster
 from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
+from qa.devcluster.interruption import interrupt_on_signals
 from qa.devcluster.options import FAST_FAILOVER, ClusterOptions
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "CommandFailed",
     "DevClusterError",
     "WaitTimeout",
+    "interrupt_on_signals",
 ]

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Callable, Optional
 
 from qa.devcluster.cluster import Cluster
 from qa.devcluster.errors import DevClusterError
+from qa.devcluster.interruption import interrupt_on_signals
 from qa.devcluster.layout import REPOSITORY
 from qa.devcluster.options import GIB, ClusterOptions, parse_conf_line
 from qa.releases.catalogue import KNOWN, here
@@ -31,7 +31,7 @@ def main(argv: Optional[list[str]] = None) -> int:
             words = sys.argv[1:] if argv is None else argv
             command = inside(release, ["./run", "cluster", *words])
             os.execvp(command[0], command)
-        signal.signal(signal.SIGTERM, _interrupt)
+        interrupt_on_signals()
         return action(Cluster(args.dir), args)
     except (DevClusterError, RootError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -100,11 +100,6 @@ def _release_of(folder: str) -> str:
         return (Path(folder) / _RELEASE).read_text(encoding="utf-8")
     except OSError:
         return ""
-
-
-def _interrupt(number: int, frame: Optional[FrameType]) -> None:
-    """A termination is handled as Ctrl-C is: what was begun is cleaned up."""
-    raise KeyboardInterrupt
 
 
 def _up(cluster: Cluster, args: argparse.Namespace) -> int:

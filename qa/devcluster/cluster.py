@@ -9,6 +9,7 @@ from typing import Optional
 from qa.devcluster import bootstrap
 from qa.devcluster.access import START_TIMEOUT, STOP_GRACE
 from qa.devcluster.errors import DevClusterError
+from qa.devcluster.interruption import uninterrupted
 from qa.devcluster.managers import Managers
 from qa.devcluster.options import ClusterOptions
 
@@ -39,9 +40,16 @@ class Cluster(Managers):
             raise
 
     def down(self) -> None:
-        """End all processes and remove the folder; nothing to do when there is no cluster."""
+        """End all processes and remove the folder; nothing to do when there is no cluster.
+
+        Ctrl-C does not break it off.
+        """
         if not self.exists():
             return
+        with uninterrupted():
+            self._take_down()
+
+    def _take_down(self) -> None:
         self.daemons.kill_all()
         shutil.rmtree(self.layout.sockets, ignore_errors=True)
         for entry in self.layout.root.iterdir():

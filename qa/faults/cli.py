@@ -3,16 +3,20 @@
 import argparse
 import contextlib
 import fnmatch
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Optional
 
-from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
+from qa.devcluster import (
+    FAST_FAILOVER,
+    Cluster,
+    ClusterOptions,
+    DevClusterError,
+    interrupt_on_signals,
+)
 from qa.devcluster.layout import REPOSITORY
 from qa.faults import aftermath, failover, midcall, sabotage, sweep
 from qa.faults.bench import Bench, benched, reset
@@ -26,7 +30,7 @@ from qa.faults.sends.engine import laboratory
 def main(argv: Optional["list[str]"] = None) -> int:
     """Run the cases; the exit code is 1 when one failed."""
     args = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_signals()
     chosen = choose(args.quick, args.only)
     if args.list:
         print("\n".join(case.name for case in chosen))
@@ -68,11 +72,6 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of the cluster; one that is there is used and left running",
     )
     return parser
-
-
-def _interrupt(number: int, frame: Optional[FrameType]) -> None:
-    signal.signal(number, signal.SIG_DFL)  # where an exception gets lost the next one ends it
-    raise KeyboardInterrupt
 
 
 def choose(quick: bool, only: Optional["list[str]"] = None) -> "list[Case]":
