@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: pools that go away again, and waiting for migrations.
 # They need ceph and rbd on PATH, the admin's key, and the module enabled; nothing of this repository.
 
