@@ -8,8 +8,9 @@ from qa.devcluster.modules import MODULE
 from qa.faults import aftermath, checks, journey, managers, records
 from qa.faults.bench import Bench
 from qa.faults.cases import Case
-from qa.faults.images import MIB, VARIANTS, Sample, make_sample, removed_at_end
+from qa.faults.images import VARIANTS, Sample, make_sample, removed_at_end
 from qa.faults.results import Result
+from qa.workload.images import MIB
 from rbdmigrate.model.migration import Migration, Op, State
 
 _TAKEOVER_TIMEOUT = 60.0

@@ -11,16 +11,16 @@ from typing import Optional
 import rbd
 
 from qa.faults.bench import NAMESPACE, SOURCE_POOL, TARGET_POOL, Bench
+from qa.workload.images import FEATURES, MIB, remove
 
-MIB = 1 << 20
 ORDER = 20
 HEAD = "head"
 PROTECTED, PLAIN = "protected", "plain"  # the two snapshots
 GROUP = "group"
 _PARENT = "parent"
 _PARENT_SNAPSHOT = "base"
-_LAYERING, _EXCLUSIVE, _OBJECT_MAP, _FAST_DIFF, _DEEP, _JOURNALING = 1, 4, 8, 16, 32, 64
-_FEATURES = _LAYERING | _EXCLUSIVE | _OBJECT_MAP | _FAST_DIFF | _DEEP
+_ALL = sum(FEATURES.values())
+_FEATURES = _ALL - FEATURES["journaling"]
 _numbers = itertools.count(1)
 
 
@@ -48,9 +48,9 @@ VARIANTS = {
         Variant("clone", clone=True),
         Variant("child", child=True),
         Variant("group", group=True),
-        Variant("journal", features=_FEATURES | _JOURNALING),
+        Variant("journal", features=_ALL),
         Variant("in-place-journal", target_pool=SOURCE_POOL, in_place=True,
-                features=_FEATURES | _JOURNALING),
+                features=_ALL),
     )
 }  # fmt: skip
 
@@ -179,15 +179,11 @@ def remove_image(bench: Bench, place: "tuple[str, str, str]") -> None:
     pool, namespace, name = place
     with bench.ioctx(pool, namespace) as ioctx:
         with rbd.Image(ioctx, name) as image:
-            for snapshot in list(image.list_snaps()):
-                if image.is_protected_snap(snapshot["name"]):
-                    image.unprotect_snap(snapshot["name"])
-                image.remove_snap(snapshot["name"])
             group = image.group()
         if group["name"]:
             with bench.client.open_ioctx2(group["pool"]) as other:
                 rbd.Group(other, group["name"]).remove_image(ioctx, name)
-        rbd.RBD().remove(ioctx, name)
+    remove(bench.client, spec(place))
 
 
 def image_ids(bench: Bench, pool: str, namespace: str) -> "set[str]":

@@ -6,14 +6,12 @@ has to copy the object. What the writes came to is counted by errno.
 
 import contextlib
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from qa.devcluster import Cluster, processes
+from qa.devcluster import Cluster
+from qa.workload.process import start
 
 _TIMEOUT = 60.0
 
@@ -23,14 +21,7 @@ class Burst:
 
     def __init__(self, cluster: Cluster, spec: str, depth: int, rate: float) -> None:
         self._counts: dict[int, int] = {}
-        script = str(Path(__file__).with_name("burst_process.py"))
-        self._process = subprocess.Popen(
-            [sys.executable, script, str(cluster.conf), spec, str(depth), str(rate)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**cluster.env, processes.MARK: str(cluster.layout.root)},
-            start_new_session=True,
-        )
+        self._process = start(cluster, "burst_process", spec, depth, rate)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def written(self) -> int:

@@ -7,30 +7,17 @@ import time
 from collections import Counter
 from typing import Any
 
-import rados
 import rbd
 
-WRITE = 4096
+from qa.workload.client import WRITE, opened_until_told
+
 _TELL = 0.2  # seconds
 
 
 def main(conf: str, spec: str, depth: int, rate: float) -> None:
     """Write one piece of each object, one object after another, round and round."""
-    stop = threading.Event()
-    threading.Thread(target=_wait_for_the_end, args=(stop,), daemon=True).start()
-    pool, *namespace, name = spec.split("/")
-    client = rados.Rados(conffile=conf, name="client.admin", conf={"rbd_cache": "false"})
-    client.connect()
-    with client.open_ioctx(pool) as ioctx:
-        ioctx.set_namespace("".join(namespace))
-        with rbd.Image(ioctx, name) as image:
-            _write(image, depth, rate, stop)
-    client.shutdown()
-
-
-def _wait_for_the_end(stop: threading.Event) -> None:
-    sys.stdin.read()
-    stop.set()
+    with opened_until_told(conf, spec) as (_, image, stop):
+        _write(image, depth, rate, stop)
 
 
 def _write(image: rbd.Image, depth: int, rate: float, stop: threading.Event) -> None:

@@ -207,7 +207,8 @@ def wipe(client: rados.Rados, pools: Sequence[str]) -> bool:
     for _ in range(3):  # clones before their parents
         for pool, namespace in places:
             for name in names(client, pool, namespace):
-                _try_remove(client, f"{pool}/{namespace}/{name}")
+                with contextlib.suppress(rbd.Error):  # something is in the way
+                    remove(client, f"{pool}/{namespace}/{name}")
     if any(names(client, *each) or trash(client, *each) for each in places):
         return False
     for pool, namespace in places:
@@ -222,13 +223,12 @@ def _namespaces(client: rados.Rados, pool: str) -> "list[str]":
         return list(rbd.RBD().namespace_list(ioctx))
 
 
-def _try_remove(client: rados.Rados, spec: str) -> None:
-    """Remove an image with its snapshots, unless something is in the way."""
-    with contextlib.suppress(rbd.Error):
-        with opened(client, spec, read_only=False) as image:
-            for snapshot in image.list_snaps():
-                if image.is_protected_snap(snapshot["name"]):
-                    image.unprotect_snap(snapshot["name"])
-                image.remove_snap(snapshot["name"])
-        with place(client, spec) as ioctx:
-            rbd.RBD().remove(ioctx, split(spec)[2])
+def remove(client: rados.Rados, spec: str) -> None:
+    """Remove an image with its snapshots, as librbd does it. Raises rbd.Error."""
+    with opened(client, spec, read_only=False) as image:
+        for snapshot in list(image.list_snaps()):
+            if image.is_protected_snap(snapshot["name"]):
+                image.unprotect_snap(snapshot["name"])
+            image.remove_snap(snapshot["name"])
+    with place(client, spec) as ioctx:
+        rbd.RBD().remove(ioctx, split(spec)[2])

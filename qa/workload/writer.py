@@ -7,20 +7,18 @@ acknowledgement, so that it is known afterwards what must be in the image.
 import contextlib
 import json
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Callable
 
 import rados
 
-from qa.devcluster import Cluster, processes
+from qa.devcluster import Cluster
+from qa.workload.client import WRITE
 from qa.workload.images import content
+from qa.workload.process import start
 
-WRITE = 4096
 _TIMEOUT = 45.0
 
 
@@ -40,21 +38,7 @@ class Writer:
         self._begun: dict[int, int] = {}  # number -> offset
         self._acked = 0
         self._ended = False
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                str(Path(__file__).with_name("writer_process.py")),
-                str(cluster.conf),
-                spec,
-                str(rate),
-                str(seed),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # Marked as the cluster's: whatever happens here, it ends when that is taken down.
-            env={**cluster.env, processes.MARK: str(cluster.layout.root)},
-            start_new_session=True,
-        )
+        self._process = start(cluster, "writer_process", spec, rate, seed)
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property

@@ -7,10 +7,10 @@ import threading
 import time
 from typing import Any
 
-import rados
 import rbd
 
-WRITE = 4096
+from qa.workload.client import WRITE, opened_until_told
+
 _LOCK_CHECK = 0.25  # seconds
 
 
@@ -21,23 +21,9 @@ def tell(**message: Any) -> None:
 
 def main(conf: str, spec: str, rate: float, seed: int) -> None:
     """Write until it is time to stop."""
-    stop = threading.Event()
-    threading.Thread(target=_wait_for_the_end, args=(stop,), daemon=True).start()
-    pool, *namespace, name = spec.split("/")
-    # No cache: what is acknowledged is on the OSDs.
-    client = rados.Rados(conffile=conf, name="client.admin", conf={"rbd_cache": "false"})
-    client.connect()
-    with client.open_ioctx(pool) as ioctx:
-        ioctx.set_namespace("".join(namespace))
-        with rbd.Image(ioctx, name) as image:
-            tell(open=client.get_instance_id(), address=client.get_addrs())
-            write(image, rate, seed, stop)
-    client.shutdown()
-
-
-def _wait_for_the_end(stop: threading.Event) -> None:
-    sys.stdin.read()
-    stop.set()
+    with opened_until_told(conf, spec) as (client, image, stop):
+        tell(open=client.get_instance_id(), address=client.get_addrs())
+        write(image, rate, seed, stop)
 
 
 def write(image: rbd.Image, rate: float, seed: int, stop: threading.Event) -> None:

@@ -4,7 +4,8 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from errno import errorcode
 from typing import Any
 
@@ -116,6 +117,17 @@ class Commands:
         for report in self.under_way():
             if {report["source"].split("/")[0], report["target"].split("/")[0]} & set(pools):
                 self.raw("abort", report["target"], "--force")
+
+
+@contextmanager
+def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:
+    """A module option, until the end."""
+    key = f"mgr/rbd_migration/{name}"
+    cluster.ceph("config", "set", "mgr", key, value)
+    try:
+        yield
+    finally:
+        cluster.ceph("config", "rm", "mgr", key)
 
 
 def is_one_sentence(text: str) -> bool:

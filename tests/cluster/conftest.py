@@ -17,6 +17,7 @@ import rados
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.workload.images import wipe
 from tests.cluster.commands import Commands
+from tests.cluster.fixtures import of_cluster, running_or_new
 
 MakePool = Callable[..., str]
 
@@ -24,28 +25,12 @@ MakePool = Callable[..., str]
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The session's cluster: a mon, two managers, an OSD."""
-    running = os.environ.get("RBD_MIGRATION_TEST_CLUSTER")
-    if running:
-        yield Cluster(Path(running))
-        return
-    with Cluster(tmp_path_factory.mktemp("cluster")) as fresh:
-        fresh.up(ClusterOptions(mgrs=2, osds=1, rgw=True, conf=FAST_FAILOVER))
-        yield fresh
+    options = ClusterOptions(mgrs=2, osds=1, rgw=True, conf=FAST_FAILOVER)
+    with running_or_new(tmp_path_factory.mktemp("cluster"), options) as ready:
+        yield ready
 
 
-@pytest.fixture(scope="session")
-def client(cluster: Cluster) -> Iterator[rados.Rados]:
-    """A RADOS client in this process, as client.admin."""
-    with cluster.connect() as connected:
-        yield connected
-
-
-@pytest.fixture(scope="session")
-def migration(cluster: Cluster, client: rados.Rados) -> Commands:
-    """The commands."""
-    return Commands(cluster, client)
-
-
+client, migration = of_cluster("session")
 _numbers = itertools.count(1)
 
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable
 
@@ -16,6 +15,7 @@ import pytest
 from qa.devcluster import Cluster
 from qa.workload.bucket import upload
 from qa.workload.web_server import WebServer, certificate
+from tests.cluster.commands import option
 
 Stream = Callable[[Path], "dict[str, Any]"]
 
@@ -29,17 +29,6 @@ PROVOKED_BY_IMPORTS = {
     "SECRETS_LOGGED",
     "CLIENTS_CONFIG_KEY",
 }
-
-
-@contextmanager
-def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:
-    """A module option, until the end."""
-    key = f"mgr/rbd_migration/{name}"
-    cluster.ceph("config", "set", "mgr", key, value)
-    try:
-        yield
-    finally:
-        cluster.ceph("config", "rm", "mgr", key)
 
 
 class Place:

@@ -13,7 +13,8 @@ import pytest
 from qa.workload.images import content, names
 from qa.workload.sources import MIB
 from qa.workload.web_server import Behaviour
-from tests.cluster.importing import option, place, text  # noqa: F401 - a fixture
+from tests.cluster.commands import option
+from tests.cluster.importing import place, text  # noqa: F401 - a fixture
 
 
 @pytest.fixture

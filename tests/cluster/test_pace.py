@@ -11,7 +11,7 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.images import MIB, digests, make_image, make_slow_image, opened
 from qa.workload.writer import writing
-from tests.cluster.commands import Commands, Report
+from tests.cluster.commands import Commands, Report, option
 
 OPS_KEY = "conf_rbd_concurrent_management_ops"
 
@@ -130,10 +130,8 @@ def nearly_full(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def _quick_gates(cluster: Cluster) -> Iterator[None]:
-    option = "mgr/rbd_migration/gate_settle"
-    cluster.ceph("config", "set", "mgr", option, "1")
-    yield
-    cluster.ceph("config", "rm", "mgr", option)
+    with option(cluster, "gate_settle", "1"):
+        yield
 
 
 @pytest.mark.usefixtures("_quick_gates")
@@ -268,10 +266,8 @@ def test_limits_hold_back_and_priorities_go_first(
 
 @pytest.fixture
 def _one_event(cluster: Cluster) -> Iterator[None]:
-    option = "mgr/rbd_migration/progress_events"
-    cluster.ceph("config", "set", "mgr", option, "1")
-    yield
-    cluster.ceph("config", "rm", "mgr", option)
+    with option(cluster, "progress_events", "1"):
+        yield
 
 
 @pytest.mark.usefixtures("_one_event")

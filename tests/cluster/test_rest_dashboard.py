@@ -11,6 +11,7 @@ import rados
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
 from qa.workload.images import MIB, digests, make_image
 from tests.cluster.commands import Commands, is_one_sentence
+from tests.cluster.fixtures import of_cluster
 from tests.cluster.rest import BASE, Rest, free_ports, login
 
 MIGRATION = {"source": "hdd/disk", "target": "nvme/disk"}
@@ -27,15 +28,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield fresh
 
 
-@pytest.fixture(scope="module")
-def client(cluster: Cluster) -> Iterator[rados.Rados]:
-    with cluster.connect() as connected:
-        yield connected
-
-
-@pytest.fixture(scope="module")
-def migration(cluster: Cluster, client: rados.Rados) -> Commands:
-    return Commands(cluster, client)
+client, migration = of_cluster("module")
 
 
 @pytest.fixture(scope="module")

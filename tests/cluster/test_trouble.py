@@ -11,9 +11,8 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, digests, make_image, names, omap, place, trash
-from tests.cluster.commands import Commands
+from tests.cluster.commands import Commands, option
 from tests.cluster.conftest import MakePool
-from tests.cluster.importing import option
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from qa.workload.images import (
     place,
 )
 from qa.workload.writer import writing
-from tests.cluster.commands import Commands
+from tests.cluster.commands import Commands, option
 from tests.cluster.conftest import MakePool
 from tests.cluster.verification import (
     POINT,
@@ -200,13 +200,10 @@ def test_sample(
 ) -> None:
     source, target = ends
     make_image(client, source, size=160 * MIB, snapshots=[])
-    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/verify_fraction", "0.25")
-    try:
+    with option(cluster, "verify_fraction", "0.25"):
         time.sleep(1)
         migration.text("run", source, target, "--verify", "sample", "--goal", "verified")
         v = migration.wait(target, "verified")["verification"]
-    finally:
-        cluster.ceph("config", "rm", "mgr", "mgr/rbd_migration/verify_fraction")
     assert (v["mode"], v["outcome"], v["fraction"]) == ("sample", "passed", 0.25)
     assert 0.70 <= v["miss_probability"] <= 0.75
     full = migration.text("verify", target) and migration.wait(target, "verified")["verification"]

@@ -1,9 +1,7 @@
 """The web page beside the real dashboard and the module's own server, with real images."""
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +13,7 @@ from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.ui.browser import browser, complaints
 from qa.workload.images import MIB, digests, make_image, opened
 from tests.cluster.commands import Commands
+from tests.cluster.fixtures import of_cluster, running_or_new
 from tests.cluster.rest import Rest, free_ports, login
 
 expect.set_options(timeout=30_000)
@@ -24,25 +23,13 @@ HOSTILE = "<img src=x onerror=window.hacked=1>"
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster with the dashboard, and two pools."""
-    running = os.environ.get("RBD_MIGRATION_TEST_CLUSTER")
-    if running:
-        yield Cluster(Path(running))
-        return
-    with Cluster(tmp_path_factory.mktemp("web")) as fresh:
-        fresh.up(ClusterOptions(dashboard=True, conf=FAST_FAILOVER))
-        yield fresh
+    """A cluster with the dashboard."""
+    options = ClusterOptions(dashboard=True, conf=FAST_FAILOVER)
+    with running_or_new(tmp_path_factory.mktemp("web"), options) as ready:
+        yield ready
 
 
-@pytest.fixture(scope="session")
-def client(cluster: Cluster) -> Iterator[rados.Rados]:
-    with cluster.connect() as connected:
-        yield connected
-
-
-@pytest.fixture(scope="session")
-def migration(cluster: Cluster, client: rados.Rados) -> Commands:
-    return Commands(cluster, client)
+client, migration = of_cluster("session")
 
 
 @pytest.fixture(scope="session")
