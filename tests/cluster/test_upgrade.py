@@ -45,8 +45,9 @@ def test_migrations_of_a_former_version_go_on(
     if imports and not cluster.layout.s3.exists():
         pytest.skip("the cluster has no object gateway")
     transplant = Transplant(cluster, client, pools, place)
+    others = _secrets(cluster)
     transplant.plant(recorded)
-    secrets = _secrets(cluster)
+    secrets = _secrets(cluster) - others
     cluster.mgr_fail()
     target, before = transplant.target, transplant.before
 
@@ -61,7 +62,7 @@ def test_migrations_of_a_former_version_go_on(
         assert migration.report(target(f"{kind}paused"))["paused"]
         for name in ("committed", "aborted"):
             assert migration.ended(target(f"{kind}{name}"))[0]["state"] == name
-    assert _secrets(cluster) == secrets
+    assert secrets <= _secrets(cluster)
 
     for name in ("paused", "executing"):
         speed_up(client, target(name))
@@ -78,7 +79,7 @@ def test_migrations_of_a_former_version_go_on(
     for name, content in before.items():
         migration.wait(target(name), "committed", timeout=90)
         assert digests(client, target(name)) == content
-    assert _secrets(cluster) == set()
+    assert not secrets & _secrets(cluster)
 
 
 def _back(migration: Commands, client: rados.Rados, target: str, content: "dict[str, str]") -> None:
