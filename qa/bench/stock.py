@@ -24,12 +24,12 @@ def convert(rig: Rig, source: str, target: str) -> None:
     convert_file(rig, "raw", f"rbd:{source}:conf={rig.cluster.conf}", target)
 
 
-def convert_file(rig: Rig, kind: str, where: str, target: str) -> None:
-    """The same from whatever QEMU can read, in its format ``kind``."""
+def convert_file(rig: Rig, kind: str, where: str, target: str, timeout: float = _LONG) -> None:
+    """The same from whatever QEMU can read, in its format ``kind``. CommandFailed."""
     rig.cluster.run(
         ["qemu-img", "convert", "-f", kind, "-O", "raw", where,
          f"rbd:{target}:conf={rig.cluster.conf}"],
-        timeout=_LONG,
+        timeout=timeout,
     )  # fmt: skip
 
 
