@@ -131,9 +131,14 @@ def test_managers_of_differing_versions(
     assert record(admin, target) == written
 
     install(bare, older, tree=newer)
+    make_image(admin, "old/between")
+    said = migrate.raw("prepare", "old/between", "new/between").stderr
+    assert "restart the manager" in said  # its workers are of the newer version already
     bare.mgr_fail()
     assert bare.active_mgr() == updated
     restart(bare, older)
+    migrate.text("prepare", "old/between", "new/between")
+    migrate.wait("new/between", "prepared")
     migrate.text("throttle", "clear")
     migrate.text("resume", target)
     migrate.wait(target, "committed", timeout=90)
@@ -165,6 +170,26 @@ def test_uninstalled_nothing_of_it_is_left(bare: Cluster) -> None:
     bare.wait_for(lambda: bare.health()["status"] == "HEALTH_OK", 30, "HEALTH_OK")
     done = bare.run(["ceph", "rbd", "migration", "ls"], check=False)
     assert done.returncode == 22
+
+
+def test_installed_again_it_carries_on_what_rested(
+    bare: Cluster, migrate: Commands, admin: rados.Rados, newer: Path
+) -> None:
+    """The same over itself too, with managers that run."""
+    before = digests(admin, "new/between")
+    for manager in bare.mgrs():
+        install(bare, manager, tree=newer)
+    bare.mgr_restart()
+    bare.ceph("mgr", "module", "enable", "rbd_migration")
+    bare.wait_mgrs()
+    assert migrate.report("new/between")["state"] == "prepared"
+    for manager in bare.mgrs():
+        assert f"replaces {NEWER}" in install(bare, manager, tree=newer)
+    migrate.text("execute", "new/between")
+    migrate.wait("new/between", "executed")
+    migrate.text("commit", "new/between")
+    migrate.wait("new/between", "committed")
+    assert digests(admin, "new/between") == before
 
 
 def _version(cluster: Cluster, manager: str) -> str:
