@@ -65,6 +65,8 @@ class Garbage:
 class Store:
     """The records of one pool and namespace, which ``label`` names. RADOS orders the writes."""
 
+    _objects: tuple[str, ...] = (OBJECT, HISTORY)  # the first one tells whether there is a store
+
     def __init__(self, open_ioctx: Callable[[], rados.Ioctx], label: str, owner: Owner) -> None:
         self.label = label
         self._open = open_ioctx
@@ -75,7 +77,7 @@ class Store:
         """True when this pool and namespace ever held a migration."""
         with self._open() as ioctx:
             try:
-                ioctx.stat(OBJECT)
+                ioctx.stat(self._objects[0])
             except rados.ObjectNotFound:
                 return False
         return True
@@ -83,7 +85,7 @@ class Store:
     def take(self) -> None:
         """Become the owner. Raises StoreFenced when a later manager owns the store already."""
         with self._open() as ioctx:
-            for oid in (OBJECT, HISTORY):
+            for oid in self._objects:
                 self._take_object(ioctx, oid)
         self._owned = True
 

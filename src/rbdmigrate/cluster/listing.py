@@ -1,0 +1,31 @@
+"""The images of a pool and namespace by name, read from the directory, without opening any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import rados
+
+from ..model.plan import Candidate, Selector
+from . import headers
+from .denc import Decoder
+from .omap import omap_pages
+from .pools import open_ioctx, require_namespace
+
+_NAME = "name_"
+
+
+def candidates(client: rados.Rados, selector: Selector) -> Iterator[Candidate]:
+    """What ``selector`` has to choose from, with what it asks about. MigrationError(ENOENT).
+
+    A read for 256 names; where sizes or labels are asked for, one more for each image.
+    """
+    require_namespace(client, selector.pool, selector.namespace)
+    with open_ioctx(client, selector.pool, selector.namespace) as ioctx:
+        for key, raw in omap_pages(ioctx, "rbd_directory", _NAME):
+            ident = Decoder(raw).string()
+            yield Candidate(
+                name=key[len(_NAME) :],
+                size=headers.size(ioctx, ident) if selector.sized else 0,
+                label=headers.metadata(ioctx, ident, selector.label) if selector.label else None,
+            )

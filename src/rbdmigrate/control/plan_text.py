@@ -1,0 +1,98 @@
+"""The text of a plan file as plain data: YAML without what could surprise or hurt.
+
+Every scalar is a text, so ``22:00`` is a time and ``no`` a name; whoever reads a field knows what
+it has to be. Aliases, tags and keys that come twice are refused, and depth and size are bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import EINVAL
+from typing import Any
+
+import yaml
+
+from ..model.errors import MigrationError
+
+MAX_TEXT = 512 << 10  # characters: some thousand images by name, which take seconds to read
+MAX_DEPTH = 12  # a plan has 7 levels
+
+_NULLS = ("", "~", "null", "Null", "NULL")  # what YAML reads as nothing
+_EXAMPLE = "a plan begins with `plan: NAME`, and `select:` or `images:` follow"
+
+
+def load_plan_text(text: str) -> Any:
+    """Dicts, lists and texts of one YAML (or JSON) document. Raises MigrationError(EINVAL)."""
+    if len(text) > MAX_TEXT:
+        raise MigrationError(
+            EINVAL,
+            f"The plan is longer than {MAX_TEXT} characters; select images by rules, or make "
+            "several plans.",
+        )
+    try:
+        return _document(iter(yaml.parse(text, Loader=yaml.SafeLoader)))
+    except yaml.MarkedYAMLError as error:
+        problem = " ".join(str(error.problem or "something is missing").split())
+        raise MigrationError(
+            EINVAL, f"The plan is not YAML{_where(error.problem_mark)}: {_short(problem)}."
+        ) from None
+    except (yaml.YAMLError, ValueError, OverflowError):
+        raise MigrationError(
+            EINVAL, "The plan holds characters that no YAML has; save it as text in UTF-8."
+        ) from None
+
+
+def _document(events: Iterator[Any]) -> Any:
+    """The only document of a stream."""
+    next(events)  # the stream's start
+    begin = next(events)
+    if not isinstance(begin, yaml.DocumentStartEvent):
+        raise MigrationError(EINVAL, f"The plan is empty; {_EXAMPLE}.")
+    found = _node(next(events), events, 1)
+    next(events)  # the document's end
+    after = next(events)
+    if not isinstance(after, yaml.StreamEndEvent):
+        raise _refuse("has more than one document", after, "make a file of each")
+    return found
+
+
+def _node(event: Any, events: Iterator[Any], depth: int) -> Any:
+    if isinstance(event, yaml.AliasEvent) or event.anchor:
+        raise _refuse("holds an anchor or alias (& or *)", event, "quote the text, or repeat it")
+    if event.tag:
+        raise _refuse("holds a tag (!)", event, "quote the text")
+    if depth > MAX_DEPTH:
+        raise _refuse(f"is nested deeper than {MAX_DEPTH} levels", event, _EXAMPLE)
+    if isinstance(event, yaml.ScalarEvent):
+        return "" if event.implicit[0] and event.value in _NULLS else event.value
+    if isinstance(event, yaml.SequenceStartEvent):
+        return [_node(item, events, depth + 1) for item in _until(events, yaml.SequenceEndEvent)]
+    found: dict[str, Any] = {}
+    for key in _until(events, yaml.MappingEndEvent):
+        if not isinstance(key, yaml.ScalarEvent):
+            raise _refuse("has a key that is no text", key, _EXAMPLE)
+        name = _node(key, events, depth)
+        if name in found:
+            raise _refuse(f"has {_short(ascii(name))} twice", key, "give it once")
+        found[name] = _node(next(events), events, depth + 1)
+    return found
+
+
+def _until(events: Iterator[Any], end: Any) -> Iterator[Any]:
+    for event in events:
+        if isinstance(event, end):
+            return
+        yield event
+
+
+def _refuse(problem: str, at: Any, form: str) -> MigrationError:
+    return MigrationError(EINVAL, f"The plan {problem}{_where(at.start_mark)}; {form}.")
+
+
+def _where(mark: Any) -> str:
+    return "" if mark is None else f" (line {mark.line + 1}, column {mark.column + 1})"
+
+
+def _short(text: str) -> str:
+    printable = text.encode("ascii", "backslashreplace").decode()
+    return printable if len(printable) <= 80 else printable[:77] + "..."

@@ -1,0 +1,230 @@
+"""A plan: a named set of migrations with a shared policy, as frozen data.
+
+``Definition`` is what the administrator wrote, ``Plan`` the record of how far it is, ``Item`` one
+of its migrations. The items are chosen when the plan starts, and stay as they are from then on.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypeVar, Union
+
+from .codec import from_plain, shown, to_plain
+from .errors import RecordError
+from .layout import LayoutOptions
+from .policy import Policy
+from .spec import ImageSpec
+
+SCHEMA = 1
+MAX_ITEMS = 10_000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class PlanState(str, enum.Enum):
+    """Where a plan is."""
+
+    DRAFT = "draft"  # it was created, and nothing of it has begun
+    STARTING = "starting"  # its images are being chosen
+    RUNNING = "running"
+    PAUSED = "paused"  # by the administrator
+    STOPPED = "stopped"  # by itself, after too many failures
+    CANCELLING = "cancelling"  # its migrations are being aborted
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """It moves nothing any more."""
+        return self in (PlanState.DONE, PlanState.CANCELLED)
+
+
+class Outcome(str, enum.Enum):
+    """How the migration of an item ended; OPEN: it has not."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which images of a pool and namespace. All that is given has to hold.
+
+    ``name`` is a glob, ``regex`` fits the whole name (empty: any). ``exclude`` are globs. Sizes are
+    in bytes and belong to what they bound. ``label`` and ``value``: image metadata.
+    """
+
+    pool: str
+    namespace: str = ""
+    name: str = "*"
+    regex: str = ""
+    exclude: tuple[str, ...] = ()
+    smallest: Optional[int] = None
+    largest: Optional[int] = None
+    label: str = ""
+    value: str = ""
+
+    @property
+    def sized(self) -> bool:
+        """Whether it asks for the images' sizes."""
+        return self.smallest is not None or self.largest is not None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that is there; ``size`` (bytes) and ``label`` only where a selector asks."""
+
+    name: str
+    size: int = 0
+    label: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Where images go. An empty ``pool`` and a ``namespace`` of None are the source's.
+
+    ``name`` is a template: ``{pool}``, ``{namespace}``, ``{name}`` and ``{index}`` of the source.
+    """
+
+    pool: str = ""
+    namespace: Optional[str] = None
+    name: str = "{name}"
+    layout: LayoutOptions = field(default_factory=LayoutOptions)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An image by name, or an external source (JSON without secrets) and its target.
+
+    ``target`` None: as the rule says.
+    """
+
+    source: Optional[ImageSpec] = None
+    target: Optional[ImageSpec] = None
+    source_spec: str = ""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a plan file says.
+
+    ``policy`` is that of each migration. ``rate``: bytes per second of all copies of the plan
+    together, None is no limit. ``wave``: migrations in a wave. ``stop_after``: failures after which
+    nothing more is begun, 0 is never. ``max_copies``: of this plan at once, 0 is no limit.
+    """
+
+    name: str
+    select: tuple[Selector, ...] = ()
+    rule: Rule = field(default_factory=Rule)
+    images: tuple[Listed, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    rate: Optional[int] = None
+    wave: int = 20
+    stop_after: int = 3
+    max_copies: int = 0
+
+    @property
+    def moves(self) -> tuple[Any, ...]:
+        """What cannot be changed any more once the plan has started."""
+        return self.select, self.rule, self.images
+
+    @property
+    def home(self) -> str:
+        """The pool that keeps the plan: that of its first target."""
+        if self.rule.pool and self.select:
+            return self.rule.pool
+        for listed in self.images:
+            if listed.target is not None:
+                return listed.target.pool
+            if listed.source is not None:
+                return self.rule.pool or listed.source.pool
+        return self.rule.pool or self.select[0].pool
+
+    def places(self) -> frozenset[tuple[str, str]]:
+        """Every pool and namespace that it reads from or writes to."""
+        found: set[tuple[str, str]] = set()
+        for selector in self.select:
+            found |= {(selector.pool, selector.namespace), self._mapped(selector)}
+        for listed in self.images:
+            for spec in (listed.source, listed.target):
+                if spec is not None:
+                    found.add((spec.pool, spec.namespace))
+            if listed.target is None and listed.source is not None:
+                found.add(self._mapped(listed.source))
+        return frozenset(found)
+
+    def _mapped(self, source: Union[Selector, ImageSpec]) -> tuple[str, str]:
+        namespace = self.rule.namespace
+        return (
+            self.rule.pool or source.pool,
+            source.namespace if namespace is None else namespace,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The record of a plan.
+
+    ``items`` is how many it has once it has started. ``forgiven``: failures that count no more,
+    because it was resumed after them. ``force``: its migrations are aborted although clients may
+    have written. ``problem`` is why it could not start, one sentence.
+    """
+
+    definition: Definition
+    state: PlanState
+    created: float
+    started: Optional[float] = None
+    ended: Optional[float] = None
+    items: int = 0
+    forgiven: int = 0
+    force: bool = False
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.definition.name
+
+
+@dataclass(frozen=True)
+class Item:
+    """One migration of a plan. ``ident``, its id, is given before it begins: so it begins once.
+
+    ``source`` is that of an image; of an import it has no pool and is a name for ``source_spec``.
+    ``message`` says why it failed or was cancelled, or what it waits for. ``bytes``: what was to be
+    copied, when it had ended.
+    """
+
+    ident: str
+    source: ImageSpec
+    target: ImageSpec
+    source_spec: str = ""
+    outcome: Outcome = Outcome.OPEN
+    message: str = ""
+    bytes: int = 0
+
+
+_T = TypeVar("_T", Plan, Item)
+
+
+def encode(record: Union[Plan, Item]) -> bytes:
+    """A record as it is stored: JSON with its schema version."""
+    return json.dumps({"schema": SCHEMA, **to_plain(record)}, separators=(",", ":")).encode()
+
+
+def decode(cls: type[_T], raw: bytes) -> _T:
+    """The Plan or Item of a stored record. RecordError for whatever this version cannot read."""
+    try:
+        plain: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise RecordError("it is not JSON") from error
+    if not isinstance(plain, dict):
+        raise RecordError("it is not a JSON object")
+    schema = plain.pop("schema", None)
+    if schema != SCHEMA:
+        raise RecordError(f"its schema is {shown(schema)}, this version reads {SCHEMA}")
+    return from_plain(cls, plain)

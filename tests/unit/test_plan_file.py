@@ -1,0 +1,207 @@
+"""Plan files: what is taken, what is refused and with which sentence; no text is a traceback."""
+
+import json
+import re
+from errno import EINVAL
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbdmigrate.control.plan_file import parse_plan
+from rbdmigrate.control.plan_text import MAX_TEXT, load_plan_text
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.plan import Definition, Listed, Rule, Selector
+from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.verification import Verify
+
+WHOLE = """
+plan: nvme-move
+select:
+  - pool: hdd
+    namespace: ""
+    name: "vm-*"
+    exclude: ["vm-test-*"]
+    size: ">=1G,<1T"
+    label: {key: tier, value: gold}
+  - {pool: ssd, namespace: no, regex: "db[0-9]+"}
+map:
+  target_pool: nvme
+  name: "{pool}-{name}"
+  object_size: 4M
+  features: [layering, exclusive-lock]
+images:
+  - source_spec: {type: qcow, stream: {type: http, url: "https://images.example/web.qcow2"}}
+    target: nvme/web
+  - {source: hdd/one, target: nvme/two}
+  - {source: lonely}
+waves: {size: 5, stop_after_failures: 2}
+policy: {goal: executed, verify: sample, rate: 200M, image_rate: 50M, priority: 5, soak: 30m}
+limits: {max_copies: 4}
+window: ["Mon-Fri 20:00-06:00", "Sat-Sun"]
+"""
+
+
+def parse(text):
+    return parse_plan(text, "rbd")
+
+
+def test_a_whole_plan():
+    spec = {"type": "qcow", "stream": {"type": "http", "url": "https://images.example/web.qcow2"}}
+    assert parse(WHOLE) == Definition(
+        name="nvme-move",
+        select=(
+            Selector(
+                "hdd",
+                name="vm-*",
+                exclude=("vm-test-*",),
+                smallest=1 << 30,
+                largest=(1 << 40) - 1,
+                label="tier",
+                value="gold",
+            ),
+            Selector("ssd", "no", name="", regex="db[0-9]+"),
+        ),
+        rule=Rule(
+            "nvme",
+            "",
+            "{pool}-{name}",
+            LayoutOptions(object_size=4 << 20, features=("layering", "exclusive-lock")),
+        ),
+        images=(
+            Listed(
+                target=ImageSpec("nvme", "", "web"),
+                source_spec=json.dumps(spec, separators=(",", ":")),
+            ),
+            Listed(ImageSpec("hdd", "", "one"), ImageSpec("nvme", "", "two")),
+            Listed(ImageSpec("rbd", "", "lonely")),
+        ),
+        policy=Policy(
+            Goal.EXECUTED, 5, 50 << 20, "Mon-Fri 20:00-06:00, Sat-Sun", Verify.SAMPLE, 1800.0
+        ),
+        rate=200 << 20,
+        wave=5,
+        stop_after=2,
+        max_copies=4,
+    )
+
+
+def test_the_least_that_a_plan_needs():
+    found = parse("plan: p\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}")
+    assert found.policy == Policy(Goal.COMMITTED)
+    assert found.select == (Selector("hdd"),)
+    assert found.home == "nvme"
+    assert found.places() == {("hdd", ""), ("nvme", "")}
+
+
+def test_json_is_a_plan_too():
+    plain = {"plan": "p", "images": [{"source": "a", "target": "b"}], "waves": {"size": 3}}
+    assert parse(json.dumps(plain)).wave == 3
+
+
+MIN = "plan: p\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}\n"
+S3 = "{type: s3, url: http://s3.example/b/o, access_key: config://k, secret_key: SECRET}"
+REFUSED = [
+    ("", "The plan is empty"),
+    ("a: [", "is not YAML (line 1"),
+    ("plan: [p", "is not YAML"),
+    ("\x00", "characters that no YAML has"),
+    ("[]", "The plan is a list, not an object"),
+    ("select: [{pool: hdd}]", "plan in the plan is missing"),
+    ("plan: a/b\nselect: [{pool: hdd}]", "plan in the plan is no name"),
+    ("plan: p", "select in the plan and images are both missing"),
+    ("plan: p\nselect: [{pool: hdd}]", "select[0] in the plan would go from where it is"),
+    ("plan: p\ncolour: blue", "colour in the plan is not known"),
+    ("plan: &a p", "holds an anchor or alias (& or *) (line 1, column 7)"),
+    ("plan: p\nselect: *a", "anchor or alias"),
+    ("plan: !!python/object:os.system p", "holds a tag"),
+    ("plan: p\nplan: q", "has 'plan' twice (line 2, column 1)"),
+    ("plan: p\n---\nplan: q", "more than one document"),
+    ("[" * 50, "nested deeper"),
+    ("? [a]\n: b", "has a key that is no text"),
+    ("plan: p\nselect: 3", "select in the plan is a text"),
+    ("plan: p\nselect: [3]", "select[0] in the plan is a text, not an object"),
+    ("plan: p\nselect: [{}]", "select[0].pool in the plan is missing"),
+    ("plan: p\nselect: [{pool: a/b}]", "select[0].pool in the plan holds '/' or '@'"),
+    ("plan: p\nselect: [{pool: a, name: [x]}]", "select[0].name in the plan is a list"),
+    ("plan: p\nselect: [{pool: a, name: x, regex: y}]", "select[0].regex in the plan is given"),
+    ("plan: p\nselect: [{pool: a, regex: '('}]", "select[0].regex in the plan is no regular"),
+    ("plan: p\nselect: [{pool: a, regex: '(a+)+b'}]", "select[0].regex in the plan could take"),
+    ("plan: p\nselect: [{pool: a, size: 10G}]", "select[0].size in the plan is '10G'"),
+    ("plan: p\nselect: [{pool: a, size: '>much'}]", "select[0].size in the plan: 'much'"),
+    ("plan: p\nselect: [{pool: a, label: {key: x}}]", "select[0].label in the plan lacks"),
+    ("plan: p\nimages: [{target: a}]", "images[0] in the plan has no source"),
+    ("plan: p\nimages: [{source: a@b}]", "images[0].source in the plan"),
+    ("plan: p\nimages: [{source_spec: {type: vmdk}, target: a}]", "type in the source-spec is"),
+    ("plan: p\nimages: [{source_spec: {type: qcow}}]", "images[0].target in the plan is missing"),
+    (
+        f"plan: p\nimages: [{{source_spec: {{type: raw, stream: {S3}}}, target: a}}]",
+        "images[0].source_spec.stream.secret_key in the plan is a secret",
+    ),
+    (MIN + "waves: {size: 0}", "waves.size in the plan is '0'; give a whole number from 1"),
+    (MIN + "waves: {size: many}", "waves.size in the plan is 'many'"),
+    (MIN + "waves: {sise: 3}", "waves.sise in the plan is not known"),
+    (MIN + "policy: {goal: moon}", "policy.goal in the plan is 'moon'; choose from prepared"),
+    (MIN + "policy: {rate: fast}", "policy.rate in the plan: 'fast' is not a rate"),
+    (MIN + f"policy: {{soak: {'9' * 400}}}", "policy.soak in the plan is longer than a year"),
+    (MIN + "policy: {retries: 3}", "policy.retries in the plan is not known"),
+    (MIN + "window: Mon-Fry", "window in the plan: 'Mon-Fry'"),
+    ("plan: p\nselect: [{pool: a}]\nmap: {name: '{colour}'}", "map.name in the plan has a field"),
+    ("plan: p\nselect: [{pool: a}]\nmap: {name: '{name.x}'}", "map.name in the plan has a field"),
+    ("plan: p\nselect: [{pool: a}]\nmap: {name: '{'}", "map.name in the plan has a brace"),
+    ("plan: p\nselect: [{pool: a}]\nmap: {object_size: 5M}", "map.object_size '5M' must be"),
+    ("plan: p\nselect: [{pool: a}]\nmap: {flatten: maybe}", "map.flatten in the plan is 'maybe'"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED)
+def test_refused(text, said):
+    with pytest.raises(MigrationError) as refusal:
+        parse(text)
+    sentence = str(refusal.value)
+    assert refusal.value.errno == EINVAL
+    assert said in sentence
+    assert "SECRET" not in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert not re.search(r"[.!?] +[A-Z]", sentence)
+
+
+def test_a_huge_text_is_not_read():
+    with pytest.raises(MigrationError, match="longer than"):
+        load_plan_text("a" * (MAX_TEXT + 1))
+
+
+def said_about(text):
+    """With which sentence it is refused, if it is."""
+    try:
+        parse(text)
+    except MigrationError as error:
+        return str(error)
+    return ""
+
+
+_WORDS = st.sampled_from(
+    ["plan", "select", "map", "images", "waves", "policy", "limits", "window", "pool", "name",
+     "regex", "size", "label", "source_spec", "target", "goal", "rate", "p", "0", "1G", ">1G",
+     "{name}", "true", "off", "\ud800", "é", ""]
+)  # fmt: skip
+_PLAIN = st.recursive(
+    _WORDS | st.text(max_size=8) | st.integers() | st.none() | st.booleans() | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.text(max_size=200) | st.text("plan: []{}&*!?|>-\n\t\"'#%@,\\0x~U", max_size=120))
+def test_no_text_is_a_traceback(text):
+    assert "\n" not in said_about(text)
+
+
+@given(_PLAIN, st.sampled_from(["select", "map", "images", "waves", "policy", "limits", "window"]))
+def test_no_value_anywhere_is_a_traceback(value, where):
+    plain = {"plan": "p", "select": [{"pool": "a"}], "map": {"target_pool": "b"}, where: value}
+    assert "\n" not in said_about(json.dumps(plain))

@@ -1,0 +1,68 @@
+"""Waves of a plan, and the space that it needs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbdmigrate.control.waves import Move, Need, Phase, Step, needs, next_step, seconds, waves
+
+PHASES = {phase.value[0].upper(): phase for phase in Phase}  # Q W R D F C
+
+
+def step(text, size=3, stop_after=0, forgiven=0):
+    return next_step([PHASES[letter] for letter in text], size, stop_after, forgiven)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop_after", "forgiven", "expected"),
+    [
+        ("QQQQQ", 0, 0, Step((0, 1, 2), 1)),
+        ("RQQQQ", 0, 0, Step((1, 2), 1)),
+        ("RRRQQ", 0, 0, Step((), 1)),
+        ("DDRQQ", 0, 0, Step((), 1)),
+        ("DDWQQ", 0, 0, Step((2,), 1)),
+        ("DDDQQ", 0, 0, Step((3, 4), 2)),
+        ("DFCQQ", 0, 0, Step((3, 4), 2)),
+        ("DFDQQ", 1, 0, Step((), 2, stop=True)),
+        ("DFDQQ", 1, 1, Step((3, 4), 2)),
+        ("DFDQQ", 2, 0, Step((3, 4), 2)),
+        ("FFRQQ", 2, 0, Step((), 1, stop=True)),
+        ("DDDRF", 1, 0, Step((), 2)),
+        ("DDDDF", 1, 0, Step((), 2, done=True)),
+        ("DDDDC", 0, 0, Step((), 2, done=True)),
+    ],
+)
+def test_what_a_plan_does_next(text, stop_after, forgiven, expected):
+    assert step(text, stop_after=stop_after, forgiven=forgiven) == expected
+
+
+@given(
+    st.lists(st.sampled_from(Phase), min_size=1, max_size=30),
+    st.integers(1, 8),
+    st.integers(0, 4),
+)
+def test_nothing_begins_out_of_its_wave_or_twice(phases, size, stop_after):
+    found = next_step(phases, size, stop_after)
+    for number in found.begin:
+        assert phases[number] in (Phase.QUEUED, Phase.WAITING)
+        assert number // size == found.wave - 1
+        earlier = phases[: number // size * size]
+        assert all(p in (Phase.DONE, Phase.FAILED, Phase.CANCELLED) for p in earlier)
+    assert 1 <= found.wave <= waves(len(phases), size)
+    if stop_after and sum(p is Phase.FAILED for p in phases) >= stop_after:
+        assert not found.begin
+
+
+def test_the_space_at_the_peak():
+    moves = [Move("nvme", 10, "hdd", 10), Move("nvme", 20, "hdd", 20), Move("ec", 5)]
+    assert needs(moves, 1) == {"nvme": Need(30, 30), "ec": Need(5, 5)}
+    within = [Move("hdd", 10, "hdd", 10), Move("hdd", 20, "hdd", 20), Move("hdd", 5, "hdd", 5)]
+    assert needs(within, 1) == {"hdd": Need(20, 35)}
+    assert needs(within, 2) == {"hdd": Need(30, 35)}
+    kept = [Move("hdd", 10, "hdd"), Move("hdd", 20, "hdd")]
+    assert needs(kept, 1) == {"hdd": Need(30, 30)}
+
+
+def test_how_long_it_takes():
+    assert seconds(100, [None, 50, 10, 0]) == 10
+    assert seconds(100, [None]) is None
