@@ -20,8 +20,8 @@ class Query:
     """Which migrations are wanted, in which order, and which part of them.
 
     ``sort`` is a key of ``SORTS``. ``states``: only those in one of these (empty: in any).
-    ``pool``: only those from or to it. ``search``: a part of source, target or id.
-    ``ended``: also those of the history.
+    ``pool``: only those from or to it. ``plan``: only those of it. ``search``: a part of source,
+    target or id. ``ended``: also those of the history.
     """
 
     offset: int = 0
@@ -31,6 +31,7 @@ class Query:
     search: str = ""
     states: frozenset[State] = frozenset()
     pool: str = ""
+    plan: str = ""
     ended: bool = False
 
     def wants(self, m: Migration) -> bool:
@@ -38,6 +39,8 @@ class Query:
         if self.states and m.state not in self.states:
             return False
         if self.pool and self.pool not in (m.source.pool, m.target.pool):
+            return False
+        if self.plan and self.plan != m.plan:
             return False
         if not self.search:
             return True

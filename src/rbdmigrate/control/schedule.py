@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..model.migration import Op
 
@@ -15,12 +15,13 @@ PACED = COPYING | COMPARING  # what the throttle holds for
 
 @dataclass(frozen=True)
 class Running:
-    """An act under way, the pools that it reads from and writes to, and the source's host."""
+    """An act under way, the pools that it reads from and writes to, the source's host, its plan."""
 
     op: Op
     source_pool: str = ""
     target_pool: str = ""
     source_host: str = ""
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Waiting:
     source_pool: str = ""
     target_pool: str = ""
     source_host: str = ""
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Limits:
     """How many acts at once: copies, steps that are no copies (prepare, commit, abort), verifies.
 
     ``per_source_pool`` and ``per_target_pool`` limit the copies that share a pool, and
-    ``per_source_host`` those that read from one host outside; 0 is no limit.
+    ``per_source_host`` those that read from one host outside; 0 is no limit. ``plans``: copies of
+    a plan, by its name; where it is not named there is no limit.
     """
 
     copies: int
@@ -50,6 +53,7 @@ class Limits:
     per_target_pool: int = 0
     verifies: int = 2
     per_source_host: int = 0
+    plans: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
     sources = Counter(act.source_pool for act in copying)
     hosts = Counter(act.source_host for act in copying)
     targets = Counter(act.target_pool for act in copying)
+    plans = Counter(act.plan for act in copying)
     chosen = []
     order = sorted(waiting, key=lambda w: (-w.priority, w.op is not Op.ABORT, w.since, w.ident))
     for candidate in order:
@@ -108,11 +113,13 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
             and _room(sources[candidate.source_pool], limits.per_source_pool, candidate.source_pool)
             and _room(targets[candidate.target_pool], limits.per_target_pool, candidate.target_pool)
             and _room(hosts[candidate.source_host], limits.per_source_host, candidate.source_host)
+            and _room(plans[candidate.plan], limits.plans.get(candidate.plan, 0), candidate.plan)
         ):
             copies -= 1
             hosts[candidate.source_host] += 1
             sources[candidate.source_pool] += 1
             targets[candidate.target_pool] += 1
+            plans[candidate.plan] += 1
             chosen.append(candidate)
     return chosen
 

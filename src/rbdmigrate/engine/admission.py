@@ -17,21 +17,24 @@ from .preflight import warned
 from .secrets import prefix_of
 
 
-def admit(facts: Facts, policy: Policy) -> Migration:
+def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migration:
     """The new record for what is wished. MigrationError for the first error that checks find.
 
-    The record of an import names the config-keys of its secrets; they are to be stored after it.
+    ``ident``: the id that it has in its ``plan``; empty: a new one. The record of an import names
+    the config-keys of its secrets; they are to be stored after it.
     """
     findings = run(facts)
     refuse(findings)
+    ident = ident or secrets.token_hex(6)
     if facts.wish.spec is not None:
-        return _import(facts, policy, findings)
+        return replace(_import(facts, policy, findings, ident), plan=plan)
     assert facts.source is not None  # or an error was found
     assert facts.target is not None
     assert facts.image is not None
     now = time.time()
     migration = replace(
-        _asked(facts, policy, secrets.token_hex(6), facts.source.place, now),
+        _asked(facts, policy, ident, facts.source.place, now),
+        plan=plan,
         group=facts.image.group,
         mirror_mode=facts.image.mirror_mode,
     )
@@ -57,12 +60,12 @@ def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) 
     )
 
 
-def _import(facts: Facts, policy: Policy, findings: list[Finding]) -> Migration:
+def _import(facts: Facts, policy: Policy, findings: list[Finding], ident: str) -> Migration:
     """The record of an import: with references in place of the source's secrets."""
     assert facts.wish.spec is not None
     assert facts.target is not None  # or an error was found
     assert facts.inspection is not None
-    now, ident = time.time(), secrets.token_hex(6)
+    now = time.time()
     spec, stored = facts.wish.spec.with_secrets_at(prefix_of(ident))
     source = facts.wish.source
     place = Place(source.pool, source.namespace, source.image, facts.source_pool_id)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from .beginning import Beginning
 from .host import Host
 from .listing import Listing, Report
+from .planning import Planning
 from .steering import Steering
 
 
-class Engine(Listing, Beginning, Steering):
+class Engine(Planning, Listing, Beginning, Steering):
     """Carries out migrations and answers for them. One engine runs in the active manager.
 
     A base class for each kind of request: :class:`Listing` tells what there is,
     :class:`Beginning` takes on new migrations, :class:`Steering` says what becomes of those under
-    way. All of them draw on the same :class:`~rbdmigrate.engine.parts.Parts`.
+    way, :class:`Planning` has ``plans``. All of them draw on the same
+    :class:`~rbdmigrate.engine.parts.Parts`.
     """
 
 

@@ -1,4 +1,4 @@
-"""Why a copy must not run now: windows, caps of 0, health gates. For running copies and others."""
+"""Why something must not run now: plans, windows, caps of 0, health gates."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Optional
 from ..control.gates import Level
 from ..control.window import Window, is_open, next_opening, parse_window
 from ..model.errors import MigrationError
-from ..model.migration import Hold, HoldReason, Migration
+from ..model.migration import Hold, HoldReason, Migration, Op
 from .conditions import Conditions
+from .plan_pace import PlanPace
 from .settings import Settings
 from .throttle import Throttle
 
@@ -23,11 +24,16 @@ class Holding:
     """Says what holds a copy. Used by one thread."""
 
     def __init__(
-        self, settings: Callable[[], Settings], throttle: Throttle, conditions: Conditions
+        self,
+        settings: Callable[[], Settings],
+        throttle: Throttle,
+        conditions: Conditions,
+        plans: PlanPace,
     ) -> None:
         self._settings = settings
         self._throttle = throttle
         self._conditions = conditions
+        self._plans = plans
         self._closed: dict[tuple[Window, str], Optional[Hold]] = {}
         self._closed_until = 0.0
 
@@ -36,7 +42,16 @@ class Holding:
 
         ``begins``: it does not run yet, so it must find room beside those that do.
         """
-        return self._window(m) or self._standstill(m) or self._health(m, begins=begins)
+        return (
+            self._plans.hold(m)
+            or self._window(m)
+            or self._standstill(m)
+            or self._health(m, begins=begins)
+        )
+
+    def step(self, m: Migration, op: Op) -> Optional[Hold]:
+        """Why an act on ``m`` that is no copy must not begin now."""
+        return self._plans.hold(m, op)
 
     def _window(self, m: Migration) -> Optional[Hold]:
         settings = self._settings()

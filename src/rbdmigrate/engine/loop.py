@@ -21,6 +21,7 @@ from .holder import copies_on
 from .holding import Holding
 from .loading import Loader
 from .observers import Observers, look_again
+from .plan_pace import PlanPace
 from .registry import Registry, StoreFenced, Tracked
 from .secrets import Secrets
 from .settings import Settings
@@ -54,6 +55,7 @@ class Loop:
         throttle: Throttle,
         conditions: Conditions,
         secrets: Secrets,
+        plans: PlanPace,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
     ) -> None:
@@ -64,7 +66,8 @@ class Loop:
         self._acts = acts
         self._throttle = throttle
         self._conditions = conditions
-        self._holding = Holding(settings, throttle, conditions)
+        self._holding = Holding(settings, throttle, conditions, plans)
+        self._plans = plans
         self._watch = SourceWatch(settings)
         self._secrets = secrets
         self._settings = settings
@@ -248,14 +251,16 @@ class Loop:
             settings.per_target_pool,
             settings.max_verifies,
             settings.per_source_host,
+            self._plans.limits(),
         )
         free = places(running, limits)  # thousands may wait: only those that have a chance count
         able = []
         for tracked, op in waiting.values():
             rests = self._acts.source_rests(tracked.migration, op, trying)
             tracked.note = _RESTING if rests else ""
-            copies = op in PACED
-            tracked.held = self._holding.hold(tracked.migration, begins=True) if copies else None
+            m = tracked.migration
+            held = self._holding
+            tracked.held = held.hold(m, begins=True) if op in PACED else held.step(m, op)
             if not rests and tracked.held is None and free.any_for(op):
                 able.append(_waiting(tracked.migration, op))
         for item in choose(able, running, limits):
@@ -304,12 +309,14 @@ def _waiting(migration: Migration, op: Op) -> Waiting:
         migration.source.pool,
         migration.target.pool,
         _host(migration),
+        migration.plan,
     )
 
 
 def _running(job: Job) -> Running:
     migration = job.tracked.migration
-    return Running(job.op, migration.source.pool, migration.target.pool, _host(migration))
+    pools = (migration.source.pool, migration.target.pool)
+    return Running(job.op, *pools, _host(migration), migration.plan)
 
 
 def _host(migration: Migration) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import threading
+from typing import Protocol
 
 from ..cluster.client import connect
-from ..cluster.store import Owner
+from ..cluster.store import Owner, StoreFenced
 from ..model.spec import ImageSpec, parse_image_spec
 from .acts import Acts
 from .answers import Answers
@@ -17,6 +19,8 @@ from .host import Host
 from .inquiry import Inquiry
 from .loading import Loader
 from .loop import Loop
+from .plan_keeping import Keeping
+from .plan_pace import PlanPace
 from .preflight import Preflight
 from .registry import Registry
 from .secrets import Secrets
@@ -30,6 +34,16 @@ _STOP_TIMEOUT = 15.0
 _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
 
 
+class Follower(Protocol):
+    """What has threads of its own that use the parts."""
+
+    def stop(self) -> None:
+        """Have the threads end."""
+
+    def join(self, timeout: float) -> bool:
+        """Wait for their end; False when one is still there."""
+
+
 class Parts:
     """What every request to the engine draws on: the registry, the loop and what they need.
 
@@ -41,11 +55,14 @@ class Parts:
         self._client = connect(host.identity, _TIMEOUTS)
         host.on_client(self._client.get_addrs())
         instance = f"{host.manager}.{secrets.token_hex(4)}"
-        self._registry = Registry(self._client, Owner(host.generation, instance), host.settings)
+        owner = Owner(host.generation, instance)
+        self._registry = Registry(self._client, owner, host.settings)
         self._conditions = Conditions(host.surroundings, self._registry, host.settings)
-        self._throttle = Throttle(host.settings, self._conditions)
-        self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._loader = Loader(self._client, self._registry, self._fenced)
+        self._keeping = Keeping(self._client, self._registry, self._loader, owner)
+        pace = PlanPace(self._keeping)
+        self._throttle = Throttle(host.settings, self._conditions, pace)
+        self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._secrets = Secrets(self._client)
         self._loop = Loop(
             self._client,
@@ -56,6 +73,7 @@ class Parts:
             self._throttle,
             self._conditions,
             self._secrets,
+            pace,
             host.settings,
             self._fenced,
         )
@@ -77,16 +95,25 @@ class Parts:
         """Read the records and begin; pools that do not answer are read when they do."""
         self._loader.start(_LOAD_PATIENCE)
         self._conditions.start()
+        with contextlib.suppress(StoreFenced):  # the loop and the plans meet it too
+            self._keeping.load()  # a paused plan is known before its migrations go on
         self._loop.start()
 
-    def stop(self) -> bool:
-        """Kill the workers, end the threads; False when a thread does not end. State is kept."""
+    def stop(self, *more: Follower) -> bool:
+        """Kill the workers, end the threads; False when a thread does not end. State is kept.
+
+        ``more`` is what ends with them.
+        """
         self.ended.set()
+        for follower in more:
+            follower.stop()
         self._inquiry.stop()
         self._loader.stop()
         self._conditions.stop()
         clean = self._loop.stop(_STOP_TIMEOUT)  # the workers first
         clean &= self._inquiry.join(_STOP_TIMEOUT)
+        for follower in more:
+            clean &= follower.join(_STOP_TIMEOUT)
         clean &= self._loader.join(_STOP_TIMEOUT)
         clean &= self._conditions.join(_STOP_TIMEOUT)
         if clean:

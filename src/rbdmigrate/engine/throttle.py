@@ -1,9 +1,9 @@
 """The throttle: divides the rates that are set among the running copies, once a second.
 
-The rates are caps of the cluster (a timetable over the week), of pools and of single migrations,
-and what the latency guard allows. Health gates take a part of a copy's share. What each copy may
-use is told to its worker, which paces itself; a copy that must stand still is stopped and held
-(``engine.holding``), not left sleeping with the image's lock.
+The rates are caps of the cluster (a timetable over the week), of pools, plans and single
+migrations, and what the latency guard allows. Health gates take a part of a copy's share. What
+each copy may use is told to its worker, which paces itself; a copy that must stand still is
+stopped and held (``engine.holding``), not left sleeping with the image's lock.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..control.timetable import rate_at
 from ..control.trend import Point, Trend
 from ..model.migration import State
 from .conditions import Conditions
+from .plan_pace import PlanPace
 from .registry import Tracked
 from .settings import Settings
 
@@ -30,9 +31,12 @@ _STALE = 0.5  # seconds for which the timetable's rate is remembered
 class Throttle:
     """Who may copy how fast. Thread-safe."""
 
-    def __init__(self, settings: Callable[[], Settings], conditions: Conditions) -> None:
+    def __init__(
+        self, settings: Callable[[], Settings], conditions: Conditions, plans: PlanPace
+    ) -> None:
         self._settings = settings
         self._conditions = conditions
+        self._plans = plans
         self._lock = threading.Lock()
         self._copying: list[Tracked] = []
         self._trend = Trend()
@@ -91,7 +95,8 @@ class Throttle:
             if place.pool in settings.pool_rates
         }
         images = {t.migration.id: t.migration.rate for t in copying}
-        return Caps(lower(self.cluster_rate(), self._conditions.guard_rate()), pools, {}, images)
+        cluster = lower(self.cluster_rate(), self._conditions.guard_rate())
+        return Caps(cluster, pools, self._plans.rates(), images)
 
     def _slowed(self, tracked: Tracked, rate: Optional[int]) -> Optional[int]:
         """What a gate that says slow leaves of a rate; also of none: of what the copy made."""
@@ -112,6 +117,7 @@ def _sharer(tracked: Tracked) -> Sharer:
         ident=m.id,
         source_pool=m.source.pool_id,
         target_pool=m.target.pool_id,
+        plan=m.plan,
         weight=weight(m.priority, time.monotonic() - tracked.moved_at),
         demand=estimate_demand(tracked.rate_limit, tracked.throughput.rate),
     )

@@ -77,6 +77,7 @@ class HoldReason(str, enum.Enum):
     RETRY = "retry"
     SOAK = "soak"
     OPERATOR = "operator"
+    PLAN = "plan"
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ class Migration:
     it came to, ``soak`` the seconds to wait between it and the commit. ``point`` is the name of the
     comparison snapshot, as long as one may be on the source or the target; ``no_point`` says why
     there is none.
+    ``plan`` is the name of the plan that it belongs to; empty: none.
     ``imported`` is set for an import: ``source`` then is but a name for where it comes from (of a
     native one the place of the image, with ``@`` and the snapshot).
     """
@@ -201,6 +203,7 @@ class Migration:
     point: str = ""
     no_point: str = ""
     imported: Optional[Import] = None
+    plan: str = ""
     timeline: tuple[TimelineEntry, ...] = ()
 
     def enter(self, state: State, now: float, message: str = "") -> Migration:

@@ -61,6 +61,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "source_changes": [] if m.imported is None else list(m.imported.changes),
         "target": str(m.target.spec),
         "target_image_id": m.target.image_id,
+        "plan": m.plan or None,
         "state": m.state.value,
         "goal": m.goal.value,
         "percent": percent(m, live),

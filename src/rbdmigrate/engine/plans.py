@@ -1,0 +1,260 @@
+"""Plans as front ends see them. Thread-safe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from errno import EBUSY, EEXIST, EINVAL
+from typing import Any, Optional
+
+from ..cluster.store import Garbage
+from ..model.errors import MigrationError
+from ..model.migration import State
+from ..model.plan import Definition, Item, Outcome, Plan, PlanState
+from ..model.spec import ImageSpec
+from .answers import Answers
+from .plan_check import PlanChecks
+from .plan_driver import Driver
+from .plan_keeping import Keeping, Kept
+from .plan_view import plan_report
+from .settings import Settings
+
+PlanReport = dict[str, Any]
+_MOVING = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
+
+
+class Plans:
+    """All plans. ``retry`` tries the failed migration to a target again."""
+
+    def __init__(
+        self,
+        keeping: Keeping,
+        driver: Driver,
+        checks: PlanChecks,
+        settings: Callable[[], Settings],
+        answers: Callable[[ImageSpec], Answers],
+        retry: Callable[[ImageSpec], object],
+    ) -> None:
+        self._keeping = keeping
+        self._driver = driver
+        self._checks = checks
+        self._settings = settings
+        self._answers = answers
+        self._retry = retry
+        self._changing = threading.Lock()  # no plan is replaced while it begins
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Drive what was begun before."""
+        self._driver.start()
+
+    def stop(self) -> None:
+        """End the threads; :meth:`join` waits for them."""
+        self._driver.stop()
+        self._checks.stop()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads' end; False when one is still there."""
+        clean = self._driver.join(timeout)
+        return self._checks.join(timeout) and clean
+
+    def problems(self) -> list[str]:
+        """What is wrong with the threads."""
+        return self._driver.problems()
+
+    @property
+    def garbage(self) -> list[Garbage]:
+        """Records of plans that cannot be read."""
+        return list(self._keeping.garbage)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def definitions(self) -> list[Definition]:
+        """What each plan is about, by name."""
+        return [kept.plan.definition for kept in self._keeping.all()]
+
+    def definition(self, name: str) -> Definition:
+        """What a plan is about. MigrationError(ENOENT)."""
+        with self._answering(name):
+            return self._keeping.require(name).plan.definition
+
+    def list(self) -> list[PlanReport]:
+        """All plans, by name, without their items."""
+        return [plan_report(kept, items=False) for kept in self._keeping.all()]
+
+    def get(self, name: str) -> PlanReport:
+        """A plan with its items. MigrationError(ENOENT)."""
+        with self._answering(name):
+            return plan_report(self._keeping.require(name), items=True)
+
+    def check(self, name: str) -> dict[str, Any]:
+        """Preflight of all its images that have not begun. Changes nothing; goes on behind."""
+        with self._answering(name):
+            kept = self._keeping.require(name)
+            frozen: Optional[list[Item]] = None
+            if kept.plan.items:
+                frozen = [
+                    item
+                    for number, item in enumerate(kept.items)
+                    if item.outcome is not Outcome.DONE and number not in kept.live
+                ]
+            return self._checks.check(kept.plan.definition, frozen, self._settings().command_wait)
+
+    # -- changing ----------------------------------------------------------------------------
+
+    def create(self, definition: Definition) -> PlanReport:
+        """Keep a new plan; nothing begins. The same again is one plan. MigrationError(EEXIST)."""
+        with self._answering(definition.name), self._changing:
+            self._keeping.load()
+            kept = self._keeping.get(definition.name)
+            if kept is None:
+                kept = self._keeping.create(_draft(definition))
+            elif kept.plan.definition != definition:
+                raise MigrationError(
+                    EEXIST,
+                    f"There is another plan {definition.name!r}; `ceph rbd migration plan apply` "
+                    "changes it, or give this one another name.",
+                )
+            return plan_report(kept, items=True)
+
+    def apply(self, definition: Definition) -> PlanReport:
+        """The same; where there is a plan of the name, that is changed.
+
+        What has started keeps its images. Migrations that have begun keep their policy.
+        """
+        with self._answering(definition.name), self._changing:
+            self._keeping.load()
+            kept = self._keeping.get(definition.name)
+            if kept is None or kept.plan.state is PlanState.DRAFT or kept.plan.state.ended:
+                kept = self._keeping.create(_draft(definition))
+                return plan_report(kept, items=True)
+            if kept.plan.definition.moves != definition.moves:
+                raise MigrationError(
+                    EBUSY,
+                    f"The plan {definition.name!r} is {kept.plan.state.value}, so its images and "
+                    "where they go stay as they are; change waves, policy, limits and window "
+                    "alone, or cancel it first.",
+                )
+            self._keeping.update(kept, lambda plan: replace(plan, definition=definition))
+            return self._shown(kept)
+
+    def begin(self, name: str) -> PlanReport:
+        """Choose its images and begin. MigrationError where there is something wrong with them."""
+        with self._answering(name):
+            kept = self._keeping.require(name)
+            if kept.plan.state is PlanState.CANCELLED:
+                raise MigrationError(
+                    EINVAL,
+                    f"The plan {name!r} was cancelled; `ceph rbd migration plan apply` makes it "
+                    "anew.",
+                )
+            if kept.plan.state in (PlanState.PAUSED, PlanState.STOPPED):
+                return self.resume(name)
+            with self._changing:
+                kept = self._keeping.require(name)
+                kept.refusal = None
+                self._to(kept, PlanState.STARTING, PlanState.DRAFT)
+            self._wait(lambda: kept.plan.state is not PlanState.STARTING)
+            if kept.plan.state is PlanState.DRAFT and kept.refusal is not None:
+                raise kept.refusal
+            return self._shown(kept)
+
+    def pause(self, name: str) -> PlanReport:
+        """Begin nothing more, and stop its copies where they are."""
+        with self._answering(name):
+            kept = self._keeping.require(name)
+            self._wait(lambda: kept.plan.state is not PlanState.STARTING)
+            if kept.plan.state not in _MOVING:
+                raise self._refusal(kept, "there is nothing to pause")
+            self._to(kept, PlanState.PAUSED, PlanState.RUNNING, PlanState.STOPPED)
+            return self._shown(kept)
+
+    def resume(self, name: str) -> PlanReport:
+        """Go on where it was paused, or where it stopped after failures."""
+        with self._answering(name):
+            kept = self._keeping.require(name)
+            if kept.plan.state not in _MOVING:
+                raise self._refusal(kept, "there is nothing to resume")
+            failures = kept.failures()
+            self._keeping.update(kept, lambda plan: replace(plan, forgiven=failures))
+            kept.waits.clear()
+            self._to(kept, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
+            return self._shown(kept)
+
+    def cancel(self, name: str, *, force: bool = False) -> PlanReport:
+        """Begin nothing more, and abort what is under way. What is done stays done."""
+        with self._answering(name):
+            kept = self._keeping.require(name)
+            if kept.plan.state is PlanState.DONE:
+                raise self._refusal(kept, "there is nothing to cancel")
+            if force:
+                self._keeping.update(kept, lambda plan: replace(plan, force=True))
+            self._to(kept, PlanState.CANCELLED, PlanState.DRAFT)
+            self._to(kept, PlanState.CANCELLING, *_MOVING)
+            self._wait(lambda: kept.plan.state is not PlanState.CANCELLING)
+            return self._shown(kept)
+
+    def retry(self, name: str) -> PlanReport:
+        """Try all of it again that failed, and at once what waits."""
+        with self._answering(name):
+            kept = self._keeping.require(name)
+            if kept.plan.state in (PlanState.DRAFT, PlanState.CANCELLING, PlanState.CANCELLED):
+                raise self._refusal(kept, "there is nothing to retry")
+            for number, item in enumerate(kept.items):
+                if item.outcome is Outcome.FAILED:
+                    again = replace(item, outcome=Outcome.OPEN, message="")
+                    self._keeping.settle(kept, number, again)
+                tracked = kept.live.get(number)
+                if tracked is not None and tracked.migration.state is State.FAILED:
+                    self._retry(item.target)
+            kept.waits.clear()
+            self._keeping.update(kept, lambda plan: replace(plan, forgiven=0))
+            self._to(kept, PlanState.RUNNING, PlanState.STOPPED, PlanState.DONE)
+            return self._shown(kept)
+
+    def remove(self, name: str) -> PlanReport:
+        """Forget a plan of which nothing is under way. The migrations that it made stay."""
+        with self._answering(name), self._changing:
+            kept = self._keeping.require(name)
+            if kept.plan.state is not PlanState.DRAFT and not kept.plan.state.ended:
+                raise MigrationError(
+                    EBUSY,
+                    f"The plan {name!r} is {kept.plan.state.value}; `ceph rbd migration plan "
+                    f"cancel {name}` ends it first.",
+                )
+            found = plan_report(kept, items=True)
+            self._keeping.remove(kept)
+            return found
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _to(self, kept: Kept, state: PlanState, *before: PlanState) -> None:
+        """Bring the plan from one of the states ``before`` to ``state``."""
+
+        def change(plan: Plan) -> Plan:
+            ended = time.time() if state.ended else None
+            return replace(plan, state=state, ended=ended) if plan.state in before else plan
+
+        self._keeping.update(kept, change)
+        self._driver.wake()
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        self._keeping.wait(done, self._settings().command_wait)
+
+    def _shown(self, kept: Kept) -> PlanReport:
+        return plan_report(kept, items=True)
+
+    def _refusal(self, kept: Kept, what: str) -> MigrationError:
+        return MigrationError(
+            EINVAL, f"The plan {kept.plan.name!r} is {kept.plan.state.value}; {what}."
+        )
+
+    def _answering(self, name: str) -> Answers:
+        return self._answers(ImageSpec("", "", f"the plan {name}"))
+
+
+def _draft(definition: Definition) -> Plan:
+    return Plan(definition, PlanState.DRAFT, time.time())
