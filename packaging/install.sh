@@ -97,7 +97,7 @@ check_manager() {
     if [ "$minor" -lt "$OLDEST_PYTHON" ] || [ "$minor" -gt "$NEWEST_PYTHON" ]; then
         refuse "ceph-mgr has Python 3.$minor in it; 3.$OLDEST_PYTHON to 3.$NEWEST_PYTHON are supported"
     fi
-    for missing in rados rbd prettytable; do
+    for missing in rados rbd prettytable yaml; do
         "$python" -c "import $missing" 2>/dev/null ||
             refuse "$python has no module $missing; install python3-$missing"
     done

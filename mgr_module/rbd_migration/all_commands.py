@@ -1,4 +1,4 @@
-"""The commands ``pause``, ``resume`` and ``retry``: of one migration, or of all with ``--all``."""
+"""``pause``, ``resume``, ``retry`` and ``cancel``: of one migration, of a plan, or of all."""
 
 import time
 from errno import EINVAL
@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Tuple
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.spec import ImageSpec
 
-from . import tables
+from . import plan_commands, plan_tables, tables
 from .command import Arg, Call, Command, Report, visible
 
 _PATIENCE = 10.0  # seconds for all of them: one command holds up the next
@@ -18,15 +18,36 @@ Act = Callable[[ImageSpec], Report]
 
 def _pause(call: Call) -> Any:
     force = call.flag("force")
+    if _of_plan(call):
+        return plan_commands.pause(call)
     return _each(call, lambda target: call.engine.pause(target, force=force), _runs)
 
 
 def _resume(call: Call) -> Any:
+    if _of_plan(call):
+        return plan_commands.resume(call)
     return _each(call, call.engine.resume, lambda report: bool(report["paused"]))
 
 
 def _retry(call: Call) -> Any:
+    if _of_plan(call):
+        return plan_commands.retry(call)
     return _each(call, call.engine.retry, _waits)
+
+
+def _cancel(call: Call) -> Any:
+    if _of_plan(call):
+        return plan_commands.cancel(call)
+    return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
+
+
+def _of_plan(call: Call) -> bool:
+    """Whether a plan is named, and nothing beside it. MigrationError(EINVAL)."""
+    if call.text("plan") is None:
+        return False
+    if call.text("target_image") or call.flag("all"):
+        raise MigrationError(EINVAL, "Name a target, a plan or --all, one of them.")
+    return True
 
 
 def _runs(report: Report) -> bool:
@@ -62,6 +83,8 @@ def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
 
 
 def _show(result: Dict[str, Any]) -> str:
+    if "counts" in result:
+        return plan_tables.outcome(result)
     if "done" not in result:
         return tables.outcome(result)
     lines = [f"Done for {len(result['done'])} migration(s)."]
@@ -72,7 +95,7 @@ def _show(result: Dict[str, Any]) -> str:
 
 
 def _command(name: str, args: Tuple[Arg, ...], desc: str, run: Callable[[Call], Any]) -> Command:
-    return Command(name, (_TARGET, _ALL, *args), desc, "w", run, _show)
+    return Command(name, (_TARGET, _ALL, *args, Arg("plan")), desc, "w", run, _show)
 
 
 TABLE = (
@@ -84,4 +107,12 @@ TABLE = (
     ),
     _command("resume", (), "Go on where a pause stopped", _resume),
     _command("retry", (), "Try a failed migration again, a waiting one at once", _retry),
+    Command(
+        "cancel",
+        (_TARGET, Arg("force", "CephBool"), Arg("plan")),
+        "Stop a migration wherever it is and undo it, as abort does",
+        "w",
+        _cancel,
+        _show,
+    ),
 )

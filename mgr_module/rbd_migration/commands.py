@@ -25,6 +25,7 @@ from . import (
     import_command,
     key_commands,
     pace_commands,
+    plan_commands,
     tables,
     top,
     verify_commands,
@@ -161,6 +162,8 @@ def _ls(call: Call) -> List[Report]:
         found = [r for r in found if r["state"] == state]
     if pool is not None:
         found = [r for r in found if pool in (pool_of(r["source"]), pool_of(r["target"]))]
+    if call.text("plan") is not None:
+        found = [r for r in found if r["plan"] == call.text("plan")]
     return found[:limit] if limit > 0 else found
 
 
@@ -220,14 +223,6 @@ TABLE = (
         _abort,
         tables.outcome,
     ),
-    Command(
-        "cancel",
-        (TARGET, Arg("force", "CephBool")),
-        "Stop a migration wherever it is and undo it, as abort does",
-        "w",
-        _abort,
-        tables.outcome,
-    ),
     *all_commands.TABLE,
     Command(
         "run",
@@ -258,7 +253,7 @@ TABLE = (
     ),
     Command(
         "ls",
-        (Arg("pool"), Arg("state"), Arg("all", "CephBool"), Arg("limit", "CephInt")),
+        (Arg("pool"), Arg("state"), Arg("all", "CephBool"), Arg("limit", "CephInt"), Arg("plan")),
         "List migrations",
         "r",
         _ls,
@@ -273,6 +268,7 @@ TABLE = (
         tables.history,
     ),
     *pace_commands.TABLE,
+    *plan_commands.TABLE,
     *verify_commands.TABLE,
     *key_commands.TABLE,
 )

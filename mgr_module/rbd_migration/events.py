@@ -24,13 +24,16 @@ class ProgressEvents:
     def __init__(self, remote: Callable[..., Any]) -> None:
         self._remote = remote
         self._open: Set[str] = set()
+        self._plans: Set[str] = set()  # those that have an event in place of their migrations
         self._last: Dict[str, Any] = {}
 
-    def update(self, reports: List[Report], most: int) -> None:
+    def update(
+        self, reports: List[Report], most: int, plans: Callable[[], List[Report]] = list
+    ) -> None:
         """Show what is under way, complete or fail what is not any more.
 
-        Of more than ``most`` migrations at once those that have an event keep it, and the others
-        share one.
+        Of more than ``most`` migrations at once those of a plan share one as long as it runs; of
+        the others those that have an event keep it, and the rest share one. ``plans`` are all.
         """
         seen = {r["id"]: r for r in reports}
         for ident in list(self._open):
@@ -38,6 +41,13 @@ class ProgressEvents:
             if report is None or report["state"] not in _SHOWN or report["paused"]:
                 self._close(ident, report)
         active = [r for r in reports if r["state"] in _SHOWN and r["hold"] is None]
+        if len(active) > most:
+            self._plans |= {r["plan"] for r in active if r["plan"]}
+        self._show_plans(plans() if self._plans else [])
+        for report in active:
+            if report["plan"] in self._plans and report["id"] in self._open:
+                self._close(report["id"], None)
+        active = [r for r in active if r["plan"] not in self._plans]
         active.sort(key=lambda r: r["id"] not in self._open)
         for report in active[:most]:
             self._show(report)
@@ -47,6 +57,7 @@ class ProgressEvents:
         """Complete all events: this manager shows none any more."""
         for ident in list(self._open):
             self._close(ident, None)
+        self._show_plans([])
         self._show_rest([])
 
     def _show(self, report: Report) -> None:
@@ -54,6 +65,19 @@ class ProgressEvents:
         text = f"{doing} {report['source']} to {report['target']}: {report['state']}"
         self._open.add(report["id"])
         self._update(report["id"], text, report["percent"], {"target": report["target"]})
+
+    def _show_plans(self, plans: List[Report]) -> None:
+        """An event for each plan that has one and still runs; those of others are completed."""
+        found = {plan["name"]: plan for plan in plans if _runs(plan)}
+        for name in sorted(self._plans):
+            ident, plan = f"plan-{name}", found.get(name)
+            if plan is None:
+                self._plans.discard(name)
+                self._close(ident, None)
+            else:
+                counts = plan["counts"]
+                text = f"Plan {name}: {counts['done']} of {plan['total']} images are done"
+                self._update(ident, text, plan["percent"], {"plan": name})
 
     def _show_rest(self, reports: List[Report]) -> None:
         """One event for all of them; without any it is completed."""
@@ -86,6 +110,13 @@ class ProgressEvents:
             self._remote("progress", method, *args)
         except (ImportError, RuntimeError) as error:
             log.debug("the progress module does not answer: %s", error)
+
+
+def _runs(plan: Report) -> bool:
+    """Whether something of a plan is under way; after failures what has begun goes on."""
+    if plan["state"] == "stopped":
+        return bool(plan["counts"]["running"])
+    return plan["state"] in ("running", "cancelling")
 
 
 def _event(ident: str) -> str:

@@ -44,7 +44,7 @@ class Wanted:
         else:
             self.spec = _native(call)
             self.target = call.spec("target_image", "target")
-        _authorize(call, self.spec)
+        authorize(call, self.spec)
 
 
 def asked(call: Call) -> bool:
@@ -80,8 +80,11 @@ def _native(call: Call) -> SourceSpec:
     )
 
 
-def _authorize(call: Call, spec: SourceSpec) -> None:
-    """A native source is read by the manager: only for those who may read it themselves."""
+def authorize(call: Call, spec: SourceSpec) -> None:
+    """A native source is read by the manager: only for those who may read it themselves.
+
+    Raises MigrationError(EACCES).
+    """
     if spec.format != "native":
         return
     pool: Optional[str] = spec.pool_name

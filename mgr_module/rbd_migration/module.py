@@ -133,7 +133,7 @@ class Module(MgrModule):
         troubles = engine.problems()
         if self._options.problem:
             troubles.append(self._options.problem)
-        self._events.update(reports, self._options.progress_events())
+        self._events.update(reports, self._options.progress_events(), engine.plans.list)
         self._report_health(
             {
                 "MODULE": ("trouble(s) in the module itself", troubles),

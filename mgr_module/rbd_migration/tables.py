@@ -20,41 +20,42 @@ def listing(reports: List[Report]) -> str:
     """Migrations as a table."""
     if not reports:
         return "There are no migrations."
-    table = _table(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"])
-    table.align["PROGRESS"] = "r"
+    rows = table(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"])
+    rows.align["PROGRESS"] = "r"
     for r in reports:
-        table.add_row(
+        rows.add_row(
             [r["source"], r["target"], r["state"], r["goal"], f"{r['percent']}%", _note(r)]
         )
-    return str(table.get_string())
+    return str(rows.get_string())
 
 
 def history(reports: List[Report]) -> str:
     """Ended migrations as a table."""
     if not reports:
         return "No migration has ended."
-    table = _table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN"])
+    rows = table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN"])
     for r in reports:
-        table.add_row([r["ended"], r["source"], r["target"], r["state"], r["created"]])
-    return str(table.get_string())
+        rows.add_row([r["ended"], r["source"], r["target"], r["state"], r["created"]])
+    return str(rows.get_string())
 
 
 def keys(found: List[Dict[str, Any]]) -> str:
     """API keys as a table."""
     if not found:
         return "There are no API keys."
-    table = _table(["ID", "NAME", "ROLE", "CREATED"])
+    rows = table(["ID", "NAME", "ROLE", "CREATED"])
     for key in found:
-        table.add_row([key["id"], key["name"], key["role"], key["created"]])
-    return str(table.get_string())
+        rows.add_row([key["id"], key["name"], key["role"], key["created"]])
+    return str(rows.get_string())
 
 
-def _table(columns: List[str]) -> Any:
-    table = PrettyTable(columns, border=False)
-    table.align = "l"
-    table.left_padding_width = 0
-    table.right_padding_width = 2
-    return table
+def table(columns: List[str]) -> Any:
+    """An empty table, without lines."""
+    made = PrettyTable(columns, border=False)
+    made.align = "l"
+    made.left_padding_width = 0
+    made.right_padding_width = 2
+    return made
 
 
 def _note(r: Report) -> str:
@@ -88,6 +89,8 @@ def detail(r: Report) -> str:
         ("state", _state(r)),
         ("goal", r["goal"]),
     ]
+    if r["plan"]:
+        rows.append(("plan", r["plan"]))
     if r["bytes_total"]:
         copied = f"{format_size(r['bytes_copied'])} of {format_size(r['bytes_total'])}"
         rows.append(("copied", copied + _speed(r)))

@@ -88,7 +88,7 @@ class Double:
                 **rest.fields.check(route.body, body or {}),
             }
             self._move(time.time())
-            if route.has_target:
+            if "{target}" in route.path:
                 one = self._find(target)
                 own = {"get": one.report, "set": lambda: self._set(one, args)}
                 return 200, {}, own.get(route.name, lambda: self._act(one, route.name, args))()
@@ -101,7 +101,7 @@ class Double:
         except rest.fields.FieldError as error:
             return _refusal(400, EINVAL, str(error))
         except MigrationError as error:
-            missing = error.errno == ENOENT and route.has_target
+            missing = error.errno == ENOENT and route.parameter is not None
             return _refusal(404 if missing else 400, error.errno, str(error))
 
     # -- reading -----------------------------------------------------------------------------

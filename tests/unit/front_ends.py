@@ -1,8 +1,11 @@
 """What front ends have around them, for tests: an engine that only notes, a manager's options."""
 
 import threading
+from errno import ENOENT
 
 from rbdmigrate.control.browse import numbers
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import parse_image_spec
 from tests.unit.builders import migration
@@ -17,6 +20,101 @@ CHECKED = {
 }
 
 
+PLAN_ITEM = {
+    "source": "rbd/a",
+    "target": "ssd/b",
+    "migration": "m1",
+    "wave": 1,
+    "phase": "running",
+    "state": "executing",
+    "percent": 40,
+    "bytes_total": 100,
+    "bytes_copied": 40,
+    "message": "",
+}
+PLAN = {
+    "name": "move",
+    "state": "running",
+    "goal": "committed",
+    "verify": "none",
+    "priority": 0,
+    "rate_limit": None,
+    "max_copies": 0,
+    "window": None,
+    "wave": 1,
+    "waves": 1,
+    "wave_size": 20,
+    "stop_after_failures": 3,
+    "total": 1,
+    "counts": {
+        "queued": 0, "waiting": 0, "running": 1, "done": 0, "failed": 0, "cancelled": 0,
+    },
+    "percent": 40,
+    "bytes_total": 100,
+    "bytes_copied": 40,
+    "rate": 5,
+    "eta_seconds": 12,
+    "problems": [],
+    "created": "2026-11-23T06:22:26Z",
+    "started": "2026-11-23T06:22:27Z",
+    "ended": None,
+    "next": "It goes on by itself, wave by wave.",
+    "selects": ["rbd/*"],
+    "pools": ["rbd", "ssd"],
+    "items": [PLAN_ITEM],
+}  # fmt: skip
+PLAN_CHECK = {
+    "plan": "move",
+    "done": True,
+    "checked": 1,
+    "total": 1,
+    "ok": True,
+    "blocked": 0,
+    "problem": "",
+    "bytes_to_copy": 100,
+    "seconds": None,
+    "pools": [
+        {
+            "pool": "ssd",
+            "bytes_needed": 100,
+            "bytes_in_all": 100,
+            "bytes_free": None,
+            "fits": True,
+        }
+    ],
+    "ended": "2026-11-23T06:22:26Z",
+    "items": [CHECKED],
+}
+
+
+class FakePlans:
+    """Notes what it is asked about plans. There is one, called ``move``."""
+
+    def __init__(self, engine):
+        self._engine = engine
+        self._one = Definition("move", (Selector("rbd"),), Rule("ssd", ""))
+
+    def definitions(self):
+        return [self._one]
+
+    def definition(self, name):
+        if name != "move":
+            raise MigrationError(ENOENT, f"There is no plan {name!r}.")
+        return self._one
+
+    def list(self):
+        return [{name: value for name, value in PLAN.items() if name != "items"}]
+
+    def __getattr__(self, name):
+        def call(*args, **named):
+            self._engine.calls.append((f"plan {name}", args, named))
+            if self._engine.refusal:
+                raise self._engine.refusal
+            return PLAN_CHECK if name == "check" else PLAN
+
+        return call
+
+
 class FakeEngine:
     """Notes what it is asked, and answers with reports or with ``refusal``."""
 
@@ -25,6 +123,7 @@ class FakeEngine:
         self.ended = threading.Event()
         self.reports = list(reports) or [report(migration(), Live())]
         self.refusal = refusal
+        self.plans = FakePlans(self)
 
     def spec(self, text, what):
         return parse_image_spec(text, "rbd", what)

@@ -173,3 +173,12 @@ def test_places_are_what_running_acts_leave():
     assert free.any_for(Op.EXECUTE)
     assert not any(free.any_for(op) for op in Op if op is not Op.EXECUTE)
     assert not places([Running(Op.EXECUTE)] * 3, limits).any_for(Op.EXECUTE)
+
+
+def test_a_plan_has_a_limit_of_its_own():
+    queue = [Waiting(f"p{n}", Op.EXECUTE, 0, n, plan="move") for n in range(3)]
+    queue += [Waiting("other", Op.EXECUTE, 0, 9), Waiting("step", Op.COMMIT, 0, 9, plan="move")]
+    limit = Limits(4, 4, plans={"move": 2})
+    assert {w.ident for w in choose(queue, [], limit)} == {"p0", "p1", "other", "step"}
+    one = [Running(Op.EXECUTE, plan="move")]
+    assert {w.ident for w in choose(queue, one, limit)} == {"p0", "other", "step"}

@@ -75,12 +75,13 @@ def _endpoint(dashboard: _Dashboard, route: Route) -> Any:
         return _ask(dashboard, self, route)
 
     optional = [*route.query, *route.body]
+    named = [] if route.parameter is None else [route.parameter.name]
     handler.__name__ = f"migration_{route.name}"
     handler.__doc__ = route.description
     handler.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-            *([_parameter("target", inspect.Parameter.empty)] if route.has_target else []),
+            *(_parameter(name, inspect.Parameter.empty) for name in named),
             *(_parameter(field.name, None) for field in optional),
             inspect.Parameter("given", inspect.Parameter.VAR_KEYWORD),
         ]
@@ -94,7 +95,7 @@ def _endpoint(dashboard: _Dashboard, route: Route) -> Any:
     )(handler)
     more: Dict[str, Any] = {}
     if route.method in ("POST", "PUT"):
-        more["path_params"] = ["target"] if route.has_target else []
+        more["path_params"] = named
         handler = controllers.allow_empty_body(handler)
     else:
         more["query_params"] = [field.name for field in route.query]

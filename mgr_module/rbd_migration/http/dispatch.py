@@ -22,6 +22,7 @@ from .routes import BY_NAME, PERMISSIONS, Route
 log = logging.getLogger(__name__)
 
 COMPONENT = "rbd_migration"
+_PLANS = ("plan_create", "plan_apply")
 _ARGUMENTS = {"source": "source_image", "target": "target_image"}  # others have the same name
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
@@ -58,7 +59,10 @@ def dispatch(
     body: Any,
     permissions: Collection[str] = (),
 ) -> Response:
-    """Carry out the route ``name`` for a caller who may do so, and has these ``permissions``."""
+    """Carry out the route ``name`` for a caller who may do so, and has these ``permissions``.
+
+    ``target`` is what the path names: the target of a migration, or a plan.
+    """
     route = BY_NAME[name]
     if context.engine is None:
         sentence = "rbd_migration is still reading its records; try again in a few seconds."
@@ -68,8 +72,8 @@ def dispatch(
             **check_texts(route.query, query),
             **check(route.body, {} if body is None else body),
         }
-        if route.has_target:
-            args["target"] = target
+        if route.parameter is not None:
+            args[route.parameter.name] = target
         if route.name in _OWN:
             answer = _OWN[route.name](context, context.engine, args)
             if route.name == "summary":
@@ -102,7 +106,7 @@ def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any
     command = commands.BY_NAME[route.command]
     flat = {name: value for name, value in args.items() if name != "layout"}
     flat.update(args.get("layout", {}))
-    flat, inbuf = _import(flat)
+    flat, inbuf = _plan(flat) if route.name in _PLANS else _import(flat)
     given = {_ARGUMENTS.get(name, name): value for name, value in flat.items()}
     return command.run(
         Call(given, engine, context.options, lambda pool, namespace: True, inbuf=inbuf)
@@ -122,9 +126,18 @@ def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
     return {k: v for k, v in given.items() if k not in ("source_spec", "target")}, json.dumps(spec)
 
 
+def _plan(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The plan that is given, as its command has it: a file, of which JSON is a form."""
+    if ("definition" in args) == ("file" in args):
+        raise FieldError("Give the plan as definition or as file, one of them.")
+    if "file" in args:
+        return {}, args["file"]
+    return {}, json.dumps(args["definition"], ensure_ascii=False)
+
+
 def _status(errno: int, route: Route, engine: Engine) -> int:
     """The HTTP status of a refusal."""
-    if errno == ENOENT and route.has_target:
+    if errno == ENOENT and route.parameter is not None:
         return 404
     return 503 if errno == EAGAIN and engine.ended.is_set() else 400
 
@@ -153,6 +166,7 @@ def _list(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
         search=args.get("search", ""),
         states=frozenset(State(state) for state in args.get("state", ())),
         pool=args.get("pool", ""),
+        plan=args.get("plan", ""),
         ended=args["ended"],
     )
     total, reports = engine.browse(query)

@@ -4,9 +4,9 @@ import json
 from functools import lru_cache
 from typing import Any, Dict, List
 
-from . import schemas
+from . import plan_schemas, schemas
 from .fields import Field, object_schema
-from .routes import BASE, ROUTES, TARGET, Route
+from .routes import BASE, ROUTES, Route
 
 VERSIONED = "application/vnd.ceph.api.v1.0+json"  # what the dashboard speaks
 _PLAIN = "application/json"
@@ -22,7 +22,9 @@ _ERRORS = {
 }
 _SCHEMAS = {"Report": schemas.REPORT, "Error": schemas.ERROR, "Check": schemas.CHECK,
             "Summary": schemas.SUMMARY, "Throttle": schemas.THROTTLE, "Limits": schemas.LIMITS,
-            "Window": schemas.WINDOW}  # fmt: skip
+            "Window": schemas.WINDOW, "Plan": plan_schemas.PLAN,
+            "PlanDetail": plan_schemas.PLAN_DETAIL,
+            "PlanCheck": plan_schemas.PLAN_CHECK}  # fmt: skip
 
 
 @lru_cache(maxsize=2)
@@ -71,7 +73,7 @@ def _operation(route: Route) -> Dict[str, Any]:
         media: Dict[str, Any] = {"schema": _body(route)}
         if route.example is not None:
             media["example"] = route.example
-        needed = not route.path.startswith("/at/{target}/")
+        needed = route.parameter is None or route.method == "PUT"
         operation["requestBody"] = {"required": needed, "content": {_PLAIN: media}}
     return operation
 
@@ -96,7 +98,7 @@ def _close(schema: Dict[str, Any]) -> None:
 
 def _parameters(route: Route) -> List[Dict[str, Any]]:
     found = [_parameter(field, "query") for field in route.query]
-    return [_parameter(TARGET, "path"), *found] if route.has_target else found
+    return [_parameter(route.parameter, "path"), *found] if route.parameter else found
 
 
 def _parameter(field: Field, where: str) -> Dict[str, Any]:

@@ -6,8 +6,9 @@ A route that names a ``command`` is that command: its fields become the command'
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Optional, Tuple
 
-from . import schemas
+from . import plan_schemas, schemas
 from .fields import Field
+from .plan_routes import plan_routes
 
 BASE = "/api/block/migration"
 PERMISSIONS = ("read", "create", "update", "delete")
@@ -38,9 +39,10 @@ class Route:
     example: Optional[Dict[str, Any]] = None
 
     @property
-    def has_target(self) -> bool:
-        """Whether the path names a migration by its target."""
-        return "{target}" in self.path
+    def parameter(self) -> Optional[Field]:
+        """What the path names: a migration by its target, or a plan; None: nothing."""
+        named = (field for field in (TARGET, PLAN) if f"{{{field.name}}}" in self.path)
+        return next(named, None)
 
     @property
     def url(self) -> str:
@@ -55,6 +57,7 @@ TARGET = Field(
     required=True,
     example="nvme/vm1",
 )
+PLAN = Field("plan", "string", "The plan's name.", required=True, example="nvme-move")
 _FORCE = Field("force", "boolean", "Do it although it was refused for a reason.")
 _GOAL = Field("goal", "string", "How far it goes by itself.", choices=schemas.GOALS)
 _POLICY = (
@@ -110,6 +113,7 @@ _LISTED = (
     Field("search", "string", "A part of source, target or id."),
     Field("state", "array", "Only those in one of these states.", choices=schemas.STATES),
     Field("pool", "string", "Only those from or to this pool."),
+    Field("plan", "string", "Only those of this plan."),
     Field("ended", "boolean", "Those that have ended, too.", default=False),
 )  # fmt: skip
 _SINCE = Field("since", "string", "How long ago at most they ended, such as 7d.", example="7d")
@@ -341,5 +345,6 @@ ROUTES = (
         answer=schemas.WINDOW,
         command="window clear",
     ),
+    *plan_routes(Route, plan_schemas.PLAN, plan_schemas.PLAN_DETAIL, plan_schemas.PLAN_CHECK),
 )
 BY_NAME = {route.name: route for route in ROUTES}

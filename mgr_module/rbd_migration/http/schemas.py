@@ -106,6 +106,7 @@ REPORT: Tuple[Field, ...] = (
     _field("source_changes", "array", "What changed at an import's source while it was copied."),
     _field("target", "string", "Image spec of the target.", example="nvme/vm1"),
     _field("target_image_id", "string", "The target's RBD image id; empty until prepared."),
+    _field("plan", "string", "The plan that it belongs to.", nullable=True),
     _field("state", "string", "Where it is.", choices=STATES),
     _field("goal", "string", "How far it goes by itself.", choices=(*GOALS, "aborted")),
     _field("percent", "integer", "How much is copied, or compared, 0 to 100."),

@@ -14,7 +14,10 @@ _MOST_ARGUMENTS = 50
 
 
 class Match(NamedTuple):
-    """``allowed``: the methods of the path; ``route`` is None where the method is not one."""
+    """``allowed``: the methods of the path; ``route`` is None where the method is not one.
+
+    ``target`` is what the path names: the target of a migration, or a plan.
+    """
 
     route: Optional[Route]
     target: str
@@ -36,10 +39,11 @@ def match(method: str, path: str) -> Match:
         words = [word for word in route.path.split("/") if word]
         if parts is None or len(words) != len(parts):
             continue
-        if all(word in (part, "{target}") for word, part in zip(words, parts)):
+        if all(word == part or word[0] == "{" for word, part in zip(words, parts)):
             found.append(route)
-            if route.has_target:
-                target = unquote(parts[words.index("{target}")], errors="surrogateescape")
+            if route.parameter is not None:
+                word = f"{{{route.parameter.name}}}"
+                target = unquote(parts[words.index(word)], errors="surrogateescape")
     chosen = next((route for route in found if route.method == method), None)
     return Match(chosen, target, sorted({route.method for route in found}))
 

@@ -1,0 +1,164 @@
+"""The commands about plans: ``plan create``, ``plan start`` and so on."""
+
+from errno import EACCES, EINVAL
+from typing import Any, Dict, List
+
+from rbdmigrate.control.plan_file import parse_plan
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.plan import Definition
+from rbdmigrate.model.source_spec import parse_source_spec
+
+from . import import_command, plan_tables
+from .command import Arg, Call, Command
+
+Report = Dict[str, Any]
+_PLAN = Arg("plan", required=True)
+
+
+def _given(call: Call) -> Definition:
+    """The plan of the file that was given with ``-i``. MigrationError(EINVAL, EACCES)."""
+    if not call.inbuf:
+        raise MigrationError(EINVAL, "Give the plan as a file: -i plan.yaml.")
+    default = call.engine.spec("x", "image").pool
+    definition = parse_plan(call.inbuf, default, call.options.settings.timezone)
+    _authorize(call, definition)
+    return definition
+
+
+def name_of(call: Call) -> str:
+    """The plan that is named, if the caller may touch all that it is about. MigrationError."""
+    name = call.text("plan") or ""
+    _authorize(call, call.engine.plans.definition(name))
+    return name
+
+
+def _authorize(call: Call, definition: Definition) -> None:
+    for pool, namespace in sorted(definition.places()):
+        if not call.authorized(pool, namespace):
+            place = f"{pool}/{namespace}" if namespace else pool
+            raise MigrationError(
+                EACCES, f"Your capabilities do not cover {place}, which the plan is about."
+            )
+    for listed in definition.images:
+        if listed.source_spec:
+            import_command.authorize(call, parse_source_spec(listed.source_spec))
+
+
+def _create(call: Call) -> Report:
+    return call.engine.plans.create(_given(call))
+
+
+def _apply(call: Call) -> Report:
+    return call.engine.plans.apply(_given(call))
+
+
+def _check(call: Call) -> Report:
+    return call.engine.plans.check(name_of(call))
+
+
+def _ls(call: Call) -> List[Report]:
+    seen = {d.name for d in call.engine.plans.definitions() if _may(call, d)}
+    return [report for report in call.engine.plans.list() if report["name"] in seen]
+
+
+def _may(call: Call, definition: Definition) -> bool:
+    try:
+        _authorize(call, definition)
+    except MigrationError:
+        return False
+    return True
+
+
+def _show(call: Call) -> Report:
+    return call.engine.plans.get(name_of(call))
+
+
+def _start(call: Call) -> Report:
+    return call.engine.plans.begin(name_of(call))
+
+
+def pause(call: Call) -> Report:
+    """Pause the plan that is named."""
+    return call.engine.plans.pause(name_of(call))
+
+
+def resume(call: Call) -> Report:
+    """Resume the plan that is named."""
+    return call.engine.plans.resume(name_of(call))
+
+
+def retry(call: Call) -> Report:
+    """Try again what of the plan failed."""
+    return call.engine.plans.retry(name_of(call))
+
+
+def cancel(call: Call) -> Report:
+    """Cancel the plan that is named."""
+    return call.engine.plans.cancel(name_of(call), force=call.flag("force"))
+
+
+def _remove(call: Call) -> Report:
+    return call.engine.plans.remove(name_of(call))
+
+
+TABLE = (
+    Command("plan create", (), "Keep the plan of a file (-i)", "w", _create, plan_tables.outcome),
+    Command(
+        "plan apply",
+        (),
+        "Keep the plan of a file (-i), or change the one of its name",
+        "w",
+        _apply,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan check",
+        (_PLAN,),
+        "Look at all images of a plan; changes nothing",
+        "r",
+        _check,
+        plan_tables.check,
+    ),
+    Command("plan ls", (), "List plans", "r", _ls, plan_tables.listing),
+    Command("plan show", (_PLAN,), "Show a plan and its images", "r", _show, plan_tables.detail),
+    Command(
+        "plan start",
+        (_PLAN,),
+        "Choose the images of a plan, and begin",
+        "w",
+        _start,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan pause",
+        (_PLAN,),
+        "Begin nothing more of a plan, and stop its copies where they are",
+        "w",
+        pause,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan resume",
+        (_PLAN,),
+        "Go on with a plan that was paused, or stopped after failures",
+        "w",
+        resume,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan cancel",
+        (_PLAN, Arg("force", "CephBool")),
+        "Begin nothing more of a plan, and abort its migrations under way",
+        "w",
+        cancel,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan rm",
+        (_PLAN,),
+        "Forget a plan of which nothing is under way",
+        "w",
+        _remove,
+        plan_tables.removed,
+    ),
+)

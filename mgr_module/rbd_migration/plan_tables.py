@@ -1,0 +1,130 @@
+"""Plans as text for people."""
+
+from typing import Any, Dict, List
+
+from rbdmigrate.model.units import format_seconds, format_size
+
+from .tables import bar, rate, table
+
+Report = Dict[str, Any]
+_PHASES = ("done", "running", "waiting", "failed", "cancelled", "queued")
+_SHOWN = 5  # problems after a command
+
+
+def listing(plans: List[Report]) -> str:
+    """Plans as a table."""
+    if not plans:
+        return "There are no plans."
+    rows = table(["PLAN", "STATE", "WAVE", "IMAGES", "DONE", "FAILED", "PROGRESS", "RATE"])
+    for plan in plans:
+        counts = plan["counts"]
+        rows.add_row(
+            [
+                plan["name"],
+                plan["state"],
+                f"{plan['wave']}/{plan['waves']}" if plan["total"] else "",
+                plan["total"] or "",
+                counts["done"],
+                counts["failed"],
+                f"{plan['percent']}%",
+                rate(plan["rate"]) if plan["rate"] else "",
+            ]
+        )
+    return str(rows.get_string())
+
+
+def outcome(plan: Report) -> str:
+    """What a command came to."""
+    lines = [f"{plan['name']}: {_state(plan)}", *plan["problems"][:_SHOWN]]
+    if plan["next"]:
+        lines.append(plan["next"])
+    return "\n".join(lines)
+
+
+def _state(plan: Report) -> str:
+    if not plan["total"]:
+        return str(plan["state"])
+    parts = [f"{plan['counts'][name]} {name}" for name in _PHASES if plan["counts"][name]]
+    wave = "" if plan["ended"] else f", wave {plan['wave']} of {plan['waves']}"
+    return f"{plan['state']}{wave}; of {plan['total']} images {', '.join(parts)}"
+
+
+def removed(plan: Report) -> str:
+    """That a plan is forgotten."""
+    return f"The plan {plan['name']} is removed; its migrations stay as they are."
+
+
+def detail(plan: Report) -> str:
+    """A plan in full."""
+    rows = [("plan", plan["name"]), ("state", _state(plan))]
+    rows += [("selects", text) for text in plan["selects"]]
+    rows.append(("goal", plan["goal"]))
+    if plan["verify"] != "none":
+        rows.append(("verify", plan["verify"]))
+    if plan["rate_limit"] is not None:
+        rows.append(("rate", rate(plan["rate_limit"])))
+    if plan["window"]:
+        rows.append(("window", plan["window"]))
+    if plan["total"]:
+        rows.append(("progress", f"{bar(plan['percent'])} {plan['percent']}%{_speed(plan)}"))
+    rows += [("problem", text) for text in plan["problems"]]
+    if plan["next"]:
+        rows.append(("next", plan["next"]))
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {text}" for name, text in rows]
+    if plan["items"]:
+        items = table(["WAVE", "SOURCE", "TARGET", "PHASE", "STATE", "PROGRESS"])
+        for item in plan["items"]:
+            items.add_row(
+                [
+                    item["wave"],
+                    item["source"],
+                    item["target"],
+                    item["phase"],
+                    item["state"] or "",
+                    f"{item['percent']}%",
+                ]
+            )
+        lines += ["", str(items.get_string())]
+    return "\n".join(lines)
+
+
+def _speed(plan: Report) -> str:
+    text = f", {format_size(plan['bytes_copied'])} copied"
+    if plan["rate"]:
+        text += f", {rate(plan['rate'])}"
+    if plan["eta_seconds"] is not None:
+        text += f", {format_seconds(plan['eta_seconds'])} left for what is under way"
+    return text
+
+
+def check(found: Report) -> str:
+    """What a check found: the sums, then each image that has findings."""
+    if found["problem"]:
+        return f"{found['plan']}: {found['problem']}"
+    lines = [f"{found['plan']}: {_summary(found)}"]
+    for pool in found["pools"]:
+        free = pool["bytes_free"]
+        text = f"the pool {pool['pool']} has to take {format_size(pool['bytes_needed'])}"
+        if free is not None:
+            text += f" and has {format_size(free)} free"
+        lines.append(text + ("" if pool["fits"] else ": it does not fit"))
+    if found["seconds"] is not None:
+        lines.append(f"takes at least {format_seconds(found['seconds'])} at the rate that is set")
+    for item in found["items"]:
+        move = f"{item['source']} -> {item['target']}"
+        lines += [
+            f"{finding['severity']:<8} {move}: {finding['code']}: {finding['message']}"
+            for finding in item["findings"]
+        ]
+    return "\n".join(lines)
+
+
+def _summary(found: Report) -> str:
+    if not found["done"]:
+        total = "?" if found["total"] is None else found["total"]
+        return f"{found['checked']} of {total} images are checked; ask again for the rest"
+    text = f"{found['checked']} images, {format_size(found['bytes_to_copy'])} to copy at most"
+    if found["blocked"]:
+        return f"{text}; {found['blocked']} cannot begin as things are"
+    return f"{text}; all of them can begin" if found["ok"] else text

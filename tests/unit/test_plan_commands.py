@@ -1,0 +1,118 @@
+"""The commands of plans: what they call, who may give them, and what they show."""
+
+from errno import EACCES, EINVAL, ENOENT
+
+import pytest
+
+from rbdmigrate.control.plan_file import parse_plan
+from tests.unit.front_ends import PLAN, PLAN_CHECK, PLAN_ITEM
+
+FILE = "plan: move\nselect: [{pool: rbd}]\nmap: {target_pool: ssd}"
+NATIVE = """
+plan: move
+images:
+  - source_spec: {type: native, pool_name: secret, image_name: disk, snap_name: snap}
+    target: ssd/disk
+"""
+
+
+@pytest.fixture(scope="module")
+def commands(front_end):
+    pytest.importorskip("prettytable")
+    return front_end("commands")
+
+
+@pytest.fixture(scope="module")
+def tables(front_end):
+    pytest.importorskip("prettytable")
+    return front_end("plan_tables")
+
+
+@pytest.fixture
+def ask(commands, engine, options):
+    def give(name, inbuf=None, forbidden=(), **args):
+        command = {"prefix": f"rbd migration {name}", **args}
+        return commands.handle(
+            engine, options, command, lambda pool, namespace: pool not in forbidden, inbuf
+        )
+
+    return give
+
+
+def test_a_plan_is_given_as_a_file(ask, engine):
+    for name in ("create", "apply"):
+        assert ask(f"plan {name}", FILE)[0] == 0
+        assert engine.calls.pop() == (f"plan {name}", (parse_plan(FILE, "rbd"),), {})
+    assert ask("plan create")[0] == -EINVAL
+    assert ask("plan create", "plan: [")[0] == -EINVAL
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "call"),
+    [
+        ("plan check", {}, ("plan check", ("move",), {})),
+        ("plan show", {}, ("plan get", ("move",), {})),
+        ("plan start", {}, ("plan begin", ("move",), {})),
+        ("plan pause", {}, ("plan pause", ("move",), {})),
+        ("pause", {}, ("plan pause", ("move",), {})),
+        ("plan resume", {}, ("plan resume", ("move",), {})),
+        ("resume", {}, ("plan resume", ("move",), {})),
+        ("retry", {}, ("plan retry", ("move",), {})),
+        ("plan cancel", {"force": True}, ("plan cancel", ("move",), {"force": True})),
+        ("cancel", {}, ("plan cancel", ("move",), {"force": False})),
+        ("plan rm", {}, ("plan remove", ("move",), {})),
+    ],
+)
+def test_what_is_done_with_a_plan(ask, engine, name, args, call):
+    assert ask(name, plan="move", **args)[0] == 0
+    assert engine.calls == [call]
+    assert ask(name, plan="move", format="json", **args)[0] == 0
+    assert ask(name, plan="none", **args)[0] == -ENOENT
+
+
+@pytest.mark.parametrize("pool", ["rbd", "ssd"])
+def test_who_may_not_touch_a_pool_of_a_plan_sees_nothing_of_it(ask, engine, pool):
+    code, _, said = ask("plan create", FILE, forbidden=[pool])
+    assert (code, pool in said) == (-EACCES, True)
+    for name in ("plan show", "plan start", "plan rm", "cancel"):
+        assert ask(name, plan="move", forbidden=[pool])[0] == -EACCES
+    assert engine.calls == []
+    assert ask("plan ls", forbidden=[pool])[1] == "There are no plans."
+    assert "move" in ask("plan ls")[1]
+
+
+def test_a_snapshot_is_imported_only_for_who_may_read_it(ask):
+    assert ask("plan create", NATIVE)[0] == 0
+    code, _, said = ask("plan create", NATIVE, forbidden=["secret"])
+    assert (code, "secret" in said) == (-EACCES, True)
+
+
+def test_a_plan_stands_alone(ask):
+    for more in ({"target_image": "a"}, {"all": True}):
+        assert ask("pause", plan="move", **more)[0] == -EINVAL
+
+
+def test_what_is_shown(tables):
+    text = tables.detail(PLAN)
+    assert "running, wave 1 of 1; of 1 images 1 running" in text
+    assert "rbd/a" in text
+    failed = {**PLAN_ITEM, "phase": "failed"}
+    counts = {**PLAN["counts"], "running": 0, "failed": 1}
+    over = {**PLAN, "state": "done", "ended": PLAN["created"], "counts": counts, "items": [failed],
+            "problems": ["rbd/a -> ssd/b: It exists."], "next": ""}  # fmt: skip
+    assert tables.outcome(over) == ("move: done; of 1 images 1 failed\nrbd/a -> ssd/b: It exists.")
+    assert "problem" in tables.detail(over)
+    draft = {**PLAN, "state": "draft", "total": 0, "items": []}
+    assert tables.outcome(draft).splitlines()[0] == "move: draft"
+
+
+def test_what_a_check_shows(tables):
+    assert "1 images, 100 B to copy at most; all of them can begin" in tables.check(PLAN_CHECK)
+    part = {**PLAN_CHECK, "done": False, "total": None, "items": [], "pools": []}
+    assert tables.check(part) == "move: 1 of ? images are checked; ask again for the rest"
+    pool = {**PLAN_CHECK["pools"][0], "bytes_free": 5, "fits": False}
+    tight = {**PLAN_CHECK, "ok": False, "pools": [pool], "seconds": 61}
+    said = tables.check(tight)
+    assert "it does not fit" in said
+    assert "1m 01s" in said
+    assert tables.check({**PLAN_CHECK, "problem": "No image fits."}) == "move: No image fits."
