@@ -14,7 +14,7 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
-from qa.workload.images import MIB, content, digests, make_image
+from qa.workload.images import KIB, MIB, content, digests, make_image
 from tests.cluster.commands import Commands, is_one_sentence
 from tests.cluster.rest import BASE, Answer, Rest, free_ports
 from tests.fuzz import schemathesis
@@ -130,6 +130,48 @@ def test_an_import(
     wrong = writer.api("POST", "", {**wish, "source_spec": {"type": "raw", "stream": s3}})
     assert wrong.status == 400
     assert "hidden" not in str(wrong.body)
+
+
+def test_a_plan(
+    reader: Rest,
+    writer: Rest,
+    client: rados.Rados,
+    cluster: Cluster,
+    pools: "tuple[str, str]",
+) -> None:
+    """Made, checked, run and removed; what is wrong with one is said by its path."""
+    make_image(client, f"{pools[0]}/disk", size=64 * KIB, object_size=64 * KIB, snapshots=())
+    before = digests(client, f"{pools[0]}/disk")
+    plain = {
+        "plan": "over-rest",
+        "select": [{"pool": pools[0], "namespace": None}],
+        "map": {"target_pool": pools[1]},
+        "waves": {"size": 0},
+    }
+    wrong = writer.api("POST", "/plan", {"definition": plain})
+    assert (wrong.status, wrong.body["code"]) == (400, "EINVAL")
+    assert "waves.size in the plan is '0'" in wrong.body["detail"]
+    del plain["waves"]
+    assert reader.api("POST", "/plan", {"definition": plain}).status == 403
+    made = writer.api("POST", "/plan", {"definition": plain})
+    assert (made.status, made.body["state"]) == (201, "draft"), made
+    again = writer.api("POST", "/plan", {"file": json.dumps(plain)})
+    assert (again.status, again.body) == (201, made.body)
+    assert reader.api("POST", "/plan/none/check", {}).status == 404
+    found = reader.api("POST", "/plan/over-rest/check", {})
+    assert (found.status, found.body["total"]) == (200, 1), found
+    assert writer.api("POST", "/plan/over-rest/start", {}).status == 200
+
+    def done() -> bool:
+        return bool(reader.api("GET", "/plan/over-rest").body["state"] == "done")
+
+    cluster.wait_for(done, 60, "the plan to be done")
+    assert digests(client, f"{pools[1]}/disk") == before
+    listed = reader.api("GET", "/plan").body
+    assert [plan["counts"]["done"] for plan in listed if plan["name"] == "over-rest"] == [1]
+    assert reader.api("DELETE", "/plan/over-rest").status == 403
+    assert writer.api("DELETE", "/plan/over-rest").status == 200
+    assert reader.api("GET", "/plan/over-rest").status == 404
 
 
 def test_roles(reader: Rest, writer: Rest, server: Rest) -> None:
