@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .browser import browser
 from .double import Double
+from .plan_scenes import every_plan, hostile_plan, large_plan
 from .scenes import MIB, ended, every_state, hostile, thousands
 from .server import serving
 from .shots import take
@@ -42,7 +43,10 @@ def _double(options: argparse.Namespace) -> Double:
     items = every_state(now)
     items += thousands(options.many, now) if options.many else []
     items += hostile(now) if options.hostile else []
-    double = Double(items, ended(now))
+    plans = every_plan(now)
+    plans += [large_plan(now, options.many, 200)] if options.many else []
+    plans += [hostile_plan(now)] if options.hostile else []
+    double = Double(items, ended(now), plans=plans)
     double.guarded = {"nvme/vm-00001"}
     double.timetable, double.zone = "Mon-Fri 08:00,120M 18:00,300M Sat-Sun,off", "Europe/Berlin"
     double.window = "Mon-Fri 06:00-12:00, Mon-Fri 13:00-03:00, Sat"

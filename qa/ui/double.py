@@ -25,6 +25,7 @@ from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 from . import rest
+from .plan_double import PlanCase, PlansDouble
 from .scenes import GIB, MIB, Item
 
 _RATE = 100 * MIB  # of a copy that runs
@@ -40,12 +41,14 @@ class Double:
         items: Iterable[Item] = (),
         ended: Iterable[Item] = (),
         *,
-        rights: Iterable[str] = ("create", "update"),
+        plans: Iterable[PlanCase] = (),
+        rights: Iterable[str] = ("create", "update", "delete"),
         key: Optional[str] = None,
     ) -> None:
         self._lock = threading.RLock()
         self.items = {one.report()["target"]: one for one in items}
         self.ended = list(ended)
+        self.plans = PlansDouble(plans)
         self.rights = set(rights)
         self.key = key
         self.logged_in = True
@@ -88,6 +91,8 @@ class Double:
                 **rest.fields.check(route.body, body or {}),
             }
             self._move(time.time())
+            if route.name.startswith("plan_"):
+                return route.status, {}, self.plans.answer(route.name, target, args)
             if "{target}" in route.path:
                 one = self._find(target)
                 own = {"get": one.report, "set": lambda: self._set(one, args)}
@@ -371,6 +376,7 @@ def _query(args: Args) -> browse.Query:
         search=args.get("search", ""),
         states=frozenset(State(state) for state in args.get("state", ())),
         pool=args.get("pool", ""),
+        plan=args.get("plan", ""),
         ended=args["ended"],
     )
 

@@ -136,7 +136,8 @@ def every_state(now: float) -> "list[Item]":
         "stop it, then `ceph rbd migration retry nvme/vm-00014`."
     )
     return [
-        item(1, State.EXECUTING, now, share=0.43, rate=118 * MIB, live={"rate_limit": 120 * MIB}),
+        item(1, State.EXECUTING, now, share=0.43, rate=118 * MIB, plan="ssd-move",
+             live={"rate_limit": 120 * MIB}),
         item(2, State.EXECUTING, now, share=0.07, rate=31 * MIB, size=900 * GIB,
              goal=Goal.COMMITTED, priority=5,
              live={"copied_by": "client.4359 at 10.0.0.7:0/671127485, holder of the exclusive lock",

@@ -45,6 +45,25 @@ def _import(page: Page) -> None:
     page.get_by_role("button", name="Add a snapshot").click()
 
 
+def _start(page: Page) -> None:
+    page.get_by_role("button", name="Start …").click()
+
+
+def _cancel(page: Page) -> None:
+    page.get_by_role("button", name="Cancel …").click()
+
+
+def _checked(page: Page) -> None:
+    page.get_by_role("button", name="Check", exact=True).click()
+    page.get_by_text("cannot begin as things are").wait_for()
+
+
+def _unread(page: Page) -> None:
+    page.get_by_label("The plan", exact=True).fill("plan: x\nselect: [{pool: hdd}]\nmap: {target")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_text("not YAML").wait_for()
+
+
 SHOTS = (
     Shot("overview", "#/"),
     Shot("migrations", "#/migrations"),
@@ -62,6 +81,21 @@ SHOTS = (
     Shot("new", "#/new", _filled),
     Shot("new-layout", "#/new", _sections),
     Shot("import", "#/new", _import),
+    Shot("plans", "#/plans"),
+    Shot("plan-running", "#/plans/ssd-move"),
+    Shot("plan-paused", "#/plans/archive"),
+    Shot("plan-stopped", "#/plans/lab?phase=failed"),
+    Shot("plan-draft", "#/plans/gold"),
+    Shot("plan-checked", "#/plans/gold", _checked),
+    Shot("plan-refused", "#/plans/nothing-fits"),
+    Shot("plan-done", "#/plans/pilot"),
+    Shot("plan-start", "#/plans/gold", _start),
+    Shot("plan-cancel", "#/plans/ssd-move", _cancel),
+    Shot("plan-large", "#/plans/large"),
+    Shot("plan-none", "#/plans/nowhere"),
+    Shot("plan-new", "#/new-plan?example=true"),
+    Shot("plan-new-checked", "#/new-plan?example=true", _checked),
+    Shot("plan-unread", "#/new-plan", _unread),
     Shot("pace", "#/pace"),
     Shot("history", "#/history"),
 )

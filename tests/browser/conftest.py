@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from qa.ui.browser import browser, complaints
 from qa.ui.double import Double
+from qa.ui.plan_scenes import every_plan, large_plan
 from qa.ui.scenes import ended, every_state
 from qa.ui.server import serving
 from qa.ui.shots import WIDTHS
@@ -27,9 +28,10 @@ def chromium() -> "Iterator[Browser]":
 
 @pytest.fixture
 def double() -> Double:
-    """The API with a migration in every state."""
+    """The API with a migration and a plan in every state."""
     now = time.time()
-    return Double(every_state(now), ended(now))
+    plans = [*every_plan(now), large_plan(now, 2000, 200)]
+    return Double(every_state(now), ended(now), plans=plans)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
+from qa.ui.double import Double
 from qa.ui.shots import SHOTS, WIDTHS, open_shot
 
 
@@ -30,6 +31,23 @@ def test_axe_has_nothing_to_say(open_page, double, scheme, width):
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found[shot.name].append("it scrolls sideways")
     assert found == {shot.name: [] for shot in SHOTS}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nor_where_there_are_no_plans(open_page, scheme):
+    page = open_page(Double(), "#/plans", scheme=scheme, size=(360, 740), script=AXE_SCRIPT)
+    expect(page.get_by_text("There are no plans.")).to_be_visible()
+    assert violations(page) == []
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+def test_plans_fit_the_smallest_telephone(open_page, double):
+    page = open_page(double, size=(360, 740))
+    for shot in SHOTS:
+        if shot.name.startswith("plan"):
+            open_shot(page, shot)
+            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+            assert not wide, shot.name
 
 
 def test_a_dialog_takes_the_focus_and_gives_it_back(open_page, double):

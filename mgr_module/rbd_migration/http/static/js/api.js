@@ -49,6 +49,20 @@ export async function list(query) {
   return { items: body, total: Number(headers.get("X-Total-Count") ?? body.length) };
 }
 
+// Plans. ``text`` is a plan file; ``action`` is start, pause, resume, retry or cancel.
+const planAt = (name) => `/plan/${encoded(name)}`;
+export const plans = {
+  list: () => get("/plan"),
+  get: (name) => get(planAt(name)),
+  create: (text) => post("/plan", { file: text }),
+  apply: (text) => put("/plan", { file: text }),
+  check: (name) => post(`${planAt(name)}/check`),
+  act: (name, action) => post(`${planAt(name)}/${action}`),
+  remove: (name) => remove(planAt(name)),
+};
+// The rights that views ask for; ``apply`` needs that of ``act``, the others the one to read.
+export const PLAN_RIGHTS = { create: "create", act: "update", remove: "delete" };
+
 async function ask(method, path, { query, body }) {
   const headers = { Accept: "application/vnd.ceph.api.v1.0+json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";

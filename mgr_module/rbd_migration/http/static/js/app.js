@@ -9,14 +9,18 @@ import { create } from "./views/create.js";
 import { detail } from "./views/detail.js";
 import { history } from "./views/history.js";
 import { migrations } from "./views/migrations.js";
+import { newPlan } from "./views/new_plan.js";
 import { overview } from "./views/overview.js";
 import { pace } from "./views/pace.js";
+import { plan } from "./views/plan.js";
+import { plans } from "./views/plans.js";
 
 const SUMMARY_EVERY = 3;
 const TABS = [
   { path: "", label: "Overview" },
   { path: "migrations", label: "Migrations" },
   { path: "new", label: "New migration", right: "create" },
+  { path: "plans", label: "Plans", also: "new-plan" },
   { path: "pace", label: "Throttle and windows" },
   { path: "history", label: "History" },
 ];
@@ -119,9 +123,9 @@ export class App {
   }
 
   view(name) {
-    const views = { "": overview, migrations, new: create, pace, history };
-    if (name === "migrations") return (root, context) => (context.segments.length ? detail : migrations)(root, context);
-    return views[name] ?? missing;
+    const views = { "": overview, migrations, new: create, plans, "new-plan": newPlan, pace, history };
+    const single = { migrations: detail, plans: plan };
+    return (root, context) => ((context.segments.length && single[name]) || (views[name] ?? missing))(root, context);
   }
 
   moveFocus() {
@@ -135,7 +139,7 @@ export class App {
     fill(
       this.parts.tabs,
       TABS.filter((tab) => !tab.right || this.may(tab.right)).map((tab) =>
-        h("a", { href: `#/${tab.path}`, "aria-current": tab.path === name ? "page" : null }, tab.label),
+        h("a", { href: `#/${tab.path}`, "aria-current": [tab.path, tab.also].includes(name) ? "page" : null }, tab.label),
       ),
     );
   }

@@ -19,3 +19,8 @@ export function link(segments, query = {}) {
 export function migrationLink(target) {
   return link(["migrations", target]);
 }
+
+// The address of one plan.
+export function planLink(name, query) {
+  return link(["plans", name], query);
+}

@@ -16,6 +16,27 @@ export const STATES = {
   failed: { tone: "bad", glyph: "✖" },
 };
 
+export const PLAN_STATES = {
+  draft: { tone: "rest", glyph: "○" },
+  starting: { tone: "busy", glyph: "◌" },
+  running: { tone: "busy", glyph: "▶" },
+  paused: { tone: "held", glyph: "‖" },
+  stopped: { tone: "bad", glyph: "■" },
+  cancelling: { tone: "busy", glyph: "◌" },
+  done: { tone: "good", glyph: "✔" },
+  cancelled: { tone: "rest", glyph: "↶" },
+};
+
+// Where an image of a plan is, in the order in which they are told.
+export const PHASES = {
+  done: { tone: "good", glyph: "✔" },
+  running: { tone: "busy", glyph: "▶" },
+  waiting: { tone: "held", glyph: "‖" },
+  failed: { tone: "bad", glyph: "✖" },
+  cancelled: { tone: "rest", glyph: "↶" },
+  queued: { tone: "rest", glyph: "○" },
+};
+
 // What the table can be narrowed to; a group is a list of states.
 export const GROUPS = [
   { name: "all", label: "All", states: [] },

@@ -4,13 +4,14 @@ import { h, fill, refill } from "../dom.js";
 import { STATES } from "../states.js";
 
 // An element that shows a state, and a hold or an act under way beside it; ``update(report)``.
-export function badge() {
+// ``states``: how each of them looks.
+export function badge(states = STATES) {
   const element = h("span", { class: "badge" });
   return {
     element,
     update(report) {
       refill(element, [report.state, report.hold?.reason], () => {
-        const { tone, glyph } = STATES[report.state] ?? { tone: "rest", glyph: "?" };
+        const { tone, glyph } = states[report.state] ?? { tone: "rest", glyph: "?" };
         element.className = `badge ${report.hold ? "held" : tone}`;
         return [
           h("span", { class: "glyph", "aria-hidden": "true" }, report.hold ? "‖" : glyph),

@@ -3,8 +3,8 @@
 import { h, say } from "../dom.js";
 import { size } from "../format.js";
 
-// ``update(report)``; ``name`` says to screen readers whose progress it is.
-export function bar(name) {
+// ``update(report)``; ``name`` says to screen readers whose progress it is, ``of`` what the bytes are of.
+export function bar(name, of = "") {
   const meter = h("progress", { max: "100", value: 0, "aria-label": name });
   const number = h("span", { class: "bar-number" });
   const bytes = h("span", { class: "bar-bytes" });
@@ -14,7 +14,7 @@ export function bar(name) {
       if (meter.value !== report.percent) meter.value = report.percent;
       meter.className = report.state === "failed" ? "bad" : report.percent === 100 ? "full" : report.hold ? "held" : "";
       say(number, `${report.percent}%`);
-      say(bytes, report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : "");
+      say(bytes, report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}${of}` : "");
     },
   };
 }

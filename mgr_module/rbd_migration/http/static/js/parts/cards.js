@@ -5,6 +5,7 @@ import { rate, seconds } from "../format.js";
 import { migrationLink } from "../router.js";
 import { badge } from "./badge.js";
 import { bar } from "./bar.js";
+import { kept } from "./kept.js";
 import { names } from "./names.js";
 import { note } from "./note.js";
 
@@ -12,26 +13,12 @@ import { note } from "./note.js";
 export function cards(empty) {
   const list = h("ul", { class: "cards" });
   const nothing = h("p", { class: "nothing" }, empty);
-  const kept = new Map();
+  const show = kept(list, (report) => report.id, card);
   return {
     element: h("div", {}, nothing, list),
     update(reports) {
       nothing.hidden = reports.length > 0;
-      const wanted = reports.map((report) => {
-        const line = kept.get(report.id) ?? card(report);
-        kept.set(report.id, line);
-        line.update(report);
-        return line.element;
-      });
-      for (const [id, line] of kept) {
-        if (!wanted.includes(line.element)) {
-          kept.delete(id);
-          line.element.remove();
-        }
-      }
-      wanted.forEach((element, index) => {
-        if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null);
-      });
+      show(reports);
     },
   };
 }

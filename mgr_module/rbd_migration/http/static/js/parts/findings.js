@@ -27,7 +27,8 @@ export function summary(answer) {
   return `${text}.`;
 }
 
-function finding(found) {
+// One finding as an item of a list.
+export function finding(found) {
   const look = LOOK[found.severity] ?? LOOK.info;
   return h(
     "li",

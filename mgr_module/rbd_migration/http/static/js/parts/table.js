@@ -1,11 +1,11 @@
-// The rows of the table of migrations. A row stays the same element while it is shown: focus and
-// selection survive the updates, and only what changed is drawn.
+// The rows of the table of migrations; of a row that stays, only what changed is drawn.
 
 import { fill, h, refill, say, sentence } from "../dom.js";
 import { rate, seconds } from "../format.js";
 import { migrationLink } from "../router.js";
 import { badge } from "./badge.js";
 import { bar } from "./bar.js";
+import { kept } from "./kept.js";
 import { names } from "./names.js";
 import { note } from "./note.js";
 
@@ -23,7 +23,7 @@ const COLUMNS = [
 export function table(sort, choose) {
   const heads = COLUMNS.map((column) => head(column, () => current, choose));
   const body = h("tbody", {});
-  const kept = new Map();
+  const show = kept(body, (report) => report.id, row);
   let current = sort;
   mark(heads, current);
   return {
@@ -35,19 +35,7 @@ export function table(sort, choose) {
     update(reports, by) {
       current = by;
       mark(heads, by);
-      const wanted = new Set(reports.map((report) => report.id));
-      for (const [id, line] of kept) {
-        if (!wanted.has(id)) {
-          line.element.remove();
-          kept.delete(id);
-        }
-      }
-      reports.forEach((report, index) => {
-        if (!kept.has(report.id)) kept.set(report.id, row(report));
-        const line = kept.get(report.id);
-        line.update(report);
-        if (body.children[index] !== line.element) body.insertBefore(line.element, body.children[index] ?? null);
-      });
+      show(reports);
     },
   };
 }

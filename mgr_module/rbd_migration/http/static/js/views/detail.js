@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import { fill, h, refill, say, sentence } from "../dom.js";
 import { rate, seconds, size, time } from "../format.js";
+import { planLink } from "../router.js";
 import { actions } from "../parts/actions.js";
 import { badge } from "../parts/badge.js";
 import { bar } from "../parts/bar.js";
@@ -149,12 +150,13 @@ function troubles(report) {
   ];
 }
 
-// Pairs of a name and a text; what says nothing is left out.
+// Pairs of a name and a text, and where it leads to; what says nothing is left out.
 function factsOf(report) {
   return [
     ["Source", report.source_image_id ? `${report.source} (${report.source_image_id})` : report.source],
     ["Target", report.target_image_id ? `${report.target} (${report.target_image_id})` : report.target],
     ["Source-spec", report.source_spec ? JSON.stringify(report.source_spec) : ""],
+    ["Plan", report.plan ?? "", report.plan && planLink(report.plan)],
     ["Goal", report.goal],
     ["Bytes", report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : ""],
     ["Objects", report.objects_total ? `${report.objects_done} of ${report.objects_total}` : ""],
@@ -173,8 +175,8 @@ function factsOf(report) {
   ].filter(([, text]) => text !== "");
 }
 
-function fact([name, text]) {
-  return h("div", {}, h("dt", {}, name), h("dd", {}, text));
+function fact([name, text, href]) {
+  return h("div", {}, h("dt", {}, name), h("dd", {}, href ? h("a", { href }, text) : text));
 }
 
 function words(name) {

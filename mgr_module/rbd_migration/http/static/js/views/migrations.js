@@ -5,6 +5,7 @@ import { fill, h, say } from "../dom.js";
 import { link } from "../router.js";
 import { ENDED, GROUPS } from "../states.js";
 import { field, select, text } from "../parts/field.js";
+import { pager } from "../parts/pager.js";
 import { table } from "../parts/table.js";
 
 const SIZES = ["25", "50", "100", "200"];
@@ -16,6 +17,7 @@ export function migrations(root, { app, query }) {
     group: GROUPS.some((group) => group.name === query.get("group")) ? query.get("group") : "all",
     search: query.get("search") ?? "",
     pool: query.get("pool") ?? "",
+    plan: query.get("plan") ?? "",
     sort: query.get("sort") ?? NEWEST,
     page: Math.max(1, Number(query.get("page")) || 1),
     size: SIZES.includes(query.get("size")) ? query.get("size") : "25",
@@ -27,11 +29,12 @@ export function migrations(root, { app, query }) {
   const groups = groupLinks(asked, (name) => change({ group: name }));
   const search = text("search", { type: "search", value: asked.search, placeholder: "part of a name or an id" });
   const pool = text("pool", { type: "search", value: asked.pool, placeholder: "any" });
+  const plan = text("plan", { type: "search", value: asked.plan, placeholder: "any" });
   const ended = h("input", { type: "checkbox", id: "with-ended", checked: asked.ended });
   const sizes = select("size", SIZES, asked.size);
   const rows = table(asked.sort, (sort) => change({ sort: sort || NEWEST }));
   const found = h("p", { class: "found", role: "status" });
-  const pages = h("nav", { class: "pages", "aria-label": "Pages" });
+  const pages = pager("Pages", (page) => change({ page }));
 
   fill(
     root,
@@ -42,15 +45,17 @@ export function migrations(root, { app, query }) {
       { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
       field("Search", search),
       field("Pool", pool),
+      field("Plan", plan),
       field("Lines", sizes),
       h("div", { class: "check" }, ended, h("label", { for: "with-ended" }, "ended ones too")),
     ),
     found,
     rows.element,
-    pages,
+    pages.element,
   );
   search.addEventListener("input", () => soon({ search: search.value.trim() }));
   pool.addEventListener("input", () => soon({ pool: pool.value.trim() }));
+  plan.addEventListener("input", () => soon({ plan: plan.value.trim() }));
   ended.addEventListener("change", () => change({ ended: ended.checked }));
   sizes.addEventListener("change", () => change({ size: sizes.value }));
 
@@ -71,6 +76,7 @@ export function migrations(root, { app, query }) {
       group: asked.group === "all" ? "" : asked.group,
       search: asked.search,
       pool: asked.pool,
+      plan: asked.plan,
       sort: asked.sort === NEWEST ? "" : asked.sort,
       size: asked.size === "25" ? "" : asked.size,
       page: asked.page === 1 ? "" : asked.page,
@@ -88,6 +94,7 @@ export function migrations(root, { app, query }) {
       sort: asked.sort,
       search: asked.search,
       pool: asked.pool,
+      plan: asked.plan,
       state: states.length && asked.ended ? [...states, ...ENDED].join() : states.join(),
       ended: asked.ended,
     });
@@ -101,7 +108,7 @@ export function migrations(root, { app, query }) {
     rows.update(answer.items, asked.sort);
     const from = (asked.page - 1) * size;
     say(found, total ? `${from + 1} to ${from + answer.items.length} of ${total}` : "No migration fits.");
-    pager(pages, asked.page, last, (page) => change({ page }));
+    pages.update(asked.page, last);
   });
   app.onSummary((summary) => groups.count(summary));
   app.onLeave(() => clearTimeout(typing));
@@ -125,22 +132,4 @@ function groupLinks(asked, choose) {
         say(number, String(group.states.length ? group.states.reduce((sum, state) => sum + (summary.counts[state] ?? 0), 0) : summary.total)),
       ),
   };
-}
-
-function pager(element, page, last, go) {
-  const shown = `${page}/${last}`;
-  if (element.shown === shown) return;
-  element.shown = shown;
-  element.hidden = last === 1;
-  const step = (label, to, text) => h("button", { type: "button", "aria-label": label, disabled: to < 1 || to > last || to === page, onclick: () => go(to) }, text);
-  const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-  fill(
-    element,
-    step("First page", 1, "«"),
-    step("Previous page", page - 1, "‹"),
-    h("span", { class: "page-number" }, `Page ${page} of ${last}`),
-    step("Next page", page + 1, "›"),
-    step("Last page", last, "»"),
-  );
-  if (focused) element.querySelector(`[aria-label="${focused}"]`)?.focus();
 }

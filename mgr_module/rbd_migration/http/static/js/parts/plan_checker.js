@@ -1,0 +1,59 @@
+// Asking for the check of a plan until it is complete: the manager goes on behind, and says how far it is.
+
+import { plans } from "../api.js";
+import { fill, h, sentence } from "../dom.js";
+import { planFindings } from "./plan_check.js";
+
+const PAUSE = 1000;
+let latest = null; // {name, answer}: what was found last, for the view that comes next
+
+// ``element`` shows what is found. ``run(name)`` looks anew; ``recall(name)`` shows what the last check
+// found if it was that plan's and nobody said ``forget()``; ``stop()`` asks no more.
+export function planChecker() {
+  const result = planFindings();
+  const refusal = h("div", { role: "alert" });
+  const element = h("div", { hidden: true }, refusal, result.element);
+  let run = 0;
+
+  function show(answer) {
+    element.hidden = false;
+    result.element.hidden = false;
+    result.update(answer);
+  }
+
+  return {
+    element,
+    async run(name) {
+      run += 1;
+      const mine = run;
+      fill(refusal, []);
+      try {
+        for (;;) {
+          const answer = await plans.check(name);
+          if (mine !== run) return;
+          show(answer);
+          if (answer.done) {
+            latest = { name, answer };
+            return;
+          }
+          await new Promise((resolve) => setTimeout(resolve, PAUSE));
+          if (mine !== run) return;
+        }
+      } catch (error) {
+        if (mine !== run) return;
+        element.hidden = false;
+        result.element.hidden = true;
+        fill(refusal, h("p", { class: "alert error" }, sentence(error.message)));
+      }
+    },
+    recall(name) {
+      if (latest?.name === name) show(latest.answer);
+    },
+    forget() {
+      latest = null;
+    },
+    stop() {
+      run += 1;
+    },
+  };
+}

@@ -1,0 +1,23 @@
+// A plan file to begin with.
+
+export const EXAMPLE = `plan: nvme-move              # its name
+select:                      # which images
+  - pool: hdd
+    name: "vm-*"             # a glob; or regex: to fit the whole name
+    exclude: ["vm-test-*"]
+    size: ">=1G,<2T"         # leave it out for images of all sizes
+map:                         # where they go; what is left out is as on the source
+  target_pool: nvme
+  name: "{name}"             # of {pool} {namespace} {name} {index}
+  # object_size: 4M
+waves:
+  size: 20                   # images at a time
+  stop_after_failures: 2     # then nothing more begins; 0: never
+policy:
+  goal: executed             # prepared, executed, verified or committed
+  verify: none               # none, sample or full
+  rate: 200M                 # all copies of the plan together
+limits:
+  max_copies: 4
+window: ["Mon-Fri 20:00-06:00", "Sat-Sun"]
+`;

@@ -1,0 +1,150 @@
+// A new plan: its file, chosen or typed, a check of what it would do, and keeping it.
+
+import { PLAN_RIGHTS, plans } from "../api.js";
+import { fill, h, sentence, freshId } from "../dom.js";
+import { EXAMPLE } from "../plan_example.js";
+import { planLink } from "../router.js";
+import { busily } from "../parts/busy.js";
+import { confirm } from "../parts/confirm.js";
+import { field } from "../parts/field.js";
+import { announce } from "../parts/notices.js";
+import { planChecker } from "../parts/plan_checker.js";
+
+const MOST = 512 * 1024; // characters, as the manager takes them
+const NAME = /^\s*\{?\s*["']?plan["']?\s*:\s*["']?([\w.-]+)/m;
+
+export function newPlan(root, { app, query }) {
+  if (!app.may(PLAN_RIGHTS.create)) {
+    fill(root, h("h1", {}, "New plan"), h("p", { class: "alert warning" }, "Your login does not allow to make plans."));
+    return "New plan";
+  }
+  const file = h("input", { type: "file", accept: ".yaml,.yml,.json,.txt,text/plain,application/json" });
+  const text = h("textarea", { name: "file", id: freshId("file"), class: "file", rows: 18, wrap: "off", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true });
+  const refusal = h("div", { role: "alert" });
+  const example = h("button", { type: "button" }, "Insert an example");
+  const look = h("button", { type: "button" }, "Check");
+  const keep = h("button", { type: "submit", class: "primary" }, "Create");
+  const checker = planChecker();
+  const found = h("section", { class: "card", hidden: true }, h("h2", {}, "Check"), checker.element);
+  const form = h(
+    "form",
+    {},
+    h(
+      "section",
+      { class: "card" },
+      h("h2", {}, "The plan's file"),
+      field("Choose a file", file, "YAML or JSON; it is put below, where it can be changed"),
+      field("The plan", text, "which images, where to, how many at a time, how far and how fast"),
+      h("div", { class: "buttons" }, example),
+      refusal,
+      h("p", { class: "hint" }, "Check keeps the plan as a draft and looks at each of its images; Create keeps it and shows it. Nothing begins before you start it."),
+      h("div", { class: "buttons" }, keep, look),
+    ),
+  );
+  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/plans" }, "Plans")), h("h1", {}, "New plan"), form, found);
+  if (query.get("example")) text.value = EXAMPLE;
+
+  const ours = new Set(); // names of plans that were kept from here, which may be changed
+  let checked = null; // the text that the last check was of
+  file.addEventListener("change", read);
+  example.addEventListener("click", insert);
+  look.addEventListener("click", () => busily(look, check));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busily(keep, create);
+  });
+  app.onLeave(() => checker.stop());
+
+  async function read() {
+    const [chosen] = file.files;
+    if (!chosen) return;
+    if (chosen.size > 4 * MOST) {
+      refuse(`${chosen.name} is longer than a plan may be (${MOST} characters).`);
+      return;
+    }
+    fill(refusal, []);
+    text.value = await chosen.text();
+    file.value = ""; // so that the same file can be chosen again
+    announce(`${chosen.name} was read.`);
+  }
+
+  // What was typed is not thrown away unasked.
+  async function insert() {
+    const put = () => {
+      text.value = EXAMPLE;
+      return true;
+    };
+    const typed = text.value.trim() && text.value !== EXAMPLE;
+    const done = typed ? await confirm({ title: "Insert the example?", text: ["What is in the field is replaced."], verb: "Replace it", act: put }) : put();
+    if (!done) return;
+    fill(refusal, []);
+    text.focus();
+    text.setSelectionRange(0, 0);
+    text.scrollTop = 0;
+  }
+
+  // Keep what is in the field as a draft; its report, or undefined when it was refused.
+  async function kept() {
+    if (!form.reportValidity()) return undefined;
+    fill(refusal, []);
+    try {
+      const [, name] = NAME.exec(text.value) ?? [];
+      const report = await (ours.has(name) ? plans.apply(text.value) : plans.create(text.value));
+      ours.add(report.name);
+      return report;
+    } catch (error) {
+      if (error.code === "EEXIST") return replace(error);
+      refuse(error.message);
+      return undefined;
+    }
+  }
+
+  // There is another plan of that name.
+  async function replace(error) {
+    const report = await confirm({
+      title: "Change the plan that is there?",
+      text: [
+        error.message,
+        "A draft, or a plan that has ended, is replaced by this one. Of a plan that has started only waves, policy, limits and window change; its images stay.",
+      ],
+      verb: "Change it",
+      act: () => plans.apply(text.value),
+    });
+    if (report) ours.add(report.name);
+    else refuse(error.message);
+    return report;
+  }
+
+  async function check() {
+    checked = text.value;
+    const report = await kept();
+    found.hidden = !report;
+    if (report) await checker.run(report.name);
+  }
+
+  async function create() {
+    const report = await kept();
+    if (!report) return;
+    if (text.value !== checked) checker.forget();
+    announce(`${report.name}: It is kept as a ${report.state}.`);
+    location.hash = planLink(report.name);
+  }
+
+  // Say why it was refused, and lead to the line where that is known.
+  function refuse(message) {
+    const [, line] = /\(line (\d+), column \d+\)/.exec(message) ?? [];
+    const go = line ? h("button", { type: "button", onclick: () => select(text, Number(line)) }, `Go to line ${line}`) : null;
+    fill(refusal, h("div", { class: "alert error" }, h("p", {}, sentence(message)), go));
+  }
+
+  return "New plan";
+}
+
+// Select a line of a text field, and show it.
+function select(area, line) {
+  const lines = area.value.split("\n");
+  const from = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
+  area.focus();
+  area.setSelectionRange(from, from + (lines[line - 1] ?? "").length);
+  area.scrollTop = (area.scrollHeight / lines.length) * Math.max(0, line - 4);
+}

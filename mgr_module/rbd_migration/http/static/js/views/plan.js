@@ -1,0 +1,180 @@
+// One plan: where it is, what has to be looked at, its waves, its images, and what can be done.
+
+import * as api from "../api.js";
+import { fill, h, refill, say, sentence } from "../dom.js";
+import { count, rate, time } from "../format.js";
+import { link, planLink } from "../router.js";
+import { PHASES, PLAN_STATES } from "../states.js";
+import { badge } from "../parts/badge.js";
+import { bar } from "../parts/bar.js";
+import { busily } from "../parts/busy.js";
+import { items } from "../parts/items.js";
+import { planActions } from "../parts/plan_actions.js";
+import { planChecker } from "../parts/plan_checker.js";
+import { OF_BEGUN, barOf, imagesText, isBad, leftText, phasesText, rateText, waveText } from "../parts/plan_text.js";
+import { waves } from "../parts/waves.js";
+
+const EVERY = 2;
+const MANY = 500; // images; more of them are asked for less often
+const PATIENCE = 5; // that many times less often
+
+export function plan(root, { app, segments, query }) {
+  const name = segments.join("/");
+  const asked = {
+    phase: query.get("phase") in PHASES ? query.get("phase") : "",
+    wave: Math.max(0, Number(query.get("wave")) || 0),
+    search: query.get("search") ?? "",
+    order: query.get("order") ?? "",
+    page: Math.max(1, Number(query.get("page")) || 1),
+    size: 25,
+  };
+  const state = badge(PLAN_STATES);
+  const progress = bar(`Progress of the plan ${name}`, OF_BEGUN);
+  const speed = h("p", { class: "speed-line" });
+  const spoken = h("p", { class: "unseen", role: "status" });
+  const trouble = h("div", {});
+  const next = h("p", { class: "next" });
+  const rest = h("p", {});
+  const buttons = planActions(app, show, () => {
+    location.hash = "#/plans";
+  });
+  const facts = h("dl", { class: "facts" });
+  const drawing = waves((wave) => table.choose(wave));
+  const table = items(asked, () => {
+    window.history.replaceState(null, "", planLink(name, { phase: asked.phase, wave: asked.wave || "", search: asked.search, order: asked.order, page: asked.page === 1 ? "" : asked.page }));
+    if (current) drawing.update(current, asked.wave);
+  });
+  const checker = planChecker();
+  const look = h("button", { type: "button" }, "Check");
+  const looked = h(
+    "section",
+    { class: "card" },
+    h("h2", {}, "Check"),
+    h("p", {}, "Preflight of each image that has not begun, and what the pools have to take. It changes nothing."),
+    h("div", { class: "buttons" }, look),
+    checker.element,
+  );
+  const [early, late] = [h("div", {}), h("div", {})]; // a check is for what has not begun
+  const images = h("section", { class: "card" }, h("h2", {}, "Images"), table.element);
+  const body = h(
+    "div",
+    { hidden: true },
+    h("div", { class: "headline" }, state.element, progress.element),
+    speed,
+    spoken,
+    trouble,
+    next,
+    rest,
+    buttons.element,
+    early,
+    h(
+      "div",
+      { class: "columns" },
+      h("section", { class: "card" }, h("h2", {}, "Waves"), drawing.element),
+      h("section", { class: "card" }, h("h2", {}, "About it"), facts),
+    ),
+    images,
+    late,
+  );
+  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/plans" }, "Plans")), h("h1", {}, name), body);
+  look.addEventListener("click", () => busily(look, () => checker.run(name)));
+  checker.recall(name);
+  app.onLeave(() => {
+    checker.stop();
+    table.stop();
+  });
+
+  let current = null;
+  let before = "";
+  function show(report) {
+    current = report;
+    body.hidden = false;
+    state.update(report);
+    progress.element.hidden = !report.total;
+    progress.update(barOf(report));
+    say(speed, [waveText(report), report.total ? `${count(report.total, "image")}: ${phasesText(report.counts)}` : "", rateText(report), leftText(report)].filter(Boolean).join(" · "));
+    refill(trouble, [report.problems, isBad(report)], () => problems(report));
+    next.hidden = !report.next;
+    refill(next, report.next, () => sentence(report.next));
+    refill(rest, [report.name, report.goal, report.counts.done], () => toDecide(report));
+    rest.hidden = !rest.hasChildNodes();
+    buttons.update(report);
+    looked.hidden = report.ended !== null || report.state === "cancelling" || (report.total > 0 && report.counts.queued + report.counts.waiting === 0);
+    const place = report.total ? late : early;
+    if (looked.parentNode !== place) place.append(looked);
+    drawing.update(report, asked.wave);
+    refill(facts, factsOf(report), () => factsOf(report).map(fact));
+    images.hidden = !report.total;
+    table.update(report);
+    const now = [report.state, waveText(report).toLowerCase()].filter(Boolean).join(", ");
+    if (before && before !== now) say(spoken, `It is ${now} now.`);
+    before = now;
+  }
+
+  let skipped = 0; // times to come at which a large plan is not asked for
+  app.watch(EVERY, async () => {
+    if (skipped > 0) {
+      skipped -= 1;
+      return;
+    }
+    try {
+      show(await api.plans.get(name));
+      skipped = current.total > MANY ? PATIENCE - 1 : 0;
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      body.hidden = false;
+      fill(body, h("p", { class: "alert warning" }, sentence(error.message)));
+    }
+  });
+  return name;
+}
+
+const WAITING_FOR = { prepared: ["prepared", "execute and commit"], executed: ["commit", "commit"], verified: ["commit", "commit"] };
+
+// What a plan leaves to be decided about each image that has reached its goal.
+function toDecide({ name, goal, counts }) {
+  if (!counts.done || !WAITING_FOR[goal]) return [];
+  const [group, verb] = WAITING_FOR[goal];
+  return [
+    `${count(counts.done, "image")} reached the goal ${goal}. To ${verb} them, or to take them back, is up to you: `,
+    h("a", { href: link(["migrations"], { group, plan: name }) }, group === "commit" ? "those that await a commit" : "those that are prepared"),
+    ".",
+  ];
+}
+
+function problems(report) {
+  if (!report.problems.length) return [];
+  const [first, ...more] = report.problems;
+  const tone = isBad(report) ? "error" : "warning";
+  if (!more.length) return h("p", { class: `alert ${tone}` }, sentence(first));
+  return h(
+    "div",
+    { class: `alert ${tone}` },
+    h("ul", { class: "problems" }, report.problems.slice(0, 3).map((text) => h("li", {}, sentence(text)))),
+    more.length > 2 ? h("details", {}, h("summary", {}, `${count(more.length - 2, "more", "more")}`), h("ul", { class: "problems" }, report.problems.slice(3).map((text) => h("li", {}, sentence(text))))) : null,
+  );
+}
+
+// Pairs of a name and a text; what says nothing is left out.
+function factsOf(report) {
+  return [
+    ["Selects", report.selects.join("; ")],
+    ["Images", imagesText(report)],
+    ["Pools", report.pools.join(", ")],
+    ["Goal", report.goal],
+    ["Verify", report.verify === "none" ? "" : report.verify],
+    ["Rate of all its copies", report.rate_limit === null ? "" : rate(report.rate_limit)],
+    ["Copies at once", report.max_copies ? `at most ${report.max_copies}` : ""],
+    ["Images in a wave", String(report.wave_size)],
+    ["Stops after", report.stop_after_failures ? count(report.stop_after_failures, "failure") : "no number of failures"],
+    ["Window", report.window ?? ""],
+    ["Priority", report.priority ? String(report.priority) : ""],
+    ["Made", time(report.created)],
+    ["Started", report.started ? time(report.started) : ""],
+    ["Ended", report.ended ? time(report.ended) : ""],
+  ].filter(([, text]) => text !== "");
+}
+
+function fact([name, text]) {
+  return h("div", {}, h("dt", {}, name), h("dd", {}, text));
+}
