@@ -56,6 +56,23 @@ def disk(client: rados.Rados, pools: "tuple[str, str]") -> "tuple[str, str]":
     return source, target
 
 
+@pytest.fixture
+def plan(cluster: Cluster, migration: Commands, pools: "tuple[str, str]") -> "Iterator[str]":
+    """The name of a plan, which is gone in the end."""
+    name = "from-the-page"
+    yield name
+
+    def state_now() -> str:
+        states = {found["name"]: found["state"] for found in migration.ask("plan ls")}
+        return str(states.get(name, ""))
+
+    if state_now() not in ("", "draft", "done", "cancelled"):
+        migration.ask("plan cancel", plan=name, force=True)
+        cluster.wait_for(lambda: state_now() == "cancelled", 60, "the plan is cancelled")
+    if state_now():
+        migration.ask("plan rm", plan=name)
+
+
 def log_in(page: Page, cluster: Cluster, user: str, password: str) -> None:
     """Use the dashboard's own form."""
     page.goto(cluster.dashboard()["url"] + "/#/login")
@@ -138,6 +155,51 @@ def test_from_the_form_to_the_commit(
     assert any(point["rate"] > 0 for point in made)
     page.get_by_role("link", name="History").click()
     expect(page.get_by_role("row").filter(has_text=target)).to_contain_text("committed")
+    assert said == []
+
+
+def test_a_plan_from_its_file_to_the_end(
+    page: Page, cluster: Cluster, client: rados.Rados, pools: "tuple[str, str]", plan: str
+) -> None:
+    origin, goal = pools
+    before = {}
+    for name in ("plan-1", "plan-2", "plan-3"):
+        make_image(client, f"{origin}/{name}", size=8 * MIB)
+        before[name] = digests(client, f"{origin}/{name}")
+    said = enter(page, cluster)
+    page.get_by_role("link", name="Plans").click()
+    page.get_by_role("link", name="New plan").click()
+    text = page.get_by_label("The plan", exact=True)
+    text.fill(f"plan: {plan}\nselect: [{{pool: {origin}, nmae: x}}]\n")
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(page.get_by_text("select[0].nmae in the plan is not known")).to_be_visible()
+    text.fill(
+        f"plan: {plan}\n"
+        f'select: [{{pool: {origin}, name: "plan-*"}}]\n'
+        f"map: {{target_pool: {goal}}}\n"
+        "waves: {size: 2}\n"
+    )
+    with opened(client, f"{origin}/plan-2", read_only=False):
+        page.get_by_role("button", name="Check", exact=True).click()
+        expect(page.get_by_text("1 of 3 images cannot begin as things are.")).to_be_visible()
+        expect(page.locator(".checked > li")).to_contain_text("SOURCE_IN_USE")
+        page.get_by_role("button", name="Create").click()
+        state(page, "draft")
+        page.get_by_role("button", name="Start …").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("the source and all its snapshots are removed")
+        dialog.get_by_role("button", name="Start").click()
+        state(page, "running")
+        waiting = page.locator(".items tbody tr").filter(has_text="waiting")
+        expect(waiting).to_contain_text(f"{origin}/plan-2")
+        expect(page.locator(".wave[aria-current=step]")).to_contain_text("1 done, 1 waiting")
+    state(page, "done")
+    for name, content in before.items():
+        assert digests(client, f"{goal}/{name}") == content
+    assert "plan-" not in cluster.rbd("ls", origin)
+    page.get_by_role("button", name="Remove …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove it").click()
+    expect(page.get_by_role("heading", name="Plans")).to_be_visible()
     assert said == []
 
 
