@@ -45,7 +45,7 @@ def verification(outcome: Optional[Outcome]) -> Verification:
 
 
 def migration(state: State, goal: Goal = Goal.COMMITTED, contents: str = "none") -> Migration:
-    """A migration as it is recorded; one that was linked knows when."""
+    """A migration as it is recorded; one that was linked knows when. Nothing is in part."""
     policy = contents != "none"
     return Migration(
         id="1",
@@ -54,6 +54,7 @@ def migration(state: State, goal: Goal = Goal.COMMITTED, contents: str = "none")
         goal=goal,
         state=state,
         created=1.0,
+        settled=True,
         prepared_at=2.0 if state in LINKED else None,
         verify=Verify.FULL if policy else Verify.NONE,
         verification=verification(OUTCOMES[contents]) if policy else None,
@@ -178,6 +179,29 @@ def test_a_paused_migration_rests_until_it_is_aborted(situation):
     assert decide(replace(paused, goal=Goal.ABORTED), situation, NOW) == Act(Op.ABORT)
 
 
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("goal", Goal)
+def test_what_a_copy_left_in_part_is_completed_before_all_but_an_abort(goal, paused):
+    m = replace(migration(State.EXECUTING, goal), settled=False, paused=paused)
+    expected = Act(Op.ABORT) if goal is Goal.ABORTED else Act(Op.SETTLE)
+    assert decide(m, Situation.EXECUTING, NOW) == expected
+    for situation in set(Situation) - {Situation.EXECUTING}:
+        assert decide(m, situation, NOW) == decide(replace(m, settled=True), situation, NOW)
+
+
+def test_completing_waits_for_its_next_attempt():
+    m = replace(migration(State.EXECUTING), settled=False)
+    later = retry_later(m, 110, "Completing objects failed.", NOW, 30.0)
+    assert decide(later, Situation.EXECUTING, NOW + 29) == Rest()
+    assert decide(later, Situation.EXECUTING, NOW + 30) == Act(Op.SETTLE)
+
+
+def test_a_record_of_an_older_version_is_not_known_to_be_settled():
+    assert not Migration(
+        "1", Place("a", "", "b"), Place("c", "", "d"), Goal.EXECUTED, State.EXECUTING, 1.0
+    ).settled
+
+
 @pytest.mark.parametrize("situation", sorted(HALF_DONE))
 def test_a_pause_does_not_leave_an_act_of_ours_half_done(situation):
     state = {
@@ -261,10 +285,13 @@ def test_absorb_does_not_wake_a_failed_migration():
     paused=st.booleans(),
     until=st.none() | st.floats(0, 2000),
     abandoned=st.booleans(),
+    settled=st.booleans(),
 )
-def test_an_act_never_goes_against_what_is_there(situation, goal, state, paused, until, abandoned):
+def test_an_act_never_goes_against_what_is_there(
+    situation, goal, state, paused, until, abandoned, settled
+):
     hold = None if until is None else Hold(HoldReason.RETRY, "It waits.", until)
-    m = replace(migration(state, goal), paused=paused, hold=hold)
+    m = replace(migration(state, goal), paused=paused, hold=hold, settled=settled)
     decision = decide(m, situation, NOW, abandoned=abandoned)
     if not isinstance(decision, Act):
         return
@@ -272,6 +299,7 @@ def test_an_act_never_goes_against_what_is_there(situation, goal, state, paused,
         Op.PREPARE: {Situation.UNTOUCHED},
         Op.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED},
         Op.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
+        Op.SETTLE: {Situation.EXECUTING},
         Op.VERIFY: {Situation.EXECUTED},
         Op.COMMIT: {Situation.EXECUTED},
         Op.FINISH_COMMIT: {Situation.HALF_COMMITTED, Situation.SOURCE_LOST_AFTER},

@@ -141,8 +141,7 @@ def _migration_header(reply: Decoder) -> MigrationHeader:
     kind = reply.u8()
     pool_id, namespace = reply.s64(), reply.string()
     image, other = reply.string(), reply.string()
-    for _ in range(reply.u32()):  # snapshot numbers, source to target
-        reply.u64(), reply.u64()
+    carried = tuple((reply.u64(), reply.u64()) for _ in range(reply.u32()))
     reply.u64()  # overlap
     flatten, mirroring = bool(reply.u8()), bool(reply.u8())
     state, description = reply.u8(), reply.string()
@@ -161,6 +160,7 @@ def _migration_header(reply: Decoder) -> MigrationHeader:
         flatten=flatten,
         mirroring=mirroring,
         mirror_mode=mirror_mode,
+        snapshots=carried,
     )
 
 

@@ -38,6 +38,7 @@ _DOING = {
     Op.PREPARE: "Preparing",
     Op.UNDO_PREPARE: "Undoing an interrupted prepare",
     Op.EXECUTE: "Copying",
+    Op.SETTLE: "Completing objects of",
     Op.VERIFY: "Comparing",
     Op.DROP_POINT: "Removing the comparison snapshot of",
     Op.COMMIT: "Committing",

@@ -155,6 +155,8 @@ def decide(
         return Act(Op.UNDO_PREPARE)
     if m.goal is Goal.ABORTED:
         return Act(Op.ABORT)
+    if situation is Situation.EXECUTING and not m.settled:
+        return Act(Op.SETTLE)  # held or not: clients read what was copied in part
     if m.paused:
         return Rest()
     return _onward(m, situation, now)
@@ -224,6 +226,7 @@ ACTING = {
     Op.PREPARE: State.PREPARING,
     Op.UNDO_PREPARE: State.PREPARING,
     Op.EXECUTE: State.EXECUTING,
+    Op.SETTLE: State.EXECUTING,
     Op.VERIFY: State.VERIFYING,
     Op.COMMIT: State.COMMITTING,
     Op.FINISH_COMMIT: State.COMMITTING,

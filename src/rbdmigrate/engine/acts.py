@@ -35,7 +35,7 @@ from ..control.progress import Throughput
 from ..control.situation import diagnose
 from ..control.verification import point_of
 from ..model.codec import to_plain
-from ..model.errors import PoolMissing, errno_name
+from ..model.errors import MigrationError, PoolMissing, errno_name
 from ..model.migration import Actor, Migration, Op, Place, State, Step
 from ..model.verification import Verify
 from .holder import HolderPace, copies_on, holds_lock
@@ -49,6 +49,7 @@ from .verifying import begin, on_checkpoint, settled, verify_arguments
 log = logging.getLogger(__name__)
 
 _TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to let go of the exclusive lock
+_SETTLE_TIMEOUT = 5.0  # seconds for completing what a copy that ended left in part
 _FRESH = 1.0  # seconds for which a look counts
 _CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
 
@@ -107,6 +108,7 @@ class Acts:
                 **verify_arguments(tracked.migration),
                 "reach": to_plain(self._settings().reach),
                 "rate": tracked.rate_limit,
+                "around": None,
                 "holder_ops": ops,
                 "fenced": self.blocklist.fenced(),
             },
@@ -118,6 +120,8 @@ class Acts:
         else:
             if event["event"] != "done" and event["cause"] == "librbd":
                 slot.discard_worker()  # its client may be the cause: the next act starts anew
+                if job.op is Op.EXECUTE:
+                    self._settle(slot, tracked)
             self._answered(tracked, job.op, event)
         finally:
             tracked.copied_by = ""
@@ -127,6 +131,8 @@ class Acts:
         tracked = job.tracked
         slot.discard_worker()
         self._fence(tracked.migration, actor, reaped=True)
+        if job.op is Op.EXECUTE:
+            self._settle(slot, tracked)
         self._holder.restore(tracked)
         if not job.stop_reason:
             self._failed(tracked, 5, _lost(job, error))
@@ -135,7 +141,7 @@ class Acts:
             self._stop_holder(slot, tracked)
         if job.failure is not None:
             self._failed(tracked, ETIMEDOUT if job.failure.transient else ENOMEM, job.failure)
-        if job.op is Op.VERIFY:  # it wrote nothing; what is known of the target stays known
+        if job.op in (Op.VERIFY, Op.SETTLE):  # what is known of the target's header stays known
             self._registry.update(tracked, lambda m: replace(m, step=None))
             return
         version = self._version(tracked.migration)
@@ -164,19 +170,7 @@ class Acts:
         if not tracked.take_lock:
             tracked.uncontrolled = copies_on(holds_lock(holder), tracked)
             return
-        worker = slot.fresh_worker()
-        timer = threading.Timer(_TAKE_LOCK_TIMEOUT, worker.kill)
-        timer.start()
-        try:
-            job = {"job": 0, "op": "take_lock", "args": arguments(tracked.migration)}
-            event = worker.run(job, lambda event: None)
-        except WorkerLost:
-            slot.discard_worker()
-            self.blocklist.fence(self._client, worker.addresses)
-            self.blocklist.add(worker.addresses)
-            event = {"event": "failed", "errno": ETIMEDOUT}
-        finally:
-            timer.cancel()
+        event = self._aside(slot, "take_lock", arguments(tracked.migration), _TAKE_LOCK_TIMEOUT)
         if event["event"] == "failed":
             tracked.uncontrolled = (
                 f"It cannot be stopped from here: {holder} holds the exclusive lock of "
@@ -185,6 +179,40 @@ class Acts:
                 "client closes the image."
             )
             log.warning("%s: %s", tracked.migration.id, tracked.uncontrolled)
+
+    def _settle(self, slot: Slot, tracked: Tracked) -> None:
+        """Complete at once the objects that the copy which ended here may have left in part.
+
+        Where that does not succeed, and for what lies far off, the loop decides on it as a step.
+        """
+        args = {
+            **arguments(tracked.migration),
+            "point": tracked.migration.point,
+            "reach": to_plain(self._settings().reach),
+            "around": tracked.done,
+        }
+        try:
+            event = self._aside(slot, Op.SETTLE.value, args, _SETTLE_TIMEOUT)
+        except (WorkerLost, MigrationError) as error:
+            log.warning("%s: no worker to complete objects: %s", tracked.migration.id, error)
+            return
+        if event["event"] == "done" and event["result"]["whole"]:
+            self._registry.update(tracked, lambda m: replace(m, settled=True))
+
+    def _aside(self, slot: Slot, op: str, args: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """What a fresh worker answers to a short act beside the job; ETIMEDOUT if it is lost."""
+        worker = slot.fresh_worker()
+        timer = threading.Timer(timeout, worker.kill)
+        timer.start()
+        try:
+            return worker.run({"job": 0, "op": op, "args": args}, lambda event: None)
+        except WorkerLost:
+            slot.discard_worker()
+            self.blocklist.fence(self._client, worker.addresses)
+            self.blocklist.add(worker.addresses)
+            return {"event": "failed", "errno": ETIMEDOUT}
+        finally:
+            timer.cancel()
 
     def _answered(self, tracked: Tracked, op: Op, event: dict[str, Any]) -> None:
         """The worker did its job, or says why not."""
@@ -197,6 +225,8 @@ class Acts:
             return
 
         def change(m: Migration) -> Migration:
+            if op is Op.SETTLE:  # the attempts to copy are counted on
+                return replace(m, step=None, settled=True)
             m = replace(m, step=None, hold=None, failure=None, attempts=0)
             if op is Op.PREPARE:
                 m = m.enter(State.PREPARED, time.time())
@@ -230,7 +260,7 @@ class Acts:
         log.info("%s: fencing the former worker %s", tracked.migration.id, step.actor.addresses)
         self._fence(tracked.migration, step.actor, reaped=False)
         # Nobody watched the target meanwhile, so nothing proves any more that it is untouched.
-        known = step.op is Op.VERIFY  # which writes nothing
+        known = step.op in (Op.VERIFY, Op.SETTLE)  # which leave its header alone
 
         def forget(m: Migration) -> Migration:
             return replace(m, step=None, target_version=m.target_version if known else None)
@@ -383,6 +413,8 @@ def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) 
     if op is Op.PREPARE and m.imported is not None:
         makers = tuple(dict.fromkeys((*m.imported.makers, *actor.clients)))
         acting = replace(acting, imported=replace(m.imported, makers=makers))
+    if op is Op.EXECUTE:
+        acting = replace(acting, settled=False)
     if op is Op.PREPARE and m.verify is not Verify.NONE:
         acting = replace(acting, point=point_of(m.id))
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)

@@ -76,11 +76,10 @@ class Slot:
         return True
 
     def interrupt(self, job: Job, reason: str, failure: Optional[Explained] = None) -> None:
-        """Kill the worker if it is (still) at ``job``."""
+        """Kill the worker if it is (still) at ``job``. What follows such a stop is left to end."""
         with self._wake:
-            if self._job is job:
-                if not job.stop_reason:
-                    job.stop_reason, job.failure = reason, failure
+            if self._job is job and not job.stop_reason:
+                job.stop_reason, job.failure = reason, failure
                 if self._worker is not None:
                     self._worker.kill()
 

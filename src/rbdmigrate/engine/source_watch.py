@@ -10,7 +10,8 @@ from ..model.migration import Op
 from .settings import Settings
 from .slots import Slot
 
-READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.VERIFY})  # acts that read from the source
+# Acts that read from the source.
+READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.SETTLE, Op.VERIFY})
 
 
 class SourceWatch:

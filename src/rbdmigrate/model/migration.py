@@ -59,6 +59,7 @@ class Op(str, enum.Enum):
 
     PREPARE = "prepare"
     EXECUTE = "execute"
+    SETTLE = "settle"
     VERIFY = "verify"
     COMMIT = "commit"
     ABORT = "abort"
@@ -154,6 +155,8 @@ class Migration:
     allows a client that holds the exclusive lock; None: the configuration is as the users left it.
     ``bytes_total`` is what the source holds, head and snapshots, as seen when the copy was begun
     last; ``bytes_copied`` what of it was on the target when the copy ended or was stopped last.
+    ``settled``: since a copy was begun last it was found that no object of the target is there in
+    part, as a copy that is cut off leaves it (doc: recovery).
     ``failed_in`` is the state in which it failed, if it was acting.
     ``group`` (``<pool id>/<name>``) and ``mirror_mode`` (librbd's number, None: not mirrored)
     are what the source had and librbd forgets when it is cut off; they are given back at an abort.
@@ -185,6 +188,7 @@ class Migration:
     holder_ops: Optional[int] = None
     bytes_total: Optional[int] = None
     bytes_copied: int = 0
+    settled: bool = False
     step: Optional[Step] = None
     hold: Optional[Hold] = None
     failure: Optional[Failure] = None

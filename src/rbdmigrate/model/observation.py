@@ -20,7 +20,10 @@ class HeaderState(enum.IntEnum):
 
 @dataclass(frozen=True)
 class MigrationHeader:
-    """The migration part of an image's header: which end this is and where the other end is."""
+    """The migration part of an image's header: which end this is and where the other end is.
+
+    ``snapshots``: the numbers of the source's snapshots with those that they have on the target.
+    """
 
     is_source: bool
     pool_id: int
@@ -34,6 +37,7 @@ class MigrationHeader:
     flatten: bool = False
     mirroring: bool = False
     mirror_mode: int = 0
+    snapshots: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

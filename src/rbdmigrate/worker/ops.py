@@ -31,6 +31,7 @@ from . import company, importing, inspection, point, repair
 from .copied import Copied, Progress, objects
 from .pace import Pace
 from .parent import release_parent
+from .settle import settle
 from .survey import survey
 from .verify import verify
 
@@ -343,6 +344,7 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         prepare,
         undo_prepare,
         execute,
+        settle,
         commit,
         finish_commit,
         abort,

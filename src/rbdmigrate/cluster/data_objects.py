@@ -1,0 +1,135 @@
+"""The data objects of a migration's target, looked at and completed as plain RADOS objects.
+
+librbd copies an object view by view: the content at the oldest snapshot first, each later one as a
+write that leaves the former in a clone. Which views were written is in the object itself: the
+highest snapshot that a write of it knew of, its *sequence*. librbd guards each of its own writes
+by it (class method ``assert_snapc_seq``), and so does this: a write for a view succeeds only as
+long as nothing was written since the view before, by librbd or by any client.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from errno import ENOENT, EOVERFLOW, ERANGE
+from typing import Any, Optional
+
+import rados
+
+from .client import error_number
+
+_ABOVE, _REACHED = 0, 1  # the number given is above the object's sequence; it is not
+_IN_FLIGHT = 64
+
+
+def _guard(number: int, state: int) -> bytes:
+    return struct.pack("<QB", number, state)
+
+
+class DataObjects:
+    """The objects of one image: ``prefix`` is what their names begin with, ``size`` theirs."""
+
+    def __init__(
+        self, cluster: rados.Rados, pool_id: int, namespace: str, prefix: str, size: int
+    ) -> None:
+        self._ioctx = cluster.open_ioctx2(pool_id)
+        self._ioctx.set_namespace(namespace)
+        self._prefix = prefix
+        self._size = size
+
+    def close(self) -> None:
+        """Let go of the pool."""
+        self._ioctx.close()
+
+    def _name(self, number: int) -> str:
+        return f"{self._prefix}.{number:016x}"
+
+    def existing(self, numbers: Iterable[int]) -> list[int]:
+        """Those of the objects whose head exists."""
+
+        def ask(name: str) -> Any:
+            return self._ioctx.aio_stat(name, lambda *answer: None)
+
+        return self._ask(numbers, ask, (-ENOENT,))
+
+    def behind(self, numbers: Sequence[int], snapshot: int) -> list[int]:
+        """Those of the objects, which exist, whose sequence has not reached ``snapshot``."""
+        argument = _guard(snapshot, _REACHED)
+
+        def ask(name: str) -> Any:
+            return self._ioctx.aio_execute(name, "rbd", "assert_snapc_seq", argument)
+
+        reached = set(self._ask(numbers, ask, (-ERANGE, -ENOENT)))
+        return [number for number in numbers if number not in reached]
+
+    def _ask(
+        self, numbers: Iterable[int], ask: Callable[[str], Any], no: tuple[int, ...]
+    ) -> list[int]:
+        """The objects for which RADOS answers yes, many at a time."""
+        found: list[int] = []
+        asked: deque[tuple[int, Any]] = deque()
+
+        def take() -> None:
+            number, completion = asked.popleft()
+            completion.wait_for_complete()
+            result = int(completion.get_return_value())
+            if result >= 0:
+                found.append(number)
+            elif result not in no:
+                raise rados.OSError("an object could not be looked at", errno=-result)
+
+        for number in numbers:
+            asked.append((number, ask(self._name(number))))
+            if len(asked) >= _IN_FLIGHT:
+                take()
+        while asked:
+            take()
+        return found
+
+    def version(self, number: int) -> Optional[int]:
+        """The version of the object's head; None when there is none."""
+        try:
+            self._ioctx.read(self._name(number), 1)
+        except rados.ObjectNotFound:
+            return None
+        return int(self._ioctx.get_last_version())
+
+    def read(self, number: int, snapshot: Optional[int]) -> Optional[bytes]:
+        """The object's content at a snapshot or the head, padded; None where there is none."""
+        self._ioctx.set_read(rados.LIBRADOS_SNAP_HEAD if snapshot is None else snapshot)
+        try:
+            found: bytes = self._ioctx.read(self._name(number), self._size)
+        except rados.ObjectNotFound:
+            return None
+        finally:
+            self._ioctx.set_read(rados.LIBRADOS_SNAP_HEAD)
+        return found.ljust(self._size, b"\0")
+
+    def write_view(
+        self, number: int, content: Optional[bytes], above: int, before: Sequence[int], version: int
+    ) -> bool:
+        """Write a view's whole content, if the object is as it was seen; False if it is not.
+
+        ``content`` None: the view does not have the object.
+        ``above``: the snapshot before the view, which the object's sequence must not have reached.
+        ``before``: the snapshots that keep what is there now. ``version``: of the head that was
+        seen; any write of it since, and its removal, make this fail.
+        """
+        self._ioctx.set_self_managed_snap_write(list(before))
+        try:
+            with rados.WriteOpCtx() as op:
+                op.assert_version(version)
+                op.execute("rbd", "assert_snapc_seq", _guard(above, _ABOVE))
+                if content is None:
+                    op.remove()
+                else:
+                    op.write_full(content.rstrip(b"\0"))
+                self._ioctx.operate_write_op(op, self._name(number))
+        except rados.Error as error:
+            if error_number(error) in (ERANGE, EOVERFLOW, ENOENT):
+                return False
+            raise
+        finally:
+            self._ioctx.set_self_managed_snap_write([])
+        return True

@@ -1,0 +1,286 @@
+"""Completing the objects of a target that a copy, cut off in the middle, left copied in part.
+
+librbd copies an object of an image with snapshots in several writes, one for each view that
+differs (:mod:`..cluster.data_objects`). A process that is killed between two of them leaves an
+object whose later views, the head among them, read as the last view that was written, because
+what exists on the target is not looked for at the source any more.
+
+What is missing is written here: the whole content of each view, read from the source, under
+librbd's own guards. So it takes no lock, may be done beside any client and any copy, may be
+repeated, and never changes what a client wrote (a client's write completes the object first).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from ..cluster import headers
+from ..cluster.data_objects import DataObjects
+from ..control.parts import parts
+from ..control.striping import Striping
+from ..faults import fault_point
+from ..model.codec import from_plain
+from ..model.migration import Place
+from . import import_sides
+from .repair import data_ioctx
+
+log = logging.getLogger(__name__)
+
+_Read = Callable[[int, int], bytes]  # offset and length in bytes of a view; short past its end
+
+
+@dataclass(frozen=True)
+class _View:
+    """A snapshot of the target (None: the head), and what it was copied from.
+
+    ``gone``: the snapshot was removed from the target; there is nothing to be completed for it.
+    """
+
+    number: Optional[int]
+    source: Any
+    gone: bool = False
+
+
+def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+    """Complete what is there in part.
+
+    ``around``: look near this object only, as is enough for a process that ended just now; None:
+    everywhere. Answers how many objects were ``completed``, and ``whole``: no other can be in part.
+    """
+    target = from_plain(Place, args["target"], "target")
+    around: Optional[int] = args["around"]
+    with session.open(target) as ioctx, ExitStack() as stack:
+        header = headers.migration_header(ioctx, target.image_id)
+        if header is None or not header.snapshots:
+            return {"completed": 0, "whole": True}  # each object is written at once
+        image = stack.enter_context(rbd.Image(ioctx, target.image, read_only=True))
+        striping = Striping(
+            1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
+        )
+        data_pool = stack.enter_context(data_ioctx(session, ioctx, target.image_id))
+        objects = DataObjects(
+            session.rados,
+            int(data_pool.get_pool_id()),
+            target.namespace,
+            str(image.block_name_prefix()),
+            striping.object_size,
+        )
+        stack.callback(objects.close)
+        kept = {entry.snap_id for entry in headers.snapshots(ioctx, target.image_id)}
+        source: _Source
+        if args["import"]:
+            named = {str(s["name"]): int(s["id"]) for s in image.list_snaps()}
+            source = _External(stack.enter_context(import_sides.opened(session, args)), named)
+        else:
+            place = from_plain(Place, args["source"], "source")
+            source = _Image(stack, session.open(place), place.image_id)
+        carried = sorted((new, old) for old, new in header.snapshots)
+        views = [_View(new, source.key(old, new), new not in kept) for new, old in carried]
+        views.append(_View(None, source.key(None, None)))
+        size = int(image.size())
+        mapped = bool(image.features() & rbd.RBD_FEATURE_FAST_DIFF)
+        count = striping.count(max(size, source.size()))
+        fault_point("settle.before")
+        done = 0
+        for part in parts(count, around):
+            numbers = source.several(part, striping)
+            if around is None and mapped:
+                there = _mapped(image, striping, part)
+                numbers = [number for number in numbers if number in there]
+            existing = objects.existing(numbers)
+            if numbers and not existing and around is not None and part.start > around:
+                break  # the copy had not come so far
+            behind = objects.behind(existing, carried[-1][0])
+            done += _complete(objects, source, striping, behind, views, size)
+            progress(count - part[0], count, 0, 0)
+    if done:
+        log.info("%s: %d objects were completed", target.spec, done)
+    return {"completed": done, "whole": around is None}
+
+
+def _mapped(image: rbd.Image, striping: Striping, part: range) -> set[int]:
+    """The objects of a part of the target that exist in one of its views.
+
+    librbd writes the object maps of all views before the object itself. That of the head alone
+    would not do: it may not have the object in the end.
+    """
+    found: set[int] = set()
+    image.set_snap(None)
+    for snapshot in list(image.list_snaps()):
+        image.set_snap_by_id(int(snapshot["id"]))
+        found |= changed(image, None, striping, part, int(image.size()))
+    image.set_snap(None)
+    return found | changed(image, None, striping, part, int(image.size()))
+
+
+def changed(
+    image: rbd.Image, before: Optional[str], striping: Striping, part: range, size: int
+) -> set[int]:
+    """The objects of a part, and some beside it, that differ from a snapshot (None: exist)."""
+    offset, length = striping.span(part.start, part.stop - 1)
+    length = min(offset + length, size) - offset
+    found: set[int] = set()
+
+    def note(start: int, extent: int, exists: bool) -> None:
+        found.update(striping.objects(start, extent))
+
+    if length > 0:  # librbd ends the process when asked for nothing
+        image.diff_iterate(offset, length, before, note, include_parent=False, whole_object=True)
+    return found
+
+
+def _complete(
+    objects: DataObjects,
+    source: _Source,
+    striping: Striping,
+    numbers: list[int],
+    views: list[_View],
+    head_size: int,
+) -> int:
+    """Write the views that are missing of these objects; how many objects that changed."""
+    completed: set[int] = set()
+    for index, view in enumerate(views):
+        if not index or view.gone or not numbers:
+            continue  # the first view is what makes an object: it is never missing
+        above = views[index - 1].number
+        assert above is not None
+        before = [v.number for v in views[:index] if not v.gone and v.number is not None]
+        read, size = source.open(view.source)
+        size = min(size, head_size) if view.number is None else size
+        for number in numbers:
+            version = objects.version(number)
+            have = objects.read(number, view.number)
+            if version is None or have is None:
+                continue  # it reads from the source
+            want = _content(read, size, striping, number)
+            if have == want:
+                continue
+            content = None if source.alone and not want.strip(b"\0") else want
+            if objects.write_view(number, content, above, before, version):
+                completed.add(number)
+                fault_point("settle.written")
+    return len(completed)
+
+
+def _content(read: _Read, size: int, striping: Striping, number: int) -> bytes:
+    """An object's bytes in a view of ``size`` bytes, padded with zeros."""
+    pieces = []
+    for offset, length in striping.extents(number):
+        within = max(0, min(length, size - offset))
+        pieces.append((read(offset, within) if within else b"").ljust(length, b"\0"))
+    return b"".join(pieces)
+
+
+class _Source:
+    """Where a target's views come from. ``alone``: no parent would show where an object is not."""
+
+    alone = True
+
+    def key(self, old: Optional[int], new: Optional[int]) -> Any:
+        """What :meth:`open` takes for a snapshot, by its number at the source and the target."""
+        raise NotImplementedError
+
+    def open(self, key: Any) -> tuple[_Read, int]:
+        """A view's reader and its size in bytes; the former one is closed."""
+        raise NotImplementedError
+
+    def size(self) -> int:
+        """The largest size that a view has, in bytes."""
+        raise NotImplementedError
+
+    def several(self, numbers: Sequence[int], striping: Striping) -> Sequence[int]:
+        """Those of the objects that may have been copied in more than one write."""
+        raise NotImplementedError
+
+
+class _Image(_Source):
+    """An image, which librbd keeps for the migration."""
+
+    def __init__(self, stack: ExitStack, ioctx: rados.Ioctx, ident: str) -> None:
+        stack.enter_context(ioctx)
+        self._image = stack.enter_context(rbd.Image(ioctx, image_id=ident, read_only=True))
+        self.alone = not self._has_parent()
+
+    def key(self, old: Optional[int], new: Optional[int]) -> Optional[int]:
+        return old
+
+    def open(self, key: Optional[int]) -> tuple[_Read, int]:
+        self._show(key)
+        return self._read, int(self._image.size())
+
+    def _read(self, offset: int, length: int) -> bytes:
+        return bytes(self._image.read(offset, length))
+
+    def _show(self, snapshot: Optional[int]) -> None:
+        if snapshot is None:
+            self._image.set_snap(None)
+        else:
+            self._image.set_snap_by_id(snapshot)
+
+    def size(self) -> int:
+        sizes = [int(snap["size"]) for snap in self._image.list_snaps()]
+        return max(int(self._image.size()), *sizes)
+
+    def several(self, numbers: Sequence[int], striping: Striping) -> Sequence[int]:
+        """Those that changed in two views, or at all where a parent's data is the first."""
+        if not numbers:
+            return []
+        part = range(numbers[0], numbers[-1] + 1)
+        self._show(None)
+        snapshots = list(self._image.list_snaps())
+        if any(s["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_USER for s in snapshots):
+            return numbers  # they cannot be compared by name
+        seen: set[int] = set() if self.alone else set(numbers)
+        often: set[int] = set()
+        before: Optional[str] = None
+        former = 0
+        for snapshot in [*(str(s["name"]) for s in snapshots), None]:
+            self._image.set_snap(snapshot)
+            size = int(self._image.size())
+            found = changed(self._image, before, striping, part, size)
+            if before is not None:  # what the image was cut by is gone, and is not told
+                cut = (striping.count(size), striping.count(former))
+                found.update(range(max(part.start, min(cut) - 1), min(part.stop, max(cut))))
+            often |= found & seen
+            seen |= found
+            before, former = snapshot, size
+        return [number for number in numbers if number in often]
+
+    def _has_parent(self) -> bool:
+        try:
+            self._image.parent_info()
+        except rbd.ImageNotFound:
+            return False
+        return True
+
+
+class _External(_Source):
+    """A source outside, of an import. ``named``: the target's snapshots."""
+
+    def __init__(self, side: Any, named: dict[str, int]) -> None:
+        self._side = side
+        self._names = {number: name for name, number in named.items()}
+        self._view: Any = None
+
+    def key(self, old: Optional[int], new: Optional[int]) -> Optional[str]:
+        return None if new is None else self._names.get(new, "")
+
+    def open(self, key: Optional[str]) -> tuple[_Read, int]:
+        with ExitStack() as closing:
+            if self._view is not None:
+                closing.enter_context(self._view)
+        self._view = self._side.open(key)
+        return self._view.read, int(self._view.size())
+
+    def size(self) -> int:
+        return 0  # librbd makes the target as large as its largest view
+
+    def several(self, numbers: Sequence[int], striping: Striping) -> Sequence[int]:
+        return numbers
