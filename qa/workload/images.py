@@ -112,6 +112,24 @@ def make_slow_image(
                 image.create_snap(view)
 
 
+def make_layered_image(
+    client: rados.Rados, spec: str, objects: int, snapshots: Sequence[str], size: int = 16 * KIB
+) -> None:
+    """An image whose every object, of ``size`` bytes, differs in each view.
+
+    librbd copies each of them in as many writes as there are views.
+    """
+    with place(client, spec) as ioctx:
+        rbd.RBD().create(ioctx, split(spec)[2], objects * size, order=size.bit_length() - 1)
+    with opened(client, spec, read_only=False) as image:
+        for view in (*snapshots, HEAD):
+            for offset in range(0, objects * size, MIB):
+                length = min(MIB, objects * size - offset)
+                image.write(random.Random(f"{spec}/{view}/{offset}").randbytes(length), offset)
+            if view != HEAD:
+                image.create_snap(view)
+
+
 def speed_up(client: rados.Rados, spec: str) -> None:
     """Take the brake of :func:`make_slow_image` off; counts from the next start of a copy."""
     with opened(client, spec, read_only=False) as image:

@@ -36,7 +36,7 @@ from ..control.situation import diagnose
 from ..control.verification import point_of
 from ..model.codec import to_plain
 from ..model.errors import MigrationError, PoolMissing, errno_name
-from ..model.migration import Actor, Migration, Op, Place, State, Step
+from ..model.migration import Actor, Goal, Migration, Op, Place, State, Step
 from ..model.verification import Verify
 from .holder import HolderPace, copies_on, holds_lock
 from .registry import Registry, Tracked
@@ -49,7 +49,7 @@ from .verifying import begin, on_checkpoint, settled, verify_arguments
 log = logging.getLogger(__name__)
 
 _TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to let go of the exclusive lock
-_SETTLE_TIMEOUT = 5.0  # seconds for completing what a copy that ended left in part
+_SETTLE_TIMEOUT = 10.0  # seconds for completing what a copy that ended left in part
 _FRESH = 1.0  # seconds for which a look counts
 _CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
 
@@ -185,6 +185,8 @@ class Acts:
 
         Where that does not succeed, and for what lies far off, the loop decides on it as a step.
         """
+        if tracked.migration.goal is Goal.ABORTED:
+            return  # the target goes, and what is copied back of it is what clients wrote
         args = {
             **arguments(tracked.migration),
             "point": tracked.migration.point,

@@ -13,7 +13,7 @@ repeated, and never changes what a client wrote (a client's write completes the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Optional
