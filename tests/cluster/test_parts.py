@@ -13,8 +13,9 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
-from qa.workload.images import KIB, digests, make_layered_image, opened
+from qa.workload.images import HEAD, KIB, content, digests, make_layered_image, opened
 from tests.cluster.commands import Commands
+from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
 from tests.cluster.test_verify import worker_of
 
 OBJECTS = 192  # of 8 KiB in each of four views
@@ -115,3 +116,37 @@ def test_what_a_crash_leaves_is_completed(
     migration.text("commit", copy.target)
     after = digests(client, copy.target)
     assert {k: v for k, v in after.items() if k} == {k: v for k, v in copy.before.items() if k}
+
+
+def test_no_stop_of_an_import_leaves_an_object_in_part(
+    migration: Commands,
+    client: rados.Rados,
+    pools: "tuple[str, str]",
+    place: Place,  # noqa: F811
+) -> None:
+    target = f"{pools[1]}/disk"
+    views = {view: os.urandom(OBJECTS * 8 * KIB) for view in ("one", "two", HEAD)}
+    files = {view: place.folder / f"parts-{view}.raw" for view in views}
+    for view, file in files.items():
+        file.write_bytes(views[view])
+    stream = place.stream("file")
+    spec = {"type": "raw", "stream": stream(files[HEAD])}
+    snapshots = [{"type": "raw", "name": v, "stream": stream(files[v])} for v in ("one", "two")]
+    migration.ask(
+        "prepare",
+        source_image=target,
+        import_only=True,
+        source_spec=text({**spec, "snapshots": snapshots}),
+        object_size="8K",
+    )
+    migration.wait(target, "prepared")
+    migration.text("set", target, "--rate", RATE)
+    migration.text("execute", target)
+    for percent in (20, 40, 60, 80):
+        migration.wait_percent(target, percent)
+        migration.text("pause", target)
+        for view, expected in views.items():
+            assert content(client, target, view) == expected
+        migration.text("resume", target)
+    migration.text("set", target, "--rate", "off")
+    migration.wait(target, "executed")

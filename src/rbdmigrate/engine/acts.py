@@ -91,10 +91,11 @@ class Acts:
         actor = Actor(self._manager, self._host, worker.pid, worker.addresses, worker.clients)
         touched = self._touched(tracked.migration)
         fraction = self._settings().verify_fraction
-        tracked.done = tracked.total = tracked.compared = 0
-        tracked.throughput = Throughput()
+        if job.op is not Op.SETTLE:  # what was shown of the copy before it stays shown
+            tracked.done = tracked.total = tracked.compared = 0
+            tracked.throughput = Throughput()
+            tracked.uncontrolled, tracked.take_lock = "", False
         tracked.rate_limit = self._throttle.first_rate(tracked)
-        tracked.uncontrolled, tracked.take_lock = "", False
         ops = self._holder.begin(tracked, worker.clients) if job.op is Op.EXECUTE else None
         self._registry.update(
             tracked, lambda m: replace(_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
@@ -153,6 +154,8 @@ class Acts:
     def _listener(self, tracked: Tracked, op: Op) -> Callable[[dict[str, Any]], None]:
         if op is Op.VERIFY:
             return on_checkpoint(self._registry, tracked)
+        if op is Op.SETTLE:
+            return _on_sign_of_life(tracked)
         return _on_progress(tracked)
 
     def _stop_holder(self, slot: Slot, tracked: Tracked) -> None:
@@ -221,7 +224,7 @@ class Acts:
         self._holder.restore(tracked)
         if event["event"] != "done":
             problem = _explained(op, event, tracked)
-            if op is Op.DROP_POINT:  # all else is over: there is nothing to be done but this
+            if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
                 problem = replace(problem, transient=True)
             self._failed(tracked, int(event["errno"]), problem)
             return
@@ -424,6 +427,13 @@ def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) 
 
 def _with_bytes(m: Migration, tracked: Tracked) -> Migration:
     return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
+
+
+def _on_sign_of_life(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
+    def on_event(event: dict[str, Any]) -> None:
+        tracked.moved_at = time.monotonic()
+
+    return on_event
 
 
 def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:

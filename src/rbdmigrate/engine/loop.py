@@ -14,7 +14,7 @@ import rados
 from ..cluster.client import Identity
 from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose, places
 from ..model.errors import MigrationError
-from ..model.migration import Migration, Op
+from ..model.migration import Goal, Migration, Op
 from .acts import Acts, source_key
 from .conditions import Conditions
 from .holder import copies_on
@@ -120,11 +120,12 @@ class Loop:
     def interrupt(self, tracked: Tracked, reason: str) -> bool:
         """Stop the copy or verification of ``tracked`` by killing its worker; False without one.
 
-        Other acts are short and left to end.
+        Other acts are short and left to end, but for what an abort makes needless.
         """
-        for slot in self._paced():
+        needless = {Op.SETTLE} if tracked.migration.goal is Goal.ABORTED else set()
+        for slot in (slot for slots in self._slots.values() for slot in slots):
             job = slot.job
-            if job is not None and job.tracked is tracked:
+            if job is not None and job.tracked is tracked and job.op in PACED | needless:
                 slot.interrupt(job, reason)
                 return True
         return False
