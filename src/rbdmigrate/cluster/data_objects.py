@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from errno import ENOENT, EOVERFLOW, ERANGE
 from typing import Any, Optional
 
@@ -48,23 +48,23 @@ class DataObjects:
     def existing(self, numbers: Iterable[int]) -> list[int]:
         """Those of the objects whose head exists."""
 
-        def ask(name: str) -> Any:
-            return self._ioctx.aio_stat(name, lambda *answer: None)
+        def ask(number: int) -> Any:
+            return self._ioctx.aio_stat(self._name(number), lambda *answer: None)
 
         return self._ask(numbers, ask, (-ENOENT,))
 
-    def behind(self, numbers: Sequence[int], snapshot: int) -> list[int]:
-        """Those of the objects, which exist, whose sequence has not reached ``snapshot``."""
-        argument = _guard(snapshot, _REACHED)
+    def behind(self, numbers: Mapping[int, int]) -> list[int]:
+        """Those of the objects, which exist, whose sequence has not reached the snapshot given."""
 
-        def ask(name: str) -> Any:
-            return self._ioctx.aio_execute(name, "rbd", "assert_snapc_seq", argument)
+        def ask(number: int) -> Any:
+            argument = _guard(numbers[number], _REACHED)
+            return self._ioctx.aio_execute(self._name(number), "rbd", "assert_snapc_seq", argument)
 
         reached = set(self._ask(numbers, ask, (-ERANGE, -ENOENT)))
         return [number for number in numbers if number not in reached]
 
     def _ask(
-        self, numbers: Iterable[int], ask: Callable[[str], Any], no: tuple[int, ...]
+        self, numbers: Iterable[int], ask: Callable[[int], Any], no: tuple[int, ...]
     ) -> list[int]:
         """The objects for which RADOS answers yes, many at a time."""
         found: list[int] = []
@@ -80,7 +80,7 @@ class DataObjects:
                 raise rados.OSError("an object could not be looked at", errno=-result)
 
         for number in numbers:
-            asked.append((number, ask(self._name(number))))
+            asked.append((number, ask(number)))
             if len(asked) >= _IN_FLIGHT:
                 take()
         while asked:

@@ -13,8 +13,8 @@ repeated, and never changes what a client wrote (a client's write completes the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -90,14 +90,14 @@ def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
         fault_point("settle.before")
         done = 0
         for part in parts(count, around):
-            numbers = source.several(part, striping)
-            if around is None and mapped:
+            several = source.several(part, striping, dict(header.snapshots))
+            if several and around is None and mapped:
                 there = _mapped(image, striping, part)
-                numbers = [number for number in numbers if number in there]
-            existing = objects.existing(numbers)
-            if numbers and not existing and around is not None and part.start > around:
+                several = {number: at for number, at in several.items() if number in there}
+            existing = objects.existing(several)
+            if several and not existing and around is not None and part.start > around:
                 break  # the copy had not come so far
-            behind = objects.behind(existing, carried[-1][0])
+            behind = objects.behind({number: several[number] for number in existing})
             done += _complete(objects, source, striping, behind, views, size)
             progress(count - part[0], count, 0, 0)
     if done:
@@ -197,9 +197,12 @@ class _Source:
         """The largest size that a view has, in bytes."""
         raise NotImplementedError
 
-    def several(self, numbers: Sequence[int], striping: Striping) -> Sequence[int]:
-        """Those of the objects that may have been copied in more than one write."""
-        raise NotImplementedError
+    def several(self, part: range, striping: Striping, carried: dict[int, int]) -> dict[int, int]:
+        """The objects that may take more than one write, and what their sequence reaches by that.
+
+        ``carried``: the source's snapshots with the numbers that they have on the target.
+        """
+        return dict.fromkeys(part, max(carried.values()))
 
 
 class _Image(_Source):
@@ -230,37 +233,39 @@ class _Image(_Source):
         sizes = [int(snap["size"]) for snap in self._image.list_snaps()]
         return max(int(self._image.size()), *sizes)
 
-    def several(self, numbers: Sequence[int], striping: Striping) -> Sequence[int]:
+    def several(self, part: range, striping: Striping, carried: dict[int, int]) -> dict[int, int]:
         """Those that changed in two views, or at all where a parent's data is the first."""
-        if not numbers:
-            return []
-        part = range(numbers[0], numbers[-1] + 1)
         self._show(None)
         snapshots = list(self._image.list_snaps())
         if any(s["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_USER for s in snapshots):
-            return numbers  # they cannot be compared by name
-        seen: set[int] = set() if self.alone else set(numbers)
-        often: set[int] = set()
+            return super().several(part, striping, carried)  # they cannot be compared by name
+        seen: set[int] = set() if self.alone else set(part)
+        found: dict[int, int] = {}
         before: Optional[str] = None
-        former = 0
-        for snapshot in [*(str(s["name"]) for s in snapshots), None]:
-            self._image.set_snap(snapshot)
+        reached = former = 0
+        for snapshot in [*snapshots, None]:
+            name = None if snapshot is None else str(snapshot["name"])
+            self._image.set_snap(name)
             size = int(self._image.size())
-            found = changed(self._image, before, striping, part, size)
+            touched = changed(self._image, before, striping, part, size)
             if before is not None:  # what the image was cut by is gone, and is not told
-                cut = (striping.count(size), striping.count(former))
-                found.update(range(max(part.start, min(cut) - 1), min(part.stop, max(cut))))
-            often |= found & seen
-            seen |= found
-            before, former = snapshot, size
-        return [number for number in numbers if number in often]
+                cut = sorted((striping.count(size), striping.count(former)))
+                touched.update(range(max(part.start, cut[0] - 1), min(part.stop, cut[1])))
+                found.update((number, reached) for number in touched & seen)
+            seen |= touched
+            before, former = name, size
+            if snapshot is not None:
+                reached = carried.get(int(snapshot["id"]), reached)
+        return {number: at for number, at in found.items() if number in part}
 
     def _has_parent(self) -> bool:
-        try:
-            self._image.parent_info()
-        except rbd.ImageNotFound:
-            return False
-        return True
+        """Whether any of its views has one."""
+        for snapshot in [None, *(int(s["id"]) for s in self._image.list_snaps())]:
+            self._show(snapshot)
+            with suppress(rbd.ImageNotFound):
+                self._image.parent_info()
+                return True
+        return False
 
 
 class _External(_Source):
@@ -283,6 +288,3 @@ class _External(_Source):
 
     def size(self) -> int:
         return 0  # librbd makes the target as large as its largest view
-
-    def several(self, numbers: Sequence[int], striping: Striping) -> Sequence[int]:
-        return numbers
