@@ -164,7 +164,8 @@ def _complete(
             want = _content(read, size, striping, number)
             if have == want:
                 continue
-            content = None if source.alone and not want.strip(b"\0") else want
+            lacks = not want.strip(b"\0") and source.lacks(number, striping)
+            content = None if lacks else want
             if objects.write_view(number, content, above, before, version):
                 completed.add(number)
                 fault_point("settle.written")
@@ -181,9 +182,7 @@ def _content(read: _Read, size: int, striping: Striping, number: int) -> bytes:
 
 
 class _Source:
-    """Where a target's views come from. ``alone``: no parent would show where an object is not."""
-
-    alone = True
+    """Where a target's views come from."""
 
     def key(self, old: Optional[int], new: Optional[int]) -> Any:
         """What :meth:`open` takes for a snapshot, by its number at the source and the target."""
@@ -192,6 +191,10 @@ class _Source:
     def open(self, key: Any) -> tuple[_Read, int]:
         """A view's reader and its size in bytes; the former one is closed."""
         raise NotImplementedError
+
+    def lacks(self, number: int, striping: Striping) -> bool:
+        """Whether the view that was opened last has nothing of an object that reads as zeros."""
+        return True
 
     def size(self) -> int:
         """The largest size that a view has, in bytes."""
@@ -211,7 +214,7 @@ class _Image(_Source):
     def __init__(self, stack: ExitStack, ioctx: rados.Ioctx, ident: str) -> None:
         stack.enter_context(ioctx)
         self._image = stack.enter_context(rbd.Image(ioctx, image_id=ident, read_only=True))
-        self.alone = not self._has_parent()
+        self._alone = not self._has_parent()
 
     def key(self, old: Optional[int], new: Optional[int]) -> Optional[int]:
         return old
@@ -229,6 +232,12 @@ class _Image(_Source):
         else:
             self._image.set_snap_by_id(snapshot)
 
+    def lacks(self, number: int, striping: Striping) -> bool:
+        """As the object map of the view on the target will have it; a parent would show through."""
+        part = range(number, number + 1)
+        size = int(self._image.size())
+        return self._alone and number not in changed(self._image, None, striping, part, size)
+
     def size(self) -> int:
         sizes = [int(snap["size"]) for snap in self._image.list_snaps()]
         return max(int(self._image.size()), *sizes)
@@ -239,7 +248,7 @@ class _Image(_Source):
         snapshots = list(self._image.list_snaps())
         if any(s["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_USER for s in snapshots):
             return super().several(part, striping, carried)  # they cannot be compared by name
-        seen: set[int] = set() if self.alone else set(part)
+        seen: set[int] = set() if self._alone else set(part)
         found: dict[int, int] = {}
         before: Optional[str] = None
         reached = former = 0
