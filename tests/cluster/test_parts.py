@@ -60,7 +60,7 @@ def copy(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> 
 def test_no_stop_leaves_an_object_in_part(
     migration: Commands, client: rados.Rados, copy: Copy
 ) -> None:
-    for _ in range(6):
+    for _ in range(4):
         copy.gets_on()
         migration.text("pause", copy.target)
         copy.wait_whole()
