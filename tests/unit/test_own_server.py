@@ -111,20 +111,20 @@ BAD_USERS = [
     {},
     None,
 ]
-BAD_TOKENS = [
-    token(secret="other"),
-    token(alg="none"),
-    token(alg="RS256"),
-    token(exp=1),
-    token(exp="x"),
-    token(jti="revoked"),
-    token(username="bob"),
-    token()[:-2],
-    token().rsplit(".", maxsplit=1)[0] + ".",
-    "a.b",
-    "..",
-    "x" * 10_000,
-]
+BAD_TOKENS = {  # the names are for pytest-xdist: the tokens differ in each of its workers
+    "other secret": token(secret="other"),
+    "no algorithm": token(alg="none"),
+    "other algorithm": token(alg="RS256"),
+    "expired": token(exp=1),
+    "expiry that is no number": token(exp="x"),
+    "revoked": token(jti="revoked"),
+    "unknown user": token(username="bob"),
+    "cut signature": token()[:-2],
+    "no signature": token().rsplit(".", maxsplit=1)[0] + ".",
+    "two parts": "a.b",
+    "empty parts": "..",
+    "long": "x" * 10_000,
+}
 
 
 class TestTokens:
@@ -148,7 +148,7 @@ class TestTokens:
     def test_a_user_who_may_not_log_in_may_nothing(self, front_end, ann):
         assert self.tokens(front_end, ann=ann).caller(token()) is None
 
-    @pytest.mark.parametrize("text", BAD_TOKENS)
+    @pytest.mark.parametrize("text", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
     def test_a_token_that_is_not_good(self, front_end, text):
         assert self.tokens(front_end).caller(text) is None
 
