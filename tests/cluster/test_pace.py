@@ -239,11 +239,11 @@ def test_limits_hold_back_and_priorities_go_first(
 ) -> None:
     targets = [f"{pools[1]}/disk{number}" for number in range(4)]
     migration.text("limit", "set", "--max-copies", "1")
-    migration.text("throttle", "set", "--rate", "2M")
     for number, target in enumerate(targets):
         source = f"{pools[0]}/disk{number}"
-        make_image(client, source, size=4 * MIB, seed=number)
+        make_image(client, source, size=16 * MIB, seed=number)
         migration.text("prepare", source, target)
+        migration.text("set", target, "--rate", "100K")
     migration.text("set", targets[3], "--priority", "9")
     for target in targets:
         migration.text("execute", target)
@@ -257,9 +257,11 @@ def test_limits_hold_back_and_priorities_go_first(
     cluster.wait_for(lambda: len(waiting()) == 3, 15, "three that wait")
     assert sum(r["acting"] for r in migration.under_way()) == 1
     assert "It waits for a free place" in waiting()[0]["hold"]["message"]
+    migration.text("set", targets[0], "--rate", "off")
     cluster.wait_for(lambda: states()[3] == "executing", 30, "the one that goes first")
     assert states()[1:3] == ["prepared", "prepared"]
-    migration.text("throttle", "clear")
+    for target in targets:
+        migration.text("set", target, "--rate", "off")
     for target in targets:
         migration.wait(target, "executed")
 
