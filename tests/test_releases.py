@@ -1,36 +1,78 @@
 """The parts of the other releases that need neither a chroot nor Ceph."""
 
+from pathlib import Path
+
 import pytest
 
 from qa.releases import catalogue, cli
 from qa.releases.catalogue import INSIDE, KNOWN
 from qa.releases.enter import inside
+from qa.releases.results import Result, Results, load, merged, read_report, save, table
 from qa.releases.root import Root, RootError
 
 REPORT = """<testsuites><testsuite>
-<testcase classname="tests.cluster.test_a" name="test_one"/>
+<testcase classname="tests.cluster.test_a" name="test_one" time="1.5"/>
 <testcase classname="tests.cluster.test_a" name="test_two"><failure message="x"/></testcase>
-<testcase classname="tests.cluster.test_a" name="test_three"><skipped/></testcase>
+<testcase classname="tests.cluster.test_a" name="test_three"><skipped message="why"/></testcase>
 <testcase classname="tests.cluster.test_b" name="test_one"><error/></testcase>
 </testsuite></testsuites>"""
 
+PASSED, FAILED, SKIPPED = Result("passed", 1), Result("failed", 1), Result("skipped", 0, "no nbd")
+
 
 def test_a_report_tells_what_became_of_each_test() -> None:
-    assert cli.outcomes_of(REPORT) == {
-        "test_a::test_one": "passed",
-        "test_a::test_two": "failed",
-        "test_a::test_three": "skipped",
-        "test_b::test_one": "failed",
+    assert read_report(REPORT) == {
+        "test_a::test_one": Result("passed", 1.5),
+        "test_a::test_two": Result("failed", 0),
+        "test_a::test_three": Result("skipped", 0, "why"),
+        "test_b::test_one": Result("failed", 0),
     }
 
 
-def test_the_table_has_a_column_for_each_release_and_their_sums() -> None:
-    found = {"pacific": {"a::x": "passed", "a::y": "passed"}, "tentacle": {"a::x": "failed"}}
-    head, first, second, sums = cli.table(found).splitlines()
+def test_the_table_has_a_column_for_each_release_their_sums_and_why_tests_were_skipped() -> None:
+    found = {
+        "pacific": Results("16.2.15", {"a::x": PASSED, "a::y": SKIPPED}),
+        "tentacle": Results("20.2.4", {"a::x": FAILED}),
+    }
+    head, first, second, *others = table(found).splitlines()
     assert head.split() == ["test", "pacific", "tentacle"]
     assert first.split() == ["a::x", "passed", "failed"]
-    assert second.split() == ["a::y", "passed", "-"]
-    assert sums.split() == ["passed", "2/2", "0/1"]
+    assert second.split() == ["a::y", "skipped", "-"]
+    assert others == [
+        "passed on pacific (16.2.15): 1/2, 1 skipped",
+        "passed on tentacle (20.2.4): 0/1, 1 failed",
+        "skipped on pacific: a::y: no nbd",
+    ]
+
+
+def test_results_are_kept_and_added_to(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    assert load(file) == {}
+    save(file, {"reef": Results("18.2.7", {"a::x": FAILED, "a::y": SKIPPED})})
+    (kept,) = load(file).values()
+    again = merged(kept, Results("18.2.7", {"a::x": PASSED}))
+    assert again == Results("18.2.7", {"a::x": PASSED, "a::y": SKIPPED})
+    newer = Results("18.2.8", {"a::x": PASSED})
+    assert merged(kept, newer) == newer
+    assert merged(None, newer) == newer
+
+
+def test_a_release_that_cannot_be_tested_hides_nothing_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(name: str, tests: "list[str]", folder: Path) -> Results:
+        if name == "reef":
+            raise RootError("no room")
+        return Results("20.2.4", {"a::x": PASSED})
+
+    monkeypatch.setattr(cli, "_run", run)
+    file = tmp_path / "results.json"
+    assert cli.main(["--only", "reef", "--only", "tentacle", "--json", str(file)]) == 1
+    said = capsys.readouterr()
+    assert "Error: reef: no room" in said.err
+    assert "passed on tentacle (20.2.4): 1/1" in said.out
+    assert set(load(file)) == {"tentacle"}
+    assert cli.main(["--only", "tentacle"]) == 0
 
 
 def test_a_command_runs_in_mounts_of_its_own() -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
 from qa.devcluster.layout import REPOSITORY
 from qa.releases.catalogue import INSIDE, KNOWN
@@ -32,20 +31,6 @@ def inside(name: str, command: Sequence[str]) -> "list[str]":
     passed = [f"{key}={os.environ[key]}" for key in _PASSED if key in os.environ]
     environment = ["env", "-C", repository, f"{INSIDE}={name}", *passed]
     return root.command([*environment, *command], binds)
-
-
-def run(name: str, command: Sequence[str], timeout: float, output: Path) -> int:
-    """Run ``command`` with the release ``name``, its output into a file; the exit code."""
-    with open(output, "wb") as file:
-        done = subprocess.run(
-            inside(name, command),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-        )
-    return done.returncode
 
 
 def _packages() -> "list[str]":

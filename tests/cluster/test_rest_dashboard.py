@@ -164,7 +164,7 @@ def test_whom_the_dashboard_does_not_know(admin: Rest) -> None:
     head, claims, _ = admin.token.split(".")
     forged = Rest(admin.url, token=f"{head}.{claims}.AAAA")
     assert [forged.api("GET").status, forged.api("POST", "", MIGRATION).status] == [401, 401]
-    # What is no token at all: the dashboard of 20 answers 500, everywhere.
+    # What is no token at all: dashboards from 18 on answer 500, at every endpoint.
     no_token = Rest(admin.url, token="made-up")
     assert no_token.api("GET").status == no_token.ask("GET", "/api/summary").status >= 400
 

@@ -1,0 +1,95 @@
+"""What became of each test on each release: from pytest's report, as JSON, as a table."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+
+@dataclass(frozen=True)
+class Result:
+    """``outcome``: passed, failed or skipped; ``why`` it was skipped."""
+
+    outcome: str
+    seconds: float
+    why: str = ""
+
+
+@dataclass
+class Results:
+    """The results of one release, by test; ``versions`` are those of Ceph and of Python."""
+
+    versions: str
+    tests: "dict[str, Result]" = field(default_factory=dict)
+
+    def sums(self) -> str:
+        """How many passed of how many, and what became of the others."""
+        count = {
+            outcome: sum(result.outcome == outcome for result in self.tests.values())
+            for outcome in ("passed", "failed", "skipped")
+        }
+        return f"{count.pop('passed')}/{len(self.tests)}" + "".join(
+            f", {number} {outcome}" for outcome, number in count.items() if number
+        )
+
+
+def read_report(junit: str) -> "dict[str, Result]":
+    """The results by test, from pytest's JUnit report."""
+    found = {}
+    for case in ElementTree.fromstring(junit).iter("testcase"):
+        name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+        seconds = float(case.get("time", 0))
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            found[name] = Result("failed", seconds)
+        elif skip is not None:
+            found[name] = Result("skipped", seconds, skip.get("message", ""))
+        else:
+            found[name] = Result("passed", seconds)
+    return found
+
+
+def load(file: Path) -> "dict[str, Results]":
+    """What ``save`` wrote, by release; nothing if there is no such file."""
+    if not file.exists():
+        return {}
+    return {
+        name: Results(
+            kept["versions"], {test: Result(**result) for test, result in kept["tests"].items()}
+        )
+        for name, kept in json.loads(file.read_text(encoding="utf-8")).items()
+    }
+
+
+def save(file: Path, found: Mapping[str, Results]) -> None:
+    """Write all results."""
+    written = {name: asdict(results) for name, results in found.items()}
+    file.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def merged(kept: "Results | None", new: Results) -> Results:
+    """Both; of a test that ran again the later result. Those of other versions are dropped."""
+    if kept is None or kept.versions != new.versions:
+        return new
+    return Results(new.versions, {**kept.tests, **new.tests})
+
+
+def table(found: Mapping[str, Results]) -> str:
+    """Tests down, releases across; then the sums of each release, and why tests were skipped."""
+    tests = sorted({test for results in found.values() for test in results.tests})
+    width = max([len(test) for test in tests] + [10])
+    lines = [" ".join([f"{'test':<{width}}", *(f"{name:<10}" for name in found)])]
+    for test in tests:
+        got = (results.tests.get(test) for results in found.values())
+        cells = (f"{result.outcome if result else '-':<10}" for result in got)
+        lines.append(" ".join([f"{test:<{width}}", *cells]))
+    for name, results in found.items():
+        lines.append(f"passed on {name} ({results.versions}): {results.sums()}")
+    for name, results in found.items():
+        lines += [
+            f"skipped on {name}: {test}: {result.why}"
+            for test, result in results.tests.items()
+            if result.outcome == "skipped"
+        ]
+    return "\n".join(lines)
