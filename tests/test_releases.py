@@ -75,6 +75,30 @@ def test_a_release_that_cannot_be_tested_hides_nothing_of_the_others(
     assert cli.main(["--only", "tentacle"]) == 0
 
 
+@pytest.mark.parametrize("tests", [[], ["tests/cluster/test_a.py"]])
+def test_all_of_a_release_are_the_cluster_tests_and_the_unit_tests(
+    tests: "list[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = []
+
+    def in_release(name: str, command: "list[str]", log: Path, timeout: float = 0) -> int:
+        commands.append(command[:4])
+        log.write_text("ceph version 20.2.4 (0f) tentacle (stable)\nPython 3.14.8\n")
+        for word in command:
+            if word.startswith("--junitxml="):
+                Path(word.partition("=")[2]).write_text(REPORT)
+        return 1 if "unit" in command else 0
+
+    monkeypatch.setattr(cli, "_in_release", in_release)
+    found = cli._run("tentacle", tests, tmp_path)
+    assert found.versions == "20.2.4, Python 3.14.8"
+    assert commands[1:2] == [["./run", "test", "-e", "cluster"]]
+    assert commands[2:] == ([] if tests else [["./run", "test", "-e", "unit"]])
+    unit = found.tests.get("unit tests")
+    assert unit is None if tests else unit is not None and unit.outcome == "failed"
+    assert found.sums() == ("1/4, 2 failed, 1 skipped" if tests else "1/5, 3 failed, 1 skipped")
+
+
 def test_a_command_runs_in_mounts_of_its_own() -> None:
     root = Root(KNOWN["tentacle"])
     command = root.command(["ceph", "--version"], [("/from", "/to")])
