@@ -83,23 +83,28 @@ class Managers(Access):
             ready = seen["available"] and seen["active_gid"] not in not_these
             return seen["active_name"] if ready else None
 
+        self.wait_for(usable, timeout, "an active manager")
+        self.wait_module(timeout)
+        # Again: a module that was just enabled has managers restart, and another one may be active.
         name = self.wait_for(usable, timeout, "an active manager")
         assert name is not None
-        self.wait_module(timeout)
         return name
 
     def wait_mgrs(
         self, timeout: float = START_TIMEOUT, not_these: "frozenset[int] | set[int]" = frozenset()
     ) -> str:
         """As wait_active, and for the standby managers of all others that run."""
-        name = self.wait_active(timeout, not_these)
-        others = {each for each in self.mgrs() if self.daemons.find(f"mgr.{each}")} - {name}
+        self.wait_active(timeout, not_these)
+        running = {each for each in self.mgrs() if self.daemons.find(f"mgr.{each}")}
 
-        def all_there() -> bool:
-            standbys = self.mon_command("mgr dump")["standbys"]
-            return others <= {each["name"] for each in standbys if each["gid"] not in not_these}
+        def all_there() -> Optional[str]:
+            seen = self.mon_command("mgr dump")
+            standbys = {each["name"] for each in seen["standbys"] if each["gid"] not in not_these}
+            active = seen["active_name"] if seen["available"] else None
+            return active if running <= standbys | {active} else None
 
-        self.wait_for(all_there, timeout, "the standby managers")
+        name = self.wait_for(all_there, timeout, "the standby managers")
+        assert name is not None
         return name
 
     def enable_module(self) -> None:
