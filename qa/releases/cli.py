@@ -43,6 +43,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 continue
             seconds = time.monotonic() - start
             print(f"{name} ({new.versions}): {new.sums()} in {seconds:.0f} s", file=sys.stderr)
+            if args.json:
+                found.update(load(args.json))  # again: another run may have added to it
             found[name] = merged(found.get(name), new)
             if args.json:
                 save(args.json, found)
