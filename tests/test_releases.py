@@ -75,6 +75,20 @@ def test_a_release_that_cannot_be_tested_hides_nothing_of_the_others(
     assert cli.main(["--only", "tentacle"]) == 0
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"reef": {"a::x": "passed"}}'])
+def test_a_file_that_cannot_take_results_is_refused_before_the_tests(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(content)
+    assert cli.main(["--json", str(file)]) == 2
+    said = f"Error: {file} has no results of this; choose another file.\n"
+    assert capsys.readouterr().err == said
+    assert file.read_text() == content
+    assert cli.main(["--json", str(tmp_path / "none" / "results.json")]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("tests", [[], ["tests/cluster/test_a.py"]])
 def test_all_of_a_release_are_the_cluster_tests_and_the_unit_tests(
     tests: "list[str]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch

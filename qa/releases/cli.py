@@ -29,7 +29,14 @@ _UNIT_TESTS = "unit tests"  # all of them as one line of the table
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the tests and print the table; 1 when a test failed anywhere or could not run."""
     args = _parser().parse_args(argv)
-    found = load(args.json) if args.json else {}
+    found: dict[str, Results] = {}
+    if args.json:
+        try:
+            found = load(args.json)
+            save(args.json, found)  # rather now than after an hour it shows that this is impossible
+        except (OSError, ValueError) as error:
+            print(f"Error: {error}", file=sys.stderr)
+            return 2
     ran = True
     with tempfile.TemporaryDirectory(prefix="rbd-releases-", dir="/tmp") as folder:
         for name in args.only or KNOWN:

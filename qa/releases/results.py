@@ -51,15 +51,21 @@ def read_report(junit: str) -> "dict[str, Result]":
 
 
 def load(file: Path) -> "dict[str, Results]":
-    """What ``save`` wrote, by release; nothing if there is no such file."""
+    """What ``save`` wrote, by release; nothing if there is no such file.
+
+    Raises OSError, and ValueError: the file has something else.
+    """
     if not file.exists():
         return {}
-    return {
-        name: Results(
-            kept["versions"], {test: Result(**result) for test, result in kept["tests"].items()}
-        )
-        for name, kept in json.loads(file.read_text(encoding="utf-8")).items()
-    }
+    try:
+        return {
+            name: Results(
+                kept["versions"], {test: Result(**result) for test, result in kept["tests"].items()}
+            )
+            for name, kept in json.loads(file.read_text(encoding="utf-8")).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{file} has no results of this; choose another file.") from None
 
 
 def save(file: Path, found: Mapping[str, Results]) -> None:
