@@ -207,6 +207,12 @@ def mirrored(s: Stage) -> "Iterator[list[str]]":
 
 
 @contextlib.contextmanager
+def old_data(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=["monday"])
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
 def journaling(s: Stage) -> "Iterator[list[str]]":
     s.make(snapshots=(), features=["layering", "exclusive-lock", "journaling"])
     yield [s.source, s.target]
@@ -328,6 +334,7 @@ PROVOKED: "dict[str, tuple[Provoke, int]]" = {
     "FEATURES_NEW": (more_features, 0),
     "FEATURES_LOST": (fewer_features, 0),
     "SOURCE_HAS_CLONES": (clones, 0),
+    "READS_OF_OLD_DATA": (old_data, 0),
     "SOURCE_MIRRORED": (mirrored, 0),
     "SOURCE_JOURNALING": (journaling, 0),
     "SOURCE_IN_GROUP": (in_group, 0),

@@ -66,7 +66,11 @@ TABLE = [
     (replace(WELL, pools=pool(quota_objects=300, objects=45)), ["QUOTA_OBJECTS"]),
     (image(to_copy=None), ["BYTES_UNKNOWN"]),
     (image(users=(User(7, "10.0.0.5:0/1", kernel=True),)), ["SOURCE_IN_USE", "KERNEL_CLIENT"]),
-    (image(snapshots=(Snapshot("s", clones=("a/b",)),)), ["SOURCE_HAS_CLONES"]),
+    (
+        image(snapshots=(Snapshot("s", clones=("a/b",)),)),
+        ["SOURCE_HAS_CLONES", "READS_OF_OLD_DATA"],
+    ),
+    (image(snapshots=(Snapshot("s"),)), ["READS_OF_OLD_DATA"]),
     (wish(stripe_unit=3 << 20, stripe_count=2), ["STRIPE_UNIT"]),
     (wish(object_size=8 << 20, stripe_unit=8 << 20, stripe_count=2), []),
     (wish(shared=True), ["FEATURES_LOST"]),

@@ -1,9 +1,10 @@
 """Which objects hold which bytes of an image, and in which order they are looked at."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.parts import BELOW, PART, parts
+from rbdmigrate.control.parts import BELOW, PART, in_several_writes, parts
 from rbdmigrate.control.striping import Striping
 
 
@@ -66,3 +67,11 @@ def test_all_objects_are_looked_at_once_the_last_first(count):
 def test_around_an_object_it_begins_somewhat_below_and_goes_up(count, around):
     found = [number for part in parts(count, around) for number in part]
     assert found == list(range(max(0, around - BELOW), count))
+
+
+@pytest.mark.parametrize(
+    ("carried", "point", "several"),
+    [(0, False, False), (1, False, True), (1, True, False), (2, True, True), (0, True, False)],
+)
+def test_snapshots_beside_the_comparison_snapshot_make_several_writes(carried, point, several):
+    assert in_several_writes(carried, point) is several

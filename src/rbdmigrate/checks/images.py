@@ -20,12 +20,33 @@ def clones(facts: Facts) -> Iterator[Found]:
         return
     names = sorted({clone for snap in facts.image.snapshots for clone in snap.clones})
     if names:
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         yield Found(
             str(facts.wish.source),
-            f"Its snapshots have the clones {shown}; a commit will need --force, and clones that "
-            "are open read-only then do not notice that their parent moved.",
+            f"Its snapshots have the clones {_some(names)}; a commit will need --force, and clones "
+            "that are open read-only then do not notice that their parent moved.",
             f"rbd children {facts.wish.source} --all",
+        )
+
+
+@check(
+    "READS_OF_OLD_DATA",
+    Severity.WARNING,
+    "The source has snapshots: while it is copied, librbd may show old data to clients that read.",
+)
+def old_data(facts: Facts) -> Iterator[Found]:
+    """An object that differs between views is copied in several writes, the oldest view first."""
+    names = [snapshot.name for snapshot in facts.image.snapshots] if facts.image is not None else []
+    spec = facts.wish.spec
+    if facts.inspection is not None and spec is not None and spec.format != "native":
+        names = [snapshot.name for snapshot in facts.inspection.snapshots]
+    if names:
+        yield Found(
+            str(facts.wish.source),
+            f"It has snapshots ({_some(names)}). Clients that read an object just while "
+            "librbd copies it may get its data as it was at a snapshot; what they write and what "
+            "the target holds in the end is right. To be safe, start the clients when it is "
+            "executed, or remove the snapshots before.",
+            f"rbd snap ls {facts.wish.source}" if spec is None else "",
         )
 
 
@@ -105,3 +126,8 @@ def parent(facts: Facts) -> Iterator[Found]:
             "depend; --flatten copies the parent's data too.",
             "--flatten",
         )
+
+
+def _some(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

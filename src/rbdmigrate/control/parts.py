@@ -1,4 +1,4 @@
-"""In which parts the objects of a target are looked at for what is copied in part. Pure."""
+"""Objects copied in part: where there can be any, and in which order they are looked for. Pure."""
 
 from __future__ import annotations
 
@@ -23,3 +23,12 @@ def parts(count: int, around: Optional[int]) -> Iterator[range]:
         return
     for end in range(count, 0, -PART):
         yield range(max(0, end - PART), end)
+
+
+def in_several_writes(carried: int, point: bool) -> bool:
+    """Whether librbd may copy an object in more than one write.
+
+    ``carried``: snapshots that the target has of the source. ``point``: one of them is the
+    comparison snapshot, which never differs from the head.
+    """
+    return carried > point

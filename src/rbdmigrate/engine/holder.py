@@ -18,6 +18,7 @@ from ..cluster.headers import HOLDER_OPS_KEY as KEY
 from ..cluster.headers import LockHolder
 from ..cluster.pools import open_by_id
 from ..control.holder_pace import ops_for
+from ..control.parts import in_several_writes
 from ..model.errors import PoolMissing
 from ..model.migration import Migration
 from .registry import Registry, Tracked
@@ -31,16 +32,27 @@ class HolderPace:
         self._registry = registry
 
     def begin(self, tracked: Tracked, own_clients: tuple[int, ...]) -> Optional[int]:
-        """Objects at once for the copy that is about to begin; None: we copy, or without limit."""
-        target = tracked.migration.target
+        """Objects at once for the copy that is about to begin.
+
+        None: we copy, or it is left to the client. One where clients could read an object that is
+        copied in part, whatever the rate (:mod:`..worker.at_once`).
+        """
+        m = tracked.migration
+        target = m.target
         if not target.image_id:
             return None
         with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
-            if holder is None or holder.client in own_clients or tracked.rate_limit is None:
+            if holder is None or holder.client in own_clients:
                 return None
             if headers.metadata(ioctx, target.image_id, KEY) is not None:
                 return None  # a user's own
+            header = headers.migration_header(ioctx, target.image_id)
+            carried = 0 if header is None else len(header.snapshots)
+            if in_several_writes(carried, bool(m.point) and not m.no_point and m.imported is None):
+                return 1
+            if tracked.rate_limit is None:
+                return None
             size = headers.object_size(ioctx, target.image_id)
         return ops_for(tracked.rate_limit, size)
 

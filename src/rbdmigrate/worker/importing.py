@@ -26,6 +26,7 @@ from ..model.source import CONFIG
 from ..model.source_spec import SourceSpec
 from ..sources import Limits, changes, identify, inspect, open_content
 from . import native, point, repair
+from .at_once import objects_at_once
 from .copied import Copied, Progress
 from .external import reach_of, resolver
 from .survey import survey_import
@@ -132,7 +133,10 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
         if imported.native:
             native.execute(ioctx, target, copied.next)
         else:
-            with _explained(session, imported, args, f"Copying {target.spec}"):
+            with (
+                objects_at_once(session, ioctx, target, args),
+                _explained(session, imported, args, f"Copying {target.spec}"),
+            ):
                 session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
         return {

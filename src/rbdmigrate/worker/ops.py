@@ -28,6 +28,7 @@ from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.users import source_in_use
 from . import company, importing, inspection, point, repair
+from .at_once import objects_at_once
 from .copied import Copied, Progress, objects
 from .pace import Pace
 from .parent import release_parent
@@ -177,7 +178,8 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
             with rbd.Image(ioctx, target.image) as image:
                 image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
         fault_point("librbd.before", "execute")
-        session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
+        with objects_at_once(session, ioctx, target, args):
+            session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
         return {
             "version": headers.version(ioctx, target.image_id),
