@@ -117,11 +117,13 @@ def make_layered_image(
 ) -> None:
     """An image whose every object, of ``size`` bytes, differs in each view.
 
-    librbd copies each of them in as many writes as there are views.
+    librbd copies each of them in as many writes as there are views, and ten objects at once, so
+    that a copy that is cut off is likely to leave some in part.
     """
     with place(client, spec) as ioctx:
         rbd.RBD().create(ioctx, split(spec)[2], objects * size, order=size.bit_length() - 1)
     with opened(client, spec, read_only=False) as image:
+        image.metadata_set("conf_rbd_concurrent_management_ops", "10")
         for view in (*snapshots, HEAD):
             for offset in range(0, objects * size, MIB):
                 length = min(MIB, objects * size - offset)

@@ -113,10 +113,26 @@ class Commands:
             time.sleep(0.02)
 
     def clean_up(self, pools: Sequence[str]) -> None:
-        """Abort whatever is under way from or to these pools."""
-        for report in self.under_way():
-            if {report["source"].split("/")[0], report["target"].split("/")[0]} & set(pools):
-                self.raw("abort", report["target"], "--force")
+        """Abort whatever is under way from or to these pools, and wait for the end of that.
+
+        Images that are removed in the midst of an abort would make it fail, and its record stay.
+        """
+        for report in self._between(pools):
+            self.raw("abort", report["target"], "--force")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            ending = [r for r in self._between(pools) if r["goal"] == "aborted"]
+            if all(report["state"] == "failed" for report in ending):
+                return
+            time.sleep(0.2)
+
+    def _between(self, pools: Sequence[str]) -> "list[Any]":
+        """What is under way from or to these pools."""
+        return [
+            report
+            for report in self.under_way()
+            if {report["source"].split("/")[0], report["target"].split("/")[0]} & set(pools)
+        ]
 
 
 @contextmanager

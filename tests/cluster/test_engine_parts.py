@@ -159,7 +159,8 @@ def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Loop:
     """A loop around them that has no place for a copy."""
     identity = Identity("client.admin", str(cluster.conf), "")
     settings = Settings(max_copies=0)
-    around = {name: Mock() for name in ("loader", "throttle", "conditions", "secrets")}
+    around = {name: Mock() for name in ("loader", "throttle", "conditions", "secrets", "plans")}
+    around["plans"].limits.return_value = {}
     return Loop(
         client, identity, registry, acts=acts, settings=lambda: settings, on_fenced=pytest.fail,
         **around,

@@ -58,6 +58,13 @@ def record(admin: rados.Rados, target: str) -> "dict[str, bytes]":
     return {key: value for key, value in stored.items() if key.startswith("migration.")}
 
 
+def at_rest(admin: rados.Rados, target: str) -> "dict[str, bytes]":
+    """The same once nothing acts on it and nothing remains to be done; empty until then."""
+    stored = record(admin, target)
+    plain = [json.loads(raw) for raw in stored.values()]
+    return stored if all(m["step"] is None and m["settled"] for m in plain) else {}
+
+
 def test_a_dry_run_changes_nothing(bare: Cluster) -> None:
     before = files(bare, "a")
     said = install(bare, "a", "--dry-run")
@@ -111,7 +118,7 @@ def test_managers_of_differing_versions(
         "a record of the newer version",
     )
     migrate.text("pause", target)
-    written = record(admin, target)
+    written = bare.wait_for(lambda: at_rest(admin, target), 30, "it to rest")
     assert len(written) == 1
 
     bare.mgr_fail()

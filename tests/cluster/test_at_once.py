@@ -1,0 +1,35 @@
+"""One object at a time where clients could read an object that is copied in part."""
+
+import pytest
+import rados
+
+from qa.devcluster import Cluster
+from qa.workload.images import make_image
+from rbdmigrate.cluster.client import Identity
+from rbdmigrate.model.migration import Place
+from rbdmigrate.worker.at_once import objects_at_once
+from rbdmigrate.worker.ops import Session
+from tests.cluster.commands import Commands
+
+KEY = "rbd_concurrent_management_ops"
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "verify", "ops"),
+    [([], "none", "10"), (["one"], "none", "1"), ([], "full", "10"), (["one"], "full", "1")],
+)
+def test_an_image_with_snapshots_but_the_one_for_comparing(
+    snapshots, verify, ops, cluster: Cluster, client: rados.Rados, migration: Commands, pools
+):
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, snapshots=snapshots)
+    migration.text("run", source, target, "--goal", "prepared", "--verify", verify)
+    ident = migration.report(target)["target_image_id"]
+    place = Place(pools[1], "", "disk", int(client.pool_lookup(pools[1])), ident)
+    point = f"rbd-migration-{migration.report(target)['id']}" if verify == "full" else ""
+    args = {"point": point, "no_point": "", "import": None}
+    session = Session(Identity("client.admin", str(cluster.conf), ""))
+    with session.open(place) as ioctx:
+        with objects_at_once(session, ioctx, place, args):
+            assert session.rados.conf_get(KEY) == ops
+        assert session.rados.conf_get(KEY) == "10"
