@@ -204,8 +204,8 @@ def test_the_client_that_copies_itself_is_paced_by_its_configuration(
         writer.wait_acked(15)
         migration.text("set", target, "--rate", "80K")
         migration.text("execute", target)
-        cluster.wait_for(lambda: configured(client, target) == "2", 10, "the number of objects")
-        shown = cluster.wait_for(lambda: migration.report(target)["copied_by"], 8, "who copies")
+        cluster.wait_for(lambda: configured(client, target) == "2", 60, "the number of objects")
+        shown = cluster.wait_for(lambda: migration.report(target)["copied_by"], 30, "who copies")
         assert f"client.{writer.client_id} at" in shown
         migration.wait(target, "executed", timeout=90)
         assert configured(client, target) is None
@@ -222,7 +222,7 @@ def test_what_a_user_configured_is_left_alone(
         writer.wait_acked(15)
         migration.text("set", target, "--rate", "800K")
         migration.text("execute", target)
-        cluster.wait_for(lambda: migration.report(target)["copied_by"], 8, "who copies")
+        cluster.wait_for(lambda: migration.report(target)["copied_by"], 30, "who copies")
         assert configured(client, target) == "1"
         migration.wait(target, "executed", timeout=60)
         assert configured(client, target) == "1"
