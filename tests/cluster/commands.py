@@ -117,14 +117,17 @@ class Commands:
 
         Images that are removed in the midst of an abort would make it fail, and its record stay.
         """
+        deadline = time.monotonic() + 35  # the watch of a client that was killed stays for 30 s
+        while time.monotonic() < deadline:
+            left = [r for r in self._between(pools) if r["state"] != "failed"]
+            for report in left:
+                if report["goal"] != "aborted":
+                    self.raw("abort", report["target"], "--force")
+            if not left:
+                break
+            time.sleep(0.5)
         for report in self._between(pools):
             self.raw("abort", report["target"], "--force")
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            ending = [r for r in self._between(pools) if r["goal"] == "aborted"]
-            if all(report["state"] == "failed" for report in ending):
-                return
-            time.sleep(0.2)
 
     def _between(self, pools: Sequence[str]) -> "list[Any]":
         """What is under way from or to these pools."""
