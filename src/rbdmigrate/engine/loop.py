@@ -123,7 +123,7 @@ class Loop:
         Other acts are short and left to end, but for what an abort makes needless.
         """
         needless = {Op.SETTLE} if tracked.migration.goal is Goal.ABORTED else set()
-        for slot in (slot for slots in self._slots.values() for slot in slots):
+        for slot in self._all_slots():
             job = slot.job
             if job is not None and job.tracked is tracked and job.op in PACED | needless:
                 slot.interrupt(job, reason)

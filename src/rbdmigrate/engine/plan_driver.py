@@ -211,10 +211,11 @@ class Driver:
 
     def _go_on(self, kept: Kept) -> None:
         definition = kept.plan.definition
-        failures = kept.failures()
+        phases = kept.phases()
+        failures = phases.count(Phase.FAILED)
         if failures < kept.plan.forgiven:
             self._keeping.update(kept, lambda plan: replace(plan, forgiven=failures))
-        step = next_step(kept.phases(), definition.wave, definition.stop_after, kept.plan.forgiven)
+        step = next_step(phases, definition.wave, definition.stop_after, kept.plan.forgiven)
         if step.done:
             self._keeping.update(kept, _from(PlanState.RUNNING, _ended(PlanState.DONE)))
         elif step.stop:

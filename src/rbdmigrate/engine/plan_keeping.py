@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from errno import EAGAIN, EINVAL, ENOENT
+from errno import EAGAIN, EBUSY, EINVAL, ENOENT
 from typing import Optional
 
 import rados
@@ -23,8 +23,6 @@ from .loading import Loader
 from .registry import Registry, Tracked
 
 log = logging.getLogger(__name__)
-
-IN_USE = 16  # EBUSY: the source is open somewhere
 
 
 @dataclass
@@ -82,7 +80,7 @@ def in_use(m: Migration) -> bool:
         m.state is State.FAILED
         and m.prepared_at is None
         and failure is not None
-        and failure.errno == IN_USE
+        and failure.errno == EBUSY
     )
 
 
