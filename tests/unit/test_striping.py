@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.parts import BELOW, PART, in_several_writes, parts
 from rbdmigrate.control.striping import Striping
+from rbdmigrate.model.observation import HeaderState, MigrationHeader
 
 
 @st.composite
@@ -69,9 +70,21 @@ def test_around_an_object_it_begins_somewhat_below_and_goes_up(count, around):
     assert found == list(range(max(0, around - BELOW), count))
 
 
+def header(carried: int) -> MigrationHeader:
+    snapshots = tuple((number, number) for number in range(carried))
+    return MigrationHeader(False, 1, "", "", "", HeaderState.PREPARED, snapshots=snapshots)
+
+
 @pytest.mark.parametrize(
     ("carried", "point", "several"),
     [(0, False, False), (1, False, True), (1, True, False), (2, True, True), (0, True, False)],
 )
 def test_snapshots_beside_the_comparison_snapshot_make_several_writes(carried, point, several):
-    assert in_several_writes(carried, point) is several
+    given = {"point": "point" if point else "", "no_point": "", "imported": False}
+    assert in_several_writes(header(carried), **given) is several
+
+
+def test_a_comparison_snapshot_that_the_source_does_not_have_does_not_count():
+    assert in_several_writes(header(1), point="point", no_point="mirrored", imported=False)
+    assert in_several_writes(header(1), point="point", no_point="", imported=True)
+    assert not in_several_writes(None, point="", no_point="", imported=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
+from ..model.observation import MigrationHeader
+
 # Objects below the last one that the copy told of: those that were under way at its end are there
 # and above, but for one that its placement group kept from ending.
 BELOW = 512
@@ -25,10 +27,14 @@ def parts(count: int, around: Optional[int]) -> Iterator[range]:
         yield range(max(0, end - PART), end)
 
 
-def in_several_writes(carried: int, point: bool) -> bool:
-    """Whether librbd may copy an object in more than one write.
+def in_several_writes(
+    header: Optional[MigrationHeader], *, point: str, no_point: str, imported: bool
+) -> bool:
+    """Whether librbd may copy an object of the target with this header in more than one write.
 
-    ``carried``: snapshots that the target has of the source. ``point``: one of them is the
-    comparison snapshot, which never differs from the head.
+    It may for each snapshot that the target has of the source, but for the comparison snapshot
+    ``point``, which never differs from the head. Where ``no_point`` says why there is none, and
+    for an import, whose point is made on the target, none of them is that.
     """
-    return carried > point
+    compared = bool(point) and not no_point and not imported
+    return header is not None and len(header.snapshots) > compared

@@ -48,8 +48,8 @@ class HolderPace:
             if headers.metadata(ioctx, target.image_id, KEY) is not None:
                 return None  # a user's own
             header = headers.migration_header(ioctx, target.image_id)
-            carried = 0 if header is None else len(header.snapshots)
-            if in_several_writes(carried, bool(m.point) and not m.no_point and m.imported is None):
+            imported = m.imported is not None
+            if in_several_writes(header, point=m.point, no_point=m.no_point, imported=imported):
                 return 1
             if tracked.rate_limit is None:
                 return None

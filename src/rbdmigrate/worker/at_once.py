@@ -27,9 +27,8 @@ def objects_at_once(
 ) -> Iterator[None]:
     """For a copy within it: one object at once where it has to be, librbd's usual number else."""
     header = headers.migration_header(ioctx, target.image_id)
-    carried = 0 if header is None else len(header.snapshots)
-    ours = bool(args["point"]) and not args["no_point"] and not args["import"]
-    if not in_several_writes(carried, ours):
+    point, no_point, imported = args["point"], args["no_point"], args["import"] is not None
+    if not in_several_writes(header, point=point, no_point=no_point, imported=imported):
         yield
         return
     usual = session.rados.conf_get(_KEY)
