@@ -35,10 +35,11 @@ from ..control.progress import Throughput
 from ..control.situation import diagnose
 from ..control.verification import point_of
 from ..model.codec import to_plain
-from ..model.errors import MigrationError, PoolMissing, errno_name
-from ..model.migration import Actor, Goal, Migration, Op, Place, State, Step
+from ..model.errors import PoolMissing
+from ..model.migration import Actor, Migration, Op, Place, State, Step
 from ..model.verification import Verify
-from .holder import HolderPace, copies_on, holds_lock
+from .after_copy import AfterCopy, arguments
+from .holder import HolderPace, holds_lock
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -48,8 +49,6 @@ from .verifying import begin, on_checkpoint, settled, verify_arguments
 
 log = logging.getLogger(__name__)
 
-_TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to let go of the exclusive lock
-_SETTLE_TIMEOUT = 10.0  # seconds for completing what a copy that ended left in part
 _FRESH = 1.0  # seconds for which a look counts
 _CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
 
@@ -74,6 +73,7 @@ class Acts:
         self._chance = random.Random()
         self.blocklist = Blocklist()
         self._holder = HolderPace(client, registry)
+        self._after_copy = AfterCopy(client, registry, settings, self.blocklist)
         self._breaker = Breaker()
         self._breaker_lock = threading.Lock()
 
@@ -122,7 +122,7 @@ class Acts:
             if event["event"] != "done" and event["cause"] == "librbd":
                 slot.discard_worker()  # its client may be the cause: the next act starts anew
                 if job.op is Op.EXECUTE:
-                    self._settle(slot, tracked)
+                    self._after_copy.settle(slot, tracked)
             self._answered(tracked, job.op, event)
         finally:
             tracked.copied_by = ""
@@ -133,13 +133,13 @@ class Acts:
         slot.discard_worker()
         self._fence(tracked.migration, actor, reaped=True)
         if job.op is Op.EXECUTE:
-            self._settle(slot, tracked)
+            self._after_copy.settle(slot, tracked)
         self._holder.restore(tracked)
         if not job.stop_reason:
             self._failed(tracked, 5, _lost(job, error))
             return
         if job.op is Op.EXECUTE and not slot.stopping:
-            self._stop_holder(slot, tracked)
+            self._after_copy.stop_holder(slot, tracked)
         if job.failure is not None:
             self._failed(tracked, ETIMEDOUT if job.failure.transient else ENOMEM, job.failure)
         if job.op in (Op.VERIFY, Op.SETTLE):  # what is known of the target's header stays known
@@ -157,67 +157,6 @@ class Acts:
         if op is Op.SETTLE:
             return _on_sign_of_life(tracked)
         return _on_progress(tracked)
-
-    def _stop_holder(self, slot: Slot, tracked: Tracked) -> None:
-        """A client that holds the exclusive lock copies on without us.
-
-        It drops the copy when it has to give the lock away. But librbd fails its writes (EROFS)
-        that copy an object at that moment, so this is done on demand only.
-        """
-        target = tracked.migration.target
-        with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
-            holder = headers.lock_holder(ioctx, target.image_id)
-        if holder is None:
-            return
-        self._registry.update(tracked, lambda m: replace(m, touched=True))
-        if not tracked.take_lock:
-            tracked.uncontrolled = copies_on(holds_lock(holder), tracked)
-            return
-        event = self._aside(slot, "take_lock", arguments(tracked.migration), _TAKE_LOCK_TIMEOUT)
-        if event["event"] == "failed":
-            tracked.uncontrolled = (
-                f"It cannot be stopped from here: {holder} holds the exclusive lock of "
-                f"{target.spec} and does not let go of it ({errno_name(int(event['errno']))}), so "
-                "the copy that it was asked for goes on there until it is complete or this "
-                "client closes the image."
-            )
-            log.warning("%s: %s", tracked.migration.id, tracked.uncontrolled)
-
-    def _settle(self, slot: Slot, tracked: Tracked) -> None:
-        """Complete at once the objects that the copy which ended here may have left in part.
-
-        Where that does not succeed, and for what lies far off, the loop decides on it as a step.
-        """
-        if tracked.migration.goal is Goal.ABORTED:
-            return  # the target goes, and what is copied back of it is what clients wrote
-        args = {
-            **arguments(tracked.migration),
-            "point": tracked.migration.point,
-            "reach": to_plain(self._settings().reach),
-            "around": tracked.done,
-        }
-        try:
-            event = self._aside(slot, Op.SETTLE.value, args, _SETTLE_TIMEOUT)
-        except (WorkerLost, MigrationError) as error:
-            log.warning("%s: no worker to complete objects: %s", tracked.migration.id, error)
-            return
-        if event["event"] == "done" and event["result"]["whole"]:
-            self._registry.update(tracked, lambda m: replace(m, settled=True))
-
-    def _aside(self, slot: Slot, op: str, args: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """What a fresh worker answers to a short act beside the job; ETIMEDOUT if it is lost."""
-        worker = slot.fresh_worker()
-        timer = threading.Timer(timeout, worker.kill)
-        timer.start()
-        try:
-            return worker.run({"job": 0, "op": op, "args": args}, lambda event: None)
-        except WorkerLost:
-            slot.discard_worker()
-            self.blocklist.fence(self._client, worker.addresses)
-            self.blocklist.add(worker.addresses)
-            return {"event": "failed", "errno": ETIMEDOUT}
-        finally:
-            timer.cancel()
 
     def _answered(self, tracked: Tracked, op: Op, event: dict[str, Any]) -> None:
         """The worker did its job, or says why not."""
@@ -371,20 +310,6 @@ def source_key(m: Migration) -> str:
     if m.imported is not None and not m.imported.native:
         return f"host {m.imported.host}" if m.imported.host else f"source {m.source.image}"
     return f"pool {m.source.pool}"
-
-
-def arguments(m: Migration) -> dict[str, Any]:
-    """What a worker needs to know of a migration to act on it."""
-    return {
-        "id": m.id,
-        "import": None if m.imported is None else to_plain(m.imported),
-        "source": to_plain(m.source),
-        "target": to_plain(m.target),
-        "layout": to_plain(m.layout),
-        "force": m.force_commit,
-        "group": m.group,
-        "mirror_mode": m.mirror_mode,
-    }
 
 
 def target_version(client: rados.Rados, m: Migration) -> Optional[int]:

@@ -16,7 +16,8 @@ from ..model.migration import Goal, Migration, Op, State
 from ..model.spec import ImageSpec
 from ..model.verification import Verify
 from . import verifying
-from .acts import arguments, target_version
+from .acts import target_version
+from .after_copy import arguments
 from .finder import awake, refuse_aborting
 from .orders import Orders
 from .registry import Tracked

@@ -13,6 +13,7 @@ repeated, and never changes what a client wrote (a client's write completes the 
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -74,13 +75,7 @@ def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
         )
         stack.callback(objects.close)
         kept = {entry.snap_id for entry in headers.snapshots(ioctx, target.image_id)}
-        source: _Source
-        if args["import"]:
-            named = {str(s["name"]): int(s["id"]) for s in image.list_snaps()}
-            source = _External(stack.enter_context(import_sides.opened(session, args)), named)
-        else:
-            place = from_plain(Place, args["source"], "source")
-            source = _Image(stack, session.open(place), place.image_id)
+        source = _opened(session, args, stack, image)
         carried = sorted((new, old) for old, new in header.snapshots)
         views = [_View(new, source.key(old, new), new not in kept) for new, old in carried]
         views.append(_View(None, source.key(None, None)))
@@ -103,6 +98,15 @@ def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
     if done:
         log.info("%s: %d objects were completed", target.spec, done)
     return {"completed": done, "whole": around is None}
+
+
+def _opened(session: Any, args: dict[str, Any], stack: ExitStack, target: rbd.Image) -> _Source:
+    """The migration's source, as long as ``stack`` is open."""
+    if args["import"]:
+        named = {str(s["name"]): int(s["id"]) for s in target.list_snaps()}
+        return _External(stack.enter_context(import_sides.opened(session, args)), named)
+    place = from_plain(Place, args["source"], "source")
+    return _Image(stack, session.open(place), place.image_id)
 
 
 def _mapped(image: rbd.Image, striping: Striping, part: range) -> set[int]:
@@ -181,24 +185,24 @@ def _content(read: _Read, size: int, striping: Striping, number: int) -> bytes:
     return b"".join(pieces)
 
 
-class _Source:
+class _Source(ABC):
     """Where a target's views come from."""
 
+    @abstractmethod
     def key(self, old: Optional[int], new: Optional[int]) -> Any:
         """What :meth:`open` takes for a snapshot, by its number at the source and the target."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self, key: Any) -> tuple[_Read, int]:
         """A view's reader and its size in bytes; the former one is closed."""
-        raise NotImplementedError
 
     def lacks(self, number: int, striping: Striping) -> bool:
         """Whether the view that was opened last has nothing of an object that reads as zeros."""
         return True
 
+    @abstractmethod
     def size(self) -> int:
         """The largest size that a view has, in bytes."""
-        raise NotImplementedError
 
     def several(self, part: range, striping: Striping, carried: dict[int, int]) -> dict[int, int]:
         """The objects that may take more than one write, and what their sequence reaches by that.
