@@ -1,8 +1,9 @@
 // What can be done to a migration, and what is said before it is done.
 
 import { at, post } from "../api.js";
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 import { busily } from "./busy.js";
+import { buttonGroup } from "./button_group.js";
 import { confirm } from "./confirm.js";
 import { announce } from "./notices.js";
 
@@ -48,19 +49,13 @@ const ACTIONS = {
 
 // Buttons for a report. ``update(report)`` keeps those that are there; ``done`` is told the new report.
 export function actions(done) {
-  const element = h("div", { class: "buttons", role: "group", "aria-label": "Actions" });
-  let shown = "";
   let current = null;
+  const group = buttonGroup((name) => button(name, () => current, done));
   return {
-    element,
+    element: group.element,
     update(report) {
       current = report;
-      const names = possible(report);
-      if (names.join() === shown) return;
-      const focused = document.activeElement?.dataset?.action;
-      shown = names.join();
-      fill(element, names.map((name) => button(name, () => current, done)));
-      if (focused) element.querySelector(`[data-action="${focused}"]`)?.focus();
+      group.update(possible(report));
     },
   };
 }

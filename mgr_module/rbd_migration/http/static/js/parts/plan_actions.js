@@ -1,9 +1,10 @@
 // What can be done to a plan now, and what is said before it is done.
 
 import { PLAN_RIGHTS, plans } from "../api.js";
-import { fill, h } from "../dom.js";
+import { h } from "../dom.js";
 import { count } from "../format.js";
 import { busily } from "./busy.js";
+import { buttonGroup } from "./button_group.js";
 import { confirm } from "./confirm.js";
 import { announce } from "./notices.js";
 
@@ -38,9 +39,8 @@ const ACTIONS = {
 // Buttons for a report, of those the user may press. ``done(report)`` is told the plan as it is then,
 // ``gone()`` that it was removed.
 export function planActions(app, done, gone) {
-  const element = h("div", { class: "buttons", role: "group", "aria-label": "Actions" });
-  let shown = "";
   let current = null;
+  const group = buttonGroup(button);
 
   function button(name, index) {
     const { label, danger } = ACTIONS[name];
@@ -67,16 +67,12 @@ export function planActions(app, done, gone) {
   }
 
   return {
-    element,
+    element: group.element,
     update(plan) {
       current = plan;
       const names = possible(plan).filter((name) => app.may(ACTIONS[name].right ?? PLAN_RIGHTS.act));
-      element.hidden = !names.length;
-      if (names.join() === shown) return;
-      const focused = document.activeElement?.dataset?.action;
-      shown = names.join();
-      fill(element, names.map(button));
-      if (focused) element.querySelector(`[data-action="${focused}"]`)?.focus();
+      group.element.hidden = !names.length;
+      group.update(names);
     },
   };
 }
