@@ -9,7 +9,7 @@ import importlib
 import inspect
 import json
 import logging
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List
 
 import cherrypy
 from cherrypy.lib.static import serve_file
@@ -236,7 +236,7 @@ def _menu_wanted(dashboard: _Dashboard) -> bool:
 def _with_menu(answer: Any) -> Any:
     """The start page with one more script; what does not look like it is left alone."""
     parts: List[bytes] = list(answer)
-    text: Optional[bytes] = b"".join(parts)
+    text = b"".join(parts)
     head, tag, rest = text.rpartition(b"</body>")
     if not tag:
         return [text]

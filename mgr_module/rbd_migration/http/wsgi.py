@@ -3,7 +3,7 @@
 import json
 import logging
 from http import HTTPStatus
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from rbdmigrate import __version__
 
@@ -192,5 +192,5 @@ def _as_json(response: Response, kind: str) -> Tuple[int, Dict[str, str], bytes]
     return response.status, headers, json.dumps(response.body).encode()
 
 
-def _text(status: int, kind: str, text: str) -> Tuple[int, Mapping[str, str], bytes]:
+def _text(status: int, kind: str, text: str) -> Tuple[int, Dict[str, str], bytes]:
     return status, {**_API_HEADERS, "Content-Type": kind}, text.encode()
