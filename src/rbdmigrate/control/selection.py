@@ -11,7 +11,7 @@ from ..model.errors import MigrationError
 from ..model.plan import MAX_ITEMS, Candidate, Definition, Item, Rule, Selector
 from ..model.source_spec import parse_source_spec
 from ..model.spec import ImageSpec, parse_image_spec
-from .patterns import compile_pattern, fits_glob
+from .patterns import Globs, compile_pattern
 
 _FIELDS = ("pool", "namespace", "name", "index")
 _LONGEST = 96  # characters of an image's name, as RBD_MAX_IMAGE_NAME_SIZE
@@ -38,12 +38,27 @@ def chosen(selector: Selector, there: Iterable[Candidate]) -> list[str]:
 
 
 def _name_test(selector: Selector) -> Callable[[str], bool]:
-    if selector.regex:
-        pattern = compile_pattern(selector.regex, "regex")
-        return lambda name: (
-            pattern.fullmatch(name) is not None and not fits_glob(name, selector.exclude)
-        )
-    return lambda name: fits_glob(name, (selector.name,)) and not fits_glob(name, selector.exclude)
+    wanted = (
+        compile_pattern(selector.regex, "regex").fits
+        if selector.regex
+        else Globs([selector.name]).fit
+    )
+    excluded = Globs(selector.exclude).fit
+    return lambda name: wanted(name) and not excluded(name)
+
+
+def pattern_problem(definition: Definition) -> str:
+    """Why the plan's images cannot be chosen any more, one sentence; empty when they can.
+
+    A plan may have been stored when expressions were taken that are refused now.
+    """
+    for number, selector in enumerate(definition.select):
+        try:
+            if selector.regex:
+                compile_pattern(selector.regex, f"select[{number}].regex in the plan")
+        except MigrationError as error:
+            return f"{error} `ceph rbd migration plan apply` changes the plan."
+    return ""
 
 
 def _rest_fits(selector: Selector, image: Candidate) -> bool:
@@ -74,7 +89,7 @@ def mapped(rule: Rule, source: ImageSpec, index: int) -> ImageSpec:
 
 def choose(
     definition: Definition,
-    there: Callable[[Selector], Sequence[Candidate]],
+    there: Callable[[Selector], Iterable[Candidate]],
     ident: Callable[[], str],
 ) -> list[Item]:
     """The items of a plan: what its selectors pick of what is ``there``, then what it lists.

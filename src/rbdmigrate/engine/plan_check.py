@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from errno import EAGAIN
 from typing import Any, Optional
 
 import rados
@@ -24,6 +25,8 @@ from .preflight import Preflight, report
 log = logging.getLogger(__name__)
 
 _FRESH = 600.0  # seconds for which a result that nobody has seen is kept
+_KEPT = 16  # checks that are kept: one may have 10,000 images with findings
+_AT_ONCE = 8  # checks that run
 
 
 class _Check:
@@ -38,6 +41,7 @@ class _Check:
         self.problem = ""
         self.ended: Optional[float] = None
         self.shown = False
+        self.wanted = True  # its plan is there, and unchanged
 
 
 class PlanChecks:
@@ -79,19 +83,43 @@ class PlanChecks:
 
         ``frozen``: the items, where they are chosen already. One check of a plan runs at a time;
         what it found is shown to whoever asks next, and then a new one begins.
+        MigrationError(EAGAIN) when too many checks run.
         """
         with self._lock:
             check = self._checks.get(definition.name)
             if check is None or _stale(check, definition):
-                check = self._checks[definition.name] = _Check(definition)
-                thread = threading.Thread(
-                    target=self._run, args=(check, frozen), name="rbdmigrate-check", daemon=True
-                )
-                self._threads = [t for t in self._threads if t.is_alive()] + [thread]
-                thread.start()
+                check = self._begin(definition, frozen)
+            self._checks[definition.name] = self._checks.pop(definition.name)  # the last one now
             ended = self._lock.wait_for(lambda: check.ended is not None, patience)
             check.shown = ended
             return self._report(check)
+
+    def forget(self, plan: str) -> None:
+        """Drop the last check of a plan that is gone or changed; one that runs ends."""
+        with self._lock:
+            check = self._checks.pop(plan, None)
+            if check is not None:
+                check.wanted = False
+
+    def _begin(self, definition: Definition, frozen: Optional[list[Item]]) -> _Check:
+        """Begin a check. Those that were asked for the longest time ago make room for it."""
+        self.forget(definition.name)
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) >= _AT_ONCE:
+            raise MigrationError(
+                EAGAIN,
+                f"{len(self._threads)} plans are being checked; try again when one is done.",
+            )
+        ended = [name for name, check in self._checks.items() if check.ended is not None]
+        for name in ended[: max(0, len(self._checks) + 1 - _KEPT)]:
+            del self._checks[name]
+        check = self._checks[definition.name] = _Check(definition)
+        thread = threading.Thread(
+            target=self._run, args=(check, frozen), name="rbdmigrate-check", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+        return check
 
     # -- the thread --------------------------------------------------------------------------
 
@@ -100,7 +128,7 @@ class PlanChecks:
             items = frozen if frozen is not None else self._select(check.definition)
             check.total = len(items)
             for item in items:
-                if self._stopping.is_set():
+                if self._stopping.is_set() or not check.wanted:
                     return
                 self._one(check, item)
         except MigrationError as error:

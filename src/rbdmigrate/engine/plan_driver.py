@@ -10,9 +10,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from errno import EAGAIN, EBUSY
+from errno import EAGAIN, EBUSY, ETIMEDOUT
 from typing import Optional
 
 import rados
@@ -24,7 +24,7 @@ from ..control.selection import choose
 from ..control.waves import Phase, next_step
 from ..model.errors import MigrationError
 from ..model.migration import Goal, Migration, State
-from ..model.plan import Definition, Item, Outcome, Plan, PlanState
+from ..model.plan import Candidate, Definition, Item, Outcome, Plan, PlanState, Selector
 from ..model.spec import ImageSpec
 from .finder import awake
 from .loop import Loop
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 TICK = 1.0
 RETRY = 5.0  # seconds until an item that could not begin is tried again
+CHOOSING = 60.0  # seconds for choosing a plan's images; then it is a draft again
 _ORDER = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.VERIFYING, State.VERIFIED,
           State.COMMITTING, State.COMMITTED)  # fmt: skip
 _REACHED = {
@@ -100,12 +101,19 @@ class Driver:
         return ["rbdmigrate-plans ended"] if ended and not self._stopping.is_set() else []
 
     def select(self, definition: Definition) -> list[Item]:
-        """The items that a plan would have if it started now. Raises MigrationError."""
-        return choose(
-            definition,
-            lambda selector: list(candidates(self._client, selector)),
-            lambda: secrets.token_hex(6),
-        )
+        """The items that a plan would have if it started now. Raises MigrationError.
+
+        After ``CHOOSING`` seconds: ETIMEDOUT, so that no plan holds up the others.
+        """
+        deadline = time.monotonic() + CHOOSING
+
+        def there(selector: Selector) -> Iterator[Candidate]:
+            for image in candidates(self._client, selector):
+                if time.monotonic() > deadline:
+                    raise _takes_too_long(definition.name)
+                yield image
+
+        return choose(definition, there, lambda: secrets.token_hex(6))
 
     # -- the thread --------------------------------------------------------------------------
 
@@ -153,15 +161,29 @@ class Driver:
             self._cancel(kept)
 
     def _start(self, kept: Kept) -> None:
-        """Choose the images; they stay chosen."""
+        """Choose the images; they stay chosen. Where that does not succeed it is a draft again."""
+        if kept.choosing_since is None:
+            kept.choosing_since = time.monotonic()
         try:
-            items = self.select(kept.plan.definition)
+            items = self._choose(kept)
         except MigrationError as error:
-            kept.refusal = error
+            kept.refusal, kept.choosing_since = error, None
             self._keeping.update(kept, _from(PlanState.STARTING, _refused(str(error))))
             return
+        kept.choosing_since = None
         log.info("plan %s: %d images", kept.plan.name, len(items))
         self._keeping.freeze(kept, items, _from(PlanState.STARTING, _running))
+
+    def _choose(self, kept: Kept) -> list[Item]:
+        """The items. A cluster that does not answer is asked again for a while."""
+        try:
+            return self.select(kept.plan.definition)
+        except rados.ConnectionShutdown:
+            raise
+        except rados.Error as error:
+            if time.monotonic() - (kept.choosing_since or 0.0) < CHOOSING:
+                raise
+            raise _takes_too_long(kept.plan.name) from error
 
     # -- what became of them -----------------------------------------------------------------
 
@@ -296,6 +318,14 @@ class Driver:
             self._loop.interrupt(tracked, "paused")
             item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
             self._keeping.settle(kept, number, item)
+
+
+def _takes_too_long(plan: str) -> MigrationError:
+    return MigrationError(
+        ETIMEDOUT,
+        f"The images of the plan {plan!r} could not be chosen within {CHOOSING:g} s; look at "
+        "`ceph health`, then try again.",
+    )
 
 
 def _reached(m: Migration) -> bool:

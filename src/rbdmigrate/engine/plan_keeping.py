@@ -14,10 +14,11 @@ import rados
 from ..cluster.plan_store import PlanStore
 from ..cluster.pools import open_by_id, rbd_pools
 from ..cluster.store import Garbage, Owner
+from ..control.selection import pattern_problem
 from ..control.waves import Phase
 from ..model.errors import MigrationError, PoolMissing
 from ..model.migration import Migration, State
-from ..model.plan import Item, Outcome, Plan
+from ..model.plan import Item, Outcome, Plan, PlanState
 from ..model.spec import ImageSpec
 from .loading import Loader
 from .registry import Registry, Tracked
@@ -47,6 +48,7 @@ class Kept:
         self.live: dict[int, Tracked] = {}
         self.waits: dict[int, Wait] = {}
         self.refusal: Optional[MigrationError] = None  # why it could not start
+        self.choosing_since: Optional[float] = None  # monotonic, while its images are chosen
         self.trouble = ""  # the cluster does not answer about it
         self.write_lock = threading.Lock()
 
@@ -71,6 +73,17 @@ class Kept:
     def failures(self) -> int:
         """How many have failed."""
         return sum(phase is Phase.FAILED for phase in self.phases())
+
+
+def _checked_again(plan: Plan) -> Plan:
+    """A stored plan as a draft with a problem, where its images cannot be chosen any more.
+
+    An earlier version took expressions that are refused now. What has chosen its images goes on.
+    """
+    if plan.state not in (PlanState.DRAFT, PlanState.STARTING):
+        return plan
+    problem = pattern_problem(plan.definition)
+    return replace(plan, state=PlanState.DRAFT, problem=problem) if problem else plan
 
 
 def in_use(m: Migration) -> bool:
@@ -128,7 +141,7 @@ class Keeping:
         store.take()
         plans, garbage = store.read_plans()
         for plan, items in plans:
-            kept = Kept(plan, items, store, former=True)
+            kept = Kept(_checked_again(plan), items, store, former=True)
             with self.changed:
                 other = self._kept.get(plan.name)
                 newer = other is None or other.plan.created < plan.created

@@ -227,6 +227,7 @@ class Plans:
                 )
             found = plan_report(kept, items=True)
             self._keeping.remove(kept)
+            self._checks.forget(name)
             return found
 
     # -- within ------------------------------------------------------------------------------

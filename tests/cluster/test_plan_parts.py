@@ -1,0 +1,144 @@
+"""Parts of plans in this process: stored plans that are refused now, choosing without an end."""
+
+import threading
+import time
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import rados
+
+from rbdmigrate.cluster.store import Owner
+from rbdmigrate.engine import plan_check, plan_driver
+from rbdmigrate.engine.plan_check import PlanChecks
+from rbdmigrate.engine.plan_driver import Driver
+from rbdmigrate.engine.plan_keeping import Keeping, Kept
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.plan import Candidate, Definition, Item, Plan, PlanState, Rule, Selector
+from rbdmigrate.model.spec import ImageSpec
+
+SLOW = r"(a+)\1b"  # an earlier version took some that are refused now
+
+
+def plan(regex: str, state: PlanState, name: str = "old") -> Plan:
+    selector = Selector("hdd", name="", regex=regex)
+    return Plan(Definition(name, (selector,), Rule("nvme", "")), state, time.time())
+
+
+def keeping(client: rados.Rados, pool_id: int) -> Keeping:
+    return Keeping(client, Mock(), Mock(pools=lambda: [pool_id]), Owner(1, "test"))
+
+
+def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client, pool):
+    pool_id = client.pool_lookup(pool)
+    store = keeping(client, pool_id)._store(pool_id)
+    store.take()
+    store.write_plan(plan(SLOW, PlanState.STARTING, "begun"))
+    store.write_plan(plan(SLOW, PlanState.DRAFT, "draft"))
+    store.write_plan(plan(SLOW, PlanState.PAUSED, "chosen"))
+    store.write_plan(plan("vm-.*", PlanState.STARTING, "good"))
+    fresh = keeping(client, pool_id)
+    fresh.load()
+    found = {kept.plan.name: kept.plan for kept in fresh.all()}
+    assert {name: kept.state for name, kept in found.items()} == {
+        "begun": PlanState.DRAFT,
+        "draft": PlanState.DRAFT,
+        "chosen": PlanState.PAUSED,
+        "good": PlanState.STARTING,
+    }
+    assert "select[0].regex in the plan has a look-around, a reference" in found["begun"].problem
+    assert found["draft"].problem == found["begun"].problem
+    assert found["good"].problem == ""
+
+
+def driver() -> "tuple[Driver, Mock]":
+    kept: Mock = Mock()
+    kept.update = lambda one, change: setattr(one, "plan", change(one.plan))
+    return Driver(Mock(), kept, Mock(), Mock(), Mock(), Mock(), pytest.fail), kept
+
+
+def starting() -> Kept:
+    return Kept(plan("vm-.*", PlanState.STARTING), [], Mock(), former=True)
+
+
+def test_a_plan_whose_images_cannot_be_chosen_in_time_is_a_draft_again(monkeypatch):
+    monkeypatch.setattr(plan_driver, "CHOOSING", 0.05)
+
+    def endless(*_: Any) -> Any:
+        while True:
+            time.sleep(0.001)
+            yield Candidate("vm-1")
+
+    monkeypatch.setattr(plan_driver, "candidates", endless)
+    kept = starting()
+    driver()[0]._round(kept)
+    assert kept.plan.state is PlanState.DRAFT
+    assert "could not be chosen within" in kept.plan.problem
+    assert kept.refusal is not None
+
+
+def test_a_plan_of_a_silent_pool_is_tried_again_and_then_a_draft(monkeypatch):
+    monkeypatch.setattr(plan_driver, "CHOOSING", 0.2)
+    silent = Mock(side_effect=rados.TimedOut("no answer", errno=110))
+    monkeypatch.setattr(plan_driver, "candidates", silent)
+    kept, drives = starting(), driver()[0]
+    drives._guarded(kept)
+    assert kept.plan.state is PlanState.STARTING
+    assert kept.trouble
+    time.sleep(0.25)
+    drives._guarded(kept)
+    assert kept.plan.state is PlanState.DRAFT
+    assert "try again" in kept.plan.problem
+
+
+class Checking:
+    """PlanChecks whose look at an image lasts until ``go``."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.looked = 0
+
+        def gather(*_: Any) -> Any:
+            self.looked += 1
+            assert self.go.wait(30)
+            raise MigrationError(5, "The test found nothing.")
+
+        items = [Item(str(n), ImageSpec("a", "", "x"), ImageSpec("b", "", "x")) for n in range(9)]
+        self.checks = PlanChecks(Mock(gather=gather), Mock(), lambda _: items, lambda: None)
+
+    def check(self, name: str, patience: float = 0.0) -> "dict[str, Any]":
+        return self.checks.check(plan("a", PlanState.DRAFT, name).definition, None, patience)
+
+
+def test_only_the_last_checks_are_kept_and_none_of_a_plan_that_is_gone():
+    checking = Checking()
+    checking.go.set()
+    for number in range(plan_check._KEPT + 5):
+        assert checking.check(f"p{number}", 30)["done"]
+    kept = checking.checks._checks
+    assert len(kept) == plan_check._KEPT
+    assert "p0" not in kept
+    last = next(reversed(kept))
+    checking.checks.forget(last)
+    assert last not in kept
+
+
+def test_a_check_of_a_plan_that_is_removed_or_changed_ends():
+    checking = Checking()
+    checking.check("p")
+    checking.checks.forget("p")
+    checking.go.set()
+    assert checking.checks.join(10)
+    assert checking.looked == 1
+
+
+def test_no_more_than_a_few_checks_run_at_once():
+    checking = Checking()
+    for number in range(plan_check._AT_ONCE):
+        checking.check(f"p{number}")
+    with pytest.raises(MigrationError, match="plans are being checked; try again"):
+        checking.check("one more")
+    checking.go.set()
+    assert checking.check("p0", 30)["done"]
+    assert checking.checks.join(10)
+    assert checking.check("one more", 30)["done"]
