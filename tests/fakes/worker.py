@@ -1,0 +1,119 @@
+"""Worker processes: the real acts, in a simulated process that can be killed at any operation."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Optional
+
+from rbdmigrate.worker.protocol import decode_line, encode_line
+
+from . import errors, librbd, rados_module
+from .images import Spot
+from .simulation import active
+
+_modules: dict[str, Any] = {}
+
+
+def bind(process: Any, capi: Any, main: Any, ops: Any) -> None:
+    """Put the stand-ins into the modules under test."""
+    process.WorkerProcess = WorkerProcess
+    ops.CClient = CClient
+    ops.OPS = {**ops.OPS, "settle": _settle}
+    main.OPS = ops.OPS
+    _modules.update(process=process, capi=capi, main=main, ops=ops)
+
+
+def _settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+    """The fake copies an object with all its views at once: none is there in part."""
+    return {"completed": 0, "whole": True}
+
+
+class CClient:
+    """cluster.capi.CClient"""
+
+    def __init__(self, identity: Any) -> None:
+        self._rados = rados_module.Rados(name=identity.name)
+        self._rados.connect()
+
+    @property
+    def instance_id(self) -> int:
+        return self._rados.get_instance_id()
+
+    def addresses(self) -> str:
+        return self._rados.get_addrs()
+
+    def prepare(self, source: Any, target: Any, layout: Any, features: Optional[int]) -> None:
+        try:
+            librbd.prepare(self._at(source), source.image, self._at(target), target.image, features)
+        except (errors.Error, errors.RbdError) as error:
+            number = abs(error.errno or 5)
+            raise _modules["capi"].CApiError("rbd_migration_prepare", number) from error
+
+    def _at(self, place: Any) -> Spot:
+        ioctx = self._rados.open_ioctx2(place.pool_id)
+        ioctx.set_namespace(place.namespace)
+        return Spot.of(ioctx)
+
+
+class WorkerProcess:
+    """cluster.worker_process.WorkerProcess"""
+
+    def __init__(self, identity: Any) -> None:
+        simulation = active()
+        simulation.step(0.1)
+        manager = simulation.current()
+        count = len(simulation.processes)
+        self.process = simulation.process(f"worker-{count}", manager)
+        self.pid = self.process.pid
+        with simulation.acting_as(self.process):
+            self._session = _modules["ops"].Session(identity)
+        self.addresses = tuple(self._session.addresses)
+        self.clients = tuple(self._session.clients)
+        self._events: deque[dict[str, Any]] = deque()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.alive
+
+    def send(self, event: dict[str, Any]) -> None:
+        """The worker's end of the pipe."""
+        self._events.append(decode_line(encode_line(event)))
+
+    def run(
+        self, job: dict[str, Any], on_event: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        job = decode_line(encode_line(job))
+        if self.alive:
+            active().spawn(
+                f"{self.process.name} {job['op']}",
+                lambda: _modules["main"]._run(self._session, self, job),
+                self.process,
+            )
+        while True:
+            active().block(lambda: bool(self._events) or not self.alive)
+            if not self._events:
+                raise _modules["process"].WorkerLost(
+                    "the worker was ended by SIGKILL", int(signal.SIGKILL)
+                )
+            event = self._events.popleft()
+            if event["job"] != job["job"]:
+                continue
+            if event["event"] in ("done", "failed"):
+                return event
+            on_event(event)
+
+    def memory(self) -> int:
+        return 0
+
+    def kill(self) -> None:
+        active().kill(self.process)
+
+    def reap(self) -> int:
+        active().block(lambda: not self.alive)
+        return -int(signal.SIGKILL)
+
+    def set_rate(self, rate: Optional[int]) -> None:
+        if self.alive:
+            self._session.pace.set(rate)

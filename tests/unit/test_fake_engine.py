@@ -1,0 +1,221 @@
+"""The engine over the fake cluster: what it does from end to end, in simulated time."""
+
+from errno import EBUSY, EPERM, ETIMEDOUT
+
+import pytest
+
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.plan import Definition, Listed
+from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.verification import Verify
+from tests.fakes.cluster import BLOCK, Fault
+from tests.fakes.errors import timed_out
+from tests.fakes.world import ManagerLost, World, block, spec
+
+CONTENT = {"": {0: b"one", 2: b"two"}}
+
+
+@pytest.fixture
+def world():
+    with World() as made:
+        made.create_image("hdd/a", CONTENT[""])
+        yield made
+
+
+def everything(world):
+    return world.names("hdd"), world.names("nvme")
+
+
+def test_an_image_is_prepared_executed_and_committed(world):
+    world.prepare("hdd/a", "nvme/a")
+    assert everything(world) == ([], ["a"])
+    assert world.content("nvme/a") == CONTENT
+    world.do("execute", "nvme/a")
+    world.wait_state("nvme/a", "executed")
+    assert world.do("commit", "nvme/a")["state"] == "committed"
+    assert everything(world) == ([], ["a"])
+    assert world.content("nvme/a") == CONTENT
+    assert world.settle()
+    assert world.records() == {}
+
+
+def test_an_abort_gives_the_source_back(world):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
+    world.wait_state("nvme/a", "executed")
+    assert world.do("abort", "nvme/a")["state"] == "aborted"
+    assert everything(world) == (["a"], [])
+    assert world.content("hdd/a") == CONTENT
+
+
+def test_a_run_verifies_and_waits_for_its_soak_time_before_it_commits(world):
+    day = 86400.0
+    world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL, soak=7 * day)
+    world.wait_state("nvme/a", "verified")
+    world.leap(6.9 * day)
+    assert world.do("get", "nvme/a")["state"] == "verified"
+    world.leap(0.2 * day)
+    world.wait_state("nvme/a", "committed")
+    assert everything(world) == ([], ["a"])
+
+
+def test_a_verification_finds_lost_data_and_nothing_is_committed(world):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
+    report = world.wait_state("nvme/a", "executed")
+    ident = report["target_image_id"]
+    pool = world.cluster.pool_named("nvme")
+    pool.objects[("", f"rbd_header.{ident}")].header.blocks[2] = block(b"wrong")
+    world.do("change", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL)
+    assert "differs" in world.wait_state("nvme/a", "failed")["failure"]["message"]
+    with pytest.raises(MigrationError, match="differs"):
+        world.do("commit", "nvme/a")
+    assert world.names("nvme") == ["a"]
+
+
+def test_a_paused_migration_stands_still_until_it_is_resumed(world):
+    world.prepare("hdd/a", "nvme/a")
+    world.do("pause", "nvme/a")
+    world.do("execute", "nvme/a")
+    world.run(60.0)
+    assert world.do("get", "nvme/a")["state"] == "prepared"
+    world.do("resume", "nvme/a")
+    world.wait_state("nvme/a", "executed")
+
+
+def test_what_a_client_writes_during_the_copy_is_on_the_target(world):
+    world.prepare("hdd/a", "nvme/a")
+    with world.client().open("nvme/a") as image:
+        image.write(block(b"new"), 3 * BLOCK)
+        world.do("execute", "nvme/a")
+        world.wait_state("nvme/a", "executed")
+        image.write(block(b"newer"), 0)
+    world.do("commit", "nvme/a")
+    assert world.content("nvme/a") == {"": {0: b"newer", 2: b"two", 3: b"new"}}
+
+
+def test_an_abort_is_refused_when_a_client_wrote_and_loses_no_write_when_forced(world):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
+    world.wait_state("nvme/a", "executed")
+    with world.client().open("nvme/a") as image:
+        image.write(block(b"new"), BLOCK)
+        with pytest.raises(MigrationError) as refused:
+            world.do("abort", "nvme/a", force=True)
+        assert refused.value.errno == EBUSY
+    with pytest.raises(MigrationError) as refused:
+        world.do("abort", "nvme/a")
+    assert refused.value.errno == EPERM
+    world.do("abort", "nvme/a", force=True)
+    world.wait_state("nvme/a", "aborted")
+    assert world.content("hdd/a") == {"": {0: b"one", 1: b"new", 2: b"two"}}
+
+
+def test_a_source_in_use_is_not_prepared_and_stays_as_it_is(world):
+    with world.client().open("hdd/a") as image:
+        image.write(block(b"more"), BLOCK)
+        with pytest.raises(MigrationError, match="open for writing"):
+            world.prepare("hdd/a", "nvme/a")
+        assert world.records() == {}
+    assert everything(world) == (["a"], [])
+
+
+def test_another_manager_carries_on_where_the_first_was_killed(world):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL)
+    world.failover()
+    world.wait_state("nvme/a", "committed")
+    assert world.content("nvme/a") == CONTENT
+
+
+@pytest.mark.parametrize("operations", range(0, 160, 8))
+def test_a_manager_that_is_killed_at_any_operation_loses_nothing(world, operations):
+    world.kill_manager_after(operations)
+    try:
+        world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED)
+        world.run(5.0)
+    except (MigrationError, ManagerLost):
+        pass  # nobody heard the answer
+    world.forget_kills()
+    world.failover()
+    assert world.settle()
+    if everything(world) == (["a"], []):  # it was killed before the record was there
+        assert world.records() == {}
+        world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED)
+        assert world.settle()
+    assert everything(world) == ([], ["a"])
+    assert world.content("nvme/a") == CONTENT
+
+
+@pytest.mark.parametrize("operations", range(0, 60, 4))
+def test_a_worker_that_is_killed_at_any_operation_of_a_prepare_loses_nothing(world, operations):
+    world.kill_worker_after(operations)
+    world.insist(lambda: world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED))
+    world.wait_state("nvme/a", "executed")
+    world.forget_kills()
+    assert world.content("nvme/a") == CONTENT
+    world.do("abort", "nvme/a", force=True)
+    assert world.settle()
+    assert everything(world) == (["a"], [])
+    assert world.content("hdd/a") == CONTENT
+
+
+@pytest.mark.parametrize("operations", range(0, 45, 3))
+def test_a_worker_that_is_killed_at_any_operation_of_a_commit_completes_it(world, operations):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED, verify=Verify.FULL)
+    world.wait_state("nvme/a", "executed")
+    world.kill_worker_after(operations)
+    world.insist(lambda: world.do("commit", "nvme/a", force=True))
+    world.wait_state("nvme/a", "committed")
+    assert world.settle()
+    assert everything(world) == ([], ["a"])
+    assert world.content("nvme/a") == CONTENT
+    left = {oid for _, oid in world.cluster.pool_named("hdd").objects}
+    assert left == {"rbd_directory", "rbd_trash"}
+
+
+@pytest.mark.parametrize("operations", range(0, 60, 4))
+def test_a_worker_that_is_killed_at_any_operation_of_an_abort_completes_it(world, operations):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED, verify=Verify.FULL)
+    world.wait_state("nvme/a", "executed")
+    world.kill_worker_after(operations)
+    world.insist(lambda: world.do("abort", "nvme/a", force=True))
+    world.wait_state("nvme/a", "aborted")
+    assert world.settle()
+    assert everything(world) == (["a"], [])
+    assert world.content("hdd/a") == CONTENT
+
+
+def test_a_manager_that_wakes_up_after_it_was_replaced_writes_nothing(world):
+    world.prepare("hdd/a", "nvme/a")
+    former = world.manager
+    world.failover(kill=False)
+    assert world.settle()
+    before = world.cluster.snapshot()
+    world.simulation.thaw(former.process)
+    world.run(5.0)
+    with former.acting(), pytest.raises(MigrationError):
+        former.engine.execute(spec("nvme/a"))
+    assert world.cluster.snapshot() == before
+    assert former.engine.ended.is_set()
+
+
+def test_a_plan_migrates_its_images(world):
+    world.create_image("hdd/b", {1: b"b"})
+    images = tuple(Listed(spec(f"hdd/{name}"), spec(f"nvme/{name}")) for name in "ab")
+    definition = Definition("move", images=images, policy=Policy(goal=Goal.COMMITTED))
+    world.call(lambda: world.engine.plans.create(definition))
+    world.call(lambda: world.engine.plans.begin("move"))
+    assert world.settle()
+    assert world.call(lambda: world.engine.plans.get("move"))["state"] == "done"
+    assert everything(world) == ([], ["a", "b"])
+
+
+def test_a_pool_that_does_not_answer_for_a_while_holds_a_migration_up_and_no_more(world):
+    world.prepare("hdd/a", "nvme/a")
+    world.cluster.faults.append(
+        Fault(lambda client, pool, oid, write: pool.name == "nvme", timed_out, times=6, delay=15.0)
+    )
+    with pytest.raises(MigrationError) as refused:
+        world.do("execute", "nvme/a")
+    assert refused.value.errno == ETIMEDOUT
+    world.run(120.0)
+    world.do("execute", "nvme/a")
+    world.wait_state("nvme/a", "executed")
