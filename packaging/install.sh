@@ -10,6 +10,8 @@ USUAL=(/usr/share/ceph/mgr /usr/lib/ceph/mgr /usr/lib64/ceph/mgr /usr/local/shar
 PACKAGE=ceph-mgr-rbd-migration
 OLDEST_CEPH=16 NEWEST_CEPH=20
 OLDEST_PYTHON=9 NEWEST_PYTHON=14 # of Python 3
+STARTED_IN=$PWD
+cd / # root runs this: nothing in the directory that it is started in may become a part of it
 
 action=install module_dir='' dry_run='' force=''
 
@@ -74,7 +76,7 @@ is_older() { # is_older A B
 embedded_python() {
     local version
     version=$(ldd "$1" 2>/dev/null | sed -n 's/.*libpython3\.\([0-9]*\).*/\1/p' | head -n 1) || version=''
-    [ -n "$version" ] || version=$(python3 -c 'import sys; print(sys.version_info[1])') || version=0
+    [ -n "$version" ] || version=$(python3 -I -c 'import sys; print(sys.version_info[1])') || version=0
     echo "$version"
 }
 
@@ -98,11 +100,11 @@ check_manager() {
         refuse "ceph-mgr has Python 3.$minor in it; 3.$OLDEST_PYTHON to 3.$NEWEST_PYTHON are supported"
     fi
     for missing in rados rbd prettytable yaml; do
-        "$python" -c "import $missing" 2>/dev/null ||
+        "$python" -I -c "import $missing" 2>/dev/null ||
             refuse "$python has no module $missing; install python3-$missing"
     done
     for missing in librados.so.2 librbd.so.1; do
-        "$python" -c "import ctypes; ctypes.CDLL('$missing')" 2>/dev/null ||
+        "$python" -I -c "import ctypes; ctypes.CDLL('$missing')" 2>/dev/null ||
             refuse "the library $missing is not installed"
     done
 }
@@ -212,7 +214,11 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-[ -n "$module_dir" ] || module_dir=$(find_module_dir)
+case "$module_dir" in
+    '') module_dir=$(find_module_dir) ;;
+    /*) ;;
+    *) module_dir=$STARTED_IN/$module_dir ;;
+esac
 [ -f "$module_dir/mgr_module.py" ] ||
     fail "$module_dir is no module directory of a manager: it has no mgr_module.py"
 module_dir=$(readlink -f "$module_dir")

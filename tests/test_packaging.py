@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Optional
 
 import pytest
 
@@ -41,7 +41,11 @@ class Host:
         return controllers
 
     def run(
-        self, *args: str, script: Path = SCRIPT, explicit: bool = True
+        self,
+        *args: str,
+        script: Path = SCRIPT,
+        explicit: bool = True,
+        started_in: Optional[Path] = None,
     ) -> "subprocess.CompletedProcess[str]":
         where = ["--module-dir", str(self.modules)] if explicit else []
         return subprocess.run(
@@ -50,6 +54,7 @@ class Host:
             text=True,
             timeout=50,
             check=False,
+            cwd=started_in,
             env={**os.environ, "PATH": f"{self._programs}:{os.environ['PATH']}"},
         )
 
@@ -159,6 +164,26 @@ class TestInstallScript:
     def test_the_module_directory_is_the_one_that_ceph_conf_names(self, host: Host) -> None:
         host.program("ceph-conf", f"echo {host.modules}")
         done = host.run("--dry-run", "--force", explicit=False)
+        assert f"-> {host.modules}" in done.stdout
+
+    def test_nothing_of_the_current_directory_is_run(self, host: Host, tmp_path: Path) -> None:
+        """Root runs the script, and anybody may put files into /tmp."""
+        planted = tmp_path / "planted"
+        planted.mkdir()
+        ran = tmp_path / "ran"
+        for name in ("yaml", "rbd", "rados", "prettytable", "ctypes", "sitecustomize", "sys"):
+            (planted / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write({name!r})\n")
+        for mode in ([], ["--dry-run"]):
+            assert host.run("--force", *mode, started_in=planted).returncode == 0
+        assert not ran.exists(), ran.read_text()
+
+    def test_a_relative_module_directory_is_that_of_the_caller(
+        self, host: Host, tmp_path: Path
+    ) -> None:
+        relative = str(host.modules.relative_to(tmp_path))
+        done = host.run(
+            "--dry-run", "--force", "--module-dir", relative, explicit=False, started_in=tmp_path
+        )
         assert f"-> {host.modules}" in done.stdout
 
     def test_a_folder_without_a_manager_is_refused(self, host: Host, tmp_path: Path) -> None:

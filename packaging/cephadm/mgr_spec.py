@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -I
 """Add the bind mounts of rbd_migration to cephadm's service of the managers, or take them away.
 
     ceph orch ls mgr --export --format json | mgr_spec.py /opt/rbd_migration | ceph orch apply -i -

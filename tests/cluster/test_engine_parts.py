@@ -201,6 +201,30 @@ def test_what_fails_every_second_is_logged_once(
     assert "again" in loop.crashed
 
 
+def test_monitors_that_do_not_answer_do_not_stop_the_loop(
+    cluster: Cluster, registry: Registry, acts: Mock, loop: Loop, client
+):
+    """Windows close and rates change for copies that run on without a quorum."""
+    quorum = threading.Event()
+    silent = Mock()
+    silent.get_instance_id.return_value = 0
+    silent.wait_for_latest_osdmap.side_effect = lambda: quorum.wait(60)
+    loader = Loader(client, registry, pytest.fail)
+    loader.start(5)
+    loader._client = loop._client = silent
+    loop._loader = loader
+    loop.start()
+    try:
+        cluster.wait_for(lambda: silent.wait_for_latest_osdmap.called, 20, "a look at the pools")
+        before = acts.blocklist.clean.call_count
+        cluster.wait_for(lambda: acts.blocklist.clean.call_count > before + 2, 10, "more rounds")
+    finally:
+        quorum.set()
+        loader.stop()
+        assert loop.stop(20)
+        assert loader.join(20)
+
+
 def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
     cluster: Cluster, client, aside: str, registry: Registry, acts: Mock, loop: Loop
 ):

@@ -212,6 +212,14 @@ def ask(application):
     return give
 
 
+def test_a_name_cannot_write_a_line_of_its_own_into_the_log(ask, caplog):
+    caplog.set_level("INFO")
+    ask("POST", BASE + "/at/b%0A2026-01-01%20INFO%20forged%ED%A0%80%E2%80%A8/commit", {})
+    acted = [record.getMessage() for record in caplog.records]
+    assert [text for text in acted if text.startswith("commit by ") and "forged" in text]
+    assert all(text.isprintable() and text.isascii() for text in acted)
+
+
 STATUSES = [
     ("GET", BASE + "/throttle", {}, 200),
     ("HEAD", BASE + "/throttle", {}, 200),

@@ -98,7 +98,8 @@ class Application:
         name, target = found.route.name, found.target
         answer = dispatch(self._context(), name, target, query, body, caller.permissions)
         if found.route.permission != "read":
-            log.info("%s by %s %s: %d", name, caller.name, target, answer.status)
+            # In ASCII: a line break in a name must not look like another line of the log.
+            log.info("%s by %a %a: %d", name, caller.name, target, answer.status)
         return _as_json(answer, kind)
 
     def _permitted(self, environ: Environ, route: Route) -> Caller:

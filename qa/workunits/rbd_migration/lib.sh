@@ -38,7 +38,7 @@ digest() {
 # field TARGET NAME: of a migration's report
 field() {
     ceph rbd migration status "$1" --format json |
-        python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
+        python3 -I -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
 }
 
 # wait_state TARGET STATE [SECONDS]: fails when it fails, or is not there in time

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import rados
 
 from .client import mon_command
+from .osdmap import wait_for_latest_osdmap
 
 EXPIRE = 60.0  # seconds an entry stays if nobody removes it
 _SETTLE = 5.0  # seconds after which no request of a reaped process is still on its way
@@ -33,7 +34,7 @@ def fence(client: rados.Rados, addresses: Iterable[str]) -> None:
             addr=address,
             expire=EXPIRE,
         )
-    client.wait_for_latest_osdmap()
+    wait_for_latest_osdmap(client)
 
 
 def listed(client: rados.Rados) -> set[str]:

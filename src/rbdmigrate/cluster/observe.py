@@ -11,12 +11,13 @@ from ..model.migration import Migration, Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader, Observation
 from ..model.spec import ImageSpec
 from . import headers
+from .osdmap import wait_for_latest_osdmap
 from .pools import has_namespace, open_by_id, open_ioctx, pool_name
 
 
 def observe(client: rados.Rados, migration: Migration) -> Observation:
     """What is there now. Raises ``rados.Error`` when RADOS does not answer."""
-    client.wait_for_latest_osdmap()
+    wait_for_latest_osdmap(client)
     if migration.imported is not None:
         return _observe_import(client, migration)
     source_gone, source = _look(client, migration.source)

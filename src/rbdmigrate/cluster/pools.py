@@ -8,6 +8,7 @@ import rados
 
 from ..model.errors import MigrationError, PoolMissing
 from .omap import omap_pages, omap_value
+from .osdmap import wait_for_latest_osdmap
 
 _NAMESPACES, _NAMESPACE_PREFIX = "rbd_namespace", "name_"
 
@@ -47,8 +48,11 @@ def open_by_id(client: rados.Rados, pool_id: int, namespace: str) -> rados.Ioctx
 
 
 def rbd_pools(client: rados.Rados) -> dict[int, str]:
-    """Id and name of every pool with the application ``rbd``; needs no OSD to answer."""
-    client.wait_for_latest_osdmap()
+    """Id and name of every pool with the application ``rbd``; needs no OSD to answer.
+
+    Raises ``rados.Error``, and MigrationError when the monitors do not answer.
+    """
+    wait_for_latest_osdmap(client)
     found = {}
     for pool in client.list_pools():
         try:

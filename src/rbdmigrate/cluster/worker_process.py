@@ -12,10 +12,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from errno import E2BIG, EIO
 from typing import IO, Any, Optional, cast
 
 from .. import __version__
+from ..model.errors import MigrationError, errno_text
 from ..worker.protocol import MAX_LINE, decode_line, encode_line
 from .client import Identity
 
@@ -32,6 +34,10 @@ class WorkerLost(Exception):
     def __init__(self, message: str, number: int = 0) -> None:
         super().__init__(message)
         self.signal = number
+
+
+class JobTooLong(MigrationError):
+    """A job that no worker would read; nothing of it was sent."""
 
 
 def interpreter() -> str:
@@ -56,16 +62,7 @@ class WorkerProcess:
         for name in _PASSED_ON:
             if os.environ.get(name):
                 environment[name] = os.environ[name]
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in reap
-        self._process = subprocess.Popen(
-            [interpreter(), "-I", "-B", "-c", _BOOT, library],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment,
-            close_fds=True,
-            cwd="/",
-        )
+        self._errors, self._process = _start(library, environment)
         self.pid = self._process.pid
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._buffer = b""
@@ -105,7 +102,7 @@ class WorkerProcess:
         """Do one job; returns its ``done`` or ``failed`` event, gives ``on_event`` the others.
 
         No timeout: a copy may take days, and RADOS calls wait for OSDs to come back. Whoever
-        wants it to stop kills the worker. Raises WorkerLost.
+        wants it to stop kills the worker. Raises WorkerLost and JobTooLong.
         """
         self._send(job)
         for event in self._events():
@@ -156,9 +153,16 @@ class WorkerProcess:
             raise self._lost() from error
 
     def _write(self, message: dict[str, Any]) -> None:
+        line = encode_line(message)
+        if len(line) > MAX_LINE:
+            raise JobTooLong(
+                E2BIG,
+                f"What a worker has to know for this takes {len(line)} bytes, and it reads "
+                f"{MAX_LINE} at most.",
+            )
         pipe = cast(IO[bytes], self._process.stdin)
         with self._writing:
-            pipe.write(encode_line(message))
+            pipe.write(line)
             pipe.flush()
 
     def _events(self) -> Iterator[dict[str, Any]]:
@@ -188,3 +192,27 @@ class WorkerProcess:
         self._errors.seek(0)
         tail = self._errors.read()[-300:].decode(errors="replace").strip()
         return WorkerLost(f"the worker ended with exit code {code}: {tail}")
+
+
+def _start(
+    library: str, environment: Mapping[str, str]
+) -> tuple[IO[bytes], subprocess.Popen[bytes]]:
+    """The file that takes what a new worker says, and its process. Raises WorkerLost."""
+    program = interpreter()
+    errors: Optional[IO[bytes]] = None
+    try:
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in reap
+        process = subprocess.Popen(
+            [program, "-I", "-B", "-c", _BOOT, library],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment,
+            close_fds=True,
+            cwd="/",
+        )
+    except OSError as error:  # no room in /tmp, no more processes or memory
+        if errors is not None:
+            errors.close()
+        raise WorkerLost(errno_text(error.errno or EIO)) from error
+    return errors, process

@@ -141,6 +141,15 @@ def worker_lost(op: Op, how: str, target: ImageSpec) -> Explained:
     return Explained(f"{_DOING[op]} {target} was cut off: {how}.", True)
 
 
+def not_started(op: Op, how: str, target: ImageSpec) -> Explained:
+    """The sentence for an act that no worker could be started for."""
+    return Explained(
+        f"{_DOING[op]} {target} could not begin, because the active manager's host could not start "
+        f"a worker process: {how}.",
+        True,
+    )
+
+
 def backoff(attempt: int, first: float, cap: float, chance: random.Random) -> float:
     """Seconds until the next attempt after ``attempt`` failures (1, 2, ...).
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import ENOMEM, ETIMEDOUT
+from errno import E2BIG, EAGAIN, EIO, ENOMEM, ETIMEDOUT
 from typing import Any, Optional
 
 import rados
@@ -19,7 +19,7 @@ from ..cluster import headers, surgery
 from ..cluster.fence import Blocklist
 from ..cluster.observe import ends_of, observe
 from ..cluster.pools import open_by_id
-from ..cluster.worker_process import WorkerLost
+from ..cluster.worker_process import JobTooLong, WorkerLost
 from ..control.breaker import Breaker
 from ..control.failures import (
     TRANSIENT,
@@ -27,6 +27,7 @@ from ..control.failures import (
     backoff,
     explain,
     explain_import,
+    not_started,
     source_crashed,
     worker_lost,
 )
@@ -84,7 +85,8 @@ class Acts:
             worker = slot.worker(job)
         except WorkerLost as error:
             if not job.stop_reason:
-                self._failed(tracked, 5, worker_lost(job.op, str(error), _target(tracked)))
+                problem = not_started(job.op, str(error), _target(tracked))
+                self._failed(tracked, EAGAIN, problem, by_source=False)
             return
         if not self._still_wanted(tracked, job.op):
             return
@@ -118,6 +120,8 @@ class Acts:
             event = worker.run(message, self._listener(tracked, job.op))
         except WorkerLost as error:
             self._interrupted(slot, job, actor, error)
+        except JobTooLong as error:
+            self._failed(tracked, E2BIG, Explained(error.message, False), by_source=False)
         else:
             if event["event"] != "done" and event["cause"] == "librbd":
                 slot.discard_worker()  # its client may be the cause: the next act starts anew
@@ -136,7 +140,7 @@ class Acts:
             self._after_copy.settle(slot, tracked)
         self._holder.restore(tracked)
         if not job.stop_reason:
-            self._failed(tracked, 5, _lost(job, error))
+            self._failed(tracked, EIO, _lost(job, error), by_source=False)
             return
         if job.op is Op.EXECUTE and not slot.stopping:
             self._after_copy.stop_holder(slot, tracked)
@@ -288,11 +292,18 @@ class Acts:
         except PoolMissing:
             return  # the image is gone, and the lock with it
 
-    def _failed(self, tracked: Tracked, errno: int, problem: Explained) -> None:
-        """Write that a step failed: to be retried, or for the administrator to look at."""
+    def _failed(
+        self, tracked: Tracked, errno: int, problem: Explained, *, by_source: bool = True
+    ) -> None:
+        """Write that a step failed: to be retried, or for the administrator to look at.
+
+        ``by_source``: source or cluster answered so. What goes wrong on this host is no reason to
+        leave the source alone.
+        """
         now, settings = time.time(), self._settings()
-        with self._breaker_lock:
-            self._breaker.failed(source_key(tracked.migration), errno, time.monotonic())
+        if by_source:
+            with self._breaker_lock:
+                self._breaker.failed(source_key(tracked.migration), errno, time.monotonic())
 
         def change(m: Migration) -> Migration:
             if not problem.transient:

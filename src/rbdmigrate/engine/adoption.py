@@ -13,6 +13,7 @@ import rados
 
 from ..cluster import headers
 from ..cluster.observe import find_place, observe, other_end
+from ..cluster.osdmap import wait_for_latest_osdmap
 from ..cluster.pools import open_by_id
 from ..control.lifecycle import absorb
 from ..control.situation import diagnose
@@ -34,7 +35,7 @@ def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
     Its goal is where it is, so that adopting starts nothing. Raises MigrationError when somebody
     is in the middle of preparing or aborting it, or when it is of a kind that we cannot carry on.
     """
-    client.wait_for_latest_osdmap()
+    wait_for_latest_osdmap(client)
     place, view = find_place(client, target)
     if view is None:
         return _orphan(client, place)

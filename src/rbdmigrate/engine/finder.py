@@ -11,6 +11,7 @@ from typing import Optional
 import rados
 
 from ..checks.facts import Wish
+from ..cluster.osdmap import wait_for_latest_osdmap
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
 from ..model.migration import Goal, Migration, State
@@ -116,7 +117,7 @@ class Finder:
     def require_read(self, target: ImageSpec) -> None:
         """Only when the pool's records are known can be said that there is none."""
         with self._answers(target):
-            self._client.wait_for_latest_osdmap()
+            wait_for_latest_osdmap(self._client)
             if self._client.pool_exists(target.pool):
                 self._loader.require(self._client.pool_lookup(target.pool))
 

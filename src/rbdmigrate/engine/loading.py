@@ -23,6 +23,7 @@ from .registry import Registry, StoreFenced
 log = logging.getLogger(__name__)
 
 _READERS = 4
+_LOOK = -1  # among the pools to read: look which pools there are
 
 
 class Loader:
@@ -53,8 +54,19 @@ class Loader:
         with self._registry.changed:
             self._registry.changed.wait_for(self._settled, patience)
 
+    def look_soon(self) -> None:
+        """Have a thread :meth:`look`, and return at once. Call it now and then."""
+        with self._registry.changed:
+            if _LOOK in self._queued:
+                return
+            self._queued.add(_LOOK)
+        self._todo.put(_LOOK)
+
     def look(self) -> None:
-        """Read pools that are new or did not answer before. Call it now and then."""
+        """Read pools that are new or did not answer before.
+
+        Raises ``rados.Error`` and MigrationError when the monitors do not answer.
+        """
         names = rbd_pools(self._client)
         with self._registry.changed:
             self._names = names
@@ -112,9 +124,20 @@ class Loader:
             pool_id = self._todo.get()
             if pool_id is None:
                 return
-            self._load(pool_id)
+            if pool_id == _LOOK:
+                self._look()
+            else:
+                self._load(pool_id)
             with self._registry.changed:
                 self._queued.discard(pool_id)
+
+    def _look(self) -> None:
+        try:
+            self.look()
+        except (rados.Error, MigrationError) as error:
+            log.warning("the pools cannot be listed: %s", error)
+        except Exception:  # never lose a loader
+            log.exception("the pools cannot be listed")
 
     def _load(self, pool_id: int) -> str:
         """Read one pool; returns what is in the way, or an empty text."""

@@ -164,7 +164,7 @@ class Loop:
         now = time.monotonic()
         if now >= self._reload_at:
             self._reload_at = now + _RELOAD
-            self._loader.look()
+            self._loader.look_soon()  # never here: copies are paced while nobody answers
             if self._loader.complete():
                 self._secrets.sweep(self._registry.idents)
         self._acts.blocklist.clean(self._client)

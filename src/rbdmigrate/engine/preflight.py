@@ -16,6 +16,7 @@ from ..checks import run
 from ..checks.facts import Facts, Image, Name, RbdClient, Snapshot, User, Wish
 from ..cluster import headers, inventory
 from ..cluster.observe import find_place, other_end
+from ..cluster.osdmap import wait_for_latest_osdmap
 from ..cluster.pools import open_ioctx, require_namespace
 from ..faults import fault_switch
 from ..model.codec import from_plain, to_plain
@@ -55,7 +56,7 @@ class Preflight:
     def gather(self, wish: Wish) -> Facts:
         """Everything that the checks need. Raises MigrationError where the cluster is silent."""
         client = self._client
-        client.wait_for_latest_osdmap()
+        wait_for_latest_osdmap(client)
         facts = Facts(
             wish=wish,
             pools=inventory.pools(client, wish.pools),

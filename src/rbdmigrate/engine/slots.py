@@ -67,9 +67,9 @@ class Slot:
         return self._stopping
 
     def assign(self, job: Job) -> bool:
-        """Give it a job; False when it has one."""
+        """Give it a job; False when it has one, or ends or ended."""
         with self._wake:
-            if self._job is not None or self._stopping:
+            if self._job is not None or self._stopping or self.crashed:
                 return False
             self._job = job
             self._wake.notify()
@@ -140,21 +140,26 @@ class Slot:
 
     def _run(self) -> None:
         try:
-            while True:
+            while not self.crashed:
                 with self._wake:
                     while self._job is None and not self._stopping:
                         self._wake.wait()
                     if self._job is None:
                         return
                     job = self._job
-                try:
-                    self._work(self, job)
-                finally:
-                    with self._wake:
-                        self._job = None
-                    self._free()
-        except BaseException as error:
-            self.crashed = f"{type(error).__name__}: {error}"
-            log.exception("slot %s ended", self.name)
+                self._do(job)
         finally:
             self.discard_worker()
+
+    def _do(self, job: Job) -> None:
+        """Do a job; an error beyond its own failures ends the slot, which then takes no other."""
+        crashed = ""
+        try:
+            self._work(self, job)
+        except BaseException as error:
+            crashed = f"{type(error).__name__}: {error}"
+            log.exception("slot %s ended", self.name)
+        with self._wake:
+            self._job = None
+            self.crashed = crashed
+        self._free()

@@ -24,13 +24,17 @@ from typing import Optional, Union
 Address = Union[IPv4Address, IPv6Address]
 Network = Union[IPv4Network, IPv6Network]
 
-# Never by default: link-local, and the metadata services that have other addresses.
+# Never by default: link-local addresses, the metadata services of clouds that have other addresses,
+# and the local translation prefix, behind which each network has IPv4 addresses in its own way.
 _FORBIDDEN: tuple[Network, ...] = tuple(
     ip_network(text)
     for text in (
         "169.254.0.0/16",
         "fe80::/10",
         "fd00:ec2::254/128",  # AWS
+        "fd20:ce::254/128",  # Google
+        "fd00:42::42/128",  # Scaleway
+        "64:ff9b:1::/48",  # RFC 8215
         "100.100.100.200/32",  # Alibaba
         "192.0.0.192/32",  # Oracle
         "168.63.129.16/32",  # Azure
@@ -131,6 +135,8 @@ def _plain(text: str) -> Optional[Address]:
             return ip.ipv4_mapped
         if ip in _NAT64:
             return IPv4Address(int(ip) & 0xFFFFFFFF)
+        if ip.sixtofour is not None:
+            return ip.sixtofour
     return ip
 
 

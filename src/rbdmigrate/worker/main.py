@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -20,6 +21,8 @@ from .pace import Pace
 from .protocol import MAX_LINE, decode_line, encode_line
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_UNREADABLE = 2  # exit code: the parent said what this version cannot read
 
 
 class Channel:
@@ -45,6 +48,15 @@ class Channel:
         return decode_line(line) if line else None
 
 
+def keep_memory_private() -> None:
+    """Leave no core dump, and let no other process of the same user read this one's memory.
+
+    It holds the manager's key and the keys of sources, and a bad source can crash librbd.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def die_with_parent(parent: int) -> None:
     """End by SIGKILL when the thread that started us ends, and now if it ended already."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -53,14 +65,23 @@ def die_with_parent(parent: int) -> None:
 
 
 def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]], pace: Pace) -> None:
-    while True:
-        message = channel.receive()
-        if message is None:
-            os._exit(0)  # the parent is gone; a call in librbd would never notice
-        if "rate" in message:
-            pace.set(message["rate"])
-        else:
-            jobs.put(message)
+    """Pass on what the parent says. When it says no more, or nothing readable, the process ends.
+
+    A call in librbd would never notice, and a worker that hears nothing would wait for ever.
+    """
+    code = _UNREADABLE
+    try:
+        while True:
+            message = channel.receive()
+            if message is None:
+                code = 0
+                return
+            if "rate" in message:
+                pace.set(message["rate"])
+            else:
+                jobs.put(message)
+    finally:
+        os._exit(code)
 
 
 def _run(session: Session, channel: Channel, job: dict[str, Any]) -> None:
@@ -88,6 +109,7 @@ def _run(session: Session, channel: Channel, job: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point; what is said on standard error before the hello is the parent's to read."""
+    keep_memory_private()
     channel = Channel(sys.stdin.buffer, sys.stdout.buffer)
     first = channel.receive()
     if first is None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-MAX_LINE = 1 << 20  # bytes; a longer line is a bug of the other side
+MAX_LINE = 1 << 20  # bytes; neither side reads a longer line
 
 
 def encode_line(message: dict[str, Any]) -> bytes:

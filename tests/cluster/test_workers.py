@@ -1,0 +1,130 @@
+"""Worker processes and slots: what they keep to themselves, and how they end."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from errno import E2BIG
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from qa.devcluster import Cluster
+from qa.devcluster.layout import REPOSITORY
+from rbdmigrate.cluster.client import Identity
+from rbdmigrate.cluster.worker_process import JobTooLong, WorkerLost, WorkerProcess
+from rbdmigrate.control.breaker import THRESHOLD
+from rbdmigrate.engine import Settings
+from rbdmigrate.engine.acts import Acts
+from rbdmigrate.engine.slots import Job, Slot
+from rbdmigrate.model.migration import HoldReason, Migration, Op
+from rbdmigrate.worker.protocol import MAX_LINE
+from tests.unit.builders import migration as built
+
+
+@pytest.fixture
+def worker(cluster: Cluster) -> Iterator[WorkerProcess]:
+    started = WorkerProcess(Identity("client.admin", str(cluster.conf), ""))
+    yield started
+    started.kill()
+    started.reap()
+
+
+def test_a_worker_that_cannot_read_what_it_is_told_ends(
+    cluster: Cluster, worker: WorkerProcess
+) -> None:
+    """Otherwise it would wait for ever, and so would its slot."""
+    pipe = worker._process.stdin
+    pipe.write(b'{"job": 1, "op": "' + b"x" * (MAX_LINE + 10) + b'"}\n')
+    pipe.flush()
+    cluster.wait_for(lambda: not worker.alive, 10, "the worker to end")
+
+
+def test_a_job_that_no_worker_would_read_is_not_sent(worker: WorkerProcess) -> None:
+    job = {"job": 1, "op": "check_commit", "args": {"import": "x" * MAX_LINE}}
+    with pytest.raises(JobTooLong) as caught:
+        worker.run(job, lambda event: None)
+    assert caught.value.errno == E2BIG
+    small: dict[str, Any] = {"job": 2, "op": "unknown", "args": {}}
+    assert worker.run(small, lambda event: None)["event"] == "failed"  # it is there for others
+
+
+def test_a_worker_leaves_no_core_dump_and_lets_nobody_read_its_memory() -> None:
+    code = (
+        "import ctypes, resource\n"
+        "from rbdmigrate.worker.main import main\n"
+        "main()\n"  # its input ends at once
+        "print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
+    )
+    assert done.stdout.strip() == "(0, 0) 0"
+
+
+class Tracked(Mock):
+    """A migration as the registry has it, as far as acts need it."""
+
+
+def acts_on(m: Migration) -> "tuple[Acts, Any]":
+    tracked = Tracked(migration=m)
+    registry = Mock()
+
+    def update(tracked: Any, change: Any) -> Migration:
+        tracked.migration = change(tracked.migration)
+        return tracked.migration
+
+    registry.update.side_effect = update
+    return Acts(Mock(), registry, "x", Settings, Mock()), tracked
+
+
+def test_a_host_that_cannot_start_workers_does_not_count_as_a_silent_source() -> None:
+    acts, tracked = acts_on(built())
+    slot = Mock()
+    slot.worker.side_effect = WorkerLost("No space left on device")
+    for _ in range(THRESHOLD + 1):
+        acts.work(slot, Job(tracked, Op.PREPARE))
+    m = tracked.migration
+    assert m.hold.reason is HoldReason.RETRY
+    assert "could not start a worker process: No space left on device" in m.failure.message
+    assert not acts.source_rests(m, Op.PREPARE, set())
+
+
+@pytest.mark.parametrize("what", ["tempfile.TemporaryFile", "subprocess.Popen"])
+def test_a_worker_that_the_host_has_no_room_for_is_a_lost_one(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(
+        f"rbdmigrate.cluster.worker_process.{what}", Mock(side_effect=OSError(28, "full"))
+    )
+    with pytest.raises(WorkerLost, match="No space left on device"):
+        WorkerProcess(Identity("client.admin", "", ""))
+
+
+def test_a_slot_that_crashed_takes_no_job() -> None:
+    crash, freed = threading.Event(), threading.Event()
+
+    def work(slot: Slot, job: Job) -> None:
+        assert crash.wait(10)
+        raise SystemExit("out of the thread")
+
+    slot = Slot("step-0", Identity("client.admin", "", ""), work, freed.set)
+    assert slot.assign(Job(Mock(), Op.COMMIT))
+    crash.set()
+    taken = 0
+    while not freed.is_set():  # at no moment in between, either
+        taken += slot.assign(Job(Mock(), Op.COMMIT))
+        time.sleep(0)
+    assert taken == 0
+    assert not slot.assign(Job(Mock(), Op.COMMIT))
+    assert "out of the thread" in slot.crashed
+    assert slot.join(10)
