@@ -1,9 +1,10 @@
 """The arguments of an import: its source-spec, from the command, a file or the short form."""
 
-from errno import EACCES, EINVAL
+from errno import EACCES, EINVAL, EPERM
 from typing import Optional
 
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.references import refuse_references
 from rbdmigrate.model.source_spec import SourceSpec, parse_source_spec
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
 
@@ -17,7 +18,7 @@ ARGS = (
 
 
 class Wanted:
-    """What an import command asks for. Raises MigrationError(EINVAL, EACCES).
+    """What an import command asks for. Raises MigrationError(EINVAL, EACCES, EPERM).
 
     As with plain ``rbd migration prepare --import-only``: with a source-spec the only image that
     is named is the target; without one the first names the snapshot of a native source.
@@ -45,6 +46,7 @@ class Wanted:
             self.spec = _native(call)
             self.target = call.spec("target_image", "target")
         authorize(call, self.spec)
+        refuse_forbidden(call, self.spec)
 
 
 def asked(call: Call) -> bool:
@@ -92,3 +94,13 @@ def authorize(call: Call, spec: SourceSpec) -> None:
         label = ImageSpec("", "", spec.label())
         hint = "; name its pool instead of giving its id" if pool is None else ""
         raise MigrationError(EACCES, f"Your capabilities do not cover the source {label}{hint}.")
+
+
+def refuse_forbidden(call: Call, spec: SourceSpec) -> None:
+    """Refuse references to config-keys that are not open to imports. Raises MigrationError(EPERM).
+
+    Not EACCES: for that the manager tells the user to look at the capabilities of the key.
+    """
+    refused = refuse_references(spec, call.options.settings.reach)
+    if refused:
+        raise MigrationError(EPERM, f"{refused}.")

@@ -5,7 +5,15 @@ from typing import Any, Callable, Dict, List
 
 from rbdmigrate.engine import Settings
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.reach import OPTION_FOLDERS, OPTION_HOSTS, Reach, parse_reach
+from rbdmigrate.model.reach import (
+    OPTION_CONFIG_KEYS,
+    OPTION_FOLDERS,
+    OPTION_HOSTS,
+    OPTION_HTTP,
+    SOURCE_KEYS,
+    Reach,
+    parse_reach,
+)
 
 IMPORT_OPTIONS: List[Dict[str, Any]] = [
     {
@@ -22,6 +30,21 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
         "default": "",
         "desc": "hosts that may be imported from (names, *.domain, addresses, networks), separated "
         "by commas; empty is all but link-local addresses and the metadata services of clouds",
+        "runtime": True,
+    },
+    {
+        "name": OPTION_CONFIG_KEYS,
+        "type": "str",
+        "default": SOURCE_KEYS,
+        "desc": "config-keys that source-specs may refer to, separated by commas; a prefix ends "
+        "with a slash",
+        "runtime": True,
+    },
+    {
+        "name": OPTION_HTTP,
+        "type": "bool",
+        "default": False,
+        "desc": "whether values of these config-keys may be sent over http, without encryption",
         "runtime": True,
     },
     {
@@ -51,8 +74,15 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
 def reach(get: Callable[[str], Any]) -> Reach:
     """What imports may reach. Raises MigrationError."""
     try:
-        return parse_reach(str(get(OPTION_FOLDERS) or ""), str(get(OPTION_HOSTS) or ""))
+        return parse_reach(
+            str(get(OPTION_FOLDERS) or ""),
+            str(get(OPTION_HOSTS) or ""),
+            str(get(OPTION_CONFIG_KEYS) or ""),
+            bool(get(OPTION_HTTP)),
+        )
     except ValueError as error:
         raise MigrationError(
-            EINVAL, f"{error} ({OPTION_FOLDERS} and {OPTION_HOSTS} are lists with commas)."
+            EINVAL,
+            f"{error} ({OPTION_FOLDERS}, {OPTION_HOSTS} and {OPTION_CONFIG_KEYS} are lists with "
+            "commas).",
         ) from error

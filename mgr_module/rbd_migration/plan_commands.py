@@ -22,6 +22,9 @@ def _given(call: Call) -> Definition:
     default = call.engine.spec("x", "image").pool
     definition = parse_plan(call.inbuf, default, call.options.settings.timezone)
     _authorize(call, definition)
+    for listed in definition.images:
+        if listed.source_spec:
+            import_command.refuse_forbidden(call, parse_source_spec(listed.source_spec))
     return definition
 
 
@@ -115,7 +118,7 @@ TABLE = (
         "plan check",
         (_PLAN,),
         "Look at all images of a plan; changes nothing",
-        "r",
+        "w",  # as for ``check``: a plan may hold imports
         _check,
         plan_tables.check,
     ),

@@ -90,6 +90,9 @@ class Double:
                 **rest.fields.check_texts(route.query, rest.wire.arguments(query)),
                 **rest.fields.check(route.body, body or {}),
             }
+            missing = route.missing(args, (*self.rights, "read"))
+            if missing:
+                return _refusal(403, EPERM, f"The permission {missing} is needed for imports.")
             self._move(time.time())
             if route.name.startswith("plan_"):
                 return route.status, {}, self.plans.answer(route.name, target, args)

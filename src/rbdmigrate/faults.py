@@ -5,6 +5,9 @@ the process that started the manager (RBD_MIGRATION_FAULT_DIR), so no remote use
 A file in it named after the point arms it: its text is ``N [DETAIL]``, and the Nth time that the
 point is passed (with that detail, if one is given) the process removes the file and kills itself
 with SIGKILL. The file is removed first, so that the next process passes.
+
+A file ``<point>.wait``, whose text is the detail or empty, holds the process up at the point until
+the test removes it; ``<point>.reached`` tells the test that it is there.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 _FOLDER = os.environ.get("RBD_MIGRATION_FAULT_DIR", "")
 _passed: dict[str, int] = {}
@@ -24,10 +28,11 @@ def fault_switch(name: str) -> bool:
 
 
 def fault_point(name: str, detail: str = "") -> None:
-    """Die here if a fault test asked for it. ``detail`` narrows a point, to a state or an act."""
+    """Wait or die here if a fault test asked for it; ``detail`` narrows that to a state or act."""
     if not _FOLDER:
         return
     path = os.path.join(_FOLDER, name)
+    _wait(path, detail)
     try:
         with open(path, encoding="ascii") as file:
             count, _, wanted = file.read().strip().partition(" ")
@@ -44,3 +49,19 @@ def fault_point(name: str, detail: str = "") -> None:
         except FileNotFoundError:
             return  # another process was here first: it was meant for one
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait(path: str, detail: str) -> None:
+    """Wait at a point for as long as a fault test wants it."""
+    gate = f"{path}.wait"
+    try:
+        with open(gate, encoding="ascii") as file:
+            wanted = file.read().strip()
+    except OSError:
+        return
+    if wanted and wanted != detail:
+        return
+    with open(f"{path}.reached", "w", encoding="ascii") as file:
+        file.write(detail)
+    while os.path.exists(gate):
+        time.sleep(0.01)

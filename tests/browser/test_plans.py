@@ -256,6 +256,13 @@ def test_who_may_only_read_sees_nothing_to_press(open_page, double, address):
     expect(page.get_by_role("link", name="New plan")).to_have_count(0)
 
 
+def test_who_may_only_read_is_told_why_there_is_no_check(open_page, double):
+    double.rights = set()
+    page = open_page(double, "#/plans/gold")
+    expect(page.get_by_text("does not allow to check plans")).to_be_visible()
+    expect(page.get_by_role("button", name="Check")).to_have_count(0)
+
+
 def test_who_may_only_read_gets_no_form(open_page, double):
     double.rights = set()
     page = open_page(double, "#/new-plan")

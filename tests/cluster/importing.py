@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,60 @@ class Place:
 
     def _upload(self, path: Path) -> "dict[str, Any]":
         return upload(path, self._cluster.s3(), "imports")
+
+
+class Listener:
+    """A server that refuses every request, and keeps all that was sent to it."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/b/o"
+        self.received: list[bytes] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = self._socket.accept()
+                with contextlib.suppress(OSError), connection:
+                    self.received.append(connection.recv(1 << 16))
+                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    def spec(self, key: str) -> "dict[str, Any]":
+        """A source-spec that has the value of a config-key sent here."""
+        keys = dict.fromkeys(("access_key", "secret_key"), f"config://{key}")
+        return {"type": "raw", "stream": {"type": "s3", "url": self.url, **keys}}
+
+    def close(self) -> None:
+        """The end of it."""
+        self._socket.close()
+
+
+@contextlib.contextmanager
+def exposed(cluster: Cluster) -> "Iterator[tuple[Listener, str, list[str]]]":
+    """A listener, a secret, and the config-keys that hold it, one of them open to imports.
+
+    Everything that options can allow is allowed, so that only permissions are in the way.
+    """
+    secret = f"secret-{time.time_ns()}"
+    keys = ["rbd/migration-source/planted", "mgr/planted/jwt_secret", "rbd/migration/planted/x"]
+    listener = Listener()
+    for key in keys:
+        cluster.ceph("config-key", "set", key, secret)
+    with (
+        option(cluster, "import_hosts", "127.0.0.0/8"),
+        option(cluster, "import_config_keys_over_http", "true"),
+    ):
+        time.sleep(1)  # the options reach the manager
+        try:
+            yield listener, secret, keys
+        finally:
+            listener.close()
+            for key in keys:
+                cluster.ceph("config-key", "rm", key)
+    # What is removed counts at the next start of a manager (16.2.15).
+    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_hosts", "")
+    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_config_keys_over_http", "false")
 
 
 @pytest.fixture(scope="session")

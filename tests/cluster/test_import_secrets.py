@@ -12,7 +12,7 @@ from qa.faults.managers import start_dead
 from qa.workload.bucket import upload
 from qa.workload.images import names, omap
 from qa.workload.images import place as opened_pool
-from tests.cluster.importing import place, text  # noqa: F401 - a fixture
+from tests.cluster.importing import exposed, place, text  # noqa: F401 - a fixture
 
 _LOUD = {
     "mgr": {"debug_mgr": "20", "debug_rbd": "20", "debug_rados": "20", "debug_monc": "20"},
@@ -139,14 +139,16 @@ def test_no_secret_is_seen_anywhere(cluster, client, migration, pool, uploaded, 
 def test_keys_of_the_users_own_are_left_alone(cluster, client, migration, pool, uploaded):
     target = f"{pool}/disk"
     spec = uploaded("own.raw")
-    cluster.ceph("config-key", "set", "own/key", spec["stream"]["secret_key"])
-    spec["stream"]["secret_key"] = "config://own/key"
-    migration.ask("prepare", source_image=target, import_only=True, source_spec=text(spec))
-    assert len(config_keys(cluster)) == 1  # the access key
-    assert "aborted" in migration.text("abort", target)
+    own = "rbd/migration-source/own"
+    cluster.ceph("config-key", "set", own, spec["stream"]["secret_key"])
+    spec["stream"]["secret_key"] = f"config://{own}"
+    with exposed(cluster):
+        migration.ask("prepare", source_image=target, import_only=True, source_spec=text(spec))
+        assert len(config_keys(cluster)) == 2  # the access key, and one of ``exposed``
+        assert "aborted" in migration.text("abort", target)
     assert config_keys(cluster) == []
-    assert "own/key" in cluster.ceph_json("config-key", "ls")
-    cluster.ceph("config-key", "rm", "own/key")
+    assert own in cluster.ceph_json("config-key", "ls")
+    cluster.ceph("config-key", "rm", own)
 
 
 def test_inline_secrets_and_what_clients_need(cluster, client, migration, pool, uploaded):

@@ -1,15 +1,18 @@
 """Sources that crash librbd, hang, fail or change: the manager says why, and goes on."""
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EACCES, ECONNREFUSED, EIO, ENOENT, EOPNOTSUPP
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from subprocess import run
 from threading import Thread
 
 import pytest
 
+from qa.devcluster import Cluster
 from qa.workload.images import content, names
 from qa.workload.sources import MIB
 from qa.workload.web_server import Behaviour
@@ -207,3 +210,86 @@ def test_nothing_is_left_of_a_missing_source(client, migration, pool, place, bli
     assert "nothing" in said
     assert migration.under_way() == []
     assert names(client, pool) == []
+
+
+@contextmanager
+def exchanged_at(cluster: Cluster, point: str, act: str, file: Path) -> Iterator[None]:
+    """While ``act`` waits at a fault point, a link to another file of the host takes the place."""
+    secret = cluster.layout.root / "not-to-be-read"
+    secret.write_bytes(b"secret of the host" * 4096)
+    gate, reached = cluster.faults / f"{point}.wait", cluster.faults / f"{point}.reached"
+    gate.write_text(act, encoding="ascii")
+
+    def exchange() -> None:
+        cluster.wait_for(reached.exists, 40, "the fault point")
+        file.rename(f"{file}.aside")
+        file.symlink_to(secret)
+        gate.unlink()
+
+    thread = Thread(target=exchange)
+    thread.start()
+    try:
+        yield
+    finally:
+        gate.unlink(missing_ok=True)
+        thread.join(60)
+        reached.unlink(missing_ok=True)
+        if Path(f"{file}.aside").exists():
+            Path(f"{file}.aside").replace(file)
+
+
+def of_file(file: Path) -> "dict[str, object]":
+    return {"type": "raw", "stream": {"type": "file", "file_path": str(file)}}
+
+
+def test_a_file_that_is_exchanged_between_check_and_prepare_is_not_imported(
+    cluster,
+    client,
+    migration,
+    pool,
+    place,  # noqa: F811
+):
+    file = disk(place, "exchanged.raw", MIB)
+    with exchanged_at(cluster, "librbd.before", "prepare", file):
+        said = migration.refused(
+            1, "prepare", "--import-only", f"{pool}/x", "--source-spec", text(of_file(file))
+        )
+    assert "was exchanged for another one" in said
+    assert names(client, pool) == []
+    assert prepare(migration, f"{pool}/x", of_file(file))["state"] == "prepared"
+
+
+def test_a_file_that_is_exchanged_before_the_copy_is_not_copied(
+    cluster,
+    client,
+    migration,
+    pool,
+    place,  # noqa: F811
+):
+    """The look before the copy comes too early for it; the one at the first object does not."""
+    target, file = f"{pool}/y", disk(place, "exchanged-later.raw", 64 * MIB)
+    prepare(migration, target, of_file(file))
+    with exchanged_at(cluster, "librbd.before", "execute", file):
+        migration.ask("execute", target_image=target)
+        failed = migration.wait(target, "failed")
+    assert "was exchanged for another one" in failed["failure"]["message"]
+    assert failed["source_changes"], "it is not committed without a full comparison"
+    assert b"secret of the host" * 4096 not in content(client, target)
+    assert "aborted" in migration.text("abort", target, "--force")
+
+
+def test_a_file_that_was_exchanged_long_before_the_copy_is_refused(
+    cluster,
+    client,
+    migration,
+    pool,
+    place,  # noqa: F811
+):
+    target, file = f"{pool}/z", disk(place, "exchanged-before.raw", MIB)
+    prepare(migration, target, of_file(file))
+    file.unlink()
+    file.symlink_to("/etc/hostname")
+    migration.ask("execute", target_image=target)
+    failed = migration.wait(target, "failed")
+    assert "a symbolic link leads out" in failed["failure"]["message"]
+    assert "aborted" in migration.text("abort", target, "--force")

@@ -12,6 +12,7 @@ from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterErro
 from qa.workload.images import MIB, digests, make_image
 from tests.cluster.commands import Commands, is_one_sentence
 from tests.cluster.fixtures import of_cluster
+from tests.cluster.importing import exposed
 from tests.cluster.rest import BASE, Rest, free_ports, login
 
 MIGRATION = {"source": "hdd/disk", "target": "nvme/disk"}
@@ -95,6 +96,26 @@ def test_the_whole_way(admin: Rest, client: rados.Rados, migration: Commands, di
     assert admin.api("GET").headers["x-total-count"] == "0"
     listed = admin.api("GET", "?ended=true&sort=-created&state=committed&search=NVME&pool=hdd")
     assert int(listed.headers["x-total-count"]) == len(listed.body) >= 1
+
+
+def test_a_read_only_user_has_no_config_key_sent_anywhere(
+    cluster: Cluster, users: "dict[str, Rest]"
+) -> None:
+    with exposed(cluster) as (listener, secret, keys):
+        for key in keys:
+            asked = {"target": "nvme/x", "source_spec": listener.spec(key)}
+            for route in ("/check", ""):
+                assert users["read-only"].api("POST", route, asked).status == 403
+                assert users["rgw-manager"].api("POST", route, asked).status == 403
+        assert listener.received == []
+        for key in keys[1:]:
+            asked = {"target": "nvme/x", "source_spec": listener.spec(key)}
+            refused = users["block-manager"].api("POST", "/check", asked)
+            assert (refused.status, refused.body["code"]) == (400, "EPERM")
+        assert listener.received == []
+        asked = {"target": "nvme/x", "source_spec": listener.spec(keys[0])}
+        assert users["block-manager"].api("POST", "/check", asked).status == 200
+        assert any(secret.encode() in sent for sent in listener.received)
 
 
 def test_a_migration_goes_back(admin: Rest, disk: str) -> None:

@@ -16,6 +16,7 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, content, digests, make_image
 from tests.cluster.commands import Commands, is_one_sentence
+from tests.cluster.importing import exposed
 from tests.cluster.rest import BASE, Answer, Rest, free_ports
 from tests.fuzz import schemathesis
 
@@ -104,6 +105,24 @@ def test_the_whole_way_over_tls(
     assert writer.at("GET", target).body == migration.report(target)
     assert writer.at("POST", target, "commit", {}).body["state"] == "committed"
     assert digests(client, target) == before
+
+
+def test_a_read_only_key_has_no_config_key_sent_anywhere(
+    cluster: Cluster, reader: Rest, writer: Rest
+) -> None:
+    with exposed(cluster) as (listener, secret, keys):
+        for key in keys:
+            asked = {"target": "rbd/x", "source_spec": listener.spec(key)}
+            for route in ("/check", ""):
+                assert reader.api("POST", route, asked).status == 403
+        assert listener.received == []
+        for key in keys[1:]:
+            asked = {"target": "rbd/x", "source_spec": listener.spec(key)}
+            refused = writer.api("POST", "/check", asked)
+            assert (refused.status, refused.body["code"]) == (400, "EPERM")
+        assert listener.received == []
+        writer.api("POST", "/check", {"target": "rbd/x", "source_spec": listener.spec(keys[0])})
+        assert any(secret.encode() in sent for sent in listener.received)
 
 
 def test_an_import(

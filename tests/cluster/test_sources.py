@@ -275,7 +275,8 @@ def test_an_object_of_a_real_gateway(cluster, bucket):
     assert contents(spec) == disk
     cluster.ceph("config-key", "set", "test/s3", access["secret_key"])
 
-    def resolve(key):
+    def resolve(key, url):
+        assert url == access["endpoint"] + "/sources/a%20folder/disk.raw"
         return cluster.ceph("config-key", "get", key)
 
     referring = s3_spec(access, secret_key="config://test/s3")

@@ -106,7 +106,7 @@ def test_a_worker_that_the_host_has_no_room_for_is_a_lost_one(
     monkeypatch.setattr(
         f"rbdmigrate.cluster.worker_process.{what}", Mock(side_effect=OSError(28, "full"))
     )
-    with pytest.raises(WorkerLost, match="No space left on device"):
+    with pytest.raises(WorkerLost, match="no space left on device"):
         WorkerProcess(Identity("client.admin", "", ""))
 
 

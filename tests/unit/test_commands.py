@@ -294,6 +294,13 @@ class TestDescriptions:
             assert re.fullmatch(form, described["cmd"])
             assert described["perm"] in ("r", "w", "rw")
 
+    def test_what_may_make_the_manager_talk_to_a_source_is_not_for_readers(self, commands):
+        imports = {
+            c.name: c.perm for c in commands.TABLE if "import_only" in {a.name for a in c.args}
+        }
+        assert set(imports) == {"check", "prepare", "run"}
+        assert {*imports.values(), commands.BY_NAME["plan check"].perm} == {"w"}
+
     def test_required_arguments_come_before_optional_ones(self, commands):
         for command in commands.TABLE:
             required = [arg.required for arg in command.args]

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,22 @@ def test_without_a_folder_in_the_environment_there_are_no_points(tmp_path):
     (tmp_path / "p").write_text("1")
     assert passes(None, "p") == (0, 1)
     assert passes(tmp_path / "missing", "p") == (0, 1)
+
+
+def test_a_process_waits_at_a_point_until_the_test_lets_it_on(tmp_path):
+    (tmp_path / "p.wait").write_text("executed")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(SOURCES),
+        "RBD_MIGRATION_FAULT_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "-S", "-c", PROGRAM, "q", "p:prepared", "p:executed", "p"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert [process.stdout.readline().strip() for _ in range(2)] == ["q", "p:prepared"]
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "p.reached").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert process.poll() is None
+        (tmp_path / "p.wait").unlink()
+        assert process.stdout.read().split() == ["p:executed", "p"]

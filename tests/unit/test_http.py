@@ -41,9 +41,9 @@ def wire(front_end):
 def ask(dispatch, engine, options):
     """Makes a request of the name of its route: status, body, headers."""
 
-    def give(name, body=None, target="ssd/b", engine=engine, **query):
+    def give(name, body=None, target="ssd/b", engine=engine, permissions=(), **query):
         context = dispatch.Context(engine, options, "16.2.15")
-        answer = dispatch.dispatch(context, name, target, query, body)
+        answer = dispatch.dispatch(context, name, target, query, body, permissions)
         json.dumps(answer.body)
         return answer.status, answer.body, dict(answer.headers)
 
@@ -84,6 +84,27 @@ def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, me
     assert status == routes.BY_NAME[name].status
     assert answer == (CHECKED if name == "check" else engine.reports[0])
     assert engine.calls == [(method, args, {})]
+
+
+RAW = {"type": "raw", "stream": {"type": "file", "file_path": "/srv/x.raw"}}
+IMPORTS = [
+    {"target": "ssd/b", "source_spec": RAW},
+    {"target": "ssd/b", "source_spec": {}},
+    {"target": "ssd/b", "source_spec": RAW, "import_only": False},
+    {"target": "ssd/b", "source": "hdd/a@s", "import_only": True},
+    {"target": "ssd/b", "source": "hdd/a@s", "inline_secrets": True},
+]
+
+
+@pytest.mark.parametrize("body", IMPORTS)
+def test_checking_an_import_takes_the_permission_to_begin_one(ask, engine, body):
+    for too_few in ((), ("read",), ("read", "update", "delete")):
+        status, answer, _ = ask("check", body, permissions=too_few)
+        assert (status, answer["code"]) == (403, "EPERM")
+        assert "create" in answer["detail"]
+    assert engine.calls == []
+    assert ask("check", body, permissions=("create",))[0] != 403
+    assert ask("check", BOTH, permissions=("read",))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Which of an import's arguments is the source, and which the target: as plain rbd has it."""
 
 import json
-from errno import EACCES, EINVAL
+from errno import EACCES, EINVAL, EPERM
 
 import pytest
 
@@ -18,12 +18,12 @@ class Engine:
 
 
 @pytest.fixture
-def wanted(front_end):
+def wanted(front_end, options):
     pytest.importorskip("prettytable")
     module, command = front_end("import_command"), front_end("command")
 
     def make(inbuf=None, authorized=lambda pool, namespace: True, **args):
-        call = command.Call(args, Engine(), None, authorized, inbuf)
+        call = command.Call(args, Engine(), options, authorized, inbuf)
         return module.Wanted(call) if module.asked(call) else None
 
     return make
@@ -89,3 +89,33 @@ def test_a_native_source_needs_capabilities_of_the_caller(wanted):
         wanted(authorized=lambda pool, namespace: pool == "ssd", **args)
     assert caught.value.errno == EACCES
     assert wanted(**args)
+
+
+def s3(url, key):
+    stream = {"type": "s3", "url": url, "access_key": key, "secret_key": "x"}
+    return json.dumps({"type": "raw", "stream": stream})
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "option"),
+    [
+        ("https://s3.example/b/o", "config://mgr/dashboard/jwt_secret", "never used by imports"),
+        ("https://s3.example/b/o", "config://imports/s3", "import_config_keys"),
+        ("http://s3.example/b/o", "config://rbd/migration-source/s3", "over_http"),
+        ("https://attacker/b/o", "config://rbd/migration-source/s3", "import_hosts"),
+    ],
+)
+def test_a_config_key_is_refused_where_the_spec_is_read(wanted, options, url, key, option):
+    options._module.set_module_option("import_hosts", "s3.example")
+    options.read()
+    with pytest.raises(MigrationError, match=option) as caught:
+        wanted(s3(url, key), import_only=True, source_image="ssd/b")
+    assert caught.value.errno == EPERM
+    assert caught.value.message.endswith(".")
+
+
+def test_a_config_key_that_is_open_to_imports_is_taken(wanted, options):
+    options._module.set_module_option("import_hosts", "s3.example")
+    options.read()
+    given = s3("https://s3.example/b/o", "config://rbd/migration-source/s3")
+    assert wanted(given, import_only=True, source_image="ssd/b")

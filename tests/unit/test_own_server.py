@@ -246,6 +246,8 @@ STATUSES = [
     ("PUT", BASE + "/throttle", {"bearer": "reader", "body": {}}, 403),
     ("POST", BASE + "/at/b/commit", {"bearer": "reader", "body": {}}, 403),
     ("POST", BASE + "/check", {"bearer": "reader", "body": {"source": "a"}}, 200),
+    ("POST", BASE + "/check", {"bearer": "reader", "body": {"import_only": True}}, 403),
+    ("POST", BASE + "/plan/x/check", {"bearer": "reader", "body": {}}, 403),
     ("PATCH", BASE + "/throttle", {}, 405),
     ("OPTIONS", BASE, {}, 405),
     ("GET", BASE + "x", {}, 404),

@@ -1,6 +1,6 @@
 """The commands of plans: what they call, who may give them, and what they show."""
 
-from errno import EACCES, EINVAL, ENOENT
+from errno import EACCES, EINVAL, ENOENT, EPERM
 
 import pytest
 
@@ -37,6 +37,27 @@ def ask(commands, engine, options):
         )
 
     return give
+
+
+S3 = """
+plan: move
+images:
+  - source_spec:
+      type: raw
+      stream:
+        type: s3
+        url: https://s3.example/b/o
+        access_key: config://rbd/migration-source/x
+        secret_key: config://mgr/x
+    target: ssd/disk
+"""
+
+
+@pytest.mark.parametrize("name", ["plan create", "plan apply"])
+def test_a_plan_names_no_config_key_that_is_closed_to_imports(ask, engine, name):
+    code, _, said = ask(name, S3)
+    assert (code, engine.calls) == (-EPERM, [])
+    assert "rbd/migration-source/x" in said  # the host is not named, either
 
 
 def test_a_plan_is_given_as_a_file(ask, engine):

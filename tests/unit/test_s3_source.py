@@ -94,7 +94,8 @@ def service():
     running.stop()
 
 
-def resolve(key):
+def resolve(key, url):
+    assert url.endswith(".raw")
     values = {"good": "SECRET", "line": "SECRET\n", "empty": ""}
     if key not in values:
         raise MigrationError(ENOENT, f"The config-key {key} does not exist.")

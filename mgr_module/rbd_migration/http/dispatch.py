@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from dataclasses import dataclass, field
-from errno import EAGAIN, EINVAL, EIO, ENOENT
+from errno import EAGAIN, EINVAL, EIO, ENOENT, EPERM
 from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
 
 from rbdmigrate import __version__
@@ -72,6 +72,9 @@ def dispatch(
             **check_texts(route.query, query),
             **check(route.body, {} if body is None else body),
         }
+        missing = route.missing(args, permissions)
+        if missing:
+            return refusal(403, EPERM, f"The permission {missing} is needed for imports.")
         if route.parameter is not None:
             args[route.parameter.name] = target
         if route.name in _OWN:

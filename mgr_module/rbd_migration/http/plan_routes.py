@@ -70,7 +70,13 @@ def plan_routes(route: Any, plan: Tuple[Field, ...], detail: Any, checked: Any) 
         given("apply", "PUT", "update", "Make a plan, or change the one of its name", 200),
         one("show", "GET", "Show a plan and its images", "read"),
         one("rm", "DELETE", "Forget a plan of which nothing is under way", "delete"),
-        one("check", "POST", "Look at all images of a plan", "read", answer=checked),
+        one(
+            "check",
+            "POST",
+            "Look at all images of a plan",
+            "create",  # it reads the sources of imports
+            answer=checked,
+        ),
         one("start", "POST", "Choose the images of a plan, and begin"),
         one("pause", "POST", "Begin nothing more, and stop its copies"),
         one("resume", "POST", "Go on with a plan"),

@@ -4,7 +4,7 @@ A route that names a ``command`` is that command: its fields become the command'
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Collection, Dict, Optional, Tuple
 
 from . import plan_schemas, schemas
 from .fields import Field
@@ -12,6 +12,7 @@ from .plan_routes import plan_routes
 
 BASE = "/api/block/migration"
 PERMISSIONS = ("read", "create", "update", "delete")
+_IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets")
 _SIZE = "in bytes, or with a unit such as 4M"
 
 
@@ -20,7 +21,8 @@ class Route:
     """A method on a path. ``permission`` is the dashboard's for the scope ``rbd-image``.
 
     ``answer`` are the fields of what is returned, of each item where ``many``. ``defaults`` are
-    arguments of the command that stand for fields which were left out.
+    arguments of the command that stand for fields which were left out. ``import_permission`` is
+    needed instead where the fields ask for an import.
     """
 
     name: str
@@ -37,6 +39,13 @@ class Route:
     many: bool = False
     status: int = 200
     example: Optional[Dict[str, Any]] = None
+    import_permission: str = ""
+
+    def missing(self, args: Dict[str, Any], permissions: Collection[str]) -> str:
+        """The permission for a request with these fields that is not there; empty: none."""
+        asks = any(args.get(name) not in (None, False) for name in _IMPORT_FIELDS)
+        needed = self.import_permission if asks else ""
+        return needed if needed not in permissions else ""
 
     @property
     def parameter(self) -> Optional[Field]:
@@ -189,11 +198,13 @@ ROUTES = (
         path="/check",
         permission="read",
         summary="Look whether an image can be migrated",
-        description="The command `ceph rbd migration check`: preflight, which changes nothing.",
+        description="The command `ceph rbd migration check`: preflight, which changes nothing. "
+        "It reads the source of an import, so for that the permission to create is needed.",
         answer=schemas.CHECK,
         body=_WISH,
         command="check",
         example={"source": "hdd/vm1", "target": "nvme/vm1"},
+        import_permission="create",
     ),
     Route(
         name="get",

@@ -29,11 +29,15 @@ _BOOT = "import sys; sys.path.append(sys.argv[1]); from rbdmigrate.worker.main i
 
 
 class WorkerLost(Exception):
-    """The worker ended before it answered. ``signal`` is the signal's number, 0 if it just left."""
+    """The worker ended before it answered. ``signal`` is the signal's number, 0 if it just left.
 
-    def __init__(self, message: str, number: int = 0) -> None:
+    ``gave_up``: it ended by its own decision, and the message is its sentence for the user.
+    """
+
+    def __init__(self, message: str, number: int = 0, *, gave_up: bool = False) -> None:
         super().__init__(message)
         self.signal = number
+        self.gave_up = gave_up
 
 
 class JobTooLong(MigrationError):
@@ -110,6 +114,9 @@ class WorkerProcess:
                 continue
             if event["event"] in ("done", "failed"):
                 return event
+            if event["event"] == "gave_up":
+                self.kill()
+                raise WorkerLost(str(event["message"]), gave_up=True)
             on_event(event)
         raise AssertionError("unreachable")
 

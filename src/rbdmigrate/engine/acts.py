@@ -35,7 +35,6 @@ from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
 from ..control.progress import Throughput
 from ..control.situation import diagnose
 from ..control.verification import point_of
-from ..model.codec import to_plain
 from ..model.errors import PoolMissing
 from ..model.migration import Actor, Migration, Op, Place, State, Step
 from ..model.verification import Verify
@@ -107,9 +106,8 @@ class Acts:
             "job": job.number,
             "op": job.op.value,
             "args": {
-                **arguments(tracked.migration),
+                **arguments(tracked.migration, self._settings().reach),
                 **verify_arguments(tracked.migration),
-                "reach": to_plain(self._settings().reach),
                 "rate": tracked.rate_limit,
                 "around": None,
                 "holder_ops": ops,
@@ -139,6 +137,8 @@ class Acts:
         if job.op is Op.EXECUTE:
             self._after_copy.settle(slot, tracked)
         self._holder.restore(tracked)
+        if error.gave_up:
+            self._registry.update(tracked, lambda m: _with_change(m, str(error)))
         if not job.stop_reason:
             self._failed(tracked, EIO, _lost(job, error), by_source=False)
             return
@@ -341,6 +341,8 @@ def _target(tracked: Tracked) -> Any:
 def _lost(job: Job, error: WorkerLost) -> Explained:
     """Why a worker that nobody stopped is gone."""
     m = job.tracked.migration
+    if error.gave_up:
+        return Explained(str(error), False)
     if m.imported is not None and not m.imported.native and m.executed_at is None:
         crashed = source_crashed(job.op, error.signal, m.source.spec, m.target.spec)
         if crashed is not None:
@@ -363,6 +365,14 @@ def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) 
 
 def _with_bytes(m: Migration, tracked: Tracked) -> Migration:
     return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
+
+
+def _with_change(m: Migration, sentence: str) -> Migration:
+    """What was copied may be of something else: only a full comparison clears that."""
+    if m.imported is None:
+        return m
+    changes = tuple(dict.fromkeys((*m.imported.changes, sentence)))
+    return replace(m, imported=replace(m.imported, changes=changes))
 
 
 def _on_sign_of_life(tracked: Tracked) -> Callable[[dict[str, Any]], None]:

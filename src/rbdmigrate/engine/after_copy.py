@@ -22,6 +22,7 @@ from ..cluster.worker_process import WorkerLost
 from ..model.codec import to_plain
 from ..model.errors import MigrationError, errno_name
 from ..model.migration import Goal, Migration, Op
+from ..model.reach import Reach
 from .holder import copies_on, holds_lock
 from .registry import Registry, Tracked
 from .settings import Settings
@@ -63,7 +64,8 @@ class AfterCopy:
         if not tracked.take_lock:
             tracked.uncontrolled = copies_on(holds_lock(holder), tracked)
             return
-        event = self._aside(slot, "take_lock", arguments(tracked.migration), _TAKE_LOCK_TIMEOUT)
+        args = arguments(tracked.migration, self._settings().reach)
+        event = self._aside(slot, "take_lock", args, _TAKE_LOCK_TIMEOUT)
         if event["event"] == "failed":
             tracked.uncontrolled = (
                 f"It cannot be stopped from here: {holder} holds the exclusive lock of "
@@ -99,9 +101,8 @@ class AfterCopy:
     def _complete(self, slot: Slot, tracked: Tracked) -> bool:
         """Have a worker look near the last object that was told of; False: others may be left."""
         args = {
-            **arguments(tracked.migration),
+            **arguments(tracked.migration, self._settings().reach),
             "point": tracked.migration.point,
-            "reach": to_plain(self._settings().reach),
             "around": tracked.done,
         }
         event = self._aside(slot, Op.SETTLE.value, args, _SETTLE_TIMEOUT)
@@ -123,10 +124,11 @@ class AfterCopy:
             timer.cancel()
 
 
-def arguments(m: Migration) -> dict[str, Any]:
-    """What a worker needs to know of a migration to act on it."""
+def arguments(m: Migration, reach: Reach) -> dict[str, Any]:
+    """What a worker needs to know of a migration to act on it; ``reach`` is what it may reach."""
     return {
         "id": m.id,
+        "reach": to_plain(reach),
         "import": None if m.imported is None else to_plain(m.imported),
         "source": to_plain(m.source),
         "target": to_plain(m.target),

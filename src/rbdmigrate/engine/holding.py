@@ -12,9 +12,11 @@ from ..control.gates import Level
 from ..control.window import Window, is_open, next_opening, parse_window
 from ..model.errors import MigrationError
 from ..model.migration import Hold, HoldReason, Migration, Op
+from ..model.references import refuse_import
 from .conditions import Conditions
 from .plan_pace import PlanPace
 from .settings import Settings
+from .source_watch import READING
 from .throttle import Throttle
 
 _STALE = 1.0  # seconds for which a window's state is remembered: thousands may ask
@@ -43,7 +45,8 @@ class Holding:
         ``begins``: it does not run yet, so it must find room beside those that do.
         """
         return (
-            self._plans.hold(m)
+            self._source(m)
+            or self._plans.hold(m)
             or self._window(m)
             or self._standstill(m)
             or self._health(m, begins=begins)
@@ -51,7 +54,18 @@ class Holding:
 
     def step(self, m: Migration, op: Op) -> Optional[Hold]:
         """Why an act on ``m`` that is no copy must not begin now."""
-        return self._plans.hold(m, op)
+        return (self._source(m) if op in READING else None) or self._plans.hold(m, op)
+
+    def _source(self, m: Migration) -> Optional[Hold]:
+        """Why the source of an import may not be read: a config-key that is not open to imports."""
+        if m.imported is None:
+            return None
+        refused = refuse_import(m.imported, m.id, self._settings().reach)
+        if refused is None:
+            return None
+        if m.executed_at is None:
+            refused += f", or gives up with `ceph rbd migration abort {m.target.spec}`"
+        return Hold(HoldReason.OPERATOR, f"{refused}.")
 
     def _window(self, m: Migration) -> Optional[Hold]:
         settings = self._settings()

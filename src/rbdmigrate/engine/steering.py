@@ -61,7 +61,9 @@ class Steering(Orders):
             )
         if not force:
             verifying.refuse_unverified(m)
-            self._inquiry.ask("check_commit", arguments(m), self._patience())
+            self._inquiry.ask(
+                "check_commit", arguments(m, self._host.settings().reach), self._patience()
+            )
         self._change(tracked, lambda m: verifying.to_commit(awake(m), force=force))
         if force:
             self._loop.interrupt(tracked, "committed without waiting")

@@ -1,4 +1,4 @@
-"""The reach policy: which folders and hosts may be imported from. Pure decisions.
+"""The reach policy: which folders, hosts and config-keys imports may use. Pure decisions.
 
 An import makes the manager's host read a file or talk to a server for whoever may run the
 command. Folders are therefore allowed one by one. Of hosts all are allowed but those that only
@@ -43,17 +43,40 @@ _FORBIDDEN: tuple[Network, ...] = tuple(
 _NAT64 = ip_network("64:ff9b::/96")
 OPTION_FOLDERS = "import_folders"
 OPTION_HOSTS = "import_hosts"
+OPTION_CONFIG_KEYS = "import_config_keys"
+OPTION_HTTP = "import_config_keys_over_http"
+
+STORED = "rbd/migration/"
+"""Config-keys that this module stores are ``rbd/migration/<id>/...``, for that migration alone."""
+
+SOURCE_KEYS = "rbd/migration-source/"
+"""The prefix of config-keys that administrators store for imports."""
+
+# Where Ceph and this module keep secrets of other things. No option opens these.
+_CLOSED_KEYS = (
+    "config/",
+    "config-history/",
+    "daemon-private/",
+    "dm-crypt/",
+    "mgr/",
+    "rbd/mirror/",
+    STORED,
+)
 
 
 @dataclass(frozen=True)
 class Reach:
     """``folders`` are absolute paths. ``hosts`` are names, ``*.domain``, addresses or networks.
 
-    No folders: no files. No hosts: all but the forbidden ones.
+    No folders: no files. No hosts: all but the forbidden ones. ``config_keys`` are the config-keys
+    that a source-spec may refer to: a prefix ends with a slash, anything else is one key.
+    ``config_keys_over_http``: their values may be sent without encryption.
     """
 
     folders: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    config_keys: tuple[str, ...] = (SOURCE_KEYS,)
+    config_keys_over_http: bool = False
 
     def refuse_file(self, path: str, real: str) -> Optional[str]:
         """Why a file may not be read; ``real`` is its path with all symbolic links followed."""
@@ -94,9 +117,33 @@ class Reach:
             f"(an administrator adds it to the option {OPTION_HOSTS})"
         )
 
+    def names(self, host: str) -> bool:
+        """Whether ``hosts`` names the host of a URL, by its name or, for an address, its network.
 
-def parse_reach(folders: str, hosts: str) -> Reach:
-    """The Reach of two module options: lists with commas or spaces. Raises ValueError."""
+        A name whose address lies in a listed network does not count: anybody can make one.
+        """
+        ip = _plain(host)
+        if ip is not None:
+            return any(ip in n for n in map(_network, self.hosts) if n is not None)
+        return any(_network(p) is None and _named(host, p) for p in self.hosts)
+
+    def opens_key(self, key: str) -> bool:
+        """Whether ``config_keys`` has the key, or a prefix of it."""
+        return any(
+            key == opened or (opened.endswith("/") and key.startswith(opened))
+            for opened in self.config_keys
+        )
+
+
+def is_closed(key: str) -> bool:
+    """Whether a config-key is one of those that no option opens to imports."""
+    return key.startswith(_CLOSED_KEYS)
+
+
+def parse_reach(
+    folders: str, hosts: str, config_keys: str = SOURCE_KEYS, over_http: bool = False
+) -> Reach:
+    """The Reach of the module options: lists with commas or spaces. Raises ValueError."""
     paths = tuple(_items(folders))
     for path in paths:
         if not path.startswith("/"):
@@ -106,7 +153,11 @@ def parse_reach(folders: str, hosts: str) -> Reach:
         bare = name[2:] if name.startswith("*.") else name
         if _network(name) is None and (not bare or "*" in bare or "/" in bare or ":" in bare):
             raise ValueError(f"{name!r} is no host, *.domain, address or network")
-    return Reach(tuple(posixpath.normpath(path) for path in paths), names)
+    keys = tuple(_items(config_keys))
+    for key in keys:
+        if is_closed(key):
+            raise ValueError(f"{key!r} is where Ceph or this module keeps other secrets")
+    return Reach(tuple(posixpath.normpath(path) for path in paths), names, keys, over_http)
 
 
 def _items(text: str) -> Iterable[str]:

@@ -13,7 +13,7 @@ from .stream import Stream
 
 
 class FileStream(Stream):
-    """An open file."""
+    """An open file. ``file_id``: its device and inode."""
 
     def __init__(self, path: str, reach: Reach) -> None:
         self.label = path
@@ -30,6 +30,7 @@ class FileStream(Stream):
             os.close(self._fd)
             raise
         self.size = status.st_size
+        self.file_id = (status.st_dev, status.st_ino)
         # No inode: the next manager's host may see the same file under another.
         self.identity = {"size": str(status.st_size), "modified": str(status.st_mtime_ns)}
 

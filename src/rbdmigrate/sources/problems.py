@@ -14,6 +14,7 @@ from errno import (
     EIO,
     ENOENT,
     EOPNOTSUPP,
+    EPERM,
     EPROTO,
     ETIMEDOUT,
 )
@@ -39,6 +40,7 @@ _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 KINDS = (
     Kind("CONFIG_KEY_MISSING", _E, ENOENT, "A config-key of the source-spec cannot be read."),
+    Kind("CONFIG_KEY_FORBIDDEN", _E, EPERM, "A config-key may not be used, or not sent there."),
     Kind("CONFIG_KEY_BAD", _E, EINVAL, "A config-key holds no key, or one with a line break."),
     Kind("SOURCE_SLOW", _E, ETIMEDOUT, "The source does not answer, or too slowly."),
     Kind("SOURCE_TRUNCATED", _E, EIO, "The source ends before its size says so."),

@@ -30,8 +30,8 @@ class S3Stream(HttpStream):
     """An object in a bucket."""
 
     def __init__(self, spec: StreamSpec, rules: Rules, resolve_config: Resolve) -> None:
-        self._access = _resolved(spec.access_key, "access_key", resolve_config)
-        self._secret = _resolved(spec.secret_key, "secret_key", resolve_config)
+        self._access = _resolved(spec, "access_key", resolve_config)
+        self._secret = _resolved(spec, "secret_key", resolve_config)
         self._prefix = ""  # of what is signed
         super().__init__(spec.url, rules)
         if not self.size and "/" not in self.url.path[1:]:
@@ -146,13 +146,14 @@ class S3Stream(HttpStream):
         )
 
 
-def _resolved(value: str, name: str, resolve_config: Resolve) -> str:
+def _resolved(spec: StreamSpec, name: str, resolve_config: Resolve) -> str:
     """A key as it is, or the one that it refers to."""
+    value = str(getattr(spec, name))
     if not value.startswith(CONFIG):
         return value
     key = value[len(CONFIG) :]
     try:
-        found = resolve_config(key)
+        found = resolve_config(key, spec.url)
     except SourceError:
         raise
     except MigrationError as error:

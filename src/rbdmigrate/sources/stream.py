@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from errno import EIO
+from errno import EIO, EPERM
 from types import TracebackType
 from typing import Optional, TypeVar
 
@@ -14,11 +14,19 @@ S = TypeVar("S", bound="Stream")
 Identity = dict[str, str]
 """What tells whether a source is still the same: its size, ETag, times. Plain data."""
 
-Resolve = Callable[[str], str]
-"""From a config-key to its value. Raises MigrationError when there is none or it is forbidden."""
+Resolve = Callable[[str, str], str]
+"""From a config-key, and the URL whose server gets it, to its value.
+
+Raises MigrationError when there is none, or when it may not be sent there.
+"""
 
 
-def no_config(key: str) -> str:
+def key_forbidden(why: str) -> SourceError:
+    """What a Resolve raises for a config-key that may not be used, or not sent there."""
+    return SourceError("CONFIG_KEY_FORBIDDEN", EPERM, f"{why}.")
+
+
+def no_config(key: str, url: str) -> str:
     """A Resolve for those that have no cluster to ask."""
     raise SourceError("CONFIG_KEY_MISSING", EIO, f"The config-key {key} cannot be read from here.")
 

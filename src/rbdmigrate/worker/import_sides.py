@@ -67,7 +67,7 @@ class ExternalSide:
     """A source outside. The comparison snapshot stands for its head."""
 
     def __init__(
-        self, imported: Import, point: str, reach: Reach, resolve: Callable[[str], str]
+        self, imported: Import, point: str, reach: Reach, resolve: Callable[[str, str], str]
     ) -> None:
         self._imported = imported
         self._point = point
@@ -119,7 +119,7 @@ def opened(session: Any, args: dict[str, Any]) -> Iterator[Any]:
     imported = from_plain(Import, args["import"], "import")
     point = args["point"]
     if not imported.native:
-        yield ExternalSide(imported, point, reach_of(args), resolver(session))
+        yield ExternalSide(imported, point, reach_of(args), resolver(session, args))
         return
     try:
         found = native.find(session, imported.source)

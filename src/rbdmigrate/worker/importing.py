@@ -28,7 +28,8 @@ from ..sources import Limits, changes, identify, inspect, open_content
 from . import native, point, repair
 from .at_once import objects_at_once
 from .copied import Copied, Progress
-from .external import reach_of, resolver
+from .external import reach_of, require_allowed, require_checked_files, resolver
+from .open_files import CheckedFiles
 from .survey import survey_import
 
 _SURVEY = Limits(total=None)
@@ -47,7 +48,7 @@ def inspect_source(session: Any, args: dict[str, Any], progress: Progress) -> di
     spec = Import(args["spec"]).source
     if spec.format == "native":
         return to_plain(native.inspect(session, spec))  # type: ignore[no-any-return]
-    found = inspect(spec, reach_of(args), Limits(total=args["total"]), resolver(session))
+    found = inspect(spec, reach_of(args), Limits(total=args["total"]), resolver(session, args))
     return to_plain(found)  # type: ignore[no-any-return]
 
 
@@ -58,18 +59,34 @@ def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
     features = _features(session, layout)
     if layout.object_size is not None and layout.stripe_unit is None:
         layout = replace(layout, stripe_unit=layout.object_size, stripe_count=1)
+    files = CheckedFiles.of(imported.source, reach_of(args))
     fault_point("librbd.before", "prepare")
     if imported.native:
         native.prepare(session, imported.source, target, layout, features, args["id"])
     else:
+        require_allowed(imported.source, args, f"Preparing {target.spec}")
         with _explained(session, imported, args, f"Preparing {target.spec}"):
-            session.c.prepare_import(_for_librbd(session, imported), target, layout, features)
+            session.c.prepare_import(_for_librbd(session, args), target, layout, features)
+        _remove_if_exchanged(session, args, files)
     fault_point("librbd.after", "prepare")
     no_point = point.take(session, target, args["point"]) if args["point"] else ""
     with session.open(target) as ioctx:
         ident = headers.image_id(ioctx, target.image)
         version = headers.version(ioctx, ident) if ident else None
     return {"version": version, "no_point": no_point}
+
+
+def _remove_if_exchanged(session: Any, args: dict[str, Any], files: CheckedFiles) -> None:
+    """Remove a target that was prepared from another file than the one that was checked.
+
+    Raises MigrationError(EPERM) then.
+    """
+    _, target = _given(args)
+    try:
+        require_checked_files(session, target, files)
+    except MigrationError:
+        _remove(session, args, lambda done, total: 0)
+        raise
 
 
 def _features(session: Any, layout: LayoutOptions) -> Optional[int]:
@@ -91,22 +108,29 @@ def _default_features(text: str) -> int:
     return sum(FEATURES.get(name.strip(), 0) for name in text.split(","))
 
 
-def _for_librbd(session: Any, imported: Import) -> str:
+def _for_librbd(session: Any, args: dict[str, Any]) -> str:
     """The source-spec that librbd keeps in the target's header."""
+    imported, _ = _given(args)
     if not imported.inline:
         return imported.spec
     spec = imported.source
     known = {CONFIG + key for key in imported.secrets}
-    return _with_secrets(session, spec, known).to_json()
+    return _with_secrets(spec, known, resolver(session, args)).to_json()
 
 
-def _with_secrets(session: Any, spec: SourceSpec, known: set[str]) -> SourceSpec:
+def _with_secrets(
+    spec: SourceSpec, known: set[str], resolve: Callable[[str, str], str]
+) -> SourceSpec:
     """The spec with the secrets themselves, for clients that may not read config-keys."""
-    resolve = resolver(session)
 
     def filled(stream: Any) -> Any:
         keys = {name: getattr(stream, name) for name in ("access_key", "secret_key")}
-        return replace(stream, **{n: resolve(v) for n, v in keys.items() if v in known})
+        values = {
+            name: resolve(value[len(CONFIG) :], stream.url)
+            for name, value in keys.items()
+            if value in known
+        }
+        return replace(stream, **values)
 
     stream = None if spec.stream is None else filled(spec.stream)
     snapshots = tuple(replace(s, stream=filled(s.stream)) for s in spec.snapshots)
@@ -125,6 +149,7 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
     found = survey_import(session, target, source)
     copied = Copied(session.pace, found, progress)
     copied.tell(0, found.to_copy.objects)
+    files = CheckedFiles.of(imported.source, reach_of(args))
     with session.open(target) as ioctx:
         if args["holder_ops"] is not None:
             with rbd.Image(ioctx, target.image) as image:
@@ -137,7 +162,9 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
                 objects_at_once(session, ioctx, target, args),
                 _explained(session, imported, args, f"Copying {target.spec}"),
             ):
-                session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
+                session.rbd.migration_execute(
+                    ioctx, target.image, on_progress=files.watched(copied.next, session.give_up)
+                )
         fault_point("librbd.after", "execute")
         return {
             "version": headers.version(ioctx, target.image_id),
@@ -150,7 +177,7 @@ def _extents(session: Any, imported: Import, args: dict[str, Any]) -> Iterator[t
     """What may hold data, of the head and of each snapshot."""
     spec = imported.source
     for name in (*imported.snapshots, None):
-        with open_content(spec, name, reach_of(args), _SURVEY, resolver(session)) as content:
+        with open_content(spec, name, reach_of(args), _SURVEY, resolver(session, args)) as content:
             yield from content.extents(0, content.size)
 
 
@@ -160,7 +187,7 @@ def _explained(session: Any, imported: Import, args: dict[str, Any], doing: str)
     try:
         yield
     except session.librbd_errors:
-        found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session))
+        found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session, args))
         for finding in found.errors:
             raise MigrationError(
                 finding.errno, f"{doing} failed, because of its source: {finding.message}"
@@ -172,7 +199,7 @@ def _changes(session: Any, imported: Import, args: dict[str, Any]) -> list[str]:
     """What changed about the source since it was prepared. A source that is gone says nothing."""
     if imported.native:
         return []
-    now = identify(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session))
+    now = identify(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session, args))
     return changes(imported.identity, now)
 
 

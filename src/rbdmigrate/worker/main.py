@@ -16,7 +16,7 @@ from .. import __version__
 from ..cluster.client import Identity
 from ..faults import fault_point
 from ..model.errors import MigrationError
-from .ops import OPS, Session
+from .ops import Session, perform
 from .pace import Pace
 from .protocol import MAX_LINE, decode_line, encode_line
 
@@ -91,10 +91,16 @@ def _run(session: Session, channel: Channel, job: dict[str, Any]) -> None:
         event = {"event": "progress", "job": number, "done": done, "total": total}
         channel.send({**event, "bytes": copied, "bytes_total": size, **more})
 
+    def give_up(message: str) -> None:
+        """End although librbd is at work, which nothing else stops."""
+        channel.send({"event": "gave_up", "job": number, "message": message})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    session.give_up = give_up
     failed: dict[str, Any] = {"event": "failed", "job": number, "message": ""}
     try:
         fault_point("worker.before", op)
-        result = OPS[op](session, job["args"], progress)
+        result = perform(session, op, job["args"], progress)
         fault_point("worker.after", op)
     except MigrationError as error:
         channel.send({**failed, "errno": error.errno, "message": str(error), "cause": "refused"})

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from errno import EBUSY, EINVAL, ENOENT
+from errno import EBUSY, EINVAL, ENOENT, EPERM
 from typing import Any
 
 import rados
@@ -30,6 +30,7 @@ from ..model.users import source_in_use
 from . import company, importing, inspection, point, repair
 from .at_once import objects_at_once
 from .copied import Copied, Progress, objects
+from .external import require_allowed_source
 from .pace import Pace
 from .parent import release_parent
 from .settle import settle
@@ -40,8 +41,15 @@ _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ce
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 
 
+def _nobody_listens(message: str) -> None:
+    raise MigrationError(EPERM, message)
+
+
 class Session:
-    """The worker's RADOS clients: the Python binding's, and the C interface's for prepare."""
+    """The worker's RADOS clients: the Python binding's, and the C interface's for prepare.
+
+    ``give_up`` ends the worker in the middle of a call of librbd, and tells the manager why.
+    """
 
     librbd_errors = (rados.Error, rbd.Error, CApiError)
 
@@ -50,6 +58,7 @@ class Session:
         self.c = CClient(identity)
         self.rbd = rbd.RBD()
         self.pace = Pace()
+        self.give_up: Callable[[str], None] = _nobody_listens
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
         self.clients = (int(self.rados.get_instance_id()), self.c.instance_id)
@@ -359,3 +368,17 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         importing.inspect_source,
     )
 }
+# The acts for which librbd opens the target, and with that of an import its source. Going back
+# (``abort``, ``undo_prepare``) opens no source.
+_OPENING = frozenset(
+    op.__name__ for op in (execute, settle, verify, take_lock, drop_point, commit, check_commit)
+)
+
+
+def perform(
+    session: Session, name: str, args: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Do the act ``name``. Raises MigrationError before anything was done, and librbd's errors."""
+    if name in _OPENING and args["import"]:
+        require_allowed_source(session, args)
+    return OPS[name](session, args, progress)

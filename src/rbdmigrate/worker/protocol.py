@@ -15,10 +15,14 @@ Worker to manager: first a ``hello``, then for each job any number of ``progress
     {"event": "progress", "job": 7, "done": 12, "total": 64, "bytes": 50331648, "bytes_total": ...}
     {"event": "done", "job": 7, "result": {...}}
     {"event": "failed", "job": 7, "errno": 16, "message": "...", "cause": "librbd"}
+    {"event": "gave_up", "job": 7, "message": "..."}
 
 ``cause`` is ``refused`` (our own finding; nothing was changed, ``message`` is for the user),
 ``librbd`` (``message`` is empty: librbd's texts mislead and repeat secrets) or ``bug`` (a Python
-traceback, for the manager's log alone). When its standard input ends the worker ends at once.
+traceback, for the manager's log alone). A worker that gives up ends in the middle of the job, as if
+it had been killed; ``message`` is for the user.
+
+When its standard input ends the worker ends at once.
 """
 
 from __future__ import annotations

@@ -60,8 +60,9 @@ export const plans = {
   act: (name, action) => post(`${planAt(name)}/${action}`),
   remove: (name) => remove(planAt(name)),
 };
-// The rights that views ask for; ``apply`` needs that of ``act``, the others the one to read.
-export const PLAN_RIGHTS = { create: "create", act: "update", remove: "delete" };
+// The rights that views ask for; ``apply`` needs that of ``act``, the others the one to read. A check
+// reads the sources of imports, so it needs the right to begin one.
+export const PLAN_RIGHTS = { create: "create", check: "create", act: "update", remove: "delete" };
 
 async function ask(method, path, { query, body }) {
   const headers = { Accept: "application/vnd.ceph.api.v1.0+json" };

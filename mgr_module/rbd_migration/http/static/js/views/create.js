@@ -24,7 +24,7 @@ const TARGET = {
 
 export function create(root, { app }) {
   if (!app.may("create")) {
-    fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow to begin migrations."));
+    fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow to begin migrations, nor to check sources outside: that needs the permission create."));
     return "New migration";
   }
   const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image; its clients have to be stopped for the prepare"));

@@ -51,7 +51,7 @@ export function plan(root, { app, segments, query }) {
     { class: "card" },
     h("h2", {}, "Check"),
     h("p", {}, "Preflight of each image that has not begun, and what the pools have to take. It changes nothing."),
-    h("div", { class: "buttons" }, look),
+    app.may(api.PLAN_RIGHTS.check) ? h("div", { class: "buttons" }, look) : h("p", { class: "hint" }, "Your login does not allow to check plans: that needs the permission create."),
     checker.element,
   );
   const [early, late] = [h("div", {}), h("div", {})]; // a check is for what has not begun

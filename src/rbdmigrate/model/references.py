@@ -1,0 +1,107 @@
+"""References: which config-keys a source-spec may name, and which servers may get their values.
+
+The manager can read the whole config-key store of the monitors, in which other modules keep
+secrets of the cluster. Whoever asks for an import names the server that gets the S3 keys. So
+imports use only config-keys that an administrator set aside for them, and send these only to
+servers that an administrator named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import NamedTuple, Optional
+
+from .errors import MigrationError
+from .imported import Import
+from .reach import OPTION_CONFIG_KEYS, OPTION_HOSTS, OPTION_HTTP, STORED, Reach, is_closed
+from .source import CONFIG, SourceSpec
+from .url import parse_url
+
+# librbd makes a JSON command of a config-key without quoting it: a quotation mark in it would make
+# that another command.
+_NAME = re.compile(r"[A-Za-z0-9._/:+=@-]+")
+
+
+class Reference(NamedTuple):
+    """A config-key that a source-spec names at ``path``; the server of ``url`` gets its value."""
+
+    path: str
+    key: str
+    url: str
+
+
+def references(spec: SourceSpec) -> Iterator[Reference]:
+    """Every reference to a config-key in the spec."""
+    for path, stream in spec.streams():
+        for name in ("access_key", "secret_key"):
+            value = getattr(stream, name)
+            if value.startswith(CONFIG):
+                yield Reference(f"{path}.{name}", value[len(CONFIG) :], stream.url)
+
+
+def own_keys(ident: str, stored: Iterable[str]) -> frozenset[str]:
+    """Those of the ``stored`` config-keys that belong to the migration ``ident``."""
+    prefix = f"{STORED}{ident}/"
+    return frozenset(key for key in stored if ident and key.startswith(prefix))
+
+
+def refuse_reference(reach: Reach, key: str, url: str, own: frozenset[str]) -> Optional[str]:
+    """Why the value of ``key`` may not be sent to the server of ``url``; None when it may.
+
+    ``own``: the config-keys that were stored for this import, whose secrets were given with it.
+    The sentence has no full stop.
+    """
+    if key in own:
+        return None
+    if not _NAME.fullmatch(key):
+        return "A config-key has letters, digits and . _ - / : + = @ in its name, and no others"
+    if is_closed(key):
+        return f"The config-key {key} holds a secret of something else and is never used by imports"
+    if not reach.opens_key(key):
+        opened = ", ".join(reach.config_keys) or "none"
+        return (
+            f"The config-key {key} is not open to imports (open: {opened}); an administrator adds "
+            f"it to the option {OPTION_CONFIG_KEYS}"
+        )
+    target = parse_url(url)
+    if target.scheme != "https" and not reach.config_keys_over_http:
+        return (
+            f"The config-key {key} is not sent to {target.host} without encryption (https); an "
+            f"administrator allows it with the option {OPTION_HTTP}"
+        )
+    if not reach.names(target.host):
+        return (
+            f"The config-key {key} is not sent to {target.host}, which the option {OPTION_HOSTS} "
+            "does not name; an administrator adds it there"
+        )
+    return None
+
+
+def refuse_references(
+    spec: SourceSpec, reach: Reach, own: frozenset[str] = frozenset()
+) -> Optional[str]:
+    """Why a reference of the spec may not be used; None when all may."""
+    for reference in references(spec):
+        refused = refuse_reference(reach, reference.key, reference.url, own)
+        if refused:
+            return refused
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _refuse_recorded(spec: str, stored: tuple[str, ...], ident: str, reach: Reach) -> Optional[str]:
+    try:
+        source = Import(spec).source
+    except MigrationError as error:
+        return f"Its source-spec cannot be read: {error.message.rstrip('.')}"
+    return refuse_references(source, reach, own_keys(ident, stored))
+
+
+def refuse_import(imported: Import, ident: str, reach: Reach) -> Optional[str]:
+    """Why the recorded import ``ident`` may not read its source now; None when it may.
+
+    Options may have changed since it was accepted, and version 0.1 accepted any config-key.
+    """
+    return _refuse_recorded(imported.spec, imported.secrets, ident, reach)
