@@ -5,6 +5,7 @@ from errno import EACCES, EINVAL
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from rbdmigrate.engine import Engine
+from rbdmigrate.model.bounds import MAX_NUMBER, shortened
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.spec import ImageSpec
@@ -53,11 +54,15 @@ class Call:
     def number(self, name: str) -> Optional[int]:
         """An optional whole number."""
         value = self.args.get(name)
+        option = name.replace("_", "-")
         try:
-            return None if value is None else int(value)
-        except (TypeError, ValueError) as error:
-            option = name.replace("_", "-")
-            raise MigrationError(EINVAL, f"--{option} {value!r} is not a whole number.") from error
+            number = None if value is None else int(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            shown = repr(shortened(str(value), 60))
+            raise MigrationError(EINVAL, f"--{option} {shown} is not a whole number.") from error
+        if number is not None and not -MAX_NUMBER <= number <= MAX_NUMBER:
+            raise MigrationError(EINVAL, f"--{option} is too large; give a number of 64 bits.")
+        return number
 
     def flag(self, name: str) -> bool:
         """A boolean argument."""

@@ -48,6 +48,7 @@ from .options import Options
 log = logging.getLogger(__name__)
 
 Answer = Tuple[int, str, str]
+_AGES = 36525 * 86400.0  # seconds, a century: how far back one may look
 
 
 _LAYOUT = (
@@ -171,7 +172,7 @@ def _history(call: Call) -> List[Report]:
     target, since = call.text("target_image"), call.text("since")
     limit = call.number("limit") or 0
     spec = None if target is None else str(call.spec("target_image", "target"))
-    begin = None if since is None else time.time() - parse_seconds(since, "--since")
+    begin = None if since is None else time.time() - parse_seconds(since, "--since", _AGES)
     found = visible(call, call.engine.history(since=begin))
     if spec is not None:
         found = [r for r in found if r["target"] == spec]

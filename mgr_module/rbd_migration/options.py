@@ -8,6 +8,7 @@ from rbdmigrate.control.timetable import Timetable, format_rate, parse_rate, par
 from rbdmigrate.control.week import zone as known_zone
 from rbdmigrate.control.window import Window, parse_window
 from rbdmigrate.engine import Settings
+from rbdmigrate.model.bounds import narrowed
 from rbdmigrate.model.errors import MigrationError
 
 from .gate_options import GATE_OPTIONS, thresholds
@@ -186,7 +187,7 @@ class Options:
             verify_fraction=min(1.0, max(0.0, float(self._get("verify_fraction")))),
             timetable=self._kept(lambda: _timetable(self._get("throttle"), zone), before.timetable),
             pool_rates=self._kept(self.pool_rates, before.pool_rates),
-            window=self._kept(lambda: _window(self._get("window"), zone), before.window),
+            window=self._kept(lambda: _kept_window(self._get("window"), zone), before.window),
             timezone=zone,
             thresholds=self._kept(lambda: thresholds(self._get), before.thresholds),
             guard=self._kept(lambda: guard_factor(float(self._get("guard"))), before.guard),
@@ -300,6 +301,14 @@ def guard_factor(factor: float) -> float:
             "5 % longer than without copies) to 100, or off.",
         )
     return factor
+
+
+def _kept_window(text: Any, zone: str) -> Optional[Window]:
+    """The window of the option; one of an earlier version may have more spans than are taken now.
+
+    It is cut: without it copies would run at any time.
+    """
+    return _window(narrowed(str(text or "").replace(";", ",")), zone)
 
 
 def _window(text: Any, zone: str) -> Optional[Window]:

@@ -6,6 +6,7 @@ import typing
 
 from hypothesis import strategies as st
 
+from rbdmigrate.model.bounds import MAX_DURATION
 from rbdmigrate.model.migration import Goal, Hold, Migration, Place, State
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -53,6 +54,8 @@ def any_of(hint: typing.Any) -> st.SearchStrategy:
         fields = {name: any_of(inner) for name, inner in typing.get_type_hints(hint).items()}
         if hint is Place:
             fields.update(pool=names, image=names)
+        if hint is Migration:
+            fields.update(soak=st.floats(min_value=0, max_value=MAX_DURATION))
         return st.builds(hint, **fields)
     if issubclass(hint, enum.Enum):
         return st.sampled_from(hint)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rbdmigrate.model.bounds import MAX_DURATION
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.units import format_seconds, format_size, parse_seconds, parse_size
 
@@ -99,7 +100,28 @@ def test_durations_are_read_with_a_unit(text, seconds):
     assert parse_seconds(text, "--soak") == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1w", "1h30m", "nan"])
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(MigrationError, match="no duration"):
+NO_SECONDS = [
+    *["", "soon", "-1", "1w", "1h30m", "nan", "inf", "1e3", "\N{ARABIC-INDIC DIGIT THREE}d"],
+    pytest.param("9" * 400, id="400 digits"),
+    pytest.param("1." + "0" * 400, id="400 digits after the point"),
+]
+
+
+@pytest.mark.parametrize("text", NO_SECONDS)
+def test_what_is_no_duration_is_refused_in_a_short_sentence(text):
+    with pytest.raises(MigrationError, match="no duration") as e:
         parse_seconds(text, "--soak")
+    assert len(str(e.value)) < 200
+
+
+@pytest.mark.parametrize("text", ["367d", "9000h", "1200000d", "99999999999999999999"])
+def test_a_duration_of_more_than_a_year_is_refused(text):
+    with pytest.raises(MigrationError, match="longer than 366 days"):
+        parse_seconds(text, "--soak")
+    assert parse_seconds("366d", "--soak") == MAX_DURATION
+
+
+def test_a_size_that_64_bits_do_not_hold_is_refused():
+    assert parse_size("7E", "--rate") == 7 << 60
+    with pytest.raises(MigrationError, match="less than 8E"):
+        parse_size("8E", "--rate")

@@ -22,8 +22,10 @@ from rbdmigrate.control.verification import (
     sample,
     with_differences,
 )
-from rbdmigrate.model.migration import Goal, decode, encode
+from rbdmigrate.model.bounds import MAX_RECORD
+from rbdmigrate.model.migration import Goal, decode, encode, encode_readable
 from rbdmigrate.model.verification import (
+    MAX_REASONS,
     SHOWN,
     Compared,
     Extent,
@@ -85,6 +87,40 @@ def test_differing_finds_each_grain_that_differs_and_no_other(pad, changed):
     assert grains == set(changed)
     assert all(a.offset + a.length < b.offset for a, b in zip(found, found[1:]))
     assert sum(e.length for e in found) <= len(left)
+
+
+def test_what_only_one_side_has_differs_whatever_it_holds():
+    """Also zeros: a target that ends early is not the same as its source."""
+    zeros, end = bytes(GRAIN * 2 + 5), GRAIN * 2 + 5
+    for short in (0, 1, GRAIN, GRAIN + 7, GRAIN * 2):
+        first = short // GRAIN * GRAIN
+        expected = [Extent(BLOCK + first, end - first)]
+        assert differing(zeros[:short], zeros, BLOCK) == expected
+        assert differing(zeros, zeros[:short], BLOCK) == expected
+
+
+def test_a_verification_of_many_snapshots_fits_into_its_record():
+    """Each of them differs in many places, or could not be compared."""
+    extents = tuple(Extent(n << 40, 1 << 30) for n in range(SHOWN))
+    worst = [Compared(f"daily-{n:05d}", done=True, digest="f" * 64, different=10**6,
+                      differences=extents, skipped="it was removed " * 50)
+             for n in range(1500)]  # fmt: skip
+    v = conclude(replace(FULL, views=tuple(worst)), NOW, "here")
+    raw = encode_readable(migration(verification=v))
+    assert len(raw) < MAX_RECORD
+    kept = decode(raw).verification
+    assert kept == v
+    assert [view.different for view in kept.views] == [10**6] * 1500, "all are counted"
+    assert len(kept.reasons) == MAX_REASONS
+    assert kept.reasons[-1] == "and 1481 more snapshots were not compared"
+
+
+def test_differences_that_are_left_out_have_the_next_view_read_whole():
+    """Whoever compares looks at the count: less listed than counted is not all."""
+    extents = tuple(Extent(n << 20, 1) for n in range(SHOWN))
+    many = tuple(Compared(str(n), different=SHOWN, differences=extents) for n in range(60))
+    last = replace(FULL, views=many).bounded().views[-1]
+    assert last.different > len(last.differences)
 
 
 def test_differences_are_joined_counted_and_the_first_kept():

@@ -76,7 +76,7 @@ def dispatch(
         if missing:
             return refusal(403, EPERM, f"The permission {missing} is needed for imports.")
         if route.parameter is not None:
-            args[route.parameter.name] = target
+            args.update(check_texts((route.parameter,), {route.parameter.name: target}))
         if route.name in _OWN:
             answer = _OWN[route.name](context, context.engine, args)
             if route.name == "summary":

@@ -15,6 +15,8 @@ _NAMES = {
 }
 _TEXTS = ("string", "size", "array")  # for these an empty text is the same as nothing
 _MOST = 1 << 53  # what every JSON reader keeps exactly
+LONGEST = 4096  # characters of a text: the longest path of Linux, and longer than any name
+_MANY = 1000  # texts of an array
 
 
 class FieldError(ValueError):
@@ -27,7 +29,8 @@ class Field:
 
     ``type`` is JSON's; ``size`` is a text with a unit or a plain number. ``fields`` are those of an
     object, or of each object of an array; an array without them holds texts; an object without
-    them may hold anything.
+    them may hold anything. ``longest`` is how many characters a text may have, or each text of
+    an array.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Field:
     fields: Tuple["Field", ...] = ()
     nullable: bool = False
     example: Any = None
+    longest: int = LONGEST
 
     def schema(self) -> Dict[str, Any]:
         """The JSON schema of OpenAPI 3.0."""
@@ -141,7 +145,9 @@ def _value(field: Field, value: Any, name: str) -> Any:
     if field.type == "object":
         return check(field.fields, value, name) if field.fields else value
     if field.type == "array":
-        return _texts(value, name)
+        return _texts(field, value, name)
+    if isinstance(value, str):
+        _refuse_long(field, value, name)
     if field.choices and value not in field.choices:
         raise FieldError(
             f"{name} {_shown(value)} is not known; choose from {', '.join(field.choices)}."
@@ -162,7 +168,7 @@ def _from_text(field: Field, text: str, name: str) -> Any:
         known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         value = known.get(text.lower(), text)
     elif field.type == "array":
-        found = _texts(text, name)
+        found = _texts(field, text, name)
         for one in found:
             if field.choices and one not in field.choices:
                 raise FieldError(
@@ -172,13 +178,24 @@ def _from_text(field: Field, text: str, name: str) -> Any:
     return _value(field, value, name)
 
 
-def _texts(value: Any, name: str) -> Any:
+def _texts(field: Field, value: Any, name: str) -> Any:
     """A list of texts, or texts with commas between them."""
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
+        value = [part.strip() for part in value.split(",") if part.strip()]
     if not all(isinstance(part, str) for part in value):
         raise FieldError(f"{name} is {_shown(value)}; give a list of texts.")
+    if len(value) > _MANY:
+        raise FieldError(f"{name} has {len(value)} texts; give at most {_MANY}.")
+    for part in value:
+        _refuse_long(field, part, name)
     return list(value)
+
+
+def _refuse_long(field: Field, text: str, name: str) -> None:
+    if len(text) > field.longest:
+        raise FieldError(
+            f"{name} has {len(text)} characters; give a text of at most {field.longest}."
+        )
 
 
 def _in_bounds(field: Field, value: float, name: str) -> None:

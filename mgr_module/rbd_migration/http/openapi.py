@@ -83,9 +83,23 @@ def _body(route: Route) -> Dict[str, Any]:
     schema: Dict[str, Any] = {"type": "object", "properties": {}, **object_schema(route.body)}
     _close(schema)
     for field in route.body:
+        _limit(schema["properties"][field.name], field)
         if field.fields:
             _close(schema["properties"][field.name])
     return schema
+
+
+def _limit(schema: Dict[str, Any], field: Field) -> None:
+    """Tell how long the texts of a field may be."""
+    texts = {
+        "string": [schema],
+        "size": schema.get("oneOf", [])[:1],
+        "array": [schema.get("items", {})],
+    }
+    for text in texts.get(field.type, []):
+        text["maxLength"] = field.longest
+    for inner in field.fields:
+        _limit(schema["properties"][inner.name], inner)
 
 
 def _close(schema: Dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from .fields import Field
 
 _GIVEN = (
     Field("definition", "object", "The plan, with the fields of a plan file."),
-    Field("file", "string", "Or the text of a plan file."),
+    Field("file", "string", "Or the text of a plan file.", longest=512 << 10),
 )
 _FORCE = Field("force", "boolean", "Abort also what clients may have written to.")
 _EXAMPLE = {

@@ -14,7 +14,7 @@ import rados
 from ..faults import fault_point
 from ..model.claim import Claim
 from ..model.errors import RecordError
-from ..model.plan import Item, Plan, decode, encode
+from ..model.plan import Item, Plan, decode, encode_readable
 from .omap import omap_pages
 from .store import Garbage, Store
 
@@ -31,20 +31,21 @@ class PlanStore(Store):
 
     def write_plan(self, plan: Plan) -> None:
         """Create or replace the record of a plan. Raises as ``Store.write``."""
+        raw = encode_readable(plan)
         fault_point("plans.write.before", plan.state.value)
 
         def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
-            ioctx.set_omap(op, (_PLAN + plan.name,), (encode(plan),))
+            ioctx.set_omap(op, (_PLAN + plan.name,), (raw,))
 
         self._guarded(act, PLANS)
         fault_point("plans.write.after", plan.state.value)
 
     def write_items(self, plan: str, items: Sequence[Item], first: int = 0) -> None:
-        """Write items, the first of which has the number ``first``."""
+        """Write items, the first of which has the number ``first``. Raises as ``Store.write``."""
+        encoded = [encode_readable(item) for item in items]
         for begin in range(0, len(items), _PAGE):
-            page = items[begin : begin + _PAGE]
-            keys = tuple(_key(plan, first + begin + n) for n in range(len(page)))
-            values = tuple(encode(item) for item in page)
+            values = tuple(encoded[begin : begin + _PAGE])
+            keys = tuple(_key(plan, first + begin + n) for n in range(len(values)))
             fault_point("plans.items.before", plan)
 
             def act(

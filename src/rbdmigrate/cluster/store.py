@@ -19,16 +19,16 @@ from typing import Callable
 import rados
 
 from ..faults import fault_point
+from ..model.bounds import MAX_READ
 from ..model.claim import Claim, claim_of
 from ..model.errors import RecordError
-from ..model.migration import Migration, decode, encode
+from ..model.migration import Migration, decode, encode_readable
 from .omap import omap_pages, omap_value
 
 OBJECT = "rbd_migration"
 HISTORY = "rbd_migration_history"
 _OWNER = "owner"
 _PREFIX = "migration."
-_MAX_RECORD = 1 << 20  # bytes; a larger one is not ours
 
 
 class StoreFenced(Exception):
@@ -108,12 +108,16 @@ class Store:
         raise StoreFenced(f"{self.label}/{oid} is being taken by another manager")
 
     def write(self, migration: Migration, *, history: bool = False) -> None:
-        """Create or replace a record. Raises StoreFenced, or rados.Error when RADOS fails."""
-        key = _PREFIX + migration.id
+        """Create or replace a record.
+
+        Raises StoreFenced, rados.Error when RADOS fails, and before anything is written
+        MigrationError for a record that could not be read back.
+        """
+        key, raw = _PREFIX + migration.id, encode_readable(migration)
         fault_point("store.write.before", migration.state.value)
 
         def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
-            ioctx.set_omap(op, (key,), (encode(migration),))
+            ioctx.set_omap(op, (key,), (raw,))
 
         self._guarded(act, HISTORY if history else OBJECT)
         fault_point("store.write.after", migration.state.value)
@@ -151,7 +155,7 @@ class Store:
         with self._open() as ioctx:
             for key, raw in omap_pages(ioctx, HISTORY if history else OBJECT, _PREFIX):
                 try:
-                    if len(raw) > _MAX_RECORD:
+                    if len(raw) > MAX_READ:
                         raise RecordError(f"it has {len(raw)} bytes")
                     migration = decode(raw)
                     if _PREFIX + migration.id != key:

@@ -13,6 +13,7 @@ from typing import Optional
 
 from ..model.migration import Goal, Migration
 from ..model.verification import (
+    MAX_REASONS,
     POINT_PREFIX,
     SHOWN,
     Compared,
@@ -65,11 +66,15 @@ def miss_probability(views: Iterable[Compared]) -> float:
 
 
 def differing(left: bytes, right: bytes, offset: int) -> list[Extent]:
-    """Where two pieces of the same length differ, in grains; ``offset`` is where they begin."""
+    """Where two pieces differ, in grains; ``offset`` is where they begin.
+
+    What one of them has and the other has not is a difference, whatever it holds.
+    """
     found: list[Extent] = []
-    for at in range(0, len(left), GRAIN):
+    end = max(len(left), len(right))
+    for at in range(0, end, GRAIN):
         if left[at : at + GRAIN] != right[at : at + GRAIN]:
-            length = min(GRAIN, len(left) - at)
+            length = min(GRAIN, end - at)
             if found and found[-1].offset + found[-1].length == offset + at:
                 found[-1] = Extent(found[-1].offset, found[-1].length + length)
             else:
@@ -95,6 +100,9 @@ def conclude(v: Verification, at: float, release: str) -> Verification:
     """The verification with its outcome. Never passed where something was not compared."""
     skipped = [view for view in v.views if view.skipped or not view.done]
     reasons = [f"{_called(view)}: {view.skipped or 'not compared'}" for view in skipped]
+    if len(reasons) > MAX_REASONS:
+        more = len(reasons) - MAX_REASONS + 1
+        reasons[MAX_REASONS - 1 :] = [f"and {more} more snapshots were not compared"]
     if any(view.different for view in v.views):
         outcome = Outcome.FAILED
     else:
@@ -106,7 +114,7 @@ def conclude(v: Verification, at: float, release: str) -> Verification:
         miss=miss_probability(v.views),
         at=at,
         release=release,
-    )
+    ).bounded()
 
 
 def describe_differences(v: Verification) -> str:

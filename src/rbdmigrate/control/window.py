@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from errno import EINVAL
 from typing import Optional, Union
 
+from ..model.bounds import MAX_SPANS, MAX_WINDOW
 from ..model.errors import MigrationError
 from .week import (
     DAY_MINUTES,
@@ -72,14 +73,32 @@ def parse_window(text: Union[str, Iterable[str]], tz: str = "UTC", what: str = "
     """The Window of one text, or of several texts as a plan file lists them.
 
     ``what`` names the option in the error's sentence. Raises MigrationError(EINVAL), naming the
-    span that is wrong, also for a zone that this host does not know.
+    span that is wrong, also for a zone that this host does not know. At most MAX_SPANS spans and
+    MAX_WINDOW characters, for a window is worked out again and again while copies run.
     """
     zone(tz)
     texts = [text] if isinstance(text, str) else list(text)
+    _refuse_long(texts, what)
     pieces = [piece.strip() for one in texts for piece in re.split("[,;]", one) if piece.strip()]
     if not pieces:
         raise MigrationError(EINVAL, f"{what} is empty; {_FORM}.")
+    if len(pieces) > MAX_SPANS:
+        raise MigrationError(
+            EINVAL,
+            f"{what} has {len(pieces)} spans, and {MAX_SPANS} is the most; join spans that follow "
+            "each other.",
+        )
     return Window(tuple(_parse_span(piece, what) for piece in pieces), tz)
+
+
+def _refuse_long(texts: list[str], what: str) -> None:
+    length = sum(len(one) + 1 for one in texts)
+    if length > MAX_WINDOW:
+        raise MigrationError(
+            EINVAL,
+            f"{what} has {length} characters, and {MAX_WINDOW} is the most; join spans that follow "
+            "each other.",
+        )
 
 
 def _parse_span(piece: str, what: str) -> Span:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import json
 import typing
 from collections.abc import Hashable, Mapping
-from typing import Any, TypeVar
+from errno import E2BIG, EINVAL
+from typing import Any, Callable, TypeVar
 
-from .errors import RecordError
+from .errors import MigrationError, RecordError
 
 T = TypeVar("T")
 _LARGEST = 1e11  # seconds: more than any date has, and not NaN either
@@ -52,6 +54,42 @@ def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise RecordError(f"{where} lacks the field {name!r}")
     return cls(**values)
+
+
+def loaded(raw: bytes, schema: int) -> dict[str, Any]:
+    """The plain fields of a stored record of this schema. Raises RecordError."""
+    try:
+        plain: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise RecordError("it is not JSON") from error
+    if not isinstance(plain, dict):
+        raise RecordError("it is not a JSON object")
+    found = plain.pop("schema", None)
+    if found != schema:
+        raise RecordError(f"its schema is {shown(found)}, this version reads {schema}")
+    return plain
+
+
+def readable(raw: bytes, what: str, largest: int, read: Callable[[], object]) -> None:
+    """Make sure, before ``raw`` is written, that it is no larger than ``largest`` bytes and that
+    ``read`` can read it.
+
+    Raises MigrationError, E2BIG or EINVAL; nothing has been changed then.
+    """
+    if len(raw) > largest:
+        raise MigrationError(
+            E2BIG,
+            f"The record of {what} would have {len(raw)} bytes, and {largest} is the most that "
+            "can be read back; nothing was changed. Ask for less, such as a shorter window or "
+            "fewer images.",
+        )
+    try:
+        read()
+    except RecordError as error:
+        raise MigrationError(
+            EINVAL,
+            f"The record of {what} could not be read back ({error}); nothing was changed.",
+        ) from error
 
 
 def shown(value: Any) -> str:

@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from .codec import from_plain, shown, to_plain
-from .errors import RecordError
+from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
+from .codec import from_plain, loaded, readable, to_plain
 from .imported import Import
 from .layout import LayoutOptions
 from .spec import ImageSpec
@@ -81,6 +81,12 @@ class HoldReason(str, enum.Enum):
     PLAN = "plan"
 
 
+def _shorten_message(said: Any) -> None:
+    """Texts of servers and of librbd end up in messages: none of them may fill the record."""
+    if len(said.message) > MAX_TEXT:
+        object.__setattr__(said, "message", shortened(said.message))
+
+
 @dataclass(frozen=True)
 class Hold:
     """``message`` is one sentence for people; ``until`` is when it ends by itself, if it does."""
@@ -88,6 +94,9 @@ class Hold:
     reason: HoldReason
     message: str
     until: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        _shorten_message(self)
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,9 @@ class Failure:
     at: float
     transient: bool = False
 
+    def __post_init__(self) -> None:
+        _shorten_message(self)
+
 
 @dataclass(frozen=True)
 class TimelineEntry:
@@ -143,6 +155,9 @@ class TimelineEntry:
     at: float
     state: State
     message: str = ""
+
+    def __post_init__(self) -> None:
+        _shorten_message(self)
 
 
 @dataclass(frozen=True)
@@ -232,14 +247,27 @@ def encode(migration: Migration) -> bytes:
 
 
 def decode(raw: bytes) -> Migration:
-    """The migration of a stored record. RecordError for whatever this version cannot read."""
-    try:
-        plain: Any = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise RecordError("it is not JSON") from error
-    if not isinstance(plain, dict):
-        raise RecordError("it is not a JSON object")
-    schema = plain.pop("schema", None)
-    if schema != SCHEMA:
-        raise RecordError(f"its schema is {shown(schema)}, this version reads {SCHEMA}")
-    return from_plain(Migration, plain)
+    """The migration of a stored record. RecordError for whatever this version cannot read.
+
+    Version 0.1 wrote some values that were too long or too large; they are cut to the bounds.
+    """
+    plain = loaded(raw, SCHEMA)
+    soak = plain.get("soak")
+    if isinstance(soak, (int, float)) and not isinstance(soak, bool) and not soak <= MAX_DURATION:
+        plain["soak"] = MAX_DURATION
+    if isinstance(plain.get("window"), str):
+        plain["window"] = narrowed(plain["window"])
+    m = from_plain(Migration, plain)
+    return m if m.verification is None else replace(m, verification=m.verification.bounded())
+
+
+def encode_readable(migration: Migration) -> bytes:
+    """The record as it is stored, once it is shown that it can be read back.
+
+    Raises MigrationError: E2BIG for one that is too large, EINVAL for one that holds what
+    ``decode`` does not read.
+    """
+    raw = encode(migration)
+    what = f"the migration to {shortened(str(migration.target.spec))}"
+    readable(raw, what, MAX_RECORD, lambda: from_plain(Migration, loaded(raw, SCHEMA)))
+    return raw

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar, Union
 
-from .codec import from_plain, shown, to_plain
-from .errors import RecordError
+from .bounds import MAX_PLAN, MAX_RECORD, narrowed, shortened
+from .codec import from_plain, loaded, readable, to_plain
 from .layout import LayoutOptions
 from .policy import Policy
 from .spec import ImageSpec
@@ -184,6 +184,9 @@ class Plan:
     force: bool = False
     problem: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "problem", shortened(self.problem))
+
     @property
     def name(self) -> str:
         """Its name."""
@@ -207,6 +210,9 @@ class Item:
     message: str = ""
     bytes: int = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", shortened(self.message))
+
 
 _T = TypeVar("_T", Plan, Item)
 
@@ -217,14 +223,31 @@ def encode(record: Union[Plan, Item]) -> bytes:
 
 
 def decode(cls: type[_T], raw: bytes) -> _T:
-    """The Plan or Item of a stored record. RecordError for whatever this version cannot read."""
-    try:
-        plain: Any = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise RecordError("it is not JSON") from error
-    if not isinstance(plain, dict):
-        raise RecordError("it is not a JSON object")
-    schema = plain.pop("schema", None)
-    if schema != SCHEMA:
-        raise RecordError(f"its schema is {shown(schema)}, this version reads {SCHEMA}")
-    return from_plain(cls, plain)
+    """The Plan or Item of a stored record. RecordError for whatever this version cannot read.
+
+    Version 0.1 took windows of any length; they are cut to the bounds.
+    """
+    return from_plain(cls, _cut(loaded(raw, SCHEMA)))
+
+
+def _cut(plain: dict[str, Any]) -> dict[str, Any]:
+    definition = plain.get("definition")
+    policy = definition.get("policy") if isinstance(definition, dict) else None
+    if isinstance(policy, dict) and isinstance(policy.get("window"), str):
+        policy["window"] = narrowed(policy["window"])
+    return plain
+
+
+def encode_readable(record: Union[Plan, Item]) -> bytes:
+    """A record as it is stored, once it is shown that it can be read back.
+
+    Raises MigrationError: E2BIG for one that is too large, EINVAL for one that holds what
+    ``decode`` does not read.
+    """
+    raw = encode(record)
+    if isinstance(record, Plan):
+        what, largest = f"the plan {record.name!r}", MAX_PLAN
+    else:
+        what, largest = f"the image {shortened(str(record.source))} of a plan", MAX_RECORD
+    readable(raw, what, largest, lambda: from_plain(type(record), loaded(raw, SCHEMA)))
+    return raw

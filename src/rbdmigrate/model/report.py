@@ -18,6 +18,7 @@ from .migration import Failure, Goal, Hold, Migration, State
 from .verification import Verification
 
 _NO_LAYOUT = LayoutOptions()
+_LAST = 253402300799.0  # the last second of the year 9999
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,13 @@ def _verification(v: Verification) -> dict[str, Any]:
 
 
 def iso(at: Optional[float]) -> Optional[str]:
-    """A time as JSON shows it: ISO 8601 in UTC, to the second."""
-    return None if at is None else _iso(int(at))
+    """A time as JSON shows it: ISO 8601 in UTC, to the second; None for what is no time.
+
+    A time that has no date (before 1970, after the year 9999) is shown as the nearest that has.
+    """
+    if at is None or at != at:  # NaN is not equal to itself  # noqa: PLR0124
+        return None
+    return _iso(int(min(max(at, 0.0), _LAST)))
 
 
 @lru_cache(maxsize=1 << 15)

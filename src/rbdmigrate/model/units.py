@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from errno import EINVAL
 
+from .bounds import MAX_DURATION, MAX_NUMBER, shortened
 from .errors import MigrationError
 
 _UNITS = "BKMGTPE"
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"\s*(\d{1,20}(?:\.\d{1,20})?)\s*([smhd]?)\s*", re.IGNORECASE | re.ASCII)
 _SIZE = re.compile(r"\s*(\d{1,20})\s*(?:([BKMGTPE])(?:i?B)?)?\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -19,10 +22,16 @@ def parse_size(text: str, what: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match:
         raise MigrationError(
-            EINVAL, f"{what} {text!r} is not a size; give a number with a unit, such as 4M or 64K."
+            EINVAL,
+            f"{what} {_quoted(text)} is not a size; give a number with a unit, such as 4M or 64K.",
         )
     unit = (match.group(2) or "B").upper()
-    return int(match.group(1)) << (10 * _UNITS.index(unit))
+    size = int(match.group(1)) << (10 * _UNITS.index(unit))
+    if size > MAX_NUMBER:
+        raise MigrationError(
+            EINVAL, f"{what} {text!r} is more than any image holds; give less than 8E."
+        )
+    return size
 
 
 def format_size(size: int) -> str:
@@ -46,11 +55,27 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
 
 
-def parse_seconds(text: str, what: str) -> float:
-    """Seconds of a text such as ``90``, ``30m``, ``1h`` or ``7d``. MigrationError(EINVAL)."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
+def parse_seconds(text: str, what: str, longest: float = MAX_DURATION) -> float:
+    """Seconds of a text such as ``90``, ``30m``, ``1h`` or ``7d``.
+
+    ``what`` names the option in the error's sentence, ``longest`` is in seconds. Raises
+    MigrationError(EINVAL).
+    """
+    match = _DURATION.fullmatch(text)
     if match is None:
         raise MigrationError(
-            EINVAL, f"{what} {text!r} is no duration; give one such as 90s, 30m, 1h or 7d."
+            EINVAL,
+            f"{what} {_quoted(text)} is no duration; give one such as 90s, 30m, 1h or 7d.",
         )
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2].lower()]
+    if seconds > longest:
+        raise MigrationError(
+            EINVAL,
+            f"{what} {_quoted(text)} is longer than {longest / _SECONDS['d']:.0f} days; give one "
+            "such as 30m, 1h or 7d.",
+        )
+    return seconds
+
+
+def _quoted(text: str) -> str:
+    return repr(shortened(text, 60))

@@ -7,10 +7,16 @@ on there after a pause, a kill or a failover.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
+from .bounds import shortened
+
 SHOWN = 20  # differing extents of a view that are kept; the others are counted
+SHOWN_IN_ALL = 1000  # of all views together
+MAX_DIGESTS = 1000  # views whose digests are kept; of the others it is told whether they differ
+MAX_REASONS = 20  # sentences
+MAX_REASON = 200  # characters of one
 POINT_PREFIX = ".rbd_migration."
 
 
@@ -80,6 +86,22 @@ class Verification:
     miss: Optional[float] = None
     at: Optional[float] = None
     release: str = ""
+
+    def bounded(self) -> Verification:
+        """The same, with no more differences, digests and reasons than a record has room for.
+
+        What is left out was counted. A view whose differences are not all listed is read whole
+        when the next one is compared, so nothing goes unnoticed.
+        """
+        left, views = SHOWN_IN_ALL, []
+        for number, view in enumerate(self.views):
+            kept = view.differences[: max(0, left)]
+            left -= len(kept)
+            digest = view.digest if number < MAX_DIGESTS or not view.done else ""
+            skipped = shortened(view.skipped, MAX_REASON)
+            views.append(replace(view, differences=kept, digest=digest, skipped=skipped))
+        reasons = [shortened(reason, MAX_REASON) for reason in self.reasons[:MAX_REASONS]]
+        return replace(self, views=tuple(views), reasons=tuple(reasons))
 
     @property
     def bytes(self) -> int:

@@ -222,9 +222,8 @@ class _Run:
         self._told = now
         part = 1.0 if view.done or not self._end else view.position / self._end
         share = (number + part) / self._count
-        self._progress(
-            number, self._count, self._v.bytes, 0, share=share, verification=to_plain(self._v)
-        )
+        reached = to_plain(self._v.bounded())
+        self._progress(number, self._count, self._v.bytes, 0, share=share, verification=reached)
 
 
 def _allocated(image: Any, before: Optional[str], size: int) -> Extents:
