@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Optional
 
+from rbdmigrate.model.migration import ProcessIdentity
 from rbdmigrate.worker.protocol import decode_line, encode_line
 
 from . import errors, librbd, rados_module
@@ -59,6 +60,8 @@ class CClient:
 
 class WorkerProcess:
     """cluster.worker_process.WorkerProcess"""
+
+    process_identity = ProcessIdentity()  # no manager knows the processes of another one's host
 
     def __init__(self, identity: Any) -> None:
         simulation = active()

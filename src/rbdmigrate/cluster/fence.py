@@ -2,6 +2,11 @@
 
 After a SIGKILL the worker's last requests may still be under way, and its watches and its
 exclusive lock would stay for half a minute. ``osd blocklist add`` ends all that at once.
+
+A worker that is not known to be dead may only be frozen, with its host or by a signal, and goes on
+when it wakes. Nothing ever tells it that somebody else completed its act, so it stays shut out
+for a day, as Ceph does with a manager that failed (``mon_mgr_blocklist_interval``), unless it is
+proven before that its process is gone.
 """
 
 from __future__ import annotations
@@ -10,18 +15,23 @@ import json
 import threading
 import time
 from collections.abc import Iterable
+from typing import Callable
 
 import rados
 
 from .client import mon_command
 from .osdmap import wait_for_latest_osdmap
 
-EXPIRE = 60.0  # seconds an entry stays if nobody removes it
+DEAD = 60.0  # seconds that an entry of a process that is gone stays if nobody removes it
+UNKNOWN = 86400.0  # seconds that an entry of a process stays that may only be frozen
 _SETTLE = 5.0  # seconds after which no request of a reaped process is still on its way
+_LOOK = 30.0  # seconds between two looks whether processes are gone by now
+_REMEMBERED = 60.0  # seconds for which an OSD may still list the watch of a fenced client
 
 
-def fence(client: rados.Rados, addresses: Iterable[str]) -> None:
-    """Blocklist ``addresses`` and wait until every request of ours enforces it.
+def fence(client: rados.Rados, addresses: Iterable[str], expire: float) -> None:
+    """Blocklist ``addresses`` for ``expire`` seconds and wait until every request of ours
+    enforces it.
 
     Our next requests carry the new OSD map's epoch; an OSD that has not seen it fetches it before
     it serves us, and then refuses the fenced clients. Raises MigrationError.
@@ -32,7 +42,7 @@ def fence(client: rados.Rados, addresses: Iterable[str]) -> None:
             prefix="osd blocklist",
             blocklistop="add",
             addr=address,
-            expire=EXPIRE,
+            expire=expire,
         )
     wait_for_latest_osdmap(client)
 
@@ -55,30 +65,64 @@ class Blocklist:
         self._lock = threading.Lock()  # not held while a monitor is asked
         self._entries: list[tuple[float, str]] = []
         self._fenced: dict[str, float] = {}
+        self._unknown: dict[tuple[str, ...], tuple[float, Callable[[], bool]]] = {}
+        self._look_at = 0.0
 
     def fence(self, client: rados.Rados, addresses: Iterable[str]) -> None:
-        """Fence ``addresses``, and remember that for a while. Raises MigrationError."""
-        now = time.monotonic()
-        addresses = list(addresses)
+        """Fence a process that is gone, and remember that for a while. Raises MigrationError."""
+        addresses = tuple(addresses)
+        self._fence(client, addresses, DEAD)
+        self._add(addresses)
+
+    def fence_unknown(
+        self, client: rados.Rados, addresses: Iterable[str], gone: Callable[[], bool]
+    ) -> None:
+        """Fence a process that may be alive; the entries stay until ``gone()``, a day at most.
+
+        Raises MigrationError.
+        """
+        addresses = tuple(addresses)
+        self._fence(client, addresses, UNKNOWN)
         with self._lock:
-            self._fenced = {a: at for a, at in self._fenced.items() if at > now - EXPIRE}
+            self._unknown[addresses] = (time.monotonic() + UNKNOWN, gone)
+
+    def _fence(self, client: rados.Rados, addresses: tuple[str, ...], expire: float) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._fenced = {a: at for a, at in self._fenced.items() if at > now - _REMEMBERED}
             self._fenced.update(dict.fromkeys(addresses, now))
-        fence(client, addresses)
+        fence(client, addresses, expire)
 
     def fenced(self) -> list[str]:
         """Addresses fenced lately: an OSD may still list the watch of a client that is dead."""
         with self._lock:
             return list(self._fenced)
 
-    def add(self, addresses: Iterable[str]) -> None:
-        """Note entries of a process that was reaped just now."""
+    def _add(self, addresses: Iterable[str]) -> None:
+        """Note entries of a process that is gone since just now."""
         now = time.monotonic()
         with self._lock:
             self._entries.extend((now + _SETTLE, address) for address in addresses)
 
+    def _look(self, now: float) -> None:
+        """Note the entries of processes that ended since they were fenced."""
+        with self._lock:
+            if now < self._look_at:
+                return
+            self._look_at = now + _LOOK
+            unknown = list(self._unknown.items())
+        for addresses, (expires, gone) in unknown:
+            ended = gone()
+            if ended or now > expires:
+                with self._lock:
+                    self._unknown.pop(addresses, None)
+            if ended:
+                self._add(addresses)
+
     def clean(self, client: rados.Rados) -> None:
         """Remove the entries whose time has come. Raises MigrationError."""
         now = time.monotonic()
+        self._look(now)
         with self._lock:
             due = [address for at, address in self._entries if at <= now]
             self._entries = [(at, a) for at, a in self._entries if a not in due]

@@ -18,8 +18,10 @@ from typing import IO, Any, Optional, cast
 
 from .. import __version__
 from ..model.errors import MigrationError, errno_text
+from ..model.migration import ProcessIdentity
 from ..worker.protocol import MAX_LINE, decode_line, encode_line
 from .client import Identity
+from .processes import identity_of
 
 START_TIMEOUT = 40.0  # seconds until the hello: two connections of up to 20 s each
 # Faults for tests; and which authorities a host trusts, as OpenSSL reads it, if not the system's.
@@ -68,6 +70,7 @@ class WorkerProcess:
                 environment[name] = os.environ[name]
         self._errors, self._process = _start(library, environment)
         self.pid = self._process.pid
+        self.process_identity = identity_of(self.pid) or ProcessIdentity()  # to know it again later
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._buffer = b""
         self._writing = threading.Lock()

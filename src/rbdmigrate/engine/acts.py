@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import socket
 import threading
@@ -19,6 +18,7 @@ from ..cluster import headers, surgery
 from ..cluster.fence import Blocklist
 from ..cluster.observe import ends_of, observe
 from ..cluster.pools import open_by_id
+from ..cluster.processes import identity_of
 from ..cluster.worker_process import JobTooLong, WorkerLost
 from ..control.breaker import Breaker
 from ..control.failures import (
@@ -32,6 +32,7 @@ from ..control.failures import (
     worker_lost,
 )
 from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
+from ..control.processes import is_gone
 from ..control.progress import Throughput
 from ..control.situation import diagnose
 from ..control.verification import point_of
@@ -89,7 +90,14 @@ class Acts:
             return
         if not self._still_wanted(tracked, job.op):
             return
-        actor = Actor(self._manager, self._host, worker.pid, worker.addresses, worker.clients)
+        actor = Actor(
+            self._manager,
+            self._host,
+            worker.pid,
+            worker.addresses,
+            worker.clients,
+            worker.process_identity,
+        )
         touched = self._touched(tracked.migration)
         fraction = self._settings().verify_fraction
         if job.op is not Op.SETTLE:  # what was shown of the copy before it stays shown
@@ -277,9 +285,12 @@ class Acts:
 
     def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> None:
         """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait."""
-        self.blocklist.fence(self._client, actor.addresses)
-        if reaped or (actor.host == self._host and not os.path.exists(f"/proc/{actor.pid}")):
-            self.blocklist.add(actor.addresses)
+        if reaped or actor_is_gone(actor):
+            self.blocklist.fence(self._client, actor.addresses)
+        else:
+            self.blocklist.fence_unknown(
+                self._client, actor.addresses, lambda: actor_is_gone(actor)
+            )
         for place in ends_of(self._client, migration):
             self._release_lock(place, actor)
 
@@ -314,6 +325,12 @@ class Acts:
         self._registry.update(tracked, change)
         tracked.done_op = None
         log.warning("%s: %s", tracked.migration.id, problem.message)
+
+
+def actor_is_gone(actor: Actor) -> bool:
+    """Whether the process of ``actor`` is proven to be gone: only its own host can prove that."""
+    found = identity_of(actor.pid)
+    return found is not None and is_gone(actor.process, found)
 
 
 def source_key(m: Migration) -> str:

@@ -118,7 +118,6 @@ class AfterCopy:
         except WorkerLost:
             slot.discard_worker()
             self._blocklist.fence(self._client, worker.addresses)
-            self._blocklist.add(worker.addresses)
             return {"event": "failed", "errno": ETIMEDOUT}
         finally:
             timer.cancel()

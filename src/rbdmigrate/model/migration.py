@@ -116,14 +116,33 @@ class Place:
 
 
 @dataclass(frozen=True)
+class ProcessIdentity:
+    """Which process a process id stood for: on which host, since when.
+
+    ``boot_id`` is new at every start of a host's kernel, ``pid_namespace`` is the inode of the
+    namespace in which the process id counts (a container has its own), ``started`` is when the
+    process was started, in ticks since that start of the kernel. Empty or 0: not known, as in
+    records of version 0.1; for ``started`` also that there is no such process.
+    """
+
+    boot_id: str = ""
+    pid_namespace: int = 0
+    started: int = 0
+
+
+@dataclass(frozen=True)
 class Actor:
-    """Who acts on an image, so that it can be fenced: the addresses of its RADOS clients."""
+    """Who acts on an image, so that it can be fenced: the addresses of its RADOS clients.
+
+    ``process`` tells whether the process with the id ``pid`` is still the same.
+    """
 
     manager: str
     host: str
     pid: int
     addresses: tuple[str, ...]
     clients: tuple[int, ...]
+    process: ProcessIdentity = field(default_factory=ProcessIdentity)
 
 
 @dataclass(frozen=True)

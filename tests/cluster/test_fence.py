@@ -1,0 +1,184 @@
+"""Fencing: a worker that only sleeps stays shut out, one that is gone leaves no entry behind."""
+
+import datetime
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from unittest.mock import Mock
+
+import pytest
+import rados
+import rbd
+
+from qa.devcluster import Cluster
+from qa.workload.images import digests, image_id, make_image, place
+from rbdmigrate.cluster import fence as fencing
+from rbdmigrate.cluster.client import Identity
+from rbdmigrate.cluster.store import Owner
+from rbdmigrate.cluster.worker_process import WorkerProcess
+from rbdmigrate.engine import Settings
+from rbdmigrate.engine.acts import Acts
+from rbdmigrate.engine.after_copy import arguments
+from rbdmigrate.engine.registry import Registry, Tracked
+from rbdmigrate.engine.verifying import verify_arguments
+from rbdmigrate.model.codec import to_plain
+from rbdmigrate.model.migration import Actor, Goal, Migration, Op, Place, State, Step
+from tests.cluster.conftest import MakePool
+
+HOUR = 3600.0
+
+
+def entries(client: rados.Rados) -> "dict[str, float]":
+    """The blocklisted addresses and for how many seconds each still is."""
+    request = json.dumps({"prefix": "osd blocklist ls", "format": "json"})
+    _, out, _ = client.mon_command(request, b"", timeout=20)
+    found, _ = json.JSONDecoder().raw_decode(out.decode().lstrip())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    ends = {
+        e["addr"]: datetime.datetime.strptime(e["until"], "%Y-%m-%dT%H:%M:%S.%f%z") for e in found
+    }
+    return {address: (end - now).total_seconds() for address, end in ends.items()}
+
+
+@pytest.fixture
+def worker(cluster: Cluster) -> Iterator[WorkerProcess]:
+    made = WorkerProcess(Identity("client.admin", str(cluster.conf), ""))
+    yield made
+    made.kill()
+    if made.alive:
+        os.kill(made.pid, signal.SIGCONT)
+    made.reap()
+
+
+@pytest.fixture
+def tracked(client: rados.Rados, registry: Registry, make_pool: MakePool, pool: str) -> Tracked:
+    """A prepared migration, whose record is in a pool that the manager's own engine reads not."""
+    aside = make_pool(application="test")
+    make_image(client, f"{pool}/disk", snapshots=["one"])
+    with place(client, f"{pool}/-") as source, place(client, f"{aside}/-") as target:
+        rbd.RBD().migration_prepare(source, "disk", target, "disk")
+        ids = (image_id(client, f"{aside}/disk"), int(target.get_pool_id()))
+        source_id = int(source.get_pool_id())
+    with place(client, f"{pool}/-") as source:
+        trash = _trash(source)
+    return registry.create(
+        Migration(
+            "0123456789ab",
+            Place(pool, "", "disk", source_id, trash[0]),
+            Place(aside, "", "disk", ids[1], ids[0]),
+            Goal.ABORTED,
+            State.ABORTING,
+            1.0,
+            prepared_at=1.0,
+        )
+    )
+
+
+def _trash(ioctx: rados.Ioctx) -> "list[str]":
+    from rbdmigrate.cluster import headers
+
+    return [ident for ident, _ in headers.trash(ioctx)]
+
+
+@pytest.fixture
+def registry(client: rados.Rados) -> Registry:
+    return Registry(client, Owner(1, "test"), Settings)
+
+
+@pytest.fixture
+def acts(client: rados.Rados, registry: Registry) -> Acts:
+    return Acts(client, registry, "test", Settings, Mock())
+
+
+def begun(registry: Registry, tracked: Tracked, worker: WorkerProcess, boot_id: str) -> Actor:
+    """The intent of an abort by ``worker``, on the host with this boot id (empty: on ours)."""
+    process = replace(worker.process_identity, boot_id=boot_id or worker.process_identity.boot_id)
+    actor = Actor("x", "host", worker.pid, worker.addresses, worker.clients, process)
+    registry.update(tracked, lambda m: replace(m, step=Step(Op.ABORT, 1.0, actor)))
+    return actor
+
+
+def abort_message(tracked: Tracked) -> "dict[str, object]":
+    args = {**arguments(tracked.migration), **verify_arguments(tracked.migration)}
+    more = {"reach": to_plain(Settings().reach), "rate": None, "around": None, "holder_ops": None}
+    return {"job": 1, "op": "abort", "args": {**args, **more, "fenced": []}}
+
+
+@pytest.mark.parametrize("boot_id", ["another-host", ""], ids=["another host", "this host"])
+def test_a_worker_that_sleeps_for_long_cannot_write_when_it_wakes(
+    client: rados.Rados,
+    registry: Registry,
+    acts: Acts,
+    tracked: Tracked,
+    worker: WorkerProcess,
+    boot_id: str,
+):
+    """As on a manager's host that was paused: nobody can tell it from one that is dead."""
+    os.kill(worker.pid, signal.SIGSTOP)
+    begun(registry, tracked, worker, boot_id)
+    target = str(tracked.migration.target.spec)
+    before = digests(client, target)
+    acts.recover(tracked)
+    assert tracked.migration.step is None
+    left = entries(client)
+    for address in worker.addresses:
+        assert 23 * HOUR < left[address] <= 24 * HOUR, "a minute would be over when it wakes"
+    acts.blocklist.clean(client)
+    os.kill(worker.pid, signal.SIGCONT)
+    event = worker.run(abort_message(tracked), lambda event: None)
+    assert event["event"] == "failed", event
+    assert digests(client, target) == before, "it changed nothing"
+    assert worker.addresses[0] in entries(client)
+
+
+def test_the_entry_of_a_worker_that_ends_later_is_removed(
+    client: rados.Rados,
+    registry: Registry,
+    acts: Acts,
+    tracked: Tracked,
+    worker: WorkerProcess,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Else entries of a day would pile up."""
+    monkeypatch.setattr(fencing, "_LOOK", 0.0)
+    monkeypatch.setattr(fencing, "_SETTLE", 0.0)
+    begun(registry, tracked, worker, "")
+    acts.recover(tracked)
+    acts.blocklist.clean(client)
+    assert set(worker.addresses) <= entries(client).keys(), "it is alive"
+    worker.kill()
+    worker.reap()
+    for _ in range(2):  # it is noticed, and removed a few seconds later
+        acts.blocklist.clean(client)
+    assert not set(worker.addresses) & entries(client).keys()
+
+
+def test_the_entry_of_a_worker_that_is_gone_ends_soon(
+    client: rados.Rados, registry: Registry, acts: Acts, tracked: Tracked, worker: WorkerProcess
+):
+    begun(registry, tracked, worker, "")
+    worker.kill()
+    worker.reap()
+    acts.recover(tracked)
+    assert all(entries(client)[address] <= fencing.DEAD for address in worker.addresses)
+
+
+def test_a_worker_of_another_host_is_never_taken_for_dead(
+    client: rados.Rados,
+    registry: Registry,
+    acts: Acts,
+    tracked: Tracked,
+    worker: WorkerProcess,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Its process id is not there, but that says nothing: both hosts may even have one name."""
+    monkeypatch.setattr(fencing, "_LOOK", 0.0)
+    monkeypatch.setattr(fencing, "_SETTLE", 0.0)
+    begun(registry, tracked, worker, "another-host")
+    worker.kill()
+    worker.reap()
+    acts.recover(tracked)
+    acts.blocklist.clean(client)
+    assert all(entries(client)[address] > 23 * HOUR for address in worker.addresses)
