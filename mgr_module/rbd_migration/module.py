@@ -139,7 +139,7 @@ class Module(MgrModule):
                 "MODULE": ("trouble(s) in the module itself", troubles),
                 "SERVER": ("trouble(s) with the HTTP server", self._troubles_of_server()),
                 "POOL": ("pool(s) that do not answer", engine.silent_pools()),
-                "RECORD": ("record(s) that cannot be read", engine.garbage()),
+                "RECORD": ("record(s) that cannot be used", engine.garbage()),
                 "FAILED": ("migration(s) failed", _failures(reports)),
             }
         )

@@ -41,6 +41,12 @@ class SlowStores:
         self.begun: list[int] = []
         self.fails = False
 
+    def unsure_pools(self) -> "set[int]":
+        return set()
+
+    def forget_pools(self, there: object) -> None:
+        pass
+
     def read(self, pool_id: int, namespace: str) -> None:
         self.begun.append(pool_id)
         assert self.answer.wait(30)
@@ -163,7 +169,7 @@ def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Loop:
     around["plans"].limits.return_value = {}
     return Loop(
         client, identity, registry, acts=acts, settings=lambda: settings, on_fenced=pytest.fail,
-        **around,
+        in_use=lambda m, situation: False, **around,
     )  # fmt: skip
 
 
@@ -308,7 +314,7 @@ def test_a_question_without_an_answer_is_ended(inquiry: Inquiry):
 
 def test_many_workers_are_fenced_at_once(monkeypatch: pytest.MonkeyPatch):
     """As when the throttle is set to 0: all slots kill theirs in the same moment."""
-    monkeypatch.setattr("rbdmigrate.cluster.fence.fence", lambda client, addresses: None)
+    monkeypatch.setattr("rbdmigrate.cluster.fence.fence", lambda client, addresses, expire: None)
     blocklist = Blocklist()
     every = [[f"127.0.0.1:0/{1000 * slot + n + 1}" for n in range(400)] for slot in range(8)]
 

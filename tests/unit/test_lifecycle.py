@@ -17,11 +17,13 @@ from rbdmigrate.control.lifecycle import (
     Fail,
     Rest,
     absorb,
+    bounded_wait,
     decide,
     failed,
     retry_later,
 )
 from rbdmigrate.control.situation import HALF_DONE, Situation
+from rbdmigrate.control.verification import soak_ends, soak_left, with_soaked
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Op, Place, State
 from rbdmigrate.model.observation import ImageView, Observation
 from rbdmigrate.model.verification import Outcome, Verification, Verify
@@ -151,10 +153,61 @@ def test_a_sample_is_not_enough_where_all_was_asked_for():
     assert decide(replace(m, verify=Verify.SAMPLE), Situation.EXECUTED, NOW) == Act(Op.COMMIT)
 
 
+SOAKING = replace(migration(State.VERIFIED, Goal.COMMITTED, "equal"), soak=30.0)
+SOAKED = with_soaked(SOAKING, 30.0)
+
+
 def test_the_soak_time_is_waited_for():
-    m = replace(migration(State.VERIFIED, Goal.COMMITTED, "equal"), soak=30.0)
-    assert decide(m, Situation.EXECUTED, NOW + 19) == Rest()
-    assert decide(m, Situation.EXECUTED, NOW + 20) == Act(Op.COMMIT)
+    assert decide(SOAKED, Situation.EXECUTED, NOW + 19) == Rest()
+    assert decide(SOAKED, Situation.EXECUTED, NOW + 20) == Act(Op.COMMIT)
+
+
+@pytest.mark.parametrize("seen", [0.0, 29.9])
+def test_a_clock_that_is_ahead_does_not_end_the_soak_time(seen):
+    """The commit cannot be taken back, and the next manager's clock may be set wrong."""
+    m = with_soaked(SOAKING, seen)
+    for now in (NOW + 20, NOW + 86400, NOW + 10**9):
+        assert decide(m, Situation.EXECUTED, now) == Rest()
+        assert soak_ends(m, now) == pytest.approx(now + 30 - seen)
+
+
+def test_a_soak_time_that_began_by_a_clock_that_was_ahead_ends_when_it_was_seen_to_pass():
+    then = NOW - 86400
+    assert decide(with_soaked(SOAKING, 29.0), Situation.EXECUTED, then) == Rest()
+    assert decide(SOAKED, Situation.EXECUTED, then) == Act(Op.COMMIT)
+
+
+def test_a_soak_time_begins_anew_with_another_verification():
+    v = replace(SOAKED.verification, at=SOAKED.verification.at + 5)
+    again = replace(SOAKED, verification=v)
+    assert soak_left(again) == 30.0
+    assert soak_left(with_soaked(with_soaked(again, 10.0), 5.0)) == 15.0
+
+
+def test_a_soak_time_that_is_made_longer_counts_what_has_passed():
+    assert soak_left(replace(SOAKED, soak=50.0)) == 20.0
+    assert soak_left(replace(SOAKED, soak=10.0)) == 0.0
+
+
+def test_without_a_soak_time_none_is_counted():
+    m = replace(SOAKING, soak=0.0)
+    assert with_soaked(m, 9.0) == m
+    assert soak_ends(m, NOW) is None
+
+
+@pytest.mark.parametrize(("ahead", "waits"), [(0.0, 20.0), (3600.0, 300.0), (-3600.0, 0.0)])
+def test_a_retry_is_not_later_than_its_longest_wait_whoever_noted_it(ahead, waits):
+    """Another manager's clock may have been ahead."""
+    m = retry_later(migration(State.COMMITTING), 16, "It is busy.", NOW + ahead, 20.0)
+    bounded = bounded_wait(m, NOW, 300.0)
+    assert max(0.0, bounded.hold.until - NOW) == waits
+    assert decide(bounded, Situation.EXECUTED, NOW + waits) == Act(Op.COMMIT)
+
+
+def test_a_wait_that_is_no_retry_is_left_alone():
+    hold = Hold(HoldReason.OPERATOR, "Look at it.", NOW + 10**6)
+    m = replace(migration(State.COMMITTING), hold=hold)
+    assert bounded_wait(m, NOW, 300.0) == m
 
 
 def test_absorb_keeps_verified_and_what_is_being_compared():

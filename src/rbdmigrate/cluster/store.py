@@ -55,6 +55,7 @@ class Garbage:
     key: str
     reason: str
     claim: Claim
+    object: str = OBJECT
 
     @property
     def ident(self) -> str:
@@ -152,8 +153,9 @@ class Store:
         """All records, and what could not be read as one."""
         migrations: list[Migration] = []
         garbage: list[Garbage] = []
+        oid = HISTORY if history else OBJECT
         with self._open() as ioctx:
-            for key, raw in omap_pages(ioctx, HISTORY if history else OBJECT, _PREFIX):
+            for key, raw in omap_pages(ioctx, oid, _PREFIX):
                 try:
                     if len(raw) > MAX_READ:
                         raise RecordError(f"it has {len(raw)} bytes")
@@ -162,7 +164,7 @@ class Store:
                         raise RecordError(f"it holds the id {migration.id!r}")
                     migrations.append(migration)
                 except RecordError as error:
-                    garbage.append(Garbage(self.label, key, str(error), claim_of(raw)))
+                    garbage.append(Garbage(self.label, key, str(error), claim_of(raw), oid))
         return migrations, garbage
 
 

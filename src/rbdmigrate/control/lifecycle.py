@@ -162,6 +162,17 @@ def decide(
     return _onward(m, situation, now)
 
 
+def bounded_wait(m: Migration, now: float, longest: float) -> Migration:
+    """The record with a wait for the next attempt that ends in ``longest`` seconds at the latest.
+
+    A manager whose clock was ahead may have noted a time that is far away by the clock of this one.
+    """
+    hold = m.hold
+    if hold is None or hold.reason is not HoldReason.RETRY or hold.until is None:
+        return m
+    return replace(m, hold=replace(hold, until=min(hold.until, now + longest)))
+
+
 def _waits(m: Migration, now: float) -> bool:
     return m.hold is not None and m.hold.until is not None and m.hold.until > now
 

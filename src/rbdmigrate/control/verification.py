@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Optional
 
-from ..model.migration import Goal, Migration
+from ..model.migration import Goal, Migration, Soaked
 from ..model.verification import (
     MAX_REASONS,
     POINT_PREFIX,
@@ -168,13 +168,40 @@ def doubtful(m: Migration) -> bool:
     return v is None or v.mode is not Verify.FULL or v.outcome is not Outcome.PASSED
 
 
-def soaks_until(m: Migration) -> Optional[float]:
-    """When the soak time after the verification ends, in seconds since the epoch."""
+def soak_began(m: Migration) -> Optional[float]:
+    """When the soak time after the verification (without one: the copy) began.
+
+    In seconds since the epoch; None where there is none to wait for.
+    """
     v = m.verification
     if not m.soak or m.goal is not Goal.COMMITTED or m.force_commit or not passed(m):
         return None
-    since = v.at if v is not None and v.at is not None else m.executed_at
-    return None if since is None else since + m.soak
+    return v.at if v is not None and v.at is not None else m.executed_at
+
+
+def soak_left(m: Migration) -> float:
+    """Seconds of the soak time that no active manager has seen pass yet."""
+    since, soaked = soak_began(m), m.soaked
+    if since is None:
+        return 0.0
+    seen = soaked.seconds if soaked is not None and soaked.since == since else 0.0
+    return max(0.0, m.soak - seen)
+
+
+def with_soaked(m: Migration, seconds: float) -> Migration:
+    """The record with so many more seconds of the soak time seen."""
+    since = soak_began(m)
+    if since is None:
+        return m
+    return replace(m, soaked=Soaked(since, m.soak - soak_left(m) + seconds))
+
+
+def soak_ends(m: Migration, now: float) -> Optional[float]:
+    """When the soak time probably ends, in seconds since the epoch; None where it is over."""
+    since, left = soak_began(m), soak_left(m)
+    if since is not None and since <= now < since + m.soak:
+        return since + m.soak
+    return now + left if left > 0 else None  # also where ``since`` is of a clock that was ahead
 
 
 def may_commit(m: Migration, now: float) -> bool:
@@ -183,5 +210,6 @@ def may_commit(m: Migration, now: float) -> bool:
         return True
     if doubtful(m):
         return False
-    until = soaks_until(m)
-    return passed(m) and (until is None or now >= until)
+    # The wall clock of one manager may be ahead, and a commit cannot be taken back: the time has to
+    # have passed on monotonic clocks too.
+    return passed(m) and soak_ends(m, now) is None

@@ -20,6 +20,7 @@ from .admission import admit
 from .finder import awake
 from .orders import Orders
 from .registry import Tracked
+from .view import view
 
 Report = dict[str, Any]
 
@@ -106,11 +107,15 @@ class Beginning(Orders):
         return self._prepared(tracked)
 
     def _prepared(self, tracked: Tracked) -> Report:
+        tracked.refuse_double()
         try:
-            return self._await(tracked, _PREPARED)
+            self._await(tracked, _PREPARED)
         except MigrationError:
             self._forget_refused(tracked)
             raise
+        with self._answers(tracked.migration.target.spec):
+            self._registry.confirm(tracked)
+        return view(tracked)
 
     def _check(self, wish: Wish) -> dict[str, Any]:
         with self._answers(wish.target):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EBUSY, EEXIST, EINVAL, ENOENT
+from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
 from typing import Optional
 
 import rados
@@ -112,7 +112,7 @@ class Finder:
             known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
             if known is None:
                 refuse_adoption(self._registry, migration)
-            return known or self._registry.create(migration)
+            return known or self._registry.create(migration, confirmed=True)
 
     def require_read(self, target: ImageSpec) -> None:
         """Only when the pool's records are known can be said that there is none."""
@@ -135,9 +135,18 @@ class Finder:
         return tracked
 
     def ended(self, target: ImageSpec) -> Migration:
-        for migration in self._registry.history(self._loader.pools()):
+        """The last ended migration to ``target``; MigrationError says why there is none."""
+        ended = self._registry.history(self._loader.pools())
+        for migration in ended.migrations:
             if migration.target.spec == target:
                 return migration
+        silent = sorted({*ended.left_out, *self._loader.unread()})
+        if silent:
+            raise MigrationError(
+                EAGAIN,
+                f"No migration to {target} is known, but not all records can be read: the pool "
+                f"{silent[0]} does not answer; look at `ceph health` and try again.",
+            )
         raise MigrationError(
             ENOENT,
             f"There is no migration to {target}; `ceph rbd migration ls` lists those there are.",

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, Optional
 
 from ..control.browse import Query, Row, numbers, page
-from ..model.migration import State
+from ..model.migration import Migration, State
 from ..model.report import Live, iso, report
 from ..model.spec import ImageSpec
 from .parts import Parts
@@ -15,6 +15,8 @@ from .view import live_hold, render, row, view
 
 Report = dict[str, Any]
 Reports = list[Report]  # within Listing, list is a method
+Migrations = list[Migration]
+_EVERY = ImageSpec("", "", "ended migrations")  # what a sentence about all of them names
 
 
 class Listing(Parts):
@@ -32,12 +34,12 @@ class Listing(Parts):
             tracked = [t for t in tracked if t.migration.state in states]
         reports = [view(t) for t in tracked]
         if ended:
-            reports += [report(m, Live()) for m in self._registry.history(self._loader.pools())]
+            reports += [report(m, Live()) for m in self._ended()]
         return reports
 
     def browse(self, query: Query) -> tuple[int, Reports]:
         """How many migrations ``query`` finds, and the page of them that it asks for."""
-        ended = self._registry.history(self._loader.pools()) if query.ended else []
+        ended = self._ended() if query.ended else []
         rows = chain(map(row, self._registry.all()), (Row(m, m) for m in ended))
         return page(rows, query, render)
 
@@ -54,10 +56,14 @@ class Listing(Parts):
 
     def history(self, *, since: Optional[float] = None) -> Reports:
         """Ended migrations, the latest first. ``since``: only those that ended since this time."""
-        ended = self._registry.history(self._loader.pools())
+        ended = self._ended()
         if since is not None:
             ended = [m for m in ended if (m.ended_at or 0.0) >= since]
         return [report(m, Live()) for m in ended]
+
+    def _ended(self) -> Migrations:
+        with self._answers(_EVERY):
+            return self._registry.history(self._loader.pools()).migrations
 
     def get(self, target: ImageSpec) -> Report:
         """The migration to ``target``, the last ended one when none is under way.

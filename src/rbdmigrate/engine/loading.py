@@ -68,11 +68,14 @@ class Loader:
         Raises ``rados.Error`` and MigrationError when the monitors do not answer.
         """
         names = rbd_pools(self._client)
+        unsure = self._registry.unsure_pools()
+        self._registry.forget_pools(set(names))
         with self._registry.changed:
             self._names = names
             for gone in self._troubled.keys() - names.keys():
                 del self._troubled[gone]
-            for pool_id in names.keys() - self._read - self._queued:
+            again = (unsure | self._troubled.keys()) & names.keys()
+            for pool_id in ((names.keys() - self._read) | again) - self._queued:
                 self._queued.add(pool_id)
                 self._todo.put(pool_id)
 
@@ -143,9 +146,10 @@ class Loader:
         """Read one pool; returns what is in the way, or an empty text."""
         trouble = ""
         with self._locks[pool_id]:
-            if pool_id in self._read:
-                return ""
             try:
+                if pool_id in self._read:
+                    self._registry.settle(pool_id)
+                    return ""
                 for namespace in namespaces(self._client, pool_id):
                     self._registry.read(pool_id, namespace)
                 with self._registry.changed:

@@ -13,6 +13,7 @@ import rados
 
 from ..cluster.client import Identity
 from ..control.schedule import COMPARING, COPYING, PACED, Limits, Running, Waiting, choose, places
+from ..control.situation import Situation
 from ..model.errors import MigrationError
 from ..model.migration import Goal, Migration, Op
 from .acts import Acts, source_key
@@ -58,6 +59,7 @@ class Loop:
         plans: PlanPace,
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
+        in_use: Callable[[Migration, Situation], bool],
     ) -> None:
         self._client = client
         self._identity = identity
@@ -77,7 +79,9 @@ class Loop:
         self._slots: dict[str, list[Slot]] = {"copy": [], "step": [], "verify": []}
         self._reload_at = 0.0
         self.crashed = ""
-        self._observers = Observers(client, registry, acts, secrets, on_fenced, self._wake.set)
+        self._observers = Observers(
+            client, registry, acts, secrets, on_fenced, self._wake.set, settings, in_use
+        )
         loop = threading.Thread(target=self._run, name="rbdmigrate-loop", daemon=True)
         self._threads = [loop, *self._observers.threads]
 
@@ -174,6 +178,8 @@ class Loop:
         running: list[Tracked] = []  # whose copies are to be peeked at
         every = self._registry.all()
         for tracked in every:
+            if tracked.double and not tracked.busy:
+                continue  # nothing is done with it
             if tracked.busy:
                 if tracked.migration.step is not None and tracked.peek_due <= now:
                     running.append(tracked)

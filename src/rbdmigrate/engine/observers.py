@@ -13,14 +13,15 @@ from typing import Optional
 import rados
 
 from ..cluster.observe import observe
-from ..control.lifecycle import Act, End, Fail, absorb, decide, failed, is_ours
+from ..control.lifecycle import Act, End, Fail, absorb, bounded_wait, decide, failed, is_ours
 from ..control.situation import HALF_DONE, Situation, diagnose
-from ..control.verification import soaks_until
+from ..control.verification import soak_began, soak_ends, soak_left, with_soaked
 from ..model.errors import MigrationError
-from ..model.migration import Op
+from ..model.migration import Migration, Op
 from .acts import Acts
 from .registry import Registry, StoreFenced, Tracked
 from .secrets import Secrets
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,18 @@ _QUEUED_LOOKS = 32  # handed over at once: what comes up meanwhile waits no long
 _TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
 _IN_VAIN = 3  # times that an act may go well and be decided on again
 _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
+_USED_AGAIN = 30.0  # seconds between two looks whether its images are still open somewhere
+_SOAK_STEP = 60.0  # seconds of a soak time that are counted at once, at least
 
 _Look = tuple[Tracked, Callable[[Tracked], None]]
 
 
 class Observers:
-    """Look at what the loop hands them. ``wake`` tells it that a migration is free again."""
+    """Look at what the loop hands them. ``wake`` tells it that a migration is free again.
+
+    ``in_use`` tells whether the client that began a half-done act may still be at it, since it has
+    the images open; it raises MigrationError when it cannot tell.
+    """
 
     def __init__(
         self,
@@ -44,7 +51,11 @@ class Observers:
         secrets: Secrets,
         on_fenced: Callable[[str], None],
         wake: Callable[[], None],
+        settings: Callable[[], Settings],
+        in_use: Callable[[Migration, Situation], bool],
     ) -> None:
+        self._settings = settings
+        self._in_use = in_use
         self._client = client
         self._registry = registry
         self._acts = acts
@@ -149,7 +160,11 @@ class Observers:
         now = time.time()
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
-        migration = self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        cap = self._settings().retry_cap
+        migration = self._registry.update(
+            tracked, lambda m: absorb(bounded_wait(m, now, cap), situation, seen, now)
+        )
+        migration = self._soak(tracked, migration)
         tracked.seen = (time.monotonic(), situation)
         tracked.troubled = False
         tracked.abandoned = self._abandoned(tracked, situation)
@@ -157,8 +172,8 @@ class Observers:
         hold = migration.hold
         if hold is not None and hold.until is not None and hold.until > now:
             look_again(tracked, hold.until - now)
-        soak = soaks_until(migration)
-        if soak is not None and soak > now:
+        soak = soak_ends(migration, now)
+        if soak is not None:
             look_again(tracked, soak - now)
         if isinstance(decision, Act) and self._in_vain(tracked, decision.op):
             decision = Fail(
@@ -197,7 +212,32 @@ class Observers:
             tracked.half_since = 0.0
             return False
         tracked.half_since = tracked.half_since or now
-        return now - tracked.half_since > _ABANDONED
+        if now - tracked.half_since <= _ABANDONED:
+            return False
+        if is_ours(tracked.migration, situation) or not self._in_use(tracked.migration, situation):
+            return True
+        tracked.half_since = now - _ABANDONED + _USED_AGAIN
+        return False
+
+    def _soak(self, tracked: Tracked, m: Migration) -> Migration:
+        """Count the soak time that passes while this process looks on, now and then in the record.
+
+        What was not written when the manager is lost is waited for again: a fiftieth of the time.
+        """
+        now, since = time.monotonic(), soak_began(m)
+        mark, tracked.soak_mark = tracked.soak_mark, None
+        if since is None:
+            return m
+        if mark is None or mark[0] != since:
+            tracked.soak_mark = (since, now)
+            return m
+        left, passed = soak_left(m), now - mark[1]
+        if not left or passed < min(left, max(_SOAK_STEP, m.soak / 50)):
+            tracked.soak_mark = mark
+            look_again(tracked, max(0.0, left - passed))
+            return m
+        tracked.soak_mark = (since, now)
+        return self._registry.update(tracked, lambda m: with_soaked(m, passed))
 
 
 def look_again(tracked: Tracked, seconds: float) -> None:

@@ -9,7 +9,11 @@ import threading
 from typing import Protocol
 
 from ..cluster.client import connect
+from ..cluster.observe import ends_of
 from ..cluster.store import Owner, StoreFenced
+from ..control.situation import Situation
+from ..model.codec import to_plain
+from ..model.migration import Migration
 from ..model.spec import ImageSpec, parse_image_spec
 from .acts import Acts
 from .answers import Answers
@@ -64,6 +68,7 @@ class Parts:
         self._throttle = Throttle(host.settings, self._conditions, pace)
         self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
         self._secrets = Secrets(self._client)
+        self._inquiry = Inquiry(host.identity)
         self._loop = Loop(
             self._client,
             host.identity,
@@ -76,8 +81,8 @@ class Parts:
             pace,
             host.settings,
             self._fenced,
+            self._in_use,
         )
-        self._inquiry = Inquiry(host.identity)
         self._preflight = Preflight(
             self._client,
             host.identity.name,
@@ -139,16 +144,30 @@ class Parts:
         ]
 
     def garbage(self) -> list[str]:
-        """Records that cannot be read, one sentence each."""
-        return [
-            f"{g.store}: key {g.key} of the object rbd_migration: {g.reason}"
+        """Records that cannot be read or acted on, one sentence each."""
+        unreadable = [
+            f"{g.store}: key {g.key} of the object {g.object}: {g.reason}"
             for g in self._registry.garbage
         ]
+        return [*unreadable, *self._registry.doubles()]
 
     def spec(self, text: str, what: str = "target") -> ImageSpec:
         """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
         default = self._client.conf_get("rbd_default_pool") or "rbd"
         return parse_image_spec(text, default, what)
+
+    def _in_use(self, m: Migration, situation: Situation) -> bool:
+        """Whether a client that is not ours has the ends of ``m`` open for writing.
+
+        Of a half-done commit only the source counts: clients use the target meanwhile. The target
+        of an import is not opened: librbd would open its source too. Raises MigrationError.
+        """
+        if m.imported is not None and not m.imported.native:
+            return False
+        ends = [m.source] if situation is Situation.HALF_COMMITTED else ends_of(self._client, m)
+        images = [to_plain(place) for place in ends if place.image_id]
+        args = {"images": images, "fenced": self._acts.blocklist.fenced()}
+        return bool(self._inquiry.ask("users_of", args, self._patience())["users"])
 
     def _patience(self) -> float:
         return max(10.0, self._host.settings().command_wait)

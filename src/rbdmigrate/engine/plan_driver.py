@@ -149,6 +149,7 @@ class Driver:
             kept.trouble = trouble
 
     def _round(self, kept: Kept) -> None:
+        self._keeping.settle_unsure(kept)
         state = kept.plan.state
         if state is PlanState.STARTING:
             self._start(kept)

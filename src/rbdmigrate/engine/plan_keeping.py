@@ -51,6 +51,7 @@ class Kept:
         self.choosing_since: Optional[float] = None  # monotonic, while its images are chosen
         self.trouble = ""  # the cluster does not answer about it
         self.write_lock = threading.Lock()
+        self.unsure = False  # its last write may or may not have been done
 
     def phase(self, number: int) -> Phase:
         """Where an item is."""
@@ -112,7 +113,7 @@ class Keeping:
         self._read: set[int] = set()
         self._past: dict[tuple[int, str], dict[str, Migration]] = {}
         self._loading = threading.Lock()
-        self.garbage: list[Garbage] = []
+        self._garbage: dict[int, list[Garbage]] = {}
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -151,12 +152,19 @@ class Keeping:
             if stale is not None:  # cut off when the plan went to another pool
                 stale.store.remove_plan(plan.name, stale.plan.items)
         with self.changed:
-            self.garbage = [*self.garbage, *garbage]
+            self._garbage[pool_id] = garbage
             self.changed.notify_all()
 
     def _store(self, pool_id: int) -> PlanStore:
         name = self._client.pool_reverse_lookup(pool_id) or str(pool_id)
         return PlanStore(lambda: open_by_id(self._client, pool_id, ""), str(name), self._owner)
+
+    @property
+    def garbage(self) -> list[Garbage]:
+        """Records of plans that cannot be read, of pools that are there."""
+        there = self._loader.pools()
+        with self.changed:
+            return [item for pool_id in there for item in self._garbage.get(pool_id, ())]
 
     def all(self) -> list[Kept]:
         """All plans, by name."""
@@ -223,7 +231,12 @@ class Keeping:
         store = self._store(pool_id)
         before = self.get(plan.name)
         kept = Kept(plan, [], store, former=False)
-        store.write_plan(plan)
+        try:
+            store.write_plan(plan)
+        except rados.Error:
+            if before is not None and before.store.label == store.label:
+                before.unsure = True
+            raise
         if before is not None and before.store.label != store.label:
             before.store.remove_plan(plan.name, before.plan.items)
         with self.changed:
@@ -234,13 +247,31 @@ class Keeping:
     def update(self, kept: Kept, change: Callable[[Plan], Plan]) -> Plan:
         """Apply ``change`` to a plan, store it, then show it. Raises what the store raises."""
         with kept.write_lock:
+            self._settle(kept)
             after = change(kept.plan)
             if after != kept.plan:
-                kept.store.write_plan(after)
+                self._write(kept, after)
                 with self.changed:
                     kept.plan = after
                     self.changed.notify_all()
         return kept.plan
+
+    def settle_unsure(self, kept: Kept) -> None:
+        """Write a plan again whose last write may or may not have been done."""
+        with kept.write_lock:
+            self._settle(kept)
+
+    def _settle(self, kept: Kept) -> None:
+        if kept.unsure:
+            kept.store.write_plan(kept.plan)
+            kept.unsure = False
+
+    def _write(self, kept: Kept, plan: Plan) -> None:
+        try:
+            kept.store.write_plan(plan)
+        except rados.Error:
+            kept.unsure = True
+            raise
 
     def freeze(self, kept: Kept, items: list[Item], change: Callable[[Plan], Plan]) -> None:
         """Store the items of a plan, then the plan that counts them."""

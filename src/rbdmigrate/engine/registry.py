@@ -5,64 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from errno import EAGAIN
 from typing import Optional
 
 import rados
 
-from ..cluster.pools import namespaces, open_by_id
+from ..cluster.pools import open_by_id
 from ..cluster.store import Garbage, Owner, Store, StoreFenced
-from ..control.history import surplus
-from ..control.progress import Throughput
-from ..control.situation import Situation
+from ..control.doubles import doubles
 from ..model.errors import MigrationError, PoolMissing
-from ..model.migration import Hold, Migration, Op
+from ..model.migration import Migration
 from ..model.spec import ImageSpec
+from .ended import Ended, History
 from .settings import Settings
+from .tracked import Tracked
+from .unsure import Unsure
 
 log = logging.getLogger(__name__)
 
-_SILENCE = 60.0  # seconds for which the history of a pool that did not answer is left out
-_TRIM_EVERY = 20  # ends of migrations between two looks at what the history may forget
 
-
-class Tracked:
-    """A migration and what only this process knows of it. Guarded by the registry's lock."""
-
-    def __init__(self, migration: Migration) -> None:
-        self.migration = migration
-        self.write_lock = threading.Lock()  # one writer of this record at a time
-        self.busy = False  # an observer or a slot has it
-        self.wanted: Optional[Op] = None  # the act it waits for a slot with
-        self.seen: Optional[tuple[float, Situation]] = None  # what the last look saw, and when
-        self.due = 0.0  # monotonic time at which it is to be looked at again
-        self.done = 0  # objects of the running copy
-        self.total = 0
-        self.copied = migration.bytes_copied  # bytes on the target, as far as they were copied
-        self.size = migration.bytes_total or 0  # bytes to be there in the end; 0: not known yet
-        self.throughput = Throughput()
-        self.compared = 0  # bytes that the running verification has compared
-        self.share = 0.0  # of what it has to compare, 0 to 1
-        self.rate_limit: Optional[int] = None  # what the throttle gives it, bytes per second
-        self.held: Optional[Hold] = None  # why nothing of it may be copied now
-        self.full_speed: Optional[float] = None  # what it made before a gate slowed it
-        self.slowed: tuple[str, ...] = ()  # why it copies slower than it could
-        self.moved_at = time.monotonic()  # when the running copy last got on
-        self.wanted_since = 0.0  # monotonic time since when it waits for a slot
-        self.note = ""  # why it does not move, where that is no matter for the record
-        self.copied_by = ""  # the client that really copies, when it is not our worker
-        self.take_lock = False  # to stop its copy, at the price of writes of that client
-        self.uncontrolled = ""  # why a copy that was to stop goes on
-        self.abandoned = False  # a half-done act of somebody else was left for good
-        self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
-        self.done_op: Optional[Op] = None  # the act that went well last
-        self.repeats = 0  # how often the same was decided again after it went well
-        self.looking = False  # an observer looks at it, or is about to
-        self.peeking = False  # or at its running copy from outside
-        self.troubled = False  # its pools did not answer when either was done last
-        self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
+_Place = tuple[int, str]  # a pool's id, and a namespace
 
 
 class Registry:
@@ -71,14 +35,13 @@ class Registry:
     def __init__(self, client: rados.Rados, owner: Owner, settings: Callable[[], Settings]) -> None:
         self.changed = threading.Condition()
         self._client = client
-        self._settings = settings
-        self._ends = 0
         self._owner = owner
         self._tracked: dict[str, Tracked] = {}
         self._ordered: Optional[list[Tracked]] = None  # all of them; None: to be sorted again
-        self._stores: dict[tuple[int, str], Store] = {}
-        self._silent: dict[int, float] = {}
-        self._garbage: dict[str, list[Garbage]] = {}
+        self._stores: dict[_Place, Store] = {}
+        self._garbage: dict[_Place, list[Garbage]] = {}
+        self._unsure = Unsure(self._with_record)
+        self._history = History(client, self.store, settings)
 
     # -- the store ---------------------------------------------------------------------------
 
@@ -104,25 +67,52 @@ class Registry:
         if not store.exists():
             return
         store.take()
-        migrations, garbage = store.read()
+        found, garbage = store.read()
+        migrations = []
+        for m in found:
+            if m.confirmed or self.get(m.id) is not None:
+                migrations.append(m)
+            else:
+                log.warning("%s: %s was never confirmed, it is removed", store.label, m.id)
+                store.remove(m.id)
         with self.changed:
-            self._garbage[store.label] = garbage
+            self._garbage[pool_id, namespace] = garbage
             for migration in migrations:
                 self._tracked.setdefault(migration.id, Tracked(migration))
             self._ordered = None
+            self._mark_doubles()
             self.changed.notify_all()
         log.info("%s: %d migrations under way", store.label, len(migrations))
+
+    def _mark_doubles(self) -> None:
+        """Have records about the same image rest; call it with the lock."""
+        found = doubles(tracked.migration for tracked in self._tracked.values())
+        for ident, tracked in self._tracked.items():
+            tracked.double = found.get(ident, "")
+
+    def doubles(self) -> list[str]:
+        """A sentence for each record that is not acted on since another is about its image."""
+        with self.changed:
+            return [tracked.double for tracked in self._tracked.values() if tracked.double]
+
+    def forget_pools(self, there: Container[int]) -> None:
+        """Report no records of pools that are not ``there`` any more."""
+        self._history.forget_pools(there)
+        with self.changed:
+            self._garbage = {p: found for p, found in self._garbage.items() if p[0] in there}
 
     @property
     def garbage(self) -> list[Garbage]:
         """Records that cannot be read, of every store."""
         with self.changed:
-            return [item for items in self._garbage.values() for item in items]
+            found = [item for items in self._garbage.values() for item in items]
+        return [*found, *self._history.garbage]
 
     def idents(self) -> set[str]:
         """The ids of all migrations that there are records of, also of those not to be read."""
         with self.changed:
-            return {*self._tracked, *(g.ident for items in self._garbage.values() for g in items)}
+            known = set(self._tracked)
+        return known | {garbage.ident for garbage in self.garbage}
 
     def unreadable(self) -> list[Garbage]:
         """Records of migrations under way that cannot be read, as they are now.
@@ -131,16 +121,16 @@ class Registry:
         ``rados.Error`` when a store does not answer.
         """
         with self.changed:
-            stores = [s for s in self._stores.values() if self._garbage.get(s.label)]
+            stores = [(p, store) for p, store in self._stores.items() if self._garbage.get(p)]
         found: list[Garbage] = []
-        for store in stores:
+        for place, store in stores:
             try:
                 _, garbage = store.read()
             except PoolMissing:
                 garbage = []
             found += garbage
             with self.changed:
-                self._garbage[store.label] = garbage
+                self._garbage[place] = garbage
         return found
 
     # -- reading -----------------------------------------------------------------------------
@@ -181,11 +171,18 @@ class Registry:
 
     # -- changing ----------------------------------------------------------------------------
 
-    def create(self, migration: Migration) -> Tracked:
-        """Store a new record and track it."""
+    def create(self, migration: Migration, *, confirmed: bool = False) -> Tracked:
+        """Store a new record and track it. Raises what the store raises.
+
+        It counts for the next manager when it was changed since, as before every act, or
+        confirmed (:meth:`confirm`): a request that was answered with an error, since the write
+        took too long, never comes to life later. ``confirmed``: it counts at once, for there is
+        no harm in that.
+        """
+        migration = replace(migration, confirmed=confirmed)
         tracked = Tracked(migration)
         try:
-            self._store_of(migration).write(migration)
+            self._write(migration)
         except PoolMissing:
             log.warning("%s: the target's pool is gone; there is no record", migration.id)
         with self.changed:
@@ -193,6 +190,27 @@ class Registry:
             self._ordered = None
             self.changed.notify_all()
         return tracked
+
+    def confirm(self, tracked: Tracked) -> None:
+        """Make a new record count, before the request for it is answered with success.
+
+        Mostly it was changed since it was created, and this does nothing. When it fails the
+        migration is forgotten. Raises what the store raises.
+        """
+        with tracked.write_lock:
+            m = tracked.migration
+            if m.confirmed or self.get(m.id) is not tracked:
+                return
+            confirmed = replace(m, confirmed=True)
+            try:
+                self._write(confirmed)
+            except PoolMissing:
+                log.warning("%s: the target's pool is gone, and the record with it", m.id)
+            except rados.Error:
+                self._forget(tracked)
+                raise
+            with self.changed:
+                tracked.migration = confirmed
 
     def update(self, tracked: Tracked, change: Callable[[Migration], Migration]) -> Migration:
         """Apply ``change`` to the record, store it, then show it. Raises what the store raises.
@@ -205,11 +223,14 @@ class Registry:
                 raise MigrationError(
                     EAGAIN, f"The migration to {before.target.spec} ended just now; try again."
                 )
+            if not tracked.busy:  # what is being done is left to end
+                tracked.refuse_double()
             after = change(before)
             if after == before:
                 return before
+            after = replace(after, confirmed=True)
             try:
-                self._store_of(before).write(after)
+                self._write(after, tracked)
             except PoolMissing:
                 log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
@@ -219,14 +240,16 @@ class Registry:
 
     def end(self, tracked: Tracked) -> None:
         """Move an ended record to the history. Repeatable: first it is there, then gone here."""
-        store = self._store_of(tracked.migration)
         with tracked.write_lock:
+            m = tracked.migration
+            store = self._store_of(m)
             try:
-                store.write(replace(tracked.migration, step=None, hold=None), history=True)
-                store.remove(tracked.migration.id)
-                self._trim(store)
+                self._settle(store, tracked)
+                store.write(replace(m, step=None, hold=None), history=True)
+                self._remove(store, m.id)
+                self._history.trim(store)
             except PoolMissing:
-                log.warning("%s: ended without history", tracked.migration.id)
+                log.warning("%s: ended without history", m.id)
             self._forget(tracked)
 
     def claim(self, tracked: Tracked, seconds: float = 0.0) -> bool:
@@ -249,8 +272,65 @@ class Registry:
     def drop(self, tracked: Tracked) -> None:
         """Remove a record of which nothing is to be remembered."""
         with tracked.write_lock:
-            self._store_of(tracked.migration).remove(tracked.migration.id)
+            m = tracked.migration
+            store = self._store_of(m)
+            self._settle(store, tracked)
+            self._remove(store, m.id)
             self._forget(tracked)
+
+    # -- writes whose outcome is not known -----------------------------------------------------
+
+    def _write(self, m: Migration, tracked: Optional[Tracked] = None) -> None:
+        """Write a record; the caller has the lock of ``tracked``, if that is in memory already."""
+        store = self._store_of(m)
+        self._settle(store, tracked)
+        try:
+            store.write(m)
+        except rados.Error:
+            self._unsure.add(store, m.id)
+            raise
+
+    def _remove(self, store: Store, ident: str) -> None:
+        try:
+            store.remove(ident)
+        except rados.Error:
+            self._unsure.add(store, ident)
+            raise
+
+    def _settle(self, store: Store, tracked: Optional[Tracked]) -> None:
+        self._unsure.settle(store, None if tracked is None else tracked.migration.id)
+
+    def settle(self, pool_id: int) -> None:
+        """Settle what is not sure of the stores of a pool. Raises what the store raises."""
+        for place, store in list(self._stores.items()):
+            if place[0] == pool_id:
+                self._settle(store, None)
+
+    def unsure_pools(self) -> set[int]:
+        """The ids of the pools with records whose last write may or may not have been done."""
+        stores = self._unsure.stores()
+        with self.changed:
+            return {place[0] for place, store in self._stores.items() if store in stores}
+
+    def _with_record(
+        self, ident: str, own: bool, write: Callable[[Migration], None], remove: Callable[[], None]
+    ) -> bool:
+        """See :class:`.unsure.Unsure`."""
+        tracked = self.get(ident)
+        if tracked is None:
+            remove()
+            return True
+        if own:
+            write(tracked.migration)
+            return True
+        if not tracked.write_lock.acquire(blocking=False):
+            return False  # whoever changes it writes it anew
+        try:
+            if self.get(ident) is tracked:
+                write(tracked.migration)
+            return True
+        finally:
+            tracked.write_lock.release()
 
     def _forget(self, tracked: Tracked) -> None:
         with self.changed:
@@ -258,38 +338,12 @@ class Registry:
             self._ordered = None
             self.changed.notify_all()
 
-    def _trim(self, store: Store) -> None:
-        """Forget the oldest of a store's history, every so many ends: it costs reading it all."""
-        self._ends += 1
-        if self._ends % _TRIM_EVERY:
-            return
-        settings = self._settings()
-        ended, _ = store.read(history=True)
-        days, count = settings.history_days, settings.history_count
-        for migration in surplus(ended, time.time(), days, count):
-            store.remove(migration.id, history=True)
-
     def _store_of(self, migration: Migration) -> Store:
         return self.store(migration.target.pool_id, migration.target.namespace)
 
-    def history(self, pool_ids: Iterable[int]) -> list[Migration]:
-        """Ended migrations of these pools, the latest first; what does not answer is left out."""
-        ended: list[Migration] = []
-        now = time.monotonic()
-        for pool_id in pool_ids:
-            if self._silent.get(pool_id, 0.0) > now:
-                continue
-            try:
-                for namespace in namespaces(self._client, pool_id):
-                    store = self.store(pool_id, namespace)
-                    found, garbage = store.read(history=True)
-                    ended += found
-                    with self.changed:
-                        self._garbage[f"{store.label} (history)"] = garbage
-            except (rados.Error, PoolMissing) as error:
-                log.warning("pool %s: its history cannot be read: %s", pool_id, error)
-                self._silent[pool_id] = time.monotonic() + _SILENCE
-        return sorted(ended, key=lambda m: m.ended_at or 0.0, reverse=True)
+    def history(self, pool_ids: Iterable[int]) -> Ended:
+        """Ended migrations of these pools; see :meth:`.ended.History.read`."""
+        return self._history.read(pool_ids)
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait until ``done()`` holds, checked at every change; False when time ran out."""

@@ -22,7 +22,7 @@ from ..control.verification import (
     doubtful,
     due,
     passed,
-    soaks_until,
+    soak_ends,
 )
 from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError
@@ -176,8 +176,8 @@ def waits(m: Migration, now: float) -> Optional[Hold]:
             f"{target} --force` commits all the same, `ceph rbd migration abort {target}` goes "
             "back.",
         )
-    until = soaks_until(m)
-    if until is not None and until > now:
+    until = soak_ends(m, now)
+    if until is not None:
         return Hold(
             HoldReason.SOAK,
             f"It is committed when its soak time is over; `ceph rbd migration set {target} "

@@ -70,6 +70,8 @@ def live_hold(tracked: Tracked) -> Optional[Hold]:
     m = tracked.migration
     if m.state.ended:
         return None
+    if tracked.double:
+        return Hold(HoldReason.OPERATOR, tracked.double)
     if m.paused:
         return Hold(HoldReason.PAUSED, _paused(tracked))
     paced = m.step is not None and m.step.op in PACED

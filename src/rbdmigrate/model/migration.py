@@ -146,6 +146,17 @@ class Actor:
 
 
 @dataclass(frozen=True)
+class Soaked:
+    """How much of the soak time that began ``since`` active managers saw pass.
+
+    ``seconds`` are those of their monotonic clocks: a clock that is set wrong does not change them.
+    """
+
+    since: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Step:
     """The intent: this act was begun by this actor and its outcome is not known yet."""
 
@@ -198,10 +209,13 @@ class Migration:
     it is not known; ``touched`` says that a client was seen to have the target open for writing.
     Together they tell whether aborting could lose what clients did (``control.guard``).
     ``verify`` is what is to be compared before a commit, ``verification`` how far that is or what
-    it came to, ``soak`` the seconds to wait between it and the commit. ``point`` is the name of the
+    it came to, ``soak`` the seconds to wait between it and the commit, ``soaked`` how much of them
+    has passed. ``point`` is the name of the
     comparison snapshot, as long as one may be on the source or the target; ``no_point`` says why
     there is none.
     ``plan`` is the name of the plan that it belongs to; empty: none.
+    ``confirmed``: the request for it was answered with success, or it was changed since; a record
+    of which neither is true is removed by the next manager.
     ``imported`` is set for an import: ``source`` then is but a name for where it comes from (of a
     native one the place of the image, with ``@`` and the snapshot).
     """
@@ -238,10 +252,12 @@ class Migration:
     verify: Verify = Verify.NONE
     verification: Optional[Verification] = None
     soak: float = 0.0
+    soaked: Optional[Soaked] = None
     point: str = ""
     no_point: str = ""
     imported: Optional[Import] = None
     plan: str = ""
+    confirmed: bool = True
     timeline: tuple[TimelineEntry, ...] = ()
 
     def enter(self, state: State, now: float, message: str = "") -> Migration:

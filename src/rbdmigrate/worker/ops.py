@@ -35,6 +35,7 @@ from .pace import Pace
 from .parent import release_parent
 from .settle import settle
 from .survey import survey
+from .users import users_of
 from .verify import verify
 
 _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
@@ -360,6 +361,7 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         finish_commit,
         abort,
         examine,
+        users_of,
         inspect,
         take_lock,
         check_commit,

@@ -1,0 +1,105 @@
+"""Who is at a half-done act of plain ``rbd``: it is not taken over while its client is alive."""
+
+import time
+from collections.abc import Iterator
+from unittest.mock import Mock
+
+import pytest
+import rados
+import rbd
+
+from qa.devcluster import Cluster
+from qa.workload.images import image_id, make_image, opened, place
+from rbdmigrate.cluster.client import Identity
+from rbdmigrate.cluster.headers import trash
+from rbdmigrate.cluster.worker_process import WorkerProcess
+from rbdmigrate.control.situation import Situation
+from rbdmigrate.engine import Settings
+from rbdmigrate.engine.observers import _ABANDONED, Observers
+from rbdmigrate.engine.tracked import Tracked
+from rbdmigrate.model.codec import to_plain
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Goal, Migration, Place, State
+
+
+@pytest.fixture
+def worker(cluster: Cluster) -> Iterator[WorkerProcess]:
+    made = WorkerProcess(Identity("client.admin", str(cluster.conf), ""))
+    yield made
+    made.kill()
+    made.reap()
+
+
+@pytest.fixture
+def ends(client: rados.Rados, pools: "tuple[str, str]") -> Iterator["tuple[Place, Place]"]:
+    """The source, in the trash, and the target of a migration that plain rbd prepared."""
+    make_image(client, f"{pools[0]}/disk", snapshots=["one"])
+    with place(client, f"{pools[0]}/-") as source, place(client, f"{pools[1]}/-") as target:
+        rbd.RBD().migration_prepare(source, "disk", target, "disk")
+        ((ident, _),) = list(trash(source))
+        made = image_id(client, f"{pools[1]}/disk")
+        yield (
+            Place(pools[0], "", "disk", int(source.get_pool_id()), ident),
+            Place(pools[1], "", "disk", int(target.get_pool_id()), made),
+        )
+        rbd.RBD().migration_abort(target, "disk")
+
+
+def users(worker: WorkerProcess, *images: Place, fenced: "tuple[str, ...]" = ()) -> "list[str]":
+    args = {"images": [to_plain(image) for image in images], "fenced": list(fenced)}
+    event = worker.run({"job": 1, "op": "users_of", "args": args}, lambda event: None)
+    assert event["event"] == "done", event
+    return event["result"]["users"]
+
+
+def test_who_has_an_image_open_is_found_and_a_missing_image_tells_nothing(
+    client: rados.Rados, worker: WorkerProcess, ends: "tuple[Place, Place]"
+):
+    source, target = ends
+    gone = Place(source.pool, "", "gone", source.pool_id, "0123456789ab")
+    assert users(worker, source, target, gone) == []
+    with opened(client, str(target.spec), read_only=False):
+        found = users(worker, source, target)
+        assert found
+        assert users(worker, source) == []
+        assert users(worker, source, target, fenced=tuple(found)) == [], "it is dead"
+    assert users(worker, source, target) == []
+
+
+def observers(in_use: Mock) -> Observers:
+    nothing = Mock()
+    return Observers(
+        nothing, nothing, nothing, nothing, nothing, nothing, Settings, in_use  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def half_done(state: State) -> Tracked:
+    """Its act has looked cut off for longer than is waited for."""
+    ends = Place("rbd", "", "a", 1, "a1"), Place("ssd", "", "b", 2, "b1")
+    tracked = Tracked(Migration("1", *ends, Goal.PREPARED, state, 1.0))
+    tracked.half_since = time.monotonic() - _ABANDONED - 1
+    return tracked
+
+
+def test_an_act_of_somebody_else_is_abandoned_only_when_nobody_has_the_images_open():
+    in_use = Mock(return_value=True)
+    tracked = half_done(State.PREPARED)
+    look = observers(in_use)
+    assert not look._abandoned(tracked, Situation.HALF_ABORTED)
+    assert not look._abandoned(tracked, Situation.HALF_ABORTED)
+    assert in_use.call_count == 1, "it is not asked at every look"
+    in_use.return_value = False
+    tracked.half_since -= _ABANDONED
+    assert look._abandoned(tracked, Situation.HALF_ABORTED)
+
+
+def test_nothing_is_abandoned_while_it_cannot_be_told_who_has_the_images_open():
+    in_use = Mock(side_effect=MigrationError(11, "The cluster did not answer in time."))
+    with pytest.raises(MigrationError):
+        observers(in_use)._abandoned(half_done(State.PREPARED), Situation.HALF_COMMITTED)
+
+
+def test_an_act_of_our_own_that_was_cut_off_is_completed_whoever_looks_at_the_images():
+    in_use = Mock(return_value=True)
+    assert observers(in_use)._abandoned(half_done(State.ABORTING), Situation.HALF_ABORTED)
+    assert in_use.call_count == 0
