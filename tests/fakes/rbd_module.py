@@ -247,9 +247,14 @@ class Image:
             if changed and offset <= start < offset + length:
                 iterate_cb(start, min(BLOCK, offset + length - start), number in now)
 
+    def _refuse_read_only(self) -> None:
+        """Also whoever opened the source just before it was linked."""
+        link = self._header().link
+        if self._read_only or (link is not None and link.is_source):
+            raise ReadOnlyImage("opened read-only, or migrating", errno=errno.EROFS)
+
     def _writable(self) -> None:
-        if self._read_only:
-            raise ReadOnlyImage("opened read-only", errno=errno.EROFS)
+        self._refuse_read_only()
         self._spot.take_lock(self._id)
 
     def write(self, data: bytes, offset: int) -> int:
@@ -268,8 +273,7 @@ class Image:
 
     def _ask_holder(self) -> None:
         """A client that holds the lock does it for us; else we take the lock."""
-        if self._read_only:
-            raise ReadOnlyImage("opened read-only", errno=errno.EROFS)
+        self._refuse_read_only()
         if not self._spot.held_by_other(self._id):
             self._spot.take_lock(self._id)
 
@@ -286,8 +290,7 @@ class Image:
         self._spot.resize(self._id, size)
 
     def metadata_set(self, key: str, value: str) -> None:
-        if self._read_only:
-            raise ReadOnlyImage("opened read-only", errno=errno.EROFS)
+        self._refuse_read_only()
 
         def change(made: Object, there: bool) -> None:
             if not there:

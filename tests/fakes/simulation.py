@@ -48,6 +48,33 @@ class Process:
         return self.alive and not self.frozen
 
 
+class _Pool:
+    """Real threads, which are used again: starting one costs more than most tasks."""
+
+    def __init__(self) -> None:
+        self._idle: list[tuple[Any, list[Callable[[], None]]]] = []
+
+    def start(self, body: Callable[[], None]) -> None:
+        """Run ``body`` in a thread of its own."""
+        if self._idle:
+            wake, todo = self._idle.pop()
+        else:
+            wake, todo = _thread.allocate_lock(), []
+            wake.acquire()
+            threading.Thread(target=self._run, args=(wake, todo), daemon=True).start()
+        todo.append(body)
+        wake.release()
+
+    def _run(self, wake: Any, todo: list[Callable[[], None]]) -> None:
+        while True:
+            wake.acquire()
+            todo.pop()()
+            self._idle.append((wake, todo))
+
+
+_pool = _Pool()
+
+
 class _Task:
     """A thread; it runs while it holds ``turn``. ``ready``: what it waits for, None: nothing."""
 
@@ -148,7 +175,7 @@ class Simulation:
                 self._next().turn.release()
 
         self._tasks.append(task)
-        threading.Thread(target=body, name=name, daemon=True).start()
+        _pool.start(body)
         return task
 
     def step(self, seconds: float = 0.0) -> None:

@@ -1,0 +1,121 @@
+"""The judge of the rules of safety (``tests/fakes/judge.py``) sees it when one is broken."""
+
+import random
+
+import pytest
+
+from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.verification import Verify
+from tests.fakes.safety import Run, Step, outcome, random_steps, shortest
+
+DAY = 86400.0
+
+
+def step(name, **arguments):
+    return Step(name, tuple(arguments.items()))
+
+
+def linked(run, **policy):
+    """The disk a, prepared as far as ``policy`` says, and the id of its migration."""
+    run.prepare(
+        **{"disk": "a", "goal": Goal.EXECUTED, "verify": Verify.NONE, "soak": 0.0, **policy}
+    )
+    assert run.world.settle()
+    return run.world.record("nvme/a").id
+
+
+def worker_does(run, command):
+    """A worker that goes about it without being told to."""
+    run.world.client("worker-astray").rbd(command, "nvme/a")
+    return run.judge.wrong
+
+
+@pytest.fixture
+def run():
+    with Run(0) as made:
+        yield made
+
+
+def test_a_commit_that_nobody_asked_for_is_seen(run):
+    linked(run)
+    assert "nobody asked" in worker_does(run, "commit")[0]
+
+
+def test_a_commit_without_the_verification_that_was_asked_for_is_seen(run):
+    linked(run, verify=Verify.FULL)
+    run.judge.of(run.world.record("nvme/a").id).commit = True
+    assert "without the verification full" in worker_does(run, "commit")[0]
+
+
+def test_a_commit_before_the_end_of_the_soak_time_is_seen(run):
+    linked(run, soak=7 * DAY)
+    run.judge.of(run.world.record("nvme/a").id).commit = True
+    assert "before its soak time" in worker_does(run, "commit")[0]
+
+
+def test_a_commit_after_an_accepted_abort_is_seen(run):
+    ident = linked(run, goal=Goal.EXECUTED)
+    run.judge.of(ident).commit = True
+    run.judge.abort_accepted(ident, force=False, began=0.0)
+    assert "an abort of it was accepted" in worker_does(run, "commit")[0]
+
+
+def test_a_commit_that_an_administrator_forced_is_right(run):
+    linked(run, verify=Verify.FULL, soak=7 * DAY)
+    run.commit("a", force=True)
+    run.end()
+    assert run.world.names("nvme") == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["snap_create", "resize"])
+def test_an_abort_that_loses_what_a_client_did_is_seen(run, kind):
+    linked(run)
+    arguments = {"size": 6} if kind == "resize" else {}
+    getattr(run, kind)("a", **arguments)
+    assert f"loses what a client did: {kind}" in worker_does(run, "abort")[0]
+
+
+def test_an_abort_that_loses_a_write_is_seen(run):
+    ident = linked(run)
+    target = run.world.record("nvme/a").target.image_id
+    assert ident
+    run.client_opens("a")
+    run.client_writes("a", 2)
+    run.client_closes("a")
+    pool = run.world.cluster.pool_named("nvme")
+    del pool.objects[("", f"rbd_header.{target}")].header.blocks[2]
+    assert "a write to object 2 of a was lost" in worker_does(run, "abort")[-1]
+
+
+def test_a_refusal_that_changes_something_is_seen(run, monkeypatch):
+    def refuse(request):
+        run.world.cluster.config_keys["left"] = b"behind"
+        return run._refusal(request)
+
+    monkeypatch.setattr(run, "_refusal", run._carry_out, raising=False)
+    monkeypatch.setattr(run, "_carry_out", refuse)
+    with pytest.raises(AssertionError, match="was refused"):
+        run.refused("a", "commit", force=False)
+
+
+def test_a_lost_disk_is_seen(run):
+    linked(run)
+    target = run.world.record("nvme/a").target.image_id
+    del run.world.cluster.pool_named("nvme").objects[("", f"rbd_header.{target}")]
+    assert "is gone" in "".join(run.judge.contents())
+
+
+def test_a_run_is_the_same_with_the_same_seed():
+    def operations(seed):
+        with Run(seed) as run:
+            for taken in random_steps(random.Random(seed), 12):
+                run.take(taken)
+            return run.world.cluster.operations, run.world.simulation.now
+
+    assert operations(3) == operations(3)
+
+
+def test_a_run_that_breaks_a_rule_is_made_short():
+    broken = [step("time_passes", seconds=0.05), step("nothing"), step("days_pass", days=1)]
+    assert "nothing" in outcome(0, broken)
+    assert shortest(0, broken, lambda wrong: "nothing" in wrong) == [step("nothing")]
