@@ -284,12 +284,14 @@ class Run:
             with self._in_flight("abort", "", force=force):
                 self.world.engine.plans.cancel(name, force=force)
 
-        self._plan(cancel)
-        for ident, record in self.world.records().items():
-            if record["plan"] == name:  # also if the answer was lost
-                asked = self.judge.of(ident)
-                asked.may_abort = True
-                asked.abort_forced = began if force else asked.abort_forced
+        try:
+            self._plan(cancel)
+        finally:  # also if the answer was lost
+            for ident, record in self.world.records().items():
+                if record["plan"] == name:
+                    asked = self.judge.of(ident)
+                    asked.may_abort = True
+                    asked.abort_forced = began if force else asked.abort_forced
 
     def _plan(self, act: Callable[[], None]) -> None:
         def request() -> None:

@@ -136,6 +136,8 @@ class World:
 
     def _kill_when_due(self, client: Any, oid: str, write: bool) -> None:
         process = client.process
+        if not self.managers:
+            return  # the first one begins
         if process not in (self.manager.process, *self.manager.process.children):
             return
         kind = "manager" if process is self.manager.process else "worker"
