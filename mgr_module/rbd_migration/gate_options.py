@@ -3,13 +3,14 @@
 from dataclasses import fields
 from typing import Any, Callable, Dict, List, Optional
 
+from rbdmigrate.control.health_errors import parse_error_codes
 from rbdmigrate.control.readings import Bounds, Thresholds
 from rbdmigrate.model.errors import MigrationError
 
 _DESCRIBED = {
     "recovery": "the part of the objects that is misplaced or degraded",
     "backfill": "the part of the placement groups that recover or are backfilled",
-    "health_error": "HEALTH_ERR (1)",
+    "health_error": "a health error that concerns storage (1)",
     "slow_ops": "the number of slow operations",
     "mons_out": "the number of monitors out of quorum",
     "nearfull_osds": "the number of OSDs near full",
@@ -36,6 +37,13 @@ def _option(gate: str, level: str) -> Dict[str, Any]:
 GATES = [f.name for f in fields(Thresholds) if isinstance(getattr(_DEFAULTS, f.name), Bounds)]
 GATE_OPTIONS: List[Dict[str, Any]] = [
     *(_option(gate, level) for gate in GATES for level in _DOES),
+    {
+        "name": "gate_health_errors",
+        "type": "str",
+        "default": ",".join(_DEFAULTS.errors),
+        "desc": "codes of the health errors for which copies wait, with * and ?; ! excludes one",
+        "runtime": True,
+    },
     {
         "name": "gate_slow_factor",
         "type": "float",
@@ -70,4 +78,9 @@ def thresholds(get: Callable[[str], Any]) -> Thresholds:
         raise MigrationError(22, f"gate_slow_factor is {factor:g}; give a number between 0 and 1.")
     if settle < 0:
         raise MigrationError(22, f"gate_settle is {settle:g}; give seconds, 0 or more.")
-    return Thresholds(**{gate: bounds(gate) for gate in GATES}, slow_factor=factor, settle=settle)
+    return Thresholds(
+        **{gate: bounds(gate) for gate in GATES},
+        errors=parse_error_codes(str(get("gate_health_errors") or ""), "gate_health_errors"),
+        slow_factor=factor,
+        settle=settle,
+    )

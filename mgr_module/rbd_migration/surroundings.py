@@ -7,8 +7,9 @@ perf query that the OSDs answer with their ordinary reports while the latency gu
 import json
 from typing import Any, Dict, List, Optional
 
+from rbdmigrate.control.health_errors import pools_of
 from rbdmigrate.model.client_ops import ClientOps
-from rbdmigrate.model.health import ClusterHealth
+from rbdmigrate.model.health import ClusterHealth, HealthError
 
 _RECOVERING = ("recovering", "backfilling")  # states of placement groups; others only wait
 _MAX_CLIENTS = 512  # the busiest of a pool that the OSDs report
@@ -38,10 +39,7 @@ class ManagerView:
         )
         pools = {int(pool["pool"]): pool for pool in osd_map["pools"]}
         return ClusterHealth(
-            status=str(health.get("status", "HEALTH_OK")),
-            error_checks=tuple(
-                sorted(name for name, c in checks.items() if c.get("severity") == "HEALTH_ERR")
-            ),
+            errors=_errors(checks),
             misplaced=float(pgs.get("misplaced_ratio", 0.0)),
             degraded=float(pgs.get("degraded_ratio", 0.0)),
             recovering_pgs=recovering / total if total else 0.0,
@@ -98,6 +96,14 @@ def _client_ops(counter: Dict[str, Any]) -> ClientOps:
 
 def _json(answer: Dict[str, Any]) -> Dict[str, Any]:
     return dict(json.loads(answer.get("json") or "{}"))
+
+
+def _errors(checks: Dict[str, Any]) -> Any:
+    return tuple(
+        HealthError(code, pools_of([str(d.get("message", "")) for d in check.get("detail", ())]))
+        for code, check in sorted(checks.items())
+        if check.get("severity") == "HEALTH_ERR" and not check.get("muted")
+    )
 
 
 def _count(checks: Dict[str, Any], name: str) -> int:

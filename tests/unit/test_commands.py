@@ -400,6 +400,16 @@ class TestPace:
         assert (thresholds.recovery.slow, thresholds.slow_ops.wait) == (0.2, None)
         assert options.problem == ""
 
+    def test_which_health_errors_stop_copies_is_an_option(self, options):
+        assert "OSD_*" in options.settings.thresholds.errors
+        options._module.values.update(gate_health_errors="OSD_FULL, MGR_*")
+        options.read()
+        assert options.settings.thresholds.errors == ("OSD_FULL", "MGR_*")
+        options._module.values.update(gate_health_errors="no code")
+        options.read()
+        assert options.settings.thresholds.errors == ("OSD_FULL", "MGR_*")
+        assert "gate_health_errors has" in options.problem
+
     def test_set_changes_what_is_given_only(self, ask, engine):
         ask("set", target_image="ssd/b", rate="off")
         ask("set", target_image="ssd/b", rate="10M", priority=3, goal="executed", window="sun")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.gates import RELEASE, Gates, Level, evaluate, verdict
 from rbdmigrate.control.readings import Bounds, Thresholds
-from rbdmigrate.model.health import ClusterHealth
+from rbdmigrate.model.health import ClusterHealth, HealthError
 
 HDD, NVME, DATA = 1, 2, 3
 T = Thresholds()
@@ -74,17 +74,51 @@ TABLE = [
             "backfilled; copies wait until it is below 40 %."
         ),
     ),
-    ("a warning", {"status": "HEALTH_WARN"}, {}, OPEN, "", ""),
     (
-        "an error",
-        {"status": "HEALTH_ERR", "error_checks": ("PG_DAMAGED", "OSD_SCRUB_ERRORS")},
+        "an error of the storage",
+        {"errors": (HealthError("OSD_FULL"), HealthError("MGR_MODULE_ERROR"))},
         {},
         WAIT,
         "health-error",
         (
-            "The cluster is in HEALTH_ERR (PG_DAMAGED, OSD_SCRUB_ERRORS); copies wait until "
-            "that is over for 30 s."
+            "The cluster has a health error that concerns storage, OSD_FULL (the option "
+            "gate_health_errors says which do); copies wait until that is over for 30 s."
         ),
+    ),
+    (
+        "errors of other things",
+        {"errors": tuple(map(HealthError, ("MGR_MODULE_ERROR", "CEPHADM_X", "RBD_MIGRATION_X")))},
+        {},
+        OPEN,
+        "",
+        "",
+    ),
+    (
+        "damage in the target pool",
+        {"errors": (HealthError("OSD_SCRUB_ERRORS"), HealthError("PG_DAMAGED", frozenset({NVME})))},
+        {},
+        WAIT,
+        "health-error",
+        (
+            "The pool nvme has a health error that concerns storage, PG_DAMAGED (the option "
+            "gate_health_errors says which do); its copies wait until that is over for 30 s."
+        ),
+    ),
+    (
+        "damage in the source pool",
+        {"errors": (HealthError("PG_DAMAGED", frozenset({HDD})),)},
+        {},
+        WAIT,
+        "health-error",
+        "The pool hdd has",
+    ),
+    (
+        "damage elsewhere",
+        {"errors": (HealthError("PG_DAMAGED", frozenset({99})),)},
+        {},
+        OPEN,
+        "",
+        "",
     ),
     (
         "slow ops",
@@ -171,7 +205,7 @@ def test_the_worst_gate_speaks_and_all_are_told():
 
 
 def test_a_gate_can_be_switched_off_or_moved():
-    bad = replace(WELL, status="HEALTH_ERR", misplaced=0.5)
+    bad = replace(WELL, errors=(HealthError("OSD_FULL"),), misplaced=0.5)
     off = replace(T, health_error=Bounds(), recovery=Bounds(slow=0.3), slow_factor=0.25)
     found = decide(bad, thresholds=off)
     assert (found.level, found.name, found.factor) == (SLOW, "recovery", 0.25)

@@ -19,7 +19,8 @@ from ..model.health import ClusterHealth
 from .readings import Bounds, Reading, Thresholds, percent, read
 
 RELEASE = 0.8  # of a threshold: when a fraction is below this its gate opens at once
-OF_SOURCES = frozenset({"pool-full"})  # all that matters of a pool that is only copied from
+# All that matters of a pool that is only copied from: what is damaged must not be copied.
+OF_SOURCES = frozenset({"pool-full", "health-error"})
 
 
 class Level(enum.IntEnum):
@@ -83,6 +84,7 @@ def evaluate(
     stood = {(gate.name, gate.pool): gate for gate in former.closed}
     pools = {pool for _, pool in stood if pool is not None}
     pools |= health.nearfull_pools | health.full_pools | to_come.keys()
+    pools = pools.union(*(error.pools for error in health.errors))
     closed = []
     for reading in read(health, thresholds, to_come, pools):
         before = stood.get((reading.name, reading.pool))

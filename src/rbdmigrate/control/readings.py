@@ -12,6 +12,7 @@ from typing import Optional
 
 from ..model.health import ClusterHealth
 from ..model.units import format_size
+from .health_errors import CONCERN_STORAGE, concern_storage
 
 NAMED_OSDS = 5  # as many OSDs are named in a sentence
 
@@ -31,6 +32,7 @@ class Thresholds:
     Fractions: ``recovery`` of the objects misplaced or degraded (the balancer alone keeps up to 5 %
     of them misplaced), ``backfill`` of the placement groups that recover or are backfilled,
     ``space`` of a target pool's free bytes that are still to come. Counts: the others (1 is any).
+    ``errors``: patterns of the codes of health errors that count (``control.health_errors``).
     ``slow_factor`` is what a slow gate makes of the rates. ``settle``: seconds for which a value
     has to be better before a gate opens (see ``control.gates``).
     """
@@ -45,6 +47,7 @@ class Thresholds:
     nearfull_pool: Bounds = Bounds(wait=1)
     full_pool: Bounds = Bounds(wait=1)
     space: Bounds = Bounds(wait=0.95)
+    errors: tuple[str, ...] = tuple(CONCERN_STORAGE)
     slow_factor: float = 0.5
     settle: float = 30.0
 
@@ -78,10 +81,8 @@ def read(
 
 
 def _cluster(health: ClusterHealth, at: Thresholds) -> Iterator[Reading]:
-    error = health.status == "HEALTH_ERR"
-    checks = f" ({', '.join(health.error_checks)})" if health.error_checks else ""
-    what = f"The cluster is in HEALTH_ERR{checks}" if error else "The cluster was in HEALTH_ERR"
-    yield Reading("health-error", int(error), at.health_error, what)
+    codes = [e.code for e in concern_storage(health.errors, at.errors) if not e.pools]
+    yield _health_error("The cluster", codes, at.health_error)
     yield Reading(
         "full-osds",
         len(health.full_osds),
@@ -114,6 +115,19 @@ def _cluster(health: ClusterHealth, at: Thresholds) -> Iterator[Reading]:
     )
 
 
+def _health_error(
+    whose: str, codes: list[str], bounds: Bounds, pool: Optional[int] = None
+) -> Reading:
+    what = f"{whose} had a health error that concerns storage"
+    if codes:
+        errors = "a health error that concerns" if len(codes) == 1 else "health errors that concern"
+        what = (
+            f"{whose} has {errors} storage, {', '.join(codes)} (the option gate_health_errors "
+            "says which do)"
+        )
+    return Reading("health-error", int(bool(codes)), bounds, what, pool)
+
+
 def _recovery(health: ClusterHealth, at: Thresholds) -> Reading:
     value = health.misplaced + health.degraded
     kinds = [word for word in ("misplaced", "degraded") if getattr(health, word) > 0]
@@ -130,6 +144,8 @@ def _recovery(health: ClusterHealth, at: Thresholds) -> Reading:
 
 def _pool(health: ClusterHealth, at: Thresholds, pool: int, coming: int) -> Iterator[Reading]:
     name = f"The pool {health.pool_names.get(pool, pool)}"
+    codes = [e.code for e in concern_storage(health.errors, at.errors) if pool in e.pools]
+    yield _health_error(name, codes, at.health_error, pool)
     for gate, word, pools, bounds in (
         ("pool-full", "full", health.full_pools, at.full_pool),
         ("pool-nearfull", "near full", health.nearfull_pools, at.nearfull_pool),

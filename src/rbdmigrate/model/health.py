@@ -7,18 +7,25 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class HealthError:
+    """A health check that is an error. ``pools``: ids of those that it is about; empty: all."""
+
+    code: str
+    pools: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
 class ClusterHealth:
     """What the manager knows of the cluster's condition.
 
     Fractions are 0 to 1: ``misplaced`` and ``degraded`` of all object copies, ``recovering_pgs``
     of all placement groups (those that recover or are backfilled now, not those that wait for
-    it). ``error_checks``: the health checks that are errors. OSDs and pools are ids. A pool is
-    near full or full when the OSD map flags it so, by its quota or its OSDs. ``free``: bytes that
-    can still be written to a pool, after replication (``max_avail``).
+    it). ``errors``: the health checks that are errors and not muted. OSDs and pools are ids. A
+    pool is near full or full when the OSD map flags it so, by its quota or its OSDs. ``free``:
+    bytes that can still be written to a pool, after replication (``max_avail``).
     """
 
-    status: str = "HEALTH_OK"
-    error_checks: tuple[str, ...] = ()
+    errors: tuple[HealthError, ...] = ()
     misplaced: float = 0.0
     degraded: float = 0.0
     recovering_pgs: float = 0.0
