@@ -65,7 +65,7 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
         "name": "worker_memory",
         "type": "size",
         "default": Settings.worker_memory,
-        "desc": "bytes of memory that a worker may use for the source of an import",
+        "desc": "bytes of memory that a worker may use; more, and its act is given up",
         "runtime": True,
     },
 ]

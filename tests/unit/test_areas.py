@@ -35,5 +35,5 @@ def test_pieces_are_the_extents_and_each_lies_in_one_block(pairs, unit):
     assert sum(length for _, _, length in pieces) == sum(end - begin for begin, end in made)
     for block, offset, length in pieces:
         assert block * BLOCK <= offset < offset + length <= (block + 1) * BLOCK
-    assert made.blocks() == sorted({block for block, _, _ in pieces})
+    assert list(made.blocks()) == sorted({block for block, _, _ in pieces})
     assert made.end == max((offset + length for _, offset, length in pieces), default=0)

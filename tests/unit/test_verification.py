@@ -1,5 +1,6 @@
 """Verification: the choice of a sample, what differs, outcomes, and old records."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from rbdmigrate.control import verification as control
 from rbdmigrate.control.verification import (
     BLOCK,
     GRAIN,
+    Blocks,
     begun,
     conclude,
     covers,
@@ -43,23 +45,42 @@ fractions = st.floats(0.001, 1.0)
 
 @given(blocks, fractions, st.integers(0, 1 << 32), st.text(max_size=5))
 def test_a_sample_is_the_fraction_rounded_up_and_the_same_again(found, fraction, seed, view):
-    chosen = sample(found, fraction, seed, view)
-    assert chosen <= set(found)
-    assert chosen == sample(list(found), fraction, seed, view)
+    chosen = list(sample(Blocks(found), fraction, seed, view))
+    assert set(chosen) <= set(found)
+    assert chosen == sorted(chosen)
+    assert chosen == list(sample(Blocks(found), fraction, seed, view))
     assert len(chosen) >= fraction * len(found) - 1e-6
     assert len(chosen) <= max(1, fraction * len(found) + 1)
     assert bool(chosen) == bool(found)
 
 
 def test_a_sample_of_all_is_all():
-    assert sample([1, 5, 9], 1.0, 7, "") == {1, 5, 9}
+    assert list(sample(Blocks([1, 5, 9]), 1.0, 7, "")) == [1, 5, 9]
+
+
+def test_a_sample_goes_on_as_an_earlier_version_chose_it():
+    """A verification that was interrupted keeps its choice."""
+    chosen = sample(Blocks(range(1000)), 0.01, 42, "snap")
+
+    def rank(number):
+        return hashlib.blake2b(f"42/snap/{number}".encode(), digest_size=8).digest()
+
+    assert set(chosen) == set(sorted(range(1000), key=rank)[:10])
+
+
+@given(blocks, st.integers(0, 1 << 40))
+def test_blocks_know_which_they_are(found, other):
+    made = Blocks(found)
+    assert all(number in made for number in found)
+    assert (other in made) == (other in set(found))
+    assert None not in made
 
 
 def test_every_block_is_chosen_as_often_as_every_other():
     """The stated probability is that of the choice: 1000 seeds, 5 of 50 blocks."""
     hits = [0] * 50
     for seed in range(1000):
-        for number in sample(range(50), 0.1, seed, "head"):
+        for number in sample(Blocks(range(50)), 0.1, seed, "head"):
             hits[number] += 1
     assert sum(hits) == 5000
     assert all(60 <= count <= 145 for count in hits)  # 100 expected, more than four deviations

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from itertools import groupby
 
-from .verification import BLOCK
+from .verification import BLOCK, Blocks
 
 
 class Extents:
@@ -43,13 +44,9 @@ class Extents:
                 yield block, offset, stop - offset
                 offset = stop
 
-    def blocks(self) -> list[int]:
-        """The numbers of the blocks with data, rising."""
-        found: list[int] = []
-        for block, _, _ in self.pieces():
-            if not found or found[-1] != block:
-                found.append(block)
-        return found
+    def blocks(self) -> Blocks:
+        """The numbers of the blocks with data."""
+        return Blocks(block for block, _ in groupby(block for block, _, _ in self.pieces()))
 
 
 def union(one: Extents, other: Extents) -> Extents:

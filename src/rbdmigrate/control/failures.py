@@ -127,11 +127,16 @@ def stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> Exp
     )
 
 
-def outgrown(op: Op, source: ImageSpec, target: ImageSpec) -> Explained:
-    """The sentence for a source that makes its worker need too much memory."""
+def outgrown(op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool) -> Explained:
+    """The sentence for an act whose worker needs too much memory.
+
+    ``imported``: the source is external, and may have been made to need it.
+    """
+    cause = f"reading the source {source}" if imported else "its worker"
+    form = "export the source as raw" if imported else f"raise it, then `retry {target}`"
     return Explained(
-        f"{_DOING[op]} {target} was given up: reading the source {source} took more memory than "
-        "the option worker_memory allows; export it anew as raw.",
+        f"{_DOING[op]} {target} was given up: {cause} took more memory than the option "
+        f"worker_memory allows; {form}.",
         False,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from ..model.observation import MigrationHeader
@@ -11,6 +11,7 @@ from ..model.observation import MigrationHeader
 # and above, but for one that its placement group kept from ending.
 BELOW = 512
 PART = 1 << 16  # objects looked at together, where all are
+GAP = 64  # objects; to look at so many costs less than to ask once more
 
 
 def parts(count: int, around: Optional[int]) -> Iterator[range]:
@@ -25,6 +26,20 @@ def parts(count: int, around: Optional[int]) -> Iterator[range]:
         return
     for end in range(count, 0, -PART):
         yield range(max(0, end - PART), end)
+
+
+def runs(numbers: Iterable[int]) -> Iterator[range]:
+    """The numbers as ranges, rising; those with gaps of less than ``GAP`` between them are one."""
+    begin = end = -1
+    for number in sorted(numbers):
+        if begin >= 0 and number >= end + GAP:
+            yield range(begin, end)
+            begin = -1
+        if begin < 0:
+            begin = number
+        end = number + 1
+    if begin >= 0:
+        yield range(begin, end)
 
 
 def in_several_writes(

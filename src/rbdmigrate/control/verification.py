@@ -7,7 +7,9 @@ the block's number, so that it is the same after an interruption.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Optional
 
@@ -25,6 +27,8 @@ from ..model.verification import (
 
 BLOCK = 4 << 20  # bytes
 GRAIN = 4096  # bytes; differences are told in multiples of it
+
+_RANK_BITS = 12  # of a rank, which sort blocks coarsely
 
 _RANK = {Verify.NONE: 0, Verify.SAMPLE: 1, Verify.FULL: 2}
 
@@ -44,16 +48,51 @@ def at_least(goal: Goal, verify: Verify) -> Verify:
     return Verify.FULL if goal is Goal.VERIFIED and verify is Verify.NONE else verify
 
 
-def sample(blocks: Sequence[int], fraction: float, seed: int, view: str) -> frozenset[int]:
+class Blocks:
+    """Numbers of blocks, rising: 8 bytes each, for an image may have millions."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._numbers = array("Q", numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __contains__(self, number: object) -> bool:
+        if not isinstance(number, int):
+            return False
+        place = bisect_left(self._numbers, number)
+        return place < len(self._numbers) and self._numbers[place] == number
+
+
+def sample(blocks: Blocks, fraction: float, seed: int, view: str) -> Blocks:
     """The chosen ones of ``blocks``: the fraction, rounded up, and at least one."""
     if fraction >= 1:
-        return frozenset(blocks)
+        return blocks
     count = min(len(blocks), max(1, -int(-len(blocks) * fraction // 1)))
 
-    def rank(number: int) -> bytes:
-        return hashlib.blake2b(f"{seed}/{view}/{number}".encode(), digest_size=8).digest()
+    def rank(number: int) -> int:
+        name = f"{seed}/{view}/{number}".encode()
+        return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")
 
-    return frozenset(sorted(blocks, key=rank)[:count])
+    ranks = array("Q", map(rank, blocks))
+    highest = _smallest(ranks, count)
+    return Blocks(number for number, its in zip(blocks, ranks) if its <= highest)
+
+
+def _smallest(ranks: array[int], count: int) -> int:
+    """The ``count``-th smallest rank; -1 for the 0th. Sorts the few that are near it only."""
+    sizes = array("Q", bytes(8 << _RANK_BITS))
+    for rank in ranks:
+        sizes[rank >> 64 - _RANK_BITS] += 1
+    for bucket, size in enumerate(sizes):
+        if size and count <= size:
+            near = sorted(rank for rank in ranks if rank >> 64 - _RANK_BITS == bucket)
+            return near[count - 1] if count else -1
+        count -= size
+    return -1
 
 
 def miss_probability(views: Iterable[Compared]) -> float:

@@ -29,7 +29,7 @@ class Settings:
     the first and the longest wait after a failure that may pass.
     ``reach``: the folders and hosts that may be imported from. ``per_source_host``: copies at once
     that read from one host; 0 is no limit. ``source_timeout``: how long nothing may come from an
-    external source. ``worker_memory``: bytes that a worker may use for one.
+    external source. ``worker_memory``: bytes that a worker may use.
     ``history_days`` and ``history_count``: what is kept of ended migrations, per pool.
     """
 

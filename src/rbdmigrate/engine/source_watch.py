@@ -1,4 +1,4 @@
-"""Watches workers that read external sources: one that gets nothing, or takes too much memory."""
+"""Watches workers: one that takes too much memory, or gets nothing from an external source."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class SourceWatch:
         settings, now = self._settings(), time.monotonic()
         for slot in slots:
             job = slot.job
-            if job is None or job.tracked.migration.imported is None or job.op not in READING:
-                continue
-            m = job.tracked.migration
-            if m.step is None:
+            if job is None or job.tracked.migration.step is None:
                 continue  # it is about to begin
-            if now - job.tracked.moved_at > settings.source_timeout:
+            m = job.tracked.migration
+            imported = m.imported is not None
+            reads = imported and job.op in READING
+            if reads and now - job.tracked.moved_at > settings.source_timeout:
                 problem = stalled(job.op, settings.source_timeout, m.source.spec, m.target.spec)
                 slot.interrupt(job, problem.message, problem)
             elif slot.memory() > settings.worker_memory:
-                problem = outgrown(job.op, m.source.spec, m.target.spec)
+                problem = outgrown(job.op, m.source.spec, m.target.spec, imported=imported)
                 slot.interrupt(job, problem.message, problem)

@@ -28,8 +28,8 @@ from ..model.layout import LayoutOptions
 from ..model.migration import Place
 from ..model.source_spec import SourceSpec
 from ..sources import Inspection
+from .extents import diff
 from .opening import open_view
-from .survey import diff
 
 
 class Found(NamedTuple):

@@ -24,7 +24,7 @@ import rbd
 
 from ..cluster import headers
 from ..cluster.data_objects import DataObjects
-from ..control.parts import parts
+from ..control.parts import parts, runs
 from ..control.striping import Striping
 from ..faults import fault_point
 from ..model.codec import from_plain
@@ -85,10 +85,12 @@ def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
         fault_point("settle.before")
         done = 0
         for part in parts(count, around):
-            several = source.several(part, striping, dict(header.snapshots))
-            if several and around is None and mapped:
-                there = _mapped(image, striping, part)
-                several = {number: at for number, at in several.items() if number in there}
+            there = set(part)
+            if around is None and mapped:  # exact differences take long: not of what is not there
+                there &= _mapped(image, striping, part)
+            several: dict[int, int] = {}
+            for run in runs(there):
+                several.update(source.several(run, striping, dict(header.snapshots)))
             existing = objects.existing(several)
             if several and not existing and around is not None and part.start > around:
                 break  # the copy had not come so far
@@ -119,15 +121,33 @@ def _mapped(image: rbd.Image, striping: Striping, part: range) -> set[int]:
     image.set_snap(None)
     for snapshot in list(image.list_snaps()):
         image.set_snap_by_id(int(snapshot["id"]))
-        found |= changed(image, None, striping, part, int(image.size()))
+        found |= _told(image, None, striping, part, int(image.size()), whole=True)
     image.set_snap(None)
-    return found | changed(image, None, striping, part, int(image.size()))
+    return found | _told(image, None, striping, part, int(image.size()), whole=True)
 
 
 def changed(
     image: rbd.Image, before: Optional[str], striping: Striping, part: range, size: int
 ) -> set[int]:
-    """The objects of a part, and some beside it, that differ from a snapshot (None: exist)."""
+    """The objects of a part, and some beside it, that differ from a snapshot (None: exist).
+
+    By object maps, and exactly as well, because those may miss changes (:mod:`.extents`).
+    """
+    return _told(image, before, striping, part, size, whole=True) | _told(
+        image, before, striping, part, size, whole=False
+    )
+
+
+def _told(
+    image: rbd.Image,
+    before: Optional[str],
+    striping: Striping,
+    part: range,
+    size: int,
+    *,
+    whole: bool,
+) -> set[int]:
+    """What librbd tells of a part, by object maps (``whole``) or exactly."""
     begin, length = striping.span(part.start, part.stop - 1)
     own = (1 << int(image.stat()["order"])) * int(image.stripe_count())
     offset = begin // own * own  # fast-diff tells wrong offsets where none of its objects begins
@@ -138,7 +158,7 @@ def changed(
         found.update(striping.objects(start, extent))
 
     if length > 0:  # librbd ends the process when asked for nothing
-        image.diff_iterate(offset, length, before, note, include_parent=False, whole_object=True)
+        image.diff_iterate(offset, length, before, note, include_parent=False, whole_object=whole)
     return found
 
 
@@ -240,7 +260,8 @@ class _Image(_Source):
         """As the object map of the view on the target will have it; a parent would show through."""
         part = range(number, number + 1)
         size = int(self._image.size())
-        return self._alone and number not in changed(self._image, None, striping, part, size)
+        there = _told(self._image, None, striping, part, size, whole=True)
+        return self._alone and number not in there
 
     def size(self) -> int:
         sizes = [int(snap["size"]) for snap in self._image.list_snaps()]
