@@ -44,7 +44,7 @@ def test_a_worker_that_cannot_read_what_it_is_told_ends(
 
 
 def test_a_job_that_no_worker_would_read_is_not_sent(worker: WorkerProcess) -> None:
-    job = {"job": 1, "op": "check_commit", "args": {"import": "x" * MAX_LINE}}
+    job = {"job": 1, "op": "examine", "args": {"import": "x" * MAX_LINE}}
     with pytest.raises(JobTooLong) as caught:
         worker.run(job, lambda event: None)
     assert caught.value.errno == E2BIG

@@ -126,6 +126,11 @@ def _snapshot_get(cluster: Cluster, header: Header, read: _Reader) -> bytes:
     return versioned(body)
 
 
+def _get_protection_status(cluster: Cluster, header: Header, read: _Reader) -> bytes:
+    found = header.snapshots.get(read.take("Q"))
+    return struct.pack("<B", 2 if found is not None and found.protected else 0)
+
+
 def _migration_get(cluster: Cluster, header: Header, read: _Reader) -> bytes:
     return _fail(errno.EINVAL, "no migration") if header.link is None else encode_link(header.link)
 
@@ -146,7 +151,8 @@ _HEADER: dict[str, Callable[[Cluster, Header, _Reader], bytes]] = {
     "parent_get": lambda *_: versioned(
         struct.pack("<q", -1) + string("") + string("") + struct.pack("<Q", 0)
     ),
-    "children_get": lambda *_: struct.pack("<I", 0),
+    "children_list": lambda *_: _fail(errno.ENOENT, "no clones"),
+    "get_protection_status": _get_protection_status,
     "get_flags": lambda *_: struct.pack("<Q", 0),
 }
 

@@ -242,6 +242,30 @@ class Ioctx:
         answer = self._read(oid, lambda found: cls_rbd.call(self.cluster, found, cls, method, data))
         return len(answer), answer
 
+    def aio_stat(self, oid: str, oncomplete: Callable[..., None]) -> None:
+        """Answers before it returns."""
+        self._later(lambda: self.stat(oid), oncomplete)
+
+    def aio_execute(
+        self,
+        oid: str,
+        cls: str,
+        method: str,
+        data: bytes,
+        length: int,
+        oncomplete: Callable[..., None],
+    ) -> None:
+        """Answers before it returns."""
+        self._later(lambda: self.execute(oid, cls, method, data, length)[1], oncomplete)
+
+    def _later(self, act: Callable[[], Any], oncomplete: Callable[..., None]) -> None:
+        number, answer = 0, None
+        try:
+            answer = act()
+        except Error as error:
+            number = -abs(error.errno)
+        oncomplete(SimpleNamespace(get_return_value=lambda: number), answer)
+
     def remove_object(self, oid: str) -> None:
         def remove(made: Object, there: bool) -> bool:
             if not there:

@@ -67,8 +67,12 @@ TABLE = [
     (image(to_copy=None), ["BYTES_UNKNOWN"]),
     (image(users=(User(7, "10.0.0.5:0/1", kernel=True),)), ["SOURCE_IN_USE", "KERNEL_CLIENT"]),
     (
-        image(snapshots=(Snapshot("s", clones=("a/b",)),)),
+        image(snapshots=(Snapshot("s"),), clones=1, clone_names=("a/b",)),
         ["SOURCE_HAS_CLONES", "READS_OF_OLD_DATA"],
+    ),
+    (
+        image(snapshots=(Snapshot("s"),), silent_pools=("cold",)),
+        ["POOLS_SILENT", "READS_OF_OLD_DATA"],
     ),
     (image(snapshots=(Snapshot("s"),)), ["READS_OF_OLD_DATA"]),
     (wish(stripe_unit=3 << 20, stripe_count=2), ["STRIPE_UNIT"]),
@@ -156,7 +160,7 @@ names = st.builds(
     trashed=st.sampled_from(["", "aa"]),
     old_format=st.booleans(),
 )
-snapshots = st.builds(Snapshot, names_, st.booleans(), st.lists(names_, max_size=7).map(tuple))
+snapshots = st.builds(Snapshot, names_, st.booleans())
 users = st.builds(User, st.integers(0), st.just("10.0.0.5:0/1"), st.booleans(), st.booleans())
 images = st.builds(
     Image,
@@ -164,6 +168,9 @@ images = st.builds(
     object_size=st.sampled_from([4096, 4 << 20]),
     features=st.frozensets(st.sampled_from(sorted(FEATURES))),
     snapshots=st.lists(snapshots, max_size=2).map(tuple),
+    clones=st.integers(0, 1 << 32),
+    clone_names=st.lists(names_, max_size=5).map(tuple),
+    silent_pools=st.lists(names_, max_size=7).map(tuple),
     users=st.lists(users, max_size=2).map(tuple),
     group=st.sampled_from(["", "1/g"]),
     mirror_mode=st.none() | st.integers(0, 1),
@@ -197,3 +204,10 @@ def test_the_documentation_lists_every_check():
     table = (Path(__file__).parents[2] / "doc" / "reference" / "checks.csv").read_text("utf-8")
     wanted = [f'"{c.code}","{c.severity.value}","{c.meaning}"' for c in CHECKS]
     assert table.splitlines() == wanted
+
+
+def test_thousands_of_clones_are_counted_and_some_are_named():
+    names = tuple(f"hdd/vm-{number}" for number in range(5))
+    golden = image(snapshots=(Snapshot("s"),), clones=20_000, clone_names=names)
+    found = next(f for f in run(golden) if f.code == "SOURCE_HAS_CLONES")
+    assert "hdd/vm-0, hdd/vm-1, hdd/vm-2, hdd/vm-3, hdd/vm-4 and 19995 more;" in found.message

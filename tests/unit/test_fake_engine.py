@@ -219,3 +219,19 @@ def test_a_pool_that_does_not_answer_for_a_while_holds_a_migration_up_and_no_mor
     world.run(120.0)
     world.do("execute", "nvme/a")
     world.wait_state("nvme/a", "executed")
+
+
+def test_a_step_does_not_begin_while_librbd_would_wait_for_a_silent_pool(world):
+    world.cluster.create_pool("cold")
+    silent = Fault(lambda client, pool, oid, write: pool.name == "cold", timed_out, times=1 << 30)
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED, verify=Verify.FULL)
+    world.wait_state("nvme/a", "executed")
+    world.create_image("hdd/b", CONTENT[""])
+    world.cluster.faults.append(silent)
+    report = world.prepare("hdd/b", "nvme/b", verify=Verify.FULL)
+    assert report["state"] == "queued"
+    assert "A pool does not answer (cold)" in report["hold"]["message"]
+    assert world.names("hdd") == ["b"]
+    assert world.do("commit", "nvme/a", force=True)["state"] == "committed"
+    world.cluster.faults.remove(silent)
+    world.wait_state("nvme/b", "prepared")

@@ -79,16 +79,18 @@ class User:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot and the images that were cloned from it."""
+    """A snapshot."""
 
     name: str
     protected: bool = False
-    clones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Image:
     """The source. Bytes; ``to_copy`` (head and snapshots) None: not known.
+
+    ``clones``: how many its snapshots have, ``clone_names``: some of them, as pool/namespace/image.
+    ``silent_pools``: those that did not say whether they hold clones.
 
     ``features`` by name, ``luks`` the format of its encryption, ``parent`` an image spec.
     """
@@ -99,6 +101,9 @@ class Image:
     stripe_count: int = 1
     features: frozenset[str] = frozenset()
     snapshots: tuple[Snapshot, ...] = ()
+    clones: int = 0
+    clone_names: tuple[str, ...] = ()
+    silent_pools: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
     group: str = ""
     mirror_mode: Optional[int] = None

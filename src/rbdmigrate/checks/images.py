@@ -16,15 +16,32 @@ from .registry import Found, check
 )
 def clones(facts: Facts) -> Iterator[Found]:
     """Clones move to the target; those that are open read-only do not notice."""
-    if facts.image is None:
-        return
-    names = sorted({clone for snap in facts.image.snapshots for clone in snap.clones})
-    if names:
+    image = facts.image
+    if image is not None and image.clones:
+        more = image.clones - len(image.clone_names)
+        names = ", ".join(image.clone_names) + (f" and {more} more" if more > 0 else "")
         yield Found(
             str(facts.wish.source),
-            f"Its snapshots have the clones {_some(names)}; a commit will need --force, and clones "
+            f"Its snapshots have the clones {names}; a commit will need --force, and clones "
             "that are open read-only then do not notice that their parent moved.",
             f"rbd children {facts.wish.source} --all",
+        )
+
+
+@check(
+    "POOLS_SILENT",
+    Severity.WARNING,
+    "Pools do not answer, and librbd asks all pools for clones of an image with snapshots.",
+)
+def silent(facts: Facts) -> Iterator[Found]:
+    """A prepare would wait for them."""
+    if facts.image is not None and facts.image.silent_pools:
+        names = list(facts.image.silent_pools)
+        yield Found(
+            str(facts.wish.source),
+            f"It is not known whether its snapshots have clones in pools that do not answer "
+            f"({_some(names)}); it is prepared, committed and aborted when they answer again.",
+            "ceph health detail",
         )
 
 

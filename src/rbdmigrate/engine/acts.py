@@ -39,6 +39,7 @@ from ..control.verification import point_of
 from ..model.errors import PoolMissing
 from ..model.migration import Actor, Migration, Op, Place, State, Step
 from ..model.verification import Verify
+from . import clones
 from .after_copy import AfterCopy, arguments
 from .holder import HolderPace, holds_lock
 from .registry import Registry, Tracked
@@ -89,6 +90,11 @@ class Acts:
                 self._failed(tracked, EAGAIN, problem, by_source=False)
             return
         if not self._still_wanted(tracked, job.op):
+            return
+        refusal = clones.look_before(self._client, tracked.migration, job.op)
+        if refusal is not None:
+            problem = Explained(str(refusal), refusal.errno == EAGAIN)
+            self._failed(tracked, refusal.errno, problem)
             return
         actor = Actor(
             self._manager,

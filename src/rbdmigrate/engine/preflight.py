@@ -14,7 +14,7 @@ import rados
 
 from ..checks import run
 from ..checks.facts import Facts, Image, Name, RbdClient, Snapshot, User, Wish
-from ..cluster import headers, inventory
+from ..cluster import clones, headers, inventory
 from ..cluster.observe import find_place, other_end
 from ..cluster.osdmap import wait_for_latest_osdmap
 from ..cluster.pools import open_ioctx, require_namespace
@@ -149,13 +149,25 @@ class Preflight:
             },
             0.0,
         )
-        snapshots = tuple(
-            Snapshot(s["name"], bool(s["protected"]), tuple(s["clones"]))
-            for s in found.pop("snapshots")
-        )
+        listed = found.pop("snapshots")
+        snapshots = tuple(Snapshot(s["name"], bool(s["protected"])) for s in listed)
         users = tuple(User(**user) for user in found.pop("users"))
         features = frozenset(found.pop("features"))
-        return Image(snapshots=snapshots, users=users, features=features, **found)
+        image = Image(snapshots=snapshots, users=users, features=features, **found)
+        return self._with_clones(image, place)
+
+    def _with_clones(self, image: Image, place: Place) -> Image:
+        """The image with its clones, and the pools that do not say whether they hold some."""
+        with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
+            known = clones.clones_of(self._client, ioctx, place.image_id)
+        every = known.all()
+        silent = known.silent or (clones.silent_pools(self._client) if image.snapshots else ())
+        return replace(
+            image,
+            clones=len(every),
+            clone_names=tuple(clones.clone_names(self._client, every)),
+            silent_pools=tuple(silent),
+        )
 
 
 def check(preflight: Preflight, wish: Wish) -> dict[str, Any]:

@@ -15,9 +15,8 @@ from ..model.errors import MigrationError
 from ..model.migration import Goal, Migration, Op, State
 from ..model.spec import ImageSpec
 from ..model.verification import Verify
-from . import verifying
+from . import clones, verifying
 from .acts import target_version
-from .after_copy import arguments
 from .finder import awake, refuse_aborting
 from .orders import Orders
 from .registry import Tracked
@@ -61,9 +60,8 @@ class Steering(Orders):
             )
         if not force:
             verifying.refuse_unverified(m)
-            self._inquiry.ask(
-                "check_commit", arguments(m, self._host.settings().reach), self._patience()
-            )
+            with self._answers(target):
+                clones.refuse_commit(self._client, m, force=False)
         self._change(tracked, lambda m: verifying.to_commit(awake(m), force=force))
         if force:
             self._loop.interrupt(tracked, "committed without waiting")

@@ -198,13 +198,12 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
 
 
 def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Cut the target loose from the source and remove the source."""
+    """Cut the target loose from the source and remove the source.
+
+    Whether clones forbid that the manager has found out (``engine.clones``).
+    """
     target = _place(args["target"])
     with session.open(target) as ioctx:
-        if not args["import"]:
-            _refuse_left_behind(session, _place(args["source"]), target)
-        if not args["force"]:
-            _refuse_descendants(ioctx, target)
         if not args["import"]:
             release_parent(session, _place(args["source"]), target)
         fault_point("librbd.before", "commit")
@@ -213,44 +212,6 @@ def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[s
         else:
             session.rbd.migration_commit(ioctx, target.image, on_progress=objects(progress))
         fault_point("librbd.after", "commit")
-    return {}
-
-
-def _refuse_left_behind(session: Session, source: Place, target: Place) -> None:
-    """Refuse when clones still hang on the source: a prepare that was cut off did not move them."""
-    with (
-        session.open(source) as ioctx,
-        rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
-    ):
-        clones = inspection.clones(image)
-    if clones:
-        raise MigrationError(
-            EBUSY,
-            f"The clones {', '.join(clones)} were left behind at the source of {target.spec} by a "
-            "prepare that was cut off; abort this migration and prepare it again.",
-        )
-
-
-def _refuse_descendants(ioctx: rados.Ioctx, target: Place) -> None:
-    """As stock ``rbd migration commit`` does: open descendants do not notice the new parent."""
-    with rbd.Image(ioctx, target.image, read_only=True) as image:
-        clones = inspection.clones(image)
-    if clones:
-        raise MigrationError(
-            EBUSY,
-            f"{target.spec} has the clones {', '.join(clones)}; those that are open "
-            "read-only would not notice that their parent moved; make sure that none is, then "
-            f"`ceph rbd migration commit {target.spec} --force`.",
-        )
-
-
-def check_commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Refuse what ``commit`` would refuse, without committing."""
-    target = _place(args["target"])
-    if not args["import"]:
-        _refuse_left_behind(session, _place(args["source"]), target)
-    with session.open(target) as ioctx:
-        _refuse_descendants(ioctx, target)
     return {}
 
 
@@ -364,7 +325,6 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         users_of,
         inspect,
         take_lock,
-        check_commit,
         verify,
         drop_point,
         importing.inspect_source,
@@ -372,9 +332,7 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
 }
 # The acts for which librbd opens the target, and with that of an import its source. Going back
 # (``abort``, ``undo_prepare``) opens no source.
-_OPENING = frozenset(
-    op.__name__ for op in (execute, settle, verify, take_lock, drop_point, commit, check_commit)
-)
+_OPENING = frozenset(op.__name__ for op in (execute, settle, verify, take_lock, drop_point, commit))
 
 
 def perform(
