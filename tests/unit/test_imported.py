@@ -6,7 +6,7 @@ import pytest
 
 from rbdmigrate.control.situation import Situation, diagnose
 from rbdmigrate.model.imported import Import, host_of
-from rbdmigrate.model.migration import Place, State, decode, encode
+from rbdmigrate.model.migration import Place, State, decode, encode, encode_readable
 from rbdmigrate.model.observation import (
     HeaderState,
     ImageView,
@@ -100,3 +100,23 @@ def test_an_external_source_is_called_by_its_name_alone():
 def test_a_spec_that_cannot_be_read_is_shown_as_nothing(text):
     assert Import(text).redacted() == {}
     assert not Import(text).native
+
+
+def test_a_prepare_that_is_repeated_for_months_does_not_fill_the_record():
+    """Every attempt may have been another worker; the last ones matter."""
+    kept = Import("{}")
+    for client in range(4321 - 3000, 4321):
+        kept = kept.to_be_made([client, client])
+    assert kept.made(OURS)
+    assert len(kept.makers) == 1000
+    assert encode_readable(record(imported=kept))
+
+
+def test_a_source_that_changes_again_and_again_does_not_fill_the_record():
+    kept = Import("{}")
+    for number in range(100):
+        kept = kept.changed([f"It changed {number}: " + "x" * 70_000, "It changed."])
+    assert kept.changes[0].startswith("It changed 0: ")
+    assert kept.changes.count("It changed.") == 1
+    assert len(kept.changes) == 20
+    assert encode_readable(record(imported=kept))

@@ -204,8 +204,7 @@ class Acts:
                 tracked.copied = tracked.size = int(event["result"]["bytes_total"])
                 m = _with_bytes(m, tracked)
             if m.imported is not None and "changes" in event["result"]:
-                seen = (*m.imported.changes, *map(str, event["result"]["changes"]))
-                m = replace(m, imported=replace(m.imported, changes=tuple(dict.fromkeys(seen))))
+                m = replace(m, imported=m.imported.changed(map(str, event["result"]["changes"])))
             return m
 
         self._registry.update(tracked, change)
@@ -377,8 +376,7 @@ def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) 
     now = time.time()
     acting = begin(m.enter(ACTING.get(op, m.state), now), op, fraction)
     if op is Op.PREPARE and m.imported is not None:
-        makers = tuple(dict.fromkeys((*m.imported.makers, *actor.clients)))
-        acting = replace(acting, imported=replace(m.imported, makers=makers))
+        acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
     if op is Op.EXECUTE:
         acting = replace(acting, settled=False)
     if op is Op.PREPARE and m.verify is not Verify.NONE:
@@ -394,8 +392,7 @@ def _with_change(m: Migration, sentence: str) -> Migration:
     """What was copied may be of something else: only a full comparison clears that."""
     if m.imported is None:
         return m
-    changes = tuple(dict.fromkeys((*m.imported.changes, sentence)))
-    return replace(m, imported=replace(m.imported, changes=changes))
+    return replace(m, imported=m.imported.changed([sentence]))
 
 
 def _on_sign_of_life(tracked: Tracked) -> Callable[[dict[str, Any]], None]:

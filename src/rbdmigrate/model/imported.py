@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
+from .bounds import shortened
 from .source_spec import SourceSpec, parse_source_spec
 
 _TAIL = 14  # hex digits: librbd keeps no more of an image id (24 of a block name, less "rbd_data.")
+_MOST_CHANGES = 20  # sentences that are kept
+_MOST_MAKERS = 1000  # clients that are kept
 _RANDOM = 8  # hex digits at most of an image id that are random
 
 
@@ -54,6 +58,19 @@ class Import:
         except (ValueError, RecursionError):
             return {}
         return plain if isinstance(plain, dict) else {}
+
+    def changed(self, sentences: Iterable[str]) -> Import:
+        """The same with more sentences about what changed, each once, the first of them."""
+        found = dict.fromkeys((*self.changes, *(shortened(s) for s in sentences)))
+        return replace(self, changes=tuple(found)[:_MOST_CHANGES])
+
+    def to_be_made(self, clients: Iterable[int]) -> Import:
+        """The same with more clients that may make the target, the last of them.
+
+        A prepare that fails is repeated for as long as nobody gives it up, and what earlier ones
+        left is undone before.
+        """
+        return replace(self, makers=tuple(dict.fromkeys((*self.makers, *clients)))[-_MOST_MAKERS:])
 
     def made(self, image_id: str) -> bool:
         """Whether the image was made by one of ``makers``."""
