@@ -1,10 +1,13 @@
 """The manager module: starts the engine with the manager's identity and passes commands to it."""
 
+import json
+import os
 import threading
+from errno import ENOENT
 from pathlib import Path
 from typing import Any, Callable, ClassVar, Dict, Iterator, List, Optional, Tuple
 
-from mgr_module import MgrModule, Option
+from mgr_module import CommandResult, MgrModule, Option
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.engine import Engine, Host
 
@@ -13,6 +16,7 @@ from .events import SHOWN_STATES, ProgressEvents
 from .http import dispatch, page
 from .http.caller import Caller
 from .http.keys import ApiKeys
+from .http.networks import KnownNetworks
 from .http.server import Keeper
 from .http.tokens import DashboardTokens
 from .http.wsgi import Application
@@ -24,6 +28,7 @@ _DETAILS = 50  # lines of a health warning: the monitors keep them all
 _ANNOUNCE = 15  # updates after which it is looked where the page is
 _DASHBOARD = "mgr/dashboard/"  # what the dashboard keeps in the monitors' key store
 _DROP_IN = Path(__file__).parents[1] / "dashboard" / "controllers" / "rbd_migration.py"
+_MON_PATIENCE = 5.0  # seconds in which the monitors have to answer
 _RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
 
 
@@ -44,7 +49,9 @@ class Module(MgrModule):
         self._options.read()
         self._keys = ApiKeys(self)
         self._tokens = DashboardTokens(self._dashboard_value)
-        self._server = Keeper(self, Application(self._context, self._caller), self._set_page)
+        known = KnownNetworks()
+        application = Application(self._context, self._caller, known)
+        self._server = Keeper(self, application, self._set_page, known)
         self._own_page = ""  # the address of our own server's page
         self._page = ""  # what `ceph mgr services` shows
         self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
@@ -163,9 +170,15 @@ class Module(MgrModule):
         return self._keys.caller(token) or self._tokens.caller(token)
 
     def _dashboard_value(self, name: str) -> Optional[str]:
-        """A value of the dashboard's store."""
-        code, text, _ = self.mon_command({"prefix": "config-key get", "key": f"{_DASHBOARD}{name}"})
-        return str(text) if code == 0 else None
+        """A value of the dashboard's store. OSError when the monitors do not answer in time."""
+        command = {"prefix": "config-key get", "key": f"{_DASHBOARD}{name}"}
+        result = CommandResult()  # the manager's own mon_command waits for ever
+        self.send_command(result, "mon", "", json.dumps(command), "")
+        if not result.ev.wait(_MON_PATIENCE):
+            raise TimeoutError(f"the monitors did not answer within {_MON_PATIENCE:g} s")
+        if result.r not in (0, -ENOENT):
+            raise OSError(-result.r, os.strerror(-result.r))
+        return str(result.outb) if result.r == 0 else None
 
     def _set_page(self, url: str) -> None:
         """Our own server runs at ``url``, or (empty) it does not any more."""

@@ -1,7 +1,9 @@
 """The manager module between its start and its stop, without a manager around it."""
 
+import json
 import sys
 import threading
+from errno import EACCES, ENOENT
 from types import ModuleType
 
 import pytest
@@ -40,6 +42,14 @@ class Manager:
         pass
 
 
+class CommandResult:
+    """As the manager's: ``ev`` is set when the monitors answered."""
+
+    def __init__(self):
+        self.ev = threading.Event()
+        self.r, self.outb = 0, ""
+
+
 class SlowEngine:
     """An engine that takes its time to start: a pool does not answer."""
 
@@ -68,6 +78,7 @@ def module(front_end, monkeypatch):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     manager = sys.modules["mgr_module"]
     manager.MgrModule, manager.CLICommand, manager.Option = Manager, object(), dict
+    manager.CommandResult = CommandResult
     monkeypatch.delitem(sys.modules, "rbdmigrate.cluster.client", raising=False)
     found = front_end("module", Engine=SlowEngine, Host=lambda **named: named)
     yield found.Module()
@@ -83,3 +94,34 @@ def test_a_stop_while_the_engine_starts_is_not_lost(module):
     serving.join(20)
     assert not serving.is_alive()
     assert SlowEngine.stopped.is_set()
+
+
+ANSWERS = [(0, "secret", "secret"), (-ENOENT, "", None)]
+
+
+@pytest.mark.parametrize(("code", "text", "value"), ANSWERS)
+def test_a_value_of_the_dashboard_is_read_from_the_monitors(module, code, text, value):
+    def send_command(result, kind, name, command, tag):
+        assert json.loads(command)["key"] == "mgr/dashboard/jwt_secret"
+        result.r, result.outb = code, text
+        result.ev.set()
+
+    module.send_command = send_command
+    assert module._dashboard_value("jwt_secret") == value
+
+
+def test_monitors_that_do_not_answer_are_not_waited_for_without_end(module, monkeypatch):
+    monkeypatch.setitem(module._dashboard_value.__func__.__globals__, "_MON_PATIENCE", 0.05)
+    module.send_command = lambda *args: None
+    with pytest.raises(TimeoutError, match="did not answer"):
+        module._dashboard_value("jwt_secret")
+
+
+def test_what_the_monitors_refuse_is_an_error_and_no_missing_value(module):
+    def send_command(result, *args):
+        result.r = -EACCES
+        result.ev.set()
+
+    module.send_command = send_command
+    with pytest.raises(OSError, match="denied"):
+        module._dashboard_value("jwt_secret")

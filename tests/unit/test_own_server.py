@@ -156,6 +156,68 @@ class TestTokens:
     def test_without_a_dashboard_no_token_is_good(self, front_end, text):
         assert self.tokens(front_end, jwt_secret=text).caller(token(secret="")) is None
 
+    def test_one_thread_reads_the_users_and_others_use_those_they_had(self, front_end, monkeypatch):
+        found = front_end("http.tokens")
+        monkeypatch.setattr(found, "_FRESH", 0.0)
+        reading, go_on = threading.Event(), threading.Event()
+        values = {"jwt_secret": "s", "accessdb_v2": json.dumps({"users": {"ann": user()}})}
+        slow = []
+
+        def read(name):
+            if slow:
+                reading.set()
+                assert go_on.wait(10)
+            return values.get(name)
+
+        tokens = found.DashboardTokens(read)
+        assert tokens.caller(token()) is not None
+        slow.append(True)
+        first = threading.Thread(target=tokens.caller, args=(token(),))
+        first.start()
+        assert reading.wait(10)
+        others = [threading.Thread(target=tokens.caller, args=(token(),)) for _ in range(8)]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join(5)
+        assert not any(other.is_alive() for other in others)
+        assert tokens.caller(token()) is not None
+        go_on.set()
+        first.join(5)
+
+    def test_users_that_cannot_be_read_any_more_are_good_for_a_minute(self, front_end, monkeypatch):
+        found = front_end("http.tokens")
+        monkeypatch.setattr(found, "_FRESH", -1.0)
+        values = {"jwt_secret": "s", "accessdb_v2": json.dumps({"users": {"ann": user()}})}
+        silent = []
+
+        def read(name):
+            if silent:
+                raise TimeoutError("no answer")
+            return values.get(name)
+
+        tokens = found.DashboardTokens(read)
+        assert tokens.caller(token()) is not None
+        silent.append(True)
+        assert tokens.caller(token()) is not None
+        monkeypatch.setattr(found, "_USABLE", 0.0)
+        assert tokens.caller(token()) is None
+        silent.clear()
+        monkeypatch.setattr(found, "_USABLE", 60.0)
+        assert tokens.caller(token()) is not None
+
+    def test_monitors_that_do_not_answer_are_asked_once_in_five_seconds(self, front_end):
+        asked = []
+
+        def read(name):
+            asked.append(name)
+            raise TimeoutError("no answer")
+
+        tokens = front_end("http.tokens").DashboardTokens(read)
+        for _ in range(10):
+            assert tokens.caller(token()) is None
+        assert len(asked) == 1
+
     @given(st.text(max_size=60))
     def test_anything_else_is_no_token(self, front_end, text):
         assert self.tokens(front_end).caller(text) is None
@@ -294,6 +356,48 @@ def test_an_error_of_ours_is_told_without_details(ask):
         assert b"secret" not in answer["body"]
 
 
+def test_metrics_are_worked_out_once_in_a_second(front_end, server, application, monkeypatch):
+    class Counting(FakeEngine):
+        asked = 0
+
+        def summary(self):
+            self.asked += 1
+            return super().summary()
+
+    engine = Counting()
+    made = application(engine)
+
+    def scrape():
+        found = []
+        environ = {"REQUEST_METHOD": "GET", "REQUEST_URI": "/metrics"}
+        body = b"".join(made(environ, lambda status, headers: found.append(status)))
+        assert found == ["200 OK"]
+        return body
+
+    first = scrape()
+    assert [scrape() for _ in range(20)] == [first] * 20
+    assert engine.asked == 1
+    monkeypatch.setattr(server, "_METRICS_AGE", -1.0)
+    scrape()
+    assert engine.asked == 2
+
+
+def test_an_address_is_known_once_a_good_key_came_from_it(front_end, server, options):
+    known = front_end("http.networks").KnownNetworks()
+    context = front_end("http.dispatch").Context(FakeEngine(), options, "16.2.15")
+    good = front_end("http.caller").Caller("key x", frozenset({"read"}))
+    made = server.Application(lambda: context, {"good": good}.get, known)
+    for key, expected in (("wrong", False), ("good", True)):
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "REQUEST_URI": BASE + "/limit",
+            "REMOTE_ADDR": "::ffff:192.0.2.7",
+            "HTTP_AUTHORIZATION": f"Bearer {key}",
+        }
+        made(environ, lambda status, headers: None)
+        assert ("192.0.2.7" in known) is expected
+
+
 def test_metrics_are_whole(front_end):
     summary = {
         "version": "0.1.0", "ceph_release": '16"', "counts": {"queued": 1}, "holds": {"limit": 2},
@@ -399,6 +503,7 @@ class TestListening:
 
         class Quiet:
             deadline = float("inf")
+            network = "192.0.2.1"
 
         kept = [Quiet() for _ in range(3000)]
         coming = threading.Thread(target=lambda: [server.count_in(conn) for conn in kept])
@@ -410,7 +515,7 @@ class TestListening:
                 server.close_overdue()
         finally:
             sys.setswitchinterval(before)
-        assert server.count_in(Quiet()) > 3000
+        assert len(server._living) == 3000
 
     def test_headers_are_not_longer_than_they_may_be(self, module, keeper):
         until(lambda: keeper.places)

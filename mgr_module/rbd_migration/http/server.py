@@ -9,9 +9,12 @@ import os
 import ssl
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any, Callable, List, Optional
 
+from .liveness import Liveness
+from .networks import KnownNetworks
 from .wsgi import MAX_BODY
 
 log = logging.getLogger(__name__)
@@ -21,6 +24,8 @@ _BACKLOG = 64
 _IDLE = 10  # seconds of silence after which a connection is closed
 _MAX_HEADER = 16 << 10  # bytes
 _CHECK = 1.0  # seconds between two looks at options and overdue requests
+_WAITED = 30.0  # seconds that a request waits for a thread until that is told
+_TOLD = 120.0  # seconds for which a restart is told
 
 
 class ServerTrouble(Exception):
@@ -83,7 +88,8 @@ class Keeper(threading.Thread):
 
     ``module`` is the manager's, active or standby; ``application`` answers. ``on_place`` is called
     with the address of the server when it runs, and with an empty text when it does not any more.
-    ``problem`` says why there is none, where there should be one.
+    ``known``: the networks from which good keys came. ``problem`` says why there is no server where
+    there should be one, or why it does not answer.
     """
 
     def __init__(
@@ -91,9 +97,14 @@ class Keeper(threading.Thread):
         module: Any,
         application: Callable[..., Any],
         on_place: Callable[[str], None] = lambda url: None,
+        known: Optional[KnownNetworks] = None,
     ) -> None:
         super().__init__(name="rbd_migration-http", daemon=True)
         self.problem = ""
+        self._known = known or KnownNetworks()
+        self._liveness: Optional[Liveness] = None
+        self._restarted = ""  # why it was started again
+        self._restarted_at = 0.0  # monotonic time
         self._module = module
         self._application = application
         self._on_place = on_place
@@ -107,7 +118,7 @@ class Keeper(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._follow()
-                self.problem = ""
+                self.problem = self._unanswered()
             except ServerTrouble as error:
                 self.problem = str(error)
                 self._close()
@@ -127,15 +138,46 @@ class Keeper(threading.Thread):
     def _follow(self) -> None:
         place = wanted(self._module)
         if self._server is not None:
-            if place == self._place and self._serving is not None and self._serving.is_alive():
+            damage = self._damage()
+            if place == self._place and not damage:
                 self._server.close_overdue()
+                if self._liveness is not None:
+                    self._liveness.look()
                 return
+            if damage:
+                log.error("the HTTP server is started again: %s", damage)
+                self._restarted, self._restarted_at = damage, time.monotonic()
             self._close()
         if place is not None:
             self._open(place)
 
+    def _damage(self) -> str:
+        """What of the running server has ended that should not; empty when nothing has."""
+        if self._serving is None or not self._serving.is_alive():
+            return "the thread that accepts connections had ended"
+        ended = self._server.ended_threads()
+        return f"{ended} of its {_THREADS} threads had ended" if ended else ""
+
+    def _unanswered(self) -> str:
+        """Why requests may not be answered although the server runs, one sentence; or empty."""
+        if self._server is None or self._liveness is None:
+            return ""
+        waited = self._server.waiting.longest()
+        if waited > _WAITED:
+            return (
+                f"A request at the HTTP server has waited for {int(waited)} s, because others "
+                "take all the threads that it may have; `ss -tn` on the manager's host shows "
+                "who is connected."
+            )
+        if self._restarted and time.monotonic() - self._restarted_at < _TOLD:
+            return (
+                f"The HTTP server was started again, because {self._restarted}; the manager's "
+                "log has more."
+            )
+        return self._liveness.problem
+
     def _open(self, place: Place) -> None:
-        server = _make(place, self._application)
+        server = _make(place, self._application, self._known)
         try:
             server.prepare()
         except OSError as error:
@@ -148,6 +190,7 @@ class Keeper(threading.Thread):
         )
         self._serving.start()
         self._server, self._place = server, place
+        self._liveness = Liveness(place.address, place.port, tls=bool(place.certificate))
         url = self._url(place)
         log.info("the HTTP server listens at %s", url)
         self._on_place(url)
@@ -168,10 +211,10 @@ class Keeper(threading.Thread):
         return f"{place.scheme}://{f'[{host}]' if ':' in host else host}:{place.port}/"
 
 
-def _make(place: Place, application: Callable[..., Any]) -> Any:
+def _make(place: Place, application: Callable[..., Any], known: KnownNetworks) -> Any:
     """A server of cheroot with limits that its own does not have."""
     try:
-        from .bounded import MAX_CONNECTIONS, Bounded, Tls  # noqa: PLC0415 - only when it is wanted
+        from .bounded import Bounded, Tls  # noqa: PLC0415 - only when it is wanted
     except ImportError as error:
         raise ServerTrouble(
             "The HTTP server needs cheroot, which CherryPy brings; install python3-cheroot."
@@ -179,14 +222,12 @@ def _make(place: Place, application: Callable[..., Any]) -> Any:
     server = Bounded(
         (place.address, place.port),
         application,
-        numthreads=_THREADS,
-        max=_THREADS,
+        known=known,
+        threads=_THREADS,
         server_name="rbd_migration",
         request_queue_size=_BACKLOG,
         timeout=_IDLE,
         shutdown_timeout=3,
-        accepted_queue_size=MAX_CONNECTIONS,
-        accepted_queue_timeout=1,
     )
     server.max_request_header_size = _MAX_HEADER
     server.max_request_body_size = MAX_BODY

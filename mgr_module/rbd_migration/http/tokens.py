@@ -9,37 +9,47 @@ import binascii
 import hashlib
 import hmac
 import json
+import logging
 import threading
 import time
 from typing import Any, Callable, Dict, FrozenSet, Optional
 
 from .caller import Caller
 
+log = logging.getLogger(__name__)
+
 _ALL = frozenset({"read", "create", "update", "delete"})
 # The dashboard's own roles with permissions for images; it does not store what they may do.
 _SYSTEM_ROLES = {"administrator": _ALL, "block-manager": _ALL, "read-only": frozenset({"read"})}
 _SCOPE = "rbd-image"
 _FRESH = 5.0  # seconds after which users and revoked tokens are read again
+_USABLE = 60.0  # seconds for which they are used while they cannot be read again
 _SECRET, _REVOKED, _USERS = "jwt_secret", "jwt_token_block_list", "accessdb_v2"
 _MOST = 8192  # characters of a token
 
 
 class DashboardTokens:
-    """Checks tokens. Thread-safe. ``read`` gets a value of the dashboard's store, or None."""
+    """Checks tokens. Thread-safe.
+
+    ``read`` gets a value of the dashboard's store, or None where there is none; it raises OSError
+    when the monitors do not answer. One thread reads at a time; others use what was read before,
+    or wait for it where there is nothing usable.
+    """
 
     def __init__(
         self, read: Callable[[str], Optional[str]], now: Callable[[], float] = time.time
     ) -> None:
         self._read = read
         self._now = now
-        self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._store: Dict[str, Optional[str]] = {}
         self._read_at = float("-inf")
+        self._tried_at = float("-inf")
 
     def caller(self, token: str) -> Optional[Caller]:
         """Who logged in to get this token; None when it is not, or no longer, good."""
         store = self._values()
-        secret = store[_SECRET]
+        secret = store.get(_SECRET)
         if not secret:
             return None
         claims = decode(token, secret)
@@ -65,12 +75,26 @@ class DashboardTokens:
             return None
 
     def _values(self) -> Dict[str, Optional[str]]:
-        with self._lock:
-            at = time.monotonic()
-            if at - self._read_at > _FRESH:
-                self._store = {name: self._read(name) for name in (_SECRET, _REVOKED, _USERS)}
-                self._read_at = at
-            return self._store
+        """The dashboard's values; none of them while the monitors do not answer for long."""
+        at = time.monotonic()
+        if at - self._tried_at > _FRESH:
+            usable = at - self._read_at < _USABLE
+            if self._reading.acquire(blocking=not usable):
+                try:
+                    if self._tried_at < at - _FRESH:  # nobody else did meanwhile
+                        self._refresh()
+                finally:
+                    self._reading.release()
+        return self._store if time.monotonic() - self._read_at < _USABLE else {}
+
+    def _refresh(self) -> None:
+        try:
+            found = {name: self._read(name) for name in (_SECRET, _REVOKED, _USERS)}
+            self._store, self._read_at = found, time.monotonic()
+        except OSError as error:
+            log.warning("the dashboard's users cannot be read: %s", error)
+        finally:
+            self._tried_at = time.monotonic()
 
 
 def decode(token: str, secret: str) -> Optional[Dict[str, Any]]:

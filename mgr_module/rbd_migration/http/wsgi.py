@@ -2,6 +2,8 @@
 
 import json
 import logging
+import threading
+import time
 from http import HTTPStatus
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
@@ -11,12 +13,14 @@ from . import metrics, page, wire
 from .caller import Caller
 from .dispatch import COMPONENT, Context, Response, dispatch
 from .fields import FieldError
+from .networks import KnownNetworks
 from .openapi import VERSIONED, document
 from .routes import BASE, Route
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20  # bytes
+_METRICS_AGE = 1.0  # seconds for which /metrics, which needs no key, is not worked out again
 _PLAIN = "application/json"
 _API_HEADERS = {
     "Cache-Control": "no-store",
@@ -40,11 +44,23 @@ class HttpError(Exception):
 
 
 class Application:
-    """``authenticate`` tells whose a key or token is; None: it is not a good one."""
+    """``authenticate`` tells whose a key or token is; None: it is not a good one.
 
-    def __init__(self, context: Callable[[], Context], authenticate: Authenticate) -> None:
+    ``known`` learns from which networks good ones come.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[], Context],
+        authenticate: Authenticate,
+        known: Optional[KnownNetworks] = None,
+    ) -> None:
         self._context = context
         self._authenticate = authenticate
+        self._known = known or KnownNetworks()
+        self._measuring = threading.Lock()
+        self._measured: Optional[Tuple[int, Dict[str, str], bytes]] = None
+        self._measured_at = float("-inf")
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """Answer a request; what goes wrong here is logged, and told without details."""
@@ -115,6 +131,7 @@ class Application:
                 "`ceph rbd migration api key create` makes a key.",
                 WWW_Authenticate='Bearer realm="rbd_migration"',
             )
+        self._known.add(str(environ.get("REMOTE_ADDR", "")))
         if route.permission not in caller.permissions:
             raise HttpError(403, "EPERM", f"The permission {route.permission} is needed for this.")
         return caller
@@ -126,6 +143,15 @@ class Application:
         return _text(200 if up else 503, "text/plain", "ok\n" if up else "starting\n")
 
     def _metrics(self) -> Tuple[int, Dict[str, str], bytes]:
+        """What was worked out less than a second ago, or as it is now."""
+        with self._measuring:
+            if time.monotonic() - self._measured_at > _METRICS_AGE:
+                self._measured, self._measured_at = self._measure(), time.monotonic()
+            assert self._measured is not None
+            status, headers, body = self._measured
+        return status, dict(headers), body
+
+    def _measure(self) -> Tuple[int, Dict[str, str], bytes]:
         found = dispatch(self._context(), "summary", "", {}, None)
         if found.status != 200:
             return _text(found.status, "text/plain", found.body["detail"] + "\n")
