@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import EAGAIN
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -19,10 +18,8 @@ from qa.workload.images import omap, place
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.fence import Blocklist
 from rbdmigrate.cluster.store import Owner
-from rbdmigrate.cluster.worker_process import WorkerLost
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.conditions import Conditions
-from rbdmigrate.engine.inquiry import Inquiry
 from rbdmigrate.engine.loading import Loader
 from rbdmigrate.engine.loop import Loop
 from rbdmigrate.engine.registry import Registry
@@ -251,65 +248,6 @@ def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
     left = [t.name for t in threading.enumerate() if t.name.startswith("rbdmigrate-step")]
     assert left == []
     assert not tracked.busy
-
-
-class SlowWorker:
-    """A worker that answers when a test wants it to."""
-
-    def __init__(self, identity: Identity) -> None:
-        self.alive = True
-        self._killed = threading.Event()
-
-    def run(self, job: "dict[str, Any]", on_event: object) -> "dict[str, Any]":
-        SLOW.begun.append(job["op"])
-        while not SLOW.answer.is_set():
-            if self._killed.wait(0.02):
-                self.alive = False
-                raise WorkerLost("killed", 9)
-        return {"event": "done", "result": {"op": job["op"]}}
-
-    def kill(self) -> None:
-        self._killed.set()
-
-    def reap(self) -> None:
-        pass
-
-
-class SLOW:
-    begun: "list[str]"
-    answer: threading.Event
-
-
-@pytest.fixture
-def inquiry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inquiry]:
-    SLOW.begun, SLOW.answer = [], threading.Event()
-    monkeypatch.setattr("rbdmigrate.engine.inquiry.WorkerProcess", SlowWorker)
-    made = Inquiry(Identity("client.admin", "", ""))
-    yield made
-    made.stop()
-    assert made.join(10)
-
-
-def test_a_question_that_is_given_up_takes_no_other_with_it(inquiry: Inquiry):
-    answers: list[dict[str, Any]] = []
-    first = threading.Thread(target=lambda: answers.append(inquiry.ask("first", {}, 30)))
-    first.start()
-    while SLOW.begun != ["first"]:
-        time.sleep(0.01)
-    with pytest.raises(MigrationError, match="in time"):
-        inquiry.ask("impatient", {}, 0.1)
-    SLOW.answer.set()
-    first.join(10)
-    assert answers == [{"op": "first"}]
-    assert inquiry.ask("last", {}, 10) == {"op": "last"}
-    assert SLOW.begun == ["first", "last"], "nobody waited for the other any more"
-
-
-def test_a_question_without_an_answer_is_ended(inquiry: Inquiry):
-    with pytest.raises(MigrationError, match="in time"):
-        inquiry.ask("first", {}, 0.1)
-    SLOW.answer.set()
-    assert inquiry.ask("last", {}, 10) == {"op": "last"}
 
 
 def test_many_workers_are_fenced_at_once(monkeypatch: pytest.MonkeyPatch):

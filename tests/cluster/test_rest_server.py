@@ -5,6 +5,8 @@ import json
 import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -123,6 +125,46 @@ def test_a_read_only_key_has_no_config_key_sent_anywhere(
         assert listener.received == []
         writer.api("POST", "/check", {"target": "rbd/x", "source_spec": listener.spec(keys[0])})
         assert any(secret.encode() in sent for sent in listener.received)
+
+
+def test_clients_that_distrust_the_certificate_end_no_thread(
+    server: Rest, cluster: Cluster
+) -> None:
+    """Each ends the greeting with an alert, as `curl` does with a self-signed certificate."""
+    distrusting = Rest(server.url, tls=ssl.create_default_context(), timeout=5)
+    for _ in range(24):
+        with pytest.raises(OSError, match="certificate verify failed"):
+            distrusting.ask("GET", "/healthz")
+    assert server.ask("GET", "/healthz").body == "ok\n"
+    assert "RBD_MIGRATION_SERVER" not in cluster.ceph_json("health")["checks"]
+
+
+def test_a_source_that_says_nothing_does_not_delay_an_abort(
+    writer: Rest, client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
+) -> None:
+    """It is checked by several at once, and each check waits for it as long as it may."""
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, size=4 * MIB)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/disk"
+        spec = {"type": "raw", "stream": {"type": "http", "url": url}}
+        body = {"target": f"{pools[1]}/new", "import_only": True, "source_spec": spec}
+        checks = [
+            threading.Thread(target=writer.api, args=("POST", "/check", body)) for _ in range(4)
+        ]
+        for check in checks:
+            check.start()
+        try:
+            time.sleep(2)
+            migration.text("prepare", source, target)
+            began = time.monotonic()
+            migration.text("abort", target)
+            assert time.monotonic() - began < 10
+            assert all(check.is_alive() for check in checks)
+        finally:
+            silent.close()
+            for check in checks:
+                check.join(60)
 
 
 def test_an_import(

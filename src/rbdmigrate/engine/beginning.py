@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Optional
 
-from ..checks.facts import Wish
+from ..checks.facts import Facts, Wish
 from ..cluster.observe import observe
 from ..cluster.pools import pool_name
 from ..control.situation import Situation, diagnose
@@ -64,11 +66,12 @@ class Beginning(Orders):
         ``target`` None: in place. Raises MigrationError for every refusal, having changed nothing.
         """
         goal_spec = target or source
+        wish = Wish(source, goal_spec, layout)
         self._finder.require_read(goal_spec)
-        with self._finder.admission, self._answers(goal_spec):
+        with self._answers(goal_spec), self._admitting(wish) as gathered:
             tracked = self._finder.repeated(source, goal_spec, layout, policy.goal)
             if tracked is None:
-                facts = self._preflight.gather(Wish(source, goal_spec, layout))
+                facts = gathered or self._preflight.gather(wish, order=True)
                 tracked = self._registry.create(admit(facts, policy))
             else:
                 self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
@@ -92,12 +95,14 @@ class Beginning(Orders):
         Raises MigrationError for every refusal, having changed nothing.
         """
         self._finder.require_read(target)
-        with self._finder.admission, self._answers(target):
+        with self._answers(target):
             wish = self._import_wish(spec, target, layout)
             wish = replace(wish, inline=inline, logged=logged)
+        with self._answers(target), self._admitting(wish) as gathered:
             tracked = self._finder.imported(wish, policy.goal)
             if tracked is None:
-                m = admit(self._preflight.gather(wish), policy)
+                facts = gathered or self._preflight.gather(wish, order=True)
+                m = admit(facts, policy)
                 with self._secrets.stored(m, spec):
                     tracked = self._registry.create(m)
             else:
@@ -105,6 +110,18 @@ class Beginning(Orders):
                 self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
         self._loop.wake(tracked)
         return self._prepared(tracked)
+
+    @contextmanager
+    def _admitting(self, wish: Wish) -> Iterator[Optional[Facts]]:
+        """Let one new record be made at a time.
+
+        Gives the facts about ``wish``; None when its target is migrating already. They are gathered
+        before the lock is taken, because that may take long and others wait for the lock.
+        """
+        there = self._registry.find(wish.target) is not None
+        facts = None if there else self._preflight.gather(wish, order=True)
+        with self._finder.admission:
+            yield facts
 
     def _prepared(self, tracked: Tracked) -> Report:
         tracked.refuse_double()

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import secrets
 import threading
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..cluster.client import connect
 from ..cluster.observe import ends_of
@@ -86,7 +86,7 @@ class Parts:
         self._preflight = Preflight(
             self._client,
             host.identity.name,
-            lambda op, args, least: self._inquiry.ask(op, args, max(least, self._patience())),
+            self._ask,
             self._acts.blocklist.fenced,
             host.settings,
         )
@@ -168,6 +168,9 @@ class Parts:
         images = [to_plain(place) for place in ends if place.image_id]
         args = {"images": images, "fenced": self._acts.blocklist.fenced()}
         return bool(self._inquiry.ask("users_of", args, self._patience())["users"])
+
+    def _ask(self, op: str, args: dict[str, Any], least: float, *, order: bool) -> dict[str, Any]:
+        return self._inquiry.ask(op, args, max(least, self._patience()), order=order)
 
     def _patience(self) -> float:
         return max(10.0, self._host.settings().command_wait)

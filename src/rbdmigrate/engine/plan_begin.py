@@ -66,12 +66,12 @@ class Beginner:
             # The look at the source may take long, and commands wait for the lock.
             wish = self.wish(item, plan)
             there = self._registry.find(item.target)
-            facts = None if there is not None else self._preflight.gather(wish)
+            facts = None if there is not None else self._preflight.gather(wish, order=True)
             with self._finder.admission:
                 tracked = self._there(wish, plan)
                 if tracked is not None:
                     return self._join(tracked, plan)
-                facts = facts or self._preflight.gather(wish)
+                facts = facts or self._preflight.gather(wish, order=True)
                 m = admit(facts, plan.policy, item.ident, plan.name)
                 fault_point("plans.begin", plan.name)
                 return self._create(m, wish)

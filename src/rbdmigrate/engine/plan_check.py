@@ -146,7 +146,7 @@ class PlanChecks:
 
     def _one(self, check: _Check, item: Item) -> None:
         try:
-            facts = self._preflight.gather(self._beginner.wish(item, check.definition))
+            facts = self._preflight.gather(self._beginner.wish(item, check.definition), order=False)
         except MigrationError as error:
             found = _silent(item, error)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from errno import EIO
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 import rados
 
@@ -30,11 +30,18 @@ from .settings import Settings
 
 INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
 
-Ask = Callable[[str, dict[str, Any], float], dict[str, Any]]
+
+class Ask(Protocol):
+    """Puts a question to a worker, which may take ``least`` seconds or more."""
+
+    def __call__(
+        self, op: str, args: dict[str, Any], least: float, *, order: bool
+    ) -> dict[str, Any]:
+        """The answer. ``order``: it is for a request that changes something. MigrationError."""
 
 
 class Preflight:
-    """``ask`` puts a question to a worker, which may take at least so many seconds.
+    """``ask`` puts questions to workers.
 
     ``fenced`` are the addresses of our dead workers.
     """
@@ -53,8 +60,11 @@ class Preflight:
         self._fenced = fenced
         self._settings = settings
 
-    def gather(self, wish: Wish) -> Facts:
-        """Everything that the checks need. Raises MigrationError where the cluster is silent."""
+    def gather(self, wish: Wish, *, order: bool) -> Facts:
+        """Everything that the checks need. Raises MigrationError where the cluster is silent.
+
+        ``order``: a migration is to begin, as opposed to a mere check.
+        """
         client = self._client
         wait_for_latest_osdmap(client)
         facts = Facts(
@@ -72,16 +82,18 @@ class Preflight:
             known = facts.pools.get(pool) is not None
             return replace(
                 facts,
-                inspection=self._inspected(facts),
+                inspection=self._inspected(facts, order=order),
                 clients=tuple(
                     RbdClient(*found) for found in inventory.rbd_clients(client, wish.target.pool)
                 ),
                 source_pool_id=client.pool_lookup(pool) if known else -1,
             )
         usable = source is not None and source.exists and not source.role
-        return replace(facts, image=self._image(source.place, wish)) if source and usable else facts
+        if source is None or not usable:
+            return facts
+        return replace(facts, image=self._image(source.place, wish, order=order))
 
-    def _inspected(self, facts: Facts) -> Optional[Inspection]:
+    def _inspected(self, facts: Facts, *, order: bool) -> Optional[Inspection]:
         """What the source of an import is; None for one that this release cannot read at all."""
         spec = facts.wish.spec
         assert spec is not None
@@ -95,7 +107,7 @@ class Preflight:
             "total": INSPECTION_TIME,
         }
         try:
-            found = self._ask("inspect_source", args, INSPECTION_TIME + 5)
+            found = self._ask("inspect_source", args, INSPECTION_TIME + 5, order=order)
             return from_plain(Inspection, found, "inspection")
         except RecordError as error:
             raise MigrationError(EIO, f"The source could not be inspected: {error}.") from error
@@ -139,7 +151,7 @@ class Preflight:
                 name = replace(name, trashed=ident)
         return name
 
-    def _image(self, place: Place, wish: Wish) -> Image:
+    def _image(self, place: Place, wish: Wish, *, order: bool) -> Image:
         found = self._ask(
             "inspect",
             {
@@ -148,6 +160,7 @@ class Preflight:
                 "flatten": wish.layout.flatten,
             },
             0.0,
+            order=order,
         )
         listed = found.pop("snapshots")
         snapshots = tuple(Snapshot(s["name"], bool(s["protected"])) for s in listed)
@@ -172,7 +185,7 @@ class Preflight:
 
 def check(preflight: Preflight, wish: Wish) -> dict[str, Any]:
     """The answer to a check: what was found, as plain data."""
-    facts = preflight.gather(wish)
+    facts = preflight.gather(wish, order=False)
     return report(facts, run(facts))
 
 
