@@ -8,7 +8,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.spec import ImageSpec
 
 from . import plan_commands, plan_tables, tables
-from .command import Arg, Call, Command, Report, visible
+from .command import Arg, Call, Command, Report
 
 _PATIENCE = 10.0  # seconds for all of them: one command holds up the next
 _TARGET = Arg("target_image")
@@ -68,7 +68,7 @@ def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
         return act(call.spec("target_image", "target"))
     if call.text("target_image"):
         raise MigrationError(EINVAL, "Name a target or give --all, not both.")
-    waiting = [r["target"] for r in visible(call, call.engine.list()) if wanted(r)]
+    waiting = [r["target"] for r in call.engine.list() if wanted(r)]
     done: List[str] = []
     refused: List[Dict[str, str]] = []
     deadline = time.monotonic() + _PATIENCE

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from errno import EACCES, EINVAL
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
+from rbdmigrate.control.access import Access
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.bounds import MAX_NUMBER, shortened
 from rbdmigrate.model.errors import MigrationError
@@ -36,7 +37,8 @@ class Call:
     """A command as it was given: its arguments, the engine, and what the caller may touch.
 
     ``inbuf`` is the text of the file that was given with ``-i``. ``keys`` are the API keys
-    (``http.keys``), for the commands about them.
+    (``http.keys``), for the commands about them. ``may_create``: whether the caller may make plans
+    and begin migrations, where that is another permission than to change them.
     """
 
     args: Dict[str, Any]
@@ -45,6 +47,12 @@ class Call:
     authorized: Authorized
     inbuf: Optional[str] = field(default=None, repr=False)
     keys: Any = None
+    may_create: bool = True
+
+    @property
+    def access(self) -> Access:
+        """What the caller may touch."""
+        return Access(self.authorized)
 
     def text(self, name: str) -> Optional[str]:
         """An optional text argument; empty counts as left out."""
@@ -72,7 +80,7 @@ class Call:
         """A required image spec that the caller may touch."""
         spec = self.engine.spec(self.text(name) or "", what)
         if not self.authorized(spec.pool, spec.namespace):
-            raise MigrationError(EACCES, f"Your capabilities do not cover {what} {spec}.")
+            raise MigrationError(EACCES, f"Your capabilities do not cover the {what} {spec}.")
         return spec
 
 
@@ -105,20 +113,9 @@ def goal_of(text: str) -> Goal:
     return goals[text]
 
 
-def visible(call: Call, reports: List[Report]) -> List[Report]:
-    """The migrations whose target the caller's capabilities cover."""
-    return [r for r in reports if call.authorized(pool_of(r["target"]), namespace_of(r["target"]))]
-
-
 def pool_of(spec: str) -> str:
     """The pool of an image spec in a Report."""
     return spec.split("/", maxsplit=1)[0]
-
-
-def namespace_of(spec: str) -> str:
-    """The namespace of an image spec in a Report."""
-    parts = spec.split("/")
-    return parts[1] if len(parts) == 3 else ""
 
 
 # Not "target": the ceph CLI uses that key of a command itself (where it is sent to).

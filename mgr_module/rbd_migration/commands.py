@@ -16,6 +16,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Verify
 
@@ -28,6 +29,7 @@ from . import (
     plan_commands,
     tables,
     top,
+    touches,
     verify_commands,
 )
 from .command import (
@@ -41,7 +43,6 @@ from .command import (
     Report,
     goal_of,
     pool_of,
-    visible,
 )
 from .options import Options
 
@@ -66,7 +67,13 @@ _LAYOUT = (
 )
 
 
-def _layout(call: Call) -> LayoutOptions:
+def _layout(call: Call, target: ImageSpec) -> LayoutOptions:
+    """The layout that is asked for, whose pools the caller may touch. MigrationError."""
+    for name in ("data_pool", "journal_pool"):
+        pool = call.text(name)
+        if pool is not None:
+            option = name.replace("_", "-")
+            call.access.require(pool, target.namespace, f"which --{option} names")
     features = call.args.get("image_feature")
     image_format = call.number("image_format")
     return parse_layout(
@@ -103,13 +110,15 @@ def _begin(call: Call, goal: Goal) -> Report:
         return call.engine.prepare_import(
             wanted.spec,
             wanted.target,
-            _layout(call),
+            _layout(call, wanted.target),
             policy_of(call, goal),
             inline=wanted.inline,
             logged=wanted.logged,
         )
     source, target = check_command.specs_of(call)
-    return call.engine.prepare(source, target, _layout(call), policy_of(call, goal))
+    return call.engine.prepare(
+        source, target, _layout(call, target or source), policy_of(call, goal)
+    )
 
 
 def _check(call: Call) -> Any:
@@ -118,12 +127,12 @@ def _check(call: Call) -> Any:
         return call.engine.check_import(
             wanted.spec,
             wanted.target,
-            _layout(call),
+            _layout(call, wanted.target),
             inline=wanted.inline,
             logged=wanted.logged,
         )
     source, target = check_command.specs_of(call)
-    return call.engine.check(source, target, _layout(call))
+    return call.engine.check(source, target, _layout(call, target or source))
 
 
 def _prepare(call: Call) -> Report:
@@ -149,7 +158,7 @@ def _abort(call: Call) -> Report:
 def _status(call: Call) -> Any:
     if call.text("target_image"):
         return call.engine.get(call.spec("target_image", "target"))
-    return visible(call, call.engine.list())
+    return call.engine.list()
 
 
 def _ls(call: Call) -> List[Report]:
@@ -158,7 +167,7 @@ def _ls(call: Call) -> List[Report]:
     if state is not None and state not in [s.value for s in State]:
         known = ", ".join(s.value for s in State)
         raise MigrationError(EINVAL, f"--state {state!r} is not known; choose from {known}.")
-    found = visible(call, call.engine.list(ended=call.flag("all")))
+    found: List[Report] = call.engine.list(ended=call.flag("all"))
     if state is not None:
         found = [r for r in found if r["state"] == state]
     if pool is not None:
@@ -173,7 +182,7 @@ def _history(call: Call) -> List[Report]:
     limit = call.number("limit") or 0
     spec = None if target is None else str(call.spec("target_image", "target"))
     begin = None if since is None else time.time() - parse_seconds(since, "--since", _AGES)
-    found = visible(call, call.engine.history(since=begin))
+    found: List[Report] = call.engine.history(since=begin)
     if spec is not None:
         found = [r for r in found if r["target"] == spec]
     return found[:limit] if limit > 0 else found
@@ -287,6 +296,13 @@ _STYLES: Dict[str, Callable[[Any], str]] = {
 }
 
 
+def run(command: Command, call: Call) -> Any:
+    """Carry a command out for its caller: what it touches has to be covered. MigrationError."""
+    touches.require(command.name, call)
+    with call.engine.on_behalf_of(call.access):
+        return command.run(call)
+
+
 def handle(
     engine: Optional[Engine],
     options: Options,
@@ -306,7 +322,7 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
-        result = command.run(Call(cmd, engine, options, authorized, inbuf or None, keys))
+        result = run(command, Call(cmd, engine, options, authorized, inbuf or None, keys))
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)

@@ -8,7 +8,7 @@ from rbdmigrate.control.window import parse_window
 from rbdmigrate.model.errors import MigrationError
 
 from . import tables, top, verify_commands
-from .command import TARGET, Arg, Call, Command, Report, goal_of, visible
+from .command import TARGET, Arg, Call, Command, Report, goal_of
 
 
 def _set(call: Call) -> Report:
@@ -42,7 +42,11 @@ def _throttle_get(call: Call) -> Dict[str, Any]:
     return {
         **call.options.throttle(),
         "rate_now": call.engine.cluster_rate(),
-        "pools": call.options.pool_rates(),
+        "pools": {
+            pool: rate
+            for pool, rate in call.options.pool_rates().items()
+            if call.access.covers(pool, "")
+        },
         **call.engine.conditions(),
     }
 
@@ -125,9 +129,8 @@ def _limit_set(call: Call) -> Dict[str, int]:
 
 
 def _top(call: Call) -> top.View:
-    reports = visible(call, call.engine.list())
     return top.View(
-        reports,
+        call.engine.list(),
         call.engine.cluster_rate(),
         call.engine.conditions(),
         call.number("width") or 0,

@@ -1,6 +1,6 @@
 """The commands about plans: ``plan create``, ``plan start`` and so on."""
 
-from errno import EACCES, EINVAL
+from errno import EINVAL
 from typing import Any, Dict, List
 
 from rbdmigrate.control.plan_file import parse_plan
@@ -16,35 +16,24 @@ _PLAN = Arg("plan", required=True)
 
 
 def _given(call: Call) -> Definition:
-    """The plan of the file that was given with ``-i``. MigrationError(EINVAL, EACCES)."""
+    """The plan of the file that was given with ``-i``, all of which the caller may touch.
+
+    MigrationError(EINVAL, EACCES).
+    """
     if not call.inbuf:
         raise MigrationError(EINVAL, "Give the plan as a file: -i plan.yaml.")
     default = call.engine.spec("x", "image").pool
     definition = parse_plan(call.inbuf, default, call.options.settings.timezone)
-    _authorize(call, definition)
+    call.access.require_plan(definition)
     for listed in definition.images:
         if listed.source_spec:
             import_command.refuse_forbidden(call, parse_source_spec(listed.source_spec))
     return definition
 
 
-def name_of(call: Call) -> str:
-    """The plan that is named, if the caller may touch all that it is about. MigrationError."""
-    name = call.text("plan") or ""
-    _authorize(call, call.engine.plans.definition(name))
-    return name
-
-
-def _authorize(call: Call, definition: Definition) -> None:
-    for pool, namespace in sorted(definition.places()):
-        if not call.authorized(pool, namespace):
-            place = f"{pool}/{namespace}" if namespace else pool
-            raise MigrationError(
-                EACCES, f"Your capabilities do not cover {place}, which the plan is about."
-            )
-    for listed in definition.images:
-        if listed.source_spec:
-            import_command.authorize(call, parse_source_spec(listed.source_spec))
+def _name(call: Call) -> str:
+    """The name of the plan that is meant; the engine looks whether the caller may touch it."""
+    return call.text("plan") or ""
 
 
 def _create(call: Call) -> Report:
@@ -52,56 +41,48 @@ def _create(call: Call) -> Report:
 
 
 def _apply(call: Call) -> Report:
-    return call.engine.plans.apply(_given(call))
+    return call.engine.plans.apply(_given(call), may_create=call.may_create)
 
 
 def _check(call: Call) -> Report:
-    return call.engine.plans.check(name_of(call))
+    return call.engine.plans.check(_name(call))
 
 
 def _ls(call: Call) -> List[Report]:
-    seen = {d.name for d in call.engine.plans.definitions() if _may(call, d)}
-    return [report for report in call.engine.plans.list() if report["name"] in seen]
-
-
-def _may(call: Call, definition: Definition) -> bool:
-    try:
-        _authorize(call, definition)
-    except MigrationError:
-        return False
-    return True
+    found: List[Report] = call.engine.plans.list()
+    return found
 
 
 def _show(call: Call) -> Report:
-    return call.engine.plans.get(name_of(call))
+    return call.engine.plans.get(_name(call))
 
 
 def _start(call: Call) -> Report:
-    return call.engine.plans.begin(name_of(call))
+    return call.engine.plans.begin(_name(call))
 
 
 def pause(call: Call) -> Report:
     """Pause the plan that is named."""
-    return call.engine.plans.pause(name_of(call))
+    return call.engine.plans.pause(_name(call))
 
 
 def resume(call: Call) -> Report:
     """Resume the plan that is named."""
-    return call.engine.plans.resume(name_of(call))
+    return call.engine.plans.resume(_name(call))
 
 
 def retry(call: Call) -> Report:
     """Try again what of the plan failed."""
-    return call.engine.plans.retry(name_of(call))
+    return call.engine.plans.retry(_name(call))
 
 
 def cancel(call: Call) -> Report:
     """Cancel the plan that is named."""
-    return call.engine.plans.cancel(name_of(call), force=call.flag("force"))
+    return call.engine.plans.cancel(_name(call), force=call.flag("force"))
 
 
 def _remove(call: Call) -> Report:
-    return call.engine.plans.remove(name_of(call))
+    return call.engine.plans.remove(_name(call))
 
 
 TABLE = (

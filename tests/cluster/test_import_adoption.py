@@ -17,8 +17,9 @@ def test_one_of_plain_rbd_is_taken_over(cluster, client, migration, pool, place)
     source = make_source(place.folder, "qcow3-snapshots")
     plainly(cluster, source.spec(place.stream("http")), target)
     report = migration.json("status", target)
-    assert (report["adopted"], report["import_only"], report["state"]) == (True, True, "prepared")
+    assert (report["adopted"], report["import_only"], report["state"]) == (False, True, "prepared")
     migration.text("execute", target)
+    assert migration.json("status", target)["adopted"]
     migration.wait(target, "executed")
     assert "committed" in migration.text("commit", target)
     for name, view in source.views.items():

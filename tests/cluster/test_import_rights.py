@@ -108,8 +108,8 @@ def test_an_adopted_import_with_another_config_key_waits_until_that_is_allowed(
     """So does one that version 0.1 accepted. It can be aborted meanwhile."""
     target = f"{pool}/adopted"
     cluster.rbd("migration", "prepare", "--import-only", "--source-spec", text(referring), target)
-    assert migration.report(target)["adopted"]
     migration.ask("execute", target_image=target)
+    assert migration.report(target)["adopted"]
     cluster.wait_for(lambda: migration.report(target)["hold"], 20, "a hold")
     hold = migration.report(target)["hold"]
     assert hold["reason"] == "operator"

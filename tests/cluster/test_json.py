@@ -264,8 +264,9 @@ def test_a_user_without_capabilities_does_nothing(
         assert ceph("status", two_migrations[0]).returncode == 13
 
 
-def test_a_user_of_one_pool_sees_and_touches_that(
+def test_a_user_of_one_pool_sees_and_touches_what_is_wholly_in_it(
     cluster: Cluster,
+    migration: Commands,
     client: rados.Rados,
     pools: "tuple[str, str]",
     two_migrations: "tuple[str, str]",
@@ -276,29 +277,42 @@ def test_a_user_of_one_pool_sees_and_touches_that(
     The order matters: neither `... rw pool=X` nor `... pool=X rw` can be parsed, and `profile rbd`
     says nothing about this module.
     """
-    mine, other = two_migrations
+    across, back = two_migrations
     small(client, f"{pools[0]}/idle")
+    small(client, f"{pools[0]}/own")
+    mine = f"{pools[0]}/own-new"
+    migration.text("prepare", f"{pools[0]}/own", mine)
     with user(cluster, tmp_path, f"allow module rbd_migration with pool={pools[0]} rw") as ceph:
-        for command in ("ls", "status"):
-            listed = json.loads(ceph(command, "--format", "json").stdout)
-            assert [r["target"] for r in listed] == [mine]
-        listed = json.loads(ceph("ls", "--all", "--format", "json").stdout)
-        assert {r["target"].split("/")[0] for r in listed} == {pools[0]}
+        for command in (["ls"], ["status"], ["ls", "--all"]):
+            listed = json.loads(ceph(*command, "--format", "json").stdout)
+            assert {r["target"] for r in listed} == {mine}
         assert ceph("status", mine).returncode == 0
         assert ceph("pause", mine).returncode == 0
         assert ceph("resume", mine).returncode == 0
         for command in (
-            ["status", other],
-            ["execute", other],
-            ["abort", other],
+            ["status", across],
+            ["status", back],
+            ["execute", across],
+            ["abort", back],
+            ["abort", f"{pools[0]}/from-{pools[0]}", "--force"],  # by its source's name
+            ["commit", f"{pools[0]}/from-{pools[0]}", "--force"],
             ["prepare", f"{pools[0]}/idle", f"{pools[1]}/new"],
             ["prepare", f"{pools[1]}/idle", f"{pools[0]}/new"],
+            ["prepare", f"{pools[0]}/idle", f"{pools[0]}/new", "--data-pool", pools[1]],
+            ["throttle", "set", "--rate", "1M", "--pool", pools[1]],
         ):
             done = ceph(*command)
             assert done.returncode == 13, command
             # The manager puts a sentence of its own behind ours.
             assert "Your capabilities do not cover" in done.stderr
             assert pools[1] in done.stderr
+        for command in (
+            ["throttle", "set", "--rate", "1M"],
+            ["limit", "set", "--max-steps", "0"],
+            ["window", "set", "--window", "off"],
+        ):
+            assert ceph(*command).returncode == 13, command
+        assert ceph("throttle", "clear", "--pool", pools[0]).returncode == 0
         done = ceph("run", f"{pools[0]}/idle", f"{pools[0]}/new", "--goal", "prepared")
         assert done.returncode == 0, done.stderr
 

@@ -1,8 +1,10 @@
 """What front ends have around them, for tests: an engine that only notes, a manager's options."""
 
+import contextlib
 import threading
 from errno import ENOENT
 
+from rbdmigrate.control.access import Access
 from rbdmigrate.control.browse import numbers
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Definition, Rule, Selector
@@ -94,19 +96,16 @@ class FakePlans:
         self._engine = engine
         self._one = Definition("move", (Selector("rbd"),), Rule("ssd", ""))
 
-    def definitions(self):
-        return [self._one]
-
-    def definition(self, name):
-        if name != "move":
-            raise MigrationError(ENOENT, f"There is no plan {name!r}.")
-        return self._one
-
     def list(self):
+        if not self._engine.caller.sees_plan(self._one):
+            return []
         return [{name: value for name, value in PLAN.items() if name != "items"}]
 
     def __getattr__(self, name):
         def call(*args, **named):
+            if args[0] != "move" and isinstance(args[0], str):
+                raise MigrationError(ENOENT, f"There is no plan {args[0]!r}.")
+            self._engine.caller.require_plan(self._one)
             self._engine.calls.append((f"plan {name}", args, named))
             if self._engine.refusal:
                 raise self._engine.refusal
@@ -123,13 +122,20 @@ class FakeEngine:
         self.ended = threading.Event()
         self.reports = list(reports) or [report(migration(), Live())]
         self.refusal = refusal
+        self.caller = Access()
         self.plans = FakePlans(self)
+
+    @contextlib.contextmanager
+    def on_behalf_of(self, caller):
+        self.caller = caller
+        yield
+        self.caller = Access()
 
     def spec(self, text, what):
         return parse_image_spec(text, "rbd", what)
 
     def list(self, ended=False):
-        return self.reports
+        return [r for r in self.reports if self._seen(r)]
 
     def cluster_rate(self):
         return None
@@ -144,7 +150,11 @@ class FakeEngine:
         return len(self.reports), self.reports[query.offset : query.offset + query.limit]
 
     def history(self, since=None):
-        return self.reports
+        return self.list()
+
+    def _seen(self, found):
+        ends = [parse_image_spec(found[end], "rbd", end) for end in ("source", "target")]
+        return all(self.caller.covers(end.pool, end.namespace) for end in ends)
 
     def conditions(self):
         return {"gates": [], "guard": None}

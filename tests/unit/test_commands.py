@@ -252,9 +252,13 @@ class TestCapabilities:
         assert engine.calls == []
 
     @pytest.mark.parametrize("name", ["ls", "status"])
-    def test_lists_hold_only_the_targets_that_are_covered(self, ask, name):
+    def test_lists_hold_only_migrations_of_which_both_ends_are_covered(self, ask, name):
+        inside, outside = Place("ssd", "ns", "a"), Place("hdd", "", "a")
         targets = [Place("ssd", "", "b"), Place("ssd", "ns", "b"), Place("hdd", "", "b")]
-        engine = FakeEngine([report(migration(target=place), Live()) for place in targets])
+        ends = [(inside, place) for place in targets] + [(outside, targets[1])]
+        engine = FakeEngine(
+            [report(migration(source=source, target=target), Live()) for source, target in ends]
+        )
         answer = ask(name, engine=engine, authorized=self.only("ssd", "ns"), format="json")
         assert [r["target"] for r in json.loads(answer[1])] == ["ssd/ns/b"]
 

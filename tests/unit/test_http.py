@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-from errno import EAGAIN, EBUSY, ENOENT
+from errno import EAGAIN, EBUSY, ENOENT, EPERM
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.errors import MigrationError, NotPermitted
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.policy import Policy
@@ -341,3 +341,15 @@ class TestPage:
         policy = page.HEADERS["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
+
+
+def test_to_start_a_plan_or_to_apply_a_new_one_takes_the_permission_to_create(front_end, ask):
+    assert front_end("http.routes").BY_NAME["plan_start"].permission == "create"
+    body = {"file": "plan: move\nselect: [{pool: rbd}]\nmap: {target_pool: ssd}\n"}
+    for permissions, may_create in ((("update",), False), (("update", "create"), True)):
+        engine = FakeEngine()
+        assert ask("plan_apply", body, target="", engine=engine, permissions=permissions)[0] == 200
+        assert engine.calls[0][2] == {"may_create": may_create}
+    engine = FakeEngine(refusal=NotPermitted(EPERM, "There is no plan 'move'."))
+    status, answer, _ = ask("plan_apply", body, target="", engine=engine, permissions=("update",))
+    assert (status, answer["code"]) == (403, "EPERM")

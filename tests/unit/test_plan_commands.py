@@ -63,7 +63,8 @@ def test_a_plan_names_no_config_key_that_is_closed_to_imports(ask, engine, name)
 def test_a_plan_is_given_as_a_file(ask, engine):
     for name in ("create", "apply"):
         assert ask(f"plan {name}", FILE)[0] == 0
-        assert engine.calls.pop() == (f"plan {name}", (parse_plan(FILE, "rbd"),), {})
+        more = {"may_create": True} if name == "apply" else {}
+        assert engine.calls.pop() == (f"plan {name}", (parse_plan(FILE, "rbd"),), more)
     assert ask("plan create")[0] == -EINVAL
     assert ask("plan create", "plan: [")[0] == -EINVAL
 

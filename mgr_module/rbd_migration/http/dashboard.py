@@ -111,10 +111,7 @@ def _ask(dashboard: _Dashboard, controller: Any, route: Route) -> Any:
     """Pass a request on to the module, and its answer back."""
     try:
         asked = _request(route)
-        if route.name == "summary" or route.import_permission:
-            asked["permissions"] = [
-                name for name in PERMISSIONS if controller._has_permissions(name)
-            ]
+        asked["permissions"] = [name for name in PERMISSIONS if controller._has_permissions(name)]
     except FieldError as error:
         dashboard.refuse(400, "EINVAL", str(error))
     try:

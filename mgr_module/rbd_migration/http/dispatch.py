@@ -10,7 +10,7 @@ from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
 from rbdmigrate import __version__
 from rbdmigrate.control.browse import Query
 from rbdmigrate.engine import Engine
-from rbdmigrate.model.errors import MigrationError, errno_name
+from rbdmigrate.model.errors import MigrationError, NotPermitted, errno_name
 from rbdmigrate.model.migration import State
 
 from .. import commands
@@ -82,10 +82,12 @@ def dispatch(
             if route.name == "summary":
                 answer.body["permissions"] = {name: name in permissions for name in PERMISSIONS}
             return answer
-        result = _command(route, context, context.engine, args)
+        result = _command(route, context, context.engine, args, "create" in permissions)
         return Response(route.status, result)
     except FieldError as error:
         return refusal(400, EINVAL, str(error))
+    except NotPermitted as error:
+        return refusal(403, error.errno, str(error))
     except MigrationError as error:
         status = _status(error.errno, route, context.engine)
         return refusal(status, error.errno, _in_fields(str(error)))
@@ -104,16 +106,24 @@ def answer(context: Context, name: str, text: str) -> str:
     return json.dumps({"status": found.status, "body": found.body, "headers": found.headers})
 
 
-def _command(route: Route, context: Context, engine: Engine, args: Dict[str, Any]) -> Any:
+def _command(
+    route: Route, context: Context, engine: Engine, args: Dict[str, Any], may_create: bool
+) -> Any:
     """Run the command of a route, with its fields as the arguments."""
     command = commands.BY_NAME[route.command]
     flat = {name: value for name, value in args.items() if name != "layout"}
     flat.update(args.get("layout", {}))
     flat, inbuf = _plan(flat) if route.name in _PLANS else _import(flat)
     given = {_ARGUMENTS.get(name, name): value for name, value in flat.items()}
-    return command.run(
-        Call(given, engine, context.options, lambda pool, namespace: True, inbuf=inbuf)
+    call = Call(
+        given,
+        engine,
+        context.options,
+        lambda pool, namespace: True,
+        inbuf=inbuf,
+        may_create=may_create,
     )
+    return commands.run(command, call)
 
 
 def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:

@@ -77,7 +77,7 @@ def plan_routes(route: Any, plan: Tuple[Field, ...], detail: Any, checked: Any) 
             "create",  # it reads the sources of imports
             answer=checked,
         ),
-        one("start", "POST", "Choose the images of a plan, and begin"),
+        one("start", "POST", "Choose the images of a plan, and begin", "create"),
         one("pause", "POST", "Begin nothing more, and stop its copies"),
         one("resume", "POST", "Go on with a plan"),
         one(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
+from ..control.access import Access
 from .beginning import Beginning
+from .caller import on_behalf_of
 from .host import Host
 from .listing import Listing, Report
 from .planning import Planning
@@ -17,6 +21,15 @@ class Engine(Planning, Listing, Beginning, Steering):
     way, :class:`Planning` has ``plans``. All of them draw on the same
     :class:`~rbdmigrate.engine.parts.Parts`.
     """
+
+    @staticmethod
+    def on_behalf_of(caller: Access) -> AbstractContextManager[None]:
+        """A context in which this thread asks for somebody who may touch as much as ``caller``.
+
+        Requests then find and show what the caller may see, and refuse with EACCES to act on
+        anything else. Outside of it a thread may touch everything.
+        """
+        return on_behalf_of(caller)
 
 
 __all__ = ["Engine", "Host", "Report"]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
-from typing import Optional
+from typing import Optional, Union
 
 import rados
 
@@ -18,6 +18,7 @@ from ..model.migration import Goal, Migration, State
 from ..model.spec import ImageSpec
 from .adoption import adoptable
 from .answers import Answers
+from .caller import access
 from .claims import refuse_adoption, refuse_claimed
 from .loading import Loader
 from .registry import Registry, Tracked
@@ -51,12 +52,9 @@ class Finder:
         if tracked is None:
             other = self._registry.find_source(source)
             if other is not None:
-                raise MigrationError(
-                    EBUSY,
-                    f"The source {source} is already migrating, to {other.migration.target.spec}; "
-                    f"see `ceph rbd migration status {other.migration.target.spec}`.",
-                )
+                raise _migrating(other.migration)
             return None
+        access().require_migration(tracked.migration)
         if tracked.migration.source.spec != source or tracked.migration.imported is not None:
             raise _taken(tracked)
         return self._again(tracked, layout, goal)
@@ -69,6 +67,7 @@ class Finder:
             return None
         assert wish.spec is not None
         m = tracked.migration
+        access().require_migration(m)
         spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
         same = m.imported is not None and m.imported.spec == spec.to_json()
         if not same or m.imported is None or m.imported.inline != wish.inline:
@@ -96,23 +95,52 @@ class Finder:
         """The migration under way to ``target``; one made by plain ``rbd`` is taken over.
 
         As stock ``rbd migration`` does, the source's name is taken where it is nobody's target.
+        MigrationError(EACCES) when the caller may not touch all of it.
         """
-        tracked = self._registry.find(target) or self._registry.find_source(target)
+        tracked = self.tracked(target)
         if tracked is not None:
             return tracked
         self.require_read(target)
         refuse_claimed(self._registry, target)
         with self.admission:
             tracked = self._registry.find(target)
-            if tracked is not None:
-                return tracked
-            migration = adoptable(self._client, target)
+            migration = adoptable(self._client, target) if tracked is None else tracked.migration
             if migration is None:
                 return None
+            access().require_migration(migration)
+            if tracked is not None:
+                return tracked
             known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
-            if known is None:
-                refuse_adoption(self._registry, migration)
-            return known or self._registry.create(migration, confirmed=True)
+            if known is not None:
+                access().require_migration(known.migration)
+                return known
+            refuse_adoption(self._registry, migration)
+            return self._registry.create(migration, confirmed=True)
+
+    def tracked(self, target: ImageSpec) -> Optional[Tracked]:
+        """The recorded migration under way to ``target``, or from it. MigrationError(EACCES)."""
+        tracked = self._registry.find(target) or self._registry.find_source(target)
+        if tracked is not None:
+            access().require_migration(tracked.migration)
+        return tracked
+
+    def look(self, target: ImageSpec) -> Union[Tracked, Migration, None]:
+        """The same as :meth:`find`, but nothing is written: one made by plain ``rbd`` is described
+        as the record that an order about it would make.
+        """
+        tracked = self.tracked(target)
+        if tracked is not None:
+            return tracked
+        self.require_read(target)
+        refuse_claimed(self._registry, target)
+        migration = adoptable(self._client, target)
+        if migration is None:
+            return None
+        access().require_migration(migration)
+        known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+        if known is not None:
+            access().require_migration(known.migration)
+        return known or _untaken(migration)
 
     def require_read(self, target: ImageSpec) -> None:
         """Only when the pool's records are known can be said that there is none."""
@@ -135,10 +163,10 @@ class Finder:
         return tracked
 
     def ended(self, target: ImageSpec) -> Migration:
-        """The last ended migration to ``target``; MigrationError says why there is none."""
+        """The last migration to ``target`` that ended; MigrationError says why there is none."""
         ended = self._registry.history(self._loader.pools())
         for migration in ended.migrations:
-            if migration.target.spec == target:
+            if migration.target.spec == target and access().sees(migration):
                 return migration
         silent = sorted({*ended.left_out, *self._loader.unread()})
         if silent:
@@ -153,6 +181,13 @@ class Finder:
         )
 
 
+def _untaken(migration: Migration) -> Migration:
+    """A migration of plain rbd as a reader sees it: nobody has taken it over yet."""
+    message = "begun with plain rbd migration; any command that acts on it takes it over"
+    timeline = tuple(replace(entry, message=message) for entry in migration.timeline[:1])
+    return replace(migration, id="", adopted=False, timeline=timeline)
+
+
 def _taken(tracked: Tracked) -> MigrationError:
     m = tracked.migration
     return MigrationError(
@@ -160,6 +195,15 @@ def _taken(tracked: Tracked) -> MigrationError:
         f"The target {m.target.spec} is already the target of a migration from "
         f"{m.source.spec}; choose another name or abort that one.",
     )
+
+
+def _migrating(m: Migration) -> MigrationError:
+    """Its target is named to those who may see it."""
+    message = f"The source {m.source.spec} is already migrating"
+    if access().sees(m):
+        target = m.target.spec
+        message += f", to {target}; see `ceph rbd migration status {target}`"
+    return MigrationError(EBUSY, f"{message}.")
 
 
 def refuse_aborting(tracked: Tracked) -> None:

@@ -10,17 +10,21 @@ from ..control.browse import Query, Row, numbers, page
 from ..model.migration import Migration, State
 from ..model.report import Live, iso, report
 from ..model.spec import ImageSpec
+from .caller import access
 from .parts import Parts
+from .registry import Tracked
 from .view import live_hold, render, row, view
 
 Report = dict[str, Any]
-Reports = list[Report]  # within Listing, list is a method
+# Within Listing, list is a method.
+Reports = list[Report]
+Trackeds = list[Tracked]
 Migrations = list[Migration]
 _EVERY = ImageSpec("", "", "ended migrations")  # what a sentence about all of them names
 
 
 class Listing(Parts):
-    """Requests that change nothing, but that a migration made by plain ``rbd`` is taken over."""
+    """Requests that change nothing. They show what the caller may see."""
 
     def list(
         self, *, ended: bool = False, states: Optional[Container[State]] = None
@@ -29,7 +33,7 @@ class Listing(Parts):
 
         ``states``: only those under way that are in one of these.
         """
-        tracked = self._registry.all()
+        tracked = self._under_way()
         if states is not None:
             tracked = [t for t in tracked if t.migration.state in states]
         reports = [view(t) for t in tracked]
@@ -40,12 +44,12 @@ class Listing(Parts):
     def browse(self, query: Query) -> tuple[int, Reports]:
         """How many migrations ``query`` finds, and the page of them that it asks for."""
         ended = self._ended() if query.ended else []
-        rows = chain(map(row, self._registry.all()), (Row(m, m) for m in ended))
+        rows = chain(map(row, self._under_way()), (Row(m, m) for m in ended))
         return page(rows, query, render)
 
     def summary(self) -> dict[str, Any]:
         """All migrations under way in numbers."""
-        return numbers(map(row, self._registry.all()), live_hold, render)
+        return numbers(map(row, self._under_way()), live_hold, render)
 
     def throughput(self) -> Reports:
         """Bytes per second of all copies over the last hour, and the throttle, the oldest first."""
@@ -62,17 +66,20 @@ class Listing(Parts):
         return [report(m, Live()) for m in ended]
 
     def _ended(self) -> Migrations:
+        caller = access()
         with self._answers(_EVERY):
-            return self._registry.history(self._loader.pools()).migrations
+            ended = self._registry.history(self._loader.pools()).migrations
+        return [m for m in ended if caller.sees(m)]
 
     def get(self, target: ImageSpec) -> Report:
         """The migration to ``target``, the last ended one when none is under way.
 
-        One that plain ``rbd migration prepare`` made is taken over. MigrationError(ENOENT).
+        One that plain ``rbd migration prepare`` made is described, and not taken over.
+        MigrationError(ENOENT, EACCES).
         """
         with self._answers(target):
-            tracked = self._finder.find(target)
-            return view(tracked) if tracked else report(self._finder.ended(target), Live())
+            found = self._finder.look(target)
+            return render(self._finder.ended(target) if found is None else found)
 
     def cluster_rate(self) -> Optional[int]:
         """The cluster's throttle in force now, in bytes per second; None is no limit."""
@@ -81,3 +88,7 @@ class Listing(Parts):
     def conditions(self) -> dict[str, Any]:
         """The health gates that are not open, and the latency guard (None: it is off)."""
         return self._conditions.to_plain()
+
+    def _under_way(self) -> Trackeds:
+        caller = access()
+        return [t for t in self._registry.all() if caller.sees(t.migration)]

@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EBUSY, EEXIST, EINVAL
+from errno import EBUSY, EEXIST, EINVAL, EPERM
 from typing import Any, Optional
 
 from ..cluster.store import Garbage
-from ..model.errors import MigrationError
+from ..model.errors import MigrationError, NotPermitted
 from ..model.migration import State
 from ..model.plan import Definition, Item, Outcome, Plan, PlanState
 from ..model.spec import ImageSpec
 from .answers import Answers
+from .caller import access
 from .plan_check import PlanChecks
 from .plan_driver import Driver
 from .plan_keeping import Keeping, Kept
@@ -22,6 +23,7 @@ from .plan_view import plan_report
 from .settings import Settings
 
 PlanReport = dict[str, Any]
+Kepts = list[Kept]  # within Plans, list is a method
 _MOVING = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
 
 
@@ -73,27 +75,27 @@ class Plans:
     # -- reading -----------------------------------------------------------------------------
 
     def definitions(self) -> list[Definition]:
-        """What each plan is about, by name."""
-        return [kept.plan.definition for kept in self._keeping.all()]
+        """What each plan is about that the caller may see, by name."""
+        return [kept.plan.definition for kept in self._seen()]
 
     def definition(self, name: str) -> Definition:
         """What a plan is about. MigrationError(ENOENT)."""
         with self._answering(name):
-            return self._keeping.require(name).plan.definition
+            return self._require(name).plan.definition
 
     def list(self) -> list[PlanReport]:
-        """All plans, by name, without their items."""
-        return [plan_report(kept, items=False) for kept in self._keeping.all()]
+        """All plans that the caller may see, by name, without their items."""
+        return [plan_report(kept, items=False) for kept in self._seen()]
 
     def get(self, name: str) -> PlanReport:
         """A plan with its items. MigrationError(ENOENT)."""
         with self._answering(name):
-            return plan_report(self._keeping.require(name), items=True)
+            return plan_report(self._require(name), items=True)
 
     def check(self, name: str) -> dict[str, Any]:
         """Preflight of all its images that have not begun. Changes nothing; goes on behind."""
         with self._answering(name):
-            kept = self._keeping.require(name)
+            kept = self._require(name)
             frozen: Optional[list[Item]] = None
             if kept.plan.items:
                 frozen = [
@@ -109,7 +111,7 @@ class Plans:
         """Keep a new plan; nothing begins. The same again is one plan. MigrationError(EEXIST)."""
         with self._answering(definition.name), self._changing:
             self._keeping.load()
-            kept = self._keeping.get(definition.name)
+            kept = self._there(definition.name)
             if kept is None:
                 kept = self._keeping.create(_draft(definition))
             elif kept.plan.definition != definition:
@@ -120,14 +122,21 @@ class Plans:
                 )
             return plan_report(kept, items=True)
 
-    def apply(self, definition: Definition) -> PlanReport:
+    def apply(self, definition: Definition, *, may_create: bool = True) -> PlanReport:
         """The same; where there is a plan of the name, that is changed.
 
         What has started keeps its images. Migrations that have begun keep their policy.
+        ``may_create``: the caller may make a plan; NotPermitted(EPERM) where that is needed.
         """
         with self._answering(definition.name), self._changing:
             self._keeping.load()
-            kept = self._keeping.get(definition.name)
+            kept = self._there(definition.name)
+            if kept is None and not may_create:
+                raise NotPermitted(
+                    EPERM,
+                    f"There is no plan {definition.name!r}, and the permission create is needed "
+                    "to make one.",
+                )
             if kept is None or kept.plan.state is PlanState.DRAFT or kept.plan.state.ended:
                 kept = self._keeping.create(_draft(definition))
                 return plan_report(kept, items=True)
@@ -144,7 +153,7 @@ class Plans:
     def begin(self, name: str) -> PlanReport:
         """Choose its images and begin. MigrationError where there is something wrong with them."""
         with self._answering(name):
-            kept = self._keeping.require(name)
+            kept = self._require(name)
             if kept.plan.state is PlanState.CANCELLED:
                 raise MigrationError(
                     EINVAL,
@@ -154,7 +163,7 @@ class Plans:
             if kept.plan.state in (PlanState.PAUSED, PlanState.STOPPED):
                 return self.resume(name)
             with self._changing:
-                kept = self._keeping.require(name)
+                kept = self._require(name)
                 kept.refusal = None
                 self._to(kept, PlanState.STARTING, PlanState.DRAFT)
             self._wait(lambda: kept.plan.state is not PlanState.STARTING)
@@ -165,7 +174,7 @@ class Plans:
     def pause(self, name: str) -> PlanReport:
         """Begin nothing more, and stop its copies where they are."""
         with self._answering(name):
-            kept = self._keeping.require(name)
+            kept = self._require(name)
             self._wait(lambda: kept.plan.state is not PlanState.STARTING)
             if kept.plan.state not in _MOVING:
                 raise self._refusal(kept, "there is nothing to pause")
@@ -175,7 +184,7 @@ class Plans:
     def resume(self, name: str) -> PlanReport:
         """Go on where it was paused, or where it stopped after failures."""
         with self._answering(name):
-            kept = self._keeping.require(name)
+            kept = self._require(name)
             if kept.plan.state not in _MOVING:
                 raise self._refusal(kept, "there is nothing to resume")
             failures = kept.failures()
@@ -187,7 +196,7 @@ class Plans:
     def cancel(self, name: str, *, force: bool = False) -> PlanReport:
         """Begin nothing more, and abort what is under way. What is done stays done."""
         with self._answering(name):
-            kept = self._keeping.require(name)
+            kept = self._require(name)
             if kept.plan.state is PlanState.DONE:
                 raise self._refusal(kept, "there is nothing to cancel")
             if force:
@@ -200,7 +209,7 @@ class Plans:
     def retry(self, name: str) -> PlanReport:
         """Try all of it again that failed, and at once what waits."""
         with self._answering(name):
-            kept = self._keeping.require(name)
+            kept = self._require(name)
             if kept.plan.state in (PlanState.DRAFT, PlanState.CANCELLING, PlanState.CANCELLED):
                 raise self._refusal(kept, "there is nothing to retry")
             for number, item in enumerate(kept.items):
@@ -218,7 +227,7 @@ class Plans:
     def remove(self, name: str) -> PlanReport:
         """Forget a plan of which nothing is under way. The migrations that it made stay."""
         with self._answering(name), self._changing:
-            kept = self._keeping.require(name)
+            kept = self._require(name)
             if kept.plan.state is not PlanState.DRAFT and not kept.plan.state.ended:
                 raise MigrationError(
                     EBUSY,
@@ -231,6 +240,23 @@ class Plans:
             return found
 
     # -- within ------------------------------------------------------------------------------
+
+    def _seen(self) -> Kepts:
+        caller = access()
+        return [kept for kept in self._keeping.all() if caller.sees_plan(kept.plan.definition)]
+
+    def _require(self, name: str) -> Kept:
+        """The plan ``name``, all of which the caller may touch. MigrationError."""
+        kept = self._keeping.require(name)
+        access().require_plan(kept.plan.definition)
+        return kept
+
+    def _there(self, name: str) -> Optional[Kept]:
+        """The plan ``name`` if there is one; MigrationError unless the caller may touch it."""
+        kept = self._keeping.get(name)
+        if kept is not None:
+            access().require_plan(kept.plan.definition)
+        return kept
 
     def _to(self, kept: Kept, state: PlanState, *before: PlanState) -> None:
         """Bring the plan from one of the states ``before`` to ``state``."""

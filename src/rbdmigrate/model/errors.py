@@ -25,6 +25,10 @@ class MigrationError(Exception):
         return errno_name(self.errno)
 
 
+class NotPermitted(MigrationError):
+    """The caller lacks a permission, which only what is there could show."""
+
+
 class PoolMissing(MigrationError):
     """A pool does not exist (any more): the latest OSD map says so."""
 

@@ -260,6 +260,15 @@ class Migration:
     confirmed: bool = True
     timeline: tuple[TimelineEntry, ...] = ()
 
+    def places(self) -> frozenset[tuple[str, str]]:
+        """Every pool and namespace that it reads from or writes to; an external source has none.
+
+        librbd puts data and journal into the target's namespace of their pools.
+        """
+        found = {(end.pool, end.namespace) for end in (self.source, self.target) if end.pool}
+        pools = (self.layout.data_pool, self.layout.journal_pool)
+        return frozenset(found | {(pool, self.target.namespace) for pool in pools if pool})
+
     def enter(self, state: State, now: float, message: str = "") -> Migration:
         """This migration in ``state``; a change is put on its timeline."""
         if state is self.state and not message:

@@ -145,17 +145,25 @@ class Definition:
         return self.rule.pool or self.select[0].pool
 
     def places(self) -> frozenset[tuple[str, str]]:
-        """Every pool and namespace that it reads from or writes to."""
-        found: set[tuple[str, str]] = set()
+        """Every pool and namespace that it reads from or writes to, but external sources.
+
+        librbd puts data and journal into the target's namespace of their pools.
+        """
+        sources: set[tuple[str, str]] = set()
+        targets: set[tuple[str, str]] = set()
         for selector in self.select:
-            found |= {(selector.pool, selector.namespace), self._mapped(selector)}
+            sources.add((selector.pool, selector.namespace))
+            targets.add(self._mapped(selector))
         for listed in self.images:
-            for spec in (listed.source, listed.target):
-                if spec is not None:
-                    found.add((spec.pool, spec.namespace))
-            if listed.target is None and listed.source is not None:
-                found.add(self._mapped(listed.source))
-        return frozenset(found)
+            if listed.source is not None:
+                sources.add((listed.source.pool, listed.source.namespace))
+            if listed.target is not None:
+                targets.add((listed.target.pool, listed.target.namespace))
+            elif listed.source is not None:
+                targets.add(self._mapped(listed.source))
+        pools = (self.rule.layout.data_pool, self.rule.layout.journal_pool)
+        beside = {(pool, namespace) for pool in pools if pool for _, namespace in targets}
+        return frozenset(sources | targets | beside)
 
     def _mapped(self, source: Union[Selector, ImageSpec]) -> tuple[str, str]:
         namespace = self.rule.namespace

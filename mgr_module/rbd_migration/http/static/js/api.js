@@ -62,7 +62,7 @@ export const plans = {
 };
 // The rights that views ask for; ``apply`` needs that of ``act``, the others the one to read. A check
 // reads the sources of imports, so it needs the right to begin one.
-export const PLAN_RIGHTS = { create: "create", check: "create", act: "update", remove: "delete" };
+export const PLAN_RIGHTS = { create: "create", check: "create", start: "create", act: "update", remove: "delete" };
 
 async function ask(method, path, { query, body }) {
   const headers = { Accept: "application/vnd.ceph.api.v1.0+json" };

@@ -27,7 +27,7 @@ export function possible({ state, counts }) {
 const NEXT = ["start", "resume", "retry"]; // what lets it go on
 
 const ACTIONS = {
-  start: { label: "Start …", verb: "Start", ask: startText, harmless: (plan) => plan.goal !== "committed" },
+  start: { label: "Start …", verb: "Start", ask: startText, harmless: (plan) => plan.goal !== "committed", right: PLAN_RIGHTS.start },
   resume: { label: "Resume" },
   skip: { label: "Resume without them", action: "resume" },
   retry: { label: "Retry what failed" },

@@ -1,0 +1,89 @@
+"""What each command touches, and so what the capabilities of its caller have to cover.
+
+The one table of it: for the commands of the ``ceph`` CLI, and for the routes of the REST API, which
+are commands or are listed here by their own names. ``doc/security.rst`` shows it.
+"""
+
+import enum
+from typing import Dict, Tuple
+
+from .command import Call
+
+
+class Touch(enum.Enum):
+    """Something that a command reads or changes; who looks whether the caller may."""
+
+    IMAGES = "the images that are given, and the pools for data and journal"  # Call.spec, _layout
+    MIGRATION = "both ends, data pool and journal pool of the migration that is found"  # Finder
+    SEEN = "migrations or plans: those that the caller may see"  # Listing, Plans
+    GIVEN_PLAN = "every pool and namespace of the plan that is given"  # plan_commands
+    PLAN = "every pool and namespace of the plan that there is"  # Plans
+    CLUSTER = "settings of the whole cluster"  # require
+    CLUSTER_OR_POOL = "settings of the pool that is named, or of the whole cluster"  # require
+    KEYS = "API keys, which are good for all pools"  # require
+    NUMBERS = "settings and numbers without names of images; of pools, those that are covered"
+
+
+TOUCHES: Dict[str, Tuple[Touch, ...]] = {
+    "check": (Touch.IMAGES,),
+    "prepare": (Touch.IMAGES, Touch.MIGRATION),
+    "run": (Touch.IMAGES, Touch.MIGRATION),
+    "execute": (Touch.MIGRATION,),
+    "commit": (Touch.MIGRATION,),
+    "abort": (Touch.MIGRATION,),
+    "verify": (Touch.MIGRATION,),
+    "set": (Touch.MIGRATION,),
+    "pause": (Touch.MIGRATION, Touch.PLAN, Touch.SEEN),
+    "resume": (Touch.MIGRATION, Touch.PLAN, Touch.SEEN),
+    "retry": (Touch.MIGRATION, Touch.PLAN, Touch.SEEN),
+    "cancel": (Touch.MIGRATION, Touch.PLAN),
+    "status": (Touch.MIGRATION, Touch.SEEN),
+    "ls": (Touch.SEEN,),
+    "history": (Touch.SEEN,),
+    "top": (Touch.SEEN, Touch.NUMBERS),
+    "throttle get": (Touch.NUMBERS,),
+    "throttle set": (Touch.CLUSTER_OR_POOL,),
+    "throttle clear": (Touch.CLUSTER_OR_POOL,),
+    "window get": (Touch.NUMBERS,),
+    "window set": (Touch.CLUSTER,),
+    "window clear": (Touch.CLUSTER,),
+    "limit get": (Touch.NUMBERS,),
+    "limit set": (Touch.CLUSTER,),
+    "plan create": (Touch.GIVEN_PLAN, Touch.PLAN),
+    "plan apply": (Touch.GIVEN_PLAN, Touch.PLAN),
+    "plan check": (Touch.PLAN,),
+    "plan ls": (Touch.SEEN,),
+    "plan show": (Touch.PLAN,),
+    "plan start": (Touch.PLAN,),
+    "plan pause": (Touch.PLAN,),
+    "plan resume": (Touch.PLAN,),
+    "plan cancel": (Touch.PLAN,),
+    "plan rm": (Touch.PLAN,),
+    "api key create": (Touch.KEYS,),
+    "api key ls": (Touch.KEYS,),
+    "api key rm": (Touch.KEYS,),
+}
+# Routes that are no command. Callers over HTTP have a permission for all pools.
+ROUTES: Dict[str, Tuple[Touch, ...]] = {
+    "list": (Touch.SEEN,),
+    "summary": (Touch.SEEN, Touch.NUMBERS),
+    "throughput": (Touch.NUMBERS,),
+}
+
+
+def require(name: str, call: Call) -> None:
+    """Refuse a caller who may not touch the settings or keys that a command is about.
+
+    What else a command touches is looked at where it is found. MigrationError(EACCES).
+    """
+    touched = TOUCHES[name]
+    if Touch.KEYS in touched:
+        call.access.require_unrestricted("API keys are")
+    elif Touch.CLUSTER in touched:
+        call.access.require_unrestricted("This setting is")
+    elif Touch.CLUSTER_OR_POOL in touched:
+        pool = call.text("pool")
+        if pool is None:
+            call.access.require_unrestricted("Without --pool this setting is")
+        else:
+            call.access.require_pool(pool)

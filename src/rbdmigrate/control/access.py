@@ -1,0 +1,103 @@
+"""What the caller of a request may see and act on: everything, or what lies in certain pools.
+
+What counts is what a request acts on, not what it names: a migration is its source, its target and
+the pools that take its data and its journal, whichever of them the request was found by.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from errno import EACCES
+from typing import Optional
+
+from ..model.errors import MigrationError
+from ..model.migration import Migration
+from ..model.plan import Definition
+from ..model.source_spec import parse_source_spec
+
+Covers = Callable[[str, str], bool]
+# No pool or namespace is called so: capabilities for certain names do not cover it.
+_ANY = f"any-{secrets.token_hex(16)}"
+
+
+class Access:
+    """What one caller may touch.
+
+    ``covers(pool, namespace)`` says whether the caller's capabilities cover a place; without it
+    they cover everything. The namespace "" is the default one.
+    """
+
+    def __init__(self, covers: Optional[Covers] = None) -> None:
+        self._covers = covers
+        self._known: dict[tuple[str, str], bool] = {}
+
+    @property
+    def unrestricted(self) -> bool:
+        """Whether all pools and namespaces are covered, also those that there are not yet."""
+        return self.covers(_ANY, _ANY) and self.covers(_ANY, "")
+
+    def covers(self, pool: str, namespace: str) -> bool:
+        """Whether a namespace of a pool is covered."""
+        if self._covers is None:
+            return True
+        place = (pool, namespace)
+        if place not in self._known:
+            self._known[place] = self._covers(pool, namespace)
+        return self._known[place]
+
+    def covers_pool(self, pool: str) -> bool:
+        """Whether a pool is covered with all its namespaces."""
+        return self.covers(pool, "") and self.covers(pool, _ANY)
+
+    def sees(self, m: Migration) -> bool:
+        """Whether the migration is covered as a whole."""
+        return self._covers is None or all(self.covers(*place) for place in m.places())
+
+    def sees_plan(self, plan: Definition) -> bool:
+        """Whether everything that the plan is about is covered."""
+        return self._covers is None or all(self.covers(*place) for place in plan_places(plan))
+
+    def require(self, pool: str, namespace: str, what: str) -> None:
+        """Raise MigrationError(EACCES) unless the place is covered; ``what`` ends the sentence."""
+        if not self.covers(pool, namespace):
+            place = f"{pool}/{namespace}" if namespace else pool
+            raise MigrationError(EACCES, f"Your capabilities do not cover {place}, {what}.")
+
+    def require_migration(self, m: Migration) -> None:
+        """Raise MigrationError(EACCES) unless the migration is covered as a whole."""
+        for place in sorted(m.places()):
+            self.require(*place, f"which is part of the migration to {m.target.spec}")
+
+    def require_plan(self, plan: Definition) -> None:
+        """Raise MigrationError(EACCES) unless everything that the plan is about is covered."""
+        for place in sorted(plan_places(plan)):
+            self.require(*place, f"which the plan {plan.name} is about")
+
+    def require_pool(self, pool: str) -> None:
+        """Raise MigrationError(EACCES) unless all of the pool is covered."""
+        if not self.covers_pool(pool):
+            raise MigrationError(
+                EACCES,
+                f"Your capabilities do not cover the whole pool {pool}, and this is for all of it.",
+            )
+
+    def require_unrestricted(self, what: str) -> None:
+        """Raise MigrationError(EACCES) unless everything is covered; ``what`` begins a sentence."""
+        if not self.unrestricted:
+            raise MigrationError(
+                EACCES, f"{what} for the whole cluster, and your capabilities cover a part of it."
+            )
+
+
+def plan_places(plan: Definition) -> frozenset[tuple[str, str]]:
+    """Every pool and namespace that a plan reads from or writes to, with sources of imports."""
+    found = set(plan.places())
+    for listed in plan.images:
+        if not listed.source_spec:
+            continue
+        spec = parse_source_spec(listed.source_spec)
+        if spec.format == "native":
+            pool = spec.pool_name or f"(pool {spec.pool_id})"
+            found.add((pool, spec.pool_namespace or ""))
+    return frozenset(found)
