@@ -81,12 +81,14 @@ def absorb(migration: Migration, situation: Situation, seen: Observation, now: f
     if _unanswered(m, situation):
         return m
     linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
-    if linked and seen.target is not None:
+    known = seen.target is not None and seen.target.image_id == m.target.image_id
+    half = situation in (Situation.HALF_ABORTED, Situation.HALF_COMMITTED)
+    if seen.target is not None and (linked or (half and known)):
         target = replace(m.target, image_id=seen.target.image_id)
         if seen.target.name:
             target = replace(target, image=seen.target.name)
         m = replace(m, target=target)
-    elif situation is Situation.UNTOUCHED and seen.source is not None and not _was_linked(m):
+    if situation is Situation.UNTOUCHED and seen.source is not None and not _was_linked(m):
         m = replace(m, source=replace(m.source, image=seen.source.name))
     if situation is Situation.HALF_COMMITTED:
         return replace(m, goal=Goal.COMMITTED)  # past the point of no return, whoever passed it

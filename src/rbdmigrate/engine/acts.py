@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import E2BIG, EAGAIN, EIO, ENOMEM, ETIMEDOUT
+from errno import E2BIG, EAGAIN, EIO, ENOMEM, ESTALE, ETIMEDOUT
 from typing import Any, Optional
 
 import rados
@@ -31,10 +31,10 @@ from ..control.failures import (
     source_crashed,
     worker_lost,
 )
-from ..control.lifecycle import ACTING, Act, decide, failed, retry_later
+from ..control.lifecycle import ACTING, Act, absorb, decide, failed, retry_later
 from ..control.processes import is_gone
 from ..control.progress import Throughput
-from ..control.situation import diagnose
+from ..control.situation import Situation, diagnose
 from ..control.verification import point_of
 from ..model.errors import PoolMissing
 from ..model.migration import Actor, Migration, Op, Place, State, Step
@@ -52,6 +52,7 @@ from .verifying import begin, on_checkpoint, settled, verify_arguments
 log = logging.getLogger(__name__)
 
 _FRESH = 1.0  # seconds for which a look counts
+_QUICK_RETRIES = 3  # attempts without a wait after an act that met a changed image
 _CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
 
 
@@ -192,6 +193,7 @@ class Acts:
             m = replace(m, step=None, hold=None, failure=None, attempts=0)
             if op is Op.PREPARE:
                 m = m.enter(State.PREPARED, time.time())
+                m = replace(m, target=replace(m.target, image_id=event["result"]["target_id"]))
                 why_not = event["result"]["no_point"]
                 m = replace(m, no_point=why_not, point="" if why_not else m.point)
             if op is Op.VERIFY:
@@ -279,14 +281,23 @@ class Acts:
     def _still_wanted(self, tracked: Tracked, op: Op) -> bool:
         """Decide once more, on what is there now: the job may have waited long for its slot.
 
-        What was seen a moment ago counts for acts that librbd refuses where they do not fit.
+        The record takes over the images' names of now. A look of a moment ago counts for acts that
+        librbd refuses where they do not fit: the record took over its names already.
         """
-        migration = tracked.migration
         at, situation = tracked.seen or (0.0, None)
         if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
-            situation = diagnose(migration, observe(self._client, migration))
-        decision = decide(migration, situation, time.time(), abandoned=tracked.abandoned)
+            situation = self._look(tracked)
+        decision = decide(tracked.migration, situation, time.time(), abandoned=tracked.abandoned)
         return decision == Act(op)
+
+    def _look(self, tracked: Tracked) -> Situation:
+        """Observe both ends and bring the record up to date."""
+        now = time.time()
+        seen = observe(self._client, tracked.migration)
+        situation = diagnose(tracked.migration, seen)
+        self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        tracked.seen = (time.monotonic(), situation)
+        return situation
 
     def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> None:
         """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait."""
@@ -325,6 +336,8 @@ class Acts:
             if not problem.transient:
                 return failed(m, errno, problem.message, now)
             wait = backoff(m.attempts + 1, settings.retry_first, settings.retry_cap, self._chance)
+            if errno == ESTALE and m.attempts < _QUICK_RETRIES:
+                wait = 0.0  # what it was decided on has changed: look again
             return retry_later(m, errno, problem.message, now, wait)
 
         self._registry.update(tracked, change)
@@ -418,8 +431,9 @@ def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
 def _explained(op: Op, event: dict[str, Any], tracked: Tracked) -> Explained:
     if event["cause"] == "refused":
         text = str(event["message"])
+        errno = int(event["errno"])
         looked = op is Op.VERIFY or tracked.migration.imported is not None
-        return Explained(text, looked and int(event["errno"]) in TRANSIENT)
+        return Explained(text, errno == ESTALE or (looked and errno in TRANSIENT))
     if event["cause"] == "bug":
         log.error("the worker failed at %s:\n%s", op.value, event["message"])
         text = "An error in the module stopped it; the manager's log has the details."

@@ -11,6 +11,7 @@ from typing import Optional
 import rbd
 
 from ..model.migration import Place
+from .identity import require_same_image
 from .repair import Client
 
 
@@ -32,7 +33,7 @@ def give_back(session: Client, source: Place, group: str, mirror_mode: Optional[
     if not group and mirror_mode is None:
         return
     with session.open(source) as ioctx:
-        with rbd.Image(ioctx, source.image) as image:
+        with rbd.Image(ioctx, image_id=source.image_id) as image:
             if mirror_mode is not None and mirror_mode_of(image) is None:
                 image.mirror_image_enable2(mirror_mode)
             missing = bool(group) and not group_of(image)
@@ -40,4 +41,5 @@ def give_back(session: Client, source: Place, group: str, mirror_mode: Optional[
             pool_id, _, name = group.partition("/")
             with session.rados.open_ioctx2(int(pool_id)) as group_ioctx:
                 group_ioctx.set_namespace(source.namespace)
+                require_same_image(ioctx, source)
                 rbd.Group(group_ioctx, name).add_image(ioctx, source.image)

@@ -29,6 +29,7 @@ from . import native, point, repair
 from .at_once import objects_at_once
 from .copied import Copied, Progress
 from .external import reach_of, require_allowed, require_checked_files, resolver
+from .identity import renamed, require_executed, require_no_other_image, require_same_image
 from .open_files import CheckedFiles
 from .survey import survey_import
 
@@ -69,11 +70,14 @@ def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
             session.c.prepare_import(_for_librbd(session, args), target, layout, features)
         _remove_if_exchanged(session, args, files)
     fault_point("librbd.after", "prepare")
-    no_point = point.take(session, target, args["point"]) if args["point"] else ""
     with session.open(target) as ioctx:
-        ident = headers.image_id(ioctx, target.image)
-        version = headers.version(ioctx, ident) if ident else None
-    return {"version": version, "no_point": no_point}
+        ident = headers.image_id(ioctx, target.image) or ""
+        if not imported.made(ident):
+            raise renamed(target)
+        made = replace(target, image_id=ident)
+        no_point = point.take(session, made, args["point"]) if args["point"] else ""
+        version = headers.version(ioctx, ident)
+    return {"target_id": ident, "version": version, "no_point": no_point}
 
 
 def _remove_if_exchanged(session: Any, args: dict[str, Any], files: CheckedFiles) -> None:
@@ -152,7 +156,7 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
     files = CheckedFiles.of(imported.source, reach_of(args))
     with session.open(target) as ioctx:
         if args["holder_ops"] is not None:
-            with rbd.Image(ioctx, target.image) as image:
+            with rbd.Image(ioctx, image_id=target.image_id) as image:
                 image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
         fault_point("librbd.before", "execute")
         if imported.native:
@@ -162,10 +166,13 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
                 objects_at_once(session, ioctx, target, args),
                 _explained(session, imported, args, f"Copying {target.spec}"),
             ):
+                require_same_image(ioctx, target)
                 session.rbd.migration_execute(
                     ioctx, target.image, on_progress=files.watched(copied.next, session.give_up)
                 )
         fault_point("librbd.after", "execute")
+        if not imported.native:
+            require_executed(ioctx, target)
         return {
             "version": headers.version(ioctx, target.image_id),
             "bytes_total": found.total,
@@ -232,6 +239,7 @@ def _remove(session: Any, args: dict[str, Any], on_progress: Callable[[int, int]
         if not ident:
             return
         name = headers.image_name(ioctx, ident) or target.image
+        require_no_other_image(ioctx, replace(target, image=name, image_id=ident))
         if not headers.image_exists(ioctx, ident):
             surgery.unlink_ghost(ioctx, name, ident)
             return
@@ -254,8 +262,8 @@ def _ours(ioctx: rados.Ioctx, imported: Import, target: Place) -> str:
 
 def examine(session: Any, ioctx: rados.Ioctx, place: Place) -> dict[str, Any]:
     """What can be said of a target without opening it: the holder of its lock, and its features."""
-    ident = headers.image_id(ioctx, place.image)
-    if ident is None:
+    ident = place.image_id
+    if not headers.image_exists(ioctx, ident):
         raise MigrationError(ENOENT, f"{place.spec} does not exist.")
     holder = headers.lock_holder(ioctx, ident)
     users = []

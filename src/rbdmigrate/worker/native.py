@@ -29,6 +29,7 @@ from ..model.migration import Place
 from ..model.source_spec import SourceSpec
 from ..sources import Inspection
 from .extents import diff
+from .identity import renamed, require_same_image
 from .opening import open_view
 
 
@@ -125,8 +126,14 @@ def prepare(
     with session.open(target) as ioctx:
         if headers.image_id(ioctx, target.image) is not None:
             raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
+        with session.open(found.place) as source:
+            require_same_image(source, found.place)
         session.c.clone(found.place, found.snapshot, target, layout, features)
-        with rbd.Image(ioctx, target.image) as image:
+        made = headers.image_id(ioctx, target.image) or ""
+        parent = headers.parent(ioctx, made)
+        if parent is None or parent.image_id != found.place.image_id:
+            raise renamed(found.place)  # what was made has no mark: it is removed as half-made
+        with rbd.Image(ioctx, image_id=made) as image:
             image.metadata_set(headers.IMPORT_KEY, ident)
 
 
@@ -134,7 +141,7 @@ def execute(ioctx: rados.Ioctx, target: Place, on_progress: Callable[[int, int],
     """Copy what the target still reads from the snapshot."""
     if headers.parent(ioctx, target.image_id) is None:
         return
-    with rbd.Image(ioctx, target.image) as image:
+    with rbd.Image(ioctx, image_id=target.image_id) as image:
         image.flatten(on_progress=on_progress)
 
 
@@ -150,7 +157,7 @@ def remove(
     Raises ``rbd.ImageBusy`` when somebody has it open or a snapshot has clones.
     """
     with suppress(rbd.ImageNotFound):
-        with rbd.Image(ioctx, name) as image:
+        with rbd.Image(ioctx, image_id=ident) as image:
             # Before a snapshot is lost for a removal that then is refused.
             if any(int(w["id"]) not in session.clients for w in image.watchers_list()):
                 raise rbd.ImageBusy(f"{name} is open", errno=EBUSY)

@@ -31,6 +31,7 @@ from . import company, importing, inspection, point, repair
 from .at_once import objects_at_once
 from .copied import Copied, Progress, objects
 from .external import require_allowed_source
+from .identity import other_image, renamed, require_executed, require_same_image
 from .pace import Pace
 from .parent import release_parent
 from .settle import settle
@@ -94,7 +95,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     layout = from_plain(LayoutOptions, args["layout"], "layout")
     with session.open(source) as ioctx:
         try:
-            with rbd.Image(ioctx, source.image, read_only=True) as image:
+            with rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image:
                 _refuse_when_in_use(_users(session, ioctx, image, args["fenced"]), source.spec)
                 features = _features(layout, image)
                 layout = _restripe(layout, image)
@@ -102,6 +103,8 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         except rbd.ImageNotFound as error:
             raise MigrationError(ENOENT, f"The source {source.spec} does not exist.") from error
     no_point = point.take(session, source, args["point"]) if args["point"] else ""
+    with session.open(source) as ioctx:
+        require_same_image(ioctx, source)
     fault_point("librbd.before", "prepare")
     try:
         session.c.prepare(source, target, layout, features)
@@ -111,10 +114,25 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
                 point.drop(session, (target, source), args["point"])
         raise
     fault_point("librbd.after", "prepare")
+    ident = _linked_target(session, source, target)
     with session.open(target) as ioctx:
-        ident = headers.image_id(ioctx, target.image)
-        version = headers.version(ioctx, ident) if ident else None
-    return {"version": version, "no_point": no_point}
+        version = headers.version(ioctx, ident)
+    return {"target_id": ident, "version": version, "no_point": no_point}
+
+
+def _linked_target(session: Session, source: Place, target: Place) -> str:
+    """The id of the target that the prepare linked to the source.
+
+    Where another image was given the source's name at the same moment, that one was linked: it is
+    given back. Raises MigrationError(ESTALE) then.
+    """
+    with session.open(source) as ioctx:
+        header = headers.migration_header(ioctx, source.image_id)
+    if header is not None and header.is_source:
+        return header.image_id
+    with session.open(target) as ioctx:
+        session.rbd.migration_abort(ioctx, target.image)
+    raise renamed(source)
 
 
 def _refuse_when_in_use(users: list[dict[str, Any]], source: ImageSpec) -> None:
@@ -185,12 +203,14 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     copied.tell(0, found.to_copy.objects)
     with session.open(target) as ioctx:
         if args["holder_ops"] is not None:
-            with rbd.Image(ioctx, target.image) as image:
+            with rbd.Image(ioctx, image_id=target.image_id) as image:
                 image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
         fault_point("librbd.before", "execute")
         with objects_at_once(session, ioctx, target, args):
+            require_same_image(ioctx, target)
             session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
+        require_executed(ioctx, target)
         return {
             "version": headers.version(ioctx, target.image_id),
             "bytes_total": found.total,
@@ -207,11 +227,14 @@ def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[s
         if not args["import"]:
             release_parent(session, _place(args["source"]), target)
         fault_point("librbd.before", "commit")
+        require_same_image(ioctx, target)
         if args["import"]:
             importing.commit(session, ioctx, args)
         else:
             session.rbd.migration_commit(ioctx, target.image, on_progress=objects(progress))
         fault_point("librbd.after", "commit")
+        if headers.migration_header(ioctx, target.image_id) is not None:
+            raise other_image("Committing", target)
     return {}
 
 
@@ -273,7 +296,7 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
             return importing.examine(session, ioctx, place)
     with (
         session.open(place) as ioctx,
-        rbd.Image(ioctx, place.image, read_only=True) as image,
+        rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
     ):
         return {
             "users": _users(session, ioctx, image, args["fenced"]),
@@ -286,7 +309,10 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
 def inspect(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What preflight wants to know of the source (:mod:`.inspection`), and who uses it."""
     place = _place(args["image"])
-    with session.open(place) as ioctx, rbd.Image(ioctx, place.image, read_only=True) as image:
+    with (
+        session.open(place) as ioctx,
+        rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
+    ):
         users = _users(session, ioctx, image, args["fenced"])
         return {**inspection.describe(image, flatten=args["flatten"]), "users": users}
 
@@ -304,7 +330,7 @@ def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dic
     target = _place(args["target"])
     session.rados.conf_set(_LOCK_TO_READ, "true")
     try:
-        with session.open(target) as ioctx, rbd.Image(ioctx, target.image) as image:
+        with session.open(target) as ioctx, rbd.Image(ioctx, image_id=target.image_id) as image:
             image.read(0, 1)
     finally:
         session.rados.conf_set(_LOCK_TO_READ, "false")

@@ -24,9 +24,10 @@ from .repair import Client
 def take(session: Client, place: Place, name: str) -> str:
     """Take it anew: one of an earlier try may be older than the head. Why not, where it cannot.
 
-    ``place`` is the source; of an import, which has none, the target that nobody uses yet.
+    ``place`` is the source; of an import, which has none, the target that nobody uses yet. The
+    image is opened by its id.
     """
-    with session.open(place) as ioctx, rbd.Image(ioctx, place.image) as image:
+    with session.open(place) as ioctx, rbd.Image(ioctx, image_id=place.image_id) as image:
         _remove(image, name)
         fault_point("point.before", "take")
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from errno import EEXIST, EUCLEAN
 from typing import Any, Optional, Protocol
 
@@ -18,6 +19,7 @@ from ..cluster import headers, surgery
 from ..model.errors import MigrationError
 from ..model.migration import Place
 from ..model.observation import HeaderState, ImageView
+from .identity import require_no_other_image, require_same_image
 
 
 class Client(Protocol):
@@ -83,7 +85,7 @@ def undo_prepare(session: Client, source: Place, target: Place) -> None:
     with opened(session, source, target) as ends:
         view = ends.source()
         if view is not None and view.header is not None and view.header.is_source:
-            _give_back(session, ends, view, target.image)
+            _give_back(session, ends, view, target)
         _relink_source(ends, source)
 
 
@@ -102,11 +104,12 @@ def abort(
             ident = ends.target_id()
             with data_ioctx(session, ends.target_ioctx, ident) as data:
                 surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
+            require_no_other_image(ends.target_ioctx, replace(target, image_id=ident))
             session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)
         else:
             view = ends.source()
             if view is not None and view.header is not None and view.trashed:
-                _give_back(session, ends, view, target.image)
+                _give_back(session, ends, view, target)
         _relink_source(ends, source)
 
 
@@ -116,10 +119,10 @@ def _give_back_alone(session: Client, source: Place) -> None:
         _relink(ioctx, headers.view_by_id(ioctx, source.image_id), source)
 
 
-def _give_back(session: Client, ends: Ends, source: ImageView, target_name: str) -> None:
+def _give_back(session: Client, ends: Ends, source: ImageView, target: Place) -> None:
     """Have librbd abort a migration whose target is missing, a mere name, or was never linked."""
     assert source.header is not None
-    name = source.header.image or target_name
+    name = source.header.image or target.image
     if ends.target_has_object():
         if not ends.target_linked():
             if source.header.state is not HeaderState.PREPARING:
@@ -132,10 +135,14 @@ def _give_back(session: Client, ends: Ends, source: ImageView, target_name: str)
                 source,
                 HeaderState.PREPARING,
             )
+        linked = replace(target, image=name, image_id=ends.target_id())
+        require_no_other_image(ends.target_ioctx, linked)
         session.rbd.migration_abort(ends.target_ioctx, name)
         return
     # In place the ghost has the source's name and librbd would take it for the source.
     surgery.unlink_ghost(ends.target_ioctx, name, ends.target_id())
+    if headers.image_id(ends.source_ioctx, source.name) not in (None, source.image_id):
+        raise _name_taken(source.name, source.image_id)
     session.rbd.migration_abort(ends.source_ioctx, source.name)
 
 
@@ -158,15 +165,19 @@ def _relink(ioctx: rados.Ioctx, view: Optional[ImageView], source: Place) -> Non
     name = view.name or source.image
     holder = headers.image_id(ioctx, name)
     if holder not in (None, source.image_id):
-        raise MigrationError(
-            EEXIST,
-            f"The source {source.spec} cannot get its name back, another image has it now "
-            f"({holder}); rename that one.",
-        )
+        raise _name_taken(name, source.image_id)
     if view.trashed or not view.listed or holder is None:
         surgery.relink(ioctx, name, source.image_id)
     if view.header is not None:
         surgery.drop_migration_header(ioctx, source.image_id)
+
+
+def _name_taken(name: str, ident: str) -> MigrationError:
+    return MigrationError(
+        EEXIST,
+        f"The source with the id {ident} cannot get its name {name!r} back, because another image "
+        "has that name now; rename that image, then retry.",
+    )
 
 
 def finish_commit(
@@ -199,6 +210,7 @@ def finish_commit(
                 view,
                 HeaderState.EXECUTED,
             )
+        require_same_image(ends.target_ioctx, target)
         session.rbd.migration_commit(ends.target_ioctx, target.image, on_progress=on_progress)
 
 

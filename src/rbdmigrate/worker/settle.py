@@ -61,7 +61,7 @@ def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
         header = headers.migration_header(ioctx, target.image_id)
         if header is None or not header.snapshots:
             return {"completed": 0, "whole": True}  # each object is written at once
-        image = stack.enter_context(rbd.Image(ioctx, target.image, read_only=True))
+        image = stack.enter_context(rbd.Image(ioctx, image_id=target.image_id, read_only=True))
         striping = Striping(
             1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
         )

@@ -43,7 +43,7 @@ def survey(session: Client, source: Place, target: Place) -> Survey:
     """Look at both ends of a linked migration. Raises ``rbd.Error`` and ``rados.Error``."""
     with session.open(target) as ioctx:
         header = headers.migration_header(ioctx, target.image_id)
-        with rbd.Image(ioctx, target.image, read_only=True) as image:
+        with rbd.Image(ioctx, image_id=target.image_id, read_only=True) as image:
             present = _Present(image)
             layout = (
                 1 << int(image.stat()["order"]),
@@ -77,7 +77,10 @@ def survey_import(
     is asked for them (16.2.15: SIGFPE in ``diff_iterate`` with ``include_parent``). None: what the
     target reads from its parent.
     """
-    with session.open(target) as ioctx, rbd.Image(ioctx, target.image, read_only=True) as image:
+    with (
+        session.open(target) as ioctx,
+        rbd.Image(ioctx, image_id=target.image_id, read_only=True) as image,
+    ):
         size = int(image.size())
         present = _Present(image)
         to_copy = Extents(

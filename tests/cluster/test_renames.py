@@ -1,0 +1,151 @@
+"""Images are renamed, and names given to other images, while a migration waits for its turn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import ESTALE
+from typing import Any
+
+import pytest
+import rados
+
+from qa.devcluster import Cluster
+from qa.workload.images import MIB, digests, image_id, make_image, names, trash
+from rbdmigrate.cluster.client import Identity
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.worker.ops import OPS, Session
+from tests.cluster.commands import Commands
+
+
+@contextmanager
+def nothing_begins(migration: Commands) -> Iterator[None]:
+    """Prepares, commits and aborts wait until the end of the block."""
+    migration.text("limit", "set", "--max-steps", "0")
+    try:
+        yield
+    finally:
+        migration.text("limit", "set", "--max-steps", "2")
+
+
+def swap(cluster: Cluster, one: str, other: str) -> None:
+    """Give each of two images the other's name."""
+    cluster.rbd("rename", one, f"{one}.aside")
+    cluster.rbd("rename", other, one)
+    cluster.rbd("rename", f"{one}.aside", other)
+
+
+def test_a_waiting_prepare_follows_its_source_and_leaves_the_image_with_its_former_name_alone(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+) -> None:
+    source, other, target = f"{pools[0]}/disk", f"{pools[0]}/other", f"{pools[1]}/disk"
+    for spec in (source, other):
+        make_image(client, spec, size=MIB, seed=len(spec))
+    ident, before = image_id(client, source), digests(client, source)
+    with nothing_begins(migration):
+        migration.ask("run", source_image=source, target_image=target, goal="prepared")
+        swap(cluster, source, other)
+    report = migration.wait(target, "prepared")
+    assert (report["source_image_id"], report["source"]) == (ident, other)
+    assert names(client, pools[0]) == ["disk"], "the image with the source's former name stays"
+    assert digests(client, target) == before
+
+
+@pytest.mark.parametrize(("command", "state"), [("commit", "committed"), ("abort", "aborted")])
+def test_a_waiting_commit_or_abort_follows_its_target(
+    command: str,
+    state: str,
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    pools: "tuple[str, str]",
+) -> None:
+    """The other migration, whose target has the name now, is neither committed nor aborted."""
+    before = {}
+    for name in ("disk", "other"):
+        source = f"{pools[0]}/{name}"
+        make_image(client, source, size=MIB, seed=len(name))
+        before[name] = digests(client, source)
+        migration.text("run", source, f"{pools[1]}/{name}", "--goal", "executed")
+        migration.wait(f"{pools[1]}/{name}", "executed")
+    with nothing_begins(migration):
+        migration.ask(command, target_image=f"{pools[1]}/disk")
+        swap(cluster, f"{pools[1]}/disk", f"{pools[1]}/other")
+    ended = cluster.wait_for(
+        lambda: migration.ended(f"{pools[1]}/other"), 30, "the migration to be over"
+    )
+    assert (ended[0]["source"], ended[0]["state"]) == (f"{pools[0]}/disk", state)
+    assert migration.wait(f"{pools[1]}/disk", "executed")["source"] == f"{pools[0]}/other"
+    assert trash(client, pools[0]) != [], "the other source is still there"
+    assert digests(client, f"{pools[1]}/disk") == before["other"]
+    left = f"{pools[1]}/other" if command == "commit" else f"{pools[0]}/disk"
+    assert digests(client, left) == before["disk"]
+
+
+@pytest.fixture(scope="module")
+def session(cluster: Cluster) -> Session:
+    return Session(Identity("client.admin", str(cluster.conf), ""))
+
+
+def _arguments(report: "dict[str, Any]", client: rados.Rados, **changes: Any) -> "dict[str, Any]":
+    """What the engine would give a worker for this migration."""
+
+    def place(end: str) -> "dict[str, Any]":
+        pool, _, image = report[end].partition("/")
+        ident = report[f"{end}_image_id"]
+        number = int(client.pool_lookup(pool))
+        return {
+            "pool": pool, "namespace": "", "image": image, "pool_id": number, "image_id": ident,
+        }  # fmt: skip
+
+    return {
+        "id": report["id"], "import": None, "source": place("source"), "target": place("target"),
+        "layout": {}, "force": False, "group": "", "mirror_mode": None, "rate": None,
+        "holder_ops": None, "point": "", "no_point": "", "fenced": [], **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("op", ["execute", "commit", "abort"])
+def test_an_act_on_a_name_that_leads_to_another_image_is_refused_and_changes_nothing(
+    op: str,
+    session: Session,
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    pools: "tuple[str, str]",
+) -> None:
+    """The names were exchanged after the engine had looked."""
+    goal = "prepared" if op == "execute" else "executed"
+    for name in ("disk", "other"):
+        make_image(client, f"{pools[0]}/{name}", size=MIB)
+        migration.text("run", f"{pools[0]}/{name}", f"{pools[1]}/{name}", "--goal", goal)
+        migration.wait(f"{pools[1]}/{name}", goal)
+    args = _arguments(migration.report(f"{pools[1]}/disk"), client)
+    swap(cluster, f"{pools[1]}/disk", f"{pools[1]}/other")
+    with pytest.raises(MigrationError, match="not the image with the id") as refused:
+        OPS[op](session, args, lambda *numbers, **more: None)
+    assert refused.value.errno == ESTALE
+    for name in ("disk", "other"):
+        assert f'"state": "{goal}"' in cluster.rbd(
+            "status", f"{pools[1]}/{name}", "--format", "json"
+        ).replace('":"', '": "')
+
+
+def test_a_prepare_of_a_name_that_leads_to_another_image_is_refused(
+    session: Session,
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+) -> None:
+    for name in ("disk", "other"):
+        make_image(client, f"{pools[0]}/{name}", size=MIB)
+    report = {
+        "id": "1", "source": f"{pools[0]}/disk", "target": f"{pools[1]}/disk",
+        "source_image_id": image_id(client, f"{pools[0]}/disk"), "target_image_id": "",
+    }  # fmt: skip
+    args = _arguments(report, client)
+    swap(cluster, f"{pools[0]}/disk", f"{pools[0]}/other")
+    with pytest.raises(MigrationError) as refused:
+        OPS["prepare"](session, args, lambda *numbers, **more: None)
+    assert refused.value.errno == ESTALE
+    assert names(client, pools[0]) == ["disk", "other"]
+    assert names(client, pools[1]) == []
