@@ -9,7 +9,8 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
-from qa.workload.images import MIB, digests, image_id, make_image, names, trash
+from qa.workload.images import MIB, digests, image_id, make_image, names, place, trash
+from rbdmigrate.cluster import headers
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.worker.ops import OPS, Session
@@ -49,16 +50,18 @@ def test_a_waiting_prepare_follows_its_source_and_leaves_the_image_with_its_form
     assert digests(client, target) == before
 
 
-@pytest.mark.parametrize(("command", "state"), [("commit", "committed"), ("abort", "aborted")])
+@pytest.mark.parametrize("command", ["commit", "abort"])
 def test_a_waiting_commit_or_abort_follows_its_target(
     command: str,
-    state: str,
     cluster: Cluster,
     migration: Commands,
     client: rados.Rados,
     pools: "tuple[str, str]",
 ) -> None:
-    """The other migration, whose target has the name now, is neither committed nor aborted."""
+    """The other migration, whose target has the name now, is neither committed nor aborted.
+
+    To rename a target is to change it: the abort is not begun without force.
+    """
     before = {}
     for name in ("disk", "other"):
         source = f"{pools[0]}/{name}"
@@ -69,10 +72,14 @@ def test_a_waiting_commit_or_abort_follows_its_target(
     with nothing_begins(migration):
         migration.ask(command, target_image=f"{pools[1]}/disk")
         swap(cluster, f"{pools[1]}/disk", f"{pools[1]}/other")
+    if command == "abort":
+        cluster.wait_for(lambda: migration.report(f"{pools[1]}/other")["paused"], 30, "the refusal")
+        migration.ask("abort", target_image=f"{pools[1]}/other", force=True)
     ended = cluster.wait_for(
         lambda: migration.ended(f"{pools[1]}/other"), 30, "the migration to be over"
     )
-    assert (ended[0]["source"], ended[0]["state"]) == (f"{pools[0]}/disk", state)
+    over = {"commit": "committed", "abort": "aborted"}[command]
+    assert (ended[0]["source"], ended[0]["state"]) == (f"{pools[0]}/disk", over)
     assert migration.wait(f"{pools[1]}/disk", "executed")["source"] == f"{pools[0]}/other"
     assert trash(client, pools[0]) != [], "the other source is still there"
     assert digests(client, f"{pools[1]}/disk") == before["other"]
@@ -88,7 +95,7 @@ def session(cluster: Cluster) -> Session:
 def _arguments(report: "dict[str, Any]", client: rados.Rados, **changes: Any) -> "dict[str, Any]":
     """What the engine would give a worker for this migration."""
 
-    def place(end: str) -> "dict[str, Any]":
+    def end_of(end: str) -> "dict[str, Any]":
         pool, _, image = report[end].partition("/")
         ident = report[f"{end}_image_id"]
         number = int(client.pool_lookup(pool))
@@ -97,10 +104,18 @@ def _arguments(report: "dict[str, Any]", client: rados.Rados, **changes: Any) ->
         }  # fmt: skip
 
     return {
-        "id": report["id"], "import": None, "source": place("source"), "target": place("target"),
+        "id": report["id"], "import": None, "source": end_of("source"),
+        "target": end_of("target"),
         "layout": {}, "force": False, "group": "", "mirror_mode": None, "rate": None,
-        "holder_ops": None, "point": "", "no_point": "", "fenced": [], **changes,
+        "holder_ops": None, "point": "", "no_point": "", "fenced": [], "untouched": None,
+        "blind": False, "guarded": {"version": version(client, report)}, **changes,
     }  # fmt: skip
+
+
+def version(client: rados.Rados, report: "dict[str, Any]") -> Any:
+    """The version of the target's header, as the engine tells it to a worker that aborts."""
+    with place(client, report["target"]) as ioctx:
+        return headers.version(ioctx, report["target_image_id"])
 
 
 @pytest.mark.parametrize("op", ["execute", "commit", "abort"])
@@ -118,8 +133,9 @@ def test_an_act_on_a_name_that_leads_to_another_image_is_refused_and_changes_not
         make_image(client, f"{pools[0]}/{name}", size=MIB)
         migration.text("run", f"{pools[0]}/{name}", f"{pools[1]}/{name}", "--goal", goal)
         migration.wait(f"{pools[1]}/{name}", goal)
-    args = _arguments(migration.report(f"{pools[1]}/disk"), client)
+    report = migration.report(f"{pools[1]}/disk")
     swap(cluster, f"{pools[1]}/disk", f"{pools[1]}/other")
+    args = _arguments(report, client)
     with pytest.raises(MigrationError, match="not the image with the id") as refused:
         OPS[op](session, args, lambda *numbers, **more: None)
     assert refused.value.errno == ESTALE

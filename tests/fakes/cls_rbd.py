@@ -108,6 +108,18 @@ def trash_spec(name: str) -> bytes:
 # -- reading ---------------------------------------------------------------------------------
 
 
+def header_keys(found: Object) -> dict[str, bytes]:
+    """What the omap of an image's header object holds of it."""
+    header = found.header
+    if header is None:
+        return {}
+    keys = {"size": struct.pack("<Q", header.size), "features": struct.pack("<Q", header.features)}
+    for number, snapshot in header.snapshots.items():
+        body = struct.pack("<Q", number) + string(snapshot.name) + struct.pack("<Q", snapshot.size)
+        keys[f"snapshot_{number:016x}"] = versioned(body, 8)
+    return keys
+
+
 def _get_snapcontext(cluster: Cluster, header: Header, read: _Reader) -> bytes:
     numbers = sorted(header.snapshots, reverse=True)
     return struct.pack("<QI", numbers[0] if numbers else 0, len(numbers)) + b"".join(

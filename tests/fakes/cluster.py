@@ -214,24 +214,25 @@ class Cluster:
         namespace: str,
         oid: str,
         *changes: Callable[[Object, bool], Optional[bool]],
-    ) -> None:
+    ) -> int:
         """One atomic write: each change gets the object and whether it was there already.
 
-        A change that answers False removes the object.
+        A change that answers False removes the object. Returns the version of the object by it.
         """
 
-        def act(pool: Pool, found: Optional[Object]) -> None:
+        def act(pool: Pool, found: Optional[Object]) -> int:
             made = Object() if found is None else copy.deepcopy(found)
             keep = True
             for change in changes:
                 keep = change(made, found is not None) is not False and keep
             if not keep:
                 pool.objects.pop((namespace, oid), None)
-                return
+                return 0
             made.version = self.number()
             pool.objects[(namespace, oid)] = made
+            return made.version
 
-        self.operate(client, pool_id, namespace, oid, act, write=True)
+        return self.operate(client, pool_id, namespace, oid, act, write=True)
 
     def read(
         self,

@@ -157,6 +157,10 @@ class Spot(NamedTuple):
 
         self.edit(ident, change)
 
+    def holds_lock(self, ident: str) -> bool:
+        """Whether we hold the lock."""
+        return self.header(ident).lock == self.client.number
+
     def held_by_other(self, ident: str) -> bool:
         """Whether a client that answers holds the lock, which then does what others ask for."""
         holder = self.cluster.clients.get(self.header(ident).lock or 0)

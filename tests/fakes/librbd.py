@@ -15,6 +15,7 @@ from .cluster import BLOCK, Header, Snapshot
 from .errors import rbd_error
 from .images import (
     ABORTING,
+    EXCLUSIVE_LOCK,
     EXECUTED,
     EXECUTING,
     PREPARED,
@@ -97,8 +98,12 @@ def execute(spot: Spot, name: str, on_progress: Progress = None) -> None:
         target.take_lock(target_id)
     source.set_state(source_id, EXECUTING)
     target.set_state(target_id, EXECUTING)
+    locks = target.header(target_id).features & EXCLUSIVE_LOCK
     number = 0
     while number * BLOCK < target.header(target_id).size:
+        if locks and not (target.holds_lock(target_id) or target.held_by_other(target_id)):
+            target.take_lock(target_id)  # a client had it meanwhile: the copy begins again
+            number = 0
         _tell(on_progress, number, -(-target.header(target_id).size // BLOCK))
         target.copy_object(target_id, number)
         number += 1

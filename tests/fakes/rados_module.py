@@ -290,14 +290,17 @@ class Ioctx:
         op.remove_omap_keys(keys)
 
     def operate_write_op(self, op: WriteOp, oid: str, **_: Any) -> None:
-        self.cluster.write(self.client, self.pool_id, self.namespace, oid, *op.bound(self.cluster))
+        self._version = self.cluster.write(
+            self.client, self.pool_id, self.namespace, oid, *op.bound(self.cluster)
+        )
 
     def get_omap_vals(
         self, op: ReadOp, after: str, prefix: str, limit: int
     ) -> tuple[Iterator[tuple[str, bytes]], int]:
         def pick(found: Object) -> list[tuple[str, bytes]]:
-            keys = sorted(k for k in found.omap if k > after and k.startswith(prefix))
-            return [(key, found.omap[key]) for key in keys[:limit]]
+            omap = {**found.omap, **cls_rbd.header_keys(found)}
+            keys = sorted(k for k in omap if k > after and k.startswith(prefix))
+            return [(key, omap[key]) for key in keys[:limit]]
 
         return op.add(pick), 0
 

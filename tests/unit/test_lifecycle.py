@@ -315,6 +315,18 @@ def test_absorb_follows_a_source_that_was_renamed_before_prepare():
     assert m.source.image == "other"
 
 
+@pytest.mark.parametrize("situation", Situation)
+def test_absorb_never_takes_another_image_for_the_target(situation):
+    """A half-done act goes by the name: that of the same image is followed."""
+    m = migration(State.COMMITTING)
+    other = replace(seen(), target=ImageView("another", "vm", True, False, None))
+    linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
+    taken = absorb(m, situation, other, NOW).target
+    assert linked or (taken.image_id, taken.image) == ("dst", "vm")
+    if situation in (Situation.HALF_ABORTED, Situation.HALF_COMMITTED):
+        assert absorb(m, situation, seen(), NOW).target.image == "renamed"
+
+
 def test_a_commit_that_was_begun_makes_committed_the_goal():
     m = absorb(migration(State.EXECUTED, Goal.ABORTED), Situation.HALF_COMMITTED, seen(), NOW)
     assert m.goal is Goal.COMMITTED

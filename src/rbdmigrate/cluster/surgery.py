@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from typing import Optional
 
 import rados
 
@@ -24,10 +25,12 @@ _CLIENT = 8  # CEPH_ENTITY_TYPE_CLIENT
 _LOCK = "rbd_lock"
 
 
-def _write(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> None:
+def _write(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> int:
+    """Call a class method that writes; the version that the object has by this write."""
     with rados.WriteOpCtx() as op:
         op.execute(cls, method, data)
         ioctx.operate_write_op(op, oid)
+    return int(ioctx.get_last_version())
 
 
 def _remove(ioctx: rados.Ioctx, oid: str) -> None:
@@ -180,11 +183,15 @@ def detach_child(ioctx: rados.Ioctx, parent: Parent, child: Place) -> None:
         _write(ioctx, f"rbd_header.{parent.image_id}", "rbd", "child_detach", argument)
 
 
-def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> None:
-    """Take the exclusive lock from ``holder``, who must have been fenced before."""
+def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> Optional[int]:
+    """Take the exclusive lock from ``holder``, who must have been fenced before.
+
+    Returns the version of the header object by this very write: as long as it is the same, nobody
+    had the lock since. None: the holder let go of the lock by itself meanwhile.
+    """
     entity = struct.pack("<Bq", _CLIENT, holder.client)
     argument = encode_string(_LOCK) + entity + encode_string(holder.cookie)
     try:
-        _write(ioctx, f"rbd_header.{ident}", "lock", "break_lock", versioned(argument))
+        return _write(ioctx, f"rbd_header.{ident}", "lock", "break_lock", versioned(argument))
     except rados.ObjectNotFound:
-        return  # it let go by itself meanwhile
+        return None

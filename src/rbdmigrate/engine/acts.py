@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import E2BIG, EAGAIN, EIO, ENOMEM, ESTALE, ETIMEDOUT
+from errno import E2BIG, EAGAIN, EBUSY, EIO, ENOMEM, ESTALE, ETIMEDOUT
 from typing import Any, Optional
 
 import rados
@@ -20,6 +20,7 @@ from ..cluster.observe import ends_of, observe
 from ..cluster.pools import open_by_id
 from ..cluster.processes import identity_of
 from ..cluster.worker_process import JobTooLong, WorkerLost
+from ..control.aborting import abort_refused, copied_by_us_alone
 from ..control.breaker import Breaker
 from ..control.failures import (
     TRANSIENT,
@@ -31,15 +32,19 @@ from ..control.failures import (
     source_crashed,
     worker_lost,
 )
+from ..control.guard import guard_abort_again
 from ..control.lifecycle import ACTING, Act, absorb, decide, failed, retry_later
 from ..control.processes import is_gone
 from ..control.progress import Throughput
 from ..control.situation import Situation, diagnose
 from ..control.verification import point_of
-from ..model.errors import PoolMissing
+from ..model.codec import from_plain
+from ..model.errors import MigrationError, PoolMissing
 from ..model.migration import Actor, Migration, Op, Place, State, Step
+from ..model.target_header import TargetHeader
 from ..model.verification import Verify
 from . import clones
+from .abort_guard import GUARDED, blind, find_target
 from .after_copy import AfterCopy, arguments
 from .holder import HolderPace, holds_lock
 from .registry import Registry, Tracked
@@ -97,6 +102,11 @@ class Acts:
             problem = Explained(str(refusal), refusal.errno == EAGAIN)
             self._failed(tracked, refusal.errno, problem)
             return
+        try:
+            guarded = self._guard_abort(tracked, job.op, worker.clients)
+        except MigrationError as unsafe:
+            self._abort_refused(tracked, unsafe.errno, str(unsafe))
+            return
         actor = Actor(
             self._manager,
             self._host,
@@ -111,6 +121,7 @@ class Acts:
             tracked.done = tracked.total = tracked.compared = 0
             tracked.throughput = Throughput()
             tracked.uncontrolled, tracked.take_lock = "", False
+        tracked.lock_shared = False
         tracked.rate_limit = self._throttle.first_rate(tracked)
         ops = self._holder.begin(tracked, worker.clients) if job.op is Op.EXECUTE else None
         self._registry.update(
@@ -127,6 +138,8 @@ class Acts:
                 "around": None,
                 "holder_ops": ops,
                 "fenced": self.blocklist.fenced(),
+                "guarded": guarded,
+                "blind": blind(tracked.migration),
             },
         }
         try:
@@ -148,8 +161,9 @@ class Acts:
         """The worker is gone in the middle of its job, killed by us or not."""
         tracked = job.tracked
         slot.discard_worker()
-        self._fence(tracked.migration, actor, reaped=True)
+        version = self._fence(tracked.migration, actor, reaped=True)
         if job.op is Op.EXECUTE:
+            self._copy_cut_off(tracked, version)
             self._after_copy.settle(slot, tracked)
         self._holder.restore(tracked)
         if error.gave_up:
@@ -161,14 +175,23 @@ class Acts:
             self._after_copy.stop_holder(slot, tracked)
         if job.failure is not None:
             self._failed(tracked, ETIMEDOUT if job.failure.transient else ENOMEM, job.failure)
-        if job.op in (Op.VERIFY, Op.SETTLE):  # what is known of the target's header stays known
-            self._registry.update(tracked, lambda m: replace(m, step=None))
-            return
-        version = self._version(tracked.migration)
-        self._registry.update(
-            tracked,
-            lambda m: replace(_with_bytes(m, tracked), step=None, target_version=version),
-        )
+        self._registry.update(tracked, lambda m: replace(m, step=None))
+
+    def _copy_cut_off(self, tracked: Tracked, version: Optional[int]) -> None:
+        """What is known of the target's header after a copy that was cut off.
+
+        ``version`` is that of the write that took the lock from the copy's worker; None where
+        that did not hold it. Nobody else had the lock until then, unless the copy was seen to begin
+        again. What a client does from then on makes the version another one.
+        """
+
+        def change(m: Migration) -> Migration:
+            m = _with_bytes(m, tracked)
+            if tracked.lock_shared:
+                return replace(m, touched=True)
+            return m if version is None else copied_by_us_alone(m, version)
+
+        self._registry.update(tracked, change)
 
     def _listener(self, tracked: Tracked, op: Op) -> Callable[[dict[str, Any]], None]:
         if op is Op.VERIFY:
@@ -181,6 +204,9 @@ class Acts:
         """The worker did its job, or says why not."""
         self._holder.restore(tracked)
         if event["event"] != "done":
+            if op is Op.ABORT and event["cause"] == "refused" and event["errno"] == EBUSY:
+                self._abort_refused(tracked, EBUSY, str(event["message"]))
+                return
             problem = _explained(op, event, tracked)
             if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
                 problem = replace(problem, transient=True)
@@ -193,15 +219,17 @@ class Acts:
             m = replace(m, step=None, hold=None, failure=None, attempts=0)
             if op is Op.PREPARE:
                 m = m.enter(State.PREPARED, time.time())
-                m = replace(m, target=replace(m.target, image_id=event["result"]["target_id"]))
+                m = _with_target(m, event["result"])
                 why_not = event["result"]["no_point"]
                 m = replace(m, no_point=why_not, point="" if why_not else m.point)
             if op is Op.VERIFY:
                 m = settled(m, event["result"], time.time())
             if op is Op.DROP_POINT:
                 m = replace(m, point="")
-            if "version" in event["result"]:
-                m = replace(m, target_version=event["result"]["version"])
+            if op is Op.EXECUTE and event["result"]["alone"]:
+                m = copied_by_us_alone(m, event["result"]["version"])
+            elif op is Op.EXECUTE:
+                m = replace(m, target_version=event["result"]["version"], touched=True)
             if "bytes_total" in event["result"]:
                 tracked.copied = tracked.size = int(event["result"]["bytes_total"])
                 m = _with_bytes(m, tracked)
@@ -222,13 +250,9 @@ class Acts:
             return
         log.info("%s: fencing the former worker %s", tracked.migration.id, step.actor.addresses)
         self._fence(tracked.migration, step.actor, reaped=False)
-        # Nobody watched the target meanwhile, so nothing proves any more that it is untouched.
-        known = step.op in (Op.VERIFY, Op.SETTLE)  # which leave its header alone
-
-        def forget(m: Migration) -> Migration:
-            return replace(m, step=None, target_version=m.target_version if known else None)
-
-        self._registry.update(tracked, forget)
+        # The version of the target's header that is recorded stays: a copy has changed it since, so
+        # that nothing proves any more that the target is untouched.
+        self._registry.update(tracked, lambda m: replace(m, step=None))
         self._holder.restore(tracked)
 
     def peek(self, tracked: Tracked) -> None:
@@ -299,25 +323,57 @@ class Acts:
         tracked.seen = (time.monotonic(), situation)
         return situation
 
-    def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> None:
-        """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait."""
+    def _guard_abort(
+        self, tracked: Tracked, op: Op, own_clients: tuple[int, ...]
+    ) -> Optional[dict[str, Any]]:
+        """Decide once more whether an abort is safe: clients may have come since it was asked for.
+
+        Returns what the worker has to find unchanged, None where nothing is to be guarded. Raises
+        MigrationError when the abort must not begin.
+        """
+        situation = tracked.seen[1] if tracked.seen is not None else None
+        if op is not Op.ABORT or situation not in GUARDED:
+            return None
+        found = find_target(
+            self._client,
+            tracked.migration,
+            situation,
+            own_clients=own_clients,
+            fenced=self.blocklist.fenced(),
+        )
+        guard_abort_again(tracked.migration, found)
+        return {"version": found.version}
+
+    def _abort_refused(self, tracked: Tracked, errno: int, message: str) -> None:
+        """The abort is not begun, and the migration is where it was."""
+        now = time.time()
+        self._registry.update(tracked, lambda m: abort_refused(m, errno, message, now))
+        log.warning("%s: %s", tracked.migration.id, message)
+
+    def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> Optional[int]:
+        """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait.
+
+        Returns the version of the target's header by that, None where ``actor`` had no lock on it.
+        """
         if reaped or actor_is_gone(actor):
             self.blocklist.fence(self._client, actor.addresses)
         else:
             self.blocklist.fence_unknown(
                 self._client, actor.addresses, lambda: actor_is_gone(actor)
             )
-        for place in ends_of(self._client, migration):
-            self._release_lock(place, actor)
+        ends = ends_of(self._client, migration)
+        versions = {place.image_id: self._release_lock(place, actor) for place in ends}
+        return versions.get(migration.target.image_id)
 
-    def _release_lock(self, place: Place, actor: Actor) -> None:
+    def _release_lock(self, place: Place, actor: Actor) -> Optional[int]:
         try:
             with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
                 holder = headers.lock_holder(ioctx, place.image_id)
                 if holder is not None and holder.client in actor.clients:
-                    surgery.break_lock(ioctx, place.image_id, holder)
+                    return surgery.break_lock(ioctx, place.image_id, holder)
         except PoolMissing:
-            return  # the image is gone, and the lock with it
+            pass  # the image is gone, and the lock with it
+        return None
 
     def _failed(
         self, tracked: Tracked, errno: int, problem: Explained, *, by_source: bool = True
@@ -397,6 +453,17 @@ def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) 
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
 
 
+def _with_target(m: Migration, result: dict[str, Any]) -> Migration:
+    """The record with what the worker answered to a prepare about the target."""
+    header = result["header"]  # None: somebody has removed the target already
+    return replace(
+        m,
+        target=replace(m.target, image_id=result["target_id"]),
+        target_version=result["version"],
+        target_header=None if header is None else from_plain(TargetHeader, header, "header"),
+    )
+
+
 def _with_bytes(m: Migration, tracked: Tracked) -> Migration:
     return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
 
@@ -418,6 +485,7 @@ def _on_sign_of_life(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
 def _on_progress(tracked: Tracked) -> Callable[[dict[str, Any]], None]:
     def on_event(event: dict[str, Any]) -> None:
         now = time.monotonic()
+        tracked.lock_shared |= not event.get("alone", True)
         if int(event["done"]) > tracked.done:
             tracked.moved_at = now
         tracked.done, tracked.total = int(event["done"]), int(event["total"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import ESTALE
 from typing import Any
 
 from ..model.errors import MigrationError
@@ -20,15 +21,27 @@ class Orders(Parts):
             self._registry.update(tracked, change)
         self._loop.wake(tracked)
 
-    def _await(self, tracked: Tracked, wanted: frozenset[State]) -> dict[str, Any]:
-        """Wait for the outcome of a short act; raises what made it fail, if that was soon."""
+    def _await(
+        self,
+        tracked: Tracked,
+        wanted: frozenset[State],
+        over: Callable[[Migration], bool] = lambda m: False,
+    ) -> dict[str, Any]:
+        """Wait for the outcome of a short act; raises what made it fail, if that was soon.
+
+        ``over``: what else ends the waiting.
+        """
 
         def settled() -> bool:
             m = tracked.migration
-            return m.state in wanted or m.state is State.FAILED or m.failure is not None
+            if over(m) or m.state in wanted or m.state is State.FAILED:
+                return True
+            return m.failure is not None and m.failure.errno != ESTALE  # tried again at once
 
         self._registry.wait(settled, self._host.settings().command_wait)
         failure = tracked.migration.failure
+        if over(tracked.migration):
+            return view(tracked)
         if tracked.migration.state is State.FAILED and failure is not None:
             raise MigrationError(failure.errno, failure.message)
         return view(tracked)

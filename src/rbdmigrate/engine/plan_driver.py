@@ -19,6 +19,7 @@ import rados
 
 from ..cluster.listing import candidates
 from ..cluster.store import StoreFenced
+from ..control.aborting import refusal_of
 from ..control.failures import TRANSIENT
 from ..control.selection import choose
 from ..control.waves import Phase, next_step
@@ -308,11 +309,16 @@ class Driver:
             return
         if m.goal is Goal.ABORTED or m.state is State.COMMITTING or m.state.ended:
             return  # it ends by itself
+        refusal, forced_at = refusal_of(m), kept.plan.forced_at or 0.0
+        # Once refused: what clients have done since is not what was forced.
+        force = kept.plan.force and (refusal is None or refusal.at < forced_at)
         try:
-            self._abort(m.target.spec, kept.plan.force)
+            self._abort(m.target.spec, force)
             kept.waits.pop(number, None)
         except MigrationError as error:
-            if error.errno in (EAGAIN, EBUSY):  # clients have it open: it waits for them
+            # Clients have it open. What they write until they close it was not forced either.
+            waits = error.errno == EBUSY and not kept.plan.force
+            if waits or error.errno == EAGAIN:
                 kept.waits[number] = Wait(str(error), time.monotonic() + RETRY)
                 return
             self._registry.update(tracked, lambda m: replace(m, paused=True))

@@ -31,7 +31,7 @@ class Planning(Beginning, Steering):
             self._registry,
             beginner,
             self._loop,
-            lambda target, force: self.abort(target, force=force),
+            lambda target, force: self.begin_abort(target, force=force),
             self._fenced,
         )
         checks = PlanChecks(self._preflight, beginner, driver.select, self._throttle.cluster_rate)

@@ -200,7 +200,8 @@ class Plans:
             if kept.plan.state is PlanState.DONE:
                 raise self._refusal(kept, "there is nothing to cancel")
             if force:
-                self._keeping.update(kept, lambda plan: replace(plan, force=True))
+                now = time.time()
+                self._keeping.update(kept, lambda plan: replace(plan, force=True, forced_at=now))
             self._to(kept, PlanState.CANCELLED, PlanState.DRAFT)
             self._to(kept, PlanState.CANCELLING, *_MOVING)
             self._wait(lambda: kept.plan.state is not PlanState.CANCELLING)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from errno import EAGAIN, EINVAL, EPERM
 from typing import Any, Optional
 
 from ..cluster.observe import observe
-from ..control.guard import guard_abort
+from ..control.aborting import asked_to_abort, refusal_of
+from ..control.guard import TargetFound, guard_abort
+from ..control.lifecycle import absorb
 from ..control.situation import Situation, diagnose
 from ..control.verification import at_least
 from ..model.codec import to_plain
 from ..model.errors import MigrationError
-from ..model.migration import Goal, Migration, Op, State
+from ..model.migration import Goal, HoldReason, Migration, State
 from ..model.spec import ImageSpec
 from ..model.verification import Verify
 from . import clones, verifying
-from .acts import target_version
+from .abort_guard import GUARDED, blind, find_target
 from .finder import awake, refuse_aborting
 from .orders import Orders
 from .registry import Tracked
@@ -24,7 +27,6 @@ from .view import view
 
 Report = dict[str, Any]
 
-_ABORTABLE = (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
 _EXECUTED = (State.EXECUTED, State.VERIFYING, State.VERIFIED, State.COMMITTING)
 
 
@@ -73,14 +75,23 @@ class Steering(Orders):
         Refused without ``force`` when clients may have written to the target.
         """
         tracked = self._finder.require(target)
+        self.begin_abort(target, force=force)
+        self._await(tracked, frozenset({State.ABORTED}), lambda m: m.goal is not Goal.ABORTED)
+        refusal = refusal_of(tracked.migration)
+        if refusal is not None:
+            raise MigrationError(refusal.errno, refusal.message)
+        return view(tracked)
+
+    def begin_abort(self, target: ImageSpec, *, force: bool = False) -> None:
+        """The same without waiting for its end: it may still turn out that it must not begin."""
+        tracked = self._finder.require(target)
         if tracked.migration.state is State.COMMITTING:
             raise MigrationError(
                 EINVAL, f"{target} is being committed; there is no way back any more."
             )
-        self._guard_abort(tracked, force=force)
-        self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
+        found = self._guard_abort(tracked, force=force)
+        self._change(tracked, lambda m: asked_to_abort(m, awake(m), found, forced=force))
         self._loop.interrupt(tracked, "aborted")
-        return self._await(tracked, frozenset({State.ABORTED}))
 
     def pause(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Stop the copy where it is and start no further act; clients' writes flow on.
@@ -104,7 +115,7 @@ class Steering(Orders):
         """Go on where a pause stopped."""
         tracked = self._finder.require(target)
         tracked.uncontrolled = ""
-        self._change(tracked, lambda m: replace(m, paused=False))
+        self._change(tracked, _resumed)
         return view(tracked)
 
     def retry(self, target: ImageSpec) -> Report:
@@ -164,38 +175,41 @@ class Steering(Orders):
         return view(tracked)
 
     def _examine(self, m: Migration) -> dict[str, Any]:
-        """Who has the target open, and its features.
-
-        An import that is not executed is not opened: librbd would open its source too, which may
-        be gone, or worse.
-        """
-        blind = m.imported is not None and not m.imported.native and m.executed_at is None
+        """Who has the target open, and its features."""
         args = {
             "image": to_plain(m.target),
             "fenced": self._acts.blocklist.fenced(),
-            "blind": blind,
+            "blind": blind(m),
         }
         return self._inquiry.ask("examine", args, self._patience())
 
-    def _guard_abort(self, tracked: Tracked, *, force: bool) -> None:
+    def _guard_abort(self, tracked: Tracked, *, force: bool) -> Optional[TargetFound]:
+        """Refuse an abort that would lose what clients did.
+
+        Returns the target that it was decided on; None where no client can use the target.
+        """
         m = tracked.migration
-        if m.prepared_at is None or not m.target.image_id:
-            return
         with self._answers(m.target.spec):
-            situation = diagnose(m, observe(self._client, m))
-        if situation not in _ABORTABLE:
+            seen = observe(self._client, m)
+        situation = diagnose(m, seen)
+        m = absorb(m, situation, seen, time.time())  # the names of now; nothing is stored
+        unanswered = m.state is State.PREPARING and situation is Situation.PREPARED
+        if unanswered or situation not in GUARDED:
             if situation is Situation.SOURCE_LOST and not force:
                 raise MigrationError(
                     EPERM,
                     f"The source of {m.target.spec} is gone; add --force to keep what was copied "
                     "of it as an ordinary, incomplete image.",
                 )
-            return
-        found = self._examine(m)
+            return None  # a prepare that has not answered yet: decided on again when it has
         ours = m.step.actor.clients if m.step is not None else ()
-        others = [user for user in found["users"] if user["client"] not in ours]
-        if m.step is not None and m.step.op is Op.EXECUTE:
-            version = m.target_version  # our own copy writes the header all the time
-        else:
-            version = target_version(self._client, m)
-        guard_abort(m, others, version, locks=found["locks"], force=force)
+        others = [user for user in self._examine(m)["users"] if user["client"] not in ours]
+        with self._answers(m.target.spec):
+            found = find_target(self._client, m, situation, users=others)
+        guard_abort(m, found, force=force)
+        return found
+
+
+def _resumed(m: Migration) -> Migration:
+    asked = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
+    return replace(m, paused=False, hold=None if asked else m.hold)

@@ -38,6 +38,7 @@ class Tracked:
         self.wanted_since = 0.0  # monotonic time since when it waits for a slot
         self.note = ""  # why it does not move, where that is no matter for the record
         self.copied_by = ""  # the client that really copies, when it is not our worker
+        self.lock_shared = False  # somebody else may have had the target's lock during the copy
         self.take_lock = False  # to stop its copy, at the price of writes of that client
         self.uncontrolled = ""  # why a copy that was to stop goes on
         self.abandoned = False  # a half-done act of somebody else was left for good

@@ -72,6 +72,8 @@ def live_hold(tracked: Tracked) -> Optional[Hold]:
         return None
     if tracked.double:
         return Hold(HoldReason.OPERATOR, tracked.double)
+    if m.paused and m.hold is not None and m.hold.reason is HoldReason.OPERATOR:
+        return m.hold  # somebody has to decide, and it says between what
     if m.paused:
         return Hold(HoldReason.PAUSED, _paused(tracked))
     paced = m.step is not None and m.step.op in PACED

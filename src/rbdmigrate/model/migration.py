@@ -16,6 +16,7 @@ from .codec import from_plain, loaded, readable, to_plain
 from .imported import Import
 from .layout import LayoutOptions
 from .spec import ImageSpec
+from .target_header import TargetHeader
 from .verification import Verification, Verify
 
 SCHEMA = 1
@@ -179,6 +180,25 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class AbortRequest:
+    """An abort that was accepted, and where the migration goes back to if it must not begin.
+
+    ``goal``, ``state``, ``failure`` and ``failed_in`` are those before the request. ``forced``:
+    what clients had done until then may be lost; ``version`` and ``header`` are the target's at
+    that time. ``refusal`` is why it was not begun after all.
+    """
+
+    goal: Goal
+    state: State
+    failure: Optional[Failure] = None
+    failed_in: Optional[State] = None
+    forced: bool = False
+    version: Optional[int] = None
+    header: Optional[TargetHeader] = None
+    refusal: Optional[Failure] = None
+
+
+@dataclass(frozen=True)
 class TimelineEntry:
     """A change of state; ``message`` says why where the state alone does not."""
 
@@ -206,8 +226,10 @@ class Migration:
     ``group`` (``<pool id>/<name>``) and ``mirror_mode`` (librbd's number, None: not mirrored)
     are what the source had and librbd forgets when it is cut off; they are given back at an abort.
     ``target_version`` is the version of the target's header after our last act on it, None when
-    it is not known; ``touched`` says that a client was seen to have the target open for writing.
-    Together they tell whether aborting could lose what clients did (``control.guard``).
+    it is not known; ``target_header`` is what it said when the target was prepared; ``touched``
+    says that a client was seen to have the target open for writing, or may have had. Together they
+    tell whether aborting could lose what clients did (``control.guard``). ``abort``: the abort that
+    was asked for last.
     ``verify`` is what is to be compared before a commit, ``verification`` how far that is or what
     it came to, ``soak`` the seconds to wait between it and the commit, ``soaked`` how much of them
     has passed. ``point`` is the name of the
@@ -248,7 +270,9 @@ class Migration:
     group: str = ""
     mirror_mode: Optional[int] = None
     target_version: Optional[int] = None
+    target_header: Optional[TargetHeader] = None
     touched: bool = False
+    abort: Optional[AbortRequest] = None
     verify: Verify = Verify.NONE
     verification: Optional[Verification] = None
     soak: float = 0.0

@@ -18,6 +18,10 @@ class HeaderState(enum.IntEnum):
     ABORTING = 5
 
 
+USABLE = frozenset({HeaderState.PREPARED, HeaderState.EXECUTING, HeaderState.EXECUTED})
+"""The states in which clients use the target."""
+
+
 @dataclass(frozen=True)
 class MigrationHeader:
     """The migration part of an image's header: which end this is and where the other end is.

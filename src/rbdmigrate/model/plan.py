@@ -179,7 +179,8 @@ class Plan:
 
     ``items`` is how many it has once it has started. ``forgiven``: failures that count no more,
     because it was resumed after them. ``force``: its migrations are aborted although clients may
-    have written. ``problem`` is why it could not start, one sentence.
+    have written; ``forced_at`` is when somebody said so, and what clients do later is not covered.
+    ``problem`` is why it could not start, one sentence.
     """
 
     definition: Definition
@@ -190,6 +191,7 @@ class Plan:
     items: int = 0
     forgiven: int = 0
     force: bool = False
+    forced_at: Optional[float] = None
     problem: str = ""
 
     def __post_init__(self) -> None:

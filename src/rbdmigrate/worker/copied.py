@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from .copied_alone import CopiedAlone
 from .pace import Pace
 from .survey import Survey
 
@@ -15,7 +16,8 @@ PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
 class Copied:
     """A copy's callback: paces each object, and tells how far it is now and then."""
 
-    def __init__(self, pace: Pace, found: Survey, progress: Progress) -> None:
+    def __init__(self, pace: Pace, found: Survey, progress: Progress, watch: CopiedAlone) -> None:
+        self._watch = watch
         self._pace = pace
         self._found = found
         self._progress = progress
@@ -23,10 +25,12 @@ class Copied:
 
     def next(self, number: int, total: int) -> int:
         """The copy of the object ``number`` begins; librbd calls this for each."""
+        alone = self._watch.alone
+        self._watch.object(number)
         costs = self._found.to_copy
         self._pace.wait(costs.cost(number) if number < costs.objects else 0)
         now = time.monotonic()
-        if now - self._last >= PROGRESS_INTERVAL:
+        if now - self._last >= PROGRESS_INTERVAL or alone != self._watch.alone:
             self._last = now
             self.tell(number, total)
         return 0
@@ -34,7 +38,7 @@ class Copied:
     def tell(self, number: int, total: int) -> None:
         """Report the objects begun and the bytes that are on the target with them."""
         copied = self._found.present + self._found.to_copy.copied_up_to(number)
-        self._progress(number, total, copied, self._found.total)
+        self._progress(number, total, copied, self._found.total, alone=self._watch.alone)
 
 
 def objects(progress: Progress) -> Callable[[int, int], int]:

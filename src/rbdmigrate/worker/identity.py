@@ -9,10 +9,13 @@ before librbd looks the name up; where librbd opens an image by id, the acts do 
 from __future__ import annotations
 
 from errno import ESTALE, EUCLEAN
+from typing import Any
 
 import rados
 
 from ..cluster import headers
+from ..cluster.target_header import target_header
+from ..model.codec import to_plain
 from ..model.errors import MigrationError
 from ..model.migration import Place
 from ..model.observation import HeaderState
@@ -34,6 +37,13 @@ def require_no_other_image(ioctx: rados.Ioctx, place: Place) -> None:
     """
     if headers.image_id(ioctx, place.image) not in (None, place.image_id):
         raise renamed(place)
+
+
+def prepared_target(ioctx: rados.Ioctx, ident: str) -> dict[str, Any]:
+    """What a prepare answers about its target, by which later acts and the abort guard know it."""
+    version = headers.version(ioctx, ident)  # first: whatever is written from now on changes it
+    header = target_header(ioctx, ident, (headers.IMPORT_KEY,))
+    return {"target_id": ident, "version": version, "header": to_plain(header)}
 
 
 def require_executed(ioctx: rados.Ioctx, target: Place) -> None:

@@ -16,22 +16,32 @@ import rados
 import rbd
 
 from ..cluster import headers, surgery
+from ..cluster.observe import clone_header
 from ..faults import fault_point, fault_switch
 from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError
 from ..model.imported import Import
 from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
+from ..model.observation import USABLE
 from ..model.source import CONFIG
 from ..model.source_spec import SourceSpec
 from ..sources import Limits, changes, identify, inspect, open_content
 from . import native, point, repair
 from .at_once import objects_at_once
 from .copied import Copied, Progress
+from .copied_alone import CopiedAlone
 from .external import reach_of, require_allowed, require_checked_files, resolver
-from .identity import renamed, require_executed, require_no_other_image, require_same_image
+from .identity import (
+    prepared_target,
+    renamed,
+    require_executed,
+    require_no_other_image,
+    require_same_image,
+)
 from .open_files import CheckedFiles
 from .survey import survey_import
+from .users import lock_holders, require_unchanged
 
 _SURVEY = Limits(total=None)
 _LOOK_AGAIN = Limits(total=20)  # seconds for looking whether the source is still the same
@@ -76,8 +86,7 @@ def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
             raise renamed(target)
         made = replace(target, image_id=ident)
         no_point = point.take(session, made, args["point"]) if args["point"] else ""
-        version = headers.version(ioctx, ident)
-    return {"target_id": ident, "version": version, "no_point": no_point}
+        return {"no_point": no_point, **prepared_target(ioctx, ident)}
 
 
 def _remove_if_exchanged(session: Any, args: dict[str, Any], files: CheckedFiles) -> None:
@@ -89,7 +98,7 @@ def _remove_if_exchanged(session: Any, args: dict[str, Any], files: CheckedFiles
     try:
         require_checked_files(session, target, files)
     except MigrationError:
-        _remove(session, args, lambda done, total: 0)
+        _remove(session, args, lambda done, total: 0, in_use=False)
         raise
 
 
@@ -151,15 +160,17 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
         changed = _changes(session, imported, args)
         source = None if imported.native else list(_extents(session, imported, args))
     found = survey_import(session, target, source)
-    copied = Copied(session.pace, found, progress)
-    copied.tell(0, found.to_copy.objects)
     files = CheckedFiles.of(imported.source, reach_of(args))
     with session.open(target) as ioctx:
+        watch = CopiedAlone(session, ioctx, target, args["untouched"])
+        copied = Copied(session.pace, found, progress, watch)
+        copied.tell(0, found.to_copy.objects)
         if args["holder_ops"] is not None:
             with rbd.Image(ioctx, image_id=target.image_id) as image:
                 image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
         fault_point("librbd.before", "execute")
         if imported.native:
+            watch.begins()
             native.execute(ioctx, target, copied.next)
         else:
             with (
@@ -167,14 +178,17 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
                 _explained(session, imported, args, f"Copying {target.spec}"),
             ):
                 require_same_image(ioctx, target)
+                watch.begins()
                 session.rbd.migration_execute(
                     ioctx, target.image, on_progress=files.watched(copied.next, session.give_up)
                 )
         fault_point("librbd.after", "execute")
+        version = watch.ended()
         if not imported.native:
             require_executed(ioctx, target)
         return {
-            "version": headers.version(ioctx, target.image_id),
+            "version": version,
+            "alone": watch.alone,
             "bytes_total": found.total,
             "changes": list(dict.fromkeys(changed + _changes(session, imported, args))),
         }
@@ -221,16 +235,21 @@ def commit(session: Any, ioctx: rados.Ioctx, args: dict[str, Any]) -> None:
 
 def undo_prepare(session: Any, args: dict[str, Any]) -> None:
     """Remove a target whose making was cut off, wherever that was."""
-    _remove(session, args, lambda done, total: 0)
+    _remove(session, args, lambda done, total: 0, in_use=False)
 
 
 def abort(session: Any, args: dict[str, Any], on_progress: Callable[[int, int], int]) -> None:
     """Remove the target, wherever an earlier abort was cut off."""
-    _remove(session, args, on_progress)
+    _remove(session, args, on_progress, in_use=True)
 
 
-def _remove(session: Any, args: dict[str, Any], on_progress: Callable[[int, int], int]) -> None:
-    """Remove the target, if it is ours: known by its id, or made by one of our clients."""
+def _remove(
+    session: Any, args: dict[str, Any], on_progress: Callable[[int, int], int], *, in_use: bool
+) -> None:
+    """Remove the target, if it is ours: known by its id, or made by one of our clients.
+
+    ``in_use``: clients may use it, as long as its removal has not begun.
+    """
     imported, target = _given(args)
     if not session.has_pool(target.pool_id):
         return
@@ -243,6 +262,8 @@ def _remove(session: Any, args: dict[str, Any], on_progress: Callable[[int, int]
         if not headers.image_exists(ioctx, ident):
             surgery.unlink_ghost(ioctx, name, ident)
             return
+        if in_use and _usable(ioctx, imported, ident):
+            require_unchanged(session, ioctx, replace(target, image=name, image_id=ident), args)
         with repair.data_ioctx(session, ioctx, ident) as data:
             surgery.purge_trashed_snapshots(ioctx, data, ident)
         if headers.migration_header(ioctx, ident) is not None:
@@ -250,6 +271,13 @@ def _remove(session: Any, args: dict[str, Any], on_progress: Callable[[int, int]
             return
         surgery.drop_journaling(ioctx, ident)
         native.remove(session, ioctx, name, ident, on_progress)
+
+
+def _usable(ioctx: rados.Ioctx, imported: Import, ident: str) -> bool:
+    """Whether the target is complete for clients: prepared or more, and its abort not begun."""
+    read = clone_header if imported.native else headers.migration_header
+    header = read(ioctx, ident)
+    return header is not None and header.state in USABLE
 
 
 def _ours(ioctx: rados.Ioctx, imported: Import, target: Place) -> str:
@@ -265,16 +293,6 @@ def examine(session: Any, ioctx: rados.Ioctx, place: Place) -> dict[str, Any]:
     ident = place.image_id
     if not headers.image_exists(ioctx, ident):
         raise MigrationError(ENOENT, f"{place.spec} does not exist.")
-    holder = headers.lock_holder(ioctx, ident)
-    users = []
-    if holder is not None and holder.client not in session.clients:
-        users = [
-            {
-                "client": holder.client,
-                "address": holder.address,
-                "lock": True,
-                "kernel": False,
-            }
-        ]
+    users = lock_holders(session, ioctx, ident)
     locks = bool(headers.features(ioctx, ident) & FEATURES["exclusive-lock"])
     return {"users": users, "locks": locks, "group": "", "mirror_mode": None}

@@ -30,16 +30,22 @@ from ..model.users import source_in_use
 from . import company, importing, inspection, point, repair
 from .at_once import objects_at_once
 from .copied import Copied, Progress, objects
+from .copied_alone import CopiedAlone
 from .external import require_allowed_source
-from .identity import other_image, renamed, require_executed, require_same_image
+from .identity import (
+    other_image,
+    prepared_target,
+    renamed,
+    require_executed,
+    require_same_image,
+)
 from .pace import Pace
 from .parent import release_parent
 from .settle import settle
 from .survey import survey
-from .users import users_of
+from .users import users_of, writers
 from .verify import verify
 
-_KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 
 
@@ -96,7 +102,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     with session.open(source) as ioctx:
         try:
             with rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image:
-                _refuse_when_in_use(_users(session, ioctx, image, args["fenced"]), source.spec)
+                _refuse_when_in_use(writers(session, ioctx, image, args["fenced"]), source.spec)
                 features = _features(layout, image)
                 layout = _restripe(layout, image)
                 _refuse_crash(features, image)
@@ -116,8 +122,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     fault_point("librbd.after", "prepare")
     ident = _linked_target(session, source, target)
     with session.open(target) as ioctx:
-        version = headers.version(ioctx, ident)
-    return {"target_id": ident, "version": version, "no_point": no_point}
+        return {"no_point": no_point, **prepared_target(ioctx, ident)}
 
 
 def _linked_target(session: Session, source: Place, target: Place) -> str:
@@ -139,23 +144,6 @@ def _refuse_when_in_use(users: list[dict[str, Any]], source: ImageSpec) -> None:
     """librbd says just 'busy'; the administrator needs to know whom to stop."""
     if users:
         raise MigrationError(EBUSY, source_in_use(source, users))
-
-
-def _users(
-    session: Session, ioctx: rados.Ioctx, image: rbd.Image, fenced: list[str]
-) -> list[dict[str, Any]]:
-    """Who has the image open for writing, but for ourselves and our dead workers (``fenced``)."""
-    holder = headers.lock_holder(ioctx, image.id())
-    return [
-        {
-            "client": int(watcher["id"]),
-            "address": str(watcher["addr"]),
-            "lock": holder is not None and int(watcher["id"]) == holder.client,
-            "kernel": int(watcher["cookie"]) >= _KERNEL_COOKIES,
-        }
-        for watcher in image.watchers_list()
-        if int(watcher["id"]) not in session.clients and str(watcher["addr"]) not in fenced
-    ]
 
 
 def _refuse_crash(features: Any, image: rbd.Image) -> None:
@@ -199,20 +187,24 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     target = _place(args["target"])
     session.pace.set(args["rate"])
     found = survey(session, _place(args["source"]), target)
-    copied = Copied(session.pace, found, progress)
-    copied.tell(0, found.to_copy.objects)
     with session.open(target) as ioctx:
+        watch = CopiedAlone(session, ioctx, target, args["untouched"])
+        copied = Copied(session.pace, found, progress, watch)
+        copied.tell(0, found.to_copy.objects)
         if args["holder_ops"] is not None:
             with rbd.Image(ioctx, image_id=target.image_id) as image:
                 image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
         fault_point("librbd.before", "execute")
         with objects_at_once(session, ioctx, target, args):
             require_same_image(ioctx, target)
+            watch.begins()
             session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
+        version = watch.ended()
         require_executed(ioctx, target)
         return {
-            "version": headers.version(ioctx, target.image_id),
+            "version": version,
+            "alone": watch.alone,
             "bytes_total": found.total,
         }
 
@@ -246,7 +238,7 @@ def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[st
         fault_point("librbd.after", "abort")
         return {}
     source = _place(args["source"])
-    repair.abort(session, source, _place(args["target"]), objects(progress))
+    repair.abort(session, source, _place(args["target"]), objects(progress), args)
     company.give_back(session, source, args["group"], args["mirror_mode"])
     fault_point("librbd.after", "abort")
     return {}
@@ -299,7 +291,7 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
     ):
         return {
-            "users": _users(session, ioctx, image, args["fenced"]),
+            "users": writers(session, ioctx, image, args["fenced"]),
             "locks": bool(image.features() & FEATURES["exclusive-lock"]),
             "group": company.group_of(image),
             "mirror_mode": company.mirror_mode_of(image),
@@ -313,7 +305,7 @@ def inspect(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         session.open(place) as ioctx,
         rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
     ):
-        users = _users(session, ioctx, image, args["fenced"])
+        users = writers(session, ioctx, image, args["fenced"])
         return {**inspection.describe(image, flatten=args["flatten"]), "users": users}
 
 

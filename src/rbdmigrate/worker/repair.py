@@ -18,8 +18,9 @@ import rados
 from ..cluster import headers, surgery
 from ..model.errors import MigrationError
 from ..model.migration import Place
-from ..model.observation import HeaderState, ImageView
+from ..model.observation import USABLE, HeaderState, ImageView
 from .identity import require_no_other_image, require_same_image
+from .users import require_unchanged
 
 
 class Client(Protocol):
@@ -62,6 +63,14 @@ class Ends:
         ident = self.target_id()
         return bool(ident) and headers.image_exists(self.target_ioctx, ident)
 
+    def usable(self) -> bool:
+        """Whether clients use the target: both ends are linked, and no abort has begun."""
+        source = self.source()
+        if source is None or source.header is None or source.header.state not in USABLE:
+            return False
+        target = headers.migration_header(self.target_ioctx, self.target_id())
+        return target is not None and target.state in USABLE
+
     def target_linked(self) -> bool:
         """Whether the target's header links it to a source."""
         ident = self.target_id()
@@ -90,9 +99,16 @@ def undo_prepare(session: Client, source: Place, target: Place) -> None:
 
 
 def abort(
-    session: Client, source: Place, target: Place, on_progress: Callable[[int, int], int]
+    session: Client,
+    source: Place,
+    target: Place,
+    on_progress: Callable[[int, int], int],
+    args: dict[str, Any],
 ) -> None:
-    """Abort, also one that was cut off anywhere, and one whose target's pool was removed."""
+    """Abort, also one that was cut off anywhere, and one whose target's pool was removed.
+
+    ``args`` are those of the job: with what the target was found like when this was allowed.
+    """
     if not session.has_pool(target.pool_id):
         _give_back_alone(session, source)
         return
@@ -102,9 +118,12 @@ def abort(
     with opened(session, source, target) as ends:
         if ends.target_linked():
             ident = ends.target_id()
+            linked = replace(target, image_id=ident)
+            if ends.usable():
+                require_unchanged(session, ends.target_ioctx, linked, args)
+            require_no_other_image(ends.target_ioctx, linked)
             with data_ioctx(session, ends.target_ioctx, ident) as data:
                 surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
-            require_no_other_image(ends.target_ioctx, replace(target, image_id=ident))
             session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)
         else:
             view = ends.source()

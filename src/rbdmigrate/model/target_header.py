@@ -1,0 +1,20 @@
+"""What the header of a target says that clients can change, and that an abort would lose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TargetHeader:
+    """``size`` is in bytes, ``features`` is a mask of those bits that users choose.
+
+    ``snapshots`` (numbers, names and sizes), ``metadata`` (keys and values, without ours) and
+    ``group`` are digests: only whether they changed matters, and a record has to stay small.
+    """
+
+    size: int
+    features: int
+    snapshots: str
+    metadata: str
+    group: str
