@@ -109,7 +109,7 @@ def test_a_prepare_that_is_repeated_for_months_does_not_fill_the_record():
         kept = kept.to_be_made([client, client])
     assert kept.made(OURS)
     assert len(kept.makers) == 1000
-    assert encode_readable(record(imported=kept))
+    assert encode_readable(migration(imported=kept))
 
 
 def test_a_source_that_changes_again_and_again_does_not_fill_the_record():
@@ -119,4 +119,4 @@ def test_a_source_that_changes_again_and_again_does_not_fill_the_record():
     assert kept.changes[0].startswith("It changed 0: ")
     assert kept.changes.count("It changed.") == 1
     assert len(kept.changes) == 20
-    assert encode_readable(record(imported=kept))
+    assert encode_readable(migration(imported=kept))
