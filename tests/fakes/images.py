@@ -18,6 +18,12 @@ EXCLUSIVE_LOCK = 1 << 2
 _RETRY = 0.5  # seconds between two tries to have the lock of a client that does not answer
 
 
+def refuse_source(header: Header) -> None:
+    """The source of a migration is read-only, also for those who opened it before."""
+    if header.link is not None and header.link.is_source:
+        raise errors.rbd_error(errno.EROFS, f"{header.name} migrates")
+
+
 class Spot(NamedTuple):
     """Where images are, and who acts there."""
 
@@ -205,22 +211,19 @@ class Spot(NamedTuple):
             return
         spot, link = below
         source = spot.header(link.image_id)
-        views: dict[Optional[int], Optional[bytes]] = {None: source.blocks.get(number)}
-        for new in header.snapshots:
-            old = next((o for o, carried in link.snapshots.items() if carried == new), None)
-            beneath = source.snapshots.get(old) if old is not None else None
-            views[new] = (source if beneath is None else beneath).blocks.get(number)
 
         def change(made: Header) -> None:
-            if number in made.here:
+            if number in made.here or number * BLOCK >= made.size or made.link is None:
                 return  # a client was quicker
             made.here.add(number)
-            for view, data in views.items():
-                into = made.blocks if view is None else None
-                if view is not None and view in made.snapshots:
-                    into = made.snapshots[view].blocks
-                if into is not None and data is not None and number * BLOCK < made.size:
-                    into[number] = data
+            carried = {new: old for old, new in made.link.snapshots.items()}
+            for new, snapshot in made.snapshots.items():
+                old = source.snapshots.get(carried.get(new, 0))
+                data = (source if old is None else old).blocks.get(number)
+                if data is not None and number * BLOCK < snapshot.size:
+                    snapshot.blocks[number] = data
+            if number in source.blocks:
+                made.blocks[number] = source.blocks[number]
 
         self.edit(ident, change)
 
@@ -229,6 +232,7 @@ class Spot(NamedTuple):
         self.copy_object(ident, number)
 
         def change(made: Header) -> None:
+            refuse_source(made)
             if data is None:
                 made.blocks.pop(number, None)
             else:
@@ -250,6 +254,7 @@ class Spot(NamedTuple):
         number = self.cluster.number()
 
         def change(made: Header) -> None:
+            refuse_source(made)
             if any(s.name == name and not s.in_trash for s in made.snapshots.values()):
                 raise errors.rbd_error(errno.EEXIST, f"{name} exists")
             made.snapshots[number] = Snapshot(name, made.size, dict(made.blocks))
@@ -276,6 +281,7 @@ class Spot(NamedTuple):
         """Change the size; what was cut off does not come back."""
 
         def change(made: Header) -> None:
+            refuse_source(made)
             for number in range(-(-size // BLOCK), -(-made.size // BLOCK)):
                 made.blocks.pop(number, None)
                 made.here.add(number)

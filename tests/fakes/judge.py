@@ -58,6 +58,7 @@ class Asked:
     commit: bool = False
     verify: Verify = Verify.NONE
     soak: float = 0.0
+    soak_ended: bool = False
     commit_forced: bool = False
     aborted: bool = False
     may_abort: bool = False
@@ -70,7 +71,7 @@ class Asked:
         self.verify = strictest(self.verify, verify)
         self.soak = max(self.soak, soak)
         if verify is not Verify.NONE or soak:
-            self.commit_forced = False
+            self.commit_forced = self.soak_ended = False
 
     def change(
         self,
@@ -84,7 +85,7 @@ class Asked:
         self.verify = self.verify if verify is None else verify
         self.soak = self.soak if soak is None else soak
         if soak or verify not in (None, Verify.NONE):
-            self.commit_forced = False
+            self.commit_forced = self.soak_ended = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,22 @@ class Judge:
         """What was asked of the migration ``ident``."""
         return self.asked.setdefault(ident, Asked())
 
+    def note_plans(self) -> None:
+        """Which migrations belong to plans now: what the plan asks for is asked of them too."""
+        for ident, record in self.world.records().items():
+            asked, plan = self.of(ident), record["plan"]
+            if plan in self.plans and plan not in asked.plans:
+                asked.plans.add(plan)
+                asked.want(*self.plans[plan])
+
+    def note_aborts(self) -> None:
+        """Which sources were given back, also by a repair that librbd had no part in."""
+        for disk in self.disks.values():
+            source = self._spot("hdd").stored(disk.source) if disk.source is not None else None
+            target = self._spot(disk.pool).stored(disk.ident)
+            if source is not None and source.header.link is None and target is None:
+                self._aborted(None, disk.source, disk.ident)
+
     def client_did(self, disk: Disk, kind: str) -> None:
         """A client did something to a disk, successfully."""
         disk.done.append((self.world.simulation.now, kind))
@@ -156,7 +173,7 @@ class Judge:
 
     def _prepared(self, client: Client, source: str, target: str) -> None:
         disk = self._disk(source)
-        if self._ours(client) and self._record(source) is None:
+        if self._ours(client) and self.record_of(source) is None:
             self._say(f"the image {source} is prepared without a record")
         if disk is not None:
             link = self._spot(disk.pool).header(source).link
@@ -171,23 +188,21 @@ class Judge:
         self._commits.add(target)
         if not self._ours(client):
             return
-        record = self._record(source)
+        record = self.record_of(source)
         if record is None:
             self._say(f"the image {source} is committed without a record")
             return
         asked = self.of(record["id"])
         if asked.aborted:
             self._say(f"{record['id']} is committed, and an abort of it was accepted")
-        plan = record["plan"]
-        if plan in self.plans and plan not in asked.plans:
-            asked.plans.add(plan)
-            asked.want(*self.plans[plan])
+        self.note_plans()
         if not asked.commit and not self._in_flight(record, "change", "commit", "prepare"):
             self._say(f"{record['id']} is committed, and nobody asked for that")
         now = self._in_flight(record, "commit")
         if asked.commit_forced or any(r.force for r in now) or self._in_flight(record, "change"):
             return
-        self._judge_gates(record, replace(asked, soak=0.0) if now else asked)
+        ended = bool(now) or asked.soak_ended
+        self._judge_gates(record, replace(asked, soak=0.0) if ended else asked)
 
     def _in_flight(self, record: dict[str, Any], *kinds: str) -> list[InFlight]:
         name = record["target"]["image"]
@@ -211,7 +226,7 @@ class Judge:
         disk = self._disk(target)
         if disk is None or not self._ours(client) or header.link.state == ABORTING:
             return
-        record = self._record(source)
+        record = self.record_of(source)
         if record is None:
             self._say(f"the migration of the image {source} is aborted without a record")
             return
@@ -223,7 +238,7 @@ class Judge:
         if lost:
             self._say(f"the abort of {ident} loses what a client did: {', '.join(sorted(lost))}")
 
-    def _aborted(self, client: Client, source: str, target: str) -> None:
+    def _aborted(self, client: Optional[Client], source: str, target: str) -> None:
         disk = self._disk(target)
         if disk is None or disk.source is None:
             return
@@ -245,7 +260,8 @@ class Judge:
 
     # -- what there is -------------------------------------------------------------------------
 
-    def _record(self, source_id: str) -> Optional[dict[str, Any]]:
+    def record_of(self, source_id: str) -> Optional[dict[str, Any]]:
+        """The stored record of the migration of an image, by its id."""
         found = self.world.records().values()
         return next((r for r in found if r["source"]["image_id"] == source_id), None)
 

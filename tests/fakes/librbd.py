@@ -56,6 +56,7 @@ def prepare(
     source.write(f"rbd_id.{name}", lambda *_: False)
     source.method("rbd_directory", "dir_remove_image", string(name) + string(ident))
     source.edit(ident, lambda h: setattr(h, "link", Link(True, *place, PREPARING, {})))
+    header = source.header(ident)  # from here on nobody changes it
     target.method("rbd_directory", "dir_add_image", string(target_name) + string(made))
     target.method(f"rbd_id.{target_name}", "set_id", string(made))
     numbers = {old: target.cluster.number() for old in sorted(header.snapshots)}

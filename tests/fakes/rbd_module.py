@@ -12,7 +12,7 @@ from typing import Any, Optional
 from . import errors, librbd
 from .cls_rbd import string
 from .cluster import BLOCK, Header, Object
-from .images import EXCLUSIVE_LOCK, Spot
+from .images import EXCLUSIVE_LOCK, Spot, refuse_source
 
 Error = errors.RbdError
 OSError = errors.RbdOSError  # noqa: A001 - the name in the binding
@@ -248,10 +248,9 @@ class Image:
                 iterate_cb(start, min(BLOCK, offset + length - start), number in now)
 
     def _refuse_read_only(self) -> None:
-        """Also whoever opened the source just before it was linked."""
-        link = self._header().link
-        if self._read_only or (link is not None and link.is_source):
-            raise ReadOnlyImage("opened read-only, or migrating", errno=errno.EROFS)
+        if self._read_only:
+            raise ReadOnlyImage("opened read-only", errno=errno.EROFS)
+        refuse_source(self._header())
 
     def _writable(self) -> None:
         self._refuse_read_only()
@@ -283,6 +282,7 @@ class Image:
 
     def remove_snap(self, name: str) -> None:
         self._ask_holder()
+        refuse_source(self._header())
         self._spot.snap_remove(self._id, self._spot.snapshot_id(self._header(), name))
 
     def resize(self, size: int, allow_shrink: bool = True) -> None:

@@ -19,6 +19,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from errno import ETIMEDOUT
 from typing import Any, NamedTuple, Optional
 
 from rbdmigrate.model.errors import MigrationError
@@ -28,7 +29,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 
 from . import errors, rbd_module
-from .cluster import BLOCK
+from .cluster import BLOCK, Fault
 from .judge import Disk, InFlight, Judge
 from .world import ManagerLost, World, block, spec
 
@@ -68,6 +69,11 @@ class Request:
     force: bool = False
 
 
+def _begins_anew(m: Any) -> bool:
+    """Whether the same request once more is as if it had not been made before."""
+    return m.state is State.FAILED and m.prepared_at is None
+
+
 class Run:
     """Two disks, ``hdd/a`` and ``hdd/b``, that are to become ``nvme/a`` and ``nvme/b``."""
 
@@ -77,6 +83,7 @@ class Run:
         self.open: dict[str, Any] = {}
         self._writes = 0
         self._frozen: list[Any] = []
+        self._unsure: list[tuple[Request, str]] = []  # their write timed out
 
     def __enter__(self) -> Run:
         self.world.__enter__()
@@ -88,25 +95,36 @@ class Run:
     def __exit__(self, *error: Any) -> None:
         self.world.__exit__(*error)
 
+    def _failover(self, *, kill: bool = True) -> None:
+        """Another manager finds a change in a record that was not answered in time, or not."""
+        for request, ident in self._unsure:
+            self._unanswered(request, ident)
+        self._unsure = []
+        self.world.failover(kill=kill)
+
     def take(self, step: Step) -> None:
         """Do a step. Raises Broken."""
         with contextlib.suppress(ManagerLost):
             getattr(self, step.name)(**dict(step.arguments))
+        self.judge.note_plans()
+        self.judge.note_aborts()
         if not self.world.manager.process.alive:
-            self.world.failover()
+            self._failover()
         self._check(self.judge.wrong)
         self._check(self.world.engine.problems())
 
     def end(self) -> None:
         """Everybody stops, and all comes to rest: nothing was lost. Raises Broken."""
+        self.world.cluster.faults = []
         self.thaw()
         for image in self.open.values():
             image.close()
         self.world.forget_kills()
         self.world.set(max_steps=2)
-        self.world.failover()
+        self._failover()
         if not self.world.settle():
             raise Broken("it does not come to rest")
+        self.judge.note_aborts()
         self._check(self.judge.wrong)
         self._check(self.world.engine.problems())
         self._check(self.judge.contents())
@@ -126,24 +144,29 @@ class Run:
         source, target = f"hdd/{disk}", f"nvme/{disk}"
         began = self.world.simulation.now
         if kind == "prepare":
+            record = self.world.record(target)
+            again = record is not None and not _begins_anew(record)
             return Request(
                 kind,
                 disk,
                 lambda: self.world.prepare(source, target, **options),
-                lambda ident: self._wished(ident, **options),
+                lambda ident: self._wished(ident, again=again, **options),
             )
-        arguments = (options.pop("mode"),) if kind == "verify" else ()
+        arguments: tuple[Any, ...] = ()
+        given = dict(options)
+        if kind == "verify":
+            arguments = (given.pop("mode"),)
 
         def act() -> Any:
-            return getattr(self.world.engine, kind)(spec(target), *arguments, **options)
+            return getattr(self.world.engine, kind)(spec(target), *arguments, **given)
 
         def tell(ident: str) -> None:
             asked = self.judge.of(ident)
             if kind == "abort":
                 self.judge.abort_accepted(ident, force=options["force"], began=began)
             elif kind == "commit":
-                asked.soak, asked.commit = 0.0, True
-                asked.commit_forced = asked.commit_forced or options["force"]
+                asked.commit = asked.soak_ended = True
+                asked.commit_forced = options["force"]
             elif kind == "verify":
                 asked.change(verify=arguments[0])
             elif kind == "change":
@@ -151,13 +174,16 @@ class Run:
 
         return Request(kind, disk, act, tell, bool(options.get("force")))
 
-    def _wished(self, ident: str, goal: Goal, verify: Verify, soak: float) -> None:
+    def _wished(self, ident: str, goal: Goal, verify: Verify, soak: float, *, again: bool) -> None:
+        if not again:
+            self.judge.asked.pop(ident, None)
         asked = self.judge.of(ident)
         asked.want(goal, verify, soak)
         asked.aborted = False
 
     def _carry_out(self, request: Request) -> Any:
         """The report of a request that is accepted, or why it is not."""
+        self.judge.note_plans()
         before = self.world.record(f"nvme/{request.disk}")
         try:
             with self._in_flight(request.name, request.disk, force=request.force):
@@ -165,6 +191,8 @@ class Run:
         except MigrationError as error:
             after = self.world.record(f"nvme/{request.disk}")
             known = before is not None and after is not None and before.id == after.id
+            if error.errno == ETIMEDOUT and known:
+                self._unsure.append((request, after.id))
             failed_before = known and before is not None and before.state is State.FAILED
             if after is not None and after.state is State.FAILED and not failed_before:
                 request.tell(after.id)  # it was accepted, and failed
@@ -313,13 +341,13 @@ class Run:
 
     def _usable(self, disk: str) -> bool:
         """Whether a client may open the disk: no prepare and no abort is under way."""
-        record, state = self.world.record(f"nvme/{disk}"), self.judge.disks[disk]
+        state = self.judge.disks[disk]
         if state.source is None:
-            link = self._header(state).link
-            return link is None
+            return self._header(state).link is None
+        record = self.judge.record_of(state.source)
         if record is None:
             return True
-        return record.prepared_at is not None and record.state is not State.ABORTING
+        return record["prepared_at"] is not None and record["state"] != State.ABORTING.value
 
     def _header(self, disk: Disk) -> Any:
         pool = self.world.cluster.pool_named(disk.pool)
@@ -420,12 +448,24 @@ class Run:
         self.world.kill_manager_after(operations)
 
     def failover(self) -> None:
-        self.world.failover()
+        self._failover()
+
+    def timeouts(self, times: int, applied: bool) -> None:
+        """Writes of records are not answered in time; some are done all the same."""
+        self.world.cluster.faults = [
+            Fault(
+                lambda client, pool, oid, write: write and oid == "rbd_migration",
+                errors.timed_out,
+                times=times,
+                after=applied,
+                delay=15.0,
+            )
+        ]
 
     def freeze(self) -> None:
         """The manager's host stops, another manager takes over; until :meth:`thaw`."""
         self._frozen.append(self.world.manager)
-        self.world.failover(kill=False)
+        self._failover(kill=False)
 
     def thaw(self) -> None:
         """Hosts that stood still go on, as if no time had passed."""
@@ -501,6 +541,7 @@ STEPS: dict[str, tuple[int, Choices]] = {
     "kill_worker": (2, {"operations": range(60)}),
     "kill_manager": (2, {"operations": range(60)}),
     "failover": (1, {}),
+    "timeouts": (1, {"times": (1, 2, 4), "applied": _BOTH}),
     "freeze": (1, {}),
     "thaw": (1, {}),
     "swap_names": (1, {"pool": ("hdd", "nvme")}),
