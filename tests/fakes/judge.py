@@ -110,6 +110,7 @@ class Judge:
         self.asked: dict[str, Asked] = {}
         self.plans: dict[str, tuple[Goal, Verify, float]] = {}  # as they were started
         self.wrong: list[str] = []
+        self.renamed = False  # names of images do not tell any more which disk is meant
         self.in_flight: list[InFlight] = []  # requests that were not answered yet
         self._commits: set[str] = set()  # ids of targets
         world.cluster.log.append(self._event)
@@ -206,7 +207,9 @@ class Judge:
 
     def _in_flight(self, record: dict[str, Any], *kinds: str) -> list[InFlight]:
         name = record["target"]["image"]
-        return [r for r in self.in_flight if r.kind in kinds and r.disk in ("", name)]
+        return [
+            r for r in self.in_flight if r.kind in kinds and (self.renamed or r.disk in ("", name))
+        ]
 
     def _judge_gates(self, record: dict[str, Any], asked: Asked) -> None:
         ident, verification = record["id"], record["verification"] or {}

@@ -272,7 +272,8 @@ class Run:
 
     def refused(self, disk: str, kind: str, force: bool) -> None:
         """A request when all is at rest: when it is refused nothing may have changed."""
-        if not self.world.settle():
+        self.world.cluster.faults = []
+        if not self.world.settle(quiet=20.0):  # a write that timed out is done again by then
             return
         options = {"commit": {"force": force}, "abort": {"force": force}, "prepare": {
             "goal": Goal.COMMITTED, "verify": Verify.NONE, "soak": 0.0},
@@ -478,6 +479,7 @@ class Run:
         if self.world.names(pool) != list(DISKS):
             return
         guest = self.world.client("rbd")
+        self.judge.renamed = True
         try:
             for one, other in (("a", "x"), ("b", "a"), ("x", "b")):
                 guest.rbd("mv", f"{pool}/{one}", f"{pool}/{other}")
