@@ -62,6 +62,13 @@ OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     {
+        "name": "verify_trust_object_maps",
+        "type": "bool",
+        "default": Settings.verify_trust_maps,
+        "desc": "whether a verification leaves out what the source's object maps have as missing",
+        "runtime": True,
+    },
+    {
         "name": "throttle",
         "type": "str",
         "default": "off",
@@ -184,6 +191,7 @@ class Options:
             per_target_pool=int(self._get("per_target_pool")),
             max_steps=int(self._get("max_steps")),
             max_verifies=int(self._get("max_verifies")),
+            verify_trust_maps=bool(self._get("verify_trust_object_maps")),
             verify_fraction=min(1.0, max(0.0, float(self._get("verify_fraction")))),
             timetable=self._kept(lambda: _timetable(self._get("throttle"), zone), before.timetable),
             pool_rates=self._kept(self.pool_rates, before.pool_rates),

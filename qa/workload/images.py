@@ -132,6 +132,31 @@ def make_layered_image(
                 image.create_snap(view)
 
 
+def make_rotated_image(
+    client: rados.Rados,
+    spec: str,
+    features: Optional[Sequence[str]] = None,
+    data_pool: str = "",
+    **layout: int,
+) -> None:
+    """Four objects of 1 MiB as rotating backups leave them: ``nightly`` was removed, ``keep`` not.
+
+    As long as OSDs have not trimmed ``nightly``, librbd copies the objects as zeros.
+    """
+    bits = None if features is None else sum(FEATURES[name] for name in features)
+    more = {**layout, **({"data_pool": data_pool} if data_pool else {})}
+    with place(client, spec) as ioctx:
+        rbd.RBD().create(ioctx, split(spec)[2], 4 * MIB, order=20, features=bits, **more)
+    with opened(client, spec, read_only=False) as image:
+        image.write(random.Random(spec).randbytes(4 * MIB), 0)
+        image.create_snap("keep")
+        image.create_snap("nightly")
+        for offset in range(0, 4 * MIB, MIB):
+            image.write(b"later" * 100, offset + 4 * KIB)
+        image.flush()
+        image.remove_snap("nightly")
+
+
 def speed_up(client: rados.Rados, spec: str) -> None:
     """Take the brake of :func:`make_slow_image` off; counts from the next start of a copy."""
     with opened(client, spec, read_only=False) as image:

@@ -3,6 +3,7 @@
 import contextlib
 import random
 import secrets
+import shlex
 from collections.abc import Iterator
 from errno import EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP
 from typing import Any, Callable
@@ -12,7 +13,17 @@ import rados
 import rbd
 
 from qa.devcluster import Cluster
-from qa.workload.images import FEATURES, MIB, make_image, names, opened, place, records, trash
+from qa.workload.images import (
+    FEATURES,
+    MIB,
+    make_image,
+    make_rotated_image,
+    names,
+    opened,
+    place,
+    records,
+    trash,
+)
 from qa.workload.writer import writing
 from rbdmigrate.checks import CHECKS
 from rbdmigrate.model.finding import Severity
@@ -79,6 +90,74 @@ def no_application(s: Stage) -> "Iterator[list[str]]":
         yield [s.source, s.target]
     finally:
         s.cluster.ceph("osd", "pool", "application", "enable", s.nvme, "rbd")
+
+
+@contextlib.contextmanager
+def untrimmed(s: Stage) -> "Iterator[list[str]]":
+    s.cluster.ceph("osd", "set", "nosnaptrim")
+    try:
+        make_rotated_image(s.client, s.source)
+        yield [s.source, s.target]
+    finally:
+        s.cluster.ceph("osd", "unset", "nosnaptrim")
+
+
+@contextlib.contextmanager
+def group_snapshot(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=())
+    s.cluster.rbd("group", "create", f"{s.hdd}/g")
+    s.cluster.rbd("group", "image", "add", f"{s.hdd}/g", s.source)
+    s.cluster.rbd("group", "snap", "create", f"{s.hdd}/g@gs")
+    try:
+        yield [s.source, s.target]
+    finally:
+        s.cluster.rbd("group", "snap", "rm", f"{s.hdd}/g@gs")
+        s.cluster.rbd("group", "rm", f"{s.hdd}/g")
+
+
+@contextlib.contextmanager
+def mirror_snapshot(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=())
+    s.cluster.rbd("mirror", "pool", "enable", s.hdd, "image")
+    s.cluster.rbd("mirror", "image", "enable", s.source, "snapshot")
+    try:
+        yield [s.source, s.target]
+    finally:
+        s.cluster.rbd("mirror", "image", "disable", s.source)
+        s.cluster.rbd("mirror", "pool", "disable", s.hdd)
+
+
+@contextlib.contextmanager
+def removed_snapshot_with_clone(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=("old",))
+    s.cluster.rbd("clone", "--rbd-default-clone-format", "2", f"{s.source}@old", f"{s.hdd}/clone")
+    s.cluster.rbd("snap", "rm", f"{s.source}@old")
+    try:
+        yield [s.source, s.target]
+    finally:
+        s.cluster.rbd("rm", f"{s.hdd}/clone")
+
+
+@contextlib.contextmanager
+def locked(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=())
+    s.cluster.rbd("lock", "add", s.source, "host 1")
+    try:
+        yield [s.source, s.target]
+    finally:
+        remedy = s.check(s.source, s.target)["findings"][0]["remedy"]
+        s.cluster.rbd(*shlex.split(remedy)[1:])
+
+
+@contextlib.contextmanager
+def invalid_map(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=())
+    with opened(s.client, s.source) as image:
+        ident = image.id()
+    s.cluster.rados("-p", s.hdd, "rm", f"rbd_object_map.{ident}")
+    with opened(s.client, s.source, read_only=False) as image:
+        image.write(b"x", 0)
+    yield [s.source, s.target]
 
 
 @contextlib.contextmanager
@@ -199,7 +278,7 @@ def mirrored(s: Stage) -> "Iterator[list[str]]":
     s.make()
     s.cluster.rbd("mirror", "pool", "enable", s.hdd, "image")
     try:
-        s.cluster.rbd("mirror", "image", "enable", s.source, "snapshot")
+        s.cluster.rbd("mirror", "image", "enable", s.source, "journal")
         yield [s.source, s.target]
     finally:
         s.cluster.rbd("mirror", "image", "disable", s.source, "--force")
@@ -328,6 +407,11 @@ PROVOKED: "dict[str, tuple[Provoke, int]]" = {
     "TARGET_EXISTS": (target_exists, EEXIST),
     "TARGET_NAME_RESERVED": (reserved, EEXIST),
     "SOURCE_IN_USE": (in_use, EBUSY),
+    "GROUP_SNAPSHOTS": (group_snapshot, EBUSY),
+    "MIRROR_SNAPSHOTS": (mirror_snapshot, EBUSY),
+    "REMOVED_SNAPSHOTS_WITH_CLONES": (removed_snapshot_with_clone, EBUSY),
+    "SOURCE_LOCKED": (locked, EBUSY),
+    "OBJECT_MAP_INVALID": (invalid_map, 0),
     "PROTECTED_NEEDS_LAYERING": (without_layering, EINVAL),
     "STRIPE_UNIT": (stripe_unit, EINVAL),
     "OBJECT_MAP_LIMIT": (object_map, EINVAL),
@@ -335,6 +419,7 @@ PROVOKED: "dict[str, tuple[Provoke, int]]" = {
     "FEATURES_LOST": (fewer_features, 0),
     "SOURCE_HAS_CLONES": (clones, 0),
     "READS_OF_OLD_DATA": (old_data, 0),
+    "SNAPSHOTS_UNTRIMMED": (untrimmed, 0),
     "SOURCE_MIRRORED": (mirrored, 0),
     "SOURCE_JOURNALING": (journaling, 0),
     "SOURCE_IN_GROUP": (in_group, 0),

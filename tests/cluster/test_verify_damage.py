@@ -12,6 +12,7 @@ from qa.devcluster import Cluster
 from qa.workload.damage import spoil
 from qa.workload.images import (
     KIB,
+    MIB,
     digests,
     make_image,
     opened,
@@ -23,6 +24,7 @@ from tests.cluster.verification import (
     SIZE,
     different,
     points,
+    views,
     wait_failed,
 )
 
@@ -123,3 +125,41 @@ def spoil_by_id(
         if keep is not None:
             ioctx.set_self_managed_snap_write(sorted((known[k] for k in keep), reverse=True))
             ioctx.write(name, right, 1234)
+
+
+def make_half_empty(client: rados.Rados, spec: str) -> str:
+    """8 MiB, of which the second half has no objects; the prefix of its objects."""
+    make_image(client, spec, size=8 * MIB, snapshots=())
+    with opened(client, spec, read_only=False) as image:
+        image.discard(4 * MIB, 4 * MIB)
+        return str(image.block_name_prefix())
+
+
+def test_an_object_that_the_object_map_lacks_is_found_when_no_map_is_trusted(
+    cluster: Cluster, client: rados.Rados, migration: Commands, ends: "tuple[str, str]"
+) -> None:
+    prefix = make_half_empty(client, ends[0])
+    with place(client, ends[0]) as ioctx:
+        ioctx.write_full(f"{prefix}.{20:016x}", b"lost")
+    key = "mgr/rbd_migration/verify_trust_object_maps"
+    cluster.ceph("config", "set", "mgr", key, "false")
+    try:
+        migration.text("run", *ends, "--goal", "verified", "--verify", "full")
+        report = wait_failed(migration, ends[1])
+    finally:
+        cluster.ceph("config", "set", "mgr", key, "true")
+    assert different(report)[None] == [(20 * 256 * KIB, GRAIN)]
+
+
+def test_object_maps_that_are_flagged_invalid_are_not_trusted(
+    cluster: Cluster, client: rados.Rados, migration: Commands, ends: "tuple[str, str]"
+) -> None:
+    make_half_empty(client, ends[0])
+    with opened(client, ends[0]) as image:
+        ident = image.id()
+    cluster.rados("-p", ends[0].split("/")[0], "rm", f"rbd_object_map.{ident}")
+    with opened(client, ends[0], read_only=False) as image:
+        image.write(b"x", 0)
+    migration.text("run", *ends, "--goal", "verified", "--verify", "full")
+    report = migration.wait(ends[1], "verified")
+    assert views(report)[None]["bytes"] == 8 * MIB

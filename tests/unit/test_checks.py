@@ -1,7 +1,7 @@
 """Preflight's checks: what they find in facts, and that no facts make them fail."""
 
 from dataclasses import replace
-from errno import EACCES, EINVAL
+from errno import EACCES, EBUSY, EINVAL
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,16 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
+from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.untrimmed import Untrimmed
 from tests.unit.builders import any_of
 from tests.unit.builders import names as names_
 
 SOURCE, TARGET = ImageSpec("hdd", "", "disk"), ImageSpec("nvme", "", "disk")
 GiB = 1 << 30
+LOCK = AdvisoryLock("a b", "client.7")
 FEATURES = frozenset({"layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten"})
 WELL = Facts(
     wish=Wish(SOURCE, TARGET),
@@ -75,6 +78,15 @@ TABLE = [
         ["POOLS_SILENT", "READS_OF_OLD_DATA"],
     ),
     (image(snapshots=(Snapshot("s"),)), ["READS_OF_OLD_DATA"]),
+    (image(untrimmed=Untrimmed("hdd", objects=1, looked=1, total=1)), ["SNAPSHOTS_UNTRIMMED"]),
+    (image(map_invalid=True), ["OBJECT_MAP_INVALID"]),
+    (image(obstacles=Obstacles(groups=("hdd/g@s",))), ["GROUP_SNAPSHOTS"]),
+    (image(obstacles=Obstacles(mirroring=2), mirror_mode=1), ["MIRROR_SNAPSHOTS"]),
+    (
+        image(obstacles=Obstacles(removed=(RemovedSnapshot("s", ("hdd/c",)),))),
+        ["REMOVED_SNAPSHOTS_WITH_CLONES"],
+    ),
+    (image(obstacles=Obstacles(locks=(LOCK,))), ["SOURCE_LOCKED"]),
     (wish(stripe_unit=3 << 20, stripe_count=2), ["STRIPE_UNIT"]),
     (wish(object_size=8 << 20, stripe_unit=8 << 20, stripe_count=2), []),
     (wish(shared=True), ["FEATURES_LOST"]),
@@ -87,6 +99,26 @@ TABLE = [
 @pytest.mark.parametrize(("facts", "found"), TABLE)
 def test_what_is_found(facts, found):
     assert codes(facts) == found
+
+
+def test_each_obstacle_names_the_command_that_resolves_it():
+    facts = image(
+        obstacles=Obstacles(
+            groups=("hdd/g@s",),
+            mirroring=1,
+            removed=(RemovedSnapshot("old", ("hdd/c",)),),
+            locks=(LOCK,),
+        )
+    )
+    assert [finding.remedy for finding in run(facts)] == [
+        "rbd group snap rm hdd/g@s",
+        "rbd mirror image disable hdd/disk",
+        "rbd flatten hdd/c",
+        "rbd lock rm hdd/disk 'a b' client.7",
+    ]
+    for finding in run(facts):
+        assert f"`{finding.remedy}`" in finding.message
+        assert finding.errno == EBUSY
 
 
 def test_flattening_needs_no_parent():
@@ -178,6 +210,11 @@ images = st.builds(
     parent=st.sampled_from(["", "a/b@c"]),
     parent_pool=st.sampled_from(["", "a"]),
     to_copy=st.none() | st.integers(0, 1 << 62),
+    untrimmed=st.none() | st.just(Untrimmed("hdd", 1, 1, 2)),
+    obstacles=st.sampled_from(
+        [Obstacles(), Obstacles(("hdd/g@s",), 2, (RemovedSnapshot("s"),), (LOCK, LOCK))]
+    ),
+    map_invalid=st.booleans(),
 )
 
 

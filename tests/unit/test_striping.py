@@ -32,6 +32,18 @@ def test_an_extent_is_in_the_objects_of_its_bytes(layout, offset, length):
     assert set(layout.objects(offset, length)) == expected
 
 
+@given(layouts() | PLAIN, st.integers(0, 200), st.integers(0, 100))
+def test_the_pieces_of_an_extent_are_its_bytes_in_order(layout, offset, length):
+    at = offset
+    for number, within, count in layout.pieces(offset, length):
+        held = [
+            byte for begin, size in layout.extents(number) for byte in range(begin, begin + size)
+        ]
+        assert held[within : within + count] == list(range(at, at + count))
+        at += count
+    assert at == offset + length
+
+
 @given(layouts() | PLAIN, st.integers(0, 20))
 def test_the_extents_of_an_object_are_its_bytes_in_order(layout, number):
     found = list(layout.extents(number))

@@ -4,13 +4,13 @@ A check is a small function from :class:`~rbdmigrate.checks.facts.Facts`, which 
 before, to what it found; it is declared once, with its code and severity, in a file by its subject.
 """
 
-from . import capacity, clients, features, images, imports, names, platform, pools
+from . import capacity, clients, features, images, imports, names, obstacles, platform, pools
 from .registry import CHECKS, Check, refuse, run
 
 # In this order: what cannot be found comes before what is found of it.
 SUBJECTS = tuple(
     subject.__name__
-    for subject in (pools, names, imports, clients, features, images, capacity, platform)
+    for subject in (pools, names, imports, clients, obstacles, features, images, capacity, platform)
 )
 CHECKS.sort(key=lambda check: SUBJECTS.index(check.look.__module__))
 

@@ -8,9 +8,11 @@ from typing import Optional
 
 from ..model.layout import LayoutOptions
 from ..model.migration import Place
+from ..model.obstacles import Obstacles
 from ..model.pool import Pool
 from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec
+from ..model.untrimmed import Untrimmed
 from ..sources import Inspection
 
 
@@ -93,6 +95,8 @@ class Image:
     ``silent_pools``: those that did not say whether they hold clones.
 
     ``features`` by name, ``luks`` the format of its encryption, ``parent`` an image spec.
+    ``untrimmed``: what librbd would copy wrong until OSDs have trimmed removed snapshots.
+    ``map_invalid``: librbd has flagged an object map of it, or of a snapshot, as wrong.
     """
 
     size: int = 0
@@ -111,6 +115,9 @@ class Image:
     parent: str = ""
     parent_pool: str = ""
     to_copy: Optional[int] = None
+    untrimmed: Optional[Untrimmed] = None
+    obstacles: Obstacles = field(default_factory=Obstacles)
+    map_invalid: bool = False
 
 
 @dataclass(frozen=True)

@@ -67,15 +67,50 @@ def old_data(facts: Facts) -> Iterator[Found]:
         )
 
 
+@check(
+    "SNAPSHOTS_UNTRIMMED",
+    Severity.WARNING,
+    "OSDs are still trimming removed snapshots of the source; it is not prepared before they have.",
+)
+def untrimmed(facts: Facts) -> Iterator[Found]:
+    """librbd reads an object's clone at its newest snapshot, and one that was removed is empty."""
+    found = facts.image.untrimmed if facts.image is not None else None
+    if found is not None:
+        yield Found(
+            str(facts.wish.source),
+            f"{found.reason} A prepare waits for that, and goes on by itself.",
+            found.remedy,
+        )
+
+
 @check("SOURCE_MIRRORED", Severity.WARNING, "The source is mirrored to another cluster.")
 def mirrored(facts: Facts) -> Iterator[Found]:
     """librbd ends the mirroring at prepare."""
-    if facts.image is not None and facts.image.mirror_mode is not None:
+    if facts.image is None or facts.image.obstacles.mirroring:
+        return  # which is an error of its own
+    if facts.image.mirror_mode is not None:
         yield Found(
             str(facts.wish.source),
             "It is mirrored; the mirroring ends when it is prepared, an abort enables it again, "
             "and the other cluster then copies the image anew.",
             f"rbd mirror image status {facts.wish.source}",
+        )
+
+
+@check(
+    "OBJECT_MAP_INVALID",
+    Severity.WARNING,
+    "librbd has flagged an object map of the source, or of a snapshot of it, as invalid.",
+)
+def invalid_map(facts: Facts) -> Iterator[Found]:
+    """What a wrong map has as missing is neither copied nor read."""
+    if facts.image is not None and facts.image.map_invalid:
+        yield Found(
+            str(facts.wish.source),
+            'It has the flag "object map invalid" or "fast diff invalid"; rebuild the maps of '
+            "the image and of its snapshots before, because data that a wrong map lacks are not "
+            "copied.",
+            f"rbd object-map rebuild {facts.wish.source}",
         )
 
 

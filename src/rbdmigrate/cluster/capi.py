@@ -146,6 +146,13 @@ class CClient:
             )
 
     @contextmanager
+    def pool(self, pool_id: int, namespace: str) -> Iterator[c_void_p]:
+        """A handle on a pool and namespace, on the latest map. Raises CApiError."""
+        _check("wait", self._rados.rados_wait_for_latest_osdmap(self._cluster))
+        with self._opened(Place("", namespace, "", pool_id)) as ioctx:
+            yield ioctx
+
+    @contextmanager
     def _options(self, values: list[tuple[int, Any]]) -> Iterator[c_void_p]:
         _check("wait", self._rados.rados_wait_for_latest_osdmap(self._cluster))
         options = c_void_p()

@@ -28,13 +28,24 @@ def _guard(number: int, state: int) -> bytes:
 
 
 class DataObjects:
-    """The objects of one image: ``prefix`` is what their names begin with, ``size`` theirs."""
+    """The objects of one image: ``prefix`` is what their names begin with, ``size`` theirs.
+
+    ``snapshot``: what :meth:`read_part` reads; None: the head.
+    """
 
     def __init__(
-        self, cluster: rados.Rados, pool_id: int, namespace: str, prefix: str, size: int
+        self,
+        cluster: rados.Rados,
+        pool_id: int,
+        namespace: str,
+        prefix: str,
+        size: int,
+        snapshot: Optional[int] = None,
     ) -> None:
         self._ioctx = cluster.open_ioctx2(pool_id)
         self._ioctx.set_namespace(namespace)
+        if snapshot is not None:
+            self._ioctx.set_read(snapshot)
         self._prefix = prefix
         self._size = size
 
@@ -105,6 +116,14 @@ class DataObjects:
         finally:
             self._ioctx.set_read(rados.LIBRADOS_SNAP_HEAD)
         return found.ljust(self._size, b"\0")
+
+    def read_part(self, number: int, offset: int, length: int) -> Optional[bytes]:
+        """Bytes of an object at ``snapshot``, padded with zeros; None without the object there."""
+        try:
+            found: bytes = self._ioctx.read(self._name(number), length, offset)
+        except rados.ObjectNotFound:
+            return None
+        return found.ljust(length, b"\0")
 
     def write_view(
         self, number: int, content: Optional[bytes], above: int, before: Sequence[int], version: int

@@ -287,6 +287,15 @@ def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
     return found
 
 
+def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:
+    """The highest snapshot id that the image ever had, and the ids of its snapshots, ascending."""
+    context = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_snapcontext", b"")
+    if context is None:
+        return 0, []
+    newest = context.u64()
+    return newest, sorted(context.u64() for _ in range(context.u32()))
+
+
 def snapshot_names(ioctx: rados.Ioctx, ident: str) -> list[str]:
     """The names of the image's snapshots, the newest first."""
     oid = f"rbd_header.{ident}"

@@ -11,6 +11,7 @@ import rados
 
 from ..model.errors import MigrationError
 from ..model.pool import Pool
+from ..model.untrimmed import RemovedSnapshots
 from .client import mon_command
 
 _ERASURE = 3  # pg_pool_t: TYPE_ERASURE
@@ -43,6 +44,18 @@ def _pool(dump: dict[str, Any], stats: dict[str, Any], *, counted: bool) -> Pool
         objects=int(stats.get("objects", 0)),
         max_avail=int(stats["max_avail"]) if counted and "max_avail" in stats else None,
     )
+
+
+def removed_snapshots(client: rados.Rados, pool_id: int) -> RemovedSnapshots:
+    """The pool's removed snapshots that the OSDs have not trimmed yet. Raises MigrationError."""
+    dump = json.loads(mon_command(client, prefix="osd dump", format="json"))
+    ranges = tuple(
+        (int(span["begin"]), int(span["length"]))
+        for pool in dump["removed_snaps_queue"]
+        if int(pool["pool"]) == pool_id
+        for span in pool["snaps"]
+    )
+    return RemovedSnapshots(ranges, "nosnaptrim" in str(dump["flags"]).split(","))
 
 
 def release(client: rados.Rados) -> tuple[int, int, int]:

@@ -37,6 +37,18 @@ class Striping:
             yield stripe + offset // self.stripe_unit % self.stripe_count
             offset = (offset // self.stripe_unit + 1) * self.stripe_unit
 
+    def pieces(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
+        """(object, offset in it, length) of the parts of an extent of the image, in its order."""
+        end = offset + length
+        while offset < end:
+            stripe, within = divmod(offset, self.set_size)
+            unit, into = divmod(within, self.stripe_unit)
+            turn, place = divmod(unit, self.stripe_count)
+            count = min(self.stripe_unit - into, end - offset)
+            number = stripe * self.stripe_count + place
+            yield number, turn * self.stripe_unit + into, count
+            offset += count
+
     def extents(self, number: int) -> Iterator[tuple[int, int]]:
         """(offset in the image, length) of an object's bytes, in the object's order."""
         if self.stripe_count == 1:

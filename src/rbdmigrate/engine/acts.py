@@ -37,11 +37,13 @@ from ..control.lifecycle import ACTING, Act, absorb, decide, failed, retry_later
 from ..control.processes import is_gone
 from ..control.progress import Throughput
 from ..control.situation import Situation, diagnose
+from ..control.trimming import waiting
 from ..control.verification import point_of
 from ..model.codec import from_plain
 from ..model.errors import MigrationError, PoolMissing
 from ..model.migration import Actor, Migration, Op, Place, State, Step
 from ..model.target_header import TargetHeader
+from ..model.untrimmed import Untrimmed
 from ..model.verification import Verify
 from . import clones
 from .abort_guard import GUARDED, blind, find_target
@@ -135,6 +137,7 @@ class Acts:
                 **arguments(tracked.migration, self._settings().reach),
                 **verify_arguments(tracked.migration),
                 "rate": tracked.rate_limit,
+                "trust_maps": self._settings().verify_trust_maps,
                 "around": None,
                 "holder_ops": ops,
                 "fenced": self.blocklist.fenced(),
@@ -211,6 +214,13 @@ class Acts:
             if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
                 problem = replace(problem, transient=True)
             self._failed(tracked, int(event["errno"]), problem)
+            return
+
+        waits_for = event["result"].get("untrimmed")
+        if waits_for is not None:
+            found = from_plain(Untrimmed, waits_for, "untrimmed")
+            self._registry.update(tracked, lambda m: waiting(m, found, time.time()))
+            log.warning("%s: %s", tracked.migration.id, found.reason)
             return
 
         def change(m: Migration) -> Migration:

@@ -7,7 +7,7 @@ from errno import ESTALE
 from typing import Any
 
 from ..model.errors import MigrationError
-from ..model.migration import Migration, State
+from ..model.migration import HoldReason, Migration, State
 from .parts import Parts
 from .registry import Tracked
 from .view import view
@@ -35,6 +35,8 @@ class Orders(Parts):
         def settled() -> bool:
             m = tracked.migration
             if over(m) or m.state in wanted or m.state is State.FAILED:
+                return True
+            if m.hold is not None and m.hold.reason is HoldReason.HEALTH:
                 return True
             return m.failure is not None and m.failure.errno != ESTALE  # tried again at once
 

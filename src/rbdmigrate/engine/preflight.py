@@ -23,8 +23,10 @@ from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError, RecordError
 from ..model.finding import Finding, Severity
 from ..model.migration import Place
+from ..model.obstacles import Obstacles
 from ..model.source_spec import unsupported
 from ..model.spec import ImageSpec
+from ..model.untrimmed import Untrimmed
 from ..sources import Inspection
 from .settings import Settings
 
@@ -166,7 +168,16 @@ class Preflight:
         snapshots = tuple(Snapshot(s["name"], bool(s["protected"])) for s in listed)
         users = tuple(User(**user) for user in found.pop("users"))
         features = frozenset(found.pop("features"))
-        image = Image(snapshots=snapshots, users=users, features=features, **found)
+        waits_for = found.pop("untrimmed")
+        obstacles = from_plain(Obstacles, found.pop("obstacles"), "obstacles")
+        image = Image(
+            snapshots=snapshots,
+            users=users,
+            features=features,
+            obstacles=obstacles,
+            untrimmed=None if waits_for is None else from_plain(Untrimmed, waits_for, "untrimmed"),
+            **found,
+        )
         return self._with_clones(image, place)
 
     def _with_clones(self, image: Image, place: Place) -> Image:

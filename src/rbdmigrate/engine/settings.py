@@ -18,6 +18,7 @@ class Settings:
 
     ``max_copies``: copies at once. ``max_steps``: prepares, commits and aborts at once.
     ``max_verifies``: verifications at once. ``verify_fraction``: what part a sample compares.
+    ``verify_trust_maps``: a verification leaves out what the source's object maps have as missing.
     ``per_source_pool`` and ``per_target_pool``: copies at once that share a pool; 0 is no limit.
     ``timetable``: the cluster's throttle over the week; None is no limit. ``pool_rates``: those of
     pools, by name, in bytes per second; None is no limit, 0 stands still. ``window``: when copies
@@ -37,6 +38,7 @@ class Settings:
     max_steps: int = 2
     max_verifies: int = 2
     verify_fraction: float = 0.05
+    verify_trust_maps: bool = True
     per_source_pool: int = 0
     per_target_pool: int = 0
     timetable: Optional[Timetable] = None

@@ -9,14 +9,14 @@ from typing import Any, Optional
 import rbd
 
 from ..model.layout import FEATURES
-from . import company
+from . import company, object_map
 from .survey import views
 
 # Objects of all views up to which data are counted without fast-diff: 2 s (measured, release 16).
 _COUNTED = 25_000
 _COUNTING = 3.0  # seconds for counting data; what is beyond is not counted
+TIME = 5.0  # seconds for objects that OSDs are still trimming: a command waits for it
 _LUKS = {b"LUKS\xba\xbe\x00\x01": "luks1", b"LUKS\xba\xbe\x00\x02": "luks2"}
-_FLAG_FAST_DIFF_INVALID = 1 << 1  # librbd: RBD_FLAG_FAST_DIFF_INVALID
 
 
 def describe(image: rbd.Image, *, flatten: bool) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def describe(image: rbd.Image, *, flatten: bool) -> dict[str, Any]:
         "group": company.group_of(image),
         "mirror_mode": company.mirror_mode_of(image),
         "to_copy": _to_copy(image, flatten=flatten),
+        "map_invalid": object_map.flagged_invalid(image),
         "snapshots": _snapshots(image),
     }
 
@@ -79,9 +80,8 @@ def _to_copy(image: rbd.Image, *, flatten: bool) -> Optional[int]:
     """
     found = views(image)
     size = 1 << int(image.stat()["order"])
-    fast = bool(int(image.features()) & FEATURES["fast-diff"])
-    fast = fast and not int(image.flags()) & _FLAG_FAST_DIFF_INVALID
-    if not fast and sum(-(-length // size) for _, _, length in found) > _COUNTED:
+    objects = sum(-(-length // size) for _, _, length in found)
+    if objects > _COUNTED and not object_map.usable(image):
         return None
     deadline = time.monotonic() + _COUNTING
     count = _Count(deadline)

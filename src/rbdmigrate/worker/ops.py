@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from errno import EBUSY, EINVAL, ENOENT, EPERM
-from typing import Any
+from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
+from typing import Any, Optional
 
 import rados
 import rbd
@@ -21,11 +21,12 @@ from ..cluster import headers
 from ..cluster.capi import CApiError, CClient
 from ..cluster.client import Identity, connect, error_number, fencing_addresses, parse_addresses
 from ..faults import fault_point
-from ..model.codec import from_plain
+from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError
 from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.spec import ImageSpec
+from ..model.untrimmed import Untrimmed
 from ..model.users import source_in_use
 from . import company, importing, inspection, point, repair
 from .at_once import objects_at_once
@@ -39,10 +40,12 @@ from .identity import (
     require_executed,
     require_same_image,
 )
+from .obstacles import obstacles
 from .pace import Pace
 from .parent import release_parent
 from .settle import settle
 from .survey import survey
+from .trimming import BEFORE_ACT, untrimmed
 from .users import users_of, writers
 from .verify import verify
 
@@ -94,7 +97,10 @@ def _place(plain: dict[str, Any]) -> Place:
 
 
 def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Link ``target`` to ``source``; refused with EBUSY and who it is when the source is in use."""
+    """Link ``target`` to ``source``; refused with EBUSY and who it is when the source is in use.
+
+    Answers ``untrimmed``, having linked nothing, while librbd would copy it wrong (``trimming``).
+    """
     if args["import"]:
         return importing.prepare(session, args)
     source, target = _place(args["source"]), _place(args["target"])
@@ -103,9 +109,17 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         try:
             with rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image:
                 _refuse_when_in_use(writers(session, ioctx, image, args["fenced"]), source.spec)
+                for obstacle in obstacles(session.rados, ioctx, image).of(source.spec):
+                    raise MigrationError(EBUSY, obstacle.message)
                 features = _features(layout, image)
                 layout = _restripe(layout, image)
                 _refuse_crash(features, image)
+                if args["point"]:
+                    point.clear(session, source, args["point"])  # before snapshots are looked at
+                snapshots = set(headers.snapshot_ids(ioctx, str(image.id()))[1])
+                found = untrimmed(session, ioctx, image, BEFORE_ACT, lambda: progress(0, 0, 0, 0))
+                if found is not None:
+                    return {"untrimmed": to_plain(found)}
         except rbd.ImageNotFound as error:
             raise MigrationError(ENOENT, f"The source {source.spec} does not exist.") from error
     no_point = point.take(session, source, args["point"]) if args["point"] else ""
@@ -121,6 +135,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         raise
     fault_point("librbd.after", "prepare")
     ident = _linked_target(session, source, target)
+    _refuse_removed(session, source, snapshots)
     with session.open(target) as ioctx:
         return {"no_point": no_point, **prepared_target(ioctx, ident)}
 
@@ -138,6 +153,20 @@ def _linked_target(session: Session, source: Place, target: Place) -> str:
     with session.open(target) as ioctx:
         session.rbd.migration_abort(ioctx, target.image)
     raise renamed(source)
+
+
+def _refuse_removed(session: Session, source: Place, snapshots: set[int]) -> None:
+    """Refuse the answer when a snapshot was removed after the look: the engine then undoes it."""
+    if not snapshots:
+        return
+    with session.open(source) as ioctx:
+        gone = snapshots.difference(headers.snapshot_ids(ioctx, source.image_id)[1])
+    if gone:
+        raise MigrationError(
+            EAGAIN,
+            f"A snapshot of {source.spec} was removed while it was prepared; it is given back, and "
+            "prepared again.",
+        )
 
 
 def _refuse_when_in_use(users: list[dict[str, Any]], source: ImageSpec) -> None:
@@ -186,6 +215,9 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         return importing.execute(session, args, progress)
     target = _place(args["target"])
     session.pace.set(args["rate"])
+    waits_for = _untrimmed_source(session, _place(args["source"]), progress)
+    if waits_for is not None:
+        return {"untrimmed": to_plain(waits_for)}
     found = survey(session, _place(args["source"]), target)
     with session.open(target) as ioctx:
         watch = CopiedAlone(session, ioctx, target, args["untouched"])
@@ -207,6 +239,15 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
             "alone": watch.alone,
             "bytes_total": found.total,
         }
+
+
+def _untrimmed_source(session: Session, source: Place, progress: Progress) -> Optional[Untrimmed]:
+    """The same look as before a prepare, for those that plain ``rbd`` or version 0.1 prepared."""
+    with session.open(source) as ioctx:
+        if not headers.snapshot_ids(ioctx, source.image_id)[1]:
+            return None
+        with rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image:
+            return untrimmed(session, ioctx, image, BEFORE_ACT, lambda: progress(0, 0, 0, 0))
 
 
 def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -305,8 +346,13 @@ def inspect(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         session.open(place) as ioctx,
         rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
     ):
-        users = writers(session, ioctx, image, args["fenced"])
-        return {**inspection.describe(image, flatten=args["flatten"]), "users": users}
+        waits_for = untrimmed(session, ioctx, image, inspection.TIME)
+        return {
+            **inspection.describe(image, flatten=args["flatten"]),
+            "users": writers(session, ioctx, image, args["fenced"]),
+            "untrimmed": None if waits_for is None else to_plain(waits_for),
+            "obstacles": to_plain(obstacles(session.rados, ioctx, image)),
+        }
 
 
 def take_lock(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:

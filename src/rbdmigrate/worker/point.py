@@ -40,6 +40,13 @@ def take(session: Client, place: Place, name: str) -> str:
     return ""
 
 
+def clear(session: Client, place: Place, name: str) -> None:
+    """Remove one that an earlier try left on the source, if there is one. May be repeated."""
+    with session.open(place) as ioctx:
+        if name in headers.snapshot_names(ioctx, place.image_id):
+            _drop(ioctx, place, name)
+
+
 def drop(session: Client, ends: Sequence[Place], name: str) -> None:
     """Remove it from whichever end stands alone. May be repeated."""
     for place in ends:

@@ -32,6 +32,8 @@ from . import import_sides
 from .compare import Side, compare
 from .extents import allocated
 from .import_sides import ExternalView
+from .object_map import flagged_invalid
+from .plain_side import PlainSide, PlainView
 
 _TELL = 0.5  # seconds between two progress messages
 
@@ -80,7 +82,10 @@ def _source(session: Any, args: dict[str, Any]) -> Iterator[Any]:
         return
     place = from_plain(Place, args["source"], "place")
     with session.open(place) as ioctx:
-        yield Side("source", ioctx, place.image_id)
+        side = Side("source", ioctx, place.image_id)
+        with side.open(None) as image:
+            plain = not args["trust_maps"] or flagged_invalid(image)
+        yield PlainSide(session, side) if plain else side
 
 
 def _release(client: rados.Rados) -> str:
@@ -199,7 +204,7 @@ class _Run:
         former: Optional[Compared],
     ) -> bool:
         """Whether what changed since ``before`` is all there is to read of a view."""
-        if isinstance(pair[0], ExternalView):
+        if not isinstance(pair[0], rbd.Image):
             return False
         if former is None or former.skipped or former.different > len(former.differences):
             return False
@@ -227,7 +232,7 @@ class _Run:
 
 
 def _allocated(image: Any, before: Optional[str], size: int) -> Extents:
-    if isinstance(image, ExternalView):
+    if isinstance(image, (ExternalView, PlainView)):
         return image.allocated()
     return allocated(image, before, size)
 

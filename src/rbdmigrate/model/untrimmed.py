@@ -1,0 +1,72 @@
+"""Removed snapshots that OSDs have not trimmed yet, and the objects that librbd copies wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNSET = "ceph osd unset nosnaptrim"
+
+
+@dataclass(frozen=True)
+class RemovedSnapshots:
+    """A pool's removed snapshots that are not trimmed yet, as (first id, how many) ranges.
+
+    ``stopped``: the flag ``nosnaptrim`` is set.
+    """
+
+    ranges: tuple[tuple[int, int], ...] = ()
+    stopped: bool = False
+
+    def __contains__(self, snapshot: int) -> bool:
+        return any(first <= snapshot < first + count for first, count in self.ranges)
+
+    def between(self, after: int, last: int) -> bool:
+        """Whether it has a snapshot with an id above ``after``, up to ``last``."""
+        return any(first <= last and first + count - 1 > after for first, count in self.ranges)
+
+
+@dataclass(frozen=True)
+class Untrimmed:
+    """What was found of an image whose data are in ``pool``.
+
+    ``objects``: how many hold data of a kept snapshot that librbd would read at a removed one, and
+    so copy as zeros. ``looked`` of ``total`` objects were looked at: fewer when the time did not
+    suffice, or when the release's librados cannot list an object's snapshots (``unable``).
+    ``stopped``: the flag ``nosnaptrim`` is set, so that OSDs do not trim.
+    """
+
+    pool: str
+    objects: int
+    looked: int
+    total: int
+    unable: bool = False
+    stopped: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why the image must not be copied now: one sentence."""
+        if self.objects:
+            more = "" if self.looked == self.total else "at least "
+            what = (
+                f"OSDs are still trimming removed snapshots of the pool {self.pool}, and librbd "
+                f"would copy {more}{self.objects} objects of this image as zeros until they have"
+            )
+        elif self.unable:
+            what = (
+                f"OSDs are still trimming removed snapshots of the pool {self.pool}, and the "
+                "manager's librados cannot tell whether they are of this image"
+            )
+        else:
+            what = (
+                f"OSDs are still trimming removed snapshots of the pool {self.pool}, and only "
+                f"{self.looked} of {self.total} objects could be checked in time for data that "
+                "librbd would copy as zeros"
+            )
+        if self.stopped:
+            what += "; the flag nosnaptrim stops the trimming, remove it with `" + UNSET + "`"
+        return what + "."
+
+    @property
+    def remedy(self) -> str:
+        """The command that helps, or shows how far the trimming is."""
+        return UNSET if self.stopped else "ceph pg ls snaptrim snaptrim_wait"

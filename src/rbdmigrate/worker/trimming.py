@@ -1,0 +1,115 @@
+"""Looks whether an image has objects that librbd would copy as zeros, because OSDs are still
+trimming removed snapshots (:mod:`..control.trimming`). Writes nothing.
+
+The source's own objects are the only ones: what a clone has from its parent is read at the
+parent's snapshot itself, and an abort copies right (both measured on release 16).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from errno import EOPNOTSUPP
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from ..cluster import headers, inventory
+from ..cluster.object_snapshots import ObjectSnapshots
+from ..control.striping import Striping
+from ..control.trimming import endangered, may_be_endangered
+from ..model.errors import MigrationError
+from ..model.untrimmed import RemovedSnapshots, Untrimmed
+from .extents import diff
+from .object_map import usable
+from .repair import data_ioctx
+
+BEFORE_ACT = 1800.0  # seconds that a look before an act may take: about 9 million objects
+_AT_ONCE = 8
+_TELL = 4096  # objects between two signs of life
+
+
+def untrimmed(
+    session: Any,
+    ioctx: rados.Ioctx,
+    image: rbd.Image,
+    budget: float,
+    tell: Callable[[], None] = lambda: None,
+) -> Optional[Untrimmed]:
+    """What librbd would copy wrong of an open image, None when nothing: it may be copied.
+
+    Takes ``budget`` seconds at most; an image that was not looked at as a whole is not safe. Leaves
+    the image at its head. Raises what RADOS and librbd raise.
+    """
+    newest, kept = headers.snapshot_ids(ioctx, image.id())
+    if not kept:
+        return None
+    with data_ioctx(session, ioctx, image.id()) as data:
+        pool_id, namespace = int(data.get_pool_id()), ioctx.get_namespace()
+    removed = inventory.removed_snapshots(session.rados, pool_id)
+    if not may_be_endangered(kept, newest, removed):
+        return None
+    pool = str(session.rados.pool_reverse_lookup(pool_id))
+    numbers = _objects(image, kept)
+    with session.c.pool(pool_id, namespace) as handle:
+        try:
+            snapshots = ObjectSnapshots(handle)
+        except MigrationError as error:
+            if error.errno != EOPNOTSUPP:
+                raise
+            return Untrimmed(pool, 0, 0, len(numbers), unable=True, stopped=removed.stopped)
+        prefix = str(image.block_name_prefix())
+        names = (f"{prefix}.{number:016x}" for number in numbers)
+        found = looked = 0
+        deadline = time.monotonic() + budget
+        for bad in _look(snapshots, names, kept, removed):
+            found += bad
+            looked += 1
+            if looked % _TELL == 0:
+                tell()
+                if time.monotonic() > deadline:
+                    break
+    if not found and looked == len(numbers):
+        return None
+    return Untrimmed(pool, found, looked, len(numbers), stopped=removed.stopped)
+
+
+def _look(
+    snapshots: ObjectSnapshots, names: Iterator[str], kept: Sequence[int], removed: RemovedSnapshots
+) -> Iterator[bool]:
+    """For each object whether it would be copied wrong, a few at a time."""
+    asked: deque[Future[list[tuple[int, ...]]]] = deque()
+    known = frozenset(kept)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            for name in names:
+                asked.append(pool.submit(snapshots.clones, name))
+                if len(asked) > 4 * _AT_ONCE:
+                    yield endangered(asked.popleft().result(), known, removed)
+            while asked:
+                yield endangered(asked.popleft().result(), known, removed)
+        finally:
+            for future in asked:
+                future.cancel()
+
+
+def _objects(image: rbd.Image, kept: Sequence[int]) -> Sequence[int]:
+    """The numbers of the objects that may have a clone for a kept snapshot."""
+    striping = Striping(
+        1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
+    )
+    listed = list(image.list_snaps())
+    sizes = {int(s["id"]): int(s["size"]) for s in listed}
+    ours = all(s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER for s in listed)
+    if not ours or not usable(image):  # others' snapshots cannot be opened
+        return range(striping.count(max(sizes.values(), default=0)))
+    found: set[int] = set()
+    for snapshot in kept:
+        image.set_snap_by_id(snapshot)
+        for offset, length in diff(image, None, (0, sizes[snapshot]), True, False):
+            found.update(striping.objects(offset, length))
+    image.set_snap(None)
+    return sorted(found)

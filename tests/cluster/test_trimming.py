@@ -1,0 +1,198 @@
+"""Snapshots that were removed and that OSDs have not trimmed yet: librbd would lose data."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import pytest
+import rados
+
+from qa.devcluster import Cluster
+from qa.workload.images import MIB, digests, make_image, make_rotated_image, opened
+from tests.cluster.commands import Commands
+
+NO_LIMIT = 60
+
+
+@pytest.fixture
+def stopped(cluster: Cluster) -> "Iterator[Callable[[], None]]":
+    """The OSDs do not trim removed snapshots until this is called, or the test ends."""
+
+    def trim() -> None:
+        cluster.ceph("osd", "unset", "nosnaptrim")
+
+    cluster.ceph("config", "set", "osd", "osd_snap_trim_sleep_hdd", "0")
+    cluster.ceph("osd", "set", "nosnaptrim")
+    yield trim
+    trim()
+
+
+def held(migration: Commands, target: str) -> Any:
+    """The report of a migration that waits for the trimming."""
+    deadline = time.monotonic() + 20
+    while True:
+        report = migration.report(target)
+        if report["hold"] is not None and report["hold"]["reason"] == "health":
+            assert "trimming removed snapshots" in report["hold"]["message"]
+            return report
+        assert time.monotonic() < deadline, report
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"features": ("layering",)},
+        {"features": ("layering", "exclusive-lock", "object-map", "fast-diff")},
+        {"stripe_unit": 65536, "stripe_count": 2},
+        {"data_pool": "yes"},
+    ],
+    ids=["default", "no map", "map", "striped", "data pool"],
+)
+def test_an_image_with_objects_that_are_being_trimmed_waits_and_loses_nothing(
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    make_pool: "Callable[..., str]",
+    stopped: "Callable[[], None]",
+    options: "dict[str, Any]",
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    data_pool = make_pool() if "data_pool" in options else ""
+    make_rotated_image(client, source, **{**options, "data_pool": data_pool})
+    before = digests(client, source)
+    found = migration.json("check", source, target)
+    (finding,) = [f for f in found["findings"] if f["code"] == "SNAPSHOTS_UNTRIMMED"]
+    assert found["ok"]
+    assert (data_pool or pools[0]) in finding["message"]
+    assert finding["remedy"] == "ceph osd unset nosnaptrim"
+    said = migration.text("run", source, target, "--goal", "committed", "--verify", "none")
+    report = held(migration, target)
+    assert report["state"] == "queued"
+    assert "ceph osd unset nosnaptrim" in report["hold"]["message"]
+    assert "trimming removed snapshots" in said
+    assert digests(client, source) == before
+    stopped()
+    migration.wait(target, "committed", timeout=NO_LIMIT)
+    assert digests(client, target) == before
+
+
+def test_what_a_prepare_answers_says_that_it_waits_for_the_trimming(
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    stopped: "Callable[[], None]",
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    make_rotated_image(client, source)
+    said = migration.text("prepare", source, target)
+    assert "nosnaptrim" in said
+    assert migration.report(target)["prepared"] is None
+    stopped()
+    migration.wait(target, "prepared", timeout=NO_LIMIT)
+
+
+def test_removed_snapshots_of_other_images_hold_nothing(
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    stopped: "Callable[[], None]",
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    make_image(client, source, size=MIB, snapshots=["one"])
+    make_rotated_image(client, f"{pools[0]}/other")
+    with opened(client, source, read_only=False) as image:
+        image.create_snap("two")
+        image.write(b"later", 0)
+    before = digests(client, source)
+    codes = [f["code"] for f in migration.json("check", source, target)["findings"]]
+    assert "SNAPSHOTS_UNTRIMMED" not in codes
+    migration.text("run", source, target, "--goal", "committed", "--verify", "none")
+    migration.wait(target, "committed")
+    assert digests(client, target) == before
+
+
+def test_removed_snapshots_that_no_kept_one_is_older_than_hold_nothing(
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    stopped: "Callable[[], None]",
+) -> None:
+    for name, snapshots in (("oldest", ["one", "two"]), ("only", ["one"])):
+        source, target = f"{pools[0]}/{name}", f"{pools[1]}/{name}"
+        make_image(client, source, size=MIB, snapshots=snapshots)
+        with opened(client, source, read_only=False) as image:
+            image.write(b"later", 0)
+            image.flush()
+            image.remove_snap("one")
+        before = digests(client, source)
+        migration.text("run", source, target, "--goal", "committed", "--verify", "none")
+        migration.wait(target, "committed")
+        assert digests(client, target) == before
+
+
+def test_the_comparison_snapshot_of_an_aborted_migration_holds_nothing(
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    stopped: "Callable[[], None]",
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    make_image(client, source, size=4 * MIB, snapshots=["keep"])
+    migration.text("prepare", source, target, "--verify", "full")
+    migration.wait(target, "prepared")
+    migration.text("abort", target)
+    migration.wait(target, "aborted")
+    with opened(client, source, read_only=False) as image:
+        for offset in range(0, 4 * MIB, 256 << 10):
+            image.write(b"later", offset)
+    before = digests(client, source)
+    migration.text("run", source, target, "--goal", "committed", "--verify", "none")
+    migration.wait(target, "committed")
+    assert digests(client, target) == before
+
+
+def test_a_comparison_snapshot_that_a_prepare_left_is_removed_and_waited_for(
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    stopped: "Callable[[], None]",
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    make_image(client, source, size=4 * MIB, snapshots=())
+    migration.text("limit", "set", "--max-steps", "0")
+    try:
+        migration.text("prepare", source, target, "--verify", "full")
+        with opened(client, source, read_only=False) as image:
+            image.create_snap("keep")
+            image.create_snap(f".rbd_migration.{migration.report(target)['id']}")
+            for offset in range(0, 4 * MIB, 256 << 10):
+                image.write(b"later", offset)
+        before = digests(client, source)
+    finally:
+        migration.text("limit", "set", "--max-steps", "2")
+    held(migration, target)
+    stopped()
+    migration.wait(target, "prepared", timeout=NO_LIMIT)
+    kept = digests(client, target)
+    assert {name: kept[name] for name in ("", "keep")} == {n: before[n] for n in ("", "keep")}
+
+
+def test_what_plain_rbd_prepared_is_copied_when_it_was_trimmed(
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    stopped: "Callable[[], None]",
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    make_rotated_image(client, source)
+    before = digests(client, source)
+    cluster.rbd("migration", "prepare", source, target)
+    migration.text("execute", target)
+    assert held(migration, target)["state"] == "prepared"
+    stopped()
+    migration.wait(target, "executed", timeout=NO_LIMIT)
+    assert digests(client, target) == before
