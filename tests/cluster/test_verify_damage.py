@@ -127,20 +127,20 @@ def spoil_by_id(
             ioctx.write(name, right, 1234)
 
 
-def make_half_empty(client: rados.Rados, spec: str) -> str:
-    """8 MiB, of which the second half has no objects; the prefix of its objects."""
-    make_image(client, spec, size=8 * MIB, snapshots=())
+def make_grown(client: rados.Rados, spec: str) -> str:
+    """8 MiB with a snapshot, then 4 MiB more without objects; the prefix of its objects."""
+    make_image(client, spec, size=SIZE, snapshots=["one"])
     with opened(client, spec, read_only=False) as image:
-        image.discard(4 * MIB, 4 * MIB)
+        image.resize(SIZE + 4 * MIB)
         return str(image.block_name_prefix())
 
 
 def test_an_object_that_the_object_map_lacks_is_found_when_no_map_is_trusted(
     cluster: Cluster, client: rados.Rados, migration: Commands, ends: "tuple[str, str]"
 ) -> None:
-    prefix = make_half_empty(client, ends[0])
+    prefix = make_grown(client, ends[0])
     with place(client, ends[0]) as ioctx:
-        ioctx.write_full(f"{prefix}.{20:016x}", b"lost")
+        ioctx.write_full(f"{prefix}.{40:016x}", b"lost")
     key = "mgr/rbd_migration/verify_trust_object_maps"
     cluster.ceph("config", "set", "mgr", key, "false")
     try:
@@ -148,13 +148,13 @@ def test_an_object_that_the_object_map_lacks_is_found_when_no_map_is_trusted(
         report = wait_failed(migration, ends[1])
     finally:
         cluster.ceph("config", "set", "mgr", key, "true")
-    assert different(report)[None] == [(20 * 256 * KIB, GRAIN)]
+    assert different(report)[None] == [(40 * 256 * KIB, GRAIN)]
 
 
 def test_object_maps_that_are_flagged_invalid_are_not_trusted(
     cluster: Cluster, client: rados.Rados, migration: Commands, ends: "tuple[str, str]"
 ) -> None:
-    make_half_empty(client, ends[0])
+    make_grown(client, ends[0])
     with opened(client, ends[0]) as image:
         ident = image.id()
     cluster.rados("-p", ends[0].split("/")[0], "rm", f"rbd_object_map.{ident}")
@@ -162,4 +162,4 @@ def test_object_maps_that_are_flagged_invalid_are_not_trusted(
         image.write(b"x", 0)
     migration.text("run", *ends, "--goal", "verified", "--verify", "full")
     report = migration.wait(ends[1], "verified")
-    assert views(report)[None]["bytes"] == 8 * MIB
+    assert views(report)[None]["bytes"] == SIZE + 4 * MIB

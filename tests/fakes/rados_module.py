@@ -135,10 +135,11 @@ def _osd_dump(cluster: Cluster, asked: Any, data: bytes) -> tuple[int, bytes, st
                     "application_metadata": {"rbd": {}},
                     "quota_max_bytes": 0,
                     "quota_max_objects": 0,
-                    "removed_snaps_queue": [],
                 }
                 for pool in cluster.pools.values()
-            ]
+            ],
+            "flags": "sortbitwise,recovery_deletes",
+            "removed_snaps_queue": [],  # the fake OSDs trim at once
         }
     )
 

@@ -183,6 +183,9 @@ class Image:
     def list_children2(self) -> Iterator[Any]:
         return iter(())
 
+    def list_lockers(self) -> list[Any]:
+        return []
+
     def watchers_list(self) -> Iterator[dict[str, Any]]:
         found = self._spot.stored(self._id)
         watchers = self._spot.cluster.watchers(found) if found is not None else []

@@ -1,0 +1,82 @@
+"""The command line: ``./run qa model``."""
+
+import argparse
+import contextlib
+import tempfile
+import time
+from pathlib import Path
+
+from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.workload.images import wipe
+
+from .trial import Trial, Trimming, run_batch
+
+_BATCH = 6  # images that migrate at the same time
+
+
+def main() -> int:
+    """Run what was asked for; 0 when no image was wrong."""
+    parser = argparse.ArgumentParser(prog="./run qa model", description=__doc__)
+    parser.add_argument("--images", type=int, default=60, help="how many (default: 60)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first image (default: 1)")
+    parser.add_argument("--dir", type=Path, help="a running cluster; otherwise one is made")
+    parser.add_argument(
+        "--trimming",
+        choices=[how.value for how in Trimming],
+        help="how OSDs trim removed snapshots (default: each in turn)",
+    )
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        if options.dir:
+            cluster = Cluster(options.dir)
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rbd-migration-model-"))
+            cluster = stack.enter_context(Cluster(Path(folder) / "cluster"))
+            cluster.up(ClusterOptions(mgrs=1, osds=1, conf=FAST_FAILOVER))
+        return _on(cluster, options)
+
+
+def _on(cluster: Cluster, options: argparse.Namespace) -> int:
+    pools = (f"model-from-{int(time.time())}", f"model-to-{int(time.time())}")
+    hows = [Trimming(options.trimming)] if options.trimming else list(Trimming)
+    done: list[tuple[Trimming, Trial]] = []
+    for pool in pools:
+        cluster.create_pool(pool)
+    try:
+        with cluster.connect() as client:
+            for number in range(0, options.images, _BATCH):
+                last = min(number + _BATCH, options.images)
+                seeds = [options.seed + index for index in range(number, last)]
+                how = hows[number // _BATCH % len(hows)]
+                for trial in run_batch(cluster, client, pools, seeds, how):
+                    done.append((how, trial))
+                    if trial.wrong or trial.caught:
+                        print(f"seed {trial.seed}, {how.value}: {_told(trial)}", flush=True)
+                wipe(client, pools)
+                print(f"{last} of {options.images} images", flush=True)
+    finally:
+        for pool in pools:
+            cluster.delete_pool(pool)
+    _summary(done, hows)
+    return 1 if any(trial.wrong for _, trial in done) else 0
+
+
+def _told(trial: Trial) -> str:
+    found = "; ".join(trial.wrong) or "a verification found a difference, the source is right"
+    return f"{found} ({trial.about}; verify {trial.verify})"
+
+
+def _summary(done: "list[tuple[Trimming, Trial]]", hows: "list[Trimming]") -> None:
+    print("trimming   images  newer removed  held  caught  committed  wrong")
+    for how in hows:
+        trials = [trial for each, trial in done if each is how]
+        counts = (
+            len(trials),
+            sum(trial.model.removed_newer for trial in trials),
+            sum(trial.held for trial in trials),
+            sum(trial.caught for trial in trials),
+            sum(trial.committed for trial in trials),
+            sum(bool(trial.wrong) for trial in trials),
+        )
+        print(f"{how.value:9}  {counts[0]:6}  {counts[1]:13}  {counts[2]:4}  {counts[3]:6}  "
+              f"{counts[4]:9}  {counts[5]:5}")  # fmt: skip
