@@ -99,7 +99,7 @@ def policy_of(call: Call, goal: Goal) -> Policy:
         priority=call.number("priority") or 0,
         rate=None if rate is None else parse_rate(rate, "--rate"),
         window="" if window is None else pace_commands.window_of(call, window),
-        verify=verify_commands.verify_of(call) or Verify.NONE,
+        verify=verify_commands.verify_of(call, new=True) or Verify.AUTO,
         soak=verify_commands.soak_of(call) or 0.0,
     )
 

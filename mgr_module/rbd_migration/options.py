@@ -10,6 +10,7 @@ from rbdmigrate.control.window import Window, parse_window
 from rbdmigrate.engine import Settings
 from rbdmigrate.model.bounds import narrowed
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.verification import Verify
 
 from .gate_options import GATE_OPTIONS, thresholds
 from .import_options import IMPORT_OPTIONS, reach
@@ -59,6 +60,21 @@ OPTIONS: List[Dict[str, Any]] = [
         "min": 0.0,
         "max": 1.0,
         "desc": "what part of the data a sample compares, 0 to 1",
+        "runtime": True,
+    },
+    {
+        "name": "verify_default",
+        "type": "str",
+        "default": Settings.verify_default.value,
+        "enum_allowed": [mode.value for mode in Verify],
+        "desc": "what is compared before a commit when nobody says; auto depends on the image",
+        "runtime": True,
+    },
+    {
+        "name": "verify_full_below",
+        "type": "size",
+        "default": Settings.verify_full_below,
+        "desc": "bytes of data below which an image with snapshots is compared as a whole",
         "runtime": True,
     },
     {
@@ -191,6 +207,8 @@ class Options:
             per_target_pool=int(self._get("per_target_pool")),
             max_steps=int(self._get("max_steps")),
             max_verifies=int(self._get("max_verifies")),
+            verify_default=Verify(str(self._get("verify_default"))),
+            verify_full_below=int(self._get("verify_full_below")),
             verify_trust_maps=bool(self._get("verify_trust_object_maps")),
             verify_fraction=min(1.0, max(0.0, float(self._get("verify_fraction")))),
             timetable=self._kept(lambda: _timetable(self._get("throttle"), zone), before.timetable),

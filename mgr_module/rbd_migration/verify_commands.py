@@ -11,9 +11,13 @@ from . import tables
 from .command import TARGET, Arg, Call, Command, Report
 
 
-def verify_of(call: Call) -> Optional[Verify]:
-    """What ``--verify`` says; None without it. MigrationError(EINVAL)."""
-    return _mode(call.text("verify"), "--verify", [mode.value for mode in Verify])
+def verify_of(call: Call, *, new: bool = False) -> Optional[Verify]:
+    """What ``--verify`` says; None without it. MigrationError(EINVAL).
+
+    ``new``: of a migration that may not be there yet, for which ``auto`` can be said.
+    """
+    known = [mode.value for mode in Verify if new or mode is not Verify.AUTO]
+    return _mode(call.text("verify"), "--verify", known)
 
 
 def soak_of(call: Call) -> Optional[float]:

@@ -25,6 +25,7 @@ from qa.faults.results import FAILED, Result, summary, write_json
 from qa.faults.sends import cases as sends
 from qa.faults.sends import doubles
 from qa.faults.sends.engine import laboratory
+from qa.workload.comparing import compare_nothing
 
 
 def main(argv: Optional["list[str]"] = None) -> int:
@@ -94,6 +95,7 @@ def _cluster(args: argparse.Namespace) -> Iterator[Cluster]:
         yield cluster
         return
     cluster.up(ClusterOptions(mgrs=2, conf=FAST_FAILOVER))
+    compare_nothing(cluster)
     try:
         yield cluster
     finally:

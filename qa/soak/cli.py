@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.workload import images
+from qa.workload.comparing import compare_nothing
 
 from .chaos import Chaos, workers_of
 from .traveller import POOLS, Lost, Traveller
@@ -29,6 +30,7 @@ def main() -> int:
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="rbd-migration-soak-")) / "cluster")
     try:
         cluster.up(ClusterOptions(mgrs=2, conf=FAST_FAILOVER))
+        compare_nothing(cluster)
         for pool in POOLS:
             cluster.create_pool(pool)
         return soak(cluster, options.images, options.minutes * 60, options.seed)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.workload.comparing import compare_nothing
 from qa.workunits.suites import PREPARING, SCRIPTS, SUITES, Workunit, jobs, workunits
 
 
@@ -32,6 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         Cluster(Path(folder) / "cluster") as cluster,
     ):
         cluster.up(ClusterOptions(mgrs=2, conf=FAST_FAILOVER))
+        compare_nothing(cluster)
         return _run_all(cluster, chosen)
 
 

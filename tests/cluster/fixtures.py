@@ -10,6 +10,7 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster, ClusterOptions
+from qa.workload.comparing import compare_nothing
 from tests.cluster.commands import Commands
 
 
@@ -22,6 +23,7 @@ def running_or_new(folder: Path, options: ClusterOptions) -> Iterator[Cluster]:
         return
     with Cluster(folder) as fresh:
         fresh.up(options)
+        compare_nothing(fresh)
         yield fresh
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from errno import EAGAIN, EINVAL, EPERM
 from typing import Any
 
@@ -323,3 +324,58 @@ def test_verification_can_be_called_off(
     migration.text("set", target, "--verify", "none")
     migration.wait(target, "committed")
     assert points(client, target) == []
+
+
+@pytest.fixture
+def compared_by_default(cluster: Cluster) -> Iterator[None]:
+    """What is compared depends on the image, as it does when nobody set the option."""
+    key = "mgr/rbd_migration/verify_default"
+    cluster.ceph("config", "set", "mgr", key, "auto")
+    yield
+    cluster.ceph("config", "set", "mgr", key, "none")
+
+
+@pytest.mark.usefixtures("compared_by_default")
+def test_an_image_with_snapshots_is_compared_before_its_commit_unless_none_is_asked_for(
+    client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
+) -> None:
+    for name, args, mode in (
+        ("default", (), "full"),
+        ("asked", ("--verify", "none"), "none"),
+        ("plain", (), "none"),
+    ):
+        source, target = f"{pools[0]}/{name}", f"{pools[1]}/{name}"
+        snapshots = () if name == "plain" else ("one",)
+        make_image(client, source, size=SIZE, snapshots=snapshots)
+        migration.text("run", source, target, *args)
+        report = migration.wait(target, "committed")
+        assert report["verify"] == mode
+        assert (report["verification"] is not None) is (mode == "full")
+
+
+@pytest.mark.usefixtures("compared_by_default")
+def test_a_commit_by_hand_is_refused_before_an_image_with_snapshots_was_compared(
+    client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    make_image(client, source, size=SIZE, snapshots=["one"])
+    migration.text("prepare", source, target)
+    migration.text("execute", target)
+    migration.wait(target, "executed")
+    sentence = migration.refused(EAGAIN, "commit", target)
+    assert f"`ceph rbd migration verify {target}`" in sentence
+    migration.text("verify", target)
+    migration.wait(target, "verified")
+    migration.text("commit", target)
+    migration.wait(target, "committed")
+
+
+@pytest.mark.usefixtures("compared_by_default")
+def test_a_clone_is_compared_by_default(
+    cluster: Cluster, client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
+) -> None:
+    parent, source, target = f"{pools[0]}/p", f"{pools[0]}/a", f"{pools[1]}/a"
+    make_image(client, parent, size=SIZE, snapshots=["base"], protect=["base"])
+    cluster.rbd("clone", f"{parent}@base", source)
+    migration.text("prepare", source, target)
+    assert migration.report(target)["verify"] == "full"

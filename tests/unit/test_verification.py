@@ -13,7 +13,9 @@ from rbdmigrate.control.verification import (
     BLOCK,
     GRAIN,
     Blocks,
+    at_least,
     begun,
+    by_default,
     conclude,
     covers,
     describe_differences,
@@ -174,7 +176,7 @@ def test_what_was_not_compared_never_passes():
     assert done().outcome is Outcome.PARTIAL
 
 
-@pytest.mark.parametrize("mode", Verify)
+@pytest.mark.parametrize("mode", [Verify.NONE, Verify.SAMPLE, Verify.FULL])
 def test_a_verification_covers_what_wants_no_more(mode):
     assert covers(Verify.FULL, mode)
     assert covers(mode, Verify.NONE)
@@ -221,3 +223,26 @@ def test_a_result_survives_the_record():
     odd = with_differences(Compared("", done=True, digest="ab"), [Extent(0, 4096)])
     m = migration(verification=done(Compared("one", done=True, bytes=5), odd))
     assert decode(encode(m)) == m
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "parent", "amount", "mode"),
+    [
+        (False, False, 10, Verify.NONE),
+        (False, False, None, Verify.NONE),
+        (True, False, 99, Verify.FULL),
+        (True, False, 100, Verify.SAMPLE),
+        (True, False, None, Verify.SAMPLE),
+        (False, True, 99, Verify.FULL),
+        (False, True, 100, Verify.SAMPLE),
+    ],
+)
+def test_images_with_snapshots_or_a_parent_are_compared_by_default(snapshots, parent, amount, mode):
+    found = by_default(snapshots=snapshots, parent=parent, amount=amount, full_below=100)
+    assert found is mode
+
+
+def test_what_nobody_asked_for_lowers_nothing_and_the_goal_verified_compares_all():
+    assert not covers(Verify.AUTO, Verify.NONE)
+    assert covers(Verify.NONE, Verify.AUTO)
+    assert at_least(Goal.VERIFIED, Verify.AUTO) is Verify.FULL

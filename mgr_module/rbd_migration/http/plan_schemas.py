@@ -13,7 +13,7 @@ PLAN = (
     field("name", "string", "The plan's name.", example="nvme-move"),
     field("state", "string", "Where it is.", choices=STATES),
     field("goal", "string", "How far each migration goes.", choices=schemas.GOALS),
-    field("verify", "string", "What is compared before a commit.", choices=schemas.VERIFY),
+    field("verify", "string", "What is compared before a commit.", choices=schemas.VERIFY_ASKED),
     field("priority", "integer", "Higher goes first."),
     field("rate_limit", "integer", "Bytes per second of all its copies.", nullable=True),
     field("max_copies", "integer", "Its copies at once; 0 is no limit."),

@@ -73,7 +73,12 @@ _POLICY = (
     Field("rate", "size", f"Bytes per second, {_SIZE}; `off` is no limit.", example="50M"),
     Field("priority", "integer", "Higher goes first.", minimum=-(1 << 31), maximum=(1 << 31) - 1),
     Field("window", "string", "When it may be copied; `off` is always.", example="Sat-Sun"),
-    Field("verify", "string", "What is compared before the commit.", choices=schemas.VERIFY),
+    Field(
+        "verify",
+        "string",
+        "What is compared before the commit; `auto`, for new migrations, depends on the image.",
+        choices=schemas.VERIFY_ASKED,
+    ),
     Field("soak", "size", "How long it waits before the commit, such as 30m.", example="1h"),
 )
 LAYOUT = Field(

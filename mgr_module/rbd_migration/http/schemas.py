@@ -10,6 +10,7 @@ STATES = (
 )  # fmt: skip
 GOALS = ("prepared", "executed", "verified", "committed")
 VERIFY = ("none", "sample", "full")
+VERIFY_ASKED = ("auto", *VERIFY)  # auto: as the image needs it
 HOLDS = ("paused", "window", "limit", "health", "retry", "soak", "operator", "plan")
 
 

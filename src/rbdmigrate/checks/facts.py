@@ -13,6 +13,7 @@ from ..model.pool import Pool
 from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec
 from ..model.untrimmed import Untrimmed
+from ..model.verification import Verify
 from ..sources import Inspection
 
 
@@ -141,6 +142,7 @@ class Facts:
     ``image`` is None where the source cannot be opened for what ``names`` and ``pools`` tell.
     ``inspection`` is what was found about the source of an import, ``source_pool_id`` the pool of
     a native one. ``clients``: those that may use the target's pool.
+    ``verify``: what is compared of it before a commit when nobody says.
     ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
     """
 
@@ -152,6 +154,7 @@ class Facts:
     image: Optional[Image] = None
     inspection: Optional[Inspection] = None
     source_pool_id: int = -1
+    verify: Verify = Verify.NONE
     clients: tuple[RbdClient, ...] = ()
 
     @property

@@ -94,7 +94,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             priority=policy.number("priority", 0, -1000, 1000),
             rate=policy.read("image_rate", image_rate, parse_rate, None),
             window=_window(top, timezone),
-            verify=Verify(policy.choice("verify", [v.value for v in Verify], Verify.NONE.value)),
+            verify=Verify(policy.choice("verify", [v.value for v in Verify], Verify.AUTO.value)),
             soak=_soak(policy),
         ),
         rate=policy.read("rate", rate, parse_rate, None),

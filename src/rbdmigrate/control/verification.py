@@ -30,7 +30,7 @@ GRAIN = 4096  # bytes; differences are told in multiples of it
 
 _RANK_BITS = 12  # of a rank, which sort blocks coarsely
 
-_RANK = {Verify.NONE: 0, Verify.SAMPLE: 1, Verify.FULL: 2}
+_RANK = {Verify.AUTO: -1, Verify.NONE: 0, Verify.SAMPLE: 1, Verify.FULL: 2}
 
 
 def point_of(ident: str) -> str:
@@ -45,7 +45,20 @@ def covers(done: Verify, wanted: Verify) -> bool:
 
 def at_least(goal: Goal, verify: Verify) -> Verify:
     """What is compared with this goal: it cannot be verified without."""
-    return Verify.FULL if goal is Goal.VERIFIED and verify is Verify.NONE else verify
+    nothing = verify in (Verify.AUTO, Verify.NONE)
+    return Verify.FULL if goal is Goal.VERIFIED and nothing else verify
+
+
+def by_default(*, snapshots: bool, parent: bool, amount: Optional[int], full_below: int) -> Verify:
+    """What is compared of an image when nobody says.
+
+    librbd copies an image without snapshots and parent in a simple way. Others are compared before
+    their source is removed: wholly when the ``amount`` of data (bytes; None: not known) is less
+    than ``full_below``, else a sample.
+    """
+    if not snapshots and not parent:
+        return Verify.NONE
+    return Verify.FULL if amount is not None and amount < full_below else Verify.SAMPLE
 
 
 class Blocks:

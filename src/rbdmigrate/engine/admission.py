@@ -13,6 +13,7 @@ from ..model.finding import Finding
 from ..model.imported import Import, host_of
 from ..model.migration import Migration, Place, State
 from ..model.policy import Policy
+from ..model.verification import Verify
 from .preflight import warned
 from .secrets import prefix_of
 
@@ -25,6 +26,8 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     """
     findings = run(facts)
     refuse(findings)
+    if policy.verify is Verify.AUTO:
+        policy = replace(policy, verify=facts.verify)
     ident = ident or secrets.token_hex(6)
     if facts.wish.spec is not None:
         return replace(_import(facts, policy, findings, ident), plan=plan)

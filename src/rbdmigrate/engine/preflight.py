@@ -18,6 +18,7 @@ from ..cluster import clones, headers, inventory
 from ..cluster.observe import find_place, other_end
 from ..cluster.osdmap import wait_for_latest_osdmap
 from ..cluster.pools import open_ioctx, require_namespace
+from ..control.verification import by_default
 from ..faults import fault_switch
 from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError, RecordError
@@ -27,6 +28,7 @@ from ..model.obstacles import Obstacles
 from ..model.source_spec import unsupported
 from ..model.spec import ImageSpec
 from ..model.untrimmed import Untrimmed
+from ..model.verification import Verify
 from ..sources import Inspection
 from .settings import Settings
 
@@ -90,10 +92,22 @@ class Preflight:
                 ),
                 source_pool_id=client.pool_lookup(pool) if known else -1,
             )
-        usable = source is not None and source.exists and not source.role
-        if source is None or not usable:
+        if source is None or not source.exists or source.role:
             return facts
-        return replace(facts, image=self._image(source.place, wish, order=order))
+        image = self._image(source.place, wish, order=order)
+        return replace(facts, image=image, verify=self._verify(image))
+
+    def _verify(self, image: Image) -> Verify:
+        """What is compared of the image when nobody says."""
+        settings = self._settings()
+        if settings.verify_default is not Verify.AUTO:
+            return settings.verify_default
+        return by_default(
+            snapshots=bool(image.snapshots),
+            parent=bool(image.parent),
+            amount=image.size if image.parent else image.to_copy,
+            full_below=settings.verify_full_below,
+        )
 
     def _inspected(self, facts: Facts, *, order: bool) -> Optional[Inspection]:
         """What the source of an import is; None for one that this release cannot read at all."""

@@ -10,6 +10,7 @@ from ..control.readings import Thresholds
 from ..control.timetable import Timetable
 from ..control.window import Window
 from ..model.reach import Reach
+from ..model.verification import Verify
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Settings:
 
     ``max_copies``: copies at once. ``max_steps``: prepares, commits and aborts at once.
     ``max_verifies``: verifications at once. ``verify_fraction``: what part a sample compares.
+    ``verify_default``: what is compared when nobody says; AUTO depends on the image, which is
+    compared wholly when it has fewer bytes than ``verify_full_below``.
     ``verify_trust_maps``: a verification leaves out what the source's object maps have as missing.
     ``per_source_pool`` and ``per_target_pool``: copies at once that share a pool; 0 is no limit.
     ``timetable``: the cluster's throttle over the week; None is no limit. ``pool_rates``: those of
@@ -39,6 +42,8 @@ class Settings:
     max_verifies: int = 2
     verify_fraction: float = 0.05
     verify_trust_maps: bool = True
+    verify_default: Verify = Verify.AUTO
+    verify_full_below: int = 100 << 30
     per_source_pool: int = 0
     per_target_pool: int = 0
     timetable: Optional[Timetable] = None

@@ -103,10 +103,12 @@ def refuse_unverified(m: Migration) -> None:
     if passed(m):
         return
     if v is None or v.outcome is None or not covers(v.mode, m.verify):
+        mode = " --mode sample" if m.verify is Verify.SAMPLE else ""
         raise MigrationError(
             EAGAIN,
-            f"{target} is to be compared before ({m.verify.value}) and is not yet; wait for it, "
-            f"`ceph rbd migration set {target} --verify none`, or add --force.",
+            f"{target} is to be compared with its source before ({m.verify.value}) and is not yet; "
+            f"`ceph rbd migration verify {target}{mode}` does it, `ceph rbd migration set {target} "
+            "--verify none` or --force do without.",
         )
     raise MigrationError(
         EPERM,

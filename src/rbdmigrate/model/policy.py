@@ -22,5 +22,5 @@ class Policy:
     priority: int = 0
     rate: Optional[int] = None
     window: str = ""
-    verify: Verify = Verify.NONE
+    verify: Verify = Verify.AUTO
     soak: float = 0.0

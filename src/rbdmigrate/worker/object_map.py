@@ -14,6 +14,8 @@ def flagged_invalid(image: rbd.Image) -> bool:
 
     Leaves the image at its head.
     """
+    if not int(image.features()) & FEATURES["object-map"]:
+        return False
     found = _flagged(image)
     for snapshot in list(image.list_snaps()):
         image.set_snap_by_id(int(snapshot["id"]))

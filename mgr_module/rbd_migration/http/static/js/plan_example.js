@@ -15,7 +15,7 @@ waves:
   stop_after_failures: 2     # then nothing more begins; 0: never
 policy:
   goal: executed             # prepared, executed, verified or committed
-  verify: none               # none, sample or full
+  verify: auto               # auto, none, sample or full
   rate: 200M                 # all copies of the plan together
 limits:
   max_copies: 4

@@ -120,7 +120,7 @@ function policyFields() {
     "div",
     { class: "fields" },
     h("div", { class: "wide" }, field("Goal", select("goal", GOALS, "prepared"), "how far it goes by itself")),
-    field("Verify", select("verify", ["none", "sample", "full"], "none"), "what is compared before the commit"),
+    field("Verify", select("verify", ["auto", "none", "sample", "full"], "auto"), "what is compared before the commit; auto: images with snapshots or a parent"),
     field("Soak", text("soak"), "between verification and commit, such as 30m or 7d"),
     field("Rate", text("rate"), "bytes per second, such as 50M; empty: no limit of its own"),
     field("Priority", number("priority"), "the higher number goes first"),

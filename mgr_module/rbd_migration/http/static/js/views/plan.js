@@ -162,7 +162,7 @@ function factsOf(report) {
     ["Images", imagesText(report)],
     ["Pools", report.pools.join(", ")],
     ["Goal", report.goal],
-    ["Verify", report.verify === "none" ? "" : report.verify],
+    ["Verify", report.verify],
     ["Rate of all its copies", report.rate_limit === null ? "" : rate(report.rate_limit)],
     ["Copies at once", report.max_copies ? `at most ${report.max_copies}` : ""],
     ["Images in a wave", String(report.wave_size)],
