@@ -3,6 +3,7 @@
 from errno import EINVAL
 from typing import Any, Dict
 
+from rbdmigrate.control.requests import Changes
 from rbdmigrate.control.timetable import parse_rate
 from rbdmigrate.control.window import parse_window
 from rbdmigrate.model.errors import MigrationError
@@ -19,8 +20,7 @@ def _set(call: Call) -> Report:
         raise MigrationError(
             EINVAL, "Say what to set: --rate, --priority, --window, --goal, --verify or --soak."
         )
-    return call.engine.change(
-        target,
+    changes = Changes(
         rate=None if rate is None else parse_rate(rate, "--rate"),
         change_rate=rate is not None,
         priority=call.number("priority"),
@@ -29,6 +29,7 @@ def _set(call: Call) -> Report:
         verify=verify,
         soak=soak,
     )
+    return call.engine.change(target, changes)
 
 
 def window_of(call: Call, text: str) -> str:

@@ -18,6 +18,7 @@ from qa.workload.images import omap, place
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.fence import Blocklist
 from rbdmigrate.cluster.store import Owner
+from rbdmigrate.control.requests import to_commit
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.conditions import Conditions
 from rbdmigrate.engine.loading import Loader
@@ -248,6 +249,27 @@ def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
     left = [t.name for t in threading.enumerate() if t.name.startswith("rbdmigrate-step")]
     assert left == []
     assert not tracked.busy
+
+
+def test_what_somebody_asked_for_again_is_not_forgotten(client, aside: str, registry: Registry):
+    """A prepare that was refused is dropped, unless it is tried again by then."""
+    tracked = registry.create(queued(client, aside))
+    registry.drop(tracked, lambda m: m.state is State.FAILED)
+    assert registry.get(tracked.migration.id) is tracked
+    registry.update(tracked, lambda m: replace(m, state=State.FAILED))
+    registry.drop(tracked, lambda m: m.state is State.FAILED)
+    assert registry.all() == []
+
+
+def test_what_an_update_refuses_is_written_nowhere(client, aside: str, registry: Registry):
+    tracked = registry.create(queued(client, aside))
+    with place(client, f"{aside}/-") as ioctx:
+        before = omap(ioctx, "rbd_migration")
+    with pytest.raises(MigrationError, match="not executed yet"):
+        registry.update(tracked, lambda m: to_commit(m, force=True))
+    assert tracked.migration.goal is Goal.COMMITTED
+    with place(client, f"{aside}/-") as ioctx:
+        assert omap(ioctx, "rbd_migration") == before
 
 
 def test_many_workers_are_fenced_at_once(monkeypatch: pytest.MonkeyPatch):

@@ -93,8 +93,8 @@ def everything(client: rados.Rados, world: World) -> "dict[str, Any]":
         with place(client, f"{pool}/{namespace}/-") as ioctx:
             for oid in ("rbd_directory", "rbd_trash", "rbd_task"):
                 found[f"{pool}/{namespace}/{oid}"] = omap(ioctx, oid)
-            keys = omap(ioctx, "rbd_migration"), omap(ioctx, "rbd_migration_history")
-            found[f"{pool}/{namespace}/records"] = [sorted(each) for each in keys]
+            for oid in ("rbd_migration", "rbd_migration_history"):
+                found[f"{pool}/{namespace}/{oid}"] = omap(ioctx, oid)
     return found
 
 
@@ -115,6 +115,7 @@ PREPARE: "list[tuple[str, int, list[str]]]" = [
     ("one/disk two/moving", EEXIST, ["two/moving", "one/moving"]),
     ("one/disk two/plain", EEXIST, ["two/plain", "migration"]),
     ("one/disk one/busy", EEXIST, ["one/busy"]),
+    ("one/moving two/moving --object-size 64K", EEXIST, ["another layout"]),
     ("one/moving two/new", EBUSY, ["one/moving", "two/moving"]),
     ("one/plain two/new", EBUSY, ["one/plain", "two/plain"]),
     ("two/moving two/new", EBUSY, ["two/moving", "one/moving"]),

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from errno import ETIMEDOUT
 from typing import Any, NamedTuple, Optional
 
+from rbdmigrate.control.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.plan import Definition, Listed
@@ -158,6 +159,8 @@ class Run:
             arguments = (given.pop("mode"),)
 
         def act() -> Any:
+            if kind == "change":
+                return self.world.engine.change(spec(target), Changes(**given))
             return getattr(self.world.engine, kind)(spec(target), *arguments, **given)
 
         def tell(ident: str) -> None:

@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from rbdmigrate.control.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Place, State
@@ -418,18 +419,12 @@ class TestPace:
     def test_set_changes_what_is_given_only(self, ask, engine):
         ask("set", target_image="ssd/b", rate="off")
         ask("set", target_image="ssd/b", rate="10M", priority=3, goal="executed", window="sun")
-        nothing = {"rate": None, "priority": None, "goal": None, "window": None}
-        nothing.update(verify=None, soak=None)
-        wanted = {
-            "priority": 3,
-            "goal": Goal.EXECUTED,
-            "window": "Sun",
-            "verify": None,
-            "soak": None,
-        }
+        second = Changes(
+            rate=10 << 20, change_rate=True, priority=3, goal=Goal.EXECUTED, window="Sun"
+        )
         assert engine.calls == [
-            ("change", (B,), {**nothing, "change_rate": True}),
-            ("change", (B,), {"rate": 10 << 20, "change_rate": True, **wanted}),
+            ("change", (B, Changes(change_rate=True)), {}),
+            ("change", (B, second), {}),
         ]
 
     def test_set_without_anything_to_set_is_refused(self, ask, engine):

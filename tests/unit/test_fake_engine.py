@@ -4,6 +4,7 @@ from errno import EBUSY, EPERM, ETIMEDOUT
 
 import pytest
 
+from rbdmigrate.control.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.plan import Definition, Listed
@@ -65,7 +66,7 @@ def test_a_verification_finds_lost_data_and_nothing_is_committed(world):
     ident = report["target_image_id"]
     pool = world.cluster.pool_named("nvme")
     pool.objects[("", f"rbd_header.{ident}")].header.blocks[2] = block(b"wrong")
-    world.do("change", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL)
+    world.do("change", "nvme/a", changes=Changes(goal=Goal.COMMITTED, verify=Verify.FULL))
     assert "differs" in world.wait_state("nvme/a", "failed")["failure"]["message"]
     with pytest.raises(MigrationError, match="differs"):
         world.do("commit", "nvme/a")

@@ -226,7 +226,9 @@ def soak_began(m: Migration) -> Optional[float]:
     In seconds since the epoch; None where there is none to wait for.
     """
     v = m.verification
-    if not m.soak or m.goal is not Goal.COMMITTED or m.force_commit or not passed(m):
+    if not m.soak or m.goal is not Goal.COMMITTED or not passed(m):
+        return None
+    if m.force_commit or m.soak_ended:
         return None
     return v.at if v is not None and v.at is not None else m.executed_at
 

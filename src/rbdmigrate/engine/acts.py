@@ -22,6 +22,7 @@ from ..cluster.processes import identity_of
 from ..cluster.worker_process import JobTooLong, WorkerLost
 from ..control.aborting import abort_refused, copied_by_us_alone
 from ..control.breaker import Breaker
+from ..control.confirm import Outdated, while_decided
 from ..control.failures import (
     TRANSIENT,
     Explained,
@@ -49,6 +50,7 @@ from . import clones
 from .abort_guard import GUARDED, blind, find_target
 from .after_copy import AfterCopy, arguments
 from .holder import HolderPace, holds_lock
+from .plan_pace import PlanPace
 from .registry import Registry, Tracked
 from .settings import Settings
 from .slots import Job, Slot
@@ -73,8 +75,10 @@ class Acts:
         manager: str,
         settings: Callable[[], Settings],
         throttle: Throttle,
+        plans: PlanPace,
     ) -> None:
         self._throttle = throttle
+        self._plans = plans
         self._client = client
         self._registry = registry
         self._manager = manager
@@ -97,7 +101,8 @@ class Acts:
                 problem = not_started(job.op, str(error), _target(tracked))
                 self._failed(tracked, EAGAIN, problem, by_source=False)
             return
-        if not self._still_wanted(tracked, job.op):
+        situation = self._still_wanted(tracked, job.op)
+        if situation is None:
             return
         refusal = clones.look_before(self._client, tracked.migration, job.op)
         if refusal is not None:
@@ -126,9 +131,19 @@ class Acts:
         tracked.lock_shared = False
         tracked.rate_limit = self._throttle.first_rate(tracked)
         ops = self._holder.begin(tracked, worker.clients) if job.op is Op.EXECUTE else None
-        self._registry.update(
-            tracked, lambda m: replace(_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
-        )
+
+        def intent(m: Migration) -> Migration:
+            if self._plans.hold(m, job.op) is not None:
+                raise Outdated(f"the plan {m.plan} was paused or cancelled")
+            return replace(_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
+
+        wanted, abandoned = Act(job.op), tracked.abandoned
+        try:
+            self._registry.update(
+                tracked, while_decided(wanted, situation, time.time(), intent, abandoned=abandoned)
+            )
+        except Outdated:  # a request was accepted meanwhile: the next look decides about it
+            return
         tracked.moved_at = time.monotonic()
         message = {
             "job": job.number,
@@ -312,17 +327,18 @@ class Acts:
     def _version(self, m: Migration) -> Optional[int]:
         return target_version(self._client, m)
 
-    def _still_wanted(self, tracked: Tracked, op: Op) -> bool:
-        """Decide once more, on what is there now: the job may have waited long for its slot.
+    def _still_wanted(self, tracked: Tracked, op: Op) -> Optional[Situation]:
+        """The situation in which ``op`` is still to be done; None when it is not wanted any more.
 
-        The record takes over the images' names of now. A look of a moment ago counts for acts that
-        librbd refuses where they do not fit: the record took over its names already.
+        The job may have waited long for its slot. The record takes over the images' names of now. A
+        look of a moment ago counts for acts that librbd refuses where they do not fit: the record
+        took over its names already.
         """
         at, situation = tracked.seen or (0.0, None)
         if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
             situation = self._look(tracked)
         decision = decide(tracked.migration, situation, time.time(), abandoned=tracked.abandoned)
-        return decision == Act(op)
+        return situation if decision == Act(op) else None
 
     def _look(self, tracked: Tracked) -> Situation:
         """Observe both ends and bring the record up to date."""

@@ -1,21 +1,73 @@
-"""Admission: the record of a migration that may begin. Changes nothing."""
+"""Admission: a request becomes a new record, or is merged into the record there is."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from dataclasses import replace
+from typing import Optional
 
 from ..checks import refuse, run
-from ..checks.facts import Facts
-from ..control.verification import at_least
+from ..checks.facts import Facts, Wish
+from ..control.policy_merge import merged, with_policy
+from ..faults import fault_point
 from ..model.finding import Finding
 from ..model.imported import Import, host_of
 from ..model.migration import Migration, Place, State
 from ..model.policy import Policy
 from ..model.verification import Verify
-from .preflight import warned
-from .secrets import prefix_of
+from .finder import Finder, refuse_taken
+from .preflight import Preflight, warned
+from .registry import Registry, Tracked
+from .secrets import Secrets, prefix_of
+
+
+class Admission:
+    """Takes on what commands and plans ask for. Thread-safe."""
+
+    def __init__(
+        self, *, registry: Registry, finder: Finder, preflight: Preflight, secrets: Secrets
+    ) -> None:
+        self._registry = registry
+        self._finder = finder
+        self._preflight = preflight
+        self._secrets = secrets
+
+    def take_on(self, wish: Wish, policy: Policy, *, ident: str = "", plan: str = "") -> Tracked:
+        """The migration that is wished: a new one, or the one there is with the stricter policy.
+
+        ``ident`` and ``plan`` are for :func:`admit`. Raises MigrationError for every refusal,
+        having changed nothing, and what RADOS and the store raise.
+        """
+        facts: Optional[Facts] = None
+        while True:
+            with self._finder.admission:
+                tracked = self._finder.asked_before(wish)
+                if tracked is not None:
+                    return self._merge(tracked, wish, policy, plan)
+                if facts is not None:
+                    return self._create(admit(facts, policy, ident, plan), wish)
+            # The look at the source may take half a minute, and commands wait for the lock.
+            facts = self._preflight.gather(wish, order=True)
+
+    def _merge(self, tracked: Tracked, wish: Wish, policy: Policy, plan: str) -> Tracked:
+        def change(m: Migration) -> Migration:
+            refuse_taken(m, wish)
+            after = merged(m, policy, wish.layout, plan)
+            if wish.spec is not None:
+                self._secrets.renew(m, wish.spec)  # before it may be acted on again
+            return after
+
+        self._registry.update(tracked, change)
+        return tracked
+
+    def _create(self, m: Migration, wish: Wish) -> Tracked:
+        if m.plan:
+            fault_point("plans.begin", m.plan)
+        if wish.spec is None:
+            return self._registry.create(m)
+        with self._secrets.stored(m, wish.spec):
+            return self._registry.create(m)
 
 
 def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migration:
@@ -47,7 +99,7 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
 def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) -> Migration:
     """What the record of every migration begins with."""
     assert facts.target is not None
-    return Migration(
+    plain = Migration(
         id=ident,
         source=source,
         target=replace(facts.target.place, image_id=""),
@@ -55,12 +107,8 @@ def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) 
         state=State.QUEUED,
         created=now,
         layout=facts.wish.layout,
-        priority=policy.priority,
-        rate=policy.rate,
-        verify=at_least(policy.goal, policy.verify),
-        soak=policy.soak,
-        window=policy.window,
     )
+    return with_policy(plain, policy)
 
 
 def _import(facts: Facts, policy: Policy, findings: list[Finding], ident: str) -> Migration:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Optional
 
-from ..checks.facts import Facts, Wish
+from ..checks.facts import Wish
 from ..cluster.observe import observe
 from ..cluster.pools import pool_name
+from ..control.requests import to_undo_prepare
 from ..control.situation import Situation, diagnose
 from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
-from ..model.migration import Goal, State
+from ..model.migration import Migration, State
 from ..model.policy import Policy
 from ..model.source_spec import SourceSpec
 from ..model.spec import ImageSpec
 from . import preflight, verifying
-from .admission import admit
-from .finder import awake
 from .orders import Orders
 from .registry import Tracked
 from .view import view
@@ -65,18 +62,7 @@ class Beginning(Orders):
 
         ``target`` None: in place. Raises MigrationError for every refusal, having changed nothing.
         """
-        goal_spec = target or source
-        wish = Wish(source, goal_spec, layout)
-        self._finder.require_read(goal_spec)
-        with self._answers(goal_spec), self._admitting(wish) as gathered:
-            tracked = self._finder.repeated(source, goal_spec, layout, policy.goal)
-            if tracked is None:
-                facts = gathered or self._preflight.gather(wish, order=True)
-                tracked = self._registry.create(admit(facts, policy))
-            else:
-                self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
-        self._loop.wake(tracked)
-        return self._prepared(tracked)
+        return self._take_on(Wish(source, target or source, layout), policy)
 
     def prepare_import(
         self,
@@ -94,36 +80,15 @@ class Beginning(Orders):
         read the image sees them. ``logged``: they came by a way that is written into a log.
         Raises MigrationError for every refusal, having changed nothing.
         """
-        self._finder.require_read(target)
         with self._answers(target):
             wish = self._import_wish(spec, target, layout)
-            wish = replace(wish, inline=inline, logged=logged)
-        with self._answers(target), self._admitting(wish) as gathered:
-            tracked = self._finder.imported(wish, policy.goal)
-            if tracked is None:
-                facts = gathered or self._preflight.gather(wish, order=True)
-                m = admit(facts, policy)
-                with self._secrets.stored(m, spec):
-                    tracked = self._registry.create(m)
-            else:
-                self._secrets.renew(tracked.migration, spec)
-                self._registry.update(tracked, lambda m: verifying.stricter(m, policy.verify))
+        return self._take_on(replace(wish, inline=inline, logged=logged), policy)
+
+    def _take_on(self, wish: Wish, policy: Policy) -> Report:
+        self._finder.require_read(wish.target)
+        with self._answers(wish.target):
+            tracked = self._admission.take_on(wish, policy)
         self._loop.wake(tracked)
-        return self._prepared(tracked)
-
-    @contextmanager
-    def _admitting(self, wish: Wish) -> Iterator[Optional[Facts]]:
-        """Let one new record be made at a time.
-
-        Gives the facts about ``wish``; None when its target is migrating already. They are gathered
-        before the lock is taken, because that may take long and others wait for the lock.
-        """
-        there = self._registry.find(wish.target) is not None
-        facts = None if there else self._preflight.gather(wish, order=True)
-        with self._finder.admission:
-            yield facts
-
-    def _prepared(self, tracked: Tracked) -> Report:
         tracked.refuse_double()
         try:
             self._await(tracked, _PREPARED)
@@ -152,21 +117,29 @@ class Beginning(Orders):
         m = tracked.migration
         with self._answers(m.target.spec):
             situation = diagnose(m, observe(self._client, m))
-            if m.imported is not None and situation is Situation.HALF_PREPARED:
-                self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
-            if situation is not Situation.UNTOUCHED or m.prepared_at is not None:
-                return
-            if m.imported is None and m.point and verifying.has_point(self._client, m):
-                self._change(tracked, lambda m: replace(awake(m), goal=Goal.ABORTED))
-            elif self._registry.claim(tracked, 5.0):
+            half_made = m.imported is not None and situation is Situation.HALF_PREPARED
+            if half_made or self._has_left_point(m, situation):
+                self._change(tracked, to_undo_prepare)
+            elif situation is Situation.UNTOUCHED and self._registry.claim(tracked, 5.0):
                 try:
                     self._drop(tracked)
                 finally:
                     self._registry.release(tracked)
 
+    def _has_left_point(self, m: Migration, situation: Situation) -> bool:
+        """Whether the comparison snapshot of a prepare that was refused is on the source."""
+        if m.imported is not None or not m.point or situation is not Situation.UNTOUCHED:
+            return False
+        return verifying.has_point(self._client, m)
+
     def _drop(self, tracked: Tracked) -> None:
-        """Forget a migration that failed, unless somebody asked for it once more meanwhile."""
+        """Forget a migration that failed, unless somebody asked for it again meanwhile."""
+
+        def unwanted(m: Migration) -> bool:
+            if m.state is not State.FAILED or m.prepared_at is not None:
+                return False
+            self._secrets.forget(m)
+            return True
+
         with self._finder.admission:
-            if tracked.migration.state is State.FAILED:
-                self._secrets.forget(tracked.migration)
-                self._registry.drop(tracked)
+            self._registry.drop(tracked, unwanted)

@@ -13,8 +13,7 @@ import rados
 from ..checks.facts import Wish
 from ..cluster.osdmap import wait_for_latest_osdmap
 from ..model.errors import MigrationError
-from ..model.layout import LayoutOptions
-from ..model.migration import Goal, Migration, State
+from ..model.migration import Migration
 from ..model.spec import ImageSpec
 from .adoption import adoptable
 from .answers import Answers
@@ -23,8 +22,6 @@ from .claims import refuse_adoption, refuse_claimed
 from .loading import Loader
 from .registry import Registry, Tracked
 from .secrets import prefix_of
-
-_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED)
 
 
 class Finder:
@@ -43,53 +40,24 @@ class Finder:
         self._answers = answers
         self.admission = threading.Lock()  # one new record at a time
 
-    def repeated(
-        self, source: ImageSpec, target: ImageSpec, layout: LayoutOptions, goal: Goal
-    ) -> Optional[Tracked]:
-        """The migration that this request asks for once more; refuses one that is in its way."""
-        refuse_claimed(self._registry, source, target)
-        tracked = self._registry.find(target)
-        if tracked is None:
-            other = self._registry.find_source(source)
-            if other is not None:
-                raise _migrating(other.migration)
-            return None
-        access().require_migration(tracked.migration)
-        if tracked.migration.source.spec != source or tracked.migration.imported is not None:
-            raise _taken(tracked)
-        return self._again(tracked, layout, goal)
+    def asked_before(self, wish: Wish) -> Optional[Tracked]:
+        """The migration under way that was asked for by the same wish. Changes nothing.
 
-    def imported(self, wish: Wish, goal: Goal) -> Optional[Tracked]:
-        """The import that this request asks for once more; refuses one that is in its way."""
-        refuse_claimed(self._registry, wish.target)
+        Raises MigrationError when another migration has the wish's source or target.
+        """
+        if wish.spec is not None:
+            refuse_claimed(self._registry, wish.target)
+        else:
+            refuse_claimed(self._registry, wish.source, wish.target)
         tracked = self._registry.find(wish.target)
-        if tracked is None:
-            return None
-        assert wish.spec is not None
-        m = tracked.migration
-        access().require_migration(m)
-        spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
-        same = m.imported is not None and m.imported.spec == spec.to_json()
-        if not same or m.imported is None or m.imported.inline != wish.inline:
-            raise _taken(tracked)
-        return self._again(tracked, wish.layout, goal)
-
-    def _again(self, tracked: Tracked, layout: LayoutOptions, goal: Goal) -> Tracked:
-        """A migration that is asked for once more: it may have to go farther."""
-        m = tracked.migration
-        refuse_aborting(tracked)
-        if m.state is State.FAILED and m.prepared_at is None:
-            self._registry.update(tracked, lambda m: replace(awake(m), goal=goal, layout=layout))
-        elif m.layout != layout and not m.adopted:
-            raise MigrationError(
-                EEXIST,
-                f"{m.source.spec} is migrating to {m.target.spec} already, with another layout; "
-                "abort that "
-                "migration first if this one is wanted.",
-            )
-        elif _FARTHER.index(goal) > _FARTHER.index(m.goal):
-            self._registry.update(tracked, lambda m: replace(m, goal=goal))
-        return tracked
+        if tracked is not None:
+            access().require_migration(tracked.migration)
+            refuse_taken(tracked.migration, wish)
+            return tracked
+        other = self._registry.find_source(wish.source) if wish.spec is None else None
+        if other is not None:
+            raise _migrating(other.migration)
+        return None
 
     def find(self, target: ImageSpec) -> Optional[Tracked]:
         """The migration under way to ``target``; one made by plain ``rbd`` is taken over.
@@ -188,15 +156,6 @@ def _untaken(migration: Migration) -> Migration:
     return replace(migration, id="", adopted=False, timeline=timeline)
 
 
-def _taken(tracked: Tracked) -> MigrationError:
-    m = tracked.migration
-    return MigrationError(
-        EEXIST,
-        f"The target {m.target.spec} is already the target of a migration from "
-        f"{m.source.spec}; choose another name or abort that one.",
-    )
-
-
 def _migrating(m: Migration) -> MigrationError:
     """Its target is named to those who may see it."""
     message = f"The source {m.source.spec} is already migrating"
@@ -206,16 +165,17 @@ def _migrating(m: Migration) -> MigrationError:
     return MigrationError(EBUSY, f"{message}.")
 
 
-def refuse_aborting(tracked: Tracked) -> None:
-    """Nothing else can be asked of a migration that is being aborted."""
-    m = tracked.migration
-    if m.goal is Goal.ABORTED:
+def refuse_taken(m: Migration, wish: Wish) -> None:
+    """MigrationError(EEXIST) unless the record is about the source that is wished."""
+    if wish.spec is None:
+        same = m.imported is None and m.source.spec == wish.source
+    else:
+        spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
+        kept = m.imported
+        same = kept is not None and (kept.spec, kept.inline) == (spec.to_json(), wish.inline)
+    if not same:
         raise MigrationError(
-            EBUSY, f"The migration of {m.source.spec} to {m.target.spec} is being aborted."
+            EEXIST,
+            f"The target {m.target.spec} is already the target of a migration from "
+            f"{m.source.spec}; choose another name or abort that one.",
         )
-
-
-def awake(m: Migration) -> Migration:
-    """The record with nothing that holds it back: a new attempt by the administrator's wish."""
-    state = (m.failed_in or State.QUEUED) if m.state is State.FAILED else m.state
-    return replace(m, state=state, hold=None, failure=None, attempts=0, paused=False)

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from errno import ELOOP
-from typing import Optional
+from typing import Optional, Union
 
 import rados
 
 from ..cluster.observe import observe
+from ..control.confirm import Outdated, while_decided
 from ..control.lifecycle import Act, End, Fail, absorb, bounded_wait, decide, failed, is_ours
 from ..control.situation import HALF_DONE, Situation, diagnose
 from ..control.verification import soak_began, soak_ends, soak_left, with_soaked
@@ -168,7 +169,7 @@ class Observers:
         tracked.seen = (time.monotonic(), situation)
         tracked.troubled = False
         tracked.abandoned = self._abandoned(tracked, situation)
-        decision = decide(migration, situation, now, abandoned=tracked.abandoned)
+        decided = decision = decide(migration, situation, now, abandoned=tracked.abandoned)
         hold = migration.hold
         if hold is not None and hold.until is not None and hold.until > now:
             look_again(tracked, hold.until - now)
@@ -184,13 +185,21 @@ class Observers:
         if isinstance(decision, Act):
             tracked.wanted = decision.op
             tracked.wanted_since = time.monotonic()
-        elif isinstance(decision, End):
-            end = decision
-            self._registry.update(tracked, lambda m: m.enter(end.state, now, end.message))
-            self._end(tracked)
-        elif isinstance(decision, Fail):
-            fail = decision
-            self._registry.update(tracked, lambda m: failed(m, fail.errno, fail.message, now))
+        elif isinstance(decision, (End, Fail)):
+            verdict = decision
+            change = while_decided(
+                decided,
+                situation,
+                now,
+                lambda m: _concluded(m, verdict, now),
+                abandoned=tracked.abandoned,
+            )
+            try:
+                self._registry.update(tracked, change)
+            except Outdated:  # a request was accepted meanwhile, and has asked for another look
+                return
+            if isinstance(verdict, End):
+                self._end(tracked)
         elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
             look_again(tracked, _TROUBLE_WAIT)
@@ -238,6 +247,12 @@ class Observers:
             return m
         tracked.soak_mark = (since, now)
         return self._registry.update(tracked, lambda m: with_soaked(m, passed))
+
+
+def _concluded(m: Migration, verdict: Union[End, Fail], now: float) -> Migration:
+    if isinstance(verdict, End):
+        return m.enter(verdict.state, now, verdict.message)
+    return failed(m, verdict.errno, verdict.message, now)
 
 
 def look_again(tracked: Tracked, seconds: float) -> None:

@@ -16,6 +16,7 @@ from ..model.codec import to_plain
 from ..model.migration import Migration
 from ..model.spec import ImageSpec, parse_image_spec
 from .acts import Acts
+from .admission import Admission
 from .answers import Answers
 from .conditions import Conditions
 from .finder import Finder
@@ -66,7 +67,9 @@ class Parts:
         self._keeping = Keeping(self._client, self._registry, self._loader, owner)
         pace = PlanPace(self._keeping)
         self._throttle = Throttle(host.settings, self._conditions, pace)
-        self._acts = Acts(self._client, self._registry, host.manager, host.settings, self._throttle)
+        self._acts = Acts(
+            self._client, self._registry, host.manager, host.settings, self._throttle, pace
+        )
         self._secrets = Secrets(self._client)
         self._inquiry = Inquiry(host.identity)
         self._loop = Loop(
@@ -91,6 +94,12 @@ class Parts:
             host.settings,
         )
         self._finder = Finder(self._client, self._registry, self._loader, self._answers)
+        self._admission = Admission(
+            registry=self._registry,
+            finder=self._finder,
+            preflight=self._preflight,
+            secrets=self._secrets,
+        )
         self.ended = threading.Event()
         self.ended_reason = ""
 

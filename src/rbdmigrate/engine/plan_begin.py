@@ -6,24 +6,16 @@ So whoever asks after that id, in the registry or in the history, learns whether
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from errno import EEXIST
-from typing import Optional
 
 from ..checks.facts import Wish
-from ..faults import fault_point
-from ..model.errors import MigrationError
 from ..model.layout import LayoutOptions
-from ..model.migration import Migration
 from ..model.plan import Definition, Item
 from ..model.source_spec import SourceSpec, parse_source_spec
 from ..model.spec import ImageSpec
-from .admission import admit
+from .admission import Admission
 from .answers import Answers
 from .finder import Finder
-from .preflight import Preflight
 from .registry import Registry, Tracked
-from .secrets import Secrets
 
 ImportWish = Callable[[SourceSpec, ImageSpec, LayoutOptions], Wish]
 
@@ -35,15 +27,13 @@ class Beginner:
         self,
         registry: Registry,
         finder: Finder,
-        preflight: Preflight,
-        secrets: Secrets,
+        admission: Admission,
         import_wish: ImportWish,
         answers: Callable[[ImageSpec], Answers],
     ) -> None:
         self._registry = registry
         self._finder = finder
-        self._preflight = preflight
-        self._secrets = secrets
+        self._admission = admission
         self._import_wish = import_wish
         self._answers = answers
 
@@ -54,46 +44,15 @@ class Beginner:
         return self._import_wish(parse_source_spec(item.source_spec), item.target, plan.rule.layout)
 
     def begin(self, item: Item, plan: Definition) -> Tracked:
-        """The migration of an item: the one there is, whoever began it, or a new one.
+        """The migration of an item: a new one, or the one there is, whoever began it.
 
-        Raises MigrationError for every refusal, having changed nothing.
+        One that was begun by hand gets the stricter of its own and the plan's policy. Raises
+        MigrationError for every refusal, having changed nothing.
         """
         self._finder.require_read(item.target)
         with self._answers(item.target):
             known = self._registry.get(item.ident)
             if known is not None:
                 return known
-            # The look at the source may take long, and commands wait for the lock.
             wish = self.wish(item, plan)
-            there = self._registry.find(item.target)
-            facts = None if there is not None else self._preflight.gather(wish, order=True)
-            with self._finder.admission:
-                tracked = self._there(wish, plan)
-                if tracked is not None:
-                    return self._join(tracked, plan)
-                facts = facts or self._preflight.gather(wish, order=True)
-                m = admit(facts, plan.policy, item.ident, plan.name)
-                fault_point("plans.begin", plan.name)
-                return self._create(m, wish)
-
-    def _there(self, wish: Wish, plan: Definition) -> Optional[Tracked]:
-        goal = plan.policy.goal
-        if wish.spec is not None:
-            return self._finder.imported(wish, goal)
-        return self._finder.repeated(wish.source, wish.target, wish.layout, goal)
-
-    def _create(self, m: Migration, wish: Wish) -> Tracked:
-        if wish.spec is None:
-            return self._registry.create(m)
-        with self._secrets.stored(m, wish.spec):
-            return self._registry.create(m)
-
-    def _join(self, tracked: Tracked, plan: Definition) -> Tracked:
-        """A migration that somebody began by hand becomes one of the plan."""
-        m = tracked.migration
-        if m.plan and m.plan != plan.name:
-            raise MigrationError(
-                EEXIST, f"The migration to {m.target.spec} belongs to the plan {m.plan} already."
-            )
-        self._registry.update(tracked, lambda m: replace(m, plan=plan.name))
-        return tracked
+            return self._admission.take_on(wish, plan.policy, ident=item.ident, plan=plan.name)

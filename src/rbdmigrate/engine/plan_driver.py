@@ -21,13 +21,13 @@ from ..cluster.listing import candidates
 from ..cluster.store import StoreFenced
 from ..control.aborting import refusal_of
 from ..control.failures import TRANSIENT
+from ..control.requests import awake
 from ..control.selection import choose
 from ..control.waves import Phase, next_step
 from ..model.errors import MigrationError
 from ..model.migration import Goal, Migration, State
 from ..model.plan import Candidate, Definition, Item, Outcome, Plan, PlanState, Selector
 from ..model.spec import ImageSpec
-from .finder import awake
 from .loop import Loop
 from .plan_begin import Beginner
 from .plan_keeping import Keeping, Kept, Wait, in_use
@@ -241,7 +241,7 @@ class Driver:
             self._keeping.update(kept, lambda plan: replace(plan, forgiven=failures))
         step = next_step(phases, definition.wave, definition.stop_after, kept.plan.forgiven)
         if step.done:
-            self._keeping.update(kept, _from(PlanState.RUNNING, _ended(PlanState.DONE)))
+            self._keeping.update(kept, _from(PlanState.RUNNING, lambda plan: _done(kept, plan)))
         elif step.stop:
             self._keeping.update(kept, _from(PlanState.RUNNING, _stopped))
         for number in step.begin:
@@ -262,7 +262,7 @@ class Driver:
             if tracked is not None:
                 if in_use(tracked.migration):
                     kept.waits[number] = Wait("", time.monotonic() + RETRY)
-                    self._registry.update(tracked, awake)
+                    self._registry.update(tracked, lambda m: awake(m) if in_use(m) else m)
             elif self._ended_before(kept, number):
                 return
             else:
@@ -321,7 +321,8 @@ class Driver:
             if waits or error.errno == EAGAIN:
                 kept.waits[number] = Wait(str(error), time.monotonic() + RETRY)
                 return
-            self._registry.update(tracked, lambda m: replace(m, paused=True))
+            if not self._registry.update(tracked, _paused).paused:
+                return  # somebody else has decided meanwhile
             self._loop.interrupt(tracked, "paused")
             item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
             self._keeping.settle(kept, number, item)
@@ -333,6 +334,11 @@ def _takes_too_long(plan: str) -> MigrationError:
         f"The images of the plan {plan!r} could not be chosen within {CHOOSING:g} s; look at "
         "`ceph health`, then try again.",
     )
+
+
+def _paused(m: Migration) -> Migration:
+    ends = m.goal is Goal.ABORTED or m.state is State.COMMITTING
+    return m if ends else replace(m, paused=True)
 
 
 def _reached(m: Migration) -> bool:
@@ -354,6 +360,13 @@ def _refused(problem: str) -> Callable[[Plan], Plan]:
 
 def _running(plan: Plan) -> Plan:
     return replace(plan, state=PlanState.RUNNING, started=time.time(), problem="")
+
+
+def _done(kept: Kept, plan: Plan) -> Plan:
+    """Done, unless a retry has begun some of its migrations again meanwhile."""
+    definition = plan.definition
+    step = next_step(kept.phases(), definition.wave, definition.stop_after, plan.forgiven)
+    return _ended(PlanState.DONE)(plan) if step.done else plan
 
 
 def _stopped(plan: Plan) -> Plan:

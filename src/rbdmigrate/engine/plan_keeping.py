@@ -19,6 +19,7 @@ from ..control.waves import Phase
 from ..model.errors import MigrationError, PoolMissing
 from ..model.migration import Migration, State
 from ..model.plan import Item, Outcome, Plan, PlanState
+from ..model.policy import Policy
 from ..model.spec import ImageSpec
 from .loading import Loader
 from .registry import Registry, Tracked
@@ -197,6 +198,22 @@ class Keeping:
             f"There is no plan {name!r}; `ceph rbd migration plan ls` lists those there are.",
         )
 
+    def policy(self, name: str) -> Optional[Policy]:
+        """The policy of a plan that has not ended; None when there is none of this name.
+
+        MigrationError(EAGAIN) while not all plans are known.
+        """
+        kept = self.get(name)
+        if kept is None and not self.complete():
+            raise MigrationError(
+                EAGAIN,
+                f"The plan {name} is not known yet, and not all pools answer; look at `ceph "
+                "health` and try again.",
+            )
+        if kept is None or kept.plan.state.ended:
+            return None
+        return kept.plan.definition.policy
+
     def past(self, target: ImageSpec) -> dict[str, Migration]:
         """Ended migrations of plans to the target's pool and namespace, as a former process left.
 
@@ -245,7 +262,10 @@ class Keeping:
         return kept
 
     def update(self, kept: Kept, change: Callable[[Plan], Plan]) -> Plan:
-        """Apply ``change`` to a plan, store it, then show it. Raises what the store raises."""
+        """Apply ``change`` to a plan, store it, then show it. Raises what the store raises.
+
+        What ``change`` raises is passed on, and nothing is changed then: refusals belong there.
+        """
         with kept.write_lock:
             self._settle(kept)
             after = change(kept.plan)

@@ -20,8 +20,7 @@ class Planning(Beginning, Steering):
         beginner = Beginner(
             self._registry,
             self._finder,
-            self._preflight,
-            self._secrets,
+            self._admission,
             self._import_wish,
             self._answers,
         )

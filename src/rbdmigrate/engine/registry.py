@@ -215,6 +215,7 @@ class Registry:
     def update(self, tracked: Tracked, change: Callable[[Migration], Migration]) -> Migration:
         """Apply ``change`` to the record, store it, then show it. Raises what the store raises.
 
+        What ``change`` raises is passed on, and nothing is changed then: refusals belong there.
         MigrationError when it is over meanwhile: its record is gone, and must not come back.
         """
         with tracked.write_lock:
@@ -269,10 +270,17 @@ class Registry:
             tracked.busy = False
             self.changed.notify_all()
 
-    def drop(self, tracked: Tracked) -> None:
-        """Remove a record of which nothing is to be remembered."""
+    def drop(
+        self, tracked: Tracked, unwanted: Callable[[Migration], bool] = lambda m: True
+    ) -> None:
+        """Remove a record of which nothing is to be remembered, if it is ``unwanted``.
+
+        That is asked while nobody else can change the record.
+        """
         with tracked.write_lock:
             m = tracked.migration
+            if not unwanted(m):
+                return
             store = self._store_of(m)
             self._settle(store, tracked)
             self._remove(store, m.id)

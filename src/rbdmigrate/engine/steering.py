@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from errno import EAGAIN, EINVAL, EPERM
+from errno import EPERM
 from typing import Any, Optional
 
 from ..cluster.observe import observe
 from ..control.aborting import asked_to_abort, refusal_of
 from ..control.guard import TargetFound, guard_abort
 from ..control.lifecycle import absorb
+from ..control.requests import (
+    Changes,
+    changed,
+    refuse_aborting,
+    refuse_committing,
+    to_abort,
+    to_commit,
+    to_execute,
+    to_pause,
+    to_resume,
+    to_retry,
+    to_verify,
+)
 from ..control.situation import Situation, diagnose
 from ..control.verification import at_least
 from ..model.codec import to_plain
 from ..model.errors import MigrationError
-from ..model.migration import Goal, HoldReason, Migration, State
+from ..model.migration import Goal, Migration, State
 from ..model.spec import ImageSpec
 from ..model.verification import Verify
-from . import clones, verifying
+from . import clones
 from .abort_guard import GUARDED, blind, find_target
-from .finder import awake, refuse_aborting
 from .orders import Orders
 from .registry import Tracked
 from .view import view
@@ -36,35 +47,18 @@ class Steering(Orders):
     def execute(self, target: ImageSpec) -> Report:
         """Copy in the background; answers at once."""
         tracked = self._finder.require(target)
-        refuse_aborting(tracked)
-        m = tracked.migration
-        if m.state is State.FAILED and m.failure is not None:
-            raise MigrationError(
-                EINVAL,
-                f"It failed before: {m.failure.message} Mend the cause, then "
-                f"`ceph rbd migration retry {target}`.",
-            )
-        if m.goal is Goal.PREPARED:
-            self._change(tracked, lambda m: replace(m, goal=Goal.EXECUTED))
+        self._change(tracked, to_execute)
         return view(tracked)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Finish: cut the target loose and remove the source."""
         tracked = self._finder.require(target)
-        refuse_aborting(tracked)
         m = tracked.migration
-        executed = m.state in _EXECUTED
-        if not executed and not (m.state is State.FAILED and m.executed_at is not None):
-            raise MigrationError(
-                EAGAIN,
-                f"{target} is {m.state.value}, not executed yet, so committing would lose data; "
-                f"run `ceph rbd migration execute {target}` and wait until it is executed.",
-            )
+        to_commit(m, force=force)  # refused without asking librbd
         if not force:
-            verifying.refuse_unverified(m)
             with self._answers(target):
                 clones.refuse_commit(self._client, m, force=False)
-        self._change(tracked, lambda m: verifying.to_commit(awake(m), force=force))
+        self._change(tracked, lambda m: to_commit(m, force=force))
         if force:
             self._loop.interrupt(tracked, "committed without waiting")
         return self._await(tracked, frozenset({State.COMMITTED}))
@@ -85,12 +79,9 @@ class Steering(Orders):
     def begin_abort(self, target: ImageSpec, *, force: bool = False) -> None:
         """The same without waiting for its end: it may still turn out that it must not begin."""
         tracked = self._finder.require(target)
-        if tracked.migration.state is State.COMMITTING:
-            raise MigrationError(
-                EINVAL, f"{target} is being committed; there is no way back any more."
-            )
+        refuse_committing(tracked.migration)
         found = self._guard_abort(tracked, force=force)
-        self._change(tracked, lambda m: asked_to_abort(m, awake(m), found, forced=force))
+        self._change(tracked, lambda m: asked_to_abort(m, to_abort(m), found, forced=force))
         self._loop.interrupt(tracked, "aborted")
 
     def pause(self, target: ImageSpec, *, force: bool = False) -> Report:
@@ -100,10 +91,10 @@ class Steering(Orders):
         ``force`` takes the lock from it; then writes that it is at fail with EROFS.
         """
         tracked = self._finder.require(target)
-        refuse_aborting(tracked)
+        refuse_aborting(tracked.migration)
         with self._answers(target):
             self._acts.peek(tracked)
-        self._change(tracked, lambda m: replace(m, paused=True))
+        self._change(tracked, to_pause)
         if tracked.copied_by and not force:
             return view(tracked)
         tracked.take_lock = force
@@ -115,64 +106,40 @@ class Steering(Orders):
         """Go on where a pause stopped."""
         tracked = self._finder.require(target)
         tracked.uncontrolled = ""
-        self._change(tracked, _resumed)
+        self._change(tracked, to_resume)
         return view(tracked)
 
     def retry(self, target: ImageSpec) -> Report:
         """Try a failed migration again, and one that waits for its next attempt at once."""
         tracked = self._finder.require(target)
-        m = tracked.migration
-        if m.state is not State.FAILED and m.hold is None:
-            raise MigrationError(
-                EINVAL, f"The migration to {target} has not failed, it is {m.state.value}."
-            )
-        self._acts.forgive(m)
-        self._change(tracked, lambda m: verifying.again(awake(m)))
+        to_retry(tracked.migration)  # a refused request does not forgive the source, either
+        self._acts.forgive(tracked.migration)
+        self._change(tracked, to_retry)
         return view(tracked)
 
     def verify(self, target: ImageSpec, mode: Verify) -> Report:
         """Compare source and target in the background, from the beginning; answers at once."""
         tracked = self._finder.require(target)
-        refuse_aborting(tracked)
-        verifying.require_executed(tracked.migration)
-        self._change(tracked, lambda m: verifying.asked_to_verify(awake(m), mode))
-        self._loop.interrupt(tracked, "verified anew")
+        self._change(tracked, lambda m: to_verify(m, mode, time.time()))
+        self._loop.interrupt(tracked, "verified again")
         return view(tracked)
 
-    def change(
-        self,
-        target: ImageSpec,
-        *,
-        rate: Optional[int] = None,
-        change_rate: bool = False,
-        priority: Optional[int] = None,
-        goal: Optional[Goal] = None,
-        window: Optional[str] = None,
-        verify: Optional[Verify] = None,
-        soak: Optional[float] = None,
-    ) -> Report:
-        """Change what was asked of a migration under way; None leaves a thing as it is.
+    def change(self, target: ImageSpec, changes: Changes) -> Report:
+        """Change what was asked of a migration under way.
 
-        ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window``
-        is a text that ``control.window`` reads; empty is always. ``soak``: seconds.
+        What its plan wants compared can be raised, not lowered.
         """
         tracked = self._finder.require(target)
-        refuse_aborting(tracked)
-
-        def change(m: Migration) -> Migration:
-            m = replace(m, rate=rate) if change_rate else m
-            m = replace(m, priority=priority) if priority is not None else m
-            m = replace(m, window=window) if window is not None else m
-            m = replace(m, verify=verify) if verify is not None else m
-            m = replace(m, soak=soak) if soak is not None else m
-            m = replace(m, goal=goal) if goal is not None else m
-            return replace(m, verify=at_least(m.goal, m.verify))
-
-        self._change(tracked, change)
+        self._change(tracked, lambda m: changed(m, changes, self._floor(m)))
         m = tracked.migration
         if m.verification is not None and m.verification.mode is not m.verify:
             self._loop.interrupt(tracked, "another verification is wanted")
         return view(tracked)
+
+    def _floor(self, m: Migration) -> Verify:
+        """What its plan wants compared at least."""
+        policy = self._keeping.policy(m.plan) if m.plan else None
+        return Verify.NONE if policy is None else at_least(policy.goal, policy.verify)
 
     def _examine(self, m: Migration) -> dict[str, Any]:
         """Who has the target open, and its features."""
@@ -208,8 +175,3 @@ class Steering(Orders):
             found = find_target(self._client, m, situation, users=others)
         guard_abort(m, found, force=force)
         return found
-
-
-def _resumed(m: Migration) -> Migration:
-    asked = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
-    return replace(m, paused=False, hold=None if asked else m.hold)

@@ -232,7 +232,9 @@ class Migration:
     was asked for last.
     ``verify`` is what is to be compared before a commit, ``verification`` how far that is or what
     it came to, ``soak`` the seconds to wait between it and the commit, ``soaked`` how much of them
-    has passed. ``point`` is the name of the
+    has passed. ``force_commit`` and
+    ``soak_ended`` are what an administrator's ``commit`` allowed: not to compare, not to wait for
+    the soak time; both end when the goal or a gate is changed. ``point`` is the name of the
     comparison snapshot, as long as one may be on the source or the target; ``no_point`` says why
     there is none.
     ``plan`` is the name of the plan that it belongs to; empty: none.
@@ -277,6 +279,7 @@ class Migration:
     verification: Optional[Verification] = None
     soak: float = 0.0
     soaked: Optional[Soaked] = None
+    soak_ended: bool = False
     point: str = ""
     no_point: str = ""
     imported: Optional[Import] = None
