@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EBUSY, EEXIST, EINVAL, EPERM
+from errno import EBUSY, EEXIST, EPERM
 from typing import Any, Optional
 
 from ..cluster.store import Garbage
+from ..control.plan_requests import to_cancel, to_pause, to_resume, to_retry, to_start
 from ..model.errors import MigrationError, NotPermitted
 from ..model.migration import State
 from ..model.plan import Definition, Item, Outcome, Plan, PlanState
@@ -20,11 +21,11 @@ from .plan_check import PlanChecks
 from .plan_driver import Driver
 from .plan_keeping import Keeping, Kept
 from .plan_view import plan_report
+from .registry import Tracked
 from .settings import Settings
 
 PlanReport = dict[str, Any]
 Kepts = list[Kept]  # within Plans, list is a method
-_MOVING = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
 
 
 class Plans:
@@ -148,82 +149,77 @@ class Plans:
                     "alone, or cancel it first.",
                 )
             self._keeping.update(kept, lambda plan: replace(plan, definition=definition))
-            return self._shown(kept)
+            return plan_report(kept, items=True)
 
     def begin(self, name: str) -> PlanReport:
         """Choose its images and begin. MigrationError where there is something wrong with them."""
         with self._answering(name):
             kept = self._require(name)
-            if kept.plan.state is PlanState.CANCELLED:
-                raise MigrationError(
-                    EINVAL,
-                    f"The plan {name!r} was cancelled; `ceph rbd migration plan apply` makes it "
-                    "anew.",
-                )
             if kept.plan.state in (PlanState.PAUSED, PlanState.STOPPED):
                 return self.resume(name)
             with self._changing:
                 kept = self._require(name)
                 kept.refusal = None
-                self._to(kept, PlanState.STARTING, PlanState.DRAFT)
+                self._change(kept, to_start)
             self._wait(lambda: kept.plan.state is not PlanState.STARTING)
             if kept.plan.state is PlanState.DRAFT and kept.refusal is not None:
                 raise kept.refusal
-            return self._shown(kept)
+            return plan_report(kept, items=True)
 
     def pause(self, name: str) -> PlanReport:
         """Begin nothing more, and stop its copies where they are."""
         with self._answering(name):
             kept = self._require(name)
             self._wait(lambda: kept.plan.state is not PlanState.STARTING)
-            if kept.plan.state not in _MOVING:
-                raise self._refusal(kept, "there is nothing to pause")
-            self._to(kept, PlanState.PAUSED, PlanState.RUNNING, PlanState.STOPPED)
-            return self._shown(kept)
+            self._change(kept, to_pause)
+            return plan_report(kept, items=True)
 
     def resume(self, name: str) -> PlanReport:
         """Go on where it was paused, or where it stopped after failures."""
         with self._answering(name):
             kept = self._require(name)
-            if kept.plan.state not in _MOVING:
-                raise self._refusal(kept, "there is nothing to resume")
-            failures = kept.failures()
-            self._keeping.update(kept, lambda plan: replace(plan, forgiven=failures))
+            self._change(kept, lambda plan: to_resume(plan, kept.failures()))
             kept.waits.clear()
-            self._to(kept, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
-            return self._shown(kept)
+            self._driver.wake()
+            return plan_report(kept, items=True)
 
     def cancel(self, name: str, *, force: bool = False) -> PlanReport:
         """Begin nothing more, and abort what is under way. What is done stays done."""
         with self._answering(name):
             kept = self._require(name)
-            if kept.plan.state is PlanState.DONE:
-                raise self._refusal(kept, "there is nothing to cancel")
-            if force:
-                now = time.time()
-                self._keeping.update(kept, lambda plan: replace(plan, force=True, forced_at=now))
-            self._to(kept, PlanState.CANCELLED, PlanState.DRAFT)
-            self._to(kept, PlanState.CANCELLING, *_MOVING)
+            self._change(kept, lambda plan: to_cancel(plan, time.time(), force=force))
             self._wait(lambda: kept.plan.state is not PlanState.CANCELLING)
-            return self._shown(kept)
+            return plan_report(kept, items=True)
 
     def retry(self, name: str) -> PlanReport:
         """Try all of it again that failed, and at once what waits."""
-        with self._answering(name):
+
+        def again(plan: Plan) -> Plan:
+            after = to_retry(plan)
+            self._open_again(kept)
+            return after
+
+        with self._answering(name), self._changing:
             kept = self._require(name)
-            if kept.plan.state in (PlanState.DRAFT, PlanState.CANCELLING, PlanState.CANCELLED):
-                raise self._refusal(kept, "there is nothing to retry")
-            for number, item in enumerate(kept.items):
-                if item.outcome is Outcome.FAILED:
-                    again = replace(item, outcome=Outcome.OPEN, message="")
-                    self._keeping.settle(kept, number, again)
-                tracked = kept.live.get(number)
-                if tracked is not None and tracked.migration.state is State.FAILED:
-                    self._retry(item.target)
+            self._change(kept, again)
             kept.waits.clear()
-            self._keeping.update(kept, lambda plan: replace(plan, forgiven=0))
-            self._to(kept, PlanState.RUNNING, PlanState.STOPPED, PlanState.DONE)
-            return self._shown(kept)
+            self._driver.wake()
+            return plan_report(kept, items=True)
+
+    def _open_again(self, kept: Kept) -> None:
+        for number, item in enumerate(kept.items):
+            if item.outcome is Outcome.FAILED:
+                self._keeping.settle(kept, number, replace(item, outcome=Outcome.OPEN, message=""))
+            tracked = kept.live.get(number)
+            if tracked is not None and tracked.migration.state is State.FAILED:
+                self._try_again(tracked)
+
+    def _try_again(self, tracked: Tracked) -> None:
+        try:
+            self._retry(tracked.migration.target.spec)
+        except MigrationError:
+            if tracked.migration.state is State.FAILED:
+                raise  # else somebody was quicker
 
     def remove(self, name: str) -> PlanReport:
         """Forget a plan of which nothing is under way. The migrations that it made stay."""
@@ -259,26 +255,12 @@ class Plans:
             access().require_plan(kept.plan.definition)
         return kept
 
-    def _to(self, kept: Kept, state: PlanState, *before: PlanState) -> None:
-        """Bring the plan from one of the states ``before`` to ``state``."""
-
-        def change(plan: Plan) -> Plan:
-            ended = time.time() if state.ended else None
-            return replace(plan, state=state, ended=ended) if plan.state in before else plan
-
+    def _change(self, kept: Kept, change: Callable[[Plan], Plan]) -> None:
         self._keeping.update(kept, change)
         self._driver.wake()
 
     def _wait(self, done: Callable[[], bool]) -> None:
         self._keeping.wait(done, self._settings().command_wait)
-
-    def _shown(self, kept: Kept) -> PlanReport:
-        return plan_report(kept, items=True)
-
-    def _refusal(self, kept: Kept, what: str) -> MigrationError:
-        return MigrationError(
-            EINVAL, f"The plan {kept.plan.name!r} is {kept.plan.state.value}; {what}."
-        )
 
     def _answering(self, name: str) -> Answers:
         return self._answers(ImageSpec("", "", f"the plan {name}"))
