@@ -291,8 +291,18 @@ class Judge:
             if spot.content(disk.ident) != disk.head or stored.header.size != disk.size:
                 found.append(f"the disk {disk.name} reads otherwise than what was written")
             if views != disk.snapshots:
-                found.append(f"the snapshots of {disk.name} are {views}, not {disk.snapshots}")
+                found.append(
+                    f"the snapshots of {disk.name} are {_shown(views)}, not "
+                    f"{_shown(disk.snapshots)}"
+                )
         return found
+
+
+def _shown(views: dict[str, Blocks]) -> dict[str, dict[int, str]]:
+    return {
+        name: {number: data.rstrip(b".").decode() for number, data in blocks.items()}
+        for name, blocks in views.items()
+    }
 
 
 class _Quiet:

@@ -83,6 +83,7 @@ class Run:
         self.judge = Judge(self.world)
         self.open: dict[str, Any] = {}
         self._writes = 0
+        self._alone = True  # one request at a time is made
         self._frozen: list[Any] = []
         self._unsure: list[tuple[Request, str]] = []  # their write timed out
 
@@ -123,7 +124,7 @@ class Run:
         self.world.forget_kills()
         self.world.set(max_steps=2)
         self._failover()
-        if not self.world.settle():
+        if not self.world.settle(quiet=20.0):  # longer than anything waits for another attempt
             raise Broken("it does not come to rest")
         self.judge.note_aborts()
         self._check(self.judge.wrong)
@@ -182,7 +183,6 @@ class Run:
             self.judge.asked.pop(ident, None)
         asked = self.judge.of(ident)
         asked.want(goal, verify, soak)
-        asked.aborted = False
 
     def _carry_out(self, request: Request) -> Any:
         """The report of a request that is accepted, or why it is not."""
@@ -201,6 +201,11 @@ class Run:
                 request.tell(after.id)  # it was accepted, and failed
             return error
         request.tell(report["id"])
+        record = self.world.record(f"nvme/{request.disk}")
+        if self._alone and request.name != "abort" and record is not None:
+            # An abort that must not begin is taken back; who goes on after that wants no abort.
+            asked = self.judge.of(record.id)
+            asked.aborted = asked.aborted and record.goal is Goal.ABORTED
         return report
 
     @contextlib.contextmanager
@@ -214,6 +219,7 @@ class Run:
 
     def _ask(self, *requests: Request) -> list[Any]:
         """The answers to requests at the same time. Raises ManagerLost."""
+        self._alone = len(requests) == 1
         try:
             if len(requests) == 1:
                 return [self.world.call(lambda: self._carry_out(requests[0]))]
