@@ -158,6 +158,27 @@ def test_a_worker_that_is_killed_at_any_operation_of_a_prepare_loses_nothing(wor
     assert world.content("hdd/a") == CONTENT
 
 
+@pytest.mark.parametrize("operations", range(0, 48, 3))
+def test_a_worker_that_is_killed_while_it_undoes_a_prepare_is_followed_by_another(
+    world, operations
+):
+    """The prepare is cut off after the target was linked, and so is what undoes it."""
+    with world.client("rbd").open("hdd/a") as image:
+        image.create_snap("one")
+    world.cluster.log.append(
+        lambda kind, **about: kind == "prepared" and world.kill_worker_after(0)
+    )
+    world.cluster.log.append(
+        lambda kind, **about: kind == "abort" and world.kill_worker_after(operations)
+    )
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
+    world.run(20.0)
+    world.cluster.log.clear()
+    world.forget_kills()
+    world.wait_state("nvme/a", "executed", seconds=10.0)
+    assert world.content("nvme/a") == {**CONTENT, "one": CONTENT[""]}
+
+
 @pytest.mark.parametrize("operations", range(0, 45, 3))
 def test_a_worker_that_is_killed_at_any_operation_of_a_commit_completes_it(world, operations):
     world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED, verify=Verify.FULL)

@@ -106,7 +106,12 @@ def _verifying(m: Migration) -> bool:
 
 def is_ours(migration: Migration, situation: Situation) -> bool:
     """Whether a half-done situation comes from an act of ours, which we complete at once."""
-    return migration.state is _COMPLETES[situation][1]
+    return migration.state is _COMPLETES[situation][1] or _undoing(migration, situation)
+
+
+def _undoing(m: Migration, situation: Situation) -> bool:
+    """Whether undoing a prepare was cut off: librbd does that as it aborts."""
+    return situation is Situation.HALF_ABORTED and m.state is State.PREPARING
 
 
 def _unanswered(m: Migration, situation: Situation) -> bool:
@@ -151,6 +156,8 @@ def decide(
     if situation is Situation.SOURCE_LOST_AFTER:
         wanted = m.goal is Goal.COMMITTED and may_commit(m, now)
         return Act(Op.FINISH_COMMIT) if wanted else Rest()
+    if _undoing(m, situation):
+        return Act(Op.UNDO_PREPARE)
     if situation in _COMPLETES:
         return Act(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
     if _unanswered(m, situation):

@@ -93,7 +93,8 @@ def undo_prepare(session: Client, source: Place, target: Place) -> None:
     """Bring the source back as it was before a prepare that was cut off, and remove the target."""
     with opened(session, source, target) as ends:
         view = ends.source()
-        if view is not None and view.header is not None and view.header.is_source:
+        linked = view is not None and view.header is not None and view.header.is_source
+        if view is not None and linked and view.trashed:
             _give_back(session, ends, view, target)
         _relink_source(ends, source)
 
@@ -155,6 +156,8 @@ def _give_back(session: Client, ends: Ends, source: ImageView, target: Place) ->
                 HeaderState.PREPARING,
             )
         linked = replace(target, image=name, image_id=ends.target_id())
+        with data_ioctx(session, ends.target_ioctx, linked.image_id) as data:
+            surgery.purge_trashed_snapshots(ends.target_ioctx, data, linked.image_id)
         require_no_other_image(ends.target_ioctx, linked)
         session.rbd.migration_abort(ends.target_ioctx, name)
         return
