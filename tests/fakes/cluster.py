@@ -107,6 +107,7 @@ class Cluster:
         self.pools: dict[int, Pool] = {}
         self.clients: dict[int, Client] = {}
         self.blocklist: dict[str, float] = {}  # address: until when
+        self.evicted: set[str] = set()  # watches that blocklisting ended do not come back
         self.config_keys: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.operations = 0
@@ -160,7 +161,7 @@ class Cluster:
 
     def present(self, client: Client) -> bool:
         """Whether the OSDs still count on the client: its watches are alive."""
-        if client.closed or self.blocklisted(client):
+        if client.closed or client.address in self.evicted or self.blocklisted(client):
             return False
         stopped = client.process.stopped_at
         return stopped is None or stopped + WATCH_TIMEOUT > self.simulation.now

@@ -111,6 +111,7 @@ def _blocklist(cluster: Cluster, asked: Mapping[str, Any], data: bytes) -> tuple
     if asked["blocklistop"] == "add":
         until = active().now + float(asked.get("expire", 3600.0))
         cluster.blocklist[asked["addr"]] = until
+        cluster.evicted.add(asked["addr"])
         cluster.event("blocklist", address=asked["addr"], until=until)
     else:
         cluster.blocklist.pop(asked["addr"], None)

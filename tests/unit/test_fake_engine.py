@@ -158,7 +158,7 @@ def test_a_worker_that_is_killed_at_any_operation_of_a_prepare_loses_nothing(wor
     assert world.content("hdd/a") == CONTENT
 
 
-@pytest.mark.parametrize("operations", range(0, 48, 3))
+@pytest.mark.parametrize("operations", range(0, 33, 3))
 def test_a_worker_that_is_killed_while_it_undoes_a_prepare_is_followed_by_another(
     world, operations
 ):
