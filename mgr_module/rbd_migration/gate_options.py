@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import Any, Callable, Dict, List, Optional
 
-from rbdmigrate.control.health_errors import parse_error_codes
-from rbdmigrate.control.readings import Bounds, Thresholds
+from rbdmigrate.control.pace.gate_metrics import Threshold, Thresholds
+from rbdmigrate.control.pace.health_errors import parse_error_codes
 from rbdmigrate.model.errors import MigrationError
 
 _DESCRIBED = {
@@ -24,7 +24,7 @@ _DEFAULTS = Thresholds()
 
 
 def _option(gate: str, level: str) -> Dict[str, Any]:
-    bounds: Bounds = getattr(_DEFAULTS, gate)
+    bounds: Threshold = getattr(_DEFAULTS, gate)
     return {
         "name": f"gate_{gate}_{level}",
         "type": "float",
@@ -34,7 +34,7 @@ def _option(gate: str, level: str) -> Dict[str, Any]:
     }
 
 
-GATES = [f.name for f in fields(Thresholds) if isinstance(getattr(_DEFAULTS, f.name), Bounds)]
+GATES = [f.name for f in fields(Thresholds) if isinstance(getattr(_DEFAULTS, f.name), Threshold)]
 GATE_OPTIONS: List[Dict[str, Any]] = [
     *(_option(gate, level) for gate in GATES for level in _DOES),
     {
@@ -70,8 +70,8 @@ def thresholds(get: Callable[[str], Any]) -> Thresholds:
             raise MigrationError(22, f"{name} is {value:g}; give a number above 0, or 0 for never.")
         return value or None
 
-    def bounds(gate: str) -> Bounds:
-        return Bounds(bound(f"gate_{gate}_slow"), bound(f"gate_{gate}_wait"))
+    def bounds(gate: str) -> Threshold:
+        return Threshold(bound(f"gate_{gate}_slow"), bound(f"gate_{gate}_wait"))
 
     factor, settle = float(get("gate_slow_factor")), float(get("gate_settle"))
     if not 0 < factor < 1:

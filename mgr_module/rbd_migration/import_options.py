@@ -5,13 +5,13 @@ from typing import Any, Callable, Dict, List
 
 from rbdmigrate.engine import Settings
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.reach import (
+from rbdmigrate.model.import_policy import (
     OPTION_CONFIG_KEYS,
     OPTION_FOLDERS,
     OPTION_HOSTS,
     OPTION_HTTP,
     SOURCE_KEYS,
-    Reach,
+    ImportPolicy,
     parse_reach,
 )
 
@@ -71,7 +71,7 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
 ]
 
 
-def reach(get: Callable[[str], Any]) -> Reach:
+def reach(get: Callable[[str], Any]) -> ImportPolicy:
     """What imports may reach. Raises MigrationError."""
     try:
         return parse_reach(

@@ -11,17 +11,19 @@ from mgr_module import CommandResult, MgrModule, Option
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.engine import Engine, Host
 
-from . import commands, compat
-from .events import SHOWN_STATES, ProgressEvents
-from .http import dispatch, page
-from .http.caller import Caller
-from .http.keys import ApiKeys
-from .http.networks import KnownNetworks
-from .http.server import Keeper
-from .http.tokens import DashboardTokens
-from .http.wsgi import Application
+from . import compat
+from .cli import commands
+from .cluster_view import MgrClusterView
+from .http import page
+from .http.api import dispatch
+from .http.auth.caller import Caller
+from .http.auth.keys import ApiKeys
+from .http.auth.tokens import DashboardTokens
+from .http.server.networks import KnownNetworks
+from .http.server.supervisor import ServerSupervisor
+from .http.server.wsgi import Application
 from .options import OPTIONS, Options
-from .surroundings import ManagerView
+from .progress_events import SHOWN_STATES, ProgressEvents
 
 _POLL = 1.0  # seconds between two updates of progress events and health checks
 _DETAILS = 50  # lines of a health warning: the monitors keep them all
@@ -51,7 +53,7 @@ class Module(MgrModule):
         self._tokens = DashboardTokens(self._dashboard_value)
         known = KnownNetworks()
         application = Application(self._context, self._caller, known)
-        self._server = Keeper(self, application, self._set_page, known)
+        self._server = ServerSupervisor(self, application, self._set_page, known)
         self._own_page = ""  # the address of our own server's page
         self._page = ""  # what `ceph mgr services` shows
         self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
@@ -104,7 +106,7 @@ class Module(MgrModule):
             addresses.append(text)
             compat.register_client(self, text)
 
-        view = ManagerView(self)
+        view = MgrClusterView(self)
         engine = Engine(self._host(on_client, view))
         try:
             engine.start()
@@ -120,7 +122,7 @@ class Module(MgrModule):
             for text in addresses:
                 compat.unregister_client(self, text)
 
-    def _host(self, on_client: Callable[[str], None], view: ManagerView) -> Host:
+    def _host(self, on_client: Callable[[str], None], view: MgrClusterView) -> Host:
         return Host(
             identity=Identity(
                 name=f"mgr.{self.get_mgr_id()}",

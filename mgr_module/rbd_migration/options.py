@@ -4,9 +4,9 @@ import json
 import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypeVar
 
-from rbdmigrate.control.timetable import Timetable, format_rate, parse_rate, parse_timetable
-from rbdmigrate.control.week import zone as known_zone
-from rbdmigrate.control.window import Window, parse_window
+from rbdmigrate.control.pace.timetable import Timetable, format_rate, parse_rate, parse_timetable
+from rbdmigrate.control.pace.weekly import zone as known_zone
+from rbdmigrate.control.pace.window import Window, parse_window
 from rbdmigrate.engine import Settings
 from rbdmigrate.model.bounds import narrowed
 from rbdmigrate.model.errors import MigrationError

@@ -5,8 +5,8 @@ from typing import Any, ClassVar, List
 
 from mgr_module import MgrStandbyModule, Option
 
-from .http.server import Keeper
-from .http.standby import redirect_to
+from .http.server.standby import redirect_to
+from .http.server.supervisor import ServerSupervisor
 from .options import OPTIONS
 
 
@@ -18,7 +18,7 @@ class StandbyModule(MgrStandbyModule):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._stopping = threading.Event()
-        self._server = Keeper(self, redirect_to(lambda: str(self.get_active_uri() or "")))
+        self._server = ServerSupervisor(self, redirect_to(lambda: str(self.get_active_uri() or "")))
 
     def serve(self) -> None:
         """Called by the manager in a thread of its own."""

@@ -8,7 +8,7 @@ from qa.faults.images import Sample
 from rbdmigrate.cluster.observe import observe
 from rbdmigrate.cluster.omap import omap_pages, omap_value
 from rbdmigrate.cluster.store import HISTORY, OBJECT
-from rbdmigrate.control.situation import diagnose
+from rbdmigrate.control.lifecycle.situation import diagnose
 from rbdmigrate.model.migration import Migration, decode
 
 _PREFIX = "migration."

@@ -13,9 +13,9 @@ from datetime import datetime, timezone
 from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
 from typing import Any, Optional
 
-from rbdmigrate.control import browse
-from rbdmigrate.control.timetable import Timetable, parse_rate, parse_timetable, rate_at
-from rbdmigrate.control.window import parse_window
+from rbdmigrate.control import query as browse
+from rbdmigrate.control.pace.timetable import Timetable, parse_rate, parse_timetable, rate_at
+from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model.errors import MigrationError, errno_name
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Place, State
@@ -76,7 +76,7 @@ class Double:
             if self.starting:
                 return _refusal(503, EAGAIN, "rbd_migration is still reading its records; try "
                                 "again in a few seconds.")  # fmt: skip
-            found = rest.wire.match(method, path)
+            found = rest.urls.match(method, path)
             if found.route is None:
                 return _refusal(404, ENOENT, "There is nothing at this address.")
             needed = found.route.permission
@@ -87,7 +87,7 @@ class Double:
     def _carry_out(self, route: Any, target: str, query: str, body: Any) -> Any:
         try:
             args = {
-                **rest.fields.check_texts(route.query, rest.wire.arguments(query)),
+                **rest.fields.check_texts(route.query, rest.urls.arguments(query)),
                 **rest.fields.check(route.body, body or {}),
             }
             missing = route.missing(args, (*self.rights, "read"))

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from errno import EBUSY, EEXIST, EINVAL, ENOENT
 from typing import Any, Optional
 
-from rbdmigrate.control import waves
-from rbdmigrate.control.plan_file import parse_plan
-from rbdmigrate.control.selection import choose
-from rbdmigrate.control.waves import Phase
+from rbdmigrate.control.plans import waves
+from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.plans.selection import choose
+from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, PlanState
 from rbdmigrate.model.report import iso

@@ -1,7 +1,7 @@
 """Plans for the test double: every state there is, hostile messages, thousands of images."""
 
-from rbdmigrate.control.plan_file import parse_plan
-from rbdmigrate.control.waves import Phase
+from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.plan import PlanState
 
 from .plan_double import GIB, Image, PlanCase

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from qa.ui.double import Double
-from rbdmigrate.control.timetable import parse_timetable
-from rbdmigrate.control.window import parse_window
+from rbdmigrate.control.pace.timetable import parse_timetable
+from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model.errors import MigrationError
 
 TIMETABLES = [

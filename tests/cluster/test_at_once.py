@@ -7,7 +7,7 @@ from qa.devcluster import Cluster
 from qa.workload.images import make_image
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.model.migration import Place
-from rbdmigrate.worker.at_once import objects_at_once
+from rbdmigrate.worker.copy.concurrency import limited_concurrency
 from rbdmigrate.worker.ops import Session
 from tests.cluster.commands import Commands
 
@@ -30,6 +30,6 @@ def test_an_image_with_snapshots_but_the_one_for_comparing(
     args = {"point": point, "no_point": "", "import": None}
     session = Session(Identity("client.admin", str(cluster.conf), ""))
     with session.open(place) as ioctx:
-        with objects_at_once(session, ioctx, place, args):
+        with limited_concurrency(session, ioctx, place, args):
             assert session.rados.conf_get(KEY) == ops
         assert session.rados.conf_get(KEY) == "10"

@@ -11,7 +11,7 @@ import rbd
 
 from qa.devcluster import Cluster
 from rbdmigrate.cluster import clones
-from rbdmigrate.engine.clones import look_before, refuse_commit
+from rbdmigrate.engine.reconcile.clones import look_before, refuse_commit
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, Migration, Op, Place, State
 from tests.cluster.conftest import MakePool

@@ -18,13 +18,13 @@ from qa.workload.images import omap, place
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.fence import Blocklist
 from rbdmigrate.cluster.store import Owner
-from rbdmigrate.control.requests import to_commit
+from rbdmigrate.control.lifecycle.requests import to_commit
 from rbdmigrate.engine import Settings
-from rbdmigrate.engine.conditions import Conditions
-from rbdmigrate.engine.loading import Loader
-from rbdmigrate.engine.loop import Loop
-from rbdmigrate.engine.registry import Registry
-from rbdmigrate.engine.slots import Slot
+from rbdmigrate.engine.pace.cluster_monitor import ClusterMonitor
+from rbdmigrate.engine.reconcile.scheduler import Scheduler
+from rbdmigrate.engine.reconcile.worker_slot import Slot
+from rbdmigrate.engine.records.loader import Loader
+from rbdmigrate.engine.records.registry import Registry
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, Migration, Op, Place, State
 from tests.cluster.conftest import MakePool
@@ -159,20 +159,20 @@ def acts() -> Mock:
 
 
 @pytest.fixture
-def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Loop:
+def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Scheduler:
     """A loop around them that has no place for a copy."""
     identity = Identity("client.admin", str(cluster.conf), "")
     settings = Settings(max_copies=0)
     around = {name: Mock() for name in ("loader", "throttle", "conditions", "secrets", "plans")}
     around["plans"].limits.return_value = {}
-    return Loop(
+    return Scheduler(
         client, identity, registry, acts=acts, settings=lambda: settings, on_fenced=pytest.fail,
         in_use=lambda m, situation: False, **around,
     )  # fmt: skip
 
 
 def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
-    cluster: Cluster, client, aside: str, registry: Registry, loop: Loop
+    cluster: Cluster, client, aside: str, registry: Registry, loop: Scheduler
 ):
     tracked = registry.create(queued(client, aside))
     loop.wake(tracked)
@@ -185,11 +185,15 @@ def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
 
 
 def test_what_fails_every_second_is_logged_once(
-    cluster: Cluster, registry: Registry, acts: Mock, loop: Loop, caplog: pytest.LogCaptureFixture
+    cluster: Cluster,
+    registry: Registry,
+    acts: Mock,
+    loop: Scheduler,
+    caplog: pytest.LogCaptureFixture,
 ):
     around = Mock()
     around.health.side_effect = acts.blocklist.clean.side_effect = ZeroDivisionError("again")
-    conditions = Conditions(around, registry, Settings)
+    conditions = ClusterMonitor(around, registry, Settings)
     loop.start()
     conditions.start()
     try:
@@ -206,7 +210,7 @@ def test_what_fails_every_second_is_logged_once(
 
 
 def test_monitors_that_do_not_answer_do_not_stop_the_loop(
-    cluster: Cluster, registry: Registry, acts: Mock, loop: Loop, client
+    cluster: Cluster, registry: Registry, acts: Mock, loop: Scheduler, client
 ):
     """Windows close and rates change for copies that run on without a quorum."""
     quorum = threading.Event()
@@ -230,7 +234,7 @@ def test_monitors_that_do_not_answer_do_not_stop_the_loop(
 
 
 def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
-    cluster: Cluster, client, aside: str, registry: Registry, acts: Mock, loop: Loop
+    cluster: Cluster, client, aside: str, registry: Registry, acts: Mock, loop: Scheduler
 ):
     tracked = registry.create(queued(client, aside))
     tracked.wanted = Op.PREPARE

@@ -19,10 +19,10 @@ from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.store import Owner
 from rbdmigrate.cluster.worker_process import WorkerProcess
 from rbdmigrate.engine import Settings
-from rbdmigrate.engine.acts import Acts
-from rbdmigrate.engine.after_copy import arguments
-from rbdmigrate.engine.registry import Registry, Tracked
-from rbdmigrate.engine.verifying import verify_arguments
+from rbdmigrate.engine.reconcile.executor import Executor
+from rbdmigrate.engine.reconcile.post_copy import arguments
+from rbdmigrate.engine.reconcile.verification import verify_arguments
+from rbdmigrate.engine.records.registry import Registry, TrackedMigration
 from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.migration import Actor, Goal, Migration, Op, Place, State, Step
 from tests.cluster.conftest import MakePool
@@ -53,7 +53,9 @@ def worker(cluster: Cluster) -> Iterator[WorkerProcess]:
 
 
 @pytest.fixture
-def tracked(client: rados.Rados, registry: Registry, make_pool: MakePool, pool: str) -> Tracked:
+def tracked(
+    client: rados.Rados, registry: Registry, make_pool: MakePool, pool: str
+) -> TrackedMigration:
     """A prepared migration, whose record is in a pool that the manager's own engine reads not."""
     aside = make_pool(application="test")
     make_image(client, f"{pool}/disk", snapshots=["one"])
@@ -88,11 +90,13 @@ def registry(client: rados.Rados) -> Registry:
 
 
 @pytest.fixture
-def acts(client: rados.Rados, registry: Registry) -> Acts:
-    return Acts(client, registry, "test", Settings, Mock())
+def acts(client: rados.Rados, registry: Registry) -> Executor:
+    return Executor(client, registry, "test", Settings, Mock())
 
 
-def begun(registry: Registry, tracked: Tracked, worker: WorkerProcess, boot_id: str) -> Actor:
+def begun(
+    registry: Registry, tracked: TrackedMigration, worker: WorkerProcess, boot_id: str
+) -> Actor:
     """The intent of an abort by ``worker``, on the host with this boot id (empty: on ours)."""
     process = replace(worker.process_identity, boot_id=boot_id or worker.process_identity.boot_id)
     actor = Actor("x", "host", worker.pid, worker.addresses, worker.clients, process)
@@ -100,7 +104,7 @@ def begun(registry: Registry, tracked: Tracked, worker: WorkerProcess, boot_id: 
     return actor
 
 
-def abort_message(tracked: Tracked) -> "dict[str, object]":
+def abort_message(tracked: TrackedMigration) -> "dict[str, object]":
     args = {**arguments(tracked.migration), **verify_arguments(tracked.migration)}
     more = {"reach": to_plain(Settings().reach), "rate": None, "around": None, "holder_ops": None}
     return {"job": 1, "op": "abort", "args": {**args, **more, "fenced": []}}
@@ -110,8 +114,8 @@ def abort_message(tracked: Tracked) -> "dict[str, object]":
 def test_a_worker_that_sleeps_for_long_cannot_write_when_it_wakes(
     client: rados.Rados,
     registry: Registry,
-    acts: Acts,
-    tracked: Tracked,
+    acts: Executor,
+    tracked: TrackedMigration,
     worker: WorkerProcess,
     boot_id: str,
 ):
@@ -136,8 +140,8 @@ def test_a_worker_that_sleeps_for_long_cannot_write_when_it_wakes(
 def test_the_entry_of_a_worker_that_ends_later_is_removed(
     client: rados.Rados,
     registry: Registry,
-    acts: Acts,
-    tracked: Tracked,
+    acts: Executor,
+    tracked: TrackedMigration,
     worker: WorkerProcess,
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -156,7 +160,11 @@ def test_the_entry_of_a_worker_that_ends_later_is_removed(
 
 
 def test_the_entry_of_a_worker_that_is_gone_ends_soon(
-    client: rados.Rados, registry: Registry, acts: Acts, tracked: Tracked, worker: WorkerProcess
+    client: rados.Rados,
+    registry: Registry,
+    acts: Executor,
+    tracked: TrackedMigration,
+    worker: WorkerProcess,
 ):
     begun(registry, tracked, worker, "")
     worker.kill()
@@ -168,8 +176,8 @@ def test_the_entry_of_a_worker_that_is_gone_ends_soon(
 def test_a_worker_of_another_host_is_never_taken_for_dead(
     client: rados.Rados,
     registry: Registry,
-    acts: Acts,
-    tracked: Tracked,
+    acts: Executor,
+    tracked: TrackedMigration,
     worker: WorkerProcess,
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -10,16 +10,17 @@ import pytest
 import rados
 import rbd
 
-from rbdmigrate.control.parts import runs
-from rbdmigrate.control.striping import Striping
-from rbdmigrate.control.verification import sample
+from rbdmigrate.control.lifecycle.verification import sample
+from rbdmigrate.control.objects.partial import runs
+from rbdmigrate.control.objects.striping import Striping
 from rbdmigrate.engine import Settings
-from rbdmigrate.engine.source_watch import SourceWatch
+from rbdmigrate.engine.reconcile.source_watchdog import SourceWatchdog
 from rbdmigrate.model.migration import Op
-from rbdmigrate.worker import inspection, survey
-from rbdmigrate.worker.compare import Side
-from rbdmigrate.worker.extents import allocated, diff
-from rbdmigrate.worker.settle import _Image, changed
+from rbdmigrate.worker import inspection
+from rbdmigrate.worker.copy import estimate as survey
+from rbdmigrate.worker.repair.complete_objects import _Image, changed
+from rbdmigrate.worker.verify.compare import ImageReader
+from rbdmigrate.worker.verify.extents import allocated, diff
 
 MIB = 1 << 20
 _MAPPED = (
@@ -72,7 +73,7 @@ def test_a_source_that_was_rolled_back_after_its_comparison_snapshot_has_changed
     rolled_back: rados.Ioctx,
 ) -> None:
     with rbd.Image(rolled_back, "a", read_only=True) as image:
-        side = Side("source", rolled_back, str(image.id()))
+        side = ImageReader("source", rolled_back, str(image.id()))
     assert "after the comparison snapshot" in side.changed_since("s2")
 
 
@@ -191,7 +192,7 @@ def test_a_worker_that_takes_too_much_memory_is_stopped_whatever_it_does(op, imp
     slot.memory.return_value = 2 << 30
     slot.job.tracked.moved_at = float("inf")
     slot.job.tracked.migration.imported = imported
-    watch = SourceWatch(Settings)
+    watch = SourceWatchdog(Settings)
     watch.look([slot])
     (job, message, failure), _ = slot.interrupt.call_args
     assert job is slot.job

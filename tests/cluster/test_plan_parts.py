@@ -9,10 +9,11 @@ import pytest
 import rados
 
 from rbdmigrate.cluster.store import Owner
-from rbdmigrate.engine import plan_check, plan_driver
-from rbdmigrate.engine.plan_check import PlanChecks
-from rbdmigrate.engine.plan_driver import Driver
-from rbdmigrate.engine.plan_keeping import Keeping, Kept
+from rbdmigrate.engine.plans import checks as plan_check
+from rbdmigrate.engine.plans import driver as plan_driver
+from rbdmigrate.engine.plans.checks import PlanChecks
+from rbdmigrate.engine.plans.driver import PlanDriver
+from rbdmigrate.engine.records.plan_registry import PlanRegistry, TrackedPlan
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, Item, Plan, PlanState, Rule, Selector
 from rbdmigrate.model.spec import ImageSpec
@@ -25,8 +26,8 @@ def plan(regex: str, state: PlanState, name: str = "old") -> Plan:
     return Plan(Definition(name, (selector,), Rule("nvme", "")), state, time.time())
 
 
-def keeping(client: rados.Rados, pool_id: int) -> Keeping:
-    return Keeping(client, Mock(), Mock(pools=lambda: [pool_id]), Owner(1, "test"))
+def keeping(client: rados.Rados, pool_id: int) -> PlanRegistry:
+    return PlanRegistry(client, Mock(), Mock(pools=lambda: [pool_id]), Owner(1, "test"))
 
 
 def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client, pool):
@@ -51,14 +52,14 @@ def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client
     assert found["good"].problem == ""
 
 
-def driver() -> "tuple[Driver, Mock]":
+def driver() -> "tuple[PlanDriver, Mock]":
     kept: Mock = Mock()
     kept.update = lambda one, change: setattr(one, "plan", change(one.plan))
-    return Driver(Mock(), kept, Mock(), Mock(), Mock(), Mock(), pytest.fail), kept
+    return PlanDriver(Mock(), kept, Mock(), Mock(), Mock(), Mock(), pytest.fail), kept
 
 
-def starting() -> Kept:
-    return Kept(plan("vm-.*", PlanState.STARTING), [], Mock(), former=True)
+def starting() -> TrackedPlan:
+    return TrackedPlan(plan("vm-.*", PlanState.STARTING), [], Mock(), former=True)
 
 
 def test_a_plan_whose_images_cannot_be_chosen_in_time_is_a_draft_again(monkeypatch):

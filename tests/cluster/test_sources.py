@@ -14,11 +14,11 @@ from botocore.config import Config
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import SourceError, inspect, open_content
 
-OPEN = Reach(folders=("/",))
+OPEN = ImportPolicy(folders=("/",))
 MiB = 1 << 20
 
 

@@ -15,11 +15,11 @@ from qa.workload.images import omap, place
 from rbdmigrate.cluster.plan_store import PlanStore
 from rbdmigrate.cluster.store import Owner, Store
 from rbdmigrate.engine import Settings
-from rbdmigrate.engine.answers import Answers
-from rbdmigrate.engine.finder import Finder
-from rbdmigrate.engine.plan_keeping import Keeping, Kept
-from rbdmigrate.engine.registry import Registry
-from rbdmigrate.engine.view import view
+from rbdmigrate.engine.records.plan_registry import PlanRegistry, TrackedPlan
+from rbdmigrate.engine.records.registry import Registry
+from rbdmigrate.engine.requests.errors import TranslatedErrors
+from rbdmigrate.engine.requests.lookup import Lookup
+from rbdmigrate.engine.requests.report import view
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, Migration, Place, State, decode
 from rbdmigrate.model.plan import Definition, Plan, PlanState
@@ -214,9 +214,9 @@ def test_a_plan_whose_start_was_answered_with_an_error_does_not_start_later(
     client, aside: str, registry: Registry, slow: Pool
 ):
     loader = Mock()
-    keeping = Keeping(client, registry, loader, Owner(1, "first"))
+    keeping = PlanRegistry(client, registry, loader, Owner(1, "first"))
     store = keeping._store(client.pool_lookup(aside))
-    kept = Kept(Plan(Definition("move"), PlanState.DRAFT, 1.0), [], store, former=False)
+    kept = TrackedPlan(Plan(Definition("move"), PlanState.DRAFT, 1.0), [], store, former=False)
     store.write_plan(kept.plan)
     with silent(slow, "late"), pytest.raises(rados.TimedOut):
         keeping.update(kept, lambda plan: replace(plan, state=PlanState.STARTING))
@@ -286,14 +286,14 @@ def test_unreadable_records_go_with_their_pool(cluster: Cluster, client, make_po
     assert registry.garbage == []
 
 
-def finder(client: rados.Rados, registry: Registry, pools: "list[int]") -> Finder:
+def finder(client: rados.Rados, registry: Registry, pools: "list[int]") -> Lookup:
     loader = Mock()
     loader.pools.return_value, loader.unread.return_value = pools, []
 
-    def answers(target: Any) -> Answers:
-        return Answers(target, False, lambda reason: None)
+    def answers(target: Any) -> TranslatedErrors:
+        return TranslatedErrors(target, False, lambda reason: None)
 
-    return Finder(client, registry, loader, answers)
+    return Lookup(client, registry, loader, answers)
 
 
 def test_it_is_not_said_that_there_is_no_migration_while_a_pool_is_silent(

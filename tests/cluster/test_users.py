@@ -13,10 +13,10 @@ from qa.workload.images import image_id, make_image, opened, place
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.headers import trash
 from rbdmigrate.cluster.worker_process import WorkerProcess
-from rbdmigrate.control.situation import Situation
+from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.engine import Settings
-from rbdmigrate.engine.observers import _ABANDONED, Observers
-from rbdmigrate.engine.tracked import Tracked
+from rbdmigrate.engine.reconcile.reconciler import _ABANDONED, Reconciler
+from rbdmigrate.engine.records.tracked import TrackedMigration
 from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, Migration, Place, State
@@ -66,17 +66,17 @@ def test_who_has_an_image_open_is_found_and_a_missing_image_tells_nothing(
     assert users(worker, source, target) == []
 
 
-def observers(in_use: Mock) -> Observers:
+def observers(in_use: Mock) -> Reconciler:
     nothing = Mock()
-    return Observers(
+    return Reconciler(
         nothing, nothing, nothing, nothing, nothing, nothing, Settings, in_use  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def half_done(state: State) -> Tracked:
+def half_done(state: State) -> TrackedMigration:
     """Its act has looked cut off for longer than is waited for."""
     ends = Place("rbd", "", "a", 1, "a1"), Place("ssd", "", "b", 2, "b1")
-    tracked = Tracked(Migration("1", *ends, Goal.PREPARED, state, 1.0))
+    tracked = TrackedMigration(Migration("1", *ends, Goal.PREPARED, state, 1.0))
     tracked.half_since = time.monotonic() - _ABANDONED - 1
     return tracked
 

@@ -13,7 +13,7 @@ from qa.workload.images import image_id, make_image
 # In a process of its own: what this is about ends it.
 _OPEN_AND_CLOSE = """
 import sys, rados
-from rbdmigrate.worker.opening import open_view
+from rbdmigrate.worker.verify.image_views import open_view
 conf, pool, ident = sys.argv[1:]
 client = rados.Rados(conffile=conf, name="client.admin")
 client.connect()

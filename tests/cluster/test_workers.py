@@ -16,10 +16,10 @@ from qa.devcluster import Cluster
 from qa.devcluster.layout import REPOSITORY
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.worker_process import JobTooLong, WorkerLost, WorkerProcess
-from rbdmigrate.control.breaker import THRESHOLD
+from rbdmigrate.control.lifecycle.circuit_breaker import THRESHOLD
 from rbdmigrate.engine import Settings
-from rbdmigrate.engine.acts import Acts
-from rbdmigrate.engine.slots import Job, Slot
+from rbdmigrate.engine.reconcile.executor import Executor
+from rbdmigrate.engine.reconcile.worker_slot import Job, Slot
 from rbdmigrate.model.migration import HoldReason, Migration, Op
 from rbdmigrate.worker.protocol import MAX_LINE
 from tests.unit.builders import migration as built
@@ -71,12 +71,12 @@ def test_a_worker_leaves_no_core_dump_and_lets_nobody_read_its_memory() -> None:
     assert done.stdout.strip() == "(0, 0) 0"
 
 
-class Tracked(Mock):
+class TrackedMigration(Mock):
     """A migration as the registry has it, as far as acts need it."""
 
 
-def acts_on(m: Migration) -> "tuple[Acts, Any]":
-    tracked = Tracked(migration=m)
+def acts_on(m: Migration) -> "tuple[Executor, Any]":
+    tracked = TrackedMigration(migration=m)
     registry = Mock()
 
     def update(tracked: Any, change: Any) -> Migration:
@@ -84,7 +84,7 @@ def acts_on(m: Migration) -> "tuple[Acts, Any]":
         return tracked.migration
 
     registry.update.side_effect = update
-    return Acts(Mock(), registry, "x", Settings, Mock()), tracked
+    return Executor(Mock(), registry, "x", Settings, Mock()), tracked
 
 
 def test_a_host_that_cannot_start_workers_does_not_count_as_a_silent_source() -> None:

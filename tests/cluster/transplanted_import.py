@@ -14,7 +14,7 @@ import rbd
 from qa.devcluster import Cluster
 from qa.workload.images import place, split
 from qa.workload.sources import make_source
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import identify
 from tests.cluster.importing import Place, text
@@ -32,7 +32,7 @@ def adapted_import(record: "dict[str, Any]", cluster: Cluster, sources: Place) -
     file = make_source(sources.folder, _KINDS[kind], seed=int(record["id"], 16)).files[0]
     here = sources.stream(stream["type"])(file)
     plain = {"type": kind, "stream": here}
-    found = identify(parse_source_spec(text(plain)), Reach((str(sources.folder),)))
+    found = identify(parse_source_spec(text(plain)), ImportPolicy((str(sources.folder),)))
     assert found.keys() == recorded["identity"].keys()
     referring = {name: value for name, value in stream.items() if value.startswith(_CONFIG)}
     for name, reference in referring.items():

@@ -86,7 +86,7 @@ def _import() -> SimpleNamespace:
     ops = importlib.import_module("rbdmigrate.worker.ops")
     worker.bind(process, capi, main, ops)
     found = SimpleNamespace(
-        api=importlib.import_module("rbdmigrate.engine.api"),
+        api=importlib.import_module("rbdmigrate.engine.engine"),
         host=importlib.import_module("rbdmigrate.engine.host"),
         settings=importlib.import_module("rbdmigrate.engine.settings"),
         client=importlib.import_module("rbdmigrate.cluster.client"),

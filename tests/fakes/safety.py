@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from errno import ETIMEDOUT
 from typing import Any, NamedTuple, Optional
 
-from rbdmigrate.control.requests import Changes
+from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.plan import Definition, Listed

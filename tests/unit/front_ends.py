@@ -5,7 +5,7 @@ import threading
 from errno import ENOENT
 
 from rbdmigrate.control.access import Access
-from rbdmigrate.control.browse import numbers
+from rbdmigrate.control.query import numbers
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.report import Live, report

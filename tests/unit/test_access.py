@@ -6,7 +6,7 @@ from errno import EACCES, ENOENT
 import pytest
 
 from rbdmigrate.control.access import Access
-from rbdmigrate.control.plan_file import parse_plan
+from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Place
@@ -198,12 +198,12 @@ def test_only_who_covers_every_name_is_unrestricted(covers, unrestricted):
 @pytest.fixture(scope="module")
 def commands(front_end):
     pytest.importorskip("prettytable")
-    return front_end("commands")
+    return front_end("cli.commands")
 
 
 @pytest.fixture(scope="module")
 def routes(front_end):
-    return front_end("http.routes")
+    return front_end("http.api.routes")
 
 
 def test_every_command_is_in_the_table_of_what_it_touches(commands):

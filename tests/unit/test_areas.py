@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.areas import Extents, union
-from rbdmigrate.control.verification import BLOCK
+from rbdmigrate.control.lifecycle.verification import BLOCK
+from rbdmigrate.control.objects.extents import ExtentSet, union
 
 lists = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), max_size=12)
 
 
-def extents(pairs, unit: int = 1) -> Extents:
-    made = Extents()
+def extents(pairs, unit: int = 1) -> ExtentSet:
+    made = ExtentSet()
     for begin, length in sorted(pairs):
         made.add(begin * unit, (begin + length) * unit)
     return made

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.window import parse_window
+from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model import plan as plans
 from rbdmigrate.model.bounds import (
     MAX_DURATION,
@@ -83,13 +83,13 @@ def recorded(policy, layout):
 @pytest.fixture(scope="module")
 def commands(front_end):
     pytest.importorskip("prettytable")
-    return front_end("commands")
+    return front_end("cli.commands")
 
 
 @pytest.fixture(scope="module")
 def dispatch(front_end):
     pytest.importorskip("prettytable")
-    return front_end("http.dispatch")
+    return front_end("http.api.dispatch")
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,16 @@
 
 from errno import ECONNREFUSED, ENOSPC
 
-from rbdmigrate.control.breaker import FIRST_WAIT, LONGEST_WAIT, THRESHOLD, Breaker
+from rbdmigrate.control.lifecycle.circuit_breaker import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    THRESHOLD,
+    CircuitBreaker,
+)
 
 
-def broken(times: int, errno: int = ECONNREFUSED) -> Breaker:
-    breaker = Breaker()
+def broken(times: int, errno: int = ECONNREFUSED) -> CircuitBreaker:
+    breaker = CircuitBreaker()
     for _ in range(times):
         breaker.failed("a", errno, 100.0)
     return breaker

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.browse import SORTS, Query, Row, numbers, page
+from rbdmigrate.control.query import SORTS, Query, Row, numbers, page
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Op, Place, State, Step
 from rbdmigrate.model.report import Live, report
 from tests.unit.builders import migration, migrations

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.checks import CHECKS, platform, refuse, run
-from rbdmigrate.checks.facts import Facts, Image, Name, Snapshot, User, Wish
+from rbdmigrate.checks.facts import Facts, Image, MigrationRequest, Name, Snapshot, User
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.layout import LayoutOptions
@@ -26,7 +26,7 @@ GiB = 1 << 30
 LOCK = AdvisoryLock("a b", "client.7")
 FEATURES = frozenset({"layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten"})
 WELL = Facts(
-    wish=Wish(SOURCE, TARGET),
+    wish=MigrationRequest(SOURCE, TARGET),
     pools={"hdd": Pool("hdd"), "nvme": Pool("nvme", max_avail=100 * GiB)},
     source=Name(Place("hdd", "", "disk", 1, "aa"), exists=True),
     target=Name(Place("nvme", "", "disk", 2)),
@@ -49,7 +49,7 @@ def image(**changes):
 
 
 def wish(**layout):
-    return replace(WELL, wish=Wish(SOURCE, TARGET, LayoutOptions(**layout)))
+    return replace(WELL, wish=MigrationRequest(SOURCE, TARGET, LayoutOptions(**layout)))
 
 
 EC = {**WELL.pools, "ec": Pool("ec", erasure=True, overwrites=False)}
@@ -128,7 +128,7 @@ def test_flattening_needs_no_parent():
 
 def test_in_place_the_name_is_its_own():
     place = replace(WELL.source, exists=True)
-    facts = replace(WELL, wish=Wish(SOURCE, SOURCE), target=place)
+    facts = replace(WELL, wish=MigrationRequest(SOURCE, SOURCE), target=place)
     assert codes(replace(facts, pools={"hdd": Pool("hdd", max_avail=100 * GiB)})) == []
 
 
@@ -221,7 +221,7 @@ images = st.builds(
 @given(
     st.builds(
         Facts,
-        wish=st.builds(Wish, specs, specs, layouts),
+        wish=st.builds(MigrationRequest, specs, specs, layouts),
         pools=st.fixed_dictionaries({p: st.none() | pools for p in ("hdd", "nvme", "ec")}),
         missing_namespaces=st.frozensets(st.tuples(st.just("hdd"), st.just("ns"))),
         source=st.none() | names,

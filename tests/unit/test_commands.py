@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from rbdmigrate.control.requests import Changes
+from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Place, State
@@ -22,7 +22,7 @@ from tests.unit.front_ends import FakeEngine
 @pytest.fixture(scope="module")
 def commands(front_end):
     pytest.importorskip("prettytable")
-    return front_end("commands")
+    return front_end("cli.commands")
 
 
 @pytest.fixture
@@ -200,10 +200,10 @@ class TestAll:
         ]
 
     def test_ends_in_time(self, ask, front_end, monkeypatch):
-        module = front_end("all_commands")
+        module = front_end("cli.steer")
         monkeypatch.setattr(module, "_PATIENCE", 0.0)
         command = next(c for c in module.TABLE if c.name == "pause")
-        call = front_end("command").Call(
+        call = front_end("cli.command").Call(
             {"all": True}, FakeEngine(), None, lambda pool, namespace: True
         )
         result = command.run(call)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from rbdmigrate.control import requests
-from rbdmigrate.control.confirm import Outdated, while_decided
-from rbdmigrate.control.lifecycle import Act, decide
-from rbdmigrate.control.requests import Changes, changed
-from rbdmigrate.control.situation import Situation
+from rbdmigrate.control.lifecycle import requests
+from rbdmigrate.control.lifecycle.confirm import Outdated, while_decided
+from rbdmigrate.control.lifecycle.decision import Act, decide
+from rbdmigrate.control.lifecycle.requests import Changes, changed
+from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.model.migration import Goal, Op, State
 from tests.unit.builders import NOON, migration
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from rbdmigrate.control.doubles import doubles
-from rbdmigrate.model.imported import Import
+from rbdmigrate.control.lifecycle.duplicates import doubles
+from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.migration import Migration, Place, State
 from tests.unit.builders import migration
 

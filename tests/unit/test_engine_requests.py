@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rbdmigrate.control.requests import Changes
+from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, State

@@ -20,7 +20,7 @@ def shown(front_end):
         else:
             del opened[ident]
 
-    return opened, front_end("events").ProgressEvents(remote)
+    return opened, front_end("progress_events").ProgressEvents(remote)
 
 
 def running(ident, plan=""):

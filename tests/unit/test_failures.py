@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.failures import backoff, explain, worker_lost
+from rbdmigrate.control.lifecycle.failures import backoff, explain, worker_lost
 from rbdmigrate.model.errors import errno_name
 from rbdmigrate.model.migration import Op
 from rbdmigrate.model.spec import ImageSpec

@@ -4,7 +4,7 @@ from errno import EBUSY, EPERM, ETIMEDOUT
 
 import pytest
 
-from rbdmigrate.control.requests import Changes
+from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.plan import Definition, Listed

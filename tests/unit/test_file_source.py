@@ -12,7 +12,7 @@ import pytest
 
 from rbdmigrate.checks import CHECKS
 from rbdmigrate.model.codec import from_plain, to_plain
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import StreamSpec, parse_source_spec
 from rbdmigrate.sources import Inspection, SourceError, changes, identify, inspect, open_stream, raw
 from rbdmigrate.sources.problems import BY_CODE, KINDS
@@ -30,7 +30,9 @@ def folder(tmp_path):
 
 
 def stream(path, *folders):
-    return open_stream(StreamSpec("file", file_path=str(path)), Reach(tuple(map(str, folders))))
+    return open_stream(
+        StreamSpec("file", file_path=str(path)), ImportPolicy(tuple(map(str, folders)))
+    )
 
 
 def refused(path, *folders):
@@ -95,7 +97,7 @@ def spec_of(folder):
 
 
 def look(folder):
-    return inspect(spec_of(folder), Reach((str(folder),)))
+    return inspect(spec_of(folder), ImportPolicy((str(folder),)))
 
 
 def test_an_inspection_goes_through_json(folder):
@@ -121,9 +123,9 @@ def test_a_change_is_seen(folder):
     assert changes(before, look(folder).identity) == []
     with (folder / "disk.raw").open("ab") as file:
         file.write(b"more")
-    now = identify(spec_of(folder), Reach((str(folder),)))
+    now = identify(spec_of(folder), ImportPolicy((str(folder),)))
     assert now == look(folder).identity
-    assert identify(spec_of(folder), Reach()) == {}
+    assert identify(spec_of(folder), ImportPolicy()) == {}
     (sentence,) = changes(before, now)
     assert "may be a mixture of both" in sentence
     assert changes(before, {"stream": {}}) == []

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.gates import RELEASE, Gates, Level, evaluate, verdict
-from rbdmigrate.control.readings import Bounds, Thresholds
+from rbdmigrate.control.pace.gate_metrics import Threshold, Thresholds
+from rbdmigrate.control.pace.health_gates import RELEASE, Gates, Level, evaluate, verdict
 from rbdmigrate.model.health import ClusterHealth, HealthError
 
 HDD, NVME, DATA = 1, 2, 3
@@ -206,7 +206,7 @@ def test_the_worst_gate_speaks_and_all_are_told():
 
 def test_a_gate_can_be_switched_off_or_moved():
     bad = replace(WELL, errors=(HealthError("OSD_FULL"),), misplaced=0.5)
-    off = replace(T, health_error=Bounds(), recovery=Bounds(slow=0.3), slow_factor=0.25)
+    off = replace(T, health_error=Threshold(), recovery=Threshold(slow=0.3), slow_factor=0.25)
     found = decide(bad, thresholds=off)
     assert (found.level, found.name, found.factor) == (SLOW, "recovery", 0.25)
     assert "run at 25 %" in found.message
@@ -276,9 +276,9 @@ def test_a_pool_is_remembered_when_its_flag_goes():
 def test_thresholds_that_change_count_at_once():
     cluster = Cluster()
     assert cluster.pass_by(1, misplaced=0.11) is WAIT
-    cluster.thresholds = replace(T, recovery=Bounds(slow=0.02))
+    cluster.thresholds = replace(T, recovery=Threshold(slow=0.02))
     assert cluster.pass_by(1, misplaced=0.11) is SLOW
-    cluster.thresholds = replace(T, recovery=Bounds())
+    cluster.thresholds = replace(T, recovery=Threshold())
     assert cluster.pass_by(1, misplaced=0.11) is OPEN
 
 

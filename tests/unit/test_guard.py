@@ -5,17 +5,17 @@ from errno import EBUSY, EPERM
 
 import pytest
 
-from rbdmigrate.control.aborting import (
+from rbdmigrate.control.lifecycle.abort_guard import TargetFound, guard_abort, guard_abort_again
+from rbdmigrate.control.lifecycle.aborting import (
     abort_refused,
     asked_to_abort,
     copied_by_us_alone,
     refusal_of,
 )
-from rbdmigrate.control.guard import TargetFound, guard_abort, guard_abort_again
-from rbdmigrate.control.lifecycle import Rest, decide, failed
-from rbdmigrate.control.situation import Situation
+from rbdmigrate.control.lifecycle.decision import Rest, decide, failed
+from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.imported import Import
+from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.migration import (
     Goal,
     HoldReason,

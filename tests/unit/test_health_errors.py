@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rbdmigrate.control.health_errors import (
+from rbdmigrate.control.pace.health_errors import (
     CONCERN_STORAGE,
     concern_storage,
     parse_error_codes,

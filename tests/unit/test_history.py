@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rbdmigrate.control.history import surplus
+from rbdmigrate.control.lifecycle.retention import surplus
 from rbdmigrate.model.migration import Goal, Migration, Place, State
 
 DAY = 86400.0

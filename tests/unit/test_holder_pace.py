@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.holder_pace import MOST_OPS, ops_for
+from rbdmigrate.control.pace.lock_owner_rate import MOST_OPS, ops_for
 
 MiB = 1 << 20
 

@@ -32,7 +32,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def known(front_end):
-    return front_end("http.networks").KnownNetworks()
+    return front_end("http.server.networks").KnownNetworks()
 
 
 @pytest.fixture(params=["http", "https"])
@@ -43,7 +43,7 @@ def keeper(request, front_end, bounded, module, certificate, known, monkeypatch)
     module.values.update(server_port=free_port())
     if tls:
         module.store["server_cert"], module.store["server_key"] = certificate
-    keeper = front_end("http.server").Keeper(module, app, known=known)
+    keeper = front_end("http.server.supervisor").ServerSupervisor(module, app, known=known)
     keeper.address = ("127.0.0.1", module.values["server_port"])
     keeper.tls = tls
     keeper.start()
@@ -275,7 +275,7 @@ def test_requests_that_wait_long_for_a_thread_are_told(keeper, front_end):
 class TestLiveness:
     @pytest.fixture
     def liveness(self, front_end, keeper):
-        return front_end("http.liveness").Liveness(*keeper.address, tls=keeper.tls)
+        return front_end("http.server.liveness").Liveness(*keeper.address, tls=keeper.tls)
 
     def test_a_server_that_answers_is_no_problem(self, liveness):
         for _ in range(5):
@@ -285,7 +285,7 @@ class TestLiveness:
     def test_a_server_that_is_silent_three_times_is_one_until_it_answers(
         self, front_end, monkeypatch, liveness
     ):
-        found = front_end("http.liveness")
+        found = front_end("http.server.liveness")
         monkeypatch.setattr(found, "_PATIENCE", 0.1)
         with socket.create_server(("127.0.0.1", 0)) as mute:
             silent = found.Liveness("127.0.0.1", mute.getsockname()[1], tls=False)
@@ -308,7 +308,7 @@ class Waiter:
 class TestWhoseTurn:
     @pytest.fixture
     def waiting(self, front_end):
-        found = front_end("http.waiting").WaitingConnections
+        found = front_end("http.server.waiting").WaitingConnections
         return found(size=10, strangers=3, per_network=2, known={"friend"})
 
     def take(self, waiting):
@@ -367,12 +367,12 @@ NETWORKS = [
 
 @pytest.mark.parametrize(("address", "name"), NETWORKS)
 def test_hosts_with_many_addresses_are_one_network(front_end, address, name):
-    assert front_end("http.networks").network(address) == name
+    assert front_end("http.server.networks").network(address) == name
 
 
 def test_networks_are_known_for_ten_minutes_and_not_more_than_fit(front_end):
     now = [0.0]
-    known = front_end("http.networks").KnownNetworks(lambda: now[0])
+    known = front_end("http.server.networks").KnownNetworks(lambda: now[0])
     known.add("192.0.2.1")
     assert "192.0.2.1" in known
     assert "192.0.2.2" not in known

@@ -24,17 +24,17 @@ BOTH = {"source": "rbd/a", "target": "ssd/b"}
 @pytest.fixture(scope="module")
 def dispatch(front_end):
     pytest.importorskip("prettytable")
-    return front_end("http.dispatch")
+    return front_end("http.api.dispatch")
 
 
 @pytest.fixture(scope="module")
 def routes(front_end):
-    return front_end("http.routes")
+    return front_end("http.api.routes")
 
 
 @pytest.fixture(scope="module")
 def wire(front_end):
-    return front_end("http.wire")
+    return front_end("http.api.urls")
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def test_an_argument_is_given_once(wire):
 class TestDescriptions:
     def test_every_command_of_a_route_exists_and_knows_its_fields(self, front_end, routes):
         pytest.importorskip("prettytable")
-        commands = front_end("commands")
+        commands = front_end("cli.commands")
         for route in routes.ROUTES:
             if route.command and route.path != "/plan":  # a plan is given as a file
                 known = {arg.name for arg in commands.BY_NAME[route.command].args}
@@ -285,13 +285,13 @@ class TestDescriptions:
                     assert renamed.get(field.name, field.name) in known
 
     def test_a_report_has_the_fields_that_are_described(self, front_end):
-        schemas = front_end("http.schemas")
+        schemas = front_end("http.api.schemas")
         shown = report(migration(), Live())
         assert {field.name for field in schemas.REPORT} == set(shown)
         assert [state.value for state in State] == list(schemas.STATES)
 
     def test_the_document_is_whole(self, front_end, routes):
-        openapi = front_end("http.openapi")
+        openapi = front_end("http.api.openapi")
         document = json.loads(openapi.document("0.1.0"))
         operations = [op for path in document["paths"].values() for op in path.values()]
         assert len(operations) == len(routes.ROUTES)
@@ -344,7 +344,7 @@ class TestPage:
 
 
 def test_to_start_a_plan_or_to_apply_a_new_one_takes_the_permission_to_create(front_end, ask):
-    assert front_end("http.routes").BY_NAME["plan_start"].permission == "create"
+    assert front_end("http.api.routes").BY_NAME["plan_start"].permission == "create"
     body = {"file": "plan: move\nselect: [{pool: rbd}]\nmap: {target_pool: ssd}\n"}
     for permissions, may_create in ((("update",), False), (("update", "create"), True)):
         engine = FakeEngine()

@@ -10,14 +10,14 @@ import pytest
 
 from qa.workload.web_server import Behaviour, WebServer, certificate
 from rbdmigrate.model.finding import Severity
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import StreamSpec, parse_source_spec
 from rbdmigrate.sources import Limits, SourceError, inspect, net, open_stream
 
 DISK = bytes(range(256)) * 256  # 64 KiB
 LIMITS = Limits()
 QUICK = Limits(answer=0.5, slowest=1 << 30)
-OPEN = Reach()
+OPEN = ImportPolicy()
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +203,10 @@ def test_a_name_is_resolved_once(server, monkeypatch):
 
 
 def test_an_allow_list_of_hosts(server, url):
-    assert problems(look(url, reach=Reach(hosts=("images.example",)))) == [("HOST_REACH", EACCES)]
-    assert problems(look(url, reach=Reach(hosts=("127.0.0.0/8",)))) == []
+    assert problems(look(url, reach=ImportPolicy(hosts=("images.example",)))) == [
+        ("HOST_REACH", EACCES)
+    ]
+    assert problems(look(url, reach=ImportPolicy(hosts=("127.0.0.0/8",)))) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ class Engine:
 @pytest.fixture
 def wanted(front_end, options):
     pytest.importorskip("prettytable")
-    module, command = front_end("import_command"), front_end("command")
+    module, command = front_end("cli.imports"), front_end("cli.command")
 
     def make(inbuf=None, authorized=lambda pool, namespace: True, **args):
         call = command.Call(args, Engine(), options, authorized, inbuf)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from rbdmigrate.control.situation import Situation, diagnose
-from rbdmigrate.model.imported import Import, host_of
+from rbdmigrate.control.lifecycle.situation import Situation, diagnose
+from rbdmigrate.model.import_source import Import, host_of
 from rbdmigrate.model.migration import Place, State, decode, encode, encode_readable
 from rbdmigrate.model.observation import (
     HeaderState,

@@ -38,7 +38,7 @@ def found(monkeypatch, workers):
     monkeypatch.setitem(sys.modules, "rados", ModuleType("rados"))
     before = set(sys.modules)
     from rbdmigrate.cluster.worker_process import WorkerLost
-    from rbdmigrate.engine import inquiry
+    from rbdmigrate.engine.requests import librbd_query as inquiry
 
     class Worker:
         def __init__(self, identity):
@@ -70,7 +70,7 @@ def found(monkeypatch, workers):
 
 @pytest.fixture
 def inquiry(found):
-    made = found.Inquiry(None)
+    made = found.LibrbdQueries(None)
     yield made
     made.stop()
     assert made.join(10)
@@ -181,7 +181,7 @@ def test_more_questions_than_may_wait_are_refused_at_once(found, inquiry, worker
 
 def test_a_worker_that_nobody_asks_is_ended(found, workers, monkeypatch):
     monkeypatch.setattr(found, "_IDLE", 0.05)
-    inquiry = found.Inquiry(None)
+    inquiry = found.LibrbdQueries(None)
     assert inquiry.ask("one", {}, 10) == {"op": "one"}
     deadline = time.monotonic() + 10
     while workers.made[0].alive:
@@ -194,7 +194,7 @@ def test_a_worker_that_nobody_asks_is_ended(found, workers, monkeypatch):
 
 
 def test_a_stop_answers_everybody_who_waits(found, workers):
-    inquiry = found.Inquiry(None)
+    inquiry = found.LibrbdQueries(None)
     workers.silent.add("first")
     asked = [Asking(inquiry, "first", 30)]
     workers.wait_begun("first")

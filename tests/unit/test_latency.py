@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from rbdmigrate.control.latency import GuardSettings, LatencyGuard, MiB, Sample
+from rbdmigrate.control.pace.latency_guard import GuardSettings, LatencyGuard, MiB, Sample
 
 FACTOR = 1.5
 

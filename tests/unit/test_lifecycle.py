@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.lifecycle import (
+from rbdmigrate.control.lifecycle.decision import (
     ACTING,
     Act,
     End,
@@ -22,8 +22,8 @@ from rbdmigrate.control.lifecycle import (
     failed,
     retry_later,
 )
-from rbdmigrate.control.situation import HALF_DONE, Situation
-from rbdmigrate.control.verification import soak_ends, soak_left, with_soaked
+from rbdmigrate.control.lifecycle.situation import HALF_DONE, Situation
+from rbdmigrate.control.lifecycle.verification import soak_ends, soak_left, with_soaked
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Op, Place, State
 from rbdmigrate.model.observation import ImageView, Observation
 from rbdmigrate.model.verification import Outcome, Verification, Verify

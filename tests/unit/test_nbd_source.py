@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import StreamSpec
 from rbdmigrate.model.url import NbdUri, nbd_problem, parse_nbd
 from rbdmigrate.sources import Limits, SourceError, open_stream
@@ -120,7 +120,7 @@ class Server:
                 connection.sendall(DISK[offset : offset + length])
 
 
-def nbd(uri, limits=Limits(), reach=Reach()):  # noqa: B008 - frozen
+def nbd(uri, limits=Limits(), reach=ImportPolicy()):  # noqa: B008 - frozen
     return open_stream(StreamSpec("nbd", uri=uri), reach, limits)
 
 
@@ -181,7 +181,10 @@ def test_reads_that_fail_may_be_tried_again(style, problem):
 
 def test_a_socket_is_a_file_of_the_manager_s_host(tmp_path):
     uri = f"nbd+unix:///disk?socket={tmp_path}/nbd.sock"
-    for reach, problem in ((Reach(), "FILE_REACH"), (Reach((str(tmp_path),)), "FILE_MISSING")):
+    for reach, problem in (
+        (ImportPolicy(), "FILE_REACH"),
+        (ImportPolicy((str(tmp_path),)), "FILE_MISSING"),
+    ):
         with pytest.raises(SourceError) as caught:
             nbd(uri, reach=reach)
         assert caught.value.problem == problem

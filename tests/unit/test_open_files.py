@@ -6,9 +6,9 @@ from errno import EPERM
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
-from rbdmigrate.worker.open_files import CheckedFiles
+from rbdmigrate.worker.imports.open_files import CheckedFiles
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def files(folder):
     old = {"type": "file", "file_path": f"{folder}/old.raw"}
     snapshots = [{"type": "raw", "name": "old", "stream": old}]
     spec = json.dumps({"type": "raw", "stream": stream, "snapshots": snapshots})
-    return CheckedFiles.of(parse_source_spec(spec), Reach((str(folder),)))
+    return CheckedFiles.of(parse_source_spec(spec), ImportPolicy((str(folder),)))
 
 
 def exchange(folder, name):
@@ -60,7 +60,7 @@ def test_a_file_outside_the_folders_is_refused_before_it_is_opened(folder):
         {"type": "raw", "stream": {"type": "file", "file_path": f"{folder}/head.raw"}}
     )
     with pytest.raises(MigrationError, match="symbolic link leads out"):
-        CheckedFiles.of(parse_source_spec(spec), Reach((str(folder),)))
+        CheckedFiles.of(parse_source_spec(spec), ImportPolicy((str(folder),)))
 
 
 def test_a_copy_is_given_up_before_its_second_object(files, folder):

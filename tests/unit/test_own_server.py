@@ -32,7 +32,7 @@ def module(front_end):
 class TestKeys:
     @pytest.fixture
     def keys(self, front_end, module):
-        return front_end("http.keys").ApiKeys(module)
+        return front_end("http.auth.keys").ApiKeys(module)
 
     def test_a_key_is_good_for_its_role_until_it_is_removed(self, keys):
         reader, writer = keys.create("ci", "read"), keys.create("robot", "write")
@@ -52,7 +52,7 @@ class TestKeys:
 
     def test_a_key_is_good_after_a_restart(self, front_end, keys, module):
         key = keys.create("ci", "write")["key"]
-        assert front_end("http.keys").ApiKeys(module).caller(key).permissions == ALL
+        assert front_end("http.auth.keys").ApiKeys(module).caller(key).permissions == ALL
 
     @pytest.mark.parametrize("name", ["", "a b", "-x", "a/b", "x" * 65])
     def test_names(self, keys, name):
@@ -72,7 +72,7 @@ class TestKeys:
     @settings(max_examples=20)  # each makes a key, which is slow on purpose
     @given(st.text(max_size=40))
     def test_anything_else_is_no_key(self, front_end, text):
-        keys = front_end("http.keys").ApiKeys(FakeModule([]))
+        keys = front_end("http.auth.keys").ApiKeys(FakeModule([]))
         ident = keys.create("ci", "read")["id"]
         for wrong in (text, f"rbdm_{text}", f"rbdm_{ident}_{text}"):
             assert keys.caller(wrong) is None
@@ -138,7 +138,7 @@ class TestTokens:
             "accessdb_v2": json.dumps(users),
             **store,
         }
-        return front_end("http.tokens").DashboardTokens(values.get)
+        return front_end("http.auth.tokens").DashboardTokens(values.get)
 
     @pytest.mark.parametrize(("ann", "permissions"), GOOD_USERS)
     def test_a_user_may_what_the_roles_say(self, front_end, ann, permissions):
@@ -157,7 +157,7 @@ class TestTokens:
         assert self.tokens(front_end, jwt_secret=text).caller(token(secret="")) is None
 
     def test_one_thread_reads_the_users_and_others_use_those_they_had(self, front_end, monkeypatch):
-        found = front_end("http.tokens")
+        found = front_end("http.auth.tokens")
         monkeypatch.setattr(found, "_FRESH", 0.0)
         reading, go_on = threading.Event(), threading.Event()
         values = {"jwt_secret": "s", "accessdb_v2": json.dumps({"users": {"ann": user()}})}
@@ -186,7 +186,7 @@ class TestTokens:
         first.join(5)
 
     def test_users_that_cannot_be_read_any_more_are_good_for_a_minute(self, front_end, monkeypatch):
-        found = front_end("http.tokens")
+        found = front_end("http.auth.tokens")
         monkeypatch.setattr(found, "_FRESH", -1.0)
         values = {"jwt_secret": "s", "accessdb_v2": json.dumps({"users": {"ann": user()}})}
         silent = []
@@ -213,7 +213,7 @@ class TestTokens:
             asked.append(name)
             raise TimeoutError("no answer")
 
-        tokens = front_end("http.tokens").DashboardTokens(read)
+        tokens = front_end("http.auth.tokens").DashboardTokens(read)
         for _ in range(10):
             assert tokens.caller(token()) is None
         assert len(asked) == 1
@@ -226,7 +226,7 @@ class TestTokens:
 @pytest.fixture
 def server(front_end):
     pytest.importorskip("prettytable")
-    return front_end("http.wsgi")
+    return front_end("http.server.wsgi")
 
 
 @pytest.fixture
@@ -234,8 +234,8 @@ def application(front_end, server, module):
     """Makes an application with that engine."""
     options = front_end("options").Options(module)
     options.read()
-    context = front_end("http.dispatch").Context
-    caller = front_end("http.caller").Caller
+    context = front_end("http.api.dispatch").Context
+    caller = front_end("http.auth.caller").Caller
     may = {"reader": {"read"}, "writer": ALL, "nobody": set()}
     known = {name: caller(name, frozenset(permissions)) for name, permissions in may.items()}
 
@@ -383,9 +383,9 @@ def test_metrics_are_worked_out_once_in_a_second(front_end, server, application,
 
 
 def test_an_address_is_known_once_a_good_key_came_from_it(front_end, server, options):
-    known = front_end("http.networks").KnownNetworks()
-    context = front_end("http.dispatch").Context(FakeEngine(), options, "16.2.15")
-    good = front_end("http.caller").Caller("key x", frozenset({"read"}))
+    known = front_end("http.server.networks").KnownNetworks()
+    context = front_end("http.api.dispatch").Context(FakeEngine(), options, "16.2.15")
+    good = front_end("http.auth.caller").Caller("key x", frozenset({"read"}))
     made = server.Application(lambda: context, {"good": good}.get, known)
     for key, expected in (("wrong", False), ("good", True)):
         environ = {
@@ -404,7 +404,7 @@ def test_metrics_are_whole(front_end):
         "gates": [{"level": "slow"}], "copying": 3, "attention_total": 4, "bytes_total": 5,
         "bytes_copied": 6, "rate": 7, "cluster_rate": None,
     }  # fmt: skip
-    shown = front_end("http.metrics").exposition(summary).splitlines()
+    shown = front_end("http.server.metrics").exposition(summary).splitlines()
     assert 'rbd_migration_info{version="0.1.0",ceph_release="16\\""} 1' in shown
     assert 'rbd_migration_migrations{state="queued"} 1' in shown
     assert 'rbd_migration_gates{level="slow"} 1' in shown
@@ -413,7 +413,7 @@ def test_metrics_are_whole(front_end):
 
 
 def test_a_standby_manager_sends_clients_to_the_active_one(front_end):
-    redirect = front_end("http.standby").redirect_to
+    redirect = front_end("http.server.standby").redirect_to
 
     def ask(address, active="https://10.0.0.1:8483/rbd-migration/"):
         found = {}
@@ -432,7 +432,7 @@ def test_a_standby_manager_sends_clients_to_the_active_one(front_end):
 @pytest.fixture
 def bounded(front_end, monkeypatch):
     pytest.importorskip("cheroot")
-    found = front_end("http.bounded")
+    found = front_end("http.server.cheroot_server")
     monkeypatch.setitem(sys.modules, found.__name__, found)  # it is imported when a server is made
     return found
 
@@ -440,14 +440,14 @@ def bounded(front_end, monkeypatch):
 class TestListening:
     @pytest.fixture
     def http(self, front_end, bounded):
-        return front_end("http.server")
+        return front_end("http.server.supervisor")
 
     @pytest.fixture
     def keeper(self, http, module):
         module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
         module.values.update(server_port=free_port())
         places = []
-        keeper = http.Keeper(module, app, places.append)
+        keeper = http.ServerSupervisor(module, app, places.append)
         keeper.places = places
         keeper.start()
         yield keeper
@@ -469,7 +469,7 @@ class TestListening:
 
     def test_a_port_that_is_taken_is_told_and_tried_again(self, http, module, keeper):
         until(lambda: keeper.places)
-        other = http.Keeper(module, app)
+        other = http.ServerSupervisor(module, app)
         other.start()
         try:
             until(lambda: "cannot listen" in other.problem)
@@ -499,7 +499,7 @@ class TestListening:
             until(lambda: answers(module))
 
     def test_connections_come_while_overdue_ones_are_looked_for(self, bounded):
-        server = bounded.Bounded(("127.0.0.1", 0), app)
+        server = bounded.LimitedServer(("127.0.0.1", 0), app)
 
         class Quiet:
             deadline = float("inf")
@@ -529,7 +529,9 @@ def test_the_api_is_as_its_document_says(front_end, bounded, application, module
     module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
     module.values.update(server_port=free_port())
     places = []
-    keeper = front_end("http.server").Keeper(module, application(FakeEngine()), places.append)
+    keeper = front_end("http.server.supervisor").ServerSupervisor(
+        module, application(FakeEngine()), places.append
+    )
     keeper.start()
     try:
         until(lambda: places)
@@ -537,7 +539,7 @@ def test_the_api_is_as_its_document_says(front_end, bounded, application, module
     finally:
         keeper.stop()
     assert done.returncode == 0, done.stdout
-    assert f"Tested: {len(front_end('http.routes').ROUTES)}\n" in done.stdout
+    assert f"Tested: {len(front_end('http.api.routes').ROUTES)}\n" in done.stdout
 
 
 def app(environ, start):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.pacing import MAX_SLEEP, MIN_SLEEP, TokenBucket
+from rbdmigrate.control.pace.token_bucket import MAX_SLEEP, MIN_SLEEP, TokenBucket
 
 M = 1 << 20
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control import automaton
-from rbdmigrate.control.patterns import MAX_POSITIONS, Globs, compile_pattern
+from rbdmigrate.control.plans import automaton
+from rbdmigrate.control.plans.patterns import MAX_POSITIONS, Globs, compile_pattern
 from rbdmigrate.model.errors import MigrationError
 
 LONGEST = 96  # characters of an image's name

@@ -4,7 +4,7 @@ from errno import EACCES, EINVAL, ENOENT, EPERM
 
 import pytest
 
-from rbdmigrate.control.plan_file import parse_plan
+from rbdmigrate.control.plans.plan_file import parse_plan
 from tests.unit.front_ends import PLAN, PLAN_CHECK, PLAN_ITEM
 
 FILE = "plan: move\nselect: [{pool: rbd}]\nmap: {target_pool: ssd}"
@@ -19,13 +19,13 @@ images:
 @pytest.fixture(scope="module")
 def commands(front_end):
     pytest.importorskip("prettytable")
-    return front_end("commands")
+    return front_end("cli.commands")
 
 
 @pytest.fixture(scope="module")
 def tables(front_end):
     pytest.importorskip("prettytable")
-    return front_end("plan_tables")
+    return front_end("cli.plan_tables")
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.plan_file import parse_plan
-from rbdmigrate.control.plan_text import MAX_PARTS, MAX_TEXT, MAX_YAML, load_plan_text
+from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.plans.plan_text import MAX_PARTS, MAX_TEXT, MAX_YAML, load_plan_text
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal

@@ -5,7 +5,7 @@ from errno import EAGAIN, EINVAL
 
 import pytest
 
-from rbdmigrate.control import plan_requests as requests
+from rbdmigrate.control.plans import requests
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Definition, Plan, PlanState
 from tests.unit.builders import NOON

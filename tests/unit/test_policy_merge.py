@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.lifecycle import Act, Rest, decide
-from rbdmigrate.control.policy_merge import merged, with_policy
-from rbdmigrate.control.situation import Situation
-from rbdmigrate.control.verification import with_soaked
+from rbdmigrate.control.lifecycle.decision import Act, Rest, decide
+from rbdmigrate.control.lifecycle.policy_merge import merged, with_policy
+from rbdmigrate.control.lifecycle.situation import Situation
+from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Goal, Op, State

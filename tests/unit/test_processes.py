@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from rbdmigrate.cluster.processes import identity_of
-from rbdmigrate.control.processes import is_gone
+from rbdmigrate.control.lifecycle.processes import is_gone
 from rbdmigrate.model.migration import Actor, Op, ProcessIdentity, Step, decode, encode
 from tests.unit.builders import migration
 

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.progress import CHUNK, MAX_UNITS, UNIT, Extents, Throughput, eta
+from rbdmigrate.control.objects.copy_cost import CHUNK, MAX_UNITS, UNIT, CopyCost, Throughput, eta
 
 K, M, T = 1 << 10, 1 << 20, 1 << 40
 
 
-def costs(extents: Extents) -> list[int]:
+def costs(extents: CopyCost) -> list[int]:
     return [extents.cost(number) for number in range(extents.objects)]
 
 
 def test_an_object_costs_what_the_extents_have_of_it():
-    extents = Extents.of(20 * M, 4 * M, [(0, 4 * M), (6 * M, 4 * M), (16 * M, 64 * K)])
+    extents = CopyCost.of(20 * M, 4 * M, [(0, 4 * M), (6 * M, 4 * M), (16 * M, 64 * K)])
     assert costs(extents) == [4 * M, 2 * M, 2 * M, 0, 64 * K]
     assert extents.total == 8 * M + 64 * K
     assert [extents.copied_up_to(n) for n in (-1, 0, 1, 2, 3, 4, 5, 99)] == [
@@ -28,28 +28,28 @@ def test_an_object_costs_what_the_extents_have_of_it():
 
 
 def test_snapshots_add_up():
-    extents = Extents.of(8 * M, 4 * M, [(0, 8 * M), (0, 4 * M), (4 * M, 4 * K), (0, 4 * M)])
+    extents = CopyCost.of(8 * M, 4 * M, [(0, 8 * M), (0, 4 * M), (4 * M, 4 * K), (0, 4 * M)])
     assert costs(extents) == [12 * M, 4 * M + 4 * K]
 
 
 def test_what_lies_beyond_the_end_is_not_counted():
-    extents = Extents.of(6 * M, 4 * M, [(0, 100 * M), (6 * M, M), (50 * M, M), (M, 0)])
+    extents = CopyCost.of(6 * M, 4 * M, [(0, 100 * M), (6 * M, M), (50 * M, M), (M, 0)])
     assert costs(extents) == [4 * M, 2 * M]
     assert extents.cost(2) == extents.cost(-1) == 0
 
 
 def test_an_image_without_a_size():
-    extents = Extents.of(0, 4 * M, [(0, 4 * M)])
+    extents = CopyCost.of(0, 4 * M, [(0, 4 * M)])
     assert (extents.objects, extents.total, extents.cost(0)) == (0, 0, 0)
 
 
 def test_what_is_no_multiple_of_the_unit_is_rounded_up():
-    assert Extents.of(M, 64 * K, [(0, 1)]).total == UNIT
+    assert CopyCost.of(M, 64 * K, [(0, 1)]).total == UNIT
 
 
 def test_a_cost_that_is_too_large_to_count_stays_the_largest():
     size = 1 << 35
-    extents = Extents(size, size)
+    extents = CopyCost(size, size)
     for _ in range(100):
         extents.add(0, size)
     extents.add(0, K)
@@ -57,7 +57,7 @@ def test_a_cost_that_is_too_large_to_count_stays_the_largest():
 
 
 def test_the_total_follows_what_is_added():
-    extents = Extents(64 * M, 4 * M)
+    extents = CopyCost(64 * M, 4 * M)
     for n in range(1, 17):
         extents.add((n - 1) * 4 * M, 4 * M)
         assert extents.total == n * 4 * M
@@ -84,7 +84,7 @@ units = st.integers(0, 64).map(lambda n: n * UNIT)
 )
 def test_it_counts_as_the_layout_says(size, layout, extents):
     object_size, unit, count = layout[0] * UNIT, layout[1] * UNIT, layout[2]
-    made = Extents(size, object_size, unit, count)
+    made = CopyCost(size, object_size, unit, count)
     for offset, length in extents:
         made.add(offset, length)
     expected = spelled_out(size, object_size, unit, count, extents)
@@ -101,7 +101,7 @@ def test_it_counts_as_the_layout_says(size, layout, extents):
 )
 def test_it_counts_across_chunks(runs, objects, number):
     """Runs of whole objects over images of a few chunks."""
-    made = Extents.of(objects * M, M, [(first * M, count * M) for first, count in runs])
+    made = CopyCost.of(objects * M, M, [(first * M, count * M) for first, count in runs])
     expected = [0] * objects
     for first, count in runs:
         for n in range(first, min(first + count, objects)):
@@ -110,7 +110,7 @@ def test_it_counts_across_chunks(runs, objects, number):
     assert made.copied_up_to(number) == sum(expected[:number])
 
 
-def memory_of(build) -> tuple[Extents, int]:
+def memory_of(build) -> tuple[CopyCost, int]:
     tracemalloc.start()
     try:
         made = build()
@@ -121,7 +121,7 @@ def memory_of(build) -> tuple[Extents, int]:
 
 def test_a_hundred_tebibytes_of_holes_or_of_data_take_next_to_nothing():
     for extents in ([], [(0, 100 * T)], [(0, 100 * T), (50 * T, 10 * T)]):
-        made, used = memory_of(lambda extents=extents: Extents.of(100 * T, 4 * M, extents))
+        made, used = memory_of(lambda extents=extents: CopyCost.of(100 * T, 4 * M, extents))
         assert made.total == sum(length for _, length in extents)
         assert used < 2 * M
 
@@ -129,8 +129,8 @@ def test_a_hundred_tebibytes_of_holes_or_of_data_take_next_to_nothing():
 def test_a_hundred_tebibytes_of_anything_fit_into_memory():
     """Data in every chunk: the most that an image of this size can take."""
 
-    def build() -> Extents:
-        extents = Extents(100 * T, 4 * M)
+    def build() -> CopyCost:
+        extents = CopyCost(100 * T, 4 * M)
         for offset in range(0, 100 * T, CHUNK * 4 * M):
             extents.add(offset + 4 * K, 8 * K)
         assert extents.total == 8 * K * 100 * T // (CHUNK * 4 * M)
@@ -143,13 +143,13 @@ def test_a_hundred_tebibytes_of_anything_fit_into_memory():
 
 def test_objects_that_are_added_one_by_one_are_counted_quickly():
     begin = time.process_time()
-    extents = Extents.of(4 * T, 4 * M, ((n * 4 * M, 4 * M) for n in range(1 << 20)))
+    extents = CopyCost.of(4 * T, 4 * M, ((n * 4 * M, 4 * M) for n in range(1 << 20)))
     assert extents.total == 4 * T
     assert (time.process_time() - begin) / (1 << 20) < 1e-5
 
 
 def test_asking_is_quick():
-    extents = Extents(100 * T, 4 * M)
+    extents = CopyCost(100 * T, 4 * M)
     chance = random.Random(1)
     for _ in range(2000):
         extents.add(chance.randrange(100 * T), 8 * K)

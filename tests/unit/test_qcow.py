@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.finding import Severity
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import Limits, SnapshotInfo, SourceError, inspect, open_content
 from tests.unit.qcow_files import Qcow, version_1
 
-OPEN = Reach(folders=("/",))
+OPEN = ImportPolicy(folders=("/",))
 SNAPSHOTS = (("one", 32 << 10, 0, {1: "data"}), ("two", 64 << 10, 0, {0: "data", 9: "data"}))
 
 
@@ -216,7 +216,7 @@ def test_snapshots_beside_a_raw_head(tmp_path):
     old = {"type": "raw", "name": "old", "stream": stream("old")}
     text = json.dumps({"type": "raw", "stream": stream("head"), "snapshots": [old]})
     spec = parse_source_spec(text)
-    inspection = inspect(spec, Reach((str(tmp_path),)))
+    inspection = inspect(spec, ImportPolicy((str(tmp_path),)))
     assert inspection.snapshots == (SnapshotInfo("old", 1024),)
     assert problems(inspection) == [("RAW_SNAPSHOT_SIZE", 0)]
     assert set(inspection.identity) == {"stream", "snapshots[0].stream"}

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.model.reach import Reach, parse_reach
+from rbdmigrate.model.import_policy import ImportPolicy, parse_reach
 
-OPEN = Reach(folders=("/srv/images", "/mnt"))
+OPEN = ImportPolicy(folders=("/srv/images", "/mnt"))
 
 
 def test_without_folders_no_file_is_open():
-    assert "no folder is open" in Reach().refuse_file("/srv/images/a", "/srv/images/a")
+    assert "no folder is open" in ImportPolicy().refuse_file("/srv/images/a", "/srv/images/a")
 
 
 FILES = [
@@ -32,7 +32,7 @@ def test_files_must_be_in_a_folder_before_and_after_links_are_followed(path, rea
 
 
 def test_the_root_folder_opens_everything():
-    assert Reach(folders=("/",)).refuse_file("/etc/shadow", "/etc/shadow") is None
+    assert ImportPolicy(folders=("/",)).refuse_file("/etc/shadow", "/etc/shadow") is None
 
 
 FORBIDDEN = [
@@ -56,13 +56,15 @@ FORBIDDEN = [
 
 @pytest.mark.parametrize("address", FORBIDDEN)
 def test_link_local_and_metadata_addresses_are_closed_whatever_the_name(address):
-    assert "metadata" in Reach().refuse_address("images.example", address)
-    assert "metadata" in Reach(hosts=("images.example",)).refuse_address("images.example", address)
+    assert "metadata" in ImportPolicy().refuse_address("images.example", address)
+    assert "metadata" in ImportPolicy(hosts=("images.example",)).refuse_address(
+        "images.example", address
+    )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.0.0.7", "192.168.1.1", "2001:db8::1"])
 def test_all_others_are_open_by_default(address):
-    assert Reach().refuse_address("images.example", address) is None
+    assert ImportPolicy().refuse_address("images.example", address) is None
 
 
 HOSTS = [
@@ -83,19 +85,19 @@ HOSTS = [
 
 @pytest.mark.parametrize(("hosts", "host", "address", "allowed"), HOSTS)
 def test_an_allow_list_is_by_name_or_by_address(hosts, host, address, allowed):
-    assert (Reach(hosts=hosts).refuse_address(host, address) is None) is allowed
+    assert (ImportPolicy(hosts=hosts).refuse_address(host, address) is None) is allowed
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_what_is_no_address_is_refused(host, address):
-    sentence = Reach().refuse_address(host, address)
+    sentence = ImportPolicy().refuse_address(host, address)
     assert sentence is None or isinstance(sentence, str)
 
 
 def test_options_are_read_with_commas_and_spaces():
     reach = parse_reach("/srv/images/, /mnt", "*.Example 10.0.0.0/8,fd00::/8")
-    assert reach == Reach(("/srv/images", "/mnt"), ("*.example", "10.0.0.0/8", "fd00::/8"))
-    assert parse_reach("", " ") == Reach()
+    assert reach == ImportPolicy(("/srv/images", "/mnt"), ("*.example", "10.0.0.0/8", "fd00::/8"))
+    assert parse_reach("", " ") == ImportPolicy()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.model.imported import Import
-from rbdmigrate.model.reach import Reach, parse_reach
+from rbdmigrate.model.import_policy import ImportPolicy, parse_reach
+from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.references import (
     own_keys,
     references,
@@ -18,7 +18,7 @@ from rbdmigrate.model.references import (
 from rbdmigrate.model.source_spec import parse_source_spec
 
 URL = "https://s3.example/b/o"
-OPEN = Reach(hosts=("s3.example",))
+OPEN = ImportPolicy(hosts=("s3.example",))
 KEY = "rbd/migration-source/s3"
 CLOSED = [
     "mgr/dashboard/jwt_secret",
@@ -51,7 +51,7 @@ def test_no_other_key_is_open(key):
 @pytest.mark.parametrize("key", CLOSED)
 def test_secrets_of_the_cluster_and_of_other_imports_are_closed_whatever_the_option(key):
     for opened in (key, key.partition("/")[0] + "/", "rbd/", "rbd/migration-source/"):
-        reach = Reach(hosts=("s3.example",), config_keys=(opened,))
+        reach = ImportPolicy(hosts=("s3.example",), config_keys=(opened,))
         assert "never used" in refuse_reference(reach, key, URL, frozenset())
 
 
@@ -89,7 +89,9 @@ HOSTS = [
 
 @pytest.mark.parametrize(("hosts", "host", "sent"), HOSTS)
 def test_a_key_goes_to_hosts_that_are_named_alone(hosts, host, sent):
-    refused = refuse_reference(Reach(hosts=hosts), KEY, f"https://{host}:444/b/o", frozenset())
+    refused = refuse_reference(
+        ImportPolicy(hosts=hosts), KEY, f"https://{host}:444/b/o", frozenset()
+    )
     assert (refused is None) is sent
     assert sent or "import_hosts" in refused
 
@@ -97,7 +99,7 @@ def test_a_key_goes_to_hosts_that_are_named_alone(hosts, host, sent):
 def test_what_was_given_with_an_import_goes_where_it_was_given_for():
     key = "rbd/migration/m1/stream.secret_key"
     own = own_keys("m1", (key,))
-    assert refuse_reference(Reach(), key, "http://anywhere/b/o", own) is None
+    assert refuse_reference(ImportPolicy(), key, "http://anywhere/b/o", own) is None
 
 
 @pytest.mark.parametrize(
@@ -128,11 +130,11 @@ def test_a_recorded_import_is_judged_by_the_options_of_now():
     assert refuse_import(former, "m1", parse_reach("", "s3.example", "imports/s3")) is None
     stored = "rbd/migration/m1/stream.access_key"
     ours = Import(spec(access=f"config://{stored}").to_json(), secrets=(stored,))
-    assert refuse_import(ours, "m1", Reach()) is None
-    assert refuse_import(ours, "m2", Reach()) is not None
+    assert refuse_import(ours, "m1", ImportPolicy()) is None
+    assert refuse_import(ours, "m2", ImportPolicy()) is not None
     assert "cannot be read" in refuse_import(Import("{}"), "m1", OPEN)
     assert refuse_import(Import('{"type": "raw", "stream": {"type": "file", '
-                                '"file_path": "/x"}}'), "m1", Reach()) is None  # fmt: skip
+                                '"file_path": "/x"}}'), "m1", ImportPolicy()) is None  # fmt: skip
 
 
 @pytest.mark.parametrize(

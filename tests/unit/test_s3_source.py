@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.reach import Reach
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import inspect
 
@@ -110,7 +110,7 @@ def look(service, path="/b/disk.raw", access="ACCESS", secret="SECRET", host="12
         "secret_key": secret,
     }
     spec = parse_source_spec(json.dumps({"type": "raw", "stream": stream}))
-    return inspect(spec, Reach(), resolve_config=resolve)
+    return inspect(spec, ImportPolicy(), resolve_config=resolve)
 
 
 def test_an_object_is_read(service):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.schedule import (
+from rbdmigrate.control.lifecycle.schedule import (
     COMPARING,
     COPYING,
     Limits,

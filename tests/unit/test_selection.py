@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.selection import choose, chosen, mapped, pattern_problem, template_problem
+from rbdmigrate.control.plans.selection import (
+    choose,
+    chosen,
+    mapped,
+    pattern_problem,
+    template_problem,
+)
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, Listed, Rule, Selector
 from rbdmigrate.model.spec import ImageSpec

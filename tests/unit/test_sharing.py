@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.sharing import (
+from rbdmigrate.control.pace.fair_share import (
     MAX_PRIORITY,
     MAX_STARVED_FACTOR,
     Caps,
-    Sharer,
+    CopyShare,
     divide,
     estimate_demand,
     less,
@@ -20,8 +20,8 @@ from rbdmigrate.control.sharing import (
 HDD, SSD, NVME = 1, 2, 3
 
 
-def copy(ident: str, source=HDD, target=NVME, **more) -> Sharer:
-    return Sharer(ident, source, target, **more)
+def copy(ident: str, source=HDD, target=NVME, **more) -> CopyShare:
+    return CopyShare(ident, source, target, **more)
 
 
 A, B, C = copy("a"), copy("b"), copy("c")
@@ -91,7 +91,7 @@ limits = st.one_of(st.none(), st.integers(0, 5), st.integers(0, 1 << 33), st.jus
 pools = st.integers(0, 4)
 weights = st.integers(-8, 8).map(weight)
 sharers = st.builds(
-    Sharer,
+    CopyShare,
     st.text("abcdef", min_size=1, max_size=3),
     st.one_of(st.none(), pools),
     pools,
@@ -180,7 +180,9 @@ def test_equal_weights_have_equal_shares(count, cap):
 
 def test_many_copies_under_many_caps_are_divided_quickly():
     copies = [
-        Sharer(f"c{n}", n % 7, 7 + n % 5, f"p{n % 9}", weight(n % 11), n * 1e6 if n % 3 else None)
+        CopyShare(
+            f"c{n}", n % 7, 7 + n % 5, f"p{n % 9}", weight(n % 11), n * 1e6 if n % 3 else None
+        )
         for n in range(64)
     ]
     caps = Caps(
@@ -238,7 +240,7 @@ class TestLess:
     """What a copy that cannot be held to a rate leaves to the others."""
 
     CAPS = Caps(cluster=100, pools={1: 80, 2: 60, 3: 0, 4: None}, plans={"p": 50, "q": 50})
-    COPY = Sharer("m", source_pool=1, target_pool=2, plan="p")
+    COPY = CopyShare("m", source_pool=1, target_pool=2, plan="p")
 
     def test_it_is_taken_from_every_cap_that_it_is_under(self):
         left = less(self.CAPS, self.COPY, 30.0)

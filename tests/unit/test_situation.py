@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.situation import Situation, diagnose
+from rbdmigrate.control.lifecycle.situation import Situation, diagnose
 from rbdmigrate.model.migration import Goal, Migration, Place, State
 from rbdmigrate.model.observation import HeaderState, ImageView, MigrationHeader, Observation
 

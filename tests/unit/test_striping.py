@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.parts import BELOW, PART, in_several_writes, parts
-from rbdmigrate.control.striping import Striping
+from rbdmigrate.control.objects.partial import BELOW, PART, in_several_writes, parts
+from rbdmigrate.control.objects.striping import Striping
 from rbdmigrate.model.observation import HeaderState, MigrationHeader
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.verification import conclude, with_differences
+from rbdmigrate.control.lifecycle.verification import conclude, with_differences
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Place, State, TimelineEntry
 from rbdmigrate.model.report import Live, report
@@ -20,7 +20,7 @@ LATER = Hold(HoldReason.RETRY, "It is tried again.", NOON)
 @pytest.fixture(scope="module")
 def tables(front_end):
     pytest.importorskip("prettytable")
-    return front_end("tables")
+    return front_end("cli.tables")
 
 
 def shown(live: Live = Live(), **changes):  # noqa: B008 - it is frozen

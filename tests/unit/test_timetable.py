@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.timetable import (
+from rbdmigrate.control.pace.timetable import (
     Entry,
     Timetable,
     format_rate,
@@ -16,7 +16,7 @@ from rbdmigrate.control.timetable import (
     parse_timetable,
     rate_at,
 )
-from rbdmigrate.control.week import format_days, instant, parse_clock, parse_days, zone
+from rbdmigrate.control.pace.weekly import format_days, instant, parse_clock, parse_days, zone
 from rbdmigrate.model.errors import MigrationError
 
 M = 1 << 20

@@ -1,6 +1,6 @@
 """The throughput of the last hour."""
 
-from rbdmigrate.control.trend import KEPT, STEP, Point, Trend
+from rbdmigrate.control.pace.throughput_history import KEPT, STEP, Point, Trend
 from tests.unit.builders import NOON
 
 

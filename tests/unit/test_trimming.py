@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rbdmigrate.control.trimming import endangered, may_be_endangered, waiting
+from rbdmigrate.control.objects.trimming import endangered, may_be_endangered, waiting
 from rbdmigrate.model.migration import Actor, Goal, HoldReason, Migration, Op, Place, State, Step
 from rbdmigrate.model.untrimmed import RemovedSnapshots, Untrimmed
 

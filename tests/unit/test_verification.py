@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control import verification as control
-from rbdmigrate.control.verification import (
+from rbdmigrate.control.lifecycle import verification as control
+from rbdmigrate.control.lifecycle.verification import (
     BLOCK,
     GRAIN,
     Blocks,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.waves import Move, Need, Phase, Step, needs, next_step, seconds, waves
+from rbdmigrate.control.plans.waves import Move, Need, Phase, Step, needs, next_step, seconds, waves
 
 PHASES = {phase.value[0].upper(): phase for phase in Phase}  # Q W R D F C
 

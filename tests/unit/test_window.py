@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.week import parse_days
-from rbdmigrate.control.window import (
+from rbdmigrate.control.pace.weekly import parse_days
+from rbdmigrate.control.pace.window import (
     Span,
     Window,
     is_open,

@@ -14,10 +14,11 @@ from typing import Any, Callable, Dict, List
 import cherrypy
 from cherrypy.lib.static import serve_file
 
-from . import page, wire
-from .fields import Field, FieldError
-from .openapi import document
-from .routes import PERMISSIONS, ROUTES, Route
+from . import page
+from .api import urls as wire
+from .api.fields import Field, FieldError
+from .api.openapi import document
+from .api.routes import PERMISSIONS, ROUTES, Route
 
 logger = logging.getLogger(__name__)
 

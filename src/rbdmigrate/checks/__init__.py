@@ -4,7 +4,17 @@ A check is a small function from :class:`~rbdmigrate.checks.facts.Facts`, which 
 before, to what it found; it is declared once, with its code and severity, in a file by its subject.
 """
 
-from . import capacity, clients, features, images, imports, names, obstacles, platform, pools
+from . import (
+    capacity,
+    clients,
+    features,
+    images,
+    imports,
+    names,
+    obstacles,
+    platform,
+    pools,
+)
 from .registry import CHECKS, Check, refuse, run
 
 # In this order: what cannot be found comes before what is found of it.

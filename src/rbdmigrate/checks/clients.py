@@ -7,7 +7,7 @@ from dataclasses import asdict
 from errno import EBUSY
 
 from ..model.finding import Severity
-from ..model.users import source_in_use
+from ..model.watchers import source_in_use
 from .facts import Facts
 from .registry import Found, check
 

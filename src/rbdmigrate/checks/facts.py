@@ -18,7 +18,7 @@ from ..sources import Inspection
 
 
 @dataclass(frozen=True)
-class Wish:
+class MigrationRequest:
     """What was asked for.
 
     ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
@@ -146,7 +146,7 @@ class Facts:
     ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
     """
 
-    wish: Wish
+    wish: MigrationRequest
     pools: Mapping[str, Optional[Pool]]
     missing_namespaces: frozenset[tuple[str, str]] = frozenset()
     source: Optional[Name] = None

@@ -61,8 +61,8 @@ def _half_named(ioctx: rados.Ioctx, m: Migration) -> Optional[ImageView]:
 def clone_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
     """What the header of a migration would say about the target of a native import.
 
-    That one is a clone which is flattened (see ``worker.native``): it is marked as long as the
-    import is not committed, and executed when it has no parent any more.
+    That one is a clone which is flattened (see ``worker.imports.native``): it is marked as long as
+    the import is not committed, and executed when it has no parent any more.
     """
     if headers.metadata(ioctx, ident, headers.IMPORT_KEY) is None:
         return None

@@ -16,7 +16,7 @@ from ..model.claim import Claim
 from ..model.errors import RecordError
 from ..model.plan import Item, Plan, decode, encode_readable
 from .omap import omap_pages
-from .store import Garbage, Store
+from .store import Store, UnreadableRecord
 
 PLANS = "rbd_migration_plans"
 _PLAN = "plan."
@@ -74,13 +74,13 @@ class PlanStore(Store):
 
             self._guarded(act, PLANS)
 
-    def read_plans(self) -> tuple[list[tuple[Plan, list[Item]]], list[Garbage]]:
+    def read_plans(self) -> tuple[list[tuple[Plan, list[Item]]], list[UnreadableRecord]]:
         """All plans with their items, and what could not be read.
 
         A plan without all of its items is not readable, for it would begin something twice.
         """
         found: list[tuple[Plan, list[Item]]] = []
-        garbage: list[Garbage] = []
+        garbage: list[UnreadableRecord] = []
         with self._open() as ioctx:
             for key, raw in omap_pages(ioctx, PLANS, _PLAN):
                 try:
@@ -89,7 +89,7 @@ class PlanStore(Store):
                         raise RecordError(f"it holds the plan {plan.name!r}")
                     found.append((plan, self._items(ioctx, plan)))
                 except RecordError as error:
-                    garbage.append(Garbage(self.label, key, str(error), Claim()))
+                    garbage.append(UnreadableRecord(self.label, key, str(error), Claim()))
         return found, garbage
 
     def _items(self, ioctx: rados.Ioctx, plan: Plan) -> list[Item]:

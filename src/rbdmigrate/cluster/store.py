@@ -48,7 +48,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Garbage:
+class UnreadableRecord:
     """A record that this version cannot read: kept as it is, reported, skipped."""
 
     store: str
@@ -149,10 +149,10 @@ class Store:
                     raise StoreFenced(f"{self.label}/{oid} has another owner") from error
                 raise
 
-    def read(self, *, history: bool = False) -> tuple[list[Migration], list[Garbage]]:
+    def read(self, *, history: bool = False) -> tuple[list[Migration], list[UnreadableRecord]]:
         """All records, and what could not be read as one."""
         migrations: list[Migration] = []
-        garbage: list[Garbage] = []
+        garbage: list[UnreadableRecord] = []
         oid = HISTORY if history else OBJECT
         with self._open() as ioctx:
             for key, raw in omap_pages(ioctx, oid, _PREFIX):
@@ -164,7 +164,9 @@ class Store:
                         raise RecordError(f"it holds the id {migration.id!r}")
                     migrations.append(migration)
                 except RecordError as error:
-                    garbage.append(Garbage(self.label, key, str(error), claim_of(raw), oid))
+                    garbage.append(
+                        UnreadableRecord(self.label, key, str(error), claim_of(raw), oid)
+                    )
         return migrations, garbage
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..cluster.client import Identity
+from .cluster_view import ClusterView, NullClusterView
 from .settings import Settings
-from .surroundings import Surroundings, Unknown
 
 
 @dataclass(frozen=True)
@@ -24,4 +24,4 @@ class Host:
     generation: int
     settings: Callable[[], Settings]
     on_client: Callable[[str], None] = lambda addresses: None
-    surroundings: Surroundings = field(default_factory=Unknown)
+    surroundings: ClusterView = field(default_factory=NullClusterView)

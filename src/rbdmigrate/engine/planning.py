@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .beginning import Beginning
 from .host import Host
-from .parts import Follower
-from .plan_begin import Beginner
-from .plan_check import PlanChecks
-from .plan_driver import Driver
-from .plans import Plans
-from .steering import Steering
+from .plans.checks import PlanChecks
+from .plans.create import ItemStarter
+from .plans.driver import PlanDriver
+from .plans.service import PlanService
+from .requests.components import Follower
+from .requests.control import Steering
+from .requests.create import Beginning
 
 
 class Planning(Beginning, Steering):
@@ -17,16 +17,16 @@ class Planning(Beginning, Steering):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        beginner = Beginner(
+        beginner = ItemStarter(
             self._registry,
-            self._finder,
+            self._lookup,
             self._admission,
-            self._import_wish,
+            self._import_request,
             self._answers,
         )
-        driver = Driver(
+        driver = PlanDriver(
             self._client,
-            self._keeping,
+            self._plan_registry,
             self._registry,
             beginner,
             self._loop,
@@ -34,7 +34,9 @@ class Planning(Beginning, Steering):
             self._fenced,
         )
         checks = PlanChecks(self._preflight, beginner, driver.select, self._throttle.cluster_rate)
-        self.plans = Plans(self._keeping, driver, checks, host.settings, self._answers, self.retry)
+        self.plans = PlanService(
+            self._plan_registry, driver, checks, host.settings, self._answers, self.retry
+        )
 
     def start(self) -> None:
         """Read the records and begin, then drive the plans."""

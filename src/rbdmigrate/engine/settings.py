@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..control.readings import Thresholds
-from ..control.timetable import Timetable
-from ..control.window import Window
-from ..model.reach import Reach
+from ..control.pace.gate_metrics import Thresholds
+from ..control.pace.timetable import Timetable
+from ..control.pace.window import Window
+from ..model.import_policy import ImportPolicy
 from ..model.verification import Verify
 
 
@@ -56,7 +56,7 @@ class Settings:
     recheck: float = 30.0
     retry_first: float = 2.0
     retry_cap: float = 300.0
-    reach: Reach = field(default_factory=Reach)
+    reach: ImportPolicy = field(default_factory=ImportPolicy)
     per_source_host: int = 0
     source_timeout: float = 60.0
     worker_memory: int = 1 << 30

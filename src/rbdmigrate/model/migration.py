@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
-from .imported import Import
+from .import_source import Import
 from .layout import LayoutOptions
 from .spec import ImageSpec
 from .target_header import TargetHeader
@@ -228,8 +228,8 @@ class Migration:
     ``target_version`` is the version of the target's header after our last act on it, None when
     it is not known; ``target_header`` is what it said when the target was prepared; ``touched``
     says that a client was seen to have the target open for writing, or may have had. Together they
-    tell whether aborting could lose what clients did (``control.guard``). ``abort``: the abort that
-    was asked for last.
+    tell whether aborting could lose what clients did (``control.lifecycle.abort_guard``).
+    ``abort``: the abort that was asked for last.
     ``verify`` is what is to be compared before a commit, ``verification`` how far that is or what
     it came to, ``soak`` the seconds to wait between it and the commit, ``soaked`` how much of them
     has passed. ``force_commit`` and

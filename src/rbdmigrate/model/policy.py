@@ -14,7 +14,7 @@ class Policy:
     """How far it goes by itself, before which others, how fast and when.
 
     ``rate``: bytes per second, None is no limit, 0 stands still. ``window``: a text that
-    ``control.window`` reads; empty is always. ``verify``: what is compared before a commit.
+    ``control.pace.window`` reads; empty is always. ``verify``: what is compared before a commit.
     ``soak``: seconds between that and the commit.
     """
 

@@ -14,8 +14,15 @@ from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from .errors import MigrationError
-from .imported import Import
-from .reach import OPTION_CONFIG_KEYS, OPTION_HOSTS, OPTION_HTTP, STORED, Reach, is_closed
+from .import_policy import (
+    OPTION_CONFIG_KEYS,
+    OPTION_HOSTS,
+    OPTION_HTTP,
+    STORED,
+    ImportPolicy,
+    is_closed,
+)
+from .import_source import Import
 from .source import CONFIG, SourceSpec
 from .url import parse_url
 
@@ -47,7 +54,7 @@ def own_keys(ident: str, stored: Iterable[str]) -> frozenset[str]:
     return frozenset(key for key in stored if ident and key.startswith(prefix))
 
 
-def refuse_reference(reach: Reach, key: str, url: str, own: frozenset[str]) -> Optional[str]:
+def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str]) -> Optional[str]:
     """Why the value of ``key`` may not be sent to the server of ``url``; None when it may.
 
     ``own``: the config-keys that were stored for this import, whose secrets were given with it.
@@ -80,7 +87,7 @@ def refuse_reference(reach: Reach, key: str, url: str, own: frozenset[str]) -> O
 
 
 def refuse_references(
-    spec: SourceSpec, reach: Reach, own: frozenset[str] = frozenset()
+    spec: SourceSpec, reach: ImportPolicy, own: frozenset[str] = frozenset()
 ) -> Optional[str]:
     """Why a reference of the spec may not be used; None when all may."""
     for reference in references(spec):
@@ -91,7 +98,9 @@ def refuse_references(
 
 
 @lru_cache(maxsize=1024)
-def _refuse_recorded(spec: str, stored: tuple[str, ...], ident: str, reach: Reach) -> Optional[str]:
+def _refuse_recorded(
+    spec: str, stored: tuple[str, ...], ident: str, reach: ImportPolicy
+) -> Optional[str]:
     try:
         source = Import(spec).source
     except MigrationError as error:
@@ -99,7 +108,7 @@ def _refuse_recorded(spec: str, stored: tuple[str, ...], ident: str, reach: Reac
     return refuse_references(source, reach, own_keys(ident, stored))
 
 
-def refuse_import(imported: Import, ident: str, reach: Reach) -> Optional[str]:
+def refuse_import(imported: Import, ident: str, reach: ImportPolicy) -> Optional[str]:
     """Why the recorded import ``ident`` may not read its source now; None when it may.
 
     Options may have changed since it was accepted, and version 0.1 accepted any config-key.

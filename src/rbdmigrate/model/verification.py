@@ -23,8 +23,8 @@ POINT_PREFIX = ".rbd_migration."
 class Verify(str, enum.Enum):
     """How much is compared before a commit.
 
-    ``AUTO`` is what nobody asked otherwise for: it depends on the image (``control.verification``)
-    and is never in the record of a migration.
+    ``AUTO`` is the default: it depends on the image (``control.lifecycle.verification``) and is
+    never in the record of a migration.
     """
 
     AUTO = "auto"

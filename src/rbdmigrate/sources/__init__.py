@@ -3,7 +3,7 @@
 A file for each stream (``file``, ``http``, ``s3``, ``nbd``) and for each format (``qcow``,
 ``raw``). Whatever a source is, it is hostile until it proved otherwise: sizes, tables, answers and
 times are bounded (``limits``), and who may be talked to is decided by the reach policy
-(``model/reach``), on the very address that is then connected to.
+(``model/import_policy``), on the very address that is then connected to.
 
 These questions are answered here::
 

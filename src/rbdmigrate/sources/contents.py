@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EINVAL, ENOENT
 from typing import Optional
 
-from ..model.reach import Reach
+from ..model.import_policy import ImportPolicy
 from ..model.source_spec import SourceSpec
 from .content import Content, RawContent
 from .errors import SourceError
@@ -18,7 +18,7 @@ from .streams import open_stream
 def open_content(
     spec: SourceSpec,
     snapshot: Optional[str],
-    reach: Reach,
+    reach: ImportPolicy,
     limits: Limits = Limits(total=None),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Content:

@@ -7,7 +7,7 @@ import stat
 from errno import EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOTDIR
 
 from ..model.errors import errno_text
-from ..model.reach import Reach
+from ..model.import_policy import ImportPolicy
 from .errors import SourceError
 from .stream import Stream
 
@@ -15,7 +15,7 @@ from .stream import Stream
 class FileStream(Stream):
     """An open file. ``file_id``: its device and inode."""
 
-    def __init__(self, path: str, reach: Reach) -> None:
+    def __init__(self, path: str, reach: ImportPolicy) -> None:
         self.label = path
         self._fd = _open(path, reach)
         try:
@@ -57,7 +57,7 @@ class FileStream(Stream):
         os.close(self._fd)
 
 
-def _open(path: str, reach: Reach) -> int:
+def _open(path: str, reach: ImportPolicy) -> int:
     """A descriptor of the file that the policy was asked about, whatever happens to its name."""
     try:
         real = os.path.realpath(path)

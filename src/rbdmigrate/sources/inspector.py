@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ..model.reach import Reach
+from ..model.import_policy import ImportPolicy
 from ..model.source_spec import SourceSpec
 from . import qcow, raw
 from .errors import SourceError
@@ -17,7 +17,7 @@ from .stream import Resolve, no_config
 
 def inspect(
     spec: SourceSpec,
-    reach: Reach,
+    reach: ImportPolicy,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Inspection:
@@ -38,7 +38,7 @@ def inspect(
 
 def identify(
     spec: SourceSpec,
-    reach: Reach,
+    reach: ImportPolicy,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> dict[str, dict[str, str]]:

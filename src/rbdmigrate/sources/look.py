@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from ..model.finding import Finding
-from ..model.reach import Reach
+from ..model.import_policy import ImportPolicy
 from ..model.source_spec import SourceSpec, StreamSpec
 from .inspection import Inspection, SnapshotInfo
 from .limits import Deadline, Limits
@@ -20,7 +20,7 @@ class Look:
     """An inspection under way: what was found so far."""
 
     spec: SourceSpec
-    reach: Reach
+    reach: ImportPolicy
     limits: Limits
     resolve_config: Resolve
     deadline: Deadline

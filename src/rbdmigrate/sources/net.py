@@ -19,7 +19,7 @@ from errno import EACCES, ECONNREFUSED, ECONNRESET, EIO, ENOENT, ETIMEDOUT
 from typing import Any, Optional
 
 from ..model.errors import errno_text
-from ..model.reach import Reach
+from ..model.import_policy import ImportPolicy
 from .errors import SourceError
 from .limits import Deadline, Limits
 
@@ -30,7 +30,7 @@ MAX_ADDRESSES = 16  # of one name; more are not tried, they are refused
 class Rules:
     """What every connection of an inspection keeps to."""
 
-    reach: Reach
+    reach: ImportPolicy
     limits: Limits
     deadline: Deadline
 

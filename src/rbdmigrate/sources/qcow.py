@@ -25,13 +25,7 @@ from .qcow_header import (
     Header,
     parse_header,
 )
-from .qcow_tables import (
-    Tables,
-    View,
-    count,
-    read_snapshots,
-    read_view,
-)
+from .qcow_tables import Tables, View, count, read_snapshots, read_view
 from .stream import Stream
 
 

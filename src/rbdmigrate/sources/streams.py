@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..model.reach import Reach
+from ..model.import_policy import ImportPolicy
 from ..model.source import StreamSpec
 from .file import FileStream
 from .http import HttpStream
@@ -17,7 +17,7 @@ from .stream import Resolve, Stream, no_config
 
 def open_stream(
     stream: StreamSpec,
-    reach: Reach,
+    reach: ImportPolicy,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
     deadline: Optional[Deadline] = None,

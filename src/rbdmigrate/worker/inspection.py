@@ -9,8 +9,9 @@ from typing import Any, Optional
 import rbd
 
 from ..model.layout import FEATURES
-from . import company, object_map
-from .survey import views
+from .copy.estimate import views
+from .repair import group_mirror as company
+from .verify import object_map
 
 # Objects of all views up to which data are counted without fast-diff: 2 s (measured, release 16).
 _COUNTED = 25_000

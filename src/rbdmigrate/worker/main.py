@@ -16,8 +16,8 @@ from .. import __version__
 from ..cluster.client import Identity
 from ..faults import fault_point
 from ..model.errors import MigrationError
+from .copy.throttle import CopyThrottle
 from .ops import Session, perform
-from .pace import Pace
 from .protocol import MAX_LINE, decode_line, encode_line
 
 _PR_SET_PDEATHSIG = 1
@@ -64,7 +64,7 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]], pace: Pace) -> None:
+def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]], pace: CopyThrottle) -> None:
     """Pass on what the parent says. When it says no more, or nothing readable, the process ends.
 
     A call in librbd would never notice, and a worker that hears nothing would wait for ever.

@@ -19,7 +19,13 @@ import rbd
 
 from ..cluster import headers
 from ..cluster.capi import CApiError, CClient
-from ..cluster.client import Identity, connect, error_number, fencing_addresses, parse_addresses
+from ..cluster.client import (
+    Identity,
+    connect,
+    error_number,
+    fencing_addresses,
+    parse_addresses,
+)
 from ..faults import fault_point
 from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError
@@ -27,12 +33,13 @@ from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.spec import ImageSpec
 from ..model.untrimmed import Untrimmed
-from ..model.users import source_in_use
-from . import company, importing, inspection, point, repair
-from .at_once import objects_at_once
-from .copied import Copied, Progress, objects
-from .copied_alone import CopiedAlone
-from .external import require_allowed_source
+from ..model.watchers import source_in_use
+from . import inspection
+from .copy.concurrency import limited_concurrency
+from .copy.copied_alone import CopiedAlone
+from .copy.estimate import survey
+from .copy.progress import CopyProgress, Progress, objects
+from .copy.throttle import CopyThrottle
 from .identity import (
     other_image,
     prepared_target,
@@ -40,14 +47,23 @@ from .identity import (
     require_executed,
     require_same_image,
 )
+from .imports import ops as importing
+from .imports.source_access import require_allowed_source
 from .obstacles import obstacles
-from .pace import Pace
-from .parent import release_parent
-from .settle import settle
-from .survey import survey
+from .repair import (
+    comparison_snapshot as point,
+)
+from .repair import (
+    group_mirror as company,
+)
+from .repair import (
+    repair,
+)
+from .repair.complete_objects import settle
+from .repair.flatten import release_parent
 from .trimming import BEFORE_ACT, untrimmed
 from .users import users_of, writers
-from .verify import verify
+from .verify.verify import verify
 
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 
@@ -68,7 +84,7 @@ class Session:
         self.rados = connect(identity)
         self.c = CClient(identity)
         self.rbd = rbd.RBD()
-        self.pace = Pace()
+        self.pace = CopyThrottle()
         self.give_up: Callable[[str], None] = _nobody_listens
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
@@ -221,13 +237,13 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     found = survey(session, _place(args["source"]), target)
     with session.open(target) as ioctx:
         watch = CopiedAlone(session, ioctx, target, args["untouched"])
-        copied = Copied(session.pace, found, progress, watch)
+        copied = CopyProgress(session.pace, found, progress, watch)
         copied.tell(0, found.to_copy.objects)
         if args["holder_ops"] is not None:
             with rbd.Image(ioctx, image_id=target.image_id) as image:
                 image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
         fault_point("librbd.before", "execute")
-        with objects_at_once(session, ioctx, target, args):
+        with limited_concurrency(session, ioctx, target, args):
             require_same_image(ioctx, target)
             watch.begins()
             session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
@@ -253,7 +269,7 @@ def _untrimmed_source(session: Session, source: Place, progress: Progress) -> Op
 def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Cut the target loose from the source and remove the source.
 
-    Whether clones forbid that the manager has found out (``engine.clones``).
+    Whether clones forbid that the manager has found out (``engine.reconcile.clones``).
     """
     target = _place(args["target"])
     with session.open(target) as ioctx:

@@ -1,5 +1,5 @@
 """Looks whether an image has objects that librbd would copy as zeros, because OSDs are still
-trimming removed snapshots (:mod:`..control.trimming`). Writes nothing.
+trimming removed snapshots (:mod:`..control.objects.trimming`). Writes nothing.
 
 The source's own objects are the only ones: what a clone has from its parent is read at the
 parent's snapshot itself, and an abort copies right (both measured on release 16).
@@ -17,15 +17,16 @@ from typing import Any, Optional
 import rados
 import rbd
 
-from ..cluster import headers, inventory
+from ..cluster import headers
+from ..cluster import mon_queries as inventory
 from ..cluster.object_snapshots import ObjectSnapshots
-from ..control.striping import Striping
-from ..control.trimming import endangered, may_be_endangered
+from ..control.objects.striping import Striping
+from ..control.objects.trimming import endangered, may_be_endangered
 from ..model.errors import MigrationError
 from ..model.untrimmed import RemovedSnapshots, Untrimmed
-from .extents import diff
-from .object_map import usable
-from .repair import data_ioctx
+from .repair.repair import data_ioctx
+from .verify.extents import diff
+from .verify.object_map import usable
 
 BEFORE_ACT = 1800.0  # seconds that a look before an act may take: about 9 million objects
 _AT_ONCE = 8

@@ -14,7 +14,7 @@ from ..cluster import headers
 from ..model.codec import from_plain
 from ..model.errors import MigrationError
 from ..model.migration import Place
-from ..model.users import name_users
+from ..model.watchers import name_users
 
 _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
 

@@ -1,5 +1,5 @@
-// Timetables and windows, read for drawing them while they are typed (control/timetable.py,
-// control/window.py). The manager reads them again, and its word counts.
+// Timetables and windows, read for drawing them while they are typed (control/pace/timetable.py,
+// control/pace/window.py). The manager reads them again, and its word counts.
 
 const NAMES = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const POWERS = "BKMGTPE";

@@ -1,0 +1,123 @@
+"""What a command is: its arguments as the ceph CLI is told of them, and as they were given."""
+
+from dataclasses import dataclass, field
+from errno import EACCES, EINVAL
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from rbdmigrate.control.access import Access
+from rbdmigrate.engine import Engine
+from rbdmigrate.model.bounds import MAX_NUMBER, shortened
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.spec import ImageSpec
+
+from ..options import Options
+
+PREFIX = "rbd migration"
+Report = Dict[str, Any]
+Authorized = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One argument of a command, as the ceph CLI is told of it."""
+
+    name: str
+    type: str = "CephString"
+    required: bool = False
+    more: str = ""
+
+    def __str__(self) -> str:
+        optional = "" if self.required else ",req=false"
+        return f"name={self.name},type={self.type}{self.more}{optional}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command as it was given: its arguments, the engine, and what the caller may touch.
+
+    ``inbuf`` is the text of the file that was given with ``-i``. ``keys`` are the API keys
+    (``http.auth.keys``), for the commands about them. ``may_create``: whether the caller may make
+    plans and begin migrations, where that is another permission than to change them.
+    """
+
+    args: Dict[str, Any]
+    engine: Engine
+    options: Options
+    authorized: Authorized
+    inbuf: Optional[str] = field(default=None, repr=False)
+    keys: Any = None
+    may_create: bool = True
+
+    @property
+    def access(self) -> Access:
+        """What the caller may touch."""
+        return Access(self.authorized)
+
+    def text(self, name: str) -> Optional[str]:
+        """An optional text argument; empty counts as left out."""
+        value = self.args.get(name)
+        return str(value) if value not in (None, "") else None
+
+    def number(self, name: str) -> Optional[int]:
+        """An optional whole number."""
+        value = self.args.get(name)
+        option = name.replace("_", "-")
+        try:
+            number = None if value is None else int(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            shown = repr(shortened(str(value), 60))
+            raise MigrationError(EINVAL, f"--{option} {shown} is not a whole number.") from error
+        if number is not None and not -MAX_NUMBER <= number <= MAX_NUMBER:
+            raise MigrationError(EINVAL, f"--{option} is too large; give a number of 64 bits.")
+        return number
+
+    def flag(self, name: str) -> bool:
+        """A boolean argument."""
+        return str(self.args.get(name, "")).lower() in ("true", "1", "yes")
+
+    def spec(self, name: str, what: str) -> ImageSpec:
+        """A required image spec that the caller may touch."""
+        spec = self.engine.spec(self.text(name) or "", what)
+        if not self.authorized(spec.pool, spec.namespace):
+            raise MigrationError(EACCES, f"Your capabilities do not cover the {what} {spec}.")
+        return spec
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of the table. ``show`` renders what ``run`` returns, for people."""
+
+    name: str
+    args: Tuple[Arg, ...]
+    desc: str
+    perm: str
+    run: Callable[[Call], Any]
+    show: Callable[[Any], str]
+    poll: bool = False
+
+    def describe(self) -> Dict[str, Any]:
+        """The description that the manager hands to the ceph CLI."""
+        words = [f"{PREFIX} {self.name}", *(str(arg) for arg in self.args)]
+        described = {"cmd": " ".join(words), "desc": self.desc, "perm": self.perm}
+        return {**described, "poll": "true"} if self.poll else described
+
+
+def goal_of(text: str) -> Goal:
+    """The goal that a user named. MigrationError(EINVAL)."""
+    goals = {goal.value: goal for goal in Goal if goal is not Goal.ABORTED}
+    if text not in goals:
+        raise MigrationError(
+            EINVAL, f"--goal {text!r} is not known; choose from {', '.join(goals)}."
+        )
+    return goals[text]
+
+
+def pool_of(spec: str) -> str:
+    """The pool of an image spec in a Report."""
+    return spec.split("/", maxsplit=1)[0]
+
+
+# Not "target": the ceph CLI uses that key of a command itself (where it is sent to).
+SOURCE = Arg("source_image", required=True)
+TARGET = Arg("target_image", required=True)

@@ -1,0 +1,345 @@
+"""The commands: ``ceph rbd migration ...`` as a table, from its texts to calls of the engine.
+
+Declared as the manager's own command descriptions, which are the same from release 16 to 20.
+Option names and meanings are those of stock ``rbd migration``.
+"""
+
+import json
+import logging
+import time
+from errno import EINVAL, EIO
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from rbdmigrate.control.pace.timetable import parse_rate
+from rbdmigrate.engine import Engine
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.layout import LayoutOptions, parse_layout
+from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.units import parse_seconds
+from rbdmigrate.model.verification import Verify
+
+from ..options import Options
+from . import (
+    api_keys as key_commands,
+)
+from . import (
+    check as check_command,
+)
+from . import (
+    imports as import_command,
+)
+from . import (
+    pace as pace_commands,
+)
+from . import (
+    plans as plan_commands,
+)
+from . import (
+    steer as all_commands,
+)
+from . import (
+    tables,
+    top,
+    touches,
+)
+from . import (
+    verify as verify_commands,
+)
+from .command import (
+    PREFIX,
+    SOURCE,
+    TARGET,
+    Arg,
+    Authorized,
+    Call,
+    Command,
+    Report,
+    goal_of,
+    pool_of,
+)
+
+log = logging.getLogger(__name__)
+
+Answer = Tuple[int, str, str]
+_AGES = 36525 * 86400.0  # seconds, a century: how far back one may look
+
+
+_LAYOUT = (
+    Arg("object_size"),
+    Arg("image_feature", more=",n=N"),
+    Arg("image_shared", "CephBool"),
+    Arg("stripe_unit"),
+    Arg("stripe_count", "CephInt"),
+    Arg("data_pool"),
+    Arg("journal_splay_width", "CephInt"),
+    Arg("journal_object_size"),
+    Arg("journal_pool"),
+    Arg("image_format", "CephInt"),
+    Arg("flatten", "CephBool"),
+)
+
+
+def _layout(call: Call, target: ImageSpec) -> LayoutOptions:
+    """The layout that is asked for, whose pools the caller may touch. MigrationError."""
+    for name in ("data_pool", "journal_pool"):
+        pool = call.text(name)
+        if pool is not None:
+            option = name.replace("_", "-")
+            call.access.require(pool, target.namespace, f"which --{option} names")
+    features = call.args.get("image_feature")
+    image_format = call.number("image_format")
+    return parse_layout(
+        object_size=call.text("object_size"),
+        image_feature=[features] if isinstance(features, str) else features,
+        image_shared=call.flag("image_shared"),
+        stripe_unit=call.text("stripe_unit"),
+        stripe_count=call.number("stripe_count"),
+        data_pool=call.text("data_pool"),
+        journal_splay_width=call.number("journal_splay_width"),
+        journal_object_size=call.text("journal_object_size"),
+        journal_pool=call.text("journal_pool"),
+        image_format=2 if image_format is None else image_format,
+        flatten=call.flag("flatten"),
+    )
+
+
+def policy_of(call: Call, goal: Goal) -> Policy:
+    """The policy that the options of a command describe. MigrationError(EINVAL)."""
+    rate, window = call.text("rate"), call.text("window")
+    return Policy(
+        goal=goal,
+        priority=call.number("priority") or 0,
+        rate=None if rate is None else parse_rate(rate, "--rate"),
+        window="" if window is None else pace_commands.window_of(call, window),
+        verify=verify_commands.verify_of(call, new=True) or Verify.AUTO,
+        soak=verify_commands.soak_of(call) or 0.0,
+    )
+
+
+def _begin(call: Call, goal: Goal) -> Report:
+    if import_command.asked(call):
+        wanted = import_command.Wanted(call)
+        return call.engine.prepare_import(
+            wanted.spec,
+            wanted.target,
+            _layout(call, wanted.target),
+            policy_of(call, goal),
+            inline=wanted.inline,
+            logged=wanted.logged,
+        )
+    source, target = check_command.specs_of(call)
+    return call.engine.prepare(
+        source, target, _layout(call, target or source), policy_of(call, goal)
+    )
+
+
+def _check(call: Call) -> Any:
+    if import_command.asked(call):
+        wanted = import_command.Wanted(call)
+        return call.engine.check_import(
+            wanted.spec,
+            wanted.target,
+            _layout(call, wanted.target),
+            inline=wanted.inline,
+            logged=wanted.logged,
+        )
+    source, target = check_command.specs_of(call)
+    return call.engine.check(source, target, _layout(call, target or source))
+
+
+def _prepare(call: Call) -> Report:
+    return _begin(call, Goal.PREPARED)
+
+
+def _run(call: Call) -> Report:
+    return _begin(call, goal_of(call.text("goal") or Goal.COMMITTED.value))
+
+
+def _execute(call: Call) -> Report:
+    return call.engine.execute(call.spec("target_image", "target"))
+
+
+def _commit(call: Call) -> Report:
+    return call.engine.commit(call.spec("target_image", "target"), force=call.flag("force"))
+
+
+def _abort(call: Call) -> Report:
+    return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
+
+
+def _status(call: Call) -> Any:
+    if call.text("target_image"):
+        return call.engine.get(call.spec("target_image", "target"))
+    return call.engine.list()
+
+
+def _ls(call: Call) -> List[Report]:
+    state, pool = call.text("state"), call.text("pool")
+    limit = call.number("limit") or 0
+    if state is not None and state not in [s.value for s in State]:
+        known = ", ".join(s.value for s in State)
+        raise MigrationError(EINVAL, f"--state {state!r} is not known; choose from {known}.")
+    found: List[Report] = call.engine.list(ended=call.flag("all"))
+    if state is not None:
+        found = [r for r in found if r["state"] == state]
+    if pool is not None:
+        found = [r for r in found if pool in (pool_of(r["source"]), pool_of(r["target"]))]
+    if call.text("plan") is not None:
+        found = [r for r in found if r["plan"] == call.text("plan")]
+    return found[:limit] if limit > 0 else found
+
+
+def _history(call: Call) -> List[Report]:
+    target, since = call.text("target_image"), call.text("since")
+    limit = call.number("limit") or 0
+    spec = None if target is None else str(call.spec("target_image", "target"))
+    begin = None if since is None else time.time() - parse_seconds(since, "--since", _AGES)
+    found: List[Report] = call.engine.history(since=begin)
+    if spec is not None:
+        found = [r for r in found if r["target"] == spec]
+    return found[:limit] if limit > 0 else found
+
+
+def _show_status(result: Any) -> str:
+    return tables.detail(result) if isinstance(result, dict) else tables.listing(result)
+
+
+TABLE = (
+    Command(
+        "check",
+        (SOURCE, Arg("target_image"), *_LAYOUT, *import_command.ARGS),
+        "Look whether an image can be migrated; changes nothing",
+        "w",  # one permission for all: the check of an import makes the manager talk to its source
+        _check,
+        check_command.show,
+    ),
+    Command(
+        "prepare",
+        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify"), *import_command.ARGS),
+        "Link a new target image to the source; clients then use the target",
+        "w",
+        _prepare,
+        tables.outcome,
+    ),
+    Command(
+        "execute",
+        (TARGET,),
+        "Copy the data of a prepared migration in the background",
+        "w",
+        _execute,
+        tables.outcome,
+    ),
+    Command(
+        "commit",
+        (TARGET, Arg("force", "CephBool")),
+        "Finish an executed migration: remove the source",
+        "w",
+        _commit,
+        tables.outcome,
+    ),
+    Command(
+        "abort",
+        (TARGET, Arg("force", "CephBool")),
+        "Undo a migration: remove the target, give the source back",
+        "w",
+        _abort,
+        tables.outcome,
+    ),
+    *all_commands.TABLE,
+    Command(
+        "run",
+        (
+            SOURCE,
+            Arg("target_image"),
+            Arg("goal"),
+            Arg("priority", "CephInt"),
+            Arg("rate"),
+            Arg("window"),
+            *_LAYOUT,
+            Arg("verify"),
+            Arg("soak"),
+            *import_command.ARGS,
+        ),
+        "Migrate an image the whole way, unattended",
+        "w",
+        _run,
+        tables.outcome,
+    ),
+    Command(
+        "status",
+        (Arg("target_image"),),
+        "Show one migration in full, or all as a table",
+        "r",
+        _status,
+        _show_status,
+    ),
+    Command(
+        "ls",
+        (Arg("pool"), Arg("state"), Arg("all", "CephBool"), Arg("limit", "CephInt"), Arg("plan")),
+        "List migrations",
+        "r",
+        _ls,
+        tables.listing,
+    ),
+    Command(
+        "history",
+        (Arg("target_image"), Arg("since"), Arg("limit", "CephInt")),
+        "List migrations that have ended, the latest first",
+        "r",
+        _history,
+        tables.history,
+    ),
+    *pace_commands.TABLE,
+    *plan_commands.TABLE,
+    *verify_commands.TABLE,
+    *key_commands.TABLE,
+)
+BY_NAME = {command.name: command for command in TABLE}
+
+
+def _jsonable(result: Any) -> Any:
+    return result.to_plain() if isinstance(result, top.View) else result
+
+
+_STYLES: Dict[str, Callable[[Any], str]] = {
+    "plain": str,
+    "json": lambda result: json.dumps(_jsonable(result)),
+    "json-pretty": lambda result: json.dumps(_jsonable(result), indent=4),
+}
+
+
+def run(command: Command, call: Call) -> Any:
+    """Carry a command out for its caller: what it touches has to be covered. MigrationError."""
+    touches.require(command.name, call)
+    with call.engine.on_behalf_of(call.access):
+        return command.run(call)
+
+
+def handle(
+    engine: Optional[Engine],
+    options: Options,
+    cmd: Dict[str, Any],
+    authorized: Authorized,
+    inbuf: Optional[str] = None,
+    keys: Any = None,
+) -> Answer:
+    """Carry out a command; never raises: the answer is an errno, the output and one sentence."""
+    command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
+    if command is None:
+        return -EINVAL, "", f"{cmd['prefix']!r} is not a command of this module."
+    if engine is None:
+        return -11, "", "rbd_migration is still reading its records; try again in a few seconds."
+    style = cmd.get("format") or "plain"
+    if style not in _STYLES:
+        known = ", ".join(_STYLES)
+        return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
+    try:
+        result = run(command, Call(cmd, engine, options, authorized, inbuf or None, keys))
+        return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
+    except MigrationError as error:
+        return -error.errno, "", str(error)
+    except Exception:  # an error of ours is no traceback for the user
+        log.exception("%s failed", cmd["prefix"])
+        return -EIO, "", "An error in the module; the manager's log has the details."

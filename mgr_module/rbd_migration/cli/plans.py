@@ -1,0 +1,149 @@
+"""The commands about plans: ``plan create``, ``plan start`` and so on."""
+
+from errno import EINVAL
+from typing import Any, Dict, List
+
+from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.plan import Definition
+from rbdmigrate.model.source_spec import parse_source_spec
+
+from . import imports as import_command
+from . import plan_tables
+from .command import Arg, Call, Command
+
+Report = Dict[str, Any]
+_PLAN = Arg("plan", required=True)
+
+
+def _given(call: Call) -> Definition:
+    """The plan of the file that was given with ``-i``, all of which the caller may touch.
+
+    MigrationError(EINVAL, EACCES).
+    """
+    if not call.inbuf:
+        raise MigrationError(EINVAL, "Give the plan as a file: -i plan.yaml.")
+    default = call.engine.spec("x", "image").pool
+    definition = parse_plan(call.inbuf, default, call.options.settings.timezone)
+    call.access.require_plan(definition)
+    for listed in definition.images:
+        if listed.source_spec:
+            import_command.refuse_forbidden(call, parse_source_spec(listed.source_spec))
+    return definition
+
+
+def _name(call: Call) -> str:
+    """The name of the plan that is meant; the engine looks whether the caller may touch it."""
+    return call.text("plan") or ""
+
+
+def _create(call: Call) -> Report:
+    return call.engine.plans.create(_given(call))
+
+
+def _apply(call: Call) -> Report:
+    return call.engine.plans.apply(_given(call), may_create=call.may_create)
+
+
+def _check(call: Call) -> Report:
+    return call.engine.plans.check(_name(call))
+
+
+def _ls(call: Call) -> List[Report]:
+    found: List[Report] = call.engine.plans.list()
+    return found
+
+
+def _show(call: Call) -> Report:
+    return call.engine.plans.get(_name(call))
+
+
+def _start(call: Call) -> Report:
+    return call.engine.plans.begin(_name(call))
+
+
+def pause(call: Call) -> Report:
+    """Pause the plan that is named."""
+    return call.engine.plans.pause(_name(call))
+
+
+def resume(call: Call) -> Report:
+    """Resume the plan that is named."""
+    return call.engine.plans.resume(_name(call))
+
+
+def retry(call: Call) -> Report:
+    """Try again what of the plan failed."""
+    return call.engine.plans.retry(_name(call))
+
+
+def cancel(call: Call) -> Report:
+    """Cancel the plan that is named."""
+    return call.engine.plans.cancel(_name(call), force=call.flag("force"))
+
+
+def _remove(call: Call) -> Report:
+    return call.engine.plans.remove(_name(call))
+
+
+TABLE = (
+    Command("plan create", (), "Keep the plan of a file (-i)", "w", _create, plan_tables.outcome),
+    Command(
+        "plan apply",
+        (),
+        "Keep the plan of a file (-i), or change the one of its name",
+        "w",
+        _apply,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan check",
+        (_PLAN,),
+        "Look at all images of a plan; changes nothing",
+        "w",  # as for ``check``: a plan may hold imports
+        _check,
+        plan_tables.check,
+    ),
+    Command("plan ls", (), "List plans", "r", _ls, plan_tables.listing),
+    Command("plan show", (_PLAN,), "Show a plan and its images", "r", _show, plan_tables.detail),
+    Command(
+        "plan start",
+        (_PLAN,),
+        "Choose the images of a plan, and begin",
+        "w",
+        _start,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan pause",
+        (_PLAN,),
+        "Begin nothing more of a plan, and stop its copies where they are",
+        "w",
+        pause,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan resume",
+        (_PLAN,),
+        "Go on with a plan that was paused, or stopped after failures",
+        "w",
+        resume,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan cancel",
+        (_PLAN, Arg("force", "CephBool")),
+        "Begin nothing more of a plan, and abort its migrations under way",
+        "w",
+        cancel,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan rm",
+        (_PLAN,),
+        "Forget a plan of which nothing is under way",
+        "w",
+        _remove,
+        plan_tables.removed,
+    ),
+)

@@ -1,0 +1,207 @@
+"""Carries out requests by means of the commands; one way for both servers. Never raises."""
+
+import json
+import logging
+import re
+from dataclasses import dataclass, field
+from errno import EAGAIN, EINVAL, EIO, ENOENT, EPERM
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
+
+from rbdmigrate import __version__
+from rbdmigrate.control.query import Query
+from rbdmigrate.engine import Engine
+from rbdmigrate.model.errors import MigrationError, NotPermitted, errno_name
+from rbdmigrate.model.migration import State
+
+from ...cli import commands
+from ...cli.command import Call
+from ...options import Options
+from .fields import FieldError, check, check_texts
+from .routes import BY_NAME, PERMISSIONS, Route
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "rbd_migration"
+_PLANS = ("plan_create", "plan_apply")
+_ARGUMENTS = {"source": "source_image", "target": "target_image"}  # others have the same name
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a request came to: an HTTP status, plain data for the body, and more headers."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What requests are answered from: ``engine`` (None: not yet) and ``release``, Ceph's."""
+
+    engine: Optional[Engine]
+    options: Options
+    release: str
+
+
+def refusal(status: int, errno: int, sentence: str) -> Response:
+    """An error as the dashboard tells them."""
+    body = {"detail": sentence, "code": errno_name(errno), "component": COMPONENT}
+    return Response(status, body, {"Retry-After": "5"} if status == 503 else {})
+
+
+def dispatch(
+    context: Context,
+    name: str,
+    target: str,
+    query: Mapping[str, str],
+    body: Any,
+    permissions: Collection[str] = (),
+) -> Response:
+    """Carry out the route ``name`` for a caller who may do so, and has these ``permissions``.
+
+    ``target`` is what the path names: the target of a migration, or a plan.
+    """
+    route = BY_NAME[name]
+    if context.engine is None:
+        sentence = "rbd_migration is still reading its records; try again in a few seconds."
+        return refusal(503, EAGAIN, sentence)
+    try:
+        args = {
+            **check_texts(route.query, query),
+            **check(route.body, {} if body is None else body),
+        }
+        missing = route.missing(args, permissions)
+        if missing:
+            return refusal(403, EPERM, f"The permission {missing} is needed for imports.")
+        if route.parameter is not None:
+            args.update(check_texts((route.parameter,), {route.parameter.name: target}))
+        if route.name in _OWN:
+            answer = _OWN[route.name](context, context.engine, args)
+            if route.name == "summary":
+                answer.body["permissions"] = {name: name in permissions for name in PERMISSIONS}
+            return answer
+        result = _command(route, context, context.engine, args, "create" in permissions)
+        return Response(route.status, result)
+    except FieldError as error:
+        return refusal(400, EINVAL, str(error))
+    except NotPermitted as error:
+        return refusal(403, error.errno, str(error))
+    except MigrationError as error:
+        status = _status(error.errno, route, context.engine)
+        return refusal(status, error.errno, _in_fields(str(error)))
+    except Exception:  # an error of ours is no traceback for the user
+        log.exception("%s failed", name)
+        return refusal(500, EIO, "An error in the module; the manager's log has the details.")
+
+
+def answer(context: Context, name: str, text: str) -> str:
+    """The same as JSON, from one module of the manager to another."""
+    try:
+        asked = json.loads(text)
+        found = dispatch(context, name, **asked)
+    except (ValueError, LookupError, TypeError):
+        found = refusal(400, EINVAL, f"The request {name} is not one of this version.")
+    return json.dumps({"status": found.status, "body": found.body, "headers": found.headers})
+
+
+def _command(
+    route: Route, context: Context, engine: Engine, args: Dict[str, Any], may_create: bool
+) -> Any:
+    """Run the command of a route, with its fields as the arguments."""
+    command = commands.BY_NAME[route.command]
+    flat = {name: value for name, value in args.items() if name != "layout"}
+    flat.update(args.get("layout", {}))
+    flat, inbuf = _plan(flat) if route.name in _PLANS else _import(flat)
+    given = {_ARGUMENTS.get(name, name): value for name, value in flat.items()}
+    call = Call(
+        given,
+        engine,
+        context.options,
+        lambda pool, namespace: True,
+        inbuf=inbuf,
+        may_create=may_create,
+    )
+    return commands.run(command, call)
+
+
+def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The arguments of an import as its command has them: one image, and the spec as a file."""
+    spec = args.get("source_spec")
+    if spec is None:
+        return args, None
+    if "source" in args:
+        raise FieldError("source and source_spec both name the source; give one of them.")
+    if args.get("import_only") is False:
+        raise FieldError("source_spec is for imports; leave import_only out, or give true.")
+    given = {**args, "import_only": True, "source": args.get("target", "")}
+    return {k: v for k, v in given.items() if k not in ("source_spec", "target")}, json.dumps(spec)
+
+
+def _plan(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
+    """The plan that is given, as its command has it: a file, of which JSON is a form."""
+    if ("definition" in args) == ("file" in args):
+        raise FieldError("Give the plan as definition or as file, one of them.")
+    if "file" in args:
+        return {}, args["file"]
+    return {}, json.dumps(args["definition"], ensure_ascii=False)
+
+
+def _status(errno: int, route: Route, engine: Engine) -> int:
+    """The HTTP status of a refusal."""
+    if errno == ENOENT and route.parameter is not None:
+        return 404
+    return 503 if errno == EAGAIN and engine.ended.is_set() else 400
+
+
+def _in_fields(sentence: str) -> str:
+    """A refusal of the commands, which speak of options, in the words of a request."""
+
+    def name(found: "re.Match[str]") -> str:
+        text = found[1].replace("-", "_")
+        return '"force": true' if text == "force" else text
+
+    in_code = sentence.split("`")
+    return "`".join(part if i % 2 else _OPTION.sub(name, part) for i, part in enumerate(in_code))
+
+
+# -- what is more than a command -------------------------------------------------------------
+
+
+def _list(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
+    sort = args["sort"]
+    query = Query(
+        offset=args["offset"],
+        limit=args["limit"],
+        sort=sort.lstrip("+-"),
+        descending=sort.startswith("-"),
+        search=args.get("search", ""),
+        states=frozenset(State(state) for state in args.get("state", ())),
+        pool=args.get("pool", ""),
+        plan=args.get("plan", ""),
+        ended=args["ended"],
+    )
+    total, reports = engine.browse(query)
+    return Response(200, reports, {"X-Total-Count": str(total)})
+
+
+def _summary(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
+    return Response(
+        200,
+        {
+            "version": __version__,
+            "ceph_release": context.release,
+            **engine.summary(),
+            "cluster_rate": engine.cluster_rate(),
+            **engine.conditions(),
+            "limits": context.options.limits(),
+        },
+    )
+
+
+_OWN: Dict[str, Callable[[Context, Engine, Dict[str, Any]], Response]] = {
+    "list": _list,
+    "summary": _summary,
+    "throughput": lambda context, engine, args: Response(200, engine.throughput()),
+}

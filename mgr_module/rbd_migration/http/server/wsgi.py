@@ -1,0 +1,225 @@
+"""The module's own server as a WSGI application: the API, the page, /metrics and /healthz."""
+
+import json
+import logging
+import threading
+import time
+from http import HTTPStatus
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+
+from rbdmigrate import __version__
+
+from .. import page
+from ..api import urls as wire
+from ..api.dispatch import COMPONENT, Context, Response, dispatch
+from ..api.fields import FieldError
+from ..api.openapi import VERSIONED, document
+from ..api.routes import BASE, Route
+from ..auth.caller import Caller
+from . import metrics
+from .networks import KnownNetworks
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1 << 20  # bytes
+_METRICS_AGE = 1.0  # seconds for which /metrics, which needs no key, is not worked out again
+_PLAIN = "application/json"
+_API_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+Environ = Dict[str, Any]
+Start = Callable[[str, List[Tuple[str, str]]], Any]
+Authenticate = Callable[[str], Optional[Caller]]
+
+
+class HttpError(Exception):
+    """An answer that is not the one which was asked for."""
+
+    def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        body = {"detail": detail, "code": code, "component": COMPONENT}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.response = Response(status, body, named)
+
+
+class Application:
+    """``authenticate`` tells whose a key or token is; None: it is not a good one.
+
+    ``known`` learns from which networks good ones come.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[], Context],
+        authenticate: Authenticate,
+        known: Optional[KnownNetworks] = None,
+    ) -> None:
+        self._context = context
+        self._authenticate = authenticate
+        self._known = known or KnownNetworks()
+        self._measuring = threading.Lock()
+        self._measured: Optional[Tuple[int, Dict[str, str], bytes]] = None
+        self._measured_at = float("-inf")
+
+    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        """Answer a request; what goes wrong here is logged, and told without details."""
+        try:
+            status, headers, body = self._answer(environ)
+        except HttpError as error:
+            status, headers, body = _as_json(error.response, _PLAIN)
+        except Exception:
+            log.exception("a request failed")
+            failed = HttpError(500, "EIO", "An error in the module; the manager's log has it.")
+            status, headers, body = _as_json(failed.response, _PLAIN)
+        headers["Content-Length"] = str(len(body))
+        start(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+
+    def _answer(self, environ: Environ) -> Tuple[int, Dict[str, str], bytes]:
+        path = raw_path(environ)
+        if path == BASE or path.startswith(BASE + "/"):
+            return self._api(environ, path[len(BASE) :])
+        others: Dict[str, Callable[[], Tuple[int, Dict[str, str], bytes]]] = {
+            "/healthz": self._healthz,
+            "/metrics": self._metrics,
+            "/openapi.json": lambda: _text(200, _PLAIN, document(__version__)),
+            "/": lambda: redirect("rbd-migration/"),
+            page.ADDRESS.rstrip("/"): lambda: redirect("rbd-migration/"),
+        }
+        below = path[len(page.ADDRESS) :] if path.startswith(page.ADDRESS) else None
+        if path not in others and below is None:
+            raise HttpError(404, "ENOENT", "There is nothing at this address.")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            raise HttpError(405, "ENOTSUP", "Only GET is offered here.", Allow="GET, HEAD")
+        return others[path]() if below is None else _file(below)
+
+    # -- the API -----------------------------------------------------------------------------
+
+    def _api(self, environ: Environ, path: str) -> Tuple[int, Dict[str, str], bytes]:
+        method = environ["REQUEST_METHOD"]
+        found = wire.match("GET" if method == "HEAD" else method, path)
+        if not found.allowed:
+            raise HttpError(404, "ENOENT", "There is nothing at this address of the API.")
+        if found.route is None:
+            allowed = ", ".join(found.allowed)
+            raise HttpError(405, "ENOTSUP", f"Only {allowed} is offered here.", Allow=allowed)
+        caller = self._permitted(environ, found.route)
+        kind = _accepted(environ.get("HTTP_ACCEPT", ""))
+        body = _body(environ) if method in ("POST", "PUT") else None
+        try:
+            query = wire.arguments(environ.get("QUERY_STRING", ""))
+        except FieldError as error:
+            raise HttpError(400, "EINVAL", str(error)) from error
+        name, target = found.route.name, found.target
+        answer = dispatch(self._context(), name, target, query, body, caller.permissions)
+        if found.route.permission != "read":
+            # In ASCII: a line break in a name must not look like another line of the log.
+            log.info("%s by %a %a: %d", name, caller.name, target, answer.status)
+        return _as_json(answer, kind)
+
+    def _permitted(self, environ: Environ, route: Route) -> Caller:
+        """Who asks, once it is certain that they may."""
+        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        given = token.strip()
+        caller = self._authenticate(given) if scheme.lower() == "bearer" and given else None
+        if caller is None:
+            raise HttpError(
+                401,
+                "EACCES",
+                "Give an API key, or a token of the dashboard, as `Authorization: Bearer ...`; "
+                "`ceph rbd migration api key create` makes a key.",
+                WWW_Authenticate='Bearer realm="rbd_migration"',
+            )
+        self._known.add(str(environ.get("REMOTE_ADDR", "")))
+        if route.permission not in caller.permissions:
+            raise HttpError(403, "EPERM", f"The permission {route.permission} is needed for this.")
+        return caller
+
+    # -- for machines ------------------------------------------------------------------------
+
+    def _healthz(self) -> Tuple[int, Dict[str, str], bytes]:
+        up = self._context().engine is not None
+        return _text(200 if up else 503, "text/plain", "ok\n" if up else "starting\n")
+
+    def _metrics(self) -> Tuple[int, Dict[str, str], bytes]:
+        """What was worked out less than a second ago, or as it is now."""
+        with self._measuring:
+            if time.monotonic() - self._measured_at > _METRICS_AGE:
+                self._measured, self._measured_at = self._measure(), time.monotonic()
+            assert self._measured is not None
+            status, headers, body = self._measured
+        return status, dict(headers), body
+
+    def _measure(self) -> Tuple[int, Dict[str, str], bytes]:
+        found = dispatch(self._context(), "summary", "", {}, None)
+        if found.status != 200:
+            return _text(found.status, "text/plain", found.body["detail"] + "\n")
+        return _text(200, metrics.TYPE, metrics.exposition(found.body))
+
+
+def raw_path(environ: Environ) -> str:
+    """The path as it was sent, with its percent signs."""
+    address = str(environ.get("REQUEST_URI") or environ.get("PATH_INFO", ""))
+    if not address.startswith("/"):  # http://host/path, as proxies ask
+        address = "/" + address.partition("://")[2].partition("/")[2]
+    return address.partition("?")[0]
+
+
+def redirect(place: str, status: int = 302) -> Tuple[int, Dict[str, str], bytes]:
+    """The answer that something is elsewhere."""
+    return status, {**_API_HEADERS, "Location": place}, b""
+
+
+def _file(path: str) -> Tuple[int, Dict[str, str], bytes]:
+    if path == page.OPENAPI:
+        return _text(200, _PLAIN, document(__version__))
+    found = page.find(path)
+    if found is None:
+        raise HttpError(404, "ENOENT", "There is no such file.")
+    return 200, {**page.HEADERS, "Content-Type": page.content_type(found)}, found.read_bytes()
+
+
+def _accepted(accept: str) -> str:
+    """The media type to answer with: JSON, of the one version there is."""
+    kinds = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    if VERSIONED in kinds:
+        return VERSIONED
+    if accept.strip() and not set(kinds) & {_PLAIN, "application/*", "*/*", ""}:
+        raise HttpError(415, "ENOTSUP", f"Only {_PLAIN} and {VERSIONED} are offered.")
+    return _PLAIN
+
+
+def _body(environ: Environ) -> Any:
+    length = environ.get("CONTENT_LENGTH") or ""
+    if not length.isdigit():
+        raise HttpError(411, "EINVAL", "Send the length of the body; an empty one is {}.")
+    if int(length) > MAX_BODY:
+        raise HttpError(413, "E2BIG", f"The body may have {MAX_BODY} bytes at most.")
+    raw = environ["wsgi.input"].read(int(length))
+    if not raw:
+        return {}
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != _PLAIN:
+        raise HttpError(415, "EINVAL", f"The body has to be {_PLAIN}.")
+    try:
+        found = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise HttpError(400, "EINVAL", "The body is not JSON.") from error
+    if not isinstance(found, dict):
+        raise HttpError(400, "EINVAL", "The body has to be a JSON object.")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _as_json(response: Response, kind: str) -> Tuple[int, Dict[str, str], bytes]:
+    headers = {**_API_HEADERS, "Content-Type": kind, **response.headers}
+    return response.status, headers, json.dumps(response.body).encode()
+
+
+def _text(status: int, kind: str, text: str) -> Tuple[int, Dict[str, str], bytes]:
+    return status, {**_API_HEADERS, "Content-Type": kind}, text.encode()

@@ -1,0 +1,1 @@
+"""What happens to a migration next, and what a failure means. Pure."""

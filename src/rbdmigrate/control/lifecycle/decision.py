@@ -1,0 +1,276 @@
+"""The next step of a migration: a pure function of its record and the situation it is in.
+
+Rules. What is observed wins over what is recorded. Every act can be repeated. A migration that
+somebody finished or aborted behind our back is recorded as such, never as failed.
+The table is documented, row by row, in ``doc/design/recovery.rst``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from errno import ENOENT, ENXIO
+from typing import Union
+
+from ...model.migration import Failure, Goal, Hold, HoldReason, Migration, Op, State
+from ...model.observation import Observation
+from .situation import Situation
+from .verification import due, may_commit
+
+
+@dataclass(frozen=True)
+class Act:
+    """Do this now."""
+
+    op: Op
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Nothing to do now."""
+
+
+@dataclass(frozen=True)
+class End:
+    """It is over: ``state`` is committed or aborted."""
+
+    state: State
+    message: str
+
+
+@dataclass(frozen=True)
+class Fail:
+    """It cannot go on without the administrator."""
+
+    errno: int
+    message: str
+
+
+Decision = Union[Act, Rest, End, Fail]
+
+_STATES = {
+    Situation.UNTOUCHED: State.QUEUED,
+    Situation.TARGET_TAKEN: State.QUEUED,
+    Situation.PREPARED: State.PREPARED,
+    Situation.EXECUTING: State.EXECUTING,
+    Situation.EXECUTED: State.EXECUTED,
+}
+# States that are reached only when a prepare has completed.
+_LINKED = (
+    State.PREPARED,
+    State.EXECUTING,
+    State.EXECUTED,
+    State.VERIFYING,
+    State.VERIFIED,
+    State.COMMITTING,
+    State.ABORTING,
+)
+# What completes an interrupted act, and the state whose intent shows that the act was ours.
+_COMPLETES = {
+    Situation.HALF_PREPARED: (Op.UNDO_PREPARE, State.PREPARING),
+    Situation.HALF_ABORTED: (Op.ABORT, State.ABORTING),
+    Situation.HALF_COMMITTED: (Op.FINISH_COMMIT, State.COMMITTING),
+}
+
+
+def absorb(migration: Migration, situation: Situation, seen: Observation, now: float) -> Migration:
+    """The record brought up to what was observed: state, the target's id, new names.
+
+    Half-done situations leave the state as it is: there it says whose act was interrupted.
+    """
+    m = _with_pool_names(migration, seen)
+    if _unanswered(m, situation):
+        return m
+    linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
+    known = seen.target is not None and seen.target.image_id == m.target.image_id
+    half = situation in (Situation.HALF_ABORTED, Situation.HALF_COMMITTED)
+    if seen.target is not None and (linked or (half and known)):
+        target = replace(m.target, image_id=seen.target.image_id)
+        if seen.target.name:
+            target = replace(target, image=seen.target.name)
+        m = replace(m, target=target)
+    if situation is Situation.UNTOUCHED and seen.source is not None and not _was_linked(m):
+        m = replace(m, source=replace(m.source, image=seen.source.name))
+    if situation is Situation.HALF_COMMITTED:
+        return replace(m, goal=Goal.COMMITTED)  # past the point of no return, whoever passed it
+    state = _STATES.get(situation)
+    if state is None or m.state is State.FAILED or (state is State.QUEUED and _was_linked(m)):
+        return m
+    if state is State.EXECUTED and (m.state is State.VERIFIED or _verifying(m)):
+        return m  # librbd knows of no more than executed
+    return m.enter(state, now)
+
+
+def _verifying(m: Migration) -> bool:
+    return m.state is State.VERIFYING and due(m)
+
+
+def is_ours(migration: Migration, situation: Situation) -> bool:
+    """Whether a half-done situation comes from an act of ours, which we complete at once."""
+    return migration.state is _COMPLETES[situation][1] or _undoing(migration, situation)
+
+
+def _undoing(m: Migration, situation: Situation) -> bool:
+    """Whether undoing a prepare was cut off: librbd does that as it aborts."""
+    return situation is Situation.HALF_ABORTED and m.state is State.PREPARING
+
+
+def _unanswered(m: Migration, situation: Situation) -> bool:
+    """Whether a prepare of ours looks complete, and nobody ever said that it is.
+
+    librbd writes "prepared" into both headers before it moves the source's clones to the target:
+    a prepare that was cut off there would lose them at the commit.
+    """
+    return situation is Situation.PREPARED and m.state is State.PREPARING
+
+
+def _with_pool_names(m: Migration, seen: Observation) -> Migration:
+    """Pools can be renamed; their ids stay."""
+    source = replace(m.source, pool=seen.source_pool or m.source.pool)
+    target = replace(m.target, pool=seen.target_pool or m.target.pool)
+    return replace(m, source=source, target=target)
+
+
+def decide(
+    migration: Migration, situation: Situation, now: float, *, abandoned: bool = False
+) -> Decision:
+    """What to do about ``migration``, seen in ``situation`` at time ``now``.
+
+    ``abandoned``: a half-done situation has lasted so long with nobody at it that whoever began
+    the act is gone. Until then an act that is not ours is left to whoever does it.
+    """
+    m = migration
+    over = _over(m, situation)
+    if over is not None and m.point:
+        return Rest() if _waits(m, now) else Act(Op.DROP_POINT)
+    if over is not None:
+        return over
+    if m.state is State.FAILED:
+        return Rest()
+    if _waits(m, now):
+        return Rest()
+    lost = _lost(m, situation)
+    if lost is not None:
+        return lost
+    if situation is Situation.TARGET_POOL_GONE:
+        return Act(Op.ABORT)  # nothing is left to go on with; the source is given back
+    if situation is Situation.SOURCE_LOST_AFTER:
+        wanted = m.goal is Goal.COMMITTED and may_commit(m, now)
+        return Act(Op.FINISH_COMMIT) if wanted else Rest()
+    if _undoing(m, situation):
+        return Act(Op.UNDO_PREPARE)
+    if situation in _COMPLETES:
+        return Act(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
+    if _unanswered(m, situation):
+        return Act(Op.UNDO_PREPARE)
+    if m.goal is Goal.ABORTED:
+        return Act(Op.ABORT)
+    if situation is Situation.EXECUTING and not m.settled:
+        return Act(Op.SETTLE)  # held or not: clients read what was copied in part
+    if m.paused:
+        return Rest()
+    return _onward(m, situation, now)
+
+
+def bounded_wait(m: Migration, now: float, longest: float) -> Migration:
+    """The record with a wait for the next attempt that ends in ``longest`` seconds at the latest.
+
+    A manager whose clock was ahead may have noted a time that is far away by the clock of this one.
+    """
+    hold = m.hold
+    if hold is None or hold.reason is not HoldReason.RETRY or hold.until is None:
+        return m
+    return replace(m, hold=replace(hold, until=min(hold.until, now + longest)))
+
+
+def _waits(m: Migration, now: float) -> bool:
+    return m.hold is not None and m.hold.until is not None and m.hold.until > now
+
+
+def _over(m: Migration, situation: Situation) -> Union[End, None]:
+    """Whether it has come to an end, by us or by somebody else."""
+    if situation is Situation.COMMITTED and m.state is State.ABORTING:
+        return End(State.ABORTED, "the source was gone; what had been copied is in the target")
+    if situation is Situation.COMMITTED:
+        by_us = m.state is State.COMMITTING
+        return End(State.COMMITTED, "" if by_us else "committed by somebody else")
+    if situation in (Situation.UNTOUCHED, Situation.TARGET_TAKEN):
+        if m.goal is Goal.ABORTED:
+            return End(State.ABORTED, "")
+        if _was_linked(m):
+            return End(State.ABORTED, "aborted by somebody else")
+    if m.goal is Goal.ABORTED and situation in (Situation.LOST, Situation.SOURCE_POOL_GONE):
+        return End(State.ABORTED, "neither the source nor the target exists any more")
+    if m.goal is Goal.ABORTED and situation is Situation.TARGET_POOL_GONE and not _was_linked(m):
+        return End(State.ABORTED, "the target's pool does not exist any more")
+    return None
+
+
+def _was_linked(m: Migration) -> bool:
+    return m.prepared_at is not None or m.state in _LINKED
+
+
+def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
+    source, target = m.source.spec, m.target.spec
+    if situation is Situation.LOST:
+        return Fail(ENOENT, f"The source {source} does not exist any more, nor does {target}.")
+    if situation is Situation.SOURCE_LOST and m.goal is not Goal.ABORTED:
+        return Fail(
+            ENOENT,
+            f"The source of {target} (image id {m.source.image_id} in {m.source.pool}) is gone; "
+            f"what was not copied yet cannot be read any more. `ceph rbd migration abort {target} "
+            "--force` keeps what there is as an ordinary image.",
+        )
+    if situation is Situation.SOURCE_POOL_GONE:
+        return Fail(ENXIO, f"The pool or namespace of the source {source} does not exist any more.")
+    if situation is Situation.TARGET_POOL_GONE and not _was_linked(m):
+        return Fail(ENXIO, f"The pool or namespace of the target {target} does not exist any more.")
+    if situation is Situation.TARGET_TAKEN:
+        return Fail(ENOENT, f"Another image called {target} was made meanwhile.")
+    return None
+
+
+def _onward(m: Migration, situation: Situation, now: float) -> Decision:
+    """The next act towards prepared, executed, verified or committed."""
+    if situation is Situation.UNTOUCHED:
+        return Act(Op.PREPARE)
+    if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
+        return Act(Op.EXECUTE)
+    if situation is Situation.EXECUTED and due(m):
+        return Act(Op.VERIFY)
+    if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED and may_commit(m, now):
+        return Act(Op.COMMIT)
+    return Rest()
+
+
+ACTING = {
+    Op.PREPARE: State.PREPARING,
+    Op.UNDO_PREPARE: State.PREPARING,
+    Op.EXECUTE: State.EXECUTING,
+    Op.SETTLE: State.EXECUTING,
+    Op.VERIFY: State.VERIFYING,
+    Op.COMMIT: State.COMMITTING,
+    Op.FINISH_COMMIT: State.COMMITTING,
+    Op.ABORT: State.ABORTING,
+}
+"""The state that a migration is in while an act is under way; removing the comparison snapshot,
+which comes when all else is over, leaves it as it is."""
+
+
+def failed(migration: Migration, errno: int, message: str, now: float) -> Migration:
+    """The record of a migration that cannot go on without the administrator."""
+    failure = Failure(errno=errno, message=message, at=now)
+    entered = migration.enter(State.FAILED, now, message)
+    cut = migration.state if migration.state in ACTING.values() else None
+    return replace(entered, failure=failure, hold=None, step=None, failed_in=cut)
+
+
+def retry_later(
+    migration: Migration, errno: int, message: str, now: float, wait: float
+) -> Migration:
+    """The record of a migration whose act failed for a reason that may pass."""
+    attempts = migration.attempts + 1
+    hold = Hold(
+        HoldReason.RETRY, f"{message} Attempt {attempts + 1} follows by itself.", now + wait
+    )
+    failure = Failure(errno=errno, message=message, at=now, transient=True)
+    return replace(migration, step=None, attempts=attempts, hold=hold, failure=failure)

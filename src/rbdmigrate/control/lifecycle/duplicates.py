@@ -1,0 +1,58 @@
+"""Two records about one image: which they are. Pure.
+
+It must not happen. If it does (a pool that was restored from a copy, a write that came late), one
+of them may commit or abort what the other is about, so both rest until somebody removes one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+
+from ...model.migration import Migration
+
+
+def doubles(records: Iterable[Migration]) -> dict[str, str]:
+    """The ids of the migrations that share a source or a target, each with a sentence about it.
+
+    Images are compared by their ids, targets that have none yet by their names. Several imports
+    may read one source.
+    """
+    sharing: defaultdict[tuple[str, Hashable], list[Migration]] = defaultdict(list)
+    for m in records:
+        if m.state.ended:
+            continue  # it only waits to be moved to the history
+        if m.imported is None and m.source.image_id:
+            sharing["source", (m.source.pool_id, m.source.namespace, m.source.image_id)].append(m)
+        place = (m.target.pool_id, m.target.namespace)
+        sharing["target", (*place, "name", m.target.image)].append(m)
+        if m.target.image_id:
+            sharing["target", (*place, "id", m.target.image_id)].append(m)
+    found: dict[str, str] = {}
+    for (end, _), group in sharing.items():
+        if len(group) > 1 and (end == "source" or not _only_names(group)):
+            for m in group:
+                found.setdefault(m.id, _sentence(end, m, group))
+    return found
+
+
+def _only_names(group: list[Migration]) -> bool:
+    """Whether all have ids, and different ones: images that were renamed have each other's name."""
+    idents = [m.target.image_id for m in group]
+    return all(idents) and len(set(idents)) == len(idents)
+
+
+def _sentence(end: str, m: Migration, group: list[Migration]) -> str:
+    image = (m.source if end == "source" else m.target).spec
+    others = ", ".join(_called(other) for other in group if other is not m)
+    namespace = f" -N {m.target.namespace}" if m.target.namespace else ""
+    return (
+        f"The {end} {image} is in more than one record: in {_called(m)} and in {others}; none of "
+        "them is acted on. Remove the key of the one that was not asked for, such as `rados -p "
+        f"{m.target.pool}{namespace} rmomapkey rbd_migration migration.{m.id}`, then `ceph mgr "
+        "fail`."
+    )
+
+
+def _called(m: Migration) -> str:
+    return f"migration.{m.id} ({m.source.spec} to {m.target.spec}, {m.state.value})"

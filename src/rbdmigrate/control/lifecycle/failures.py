@@ -1,0 +1,165 @@
+"""Failures of acts: which may pass by themselves, what to say, when to try again.
+
+librbd's own texts mislead ("error aborting migration" for whatever goes wrong) and repeat the
+source-spec with its secrets, so the sentence is made here, from the act and the errno alone.
+"""
+
+from __future__ import annotations
+
+import errno as e
+import random
+import signal
+from dataclasses import dataclass
+from typing import Optional
+
+from ...model.errors import errno_name, errno_text
+from ...model.migration import Op
+from ...model.spec import ImageSpec
+
+# Errnos of a cluster, a network or a client that is in trouble now and may be well later.
+TRANSIENT = frozenset(
+    {
+        e.ETIMEDOUT, e.EAGAIN, e.EBUSY, e.EINTR, e.ESHUTDOWN, e.ENOTCONN, e.ECONNREFUSED,
+        e.ECONNRESET, e.ECONNABORTED, e.EHOSTUNREACH, e.ENETUNREACH, e.EPIPE, e.EIO, e.EROFS,
+        e.ESTALE, 85,  # 85: ERESTART, librbd's "the lock's owner changed, try again"
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FailureReason:
+    """A failure in one sentence, and whether trying again by itself makes sense."""
+
+    message: str
+    transient: bool
+
+
+_DOING = {
+    Op.PREPARE: "Preparing",
+    Op.UNDO_PREPARE: "Undoing an interrupted prepare",
+    Op.EXECUTE: "Copying",
+    Op.SETTLE: "Completing objects of",
+    Op.VERIFY: "Comparing",
+    Op.DROP_POINT: "Removing the comparison snapshot of",
+    Op.COMMIT: "Committing",
+    Op.FINISH_COMMIT: "Finishing an interrupted commit",
+    Op.ABORT: "Aborting",
+}
+_REASONS = {
+    e.ENOSPC: "there is no space left; make room or raise the quota, then retry",
+    e.EDQUOT: "the pool's quota is used up; raise it, then retry",
+    e.EPERM: "the manager's keyring may not do this; check `ceph auth get mgr.<id>`",
+    e.EACCES: "the manager's keyring may not do this; check `ceph auth get mgr.<id>`",
+    e.EROFS: "the client that holds the exclusive lock does not let go of it",
+    e.ESHUTDOWN: "the copying client was blocklisted",
+}
+_BY_OP = {
+    (Op.ABORT, e.EBUSY): (
+        "the target is open somewhere, or a snapshot made on it has a clone; stop the client, "
+        "flatten or remove the clone"
+    ),
+    (Op.ABORT, e.ENOTEMPTY): (
+        "a snapshot made on the target has a clone; flatten or remove the clone, then retry"
+    ),
+    (Op.COMMIT, e.EBUSY): "an image is still in use; the source may have a clone or a user",
+    (Op.PREPARE, e.EINVAL): (
+        "librbd refuses this source or layout; check the object size, the striping and the "
+        "features asked for"
+    ),
+    (Op.PREPARE, e.EEXIST): "an image of the target's name exists",
+    (Op.PREPARE, e.ENOENT): "the source, or a pool that was named, does not exist",
+}
+
+
+def explain(op: Op, errno: int, target: ImageSpec) -> FailureReason:
+    """The sentence for a librbd failure of ``op`` with ``errno`` on the way to ``target``."""
+    reason = _BY_OP.get((op, errno)) or _REASONS.get(errno) or errno_text(errno)
+    message = f"{_DOING[op]} {target} failed: {reason} ({errno_name(errno)})."
+    return FailureReason(message, errno in TRANSIENT)
+
+
+_IMPORT_REASONS = {
+    e.ENOENT: "it is not there (any more), or its host's name is not known",
+    e.EACCES: "it does not let us read it; look at its permissions or keys",
+    e.EPERM: "it does not let us read it; look at its permissions or keys",
+    e.ECONNREFUSED: "its host refuses the connection",
+    e.EINVAL: "it is damaged, or librbd does not read what it holds",
+    e.EOPNOTSUPP: "it has a feature that librbd does not read",
+    e.EIO: "reading it fails; it may have become shorter, or its server is in trouble",
+}
+
+
+def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> FailureReason:
+    """The sentence for a librbd failure of an import: the source's fault, or the cluster's."""
+    reason = _IMPORT_REASONS.get(errno)
+    if reason is None or op not in (Op.PREPARE, Op.EXECUTE):
+        return explain(op, errno, target)
+    message = (
+        f"{_DOING[op]} {target} failed at the source {source}: {reason} ({errno_name(errno)})."
+    )
+    return FailureReason(message, errno in TRANSIENT)
+
+
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+
+
+def source_crashed(
+    op: Op, number: int, source: ImageSpec, target: ImageSpec
+) -> Optional[FailureReason]:
+    """The sentence for a worker that an external source crashed; None when that is not why."""
+    if number not in _CRASHES:
+        return None
+    name = signal.Signals(number).name
+    return FailureReason(
+        f"{_DOING[op]} {target} was given up: librbd crashed ({name}) in a process of its own when "
+        f"it read the source {source}, and would again; look at it with `qemu-img check`, or "
+        "export it anew as raw.",
+        False,
+    )
+
+
+def stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> FailureReason:
+    """The sentence for a source that stopped giving."""
+    return FailureReason(
+        f"{_DOING[op]} {target} was stopped: nothing came from the source {source} for "
+        f"{seconds:g} s; look whether it can still be read from the manager's host.",
+        True,
+    )
+
+
+def outgrown(op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool) -> FailureReason:
+    """The sentence for an act whose worker needs too much memory.
+
+    ``imported``: the source is external, and may have been made to need it.
+    """
+    cause = f"reading the source {source}" if imported else "its worker"
+    form = "export the source as raw" if imported else f"raise it, then `retry {target}`"
+    return FailureReason(
+        f"{_DOING[op]} {target} was given up: {cause} took more memory than the option "
+        f"worker_memory allows; {form}.",
+        False,
+    )
+
+
+def worker_lost(op: Op, how: str, target: ImageSpec) -> FailureReason:
+    """The sentence for a worker that ended without anybody asking it to."""
+    return FailureReason(f"{_DOING[op]} {target} was cut off: {how}.", True)
+
+
+def not_started(op: Op, how: str, target: ImageSpec) -> FailureReason:
+    """The sentence for an act that no worker could be started for."""
+    return FailureReason(
+        f"{_DOING[op]} {target} could not begin, because the active manager's host could not start "
+        f"a worker process: {how}.",
+        True,
+    )
+
+
+def backoff(attempt: int, first: float, cap: float, chance: random.Random) -> float:
+    """Seconds until the next attempt after ``attempt`` failures (1, 2, ...).
+
+    Doubles from ``first`` up to ``cap``, with up to a quarter taken off at random, so that many
+    migrations that failed together do not come back together.
+    """
+    wait: float = min(cap, first * 2 ** min(attempt - 1, 32))
+    return wait * (1 - 0.25 * chance.random())

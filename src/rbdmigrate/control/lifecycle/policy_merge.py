@@ -1,0 +1,133 @@
+"""Policies on records: that of a new migration, and the stricter of both for a repeated request.
+
+A request can be made again, with another policy, and a plan can take in a migration that somebody
+began by hand. A farther goal then counts only together with all that was to be waited for on the
+way. Whatever can neither be merged nor left out without harm is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from errno import EAGAIN, EBUSY, EEXIST, EINVAL
+from typing import Optional
+
+from ...model.errors import MigrationError
+from ...model.layout import LayoutOptions
+from ...model.migration import Goal, Migration, State
+from ...model.policy import Policy
+from ...model.verification import Verify
+from .requests import awake, refuse_aborting, without_consent
+from .verification import at_least, covers
+
+_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED)
+
+
+def with_policy(m: Migration, policy: Policy) -> Migration:
+    """The record with a policy in place of its own: every field of it.
+
+    Where the policy leaves it to the module what is compared, the record says that already.
+    """
+    verify = m.verify if policy.verify is Verify.AUTO else policy.verify
+    return replace(
+        m,
+        goal=policy.goal,
+        priority=policy.priority,
+        rate=policy.rate,
+        window=policy.window,
+        verify=at_least(policy.goal, verify),
+        soak=policy.soak,
+    )
+
+
+def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") -> Migration:
+    """The record after the same migration was asked for again; of both policies the stricter.
+
+    ``plan``: the plan that asks, empty for a command. The priority stays as it is. A migration
+    that failed before it was prepared is begun again as the new request says.
+
+    Raises MigrationError: EEXIST for another plan, layout or window, EBUSY while it is being
+    aborted or committed, EINVAL when it failed, EAGAIN when it has just ended.
+    """
+    refuse_aborting(m)
+    if m.state.ended:
+        raise MigrationError(EAGAIN, f"The migration to {m.target.spec} ended just now; try again.")
+    if plan and m.plan and m.plan != plan:
+        raise MigrationError(
+            EEXIST, f"The migration to {m.target.spec} belongs to the plan {m.plan} already."
+        )
+    unprepared = m.state is State.FAILED and m.prepared_at is None
+    if unprepared and m.plan in ("", plan):
+        begun = with_policy(without_consent(awake(m)), policy)
+        return replace(begun, layout=layout, plan=plan)
+    _refuse_layout(m, layout)
+    if m.state is State.FAILED and not unprepared:
+        raise _failed(m)
+    after = _stricter(awake(m) if unprepared else m, policy, plan)
+    if after == m:
+        return m
+    if m.state is State.COMMITTING:
+        raise MigrationError(
+            EBUSY,
+            f"{m.target.spec} is being committed, so nothing else can be asked of it any more.",
+        )
+    return without_consent(after)
+
+
+def _stricter(m: Migration, policy: Policy, plan: str) -> Migration:
+    goal = max(m.goal, policy.goal, key=_FARTHER.index)
+    asked = at_least(policy.goal, policy.verify)
+    verify = asked if covers(asked, m.verify) else m.verify
+    return replace(
+        m,
+        goal=goal,
+        rate=_lower(m.rate, policy.rate),
+        window=_narrower(m, policy.window),
+        verify=at_least(goal, verify),
+        soak=max(m.soak, policy.soak),
+        plan=plan or m.plan,
+    )
+
+
+def _lower(one: Optional[int], other: Optional[int]) -> Optional[int]:
+    limits = [rate for rate in (one, other) if rate is not None]
+    return min(limits, default=None)
+
+
+def _narrower(m: Migration, window: str) -> str:
+    """The one window of both. Two that differ are refused.
+
+    Their common time may be empty or a few minutes, and is a window that nobody wrote.
+    """
+    if m.window and window and m.window != window:
+        target = m.target.spec
+        raise MigrationError(
+            EEXIST,
+            f"{m.source.spec} is migrating to {target} already, in another window ({m.window}); "
+            f"`ceph rbd migration set {target} --window off`, then this request sets its own.",
+        )
+    return m.window or window
+
+
+def _refuse_layout(m: Migration, layout: LayoutOptions) -> None:
+    if m.layout == layout:
+        return
+    begun = f"{m.source.spec} is migrating to {m.target.spec} already"
+    if m.adopted:
+        raise MigrationError(
+            EEXIST,
+            f"{begun}, prepared by plain rbd with a layout that is not compared; leave the layout "
+            "options out.",
+        )
+    raise MigrationError(
+        EEXIST, f"{begun}, with another layout; abort that migration first if this one is wanted."
+    )
+
+
+def _failed(m: Migration) -> MigrationError:
+    why = m.failure.message if m.failure is not None else "the reason is not known."
+    target = m.target.spec
+    return MigrationError(
+        EINVAL,
+        f"The migration to {target} failed before: {why} Remove the cause, then `ceph rbd "
+        f"migration retry {target}`, or abort it.",
+    )

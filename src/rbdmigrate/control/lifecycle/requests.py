@@ -1,0 +1,230 @@
+"""What an administrator can ask of a migration under way, as pure functions of its record.
+
+Each returns the record that the request leads to, or raises MigrationError when the request is
+refused. The engine calls them inside the record's update, so that a request is judged by the
+record that it changes, and a refused one changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from errno import EAGAIN, EBUSY, EINVAL, EPERM
+from typing import Optional
+
+from ...model.errors import MigrationError
+from ...model.migration import Goal, HoldReason, Migration, State
+from ...model.verification import Outcome, Verify
+from .verification import at_least, covers, describe_differences, doubtful, passed
+
+_COMMITTABLE = (State.EXECUTED, State.VERIFYING, State.VERIFIED, State.COMMITTING)
+_COMPARABLE = (State.EXECUTED, State.VERIFYING, State.VERIFIED)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What ``set`` asks for; None leaves a field as it is.
+
+    ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window`` is a
+    text that ``control.pace.window`` reads; empty is always. ``soak``: seconds.
+    """
+
+    rate: Optional[int] = None
+    change_rate: bool = False
+    priority: Optional[int] = None
+    goal: Optional[Goal] = None
+    window: Optional[str] = None
+    verify: Optional[Verify] = None
+    soak: Optional[float] = None
+
+
+def refuse_aborting(m: Migration) -> None:
+    """MigrationError(EBUSY) for a migration that is being aborted: only ``retry`` is left."""
+    if m.goal is Goal.ABORTED:
+        raise MigrationError(
+            EBUSY, f"The migration of {m.source.spec} to {m.target.spec} is being aborted."
+        )
+
+
+def refuse_committing(m: Migration) -> None:
+    """MigrationError(EINVAL) for a migration whose commit has begun."""
+    if m.state is State.COMMITTING:
+        raise MigrationError(
+            EINVAL, f"{m.target.spec} is being committed; there is no way back any more."
+        )
+
+
+def refuse_unverified(m: Migration) -> None:
+    """MigrationError(EPERM or EAGAIN) unless what is to be compared was found equal."""
+    v, target = m.verification, m.target.spec
+    if v is not None and v.outcome is Outcome.FAILED:
+        raise MigrationError(
+            EPERM,
+            f"{target} differs from its source ({describe_differences(v)}), so committing would "
+            f"lose data; look at `ceph rbd migration status {target}`, verify again with "
+            "`retry`, or add --force.",
+        )
+    if doubtful(m) and m.imported is not None:
+        raise MigrationError(
+            EPERM,
+            f"{m.imported.changes[0][:-1]}; compare it with `ceph rbd migration verify {target} "
+            "--mode full`, import it again, or add --force.",
+        )
+    if passed(m):
+        return
+    if v is None or v.outcome is None or not covers(v.mode, m.verify):
+        mode = " --mode sample" if m.verify is Verify.SAMPLE else ""
+        raise MigrationError(
+            EAGAIN,
+            f"{target} is to be compared with its source before ({m.verify.value}) and is not yet; "
+            f"`ceph rbd migration verify {target}{mode}` does it, `ceph rbd migration set {target} "
+            "--verify none` or --force do without.",
+        )
+    raise MigrationError(
+        EPERM,
+        f"{target} was compared in part only ({'; '.join(v.reasons)}); add --force if what was "
+        "compared is enough.",
+    )
+
+
+def awake(m: Migration) -> Migration:
+    """The record with nothing that holds it back: an administrator wants a new attempt."""
+    state = (m.failed_in or State.QUEUED) if m.state is State.FAILED else m.state
+    return replace(m, state=state, hold=None, failure=None, attempts=0, paused=False)
+
+
+def without_consent(m: Migration) -> Migration:
+    """The record without what an earlier ``commit`` allowed: that was about another request."""
+    return replace(m, force_commit=False, soak_ended=False)
+
+
+def to_execute(m: Migration) -> Migration:
+    """It is to be copied. A goal that is farther stays. MigrationError(EBUSY, EINVAL)."""
+    refuse_aborting(m)
+    if m.state is State.FAILED and m.failure is not None:
+        raise MigrationError(
+            EINVAL,
+            f"It failed before: {m.failure.message} Remove the cause, then "
+            f"`ceph rbd migration retry {m.target.spec}`.",
+        )
+    return replace(m, goal=Goal.EXECUTED) if m.goal is Goal.PREPARED else m
+
+
+def to_commit(m: Migration, *, force: bool) -> Migration:
+    """It is to be committed now, whatever is left of its soak time.
+
+    ``force``: also when its contents are not compared, or differ. MigrationError(EBUSY, EAGAIN,
+    EPERM).
+    """
+    refuse_aborting(m)
+    target = m.target.spec
+    executed = m.state in _COMMITTABLE
+    if not executed and not (m.state is State.FAILED and m.executed_at is not None):
+        raise MigrationError(
+            EAGAIN,
+            f"{target} is {m.state.value}, not executed yet, so committing would lose data; "
+            f"run `ceph rbd migration execute {target}` and wait until it is executed.",
+        )
+    if not force:
+        refuse_unverified(m)
+    return replace(awake(m), goal=Goal.COMMITTED, force_commit=force, soak_ended=True)
+
+
+def to_abort(m: Migration) -> Migration:
+    """It is to go back. MigrationError(EINVAL) when its commit has begun."""
+    refuse_committing(m)
+    return replace(without_consent(awake(m)), goal=Goal.ABORTED)
+
+
+def to_undo_prepare(m: Migration) -> Migration:
+    """What a refused prepare left is to be removed; unchanged when it is tried again already."""
+    if m.state is not State.FAILED or m.prepared_at is not None:
+        return m
+    return replace(awake(m), goal=Goal.ABORTED)
+
+
+def to_pause(m: Migration) -> Migration:
+    """No further act is to begin. MigrationError(EBUSY) while it is being aborted."""
+    refuse_aborting(m)
+    return replace(m, paused=True)
+
+
+def to_resume(m: Migration) -> Migration:
+    """It is to go on after a pause, or after an abort that must not begin."""
+    asked = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
+    return replace(m, paused=False, hold=None if asked else m.hold)
+
+
+def to_retry(m: Migration) -> Migration:
+    """It is to be tried again; contents that differed are compared again from the beginning.
+
+    MigrationError(EINVAL) when it neither failed nor waits.
+    """
+    if m.state is not State.FAILED and m.hold is None:
+        raise MigrationError(
+            EINVAL, f"The migration to {m.target.spec} has not failed, it is {m.state.value}."
+        )
+    v = m.verification
+    differs = v is not None and v.outcome is Outcome.FAILED
+    return replace(awake(m), verification=None if differs else v)
+
+
+def to_verify(m: Migration, mode: Verify, now: float) -> Migration:
+    """Its contents are to be compared, from the beginning. MigrationError(EBUSY, EAGAIN, EINVAL).
+
+    A sample is refused where more is to be compared before the commit.
+    """
+    refuse_aborting(m)
+    target = m.target.spec
+    again = m.state is State.FAILED and m.failed_in in (State.VERIFYING, State.COMMITTING)
+    if m.state not in _COMPARABLE and not again:
+        raise MigrationError(
+            EAGAIN,
+            f"{target} is {m.state.value}, so there is nothing to compare; verify it when it is "
+            "executed.",
+        )
+    if not covers(mode, m.verify):
+        raise MigrationError(
+            EINVAL,
+            f"All of {target} is to be compared before its commit, so a {mode.value} is not "
+            f"enough; leave out --mode, or `ceph rbd migration set {target} --verify "
+            f"{mode.value}` first.",
+        )
+    goal = m.goal if m.goal is Goal.COMMITTED else Goal.VERIFIED
+    m = without_consent(awake(m).enter(State.VERIFYING, now))
+    return replace(m, verify=mode, verification=None, goal=goal)
+
+
+def changed(m: Migration, changes: Changes, floor: Verify = Verify.NONE) -> Migration:
+    """The record after ``set``. A consent to skip gates ends when the goal or a gate is set.
+
+    ``floor``: what its plan wants compared at least; it can be raised, not lowered below this.
+    MigrationError(EBUSY, EINVAL, EPERM).
+    """
+    refuse_aborting(m)
+    if (changes.goal, changes.verify, changes.soak) != (None, None, None):
+        refuse_committing(m)
+        m = without_consent(m)
+    if changes.verify is not None:
+        _refuse_below(m, changes.verify, floor)
+        m = replace(m, verify=changes.verify)
+    if changes.change_rate:
+        m = replace(m, rate=changes.rate)
+    if changes.priority is not None:
+        m = replace(m, priority=changes.priority)
+    if changes.window is not None:
+        m = replace(m, window=changes.window)
+    if changes.soak is not None:
+        m = replace(m, soak=changes.soak)
+    if changes.goal is not None:
+        m = replace(m, goal=changes.goal)
+    return replace(m, verify=at_least(m.goal, m.verify))
+
+
+def _refuse_below(m: Migration, verify: Verify, floor: Verify) -> None:
+    if covers(verify, floor) or covers(verify, m.verify):
+        return
+    raise MigrationError(
+        EPERM,
+        f"The plan {m.plan} wants {m.target.spec} compared ({floor.value}) before its commit; "
+        "change the policy with `ceph rbd migration plan apply`, or commit this one with --force.",
+    )

@@ -1,0 +1,131 @@
+"""Who may act now: picks among the waiting migrations within the limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...model.migration import Op
+
+# Acts that read from the source.
+READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.SETTLE, Op.VERIFY})
+COPYING = frozenset({Op.EXECUTE})
+COMPARING = frozenset({Op.VERIFY})
+PACED = COPYING | COMPARING  # what the throttle holds for
+
+
+@dataclass(frozen=True)
+class Running:
+    """An act under way, the pools that it reads from and writes to, the source's host, its plan."""
+
+    op: Op
+    source_pool: str = ""
+    target_pool: str = ""
+    source_host: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A migration that could act: ``since`` is when it was created (seconds since the epoch)."""
+
+    ident: str
+    op: Op
+    priority: int
+    since: float
+    source_pool: str = ""
+    target_pool: str = ""
+    source_host: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many acts at once: copies, steps that are no copies (prepare, commit, abort), verifies.
+
+    ``per_source_pool`` and ``per_target_pool`` limit the copies that share a pool, and
+    ``per_source_host`` those that read from one host outside; 0 is no limit. ``plans``: copies of
+    a plan, by its name; where it is not named there is no limit.
+    """
+
+    copies: int
+    steps: int
+    per_source_pool: int = 0
+    per_target_pool: int = 0
+    verifies: int = 2
+    per_source_host: int = 0
+    plans: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Places:
+    """How many more acts of each kind may run; below 0 after a limit was lowered."""
+
+    copies: int
+    verifies: int
+    steps: int
+
+    def any_for(self, op: Op) -> bool:
+        """Whether there is a place for such an act, whatever its pools and host."""
+        if op in COPYING:
+            return self.copies > 0
+        return (self.verifies if op in COMPARING else self.steps) > 0
+
+
+def places(running: Sequence[Running], limits: Limits) -> Places:
+    """What ``running`` leaves of ``limits``."""
+    copying = sum(act.op in COPYING for act in running)
+    comparing = sum(act.op in COMPARING for act in running)
+    return Places(
+        limits.copies - copying,
+        limits.verifies - comparing,
+        limits.steps - (len(running) - copying - comparing),
+    )
+
+
+def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
+    """Those of ``waiting`` that may start beside ``running``.
+
+    Higher priority first, then the oldest. Aborts go before other steps of the same priority:
+    they are what somebody waits for. A copy that a pool's limit holds back lets others pass.
+    """
+    free = places(running, limits)
+    copies, verifies, steps = free.copies, free.verifies, free.steps
+    copying = [act for act in running if act.op in COPYING]
+    sources = Counter(act.source_pool for act in copying)
+    hosts = Counter(act.source_host for act in copying)
+    targets = Counter(act.target_pool for act in copying)
+    plans = Counter(act.plan for act in copying)
+    chosen = []
+    order = sorted(waiting, key=lambda w: (-w.priority, w.op is not Op.ABORT, w.since, w.ident))
+    for candidate in order:
+        if candidate.op in COMPARING:
+            if verifies > 0:
+                verifies -= 1
+                chosen.append(candidate)
+            continue
+        if candidate.op not in COPYING:
+            if steps > 0:
+                steps -= 1
+                chosen.append(candidate)
+            continue
+        if (
+            copies > 0
+            and _room(sources[candidate.source_pool], limits.per_source_pool, candidate.source_pool)
+            and _room(targets[candidate.target_pool], limits.per_target_pool, candidate.target_pool)
+            and _room(hosts[candidate.source_host], limits.per_source_host, candidate.source_host)
+            and _room(plans[candidate.plan], limits.plans.get(candidate.plan, 0), candidate.plan)
+        ):
+            copies -= 1
+            hosts[candidate.source_host] += 1
+            sources[candidate.source_pool] += 1
+            targets[candidate.target_pool] += 1
+            plans[candidate.plan] += 1
+            chosen.append(candidate)
+    return chosen
+
+
+def _room(used: int, limit: int, shared: str) -> bool:
+    """Whether one more fits; an import has no source pool, and a pool no host, to be shared."""
+    return limit == 0 or not shared or used < limit

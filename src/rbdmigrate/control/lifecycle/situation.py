@@ -1,0 +1,142 @@
+"""Diagnosis: which of a small number of situations an observation is. A pure function.
+
+librbd's prepare, execute, commit and abort are many small writes each; a process killed between
+two of them leaves a situation that is neither before nor after. All of them are named here; how
+they were found and what each looks like is in ``doc/design/recovery.rst``.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Optional
+
+from ...model.migration import Migration
+from ...model.observation import HeaderState, ImageView, Observation
+
+
+class Situation(str, enum.Enum):
+    """What is there, in the terms that decisions need."""
+
+    UNTOUCHED = "untouched"  # the source as it was, no target
+    TARGET_TAKEN = "target-taken"  # the source as it was, the target's name is another image's
+    HALF_PREPARED = "half-prepared"  # prepare was cut off; the source is safe, the target useless
+    PREPARED = "prepared"
+    EXECUTING = "executing"  # copying was begun; some process may be at it or none
+    EXECUTED = "executed"
+    HALF_ABORTED = "half-aborted"  # abort was begun; the target may be incomplete
+    HALF_COMMITTED = "half-committed"  # the target stands alone, the source is not quite gone
+    COMMITTED = "committed"  # the target stands alone, the source is gone
+    SOURCE_LOST = "source-lost"  # the target still needs a source that is gone
+    SOURCE_LOST_AFTER = "source-lost-after"  # the source is gone, the target is complete
+    LOST = "lost"  # neither source nor target
+    SOURCE_POOL_GONE = "source-pool-gone"  # removed with its pool or namespace
+    TARGET_POOL_GONE = "target-pool-gone"
+
+
+HALF_DONE = frozenset({Situation.HALF_PREPARED, Situation.HALF_ABORTED, Situation.HALF_COMMITTED})
+
+_BY_STATE = {
+    HeaderState.ERROR: Situation.HALF_PREPARED,
+    HeaderState.PREPARING: Situation.HALF_PREPARED,
+    HeaderState.PREPARED: Situation.PREPARED,
+    HeaderState.EXECUTING: Situation.EXECUTING,
+    HeaderState.EXECUTED: Situation.EXECUTED,
+    HeaderState.ABORTING: Situation.HALF_ABORTED,
+}
+
+
+def diagnose(migration: Migration, seen: Observation) -> Situation:
+    """The situation that ``seen`` shows for ``migration``."""
+    if migration.imported is not None:
+        return _of_import(migration, seen)
+    if seen.target_gone:
+        return _without_target_pool(migration, seen.source)
+    if seen.source_gone:
+        return _without_source_pool(migration, seen.target)
+    source, target = seen.source, seen.target
+    if source is not None and source.image_id != migration.source.image_id:
+        source = None  # another image that took the name meanwhile
+    if target is not None and target.image_id == migration.source.image_id:
+        target = None  # in place: the name is still the source's
+    if source is None:
+        return _without_source(migration, target)
+    if source.header is None or not source.header.is_source:
+        return _without_source_header(migration, source, target)
+    return _with_source_header(source, source.header.state, target)
+
+
+def _of_import(m: Migration, seen: Observation) -> Situation:
+    """There is no source to look at, and nothing that could be lost with it."""
+    linked, target = m.prepared_at is not None, seen.target
+    if seen.target_gone:
+        return Situation.UNTOUCHED if linked else Situation.TARGET_POOL_GONE
+    if target is None:
+        return Situation.UNTOUCHED
+    assert m.imported is not None
+    if not (_is_ours(m, target) or m.imported.made(target.image_id)):
+        return Situation.TARGET_TAKEN
+    if not target.exists:
+        return Situation.HALF_ABORTED if linked else Situation.HALF_PREPARED
+    if target.header is None:
+        return Situation.COMMITTED if linked else Situation.HALF_PREPARED
+    return _BY_STATE[target.header.state]
+
+
+def _without_target_pool(migration: Migration, source: Optional[ImageView]) -> Situation:
+    whole = source is not None and source.listed and not source.trashed and not source.header
+    given_back = whole and migration.target.image_id
+    return Situation.UNTOUCHED if given_back else Situation.TARGET_POOL_GONE
+
+
+def _without_source_pool(migration: Migration, target: Optional[ImageView]) -> Situation:
+    found = _without_source(migration, target)
+    return Situation.SOURCE_POOL_GONE if found is Situation.LOST else found
+
+
+def _without_source(migration: Migration, target: Optional[ImageView]) -> Situation:
+    if target is None or not _is_ours(migration, target):
+        return Situation.LOST
+    if target.header is None:
+        return Situation.COMMITTED
+    whole = target.header.state is HeaderState.EXECUTED
+    return Situation.SOURCE_LOST_AFTER if whole else Situation.SOURCE_LOST
+
+
+def _without_source_header(
+    migration: Migration, source: ImageView, target: Optional[ImageView]
+) -> Situation:
+    if source.trashed:
+        # Unlinked and not linked to a target: before the link, or after it was cut for good.
+        ours = target is not None and target.header is None and _is_ours(migration, target)
+        return Situation.HALF_COMMITTED if ours else Situation.HALF_PREPARED
+    if target is None:
+        return Situation.UNTOUCHED
+    if target.header is not None and _points_to(target, source):
+        return Situation.HALF_ABORTED
+    return Situation.TARGET_TAKEN
+
+
+def _with_source_header(
+    source: ImageView, state: HeaderState, target: Optional[ImageView]
+) -> Situation:
+    assert source.header is not None
+    linked = target is not None and target.image_id == source.header.image_id
+    if state in (HeaderState.PREPARING, HeaderState.ERROR):
+        return Situation.HALF_PREPARED
+    if target is None or not linked:
+        return Situation.HALF_ABORTED
+    if target.header is None:
+        executed = state is HeaderState.EXECUTED
+        return Situation.HALF_COMMITTED if executed else Situation.HALF_ABORTED
+    if HeaderState.ABORTING in (state, target.header.state):
+        return Situation.HALF_ABORTED
+    # The two headers are written one after the other: what is behind has not happened yet.
+    return _BY_STATE[min(state, target.header.state)]
+
+
+def _is_ours(migration: Migration, target: ImageView) -> bool:
+    return bool(migration.target.image_id) and target.image_id == migration.target.image_id
+
+
+def _points_to(target: ImageView, source: ImageView) -> bool:
+    return target.header is not None and target.header.image_id == source.image_id

@@ -1,0 +1,1 @@
+"""Objects and extents of an image, and what copying them costs. Pure."""

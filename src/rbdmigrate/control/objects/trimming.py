@@ -1,0 +1,62 @@
+"""Which objects librbd would copy wrong while OSDs trim removed snapshots. Pure.
+
+An object's *clone* keeps its content for some snapshots. librbd reads a clone at the newest
+snapshot that the clone has. Until the OSDs have trimmed it, a removed snapshot stays among them,
+and a read at a removed snapshot finds nothing: librbd takes that for a hole and copies zeros.
+Measured on releases 16, 18 and 20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from ...model.migration import Hold, HoldReason, Migration, TimelineEntry
+from ...model.untrimmed import RemovedSnapshots, Untrimmed
+
+_FIRST_WAIT, _LONGEST_WAIT = 10.0, 300.0  # seconds between two looks
+_NOTED = "waits until OSDs have trimmed removed snapshots"
+
+
+def may_be_endangered(kept: Collection[int], newest: int, removed: RemovedSnapshots) -> bool:
+    """Whether the objects of an image have to be looked at.
+
+    ``kept``: the ids of the image's snapshots; ``newest``: the highest id that the image ever had.
+    Ids belong to the pool: others' removed snapshots count as long as no object was looked at.
+    A clone is endangered by a removed snapshot that is newer than a kept one.
+    """
+    remaining = [snapshot for snapshot in kept if snapshot not in removed]
+    return bool(remaining) and removed.between(min(remaining), newest)
+
+
+def endangered(
+    clones: Iterable[Sequence[int]], kept: Collection[int], removed: RemovedSnapshots
+) -> bool:
+    """Whether librbd would copy one of an object's clones wrong.
+
+    ``clones``: the snapshots of each, ascending. One that has removed snapshots alone is not read.
+    """
+    return any(
+        snapshots
+        and snapshots[-1] in removed
+        and any(snapshot in kept and snapshot not in removed for snapshot in snapshots)
+        for snapshots in clones
+    )
+
+
+def waiting(m: Migration, found: Untrimmed, now: float) -> Migration:
+    """The record of a migration whose act was not begun, because librbd would copy it wrong.
+
+    It looks again by itself, the later the longer a look takes. The timeline gets one entry,
+    however often it looks.
+    """
+    step, timeline = m.step, m.timeline
+    took = 0.0 if step is None else max(0.0, now - step.started)
+    if step is not None and len(timeline) > 1 and timeline[-1].at == step.started:
+        timeline = timeline[:-1]  # that the act was begun
+    state = timeline[-1].state if timeline else m.state
+    if not any(entry.message == _NOTED for entry in timeline[-1:]):
+        timeline = (*timeline, TimelineEntry(now, state, _NOTED))
+    until = now + min(_LONGEST_WAIT, max(_FIRST_WAIT, 5 * took))
+    hold = Hold(HoldReason.HEALTH, f"{found.reason} It goes on by itself then.", until)
+    return replace(m, state=state, timeline=timeline, step=None, hold=hold, failure=None)

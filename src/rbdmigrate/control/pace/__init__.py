@@ -1,0 +1,1 @@
+"""When copies may run and how fast: windows, timetables, gates, shares. Pure."""

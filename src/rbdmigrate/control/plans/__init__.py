@@ -1,0 +1,1 @@
+"""Plan files: parsing, selecting images, waves. Pure."""

@@ -1,0 +1,373 @@
+"""Reading a plan file: its plain data to a Definition, or one sentence that names the path.
+
+No sentence repeats a value that may be a secret, and a secret itself is refused: a plan is kept,
+shown and handed around as a file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from errno import EINVAL
+from typing import Any, Callable, Optional, TypeVar
+
+from ...model.errors import MigrationError
+from ...model.layout import LayoutOptions, parse_layout
+from ...model.migration import Goal
+from ...model.plan import MAX_ITEMS, NAME, Definition, Listed, Rule, Selector
+from ...model.policy import Policy
+from ...model.source import CONFIG
+from ...model.source_spec import parse_source_spec
+from ...model.spec import ImageSpec, parse_image_spec
+from ...model.units import parse_seconds, parse_size
+from ...model.verification import Verify
+from ..pace.timetable import parse_rate
+from ..pace.window import parse_window
+from .patterns import compile_pattern
+from .plan_text import load_plan_text
+from .selection import template_problem
+
+_T = TypeVar("_T")
+
+_FIELDS = ("plan", "select", "map", "images", "waves", "policy", "limits", "window")
+_SELECT = ("pool", "namespace", "name", "regex", "exclude", "size", "label")
+_LAYOUT = (
+    "object_size", "features", "image_feature", "shared", "image_shared", "stripe_unit",
+    "stripe_count", "data_pool", "journal_splay_width", "journal_object_size", "journal_pool",
+    "flatten",
+)  # fmt: skip
+_MAP = ("target_pool", "target_namespace", "name", *_LAYOUT)
+_POLICY = ("goal", "verify", "rate", "image_rate", "priority", "soak")
+_GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+_SIZE = re.compile(r"\s*(<=|>=|<|>)\s*([^<>=,]+)")
+_MAX_LIST = 1000
+
+
+def parse_plan(text: str, default_pool: str, timezone: str = "UTC") -> Definition:
+    """The Definition of a plan file. Raises MigrationError(EINVAL).
+
+    ``default_pool`` is for image specs without one, ``timezone`` that of windows.
+    """
+    return read_plan(load_plan_text(text), default_pool, timezone)
+
+
+def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definition:
+    """The same of plain data: objects, lists and texts."""
+    top = _Object(plain, "", _FIELDS)
+    name = top.text("plan")
+    if not NAME.fullmatch(name):
+        raise refuse(
+            "plan",
+            "is missing" if not name else "is no name for a plan",
+            "give up to 64 letters, digits, '_', '.' and '-', such as nvme-move",
+        )
+    select = tuple(_selector(item, path) for item, path in top.items("select"))
+    images = tuple(_listed(item, path, default_pool) for item, path in top.items("images"))
+    if not select and not images:
+        raise refuse(
+            "select",
+            "and images are both missing",
+            "say which images, as in `select: [{pool: hdd}]`",
+        )
+    rule = _rule(top.object("map", _MAP))
+    stays = not rule.pool and rule.name == "{name}" and rule.layout == LayoutOptions()
+    for number, item in enumerate(select):
+        if stays and rule.namespace in (None, item.namespace):
+            raise refuse(
+                f"select[{number}]",
+                "would go from where it is to where it is",
+                "give map.target_pool, or a new layout in map",
+            )
+    waves = top.object("waves", ("size", "stop_after_failures"))
+    policy = top.object("policy", _POLICY)
+    limits = top.object("limits", ("max_copies",))
+    rate, image_rate = policy.text("rate"), policy.text("image_rate")
+    return Definition(
+        name=name,
+        select=select,
+        rule=rule,
+        images=images,
+        policy=Policy(
+            goal=Goal(policy.choice("goal", _GOALS, Goal.COMMITTED.value)),
+            priority=policy.number("priority", 0, -1000, 1000),
+            rate=policy.read("image_rate", image_rate, parse_rate, None),
+            window=_window(top, timezone),
+            verify=Verify(policy.choice("verify", [v.value for v in Verify], Verify.AUTO.value)),
+            soak=_soak(policy),
+        ),
+        rate=policy.read("rate", rate, parse_rate, None),
+        wave=waves.number("size", Definition.wave, 1, MAX_ITEMS),
+        stop_after=waves.number("stop_after_failures", Definition.stop_after, 0, MAX_ITEMS),
+        max_copies=limits.number("max_copies", 0, 0, 1000),
+    )
+
+
+def refuse(path: str, problem: str, form: str) -> MigrationError:
+    """What is wrong with the field at ``path`` of a plan."""
+    where = f"{path} in the plan" if path else "The plan"
+    return MigrationError(EINVAL, f"{where} {problem}; {form}.")
+
+
+class _Object:
+    """An object of the plan at ``path``, whose ``fields`` are known; others are refused."""
+
+    def __init__(self, value: Any, path: str, fields: Iterable[str]) -> None:
+        fields = tuple(fields)
+        if value == "":
+            value = {}  # written and left empty
+        if not isinstance(value, dict):
+            raise refuse(
+                path, f"is {_kind(value)}, not an object", f"its fields are {', '.join(fields)}"
+            )
+        for name in value:
+            if name not in fields:
+                raise refuse(
+                    _join(path, _shown(str(name))[1:-1]),
+                    "is not known",
+                    f"{'its' if not path else 'the'} fields here are {', '.join(fields)}",
+                )
+        self._value: dict[str, Any] = value
+        self.path = path
+
+    def where(self, name: str) -> str:
+        return _join(self.path, name)
+
+    def has(self, name: str) -> bool:
+        return name in self._value
+
+    def raw(self, name: str) -> Any:
+        return self._value.get(name, "")
+
+    def text(self, name: str) -> str:
+        """A text; empty without it."""
+        value = self._value.get(name, "")
+        if isinstance(value, bool) or value is None:
+            value = "" if value is None else str(value).lower()
+        if isinstance(value, (int, float)):
+            value = str(value)
+        if not isinstance(value, str):
+            raise refuse(self.where(name), f"is {_kind(value)}, not a text", "give one text")
+        if not value.isprintable():
+            raise refuse(self.where(name), "holds what cannot be printed", "leave that out")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; one alone stands for a list of it."""
+        value = self._value.get(name, "")
+        if isinstance(value, str):
+            value = [value] if value else []
+        if not isinstance(value, list) or len(value) > _MAX_LIST:
+            raise refuse(self.where(name), f"is {_kind(value)}", f"give up to {_MAX_LIST} texts")
+        items = {str(number): item for number, item in enumerate(value)}
+        inner = _Object(items, self.where(name), items)
+        return tuple(inner.text(number) for number in items)
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """A whole number from ``low`` to ``high``."""
+        text = self.text(name)
+        if not text:
+            return default
+        if not re.fullmatch(r"-?[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise refuse(
+                self.where(name),
+                f"is {_shown(text)}",
+                f"give a whole number from {low} to {high}",
+            )
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        """True or false; false without it."""
+        return self.choice(name, ("true", "false"), "false") == "true"
+
+    def choice(self, name: str, known: Iterable[str], default: str) -> str:
+        """One of the texts that are known."""
+        text = self.text(name) or default
+        if text not in known:
+            raise refuse(self.where(name), f"is {_shown(text)}", f"choose from {', '.join(known)}")
+        return text
+
+    def object(self, name: str, fields: Iterable[str]) -> _Object:
+        """An object within; an empty one without it."""
+        return _Object(self.raw(name), self.where(name), fields)
+
+    def items(self, name: str) -> list[tuple[Any, str]]:
+        """The items of a list, with their paths."""
+        value = self.raw(name)
+        if value == "":
+            return []
+        if not isinstance(value, list) or len(value) > MAX_ITEMS:
+            raise refuse(
+                self.where(name), f"is {_kind(value)}", f"give a list of up to {MAX_ITEMS} objects"
+            )
+        return [(item, f"{self.where(name)}[{number}]") for number, item in enumerate(value)]
+
+    def read(self, name: str, text: str, read: Callable[[str, str], _T], default: _T) -> _T:
+        """What ``read`` makes of a text, whose own sentence names the path."""
+        return read(text, f"{self.where(name)} in the plan:") if text else default
+
+
+def _selector(value: Any, path: str) -> Selector:
+    given = _Object(value, path, _SELECT)
+    pool = _part(given, "pool", "the pool whose images are meant")
+    if not pool:
+        raise refuse(given.where("pool"), "is missing", "give the pool whose images are meant")
+    name, regex = given.text("name"), given.text("regex")
+    if name and regex:
+        raise refuse(given.where("regex"), "is given beside name", "give one of them")
+    if regex:
+        compile_pattern(regex, f"{given.where('regex')} in the plan")
+    smallest, largest = _bounds(given)
+    label = given.object("label", ("key", "value"))
+    key, wanted = label.text("key"), label.text("value")
+    if given.has("label") and not (key and wanted):
+        raise refuse(label.path, "lacks its key or value", "the form is {key: tier, value: gold}")
+    return Selector(
+        pool=pool,
+        namespace=_part(given, "namespace", "a namespace of the pool"),
+        name="" if regex else name or "*",
+        regex=regex,
+        exclude=given.texts("exclude"),
+        smallest=smallest,
+        largest=largest,
+        label=key,
+        value=wanted,
+    )
+
+
+def _part(given: _Object, name: str, what: str) -> str:
+    """A part of an image spec: without what no name of RBD has."""
+    text = given.text(name)
+    if "/" in text or "@" in text:
+        raise refuse(given.where(name), "holds '/' or '@'", f"give the bare name of {what}")
+    return text
+
+
+def _bounds(given: _Object) -> tuple[Optional[int], Optional[int]]:
+    """The sizes that belong to ``>10G`` or ``>=1G,<1T``."""
+    smallest: Optional[int] = None
+    largest: Optional[int] = None
+    for piece in given.text("size").split(",") if given.text("size") else ():
+        found = _SIZE.fullmatch(piece)
+        where = given.where("size")
+        if found is None:
+            raise refuse(
+                where, f"is {_shown(given.text('size'))}", "the form is '>10G', '>=1G,<1T'"
+            )
+        size = parse_size(found[2], f"{where} in the plan:")
+        if found[1] == ">=" or found[1] == ">":
+            smallest = size + (found[1] == ">")
+        else:
+            largest = size - (found[1] == "<")
+    return smallest, largest
+
+
+def _rule(given: _Object) -> Rule:
+    name = given.text("name") or "{name}"
+    problem = template_problem(name)
+    if problem:
+        raise refuse(
+            given.where("name"), problem, "its fields are {pool}, {namespace}, {name}, {index}"
+        )
+    pool = _part(given, "target_pool", "a pool")
+    namespace: Optional[str] = None
+    if pool or given.has("target_namespace"):
+        namespace = _part(given, "target_namespace", "a namespace")
+    return Rule(pool, namespace, name, _layout(given))
+
+
+def _layout(given: _Object) -> LayoutOptions:
+    def either(name: str, other: str) -> str:
+        if given.has(name) and given.has(other):
+            raise refuse(given.where(other), f"is given beside {name}", "give one of them")
+        return name if given.has(name) else other
+
+    def some(name: str) -> Optional[str]:
+        return given.text(name) or None
+
+    def count(name: str) -> Optional[int]:
+        return given.number(name, 0, 1, 1 << 20) if given.text(name) else None
+
+    try:
+        return parse_layout(
+            object_size=some("object_size"),
+            image_feature=given.texts(either("features", "image_feature")) or None,
+            image_shared=given.flag(either("shared", "image_shared")),
+            stripe_unit=some("stripe_unit"),
+            stripe_count=count("stripe_count"),
+            data_pool=_part(given, "data_pool", "a pool") or None,
+            journal_splay_width=count("journal_splay_width"),
+            journal_object_size=some("journal_object_size"),
+            journal_pool=_part(given, "journal_pool", "a pool") or None,
+            flatten=given.flag("flatten"),
+        )
+    except MigrationError as error:
+        text = _OPTION.sub(lambda found: "map." + found[1].replace("-", "_"), str(error))
+        raise MigrationError(EINVAL, text) from None
+
+
+def _listed(value: Any, path: str, default_pool: str) -> Listed:
+    given = _Object(value, path, ("source", "target", "source_spec"))
+    target = _spec(given, "target", default_pool)
+    if not given.has("source_spec"):
+        source = _spec(given, "source", default_pool)
+        if source is None:
+            raise refuse(path, "has no source", "give source: pool/image, or source_spec")
+        return Listed(source, target)
+    if given.has("source"):
+        raise refuse(given.where("source"), "is given beside source_spec", "give one of them")
+    if target is None:
+        raise refuse(given.where("target"), "is missing", "name the image that is to be made")
+    return Listed(None, target, _source_spec(given))
+
+
+def _source_spec(given: _Object) -> str:
+    where = given.where("source_spec")
+    plain = given.raw("source_spec")
+    try:
+        spec = parse_source_spec(plain if isinstance(plain, str) else json.dumps(plain))
+    except MigrationError as error:
+        text = str(error).replace("The source-spec", f"{where} in the plan", 1)
+        if text == str(error):
+            text = f"{where}: {text}"
+        raise MigrationError(EINVAL, text) from None
+    for secret in spec.secrets():
+        raise refuse(
+            f"{where}.{secret}",
+            "is a secret, which no plan may hold",
+            f"store it with `ceph config-key set KEY -i FILE` and give {CONFIG}KEY",
+        )
+    return spec.to_json()
+
+
+def _spec(given: _Object, name: str, default_pool: str) -> Optional[ImageSpec]:
+    text = given.text(name)
+    if not text:
+        return None
+    return parse_image_spec(text, default_pool, f"{given.where(name)} in the plan")
+
+
+def _window(top: _Object, timezone: str) -> str:
+    texts = [text for text in top.texts("window") if text]
+    if not texts or texts == ["off"]:
+        return ""
+    return str(parse_window(texts, timezone, "window in the plan"))
+
+
+def _soak(policy: _Object) -> float:
+    return policy.read("soak", policy.text("soak"), parse_seconds, 0.0)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _kind(value: Any) -> str:
+    known = ((dict, "an object"), (list, "a list"), (str, "a text"))
+    return next((name for kind, name in known if isinstance(value, kind)), "something else")
+
+
+def _shown(text: str) -> str:
+    printable = ascii(text)
+    return printable if len(printable) <= 60 else printable[:57] + "..."

@@ -1,0 +1,148 @@
+"""Which images a plan is about, and where each of them goes: pure decisions on a listing."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterable, Sequence
+from errno import EEXIST, EINVAL, ENOENT
+from typing import Optional
+
+from ...model.errors import MigrationError
+from ...model.plan import MAX_ITEMS, Candidate, Definition, Item, Rule, Selector
+from ...model.source_spec import parse_source_spec
+from ...model.spec import ImageSpec, parse_image_spec
+from .patterns import Globs, compile_pattern
+
+_FIELDS = ("pool", "namespace", "name", "index")
+_LONGEST = 96  # characters of an image's name, as RBD_MAX_IMAGE_NAME_SIZE
+
+
+def template_problem(template: str) -> str:
+    """What is wrong with a template for names; empty when it is a good one."""
+    try:
+        fields = [(field, more, how) for _, field, more, how in string.Formatter().parse(template)]
+    except ValueError:
+        return "has a brace without its other one"
+    for field, more, how in fields:
+        if field is not None and (field not in _FIELDS or more or how):
+            return "has a field that is not known"
+    if "/" in template or "@" in template:
+        return "holds '/' or '@', which names in RBD cannot"
+    return ""
+
+
+def chosen(selector: Selector, there: Iterable[Candidate]) -> list[str]:
+    """The names that a selector picks, in order."""
+    fits = _name_test(selector)
+    return sorted(image.name for image in there if fits(image.name) and _rest_fits(selector, image))
+
+
+def _name_test(selector: Selector) -> Callable[[str], bool]:
+    wanted = (
+        compile_pattern(selector.regex, "regex").fits
+        if selector.regex
+        else Globs([selector.name]).fit
+    )
+    excluded = Globs(selector.exclude).fit
+    return lambda name: wanted(name) and not excluded(name)
+
+
+def pattern_problem(definition: Definition) -> str:
+    """Why the plan's images cannot be chosen any more, one sentence; empty when they can.
+
+    A plan may have been stored when expressions were taken that are refused now.
+    """
+    for number, selector in enumerate(definition.select):
+        try:
+            if selector.regex:
+                compile_pattern(selector.regex, f"select[{number}].regex in the plan")
+        except MigrationError as error:
+            return f"{error} `ceph rbd migration plan apply` changes the plan."
+    return ""
+
+
+def _rest_fits(selector: Selector, image: Candidate) -> bool:
+    if selector.smallest is not None and image.size < selector.smallest:
+        return False
+    if selector.largest is not None and image.size > selector.largest:
+        return False
+    return not selector.label or image.label == selector.value
+
+
+def mapped(rule: Rule, source: ImageSpec, index: int) -> ImageSpec:
+    """Where the image ``source``, the ``index``-th of the plan, goes. MigrationError(EINVAL)."""
+    name = rule.name.format(
+        pool=source.pool, namespace=source.namespace, name=source.image, index=index
+    )
+    namespace = source.namespace if rule.namespace is None else rule.namespace
+    pool = rule.pool or source.pool
+    if not name:
+        raise MigrationError(EINVAL, f"map.name makes an empty name of {source}; add {{name}}.")
+    spec = "/".join(part for part in (pool, namespace, name) if part)
+    target = parse_image_spec(spec, pool, f"target that map.name makes of {source},")
+    if len(name) > _LONGEST:
+        raise MigrationError(
+            EINVAL, f"The name {name[:40]!r}... that map.name makes of {source} is too long."
+        )
+    return target
+
+
+def choose(
+    definition: Definition,
+    there: Callable[[Selector], Iterable[Candidate]],
+    ident: Callable[[], str],
+) -> list[Item]:
+    """The items of a plan: what its selectors pick of what is ``there``, then what it lists.
+
+    An image that several selectors pick is taken once. Raises MigrationError for two images that
+    would go to one target, for none at all and for too many.
+    """
+    items: list[Item] = []
+    known: dict[ImageSpec, None] = {}
+    for selector in definition.select:
+        for name in chosen(selector, there(selector)):
+            known.setdefault(ImageSpec(selector.pool, selector.namespace, name))
+    for listed in definition.images:
+        if listed.source is not None:
+            known.pop(listed.source, None)  # how it is listed counts
+    for source in known:
+        items.append(Item(ident(), source, mapped(definition.rule, source, len(items) + 1)))
+    for listed in definition.images:
+        number = len(items) + 1
+        if listed.source is not None:
+            target = listed.target or mapped(definition.rule, listed.source, number)
+            items.append(Item(ident(), listed.source, target))
+        elif listed.target is not None:
+            label = parse_source_spec(listed.source_spec).label()
+            source = ImageSpec("", "", label)
+            items.append(Item(ident(), source, listed.target, listed.source_spec))
+    _refuse_bad(items)
+    return items
+
+
+def _refuse_bad(items: Sequence[Item]) -> None:
+    if not items:
+        raise MigrationError(
+            ENOENT, "No image fits the plan; look at its `select` and at `rbd ls` of the pools."
+        )
+    if len(items) > MAX_ITEMS:
+        raise MigrationError(
+            EINVAL, f"{len(items)} images fit the plan, more than {MAX_ITEMS}; make several plans."
+        )
+    targets: dict[ImageSpec, Item] = {}
+    sources: dict[ImageSpec, Item] = {}
+    for item in items:
+        other = targets.setdefault(item.target, item)
+        if other is not item:
+            raise MigrationError(
+                EEXIST,
+                f"{other.source} and {item.source} would both go to {item.target}; put {{pool}} "
+                "or {index} into map.name, or exclude one of them.",
+            )
+        same: Optional[Item] = None if item.source_spec else sources.setdefault(item.source, item)
+        if same is not None and same is not item:
+            raise MigrationError(
+                EEXIST,
+                f"{item.source} is listed twice, to {same.target} and to {item.target}; leave one "
+                "out.",
+            )

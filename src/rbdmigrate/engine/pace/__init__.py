@@ -1,0 +1,1 @@
+"""Whether a copy may run now, and how fast."""

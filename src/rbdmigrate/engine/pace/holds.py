@@ -1,0 +1,128 @@
+"""Why something must not run now: plans, windows, caps of 0, health gates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Optional
+
+from ...control.lifecycle.schedule import READING
+from ...control.pace.health_gates import Level
+from ...control.pace.window import Window, is_open, next_opening, parse_window
+from ...model.errors import MigrationError
+from ...model.migration import Hold, HoldReason, Migration, Op
+from ...model.references import refuse_import
+from ..settings import Settings
+from .cluster_monitor import ClusterMonitor
+from .plan_limits import PlanPace
+from .throttle import Throttle
+
+_STALE = 1.0  # seconds for which a window's state is remembered: thousands may ask
+
+
+class Holds:
+    """Says what holds a copy. Used by one thread."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        throttle: Throttle,
+        conditions: ClusterMonitor,
+        plans: PlanPace,
+    ) -> None:
+        self._settings = settings
+        self._throttle = throttle
+        self._monitor = conditions
+        self._plans = plans
+        self._closed: dict[tuple[Window, str], Optional[Hold]] = {}
+        self._closed_until = 0.0
+
+    def hold(self, m: Migration, *, begins: bool) -> Optional[Hold]:
+        """Why no byte of ``m`` may be copied now; None when some may.
+
+        ``begins``: it does not run yet, so it must find room beside those that do.
+        """
+        return (
+            self._source(m)
+            or self._plans.hold(m)
+            or self._window(m)
+            or self._standstill(m)
+            or self._health(m, begins=begins)
+        )
+
+    def step(self, m: Migration, op: Op) -> Optional[Hold]:
+        """Why an act on ``m`` that is no copy must not begin now."""
+        return (self._source(m) if op in READING else None) or self._plans.hold(m, op)
+
+    def _source(self, m: Migration) -> Optional[Hold]:
+        """Why the source of an import may not be read: a config-key that is not open to imports."""
+        if m.imported is None:
+            return None
+        refused = refuse_import(m.imported, m.id, self._settings().reach)
+        if refused is None:
+            return None
+        if m.executed_at is None:
+            refused += f", or gives up with `ceph rbd migration abort {m.target.spec}`"
+        return Hold(HoldReason.OPERATOR, f"{refused}.")
+
+    def _window(self, m: Migration) -> Optional[Hold]:
+        settings = self._settings()
+        try:
+            own = _parsed(m.window, settings.timezone) if m.window else None
+        except MigrationError as error:  # a zone that this host does not know
+            return Hold(HoldReason.WINDOW, f"Its window cannot be read: {error}")
+        for whose, window in (("Its window", own), ("The window for copies", settings.window)):
+            hold = self._outside(window, whose) if window is not None else None
+            if hold is not None:
+                return hold
+        return None
+
+    def _outside(self, window: Window, whose: str) -> Optional[Hold]:
+        if time.monotonic() > self._closed_until:
+            self._closed.clear()
+            self._closed_until = time.monotonic() + _STALE
+        key = (window, whose)
+        if key not in self._closed:
+            self._closed[key] = _closed(window, whose, datetime.now(timezone.utc))
+        return self._closed[key]
+
+    def _standstill(self, m: Migration) -> Optional[Hold]:
+        if m.rate == 0:
+            target = m.target.spec
+            return _limit(
+                f"Its rate is 0; `ceph rbd migration set {target} --rate off` lets it go on."
+            )
+        pools = self._settings().pool_rates
+        for pool in (m.source.pool, m.target.pool):
+            if pools.get(pool) == 0:
+                return _limit(f"The throttle of the pool {pool} is 0: its copies stand still.")
+        if self._throttle.cluster_rate() == 0:
+            return _limit("The cluster's throttle is 0 at this time: all copies stand still.")
+        return None
+
+    def _health(self, m: Migration, *, begins: bool) -> Optional[Hold]:
+        verdict = self._monitor.verdict(m)
+        if verdict.level is Level.WAIT:
+            return Hold(HoldReason.HEALTH, verdict.message)
+        text = self._monitor.no_room(m) if begins else ""
+        return Hold(HoldReason.HEALTH, text) if text else None
+
+
+def _limit(message: str) -> Hold:
+    return Hold(HoldReason.LIMIT, message)
+
+
+def _closed(window: Window, whose: str, now: datetime) -> Optional[Hold]:
+    if is_open(window, now):
+        return None
+    opening = next_opening(window, now)
+    when = "" if opening is None else f"; it opens at {opening:%Y-%m-%d %H:%M} UTC"
+    message = f"{whose} ({window}, {window.tz}) is closed{when}."
+    return Hold(HoldReason.WINDOW, message, None if opening is None else opening.timestamp())
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str, tz: str) -> Window:
+    return parse_window(text, tz)

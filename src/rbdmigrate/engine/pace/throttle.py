@@ -1,0 +1,130 @@
+"""The throttle: divides the rates that are set among the running copies, once a second.
+
+The rates are caps of the cluster (a timetable over the week), of pools, plans and single
+migrations, and what the latency guard allows. Health gates take a part of a copy's share. What
+each copy may use is told to its worker, which paces itself; a copy that must stand still is
+stopped and held (``engine.pace.holds``), not left sleeping with the image's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from typing import Optional
+
+from ...control.pace.fair_share import Caps, CopyShare, divide, estimate_demand, less, weight
+from ...control.pace.health_gates import Level
+from ...control.pace.throughput_history import Point, Trend
+from ...control.pace.timetable import rate_at
+from ...model.migration import State
+from ..records.registry import TrackedMigration
+from ..settings import Settings
+from .cluster_monitor import ClusterMonitor
+from .plan_limits import PlanPace
+
+_UNKNOWN_SPEED = 32 << 20  # bytes per second: what a copy is taken to make before it was measured
+_STALE = 0.5  # seconds for which the timetable's rate is remembered
+
+
+class Throttle:
+    """Who may copy how fast. Thread-safe."""
+
+    def __init__(
+        self, settings: Callable[[], Settings], conditions: ClusterMonitor, plans: PlanPace
+    ) -> None:
+        self._settings = settings
+        self._monitor = conditions
+        self._plans = plans
+        self._lock = threading.Lock()
+        self._copying: list[TrackedMigration] = []
+        self._trend = Trend()
+        self._rate_now: tuple[float, object, Optional[int]] = (0.0, None, None)
+
+    def cluster_rate(self) -> Optional[int]:
+        """The cluster's cap in force now, in bytes per second."""
+        timetable = self._settings().timetable
+        if timetable is None:
+            return None
+        until, of, rate = self._rate_now
+        now = time.monotonic()
+        if now > until or of is not timetable:
+            rate = rate_at(timetable, datetime.now(timezone.utc))
+            self._rate_now = (now + _STALE, timetable, rate)
+        return rate
+
+    def share(self, copying: Iterable[TrackedMigration]) -> dict[str, Optional[int]]:
+        """The rates of all running copies, by migration id."""
+        limit = self.cluster_rate()
+        with self._lock:
+            self._copying = list(copying)
+            executing = (t for t in self._copying if t.migration.state is State.EXECUTING)
+            made = sum(t.throughput.rate or 0.0 for t in executing)
+            self._trend.note(time.time(), made, limit)
+            return self._divide(self._copying)
+
+    def trend(self) -> list[Point]:
+        """What the copies made over the last hour, as far as this manager saw it."""
+        with self._lock:
+            return self._trend.points()
+
+    def first_rate(self, tracked: TrackedMigration) -> Optional[int]:
+        """The rate with which one more copy begins."""
+        with self._lock:
+            others = [t for t in self._copying if t is not tracked]
+            return self._divide([*others, tracked])[tracked.migration.id]
+
+    def _divide(self, copying: list[TrackedMigration]) -> dict[str, Optional[int]]:
+        caps = self._caps(copying)
+        # A client that copies for itself takes what it takes: the others share what is left.
+        for tracked in copying:
+            if tracked.copied_by and tracked.throughput.rate:
+                caps = less(caps, _sharer(tracked), tracked.throughput.rate)
+        ours = [_sharer(t) for t in copying if not t.copied_by]
+        rates = divide(ours, caps)
+        rates.update((t.migration.id, t.rate_limit) for t in copying if t.copied_by)
+        return {t.migration.id: self._slowed(t, rates[t.migration.id]) for t in copying}
+
+    def _caps(self, copying: list[TrackedMigration]) -> Caps:
+        settings = self._settings()
+        pools = {
+            place.pool_id: settings.pool_rates[place.pool]
+            for tracked in copying
+            for place in (tracked.migration.source, tracked.migration.target)
+            if place.pool in settings.pool_rates
+        }
+        images = {t.migration.id: t.migration.rate for t in copying}
+        cluster = lower(self.cluster_rate(), self._monitor.guard_rate())
+        return Caps(cluster, pools, self._plans.rates(), images)
+
+    def _slowed(self, tracked: TrackedMigration, rate: Optional[int]) -> Optional[int]:
+        """What a gate that says slow leaves of a rate; also of none: of what the copy made."""
+        verdict = self._monitor.verdict(tracked.migration)
+        if verdict.level is not Level.SLOW or tracked.copied_by:
+            tracked.full_speed = None
+            return rate
+        if rate is None:
+            tracked.full_speed = tracked.full_speed or tracked.throughput.rate or _UNKNOWN_SPEED
+            return max(1, int(tracked.full_speed * verdict.factor))
+        tracked.full_speed = None
+        return max(1, int(rate * verdict.factor)) if rate else rate
+
+
+def _sharer(tracked: TrackedMigration) -> CopyShare:
+    m = tracked.migration
+    return CopyShare(
+        ident=m.id,
+        source_pool=m.source.pool_id,
+        target_pool=m.target.pool_id,
+        plan=m.plan,
+        weight=weight(m.priority, time.monotonic() - tracked.moved_at),
+        demand=estimate_demand(tracked.rate_limit, tracked.throughput.rate),
+    )
+
+
+def lower(one: Optional[int], other: Optional[int]) -> Optional[int]:
+    """The lower of two caps, of which None is none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

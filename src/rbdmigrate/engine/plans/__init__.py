@@ -1,0 +1,1 @@
+"""Plans: named sets of migrations with a shared policy."""

@@ -1,0 +1,60 @@
+"""Beginning a migration of a plan: as a command does, but under the id that the plan gave it.
+
+So whoever asks after that id, in the registry or in the history, learns whether it ever began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...checks.facts import MigrationRequest
+from ...model.layout import LayoutOptions
+from ...model.plan import Definition, Item
+from ...model.source_spec import SourceSpec, parse_source_spec
+from ...model.spec import ImageSpec
+from ..records.registry import Registry, TrackedMigration
+from ..requests.admission import Admission
+from ..requests.errors import TranslatedErrors
+from ..requests.lookup import Lookup
+
+ImportRequestMaker = Callable[[SourceSpec, ImageSpec, LayoutOptions], MigrationRequest]
+
+
+class ItemStarter:
+    """Makes the records of a plan's migrations. ``import_request`` makes the wish of an import."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        finder: Lookup,
+        admission: Admission,
+        import_request: ImportRequestMaker,
+        answers: Callable[[ImageSpec], TranslatedErrors],
+    ) -> None:
+        self._registry = registry
+        self._lookup = finder
+        self._admission = admission
+        self._import_request = import_request
+        self._answers = answers
+
+    def wish(self, item: Item, plan: Definition) -> MigrationRequest:
+        """What an item asks for. Raises MigrationError."""
+        if not item.source_spec:
+            return MigrationRequest(item.source, item.target, plan.rule.layout)
+        return self._import_request(
+            parse_source_spec(item.source_spec), item.target, plan.rule.layout
+        )
+
+    def begin(self, item: Item, plan: Definition) -> TrackedMigration:
+        """The migration of an item: a new one, or the one there is, whoever began it.
+
+        One that was begun by hand gets the stricter of its own and the plan's policy. Raises
+        MigrationError for every refusal, having changed nothing.
+        """
+        self._lookup.require_read(item.target)
+        with self._answers(item.target):
+            known = self._registry.get(item.ident)
+            if known is not None:
+                return known
+            wish = self.wish(item, plan)
+            return self._admission.take_on(wish, plan.policy, ident=item.ident, plan=plan.name)

@@ -1,0 +1,167 @@
+"""A plan as every front end shows it: plain data, documented in ``doc/reference/json.rst``."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+from ...control.objects.copy_cost import eta
+from ...control.pace.timetable import format_rate
+from ...control.plans.waves import Phase, counts, next_step, waves
+from ...model.migration import Op
+from ...model.plan import Definition, Outcome, PlanState
+from ...model.report import Live, iso, percent
+from ..records.plan_registry import TrackedPlan
+from ..records.registry import TrackedMigration
+
+_PROBLEMS = 20  # sentences
+
+
+def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
+    """The report of a plan; ``items``: with each of its images."""
+    plan, definition = kept.plan, kept.plan.definition
+    phases = kept.phases()
+    figures = [_figures(kept, number, phase) for number, phase in enumerate(phases)]
+    total = sum(figure.total or 0 for figure in figures)
+    copied = sum(figure.copied for figure in figures)
+    copying = [t for t in list(kept.live.values()) if _copies(t)]
+    rate = sum(t.throughput.rate or 0.0 for t in copying)
+    step = next_step(phases, definition.wave, 0) if phases else None
+    left = eta(total, copied, rate) if rate else None
+    report: dict[str, Any] = {
+        "name": plan.name,
+        "state": plan.state.value,
+        "goal": definition.policy.goal.value,
+        "verify": definition.policy.verify.value,
+        "priority": definition.policy.priority,
+        "rate_limit": definition.rate,
+        "max_copies": definition.max_copies,
+        "window": definition.policy.window or None,
+        "wave": step.wave if step is not None else 0,
+        "waves": waves(len(phases), definition.wave),
+        "wave_size": definition.wave,
+        "stop_after_failures": definition.stop_after,
+        "total": len(phases),
+        "counts": counts(phases),
+        "percent": sum(f.percent for f in figures) // len(figures) if figures else 0,
+        "bytes_total": total,
+        "bytes_copied": copied,
+        "rate": int(rate),
+        "eta_seconds": None if left is None else int(left),
+        "problems": _problems(kept, phases),
+        "created": iso(plan.created),
+        "started": iso(plan.started),
+        "ended": iso(plan.ended),
+        "next": _next(kept),
+        "selects": [_selector(definition, number) for number in range(len(definition.select))],
+        "pools": sorted({pool for pool, _ in definition.places()}),
+    }
+    if items:
+        rows = zip(range(len(phases)), phases, figures)
+        report["items"] = [_item(kept, *row) for row in rows]
+    return report
+
+
+class _Figures(NamedTuple):
+    """Of one image; small, for one is made for each of thousands at every look."""
+
+    percent: int
+    total: Optional[int]
+    copied: int
+
+
+_NOTHING = _Figures(0, None, 0)
+
+
+def _figures(kept: TrackedPlan, number: int, phase: Phase) -> _Figures:
+    item, tracked = kept.items[number], kept.live.get(number)
+    if phase is Phase.DONE:
+        return _Figures(100, item.bytes, item.bytes)
+    if tracked is None or item.outcome is not Outcome.OPEN:
+        return _NOTHING
+    m = tracked.migration
+    share = percent(m, Live(copied=tracked.copied, size=tracked.size))
+    return _Figures(share, tracked.size or m.bytes_total, max(tracked.copied, m.bytes_copied))
+
+
+def _item(kept: TrackedPlan, number: int, phase: Phase, figures: _Figures) -> dict[str, Any]:
+    item, tracked = kept.items[number], kept.live.get(number)
+    under_way = item.outcome is Outcome.OPEN and tracked is not None
+    return {
+        "source": str(item.source),
+        "target": str(item.target),
+        "migration": item.ident,
+        "wave": number // kept.plan.definition.wave + 1,
+        "phase": phase.value,
+        "state": tracked.migration.state.value if under_way and tracked is not None else None,
+        "percent": figures.percent,
+        "bytes_total": figures.total,
+        "bytes_copied": figures.copied,
+        "message": _message(kept, number),
+    }
+
+
+def _message(kept: TrackedPlan, number: int) -> str:
+    """Why an item failed, was cancelled or waits."""
+    item, tracked, wait = kept.items[number], kept.live.get(number), kept.waits.get(number)
+    if item.outcome is not Outcome.OPEN:
+        return item.message
+    if wait is not None and wait.message:
+        return wait.message
+    failure = tracked.migration.failure if tracked is not None else None
+    return failure.message if failure is not None else ""
+
+
+def _copies(tracked: TrackedMigration) -> bool:
+    step = tracked.migration.step
+    return step is not None and step.op is Op.EXECUTE
+
+
+def _problems(kept: TrackedPlan, phases: list[Phase]) -> list[str]:
+    """What somebody should look at, a sentence each."""
+    found = [text for text in (kept.plan.problem, kept.trouble) if text]
+    for wanted in (Phase.FAILED, Phase.WAITING):
+        for number, phase in enumerate(phases):
+            if len(found) >= _PROBLEMS:
+                return found
+            message = _message(kept, number) if phase is wanted else ""
+            if message:
+                item = kept.items[number]
+                found.append(f"{item.source} -> {item.target}: {message}")
+    return found
+
+
+def _next(kept: TrackedPlan) -> str:
+    """One sentence: what happens next by itself, or what the administrator has to do."""
+    name = kept.plan.name
+    command = "`ceph rbd migration plan"
+    texts = {
+        PlanState.DRAFT: f"Nothing has begun: {command} check {name}` looks at its images, "
+        f"{command} start {name}` begins.",
+        PlanState.STARTING: "Its images are being chosen.",
+        PlanState.RUNNING: "It goes on by itself, wave by wave.",
+        PlanState.PAUSED: f"It is paused: {command} resume {name}` lets it go on.",
+        PlanState.STOPPED: f"It stopped after too many failures and begins nothing more: mend the "
+        f"causes, `ceph rbd migration retry --plan {name}` tries the failed again, {command} "
+        f"resume {name}` goes on without them.",
+        PlanState.CANCELLING: "Its migrations are being aborted.",
+        PlanState.DONE: "",
+        PlanState.CANCELLED: "",
+    }
+    if kept.plan.state is PlanState.DONE and kept.failures():
+        return f"`ceph rbd migration retry --plan {name}` tries those again that failed."
+    return texts[kept.plan.state]
+
+
+def _selector(definition: Definition, number: int) -> str:
+    """What a selector picks, for people."""
+    selector = definition.select[number]
+    place = "/".join(part for part in (selector.pool, selector.namespace) if part)
+    words = [f"{place}/{selector.regex or selector.name}"]
+    words += [f"not {pattern}" for pattern in selector.exclude]
+    if selector.smallest is not None:
+        words.append(f"size >= {format_rate(selector.smallest)}")
+    if selector.largest is not None:
+        words.append(f"size <= {format_rate(selector.largest)}")
+    if selector.label:
+        words.append(f"{selector.label}={selector.value}")
+    return ", ".join(words)

@@ -1,0 +1,274 @@
+"""Plans as front ends see them. Thread-safe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from errno import EBUSY, EEXIST, EPERM
+from typing import Any, Optional
+
+from ...cluster.store import UnreadableRecord
+from ...control.plans.requests import to_cancel, to_pause, to_resume, to_retry, to_start
+from ...model.errors import MigrationError, NotPermitted
+from ...model.migration import State
+from ...model.plan import Definition, Item, Outcome, Plan, PlanState
+from ...model.spec import ImageSpec
+from ..caller import access
+from ..records.plan_registry import PlanRegistry, TrackedPlan
+from ..records.registry import TrackedMigration
+from ..requests.errors import TranslatedErrors
+from ..settings import Settings
+from .checks import PlanChecks
+from .driver import PlanDriver
+from .report import plan_report
+
+PlanReport = dict[str, Any]
+Kepts = list[TrackedPlan]  # within Plans, list is a method
+
+
+class PlanService:
+    """All plans. ``retry`` tries the failed migration to a target again."""
+
+    def __init__(
+        self,
+        keeping: PlanRegistry,
+        driver: PlanDriver,
+        checks: PlanChecks,
+        settings: Callable[[], Settings],
+        answers: Callable[[ImageSpec], TranslatedErrors],
+        retry: Callable[[ImageSpec], object],
+    ) -> None:
+        self._plan_registry = keeping
+        self._driver = driver
+        self._checks = checks
+        self._settings = settings
+        self._answers = answers
+        self._retry = retry
+        self._changing = threading.Lock()  # no plan is replaced while it begins
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Drive what was begun before."""
+        self._driver.start()
+
+    def stop(self) -> None:
+        """End the threads; :meth:`join` waits for them."""
+        self._driver.stop()
+        self._checks.stop()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads' end; False when one is still there."""
+        clean = self._driver.join(timeout)
+        return self._checks.join(timeout) and clean
+
+    def problems(self) -> list[str]:
+        """What is wrong with the threads."""
+        return self._driver.problems()
+
+    @property
+    def garbage(self) -> list[UnreadableRecord]:
+        """Records of plans that cannot be read."""
+        return list(self._plan_registry.garbage)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def definitions(self) -> list[Definition]:
+        """What each plan is about that the caller may see, by name."""
+        return [kept.plan.definition for kept in self._seen()]
+
+    def definition(self, name: str) -> Definition:
+        """What a plan is about. MigrationError(ENOENT)."""
+        with self._answering(name):
+            return self._require(name).plan.definition
+
+    def list(self) -> list[PlanReport]:
+        """All plans that the caller may see, by name, without their items."""
+        return [plan_report(kept, items=False) for kept in self._seen()]
+
+    def get(self, name: str) -> PlanReport:
+        """A plan with its items. MigrationError(ENOENT)."""
+        with self._answering(name):
+            return plan_report(self._require(name), items=True)
+
+    def check(self, name: str) -> dict[str, Any]:
+        """Preflight of all its images that have not begun. Changes nothing; goes on behind."""
+        with self._answering(name):
+            kept = self._require(name)
+            frozen: Optional[list[Item]] = None
+            if kept.plan.items:
+                frozen = [
+                    item
+                    for number, item in enumerate(kept.items)
+                    if item.outcome is not Outcome.DONE and number not in kept.live
+                ]
+            return self._checks.check(kept.plan.definition, frozen, self._settings().command_wait)
+
+    # -- changing ----------------------------------------------------------------------------
+
+    def create(self, definition: Definition) -> PlanReport:
+        """Keep a new plan; nothing begins. The same again is one plan. MigrationError(EEXIST)."""
+        with self._answering(definition.name), self._changing:
+            self._plan_registry.load()
+            kept = self._there(definition.name)
+            if kept is None:
+                kept = self._plan_registry.create(_draft(definition))
+            elif kept.plan.definition != definition:
+                raise MigrationError(
+                    EEXIST,
+                    f"There is another plan {definition.name!r}; `ceph rbd migration plan apply` "
+                    "changes it, or give this one another name.",
+                )
+            return plan_report(kept, items=True)
+
+    def apply(self, definition: Definition, *, may_create: bool = True) -> PlanReport:
+        """The same; where there is a plan of the name, that is changed.
+
+        What has started keeps its images. Migrations that have begun keep their policy.
+        ``may_create``: the caller may make a plan; NotPermitted(EPERM) where that is needed.
+        """
+        with self._answering(definition.name), self._changing:
+            self._plan_registry.load()
+            kept = self._there(definition.name)
+            if kept is None and not may_create:
+                raise NotPermitted(
+                    EPERM,
+                    f"There is no plan {definition.name!r}, and the permission create is needed "
+                    "to make one.",
+                )
+            if kept is None or kept.plan.state is PlanState.DRAFT or kept.plan.state.ended:
+                kept = self._plan_registry.create(_draft(definition))
+                return plan_report(kept, items=True)
+            if kept.plan.definition.moves != definition.moves:
+                raise MigrationError(
+                    EBUSY,
+                    f"The plan {definition.name!r} is {kept.plan.state.value}, so its images and "
+                    "where they go stay as they are; change waves, policy, limits and window "
+                    "alone, or cancel it first.",
+                )
+            self._plan_registry.update(kept, lambda plan: replace(plan, definition=definition))
+            return plan_report(kept, items=True)
+
+    def begin(self, name: str) -> PlanReport:
+        """Choose its images and begin. MigrationError where there is something wrong with them."""
+        with self._answering(name):
+            kept = self._require(name)
+            if kept.plan.state in (PlanState.PAUSED, PlanState.STOPPED):
+                return self.resume(name)
+            with self._changing:
+                kept = self._require(name)
+                kept.refusal = None
+                self._change(kept, to_start)
+            self._wait(lambda: kept.plan.state is not PlanState.STARTING)
+            if kept.plan.state is PlanState.DRAFT and kept.refusal is not None:
+                raise kept.refusal
+            return plan_report(kept, items=True)
+
+    def pause(self, name: str) -> PlanReport:
+        """Begin nothing more, and stop its copies where they are."""
+        with self._answering(name):
+            kept = self._require(name)
+            self._wait(lambda: kept.plan.state is not PlanState.STARTING)
+            self._change(kept, to_pause)
+            return plan_report(kept, items=True)
+
+    def resume(self, name: str) -> PlanReport:
+        """Go on where it was paused, or where it stopped after failures."""
+        with self._answering(name):
+            kept = self._require(name)
+            self._change(kept, lambda plan: to_resume(plan, kept.failures()))
+            kept.waits.clear()
+            self._driver.wake()
+            return plan_report(kept, items=True)
+
+    def cancel(self, name: str, *, force: bool = False) -> PlanReport:
+        """Begin nothing more, and abort what is under way. What is done stays done."""
+        with self._answering(name):
+            kept = self._require(name)
+            self._change(kept, lambda plan: to_cancel(plan, time.time(), force=force))
+            self._wait(lambda: kept.plan.state is not PlanState.CANCELLING)
+            return plan_report(kept, items=True)
+
+    def retry(self, name: str) -> PlanReport:
+        """Try all of it again that failed, and at once what waits."""
+
+        def again(plan: Plan) -> Plan:
+            after = to_retry(plan)
+            self._open_again(kept)
+            return after
+
+        with self._answering(name), self._changing:
+            kept = self._require(name)
+            self._change(kept, again)
+            kept.waits.clear()
+            self._driver.wake()
+            return plan_report(kept, items=True)
+
+    def _open_again(self, kept: TrackedPlan) -> None:
+        for number, item in enumerate(kept.items):
+            if item.outcome is Outcome.FAILED:
+                self._plan_registry.settle(
+                    kept, number, replace(item, outcome=Outcome.OPEN, message="")
+                )
+            tracked = kept.live.get(number)
+            if tracked is not None and tracked.migration.state is State.FAILED:
+                self._try_again(tracked)
+
+    def _try_again(self, tracked: TrackedMigration) -> None:
+        try:
+            self._retry(tracked.migration.target.spec)
+        except MigrationError:
+            if tracked.migration.state is State.FAILED:
+                raise  # else somebody was quicker
+
+    def remove(self, name: str) -> PlanReport:
+        """Forget a plan of which nothing is under way. The migrations that it made stay."""
+        with self._answering(name), self._changing:
+            kept = self._require(name)
+            if kept.plan.state is not PlanState.DRAFT and not kept.plan.state.ended:
+                raise MigrationError(
+                    EBUSY,
+                    f"The plan {name!r} is {kept.plan.state.value}; `ceph rbd migration plan "
+                    f"cancel {name}` ends it first.",
+                )
+            found = plan_report(kept, items=True)
+            self._plan_registry.remove(kept)
+            self._checks.forget(name)
+            return found
+
+    # -- within ------------------------------------------------------------------------------
+
+    def _seen(self) -> Kepts:
+        caller = access()
+        return [
+            kept for kept in self._plan_registry.all() if caller.sees_plan(kept.plan.definition)
+        ]
+
+    def _require(self, name: str) -> TrackedPlan:
+        """The plan ``name``, all of which the caller may touch. MigrationError."""
+        kept = self._plan_registry.require(name)
+        access().require_plan(kept.plan.definition)
+        return kept
+
+    def _there(self, name: str) -> Optional[TrackedPlan]:
+        """The plan ``name`` if there is one; MigrationError unless the caller may touch it."""
+        kept = self._plan_registry.get(name)
+        if kept is not None:
+            access().require_plan(kept.plan.definition)
+        return kept
+
+    def _change(self, kept: TrackedPlan, change: Callable[[Plan], Plan]) -> None:
+        self._plan_registry.update(kept, change)
+        self._driver.wake()
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        self._plan_registry.wait(done, self._settings().command_wait)
+
+    def _answering(self, name: str) -> TranslatedErrors:
+        return self._answers(ImageSpec("", "", f"the plan {name}"))
+
+
+def _draft(definition: Definition) -> Plan:
+    return Plan(definition, PlanState.DRAFT, time.time())

@@ -1,0 +1,1 @@
+"""Observe, decide, act: the loop that brings each migration towards its goal."""

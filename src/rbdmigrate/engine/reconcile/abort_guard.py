@@ -1,0 +1,72 @@
+"""Gathers what the abort guard decides on, by a few raw reads of the target's header."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Optional
+
+import rados
+
+from ...cluster import headers
+from ...cluster.pools import open_by_id
+from ...cluster.target_header import target_header
+from ...control.lifecycle.abort_guard import TargetFound
+from ...control.lifecycle.situation import Situation
+from ...model.layout import FEATURES
+from ...model.migration import Migration, Op
+
+GUARDED = frozenset({Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED})
+"""Where clients may use the target, and an abort would remove it."""
+
+
+def find_target(
+    client: rados.Rados,
+    m: Migration,
+    situation: Situation,
+    *,
+    own_clients: Collection[int] = (),
+    fenced: Collection[str] = (),
+    users: Optional[Sequence[dict[str, Any]]] = None,
+) -> TargetFound:
+    """The target as it is now. Raises ``rados.Error`` and PoolMissing.
+
+    ``users``: who has it open for writing, where that is known already; None: the holder of its
+    exclusive lock is looked up. Clients that are ours (``own_clients``, by number) or were
+    (``fenced``, by address) are no users.
+    """
+    ident = m.target.image_id
+    with open_by_id(client, m.target.pool_id, m.target.namespace) as ioctx:
+        # The version first: what is written while the rest is read makes it differ later.
+        version = headers.version(ioctx, ident)
+        header = target_header(ioctx, ident, own_metadata(m))
+        features = headers.features(ioctx, ident)
+        if users is None:
+            users = _lock_users(ioctx, ident, own_clients, fenced)
+    return TargetFound(
+        users=users,
+        locks=bool(features & FEATURES["exclusive-lock"]),
+        version=version,
+        header=header,
+        copying=m.step is not None and m.step.op is Op.EXECUTE,
+        copied=situation is not Situation.PREPARED,
+    )
+
+
+def blind(m: Migration) -> bool:
+    """Whether the target must not be opened: librbd would open its source too, which may be gone,
+    or crash the process."""
+    return m.imported is not None and not m.imported.native and m.executed_at is None
+
+
+def own_metadata(m: Migration) -> tuple[str, ...]:
+    """The image metadata keys that the target has from us."""
+    return (headers.IMPORT_KEY, *([headers.HOLDER_OPS_KEY] if m.holder_ops is not None else []))
+
+
+def _lock_users(
+    ioctx: rados.Ioctx, ident: str, own_clients: Collection[int], fenced: Collection[str]
+) -> list[dict[str, Any]]:
+    holder = headers.lock_holder(ioctx, ident)
+    if holder is None or holder.client in own_clients or holder.address in fenced:
+        return []
+    return [{"client": holder.client, "address": holder.address, "lock": True, "kernel": False}]

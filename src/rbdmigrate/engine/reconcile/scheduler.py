@@ -1,0 +1,339 @@
+"""The loop: has migrations looked at when they are due, and gives acts to slots within limits."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Optional
+
+import rados
+
+from ...cluster.client import Identity
+from ...control.lifecycle.schedule import (
+    COMPARING,
+    COPYING,
+    PACED,
+    Limits,
+    Running,
+    Waiting,
+    choose,
+    places,
+)
+from ...control.lifecycle.situation import Situation
+from ...model.errors import MigrationError
+from ...model.migration import Goal, Migration, Op
+from ..pace.cluster_monitor import ClusterMonitor
+from ..pace.holds import Holds
+from ..pace.lock_owner import copies_on
+from ..pace.plan_limits import PlanPace
+from ..pace.throttle import Throttle
+from ..records.loader import Loader
+from ..records.registry import Registry, StoreFenced, TrackedMigration
+from ..records.secrets import Secrets
+from ..settings import Settings
+from .executor import Executor, source_key
+from .reconciler import Reconciler, look_again
+from .source_watchdog import SourceWatchdog
+from .worker_slot import Job, Slot
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds between two rounds when nothing wakes the loop
+_LOOKS_AT_REST = 20.0  # looks a second at migrations at rest, however many there are
+_IDLE = 2.0  # times as long as a round took the loop rests after it
+_TROUBLED = 2  # looks and peeks that may wait for pools that did not answer lately, at most
+_PEEK = 2.0  # seconds between two looks at a running copy from outside
+_RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
+
+_URGENT = -1.0  # due before all others
+_RESTING = "Its source failed to answer several times; one migration at a time tries it again."
+
+
+class Scheduler:
+    """The engine's threads: the loop itself, the observers and the slots."""
+
+    def __init__(
+        self,
+        client: rados.Rados,
+        identity: Identity,
+        registry: Registry,
+        loader: Loader,
+        acts: Executor,
+        throttle: Throttle,
+        conditions: ClusterMonitor,
+        secrets: Secrets,
+        plans: PlanPace,
+        settings: Callable[[], Settings],
+        on_fenced: Callable[[str], None],
+        in_use: Callable[[Migration, Situation], bool],
+    ) -> None:
+        self._client = client
+        self._identity = identity
+        self._registry = registry
+        self._loader = loader
+        self._executor = acts
+        self._throttle = throttle
+        self._monitor = conditions
+        self._holds = Holds(settings, throttle, conditions, plans)
+        self._plans = plans
+        self._watch = SourceWatchdog(settings)
+        self._secrets = secrets
+        self._settings = settings
+        self._on_fenced = on_fenced
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._slots: dict[str, list[Slot]] = {"copy": [], "step": [], "verify": []}
+        self._reload_at = 0.0
+        self.crashed = ""
+        self._observers = Reconciler(
+            client, registry, acts, secrets, on_fenced, self._wake.set, settings, in_use
+        )
+        loop = threading.Thread(target=self._run, name="rbdmigrate-loop", daemon=True)
+        self._threads = [loop, *self._observers.threads]
+
+    def start(self) -> None:
+        """Start all threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Kill the workers and end all threads; False when one is still there after ``timeout``."""
+        self._stopping.set()
+        self._wake.set()
+        deadline = time.monotonic() + timeout
+        self._stop_slots()
+        self._observers.stop()
+        ended = []
+        for thread in self._threads:
+            if thread.ident is None:
+                continue  # never started
+            thread.join(max(0.1, deadline - time.monotonic()))
+            ended.append(not thread.is_alive())
+        self._stop_slots()  # and what the loop made in its last round
+        ended += [slot.join(max(0.1, deadline - time.monotonic())) for slot in self._all_slots()]
+        return all(ended)
+
+    def _stop_slots(self) -> None:
+        for slot in self._all_slots():
+            slot.stop()
+
+    def _all_slots(self) -> list[Slot]:
+        return [slot for slots in self._slots.values() for slot in slots]
+
+    def wake(self, tracked: Optional[TrackedMigration] = None) -> None:
+        """Look at once: at ``tracked``, or for a place that became free."""
+        if tracked is not None:
+            tracked.due = _URGENT
+            tracked.wanted = None  # what it waits for a slot with may be wanted no more
+        self._wake.set()
+
+    def interrupt(self, tracked: TrackedMigration, reason: str) -> bool:
+        """Stop the copy or verification of ``tracked`` by killing its worker; False without one.
+
+        Other acts are short and left to end, but for what an abort makes needless.
+        """
+        needless = {Op.SETTLE} if tracked.migration.goal is Goal.ABORTED else set()
+        for slot in self._all_slots():
+            job = slot.job
+            if job is not None and job.tracked is tracked and job.op in PACED | needless:
+                slot.interrupt(job, reason)
+                return True
+        return False
+
+    def problems(self) -> list[str]:
+        """Threads of ours that ended and must not have."""
+        found = [error for error in (self.crashed, self._observers.crashed) if error]
+        if not self._stopping.is_set():
+            found += [f"{t.name} ended" for t in self._threads if not t.is_alive()]
+        crashed = [slot for slot in self._all_slots() if slot.crashed]
+        return found + [f"slot {slot.name} ended: {slot.crashed}" for slot in crashed]
+
+    # -- the loop's thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            begun = time.monotonic()
+            try:
+                self._round()
+            except StoreFenced as error:
+                self._on_fenced(str(error))
+                return
+            except (rados.Error, MigrationError) as error:
+                log.warning("the cluster does not answer: %s", error)
+            except Exception as error:
+                crashed = f"the loop failed: {type(error).__name__}: {error}"
+                if crashed != self.crashed:  # once, not in every round
+                    log.exception("the loop failed; it goes on")
+                self.crashed = crashed
+            # With thousands of migrations a round takes long: the manager has other things to do.
+            self._stopping.wait(min(TICK, _IDLE * (time.monotonic() - begun)))
+            self._wake.wait(TICK)
+
+    def _round(self) -> None:
+        now = time.monotonic()
+        if now >= self._reload_at:
+            self._reload_at = now + _RELOAD
+            self._loader.look_soon()  # never here: copies are paced while nobody answers
+            if self._loader.complete():
+                self._secrets.sweep(self._registry.idents)
+        self._executor.blocklist.clean(self._client)
+        settings = self._settings()
+        waiting: dict[str, tuple[TrackedMigration, Op]] = {}
+        due: list[TrackedMigration] = []
+        running: list[TrackedMigration] = []  # whose copies are to be peeked at
+        every = self._registry.all()
+        for tracked in every:
+            if tracked.double and not tracked.busy:
+                continue  # nothing is done with it
+            if tracked.busy:
+                if tracked.migration.step is not None and tracked.peek_due <= now:
+                    running.append(tracked)
+                continue
+            if tracked.wanted is not None and tracked.due >= 0:
+                waiting[tracked.migration.id] = (tracked, tracked.wanted)
+            elif tracked.due <= now:
+                due.append(tracked)
+        room = _TROUBLED - sum(t.troubled and (t.looking or t.peeking) for t in every)
+        running = _without_trouble((t for t in running if not t.peeking), min(1, room))
+        self._peek_at(running, now + _PEEK)
+        due = _without_trouble(due, room - sum(t.troubled for t in running))
+        self._look_at(due, now + max(settings.recheck, len(every) / _LOOKS_AT_REST))
+        self._watch.look(self._all_slots())
+        self._pace()
+        self._assign(waiting)
+        log.debug(
+            "a round: %d migrations, %d due, %d waiting, %.1f ms",
+            len(every),
+            len(due),
+            len(waiting),
+            1000 * (time.monotonic() - now),
+        )
+
+    def _peek_at(self, running: list[TrackedMigration], again: float) -> None:
+        """Have running copies looked at from outside, each by one observer at a time."""
+        for tracked in running:
+            tracked.peek_due = again
+            self._observers.peek(tracked)
+
+    def _look_at(self, due: list[TrackedMigration], again: float) -> None:
+        """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
+        for tracked in heapq.nsmallest(self._observers.room(), due, key=_urgency):
+            if not self._registry.claim(tracked):
+                continue  # a command has it
+            # Before the look: whoever wants another look meanwhile is not overruled.
+            tracked.due = again
+            tracked.wanted = None
+            self._observers.look(tracked)
+
+    def _pace(self) -> None:
+        """Tell every running copy its rate; stop those that are to stand still."""
+        copies = [(slot, slot.job) for slot in self._paced() if slot.job is not None]
+        rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
+        guard = self._monitor.guard_message()
+        for slot, job in copies:
+            if job is None:
+                continue
+            tracked = job.tracked
+            m = tracked.migration
+            held = self._holds.hold(m, begins=False)
+            if tracked.copied_by:  # it goes on whatever we do: stay with it
+                stays = held is not None or m.paused
+                slow = [copies_on(tracked.copied_by, tracked)] if stays else []
+            elif held is not None or m.paused:
+                tracked.held = held
+                slot.interrupt(job, held.message if held else "paused")
+                continue
+            else:
+                slow = list(self._monitor.verdict(m).messages)
+            tracked.slowed = (*slow, guard) if guard else tuple(slow)
+            rate = rates[tracked.migration.id]
+            if rate != tracked.rate_limit:
+                tracked.rate_limit = rate
+                slot.set_rate(rate)
+
+    def _assign(self, waiting: dict[str, tuple[TrackedMigration, Op]]) -> None:
+        jobs = [slot.job for slot in self._all_slots()]
+        settings = self._settings()
+        trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
+        running = [_running(job) for job in jobs if job is not None]
+        limits = Limits(
+            settings.max_copies,
+            settings.max_steps,
+            settings.per_source_pool,
+            settings.per_target_pool,
+            settings.max_verifies,
+            settings.per_source_host,
+            self._plans.limits(),
+        )
+        free = places(running, limits)  # thousands may wait: only those that have a chance count
+        able = []
+        for tracked, op in waiting.values():
+            rests = self._executor.source_rests(tracked.migration, op, trying)
+            tracked.note = _RESTING if rests else ""
+            m = tracked.migration
+            held = self._holds
+            tracked.held = held.hold(m, begins=True) if op in PACED else held.step(m, op)
+            if not rests and tracked.held is None and free.any_for(op):
+                able.append(_waiting(tracked.migration, op))
+        for item in choose(able, running, limits):
+            tracked, op = waiting[item.ident]
+            if not self._registry.claim(tracked):
+                continue
+            tracked.wanted = None
+            job = Job(tracked, op)
+            kind = "copy" if op in COPYING else "verify" if op in COMPARING else "step"
+            if not any(slot.assign(job) for slot in self._slots[kind]):
+                self._new_slot(kind).assign(job)
+
+    def _paced(self) -> list[Slot]:  # the throttle holds for them, and they can be interrupted
+        return [*self._slots["copy"], *self._slots["verify"]]
+
+    def _new_slot(self, kind: str) -> Slot:
+        slots = self._slots[kind]
+        slot = Slot(f"{kind}-{len(slots)}", self._identity, self._work, self._wake.set)
+        slots.append(slot)
+        return slot
+
+    def _work(self, slot: Slot, job: Job) -> None:
+        """What a slot does with its job, in the slot's thread."""
+        look_again(job.tracked, 0.0)
+        self._observers.guarded(job.tracked, lambda tracked: self._executor.work(slot, job))
+
+
+def _without_trouble(due: Iterable[TrackedMigration], room: int) -> list[TrackedMigration]:
+    """Pools that do not answer must not keep all observers waiting: only ``room`` of theirs."""
+    due = list(due)
+    troubled = heapq.nsmallest(max(0, room), (t for t in due if t.troubled), key=_urgency)
+    return [t for t in due if not t.troubled] + troubled
+
+
+def _urgency(tracked: TrackedMigration) -> tuple[bool, bool, float]:
+    """Those that somebody waits for, then those whose act was cut off, then the longest due."""
+    return tracked.due >= 0, tracked.migration.step is None, tracked.due
+
+
+def _waiting(migration: Migration, op: Op) -> Waiting:
+    return Waiting(
+        migration.id,
+        op,
+        migration.priority,
+        migration.created,
+        migration.source.pool,
+        migration.target.pool,
+        _host(migration),
+        migration.plan,
+    )
+
+
+def _running(job: Job) -> Running:
+    migration = job.tracked.migration
+    pools = (migration.source.pool, migration.target.pool)
+    return Running(job.op, *pools, _host(migration), migration.plan)
+
+
+def _host(migration: Migration) -> str:
+    return migration.imported.host if migration.imported is not None else ""

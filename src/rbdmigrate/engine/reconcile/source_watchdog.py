@@ -1,0 +1,35 @@
+"""Watches workers: one that takes too much memory, or gets nothing from an external source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from ...control.lifecycle.failures import outgrown, stalled
+from ...control.lifecycle.schedule import READING
+from ..settings import Settings
+from .worker_slot import Slot
+
+
+class SourceWatchdog:
+    """Kills them; what they were at fails. Used by the loop alone."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+
+    def look(self, slots: Iterable[Slot]) -> None:
+        """Call it once a second."""
+        settings, now = self._settings(), time.monotonic()
+        for slot in slots:
+            job = slot.job
+            if job is None or job.tracked.migration.step is None:
+                continue  # it is about to begin
+            m = job.tracked.migration
+            imported = m.imported is not None
+            reads = imported and job.op in READING
+            if reads and now - job.tracked.moved_at > settings.source_timeout:
+                problem = stalled(job.op, settings.source_timeout, m.source.spec, m.target.spec)
+                slot.interrupt(job, problem.message, problem)
+            elif slot.memory() > settings.worker_memory:
+                problem = outgrown(job.op, m.source.spec, m.target.spec, imported=imported)
+                slot.interrupt(job, problem.message, problem)

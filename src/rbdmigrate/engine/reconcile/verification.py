@@ -1,0 +1,119 @@
+"""What the engine does about verifications: their beginning, their checkpoints and their end."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from errno import EBADMSG
+from typing import Any, Optional
+
+import rados
+
+from ...cluster import headers
+from ...cluster.pools import open_by_id
+from ...control.lifecycle.decision import failed
+from ...control.lifecycle.verification import (
+    begun,
+    describe_differences,
+    doubtful,
+    due,
+    passed,
+    soak_ends,
+)
+from ...model.codec import from_plain, to_plain
+from ...model.migration import Goal, Hold, HoldReason, Migration, Op, State
+from ...model.verification import Outcome, Verification
+from ..records.registry import Registry, TrackedMigration
+
+_CHECKPOINT = 3.0  # seconds between two checkpoints in the record
+
+
+def begin(m: Migration, op: Op, fraction: float) -> Migration:
+    """The record with the intent of a verification: with what seed it chooses."""
+    if op is not Op.VERIFY:
+        return m
+    return begun(m, fraction, secrets.randbits(32), time.time())
+
+
+def verify_arguments(m: Migration) -> dict[str, Any]:
+    """What the worker needs of the record, beside what every act needs."""
+    return {
+        "point": m.point,
+        "no_point": m.no_point,
+        "untouched": None if m.touched else m.target_version,
+        "verification": None if m.verification is None else to_plain(m.verification),
+    }
+
+
+def on_checkpoint(
+    registry: Registry, tracked: TrackedMigration
+) -> Callable[[dict[str, Any]], None]:
+    """Takes a verification's progress events over, and writes a checkpoint now and then."""
+    written = time.monotonic()
+
+    def on_event(event: dict[str, Any]) -> None:
+        nonlocal written
+        now = time.monotonic()
+        if int(event["bytes"]) > tracked.compared:
+            tracked.moved_at = now
+        tracked.compared, tracked.share = int(event["bytes"]), float(event["share"])
+        tracked.throughput.observe(now, tracked.compared)
+        if now - written >= _CHECKPOINT:
+            written = now
+            reached = from_plain(Verification, event["verification"], "verification")
+            registry.update(tracked, lambda m: replace(m, verification=reached))
+
+    return on_event
+
+
+def settled(m: Migration, result: dict[str, Any], now: float) -> Migration:
+    """The record with the result of a verification: verified, or failed where contents differ."""
+    v = from_plain(Verification, result["verification"], "verification")
+    m = replace(m, verification=v)
+    if v.outcome is not Outcome.FAILED:
+        word = "all is equal" if v.outcome is Outcome.PASSED else "; ".join(v.reasons)
+        return m.enter(State.VERIFIED, now, f"{v.mode.value}: {word}")
+    target = m.target.spec
+    message = (
+        f"{target} differs from its source: {describe_differences(v)} (bytes); the source is "
+        f"untouched, and a commit is refused."
+    )
+    return failed(m, EBADMSG, message, now)
+
+
+def has_point(client: rados.Rados, m: Migration) -> bool:
+    """Whether the source has the comparison snapshot."""
+    with open_by_id(client, m.source.pool_id, m.source.namespace) as ioctx:
+        return m.point in headers.snapshot_names(ioctx, m.source.image_id)
+
+
+def waits(m: Migration, now: float) -> Optional[Hold]:
+    """Why a verified migration is not committed yet."""
+    if m.goal is not Goal.COMMITTED or m.state not in (State.EXECUTED, State.VERIFIED) or due(m):
+        return None
+    target, v = m.target.spec, m.verification
+    if doubtful(m) and m.imported is not None and not m.force_commit:
+        return Hold(
+            HoldReason.OPERATOR,
+            f"{m.imported.changes[0]} `ceph rbd migration verify {target} --mode full` compares "
+            f"it, `ceph rbd migration commit {target} --force` commits all the same, `ceph rbd "
+            f"migration abort {target}` gives it up.",
+        )
+    if not passed(m) and v is not None and not m.force_commit:
+        return Hold(
+            HoldReason.OPERATOR,
+            f"Not all of it was compared ({'; '.join(v.reasons)}); `ceph rbd migration commit "
+            f"{target} --force` commits all the same, `ceph rbd migration abort {target}` goes "
+            "back.",
+        )
+    until = soak_ends(m, now)
+    if until is not None:
+        return Hold(
+            HoldReason.SOAK,
+            f"It is committed when its soak time is over; `ceph rbd migration set {target} "
+            "--soak 0` ends it.",
+            until,
+        )
+    return None

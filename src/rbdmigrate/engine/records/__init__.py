@@ -1,0 +1,1 @@
+"""What is known of migrations and plans, written through to RADOS."""

@@ -1,0 +1,325 @@
+"""Keeping plans: all of them in memory; every change is in the store before anybody sees it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from errno import EAGAIN, EBUSY, EINVAL, ENOENT
+from typing import Optional
+
+import rados
+
+from ...cluster.plan_store import PlanStore
+from ...cluster.pools import open_by_id, rbd_pools
+from ...cluster.store import Owner, UnreadableRecord
+from ...control.plans.selection import pattern_problem
+from ...control.plans.waves import Phase
+from ...model.errors import MigrationError, PoolMissing
+from ...model.migration import Migration, State
+from ...model.plan import Item, Outcome, Plan, PlanState
+from ...model.policy import Policy
+from ...model.spec import ImageSpec
+from .loader import Loader
+from .registry import Registry, TrackedMigration
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Wait:
+    """Why an item could not begin, or be aborted, yet, and when (monotonic) it is tried again.
+
+    Without a message it only says when.
+    """
+
+    message: str
+    due: float
+
+
+class TrackedPlan:
+    """A plan and what only this process knows of it. Its lists are as long as it has items."""
+
+    def __init__(self, plan: Plan, items: list[Item], store: PlanStore, *, former: bool) -> None:
+        self.plan = plan
+        self.items = items
+        self.store = store
+        self.former = former  # begun by an earlier process, which may have begun its items too
+        self.live: dict[int, TrackedMigration] = {}
+        self.waits: dict[int, Wait] = {}
+        self.refusal: Optional[MigrationError] = None  # why it could not start
+        self.choosing_since: Optional[float] = None  # monotonic, while its images are chosen
+        self.trouble = ""  # the cluster does not answer about it
+        self.write_lock = threading.Lock()
+        self.unsure = False  # its last write may or may not have been done
+
+    def phase(self, number: int) -> Phase:
+        """Where an item is."""
+        outcome = self.items[number].outcome
+        if outcome is not Outcome.OPEN:
+            return Phase(outcome.value)
+        tracked, wait = self.live.get(number), self.waits.get(number)
+        if wait is not None and wait.message:
+            return Phase.WAITING
+        if tracked is None:
+            return Phase.QUEUED
+        if in_use(tracked.migration):
+            return Phase.WAITING
+        return Phase.FAILED if tracked.migration.state is State.FAILED else Phase.RUNNING
+
+    def phases(self) -> list[Phase]:
+        """Where all of them are."""
+        return [self.phase(number) for number in range(len(self.items))]
+
+    def failures(self) -> int:
+        """How many have failed."""
+        return sum(phase is Phase.FAILED for phase in self.phases())
+
+
+def _checked_again(plan: Plan) -> Plan:
+    """A stored plan as a draft with a problem, where its images cannot be chosen any more.
+
+    An earlier version took expressions that are refused now. What has chosen its images goes on.
+    """
+    if plan.state not in (PlanState.DRAFT, PlanState.STARTING):
+        return plan
+    problem = pattern_problem(plan.definition)
+    return replace(plan, state=PlanState.DRAFT, problem=problem) if problem else plan
+
+
+def in_use(m: Migration) -> bool:
+    """Whether its prepare was refused because somebody opened the source just before."""
+    failure = m.failure
+    return (
+        m.state is State.FAILED
+        and m.prepared_at is None
+        and failure is not None
+        and failure.errno == EBUSY
+    )
+
+
+class PlanRegistry:
+    """The plans of this cluster. Thread-safe."""
+
+    def __init__(
+        self, client: rados.Rados, registry: Registry, loader: Loader, owner: Owner
+    ) -> None:
+        self.changed = threading.Condition()
+        self._client = client
+        self._registry = registry
+        self._loader = loader
+        self._owner = owner
+        self._kept: dict[str, TrackedPlan] = {}
+        self._read: set[int] = set()
+        self._past: dict[tuple[int, str], dict[str, Migration]] = {}
+        self._loading = threading.Lock()
+        self._garbage: dict[int, list[UnreadableRecord]] = {}
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Read the plans of pools whose migrations are known. Raises StoreFenced.
+
+        A pool that does not answer is read when it does.
+        """
+        with self._loading:
+            for pool_id in self._loader.pools():
+                if pool_id in self._read:
+                    continue
+                try:
+                    self._load(pool_id)
+                except rados.Error as error:
+                    log.warning("pool %s: its plans cannot be read yet: %s", pool_id, error)
+                    continue
+                except PoolMissing:
+                    pass  # and its plans with it
+                self._read.add(pool_id)
+
+    def _load(self, pool_id: int) -> None:
+        store = self._store(pool_id)
+        if not store.exists():
+            return
+        store.take()
+        plans, garbage = store.read_plans()
+        for plan, items in plans:
+            kept = TrackedPlan(_checked_again(plan), items, store, former=True)
+            with self.changed:
+                other = self._kept.get(plan.name)
+                newer = other is None or other.plan.created < plan.created
+                if newer:
+                    self._kept[plan.name] = kept
+            stale = other if newer else kept
+            if stale is not None:  # cut off when the plan went to another pool
+                stale.store.remove_plan(plan.name, stale.plan.items)
+        with self.changed:
+            self._garbage[pool_id] = garbage
+            self.changed.notify_all()
+
+    def _store(self, pool_id: int) -> PlanStore:
+        name = self._client.pool_reverse_lookup(pool_id) or str(pool_id)
+        return PlanStore(lambda: open_by_id(self._client, pool_id, ""), str(name), self._owner)
+
+    @property
+    def garbage(self) -> list[UnreadableRecord]:
+        """Records of plans that cannot be read, of pools that are there."""
+        there = self._loader.pools()
+        with self.changed:
+            return [item for pool_id in there for item in self._garbage.get(pool_id, ())]
+
+    def all(self) -> list[TrackedPlan]:
+        """All plans, by name."""
+        with self.changed:
+            return [self._kept[name] for name in sorted(self._kept)]
+
+    def get(self, name: str) -> Optional[TrackedPlan]:
+        """The plan ``name`` if it is known."""
+        with self.changed:
+            return self._kept.get(name)
+
+    def complete(self) -> bool:
+        """Whether all plans are known: no pool is silent."""
+        return not self._loader.unread() and self._read.issuperset(self._loader.pools())
+
+    def require(self, name: str) -> TrackedPlan:
+        """The plan ``name``; MigrationError says why there is none."""
+        self.load()
+        kept = self.get(name)
+        if kept is not None:
+            return kept
+        if not self.complete():
+            raise MigrationError(
+                EAGAIN,
+                f"No plan {name!r} is known yet, and not all pools answer; look at `ceph health` "
+                "and try again.",
+            )
+        raise MigrationError(
+            ENOENT,
+            f"There is no plan {name!r}; `ceph rbd migration plan ls` lists those there are.",
+        )
+
+    def policy(self, name: str) -> Optional[Policy]:
+        """The policy of a plan that has not ended; None when there is none of this name.
+
+        MigrationError(EAGAIN) while not all plans are known.
+        """
+        kept = self.get(name)
+        if kept is None and not self.complete():
+            raise MigrationError(
+                EAGAIN,
+                f"The plan {name} is not known yet, and not all pools answer; look at `ceph "
+                "health` and try again.",
+            )
+        if kept is None or kept.plan.state.ended:
+            return None
+        return kept.plan.definition.policy
+
+    def past(self, target: ImageSpec) -> dict[str, Migration]:
+        """Ended migrations of plans to the target's pool and namespace, as a former process left.
+
+        What ends from now on is seen as it ends. Raises ``rados.Error``.
+        """
+        try:
+            place = (int(self._client.pool_lookup(target.pool)), target.namespace)
+        except rados.ObjectNotFound:
+            return {}
+        if place not in self._past:
+            ended, _ = self._registry.store(*place).read(history=True)
+            self._past[place] = {m.id: m for m in ended if m.plan}
+        return self._past[place]
+
+    # -- changing ----------------------------------------------------------------------------
+
+    def create(self, plan: Plan) -> TrackedPlan:
+        """Store a new plan, or one in place of another of its name, and keep it."""
+        home = plan.definition.home
+        if not self._client.pool_exists(home):
+            raise MigrationError(
+                ENOENT, f"The pool {home!r} does not exist; `ceph osd lspools` lists those that do."
+            )
+        pool_id = int(self._client.pool_lookup(home))
+        if pool_id not in rbd_pools(self._client):  # stores of others are not read
+            raise MigrationError(
+                EINVAL,
+                f"The pool {home!r} is not meant for RBD; `rbd pool init {home}` makes it so.",
+            )
+        self._loader.require(pool_id)
+        self.load()
+        store = self._store(pool_id)
+        before = self.get(plan.name)
+        kept = TrackedPlan(plan, [], store, former=False)
+        try:
+            store.write_plan(plan)
+        except rados.Error:
+            if before is not None and before.store.label == store.label:
+                before.unsure = True
+            raise
+        if before is not None and before.store.label != store.label:
+            before.store.remove_plan(plan.name, before.plan.items)
+        with self.changed:
+            self._kept[plan.name] = kept
+            self.changed.notify_all()
+        return kept
+
+    def update(self, kept: TrackedPlan, change: Callable[[Plan], Plan]) -> Plan:
+        """Apply ``change`` to a plan, store it, then show it. Raises what the store raises.
+
+        What ``change`` raises is passed on, and nothing is changed then: refusals belong there.
+        """
+        with kept.write_lock:
+            self._settle(kept)
+            after = change(kept.plan)
+            if after != kept.plan:
+                self._write(kept, after)
+                with self.changed:
+                    kept.plan = after
+                    self.changed.notify_all()
+        return kept.plan
+
+    def settle_unsure(self, kept: TrackedPlan) -> None:
+        """Write a plan again whose last write may or may not have been done."""
+        with kept.write_lock:
+            self._settle(kept)
+
+    def _settle(self, kept: TrackedPlan) -> None:
+        if kept.unsure:
+            kept.store.write_plan(kept.plan)
+            kept.unsure = False
+
+    def _write(self, kept: TrackedPlan, plan: Plan) -> None:
+        try:
+            kept.store.write_plan(plan)
+        except rados.Error:
+            kept.unsure = True
+            raise
+
+    def freeze(self, kept: TrackedPlan, items: list[Item], change: Callable[[Plan], Plan]) -> None:
+        """Store the items of a plan, then the plan that counts them."""
+        kept.store.write_items(kept.plan.name, items)
+        kept.items = items
+        kept.former = False
+        self.update(kept, lambda plan: replace(change(plan), items=len(items)))
+
+    def settle(self, kept: TrackedPlan, number: int, item: Item) -> None:
+        """Store an item as it is now."""
+        if item == kept.items[number]:
+            return
+        kept.store.write_items(kept.plan.name, [item], number)
+        with self.changed:
+            kept.items[number] = item
+            kept.waits.pop(number, None)
+            if item.outcome is not Outcome.OPEN:
+                kept.live.pop(number, None)
+            self.changed.notify_all()
+
+    def remove(self, kept: TrackedPlan) -> None:
+        """Forget a plan. Its migrations stay as they are."""
+        kept.store.remove_plan(kept.plan.name, kept.plan.items)
+        with self.changed:
+            self._kept.pop(kept.plan.name, None)
+            self.changed.notify_all()
+
+    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait until ``done()`` holds; False when time ran out."""
+        with self.changed:
+            return self.changed.wait_for(done, seconds)

@@ -1,0 +1,372 @@
+"""The records of this cluster in memory; every change is in the store before anybody sees it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
+from errno import EAGAIN
+from typing import Optional
+
+import rados
+
+from ...cluster.pools import open_by_id
+from ...cluster.store import Owner, Store, StoreFenced, UnreadableRecord
+from ...control.lifecycle.duplicates import doubles
+from ...model.errors import MigrationError, PoolMissing
+from ...model.migration import Migration
+from ...model.spec import ImageSpec
+from ..settings import Settings
+from .history import Ended, History
+from .tracked import TrackedMigration
+from .uncertain_writes import Unsure
+
+log = logging.getLogger(__name__)
+
+
+_Place = tuple[int, str]  # a pool's id, and a namespace
+
+
+class Registry:
+    """All migrations under way. Thread-safe."""
+
+    def __init__(self, client: rados.Rados, owner: Owner, settings: Callable[[], Settings]) -> None:
+        self.changed = threading.Condition()
+        self._client = client
+        self._owner = owner
+        self._tracked: dict[str, TrackedMigration] = {}
+        self._ordered: Optional[list[TrackedMigration]] = (
+            None  # all of them; None: to be sorted again
+        )
+        self._stores: dict[_Place, Store] = {}
+        self._garbage: dict[_Place, list[UnreadableRecord]] = {}
+        self._unsure = Unsure(self._with_record)
+        self._history = History(client, self.store, settings)
+
+    # -- the store ---------------------------------------------------------------------------
+
+    def store(self, pool_id: int, namespace: str) -> Store:
+        """The store of a target pool and namespace."""
+        place = (pool_id, namespace)
+        with self.changed:
+            if place not in self._stores:
+                name = self._client.pool_reverse_lookup(pool_id) or str(pool_id)
+                self._stores[place] = Store(
+                    lambda: open_by_id(self._client, pool_id, namespace),
+                    f"{name}/{namespace}" if namespace else str(name),
+                    self._owner,
+                )
+            return self._stores[place]
+
+    def read(self, pool_id: int, namespace: str) -> None:
+        """Take a store over, if there is one, and track its migrations.
+
+        Raises ``rados.Error`` when it does not answer, StoreFenced when it is a later manager's.
+        """
+        store = self.store(pool_id, namespace)
+        if not store.exists():
+            return
+        store.take()
+        found, garbage = store.read()
+        migrations = []
+        for m in found:
+            if m.confirmed or self.get(m.id) is not None:
+                migrations.append(m)
+            else:
+                log.warning("%s: %s was never confirmed, it is removed", store.label, m.id)
+                store.remove(m.id)
+        with self.changed:
+            self._garbage[pool_id, namespace] = garbage
+            for migration in migrations:
+                self._tracked.setdefault(migration.id, TrackedMigration(migration))
+            self._ordered = None
+            self._mark_doubles()
+            self.changed.notify_all()
+        log.info("%s: %d migrations under way", store.label, len(migrations))
+
+    def _mark_doubles(self) -> None:
+        """Have records about the same image rest; call it with the lock."""
+        found = doubles(tracked.migration for tracked in self._tracked.values())
+        for ident, tracked in self._tracked.items():
+            tracked.double = found.get(ident, "")
+
+    def doubles(self) -> list[str]:
+        """A sentence for each record that is not acted on since another is about its image."""
+        with self.changed:
+            return [tracked.double for tracked in self._tracked.values() if tracked.double]
+
+    def forget_pools(self, there: Container[int]) -> None:
+        """Report no records of pools that are not ``there`` any more."""
+        self._history.forget_pools(there)
+        with self.changed:
+            self._garbage = {p: found for p, found in self._garbage.items() if p[0] in there}
+
+    @property
+    def garbage(self) -> list[UnreadableRecord]:
+        """Records that cannot be read, of every store."""
+        with self.changed:
+            found = [item for items in self._garbage.values() for item in items]
+        return [*found, *self._history.garbage]
+
+    def idents(self) -> set[str]:
+        """The ids of all migrations that there are records of, also of those not to be read."""
+        with self.changed:
+            known = set(self._tracked)
+        return known | {garbage.ident for garbage in self.garbage}
+
+    def unreadable(self) -> list[UnreadableRecord]:
+        """Records of migrations under way that cannot be read, as they are now.
+
+        What was removed by hand is forgotten; where there was none, nothing is read. Raises
+        ``rados.Error`` when a store does not answer.
+        """
+        with self.changed:
+            stores = [(p, store) for p, store in self._stores.items() if self._garbage.get(p)]
+        found: list[UnreadableRecord] = []
+        for place, store in stores:
+            try:
+                _, garbage = store.read()
+            except PoolMissing:
+                garbage = []
+            found += garbage
+            with self.changed:
+                self._garbage[place] = garbage
+        return found
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def get(self, ident: str) -> Optional[TrackedMigration]:
+        """The tracked migration ``ident``, if it is under way."""
+        with self.changed:
+            return self._tracked.get(ident)
+
+    def all(self) -> list[TrackedMigration]:
+        """All that are under way, the oldest first."""
+        with self.changed:
+            if self._ordered is None:
+                self._ordered = sorted(self._tracked.values(), key=lambda t: t.migration.created)
+            return list(self._ordered)
+
+    def find(self, target: ImageSpec) -> Optional[TrackedMigration]:
+        """The migration under way to ``target``."""
+        return self._first(lambda m: m.target.spec == target)
+
+    def find_ids(self, source_id: str, target_id: str) -> Optional[TrackedMigration]:
+        """The migration under way between these images."""
+        return self._first(
+            lambda m: (
+                m.imported is None
+                and m.source.image_id == source_id
+                and m.target.image_id in ("", target_id)
+            )
+        )
+
+    def find_source(self, source: ImageSpec) -> Optional[TrackedMigration]:
+        """The migration under way from ``source``."""
+        return self._first(lambda m: m.source.spec == source and m.imported is None)
+
+    def _first(self, wanted: Callable[[Migration], bool]) -> Optional[TrackedMigration]:
+        with self.changed:
+            return next((t for t in self._tracked.values() if wanted(t.migration)), None)
+
+    # -- changing ----------------------------------------------------------------------------
+
+    def create(self, migration: Migration, *, confirmed: bool = False) -> TrackedMigration:
+        """Store a new record and track it. Raises what the store raises.
+
+        It counts for the next manager when it was changed since, as before every act, or
+        confirmed (:meth:`confirm`): a request that was answered with an error, since the write
+        took too long, never comes to life later. ``confirmed``: it counts at once, for there is
+        no harm in that.
+        """
+        migration = replace(migration, confirmed=confirmed)
+        tracked = TrackedMigration(migration)
+        try:
+            self._write(migration)
+        except PoolMissing:
+            log.warning("%s: the target's pool is gone; there is no record", migration.id)
+        with self.changed:
+            self._tracked[migration.id] = tracked
+            self._ordered = None
+            self.changed.notify_all()
+        return tracked
+
+    def confirm(self, tracked: TrackedMigration) -> None:
+        """Make a new record count, before the request for it is answered with success.
+
+        Mostly it was changed since it was created, and this does nothing. When it fails the
+        migration is forgotten. Raises what the store raises.
+        """
+        with tracked.write_lock:
+            m = tracked.migration
+            if m.confirmed or self.get(m.id) is not tracked:
+                return
+            confirmed = replace(m, confirmed=True)
+            try:
+                self._write(confirmed)
+            except PoolMissing:
+                log.warning("%s: the target's pool is gone, and the record with it", m.id)
+            except rados.Error:
+                self._forget(tracked)
+                raise
+            with self.changed:
+                tracked.migration = confirmed
+
+    def update(
+        self, tracked: TrackedMigration, change: Callable[[Migration], Migration]
+    ) -> Migration:
+        """Apply ``change`` to the record, store it, then show it. Raises what the store raises.
+
+        What ``change`` raises is passed on, and nothing is changed then: refusals belong there.
+        MigrationError when it is over meanwhile: its record is gone, and must not come back.
+        """
+        with tracked.write_lock:
+            before = tracked.migration
+            if self.get(before.id) is not tracked:
+                raise MigrationError(
+                    EAGAIN, f"The migration to {before.target.spec} ended just now; try again."
+                )
+            if not tracked.busy:  # what is being done is left to end
+                tracked.refuse_double()
+            after = change(before)
+            if after == before:
+                return before
+            after = replace(after, confirmed=True)
+            try:
+                self._write(after, tracked)
+            except PoolMissing:
+                log.warning("%s: the target's pool is gone, and the record with it", before.id)
+            with self.changed:
+                tracked.migration = after
+                self.changed.notify_all()
+        return after
+
+    def end(self, tracked: TrackedMigration) -> None:
+        """Move an ended record to the history. Repeatable: first it is there, then gone here."""
+        with tracked.write_lock:
+            m = tracked.migration
+            store = self._store_of(m)
+            try:
+                self._settle(store, tracked)
+                store.write(replace(m, step=None, hold=None), history=True)
+                self._remove(store, m.id)
+                self._history.trim(store)
+            except PoolMissing:
+                log.warning("%s: ended without history", m.id)
+            self._forget(tracked)
+
+    def claim(self, tracked: TrackedMigration, seconds: float = 0.0) -> bool:
+        """Make ``tracked`` busy for the caller, once nobody else is at it; False in vain."""
+
+        def free() -> bool:
+            if tracked.busy:
+                return False
+            tracked.busy = True
+            return True
+
+        return self.wait(free, seconds)
+
+    def release(self, tracked: TrackedMigration) -> None:
+        """The caller is done with it."""
+        with self.changed:
+            tracked.busy = False
+            self.changed.notify_all()
+
+    def drop(
+        self, tracked: TrackedMigration, unwanted: Callable[[Migration], bool] = lambda m: True
+    ) -> None:
+        """Remove a record of which nothing is to be remembered, if it is ``unwanted``.
+
+        That is asked while nobody else can change the record.
+        """
+        with tracked.write_lock:
+            m = tracked.migration
+            if not unwanted(m):
+                return
+            store = self._store_of(m)
+            self._settle(store, tracked)
+            self._remove(store, m.id)
+            self._forget(tracked)
+
+    # -- writes whose outcome is not known -----------------------------------------------------
+
+    def _write(self, m: Migration, tracked: Optional[TrackedMigration] = None) -> None:
+        """Write a record; the caller has the lock of ``tracked``, if that is in memory already."""
+        store = self._store_of(m)
+        self._settle(store, tracked)
+        try:
+            store.write(m)
+        except rados.Error:
+            self._unsure.add(store, m.id)
+            raise
+
+    def _remove(self, store: Store, ident: str) -> None:
+        try:
+            store.remove(ident)
+        except rados.Error:
+            self._unsure.add(store, ident)
+            raise
+
+    def _settle(self, store: Store, tracked: Optional[TrackedMigration]) -> None:
+        self._unsure.settle(store, None if tracked is None else tracked.migration.id)
+
+    def settle(self, pool_id: int) -> None:
+        """Settle what is not sure of the stores of a pool. Raises what the store raises."""
+        for place, store in list(self._stores.items()):
+            if place[0] == pool_id:
+                self._settle(store, None)
+
+    def unsure_pools(self) -> set[int]:
+        """The ids of the pools with records whose last write may or may not have been done."""
+        stores = self._unsure.stores()
+        with self.changed:
+            return {place[0] for place, store in self._stores.items() if store in stores}
+
+    def _with_record(
+        self, ident: str, own: bool, write: Callable[[Migration], None], remove: Callable[[], None]
+    ) -> bool:
+        """See :class:`.uncertain_writes.Unsure`."""
+        tracked = self.get(ident)
+        if tracked is None:
+            remove()
+            return True
+        if own:
+            write(tracked.migration)
+            return True
+        if not tracked.write_lock.acquire(blocking=False):
+            return False  # whoever changes it writes it anew
+        try:
+            if self.get(ident) is tracked:
+                write(tracked.migration)
+            return True
+        finally:
+            tracked.write_lock.release()
+
+    def _forget(self, tracked: TrackedMigration) -> None:
+        with self.changed:
+            self._tracked.pop(tracked.migration.id, None)
+            self._ordered = None
+            self.changed.notify_all()
+
+    def _store_of(self, migration: Migration) -> Store:
+        return self.store(migration.target.pool_id, migration.target.namespace)
+
+    def history(self, pool_ids: Iterable[int]) -> Ended:
+        """Ended migrations of these pools; see :meth:`.ended.History.read`."""
+        return self._history.read(pool_ids)
+
+    def wait(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait until ``done()`` holds, checked at every change; False when time ran out."""
+        deadline = time.monotonic() + seconds
+        with self.changed:
+            while not done():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self.changed.wait(left)
+        return True
+
+
+__all__ = ["Registry", "StoreFenced", "TrackedMigration"]

@@ -1,0 +1,58 @@
+"""A migration under way in memory: its record, and what only this process knows of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from errno import EUCLEAN
+from typing import Optional
+
+from ...control.lifecycle.situation import Situation
+from ...control.objects.copy_cost import Throughput
+from ...model.errors import MigrationError
+from ...model.migration import Hold, Migration, Op
+
+
+class TrackedMigration:
+    """A migration and what only this process knows of it. Guarded by the registry's lock."""
+
+    def __init__(self, migration: Migration) -> None:
+        self.migration = migration
+        self.write_lock = threading.Lock()  # one writer of this record at a time
+        self.busy = False  # an observer or a slot has it
+        self.wanted: Optional[Op] = None  # the act it waits for a slot with
+        self.seen: Optional[tuple[float, Situation]] = None  # what the last look saw, and when
+        self.due = 0.0  # monotonic time at which it is to be looked at again
+        self.done = 0  # objects of the running copy
+        self.total = 0
+        self.copied = migration.bytes_copied  # bytes on the target, as far as they were copied
+        self.size = migration.bytes_total or 0  # bytes to be there in the end; 0: not known yet
+        self.throughput = Throughput()
+        self.compared = 0  # bytes that the running verification has compared
+        self.share = 0.0  # of what it has to compare, 0 to 1
+        self.rate_limit: Optional[int] = None  # what the throttle gives it, bytes per second
+        self.held: Optional[Hold] = None  # why nothing of it may be copied now
+        self.full_speed: Optional[float] = None  # what it made before a gate slowed it
+        self.slowed: tuple[str, ...] = ()  # why it copies slower than it could
+        self.moved_at = time.monotonic()  # when the running copy last got on
+        self.wanted_since = 0.0  # monotonic time since when it waits for a slot
+        self.note = ""  # why it does not move, where that is no matter for the record
+        self.copied_by = ""  # the client that really copies, when it is not our worker
+        self.lock_shared = False  # somebody else may have had the target's lock during the copy
+        self.take_lock = False  # to stop its copy, at the price of writes of that client
+        self.uncontrolled = ""  # why a copy that was to stop goes on
+        self.abandoned = False  # a half-done act of somebody else was left for good
+        self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
+        self.soak_mark: Optional[tuple[float, float]] = None  # its soak's begin, counted until when
+        self.done_op: Optional[Op] = None  # the act that went well last
+        self.repeats = 0  # how often the same was decided again after it went well
+        self.looking = False  # an observer looks at it, or is about to
+        self.peeking = False  # or at its running copy from outside
+        self.troubled = False  # its pools did not answer when either was done last
+        self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
+        self.double = ""  # why it is not acted on: another record is about one of its images
+
+    def refuse_double(self) -> None:
+        """Raise MigrationError(EUCLEAN) when another record is about one of its images."""
+        if self.double:
+            raise MigrationError(EUCLEAN, self.double)

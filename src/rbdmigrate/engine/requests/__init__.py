@@ -1,0 +1,1 @@
+"""What front ends ask of the engine about single migrations."""

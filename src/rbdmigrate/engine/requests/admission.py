@@ -1,0 +1,140 @@
+"""Admission: a request becomes a new record, or is merged into the record there is."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from typing import Optional
+
+from ...checks import refuse, run
+from ...checks.facts import Facts, MigrationRequest
+from ...control.lifecycle.policy_merge import merged, with_policy
+from ...faults import fault_point
+from ...model.finding import Finding
+from ...model.import_source import Import, host_of
+from ...model.migration import Migration, Place, State
+from ...model.policy import Policy
+from ...model.verification import Verify
+from ..records.registry import Registry, TrackedMigration
+from ..records.secrets import Secrets, prefix_of
+from .lookup import Lookup, refuse_taken
+from .preflight import Preflight, warned
+
+
+class Admission:
+    """Takes on what commands and plans ask for. Thread-safe."""
+
+    def __init__(
+        self, *, registry: Registry, finder: Lookup, preflight: Preflight, secrets: Secrets
+    ) -> None:
+        self._registry = registry
+        self._lookup = finder
+        self._preflight = preflight
+        self._secrets = secrets
+
+    def take_on(
+        self, wish: MigrationRequest, policy: Policy, *, ident: str = "", plan: str = ""
+    ) -> TrackedMigration:
+        """The migration that is wished: a new one, or the one there is with the stricter policy.
+
+        ``ident`` and ``plan`` are for :func:`admit`. Raises MigrationError for every refusal,
+        having changed nothing, and what RADOS and the store raise.
+        """
+        facts: Optional[Facts] = None
+        while True:
+            with self._lookup.admission:
+                tracked = self._lookup.asked_before(wish)
+                if tracked is not None:
+                    return self._merge(tracked, wish, policy, plan)
+                if facts is not None:
+                    return self._create(admit(facts, policy, ident, plan), wish)
+            # The look at the source may take half a minute, and commands wait for the lock.
+            facts = self._preflight.gather(wish, order=True)
+
+    def _merge(
+        self, tracked: TrackedMigration, wish: MigrationRequest, policy: Policy, plan: str
+    ) -> TrackedMigration:
+        def change(m: Migration) -> Migration:
+            refuse_taken(m, wish)
+            after = merged(m, policy, wish.layout, plan)
+            if wish.spec is not None:
+                self._secrets.renew(m, wish.spec)  # before it may be acted on again
+            return after
+
+        self._registry.update(tracked, change)
+        return tracked
+
+    def _create(self, m: Migration, wish: MigrationRequest) -> TrackedMigration:
+        if m.plan:
+            fault_point("plans.begin", m.plan)
+        if wish.spec is None:
+            return self._registry.create(m)
+        with self._secrets.stored(m, wish.spec):
+            return self._registry.create(m)
+
+
+def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migration:
+    """The new record for what is wished. MigrationError for the first error that checks find.
+
+    ``ident``: the id that it has in its ``plan``; empty: a new one. The record of an import names
+    the config-keys of its secrets; they are to be stored after it.
+    """
+    findings = run(facts)
+    refuse(findings)
+    if policy.verify is Verify.AUTO:
+        policy = replace(policy, verify=facts.verify)
+    ident = ident or secrets.token_hex(6)
+    if facts.wish.spec is not None:
+        return replace(_import(facts, policy, findings, ident), plan=plan)
+    assert facts.source is not None  # or an error was found
+    assert facts.target is not None
+    assert facts.image is not None
+    now = time.time()
+    migration = replace(
+        _asked(facts, policy, ident, facts.source.place, now),
+        plan=plan,
+        group=facts.image.group,
+        mirror_mode=facts.image.mirror_mode,
+    )
+    return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
+
+
+def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) -> Migration:
+    """What the record of every migration begins with."""
+    assert facts.target is not None
+    plain = Migration(
+        id=ident,
+        source=source,
+        target=replace(facts.target.place, image_id=""),
+        goal=policy.goal,
+        state=State.QUEUED,
+        created=now,
+        layout=facts.wish.layout,
+    )
+    return with_policy(plain, policy)
+
+
+def _import(facts: Facts, policy: Policy, findings: list[Finding], ident: str) -> Migration:
+    """The record of an import: with references in place of the source's secrets."""
+    assert facts.wish.spec is not None
+    assert facts.target is not None  # or an error was found
+    assert facts.inspection is not None
+    now = time.time()
+    spec, stored = facts.wish.spec.with_secrets_at(prefix_of(ident))
+    source = facts.wish.source
+    place = Place(source.pool, source.namespace, source.image, facts.source_pool_id)
+    migration = replace(
+        _asked(facts, policy, ident, place, now),
+        bytes_total=facts.to_copy,
+        imported=Import(
+            spec=spec.to_json(),
+            secrets=tuple(stored),
+            inline=facts.wish.inline,
+            host=host_of(spec),
+            size=facts.inspection.size,
+            snapshots=tuple(snapshot.name for snapshot in facts.inspection.snapshots),
+            identity=facts.inspection.identity,
+        ),
+    )
+    return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")

@@ -1,0 +1,108 @@
+"""Adoption: taking over a migration that plain ``rbd migration prepare`` made."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import replace
+from errno import EBUSY, EOPNOTSUPP
+from typing import Optional
+
+import rados
+
+from ...cluster import headers
+from ...cluster.observe import find_place, observe, other_end
+from ...cluster.osdmap import wait_for_latest_osdmap
+from ...cluster.pools import open_by_id
+from ...control.lifecycle.decision import absorb
+from ...control.lifecycle.situation import diagnose
+from ...model.errors import MigrationError
+from ...model.import_source import Import, host_of
+from ...model.migration import Goal, Migration, Place, State
+from ...model.observation import HeaderState
+from ...model.source_spec import parse_source_spec
+from ...model.spec import ImageSpec
+
+_SETTLED = (HeaderState.PREPARED, HeaderState.EXECUTING, HeaderState.EXECUTED)
+
+
+def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
+    """The record for a migration to ``target`` that we have none of; None when there is none.
+
+    Also for a source of that name whose target's pool was removed: it is to be given back.
+
+    Its goal is where it is, so that adopting starts nothing. Raises MigrationError when somebody
+    is in the middle of preparing or aborting it, or when it is of a kind that we cannot carry on.
+    """
+    wait_for_latest_osdmap(client)
+    place, view = find_place(client, target)
+    if view is None:
+        return _orphan(client, place)
+    if view.header is None or view.header.is_source:
+        return None
+    header = view.header
+    if header.state not in _SETTLED:
+        raise MigrationError(
+            EBUSY,
+            f"{target} is {header.state.name.lower()} by another client right now; wait until "
+            "it is done, then try again.",
+        )
+    if header.import_only:
+        return _import(client, header.source_spec, place)
+    return _record(client, other_end(client, header), place)
+
+
+def _import(client: rados.Rados, text: str, target: Place) -> Migration:
+    """The record for an import. Its secrets are in the target's header: we keep none of them."""
+    try:
+        spec = parse_source_spec(text)
+    except MigrationError as error:
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"{target.spec} is being imported from a source that this version does not know; use "
+            "`rbd migration` for it.",
+        ) from error
+    if spec.format == "native":
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"{target.spec} is being imported from {spec.label()} with plain rbd, which copies the "
+            "image's live head in place of the snapshot; `rbd migration abort` it, and import it "
+            "again with `ceph rbd migration prepare --import-only`.",
+        )
+    shown = json.dumps(spec.redacted())
+    source = Place("", "", spec.label())
+    return _record(client, source, target, Import(shown, host=host_of(spec)))
+
+
+def _orphan(client: rados.Rados, source: Place) -> Optional[Migration]:
+    """The record for a source whose target was removed with its pool, and our record with it."""
+    with open_by_id(client, source.pool_id, source.namespace) as ioctx:
+        for ident, entry in headers.trash(ioctx):
+            header = headers.migration_header(ioctx, ident) if entry.by_migration else None
+            if header is None or entry.name != source.image:
+                continue
+            if client.pool_reverse_lookup(header.pool_id):
+                return None
+            name = f"(pool {header.pool_id}, removed)"
+            target = Place(name, header.namespace, header.image, header.pool_id, header.image_id)
+            return _record(client, replace(source, image_id=ident), target)
+    return None
+
+
+def _record(
+    client: rados.Rados, source: Place, target: Place, imported: Optional[Import] = None
+) -> Migration:
+    now = time.time()
+    migration = Migration(
+        id=secrets.token_hex(6),
+        source=source,
+        target=target,
+        goal=Goal.PREPARED,
+        state=State.PREPARED,
+        created=now,
+        adopted=True,
+        imported=imported,
+    ).enter(State.PREPARED, now, "taken over from plain rbd migration")
+    seen = observe(client, migration)
+    return absorb(migration, diagnose(migration, seen), seen, now)

@@ -1,0 +1,209 @@
+"""Questions that only librbd, or a look at an external source, can answer, while a command waits.
+
+Each kind of question has a thread and a worker of its own. So a source that accepts connections and
+says nothing delays no question about an image, and checks, which change nothing and can be asked
+for again and again, delay no abort, commit or prepare.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from concurrent import futures
+from concurrent.futures import Future
+from dataclasses import dataclass
+from errno import EAGAIN, EIO
+from typing import Any, Optional
+
+from ...cluster.client import Identity
+from ...cluster.worker_process import WorkerLost, WorkerProcess
+from ...model.errors import MigrationError, errno_text
+
+log = logging.getLogger(__name__)
+
+_ABOUT_SOURCES = frozenset({"inspect_source"})  # the others are about images
+_MOST = 8  # questions of a kind that wait for their turn
+_TURN = 60.0  # seconds that one waits for its turn
+_IDLE = 60.0  # seconds after which a worker that nobody asks is ended
+
+
+@dataclass(eq=False)
+class _Question:
+    op: str
+    args: dict[str, Any]
+    answer: Future[dict[str, Any]]
+    begun: threading.Event
+    given_up: bool = False
+
+
+class LibrbdQueries:
+    """Asks workers; may be called by many threads at once."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._lines = {
+            (source, order): _Line(identity, f"{what}-{why}")
+            for source, what in ((False, "images"), (True, "sources"))
+            for order, why in ((True, "orders"), (False, "checks"))
+        }
+
+    def ask(
+        self, op: str, args: dict[str, Any], timeout: float, *, order: bool = True
+    ) -> dict[str, Any]:
+        """A worker's answer, at most ``timeout`` seconds after it began with the question.
+
+        ``order``: for a request that changes something, as opposed to a mere check. MigrationError
+        when librbd refuses, when no answer comes in time, or when too many questions wait already.
+        """
+        event = self._lines[op in _ABOUT_SOURCES, order].ask(op, args, timeout)
+        if event["event"] == "failed" and event["cause"] == "bug":
+            log.error("the worker failed at %s:\n%s", op, event["message"])
+            raise MigrationError(EIO, "An error in the module; the manager's log has the details.")
+        if event["event"] == "failed":
+            text = event["message"] if event["cause"] == "refused" else ""
+            number = int(event["errno"])
+            raise MigrationError(number, text or f"librbd could not tell: {errno_text(number)}.")
+        return dict(event["result"])
+
+    def stop(self) -> None:
+        """End the threads and their workers. Whoever still waits gets MigrationError."""
+        for line in self._lines.values():
+            line.stop()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads' end; False when one is still there."""
+        ended = [line.join(timeout) for line in self._lines.values()]
+        return all(ended)
+
+
+class _Line:
+    """The questions of one kind, in the order in which they came, and who answers them."""
+
+    def __init__(self, identity: Identity, name: str) -> None:
+        self._identity = identity
+        self._numbers = itertools.count(1)
+        self._changed = threading.Condition()
+        self._waiting: deque[_Question] = deque()
+        self._at: Optional[_Question] = None  # the one that the worker has
+        self._worker: Optional[WorkerProcess] = None
+        self._stopping = False
+        self._thread = threading.Thread(
+            target=self._run, name=f"rbdmigrate-inquiry-{name}", daemon=True
+        )
+        self._thread.start()
+
+    def ask(self, op: str, args: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """The worker's last event about this question. MigrationError(EAGAIN) without one."""
+        question = _Question(op, args, Future(), threading.Event())
+        self._put(question)
+        event = None
+        try:
+            if question.begun.wait(_TURN):
+                event = question.answer.result(timeout)
+        except futures.TimeoutError:  # the builtin one only from Python 3.11 on
+            log.warning("%s: no answer within %g s", op, timeout)
+        except WorkerLost as error:
+            raise MigrationError(EAGAIN, f"A worker was lost ({error}); try again.") from error
+        if event is None:
+            self._give_up(question)
+            raise MigrationError(
+                EAGAIN, "The cluster did not answer in time; look at `ceph health`, try again."
+            )
+        return event
+
+    def stop(self) -> None:
+        """End the thread and its worker."""
+        with self._changed:
+            self._stopping = True
+            left = list(self._waiting)
+            self._waiting.clear()
+            worker = self._worker
+            self._changed.notify_all()
+        _refuse(left)
+        if worker is not None:
+            worker.kill()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; False when it is still there."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _put(self, question: _Question) -> None:
+        with self._changed:
+            if self._stopping:
+                raise MigrationError(EAGAIN, "This manager is giving up its role; try again.")
+            if len(self._waiting) >= _MOST:
+                raise MigrationError(
+                    EAGAIN,
+                    f"{_MOST} requests of this kind wait for an answer already; try again in a "
+                    "minute.",
+                )
+            self._waiting.append(question)
+            self._changed.notify_all()
+
+    def _give_up(self, question: _Question) -> None:
+        """Nobody waits for this answer any more; it must not keep the worker from the next."""
+        with self._changed:
+            question.given_up = True
+            if question in self._waiting:
+                self._waiting.remove(question)
+            if self._at is question and self._worker is not None:
+                self._worker.kill()
+
+    # -- the thread --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (question := self._next()) is not None:
+            try:
+                answer = self._answer(question)
+            except Exception as error:  # handed to whoever asked
+                question.answer.set_exception(error)
+            else:
+                question.answer.set_result(answer)
+        self._discard()
+
+    def _next(self) -> Optional[_Question]:
+        """The next question; None when the thread is to end."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._waiting or self._stopping,
+                    _IDLE if self._worker is not None else None,
+                )
+                if self._stopping:
+                    return None
+                if self._waiting:
+                    self._at = self._waiting.popleft()
+                    self._at.begun.set()
+                    return self._at
+            self._discard()  # nobody asked for a while
+
+    def _answer(self, question: _Question) -> dict[str, Any]:
+        try:
+            if self._worker is not None and not self._worker.alive:
+                self._discard()
+            worker = self._worker or WorkerProcess(self._identity)
+            with self._changed:
+                self._worker = worker
+                if question.given_up or self._stopping:
+                    raise WorkerLost("nobody waits for the answer any more")
+            job = {"job": next(self._numbers), "op": question.op, "args": question.args}
+            return worker.run(job, lambda event: None)
+        finally:
+            with self._changed:
+                self._at = None
+
+    def _discard(self) -> None:
+        with self._changed:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
+            worker.reap()
+
+
+def _refuse(questions: Iterable[_Question]) -> None:
+    for question in questions:
+        question.answer.set_exception(WorkerLost("the engine stops"))
+        question.begun.set()

@@ -1,0 +1,181 @@
+"""Finding the migration that a request is about, or saying why there is none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from errno import EAGAIN, EBUSY, EEXIST, EINVAL, ENOENT
+from typing import Optional, Union
+
+import rados
+
+from ...checks.facts import MigrationRequest
+from ...cluster.osdmap import wait_for_latest_osdmap
+from ...model.errors import MigrationError
+from ...model.migration import Migration
+from ...model.spec import ImageSpec
+from ..caller import access
+from ..records.loader import Loader
+from ..records.registry import Registry, TrackedMigration
+from ..records.secrets import prefix_of
+from .adoption import adoptable
+from .errors import TranslatedErrors
+from .unreadable import refuse_adoption, refuse_claimed
+
+
+class Lookup:
+    """Looks in the registry, in the images' headers and in the history, in that order."""
+
+    def __init__(
+        self,
+        client: rados.Rados,
+        registry: Registry,
+        loader: Loader,
+        answers: Callable[[ImageSpec], TranslatedErrors],
+    ) -> None:
+        self._client = client
+        self._registry = registry
+        self._loader = loader
+        self._answers = answers
+        self.admission = threading.Lock()  # one new record at a time
+
+    def asked_before(self, wish: MigrationRequest) -> Optional[TrackedMigration]:
+        """The migration under way that was asked for by the same wish. Changes nothing.
+
+        Raises MigrationError when another migration has the wish's source or target.
+        """
+        if wish.spec is not None:
+            refuse_claimed(self._registry, wish.target)
+        else:
+            refuse_claimed(self._registry, wish.source, wish.target)
+        tracked = self._registry.find(wish.target)
+        if tracked is not None:
+            access().require_migration(tracked.migration)
+            refuse_taken(tracked.migration, wish)
+            return tracked
+        other = self._registry.find_source(wish.source) if wish.spec is None else None
+        if other is not None:
+            raise _migrating(other.migration)
+        return None
+
+    def find(self, target: ImageSpec) -> Optional[TrackedMigration]:
+        """The migration under way to ``target``; one made by plain ``rbd`` is taken over.
+
+        As stock ``rbd migration`` does, the source's name is taken where it is nobody's target.
+        MigrationError(EACCES) when the caller may not touch all of it.
+        """
+        tracked = self.tracked(target)
+        if tracked is not None:
+            return tracked
+        self.require_read(target)
+        refuse_claimed(self._registry, target)
+        with self.admission:
+            tracked = self._registry.find(target)
+            migration = adoptable(self._client, target) if tracked is None else tracked.migration
+            if migration is None:
+                return None
+            access().require_migration(migration)
+            if tracked is not None:
+                return tracked
+            known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+            if known is not None:
+                access().require_migration(known.migration)
+                return known
+            refuse_adoption(self._registry, migration)
+            return self._registry.create(migration, confirmed=True)
+
+    def tracked(self, target: ImageSpec) -> Optional[TrackedMigration]:
+        """The recorded migration under way to ``target``, or from it. MigrationError(EACCES)."""
+        tracked = self._registry.find(target) or self._registry.find_source(target)
+        if tracked is not None:
+            access().require_migration(tracked.migration)
+        return tracked
+
+    def look(self, target: ImageSpec) -> Union[TrackedMigration, Migration, None]:
+        """The same as :meth:`find`, but nothing is written: one made by plain ``rbd`` is described
+        as the record that an order about it would make.
+        """
+        tracked = self.tracked(target)
+        if tracked is not None:
+            return tracked
+        self.require_read(target)
+        refuse_claimed(self._registry, target)
+        migration = adoptable(self._client, target)
+        if migration is None:
+            return None
+        access().require_migration(migration)
+        known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+        if known is not None:
+            access().require_migration(known.migration)
+        return known or _untaken(migration)
+
+    def require_read(self, target: ImageSpec) -> None:
+        """Only when the pool's records are known can be said that there is none."""
+        with self._answers(target):
+            wait_for_latest_osdmap(self._client)
+            if self._client.pool_exists(target.pool):
+                self._loader.require(self._client.pool_lookup(target.pool))
+
+    def require(self, target: ImageSpec) -> TrackedMigration:
+        """The migration under way to ``target``; MigrationError says why there is none."""
+        with self._answers(target):
+            tracked = self.find(target)
+            if tracked is None:
+                ended = self.ended(target)
+                raise MigrationError(
+                    EINVAL,
+                    f"The migration of {ended.source.spec} to {target} is over, it was "
+                    f"{ended.state.value}; there is nothing left to do.",
+                )
+        return tracked
+
+    def ended(self, target: ImageSpec) -> Migration:
+        """The last migration to ``target`` that ended; MigrationError says why there is none."""
+        ended = self._registry.history(self._loader.pools())
+        for migration in ended.migrations:
+            if migration.target.spec == target and access().sees(migration):
+                return migration
+        silent = sorted({*ended.left_out, *self._loader.unread()})
+        if silent:
+            raise MigrationError(
+                EAGAIN,
+                f"No migration to {target} is known, but not all records can be read: the pool "
+                f"{silent[0]} does not answer; look at `ceph health` and try again.",
+            )
+        raise MigrationError(
+            ENOENT,
+            f"There is no migration to {target}; `ceph rbd migration ls` lists those there are.",
+        )
+
+
+def _untaken(migration: Migration) -> Migration:
+    """A migration of plain rbd as a reader sees it: nobody has taken it over yet."""
+    message = "begun with plain rbd migration; any command that acts on it takes it over"
+    timeline = tuple(replace(entry, message=message) for entry in migration.timeline[:1])
+    return replace(migration, id="", adopted=False, timeline=timeline)
+
+
+def _migrating(m: Migration) -> MigrationError:
+    """Its target is named to those who may see it."""
+    message = f"The source {m.source.spec} is already migrating"
+    if access().sees(m):
+        target = m.target.spec
+        message += f", to {target}; see `ceph rbd migration status {target}`"
+    return MigrationError(EBUSY, f"{message}.")
+
+
+def refuse_taken(m: Migration, wish: MigrationRequest) -> None:
+    """MigrationError(EEXIST) unless the record is about the source that is wished."""
+    if wish.spec is None:
+        same = m.imported is None and m.source.spec == wish.source
+    else:
+        spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
+        kept = m.imported
+        same = kept is not None and (kept.spec, kept.inline) == (spec.to_json(), wish.inline)
+    if not same:
+        raise MigrationError(
+            EEXIST,
+            f"The target {m.target.spec} is already the target of a migration from "
+            f"{m.source.spec}; choose another name or abort that one.",
+        )

@@ -1,0 +1,243 @@
+"""Preflight: gathers the facts about a wish and runs the checks. Changes nothing.
+
+The manager reads headers, and asks monitors; what needs librbd a worker looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from errno import EIO
+from typing import Any, Optional, Protocol
+
+import rados
+
+from ...checks import run
+from ...checks.facts import Facts, Image, MigrationRequest, Name, RbdClient, Snapshot, User
+from ...cluster import clones, headers
+from ...cluster import mon_queries as inventory
+from ...cluster.observe import find_place, other_end
+from ...cluster.osdmap import wait_for_latest_osdmap
+from ...cluster.pools import open_ioctx, require_namespace
+from ...control.lifecycle.verification import by_default
+from ...faults import fault_switch
+from ...model.codec import from_plain, to_plain
+from ...model.errors import MigrationError, RecordError
+from ...model.finding import Finding, Severity
+from ...model.migration import Place
+from ...model.obstacles import Obstacles
+from ...model.source_spec import unsupported
+from ...model.spec import ImageSpec
+from ...model.untrimmed import Untrimmed
+from ...model.verification import Verify
+from ...sources import Inspection
+from ..settings import Settings
+
+INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
+
+
+class Ask(Protocol):
+    """Puts a question to a worker, which may take ``least`` seconds or more."""
+
+    def __call__(
+        self, op: str, args: dict[str, Any], least: float, *, order: bool
+    ) -> dict[str, Any]:
+        """The answer. ``order``: it is for a request that changes something. MigrationError."""
+
+
+class Preflight:
+    """``ask`` puts questions to workers.
+
+    ``fenced`` are the addresses of our dead workers.
+    """
+
+    def __init__(
+        self,
+        client: rados.Rados,
+        manager: str,
+        ask: Ask,
+        fenced: Callable[[], list[str]],
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._client = client
+        self._manager = manager
+        self._ask = ask
+        self._fenced = fenced
+        self._settings = settings
+
+    def gather(self, wish: MigrationRequest, *, order: bool) -> Facts:
+        """Everything that the checks need. Raises MigrationError where the cluster is silent.
+
+        ``order``: a migration is to begin, as opposed to a mere check.
+        """
+        client = self._client
+        wait_for_latest_osdmap(client)
+        facts = Facts(
+            wish=wish,
+            pools=inventory.pools(client, wish.pools),
+            missing_namespaces=self._missing_namespaces(wish),
+            release=inventory.release(client),
+            caps=inventory.caps(client, self._manager),
+        )
+        source = self._name(wish.source, facts) if wish.spec is None else None
+        target = self._name(wish.target, facts)
+        facts = replace(facts, source=source, target=target)
+        if wish.spec is not None:
+            pool = wish.source.pool
+            known = facts.pools.get(pool) is not None
+            return replace(
+                facts,
+                inspection=self._inspected(facts, order=order),
+                clients=tuple(
+                    RbdClient(*found) for found in inventory.rbd_clients(client, wish.target.pool)
+                ),
+                source_pool_id=client.pool_lookup(pool) if known else -1,
+            )
+        if source is None or not source.exists or source.role:
+            return facts
+        image = self._image(source.place, wish, order=order)
+        return replace(facts, image=image, verify=self._verify(image))
+
+    def _verify(self, image: Image) -> Verify:
+        """What is compared of the image when nobody says."""
+        settings = self._settings()
+        if settings.verify_default is not Verify.AUTO:
+            return settings.verify_default
+        return by_default(
+            snapshots=bool(image.snapshots),
+            parent=bool(image.parent),
+            amount=image.size if image.parent else image.to_copy,
+            full_below=settings.verify_full_below,
+        )
+
+    def _inspected(self, facts: Facts, *, order: bool) -> Optional[Inspection]:
+        """What the source of an import is; None for one that this release cannot read at all."""
+        spec = facts.wish.spec
+        assert spec is not None
+        if unsupported(spec, facts.release):
+            return None
+        if fault_switch("inspection.skip"):
+            return Inspection()
+        args = {
+            "spec": spec.to_json(),
+            "reach": to_plain(self._settings().reach),
+            "total": INSPECTION_TIME,
+        }
+        try:
+            found = self._ask("inspect_source", args, INSPECTION_TIME + 5, order=order)
+            return from_plain(Inspection, found, "inspection")
+        except RecordError as error:
+            raise MigrationError(EIO, f"The source could not be inspected: {error}.") from error
+
+    def _missing_namespaces(self, wish: MigrationRequest) -> frozenset[tuple[str, str]]:
+        missing = set()
+        named = [wish.target] if wish.spec is not None else [wish.source, wish.target]
+        for spec in named:
+            try:
+                require_namespace(self._client, spec.pool, spec.namespace)
+            except MigrationError:
+                missing.add((spec.pool, spec.namespace))
+        return frozenset((pool, name) for pool, name in missing if name)
+
+    def _name(self, spec: ImageSpec, facts: Facts) -> Optional[Name]:
+        pool, place = facts.pools[spec.pool], (spec.pool, spec.namespace)
+        if pool is None or pool.erasure or place in facts.missing_namespaces:
+            return None  # no image can be there
+        found, view = find_place(self._client, spec)
+        with open_ioctx(self._client, spec.pool, spec.namespace) as ioctx:
+            if view is not None:
+                header = view.header
+                return Name(
+                    found,
+                    exists=True,
+                    role="" if header is None else "source" if header.is_source else "target",
+                    other=None if header is None else other_end(self._client, header).spec,
+                )
+            return self._absent(ioctx, found)
+
+    def _absent(self, ioctx: rados.Ioctx, place: Place) -> Name:
+        """What there is of a name that no image has now."""
+        name = Name(place, old_format=headers.is_old_format(ioctx, place.image))
+        for ident, entry in headers.trash(ioctx):
+            if entry.name != place.image:
+                continue
+            header = headers.migration_header(ioctx, ident) if entry.by_migration else None
+            if header is not None:
+                name = replace(name, reserved_for=other_end(self._client, header).spec)
+            elif not entry.by_migration:
+                name = replace(name, trashed=ident)
+        return name
+
+    def _image(self, place: Place, wish: MigrationRequest, *, order: bool) -> Image:
+        found = self._ask(
+            "inspect",
+            {
+                "image": to_plain(place),
+                "fenced": self._fenced(),
+                "flatten": wish.layout.flatten,
+            },
+            0.0,
+            order=order,
+        )
+        listed = found.pop("snapshots")
+        snapshots = tuple(Snapshot(s["name"], bool(s["protected"])) for s in listed)
+        users = tuple(User(**user) for user in found.pop("users"))
+        features = frozenset(found.pop("features"))
+        waits_for = found.pop("untrimmed")
+        obstacles = from_plain(Obstacles, found.pop("obstacles"), "obstacles")
+        image = Image(
+            snapshots=snapshots,
+            users=users,
+            features=features,
+            obstacles=obstacles,
+            untrimmed=None if waits_for is None else from_plain(Untrimmed, waits_for, "untrimmed"),
+            **found,
+        )
+        return self._with_clones(image, place)
+
+    def _with_clones(self, image: Image, place: Place) -> Image:
+        """The image with its clones, and the pools that do not say whether they hold some."""
+        with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
+            known = clones.clones_of(self._client, ioctx, place.image_id)
+        every = known.all()
+        silent = known.silent or (clones.silent_pools(self._client) if image.snapshots else ())
+        return replace(
+            image,
+            clones=len(every),
+            clone_names=tuple(clones.clone_names(self._client, every)),
+            silent_pools=tuple(silent),
+        )
+
+
+def check(preflight: Preflight, wish: MigrationRequest) -> dict[str, Any]:
+    """The answer to a check: what was found, as plain data."""
+    facts = preflight.gather(wish, order=False)
+    return report(facts, run(facts))
+
+
+def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
+    """Findings as every front end shows them."""
+    pool = facts.pools.get(facts.wish.data_pool)
+    return {
+        "source": str(facts.wish.source),
+        "target": str(facts.wish.target),
+        "ok": all(finding.severity is not Severity.ERROR for finding in findings),
+        "bytes_to_copy": facts.to_copy,
+        "bytes_free": None if pool is None else pool.max_avail,
+        "findings": [
+            {
+                "code": finding.code,
+                "severity": finding.severity.value,
+                "object": finding.object,
+                "message": finding.message,
+                "remedy": finding.remedy,
+            }
+            for finding in findings
+        ],
+    }
+
+
+def warned(findings: list[Finding]) -> str:
+    """The codes of the warnings, for a record's timeline; empty without any."""
+    codes = [f.code for f in findings if f.severity is Severity.WARNING]
+    return f" (warnings: {', '.join(dict.fromkeys(codes))})" if codes else ""

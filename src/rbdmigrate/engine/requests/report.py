@@ -1,0 +1,92 @@
+"""A tracked migration as a Report: its record, and what only the running engine knows of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Optional, Union
+
+from ...control.lifecycle.schedule import PACED
+from ...control.objects.copy_cost import eta
+from ...control.query import Row
+from ...model.migration import Hold, HoldReason, Migration, Op, State
+from ...model.report import Live, report
+from ...model.units import format_seconds
+from ..pace.lock_owner import copies_on
+from ..reconcile.verification import waits
+from ..records.registry import TrackedMigration
+
+_STALLED = 30.0  # seconds without progress after which a copy is said to stand still
+_NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
+
+
+def view(tracked: TrackedMigration) -> dict[str, Any]:
+    """The Report of a migration under way."""
+    step = tracked.migration.step
+    copying = step is not None and step.op is Op.EXECUTE
+    comparing = step is not None and step.op is Op.VERIFY
+    rate = tracked.throughput.rate if copying or comparing else None
+    left = eta(tracked.size, tracked.copied, rate) if copying else None
+    live = Live(
+        done=tracked.done,
+        total=tracked.total,
+        copied=tracked.copied,
+        size=tracked.size,
+        rate=rate,
+        rate_limit=tracked.rate_limit if copying or comparing else None,
+        share=tracked.share if comparing else None,
+        eta=left,
+        begun=step.started if step is not None and copying else None,
+        ends=None if left is None else time.time() + left,
+        slowed=tracked.slowed if copying or comparing else (),
+        hold=live_hold(tracked),
+        acting=step is not None,
+        copied_by=tracked.copied_by,
+    )
+    return report(tracked.migration, live)
+
+
+def row(tracked: TrackedMigration) -> Row:
+    """It among many, of which most are not shown."""
+    t, m = tracked, tracked.migration
+    moving = m.step is not None and m.step.op in PACED
+    return Row(t, m, t.copied, t.size, t.share, t.throughput.rate if moving else None)
+
+
+def render(item: Union[TrackedMigration, Migration]) -> dict[str, Any]:
+    """The Report of a migration under way, or of one that has ended."""
+    return view(item) if isinstance(item, TrackedMigration) else report(item, Live())
+
+
+def _paused(tracked: TrackedMigration) -> str:
+    if tracked.copied_by:
+        return copies_on(tracked.copied_by, tracked)
+    target = tracked.migration.target.spec
+    resume = f"It was paused; `ceph rbd migration resume {target}` goes on where it was."
+    return tracked.uncontrolled or resume
+
+
+def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
+    """Why a migration does not move right now, where that is not in its record."""
+    m = tracked.migration
+    if m.state.ended:
+        return None
+    if tracked.double:
+        return Hold(HoldReason.OPERATOR, tracked.double)
+    if m.paused and m.hold is not None and m.hold.reason is HoldReason.OPERATOR:
+        return m.hold  # somebody has to decide, and it says between what
+    if m.paused:
+        return Hold(HoldReason.PAUSED, _paused(tracked))
+    paced = m.step is not None and m.step.op in PACED
+    still = time.monotonic() - tracked.moved_at
+    if paced and still > _STALLED:
+        done = "compared" if m.state is State.VERIFYING else "copied"
+        message = f"Nothing was {done} for {format_seconds(still)}; look at `ceph health`."
+        return Hold(HoldReason.HEALTH, message)
+    if tracked.note:
+        return Hold(HoldReason.HEALTH, tracked.note)
+    if tracked.held and not tracked.busy:
+        return tracked.held
+    waited = time.monotonic() - tracked.wanted_since
+    if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:
+        return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")
+    return waits(m, time.time())

@@ -1,0 +1,1 @@
+"""Copying with librbd: estimate, progress, throttle, concurrency."""

@@ -1,0 +1,58 @@
+"""librbd's progress callbacks: pacing a copy object by object, and telling how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .copied_alone import CopiedAlone
+from .estimate import CopyEstimate
+from .throttle import CopyThrottle
+
+Progress = Callable[..., None]
+PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
+
+
+class CopyProgress:
+    """A copy's callback: paces each object, and tells how far it is now and then."""
+
+    def __init__(
+        self, pace: CopyThrottle, found: CopyEstimate, progress: Progress, watch: CopiedAlone
+    ) -> None:
+        self._watch = watch
+        self._pace = pace
+        self._found = found
+        self._progress = progress
+        self._last = 0.0
+
+    def next(self, number: int, total: int) -> int:
+        """The copy of the object ``number`` begins; librbd calls this for each."""
+        alone = self._watch.alone
+        self._watch.object(number)
+        costs = self._found.to_copy
+        self._pace.wait(costs.cost(number) if number < costs.objects else 0)
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_INTERVAL or alone != self._watch.alone:
+            self._last = now
+            self.tell(number, total)
+        return 0
+
+    def tell(self, number: int, total: int) -> None:
+        """Report the objects begun and the bytes that are on the target with them."""
+        copied = self._found.present + self._found.to_copy.copied_up_to(number)
+        self._progress(number, total, copied, self._found.total, alone=self._watch.alone)
+
+
+def objects(progress: Progress) -> Callable[[int, int], int]:
+    """A progress callback for acts that copy nothing: passed on a few times a second."""
+    last = 0.0
+
+    def callback(done: int, total: int) -> int:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_INTERVAL:
+            last = now
+            progress(done, total, 0, 0)
+        return 0
+
+    return callback

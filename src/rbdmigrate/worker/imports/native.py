@@ -1,0 +1,168 @@
+"""Native imports: a snapshot of an RBD image becomes an image of its own.
+
+librbd has a migration for that which must not be used: until it is executed the target shows the
+snapshot, but what is copied, also by a client's first write to an object, is the source's head, on
+16, 18 and 20. From a clone of the snapshot it copies the right bytes, and makes every hole of the
+disk a full object of zeros (both measured, 16.2.15; see ``doc/design/imports.rst``). So the target
+is a clone of the snapshot, and executing it is to flatten it: the bytes are right at every moment,
+holes stay holes, and clients use it meanwhile as they use any clone.
+
+The target is marked in its metadata from the end of the prepare to the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EBUSY, EEXIST, ENOENT, EOPNOTSUPP
+from typing import Any, NamedTuple, Optional
+
+import rados
+import rbd
+
+from ...cluster import headers
+from ...cluster.pools import open_ioctx, pool_name
+from ...model.errors import MigrationError
+from ...model.finding import Finding, Severity
+from ...model.layout import LayoutOptions
+from ...model.migration import Place
+from ...model.source_spec import SourceSpec
+from ...sources import Inspection
+from ..identity import renamed, require_same_image
+from ..verify.extents import diff
+from ..verify.image_views import open_view
+
+
+class Found(NamedTuple):
+    """A native source as it was found: the image, its snapshot by name, and its size in bytes."""
+
+    place: Place
+    snapshot: str
+    size: int
+
+
+def inspect(session: Any, spec: SourceSpec) -> Inspection:
+    """What the snapshot is; what forbids its import is a finding."""
+    try:
+        found = find(session, spec)
+    except MigrationError as error:
+        wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
+        return Inspection(findings=(wrong,))
+    with (
+        session.open(found.place) as ioctx,
+        open_view(ioctx, found.place.image_id, found.snapshot) as image,
+    ):
+        data = diff(image, None, (0, found.size), True, True)
+    return Inspection(size=found.size, allocated=sum(length for _, length in data))
+
+
+def find(session: Any, spec: SourceSpec) -> Found:
+    """The image and the snapshot of a source-spec. Raises MigrationError."""
+    label = spec.label()
+    if spec.cluster_name is not None:  # refused before; what is looked up here is this cluster's
+        raise MigrationError(EOPNOTSUPP, f"{label} is in another cluster.")
+    pool = (
+        spec.pool_name
+        if spec.pool_name is not None
+        else pool_name(session.rados, spec.pool_id or 0)
+    )
+    with open_ioctx(session.rados, pool, spec.pool_namespace or "") as ioctx:
+        name, ident = _image(ioctx, spec)
+        place = Place(pool, spec.pool_namespace or "", name, int(ioctx.get_pool_id()), ident)
+        with rbd.Image(ioctx, name, read_only=True) as image:
+            for snapshot in image.list_snaps():
+                if snapshot["name"] == spec.snap_name or snapshot["id"] == spec.snap_id:
+                    return Found(place, _usable(snapshot, label), int(snapshot["size"]))
+    raise MigrationError(
+        ENOENT,
+        f"The source {label} does not exist; `rbd snap ls {place.spec}` lists the snapshots.",
+    )
+
+
+def _image(ioctx: rados.Ioctx, spec: SourceSpec) -> tuple[str, str]:
+    """Name and id of the image."""
+    label = spec.label()
+    name = spec.image_name or ""
+    if spec.image_id is not None:
+        view = headers.view_by_id(ioctx, spec.image_id)
+        if view is not None and view.trashed:
+            raise MigrationError(
+                EOPNOTSUPP,
+                f"The source {label} lies in the trash; restore it first with `rbd trash restore`.",
+            )
+        ident, name = (spec.image_id, view.name) if view is not None else (None, name)
+    else:
+        ident = headers.image_id(ioctx, name)
+    if ident is None:
+        raise MigrationError(ENOENT, f"The image of the source {label} does not exist.")
+    if headers.migration_header(ioctx, ident) is not None:
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"The image of the source {label} is migrating itself; commit or abort that first.",
+        )
+    return name, ident
+
+
+def _usable(snapshot: dict[str, Any], label: str) -> str:
+    if snapshot["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_USER:
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"The snapshot of the source {label} was made by Ceph for a group, for mirroring or "
+            "in its trash; take one of your own with `rbd snap create`.",
+        )
+    return str(snapshot["name"])
+
+
+def prepare(
+    session: Any,
+    spec: SourceSpec,
+    target: Place,
+    layout: LayoutOptions,
+    features: Optional[int],
+    ident: str,
+) -> None:
+    """Make the target a clone of the snapshot, and mark it."""
+    found = find(session, spec)
+    with session.open(target) as ioctx:
+        if headers.image_id(ioctx, target.image) is not None:
+            raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
+        with session.open(found.place) as source:
+            require_same_image(source, found.place)
+        session.c.clone(found.place, found.snapshot, target, layout, features)
+        made = headers.image_id(ioctx, target.image) or ""
+        parent = headers.parent(ioctx, made)
+        if parent is None or parent.image_id != found.place.image_id:
+            raise renamed(found.place)  # what was made has no mark: it is removed as half-made
+        with rbd.Image(ioctx, image_id=made) as image:
+            image.metadata_set(headers.IMPORT_KEY, ident)
+
+
+def execute(ioctx: rados.Ioctx, target: Place, on_progress: Callable[[int, int], int]) -> None:
+    """Copy what the target still reads from the snapshot."""
+    if headers.parent(ioctx, target.image_id) is None:
+        return
+    with rbd.Image(ioctx, image_id=target.image_id) as image:
+        image.flatten(on_progress=on_progress)
+
+
+def remove(
+    session: Any,
+    ioctx: rados.Ioctx,
+    name: str,
+    ident: str,
+    on_progress: Callable[[int, int], int],
+) -> None:
+    """Remove an image with its snapshots, also one that was made or removed in part.
+
+    Raises ``rbd.ImageBusy`` when somebody has it open or a snapshot has clones.
+    """
+    with suppress(rbd.ImageNotFound):
+        with rbd.Image(ioctx, image_id=ident) as image:
+            # Before a snapshot is lost for a removal that then is refused.
+            if any(int(w["id"]) not in session.clients for w in image.watchers_list()):
+                raise rbd.ImageBusy(f"{name} is open", errno=EBUSY)
+            for snapshot in list(image.list_snaps()):
+                if image.is_protected_snap(snapshot["name"]):
+                    image.unprotect_snap(snapshot["name"])
+                image.remove_snap(snapshot["name"])
+        session.rbd.remove(ioctx, name, on_progress=on_progress)

@@ -1,0 +1,300 @@
+"""Imports: the acts of ``ops`` for a migration whose source is outside, or a mere snapshot.
+
+librbd opens the source whenever the target is opened, until that is executed; some sources crash
+it. All of this runs in a worker for that reason too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from errno import ENOENT
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from ...cluster import headers, surgery
+from ...cluster.observe import clone_header
+from ...faults import fault_point, fault_switch
+from ...model.codec import from_plain, to_plain
+from ...model.errors import MigrationError
+from ...model.import_source import Import
+from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
+from ...model.migration import Place
+from ...model.observation import USABLE
+from ...model.source import CONFIG
+from ...model.source_spec import SourceSpec
+from ...sources import Limits, changes, identify, inspect, open_content
+from ..copy.concurrency import limited_concurrency
+from ..copy.copied_alone import CopiedAlone
+from ..copy.estimate import survey_import
+from ..copy.progress import CopyProgress, Progress
+from ..identity import (
+    prepared_target,
+    renamed,
+    require_executed,
+    require_no_other_image,
+    require_same_image,
+)
+from ..repair import comparison_snapshot as point
+from ..repair import repair
+from ..users import lock_holders, require_unchanged
+from . import native
+from .open_files import CheckedFiles
+from .source_access import reach_of, require_allowed, require_checked_files, resolver
+
+_SURVEY = Limits(total=None)
+_LOOK_AGAIN = Limits(total=20)  # seconds for looking whether the source is still the same
+
+
+def _given(args: dict[str, Any]) -> tuple[Import, Place]:
+    return (
+        from_plain(Import, args["import"], "import"),
+        from_plain(Place, args["target"], "place"),
+    )
+
+
+def inspect_source(session: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """What a source is: an :class:`~rbdmigrate.sources.Inspection` as plain data."""
+    spec = Import(args["spec"]).source
+    if spec.format == "native":
+        return to_plain(native.inspect(session, spec))  # type: ignore[no-any-return]
+    found = inspect(spec, reach_of(args), Limits(total=args["total"]), resolver(session, args))
+    return to_plain(found)  # type: ignore[no-any-return]
+
+
+def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
+    """Make the target, linked to the source."""
+    imported, target = _given(args)
+    layout = from_plain(LayoutOptions, args["layout"], "layout")
+    features = _features(session, layout)
+    if layout.object_size is not None and layout.stripe_unit is None:
+        layout = replace(layout, stripe_unit=layout.object_size, stripe_count=1)
+    files = CheckedFiles.of(imported.source, reach_of(args))
+    fault_point("librbd.before", "prepare")
+    if imported.native:
+        native.prepare(session, imported.source, target, layout, features, args["id"])
+    else:
+        require_allowed(imported.source, args, f"Preparing {target.spec}")
+        with _explained(session, imported, args, f"Preparing {target.spec}"):
+            session.c.prepare_import(_for_librbd(session, args), target, layout, features)
+        _remove_if_exchanged(session, args, files)
+    fault_point("librbd.after", "prepare")
+    with session.open(target) as ioctx:
+        ident = headers.image_id(ioctx, target.image) or ""
+        if not imported.made(ident):
+            raise renamed(target)
+        made = replace(target, image_id=ident)
+        no_point = point.take(session, made, args["point"]) if args["point"] else ""
+        return {"no_point": no_point, **prepared_target(ioctx, ident)}
+
+
+def _remove_if_exchanged(session: Any, args: dict[str, Any], files: CheckedFiles) -> None:
+    """Remove a target that was prepared from another file than the one that was checked.
+
+    Raises MigrationError(EPERM) then.
+    """
+    _, target = _given(args)
+    try:
+        require_checked_files(session, target, files)
+    except MigrationError:
+        _remove(session, args, lambda done, total: 0, in_use=False)
+        raise
+
+
+def _features(session: Any, layout: LayoutOptions) -> Optional[int]:
+    """The target's feature mask; None leaves that to librbd."""
+    bits = layout.feature_bits()
+    if not layout.shared:
+        return bits
+    if bits is None:
+        bits = _default_features(str(session.rados.conf_get("rbd_default_features")))
+    for name in SINGLE_CLIENT:
+        bits &= ~FEATURES[name]
+    return bits
+
+
+def _default_features(text: str) -> int:
+    """The mask of the option's value, a number or names."""
+    if text.isdigit():
+        return int(text)
+    return sum(FEATURES.get(name.strip(), 0) for name in text.split(","))
+
+
+def _for_librbd(session: Any, args: dict[str, Any]) -> str:
+    """The source-spec that librbd keeps in the target's header."""
+    imported, _ = _given(args)
+    if not imported.inline:
+        return imported.spec
+    spec = imported.source
+    known = {CONFIG + key for key in imported.secrets}
+    return _with_secrets(spec, known, resolver(session, args)).to_json()
+
+
+def _with_secrets(
+    spec: SourceSpec, known: set[str], resolve: Callable[[str, str], str]
+) -> SourceSpec:
+    """The spec with the secrets themselves, for clients that may not read config-keys."""
+
+    def filled(stream: Any) -> Any:
+        keys = {name: getattr(stream, name) for name in ("access_key", "secret_key")}
+        values = {
+            name: resolve(value[len(CONFIG) :], stream.url)
+            for name, value in keys.items()
+            if value in known
+        }
+        return replace(stream, **values)
+
+    stream = None if spec.stream is None else filled(spec.stream)
+    snapshots = tuple(replace(s, stream=filled(s.stream)) for s in spec.snapshots)
+    return replace(spec, stream=stream, snapshots=snapshots)
+
+
+def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Copy until everything is there; goes on where an interrupted copy stopped."""
+    imported, target = _given(args)
+    session.pace.set(args["rate"])
+    changed: list[str] = []
+    source: Optional[list[tuple[int, int]]] = None if imported.native else []
+    if not fault_switch("inspection.skip"):
+        changed = _changes(session, imported, args)
+        source = None if imported.native else list(_extents(session, imported, args))
+    found = survey_import(session, target, source)
+    files = CheckedFiles.of(imported.source, reach_of(args))
+    with session.open(target) as ioctx:
+        watch = CopiedAlone(session, ioctx, target, args["untouched"])
+        copied = CopyProgress(session.pace, found, progress, watch)
+        copied.tell(0, found.to_copy.objects)
+        if args["holder_ops"] is not None:
+            with rbd.Image(ioctx, image_id=target.image_id) as image:
+                image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
+        fault_point("librbd.before", "execute")
+        if imported.native:
+            watch.begins()
+            native.execute(ioctx, target, copied.next)
+        else:
+            with (
+                limited_concurrency(session, ioctx, target, args),
+                _explained(session, imported, args, f"Copying {target.spec}"),
+            ):
+                require_same_image(ioctx, target)
+                watch.begins()
+                session.rbd.migration_execute(
+                    ioctx, target.image, on_progress=files.watched(copied.next, session.give_up)
+                )
+        fault_point("librbd.after", "execute")
+        version = watch.ended()
+        if not imported.native:
+            require_executed(ioctx, target)
+        return {
+            "version": version,
+            "alone": watch.alone,
+            "bytes_total": found.total,
+            "changes": list(dict.fromkeys(changed + _changes(session, imported, args))),
+        }
+
+
+def _extents(session: Any, imported: Import, args: dict[str, Any]) -> Iterator[tuple[int, int]]:
+    """What may hold data, of the head and of each snapshot."""
+    spec = imported.source
+    for name in (*imported.snapshots, None):
+        with open_content(spec, name, reach_of(args), _SURVEY, resolver(session, args)) as content:
+            yield from content.extents(0, content.size)
+
+
+@contextmanager
+def _explained(session: Any, imported: Import, args: dict[str, Any], doing: str) -> Iterator[None]:
+    """Where librbd fails the source is looked at: it may say why, which librbd does not."""
+    try:
+        yield
+    except session.librbd_errors:
+        found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session, args))
+        for finding in found.errors:
+            raise MigrationError(
+                finding.errno, f"{doing} failed, because of its source: {finding.message}"
+            ) from None  # librbd's text repeats the spec
+        raise
+
+
+def _changes(session: Any, imported: Import, args: dict[str, Any]) -> list[str]:
+    """What changed about the source since it was prepared. A source that is gone says nothing."""
+    if imported.native:
+        return []
+    now = identify(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session, args))
+    return changes(imported.identity, now)
+
+
+def commit(session: Any, ioctx: rados.Ioctx, args: dict[str, Any]) -> None:
+    """Cut the target loose; the source is not touched."""
+    imported, target = _given(args)
+    if imported.native:
+        surgery.drop_metadata(ioctx, target.image_id, headers.IMPORT_KEY)
+    else:
+        session.rbd.migration_commit(ioctx, target.image)
+
+
+def undo_prepare(session: Any, args: dict[str, Any]) -> None:
+    """Remove a target whose making was cut off, wherever that was."""
+    _remove(session, args, lambda done, total: 0, in_use=False)
+
+
+def abort(session: Any, args: dict[str, Any], on_progress: Callable[[int, int], int]) -> None:
+    """Remove the target, wherever an earlier abort was cut off."""
+    _remove(session, args, on_progress, in_use=True)
+
+
+def _remove(
+    session: Any, args: dict[str, Any], on_progress: Callable[[int, int], int], *, in_use: bool
+) -> None:
+    """Remove the target, if it is ours: known by its id, or made by one of our clients.
+
+    ``in_use``: clients may use it, as long as its removal has not begun.
+    """
+    imported, target = _given(args)
+    if not session.has_pool(target.pool_id):
+        return
+    with session.open(target) as ioctx:
+        ident = _ours(ioctx, imported, target)
+        if not ident:
+            return
+        name = headers.image_name(ioctx, ident) or target.image
+        require_no_other_image(ioctx, replace(target, image=name, image_id=ident))
+        if not headers.image_exists(ioctx, ident):
+            surgery.unlink_ghost(ioctx, name, ident)
+            return
+        if in_use and _usable(ioctx, imported, ident):
+            require_unchanged(session, ioctx, replace(target, image=name, image_id=ident), args)
+        with repair.data_ioctx(session, ioctx, ident) as data:
+            surgery.purge_trashed_snapshots(ioctx, data, ident)
+        if headers.migration_header(ioctx, ident) is not None:
+            session.rbd.migration_abort(ioctx, name, on_progress=on_progress)
+            return
+        surgery.drop_journaling(ioctx, ident)
+        native.remove(session, ioctx, name, ident, on_progress)
+
+
+def _usable(ioctx: rados.Ioctx, imported: Import, ident: str) -> bool:
+    """Whether the target is complete for clients: prepared or more, and its abort not begun."""
+    read = clone_header if imported.native else headers.migration_header
+    header = read(ioctx, ident)
+    return header is not None and header.state in USABLE
+
+
+def _ours(ioctx: rados.Ioctx, imported: Import, target: Place) -> str:
+    """The target's id; empty when there is none of ours."""
+    if target.image_id and headers.view_by_id(ioctx, target.image_id) is not None:
+        return target.image_id
+    named = headers.image_id(ioctx, target.image) or headers.listed_id(ioctx, target.image)
+    return named if named and imported.made(named) else ""
+
+
+def examine(session: Any, ioctx: rados.Ioctx, place: Place) -> dict[str, Any]:
+    """What can be said of a target without opening it: the holder of its lock, and its features."""
+    ident = place.image_id
+    if not headers.image_exists(ioctx, ident):
+        raise MigrationError(ENOENT, f"{place.spec} does not exist.")
+    users = lock_holders(session, ioctx, ident)
+    locks = bool(headers.features(ioctx, ident) & FEATURES["exclusive-lock"])
+    return {"users": users, "locks": locks, "group": "", "mirror_mode": None}

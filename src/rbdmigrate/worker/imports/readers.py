@@ -1,0 +1,131 @@
+"""The source of an import as the one side of a verification; the target is the other.
+
+Files and streams are read by our own reader (``sources``), not by librbd: what librbd got wrong
+when it copied it would get wrong again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from ...control.objects.extents import ExtentSet
+from ...model.codec import from_plain
+from ...model.errors import MigrationError
+from ...model.import_policy import ImportPolicy
+from ...model.import_source import Import
+from ...sources import Content, Limits, changes, identify, open_content
+from ..verify.compare import ImageReader
+from . import native
+from .source_access import reach_of, resolver
+
+_NO_END = Limits(total=None)
+
+
+class ExternalView:
+    """The head or a snapshot of a source outside, open for reading. Thread-safe."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._lock = threading.Lock()  # a reader has one connection
+
+    def __enter__(self) -> ExternalView:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._content.close()
+
+    def size(self) -> int:
+        """Bytes."""
+        return self._content.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the disk."""
+        with self._lock:
+            return self._content.read(offset, length)
+
+    def allocated(self) -> ExtentSet:
+        """What may hold data."""
+        extents = ExtentSet()
+        for offset, length in self._content.extents(0, self._content.size):
+            extents.add(offset, offset + length)
+        return extents
+
+
+class ExternalSide:
+    """A source outside. The comparison snapshot stands for its head."""
+
+    def __init__(
+        self, imported: Import, point: str, reach: ImportPolicy, resolve: Callable[[str, str], str]
+    ) -> None:
+        self._imported = imported
+        self._point = point
+        self._reach = reach
+        self._resolve = resolve
+
+    def open(self, snapshot: Optional[str]) -> ExternalView:
+        """A snapshot, or the head (None)."""
+        name = None if snapshot == self._point else snapshot
+        return ExternalView(
+            open_content(self._imported.source, name, self._reach, _NO_END, self._resolve)
+        )
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """Its snapshots, the oldest first, and the comparison snapshot."""
+        names = [*self._imported.snapshots, *([self._point] if self._point else [])]
+        return [{"name": name} for name in names]
+
+    def changed_since(self, point: str) -> str:
+        """Why its head is not what it was at the prepare any more; empty where nothing tells."""
+        now = identify(self._imported.source, self._reach, resolve_config=self._resolve)
+        return " ".join(changes(self._imported.identity, now)[:1]).rstrip(".")
+
+
+class NativeSide(ImageReader):
+    """A snapshot of an image: all that there is of the source."""
+
+    def __init__(self, ioctx: rados.Ioctx, found: native.Found, point: str) -> None:
+        super().__init__("source", ioctx, found.place.image_id)
+        self._snapshot = found.snapshot
+        self._point = point
+
+    def open(self, snapshot: Optional[str]) -> rbd.Image:
+        """The snapshot, whatever is asked for."""
+        return super().open(self._snapshot)
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """The comparison snapshot of the target, which holds the same."""
+        return [{"name": self._point}] if self._point else []
+
+    def changed_since(self, point: str) -> str:
+        """Snapshots do not change."""
+        return ""
+
+
+@contextmanager
+def opened(session: Any, args: dict[str, Any]) -> Iterator[Any]:
+    """The source's side. Raises MigrationError."""
+    imported = from_plain(Import, args["import"], "import")
+    point = args["point"]
+    if not imported.native:
+        yield ExternalSide(imported, point, reach_of(args), resolver(session, args))
+        return
+    try:
+        found = native.find(session, imported.source)
+    except MigrationError as error:
+        raise MigrationError(
+            error.errno, f"{error.message[:-1]}, so what was copied from it cannot be compared."
+        ) from error
+    with session.open(found.place) as ioctx:
+        yield NativeSide(ioctx, found, point)

@@ -1,0 +1,1 @@
+"""Completing what an interrupted act left behind."""

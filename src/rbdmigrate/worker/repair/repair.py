@@ -1,0 +1,263 @@
+"""Completing what librbd left half-done when its process was killed.
+
+Which half-done states there are, how each was found and why each repair is right is in
+``doc/design/recovery.rst``. Every procedure looks first and does the first thing that is missing,
+so one that is killed itself is simply run again. They run in the worker like every librbd call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from errno import EEXIST, EUCLEAN
+from typing import Any, Optional, Protocol
+
+import rados
+
+from ...cluster import headers, surgery
+from ...model.errors import MigrationError
+from ...model.migration import Place
+from ...model.observation import USABLE, HeaderState, ImageView
+from ..identity import require_no_other_image, require_same_image
+from ..users import require_unchanged
+
+
+class Client(Protocol):
+    """What the procedures need of the worker's session."""
+
+    rbd: Any
+    rados: Any
+
+    def open(self, place: Place) -> rados.Ioctx:
+        """An ioctx on the latest map."""
+
+    def has_pool(self, pool_id: int) -> bool:
+        """Whether the latest map has the pool."""
+
+
+class Ends:
+    """Both ends of a migration, opened and looked at anew at every question."""
+
+    def __init__(
+        self, source_ioctx: rados.Ioctx, target_ioctx: rados.Ioctx, source: Place, target: Place
+    ) -> None:
+        self.source_ioctx = source_ioctx
+        self.target_ioctx = target_ioctx
+        self._source = source
+        self._target = target
+
+    def source(self) -> Optional[ImageView]:
+        """The source, by the id that was recorded before anything was done to it."""
+        return headers.view_by_id(self.source_ioctx, self._source.image_id)
+
+    def target_id(self) -> str:
+        """The target's id: recorded, or named by the source's header."""
+        view = self.source()
+        if view is not None and view.header is not None and view.header.is_source:
+            return view.header.image_id
+        return self._target.image_id
+
+    def target_has_object(self) -> bool:
+        """Whether the target has a header object at all."""
+        ident = self.target_id()
+        return bool(ident) and headers.image_exists(self.target_ioctx, ident)
+
+    def usable(self) -> bool:
+        """Whether clients use the target: both ends are linked, and no abort has begun."""
+        source = self.source()
+        if source is None or source.header is None or source.header.state not in USABLE:
+            return False
+        target = headers.migration_header(self.target_ioctx, self.target_id())
+        return target is not None and target.state in USABLE
+
+    def target_linked(self) -> bool:
+        """Whether the target's header links it to a source."""
+        ident = self.target_id()
+        return bool(ident) and headers.migration_header(self.target_ioctx, ident) is not None
+
+
+@contextmanager
+def opened(session: Client, source: Place, target: Place) -> Iterator[Ends]:
+    """The ends of a migration, for the time of a repair."""
+    with ExitStack() as stack:
+        yield Ends(
+            stack.enter_context(session.open(source)),
+            stack.enter_context(session.open(target)),
+            source,
+            target,
+        )
+
+
+def undo_prepare(session: Client, source: Place, target: Place) -> None:
+    """Bring the source back as it was before a prepare that was cut off, and remove the target."""
+    with opened(session, source, target) as ends:
+        view = ends.source()
+        linked = view is not None and view.header is not None and view.header.is_source
+        if view is not None and linked and view.trashed:
+            _give_back(session, ends, view, target)
+        _relink_source(ends, source)
+
+
+def abort(
+    session: Client,
+    source: Place,
+    target: Place,
+    on_progress: Callable[[int, int], int],
+    args: dict[str, Any],
+) -> None:
+    """Abort, also one that was cut off anywhere, and one whose target's pool was removed.
+
+    ``args`` are those of the job: with what the target was found like when this was allowed.
+    """
+    if not session.has_pool(target.pool_id):
+        _give_back_alone(session, source)
+        return
+    if not _exists(session, source):
+        _cut_loose(session, target)
+        return
+    with opened(session, source, target) as ends:
+        if ends.target_linked():
+            ident = ends.target_id()
+            linked = replace(target, image_id=ident)
+            if ends.usable():
+                require_unchanged(session, ends.target_ioctx, linked, args)
+            require_no_other_image(ends.target_ioctx, linked)
+            with data_ioctx(session, ends.target_ioctx, ident) as data:
+                surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
+            session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)
+        else:
+            view = ends.source()
+            if view is not None and view.header is not None and view.trashed:
+                _give_back(session, ends, view, target)
+        _relink_source(ends, source)
+
+
+def _give_back_alone(session: Client, source: Place) -> None:
+    """Give the source back when nothing of the target can exist any more."""
+    with session.open(source) as ioctx:
+        _relink(ioctx, headers.view_by_id(ioctx, source.image_id), source)
+
+
+def _give_back(session: Client, ends: Ends, source: ImageView, target: Place) -> None:
+    """Have librbd abort a migration whose target is missing, a mere name, or was never linked."""
+    assert source.header is not None
+    name = source.header.image or target.image
+    if ends.target_has_object():
+        if not ends.target_linked():
+            if source.header.state is not HeaderState.PREPARING:
+                raise _unknown_state(ends.target_id())
+            surgery.drop_journaling(ends.target_ioctx, ends.target_id())
+            surgery.set_target_header(
+                ends.target_ioctx,
+                ends.target_id(),
+                ends.source_ioctx,
+                source,
+                HeaderState.PREPARING,
+            )
+        linked = replace(target, image=name, image_id=ends.target_id())
+        with data_ioctx(session, ends.target_ioctx, linked.image_id) as data:
+            surgery.purge_trashed_snapshots(ends.target_ioctx, data, linked.image_id)
+        require_no_other_image(ends.target_ioctx, linked)
+        session.rbd.migration_abort(ends.target_ioctx, name)
+        return
+    # In place the ghost has the source's name and librbd would take it for the source.
+    surgery.unlink_ghost(ends.target_ioctx, name, ends.target_id())
+    if headers.image_id(ends.source_ioctx, source.name) not in (None, source.image_id):
+        raise _name_taken(source.name, source.image_id)
+    session.rbd.migration_abort(ends.source_ioctx, source.name)
+
+
+def _unknown_state(ident: str) -> MigrationError:
+    return MigrationError(
+        EUCLEAN,
+        f"The image {ident} was changed by other means than a migration; nothing was touched. "
+        "Compare its header with the other end's before you go on by hand.",
+    )
+
+
+def _relink_source(ends: Ends, source: Place) -> None:
+    """Whatever librbd left undone of giving the source back."""
+    _relink(ends.source_ioctx, ends.source(), source)
+
+
+def _relink(ioctx: rados.Ioctx, view: Optional[ImageView], source: Place) -> None:
+    if view is None:
+        return
+    name = view.name or source.image
+    holder = headers.image_id(ioctx, name)
+    if holder not in (None, source.image_id):
+        raise _name_taken(name, source.image_id)
+    if view.trashed or not view.listed or holder is None:
+        surgery.relink(ioctx, name, source.image_id)
+    if view.header is not None:
+        surgery.drop_migration_header(ioctx, source.image_id)
+
+
+def _name_taken(name: str, ident: str) -> MigrationError:
+    return MigrationError(
+        EEXIST,
+        f"The source with the id {ident} cannot get its name {name!r} back, because another image "
+        "has that name now; rename that image, then retry.",
+    )
+
+
+def finish_commit(
+    session: Client, source: Place, target: Place, on_progress: Callable[[int, int], int]
+) -> None:
+    """Remove what is left of the source after a commit that was cut off.
+
+    The target stands alone already and clients may be using it; they are not disturbed.
+    """
+    if not _exists(session, source):
+        _cut_loose(session, target)
+        return
+    with opened(session, source, target) as ends:
+        view = ends.source()
+        if view is None:
+            return
+        if not headers.image_exists(ends.source_ioctx, source.image_id):
+            surgery.remove_leftovers(ends.source_ioctx, source.image_id)
+            surgery.drop_trash_entry(ends.source_ioctx, source.image_id)
+            return
+        with data_ioctx(session, ends.source_ioctx, source.image_id) as data:
+            surgery.purge_trashed_snapshots(ends.source_ioctx, data, source.image_id)
+        if not ends.target_linked():
+            if view.header is None or view.header.image_id != target.image_id:
+                raise _unknown_state(source.image_id)
+            surgery.set_target_header(
+                ends.target_ioctx,
+                target.image_id,
+                ends.source_ioctx,
+                view,
+                HeaderState.EXECUTED,
+            )
+        require_same_image(ends.target_ioctx, target)
+        session.rbd.migration_commit(ends.target_ioctx, target.image, on_progress=on_progress)
+
+
+def _exists(session: Client, place: Place) -> bool:
+    """Whether any trace of the image is left."""
+    if not session.has_pool(place.pool_id):
+        return False
+    with session.open(place) as ioctx:
+        return headers.view_by_id(ioctx, place.image_id) is not None
+
+
+def _cut_loose(session: Client, target: Place) -> None:
+    """Make the target of a source that does not exist any more an ordinary image."""
+    with session.open(target) as ioctx:
+        if headers.migration_header(ioctx, target.image_id) is not None:
+            surgery.drop_migration_header(ioctx, target.image_id)
+
+
+@contextmanager
+def data_ioctx(session: Client, ioctx: rados.Ioctx, ident: str) -> Iterator[rados.Ioctx]:
+    """An ioctx on the pool that holds the image's data."""
+    pool_id = headers.data_pool_id(ioctx, ident)
+    if pool_id < 0:
+        yield ioctx
+        return
+    with session.rados.open_ioctx2(pool_id) as data:
+        data.set_namespace(ioctx.get_namespace())
+        yield data

@@ -1,0 +1,122 @@
+"""Reading both sides of a view at once, several pieces in flight, and comparing them in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from errno import EIO
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from ...control.lifecycle.verification import differing, sample, with_differences
+from ...control.objects.extents import ExtentSet
+from ...faults import fault_point
+from ...model.errors import MigrationError, errno_name
+from ...model.verification import Compared, Verification
+from ..copy.throttle import CopyThrottle
+from .extents import allocated
+from .image_views import open_view
+
+_IN_FLIGHT = 8  # pieces of up to 4 MiB, each read on both sides: 64 MiB of memory
+
+
+class ImageReader:
+    """One of both images, found by its id, for reading."""
+
+    def __init__(self, name: str, ioctx: rados.Ioctx, ident: str) -> None:
+        self.name = name
+        self.ioctx = ioctx
+        self.ident = ident
+
+    def open(self, snapshot: Optional[str]) -> rbd.Image:
+        """A snapshot, or the head (None)."""
+        return open_view(self.ioctx, self.ident, snapshot)
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """The image's snapshots, the oldest first."""
+        with self.open(None) as image:
+            return list(image.list_snaps())
+
+    def changed_since(self, point: str) -> str:
+        """Whether somebody wrote to it after the comparison snapshot, and before the link."""
+        with self.open(None) as image:
+            for _ in allocated(image, point, int(image.size())):
+                return "a client wrote to the source after the comparison snapshot was taken"
+        return ""
+
+
+def compare(
+    pace: CopyThrottle,
+    pair: tuple[rbd.Image, rbd.Image],
+    view: Compared,
+    extents: ExtentSet,
+    v: Verification,
+) -> Iterator[Compared]:
+    """Compare ``extents`` of a view from its position on; yields the view after each piece.
+
+    What is read is charged to ``pace`` once, though it is read twice: a copy's bytes are read and
+    written too. Raises MigrationError when a piece cannot be read.
+    """
+    blocks = extents.blocks()
+    chosen = sample(blocks, v.fraction, v.seed, view.name)
+    view = replace(view, blocks=len(chosen), of_blocks=len(blocks))
+    yield view
+    pieces = (
+        (offset, length)
+        for block, offset, length in extents.pieces()
+        if offset >= view.position and block in chosen
+    )
+    waiting: deque[tuple[int, int, Future[bytes], Future[bytes]]] = deque()
+    with ThreadPoolExecutor(2 * _IN_FLIGHT) as readers:
+        try:
+            for offset, length in pieces:
+                pace.wait(length, patient=True)
+                reads = [readers.submit(_read, i, offset, length, n) for n, i in enumerate(pair)]
+                waiting.append((offset, length, reads[0], reads[1]))
+                if len(waiting) >= _IN_FLIGHT:
+                    view = _take(view, waiting)
+                    yield view
+            while waiting:
+                view = _take(view, waiting)
+                yield view
+        finally:
+            for _, _, left, right in waiting:
+                left.cancel()
+                right.cancel()
+
+
+def _read(image: rbd.Image, offset: int, length: int, side: int) -> bytes:
+    try:
+        return bytes(image.read(offset, length))
+    except rbd.Error as error:
+        number = abs(error.errno or 0) or EIO
+        raise MigrationError(
+            number,
+            f"{('The source', 'The target')[side]} could not be read at {offset} "
+            f"({errno_name(number)}), so it is not known whether they differ.",
+        ) from error
+
+
+def _take(
+    view: Compared, waiting: deque[tuple[int, int, Future[bytes], Future[bytes]]]
+) -> Compared:
+    offset, length, left, right = waiting.popleft()
+    ours, theirs = left.result(), right.result()
+    if ours != theirs:
+        view = with_differences(view, differing(ours, theirs, offset))
+    fault_point("verify.piece", view.name)
+    digest = hashlib.sha256(bytes.fromhex(view.digest))
+    digest.update(offset.to_bytes(8, "big"))
+    digest.update(ours)
+    return replace(
+        view,
+        position=offset + length,
+        bytes=view.bytes + length,
+        extents=view.extents + 1,
+        digest=digest.hexdigest(),
+    )

@@ -1,0 +1,96 @@
+"""The source of a verification, read object by object, without librbd's object maps.
+
+An object map that is wrong makes librbd take an object for missing: it is neither copied nor
+compared, and reads as zeros. So where maps are not to be trusted each object of a view is read from
+RADOS itself. What is not there is read by librbd, which asks the parent if there is one.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Optional
+
+from ...cluster.data_objects import DataObjects
+from ...control.objects.extents import ExtentSet
+from ...control.objects.striping import Striping
+from ..repair.repair import data_ioctx
+from .compare import ImageReader
+
+
+class PlainView:
+    """A snapshot, or the head, of an image. Thread-safe."""
+
+    def __init__(self, session: Any, side: ImageReader, snapshot: Optional[str]) -> None:
+        with ExitStack() as stack:
+            self._image = stack.enter_context(side.open(snapshot))
+            pool = stack.enter_context(data_ioctx(session, side.ioctx, side.ident))
+            self._striping = Striping(
+                1 << int(self._image.stat()["order"]),
+                int(self._image.stripe_unit()),
+                int(self._image.stripe_count()),
+            )
+            number = None if snapshot is None else int(self._image.snap_get_id(snapshot))
+            self._objects = DataObjects(
+                session.rados,
+                int(pool.get_pool_id()),
+                side.ioctx.get_namespace(),
+                str(self._image.block_name_prefix()),
+                self._striping.object_size,
+                snapshot=number,
+            )
+            stack.callback(self._objects.close)
+            self._opened = stack.pop_all()
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._opened.close()
+
+    def size(self) -> int:
+        """Bytes."""
+        return int(self._image.size())
+
+    def allocated(self) -> ExtentSet:
+        """All of it: which objects exist is not known before they are read."""
+        extents = ExtentSet()
+        extents.add(0, self.size())
+        return extents
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the view."""
+        pieces = []
+        for number, within, count in self._striping.pieces(offset, length):
+            found = self._objects.read_part(number, within, count)
+            if found is None:
+                found = bytes(self._image.read(offset, count))
+            pieces.append(found)
+            offset += count
+        return b"".join(pieces)
+
+
+class PlainSide(ImageReader):
+    """An image whose object maps are not trusted."""
+
+    def __init__(self, session: Any, side: ImageReader) -> None:
+        super().__init__(side.name, side.ioctx, side.ident)
+        self._session = session
+        self._librbd = side
+
+    def open(self, snapshot: Optional[str]) -> Any:
+        """A snapshot, or the head (None)."""
+        return PlainView(self._session, self._librbd, snapshot)
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """The image's snapshots, the oldest first."""
+        return self._librbd.snapshots()
+
+    def changed_since(self, point: str) -> str:
+        """Whether somebody wrote to it after the comparison snapshot, and before the link."""
+        return self._librbd.changed_since(point)

@@ -1,0 +1,245 @@
+"""Verify: source and target are compared, view by view, while clients use the target.
+
+A view is a snapshot, or the head by way of the comparison snapshot (``point``). Nothing is written.
+The first view is read whole. Of a later one those objects are read that either side says have
+changed since the view before, and what differed there; an object that has not changed is one and
+the same RADOS object in both views, so it was compared already. Where that is not certain (a
+parent, another size, a view that was not compared) the whole view is read.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from ... import __version__
+from ...cluster import headers
+from ...cluster.client import mon_command
+from ...control.lifecycle.verification import conclude
+from ...control.objects.extents import ExtentSet, union
+from ...model.codec import from_plain, to_plain
+from ...model.layout import FEATURES
+from ...model.migration import Place
+from ...model.verification import Compared, Extent, Verification
+from ..imports import readers as import_sides
+from ..imports.readers import ExternalView
+from .compare import ImageReader, compare
+from .extents import allocated
+from .object_map import flagged_invalid
+from .plain_side import PlainSide, PlainView
+
+_TELL = 0.5  # seconds between two progress messages
+
+_NO_POINT = (
+    "no comparison snapshot was taken when it was prepared, and clients may have written since"
+)
+
+
+class Ends:
+    """Both images, by id, and the names of their snapshots."""
+
+    def __init__(self, source: Any, target: ImageReader) -> None:
+        self.source = source  # a Side, or what reads like one (``import_sides``)
+        self.target = target
+
+    def views(self, stack: ExitStack, snapshot: Optional[str]) -> tuple[Any, rbd.Image]:
+        """A snapshot, or the head, of both sides, open for reading."""
+        return (
+            stack.enter_context(self.source.open(snapshot)),
+            stack.enter_context(self.target.open(snapshot)),
+        )
+
+
+def verify(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+    """Compare; goes on where the verification in ``args`` was interrupted. Writes nothing."""
+    v = from_plain(Verification, args["verification"], "verification")
+    target = from_plain(Place, args["target"], "place")
+    session.pace.set(args["rate"])
+    cache = session.rados.conf_get("rbd_cache")
+    session.rados.conf_set("rbd_cache", "false")  # every piece is read once
+    try:
+        with session.open(target) as ioctx, _source(session, args) as source:
+            ends = Ends(source, ImageReader("target", ioctx, target.image_id))
+            v = _Run(session, args, ends, v, progress).all()
+    finally:
+        session.rados.conf_set("rbd_cache", cache)
+    release = f"rbd_migration {__version__}, {_release(session.rados)}"
+    return {"verification": to_plain(conclude(v, time.time(), release))}
+
+
+@contextmanager
+def _source(session: Any, args: dict[str, Any]) -> Iterator[Any]:
+    if args["import"]:
+        with import_sides.opened(session, args) as side:
+            yield side
+        return
+    place = from_plain(Place, args["source"], "place")
+    with session.open(place) as ioctx:
+        side = ImageReader("source", ioctx, place.image_id)
+        with side.open(None) as image:
+            plain = not args["trust_maps"] or flagged_invalid(image)
+        yield PlainSide(session, side) if plain else side
+
+
+def _release(client: rados.Rados) -> str:
+    """``ceph version 16.2.15``."""
+    found = re.search(r"ceph version \S+", mon_command(client, prefix="version"))
+    return found.group() if found else "ceph"
+
+
+class _Run:
+    """One run over all views, from the first that is not done."""
+
+    def __init__(
+        self, session: Any, args: dict[str, Any], ends: Ends, v: Verification, progress: Any
+    ) -> None:
+        self._session = session
+        self._point: str = args["point"]
+        self._no_point: str = args["no_point"]
+        self._untouched: Optional[int] = args["untouched"]
+        self._ends = ends
+        self._v = v
+        self._progress = progress
+        self._begun = time.monotonic()
+        self._before = v.seconds
+        self._told = 0.0
+        self._end = 0  # where the data of the view ends
+        self._count = 1  # views
+
+    def all(self) -> Verification:
+        """Compare all views; the verification without its outcome."""
+        names = [str(s["name"]) for s in self._ends.source.snapshots()]
+        carried = {str(s["name"]) for s in self._ends.target.snapshots()}
+        views: list[tuple[str, Optional[str], str]] = []  # name, snapshot, why not
+        for name in names:
+            if name != self._point:
+                missing = "" if name in carried else "it was removed from the target"
+                views.append((name, name, missing))
+        views.append(("", *self._head(names, carried)))
+        self._count = len(views)
+        before: Optional[str] = None
+        for number, (name, snapshot, why_not) in enumerate(views):
+            done = self._v.views[number] if number < len(self._v.views) else None
+            if done is None or not done.done:
+                self._one(number, name, snapshot, why_not, before)
+            before = None if why_not else snapshot
+        return replace(self._v, seconds=self._seconds())
+
+    def _head(self, names: list[str], carried: set[str]) -> tuple[Optional[str], str]:
+        """What stands for the head: the comparison snapshot, or the head itself while untouched."""
+        if self._point and self._point in names and self._point in carried:
+            return self._point, self._ends.source.changed_since(self._point)
+        if self._untouched is not None and self._version() == self._untouched:
+            return None, ""
+        if self._point and self._point in names:
+            return None, "the comparison snapshot was removed from the target"
+        return None, self._no_point or _NO_POINT
+
+    def _version(self) -> Optional[int]:
+        """The version of the target's header, if that proves anything about writes."""
+        target = self._ends.target
+        if not headers.features(target.ioctx, target.ident) & FEATURES["exclusive-lock"]:
+            return None  # writes leave no trace in the header
+        if headers.lock_holder(target.ioctx, target.ident) is not None:
+            return None  # nor do those of whoever holds the lock
+        return headers.version(target.ioctx, target.ident)
+
+    def _one(
+        self, number: int, name: str, snapshot: Optional[str], why_not: str, before: Optional[str]
+    ) -> None:
+        former = self._v.views[number - 1] if number else None
+        view = self._v.views[number] if number < len(self._v.views) else Compared(name)
+        if why_not:
+            self._put(number, replace(view, done=True, skipped=why_not))
+            return
+        with ExitStack() as stack:
+            pair = self._ends.views(stack, snapshot)
+            view, extents = self._survey(view, pair, before, former)
+            self._end = extents.end
+            for reached in compare(self._session.pace, pair, view, extents, self._v):
+                view = reached
+                self._put(number, view)
+        if snapshot is None and self._version() != self._untouched:
+            skipped = "a client wrote to the target while its head was compared"
+            view = replace(view, skipped=skipped, different=0, differences=())
+        self._put(number, replace(view, done=True), tell=True)
+
+    def _survey(
+        self,
+        view: Compared,
+        pair: tuple[Any, rbd.Image],
+        before: Optional[str],
+        former: Optional[Compared],
+    ) -> tuple[Compared, ExtentSet]:
+        """What of the view is to be read; a difference in size is told at once."""
+        sizes = [int(image.size()) for image in pair]
+        if before is not None and not self._comparable(pair, sizes, before, former):
+            before = None
+        found = union(*(_allocated(i, before, size) for i, size in zip(pair, sizes)))
+        if before is not None and former is not None:
+            again = ExtentSet()
+            for extent in former.differences:
+                again.add(extent.offset, extent.offset + extent.length)
+            found = union(found, again)
+        if not view.position and sizes[0] != sizes[1]:
+            odd = Extent(min(sizes), abs(sizes[0] - sizes[1]))
+            view = replace(view, different=1, differences=(odd,))
+        extents = ExtentSet()
+        for begin, end in found:
+            extents.add(begin, min(end, *sizes))
+        return view, extents
+
+    def _comparable(
+        self,
+        pair: tuple[Any, rbd.Image],
+        sizes: list[int],
+        before: str,
+        former: Optional[Compared],
+    ) -> bool:
+        """Whether what changed since ``before`` is all there is to read of a view."""
+        if not isinstance(pair[0], rbd.Image):
+            return False
+        if former is None or former.skipped or former.different > len(former.differences):
+            return False
+        with ExitStack() as stack:
+            older = self._ends.views(stack, before)
+            if [int(image.size()) for image in older] != sizes:
+                return False
+            return not any(_has_parent(image) for image in (*older, *pair))
+
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._begun
+
+    def _put(self, number: int, view: Compared, *, tell: bool = False) -> None:
+        """Take over how far a view is, and tell it now and then."""
+        views = (*self._v.views[:number], view)
+        self._v = replace(self._v, views=views, seconds=self._seconds())
+        now = time.monotonic()
+        if not tell and now - self._told < _TELL:
+            return
+        self._told = now
+        part = 1.0 if view.done or not self._end else view.position / self._end
+        share = (number + part) / self._count
+        reached = to_plain(self._v.bounded())
+        self._progress(number, self._count, self._v.bytes, 0, share=share, verification=reached)
+
+
+def _allocated(image: Any, before: Optional[str], size: int) -> ExtentSet:
+    if isinstance(image, (ExternalView, PlainView)):
+        return image.allocated()
+    return allocated(image, before, size)
+
+
+def _has_parent(image: rbd.Image) -> bool:
+    try:
+        image.parent_info()
+    except rbd.ImageNotFound:
+        return False
+    return True
