@@ -488,7 +488,7 @@ def test_nothing_is_found_about_a_plain_image(stage: Stage) -> None:
 def test_a_user_sees_what_his_capabilities_cover(cluster: Cluster, stage: Stage) -> None:
     stage.make(snapshots=())
     entity = f"client.look{secrets.token_hex(3)}"
-    caps = f"allow module rbd_migration with pool={stage.hdd} r"
+    caps = f"allow module rbd_migration with pool={stage.hdd} rw"
     key = cluster.ceph("auth", "get-or-create", entity, "mon", "profile rbd", "mgr", caps)
     path = cluster.layout.root / f"{entity}.keyring"
     path.write_text(key, encoding="utf-8")

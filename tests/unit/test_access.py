@@ -6,6 +6,7 @@ from errno import EACCES, ENOENT
 import pytest
 
 from rbdmigrate.control.access import Access
+from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
@@ -42,7 +43,7 @@ ORDERS = [
     ("pause", {"force": True}),
     ("resume", {}),
     ("retry", {}),
-    ("change", {"goal": Goal.COMMITTED}),
+    ("change", {"changes": Changes(goal=Goal.COMMITTED)}),
 ]
 
 

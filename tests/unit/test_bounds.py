@@ -135,9 +135,9 @@ class TestWhatFrontEndsAccept:
         engine = FakeEngine()
         command = {"prefix": "rbd migration set", "target_image": "b", "priority": 1, **args}
         commands.handle(engine, ready, command, lambda pool, namespace: True)
-        for _, _, named in engine.calls:
-            changed = {k: named[k] for k in ("soak", "window") if named[k] is not None}
-            kept_and_shown(migration(**changed))
+        for _, (_, changes), _ in engine.calls:
+            asked = {"soak": changes.soak, "window": changes.window}
+            kept_and_shown(migration(**{k: v for k, v in asked.items() if v is not None}))
 
 
 _POLICY = ("soak", "rate", "window", "verify", "goal", "priority")
