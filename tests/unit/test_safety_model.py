@@ -1,14 +1,43 @@
-"""The judge of the rules of safety (``tests/fakes/judge.py``) sees it when one is broken."""
+"""The rules of safety (``tests/fakes/safety.py``) over random runs; that breaking them is seen.
 
+``RBD_MIGRATION_SAFETY_EXAMPLES`` is the number of random runs. ``./run qa safety`` makes as many as
+there is time for.
+"""
+
+import os
 import random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.verification import Verify
-from tests.fakes.safety import Run, Step, outcome, random_steps, shortest
+from tests.fakes.safety import NAMES, STEPS, Run, Step, carry_out, outcome, random_steps, shortest
 
+EXAMPLES = int(os.environ.get("RBD_MIGRATION_SAFETY_EXAMPLES", "60"))
 DAY = 86400.0
+
+
+def _with_arguments(name):
+    choices = STEPS[name][1]
+    arguments = (st.tuples(st.just(key), st.sampled_from(of)) for key, of in choices.items())
+    return st.tuples(*arguments).map(lambda found: Step(name, found))
+
+
+steps = st.sampled_from(NAMES).flatmap(_with_arguments)
+
+
+@pytest.mark.timeout(900)  # a run that breaks a rule is made as short as it can be
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(seed=st.integers(0, 9999), taken=st.lists(steps, min_size=6, max_size=24))
+def test_no_random_run_breaks_a_rule(seed, taken):
+    carry_out(seed, taken)
 
 
 def step(name, **arguments):
