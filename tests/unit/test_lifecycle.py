@@ -362,7 +362,7 @@ def test_an_act_never_goes_against_what_is_there(
         return
     allowed = {
         Op.PREPARE: {Situation.UNTOUCHED},
-        Op.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED},
+        Op.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED, Situation.HALF_ABORTED},
         Op.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
         Op.SETTLE: {Situation.EXECUTING},
         Op.VERIFY: {Situation.EXECUTED},
