@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Place, State
 from rbdmigrate.model.report import Live, iso, percent, report, what_next
+from rbdmigrate.model.verification import Verify
 from tests.unit.builders import NOON, holds, migration, migrations
 
 lives = st.integers(0, 1 << 40).flatmap(
@@ -88,6 +89,16 @@ class TestWhatNext:
     def test_names_the_commands_that_the_administrator_has_to_choose_from(self, state, goal, names):
         text = what_next(migration(state=state, goal=goal), None)
         assert [name for name in names if COMMAND.format(name) not in text] == []
+
+    @pytest.mark.parametrize(
+        ("verify", "command"),
+        [(Verify.FULL, "verify ssd/b`"), (Verify.SAMPLE, "verify ssd/b --mode sample`")],
+    )
+    def test_names_the_comparison_that_a_commit_would_be_refused_without(self, verify, command):
+        executed = migration(state=State.EXECUTED, goal=Goal.EXECUTED, verify=verify)
+        text = what_next(executed, None)
+        assert f"`ceph rbd migration {command}" in text
+        assert "migration commit" not in text
 
     @pytest.mark.parametrize(("state", "goal", "words"), BY_ITSELF)
     def test_says_how_far_it_goes_by_itself(self, state, goal, words):

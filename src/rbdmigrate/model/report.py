@@ -15,7 +15,7 @@ from .codec import to_plain
 from .errors import errno_name
 from .layout import LayoutOptions
 from .migration import Failure, Goal, Hold, Migration, State
-from .verification import Verification
+from .verification import Verification, Verify
 
 _NO_LAYOUT = LayoutOptions()
 _LAST = 253402300799.0  # the last second of the year 9999
@@ -141,7 +141,7 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
         return ""
     if m.state is State.FAILED:
         return (
-            f"Mend the cause, then `ceph rbd migration retry {target}`, or give up with "
+            f"Fix the cause, then `ceph rbd migration retry {target}`, or give up with "
             f"`ceph rbd migration abort {target}`."
         )
     if hold is not None:
@@ -154,25 +154,36 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
         return f"The target is removed{back}."
     if m.state is State.EXECUTING and m.goal is Goal.PREPARED:
         return f"`ceph rbd migration execute {target}` goes on with a copy that others began."
-    if m.state is State.PREPARED and m.goal is Goal.PREPARED:
-        return (
-            f"Start the clients on the target, then `ceph rbd migration execute {target}`; "
-            f"`ceph rbd migration abort {target}` {_aborts(m)}."
-        )
-    if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
-        return (
-            f"All data is on the target: `ceph rbd migration commit {target}` {_commits(m)}; "
-            f"`ceph rbd migration abort {target}` {_aborts(m)}."
-        )
-    if m.state is State.VERIFIED and m.goal is not Goal.COMMITTED:
-        force = "" if m.verification is None or not m.verification.reasons else " --force"
-        return (
-            f"It was compared: `ceph rbd migration commit {target}{force}` {_commits(m)}; "
-            f"`ceph rbd migration abort {target}` {_aborts(m)}."
-        )
+    choice = _choice(m)
+    if choice:
+        return f"{choice}; `ceph rbd migration abort {target}` {_aborts(m)}."
     if m.state is State.PREPARED:
         return f"Copying begins by itself, and goes on until it is {m.goal.value}."
     return f"It goes on by itself until it is {m.goal.value}."
+
+
+def _choice(m: Migration) -> str:
+    """What the administrator can do next where it waits for that; empty where it goes on by itself.
+
+    What goes back instead is not named.
+    """
+    target = m.target.spec
+    if m.state is State.PREPARED and m.goal is Goal.PREPARED:
+        return f"Start the clients on the target, then `ceph rbd migration execute {target}`"
+    if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
+        if m.verify is Verify.NONE:
+            done = f"`ceph rbd migration commit {target}` {_commits(m)}"
+        else:
+            mode = " --mode sample" if m.verify is Verify.SAMPLE else ""
+            done = (
+                f"`ceph rbd migration verify {target}{mode}` compares it with the source, which is "
+                "needed before the commit"
+            )
+        return f"All data is on the target: {done}"
+    if m.state is State.VERIFIED and m.goal is not Goal.COMMITTED:
+        force = "" if m.verification is None or not m.verification.reasons else " --force"
+        return f"It was compared: `ceph rbd migration commit {target}{force}` {_commits(m)}"
+    return ""
 
 
 def _commits(m: Migration) -> str:

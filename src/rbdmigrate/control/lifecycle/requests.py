@@ -75,9 +75,9 @@ def refuse_unverified(m: Migration) -> None:
         mode = " --mode sample" if m.verify is Verify.SAMPLE else ""
         raise MigrationError(
             EAGAIN,
-            f"{target} is to be compared with its source before ({m.verify.value}) and is not yet; "
-            f"`ceph rbd migration verify {target}{mode}` does it, `ceph rbd migration set {target} "
-            "--verify none` or --force do without.",
+            f"{target} has to be compared with its source before the commit ({m.verify.value}); "
+            f"run `ceph rbd migration verify {target}{mode}`, or skip the comparison with `ceph "
+            f"rbd migration set {target} --verify none` or --force.",
         )
     raise MigrationError(
         EPERM,
@@ -185,8 +185,8 @@ def to_verify(m: Migration, mode: Verify, now: float) -> Migration:
     if not covers(mode, m.verify):
         raise MigrationError(
             EINVAL,
-            f"All of {target} is to be compared before its commit, so a {mode.value} is not "
-            f"enough; leave out --mode, or `ceph rbd migration set {target} --verify "
+            f"All of {target} has to be compared before the commit, so a {mode.value} is not "
+            f"enough; leave out --mode, or run `ceph rbd migration set {target} --verify "
             f"{mode.value}` first.",
         )
     goal = m.goal if m.goal is Goal.COMMITTED else Goal.VERIFIED
