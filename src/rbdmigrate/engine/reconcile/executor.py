@@ -24,29 +24,21 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.circuit_breaker import CircuitBreaker
 from ...control.lifecycle.confirm import Outdated, while_decided
-from ...control.lifecycle.decision import ACTING, Act, absorb, decide, failed, retry_later
+from ...control.lifecycle.decision import Act, absorb, decide, failed, retry_later
 from ...control.lifecycle.failures import (
-    TRANSIENT,
     FailureReason,
     backoff,
-    explain,
-    explain_import,
     not_started,
-    source_crashed,
-    worker_lost,
 )
 from ...control.lifecycle.processes import is_gone
 from ...control.lifecycle.schedule import READING
 from ...control.lifecycle.situation import Situation, diagnose
-from ...control.lifecycle.verification import point_of
 from ...control.objects.copy_cost import Throughput
 from ...control.objects.trimming import waiting
 from ...model.codec import from_plain
 from ...model.errors import MigrationError, PoolMissing
-from ...model.migration import Actor, Migration, Op, Place, State, Step
-from ...model.target_header import TargetHeader
+from ...model.migration import Actor, Migration, Op, Place, State
 from ...model.untrimmed import Untrimmed
-from ...model.verification import Verify
 from ..pace.lock_owner import LockOwnerPace, holds_lock
 from ..pace.plan_limits import PlanPace
 from ..pace.throttle import Throttle
@@ -54,8 +46,10 @@ from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 from . import clones
 from .abort_guard import GUARDED, blind, find_target
+from .act_records import with_bytes, with_change, with_intent, with_target
 from .post_copy import PostCopy, arguments
-from .verification import begin, on_checkpoint, settled, verify_arguments
+from .verification import on_checkpoint, settled, verify_arguments
+from .worker_events import explained, lost_reason, on_progress, on_sign_of_life
 from .worker_slot import Job, Slot
 
 log = logging.getLogger(__name__)
@@ -135,7 +129,7 @@ class Executor:
         def intent(m: Migration) -> Migration:
             if self._plans.hold(m, job.op) is not None:
                 raise Outdated(f"the plan {m.plan} was paused or cancelled")
-            return replace(_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
+            return replace(with_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
 
         wanted, abandoned = Act(job.op), tracked.abandoned
         try:
@@ -185,9 +179,9 @@ class Executor:
             self._after_copy.settle(slot, tracked)
         self._holder.restore(tracked)
         if error.gave_up:
-            self._registry.update(tracked, lambda m: _with_change(m, str(error)))
+            self._registry.update(tracked, lambda m: with_change(m, str(error)))
         if not job.stop_reason:
-            self._failed(tracked, EIO, _lost(job, error), by_source=False)
+            self._failed(tracked, EIO, lost_reason(job, error), by_source=False)
             return
         if job.op is Op.EXECUTE and not slot.stopping:
             self._after_copy.stop_holder(slot, tracked)
@@ -204,7 +198,7 @@ class Executor:
         """
 
         def change(m: Migration) -> Migration:
-            m = _with_bytes(m, tracked)
+            m = with_bytes(m, tracked)
             if tracked.lock_shared:
                 return replace(m, touched=True)
             return m if version is None else copied_by_us_alone(m, version)
@@ -215,8 +209,8 @@ class Executor:
         if op is Op.VERIFY:
             return on_checkpoint(self._registry, tracked)
         if op is Op.SETTLE:
-            return _on_sign_of_life(tracked)
-        return _on_progress(tracked)
+            return on_sign_of_life(tracked)
+        return on_progress(tracked)
 
     def _answered(self, tracked: TrackedMigration, op: Op, event: dict[str, Any]) -> None:
         """The worker did its job, or says why not."""
@@ -225,7 +219,7 @@ class Executor:
             if op is Op.ABORT and event["cause"] == "refused" and event["errno"] == EBUSY:
                 self._abort_refused(tracked, EBUSY, str(event["message"]))
                 return
-            problem = _explained(op, event, tracked)
+            problem = explained(op, event, tracked)
             if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
                 problem = replace(problem, transient=True)
             self._failed(tracked, int(event["errno"]), problem)
@@ -244,7 +238,7 @@ class Executor:
             m = replace(m, step=None, hold=None, failure=None, attempts=0)
             if op is Op.PREPARE:
                 m = m.enter(State.PREPARED, time.time())
-                m = _with_target(m, event["result"])
+                m = with_target(m, event["result"])
                 why_not = event["result"]["no_point"]
                 m = replace(m, no_point=why_not, point="" if why_not else m.point)
             if op is Op.VERIFY:
@@ -257,7 +251,7 @@ class Executor:
                 m = replace(m, target_version=event["result"]["version"], touched=True)
             if "bytes_total" in event["result"]:
                 tracked.copied = tracked.size = int(event["result"]["bytes_total"])
-                m = _with_bytes(m, tracked)
+                m = with_bytes(m, tracked)
             if m.imported is not None and "changes" in event["result"]:
                 m = replace(m, imported=m.imported.changed(map(str, event["result"]["changes"])))
             return m
@@ -458,87 +452,3 @@ def target_version(client: rados.Rados, m: Migration) -> Optional[int]:
 
 def _target(tracked: TrackedMigration) -> Any:
     return tracked.migration.target.spec
-
-
-def _lost(job: Job, error: WorkerLost) -> FailureReason:
-    """Why a worker that nobody stopped is gone."""
-    m = job.tracked.migration
-    if error.gave_up:
-        return FailureReason(str(error), False)
-    if m.imported is not None and not m.imported.native and m.executed_at is None:
-        crashed = source_crashed(job.op, error.signal, m.source.spec, m.target.spec)
-        if crashed is not None:
-            return crashed
-    return worker_lost(job.op, str(error), m.target.spec)
-
-
-def _intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) -> Migration:
-    now = time.time()
-    acting = begin(m.enter(ACTING.get(op, m.state), now), op, fraction)
-    if op is Op.PREPARE and m.imported is not None:
-        acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
-    if op is Op.EXECUTE:
-        acting = replace(acting, settled=False)
-    if op is Op.PREPARE and m.verify is not Verify.NONE:
-        acting = replace(acting, point=point_of(m.id))
-    return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
-
-
-def _with_target(m: Migration, result: dict[str, Any]) -> Migration:
-    """The record with what the worker answered to a prepare about the target."""
-    header = result["header"]  # None: somebody has removed the target already
-    return replace(
-        m,
-        target=replace(m.target, image_id=result["target_id"]),
-        target_version=result["version"],
-        target_header=None if header is None else from_plain(TargetHeader, header, "header"),
-    )
-
-
-def _with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:
-    return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
-
-
-def _with_change(m: Migration, sentence: str) -> Migration:
-    """What was copied may be of something else: only a full comparison clears that."""
-    if m.imported is None:
-        return m
-    return replace(m, imported=m.imported.changed([sentence]))
-
-
-def _on_sign_of_life(tracked: TrackedMigration) -> Callable[[dict[str, Any]], None]:
-    def on_event(event: dict[str, Any]) -> None:
-        tracked.moved_at = time.monotonic()
-
-    return on_event
-
-
-def _on_progress(tracked: TrackedMigration) -> Callable[[dict[str, Any]], None]:
-    def on_event(event: dict[str, Any]) -> None:
-        now = time.monotonic()
-        tracked.lock_shared |= not event.get("alone", True)
-        if int(event["done"]) > tracked.done:
-            tracked.moved_at = now
-        tracked.done, tracked.total = int(event["done"]), int(event["total"])
-        if event["bytes_total"]:
-            tracked.copied, tracked.size = int(event["bytes"]), int(event["bytes_total"])
-            tracked.throughput.observe(now, tracked.copied)
-
-    return on_event
-
-
-def _explained(op: Op, event: dict[str, Any], tracked: TrackedMigration) -> FailureReason:
-    if event["cause"] == "refused":
-        text = str(event["message"])
-        errno = int(event["errno"])
-        looked = op is Op.VERIFY or tracked.migration.imported is not None
-        return FailureReason(text, errno == ESTALE or (looked and errno in TRANSIENT))
-    if event["cause"] == "bug":
-        log.error("the worker failed at %s:\n%s", op.value, event["message"])
-        text = "An error in the module stopped it; the manager's log has the details."
-        return FailureReason(text, False)
-    errno = int(event["errno"])
-    m = tracked.migration
-    if m.imported is not None and not m.imported.native and m.executed_at is None:
-        return explain_import(op, errno, m.source.spec, m.target.spec)
-    return explain(op, errno, m.target.spec)
