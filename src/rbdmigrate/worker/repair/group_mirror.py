@@ -35,7 +35,7 @@ def give_back(session: Client, source: Place, group: str, mirror_mode: Optional[
     with session.open(source) as ioctx:
         with rbd.Image(ioctx, image_id=source.image_id) as image:
             if mirror_mode is not None and mirror_mode_of(image) is None:
-                image.mirror_image_enable2(mirror_mode)
+                image.mirror_image_enable(mirror_mode)
             missing = bool(group) and not group_of(image)
         if missing:
             pool_id, _, name = group.partition("/")
