@@ -8,7 +8,7 @@ from qa.workload.images import make_image
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.model.migration import Place
 from rbdmigrate.worker.copy.concurrency import limited_concurrency
-from rbdmigrate.worker.ops import Session
+from rbdmigrate.worker.session import Session
 from tests.cluster.commands import Commands
 
 KEY = "rbd_concurrent_management_ops"

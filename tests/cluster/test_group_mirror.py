@@ -8,8 +8,8 @@ from qa.devcluster import Cluster
 from qa.workload.images import MIB, image_id, make_image
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.model.migration import Place
-from rbdmigrate.worker.ops import Session
 from rbdmigrate.worker.repair.group_mirror import give_back, group_of, mirror_mode_of
+from rbdmigrate.worker.session import Session
 
 
 @pytest.mark.parametrize("mode", [rbd.RBD_MIRROR_IMAGE_MODE_SNAPSHOT, None])

@@ -13,7 +13,8 @@ from qa.workload.images import MIB, digests, image_id, make_image, names, place,
 from rbdmigrate.cluster import headers
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.worker.ops import OPS, Session
+from rbdmigrate.worker.ops import OPS
+from rbdmigrate.worker.session import Session
 from tests.cluster.commands import Commands
 
 

@@ -84,7 +84,8 @@ def _import() -> SimpleNamespace:
     capi = importlib.import_module("rbdmigrate.cluster.capi")
     main = importlib.import_module("rbdmigrate.worker.main")
     ops = importlib.import_module("rbdmigrate.worker.ops")
-    worker.bind(process, capi, main, ops)
+    session = importlib.import_module("rbdmigrate.worker.session")
+    worker.bind(process, capi, main, ops, session)
     found = SimpleNamespace(
         api=importlib.import_module("rbdmigrate.engine.engine"),
         host=importlib.import_module("rbdmigrate.engine.host"),

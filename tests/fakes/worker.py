@@ -17,13 +17,13 @@ from .simulation import active
 _modules: dict[str, Any] = {}
 
 
-def bind(process: Any, capi: Any, main: Any, ops: Any) -> None:
+def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any) -> None:
     """Put the stand-ins into the modules under test."""
     process.WorkerProcess = WorkerProcess
-    ops.CClient = CClient
+    session.CClient = CClient
     ops.OPS = {**ops.OPS, "settle": _settle}
     main.OPS = ops.OPS
-    _modules.update(process=process, capi=capi, main=main, ops=ops)
+    _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
 
 
 def _settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class WorkerProcess:
         self.process = simulation.process(f"worker-{count}", manager)
         self.pid = self.process.pid
         with simulation.acting_as(self.process):
-            self._session = _modules["ops"].Session(identity)
+            self._session = _modules["session"].Session(identity)
         self.addresses = tuple(self._session.addresses)
         self.clients = tuple(self._session.clients)
         self._events: deque[dict[str, Any]] = deque()

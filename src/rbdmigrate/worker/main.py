@@ -17,8 +17,9 @@ from ..cluster.client import Identity
 from ..faults import fault_point
 from ..model.errors import MigrationError
 from .copy.throttle import CopyThrottle
-from .ops import Session, perform
+from .ops import perform
 from .protocol import MAX_LINE, decode_line, encode_line
+from .session import Session
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

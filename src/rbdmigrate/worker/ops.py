@@ -11,21 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
+from errno import EAGAIN, EBUSY, EINVAL, ENOENT
 from typing import Any, Optional
 
 import rados
 import rbd
 
 from ..cluster import headers
-from ..cluster.capi import CApiError, CClient
-from ..cluster.client import (
-    Identity,
-    connect,
-    error_number,
-    fencing_addresses,
-    parse_addresses,
-)
+from ..cluster.capi import CApiError
 from ..faults import fault_point
 from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError
@@ -39,7 +32,6 @@ from .copy.concurrency import limited_concurrency
 from .copy.copied_alone import CopiedAlone
 from .copy.estimate import survey
 from .copy.progress import CopyProgress, Progress, objects
-from .copy.throttle import CopyThrottle
 from .identity import (
     other_image,
     prepared_target,
@@ -47,65 +39,18 @@ from .identity import (
     require_executed,
     require_same_image,
 )
-from .imports import ops as importing
+from .imports import ops as import_ops
 from .imports.source_access import require_allowed_source
 from .obstacles import obstacles
-from .repair import (
-    comparison_snapshot as point,
-)
-from .repair import (
-    group_mirror as company,
-)
-from .repair import (
-    repair,
-)
+from .repair import comparison_snapshot, group_mirror, repair
 from .repair.complete_objects import settle
 from .repair.flatten import release_parent
+from .session import Session
 from .trimming import BEFORE_ACT, untrimmed
 from .users import users_of, writers
 from .verify.verify import verify
 
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
-
-
-def _nobody_listens(message: str) -> None:
-    raise MigrationError(EPERM, message)
-
-
-class Session:
-    """The worker's RADOS clients: the Python binding's, and the C interface's for prepare.
-
-    ``give_up`` ends the worker in the middle of a call of librbd, and tells the manager why.
-    """
-
-    librbd_errors = (rados.Error, rbd.Error, CApiError)
-
-    def __init__(self, identity: Identity) -> None:
-        self.rados = connect(identity)
-        self.c = CClient(identity)
-        self.rbd = rbd.RBD()
-        self.pace = CopyThrottle()
-        self.give_up: Callable[[str], None] = _nobody_listens
-        own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
-        self.addresses = tuple(dict.fromkeys(own))
-        self.clients = (int(self.rados.get_instance_id()), self.c.instance_id)
-
-    @staticmethod
-    def errno_of(error: BaseException) -> int:
-        """The positive errno of one of ``librbd_errors``."""
-        return error_number(error)
-
-    def open(self, place: Place) -> rados.Ioctx:
-        """An ioctx on the latest map, so that whoever was fenced before is shut out already."""
-        self.rados.wait_for_latest_osdmap()
-        ioctx = self.rados.open_ioctx2(place.pool_id)
-        ioctx.set_namespace(place.namespace)
-        return ioctx
-
-    def has_pool(self, pool_id: int) -> bool:
-        """Whether the latest map has the pool."""
-        self.rados.wait_for_latest_osdmap()
-        return bool(self.rados.pool_reverse_lookup(pool_id))
 
 
 def _place(plain: dict[str, Any]) -> Place:
@@ -118,7 +63,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     Answers ``untrimmed``, having linked nothing, while librbd would copy it wrong (``trimming``).
     """
     if args["import"]:
-        return importing.prepare(session, args)
+        return import_ops.prepare(session, args)
     source, target = _place(args["source"]), _place(args["target"])
     layout = from_plain(LayoutOptions, args["layout"], "layout")
     with session.open(source) as ioctx:
@@ -130,15 +75,15 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
                 features = _features(layout, image)
                 layout = _restripe(layout, image)
                 _refuse_crash(features, image)
-                if args["point"]:
-                    point.clear(session, source, args["point"])  # before snapshots are looked at
+                if args["point"]:  # before snapshots are looked at
+                    comparison_snapshot.clear(session, source, args["point"])
                 snapshots = set(headers.snapshot_ids(ioctx, str(image.id()))[1])
                 found = untrimmed(session, ioctx, image, BEFORE_ACT, lambda: progress(0, 0, 0, 0))
                 if found is not None:
                     return {"untrimmed": to_plain(found)}
         except rbd.ImageNotFound as error:
             raise MigrationError(ENOENT, f"The source {source.spec} does not exist.") from error
-    no_point = point.take(session, source, args["point"]) if args["point"] else ""
+    no_point = comparison_snapshot.take(session, source, args["point"]) if args["point"] else ""
     with session.open(source) as ioctx:
         require_same_image(ioctx, source)
     fault_point("librbd.before", "prepare")
@@ -147,7 +92,7 @@ def prepare(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     except CApiError:
         if args["point"]:  # where it is half done, whoever completes that removes it
             with suppress(rados.Error, rbd.Error):
-                point.drop(session, (target, source), args["point"])
+                comparison_snapshot.drop(session, (target, source), args["point"])
         raise
     fault_point("librbd.after", "prepare")
     ident = _linked_target(session, source, target)
@@ -228,7 +173,7 @@ def _restripe(layout: LayoutOptions, image: rbd.Image) -> LayoutOptions:
 def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     if args["import"]:
-        return importing.execute(session, args, progress)
+        return import_ops.execute(session, args, progress)
     target = _place(args["target"])
     session.pace.set(args["rate"])
     waits_for = _untrimmed_source(session, _place(args["source"]), progress)
@@ -278,7 +223,7 @@ def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[s
         fault_point("librbd.before", "commit")
         require_same_image(ioctx, target)
         if args["import"]:
-            importing.commit(session, ioctx, args)
+            import_ops.commit(session, ioctx, args)
         else:
             session.rbd.migration_commit(ioctx, target.image, on_progress=objects(progress))
         fault_point("librbd.after", "commit")
@@ -291,12 +236,12 @@ def abort(session: Session, args: dict[str, Any], progress: Progress) -> dict[st
     """Remove the target and give the source back; completes an abort that was cut off."""
     fault_point("librbd.before", "abort")
     if args["import"]:
-        importing.abort(session, args, objects(progress))
+        import_ops.abort(session, args, objects(progress))
         fault_point("librbd.after", "abort")
         return {}
     source = _place(args["source"])
     repair.abort(session, source, _place(args["target"]), objects(progress), args)
-    company.give_back(session, source, args["group"], args["mirror_mode"])
+    group_mirror.give_back(session, source, args["group"], args["mirror_mode"])
     fault_point("librbd.after", "abort")
     return {}
 
@@ -305,12 +250,12 @@ def undo_prepare(session: Session, args: dict[str, Any], progress: Progress) -> 
     """Bring the source back after a prepare that was cut off."""
     fault_point("librbd.before", "undo_prepare")
     if args["import"]:
-        importing.undo_prepare(session, args)
+        import_ops.undo_prepare(session, args)
         fault_point("librbd.after", "undo_prepare")
         return {}
     source = _place(args["source"])
     repair.undo_prepare(session, source, _place(args["target"]))
-    company.give_back(session, source, args["group"], args["mirror_mode"])
+    group_mirror.give_back(session, source, args["group"], args["mirror_mode"])
     fault_point("librbd.after", "undo_prepare")
     return {}
 
@@ -327,7 +272,7 @@ def finish_commit(session: Session, args: dict[str, Any], progress: Progress) ->
 def drop_point(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Remove the comparison snapshot, when all else is over."""
     ends = (_place(args["target"]), *(() if args["import"] else (_place(args["source"]),)))
-    point.drop(session, ends, args["point"])
+    comparison_snapshot.drop(session, ends, args["point"])
     return {"point": ""}
 
 
@@ -342,7 +287,7 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
     place = _place(args["image"])
     if args["blind"]:
         with session.open(place) as ioctx:
-            return importing.examine(session, ioctx, place)
+            return import_ops.examine(session, ioctx, place)
     with (
         session.open(place) as ioctx,
         rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
@@ -350,8 +295,8 @@ def examine(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         return {
             "users": writers(session, ioctx, image, args["fenced"]),
             "locks": bool(image.features() & FEATURES["exclusive-lock"]),
-            "group": company.group_of(image),
-            "mirror_mode": company.mirror_mode_of(image),
+            "group": group_mirror.group_of(image),
+            "mirror_mode": group_mirror.mirror_mode_of(image),
         }
 
 
@@ -407,7 +352,7 @@ OPS: dict[str, Callable[[Session, dict[str, Any], Progress], dict[str, Any]]] = 
         take_lock,
         verify,
         drop_point,
-        importing.inspect_source,
+        import_ops.inspect_source,
     )
 }
 # The acts for which librbd opens the target, and with that of an import its source. Going back

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from errno import EOPNOTSUPP
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 import rbd
@@ -25,6 +25,7 @@ from ..control.objects.trimming import endangered, may_be_endangered
 from ..model.errors import MigrationError
 from ..model.untrimmed import RemovedSnapshots, Untrimmed
 from .repair.repair import data_ioctx
+from .session import Session
 from .verify.extents import diff
 from .verify.object_map import usable
 
@@ -34,7 +35,7 @@ _TELL = 4096  # objects between two signs of life
 
 
 def untrimmed(
-    session: Any,
+    session: Session,
     ioctx: rados.Ioctx,
     image: rbd.Image,
     budget: float,

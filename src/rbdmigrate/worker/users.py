@@ -15,12 +15,13 @@ from ..model.codec import from_plain
 from ..model.errors import MigrationError
 from ..model.migration import Place
 from ..model.watchers import name_users
+from .session import Session
 
 _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
 
 
 def writers(
-    session: Any, ioctx: rados.Ioctx, image: rbd.Image, fenced: Collection[str]
+    session: Session, ioctx: rados.Ioctx, image: rbd.Image, fenced: Collection[str]
 ) -> list[dict[str, Any]]:
     """Who has the image open for writing, but for ourselves and our dead workers (``fenced``)."""
     holder = headers.lock_holder(ioctx, image.id())
@@ -36,7 +37,7 @@ def writers(
     ]
 
 
-def lock_holders(session: Any, ioctx: rados.Ioctx, ident: str) -> list[dict[str, Any]]:
+def lock_holders(session: Session, ioctx: rados.Ioctx, ident: str) -> list[dict[str, Any]]:
     """The holder of the image's exclusive lock, where the image must not be opened."""
     holder = headers.lock_holder(ioctx, ident)
     if holder is None or holder.client in session.clients:
@@ -45,7 +46,7 @@ def lock_holders(session: Any, ioctx: rados.Ioctx, ident: str) -> list[dict[str,
 
 
 def require_unchanged(
-    session: Any, ioctx: rados.Ioctx, target: Place, args: dict[str, Any]
+    session: Session, ioctx: rados.Ioctx, target: Place, args: dict[str, Any]
 ) -> None:
     """Raise MigrationError if the target was opened or changed since the engine allowed the abort.
 
@@ -71,7 +72,7 @@ def require_unchanged(
         )
 
 
-def users_of(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+def users_of(session: Session, args: dict[str, Any], progress: Any) -> dict[str, Any]:
     """The clients that have one of ``images`` (places) open for writing: their addresses.
 
     An image that cannot be opened, since it is half removed, tells nothing. Our own clients, and
@@ -86,7 +87,7 @@ def users_of(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any
     return {"users": found}
 
 
-def _watchers(session: Any, place: Place) -> Iterator[tuple[int, str]]:
+def _watchers(session: Session, place: Place) -> Iterator[tuple[int, str]]:
     """Number and address of each client that watches the header, as all do that may write."""
     with session.open(place) as ioctx:
         try:

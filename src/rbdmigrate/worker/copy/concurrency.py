@@ -17,13 +17,14 @@ import rados
 from ...cluster import headers
 from ...control.objects.partial import in_several_writes
 from ...model.migration import Place
+from ..session import Session
 
 _KEY = "rbd_concurrent_management_ops"
 
 
 @contextmanager
 def limited_concurrency(
-    session: Any, ioctx: rados.Ioctx, target: Place, args: dict[str, Any]
+    session: Session, ioctx: rados.Ioctx, target: Place, args: dict[str, Any]
 ) -> Iterator[None]:
     """For a copy within it: one object at once where it has to be, librbd's usual number else."""
     header = headers.migration_header(ioctx, target.image_id)

@@ -7,19 +7,20 @@ first object whenever it has lost the lock and got it back, or has handed the co
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 
 from ...cluster import headers
 from ...model.migration import Place
+from ..session import Session
 
 
 class CopiedAlone:
     """Watches one copy. ``alone`` is true as long as nothing shows that somebody else was there."""
 
     def __init__(
-        self, session: Any, ioctx: rados.Ioctx, target: Place, untouched: Optional[int]
+        self, session: Session, ioctx: rados.Ioctx, target: Place, untouched: Optional[int]
     ) -> None:
         """``untouched``: the version of the header while nobody wrote it; None: it is not known."""
         self._session = session

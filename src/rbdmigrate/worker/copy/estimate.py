@@ -18,7 +18,7 @@ import rbd
 from ...cluster import headers
 from ...control.objects.copy_cost import CopyCost
 from ...model.migration import Place
-from ..repair.repair import Client
+from ..session import Session
 from ..verify.extents import diff
 
 # Differing objects of a snapshot up to which the extents within each are looked up: about 2 s.
@@ -39,7 +39,7 @@ class CopyEstimate:
         return self.total - self.to_copy.total
 
 
-def survey(session: Client, source: Place, target: Place) -> CopyEstimate:
+def survey(session: Session, source: Place, target: Place) -> CopyEstimate:
     """Look at both ends of a linked migration. Raises ``rbd.Error`` and ``rados.Error``."""
     with session.open(target) as ioctx:
         header = headers.migration_header(ioctx, target.image_id)
@@ -69,7 +69,7 @@ def survey(session: Client, source: Place, target: Place) -> CopyEstimate:
 
 
 def survey_import(
-    session: Client, target: Place, source: Optional[Iterable[tuple[int, int]]] = None
+    session: Session, target: Place, source: Optional[Iterable[tuple[int, int]]] = None
 ) -> CopyEstimate:
     """The same for a target without a source image.
 

@@ -29,6 +29,7 @@ from ...model.migration import Place
 from ...model.source_spec import SourceSpec
 from ...sources import Inspection
 from ..identity import renamed, require_same_image
+from ..session import Session
 from ..verify.extents import diff
 from ..verify.image_views import open_view
 
@@ -41,7 +42,7 @@ class Found(NamedTuple):
     size: int
 
 
-def inspect(session: Any, spec: SourceSpec) -> Inspection:
+def inspect(session: Session, spec: SourceSpec) -> Inspection:
     """What the snapshot is; what forbids its import is a finding."""
     try:
         found = find(session, spec)
@@ -56,7 +57,7 @@ def inspect(session: Any, spec: SourceSpec) -> Inspection:
     return Inspection(size=found.size, allocated=sum(length for _, length in data))
 
 
-def find(session: Any, spec: SourceSpec) -> Found:
+def find(session: Session, spec: SourceSpec) -> Found:
     """The image and the snapshot of a source-spec. Raises MigrationError."""
     label = spec.label()
     if spec.cluster_name is not None:  # refused before; what is looked up here is this cluster's
@@ -114,7 +115,7 @@ def _usable(snapshot: dict[str, Any], label: str) -> str:
 
 
 def prepare(
-    session: Any,
+    session: Session,
     spec: SourceSpec,
     target: Place,
     layout: LayoutOptions,
@@ -146,7 +147,7 @@ def execute(ioctx: rados.Ioctx, target: Place, on_progress: Callable[[int, int],
 
 
 def remove(
-    session: Any,
+    session: Session,
     ioctx: rados.Ioctx,
     name: str,
     ident: str,

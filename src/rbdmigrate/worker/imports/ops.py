@@ -40,6 +40,7 @@ from ..identity import (
 )
 from ..repair import comparison_snapshot as point
 from ..repair import repair
+from ..session import Session
 from ..users import lock_holders, require_unchanged
 from . import native
 from .open_files import CheckedFiles
@@ -56,7 +57,7 @@ def _given(args: dict[str, Any]) -> tuple[Import, Place]:
     )
 
 
-def inspect_source(session: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def inspect_source(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """What a source is: an :class:`~rbdmigrate.sources.Inspection` as plain data."""
     spec = Import(args["spec"]).source
     if spec.format == "native":
@@ -65,7 +66,7 @@ def inspect_source(session: Any, args: dict[str, Any], progress: Progress) -> di
     return to_plain(found)  # type: ignore[no-any-return]
 
 
-def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
+def prepare(session: Session, args: dict[str, Any]) -> dict[str, Any]:
     """Make the target, linked to the source."""
     imported, target = _given(args)
     layout = from_plain(LayoutOptions, args["layout"], "layout")
@@ -91,7 +92,7 @@ def prepare(session: Any, args: dict[str, Any]) -> dict[str, Any]:
         return {"no_point": no_point, **prepared_target(ioctx, ident)}
 
 
-def _remove_if_exchanged(session: Any, args: dict[str, Any], files: CheckedFiles) -> None:
+def _remove_if_exchanged(session: Session, args: dict[str, Any], files: CheckedFiles) -> None:
     """Remove a target that was prepared from another file than the one that was checked.
 
     Raises MigrationError(EPERM) then.
@@ -104,7 +105,7 @@ def _remove_if_exchanged(session: Any, args: dict[str, Any], files: CheckedFiles
         raise
 
 
-def _features(session: Any, layout: LayoutOptions) -> Optional[int]:
+def _features(session: Session, layout: LayoutOptions) -> Optional[int]:
     """The target's feature mask; None leaves that to librbd."""
     bits = layout.feature_bits()
     if not layout.shared:
@@ -123,7 +124,7 @@ def _default_features(text: str) -> int:
     return sum(FEATURES.get(name.strip(), 0) for name in text.split(","))
 
 
-def _for_librbd(session: Any, args: dict[str, Any]) -> str:
+def _for_librbd(session: Session, args: dict[str, Any]) -> str:
     """The source-spec that librbd keeps in the target's header."""
     imported, _ = _given(args)
     if not imported.inline:
@@ -152,7 +153,7 @@ def _with_secrets(
     return replace(spec, stream=stream, snapshots=snapshots)
 
 
-def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     imported, target = _given(args)
     session.pace.set(args["rate"])
@@ -196,7 +197,7 @@ def execute(session: Any, args: dict[str, Any], progress: Progress) -> dict[str,
         }
 
 
-def _extents(session: Any, imported: Import, args: dict[str, Any]) -> Iterator[tuple[int, int]]:
+def _extents(session: Session, imported: Import, args: dict[str, Any]) -> Iterator[tuple[int, int]]:
     """What may hold data, of the head and of each snapshot."""
     spec = imported.source
     for name in (*imported.snapshots, None):
@@ -205,7 +206,9 @@ def _extents(session: Any, imported: Import, args: dict[str, Any]) -> Iterator[t
 
 
 @contextmanager
-def _explained(session: Any, imported: Import, args: dict[str, Any], doing: str) -> Iterator[None]:
+def _explained(
+    session: Session, imported: Import, args: dict[str, Any], doing: str
+) -> Iterator[None]:
     """Where librbd fails the source is looked at: it may say why, which librbd does not."""
     try:
         yield
@@ -218,7 +221,7 @@ def _explained(session: Any, imported: Import, args: dict[str, Any], doing: str)
         raise
 
 
-def _changes(session: Any, imported: Import, args: dict[str, Any]) -> list[str]:
+def _changes(session: Session, imported: Import, args: dict[str, Any]) -> list[str]:
     """What changed about the source since it was prepared. A source that is gone says nothing."""
     if imported.native:
         return []
@@ -226,7 +229,7 @@ def _changes(session: Any, imported: Import, args: dict[str, Any]) -> list[str]:
     return changes(imported.identity, now)
 
 
-def commit(session: Any, ioctx: rados.Ioctx, args: dict[str, Any]) -> None:
+def commit(session: Session, ioctx: rados.Ioctx, args: dict[str, Any]) -> None:
     """Cut the target loose; the source is not touched."""
     imported, target = _given(args)
     if imported.native:
@@ -235,18 +238,18 @@ def commit(session: Any, ioctx: rados.Ioctx, args: dict[str, Any]) -> None:
         session.rbd.migration_commit(ioctx, target.image)
 
 
-def undo_prepare(session: Any, args: dict[str, Any]) -> None:
+def undo_prepare(session: Session, args: dict[str, Any]) -> None:
     """Remove a target whose making was cut off, wherever that was."""
     _remove(session, args, lambda done, total: 0, in_use=False)
 
 
-def abort(session: Any, args: dict[str, Any], on_progress: Callable[[int, int], int]) -> None:
+def abort(session: Session, args: dict[str, Any], on_progress: Callable[[int, int], int]) -> None:
     """Remove the target, wherever an earlier abort was cut off."""
     _remove(session, args, on_progress, in_use=True)
 
 
 def _remove(
-    session: Any, args: dict[str, Any], on_progress: Callable[[int, int], int], *, in_use: bool
+    session: Session, args: dict[str, Any], on_progress: Callable[[int, int], int], *, in_use: bool
 ) -> None:
     """Remove the target, if it is ours: known by its id, or made by one of our clients.
 
@@ -290,7 +293,7 @@ def _ours(ioctx: rados.Ioctx, imported: Import, target: Place) -> str:
     return named if named and imported.made(named) else ""
 
 
-def examine(session: Any, ioctx: rados.Ioctx, place: Place) -> dict[str, Any]:
+def examine(session: Session, ioctx: rados.Ioctx, place: Place) -> dict[str, Any]:
     """What can be said of a target without opening it: the holder of its lock, and its features."""
     ident = place.image_id
     if not headers.image_exists(ioctx, ident):

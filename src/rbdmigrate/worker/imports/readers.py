@@ -21,6 +21,7 @@ from ...model.errors import MigrationError
 from ...model.import_policy import ImportPolicy
 from ...model.import_source import Import
 from ...sources import Content, Limits, changes, identify, open_content
+from ..session import Session
 from ..verify.compare import ImageReader
 from . import native
 from .source_access import reach_of, resolver
@@ -114,7 +115,7 @@ class NativeSide(ImageReader):
 
 
 @contextmanager
-def opened(session: Any, args: dict[str, Any]) -> Iterator[Any]:
+def opened(session: Session, args: dict[str, Any]) -> Iterator[Any]:
     """The source's side. Raises MigrationError."""
     imported = from_plain(Import, args["import"], "import")
     point = args["point"]

@@ -20,6 +20,7 @@ from ...model.references import own_keys, refuse_reference, refuse_references
 from ...model.source import SourceSpec, StreamSpec
 from ...model.source_spec import parse_source_spec
 from ...sources.stream import key_forbidden
+from ..session import Session
 from .open_files import CheckedFiles
 
 
@@ -35,7 +36,7 @@ def own_keys_of(args: dict[str, Any]) -> frozenset[str]:
     return own_keys(args["id"], from_plain(Import, args["import"], "import").secrets)
 
 
-def resolver(session: Any, args: dict[str, Any]) -> Callable[[str, str], str]:
+def resolver(session: Session, args: dict[str, Any]) -> Callable[[str, str], str]:
     """From a config-key, and the URL whose server gets it, to its value.
 
     The function raises SourceError for a key that may not be sent there, and MigrationError for
@@ -62,7 +63,7 @@ def require_allowed(spec: SourceSpec, args: dict[str, Any], what: str) -> None:
         raise MigrationError(EPERM, f"{what} was refused: {refused}.")
 
 
-def require_allowed_source(session: Any, args: dict[str, Any]) -> None:
+def require_allowed_source(session: Session, args: dict[str, Any]) -> None:
     """Before librbd opens the target of an import: it opens the source that the *header* names.
 
     Whoever may write to the target's pool can write another source into the header than was asked
@@ -87,7 +88,7 @@ def require_allowed_source(session: Any, args: dict[str, Any]) -> None:
     require_checked_files(session, target, CheckedFiles.of(spec, reach_of(args)))
 
 
-def require_checked_files(session: Any, target: Place, files: CheckedFiles) -> None:
+def require_checked_files(session: Session, target: Place, files: CheckedFiles) -> None:
     """Open the target, and with it its source: librbd has to open the files that were checked.
 
     Raises MigrationError(EPERM) when it opened others.

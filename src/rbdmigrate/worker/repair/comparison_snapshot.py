@@ -18,10 +18,10 @@ import rbd
 from ...cluster import headers
 from ...faults import fault_point
 from ...model.migration import Place
-from .repair import Client
+from ..session import Session
 
 
-def take(session: Client, place: Place, name: str) -> str:
+def take(session: Session, place: Place, name: str) -> str:
     """Take it anew: one of an earlier try may be older than the head. Why not, where it cannot.
 
     ``place`` is the source; of an import, which has none, the target that nobody uses yet. The
@@ -40,14 +40,14 @@ def take(session: Client, place: Place, name: str) -> str:
     return ""
 
 
-def clear(session: Client, place: Place, name: str) -> None:
+def clear(session: Session, place: Place, name: str) -> None:
     """Remove one that an earlier try left on the source, if there is one. May be repeated."""
     with session.open(place) as ioctx:
         if name in headers.snapshot_names(ioctx, place.image_id):
             _drop(ioctx, place, name)
 
 
-def drop(session: Client, ends: Sequence[Place], name: str) -> None:
+def drop(session: Session, ends: Sequence[Place], name: str) -> None:
     """Remove it from whichever end stands alone. May be repeated."""
     for place in ends:
         if not place.image_id or not session.has_pool(place.pool_id):

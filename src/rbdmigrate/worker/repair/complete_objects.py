@@ -30,6 +30,7 @@ from ...faults import fault_point
 from ...model.codec import from_plain
 from ...model.migration import Place
 from ..imports import readers as import_sides
+from ..session import Session
 from .repair import data_ioctx
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class _View:
     gone: bool = False
 
 
-def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+def settle(session: Session, args: dict[str, Any], progress: Any) -> dict[str, Any]:
     """Complete what is there in part.
 
     ``around``: look near this object only, as is enough for a process that ended just now; None:
@@ -102,7 +103,7 @@ def settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
     return {"completed": done, "whole": around is None}
 
 
-def _opened(session: Any, args: dict[str, Any], stack: ExitStack, target: rbd.Image) -> _Source:
+def _opened(session: Session, args: dict[str, Any], stack: ExitStack, target: rbd.Image) -> _Source:
     """The migration's source, as long as ``stack`` is open."""
     if args["import"]:
         named = {str(s["name"]): int(s["id"]) for s in target.list_snaps()}

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from ...cluster import headers, surgery
 from ...model.migration import Place
-from .repair import Client
+from ..session import Session
 
 
-def release_parent(session: Client, source: Place, target: Place) -> None:
+def release_parent(session: Session, source: Place, target: Place) -> None:
     """Take a flattened target from the children of the source's parent. May be repeated."""
     with session.open(source) as ioctx:
         header = headers.migration_header(ioctx, source.image_id)

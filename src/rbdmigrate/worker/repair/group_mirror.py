@@ -12,7 +12,7 @@ import rbd
 
 from ...model.migration import Place
 from ..identity import require_same_image
-from .repair import Client
+from ..session import Session
 
 
 def group_of(image: rbd.Image) -> str:
@@ -28,7 +28,7 @@ def mirror_mode_of(image: rbd.Image) -> Optional[int]:
     return int(image.mirror_image_get_mode())
 
 
-def give_back(session: Client, source: Place, group: str, mirror_mode: Optional[int]) -> None:
+def give_back(session: Session, source: Place, group: str, mirror_mode: Optional[int]) -> None:
     """Put the source back into its group and mirror it again, where that was lost."""
     if not group and mirror_mode is None:
         return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EEXIST, EUCLEAN
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 import rados
 
@@ -20,20 +20,8 @@ from ...model.errors import MigrationError
 from ...model.migration import Place
 from ...model.observation import USABLE, HeaderState, ImageView
 from ..identity import require_no_other_image, require_same_image
+from ..session import Session
 from ..users import require_unchanged
-
-
-class Client(Protocol):
-    """What the procedures need of the worker's session."""
-
-    rbd: Any
-    rados: Any
-
-    def open(self, place: Place) -> rados.Ioctx:
-        """An ioctx on the latest map."""
-
-    def has_pool(self, pool_id: int) -> bool:
-        """Whether the latest map has the pool."""
 
 
 class Ends:
@@ -78,7 +66,7 @@ class Ends:
 
 
 @contextmanager
-def opened(session: Client, source: Place, target: Place) -> Iterator[Ends]:
+def opened(session: Session, source: Place, target: Place) -> Iterator[Ends]:
     """The ends of a migration, for the time of a repair."""
     with ExitStack() as stack:
         yield Ends(
@@ -89,7 +77,7 @@ def opened(session: Client, source: Place, target: Place) -> Iterator[Ends]:
         )
 
 
-def undo_prepare(session: Client, source: Place, target: Place) -> None:
+def undo_prepare(session: Session, source: Place, target: Place) -> None:
     """Bring the source back as it was before a prepare that was cut off, and remove the target."""
     with opened(session, source, target) as ends:
         view = ends.source()
@@ -100,7 +88,7 @@ def undo_prepare(session: Client, source: Place, target: Place) -> None:
 
 
 def abort(
-    session: Client,
+    session: Session,
     source: Place,
     target: Place,
     on_progress: Callable[[int, int], int],
@@ -133,13 +121,13 @@ def abort(
         _relink_source(ends, source)
 
 
-def _give_back_alone(session: Client, source: Place) -> None:
+def _give_back_alone(session: Session, source: Place) -> None:
     """Give the source back when nothing of the target can exist any more."""
     with session.open(source) as ioctx:
         _relink(ioctx, headers.view_by_id(ioctx, source.image_id), source)
 
 
-def _give_back(session: Client, ends: Ends, source: ImageView, target: Place) -> None:
+def _give_back(session: Session, ends: Ends, source: ImageView, target: Place) -> None:
     """Have librbd abort a migration whose target is missing, a mere name, or was never linked."""
     assert source.header is not None
     name = source.header.image or target.image
@@ -203,7 +191,7 @@ def _name_taken(name: str, ident: str) -> MigrationError:
 
 
 def finish_commit(
-    session: Client, source: Place, target: Place, on_progress: Callable[[int, int], int]
+    session: Session, source: Place, target: Place, on_progress: Callable[[int, int], int]
 ) -> None:
     """Remove what is left of the source after a commit that was cut off.
 
@@ -236,7 +224,7 @@ def finish_commit(
         session.rbd.migration_commit(ends.target_ioctx, target.image, on_progress=on_progress)
 
 
-def _exists(session: Client, place: Place) -> bool:
+def _exists(session: Session, place: Place) -> bool:
     """Whether any trace of the image is left."""
     if not session.has_pool(place.pool_id):
         return False
@@ -244,7 +232,7 @@ def _exists(session: Client, place: Place) -> bool:
         return headers.view_by_id(ioctx, place.image_id) is not None
 
 
-def _cut_loose(session: Client, target: Place) -> None:
+def _cut_loose(session: Session, target: Place) -> None:
     """Make the target of a source that does not exist any more an ordinary image."""
     with session.open(target) as ioctx:
         if headers.migration_header(ioctx, target.image_id) is not None:
@@ -252,7 +240,7 @@ def _cut_loose(session: Client, target: Place) -> None:
 
 
 @contextmanager
-def data_ioctx(session: Client, ioctx: rados.Ioctx, ident: str) -> Iterator[rados.Ioctx]:
+def data_ioctx(session: Session, ioctx: rados.Ioctx, ident: str) -> Iterator[rados.Ioctx]:
     """An ioctx on the pool that holds the image's data."""
     pool_id = headers.data_pool_id(ioctx, ident)
     if pool_id < 0:

@@ -15,13 +15,14 @@ from ...cluster.data_objects import DataObjects
 from ...control.objects.extents import ExtentSet
 from ...control.objects.striping import Striping
 from ..repair.repair import data_ioctx
+from ..session import Session
 from .compare import ImageReader
 
 
 class PlainView:
     """A snapshot, or the head, of an image. Thread-safe."""
 
-    def __init__(self, session: Any, side: ImageReader, snapshot: Optional[str]) -> None:
+    def __init__(self, session: Session, side: ImageReader, snapshot: Optional[str]) -> None:
         with ExitStack() as stack:
             self._image = stack.enter_context(side.open(snapshot))
             pool = stack.enter_context(data_ioctx(session, side.ioctx, side.ident))
@@ -78,7 +79,7 @@ class PlainView:
 class PlainSide(ImageReader):
     """An image whose object maps are not trusted."""
 
-    def __init__(self, session: Any, side: ImageReader) -> None:
+    def __init__(self, session: Session, side: ImageReader) -> None:
         super().__init__(side.name, side.ioctx, side.ident)
         self._session = session
         self._librbd = side

@@ -30,6 +30,7 @@ from ...model.migration import Place
 from ...model.verification import Compared, Extent, Verification
 from ..imports import readers as import_sides
 from ..imports.readers import ExternalView
+from ..session import Session
 from .compare import ImageReader, compare
 from .extents import allocated
 from .object_map import flagged_invalid
@@ -57,7 +58,7 @@ class Ends:
         )
 
 
-def verify(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+def verify(session: Session, args: dict[str, Any], progress: Any) -> dict[str, Any]:
     """Compare; goes on where the verification in ``args`` was interrupted. Writes nothing."""
     v = from_plain(Verification, args["verification"], "verification")
     target = from_plain(Place, args["target"], "place")
@@ -75,7 +76,7 @@ def verify(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _source(session: Any, args: dict[str, Any]) -> Iterator[Any]:
+def _source(session: Session, args: dict[str, Any]) -> Iterator[Any]:
     if args["import"]:
         with import_sides.opened(session, args) as side:
             yield side
@@ -98,7 +99,7 @@ class _Run:
     """One run over all views, from the first that is not done."""
 
     def __init__(
-        self, session: Any, args: dict[str, Any], ends: Ends, v: Verification, progress: Any
+        self, session: Session, args: dict[str, Any], ends: Ends, v: Verification, progress: Any
     ) -> None:
         self._session = session
         self._point: str = args["point"]

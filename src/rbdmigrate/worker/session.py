@@ -1,0 +1,61 @@
+"""The RADOS clients of a worker, which every act uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from errno import EPERM
+
+import rados
+import rbd
+
+from ..cluster.capi import CApiError, CClient
+from ..cluster.client import (
+    Identity,
+    connect,
+    error_number,
+    fencing_addresses,
+    parse_addresses,
+)
+from ..model.errors import MigrationError
+from ..model.migration import Place
+from .copy.throttle import CopyThrottle
+
+
+def _nobody_listens(message: str) -> None:
+    raise MigrationError(EPERM, message)
+
+
+class Session:
+    """The worker's RADOS clients: the Python binding's, and the C interface's for prepare.
+
+    ``give_up`` ends the worker in the middle of a call of librbd, and tells the manager why.
+    """
+
+    librbd_errors = (rados.Error, rbd.Error, CApiError)
+
+    def __init__(self, identity: Identity) -> None:
+        self.rados = connect(identity)
+        self.c = CClient(identity)
+        self.rbd = rbd.RBD()
+        self.pace = CopyThrottle()
+        self.give_up: Callable[[str], None] = _nobody_listens
+        own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
+        self.addresses = tuple(dict.fromkeys(own))
+        self.clients = (int(self.rados.get_instance_id()), self.c.instance_id)
+
+    @staticmethod
+    def errno_of(error: BaseException) -> int:
+        """The positive errno of one of ``librbd_errors``."""
+        return error_number(error)
+
+    def open(self, place: Place) -> rados.Ioctx:
+        """An ioctx on the latest map, so that whoever was fenced before is shut out already."""
+        self.rados.wait_for_latest_osdmap()
+        ioctx = self.rados.open_ioctx2(place.pool_id)
+        ioctx.set_namespace(place.namespace)
+        return ioctx
+
+    def has_pool(self, pool_id: int) -> bool:
+        """Whether the latest map has the pool."""
+        self.rados.wait_for_latest_osdmap()
+        return bool(self.rados.pool_reverse_lookup(pool_id))
