@@ -66,11 +66,15 @@ class Asked:
     plans: set[str] = field(default_factory=set)
 
     def want(self, goal: Goal, verify: Verify, soak: float) -> None:
-        """One more request, besides those that there were."""
+        """One more request, besides those that there were.
+
+        What an earlier commit permitted stays when the request asks for nothing new.
+        """
+        before = (self.commit, self.verify, self.soak)
         self.commit = self.commit or goal is Goal.COMMITTED
         self.verify = strictest(self.verify, verify)
         self.soak = max(self.soak, soak)
-        if verify is not Verify.NONE or soak:
+        if (self.commit, self.verify, self.soak) != before:
             self.commit_forced = self.soak_ended = False
 
     def change(
@@ -264,9 +268,13 @@ class Judge:
     # -- what there is -------------------------------------------------------------------------
 
     def record_of(self, source_id: str) -> Optional[dict[str, Any]]:
-        """The stored record of the migration of an image, by its id."""
-        found = self.world.records().values()
-        return next((r for r in found if r["source"]["image_id"] == source_id), None)
+        """The stored record of the migration of an image, by its id.
+
+        When its names were changed there may be two: the one that was not refused counts.
+        """
+        found = [r for r in self.world.records().values() if r["source"]["image_id"] == source_id]
+        begun = [r for r in found if r["state"] != "failed" or r["prepared_at"] is not None]
+        return next(iter(begun or found), None)
 
     def _spot(self, pool: str) -> Spot:
         """A client that reads and that nothing is done to."""
