@@ -89,6 +89,10 @@ def test_the_whole_way(admin: Rest, client: rados.Rados, migration: Commands, di
     waiting = admin.api("GET", "/summary").body
     assert (waiting["counts"]["executed"], waiting["attention_total"]) == (1, 1)
     assert waiting["attention"][0]["target"] == "nvme/disk"
+    unverified = admin.at("POST", "nvme/disk", "commit", {})  # the image has snapshots
+    assert (unverified.status, unverified.body["code"]) == (400, "EAGAIN")
+    assert admin.at("POST", "nvme/disk", "verify", {}).status == 200
+    migration.wait("nvme/disk", "verified")
     assert admin.at("POST", "nvme/disk", "commit", {}).body["state"] == "committed"
     assert digests(client, "nvme/disk") == before
 
@@ -327,7 +331,7 @@ def test_the_dashboard_works_while_the_module_is_disabled_broken_or_removed(
 
     ours.unlink()
     shutil.copytree(source, ours, ignore=shutil.ignore_patterns("__pycache__"))
-    (ours / "http" / "routes.py").write_text("raise ValueError('broken')\n")
+    (ours / "http" / "api" / "routes.py").write_text("raise ValueError('broken')\n")
     admin = restarted(cluster)
     assert admin.api("GET").status == 404
     well(admin)

@@ -218,8 +218,9 @@ def test_a_plan(
     assert (made.status, made.body["state"]) == (201, "draft"), made
     again = writer.api("POST", "/plan", {"file": json.dumps(plain)})
     assert (again.status, again.body) == (201, made.body)
-    assert reader.api("POST", "/plan/none/check", {}).status == 404
-    found = reader.api("POST", "/plan/over-rest/check", {})
+    assert reader.api("POST", "/plan/over-rest/check", {}).status == 403
+    assert writer.api("POST", "/plan/none/check", {}).status == 404
+    found = writer.api("POST", "/plan/over-rest/check", {})
     assert (found.status, found.body["total"]) == (200, 1), found
     assert writer.api("POST", "/plan/over-rest/start", {}).status == 200
 
