@@ -194,6 +194,8 @@ def test_installed_again_it_carries_on_what_rested(
         assert f"replaces {NEWER}" in install(bare, manager, tree=newer)
     migrate.text("execute", "new/between")
     migrate.wait("new/between", "executed")
+    migrate.text("verify", "new/between")  # it has snapshots
+    migrate.wait("new/between", "verified")
     migrate.text("commit", "new/between")
     migrate.wait("new/between", "committed")
     assert digests(admin, "new/between") == before

@@ -84,7 +84,7 @@ def acts_on(m: Migration) -> "tuple[Executor, Any]":
         return tracked.migration
 
     registry.update.side_effect = update
-    return Executor(Mock(), registry, "x", Settings, Mock()), tracked
+    return Executor(Mock(), registry, "x", Settings, Mock(), Mock()), tracked
 
 
 def test_a_host_that_cannot_start_workers_does_not_count_as_a_silent_source() -> None:
