@@ -15,6 +15,7 @@ import rbd
 from qa.devcluster import Cluster
 from qa.workload.images import digests, image_id, make_image, place
 from rbdmigrate.cluster import fence as fencing
+from rbdmigrate.cluster import headers
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.store import Owner
 from rbdmigrate.cluster.worker_process import WorkerProcess
@@ -23,7 +24,6 @@ from rbdmigrate.engine.reconcile.executor import Executor
 from rbdmigrate.engine.reconcile.post_copy import arguments
 from rbdmigrate.engine.reconcile.verification import verify_arguments
 from rbdmigrate.engine.records.registry import Registry, TrackedMigration
-from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.migration import Actor, Goal, Migration, Op, Place, State, Step
 from tests.cluster.conftest import MakePool
 
@@ -91,7 +91,7 @@ def registry(client: rados.Rados) -> Registry:
 
 @pytest.fixture
 def acts(client: rados.Rados, registry: Registry) -> Executor:
-    return Executor(client, registry, "test", Settings, Mock())
+    return Executor(client, registry, "test", Settings, Mock(), Mock())
 
 
 def begun(
@@ -104,10 +104,13 @@ def begun(
     return actor
 
 
-def abort_message(tracked: TrackedMigration) -> "dict[str, object]":
-    args = {**arguments(tracked.migration), **verify_arguments(tracked.migration)}
-    more = {"reach": to_plain(Settings().reach), "rate": None, "around": None, "holder_ops": None}
-    return {"job": 1, "op": "abort", "args": {**args, **more, "fenced": []}}
+def abort_message(client: rados.Rados, tracked: TrackedMigration) -> "dict[str, object]":
+    m = tracked.migration
+    args = {**arguments(m, Settings().reach), **verify_arguments(m)}
+    more = {"rate": None, "around": None, "holder_ops": None, "blind": False, "trust_maps": True}
+    with place(client, str(m.target.spec)) as ioctx:
+        guarded = {"version": headers.version(ioctx, m.target.image_id)}
+    return {"job": 1, "op": "abort", "args": {**args, **more, "fenced": [], "guarded": guarded}}
 
 
 @pytest.mark.parametrize("boot_id", ["another-host", ""], ids=["another host", "this host"])
@@ -131,7 +134,7 @@ def test_a_worker_that_sleeps_for_long_cannot_write_when_it_wakes(
         assert 23 * HOUR < left[address] <= 24 * HOUR, "a minute would be over when it wakes"
     acts.blocklist.clean(client)
     os.kill(worker.pid, signal.SIGCONT)
-    event = worker.run(abort_message(tracked), lambda event: None)
+    event = worker.run(abort_message(client, tracked), lambda event: None)
     assert event["event"] == "failed", event
     assert digests(client, target) == before, "it changed nothing"
     assert worker.addresses[0] in entries(client)

@@ -99,7 +99,7 @@ class Checking:
         self.go = threading.Event()
         self.looked = 0
 
-        def gather(*_: Any) -> Any:
+        def gather(*_: Any, **named: Any) -> Any:
             self.looked += 1
             assert self.go.wait(30)
             raise MigrationError(5, "The test found nothing.")
