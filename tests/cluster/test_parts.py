@@ -19,7 +19,7 @@ from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
 from tests.cluster.test_verify import worker_of
 
 OBJECTS = 192  # of 8 KiB in each of four views
-RATE = "300K"  # about 30 objects a second, and always one or two of them in part
+RATE = "300K"  # about 9 objects a second, and always one or two of them in part
 
 
 class Copy:
