@@ -15,6 +15,7 @@ from qa.devcluster.layout import REPOSITORY
 from qa.workload.images import KIB, MIB, digests, make_image, omap, place
 from tests.cluster.commands import Commands
 from tests.cluster.installation import FIELD, NEWER, install, installer, newer_tree, restart
+from tests.cluster.verification import POINT
 
 pytestmark = pytest.mark.slow
 
@@ -183,7 +184,8 @@ def test_installed_again_it_carries_on_what_rested(
     bare: Cluster, migrate: Commands, admin: rados.Rados, newer: Path
 ) -> None:
     """The same over itself too, with managers that run."""
-    before = digests(admin, "new/between")
+    views = digests(admin, "new/between")
+    before = {view: sum_ for view, sum_ in views.items() if not view.startswith(POINT)}
     for manager in bare.mgrs():
         install(bare, manager, tree=newer)
     bare.mgr_restart()
