@@ -50,7 +50,9 @@ def install(cluster: Cluster, manager: str, *args: str, tree: Path = REPOSITORY)
 def restart(cluster: Cluster, manager: str) -> None:
     """Restart one manager, as an administrator does host by host."""
     before = cluster.mon_command("mgr dump")
-    gone = {before["active_gid"]} if before["active_name"] == manager else set()
+    # The map keeps the stopped one for a while, as a standby too, and would make it active.
+    daemons = [*before["standbys"], {"name": before["active_name"], "gid": before["active_gid"]}]
+    gone = {each["gid"] for each in daemons if each["name"] == manager}
     cluster.mgr_stop(manager)
     cluster.mgr_start(manager)
     cluster.wait_mgrs(not_these=gone)
