@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import dataclass, field
+from typing import Optional
 
 COPIED, COMPRESSED, ZERO = 1 << 63, 1 << 62, 1
 
@@ -16,7 +17,9 @@ class Qcow:
     """A file of version 2 or 3 with one L2 table for the head, and one for each snapshot.
 
     ``clusters``: what the head's L2 entries are: "data", "zero", "zeroed" (zero, with a place),
-    "compressed" or nothing. Header fields can be overridden by their names.
+    "compressed", a number (the entry itself) or nothing. ``l1``: the head's L1 entry, if it is
+    another one than that of its L2 table. ``shared``: the views share the clusters that both have.
+    Header fields can be overridden by their names.
     """
 
     version: int = 3
@@ -30,6 +33,8 @@ class Qcow:
     compression: int = 0
     header_length: int = 112
     extensions: bytes = b""
+    l1: Optional[int] = None
+    shared: bool = False
     override: dict = field(default_factory=dict)
 
     def content(self, clusters=None, size=None):
@@ -50,10 +55,19 @@ class Qcow:
             file.extend(data + bytes(-len(data) % unit))
             return place
 
+        places = {}
+
         def table(clusters):
             entries = [0] * (unit // 8)
             for number, kind in clusters.items():
-                place = append(fill(number, unit)) if kind != "zero" else 0
+                if isinstance(kind, int):
+                    entries[number] = kind
+                    continue
+                place = 0
+                if kind != "zero":
+                    place = places[number] if self.shared and number in places else None
+                    place = place or append(fill(number, unit))
+                    places[number] = place
                 entries[number] = {
                     "data": place | COPIED,
                     "zero": ZERO,
@@ -62,15 +76,15 @@ class Qcow:
                 }[kind]
             return append(struct.pack(f">{len(entries)}Q", *entries)) | COPIED
 
-        l1 = append(struct.pack(">Q", table(self.clusters)))
+        l2 = table(self.clusters)
+        l1 = append(struct.pack(">Q", l2 if self.l1 is None else self.l1))
         snapshots = b""
         for name, size, state, clusters in self.snapshots:
             own = append(struct.pack(">Q", table(clusters)))
             ident = b"1"
-            snapshots += struct.pack(
-                ">QIHHIIQII", own, 1, len(ident), len(name.encode()), 0, 0, 0, 0, 16
-            )
-            snapshots += struct.pack(">QQ", state, size) + ident + name.encode()
+            encoded = name if isinstance(name, bytes) else name.encode()
+            snapshots += struct.pack(">QIHHIIQII", own, 1, len(ident), len(encoded), 0, 0, 0, 0, 16)
+            snapshots += struct.pack(">QQ", state, size) + ident + encoded
             snapshots += bytes(-len(snapshots) % 8)
         fields = {
             "magic": b"QFI\xfb", "version": self.version,

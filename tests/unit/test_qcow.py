@@ -13,7 +13,7 @@ from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import Limits, SnapshotInfo, SourceError, inspect, open_content
-from tests.unit.qcow_files import Qcow, version_1
+from tests.unit.qcow_files import COPIED, ZERO, Qcow, version_1
 
 OPEN = ImportPolicy(folders=("/",))
 SNAPSHOTS = (("one", 32 << 10, 0, {1: "data"}), ("two", 64 << 10, 0, {0: "data", 9: "data"}))
@@ -51,7 +51,7 @@ def test_a_disk_is_read(source, version):
     spec = source(qcow.build())
     inspection = inspect(spec, OPEN)
     assert problems(inspection) == []
-    assert (inspection.size, inspection.allocated) == (64 << 10, 3 << 12)
+    assert (inspection.size, inspection.to_copy) == (64 << 10, 3 << 12)
     assert inspection.details == (f"QCOW version {version}, clusters of 4 KiB",)
     assert read_all(spec) == qcow.content()
     with open_content(spec, None, OPEN) as content:
@@ -78,7 +78,7 @@ def test_version_1_is_read(source):
     spec = source(data)
     inspection = inspect(spec, OPEN)
     assert problems(inspection) == []
-    assert inspection.allocated == 2 << 12
+    assert inspection.to_copy == 2 << 12
     assert read_all(spec) == disk
 
 
@@ -105,7 +105,10 @@ EXTRA = [
     (Qcow(snapshots=(("s", 0, 0, {}),)), "QCOW_EMPTY", EINVAL),
     (Qcow(snapshots=(SNAPSHOTS[0], SNAPSHOTS[0])), "QCOW_SNAPSHOT_TWICE", EEXIST),
     (Qcow(snapshots=(("a@b", 4096, 0, {}),)), "QCOW_SNAPSHOT_NAME", 0),
-    (Qcow(snapshots=(("", 4096, 0, {}),)), "QCOW_SNAPSHOT_NAME", 0),
+    (Qcow(snapshots=(("a\n\x1b[31mb", 4096, 0, {}),)), "QCOW_SNAPSHOT_NAME", 0),
+    (Qcow(snapshots=(("", 4096, 0, {}),)), "QCOW_SNAPSHOT_UNUSABLE", EINVAL),
+    (Qcow(snapshots=((b"a\0b", 4096, 0, {}),)), "QCOW_SNAPSHOT_UNUSABLE", EINVAL),
+    (Qcow(snapshots=((b"\xff\xfe", 4096, 0, {}),)), "QCOW_SNAPSHOT_UNUSABLE", EINVAL),
     (Qcow(override={"version": 4}), "QCOW_VERSION", EOPNOTSUPP),
     (Qcow(override={"version": 0}), "QCOW_BROKEN", EBADMSG),
     (Qcow(override={"magic": b"KDMV"}), "QCOW_MAGIC", EINVAL),
@@ -141,6 +144,65 @@ VERSION_1 = [
 ]
 
 
+# Bits 1 to 8 and 56 to 61 of an L2 entry have to be 0, in version 2 also bit 0; bits 0 to 8 and 56
+# to 62 of an L1 entry; and all bits of the offset below the size of a cluster.
+PLACE = 1 << 12
+MALFORMED = [
+    *[Qcow(clusters={0: COPIED | PLACE | 1 << bit}) for bit in (1, 5, 8, 9, 11, 56, 61)],
+    *[Qcow(clusters={0: COPIED}), Qcow(clusters={511: COPIED | ZERO})],
+    *[Qcow(version=2, clusters={3: entry}) for entry in (ZERO, COPIED | PLACE | ZERO)],
+    *[Qcow(clusters={}, l1=1 << bit) for bit in (0, 3, 8, 9, 11, 56, 62, 63)],
+    *[Qcow(clusters={}, l1=PLACE | COPIED | 1 << bit) for bit in (0, 8, 11, 56, 62)],
+    *[Qcow(snapshots=(("s", 4096, 0, {0: COPIED | PLACE | 1 << bit}),)) for bit in (2, 57)],
+    Qcow(override={"l1_offset": 0x3008}),
+    Qcow(override={"l1_offset": 0}),
+]
+
+
+@pytest.mark.parametrize("qcow", MALFORMED)
+def test_an_entry_that_the_format_does_not_have_is_refused(source, qcow):
+    """librbd reads zeros or other data there, without an error; QEMU does not."""
+    inspection = inspect(source(qcow.build()), OPEN)
+    assert [(f.code, f.errno) for f in inspection.errors] == [("QCOW_BROKEN", EBADMSG)]
+
+
+@pytest.mark.parametrize("bits", [9, 12, 16])
+def test_every_sound_entry_is_taken(source, bits):
+    qcow = Qcow(
+        size=16 << 10, cluster_bits=bits, clusters={0: "data", 1: ZERO, 2: "zero", 5: "data"}
+    )
+    assert problems(inspect(source(qcow.build()), OPEN)) == []
+
+
+def test_what_snapshots_share_with_the_head_is_copied_once(source):
+    one, two = {0: "data", 1: "data"}, {1: "data", 4: "data"}
+    views = (("one", 64 << 10, 0, one), ("two", 64 << 10, 0, two))
+    head = {1: "data", 4: "data", 5: "zero", 9: "data"}
+    qcow = Qcow(clusters=head, snapshots=views, shared=True)
+    spec = source(qcow.build())
+    assert inspect(spec, OPEN).to_copy == 4 << 12  # 0 and 1, then 4, then 9
+    with (
+        open_content(spec, "one", OPEN) as first,
+        open_content(spec, "two", OPEN) as second,
+        open_content(spec, None, OPEN) as last,
+    ):
+        assert list(second.changed(first)) == [(4 << 12, 1 << 12)]
+        assert list(last.changed(second)) == [(9 << 12, 1 << 12)]
+        assert list(last.changed(first)) == [(4 << 12, 1 << 12), (9 << 12, 1 << 12)]
+
+
+def test_a_head_that_went_back_to_an_older_snapshot_is_copied_again(source):
+    old, new = {0: "data"}, {3: "data"}
+    views = (("old", 64 << 10, 0, old), ("new", 64 << 10, 0, new))
+    qcow = Qcow(clusters=old, snapshots=views, shared=True)
+    assert inspect(source(qcow.build()), OPEN).to_copy == 3 << 12
+
+
+def test_what_was_not_scanned_has_no_more_data_than_the_file(source):
+    data = Qcow(size=1 << 20, snapshots=SNAPSHOTS).build()
+    assert inspect(source(data), OPEN, Limits(scan=0)).to_copy == len(data)
+
+
 @pytest.mark.parametrize(("changes", "code"), VERSION_1)
 def test_what_librbd_cannot_read_of_version_1(source, changes, code):
     data, _ = version_1(**changes)
@@ -150,8 +212,8 @@ def test_what_librbd_cannot_read_of_version_1(source, changes, code):
 def test_the_remedy_can_be_pasted(source):
     inspection = inspect(source(Qcow(backing=b"base").build()), OPEN)
     (error,) = inspection.errors
-    assert error.remedy.startswith("qemu-img convert -f qcow2 -O raw /")
-    assert error.remedy.endswith("/disk.img disk.raw")
+    assert error.remedy.startswith("qemu-img convert -f qcow2 -O qcow2 /")
+    assert error.remedy.endswith("/disk.import.qcow2")
 
 
 def test_a_file_that_was_cut_off(source):

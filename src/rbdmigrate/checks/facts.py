@@ -165,8 +165,9 @@ class Facts:
         found = self.inspection
         if found is None or found.size is None:
             return None
-        known = found.size if found.allocated is None else found.allocated
-        return known + sum(snapshot.size for snapshot in found.snapshots)
+        if found.to_copy is not None:
+            return found.to_copy
+        return found.size + sum(snapshot.size for snapshot in found.snapshots)
 
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)

@@ -74,7 +74,7 @@ def run(facts: Facts) -> list[Finding]:
 
 
 def refuse(findings: Iterable[Finding]) -> None:
-    """Raise MigrationError for the first error, if there is one."""
+    """Raise MigrationError for the first error, if there is one, with its remedy."""
     for finding in findings:
         if finding.severity is Severity.ERROR:
-            raise MigrationError(finding.errno, finding.message)
+            raise MigrationError(finding.errno, finding.sentence)

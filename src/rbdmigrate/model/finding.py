@@ -28,3 +28,10 @@ class Finding:
     message: str
     remedy: str = ""
     errno: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """The message with the remedy in it, for a refusal, which shows nothing else."""
+        if not self.remedy or self.remedy in self.message:
+            return self.message
+        return f"{self.message.rstrip('.')} (`{self.remedy}`)."

@@ -245,7 +245,8 @@ def _format_hint(value: str) -> str:
     low = value.lower()
     if low in _OTHER_FORMATS:
         return (
-            f"convert it first: `qemu-img convert -f {_OTHER_FORMATS[low]} -O raw SOURCE image.raw`"
+            f"convert it first: `qemu-img convert -f {_OTHER_FORMATS[low]} -O qcow2 SOURCE "
+            "image.qcow2`, and give the type 'qcow' for that"
         )
     if low in _FORMATS:
         return f"types are written in lower case: '{low}'"

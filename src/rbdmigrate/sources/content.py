@@ -24,6 +24,10 @@ class Content(ABC):
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         """(offset, length) of what may hold data, in order, within the range. SourceError."""
 
+    def changed(self, before: Content) -> Iterator[tuple[int, int]]:
+        """The extents of all that may differ from the view ``before`` it, in order. SourceError."""
+        return self.extents(0, self.size)
+
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
         """``length`` bytes from ``offset`` on; fewer only where the disk ends. SourceError."""

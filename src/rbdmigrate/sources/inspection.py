@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
-from ..model.errors import MigrationError
 from ..model.finding import Finding, Severity
 
 
@@ -22,15 +21,15 @@ class SnapshotInfo:
 class Inspection:
     """``size``: bytes of the disk; None when that could not be found out.
 
-    ``allocated``: bytes that hold data, if the format tells. ``identity``: for each stream, by its
-    path in the spec, what tells whether it is still the same; see :func:`changes`. ``details``:
-    what else a person may want to know ("qcow version 3, clusters of 64 KiB"). ``transient``: what
-    is wrong may be well later by itself.
+    ``to_copy``: bytes that a copy of the head and its snapshots moves, if the format tells.
+    ``identity``: for each stream, by its path in the spec, what tells whether it is still the same;
+    see :func:`changes`. ``details``: what else a person may want to know ("qcow version 3, clusters
+    of 64 KiB"). ``transient``: what is wrong may be well later by itself.
     """
 
     size: Optional[int] = None
     snapshots: tuple[SnapshotInfo, ...] = ()
-    allocated: Optional[int] = None
+    to_copy: Optional[int] = None
     identity: dict[str, dict[str, str]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     details: tuple[str, ...] = ()
@@ -40,11 +39,6 @@ class Inspection:
     def errors(self) -> tuple[Finding, ...]:
         """The findings that forbid an import."""
         return tuple(f for f in self.findings if f.severity is Severity.ERROR)
-
-    def refuse(self) -> None:
-        """Raise MigrationError for the first error, if there is one."""
-        for finding in self.errors:
-            raise MigrationError(finding.errno, finding.message)
 
 
 def changes(

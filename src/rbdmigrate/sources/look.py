@@ -26,7 +26,7 @@ class Look:
     deadline: Deadline
     size: Optional[int] = None
     snapshots: list[SnapshotInfo] = field(default_factory=list)
-    allocated: Optional[int] = None
+    to_copy: Optional[int] = None
     identity: dict[str, dict[str, str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Look:
         return Inspection(
             self.size,
             tuple(self.snapshots),
-            self.allocated,
+            self.to_copy,
             self.identity,
             in_order(self.findings),
             tuple(self.details),

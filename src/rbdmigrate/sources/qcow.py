@@ -7,10 +7,10 @@ and clusters that were zeroed but kept their place are met while data is read: s
 
 from __future__ import annotations
 
-import posixpath
 import shlex
 from collections.abc import Iterator
 
+from . import conversion
 from .inspection import SnapshotInfo
 from .look import Look
 from .qcow_header import (
@@ -25,7 +25,8 @@ from .qcow_header import (
     Header,
     parse_header,
 )
-from .qcow_tables import Tables, View, count, read_snapshots, read_view
+from .qcow_scan import Scan, Scanner
+from .qcow_tables import Snapshot, View, read_snapshots, read_view
 from .stream import Stream
 
 
@@ -40,15 +41,14 @@ def look_at(look: Look, stream: Stream) -> None:
     _health(look, stream, header)
     if header.crypt or header.features & (DATA_FILE | EXTENDED_L2):
         return  # its tables are laid out otherwise
-    views = list(_views(look, stream, header))
-    _scan(look, stream, header, views)
+    head, *snapshots = _views(look, stream, header)
+    _scan(look, stream, header, [*snapshots, head])
 
 
-def _convert(stream: Stream, header: Header) -> str:
+def _convert(look: Look, header: Header) -> str:
     """The command that makes a file of it that can be imported."""
-    target = posixpath.basename(stream.label.rstrip("/")).rsplit(".", 1)[0] or "image"
-    source = shlex.quote(stream.label)
-    return f"qemu-img convert -f {header.qemu_format} -O raw {source} {shlex.quote(target)}.raw"
+    assert look.spec.stream is not None
+    return conversion.convert(look.spec.stream, header.qemu_format)
 
 
 def _disk(look: Look, stream: Stream, header: Header) -> None:
@@ -66,15 +66,14 @@ def _disk(look: Look, stream: Stream, header: Header) -> None:
 
 def _features(look: Look, stream: Stream, header: Header) -> None:
     """What of the file, as the header tells, librbd does not read."""
-    convert, name = _convert(stream, header), stream.label
+    convert, name = _convert(look, header), stream.label
+    assert look.spec.stream is not None
     if header.crypt:
         how = CRYPT.get(header.crypt, f"method {header.crypt}")
         look.note(
             "QCOW_ENCRYPTED",
             f"{name} is encrypted ({how}), which librbd does not read; decrypt it first.",
-            "qemu-img convert --object secret,id=s,file=PASSPHRASE --image-opts "
-            f"driver={header.qemu_format},encrypt.key-secret=s,file.filename=SOURCE -O raw "
-            "image.raw",
+            conversion.decrypt(look.spec.stream, header.qemu_format),
         )
     if header.backing_file:
         look.note(
@@ -87,8 +86,8 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
         look.note(
             "QCOW_DATA_FILE",
             f"{name} keeps its data in the file {header.data_file or '(not named)'}, and librbd "
-            "crashes on that; convert it into one file first.",
-            convert,
+            "crashes on that; convert both into one file first.",
+            conversion.convert_in_place(look.spec.stream, header.qemu_format),
         )
     if header.features & EXTENDED_L2:
         look.note(
@@ -133,7 +132,7 @@ def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
     """The head and all snapshots, with their L1 tables."""
     yield read_view(stream, header, look.limits, None)
     snapshots = read_snapshots(stream, header, look.limits)
-    _names(look, stream, header, [snapshot.name for snapshot in snapshots])
+    _names(look, stream, header, snapshots)
     left = look.limits.tables - 8 * header.l1_size
     for snapshot in snapshots:
         look.snapshots.append(SnapshotInfo(snapshot.name, snapshot.size))
@@ -158,81 +157,97 @@ def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
         yield read_view(stream, header, look.limits, snapshot)
 
 
-def _names(look: Look, stream: Stream, header: Header, names: list[str]) -> None:
+def _names(look: Look, stream: Stream, header: Header, snapshots: list[Snapshot]) -> None:
     """Snapshots in RBD need a name of their own, by which commands can name them."""
+    names = [snapshot.name for snapshot in snapshots]
+    left_behind = "which leaves its snapshots behind"
     for number, name in enumerate(names):
         if name and name in names[:number]:
             look.note(
                 "QCOW_SNAPSHOT_TWICE",
                 f"{stream.label} has two snapshots named {name!r}, and librbd crashes on that; "
-                "delete one, or convert the file, which leaves its snapshots behind.",
-                _convert(stream, header),
+                f"delete one, or convert the file, {left_behind}.",
+                _convert(look, header),
             )
             return
-    odd = [name for name in names if not name or "/" in name or "@" in name]
+    for snapshot in snapshots:
+        wrong = _unusable(snapshot.encoded)
+        if wrong:
+            look.note(
+                "QCOW_SNAPSHOT_UNUSABLE",
+                f"The name of the snapshot {snapshot.name!r} of {stream.label} {wrong}; rename or "
+                f"delete that snapshot, or convert the file, {left_behind}.",
+                _convert(look, header),
+            )
+            return
+    odd = [name for name in names if "/" in name or "@" in name or not name.isprintable()]
     if odd:
-        called = f"named {odd[0]!r}" if odd[0] else "without a name, for which librbd invents one"
         look.note(
             "QCOW_SNAPSHOT_NAME",
-            f"{stream.label} has a snapshot {called}: most commands cannot name it in RBD; rename "
-            "it first if it is needed.",
+            f"{stream.label} has a snapshot named {odd[0]!r}: most commands cannot name it in RBD; "
+            "rename it first if it is needed.",
         )
+
+
+def _unusable(encoded: bytes) -> str:
+    """Why an image with a snapshot of this name could not be used; empty for a good name."""
+    if not encoded:
+        return "is empty, for which librbd invents another"
+    if b"\0" in encoded:
+        return "has a zero byte, on which librbd crashes"
+    try:
+        encoded.decode("utf-8")
+    except UnicodeDecodeError:
+        return "is not UTF-8, which Ceph's tools cannot show"
+    return ""
 
 
 def _scan(look: Look, stream: Stream, header: Header, views: list[View]) -> None:
-    """Look through all L2 tables, each once, as far as the limits allow."""
-    seen: set[int] = set()
-    budget = look.limits.scan
-    allocated = compressed = zeroed = beyond = 0
-    tables = Tables(stream, header)
-    for number, view in enumerate(views):
-        for entry in view.l1:
-            if not entry or (number and entry in seen):
-                continue
-            seen.add(entry)
-            budget -= 8 << header.l2_bits
-            if budget < 0 or not look.in_time():
-                why = "it is too large" if budget < 0 else "the time was up"
-                look.note(
-                    "QCOW_NOT_SCANNED",
-                    f"Not all of {stream.label} was looked at for clusters that librbd cannot "
-                    f"read: {why}; `--verify full` compares what was copied.",
-                )
-                _scanned(look, stream, header, compressed, zeroed, beyond)
-                return
-            table = tables.l2(entry)
-            if table is not None:
-                found = count(header, table, stream.size)
-                allocated += 0 if number else found.data
-                compressed += found.compressed
-                zeroed += found.zeroed
-                beyond += found.beyond
-    look.allocated = min(allocated * header.cluster_size, header.size)
-    _scanned(look, stream, header, compressed, zeroed, beyond)
+    """Look through all L2 tables as far as the limits allow; ``views``: the head is the last."""
+    scanner = Scanner(stream, header, budget=look.limits.scan, in_time=look.in_time)
+    found = scanner.look(views)
+    if found.unfinished:
+        look.note(
+            "QCOW_NOT_SCANNED",
+            f"Not all of {stream.label} was looked at for clusters that librbd cannot read: "
+            f"{found.unfinished}; `--verify full` compares what was copied.",
+        )
+        # No cluster is compressed where an import is possible: the file has room for no more data.
+        look.to_copy = min(stream.size, sum(view.size for view in views))
+    else:
+        look.to_copy = min(found.to_copy * header.cluster_size, sum(view.size for view in views))
+    _scanned(look, stream, header, found)
 
 
-def _scanned(
-    look: Look, stream: Stream, header: Header, compressed: int, zeroed: int, beyond: int
-) -> None:
-    convert = _convert(stream, header)
-    if compressed:
+def _scanned(look: Look, stream: Stream, header: Header, found: Scan) -> None:
+    convert = _convert(look, header)
+    left_behind = " (its snapshots are left behind)" if look.snapshots else ""
+    if found.malformed:
+        look.note(
+            "QCOW_BROKEN",
+            f"{stream.label} is damaged: {found.malformed} entries of its L2 tables are none that "
+            "the format has, and librbd would read other data there than QEMU; look at it with "
+            "`qemu-img check`.",
+            f"qemu-img check {shlex.quote(stream.label)}",
+        )
+    if found.compressed:
         look.note(
             "QCOW_COMPRESSED",
-            f"{stream.label} has {compressed} compressed clusters, which librbd does not read; "
-            "convert it first.",
+            f"{stream.label} has {found.compressed} compressed clusters, which librbd does not "
+            f"read; convert it first{left_behind}.",
             convert,
         )
-    if zeroed:
+    if found.zeroed:
         look.note(
             "QCOW_ZEROED",
-            f"{stream.label} has {zeroed} clusters that were zeroed in place, of which librbd "
-            "reads the old data; convert it first.",
+            f"{stream.label} has {found.zeroed} clusters that were zeroed in place, of which "
+            f"librbd reads the old data; convert it first{left_behind}.",
             convert,
         )
-    if beyond:
+    if found.beyond:
         look.note(
             "QCOW_CUT_OFF",
-            f"{stream.label} ends before {beyond} of its clusters do: the copy of it may be "
+            f"{stream.label} ends before {found.beyond} of its clusters do: the copy of it may be "
             "incomplete, and librbd cannot read them.",
             f"qemu-img check {shlex.quote(stream.label)}",
         )

@@ -9,16 +9,9 @@ from typing import Optional
 from .content import Content
 from .errors import SourceError
 from .limits import Limits
+from .qcow_entries import host_offset, is_compressed, is_zero
 from .qcow_header import DATA_FILE, EXTENDED_L2, parse_header
-from .qcow_tables import (
-    Tables,
-    View,
-    host_offset,
-    is_compressed,
-    is_zero,
-    read_snapshots,
-    read_view,
-)
+from .qcow_tables import Tables, View, read_snapshots, read_view
 from .stream import Stream
 
 
@@ -67,9 +60,30 @@ class QcowContent(Content):
                 yield cluster, place
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        end, bits = min(offset + length, self.size), self._header.cluster_bits
+        end = min(offset + length, self.size)
+        found = self._clusters(offset, end) if offset < end else iter(())
+        return self._joined((cluster for cluster, _ in found), offset, end)
+
+    def changed(self, before: Content) -> Iterator[tuple[int, int]]:
+        if not isinstance(before, QcowContent):
+            return self.extents(0, self.size)
+        return self._joined(self._changed_clusters(before), 0, self.size)
+
+    def _changed_clusters(self, before: QcowContent) -> Iterator[int]:
+        """Clusters with data that are not at the same place in the file as ``before``."""
+        others = before._clusters(0, before.size)
+        other = next(others, None)
+        for cluster, place in self._clusters(0, self.size):
+            while other is not None and other[0] < cluster:
+                other = next(others, None)
+            if other != (cluster, place):
+                yield cluster
+
+    def _joined(self, clusters: Iterator[int], offset: int, end: int) -> Iterator[tuple[int, int]]:
+        """The extents that clusters, in order, make up between ``offset`` and ``end``."""
+        bits = self._header.cluster_bits
         begin = stop = -1
-        for cluster, _ in self._clusters(offset, end) if offset < end else ():
+        for cluster in clusters:
             if cluster << bits != stop:
                 if stop > begin:
                     yield _clipped(begin, stop, offset, end)

@@ -9,26 +9,27 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import EBADMSG
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from .errors import SourceError
 from .limits import Limits
+from .qcow_entries import host_offset, malformed_l1
 from .qcow_header import Header, broken
 from .stream import Stream
 
-OFFSET = 0x00FFFFFFFFFFFE00
-COMPRESSED = 1 << 62  # in versions 2 and 3
-COMPRESSED_1 = 1 << 63  # in version 1
-ZERO = 1
 _MAX_EXTRA = 1024  # bytes; QEMU's limit for the extra data of a snapshot
 _CACHED = 16  # L2 tables, of 2 MiB at most
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An internal snapshot. ``size``: bytes of the disk then; ``state``: of the VM's memory."""
+    """An internal snapshot. ``size``: bytes of the disk then; ``state``: of the VM's memory.
+
+    ``encoded`` is its name as it is in the file, ``name`` the same as text.
+    """
 
     name: str
+    encoded: bytes
     size: int
     l1_offset: int
     l1_size: int
@@ -71,10 +72,11 @@ def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snaps
         size = header.size
         if extra_size >= 16:
             state, size = struct.unpack(">QQ", rest[:16])
-        name = rest[extra_size + id_size :].decode("utf-8", "replace")
+        encoded = rest[extra_size + id_size :]
+        name = encoded.decode("utf-8", "backslashreplace")
         if size >= 1 << 62:
             raise broken(stream.label, f"a snapshot of {size} bytes")
-        found.append(Snapshot(name, size, l1_offset, l1_size, state))
+        found.append(Snapshot(name, encoded, size, l1_offset, l1_size, state))
         offset += 40 + len(rest)
     return found
 
@@ -97,10 +99,15 @@ def read_view(stream: Stream, header: Header, limits: Limits, snapshot: Optional
             f"{stream.label} has an L1 table of {entries * 8} bytes; up to {limits.tables} are "
             "read.",
         )
+    if header.version > 1 and offset % header.cluster_size:
+        raise broken(stream.label, f"an L1 table at {offset}, where no cluster begins")
     data = stream.read(offset, entries * 8)
     if len(data) < entries * 8:
         raise broken(stream.label, "its L1 table is cut off")
-    return View(name, size, _big_endian(data))
+    table = _big_endian(data)
+    if malformed_l1(header, table):
+        raise broken(stream.label, "an entry of an L1 table that no L1 table can have")
+    return View(name, size, table)
 
 
 def _big_endian(data: bytes) -> array[int]:
@@ -121,7 +128,7 @@ class Tables:
 
     def l2(self, entry: int) -> Optional[array[int]]:
         """The L2 table that an entry of an L1 table leads to; None where nothing is allocated."""
-        offset = entry & OFFSET if self._header.version > 1 else entry
+        offset = host_offset(self._header, entry)
         if not offset:
             return None
         if offset in self._kept:
@@ -149,59 +156,3 @@ class Tables:
                     if entry:
                         yield number, entry
             cluster = stop
-
-
-class Counts(NamedTuple):
-    """Clusters of one L2 table: with data, compressed, zeroed in place, beyond the file's end."""
-
-    data: int
-    compressed: int
-    zeroed: int
-    beyond: int
-
-
-_EVEN = bytes(range(0, 256, 2))
-
-
-def count(header: Header, table: array[int], file_size: int) -> Counts:
-    """What an L2 table holds. Tables without special clusters, nearly all, are counted in C."""
-    data = table.tobytes() if sys.byteorder == "little" else table[::-1].tobytes()
-    bit = 0x80 if header.version == 1 else 0x40
-    plain = bytes(value for value in range(256) if not value & bit)
-    last = file_size - header.cluster_size  # where the last whole cluster may begin
-    special = data[7::8].translate(None, plain) or (
-        header.version == 3 and data[0::8].translate(None, _EVEN)
-    )
-    if not special:
-        mask = OFFSET if header.version > 1 else (1 << 63) - 1
-        used = len(table) - table.count(0)
-        if max(map(mask.__and__, table), default=0) <= last:
-            return Counts(used, 0, 0, 0)
-    compressed = zeroed = beyond = used = 0
-    for entry in table:
-        if not entry:
-            continue
-        if is_compressed(header, entry):
-            compressed += 1
-        elif is_zero(header, entry):
-            zeroed += host_offset(header, entry) != 0
-            continue
-        elif host_offset(header, entry) > last:
-            beyond += 1
-        used += 1
-    return Counts(used, compressed, zeroed, beyond)
-
-
-def is_compressed(header: Header, entry: int) -> bool:
-    """Whether a cluster is compressed."""
-    return bool(entry & (COMPRESSED_1 if header.version == 1 else COMPRESSED))
-
-
-def is_zero(header: Header, entry: int) -> bool:
-    """Whether a cluster reads as zeros, whatever is in the file."""
-    return header.version == 3 and bool(entry & ZERO)
-
-
-def host_offset(header: Header, entry: int) -> int:
-    """Where in the file the data of a cluster is that is not compressed; 0: nowhere."""
-    return entry if header.version == 1 else entry & OFFSET

@@ -17,7 +17,6 @@ _SNIFF = 512
 def look_at(look: Look, stream: Stream) -> None:
     """Note what a raw head is; its first and its last bytes are read."""
     look.size = stream.size
-    look.allocated = None
     if not stream.size:
         look.note("SOURCE_EMPTY", f"{stream.label} has no bytes; check that it is the right file.")
         return

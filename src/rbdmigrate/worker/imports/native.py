@@ -54,7 +54,7 @@ def inspect(session: Session, spec: SourceSpec) -> Inspection:
         open_view(ioctx, found.place.image_id, found.snapshot) as image,
     ):
         data = diff(image, None, (0, found.size), True, True)
-    return Inspection(size=found.size, allocated=sum(length for _, length in data))
+    return Inspection(size=found.size, to_copy=sum(length for _, length in data))
 
 
 def find(session: Session, spec: SourceSpec) -> Found:

@@ -7,7 +7,7 @@ it. All of this runs in a worker for that reason too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import ENOENT
 from typing import Any, Optional
@@ -26,7 +26,7 @@ from ...model.migration import Place
 from ...model.observation import USABLE
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec
-from ...sources import Limits, changes, identify, inspect, open_content
+from ...sources import Content, Limits, changes, identify, inspect, open_content
 from ..copy.concurrency import limited_concurrency
 from ..copy.copied_alone import CopiedAlone
 from ..copy.estimate import survey_import
@@ -198,11 +198,23 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
 
 
 def _extents(session: Session, imported: Import, args: dict[str, Any]) -> Iterator[tuple[int, int]]:
-    """What may hold data, of the head and of each snapshot."""
-    spec = imported.source
-    for name in (*imported.snapshots, None):
-        with open_content(spec, name, reach_of(args), _SURVEY, resolver(session, args)) as content:
-            yield from content.extents(0, content.size)
+    """What has to be copied: all data of the first view, and of each later one what changed."""
+    views = [*imported.snapshots, None]
+    with ExitStack() as opened:
+
+        def view(name: Optional[str]) -> Content:
+            source, resolve = imported.source, resolver(session, args)
+            return opened.enter_context(
+                open_content(source, name, reach_of(args), _SURVEY, resolve)
+            )
+
+        for number, name in enumerate(views):
+            content = view(name)
+            if number:
+                yield from content.changed(view(views[number - 1]))
+            else:
+                yield from content.extents(0, content.size)
+            opened.close()
 
 
 @contextmanager

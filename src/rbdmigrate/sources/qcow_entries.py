@@ -1,0 +1,143 @@
+"""Entries of QCOW's tables: what their bits mean, and counting what a table holds."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from functools import lru_cache
+from typing import NamedTuple
+
+from .qcow_header import Header
+
+OFFSET = 0x00FFFFFFFFFFFE00
+COPIED = 1 << 63
+COMPRESSED = 1 << 62  # in versions 2 and 3
+COMPRESSED_1 = 1 << 63  # in version 1
+ZERO = 1
+_L1_RESERVED = 0x7F000000000001FF
+_L2_RESERVED = 0x3F000000000001FE
+
+
+class Counts(NamedTuple):
+    """Clusters of one L2 table.
+
+    ``data``: with data; ``compressed``; ``zeroed`` in place; ``beyond`` the file's end;
+    ``malformed``: with an entry that the format does not have.
+    """
+
+    data: int
+    compressed: int
+    zeroed: int
+    beyond: int
+    malformed: int
+
+
+def is_compressed(header: Header, entry: int) -> bool:
+    """Whether a cluster is compressed."""
+    return bool(entry & (COMPRESSED_1 if header.version == 1 else COMPRESSED))
+
+
+def is_zero(header: Header, entry: int) -> bool:
+    """Whether a cluster reads as zeros, whatever is in the file."""
+    return header.version == 3 and bool(entry & ZERO)
+
+
+def host_offset(header: Header, entry: int) -> int:
+    """Where in the file the data of a cluster is that is not compressed; 0: nowhere."""
+    return entry if header.version == 1 else entry & OFFSET
+
+
+def malformed_l1(header: Header, table: array[int]) -> int:
+    """How many entries of an L1 table have a bit that has to be 0, or lead to no cluster's begin.
+
+    librbd does not look: it reads zeros or other data there, without an error. QEMU looks.
+    """
+    if header.version == 1:  # all bits are the offset, which may be any
+        return 0
+    return _malformed(table, _L1_RESERVED | (header.cluster_size - 1), compressed=False)
+
+
+def _malformed_l2(header: Header, table: array[int]) -> int:
+    if header.version == 1:
+        return 0
+    low = header.cluster_size - 1
+    if header.version == 3:
+        low &= ~ZERO
+    return _malformed(table, _L2_RESERVED | low, compressed=True)
+
+
+def _malformed(table: array[int], forbidden: int, *, compressed: bool) -> int:
+    """Entries with a forbidden bit, or with a flag and no offset. Sound tables are seen in C."""
+    data = _little_endian(table)
+    suspicious = any(
+        data[place::8].translate(None, _without_bits(bits))
+        for place in range(8)
+        if (bits := forbidden >> (8 * place) & 0xFF)
+    )
+    if not suspicious and not table.count(COPIED) and not table.count(COPIED | ZERO):
+        return 0
+    return sum(
+        1
+        for entry in table
+        if not (compressed and entry & COMPRESSED)
+        and (entry & forbidden or (entry & COPIED and not entry & OFFSET))
+    )
+
+
+@lru_cache(maxsize=256)
+def _without_bits(bits: int) -> bytes:
+    """All bytes that have none of the bits."""
+    return bytes(value for value in range(256) if not value & bits)
+
+
+def _little_endian(table: array[int]) -> bytes:
+    if sys.byteorder == "little":
+        return table.tobytes()
+    swapped = array("Q", table)
+    swapped.byteswap()
+    return swapped.tobytes()
+
+
+_EVEN = _without_bits(1)
+
+
+def count(header: Header, table: array[int], file_size: int) -> Counts:
+    """What an L2 table holds. Tables without special clusters, nearly all, are counted in C."""
+    malformed = _malformed_l2(header, table)
+    data = _little_endian(table)
+    plain = _without_bits(0x80 if header.version == 1 else 0x40)
+    last = file_size - header.cluster_size  # where the last whole cluster may begin
+    special = data[7::8].translate(None, plain) or (
+        header.version == 3 and data[0::8].translate(None, _EVEN)
+    )
+    if not special:
+        mask = OFFSET if header.version > 1 else (1 << 63) - 1
+        used = len(table) - table.count(0)
+        if max(map(mask.__and__, table), default=0) <= last:
+            return Counts(used, 0, 0, 0, malformed)
+    compressed = zeroed = beyond = used = 0
+    for entry in table:
+        if not entry:
+            continue
+        if is_compressed(header, entry):
+            compressed += 1
+        elif is_zero(header, entry):
+            zeroed += host_offset(header, entry) != 0
+            continue
+        elif host_offset(header, entry) > last:
+            beyond += 1
+        used += 1
+    return Counts(used, compressed, zeroed, beyond, malformed)
+
+
+def count_changed(header: Header, table: array[int], before: array[int]) -> int:
+    """How many clusters of an L2 table hold other data than those of the table ``before`` it.
+
+    Only tables of files with snapshots are compared: not of version 1, which has none.
+    """
+    zero = ZERO if header.version == 3 else 0
+    return sum(
+        1
+        for entry, old in zip(table, before)
+        if entry and not entry & zero and (entry ^ old) & ~COPIED
+    )

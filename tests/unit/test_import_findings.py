@@ -1,0 +1,71 @@
+"""Preflight of imports: what the checks make of what an inspection found."""
+
+from dataclasses import replace
+from errno import EOPNOTSUPP
+
+import pytest
+
+from rbdmigrate.checks import refuse, run
+from rbdmigrate.checks.facts import Facts, MigrationRequest, Name
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.finding import Finding, Severity
+from rbdmigrate.model.migration import Place
+from rbdmigrate.model.pool import Pool
+from rbdmigrate.model.source_spec import parse_source_spec
+from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.sources import Inspection, SnapshotInfo
+
+MIB, GIB = 1 << 20, 1 << 30
+TARGET = ImageSpec("nvme", "", "disk")
+
+
+def facts(spec, inspection, **changes):
+    """What is known about an import into an empty pool with 18 GiB free."""
+    parsed = parse_source_spec(spec)
+    wish = MigrationRequest(ImageSpec("", "", parsed.label()), TARGET, spec=parsed)
+    known = Facts(
+        wish=wish,
+        pools={"": None, "nvme": Pool("nvme", max_avail=18 * GIB)},
+        target=Name(Place("nvme", "", "disk", 2)),
+        inspection=inspection,
+        release=(16, 2, 15),
+        caps={"osd": "allow *"},
+    )
+    return replace(known, pools={"nvme": known.pools["nvme"]}, **changes)
+
+
+QCOW = '{"type": "qcow", "stream": {"type": "file", "file_path": "/srv/x.qcow2"}}'
+RAW = '{"type": "raw", "stream": {"type": "file", "file_path": "/srv/x.raw"}}'
+SNAPSHOTS = tuple(SnapshotInfo(name, 10 * GIB) for name in ("one", "two", "three"))
+
+
+def codes(found):
+    return [finding.code for finding in found]
+
+
+def test_a_disk_with_snapshots_needs_the_space_of_its_data_alone():
+    known = facts(QCOW, Inspection(10 * GIB, SNAPSHOTS, to_copy=30 * MIB))
+    assert known.to_copy == 30 * MIB
+    assert not {"NO_SPACE", "SPACE_TIGHT", "QUOTA_BYTES"} & set(codes(run(known)))
+    tight = replace(known, pools={"nvme": Pool("nvme", quota_bytes=20 * MIB)})
+    assert "QUOTA_BYTES" in codes(run(tight))
+
+
+def test_a_raw_disk_with_snapshots_needs_the_space_of_all_its_files():
+    known = facts(RAW, Inspection(10 * GIB, SNAPSHOTS))
+    assert known.to_copy == 40 * GIB
+    assert "NO_SPACE" in codes(run(known))
+
+
+def test_a_refusal_has_the_command_that_helps():
+    convert = "qemu-img convert -f qcow2 -O qcow2 /srv/x.qcow2 /srv/x.import.qcow2"
+    found = Finding(
+        "QCOW_COMPRESSED", Severity.ERROR, "x", "It is compressed; convert it first.", convert,
+        EOPNOTSUPP,
+    )  # fmt: skip
+    with pytest.raises(MigrationError) as refused:
+        refuse([found])
+    assert refused.value.message == f"It is compressed; convert it first (`{convert}`)."
+    said = replace(found, message=f"Use `{convert}`.")
+    assert said.sentence == said.message
+    assert replace(found, remedy="").sentence == found.message
