@@ -17,7 +17,7 @@ GOAL_TIMEOUT = 90.0  # seconds from the kill to the goal; a takeover is about 6 
 
 def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
     """Ask for a migration and do not wait for the answer."""
-    where = {} if sample.variant.in_place else {"target_image": spec(sample.target)}
+    where = {"force": True} if sample.variant.in_place else {"target_image": spec(sample.target)}
     return managers.command_in_background(
         bench, "run", source_image=spec(sample.source), goal=goal, **where
     )

@@ -160,6 +160,11 @@ class Double:
                             f"rbd status {source}"))  # fmt: skip
         if target in self.items:
             findings.append(_finding("TARGET_EXISTS", "error", target, f"{target} exists.", ""))
+        if source == target and not args.get("layout") and not args.get("force"):
+            findings.append(_finding("NOTHING_CHANGES", "error", source, f"{source} would be "
+                            "copied onto itself and nothing would change; give a target or a "
+                            "layout option, or add --force to copy it all the same.",
+                            "Give a target or a layout option."))  # fmt: skip
         if "clone" in source:
             findings.append(_finding("SOURCE_HAS_CLONES", "warning", source, "Snapshots of the "
                             "source have clones; a commit will need `--force`.", ""))  # fmt: skip

@@ -75,10 +75,29 @@ def test_force_is_offered_only_after_the_refusal(open_page, double):
     dialog.get_by_role("button", name="Abort", exact=True).click()
     expect(dialog.get_by_role("alert")).to_contain_text("Clients wrote to nvme/vm-00001")
     expect(dialog.get_by_role("button", name="Abort", exact=True)).to_be_disabled()
+    expect(dialog.get_by_role("alert")).to_contain_text("tick the box below")
+    expect(dialog).not_to_contain_text('"force"')
     dialog.get_by_role("checkbox").check()
     dialog.get_by_role("button", name="Abort by force").click()
     state(page, "aborted")
     assert "nvme/vm-00001" not in double.items
+
+
+def test_an_image_is_copied_onto_itself_only_after_a_box_was_ticked(open_page):
+    double = Double()
+    page = open_page(double, "#/new")
+    page.get_by_label("Source image").fill("hdd/vm4")
+    box = page.get_by_label("Copy the image onto itself")
+    expect(box).to_be_hidden()
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(page.get_by_text("It cannot be prepared")).to_be_visible()
+    expect(
+        page.get_by_text("give a target or a layout option, or tick the box below")
+    ).to_be_visible()
+    box.check()
+    expect(page.get_by_text("It can be prepared")).to_be_visible()
+    page.get_by_role("button", name="Begin").click()
+    state(page, "prepared")
 
 
 def test_the_copy_of_a_client_is_stopped_only_after_a_warning(open_page, double):

@@ -128,8 +128,24 @@ def test_flattening_needs_no_parent():
 
 def test_in_place_the_name_is_its_own():
     place = replace(WELL.source, exists=True)
-    facts = replace(WELL, wish=MigrationRequest(SOURCE, SOURCE), target=place)
+    layout = LayoutOptions(object_size=1 << 20)
+    facts = replace(WELL, wish=MigrationRequest(SOURCE, SOURCE, layout), target=place)
     assert codes(replace(facts, pools={"hdd": Pool("hdd", max_avail=100 * GiB)})) == []
+
+
+def test_an_image_is_copied_onto_itself_only_with_a_new_layout_or_by_force():
+    own = replace(WELL, target=WELL.source, pools={"hdd": Pool("hdd", max_avail=100 * GiB)})
+    plain = MigrationRequest(SOURCE, SOURCE)
+    for facts, found in (
+        (plain, ["NOTHING_CHANGES"]),
+        (replace(plain, force=True), []),
+        (replace(plain, layout=LayoutOptions(object_size=1 << 20)), []),
+    ):
+        assert codes(replace(own, wish=facts)) == found
+    with pytest.raises(MigrationError, match="give a target or a layout option"):
+        refuse(run(replace(own, wish=plain)))
+    flat = replace(plain, layout=LayoutOptions(flatten=True))
+    assert "NOTHING_CHANGES" not in codes(replace(own, wish=flat))
 
 
 def test_errors_come_first_and_the_first_refuses():

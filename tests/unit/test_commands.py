@@ -41,6 +41,11 @@ BOTH = {"source_image": "a", "target_image": "ssd/b"}
 CALLS = [
     ("prepare", BOTH, (A, B, LayoutOptions(), Policy(Goal.PREPARED, 0))),
     ("prepare", {"source_image": "a"}, (A, None, LayoutOptions(), Policy(Goal.PREPARED, 0))),
+    (
+        "run",
+        {"source_image": "a", "force": True},
+        (A, None, LayoutOptions(), Policy(Goal.COMMITTED)),
+    ),
     ("prepare", {**BOTH, "target_image": ""}, (A, None, LayoutOptions(), Policy(Goal.PREPARED, 0))),
     ("run", BOTH, (A, B, LayoutOptions(), Policy(Goal.COMMITTED, 0))),
     ("run", {**BOTH, "goal": "executed"}, (A, B, LayoutOptions(), Policy(Goal.EXECUTED, 0))),
@@ -57,7 +62,7 @@ CALLS = [
 def test_prepare_and_run_begin_a_migration(ask, engine, name, args, call):
     code, _, error = ask(name, **args)
     assert (code, error) == (0, "")
-    assert engine.calls == [("prepare", call, {})]
+    assert engine.calls == [("prepare", call, {"force": "force" in args})]
 
 
 LAYOUTS = [

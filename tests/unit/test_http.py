@@ -83,7 +83,8 @@ def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, me
     status, answer, _ = ask(name, body)
     assert status == routes.BY_NAME[name].status
     assert answer == (CHECKED if name == "check" else engine.reports[0])
-    assert engine.calls == [(method, args, {})]
+    forceable = {"force": False} if method in ("prepare", "check") else {}
+    assert engine.calls == [(method, args, forceable)]
 
 
 RAW = {"type": "raw", "stream": {"type": "file", "file_path": "/srv/x.raw"}}

@@ -114,7 +114,16 @@ REFUSED = [
     ("select: [{pool: hdd}]", "plan in the plan is missing"),
     ("plan: a/b\nselect: [{pool: hdd}]", "plan in the plan is no name"),
     ("plan: p", "select in the plan and images are both missing"),
-    ("plan: p\nselect: [{pool: hdd}]", "select[0] in the plan would go from where it is"),
+    ("plan: p\nselect: [{pool: hdd}]", "select[0] in the plan would be copied onto itself"),
+    (
+        "plan: p\nselect: [{pool: ssd, namespace: a}, {pool: hdd}]\nmap: {target_pool: hdd}",
+        "select[1] in the plan would be copied onto itself",
+    ),
+    ("plan: p\nimages: [{source: hdd/a}]", "images[0] in the plan would be copied onto itself"),
+    (
+        "plan: p\nimages: [{source: hdd/a, target: ssd/a}, {source: hdd/b, target: hdd/b}]",
+        "images[1] in the plan would be copied onto itself",
+    ),
     ("plan: p\ncolour: blue", "colour in the plan is not known"),
     ("plan: &a p", "holds an anchor or alias (& or *) (line 1, column 7)"),
     ("plan: p\nselect: *a", "anchor or alias"),

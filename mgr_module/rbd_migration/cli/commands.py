@@ -79,6 +79,7 @@ _LAYOUT = (
     Arg("image_format", "CephInt"),
     Arg("flatten", "CephBool"),
 )
+_FORCE = Arg("force", "CephBool")
 
 
 def _layout(call: Call, target: ImageSpec) -> LayoutOptions:
@@ -131,7 +132,11 @@ def _begin(call: Call, goal: Goal) -> Report:
         )
     source, target = check_command.specs_of(call)
     return call.engine.prepare(
-        source, target, _layout(call, target or source), policy_of(call, goal)
+        source,
+        target,
+        _layout(call, target or source),
+        policy_of(call, goal),
+        force=call.flag("force"),
     )
 
 
@@ -146,7 +151,9 @@ def _check(call: Call) -> Any:
             logged=wanted.logged,
         )
     source, target = check_command.specs_of(call)
-    return call.engine.check(source, target, _layout(call, target or source))
+    return call.engine.check(
+        source, target, _layout(call, target or source), force=call.flag("force")
+    )
 
 
 def _prepare(call: Call) -> Report:
@@ -209,7 +216,7 @@ def _show_status(result: Any) -> str:
 TABLE = (
     Command(
         "check",
-        (SOURCE, Arg("target_image"), *_LAYOUT, *import_command.ARGS),
+        (SOURCE, Arg("target_image"), *_LAYOUT, *import_command.ARGS, _FORCE),
         "Look whether an image can be migrated; changes nothing",
         "w",  # one permission for all: the check of an import makes the manager talk to its source
         _check,
@@ -217,7 +224,7 @@ TABLE = (
     ),
     Command(
         "prepare",
-        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify"), *import_command.ARGS),
+        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify"), *import_command.ARGS, _FORCE),
         "Link a new target image to the source; clients then use the target",
         "w",
         _prepare,
@@ -261,6 +268,7 @@ TABLE = (
             Arg("verify"),
             Arg("soak"),
             *import_command.ARGS,
+            _FORCE,
         ),
         "Migrate an image the whole way, unattended",
         "w",

@@ -67,7 +67,9 @@ def _call(engine: Engine, message: "dict[str, Any]") -> "dict[str, Any]":
         if message["call"] == "run":
             in_place = source == target
             policy = Policy(Goal(message["goal"]))
-            engine.prepare(source, None if in_place else target, LayoutOptions(), policy)
+            engine.prepare(
+                source, None if in_place else target, LayoutOptions(), policy, force=True
+            )
         elif message["call"] == "execute":
             engine.execute(target)
         elif message["call"] == "commit":

@@ -23,7 +23,7 @@ class MigrationRequest:
 
     ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
     ``inline``: the secrets are to be given to librbd themselves. ``logged``: they were given in the
-    command itself.
+    command itself. ``force``: also where the image would be copied onto itself, unchanged.
     """
 
     source: ImageSpec
@@ -32,6 +32,7 @@ class MigrationRequest:
     spec: Optional[SourceSpec] = field(default=None, repr=False)
     inline: bool = False
     logged: bool = False
+    force: bool = False
 
     @property
     def in_place(self) -> bool:

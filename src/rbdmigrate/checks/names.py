@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from errno import EBUSY, EEXIST, ENOENT, EOPNOTSUPP
+from errno import EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP
 
 from ..model.finding import Severity
+from ..model.layout import LayoutOptions
 from .facts import Facts
 from .registry import Found, check
 
@@ -104,6 +105,25 @@ def source_missing(facts: Facts) -> Iterator[Found]:
         str(source),
         f"The source {source} does not exist; `rbd ls {where}` lists the images there.",
         f"rbd ls {where}",
+    )
+
+
+@check(
+    "NOTHING_CHANGES",
+    Severity.ERROR,
+    "The target is the source and no layout option is given, so nothing would change.",
+    errno=EINVAL,
+)
+def nothing_changes(facts: Facts) -> Iterator[Found]:
+    """A target that was forgotten, most likely."""
+    wish = facts.wish
+    if not wish.in_place or wish.spec is not None or wish.force or wish.layout != LayoutOptions():
+        return
+    yield Found(
+        str(wish.source),
+        f"{wish.source} would be copied onto itself and nothing would change; give a target or a "
+        "layout option, or add --force to copy it all the same.",
+        "Give a target or a layout option.",
     )
 
 

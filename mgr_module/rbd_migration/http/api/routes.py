@@ -106,6 +106,7 @@ _WISH = (
     Field("import_only", "boolean", "The source is read and left; `source` is image@snapshot."),
     Field("source_spec", "object", "Where an import comes from, instead of `source`."),
     Field("inline_secrets", "boolean", "Keys of the source-spec may stand in the image's header."),
+    Field("force", "boolean", "In place also without a new layout, so that nothing changes."),
 )
 _LISTED = (
     Field("offset", "integer", "How many are skipped.", default=0, minimum=0),

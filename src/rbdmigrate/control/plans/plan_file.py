@@ -26,7 +26,7 @@ from ..pace.timetable import parse_rate
 from ..pace.window import parse_window
 from .patterns import compile_pattern
 from .plan_text import load_plan_text
-from .selection import template_problem
+from .selection import template_problem, unchanged
 
 _T = TypeVar("_T")
 
@@ -72,19 +72,11 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             "say which images, as in `select: [{pool: hdd}]`",
         )
     rule = _rule(top.object("map", _MAP))
-    stays = not rule.pool and rule.name == "{name}" and rule.layout == LayoutOptions()
-    for number, item in enumerate(select):
-        if stays and rule.namespace in (None, item.namespace):
-            raise refuse(
-                f"select[{number}]",
-                "would go from where it is to where it is",
-                "give map.target_pool, or a new layout in map",
-            )
     waves = top.object("waves", ("size", "stop_after_failures"))
     policy = top.object("policy", _POLICY)
     limits = top.object("limits", ("max_copies",))
     rate, image_rate = policy.text("rate"), policy.text("image_rate")
-    return Definition(
+    definition = Definition(
         name=name,
         select=select,
         rule=rule,
@@ -102,6 +94,14 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         stop_after=waves.number("stop_after_failures", Definition.stop_after, 0, MAX_ITEMS),
         max_copies=limits.number("max_copies", 0, 0, 1000),
     )
+    path = unchanged(definition)
+    if path:
+        raise refuse(
+            path,
+            "would be copied onto itself and nothing would change",
+            "give map.target_pool, another target, or a new layout in map",
+        )
+    return definition
 
 
 def refuse(path: str, problem: str, form: str) -> MigrationError:

@@ -8,6 +8,7 @@ from errno import EEXIST, EINVAL, ENOENT
 from typing import Optional
 
 from ...model.errors import MigrationError
+from ...model.layout import LayoutOptions
 from ...model.plan import MAX_ITEMS, Candidate, Definition, Item, Rule, Selector
 from ...model.source_spec import parse_source_spec
 from ...model.spec import ImageSpec, parse_image_spec
@@ -85,6 +86,33 @@ def mapped(rule: Rule, source: ImageSpec, index: int) -> ImageSpec:
             EINVAL, f"The name {name[:40]!r}... that map.name makes of {source} is too long."
         )
     return target
+
+
+def unchanged(definition: Definition) -> str:
+    """The path of the first part of the plan that would copy images onto themselves, unchanged.
+
+    Empty when there is none.
+    """
+    rule = definition.rule
+    if rule.layout != LayoutOptions():
+        return ""
+    for number, selector in enumerate(definition.select):
+        if _keeps_place(rule, selector.pool, selector.namespace):
+            return f"select[{number}]"
+    for number, listed in enumerate(definition.images):
+        source, target = listed.source, listed.target
+        if source is None:
+            continue
+        mapped_here = target is None and _keeps_place(rule, source.pool, source.namespace)
+        if mapped_here or target == source:
+            return f"images[{number}]"
+    return ""
+
+
+def _keeps_place(rule: Rule, pool: str, namespace: str) -> bool:
+    to_pool = rule.pool or pool
+    to_namespace = namespace if rule.namespace is None else rule.namespace
+    return rule.name == "{name}" and (to_pool, to_namespace) == (pool, namespace)
 
 
 def choose(

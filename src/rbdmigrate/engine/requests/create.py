@@ -31,13 +31,18 @@ class Beginning(Orders):
     """Requests for a migration that may not be there yet."""
 
     def check(
-        self, source: ImageSpec, target: Optional[ImageSpec], layout: LayoutOptions
+        self,
+        source: ImageSpec,
+        target: Optional[ImageSpec],
+        layout: LayoutOptions,
+        *,
+        force: bool = False,
     ) -> dict[str, Any]:
         """What preflight finds about such a migration; changes nothing (``target`` None: in place).
 
-        Raises MigrationError when the cluster does not answer.
+        ``force``: see :meth:`prepare`. Raises MigrationError when the cluster does not answer.
         """
-        return self._check(MigrationRequest(source, target or source, layout))
+        return self._check(MigrationRequest(source, target or source, layout, force=force))
 
     def check_import(
         self,
@@ -58,12 +63,17 @@ class Beginning(Orders):
         target: Optional[ImageSpec],
         layout: LayoutOptions,
         policy: Policy = Policy(),  # noqa: B008 - frozen
+        *,
+        force: bool = False,
     ) -> Report:
         """Begin a migration. The same request twice is one migration.
 
-        ``target`` None: in place. Raises MigrationError for every refusal, having changed nothing.
+        ``target`` None: in place. ``force``: also in place without a new layout. Raises
+        MigrationError for every refusal, having changed nothing.
         """
-        return self._take_on(MigrationRequest(source, target or source, layout), policy)
+        return self._take_on(
+            MigrationRequest(source, target or source, layout, force=force), policy
+        )
 
     def prepare_import(
         self,

@@ -2,6 +2,7 @@
 
 import { h, fill, sentence, freshId } from "../dom.js";
 import { NotLoggedIn } from "../api.js";
+import { inTicks } from "./forced.js";
 
 // Show what will happen; ``act(force)`` does it and throws what the API answers when it says no.
 // ``forceable``: codes of refusals that may be overridden, after they were shown, by ticking a box.
@@ -47,7 +48,8 @@ export function confirm({ title, text, verb, danger = true, forceable = [], act 
         dialog.close();
       } catch (error) {
         const mayForce = forceable.includes(error.code);
-        fill(refusal, h("p", { class: "alert error" }, sentence(error instanceof NotLoggedIn ? "Nobody is logged in any more." : error.message)));
+        const said = error instanceof NotLoggedIn ? "Nobody is logged in any more." : error.message;
+        fill(refusal, h("p", { class: "alert error" }, sentence(mayForce ? inTicks(said) : said)));
         force.hidden = !mayForce;
         forced.checked = false;
         go.textContent = verb;

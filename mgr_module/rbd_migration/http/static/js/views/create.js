@@ -4,8 +4,9 @@ import * as api from "../api.js";
 import { fill, h, sentence } from "../dom.js";
 import { migrationLink } from "../router.js";
 import { busily } from "../parts/busy.js";
-import { field, number, radios, select, text, values } from "../parts/field.js";
+import { check, field, number, radios, select, text, values } from "../parts/field.js";
 import { findings } from "../parts/findings.js";
+import { inTicks } from "../parts/forced.js";
 import { layoutFields, layoutOf } from "../parts/layout.js";
 import { announce } from "../parts/notices.js";
 import { sourceFields } from "../parts/source.js";
@@ -34,6 +35,8 @@ export function create(root, { app }) {
   const targetField = field("Target image", target, TARGET.image);
   const found = h("div", { class: "preflight", role: "status" }, h("p", { class: "nothing" }, "Fill in source and target; preflight looks by itself when you pause."));
   const refusal = h("div", { role: "alert" });
+  const onto = check("Copy the image onto itself, with the layout that it has (force)", "force"); // where preflight says so
+  onto.hidden = true;
   const look = h("button", { type: "button" }, "Check");
   const begin = h("button", { type: "submit", class: "primary" }, "Begin");
   const kind = radios("Source", "kind", [["image", "an image of this cluster"], ["external", "import from outside"]], (value) => {
@@ -52,7 +55,7 @@ export function create(root, { app }) {
     h("section", { class: "card" }, h("h2", {}, "What moves where"), kind, image, external.element, targetField),
     h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Layout of the target")), h("p", { class: "hint" }, "What is left out is as on the source."), layoutFields()),
     h("section", { class: "card" }, h("h2", {}, "How far, how fast, when"), policyFields()),
-    h("section", { class: "card" }, h("h2", {}, "Preflight"), found, refusal, h("div", { class: "buttons" }, begin, look)),
+    h("section", { class: "card" }, h("h2", {}, "Preflight"), found, refusal, onto, h("div", { class: "buttons" }, begin, look)),
   );
   fill(root, h("h1", {}, "New migration"), form);
 
@@ -76,7 +79,7 @@ export function create(root, { app }) {
       announce(`${report.target}: It is ${report.state}.`);
       location.hash = migrationLink(report.target);
     } catch (error) {
-      fill(refusal, h("p", { class: "alert error" }, sentence(error.message)));
+      fill(refusal, h("p", { class: "alert error" }, sentence(inTicks(error.message))));
     }
   }
 
@@ -84,7 +87,9 @@ export function create(root, { app }) {
   function wish() {
     const given = values(form);
     const common = { target: given.target, layout: layoutOf(given) };
-    return given.kind === "external" ? { ...common, import_only: true, source_spec: external.spec(), inline_secrets: given.inline_secrets } : { ...common, source: given.source };
+    return given.kind === "external"
+      ? { ...common, import_only: true, source_spec: external.spec(), inline_secrets: given.inline_secrets }
+      : { ...common, source: given.source, force: given.force };
   }
 
   function policy() {
@@ -103,8 +108,12 @@ export function create(root, { app }) {
     const mine = asked;
     found.setAttribute("aria-busy", "true");
     try {
-      const answer = await api.post("/check", wish());
-      if (mine === asked) fill(found, findings(answer));
+      const asks = wish();
+      const answer = await api.post("/check", asks);
+      if (mine === asked) {
+        onto.hidden = !asks.force && !answer.findings.some(({ code }) => code === "NOTHING_CHANGES");
+        fill(found, findings({ ...answer, findings: answer.findings.map((one) => ({ ...one, message: inTicks(one.message) })) }));
+      }
     } catch (error) {
       if (mine === asked) fill(found, h("p", { class: "alert error" }, sentence(error.message)));
     } finally {
