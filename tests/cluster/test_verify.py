@@ -94,7 +94,7 @@ def test_in_place_and_clones(
         image.resize(SIZE)
         image.write(b"d" * 5000, 7 * MIB)
     before = digests(client, clone)
-    for target, more in ((clone, []), (f"{pools[1]}/whole", ["--flatten"])):
+    for target, more in ((clone, ["--force"]), (f"{pools[1]}/whole", ["--flatten"])):
         migration.text("run", clone, target, "--goal", "verified", *more)
         report = migration.wait(target, "verified")
         assert report["verification"]["outcome"] == "passed"
@@ -267,7 +267,7 @@ def test_partial(
     migration.wait(target, "committed")
 
 
-def test_commit_waits_for_the_verification_and_can_be_forced(
+def test_a_commit_compares_first_and_can_be_forced_meanwhile(
     migration: Commands, client: rados.Rados, ends: "tuple[str, str]"
 ) -> None:
     source, target = ends
@@ -275,10 +275,11 @@ def test_commit_waits_for_the_verification_and_can_be_forced(
     before = digests(client, source)
     migration.text("run", source, target, "--goal", "executed", "--verify", "full")
     migration.wait(target, "executed")
-    assert "compared" in migration.refused(EAGAIN, "commit", target)
-    migration.text("set", target, "--goal", "verified", "--rate", "2M")
+    migration.text("set", target, "--rate", "2M")
+    assert "when nothing differs" in migration.text("commit", target)
     wait_compared(migration, target, 1)
-    assert "compared" in migration.refused(EAGAIN, "commit", target)
+    migration.text("set", target, "--goal", "verified")  # the commit is called off
+    assert migration.report(target)["goal"] == "verified"
     migration.text("commit", target, "--force")
     migration.wait(target, "committed")
     assert digests(client, target) == before
@@ -354,7 +355,7 @@ def test_an_image_with_snapshots_is_compared_before_its_commit_unless_none_is_as
 
 
 @pytest.mark.usefixtures("compared_by_default")
-def test_a_commit_by_hand_is_refused_before_an_image_with_snapshots_was_compared(
+def test_a_commit_by_hand_compares_an_image_with_snapshots_first(
     client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
 ) -> None:
     source, target = f"{pools[0]}/a", f"{pools[1]}/a"
@@ -362,12 +363,10 @@ def test_a_commit_by_hand_is_refused_before_an_image_with_snapshots_was_compared
     migration.text("prepare", source, target)
     migration.text("execute", target)
     migration.wait(target, "executed")
-    sentence = migration.refused(EAGAIN, "commit", target)
-    assert f"`ceph rbd migration verify {target}`" in sentence
-    migration.text("verify", target)
-    migration.wait(target, "verified")
+    assert f"`ceph rbd migration verify {target}` only compares" in migration.report(target)["next"]
     migration.text("commit", target)
-    migration.wait(target, "committed")
+    report = migration.wait(target, "committed")
+    assert report["verification"]["outcome"] == "passed"
 
 
 @pytest.mark.usefixtures("compared_by_default")

@@ -60,6 +60,31 @@ def test_a_run_verifies_and_waits_for_its_soak_time_before_it_commits(world):
     assert everything(world) == ([], ["a"])
 
 
+@pytest.mark.parametrize("verify", [Verify.SAMPLE, Verify.FULL])
+def test_a_commit_before_the_comparison_compares_and_then_commits(world, verify):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED, verify=verify)
+    world.wait_state("nvme/a", "executed")
+    world.do("commit", "nvme/a")
+    world.wait_state("nvme/a", "committed")
+    ended = world.do("get", "nvme/a")
+    assert (ended["verification"]["outcome"], ended["verification"]["mode"]) == ("passed", verify)
+    assert everything(world) == ([], ["a"])
+
+
+def test_a_commit_that_finds_a_difference_fails_and_commits_nothing(world):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
+    report = world.wait_state("nvme/a", "executed")
+    world.do("change", "nvme/a", changes=Changes(verify=Verify.FULL))
+    pool = world.cluster.pool_named("nvme")
+    pool.objects[("", f"rbd_header.{report['target_image_id']}")].header.blocks[2] = block(b"no")
+    with pytest.raises(MigrationError, match="differs"):
+        world.do("commit", "nvme/a")
+    assert world.do("get", "nvme/a")["state"] == "failed"
+    world.do("abort", "nvme/a", force=True)
+    world.wait_state("nvme/a", "aborted")
+    assert everything(world) == (["a"], [])
+
+
 def test_a_verification_finds_lost_data_and_nothing_is_committed(world):
     world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
     report = world.wait_state("nvme/a", "executed")

@@ -94,11 +94,16 @@ class TestWhatNext:
         ("verify", "command"),
         [(Verify.FULL, "verify ssd/b`"), (Verify.SAMPLE, "verify ssd/b --mode sample`")],
     )
-    def test_names_the_comparison_that_a_commit_would_be_refused_without(self, verify, command):
+    def test_names_the_commit_that_compares_first_and_the_comparison_alone(self, verify, command):
         executed = migration(state=State.EXECUTED, goal=Goal.EXECUTED, verify=verify)
         text = what_next(executed, None)
         assert f"`ceph rbd migration {command}" in text
-        assert "migration commit" not in text
+        assert f"migration commit ssd/b` compares it with its source ({verify.value})" in text
+
+    @pytest.mark.parametrize("state", [State.EXECUTED, State.VERIFYING])
+    def test_says_that_a_commit_waits_for_the_comparison(self, state):
+        asked = migration(state=state, goal=Goal.COMMITTED, verify=Verify.FULL)
+        assert "compared with its source (full); when nothing differs" in what_next(asked, None)
 
     @pytest.mark.parametrize(("state", "goal", "words"), BY_ITSELF)
     def test_says_how_far_it_goes_by_itself(self, state, goal, words):

@@ -78,11 +78,32 @@ def test_execute_raises_the_goal_prepared_only():
     assert "retry" in refused(EINVAL, requests.to_execute, failed)
 
 
-def test_a_commit_needs_all_data_and_what_is_to_be_compared():
+def test_a_commit_needs_all_data():
     early = migration(state=State.EXECUTING)
     assert "not executed yet" in refused(EAGAIN, requests.to_commit, early, force=True)
+
+
+@pytest.mark.parametrize("goal", [Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED])
+@pytest.mark.parametrize("mode", [Verify.SAMPLE, Verify.FULL])
+def test_a_commit_of_what_was_not_compared_yet_compares_it_first(goal, mode):
+    m = executed(verify=mode, goal=goal, soak=WEEK)
+    after = requests.to_commit(m, force=False)
+    assert (after.goal, after.force_commit) == (Goal.COMMITTED, False)
+    assert decide(after, Situation.EXECUTED, NOON) == Act(Op.VERIFY)
+    found = replace(PASSED, mode=mode)
+    assert decide(replace(after, verification=found), Situation.EXECUTED, NOON) == Act(Op.COMMIT)
+    differs = replace(found, outcome=Outcome.FAILED)
+    assert decide(replace(after, verification=differs), Situation.EXECUTED, NOON) != Act(Op.COMMIT)
+
+
+def test_a_commit_of_a_sample_compares_all_where_all_has_to_be_compared():
+    sampled = replace(PASSED, mode=Verify.SAMPLE)
+    after = requests.to_commit(executed(verify=Verify.FULL, verification=sampled), force=False)
+    assert decide(after, Situation.EXECUTED, NOON) == Act(Op.VERIFY)
+
+
+def test_a_commit_by_force_does_not_compare():
     m = executed(verify=Verify.FULL)
-    refused(EAGAIN, requests.to_commit, m, force=False)
     assert requests.to_commit(m, force=True).force_commit
     assert not requests.to_commit(replace(m, verification=PASSED), force=False).force_commit
 

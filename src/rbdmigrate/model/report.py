@@ -157,6 +157,13 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
     choice = _choice(m)
     if choice:
         return f"{choice}; `ceph rbd migration abort {target}` {_aborts(m)}."
+    unfinished = m.verification is None or m.verification.outcome is None
+    copied = m.state in (State.EXECUTED, State.VERIFYING)
+    if copied and m.goal is Goal.COMMITTED and m.verify is not Verify.NONE and unfinished:
+        return (
+            f"It is compared with its source ({m.verify.value}); when nothing differs it is "
+            "committed by itself."
+        )
     if m.state is State.PREPARED:
         return f"Copying begins by itself, and goes on until it is {m.goal.value}."
     return f"It goes on by itself until it is {m.goal.value}."
@@ -176,8 +183,9 @@ def _choice(m: Migration) -> str:
         else:
             mode = " --mode sample" if m.verify is Verify.SAMPLE else ""
             done = (
-                f"`ceph rbd migration verify {target}{mode}` compares it with the source, which is "
-                "needed before the commit"
+                f"`ceph rbd migration commit {target}` compares it with its source "
+                f"({m.verify.value}) and then {_commits(m)}; `ceph rbd migration verify "
+                f"{target}{mode}` only compares"
             )
         return f"All data is on the target: {done}"
     if m.state is State.VERIFIED and m.goal is not Goal.COMMITTED:

@@ -54,7 +54,10 @@ def refuse_committing(m: Migration) -> None:
 
 
 def refuse_unverified(m: Migration) -> None:
-    """MigrationError(EPERM or EAGAIN) unless what is to be compared was found equal."""
+    """MigrationError(EPERM) for what was compared and must not be committed.
+
+    What has yet to be compared is not refused: it is compared before the commit.
+    """
     v, target = m.verification, m.target.spec
     if v is not None and v.outcome is Outcome.FAILED:
         raise MigrationError(
@@ -63,26 +66,22 @@ def refuse_unverified(m: Migration) -> None:
             f"lose data; look at `ceph rbd migration status {target}`, verify again with "
             "`retry`, or add --force.",
         )
+    compared = v is not None and v.outcome is not None and covers(v.mode, m.verify)
+    if m.verify is Verify.FULL and not compared:
+        return
     if doubtful(m) and m.imported is not None:
         raise MigrationError(
             EPERM,
             f"{m.imported.changes[0][:-1]}; compare it with `ceph rbd migration verify {target} "
             "--mode full`, import it again, or add --force.",
         )
-    if passed(m):
+    if not compared or passed(m):
         return
-    if v is None or v.outcome is None or not covers(v.mode, m.verify):
-        mode = " --mode sample" if m.verify is Verify.SAMPLE else ""
-        raise MigrationError(
-            EAGAIN,
-            f"{target} has to be compared with its source before the commit ({m.verify.value}); "
-            f"run `ceph rbd migration verify {target}{mode}`, or skip the comparison with `ceph "
-            f"rbd migration set {target} --verify none` or --force.",
-        )
+    reasons = "" if v is None else "; ".join(v.reasons)
     raise MigrationError(
         EPERM,
-        f"{target} was compared in part only ({'; '.join(v.reasons)}); add --force if what was "
-        "compared is enough.",
+        f"{target} was compared in part only ({reasons}); add --force if what was compared is "
+        "enough.",
     )
 
 
@@ -112,8 +111,8 @@ def to_execute(m: Migration) -> Migration:
 def to_commit(m: Migration, *, force: bool) -> Migration:
     """It is to be committed now, whatever is left of its soak time.
 
-    ``force``: also when its contents are not compared, or differ. MigrationError(EBUSY, EAGAIN,
-    EPERM).
+    What has to be compared and was not yet is compared first. ``force``: it is committed without,
+    and also when its contents differ. MigrationError(EBUSY, EAGAIN, EPERM).
     """
     refuse_aborting(m)
     target = m.target.spec

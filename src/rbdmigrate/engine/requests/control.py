@@ -27,11 +27,12 @@ from ...control.lifecycle.situation import Situation, diagnose
 from ...control.lifecycle.verification import at_least
 from ...model.codec import to_plain
 from ...model.errors import MigrationError
-from ...model.migration import Goal, Migration, State
+from ...model.migration import Goal, HoldReason, Migration, State
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
 from ..reconcile import clones
 from ..reconcile.abort_guard import GUARDED, blind, find_target
+from ..reconcile.verification import waits
 from ..records.registry import TrackedMigration
 from .orders import Orders
 from .report import view
@@ -51,7 +52,10 @@ class Steering(Orders):
         return view(tracked)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
-        """Finish: cut the target loose and remove the source."""
+        """Finish: cut the target loose and remove the source.
+
+        What has to be compared before is compared first, and the commit follows by itself.
+        """
         tracked = self._lookup.require(target)
         m = tracked.migration
         to_commit(m, force=force)  # refused without asking librbd
@@ -61,7 +65,7 @@ class Steering(Orders):
         self._change(tracked, lambda m: to_commit(m, force=force))
         if force:
             self._loop.interrupt(tracked, "committed without waiting")
-        return self._await(tracked, frozenset({State.COMMITTED}))
+        return self._await(tracked, frozenset({State.COMMITTED}), _waits_for_operator)
 
     def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Go back: stop the copy, remove the target and give the source back.
@@ -175,3 +179,9 @@ class Steering(Orders):
             found = find_target(self._client, m, situation, users=others)
         guard_abort(m, found, force=force)
         return found
+
+
+def _waits_for_operator(m: Migration) -> bool:
+    """Whether what was found when it was compared does not allow its commit."""
+    hold = waits(m, time.time())
+    return hold is not None and hold.reason is HoldReason.OPERATOR

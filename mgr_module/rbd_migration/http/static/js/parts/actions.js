@@ -105,6 +105,7 @@ export function commitText(report) {
   if (v?.outcome === "passed") lines.push(`Contents were compared (${v.mode}): nothing differs.`);
   else if (v?.outcome === "failed") lines.push("Contents were compared and DIFFER. Look at the verification before you go on.");
   else if (v?.outcome === "partial") lines.push("Not all of the contents could be compared. Look at the verification before you go on.");
+  else if (report.verify !== "none") lines.push(`Its contents are compared with its source first (${report.verify}); the commit follows by itself when nothing differs. Until then it can be called off.`);
   else lines.push("Contents of source and target were not compared.");
   return lines;
 }
