@@ -79,7 +79,8 @@ def aligned(facts: Facts) -> Iterator[Found]:
 @check(
     "SECRETS_INLINE",
     Severity.WARNING,
-    "The source's secrets will be in the target's header, where every client that reads the image sees them.",
+    "The source's secrets will be in the target's header, "
+    "where every client that reads the image sees them.",
 )
 def inline(facts: Facts) -> Iterator[Found]:
     """What --inline-secrets means."""

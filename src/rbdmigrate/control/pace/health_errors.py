@@ -18,7 +18,7 @@ from ...model.health import HealthError
 CONCERN_STORAGE = {
     "OSD_*": "OSDs are full, down or out of reach: writes would be refused or hang",
     "!OSD_SCRUB_ERRORS": "comes with PG_DAMAGED, which says in which pools",
-    "PG_*": "placement groups are damaged, without room or not available, in the pools it names",
+    "PG_*": "placement groups are damaged, full or not available, in the pools it names",
     "OBJECT_*": "objects are lost, in the pools it names",
     "POOL_*": "pools are full or at their quota",
     "CACHE_POOL_*": "a cache tier is full",
