@@ -150,6 +150,7 @@ class Module(MgrModule):
                 "POOL": ("pool(s) that do not answer", engine.silent_pools()),
                 "RECORD": ("record(s) that cannot be used", engine.garbage()),
                 "FAILED": ("migration(s) failed", _failures(reports)),
+                "TARGET": ("warning(s) about what clients did", engine.changed_targets()),
             }
         )
 

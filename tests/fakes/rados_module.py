@@ -316,7 +316,8 @@ class Ioctx:
         self, op: ReadOp, keys: Sequence[str]
     ) -> tuple[Iterator[tuple[str, Optional[bytes]]], int]:
         def pick(found: Object) -> list[tuple[str, Optional[bytes]]]:
-            return [(key, found.omap[key] or None) for key in keys if key in found.omap]
+            omap = {**found.omap, **cls_rbd.header_keys(found)}
+            return [(key, omap[key] or None) for key in keys if key in omap]
 
         return op.add(pick), 0
 

@@ -61,6 +61,7 @@ PLAN = {
     "started": "2026-11-23T06:22:27Z",
     "ended": None,
     "next": "It goes on by itself, wave by wave.",
+    "warnings": [],
     "selects": ["rbd/*"],
     "pools": ["rbd", "ssd"],
     "items": [PLAN_ITEM],

@@ -121,7 +121,7 @@ def test_what_is_shown(tables):
     failed = {**PLAN_ITEM, "phase": "failed"}
     counts = {**PLAN["counts"], "running": 0, "failed": 1}
     over = {**PLAN, "state": "done", "ended": PLAN["created"], "counts": counts, "items": [failed],
-            "problems": ["rbd/a -> ssd/b: It exists."], "next": ""}  # fmt: skip
+            "problems": ["rbd/a -> ssd/b: It exists."], "next": "", "warnings": []}  # fmt: skip
     assert tables.outcome(over) == ("move: done; of 1 images 1 failed\nrbd/a -> ssd/b: It exists.")
     assert "problem" in tables.detail(over)
     draft = {**PLAN, "state": "draft", "total": 0, "items": []}

@@ -1,6 +1,7 @@
 """Reports as text: what stands in a row, and what is not said twice."""
 
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given
@@ -97,12 +98,19 @@ class TestOutcome:
 class TestDetail:
     @staticmethod
     def rows(text: str):
-        head = text.split("\ntimeline", maxsplit=1)[0]
+        head = re.split(r"\n(?:warnings|timeline)\n?", text, maxsplit=1)[0]
         return {name.strip(): value for name, value in (x.split("  ", 1) for x in head.split("\n"))}
 
     def test_has_a_row_for_what_is_known_only(self, tables):
         names = {*self.rows(tables.detail(shown()))}
         assert names == {"source", "target", "state", "goal", "next", "id"}
+
+    def test_warnings_have_a_line_each(self, tables):
+        made = shown(state=State.PREPARED, prepared_at=NOON)
+        text = tables.detail(made).split("\nwarnings\n")[1]
+        assert text.split("\ntimeline")[0].split("\n") == [
+            f"  {warning['message']}" for warning in made["warnings"]
+        ]
 
     def test_has_all_that_is_known(self, tables):
         layout = LayoutOptions(object_size=4096, features=("layering", "exclusive-lock"))

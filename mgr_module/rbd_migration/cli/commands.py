@@ -228,7 +228,7 @@ TABLE = (
         "Link a new target image to the source; clients then use the target",
         "w",
         _prepare,
-        tables.outcome,
+        tables.begun,
     ),
     Command(
         "execute",
@@ -273,7 +273,7 @@ TABLE = (
         "Migrate an image the whole way, unattended",
         "w",
         _run,
-        tables.outcome,
+        tables.begun,
     ),
     Command(
         "status",

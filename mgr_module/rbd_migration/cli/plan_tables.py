@@ -41,6 +41,11 @@ def outcome(plan: Report) -> str:
     return "\n".join(lines)
 
 
+def begun(plan: Report) -> str:
+    """What starting a plan came to, and what clients of its targets must not do."""
+    return "\n".join([outcome(plan), *(f"Warning: {w['message']}" for w in plan["warnings"])])
+
+
 def _state(plan: Report) -> str:
     if not plan["total"]:
         return str(plan["state"])

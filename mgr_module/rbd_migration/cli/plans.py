@@ -112,7 +112,7 @@ TABLE = (
         "Choose the images of a plan, and begin",
         "w",
         _start,
-        plan_tables.outcome,
+        plan_tables.begun,
     ),
     Command(
         "plan pause",

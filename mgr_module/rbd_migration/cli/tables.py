@@ -76,6 +76,11 @@ def outcome(r: Report) -> str:
     return "\n".join(lines)
 
 
+def begun(r: Report) -> str:
+    """What a command that begins a migration came to, and what its clients must not do."""
+    return "\n".join([outcome(r), *(f"Warning: {w['message']}" for w in r["warnings"])])
+
+
 def _state(r: Report) -> str:
     copying = r["state"] in ("executing", "verifying")
     return f"{r['state']} {bar(r['percent'])} {r['percent']}%" if copying else str(r["state"])
@@ -113,6 +118,8 @@ def detail(r: Report) -> str:
     rows.append(("id", r["id"]))
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
+    if r["warnings"]:
+        lines += ["warnings", *(f"  {warning['message']}" for warning in r["warnings"])]
     lines.append("timeline")
     for entry in r["timeline"]:
         message = f"  {entry['message']}" if entry["message"] else ""

@@ -142,7 +142,7 @@ def _migration_header(reply: Decoder) -> MigrationHeader:
     pool_id, namespace = reply.s64(), reply.string()
     image, other = reply.string(), reply.string()
     carried = tuple((reply.u64(), reply.u64()) for _ in range(reply.u32()))
-    reply.u64()  # overlap
+    overlap = reply.u64()
     flatten, mirroring = bool(reply.u8()), bool(reply.u8())
     state, description = reply.u8(), reply.string()
     mirror_mode = reply.u8() if frame.version >= 2 and reply.left(frame) else 0
@@ -161,6 +161,7 @@ def _migration_header(reply: Decoder) -> MigrationHeader:
         mirroring=mirroring,
         mirror_mode=mirror_mode,
         snapshots=carried,
+        overlap=overlap,
     )
 
 
@@ -190,13 +191,15 @@ def view_by_id(ioctx: rados.Ioctx, ident: str) -> Optional[ImageView]:
     trash = trash_entry(ioctx, ident)
     if listed is None and trash is None and not image_exists(ioctx, ident):
         return None
+    header = migration_header(ioctx, ident)
     return ImageView(
         image_id=ident,
         name=listed or (trash.name if trash else ""),
         listed=listed is not None,
         trashed=trash is not None and trash.by_migration,
-        header=migration_header(ioctx, ident),
-        exists=image_exists(ioctx, ident),
+        header=header,
+        exists=header is not None or image_exists(ioctx, ident),
+        trashed_by_user=listed is None and trash is not None and not trash.by_migration,
     )
 
 

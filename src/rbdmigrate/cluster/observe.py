@@ -13,6 +13,7 @@ from ..model.spec import ImageSpec
 from . import headers
 from .osdmap import wait_for_latest_osdmap
 from .pools import has_namespace, open_by_id, open_ioctx, pool_name
+from .target_now import target_now
 
 
 def observe(client: rados.Rados, migration: Migration) -> Observation:
@@ -29,6 +30,7 @@ def observe(client: rados.Rados, migration: Migration) -> Observation:
         target_gone,
         source_pool=str(client.pool_reverse_lookup(migration.source.pool_id) or ""),
         target_pool=str(client.pool_reverse_lookup(migration.target.pool_id) or ""),
+        target_now=target_now(client, migration, source, target),
     )
 
 

@@ -16,6 +16,7 @@ from .codec import from_plain, loaded, readable, to_plain
 from .import_source import Import
 from .layout import LayoutOptions
 from .spec import ImageSpec
+from .target_changes import TargetChanges
 from .target_header import TargetHeader
 from .verification import Verification, Verify
 
@@ -199,6 +200,14 @@ class AbortRequest:
 
 
 @dataclass(frozen=True)
+class Crashes:
+    """How often in a row the worker crashed in the same act, with a signal of librbd's fault."""
+
+    op: Op
+    count: int
+
+
+@dataclass(frozen=True)
 class TimelineEntry:
     """A change of state; ``message`` says why where the state alone does not."""
 
@@ -240,6 +249,8 @@ class Migration:
     ``plan`` is the name of the plan that it belongs to; empty: none.
     ``confirmed``: the request for it was answered with success, or it was changed since; a record
     of which neither is true is removed by the next manager.
+    ``snapshots``: how many of users' snapshots the source has and the target gets; None: that is
+    not known. ``target_changes``: what clients did to the target that librbd does not expect.
     ``imported`` is set for an import: ``source`` then is but a name for where it comes from (of a
     native one the place of the image, with ``@`` and the snapshot).
     """
@@ -285,6 +296,9 @@ class Migration:
     imported: Optional[Import] = None
     plan: str = ""
     confirmed: bool = True
+    snapshots: Optional[int] = None
+    target_changes: TargetChanges = field(default_factory=TargetChanges)
+    crashes: Optional[Crashes] = None
     timeline: tuple[TimelineEntry, ...] = ()
 
     def places(self) -> frozenset[tuple[str, str]]:

@@ -42,6 +42,7 @@ class MigrationHeader:
     mirroring: bool = False
     mirror_mode: int = 0
     snapshots: tuple[tuple[int, int], ...] = ()
+    overlap: int = 0  # on a target: the size of the source when it was prepared, in bytes
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class ImageView:
 
     ``listed``: its name is in the pool's directory. ``trashed``: it lies in the trash, put there
     by a migration. ``header``: its migration header, if it has one. ``exists``: it has a header
-    object at all, and is not just a name that was left behind.
+    object at all, and is not just a name that was left behind. ``trashed_by_user``: somebody moved
+    it to the trash with ``rbd trash mv`` or the like.
     """
 
     image_id: str
@@ -59,12 +61,29 @@ class ImageView:
     trashed: bool
     header: Optional[MigrationHeader]
     exists: bool = True
+    trashed_by_user: bool = False
+
+
+@dataclass(frozen=True)
+class TargetNow:
+    """A target whose data is not all copied. Sizes are in bytes.
+
+    ``prepared_size``: its size when it was prepared, 0 if that is not known. ``snapshots``: how
+    many of users' snapshots the migration took along; ``removed``: the names of those that are
+    gone, and of the comparison snapshot if that is.
+    """
+
+    size: int
+    prepared_size: int
+    snapshots: int
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Observation:
     """Both ends. None: no such image. ``source_gone``/``target_gone``: even the pool or the
-    namespace is gone. The pools' names are those of today; empty where they are not known."""
+    namespace is gone. The pools' names are those of today; empty where they are not known.
+    ``target_now``: None where that was not looked at."""
 
     source: Optional[ImageView]
     target: Optional[ImageView]
@@ -72,3 +91,4 @@ class Observation:
     target_gone: bool = False
     source_pool: str = ""
     target_pool: str = ""
+    target_now: Optional[TargetNow] = None

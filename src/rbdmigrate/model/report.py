@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any, Optional
 
+from .client_warnings import client_warnings, waits_for_restore
 from .codec import to_plain
 from .errors import errno_name
 from .layout import LayoutOptions
@@ -98,6 +99,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
             {"at": iso(e.at), "state": e.state.value, "message": e.message} for e in m.timeline
         ],
         "next": what_next(m, hold),
+        "warnings": [warning.to_plain() for warning in client_warnings(m)],
     }
 
 
@@ -144,6 +146,8 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
             f"Fix the cause, then `ceph rbd migration retry {target}`, or give up with "
             f"`ceph rbd migration abort {target}`."
         )
+    if m.target_changes.trashed:
+        return waits_for_restore(m)
     if hold is not None:
         return hold.message
     if m.state is State.COMMITTING:
@@ -176,7 +180,10 @@ def _choice(m: Migration) -> str:
     """
     target = m.target.spec
     if m.state is State.PREPARED and m.goal is Goal.PREPARED:
-        return f"Start the clients on the target, then `ceph rbd migration execute {target}`"
+        execute = f"`ceph rbd migration execute {target}`"
+        if m.snapshots:
+            return f"{execute} copies the data; start the clients when it is executed"
+        return f"Start the clients on the target, then {execute}"
     if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
         if m.verify is Verify.NONE:
             done = f"`ceph rbd migration commit {target}` {_commits(m)}"

@@ -39,6 +39,12 @@ PLAN = (
     time_field("started", "When its images were chosen."),
     time_field("ended", "When it was done or cancelled."),
     field("next", "string", "What happens next, or what to do; may be empty."),
+    field(
+        "warnings",
+        "array",
+        "What clients of its targets must not do.",
+        fields=schemas.WARNING,
+    ),
     field("selects", "array", "What its selectors pick, for people."),
     field("pools", "array", "The pools that it is about."),
 )

@@ -42,6 +42,10 @@ TIMELINE = (
     field("state", "string", "The new state.", choices=STATES),
     field("message", "string", "Why, where the state alone does not say it; may be empty."),
 )
+WARNING = (
+    field("code", "string", "Which of the warnings it is.", example="SNAPSHOT_REMOVE"),
+    field("message", "string", "What to do or not to do, and what happens otherwise."),
+)
 VIEW = (
     field("snapshot", "string", "The snapshot; null is the head.", nullable=True),
     field("compared", "boolean", "It was compared to its end."),
@@ -141,6 +145,7 @@ REPORT: Tuple[Field, ...] = (
     time_field("ended", "When it was committed or aborted."),
     field("timeline", "array", "The changes of state, the oldest first.", fields=TIMELINE),
     field("next", "string", "What happens next, or what to do; empty when it has ended."),
+    field("warnings", "array", "What its clients must not do, or did.", fields=WARNING),
 )
 FINDING = (
     field("code", "string", "Which check found it."),

@@ -14,6 +14,7 @@ from typing import Union
 from ...model.migration import Failure, Goal, Hold, HoldReason, Migration, Op, State
 from ...model.observation import Observation
 from .situation import Situation
+from .target_changes import with_changes
 from .verification import due, may_commit
 
 
@@ -73,10 +74,16 @@ _COMPLETES = {
 
 
 def absorb(migration: Migration, situation: Situation, seen: Observation, now: float) -> Migration:
-    """The record brought up to what was observed: state, the target's id, new names.
+    """The record brought up to what was observed: state, the target's id, names, changes.
 
     Half-done situations leave the state as it is: there it says whose act was interrupted.
     """
+    return with_changes(_absorbed(migration, situation, seen, now), situation, seen)
+
+
+def _absorbed(
+    migration: Migration, situation: Situation, seen: Observation, now: float
+) -> Migration:
     m = _with_pool_names(migration, seen)
     if _unanswered(m, situation):
         return m
@@ -151,6 +158,8 @@ def decide(
     lost = _lost(m, situation)
     if lost is not None:
         return lost
+    if m.target_changes.trashed and situation not in _COMPLETES:
+        return Rest()  # librbd looks the target up by its name, which it has not any more
     if situation is Situation.TARGET_POOL_GONE:
         return Act(Op.ABORT)  # nothing is left to go on with; the source is given back
     if situation is Situation.SOURCE_LOST_AFTER:

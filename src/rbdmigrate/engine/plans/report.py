@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional
 from ...control.objects.copy_cost import eta
 from ...control.pace.timetable import format_rate
 from ...control.plans.waves import Phase, counts, next_step, waves
+from ...model.client_warnings import warnings_for_plan
 from ...model.migration import Op
 from ...model.plan import Definition, Outcome, PlanState
 from ...model.report import Live, iso, percent
@@ -52,6 +53,7 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         "started": iso(plan.started),
         "ended": iso(plan.ended),
         "next": _next(kept),
+        "warnings": _warnings(plan.state),
         "selects": [_selector(definition, number) for number in range(len(definition.select))],
         "pools": sorted({pool for pool, _ in definition.places()}),
     }
@@ -150,6 +152,13 @@ def _next(kept: TrackedPlan) -> str:
     if kept.plan.state is PlanState.DONE and kept.failures():
         return f"`ceph rbd migration retry --plan {name}` tries those again that failed."
     return texts[kept.plan.state]
+
+
+def _warnings(state: PlanState) -> list[dict[str, Any]]:
+    """What clients of its targets must not do, as long as it may have some."""
+    if state in (PlanState.DONE, PlanState.CANCELLING, PlanState.CANCELLED):
+        return []
+    return [warning.to_plain() for warning in warnings_for_plan()]
 
 
 def _selector(definition: Definition, number: int) -> str:

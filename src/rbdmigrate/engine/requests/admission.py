@@ -96,6 +96,7 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
         plan=plan,
         group=facts.image.group,
         mirror_mode=facts.image.mirror_mode,
+        snapshots=len(facts.image.snapshots),
     )
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
 
@@ -127,6 +128,7 @@ def _import(facts: Facts, policy: Policy, findings: list[Finding], ident: str) -
     migration = replace(
         _asked(facts, policy, ident, place, now),
         bytes_total=facts.to_copy,
+        snapshots=len(facts.inspection.snapshots),
         imported=Import(
             spec=spec.to_json(),
             secrets=tuple(stored),

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any, Optional
 
 from ...control.query import Query, Row, numbers, page
+from ...model.client_warnings import target_changes
 from ...model.migration import Migration, State
 from ...model.report import Live, iso, report
 from ...model.spec import ImageSpec
@@ -20,6 +21,7 @@ Report = dict[str, Any]
 Reports = list[Report]
 Trackeds = list[TrackedMigration]
 Migrations = list[Migration]
+Strings = list[str]
 _EVERY = ImageSpec("", "", "ended migrations")  # what a sentence about all of them names
 
 
@@ -80,6 +82,14 @@ class Listing(Parts):
         with self._answers(target):
             found = self._lookup.look(target)
             return render(self._lookup.ended(target) if found is None else found)
+
+    def changed_targets(self) -> Strings:
+        """What clients did to targets that librbd does not expect: a sentence for each."""
+        return [
+            f"{m.source.spec} -> {m.target.spec}: {warning.text}"
+            for m in (tracked.migration for tracked in self._under_way())
+            for warning in target_changes(m)
+        ]
 
     def cluster_rate(self) -> Optional[int]:
         """The cluster's throttle in force now, in bytes per second; None is no limit."""

@@ -8,6 +8,7 @@ import { actions } from "../parts/actions.js";
 import { badge } from "../parts/badge.js";
 import { bar } from "../parts/bar.js";
 import { busily } from "../parts/busy.js";
+import { clientWarnings } from "../parts/client_warnings.js";
 import { findings } from "../parts/findings.js";
 import { names } from "../parts/names.js";
 import { announce } from "../parts/notices.js";
@@ -25,6 +26,7 @@ export function detail(root, { app, segments }) {
   const spoken = h("p", { class: "unseen", role: "status" });
   const next = h("p", { class: "next" });
   const trouble = h("div", {});
+  const warned = h("div", {});
   const buttons = actions(show);
   const facts = h("dl", { class: "facts" });
   const history = h("div", {});
@@ -39,6 +41,7 @@ export function detail(root, { app, segments }) {
     spoken,
     trouble,
     next,
+    warned,
     app.may("update") ? buttons.element : null,
     looked,
     h(
@@ -63,6 +66,7 @@ export function detail(root, { app, segments }) {
     const said = report.next && report.next !== report.hold?.message ? report.next : "";
     next.hidden = !said;
     refill(next, said, () => sentence(said));
+    refill(warned, report.warnings, () => clientWarnings(report.warnings));
     buttons.update(report);
     refill(facts, factsOf(report), () => factsOf(report).map(fact));
     refill(history, report.timeline, () => timeline(report));

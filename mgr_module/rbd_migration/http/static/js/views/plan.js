@@ -8,6 +8,7 @@ import { PHASES, PLAN_STATES } from "../states.js";
 import { badge } from "../parts/badge.js";
 import { bar } from "../parts/bar.js";
 import { busily } from "../parts/busy.js";
+import { clientWarnings } from "../parts/client_warnings.js";
 import { items } from "../parts/items.js";
 import { planActions } from "../parts/plan_actions.js";
 import { planChecker } from "../parts/plan_checker.js";
@@ -33,6 +34,7 @@ export function plan(root, { app, segments, query }) {
   const speed = h("p", { class: "speed-line" });
   const spoken = h("p", { class: "unseen", role: "status" });
   const trouble = h("div", {});
+  const warned = h("div", {});
   const next = h("p", { class: "next" });
   const rest = h("p", {});
   const buttons = planActions(app, show, () => {
@@ -64,6 +66,7 @@ export function plan(root, { app, segments, query }) {
     spoken,
     trouble,
     next,
+    warned,
     rest,
     buttons.element,
     early,
@@ -96,6 +99,7 @@ export function plan(root, { app, segments, query }) {
     refill(trouble, [report.problems, isBad(report)], () => problems(report));
     next.hidden = !report.next;
     refill(next, report.next, () => sentence(report.next));
+    refill(warned, report.warnings, () => clientWarnings(report.warnings));
     refill(rest, [report.name, report.goal, report.counts.done], () => toDecide(report));
     rest.hidden = !rest.hasChildNodes();
     buttons.update(report);
