@@ -45,7 +45,8 @@ class Behaviour:
     answers that touch it are cut off. ``etag``: None for none, "changing" for another one each
     time. ``length``: what Content-Length of HEAD says, None: it is left out. ``fail_after``: so
     many GETs are answered, then with status 500. ``head``: False answers HEAD with 405.
-    ``encoding``: a Content-Encoding.
+    ``encoding``: a Content-Encoding. ``close``: the connection ends after an answer, "told" by the
+    header Connection, or "silently". ``headers``: bytes of further headers.
     """
 
     ranges: Any = True
@@ -62,6 +63,8 @@ class Behaviour:
     fail_after: Optional[int] = None
     head: bool = True
     encoding: str = ""
+    close: str = ""
+    headers: int = 0
 
 
 @dataclass
@@ -216,6 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour.http10:
             self.protocol_version = "HTTP/1.0"
             self.close_connection = True
+        if behaviour.close:
+            self.close_connection = True
         try:
             self._respond(method, behaviour, count)
         except _Cut:
@@ -240,6 +245,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._plain(status, behaviour.location)
             return
         self._file(method, behaviour, file, count)
+
+    def end_headers(self) -> None:
+        behaviour = self.state.behaviours.get(self.path, Behaviour())
+        if behaviour.close == "told":
+            self.send_header("Connection", "close")
+        for number in range(-(-behaviour.headers // 1000)):
+            self.send_header(f"X-Further-{number}", "x" * 985)
+        super().end_headers()
 
     def _plain(self, status: int, location: str) -> None:
         self.send_response(status)

@@ -1,5 +1,6 @@
 """Checks of imports, provoked; those about secrets are in ``test_import_secrets``."""
 
+import re
 from errno import EINVAL
 
 from qa.workload.sources import make_source
@@ -33,6 +34,30 @@ def test_raw_snapshots_that_do_not_fit_the_objects(migration, pool, place):  # n
     option, size = refused["remedy"].split()
     assert option == "--object-size"
     assert "RAW_SNAPSHOTS_ALIGNED" not in codes(migration.ask("check", **asked, object_size=size))
+
+
+def test_https_is_no_source_where_librbd_crashes_when_the_server_hangs_up(
+    cluster,
+    migration,
+    pool,
+    place,  # noqa: F811
+):
+    """Fixed in 18.2.5, 19.2.1 and 20."""
+    release = tuple(
+        map(int, re.search(r"version (\d+)\.(\d+)\.(\d+)", cluster.ceph("version")).groups())
+    )
+    crashes = release < (18, 2, 5) or (19,) <= release < (19, 2, 1)
+    source = make_source(place.folder, "raw", seed=3)
+    stream = place.stream("https")
+    spec = text(source.spec(stream))
+    asked = {"source_image": f"{pool}/disk", "import_only": True, "source_spec": spec}
+    kept = codes(migration.ask("check", **asked))
+    assert ("TLS_MAY_HANG_UP" in kept) is crashes
+    assert "TLS_HANGS_UP" not in kept
+    place.https.behave(f"/{source.files[0].name}", close="told")
+    found = migration.ask("check", **asked)
+    assert found["ok"] is not crashes
+    assert ("TLS_HANGS_UP" in codes(found)) is crashes
 
 
 def test_a_source_that_no_release_can_read(migration, pool):

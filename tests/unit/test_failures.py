@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.lifecycle.failures import backoff, explain, worker_lost
+from rbdmigrate.control.lifecycle.failures import (
+    backoff,
+    explain,
+    source_crashed,
+    stalled,
+    worker_lost,
+)
 from rbdmigrate.model.errors import errno_name
 from rbdmigrate.model.migration import Op
 from rbdmigrate.model.spec import ImageSpec
@@ -57,6 +63,31 @@ SENTENCES = [
 @pytest.mark.parametrize(("op", "errno", "words"), SENTENCES)
 def test_a_failure_with_a_known_cause_says_it(op, errno, words):
     assert words in explain(op, errno, TARGET).message
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("qcow over https://h/x.qcow2", "when an https server closes a connection"),
+        ("raw over s3 https://h/b/x.raw", "when an https server closes a connection"),
+        ("qcow over http://h/x.qcow2", "answer each range with 206"),
+        ("qcow over file /srv/x.qcow2", "look at it with `qemu-img check`"),
+        ("raw over file /srv/x.raw", "import it in another form"),
+    ],
+)
+def test_a_crash_blames_what_crashes_librbd(source, words):
+    failure = source_crashed(Op.PREPARE, 11, ImageSpec("", "", source), TARGET)
+    assert words in failure.message
+    assert ("qemu-img check" in failure.message) is (source == "qcow over file /srv/x.qcow2")
+    assert failure.message.endswith(".")
+    assert ". " not in failure.message.replace("18.2.5", "")
+
+
+def test_a_standstill_of_tls_names_what_librbd_waits_for():
+    https = stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over https://h/x.raw"), TARGET)
+    http = stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over http://h/x.raw"), TARGET)
+    assert "when an https server closes a connection" in https.message
+    assert "https" not in http.message
 
 
 PASSES_BY_ITSELF = [

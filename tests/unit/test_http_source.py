@@ -61,8 +61,9 @@ def test_any_range_is_read(server, url):
 def test_the_server_is_asked_as_librbd_asks_it(server, url):
     before = len(server.requests)
     stream(url).close()
-    head, get = server.requests[before:]
+    head, get, again = server.requests[before:]
     assert (head.method, get.method) == ("HEAD", "GET")
+    assert again.headers == get.headers  # is the connection kept?
     assert head.headers["host"] == "127.0.0.1"
     assert get.headers["range"] == "bytes=0-511"
 
@@ -87,6 +88,11 @@ MISBEHAVIOUR = [
     (Behaviour(length="-5"), [("HTTP_NO_LENGTH", EINVAL)], False),
     (Behaviour(length=len(DISK) + 512), [("SOURCE_CHANGED", EIO)], False),
     (Behaviour(length=512), [("SOURCE_CHANGED", EIO)], False),
+    (Behaviour(close="told"), [], False),
+    (Behaviour(close="silently"), [], False),
+    (Behaviour(headers=7000), [], False),
+    (Behaviour(headers=9000), [("HTTP_HEADERS", EOPNOTSUPP)], False),
+    (Behaviour(headers=200_000), [("HTTP_HEADERS", EOPNOTSUPP)], False),
     (Behaviour(encoding="gzip"), [("HTTP_ENCODED", EOPNOTSUPP)], False),
     (Behaviour(status=401), [("HTTP_FORBIDDEN", EACCES)], False),
     (Behaviour(status=403), [("HTTP_FORBIDDEN", EACCES)], False),
@@ -242,6 +248,19 @@ def test_tls_with_a_trusted_certificate(secure, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     with stream(server.url("/disk.raw")) as opened:
         assert opened.read(100, 100) == DISK[100:200]
+
+
+@pytest.mark.parametrize("close", ["told", "silently"])
+def test_a_tls_server_that_closes_connections_is_seen(secure, monkeypatch, close):
+    server, trusted = secure
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    url = server.url("/disk.raw")
+    assert look(url).hanging_up == ()
+    server.behave("/disk.raw", Behaviour(close=close))
+    inspection = look(url)
+    server.behave("/disk.raw", Behaviour())
+    assert problems(inspection) == []
+    assert inspection.hanging_up == (url,)
 
 
 def test_tls_with_an_unknown_certificate(secure):

@@ -69,3 +69,35 @@ def test_a_refusal_has_the_command_that_helps():
     said = replace(found, message=f"Use `{convert}`.")
     assert said.sentence == said.message
     assert replace(found, remedy="").sentence == found.message
+
+
+HTTPS = RAW.replace('"file", "file_path": "/srv/x.raw"', '"http", "url": "https://h/x.raw"')
+HTTP = HTTPS.replace("https", "http")
+CRASHING = [(16, 2, 15), (17, 2, 8), (18, 2, 4), (19, 2, 0)]
+SOUND = [(18, 2, 5), (19, 2, 1), (20, 2, 4)]
+
+
+@pytest.mark.parametrize("release", CRASHING)
+def test_a_tls_server_that_closes_connections_is_refused_where_librbd_crashes(release):
+    url = "https://h/x.raw"
+    closing = Inspection(GIB, hanging_up=(url,))
+    (error,) = [f for f in run(facts(HTTPS, closing, release=release)) if f.errno]
+    assert (error.code, error.errno) == ("TLS_HANGS_UP", EOPNOTSUPP)
+    assert "keep connections open" in error.message
+    assert error.remedy == f"curl -fO {url}"
+    kept = codes(run(facts(HTTPS, Inspection(GIB), release=release)))
+    assert "TLS_MAY_HANG_UP" in kept
+    assert "TLS_HANGS_UP" not in kept
+
+
+@pytest.mark.parametrize("release", SOUND)
+def test_a_tls_server_may_close_connections_where_librbd_is_fixed(release):
+    closing = Inspection(GIB, hanging_up=("https://h/x.raw",))
+    assert not {"TLS_HANGS_UP", "TLS_MAY_HANG_UP"} & set(
+        codes(run(facts(HTTPS, closing, release=release)))
+    )
+
+
+def test_a_server_without_tls_may_close_connections():
+    closing = Inspection(GIB, hanging_up=("http://h/x.raw",))
+    assert not {"TLS_HANGS_UP", "TLS_MAY_HANG_UP"} & set(codes(run(facts(HTTP, closing))))

@@ -166,6 +166,15 @@ def test_an_entry_that_the_format_does_not_have_is_refused(source, qcow):
     assert [(f.code, f.errno) for f in inspection.errors] == [("QCOW_BROKEN", EBADMSG)]
 
 
+@pytest.mark.parametrize("place", [512, 1024])
+def test_an_offset_that_version_1_does_not_have_is_refused(source, place):
+    """The L1 table is at 512, the L2 table at 1024: an offset in it is no multiple of 512."""
+    data = bytearray(version_1()[0])
+    data[place + 7] |= 8
+    (error,) = inspect(source(bytes(data)), OPEN).errors
+    assert error.code == "QCOW_BROKEN"
+
+
 @pytest.mark.parametrize("bits", [9, 12, 16])
 def test_every_sound_entry_is_taken(source, bits):
     qcow = Qcow(

@@ -5,6 +5,7 @@ What a source itself is, its inspection says (``sources``).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from errno import EINVAL, EOPNOTSUPP
 
@@ -31,6 +32,60 @@ def release(facts: Facts) -> Iterator[Found]:
     problem = None if spec is None else unsupported(spec, facts.release)
     if problem:
         yield Found(str(facts.wish.source), problem)
+
+
+def _crashes_on_close(release: tuple[int, int, int]) -> bool:
+    """Whether librbd of the release crashes or hangs when a server ends a TLS connection."""
+    return release < (18, 2, 5) or (19,) <= release < (19, 2, 1)
+
+
+@check(
+    "TLS_HANGS_UP",
+    Severity.ERROR,
+    "The https server closes connections, on which this release of librbd crashes or hangs.",
+    errno=EOPNOTSUPP,
+)
+def tls_hangs_up(facts: Facts) -> Iterator[Found]:
+    """Measured on 16.2.15: SIGSEGV at the prepare of qcow; with raw, clients wait for ever."""
+    found = facts.inspection
+    if found is None or not _crashes_on_close(facts.release):
+        return
+    for url in found.hanging_up:
+        if url.startswith("https:"):
+            yield Found(
+                str(facts.wish.source),
+                f"The server of {url} closes the connection after an answer, and then librbd "
+                f"{_number(facts.release)} crashes or hangs, in clients too (fixed in 18.2.5, "
+                "19.2.1 and 20); let the server keep connections open, give a URL with http://, or "
+                "fetch the file and import that.",
+                f"curl -fO {shlex.quote(url)}",
+            )
+
+
+@check(
+    "TLS_MAY_HANG_UP",
+    Severity.WARNING,
+    "The source is read over https, and this release of librbd crashes when the server hangs up.",
+)
+def tls_may_hang_up(facts: Facts) -> Iterator[Found]:
+    """Servers close connections that are idle, and after a number of requests."""
+    spec, found = facts.wish.spec, facts.inspection
+    if spec is None or found is None or not _crashes_on_close(facts.release):
+        return
+    urls = [s.url for _, s in spec.streams() if s.url.startswith("https:")]
+    urls = [url for url in urls if url not in found.hanging_up]
+    if urls:
+        yield Found(
+            str(facts.wish.source),
+            f"librbd {_number(facts.release)} crashes or hangs when the server of {urls[0]} closes "
+            "a connection, as servers do after a while without requests or after a number of them "
+            "(fixed in 18.2.5, 19.2.1 and 20); raise the server's limits (keepalive_requests and "
+            "keepalive_timeout in nginx), or give a URL with http://.",
+        )
+
+
+def _number(release: tuple[int, int, int]) -> str:
+    return ".".join(map(str, release)) if any(release) else "of this cluster"
 
 
 @check(

@@ -77,6 +77,7 @@ class HoldReason(str, enum.Enum):
     WINDOW = "window"
     LIMIT = "limit"
     HEALTH = "health"
+    SOURCE = "source"
     RETRY = "retry"
     SOAK = "soak"
     OPERATOR = "operator"

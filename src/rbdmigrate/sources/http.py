@@ -27,6 +27,8 @@ MAX_REDIRECTS = 5  # that we follow to tell where they end
 MAX_ERROR_BODY = 16 << 10  # an S3 error has 300 bytes
 TAGS = (("etag", "etag"), ("modified", "last-modified"))
 PROBE = 512  # bytes that are read to see whether a range is honoured
+# At more than 8 KiB librbd ends its process (SIGABRT, 16.2.15); later answers may have some more.
+MAX_HEADERS = 8000  # bytes
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -63,11 +65,15 @@ class _Connection(http.client.HTTPConnection):
 
 
 class HttpStream(Stream):
-    """A file on a web server. ``label`` is its URL."""
+    """A file on a web server. ``label`` is its URL.
+
+    ``keep_alive``: what the server says of how long it keeps connections open.
+    """
 
     def __init__(self, url: str, rules: Rules) -> None:
         self.label = url
         self.url = parse_url(url)
+        self.keep_alive = ""
         self._rules = rules
         self._connection = _Connection(self.url, rules)
         try:
@@ -77,6 +83,7 @@ class HttpStream(Stream):
             raise
 
     def _open(self) -> None:
+        """Everything that librbd relies on is tried: HEAD, and two ranges on one connection."""
         head = self.ask("HEAD")
         if head.status != 200:
             raise self.failure(head, "HEAD")
@@ -86,6 +93,7 @@ class HttpStream(Stream):
             if head.headers.get(header):
                 self.identity[name] = head.headers[header][:200]
         if self.size:
+            self.read(0, PROBE)
             self.read(0, PROBE)
 
     def headers(self, method: str) -> dict[str, str]:
@@ -101,6 +109,7 @@ class HttpStream(Stream):
             if not kept or error.problem != "CONNECTION_LOST":
                 raise
             self.close()
+            self.hangs_up = True
             return self._ask(method, extent)
 
     def _ask(self, method: str, extent: Optional[tuple[int, int]]) -> Answer:
@@ -118,6 +127,8 @@ class HttpStream(Stream):
                 connection.putheader(name, value)
             connection.endheaders()
             response = connection.getresponse()
+            self.hangs_up |= response.will_close
+            self._check_headers(response)
             body = response.read(max(expected, MAX_ERROR_BODY) + 1)
             answer = Answer(
                 response.status,
@@ -132,8 +143,10 @@ class HttpStream(Stream):
             raise self._error(
                 "CONNECTION_LOST", ECONNRESET, "closed the connection without an answer", True
             ) from None
-        except (http.client.HTTPException, ValueError):
+        except (http.client.HTTPException, ValueError) as error:
             self.close()
+            if str(error).startswith("got more than"):  # lines longer than 64 KiB, or 100 headers
+                raise self._too_many_headers() from None
             raise self._error(
                 "HTTP_BAD_ANSWER",
                 EBADMSG,
@@ -145,6 +158,21 @@ class HttpStream(Stream):
         if not response.isclosed():
             self.close()  # more than was asked for: nobody reads it
         return answer
+
+    def _check_headers(self, response: http.client.HTTPResponse) -> None:
+        """The headers of an answer are not more than librbd reads."""
+        length = sum(len(name) + len(value) + 4 for name, value in response.getheaders())
+        if length + len(response.reason) > MAX_HEADERS:
+            self.close()
+            raise self._too_many_headers()
+        self.keep_alive = response.headers.get("keep-alive", self.keep_alive)[:100]
+
+    def _too_many_headers(self) -> SourceError:
+        return self._error(
+            "HTTP_HEADERS",
+            EOPNOTSUPP,
+            "sends more than 8 KiB of headers, on which librbd crashes; make it send fewer",
+        )
 
     def _error(
         self, problem: str, errno: int, what: str, transient: bool = False, remedy: str = ""

@@ -24,7 +24,8 @@ class Inspection:
     ``to_copy``: bytes that a copy of the head and its snapshots moves, if the format tells.
     ``identity``: for each stream, by its path in the spec, what tells whether it is still the same;
     see :func:`changes`. ``details``: what else a person may want to know ("qcow version 3, clusters
-    of 64 KiB"). ``transient``: what is wrong may be well later by itself.
+    of 64 KiB"). ``transient``: what is wrong may be well later by itself. ``hanging_up``: the URLs
+    whose servers do not keep a connection open.
     """
 
     size: Optional[int] = None
@@ -34,6 +35,7 @@ class Inspection:
     findings: tuple[Finding, ...] = ()
     details: tuple[str, ...] = ()
     transient: bool = False
+    hanging_up: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -31,6 +31,7 @@ class Look:
     findings: list[Finding] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
     transient: bool = False
+    hanging_up: list[str] = field(default_factory=list)
 
     def open(self, stream: StreamSpec) -> Stream:
         """Open a stream of the spec."""
@@ -39,6 +40,8 @@ class Look:
     def remember(self, path: str, stream: Stream) -> None:
         """Note by what a stream, which was read, can be told to be the same later."""
         self.identity[path] = dict(stream.identity)
+        if stream.hangs_up:
+            self.hanging_up.append(stream.label)
         if stream.fickle:
             self.note(
                 "SOURCE_FICKLE",
@@ -64,4 +67,5 @@ class Look:
             in_order(self.findings),
             tuple(self.details),
             self.transient,
+            tuple(dict.fromkeys(self.hanging_up)),
         )

@@ -72,6 +72,7 @@ KINDS = (
     Kind("HTTP_NO_LENGTH", _E, EINVAL, "The server does not tell the file's length."),
     Kind("HTTP_NO_RANGE", _E, EOPNOTSUPP, "The server does not honour ranges."),
     Kind("HTTP_ENCODED", _E, EOPNOTSUPP, "The server compresses the file on the way."),
+    Kind("HTTP_HEADERS", _E, EOPNOTSUPP, "The server sends more headers than librbd reads."),
     Kind("HTTP_BAD_ANSWER", _E, EBADMSG, "What answers is no web server."),
     Kind("S3_NO_BUCKET", _E, ENOENT, "The bucket does not exist."),
     Kind("S3_NO_OBJECT", _E, ENOENT, "The object does not exist."),

@@ -16,6 +16,7 @@ COMPRESSED_1 = 1 << 63  # in version 1
 ZERO = 1
 _L1_RESERVED = 0x7F000000000001FF
 _L2_RESERVED = 0x3F000000000001FE
+_SECTOR = 512  # in version 1, offsets are multiples of it
 
 
 class Counts(NamedTuple):
@@ -52,22 +53,25 @@ def malformed_l1(header: Header, table: array[int]) -> int:
 
     librbd does not look: it reads zeros or other data there, without an error. QEMU looks.
     """
-    if header.version == 1:  # all bits are the offset, which may be any
-        return 0
-    return _malformed(table, _L1_RESERVED | (header.cluster_size - 1), compressed=False)
+    if header.version == 1:
+        return _malformed(table, _SECTOR - 1, compressed=0)
+    return _malformed(table, _L1_RESERVED | (header.cluster_size - 1), compressed=0)
 
 
 def _malformed_l2(header: Header, table: array[int]) -> int:
     if header.version == 1:
-        return 0
+        return _malformed(table, _SECTOR - 1, compressed=COMPRESSED_1)
     low = header.cluster_size - 1
     if header.version == 3:
         low &= ~ZERO
-    return _malformed(table, _L2_RESERVED | low, compressed=True)
+    return _malformed(table, _L2_RESERVED | low, compressed=COMPRESSED)
 
 
-def _malformed(table: array[int], forbidden: int, *, compressed: bool) -> int:
-    """Entries with a forbidden bit, or with a flag and no offset. Sound tables are seen in C."""
+def _malformed(table: array[int], forbidden: int, *, compressed: int) -> int:
+    """Entries with a forbidden bit, or with a flag and no offset. Sound tables are seen in C.
+
+    ``compressed`` is the bit of entries that are not looked at.
+    """
     data = _little_endian(table)
     suspicious = any(
         data[place::8].translate(None, _without_bits(bits))
@@ -79,8 +83,7 @@ def _malformed(table: array[int], forbidden: int, *, compressed: bool) -> int:
     return sum(
         1
         for entry in table
-        if not (compressed and entry & COMPRESSED)
-        and (entry & forbidden or (entry & COPIED and not entry & OFFSET))
+        if not entry & compressed and (entry & forbidden or (entry & COPIED and not entry & OFFSET))
     )
 
 

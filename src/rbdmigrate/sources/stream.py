@@ -35,13 +35,14 @@ class Stream(ABC):
     """An open source of bytes. Not thread-safe: one request at a time.
 
     ``size`` is in bytes. ``label`` is what to call it in a sentence. ``fickle``: its tags change
-    from answer to answer.
+    from answer to answer. ``hangs_up``: its server ended a connection that could have been kept.
     """
 
     label: str
     size: int
     identity: Identity
     fickle: bool = False
+    hangs_up: bool = False
 
     @abstractmethod
     def read_at(self, offset: int, length: int) -> bytes:

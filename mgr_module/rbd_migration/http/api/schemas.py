@@ -11,7 +11,7 @@ STATES = (
 GOALS = ("prepared", "executed", "verified", "committed")
 VERIFY = ("none", "sample", "full")
 VERIFY_ASKED = ("auto", *VERIFY)  # auto: as the image needs it
-HOLDS = ("paused", "window", "limit", "health", "retry", "soak", "operator", "plan")
+HOLDS = ("paused", "window", "limit", "health", "source", "retry", "soak", "operator", "plan")
 
 
 def field(name: str, type: str, text: str, **more: Any) -> Field:

@@ -100,6 +100,7 @@ def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> 
     return FailureReason(message, errno in TRANSIENT)
 
 
+_ANOTHER_WAY = "import it in another form, such as a raw file"
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 
 
@@ -112,17 +113,35 @@ def source_crashed(
     name = signal.Signals(number).name
     return FailureReason(
         f"{_DOING[op]} {target} was given up: librbd crashed ({name}) in a process of its own when "
-        f"it read the source {source}, and would again; look at it with `qemu-img check`, or "
-        "export it anew as raw.",
+        f"it read the source {source}, and would again; {_advice(source)}.",
         False,
     )
 
 
+def _advice(source: ImageSpec) -> str:
+    """What to do about a source, by its label, that librbd crashes on; no full stop."""
+    kind, _, place = source.image.partition(" over ")
+    if "https://" in place:
+        return (
+            "librbd before 18.2.5 and 19.2.1 does so when an https server closes a connection: let "
+            "the server keep connections open, or import from a URL with http:// or from a file"
+        )
+    if "http://" in place:
+        return "look at its server, which has to answer each range with 206 and few headers"
+    if kind == "qcow":
+        return (
+            "look at it with `qemu-img check`, or convert it with `qemu-img convert -O qcow2` and "
+            "import that"
+        )
+    return f"look at it with `ceph rbd migration check`, or {_ANOTHER_WAY}"
+
+
 def stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> FailureReason:
     """The sentence for a source that stopped giving."""
+    tls = f"; {_advice(source)}" if "https://" in source.image else ""
     return FailureReason(
         f"{_DOING[op]} {target} was stopped: nothing came from the source {source} for "
-        f"{seconds:g} s; look whether it can still be read from the manager's host.",
+        f"{seconds:g} s; look whether it can still be read from the manager's host{tls}.",
         True,
     )
 
@@ -133,7 +152,7 @@ def outgrown(op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool) ->
     ``imported``: the source is external, and may have been made to need it.
     """
     cause = f"reading the source {source}" if imported else "its worker"
-    form = "export the source as raw" if imported else f"raise it, then `retry {target}`"
+    form = _ANOTHER_WAY if imported else f"raise it, then `retry {target}`"
     return FailureReason(
         f"{_DOING[op]} {target} was given up: {cause} took more memory than the option "
         f"worker_memory allows; {form}.",

@@ -49,7 +49,6 @@ _PEEK = 2.0  # seconds between two looks at a running copy from outside
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
 
 _URGENT = -1.0  # due before all others
-_RESTING = "Its source failed to answer several times; one migration at a time tries it again."
 
 
 class Scheduler:
@@ -273,7 +272,7 @@ class Scheduler:
         able = []
         for tracked, op in waiting.values():
             rests = self._executor.source_rests(tracked.migration, op, trying)
-            tracked.note = _RESTING if rests else ""
+            tracked.source_rests = rests
             m = tracked.migration
             held = self._holds
             tracked.held = held.hold(m, begins=True) if op in PACED else held.step(m, op)

@@ -37,6 +37,7 @@ class TrackedMigration:
         self.moved_at = time.monotonic()  # when the running copy last got on
         self.wanted_since = 0.0  # monotonic time since when it waits for a slot
         self.note = ""  # why it does not move, where that is no matter for the record
+        self.source_rests = False  # its source failed so often that another one tries it now
         self.copied_by = ""  # the client that really copies, when it is not our worker
         self.lock_shared = False  # somebody else may have had the target's lock during the copy
         self.take_lock = False  # to stop its copy, at the price of writes of that client

@@ -6,11 +6,11 @@ import time
 from typing import Any, Optional, Union
 
 from ...control.lifecycle.schedule import PACED
+from ...control.lifecycle.standstill import source_rests, standstill
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
-from ...model.migration import Hold, HoldReason, Migration, Op, State
+from ...model.migration import Hold, HoldReason, Migration, Op
 from ...model.report import Live, report
-from ...model.units import format_seconds
 from ..pace.lock_owner import copies_on
 from ..reconcile.verification import waits
 from ..records.registry import TrackedMigration
@@ -79,9 +79,9 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     paced = m.step is not None and m.step.op in PACED
     still = time.monotonic() - tracked.moved_at
     if paced and still > _STALLED:
-        done = "compared" if m.state is State.VERIFYING else "copied"
-        message = f"Nothing was {done} for {format_seconds(still)}; look at `ceph health`."
-        return Hold(HoldReason.HEALTH, message)
+        return standstill(m, still)
+    if tracked.source_rests and not tracked.busy:
+        return source_rests(m)
     if tracked.note:
         return Hold(HoldReason.HEALTH, tracked.note)
     if tracked.held and not tracked.busy:

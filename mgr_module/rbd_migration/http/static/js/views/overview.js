@@ -14,6 +14,7 @@ const HOLDS = {
   limit: "all places are taken, or a throttle is 0",
   retry: "tried again soon",
   health: "the cluster's health",
+  source: "the source outside",
   soak: "the soak time before the commit",
   operator: "waits for a decision",
   plan: "waits for its plan",
