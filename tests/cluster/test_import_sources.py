@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EACCES, ECONNREFUSED, EIO, ENOENT, EOPNOTSUPP
+from errno import ECONNREFUSED, EIO, ENOENT, EOPNOTSUPP, EPERM
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -154,7 +154,7 @@ def test_a_file_that_is_forbidden_now(cluster, client, migration, pool, place): 
     place.http.behave("/forbidden.raw", status=403)
     cluster.wait_for(lambda: migration.report(target)["state"] == "failed", 60, "its failure")
     failure = migration.report(target)["failure"]
-    assert failure["errno"] == EACCES, failure
+    assert failure["errno"] == EPERM, failure
     assert "403" in failure["message"]
     place.http.behave("/forbidden.raw", Behaviour())
     migration.ask("retry", target_image=target)

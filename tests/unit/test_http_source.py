@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import threading
-from errno import EACCES, ECONNREFUSED, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPROTO, ETIMEDOUT
+from errno import ECONNREFUSED, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM, EPROTO, ETIMEDOUT
 
 import pytest
 
@@ -94,9 +94,9 @@ MISBEHAVIOUR = [
     (Behaviour(headers=9000), [("HTTP_HEADERS", EOPNOTSUPP)], False),
     (Behaviour(headers=200_000), [("HTTP_HEADERS", EOPNOTSUPP)], False),
     (Behaviour(encoding="gzip"), [("HTTP_ENCODED", EOPNOTSUPP)], False),
-    (Behaviour(status=401), [("HTTP_FORBIDDEN", EACCES)], False),
-    (Behaviour(status=403), [("HTTP_FORBIDDEN", EACCES)], False),
-    (Behaviour(get_status=403), [("HTTP_FORBIDDEN", EACCES)], False),
+    (Behaviour(status=401), [("HTTP_FORBIDDEN", EPERM)], False),
+    (Behaviour(status=403), [("HTTP_FORBIDDEN", EPERM)], False),
+    (Behaviour(get_status=403), [("HTTP_FORBIDDEN", EPERM)], False),
     (Behaviour(status=404), [("HTTP_NOT_FOUND", ENOENT)], False),
     (Behaviour(status=418), [("HTTP_STATUS", EIO)], False),
     (Behaviour(status=204), [("HTTP_STATUS", EIO)], False),
@@ -156,7 +156,7 @@ def test_redirects_without_end_are_left(server, url):
 
 def test_a_redirect_is_followed_nowhere_that_is_closed(server, url):
     finding = redirected(server, "http://169.254.169.254/latest")
-    assert (finding.code, finding.errno) == ("HOST_REACH", EACCES)
+    assert (finding.code, finding.errno) == ("HOST_REACH", EPERM)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_name_must_lead_to_open_addresses_alone(server, monkeypatch):
     answers = [(2, 1, 6, "", (address, port)) for address in ("127.0.0.1", "169.254.169.254")]
     monkeypatch.setattr(net.socket, "getaddrinfo", lambda *_, **__: answers)
     inspection = look(f"http://images.example:{port}/disk.raw")
-    assert problems(inspection) == [("HOST_REACH", EACCES)]
+    assert problems(inspection) == [("HOST_REACH", EPERM)]
 
 
 def test_a_name_is_resolved_once(server, monkeypatch):
@@ -210,7 +210,7 @@ def test_a_name_is_resolved_once(server, monkeypatch):
 
 def test_an_allow_list_of_hosts(server, url):
     assert problems(look(url, reach=ImportPolicy(hosts=("images.example",)))) == [
-        ("HOST_REACH", EACCES)
+        ("HOST_REACH", EPERM)
     ]
     assert problems(look(url, reach=ImportPolicy(hosts=("127.0.0.0/8",)))) == []
 

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import struct
 import threading
-from errno import EACCES, EIO, ENOENT, EPROTO, ETIMEDOUT
+from errno import EIO, ENOENT, EPERM, EPROTO, ETIMEDOUT
 
 import pytest
 from hypothesis import given
@@ -140,8 +140,8 @@ REFUSED = [
     ("old", "disk", "NBD_NO_EXPORT", ENOENT),
     ("new", "other", "NBD_NO_EXPORT", ENOENT),
     ("new", "", "NBD_NO_EXPORT", ENOENT),
-    ("policy", "disk", "NBD_REFUSED", EACCES),
-    ("tls", "disk", "NBD_TLS", EACCES),
+    ("policy", "disk", "NBD_REFUSED", EPERM),
+    ("tls", "disk", "NBD_TLS", EPERM),
 ]
 
 

@@ -264,6 +264,12 @@ RAW = [
     (b"\x1f\x8b\x08" + bytes(509), ["RAW_CONTAINER"]),
     (b"\xfd7zXZ\0" + bytes(506), ["RAW_CONTAINER"]),
     (b"rbd image v2" + bytes(500), ["RAW_CONTAINER"]),
+    (b"WithoutFreeSpace" + bytes(496), ["RAW_CONTAINER"]),
+    (b"WithouFreSpacExt" + bytes(496), ["RAW_CONTAINER"]),
+    (bytes(257) + b"ustar" + bytes(250), ["RAW_CONTAINER"]),
+    (bytes(1024) + b"conectix" + bytes(504), ["RAW_CONTAINER"]),
+    (bytes(1024) + b"koly" + bytes(508), ["RAW_CONTAINER"]),
+    (bytes(1000) + b"koly" + bytes(532), []),
     (b"LUKS\xba\xbe" + bytes(506), []),
 ]
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from errno import EACCES, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from errno import EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -124,8 +124,8 @@ def test_keys_may_be_references(service):
 
 
 REFUSED = [
-    ({"access": "OTHER"}, "S3_ACCESS_KEY", EACCES),
-    ({"secret": "PLANTED"}, "S3_SECRET_KEY", EACCES),
+    ({"access": "OTHER"}, "S3_ACCESS_KEY", EPERM),
+    ({"secret": "PLANTED"}, "S3_SECRET_KEY", EPERM),
     ({"path": "/nix/disk.raw"}, "S3_NO_BUCKET", ENOENT),
     ({"path": "/b/nix"}, "S3_NO_OBJECT", ENOENT),
     ({"secret": "config://nix"}, "CONFIG_KEY_MISSING", ENOENT),
@@ -143,8 +143,8 @@ def test_what_is_wrong_is_told_without_the_secret(service, changes, code, errno)
 
 
 ERRORS = [
-    ((403, "AccessDenied", ""), "S3_FORBIDDEN", EACCES),
-    ((403, "RequestTimeTooSkewed", ""), "S3_CLOCK", EACCES),
+    ((403, "AccessDenied", ""), "S3_FORBIDDEN", EPERM),
+    ((403, "RequestTimeTooSkewed", ""), "S3_CLOCK", EPERM),
     ((301, "PermanentRedirect", "<Endpoint>s3.other</Endpoint>"), "S3_REGION", EINVAL),
     ((400, "AuthorizationHeaderMalformed", "<Region>eu</Region>"), "S3_REGION", EINVAL),
     (
@@ -154,7 +154,7 @@ ERRORS = [
     ),
     ((503, "SlowDown", ""), "HTTP_SERVER_ERROR", EIO),
     ((500, "Weird", ""), "HTTP_SERVER_ERROR", EIO),
-    ((403, "Weird", ""), "HTTP_FORBIDDEN", EACCES),
+    ((403, "Weird", ""), "S3_FORBIDDEN", EPERM),
     ((405, "MethodNotAllowed", ""), "HTTP_NO_HEAD", EOPNOTSUPP),
 ]
 
@@ -164,6 +164,22 @@ def test_a_service_s_reasons_are_told(service, answer, code, errno):
     service.error = answer
     (error,) = look(service).errors
     assert (error.code, error.errno) == (code, errno)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/b/"])
+def test_a_url_without_an_object_is_refused_before_anything_is_asked(service, path):
+    service.verdict = lambda *_: pytest.fail("the service was asked")
+    (error,) = look(service, path).errors
+    assert (error.code, error.errno) == ("S3_NO_OBJECT", ENOENT)
+    assert "/bucket/object" in error.message
+
+
+def test_a_refusal_without_a_body_names_the_keys(service):
+    service.error = (403, "", "")
+    (error,) = look(service).errors
+    assert error.code == "S3_FORBIDDEN"
+    assert "the secret key" in error.message
+    assert "use a stream of type s3" not in error.message
 
 
 def test_a_bucket_alone_is_no_object(service):

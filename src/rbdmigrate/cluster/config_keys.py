@@ -6,9 +6,11 @@ Values go to the monitors beside the command, never in it: commands are written 
 from __future__ import annotations
 
 import json
+from errno import ENOENT
 
 import rados
 
+from ..model.errors import MigrationError
 from .client import mon_command
 
 PREFIX = "rbd/migration/"
@@ -21,7 +23,16 @@ def put(client: rados.Rados, key: str, value: str) -> None:
 
 def get(client: rados.Rados, key: str) -> str:
     """A value. Raises MigrationError(ENOENT) when there is none."""
-    return mon_command(client, prefix="config-key get", key=key)
+    try:
+        return mon_command(client, prefix="config-key get", key=key)
+    except MigrationError as error:
+        if error.errno != ENOENT:
+            raise
+        raise MigrationError(
+            ENOENT,
+            f"The config-key {key} does not exist; store it with `ceph config-key set {key} -i "
+            "FILE`.",
+        ) from None
 
 
 def remove(client: rados.Rados, key: str) -> None:

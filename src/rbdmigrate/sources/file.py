@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EACCES, EINVAL, EIO, ELOOP, ENOENT, ENOTDIR
+from errno import EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EPERM
 
 from ..model.errors import errno_text
 from ..model.import_policy import ImportPolicy
@@ -65,7 +65,7 @@ def _open(path: str, reach: ImportPolicy) -> int:
         real = path
     refused = reach.refuse_file(path, real)
     if refused:
-        raise SourceError("FILE_REACH", EACCES, f"{refused}.")
+        raise SourceError("FILE_REACH", EPERM, f"{refused}.")
     try:
         # Without waiting for the writer of a FIFO.
         fd = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -79,11 +79,11 @@ def _open(path: str, reach: ImportPolicy) -> int:
             ) from None
         if error.errno == ELOOP:
             raise SourceError(
-                "FILE_REACH", EACCES, f"{path} changed while it was looked at."
+                "FILE_REACH", EPERM, f"{path} changed while it was looked at."
             ) from None
         raise SourceError(
             "FILE_UNREADABLE",
-            EACCES,
+            EPERM,
             f"{path} cannot be opened by the manager: {errno_text(error.errno or EIO)}.",
         ) from None
     # A folder on the way may have become a link since: what counts is what was opened.
@@ -91,7 +91,7 @@ def _open(path: str, reach: ImportPolicy) -> int:
     refused = reach.refuse_file(path, opened)
     if refused:
         os.close(fd)
-        raise SourceError("FILE_REACH", EACCES, f"{refused}.")
+        raise SourceError("FILE_REACH", EPERM, f"{refused}.")
     return fd
 
 

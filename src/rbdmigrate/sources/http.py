@@ -12,7 +12,7 @@ import http.client
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from errno import EACCES, EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from errno import EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM
 from typing import Optional
 from urllib.parse import urljoin, urlsplit
 
@@ -224,9 +224,7 @@ class HttpStream(Stream):
         """The range of an answer is the one that was asked for, of the same file as before."""
         match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
         if match is None or (int(match[1]), int(match[2])) != (offset, offset + length - 1):
-            raise self._error(
-                "HTTP_NO_RANGE", EOPNOTSUPP, "sends another range than it was asked for"
-            )
+            raise self._error("HTTP_NO_RANGE", EOPNOTSUPP, _wrong_range(answer))
         if match[3] not in {"*", str(self.size)}:
             raise SourceError(
                 "SOURCE_CHANGED",
@@ -251,7 +249,7 @@ class HttpStream(Stream):
         if status in _REFUSALS:
             return self._error(
                 "HTTP_FORBIDDEN",
-                EACCES,
+                EPERM,
                 f"does not give out {self.label} (HTTP {status}); librbd sends no login, so let it "
                 "be read without one, or use a stream of type s3",
             )
@@ -287,7 +285,7 @@ class HttpStream(Stream):
                 return SourceError(
                     error.problem,
                     error.errno,
-                    f"The server {self.url.host} redirects to {without_secrets(target)}, and "
+                    f"The server {self.url.host} redirects to {without_secrets(target)}: "
                     + error.message,
                     transient=error.transient,
                 )
@@ -319,9 +317,18 @@ def without_secrets(url: str) -> str:
     """A URL that a server gave, without what may be a secret: user, password, query."""
     try:
         parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
     except ValueError:
         return "an invalid URL"
+
+
+def _wrong_range(answer: Answer) -> str:
+    if answer.headers.get("content-type", "").lower().startswith("multipart/"):
+        return "answers a range in several parts (multipart/byteranges), which librbd does not read"
+    if "content-range" not in answer.headers:
+        return "answers 206 without saying which range it sends (Content-Range)"
+    return "sends another range than it was asked for"
 
 
 def header_safe(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Optional
 
 from ..model.finding import Finding, Severity
@@ -43,6 +44,26 @@ class Inspection:
         return tuple(f for f in self.findings if f.severity is Severity.ERROR)
 
 
+def _size_first(name: str) -> tuple[bool, str]:
+    return name != "size", name
+
+
+def _change(name: str, old: str, new: str) -> str:
+    if name == "size":
+        return f"it had {old} bytes and has {new} now"
+    if name == "modified":
+        return f"it was last modified at {_when(old)}, and now at {_when(new)}"
+    return f"its {name} was {old} and is {new} now"
+
+
+def _when(text: str) -> str:
+    """A time for people: of files it is in nanoseconds, of servers as they say it."""
+    if not text.isdigit() or len(text) > 19:
+        return text
+    at = datetime.fromtimestamp(int(text) / 1e9, timezone.utc)
+    return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
+
+
 def changes(
     before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
@@ -53,11 +74,11 @@ def changes(
     found = []
     for path, old in before.items():
         new = now.get(path, {})
-        for name in sorted(old.keys() & new.keys()):
+        for name in sorted(old.keys() & new.keys(), key=_size_first):
             if old[name] != new[name]:
                 found.append(
-                    f"The {name} of the source's {path} was {old[name]} and is {new[name]} now: "
-                    "the source changed, and what is copied from it may be a mixture of both."
+                    f"The source's {path} changed: {_change(name, old[name], new[name])}; what is "
+                    "copied from it may be a mixture of both."
                 )
                 break
     return found

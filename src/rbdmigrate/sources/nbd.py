@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from errno import EACCES, EINVAL, EIO, ENOENT, EPROTO
+from errno import EINVAL, EIO, ENOENT, EPERM, EPROTO
 from typing import Optional
 
 from ..model.errors import errno_name
@@ -130,11 +130,11 @@ class NbdStream(Stream):
         if kind == _ERR_TLS:
             return self._error(
                 "NBD_TLS",
-                EACCES,
+                EPERM,
                 "wants TLS for this export, which imports do not use; offer it without",
             )
         if kind == _ERR_POLICY:
-            return self._error("NBD_REFUSED", EACCES, "does not let this host use the export")
+            return self._error("NBD_REFUSED", EPERM, "does not let this host use the export")
         return self._error("NBD_REFUSED", EINVAL, f"refuses the export (reply {kind - _ERR})")
 
     def _exports(self) -> list[str]:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from errno import EACCES, ECONNREFUSED, ECONNRESET, EIO, ENOENT, ETIMEDOUT
+from errno import ECONNREFUSED, ECONNRESET, EIO, ENOENT, EPERM, ETIMEDOUT
 from typing import Any, Optional
 
 from ..model.errors import errno_text
@@ -215,12 +215,12 @@ def resolve(host: str, port: int, rules: Rules) -> list[str]:
     addresses = list(dict.fromkeys(str(info[4][0]) for info in infos))
     if len(addresses) > MAX_ADDRESSES:
         raise SourceError(
-            "HOST_REACH", EACCES, f"The name {host} has more than {MAX_ADDRESSES} addresses."
+            "HOST_REACH", EPERM, f"The name {host} has more than {MAX_ADDRESSES} addresses."
         )
     for address in addresses:
         refused = rules.reach.refuse_address(host, address)
         if refused:
-            raise SourceError("HOST_REACH", EACCES, f"{refused}.")
+            raise SourceError("HOST_REACH", EPERM, f"{refused}.")
     return addresses
 
 
@@ -228,7 +228,7 @@ def connect_unix(path: str, rules: Rules) -> Any:
     """A connected socket to a Unix socket inside the folders that are open to imports."""
     refused = rules.reach.refuse_file(path, os.path.realpath(path))
     if refused:
-        raise SourceError("FILE_REACH", EACCES, f"{refused}.")
+        raise SourceError("FILE_REACH", EPERM, f"{refused}.")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(rules.deadline.left(rules.limits.connect))
     try:

@@ -192,6 +192,12 @@ def printable(data: bytes) -> str:
 _MAGICS = (
     (0, MAGIC, "qcow", "is a QCOW file"),
     (0, b"KDMV", "vmdk", "is a VMDK file"),
+    (0, b"COWD", "vmdk", "is a VMDK file"),
+    (0, b"WithoutFreeSpace", "parallels", "is a Parallels disk"),
+    (0, b"WithouFreSpacExt", "parallels", "is a Parallels disk"),
+    (257, b"ustar", "tar", "is a tar archive, such as an OVA"),
+    (0, b"\x04\x22\x4d\x18", "lz4", "is compressed by lz4"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z", "is a 7z archive"),
     (0, b"# Disk DescriptorFile", "vmdk", "is the descriptor of a VMDK file"),
     (0, b"vhdxfile", "vhdx", "is a VHDX file"),
     (0, b"conectix", "vpc", "is a VHD file"),
@@ -205,13 +211,24 @@ _MAGICS = (
     (0, b"rbd image v", "rbd", "is an export of `rbd export --export-format 2`"),
     (0, b"rbd diff v", "rbd", "is a diff of `rbd export-diff`"),
 )
-PACKED = {"gzip": "gunzip", "xz": "unxz", "zstd": "unzstd", "bzip2": "bunzip2", "zip": "unzip"}
+_FOOTERS = (
+    (b"conectix", "vpc", "is a fixed VHD file, whose last 512 bytes are no part of the disk"),
+    (b"koly", "dmg", "is a DMG file"),
+)
 
 
 def container(data: bytes) -> Optional[tuple[str, str]]:
     """What the first bytes of a file show it to be: (qemu's or the tool's name, in words)."""
     for offset, magic, name, words in _MAGICS:
         if data[offset : offset + len(magic)] == magic:
+            return name, words
+    return None
+
+
+def footer(data: bytes) -> Optional[tuple[str, str]]:
+    """The same of the last 512 bytes of a file."""
+    for magic, name, words in _FOOTERS:
+        if data.startswith(magic):
             return name, words
     return None
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import posixpath
-import shlex
-
+from . import conversion
 from .inspection import SnapshotInfo
 from .look import Look
-from .qcow_header import PACKED, container
+from .qcow_header import container, footer
 from .stream import Stream
 
 _SECTOR = 512
@@ -57,18 +55,21 @@ def _sniff(look: Look, stream: Stream) -> None:
         )
         return
     known = container(head)
+    if known is None and stream.size > _SNIFF:
+        known = footer(stream.read(stream.size - _SNIFF, _SNIFF))
     if known is None:
         return
     name, words = known
-    source = shlex.quote(stream.label)
-    target = shlex.quote(posixpath.basename(stream.label.rstrip("/")).rsplit(".", 1)[0] + ".raw")
-    remedy = f"qemu-img convert -f {name} -O raw {source} {target}"
-    if name in PACKED:
-        remedy = f"{PACKED[name]} {source}"
+    assert look.spec.stream is not None
+    remedy = ""
+    if conversion.unpackable(name):
+        remedy = conversion.unpack(look.spec.stream, name)
     elif name == "rbd":
         remedy = "rbd import --export-format 2"
     elif name == "qcow":
         remedy = '"type": "qcow"'
+    else:
+        remedy = conversion.convert(look.spec.stream, name)
     look.note(
         "RAW_CONTAINER",
         f"{stream.label} {words}: imported as raw, a client sees that file and not the disk in it.",

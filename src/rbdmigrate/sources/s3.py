@@ -13,11 +13,12 @@ import hashlib
 import hmac
 import re
 import time
-from errno import EACCES, EINVAL, EIO, ENOENT, EOPNOTSUPP
+from errno import EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM
 from typing import Optional
 
 from ..model.errors import MigrationError
 from ..model.source import CONFIG, StreamSpec
+from ..model.url import parse_url
 from .errors import SourceError
 from .http import Answer, HttpStream, header_safe
 from .net import Rules
@@ -33,6 +34,13 @@ class S3Stream(HttpStream):
         self._access = _resolved(spec, "access_key", resolve_config)
         self._secret = _resolved(spec, "secret_key", resolve_config)
         self._prefix = ""  # of what is signed
+        bucket, slash, name = parse_url(spec.url).path[1:].partition("/")
+        if not bucket or (slash and not name):
+            raise SourceError(
+                "S3_NO_OBJECT",
+                ENOENT,
+                f"{spec.url} names no object; the form is http[s]://host[:port]/bucket/object.",
+            )
         super().__init__(spec.url, rules)
         if not self.size and "/" not in self.url.path[1:]:
             self.close()
@@ -59,7 +67,15 @@ class S3Stream(HttpStream):
         }
         code = tags.get("Code", "")
         region = tags.get("Region") or answer.headers.get("x-amz-bucket-region", "")
-        return self._explain(code, region, tags) or super().failure(answer, method)
+        explained = self._explain(code, region, tags)
+        if explained is None and answer.status in {401, 403}:
+            explained = self._s3(
+                "S3_FORBIDDEN",
+                EPERM,
+                f"refuses {self.url.path} (HTTP {answer.status}) without a reason that is known; "
+                "check the access key, the secret key and the policy of the bucket",
+            )
+        return explained or super().failure(answer, method)
 
     def _explain(self, code: str, region: str, tags: dict[str, str]) -> Optional[SourceError]:
         bucket, _, name = self.url.path[1:].partition("/")
@@ -70,17 +86,17 @@ class S3Stream(HttpStream):
                 "S3_NO_OBJECT", ENOENT, f"has no object {name!r} in the bucket {bucket!r}"
             )
         if code == "InvalidAccessKeyId":
-            return self._s3("S3_ACCESS_KEY", EACCES, "does not know the access key")
+            return self._s3("S3_ACCESS_KEY", EPERM, "does not know the access key")
         if code == "RequestTimeTooSkewed":
             return self._s3(
-                "S3_CLOCK", EACCES, "has another time than the manager's host; set the clocks", True
+                "S3_CLOCK", EPERM, "has another time than the manager's host; set the clocks", True
             )
         if code == "SignatureDoesNotMatch":
             return self._signature()
         if code == "AccessDenied":
             return self._s3(
                 "S3_FORBIDDEN",
-                EACCES,
+                EPERM,
                 f"knows the access key, and does not let it read {self.url.path}; check the policy "
                 "of the bucket, and that the object exists",
             )
@@ -125,7 +141,7 @@ class S3Stream(HttpStream):
             )
         return self._s3(
             "S3_SECRET_KEY",
-            EACCES,
+            EPERM,
             "does not take the signature: the secret key does not belong to the access key",
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from errno import ENOENT
+from errno import EIO, ENOENT
 from typing import Any, Optional
 
 import rados
@@ -224,12 +224,15 @@ def _explained(
     """Where librbd fails the source is looked at: it may say why, which librbd does not."""
     try:
         yield
-    except session.librbd_errors:
+    except session.librbd_errors as error:
         found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session, args))
         for finding in found.errors:
             raise MigrationError(
                 finding.errno, f"{doing} failed, because of its source: {finding.message}"
             ) from None  # librbd's text repeats the spec
+        for sentence in changes(imported.identity, found.identity):
+            errno = abs(getattr(error, "errno", None) or EIO)
+            raise MigrationError(errno, f"{doing} failed: {sentence}") from None
         raise
 
 
