@@ -154,3 +154,14 @@ def test_nothing_outside_the_prefix_is_ever_sent_by_default(key):
 @given(st.from_regex(r"[A-Za-z0-9._/-]{0,40}", fullmatch=True))
 def test_everything_below_the_prefix_may_be_sent_by_default(rest):
     assert refuse_reference(OPEN, f"rbd/migration-source/{rest}", URL, frozenset()) is None
+
+
+def test_an_import_whose_keys_are_in_the_header_alone_is_left_to_plain_rbd():
+    spec = parse_source_spec(
+        '{"type": "raw", "stream": {"type": "s3", "url": "https://s3.example/b/o", '
+        '"access_key": "AKEY", "secret_key": "SKEY"}}'
+    )
+    adopted = Import(json.dumps(spec.redacted()))
+    refused = refuse_import(adopted, "m1", ImportPolicy())
+    assert "`rbd migration execute`" in refused
+    assert refuse_import(Import(spec.to_json()), "m1", ImportPolicy()) is None

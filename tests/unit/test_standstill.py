@@ -6,7 +6,8 @@ import pytest
 
 from rbdmigrate.control.lifecycle.standstill import source_rests, standstill
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import HoldReason, Place, State
+from rbdmigrate.model.migration import Goal, HoldReason, Place, State
+from rbdmigrate.model.report import what_next
 from tests.unit.builders import migration
 
 WEB = {"type": "raw", "stream": {"type": "http", "url": "http://h/x.raw"}}
@@ -33,3 +34,10 @@ def test_the_cluster_is_named_where_the_source_is_in_it(spec):
     assert hold.reason is HoldReason.HEALTH
     assert hold.message == "Nothing was copied for 43s; look at `ceph health`."
     assert source_rests(copying(spec)).reason is HoldReason.HEALTH
+
+
+def test_what_comes_after_a_copy_of_a_changed_source_is_a_comparison():
+    changed = Import(json.dumps(WEB), changes=("It changed.",))
+    record = migration(state=State.EXECUTED, goal=Goal.EXECUTED, imported=changed)
+    assert "verify ssd/b --mode full` compares both" in what_next(record, None)
+    assert "commit ssd/b" not in what_next(record, None)

@@ -23,7 +23,7 @@ from .import_policy import (
     is_closed,
 )
 from .import_source import Import
-from .source import CONFIG, SourceSpec
+from .source import CONFIG, HIDDEN, SourceSpec
 from .url import parse_url
 
 # librbd makes a JSON command of a config-key without quoting it: a quotation mark in it would make
@@ -105,6 +105,11 @@ def _refuse_recorded(
         source = Import(spec).source
     except MigrationError as error:
         return f"Its source-spec cannot be read: {error.message.rstrip('.')}"
+    if HIDDEN in source.secrets().values():
+        return (
+            "The S3 keys of its source are in the target's header alone, where plain rbd put them; "
+            "an administrator finishes it with `rbd migration execute` and `rbd migration commit`"
+        )
     return refuse_references(source, reach, own_keys(ident, stored))
 
 

@@ -185,6 +185,11 @@ def _choice(m: Migration) -> str:
             return f"{execute} copies the data; start the clients when it is executed"
         return f"Start the clients on the target, then {execute}"
     if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
+        if m.imported is not None and m.imported.changes:
+            return (
+                "All data is on the target, and its source changed meanwhile: `ceph rbd migration "
+                f"verify {target} --mode full` compares both, which is needed before the commit"
+            )
         if m.verify is Verify.NONE:
             done = f"`ceph rbd migration commit {target}` {_commits(m)}"
         else:

@@ -11,7 +11,8 @@ CONFIG = "config://"
 """How a value in the monitors' config-key store is named in a source-spec."""
 
 _SECRETS = ("access_key", "secret_key")
-_HIDDEN = "***"
+HIDDEN = "***"
+"""What a source-spec that is shown has in place of a secret."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class SourceSpec:
 
     def redacted(self) -> dict[str, Any]:
         """``to_plain`` with ``***`` in place of the secrets."""
-        hidden = self._with_keys(lambda path, secret: _HIDDEN)
+        hidden = self._with_keys(lambda path, secret: HIDDEN)
         return hidden.to_plain()
 
     def with_secrets_at(self, prefix: str) -> tuple[SourceSpec, dict[str, str]]:
