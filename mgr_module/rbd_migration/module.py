@@ -151,6 +151,7 @@ class Module(MgrModule):
                 "RECORD": ("record(s) that cannot be used", engine.garbage()),
                 "FAILED": ("migration(s) failed", _failures(reports)),
                 "TARGET": ("warning(s) about what clients did", engine.changed_targets()),
+                "PLAN": ("plan(s) need attention", engine.plans.warnings()),
             }
         )
 

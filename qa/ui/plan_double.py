@@ -13,15 +13,16 @@ from typing import Any, Optional
 
 from rbdmigrate.control.plans import waves
 from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.plans.progress import shown_state, time_left
 from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.plan import Candidate, Definition, PlanState
+from rbdmigrate.model.plan import Candidate, Definition, Plan, PlanState
 from rbdmigrate.model.report import iso
 
 GIB = 1 << 30
 MIB = 1 << 20
-_SETTLED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
+_SETTLED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
 _MOVING = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
 
 Args = dict[str, Any]
@@ -62,7 +63,11 @@ class PlanCase:
 
     def phases(self) -> "list[Phase]":
         """Where its images are."""
-        return [image.phase for image in self.images]
+        stands = self.state is PlanState.PAUSED
+        return [
+            Phase.PAUSED if stands and image.phase is Phase.RUNNING else image.phase
+            for image in self.images
+        ]
 
     def count(self, phase: Phase) -> int:
         """How many images are there."""
@@ -215,9 +220,10 @@ class PlansDouble:
         total = sum(row["bytes_total"] or 0 for row in rows)
         copied = sum(row["bytes_copied"] for row in rows)
         rate = int(self.rate) if running else 0
+        sizes = [row["bytes_total"] for row in rows]
         report = {
             "name": definition.name,
-            "state": case.state.value,
+            "state": shown_state(Plan(definition, case.state, case.created), phases),
             "goal": definition.policy.goal.value,
             "verify": definition.policy.verify.value,
             "priority": definition.policy.priority,
@@ -228,6 +234,7 @@ class PlansDouble:
             "waves": waves.waves(len(rows), definition.wave) if rows else 0,
             "wave_size": definition.wave,
             "stop_after_failures": definition.stop_after,
+            "wait_seconds": None if definition.wait is None else int(definition.wait),
             "total": len(rows),
             "counts": waves.counts(phases),
             "percent": sum(row["percent"] for row in rows) // len(rows) if rows else 0,
@@ -235,6 +242,8 @@ class PlansDouble:
             "bytes_copied": copied,
             "rate": rate,
             "eta_seconds": (total - copied) // rate if rate else None,
+            "eta_total_seconds": time_left(phases, sizes, copied, rate) if rate else None,
+            "seconds": int((case.ended or time.time()) - case.started) if case.started else None,
             "problems": _problems(case, rows),
             "created": iso(case.created),
             "started": iso(case.started),
@@ -292,6 +301,7 @@ def _row(image: Image, wave: int) -> Args:
         "migration": image.ident,
         "wave": wave,
         "phase": image.phase.value,
+        "postponed": False,
         "state": {Phase.RUNNING: "executing", Phase.FAILED: "failed"}.get(image.phase),
         "percent": share,
         "bytes_total": image.size if begun or image.phase is Phase.DONE else None,

@@ -130,7 +130,8 @@ def test_a_plan_moves_its_images_wave_by_wave(
     done = plan.state("done")
     assert (done["wave"], done["waves"], done["percent"]) == (2, 2, 100)
     assert done["counts"] == {
-        "queued": 0, "waiting": 0, "running": 0, "done": 6, "failed": 0, "cancelled": 0,
+        "queued": 0, "waiting": 0, "running": 0, "paused": 0, "done": 6, "failed": 0,
+        "cancelled": 0, "skipped": 0,
     }  # fmt: skip
     moved(client, plan, before)
     assert names(client, pools[0]) == ["other"]
@@ -176,7 +177,7 @@ def test_it_stops_after_failures_and_goes_on_when_told(
     assert taken in stopped["problems"][0]
     assert "too many failures" in stopped["next"]
     plan.do("resume")
-    done = plan.state("done")
+    done = plan.state("done-with-failures")
     assert (done["counts"]["failed"], done["counts"]["done"]) == (1, 2)
     cluster.rbd("rm", taken, "--no-progress")
     migration.text("retry", "--plan", plan.name)

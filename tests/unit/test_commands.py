@@ -188,7 +188,8 @@ class TestAll:
             {"done": targets.split(), "refused": [], "left": 0},
         )
         assert [str(call[1][0]) for call in engine.calls] == targets.split()
-        assert ask(name, all=True)[1] == f"Done for {len(targets.split())} migration(s)."
+        done = {"pause": "paused", "resume": "resumed", "retry": "tried again"}[name]
+        assert ask(name, all=True)[1] == f"{done}: {', '.join(targets.split())}"
 
     def test_takes_those_only_that_the_caller_may_touch(self, ask, engine):
         ask("pause", all=True, authorized=lambda pool, namespace: pool == "hdd")
@@ -199,7 +200,6 @@ class TestAll:
         code, text, _ = ask("retry", all=True)
         assert code == 0
         assert text.splitlines() == [
-            "Done for 0 migration(s).",
             "ssd/3: It is being aborted.",
             "ssd/b: It is being aborted.",
         ]

@@ -255,6 +255,47 @@ def test_a_plan_migrates_its_images(world):
     assert everything(world) == ([], ["a", "b"])
 
 
+def plan_of(world, wait=None):
+    """A plan of two waves with an image each, whose first image is ``hdd/a``."""
+    world.create_image("hdd/b", {1: b"b"})
+    images = tuple(Listed(spec(f"hdd/{name}"), spec(f"nvme/{name}")) for name in "ab")
+    policy = Policy(goal=Goal.COMMITTED)
+    definition = Definition("move", images=images, policy=policy, wave=1, wait=wait)
+    world.call(lambda: world.engine.plans.create(definition))
+    world.call(lambda: world.engine.plans.begin("move"))
+
+
+def plan_phases(world):
+    report = world.call(lambda: world.engine.plans.get("move"))
+    return [item["phase"] for item in report["items"]], report["state"]
+
+
+def test_an_image_in_use_does_not_keep_the_next_wave_waiting_for_longer_than_the_plan_says(world):
+    with world.client().open("hdd/a"):
+        plan_of(world, wait=60.0)
+        world.run(30.0)
+        assert plan_phases(world) == (["waiting", "queued"], "running")
+        world.run(60.0)
+        assert plan_phases(world) == (["waiting", "done"], "running")
+        world.failover()
+        world.run(10.0)
+        assert plan_phases(world) == (["waiting", "done"], "running")
+    world.run(60.0)
+    assert plan_phases(world) == (["done", "done"], "done")
+    assert everything(world) == ([], ["a", "b"])
+
+
+def test_an_image_in_use_that_is_skipped_stays_and_the_plan_goes_on(world):
+    with world.client().open("hdd/a"):
+        plan_of(world)
+        world.run(30.0)
+        world.call(lambda: world.engine.plans.skip("move", "hdd/a"))
+        world.run(30.0)
+        assert plan_phases(world) == (["skipped", "done"], "done")
+    world.run(30.0)
+    assert everything(world) == (["a"], ["b"])
+
+
 def test_a_pool_that_does_not_answer_for_a_while_holds_a_migration_up_and_no_more(world):
     world.prepare("hdd/a", "nvme/a")
     world.cluster.faults.append(

@@ -82,6 +82,7 @@ def test_a_plan_is_given_as_a_file(ask, engine):
         ("retry", {}, ("plan retry", ("move",), {})),
         ("plan cancel", {"force": True}, ("plan cancel", ("move",), {"force": True})),
         ("cancel", {}, ("plan cancel", ("move",), {"force": False})),
+        ("plan skip", {"image": "hdd/a"}, ("plan skip", ("move", "hdd/a"), {})),
         ("plan rm", {}, ("plan remove", ("move",), {})),
     ],
 )
@@ -112,6 +113,26 @@ def test_a_snapshot_is_imported_only_for_who_may_read_it(ask):
 def test_a_plan_stands_alone(ask):
     for more in ({"target_image": "a"}, {"all": True}):
         assert ask("pause", plan="move", **more)[0] == -EINVAL
+
+
+def test_a_plan_that_is_done_with_failures_says_so_in_words(tables):
+    over = {**PLAN, "state": "done-with-failures", "ended": PLAN["created"]}
+    assert tables.outcome(over).startswith("move: done with failures; of 1 images")
+    assert "took 1m 30s" in tables.detail(over)
+    assert "30s left" in tables.detail(PLAN)
+
+
+def test_a_commit_of_a_plan_is_never_forced(ask, engine):
+    assert ask("commit", plan="move", force=True)[0] == -EINVAL
+    assert engine.calls == []
+
+
+def test_without_a_target_the_commands_say_what_else_can_be_given(ask):
+    for name in ("pause", "resume", "retry", "commit", "cancel"):
+        code, _, said = ask(name)
+        assert code == -EINVAL
+        assert said.startswith("Give a target, such as nvme/vm1, ")
+        assert "--plan" in said
 
 
 def test_what_is_shown(tables):

@@ -5,9 +5,11 @@ from errno import EAGAIN, EINVAL
 
 import pytest
 
-from rbdmigrate.control.plans import requests
+from rbdmigrate.control.plans import progress, requests
+from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.plan import Definition, Plan, PlanState
+from rbdmigrate.model.plan import Definition, Item, Outcome, Plan, PlanState
+from rbdmigrate.model.spec import ImageSpec
 from tests.unit.builders import NOON
 
 REQUESTS = {
@@ -55,3 +57,60 @@ def test_a_resumed_plan_does_not_count_its_failures_so_far():
     stopped = Plan(Definition("p"), PlanState.STOPPED, NOON)
     assert requests.to_resume(stopped, 2).forgiven == 2
     assert requests.to_retry(replace(stopped, forgiven=2)).forgiven == 0
+
+
+A, B = ImageSpec("hdd", "", "a"), ImageSpec("nvme", "", "b")
+RUNNING = Plan(Definition("p"), PlanState.RUNNING, NOON)
+
+
+@pytest.mark.parametrize("phase", [Phase.QUEUED, Phase.WAITING])
+def test_an_image_is_skipped_before_its_migration_begins(phase):
+    assert requests.to_skip(RUNNING, Item("1", A, B), phase).outcome is Outcome.SKIPPED
+
+
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.PAUSED, Phase.DONE, Phase.FAILED])
+def test_an_image_whose_migration_has_begun_is_not_skipped(phase):
+    with pytest.raises(MigrationError, match="cannot be skipped"):
+        requests.to_skip(RUNNING, Item("1", A, B), phase)
+
+
+@pytest.mark.parametrize("text", ["hdd/a", "nvme/b", "a"])
+def test_an_image_of_a_plan_is_found_by_its_source_or_target(text):
+    assert requests.find_item(RUNNING, [Item("0", B, A), Item("1", A, B)][1:], text) == 0
+
+
+def test_an_image_that_is_not_in_the_plan_is_not_found():
+    with pytest.raises(MigrationError, match="No image of the plan"):
+        requests.find_item(RUNNING, [Item("1", A, B)], "hdd/x")
+
+
+def test_what_failed_of_a_plan_that_is_done_is_given_up_by_cancelling_it():
+    done = Plan(Definition("p"), PlanState.DONE, NOON)
+    assert requests.to_cancel(done, NOON, force=False, failures=1).state is PlanState.CANCELLING
+
+
+F, Q, W, N = Phase.FAILED, Phase.QUEUED, Phase.WAITING, Phase.DONE
+
+
+@pytest.mark.parametrize(
+    ("state", "phases", "waits", "words"),
+    [
+        (PlanState.DONE, [N, F], None, "1 of 2 images failed"),
+        (PlanState.DONE, [N, N], None, ""),
+        (PlanState.STOPPED, [F, Q], None, "stopped"),
+        (PlanState.RUNNING, [F, Q], None, ""),
+        (PlanState.RUNNING, [W, Q], progress.Waiting("hdd/a", 3599), ""),
+        (PlanState.RUNNING, [W, Q], progress.Waiting("hdd/a", 7200), "plan skip p hdd/a"),
+        (PlanState.PAUSED, [W, Q], progress.Waiting("hdd/a", 7200), ""),
+        (PlanState.CANCELLED, [F, F], None, ""),
+    ],
+)
+def test_somebody_is_told_of_a_plan_that_does_not_go_on_well(state, phases, waits, words):
+    said = progress.attention(replace(RUNNING, state=state), phases, waits)
+    assert (words in said) if words else said == ""
+
+
+def test_the_time_left_counts_what_has_not_begun_with_the_mean_size():
+    assert progress.time_left([N, Q, Q], [100, None, None], 100, 10.0) == 20.0
+    assert progress.time_left([Q], [None], 0, 10.0) is None
+    assert progress.time_left([N], [100], 50, 0.0) is None

@@ -168,10 +168,6 @@ def _execute(call: Call) -> Report:
     return call.engine.execute(call.spec("target_image", "target"))
 
 
-def _commit(call: Call) -> Report:
-    return call.engine.commit(call.spec("target_image", "target"), force=call.flag("force"))
-
-
 def _abort(call: Call) -> Report:
     return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
 
@@ -236,14 +232,6 @@ TABLE = (
         "Copy the data of a prepared migration in the background",
         "w",
         _execute,
-        tables.outcome,
-    ),
-    Command(
-        "commit",
-        (TARGET, Arg("force", "CephBool")),
-        "Finish an executed migration: remove the source",
-        "w",
-        _commit,
         tables.outcome,
     ),
     Command(

@@ -7,7 +7,7 @@ from rbdmigrate.model.units import format_seconds, format_size
 from .tables import bar, rate, table
 
 Report = Dict[str, Any]
-_PHASES = ("done", "running", "waiting", "failed", "cancelled", "queued")
+_PHASES = ("done", "running", "paused", "waiting", "failed", "cancelled", "skipped", "queued")
 _SHOWN = 5  # problems after a command
 
 
@@ -21,7 +21,7 @@ def listing(plans: List[Report]) -> str:
         rows.add_row(
             [
                 plan["name"],
-                plan["state"],
+                _words(plan["state"]),
                 f"{plan['wave']}/{plan['waves']}" if plan["total"] else "",
                 plan["total"] or "",
                 counts["done"],
@@ -48,10 +48,14 @@ def begun(plan: Report) -> str:
 
 def _state(plan: Report) -> str:
     if not plan["total"]:
-        return str(plan["state"])
+        return _words(plan["state"])
     parts = [f"{plan['counts'][name]} {name}" for name in _PHASES if plan["counts"][name]]
     wave = "" if plan["ended"] else f", wave {plan['wave']} of {plan['waves']}"
-    return f"{plan['state']}{wave}; of {plan['total']} images {', '.join(parts)}"
+    return f"{_words(plan['state'])}{wave}; of {plan['total']} images {', '.join(parts)}"
+
+
+def _words(state: str) -> str:
+    return state.replace("-", " ")
 
 
 def removed(plan: Report) -> str:
@@ -72,6 +76,10 @@ def detail(plan: Report) -> str:
         rows.append(("window", plan["window"]))
     if plan["total"]:
         rows.append(("progress", f"{bar(plan['percent'])} {plan['percent']}%{_speed(plan)}"))
+    if plan["started"]:
+        ran = format_seconds(plan["seconds"])
+        how = f"took {ran}" if plan["ended"] else f"{ran} ago"
+        rows.append(("started", f"{plan['started']}, {how}"))
     rows += [("problem", text) for text in plan["problems"]]
     if plan["next"]:
         rows.append(("next", plan["next"]))
@@ -98,8 +106,8 @@ def _speed(plan: Report) -> str:
     text = f", {format_size(plan['bytes_copied'])} copied"
     if plan["rate"]:
         text += f", {rate(plan['rate'])}"
-    if plan["eta_seconds"] is not None:
-        text += f", {format_seconds(plan['eta_seconds'])} left for what is under way"
+    if plan["eta_total_seconds"] is not None:
+        text += f", about {format_seconds(plan['eta_total_seconds'])} left"
     return text
 
 

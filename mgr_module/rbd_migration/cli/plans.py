@@ -77,6 +77,10 @@ def retry(call: Call) -> Report:
     return call.engine.plans.retry(_name(call))
 
 
+def _skip(call: Call) -> Report:
+    return call.engine.plans.skip(_name(call), call.text("image") or "")
+
+
 def cancel(call: Call) -> Report:
     """Cancel the plan that is named."""
     return call.engine.plans.cancel(_name(call), force=call.flag("force"))
@@ -128,6 +132,14 @@ TABLE = (
         "Go on with a plan that was paused, or stopped after failures",
         "w",
         resume,
+        plan_tables.outcome,
+    ),
+    Command(
+        "plan skip",
+        (_PLAN, Arg("image", required=True)),
+        "Leave out an image of a plan that has not begun",
+        "w",
+        _skip,
         plan_tables.outcome,
     ),
     Command(

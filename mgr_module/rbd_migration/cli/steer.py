@@ -1,8 +1,8 @@
-"""``pause``, ``resume``, ``retry`` and ``cancel``: of one migration, of a plan, or of all."""
+"""``pause``, ``resume``, ``retry``, ``cancel`` and ``commit``: of one migration, a plan, or all."""
 
 import time
 from errno import EINVAL
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.spec import ImageSpec
@@ -14,7 +14,7 @@ from .command import Arg, Call, Command, Report
 _PATIENCE = 10.0  # seconds for all of them: one command holds up the next
 _TARGET = Arg("target_image")
 _ALL = Arg("all", "CephBool")
-Act = Callable[[ImageSpec], Report]
+Act = Callable[[ImageSpec], object]
 
 
 def _pause(call: Call) -> Any:
@@ -39,7 +39,34 @@ def _retry(call: Call) -> Any:
 def _cancel(call: Call) -> Any:
     if _of_plan(call):
         return plan_commands.cancel(call)
-    return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
+    return call.engine.abort(_target(call, "or a plan with --plan"), force=call.flag("force"))
+
+
+def _commit(call: Call) -> Any:
+    force = call.flag("force")
+    if not _of_plan(call):
+        return call.engine.commit(_target(call, "or a plan with --plan"), force=force)
+    if force:
+        raise MigrationError(
+            EINVAL, "--force is for a single migration; look at each one, and commit it by itself."
+        )
+    plan = call.engine.plans.definition(call.text("plan") or "").name
+    return _for_each(
+        call, call.engine.begin_commit, lambda report: report["plan"] == plan and _copied(report)
+    )
+
+
+def _copied(report: Report) -> bool:
+    """Whether it has all data and waits for somebody to commit it."""
+    there = report["state"] in ("executed", "verifying", "verified")
+    return there and report["goal"] not in ("committed", "aborted")
+
+
+def _target(call: Call, otherwise: str) -> ImageSpec:
+    """The target that is named. MigrationError(EINVAL) says what else could be given."""
+    if not call.text("target_image"):
+        raise MigrationError(EINVAL, f"Give a target, such as nvme/vm1, {otherwise}.")
+    return call.spec("target_image", "target")
 
 
 def _of_plan(call: Call) -> bool:
@@ -61,14 +88,16 @@ def _waits(report: Report) -> bool:
 
 
 def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
-    """Act on the named migration, or with ``--all`` on those that ``wanted`` picks.
-
-    The answer for all: ``done``, ``refused`` and ``left``, how many there was no time for.
-    """
+    """Act on the named migration, or with ``--all`` on those that ``wanted`` picks."""
     if not call.flag("all"):
-        return act(call.spec("target_image", "target"))
+        return act(_target(call, "a plan with --plan, or --all"))
     if call.text("target_image"):
         raise MigrationError(EINVAL, "Name a target or give --all, not both.")
+    return _for_each(call, act, wanted)
+
+
+def _for_each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
+    """The answer for many: ``done``, ``refused`` and ``left``, how many there was no time for."""
     waiting = [r["target"] for r in call.engine.list() if wanted(r)]
     done: List[str] = []
     refused: List[Dict[str, str]] = []
@@ -83,37 +112,64 @@ def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
     return {"done": done, "refused": refused, "left": len(waiting)}
 
 
-def _show(result: Dict[str, Any]) -> str:
+def _show(result: Dict[str, Any], done: str, none: str) -> str:
+    """``done``: what is said of those that it was done for, ``none`` where there was nothing."""
     if "counts" in result:
         return plan_tables.outcome(result)
     if "done" not in result:
         return tables.outcome(result)
-    lines = [f"Done for {len(result['done'])} migration(s)."]
+    lines = []
+    if result["done"]:
+        lines.append(f"{done}: {', '.join(result['done'])}")
     lines += [f"{one['target']}: {one['message']}" for one in result["refused"]]
     if result["left"]:
         lines.append(f"{result['left']} are left; give the command again.")
-    return "\n".join(lines)
+    return "\n".join(lines) or none
 
 
-def _command(name: str, args: Tuple[Arg, ...], desc: str, run: Callable[[Call], Any]) -> Command:
-    return Command(name, (_TARGET, _ALL, *args, Arg("plan")), desc, "w", run, _show)
+def _shows(done: str, none: str) -> Callable[[Dict[str, Any]], str]:
+    return lambda result: _show(result, done, none)
 
 
 TABLE = (
-    _command(
-        "pause",
-        (Arg("force", "CephBool"),),
-        "Stop a copy where it is and start no further step",
-        _pause,
+    Command(
+        "commit",
+        (_TARGET, Arg("force", "CephBool"), Arg("plan")),
+        "Finish an executed migration, or all of a plan: remove the source",
+        "w",
+        _commit,
+        _shows("being committed", "No migration of the plan waits for a commit."),
     ),
-    _command("resume", (), "Go on where a pause stopped", _resume),
-    _command("retry", (), "Try a failed migration again, a waiting one at once", _retry),
+    Command(
+        "pause",
+        (_TARGET, _ALL, Arg("force", "CephBool"), Arg("plan")),
+        "Stop a copy where it is and start no further step",
+        "w",
+        _pause,
+        _shows("paused", "There is no migration to pause."),
+    ),
+    Command(
+        "resume",
+        (_TARGET, _ALL, Arg("plan")),
+        "Go on where a pause stopped",
+        "w",
+        _resume,
+        _shows("resumed", "No migration is paused."),
+    ),
+    Command(
+        "retry",
+        (_TARGET, _ALL, Arg("plan")),
+        "Try a failed migration again, a waiting one at once",
+        "w",
+        _retry,
+        _shows("tried again", "No migration has failed or waits for another attempt."),
+    ),
     Command(
         "cancel",
         (_TARGET, Arg("force", "CephBool"), Arg("plan")),
         "Stop a migration wherever it is and undo it, as abort does",
         "w",
         _cancel,
-        _show,
+        _shows("cancelled", "There is nothing to cancel."),
     ),
 )

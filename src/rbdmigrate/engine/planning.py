@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..model.spec import ImageSpec
 from .host import Host
 from .plans.checks import PlanChecks
 from .plans.create import ItemStarter
@@ -24,18 +25,22 @@ class Planning(Beginning, Steering):
             self._import_request,
             self._answers,
         )
+
+        def abort(target: ImageSpec, force: bool) -> None:
+            self.begin_abort(target, force=force)
+
         driver = PlanDriver(
             self._client,
             self._plan_registry,
             self._registry,
             beginner,
             self._loop,
-            lambda target, force: self.begin_abort(target, force=force),
+            abort,
             self._fenced,
         )
         checks = PlanChecks(self._preflight, beginner, driver.select, self._throttle.cluster_rate)
         self.plans = PlanService(
-            self._plan_registry, driver, checks, host.settings, self._answers, self.retry
+            self._plan_registry, driver, checks, host.settings, self._answers, self.retry, abort
         )
 
     def start(self) -> None:

@@ -48,6 +48,7 @@ class Outcome(str, enum.Enum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    SKIPPED = "skipped"  # by the administrator, before it began
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Definition:
     ``policy`` is that of each migration. ``rate``: bytes per second of all copies of the plan
     together, None is no limit. ``wave``: migrations in a wave. ``stop_after``: failures after which
     nothing more is begun, 0 is never. ``max_copies``: of this plan at once, 0 is no limit.
+    ``wait``: seconds that a wave waits for an image that cannot begin, None is without end.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Definition:
     wave: int = 20
     stop_after: int = 3
     max_copies: int = 0
+    wait: Optional[float] = None
 
     @property
     def moves(self) -> tuple[Any, ...]:
@@ -209,7 +212,8 @@ class Item:
 
     ``source`` is that of an image; of an import it has no pool and is a name for ``source_spec``.
     ``message`` says why it failed or was cancelled, or what it waits for. ``bytes``: what was to be
-    copied, when it had ended.
+    copied, when it had ended. ``postponed``: it could not begin in its wave, and is tried again
+    when all others have ended.
     """
 
     ident: str
@@ -219,6 +223,7 @@ class Item:
     outcome: Outcome = Outcome.OPEN
     message: str = ""
     bytes: int = 0
+    postponed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", shortened(self.message))

@@ -20,7 +20,9 @@ _EXAMPLE = {
 }
 
 
-def plan_routes(route: Any, plan: Tuple[Field, ...], detail: Any, checked: Any) -> Tuple[Any, ...]:
+def plan_routes(
+    route: Any, plan: Tuple[Field, ...], detail: Any, checked: Any, committed: Any
+) -> Tuple[Any, ...]:
     """The routes, made with ``route``; the others are what their answers look like."""
 
     def one(name: str, method: str, summary: str, permission: str = "update", **more: Any) -> Any:
@@ -86,6 +88,21 @@ def plan_routes(route: Any, plan: Tuple[Field, ...], detail: Any, checked: Any) 
             "Try again what of a plan failed",
             command="retry",
             description="The command `ceph rbd migration retry --plan`.",
+        ),
+        one(
+            "skip",
+            "POST",
+            "Leave out an image that has not begun",
+            body=(Field("image", "string", "Image spec of its source or target.", required=True),),
+            example={"image": "hdd/vm-05"},
+        ),
+        one(
+            "commit",
+            "POST",
+            "Commit what of a plan is copied and waits for that",
+            command="commit",
+            description="The command `ceph rbd migration commit --plan`.",
+            answer=committed,
         ),
         one("cancel", "POST", "Abort what of a plan is under way", body=(_FORCE,)),
     )

@@ -4,9 +4,10 @@ from . import schemas
 from .schemas import field, time_field
 
 STATES = (
-    "draft", "starting", "running", "paused", "stopped", "cancelling", "done", "cancelled",
+    "draft", "starting", "running", "paused", "stopped", "cancelling", "done",
+    "done-with-failures", "cancelled",
 )  # fmt: skip
-PHASES = ("queued", "waiting", "running", "done", "failed", "cancelled")
+PHASES = ("queued", "waiting", "running", "paused", "done", "failed", "cancelled", "skipped")
 
 
 PLAN = (
@@ -22,6 +23,12 @@ PLAN = (
     field("waves", "integer", "How many there are; 0 before it started."),
     field("wave_size", "integer", "Images in a wave."),
     field("stop_after_failures", "integer", "Failures after which it stops; 0 is never."),
+    field(
+        "wait_seconds",
+        "integer",
+        "How long a wave waits for an image that cannot begin; null is without end.",
+        nullable=True,
+    ),
     field("total", "integer", "Images; 0 before it started."),
     field(
         "counts",
@@ -34,6 +41,14 @@ PLAN = (
     field("bytes_copied", "integer", "How many of them are on the targets."),
     field("rate", "integer", "Bytes per second of its copies now."),
     field("eta_seconds", "integer", "Until what has begun is copied.", nullable=True),
+    field(
+        "eta_total_seconds",
+        "integer",
+        "Until all of it is copied; an image that has not begun "
+        "counts with the mean size of the others.",
+        nullable=True,
+    ),
+    field("seconds", "integer", "How long it has run, or ran.", nullable=True),
     field("problems", "array", "At most 20 sentences about what failed or waits."),
     time_field("created", "When it was made."),
     time_field("started", "When its images were chosen."),
@@ -54,6 +69,7 @@ ITEM = (
     field("migration", "string", "The id that its migration has, or will have."),
     field("wave", "integer", "Its wave, from 1."),
     field("phase", "string", "Where it is in the plan.", choices=PHASES),
+    field("postponed", "boolean", "It is tried again when all others have ended."),
     field("state", "string", "Of a migration under way.", choices=schemas.STATES, nullable=True),
     field("percent", "integer", "How much is copied, 0 to 100."),
     field("bytes_total", "integer", "Bytes that the source holds.", nullable=True),
@@ -61,6 +77,20 @@ ITEM = (
     field("message", "string", "Why it failed or waits; may be empty."),
 )
 PLAN_DETAIL = (*PLAN, field("items", "array", "Its images, in order.", fields=ITEM))
+PLAN_COMMIT = (
+    field("done", "array", "The targets whose commit has begun."),
+    field(
+        "refused",
+        "array",
+        "Those that were refused.",
+        fields=(
+            field("target", "string", "Image spec of the target."),
+            field("code", "string", "The errno's name."),
+            field("message", "string", "Why, one sentence."),
+        ),
+    ),
+    field("left", "integer", "How many there was no time for: ask again."),
+)
 POOL = (
     field("pool", "string", "A pool that takes data."),
     field("bytes_needed", "integer", "What it has to take at the peak."),

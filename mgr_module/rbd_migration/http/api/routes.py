@@ -362,6 +362,12 @@ ROUTES = (
         answer=schemas.WINDOW,
         command="window clear",
     ),
-    *plan_routes(Route, plan_schemas.PLAN, plan_schemas.PLAN_DETAIL, plan_schemas.PLAN_CHECK),
+    *plan_routes(
+        Route,
+        plan_schemas.PLAN,
+        plan_schemas.PLAN_DETAIL,
+        plan_schemas.PLAN_CHECK,
+        plan_schemas.PLAN_COMMIT,
+    ),
 )
 BY_NAME = {route.name: route for route in ROUTES}

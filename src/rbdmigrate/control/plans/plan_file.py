@@ -72,7 +72,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             "say which images, as in `select: [{pool: hdd}]`",
         )
     rule = _rule(top.object("map", _MAP))
-    waves = top.object("waves", ("size", "stop_after_failures"))
+    waves = top.object("waves", ("size", "stop_after_failures", "wait"))
     policy = top.object("policy", _POLICY)
     limits = top.object("limits", ("max_copies",))
     rate, image_rate = policy.text("rate"), policy.text("image_rate")
@@ -93,6 +93,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         wave=waves.number("size", Definition.wave, 1, MAX_ITEMS),
         stop_after=waves.number("stop_after_failures", Definition.stop_after, 0, MAX_ITEMS),
         max_copies=limits.number("max_copies", 0, 0, 1000),
+        wait=waves.read("wait", waves.text("wait"), parse_seconds, None),
     )
     path = unchanged(definition)
     if path:

@@ -6,11 +6,14 @@ MigrationError, and is called inside the plan's update.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from errno import EAGAIN, EINVAL
+from errno import EAGAIN, EINVAL, ENOENT
 
+from ...model.bounds import shortened
 from ...model.errors import MigrationError
-from ...model.plan import Plan, PlanState
+from ...model.plan import Item, Outcome, Plan, PlanState
+from .waves import UNBEGUN, Phase
 
 _UNDER_WAY = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
 
@@ -20,8 +23,8 @@ def to_start(plan: Plan) -> Plan:
     if plan.state is PlanState.CANCELLED:
         raise MigrationError(
             EINVAL,
-            f"The plan {plan.name!r} was cancelled; `ceph rbd migration plan apply` makes a new "
-            "one of it.",
+            f"The plan {plan.name!r} was cancelled; `ceph rbd migration plan create -i FILE` makes "
+            "it anew.",
         )
     if plan.state is PlanState.CANCELLING:
         raise _refusal(plan, "it cannot be started")
@@ -47,12 +50,12 @@ def to_resume(plan: Plan, failures: int) -> Plan:
     return replace(plan, state=PlanState.RUNNING if waits else plan.state, forgiven=failures)
 
 
-def to_cancel(plan: Plan, now: float, *, force: bool) -> Plan:
+def to_cancel(plan: Plan, now: float, *, force: bool, failures: int = 0) -> Plan:
     """Its migrations are to be aborted, with ``force`` also those that clients may have changed.
 
-    MigrationError(EINVAL) when it is done.
+    MigrationError(EINVAL) when it is done; with ``failures`` what failed is given up.
     """
-    if plan.state is PlanState.DONE:
+    if plan.state is PlanState.DONE and not failures:
         raise _refusal(plan, "there is nothing to cancel")
     if plan.state is PlanState.DRAFT:
         return replace(plan, state=PlanState.CANCELLED, ended=now)
@@ -70,6 +73,38 @@ def to_retry(plan: Plan) -> Plan:
     if plan.state in (PlanState.STOPPED, PlanState.DONE):
         plan = replace(plan, state=PlanState.RUNNING, ended=None)
     return replace(plan, forgiven=0)
+
+
+def to_skip(plan: Plan, item: Item, phase: Phase) -> Item:
+    """The item is not to be migrated. MigrationError(EINVAL) when its migration has begun."""
+    if plan.state is PlanState.CANCELLING or plan.state.ended:
+        raise _refusal(plan, "there is nothing to skip")
+    if item.outcome is Outcome.SKIPPED:
+        return item
+    if phase not in UNBEGUN and item.outcome is not Outcome.FAILED:
+        raise MigrationError(
+            EINVAL,
+            f"{item.source} of the plan {plan.name!r} is {phase.value}, so it cannot be skipped; "
+            f"`ceph rbd migration status {item.target}` shows its migration.",
+        )
+    return replace(item, outcome=Outcome.SKIPPED, message="It was skipped.")
+
+
+def find_item(plan: Plan, items: Sequence[Item], text: str) -> int:
+    """The number of the item whose source or target ``text`` names. MigrationError(ENOENT).
+
+    A name without a pool will do where it fits one source alone.
+    """
+    found = [n for n, item in enumerate(items) if text in (str(item.source), str(item.target))]
+    found = found or [n for n, item in enumerate(items) if text == item.source.image]
+    if len(found) == 1:
+        return found[0]
+    what = "No image" if not found else "More than one image"
+    raise MigrationError(
+        ENOENT if not found else EINVAL,
+        f"{what} of the plan {plan.name!r} is called {shortened(text, 100)}; `ceph rbd migration "
+        f"plan show {plan.name}` lists its images.",
+    )
 
 
 def _refusal(plan: Plan, what: str) -> MigrationError:

@@ -1,15 +1,15 @@
 """Waves: which items of a plan may begin now, and when the plan stops or is done. Pure decisions.
 
-A wave is the next so many items. It ends when each of them has ended or failed; an item that
-waits for its source to be closed keeps its wave open. After too many failures nothing more begins,
-and what is under way goes on.
+A wave is the next so many items. It ends when each of them has ended or failed. An item that waits
+for its source to be closed keeps its wave open until it is postponed: then it is tried again when
+all others have ended. After too many failures nothing more begins, and what is under way goes on.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -20,41 +20,60 @@ class Phase(str, enum.Enum):
     QUEUED = "queued"  # its wave has not come
     WAITING = "waiting"  # it could not begin yet, and is tried again
     RUNNING = "running"  # its migration is under way
+    PAUSED = "paused"  # its migration is under way, and it or the plan is paused
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    SKIPPED = "skipped"
 
 
-_SETTLED = frozenset({Phase.DONE, Phase.FAILED, Phase.CANCELLED})
+_SETTLED = frozenset({Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED})
+UNBEGUN = frozenset({Phase.QUEUED, Phase.WAITING})
 
 
 @dataclass(frozen=True)
 class Step:
-    """What to do now. ``begin`` are numbers of items. ``wave`` counts from 1."""
+    """What to do now. ``begin`` are numbers of items; ``most`` of them may begin (None: all).
+
+    ``wave`` counts from 1; the postponed items that are left belong to the last one.
+    """
 
     begin: tuple[int, ...] = ()
     wave: int = 1
     stop: bool = False
     done: bool = False
+    most: Optional[int] = None
 
 
-def next_step(phases: Sequence[Phase], size: int, stop_after: int, forgiven: int = 0) -> Step:
+def next_step(
+    phases: Sequence[Phase],
+    size: int,
+    stop_after: int,
+    forgiven: int = 0,
+    postponed: Collection[int] = (),
+) -> Step:
     """What a running plan does now.
 
     ``size``: items in a wave. ``stop_after``: failures after which nothing more begins, 0 is never;
-    the first ``forgiven`` of them do not count.
+    the first ``forgiven`` of them do not count. ``postponed``: items that do not keep their wave
+    open before they have begun.
     """
-    current = next((n for n, phase in enumerate(phases) if phase not in _SETTLED), None)
-    if current is None:
-        return Step(wave=waves(len(phases), size), done=True)
-    wave = current // size
-    members = range(wave * size, min(len(phases), (wave + 1) * size))
+    open_items = [n for n, phase in enumerate(phases) if phase not in _SETTLED]
+    last = waves(len(phases), size)
+    if not open_items:
+        return Step(wave=last, done=True)
+    late = frozenset(postponed)
+    prompt = [n for n in open_items if n not in late]
+    wave = prompt[0] // size + 1 if prompt else last
     failures = sum(phase is Phase.FAILED for phase in phases) - forgiven
-    unbegun = any(phase in (Phase.QUEUED, Phase.WAITING) for phase in phases)
+    unbegun = tuple(n for n in open_items if phases[n] in UNBEGUN)
     if stop_after and failures >= stop_after and unbegun:
-        return Step(wave=wave + 1, stop=True)
-    begin = tuple(n for n in members if phases[n] in (Phase.QUEUED, Phase.WAITING))
-    return Step(begin, wave + 1)
+        return Step(wave=wave, stop=True)
+    if prompt:
+        members = frozenset(n for n in prompt if n // size + 1 == wave)
+        return Step(tuple(n for n in unbegun if n in members), wave)
+    under_way = len(open_items) - len(unbegun)
+    return Step(unbegun, wave, most=max(0, size - under_way))
 
 
 def waves(items: int, size: int) -> int:

@@ -22,8 +22,9 @@ from ...cluster.store import StoreFenced
 from ...control.lifecycle.aborting import refusal_of
 from ...control.lifecycle.failures import TRANSIENT
 from ...control.lifecycle.requests import awake
+from ...control.plans.progress import attention
 from ...control.plans.selection import choose
-from ...control.plans.waves import Phase, next_step
+from ...control.plans.waves import Phase, Step, next_step
 from ...model.errors import MigrationError
 from ...model.migration import Goal, Migration, State
 from ...model.plan import (
@@ -163,12 +164,14 @@ class PlanDriver:
         if state is PlanState.STARTING:
             self._start(kept)
         if state in (PlanState.DRAFT, PlanState.CANCELLED):
+            kept.attention = ""
             return
         self._look(kept)
         if kept.plan.state is PlanState.RUNNING:
             self._go_on(kept)
         elif kept.plan.state is PlanState.CANCELLING:
             self._cancel(kept)
+        kept.attention = attention(kept.plan, kept.phases(), kept.longest_wait())
 
     def _start(self, kept: TrackedPlan) -> None:
         """Choose the images; they stay chosen. Where that does not succeed it is a draft again."""
@@ -247,23 +250,46 @@ class PlanDriver:
         failures = phases.count(Phase.FAILED)
         if failures < kept.plan.forgiven:
             self._plan_registry.update(kept, lambda plan: replace(plan, forgiven=failures))
-        step = next_step(phases, definition.wave, definition.stop_after, kept.plan.forgiven)
+        self._postpone(kept)
+        step = _next_step(kept, kept.plan, phases)
         if step.done:
             self._plan_registry.update(
                 kept, _from(PlanState.RUNNING, lambda plan: _done(kept, plan))
             )
         elif step.stop:
             self._plan_registry.update(kept, _from(PlanState.RUNNING, _stopped))
+        begun = 0
         for number in step.begin:
             if self._stopping.is_set() or kept.plan.state is not PlanState.RUNNING:
                 return
+            if step.most is not None and begun >= step.most:
+                return
             wait = kept.waits.get(number)
             if wait is None or wait.due <= time.monotonic():
-                self._begin(kept, number)
+                with kept.beginning:
+                    if kept.items[number].outcome is Outcome.OPEN:  # it was not skipped meanwhile
+                        self._begin(kept, number)
+                begun += kept.phase(number) is Phase.RUNNING
                 # What this one came to may be one failure too many.
                 if definition.stop_after and kept.phase(number) is Phase.FAILED:
                     self.wake()
                     return
+
+    def _postpone(self, kept: TrackedPlan) -> None:
+        """What has kept its wave waiting for too long is tried again at the end."""
+        wait, now = kept.plan.definition.wait, time.monotonic()
+        if wait is None:
+            return
+        for number, since in list(kept.waiting_since.items()):
+            item = kept.items[number]
+            if item.postponed or now - since < wait or kept.phase(number) is not Phase.WAITING:
+                continue
+            kept_wait = kept.waits.get(number)
+            reason = kept_wait.message if kept_wait is not None else ""
+            log.info("plan %s: %s is tried again at the end", kept.plan.name, item.source)
+            postponed = replace(item, postponed=True, message=reason)
+            self._plan_registry.settle(kept, number, postponed)
+            kept.waiting_since[number] = since
 
     def _begin(self, kept: TrackedPlan, number: int) -> None:
         item = kept.items[number]
@@ -271,6 +297,7 @@ class PlanDriver:
         try:
             if tracked is not None:
                 if in_use(tracked.migration):
+                    kept.waiting_since.setdefault(number, time.monotonic())
                     kept.waits[number] = Wait("", time.monotonic() + RETRY)
                     self._registry.update(tracked, lambda m: awake(m) if in_use(m) else m)
             elif self._ended_before(kept, number):
@@ -292,6 +319,7 @@ class PlanDriver:
 
     def _not_begun(self, kept: TrackedPlan, number: int, error: MigrationError) -> None:
         if error.errno in TRANSIENT or error.errno in (EBUSY, EAGAIN):
+            kept.waiting_since.setdefault(number, time.monotonic())
             kept.waits[number] = Wait(str(error), time.monotonic() + RETRY)
             return
         item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
@@ -376,9 +404,15 @@ def _running(plan: Plan) -> Plan:
 
 def _done(kept: TrackedPlan, plan: Plan) -> Plan:
     """Done, unless a retry has begun some of its migrations again meanwhile."""
-    definition = plan.definition
-    step = next_step(kept.phases(), definition.wave, definition.stop_after, plan.forgiven)
+    step = _next_step(kept, plan, kept.phases())
     return _ended(PlanState.DONE)(plan) if step.done else plan
+
+
+def _next_step(kept: TrackedPlan, plan: Plan, phases: list[Phase]) -> Step:
+    definition = plan.definition
+    return next_step(
+        phases, definition.wave, definition.stop_after, plan.forgiven, kept.postponed()
+    )
 
 
 def _stopped(plan: Plan) -> Plan:

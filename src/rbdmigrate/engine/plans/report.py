@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple, Optional
 
 from ...control.objects.copy_cost import eta
 from ...control.pace.timetable import format_rate
-from ...control.plans.waves import Phase, counts, next_step, waves
+from ...control.plans.progress import shown_state, time_left
+from ...control.plans.waves import UNBEGUN, Phase, counts, next_step, waves
 from ...model.client_warnings import warnings_for_plan
 from ...model.migration import Op
 from ...model.plan import Definition, Outcome, PlanState
@@ -26,11 +28,14 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
     copied = sum(figure.copied for figure in figures)
     copying = [t for t in list(kept.live.values()) if _copies(t)]
     rate = sum(t.throughput.rate or 0.0 for t in copying)
-    step = next_step(phases, definition.wave, 0) if phases else None
+    if plan.state is PlanState.PAUSED:
+        rate = 0.0  # what was measured before the pause
+    step = next_step(phases, definition.wave, 0, 0, kept.postponed()) if phases else None
     left = eta(total, copied, rate) if rate else None
+    all_left = time_left(phases, [figure.total for figure in figures], copied, rate)
     report: dict[str, Any] = {
         "name": plan.name,
-        "state": plan.state.value,
+        "state": shown_state(plan, phases),
         "goal": definition.policy.goal.value,
         "verify": definition.policy.verify.value,
         "priority": definition.policy.priority,
@@ -41,6 +46,7 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         "waves": waves(len(phases), definition.wave),
         "wave_size": definition.wave,
         "stop_after_failures": definition.stop_after,
+        "wait_seconds": None if definition.wait is None else int(definition.wait),
         "total": len(phases),
         "counts": counts(phases),
         "percent": sum(f.percent for f in figures) // len(figures) if figures else 0,
@@ -48,6 +54,8 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         "bytes_copied": copied,
         "rate": int(rate),
         "eta_seconds": None if left is None else int(left),
+        "eta_total_seconds": None if all_left is None else int(all_left),
+        "seconds": _duration(kept),
         "problems": _problems(kept, phases),
         "created": iso(plan.created),
         "started": iso(plan.started),
@@ -61,6 +69,15 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         rows = zip(range(len(phases)), phases, figures)
         report["items"] = [_item(kept, *row) for row in rows]
     return report
+
+
+def _duration(kept: TrackedPlan) -> Optional[int]:
+    """Seconds since it was started, until it ended; None before."""
+    plan = kept.plan
+    if plan.started is None:
+        return None
+    end = time.time() if plan.ended is None else plan.ended
+    return max(0, int(end - plan.started))
 
 
 class _Figures(NamedTuple):
@@ -94,6 +111,7 @@ def _item(kept: TrackedPlan, number: int, phase: Phase, figures: _Figures) -> di
         "migration": item.ident,
         "wave": number // kept.plan.definition.wave + 1,
         "phase": phase.value,
+        "postponed": item.postponed and phase in UNBEGUN,
         "state": tracked.migration.state.value if under_way and tracked is not None else None,
         "percent": figures.percent,
         "bytes_total": figures.total,
@@ -110,7 +128,7 @@ def _message(kept: TrackedPlan, number: int) -> str:
     if wait is not None and wait.message:
         return wait.message
     failure = tracked.migration.failure if tracked is not None else None
-    return failure.message if failure is not None else ""
+    return failure.message if failure is not None else item.message
 
 
 def _copies(tracked: TrackedMigration) -> bool:
@@ -142,7 +160,7 @@ def _next(kept: TrackedPlan) -> str:
         PlanState.STARTING: "Its images are being chosen.",
         PlanState.RUNNING: "It goes on by itself, wave by wave.",
         PlanState.PAUSED: f"It is paused: {command} resume {name}` lets it go on.",
-        PlanState.STOPPED: f"It stopped after too many failures and begins nothing more: mend the "
+        PlanState.STOPPED: f"It stopped after too many failures and begins no more: remove the "
         f"causes, `ceph rbd migration retry --plan {name}` tries the failed again, {command} "
         f"resume {name}` goes on without them.",
         PlanState.CANCELLING: "Its migrations are being aborted.",
@@ -150,7 +168,10 @@ def _next(kept: TrackedPlan) -> str:
         PlanState.CANCELLED: "",
     }
     if kept.plan.state is PlanState.DONE and kept.failures():
-        return f"`ceph rbd migration retry --plan {name}` tries those again that failed."
+        return (
+            f"`ceph rbd migration retry --plan {name}` tries those again that failed, "
+            f"{command} rm {name}` forgets the plan."
+        )
     return texts[kept.plan.state]
 
 

@@ -6,11 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EBUSY, EEXIST, EPERM
+from errno import EAGAIN, EBUSY, EEXIST, EPERM
 from typing import Any, Optional
 
 from ...cluster.store import UnreadableRecord
-from ...control.plans.requests import to_cancel, to_pause, to_resume, to_retry, to_start
+from ...control.plans.requests import (
+    find_item,
+    to_cancel,
+    to_pause,
+    to_resume,
+    to_retry,
+    to_skip,
+    to_start,
+)
 from ...model.errors import MigrationError, NotPermitted
 from ...model.migration import State
 from ...model.plan import Definition, Item, Outcome, Plan, PlanState
@@ -21,15 +29,16 @@ from ..records.registry import TrackedMigration
 from ..requests.errors import TranslatedErrors
 from ..settings import Settings
 from .checks import PlanChecks
-from .driver import PlanDriver
+from .driver import Abort, PlanDriver
 from .report import plan_report
 
 PlanReport = dict[str, Any]
 Kepts = list[TrackedPlan]  # within Plans, list is a method
+Lines = list[str]
 
 
 class PlanService:
-    """All plans. ``retry`` tries the failed migration to a target again."""
+    """All plans. ``retry`` tries the failed migration to a target again, ``abort`` gives it up."""
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class PlanService:
         settings: Callable[[], Settings],
         answers: Callable[[ImageSpec], TranslatedErrors],
         retry: Callable[[ImageSpec], object],
+        abort: Abort,
     ) -> None:
         self._plan_registry = keeping
         self._driver = driver
@@ -46,6 +56,7 @@ class PlanService:
         self._settings = settings
         self._answers = answers
         self._retry = retry
+        self._abort = abort
         self._changing = threading.Lock()  # no plan is replaced while it begins
 
     # -- life --------------------------------------------------------------------------------
@@ -109,17 +120,17 @@ class PlanService:
     # -- changing ----------------------------------------------------------------------------
 
     def create(self, definition: Definition) -> PlanReport:
-        """Keep a new plan; nothing begins. The same again is one plan. MigrationError(EEXIST)."""
+        """Keep a new plan; nothing begins. The same again is one plan, and one that was cancelled
+        is made anew. MigrationError(EEXIST, EAGAIN)."""
         with self._answering(definition.name), self._changing:
-            self._plan_registry.load()
             kept = self._there(definition.name)
-            if kept is None:
+            if kept is None or kept.plan.state is PlanState.CANCELLED:
                 kept = self._plan_registry.create(_draft(definition))
             elif kept.plan.definition != definition:
                 raise MigrationError(
                     EEXIST,
-                    f"There is another plan {definition.name!r}; `ceph rbd migration plan apply` "
-                    "changes it, or give this one another name.",
+                    f"There is another plan {definition.name!r}, which is {kept.plan.state.value}; "
+                    "`ceph rbd migration plan apply` changes it, or give this one another name.",
                 )
             return plan_report(kept, items=True)
 
@@ -130,7 +141,6 @@ class PlanService:
         ``may_create``: the caller may make a plan; NotPermitted(EPERM) where that is needed.
         """
         with self._answering(definition.name), self._changing:
-            self._plan_registry.load()
             kept = self._there(definition.name)
             if kept is None and not may_create:
                 raise NotPermitted(
@@ -180,14 +190,45 @@ class PlanService:
             kept = self._require(name)
             self._change(kept, lambda plan: to_resume(plan, kept.failures()))
             kept.waits.clear()
+            kept.waiting_since.clear()  # the pause does not count as waiting
             self._driver.wake()
             return plan_report(kept, items=True)
+
+    def skip(self, name: str, image: str) -> PlanReport:
+        """Leave out an image that has not begun; ``image`` names its source or target.
+
+        MigrationError(EINVAL) when its migration has begun, ENOENT for an image that is not in it.
+        """
+        with self._answering(name):
+            kept = self._require(name)
+            number = find_item(kept.plan, kept.items, image)
+            if not kept.beginning.acquire(timeout=self._settings().command_wait):
+                raise MigrationError(
+                    EAGAIN, f"Images of the plan {name!r} are being begun just now; try again."
+                )
+            try:
+                after = to_skip(kept.plan, kept.items[number], kept.phase(number))
+                tracked = kept.live.get(number)
+                if tracked is not None:  # its prepare was refused: the source was in use
+                    self._abort(tracked.migration.target.spec, False)
+                self._plan_registry.settle(kept, number, after)
+            finally:
+                kept.beginning.release()
+            self._driver.wake()
+            return plan_report(kept, items=True)
+
+    def warnings(self) -> Lines:
+        """What of each plan somebody has to look at, a sentence for each."""
+        return [kept.attention for kept in self._plan_registry.all() if kept.attention]
 
     def cancel(self, name: str, *, force: bool = False) -> PlanReport:
         """Begin nothing more, and abort what is under way. What is done stays done."""
         with self._answering(name):
             kept = self._require(name)
-            self._change(kept, lambda plan: to_cancel(plan, time.time(), force=force))
+            failures = kept.failures()
+            self._change(
+                kept, lambda plan: to_cancel(plan, time.time(), force=force, failures=failures)
+            )
             self._wait(lambda: kept.plan.state is not PlanState.CANCELLING)
             return plan_report(kept, items=True)
 
@@ -203,15 +244,16 @@ class PlanService:
             kept = self._require(name)
             self._change(kept, again)
             kept.waits.clear()
+            kept.waiting_since.clear()
             self._driver.wake()
             return plan_report(kept, items=True)
 
     def _open_again(self, kept: TrackedPlan) -> None:
         for number, item in enumerate(kept.items):
-            if item.outcome is Outcome.FAILED:
-                self._plan_registry.settle(
-                    kept, number, replace(item, outcome=Outcome.OPEN, message="")
-                )
+            postponed = item.outcome is Outcome.OPEN and item.postponed
+            if item.outcome is Outcome.FAILED or postponed:
+                again = replace(item, outcome=Outcome.OPEN, message="", postponed=False)
+                self._plan_registry.settle(kept, number, again)
             tracked = kept.live.get(number)
             if tracked is not None and tracked.migration.state is State.FAILED:
                 self._try_again(tracked)
@@ -253,8 +295,12 @@ class PlanService:
         return kept
 
     def _there(self, name: str) -> Optional[TrackedPlan]:
-        """The plan ``name`` if there is one; MigrationError unless the caller may touch it."""
-        kept = self._plan_registry.get(name)
+        """The plan ``name`` if there is one; MigrationError unless the caller may touch it.
+
+        EAGAIN where it could be in a pool whose plans cannot be read yet: a plan that runs there
+        must not be replaced.
+        """
+        kept = self._plan_registry.find(name)
         if kept is not None:
             access().require_plan(kept.plan.definition)
         return kept

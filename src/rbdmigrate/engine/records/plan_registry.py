@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from errno import EAGAIN, EBUSY, EINVAL, ENOENT
@@ -14,6 +15,7 @@ import rados
 from ...cluster.plan_store import PlanStore
 from ...cluster.pools import open_by_id, rbd_pools
 from ...cluster.store import Owner, UnreadableRecord
+from ...control.plans.progress import Waiting
 from ...control.plans.selection import pattern_problem
 from ...control.plans.waves import Phase
 from ...model.errors import MigrationError, PoolMissing
@@ -48,6 +50,9 @@ class TrackedPlan:
         self.former = former  # begun by an earlier process, which may have begun its items too
         self.live: dict[int, TrackedMigration] = {}
         self.waits: dict[int, Wait] = {}
+        self.waiting_since: dict[int, float] = {}  # monotonic, of items that cannot begin
+        self.beginning = threading.Lock()  # held while an item begins, or is skipped
+        self.attention = ""  # why somebody has to look at it
         self.refusal: Optional[MigrationError] = None  # why it could not start
         self.choosing_since: Optional[float] = None  # monotonic, while its images are chosen
         self.trouble = ""  # the cluster does not answer about it
@@ -63,14 +68,30 @@ class TrackedPlan:
         if wait is not None and wait.message:
             return Phase.WAITING
         if tracked is None:
-            return Phase.QUEUED
-        if in_use(tracked.migration):
+            return Phase.WAITING if self.items[number].postponed else Phase.QUEUED
+        m = tracked.migration
+        if in_use(m):
             return Phase.WAITING
-        return Phase.FAILED if tracked.migration.state is State.FAILED else Phase.RUNNING
+        if m.state is State.FAILED:
+            return Phase.FAILED
+        paused = m.paused or self.plan.state is PlanState.PAUSED
+        return Phase.PAUSED if paused else Phase.RUNNING
 
     def phases(self) -> list[Phase]:
         """Where all of them are."""
         return [self.phase(number) for number in range(len(self.items))]
+
+    def postponed(self) -> list[int]:
+        """Those that are tried again when all others have ended."""
+        return [number for number, item in enumerate(self.items) if item.postponed]
+
+    def longest_wait(self) -> Optional[Waiting]:
+        """The item that waits longest."""
+        since = [(at, n) for n, at in self.waiting_since.items() if self.phase(n) is Phase.WAITING]
+        if not since:
+            return None
+        at, number = min(since)
+        return Waiting(str(self.items[number].source), time.monotonic() - at)
 
     def failures(self) -> int:
         """How many have failed."""
@@ -178,25 +199,33 @@ class PlanRegistry:
             return self._kept.get(name)
 
     def complete(self) -> bool:
-        """Whether all plans are known: no pool is silent."""
-        return not self._loader.unread() and self._read.issuperset(self._loader.pools())
+        """Whether all plans are known: no pool is silent, or still to be read."""
+        return self._loader.complete() and self._read.issuperset(self._loader.pools())
 
     def require(self, name: str) -> TrackedPlan:
         """The plan ``name``; MigrationError says why there is none."""
-        self.load()
-        kept = self.get(name)
+        kept = self.find(name)
         if kept is not None:
             return kept
-        if not self.complete():
+        raise MigrationError(
+            ENOENT,
+            f"There is no plan {name!r}; `ceph rbd migration plan ls` lists those there are.",
+        )
+
+    def find(self, name: str) -> Optional[TrackedPlan]:
+        """The plan ``name`` if there is one.
+
+        MigrationError(EAGAIN) where it could be in a pool whose plans cannot be read yet.
+        """
+        self.load()
+        kept = self.get(name)
+        if kept is None and not self.complete():
             raise MigrationError(
                 EAGAIN,
                 f"No plan {name!r} is known yet, and not all pools answer; look at `ceph health` "
                 "and try again.",
             )
-        raise MigrationError(
-            ENOENT,
-            f"There is no plan {name!r}; `ceph rbd migration plan ls` lists those there are.",
-        )
+        return kept
 
     def policy(self, name: str) -> Optional[Policy]:
         """The policy of a plan that has not ended; None when there is none of this name.
@@ -308,6 +337,7 @@ class PlanRegistry:
         with self.changed:
             kept.items[number] = item
             kept.waits.pop(number, None)
+            kept.waiting_since.pop(number, None)
             if item.outcome is not Outcome.OPEN:
                 kept.live.pop(number, None)
             self.changed.notify_all()

@@ -56,6 +56,16 @@ class Steering(Orders):
 
         What has to be compared before is compared first, and the commit follows by itself.
         """
+        tracked = self._ask_for_commit(target, force=force)
+        if force:
+            self._loop.interrupt(tracked, "committed without waiting")
+        return self._await(tracked, frozenset({State.COMMITTED}), _waits_for_operator)
+
+    def begin_commit(self, target: ImageSpec) -> None:
+        """The same without waiting for its end."""
+        self._ask_for_commit(target, force=False)
+
+    def _ask_for_commit(self, target: ImageSpec, *, force: bool) -> TrackedMigration:
         tracked = self._lookup.require(target)
         m = tracked.migration
         to_commit(m, force=force)  # refused without asking librbd
@@ -63,9 +73,7 @@ class Steering(Orders):
             with self._answers(target):
                 clones.refuse_commit(self._client, m, force=False)
         self._change(tracked, lambda m: to_commit(m, force=force))
-        if force:
-            self._loop.interrupt(tracked, "committed without waiting")
-        return self._await(tracked, frozenset({State.COMMITTED}), _waits_for_operator)
+        return tracked
 
     def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Go back: stop the copy, remove the target and give the source back.

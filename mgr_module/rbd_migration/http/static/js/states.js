@@ -24,6 +24,7 @@ export const PLAN_STATES = {
   stopped: { tone: "bad", glyph: "■" },
   cancelling: { tone: "busy", glyph: "◌" },
   done: { tone: "good", glyph: "✔" },
+  "done-with-failures": { tone: "held", glyph: "!", word: "done with failures" },
   cancelled: { tone: "rest", glyph: "↶" },
 };
 
@@ -31,9 +32,11 @@ export const PLAN_STATES = {
 export const PHASES = {
   done: { tone: "good", glyph: "✔" },
   running: { tone: "busy", glyph: "▶" },
-  waiting: { tone: "held", glyph: "‖" },
+  paused: { tone: "held", glyph: "‖" },
+  waiting: { tone: "held", glyph: "◷" },
   failed: { tone: "bad", glyph: "✖" },
   cancelled: { tone: "rest", glyph: "↶" },
+  skipped: { tone: "rest", glyph: "↷" },
   queued: { tone: "rest", glyph: "○" },
 };
 

@@ -11,11 +11,11 @@ export function badge(states = STATES) {
     element,
     update(report) {
       refill(element, [report.state, report.hold?.reason], () => {
-        const { tone, glyph } = states[report.state] ?? { tone: "rest", glyph: "?" };
+        const { tone, glyph, word } = states[report.state] ?? { tone: "rest", glyph: "?" };
         element.className = `badge ${report.hold ? "held" : tone}`;
         return [
           h("span", { class: "glyph", "aria-hidden": "true" }, report.hold ? "‖" : glyph),
-          report.state,
+          word ?? report.state,
           report.hold ? h("span", { class: "badge-hold" }, ` · ${report.hold.reason}`) : null,
         ];
       });

@@ -15,7 +15,7 @@ const TYPING = 300;
 const COLUMNS = ["Source → target", "Wave", "Phase", "Progress", "Message"];
 const UNBEGUN = ["queued", "waiting"];
 const ORDERS = [["", "what to look at first"], ["plan", "as in the plan"]];
-const URGENT = ["failed", "waiting", "running", "queued", "done", "cancelled"];
+const URGENT = ["failed", "waiting", "paused", "running", "queued", "done", "skipped", "cancelled"];
 
 // ``asked``: {phase, wave, search, order, page, size} as it is at first; ``changed(asked)`` is told what
 // became of it. ``update(plan)`` shows the images, ``choose(wave)`` those of a wave, or of all again.

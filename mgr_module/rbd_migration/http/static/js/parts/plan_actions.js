@@ -17,10 +17,13 @@ export function possible({ state, counts }) {
   if (state === "stopped") found.push("retry", "skip");
   if (state === "paused") found.push("resume");
   if (state === "starting" || state === "running") found.push("pause");
-  if (["running", "paused"].includes(state) && (counts.failed || counts.waiting)) found.push("retry");
-  if (state === "done" && counts.failed) found.push("retry");
+  if (["running", "paused"].includes(state)) {
+    if (counts.failed) found.push("retry");
+    else if (counts.waiting) found.push("again");
+  }
+  if (state === "done-with-failures") found.push("retry");
   if (UNDER_WAY.includes(state)) found.push("cancel");
-  if (["draft", "done", "cancelled"].includes(state)) found.push("remove");
+  if (["draft", "done", "done-with-failures", "cancelled"].includes(state)) found.push("remove");
   return found;
 }
 
@@ -31,6 +34,7 @@ const ACTIONS = {
   resume: { label: "Resume" },
   skip: { label: "Resume without them", action: "resume" },
   retry: { label: "Retry what failed" },
+  again: { label: "Try what waits now", action: "retry" },
   pause: { label: "Pause" },
   cancel: { label: "Cancel …", danger: true, verb: "Cancel it", ask: cancelText },
   remove: { label: "Remove …", danger: true, verb: "Remove it", ask: removeText, right: PLAN_RIGHTS.remove },
@@ -58,7 +62,7 @@ export function planActions(app, done, gone) {
         announce(`${current.name}: The plan is removed.`);
         gone();
       } else {
-        announce(`${answer.name}: It is ${answer.state}.`);
+        announce(`${answer.name}: It is ${answer.state.replaceAll("-", " ")}.`);
         done(answer);
       }
     } catch (error) {

@@ -24,9 +24,9 @@ export function rateText(plan) {
   return plan.rate ? `${rate(plan.rate)}${plan.rate_limit === null ? "" : ` of at most ${rate(plan.rate_limit)}`}` : "";
 }
 
-// How long what is under way takes; "" where that is not known.
+// How long the rest of the plan takes; "" where that is not known.
 export function leftText(plan) {
-  return plan.rate && plan.eta_seconds !== null ? `${seconds(plan.eta_seconds)} left for what has begun` : "";
+  return plan.rate && plan.eta_total_seconds !== null ? `about ${seconds(plan.eta_total_seconds)} left` : "";
 }
 
 // "3 images", "no images yet".

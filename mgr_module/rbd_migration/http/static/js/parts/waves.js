@@ -8,7 +8,7 @@ import { phasesText } from "./plan_text.js";
 
 const ROWS = 10; // waves at once
 const BLOCKS = 60; // a larger wave is one bar
-const SETTLED = ["done", "failed", "cancelled"];
+const SETTLED = ["done", "failed", "cancelled", "skipped"];
 
 // ``choose(number)`` is called with the wave whose images are to be shown; ``update(plan, chosen)``.
 export function waves(choose) {

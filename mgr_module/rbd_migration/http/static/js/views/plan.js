@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import { fill, h, refill, say, sentence } from "../dom.js";
-import { count, rate, time } from "../format.js";
+import { count, rate, seconds, time } from "../format.js";
 import { link, planLink } from "../router.js";
 import { PHASES, PLAN_STATES } from "../states.js";
 import { badge } from "../parts/badge.js";
@@ -111,7 +111,7 @@ export function plan(root, { app, segments, query }) {
     images.hidden = !report.total;
     table.update(report);
     const now = [report.state, waveText(report).toLowerCase()].filter(Boolean).join(", ");
-    if (before && before !== now) say(spoken, `It is ${now} now.`);
+    if (before && before !== now) say(spoken, `It is ${now.replaceAll("-", " ")} now.`);
     before = now;
   }
 
@@ -176,6 +176,8 @@ function factsOf(report) {
     ["Made", time(report.created)],
     ["Started", report.started ? time(report.started) : ""],
     ["Ended", report.ended ? time(report.ended) : ""],
+    ["Took", report.ended && report.seconds !== null ? seconds(report.seconds) : ""],
+    ["A wave waits", report.wait_seconds === null ? "" : `at most ${seconds(report.wait_seconds)} for an image that cannot begin`],
   ].filter(([, text]) => text !== "");
 }
 
