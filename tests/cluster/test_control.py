@@ -26,23 +26,35 @@ from qa.workload.images import (
 from qa.workload.writer import writing
 from tests.cluster.commands import Commands
 
-OBJECTS = 2048
+OBJECTS = 512
 
 
 class Copy:
-    """A slow copy that is under way."""
+    """A migration whose copy is slow: by its rate, or by the number of its objects."""
 
     def __init__(
-        self, migration: Commands, client: rados.Rados, pools: "tuple[str, str]", objects: int
+        self,
+        migration: Commands,
+        client: rados.Rados,
+        pools: "tuple[str, str]",
+        objects: int = OBJECTS,
+        rate: str = "off",
     ) -> None:
         self.source, self.target = f"{pools[0]}/disk", f"{pools[1]}/disk"
         self._client = client
+        self._migration = migration
         self._pools = pools
         make_slow_image(client, self.source, objects, snapshots=["one"])
         self.before = digests(client, self.source)
         self.base = content(client, self.source)
         migration.text("prepare", self.source, self.target)
+        migration.text("set", self.target, "--rate", rate)
         self.ident = migration.report(self.target)["target_image_id"]
+
+    def speed_up(self) -> None:
+        """Let it copy as fast as it can; counts from the next start of the copy."""
+        speed_up(self._client, self.target)
+        self._migration.text("set", self.target, "--rate", "off")
 
     def copied(self) -> int:
         return data_objects(self._client, self.target, self.ident)
@@ -58,7 +70,14 @@ class Copy:
 
 @pytest.fixture
 def slow(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> Copy:
-    return Copy(migration, client, pools, OBJECTS)
+    """Our worker needs about 10 s for it."""
+    return Copy(migration, client, pools, rate="256K")
+
+
+@pytest.fixture
+def large(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> Copy:
+    """For copies that a client does, which keeps to no rate."""
+    return Copy(migration, client, pools, objects=2048)
 
 
 def until_it_stands(copy: Copy, seconds: float = 3.0) -> None:
@@ -85,7 +104,7 @@ def test_pause_and_resume(migration: Commands, client: rados.Rados, slow: Copy) 
     assert 0 < slow.copied() < OBJECTS
     # The content is all there meanwhile, and the image takes writes at once.
     assert digests(client, slow.target) == slow.before
-    speed_up(client, slow.target)
+    slow.speed_up()
     migration.text("resume", slow.target)
     migration.wait(slow.target, "executed")
     migration.text("commit", slow.target)
@@ -107,7 +126,7 @@ def test_clients_write_on_while_it_is_paused(
         grown, written = slow.copied() - begin, writer.acked - writes
         assert written > 10
         assert grown <= written + 2, f"{grown} objects were made while {written} were written"
-        speed_up(client, slow.target)
+        slow.speed_up()
         migration.text("resume", slow.target)
         migration.wait(slow.target, "executed", timeout=60)
         writer.stop()
@@ -116,48 +135,48 @@ def test_clients_write_on_while_it_is_paused(
 
 
 def test_pause_of_a_copy_that_the_client_with_the_lock_does(
-    cluster: Cluster, migration: Commands, client: rados.Rados, slow: Copy
+    cluster: Cluster, migration: Commands, client: rados.Rados, large: Copy
 ) -> None:
-    with writing(cluster, slow.target, rate=20) as writer:
+    with writing(cluster, large.target, rate=20) as writer:
         writer.wait_acked(15)
         assert writer.owns_lock
-        migration.text("execute", slow.target)
-        migration.wait_percent(slow.target, 3)
+        migration.text("execute", large.target)
+        migration.wait_percent(large.target, 3)
         shown = cluster.wait_for(
-            lambda: migration.report(slow.target)["copied_by"], 8, "who copies"
+            lambda: migration.report(large.target)["copied_by"], 8, "who copies"
         )
         assert f"client.{writer.client_id} at" in shown
-        migration.text("pause", slow.target)
-        report = migration.report(slow.target)
+        migration.text("pause", large.target)
+        report = migration.report(large.target)
         assert (report["paused"], report["hold"]["reason"]) == (True, "paused")
         assert f"client.{writer.client_id} at" in report["hold"]["message"]
         assert "--force" in report["hold"]["message"]
         writer.wait_acked(20)
-        migration.wait(slow.target, "executed", timeout=60)
-        assert "resume" in migration.report(slow.target)["hold"]["message"]
-        migration.text("resume", slow.target)
+        migration.wait(large.target, "executed", timeout=60)
+        assert "resume" in migration.report(large.target)["hold"]["message"]
+        migration.text("resume", large.target)
         writer.stop()
-    migration.text("commit", slow.target)
-    assert writer.lost(client, slow.target, slow.base) == []
+    migration.text("commit", large.target)
+    assert writer.lost(client, large.target, large.base) == []
 
 
 def test_a_pause_by_force_takes_the_lock_from_a_client(
-    cluster: Cluster, migration: Commands, client: rados.Rados, slow: Copy
+    cluster: Cluster, migration: Commands, client: rados.Rados, large: Copy
 ) -> None:
-    with opened(client, slow.target, read_only=False) as image:
+    with opened(client, large.target, read_only=False) as image:
         image.write(b"lock", 0)
         assert image.is_exclusive_lock_owner()
-        migration.text("execute", slow.target)
-        cluster.wait_for(lambda: migration.report(slow.target)["copied_by"], 10, "who copies")
-        migration.text("pause", slow.target, "--force")
-        until_it_stands(slow)
-        assert slow.copied() < OBJECTS
+        migration.text("execute", large.target)
+        cluster.wait_for(lambda: migration.report(large.target)["copied_by"], 10, "who copies")
+        migration.text("pause", large.target, "--force")
+        until_it_stands(large)
+        assert large.copied() < 2048
         image.write(b"and again", 0)
-    speed_up(client, slow.target)
-    migration.text("resume", slow.target)
-    migration.wait(slow.target, "executed", timeout=60)
-    expected = b"and again" + slow.base[len(b"and again") :]
-    assert content(client, slow.target) == expected
+    large.speed_up()
+    migration.text("resume", large.target)
+    migration.wait(large.target, "executed", timeout=60)
+    expected = b"and again" + large.base[len(b"and again") :]
+    assert content(client, large.target) == expected
 
 
 def test_no_write_of_a_busy_client_fails_however_its_copy_is_to_stop(
@@ -349,33 +368,6 @@ def test_adopts_an_executed_one(
     migration.wait(plain[1], "committed")
 
 
-@pytest.mark.slow
-def test_done_by_plain_rbd_behind_our_back(
-    cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
-) -> None:
-    """Each is recorded as what it is; it is seen at the next look, within half a minute."""
-    ends = {
-        "aborted": (["abort"], "aborted"),
-        "executed": (["execute"], "executed"),
-        "committed": (["execute", "commit"], "committed"),
-    }
-    for name in ends:
-        make_image(client, f"{pools[0]}/{name}", size=MIB)
-        migration.text("prepare", f"{pools[0]}/{name}", f"{pools[1]}/{name}")
-    for name, (commands, _) in ends.items():
-        for command in commands:
-            cluster.rbd("migration", command, f"{pools[1]}/{name}")
-    for name, (_, state) in ends.items():
-        report = migration.wait(f"{pools[1]}/{name}", state, timeout=45)
-        assert report["failure"] is None
-    listed = {
-        r["target"].split("/")[1]: r for r in migration.json("ls", "--all", "--pool", pools[1])
-    }
-    assert {name: listed[name]["state"] for name in ends} == {k: v[1] for k, v in ends.items()}
-    for name in ("aborted", "committed"):
-        assert any("somebody else" in entry["message"] for entry in listed[name]["timeline"])
-
-
 def test_a_command_sees_at_once_what_was_done_behind_our_back(
     cluster: Cluster, migration: Commands, prepared: "tuple[str, str]"
 ) -> None:
@@ -392,13 +384,14 @@ def test_no_more_copies_at_once_than_allowed(
     cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
 ) -> None:
     before = {}
-    for number in range(8):
-        make_slow_image(client, f"{pools[0]}/{number}", objects=384)
+    for number in range(6):
+        make_slow_image(client, f"{pools[0]}/{number}", objects=192)
         before[number] = digests(client, f"{pools[0]}/{number}")
     assert cluster.ceph("config", "get", "mgr", "mgr/rbd_migration/max_copies").strip() in ("4", "")
-    for number in range(8):
-        migration.text("run", f"{pools[0]}/{number}", f"{pools[1]}/{number}", "--goal", "prepared")
-    for number in range(8):
+    for number in range(6):
+        ends = f"{pools[0]}/{number}", f"{pools[1]}/{number}"
+        migration.text("run", *ends, "--goal", "prepared", "--rate", "200K")
+    for number in range(6):
         migration.ask("execute", target_image=f"{pools[1]}/{number}")  # all at the same time
     most, deadline, waited = 0, time.monotonic() + 60, False
     while time.monotonic() < deadline:
@@ -411,9 +404,9 @@ def test_no_more_copies_at_once_than_allowed(
         time.sleep(0.05)
     assert most == 4
     assert waited, "nobody was seen to wait for the limit"
-    for number in range(8):
+    for number in range(6):
         migration.text("commit", f"{pools[1]}/{number}")
-    for number in range(8):
+    for number in range(6):
         migration.wait(f"{pools[1]}/{number}", "committed")
         assert digests(client, f"{pools[1]}/{number}") == before[number]
 

@@ -4,7 +4,9 @@ import datetime
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -193,3 +195,23 @@ def test_a_worker_of_another_host_is_never_taken_for_dead(
     acts.recover(tracked)
     acts.blocklist.clean(client)
     assert all(entries(client)[address] > 23 * HOUR for address in worker.addresses)
+
+
+def test_many_workers_are_fenced_at_once(monkeypatch: pytest.MonkeyPatch):
+    """As when the throttle is set to 0: all slots kill theirs in the same moment."""
+    monkeypatch.setattr(fencing, "fence", lambda client, addresses, expire: None)
+    blocklist = fencing.Blocklist()
+    every = [[f"127.0.0.1:0/{1000 * slot + n + 1}" for n in range(400)] for slot in range(8)]
+
+    def fence(addresses: "list[str]") -> None:
+        for address in addresses:
+            blocklist.fence(None, [address])  # type: ignore[arg-type]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(every)) as pool:
+            list(pool.map(fence, every))
+    finally:
+        sys.setswitchinterval(before)
+    assert set(blocklist.fenced()) == {address for some in every for address in some}

@@ -23,7 +23,8 @@ def ends(pools: "tuple[str, str]") -> "tuple[str, str]":
     return f"{pools[0]}/disk", f"{pools[1]}/disk"
 
 
-ENDS = ["abort prepared", "abort executed", "abort verifying", "stock abort", "stock commit"]
+# tests/unit/test_fake_comparison.py aborts at the other stages, and kills anywhere.
+ENDS = ["abort verifying", "stock abort", "stock commit"]
 
 
 @pytest.mark.parametrize("how", ENDS)
@@ -35,9 +36,8 @@ def test_no_comparison_snapshot_is_left_behind(
     before = digests(client, source)
     migration.text("prepare", source, target, "--verify", "full")
     assert len(points(client, target)) == 1
-    if how != "abort prepared":
-        migration.text("execute", target)
-        migration.wait(target, "executed")
+    migration.text("execute", target)
+    migration.wait(target, "executed")
     if how == "abort verifying":
         migration.text("set", target, "--rate", "2M", "--goal", "verified")
         wait_compared(migration, target, 1)
@@ -71,20 +71,11 @@ def test_a_refused_prepare_leaves_no_comparison_snapshot(
 @pytest.mark.parametrize(
     ("point", "detail", "give_up"),
     [
-        ("point.before", "take", False),
-        ("point.before", "take", True),
         ("point.after", "take", False),
         ("point.after", "take", True),
-        ("librbd.after", "prepare", False),
         ("librbd.after", "prepare", True),
-        ("point.before", "drop", False),
         ("point.before", "drop", True),
-        ("point.after", "drop", False),
-        ("point.after", "drop", True),
-        ("worker.after", "drop_point", False),
-        ("worker.after", "drop_point", True),
         ("verify.piece", "", False),
-        ("worker.after", "verify", False),
     ],
 )
 def test_no_comparison_snapshot_is_left_behind_by_a_killed_worker(

@@ -57,7 +57,10 @@ def _faults() -> ModuleType:
 
 @lru_cache(maxsize=1)
 def load() -> SimpleNamespace:
-    """The modules under test: ``engine``, ``worker``, ``settings``, ``host`` and others."""
+    """The modules under test: ``api``, ``settings``, ``host`` and others.
+
+    ``module("engine.records.registry")`` is any other one that these import.
+    """
     library = importlib.import_module("rbdmigrate")
     saved = {name: module for name, module in sys.modules.items() if _ours(name)}
     attributes = {part: vars(library).get(part) for part in _PARTS}
@@ -93,8 +96,10 @@ def _import() -> SimpleNamespace:
         client=importlib.import_module("rbdmigrate.cluster.client"),
         store=importlib.import_module("rbdmigrate.cluster.store"),
     )
-    for name, module in list(sys.modules.items()):
-        if name.startswith("rbdmigrate.") and _ours(name):
+    loaded = {n: m for n, m in sys.modules.items() if n.startswith("rbdmigrate.") and _ours(n)}
+    found.module = lambda name: loaded[f"rbdmigrate.{name}"]
+    for name, module in loaded.items():
+        if name != "rbdmigrate.faults":
             _replace(module)
             log = vars(module).get("log")
             if isinstance(log, logging.Logger):

@@ -69,8 +69,8 @@ class RLock(Lock):
             super().release()
 
 
-class Condition(Lock):
-    """threading.Condition; its lock is not to be taken twice"""
+class Condition(RLock):
+    """threading.Condition"""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,6 +79,7 @@ class Condition(Lock):
     def wait(self, timeout: Optional[float] = None) -> bool:
         told = [False]
         self._waiting.append(told)
+        depth, self._depth = self._depth, 1
         self.release()
         try:
             return active().block(lambda: told[0], timeout)
@@ -86,6 +87,7 @@ class Condition(Lock):
             if told in self._waiting:
                 self._waiting.remove(told)
             self.acquire()
+            self._depth = depth
 
     def wait_for(self, done: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         end = None if timeout is None else active().now + timeout

@@ -1,41 +1,71 @@
-"""Parts of the engine in this process, at a real cluster: what only a slow pool or a race shows."""
+"""Parts of the engine over the fake cluster: what only a slow pool or a race shows."""
 
-import sys
-import threading
-import time
+import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from errno import EAGAIN
+from typing import Any, Callable
 from unittest.mock import Mock
 
 import pytest
-import rados
 
-from qa.devcluster import Cluster
-from qa.workload.images import omap, place
-from rbdmigrate.cluster.client import Identity
-from rbdmigrate.cluster.fence import Blocklist
-from rbdmigrate.cluster.store import Owner
 from rbdmigrate.control.lifecycle.requests import to_commit
-from rbdmigrate.engine import Settings
-from rbdmigrate.engine.pace.cluster_monitor import ClusterMonitor
-from rbdmigrate.engine.reconcile.scheduler import Scheduler
-from rbdmigrate.engine.reconcile.worker_slot import Slot
-from rbdmigrate.engine.records.loader import Loader
-from rbdmigrate.engine.records.registry import Registry
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, Migration, Op, Place, State
-from tests.cluster.conftest import MakePool
+from tests.fakes import rados_module as rados
+from tests.fakes import stdlib
+from tests.fakes.cluster import Cluster
+from tests.fakes.loading import load
+from tests.fakes.simulation import Simulation, active, running
+
+Settings = load().settings.Settings
+Identity, Owner = load().client.Identity, load().store.Owner
+ClusterMonitor = load().module("engine.pace.cluster_monitor").ClusterMonitor
+Scheduler = load().module("engine.reconcile.scheduler").Scheduler
+Slot = load().module("engine.reconcile.worker_slot").Slot
+Loader = load().module("engine.records.loader").Loader
+Registry = load().module("engine.records.registry").Registry
+POOL = "nvme"
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A cluster without managers."""
+    with running(Simulation()) as simulation:
+        made = Cluster(simulation, "hdd", POOL)
+        rados.use(made)
+        yield made
+        assert not simulation.errors, simulation.errors
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> rados.Rados:
+    made = rados.Rados()
+    made.connect()
+    return made
+
+
+def wait_for(holds: Callable[[], Any], seconds: float, what: str) -> None:
+    """Let up to so many seconds pass until something holds."""
+    end = active().now + seconds
+    while not holds():
+        assert active().now < end, f"waited {seconds:g} s for {what}"
+        active().sleep(0.05)
+
+
+def stored(client: rados.Rados) -> "dict[str, bytes]":
+    """The records in the pool."""
+    found = client.cluster.pool_named(POOL).objects.get(("", "rbd_migration"))
+    return {k: v for k, v in found.omap.items() if k != "owner"} if found is not None else {}
 
 
 class SlowStores:
     """A registry whose pools take as long to read as a test wants, and fail then if it wants."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.answer = threading.Event()
+        self.changed = stdlib.threading.Condition()
+        self.answer = stdlib.threading.Event()
         self.begun: list[int] = []
         self.fails = False
 
@@ -64,48 +94,39 @@ def loading(client: rados.Rados, stores: SlowStores) -> Iterator[Loader]:
         assert loader.join(30)
 
 
-def test_records_are_not_all_known_while_a_pool_is_slow(cluster: Cluster, client, pool: str):
+def test_records_are_not_all_known_while_a_pool_is_slow(client):
     stores = SlowStores()
     with loading(client, stores) as loader:
         assert loader.unread() == [], "it did not fail, either"
         assert not loader.complete()
         stores.answer.set()
-        cluster.wait_for(loader.complete, 20, "the pools to be read")
+        wait_for(loader.complete, 20, "the pools to be read")
 
 
-def test_a_silent_pool_is_read_once_at_a_time(cluster: Cluster, client, pool: str):
+def test_a_silent_pool_is_read_once_at_a_time(client):
     """Otherwise those that are healthy would wait behind all the attempts."""
     stores = SlowStores()
     stores.fails = True
-    number = client.pool_lookup(pool)
+    number = client.pool_lookup(POOL)
     with loading(client, stores) as loader:
         for _ in range(20):
             loader.look()
         stores.answer.set()
-        cluster.wait_for(lambda: pool in loader.unread(), 20, "the pool to be given up")
+        wait_for(lambda: POOL in loader.unread(), 20, "the pool to be given up")
         assert stores.begun.count(number) == 1
         loader.look()
-        cluster.wait_for(lambda: stores.begun.count(number) == 2, 20, "the next attempt")
+        wait_for(lambda: stores.begun.count(number) == 2, 20, "the next attempt")
 
 
-def test_a_silent_pool_that_is_removed_is_no_trouble_any_more(
-    cluster: Cluster, client, make_pool: MakePool
-):
-    pool = make_pool()
+def test_a_silent_pool_that_is_removed_is_no_trouble_any_more(client, cluster: Cluster):
     stores = SlowStores()
     stores.fails = True
     stores.answer.set()
     with loading(client, stores) as loader:
-        cluster.wait_for(lambda: pool in loader.unread(), 20, "the pool to be given up")
-        cluster.delete_pool(pool)
+        wait_for(lambda: POOL in loader.unread(), 20, "the pool to be given up")
+        del cluster.pools[cluster.pool_named(POOL).ident]
         loader.look()
-        assert pool not in loader.unread()
-
-
-@pytest.fixture
-def aside(make_pool: MakePool) -> str:
-    """A pool whose records the manager's own engine does not read: it is not RBD's."""
-    return make_pool(application="test")
+        assert POOL not in loader.unread()
 
 
 @pytest.fixture
@@ -113,30 +134,29 @@ def registry(client) -> Registry:
     return Registry(client, Owner(1, "test"), Settings)
 
 
-def queued(client: rados.Rados, pool: str) -> Migration:
-    number = client.pool_lookup(pool)
-    ends = Place(pool, "", "a", number, "1"), Place(pool, "", "b", number)
+def queued(client: rados.Rados) -> Migration:
+    number = client.pool_lookup(POOL)
+    ends = Place(POOL, "", "a", number, "1"), Place(POOL, "", "b", number)
     return Migration("123456789abc", *ends, goal=Goal.COMMITTED, state=State.QUEUED, created=1.0)
 
 
 @pytest.mark.parametrize("over", ["end", "drop"])
-def test_a_record_does_not_come_back(client, aside: str, registry: Registry, over: str):
+def test_a_record_does_not_come_back(client, registry: Registry, over: str):
     """A command that found the migration a moment ago changes it when it is over."""
-    tracked = registry.create(queued(client, aside))
+    tracked = registry.create(queued(client))
     registry.update(tracked, lambda m: m.enter(State.COMMITTED, 2.0, ""))
     getattr(registry, over)(tracked)
     with pytest.raises(MigrationError, match="try again") as refused:
         registry.update(tracked, lambda m: replace(m, goal=Goal.ABORTED))
     assert refused.value.errno == EAGAIN
-    with place(client, f"{aside}/-") as ioctx:
-        assert [key for key in omap(ioctx, "rbd_migration") if key != "owner"] == []
+    assert stored(client) == {}
 
 
-def test_a_migration_has_one_owner_at_a_time(client, aside: str, registry: Registry):
-    tracked = registry.create(queued(client, aside))
+def test_a_migration_has_one_owner_at_a_time(client, registry: Registry):
+    tracked = registry.create(queued(client))
     assert registry.claim(tracked)
     assert not registry.claim(tracked), "the loop does not take what a command has"
-    waiting = threading.Thread(target=registry.claim, args=(tracked, 20.0))
+    waiting = stdlib.threading.Thread(target=registry.claim, args=(tracked, 20.0))
     waiting.start()
     registry.release(tracked)
     waiting.join(10)
@@ -152,16 +172,16 @@ def acts() -> Mock:
 
     def work(slot: Slot, job: object) -> None:
         while not slot.stopping:
-            time.sleep(0.02)
+            active().sleep(0.02)
 
     made.work.side_effect = work
     return made
 
 
 @pytest.fixture
-def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Scheduler:
+def loop(client, registry: Registry, acts: Mock) -> Scheduler:
     """A loop around them that has no place for a copy."""
-    identity = Identity("client.admin", str(cluster.conf), "")
+    identity = Identity("client.admin", "/etc/ceph/ceph.conf", "")
     settings = Settings(max_copies=0)
     around = {name: Mock() for name in ("loader", "throttle", "conditions", "secrets", "plans")}
     around["plans"].limits.return_value = {}
@@ -172,20 +192,19 @@ def loop(cluster: Cluster, client, registry: Registry, acts: Mock) -> Scheduler:
 
 
 def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
-    cluster: Cluster, client, aside: str, registry: Registry, loop: Scheduler
+    client, registry: Registry, loop: Scheduler
 ):
-    tracked = registry.create(queued(client, aside))
+    tracked = registry.create(queued(client))
     loop.wake(tracked)
     tracked.wanted = Op.EXECUTE  # by an observer that began its look before the command came
     loop.start()
     try:
-        cluster.wait_for(lambda: tracked.seen is not None, 20, "a look")
+        wait_for(lambda: tracked.seen is not None, 20, "a look")
     finally:
         assert loop.stop(20)
 
 
 def test_what_fails_every_second_is_logged_once(
-    cluster: Cluster,
     registry: Registry,
     acts: Mock,
     loop: Scheduler,
@@ -193,12 +212,13 @@ def test_what_fails_every_second_is_logged_once(
 ):
     around = Mock()
     around.health.side_effect = acts.blocklist.clean.side_effect = ZeroDivisionError("again")
+    caplog.set_level(logging.ERROR, logger="fake")
     conditions = ClusterMonitor(around, registry, Settings)
     loop.start()
     conditions.start()
     try:
-        cluster.wait_for(lambda: acts.blocklist.clean.call_count >= 3, 30, "three rounds")
-        cluster.wait_for(lambda: around.health.call_count >= 2, 30, "two looks")
+        wait_for(lambda: acts.blocklist.clean.call_count >= 3, 30, "three rounds")
+        wait_for(lambda: around.health.call_count >= 2, 30, "two looks")
     finally:
         conditions.stop()
         assert loop.stop(20)
@@ -210,10 +230,10 @@ def test_what_fails_every_second_is_logged_once(
 
 
 def test_monitors_that_do_not_answer_do_not_stop_the_loop(
-    cluster: Cluster, registry: Registry, acts: Mock, loop: Scheduler, client
+    registry: Registry, acts: Mock, loop: Scheduler, client
 ):
     """Windows close and rates change for copies that run on without a quorum."""
-    quorum = threading.Event()
+    quorum = stdlib.threading.Event()
     silent = Mock()
     silent.get_instance_id.return_value = 0
     silent.wait_for_latest_osdmap.side_effect = lambda: quorum.wait(60)
@@ -223,9 +243,9 @@ def test_monitors_that_do_not_answer_do_not_stop_the_loop(
     loop._loader = loader
     loop.start()
     try:
-        cluster.wait_for(lambda: silent.wait_for_latest_osdmap.called, 20, "a look at the pools")
+        wait_for(lambda: silent.wait_for_latest_osdmap.called, 20, "a look at the pools")
         before = acts.blocklist.clean.call_count
-        cluster.wait_for(lambda: acts.blocklist.clean.call_count > before + 2, 10, "more rounds")
+        wait_for(lambda: acts.blocklist.clean.call_count > before + 2, 10, "more rounds")
     finally:
         quorum.set()
         loader.stop()
@@ -234,11 +254,11 @@ def test_monitors_that_do_not_answer_do_not_stop_the_loop(
 
 
 def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
-    cluster: Cluster, client, aside: str, registry: Registry, acts: Mock, loop: Scheduler
+    client, registry: Registry, acts: Mock, loop: Scheduler
 ):
-    tracked = registry.create(queued(client, aside))
+    tracked = registry.create(queued(client))
     tracked.wanted = Op.PREPARE
-    choosing, go_on = threading.Event(), threading.Event()
+    choosing, go_on = stdlib.threading.Event(), stdlib.threading.Event()
 
     def rests(*_: object) -> bool:
         choosing.set()
@@ -248,16 +268,16 @@ def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
     acts.source_rests.side_effect = rests
     loop.start()
     assert choosing.wait(20)
-    threading.Timer(0.5, go_on.set).start()
+    stdlib.threading.Timer(0.5, go_on.set).start()
     assert loop.stop(20)
-    left = [t.name for t in threading.enumerate() if t.name.startswith("rbdmigrate-step")]
+    left = [t.name for t in active()._tasks if t.name.startswith("rbdmigrate-step")]
     assert left == []
     assert not tracked.busy
 
 
-def test_what_somebody_asked_for_again_is_not_forgotten(client, aside: str, registry: Registry):
+def test_what_somebody_asked_for_again_is_not_forgotten(client, registry: Registry):
     """A prepare that was refused is dropped, unless it is tried again by then."""
-    tracked = registry.create(queued(client, aside))
+    tracked = registry.create(queued(client))
     registry.drop(tracked, lambda m: m.state is State.FAILED)
     assert registry.get(tracked.migration.id) is tracked
     registry.update(tracked, lambda m: replace(m, state=State.FAILED))
@@ -265,32 +285,10 @@ def test_what_somebody_asked_for_again_is_not_forgotten(client, aside: str, regi
     assert registry.all() == []
 
 
-def test_what_an_update_refuses_is_written_nowhere(client, aside: str, registry: Registry):
-    tracked = registry.create(queued(client, aside))
-    with place(client, f"{aside}/-") as ioctx:
-        before = omap(ioctx, "rbd_migration")
+def test_what_an_update_refuses_is_written_nowhere(client, registry: Registry):
+    tracked = registry.create(queued(client))
+    before = stored(client)
     with pytest.raises(MigrationError, match="not executed yet"):
         registry.update(tracked, lambda m: to_commit(m, force=True))
     assert tracked.migration.goal is Goal.COMMITTED
-    with place(client, f"{aside}/-") as ioctx:
-        assert omap(ioctx, "rbd_migration") == before
-
-
-def test_many_workers_are_fenced_at_once(monkeypatch: pytest.MonkeyPatch):
-    """As when the throttle is set to 0: all slots kill theirs in the same moment."""
-    monkeypatch.setattr("rbdmigrate.cluster.fence.fence", lambda client, addresses, expire: None)
-    blocklist = Blocklist()
-    every = [[f"127.0.0.1:0/{1000 * slot + n + 1}" for n in range(400)] for slot in range(8)]
-
-    def fence(addresses: "list[str]") -> None:
-        for address in addresses:
-            blocklist.fence(None, [address])  # type: ignore[arg-type]
-
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(len(every)) as pool:
-            list(pool.map(fence, every))
-    finally:
-        sys.setswitchinterval(before)
-    assert set(blocklist.fenced()) == {address for some in every for address in some}
+    assert stored(client) == before

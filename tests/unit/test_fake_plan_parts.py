@@ -1,37 +1,58 @@
-"""Parts of plans in this process: stored plans that are refused now, choosing without an end."""
+"""Parts of plans over the fake cluster: stored plans that are refused now, endless choosing."""
 
-import threading
-import time
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-import rados
 
-from rbdmigrate.cluster.store import Owner
-from rbdmigrate.engine.plans import checks as plan_check
-from rbdmigrate.engine.plans import driver as plan_driver
-from rbdmigrate.engine.plans.checks import PlanChecks
-from rbdmigrate.engine.plans.driver import PlanDriver
-from rbdmigrate.engine.records.plan_registry import PlanRegistry, TrackedPlan
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, Item, Plan, PlanState, Rule, Selector
 from rbdmigrate.model.spec import ImageSpec
+from tests.fakes import rados_module as rados
+from tests.fakes import stdlib
+from tests.fakes.cluster import Cluster
+from tests.fakes.loading import load
+from tests.fakes.simulation import Simulation, active, running
+
+Owner = load().store.Owner
+PlanRegistry = load().module("engine.records.plan_registry").PlanRegistry
+TrackedPlan = load().module("engine.records.plan_registry").TrackedPlan
+plan_check = load().module("engine.plans.checks")
+plan_driver = load().module("engine.plans.driver")
+PlanChecks, PlanDriver = plan_check.PlanChecks, plan_driver.PlanDriver
+
+
+@pytest.fixture(autouse=True)
+def cluster() -> Iterator[Cluster]:
+    """A cluster without managers."""
+    with running(Simulation()) as simulation:
+        made = Cluster(simulation, "nvme")
+        rados.use(made)
+        yield made
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> rados.Rados:
+    made = rados.Rados()
+    made.connect()
+    return made
+
 
 SLOW = r"(a+)\1b"  # an earlier version took some that are refused now
 
 
 def plan(regex: str, state: PlanState, name: str = "old") -> Plan:
     selector = Selector("hdd", name="", regex=regex)
-    return Plan(Definition(name, (selector,), Rule("nvme", "")), state, time.time())
+    return Plan(Definition(name, (selector,), Rule("nvme", "")), state, 1.0)
 
 
 def keeping(client: rados.Rados, pool_id: int) -> PlanRegistry:
     return PlanRegistry(client, Mock(), Mock(pools=lambda: [pool_id]), Owner(1, "test"))
 
 
-def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client, pool):
-    pool_id = client.pool_lookup(pool)
+def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client):
+    pool_id = client.pool_lookup("nvme")
     store = keeping(client, pool_id)._store(pool_id)
     store.take()
     store.write_plan(plan(SLOW, PlanState.STARTING, "begun"))
@@ -67,7 +88,7 @@ def test_a_plan_whose_images_cannot_be_chosen_in_time_is_a_draft_again(monkeypat
 
     def endless(*_: Any) -> Any:
         while True:
-            time.sleep(0.001)
+            active().sleep(0.001)
             yield Candidate("vm-1")
 
     monkeypatch.setattr(plan_driver, "candidates", endless)
@@ -86,7 +107,7 @@ def test_a_plan_of_a_silent_pool_is_tried_again_and_then_a_draft(monkeypatch):
     drives._guarded(kept)
     assert kept.plan.state is PlanState.STARTING
     assert kept.trouble
-    time.sleep(0.25)
+    active().sleep(0.25)
     drives._guarded(kept)
     assert kept.plan.state is PlanState.DRAFT
     assert "try again" in kept.plan.problem
@@ -96,7 +117,7 @@ class Checking:
     """PlanChecks whose look at an image lasts until ``go``."""
 
     def __init__(self) -> None:
-        self.go = threading.Event()
+        self.go = stdlib.threading.Event()
         self.looked = 0
 
         def gather(*_: Any, **named: Any) -> Any:
@@ -127,6 +148,7 @@ def test_only_the_last_checks_are_kept_and_none_of_a_plan_that_is_gone():
 def test_a_check_of_a_plan_that_is_removed_or_changed_ends():
     checking = Checking()
     checking.check("p")
+    active().sleep(1.0)  # it looks at the first image
     checking.checks.forget("p")
     checking.go.set()
     assert checking.checks.join(10)
