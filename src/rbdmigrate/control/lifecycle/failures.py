@@ -101,14 +101,15 @@ def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> 
 
 
 _ANOTHER_WAY = "import it in another form, such as a raw file"
-_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+"""Signals that end a worker for a fault of librbd."""
 
 
 def source_crashed(
     op: Op, number: int, source: ImageSpec, target: ImageSpec
 ) -> Optional[FailureReason]:
     """The sentence for a worker that an external source crashed; None when that is not why."""
-    if number not in _CRASHES:
+    if number not in CRASHES:
         return None
     name = signal.Signals(number).name
     return FailureReason(

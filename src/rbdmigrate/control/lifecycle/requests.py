@@ -88,7 +88,7 @@ def refuse_unverified(m: Migration) -> None:
 def awake(m: Migration) -> Migration:
     """The record with nothing that holds it back: an administrator wants a new attempt."""
     state = (m.failed_in or State.QUEUED) if m.state is State.FAILED else m.state
-    return replace(m, state=state, hold=None, failure=None, attempts=0, paused=False)
+    return replace(m, state=state, hold=None, failure=None, attempts=0, crashes=None, paused=False)
 
 
 def without_consent(m: Migration) -> Migration:

@@ -24,6 +24,7 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.circuit_breaker import CircuitBreaker
 from ...control.lifecycle.confirm import Outdated, while_decided
+from ...control.lifecycle.crashes import after_crash
 from ...control.lifecycle.decision import Act, absorb, decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
@@ -181,7 +182,9 @@ class Executor:
         if error.gave_up:
             self._registry.update(tracked, lambda m: with_change(m, str(error)))
         if not job.stop_reason:
-            self._failed(tracked, EIO, lost_reason(job, error), by_source=False)
+            reason = lost_reason(job, error)
+            self._registry.update(tracked, lambda m: after_crash(m, job.op, error.signal))
+            self._failed(tracked, EIO, reason, by_source=False)
             return
         if job.op is Op.EXECUTE and not slot.stopping:
             self._after_copy.stop_holder(slot, tracked)
@@ -235,7 +238,7 @@ class Executor:
         def change(m: Migration) -> Migration:
             if op is Op.SETTLE:  # the attempts to copy are counted on
                 return replace(m, step=None, settled=True)
-            m = replace(m, step=None, hold=None, failure=None, attempts=0)
+            m = replace(m, step=None, hold=None, failure=None, attempts=0, crashes=None)
             if op is Op.PREPARE:
                 m = m.enter(State.PREPARED, time.time())
                 m = with_target(m, event["result"])

@@ -9,6 +9,7 @@ from errno import ESTALE
 from typing import Any
 
 from ...cluster.worker_process import WorkerLost
+from ...control.lifecycle.crashes import crash_reason
 from ...control.lifecycle.failures import (
     TRANSIENT,
     FailureReason,
@@ -33,7 +34,8 @@ def lost_reason(job: Job, error: WorkerLost) -> FailureReason:
         crashed = source_crashed(job.op, error.signal, m.source.spec, m.target.spec)
         if crashed is not None:
             return crashed
-    return worker_lost(job.op, str(error), m.target.spec)
+    lost = worker_lost(job.op, str(error), m.target.spec)
+    return crash_reason(m, job.op, error.signal, lost)
 
 
 def on_sign_of_life(tracked: TrackedMigration) -> Callable[[dict[str, Any]], None]:

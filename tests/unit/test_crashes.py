@@ -1,0 +1,71 @@
+"""A worker that librbd crashes twice in the same act is not started for it again."""
+
+import signal
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from rbdmigrate.control.lifecycle.crashes import after_crash, crash_reason
+from rbdmigrate.control.lifecycle.failures import worker_lost
+from rbdmigrate.control.lifecycle.requests import awake
+from rbdmigrate.model.migration import Crashes, Op
+from rbdmigrate.model.target_changes import TargetChanges
+from tests.fakes.world import World
+from tests.unit.builders import migration
+
+ABORTED = int(signal.SIGABRT)
+KILLED = int(signal.SIGKILL)
+
+
+def reason(m, op=Op.EXECUTE, number=ABORTED):
+    lost = worker_lost(op, "the worker was ended by a signal", m.target.spec)
+    return crash_reason(m, op, number, lost)
+
+
+def test_the_first_crash_is_tried_again_and_the_second_in_the_same_act_is_not():
+    m = migration()
+    assert reason(m).transient
+    m = after_crash(m, Op.EXECUTE, ABORTED)
+    assert not reason(m).transient
+    assert reason(m).message.startswith("Copying ssd/b crashed librbd twice (SIGABRT): ")
+    assert reason(m, Op.COMMIT).transient
+
+
+def test_a_worker_that_somebody_killed_has_not_crashed():
+    m = migration(crashes=Crashes(Op.EXECUTE, 5))
+    assert after_crash(m, Op.EXECUTE, KILLED) == m
+    assert reason(m, number=KILLED).transient
+
+
+@pytest.mark.parametrize("op", [Op.PREPARE, Op.UNDO_PREPARE, Op.SETTLE, Op.DROP_POINT])
+def test_what_has_to_be_undone_or_completed_first_is_tried_on(op):
+    assert reason(migration(crashes=Crashes(op, 5)), op).transient
+
+
+def test_the_snapshots_that_are_missing_are_named_as_the_cause():
+    changes = TargetChanges(removed=("monday", "tuesday"))
+    m = migration(crashes=Crashes(Op.EXECUTE, 1), target_changes=changes)
+    assert "(monday, tuesday)" in reason(m).message
+    assert "`ceph rbd migration abort ssd/b --force`" in reason(m).message
+    assert "not known" in reason(replace(m, target_changes=TargetChanges())).message
+
+
+def test_a_retry_counts_from_the_beginning():
+    assert awake(migration(crashes=Crashes(Op.EXECUTE, 2))).crashes is None
+
+
+def test_a_copy_that_crashes_twice_fails_and_is_not_begun_again(monkeypatch):
+    crash = SimpleNamespace(SIGKILL=signal.SIGABRT)
+    monkeypatch.setattr("tests.fakes.worker.signal", crash)
+    with World() as world:
+        world.create_image("hdd/a", {0: b"one", 1: b"two", 2: b"three"}, objects=8)
+        world.prepare("hdd/a", "nvme/a")
+        world.kill_worker_after(4)
+        world.do("execute", "nvme/a")
+        world.run(1.0)
+        assert world.record("nvme/a").crashes == Crashes(Op.EXECUTE, 1)
+        world.kill_worker_after(4)
+        report = world.wait_state("nvme/a", "failed")
+        assert "crashed librbd twice (SIGABRT)" in report["failure"]["message"]
+        assert not report["failure"]["transient"]
