@@ -4,6 +4,7 @@ import contextlib
 import random
 import secrets
 import shlex
+import time
 from collections.abc import Iterator
 from errno import EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP
 from typing import Any, Callable
@@ -158,6 +159,50 @@ def invalid_map(s: Stage) -> "Iterator[list[str]]":
     with opened(s.client, s.source, read_only=False) as image:
         image.write(b"x", 0)
     yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def data_pool(s: Stage) -> "Iterator[list[str]]":
+    other = s.make_pool()
+    s.cluster.rbd("create", "--size", "1M", "--data-pool", other, s.source)
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def trash_of_users(s: Stage) -> "Iterator[list[str]]":
+    s.make(snapshots=())
+    s.make(f"{s.hdd}/old", snapshots=())
+    s.cluster.rbd("trash", "mv", f"{s.hdd}/old")
+    yield [s.source, s.target]
+
+
+@contextlib.contextmanager
+def key_for(s: Stage, pool: str) -> "Iterator[list[str]]":
+    """A client's key for one of the pools; what a check proposes for it is accepted."""
+    s.make(snapshots=())
+    entity = f"client.key{secrets.token_hex(3)}"
+    caps = ("mon", "profile rbd", "mgr", "profile rbd", "osd", f"profile rbd pool={pool}")
+    s.cluster.ceph("auth", "get-or-create", entity, *caps)
+    time.sleep(1.1)  # the keys that a check before this one read are known for a second
+    args = [s.source, s.target]
+    try:
+        yield args
+        (found,) = (f for f in s.check(*args)["findings"] if f["object"] == entity)
+        s.cluster.ceph(*shlex.split(found["remedy"])[1:])
+        time.sleep(1.1)
+        assert s.check(*args)["findings"] == []
+        kept = s.cluster.ceph_json("auth", "get", entity)[0]["caps"]
+        assert (kept["mon"], kept["mgr"]) == ("profile rbd", "profile rbd")
+    finally:
+        s.cluster.ceph("auth", "rm", entity)
+
+
+def key_for_target(s: Stage) -> "contextlib.AbstractContextManager[list[str]]":
+    return key_for(s, s.nvme)
+
+
+def key_for_source(s: Stage) -> "contextlib.AbstractContextManager[list[str]]":
+    return key_for(s, s.hdd)
 
 
 @contextlib.contextmanager
@@ -420,6 +465,10 @@ PROVOKED: "dict[str, tuple[Provoke, int]]" = {
     "REMOVED_SNAPSHOTS_WITH_CLONES": (removed_snapshot_with_clone, EBUSY),
     "SOURCE_LOCKED": (locked, EBUSY),
     "OBJECT_MAP_INVALID": (invalid_map, 0),
+    "DATA_POOL_LOST": (data_pool, 0),
+    "TRASH_NOT_LISTED": (trash_of_users, 0),
+    "CLIENTS_SOURCE_POOL": (key_for_target, 0),
+    "CLIENTS_TARGET_POOL": (key_for_source, 0),
     "PROTECTED_NEEDS_LAYERING": (without_layering, EINVAL),
     "STRIPE_UNIT": (stripe_unit, EINVAL),
     "OBJECT_MAP_LIMIT": (object_map, EINVAL),
@@ -481,6 +530,49 @@ def test_warnings_are_kept_in_the_timeline(stage: Stage) -> None:
         stage.migration.text("prepare", *args)
         first = stage.migration.report(stage.target)["timeline"][0]
         assert first["message"] == "asked for (warnings: SOURCE_JOURNALING)"
+
+
+def test_the_commands_that_a_check_names_rebuild_every_wrong_map(stage: Stage) -> None:
+    with invalid_map(stage) as args:
+        stage.cluster.rbd("snap", "create", f"{stage.source}@later")  # with the wrong map
+        (found,) = (f for f in stage.check(*args)["findings"] if f["code"] == "OBJECT_MAP_INVALID")
+        named = [part for part in found["message"].split("`") if part.startswith("rbd ")]
+        assert named == [
+            f"rbd object-map rebuild {stage.source}",
+            f"rbd object-map rebuild {stage.source}@later",
+        ]
+        for command in named:
+            stage.cluster.rbd(*shlex.split(command)[1:])
+        codes = [f["code"] for f in stage.check(*args)["findings"]]
+        assert "OBJECT_MAP_INVALID" not in codes
+
+
+def test_a_migration_of_plain_rbd_from_an_image_of_format_1_is_left_to_plain_rbd(
+    stage: Stage,
+) -> None:
+    create = ["rbd", "create", "--image-format", "1", "--size", "1M", stage.source]
+    stage.cluster.run(["env", "RBD_FORCE_ALLOW_V1=1", *create])
+    stage.cluster.rbd("migration", "prepare", stage.source, stage.target)
+    try:
+        for command in (["status"], ["pause"], ["abort", "--force"]):
+            sentence = stage.migration.refused(EOPNOTSUPP, *command[:1], stage.target, *command[1:])
+            assert "format 1" in sentence
+            assert "rbd migration abort" in sentence
+        result = stage.check(stage.source, f"{stage.nvme}/other")
+        assert [f["code"] for f in result["findings"]] == ["SOURCE_MIGRATING"]
+    finally:
+        stage.cluster.rbd("migration", "abort", stage.target)
+    assert "format: 1" in stage.cluster.rbd("info", stage.source)
+    stage.cluster.rbd("rm", stage.source)
+
+
+def test_librbd_keeps_no_data_pool_that_is_not_named_not_even_in_place(stage: Stage) -> None:
+    with data_pool(stage):
+        codes = [f["code"] for f in stage.check(stage.source, "--object-size", "128K")["findings"]]
+        assert codes == ["DATA_POOL_LOST"]
+        stage.migration.text("run", stage.source, "--object-size", "128K", "--goal", "committed")
+        stage.migration.wait(stage.source, "committed")
+        assert "data_pool" not in stage.cluster.rbd("info", stage.source)
 
 
 def test_nothing_is_found_about_a_plain_image(stage: Stage) -> None:

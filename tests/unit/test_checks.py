@@ -8,13 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.checks import CHECKS, platform, refuse, run
-from rbdmigrate.checks.facts import Facts, Image, MigrationRequest, Name, Snapshot, User
+from rbdmigrate.checks import CHECKS, known_faults, refuse, run
+from rbdmigrate.checks.facts import (
+    Facts,
+    Image,
+    InvalidMap,
+    MigrationRequest,
+    Name,
+    RbdClient,
+    Snapshot,
+    User,
+)
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
+from rbdmigrate.model.osd_caps import PoolPlace, covered
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.untrimmed import Untrimmed
@@ -31,7 +41,7 @@ WELL = Facts(
     source=Name(Place("hdd", "", "disk", 1, "aa"), exists=True),
     target=Name(Place("nvme", "", "disk", 2)),
     image=Image(size=10 * GiB, features=FEATURES, to_copy=GiB),
-    release=(16, 2, 15),
+    release=(20, 2, 4),
     caps={"osd": "allow *"},
 )
 
@@ -56,7 +66,13 @@ EC = {**WELL.pools, "ec": Pool("ec", erasure=True, overwrites=False)}
 TABLE = [
     (WELL, []),
     (replace(WELL, pools={**WELL.pools, "nvme": None}), ["POOL_MISSING"]),
-    (replace(WELL, pools=pool(erasure=True)), ["POOL_ERASURE_CODED"]),
+    (replace(WELL, pools=pool(erasure=True, omap=False)), ["POOL_ERASURE_CODED"]),
+    (replace(WELL, pools=pool(erasure=True, omap=True)), []),
+    (replace(WELL, pools=pool(erasure=True, overwrites=False)), ["DATA_POOL_NO_OVERWRITES"]),
+    (
+        replace(WELL, pools=pool(erasure=True, omap=False, overwrites=False)),
+        ["POOL_ERASURE_CODED"],
+    ),
     (replace(wish(data_pool="ec"), pools=EC), ["DATA_POOL_NO_OVERWRITES"]),
     (replace(WELL, pools=pool(flags=frozenset({"nearfull"}))), ["POOL_NEARFULL"]),
     (replace(WELL, pools=pool(flags=frozenset({"full"}))), ["POOL_FULL"]),
@@ -79,7 +95,11 @@ TABLE = [
     ),
     (image(snapshots=(Snapshot("s"),)), ["READS_OF_OLD_DATA"]),
     (image(untrimmed=Untrimmed("hdd", objects=1, looked=1, total=1)), ["SNAPSHOTS_UNTRIMMED"]),
-    (image(map_invalid=True), ["OBJECT_MAP_INVALID"]),
+    (image(invalid_maps=(InvalidMap("", ("object map invalid",)),)), ["OBJECT_MAP_INVALID"]),
+    (image(data_pool="ec"), ["DATA_POOL_LOST"]),
+    (image(data_pool="nvme"), []),
+    (replace(image(data_pool="ec"), wish=wish(data_pool="hdd").wish), []),
+    (replace(WELL, trash_of_users=True), ["TRASH_NOT_LISTED"]),
     (image(obstacles=Obstacles(groups=("hdd/g@s",))), ["GROUP_SNAPSHOTS"]),
     (image(obstacles=Obstacles(mirroring=2), mirror_mode=1), ["MIRROR_SNAPSHOTS"]),
     (
@@ -160,10 +180,52 @@ def test_warnings_refuse_nothing():
     refuse(run(image(mirror_mode=1)))
 
 
-def test_a_known_bug_is_told_before_the_release_that_mended_it():
-    assert codes(replace(WELL, release=(15, 2, 4))) == ["RELEASE_BUG"]
-    assert codes(replace(WELL, release=(15, 2, 5))) == []
-    assert platform.__doc__
+def test_a_known_fault_is_told_until_the_release_that_fixed_it():
+    wanted = {
+        (16, 2, 15): True,
+        (17, 2, 7): True,
+        (17, 2, 8): False,
+        (18, 2, 3): True,
+        (18, 2, 4): False,
+        (19, 2, 0): False,
+        (20, 2, 4): False,
+        (0, 0, 0): False,
+    }
+    facts = image(snapshots=(Snapshot("s"),))
+    for release, told in wanted.items():
+        assert ("RELEASE_BUG" in codes(replace(facts, release=release))) is told, release
+
+
+def test_only_images_that_meet_a_fault_are_warned_of_it():
+    flattened = wish(flatten=True).wish
+    for parent, features, told in [
+        ("old/base@s", FEATURES, True),
+        ("", FEATURES, False),
+        ("old/base@s", frozenset({"layering"}), False),
+    ]:
+        facts = replace(
+            image(parent=parent, features=features), wish=flattened, release=(16, 2, 15)
+        )
+        found = [f.message for f in run(facts) if f.code == "RELEASE_BUG"]
+        assert bool(found) is told
+        assert all("flattening destroys data" in message for message in found)
+
+
+def test_a_fault_that_is_not_fixed_meets_every_release():
+    for fault in known_faults.FAULTS:
+        if not fault.fixed:
+            assert fault.affects((fault.since, 2, 0))
+            assert fault.affects((99, 0, 0))
+        assert not fault.affects((fault.since - 1, 9, 9))
+
+
+def test_each_fault_is_reported_by_a_check_that_there_is():
+    assert {fault.reported for fault in known_faults.FAULTS} <= {c.code for c in CHECKS}
+
+
+def test_the_documentation_has_the_table_of_known_faults():
+    page = Path(__file__).parents[2] / "doc" / "reference" / "known-faults.csv"
+    assert page.read_text("utf-8") == known_faults.table()
 
 
 def test_declarations():
@@ -210,6 +272,14 @@ names = st.builds(
 )
 snapshots = st.builds(Snapshot, names_, st.booleans())
 users = st.builds(User, st.integers(0), st.just("10.0.0.5:0/1"), st.booleans(), st.booleans())
+keys = st.builds(
+    RbdClient,
+    st.just("client.x"),
+    st.dictionaries(
+        st.sampled_from(["mon", "osd"]),
+        st.sampled_from(["profile rbd pool=hdd", "allow rwx pool=nvme", "allow *", "'"]),
+    ),
+)
 images = st.builds(
     Image,
     size=st.integers(0, 1 << 62),
@@ -230,7 +300,10 @@ images = st.builds(
     obstacles=st.sampled_from(
         [Obstacles(), Obstacles(("hdd/g@s",), 2, (RemovedSnapshot("s"),), (LOCK, LOCK))]
     ),
-    map_invalid=st.booleans(),
+    invalid_maps=st.lists(
+        st.builds(InvalidMap, names_, st.just(("fast diff invalid",))), max_size=7
+    ).map(tuple),
+    data_pool=st.sampled_from(["", "hdd", "ec"]),
 )
 
 
@@ -245,6 +318,8 @@ images = st.builds(
         image=st.none() | images,
         release=st.tuples(*[st.integers(0, 30)] * 3),
         caps=st.dictionaries(st.sampled_from(["osd", "mon"]), names_),
+        clients=st.lists(keys, max_size=7).map(tuple),
+        trash_of_users=st.booleans(),
     )
 )
 def test_no_facts_make_a_check_fail(facts):
@@ -264,3 +339,108 @@ def test_thousands_of_clones_are_counted_and_some_are_named():
     golden = image(snapshots=(Snapshot("s"),), clones=20_000, clone_names=names)
     found = next(f for f in run(golden) if f.code == "SOURCE_HAS_CLONES")
     assert "hdd/vm-0, hdd/vm-1, hdd/vm-2, hdd/vm-3, hdd/vm-4 and 19995 more;" in found.message
+
+
+def with_keys(**osd):
+    keys = tuple(
+        RbdClient(f"client.{name}", {"mon": "profile rbd", "osd": text})
+        for name, text in osd.items()
+    )
+    return replace(WELL, clients=keys)
+
+
+def test_a_key_that_covers_the_target_alone_is_named_with_the_command_that_adds_the_source():
+    (found,) = run(with_keys(new="profile rbd pool=nvme"))
+    assert found.code == "CLIENTS_SOURCE_POOL"
+    assert found.remedy == (
+        "ceph auth caps client.new mon 'profile rbd' "
+        "osd 'profile rbd pool=nvme, profile rbd-read-only pool=hdd'"
+    )
+    assert found.remedy in found.message
+
+
+def test_a_key_that_covers_the_source_alone_is_named_with_the_command_that_adds_the_target():
+    (found,) = run(with_keys(old="profile rbd pool=hdd"))
+    assert found.code == "CLIENTS_TARGET_POOL"
+    assert "osd 'profile rbd pool=hdd, profile rbd pool=nvme'" in found.remedy
+    (found,) = run(with_keys(backup="profile rbd-read-only pool=hdd"))
+    assert "profile rbd-read-only pool=nvme" in found.remedy
+
+
+def test_keys_that_name_no_pool_or_both_or_others_are_not_judged():
+    facts = with_keys(
+        admin="allow *",
+        rbd="profile rbd",
+        both="profile rbd pool=hdd, profile rbd pool=nvme",
+        gateway="allow rwx tag rgw *=*",
+        other="profile rbd pool=elsewhere",
+        none="",
+    )
+    assert codes(facts) == []
+
+
+def test_the_pools_of_data_and_of_the_parent_have_to_be_covered_too():
+    facts = with_keys(new="profile rbd pool=nvme, profile rbd pool=hdd")
+    source = replace(WELL.image, data_pool="ec", parent="old/ns/base@s", parent_pool="old")
+    found = run(replace(facts, image=source))
+    (lacks,) = (f for f in found if f.code == "CLIENTS_SOURCE_POOL")
+    assert lacks.remedy.endswith(
+        "profile rbd-read-only pool=ec, profile rbd-read-only pool=old namespace=ns'"
+    )
+
+
+def test_a_new_data_pool_has_to_be_covered_also_in_place():
+    facts = with_keys(vm="profile rbd pool=hdd")
+    wish = MigrationRequest(SOURCE, SOURCE, LayoutOptions(data_pool="ec"))
+    pools = {"hdd": Pool("hdd"), "ec": Pool("ec", erasure=True, omap=False)}
+    place = replace(WELL.source, exists=True)
+    (found,) = run(replace(facts, wish=wish, pools=pools, target=place))
+    assert (found.code, found.object) == ("CLIENTS_TARGET_POOL", "client.vm")
+    assert found.remedy.endswith("'profile rbd pool=hdd, profile rbd pool=ec'")
+
+
+def test_what_a_key_has_for_other_daemons_is_kept_by_the_command():
+    caps = {"mgr": "profile rbd pool=nvme", "mon": "profile rbd", "osd": "profile rbd pool=nvme"}
+    (found,) = run(replace(WELL, clients=(RbdClient("client.csi", caps),)))
+    assert "mgr 'profile rbd pool=nvme' mon 'profile rbd' osd 'profile rbd pool=nvme, " in (
+        found.remedy
+    )
+
+
+def test_of_many_keys_five_are_named_and_the_others_counted():
+    found = run(with_keys(**{f"c{number}": "profile rbd pool=nvme" for number in range(9)}))
+    assert [f.object for f in found] == [f"client.c{number}" for number in range(6)]
+    assert "4 more keys" in found[-1].message
+
+
+def test_each_wrong_map_is_named_with_the_command_that_rebuilds_it():
+    maps = (
+        InvalidMap("", ("object map invalid", "fast diff invalid")),
+        InvalidMap("old", ("fast diff invalid",)),
+    )
+    (found,) = run(image(invalid_maps=maps))
+    assert '"fast diff invalid" and "object map invalid"' in found.message
+    assert "`rbd object-map rebuild hdd/disk`, `rbd object-map rebuild hdd/disk@old`" in (
+        found.message
+    )
+
+
+@pytest.mark.parametrize(
+    ("osd", "place", "is_covered"),
+    [
+        ("profile rbd pool=nvme", PoolPlace("nvme"), True),
+        ("profile rbd pool=nvme", PoolPlace("nvme", "ns"), True),
+        ("profile rbd pool=nvme namespace=ns", PoolPlace("nvme", "ns"), True),
+        ("profile rbd pool=nvme namespace=ns", PoolPlace("nvme"), False),
+        ("profile rbd pool=nvme namespace=ns*", PoolPlace("nvme", "ns2"), True),
+        ("profile rbd pool=nvme", PoolPlace("nvme2"), False),
+        ("allow rwx pool=a, allow rx pool b; allow r pool = 'c'", PoolPlace("b"), True),
+        ("allow rwx pool=a,allow rx pool=b; allow r pool='c'", PoolPlace("c"), True),
+        ('allow rwx pool="a, b"', PoolPlace("a, b"), True),
+        ("allow class-read object_prefix rbd_children, allow rwx pool=a", PoolPlace("b"), False),
+        ("allow *", PoolPlace("any", "ns"), True),
+        ("", PoolPlace("any"), False),
+    ],
+)
+def test_what_capabilities_cover(osd, place, is_covered):
+    assert covered(osd, place) is is_covered

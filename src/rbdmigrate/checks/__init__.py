@@ -10,6 +10,7 @@ from . import (
     features,
     images,
     imports,
+    known_faults,
     names,
     obstacles,
     platform,
@@ -20,7 +21,18 @@ from .registry import CHECKS, Check, refuse, run
 # In this order: what cannot be found comes before what is found of it.
 SUBJECTS = tuple(
     subject.__name__
-    for subject in (pools, names, imports, clients, obstacles, features, images, capacity, platform)
+    for subject in (
+        pools,
+        names,
+        imports,
+        clients,
+        obstacles,
+        features,
+        images,
+        capacity,
+        platform,
+        known_faults,
+    )
 )
 CHECKS.sort(key=lambda check: SUBJECTS.index(check.look.__module__))
 

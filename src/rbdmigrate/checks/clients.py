@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from errno import EBUSY
 
 from ..model.finding import Severity
+from ..model.osd_caps import PoolPlace, covered, named
 from ..model.watchers import source_in_use
-from .facts import Facts
+from .facts import Facts, RbdClient
 from .registry import Found, check
+
+ABOUT_KEYS = frozenset({"CLIENTS_SOURCE_POOL", "CLIENTS_TARGET_POOL", "CLIENTS_CONFIG_KEY"})
+"""The findings that tell of keys of other clients: not for callers who may see some pools only."""
+
+_SHOWN = 5  # clients with a finding each; the others are counted
 
 
 @check(
@@ -47,3 +53,102 @@ def kernel(facts: Facts) -> Iterator[Found]:
                 "map the target until the migration is committed.",
                 f"rbd device unmap {facts.wish.source}",
             )
+
+
+@check(
+    "CLIENTS_SOURCE_POOL",
+    Severity.WARNING,
+    "Keys of clients cover the target's pool, and not the source's: they cannot open the target.",
+)
+def without_source_pool(facts: Facts) -> Iterator[Found]:
+    """A client reads what is not copied yet from the source, with its own key.
+
+    Only keys whose capabilities name a pool are judged. librbd aborts the process of one that may
+    not read the source (16.2.15).
+    """
+    needed = _source_places(facts)
+    lacking = _lacking(facts, _target_places(facts), needed)
+    for client, places in lacking[:_SHOWN]:
+        more = ", ".join(_grant("rbd-read-only", place) for place in places)
+        command = client.command_adding("osd", more)
+        yield Found(
+            client.name,
+            f"{client.name} may use {_listed(_target_places(facts))}, and not "
+            f"{_listed(places)}, which the target reads until it is executed: a client with this "
+            f"key fails or crashes when it opens the target before that; `{command}` allows it.",
+            command,
+        )
+    yield from _others(lacking, f"not {_listed(needed)}")
+
+
+@check(
+    "CLIENTS_TARGET_POOL",
+    Severity.WARNING,
+    "Keys of clients cover the source's pool, and not the target's.",
+)
+def without_target_pool(facts: Facts) -> Iterator[Found]:
+    """Which of them use this image is not known."""
+    if facts.wish.spec is not None:
+        return
+    needed = _target_places(facts)
+    lacking = _lacking(facts, _source_places(facts)[:1], needed)
+    for client, places in lacking[:_SHOWN]:
+        had = named(client.osd, _source_places(facts)[0])
+        only_read = all("rbd-read-only" in grant.text for grant in had)
+        profile = "rbd-read-only" if only_read else "rbd"
+        command = client.command_adding("osd", ", ".join(_grant(profile, p) for p in places))
+        yield Found(
+            client.name,
+            f"{client.name} may use {_source_places(facts)[0]}, and not {_listed(places)}: if it "
+            f"uses this image, it cannot open the target; `{command}` allows it.",
+            command,
+        )
+    yield from _others(lacking, f"not {_listed(needed)}")
+
+
+def _source_places(facts: Facts) -> list[PoolPlace]:
+    """The pools that the target reads until it is executed, that of the source's header first."""
+    source, image = facts.wish.source, facts.image
+    places = [PoolPlace(source.pool, source.namespace)] if source.pool else []
+    if image is not None and image.data_pool:
+        places.append(PoolPlace(image.data_pool, source.namespace))
+    if image is not None and image.parent:
+        pool, _, rest = image.parent.partition("/")
+        places.append(PoolPlace(pool, rest.rpartition("/")[0]))
+    return list(dict.fromkeys(places))
+
+
+def _target_places(facts: Facts) -> list[PoolPlace]:
+    """The pools of the target, that of its header first."""
+    target = facts.wish.target
+    places = [PoolPlace(pool, target.namespace) for pool in (target.pool, facts.wish.data_pool)]
+    return list(dict.fromkeys(places))
+
+
+def _lacking(
+    facts: Facts, have: list[PoolPlace], need: list[PoolPlace]
+) -> list[tuple[RbdClient, list[PoolPlace]]]:
+    """The clients whose key names the first place of ``have``, and what they lack of ``need``."""
+    found = []
+    for client in facts.clients:
+        if have and named(client.osd, have[0]):
+            lacks = [place for place in need if not covered(client.osd, place)]
+            if lacks:
+                found.append((client, lacks))
+    return found
+
+
+def _others(lacking: list[tuple[RbdClient, list[PoolPlace]]], what: str) -> Iterator[Found]:
+    more = len(lacking) - _SHOWN
+    if more > 0:
+        name = lacking[_SHOWN][0].name
+        yield Found(name, f"{more} more keys, that of {name} among them, cover {what} either.")
+
+
+def _grant(profile: str, place: PoolPlace) -> str:
+    namespace = f" namespace={place.namespace}" if place.namespace else ""
+    return f"profile {profile} pool={place.pool}{namespace}"
+
+
+def _listed(places: Iterable[PoolPlace]) -> str:
+    return " and ".join(str(place) for place in places)

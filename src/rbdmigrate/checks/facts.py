@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
@@ -90,6 +91,17 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class InvalidMap:
+    """An object map that librbd flagged as wrong. ``snapshot``: its name; empty: of the head.
+
+    ``flags`` as ``rbd info`` shows them: ``object map invalid``, ``fast diff invalid``.
+    """
+
+    snapshot: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Image:
     """The source. Bytes; ``to_copy`` (head and snapshots) None: not known.
 
@@ -98,7 +110,8 @@ class Image:
 
     ``features`` by name, ``luks`` the format of its encryption, ``parent`` an image spec.
     ``untrimmed``: what librbd would copy wrong until OSDs have trimmed removed snapshots.
-    ``map_invalid``: librbd has flagged an object map of it, or of a snapshot, as wrong.
+    ``invalid_maps``: the object maps that librbd has flagged as wrong.
+    ``data_pool``: the pool with its data where that is not the one with its header.
     """
 
     size: int = 0
@@ -119,21 +132,34 @@ class Image:
     to_copy: Optional[int] = None
     untrimmed: Optional[Untrimmed] = None
     obstacles: Obstacles = field(default_factory=Obstacles)
-    map_invalid: bool = False
+    invalid_maps: tuple[InvalidMap, ...] = ()
+    data_pool: str = ""
 
 
 @dataclass(frozen=True)
 class RbdClient:
-    """A client's key and what it allows on monitors and OSDs."""
+    """A client's key and its capabilities, by kind of daemon (``mon``, ``osd`` ...)."""
 
     name: str
-    mon: str
-    osd: str
+    caps: Mapping[str, str]
+
+    @property
+    def osd(self) -> str:
+        """What it allows on OSDs."""
+        return self.caps.get("osd", "")
 
     @property
     def reads_config_keys(self) -> bool:
         """Whether it may read config-keys, as far as the text tells."""
-        return "allow *" in self.mon or "config-key" in self.mon
+        mon = self.caps.get("mon", "")
+        return "allow *" in mon or "config-key" in mon
+
+    def command_adding(self, kind: str, more: str) -> str:
+        """The ``ceph auth caps`` command that adds to a capability and keeps all others."""
+        had = self.caps.get(kind, "")
+        after = {**self.caps, kind: f"{had}, {more}" if had else more}
+        texts = [f"{daemon} {shlex.quote(text)}" for daemon, text in after.items()]
+        return f"ceph auth caps {shlex.quote(self.name)} {' '.join(texts)}"
 
 
 @dataclass(frozen=True)
@@ -142,7 +168,8 @@ class Facts:
 
     ``image`` is None where the source cannot be opened for what ``names`` and ``pools`` tell.
     ``inspection`` is what was found about the source of an import, ``source_pool_id`` the pool of
-    a native one. ``clients``: those that may use the target's pool.
+    a native one. ``clients``: all keys of clients, with what they allow. ``trash_of_users``: the
+    trash of the source's pool and namespace holds images that users put there.
     ``verify``: what is compared of it before a commit when nobody says.
     ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
     """
@@ -157,6 +184,7 @@ class Facts:
     source_pool_id: int = -1
     verify: Verify = Verify.NONE
     clients: tuple[RbdClient, ...] = ()
+    trash_of_users: bool = False
 
     @property
     def to_copy(self) -> Optional[int]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ..model.finding import Severity
+from ..model.osd_caps import PoolPlace
 from .facts import Facts
 from .registry import Found, check
+
+_SHOWN = 5  # names in a sentence
 
 
 @check(
@@ -105,14 +109,21 @@ def mirrored(facts: Facts) -> Iterator[Found]:
 )
 def invalid_map(facts: Facts) -> Iterator[Found]:
     """What a wrong map has as missing is neither copied nor read."""
-    if facts.image is not None and facts.image.map_invalid:
-        yield Found(
-            str(facts.wish.source),
-            'It has the flag "object map invalid" or "fast diff invalid"; rebuild the maps of '
-            "the image and of its snapshots before, because data that a wrong map lacks are not "
-            "copied.",
-            f"rbd object-map rebuild {facts.wish.source}",
-        )
+    maps = facts.image.invalid_maps if facts.image is not None else ()
+    if not maps:
+        return
+    source = str(facts.wish.source)
+    views = [f"{source}@{found.snapshot}" if found.snapshot else source for found in maps]
+    flags = " and ".join(sorted({f'"{flag}"' for found in maps for flag in found.flags}))
+    commands = [f"rbd object-map rebuild {shlex.quote(view)}" for view in views]
+    named = ", ".join(f"`{command}`" for command in commands[:_SHOWN])
+    more = f" and of {len(views) - _SHOWN} more snapshots" if len(views) > _SHOWN else ""
+    yield Found(
+        source,
+        f"It has the flag {flags}, and data that a wrong object map lacks are not copied; rebuild "
+        f"before you prepare it: {named}{more}.",
+        commands[0],
+    )
 
 
 @check("SOURCE_JOURNALING", Severity.WARNING, "The source has the feature journaling.")
@@ -123,6 +134,25 @@ def journaling(facts: Facts) -> Iterator[Found]:
             str(facts.wish.source),
             "It has the feature journaling, which costs writes twice; leave it out with "
             "--image-feature if nothing needs it.",
+        )
+
+
+@check(
+    "TRASH_NOT_LISTED",
+    Severity.INFO,
+    "The trash of the source's pool holds images, and some programs cannot list it meanwhile.",
+)
+def trash(facts: Facts) -> Iterator[Found]:
+    """Ceph's Python binding fails on the entry that a migration makes (16.2.15, 20.2.4)."""
+    if facts.trash_of_users:
+        place = PoolPlace(facts.wish.source.pool, facts.wish.source.namespace)
+        yield Found(
+            str(facts.wish.source),
+            f"The trash of {place} holds images. From the prepare to the commit or abort, programs "
+            "that list it through Ceph's Python binding fail, and what they would remove stays: "
+            "the dashboard's Trash page and the purge of OpenStack Cinder do; `rbd trash ls` and "
+            "`rbd trash purge` go on.",
+            f"rbd trash ls {place}",
         )
 
 
@@ -183,4 +213,5 @@ def parent(facts: Facts) -> Iterator[Found]:
 
 def _some(names: list[str]) -> str:
     """The first names, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -11,6 +11,7 @@ from errno import EINVAL, EOPNOTSUPP
 
 from ..model.finding import Severity
 from ..model.layout import MAX_OBJECT_SIZE, MIN_OBJECT_SIZE
+from ..model.osd_caps import may_use_images
 from ..model.source import CONFIG
 from ..model.source_spec import unsupported
 from ..model.units import format_size
@@ -176,11 +177,12 @@ def config_key(facts: Facts) -> Iterator[Found]:
     needed = _config_keys(facts)
     if not needed:
         return
+    pool = facts.wish.target.pool
     for client in facts.clients:
-        if client.reads_config_keys:
+        if client.reads_config_keys or not may_use_images(client.osd, pool):
             continue
         more = ", ".join(f'allow command "config-key get" with key {text}' for text in needed)
-        command = f"ceph auth caps {client.name} mon '{client.mon}, {more}' osd '{client.osd}'"
+        command = client.command_adding("mon", more)
         yield Found(
             client.name,
             f"{client.name} may use the target's pool and may not read the config-keys of the "

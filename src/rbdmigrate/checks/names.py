@@ -19,8 +19,8 @@ from .registry import Found, check
 )
 def format_1(facts: Facts) -> Iterator[Found]:
     """An image of the old format."""
-    source = facts.wish.source
-    if facts.source is not None and facts.source.old_format:
+    name, source = facts.source, facts.wish.source
+    if name is not None and name.old_format and name.reserved_for is None:
         yield Found(
             str(source),
             f"The source {source} is an image of format 1; copy it to format 2 with "

@@ -47,14 +47,14 @@ def namespace_missing(facts: Facts) -> Iterator[Found]:
 @check(
     "POOL_ERASURE_CODED",
     Severity.ERROR,
-    "The target's pool is erasure coded: it can take data (--data-pool), not an image's header.",
+    "The target's pool is erasure coded and holds no omap: it can take data, not a header.",
     errno=EINVAL,
     untested="such a pool does not answer on a test cluster with one OSD",
 )
 def erasure(facts: Facts) -> Iterator[Found]:
     """A target in a pool without omap."""
     pool = facts.pools.get(facts.wish.target.pool)
-    if pool is not None and pool.erasure:
+    if pool is not None and not pool.omap:
         yield Found(
             pool.name,
             f"The pool {pool.name} is erasure coded and cannot hold an image's header; take a "
@@ -66,21 +66,39 @@ def erasure(facts: Facts) -> Iterator[Found]:
 @check(
     "DATA_POOL_NO_OVERWRITES",
     Severity.ERROR,
-    "The data pool is erasure coded and does not allow overwrites.",
+    "The pool for the target's data is erasure coded and does not allow overwrites.",
     errno=EINVAL,
     untested="such a pool does not answer on a test cluster with one OSD",
 )
 def overwrites(facts: Facts) -> Iterator[Found]:
     """An erasure-coded data pool that cannot be written to in the middle of an object."""
-    name = facts.wish.layout.data_pool
-    pool = facts.pools.get(name) if name else None
-    if pool is not None and pool.erasure and not pool.overwrites:
+    pool = facts.pools.get(facts.wish.data_pool)
+    if pool is None or not pool.erasure or pool.overwrites:
+        return
+    if pool.omap or facts.wish.layout.data_pool:  # or it is refused for another reason
         command = f"ceph osd pool set {pool.name} allow_ec_overwrites true"
         yield Found(
             pool.name,
-            f"The data pool {pool.name} does not allow overwrites, which images need; "
+            f"The pool {pool.name} does not allow overwrites, which images need; "
             f"`{command}` allows them.",
             command,
+        )
+
+
+@check(
+    "DATA_POOL_LOST",
+    Severity.WARNING,
+    "The source has a data pool of its own, and no data pool is given for the target.",
+)
+def data_pool_lost(facts: Facts) -> Iterator[Found]:
+    """librbd does not keep the source's data pool."""
+    kept, wish = facts.image.data_pool if facts.image is not None else "", facts.wish
+    if kept and not wish.layout.data_pool and kept != wish.target.pool:
+        yield Found(
+            str(wish.source),
+            f"Its data are in the pool {kept}, and those of the target will be in "
+            f"{wish.target.pool} with its header; `--data-pool {kept}` keeps them where they are.",
+            f"--data-pool {kept}",
         )
 
 

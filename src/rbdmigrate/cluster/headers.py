@@ -15,7 +15,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from errno import EINVAL, EUCLEAN
+from errno import EINVAL, ENXIO, EUCLEAN
 from typing import NamedTuple, Optional
 
 import rados
@@ -119,10 +119,20 @@ def image_exists(ioctx: rados.Ioctx, ident: str) -> bool:
 
 def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
     """The migration header of the image ``ident``; None when it is not migrating."""
+    return _migration_of(ioctx, f"rbd_header.{ident}", ident)
+
+
+def old_format_migration(ioctx: rados.Ioctx, name: str) -> Optional[MigrationHeader]:
+    """The same of an image of format 1, which has no id and stays where it is meanwhile."""
+    return _migration_of(ioctx, f"{name}.rbd", name)
+
+
+def _migration_of(ioctx: rados.Ioctx, oid: str, image: str) -> Optional[MigrationHeader]:
     try:
-        reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "migration_get", b"")
+        reply = _call(ioctx, oid, "rbd", "migration_get", b"")
     except rados.Error as error:
-        if abs(error.errno or 0) == EINVAL:  # the header exists and holds no migration
+        # The object exists and holds no migration, or is no header of an image at all.
+        if abs(error.errno or 0) in (EINVAL, ENXIO):
             return None
         raise
     if reply is None:
@@ -132,7 +142,7 @@ def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader
     except ValueError as error:  # DecodeError, or a state that a newer release knows
         raise MigrationError(
             EUCLEAN,
-            f"The migration header of the image {ident} cannot be read by this version ({error}).",
+            f"The migration header of the image {image} cannot be read by this version ({error}).",
         ) from error
 
 

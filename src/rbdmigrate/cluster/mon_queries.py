@@ -15,6 +15,7 @@ from ..model.untrimmed import RemovedSnapshots
 from .client import mon_command
 
 _ERASURE = 3  # pg_pool_t: TYPE_ERASURE
+_OMAP = "supports_omap"  # an erasure-coded pool that holds omap, from release 21 on
 
 
 def pools(client: rados.Rados, names: Iterable[str]) -> dict[str, Optional[Pool]]:
@@ -36,6 +37,7 @@ def _pool(dump: dict[str, Any], stats: dict[str, Any], *, counted: bool) -> Pool
         name=str(dump["pool_name"]),
         application="rbd" in dump["application_metadata"],
         erasure=int(dump["type"]) == _ERASURE,
+        omap=int(dump["type"]) != _ERASURE or _OMAP in flags,
         overwrites="ec_overwrites" in flags,
         flags=flags,
         quota_bytes=int(dump["quota_max_bytes"]),
@@ -67,32 +69,17 @@ def release(client: rados.Rados) -> tuple[int, int, int]:
     return major, minor, patch
 
 
-def rbd_clients(client: rados.Rados, pool: str) -> list[tuple[str, str, str]]:
-    """Name, mon and osd capabilities of the keys that may use images of ``pool``.
-
-    Empty where we may not ask.
-    """
+def client_keys(client: rados.Rados) -> dict[str, dict[str, str]]:
+    """The capabilities of every client's key by kind of daemon; empty where we may not ask."""
     try:
         answer = json.loads(mon_command(client, prefix="auth ls", format="json"))
     except MigrationError:
-        return []
-    found = []
-    for entry in answer["auth_dump"]:
-        mon, osd = (str(entry["caps"].get(kind, "")) for kind in ("mon", "osd"))
-        if str(entry["entity"]).startswith("client.") and _may_use(osd, pool):
-            found.append((str(entry["entity"]), mon, osd))
-    return found
-
-
-def _may_use(osd: str, pool: str) -> bool:
-    """Whether OSD capabilities are meant for RBD in a pool: the profile, or the pool by name."""
-    for part in osd.split(","):
-        named = re.search(r"pool[= ]\s*([^\s,]+)", part)
-        if named is None and "profile rbd" in part:
-            return True
-        if named is not None and named.group(1).strip("'\"") == pool:
-            return True
-    return False
+        return {}
+    return {
+        str(entry["entity"]): {str(kind): str(text) for kind, text in entry["caps"].items()}
+        for entry in answer["auth_dump"]
+        if str(entry["entity"]).startswith("client.")
+    }
 
 
 def caps(client: rados.Rados, name: str) -> dict[str, str]:

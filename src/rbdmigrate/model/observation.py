@@ -44,6 +44,11 @@ class MigrationHeader:
     snapshots: tuple[tuple[int, int], ...] = ()
     overlap: int = 0  # on a target: the size of the source when it was prepared, in bytes
 
+    @property
+    def old_format_source(self) -> bool:
+        """Whether this is the target of an image of format 1, which has no id."""
+        return not self.is_source and not self.import_only and not self.image_id
+
 
 @dataclass(frozen=True)
 class ImageView:

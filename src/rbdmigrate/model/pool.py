@@ -10,12 +10,14 @@ from typing import Optional
 class Pool:
     """A pool. Bytes; a quota of 0 is none; ``max_avail`` None: not known.
 
-    ``flags`` are those of the OSD map, such as ``nearfull``.
+    ``flags`` are those of the OSD map, such as ``nearfull``. ``omap``: it can hold omap, which the
+    header of an image needs; erasure-coded pools cannot before release 21.
     """
 
     name: str
     application: bool = True
     erasure: bool = False
+    omap: bool = True
     overwrites: bool = True
     flags: frozenset[str] = frozenset()
     quota_bytes: int = 0

@@ -40,7 +40,7 @@ def describe(image: rbd.Image, *, flatten: bool) -> dict[str, Any]:
         "group": company.group_of(image),
         "mirror_mode": company.mirror_mode_of(image),
         "to_copy": _to_copy(image, flatten=flatten),
-        "map_invalid": object_map.flagged_invalid(image),
+        "invalid_maps": object_map.invalid_maps(image),
         "snapshots": _snapshots(image),
     }
 

@@ -12,6 +12,7 @@ from typing import Any, Optional
 import rados
 
 from ...checks import run
+from ...checks.clients import ABOUT_KEYS
 from ...checks.facts import Facts
 from ...cluster.client import error_number
 from ...control.plans.waves import Move, needs, seconds
@@ -19,6 +20,7 @@ from ...model.errors import MigrationError, errno_text
 from ...model.migration import Goal
 from ...model.plan import Definition, Item
 from ...model.report import iso
+from ..caller import access
 from ..requests.preflight import Preflight, report
 from .create import ItemStarter
 
@@ -190,8 +192,16 @@ class PlanChecks:
                 for name, need in sorted(pools.items())
             ],
             "ended": iso(check.ended),
-            "items": list(check.found),
+            "items": [_shown(found) for found in check.found],
         }
+
+
+def _shown(found: dict[str, Any]) -> dict[str, Any]:
+    """What is found about an image, as far as the caller may see it."""
+    if access().unrestricted:
+        return found
+    findings = [f for f in found["findings"] if f["code"] not in ABOUT_KEYS]
+    return {**found, "findings": findings}
 
 
 def _stale(check: _Check, definition: Definition) -> bool:

@@ -50,6 +50,13 @@ def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
         )
     if header.import_only:
         return _import(client, header.source_spec, place)
+    if header.old_format_source:
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"{target} is being migrated with plain rbd from {other_end(client, header).spec}, an "
+            "image of format 1, which this module does not carry on; use `rbd migration execute`, "
+            f"`rbd migration commit` and `rbd migration abort` for {target}.",
+        )
     return _record(client, other_end(client, header), place)
 
 

@@ -5,6 +5,8 @@ The manager reads headers, and asks monitors; what needs librbd a worker looks a
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from errno import EIO
@@ -13,7 +15,16 @@ from typing import Any, Optional, Protocol
 import rados
 
 from ...checks import run
-from ...checks.facts import Facts, Image, MigrationRequest, Name, RbdClient, Snapshot, User
+from ...checks.facts import (
+    Facts,
+    Image,
+    InvalidMap,
+    MigrationRequest,
+    Name,
+    RbdClient,
+    Snapshot,
+    User,
+)
 from ...cluster import clones, headers
 from ...cluster import mon_queries as inventory
 from ...cluster.observe import find_place, other_end
@@ -31,8 +42,10 @@ from ...model.spec import ImageSpec
 from ...model.untrimmed import Untrimmed
 from ...model.verification import Verify
 from ...sources import Inspection
+from ..caller import access
 from ..settings import Settings
 
+_KEYS_KEPT = 1.0  # seconds for which the keys of clients are not asked for again
 INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
 
 
@@ -64,6 +77,7 @@ class Preflight:
         self._ask = ask
         self._fenced = fenced
         self._settings = settings
+        self._keys: tuple[float, tuple[RbdClient, ...]] = (-math.inf, ())
 
     def gather(self, wish: MigrationRequest, *, order: bool) -> Facts:
         """Everything that the checks need. Raises MigrationError where the cluster is silent.
@@ -88,15 +102,39 @@ class Preflight:
             return replace(
                 facts,
                 inspection=self._inspected(facts, order=order),
-                clients=tuple(
-                    RbdClient(*found) for found in inventory.rbd_clients(client, wish.target.pool)
-                ),
+                clients=self._client_keys(),
                 source_pool_id=client.pool_lookup(pool) if known else -1,
             )
         if source is None or not source.exists or source.role:
             return facts
         image = self._image(source.place, wish, order=order)
-        return replace(facts, image=image, verify=self._verify(image))
+        return replace(
+            facts,
+            image=image,
+            verify=self._verify(image),
+            clients=self._client_keys(),
+            trash_of_users=self._has_trash(source.place),
+        )
+
+    def _client_keys(self) -> tuple[RbdClient, ...]:
+        """All keys of clients; none for a caller who may see some pools only.
+
+        They are not asked for again at once: a plan has thousands of images.
+        """
+        if not access().unrestricted:
+            return ()
+        now = time.monotonic()
+        read_at, keys = self._keys
+        if now - read_at > _KEYS_KEPT:
+            found = inventory.client_keys(self._client)
+            keys = tuple(RbdClient(name, caps) for name, caps in found.items())
+            self._keys = (now, keys)
+        return keys
+
+    def _has_trash(self, place: Place) -> bool:
+        """Whether a user put an image into the trash there."""
+        with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
+            return any(not entry.by_migration for _, entry in headers.trash(ioctx))
 
     def _verify(self, image: Image) -> Verify:
         """What is compared of the image when nobody says."""
@@ -141,7 +179,7 @@ class Preflight:
 
     def _name(self, spec: ImageSpec, facts: Facts) -> Optional[Name]:
         pool, place = facts.pools[spec.pool], (spec.pool, spec.namespace)
-        if pool is None or pool.erasure or place in facts.missing_namespaces:
+        if pool is None or not pool.omap or place in facts.missing_namespaces:
             return None  # no image can be there
         found, view = find_place(self._client, spec)
         with open_ioctx(self._client, spec.pool, spec.namespace) as ioctx:
@@ -158,6 +196,9 @@ class Preflight:
     def _absent(self, ioctx: rados.Ioctx, place: Place) -> Name:
         """What there is of a name that no image has now."""
         name = Name(place, old_format=headers.is_old_format(ioctx, place.image))
+        old = headers.old_format_migration(ioctx, place.image) if name.old_format else None
+        if old is not None:
+            return replace(name, reserved_for=other_end(self._client, old).spec)
         for ident, entry in headers.trash(ioctx):
             if entry.name != place.image:
                 continue
@@ -183,6 +224,7 @@ class Preflight:
         snapshots = tuple(Snapshot(s["name"], bool(s["protected"])) for s in listed)
         users = tuple(User(**user) for user in found.pop("users"))
         features = frozenset(found.pop("features"))
+        maps = found.pop("invalid_maps")
         waits_for = found.pop("untrimmed")
         obstacles = from_plain(Obstacles, found.pop("obstacles"), "obstacles")
         image = Image(
@@ -190,19 +232,22 @@ class Preflight:
             users=users,
             features=features,
             obstacles=obstacles,
+            invalid_maps=tuple(InvalidMap(str(name), tuple(flags)) for name, flags in maps),
             untrimmed=None if waits_for is None else from_plain(Untrimmed, waits_for, "untrimmed"),
             **found,
         )
-        return self._with_clones(image, place)
+        return self._with_header(image, place)
 
-    def _with_clones(self, image: Image, place: Place) -> Image:
-        """The image with its clones, and the pools that do not say whether they hold some."""
+    def _with_header(self, image: Image, place: Place) -> Image:
+        """The image with its data pool, its clones, and the pools that may hold more of them."""
         with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
             known = clones.clones_of(self._client, ioctx, place.image_id)
+            data_pool = headers.data_pool_id(ioctx, place.image_id)
         every = known.all()
         silent = known.silent or (clones.silent_pools(self._client) if image.snapshots else ())
         return replace(
             image,
+            data_pool=self._client.pool_reverse_lookup(data_pool) or "" if data_pool >= 0 else "",
             clones=len(every),
             clone_names=tuple(clones.clone_names(self._client, every)),
             silent_pools=tuple(silent),

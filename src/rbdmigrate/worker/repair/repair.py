@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from errno import EEXIST, EUCLEAN
+from errno import EEXIST, EOPNOTSUPP, EUCLEAN
 from typing import Any, Optional
 
 import rados
@@ -235,7 +235,14 @@ def _exists(session: Session, place: Place) -> bool:
 def _cut_loose(session: Session, target: Place) -> None:
     """Make the target of a source that does not exist any more an ordinary image."""
     with session.open(target) as ioctx:
-        if headers.migration_header(ioctx, target.image_id) is not None:
+        header = headers.migration_header(ioctx, target.image_id)
+        if header is not None and header.old_format_source:  # it has no id, and so is not found
+            raise MigrationError(
+                EOPNOTSUPP,
+                f"The source of {target.spec} is an image of format 1, and it is still there; use "
+                f"`rbd migration abort {target.spec}`.",
+            )
+        if header is not None:
             surgery.drop_migration_header(ioctx, target.image_id)
 
 
