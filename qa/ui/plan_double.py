@@ -16,6 +16,7 @@ from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.control.plans.progress import shown_state, time_left
 from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.control.plans.waves import Phase
+from rbdmigrate.model.client_warnings import warnings_for_plan
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, Plan, PlanState
 from rbdmigrate.model.report import iso
@@ -245,6 +246,7 @@ class PlansDouble:
             "eta_total_seconds": time_left(phases, sizes, copied, rate) if rate else None,
             "seconds": int((case.ended or time.time()) - case.started) if case.started else None,
             "problems": _problems(case, rows),
+            "warnings": _warnings(case.state),
             "created": iso(case.created),
             "started": iso(case.started),
             "ended": iso(case.ended),
@@ -290,6 +292,11 @@ class PlansDouble:
             "ended": iso(time.time()) if done else None,
             "items": found,
         }
+
+
+def _warnings(state: PlanState) -> "list[Args]":
+    ended = state in (PlanState.DONE, PlanState.CANCELLING, PlanState.CANCELLED)
+    return [] if ended else [warning.to_plain() for warning in warnings_for_plan()]
 
 
 def _row(image: Image, wave: int) -> Args:

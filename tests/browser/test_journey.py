@@ -41,7 +41,7 @@ def test_from_the_form_to_the_commit(open_page):
     assert percent(page) > before
     page.get_by_role("button", name="Pause").click()
     state(page, "paused")
-    expect(page.locator(".alert.warning")).to_contain_text("It waits (paused)")
+    expect(page.locator("p.alert.warning")).to_contain_text("It waits (paused)")
     page.get_by_role("button", name="Resume").click()
     state(page, "executed")
     page.get_by_role("button", name="Commit …").click()

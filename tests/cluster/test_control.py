@@ -421,6 +421,6 @@ def test_all_are_paused_and_resumed_at_once(
     answer = migration.json("pause", "--all")
     assert (set(answer["done"]) >= set(targets), answer["left"]) == (True, 0)
     assert all(migration.report(target)["paused"] for target in targets)
-    assert migration.text("resume", "--all").startswith("Done for ")
+    assert targets[0] in migration.text("resume", "--all")
     assert not any(migration.report(target)["paused"] for target in targets)
     assert migration.json("resume", "--all") == {"done": [], "refused": [], "left": 0}

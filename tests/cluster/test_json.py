@@ -186,7 +186,7 @@ def test_progress_events(
         lambda: (event("events") or {"progress": 1})["progress"] > shown["progress"], 20, "progress"
     )
     assert moved
-    migration.wait(target, "committed")
+    migration.wait(target, "committed", timeout=120)
     cluster.wait_for(lambda: event("events") is None, 10, "the end of the event")
     ended = event("completed")
     assert ended is not None

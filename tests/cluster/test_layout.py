@@ -48,7 +48,7 @@ def info(cluster: Cluster, spec: str) -> "dict[str, Any]":
 
 def run(migration: Commands, source: str, target: str, options: "list[str]") -> None:
     migration.text("run", source, target, *options)
-    migration.wait(target, "committed")
+    migration.wait(target, "committed", timeout=120)  # thousands of the smallest objects
 
 
 @pytest.mark.parametrize(("options", "effect"), EFFECTS, ids=lambda each: " ".join(each) or "none")

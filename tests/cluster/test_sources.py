@@ -103,7 +103,7 @@ def test_what_qemu_wrote_is_read(tmp_path, form, options):
         assert disk + bytes(grown) == converted(file, form, snapshot)
     with WebServer(tmp_path) as server:
         over_http = spec_of("qcow", {"type": "http", "url": server.url("/disk.qcow")})
-        assert inspect(over_http, OPEN).allocated == inspection.allocated
+        assert inspect(over_http, OPEN).to_copy == inspection.to_copy
         assert contents(over_http) == contents(spec)
 
 

@@ -112,7 +112,8 @@ PLAN = "plan: move\nselect: [{pool: hdd, name: '*'}]\nmap: {target_pool: nvme}\n
 def test_a_plan_is_for_those_who_may_touch_all_that_it_is_about(world):
     plans = world.engine.plans
     plans.create(parse_plan(PLAN, "rbd"))
-    other = parse_plan(PLAN.replace("nvme", "ec").replace("hdd", "ec"), "rbd")
+    within = PLAN.replace("target_pool: nvme", "object_size: 1M").replace("hdd", "ec")
+    other = parse_plan(within, "rbd")
     with world.engine.on_behalf_of(only("ec")):
         assert plans.list() == []
         for request in (
