@@ -47,7 +47,7 @@ def test_from_the_form_to_the_commit(open_page):
     page.get_by_role("button", name="Commit …").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("The source hdd/vm1-clone and all its snapshots are removed")
-    expect(dialog).to_contain_text("not compared")
+    expect(dialog).to_contain_text("Its contents are compared with its source first")
     dialog.get_by_role("button", name="Commit", exact=True).click()
     state(page, "committed")
     expect(page.get_by_role("group", name="Actions").get_by_role("button")).to_have_count(0)
