@@ -82,7 +82,7 @@ def test_a_refused_plan_leaves_the_migration_of_another_as_it_is(
     listed = {"images": [{"source": source, "target": target}], "policy": {"goal": "committed"}}
     migration.text("plan", "create", "-i", other.write(select=[], map={}, **listed))
     other.do("start")
-    assert f"belongs to the plan {plan.name}" in other.state("done")["problems"][0]
+    assert f"belongs to the plan {plan.name}" in other.state("done-with-failures")["problems"][0]
     other.do("rm")
     assert record(client, target) == before
     migration.text("abort", target)
