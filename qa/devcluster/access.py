@@ -18,7 +18,6 @@ from typing import (
 
 from qa.devcluster import commands
 from qa.devcluster.blueprint import Blueprint
-from qa.devcluster.ceph_tool import CephTool
 from qa.devcluster.daemons import Daemons
 from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
 from qa.devcluster.layout import Layout
@@ -39,7 +38,6 @@ class Access:
     def __init__(self, path: Union[str, Path]) -> None:
         self.layout = Layout(Path(path).resolve())
         self.daemons = Daemons(self.layout)
-        self._tool = CephTool(self.layout.conf)
 
     def exists(self) -> bool:
         """Whether the folder holds a cluster (which need not be running)."""
@@ -84,18 +82,8 @@ class Access:
         """Run any command against the cluster; raises CommandFailed, see commands.run."""
         return commands.run(command, env=self.env, timeout=timeout, check=check, input=input)
 
-    def run_ceph(
-        self, *args: str, timeout: float = 60, input: Optional[str] = None
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run the ``ceph`` tool, in this process where that is the same; any outcome."""
-        done = self._tool.run(args, input)
-        return done or self.run(["ceph", *args], timeout=timeout, check=False, input=input)
-
     def ceph(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> str:
-        done = self.run_ceph(*args, timeout=timeout, input=input)
-        if done.returncode != 0:
-            raise CommandFailed(done.args, done.returncode, done.stdout, done.stderr)
-        return done.stdout
+        return self.run(["ceph", *args], timeout=timeout, input=input).stdout
 
     def ceph_json(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> Any:
         text = self.ceph(*args, "--format", "json", timeout=timeout, input=input)

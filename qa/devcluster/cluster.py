@@ -50,7 +50,6 @@ class Cluster(Managers):
             self._take_down()
 
     def _take_down(self) -> None:
-        self._tool.close()
         self.daemons.kill_all()
         shutil.rmtree(self.layout.sockets, ignore_errors=True)
         for entry in self.layout.root.iterdir():

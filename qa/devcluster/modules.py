@@ -1,8 +1,6 @@
 """A manager's module directory: links to the system's modules, and ours beside them."""
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Optional
 
@@ -15,64 +13,24 @@ MODULE = "rbd_migration"
 # On Debian 12 it fails to load, and where it does not the dashboard does.
 _LEFT_OUT = {"__pycache__", "restful"}
 
-# A manager imports all modules that it finds, each in a Python interpreter of its own, whether they
-# are enabled or not: that is most of the time that it takes to start. None of these is always on.
-_NOT_NEEDED = {
-    "alerts", "cephadm", "diskprediction_local", "feedback", "hello", "influx", "insights",
-    "iostat", "k8sevents", "localpool", "mds_autoscaler", "mirroring", "osd_perf_query",
-    "osd_support", "prometheus", "rgw", "rook", "selftest", "smb", "snap_schedule", "stats",
-    "telegraf", "test_orchestrator", "zabbix",
-}  # fmt: skip
-# Later releases' dashboards import nfs.
-_WITH_DASHBOARD = {"dashboard", "nfs"}
-
 
 def module_exists(repository: Path = REPOSITORY) -> bool:
     return (repository / "mgr_module" / MODULE / "module.py").is_file()
 
 
-def share_bytecode(cache: Path, folder: Path) -> None:
-    """Have the system's Python code compiled once for all clusters of a user.
-
-    ``cache`` is where the managers write bytecode, ``folder`` a module directory that is filled.
-    Python compares the time and the size of a source file before it uses what was compiled of it.
-    """
-    shared = Path(tempfile.gettempdir()) / f"rbd-devcluster-bytecode-{os.getuid()}"
-    shared.mkdir(mode=0o700, exist_ok=True)
-    if shared.is_symlink() or shared.stat().st_uid != os.getuid():
-        return  # of somebody else
-    beneath = cache / folder.relative_to("/")
-    beneath.mkdir(parents=True, exist_ok=True)
-    links = {cache / "usr": Path("/usr")}
-    for entry in folder.iterdir():
-        if entry.is_symlink() and entry.is_dir():
-            target = Path(os.readlink(entry))
-            if target.parent == SYSTEM_MODULES:
-                links[beneath / entry.name] = target
-    for link, source in links.items():
-        compiled = shared / source.relative_to("/")
-        compiled.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink() and not link.exists():
-            link.symlink_to(compiled)
-
-
-def fill(
-    folder: Path, linked: bool = True, dashboard: bool = True, repository: Path = REPOSITORY
-) -> None:
+def fill(folder: Path, linked: bool = True, repository: Path = REPOSITORY) -> None:
     """Bring the folder up to date.
 
     With ``linked`` it is made anew, ours as links into the repository. Otherwise it is made once
-    without ours, for an installer to put them there. Of the system's modules it has those that
-    Ceph always runs, and the dashboard when that is wanted: a manager starts faster with fewer.
+    without ours, for an installer to put them there.
     """
     if not linked and folder.exists():
         return
     folder.mkdir(exist_ok=True)
     for entry in folder.iterdir():
         _remove(entry)
-    left_out = _LEFT_OUT | _NOT_NEEDED | (set() if dashboard else _WITH_DASHBOARD)
     wanted: dict[str, Path] = {
-        path.name: path for path in SYSTEM_MODULES.iterdir() if path.name not in left_out
+        path.name: path for path in SYSTEM_MODULES.iterdir() if path.name not in _LEFT_OUT
     }
     needed = Path(MANAGER_PYTHON)
     if needed.is_dir():

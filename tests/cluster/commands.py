@@ -22,23 +22,19 @@ class Refused(AssertionError):
 
 
 class Commands:
-    """The commands, through the CLI's own code; reports are polled without that."""
+    """The commands, through the real CLI; reports are polled without its start-up time."""
 
     def __init__(self, cluster: Cluster, client: rados.Rados) -> None:
         self._cluster = cluster
         self._client = client
 
     def raw(self, *args: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
-        """Any outcome, of the CLI in a process of its own."""
+        """Any outcome."""
         return self._cluster.run(["ceph", "rbd", "migration", *args], timeout=timeout, check=False)
-
-    def _quick(self, *args: str) -> "subprocess.CompletedProcess[str]":
-        """Any outcome, without the CLI's start-up time."""
-        return self._cluster.run_ceph("rbd", "migration", *args)
 
     def text(self, *args: str) -> str:
         """What a command says that has to succeed."""
-        done = self._quick(*args)
+        done = self.raw(*args)
         if done.returncode != 0:
             raise Refused(f"{' '.join(args)}: exit code {done.returncode}: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -49,7 +45,7 @@ class Commands:
 
     def refused(self, code: int, *args: str) -> str:
         """The one sentence with which a command is refused that has to be, with this errno."""
-        done = self._quick(*args)
+        done = self.raw(*args)
         said = done.stderr.strip()
         assert done.returncode == code, (
             f"{' '.join(args)}: exit code {done.returncode} instead of {code}: {done.stdout}{said}"
@@ -126,12 +122,12 @@ class Commands:
             left = [r for r in self._between(pools) if r["state"] != "failed"]
             for report in left:
                 if report["goal"] != "aborted":
-                    self._quick("abort", report["target"], "--force")
+                    self.raw("abort", report["target"], "--force")
             if not left:
                 break
             time.sleep(0.5)
         for report in self._between(pools):
-            self._quick("abort", report["target"], "--force")
+            self.raw("abort", report["target"], "--force")
 
     def _between(self, pools: Sequence[str]) -> "list[Any]":
         """What is under way from or to these pools."""
