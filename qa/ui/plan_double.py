@@ -246,7 +246,7 @@ class PlansDouble:
             "eta_total_seconds": time_left(phases, sizes, copied, rate) if rate else None,
             "seconds": int((case.ended or time.time()) - case.started) if case.started else None,
             "problems": _problems(case, rows),
-            "warnings": _warnings(case.state),
+            "warnings": [warning.to_plain() for warning in warnings_for_plan(case.state)],
             "created": iso(case.created),
             "started": iso(case.started),
             "ended": iso(case.ended),
@@ -292,11 +292,6 @@ class PlansDouble:
             "ended": iso(time.time()) if done else None,
             "items": found,
         }
-
-
-def _warnings(state: PlanState) -> "list[Args]":
-    ended = state in (PlanState.DONE, PlanState.CANCELLING, PlanState.CANCELLED)
-    return [] if ended else [warning.to_plain() for warning in warnings_for_plan()]
 
 
 def _row(image: Image, wave: int) -> Args:

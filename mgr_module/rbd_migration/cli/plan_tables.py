@@ -4,7 +4,7 @@ from typing import Any, Dict, List
 
 from rbdmigrate.model.units import format_seconds, format_size
 
-from .tables import bar, rate, table
+from .tables import bar, rate, table, with_warnings
 
 Report = Dict[str, Any]
 _PHASES = ("done", "running", "paused", "waiting", "failed", "cancelled", "skipped", "queued")
@@ -43,7 +43,7 @@ def outcome(plan: Report) -> str:
 
 def begun(plan: Report) -> str:
     """What starting a plan came to, and what clients of its targets must not do."""
-    return "\n".join([outcome(plan), *(f"Warning: {w['message']}" for w in plan["warnings"])])
+    return with_warnings(outcome(plan), plan)
 
 
 def _state(plan: Report) -> str:

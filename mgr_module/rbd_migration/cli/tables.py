@@ -78,7 +78,12 @@ def outcome(r: Report) -> str:
 
 def begun(r: Report) -> str:
     """What a command that begins a migration came to, and what its clients must not do."""
-    return "\n".join([outcome(r), *(f"Warning: {w['message']}" for w in r["warnings"])])
+    return with_warnings(outcome(r), r)
+
+
+def with_warnings(text: str, r: Report) -> str:
+    """The text, and a line for each warning of a migration or a plan."""
+    return "\n".join([text, *(f"Warning: {w['message']}" for w in r["warnings"])])
 
 
 def _state(r: Report) -> str:

@@ -12,7 +12,6 @@ from errno import EINVAL, EOPNOTSUPP
 from ..model.finding import Severity
 from ..model.layout import MAX_OBJECT_SIZE, MIN_OBJECT_SIZE
 from ..model.osd_caps import may_use_images
-from ..model.source import CONFIG
 from ..model.source_spec import unsupported
 from ..model.units import format_size
 from .facts import Facts, Image
@@ -47,7 +46,7 @@ def _crashes_on_close(release: tuple[int, int, int]) -> bool:
     errno=EOPNOTSUPP,
 )
 def tls_hangs_up(facts: Facts) -> Iterator[Found]:
-    """Measured on 16.2.15: SIGSEGV at the prepare of qcow; with raw, clients wait for ever."""
+    """Measured on 16.2.15: SIGSEGV at the prepare of qcow; with raw, clients hang."""
     found = facts.inspection
     if found is None or not _crashes_on_close(facts.release):
         return
@@ -193,18 +192,12 @@ def config_key(facts: Facts) -> Iterator[Found]:
 
 
 def _config_keys(facts: Facts) -> list[str]:
-    """The config-keys that whoever opens the target reads, as capabilities name them."""
+    """The config-keys that clients of the target read, as capabilities name them."""
     spec = facts.wish.spec
     if spec is None:
         return []
     ours = [f'prefix "{PREFIX}"'] if spec.secrets() and not facts.wish.inline else []
-    given = [
-        value[len(CONFIG) :]
-        for _, stream in spec.streams()
-        for value in (stream.access_key, stream.secret_key)
-        if value.startswith(CONFIG)
-    ]
-    return ours + [f'"{key}"' for key in dict.fromkeys(given)]
+    return ours + [f'"{key}"' for key in spec.config_keys()]
 
 
 @check(

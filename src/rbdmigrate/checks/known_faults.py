@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..model.finding import Severity
-from ..model.source import CONFIG
-from ..model.source_spec import SourceSpec
 from .facts import Facts, Image
 from .registry import Found, check
 
@@ -105,12 +103,7 @@ def _encrypted_import(facts: Facts) -> bool:
 
 def _config_keys(facts: Facts) -> bool:
     spec = facts.wish.spec
-    return spec is not None and (bool(spec.secrets()) or _references(spec))
-
-
-def _references(spec: SourceSpec) -> bool:
-    keys = (key for _, stream in spec.streams() for key in (stream.access_key, stream.secret_key))
-    return any(key.startswith(CONFIG) for key in keys)
+    return spec is not None and bool(spec.secrets() or spec.config_keys())
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -170,8 +163,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         reference="pull request 61094",
         images="imports over https",
-        what="whoever reads from a server that closes connections crashes or waits for ever, "
-        "clients of the target too",
+        what="clients, of the target too, crash or hang when they read from a server that closes "
+        "connections",
         avoid="serve the source over http in a network that you trust, or from a file, and start "
         "clients when it is executed",
         meets=_https,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .migration import Goal, Migration, State
+from .plan import PlanState
 from .units import format_size
 
 
@@ -39,7 +40,7 @@ class Rule:
     ``{target}`` and ``{source}`` stand for the images, ``{source_pool}`` for the source's pool.
     ``snapshots``: only where the source has snapshots. ``pools``: only where the target is in
     another pool. ``until_commit``: it holds until the commit, other rules until all is copied.
-    ``linked``: only while the source is an image of this cluster that is to be removed.
+    ``linked``: only while the source is an image of this cluster that the commit removes.
     """
 
     code: str
@@ -103,8 +104,10 @@ def client_warnings(m: Migration) -> list[ClientWarning]:
     return [*target_changes(m), *(_filled(rule, m) for rule in RULES if _holds(rule, m))]
 
 
-def warnings_for_plan() -> list[ClientWarning]:
-    """The same for a plan, whose images may be of any kind."""
+def warnings_for_plan(state: PlanState) -> list[ClientWarning]:
+    """The same for a plan, whose images may be of any kind; none when it has no targets to come."""
+    if state in (PlanState.DONE, PlanState.CANCELLING, PlanState.CANCELLED):
+        return []
     return [ClientWarning(rule.code, *_of_many(rule)) for rule in RULES]
 
 
@@ -194,5 +197,5 @@ def _in_trash(m: Migration) -> ClientWarning:
 
 
 def waits_for_restore(m: Migration) -> str:
-    """What is to be done about a target in the trash."""
+    """What to do about a target in the trash."""
     return _in_trash(m).text

@@ -115,6 +115,12 @@ class SourceSpec:
             if getattr(stream, name) and not getattr(stream, name).startswith(CONFIG)
         }
 
+    def config_keys(self) -> list[str]:
+        """The config-keys that it refers to in place of secrets, each once."""
+        values = (getattr(stream, name) for _, stream in self.streams() for name in _SECRETS)
+        keys = (value[len(CONFIG) :] for value in values if value.startswith(CONFIG))
+        return list(dict.fromkeys(keys))
+
     def redacted(self) -> dict[str, Any]:
         """``to_plain`` with ``***`` in place of the secrets."""
         hidden = self._with_keys(lambda path, secret: HIDDEN)

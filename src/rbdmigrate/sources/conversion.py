@@ -22,7 +22,7 @@ _UNPACK = {
 def convert(stream: StreamSpec, qemu_format: str) -> str:
     """The command that converts a disk into a QCOW file, thin and without what librbd cannot read.
 
-    The new file has another name, and lies beside a file; otherwise in the working directory.
+    The new file has another name, in the folder of a file; otherwise in the working directory.
     """
     source, target = _from(stream), shlex.quote(_beside(stream))
     return f"qemu-img convert -f {qemu_format} -O qcow2 {source} {target}"

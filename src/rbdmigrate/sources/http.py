@@ -65,15 +65,11 @@ class _Connection(http.client.HTTPConnection):
 
 
 class HttpStream(Stream):
-    """A file on a web server. ``label`` is its URL.
-
-    ``keep_alive``: what the server says of how long it keeps connections open.
-    """
+    """A file on a web server. ``label`` is its URL."""
 
     def __init__(self, url: str, rules: Rules) -> None:
         self.label = url
         self.url = parse_url(url)
-        self.keep_alive = ""
         self._rules = rules
         self._connection = _Connection(self.url, rules)
         try:
@@ -165,7 +161,6 @@ class HttpStream(Stream):
         if length + len(response.reason) > MAX_HEADERS:
             self.close()
             raise self._too_many_headers()
-        self.keep_alive = response.headers.get("keep-alive", self.keep_alive)[:100]
 
     def _too_many_headers(self) -> SourceError:
         return self._error(

@@ -23,8 +23,8 @@ def to_start(plan: Plan) -> Plan:
     if plan.state is PlanState.CANCELLED:
         raise MigrationError(
             EINVAL,
-            f"The plan {plan.name!r} was cancelled; `ceph rbd migration plan create -i FILE` makes "
-            "it anew.",
+            f"The plan {plan.name!r} was cancelled; `ceph rbd migration plan create -i FILE` "
+            "creates it again.",
         )
     if plan.state is PlanState.CANCELLING:
         raise _refusal(plan, "it cannot be started")

@@ -1,8 +1,9 @@
 """Waves: which items of a plan may begin now, and when the plan stops or is done. Pure decisions.
 
-A wave is the next so many items. It ends when each of them has ended or failed. An item that waits
-for its source to be closed keeps its wave open until it is postponed: then it is tried again when
-all others have ended. After too many failures nothing more begins, and what is under way goes on.
+A wave is the next items, as many as the plan says. It ends when each of them has ended or failed.
+An item that waits for its source to be closed keeps its wave open until it is postponed: then it is
+tried again when all others have ended. After too many failures nothing more begins, and what is
+under way goes on.
 """
 
 from __future__ import annotations

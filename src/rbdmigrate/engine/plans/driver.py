@@ -297,8 +297,7 @@ class PlanDriver:
         try:
             if tracked is not None:
                 if in_use(tracked.migration):
-                    kept.waiting_since.setdefault(number, time.monotonic())
-                    kept.waits[number] = Wait("", time.monotonic() + RETRY)
+                    kept.cannot_begin(number, "", time.monotonic() + RETRY)
                     self._registry.update(tracked, lambda m: awake(m) if in_use(m) else m)
             elif self._ended_before(kept, number):
                 return
@@ -319,8 +318,7 @@ class PlanDriver:
 
     def _not_begun(self, kept: TrackedPlan, number: int, error: MigrationError) -> None:
         if error.errno in TRANSIENT or error.errno in (EBUSY, EAGAIN):
-            kept.waiting_since.setdefault(number, time.monotonic())
-            kept.waits[number] = Wait(str(error), time.monotonic() + RETRY)
+            kept.cannot_begin(number, str(error), time.monotonic() + RETRY)
             return
         item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
         self._plan_registry.settle(kept, number, item)

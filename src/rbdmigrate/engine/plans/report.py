@@ -61,7 +61,7 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         "started": iso(plan.started),
         "ended": iso(plan.ended),
         "next": _next(kept),
-        "warnings": _warnings(plan.state),
+        "warnings": [warning.to_plain() for warning in warnings_for_plan(plan.state)],
         "selects": [_selector(definition, number) for number in range(len(definition.select))],
         "pools": sorted({pool for pool, _ in definition.places()}),
     }
@@ -173,13 +173,6 @@ def _next(kept: TrackedPlan) -> str:
             f"{command} rm {name}` forgets the plan."
         )
     return texts[kept.plan.state]
-
-
-def _warnings(state: PlanState) -> list[dict[str, Any]]:
-    """What clients of its targets must not do, as long as it may have some."""
-    if state in (PlanState.DONE, PlanState.CANCELLING, PlanState.CANCELLED):
-        return []
-    return [warning.to_plain() for warning in warnings_for_plan()]
 
 
 def _selector(definition: Definition, number: int) -> str:

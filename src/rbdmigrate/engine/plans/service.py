@@ -120,8 +120,8 @@ class PlanService:
     # -- changing ----------------------------------------------------------------------------
 
     def create(self, definition: Definition) -> PlanReport:
-        """Keep a new plan; nothing begins. The same again is one plan, and one that was cancelled
-        is made anew. MigrationError(EEXIST, EAGAIN)."""
+        """Keep a new plan; nothing begins. The same again is one plan, and replaces one that was
+        cancelled. MigrationError(EEXIST, EAGAIN)."""
         with self._answering(definition.name), self._changing:
             kept = self._there(definition.name)
             if kept is None or kept.plan.state is PlanState.CANCELLED:
@@ -189,8 +189,7 @@ class PlanService:
         with self._answering(name):
             kept = self._require(name)
             self._change(kept, lambda plan: to_resume(plan, kept.failures()))
-            kept.waits.clear()
-            kept.waiting_since.clear()  # the pause does not count as waiting
+            kept.forget_waits()  # the pause does not count as waiting
             self._driver.wake()
             return plan_report(kept, items=True)
 
@@ -243,8 +242,7 @@ class PlanService:
         with self._answering(name), self._changing:
             kept = self._require(name)
             self._change(kept, again)
-            kept.waits.clear()
-            kept.waiting_since.clear()
+            kept.forget_waits()
             self._driver.wake()
             return plan_report(kept, items=True)
 

@@ -93,6 +93,16 @@ class TrackedPlan:
         at, number = min(since)
         return Waiting(str(self.items[number].source), time.monotonic() - at)
 
+    def cannot_begin(self, number: int, message: str, due: float) -> None:
+        """An item waits, and is tried again at ``due`` (monotonic)."""
+        self.waiting_since.setdefault(number, time.monotonic())
+        self.waits[number] = Wait(message, due)
+
+    def forget_waits(self) -> None:
+        """Everything that waits is tried at once, and has not waited yet."""
+        self.waits.clear()
+        self.waiting_since.clear()
+
     def failures(self) -> int:
         """How many have failed."""
         return sum(phase is Phase.FAILED for phase in self.phases())
