@@ -164,9 +164,9 @@ def test_what_is_refused_can_be_imported_after_the_remedy(tmp_path, make, codes)
     assert problems(inspection) == codes
     command = inspection.errors[0].remedy
     tool("sh", "-c", command)
-    mended = file_spec("qcow", tmp_path / shlex.split(command)[-1])
-    assert problems(inspect(mended, OPEN)) == []
-    assert contents(mended) == expected
+    converted_spec = file_spec("qcow", tmp_path / shlex.split(command)[-1])
+    assert problems(inspect(converted_spec, OPEN)) == []
+    assert contents(converted_spec) == expected
 
 
 def test_encryption_is_seen(tmp_path):

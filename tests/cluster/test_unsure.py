@@ -1,9 +1,6 @@
 """Writes of records that time out: they may have been done all the same, and nobody knows."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Callable
 
 import pytest
 import rados
@@ -12,44 +9,15 @@ from qa.workload.images import omap, place
 from rbdmigrate.cluster.store import Owner, Store
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.records.registry import Registry
-from rbdmigrate.model.migration import Goal, Migration, Place, State, decode
+from rbdmigrate.model.migration import Goal, Migration, decode
+from tests import slow_writes
 from tests.cluster.conftest import MakePool
-
-Sent = Callable[[rados.Ioctx, rados.WriteOp], None]
-
-
-class Pool:
-    """How the pool takes writes: at once, late (done, without an answer), or not at all."""
-
-    def __init__(self) -> None:
-        self.takes = "at once"
-        self.writes = 0
+from tests.slow_writes import SlowPool, slow_pool
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> Pool:
-    """Every store's pool, as a test wants it."""
-    pool, real = Pool(), Store._guarded
-
-    def guarded(self: Store, act: Sent, oid: str) -> None:
-        pool.writes += 1
-        if pool.takes != "never":
-            real(self, act, oid)
-        if pool.takes != "at once":
-            raise rados.TimedOut("the test wants it", errno=110)
-
-    monkeypatch.setattr(Store, "_guarded", guarded)
-    return pool
-
-
-@contextmanager
-def silent(slow: Pool, takes: str) -> Iterator[None]:
-    """A while in which the pool does not answer."""
-    slow.takes = takes
-    try:
-        yield
-    finally:
-        slow.takes = "at once"
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowPool:
+    return slow_pool(monkeypatch, Store, rados.TimedOut)
 
 
 @pytest.fixture
@@ -59,17 +27,14 @@ def aside(make_pool: MakePool) -> str:
 
 
 @pytest.fixture
-def registry(client: rados.Rados, slow: Pool) -> Registry:
+def registry(client: rados.Rados, slow: SlowPool) -> Registry:
     return Registry(client, Owner(1, "first"), Settings)
 
 
 def asked(
     client: rados.Rados, pool: str, number: int = 1, goal: Goal = Goal.COMMITTED
 ) -> Migration:
-    pool_id = client.pool_lookup(pool)
-    source = Place(pool, "", f"a{number}", pool_id, f"source{number}")
-    target = Place(pool, "", f"b{number}", pool_id)
-    return Migration(f"{number:012d}", source, target, goal, State.QUEUED, created=float(number))
+    return slow_writes.asked(pool, client.pool_lookup(pool), number, goal)
 
 
 def stored(client: rados.Rados, pool: str) -> "dict[str, Migration]":
@@ -89,15 +54,15 @@ def next_manager(client: rados.Rados, pool: str) -> Registry:
 @pytest.mark.parametrize("takes", ["late", "never"])
 @pytest.mark.parametrize("answered_by", ["create", "confirm"])
 def test_a_request_that_was_answered_with_an_error_never_comes_to_life(
-    client, aside: str, registry: Registry, slow: Pool, takes: str, answered_by: str
+    client, aside: str, registry: Registry, slow: SlowPool, takes: str, answered_by: str
 ):
     m = asked(client, aside)
     if answered_by == "create":
-        with silent(slow, takes), pytest.raises(rados.TimedOut):
+        with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.create(m)
     else:
         tracked = registry.create(m)
-        with silent(slow, takes), pytest.raises(rados.TimedOut):
+        with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.confirm(tracked)
         registry.settle(m.target.pool_id)  # the pool answers again
         assert stored(client, aside) == {}
@@ -109,13 +74,13 @@ def test_a_request_that_was_answered_with_an_error_never_comes_to_life(
 
 @pytest.mark.parametrize("takes", ["late", "never"])
 def test_an_order_that_was_answered_with_an_error_is_taken_back_before_anything_else(
-    client, aside: str, registry: Registry, slow: Pool, takes: str
+    client, aside: str, registry: Registry, slow: SlowPool, takes: str
 ):
     """Otherwise the next manager would find it, and commit or abort."""
     first, second = (registry.create(asked(client, aside, n, Goal.PREPARED)) for n in (1, 2))
     for tracked in (first, second):
         registry.confirm(tracked)
-    with silent(slow, takes), pytest.raises(rados.TimedOut):
+    with slow.silent(takes), pytest.raises(rados.TimedOut):
         registry.update(first, lambda m: replace(m, goal=Goal.ABORTED))
     assert first.migration.goal is Goal.PREPARED
     registry.update(second, lambda m: replace(m, priority=3))

@@ -15,9 +15,10 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Goal, Migration, Op, Place, State
 from tests.fakes import rados_module as rados
 from tests.fakes import stdlib
+from tests.fakes.bare import bare_cluster, connected
 from tests.fakes.cluster import Cluster
 from tests.fakes.loading import load
-from tests.fakes.simulation import Simulation, active, running
+from tests.fakes.simulation import active
 
 Settings = load().settings.Settings
 Identity, Owner = load().client.Identity, load().store.Owner
@@ -32,18 +33,13 @@ POOL = "nvme"
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A cluster without managers."""
-    with running(Simulation()) as simulation:
-        made = Cluster(simulation, "hdd", POOL)
-        rados.use(made)
+    with bare_cluster("hdd", POOL) as made:
         yield made
-        assert not simulation.errors, simulation.errors
 
 
 @pytest.fixture
 def client(cluster: Cluster) -> rados.Rados:
-    made = rados.Rados()
-    made.connect()
-    return made
+    return connected()
 
 
 def wait_for(holds: Callable[[], Any], seconds: float, what: str) -> None:

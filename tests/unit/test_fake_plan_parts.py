@@ -11,9 +11,10 @@ from rbdmigrate.model.plan import Candidate, Definition, Item, Plan, PlanState, 
 from rbdmigrate.model.spec import ImageSpec
 from tests.fakes import rados_module as rados
 from tests.fakes import stdlib
+from tests.fakes.bare import bare_cluster, connected
 from tests.fakes.cluster import Cluster
 from tests.fakes.loading import load
-from tests.fakes.simulation import Simulation, active, running
+from tests.fakes.simulation import active
 
 Owner = load().store.Owner
 PlanRegistry = load().module("engine.records.plan_registry").PlanRegistry
@@ -26,17 +27,13 @@ PlanChecks, PlanDriver = plan_check.PlanChecks, plan_driver.PlanDriver
 @pytest.fixture(autouse=True)
 def cluster() -> Iterator[Cluster]:
     """A cluster without managers."""
-    with running(Simulation()) as simulation:
-        made = Cluster(simulation, "nvme")
-        rados.use(made)
+    with bare_cluster("nvme") as made:
         yield made
 
 
 @pytest.fixture
 def client(cluster: Cluster) -> rados.Rados:
-    made = rados.Rados()
-    made.connect()
-    return made
+    return connected()
 
 
 SLOW = r"(a+)\1b"  # an earlier version took some that are refused now

@@ -1,7 +1,6 @@
 """Over the fake cluster: writes of records that time out may have been done all the same."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from errno import EAGAIN, EUCLEAN
 from typing import Any, Callable
@@ -10,15 +9,16 @@ from unittest.mock import Mock
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, Migration, Place, State, decode
+from rbdmigrate.model.migration import Goal, Migration, State, decode
 from rbdmigrate.model.plan import Definition, Plan, PlanState
 from rbdmigrate.model.plan import decode as decode_plan
+from tests import slow_writes
 from tests.fakes import rados_module as rados
+from tests.fakes.bare import bare_cluster, connected
 from tests.fakes.cluster import Cluster
 from tests.fakes.loading import load
-from tests.fakes.simulation import Simulation, running
+from tests.slow_writes import SlowPool, slow_pool
 
-Sent = Callable[[rados.Ioctx, rados.WriteOp], None]
 POOL = "aside"
 Settings = load().settings.Settings
 Owner, Store = load().store.Owner, load().store.Store
@@ -34,17 +34,13 @@ view = load().module("engine.requests.report").view
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A cluster without managers."""
-    with running(Simulation()) as simulation:
-        made = Cluster(simulation, POOL)
-        rados.use(made)
+    with bare_cluster(POOL) as made:
         yield made
 
 
 @pytest.fixture
 def client(cluster: Cluster) -> rados.Rados:
-    made = rados.Rados()
-    made.connect()
-    return made
+    return connected()
 
 
 def omap(client: rados.Rados, oid: str) -> "dict[str, bytes]":
@@ -60,50 +56,18 @@ def change(client: rados.Rados, oid: str, change: Callable[[rados.WriteOp], None
         client.open_ioctx(POOL).operate_write_op(op, oid)
 
 
-class Pool:
-    """How the pool takes writes: at once, late (done, without an answer), or not at all."""
-
-    def __init__(self) -> None:
-        self.takes = "at once"
-        self.writes = 0
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowPool:
+    return slow_pool(monkeypatch, Store, rados.TimedOut)
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> Pool:
-    """Every store's pool, as a test wants it."""
-    pool, real = Pool(), Store._guarded
-
-    def guarded(self: Store, act: Sent, oid: str) -> None:
-        pool.writes += 1
-        if pool.takes != "never":
-            real(self, act, oid)
-        if pool.takes != "at once":
-            raise rados.TimedOut("the test wants it", errno=110)
-
-    monkeypatch.setattr(Store, "_guarded", guarded)
-    return pool
-
-
-@contextmanager
-def silent(slow: Pool, takes: str) -> Iterator[None]:
-    """A while in which the pool does not answer."""
-    slow.takes = takes
-    try:
-        yield
-    finally:
-        slow.takes = "at once"
-
-
-@pytest.fixture
-def registry(client: rados.Rados, slow: Pool) -> Registry:
+def registry(client: rados.Rados, slow: SlowPool) -> Registry:
     return Registry(client, Owner(1, "first"), Settings)
 
 
 def asked(client: rados.Rados, number: int = 1, goal: Goal = Goal.COMMITTED) -> Migration:
-    pool_id = client.pool_lookup(POOL)
-    source = Place(POOL, "", f"a{number}", pool_id, f"source{number}")
-    target = Place(POOL, "", f"b{number}", pool_id)
-    return Migration(f"{number:012d}", source, target, goal, State.QUEUED, created=float(number))
+    return slow_writes.asked(POOL, client.pool_lookup(POOL), number, goal)
 
 
 def stored(client: rados.Rados) -> "dict[str, Migration]":
@@ -122,15 +86,15 @@ def next_manager(client: rados.Rados) -> Registry:
 @pytest.mark.parametrize("takes", ["late", "never"])
 @pytest.mark.parametrize("answered_by", ["create", "confirm"])
 def test_a_request_that_was_answered_with_an_error_never_comes_to_life(
-    client, registry: Registry, slow: Pool, takes: str, answered_by: str
+    client, registry: Registry, slow: SlowPool, takes: str, answered_by: str
 ):
     m = asked(client)
     if answered_by == "create":
-        with silent(slow, takes), pytest.raises(rados.TimedOut):
+        with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.create(m)
     else:
         tracked = registry.create(m)
-        with silent(slow, takes), pytest.raises(rados.TimedOut):
+        with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.confirm(tracked)
         registry.settle(m.target.pool_id)  # the pool answers again
         assert stored(client) == {}
@@ -162,7 +126,7 @@ def test_a_request_that_was_answered_with_success_is_known_to_the_next_manager(
 
 
 def test_a_migration_that_is_prepared_at_once_costs_no_further_write(
-    client, registry: Registry, slow: Pool
+    client, registry: Registry, slow: SlowPool
 ):
     tracked = registry.create(asked(client))
     registry.update(tracked, lambda m: m)
@@ -174,13 +138,13 @@ def test_a_migration_that_is_prepared_at_once_costs_no_further_write(
 
 @pytest.mark.parametrize("takes", ["late", "never"])
 def test_an_order_that_was_answered_with_an_error_is_taken_back_before_anything_else(
-    client, registry: Registry, slow: Pool, takes: str
+    client, registry: Registry, slow: SlowPool, takes: str
 ):
     """Otherwise the next manager would find it, and commit or abort."""
     first, second = (registry.create(asked(client, n, Goal.PREPARED)) for n in (1, 2))
     for tracked in (first, second):
         registry.confirm(tracked)
-    with silent(slow, takes), pytest.raises(rados.TimedOut):
+    with slow.silent(takes), pytest.raises(rados.TimedOut):
         registry.update(first, lambda m: replace(m, goal=Goal.ABORTED))
     assert first.migration.goal is Goal.PREPARED
     registry.update(second, lambda m: replace(m, priority=3))
@@ -188,10 +152,12 @@ def test_an_order_that_was_answered_with_an_error_is_taken_back_before_anything_
     assert registry.unsure_pools() == set()
 
 
-def test_what_is_not_sure_is_settled_when_the_pool_answers(client, registry: Registry, slow: Pool):
+def test_what_is_not_sure_is_settled_when_the_pool_answers(
+    client, registry: Registry, slow: SlowPool
+):
     number = client.pool_lookup(POOL)
     tracked = registry.create(asked(client))
-    with silent(slow, "late"):
+    with slow.silent("late"):
         with pytest.raises(rados.TimedOut):
             registry.update(tracked, lambda m: replace(m, goal=Goal.ABORTED))
         with pytest.raises(rados.TimedOut):
@@ -205,11 +171,11 @@ def test_what_is_not_sure_is_settled_when_the_pool_answers(client, registry: Reg
 
 
 def test_the_same_request_again_is_not_removed_with_the_first(
-    client, registry: Registry, slow: Pool
+    client, registry: Registry, slow: SlowPool
 ):
     """Migrations of plans have their ids before they begin."""
     m = asked(client)
-    with silent(slow, "late"), pytest.raises(rados.TimedOut):
+    with slow.silent("late"), pytest.raises(rados.TimedOut):
         registry.create(m)
     tracked = registry.create(m)
     registry.settle(m.target.pool_id)
@@ -219,11 +185,11 @@ def test_the_same_request_again_is_not_removed_with_the_first(
 @pytest.mark.parametrize("over", ["end", "drop"])
 @pytest.mark.parametrize("takes", ["late", "never"])
 def test_an_end_that_was_cut_off_can_be_done_again(
-    client, registry: Registry, slow: Pool, over: str, takes: str
+    client, registry: Registry, slow: SlowPool, over: str, takes: str
 ):
     tracked = registry.create(asked(client))
     registry.update(tracked, lambda m: m.enter(State.COMMITTED, 2.0))
-    with silent(slow, takes), pytest.raises(rados.TimedOut):
+    with slow.silent(takes), pytest.raises(rados.TimedOut):
         getattr(registry, over)(tracked)
     assert registry.all() == [tracked]
     getattr(registry, over)(tracked)
@@ -231,14 +197,14 @@ def test_an_end_that_was_cut_off_can_be_done_again(
 
 
 def test_a_plan_whose_start_was_answered_with_an_error_does_not_start_later(
-    client, registry: Registry, slow: Pool
+    client, registry: Registry, slow: SlowPool
 ):
     loader = Mock()
     keeping = PlanRegistry(client, registry, loader, Owner(1, "first"))
     store = keeping._store(client.pool_lookup(POOL))
     kept = TrackedPlan(Plan(Definition("move"), PlanState.DRAFT, 1.0), [], store, former=False)
     store.write_plan(kept.plan)
-    with silent(slow, "late"), pytest.raises(rados.TimedOut):
+    with slow.silent("late"), pytest.raises(rados.TimedOut):
         keeping.update(kept, lambda plan: replace(plan, state=PlanState.STARTING))
     keeping.settle_unsure(kept)
     raw = omap(client, "rbd_migration_plans")["plan.move"]
