@@ -70,6 +70,7 @@ def test_a_waiting_commit_or_abort_follows_its_target(
         before[name] = digests(client, source)
         migration.text("run", source, f"{pools[1]}/{name}", "--goal", "executed")
         migration.wait(f"{pools[1]}/{name}", "executed")
+    ident = migration.report(f"{pools[1]}/disk")["id"]
     with nothing_begins(migration):
         migration.ask(command, target_image=f"{pools[1]}/disk")
         swap(cluster, f"{pools[1]}/disk", f"{pools[1]}/other")
@@ -77,7 +78,9 @@ def test_a_waiting_commit_or_abort_follows_its_target(
         cluster.wait_for(lambda: migration.report(f"{pools[1]}/other")["paused"], 30, "the refusal")
         migration.ask("abort", target_image=f"{pools[1]}/other", force=True)
     ended = cluster.wait_for(
-        lambda: migration.ended(f"{pools[1]}/other"), 30, "the migration to be over"
+        lambda: [r for r in migration.ended(f"{pools[1]}/other") if r["id"] == ident],
+        30,
+        "the migration to be over",
     )
     over = {"commit": "committed", "abort": "aborted"}[command]
     assert (ended[0]["source"], ended[0]["state"]) == (f"{pools[0]}/disk", over)
