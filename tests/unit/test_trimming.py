@@ -6,7 +6,7 @@ import pytest
 
 from rbdmigrate.control.objects.trimming import endangered, may_be_endangered, waiting
 from rbdmigrate.model.migration import Actor, Goal, HoldReason, Migration, Op, Place, State, Step
-from rbdmigrate.model.untrimmed import RemovedSnapshots, Untrimmed
+from rbdmigrate.model.untrimmed import Clone, RemovedSnapshots, Untrimmed
 
 ACTOR = Actor("x", "host", 1, ("10.0.0.1:0/1",), (4,))
 QUEUED = Migration(
@@ -63,7 +63,36 @@ def test_objects_are_looked_at_only_for_removed_snapshots_newer_than_a_kept_one(
 def test_a_clone_is_endangered_when_its_newest_snapshot_was_removed_and_it_keeps_another(
     clones, kept, queue, bad
 ):
-    assert endangered(clones, kept, queue) is bad
+    found = [Clone(snapshots, 8) for snapshots in clones]
+    assert endangered(found, kept, queue) is bad
+    assert endangered(found, kept, queue, striped=True) is bad
+
+
+@pytest.mark.parametrize(
+    ("clones", "kept", "queue", "bad"),
+    [
+        ([((4,), 6), ((5,), 8), ((), 6)], {4}, removed(5), True),
+        ([((5,), 8), ((), 6)], set(), removed(5), True),  # no snapshot is kept
+        ([((3,), 8), ((4,), 6), ((), 6)], {4}, removed(3), True),  # older than all that are kept
+        ([((5,), 8), ((6,), 4), ((), 6)], set(), removed(5, 6), True),
+        ([((4,), 6), ((5,), 6), ((), 6)], {4}, removed(5), False),  # the image was not shrunk
+        ([((4,), 6), ((5,), 4), ((), 6)], {4}, removed(5), False),
+        ([((4,), 8), ((), 6)], {4}, removed(5), False),  # shrunk after a kept snapshot
+        ([((4,), 6), ((5,), 8)], {4}, removed(5), False),  # the head has nothing of the object
+    ],
+)
+def test_with_striping_a_clone_of_removed_snapshots_alone_endangers_a_smaller_view_after_it(
+    clones, kept, queue, bad
+):
+    found = [Clone(snapshots, size) for snapshots, size in clones]
+    assert endangered(found, kept, queue, striped=True) is bad
+    assert endangered(found, kept, queue) is False
+
+
+@pytest.mark.parametrize(("kept", "ids"), [([], [5]), ([4], [3]), ([4], [5])])
+def test_with_striping_any_removed_snapshot_of_the_image_counts(kept, ids):
+    assert may_be_endangered(kept, 5, removed(*ids), striped=True)
+    assert not may_be_endangered(kept, 2, removed(*ids), striped=True)
 
 
 def begun(m, now, op=Op.PREPARE, state=State.PREPARING):

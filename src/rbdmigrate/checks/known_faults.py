@@ -119,6 +119,16 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         reference="",
+        images="images with fancy striping that were shrunk, of which snapshots were removed",
+        what="whole objects become zeros while OSDs are still trimming a snapshot that was taken "
+        "before the image was shrunk",
+        avoid="the module waits until they have",
+        meets=lambda facts: facts.image is not None and facts.image.untrimmed is not None,
+        fixed={18: (2, 7)},
+        reported="SNAPSHOTS_UNTRIMMED",
+    ),
+    Fault(
+        reference="",
         images="images and imports with snapshots",
         what="clients that read an object just while it is copied may get its data as they were at "
         "a snapshot",

@@ -16,6 +16,7 @@ from errno import ENOENT, EOPNOTSUPP, EUCLEAN
 from typing import Any
 
 from ..model.errors import MigrationError
+from ..model.untrimmed import Clone
 from .capi import CApiError
 
 _LIST_SNAPS = (
@@ -68,8 +69,8 @@ class ObjectSnapshots:
         self._this = c_void_p(ioctx.value)  # an IoCtx of C++ is a pointer to what a C handle is
         ctypes.CDLL("librados.so.2").rados_ioctx_snap_set_read(ioctx, c_uint64(_SNAPSHOT_DIRECTORY))
 
-    def clones(self, name: str) -> list[tuple[int, ...]]:
-        """The snapshots of each clone of an object, the oldest first; empty without the object.
+    def clones(self, name: str) -> list[Clone]:
+        """An object's clones, the oldest first, and its head if it has one; empty without it.
 
         Raises CApiError when RADOS does not answer, MigrationError for what is no list of clones.
         """
@@ -86,12 +87,13 @@ class ObjectSnapshots:
         return _clones(found)
 
 
-def _clones(found: _SnapshotSet) -> list[tuple[int, ...]]:
-    listed: list[tuple[int, ...]] = []
+def _clones(found: _SnapshotSet) -> list[Clone]:
+    listed: list[Clone] = []
     before = 0
     for address in _items(found.clones, ctypes.sizeof(_Clone)):
         clone = _Clone.from_address(address)
         if clone.id == _HEAD:
+            listed.append(Clone((), int(clone.size)))
             continue
         snapshots = tuple(
             c_uint64.from_address(at).value
@@ -101,7 +103,7 @@ def _clones(found: _SnapshotSet) -> list[tuple[int, ...]]:
         if not ordered or not before < clone.id <= found.sequence or snapshots[-1:] > (clone.id,):
             raise _no_list()
         before = clone.id
-        listed.append(snapshots)
+        listed.append(Clone(snapshots, int(clone.size)))
     return listed
 
 

@@ -26,13 +26,21 @@ class RemovedSnapshots:
 
 
 @dataclass(frozen=True)
+class Clone:
+    """What a RADOS object holds for some snapshots, or for none: the head. ``size`` in bytes."""
+
+    snapshots: tuple[int, ...]
+    size: int = 0
+
+
+@dataclass(frozen=True)
 class Untrimmed:
     """What was found of an image whose data are in ``pool``.
 
-    ``objects``: how many hold data of a kept snapshot that librbd would read at a removed one, and
-    so copy as zeros. ``looked`` of ``total`` objects were looked at: fewer when the time did not
-    suffice, or when the release's librados cannot list an object's snapshots (``unable``).
-    ``stopped``: the flag ``nosnaptrim`` is set, so that OSDs do not trim.
+    ``objects``: how many librbd would copy as zeros, because it would read at a removed snapshot
+    or beyond the end of the image. ``looked`` of ``total`` objects were looked at: fewer when the
+    time did not suffice, or when the release's librados cannot list an object's snapshots
+    (``unable``). ``stopped``: the flag ``nosnaptrim`` is set, so that OSDs do not trim.
     """
 
     pool: str

@@ -23,7 +23,7 @@ from ..cluster.object_snapshots import ObjectSnapshots
 from ..control.objects.striping import Striping
 from ..control.objects.trimming import endangered, may_be_endangered
 from ..model.errors import MigrationError
-from ..model.untrimmed import RemovedSnapshots, Untrimmed
+from ..model.untrimmed import Clone, Untrimmed
 from .repair.repair import data_ioctx
 from .session import Session
 from .verify.extents import diff
@@ -47,15 +47,18 @@ def untrimmed(
     the image at its head. Raises what RADOS and librbd raise.
     """
     newest, kept = headers.snapshot_ids(ioctx, image.id())
-    if not kept:
+    striping = Striping(
+        1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
+    )
+    if not kept and not striping.fancy:
         return None
     with data_ioctx(session, ioctx, image.id()) as data:
         pool_id, namespace = int(data.get_pool_id()), ioctx.get_namespace()
     removed = inventory.removed_snapshots(session.rados, pool_id)
-    if not may_be_endangered(kept, newest, removed):
+    if not may_be_endangered(kept, newest, removed, striped=striping.fancy):
         return None
     pool = str(session.rados.pool_reverse_lookup(pool_id))
-    numbers = _objects(image, kept)
+    numbers = _objects(image, kept, striping)
     with session.c.pool(pool_id, namespace) as handle:
         try:
             snapshots = ObjectSnapshots(handle)
@@ -67,8 +70,9 @@ def untrimmed(
         names = (f"{prefix}.{number:016x}" for number in numbers)
         found = looked = 0
         deadline = time.monotonic() + budget
-        for bad in _look(snapshots, names, kept, removed):
-            found += bad
+        known = frozenset(kept)
+        for clones in _each(snapshots, names):
+            found += endangered(clones, known, removed, striped=striping.fancy)
             looked += 1
             if looked % _TELL == 0:
                 tell()
@@ -79,39 +83,42 @@ def untrimmed(
     return Untrimmed(pool, found, looked, len(numbers), stopped=removed.stopped)
 
 
-def _look(
-    snapshots: ObjectSnapshots, names: Iterator[str], kept: Sequence[int], removed: RemovedSnapshots
-) -> Iterator[bool]:
-    """For each object whether it would be copied wrong, a few at a time."""
-    asked: deque[Future[list[tuple[int, ...]]]] = deque()
-    known = frozenset(kept)
+def _each(snapshots: ObjectSnapshots, names: Iterator[str]) -> Iterator[list[Clone]]:
+    """The clones of each object, several requests at a time."""
+    asked: deque[Future[list[Clone]]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
             for name in names:
                 asked.append(pool.submit(snapshots.clones, name))
                 if len(asked) > 4 * _AT_ONCE:
-                    yield endangered(asked.popleft().result(), known, removed)
+                    yield asked.popleft().result()
             while asked:
-                yield endangered(asked.popleft().result(), known, removed)
+                yield asked.popleft().result()
         finally:
             for future in asked:
                 future.cancel()
 
 
-def _objects(image: rbd.Image, kept: Sequence[int]) -> Sequence[int]:
-    """The numbers of the objects that may have a clone for a kept snapshot."""
-    striping = Striping(
-        1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
-    )
+def _objects(image: rbd.Image, kept: Sequence[int], striping: Striping) -> Sequence[int]:
+    """The numbers of the objects that may have a clone for a kept snapshot.
+
+    With fancy striping also those of the head: it may have clones of removed snapshots alone.
+    """
     listed = list(image.list_snaps())
     sizes = {int(s["id"]): int(s["size"]) for s in listed}
     ours = all(s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER for s in listed)
     if not ours or not usable(image):  # others' snapshots cannot be opened
-        return range(striping.count(max(sizes.values(), default=0)))
+        return range(striping.count(max(int(image.size()), *sizes.values())))
     found: set[int] = set()
+
+    def note(size: int) -> None:
+        for offset, length in diff(image, None, (0, size), True, False):
+            found.update(striping.objects(offset, length))
+
     for snapshot in kept:
         image.set_snap_by_id(snapshot)
-        for offset, length in diff(image, None, (0, sizes[snapshot]), True, False):
-            found.update(striping.objects(offset, length))
+        note(sizes[snapshot])
     image.set_snap(None)
+    if striping.fancy:
+        note(int(image.size()))
     return sorted(found)

@@ -19,6 +19,11 @@ class Striping:
     stripe_count: int = 1
 
     @property
+    def fancy(self) -> bool:
+        """Whether an object holds more than one stretch of the image."""
+        return self.stripe_unit != self.object_size
+
+    @property
     def set_size(self) -> int:
         """Bytes of an object set."""
         return self.object_size * self.stripe_count
