@@ -48,7 +48,7 @@ def verification(outcome: Optional[Outcome]) -> Verification:
 
 def migration(state: State, goal: Goal = Goal.COMMITTED, contents: str = "none") -> Migration:
     """A migration as it is recorded; one that was linked knows when. Nothing is in part."""
-    policy = contents != "none"
+    policy = contents not in ("none", "unchecked")
     return Migration(
         id="1",
         source=Place("hdd", "", "vm", 1, "src"),
@@ -57,6 +57,7 @@ def migration(state: State, goal: Goal = Goal.COMMITTED, contents: str = "none")
         state=state,
         created=1.0,
         settled=True,
+        copy_checked=contents != "unchecked",
         prepared_at=2.0 if state in LINKED else None,
         verify=Verify.FULL if policy else Verify.NONE,
         verification=verification(OUTCOMES[contents]) if policy else None,
@@ -95,7 +96,7 @@ def name_of(decision: object) -> str:
 
 # Ended migrations are in the history and never decided on again.
 LIVING = [state for state in State if not state.ended]
-COMBINATIONS = list(itertools.product(Situation, Goal, LIVING, ("none", *OUTCOMES)))
+COMBINATIONS = list(itertools.product(Situation, Goal, LIVING, ("none", "unchecked", *OUTCOMES)))
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,12 @@ def test_removing_the_comparison_snapshot_waits_for_its_next_attempt():
 def test_every_row_of_the_documented_table_is_needed():
     used = {expected(*combination)[0] for combination in COMBINATIONS}
     assert used == set(range(len(rows())))
+
+
+def test_force_commits_what_was_not_checked_for_missing_objects():
+    m = migration(State.EXECUTED, Goal.COMMITTED, "unchecked")
+    assert decide(m, Situation.EXECUTED, NOW) == Act(Op.EXECUTE)
+    assert decide(replace(m, force_commit=True), Situation.EXECUTED, NOW) == Act(Op.COMMIT)
 
 
 def test_a_partial_verification_is_committed_by_force_only():

@@ -5,7 +5,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.control.objects.copy_cost import CHUNK, MAX_UNITS, UNIT, CopyCost, Throughput, eta
@@ -15,6 +15,16 @@ K, M, T = 1 << 10, 1 << 20, 1 << 40
 
 def costs(extents: CopyCost) -> list[int]:
     return [extents.cost(number) for number in range(extents.objects)]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 3 * CHUNK * 64 * K), st.integers(0, M)), max_size=8))
+def test_the_objects_to_copy_are_those_that_cost_something(extents):
+    found = CopyCost(3 * CHUNK * 64 * K, 64 * K)
+    for extent in sorted(extents):
+        found.add(*extent)
+    numbers = list(found.objects_to_copy())
+    assert numbers == [n for n in range(found.objects) if found.cost(n)]
 
 
 def test_an_object_costs_what_the_extents_have_of_it():

@@ -231,7 +231,8 @@ class Migration:
     ``bytes_total`` is what the source holds, head and snapshots, as seen when the copy was begun
     last; ``bytes_copied`` what of it was on the target when the copy ended or was stopped last.
     ``settled``: since a copy was begun last it was found that no object of the target is there in
-    part, as a copy that is cut off leaves it (doc: recovery).
+    part, as a copy that is cut off leaves it (doc: recovery). ``copy_checked``: after librbd said
+    that the last copy is done, no object was missing on the target.
     ``failed_in`` is the state in which it failed, if it was acting.
     ``group`` (``<pool id>/<name>``) and ``mirror_mode`` (librbd's number, None: not mirrored)
     are what the source had and librbd forgets when it is cut off; they are given back at an abort.
@@ -273,6 +274,7 @@ class Migration:
     bytes_total: Optional[int] = None
     bytes_copied: int = 0
     settled: bool = False
+    copy_checked: bool = True
     step: Optional[Step] = None
     hold: Optional[Hold] = None
     failure: Optional[Failure] = None

@@ -24,6 +24,7 @@ from ..model.codec import from_plain, to_plain
 from ..model.errors import MigrationError
 from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
+from ..model.observation import HeaderState
 from ..model.spec import ImageSpec
 from ..model.untrimmed import Untrimmed
 from ..model.watchers import source_in_use
@@ -31,6 +32,7 @@ from . import inspection
 from .copy.concurrency import limited_concurrency
 from .copy.copied_alone import CopiedAlone
 from .copy.estimate import survey
+from .copy.missing_objects import require_all_objects
 from .copy.progress import CopyProgress, Progress, objects
 from .identity import (
     other_image,
@@ -171,15 +173,22 @@ def _restripe(layout: LayoutOptions, image: rbd.Image) -> LayoutOptions:
 
 
 def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Copy until everything is there; goes on where an interrupted copy stopped."""
+    """Copy until everything is there; goes on where an interrupted copy stopped.
+
+    Of a target that is executed already it only checks that it has all objects.
+    """
     if args["import"]:
         return import_ops.execute(session, args, progress)
-    target = _place(args["target"])
+    source, target = _place(args["source"]), _place(args["target"])
     session.pace.set(args["rate"])
-    waits_for = _untrimmed_source(session, _place(args["source"]), progress)
+    with session.open(target) as ioctx:
+        header = headers.migration_header(ioctx, target.image_id)
+        if header is not None and header.state is HeaderState.EXECUTED:
+            return _check_executed(session, ioctx, source, target, progress)
+    waits_for = _untrimmed_source(session, source, progress)
     if waits_for is not None:
         return {"untrimmed": to_plain(waits_for)}
-    found = survey(session, _place(args["source"]), target)
+    found = survey(session, source, target)
     with session.open(target) as ioctx:
         watch = CopiedAlone(session, ioctx, target, args["untouched"])
         copied = CopyProgress(session.pace, found, progress, watch)
@@ -195,11 +204,26 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         fault_point("librbd.after", "execute")
         version = watch.ended()
         require_executed(ioctx, target)
+        require_all_objects(session, source, target, found.to_copy, copied.done)
         return {
             "version": version,
             "alone": watch.alone,
             "bytes_total": found.total,
         }
+
+
+def _check_executed(
+    session: Session, ioctx: rados.Ioctx, source: Place, target: Place, progress: Progress
+) -> dict[str, Any]:
+    """The answer to an execute whose copy ended before anybody checked that it is complete."""
+    found = survey(session, source, target)
+
+    def tell() -> None:
+        progress(0, 0, found.total, found.total)
+
+    require_all_objects(session, source, target, found.to_copy, tell)
+    version = headers.version(ioctx, target.image_id)
+    return {"version": version, "alone": False, "bytes_total": found.total}
 
 
 def _untrimmed_source(session: Session, source: Place, progress: Progress) -> Optional[Untrimmed]:

@@ -244,6 +244,8 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
         return Act(Op.PREPARE)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
         return Act(Op.EXECUTE)
+    if situation is Situation.EXECUTED and not m.copy_checked and not m.force_commit:
+        return Act(Op.EXECUTE)  # copies nothing: checks that no object is missing
     if situation is Situation.EXECUTED and due(m):
         return Act(Op.VERIFY)
     if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED and may_commit(m, now):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Optional, Union
 
 UNIT = 512  # bytes; what is not a multiple is counted as if it were
@@ -125,6 +125,16 @@ class CopyCost:
         index, place = divmod(object_no, CHUNK)
         costs = self._chunks[index]
         return (costs if isinstance(costs, int) else costs[place]) * UNIT
+
+    def objects_to_copy(self) -> Iterator[int]:
+        """The numbers of the objects that cost anything, rising."""
+        self._flush()
+        for index, costs in enumerate(self._chunks):
+            first = index * CHUNK
+            if not isinstance(costs, int):
+                yield from (first + place for place, cost in enumerate(costs) if cost)
+            elif costs:
+                yield from range(first, first + self._length(index))
 
     @property
     def total(self) -> int:

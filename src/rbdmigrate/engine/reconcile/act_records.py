@@ -23,7 +23,7 @@ def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: flo
     if op is Op.PREPARE and m.imported is not None:
         acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
     if op is Op.EXECUTE:
-        acting = replace(acting, settled=False)
+        acting = replace(acting, settled=False, copy_checked=m.imported is not None)
     if op is Op.PREPARE and m.verify is not Verify.NONE:
         acting = replace(acting, point=point_of(m.id))
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)

@@ -248,6 +248,8 @@ class Executor:
                 m = settled(m, event["result"], time.time())
             if op is Op.DROP_POINT:
                 m = replace(m, point="")
+            if op is Op.EXECUTE:
+                m = replace(m, copy_checked=True)
             if op is Op.EXECUTE and event["result"]["alone"]:
                 m = copied_by_us_alone(m, event["result"]["version"])
             elif op is Op.EXECUTE:

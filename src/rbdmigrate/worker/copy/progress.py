@@ -37,6 +37,10 @@ class CopyProgress:
             self.tell(number, total)
         return 0
 
+    def done(self) -> None:
+        """Report that all objects were copied."""
+        self.tell(self._found.to_copy.objects, self._found.to_copy.objects)
+
     def tell(self, number: int, total: int) -> None:
         """Report the objects begun and the bytes that are on the target with them."""
         copied = self._found.present + self._found.to_copy.copied_up_to(number)
