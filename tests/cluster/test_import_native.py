@@ -1,12 +1,13 @@
 """Native imports: the target holds the snapshot, whatever happens to the image's head."""
 
-from errno import ENOENT, EOPNOTSUPP
+from errno import EACCES, ENOENT, EOPNOTSUPP
 
 import pytest
 
 from qa.workload.images import content, make_image, names, opened, scribble
 from qa.workload.sources import KIB
 from tests.cluster.importing import text
+from tests.cluster.test_import_rights import asked, user
 
 
 def write_head(client, spec, seed):
@@ -15,7 +16,7 @@ def write_head(client, spec, seed):
         scribble(image, seed, [""])
 
 
-def forms(pool, ident, snap_id):
+def forms(pool, pool_id, ident, snap_id):
     yield {"type": "native", "pool_name": pool, "image_name": "src", "snap_name": "one"}
     yield {
         "type": "native",
@@ -24,6 +25,8 @@ def forms(pool, ident, snap_id):
         "image_id": ident,
         "snap_id": snap_id,
     }
+    yield {"type": "native", "pool_id": pool_id, "image_name": "src", "snap_name": "one"}
+    yield {"type": "native", "pool_id": str(pool_id), "image_name": "src", "snap_id": str(snap_id)}
 
 
 def test_the_snapshot_and_not_the_head(client, migration, pools):
@@ -71,7 +74,7 @@ def test_by_name_and_by_id_and_back(client, migration, pools):
     with opened(client, source) as image:
         ident = image.id()
         snap_id = next(s["id"] for s in image.list_snaps() if s["name"] == "one")
-    for spec in forms(one, ident, snap_id):
+    for spec in forms(one, client.pool_lookup(one), ident, snap_id):
         migration.ask("prepare", source_image=target, import_only=True, source_spec=text(spec))
         assert content(client, target) == wanted
         write_head(client, source, 9)
@@ -95,7 +98,47 @@ def test_what_is_refused(client, migration, pools):
     args = ("prepare", "--import-only")
     assert "snap ls" in migration.refused(ENOENT, *args, f"{one}/src@three", target)
     assert "does not exist" in migration.refused(ENOENT, *args, f"{one}/none@one", target)
-    elsewhere = {**next(forms(one, "", 0)), "cluster_name": "b", "client_name": "client.b"}
+    elsewhere = {**next(forms(one, 0, "", 0)), "cluster_name": "b", "client_name": "client.b"}
     said = migration.refused(EOPNOTSUPP, *args, target, "--source-spec", text(elsewhere))
     assert "another cluster" in said
     assert names(client, other) == []
+
+
+def test_an_image_in_the_trash_is_refused_with_the_command_that_restores_it(
+    client, cluster, migration, pools
+):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/copy"
+    make_image(client, source)
+    with opened(client, source) as image:
+        ident = image.id()
+    cluster.rbd("trash", "mv", source)
+    spec = {"type": "native", "pool_name": one, "image_name": "src", "image_id": ident}
+    asked = ("--import-only", target, "--source-spec", text({**spec, "snap_name": "one"}))
+    restore = f"rbd trash restore {one}/{ident}"
+    for command in ("check", "prepare"):
+        if command == "prepare":
+            said = migration.refused(EOPNOTSUPP, command, *asked)
+        else:
+            said = migration.text(command, *asked)
+        assert restore in said
+    assert names(client, other) == []
+    cluster.rbd(*restore.split()[1:])
+    migration.text("prepare", *asked)
+    migration.wait(target, "prepared")
+    assert "aborted" in migration.text("abort", target)
+
+
+def test_a_pool_given_by_its_id_needs_the_capabilities_of_its_name(
+    client, cluster, migration, pools
+):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/copy"
+    make_image(client, source)
+    spec = {"type": "native", "image_name": "src", "snap_name": "one"}
+    request = {"source_image": target, "import_only": True}
+    allowed = f"allow module rbd_migration with pool={other} rw"
+    for pool_id, errno in ((client.pool_lookup(one), EACCES), (1 << 40, ENOENT)):
+        given = {**request, "source_spec": text({**spec, "pool_id": pool_id})}
+        with user(cluster, allowed) as limited:
+            assert asked(limited, "check", **given)[0] == errno

@@ -1,7 +1,7 @@
 """Which of an import's arguments is the source, and which the target: as plain rbd has it."""
 
 import json
-from errno import EACCES, EINVAL, EPERM
+from errno import EACCES, EINVAL, ENOENT, EPERM
 
 import pytest
 
@@ -15,6 +15,11 @@ NATIVE = json.dumps({"type": "native", "pool_name": "hdd", "image_name": "a", "s
 class Engine:
     def spec(self, text, what):
         return parse_image_spec(text, "rbd", what)
+
+    def pool_name(self, pool_id):
+        if pool_id != 7:
+            raise MigrationError(ENOENT, f"The pool with id {pool_id} does not exist.")
+        return "hdd"
 
 
 @pytest.fixture
@@ -89,6 +94,23 @@ def test_a_native_source_needs_capabilities_of_the_caller(wanted):
         wanted(authorized=lambda pool, namespace: pool == "ssd", **args)
     assert caught.value.errno == EACCES
     assert wanted(**args)
+
+
+@pytest.mark.parametrize("pool_id", [7, "7"])
+def test_a_native_source_whose_pool_is_given_by_its_id_needs_the_same(wanted, pool_id):
+    spec = {"type": "native", "pool_id": pool_id, "image_name": "a", "snap_name": "s"}
+    args = {"import_only": True, "source_image": "ssd/b", "source_spec": json.dumps(spec)}
+    with pytest.raises(MigrationError, match="do not cover the source pool 7/a@s") as caught:
+        wanted(authorized=lambda pool, namespace: pool == "ssd", **args)
+    assert caught.value.errno == EACCES
+    assert wanted(authorized=lambda pool, namespace: pool in ("ssd", "hdd"), **args)
+
+
+def test_the_id_of_no_pool_is_refused(wanted):
+    spec = {"type": "native", "pool_id": 8, "image_name": "a", "snap_name": "s"}
+    with pytest.raises(MigrationError, match="id 8 does not exist") as caught:
+        wanted(import_only=True, source_image="ssd/b", source_spec=json.dumps(spec))
+    assert caught.value.errno == ENOENT
 
 
 def s3(url, key):

@@ -1,12 +1,11 @@
 """The arguments of an import: its source-spec, from the command, a file or the short form."""
 
 from errno import EACCES, EINVAL, EPERM
-from typing import Optional
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.references import refuse_references
 from rbdmigrate.model.source_spec import SourceSpec, parse_source_spec
-from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+from rbdmigrate.model.spec import parse_image_spec
 
 from .command import Arg, Call
 
@@ -85,15 +84,15 @@ def _native(call: Call) -> SourceSpec:
 def authorize(call: Call, spec: SourceSpec) -> None:
     """A native source is read by the manager: only for those who may read it themselves.
 
-    Raises MigrationError(EACCES).
+    Raises MigrationError(EACCES), and ENOENT for the id of a pool that does not exist.
     """
     if spec.format != "native":
         return
-    pool: Optional[str] = spec.pool_name
-    if pool is None or not call.authorized(pool, spec.pool_namespace or ""):
-        label = ImageSpec("", "", spec.label())
-        hint = "; name its pool instead of giving its id" if pool is None else ""
-        raise MigrationError(EACCES, f"Your capabilities do not cover the source {label}{hint}.")
+    pool = spec.pool_name
+    if pool is None:
+        pool = call.engine.pool_name(spec.pool_id or 0)
+    if not call.authorized(pool, spec.pool_namespace or ""):
+        raise MigrationError(EACCES, f"Your capabilities do not cover the source {spec.label()}.")
 
 
 def refuse_forbidden(call: Call, spec: SourceSpec) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from ...cluster.client import connect
 from ...cluster.observe import ends_of
+from ...cluster.osdmap import wait_for_latest_osdmap
+from ...cluster.pools import pool_name
 from ...cluster.store import Owner, StoreFenced
 from ...control.lifecycle.situation import Situation
 from ...model.codec import to_plain
@@ -164,6 +166,12 @@ class Parts:
         """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
         default = self._client.conf_get("rbd_default_pool") or "rbd"
         return parse_image_spec(text, default, what)
+
+    def pool_name(self, pool_id: int) -> str:
+        """The name of the pool with an id. Raises MigrationError(ENOENT) when there is none."""
+        with self._answers(ImageSpec("", "", f"pool {pool_id}")):
+            wait_for_latest_osdmap(self._client)
+            return pool_name(self._client, pool_id)
 
     def _in_use(self, m: Migration, situation: Situation) -> bool:
         """Whether a client that is not ours has the ends of ``m`` open for writing.

@@ -86,10 +86,13 @@ def _image(ioctx: rados.Ioctx, spec: SourceSpec) -> tuple[str, str]:
     name = spec.image_name or ""
     if spec.image_id is not None:
         view = headers.view_by_id(ioctx, spec.image_id)
-        if view is not None and view.trashed:
+        if view is not None and (view.trashed_by_user or (view.trashed and view.header is None)):
+            pool = "/".join(filter(None, (ioctx.get_pool_name(), ioctx.get_namespace())))
             raise MigrationError(
                 EOPNOTSUPP,
-                f"The source {label} lies in the trash; restore it first with `rbd trash restore`.",
+                f"The image of the source {label} is in the trash, where librbd cannot clone its "
+                f"snapshots; restore it with `rbd trash restore {pool}/{spec.image_id}`, and move "
+                "it back to the trash after the commit.",
             )
         ident, name = (spec.image_id, view.name) if view is not None else (None, name)
     else:
@@ -99,7 +102,7 @@ def _image(ioctx: rados.Ioctx, spec: SourceSpec) -> tuple[str, str]:
     if headers.migration_header(ioctx, ident) is not None:
         raise MigrationError(
             EOPNOTSUPP,
-            f"The image of the source {label} is migrating itself; commit or abort that first.",
+            f"The image of the source {label} is migrating; commit or abort that first.",
         )
     return name, ident
 
