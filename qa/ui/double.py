@@ -239,7 +239,7 @@ class Double:
                 EPERM,
                 f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; "
                 "aborting loses snapshots, resizes and discards made on the target, and may lose "
-                'writes; add `"force": true` to abort all the same.',
+                'writes; add `"force": true` to abort anyway.',
             )
         if action == "commit" and m.executed_at is None:
             raise MigrationError(EAGAIN, f"{target} is {m.state.value}, not executed yet, so "

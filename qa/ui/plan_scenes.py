@@ -71,8 +71,8 @@ def every_plan(now: float) -> "list[PlanCase]":
              waves="{size: 8, stop_after_failures: 3}"),
         case("gold", PlanState.DRAFT, now, {}, policy=whole,
              select='[{pool: hdd, name: "vm-0*", exclude: ["vm-010"]}, {pool: sata}]'),
-        case("nothing-fits", PlanState.DRAFT, now, {}, problem="No image fits the plan; look at "
-             "its `select` and at `rbd ls` of the pools.", select="[{pool: sata, name: nobody}]"),
+        case("nothing-fits", PlanState.DRAFT, now, {}, problem="No image fits the plan; check "
+             "its `select` and `rbd ls` of the pools.", select="[{pool: sata, name: nobody}]"),
         case("choosing", PlanState.STARTING, now, {}),
         case("backing-out", PlanState.CANCELLING, now, {done: 3, cancelled: 5, running: 2}),
         case("pilot", PlanState.DONE, now, {done: 9, failed: 1}, waves="{size: 5}"),

@@ -36,7 +36,7 @@ def test_every_failure_is_one_sentence_that_names_the_target_and_the_errno(op):
 @pytest.mark.parametrize("op", Op)
 def test_a_lost_worker_is_one_sentence_and_tried_again(op):
     lost = worker_lost(op, "it was killed by signal 9", TARGET)
-    assert lost.message.endswith(" ssd/ns/b was cut off: it was killed by signal 9.")
+    assert lost.message.endswith(" ssd/ns/b was interrupted: it was killed by signal 9.")
     assert lost.transient
 
 
@@ -51,7 +51,7 @@ SENTENCES = [
     (Op.PREPARE, e.EINVAL, "check the object size, the striping and the features"),
     (Op.PREPARE, e.EEXIST, "an image of the target's name exists"),
     (Op.PREPARE, e.ENOENT, "the source, or a pool that was named, does not exist"),
-    (Op.EXECUTE, e.ENOSPC, "make room or raise the quota"),
+    (Op.EXECUTE, e.ENOSPC, "free space or raise the quota"),
     (Op.EXECUTE, e.EDQUOT, "the pool's quota is used up"),
     (Op.EXECUTE, e.EPERM, "the manager's keyring may not do this"),
     (Op.EXECUTE, e.EACCES, "the manager's keyring may not do this"),

@@ -170,8 +170,8 @@ TABLE = [
         WAIT,
         "space",
         (
-            "The pool nvme has 100 GiB free and 96 GiB are still to come; its copies wait "
-            "until what is to come is below 76 % of what is free."
+            "The pool nvme has 100 GiB free and 96 GiB to be written; its copies wait "
+            "until the data to be written is below 76 % of the free space."
         ),
     ),
     ("nothing is free", {"free": {NVME: 0}}, {NVME: 1}, WAIT, "space", "0 B free"),

@@ -71,8 +71,8 @@ def test_what_people_write(text, fits, fits_not):
         ("(?i:a)b", "has flags for a part"),
         ("(a{100}){100}", f"takes more than {MAX_POSITIONS} characters"),
         ("[a-z]{1,501}", f"takes more than {MAX_POSITIONS} characters"),
-        ("(", "is no regular expression"),
-        ("a{9999999999999}", "is no regular expression"),
+        ("(", "is not a regular expression"),
+        ("a{9999999999999}", "is not a regular expression"),
         ("a" * 201, "is longer than 200 characters"),
     ],
 )

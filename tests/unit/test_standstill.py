@@ -23,7 +23,7 @@ def copying(spec):
 def test_a_slow_source_is_named_and_not_the_cluster():
     hold = standstill(copying(WEB), 43)
     assert hold.reason is HoldReason.SOURCE
-    assert hold.message.startswith("Nothing was copied for 43s; look whether the source ")
+    assert hold.message.startswith("Nothing was copied for 43s; check whether the source ")
     assert "raw over http://h/x.raw answers" in hold.message
     assert source_rests(copying(WEB)).reason is HoldReason.SOURCE
 
@@ -32,7 +32,7 @@ def test_a_slow_source_is_named_and_not_the_cluster():
 def test_the_cluster_is_named_where_the_source_is_in_it(spec):
     hold = standstill(copying(spec), 43)
     assert hold.reason is HoldReason.HEALTH
-    assert hold.message == "Nothing was copied for 43s; look at `ceph health`."
+    assert hold.message == "Nothing was copied for 43s; check `ceph health`."
     assert source_rests(copying(spec)).reason is HoldReason.HEALTH
 
 

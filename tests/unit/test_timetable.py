@@ -72,8 +72,8 @@ def test_the_rate_in_force(text, day, clock, rate):
 
 BAD = [
     ("", "is empty"),
-    ("foo", "'foo' is no timetable"),
-    ("50X", "'50X' is no timetable"),
+    ("foo", "'foo' is not a timetable"),
+    ("50X", "'50X' is not a timetable"),
     ("Mon-Fri", "'Mon-Fri'"),
     ("Mon-Fri Sat 08:00,1M", "'Mon-Fri'"),
     ("08:00,1M Sat", "'Sat'"),

@@ -1,7 +1,7 @@
-"""What the caller of a request may see and act on: everything, or what lies in certain pools.
+"""Access rights of a request's caller: the whole cluster, or certain pools and namespaces.
 
-What counts is what a request acts on, not what it names: a migration is its source, its target and
-the pools that take its data and its journal, whichever of them the request was found by.
+Rights are checked for all that a request acts on, not only for the image it names: a migration's
+source, its target, and the pools of its data and its journal.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..model.plan import Definition
 from ..model.source_spec import parse_source_spec
 
 Covers = Callable[[str, str], bool]
-# No pool or namespace is called so: capabilities for certain names do not cover it.
+# Not a valid pool or namespace name, so only capabilities for all names cover it.
 _ANY = f"any-{secrets.token_hex(16)}"
 
 
 class Access:
-    """What one caller may touch.
+    """What one caller may see and change.
 
     ``covers(pool, namespace)`` says whether the caller's capabilities cover a place; without it
     they cover everything. The namespace "" is the default one.
@@ -34,7 +34,7 @@ class Access:
 
     @property
     def unrestricted(self) -> bool:
-        """Whether all pools and namespaces are covered, also those that there are not yet."""
+        """Whether all pools and namespaces are covered, including those created later."""
         return self.covers(_ANY, _ANY) and self.covers(_ANY, "")
 
     def covers(self, pool: str, namespace: str) -> bool:

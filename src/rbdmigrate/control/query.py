@@ -1,4 +1,4 @@
-"""A page of many migrations, and all of them in numbers. Nothing is rendered that is not shown."""
+"""Pages and summaries of many migrations; only migrations shown are rendered."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..model.migration import Goal, Hold, HoldReason, Migration, Op, State
 from ..model.report import Live, percent
 
 _ORDER = {state: number for number, state in enumerate(State)}
-_SHOWN = 20  # migrations that wait for the administrator
+_SHOWN = 20  # migrations shown that wait for the administrator
 
 
 @dataclass(frozen=True)
 class Query:
-    """Which migrations are wanted, in which order, and which part of them.
+    """The filter, order and page of a list of migrations.
 
     ``sort`` is a key of ``SORTS``. ``states``: only those in one of these (empty: in any).
-    ``pool``: only those from or to it. ``plan``: only those of it. ``search``: a part of source,
-    target or id. ``ended``: also those of the history.
+    ``pool``: only those from or to it. ``plan``: only those of this plan. ``search``: a part of
+    source, target or id. ``ended``: also those of the history.
     """
 
     offset: int = 0
@@ -35,7 +35,7 @@ class Query:
     ended: bool = False
 
     def wants(self, m: Migration) -> bool:
-        """Whether a migration is among them."""
+        """Whether a migration passes the filter."""
         if self.states and m.state not in self.states:
             return False
         if self.pool and self.pool not in (m.source.pool, m.target.pool):
@@ -50,10 +50,10 @@ class Query:
 
 
 class Row(NamedTuple):
-    """A migration, and what the running engine knows of it; ``item`` is what it is rendered from.
+    """A migration and its live progress; ``item`` is passed to the renderer.
 
-    Bytes, a ``share`` from 0 to 1, bytes per second (None unless it copies or compares). Small,
-    because one is made for each of thousands at every look.
+    ``copied`` and ``size`` in bytes, ``share`` compared from 0 to 1, ``rate`` in bytes per second
+    (None unless it copies or compares). Small, because each query creates thousands of them.
     """
 
     item: Any
@@ -64,12 +64,12 @@ class Row(NamedTuple):
     rate: Optional[float] = None
 
     def percent(self) -> int:
-        """As in the Report."""
+        """The percentage of the Report."""
         live = Live(copied=self.copied, size=self.size, share=self.share)
         return percent(self.migration, live)
 
     def bytes_total(self) -> int:
-        """To be copied, as far as that is known."""
+        """Bytes to copy; 0 while not known."""
         return self.size or self.migration.bytes_total or 0
 
 
@@ -89,7 +89,7 @@ SORTS: dict[str, Callable[[Row], Any]] = {
 
 
 def page(rows: Iterable[Row], query: Query, render: Render) -> tuple[int, list[dict[str, Any]]]:
-    """How many there are in all, and the Reports of the page; equals stay in their order.
+    """Return the number of all matches, and the Reports of the page. The sort is stable.
 
     ``render`` makes the Report of a row's item.
     """
@@ -103,9 +103,9 @@ def page(rows: Iterable[Row], query: Query, render: Render) -> tuple[int, list[d
 def numbers(
     rows: Iterable[Row], hold_of: Callable[[Any], Optional[Hold]], render: Render
 ) -> dict[str, Any]:
-    """All migrations under way in numbers, and those that wait for the administrator.
+    """Return totals of all unfinished migrations, and those that wait for the administrator.
 
-    ``hold_of`` says why a row's item does not move.
+    ``hold_of`` returns why a row's item does not move.
     """
     counts = {state.value: 0 for state in State}
     holds: Counter[str] = Counter()
@@ -142,7 +142,7 @@ def numbers(
 
 
 def _waits_for_people(m: Migration, hold: Optional[HoldReason]) -> bool:
-    """It failed, a person has to decide, or all is done but for the commit."""
+    """Whether it failed, needs a decision, or only lacks the commit."""
     if m.state is State.FAILED or hold is HoldReason.OPERATOR:
         return True
     if m.state is State.EXECUTED:

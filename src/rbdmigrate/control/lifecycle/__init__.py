@@ -1,1 +1,1 @@
-"""What happens to a migration next, and what a failure means. Pure."""
+"""The next step of a migration, and the meaning of failures. Pure."""

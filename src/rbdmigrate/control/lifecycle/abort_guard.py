@@ -1,10 +1,11 @@
-"""The abort guard: would aborting throw away what clients did on the target? A pure decision.
+"""The abort guard: whether an abort would lose changes that clients made on the target. Pure.
 
-librbd's abort copies the target's head back into the source, ignores errors at it, and loses
-snapshots, resizes, discards and settings that were made on the target (measured, release 16; see
-``doc/design/recovery.rst``). So an abort needs proof that nobody touched the target, or to be
-forced. It is decided when the abort is asked for, and again right before it begins: a client may
-have come in between. What was forced is what had happened until then, and nothing later.
+librbd's abort copies the target's head back into the source, ignores errors while it does so, and
+loses snapshots, resizes, discards and settings that were made on the target (measured, release 16;
+see ``doc/design/recovery.rst``). So an abort needs proof that nobody touched the target, or has to
+be forced. The guard decides when the abort is requested, and again right before it begins, since a
+client may have opened the target in between. Force covers changes made until the request, not later
+ones.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ _LOST_IMPORT = "aborting removes the target, and what clients wrote to it is los
 
 @dataclass(frozen=True)
 class TargetFound:
-    """A target as it was found, for the guard.
+    """The target as observed, for the guard.
 
     ``users``: the clients that have it open for writing. ``locks``: it has the feature
-    exclusive-lock; without it a write leaves no trace in the header. ``version``: of its header
-    object. ``copying``: our own copy is under way and writes the header all the time, so that the
-    version tells nothing. ``copied``: a copy was begun at some time.
+    exclusive-lock; without it writes leave no trace in the header. ``version``: of its header
+    object. ``copying``: our own copy runs and writes the header all the time, so the version shows
+    nothing. ``copied``: a copy was begun at some time.
     """
 
     users: Sequence[dict[str, Any]]
@@ -49,7 +50,7 @@ def guard_abort(m: Migration, found: TargetFound, *, force: bool) -> None:
     _refuse_open(m, found)
     reason = "" if force else _touched(m, found)
     if reason:
-        raise MigrationError(EPERM, f"{reason}; {_lost(m)}; add --force to abort all the same.")
+        raise MigrationError(EPERM, f"{reason}; {_lost(m)}; add --force to abort anyway.")
 
 
 def guard_abort_again(m: Migration, found: TargetFound) -> None:
@@ -68,7 +69,7 @@ def guard_abort_again(m: Migration, found: TargetFound) -> None:
     raise MigrationError(
         EPERM,
         f"The abort was not begun: {reason}; {_lost(m)}; `ceph rbd migration abort "
-        f"{m.target.spec} --force` aborts all the same, `ceph rbd migration resume "
+        f"{m.target.spec} --force` aborts anyway, `ceph rbd migration resume "
         f"{m.target.spec}` goes on.",
     )
 
@@ -78,7 +79,7 @@ def _refuse_open(m: Migration, found: TargetFound) -> None:
         raise MigrationError(
             EBUSY,
             f"The target {m.target.spec} is open for writing by {name_users(found.users)}; stop "
-            f"the client, then abort again, and know that {_lost(m)}.",
+            f"the client, then abort again; note that {_lost(m)}.",
         )
 
 
@@ -87,7 +88,7 @@ def _lost(m: Migration) -> str:
 
 
 def _same(m: Migration, found: TargetFound) -> bool:
-    """Whether the target is what it was when its abort was forced."""
+    """Whether the target is unchanged since its abort was forced."""
     abort = m.abort
     return (
         abort is not None
@@ -97,7 +98,7 @@ def _same(m: Migration, found: TargetFound) -> bool:
 
 
 def _touched(m: Migration, found: TargetFound) -> str:
-    """What was done to the target since it was prepared, or cannot be ruled out; else empty."""
+    """How the target was, or may have been, changed since it was prepared; else empty."""
     target, before, now = m.target.spec, m.target_header, found.header
     if before is not None and now is not None and before != now:
         return f"{_changes(before, now)} of {target} changed since it was prepared"
@@ -112,7 +113,7 @@ def _touched(m: Migration, found: TargetFound) -> str:
 
 
 def _changes(before: TargetHeader, now: TargetHeader) -> str:
-    """``The size, the snapshots``: what of a header is another now."""
+    """The parts of a header that changed, as in ``The size, the snapshots``."""
     changed = [
         name
         for name, was, is_now in (

@@ -1,4 +1,4 @@
-"""The record of an abort from the request to the act: what it covers, and the way back. Pure."""
+"""Records of aborts: what a request covers, and the state to return to when it is refused. Pure."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _GOALS = {
 def asked_to_abort(
     former: Migration, awake: Migration, found: Optional[TargetFound], *, forced: bool
 ) -> Migration:
-    """The record of a migration that is to be aborted.
+    """Return the record of a migration that goes on to be aborted.
 
-    ``former`` is the record before the request, ``awake`` the same without what holds it back.
-    ``found``: the target that the request is about, None where there is none yet.
+    ``former`` is the record before the request, ``awake`` the same cleared for a new attempt
+    (``requests.awake``). ``found``: the target at the time of the request, None where there is
+    none yet.
     """
     request = _request(former)
     if found is not None:
@@ -38,10 +39,10 @@ def asked_to_abort(
 
 
 def abort_refused(m: Migration, errno: int, message: str, now: float) -> Migration:
-    """The record of a migration whose abort must not begin: back to where it was, and paused.
+    """Return the record of a migration whose abort is refused: its former state, paused.
 
-    It waits for the administrator: it does not go on towards its former goal, which may remove the
-    source, while somebody wants to go back.
+    It waits for the administrator. Its former goal may remove the source, which must not happen
+    while somebody wants to abort.
     """
     if m.goal is not Goal.ABORTED:
         return m
@@ -61,16 +62,16 @@ def abort_refused(m: Migration, errno: int, message: str, now: float) -> Migrati
 
 
 def refusal_of(m: Migration) -> Optional[Failure]:
-    """Why the abort that was asked for last was not begun; None while that is not decided."""
+    """The reason why the last requested abort was refused; None if it was not, or not yet."""
     if m.goal is Goal.ABORTED or m.abort is None:
         return None
     return m.abort.refusal
 
 
 def copied_by_us_alone(m: Migration, version: Optional[int]) -> Migration:
-    """The record after a copy during which nobody else wrote the target's header.
+    """Return the record after a copy during which nobody else wrote the target's header.
 
-    ``version`` is what the header's version was at its end.
+    ``version``: the header's version at the end of the copy.
     """
     m = replace(m, target_version=version)
     if m.abort is None or m.abort.version is None:
@@ -79,7 +80,7 @@ def copied_by_us_alone(m: Migration, version: Optional[int]) -> Migration:
 
 
 def _request(m: Migration) -> AbortRequest:
-    """What to go back to; of a record without it (an older version's) as far as it tells."""
+    """The state to return to; derived from the goal and state in records of older versions."""
     if m.goal is Goal.ABORTED and m.abort is not None:
         return m.abort
     if m.goal is Goal.ABORTED:

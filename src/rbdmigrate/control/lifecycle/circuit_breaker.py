@@ -1,8 +1,8 @@
-"""The circuit breaker: a source that does not answer is not hammered by all its migrations.
+"""The circuit breaker: migrations of a source that does not answer retry one at a time.
 
-Each migration backs off by itself; five hundred that share one dead source would still knock on it
-several times a second. After a few failures in a row at one source all its migrations wait, and
-one at a time is let through to try. No clock of its own.
+Each migration backs off by itself, but five hundred that share a dead source would still connect
+to it several times a second. After a few failures in a row all migrations of that source wait,
+except for one at a time that tries it. Pure: the time is passed in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno as e
 from dataclasses import dataclass
 
-# Errnos that say that the other side did not answer, as opposed to an image that is in trouble.
+# Errnos for a source that did not answer, as opposed to a problem of one image.
 UNREACHABLE = frozenset(
     {e.ETIMEDOUT, e.ECONNREFUSED, e.ECONNRESET, e.EHOSTUNREACH, e.ENETUNREACH, e.EIO}
 )
@@ -25,17 +25,17 @@ class _Circuit:
 
 
 class CircuitBreaker:
-    """Failures in a row by source. Not thread-safe: the caller locks."""
+    """Consecutive failures by source. Not thread-safe: the caller locks."""
 
     def __init__(self) -> None:
         self._circuits: dict[str, _Circuit] = {}
 
     def succeeded(self, source: str) -> None:
-        """An act on ``source`` went well: everything goes on."""
+        """Record that an act on ``source`` succeeded: all its migrations may go on."""
         self._circuits.pop(source, None)
 
     def failed(self, source: str, errno: int, now: float) -> None:
-        """An act on ``source`` failed; only an unreachable source counts."""
+        """Record that an act on ``source`` failed; only errnos of unreachable sources count."""
         if errno not in UNREACHABLE:
             return
         circuit = self._circuits.setdefault(source, _Circuit())

@@ -1,4 +1,4 @@
-"""A decision is taken again on the record that it is about to change."""
+"""Decisions are confirmed on the record that they are about to change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .situation import Situation
 
 
 class Outdated(Exception):
-    """The record was changed since the decision: another one would be taken now."""
+    """The record was changed since the decision, which is no longer the right one."""
 
 
 def while_decided(
@@ -21,15 +21,15 @@ def while_decided(
     *,
     abandoned: bool = False,
 ) -> Callable[[Migration], Migration]:
-    """``change`` for an update of the record, as long as ``decision`` still holds in it.
+    """Return ``change`` wrapped so that it applies only while ``decision`` still holds.
 
-    A request may be accepted between a decision and its first write. The returned function
-    raises Outdated then, so that nothing is written. The other arguments are those of ``decide``.
+    A request may be accepted between a decision and its first write. The returned function then
+    raises Outdated, so that nothing is written. The other arguments are those of ``decide``.
     """
 
     def confirmed(m: Migration) -> Migration:
         if decide(m, situation, now, abandoned=abandoned) != decision:
-            raise Outdated(f"{m.id}: {decision} is not wanted any more")
+            raise Outdated(f"{m.id}: {decision} is out of date")
         return change(m)
 
     return confirmed

@@ -1,4 +1,4 @@
-"""Crashes of librbd: after the second in the same act it is not tried again by itself."""
+"""Crashes of librbd: an act that crashed it twice is not retried automatically."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ...model.migration import Crashes, Migration, Op
 from .failures import CRASHES, FailureReason
 
 _ENOUGH = 2  # crashes in the same act
-# Undone before it is prepared again, and without them nothing else may be done.
+# Always retried: a failed prepare is undone first, and nothing else may run before the others.
 _TRIED_ON = (Op.PREPARE, Op.UNDO_PREPARE, Op.SETTLE, Op.DROP_POINT)
 
 
 def after_crash(m: Migration, op: Op, number: int) -> Migration:
-    """The record after the worker of ``op`` was ended by the signal ``number`` (0: by none)."""
+    """Return the record after signal ``number`` (0: none) ended the worker of ``op``."""
     if number not in CRASHES:
         return m
     before = m.crashes.count if m.crashes is not None and m.crashes.op is op else 0
@@ -22,7 +22,7 @@ def after_crash(m: Migration, op: Op, number: int) -> Migration:
 
 
 def crash_reason(m: Migration, op: Op, number: int, otherwise: FailureReason) -> FailureReason:
-    """Why ``op`` failed: ``otherwise``, unless it crashed often enough to be given up.
+    """The reason why ``op`` failed: ``otherwise``, or that it crashed too often to be retried.
 
     ``m``: the record before this crash.
     """

@@ -1,8 +1,8 @@
 """The next step of a migration: a pure function of its record and the situation it is in.
 
 Rules. What is observed wins over what is recorded. Every act can be repeated. A migration that
-somebody finished or aborted behind our back is recorded as such, never as failed.
-The table is documented, row by row, in ``doc/design/recovery.rst``.
+somebody committed or aborted with plain ``rbd`` is recorded as committed or aborted, never as
+failed. The table is documented, row by row, in ``doc/design/recovery.rst``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .verification import due, may_commit
 
 @dataclass(frozen=True)
 class Act:
-    """Do this now."""
+    """Run this act now."""
 
     op: Op
 
@@ -32,7 +32,7 @@ class Rest:
 
 @dataclass(frozen=True)
 class End:
-    """It is over: ``state`` is committed or aborted."""
+    """The migration has ended: ``state`` is committed or aborted."""
 
     state: State
     message: str
@@ -40,7 +40,7 @@ class End:
 
 @dataclass(frozen=True)
 class Fail:
-    """It cannot go on without the administrator."""
+    """The migration cannot go on without the administrator."""
 
     errno: int
     message: str
@@ -65,7 +65,7 @@ _LINKED = (
     State.COMMITTING,
     State.ABORTING,
 )
-# What completes an interrupted act, and the state whose intent shows that the act was ours.
+# The act that completes an interrupted one, and the state which shows that the act was ours.
 _COMPLETES = {
     Situation.HALF_PREPARED: (Op.UNDO_PREPARE, State.PREPARING),
     Situation.HALF_ABORTED: (Op.ABORT, State.ABORTING),
@@ -74,9 +74,9 @@ _COMPLETES = {
 
 
 def absorb(migration: Migration, situation: Situation, seen: Observation, now: float) -> Migration:
-    """The record brought up to what was observed: state, the target's id, names, changes.
+    """Return the record updated from what was observed: state, the target's id, names, changes.
 
-    Half-done situations leave the state as it is: there it says whose act was interrupted.
+    Half-done situations leave the state as it is, since it shows whose act was interrupted.
     """
     return with_changes(_absorbed(migration, situation, seen, now), situation, seen)
 
@@ -98,12 +98,12 @@ def _absorbed(
     if situation is Situation.UNTOUCHED and seen.source is not None and not _was_linked(m):
         m = replace(m, source=replace(m.source, image=seen.source.name))
     if situation is Situation.HALF_COMMITTED:
-        return replace(m, goal=Goal.COMMITTED)  # past the point of no return, whoever passed it
+        return replace(m, goal=Goal.COMMITTED)  # past the point of no return, whoever began it
     state = _STATES.get(situation)
     if state is None or m.state is State.FAILED or (state is State.QUEUED and _was_linked(m)):
         return m
     if state is State.EXECUTED and (m.state is State.VERIFIED or _verifying(m)):
-        return m  # librbd knows of no more than executed
+        return m  # librbd has no later state than executed
     return m.enter(state, now)
 
 
@@ -117,21 +117,21 @@ def is_ours(migration: Migration, situation: Situation) -> bool:
 
 
 def _undoing(m: Migration, situation: Situation) -> bool:
-    """Whether undoing a prepare was cut off: librbd does that as it aborts."""
+    """Whether undoing a prepare was interrupted: to librbd that is an abort."""
     return situation is Situation.HALF_ABORTED and m.state is State.PREPARING
 
 
 def _unanswered(m: Migration, situation: Situation) -> bool:
-    """Whether a prepare of ours looks complete, and nobody ever said that it is.
+    """Whether a prepare of ours looks complete, but its worker never reported success.
 
-    librbd writes "prepared" into both headers before it moves the source's clones to the target:
-    a prepare that was cut off there would lose them at the commit.
+    librbd writes "prepared" into both headers before it moves the source's clones to the target: a
+    prepare interrupted there would lose them at the commit.
     """
     return situation is Situation.PREPARED and m.state is State.PREPARING
 
 
 def _with_pool_names(m: Migration, seen: Observation) -> Migration:
-    """Pools can be renamed; their ids stay."""
+    """Return the record with the current names of its pools, which may have been renamed."""
     source = replace(m.source, pool=seen.source_pool or m.source.pool)
     target = replace(m.target, pool=seen.target_pool or m.target.pool)
     return replace(m, source=source, target=target)
@@ -140,10 +140,11 @@ def _with_pool_names(m: Migration, seen: Observation) -> Migration:
 def decide(
     migration: Migration, situation: Situation, now: float, *, abandoned: bool = False
 ) -> Decision:
-    """What to do about ``migration``, seen in ``situation`` at time ``now``.
+    """Return what to do about ``migration``, observed in ``situation`` at time ``now``.
 
-    ``abandoned``: a half-done situation has lasted so long with nobody at it that whoever began
-    the act is gone. Until then an act that is not ours is left to whoever does it.
+    ``abandoned``: a half-done situation has lasted so long without a client working on it that the
+    client which began the act must be gone. Until then an act of another client is left to that
+    client.
     """
     m = migration
     over = _over(m, situation)
@@ -159,9 +160,9 @@ def decide(
     if lost is not None:
         return lost
     if m.target_changes.trashed and situation not in _COMPLETES:
-        return Rest()  # librbd looks the target up by its name, which it has not any more
+        return Rest()  # librbd looks the target up by its name, which it has lost in the trash
     if situation is Situation.TARGET_POOL_GONE:
-        return Act(Op.ABORT)  # nothing is left to go on with; the source is given back
+        return Act(Op.ABORT)  # the target is lost; clients get the source back
     if situation is Situation.SOURCE_LOST_AFTER:
         wanted = m.goal is Goal.COMMITTED and may_commit(m, now)
         return Act(Op.FINISH_COMMIT) if wanted else Rest()
@@ -174,16 +175,16 @@ def decide(
     if m.goal is Goal.ABORTED:
         return Act(Op.ABORT)
     if situation is Situation.EXECUTING and not m.settled:
-        return Act(Op.SETTLE)  # held or not: clients read what was copied in part
+        return Act(Op.SETTLE)  # also when paused: clients may read partly copied objects
     if m.paused:
         return Rest()
     return _onward(m, situation, now)
 
 
 def bounded_wait(m: Migration, now: float, longest: float) -> Migration:
-    """The record with a wait for the next attempt that ends in ``longest`` seconds at the latest.
+    """Return the record with its wait for the next attempt limited to ``longest`` seconds.
 
-    A manager whose clock was ahead may have noted a time that is far away by the clock of this one.
+    A manager whose clock was ahead may have stored a time that is far in the future here.
     """
     hold = m.hold
     if hold is None or hold.reason is not HoldReason.RETRY or hold.until is None:
@@ -196,7 +197,7 @@ def _waits(m: Migration, now: float) -> bool:
 
 
 def _over(m: Migration, situation: Situation) -> Union[End, None]:
-    """Whether it has come to an end, by us or by somebody else."""
+    """The end of the migration, reached by us or by somebody else; None when it goes on."""
     if situation is Situation.COMMITTED and m.state is State.ABORTING:
         return End(State.ABORTED, "the source was gone; what had been copied is in the target")
     if situation is Situation.COMMITTED:
@@ -234,12 +235,12 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
     if situation is Situation.TARGET_POOL_GONE and not _was_linked(m):
         return Fail(ENXIO, f"The pool or namespace of the target {target} does not exist any more.")
     if situation is Situation.TARGET_TAKEN:
-        return Fail(ENOENT, f"Another image called {target} was made meanwhile.")
+        return Fail(ENOENT, f"Another image called {target} was created in the meantime.")
     return None
 
 
 def _onward(m: Migration, situation: Situation, now: float) -> Decision:
-    """The next act towards prepared, executed, verified or committed."""
+    """The next act towards the goal prepared, executed, verified or committed."""
     if situation is Situation.UNTOUCHED:
         return Act(Op.PREPARE)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
@@ -263,12 +264,13 @@ ACTING = {
     Op.FINISH_COMMIT: State.COMMITTING,
     Op.ABORT: State.ABORTING,
 }
-"""The state that a migration is in while an act is under way; removing the comparison snapshot,
-which comes when all else is over, leaves it as it is."""
+"""The state of a migration while an act runs. Removing the comparison snapshot, the last act of
+all, does not change the state.
+"""
 
 
 def failed(migration: Migration, errno: int, message: str, now: float) -> Migration:
-    """The record of a migration that cannot go on without the administrator."""
+    """Return the record of a migration that cannot go on without the administrator."""
     failure = Failure(errno=errno, message=message, at=now)
     entered = migration.enter(State.FAILED, now, message)
     cut = migration.state if migration.state in ACTING.values() else None
@@ -278,7 +280,7 @@ def failed(migration: Migration, errno: int, message: str, now: float) -> Migrat
 def retry_later(
     migration: Migration, errno: int, message: str, now: float, wait: float
 ) -> Migration:
-    """The record of a migration whose act failed for a reason that may pass."""
+    """Return the record of a migration whose act failed for a reason that may pass."""
     attempts = migration.attempts + 1
     hold = Hold(
         HoldReason.RETRY, f"{message} Attempt {attempts + 1} follows by itself.", now + wait

@@ -1,7 +1,8 @@
-"""Two records about one image: which they are. Pure.
+"""Records that share an image. Pure.
 
-It must not happen. If it does (a pool that was restored from a copy, a write that came late), one
-of them may commit or abort what the other is about, so both rest until somebody removes one.
+No image may be in two records. If it is (a pool was restored from a copy, a write
+came late), one could commit or abort the migration of the other, so neither is acted on until the
+administrator removes one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from ...model.migration import Migration
 
 
 def doubles(records: Iterable[Migration]) -> dict[str, str]:
-    """The ids of the migrations that share a source or a target, each with a sentence about it.
+    """The ids of migrations that share a source or a target, each with a sentence about it.
 
     Images are compared by their ids, targets that have none yet by their names. Several imports
     may read one source.
@@ -21,7 +22,7 @@ def doubles(records: Iterable[Migration]) -> dict[str, str]:
     sharing: defaultdict[tuple[str, Hashable], list[Migration]] = defaultdict(list)
     for m in records:
         if m.state.ended:
-            continue  # it only waits to be moved to the history
+            continue  # about to be moved to the history
         if m.imported is None and m.source.image_id:
             sharing["source", (m.source.pool_id, m.source.namespace, m.source.image_id)].append(m)
         place = (m.target.pool_id, m.target.namespace)
@@ -37,7 +38,7 @@ def doubles(records: Iterable[Migration]) -> dict[str, str]:
 
 
 def _only_names(group: list[Migration]) -> bool:
-    """Whether all have ids, and different ones: images that were renamed have each other's name."""
+    """Whether all targets have different ids: then renamed images have swapped names."""
     idents = [m.target.image_id for m in group]
     return all(idents) and len(set(idents)) == len(idents)
 
@@ -48,7 +49,7 @@ def _sentence(end: str, m: Migration, group: list[Migration]) -> str:
     namespace = f" -N {m.target.namespace}" if m.target.namespace else ""
     return (
         f"The {end} {image} is in more than one record: in {_called(m)} and in {others}; none of "
-        "them is acted on. Remove the key of the one that was not asked for, such as `rados -p "
+        "them is acted on. Remove the key of the one that was not requested, such as `rados -p "
         f"{m.target.pool}{namespace} rmomapkey rbd_migration migration.{m.id}`, then `ceph mgr "
         "fail`."
     )

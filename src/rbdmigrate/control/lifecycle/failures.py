@@ -1,7 +1,7 @@
-"""Failures of acts: which may pass by themselves, what to say, when to try again.
+"""Failures of acts: which are transient, their messages, and when to try again.
 
-librbd's own texts mislead ("error aborting migration" for whatever goes wrong) and repeat the
-source-spec with its secrets, so the sentence is made here, from the act and the errno alone.
+librbd's own texts mislead ("error aborting migration" for any failure) and repeat the source-spec
+with its secrets, so messages are made here, from the act and the errno alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...model.errors import errno_name, errno_text
 from ...model.migration import Op
 from ...model.spec import ImageSpec
 
-# Errnos of a cluster, a network or a client that is in trouble now and may be well later.
+# Errnos of temporary problems of a cluster, a network or a client.
 TRANSIENT = frozenset(
     {
         e.ETIMEDOUT, e.EAGAIN, e.EBUSY, e.EINTR, e.ESHUTDOWN, e.ENOTCONN, e.ECONNREFUSED,
@@ -28,7 +28,7 @@ TRANSIENT = frozenset(
 
 @dataclass(frozen=True)
 class FailureReason:
-    """A failure in one sentence, and whether trying again by itself makes sense."""
+    """A failure in one sentence, and whether an automatic retry makes sense."""
 
     message: str
     transient: bool
@@ -46,11 +46,11 @@ _DOING = {
     Op.ABORT: "Aborting",
 }
 _REASONS = {
-    e.ENOSPC: "there is no space left; make room or raise the quota, then retry",
+    e.ENOSPC: "there is no space left; free space or raise the quota, then retry",
     e.EDQUOT: "the pool's quota is used up; raise it, then retry",
     e.EPERM: "the manager's keyring may not do this; check `ceph auth get mgr.<id>`",
     e.EACCES: "the manager's keyring may not do this; check `ceph auth get mgr.<id>`",
-    e.EROFS: "the client that holds the exclusive lock does not let go of it",
+    e.EROFS: "the client that holds the exclusive lock does not release it",
     e.ESHUTDOWN: "the copying client was blocklisted",
 }
 _BY_OP = {
@@ -64,7 +64,7 @@ _BY_OP = {
     (Op.COMMIT, e.EBUSY): "an image is still in use; the source may have a clone or a user",
     (Op.PREPARE, e.EINVAL): (
         "librbd refuses this source or layout; check the object size, the striping and the "
-        "features asked for"
+        "features requested"
     ),
     (Op.PREPARE, e.EEXIST): "an image of the target's name exists",
     (Op.PREPARE, e.ENOENT): "the source, or a pool that was named, does not exist",
@@ -72,14 +72,14 @@ _BY_OP = {
 
 
 def explain(op: Op, errno: int, target: ImageSpec) -> FailureReason:
-    """The sentence for a librbd failure of ``op`` with ``errno`` on the way to ``target``."""
+    """The reason for a librbd failure of ``op`` with ``errno`` in the migration to ``target``."""
     reason = _BY_OP.get((op, errno)) or _REASONS.get(errno) or errno_text(errno)
     message = f"{_DOING[op]} {target} failed: {reason} ({errno_name(errno)})."
     return FailureReason(message, errno in TRANSIENT)
 
 
 _IMPORT_REASONS = {
-    e.ENOENT: "it is not there (any more), or its host's name is not known",
+    e.ENOENT: "it does not exist (any more), or the name of its host cannot be resolved",
     e.EACCES: "it does not let us read it; look at its permissions or keys",
     e.EPERM: "it does not let us read it; look at its permissions or keys",
     e.ECONNREFUSED: "its host refuses the connection",
@@ -90,7 +90,7 @@ _IMPORT_REASONS = {
 
 
 def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> FailureReason:
-    """The sentence for a librbd failure of an import: the source's fault, or the cluster's."""
+    """The reason for a librbd failure of an import: the source's fault, or the cluster's."""
     reason = _IMPORT_REASONS.get(errno)
     if reason is None or op not in (Op.PREPARE, Op.EXECUTE):
         return explain(op, errno, target)
@@ -102,13 +102,13 @@ def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> 
 
 _ANOTHER_WAY = "import it in another form, such as a raw file"
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
-"""Signals that end a worker for a fault of librbd."""
+"""Signals by which a bug of librbd ends a worker."""
 
 
 def source_crashed(
     op: Op, number: int, source: ImageSpec, target: ImageSpec
 ) -> Optional[FailureReason]:
-    """The sentence for a worker that an external source crashed; None when that is not why."""
+    """The reason for a worker that an external source crashed; None for other signals."""
     if number not in CRASHES:
         return None
     name = signal.Signals(number).name
@@ -120,7 +120,7 @@ def source_crashed(
 
 
 def _advice(source: ImageSpec) -> str:
-    """What to do about a source, by its label, that librbd crashes on; no full stop."""
+    """What to do about a source that librbd crashes on, by its label; without a full stop."""
     kind, _, place = source.image.partition(" over ")
     if "https://" in place:
         return (
@@ -138,19 +138,19 @@ def _advice(source: ImageSpec) -> str:
 
 
 def stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> FailureReason:
-    """The sentence for a source that stopped giving."""
+    """The reason for a source that sent nothing for ``seconds``."""
     tls = f"; {_advice(source)}" if "https://" in source.image else ""
     return FailureReason(
         f"{_DOING[op]} {target} was stopped: nothing came from the source {source} for "
-        f"{seconds:g} s; look whether it can still be read from the manager's host{tls}.",
+        f"{seconds:g} s; check whether it can still be read from the manager's host{tls}.",
         True,
     )
 
 
 def outgrown(op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool) -> FailureReason:
-    """The sentence for an act whose worker needs too much memory.
+    """The reason for an act whose worker needed too much memory.
 
-    ``imported``: the source is external, and may have been made to need it.
+    ``imported``: the source is external, and may be crafted to need it.
     """
     cause = f"reading the source {source}" if imported else "its worker"
     form = _ANOTHER_WAY if imported else f"raise it, then `retry {target}`"
@@ -162,14 +162,14 @@ def outgrown(op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool) ->
 
 
 def worker_lost(op: Op, how: str, target: ImageSpec) -> FailureReason:
-    """The sentence for a worker that ended without anybody asking it to."""
-    return FailureReason(f"{_DOING[op]} {target} was cut off: {how}.", True)
+    """The reason for a worker that ended unexpectedly."""
+    return FailureReason(f"{_DOING[op]} {target} was interrupted: {how}.", True)
 
 
 def not_started(op: Op, how: str, target: ImageSpec) -> FailureReason:
-    """The sentence for an act that no worker could be started for."""
+    """The reason for an act whose worker could not be started."""
     return FailureReason(
-        f"{_DOING[op]} {target} could not begin, because the active manager's host could not start "
+        f"{_DOING[op]} {target} could not start, because the active manager's host could not start "
         f"a worker process: {how}.",
         True,
     )

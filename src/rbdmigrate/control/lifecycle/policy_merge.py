@@ -1,8 +1,8 @@
-"""Policies on records: that of a new migration, and the stricter of both for a repeated request.
+"""Policies of new migrations, and the stricter of two policies for repeated requests.
 
-A request can be made again, with another policy, and a plan can take in a migration that somebody
-began by hand. A farther goal then counts only together with all that was to be waited for on the
-way. Whatever can neither be merged nor left out without harm is refused.
+A request can be repeated with another policy, and a plan can include a migration that was started
+by a command. Such a request can move the goal further, but every condition before that goal still
+applies. Policies that cannot be merged without harm are refused.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED)
 
 
 def with_policy(m: Migration, policy: Policy) -> Migration:
-    """The record with a policy in place of its own: every field of it.
+    """Return the record with every field of the policy in place of its own.
 
-    Where the policy leaves it to the module what is compared, the record says that already.
+    Where the policy leaves the verify mode to the module, the record keeps its own.
     """
     verify = m.verify if policy.verify is Verify.AUTO else policy.verify
     return replace(
@@ -40,10 +40,10 @@ def with_policy(m: Migration, policy: Policy) -> Migration:
 
 
 def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") -> Migration:
-    """The record after the same migration was asked for again; of both policies the stricter.
+    """Return the record after a repeated request, with the stricter of both policies.
 
-    ``plan``: the plan that asks, empty for a command. The priority stays as it is. A migration
-    that failed before it was prepared is begun again as the new request says.
+    ``plan``: the plan that makes the request, empty for a command. The priority stays as it is. A
+    migration that failed before it was prepared starts again as the new request says.
 
     Raises MigrationError: EEXIST for another plan, layout or window, EBUSY while it is being
     aborted or committed, EINVAL when it failed, EAGAIN when it has just ended.
@@ -68,7 +68,7 @@ def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") 
     if m.state is State.COMMITTING:
         raise MigrationError(
             EBUSY,
-            f"{m.target.spec} is being committed, so nothing else can be asked of it any more.",
+            f"{m.target.spec} is being committed, so it accepts no other request.",
         )
     return without_consent(after)
 
@@ -94,9 +94,9 @@ def _lower(one: Optional[int], other: Optional[int]) -> Optional[int]:
 
 
 def _narrower(m: Migration, window: str) -> str:
-    """The one window of both. Two that differ are refused.
+    """The window of both policies. Windows that differ are refused.
 
-    Their common time may be empty or a few minutes, and is a window that nobody wrote.
+    The time that they have in common may be empty or a few minutes, which nobody intended.
     """
     if m.window and window and m.window != window:
         target = m.target.spec
@@ -119,7 +119,7 @@ def _refuse_layout(m: Migration, layout: LayoutOptions) -> None:
             "options out.",
         )
     raise MigrationError(
-        EEXIST, f"{begun}, with another layout; abort that migration first if this one is wanted."
+        EEXIST, f"{begun}, with another layout; to use this layout, abort that migration first."
     )
 
 

@@ -1,8 +1,8 @@
-"""What an administrator can ask of a migration under way, as pure functions of its record.
+"""Requests about an unfinished migration, as pure functions of its record.
 
-Each returns the record that the request leads to, or raises MigrationError when the request is
-refused. The engine calls them inside the record's update, so that a request is judged by the
-record that it changes, and a refused one changes nothing.
+Each returns the record after the request, or raises MigrationError when the request is refused.
+The engine calls them inside the record's update, so that a request is checked against the record
+that it changes, and a refused one changes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COMPARABLE = (State.EXECUTED, State.VERIFYING, State.VERIFIED)
 
 @dataclass(frozen=True)
 class Changes:
-    """What ``set`` asks for; None leaves a field as it is.
+    """The changes of the command ``set``; None leaves a field as it is.
 
     ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window`` is a
     text that ``control.pace.window`` reads; empty is always. ``soak``: seconds.
@@ -38,7 +38,7 @@ class Changes:
 
 
 def refuse_aborting(m: Migration) -> None:
-    """MigrationError(EBUSY) for a migration that is being aborted: only ``retry`` is left."""
+    """Raise MigrationError(EBUSY) for a migration that is being aborted: it can only be retried."""
     if m.goal is Goal.ABORTED:
         raise MigrationError(
             EBUSY, f"The migration of {m.source.spec} to {m.target.spec} is being aborted."
@@ -46,17 +46,17 @@ def refuse_aborting(m: Migration) -> None:
 
 
 def refuse_committing(m: Migration) -> None:
-    """MigrationError(EINVAL) for a migration whose commit has begun."""
+    """Raise MigrationError(EINVAL) for a migration whose commit has begun."""
     if m.state is State.COMMITTING:
         raise MigrationError(
-            EINVAL, f"{m.target.spec} is being committed; there is no way back any more."
+            EINVAL, f"{m.target.spec} is being committed, which cannot be stopped or undone."
         )
 
 
 def refuse_unverified(m: Migration) -> None:
-    """MigrationError(EPERM) for what was compared and must not be committed.
+    """Raise MigrationError(EPERM) when the result of a comparison forbids the commit.
 
-    What has yet to be compared is not refused: it is compared before the commit.
+    A migration that was not compared yet is not refused: it is compared before the commit.
     """
     v, target = m.verification, m.target.spec
     if v is not None and v.outcome is Outcome.FAILED:
@@ -86,18 +86,21 @@ def refuse_unverified(m: Migration) -> None:
 
 
 def awake(m: Migration) -> Migration:
-    """The record with nothing that holds it back: an administrator wants a new attempt."""
+    """Return the record cleared for a new attempt: no failure, hold, pause or counted attempts."""
     state = (m.failed_in or State.QUEUED) if m.state is State.FAILED else m.state
     return replace(m, state=state, hold=None, failure=None, attempts=0, crashes=None, paused=False)
 
 
 def without_consent(m: Migration) -> Migration:
-    """The record without what an earlier ``commit`` allowed: that was about another request."""
+    """Return the record without the permissions of an earlier ``commit``."""
     return replace(m, force_commit=False, soak_ended=False)
 
 
 def to_execute(m: Migration) -> Migration:
-    """It is to be copied. A goal that is farther stays. MigrationError(EBUSY, EINVAL)."""
+    """Return the record with at least the goal executed.
+
+    Raises MigrationError(EBUSY, EINVAL).
+    """
     refuse_aborting(m)
     if m.state is State.FAILED and m.failure is not None:
         raise MigrationError(
@@ -109,10 +112,10 @@ def to_execute(m: Migration) -> Migration:
 
 
 def to_commit(m: Migration, *, force: bool) -> Migration:
-    """It is to be committed now, whatever is left of its soak time.
+    """Return the record with the goal committed and the rest of its soak time skipped.
 
-    What has to be compared and was not yet is compared first. ``force``: it is committed without,
-    and also when its contents differ. MigrationError(EBUSY, EAGAIN, EPERM).
+    A comparison that is still due runs first. ``force``: skip it, and commit even if contents
+    differ. Raises MigrationError(EBUSY, EAGAIN, EPERM).
     """
     refuse_aborting(m)
     target = m.target.spec
@@ -129,34 +132,34 @@ def to_commit(m: Migration, *, force: bool) -> Migration:
 
 
 def to_abort(m: Migration) -> Migration:
-    """It is to go back. MigrationError(EINVAL) when its commit has begun."""
+    """Return the record with the goal aborted. MigrationError(EINVAL) when its commit has begun."""
     refuse_committing(m)
     return replace(without_consent(awake(m)), goal=Goal.ABORTED)
 
 
 def to_undo_prepare(m: Migration) -> Migration:
-    """What a refused prepare left is to be removed; unchanged when it is tried again already."""
+    """Return the record of a failed prepare with the goal aborted; any other record unchanged."""
     if m.state is not State.FAILED or m.prepared_at is not None:
         return m
     return replace(awake(m), goal=Goal.ABORTED)
 
 
 def to_pause(m: Migration) -> Migration:
-    """No further act is to begin. MigrationError(EBUSY) while it is being aborted."""
+    """Return the record paused: no further act begins. MigrationError(EBUSY) during an abort."""
     refuse_aborting(m)
     return replace(m, paused=True)
 
 
 def to_resume(m: Migration) -> Migration:
-    """It is to go on after a pause, or after an abort that must not begin."""
+    """Return the record resumed after a pause or a refused abort."""
     asked = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
     return replace(m, paused=False, hold=None if asked else m.hold)
 
 
 def to_retry(m: Migration) -> Migration:
-    """It is to be tried again; contents that differed are compared again from the beginning.
+    """Return the record for a new attempt; a comparison that found differences starts again.
 
-    MigrationError(EINVAL) when it neither failed nor waits.
+    Raises MigrationError(EINVAL) when it neither failed nor waits.
     """
     if m.state is not State.FAILED and m.hold is None:
         raise MigrationError(
@@ -168,9 +171,10 @@ def to_retry(m: Migration) -> Migration:
 
 
 def to_verify(m: Migration, mode: Verify, now: float) -> Migration:
-    """Its contents are to be compared, from the beginning. MigrationError(EBUSY, EAGAIN, EINVAL).
+    """Return the record for a comparison from the beginning.
 
-    A sample is refused where more is to be compared before the commit.
+    A mode below the one required before the commit is refused. Raises MigrationError(EBUSY,
+    EAGAIN, EINVAL).
     """
     refuse_aborting(m)
     target = m.target.spec
@@ -194,10 +198,10 @@ def to_verify(m: Migration, mode: Verify, now: float) -> Migration:
 
 
 def changed(m: Migration, changes: Changes, floor: Verify = Verify.NONE) -> Migration:
-    """The record after ``set``. A consent to skip gates ends when the goal or a gate is set.
+    """Return the record after ``set``; a new goal, mode or soak time ends an earlier consent.
 
-    ``floor``: what its plan wants compared at least; it can be raised, not lowered below this.
-    MigrationError(EBUSY, EINVAL, EPERM).
+    ``floor``: the weakest verify mode that its plan allows. Raises MigrationError(EBUSY, EINVAL,
+    EPERM).
     """
     refuse_aborting(m)
     if (changes.goal, changes.verify, changes.soak) != (None, None, None):

@@ -1,4 +1,4 @@
-"""What is kept of ended migrations: a pure decision."""
+"""How many ended migrations are kept in the history. Pure."""
 
 from __future__ import annotations
 

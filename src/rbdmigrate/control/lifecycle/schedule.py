@@ -1,4 +1,4 @@
-"""Who may act now: picks among the waiting migrations within the limits."""
+"""Which waiting migrations may act now, within the limits. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...model.migration import Op
 READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.SETTLE, Op.VERIFY})
 COPYING = frozenset({Op.EXECUTE})
 COMPARING = frozenset({Op.VERIFY})
-PACED = COPYING | COMPARING  # what the throttle holds for
+PACED = COPYING | COMPARING  # acts that the throttle slows down
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,12 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many acts at once: copies, steps that are no copies (prepare, commit, abort), verifies.
+    """Limits of acts that run at once: copies, verifications, and other steps.
 
-    ``per_source_pool`` and ``per_target_pool`` limit the copies that share a pool, and
-    ``per_source_host`` those that read from one host outside; 0 is no limit. ``plans``: copies of
-    a plan, by its name; where it is not named there is no limit.
+    Steps are prepare, commit, abort and the like. ``per_source_pool`` and ``per_target_pool``
+    limit the copies that share a pool, ``per_source_host`` those that read from the same external
+    host; 0 is no limit. ``plans``: limits of copies by plan name; a plan that is not listed has
+    none.
     """
 
     copies: int
@@ -60,21 +61,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class Places:
-    """How many more acts of each kind may run; below 0 after a limit was lowered."""
+    """The number of further acts of each kind that may run; below 0 after a limit was lowered."""
 
     copies: int
     verifies: int
     steps: int
 
     def any_for(self, op: Op) -> bool:
-        """Whether there is a place for such an act, whatever its pools and host."""
+        """Whether one more such act may run, limits of pools and hosts aside."""
         if op in COPYING:
             return self.copies > 0
         return (self.verifies if op in COMPARING else self.steps) > 0
 
 
 def places(running: Sequence[Running], limits: Limits) -> Places:
-    """What ``running`` leaves of ``limits``."""
+    """Return how many acts may start besides ``running``."""
     copying = sum(act.op in COPYING for act in running)
     comparing = sum(act.op in COMPARING for act in running)
     return Places(
@@ -85,10 +86,11 @@ def places(running: Sequence[Running], limits: Limits) -> Places:
 
 
 def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
-    """Those of ``waiting`` that may start beside ``running``.
+    """Return those of ``waiting`` that may start in addition to ``running``.
 
-    Higher priority first, then the oldest. Aborts go before other steps of the same priority:
-    they are what somebody waits for. A copy that a pool's limit holds back lets others pass.
+    Higher priority first, then the oldest. Aborts go before other steps of the same priority,
+    since an administrator waits for them. A copy held back by a pool's limit does not hold back
+    others.
     """
     free = places(running, limits)
     copies, verifies, steps = free.copies, free.verifies, free.steps
@@ -127,5 +129,5 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
 
 
 def _room(used: int, limit: int, shared: str) -> bool:
-    """Whether one more fits; an import has no source pool, and a pool no host, to be shared."""
+    """Whether one more fits. ``shared`` is empty for an import's source pool and a pool's host."""
     return limit == 0 or not shared or used < limit

@@ -1,8 +1,8 @@
-"""Diagnosis: which of a small number of situations an observation is. A pure function.
+"""Diagnosis: the situation that an observation of the cluster shows. Pure.
 
-librbd's prepare, execute, commit and abort are many small writes each; a process killed between
-two of them leaves a situation that is neither before nor after. All of them are named here; how
-they were found and what each looks like is in ``doc/design/recovery.rst``.
+librbd's prepare, execute, commit and abort each consist of many small writes; a process killed
+between two of them leaves an intermediate situation. All of them are named here;
+``doc/design/recovery.rst`` tells how they were found and what each looks like.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ...model.observation import HeaderState, ImageView, Observation
 
 
 class Situation(str, enum.Enum):
-    """What is there, in the terms that decisions need."""
+    """The state of source and target on disk, in the terms that decisions need."""
 
     UNTOUCHED = "untouched"  # the source as it was, no target
     TARGET_TAKEN = "target-taken"  # the source as it was, the target's name is another image's
-    HALF_PREPARED = "half-prepared"  # prepare was cut off; the source is safe, the target useless
+    HALF_PREPARED = "half-prepared"  # prepare was interrupted; the source is safe, not the target
     PREPARED = "prepared"
-    EXECUTING = "executing"  # copying was begun; some process may be at it or none
+    EXECUTING = "executing"  # copying was begun; a process may still be copying
     EXECUTED = "executed"
     HALF_ABORTED = "half-aborted"  # abort was begun; the target may be incomplete
     HALF_COMMITTED = "half-committed"  # the target stands alone, the source is not quite gone
@@ -46,7 +46,7 @@ _BY_STATE = {
 
 
 def diagnose(migration: Migration, seen: Observation) -> Situation:
-    """The situation that ``seen`` shows for ``migration``."""
+    """Return the situation that ``seen`` shows for ``migration``."""
     if migration.imported is not None:
         return _of_import(migration, seen)
     if seen.target_gone:
@@ -55,7 +55,7 @@ def diagnose(migration: Migration, seen: Observation) -> Situation:
         return _without_source_pool(migration, seen.target)
     source, target = seen.source, seen.target
     if source is not None and source.image_id != migration.source.image_id:
-        source = None  # another image that took the name meanwhile
+        source = None  # another image has taken the name in the meantime
     if target is not None and target.image_id == migration.source.image_id:
         target = None  # in place: the name is still the source's
     if source is None:
@@ -66,7 +66,7 @@ def diagnose(migration: Migration, seen: Observation) -> Situation:
 
 
 def _of_import(m: Migration, seen: Observation) -> Situation:
-    """There is no source to look at, and nothing that could be lost with it."""
+    """The situation of an import, whose source is not observed and cannot be lost."""
     linked, target = m.prepared_at is not None, seen.target
     if seen.target_gone:
         return Situation.UNTOUCHED if linked else Situation.TARGET_POOL_GONE
@@ -106,7 +106,7 @@ def _without_source_header(
     migration: Migration, source: ImageView, target: Optional[ImageView]
 ) -> Situation:
     if source.trashed:
-        # Unlinked and not linked to a target: before the link, or after it was cut for good.
+        # In the trash and not linked to a target: before the link, or after its final removal.
         ours = target is not None and target.header is None and _is_ours(migration, target)
         return Situation.HALF_COMMITTED if ours else Situation.HALF_PREPARED
     if target is None:
@@ -130,7 +130,7 @@ def _with_source_header(
         return Situation.HALF_COMMITTED if executed else Situation.HALF_ABORTED
     if HeaderState.ABORTING in (state, target.header.state):
         return Situation.HALF_ABORTED
-    # The two headers are written one after the other: what is behind has not happened yet.
+    # The two headers are written one after the other: the earlier of their states is the current.
     return _BY_STATE[min(state, target.header.state)]
 
 

@@ -1,4 +1,4 @@
-"""What is named as the cause when a migration gets nothing from its source."""
+"""Holds of migrations that get no data from their source."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _RESTS = "Its source failed to answer several times; one migration at a time tri
 
 
 def standstill(m: Migration, seconds: float) -> Hold:
-    """Nothing moved for so long: for an import its source is the first to look at."""
+    """The hold of a migration that moved no data for ``seconds``; an import blames its source."""
     done = "compared" if m.state is State.VERIFYING else "copied"
-    reason, look = _cause(m), "look at `ceph health`"
+    reason, look = _cause(m), "check `ceph health`"
     if reason is HoldReason.SOURCE:
-        look = f"look whether the source {m.source.spec} answers, then at `ceph health`"
+        look = f"check whether the source {m.source.spec} answers, then `ceph health`"
     return Hold(reason, f"Nothing was {done} for {format_seconds(seconds)}; {look}.")
 
 
 def source_rests(m: Migration) -> Hold:
-    """The source failed so often that another migration tries it now."""
+    """The hold of a migration whose source another one tries after many failures."""
     return Hold(_cause(m), _RESTS)
 
 

@@ -1,4 +1,4 @@
-"""What clients did to a target, as its record keeps it: a pure function of what was observed."""
+"""Changes that clients made to a target, as the record keeps them. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .situation import Situation
 
 
 def with_changes(m: Migration, situation: Situation, seen: Observation) -> Migration:
-    """The record with what ``seen`` shows of its target."""
+    """Return the record with the changes of its target that ``seen`` shows."""
     target = seen.target
     if target is None or not m.target.image_id or target.image_id != m.target.image_id:
         return m
@@ -20,7 +20,7 @@ def with_changes(m: Migration, situation: Situation, seen: Observation) -> Migra
     if now is not None:
         changes = _seen_now(m, changes, now)
         m = replace(m, snapshots=now.snapshots)
-    if situation is Situation.EXECUTED:  # what may not happen before is harmless from now on
+    if situation is Situation.EXECUTED:  # forbidden until then, harmless from now on
         lasting = changes if changes.grown_again else TargetChanges()
         changes = replace(lasting, removed=(), trashed=changes.trashed)
     return m if changes == m.target_changes else replace(m, target_changes=changes)

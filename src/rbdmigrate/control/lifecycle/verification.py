@@ -1,4 +1,4 @@
-"""Verification: what is compared, what an outcome means, whether a commit may follow. Pure.
+"""Verification: what is compared, the meaning of an outcome, whether a commit may follow. Pure.
 
 A *block* is 4 MiB of a view. The choice of a sample depends on nothing but the seed, the view and
 the block's number, so that it is the same after an interruption.
@@ -26,9 +26,9 @@ from ...model.verification import (
 )
 
 BLOCK = 4 << 20  # bytes
-GRAIN = 4096  # bytes; differences are told in multiples of it
+GRAIN = 4096  # bytes; differences are reported in multiples of it
 
-_RANK_BITS = 12  # of a rank, which sort blocks coarsely
+_RANK_BITS = 12  # leading bits of a rank, which sort blocks coarsely
 
 _RANK = {Verify.AUTO: -1, Verify.NONE: 0, Verify.SAMPLE: 1, Verify.FULL: 2}
 
@@ -39,22 +39,22 @@ def point_of(ident: str) -> str:
 
 
 def covers(done: Verify, wanted: Verify) -> bool:
-    """Whether a verification of mode ``done`` is as good as one of mode ``wanted``."""
+    """Whether a verification of mode ``done`` compares at least as much as ``wanted``."""
     return _RANK[done] >= _RANK[wanted]
 
 
 def at_least(goal: Goal, verify: Verify) -> Verify:
-    """What is compared with this goal: it cannot be verified without."""
+    """The verify mode for this goal: full where the goal is verified and no mode is set."""
     nothing = verify in (Verify.AUTO, Verify.NONE)
     return Verify.FULL if goal is Goal.VERIFIED and nothing else verify
 
 
 def by_default(*, snapshots: bool, parent: bool, amount: Optional[int], full_below: int) -> Verify:
-    """What is compared of an image when nobody says.
+    """The default verify mode of an image.
 
-    librbd copies an image without snapshots and parent in a simple way. Others are compared before
-    their source is removed: wholly when the ``amount`` of data (bytes; None: not known) is less
-    than ``full_below``, else a sample.
+    librbd copies an image without snapshots and parent in a simple way. Other images are compared
+    before their source is removed: fully when the ``amount`` of data (bytes; None: not known) is
+    less than ``full_below``, else by a sample.
     """
     if not snapshots and not parent:
         return Verify.NONE
@@ -62,7 +62,7 @@ def by_default(*, snapshots: bool, parent: bool, amount: Optional[int], full_bel
 
 
 class Blocks:
-    """Numbers of blocks, rising: 8 bytes each, for an image may have millions."""
+    """Block numbers in rising order; 8 bytes each, because an image may have millions."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
         self._numbers = array("Q", numbers)
@@ -81,7 +81,7 @@ class Blocks:
 
 
 def sample(blocks: Blocks, fraction: float, seed: int, view: str) -> Blocks:
-    """The chosen ones of ``blocks``: the fraction, rounded up, and at least one."""
+    """Return a random fraction of ``blocks``, rounded up, and at least one."""
     if fraction >= 1:
         return blocks
     count = min(len(blocks), max(1, -int(-len(blocks) * fraction // 1)))
@@ -96,7 +96,7 @@ def sample(blocks: Blocks, fraction: float, seed: int, view: str) -> Blocks:
 
 
 def _smallest(ranks: array[int], count: int) -> int:
-    """The ``count``-th smallest rank; -1 for the 0th. Sorts the few that are near it only."""
+    """The ``count``-th smallest rank; -1 for the 0th. Sorts only the few that are near it."""
     sizes = array("Q", bytes(8 << _RANK_BITS))
     for rank in ranks:
         sizes[rank >> 64 - _RANK_BITS] += 1
@@ -109,7 +109,7 @@ def _smallest(ranks: array[int], count: int) -> int:
 
 
 def miss_probability(views: Iterable[Compared]) -> float:
-    """The probability that one differing block is not among those compared, at the worst.
+    """The highest probability that a block which differs was not compared.
 
     Every block of a view is chosen with the same probability, ``blocks / of_blocks``.
     """
@@ -118,9 +118,9 @@ def miss_probability(views: Iterable[Compared]) -> float:
 
 
 def differing(left: bytes, right: bytes, offset: int) -> list[Extent]:
-    """Where two pieces differ, in grains; ``offset`` is where they begin.
+    """Return where two pieces that begin at ``offset`` differ, in multiples of the grain.
 
-    What one of them has and the other has not is a difference, whatever it holds.
+    Bytes that only one of them has are a difference, whatever they hold.
     """
     found: list[Extent] = []
     end = max(len(left), len(right))
@@ -135,7 +135,7 @@ def differing(left: bytes, right: bytes, offset: int) -> list[Extent]:
 
 
 def with_differences(view: Compared, found: Iterable[Extent]) -> Compared:
-    """The view with more extents that differ; one that continues the last one lengthens it."""
+    """Return the view with more extents that differ; one adjacent to the last extent extends it."""
     count, kept = view.different, list(view.differences)
     for extent in found:
         last = kept[-1] if kept and count == len(kept) else None
@@ -149,7 +149,7 @@ def with_differences(view: Compared, found: Iterable[Extent]) -> Compared:
 
 
 def conclude(v: Verification, at: float, release: str) -> Verification:
-    """The verification with its outcome. Never passed where something was not compared."""
+    """Return the verification with its outcome, never passed where something was not compared."""
     skipped = [view for view in v.views if view.skipped or not view.done]
     reasons = [f"{_called(view)}: {view.skipped or 'not compared'}" for view in skipped]
     if len(reasons) > MAX_REASONS:
@@ -170,7 +170,7 @@ def conclude(v: Verification, at: float, release: str) -> Verification:
 
 
 def describe_differences(v: Verification) -> str:
-    """What differs, in a few words: ``head 4096+8192; snapshot one 0+4096 and 3 more``."""
+    """A short list of differences: ``head 4096+8192; snapshot one 0+4096 and 3 more``."""
     parts = []
     for view in v.views:
         if view.different:
@@ -185,7 +185,7 @@ def _called(view: Compared) -> str:
 
 
 def begun(m: Migration, fraction: float, seed: int, now: float) -> Migration:
-    """The record with a verification to go on with: the one that was cut off, or a new one."""
+    """Return the record with a verification: the interrupted one to resume, or a new one."""
     v = m.verification
     if v is not None and v.outcome is None and v.mode is m.verify:
         return m
@@ -194,7 +194,7 @@ def begun(m: Migration, fraction: float, seed: int, now: float) -> Migration:
 
 
 def due(m: Migration) -> bool:
-    """Whether the contents are to be compared before it goes on."""
+    """Whether the contents have to be compared before the migration goes on."""
     if m.goal not in (Goal.VERIFIED, Goal.COMMITTED) or m.verify is Verify.NONE:
         return False
     if m.goal is Goal.COMMITTED and m.force_commit:
@@ -204,7 +204,7 @@ def due(m: Migration) -> bool:
 
 
 def passed(m: Migration) -> bool:
-    """Whether what the policy wants compared was compared, all of it, and found equal."""
+    """Whether everything that the policy requires was compared and found equal."""
     if m.verify is Verify.NONE:
         return True
     v = m.verification
@@ -212,8 +212,9 @@ def passed(m: Migration) -> bool:
 
 
 def doubtful(m: Migration) -> bool:
-    """Whether the source of an import changed while it was copied, and nothing shows that the
-    target is right all the same."""
+    """Whether the source of an import changed while it was copied, and no full comparison shows
+    that the target is right.
+    """
     if m.imported is None or not m.imported.changes:
         return False
     v = m.verification
@@ -221,7 +222,7 @@ def doubtful(m: Migration) -> bool:
 
 
 def soak_began(m: Migration) -> Optional[float]:
-    """When the soak time after the verification (without one: the copy) began.
+    """The time when the soak time began: the end of the verification, or else of the copy.
 
     In seconds since the epoch; None where there is none to wait for.
     """
@@ -234,7 +235,7 @@ def soak_began(m: Migration) -> Optional[float]:
 
 
 def soak_left(m: Migration) -> float:
-    """Seconds of the soak time that no active manager has seen pass yet."""
+    """Seconds of the soak time that have yet to pass on active managers' monotonic clocks."""
     since, soaked = soak_began(m), m.soaked
     if since is None:
         return 0.0
@@ -243,7 +244,7 @@ def soak_left(m: Migration) -> float:
 
 
 def with_soaked(m: Migration, seconds: float) -> Migration:
-    """The record with so many more seconds of the soak time seen."""
+    """Return the record with ``seconds`` more of the soak time counted as passed."""
     since = soak_began(m)
     if since is None:
         return m
@@ -251,15 +252,15 @@ def with_soaked(m: Migration, seconds: float) -> Migration:
 
 
 def soak_ends(m: Migration, now: float) -> Optional[float]:
-    """When the soak time probably ends, in seconds since the epoch; None where it is over."""
+    """The expected end of the soak time, in seconds since the epoch; None where it is over."""
     since, left = soak_began(m), soak_left(m)
     if since is not None and since <= now < since + m.soak:
         return since + m.soak
-    return now + left if left > 0 else None  # also where ``since`` is of a clock that was ahead
+    return now + left if left > 0 else None  # also when ``since`` comes from a clock that was ahead
 
 
 def may_commit(m: Migration, now: float) -> bool:
-    """Whether the commit may follow by itself."""
+    """Whether the commit may follow automatically."""
     if m.force_commit:
         return True
     if doubtful(m):

@@ -1,9 +1,10 @@
-"""What a copy costs in bytes: object by object, how fast it goes, and when it will be done. Pure.
+"""The bytes that a copy moves: per object, its throughput, and when it will be done. Pure.
 
 An image may have tens of millions of objects, most of them holes or all of them full, so costs are
 kept by chunks of 4096 objects: nothing for a chunk of holes, one number for a chunk whose objects
-all cost the same, and an array of 4-byte numbers of 512-byte units for others. The worst case, data
-everywhere and no two objects alike, takes 4 bytes an object: 105 MB for 100 TiB in 4 MiB objects.
+all cost the same, and an array of 4-byte numbers of 512-byte units for others. The worst case,
+data everywhere and no two objects alike, takes 4 bytes an object: 105 MB for 100 TiB in 4 MiB
+objects.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import Optional, Union
 
-UNIT = 512  # bytes; what is not a multiple is counted as if it were
+UNIT = 512  # bytes; sizes are rounded up to a multiple
 CHUNK = 4096  # objects
 MAX_UNITS = (1 << 32) - 1  # an object's cost, all snapshots together: 2 TiB
-SMOOTHED = 10.0  # seconds that a throughput looks back, about
-EARLIEST = 1.0  # seconds of observation before a throughput is told
+SMOOTHED = 10.0  # seconds over which a throughput is smoothed, about
+EARLIEST = 1.0  # seconds of observation before a throughput is known
 
-_Costs = Union[int, "array[int]"]  # of a chunk: the same for all objects, or one by one
+_Costs = Union[int, "array[int]"]  # costs of a chunk: one for all objects, or one for each
 
 
 class CopyCost:
@@ -60,7 +61,7 @@ class CopyCost:
         return made
 
     def add(self, offset: int, length: int) -> None:
-        """Count an extent of data, in bytes of the image. Extents in a row are quickest."""
+        """Count an extent of data, in bytes of the image. Adjacent extents are quickest."""
         if offset != self._end:
             self._flush()
             self._begin = self._end = offset
@@ -142,7 +143,7 @@ class CopyCost:
         return self.copied_up_to(self.objects)
 
     def copied_up_to(self, object_no: int) -> int:
-        """Bytes of all objects before this one: copied, when copies go by number."""
+        """Bytes of all objects before this one: those copied, if objects are copied in order."""
         self._flush()
         number = max(0, min(object_no, self.objects))
         index, place = divmod(number, CHUNK)
@@ -165,19 +166,21 @@ class CopyCost:
 class Throughput:
     """Bytes per second, smoothed over about ten seconds, of a count of bytes that grows.
 
-    From the start it is the mean of what was seen so far; nothing is made up for the time before.
-    Observe it also while nothing grows, or a copy that stands still seems to run.
+    At the beginning it is the mean since the first observation. Observe it also while the count
+    does not grow, or a stopped copy seems to run.
     """
 
     def __init__(self, smoothed: float = SMOOTHED) -> None:
         self._smoothed = smoothed
         self._last: Optional[tuple[float, int]] = None
-        self._bytes = 0.0  # what was copied, and the time it took: both fade with age
+        self._bytes = 0.0  # bytes copied and seconds taken, both with exponential decay
         self._seconds = 0.0
         self._observed = 0.0
 
     def observe(self, now: float, copied: int) -> None:
-        """At ``now`` (seconds) ``copied`` bytes were done. A count that falls starts anew."""
+        """Note that ``copied`` bytes were done at ``now`` (seconds). A count that falls starts
+        again.
+        """
         if self._last is None or copied < self._last[1]:
             self._bytes = self._seconds = self._observed = 0.0
             self._last = (now, copied)
@@ -186,7 +189,7 @@ class Throughput:
         if elapsed <= 0:
             return
         fades = math.exp(-elapsed / self._smoothed)
-        # What grew in this time is spread evenly over it, and fades as it did.
+        # The growth is spread evenly over this time, and decays accordingly.
         weight = self._smoothed * (1 - fades)
         self._bytes = self._bytes * fades + grown / elapsed * weight
         self._seconds = self._seconds * fades + weight
@@ -195,14 +198,14 @@ class Throughput:
 
     @property
     def rate(self) -> Optional[float]:
-        """Bytes per second; None until it was observed for a second."""
+        """Bytes per second; None before a second of observation."""
         if self._observed < EARLIEST:
             return None
         return self._bytes / self._seconds
 
 
 def eta(total: int, copied: int, rate: Optional[float]) -> Optional[float]:
-    """Seconds until ``total`` bytes are copied; None when there is no telling, 0 when they are."""
+    """Seconds until ``total`` bytes are copied; None when not known, 0 when they are copied."""
     if copied >= total:
         return 0.0
     if not rate or rate <= 0:

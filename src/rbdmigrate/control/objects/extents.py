@@ -50,7 +50,7 @@ class ExtentSet:
 
 
 def union(one: ExtentSet, other: ExtentSet) -> ExtentSet:
-    """What is in either."""
+    """The union of both sets."""
     merged = ExtentSet()
     left, right = iter(one), iter(other)
     a, b = next(left, None), next(right, None)

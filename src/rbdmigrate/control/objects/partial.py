@@ -1,4 +1,4 @@
-"""Objects copied in part: where there can be any, and in which order they are looked for. Pure."""
+"""Partly copied objects: where there can be any, and in which order to search for them. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Optional
 
 from ...model.observation import MigrationHeader
 
-# Objects below the last one that the copy told of: those that were under way at its end are there
-# and above, but for one that its placement group kept from ending.
+# Objects below the last one that the copy reported. Those being copied at its end are there
+# and above, except an object whose placement group did not answer.
 BELOW = 512
-PART = 1 << 16  # objects looked at together, where all are
-GAP = 64  # objects; to look at so many costs less than to ask once more
+PART = 1 << 16  # objects examined together in a search of all
+GAP = 64  # objects; examining this many costs less than another request
 
 
 def parts(count: int, around: Optional[int]) -> Iterator[range]:
-    """Ranges of the numbers below ``count``, those first where something is most probable.
+    """Ranges of the object numbers below ``count``, the most probable first.
 
-    ``around``: from somewhat below this object upwards, for as long as anything is found; None:
-    all of them. A copy goes upwards, so the last objects that there are come first.
+    ``around``: begin somewhat below this object and go upwards, for as long as the caller finds
+    any; None: all objects, from the last one down, since a copy goes upwards.
     """
     if around is not None:
         for begin in range(max(0, around - BELOW), count, 2 * BELOW):
@@ -47,9 +47,10 @@ def in_several_writes(
 ) -> bool:
     """Whether librbd may copy an object of the target with this header in more than one write.
 
-    It may for each snapshot that the target has of the source, but for the comparison snapshot
-    ``point``, which never differs from the head. Where ``no_point`` says why there is none, and
-    for an import, whose point is made on the target, none of them is that.
+    It may for each snapshot that the target has of the source, except the comparison snapshot
+    ``point``, which never differs from the head. None of the snapshots is that one where
+    ``no_point`` says why it is missing, and for an import, whose comparison snapshot is created on
+    the target.
     """
     compared = bool(point) and not no_point and not imported
     return header is not None and len(header.snapshots) > compared

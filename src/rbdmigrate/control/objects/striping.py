@@ -1,4 +1,4 @@
-"""Which of an image's objects hold which of its bytes. Pure.
+"""The mapping between an image's bytes and its objects. Pure.
 
 librbd spreads an image over object sets: ``stripe_count`` objects that are filled in turns, a
 ``stripe_unit`` each. Without fancy striping a set is one object and the unit its size.
@@ -20,7 +20,7 @@ class Striping:
 
     @property
     def fancy(self) -> bool:
-        """Whether an object holds more than one stretch of the image."""
+        """Whether an object holds more than one extent of the image."""
         return self.stripe_unit != self.object_size
 
     @property
@@ -29,7 +29,7 @@ class Striping:
         return self.object_size * self.stripe_count
 
     def objects(self, offset: int, length: int) -> Iterator[int]:
-        """The objects that hold an extent of the image, each once in a stripe."""
+        """The numbers of the objects that hold an extent of the image, each once per stripe."""
         if self.stripe_count == 1:
             if length > 0:
                 yield from range(
@@ -43,7 +43,7 @@ class Striping:
             offset = (offset // self.stripe_unit + 1) * self.stripe_unit
 
     def pieces(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
-        """(object, offset in it, length) of the parts of an extent of the image, in its order."""
+        """(object, offset in it, length) of the parts of an extent of the image, in image order."""
         end = offset + length
         while offset < end:
             stripe, within = divmod(offset, self.set_size)
@@ -69,6 +69,6 @@ class Striping:
         return -(-size // self.set_size) * self.stripe_count
 
     def span(self, first: int, last: int) -> tuple[int, int]:
-        """(offset, length) of the image that the objects from ``first`` to ``last`` are within."""
+        """(offset, length) of the image that spans the objects from ``first`` to ``last``."""
         begin = first // self.stripe_count * self.set_size
         return begin, (last // self.stripe_count + 1) * self.set_size - begin

@@ -1,14 +1,14 @@
-"""Dividing the throttle among the copies: fair shares under many caps. A pure decision.
+"""Dividing the throttle among the copies: fair shares under many caps. Pure.
 
 A copy is under the cap of the cluster, of its source pool and its target pool (once, where they
 are the same), of its plan and its own. The rates are filled progressively, as in max-min fairness
 with weights: all grow together, in proportion to their weights; when a cap is used up, the copies
-under it stop growing and the others go on. So nobody can have more unless somebody with no more,
-for its weight, has less.
+under it stop growing and the others go on. So no copy can get more without taking from one that,
+for its weight, has no more.
 
-A copy that is known to use less (``demand``) is at first not given more than that. What is left
-when all others have hit a cap is then spread over such copies as well: a rate is a permission, and
-a copy that never gets more than it used could never show that it can go faster.
+A copy that is known to use less (``demand``) at first gets no more than that. The rest, when all
+others have hit a cap, is spread over such copies as well: a rate is a permission, and a copy
+limited to what it used could never show that it can go faster.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-PRIORITY_BASE = 1.25  # one more of priority is a quarter more of rate; three are about twice
+PRIORITY_BASE = 1.25  # a step of priority adds a quarter to the rate; three steps about double it
 MAX_PRIORITY = 20  # beyond this (and below its negative) a priority has no more effect
-STARVED_DOUBLES = 600.0  # seconds of waiting after which a weight has doubled, trebled after twice
+STARVED_DOUBLES = 600.0  # seconds of waiting that add the initial weight once more
 MAX_STARVED_FACTOR = 10.0
 DEMAND_ROOM = 1.25  # a copy is expected to use up to a quarter more than it did
-USES_ITS_RATE = 0.9  # of its rate: a copy that reaches this is held back by the throttle
+USES_ITS_RATE = 0.9  # fraction of its rate: a copy that reaches this is limited by the throttle
 
 
 @dataclass(frozen=True)
 class Caps:
-    """Bytes per second; None, or not there: no limit; 0: nothing moves.
+    """Bytes per second; None or missing: no limit; 0: nothing is copied.
 
     ``pools`` by pool id, ``plans`` by name, ``images`` by the migration's id.
     """
@@ -41,10 +41,10 @@ class Caps:
 
 @dataclass(frozen=True)
 class CopyShare:
-    """A copy that wants its share. ``ident``: the migration's id.
+    """A copy that takes part in the division. ``ident``: the migration's id.
 
     ``source_pool`` is None for an external source. ``demand``: bytes per second that it can use
-    (:func:`estimate_demand`), None when that is not known to be less than what it may get.
+    (:func:`estimate_demand`), None when it is not known to be limited.
     """
 
     ident: str
@@ -58,8 +58,8 @@ class CopyShare:
 def weight(priority: int, starved: float = 0.0) -> float:
     """The weight of a copy: a quarter more for each step of priority, and more while it starves.
 
-    ``starved``: seconds for which it could have copied and no byte of it was. They add the first
-    weight again every ten minutes, up to ten times.
+    ``starved``: seconds for which it could have copied but no byte was copied. Every ten minutes
+    of them add the initial weight again, up to ten times.
     """
     steps = max(-MAX_PRIORITY, min(MAX_PRIORITY, priority))
     hungry = min(MAX_STARVED_FACTOR, 1 + max(0.0, starved) / STARVED_DOUBLES)
@@ -67,9 +67,9 @@ def weight(priority: int, starved: float = 0.0) -> float:
 
 
 def estimate_demand(rate: Optional[int], measured: Optional[float]) -> Optional[float]:
-    """What a copy can use, from the ``rate`` it was given and its ``measured`` bytes per second.
+    """Bytes per second that a copy can use, from its ``rate`` and its ``measured`` throughput.
 
-    None (not known) for a copy that uses what it was given, or that was not measured yet.
+    None (not known) for a copy that uses all of its rate, or was not measured yet.
     """
     if rate is None or measured is None or measured >= rate * USES_ITS_RATE:
         return None
@@ -77,10 +77,10 @@ def estimate_demand(rate: Optional[int], measured: Optional[float]) -> Optional[
 
 
 def less(caps: Caps, copy: CopyShare, used: float) -> Caps:
-    """What is left of ``caps`` for others beside a ``copy`` that takes ``used`` bytes per second.
+    """Return what remains of ``caps`` when a ``copy`` takes ``used`` bytes per second.
 
-    For a copy that cannot be held to a rate. A cap above 0 never becomes 0: the others slow down,
-    they do not stand still.
+    For copies whose rate cannot be limited. A cap above 0 never becomes 0: the others slow down,
+    they do not stop.
     """
 
     def rest(cap: Optional[int]) -> Optional[int]:
@@ -93,9 +93,8 @@ def less(caps: Caps, copy: CopyShare, used: float) -> Caps:
 
 
 def divide(copies: Sequence[CopyShare], caps: Caps) -> dict[str, Optional[int]]:
-    """Bytes per second for each copy, by ident; None: no limit, 0: stand still.
-
-    The sum of the rates under a cap never exceeds it, and every rate hits some cap.
+    """Bytes per second for each copy, by ident; None: no limit, 0: stop. The sum of the rates
+    under a cap never exceeds it, and every rate hits some cap.
     """
     groups = _groups(copies, caps)
     capped = {ident for _, members in groups for ident in members}
@@ -115,7 +114,7 @@ _Group = tuple[float, list[str]]
 
 
 def _groups(copies: Iterable[CopyShare], caps: Caps) -> list[_Group]:
-    """Each cap that limits anybody, with the idents under it."""
+    """Each cap that limits a copy, with the ids of the copies under it."""
     limits: dict[Hashable, float] = {}
     members: dict[Hashable, list[str]] = {}
     for copy in copies:
@@ -159,7 +158,7 @@ def _fill(rates: dict[str, float], weights: Mapping[str, float], groups: list[_G
 
 
 def _round(rates: Mapping[str, float], groups: Iterable[_Group]) -> dict[str, int]:
-    """Whole bytes, and no cap exceeded by what floating point numbers lose."""
+    """Round to whole bytes, without exceeding a cap through floating point errors."""
     whole = {ident: math.floor(rate + 1e-6) for ident, rate in rates.items()}
     for cap, members in groups:
         excess = sum(whole[ident] for ident in members) - math.floor(cap)

@@ -1,4 +1,4 @@
-"""What the health gates look at: one value each, with its thresholds and its words. Pure.
+"""The metrics of the health gates: a value each, with thresholds and text for people. Pure.
 
 ``control.pace.health_gates`` decides from these; nothing here knows of time.
 """
@@ -14,12 +14,12 @@ from ...model.health import ClusterHealth
 from ...model.units import format_size
 from .health_errors import CONCERN_STORAGE, concern_storage
 
-NAMED_OSDS = 5  # as many OSDs are named in a sentence
+NAMED_OSDS = 5  # OSDs named in a message
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """From which value on a gate says slow, and wait; None: never."""
+    """The values from which on a gate says slow, and wait; None: never."""
 
     slow: Optional[float] = None
     wait: Optional[float] = None
@@ -29,12 +29,13 @@ class Threshold:
 class Thresholds:
     """When the gates close. ``Threshold()`` switches a gate off.
 
-    Fractions: ``recovery`` of the objects misplaced or degraded (the balancer alone keeps up to 5 %
-    of them misplaced), ``backfill`` of the placement groups that recover or are backfilled,
-    ``space`` of a target pool's free bytes that are still to come. Counts: the others (1 is any).
-    ``errors``: patterns of the codes of health errors that count (``control.pace.health_errors``).
-    ``slow_factor`` is what a slow gate makes of the rates. ``settle``: seconds for which a value
-    has to be better before a gate opens (see ``control.pace.health_gates``).
+    Fractions: ``recovery`` of the objects misplaced or degraded (the balancer alone keeps up to 5
+    % of them misplaced), ``backfill`` of the placement groups that recover or are backfilled,
+    ``space`` of a target pool's free bytes that copies will still write. Counts: the others (1 is
+    any). ``errors``: patterns of the codes of health errors that count
+    (``control.pace.health_errors``). ``slow_factor``: the factor that a slow gate applies to
+    rates. ``settle``: seconds for which a value has to be better before a gate opens (see
+    ``control.pace.health_gates``).
     """
 
     recovery: Threshold = Threshold(0.02, 0.10)
@@ -56,9 +57,9 @@ class Thresholds:
 class GateMetric:
     """The value of one gate. ``pool``: an id, None for the whole cluster.
 
-    ``fraction`` values have room between closing and opening, counts have not. ``what`` says in
-    words how it stands; ``better`` says what has to become true: its ``{}`` stands for the
-    threshold of a fraction, and for "fewer than N are" of a count.
+    For a ``fraction`` the thresholds for closing and opening differ, for a count they do not.
+    ``what`` describes the value; ``better`` the condition for opening, where ``{}`` stands for the
+    threshold of a fraction, or for "fewer than N are" of a count.
     """
 
     name: str
@@ -73,7 +74,7 @@ class GateMetric:
 def read(
     health: ClusterHealth, at: Thresholds, to_come: Mapping[int, int], pools: Iterable[int]
 ) -> Iterator[GateMetric]:
-    """The readings of the cluster, then of each of ``pools``, but for gates that are off."""
+    """The metrics of the cluster, then of each of ``pools``, except those of gates that are off."""
     every = list(_cluster(health, at))
     for pool in sorted(set(pools)):
         every += _pool(health, at, pool, to_come.get(pool, 0))
@@ -155,16 +156,16 @@ def _pool(health: ClusterHealth, at: Thresholds, pool: int, coming: int) -> Iter
         yield GateMetric(gate, int(flagged), bounds, what, pool)
     free = health.free.get(pool)
     if free is None:
-        return  # not known: nothing to hold anybody for
+        return  # not known: no reason to hold copies
     needed = coming / free if free > 0 else math.inf if coming else 0.0
     yield GateMetric(
         "space",
         needed,
         at.space,
-        f"{name} has {format_size(max(0, free))} free and {format_size(coming)} are still to come",
+        f"{name} has {format_size(max(0, free))} free and {format_size(coming)} to be written",
         pool,
         fraction=True,
-        better="what is to come is below {} of what is free",
+        better="the data to be written is below {} of the free space",
     )
 
 
@@ -181,5 +182,5 @@ def _is(count: int) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction for people: ``12 %``, ``1.6 %``, ``0.25 %``."""
+    """A fraction as a percentage: ``12 %``, ``1.6 %``, ``0.25 %``."""
     return f"{100 * fraction:.2f}".rstrip("0").rstrip(".") + " %"

@@ -1,6 +1,6 @@
-"""Which of the cluster's health errors stop copies, and for which pools. Pure.
+"""The cluster's health errors that stop copies, and for which pools. Pure.
 
-HEALTH_ERR by itself says nothing about storage: the dashboard that cannot bind its port raises it
+HEALTH_ERR by itself says nothing about storage: a dashboard that cannot bind its port raises it
 too. So errors count by their codes; an administrator may choose others.
 """
 
@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from ...model.errors import MigrationError
 from ...model.health import HealthError
 
-# Patterns of codes, and why copies wait for such an error. "!": not this one.
+# Patterns of codes, and why copies wait for such an error. "!" excludes codes.
 CONCERN_STORAGE = {
     "OSD_*": "OSDs are full, down or out of reach: writes would be refused or hang",
     "!OSD_SCRUB_ERRORS": "comes with PG_DAMAGED, which says in which pools",
@@ -33,7 +33,7 @@ _PLACEMENT_GROUP = re.compile(r"pg (\d+)\.[0-9a-f]+ ")
 
 
 def parse_error_codes(text: str, what: str) -> tuple[str, ...]:
-    """Patterns of codes in a list with commas; empty: none. MigrationError(EINVAL)."""
+    """Return the patterns of a comma-separated list; empty: none. Raises MigrationError(EINVAL)."""
     patterns = tuple(part.strip() for part in text.split(",") if part.strip())
     for pattern in patterns:
         if not _PATTERN.fullmatch(pattern):
@@ -48,7 +48,7 @@ def parse_error_codes(text: str, what: str) -> tuple[str, ...]:
 def concern_storage(
     errors: Iterable[HealthError], patterns: Iterable[str]
 ) -> tuple[HealthError, ...]:
-    """Those of ``errors`` that ``patterns`` (codes with * and ?, ``!``: not this one) name."""
+    """Return the errors that match ``patterns``: codes with * and ?, excluded by ``!``."""
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
     unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
 
@@ -61,9 +61,9 @@ def concern_storage(
 
 
 def pools_of(details: Iterable[str]) -> frozenset[int]:
-    """The pools whose placement groups a check's details name; empty where one names none.
+    """The ids of pools whose placement groups a check's details name; empty if a line names none.
 
-    Details are cut off after some; the sentence that says so names no placement group.
+    Ceph truncates long details; the line that says so names no placement group.
     """
     found = [_PLACEMENT_GROUP.match(detail) for detail in details]
     if not all(found):

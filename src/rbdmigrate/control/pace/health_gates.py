@@ -1,4 +1,4 @@
-"""Health gates: copies run slower, or wait, while the cluster has worse things to do. Pure.
+"""Health gates: copies run slower, or wait, while the cluster is unhealthy or busy. Pure.
 
 Each gate compares one value of the cluster's health (:mod:`.gate_metrics`) with two thresholds,
 for slow and for wait. Closing is never delayed. A gate that has closed does not open at the first
@@ -19,12 +19,12 @@ from ...model.health import ClusterHealth
 from .gate_metrics import GateMetric, Threshold, Thresholds, percent, read
 
 RELEASE = 0.8  # of a threshold: when a fraction is below this its gate opens at once
-# All that matters of a pool that is only copied from: what is damaged must not be copied.
+# The only gate for pools that are only copied from: damaged data must not be copied.
 OF_SOURCES = frozenset({"pool-full", "health-error"})
 
 
 class Level(enum.IntEnum):
-    """What a gate says; the higher the worse."""
+    """The level of a gate; the higher the worse."""
 
     OPEN = 0
     SLOW = 1
@@ -33,10 +33,9 @@ class Level(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate as it stands. ``name`` and ``pool`` (an id; None: the cluster) tell gates apart.
-
-    ``below``: since when the value has been below the threshold that closed the gate, None: it is
-    not. ``message`` is one sentence for people, empty when the gate is open.
+    """The current level of one gate. ``name`` and ``pool`` (an id; None: the cluster) identify the
+    gate. ``below``: since when the value has been below the threshold that closed the gate; None
+    while it is not. ``message`` is one sentence for people, empty when the gate is open.
     """
 
     name: str
@@ -56,7 +55,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gates mean for one migration.
+    """The effect of the gates on one migration.
 
     ``factor`` is for its rate: 1, the slow factor, or 0 (wait). ``name`` and ``message`` are of
     the worst gate, empty when all are open; ``messages`` are of all that are not, worst first.
@@ -76,7 +75,7 @@ def evaluate(
     former: Gates,
     now: float,
 ) -> Gates:
-    """The gates at ``now`` (seconds), after they stood as in ``former``.
+    """Return the gates at ``now`` (seconds), given the ``former`` ones.
 
     ``to_come``: bytes, by pool id, that copies will still write to a pool: count those that are
     under way or about to start, and the data pool where the target has one.
@@ -96,7 +95,7 @@ def evaluate(
 
 
 def verdict(gates: Gates, source_pool: Optional[int], target_pools: Iterable[int]) -> Verdict:
-    """What holds or slows a copy from ``source_pool`` (None: external) into ``target_pools``."""
+    """Return the effect on a copy from ``source_pool`` (None: external) to ``target_pools``."""
     targets = set(target_pools)
     mine = [
         gate
@@ -129,13 +128,13 @@ def _bound(bounds: Threshold, level: Level) -> Optional[float]:
 def _step(
     reading: GateMetric, before: Optional[Gate], settle: float, now: float
 ) -> tuple[Level, Optional[float]]:
-    """The gate's level now, and since when the value is below what closed it."""
+    """The gate's level now, and since when the value has been below what closed it."""
     plain = _plain_level(reading.value, reading.bounds)
     if before is None or plain >= before.level:
         return plain, None
     bound = _bound(reading.bounds, before.level)
     if bound is None:
-        return plain, None  # that threshold was taken away meanwhile
+        return plain, None  # that threshold was removed in the meantime
     below = now if before.below is None else before.below
     if now - below < settle and not _well_below(reading, bound):
         return before.level, below

@@ -3,13 +3,13 @@
 It knows how long the clients' operations take when copies do not disturb (the baseline) and gives
 a rate for all copies together. While the latency is well within ``factor`` times the baseline the
 rate grows, by less the nearer it gets; when it is over, the rate is cut by a part of itself
-(additive increase, multiplicative decrease, as in TCP). One sample moves nothing: the median of the
-last ones counts, after a cut of those since. The rate never falls below a floor: copies never
-starve.
+(additive increase, multiplicative decrease, as in TCP). A single sample has no effect: the median
+of the last ones counts; after a cut, of those since the cut. The rate never falls below a floor:
+copies never starve.
 
-The baseline is learnt while no copy runs. Where copies run on and on it is learnt anew now and
-then, and whenever the floor is still too much, by probing: a few seconds at the floor. So what is
-compared is what clients have now with what they would have now without the copies.
+The baseline is learnt while no copy runs. While copies run for a long time it is learnt again now
+and then, and whenever the floor is still too much, by probing: a few seconds at the floor. So the
+clients' latency is compared with the latency they would have now without the copies.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MiB = 1 << 20
 
 @dataclass(frozen=True)
 class Sample:
-    """What was measured since the sample before.
+    """Measurements since the previous sample.
 
     ``at``: seconds, of a clock that does not go back. ``latency``: of the clients' operations,
-    seconds. ``ops``: how many there were; without any the latency says nothing. ``copied``: bytes
-    per second that all copies made, None when no copy ran.
+    seconds. ``ops``: their number; the latency means nothing when it is 0. ``copied``: bytes per
+    second of all copies together, None when no copy ran.
     """
 
     at: float
@@ -45,11 +45,11 @@ class GuardSettings:
     """``factor``: how many times the baseline operations may take, above 1.
 
     Bytes per second: ``start`` is the first rate where the baseline is known (otherwise it is
-    ``floor``), ``floor`` and ``ceiling`` are the bounds. ``cut`` is what a cut leaves of the rate,
-    ``step`` what is added, as a part of the rate before the last cut, per ``interval`` (seconds,
-    the shortest time between two changes). Samples: ``window`` in a median while copies run,
-    ``idle_window`` in the baseline while none runs. Seconds: ``blind`` without a sample, after
-    which only the floor is allowed, and ``probe`` after which the baseline is learnt anew.
+    ``floor``), ``floor`` and ``ceiling`` are the bounds. ``cut`` is the factor of a cut; ``step``
+    is added per ``interval`` (seconds, the shortest time between two changes), as a fraction of
+    the rate before the last cut. Samples: ``window`` in a median while copies run, ``idle_window``
+    in the baseline while none runs. Seconds: ``blind`` without a sample, after which only the
+    floor is allowed, and ``probe`` after which the baseline is learnt again.
     """
 
     factor: float = 1.5
@@ -66,9 +66,9 @@ class GuardSettings:
 
 
 CALM = 10  # intervals without a cut after which the steps grow: a load may have gone away
-FIRST_GROWTH = 0.5  # of the rate per interval, until the first cut tells where the limit is
+FIRST_GROWTH = 0.5  # of the rate per interval, until the first cut shows the limit
 AIM = 0.9  # of the way from the baseline to the target: up to there the rate grows
-IN_USE = 0.8  # of the rate: copies that use less of it teach nothing about more
+IN_USE = 0.8  # of the rate: copies that use less show nothing about a higher rate
 
 CLEARLY_LOWER = 0.7  # of the baseline: more than noise
 
@@ -94,7 +94,7 @@ class LatencyGuard:
         self._learnt = -math.inf  # when the baseline was learnt
         self._seen: Optional[float] = None  # when the last sample came
         self._changed = -math.inf  # when the rate last changed
-        self._limit: Optional[float] = None  # what the copies made before the last cut
+        self._limit: Optional[float] = None  # bytes per second of the copies before the last cut
         self._calm = 0  # intervals since the last cut
 
     @property
@@ -118,7 +118,7 @@ class LatencyGuard:
         return self._set.floor if low else int(self._rate)
 
     def explain(self, now: float) -> str:
-        """How it stands, in one sentence for people."""
+        """The state of the guard in one sentence for people."""
         rate = f"copies may make {format_size(self.rate(now))}/s together"
         if self._blind(now):
             return f"Nothing is known of the clients' latency at the moment; {rate}."
@@ -134,7 +134,7 @@ class LatencyGuard:
         )
 
     def feed(self, sample: Sample) -> None:
-        """Take a sample into account."""
+        """Add a sample and adjust the rate."""
         self._seen = sample.at
         if sample.copied is None:
             self._learn_idle(sample)
@@ -176,7 +176,7 @@ class LatencyGuard:
         self._probed, self._silent = [], 0
 
     def _probe(self, probed: list[float], sample: Sample) -> None:
-        """One sample at the floor; the first ones may still be from before it was the floor."""
+        """Add a sample of a probe; the first ones may be from before the rate reached the floor."""
         window = self._set.window
         if sample.ops > 0:
             probed.append(sample.latency)
@@ -193,7 +193,7 @@ class LatencyGuard:
         self._used.clear()
 
     def _relearn(self, median: float) -> None:
-        """Half way to what a probe found; all the way where clients would suffer meanwhile."""
+        """Move the baseline half way to a probe's median, or all the way if it is clearly lower."""
         old = self._baseline
         if old is None or median < CLEARLY_LOWER * old:
             self._baseline = median
@@ -220,7 +220,7 @@ class LatencyGuard:
         self._recent.clear()
 
     def _increase(self, now: float, room: float) -> None:
-        """``room``: 1 at the baseline or below it, 0 at what is aimed at."""
+        """Raise the rate. ``room``: 1 at the baseline or below it, 0 at the target."""
         if room <= 0:
             return
         if self._limit is None:

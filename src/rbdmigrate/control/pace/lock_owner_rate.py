@@ -1,14 +1,14 @@
-"""The pace of a copy that a client makes itself, because it holds the exclusive lock. Pure.
+"""The pace of a copy made by the client that holds the exclusive lock. Pure.
 
-librbd hands the copy to such a client, which no sleep of ours slows down. What it takes from the
-image's configuration is how many objects it copies at once, and it reads that when a copy begins.
-So the number is guessed from the rate that is wanted. It cannot be corrected while the copy runs:
-to begin anew, the client would have to give the lock away, which fails writes that it is at.
+librbd hands the copy to that client, where the throttle has no effect. The client takes the number
+of objects it copies at once from the image's configuration, and reads it when the copy begins. So
+the number is estimated from the wanted rate. It cannot be corrected while the copy runs: for a new
+start the client would have to release the lock, and its writes in progress would fail.
 """
 
 from __future__ import annotations
 
-OBJECT_SECONDS = 0.1  # that one object takes: a slow disk's
+OBJECT_SECONDS = 0.1  # latency of one object on a slow disk
 MOST_OPS = 10  # librbd's own default
 
 

@@ -1,4 +1,4 @@
-"""What all copies together made over the last hour, for a drawing. Pure."""
+"""The throughput of all copies together over the last hour, for a chart. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Optional
 
-STEP = 10.0  # seconds that a point stands for
+STEP = 10.0  # seconds per point
 KEPT = 360  # points: an hour
 
 
 @dataclass(frozen=True)
 class Point:
-    """From ``at`` (seconds since the epoch) on, copies made ``rate`` bytes per second on average.
+    """From ``at`` (seconds since the epoch) on, copies ran at ``rate`` bytes per second on
+    average.
 
-    ``limit``: the cluster's throttle at the end of that time; None: there was none.
+    ``limit``: the cluster's throttle at the end of that time; None: no limit.
     """
 
     at: float
@@ -33,7 +34,7 @@ class Trend:
         self._limit: Optional[int] = None
 
     def note(self, now: float, rate: float, limit: Optional[int]) -> None:
-        """What is made at ``now``. A clock that was put back begins a new point."""
+        """Note the rate at ``now``. A clock that was set back begins a new point."""
         if self._begun is None or not self._begun <= now < self._begun + STEP:
             self._points.extend(self._current())
             self._begun, self._sum, self._count = now, 0.0, 0
@@ -42,7 +43,7 @@ class Trend:
         self._limit = limit
 
     def points(self) -> list[Point]:
-        """All that is known, up to the last note."""
+        """All points, up to the last note."""
         return [*self._points, *self._current()][-KEPT:]
 
     def _current(self) -> list[Point]:

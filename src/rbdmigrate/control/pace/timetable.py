@@ -12,7 +12,7 @@ entry by itself: it says nothing about those that follow. An entry for named day
 every day at the same time. ``DAYS`` is ``Sat`` or ``Mon-Fri``, in any case.
 
 A RATE is a size in bytes per second in the units of ``rbd`` (``50M`` = 52428800; ``50M/s`` is the
-same; no unit means bytes), ``off`` for no limit, or ``0`` for standing still.
+same; no unit means bytes), ``off`` for no limit, or ``0`` to stop copies.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _UNITS = ("", "K", "M", "G", "T", "P", "E")
 
 @dataclass(frozen=True)
 class Entry:
-    """From ``minute`` of ``day`` (0: Monday) on ``rate`` bytes/s; None: no limit, 0: none."""
+    """From ``minute`` of ``day`` (0: Monday) on ``rate`` bytes/s; None: no limit, 0: stop."""
 
     day: int
     minute: int
@@ -120,7 +120,7 @@ def _only_rate(piece: str, what: str) -> Optional[int]:
     try:
         return parse_rate(piece, what)
     except MigrationError as error:
-        raise MigrationError(EINVAL, f"{what} {piece!r} is no timetable; {_FORM}.") from error
+        raise MigrationError(EINVAL, f"{what} {piece!r} is not a timetable; {_FORM}.") from error
 
 
 _Rates = dict[tuple[int, int], Optional[int]]
@@ -157,7 +157,7 @@ def _collect(pieces: list[str], what: str) -> tuple[_Rates, _Rates]:
 
 
 def _when(text: str, piece: str, what: str) -> tuple[Optional[tuple[int, ...]], Optional[int]]:
-    """Days and minute of ``DAYS``, ``HH:MM`` or ``DAYS-HH:MM``; None for what is not there."""
+    """Days and minute of ``DAYS``, ``HH:MM`` or ``DAYS-HH:MM``; None for a missing part."""
     if ":" not in text:
         return _days(text, piece, what), None
     day_text, dash, clock = text.rpartition("-")
@@ -177,7 +177,7 @@ def _days(text: str, piece: str, what: str) -> tuple[int, ...]:
 
 
 def rate_at(timetable: Timetable, when: datetime) -> Optional[int]:
-    """Bytes per second in force at ``when``: None is no limit, 0 is standing still."""
+    """Bytes per second in force at ``when``: None is no limit, 0 is stop."""
     for at, entry in _occurrences(timetable, when, range(1, -16, -1)):
         if at <= when:
             return entry.rate
@@ -185,10 +185,10 @@ def rate_at(timetable: Timetable, when: datetime) -> Optional[int]:
 
 
 def next_change(timetable: Timetable, when: datetime) -> Optional[datetime]:
-    """When, after ``when``, another rate comes into force (in UTC); None: it never changes."""
+    """The time after ``when`` at which the rate changes (in UTC); None: it never changes."""
     current = rate_at(timetable, when)
     for at, entry in _occurrences(timetable, when, range(-1, 16)):
-        # Of entries that a jump of the clock brings together the last one counts.
+        # If a jump of the clock makes entries coincide, the last one counts.
         if at > when and entry.rate != current and rate_at(timetable, at) == entry.rate:
             return at
     return None
@@ -197,7 +197,7 @@ def next_change(timetable: Timetable, when: datetime) -> Optional[datetime]:
 def _occurrences(
     timetable: Timetable, when: datetime, days: range
 ) -> Iterator[tuple[datetime, Entry]]:
-    """The entries of the days around ``when``, in the order of ``days``, with their moments."""
+    """The entries of the days around ``when``, in the order of ``days``, with their times."""
     today = local_date(when, timetable.tz)
     for offset in days:
         day = today + timedelta(days=offset)

@@ -1,6 +1,6 @@
 """The throttle of one copy: how long to sleep, object by object. Pure; ``now`` is passed in.
 
-librbd calls back when the copy of an object starts, and the copy stands while the callback sleeps.
+librbd calls back when the copy of an object starts, and the copy waits while the callback sleeps.
 An object is paid for before it is copied, so that a copy is never ahead of its rate by more than
 the burst. The debt is kept in bytes, never in seconds: another rate is felt by the sleep after
 this one, and no sleep is longer than ``MAX_SLEEP``. The caller's loop is::
@@ -10,7 +10,7 @@ this one, and no sleep is longer than ``MAX_SLEEP``. The caller's loop is::
         sleep(pause)
         pause = bucket.pause(clock())
 
-A caller that must not stand that long for one object (the callback holds the image's owner lock)
+A caller that must not wait that long for one object (the callback holds the image's owner lock)
 may leave the loop early: the debt stays and is slept off by the objects that follow.
 """
 
@@ -19,15 +19,15 @@ from __future__ import annotations
 from typing import Optional
 
 MAX_SLEEP = 0.5  # seconds; how soon a sleeping copy feels a new rate, a pause or a cancel
-MIN_SLEEP = 0.005  # seconds; a shorter sleep is not worth its overhead, its bytes are carried over
-BURST = 0.5  # seconds' worth of bytes that a copy may make up for after it fell behind its rate
+MIN_SLEEP = 0.005  # seconds; a shorter sleep is not worth its overhead, its bytes stay as debt
+BURST = 0.5  # seconds' worth of bytes that a copy may catch up on after it fell behind its rate
 
 
 class TokenBucket:
     """A rate in bytes per second: None is no limit, 0 is standing still.
 
-    It starts empty: a copy that begins has nothing to make up for. ``now`` is of a clock that
-    does not go back (``time.monotonic``), in seconds. Not thread-safe: the caller locks.
+    It starts empty: a copy that begins has nothing to catch up on. ``now`` is of a clock that does
+    not go back (``time.monotonic``), in seconds. Not thread-safe: the caller locks.
     """
 
     def __init__(self, rate: Optional[int], now: float, burst: float = BURST) -> None:
@@ -37,7 +37,7 @@ class TokenBucket:
         self._rate = rate
         self._burst = burst
         self._then = now
-        self._tokens = 0.0  # bytes that may pass at once; a debt when below zero
+        self._tokens = 0.0  # bytes that may be copied at once; a debt when below zero
 
     @property
     def rate(self) -> Optional[int]:
@@ -50,20 +50,20 @@ class TokenBucket:
         return max(0.0, -self._tokens)
 
     def set_rate(self, rate: Optional[int], now: float) -> None:
-        """From ``now`` on another rate, also for the debt that is there. No limit forgives it."""
+        """Change the rate from ``now`` on, for existing debt too; no limit cancels the debt."""
         self._refill(now)
         self._rate = rate
         self._cap()
 
     def charge(self, size: int, now: float) -> float:
-        """An object of ``size`` bytes (0: a hole) is about to be copied: seconds to sleep now."""
+        """Return the seconds to sleep before an object of ``size`` bytes (0: a hole) is copied."""
         self._refill(now)
         if self._rate is not None:
             self._tokens -= size
         return self._sleep()
 
     def pause(self, now: float) -> float:
-        """Seconds to sleep on, after a sleep; 0 when the object may be copied."""
+        """Return the seconds to sleep again after a sleep; 0 when the object may be copied."""
         self._refill(now)
         return self._sleep()
 

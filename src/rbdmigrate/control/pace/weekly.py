@@ -1,9 +1,9 @@
-"""The week on a wall clock in a time zone: what timetables and windows have in common.
+"""Days and times of the week in a time zone, for timetables and windows.
 
 Days are numbered as Python's ``weekday()`` does, Monday is 0; times of day are minutes since
 midnight. One rule for summer time: every wall time of a day happens exactly once. A time that the
 clock shows twice happens the first time; a time that the clock jumps over happens at the jump.
-No clock of its own: ``when`` is always passed in, and is an aware datetime.
+Pure: ``when`` is always passed in, and is an aware datetime.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def format_clock(minute: int) -> str:
 def zone(name: str) -> tzinfo:
     """The time zone of an IANA name. MigrationError(EINVAL) when this host does not know it.
 
-    ``UTC`` is always known; the others need the host's time zone data (package ``tzdata``).
+    ``UTC`` is always known; other zones need the host's time zone data (package ``tzdata``).
     """
     if name.upper() == "UTC":
         return timezone.utc
@@ -89,7 +89,7 @@ def local_date(when: datetime, tz: str) -> date:
 
 
 def instant(day: date, minute: int, tz: str) -> datetime:
-    """When it is ``minute`` (may be a day or more) of ``day`` in ``tz``; in UTC, to compare.
+    """The time at ``minute`` (may be a day or more) of ``day`` in ``tz``, in UTC to be comparable.
 
     Never goes back as ``day`` and ``minute`` go forward.
     """
@@ -102,7 +102,7 @@ def instant(day: date, minute: int, tz: str) -> datetime:
 
 
 def _jump(before: datetime, after: datetime, tz: tzinfo) -> datetime:
-    """The moment, to the second, between two moments at which the offset from UTC changes."""
+    """The time between two times, to the second, at which the offset from UTC changes."""
     old = before.astimezone(tz).utcoffset()
     while after - before > _SECOND:
         middle = before + (after - before) // _SECOND // 2 * _SECOND

@@ -1,4 +1,4 @@
-"""Windows: when copies may run. A pure decision on the wall clock of a time zone.
+"""Windows: when copies may run, on the wall clock of a time zone. Pure.
 
 A window is a list of spans, separated by commas or semicolons::
 
@@ -74,7 +74,7 @@ def parse_window(text: Union[str, Iterable[str]], tz: str = "UTC", what: str = "
 
     ``what`` names the option in the error's sentence. Raises MigrationError(EINVAL), naming the
     span that is wrong, also for a zone that this host does not know. At most MAX_SPANS spans and
-    MAX_WINDOW characters, for a window is worked out again and again while copies run.
+    MAX_WINDOW characters, because a window is evaluated again and again while copies run.
     """
     zone(tz)
     texts = [text] if isinstance(text, str) else list(text)
@@ -131,9 +131,9 @@ def is_open(window: Window, when: datetime) -> bool:
 
 
 def next_opening(window: Window, when: datetime) -> Optional[datetime]:
-    """The first moment from ``when`` on at which it is open: ``when`` itself if it is open.
+    """The first time from ``when`` on at which it is open: ``when`` itself if it is open.
 
-    In UTC otherwise. None only where the clock's jumps leave nothing of it for two weeks.
+    In UTC otherwise. None only if jumps of the clock skip all of it for two weeks.
     """
     for begin, end in _periods(window, when):
         if when < end:
@@ -142,9 +142,8 @@ def next_opening(window: Window, when: datetime) -> Optional[datetime]:
 
 
 def next_closing(window: Window, when: datetime) -> Optional[datetime]:
-    """When the opening that ``when`` is in ends (in UTC).
-
-    None where ``when`` is in none, and where it does not end: it is open all week.
+    """The end of the opening that contains ``when`` (in UTC). None if no opening does, or if the
+    window is open all week.
     """
     horizon = when + timedelta(days=_HORIZON - 2)
     for begin, end in _periods(window, when):

@@ -1,9 +1,9 @@
-"""A matcher for regular expressions whose time grows with the name alone. Pure.
+"""A matcher for regular expressions in time linear in the length of the name. Pure.
 
 An expression is built from *positions*: places where it takes one character. The matcher reads a
 name once, and knows after each character which positions may come next (Glushkov's automaton; a
-set of positions is the bits of an ``int``). So a name of ``n`` characters costs at most ``n`` times
-the number of positions, whatever the expression is: the matcher never goes back.
+set of positions is the bits of an ``int``). So a name of ``n`` characters costs at most ``n``
+times the number of positions for every expression: there is no backtracking.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 Test = Callable[[str], bool]
-_REMEMBERED = 4096  # steps that a matcher remembers
+_REMEMBERED = 4096  # steps that a matcher caches
 
 
 class Part(NamedTuple):
@@ -40,7 +40,7 @@ class Builder:
 
     @property
     def positions(self) -> int:
-        """How many positions there are so far."""
+        """The number of positions so far."""
         return len(self._tests)
 
     def character(self, test: Test) -> Part:
@@ -84,7 +84,7 @@ class Builder:
 
 
 class Matcher:
-    """Matches whole names. Thread-safe: what it remembers is found again if it is lost."""
+    """Matches whole names. Thread-safe: a lost cache entry is computed again."""
 
     def __init__(self, tests: tuple[Test, ...], follow: tuple[int, ...], whole: Part) -> None:
         self._tests = tests
@@ -94,7 +94,7 @@ class Matcher:
 
     @property
     def positions(self) -> int:
-        """How many positions it has: the most work that a character can be."""
+        """The number of positions: the most work that a character can cost."""
         return len(self._tests)
 
     def fits(self, name: str) -> bool:
@@ -107,7 +107,7 @@ class Matcher:
         return bool(taken & self._whole.last) if name else self._whole.empty
 
     def _step(self, following: int, character: str) -> tuple[int, int]:
-        """The positions of ``following`` that take the character, and what may follow those."""
+        """The positions of ``following`` that take the character, and the positions after those."""
         known = self._steps.get((following, character))
         if known is not None:
             return known

@@ -1,7 +1,7 @@
-"""Patterns over image names: globs, and regular expressions that cannot hold up the manager.
+"""Patterns over image names: globs, and regular expressions that cannot block the manager.
 
-Python's ``re`` tries every way to match, and lets no other thread of the manager run meanwhile:
-an expression of 200 characters can take hours. So ``re`` only reads expressions here, and tests
+Python's ``re`` tries every way to match, and lets no other thread of the manager run meanwhile: an
+expression of 200 characters can take hours. So ``re`` only reads expressions here, and tests
 single characters; :mod:`.automaton` matches, in a time that is bounded for every expression.
 """
 
@@ -26,7 +26,7 @@ except ImportError:  # before Python 3.11
 
 MAX_PATTERN = 200  # characters
 MAX_POSITIONS = 500  # characters that an expression takes, with all its repeats written out
-_REPEATS = (_codes.MAX_REPEAT, _codes.MIN_REPEAT)  # greedy or not: they match the same names
+_REPEATS = (_codes.MAX_REPEAT, _codes.MIN_REPEAT)  # greedy or not, they match the same names
 _CHARACTERS = (_codes.LITERAL, _codes.NOT_LITERAL, _codes.ANY, _codes.IN)
 _BEGIN = (_codes.AT_BEGINNING, _codes.AT_BEGINNING_STRING)
 _END = (_codes.AT_END, _codes.AT_END_STRING)
@@ -34,7 +34,7 @@ _NOTHING = Part()
 
 
 class Globs:
-    """Globs; upper and lower case differ. What Python makes of a glob takes no time to match."""
+    """Case-sensitive globs, which Python translates into fast expressions."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._fits = [re.compile(translate(pattern)).match for pattern in patterns]
@@ -45,7 +45,9 @@ class Globs:
 
 
 def compile_pattern(text: str, what: str) -> Matcher:
-    """A matcher of the regular expression ``text``. MigrationError(EINVAL), naming it ``what``."""
+    """Return a matcher of the regular expression ``text``. MigrationError(EINVAL) calls it
+    ``what``.
+    """
     if len(text) > MAX_PATTERN:
         raise _refuse(what, f"is longer than {MAX_PATTERN} characters")
     try:
@@ -59,7 +61,7 @@ def compile_pattern(text: str, what: str) -> Matcher:
         ) from None
     except (re.error, RecursionError, OverflowError, ValueError) as error:
         problem = str(error).encode("ascii", "backslashreplace").decode()
-        raise _refuse(what, f"is no regular expression: {problem[:80]}") from None
+        raise _refuse(what, f"is not a regular expression: {problem[:80]}") from None
 
 
 def _refuse(what: str, problem: str, form: str = "try `name` with * instead") -> MigrationError:
@@ -80,7 +82,7 @@ class _Translation:
         return self._builder.matcher(self._sequence(self._tree, begins=True, ends=True))
 
     def _sequence(self, tree: Any, *, begins: bool, ends: bool) -> Part:
-        """``begins`` and ``ends``: the whole name begins, and ends, where this does."""
+        """Add a sequence. ``begins``, ``ends``: the whole name begins, ends with it."""
         items = list(tree)
         whole = _NOTHING
         for number, (code, value) in enumerate(items):
@@ -101,12 +103,12 @@ class _Translation:
         if code is _codes.SUBPATTERN:
             _, more_flags, fewer_flags, body = value
             if more_flags or fewer_flags:
-                raise _refuse(self._what, "has flags for a part of it", "put (?i) at its begin")
+                raise _refuse(self._what, "has flags for a part of it", "put (?i) at its beginning")
             return self._sequence(body, begins=begins, ends=ends)
         if code in _REPEATS:
             return self._repeat(*value)
         if code is _codes.AT and ((begins and value in _BEGIN) or (ends and value in _END)):
-            return _NOTHING  # it fits whole names anyway
+            return _NOTHING  # whole names are matched anyway
         if code is _codes.AT:
             raise _refuse(
                 self._what,
@@ -115,7 +117,7 @@ class _Translation:
             )
         raise _refuse(
             self._what,
-            "has a look-around, a reference to a group, or a repeat that gives nothing back",
+            "has a look-around, a reference to a group, or a possessive or atomic repeat",
             "write it without, use `exclude`, or `name` with *",
         )
 
@@ -144,7 +146,7 @@ class _Translation:
         return again if low else self._builder.optional(again)
 
     def _test(self, code: Any, value: Any) -> Test:
-        """Whether a character is one of those meant: as ``re`` itself finds, flags included."""
+        """A test of single characters by ``re`` itself, flags included."""
         key = repr((code, value))
         if key not in self._tests:
             state = self._tree.state

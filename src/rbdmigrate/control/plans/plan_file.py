@@ -1,7 +1,7 @@
-"""Reading a plan file: its plain data to a Definition, or one sentence that names the path.
+"""Reading a plan file: its plain data becomes a Definition, or an error that names the path.
 
-No sentence repeats a value that may be a secret, and a secret itself is refused: a plan is kept,
-shown and handed around as a file.
+No message repeats a value that may be a secret, and secrets themselves are refused, because a plan
+is stored, displayed and shared as a file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MAX_LIST = 1000
 
 
 def parse_plan(text: str, default_pool: str, timezone: str = "UTC") -> Definition:
-    """The Definition of a plan file. Raises MigrationError(EINVAL).
+    """Return the Definition of a plan file. Raises MigrationError(EINVAL).
 
     ``default_pool`` is for image specs without one, ``timezone`` that of windows.
     """
@@ -54,13 +54,13 @@ def parse_plan(text: str, default_pool: str, timezone: str = "UTC") -> Definitio
 
 
 def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definition:
-    """The same of plain data: objects, lists and texts."""
+    """Return the Definition of plain data: objects, lists and texts."""
     top = _Object(plain, "", _FIELDS)
     name = top.text("plan")
     if not NAME.fullmatch(name):
         raise refuse(
             "plan",
-            "is missing" if not name else "is no name for a plan",
+            "is missing" if not name else "is not a valid name for a plan",
             "give up to 64 letters, digits, '_', '.' and '-', such as nvme-move",
         )
     select = tuple(_selector(item, path) for item, path in top.items("select"))
@@ -69,7 +69,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         raise refuse(
             "select",
             "and images are both missing",
-            "say which images, as in `select: [{pool: hdd}]`",
+            "select images, as in `select: [{pool: hdd}]`",
         )
     rule = _rule(top.object("map", _MAP))
     waves = top.object("waves", ("size", "stop_after_failures", "wait"))
@@ -106,7 +106,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
 
 
 def refuse(path: str, problem: str, form: str) -> MigrationError:
-    """What is wrong with the field at ``path`` of a plan."""
+    """Return an error about the field at ``path`` of a plan."""
     where = f"{path} in the plan" if path else "The plan"
     return MigrationError(EINVAL, f"{where} {problem}; {form}.")
 
@@ -142,7 +142,7 @@ class _Object:
         return self._value.get(name, "")
 
     def text(self, name: str) -> str:
-        """A text; empty without it."""
+        """Return a text; empty if it is missing."""
         value = self._value.get(name, "")
         if isinstance(value, bool) or value is None:
             value = "" if value is None else str(value).lower()
@@ -151,11 +151,11 @@ class _Object:
         if not isinstance(value, str):
             raise refuse(self.where(name), f"is {_kind(value)}, not a text", "give one text")
         if not value.isprintable():
-            raise refuse(self.where(name), "holds what cannot be printed", "leave that out")
+            raise refuse(self.where(name), "holds unprintable characters", "remove them")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts; one alone stands for a list of it."""
+        """Return a list of texts; a single text stands for a list of one."""
         value = self._value.get(name, "")
         if isinstance(value, str):
             value = [value] if value else []
@@ -166,7 +166,7 @@ class _Object:
         return tuple(inner.text(number) for number in items)
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number from ``low`` to ``high``."""
+        """Return a whole number from ``low`` to ``high``."""
         text = self.text(name)
         if not text:
             return default
@@ -179,22 +179,22 @@ class _Object:
         return int(text)
 
     def flag(self, name: str) -> bool:
-        """True or false; false without it."""
+        """Return true or false; false if it is missing."""
         return self.choice(name, ("true", "false"), "false") == "true"
 
     def choice(self, name: str, known: Iterable[str], default: str) -> str:
-        """One of the texts that are known."""
+        """Return one of the ``known`` texts."""
         text = self.text(name) or default
         if text not in known:
             raise refuse(self.where(name), f"is {_shown(text)}", f"choose from {', '.join(known)}")
         return text
 
     def object(self, name: str, fields: Iterable[str]) -> _Object:
-        """An object within; an empty one without it."""
+        """Return a nested object; an empty one if it is missing."""
         return _Object(self.raw(name), self.where(name), fields)
 
     def items(self, name: str) -> list[tuple[Any, str]]:
-        """The items of a list, with their paths."""
+        """Return the items of a list, with their paths."""
         value = self.raw(name)
         if value == "":
             return []
@@ -205,18 +205,18 @@ class _Object:
         return [(item, f"{self.where(name)}[{number}]") for number, item in enumerate(value)]
 
     def read(self, name: str, text: str, read: Callable[[str, str], _T], default: _T) -> _T:
-        """What ``read`` makes of a text, whose own sentence names the path."""
+        """Return the result of ``read``, whose error messages name the path."""
         return read(text, f"{self.where(name)} in the plan:") if text else default
 
 
 def _selector(value: Any, path: str) -> Selector:
     given = _Object(value, path, _SELECT)
-    pool = _part(given, "pool", "the pool whose images are meant")
+    pool = _part(given, "pool", "the pool of the images")
     if not pool:
-        raise refuse(given.where("pool"), "is missing", "give the pool whose images are meant")
+        raise refuse(given.where("pool"), "is missing", "give the pool of the images")
     name, regex = given.text("name"), given.text("regex")
     if name and regex:
-        raise refuse(given.where("regex"), "is given beside name", "give one of them")
+        raise refuse(given.where("regex"), "is given together with name", "give one of them")
     if regex:
         compile_pattern(regex, f"{given.where('regex')} in the plan")
     smallest, largest = _bounds(given)
@@ -238,7 +238,7 @@ def _selector(value: Any, path: str) -> Selector:
 
 
 def _part(given: _Object, name: str, what: str) -> str:
-    """A part of an image spec: without what no name of RBD has."""
+    """Return a part of an image spec; '/' and '@' are refused."""
     text = given.text(name)
     if "/" in text or "@" in text:
         raise refuse(given.where(name), "holds '/' or '@'", f"give the bare name of {what}")
@@ -246,7 +246,7 @@ def _part(given: _Object, name: str, what: str) -> str:
 
 
 def _bounds(given: _Object) -> tuple[Optional[int], Optional[int]]:
-    """The sizes that belong to ``>10G`` or ``>=1G,<1T``."""
+    """Return the smallest and largest size of ``>10G`` or ``>=1G,<1T``, in bytes."""
     smallest: Optional[int] = None
     largest: Optional[int] = None
     for piece in given.text("size").split(",") if given.text("size") else ():
@@ -281,7 +281,7 @@ def _rule(given: _Object) -> Rule:
 def _layout(given: _Object) -> LayoutOptions:
     def either(name: str, other: str) -> str:
         if given.has(name) and given.has(other):
-            raise refuse(given.where(other), f"is given beside {name}", "give one of them")
+            raise refuse(given.where(other), f"is given together with {name}", "give one of them")
         return name if given.has(name) else other
 
     def some(name: str) -> Optional[str]:
@@ -317,9 +317,11 @@ def _listed(value: Any, path: str, default_pool: str) -> Listed:
             raise refuse(path, "has no source", "give source: pool/image, or source_spec")
         return Listed(source, target)
     if given.has("source"):
-        raise refuse(given.where("source"), "is given beside source_spec", "give one of them")
+        raise refuse(
+            given.where("source"), "is given together with source_spec", "give one of them"
+        )
     if target is None:
-        raise refuse(given.where("target"), "is missing", "name the image that is to be made")
+        raise refuse(given.where("target"), "is missing", "name the image to create")
     return Listed(None, target, _source_spec(given))
 
 
@@ -336,7 +338,7 @@ def _source_spec(given: _Object) -> str:
     for secret in spec.secrets():
         raise refuse(
             f"{where}.{secret}",
-            "is a secret, which no plan may hold",
+            "is a secret, which a plan must not contain",
             f"store it with `ceph config-key set KEY -i FILE` and give {CONFIG}KEY",
         )
     return spec.to_json()

@@ -1,9 +1,9 @@
-"""The text of a plan file as plain data: YAML without what could surprise or hurt.
+"""The text of a plan file as plain data: a safe subset of YAML.
 
-Every scalar is a text, so ``22:00`` is a time and ``no`` a name; whoever reads a field knows what
-it has to be. Aliases, tags and keys that come twice are refused, and depth and size are bounded:
-the manager waits while it reads YAML, some 30 us for each part. JSON is read a hundred times as
-quickly, and may be longer.
+Every scalar is a text, so ``22:00`` is a time and ``no`` a name; the reader of a field knows its
+type. Aliases, tags and duplicate keys are refused, and depth and size are bounded: parsing YAML
+blocks the manager, some 30 us for each part. JSON is parsed a hundred times as fast, and may be
+longer.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MAX_YAML = 100_000  # characters of YAML, at some 1 us
 MAX_PARTS = 6_000  # of YAML, at some 30 us: a plan of 1,200 images by name
 MAX_DEPTH = 12  # a plan has 7 levels
 
-_PARTS = (",", ":", "[", "{", "?", "- ", "\n")  # what parts of YAML begin or end with
-_NULLS = ("", "~", "null", "Null", "NULL")  # what YAML reads as nothing
+_PARTS = (",", ":", "[", "{", "?", "- ", "\n")  # characters that begin or end a part of YAML
+_NULLS = ("", "~", "null", "Null", "NULL")  # texts that YAML reads as null
 _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 _EXAMPLE = "a plan begins with `plan: NAME`, and `select:` or `images:` follow"
 
 
 def load_plan_text(text: str) -> Any:
-    """Dicts, lists and texts of one YAML (or JSON) document. Raises MigrationError(EINVAL)."""
+    """Return the dicts, lists and texts of a YAML (or JSON) document. MigrationError(EINVAL)."""
     if len(text) > MAX_TEXT:
         raise _too_long(f"is longer than {MAX_TEXT} characters", "or make several plans")
     if text.lstrip().startswith("{"):
@@ -47,7 +47,7 @@ def load_plan_text(text: str) -> Any:
         ) from None
     except (yaml.YAMLError, ValueError, OverflowError):
         raise MigrationError(
-            EINVAL, "The plan holds characters that no YAML has; save it as text in UTF-8."
+            EINVAL, "The plan holds characters that YAML does not allow; save it as text in UTF-8."
         ) from None
 
 
@@ -56,7 +56,7 @@ def _too_long(problem: str, form: str) -> MigrationError:
 
 
 def _refuse_long_yaml(text: str) -> None:
-    """Refuse what would take long to read, before it is read."""
+    """Refuse text that would take long to parse, before it is parsed."""
     form = "make several plans, or give it as JSON, which is read quickly"
     if len(text) > MAX_YAML:
         raise _too_long(f"is YAML of more than {MAX_YAML} characters", form)
@@ -65,7 +65,7 @@ def _refuse_long_yaml(text: str) -> None:
 
 
 def _json(text: str) -> Optional[dict[str, Any]]:
-    """The same of a JSON object; None when it is none: then it is read as YAML."""
+    """The plain data of a JSON object; None if it is not one: then it is read as YAML."""
     try:
         found = json.loads(
             text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_object
@@ -87,7 +87,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _as_texts(value: Any, depth: int) -> Any:
-    """Plain data with every scalar as YAML would have it here: a text."""
+    """Plain data with every scalar as a text, as from YAML."""
     if isinstance(value, (dict, list)) and depth > MAX_DEPTH:
         raise MigrationError(EINVAL, f"The plan {_TOO_DEEP}; {_EXAMPLE}.")
     if isinstance(value, dict):
@@ -109,7 +109,7 @@ def _document(events: Iterator[Any]) -> Any:
     next(events)  # the document's end
     after = next(events)
     if not isinstance(after, yaml.StreamEndEvent):
-        raise _refuse("has more than one document", after, "make a file of each")
+        raise _refuse("has more than one document", after, "make a file for each")
     return found
 
 
@@ -127,7 +127,7 @@ def _node(event: Any, events: Iterator[Any], depth: int) -> Any:
     found: dict[str, Any] = {}
     for key in _until(events, yaml.MappingEndEvent):
         if not isinstance(key, yaml.ScalarEvent):
-            raise _refuse("has a key that is no text", key, _EXAMPLE)
+            raise _refuse("has a key that is not a text", key, _EXAMPLE)
         name = _node(key, events, depth)
         if name in found:
             raise _refuse(f"has {_short(ascii(name))} twice", key, "give it once")

@@ -1,4 +1,4 @@
-"""How a plan gets on: how long it takes, and what of it somebody has to look at. Pure decisions."""
+"""Progress of a plan: the time left, and what needs the administrator's attention. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ...model.plan import Plan, PlanState
 from ...model.units import format_seconds
 from .waves import UNBEGUN, Phase
 
-LONG_WAIT = 3600.0  # seconds an image waits before somebody is told
+LONG_WAIT = 3600.0  # seconds an image waits before a warning
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """An image that cannot begin: its name, and for how many seconds it has been tried."""
+    """An image whose migration cannot begin, and for how many seconds it has been tried."""
 
     image: str
     seconds: float
@@ -25,7 +25,7 @@ DONE_WITH_FAILURES = "done-with-failures"
 
 
 def shown_state(plan: Plan, phases: Sequence[Phase]) -> str:
-    """The state as front ends show it: a plan that is done is not well when something failed."""
+    """The state as front ends show it, which tells whether a plan that is done has failures."""
     if plan.state is PlanState.DONE and Phase.FAILED in phases:
         return DONE_WITH_FAILURES
     return plan.state.value
@@ -36,8 +36,8 @@ def time_left(
 ) -> Optional[float]:
     """Seconds until all of a plan is copied at ``rate`` (bytes per second); None: not known.
 
-    ``sizes``: bytes of each image, None where they are not known; such an image counts with the
-    mean of the others. ``copied``: bytes that are on the targets.
+    ``sizes``: bytes of each image, None where they are not known; such an image counts as the mean
+    of the others. ``copied``: bytes that are on the targets.
     """
     known = [size for size in sizes if size is not None]
     if not known or rate <= 0:
@@ -48,7 +48,7 @@ def time_left(
 
 
 def attention(plan: Plan, phases: Sequence[Phase], longest: Optional[Waiting]) -> str:
-    """Why somebody has to look at a plan, one sentence; empty when nobody has to.
+    """Why a plan needs the administrator's attention, in one sentence; empty if it does not.
 
     ``longest``: the image that waits longest.
     """

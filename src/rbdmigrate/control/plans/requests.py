@@ -1,6 +1,6 @@
-"""What an administrator can ask of a plan, as pure functions of its record.
+"""Requests about a plan, as pure functions of its record.
 
-As in ``control.lifecycle.requests``: each returns the plan that the request leads to, or raises
+As in ``control.lifecycle.requests``: each returns the plan after the request, or raises
 MigrationError, and is called inside the plan's update.
 """
 
@@ -19,7 +19,7 @@ _UNDER_WAY = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState
 
 
 def to_start(plan: Plan) -> Plan:
-    """Its images are to be chosen; one that has started stays as it is. MigrationError(EINVAL)."""
+    """Return the plan started: its images are chosen next. MigrationError(EINVAL)."""
     if plan.state is PlanState.CANCELLED:
         raise MigrationError(
             EINVAL,
@@ -32,7 +32,7 @@ def to_start(plan: Plan) -> Plan:
 
 
 def to_pause(plan: Plan) -> Plan:
-    """It is to stand still. MigrationError(EINVAL, EAGAIN)."""
+    """Return the plan paused. Raises MigrationError(EINVAL, EAGAIN)."""
     if plan.state is PlanState.STARTING:
         raise MigrationError(
             EAGAIN, f"The plan {plan.name!r} is choosing its images; pause it when it runs."
@@ -43,7 +43,7 @@ def to_pause(plan: Plan) -> Plan:
 
 
 def to_resume(plan: Plan, failures: int) -> Plan:
-    """It is to go on; its ``failures`` so far count no more. MigrationError(EINVAL)."""
+    """Return the plan resumed; its ``failures`` so far no longer count. MigrationError(EINVAL)."""
     if plan.state not in _UNDER_WAY:
         raise _refusal(plan, "there is nothing to resume")
     waits = plan.state in (PlanState.PAUSED, PlanState.STOPPED)
@@ -51,9 +51,10 @@ def to_resume(plan: Plan, failures: int) -> Plan:
 
 
 def to_cancel(plan: Plan, now: float, *, force: bool, failures: int = 0) -> Plan:
-    """Its migrations are to be aborted, with ``force`` also those that clients may have changed.
+    """Return the plan cancelled: its migrations are aborted next, then it ends.
 
-    MigrationError(EINVAL) when it is done; with ``failures`` what failed is given up.
+    ``force``: also abort migrations whose targets clients may have changed. Raises
+    MigrationError(EINVAL) for a plan that is done without ``failures``.
     """
     if plan.state is PlanState.DONE and not failures:
         raise _refusal(plan, "there is nothing to cancel")
@@ -67,7 +68,7 @@ def to_cancel(plan: Plan, now: float, *, force: bool, failures: int = 0) -> Plan
 
 
 def to_retry(plan: Plan) -> Plan:
-    """What failed of it is to be tried again. MigrationError(EINVAL)."""
+    """Return the plan with its failures to be tried again. Raises MigrationError(EINVAL)."""
     if plan.state in (PlanState.DRAFT, PlanState.CANCELLING, PlanState.CANCELLED):
         raise _refusal(plan, "there is nothing to retry")
     if plan.state in (PlanState.STOPPED, PlanState.DONE):
@@ -76,7 +77,7 @@ def to_retry(plan: Plan) -> Plan:
 
 
 def to_skip(plan: Plan, item: Item, phase: Phase) -> Item:
-    """The item is not to be migrated. MigrationError(EINVAL) when its migration has begun."""
+    """Return the item skipped. MigrationError(EINVAL) when its migration has begun."""
     if plan.state is PlanState.CANCELLING or plan.state.ended:
         raise _refusal(plan, "there is nothing to skip")
     if item.outcome is Outcome.SKIPPED:
@@ -91,9 +92,10 @@ def to_skip(plan: Plan, item: Item, phase: Phase) -> Item:
 
 
 def find_item(plan: Plan, items: Sequence[Item], text: str) -> int:
-    """The number of the item whose source or target ``text`` names. MigrationError(ENOENT).
+    """Return the index of the item with the source or target ``text``.
 
-    A name without a pool will do where it fits one source alone.
+    A name without a pool is enough if only one source has it. Raises MigrationError: ENOENT when
+    no item fits, EINVAL when several do.
     """
     found = [n for n, item in enumerate(items) if text in (str(item.source), str(item.target))]
     found = found or [n for n, item in enumerate(items) if text == item.source.image]

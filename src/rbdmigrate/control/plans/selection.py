@@ -1,4 +1,4 @@
-"""Which images a plan is about, and where each of them goes: pure decisions on a listing."""
+"""The images that a plan selects from a listing, and the target of each. Pure."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _LONGEST = 96  # characters of an image's name, as RBD_MAX_IMAGE_NAME_SIZE
 
 
 def template_problem(template: str) -> str:
-    """What is wrong with a template for names; empty when it is a good one."""
+    """The problem of a template for names; empty when it is valid."""
     try:
         fields = [(field, more, how) for _, field, more, how in string.Formatter().parse(template)]
     except ValueError:
-        return "has a brace without its other one"
+        return "has an unmatched brace"
     for field, more, how in fields:
         if field is not None and (field not in _FIELDS or more or how):
-            return "has a field that is not known"
+            return "has an unknown field"
     if "/" in template or "@" in template:
-        return "holds '/' or '@', which names in RBD cannot"
+        return "holds '/' or '@', which RBD does not allow in names"
     return ""
 
 
 def chosen(selector: Selector, there: Iterable[Candidate]) -> list[str]:
-    """The names that a selector picks, in order."""
+    """The names that a selector selects, in order."""
     fits = _name_test(selector)
     return sorted(image.name for image in there if fits(image.name) and _rest_fits(selector, image))
 
@@ -49,9 +49,9 @@ def _name_test(selector: Selector) -> Callable[[str], bool]:
 
 
 def pattern_problem(definition: Definition) -> str:
-    """Why the plan's images cannot be chosen any more, one sentence; empty when they can.
+    """Why the plan's images can no longer be chosen, in one sentence; empty when they can.
 
-    A plan may have been stored when expressions were taken that are refused now.
+    A stored plan may have expressions that an older version accepted.
     """
     for number, selector in enumerate(definition.select):
         try:
@@ -71,7 +71,7 @@ def _rest_fits(selector: Selector, image: Candidate) -> bool:
 
 
 def mapped(rule: Rule, source: ImageSpec, index: int) -> ImageSpec:
-    """Where the image ``source``, the ``index``-th of the plan, goes. MigrationError(EINVAL)."""
+    """Return the target of ``source``, the plan's ``index``-th image. MigrationError(EINVAL)."""
     name = rule.name.format(
         pool=source.pool, namespace=source.namespace, name=source.image, index=index
     )
@@ -120,10 +120,10 @@ def choose(
     there: Callable[[Selector], Iterable[Candidate]],
     ident: Callable[[], str],
 ) -> list[Item]:
-    """The items of a plan: what its selectors pick of what is ``there``, then what it lists.
+    """Return the items of a plan: images ``there`` that its selectors select, then those it lists.
 
-    An image that several selectors pick is taken once. Raises MigrationError for two images that
-    would go to one target, for none at all and for too many.
+    An image that several selectors select is taken once. Raises MigrationError for two images with
+    the same target, for no image and for too many.
     """
     items: list[Item] = []
     known: dict[ImageSpec, None] = {}
@@ -132,7 +132,7 @@ def choose(
             known.setdefault(ImageSpec(selector.pool, selector.namespace, name))
     for listed in definition.images:
         if listed.source is not None:
-            known.pop(listed.source, None)  # how it is listed counts
+            known.pop(listed.source, None)  # the listed entry takes precedence
     for source in known:
         items.append(Item(ident(), source, mapped(definition.rule, source, len(items) + 1)))
     for listed in definition.images:
@@ -151,7 +151,7 @@ def choose(
 def _refuse_bad(items: Sequence[Item]) -> None:
     if not items:
         raise MigrationError(
-            ENOENT, "No image fits the plan; look at its `select` and at `rbd ls` of the pools."
+            ENOENT, "No image fits the plan; check its `select` and `rbd ls` of the pools."
         )
     if len(items) > MAX_ITEMS:
         raise MigrationError(

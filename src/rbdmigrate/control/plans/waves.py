@@ -1,9 +1,9 @@
-"""Waves: which items of a plan may begin now, and when the plan stops or is done. Pure decisions.
+"""Waves: which items of a plan may begin now, and when the plan stops or is done. Pure.
 
-A wave is the next items, as many as the plan says. It ends when each of them has ended or failed.
-An item that waits for its source to be closed keeps its wave open until it is postponed: then it is
-tried again when all others have ended. After too many failures nothing more begins, and what is
-under way goes on.
+A wave is the next items, of the number in the plan. It ends when each of them has ended or failed.
+An item that waits for its source to be closed keeps its wave open until it is postponed; it is
+then tried again when all others have ended. After too many failures no further item begins, and
+unfinished migrations go on.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Optional
 
 
 class Phase(str, enum.Enum):
-    """Where an item is."""
+    """The phase of an item."""
 
-    QUEUED = "queued"  # its wave has not come
+    QUEUED = "queued"  # its wave has not begun
     WAITING = "waiting"  # it could not begin yet, and is tried again
     RUNNING = "running"  # its migration is under way
     PAUSED = "paused"  # its migration is under way, and it or the plan is paused
@@ -34,7 +34,8 @@ UNBEGUN = frozenset({Phase.QUEUED, Phase.WAITING})
 
 @dataclass(frozen=True)
 class Step:
-    """What to do now. ``begin`` are numbers of items; ``most`` of them may begin (None: all).
+    """The next step of a plan. ``begin``: indexes of items; ``most`` of them may begin (None:
+    all).
 
     ``wave`` counts from 1; the postponed items that are left belong to the last one.
     """
@@ -53,11 +54,11 @@ def next_step(
     forgiven: int = 0,
     postponed: Collection[int] = (),
 ) -> Step:
-    """What a running plan does now.
+    """Return the next step of a running plan.
 
-    ``size``: items in a wave. ``stop_after``: failures after which nothing more begins, 0 is never;
-    the first ``forgiven`` of them do not count. ``postponed``: items that do not keep their wave
-    open before they have begun.
+    ``size``: items in a wave. ``stop_after``: failures after which no further item begins, 0 is
+    never; the first ``forgiven`` of them do not count. ``postponed``: items that do not keep their
+    wave open before they have begun.
     """
     open_items = [n for n, phase in enumerate(phases) if phase not in _SETTLED]
     last = waves(len(phases), size)
@@ -78,13 +79,13 @@ def next_step(
 
 
 def waves(items: int, size: int) -> int:
-    """How many waves so many items have."""
+    """The number of waves of ``items`` items."""
     return -(-items // size)
 
 
 @dataclass(frozen=True)
 class Move:
-    """What an item means for space: bytes that it writes to a pool, and later frees in another."""
+    """The effect of an item on space: bytes written to one pool, and later freed in another."""
 
     target_pool: str
     bytes: int
@@ -94,7 +95,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a pool has to take at the peak; ``total`` if nothing were freed meanwhile."""
+    """The bytes that a pool needs: at the peak, and in ``total`` if nothing were freed."""
 
     peak: int
     total: int
@@ -116,7 +117,7 @@ class _Pools:
 
 
 def needs(moves: Sequence[Move], size: int) -> dict[str, Need]:
-    """What each target pool has to take, when wave follows wave: sources go at a wave's end."""
+    """The space that each target pool needs; sources are removed at the end of a wave."""
     pools = _Pools()
     for begin in range(0, len(moves), size):
         wave = moves[begin : begin + size]
@@ -132,12 +133,12 @@ def needs(moves: Sequence[Move], size: int) -> dict[str, Need]:
 
 
 def seconds(total: int, rates: Iterable[Optional[int]]) -> Optional[int]:
-    """How long so many bytes take at the lowest of ``rates``; None where nothing limits it."""
+    """Seconds that ``total`` bytes take at the lowest of ``rates``; None without a limit."""
     limits = [rate for rate in rates if rate]
     return -(-total // min(limits)) if limits else None
 
 
 def counts(phases: Iterable[Phase]) -> dict[str, int]:
-    """How many items are in each phase."""
+    """The number of items in each phase."""
     found = Counter(phases)
     return {phase.value: found[phase] for phase in Phase}
