@@ -28,6 +28,7 @@ from rbdmigrate.model.osd_caps import PoolPlace, covered
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.untrimmed import Untrimmed
+from rbdmigrate.model.verification import Verify
 from tests.unit.builders import any_of
 from tests.unit.builders import names as names_
 
@@ -194,6 +195,12 @@ def test_a_known_fault_is_told_until_the_release_that_fixed_it():
     facts = image(snapshots=(Snapshot("s"),))
     for release, told in wanted.items():
         assert ("RELEASE_BUG" in codes(replace(facts, release=release))) is told, release
+
+
+def test_missed_discards_are_no_warning_where_everything_is_compared_before_the_commit():
+    facts = replace(image(snapshots=(Snapshot("s"),)), release=(16, 2, 15))
+    for verify, told in ((Verify.NONE, True), (Verify.SAMPLE, True), (Verify.FULL, False)):
+        assert ("RELEASE_BUG" in codes(replace(facts, verify=verify))) is told, verify
 
 
 def test_only_images_that_meet_a_fault_are_warned_of_it():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..model.finding import Severity
+from ..model.verification import Verify
 from .facts import Facts, Image
 from .registry import Found, check
 
@@ -147,11 +148,11 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         reference="tracker 63770",
-        images="images with snapshots",
+        images="images with snapshots that are not compared as a whole before the commit",
         what="a discard that cuts objects short between two snapshots may be missed, so that the "
         "target has data that were discarded",
-        avoid="leave the comparison before the commit on (`--verify full`)",
-        meets=_snapshots,
+        avoid="have all of it compared before the commit (`--verify full`)",
+        meets=lambda facts: _snapshots(facts) and facts.verify is not Verify.FULL,
         fixed={17: (2, 8), 18: (2, 4), 19: (2, 0)},
     ),
     Fault(
@@ -179,6 +180,7 @@ FAULTS: tuple[Fault, ...] = (
         "clients when it is executed",
         meets=_https,
         fixed={18: (2, 5), 19: (2, 1)},
+        reported="TLS_MAY_HANG_UP",
     ),
     Fault(
         reference="tracker 71838",

@@ -5,7 +5,6 @@ The manager reads headers, and asks monitors; what needs librbd a worker looks a
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,8 +28,9 @@ from ...cluster import clones, headers
 from ...cluster import mon_queries as inventory
 from ...cluster.observe import find_place, other_end
 from ...cluster.osdmap import wait_for_latest_osdmap
-from ...cluster.pools import open_ioctx, require_namespace
+from ...cluster.pools import open_by_id, open_ioctx, require_namespace
 from ...control.lifecycle.verification import by_default
+from ...control.recent import Recent
 from ...faults import fault_switch
 from ...model.codec import from_plain, to_plain
 from ...model.errors import MigrationError, RecordError
@@ -77,7 +77,8 @@ class Preflight:
         self._ask = ask
         self._fenced = fenced
         self._settings = settings
-        self._keys: tuple[float, tuple[RbdClient, ...]] = (-math.inf, ())
+        self._keys: Recent[str, tuple[RbdClient, ...]] = Recent(time.monotonic, least=_KEYS_KEPT)
+        self._trash: Recent[tuple[int, str], bool] = Recent(time.monotonic, times=20.0)
 
     def gather(self, wish: MigrationRequest, *, order: bool) -> Facts:
         """Everything that the checks need. Raises MigrationError where the cluster is silent.
@@ -123,18 +124,24 @@ class Preflight:
         """
         if not access().unrestricted:
             return ()
-        now = time.monotonic()
-        read_at, keys = self._keys
-        if now - read_at > _KEYS_KEPT:
+
+        def read() -> tuple[RbdClient, ...]:
             found = inventory.client_keys(self._client)
-            keys = tuple(RbdClient(name, caps) for name, caps in found.items())
-            self._keys = (now, keys)
-        return keys
+            return tuple(RbdClient(name, caps) for name, caps in found.items())
+
+        return self._keys.get("", read)
 
     def _has_trash(self, place: Place) -> bool:
-        """Whether a user put an image into the trash there."""
-        with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
-            return any(not entry.by_migration for _, entry in headers.trash(ioctx))
+        """Whether a user put an image into the trash there.
+
+        The trash of a pool that is being moved has an entry for each image that was prepared.
+        """
+
+        def read() -> bool:
+            with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
+                return any(not entry.by_migration for _, entry in headers.trash(ioctx))
+
+        return self._trash.get((place.pool_id, place.namespace), read)
 
     def _verify(self, image: Image) -> Verify:
         """What is compared of the image when nobody says."""
