@@ -267,7 +267,7 @@ def test_tls_with_an_unknown_certificate(secure):
     server, _ = secure
     inspection = look(server.url("/disk.raw"))
     assert problems(inspection) == [("TLS_CERTIFICATE", EPROTO)]
-    assert "signed by itself" in inspection.findings[0].message
+    assert "self-signed" in inspection.findings[0].message
 
 
 def test_tls_for_another_name(tmp_path, monkeypatch):

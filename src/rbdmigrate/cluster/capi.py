@@ -1,8 +1,8 @@
-"""``rbd_migration_prepare``, that of imports, and clones, through librbd's C interface.
+"""Preparing migrations and imports, and cloning, through librbd's C interface.
 
-The Python binding of release 16 knows neither flatten nor the journal options, that of later
-releases not the latter; the C interface (rbd/librbd.h) has had them all since 16. It needs a
-RADOS handle of its own, because the binding does not give its handle away.
+The Python binding of release 16 has neither flatten nor the journal options, later releases lack
+the latter; the C interface (rbd/librbd.h) has had them all since 16. It needs a RADOS handle of
+its own, because the binding does not expose its handle.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _check(call: str, result: int) -> None:
 
 
 class CClient:
-    """A RADOS handle of the C interface, good for preparing migrations."""
+    """A RADOS handle of the C interface, for preparing migrations."""
 
     def __init__(self, identity: Identity) -> None:
         self._rados: Any = ctypes.CDLL("librados.so.2")
@@ -123,7 +123,8 @@ class CClient:
         layout: LayoutOptions,
         features: Optional[int],
     ) -> None:
-        """Clone a snapshot of ``parent`` to ``target``, in the format that needs no protection.
+        """Clone a snapshot of ``parent`` to ``target``, in format 2, which needs no protected
+        snapshot.
 
         Raises CApiError.
         """
@@ -147,7 +148,7 @@ class CClient:
 
     @contextmanager
     def pool(self, pool_id: int, namespace: str) -> Iterator[c_void_p]:
-        """A handle on a pool and namespace, on the latest map. Raises CApiError."""
+        """A handle on a pool and namespace, with the latest OSD map. Raises CApiError."""
         _check("wait", self._rados.rados_wait_for_latest_osdmap(self._cluster))
         with self._opened(Place("", namespace, "", pool_id)) as ioctx:
             yield ioctx

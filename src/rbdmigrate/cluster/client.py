@@ -1,4 +1,4 @@
-"""A RADOS client of our own: with which identity and configuration, and its fencing addresses."""
+"""RADOS clients of the module: their identity, configuration and addresses for fencing."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _ADDRESS = re.compile(r"(?:v1:|v2:|any:)?(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d+)/([1-9
 
 @dataclass(frozen=True)
 class Identity:
-    """As whom to connect: the client's full name (``mgr.x``), its conf file and its keyring."""
+    """The identity of a client: its full name (``mgr.x``), its conf file and its keyring."""
 
     name: str
     conf: str
     keyring: str
 
     def to_plain(self) -> dict[str, str]:
-        """For the worker's first message."""
+        """The plain data for the worker's first message."""
         return {"name": self.name, "conf": self.conf, "keyring": self.keyring}
 
 
 def connect(identity: Identity, options: Optional[Mapping[str, str]] = None) -> rados.Rados:
-    """A connected client. ``options`` are Ceph options on top. Raises MigrationError."""
+    """Connect a client. ``options``: further Ceph options. Raises MigrationError."""
     conf = {**QUIET, **(options or {})}
     if identity.keyring:
         conf["keyring"] = identity.keyring
@@ -73,9 +73,9 @@ def parse_addresses(text: str) -> tuple[str, ...]:
 
 
 def mon_command(client: rados.Rados, timeout: int = 20, data: bytes = b"", **command: Any) -> str:
-    """The output of a monitor command. Raises MigrationError with the monitor's own words.
+    """Return the output of a monitor command. Raises MigrationError with the monitor's message.
 
-    ``data`` goes beside the command and, unlike that, into no log.
+    ``data`` is sent with the command but, unlike the command, is not logged.
     """
     code, out, text = client.mon_command(json.dumps(command), data, timeout=timeout)
     if code:

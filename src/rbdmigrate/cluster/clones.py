@@ -2,8 +2,8 @@
 
 Clones of format 2 are listed in the header of their parent, in whichever pool, namespace or trash
 they are. Those of format 1 are listed in the object ``rbd_children`` of their own pool, in the
-namespace of their parent, and have parents whose snapshots are protected. librbd looks into every
-pool of the cluster each time, and waits for ever for one that does not answer.
+namespace of their parent, and have parents whose snapshots are protected. librbd reads every pool
+of the cluster each time, and waits forever for a pool that does not answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .pools import open_by_id
 
 NAMED = 5  # clones whose names are looked up; the others are counted
 _CHILDREN = "rbd_children"
-_ANSWER = 3.0  # seconds for a pool to answer; one that does not in this time is silent
+_ANSWER = 3.0  # seconds after which a pool that did not answer is silent
 _REPLY = 1 << 20  # bytes
 _LONG_REPLY = 64 << 20  # bytes: a parent of a million clones
 _UNPROTECTED = 0
@@ -52,12 +52,12 @@ class Clones:
     silent: tuple[str, ...] = ()
 
     def all(self) -> tuple[Clone, ...]:
-        """Each once."""
+        """All clones without duplicates."""
         return tuple(dict.fromkeys(clone for clones in self.of.values() for clone in clones))
 
 
 def clones_of(client: rados.Rados, ioctx: rados.Ioctx, ident: str) -> Clones:
-    """The clones of all snapshots of the image ``ident``; ``ioctx`` is on its namespace.
+    """Return the clones of all snapshots of the image ``ident``; ``ioctx`` is on its namespace.
 
     A round trip for each snapshot, and one to each pool where a snapshot is protected. Raises
     ``rados.Error`` when the image's own pool does not answer.
@@ -85,14 +85,14 @@ def clones_of(client: rados.Rados, ioctx: rados.Ioctx, ident: str) -> Clones:
 
 
 def silent_pools(client: rados.Rados) -> list[str]:
-    """Pools that do not answer now when librbd asks them for clones, as it asks all."""
+    """The pools that do not answer when librbd, as it does, requests the clones in every pool."""
     pools = _Pools(client, "")
     pools.with_children()
     return pools.silent
 
 
 def clone_names(client: rados.Rados, clones: Sequence[Clone]) -> list[str]:
-    """``pool/namespace/image`` of the first few; the id where the name cannot be read in time."""
+    """``pool/namespace/image`` of the first clones; the id where a name cannot be read in time."""
     names: list[str] = []
     silent: set[int] = set()
     for pool_id, namespace, ident in clones[:NAMED]:
@@ -151,27 +151,27 @@ def _parent(pool_id: int, ident: str, snap_id: int) -> bytes:
 
 
 class _Answer(NamedTuple):
-    """What RADOS said: a negative errno, or data."""
+    """An answer of RADOS: a negative errno, or data."""
 
     number: int
     data: bytes
 
 
 class _Asked:
-    """A request under way. RADOS answers in a thread of its own."""
+    """A pending request. RADOS answers in a thread of its own."""
 
     def __init__(self) -> None:
         self._done = threading.Event()
         self._answer = _Answer(-EINVAL, b"")
 
     def take(self, completion: Any, data: Any = None, *_: Any) -> None:
-        """The callback."""
+        """The callback for librados."""
         raw = data if isinstance(data, bytes) else b""
         self._answer = _Answer(int(completion.get_return_value()), raw)
         self._done.set()
 
     def wait(self, seconds: float) -> Optional[_Answer]:
-        """The answer; None when there is none in time."""
+        """Wait for the answer; None when there is none in time."""
         return self._answer if self._done.wait(seconds) else None
 
 
@@ -188,13 +188,13 @@ def _stat(ioctx: rados.Ioctx, oid: str) -> _Asked:
 
 
 def _wait(asked: Sequence[_Asked]) -> list[Optional[_Answer]]:
-    """All answers that come in time."""
+    """Wait for answers; those that come in time."""
     deadline = time.monotonic() + _ANSWER
     return [one.wait(max(0.0, deadline - time.monotonic())) for one in asked]
 
 
 class _Pools:
-    """All pools of the cluster, asked at once; who is silent once is not asked again."""
+    """All pools of the cluster, queried at the same time; a silent pool is not queried again."""
 
     def __init__(self, client: rados.Rados, namespace: str) -> None:
         self.silent: list[str] = []
@@ -207,10 +207,10 @@ class _Pools:
         self._open: Callable[[int], rados.Ioctx] = lambda pool: open_by_id(client, pool, namespace)
 
     def with_children(self) -> list[int]:
-        """Those that have clones of format 1 at all; few do."""
+        """The pools that have clones of format 1, which are few."""
         asked: dict[int, _Asked] = {}
         for pool_id in self._names:
-            with suppress(PoolMissing):  # it was deleted just now
+            with suppress(PoolMissing):  # it has just been deleted
                 self._ioctxs[pool_id] = self._open(pool_id)
                 asked[pool_id] = _stat(self._ioctxs[pool_id], _CHILDREN)
         found = []
@@ -220,7 +220,7 @@ class _Pools:
         return found
 
     def ask(self, pool_id: int, method: str, argument: bytes) -> Optional[Decoder]:
-        """What the pool's ``rbd_children`` says; None for nothing, and no answer."""
+        """Read the pool's ``rbd_children``; None if there is nothing, or no answer."""
         if self._names[pool_id] in self.silent:
             return None
         answer = _wait([_call(self._ioctxs[pool_id], _CHILDREN, method, argument)])[0]
@@ -229,7 +229,7 @@ class _Pools:
         return Decoder(answer.data)
 
     def _answers(self, pool_id: int, answer: Optional[_Answer]) -> bool:
-        """Whether it said anything; what says neither yes nor no is as good as silent."""
+        """Whether a pool answered; errors other than ENOENT and EOPNOTSUPP count as silence."""
         if answer is not None and (answer.number >= 0 or answer.number in (-ENOENT, -EOPNOTSUPP)):
             return True
         self.silent.append(self._names[pool_id])

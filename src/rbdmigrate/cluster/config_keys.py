@@ -1,6 +1,7 @@
-"""The monitors' config-key store, as far as secrets of sources are kept there.
+"""The monitors' config-key store, for secrets of sources.
 
-Values go to the monitors beside the command, never in it: commands are written into the audit log.
+Values are sent to the monitors as data, never in the command: commands are written to the audit
+log.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def put(client: rados.Rados, key: str, value: str) -> None:
 
 
 def get(client: rados.Rados, key: str) -> str:
-    """A value. Raises MigrationError(ENOENT) when there is none."""
+    """Return a value. Raises MigrationError(ENOENT) when there is none."""
     try:
         return mon_command(client, prefix="config-key get", key=key)
     except MigrationError as error:
@@ -36,11 +37,11 @@ def get(client: rados.Rados, key: str) -> str:
 
 
 def remove(client: rados.Rados, key: str) -> None:
-    """Remove a value; that it is not there is fine. Raises MigrationError."""
+    """Remove a value, if it exists. Raises MigrationError."""
     mon_command(client, prefix="config-key rm", key=key)
 
 
 def names(client: rados.Rados) -> list[str]:
-    """The keys that hold secrets of ours. Raises MigrationError."""
+    """Return the keys that hold secrets of this module. Raises MigrationError."""
     found = json.loads(mon_command(client, prefix="config-key ls", format="json"))
     return [str(key) for key in found if str(key).startswith(PREFIX)]

@@ -1,10 +1,10 @@
-"""The data objects of a migration's target, looked at and completed as plain RADOS objects.
+"""Examining and completing the data objects of a target as plain RADOS objects.
 
-librbd copies an object view by view: the content at the oldest snapshot first, each later one as a
-write that leaves the former in a clone. Which views were written is in the object itself: the
-highest snapshot that a write of it knew of, its *sequence*. librbd guards each of its own writes
-by it (class method ``assert_snapc_seq``), and so does this: a write for a view succeeds only as
-long as nothing was written since the view before, by librbd or by any client.
+librbd copies an object view by view: the content at the oldest snapshot first, then each later one
+as a write that leaves the former content in a clone. The object itself records which views were
+written: its *sequence* is the highest snapshot id in the context of any write to it. librbd guards
+each of its own writes by it (class method ``assert_snapc_seq``), and so does this module: a write
+for a view succeeds only if nothing was written since the view before, by librbd or by any client.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import rados
 
 from .client import error_number
 
-_ABOVE, _REACHED = 0, 1  # the number given is above the object's sequence; it is not
+_ABOVE, _REACHED = 0, 1  # a number is above the object's sequence, or is not
 _IN_FLIGHT = 64
 
 
@@ -28,9 +28,9 @@ def _guard(number: int, state: int) -> bytes:
 
 
 class DataObjects:
-    """The objects of one image: ``prefix`` is what their names begin with, ``size`` theirs.
+    """The objects of one image: ``prefix`` of their names, ``size`` in bytes.
 
-    ``snapshot``: what :meth:`read_part` reads; None: the head.
+    ``snapshot``: the one that :meth:`read_part` reads; None: the head.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class DataObjects:
         self._size = size
 
     def close(self) -> None:
-        """Let go of the pool."""
+        """Close the pool."""
         self._ioctx.close()
 
     def _name(self, number: int) -> str:
         return f"{self._prefix}.{number:016x}"
 
     def existing(self, numbers: Iterable[int]) -> list[int]:
-        """Those of the objects whose head exists."""
+        """Return those of the objects whose head exists."""
 
         def ask(number: int) -> Any:
             return self._ioctx.aio_stat(self._name(number), lambda *answer: None)
@@ -65,7 +65,7 @@ class DataObjects:
         return self._ask(numbers, ask, (-ENOENT,))
 
     def behind(self, numbers: Mapping[int, int]) -> list[int]:
-        """Those of the objects, which exist, whose sequence has not reached the snapshot given."""
+        """Return those of the (existing) objects whose sequence is below the given snapshot."""
 
         def ask(number: int) -> Any:
             argument = _guard(numbers[number], _REACHED)
@@ -77,7 +77,7 @@ class DataObjects:
     def _ask(
         self, numbers: Iterable[int], ask: Callable[[int], Any], no: tuple[int, ...]
     ) -> list[int]:
-        """The objects for which RADOS answers yes, many at a time."""
+        """The objects for which RADOS answers yes; many requests are sent at a time."""
         found: list[int] = []
         asked: deque[tuple[int, Any]] = deque()
 
@@ -88,7 +88,7 @@ class DataObjects:
             if result >= 0:
                 found.append(number)
             elif result not in no:
-                raise rados.OSError("an object could not be looked at", errno=-result)
+                raise rados.OSError("an object could not be examined", errno=-result)
 
         for number in numbers:
             asked.append((number, ask(number)))
@@ -128,12 +128,13 @@ class DataObjects:
     def write_view(
         self, number: int, content: Optional[bytes], above: int, before: Sequence[int], version: int
     ) -> bool:
-        """Write a view's whole content, if the object is as it was seen; False if it is not.
+        """Write a view's whole content if the object is unchanged since it was read; else return
+        False.
 
-        ``content`` None: the view does not have the object.
-        ``above``: the snapshot before the view, which the object's sequence must not have reached.
-        ``before``: the snapshots that keep what is there now. ``version``: of the head that was
-        seen; any write of it since, and its removal, make this fail.
+        ``content`` None: the view does not have the object. ``above``: the snapshot before the
+        view, which the object's sequence must not have reached. ``before``: the snapshots that
+        keep the present content. ``version``: of the head that was read; a later write or removal
+        of it makes this fail.
         """
         self._ioctx.set_self_managed_snap_write(list(before))
         try:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class DecodeError(ValueError):
-    """The bytes are not what the encoding promises."""
+    """The bytes do not follow the encoding."""
 
 
 class Frame(NamedTuple):
@@ -68,15 +68,15 @@ class Decoder:
     def start(self) -> Frame:
         """Enter a versioned structure."""
         version = self.u8()
-        self.u8()  # the oldest version that could read it; we skip what we do not know
+        self.u8()  # the oldest version that can read it; unknown fields are skipped
         return Frame(version, self.u32() + self._at)
 
     def left(self, frame: Frame) -> int:
-        """Bytes of ``frame`` not read yet."""
+        """The bytes of ``frame`` that were not read yet."""
         return frame.end - self._at
 
     def finish(self, frame: Frame) -> None:
-        """Leave a versioned structure, past whatever was not read of it."""
+        """Leave a versioned structure, skipping the rest of it."""
         if self._at > frame.end or frame.end > len(self._data):
             raise DecodeError(f"a structure ends at {frame.end}, read up to {self._at}")
         self._at = frame.end

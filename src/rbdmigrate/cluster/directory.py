@@ -1,4 +1,4 @@
-"""The images of a pool and namespace by name, read from the directory, without opening any."""
+"""The images of a pool and namespace, read from the directory without opening any."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _NAME = "name_"
 
 
 def candidates(client: rados.Rados, selector: Selector) -> Iterator[Candidate]:
-    """What ``selector`` has to choose from, with what it asks about. MigrationError(ENOENT).
+    """Return the images for ``selector`` with the properties that it needs.
+    MigrationError(ENOENT).
 
-    A read for 256 names; where sizes or labels are asked for, one more for each image.
+    One read for 256 names, and one for each image if the selector needs sizes or labels.
     """
     require_namespace(client, selector.pool, selector.namespace)
     with open_ioctx(client, selector.pool, selector.namespace) as ioctx:

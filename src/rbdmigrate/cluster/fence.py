@@ -1,12 +1,12 @@
-"""Fencing: shut a worker's RADOS clients out of the cluster, so that nothing of it can still land.
+"""Fencing: blocklist a worker's RADOS clients, so that none of its requests can still take effect.
 
-After a SIGKILL the worker's last requests may still be under way, and its watches and its
+After a SIGKILL the worker's last requests may still be in flight, and its watches and its
 exclusive lock would stay for half a minute. ``osd blocklist add`` ends all that at once.
 
 A worker that is not known to be dead may only be frozen, with its host or by a signal, and goes on
-when it wakes. Nothing ever tells it that somebody else completed its act, so it stays shut out
-for a day, as Ceph does with a manager that failed (``mon_mgr_blocklist_interval``), unless it is
-proven before that its process is gone.
+when it wakes. It never learns that somebody else completed its act. So it stays blocklisted for a
+day, like a failed manager in Ceph (``mon_mgr_blocklist_interval``), unless its process is proven
+to be gone earlier.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ import rados
 from .client import mon_command
 from .osdmap import wait_for_latest_osdmap
 
-DEAD = 60.0  # seconds that an entry of a process that is gone stays if nobody removes it
-UNKNOWN = 86400.0  # seconds that an entry of a process stays that may only be frozen
-_SETTLE = 5.0  # seconds after which no request of a reaped process is still on its way
-_LOOK = 30.0  # seconds between two looks whether processes are gone by now
+DEAD = 60.0  # seconds that an entry stays for a process that is gone, if nobody removes it
+UNKNOWN = 86400.0  # seconds that an entry stays for a process that may be frozen
+_SETTLE = 5.0  # seconds after which no request of a reaped process is still in flight
+_LOOK = 30.0  # seconds between two checks whether processes are gone
 _REMEMBERED = 60.0  # seconds for which an OSD may still list the watch of a fenced client
 
 
 def fence(client: rados.Rados, addresses: Iterable[str], expire: float) -> None:
-    """Blocklist ``addresses`` for ``expire`` seconds and wait until every request of ours
-    enforces it.
+    """Blocklist ``addresses`` for ``expire`` seconds and wait until our own requests enforce it.
 
     Our next requests carry the new OSD map's epoch; an OSD that has not seen it fetches it before
     it serves us, and then refuses the fenced clients. Raises MigrationError.
@@ -48,21 +47,22 @@ def fence(client: rados.Rados, addresses: Iterable[str], expire: float) -> None:
 
 
 def listed(client: rados.Rados) -> set[str]:
-    """The addresses that are blocklisted now. Raises MigrationError."""
+    """Return the blocklisted addresses. Raises MigrationError."""
     text = mon_command(client, prefix="osd blocklist ls", format="json")
-    # Release 16 answers with two JSON values, one behind the other.
+    # Release 16 answers with two JSON values, one after the other.
     entries, _ = json.JSONDecoder().raw_decode(text.lstrip())
     return {entry["addr"] for entry in entries}
 
 
 class Blocklist:
-    """The entries that we made; those of workers known to be gone are removed when it is safe.
+    """The blocklist entries of this module; those of workers known to be gone are removed when
+    safe.
 
     Thread-safe: slots and observers fence, the loop cleans.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # not held while a monitor is asked
+        self._lock = threading.Lock()  # not held during a monitor command
         self._entries: list[tuple[float, str]] = []
         self._fenced: dict[str, float] = {}
         self._unknown: dict[tuple[str, ...], tuple[float, Callable[[], bool]]] = {}
@@ -94,12 +94,12 @@ class Blocklist:
         fence(client, addresses, expire)
 
     def fenced(self) -> list[str]:
-        """Addresses fenced lately: an OSD may still list the watch of a client that is dead."""
+        """Recently fenced addresses: an OSD may still list the watch of such a client."""
         with self._lock:
             return list(self._fenced)
 
     def _add(self, addresses: Iterable[str]) -> None:
-        """Note entries of a process that is gone since just now."""
+        """Note entries of a process that has just gone."""
         now = time.monotonic()
         with self._lock:
             self._entries.extend((now + _SETTLE, address) for address in addresses)
@@ -120,7 +120,7 @@ class Blocklist:
                 self._add(addresses)
 
     def clean(self, client: rados.Rados) -> None:
-        """Remove the entries whose time has come. Raises MigrationError."""
+        """Remove the entries that are no longer needed. Raises MigrationError."""
         now = time.monotonic()
         self._look(now)
         with self._lock:

@@ -1,10 +1,10 @@
-"""What image headers say, read as plain RADOS objects, without opening any image.
+"""Reading image headers as plain RADOS objects, without opening any image.
 
-Opening an image starts librbd's machinery, and for some external sources it kills the process
-(see the worker). Reading the header objects is a round trip each, leaves no watch and cannot
-crash, so the manager itself may do it. Object and method names are RBD's on-disk interface
-(``rbd_id.*``, ``rbd_header.*``, ``rbd_directory``, ``rbd_trash``; src/cls/rbd in Ceph), the same
-from release 16 to 20.
+Opening an image starts librbd's machinery, and for some external sources it kills the process (see
+the worker). Reading a header object takes one round trip, leaves no watch and cannot crash, so the
+manager itself may do it. Object and method names are RBD's on-disk interface (``rbd_id.*``,
+``rbd_header.*``, ``rbd_directory``, ``rbd_trash``; src/cls/rbd in Ceph), the same from release 16
+to 20.
 
 Every function takes an ioctx whose namespace is set, raises ``rados.Error`` when RADOS does not
 answer, and returns None for what does not exist.
@@ -28,7 +28,7 @@ from .omap import omap_pages
 _SOURCE_HEADER = 1
 _TRASHED_BY_MIGRATION = 2
 _TRASH_PREFIX = "id_"
-# How many objects are copied at once: image metadata that whoever copies reads as it begins.
+# Number of objects copied at once: image metadata that the copying client reads when it begins.
 HOLDER_OPS_KEY = "conf_rbd_concurrent_management_ops"
 # Marks the target of a native import until it is committed; its value is the migration's id.
 IMPORT_KEY = "rbd_migration.import"
@@ -47,7 +47,7 @@ class TrashEntry(NamedTuple):
 
 
 class LockHolder(NamedTuple):
-    """Who holds an image's exclusive lock: RADOS client number, lock cookie and address."""
+    """The owner of an image's exclusive lock: RADOS client number, lock cookie and address."""
 
     client: int
     cookie: str
@@ -82,7 +82,7 @@ def _call(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> O
 
 
 def image_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
-    """The id of the image called ``name``."""
+    """Return the id of the image called ``name``."""
     reply = _call(ioctx, f"rbd_id.{name}", "rbd", "get_id", b"")
     return reply.string() if reply else None
 
@@ -94,7 +94,7 @@ def image_name(ioctx: rados.Ioctx, ident: str) -> Optional[str]:
 
 
 def listed_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
-    """The id under which the directory lists ``name``, also where there is no more of it."""
+    """The id under which the directory lists ``name``, even if nothing else of the image exists."""
     reply = _call(ioctx, "rbd_directory", "rbd", "dir_get_id", encode_string(name))
     return reply.string() if reply else None
 
@@ -123,7 +123,7 @@ def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader
 
 
 def old_format_migration(ioctx: rados.Ioctx, name: str) -> Optional[MigrationHeader]:
-    """The same of an image of format 1, which has no id and stays where it is meanwhile."""
+    """The migration header of an image of format 1, which has no id and is not trashed."""
     return _migration_of(ioctx, f"{name}.rbd", name)
 
 
@@ -131,7 +131,7 @@ def _migration_of(ioctx: rados.Ioctx, oid: str, image: str) -> Optional[Migratio
     try:
         reply = _call(ioctx, oid, "rbd", "migration_get", b"")
     except rados.Error as error:
-        # The object exists and holds no migration, or is no header of an image at all.
+        # The object exists but holds no migration, or is not a header of an image.
         if abs(error.errno or 0) in (EINVAL, ENXIO):
             return None
         raise
@@ -139,7 +139,7 @@ def _migration_of(ioctx: rados.Ioctx, oid: str, image: str) -> Optional[Migratio
         return None
     try:
         return _migration_header(reply)
-    except ValueError as error:  # DecodeError, or a state that a newer release knows
+    except ValueError as error:  # DecodeError, or a state of a newer release
         raise MigrationError(
             EUCLEAN,
             f"The migration header of the image {image} cannot be read by this version ({error}).",
@@ -214,7 +214,7 @@ def view_by_id(ioctx: rados.Ioctx, ident: str) -> Optional[ImageView]:
 
 
 def view_by_name(ioctx: rados.Ioctx, name: str) -> Optional[ImageView]:
-    """The image that is listed as ``name``; None when there is none."""
+    """The image that the directory lists as ``name``; None when there is none."""
     ident = image_id(ioctx, name)
     if ident is None:
         return None
@@ -254,20 +254,20 @@ def size(ioctx: rados.Ioctx, ident: str) -> int:
 
 
 def object_size(ioctx: rados.Ioctx, ident: str) -> int:
-    """The size of the image's objects in bytes; that of librbd's default without such an image."""
+    """The size of the image's objects in bytes; librbd's default if there is no such image."""
     argument = struct.pack("<Q", _NO_SNAPSHOT)
     reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
     return 1 << (reply.u8() if reply else _DEFAULT_ORDER)
 
 
 def metadata(ioctx: rados.Ioctx, ident: str, key: str) -> Optional[str]:
-    """The value of an image metadata key; None when the image has none such."""
+    """The value of an image metadata key; None when the image does not have it."""
     reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "metadata_get", encode_string(key))
     return reply.string() if reply else None
 
 
 def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:
-    """The parent of the image ``ident``; None when it is no clone (any more)."""
+    """The parent of the image ``ident``; None when it is not a clone (any more)."""
     reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "parent_get", b"")
     if reply is None:
         return None
@@ -324,7 +324,7 @@ def snapshot_names(ioctx: rados.Ioctx, ident: str) -> list[str]:
 
 
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
-    """Who holds the exclusive lock of the image ``ident``, if anybody does."""
+    """The owner of the exclusive lock of the image ``ident``; None without one."""
     argument = encode_string(_LOCK)
     reply = _call(ioctx, f"rbd_header.{ident}", "lock", "get_info", versioned(argument))
     if reply is None:
@@ -344,7 +344,7 @@ def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
 
 
 def versioned(payload: bytes) -> bytes:
-    """A versioned structure, as class methods take their arguments."""
+    """A versioned structure, as arguments of class methods."""
     return struct.pack("<BBI", 1, 1, len(payload)) + payload
 
 

@@ -24,7 +24,7 @@ def pools(client: rados.Rados, names: Iterable[str]) -> dict[str, Optional[Pool]
     usage = json.loads(mon_command(client, prefix="df", detail="detail", format="json"))
     known = {str(pool["pool_name"]): pool for pool in dump["pools"]}
     stats = {str(pool["name"]): pool["stats"] for pool in usage["pools"]}
-    counted = bool(usage["stats"]["total_bytes"])  # the OSDs have reported to the manager
+    counted = bool(usage["stats"]["total_bytes"])  # OSDs have reported to the manager
     return {
         name: _pool(known[name], stats.get(name, {}), counted=counted) if name in known else None
         for name in names
@@ -70,7 +70,9 @@ def release(client: rados.Rados) -> tuple[int, int, int]:
 
 
 def client_keys(client: rados.Rados) -> dict[str, dict[str, str]]:
-    """The capabilities of every client's key by kind of daemon; empty where we may not ask."""
+    """The capabilities of every client's key by kind of daemon; empty without permission to read
+    them.
+    """
     try:
         answer = json.loads(mon_command(client, prefix="auth ls", format="json"))
     except MigrationError:
@@ -83,7 +85,9 @@ def client_keys(client: rados.Rados) -> dict[str, dict[str, str]]:
 
 
 def caps(client: rados.Rados, name: str) -> dict[str, str]:
-    """What the key of ``name`` allows, by kind of daemon; empty where we may not ask."""
+    """The capabilities of the key of ``name`` by kind of daemon; empty without permission to read
+    them.
+    """
     try:
         answer = json.loads(mon_command(client, prefix="auth get", entity=name, format="json"))
     except MigrationError:

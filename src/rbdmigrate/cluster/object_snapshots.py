@@ -1,10 +1,10 @@
 """The snapshots that each clone of a RADOS object has, as ``rados listsnaps`` shows them.
 
-Neither the Python binding nor the C interface of librados can ask for them, and starting the
-command for each object takes 60 ms. So this calls the one function of the C++ interface that
-``rados listsnaps`` calls too (``librados::IoCtx::list_snaps``): 5,000 objects a second with eight
-at a time (measured, release 16). It runs in workers only. What it reads is checked for being a
-list of clones at all, so that another layout in memory is an error and never a wrong answer.
+Neither the Python binding nor the C interface of librados can list them, and starting the command
+for each object takes 60 ms. So this calls the one function of the C++ interface that ``rados
+listsnaps`` calls too (``librados::IoCtx::list_snaps``): 5,000 objects a second with eight at a
+time (measured, release 16). It runs in workers only. The result is checked to be a list of clones,
+so that another layout in memory is an error and never a wrong answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LIST_SNAPS = (
 )
 _SNAPSHOT_DIRECTORY = (1 << 64) - 1  # CEPH_SNAPDIR: the read is about all clones
 _HEAD = (1 << 64) - 2  # CEPH_NOSNAP: the last of the clones is the head
-_MANY = 1 << 20  # clones or snapshots; more of them are no list
+_MANY = 1 << 20  # clones or snapshots; more are not a valid list
 
 
 class _Vector(ctypes.Structure):
@@ -55,7 +55,7 @@ def _function() -> Any:
 class ObjectSnapshots:
     """Lists the snapshots of objects in one pool and namespace. Thread-safe.
 
-    ``ioctx``: a handle of the C interface, of which nothing else may be asked any more. Raises
+    ``ioctx``: a handle of the C interface that is used for nothing else. Raises
     MigrationError(EOPNOTSUPP) where this librados does not have the function.
     """
 
@@ -66,13 +66,14 @@ class ObjectSnapshots:
                 EOPNOTSUPP, "This release's librados cannot list an object's snapshots."
             )
         self._found = threading.local()  # reused: librados frees what it held before
-        self._this = c_void_p(ioctx.value)  # an IoCtx of C++ is a pointer to what a C handle is
+        self._this = c_void_p(ioctx.value)  # a C++ IoCtx is a pointer to the object of a C handle
         ctypes.CDLL("librados.so.2").rados_ioctx_snap_set_read(ioctx, c_uint64(_SNAPSHOT_DIRECTORY))
 
     def clones(self, name: str) -> list[Clone]:
-        """An object's clones, the oldest first, and its head if it has one; empty without it.
+        """Return an object's clones, oldest first, and its head if it has one; empty without the
+        object.
 
-        Raises CApiError when RADOS does not answer, MigrationError for what is no list of clones.
+        Raises CApiError when RADOS does not answer, MigrationError for an invalid list of clones.
         """
         raw = ctypes.create_string_buffer(name.encode())
         text = _String(ctypes.addressof(raw), len(raw) - 1, b"")
@@ -108,7 +109,7 @@ def _clones(found: _SnapshotSet) -> list[Clone]:
 
 
 def _items(vector: _Vector, size: int) -> range:
-    """The addresses of a vector's items."""
+    """The addresses of the items of a C++ vector."""
     begin, end = vector.begin or 0, vector.end or 0
     if not 0 <= end - begin <= size * _MANY or (end - begin) % size:
         raise _no_list()
@@ -116,4 +117,4 @@ def _items(vector: _Vector, size: int) -> range:
 
 
 def _no_list() -> MigrationError:
-    return MigrationError(EUCLEAN, "librados answered with something that is no list of clones.")
+    return MigrationError(EUCLEAN, "librados answered with something that is not a list of clones.")

@@ -1,4 +1,4 @@
-"""Look at both ends of a migration: a dozen small RADOS reads, no image opened."""
+"""Observing source and target of a migration: a dozen small RADOS reads, no image opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .target_now import target_now
 
 
 def observe(client: rados.Rados, migration: Migration) -> Observation:
-    """What is there now. Raises ``rados.Error`` when RADOS does not answer."""
+    """Observe source and target. Raises ``rados.Error`` when RADOS does not answer."""
     wait_for_latest_osdmap(client)
     if migration.imported is not None:
         return _observe_import(client, migration)
@@ -35,7 +35,7 @@ def observe(client: rados.Rados, migration: Migration) -> Observation:
 
 
 def _observe_import(client: rados.Rados, m: Migration) -> Observation:
-    """An import has a target only."""
+    """Observe the target of an import, whose source is not observed."""
     assert m.imported is not None
     gone, target = _look(client, m.target)
     if not gone:
@@ -53,7 +53,7 @@ def _observe_import(client: rados.Rados, m: Migration) -> Observation:
 
 
 def _half_named(ioctx: rados.Ioctx, m: Migration) -> Optional[ImageView]:
-    """A target that is in the directory and nowhere else: its making was cut off."""
+    """A target that only the directory lists: its creation was interrupted."""
     ident = headers.listed_id(ioctx, m.target.image)
     if ident is None or m.imported is None or not m.imported.made(ident):
         return None
@@ -61,10 +61,10 @@ def _half_named(ioctx: rados.Ioctx, m: Migration) -> Optional[ImageView]:
 
 
 def clone_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
-    """What the header of a migration would say about the target of a native import.
+    """The equivalent of a migration header for the target of a native import.
 
-    That one is a clone which is flattened (see ``worker.imports.native``): it is marked as long as
-    the import is not committed, and executed when it has no parent any more.
+    The target is a clone which is flattened (see ``worker.imports.native``): it is marked until
+    the import is committed, and executed once it has no parent.
     """
     if headers.metadata(ioctx, ident, headers.IMPORT_KEY) is None:
         return None
@@ -89,10 +89,10 @@ def _look(client: rados.Rados, place: Place) -> tuple[bool, Optional[ImageView]]
 
 
 def ends_of(client: rados.Rados, migration: Migration) -> list[Place]:
-    """The ends of a migration that have ids.
+    """Return those of source and target that have ids.
 
-    A prepare that was cut off has a target that the record does not know yet: the source's header
-    names it.
+    After an interrupted prepare the record does not have the target's id yet: the source's header
+    has it.
     """
     source, target = migration.source, migration.target
     if migration.imported is not None:
@@ -108,7 +108,9 @@ def ends_of(client: rados.Rados, migration: Migration) -> list[Place]:
 
 
 def find_place(client: rados.Rados, spec: ImageSpec) -> tuple[Place, Optional[ImageView]]:
-    """The place of ``spec`` with its ids, and the image there. MigrationError without the pool."""
+    """Return the place of ``spec`` with its ids, and the image there. MigrationError without the
+    pool.
+    """
     with open_ioctx(client, spec.pool, spec.namespace) as ioctx:
         view = headers.view_by_name(ioctx, spec.image)
         ident = view.image_id if view else ""
@@ -117,6 +119,6 @@ def find_place(client: rados.Rados, spec: ImageSpec) -> tuple[Place, Optional[Im
 
 
 def other_end(client: rados.Rados, header: MigrationHeader) -> Place:
-    """The place that a migration header points to. MigrationError when its pool is gone."""
+    """Return the place that a migration header points to. MigrationError when its pool is gone."""
     pool = pool_name(client, header.pool_id)
     return Place(pool, header.namespace, header.image, header.pool_id, header.image_id)

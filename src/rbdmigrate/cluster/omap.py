@@ -1,4 +1,4 @@
-"""Reading omap, in pages, so that an object with megabytes of keys costs no more than a page."""
+"""Reading omap in pages, so that objects with megabytes of keys take little memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def omap_value(ioctx: rados.Ioctx, oid: str, key: str) -> Optional[bytes]:
             values, _ = ioctx.get_omap_vals_by_keys(op, (key,))
             ioctx.operate_read_op(op, oid)
             found = dict(values)
-            return (found[key] or b"") if key in found else None  # it gives None for empty values
+            return (found[key] or b"") if key in found else None  # empty values are None
     except rados.ObjectNotFound:
         return None
 
 
 def omap_pages(ioctx: rados.Ioctx, oid: str, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Every key that starts with ``prefix`` and its value; nothing without the object."""
+    """Yield every key that starts with ``prefix`` and its value; nothing without the object."""
     after = ""
     while True:
         try:

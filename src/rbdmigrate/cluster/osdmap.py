@@ -1,4 +1,4 @@
-"""Waiting for the latest OSD map, with an end."""
+"""Waiting for the latest OSD map, with a timeout."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import rados
 
 TIMEOUT = 15.0  # seconds, as for the other operations of the engine's client
-_MOST = 64  # waits of one client at once: without a quorum each stays until there is one again
+_MOST = 64  # concurrent waits of one client: without a quorum each stays until there is one again
 
 _lock = threading.Lock()
-_waits: dict[int, int] = {}  # how many there are, by the number of the RADOS client
+_waits: dict[int, int] = {}  # number of waits, by the number of the RADOS client
 
 
 def wait_for_latest_osdmap(client: rados.Rados, timeout: float = TIMEOUT) -> None:
-    """Wait until the client has an OSD map that is as new as this call. ``timeout`` in seconds.
+    """Wait until the client has an OSD map at least as new as this call. ``timeout`` in seconds.
 
     librados has no timeout for this and asks the monitors, so without a quorum it never returns.
     Raises ``rados.Error``, and MigrationError(ETIMEDOUT) when the monitors do not answer in time.
@@ -34,7 +34,7 @@ def wait_for_latest_osdmap(client: rados.Rados, timeout: float = TIMEOUT) -> Non
     def wait() -> None:
         try:
             client.wait_for_latest_osdmap()
-        except BaseException as error:  # raised again in the thread that asked
+        except BaseException as error:  # raised again in the waiting thread
             errors.append(error)
         finally:
             _count(number, -1)
@@ -53,7 +53,7 @@ def wait_for_latest_osdmap(client: rados.Rados, timeout: float = TIMEOUT) -> Non
 
 
 def _count(client: int, change: int) -> bool:
-    """Note that a wait of the client begins (1) or ended (-1); False when it has too many."""
+    """Count a wait of the client that begins (1) or ended (-1); False when there are too many."""
     with _lock:
         count = _waits.pop(client, 0) + change
         if count > 0:
@@ -64,6 +64,6 @@ def _count(client: int, change: int) -> bool:
 def _no_answer(timeout: float) -> MigrationError:
     return MigrationError(
         ETIMEDOUT,
-        f"The monitors did not answer for {timeout:g} seconds; look at `ceph health`, then try "
+        f"The monitors did not answer for {timeout:g} seconds; check `ceph health`, then try "
         "again.",
     )

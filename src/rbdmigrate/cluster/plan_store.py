@@ -1,8 +1,8 @@
-"""The plans of a pool, beside the records of its migrations and written under the same rule.
+"""The plans of a pool, stored next to the records of its migrations under the same rules.
 
 The object ``rbd_migration_plans`` of a pool's default namespace holds ``plan.<name>`` and
-``item.<name>/<number>``. Items are written before the plan that counts them, and removed after
-it: what no plan counts is nobody's.
+``item.<name>/<number>``. Items are written before the plan that counts them, and removed after it.
+Items beyond the count of their plan are ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PAGE = 500  # items in one write
 
 
 class PlanStore(Store):
-    """The plans that one pool keeps."""
+    """The plans stored in one pool."""
 
     _objects = (PLANS,)
 
@@ -41,7 +41,7 @@ class PlanStore(Store):
         fault_point("plans.write.after", plan.state.value)
 
     def write_items(self, plan: str, items: Sequence[Item], first: int = 0) -> None:
-        """Write items, the first of which has the number ``first``. Raises as ``Store.write``."""
+        """Write items, numbered from ``first`` on. Raises as ``Store.write``."""
         encoded = [encode_readable(item) for item in items]
         for begin in range(0, len(items), _PAGE):
             values = tuple(encoded[begin : begin + _PAGE])
@@ -75,9 +75,10 @@ class PlanStore(Store):
             self._guarded(act, PLANS)
 
     def read_plans(self) -> tuple[list[tuple[Plan, list[Item]]], list[UnreadableRecord]]:
-        """All plans with their items, and what could not be read.
+        """Read all plans with their items, and the records that could not be read.
 
-        A plan without all of its items is not readable, for it would begin something twice.
+        A plan that lacks some of its items counts as unreadable, because it could start migrations
+        twice.
         """
         found: list[tuple[Plan, list[Item]]] = []
         garbage: list[UnreadableRecord] = []

@@ -1,4 +1,4 @@
-"""Pools and namespaces: which there are, and ioctxs on them."""
+"""Pools and RBD namespaces: listing them, and opening ioctxs on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMESPACES, _NAMESPACE_PREFIX = "rbd_namespace", "name_"
 
 
 def open_ioctx(client: rados.Rados, pool: str, namespace: str) -> rados.Ioctx:
-    """An ioctx on a pool and RBD namespace. Raises MigrationError(ENOENT) for a missing pool."""
+    """Open an ioctx on a pool and RBD namespace. MigrationError(ENOENT) for a missing pool."""
     try:
         ioctx = client.open_ioctx(pool)
     except rados.ObjectNotFound as error:
@@ -38,7 +38,7 @@ def require_namespace(client: rados.Rados, pool: str, namespace: str) -> int:
 
 
 def open_by_id(client: rados.Rados, pool_id: int, namespace: str) -> rados.Ioctx:
-    """An ioctx on a pool by its id, which stays when it is renamed. Raises PoolMissing."""
+    """Open an ioctx on a pool by its id, which survives renames. Raises PoolMissing."""
     try:
         ioctx = client.open_ioctx2(pool_id)
     except rados.ObjectNotFound as error:
@@ -60,7 +60,7 @@ def rbd_pools(client: rados.Rados) -> dict[int, str]:
                 if "rbd" in ioctx.application_list():
                     found[int(ioctx.get_pool_id())] = str(pool)
         except rados.ObjectNotFound:
-            continue  # deleted since it was listed
+            continue  # deleted since the listing
     return found
 
 
@@ -74,7 +74,7 @@ def namespaces(client: rados.Rados, pool_id: int) -> list[str]:
 def has_namespace(ioctx: rados.Ioctx, namespace: str) -> bool:
     """Whether the pool has this RBD namespace; ``ioctx`` is on the default one.
 
-    As librbd looks it up, but what RADOS fails with is a ``rados.Error``.
+    Like librbd's look-up, but errors of RADOS are raised as ``rados.Error``.
     """
     return omap_value(ioctx, _NAMESPACES, _NAMESPACE_PREFIX + namespace) is not None
 

@@ -1,4 +1,4 @@
-"""Processes of this host, as ``/proc`` tells of them."""
+"""Processes of this host, read from ``/proc``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STARTED = 19  # the field of /proc/PID/stat, counted from the one after the nam
 
 
 def identity_of(pid: int) -> Optional[ProcessIdentity]:
-    """What has the process id ``pid`` in our namespace now; None when that cannot be told.
+    """The process with the id ``pid`` in our namespace; None when that is not known.
 
     Without such a process ``started`` is 0.
     """

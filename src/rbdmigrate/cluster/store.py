@@ -1,12 +1,12 @@
 """The store: migrations as omap records of one object per target pool and RBD namespace.
 
-``rbd_migration`` holds the records of migrations that are under way, ``rbd_migration_history``
-those that ended. State lives where the target lives, so it leaves with its pool, and a pool that
-is down holds back only its own migrations.
+``rbd_migration`` holds the records of unfinished migrations, ``rbd_migration_history`` those that
+ended. Records are stored in the target's pool: they are removed with it, and a pool that is down
+delays only its own migrations.
 
 One writer: the active manager. The object's key ``owner`` names it, and every write is one atomic
-operation that first compares it. A manager that was only slow and lost its role meanwhile finds
-the owner changed and its write refused (:class:`StoreFenced`), whatever it believes.
+operation that first compares it. So the writes of a slow manager that is no longer active are
+refused (:class:`StoreFenced`), even if it does not know yet.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ _PREFIX = "migration."
 
 
 class StoreFenced(Exception):
-    """Another manager owns the store: this one must stop writing at once."""
+    """Another manager owns the store; this one must stop writing at once."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who may write: ``generation`` grows with every change of the active manager."""
+    """The writer of a store. ``generation`` grows with every change of the active manager."""
 
     generation: int
     instance: str
 
     def encode(self) -> bytes:
-        """As it is stored."""
+        """The stored form."""
         return json.dumps({"generation": self.generation, "instance": self.instance}).encode()
 
 
 @dataclass(frozen=True)
 class UnreadableRecord:
-    """A record that this version cannot read: kept as it is, reported, skipped."""
+    """A record that this version cannot read. It is kept unchanged, reported and skipped."""
 
     store: str
     key: str
@@ -64,9 +64,11 @@ class UnreadableRecord:
 
 
 class Store:
-    """The records of one pool and namespace, which ``label`` names. RADOS orders the writes."""
+    """The records of one pool and namespace, called ``label`` in messages. RADOS orders the
+    writes.
+    """
 
-    _objects: tuple[str, ...] = (OBJECT, HISTORY)  # the first one tells whether there is a store
+    _objects: tuple[str, ...] = (OBJECT, HISTORY)  # the first object shows whether there is a store
 
     def __init__(self, open_ioctx: Callable[[], rados.Ioctx], label: str, owner: Owner) -> None:
         self.label = label
@@ -75,7 +77,7 @@ class Store:
         self._owned = False
 
     def exists(self) -> bool:
-        """True when this pool and namespace ever held a migration."""
+        """Whether this pool and namespace ever held a migration."""
         with self._open() as ioctx:
             try:
                 ioctx.stat(self._objects[0])
@@ -84,7 +86,7 @@ class Store:
         return True
 
     def take(self) -> None:
-        """Become the owner. Raises StoreFenced when a later manager owns the store already."""
+        """Become the owner. Raises StoreFenced when a later manager already owns the store."""
         with self._open() as ioctx:
             for oid in self._objects:
                 self._take_object(ioctx, oid)
@@ -142,7 +144,7 @@ class Store:
             try:
                 ioctx.operate_write_op(op, oid)
             except rados.ObjectNotFound:
-                self._owned = False  # removed by hand: the next write makes it anew
+                self._owned = False  # removed by hand: the next write creates it again
                 raise
             except rados.Error as error:
                 if abs(error.errno or 0) == ECANCELED:
@@ -150,7 +152,7 @@ class Store:
                 raise
 
     def read(self, *, history: bool = False) -> tuple[list[Migration], list[UnreadableRecord]]:
-        """All records, and what could not be read as one."""
+        """Read all records, and those that cannot be decoded."""
         migrations: list[Migration] = []
         garbage: list[UnreadableRecord] = []
         oid = HISTORY if history else OBJECT
@@ -174,4 +176,4 @@ def _generation(raw: bytes) -> int:
     try:
         return int(json.loads(raw)["generation"])
     except (ValueError, KeyError, TypeError):
-        return 0  # not written by us: anybody's
+        return 0  # written by a client other than this module

@@ -1,8 +1,8 @@
 """Writes to image headers, directories and the trash as plain RADOS objects: for repair only.
 
 librbd has no call that completes some of its own interrupted acts (``doc/design/recovery.rst``).
-What is written here is the last resort there, on images that nobody has open, each a single atomic
-operation on one object. All of them may be repeated.
+The writes here are the last resort for these, on images that no client has open. Each is a single
+atomic operation on one object. All of them may be repeated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOCK = "rbd_lock"
 
 
 def _write(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> int:
-    """Call a class method that writes; the version that the object has by this write."""
+    """Call a class method that writes; return the object's version after this write."""
     with rados.WriteOpCtx() as op:
         op.execute(cls, method, data)
         ioctx.operate_write_op(op, oid)
@@ -60,9 +60,9 @@ def drop_trash_entry(ioctx: rados.Ioctx, ident: str) -> None:
 
 
 def unlink_ghost(ioctx: rados.Ioctx, name: str, ident: str) -> None:
-    """Remove the names of an image that has no header (any more)."""
+    """Remove the names of an image without a header."""
     if headers.image_exists(ioctx, ident):
-        raise ValueError(f"the image {ident} has a header; it is no ghost")
+        raise ValueError(f"the image {ident} has a header, so its names stay")
     if headers.image_id(ioctx, name) == ident:
         _remove(ioctx, f"rbd_id.{name}")
     listed = headers.image_name(ioctx, ident)
@@ -74,7 +74,7 @@ def unlink_ghost(ioctx: rados.Ioctx, name: str, ident: str) -> None:
 
 
 def drop_migration_header(ioctx: rados.Ioctx, ident: str) -> None:
-    """Make an image an ordinary one again."""
+    """Remove the migration header, which makes the image an ordinary one again."""
     _write(ioctx, f"rbd_header.{ident}", "rbd", "migration_remove", b"")
 
 
@@ -85,10 +85,10 @@ def set_target_header(
     source: ImageView,
     state: HeaderState,
 ) -> None:
-    """Give a target the migration header that it lacks, so that librbd can work on it again.
+    """Write the missing migration header of a target, so that librbd can work on it again.
 
-    ``source`` has its own header, whose settings are taken over. No snapshots are mapped: in the
-    states in which this is used (preparing, executed) the target is not read through it.
+    The settings are taken from the header of ``source``. No snapshots are mapped: in the states in
+    which this is used (preparing, executed) the target is not read through it.
     """
     assert source.header is not None
     payload = _encode_header(
@@ -119,9 +119,9 @@ def _encode_header(
 
 
 def remove_journal(ioctx: rados.Ioctx, ident: str) -> None:
-    """Remove the journal that a half-made or half-removed image left behind.
+    """Remove the journal of a partly created or partly removed image.
 
-    Journals in a separate journal pool are not found; they hold nothing that is missed.
+    Journals in a separate journal pool are not found; they hold no data that is needed.
     """
     _remove(ioctx, f"journal.{ident}")
     for item in ioctx.list_objects():
@@ -131,13 +131,13 @@ def remove_journal(ioctx: rados.Ioctx, ident: str) -> None:
 
 
 def drop_metadata(ioctx: rados.Ioctx, ident: str, key: str) -> None:
-    """Take a key out of an image's metadata; that it is not there is fine."""
+    """Remove a key from an image's metadata, if it exists."""
     if headers.metadata(ioctx, ident, key) is not None:
         _write(ioctx, f"rbd_header.{ident}", "rbd", "metadata_remove", encode_string(key))
 
 
 def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
-    """Take the feature journaling from an image whose journal was not made: opening it crashes."""
+    """Disable journaling on an image whose journal was not created: opening it crashes librbd."""
     if not headers.features(ioctx, ident) & FEATURES["journaling"]:
         return
     remove_journal(ioctx, ident)
@@ -146,7 +146,7 @@ def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
 
 
 def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: str) -> None:
-    """Complete the removal of snapshots that was begun: librbd then refuses the image for ever."""
+    """Complete an interrupted removal of snapshots, after which librbd always refuses the image."""
     for snapshot in headers.snapshots(ioctx, ident):
         if not snapshot.in_trash:
             continue
@@ -158,7 +158,7 @@ def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: 
 
 
 def remove_leftovers(ioctx: rados.Ioctx, ident: str) -> None:
-    """Remove the object maps and the journal that an image without header left behind."""
+    """Remove the object maps and the journal of an image without header."""
     _remove(ioctx, f"rbd_object_map.{ident}")
     remove_journal(ioctx, ident)
     for item in ioctx.list_objects():
@@ -167,7 +167,7 @@ def remove_leftovers(ioctx: rados.Ioctx, ident: str) -> None:
 
 
 def forget_child(ioctx: rados.Ioctx, parent: Parent, child_id: str) -> None:
-    """Take a clone of the first format from its pool's list of children."""
+    """Remove a clone of format 1 from its pool's list of children."""
     argument = struct.pack("<q", parent.pool_id) + encode_string(parent.image_id)
     argument += struct.pack("<Q", parent.snap_id) + encode_string(child_id)
     with contextlib.suppress(rados.ObjectNotFound):
@@ -175,7 +175,7 @@ def forget_child(ioctx: rados.Ioctx, parent: Parent, child_id: str) -> None:
 
 
 def detach_child(ioctx: rados.Ioctx, parent: Parent, child: Place) -> None:
-    """Take a clone of the second format from its parent's list of children."""
+    """Remove a clone of format 2 from its parent's list of children."""
     spec = struct.pack("<q", child.pool_id) + encode_string(child.image_id)
     spec += encode_string(child.namespace)
     argument = struct.pack("<Q", parent.snap_id) + struct.pack("<BBI", 2, 1, len(spec)) + spec
@@ -184,10 +184,10 @@ def detach_child(ioctx: rados.Ioctx, parent: Parent, child: Place) -> None:
 
 
 def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> Optional[int]:
-    """Take the exclusive lock from ``holder``, who must have been fenced before.
+    """Break the exclusive lock of ``holder``, which must have been fenced before.
 
-    Returns the version of the header object by this very write: as long as it is the same, nobody
-    had the lock since. None: the holder let go of the lock by itself meanwhile.
+    Returns the version of the header object after this write; while it stays the same, no client
+    has had the lock since. None: the holder has released the lock by itself.
     """
     entity = struct.pack("<Bq", _CLIENT, holder.client)
     argument = encode_string(_LOCK) + entity + encode_string(holder.cookie)

@@ -1,4 +1,4 @@
-"""Reading what clients can change in a target's header: its omap, page by page.
+"""Reading the parts of a target's header that clients can change: its omap, page by page.
 
 The keys are RBD's on-disk interface (src/cls/rbd in Ceph), the same from release 16 to 20. All of
 a header takes one read for each 256 keys, however many snapshots the image has.
@@ -18,7 +18,7 @@ from .denc import Decoder
 from .omap import omap_pages
 
 _SNAPSHOT, _METADATA, _GROUP = "snapshot_", "metadata_", "rbd_group_ref"
-_CHOSEN = sum(FEATURES.values())  # librbd sets and clears others by itself while it migrates
+_CHOSEN = sum(FEATURES.values())  # librbd itself changes the others during a migration
 _DIGEST = 16  # bytes
 
 
@@ -27,8 +27,8 @@ def target_header(
 ) -> Optional[TargetHeader]:
     """The header of the image ``ident``; None when there is no such image.
 
-    ``own_metadata``: metadata keys that this module sets, which do not count. Raises
-    ``rados.Error`` when RADOS does not answer.
+    ``own_metadata``: metadata keys set by this module, which are ignored. Raises ``rados.Error``
+    when RADOS does not answer.
     """
     values = dict(omap_pages(ioctx, f"rbd_header.{ident}", ""))
     if "size" not in values:
@@ -48,7 +48,7 @@ def target_header(
 
 
 def _snapshot(raw: bytes) -> tuple[bytes, ...]:
-    """Number, name and size of a snapshot. What follows them changes when it gets a clone."""
+    """Number, name and size of a snapshot. The fields after them change when it gets a clone."""
     entry = Decoder(raw)
     entry.start()
     number, name, size = entry.u64(), entry.string(), entry.u64()
@@ -56,7 +56,7 @@ def _snapshot(raw: bytes) -> tuple[bytes, ...]:
 
 
 def _digest(entries: Iterable[tuple[bytes, ...]]) -> str:
-    """One text for any number of entries, in whatever order they come."""
+    """A digest of entries, independent of their order."""
     found = hashlib.blake2b(digest_size=_DIGEST)
     for entry in sorted(entries):
         for part in entry:

@@ -1,7 +1,7 @@
-"""What became of a target's size and snapshots since it was prepared, read from its header.
+"""The present size and snapshots of a target, read from its header.
 
-It takes one read. A second one, of the source's header, follows only when the target does not have
-as many of the source's snapshots as it is known to have had.
+It takes one read. A second one, of the source's header, follows only when the target has fewer of
+the source's snapshots than it had before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNCOPIED = (HeaderState.PREPARED, HeaderState.EXECUTING)
 def target_now(
     client: rados.Rados, m: Migration, source: Optional[ImageView], target: Optional[ImageView]
 ) -> Optional[TargetNow]:
-    """Size and snapshots of a target whose data is not all copied; None for any other.
+    """Return size and snapshots of a target that is not fully copied; None for any other.
 
     Raises ``rados.Error`` when RADOS does not answer.
     """
@@ -47,7 +47,7 @@ def target_now(
 
 
 def snapshot_names_by_id(ioctx: rados.Ioctx, ident: str) -> dict[int, str]:
-    """The snapshots of the image ``ident``."""
+    """The snapshot names of the image ``ident`` by id."""
     return dict(_snapshot(raw) for _, raw in omap_pages(ioctx, f"rbd_header.{ident}", _SNAPSHOT))
 
 

@@ -23,17 +23,16 @@ from ..worker.protocol import MAX_LINE, decode_line, encode_line
 from .client import Identity
 from .processes import identity_of
 
-START_TIMEOUT = 40.0  # seconds until the hello: two connections of up to 20 s each
-# Faults for tests; and which authorities a host trusts, as OpenSSL reads it, if not the system's.
+START_TIMEOUT = 40.0  # seconds until the hello message: two connections of up to 20 s each
+# Fault injection for tests; OpenSSL's variables for the certificate authorities of a host.
 _PASSED_ON = ("RBD_MIGRATION_FAULT_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from rbdmigrate.worker.main import main; main()"
 
 
 class WorkerLost(Exception):
-    """The worker ended before it answered. ``signal`` is the signal's number, 0 if it just left.
-
-    ``gave_up``: it ended by its own decision, and the message is its sentence for the user.
+    """The worker ended before it answered. ``signal`` is the signal's number, 0 if it exited.
+    ``gave_up``: it exited by its own decision, and the message is for the user.
     """
 
     def __init__(self, message: str, number: int = 0, *, gave_up: bool = False) -> None:
@@ -43,11 +42,11 @@ class WorkerLost(Exception):
 
 
 class JobTooLong(MigrationError):
-    """A job that no worker would read; nothing of it was sent."""
+    """A job that is too long for a worker to read; nothing of it was sent."""
 
 
 def interpreter() -> str:
-    """The Python of this process's own version: ``sys.executable`` is empty inside ceph-mgr."""
+    """The path of this process's Python; ``sys.executable`` is empty inside ceph-mgr."""
     if sys.executable and os.access(sys.executable, os.X_OK):
         return sys.executable
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -59,8 +58,9 @@ def interpreter() -> str:
 
 
 class WorkerProcess:
-    """A worker. To be started and used by one thread, which must outlive it: the kernel ends the
-    worker with the thread that started it. ``kill`` may be called by any thread."""
+    """A worker. Started and used by one thread, which must outlive it: the kernel ends the worker
+    with the thread that started it. ``kill`` may be called by any thread.
+    """
 
     def __init__(self, identity: Identity) -> None:
         library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -70,7 +70,7 @@ class WorkerProcess:
                 environment[name] = os.environ[name]
         self._errors, self._process = _start(library, environment)
         self.pid = self._process.pid
-        self.process_identity = identity_of(self.pid) or ProcessIdentity()  # to know it again later
+        self.process_identity = identity_of(self.pid) or ProcessIdentity()  # to identify it later
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._buffer = b""
         self._writing = threading.Lock()
@@ -100,16 +100,16 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
-        """False once it ended, for whatever reason."""
+        """False once it has ended, for any reason."""
         return self._process.poll() is None
 
     def run(
         self, job: dict[str, Any], on_event: Callable[[dict[str, Any]], None]
     ) -> dict[str, Any]:
-        """Do one job; returns its ``done`` or ``failed`` event, gives ``on_event`` the others.
+        """Run one job; return its ``done`` or ``failed`` event, pass the others to ``on_event``.
 
-        No timeout: a copy may take days, and RADOS calls wait for OSDs to come back. Whoever
-        wants it to stop kills the worker. Raises WorkerLost and JobTooLong.
+        No timeout: a copy may take days, and RADOS calls wait for OSDs to come back. To stop a
+        job, kill the worker. Raises WorkerLost and JobTooLong.
         """
         self._send(job)
         for event in self._events():
@@ -132,26 +132,26 @@ class WorkerProcess:
             return 0
 
     def kill(self) -> None:
-        """SIGKILL: whatever it is in the middle of, it does not go on."""
+        """Send SIGKILL, which ends the worker at any point of its job."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
 
     def reap(self) -> int:
-        """Wait until it is gone and free what it held; returns its exit code."""
+        """Wait until it has ended, free its resources and return its exit code."""
         code = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._errors):
             if pipe is not None:
                 try:
                     pipe.close()
                 except BrokenPipeError:
-                    continue  # unsent bytes to a process that is gone
+                    continue  # unsent bytes for a process that is gone
         self._selector.close()
         return code
 
     def set_rate(self, rate: Optional[int]) -> None:
         """Change the rate of the running copy, in bytes per second. May be called by any thread.
 
-        A worker that is gone has no rate: whoever waits for it finds out.
+        Does nothing for a worker that has ended; the thread in ``run`` notices that.
         """
         with contextlib.suppress(OSError, ValueError):
             self._write({"rate": rate})
@@ -167,8 +167,7 @@ class WorkerProcess:
         if len(line) > MAX_LINE:
             raise JobTooLong(
                 E2BIG,
-                f"What a worker has to know for this takes {len(line)} bytes, and it reads "
-                f"{MAX_LINE} at most.",
+                f"The job for a worker has {len(line)} bytes, but a worker reads only {MAX_LINE}.",
             )
         pipe = cast(IO[bytes], self._process.stdin)
         with self._writing:
@@ -182,7 +181,7 @@ class WorkerProcess:
                 yield event
 
     def _receive(self, deadline: Optional[float]) -> Optional[dict[str, Any]]:
-        """The next message, or None at the deadline. Raises WorkerLost."""
+        """Wait for the next message; None at the deadline. Raises WorkerLost."""
         while b"\n" not in self._buffer:
             wait = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not self._selector.select(wait):
@@ -207,7 +206,7 @@ class WorkerProcess:
 def _start(
     library: str, environment: Mapping[str, str]
 ) -> tuple[IO[bytes], subprocess.Popen[bytes]]:
-    """The file that takes what a new worker says, and its process. Raises WorkerLost."""
+    """Start a worker; return the file for its stderr, and its process. Raises WorkerLost."""
     program = interpreter()
     errors: Optional[IO[bytes]] = None
     try:
@@ -221,7 +220,7 @@ def _start(
             close_fds=True,
             cwd="/",
         )
-    except OSError as error:  # no room in /tmp, no more processes or memory
+    except OSError as error:  # no space in /tmp, no more processes or memory
         if errors is not None:
             errors.close()
         raise WorkerLost(errno_text(error.errno or EIO)) from error

@@ -1,11 +1,11 @@
-"""External sources without the engine and without Ceph: what they are, and what they hold.
+"""External sources of imports: inspection and reading, without the engine and without Ceph.
 
 A file for each stream (``file``, ``http``, ``s3``, ``nbd``) and for each format (``qcow``,
-``raw``). Whatever a source is, it is hostile until it proved otherwise: sizes, tables, answers and
-times are bounded (``limits``), and who may be talked to is decided by the reach policy
-(``model/import_policy``), on the very address that is then connected to.
+``raw``). Every source is treated as hostile: sizes, tables, answers and times are bounded
+(``limits``), and the import policy (``model/import_policy``) decides which hosts are allowed, on
+the same address that is then connected to.
 
-These questions are answered here::
+The entry points::
 
     inspect(spec, ...)        what is it, and what of it can librbd not read?     (never raises)
     identify(spec, ...)       is it still the same? (see changes)                 (never raises)

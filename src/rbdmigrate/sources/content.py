@@ -1,4 +1,4 @@
-"""The disk that a source holds: what verification compares the target with."""
+"""The disk in a source, with which verification compares the target."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ C = TypeVar("C", bound="Content")
 
 
 class Content(ABC):
-    """A view of the disk: its head or a snapshot. Not thread-safe.
-
-    ``size`` in bytes. What is outside of ``extents`` reads as zeros.
+    """A view of the disk: its head or a snapshot. Not thread-safe. ``size`` in bytes. Bytes
+    outside of ``extents`` read as zeros.
     """
 
     size: int
 
     @abstractmethod
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """(offset, length) of what may hold data, in order, within the range. SourceError."""
+        """(offset, length) of extents in the range that may hold data, in order. SourceError."""
 
     def changed(self, before: Content) -> Iterator[tuple[int, int]]:
-        """The extents of all that may differ from the view ``before`` it, in order. SourceError."""
+        """The extents that may differ from the view ``before`` it, in order. Raises SourceError."""
         return self.extents(0, self.size)
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset`` on; fewer only where the disk ends. SourceError."""
+        """Read ``length`` bytes from ``offset``; fewer only where the disk ends. SourceError."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the source. Never raises."""
+        """Close the source. Never raises."""
 
     def __enter__(self: C) -> C:
         return self

@@ -22,12 +22,12 @@ def open_content(
     limits: Limits = Limits(total=None),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Content:
-    """The head (``None``) or a snapshot of a raw or qcow source. Raises SourceError.
+    """Open the head (``None``) or a snapshot of a raw or qcow source. Raises SourceError.
 
-    For a comparison, which takes its time, ``limits.total`` has to be None.
+    For a comparison, which takes long, ``limits.total`` has to be None.
     """
     if spec.stream is None:
-        raise SourceError("SOURCE_NATIVE", EINVAL, "A native source is read through librbd alone.")
+        raise SourceError("SOURCE_NATIVE", EINVAL, "A native source is read through librbd only.")
     stream_spec = spec.stream
     if snapshot is not None and spec.format == "raw":
         named = [s.stream for s in spec.snapshots if s.name == snapshot]

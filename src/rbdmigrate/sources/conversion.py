@@ -1,4 +1,4 @@
-"""Commands that make of a source what librbd can read: for the remedies of findings."""
+"""Commands that convert a source into a form that librbd reads, for the remedies of findings."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ _UNPACK = {
 
 
 def convert(stream: StreamSpec, qemu_format: str) -> str:
-    """The command that converts a disk into a QCOW file, thin and without what librbd cannot read.
-
-    The new file has another name, in the folder of a file; otherwise in the working directory.
+    """The command that converts a disk into a sparse QCOW file that librbd can read. The new file
+    has another name. It is created in the folder of a source file, or else in the working
+    directory.
     """
     source, target = _from(stream), shlex.quote(_beside(stream))
     return f"qemu-img convert -f {qemu_format} -O qcow2 {source} {target}"
 
 
 def convert_in_place(stream: StreamSpec, qemu_format: str) -> str:
-    """The same from within the file's folder, where QEMU looks for further files of it.
-
-    Empty for what is no file: QEMU would not find the further files.
+    """The same command in the file's folder, where QEMU looks for files it refers to. Empty for
+    other streams: QEMU would not find those files.
     """
     if stream.type != "file":
         return ""
@@ -66,12 +65,12 @@ def unpackable(name: str) -> bool:
 
 
 def _from(stream: StreamSpec) -> str:
-    """What qemu-img reads: the source itself, but for objects that need a login."""
+    """The name that qemu-img reads: the source itself, except objects that need a login."""
     return shlex.quote(_local(stream) if stream.type == "s3" else stream.location)
 
 
 def _local(stream: StreamSpec) -> str:
-    """The path of a file; for other streams the name that a fetched file has."""
+    """The path of a file; for other streams the name of the downloaded file."""
     return stream.file_path or posixpath.basename(stream.location.rstrip("/")) or "image"
 
 
@@ -81,5 +80,5 @@ def _beside(stream: StreamSpec) -> str:
 
 
 def _renamed(name: str) -> str:
-    """Another name than the source's, so that nothing is written over that."""
+    """A name other than the source's, so that the source is not overwritten."""
     return (name.rsplit(".", 1)[0] or name) + ".import.qcow2"

@@ -1,4 +1,4 @@
-"""The one exception of this room."""
+"""The exception for sources that cannot be read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..model.errors import MigrationError
 class SourceError(MigrationError):
     """A source cannot be read; says why and what to do, in one sentence without a secret.
 
-    ``problem`` is the stable code of ``problems``. ``transient``: it may be well later by itself.
+    ``problem`` is the stable code of ``problems``. ``transient``: the problem may pass by itself.
     ``remedy`` is a command where there is one.
     """
 

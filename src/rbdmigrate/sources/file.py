@@ -58,7 +58,7 @@ class FileStream(Stream):
 
 
 def _open(path: str, reach: ImportPolicy) -> int:
-    """A descriptor of the file that the policy was asked about, whatever happens to its name."""
+    """A descriptor of exactly the file that the policy allowed, even if its name changes."""
     try:
         real = os.path.realpath(path)
     except (OSError, ValueError):
@@ -67,7 +67,7 @@ def _open(path: str, reach: ImportPolicy) -> int:
     if refused:
         raise SourceError("FILE_REACH", EPERM, f"{refused}.")
     try:
-        # Without waiting for the writer of a FIFO.
+        # O_NONBLOCK: do not wait for the writer of a FIFO.
         fd = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno in {ENOENT, ENOTDIR}:
@@ -79,14 +79,14 @@ def _open(path: str, reach: ImportPolicy) -> int:
             ) from None
         if error.errno == ELOOP:
             raise SourceError(
-                "FILE_REACH", EPERM, f"{path} changed while it was looked at."
+                "FILE_REACH", EPERM, f"{path} changed while it was inspected."
             ) from None
         raise SourceError(
             "FILE_UNREADABLE",
             EPERM,
             f"{path} cannot be opened by the manager: {errno_text(error.errno or EIO)}.",
         ) from None
-    # A folder on the way may have become a link since: what counts is what was opened.
+    # A folder of the path may have become a link since: check the path that was opened.
     opened = os.readlink(f"/proc/self/fd/{fd}")
     refused = reach.refuse_file(path, opened)
     if refused:

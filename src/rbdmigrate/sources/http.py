@@ -1,9 +1,9 @@
-"""The stream ``http``: what librbd asks of a server, asked in the same way.
+"""The stream ``http``: the same requests to a server that librbd makes.
 
-librbd asks HEAD for the size, then GET with a Range for every piece. It sends HTTP/1.1 with the
-host's name, without its port, as ``Host``, follows no redirect, and takes nothing but 206 for a
-range. A server that does not know ranges ends the process of librbd (SIGSEGV on 16, 18 and 20), so
-whether a range is honoured is tried before anything else is done.
+librbd sends HEAD for the size, then GET with a Range for every piece. It sends HTTP/1.1 with the
+host's name, without its port, as ``Host``, follows no redirect, and accepts only 206 for a range.
+A server without ranges crashes librbd (SIGSEGV on 16, 18 and 20), so ranges are tried before
+anything else is done.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .net import Rules, Wire, connect, lost
 from .stream import Stream
 from .tls import secure
 
-MAX_REDIRECTS = 5  # that we follow to tell where they end
+MAX_REDIRECTS = 5  # redirects followed to report where they end
 MAX_ERROR_BODY = 16 << 10  # an S3 error has 300 bytes
 TAGS = (("etag", "etag"), ("modified", "last-modified"))
-PROBE = 512  # bytes that are read to see whether a range is honoured
-# At more than 8 KiB librbd ends its process (SIGABRT, 16.2.15); later answers may have some more.
+PROBE = 512  # bytes read to check whether a range is honoured
+# Beyond 8 KiB librbd crashes (SIGABRT, 16.2.15); later answers may have some more.
 MAX_HEADERS = 8000  # bytes
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
@@ -38,7 +38,7 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 @dataclass(frozen=True)
 class Answer:
-    """A server's answer; names of headers in lower case."""
+    """A server's answer; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -79,7 +79,7 @@ class HttpStream(Stream):
             raise
 
     def _open(self) -> None:
-        """Everything that librbd relies on is tried: HEAD, and two ranges on one connection."""
+        """Try everything that librbd relies on: HEAD, and two ranges on one connection."""
         head = self.ask("HEAD")
         if head.status != 200:
             raise self.failure(head, "HEAD")
@@ -97,7 +97,7 @@ class HttpStream(Stream):
         return {}
 
     def ask(self, method: str, extent: Optional[tuple[int, int]] = None) -> Answer:
-        """Send one request; once more where a connection that was kept open has ended."""
+        """Send one request; send it again if a kept-alive connection has ended."""
         kept = self._connection.wire is not None
         try:
             return self._ask(method, extent)
@@ -152,11 +152,11 @@ class HttpStream(Stream):
             self.close()
             raise
         if not response.isclosed():
-            self.close()  # more than was asked for: nobody reads it
+            self.close()  # more than requested: not read
         return answer
 
     def _check_headers(self, response: http.client.HTTPResponse) -> None:
-        """The headers of an answer are not more than librbd reads."""
+        """Raise SourceError for headers that are longer than librbd reads."""
         length = sum(len(name) + len(value) + 4 for name, value in response.getheaders())
         if length + len(response.reason) > MAX_HEADERS:
             self.close()
@@ -189,8 +189,8 @@ class HttpStream(Stream):
             raise self._error(
                 "HTTP_ENCODED",
                 EOPNOTSUPP,
-                f"sends {self.label} compressed on the way (Content-Encoding), which librbd does "
-                "not undo; switch that off for this file",
+                f"sends {self.label} compressed (Content-Encoding), which librbd does not "
+                "decompress; switch that off for this file",
             )
         return int(text)
 
@@ -200,7 +200,7 @@ class HttpStream(Stream):
             raise self._error(
                 "HTTP_NO_RANGE",
                 EOPNOTSUPP,
-                "ignores ranges (it answers 200, not 206), and librbd reads by ranges alone; use a "
+                "ignores ranges (it answers 200, not 206), which librbd needs; use a "
                 "server that honours them, such as nginx, Apache or an object store",
             )
         if answer.status == 416:
@@ -216,7 +216,7 @@ class HttpStream(Stream):
         return answer.body
 
     def _check(self, answer: Answer, offset: int, length: int) -> None:
-        """The range of an answer is the one that was asked for, of the same file as before."""
+        """Check that an answer has the requested range, of the same file as before."""
         match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
         if match is None or (int(match[1]), int(match[2])) != (offset, offset + length - 1):
             raise self._error("HTTP_NO_RANGE", EOPNOTSUPP, _wrong_range(answer))
@@ -230,12 +230,12 @@ class HttpStream(Stream):
         for name, header in TAGS:
             tag = answer.headers.get(header, "")[:200]
             if tag and self.identity.get(name, tag) != tag:
-                # Servers behind one address may have tags of their own: no proof, and no identity.
+                # Servers behind one address may have different tags: no proof, and no identity.
                 self.identity.pop(name)
                 self.fickle = True
 
     def failure(self, answer: Answer, method: str) -> SourceError:
-        """What an answer other than the wanted one means."""
+        """The error for an unexpected answer."""
         status = answer.status
         if status in _REDIRECTS:
             return self._redirected(answer)
@@ -252,19 +252,19 @@ class HttpStream(Stream):
             return self._error(
                 "HTTP_SERVER_ERROR",
                 EIO,
-                f"is in trouble (HTTP {status}); try again, and look into its log if it stays so",
+                f"is in trouble (HTTP {status}); try again, and look into its log if this persists",
                 transient=True,
             )
         if method == "HEAD" and status in {405, 501}:
             return self._error(
                 "HTTP_NO_HEAD",
                 EOPNOTSUPP,
-                f"does not answer HEAD (HTTP {status}), by which librbd asks for the size",
+                f"does not answer HEAD (HTTP {status}), which librbd needs for the size",
             )
         return self._error("HTTP_STATUS", EIO, f"answers HTTP {status} for {self.label}")
 
     def _redirected(self, answer: Answer) -> SourceError:
-        """Follow the redirects, each hop under the same policy, to name where they end."""
+        """Follow the redirects, each under the same policy, to report where they end."""
         target = urljoin(self.label, answer.headers.get("location", "")[:4096])
         said = "redirects, which librbd does not follow"
         for _ in range(MAX_REDIRECTS):
@@ -302,14 +302,14 @@ class HttpStream(Stream):
 
 
 class _Hop(HttpStream):
-    """A place on the way of a redirect."""
+    """One URL in a chain of redirects."""
 
     def _open(self) -> None:
         self.size, self.identity = 0, {}
 
 
 def without_secrets(url: str) -> str:
-    """A URL that a server gave, without what may be a secret: user, password, query."""
+    """A URL from a server, without possible secrets: user, password, query."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
@@ -323,7 +323,7 @@ def _wrong_range(answer: Answer) -> str:
         return "answers a range in several parts (multipart/byteranges), which librbd does not read"
     if "content-range" not in answer.headers:
         return "answers 206 without saying which range it sends (Content-Range)"
-    return "sends another range than it was asked for"
+    return "sends another range than the requested one"
 
 
 def header_safe(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What an inspection found: plain data, for the pipe of a worker and for records."""
+"""The result of an inspection: plain data, for the pipe of a worker and for records."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ class SnapshotInfo:
 
 @dataclass(frozen=True)
 class Inspection:
-    """``size``: bytes of the disk; None when that could not be found out.
-
-    ``to_copy``: bytes that a copy of the head and its snapshots moves, if the format tells.
-    ``identity``: for each stream, by its path in the spec, what tells whether it is still the same;
-    see :func:`changes`. ``details``: what else a person may want to know ("qcow version 3, clusters
-    of 64 KiB"). ``transient``: what is wrong may be well later by itself. ``hanging_up``: the URLs
-    whose servers do not keep a connection open.
+    """``size``: bytes of the disk; None when unknown. ``to_copy``: bytes that a copy of the head
+    and its snapshots moves, if the format tells. ``identity``: for each stream, by its path in the
+    spec, values that show whether it is still the same; see :func:`changes`. ``details``: text for
+    people ("qcow version 3, clusters of 64 KiB"). ``transient``: the errors may pass by
+    themselves. ``hanging_up``: the URLs whose servers do not keep a connection open.
     """
 
     size: Optional[int] = None
@@ -57,7 +55,7 @@ def _change(name: str, old: str, new: str) -> str:
 
 
 def _when(text: str) -> str:
-    """A time for people: of files it is in nanoseconds, of servers as they say it."""
+    """A time for people. The input is in nanoseconds for files, and text for servers."""
     if not text.isdigit() or len(text) > 19:
         return text
     at = datetime.fromtimestamp(int(text) / 1e9, timezone.utc)
@@ -67,9 +65,9 @@ def _when(text: str) -> str:
 def changes(
     before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
-    """Sentences about what changed between two identities; none if nothing did.
+    """Sentences about the changes between two identities; none if they are the same.
 
-    A value that only one of both has says nothing: servers leave headers out at times.
+    A value that only one of them has is ignored: servers sometimes omit headers.
     """
     found = []
     for path, old in before.items():
@@ -77,8 +75,8 @@ def changes(
         for name in sorted(old.keys() & new.keys(), key=_size_first):
             if old[name] != new[name]:
                 found.append(
-                    f"The source's {path} changed: {_change(name, old[name], new[name])}; what is "
-                    "copied from it may be a mixture of both."
+                    f"The source's {path} changed: {_change(name, old[name], new[name])}; the "
+                    "copy may be a mixture of both versions."
                 )
                 break
     return found

@@ -1,4 +1,4 @@
-"""Inspection: reach a source, and say what it is and what of it librbd cannot read."""
+"""Inspection: open a source, and find out what it is and what librbd cannot read in it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def inspect(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Inspection:
-    """What a raw or qcow source is. Never raises for a source: what is wrong is a finding."""
+    """Inspect a raw or qcow source. Never raises for a source: problems become findings."""
     look = Look(spec, reach, limits, resolve_config, Deadline(limits))
     try:
         _look(look)
     except SourceError as error:
         look.findings.append(of_error(error, spec.label()))
         look.transient = error.transient
-    except Exception as error:  # nothing that a source holds may end more than its inspection
+    except Exception as error:  # no contents of a source may affect more than its inspection
         look.note(
             "SOURCE_UNREADABLE",
             f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
@@ -42,7 +42,7 @@ def identify(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> dict[str, dict[str, str]]:
-    """The ``identity`` of an Inspection, for the price of a few requests. Never raises.
+    """The ``identity`` of an Inspection, with a few requests. Never raises.
 
     Streams that cannot be opened are left out.
     """
@@ -55,7 +55,7 @@ def identify(
 
 def _look(look: Look) -> None:
     if look.spec.stream is None:
-        look.note("SOURCE_NATIVE", f"{look.spec.label()} is inspected through librbd alone.")
+        look.note("SOURCE_NATIVE", f"{look.spec.label()} is inspected through librbd only.")
         return
     look_at = qcow.look_at if look.spec.format == "qcow" else raw.look_at
     with look.open(look.spec.stream) as stream:
@@ -69,7 +69,7 @@ def _look(look: Look) -> None:
 
 
 def _needed(look: Look) -> None:
-    """What clients need once the target is prepared: they read from the source themselves."""
+    """Findings about hosts of clients, which read from the source once the target is prepared."""
     kinds = {stream.type: stream.location for _, stream in look.spec.streams()}
     if "file" in kinds:
         look.note(

@@ -1,4 +1,4 @@
-"""What a source may cost us. Each number has its reason."""
+"""Bounds on the time, traffic and memory that a source may cost, with their reasons."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ class Limits:
     """Bounds on one inspection, or on one open source. Seconds and bytes.
 
     ``connect``: a host in the same network answers in milliseconds, over a VPN in a second.
-    ``answer``: for one request; an object store that has to wake a disk needs several seconds.
-    ``slowest``: bytes per second that the contents of an answer may come in at least.
-    ``total``: for an inspection as a whole, so that a server that feeds it byte by byte does not
-    hold it; the command waits for it. None: no end, for a comparison of contents.
-    ``tables``: what of a qcow's tables is kept in memory: enough for the L1 table of 4 PiB.
-    ``scan``: what of its L2 tables is read to look for compressed clusters: those of 1 TiB with
-    clusters of 64 KiB.
-    ``snapshots``: each costs librbd an L1 table in memory; QEMU's own bound is 65,536.
+    ``answer``: for one request; an object store that has to spin up a disk needs several seconds.
+    ``slowest``: the lowest rate of an answer's contents, in bytes per second. ``total``: for an
+    inspection as a whole, so that a server that sends byte by byte cannot block it; the command
+    waits for it. None: no limit, for a comparison of contents. ``tables``: qcow tables kept in
+    memory: enough for the L1 table of 4 PiB. ``scan``: L2 tables read in search of compressed
+    clusters: those of 1 TiB with clusters of 64 KiB. ``snapshots``: each costs librbd an L1 table
+    in memory; QEMU's own bound is 65,536.
     """
 
     connect: float = 10
@@ -35,7 +34,7 @@ class Limits:
 
 
 class Deadline:
-    """The time that is left of ``Limits.total``."""
+    """The time left of ``Limits.total``."""
 
     def __init__(self, limits: Limits) -> None:
         self._end = None if limits.total is None else time.monotonic() + limits.total
@@ -50,7 +49,7 @@ class Deadline:
             raise SourceError(
                 "SOURCE_SLOW",
                 ETIMEDOUT,
-                f"The source was too slow to be looked at within {self._limits.total:g} seconds.",
+                f"The source was too slow to be inspected within {self._limits.total:g} seconds.",
                 transient=True,
             )
         return min(most, left)

@@ -1,4 +1,4 @@
-"""A look: an inspection under way, in which formats note what they find."""
+"""The state of an inspection, in which formats note what they find."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .streams import open_stream
 
 @dataclass
 class Look:
-    """An inspection under way: what was found so far."""
+    """An unfinished inspection: what was found so far."""
 
     spec: SourceSpec
     reach: ImportPolicy
@@ -38,7 +38,7 @@ class Look:
         return open_stream(stream, self.reach, self.limits, self.resolve_config, self.deadline)
 
     def remember(self, path: str, stream: Stream) -> None:
-        """Note by what a stream, which was read, can be told to be the same later."""
+        """Note the identity of a stream that was read, to recognise it later."""
         self.identity[path] = dict(stream.identity)
         if stream.hangs_up:
             self.hanging_up.append(stream.label)
@@ -58,7 +58,7 @@ class Look:
         return self.deadline.remains()
 
     def done(self) -> Inspection:
-        """What was found."""
+        """Return the result."""
         return Inspection(
             self.size,
             tuple(self.snapshots),

@@ -26,10 +26,10 @@ _ERR = 1 << 31
 _ERR_UNSUP, _ERR_POLICY, _ERR_TLS, _ERR_UNKNOWN = _ERR + 1, _ERR + 2, _ERR + 5, _ERR + 6
 _INFO_EXPORT = b"\0\0"
 _CMD_READ, _CMD_DISC = 0, 2
-_MAX_REPLY = 64 << 10  # bytes of one reply to an option; the longest name has 4 KiB
-_MAX_REPLIES = 1000  # to one option
+_MAX_REPLY = 64 << 10  # bytes of a reply to an option; the longest name has 4 KiB
+_MAX_REPLIES = 1000  # replies to one option
 _MAX_READ = 1 << 20  # bytes; every server takes 1 MiB
-_SHOWN = 8  # names of exports in a sentence
+_SHOWN = 8  # names of exports in a message
 
 
 class NbdStream(Stream):
@@ -58,7 +58,7 @@ class NbdStream(Stream):
         return SourceError(problem, errno, f"The NBD server {self._server} {what}.")
 
     def _negotiate(self) -> int:
-        """Choose the export; its size."""
+        """Choose the export and return its size in bytes."""
         if self._wire.exactly(8) != _INIT:
             raise self._error("NBD_PROTOCOL", EPROTO, "does not speak NBD; check the port")
         magic = self._wire.exactly(8)
@@ -79,7 +79,7 @@ class NbdStream(Stream):
         size, _ = struct.unpack(">QI", self._wire.exactly(12))
         self._wire.exactly(124)
         if self._uri.export:
-            raise self._error("NBD_NO_EXPORT", ENOENT, "has one export alone, without a name")
+            raise self._error("NBD_NO_EXPORT", ENOENT, "has only one export, without a name")
         return self._checked(size)
 
     def _option(self, number: int, data: bytes) -> None:
@@ -88,11 +88,11 @@ class NbdStream(Stream):
     def _answer(self) -> tuple[int, bytes]:
         magic, _, kind, length = struct.unpack(">QIII", self._wire.exactly(20))
         if magic != _REPLY or length > _MAX_REPLY:
-            raise self._error("NBD_PROTOCOL", EPROTO, "answers in a way that NBD does not know")
+            raise self._error("NBD_PROTOCOL", EPROTO, "gives an answer that is not NBD")
         return kind, self._wire.exactly(length)
 
     def _go(self) -> Optional[int]:
-        """Ask for the export; its size, or None where the server does not know this question."""
+        """Request the export; return its size, or None if the server does not know NBD_OPT_GO."""
         name = self._uri.export.encode()
         self._option(_OPT_GO, struct.pack(">I", len(name)) + name + struct.pack(">H", 0))
         size: Optional[int] = None
@@ -109,7 +109,7 @@ class NbdStream(Stream):
         raise self._error("NBD_PROTOCOL", EPROTO, "does not say how large the export is")
 
     def _export_name(self) -> int:
-        """The question of servers from before 2016, which hang up when the name is unknown."""
+        """Request the export from servers before 2016, which hang up when the name is unknown."""
         self._option(_OPT_EXPORT_NAME, self._uri.export.encode())
         size, _ = struct.unpack(">QH", self._wire.exactly(10))
         if not self._no_zeroes:
@@ -138,7 +138,7 @@ class NbdStream(Stream):
         return self._error("NBD_REFUSED", EINVAL, f"refuses the export (reply {kind - _ERR})")
 
     def _exports(self) -> list[str]:
-        """Names that the server has, a few; none if it does not tell."""
+        """The first names of the server's exports; empty if it does not list them."""
         names: list[str] = []
         try:
             self._option(_OPT_LIST, b"")
@@ -166,7 +166,7 @@ class NbdStream(Stream):
         )
         magic, error, serial = struct.unpack(">IIQ", self._wire.exactly(16))
         if magic != _SIMPLE_REPLY or serial != self._serial:
-            raise self._error("NBD_PROTOCOL", EPROTO, "answers in a way that NBD does not know")
+            raise self._error("NBD_PROTOCOL", EPROTO, "gives an answer that is not NBD")
         if error:
             raise SourceError(
                 "NBD_READ",
@@ -178,7 +178,7 @@ class NbdStream(Stream):
         return self._wire.exactly(length)
 
     def close(self) -> None:
-        with suppress(SourceError):  # a server that is gone needs no farewell
+        with suppress(SourceError):  # the server may be gone already
             if self._transmitting:
                 self._wire.begin()
                 self._wire.sendall(struct.pack(">IHHQQI", _REQUEST, 0, _CMD_DISC, 0, 0, 0))

@@ -1,8 +1,8 @@
-"""Connections whose address was checked, and on which no wait is endless.
+"""Connections with checked addresses and bounded waits.
 
-The name is resolved once. Every address that it has must be allowed by the reach policy, because
-librbd takes any of them; the connection then goes to one that was checked, so that a name that
-changes in between (DNS rebinding) reaches nothing else.
+The name is resolved once. Every address of it must be allowed by the import policy, because librbd
+takes any of them; the connection then goes to a checked one, so that a name that changes in
+between (DNS rebinding) leads to no other host.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ..model.import_policy import ImportPolicy
 from .errors import SourceError
 from .limits import Deadline, Limits
 
-MAX_ADDRESSES = 16  # of one name; more are not tried, they are refused
+MAX_ADDRESSES = 16  # addresses of one name; a name with more is refused
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What every connection of an inspection keeps to."""
+    """The rules for every connection of an inspection."""
 
     reach: ImportPolicy
     limits: Limits
@@ -36,9 +36,9 @@ class Rules:
 
 
 class Wire(io.RawIOBase):
-    """A socket for which the time of a whole exchange is bounded, however slowly bytes arrive.
+    """A socket that bounds the time of a whole exchange, even if bytes arrive slowly.
 
-    ``begin`` starts an exchange. Everything that goes wrong is a SourceError.
+    ``begin`` starts an exchange. All errors are raised as SourceError.
     """
 
     def __init__(self, sock: Any, peer: str, rules: Rules) -> None:
@@ -51,7 +51,7 @@ class Wire(io.RawIOBase):
         self.begin()
 
     def begin(self, size: int = 0) -> None:
-        """An exchange begins, in which ``size`` bytes of contents are expected."""
+        """Begin an exchange in which ``size`` bytes of contents are expected."""
         seconds = self._rules.limits.answer + size / self._rules.limits.slowest
         self._end = time.monotonic() + seconds
 
@@ -80,7 +80,7 @@ class Wire(io.RawIOBase):
             raise trouble(self._peer, error) from None
 
     def exactly(self, length: int) -> bytes:
-        """The next ``length`` bytes."""
+        """Read the next ``length`` bytes."""
         data = bytearray()
         while len(data) < length:
             piece = bytearray(min(length - len(data), 1 << 20))
@@ -91,7 +91,8 @@ class Wire(io.RawIOBase):
         return bytes(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """A file to read from, as of a socket: the last of both that is closed ends the connection.
+        """A file to read from, like that of a socket: closing the last of both ends the
+        connection.
 
         http.client closes its socket before it reads the body of a last answer.
         """
@@ -99,7 +100,7 @@ class Wire(io.RawIOBase):
         return io.BufferedReader(_Reader(self))
 
     def release(self) -> None:
-        """A file of it was closed."""
+        """Note that a file of the socket was closed."""
         self._files -= 1
         if self.closed and not self._files:
             self._sock.close()
@@ -111,7 +112,7 @@ class Wire(io.RawIOBase):
 
 
 class _Reader(io.RawIOBase):
-    """The file of a Wire."""
+    """The file object of a Wire."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__()
@@ -130,18 +131,18 @@ class _Reader(io.RawIOBase):
 
 
 def lost(peer: str) -> SourceError:
-    """The connection ended in the middle of an answer."""
+    """The error for a connection that ended in the middle of an answer."""
     return SourceError(
         "CONNECTION_LOST",
         ECONNRESET,
         f"{peer} closed the connection in the middle of an answer; try again, and look into its "
-        "log if it stays so.",
+        "log if this persists.",
         transient=True,
     )
 
 
 def too_slow(peer: str) -> SourceError:
-    """No answer, or one that came too slowly."""
+    """The error for an answer that is missing or too slow."""
     return SourceError(
         "SOURCE_SLOW",
         ETIMEDOUT,
@@ -152,7 +153,7 @@ def too_slow(peer: str) -> SourceError:
 
 
 def trouble(peer: str, error: OSError) -> SourceError:
-    """What a socket's error means."""
+    """The SourceError for an error of a socket."""
     if isinstance(error, TimeoutError):  # on 3.9 socket.timeout is another class
         return too_slow(peer)
     if isinstance(error, socket.timeout) or error.errno == ETIMEDOUT:
@@ -176,7 +177,7 @@ def trouble(peer: str, error: OSError) -> SourceError:
 
 
 def connect(host: str, port: int, rules: Rules) -> Any:
-    """A connected socket to one of the host's addresses, all of which are allowed."""
+    """Connect to one of the host's addresses, all of which have to be allowed."""
     peer = f"{host}:{port}"
     last: Optional[SourceError] = None
     for address in resolve(host, port, rules):
@@ -192,7 +193,7 @@ def connect(host: str, port: int, rules: Rules) -> Any:
 
 
 def resolve(host: str, port: int, rules: Rules) -> list[str]:
-    """The host's addresses, all of which are allowed. Raises SourceError."""
+    """Resolve the host's addresses, all of which have to be allowed. Raises SourceError."""
     seconds = rules.deadline.left(rules.limits.connect)
     try:
         infos = _within(seconds, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
@@ -225,7 +226,7 @@ def resolve(host: str, port: int, rules: Rules) -> list[str]:
 
 
 def connect_unix(path: str, rules: Rules) -> Any:
-    """A connected socket to a Unix socket inside the folders that are open to imports."""
+    """Connect to a Unix socket inside the folders that are open to imports."""
     refused = rules.reach.refuse_file(path, os.path.realpath(path))
     if refused:
         raise SourceError("FILE_REACH", EPERM, f"{refused}.")
@@ -244,7 +245,7 @@ def connect_unix(path: str, rules: Rules) -> Any:
 
 
 def _within(seconds: float, function: Callable[[], Any]) -> Any:
-    """What ``function`` returns or raises, or TimeoutError; getaddrinfo has no timeout."""
+    """Return or raise as ``function``, or raise TimeoutError; getaddrinfo has no timeout."""
     result: list[Any] = []
 
     def run() -> None:

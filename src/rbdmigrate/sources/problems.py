@@ -1,4 +1,4 @@
-"""What an inspection can find, with codes that stay. The documentation lists them."""
+"""The findings of inspections, with stable codes. The documentation lists them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from .errors import SourceError
 
 @dataclass(frozen=True)
 class Kind:
-    """A problem as it is declared; ``meaning`` is for the documentation, ``errno`` of an error.
+    """The declaration of a problem; ``meaning`` is for the documentation, ``errno`` of an error.
 
-    ``errno`` is the usual one: a file that cannot be read says why by its own.
+    ``errno`` is the default: a file that cannot be read has the errno of its own error.
     """
 
     code: str
@@ -42,12 +42,12 @@ KINDS = (
     Kind("CONFIG_KEY_FORBIDDEN", _E, EPERM, "A config-key may not be used, or not sent there."),
     Kind("CONFIG_KEY_BAD", _E, EINVAL, "A config-key holds no key, or one with a line break."),
     Kind("SOURCE_SLOW", _E, ETIMEDOUT, "The source does not answer, or too slowly."),
-    Kind("SOURCE_TRUNCATED", _E, EIO, "The source ends before its size says so."),
+    Kind("SOURCE_TRUNCATED", _E, EIO, "The source is shorter than its reported size."),
     Kind("SOURCE_EMPTY", _W, 0, "The source has no bytes."),
-    Kind("SOURCE_CHANGED", _E, EIO, "The source's size changed while it was looked at."),
-    Kind("SOURCE_FICKLE", _W, 0, "ETag or date differ from answer to answer."),
+    Kind("SOURCE_CHANGED", _E, EIO, "The source's size changed during the inspection."),
+    Kind("SOURCE_FICKLE", _W, 0, "ETag or date differ between answers."),
     Kind("SOURCE_UNREADABLE", _E, EIO, "The source made the inspection fail."),
-    Kind("SOURCE_NATIVE", _E, EINVAL, "A native source was asked for as a stream."),
+    Kind("SOURCE_NATIVE", _E, EINVAL, "A native source was given where a stream is needed."),
     Kind("FILE_REACH", _E, EPERM, "The file is outside the folders that are open to imports."),
     Kind("FILE_MISSING", _E, ENOENT, "The file does not exist on the manager's host."),
     Kind("FILE_NOT_REGULAR", _E, EINVAL, "The file is a directory, device, FIFO or socket."),
@@ -68,11 +68,11 @@ KINDS = (
     Kind("HTTP_SERVER_ERROR", _E, EIO, "The server is in trouble."),
     Kind("HTTP_STATUS", _E, EIO, "The server gives another unexpected answer."),
     Kind("HTTP_NO_HEAD", _E, EOPNOTSUPP, "The server does not answer HEAD."),
-    Kind("HTTP_NO_LENGTH", _E, EINVAL, "The server does not tell the file's length."),
+    Kind("HTTP_NO_LENGTH", _E, EINVAL, "The server does not report the file's length."),
     Kind("HTTP_NO_RANGE", _E, EOPNOTSUPP, "The server does not honour ranges."),
-    Kind("HTTP_ENCODED", _E, EOPNOTSUPP, "The server compresses the file on the way."),
+    Kind("HTTP_ENCODED", _E, EOPNOTSUPP, "The server sends the file compressed."),
     Kind("HTTP_HEADERS", _E, EOPNOTSUPP, "The server sends more headers than librbd reads."),
-    Kind("HTTP_BAD_ANSWER", _E, EBADMSG, "What answers is no web server."),
+    Kind("HTTP_BAD_ANSWER", _E, EBADMSG, "The server does not speak HTTP."),
     Kind("S3_NO_BUCKET", _E, ENOENT, "The bucket does not exist."),
     Kind("S3_NO_OBJECT", _E, ENOENT, "The object does not exist."),
     Kind("S3_ACCESS_KEY", _E, EPERM, "The service does not know the access key."),
@@ -82,17 +82,17 @@ KINDS = (
     Kind("S3_REGION", _E, EINVAL, "The bucket is in another region, or at another endpoint."),
     Kind("S3_SIGNATURE_V4", _E, EOPNOTSUPP, "The service wants a signature librbd cannot make."),
     Kind("S3_VIRTUAL_HOSTED", _E, EOPNOTSUPP, "The bucket is in the host's name."),
-    Kind("NBD_PROTOCOL", _E, EPROTO, "What answers is no NBD server, or an odd one."),
+    Kind("NBD_PROTOCOL", _E, EPROTO, "The server does not speak NBD, or not correctly."),
     Kind("NBD_NO_EXPORT", _E, ENOENT, "The NBD server does not have the export."),
     Kind("NBD_TLS", _E, EPERM, "The NBD server wants TLS."),
     Kind("NBD_REFUSED", _E, EPERM, "The NBD server refuses the export."),
     Kind("NBD_READ", _E, EIO, "The NBD server cannot read its data."),
-    Kind("QCOW_MAGIC", _E, EINVAL, "The file is no QCOW file."),
+    Kind("QCOW_MAGIC", _E, EINVAL, "The file is not a QCOW file."),
     Kind("QCOW_VERSION", _E, EOPNOTSUPP, "The file is of an unknown version of QCOW."),
-    Kind("QCOW_BROKEN", _E, EBADMSG, "The file contradicts itself, or is cut off."),
+    Kind("QCOW_BROKEN", _E, EBADMSG, "The file is inconsistent or truncated."),
     Kind("QCOW_TOO_BIG", _E, EBADMSG, "A table or the number of snapshots is too large."),
     Kind("QCOW_EMPTY", _E, EINVAL, "The disk, or a snapshot of it, has 0 bytes."),
-    Kind("QCOW_SIZE", _E, EINVAL, "The size of the disk is no multiple of 512."),
+    Kind("QCOW_SIZE", _E, EINVAL, "The size of the disk is not a multiple of 512."),
     Kind("QCOW_ENCRYPTED", _E, EOPNOTSUPP, "The file is encrypted."),
     Kind("QCOW_BACKING", _E, EOPNOTSUPP, "The file has a backing file."),
     Kind("QCOW_DATA_FILE", _E, EOPNOTSUPP, "The file has an external data file."),
@@ -104,14 +104,14 @@ KINDS = (
     Kind("QCOW_CORRUPT", _E, EBADMSG, "The file is marked as corrupt."),
     Kind("QCOW_FEATURE", _E, EOPNOTSUPP, "The file has an incompatible feature that is unknown."),
     Kind("QCOW_SNAPSHOT_TWICE", _E, EEXIST, "Two snapshots have one name."),
-    Kind("QCOW_SNAPSHOT_UNUSABLE", _E, EINVAL, "A snapshot's name is empty or no text."),
+    Kind("QCOW_SNAPSHOT_UNUSABLE", _E, EINVAL, "A snapshot's name is empty or not text."),
     Kind("QCOW_SNAPSHOT_NAME", _W, 0, "A snapshot has a name that commands cannot give."),
     Kind("QCOW_NO_SNAPSHOT", _E, ENOENT, "The file does not have the snapshot."),
     Kind("QCOW_DIRTY", _W, 0, "The file is in use, or was not closed properly."),
-    Kind("QCOW_NOT_SCANNED", _W, 0, "Not all of the file's tables were looked at."),
+    Kind("QCOW_NOT_SCANNED", _W, 0, "Not all of the file's tables were checked."),
     Kind("QCOW_VM_STATE", _I, 0, "A snapshot holds a virtual machine's memory: not imported."),
-    Kind("RAW_ODD_SIZE", _W, 0, "The size is no multiple of 512."),
-    Kind("RAW_CONTAINER", _W, 0, "The file looks like an image of another format, or packed."),
+    Kind("RAW_ODD_SIZE", _W, 0, "The size is not a multiple of 512."),
+    Kind("RAW_CONTAINER", _W, 0, "The file looks like an image of another format, or compressed."),
     Kind("RAW_LUKS", _I, 0, "The disk is encrypted with LUKS."),
     Kind("RAW_SNAPSHOT_SIZE", _W, 0, "A snapshot's size is not the head's."),
     Kind("RAW_NO_SNAPSHOT", _E, ENOENT, "The source-spec does not have the snapshot."),
@@ -121,17 +121,17 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def found(code: str, about: str, message: str, remedy: str = "") -> Finding:
-    """The Finding of a declared problem."""
+    """Return the Finding of a declared problem."""
     kind = BY_CODE[code]
     return Finding(code, kind.severity, about, message, remedy, kind.errno)
 
 
 def of_error(error: SourceError, about: str) -> Finding:
-    """The Finding of what ended an inspection."""
+    """Return the Finding of the error that ended an inspection."""
     errno = error.errno or EIO
     return Finding(error.problem, Severity.ERROR, about, error.message, error.remedy, errno)
 
 
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Errors first, otherwise as they were found, none twice."""
+    """Sort errors first, otherwise in the order found, and remove duplicates."""
     return tuple(sorted(dict.fromkeys(findings), key=lambda finding: _ORDER[finding.severity]))

@@ -1,8 +1,8 @@
-"""The format ``qcow``: what of a file librbd cannot read, or reads wrongly.
+"""The format ``qcow``: parts of a file that librbd cannot read, or reads incorrectly.
 
-From librbd's source, measured on 16.2 and 20.2: it looks at the header alone. Compressed clusters
-and clusters that were zeroed but kept their place are met while data is read: some fail, some give
-**other bytes than the disk has**, without an error. So all L2 tables are looked through first.
+From librbd's source, measured on 16.2 and 20.2: it checks only the header. Compressed clusters,
+and zeroed clusters that kept their allocation, show only while data is read: some fail, some give
+**other bytes than the disk has**, without an error. So all L2 tables are scanned first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .stream import Stream
 
 
 def look_at(look: Look, stream: Stream) -> None:
-    """Note what a QCOW source is, and every reason why librbd cannot read it."""
+    """Note the properties of a QCOW source, and every reason why librbd cannot read it."""
     header = parse_header(stream)
     look.size = header.size
     size = f"{header.cluster_size >> 10} KiB" if header.cluster_bits > 9 else "512 bytes"
@@ -40,19 +40,19 @@ def look_at(look: Look, stream: Stream) -> None:
     _features(look, stream, header)
     _health(look, stream, header)
     if header.crypt or header.features & (DATA_FILE | EXTENDED_L2):
-        return  # its tables are laid out otherwise
+        return  # its tables have another layout
     head, *snapshots = _views(look, stream, header)
     _scan(look, stream, header, [*snapshots, head])
 
 
 def _convert(look: Look, header: Header) -> str:
-    """The command that makes a file of it that can be imported."""
+    """The command that converts it into a file that can be imported."""
     assert look.spec.stream is not None
     return conversion.convert(look.spec.stream, header.qemu_format)
 
 
 def _disk(look: Look, stream: Stream, header: Header) -> None:
-    """What the header tells of the disk."""
+    """Note what the header says about the disk."""
     name = stream.label
     if header.size == 0:
         look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, on which librbd crashes.")
@@ -65,7 +65,7 @@ def _disk(look: Look, stream: Stream, header: Header) -> None:
 
 
 def _features(look: Look, stream: Stream, header: Header) -> None:
-    """What of the file, as the header tells, librbd does not read."""
+    """Note features in the header that librbd does not read."""
     convert, name = _convert(look, header), stream.label
     assert look.spec.stream is not None
     if header.crypt:
@@ -85,7 +85,7 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
     if header.features & DATA_FILE:
         look.note(
             "QCOW_DATA_FILE",
-            f"{name} keeps its data in the file {header.data_file or '(not named)'}, and librbd "
+            f"{name} stores its data in the file {header.data_file or '(not named)'}, and librbd "
             "crashes on that; convert both into one file first.",
             conversion.convert_in_place(look.spec.stream, header.qemu_format),
         )
@@ -112,7 +112,7 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
 
 
 def _health(look: Look, stream: Stream, header: Header) -> None:
-    """Whether the file is whole, as the header tells."""
+    """Note flags in the header of a damaged or open file."""
     name = stream.label
     if header.features & CORRUPT:
         look.note(
@@ -129,7 +129,7 @@ def _health(look: Look, stream: Stream, header: Header) -> None:
 
 
 def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
-    """The head and all snapshots, with their L1 tables."""
+    """Return the head and all snapshots, with their L1 tables."""
     yield read_view(stream, header, look.limits, None)
     snapshots = read_snapshots(stream, header, look.limits)
     _names(look, stream, header, snapshots)
@@ -158,7 +158,7 @@ def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
 
 
 def _names(look: Look, stream: Stream, header: Header, snapshots: list[Snapshot]) -> None:
-    """Snapshots in RBD need a name of their own, by which commands can name them."""
+    """Note names of snapshots that RBD or its commands cannot use."""
     names = [snapshot.name for snapshot in snapshots]
     left_behind = "which leaves its snapshots behind"
     for number, name in enumerate(names):
@@ -190,7 +190,7 @@ def _names(look: Look, stream: Stream, header: Header, snapshots: list[Snapshot]
 
 
 def _unusable(encoded: bytes) -> str:
-    """Why an image with a snapshot of this name could not be used; empty for a good name."""
+    """Why an image with a snapshot of this name cannot be used; empty for a valid name."""
     if not encoded:
         return "is empty, for which librbd invents another"
     if b"\0" in encoded:
@@ -203,16 +203,16 @@ def _unusable(encoded: bytes) -> str:
 
 
 def _scan(look: Look, stream: Stream, header: Header, views: list[View]) -> None:
-    """Look through all L2 tables as far as the limits allow; ``views``: the head is the last."""
+    """Scan all L2 tables, within the limits; ``views``: the head is the last."""
     scanner = Scanner(stream, header, budget=look.limits.scan, in_time=look.in_time)
     found = scanner.look(views)
     if found.unfinished:
         look.note(
             "QCOW_NOT_SCANNED",
-            f"Not all of {stream.label} was looked at for clusters that librbd cannot read: "
+            f"Not all of {stream.label} was checked for clusters that librbd cannot read: "
             f"{found.unfinished}; `--verify full` compares what was copied.",
         )
-        # No cluster is compressed where an import is possible: the file has room for no more data.
+        # An importable file has no compressed clusters, so it cannot hold more data than its size.
         look.to_copy = min(stream.size, sum(view.size for view in views))
     else:
         look.to_copy = min(found.to_copy * header.cluster_size, sum(view.size for view in views))
@@ -225,8 +225,8 @@ def _scanned(look: Look, stream: Stream, header: Header, found: Scan) -> None:
     if found.malformed:
         look.note(
             "QCOW_BROKEN",
-            f"{stream.label} is damaged: {found.malformed} entries of its L2 tables are none that "
-            "the format has, and librbd would read other data there than QEMU; look at it with "
+            f"{stream.label} is damaged: {found.malformed} entries of its L2 tables are invalid, "
+            "and librbd would read other data there than QEMU; look at it with "
             "`qemu-img check`.",
             f"qemu-img check {shlex.quote(stream.label)}",
         )

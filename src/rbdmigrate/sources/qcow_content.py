@@ -1,4 +1,4 @@
-"""The disk in a QCOW file, read without librbd and without QEMU."""
+"""A reader of the disk in a QCOW file, independent of librbd and QEMU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .stream import Stream
 
 
 class QcowContent(Content):
-    """The head or a snapshot of a file of version 1, 2 or 3 that librbd can read too."""
+    """The head or a snapshot of a file of version 1, 2 or 3 that librbd can read, too."""
 
     def __init__(self, stream: Stream, snapshot: Optional[str], limits: Limits) -> None:
         self._stream = stream
@@ -44,7 +44,7 @@ class QcowContent(Content):
         )
 
     def _clusters(self, offset: int, end: int) -> Iterator[tuple[int, int]]:
-        """(cluster, where it is in the file) of what holds data, in order."""
+        """(cluster, offset in the file) of the clusters with data, in order."""
         bits, header = self._header.cluster_bits, self._header
         for cluster, entry in self._tables.entries(self._view, offset >> bits, -(-end >> bits)):
             if is_zero(header, entry):
@@ -70,7 +70,7 @@ class QcowContent(Content):
         return self._joined(self._changed_clusters(before), 0, self.size)
 
     def _changed_clusters(self, before: QcowContent) -> Iterator[int]:
-        """Clusters with data that are not at the same place in the file as ``before``."""
+        """Clusters with data whose offset in the file differs from that in ``before``."""
         others = before._clusters(0, before.size)
         other = next(others, None)
         for cluster, place in self._clusters(0, self.size):
@@ -80,7 +80,7 @@ class QcowContent(Content):
                 yield cluster
 
     def _joined(self, clusters: Iterator[int], offset: int, end: int) -> Iterator[tuple[int, int]]:
-        """The extents that clusters, in order, make up between ``offset`` and ``end``."""
+        """The extents of sorted clusters between ``offset`` and ``end``, with neighbours joined."""
         bits = self._header.cluster_bits
         begin = stop = -1
         for cluster in clusters:
@@ -97,7 +97,7 @@ class QcowContent(Content):
         if offset >= end:
             return b""
         data = bytearray(end - offset)
-        # Neighbours on the disk that are neighbours in the file are read together.
+        # Clusters adjacent on the disk and in the file are read together.
         begin = stop = place = 0
         for cluster, where in self._clusters(offset, end):
             if stop > begin and cluster << bits == stop and where == place + stop - begin:
@@ -109,9 +109,9 @@ class QcowContent(Content):
         return bytes(data)
 
     def _put(self, data: bytearray, offset: int, end: int, begin: int, stop: int, at: int) -> None:
-        """Read the disk from ``begin`` to ``stop``, which is in the file from ``at`` on.
+        """Read the disk from ``begin`` to ``stop``, stored in the file from ``at`` on.
 
-        What lies beyond the file's end reads as zeros, as QEMU has it.
+        Bytes beyond the file's end read as zeros, as in QEMU.
         """
         first, last = max(begin, offset), min(stop, end)
         if first < last:

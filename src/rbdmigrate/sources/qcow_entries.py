@@ -1,4 +1,4 @@
-"""Entries of QCOW's tables: what their bits mean, and counting what a table holds."""
+"""Entries of QCOW's tables: the meaning of their bits, and counts of entries by kind."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ COMPRESSED_1 = 1 << 63  # in version 1
 ZERO = 1
 _L1_RESERVED = 0x7F000000000001FF
 _L2_RESERVED = 0x3F000000000001FE
-_SECTOR = 512  # in version 1, offsets are multiples of it
+_SECTOR = 512  # offsets in version 1 are multiples of it
 
 
 class Counts(NamedTuple):
     """Clusters of one L2 table.
 
     ``data``: with data; ``compressed``; ``zeroed`` in place; ``beyond`` the file's end;
-    ``malformed``: with an entry that the format does not have.
+    ``malformed``: with an entry that the format does not allow.
     """
 
     data: int
@@ -39,19 +39,19 @@ def is_compressed(header: Header, entry: int) -> bool:
 
 
 def is_zero(header: Header, entry: int) -> bool:
-    """Whether a cluster reads as zeros, whatever is in the file."""
+    """Whether a cluster reads as zeros, regardless of the file's data."""
     return header.version == 3 and bool(entry & ZERO)
 
 
 def host_offset(header: Header, entry: int) -> int:
-    """Where in the file the data of a cluster is that is not compressed; 0: nowhere."""
+    """The offset in the file of the data of an uncompressed cluster; 0: not allocated."""
     return entry if header.version == 1 else entry & OFFSET
 
 
 def malformed_l1(header: Header, table: array[int]) -> int:
-    """How many entries of an L1 table have a bit that has to be 0, or lead to no cluster's begin.
+    """The number of L1 entries with a bit that has to be 0, or an offset inside a cluster.
 
-    librbd does not look: it reads zeros or other data there, without an error. QEMU looks.
+    librbd does not check them: it reads zeros or other data there, without an error. QEMU does.
     """
     if header.version == 1:
         return _malformed(table, _SECTOR - 1, compressed=0)
@@ -68,9 +68,10 @@ def _malformed_l2(header: Header, table: array[int]) -> int:
 
 
 def _malformed(table: array[int], forbidden: int, *, compressed: int) -> int:
-    """Entries with a forbidden bit, or with a flag and no offset. Sound tables are seen in C.
+    """The number of entries with a forbidden bit, or with a flag and no offset. Fast for valid
+    tables.
 
-    ``compressed`` is the bit of entries that are not looked at.
+    ``compressed`` is the bit of entries that are skipped.
     """
     data = _little_endian(table)
     suspicious = any(
@@ -89,7 +90,7 @@ def _malformed(table: array[int], forbidden: int, *, compressed: int) -> int:
 
 @lru_cache(maxsize=256)
 def _without_bits(bits: int) -> bytes:
-    """All bytes that have none of the bits."""
+    """All byte values that have none of the bits."""
     return bytes(value for value in range(256) if not value & bits)
 
 
@@ -105,11 +106,11 @@ _EVEN = _without_bits(1)
 
 
 def count(header: Header, table: array[int], file_size: int) -> Counts:
-    """What an L2 table holds. Tables without special clusters, nearly all, are counted in C."""
+    """Count the entries of an L2 table by kind. Fast for tables without special clusters."""
     malformed = _malformed_l2(header, table)
     data = _little_endian(table)
     plain = _without_bits(0x80 if header.version == 1 else 0x40)
-    last = file_size - header.cluster_size  # where the last whole cluster may begin
+    last = file_size - header.cluster_size  # the last offset at which a whole cluster fits
     special = data[7::8].translate(None, plain) or (
         header.version == 3 and data[0::8].translate(None, _EVEN)
     )
@@ -134,7 +135,7 @@ def count(header: Header, table: array[int], file_size: int) -> Counts:
 
 
 def count_changed(header: Header, table: array[int], before: array[int]) -> int:
-    """How many clusters of an L2 table hold other data than those of the table ``before`` it.
+    """The number of clusters of an L2 table whose data differs from the table ``before`` it.
 
     Only tables of files with snapshots are compared: not of version 1, which has none.
     """

@@ -1,7 +1,7 @@
-"""The header of a QCOW file, of all three versions, through any stream.
+"""The header of a QCOW file, in all three versions, from any stream.
 
-Only what an image says about itself is read here. Numbers out of range are refused before anything
-is allocated or read by them.
+Only the header is read here. Numbers out of range are refused before memory is allocated or data
+is read according to them.
 """
 
 from __future__ import annotations
@@ -53,33 +53,33 @@ class Header:
 
     @property
     def l1_reach(self) -> int:
-        """Bytes of the disk that one entry of the L1 table stands for."""
+        """Bytes of the disk that one entry of the L1 table covers."""
         return 1 << (self.cluster_bits + self.l2_bits)
 
     @property
     def qemu_format(self) -> str:
-        """What qemu-img calls it."""
+        """The name of the format in qemu-img."""
         return "qcow" if self.version == 1 else "qcow2"
 
 
 def broken(label: str, what: str) -> SourceError:
-    """The file contradicts itself."""
+    """The error for a file that is inconsistent."""
     return SourceError(
         "QCOW_BROKEN",
         EBADMSG,
-        f"{label} is damaged or no QCOW file: {what}; look at it with `qemu-img check`.",
+        f"{label} is damaged or not a QCOW file: {what}; look at it with `qemu-img check`.",
     )
 
 
 def parse_header(stream: Stream) -> Header:
-    """The header. Raises SourceError for anything that is none."""
+    """Parse the header. Raises SourceError for a header that is not valid."""
     data = stream.read(0, 112)
     if data[:4] != MAGIC:
         raise SourceError(
             "QCOW_MAGIC",
             EINVAL,
-            f"{stream.label} is no QCOW file: it {other_format(data) or 'begins otherwise'}; check "
-            "the type in the source-spec.",
+            f"{stream.label} is not a QCOW file: it {other_format(data) or 'begins otherwise'}; "
+            "check the type in the source-spec.",
         )
     version = int.from_bytes(data[4:8], "big")
     if version == 1 and len(data) >= 48:
@@ -92,7 +92,7 @@ def parse_header(stream: Stream) -> Header:
             EOPNOTSUPP,
             f"{stream.label} is of QCOW version {version}, and librbd reads 1, 2 and 3.",
         )
-    raise broken(stream.label, "its header is cut off")
+    raise broken(stream.label, "its header is truncated")
 
 
 def _version_1(stream: Stream, data: bytes) -> Header:
@@ -123,7 +123,7 @@ def _version_2(stream: Stream, data: bytes, version: int) -> Header:
     length = 72
     if version == 3:
         if len(data) < 104:
-            raise broken(stream.label, "its header is cut off")
+            raise broken(stream.label, "its header is truncated")
         features = int.from_bytes(data[72:80], "big")
         length = int.from_bytes(data[100:104], "big")
         if length < 104 or length % 8 or length > 1 << cluster_bits:
@@ -184,7 +184,7 @@ def _data_file(stream: Stream, offset: int, end: int) -> str:
 
 
 def printable(data: bytes) -> str:
-    """Bytes from a file for a sentence: one line, not long."""
+    """Bytes from a file as text for a message: one line, shortened."""
     text = data.decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
 
@@ -212,13 +212,13 @@ _MAGICS = (
     (0, b"rbd diff v", "rbd", "is a diff of `rbd export-diff`"),
 )
 _FOOTERS = (
-    (b"conectix", "vpc", "is a fixed VHD file, whose last 512 bytes are no part of the disk"),
+    (b"conectix", "vpc", "is a fixed VHD file, whose last 512 bytes are not part of the disk"),
     (b"koly", "dmg", "is a DMG file"),
 )
 
 
 def container(data: bytes) -> Optional[tuple[str, str]]:
-    """What the first bytes of a file show it to be: (qemu's or the tool's name, in words)."""
+    """The format by the first bytes of a file: (the name in qemu or the tool, a description)."""
     for offset, magic, name, words in _MAGICS:
         if data[offset : offset + len(magic)] == magic:
             return name, words
@@ -226,7 +226,7 @@ def container(data: bytes) -> Optional[tuple[str, str]]:
 
 
 def footer(data: bytes) -> Optional[tuple[str, str]]:
-    """The same of the last 512 bytes of a file."""
+    """The format by the last 512 bytes of a file."""
     for magic, name, words in _FOOTERS:
         if data.startswith(magic):
             return name, words
@@ -234,6 +234,6 @@ def footer(data: bytes) -> Optional[tuple[str, str]]:
 
 
 def other_format(data: bytes) -> str:
-    """The same in words, or nothing."""
+    """The description of the format by the first bytes; empty if not known."""
     known = container(data)
     return known[1] if known else ""

@@ -1,4 +1,4 @@
-"""Looking through all L2 tables of a QCOW file: for what librbd cannot read, and what is copied."""
+"""A scan of all L2 tables of a QCOW file: clusters that librbd cannot read, and bytes to copy."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from .stream import Stream
 
 @dataclass
 class Scan:
-    """What was found, in clusters; each table counts once, however many views share it.
-
-    ``to_copy``: those that hold data in the first view, and other data in each later one.
-    ``unfinished``: why not all was looked at; empty when it was.
+    """The result in clusters; a table shared by several views counts once. ``to_copy``: clusters
+    with data in the first view, and with changed data in each later one. ``unfinished``: why not
+    all tables were scanned; empty when they were.
     """
 
     to_copy: int = 0
@@ -30,9 +29,8 @@ class Scan:
 
 
 class Scanner:
-    """Looks through the tables of one file.
-
-    At most ``budget`` bytes of them are read, as long as ``in_time`` says that there is time.
+    """Scans the tables of one file. At most ``budget`` bytes of them are read, and only while
+    ``in_time`` is true.
     """
 
     def __init__(
@@ -47,14 +45,14 @@ class Scanner:
         self._scan = Scan()
 
     def look(self, views: list[View]) -> Scan:
-        """``views``: in the order in which they are copied. Raises SourceError."""
+        """Scan ``views``, given in the order in which they are copied. Raises SourceError."""
         for number in range(max(len(view.l1) for view in views)):
             if not self._look_at_column(number, views):
                 break
         return self._scan
 
     def _look_at_column(self, number: int, views: list[View]) -> bool:
-        """The tables of one part of the disk, view by view; False when there is no more time."""
+        """Scan the tables of one part of the disk, view by view; False when the time is up."""
         before, last = 0, None
         for view in views:
             entry = view.l1[number] if number < len(view.l1) else 0
@@ -82,7 +80,7 @@ class Scanner:
         return not self._scan.unfinished
 
     def _changed(self, place: int, table: array[int], before: Optional[array[int]]) -> int:
-        """Clusters of the table that hold other data than in the view before."""
+        """The number of clusters of the table whose data differs from the view before."""
         counts = self._known.get(place)
         if counts is None:
             counts = self._known[place] = count(self._header, table, self._file_size)

@@ -1,4 +1,4 @@
-"""The tables of a QCOW file: snapshots, and which cluster of the disk is where in the file."""
+"""The tables of a QCOW file: its snapshots, and the offsets of its clusters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ _CACHED = 16  # L2 tables, of 2 MiB at most
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An internal snapshot. ``size``: bytes of the disk then; ``state``: of the VM's memory.
-
-    ``encoded`` is its name as it is in the file, ``name`` the same as text.
+    """An internal snapshot. ``size``: bytes of its disk; ``state``: bytes of the VM's memory.
+    ``encoded`` is its name in the file, ``name`` the same as text.
     """
 
     name: str
@@ -38,7 +37,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class View:
-    """The head, or a snapshot: what one L1 table shows. ``name`` is empty for the head."""
+    """The L1 table of the head or a snapshot. ``name`` is empty for the head."""
 
     name: str
     size: int
@@ -46,7 +45,7 @@ class View:
 
 
 def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snapshot]:
-    """The internal snapshots, in the file's order. Raises SourceError."""
+    """Read the internal snapshots, in the file's order. Raises SourceError."""
     if header.snapshot_count > limits.snapshots:
         raise SourceError(
             "QCOW_TOO_BIG",
@@ -60,7 +59,7 @@ def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snaps
         offset = (offset + 7) // 8 * 8
         head = stream.read(offset, 40)
         if len(head) < 40:
-            raise broken(stream.label, "its list of snapshots is cut off")
+            raise broken(stream.label, "its list of snapshots is truncated")
         l1_offset, l1_size, id_size, name_size, _, _, _, state, extra_size = struct.unpack(
             ">QIHHIIQII", head
         )
@@ -68,7 +67,7 @@ def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snaps
             raise broken(stream.label, f"a snapshot with {extra_size} bytes of extra data")
         rest = stream.read(offset + 40, extra_size + id_size + name_size)
         if len(rest) < extra_size + id_size + name_size:
-            raise broken(stream.label, "its list of snapshots is cut off")
+            raise broken(stream.label, "its list of snapshots is truncated")
         size = header.size
         if extra_size >= 16:
             state, size = struct.unpack(">QQ", rest[:16])
@@ -82,7 +81,7 @@ def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snaps
 
 
 def read_view(stream: Stream, header: Header, limits: Limits, snapshot: Optional[Snapshot]) -> View:
-    """The L1 table of the head (None) or a snapshot. Raises SourceError."""
+    """Read the L1 table of the head (None) or a snapshot. Raises SourceError."""
     if snapshot is None:
         name, size, offset, entries = "", header.size, header.l1_offset, header.l1_size
     else:
@@ -103,10 +102,10 @@ def read_view(stream: Stream, header: Header, limits: Limits, snapshot: Optional
         raise broken(stream.label, f"an L1 table at {offset}, where no cluster begins")
     data = stream.read(offset, entries * 8)
     if len(data) < entries * 8:
-        raise broken(stream.label, "its L1 table is cut off")
+        raise broken(stream.label, "its L1 table is truncated")
     table = _big_endian(data)
     if malformed_l1(header, table):
-        raise broken(stream.label, "an entry of an L1 table that no L1 table can have")
+        raise broken(stream.label, "an invalid entry of an L1 table")
     return View(name, size, table)
 
 
@@ -119,7 +118,7 @@ def _big_endian(data: bytes) -> array[int]:
 
 
 class Tables:
-    """The L2 tables, read when needed; a few are kept."""
+    """The L2 tables, read on demand; a few are cached."""
 
     def __init__(self, stream: Stream, header: Header) -> None:
         self._stream = stream
@@ -127,7 +126,7 @@ class Tables:
         self._kept: OrderedDict[int, array[int]] = OrderedDict()
 
     def l2(self, entry: int) -> Optional[array[int]]:
-        """The L2 table that an entry of an L1 table leads to; None where nothing is allocated."""
+        """The L2 table of an entry of an L1 table; None where nothing is allocated."""
         offset = host_offset(self._header, entry)
         if not offset:
             return None
@@ -144,7 +143,7 @@ class Tables:
         return table
 
     def entries(self, view: View, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """(cluster of the disk, L2 entry) of what is allocated from ``first`` up to ``last``."""
+        """(cluster of the disk, L2 entry) of allocated clusters from ``first`` up to ``last``."""
         bits = self._header.l2_bits
         cluster = first
         while cluster < last:

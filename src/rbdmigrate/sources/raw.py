@@ -1,4 +1,4 @@
-"""The format ``raw``: bytes that are a disk, unless they are something else by mistake."""
+"""The format ``raw``: the bytes of a disk, with checks for files of other formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SNIFF = 512
 
 
 def look_at(look: Look, stream: Stream) -> None:
-    """Note what a raw head is; its first and its last bytes are read."""
+    """Note the properties of a raw head; its first and last bytes are read."""
     look.size = stream.size
     if not stream.size:
         look.note("SOURCE_EMPTY", f"{stream.label} has no bytes; check that it is the right file.")
@@ -25,12 +25,12 @@ def look_at(look: Look, stream: Stream) -> None:
             "cut off, and clients will see a disk of an odd size.",
         )
     _sniff(look, stream)
-    # A size is a claim: the end shows whether it is true.
+    # The reported size may be wrong: read the end to check it.
     stream.read(stream.size - 1, 1)
 
 
 def look_at_snapshot(look: Look, name: str, stream: Stream) -> None:
-    """Note a snapshot beside the head."""
+    """Note a snapshot of the head."""
     look.snapshots.append(SnapshotInfo(name, stream.size))
     if not stream.size:
         look.note("SOURCE_EMPTY", f"{stream.label} (snapshot {name!r}) has no bytes.")
@@ -45,7 +45,7 @@ def look_at_snapshot(look: Look, name: str, stream: Stream) -> None:
 
 
 def _sniff(look: Look, stream: Stream) -> None:
-    """Whether it looks like a container that somebody took for a disk."""
+    """Note whether it looks like a file of another format."""
     head = stream.read(0, _SNIFF)
     if head[:6] == b"LUKS\xba\xbe":
         look.note(

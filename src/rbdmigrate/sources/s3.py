@@ -1,7 +1,7 @@
-"""The stream ``s3``: an object, asked for with the signature that librbd makes.
+"""The stream ``s3``: an object, requested with the signature that librbd makes.
 
 librbd signs with version 2 of AWS's signature (HMAC-SHA1 over method, date and the path as it is
-sent). It is made here in the same way, so that what is refused here is refused there: a client of
+sent). The same is done here, so that requests fail here if they would fail in librbd: a client of
 the provider would sign with version 4, and choose its own address. The path has to begin with the
 bucket, since a bucket in the host's name is not part of what librbd signs.
 """
@@ -33,7 +33,7 @@ class S3Stream(HttpStream):
     def __init__(self, spec: StreamSpec, rules: Rules, resolve_config: Resolve) -> None:
         self._access = _resolved(spec, "access_key", resolve_config)
         self._secret = _resolved(spec, "secret_key", resolve_config)
-        self._prefix = ""  # of what is signed
+        self._prefix = ""  # the format of the date that is signed
         bucket, slash, name = parse_url(spec.url).path[1:].partition("/")
         if not bucket or (slash and not name):
             raise SourceError(
@@ -58,7 +58,7 @@ class S3Stream(HttpStream):
         return {"Date": date, "Authorization": f"AWS {self._access}:{signature}"}
 
     def failure(self, answer: Answer, method: str) -> SourceError:
-        """An answer to HEAD has no body; the one to GET says what S3's reason is."""
+        """The error for an answer. HEAD has no body, so GET is sent for S3's reason."""
         if method == "HEAD":
             answer = self.ask("GET", (0, 1))
         tags = {
@@ -72,7 +72,7 @@ class S3Stream(HttpStream):
             explained = self._s3(
                 "S3_FORBIDDEN",
                 EPERM,
-                f"refuses {self.url.path} (HTTP {answer.status}) without a reason that is known; "
+                f"refuses {self.url.path} (HTTP {answer.status}) without a known reason; "
                 "check the access key, the secret key and the policy of the bucket",
             )
         return explained or super().failure(answer, method)
@@ -97,8 +97,8 @@ class S3Stream(HttpStream):
             return self._s3(
                 "S3_FORBIDDEN",
                 EPERM,
-                f"knows the access key, and does not let it read {self.url.path}; check the policy "
-                "of the bucket, and that the object exists",
+                f"knows the access key, but does not allow it to read {self.url.path}; check the "
+                "policy of the bucket, and that the object exists",
             )
         if code in {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"}:
             where = f", region {region}" if region else ""
@@ -109,7 +109,7 @@ class S3Stream(HttpStream):
             return self._s3(
                 "S3_SIGNATURE_V4",
                 EOPNOTSUPP,
-                "takes signatures of version 4 alone, and librbd signs with version 2; copy the "
+                "accepts only signatures of version 4, and librbd signs with version 2; copy the "
                 "object to a file, a web server or Ceph's own RADOS Gateway",
             )
         if code in {"SlowDown", "ServiceUnavailable", "InternalError"}:
@@ -117,9 +117,9 @@ class S3Stream(HttpStream):
         return None
 
     def _signature(self) -> SourceError:
-        """A wrong secret key, or a bucket that the service sees in the host's name.
+        """The error for a wrong secret key, or a bucket that the service sees in the host's name.
 
-        Which of them it is shows when the bucket is signed too, as librbd does not.
+        A second request, with the bucket in the signature (which librbd does not do), shows which.
         """
         label, dot, rest = self.url.host.partition(".")
         if dot and self._takes(f"/{label}"):
@@ -142,11 +142,11 @@ class S3Stream(HttpStream):
         return self._s3(
             "S3_SECRET_KEY",
             EPERM,
-            "does not take the signature: the secret key does not belong to the access key",
+            "does not accept the signature: the secret key does not belong to the access key",
         )
 
     def _takes(self, prefix: str) -> bool:
-        """Whether the signature is right with ``prefix`` before the path."""
+        """Whether the service accepts the signature with ``prefix`` before the path."""
         self._prefix = prefix
         try:
             return self.ask("HEAD").status in {200, 404}
@@ -163,7 +163,7 @@ class S3Stream(HttpStream):
 
 
 def _resolved(spec: StreamSpec, name: str, resolve_config: Resolve) -> str:
-    """A key as it is, or the one that it refers to."""
+    """The key itself, or the value of the config-key that it refers to."""
     value = str(getattr(spec, name))
     if not value.startswith(CONFIG):
         return value
@@ -179,6 +179,6 @@ def _resolved(spec: StreamSpec, name: str, resolve_config: Resolve) -> str:
             "CONFIG_KEY_BAD",
             EINVAL,
             f"The config-key {key} holds no {name}: it is empty, or has a line break or another "
-            f"letter that no key has; store it with `ceph config-key set {key} VALUE`.",
+            f"character that keys cannot have; store it with `ceph config-key set {key} VALUE`.",
         )
     return found

@@ -1,4 +1,4 @@
-"""What every stream can do, whatever is behind it."""
+"""The common interface of all streams."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from .errors import SourceError
 
 S = TypeVar("S", bound="Stream")
 Identity = dict[str, str]
-"""What tells whether a source is still the same: its size, ETag, times. Plain data."""
+"""Values that show whether a source is still the same: its size, ETag, times. Plain data."""
 
 Resolve = Callable[[str, str], str]
-"""From a config-key, and the URL whose server gets it, to its value.
-
-Raises MigrationError when there is none, or when it may not be sent there.
+"""Returns the value of a config-key for the server of a URL. Raises MigrationError when the key
+does not exist, or may not be sent to that server.
 """
 
 
 def key_forbidden(why: str) -> SourceError:
-    """What a Resolve raises for a config-key that may not be used, or not sent there."""
+    """The error of a Resolve for a config-key that may not be used, or not sent to the server."""
     return SourceError("CONFIG_KEY_FORBIDDEN", EPERM, f"{why}.")
 
 
 def no_config(key: str, url: str) -> str:
-    """A Resolve for those that have no cluster to ask."""
+    """A Resolve for callers without a cluster."""
     raise SourceError("CONFIG_KEY_MISSING", EIO, f"The config-key {key} cannot be read from here.")
 
 
 class Stream(ABC):
     """An open source of bytes. Not thread-safe: one request at a time.
 
-    ``size`` is in bytes. ``label`` is what to call it in a sentence. ``fickle``: its tags change
-    from answer to answer. ``hangs_up``: its server ended a connection that could have been kept.
+    ``size`` is in bytes. ``label`` is its name in messages. ``fickle``: its tags change from
+    answer to answer. ``hangs_up``: its server ended a connection that could have been kept open.
     """
 
     label: str
@@ -46,14 +45,14 @@ class Stream(ABC):
 
     @abstractmethod
     def read_at(self, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset`` on, both inside the stream. Raises SourceError."""
+        """Read ``length`` bytes from ``offset`` on, all inside the stream. Raises SourceError."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of it. Never raises."""
+        """Close it. Never raises."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset`` on; fewer only where the stream ends. SourceError."""
+        """Read ``length`` bytes from ``offset``; fewer only at the end. Raises SourceError."""
         length = max(0, min(length, self.size - offset))
         if not length:
             return b""
@@ -63,7 +62,7 @@ class Stream(ABC):
                 "SOURCE_TRUNCATED",
                 EIO,
                 f"{self.label} gave {len(data)} bytes at {offset} where it should have {length}: "
-                "it was cut off or changed meanwhile.",
+                "it was truncated or changed in the meantime.",
             )
         return data
 

@@ -22,7 +22,7 @@ def open_stream(
     resolve_config: Resolve = no_config,
     deadline: Optional[Deadline] = None,
 ) -> Stream:
-    """The open stream. Raises SourceError. ``deadline`` is shared by all that is done together."""
+    """Open a stream. Raises SourceError. ``deadline`` is shared by all streams of an inspection."""
     rules = Rules(reach, limits, deadline or Deadline(limits))
     if stream.type == "file":
         return FileStream(stream.file_path, reach)

@@ -1,4 +1,4 @@
-"""TLS as librbd does it: the system's authorities, the host's name; errors in clear words."""
+"""TLS with librbd's checks: the system's authorities and the host's name; readable errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from .errors import SourceError
 from .net import Rules, lost, too_slow, trouble
 
-# OpenSSL's numbers for what can be wrong with a certificate (X509_V_ERR_*).
+# OpenSSL's numbers for errors of certificates (X509_V_ERR_*).
 _VERIFY = {
     9: "it is not valid yet; check the clocks",
     10: "it has expired",
-    18: "it is signed by itself, and the manager's host does not know it",
-    19: "one of its issuers is signed by itself, and the manager's host does not know it",
+    18: "it is self-signed, and the manager's host does not trust it",
+    19: "one of its issuers is self-signed, and the manager's host does not trust it",
     20: "the manager's host does not know its issuer",
     21: "the manager's host does not know its issuer, or the server does not send the chain",
     23: "it was revoked",
@@ -24,7 +24,7 @@ _VERIFY = {
 
 
 def secure(sock: Any, host: str, port: int, rules: Rules) -> Any:
-    """The socket with TLS on it, after the handshake. Closes it on failure."""
+    """Wrap the socket in TLS and do the handshake. Closes it on failure."""
     peer = f"{host}:{port}"
     try:
         sock.settimeout(rules.deadline.left(rules.limits.answer))
@@ -49,7 +49,7 @@ def secure(sock: Any, host: str, port: int, rules: Rules) -> Any:
             ) from None
         reason = (error.reason or "no reason given").lower().replace("_", " ")
         raise SourceError(
-            "TLS_FAILED", EPROTO, f"No TLS connection to {peer} comes about: {reason}."
+            "TLS_FAILED", EPROTO, f"TLS with {peer} cannot be set up: {reason}."
         ) from None
     except TimeoutError:
         sock.close()
