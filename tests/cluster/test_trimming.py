@@ -3,14 +3,23 @@
 import random
 import time
 from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 import rados
 import rbd
 
 from qa.devcluster import Cluster
-from qa.workload.images import KIB, MIB, digests, make_image, make_rotated_image, opened, place
+from qa.workload.images import (
+    FEATURES,
+    KIB,
+    MIB,
+    digests,
+    make_image,
+    make_rotated_image,
+    opened,
+    place,
+)
 from tests.cluster.commands import Commands
 
 NO_LIMIT = 60
@@ -81,6 +90,7 @@ def test_an_image_with_objects_that_are_being_trimmed_waits_and_loses_nothing(
     assert digests(client, target) == before
 
 
+@pytest.mark.parametrize("features", [None, FEATURES["layering"]], ids=["map", "no map"])
 @pytest.mark.parametrize("keeps", [True, False], ids=["kept snapshot", "no kept snapshot"])
 def test_a_striped_image_that_was_shrunk_waits_for_the_trimming_and_loses_nothing(
     client: rados.Rados,
@@ -88,13 +98,15 @@ def test_a_striped_image_that_was_shrunk_waits_for_the_trimming_and_loses_nothin
     pools: "tuple[str, str]",
     stopped: "Callable[[], None]",
     keeps: bool,
+    features: Optional[int],
 ) -> None:
     """librbd 16 reads beyond the end of such an image, and takes the error for success."""
     source, target = f"{pools[0]}/a", f"{pools[1]}/a"
     unit, count, order = 128 * KIB, 3, 19
     small, large = 3 * count * unit, 4 * count * unit
     with place(client, source) as ioctx:
-        rbd.RBD().create(ioctx, "a", small, order=order, stripe_unit=unit, stripe_count=count)
+        striped = {"stripe_unit": unit, "stripe_count": count}
+        rbd.RBD().create(ioctx, "a", small, order=order, features=features, **striped)
     with opened(client, source, read_only=False) as image:
         image.write(random.Random(1).randbytes(small), 0)
         if keeps:

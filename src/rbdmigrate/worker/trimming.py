@@ -108,7 +108,7 @@ def _objects(image: rbd.Image, kept: Sequence[int], striping: Striping) -> Seque
     sizes = {int(s["id"]): int(s["size"]) for s in listed}
     ours = all(s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER for s in listed)
     if not ours or not usable(image):  # others' snapshots cannot be opened
-        return range(striping.count(max(int(image.size()), *sizes.values())))
+        return range(striping.count(max([int(image.size()), *sizes.values()])))
     found: set[int] = set()
 
     def note(size: int) -> None:
