@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from errno import EINPROGRESS
 from typing import Any, Callable, Optional
 
 import pytest
@@ -134,8 +135,10 @@ def test_what_a_prepare_answers_says_that_it_waits_for_the_trimming(
 ) -> None:
     source, target = f"{pools[0]}/a", f"{pools[1]}/a"
     make_rotated_image(client, source)
-    said = migration.text("prepare", source, target)
-    assert "nosnaptrim" in said
+    done = migration.raw("prepare", source, target)
+    assert done.returncode == EINPROGRESS, "a script must not start clients on it"
+    assert "nosnaptrim" in done.stderr
+    assert "Start no client" in done.stderr
     assert migration.report(target)["prepared"] is None
     stopped()
     migration.wait(target, "prepared", timeout=NO_LIMIT)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from errno import EACCES, EAGAIN, EBUSY, EINVAL
+from errno import EACCES, EAGAIN, EBUSY, EINPROGRESS, EINVAL
 from itertools import product
 
 import pytest
@@ -158,6 +158,49 @@ def test_before_the_records_are_read_the_answer_is_to_try_again(ask):
 )
 def test_a_number_that_is_none_is_refused(ask, name, args):
     assert ask(name, **args)[0] == -EINVAL
+
+
+HELD_UP = [
+    (HoldReason.HEALTH, "OSDs are trimming removed snapshots."),
+    (HoldReason.RETRY, "Preparing ssd/b failed. Attempt 2 follows by itself."),
+    (HoldReason.PAUSED, "It was paused."),
+]
+
+
+@pytest.mark.parametrize(("reason", "message"), HELD_UP)
+@pytest.mark.parametrize("state", [State.QUEUED, State.PREPARING])
+@pytest.mark.parametrize("style", ["plain", "json"])
+def test_a_prepare_that_is_held_up_ends_with_einprogress(ask, state, reason, message, style):
+    held = FakeEngine([report(migration(state=state), Live(hold=Hold(reason, message)))])
+    code, output, error = ask("prepare", engine=held, format=style, **BOTH)
+    assert (code, output) == (-EINPROGRESS, "")
+    assert message in error
+    assert "Start no client on it" in error
+
+
+UNDER_WAY = [
+    (State.QUEUED, None),
+    (State.QUEUED, Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")),
+    (State.PREPARING, None),
+    (State.PREPARED, None),
+    (State.EXECUTING, Hold(HoldReason.HEALTH, "It waits.")),
+]
+
+
+@pytest.mark.parametrize(("state", "hold"), UNDER_WAY)
+def test_a_prepare_that_is_under_way_or_over_succeeds(ask, state, hold):
+    going = FakeEngine([report(migration(state=state), Live(hold=hold))])
+    code, output, _ = ask("prepare", engine=going, **BOTH)
+    assert code == 0
+    assert state.value in output
+
+
+def test_a_run_succeeds_when_it_is_accepted(ask):
+    hold = Hold(HoldReason.HEALTH, "OSDs are trimming removed snapshots.")
+    held = FakeEngine([report(migration(state=State.QUEUED), Live(hold=hold))])
+    code, output, _ = ask("run", engine=held, **BOTH)
+    assert code == 0
+    assert hold.message in output
 
 
 class TestAll:

@@ -323,3 +323,10 @@ def test_a_step_does_not_begin_while_librbd_would_wait_for_a_silent_pool(world):
     assert world.do("commit", "nvme/a", force=True)["state"] == "committed"
     world.cluster.faults.remove(silent)
     world.wait_state("nvme/b", "prepared")
+
+
+def test_a_prepare_that_is_interrupted_answers_when_its_next_attempt_is_over(world):
+    world.kill_worker_after(25)  # operations: after those of preflight
+    answer = world.prepare("hdd/a", "nvme/a")
+    assert [entry["state"] for entry in answer["timeline"]].count("preparing") == 2, answer
+    assert answer["state"] == "prepared"

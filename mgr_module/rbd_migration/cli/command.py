@@ -86,7 +86,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the table. ``show`` renders what ``run`` returns, for people."""
+    """A command of the table. ``show`` renders what ``run`` returns, for people.
+
+    ``unfinished`` says in words why what ``run`` returns is not yet what was asked for, empty where
+    it is; then the command ends with EINPROGRESS, so that scripts do not take it for done.
+    """
 
     name: str
     args: Tuple[Arg, ...]
@@ -95,6 +99,7 @@ class Command:
     run: Callable[[Call], Any]
     show: Callable[[Any], str]
     poll: bool = False
+    unfinished: Callable[[Any], str] = lambda result: ""
 
     def describe(self) -> Dict[str, Any]:
         """The description that the manager hands to the ceph CLI."""

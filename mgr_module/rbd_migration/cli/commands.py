@@ -7,7 +7,7 @@ Option names and meanings are those of stock ``rbd migration``.
 import json
 import logging
 import time
-from errno import EINVAL, EIO
+from errno import EINPROGRESS, EINVAL, EIO
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from rbdmigrate.control.pace.timetable import parse_rate
@@ -225,6 +225,7 @@ TABLE = (
         "w",
         _prepare,
         tables.begun,
+        unfinished=tables.held_up,
     ),
     Command(
         "execute",
@@ -333,6 +334,9 @@ def handle(
         return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
     try:
         result = run(command, Call(cmd, engine, options, authorized, inbuf or None, keys))
+        unfinished = command.unfinished(result)
+        if unfinished:  # the ceph CLI shows no output of a command that fails
+            return -EINPROGRESS, "", unfinished
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)

@@ -81,6 +81,21 @@ def begun(r: Report) -> str:
     return with_warnings(outcome(r), r)
 
 
+def held_up(r: Report) -> str:
+    """Why there is no prepared target yet, where it is not just a matter of moments; else empty.
+
+    A prepare that is carried out, or only waits for its turn, is under way.
+    """
+    hold = r["hold"]
+    waits = r["state"] in ("queued", "preparing") and hold is not None
+    if not waits or hold["reason"] == "limit":
+        return ""
+    return (
+        f"{r['target']} is not prepared yet. {hold['message']} Start no client on it before "
+        f"`ceph rbd migration status {r['target']}` says `prepared`."
+    )
+
+
 def with_warnings(text: str, r: Report) -> str:
     """The text, and a line for each warning of a migration or a plan."""
     return "\n".join([text, *(f"Warning: {w['message']}" for w in r["warnings"])])

@@ -102,7 +102,7 @@ class Beginning(Orders):
         self._loop.wake(tracked)
         tracked.refuse_double()
         try:
-            self._await(tracked, _PREPARED)
+            self._await(tracked, _PREPARED, retries=True)
         except MigrationError:
             self._forget_refused(tracked)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from errno import ESTALE
 from typing import Any
@@ -26,11 +27,16 @@ class Orders(Parts):
         tracked: TrackedMigration,
         wanted: frozenset[State],
         over: Callable[[Migration], bool] = lambda m: False,
+        *,
+        retries: bool = False,
     ) -> dict[str, Any]:
         """Wait for the outcome of a short act; raises what made it fail, if that was soon.
 
-        ``over``: what else ends the waiting.
+        ``over``: what else ends the waiting. ``retries``: a failure that may pass does not end it
+        while the next attempt still begins in time.
         """
+        patience = self._host.settings().command_wait
+        ends = time.time() + patience
 
         def settled() -> bool:
             m = tracked.migration
@@ -38,12 +44,24 @@ class Orders(Parts):
                 return True
             if m.hold is not None and m.hold.reason is HoldReason.HEALTH:
                 return True
-            return m.failure is not None and m.failure.errno != ESTALE  # tried again at once
+            if m.failure is None or m.failure.errno == ESTALE:  # tried again at once
+                return False
+            return not (retries and _tried_again(m, ends))
 
-        self._registry.wait(settled, self._host.settings().command_wait)
+        self._registry.wait(settled, patience)
         failure = tracked.migration.failure
         if over(tracked.migration):
             return view(tracked)
         if tracked.migration.state is State.FAILED and failure is not None:
             raise MigrationError(failure.errno, failure.message)
         return view(tracked)
+
+
+def _tried_again(m: Migration, ends: float) -> bool:
+    """Whether an act that failed is being tried again, or will be before ``ends``."""
+    if m.step is not None:
+        return True
+    hold = m.hold
+    if hold is None or hold.reason is not HoldReason.RETRY:
+        return False
+    return hold.until is not None and hold.until <= ends
