@@ -163,12 +163,12 @@ class Double:
         if source == target and not args.get("layout") and not args.get("force"):
             findings.append(_finding("NOTHING_CHANGES", "error", source, f"{source} would be "
                             "copied onto itself and nothing would change; give a target or a "
-                            "layout option, or add --force to copy it all the same.",
+                            "layout option, or add --force to copy it anyway.",
                             "Give a target or a layout option."))  # fmt: skip
         if "clone" in source:
             findings.append(_finding("SOURCE_HAS_CLONES", "warning", source, "Snapshots of the "
                             "source have clones; a commit will need `--force`.", ""))  # fmt: skip
-        findings.append(_finding("BYTES_UNKNOWN", "info", source, "How much has to be copied is "
+        findings.append(_finding("BYTES_UNKNOWN", "info", source, "The amount of data to copy is "
                         "not known: the source is large and has no fast-diff.", ""))  # fmt: skip
         ok = not any(finding["severity"] == "error" for finding in findings)
         return {"source": source, "target": target, "ok": ok, "bytes_to_copy": 40 * GIB,

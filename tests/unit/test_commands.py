@@ -112,7 +112,7 @@ REFUSED = [
     ("prepare", {**BOTH, "object_size": "5M"}, "--object-size"),
     ("run", {**BOTH, "goal": "aborted"}, "--goal 'aborted' is not known"),
     ("run", {**BOTH, "verify": "some"}, "choose from auto, none, sample, full"),
-    ("run", {**BOTH, "soak": "soon"}, "--soak 'soon' is no duration"),
+    ("run", {**BOTH, "soak": "soon"}, "--soak 'soon' is not a duration"),
     ("verify", {"target_image": "ssd/b", "mode": "none"}, "choose from sample, full"),
     ("set", {"target_image": "ssd/b", "verify": "all"}, "choose from none, sample, full"),
     ("set", {"target_image": "ssd/b", "verify": "auto"}, "choose from none, sample, full"),

@@ -96,7 +96,7 @@ def test_an_external_source_is_called_by_its_name_alone():
     assert str(record().source.spec) == "raw over x"
 
 
-@pytest.mark.parametrize("text", ["", "no JSON", "[" * 100_000, "7", '"text"'])
+@pytest.mark.parametrize("text", ["", "not JSON", "[" * 100_000, "7", '"text"'])
 def test_a_spec_that_cannot_be_read_is_shown_as_nothing(text):
     assert Import(text).redacted() == {}
     assert not Import(text).native

@@ -156,7 +156,7 @@ REFUSED = [
     (MIN + "waves: {sise: 3}", "waves.sise in the plan is not known"),
     (MIN + "policy: {goal: moon}", "policy.goal in the plan is 'moon'; choose from prepared"),
     (MIN + "policy: {rate: fast}", "policy.rate in the plan: 'fast' is not a rate"),
-    (MIN + f"policy: {{soak: {'9' * 400}}}", "is no duration"),
+    (MIN + f"policy: {{soak: {'9' * 400}}}", "is not a duration"),
     (MIN + "policy: {soak: 367d}", "policy.soak in the plan: '367d' is longer than 366 days"),
     (MIN + "policy: {retries: 3}", "policy.retries in the plan is not known"),
     (MIN + "window: Mon-Fry", "window in the plan: 'Mon-Fry'"),

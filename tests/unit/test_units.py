@@ -109,7 +109,7 @@ NO_SECONDS = [
 
 @pytest.mark.parametrize("text", NO_SECONDS)
 def test_what_is_no_duration_is_refused_in_a_short_sentence(text):
-    with pytest.raises(MigrationError, match="no duration") as e:
+    with pytest.raises(MigrationError, match="not a duration") as e:
         parse_seconds(text, "--soak")
     assert len(str(e.value)) < 200
 

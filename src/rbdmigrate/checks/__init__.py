@@ -1,7 +1,7 @@
-"""Preflight: what can be said before anything is changed. Pure.
+"""Checks before a migration, when nothing was changed yet. Pure.
 
-A check is a small function from :class:`~rbdmigrate.checks.facts.Facts`, which were gathered
-before, to what it found; it is declared once, with its code and severity, in a file by its subject.
+A check is a small function that takes :class:`~rbdmigrate.checks.facts.Facts` gathered before, and
+yields what it found. It is declared once, with its code and severity, in the file of its subject.
 """
 
 from . import (
@@ -18,7 +18,7 @@ from . import (
 )
 from .registry import CHECKS, Check, refuse, run
 
-# In this order: what cannot be found comes before what is found of it.
+# In this order: missing pools and images come before their properties.
 SUBJECTS = tuple(
     subject.__name__
     for subject in (

@@ -12,7 +12,7 @@ from ..model.units import format_size
 from .facts import Facts, Image
 from .registry import Found, check
 
-TIGHT = 0.8  # of the free space, from which on it is worth a warning
+TIGHT = 0.8  # of the free space, from which on there is a warning
 
 
 def _pool(facts: Facts) -> Optional[Pool]:
@@ -21,7 +21,7 @@ def _pool(facts: Facts) -> Optional[Pool]:
 
 @check("POOL_FULL", Severity.ERROR, "The target's pool is full, or its quota is.", errno=ENOSPC)
 def full(facts: Facts) -> Iterator[Found]:
-    """Nothing can be written."""
+    """Yield full pools."""
     pool = _pool(facts)
     if pool is not None and pool.flags & {"full", "full_quota"}:
         yield Found(
@@ -34,11 +34,11 @@ def full(facts: Facts) -> Iterator[Found]:
 @check(
     "NO_SPACE",
     Severity.ERROR,
-    "The target's pool has less free space than what has to be copied.",
+    "The target's pool has less free space than the data to copy.",
     errno=ENOSPC,
 )
 def space(facts: Facts) -> Iterator[Found]:
-    """More data than space."""
+    """Yield pools with less free space than data to copy."""
     pool, to_copy = _pool(facts), facts.to_copy
     if pool is None or to_copy is None or pool.max_avail is None:
         return
@@ -54,11 +54,11 @@ def space(facts: Facts) -> Iterator[Found]:
 @check(
     "QUOTA_BYTES",
     Severity.ERROR,
-    "What has to be copied exceeds the pool's quota of bytes.",
+    "The data to copy exceeds the pool's quota of bytes.",
     errno=EDQUOT,
 )
 def quota_bytes(facts: Facts) -> Iterator[Found]:
-    """A quota of bytes."""
+    """Yield quotas of bytes that the copy would exceed."""
     pool, to_copy = _pool(facts), facts.to_copy
     if pool is None or to_copy is None or not pool.quota_bytes:
         return
@@ -79,7 +79,7 @@ def quota_bytes(facts: Facts) -> Iterator[Found]:
     "The target may need more objects than the pool's quota of objects leaves.",
 )
 def quota_objects(facts: Facts) -> Iterator[Found]:
-    """A quota of objects."""
+    """Yield quotas of objects that the copy may exceed."""
     pool, to_copy = _pool(facts), facts.to_copy
     if pool is None or to_copy is None or not pool.quota_objects:
         return
@@ -88,7 +88,7 @@ def quota_objects(facts: Facts) -> Iterator[Found]:
     if needed > left:
         yield Found(
             pool.name,
-            f"About {needed} objects have to be made, and the quota of the pool {pool.name} "
+            f"About {needed} objects have to be created, and the quota of the pool {pool.name} "
             f"leaves {left}.",
             f"ceph osd pool set-quota {pool.name} max_objects {pool.objects + needed}",
         )
@@ -96,7 +96,7 @@ def quota_objects(facts: Facts) -> Iterator[Found]:
 
 @check("POOL_NEARFULL", Severity.WARNING, "The target's pool is near full.")
 def nearfull(facts: Facts) -> Iterator[Found]:
-    """The OSD map says so; copies wait until it is over."""
+    """Yield pools that the OSD map flags as near full."""
     pool = _pool(facts)
     if pool is not None and pool.flags & {"nearfull", "backfillfull"}:
         yield Found(
@@ -109,10 +109,10 @@ def nearfull(facts: Facts) -> Iterator[Found]:
 @check(
     "SPACE_TIGHT",
     Severity.WARNING,
-    "What has to be copied takes more than 80 % of the free space of the target's pool.",
+    "The data to copy takes more than 80 % of the free space of the target's pool.",
 )
 def tight(facts: Facts) -> Iterator[Found]:
-    """It fits, with little room left."""
+    """Yield pools in which the copy leaves little space."""
     pool, to_copy = _pool(facts), facts.to_copy
     if pool is None or to_copy is None or pool.max_avail is None:
         return
@@ -128,15 +128,15 @@ def tight(facts: Facts) -> Iterator[Found]:
 @check(
     "BYTES_UNKNOWN",
     Severity.INFO,
-    "How much has to be copied is not known: the source is large and has no fast-diff.",
+    "The amount of data to copy is not known: the source is large and has no fast-diff.",
 )
 def unknown(facts: Facts) -> Iterator[Found]:
-    """Counting would take too long."""
+    """Yield a source whose data would take too long to count."""
     image = facts.image
     if image is not None and image.to_copy is None:
         yield Found(
             str(facts.wish.source),
-            "It is not known how much has to be copied, because counting it without the feature "
+            "The amount of data to copy is not known, because counting it without the feature "
             "fast-diff would take long; it is counted before the copy begins.",
             f"rbd feature enable {facts.wish.source} object-map fast-diff",
         )

@@ -1,4 +1,4 @@
-"""Clients of the source: who has it open, and what they will meet."""
+"""Clients of the source: those that have it open, and those that cannot open the target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from .facts import Facts, RbdClient
 from .registry import Found, check
 
 ABOUT_KEYS = frozenset({"CLIENTS_SOURCE_POOL", "CLIENTS_TARGET_POOL", "CLIENTS_CONFIG_KEY"})
-"""The findings that tell of keys of other clients: not for callers who may see some pools only."""
+"""Findings about keys of other clients, which are hidden from callers with rights to some pools
+only.
+"""
 
 _SHOWN = 5  # clients with a finding each; the others are counted
 
@@ -21,12 +23,12 @@ _SHOWN = 5  # clients with a finding each; the others are counted
 @check(
     "SOURCE_IN_USE",
     Severity.ERROR,
-    "Clients have the source open for writing; they are named, with the holder of the exclusive "
+    "Clients have the source open for writing; they are named, with the owner of the exclusive "
     "lock.",
     errno=EBUSY,
 )
 def in_use(facts: Facts) -> Iterator[Found]:
-    """Clients that have to be stopped."""
+    """Yield the clients that have to be stopped."""
     users = facts.image.users if facts.image is not None else ()
     if users:
         source = facts.wish.source
@@ -44,7 +46,7 @@ def in_use(facts: Facts) -> Iterator[Found]:
     untested="needs the kernel's rbd module",
 )
 def kernel(facts: Facts) -> Iterator[Found]:
-    """krbd users, as far as their watches tell."""
+    """Yield kernel clients, recognised by their watches."""
     for user in facts.image.users if facts.image is not None else ():
         if user.kernel:
             yield Found(
@@ -58,13 +60,14 @@ def kernel(facts: Facts) -> Iterator[Found]:
 @check(
     "CLIENTS_SOURCE_POOL",
     Severity.WARNING,
-    "Keys of clients cover the target's pool, and not the source's: they cannot open the target.",
+    "Keys of clients cover the target's pool but not the source's: they cannot open the target.",
 )
 def without_source_pool(facts: Facts) -> Iterator[Found]:
-    """A client reads what is not copied yet from the source, with its own key.
+    """Yield keys that lack the source's pool.
 
-    Only keys whose capabilities name a pool are judged. librbd aborts the process of one that may
-    not read the source (16.2.15).
+    A client reads data that is not copied yet from the source, with its own key. Only keys whose
+    capabilities name a pool are checked. librbd aborts the process of a client that may not read
+    the source (16.2.15).
     """
     needed = _source_places(facts)
     lacking = _lacking(facts, _target_places(facts), needed)
@@ -84,10 +87,10 @@ def without_source_pool(facts: Facts) -> Iterator[Found]:
 @check(
     "CLIENTS_TARGET_POOL",
     Severity.WARNING,
-    "Keys of clients cover the source's pool, and not the target's.",
+    "Keys of clients cover the source's pool but not the target's.",
 )
 def without_target_pool(facts: Facts) -> Iterator[Found]:
-    """Which of them use this image is not known."""
+    """Yield keys that lack the target's pool; whether they use this image is not known."""
     if facts.wish.spec is not None:
         return
     needed = _target_places(facts)
@@ -128,7 +131,9 @@ def _target_places(facts: Facts) -> list[PoolPlace]:
 def _lacking(
     facts: Facts, have: list[PoolPlace], need: list[PoolPlace]
 ) -> list[tuple[RbdClient, list[PoolPlace]]]:
-    """The clients whose key names the first place of ``have``, and what they lack of ``need``."""
+    """The clients whose key names the first place of ``have``, and the places of ``need`` they
+    lack.
+    """
     found = []
     for client in facts.clients:
         if have and named(client.osd, have[0]):

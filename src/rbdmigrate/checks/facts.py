@@ -1,4 +1,4 @@
-"""What is known when checks run: plain data, gathered without changing anything."""
+"""The input of the checks: plain data, gathered without changing anything."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from ..sources import Inspection
 
 @dataclass(frozen=True)
 class MigrationRequest:
-    """What was asked for.
+    """The requested migration.
 
-    ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
-    ``inline``: the secrets are to be given to librbd themselves. ``logged``: they were given in the
-    command itself. ``force``: also where the image would be copied onto itself, unchanged.
+    ``spec`` is the source of an import, with its secrets; ``source`` is then only a name for it.
+    ``inline``: librbd gets the secrets themselves. ``logged``: they were given in the command
+    itself. ``force``: also if the image would be copied onto itself, unchanged.
     """
 
     source: ImageSpec
@@ -42,7 +42,7 @@ class MigrationRequest:
 
     @property
     def pools(self) -> tuple[str, ...]:
-        """Every pool that is named, each once."""
+        """Every named pool, without duplicates."""
         layout = self.layout
         named = (self.source.pool, self.target.pool, layout.data_pool, layout.journal_pool)
         return tuple(dict.fromkeys(pool for pool in named if pool))
@@ -55,12 +55,12 @@ class MigrationRequest:
 
 @dataclass(frozen=True)
 class Name:
-    """What is at an image's name.
+    """The state of an image name.
 
-    ``exists``: an image is. ``role``: it is the ``source`` or the ``target`` of a migration whose
-    other end is ``other``. ``reserved_for``: an image of this name is the source of a migration to
-    there, and lies in the trash meanwhile. ``trashed``: the id of an image of this name that a user
-    put into the trash. ``old_format``: it is an image of format 1.
+    ``exists``: an image has it. ``role``: that image is the ``source`` or the ``target`` of a
+    migration whose other end is ``other``. ``reserved_for``: the target of a migration whose
+    source, now in the trash, has this name. ``trashed``: the id of an image of this name that a
+    user put into the trash. ``old_format``: it is an image of format 1.
     """
 
     place: Place
@@ -92,7 +92,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class InvalidMap:
-    """An object map that librbd flagged as wrong. ``snapshot``: its name; empty: of the head.
+    """An object map that librbd flagged as invalid. ``snapshot``: its name; empty: of the head.
 
     ``flags`` as ``rbd info`` shows them: ``object map invalid``, ``fast diff invalid``.
     """
@@ -105,13 +105,13 @@ class InvalidMap:
 class Image:
     """The source. Bytes; ``to_copy`` (head and snapshots) None: not known.
 
-    ``clones``: how many its snapshots have, ``clone_names``: some of them, as pool/namespace/image.
-    ``silent_pools``: those that did not say whether they hold clones.
+    ``clones``: the number of clones of its snapshots, ``clone_names``: some of them, as
+    pool/namespace/image. ``silent_pools``: those that did not answer whether they hold clones.
 
     ``features`` by name, ``luks`` the format of its encryption, ``parent`` an image spec.
-    ``untrimmed``: what librbd would copy wrong until OSDs have trimmed removed snapshots.
-    ``invalid_maps``: the object maps that librbd has flagged as wrong.
-    ``data_pool``: the pool with its data where that is not the one with its header.
+    ``untrimmed``: objects that librbd would copy incorrectly until OSDs have trimmed removed
+    snapshots. ``invalid_maps``: the object maps that librbd has flagged as invalid. ``data_pool``:
+    the pool with its data, if other than the one with its header.
     """
 
     size: int = 0
@@ -145,17 +145,17 @@ class RbdClient:
 
     @property
     def osd(self) -> str:
-        """What it allows on OSDs."""
+        """Its capabilities on OSDs."""
         return self.caps.get("osd", "")
 
     @property
     def reads_config_keys(self) -> bool:
-        """Whether it may read config-keys, as far as the text tells."""
+        """Whether it may read config-keys, by the text of its capabilities."""
         mon = self.caps.get("mon", "")
         return "allow *" in mon or "config-key" in mon
 
     def command_adding(self, kind: str, more: str) -> str:
-        """The ``ceph auth caps`` command that adds to a capability and keeps all others."""
+        """The ``ceph auth caps`` command that adds to a capability and keeps the others."""
         had = self.caps.get(kind, "")
         after = {**self.caps, kind: f"{had}, {more}" if had else more}
         texts = [f"{daemon} {shlex.quote(text)}" for daemon, text in after.items()]
@@ -164,14 +164,14 @@ class RbdClient:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything. A pool that is None in ``pools`` does not exist.
+    """All facts about a request. A pool that is None in ``pools`` does not exist.
 
-    ``image`` is None where the source cannot be opened for what ``names`` and ``pools`` tell.
-    ``inspection`` is what was found about the source of an import, ``source_pool_id`` the pool of
-    a native one. ``clients``: all keys of clients, with what they allow. ``trash_of_users``: the
-    trash of the source's pool and namespace holds images that users put there.
-    ``verify``: what is compared of it before a commit when nobody says.
-    ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
+    ``image`` is None where ``names`` and ``pools`` show that the source cannot be opened.
+    ``inspection`` is that of an import's source, ``source_pool_id`` the pool of a native one.
+    ``clients``: all keys of clients, with their capabilities. ``trash_of_users``: the trash of the
+    source's pool and namespace holds images that users put there. ``verify``: the default verify
+    mode of the image. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
+    empty: not known.
     """
 
     wish: MigrationRequest
@@ -188,7 +188,7 @@ class Facts:
 
     @property
     def to_copy(self) -> Optional[int]:
-        """Bytes that a copy would have to move, as far as that is known."""
+        """Bytes that a copy would have to move; None: not known."""
         if self.image is not None:
             return self.image.to_copy
         found = self.inspection

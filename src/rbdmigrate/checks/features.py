@@ -1,4 +1,4 @@
-"""The target's layout and features: whether they go together, and with the source's clients."""
+"""The target's layout and features: whether they fit together, the source and its clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_OBJECT_MAP = 256_000_000  # objects (librbd, cls_rbd: MAX_OBJECT_MAP_OBJECT_
 
 
 def target_features(facts: Facts, image: Image) -> frozenset[str]:
-    """The features that the target gets."""
+    """Return the features that the target gets."""
     layout = facts.wish.layout
     features = image.features if layout.features is None else frozenset(layout.features)
     return features - frozenset(SINGLE_CLIENT) if layout.shared else features
@@ -28,7 +28,7 @@ def target_features(facts: Facts, image: Image) -> frozenset[str]:
     errno=EINVAL,
 )
 def layering(facts: Facts) -> Iterator[Found]:
-    """librbd crashes its process when asked for this (16.2.15)."""
+    """Yield a missing layering, with which librbd crashes (16.2.15)."""
     image = facts.image
     if image is None or "layering" in target_features(facts, image):
         return
@@ -51,7 +51,7 @@ def layering(facts: Facts) -> Iterator[Found]:
     errno=EINVAL,
 )
 def stripe_unit(facts: Facts) -> Iterator[Found]:
-    """A stripe unit that was given without an object size has to fit the source's."""
+    """Yield a stripe unit that does not fit: without an object size it has to fit the source's."""
     layout, image = facts.wish.layout, facts.image
     if image is None or layout.stripe_unit is None:
         return
@@ -71,7 +71,7 @@ def stripe_unit(facts: Facts) -> Iterator[Found]:
     errno=EINVAL,
 )
 def object_map(facts: Facts) -> Iterator[Found]:
-    """Huge images with small objects."""
+    """Yield a target with too many objects for an object map."""
     image = facts.image
     if image is None or "object-map" not in target_features(facts, image):
         return
@@ -89,10 +89,10 @@ def object_map(facts: Facts) -> Iterator[Found]:
 @check(
     "FEATURES_NEW",
     Severity.WARNING,
-    "The target gets features that the source does not have, and that its clients may not know.",
+    "The target gets features that the source does not have, and that its clients may not support.",
 )
 def new(facts: Facts) -> Iterator[Found]:
-    """Clients that use the source today do not tell what they know beyond its features."""
+    """Yield new features: whether today's clients support them is not known."""
     image = facts.image
     if image is None:
         return
@@ -101,7 +101,7 @@ def new(facts: Facts) -> Iterator[Found]:
         yield Found(
             str(facts.wish.target),
             f"The target gets features that the source does not have ({', '.join(added)}); make "
-            "sure that all of its clients know them.",
+            "sure that all of its clients support them.",
         )
 
 
@@ -111,7 +111,7 @@ def new(facts: Facts) -> Iterator[Found]:
     "The target lacks features that the source has.",
 )
 def lost(facts: Facts) -> Iterator[Found]:
-    """Such as exclusive-lock, without which two clients may write at once."""
+    """Yield lost features, such as exclusive-lock, without which two clients may write at once."""
     image = facts.image
     if image is None:
         return

@@ -1,4 +1,4 @@
-"""What the source is besides its data: mirrored, in a group, a clone, a parent, encrypted."""
+"""Properties of the source: mirrored, in a group, a clone, a parent, encrypted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..model.osd_caps import PoolPlace
 from .facts import Facts
 from .registry import Found, check
 
-_SHOWN = 5  # names in a sentence
+_SHOWN = 5  # names in a message
 
 
 @check(
@@ -19,7 +19,7 @@ _SHOWN = 5  # names in a sentence
     "Snapshots of the source have clones; a commit will need --force.",
 )
 def clones(facts: Facts) -> Iterator[Found]:
-    """Clones move to the target; those that are open read-only do not notice."""
+    """Yield clones, which move to the target; those open read-only do not notice."""
     image = facts.image
     if image is not None and image.clones:
         more = image.clones - len(image.clone_names)
@@ -35,11 +35,11 @@ def clones(facts: Facts) -> Iterator[Found]:
 @check(
     "POOLS_SILENT",
     Severity.WARNING,
-    "Pools do not answer, and librbd asks all pools for clones of an image with snapshots.",
+    "Pools do not answer, and librbd searches all pools for clones of an image with snapshots.",
     untested="a silent pool takes a cluster of its own; tests/cluster/test_clones has one",
 )
 def silent(facts: Facts) -> Iterator[Found]:
-    """A prepare would wait for them."""
+    """Yield pools for which a prepare would wait."""
     if facts.image is not None and facts.image.silent_pools:
         names = list(facts.image.silent_pools)
         yield Found(
@@ -56,7 +56,7 @@ def silent(facts: Facts) -> Iterator[Found]:
     "The source has snapshots: while it is copied, librbd may show old data to clients that read.",
 )
 def old_data(facts: Facts) -> Iterator[Found]:
-    """An object that differs between views is copied in several writes, the oldest view first."""
+    """Yield a source with snapshots: its objects are copied in several writes."""
     names = [snapshot.name for snapshot in facts.image.snapshots] if facts.image is not None else []
     spec = facts.wish.spec
     if facts.inspection is not None and spec is not None and spec.format != "native":
@@ -75,29 +75,29 @@ def old_data(facts: Facts) -> Iterator[Found]:
 @check(
     "SNAPSHOTS_UNTRIMMED",
     Severity.WARNING,
-    "OSDs are still trimming removed snapshots of the source; it is not prepared before they have.",
+    "OSDs are still trimming removed snapshots of the source; it is prepared only afterwards.",
 )
 def untrimmed(facts: Facts) -> Iterator[Found]:
-    """librbd reads an object's clone at its newest snapshot, and one that was removed is empty."""
+    """Yield untrimmed snapshots: librbd reads a clone at its newest snapshot, empty if removed."""
     found = facts.image.untrimmed if facts.image is not None else None
     if found is not None:
         yield Found(
             str(facts.wish.source),
-            f"{found.reason} A prepare waits for that, and goes on by itself.",
+            f"{found.reason} A prepare waits for that, then goes on by itself.",
             found.remedy,
         )
 
 
 @check("SOURCE_MIRRORED", Severity.WARNING, "The source is mirrored to another cluster.")
 def mirrored(facts: Facts) -> Iterator[Found]:
-    """librbd ends the mirroring at prepare."""
+    """Yield a mirrored source: librbd ends the mirroring at prepare."""
     if facts.image is None or facts.image.obstacles.mirroring:
-        return  # which is an error of its own
+        return  # which is reported as a separate error
     if facts.image.mirror_mode is not None:
         yield Found(
             str(facts.wish.source),
             "It is mirrored; the mirroring ends when it is prepared, an abort enables it again, "
-            "and the other cluster then copies the image anew.",
+            "and the other cluster then copies the whole image again.",
             f"rbd mirror image status {facts.wish.source}",
         )
 
@@ -108,7 +108,7 @@ def mirrored(facts: Facts) -> Iterator[Found]:
     "librbd has flagged an object map of the source, or of a snapshot of it, as invalid.",
 )
 def invalid_map(facts: Facts) -> Iterator[Found]:
-    """What a wrong map has as missing is neither copied nor read."""
+    """Yield invalid object maps: objects missing in them are neither copied nor read."""
     maps = facts.image.invalid_maps if facts.image is not None else ()
     if not maps:
         return
@@ -128,7 +128,7 @@ def invalid_map(facts: Facts) -> Iterator[Found]:
 
 @check("SOURCE_JOURNALING", Severity.WARNING, "The source has the feature journaling.")
 def journaling(facts: Facts) -> Iterator[Found]:
-    """Every byte that is copied to a journaled target goes through its journal."""
+    """Yield a journaled target: every copied byte also goes through its journal."""
     if facts.image is not None and "journaling" in facts.image.features:
         yield Found(
             str(facts.wish.source),
@@ -140,25 +140,27 @@ def journaling(facts: Facts) -> Iterator[Found]:
 @check(
     "TRASH_NOT_LISTED",
     Severity.INFO,
-    "The trash of the source's pool holds images, and some programs cannot list it meanwhile.",
+    "The trash of the source's pool holds images, and some programs then cannot list it.",
 )
 def trash(facts: Facts) -> Iterator[Found]:
-    """Ceph's Python binding fails on the entry that a migration makes (16.2.15, 20.2.4)."""
+    """Yield images in the trash: Ceph's Python binding fails on a migration's entry (16.2.15,
+    20.2.4).
+    """
     if facts.trash_of_users:
         place = PoolPlace(facts.wish.source.pool, facts.wish.source.namespace)
         yield Found(
             str(facts.wish.source),
             f"The trash of {place} holds images. From the prepare to the commit or abort, programs "
-            "that list it through Ceph's Python binding fail, and what they would remove stays: "
-            "the dashboard's Trash page and the purge of OpenStack Cinder do; `rbd trash ls` and "
-            "`rbd trash purge` go on.",
+            "that list it through Ceph's Python binding fail and remove nothing: the dashboard's "
+            "Trash page and the purge of OpenStack Cinder; `rbd trash ls` and `rbd trash purge` "
+            "still work.",
             f"rbd trash ls {place}",
         )
 
 
 @check("SOURCE_IN_GROUP", Severity.INFO, "The source is in a group of images.")
 def group(facts: Facts) -> Iterator[Found]:
-    """Its place in the group."""
+    """Yield the group of the source."""
     if facts.image is not None and facts.image.group:
         name = facts.image.group.partition("/")[2]
         yield Found(
@@ -170,7 +172,7 @@ def group(facts: Facts) -> Iterator[Found]:
 
 @check("SOURCE_ENCRYPTED", Severity.INFO, "The source is formatted with LUKS.")
 def encrypted(facts: Facts) -> Iterator[Found]:
-    """Encrypted data are copied as they are."""
+    """Yield an encrypted source, whose data are copied as they are."""
     if facts.image is not None and facts.image.luks:
         yield Found(
             str(facts.wish.source),
@@ -181,7 +183,7 @@ def encrypted(facts: Facts) -> Iterator[Found]:
 
 @check("PROTECTED_SNAPSHOTS", Severity.INFO, "Snapshots of the source are protected.")
 def protected(facts: Facts) -> Iterator[Found]:
-    """They stay so."""
+    """Yield protected snapshots, which stay protected."""
     if facts.image is None:
         return
     names = [snapshot.name for snapshot in facts.image.snapshots if snapshot.protected]
@@ -198,7 +200,7 @@ def protected(facts: Facts) -> Iterator[Found]:
     "The source is a clone of an image in another pool than the target's.",
 )
 def parent(facts: Facts) -> Iterator[Found]:
-    """A target that depends on another pool."""
+    """Yield a parent in another pool than the target's."""
     image, wish = facts.image, facts.wish
     if image is None or not image.parent or wish.layout.flatten:
         return
@@ -212,6 +214,6 @@ def parent(facts: Facts) -> Iterator[Found]:
 
 
 def _some(names: list[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of further ones."""
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,6 +1,6 @@
-"""Imports: what of them this cluster, its release and its clients can do.
+"""Imports: whether this cluster, its release and its clients support them.
 
-What a source itself is, its inspection says (``sources``).
+The source itself is checked by its inspection (``sources``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..model.units import format_size
 from .facts import Facts, Image
 from .registry import Found, check
 
-PREFIX = "rbd/migration/"  # of the config-keys that hold secrets of ours
+PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
 
 
 @check(
@@ -27,7 +27,7 @@ PREFIX = "rbd/migration/"  # of the config-keys that hold secrets of ours
     errno=EOPNOTSUPP,
 )
 def release(facts: Facts) -> Iterator[Found]:
-    """Streams and clusters that later releases know."""
+    """Yield sources that need a later release."""
     spec = facts.wish.spec
     problem = None if spec is None else unsupported(spec, facts.release)
     if problem:
@@ -46,7 +46,9 @@ def _crashes_on_close(release: tuple[int, int, int]) -> bool:
     errno=EOPNOTSUPP,
 )
 def tls_hangs_up(facts: Facts) -> Iterator[Found]:
-    """Measured on 16.2.15: SIGSEGV at the prepare of qcow; with raw, clients hang."""
+    """Yield servers that close connections: a qcow prepare ends with SIGSEGV, raw clients hang
+    (16.2.15).
+    """
     found = facts.inspection
     if found is None or not _crashes_on_close(facts.release):
         return
@@ -68,7 +70,7 @@ def tls_hangs_up(facts: Facts) -> Iterator[Found]:
     "The source is read over https, and this release of librbd crashes when the server hangs up.",
 )
 def tls_may_hang_up(facts: Facts) -> Iterator[Found]:
-    """Servers close connections that are idle, and after a number of requests."""
+    """Yield https servers, which close idle connections, and others after a number of requests."""
     spec, found = facts.wish.spec, facts.inspection
     if spec is None or found is None or not _crashes_on_close(facts.release):
         return
@@ -95,7 +97,7 @@ def _number(release: tuple[int, int, int]) -> str:
     errno=EINVAL,
 )
 def flatten(facts: Facts) -> Iterator[Found]:
-    """An option that means nothing here."""
+    """Yield the option --flatten."""
     if facts.wish.spec is not None and facts.wish.layout.flatten:
         yield Found(
             str(facts.wish.target),
@@ -107,11 +109,13 @@ def flatten(facts: Facts) -> Iterator[Found]:
 @check(
     "RAW_SNAPSHOTS_ALIGNED",
     Severity.ERROR,
-    "A raw source with snapshots has a size that is no multiple of the target's object size.",
+    "A raw source with snapshots has a size that is not a multiple of the target's object size.",
     errno=EINVAL,
 )
 def aligned(facts: Facts) -> Iterator[Found]:
-    """librbd then zeroes the last object of snapshots, or fails clients' writes to it (16.2.15)."""
+    """Yield sizes with which librbd zeroes the last object, or fails clients' writes to it
+    (16.2.15).
+    """
     spec, found = facts.wish.spec, facts.inspection
     if spec is None or found is None or found.size is None or spec.format != "raw":
         return
@@ -138,13 +142,13 @@ def aligned(facts: Facts) -> Iterator[Found]:
     "where every client that reads the image sees them.",
 )
 def inline(facts: Facts) -> Iterator[Found]:
-    """What --inline-secrets means."""
+    """Yield the option --inline-secrets."""
     spec = facts.wish.spec
     if spec is not None and facts.wish.inline and spec.secrets():
         yield Found(
             str(facts.wish.target),
             "With --inline-secrets the target's header holds the source's secrets until the "
-            "commit: `rbd status` shows them to whoever may read the image.",
+            "commit: `rbd status` shows them to every client that may read the image.",
         )
 
 
@@ -154,7 +158,7 @@ def inline(facts: Facts) -> Iterator[Found]:
     "Secrets were given in the command itself, which Ceph writes into its audit log.",
 )
 def logged(facts: Facts) -> Iterator[Found]:
-    """The audit log has whole commands, but not what is given with -i (16.2.15)."""
+    """Yield secrets in the command: the audit log has commands, but not files of -i (16.2.15)."""
     spec = facts.wish.spec
     if spec is not None and facts.wish.logged and spec.secrets():
         yield Found(
@@ -172,7 +176,7 @@ def logged(facts: Facts) -> Iterator[Found]:
     "Clients of the target's pool may not read the config-keys with the source's secrets.",
 )
 def config_key(facts: Facts) -> Iterator[Found]:
-    """The profile rbd does not cover config-keys (16.2.15)."""
+    """Yield clients without rights to the config-keys: the profile rbd has none (16.2.15)."""
     needed = _config_keys(facts)
     if not needed:
         return
@@ -184,7 +188,7 @@ def config_key(facts: Facts) -> Iterator[Found]:
         command = client.command_adding("mon", more)
         yield Found(
             client.name,
-            f"{client.name} may use the target's pool and may not read the config-keys of the "
+            f"{client.name} may use the target's pool but may not read the config-keys of the "
             f"source's secrets, so it cannot open the target until the import is executed; "
             f"`{command}` allows it.",
             command,
@@ -192,7 +196,7 @@ def config_key(facts: Facts) -> Iterator[Found]:
 
 
 def _config_keys(facts: Facts) -> list[str]:
-    """The config-keys that clients of the target read, as capabilities name them."""
+    """The config-keys that clients of the target read, as named in capabilities."""
     spec = facts.wish.spec
     if spec is None:
         return []
@@ -206,7 +210,7 @@ def _config_keys(facts: Facts) -> list[str]:
     "A raw source is copied with its holes: every object of the target is written.",
 )
 def thick(facts: Facts) -> Iterator[Found]:
-    """librbd knows no holes in raw sources (16.2.15)."""
+    """Yield raw sources, in which librbd does not recognise holes (16.2.15)."""
     spec, found = facts.wish.spec, facts.inspection
     if spec is not None and spec.format == "raw" and found is not None and found.size:
         yield Found(

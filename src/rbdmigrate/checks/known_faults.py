@@ -1,4 +1,4 @@
-"""Known faults of librbd in migrations: in which releases, which images meet them, what to do.
+"""Known faults of librbd in migrations: their releases, the images affected, and what to do.
 
 One table, from which ``check`` warns and ``doc/reference/known-faults.csv`` is made.
 """
@@ -15,17 +15,17 @@ from .registry import Found, check
 
 Meets = Callable[[Facts], bool]
 _CODE = "RELEASE_BUG"
-_OLDEST = 16  # the first release that this module knows
+_OLDEST = 16  # the first release that this module supports
 
 
 @dataclass(frozen=True)
 class Fault:
     """A fault of librbd.
 
-    ``reference``: its number in Ceph's tracker, or that of the pull request or advisory; empty: it
-    was found by our own tests. ``what`` follows "In Ceph 18.2.7", ``avoid`` is a clause of its own.
-    ``images`` says in words which images ``meets`` is about. ``fixed``: minor and patch that fixed
-    it, by major release; a major release before the last of those that is not named was not fixed.
+    ``reference``: its number in Ceph's tracker, or that of the pull request or advisory; empty:
+    found by the tests of this module. ``what`` follows "In Ceph 18.2.7", ``avoid`` is a separate
+    clause. ``images`` describes the images for which ``meets`` is true. ``fixed``: minor and patch
+    that fixed it, by major release; earlier major releases that are not listed were not fixed.
     ``since``: the first major release that has it. ``reported``: the code of the check that warns.
     """
 
@@ -39,7 +39,7 @@ class Fault:
     reported: str = _CODE
 
     def affects(self, release: tuple[int, int, int]) -> bool:
-        """Whether a release has it. One that is not known (0, 0, 0) has not."""
+        """Whether a release has it; an unknown release (0, 0, 0) does not."""
         major, *rest = release
         if major < self.since:
             return False
@@ -48,7 +48,7 @@ class Fault:
         return not self.fixed or major < max(self.fixed)
 
     def releases(self) -> str:
-        """The releases that have it, in words."""
+        """The releases that have it, as text for people."""
         if not self.fixed:
             return f"{self.since} and later, not fixed"
         fixed = ", ".join(
@@ -64,7 +64,7 @@ def _snapshots(facts: Facts) -> bool:
 
 
 def _mapped_clone(facts: Facts) -> bool:
-    """A clone with an object map that is flattened: as asked, or as an import of a snapshot."""
+    """Whether a clone with an object map is flattened: by --flatten, or by importing a snapshot."""
     image = facts.image
     if image is not None:
         return bool(image.parent) and facts.wish.layout.flatten and "object-map" in image.features
@@ -110,7 +110,7 @@ def _config_keys(facts: Facts) -> bool:
 FAULTS: tuple[Fault, ...] = (
     Fault(
         reference="",
-        images="images with snapshots, of which newer ones were removed",
+        images="images with snapshots, some newer ones of which were removed",
         what="data of the head and of kept snapshots become zeros while OSDs are still trimming a "
         "newer snapshot that was removed",
         avoid="the module waits until they have, and compares images with snapshots before the "
@@ -131,8 +131,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         reference="",
         images="images and imports with snapshots",
-        what="clients that read an object just while it is copied may get its data as they were at "
-        "a snapshot",
+        what="clients that read an object while it is copied may get its data as of a snapshot",
         avoid="start the clients when it is executed, or remove the snapshots before",
         meets=_snapshots,
         reported="READS_OF_OLD_DATA",
@@ -149,7 +148,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         reference="tracker 63770",
         images="images with snapshots that are not compared as a whole before the commit",
-        what="a discard that cuts objects short between two snapshots may be missed, so that the "
+        what="a discard that truncates objects between two snapshots may be missed, so that the "
         "target has data that were discarded",
         avoid="have all of it compared before the commit (`--verify full`)",
         meets=lambda facts: _snapshots(facts) and facts.verify is not Verify.FULL,
@@ -165,7 +164,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         reference="tracker 67845",
-        images="raw sources whose size is no multiple of the object size",
+        images="raw sources whose size is not a multiple of the object size",
         what="a raw source is read past its end",
         avoid="make its size a multiple of the object size, as `truncate -s %4M FILE` does",
         meets=_odd_raw,
@@ -185,8 +184,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         reference="tracker 71838",
         images="qcow sources",
-        what="reads of a qcow source call themselves again and again, which can end the process of "
-        "a client",
+        what="reads of a qcow source recurse without limit, which can crash a client",
         avoid="start clients when it is executed, or convert the source with "
         "`qemu-img convert -O raw`",
         meets=_qcow,
@@ -195,7 +193,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         reference="tracker 67401",
         images="qcow sources with snapshots",
-        what="what changed in a qcow source since its last snapshot is told wrongly",
+        what="changes in a qcow source since its last snapshot are reported incorrectly",
         avoid="compare it before the commit (`--verify full`), or convert the source with "
         "`qemu-img convert -O raw`",
         meets=_qcow_snapshots,
@@ -211,7 +209,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         reference="CVE-2026-50152",
         images="imports with secrets",
-        what="clients can read the config-key store, where the secrets of imports are",
+        what="clients can read the config-key store with the secrets of imports",
         avoid="upgrade, or change the secrets after the import",
         meets=_config_keys,
         fixed={20: (2, 4)},
@@ -224,10 +222,10 @@ FAULTS: tuple[Fault, ...] = (
     _CODE,
     Severity.WARNING,
     "This release of Ceph has a fault in migrations that this image or import could meet.",
-    untested="which there are depends on the release",
+    untested="the faults depend on the release",
 )
 def faults(facts: Facts) -> Iterator[Found]:
-    """Those that no other check reports."""
+    """Yield the faults that no other check reports."""
     version = ".".join(str(part) for part in facts.release)
     for fault in FAULTS:
         if fault.reported == _CODE and fault.affects(facts.release) and fault.meets(facts):
@@ -237,7 +235,7 @@ def faults(facts: Facts) -> Iterator[Found]:
 
 
 def table() -> str:
-    """The table as CSV, for the documentation."""
+    """Return the table as CSV, for the documentation."""
     rows = []
     for fault in FAULTS:
         reference = fault.reference or "own tests"

@@ -1,4 +1,4 @@
-"""The names of source and target: what is there, and what migrates already."""
+"""The names of source and target: missing and existing images, and migrations of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .registry import Found, check
     errno=EOPNOTSUPP,
 )
 def format_1(facts: Facts) -> Iterator[Found]:
-    """An image of the old format."""
+    """Yield a source of format 1."""
     name, source = facts.source, facts.wish.source
     if name is not None and name.old_format and name.reserved_for is None:
         yield Found(
@@ -32,11 +32,11 @@ def format_1(facts: Facts) -> Iterator[Found]:
 @check(
     "SOURCE_MIGRATING",
     Severity.ERROR,
-    "The source migrates already.",
+    "The source is already migrating.",
     errno=EBUSY,
 )
 def migrating(facts: Facts) -> Iterator[Found]:
-    """A source that has a migration, under its name or in the trash."""
+    """Yield a source that has a migration, under its name or in the trash."""
     name, source = facts.source, facts.wish.source
     if name is None:
         return
@@ -60,11 +60,11 @@ def migrating(facts: Facts) -> Iterator[Found]:
 @check(
     "SOURCE_IS_TARGET",
     Severity.ERROR,
-    "The source is the target of a migration that was not committed yet.",
+    "The source is the target of a migration that is not committed yet.",
     errno=EBUSY,
 )
 def is_target(facts: Facts) -> Iterator[Found]:
-    """A source that is being migrated to."""
+    """Yield a source that is the target of a migration."""
     name, source = facts.source, facts.wish.source
     if name is not None and name.role == "target":
         yield Found(
@@ -78,11 +78,11 @@ def is_target(facts: Facts) -> Iterator[Found]:
 @check(
     "SOURCE_IN_TRASH",
     Severity.ERROR,
-    "An image of the source's name is in the trash, and none is outside.",
+    "The source does not exist, but an image of its name is in the trash.",
     errno=ENOENT,
 )
 def in_trash(facts: Facts) -> Iterator[Found]:
-    """A source that a user put into the trash."""
+    """Yield a source that a user moved to the trash."""
     name, source = facts.source, facts.wish.source
     if name is not None and not name.exists and name.trashed and name.reserved_for is None:
         pool = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
@@ -96,7 +96,7 @@ def in_trash(facts: Facts) -> Iterator[Found]:
 
 @check("SOURCE_MISSING", Severity.ERROR, "The source does not exist.", errno=ENOENT)
 def source_missing(facts: Facts) -> Iterator[Found]:
-    """No source."""
+    """Yield a missing source."""
     name, source = facts.source, facts.wish.source
     if name is None or name.exists or name.old_format or name.reserved_for or name.trashed:
         return
@@ -115,21 +115,21 @@ def source_missing(facts: Facts) -> Iterator[Found]:
     errno=EINVAL,
 )
 def nothing_changes(facts: Facts) -> Iterator[Found]:
-    """A target that was forgotten, most likely."""
+    """Yield a migration that would change nothing; most likely the target was forgotten."""
     wish = facts.wish
     if not wish.in_place or wish.spec is not None or wish.force or wish.layout != LayoutOptions():
         return
     yield Found(
         str(wish.source),
         f"{wish.source} would be copied onto itself and nothing would change; give a target or a "
-        "layout option, or add --force to copy it all the same.",
+        "layout option, or add --force to copy it anyway.",
         "Give a target or a layout option.",
     )
 
 
 @check("TARGET_EXISTS", Severity.ERROR, "An image of the target's name exists.", errno=EEXIST)
 def target_exists(facts: Facts) -> Iterator[Found]:
-    """A target that is there already."""
+    """Yield an existing target."""
     name, target = facts.target, facts.wish.target
     if name is not None and (name.exists or name.old_format) and not facts.wish.in_place:
         hint = " (it is the target of a migration)" if name.role == "target" else ""
@@ -142,11 +142,11 @@ def target_exists(facts: Facts) -> Iterator[Found]:
 @check(
     "TARGET_NAME_RESERVED",
     Severity.ERROR,
-    "The target's name belongs to a source that migrates, and is needed if that is aborted.",
+    "The target's name belongs to a source of a migration, which needs it back if that is aborted.",
     errno=EEXIST,
 )
 def reserved(facts: Facts) -> Iterator[Found]:
-    """A name that is free and must stay so."""
+    """Yield a name that is reserved for the source of another migration."""
     name, target = facts.target, facts.wish.target
     if name is None or name.exists or name.reserved_for is None or facts.wish.in_place:
         return

@@ -1,4 +1,4 @@
-"""What keeps librbd from preparing the source: it would answer EBUSY, or wait for ever."""
+"""Obstacles that make librbd's prepare of the source fail with EBUSY, or wait forever."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .registry import Found, Function, check
 
 _MEANINGS = {
     "GROUP_SNAPSHOTS": "The source has snapshots that belong to snapshots of a group.",
-    "MIRROR_SNAPSHOTS": "The source has snapshots that snapshot-based mirroring made.",
+    "MIRROR_SNAPSHOTS": "The source has snapshots created by snapshot-based mirroring.",
     "REMOVED_SNAPSHOTS_WITH_CLONES": (
         "The source has snapshots that were removed and still have clones."
     ),
@@ -20,7 +20,7 @@ _MEANINGS = {
 
 
 def _obstacles_of(code: str) -> Function:
-    """The check that reports the obstacles with this code."""
+    """Return the check that yields the obstacles with this code."""
 
     def look(facts: Facts) -> Iterator[Found]:
         if facts.image is None:

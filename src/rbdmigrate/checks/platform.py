@@ -1,4 +1,4 @@
-"""The cluster itself: what the manager may do."""
+"""The cluster itself: the manager's capabilities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .registry import Found, check
     untested="a manager without these caps cannot run at all on the test cluster",
 )
 def caps(facts: Facts) -> Iterator[Found]:
-    """Workers connect as the manager."""
+    """Yield insufficient capabilities; workers connect as the manager."""
     osd = facts.caps.get("osd", "")
     if facts.caps and "allow *" not in osd and "allow rwx" not in osd and "profile rbd" not in osd:
         yield Found(

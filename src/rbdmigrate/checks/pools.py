@@ -1,4 +1,4 @@
-"""Pools and namespaces: whether they are there and fit to hold images."""
+"""Pools and namespaces: whether they exist and can hold images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .registry import Found, check
     errno=ENOENT,
 )
 def missing(facts: Facts) -> Iterator[Found]:
-    """Pools that do not exist."""
+    """Yield pools that do not exist."""
     for name in facts.wish.pools:
         if facts.pools.get(name) is None:
             yield Found(
@@ -34,7 +34,7 @@ def missing(facts: Facts) -> Iterator[Found]:
     errno=ENOENT,
 )
 def namespace_missing(facts: Facts) -> Iterator[Found]:
-    """Namespaces that do not exist."""
+    """Yield namespaces that do not exist."""
     for pool, namespace in sorted(facts.missing_namespaces):
         yield Found(
             f"{pool}/{namespace}",
@@ -52,7 +52,7 @@ def namespace_missing(facts: Facts) -> Iterator[Found]:
     untested="such a pool does not answer on a test cluster with one OSD",
 )
 def erasure(facts: Facts) -> Iterator[Found]:
-    """A target in a pool without omap."""
+    """Yield a target pool without omap."""
     pool = facts.pools.get(facts.wish.target.pool)
     if pool is not None and not pool.omap:
         yield Found(
@@ -71,11 +71,11 @@ def erasure(facts: Facts) -> Iterator[Found]:
     untested="such a pool does not answer on a test cluster with one OSD",
 )
 def overwrites(facts: Facts) -> Iterator[Found]:
-    """An erasure-coded data pool that cannot be written to in the middle of an object."""
+    """Yield an erasure-coded data pool that does not allow overwrites."""
     pool = facts.pools.get(facts.wish.data_pool)
     if pool is None or not pool.erasure or pool.overwrites:
         return
-    if pool.omap or facts.wish.layout.data_pool:  # or it is refused for another reason
+    if pool.omap or facts.wish.layout.data_pool:  # otherwise refused for another reason
         command = f"ceph osd pool set {pool.name} allow_ec_overwrites true"
         yield Found(
             pool.name,
@@ -91,7 +91,7 @@ def overwrites(facts: Facts) -> Iterator[Found]:
     "The source has a data pool of its own, and no data pool is given for the target.",
 )
 def data_pool_lost(facts: Facts) -> Iterator[Found]:
-    """librbd does not keep the source's data pool."""
+    """Yield the source's data pool, which librbd does not keep."""
     kept, wish = facts.image.data_pool if facts.image is not None else "", facts.wish
     if kept and not wish.layout.data_pool and kept != wish.target.pool:
         yield Found(
@@ -105,10 +105,10 @@ def data_pool_lost(facts: Facts) -> Iterator[Found]:
 @check(
     "POOL_NO_RBD_APPLICATION",
     Severity.WARNING,
-    "A pool was not made ready for RBD.",
+    "A pool is not initialised for RBD.",
 )
 def application(facts: Facts) -> Iterator[Found]:
-    """Pools without the application ``rbd``; the module finds its records in those that have it."""
+    """Yield pools without the application ``rbd``, where the module ignores records."""
     for name in facts.wish.pools:
         pool = facts.pools.get(name)
         if pool is not None and not pool.application:

@@ -1,4 +1,4 @@
-"""How checks are declared, and running all of them."""
+"""Declaring checks, and running all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .facts import Facts
 
 @dataclass(frozen=True)
 class Found:
-    """What a check found: see :class:`~rbdmigrate.model.finding.Finding`."""
+    """The result of a check: see :class:`~rbdmigrate.model.finding.Finding`."""
 
     object: str
     message: str
@@ -24,7 +24,7 @@ Function = Callable[[Facts], Iterator[Found]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check as it is declared. ``meaning`` is for the documentation, ``errno`` of its errors.
+    """The declaration of a check. ``meaning`` is for the documentation, ``errno`` of its errors.
 
     ``untested`` says why the cluster tests cannot provoke it.
     """
@@ -59,9 +59,9 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def run(facts: Facts) -> list[Finding]:
-    """All findings, errors first, otherwise in the order of the checks.
+    """Return all findings, errors first, otherwise in the order of the checks.
 
-    What the inspection of an external source found is among them.
+    Findings of the inspection of an external source are included.
     """
     found = [
         Finding(c.code, c.severity, f.object, f.message, f.remedy, c.errno)

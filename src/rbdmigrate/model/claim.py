@@ -1,4 +1,4 @@
-"""What a record is about that this version cannot read: enough to leave its images alone."""
+"""The images of records that this version cannot read, so that they are left alone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _ENDS = ("source", "target")
 
 @dataclass(frozen=True)
 class Claim:
-    """The images that a record names, by name and by id, as far as it can be made out."""
+    """The images in a record, by name and by id, as far as it can be decoded."""
 
     specs: frozenset[ImageSpec] = frozenset()
     ids: frozenset[str] = frozenset()
 
     @property
     def obscure(self) -> bool:
-        """It may be about any image."""
+        """Whether it may be about any image."""
         return not self.specs and not self.ids
 
     def names(self, specs: frozenset[ImageSpec], ids: frozenset[str] = frozenset()) -> bool:
@@ -29,7 +29,7 @@ class Claim:
 
 
 def claim_of(raw: bytes) -> Claim:
-    """The claim of a record of whatever version; never fails."""
+    """Return the claim of a record of any version; never fails."""
     try:
         plain: Any = json.loads(raw)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What clients did to a pool in a while, as the OSDs count it."""
+"""Operations of clients on a pool in a period of time, as counted by the OSDs."""
 
 from __future__ import annotations
 

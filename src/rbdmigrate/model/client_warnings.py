@@ -1,7 +1,8 @@
-"""Warnings about clients: what they must not do with a target, in one table.
+"""Warnings for clients of a target, in one table.
 
-Until all data is copied, librbd gives clients wrong data or ends them for acts that are harmless
-with any other image (measured on releases 16.2.15 and 20.2.4; doc: what-happens-if).
+Until all data is copied, librbd returns wrong data to clients or crashes them after operations
+that are harmless with any other image (measured on releases 16.2.15 and 20.2.4; doc:
+what-happens-if).
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ class ClientWarning:
 
     @property
     def text(self) -> str:
-        """Both in one line."""
+        """Both sentences in one line."""
         return f"{self.avoid} {self.reason}"
 
     def to_plain(self) -> dict[str, Any]:
-        """As reports show it."""
+        """The warning as shown in reports."""
         return {"code": self.code, "message": self.text}
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When a warning holds, and its sentences.
+    """A warning, and when it applies.
 
     ``{target}`` and ``{source}`` stand for the images, ``{source_pool}`` for the source's pool.
     ``snapshots``: only where the source has snapshots. ``pools``: only where the target is in
-    another pool. ``until_commit``: it holds until the commit, other rules until all is copied.
-    ``linked``: only while the source is an image of this cluster that the commit removes.
+    another pool. ``until_commit``: it applies until the commit, other rules until all data is
+    copied. ``linked``: only while the source is an image of this cluster that the commit removes.
     """
 
     code: str
@@ -74,12 +75,12 @@ RULES = (
     Rule(
         "SHRINK",
         "Do not shrink {target} before it is executed.",
-        "When it grows again, the data that was cut off comes back.",
+        "When it grows again, the data beyond the smaller size comes back.",
     ),
     Rule(
         "INCREMENTAL_BACKUP",
         "Make no incremental backup of {target} before it is executed.",
-        "`rbd export-diff` reports success and leaves data out.",
+        "`rbd export-diff` reports success but leaves data out.",
     ),
     Rule(
         "SOURCE_POOL_KEY",
@@ -100,19 +101,21 @@ RULES = (
 
 
 def client_warnings(m: Migration) -> list[ClientWarning]:
-    """What holds for the clients of this migration now, or will when it is prepared."""
+    """Return the warnings for the clients of this migration, now or once it is prepared."""
     return [*target_changes(m), *(_filled(rule, m) for rule in RULES if _holds(rule, m))]
 
 
 def warnings_for_plan(state: PlanState) -> list[ClientWarning]:
-    """The same for a plan, whose images may be of any kind; none when it has no targets to come."""
+    """Return the warnings for a plan, whose images may be of any kind; none without future
+    targets.
+    """
     if state in (PlanState.DONE, PlanState.CANCELLING, PlanState.CANCELLED):
         return []
     return [ClientWarning(rule.code, *_of_many(rule)) for rule in RULES]
 
 
 def documented() -> list[tuple[str, str, str]]:
-    """The table of the documentation: code, sentences, and when they hold."""
+    """Return the table of the documentation: code, sentences, and when they apply."""
     rows = []
     for rule in RULES:
         until = "until the commit" if rule.until_commit else "until it is executed"
@@ -154,7 +157,7 @@ def _filled(rule: Rule, m: Migration) -> ClientWarning:
 
 
 def target_changes(m: Migration) -> Iterable[ClientWarning]:
-    """What clients did already."""
+    """Return warnings about changes that clients have already made."""
     if m.state.ended:
         return
     target, changes = m.target.spec, m.target_changes
@@ -174,16 +177,16 @@ def target_changes(m: Migration) -> Iterable[ClientWarning]:
     if changes.grown_again:
         yield ClientWarning(
             "TARGET_GROWN_AGAIN",
-            f"Check the data of {target} behind {smallest}.",
-            f"It was shrunk to {smallest} before its data was copied and then grew again: what was "
-            "cut off may be back.",
+            f"Check the data of {target} beyond {smallest}.",
+            f"It was shrunk to {smallest} before its data was copied and then grew again: data "
+            "beyond the smaller size may be back.",
         )
     elif m.executed_at is None:
         yield ClientWarning(
             "TARGET_SHRUNK",
             f"Do not let {target} grow before it is executed.",
-            f"It was shrunk to {smallest} before its data was copied; what was cut off would come "
-            "back.",
+            f"It was shrunk to {smallest} before its data was copied; data beyond that size would "
+            "come back.",
         )
 
 
@@ -197,5 +200,5 @@ def _in_trash(m: Migration) -> ClientWarning:
 
 
 def waits_for_restore(m: Migration) -> str:
-    """What to do about a target in the trash."""
+    """The hold message for a target in the trash."""
     return _in_trash(m).text

@@ -1,7 +1,7 @@
-"""Frozen dataclasses to JSON-able data and back, strictly: what is not understood is refused.
+"""Frozen dataclasses to JSON-able data and back, strictly: unknown fields are refused.
 
-A record is the only memory of somebody's migration, so a field that this version does not know
-must not be dropped silently by a rewrite: it makes the record undecodable (and the store keeps it).
+A record is the only memory of a migration, so a field that this version does not know must not be
+dropped silently by a rewrite: it makes the record undecodable (and the store keeps it).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, Callable, TypeVar
 from .errors import MigrationError, RecordError
 
 T = TypeVar("T")
-_LARGEST = 1e11  # seconds: more than any date has, and not NaN either
+_LARGEST = 1e11  # seconds: larger than for any date
 
 
 def to_plain(value: Any) -> Any:
-    """Dataclasses to dicts, enums to their values, tuples to lists, inside dicts too."""
+    """Convert dataclasses to dicts, enums to their values and tuples to lists, recursively."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
@@ -57,7 +57,7 @@ def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
 
 
 def loaded(raw: bytes, schema: int) -> dict[str, Any]:
-    """The plain fields of a stored record of this schema. Raises RecordError."""
+    """Return the plain fields of a stored record of this schema. Raises RecordError."""
     try:
         plain: Any = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -79,9 +79,8 @@ def readable(raw: bytes, what: str, largest: int, read: Callable[[], object]) ->
     if len(raw) > largest:
         raise MigrationError(
             E2BIG,
-            f"The record of {what} would have {len(raw)} bytes, and {largest} is the most that "
-            "can be read back; nothing was changed. Ask for less, such as a shorter window or "
-            "fewer images.",
+            f"The record of {what} would have {len(raw)} bytes, but at most {largest} can be "
+            "read back; nothing was changed. Give less, such as a shorter window or fewer images.",
         )
     try:
         read()
@@ -93,7 +92,7 @@ def readable(raw: bytes, what: str, largest: int, read: Callable[[], object]) ->
 
 
 def shown(value: Any) -> str:
-    """A value of a broken record for an error's text: never long, never failing itself."""
+    """A value of a broken record for an error's message, shortened; never fails."""
     try:
         return repr(value)[:80]
     except RecursionError:
@@ -132,7 +131,7 @@ def _decode(hint: Any, value: Any, where: str) -> Any:
 def _scalar(hint: type, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if not 0 <= value < _LARGEST:
-            raise RecordError(f"{where} is no time and no duration")
+            raise RecordError(f"{where} is neither a time nor a duration")
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise RecordError(f"{where} is not of type {hint.__name__}")

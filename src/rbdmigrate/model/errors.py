@@ -7,7 +7,7 @@ import os
 
 
 class MigrationError(Exception):
-    """Something could not be done; says what, why and what to do.
+    """A request failed; the message says what, why and what to do.
 
     ``errno`` is a positive errno (the exit code of the command). ``str(error)`` is one clear
     sentence that never holds a secret and never a raw librbd text: librbd's own messages are
@@ -26,7 +26,7 @@ class MigrationError(Exception):
 
 
 class NotPermitted(MigrationError):
-    """The caller lacks a permission, which only what is there could show."""
+    """The caller lacks a permission that could be determined only from existing images."""
 
 
 class PoolMissing(MigrationError):
@@ -43,5 +43,5 @@ def errno_name(number: int) -> str:
 
 
 def errno_text(number: int) -> str:
-    """The operating system's words for an errno, in lower case, for use in a sentence."""
+    """The operating system's text for an errno, in lower case, for use in a sentence."""
     return os.strerror(number).lower()

@@ -1,4 +1,4 @@
-"""A finding: one thing that a look before a migration found."""
+"""A finding: one result of the checks before a migration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 
 class Severity(str, enum.Enum):
-    """What a finding means: an error stops, a warning should be read, info is for the curious."""
+    """The severity of a finding: errors stop a migration, warnings should be read, the rest is
+    info.
+    """
 
     ERROR = "error"
     WARNING = "warning"
@@ -16,10 +18,10 @@ class Severity(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """``object`` is what it is about: an image spec, a pool. ``message`` is one sentence.
+    """``object`` is its subject: an image spec, a pool. ``message`` is one sentence.
 
-    ``remedy`` is a command where there is one, otherwise a sentence or nothing. ``errno`` is that
-    of a command which is refused because of it; 0 unless it is an error.
+    ``remedy`` is a command if there is one, else a sentence or empty. ``errno`` is that of a
+    command which is refused because of it; 0 unless it is an error.
     """
 
     code: str
@@ -31,7 +33,7 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """The message with the remedy in it, for a refusal, which shows nothing else."""
+        """The message including the remedy, for a refusal, which shows nothing else."""
         if not self.remedy or self.remedy in self.message:
             return self.message
         return f"{self.message.rstrip('.')} (`{self.remedy}`)."

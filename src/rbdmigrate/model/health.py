@@ -1,4 +1,4 @@
-"""The cluster's health as the gates need it: plain numbers, read at one time."""
+"""The cluster's health for the health gates: plain numbers, read at one time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class HealthError:
-    """A health check that is an error. ``pools``: ids of those that it is about; empty: all."""
+    """A health check that is an error. ``pools``: ids of the affected pools; empty: all."""
 
     code: str
     pools: frozenset[int] = frozenset()
@@ -16,7 +16,7 @@ class HealthError:
 
 @dataclass(frozen=True)
 class ClusterHealth:
-    """What the manager knows of the cluster's condition.
+    """The cluster's condition as the manager knows it.
 
     Fractions are 0 to 1: ``misplaced`` and ``degraded`` of all object copies, ``recovering_pgs``
     of all placement groups (those that recover or are backfilled now, not those that wait for

@@ -1,9 +1,9 @@
-"""The reach policy: which folders, hosts and config-keys imports may use. Pure decisions.
+"""The import policy: which folders, hosts and config-keys imports may use. Pure.
 
-An import makes the manager's host read a file or talk to a server for whoever may run the
-command. Folders are therefore allowed one by one. Of hosts all are allowed but those that only
-programs on this very machine should reach: link-local addresses, among them the metadata services
-of clouds, which hand out credentials.
+An import makes the manager's host read a file or connect to a server for every user who may run
+the command. So folders are allowed one by one. All hosts are allowed except those that only
+programs on this machine should reach: link-local addresses, among them the metadata services of
+clouds, which hand out credentials.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ STORED = "rbd/migration/"
 SOURCE_KEYS = "rbd/migration-source/"
 """The prefix of config-keys that administrators store for imports."""
 
-# Where Ceph and this module keep secrets of other things. No option opens these.
+# Where Ceph and this module store other secrets. No option opens these.
 _CLOSED_KEYS = (
     "config/",
     "config-history/",
@@ -68,9 +68,9 @@ _CLOSED_KEYS = (
 class ImportPolicy:
     """``folders`` are absolute paths. ``hosts`` are names, ``*.domain``, addresses or networks.
 
-    No folders: no files. No hosts: all but the forbidden ones. ``config_keys`` are the config-keys
-    that a source-spec may refer to: a prefix ends with a slash, anything else is one key.
-    ``config_keys_over_http``: their values may be sent without encryption.
+    No folders: no files. No hosts: all except the forbidden ones. ``config_keys`` are the
+    config-keys that a source-spec may refer to: a prefix ends with a slash, anything else is one
+    key. ``config_keys_over_http``: their values may be sent without encryption.
     """
 
     folders: tuple[str, ...] = ()
@@ -79,7 +79,9 @@ class ImportPolicy:
     config_keys_over_http: bool = False
 
     def refuse_file(self, path: str, real: str) -> Optional[str]:
-        """Why a file may not be read; ``real`` is its path with all symbolic links followed."""
+        """Why a file may not be read; None if it may. ``real``: its path with symbolic links
+        resolved.
+        """
         if not self.folders:
             return (
                 f"{path} may not be read: no folder is open to imports; an administrator opens one "
@@ -98,10 +100,10 @@ class ImportPolicy:
         return None
 
     def refuse_address(self, host: str, address: str) -> Optional[str]:
-        """Why a host may not be talked to at the address that its name has now."""
+        """Why a host may not be reached at the current address of its name; None if it may."""
         ip = _plain(address)
         if ip is None:
-            return f"{host} may not be reached: {address!r} is no address"
+            return f"{host} may not be reached: {address!r} is not an address"
         networks = [n for n in map(_network, self.hosts) if n is not None]
         if any(ip in network for network in networks):
             return None
@@ -118,9 +120,9 @@ class ImportPolicy:
         )
 
     def names(self, host: str) -> bool:
-        """Whether ``hosts`` names the host of a URL, by its name or, for an address, its network.
+        """Whether ``hosts`` has the host of a URL, by its name or, for an address, its network.
 
-        A name whose address lies in a listed network does not count: anybody can make one.
+        A name whose address is in a listed network does not count: anybody can create one.
         """
         ip = _plain(host)
         if ip is not None:
@@ -128,7 +130,7 @@ class ImportPolicy:
         return any(_network(p) is None and _named(host, p) for p in self.hosts)
 
     def opens_key(self, key: str) -> bool:
-        """Whether ``config_keys`` has the key, or a prefix of it."""
+        """Whether ``config_keys`` contains the key, or a prefix of it."""
         return any(
             key == opened or (opened.endswith("/") and key.startswith(opened))
             for opened in self.config_keys
@@ -136,23 +138,25 @@ class ImportPolicy:
 
 
 def is_closed(key: str) -> bool:
-    """Whether a config-key is one of those that no option opens to imports."""
+    """Whether a config-key is one that no option opens to imports."""
     return key.startswith(_CLOSED_KEYS)
 
 
 def parse_reach(
     folders: str, hosts: str, config_keys: str = SOURCE_KEYS, over_http: bool = False
 ) -> ImportPolicy:
-    """The Reach of the module options: lists with commas or spaces. Raises ValueError."""
+    """Return the ImportPolicy of the module options: lists with commas or spaces. Raises
+    ValueError.
+    """
     paths = tuple(_items(folders))
     for path in paths:
         if not path.startswith("/"):
-            raise ValueError(f"{path!r} is no absolute path")
+            raise ValueError(f"{path!r} is not an absolute path")
     names = tuple(name.lower() for name in _items(hosts))
     for name in names:
         bare = name[2:] if name.startswith("*.") else name
         if _network(name) is None and (not bare or "*" in bare or "/" in bare or ":" in bare):
-            raise ValueError(f"{name!r} is no host, *.domain, address or network")
+            raise ValueError(f"{name!r} is not a host, *.domain, address or network")
     keys = tuple(_items(config_keys))
     for key in keys:
         if is_closed(key):
@@ -176,7 +180,7 @@ def _network(text: str) -> Optional[Network]:
 
 
 def _plain(text: str) -> Optional[Address]:
-    """An address, without its scope; one of IPv4 that is dressed up as IPv6 as what it is."""
+    """The address without its scope; an IPv4 address embedded in IPv6 as IPv4."""
     try:
         ip = ip_address(text.split("%", maxsplit=1)[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What makes a migration an import: an external source in place of a source image."""
+"""The source of an import: an external source in place of a source image."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from urllib.parse import urlsplit
 from .bounds import shortened
 from .source_spec import SourceSpec, parse_source_spec
 
-_TAIL = 14  # hex digits: librbd keeps no more of an image id (24 of a block name, less "rbd_data.")
-_MOST_CHANGES = 20  # sentences that are kept
-_MOST_MAKERS = 1000  # clients that are kept
+_TAIL = 14  # hex digits of an image id in librbd (24 of a block name, less "rbd_data.")
+_MOST_CHANGES = 20  # sentences in a record
+_MOST_MAKERS = 1000  # clients in a record
 _RANDOM = 8  # hex digits at most of an image id that are random
 
 
 @dataclass(frozen=True)
 class Import:
-    """The source of an import, as it is kept in a record: without a secret.
+    """The source of an import, as stored in a record: without secrets.
 
     ``spec`` is the source-spec as JSON, with ``config://`` references in place of its secrets;
-    ``secrets`` are the config-keys that we stored for it, to be removed in the end. ``inline``:
-    librbd is given the secrets themselves. ``host`` is whom it is read from, empty for files and
-    images. ``size``: bytes of the disk, ``snapshots`` the names of its snapshots. ``identity``: for
-    each stream what tells whether it is still the same. ``changes``: sentences about what changed
-    while it was copied.
-    ``makers`` are the numbers of the RADOS clients that may have made the target: an image's id
-    begins with the number of the client that made it, which proves whose a half-made target is.
+    ``secrets`` are the config-keys that the module stored for it and removes in the end.
+    ``inline``: librbd gets the secrets themselves. ``host`` is the server it is read from, empty
+    for files and images. ``size``: bytes of the disk, ``snapshots`` the names of its snapshots.
+    ``identity``: for each stream, values that show whether it is still the same. ``changes``:
+    sentences about changes during the copy. ``makers`` are the numbers of the RADOS clients that
+    may have created the target: an image's id begins with the number of the client that created
+    it, which proves the owner of a half-created target.
     """
 
     spec: str
@@ -48,7 +48,7 @@ class Import:
 
     @property
     def native(self) -> bool:
-        """It is a snapshot of an RBD image."""
+        """Whether it is a snapshot of an RBD image."""
         return bool(self.redacted().get("type") == "native")
 
     def redacted(self) -> dict[str, Any]:
@@ -60,20 +60,20 @@ class Import:
         return plain if isinstance(plain, dict) else {}
 
     def changed(self, sentences: Iterable[str]) -> Import:
-        """The same with more sentences about what changed, each once, the first of them."""
+        """Return it with more sentences about changes: the first ones, without duplicates."""
         found = dict.fromkeys((*self.changes, *(shortened(s) for s in sentences)))
         return replace(self, changes=tuple(found)[:_MOST_CHANGES])
 
     def to_be_made(self, clients: Iterable[int]) -> Import:
-        """The same with more clients that may make the target, the last of them.
+        """Return it with more clients that may create the target: the last ones.
 
-        A prepare that fails is repeated for as long as nobody gives it up, and what earlier ones
-        left is undone before.
+        A failed prepare is repeated until it is cancelled, and the remains of earlier ones are
+        removed first.
         """
         return replace(self, makers=tuple(dict.fromkeys((*self.makers, *clients)))[-_MOST_MAKERS:])
 
     def made(self, image_id: str) -> bool:
-        """Whether the image was made by one of ``makers``."""
+        """Whether the image was created by one of ``makers``."""
         return any(_made_by(image_id, client) for client in self.makers)
 
 

@@ -1,4 +1,4 @@
-"""Layout options: how the target is laid out, with the names and limits of `rbd create`."""
+"""Layout options of the target, with the names and limits of `rbd create`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Optional
 from .errors import MigrationError
 from .units import format_size, parse_size
 
-# Feature bits of an image (include/rbd/features.h); only those that a user may ask for.
+# Feature bits of an image (include/rbd/features.h); only those that users may choose.
 FEATURES = {
     "layering": 1 << 0,
     "striping": 1 << 1,
@@ -30,10 +30,10 @@ MIN_JOURNAL_OBJECT_SIZE, MAX_JOURNAL_OBJECT_SIZE = 4 << 10, 64 << 20
 
 @dataclass(frozen=True)
 class LayoutOptions:
-    """What the user asked of the target's layout; None means librbd's own choice.
+    """The layout options that the user gave; None means librbd's default.
 
     Sizes are in bytes. ``features`` is a tuple of names from FEATURES. ``flatten`` copies the
-    parent's data in, so that the target depends on no parent.
+    parent's data, so that the target has no parent.
     """
 
     object_size: Optional[int] = None
@@ -48,7 +48,7 @@ class LayoutOptions:
     flatten: bool = False
 
     def feature_bits(self) -> Optional[int]:
-        """The feature mask to ask librbd for, or None where nothing was asked."""
+        """The feature mask for librbd, or None without an option."""
         if self.features is None:
             return None
         return sum(FEATURES[name] for name in self.features)
@@ -67,7 +67,7 @@ def parse_layout(
     image_format: int = 2,
     flatten: bool = False,
 ) -> LayoutOptions:
-    """LayoutOptions of the command line's texts; every bad value is one MigrationError(EINVAL)."""
+    """Return the LayoutOptions of command line arguments. Raises MigrationError(EINVAL)."""
     if image_format != 2:
         raise MigrationError(
             EINVAL,
@@ -111,7 +111,7 @@ def _parse_features(asked: Optional[Iterable[str]], shared: bool) -> Optional[tu
         )
     for name, needed in _NEEDS.items():
         if name in names and needed not in names:
-            raise MigrationError(EINVAL, f"--image-feature {name} needs {needed}; ask for both.")
+            raise MigrationError(EINVAL, f"--image-feature {name} needs {needed}; give both.")
     clash = [name for name in SINGLE_CLIENT if shared and name in names]
     if clash:
         raise MigrationError(

@@ -1,7 +1,7 @@
-"""A migration: the moving of one image. The record that is kept in RADOS, as frozen data.
+"""A migration of one image: the record stored in RADOS, as frozen data.
 
-Level-triggered: ``goal`` says what is wanted, ``state`` what was last seen, ``step`` which act
-may be under way (the intent, written before the act). All times are seconds since the epoch.
+Level-triggered: ``goal`` is the desired state, ``state`` the last observed one, ``step`` the act
+that may be running (the intent, written before the act). All times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .target_header import TargetHeader
 from .verification import Verification, Verify
 
 SCHEMA = 1
-TIMELINE_LENGTH = 40  # entries kept in a record; the oldest go first
+TIMELINE_LENGTH = 40  # entries in a record; the oldest are dropped first
 
 
 class State(str, enum.Enum):
-    """Where a migration is; the names that librbd has too mean what they mean there."""
+    """The state of a migration; names that librbd also has mean the same as there."""
 
     QUEUED = "queued"
     PREPARING = "preparing"
@@ -42,7 +42,7 @@ class State(str, enum.Enum):
 
     @property
     def ended(self) -> bool:
-        """Nothing is left to be done or undone for this migration."""
+        """Whether the migration is over, with nothing left to do."""
         return self in (State.COMMITTED, State.ABORTED)
 
 
@@ -71,7 +71,7 @@ class Op(str, enum.Enum):
 
 
 class HoldReason(str, enum.Enum):
-    """Why a migration does not move right now."""
+    """Why a migration does not go on at the moment."""
 
     PAUSED = "paused"
     WINDOW = "window"
@@ -85,14 +85,16 @@ class HoldReason(str, enum.Enum):
 
 
 def _shorten_message(said: Any) -> None:
-    """Texts of servers and of librbd end up in messages: none of them may fill the record."""
+    """Messages contain texts of servers and librbd, which must not fill the record."""
     if len(said.message) > MAX_TEXT:
         object.__setattr__(said, "message", shortened(said.message))
 
 
 @dataclass(frozen=True)
 class Hold:
-    """``message`` is one sentence for people; ``until`` is when it ends by itself, if it does."""
+    """``message`` is one sentence for people; ``until`` is the time when it ends by itself, if it
+    does.
+    """
 
     reason: HoldReason
     message: str
@@ -120,12 +122,12 @@ class Place:
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """Which process a process id stood for: on which host, since when.
+    """The identity of a process, beyond its process id.
 
-    ``boot_id`` is new at every start of a host's kernel, ``pid_namespace`` is the inode of the
-    namespace in which the process id counts (a container has its own), ``started`` is when the
-    process was started, in ticks since that start of the kernel. Empty or 0: not known, as in
-    records of version 0.1; for ``started`` also that there is no such process.
+    ``boot_id`` changes at every boot of the host, ``pid_namespace`` is the inode of the namespace
+    of the process id (a container has its own), ``started`` is the start time of the process in
+    ticks since the boot. Empty or 0: not known, as in records of version 0.1; 0 for ``started``
+    also means that there is no such process.
     """
 
     boot_id: str = ""
@@ -135,9 +137,9 @@ class ProcessIdentity:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts on an image, so that it can be fenced: the addresses of its RADOS clients.
+    """The process that acts on an image, with the addresses of its RADOS clients for fencing.
 
-    ``process`` tells whether the process with the id ``pid`` is still the same.
+    ``process`` shows whether the process with the id ``pid`` is still the same.
     """
 
     manager: str
@@ -150,9 +152,9 @@ class Actor:
 
 @dataclass(frozen=True)
 class Soaked:
-    """How much of the soak time that began ``since`` active managers saw pass.
+    """The part of the soak time, begun at ``since``, that passed under active managers.
 
-    ``seconds`` are those of their monotonic clocks: a clock that is set wrong does not change them.
+    ``seconds`` of their monotonic clocks, which a wrong wall clock does not affect.
     """
 
     since: float
@@ -161,7 +163,7 @@ class Soaked:
 
 @dataclass(frozen=True)
 class Step:
-    """The intent: this act was begun by this actor and its outcome is not known yet."""
+    """The intent: ``actor`` began this act, and its outcome is not known yet."""
 
     op: Op
     started: float
@@ -170,7 +172,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong last. ``transient`` failures are retried, others need ``retry``."""
+    """The last failure. ``transient`` failures are retried automatically, others need ``retry``."""
 
     errno: int
     message: str
@@ -183,11 +185,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class AbortRequest:
-    """An abort that was accepted, and where the migration goes back to if it must not begin.
+    """An accepted abort, and the state to return to if it must not begin.
 
     ``goal``, ``state``, ``failure`` and ``failed_in`` are those before the request. ``forced``:
-    what clients had done until then may be lost; ``version`` and ``header`` are the target's at
-    that time. ``refusal`` is why it was not begun after all.
+    changes that clients made until then may be lost; ``version`` and ``header`` are the target's
+    at that time. ``refusal`` is why it did not begin after all.
     """
 
     goal: Goal
@@ -202,7 +204,7 @@ class AbortRequest:
 
 @dataclass(frozen=True)
 class Crashes:
-    """How often in a row the worker crashed in the same act, with a signal of librbd's fault."""
+    """The number of consecutive crashes of librbd in the same act."""
 
     op: Op
     count: int
@@ -210,7 +212,7 @@ class Crashes:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """A change of state; ``message`` says why where the state alone does not."""
+    """A change of state; ``message`` gives the reason where the state alone does not."""
 
     at: float
     state: State
@@ -224,37 +226,34 @@ class TimelineEntry:
 class Migration:
     """The record of one migration.
 
-    ``rate`` is the migration's own limit in bytes per second (None: none, 0: stand still).
-    ``window`` is when it may be copied, on the clock of the cluster's time zone (empty: always).
-    ``holder_ops``: while it is copied, how many operations at once its target's configuration
-    allows a client that holds the exclusive lock; None: the configuration is as the users left it.
-    ``bytes_total`` is what the source holds, head and snapshots, as seen when the copy was begun
-    last; ``bytes_copied`` what of it was on the target when the copy ended or was stopped last.
-    ``settled``: since a copy was begun last it was found that no object of the target is there in
-    part, as a copy that is cut off leaves it (doc: recovery). ``copy_checked``: after librbd said
-    that the last copy is done, no object was missing on the target.
-    ``failed_in`` is the state in which it failed, if it was acting.
-    ``group`` (``<pool id>/<name>``) and ``mirror_mode`` (librbd's number, None: not mirrored)
-    are what the source had and librbd forgets when it is cut off; they are given back at an abort.
-    ``target_version`` is the version of the target's header after our last act on it, None when
-    it is not known; ``target_header`` is what it said when the target was prepared; ``touched``
-    says that a client was seen to have the target open for writing, or may have had. Together they
-    tell whether aborting could lose what clients did (``control.lifecycle.abort_guard``).
-    ``abort``: the abort that was asked for last.
-    ``verify`` is what is to be compared before a commit, ``verification`` how far that is or what
-    it came to, ``soak`` the seconds to wait between it and the commit, ``soaked`` how much of them
-    has passed. ``force_commit`` and
-    ``soak_ended`` are what an administrator's ``commit`` allowed: not to compare, not to wait for
-    the soak time; both end when the goal or a gate is changed. ``point`` is the name of the
-    comparison snapshot, as long as one may be on the source or the target; ``no_point`` says why
-    there is none.
-    ``plan`` is the name of the plan that it belongs to; empty: none.
-    ``confirmed``: the request for it was answered with success, or it was changed since; a record
-    of which neither is true is removed by the next manager.
-    ``snapshots``: how many of users' snapshots the source has and the target gets; None: that is
-    not known. ``target_changes``: what clients did to the target that librbd does not expect.
-    ``imported`` is set for an import: ``source`` then is but a name for where it comes from (of a
-    native one the place of the image, with ``@`` and the snapshot).
+    ``rate`` is the migration's own limit in bytes per second (None: no limit, 0: stop). ``window``
+    is when it may be copied, on the clock of the cluster's time zone (empty: always).
+    ``holder_ops``: during the copy, the number of concurrent operations that the target's
+    configuration allows the owner of the exclusive lock; None: the configuration is unchanged.
+    ``bytes_total``: the data of the source, head and snapshots, when the copy was last begun;
+    ``bytes_copied``: the part of it on the target when the copy last ended or stopped.
+    ``settled``: since the copy was last begun, all objects of the target were found to be
+    complete; an interrupted copy can leave partly copied ones (doc: recovery). ``copy_checked``:
+    after librbd reported the last copy as done, no object was missing on the target. ``failed_in``
+    is the state in which it failed, if it was acting. ``group`` (``<pool id>/<name>``) and
+    ``mirror_mode`` (librbd's number, None: not mirrored) are those of the source, which librbd
+    forgets when it is interrupted; an abort restores them. ``target_version`` is the version of
+    the target's header after our last act on it, None when it is not known; ``target_header`` is
+    the header when the target was prepared; ``touched``: a client had, or may have had, the target
+    open for writing. Together they show whether an abort could lose changes of clients
+    (``control.lifecycle.abort_guard``). ``abort``: the last requested abort. ``verify`` is the
+    comparison required before a commit, ``verification`` its progress or result, ``soak`` the
+    seconds to wait between it and the commit, ``soaked`` how many of them have passed.
+    ``force_commit`` and ``soak_ended``: an administrator's ``commit`` allowed to skip the
+    comparison, or the soak time; both end when the goal, ``verify`` or ``soak`` is changed.
+    ``point`` is the name of the comparison snapshot, as long as one may be on the source or the
+    target; ``no_point`` says why there is none. ``plan`` is the name of the plan that it belongs
+    to; empty: none. ``confirmed``: the request for it was answered with success, or the record was
+    changed since; a record that is not confirmed is removed by the next manager. ``snapshots``:
+    the number of users' snapshots that the source has and the target gets; None: not known.
+    ``target_changes``: changes of the target by clients that librbd does not expect. ``imported``
+    is set for an import: ``source`` is then only a name for the external source (of a native one
+    the place of the image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -305,7 +304,7 @@ class Migration:
     timeline: tuple[TimelineEntry, ...] = ()
 
     def places(self) -> frozenset[tuple[str, str]]:
-        """Every pool and namespace that it reads from or writes to; an external source has none.
+        """All pools and namespaces that it reads from or writes to; an external source has none.
 
         librbd puts data and journal into the target's namespace of their pools.
         """
@@ -314,7 +313,7 @@ class Migration:
         return frozenset(found | {(pool, self.target.namespace) for pool in pools if pool})
 
     def enter(self, state: State, now: float, message: str = "") -> Migration:
-        """This migration in ``state``; a change is put on its timeline."""
+        """Return the migration in ``state``, with a timeline entry if the state changes."""
         if state is self.state and not message:
             return self
         timeline = (*self.timeline, TimelineEntry(now, state, message))[-TIMELINE_LENGTH:]
@@ -329,13 +328,13 @@ class Migration:
 
 
 def encode(migration: Migration) -> bytes:
-    """The record as it is stored: JSON with its schema version."""
+    """Return the stored form of the record: JSON with its schema version."""
     plain = {"schema": SCHEMA, **to_plain(migration)}
     return json.dumps(plain, separators=(",", ":")).encode()
 
 
 def decode(raw: bytes) -> Migration:
-    """The migration of a stored record. RecordError for whatever this version cannot read.
+    """Return the migration of a stored record. RecordError if this version cannot read it.
 
     Version 0.1 wrote some values that were too long or too large; they are cut to the bounds.
     """
@@ -350,10 +349,9 @@ def decode(raw: bytes) -> Migration:
 
 
 def encode_readable(migration: Migration) -> bytes:
-    """The record as it is stored, once it is shown that it can be read back.
+    """Return the stored form of the record, after a check that it can be read back.
 
-    Raises MigrationError: E2BIG for one that is too large, EINVAL for one that holds what
-    ``decode`` does not read.
+    Raises MigrationError: E2BIG for one that is too large, EINVAL for one that ``decode`` refuses.
     """
     raw = encode(migration)
     what = f"the migration to {shortened(str(migration.target.spec))}"

@@ -1,4 +1,4 @@
-"""What is really there, read from the images' headers: the input of every decision."""
+"""The observed state of source and target, from image headers: the input of every decision."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ USABLE = frozenset({HeaderState.PREPARED, HeaderState.EXECUTING, HeaderState.EXE
 
 @dataclass(frozen=True)
 class MigrationHeader:
-    """The migration part of an image's header: which end this is and where the other end is.
+    """The migration part of an image's header: source or target, and where the other one is.
 
-    ``snapshots``: the numbers of the source's snapshots with those that they have on the target.
+    ``snapshots``: the ids of the source's snapshots, with their ids on the target.
     """
 
     is_source: bool
@@ -52,12 +52,12 @@ class MigrationHeader:
 
 @dataclass(frozen=True)
 class ImageView:
-    """One end of a migration as it is found.
+    """The source or target of a migration as observed.
 
     ``listed``: its name is in the pool's directory. ``trashed``: it lies in the trash, put there
     by a migration. ``header``: its migration header, if it has one. ``exists``: it has a header
-    object at all, and is not just a name that was left behind. ``trashed_by_user``: somebody moved
-    it to the trash with ``rbd trash mv`` or the like.
+    object at all, and is not only a left-over name. ``trashed_by_user``: somebody moved it to the
+    trash with ``rbd trash mv`` or the like.
     """
 
     image_id: str
@@ -73,9 +73,9 @@ class ImageView:
 class TargetNow:
     """A target whose data is not all copied. Sizes are in bytes.
 
-    ``prepared_size``: its size when it was prepared, 0 if that is not known. ``snapshots``: how
-    many of users' snapshots the migration took along; ``removed``: the names of those that are
-    gone, and of the comparison snapshot if that is.
+    ``prepared_size``: its size when it was prepared, 0 if that is not known. ``snapshots``: the
+    number of users' snapshots that were migrated; ``removed``: the names of those that are gone,
+    and of the comparison snapshot if it is gone.
     """
 
     size: int
@@ -86,9 +86,10 @@ class TargetNow:
 
 @dataclass(frozen=True)
 class Observation:
-    """Both ends. None: no such image. ``source_gone``/``target_gone``: even the pool or the
-    namespace is gone. The pools' names are those of today; empty where they are not known.
-    ``target_now``: None where that was not looked at."""
+    """Source and target. None: no such image. ``source_gone``/``target_gone``: even the pool or
+    the namespace is gone. The pools' names are the current ones; empty if not known.
+    ``target_now``: None where it was not observed.
+    """
 
     source: Optional[ImageView]
     target: Optional[ImageView]

@@ -1,6 +1,6 @@
-"""What keeps librbd from preparing an image, in words: snapshots that are not a user's, and locks.
+"""Obstacles to librbd's prepare of an image: snapshots that are not a user's, and locks.
 
-librbd answers EBUSY without a reason, or waits for ever.
+librbd answers EBUSY without a reason, or waits forever.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .spec import ImageSpec
 
 @dataclass(frozen=True)
 class RemovedSnapshot:
-    """A snapshot that was removed while images were cloned from it. ``name``: the one it had."""
+    """A snapshot that was removed while images were cloned from it. ``name``: its former name."""
 
     name: str
     clones: tuple[str, ...] = ()
@@ -37,8 +37,9 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Obstacles:
-    """What was found. ``groups``: snapshots of groups that the image is part of, as specs
-    (``pool/group@snapshot``). ``mirroring``: how many snapshots mirroring made."""
+    """The obstacles of an image. ``groups``: snapshots of groups that the image is part of, as
+    specs (``pool/group@snapshot``). ``mirroring``: the number of snapshots created by mirroring.
+    """
 
     groups: tuple[str, ...] = ()
     mirroring: int = 0
@@ -46,7 +47,7 @@ class Obstacles:
     locks: tuple[AdvisoryLock, ...] = ()
 
     def of(self, source: ImageSpec) -> list[Obstacle]:
-        """Each with the command that resolves it, for the image ``source``."""
+        """Return an Obstacle for each, for the image ``source``."""
         found = []
         for group in self.groups:
             remedy = f"rbd group snap rm {group}"

@@ -1,7 +1,7 @@
-"""What the OSD capabilities of a client's key cover, as far as their text tells.
+"""The pools that the OSD capabilities of a client's key cover, read from their text.
 
-The text is that of ``ceph auth get``: grants such as ``profile rbd pool=nvme`` or
-``allow rwx pool=hdd namespace=one``, separated by commas. The same from release 16 to 20.
+The text is that of ``ceph auth get``: grants such as ``profile rbd pool=nvme`` or ``allow rwx
+pool=hdd namespace=one``, separated by commas. The same from release 16 to 20.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Grant:
     partial: bool
 
     def covers(self, place: PoolPlace) -> bool:
-        """Whether it is for all objects of a place; one for an application's tag may be."""
+        """Whether it covers all objects of a place; a grant for an application's tag may."""
         if self.partial or self.pool not in (None, place.pool):
             return False
         if self.namespace is None or not self.namespace.endswith("*"):
@@ -59,7 +59,7 @@ def _value(found: Optional[re.Match[str]]) -> Optional[str]:
 
 
 def covered(osd: str, place: PoolPlace) -> bool:
-    """Whether some grant covers the place: by its name, or because it is for every pool."""
+    """Whether a grant covers the place: by name, or because it is for every pool."""
     return any(grant.covers(place) for grant in grants(osd))
 
 

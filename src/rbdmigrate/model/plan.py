@@ -1,7 +1,7 @@
 """A plan: a named set of migrations with a shared policy, as frozen data.
 
-``Definition`` is what the administrator wrote, ``Plan`` the record of how far it is, ``Item`` one
-of its migrations. The items are chosen when the plan starts, and stay as they are from then on.
+``Definition`` is the plan file, ``Plan`` the record of its progress, ``Item`` one of its
+migrations. The items are chosen when the plan starts, and do not change afterwards.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 class PlanState(str, enum.Enum):
-    """Where a plan is."""
+    """The state of a plan."""
 
-    DRAFT = "draft"  # it was created, and nothing of it has begun
+    DRAFT = "draft"  # it was created but not started
     STARTING = "starting"  # its images are being chosen
     RUNNING = "running"
     PAUSED = "paused"  # by the administrator
@@ -37,12 +37,12 @@ class PlanState(str, enum.Enum):
 
     @property
     def ended(self) -> bool:
-        """It moves nothing any more."""
+        """Whether no further migration begins or goes on."""
         return self in (PlanState.DONE, PlanState.CANCELLED)
 
 
 class Outcome(str, enum.Enum):
-    """How the migration of an item ended; OPEN: it has not."""
+    """The outcome of an item's migration; OPEN: it has not ended."""
 
     OPEN = "open"
     DONE = "done"
@@ -53,10 +53,10 @@ class Outcome(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Selector:
-    """Which images of a pool and namespace. All that is given has to hold.
+    """A selection of images of a pool and namespace, by all given criteria.
 
-    ``name`` is a glob, ``regex`` fits the whole name (empty: any). ``exclude`` are globs. Sizes are
-    in bytes and belong to what they bound. ``label`` and ``value``: image metadata.
+    ``name`` is a glob, ``regex`` matches the whole name (empty: any). ``exclude`` are globs. Sizes
+    are in bytes, bounds included. ``label`` and ``value``: image metadata.
     """
 
     pool: str
@@ -71,13 +71,13 @@ class Selector:
 
     @property
     def sized(self) -> bool:
-        """Whether it asks for the images' sizes."""
+        """Whether it needs the images' sizes."""
         return self.smallest is not None or self.largest is not None
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An image that is there; ``size`` (bytes) and ``label`` only where a selector asks."""
+    """An existing image; ``size`` (bytes) and ``label`` only if a selector needs them."""
 
     name: str
     size: int = 0
@@ -86,7 +86,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Rule:
-    """Where images go. An empty ``pool`` and a ``namespace`` of None are the source's.
+    """The mapping of sources to targets. An empty ``pool`` and a ``namespace`` of None are the
+    source's.
 
     ``name`` is a template: ``{pool}``, ``{namespace}``, ``{name}`` and ``{index}`` of the source.
     """
@@ -101,7 +102,7 @@ class Rule:
 class Listed:
     """An image by name, or an external source (JSON without secrets) and its target.
 
-    ``target`` None: as the rule says.
+    ``target`` None: given by the rule.
     """
 
     source: Optional[ImageSpec] = None
@@ -111,12 +112,11 @@ class Listed:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a plan file says.
-
-    ``policy`` is that of each migration. ``rate``: bytes per second of all copies of the plan
-    together, None is no limit. ``wave``: migrations in a wave. ``stop_after``: failures after which
-    nothing more is begun, 0 is never. ``max_copies``: of this plan at once, 0 is no limit.
-    ``wait``: seconds that a wave waits for an image that cannot begin, None is without end.
+    """The contents of a plan file. ``policy`` is that of each migration. ``rate``: bytes per
+    second of all copies of the plan together, None is no limit. ``wave``: migrations in a wave.
+    ``stop_after``: failures after which no further item begins, 0 is never. ``max_copies``: of
+    this plan at once, 0 is no limit. ``wait``: seconds that a wave waits for an image that cannot
+    begin, None is forever.
     """
 
     name: str
@@ -132,12 +132,12 @@ class Definition:
 
     @property
     def moves(self) -> tuple[Any, ...]:
-        """What cannot be changed any more once the plan has started."""
+        """The fields that cannot be changed once the plan has started."""
         return self.select, self.rule, self.images
 
     @property
     def home(self) -> str:
-        """The pool that keeps the plan: that of its first target."""
+        """The pool that stores the plan: that of its first target."""
         if self.rule.pool and self.select:
             return self.rule.pool
         for listed in self.images:
@@ -148,7 +148,7 @@ class Definition:
         return self.rule.pool or self.select[0].pool
 
     def places(self) -> frozenset[tuple[str, str]]:
-        """Every pool and namespace that it reads from or writes to, but external sources.
+        """All pools and namespaces that it reads from or writes to, without external sources.
 
         librbd puts data and journal into the target's namespace of their pools.
         """
@@ -180,10 +180,10 @@ class Definition:
 class Plan:
     """The record of a plan.
 
-    ``items`` is how many it has once it has started. ``forgiven``: failures that count no more,
-    because it was resumed after them. ``force``: its migrations are aborted although clients may
-    have written; ``forced_at`` is when somebody said so, and what clients do later is not covered.
-    ``problem`` is why it could not start, one sentence.
+    ``items`` is their number once it has started. ``forgiven``: failures that no longer count,
+    because the plan was resumed after them. ``force``: its migrations are aborted even if clients
+    may have written; ``forced_at`` is the time of that request, which does not cover later changes
+    of clients. ``problem`` is why it could not start, one sentence.
     """
 
     definition: Definition
@@ -208,11 +208,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Item:
-    """One migration of a plan. ``ident``, its id, is given before it begins: so it begins once.
+    """One migration of a plan. Its id ``ident`` is stored before it begins, so that it begins
+    once.
 
-    ``source`` is that of an image; of an import it has no pool and is a name for ``source_spec``.
-    ``message`` says why it failed or was cancelled, or what it waits for. ``bytes``: what was to be
-    copied, when it had ended. ``postponed``: it could not begin in its wave, and is tried again
+    ``source`` is an image; for an import it has no pool and is only a name for ``source_spec``.
+    ``message`` says why it failed or was cancelled, or what it waits for. ``bytes``: the bytes to
+    copy, set when it has ended. ``postponed``: it could not begin in its wave, and is tried again
     when all others have ended.
     """
 
@@ -233,12 +234,12 @@ _T = TypeVar("_T", Plan, Item)
 
 
 def encode(record: Union[Plan, Item]) -> bytes:
-    """A record as it is stored: JSON with its schema version."""
+    """Return the stored form of a record: JSON with its schema version."""
     return json.dumps({"schema": SCHEMA, **to_plain(record)}, separators=(",", ":")).encode()
 
 
 def decode(cls: type[_T], raw: bytes) -> _T:
-    """The Plan or Item of a stored record. RecordError for whatever this version cannot read.
+    """Return the Plan or Item of a stored record. RecordError if this version cannot read it.
 
     Version 0.1 took windows of any length; they are cut to the bounds.
     """
@@ -254,10 +255,9 @@ def _cut(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def encode_readable(record: Union[Plan, Item]) -> bytes:
-    """A record as it is stored, once it is shown that it can be read back.
+    """Return the stored form of a record, after a check that it can be read back.
 
-    Raises MigrationError: E2BIG for one that is too large, EINVAL for one that holds what
-    ``decode`` does not read.
+    Raises MigrationError: E2BIG for one that is too large, EINVAL for one that ``decode`` refuses.
     """
     raw = encode(record)
     if isinstance(record, Plan):

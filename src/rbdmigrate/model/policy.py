@@ -1,4 +1,4 @@
-"""A policy: how a migration is to be carried out, whatever moves where."""
+"""The policy of migrations: goal, priority, rate, window and verification."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .verification import Verify
 
 @dataclass(frozen=True)
 class Policy:
-    """How far it goes by itself, before which others, how fast and when.
+    """The goal, priority, rate and window of migrations, and the conditions of their commit.
 
-    ``rate``: bytes per second, None is no limit, 0 stands still. ``window``: a text that
-    ``control.pace.window`` reads; empty is always. ``verify``: what is compared before a commit.
+    ``rate``: bytes per second, None is no limit, 0 stops. ``window``: a text that
+    ``control.pace.window`` reads; empty is always. ``verify``: the comparison before a commit.
     ``soak``: seconds between that and the commit.
     """
 

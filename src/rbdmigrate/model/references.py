@@ -1,9 +1,9 @@
-"""References: which config-keys a source-spec may name, and which servers may get their values.
+"""References: which config-keys a source-spec may use, and which servers may get their values.
 
-The manager can read the whole config-key store of the monitors, in which other modules keep
-secrets of the cluster. Whoever asks for an import names the server that gets the S3 keys. So
-imports use only config-keys that an administrator set aside for them, and send these only to
-servers that an administrator named.
+The manager can read the whole config-key store of the monitors, in which other modules store
+secrets of the cluster. The user of an import names the server that gets the S3 keys. So imports
+use only config-keys that an administrator allows for them, and send these only to servers that an
+administrator allows.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .import_source import Import
 from .source import CONFIG, HIDDEN, SourceSpec
 from .url import parse_url
 
-# librbd makes a JSON command of a config-key without quoting it: a quotation mark in it would make
-# that another command.
+# librbd puts a config-key into a JSON command without quoting: a quotation mark would turn it
+# into another command.
 _NAME = re.compile(r"[A-Za-z0-9._/:+=@-]+")
 
 
 class Reference(NamedTuple):
-    """A config-key that a source-spec names at ``path``; the server of ``url`` gets its value."""
+    """A config-key in a source-spec at ``path``; the server of ``url`` gets its value."""
 
     path: str
     key: str
@@ -40,7 +40,7 @@ class Reference(NamedTuple):
 
 
 def references(spec: SourceSpec) -> Iterator[Reference]:
-    """Every reference to a config-key in the spec."""
+    """All references to config-keys in the spec."""
     for path, stream in spec.streams():
         for name in ("access_key", "secret_key"):
             value = getattr(stream, name)
@@ -65,7 +65,7 @@ def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str
     if not _NAME.fullmatch(key):
         return "A config-key has letters, digits and . _ - / : + = @ in its name, and no others"
     if is_closed(key):
-        return f"The config-key {key} holds a secret of something else and is never used by imports"
+        return f"The config-key {key} holds another secret and is never used by imports"
     if not reach.opens_key(key):
         opened = ", ".join(reach.config_keys) or "none"
         return (
@@ -89,7 +89,7 @@ def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str
 def refuse_references(
     spec: SourceSpec, reach: ImportPolicy, own: frozenset[str] = frozenset()
 ) -> Optional[str]:
-    """Why a reference of the spec may not be used; None when all may."""
+    """Why a reference in the spec may not be used; None when all may."""
     for reference in references(spec):
         refused = refuse_reference(reach, reference.key, reference.url, own)
         if refused:
@@ -107,14 +107,14 @@ def _refuse_recorded(
         return f"Its source-spec cannot be read: {error.message.rstrip('.')}"
     if HIDDEN in source.secrets().values():
         return (
-            "The S3 keys of its source are in the target's header alone, where plain rbd put them; "
+            "The S3 keys of its source are only in the target's header, where plain rbd put them; "
             "an administrator finishes it with `rbd migration execute` and `rbd migration commit`"
         )
     return refuse_references(source, reach, own_keys(ident, stored))
 
 
 def refuse_import(imported: Import, ident: str, reach: ImportPolicy) -> Optional[str]:
-    """Why the recorded import ``ident`` may not read its source now; None when it may.
+    """Why the stored import ``ident`` may not read its source now; None when it may.
 
     Options may have changed since it was accepted, and version 0.1 accepted any config-key.
     """

@@ -1,4 +1,4 @@
-"""The Report: one migration as every front end shows it. Plain data, the same for all of them.
+"""The Report: one migration as all front ends show it. Plain data, the same for all of them.
 
 The fields are documented in ``doc/reference/json.rst`` and stable: front ends and scripts rely on
 them. No front end computes a percentage of its own.
@@ -24,13 +24,12 @@ _LAST = 253402300799.0  # the last second of the year 9999
 
 @dataclass(frozen=True)
 class Live:
-    """What only the running engine knows: the copy's objects and bytes, who copies, why it waits.
+    """Live data of the running engine: objects and bytes copied, who copies, why it waits.
 
-    ``copied`` of ``size`` bytes are on the target (0 of 0: not known); ``rate`` is what it does
-    now and ``rate_limit`` what the throttle gives it, in bytes per second; ``eta`` in seconds.
-    ``share``: how much is compared, 0 to 1, while it verifies.
-    ``slowed``: a sentence for each thing that slows it down; ``begun``
-    and ``ends``: when the running copy was begun, and probably ends.
+    ``copied`` of ``size`` bytes are on the target (0 of 0: not known); ``rate`` is its throughput
+    and ``rate_limit`` its limit by the throttle, in bytes per second; ``eta`` in seconds.
+    ``share``: the compared part, 0 to 1, while it verifies. ``slowed``: a sentence for each reason
+    that slows it down; ``begun`` and ``ends``: the start and the expected end of the running copy.
     """
 
     done: int = 0
@@ -50,7 +49,7 @@ class Live:
 
 
 def report(migration: Migration, live: Live) -> dict[str, Any]:
-    """The JSON-able Report of a migration."""
+    """Return the JSON-able Report of a migration."""
     m = migration
     hold = live.hold or m.hold
     copying = m.state is State.EXECUTING
@@ -124,7 +123,7 @@ def _layout(layout: LayoutOptions) -> dict[str, Any]:
 
 
 def percent(migration: Migration, live: Live) -> int:
-    """How much is copied, or while it verifies compared, 0 to 100. 100 only when complete."""
+    """The percentage copied, or compared while it verifies; 100 only when complete."""
     if migration.state is State.VERIFYING:
         return max(0, min(99, int(100 * (live.share or 0))))
     if migration.state in (State.EXECUTED, State.VERIFIED, State.COMMITTING, State.COMMITTED):
@@ -137,7 +136,7 @@ def percent(migration: Migration, live: Live) -> int:
 
 
 def what_next(migration: Migration, hold: Optional[Hold]) -> str:
-    """One sentence: what happens next by itself, or what the administrator has to do."""
+    """One sentence on what happens next automatically, or what the administrator has to do."""
     m, target = migration, migration.target.spec
     if m.state.ended:
         return ""
@@ -152,7 +151,7 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
         return hold.message
     if m.state is State.COMMITTING:
         left = "The target is cut loose" if m.imported else "The source is being removed"
-        return f"{left}; there is no way back any more."
+        return f"{left}, which cannot be stopped or undone."
     if m.goal is Goal.ABORTED or m.state is State.ABORTING:
         back = "" if m.imported else " and the source given back"
         return f"The target is removed{back}."
@@ -174,9 +173,8 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
 
 
 def _choice(m: Migration) -> str:
-    """What the administrator can do next where it waits for that; empty where it goes on by itself.
-
-    What goes back instead is not named.
+    """The next step of the administrator, if the migration waits for that; else empty. Commands
+    that go back instead are not included.
     """
     target = m.target.spec
     if m.state is State.PREPARED and m.goal is Goal.PREPARED:
@@ -245,9 +243,9 @@ def _verification(v: Verification) -> dict[str, Any]:
 
 
 def iso(at: Optional[float]) -> Optional[str]:
-    """A time as JSON shows it: ISO 8601 in UTC, to the second; None for what is no time.
+    """A time for JSON: ISO 8601 in UTC, to the second; None without a time.
 
-    A time that has no date (before 1970, after the year 9999) is shown as the nearest that has.
+    Times before 1970 and after the year 9999 are shown as the nearest in between.
     """
     if at is None or at != at:  # NaN is not equal to itself  # noqa: PLR0124
         return None

@@ -1,4 +1,4 @@
-"""External sources as data: what an import reads, in the words of librbd's source-spec."""
+"""External sources of imports as data, with the names of librbd's source-spec."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 CONFIG = "config://"
-"""How a value in the monitors' config-key store is named in a source-spec."""
+"""The prefix of references to the monitors' config-key store in a source-spec."""
 
 _SECRETS = ("access_key", "secret_key")
 HIDDEN = "***"
-"""What a source-spec that is shown has in place of a secret."""
+"""The replacement for secrets in a source-spec that is shown."""
 
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """Where bytes come from. ``type`` is file, http, s3 or nbd; only the fields of that are set.
-
-    A URL never holds a user or a password: librbd would not send them. Neither key is shown by
-    ``repr``, so that no traceback has them.
+    """A stream of bytes. ``type`` is file, http, s3 or nbd; only the fields of that type are set.
+    A URL never holds a user or a password: librbd would not send them. ``repr`` shows neither key,
+    so that tracebacks do not contain them.
     """
 
     type: str
@@ -42,7 +41,7 @@ class StreamSpec:
 
 @dataclass(frozen=True)
 class SnapshotSpec:
-    """A snapshot beside a raw head: a whole export of its own."""
+    """A snapshot of a raw head: a complete export."""
 
     name: str
     stream: StreamSpec
@@ -56,7 +55,7 @@ class SnapshotSpec:
 class SourceSpec:
     """One external source. ``format`` is native, qcow or raw.
 
-    ``stream`` belongs to qcow and raw, ``snapshots`` (the oldest first) to raw, all that follows to
+    ``stream`` is for qcow and raw, ``snapshots`` (the oldest first) for raw, the other fields for
     native: a snapshot of an image, in this cluster or, from Ceph 20 on, another one.
     """
 
@@ -74,7 +73,7 @@ class SourceSpec:
     client_name: Optional[str] = None
 
     def streams(self) -> Iterator[tuple[str, StreamSpec]]:
-        """Each stream with its path in the spec; the head's first."""
+        """All streams with their paths in the spec; the head's first."""
         if self.stream is not None:
             yield "stream", self.stream
         for number, snapshot in enumerate(self.snapshots):
@@ -92,7 +91,7 @@ class SourceSpec:
         return plain
 
     def to_json(self) -> str:
-        """The same as text, **with its secrets**."""
+        """The object as JSON text, **with its secrets**."""
         return json.dumps(self.to_plain(), ensure_ascii=False, separators=(",", ":"))
 
     def label(self) -> str:
@@ -107,7 +106,9 @@ class SourceSpec:
         return f"{self.cluster_name}:{label}" if self.cluster_name else label
 
     def secrets(self) -> dict[str, str]:
-        """What must never be shown, by its path in the spec; references to config-keys are none."""
+        """Secrets that must never be shown, by path in the spec; references to config-keys are not
+        secrets.
+        """
         return {
             f"{path}.{name}": getattr(stream, name)
             for path, stream in self.streams()
@@ -116,7 +117,7 @@ class SourceSpec:
         }
 
     def config_keys(self) -> list[str]:
-        """The config-keys that it refers to in place of secrets, each once."""
+        """The config-keys that it refers to in place of secrets, without duplicates."""
         values = (getattr(stream, name) for _, stream in self.streams() for name in _SECRETS)
         keys = (value[len(CONFIG) :] for value in values if value.startswith(CONFIG))
         return list(dict.fromkeys(keys))
@@ -127,7 +128,7 @@ class SourceSpec:
         return hidden.to_plain()
 
     def with_secrets_at(self, prefix: str) -> tuple[SourceSpec, dict[str, str]]:
-        """The spec with references in place of its secrets, and what has to be stored for it.
+        """Return the spec with references in place of its secrets, and the secrets to store.
 
         The dict maps config-keys, ``<prefix>/<path in the spec>``, to their values.
         """
@@ -141,7 +142,7 @@ class SourceSpec:
         return self._with_keys(move), stored
 
     def _with_keys(self, change: Callable[[str, str], str]) -> SourceSpec:
-        """A copy in which each secret is ``change(path, secret)``."""
+        """Return a copy in which each secret is ``change(path, secret)``."""
         changed: dict[str, dict[str, str]] = {}
         for path, secret in self.secrets().items():
             where, name = path.rsplit(".", 1)

@@ -1,8 +1,8 @@
-"""Reading a source-spec: JSON text to a SourceSpec, or one sentence that says what is wrong.
+"""Reading a source-spec: JSON text becomes a SourceSpec, or an error in one sentence.
 
-librbd takes whatever it does not understand for something else: unknown fields are dropped, a
-query or a password in a URL is not sent, and ``cluster_name`` means the local cluster before Ceph
-20. So all that it would drop is refused here. No sentence repeats a value that may be a secret.
+librbd ignores what it does not understand: unknown fields are dropped, a query or a password in a
+URL is not sent, and ``cluster_name`` means the local cluster before Ceph 20. So everything that it
+would ignore is refused here. No message repeats a value that may be a secret.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FORMAT_HINTS = {
     "rbd": "'native' is the type of RBD images",
     "luks": "a LUKS volume is a disk like any other to RBD, so its type is 'raw'",
 }
-# Disk formats of others, and what qemu-img calls them.
+# Other disk formats, and their names in qemu-img.
 _OTHER_FORMATS = {
     "vmdk": "vmdk",
     "vdi": "vdi",
@@ -75,7 +75,7 @@ class _Constant(ValueError):
 
 
 def parse_source_spec(text: str) -> SourceSpec:
-    """The SourceSpec of JSON text. Raises MigrationError(EINVAL), whose sentence names the path."""
+    """Return the SourceSpec of JSON text. Raises MigrationError(EINVAL), which names the path."""
     spec = _object(_load(text), "")
     kind = _type(spec, "", _FORMATS, "format", _format_hint)
     if kind == "native":
@@ -90,7 +90,7 @@ def parse_source_spec(text: str) -> SourceSpec:
 
 
 class Needs(NamedTuple):
-    """The first release that can do something: ``(20, "Tentacle", "an nbd stream")``."""
+    """The first release that supports a source: ``(20, "Tentacle", "an nbd stream")``."""
 
     major: int
     name: str
@@ -98,16 +98,16 @@ class Needs(NamedTuple):
 
 
 def required_release(spec: SourceSpec) -> Optional[Needs]:
-    """The release that a source needs at least, or None when all that have imports can do it."""
+    """Return the lowest release that supports a source; None when all with imports do."""
     if any(stream.type == "nbd" for _, stream in spec.streams()):
         return Needs(20, "Tentacle", "an nbd stream")
     return None
 
 
 def unsupported(spec: SourceSpec, release: tuple[int, ...]) -> Optional[str]:
-    """The sentence of an EOPNOTSUPP when a cluster of this release cannot read the source.
+    """Return why a cluster of this release cannot read the source, for EOPNOTSUPP; None if it can.
 
-    Releases before 20 take the local cluster for another one, and 20 copies the wrong bytes.
+    Releases before 20 read the local cluster in place of another one, and 20 copies wrong bytes.
     """
     if spec.cluster_name is not None:
         return (
@@ -130,7 +130,7 @@ def _refuse(path: str, problem: str, form: str = "") -> MigrationError:
 
 
 def _load(text: str) -> Any:
-    """JSON, strictly: no duplicate keys, no NaN, no depth, no size that could hurt."""
+    """Parse JSON strictly: no duplicate keys, no NaN, bounded depth and size."""
     if len(text) > MAX_TEXT:
         raise _refuse("", f"is longer than {MAX_TEXT} characters", "leave out what is not needed")
     depth = 0
@@ -145,7 +145,7 @@ def _load(text: str) -> Any:
     except _Duplicate as error:
         raise _refuse(str(error), "is given twice", "give it once") from None
     except _Constant as error:
-        raise _refuse("", f"holds {error}, which is no JSON", "leave it out") from None
+        raise _refuse("", f"holds {error}, which is not JSON", "leave it out") from None
     except json.JSONDecodeError as error:
         raise _refuse(
             "",
@@ -172,7 +172,7 @@ def _constant(name: str) -> Any:
 
 
 def _shown(name: str) -> str:
-    """A field's name as it was given, for a sentence: printable and short."""
+    """A field's name as given, for a message: printable and short."""
     printable = name.encode("ascii", "backslashreplace").decode()
     return _CONTROL.sub("?", printable)[:40] or "''"
 
@@ -200,12 +200,12 @@ def _known(values: dict[str, Any], path: str, allowed: Iterable[str], of: str) -
         if name not in allowed:
             fields = ", ".join(allowed)
             raise _refuse(
-                _join(path, _shown(name)), f"is no field of {of}", f"its fields are {fields}"
+                _join(path, _shown(name)), f"is not a field of {of}", f"its fields are {fields}"
             )
 
 
 def _string(values: dict[str, Any], path: str, name: str, form: str, of: str) -> str:
-    """A required string: not empty, printable, not endless."""
+    """Return a required string: not empty, printable, of bounded length."""
     where = _join(path, name)
     if name not in values:
         raise _refuse(where, f"is missing: {of} needs it", form)
@@ -217,7 +217,7 @@ def _string(values: dict[str, Any], path: str, name: str, form: str, of: str) ->
     if len(value) > MAX_STRING:
         raise _refuse(where, f"is longer than {MAX_STRING} characters", form)
     if not value.isprintable():  # half of a surrogate pair is not either
-        raise _refuse(where, "holds a character that cannot be printed", form)
+        raise _refuse(where, "holds an unprintable character", form)
     return value
 
 
@@ -293,13 +293,13 @@ def _stream(values: dict[str, Any], path: str) -> StreamSpec:
 
 
 def _key(stream: dict[str, Any], path: str, name: str) -> str:
-    """An S3 key, or a reference to one."""
+    """Return an S3 key, or a reference to one."""
     form = "give the key, or config://KEY for one that `ceph config-key set KEY` stored"
     value = _string(stream, path, name, form, "a stream of type s3 (use http for public objects)")
     if value == CONFIG:
         raise _refuse(f"{path}.{name}", "names no config-key", form)
     if not value.startswith(CONFIG) and not value.isascii():
-        raise _refuse(f"{path}.{name}", "holds a character that no S3 key has", form)
+        raise _refuse(f"{path}.{name}", "holds a character that S3 keys cannot have", form)
     return value
 
 
@@ -314,7 +314,7 @@ def _snapshots(value: Any) -> tuple[SnapshotSpec, ...]:
         path = f"snapshots[{number}]"
         if not isinstance(item, dict):
             raise _refuse(path, f"is {_kind(item)}, not an object", form)
-        _type(item, path, ("raw",), "snapshot", lambda _: "snapshots are of type raw alone")
+        _type(item, path, ("raw",), "snapshot", lambda _: "snapshots can only be of type raw")
         _known(item, path, ("type", "name", "stream"), "a snapshot")
         name = _string(item, path, "name", "give the snapshot's name", "a snapshot")
         _name(name, f"{path}.name")
@@ -326,7 +326,9 @@ def _snapshots(value: Any) -> tuple[SnapshotSpec, ...]:
 
 def _name(name: str, path: str) -> None:
     if "/" in name or "@" in name:
-        raise _refuse(path, "holds '/' or '@', which names in RBD cannot", "give the bare name")
+        raise _refuse(
+            path, "holds '/' or '@', which RBD does not allow in names", "give the bare name"
+        )
 
 
 def _native(spec: dict[str, Any]) -> SourceSpec:
@@ -334,7 +336,7 @@ def _native(spec: dict[str, Any]) -> SourceSpec:
     values: dict[str, Any] = {}
     for name in _NATIVE_TEXTS:
         if name == "pool_namespace" and spec.get(name) == "":
-            continue  # the default namespace, as librbd has it too
+            continue  # the default namespace, as in librbd
         if name in spec:
             values[name] = _string(spec, "", name, "give its name", "a native source")
             if name not in {"cluster_name", "client_name"}:
@@ -351,16 +353,18 @@ def _native(spec: dict[str, Any]) -> SourceSpec:
     if "cluster_name" in values and not _CLUSTER.fullmatch(values["cluster_name"]):
         raise _refuse(
             "cluster_name",
-            "is no name of a cluster",
+            "is not the name of a cluster",
             "give NAME, whose file is /etc/ceph/NAME.conf",
         )
     if "client_name" in values and not _CLIENT.fullmatch(values["client_name"]):
-        raise _refuse("client_name", "is no name of a client", "give one such as client.import")
+        raise _refuse(
+            "client_name", "is not the name of a client", "give one such as client.import"
+        )
     return SourceSpec(format="native", **values)
 
 
 def _number(value: Any, name: str) -> int:
-    """An id, as a number or, as the guide writes it, as text."""
+    """Return an id, given as a number or (as in Ceph's guide) as text."""
     number = -1
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         number = int(value)

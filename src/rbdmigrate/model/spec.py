@@ -14,9 +14,10 @@ _NAME = re.compile(r"[^/@\x00-\x1f\x7f]+")
 
 @dataclass(frozen=True, order=True)
 class ImageSpec:
-    """Where an image is, by name. ``namespace`` is empty for the default namespace.
+    """The name of an image with its pool and namespace. ``namespace`` is empty for the default
+    namespace.
 
-    Without a pool it stands for an external source: ``image`` is what to call that.
+    Without a pool it stands for an external source, and ``image`` is a name for it.
     """
 
     pool: str
@@ -28,7 +29,7 @@ class ImageSpec:
 
 
 def parse_image_spec(text: str, default_pool: str, what: str) -> ImageSpec:
-    """The ImageSpec of ``[pool/[namespace/]]image``.
+    """Return the ImageSpec of ``[pool/[namespace/]]image``.
 
     ``what`` ("source", "target") names it in the error's sentence. Raises
     MigrationError(EINVAL) for anything else, a snapshot spec included.

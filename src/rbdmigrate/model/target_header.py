@@ -1,4 +1,4 @@
-"""What the header of a target says that clients can change, and that an abort would lose."""
+"""The parts of a target's header that clients can change and an abort would lose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class TargetHeader:
     """``size`` is in bytes, ``features`` is a mask of those bits that users choose.
 
     ``snapshots`` (numbers, names and sizes), ``metadata`` (keys and values, without ours) and
-    ``group`` are digests: only whether they changed matters, and a record has to stay small.
+    ``group`` are digests: only changes of them matter, and a record has to stay small.
     """
 
     size: int

@@ -15,7 +15,7 @@ _SIZE = re.compile(r"\s*(\d{1,20})\s*(?:([BKMGTPE])(?:i?B)?)?\s*", re.IGNORECASE
 
 
 def parse_size(text: str, what: str) -> int:
-    """Bytes of a size such as ``4M``, ``64KiB`` or ``4194304`` (no unit: bytes).
+    """Return the bytes of a size such as ``4M``, ``64KiB`` or ``4194304`` (no unit: bytes).
 
     ``what`` names the option in the error's sentence. Raises MigrationError(EINVAL).
     """
@@ -56,7 +56,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def parse_seconds(text: str, what: str, longest: float = MAX_DURATION) -> float:
-    """Seconds of a text such as ``90``, ``30m``, ``1h`` or ``7d``.
+    """Return the seconds of a text such as ``90``, ``30m``, ``1h`` or ``7d``.
 
     ``what`` names the option in the error's sentence, ``longest`` is in seconds. Raises
     MigrationError(EINVAL).
@@ -65,7 +65,7 @@ def parse_seconds(text: str, what: str, longest: float = MAX_DURATION) -> float:
     if match is None:
         raise MigrationError(
             EINVAL,
-            f"{what} {_quoted(text)} is no duration; give one such as 90s, 30m, 1h or 7d.",
+            f"{what} {_quoted(text)} is not a duration; give one such as 90s, 30m, 1h or 7d.",
         )
     seconds = float(match[1]) * _SECONDS[match[2].lower()]
     if seconds > longest:

@@ -1,4 +1,4 @@
-"""Removed snapshots that OSDs have not trimmed yet, and the objects that librbd copies wrong."""
+"""Removed snapshots that OSDs have not trimmed yet, and objects that librbd copies incorrectly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UNSET = "ceph osd unset nosnaptrim"
 
 @dataclass(frozen=True)
 class RemovedSnapshots:
-    """A pool's removed snapshots that are not trimmed yet, as (first id, how many) ranges.
+    """A pool's removed snapshots that are not trimmed yet, as (first id, count) ranges.
 
     ``stopped``: the flag ``nosnaptrim`` is set.
     """
@@ -27,7 +27,9 @@ class RemovedSnapshots:
 
 @dataclass(frozen=True)
 class Clone:
-    """What a RADOS object holds for some snapshots, or for none: the head. ``size`` in bytes."""
+    """A clone of a RADOS object for some snapshots; without snapshots: the head. ``size`` in
+    bytes.
+    """
 
     snapshots: tuple[int, ...]
     size: int = 0
@@ -35,11 +37,11 @@ class Clone:
 
 @dataclass(frozen=True)
 class Untrimmed:
-    """What was found of an image whose data are in ``pool``.
+    """The result for an image whose data are in ``pool``.
 
-    ``objects``: how many librbd would copy as zeros, because it would read at a removed snapshot
-    or beyond the end of the image. ``looked`` of ``total`` objects were looked at: fewer when the
-    time did not suffice, or when the release's librados cannot list an object's snapshots
+    ``objects``: the number that librbd would copy as zeros, because it would read at a removed
+    snapshot or beyond the end of the image. ``looked`` of ``total`` objects were examined: fewer
+    when the time was too short, or when the release's librados cannot list an object's snapshots
     (``unable``). ``stopped``: the flag ``nosnaptrim`` is set, so that OSDs do not trim.
     """
 
@@ -52,7 +54,7 @@ class Untrimmed:
 
     @property
     def reason(self) -> str:
-        """Why the image must not be copied now: one sentence."""
+        """Why the image must not be copied now, in one sentence."""
         if self.objects:
             more = "" if self.looked == self.total else "at least "
             what = (
@@ -76,5 +78,5 @@ class Untrimmed:
 
     @property
     def remedy(self) -> str:
-        """The command that helps, or shows how far the trimming is."""
+        """The command that helps, or shows the progress of the trimming."""
         return UNSET if self.stopped else "ceph pg ls snaptrim snaptrim_wait"

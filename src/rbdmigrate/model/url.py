@@ -1,7 +1,7 @@
-"""URLs as librbd reads them, which is less than what a URL can be.
+"""URLs as librbd reads them, which is a subset of all URLs.
 
 librbd (from source, 16 to 20) takes scheme, host, port and path. It drops user and password,
-``;parameters``, ``?query`` and ``#fragment`` without a word, and knows no IPv6 literal.
+``;parameters``, ``?query`` and ``#fragment`` silently, and does not support IPv6 literals.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Url:
 
 
 def url_problem(text: str) -> str:
-    """What is wrong with an http(s) URL, as the end of a sentence; nothing if it is well."""
+    """The problem of an http(s) URL, as the end of a sentence; empty if it is valid."""
     if not text.isascii() or " " in text:
         return "holds a space or a letter outside ASCII, which a URL needs percent-encoded"
     match = _HTTP.fullmatch(text)
@@ -42,7 +42,7 @@ def url_problem(text: str) -> str:
     if "@" in place:
         return "holds a user or a password, which librbd does not send"
     if place.startswith("["):
-        return "names the host by an IPv6 address, which librbd does not take; use a name"
+        return "names the host by an IPv6 address, which librbd does not support; use a name"
     host, colon, port = place.partition(":")
     if not host or not _HOST.fullmatch(host):
         return "has no valid host"
@@ -52,7 +52,7 @@ def url_problem(text: str) -> str:
 
 
 def parse_url(text: str) -> Url:
-    """The Url of a text in which :func:`url_problem` finds nothing."""
+    """Return the Url of a text without a :func:`url_problem`."""
     match = _HTTP.fullmatch(text)
     if match is None:
         raise ValueError("not an http(s) URL")
@@ -72,7 +72,7 @@ class NbdUri:
 
 
 def nbd_problem(text: str) -> str:
-    """What is wrong with an NBD URI, as the end of a sentence; nothing if it is well."""
+    """The problem of an NBD URI, as the end of a sentence; empty if it is valid."""
     try:
         parse_nbd(text)
     except ValueError as error:
@@ -81,14 +81,14 @@ def nbd_problem(text: str) -> str:
 
 
 def parse_nbd(text: str) -> NbdUri:
-    """The NbdUri of a text. Raises ValueError with the end of a sentence."""
+    """Return the NbdUri of a text. Raises ValueError with the end of a sentence."""
     if not text.isascii() or " " in text:
         raise ValueError("holds a space or a letter outside ASCII, which must be percent-encoded")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError("is no valid URI") from None
+        raise ValueError("is not a valid URI") from None
     if parts.scheme in {"nbds", "nbds+unix"}:
         raise ValueError("asks for TLS, which rbd_migration cannot check before an import")
     if parts.scheme not in {"nbd", "nbd+unix"}:
@@ -96,13 +96,13 @@ def parse_nbd(text: str) -> NbdUri:
     if parts.username is not None or parts.password is not None:
         raise ValueError("holds a user or a password, which NBD without TLS does not use")
     if parts.fragment:
-        raise ValueError("has a fragment ('#'), which NBD does not know")
+        raise ValueError("has a fragment ('#'), which NBD does not support")
     query = parse_qsl(parts.query, keep_blank_values=True)
     # An URI's path is "/export"; "//x" names the export "/x".
     export = unquote(parts.path[1:])
     if parts.scheme == "nbd":
         if query:
-            raise ValueError("has a query ('?'), which nbd:// does not know")
+            raise ValueError("has a query ('?'), which nbd:// does not support")
         if not host:
             raise ValueError("has no host")
         return NbdUri(export, host, NBD_PORT if port is None else port)

@@ -1,7 +1,7 @@
 """The verification of a migration: what was compared, what differed, what could not be compared.
 
-It is a checkpoint too: while ``outcome`` is None it says how far the comparing got, so that it goes
-on there after a pause, a kill or a failover.
+It is also a checkpoint: while ``outcome`` is None it records the progress, so that the comparison
+goes on there after a pause, a kill or a failover.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Optional
 
 from .bounds import shortened
 
-SHOWN = 20  # differing extents of a view that are kept; the others are counted
+SHOWN = 20  # differing extents of a view in the record; the others are counted
 SHOWN_IN_ALL = 1000  # of all views together
-MAX_DIGESTS = 1000  # views whose digests are kept; of the others it is told whether they differ
+MAX_DIGESTS = 1000  # views with digests in the record; for the others only whether they differ
 MAX_REASONS = 20  # sentences
 MAX_REASON = 200  # characters of one
 POINT_PREFIX = ".rbd_migration."
 
 
 class Verify(str, enum.Enum):
-    """How much is compared before a commit.
+    """The comparison before a commit.
 
     ``AUTO`` is the default: it depends on the image (``control.lifecycle.verification``) and is
     never in the record of a migration.
@@ -34,7 +34,7 @@ class Verify(str, enum.Enum):
 
 
 class Outcome(str, enum.Enum):
-    """What a verification came to. ``partial``: no difference, and something was not compared."""
+    """The outcome of a verification. ``partial``: no difference, but something was not compared."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -51,11 +51,11 @@ class Extent:
 
 @dataclass(frozen=True)
 class Compared:
-    """A snapshot, or the head (``name`` empty), as far as it was compared.
+    """The comparison of a snapshot, or the head (``name`` empty).
 
-    ``position``: all before this byte is done. ``bytes`` and ``extents``: what was read on each
-    side. ``blocks`` of ``of_blocks``: those that were chosen, of those that hold data.
-    ``digest``: a chain of SHA-256 over what was read. ``different``: how many extents differ, the
+    ``position``: all bytes before this one are done. ``bytes`` and ``extents``: those read on each
+    side. ``blocks`` of ``of_blocks``: blocks that were chosen, of those with data. ``digest``: a
+    chain of SHA-256 over the data read. ``different``: the number of extents that differ, the
     first of which are in ``differences``. ``skipped``: why it was not compared.
     """
 
@@ -76,8 +76,9 @@ class Compared:
 class Verification:
     """``fraction`` of the blocks with data is compared, by ``seed``; 1 for all.
 
-    ``started`` and ``at`` are times, ``seconds`` what the comparing itself took. ``miss`` is the
-    probability that one differing block was not looked at. ``release``: who compared.
+    ``started`` and ``at`` are times, ``seconds`` the duration of the comparison itself. ``miss``
+    is the probability that one differing block was not compared. ``release``: the release that
+    compared.
     """
 
     mode: Verify
@@ -93,10 +94,10 @@ class Verification:
     release: str = ""
 
     def bounded(self) -> Verification:
-        """The same, with no more differences, digests and reasons than a record has room for.
+        """Return it with no more differences, digests and reasons than fit in a record.
 
-        What is left out was counted. A view whose differences are not all listed is read whole
-        when the next one is compared, so nothing goes unnoticed.
+        Omitted ones were counted. A view whose differences are not all listed is read completely
+        when the next one is compared, so no difference is missed.
         """
         left, views = SHOWN_IN_ALL, []
         for number, view in enumerate(self.views):

@@ -1,4 +1,4 @@
-"""Clients that have an image open, in words."""
+"""Text about clients that have an image open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def name_users(users: Sequence[dict[str, Any]]) -> str:
 
 
 def source_in_use(source: ImageSpec, users: Sequence[dict[str, Any]]) -> str:
-    """The sentence that refuses to prepare a source which clients have open."""
+    """The message that refuses to prepare a source which clients have open."""
     return (
         f"The source {source} is open for writing by {name_users(users)}; stop the client, "
         "prepare, and start it again on the target."

@@ -33,7 +33,7 @@ class S3Stream(HttpStream):
     def __init__(self, spec: StreamSpec, rules: Rules, resolve_config: Resolve) -> None:
         self._access = _resolved(spec, "access_key", resolve_config)
         self._secret = _resolved(spec, "secret_key", resolve_config)
-        self._prefix = ""  # the format of the date that is signed
+        self._prefix = ""  # prepended to the path that is signed
         bucket, slash, name = parse_url(spec.url).path[1:].partition("/")
         if not bucket or (slash and not name):
             raise SourceError(
