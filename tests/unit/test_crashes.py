@@ -6,11 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from rbdmigrate.control.lifecycle.crashes import after_crash, crash_reason
+from rbdmigrate.control.lifecycle.crashes import after_crash, after_success, crash_reason
+from rbdmigrate.control.lifecycle.decision import Act, Fail, decide
 from rbdmigrate.control.lifecycle.failures import worker_lost
 from rbdmigrate.control.lifecycle.requests import awake
-from rbdmigrate.model.migration import Crashes, Op
+from rbdmigrate.control.lifecycle.situation import Situation
+from rbdmigrate.model.migration import Crashes, Op, State
 from rbdmigrate.model.target_changes import TargetChanges
+from tests.fakes import librbd
 from tests.fakes.world import World
 from tests.unit.builders import migration
 
@@ -69,3 +72,48 @@ def test_a_copy_that_crashes_twice_fails_and_is_not_begun_again(monkeypatch):
         report = world.wait_state("nvme/a", "failed")
         assert "crashed librbd twice (SIGABRT)" in report["failure"]["message"]
         assert not report["failure"]["transient"]
+
+
+def test_an_image_whose_prepare_crashed_twice_is_not_prepared_again():
+    for count, decision in ((0, Act), (1, Act), (2, Fail)):
+        m = migration(crashes=Crashes(Op.PREPARE, count))
+        found = decide(m, Situation.UNTOUCHED, 0.0)
+        assert isinstance(found, decision), count
+    assert isinstance(found, Fail)
+    assert "Preparing ssd/b crashed librbd twice" in found.message
+
+
+def test_a_prepare_that_crashed_is_undone_however_often_that_crashes_too():
+    m = migration(state=State.PREPARING, crashes=Crashes(Op.PREPARE, 2))
+    assert decide(m, Situation.HALF_PREPARED, 0.0) == Act(Op.UNDO_PREPARE)
+    assert after_crash(m, Op.UNDO_PREPARE, ABORTED) == m
+    assert after_success(m, Op.UNDO_PREPARE) == m
+    assert after_success(m, Op.PREPARE).crashes is None
+
+
+def test_a_prepare_that_crashes_twice_fails_and_leaves_the_source_as_it_was(monkeypatch):
+    crash = SimpleNamespace(SIGKILL=signal.SIGABRT)
+    monkeypatch.setattr("tests.fakes.worker.signal", crash)
+    prepared = []
+    prepare = librbd.prepare
+
+    with World() as world:
+
+        def crashing(*args):
+            prepared.append(args)
+            if len(prepared) <= 2:
+                world.kill_worker_after(3)
+            prepare(*args)
+
+        monkeypatch.setattr(librbd, "prepare", crashing)
+        world.set(command_wait=0.0)
+        world.create_image("hdd/a", {0: b"one"})
+        before = world.content("hdd/a")
+        world.prepare("hdd/a", "nvme/a")
+        report = world.wait_state("nvme/a", "failed")
+        assert "crashed librbd twice" in report["failure"]["message"]
+        assert len(prepared) == 2
+        assert (world.names("hdd"), world.names("nvme")) == (["a"], [])
+        assert world.content("hdd/a") == before
+        world.do("retry", "nvme/a")
+        world.wait_state("nvme/a", "prepared")

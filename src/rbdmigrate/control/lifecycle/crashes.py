@@ -9,13 +9,18 @@ from ...model.migration import Crashes, Migration, Op
 from .failures import CRASHES, FailureReason
 
 _ENOUGH = 2  # crashes in the same act
-# Always retried: a failed prepare is undone first, and nothing else may run before the others.
+# Not failed at once: a prepare that crashed is undone first (see prepare_crashed), and nothing else
+# may run before the others.
 _TRIED_ON = (Op.PREPARE, Op.UNDO_PREPARE, Op.SETTLE, Op.DROP_POINT)
 
 
 def after_crash(m: Migration, op: Op, number: int) -> Migration:
-    """Return the record after signal ``number`` (0: none) ended the worker of ``op``."""
-    if number not in CRASHES:
+    """Return the record after signal ``number`` (0: none) ended the worker of ``op``.
+
+    Undoing a prepare that crashed does not hide the crashes of the prepare.
+    """
+    undoes = op is Op.UNDO_PREPARE and m.crashes is not None and m.crashes.op is Op.PREPARE
+    if number not in CRASHES or undoes:
         return m
     before = m.crashes.count if m.crashes is not None and m.crashes.op is op else 0
     return replace(m, crashes=Crashes(op, before + 1))
@@ -41,3 +46,23 @@ def crash_reason(m: Migration, op: Op, number: int, otherwise: FailureReason) ->
         )
     doing = otherwise.message.partition(" was ")[0]
     return FailureReason(f"{doing} crashed librbd twice ({name}): {cause}.", False)
+
+
+def after_success(m: Migration, op: Op) -> Migration:
+    """Return the record with the crashes that still count after ``op`` was done.
+
+    What undoes a prepare says nothing about whether the next one crashes again.
+    """
+    return m if op is Op.UNDO_PREPARE else replace(m, crashes=None)
+
+
+def prepare_crashed(m: Migration) -> str:
+    """Why the image, which is untouched, is not prepared once more; empty when it can be."""
+    crashes = m.crashes
+    if crashes is None or crashes.op is not Op.PREPARE or crashes.count < _ENOUGH:
+        return ""
+    return (
+        f"Preparing {m.target.spec} crashed librbd twice, and was undone: the source is as it was. "
+        "The cause is not known; the manager's log has the signal and the output of librbd. Please "
+        "report it with the layout and the source."
+    )

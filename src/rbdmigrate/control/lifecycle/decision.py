@@ -8,11 +8,12 @@ failed. The table is documented, row by row, in ``doc/design/recovery.rst``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from errno import ENOENT, ENXIO
+from errno import EIO, ENOENT, ENXIO
 from typing import Union
 
 from ...model.migration import Failure, Goal, Hold, HoldReason, Migration, Op, State
 from ...model.observation import Observation
+from .crashes import prepare_crashed
 from .situation import Situation
 from .target_changes import with_changes
 from .verification import due, may_commit
@@ -242,7 +243,8 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
 def _onward(m: Migration, situation: Situation, now: float) -> Decision:
     """The next act towards the goal prepared, executed, verified or committed."""
     if situation is Situation.UNTOUCHED:
-        return Act(Op.PREPARE)
+        crashed = prepare_crashed(m)
+        return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
         return Act(Op.EXECUTE)
     if situation is Situation.EXECUTED and not m.copy_checked and not m.force_commit:

@@ -24,7 +24,7 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.circuit_breaker import CircuitBreaker
 from ...control.lifecycle.confirm import Outdated, while_decided
-from ...control.lifecycle.crashes import after_crash
+from ...control.lifecycle.crashes import after_crash, after_success
 from ...control.lifecycle.decision import Act, absorb, decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
@@ -238,7 +238,8 @@ class Executor:
         def change(m: Migration) -> Migration:
             if op is Op.SETTLE:  # the attempts to copy are counted on
                 return replace(m, step=None, settled=True)
-            m = replace(m, step=None, hold=None, failure=None, attempts=0, crashes=None)
+            m = replace(m, step=None, hold=None, failure=None, attempts=0)
+            m = after_success(m, op)
             if op is Op.PREPARE:
                 m = m.enter(State.PREPARED, time.time())
                 m = with_target(m, event["result"])
