@@ -91,7 +91,10 @@ def test_a_prepare_that_crashed_is_undone_however_often_that_crashes_too():
     assert after_success(m, Op.PREPARE).crashes is None
 
 
-def test_a_prepare_that_crashes_twice_fails_and_leaves_the_source_as_it_was(monkeypatch):
+@pytest.mark.parametrize("operations", [3, 8, 12], ids="after {} operations".format)
+def test_a_prepare_that_crashes_twice_fails_and_leaves_the_source_as_it_was(
+    operations, monkeypatch
+):
     crash = SimpleNamespace(SIGKILL=signal.SIGABRT)
     monkeypatch.setattr("tests.fakes.worker.signal", crash)
     prepared = []
@@ -102,7 +105,7 @@ def test_a_prepare_that_crashes_twice_fails_and_leaves_the_source_as_it_was(monk
         def crashing(*args):
             prepared.append(args)
             if len(prepared) <= 2:
-                world.kill_worker_after(3)
+                world.kill_worker_after(operations)
             prepare(*args)
 
         monkeypatch.setattr(librbd, "prepare", crashing)
