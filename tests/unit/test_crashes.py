@@ -9,7 +9,7 @@ import pytest
 from rbdmigrate.control.lifecycle.crashes import after_crash, after_success, crash_reason
 from rbdmigrate.control.lifecycle.decision import Act, Fail, decide
 from rbdmigrate.control.lifecycle.failures import worker_lost
-from rbdmigrate.control.lifecycle.requests import awake
+from rbdmigrate.control.lifecycle.requests import cleared_for_retry
 from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.model.migration import Crashes, Op, State
 from rbdmigrate.model.target_changes import TargetChanges
@@ -55,7 +55,7 @@ def test_the_snapshots_that_are_missing_are_named_as_the_cause():
 
 
 def test_a_retry_counts_from_the_beginning():
-    assert awake(migration(crashes=Crashes(Op.EXECUTE, 2))).crashes is None
+    assert cleared_for_retry(migration(crashes=Crashes(Op.EXECUTE, 2))).crashes is None
 
 
 def test_a_copy_that_crashes_twice_fails_and_is_not_begun_again(monkeypatch):

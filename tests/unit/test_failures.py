@@ -11,7 +11,7 @@ from rbdmigrate.control.lifecycle.failures import (
     backoff,
     explain,
     source_crashed,
-    stalled,
+    source_stalled,
     worker_lost,
 )
 from rbdmigrate.model.errors import errno_name
@@ -84,8 +84,8 @@ def test_a_crash_blames_what_crashes_librbd(source, words):
 
 
 def test_a_standstill_of_tls_names_what_librbd_waits_for():
-    https = stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over https://h/x.raw"), TARGET)
-    http = stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over http://h/x.raw"), TARGET)
+    https = source_stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over https://h/x.raw"), TARGET)
+    http = source_stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over http://h/x.raw"), TARGET)
     assert "when an https server closes a connection" in https.message
     assert "https" not in http.message
 

@@ -8,9 +8,9 @@ import pytest
 from rbdmigrate.control.lifecycle.abort_guard import TargetFound, guard_abort, guard_abort_again
 from rbdmigrate.control.lifecycle.aborting import (
     abort_refused,
-    asked_to_abort,
     copied_by_us_alone,
     refusal_of,
+    request_abort,
 )
 from rbdmigrate.control.lifecycle.decision import Rest, decide, failed
 from rbdmigrate.control.lifecycle.situation import Situation
@@ -114,7 +114,7 @@ def test_the_refusal_of_an_import_says_that_all_is_lost():
 @pytest.mark.parametrize("force", [False, True])
 def test_an_open_target_is_never_aborted_and_its_user_is_named(force):
     found = replace(FOUND, users=[USER])
-    asked = asked_to_abort(UNTOUCHED, UNTOUCHED, FOUND, forced=force)
+    asked = request_abort(UNTOUCHED, UNTOUCHED, FOUND, forced=force)
     refusal = refused(guard_abort, UNTOUCHED, found, force=force)
     assert refusal.errno == EBUSY
     assert "client.4711 at 10.0.0.5:0/1 (holds the exclusive lock)" in str(refusal)
@@ -126,7 +126,7 @@ def test_an_open_target_is_never_aborted_and_its_user_is_named(force):
 
 @pytest.mark.parametrize(("m", "found"), DOUBTFUL)
 def test_an_accepted_abort_is_not_begun_when_clients_came_since(m, found):
-    asked = asked_to_abort(m, m, FOUND, forced=False)
+    asked = request_abort(m, m, FOUND, forced=False)
     refusal = refused(guard_abort_again, asked, found)
     assert refusal.errno == EPERM
     assert "was not begun" in str(refusal)
@@ -138,7 +138,7 @@ def test_force_covers_what_had_happened_until_then(m, found):
     if found.version is None:
         return  # then nothing shows that it is the same
     found = replace(found, copying=False)
-    asked = asked_to_abort(m, m, found, forced=True)
+    asked = request_abort(m, m, found, forced=True)
     guard_abort_again(asked, found)
 
 
@@ -149,7 +149,7 @@ def test_force_covers_what_had_happened_until_then(m, found):
 )
 def test_force_does_not_cover_what_happens_later(later):
     touched = replace(UNTOUCHED, touched=True)
-    asked = asked_to_abort(touched, touched, FOUND, forced=True)
+    asked = request_abort(touched, touched, FOUND, forced=True)
     refusal = refused(guard_abort_again, asked, replace(FOUND, **later))
     assert refusal.errno == EPERM
     assert "after its abort was forced" in str(refusal)
@@ -157,14 +157,14 @@ def test_force_does_not_cover_what_happens_later(later):
 
 def test_a_forced_abort_of_a_running_copy_covers_what_the_copy_itself_still_writes():
     touched = replace(UNTOUCHED, touched=True, state=State.EXECUTING)
-    asked = asked_to_abort(touched, touched, replace(FOUND, copying=True), forced=True)
+    asked = request_abort(touched, touched, replace(FOUND, copying=True), forced=True)
     stopped = copied_by_us_alone(asked, 12)
     guard_abort_again(stopped, replace(FOUND, version=12))
     assert refused(guard_abort_again, stopped, replace(FOUND, version=13)).errno == EPERM
 
 
 def test_an_abort_that_was_forced_before_there_was_a_target_is_judged_by_the_prepare():
-    asked = asked_to_abort(UNTOUCHED, UNTOUCHED, None, forced=True)
+    asked = request_abort(UNTOUCHED, UNTOUCHED, None, forced=True)
     guard_abort_again(asked, FOUND)
     assert refused(guard_abort_again, asked, replace(FOUND, version=8)).errno == EPERM
 
@@ -176,7 +176,7 @@ def test_an_abort_that_was_forced_before_there_was_a_target_is_judged_by_the_pre
 @pytest.mark.parametrize("state", [State.PREPARED, State.EXECUTED, State.VERIFIED])
 def test_after_a_refusal_it_has_its_former_goal_and_stands_still(state, situation):
     m = replace(UNTOUCHED, state=state)
-    asked = asked_to_abort(m, m, FOUND, forced=False)
+    asked = request_abort(m, m, FOUND, forced=False)
     assert asked.goal is Goal.ABORTED
     assert refusal_of(asked) is None
     back = abort_refused(asked.enter(State.ABORTING, 5.0), EPERM, "A client came.", 6.0)
@@ -192,8 +192,8 @@ def test_after_a_refusal_it_has_its_former_goal_and_stands_still(state, situatio
 
 def test_what_had_failed_before_the_abort_has_failed_after_its_refusal():
     broken = failed(replace(UNTOUCHED, state=State.VERIFYING), 5, "It broke.", 2.0)
-    awake = replace(broken, state=State.VERIFYING, failure=None)
-    asked = asked_to_abort(broken, awake, FOUND, forced=False)
+    cleared = replace(broken, state=State.VERIFYING, failure=None)
+    asked = request_abort(broken, cleared, FOUND, forced=False)
     back = abort_refused(asked, EPERM, "A client came.", 6.0)
     assert (back.state, back.failure, back.failed_in) == (
         State.FAILED, broken.failure, State.VERIFYING,
@@ -201,8 +201,8 @@ def test_what_had_failed_before_the_abort_has_failed_after_its_refusal():
 
 
 def test_an_abort_that_is_asked_for_again_goes_back_to_the_goal_before_both():
-    asked = asked_to_abort(UNTOUCHED, UNTOUCHED, FOUND, forced=False)
-    again = asked_to_abort(asked, asked, FOUND, forced=True)
+    asked = request_abort(UNTOUCHED, UNTOUCHED, FOUND, forced=False)
+    again = request_abort(asked, asked, FOUND, forced=True)
     assert abort_refused(again, EPERM, "A client came.", 6.0).goal is Goal.COMMITTED
 
 

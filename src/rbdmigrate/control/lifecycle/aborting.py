@@ -23,19 +23,19 @@ _GOALS = {
 }
 
 
-def asked_to_abort(
-    former: Migration, awake: Migration, found: Optional[TargetFound], *, forced: bool
+def request_abort(
+    former: Migration, cleared: Migration, found: Optional[TargetFound], *, forced: bool
 ) -> Migration:
     """Return the record of a migration that goes on to be aborted.
 
-    ``former`` is the record before the request, ``awake`` the same cleared for a new attempt
-    (``requests.awake``). ``found``: the target at the time of the request, None where there is
-    none yet.
+    ``former`` is the record before the request, ``cleared`` the result of
+    ``requests.cleared_for_retry`` for it. ``found``: the target at the time of the request, None
+    where there is none yet.
     """
     request = _request(former)
     if found is not None:
         request = replace(request, version=found.version, header=found.header)
-    return replace(awake, goal=Goal.ABORTED, abort=replace(request, forced=forced, refusal=None))
+    return replace(cleared, goal=Goal.ABORTED, abort=replace(request, forced=forced, refusal=None))
 
 
 def abort_refused(m: Migration, errno: int, message: str, now: float) -> Migration:

@@ -137,7 +137,7 @@ def _advice(source: ImageSpec) -> str:
     return f"look at it with `ceph rbd migration check`, or {_ANOTHER_WAY}"
 
 
-def stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> FailureReason:
+def source_stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> FailureReason:
     """The reason for a source that sent nothing for ``seconds``."""
     tls = f"; {_advice(source)}" if "https://" in source.image else ""
     return FailureReason(
@@ -147,7 +147,9 @@ def stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> Fai
     )
 
 
-def outgrown(op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool) -> FailureReason:
+def memory_exceeded(
+    op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool
+) -> FailureReason:
     """The reason for an act whose worker needed too much memory.
 
     ``imported``: the source is external, and may be crafted to need it.

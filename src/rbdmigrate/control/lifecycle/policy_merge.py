@@ -16,7 +16,7 @@ from ...model.layout import LayoutOptions
 from ...model.migration import Goal, Migration, State
 from ...model.policy import Policy
 from ...model.verification import Verify
-from .requests import awake, refuse_aborting, without_consent
+from .requests import cleared_for_retry, refuse_aborting, without_consent
 from .verification import at_least, covers
 
 _FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED)
@@ -57,12 +57,12 @@ def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") 
         )
     unprepared = m.state is State.FAILED and m.prepared_at is None
     if unprepared and m.plan in ("", plan):
-        begun = with_policy(without_consent(awake(m)), policy)
+        begun = with_policy(without_consent(cleared_for_retry(m)), policy)
         return replace(begun, layout=layout, plan=plan)
     _refuse_layout(m, layout)
     if m.state is State.FAILED and not unprepared:
         raise _failed(m)
-    after = _stricter(awake(m) if unprepared else m, policy, plan)
+    after = _stricter(cleared_for_retry(m) if unprepared else m, policy, plan)
     if after == m:
         return m
     if m.state is State.COMMITTING:
@@ -81,7 +81,7 @@ def _stricter(m: Migration, policy: Policy, plan: str) -> Migration:
         m,
         goal=goal,
         rate=_lower(m.rate, policy.rate),
-        window=_narrower(m, policy.window),
+        window=_common_window(m, policy.window),
         verify=at_least(goal, verify),
         soak=max(m.soak, policy.soak),
         plan=plan or m.plan,
@@ -93,7 +93,7 @@ def _lower(one: Optional[int], other: Optional[int]) -> Optional[int]:
     return min(limits, default=None)
 
 
-def _narrower(m: Migration, window: str) -> str:
+def _common_window(m: Migration, window: str) -> str:
     """The window of both policies. Windows that differ are refused.
 
     The time that they have in common may be empty or a few minutes, which nobody intended.

@@ -85,7 +85,7 @@ def refuse_unverified(m: Migration) -> None:
     )
 
 
-def awake(m: Migration) -> Migration:
+def cleared_for_retry(m: Migration) -> Migration:
     """Return the record cleared for a new attempt: no failure, hold, pause or counted attempts."""
     state = (m.failed_in or State.QUEUED) if m.state is State.FAILED else m.state
     return replace(m, state=state, hold=None, failure=None, attempts=0, crashes=None, paused=False)
@@ -128,20 +128,20 @@ def to_commit(m: Migration, *, force: bool) -> Migration:
         )
     if not force:
         refuse_unverified(m)
-    return replace(awake(m), goal=Goal.COMMITTED, force_commit=force, soak_ended=True)
+    return replace(cleared_for_retry(m), goal=Goal.COMMITTED, force_commit=force, soak_ended=True)
 
 
 def to_abort(m: Migration) -> Migration:
     """Return the record with the goal aborted. MigrationError(EINVAL) when its commit has begun."""
     refuse_committing(m)
-    return replace(without_consent(awake(m)), goal=Goal.ABORTED)
+    return replace(without_consent(cleared_for_retry(m)), goal=Goal.ABORTED)
 
 
 def to_undo_prepare(m: Migration) -> Migration:
     """Return the record of a failed prepare with the goal aborted; any other record unchanged."""
     if m.state is not State.FAILED or m.prepared_at is not None:
         return m
-    return replace(awake(m), goal=Goal.ABORTED)
+    return replace(cleared_for_retry(m), goal=Goal.ABORTED)
 
 
 def to_pause(m: Migration) -> Migration:
@@ -167,7 +167,7 @@ def to_retry(m: Migration) -> Migration:
         )
     v = m.verification
     differs = v is not None and v.outcome is Outcome.FAILED
-    return replace(awake(m), verification=None if differs else v)
+    return replace(cleared_for_retry(m), verification=None if differs else v)
 
 
 def to_verify(m: Migration, mode: Verify, now: float) -> Migration:
@@ -193,7 +193,7 @@ def to_verify(m: Migration, mode: Verify, now: float) -> Migration:
             f"{mode.value}` first.",
         )
     goal = m.goal if m.goal is Goal.COMMITTED else Goal.VERIFIED
-    m = without_consent(awake(m).enter(State.VERIFYING, now))
+    m = without_consent(cleared_for_retry(m).enter(State.VERIFYING, now))
     return replace(m, verify=mode, verification=None, goal=goal)
 
 

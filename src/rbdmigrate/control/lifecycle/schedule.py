@@ -114,10 +114,10 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
             continue
         if (
             copies > 0
-            and _room(sources[candidate.source_pool], limits.per_source_pool, candidate.source_pool)
-            and _room(targets[candidate.target_pool], limits.per_target_pool, candidate.target_pool)
-            and _room(hosts[candidate.source_host], limits.per_source_host, candidate.source_host)
-            and _room(plans[candidate.plan], limits.plans.get(candidate.plan, 0), candidate.plan)
+            and _fits(sources[candidate.source_pool], limits.per_source_pool, candidate.source_pool)
+            and _fits(targets[candidate.target_pool], limits.per_target_pool, candidate.target_pool)
+            and _fits(hosts[candidate.source_host], limits.per_source_host, candidate.source_host)
+            and _fits(plans[candidate.plan], limits.plans.get(candidate.plan, 0), candidate.plan)
         ):
             copies -= 1
             hosts[candidate.source_host] += 1
@@ -128,6 +128,6 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
     return chosen
 
 
-def _room(used: int, limit: int, shared: str) -> bool:
+def _fits(used: int, limit: int, shared: str) -> bool:
     """Whether one more fits. ``shared`` is empty for an import's source pool and a pool's host."""
     return limit == 0 or not shared or used < limit

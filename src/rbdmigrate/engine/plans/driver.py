@@ -21,7 +21,7 @@ from ...cluster.directory import candidates
 from ...cluster.store import StoreFenced
 from ...control.lifecycle.aborting import refusal_of
 from ...control.lifecycle.failures import TRANSIENT
-from ...control.lifecycle.requests import awake
+from ...control.lifecycle.requests import cleared_for_retry
 from ...control.plans.progress import attention
 from ...control.plans.selection import choose
 from ...control.plans.waves import Phase, Step, next_step
@@ -298,7 +298,9 @@ class PlanDriver:
             if tracked is not None:
                 if in_use(tracked.migration):
                     kept.cannot_begin(number, "", time.monotonic() + RETRY)
-                    self._registry.update(tracked, lambda m: awake(m) if in_use(m) else m)
+                    self._registry.update(
+                        tracked, lambda m: cleared_for_retry(m) if in_use(m) else m
+                    )
             elif self._ended_before(kept, number):
                 return
             else:

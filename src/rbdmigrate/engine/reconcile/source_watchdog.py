@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from ...control.lifecycle.failures import outgrown, stalled
+from ...control.lifecycle.failures import memory_exceeded, source_stalled
 from ...control.lifecycle.schedule import READING
 from ..settings import Settings
 from .worker_slot import Slot
@@ -28,8 +28,10 @@ class SourceWatchdog:
             imported = m.imported is not None
             reads = imported and job.op in READING
             if reads and now - job.tracked.moved_at > settings.source_timeout:
-                problem = stalled(job.op, settings.source_timeout, m.source.spec, m.target.spec)
+                problem = source_stalled(
+                    job.op, settings.source_timeout, m.source.spec, m.target.spec
+                )
                 slot.interrupt(job, problem.message, problem)
             elif slot.memory() > settings.worker_memory:
-                problem = outgrown(job.op, m.source.spec, m.target.spec, imported=imported)
+                problem = memory_exceeded(job.op, m.source.spec, m.target.spec, imported=imported)
                 slot.interrupt(job, problem.message, problem)

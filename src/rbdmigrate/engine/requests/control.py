@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from ...cluster.observe import observe
 from ...control.lifecycle.abort_guard import TargetFound, guard_abort
-from ...control.lifecycle.aborting import asked_to_abort, refusal_of
+from ...control.lifecycle.aborting import refusal_of, request_abort
 from ...control.lifecycle.decision import absorb
 from ...control.lifecycle.requests import (
     Changes,
@@ -93,7 +93,7 @@ class Steering(Orders):
         tracked = self._lookup.require(target)
         refuse_committing(tracked.migration)
         found = self._guard_abort(tracked, force=force)
-        self._change(tracked, lambda m: asked_to_abort(m, to_abort(m), found, forced=force))
+        self._change(tracked, lambda m: request_abort(m, to_abort(m), found, forced=force))
         self._loop.interrupt(tracked, "aborted")
 
     def pause(self, target: ImageSpec, *, force: bool = False) -> Report:
