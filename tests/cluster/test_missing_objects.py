@@ -1,13 +1,15 @@
 """librbd's execute reports success although it left out objects: such a target is not committed."""
 
 import contextlib
+import random
 from collections.abc import Iterator
+from typing import Optional
 
 import pytest
 import rados
 
 from qa.devcluster import Cluster
-from qa.workload.images import digests, make_image, opened, place
+from qa.workload.images import MIB, digests, make_image, opened, place
 from tests.cluster.commands import Commands
 
 
@@ -80,3 +82,25 @@ def test_a_worker_that_is_killed_after_the_copy_is_followed_by_one_that_checks_i
         (cluster.faults / "librbd.after").write_text("1 execute", encoding="ascii")
     migration.wait(target, "committed", timeout=90)
     assert digests(client, target) == before
+
+
+@pytest.mark.parametrize("features", [("layering",), None], ids=["no map", "map"])
+@pytest.mark.parametrize("snapshots", [(), ("one",)], ids=["", "snapshot"])
+def test_what_clients_discarded_and_cut_off_before_the_copy_is_not_missed(
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    features: "Optional[tuple[str, ...]]",
+    snapshots: "tuple[str, ...]",
+) -> None:
+    source, target = f"{pools[0]}/a", f"{pools[1]}/a"
+    make_image(client, source, size=8 * MIB, snapshots=snapshots, features=features)
+    with opened(client, source, read_only=False) as image:
+        image.write(random.Random(7).randbytes(8 * MIB), 0)
+    migration.text("prepare", source, target)
+    with opened(client, target, read_only=False) as image:
+        image.discard(MIB, MIB)
+        image.write_zeroes(3 * MIB, MIB)
+        image.resize(5 * MIB)
+    migration.text("execute", target)
+    migration.wait(target, "executed", timeout=90)

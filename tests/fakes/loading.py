@@ -88,7 +88,8 @@ def _import() -> SimpleNamespace:
     main = importlib.import_module("rbdmigrate.worker.main")
     ops = importlib.import_module("rbdmigrate.worker.ops")
     session = importlib.import_module("rbdmigrate.worker.session")
-    worker.bind(process, capi, main, ops, session)
+    missing = importlib.import_module("rbdmigrate.worker.copy.missing_objects")
+    worker.bind(process, capi, main, ops, session, missing)
     found = SimpleNamespace(
         api=importlib.import_module("rbdmigrate.engine.engine"),
         host=importlib.import_module("rbdmigrate.engine.host"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Optional
 
 from rbdmigrate.model.migration import ProcessIdentity
@@ -17,10 +17,11 @@ from .simulation import active
 _modules: dict[str, Any] = {}
 
 
-def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any) -> None:
+def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, missing: Any) -> None:
     """Put the stand-ins into the modules under test."""
     process.WorkerProcess = WorkerProcess
     session.CClient = CClient
+    missing.DataObjects = ImageObjects
     ops.OPS = {**ops.OPS, "settle": _settle}
     main.OPS = ops.OPS
     _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
@@ -29,6 +30,23 @@ def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any) -> None:
 def _settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
     """The fake copies an object with all its views at once: none is there in part."""
     return {"completed": 0, "whole": True}
+
+
+class ImageObjects:
+    """cluster.data_objects.DataObjects, as far as a check for missing objects needs it."""
+
+    def __init__(self, cluster: Any, pool_id: int, namespace: str, prefix: str, size: int) -> None:
+        ioctx = cluster.open_ioctx2(pool_id)
+        ioctx.set_namespace(namespace)
+        self._spot = Spot.of(ioctx)
+        self._ident = prefix.rpartition(".")[2]
+
+    def existing(self, numbers: Iterable[int]) -> list[int]:
+        """An object that was discarded is there, and is empty."""
+        return [number for number in numbers if number in self._spot.header(self._ident).here]
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class CClient:

@@ -228,11 +228,11 @@ def _check_executed(
 
 def _untrimmed_source(session: Session, source: Place, progress: Progress) -> Optional[Untrimmed]:
     """The same look as before a prepare, for those that plain ``rbd`` or version 0.1 prepared."""
-    with session.open(source) as ioctx:
-        if not headers.snapshot_ids(ioctx, source.image_id)[1]:
-            return None
-        with rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image:
-            return untrimmed(session, ioctx, image, BEFORE_ACT, lambda: progress(0, 0, 0, 0))
+    with (
+        session.open(source) as ioctx,
+        rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
+    ):
+        return untrimmed(session, ioctx, image, BEFORE_ACT, lambda: progress(0, 0, 0, 0))
 
 
 def commit(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
