@@ -60,7 +60,7 @@ class Commands:
     def ask(self, command: str, **args: Any) -> Any:
         """A command's JSON answer, without the CLI."""
         request = {"prefix": f"rbd migration {command}", "format": "json", **args}
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             code, out, said = self._client.mgr_command(json.dumps(request), b"", timeout=20)
             if code == 0:
@@ -84,7 +84,7 @@ class Commands:
         listed = self.ask("ls", all=True)
         return [r for r in listed if r["target"] == target and r["ended"]]
 
-    def wait(self, target: str, *states: str, timeout: float = 40) -> Report:
+    def wait(self, target: str, *states: str, timeout: float = 60) -> Report:
         """Wait until the migration is in one of these states; fails when it fails instead."""
         deadline = time.monotonic() + timeout
         while True:
@@ -101,7 +101,7 @@ class Commands:
             )
             time.sleep(0.05)
 
-    def wait_percent(self, target: str, percent: int, timeout: float = 30) -> Report:
+    def wait_percent(self, target: str, percent: int, timeout: float = 60) -> Report:
         """Wait until that much is copied, in the middle of the copy."""
         deadline = time.monotonic() + timeout
         while True:
@@ -117,7 +117,7 @@ class Commands:
 
         Images that are removed in the midst of an abort would make it fail, and its record stay.
         """
-        deadline = time.monotonic() + 35  # the watch of a client that was killed stays for 30 s
+        deadline = time.monotonic() + 90  # the watch of a client that was killed stays for 30 s
         while time.monotonic() < deadline:
             left = [r for r in self._between(pools) if r["state"] != "failed"]
             for report in left:

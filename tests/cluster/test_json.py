@@ -152,7 +152,7 @@ def test_run_raises_the_goal_of_a_prepared_migration(
     source, target = small(client, f"{pools[0]}/disk"), f"{pools[1]}/disk"
     ident = migration.json("prepare", source, target)["id"]
     assert migration.json("run", source, target)["id"] == ident
-    migration.wait(target, "committed", timeout=5)
+    migration.wait(target, "committed")
 
 
 def test_a_repeat_with_another_layout_is_refused(

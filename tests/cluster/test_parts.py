@@ -46,7 +46,7 @@ class Copy:
 
     def wait_whole(self) -> None:
         """Wait until every view reads as the source's, though the copy does not go on."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self.reads_as_the_source():
             assert time.monotonic() < deadline, "an object is there in part"
             time.sleep(0.2)

@@ -131,7 +131,7 @@ def test_clients_that_distrust_the_certificate_end_no_thread(
     server: Rest, cluster: Cluster
 ) -> None:
     """Each ends the greeting with an alert, as `curl` does with a self-signed certificate."""
-    distrusting = Rest(server.url, tls=ssl.create_default_context(), timeout=5)
+    distrusting = Rest(server.url, tls=ssl.create_default_context())
     for _ in range(24):
         with pytest.raises(OSError, match="certificate verify failed"):
             distrusting.ask("GET", "/healthz")

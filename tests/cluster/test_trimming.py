@@ -41,7 +41,7 @@ def stopped(cluster: Cluster) -> "Iterator[Callable[[], None]]":
 
 def held(migration: Commands, target: str) -> Any:
     """The report of a migration that waits for the trimming."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         report = migration.report(target)
         if report["hold"] is not None and report["hold"]["reason"] == "health":

@@ -35,7 +35,7 @@ def different(report: Report) -> "dict[Optional[str], list[tuple[int, int]]]":
     }
 
 
-def wait_failed(migration: Commands, target: str, timeout: float = 30) -> Report:
+def wait_failed(migration: Commands, target: str, timeout: float = 60) -> Report:
     deadline = time.monotonic() + timeout
     while True:
         report = migration.report(target)
@@ -45,7 +45,7 @@ def wait_failed(migration: Commands, target: str, timeout: float = 30) -> Report
         time.sleep(0.05)
 
 
-def wait_compared(migration: Commands, target: str, percent: int, timeout: float = 30) -> Report:
+def wait_compared(migration: Commands, target: str, percent: int, timeout: float = 60) -> Report:
     deadline = time.monotonic() + timeout
     while True:
         report = migration.report(target)
