@@ -1,12 +1,14 @@
 """The commands of plans: what they call, who may give them, and what they show."""
 
 from errno import EACCES, EINVAL, ENOENT, EPERM
+from pathlib import Path
 
 import pytest
 
 from rbdmigrate.control.plans.plan_file import parse_plan
 from tests.unit.front_ends import PLAN, PLAN_CHECK, PLAN_ITEM
 
+_DOC = Path(__file__).parents[2] / "doc"
 FILE = "plan: move\nselect: [{pool: rbd}]\nmap: {target_pool: ssd}"
 NATIVE = """
 plan: move
@@ -159,3 +161,19 @@ def test_what_a_check_shows(tables):
     assert "it does not fit" in said
     assert "1m 01s" in said
     assert tables.check({**PLAN_CHECK, "problem": "No image fits."}) == "move: No image fits."
+
+
+def test_the_documentation_names_every_field_and_action_of_plans(front_end):
+    schemas = front_end("http.api.plan_schemas")
+    text = (_DOC / "reference" / "json.rst").read_text(encoding="utf-8")
+    section = text.split("\nPlans\n=====\n")[1].split("\n=====")[0]
+    fields = {field.name for field in (*schemas.PLAN_DETAIL, *schemas.ITEM, *schemas.PLAN_COMMIT)}
+    words = {*fields, *schemas.STATES, *schemas.PHASES}
+    assert {word for word in words if f"``{word}``" not in section} == set()
+    rest = (_DOC / "rest.rst").read_text(encoding="utf-8")
+    actions = rest.split("``/plan/<plan>/<action>``")[1].split("``/history``")[0]
+    prefix = "/plan/{plan}/"
+    routes = [route.path for route in front_end("http.api.routes").ROUTES]
+    names = [path[len(prefix) :] for path in routes if path.startswith(prefix)]
+    assert "skip" in names
+    assert [name for name in names if f"``{name}``" not in actions] == []

@@ -192,6 +192,12 @@ def test_what_is_refused_gets_one_sentence_with_no_secret(text):
     assert len(error.message) < 400
 
 
+def test_a_url_in_capital_letters_is_refused_with_the_way_to_write_it():
+    stream = {"type": "http", "url": "HTTP://host/disk.raw"}
+    message = str(refusal(json.dumps({"type": "raw", "stream": stream})))
+    assert "write http:// or https:// in lower case" in message
+
+
 def test_the_documentation_lists_every_refusal():
     rows = []
     for text, what in _CASES:

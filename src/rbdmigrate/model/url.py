@@ -31,6 +31,8 @@ def url_problem(text: str) -> str:
         return "holds a space or a letter outside ASCII, which a URL needs percent-encoded"
     match = _HTTP.fullmatch(text)
     if match is None:
+        if _HTTP.fullmatch(text.lower()):
+            return "begins with capital letters; write http:// or https:// in lower case"
         return "does not begin with http:// or https:// and a host"
     for letter, what in (("?", "a query"), (";", "parameters"), ("#", "a fragment")):
         if letter in text:
