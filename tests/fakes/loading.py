@@ -88,8 +88,8 @@ def _import() -> SimpleNamespace:
     main = importlib.import_module("rbdmigrate.worker.main")
     ops = importlib.import_module("rbdmigrate.worker.ops")
     session = importlib.import_module("rbdmigrate.worker.session")
-    missing = importlib.import_module("rbdmigrate.worker.copy.missing_objects")
-    worker.bind(process, capi, main, ops, session, missing)
+    image_objects = importlib.import_module("rbdmigrate.worker.image_objects")
+    worker.bind(process, capi, main, ops, session, image_objects)
     found = SimpleNamespace(
         api=importlib.import_module("rbdmigrate.engine.engine"),
         host=importlib.import_module("rbdmigrate.engine.host"),

@@ -17,11 +17,11 @@ from .simulation import active
 _modules: dict[str, Any] = {}
 
 
-def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, missing: Any) -> None:
+def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, objects: Any) -> None:
     """Put the stand-ins into the modules under test."""
     process.WorkerProcess = WorkerProcess
     session.CClient = CClient
-    missing.DataObjects = ImageObjects
+    objects.DataObjects = ImageObjects
     ops.OPS = {**ops.OPS, "settle": _settle}
     main.OPS = ops.OPS
     _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
@@ -35,7 +35,7 @@ def _settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]
 class ImageObjects:
     """cluster.data_objects.DataObjects, as far as a check for missing objects needs it."""
 
-    def __init__(self, cluster: Any, pool_id: int, namespace: str, prefix: str, size: int) -> None:
+    def __init__(self, cluster: Any, pool_id: int, namespace: str, prefix: str, *more: Any) -> None:
         ioctx = cluster.open_ioctx2(pool_id)
         ioctx.set_namespace(namespace)
         self._spot = Spot.of(ioctx)

@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
     def look(self, takes):
-        """A look that takes so many seconds, and counts."""
+        """Return a look that takes ``takes`` seconds and counts how often it was called."""
 
         def read():
             self.now += takes

@@ -128,7 +128,7 @@ REFUSED = [
     ({"type": "raw", "stream": {"type": "nbd", "uri": "nbds://h/x"}}, "NBD with TLS"),
     ({"type": "raw", "stream": {"type": "nbd", "uri": "nbd+unix:///x"}}, "no socket"),
     ({"type": "raw", "stream": {"type": "nbd", "uri": "nbd://u:PLANTED@h/x"}}, "a password"),
-    ({"type": "qcow", "stream": FILE, "snapshots": []}, "snapshots beside a qcow file"),
+    ({"type": "qcow", "stream": FILE, "snapshots": []}, "snapshots in addition to a qcow file"),
     ({"type": "raw", "stream": FILE, "snapshots": {}}, "snapshots that are no list"),
     ({"type": "raw", "stream": FILE, "snapshots": ["one"]}, "a snapshot that is no object"),
     (

@@ -63,6 +63,10 @@ def _snapshots(facts: Facts) -> bool:
     return facts.image is not None and bool(facts.image.snapshots)
 
 
+def _untrimmed(facts: Facts) -> bool:
+    return facts.image is not None and facts.image.untrimmed is not None
+
+
 def _mapped_clone(facts: Facts) -> bool:
     """Whether a clone with an object map is flattened: by --flatten, or by importing a snapshot."""
     image = facts.image
@@ -115,7 +119,7 @@ FAULTS: tuple[Fault, ...] = (
         "newer snapshot that was removed",
         avoid="the module waits until they have, and compares images with snapshots before the "
         "commit",
-        meets=lambda facts: facts.image is not None and facts.image.untrimmed is not None,
+        meets=_untrimmed,
         reported="SNAPSHOTS_UNTRIMMED",
     ),
     Fault(
@@ -124,7 +128,7 @@ FAULTS: tuple[Fault, ...] = (
         what="whole objects become zeros while OSDs are still trimming a snapshot that was taken "
         "before the image was shrunk",
         avoid="the module waits until they have",
-        meets=lambda facts: facts.image is not None and facts.image.untrimmed is not None,
+        meets=_untrimmed,
         fixed={18: (2, 7)},
         reported="SNAPSHOTS_UNTRIMMED",
     ),

@@ -24,9 +24,8 @@ from ..control.objects.striping import Striping
 from ..control.objects.trimming import endangered, may_be_endangered
 from ..model.errors import MigrationError
 from ..model.untrimmed import Clone, Untrimmed
-from .repair.repair import data_ioctx
+from .image_objects import data_pool_id, objects_with_data, striping_of
 from .session import Session
-from .verify.extents import diff
 from .verify.object_map import usable
 
 BEFORE_ACT = 1800.0  # seconds that a look before an act may take: about 9 million objects
@@ -47,13 +46,10 @@ def untrimmed(
     the image at its head. Raises what RADOS and librbd raise.
     """
     newest, kept = headers.snapshot_ids(ioctx, image.id())
-    striping = Striping(
-        1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
-    )
+    striping = striping_of(image)
     if not kept and not striping.fancy:
         return None
-    with data_ioctx(session, ioctx, image.id()) as data:
-        pool_id, namespace = int(data.get_pool_id()), ioctx.get_namespace()
+    pool_id, namespace = data_pool_id(ioctx, image.id()), ioctx.get_namespace()
     removed = inventory.removed_snapshots(session.rados, pool_id)
     if not may_be_endangered(kept, newest, removed, striped=striping.fancy):
         return None
@@ -105,20 +101,14 @@ def _objects(image: rbd.Image, kept: Sequence[int], striping: Striping) -> Seque
     With fancy striping also those of the head: it may have clones of removed snapshots alone.
     """
     listed = list(image.list_snaps())
-    sizes = {int(s["id"]): int(s["size"]) for s in listed}
     ours = all(s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER for s in listed)
     if not ours or not usable(image):  # others' snapshots cannot be opened
-        return range(striping.count(max([int(image.size()), *sizes.values()])))
+        return range(striping.count(max([int(image.size()), *(int(s["size"]) for s in listed)])))
     found: set[int] = set()
-
-    def note(size: int) -> None:
-        for offset, length in diff(image, None, (0, size), True, False):
-            found.update(striping.objects(offset, length))
-
     for snapshot in kept:
         image.set_snap_by_id(snapshot)
-        note(sizes[snapshot])
+        found.update(objects_with_data(image, striping))
     image.set_snap(None)
     if striping.fancy:
-        note(int(image.size()))
+        found.update(objects_with_data(image, striping))
     return sorted(found)

@@ -208,8 +208,8 @@ class LatencyGuard:
             self._decrease(now)
         elif max(self._used) >= IN_USE * self._rate:
             aim = baseline * (1 + AIM * (self._set.factor - 1))
-            room = (aim - median) / (aim - baseline) if median else 1.0
-            self._increase(now, min(1.0, room))
+            headroom = (aim - median) / (aim - baseline) if median else 1.0
+            self._increase(now, min(1.0, headroom))
 
     def _decrease(self, now: float) -> None:
         if self._rate <= self._set.floor:
@@ -219,14 +219,14 @@ class LatencyGuard:
         self._changed, self._calm = now, 0
         self._recent.clear()
 
-    def _increase(self, now: float, room: float) -> None:
-        """Raise the rate. ``room``: 1 at the baseline or below it, 0 at the target."""
-        if room <= 0:
+    def _increase(self, now: float, headroom: float) -> None:
+        """Raise the rate. ``headroom``: 1 at the baseline or below it, 0 at the target."""
+        if headroom <= 0:
             return
         if self._limit is None:
             step = FIRST_GROWTH * self._rate
         else:
             step = self._set.step * max(self._limit, self._rate) * (1 + self._calm // CALM)
-        self._rate = min(self._set.ceiling, self._rate + step * room)
+        self._rate = min(self._set.ceiling, self._rate + step * headroom)
         self._changed = now
         self._calm += 1

@@ -1,6 +1,6 @@
 """Patterns over image names: globs, and regular expressions that cannot block the manager.
 
-Python's ``re`` tries every way to match, and lets no other thread of the manager run meanwhile: an
+Python's ``re`` tries every way to match, and no other thread of the manager runs meanwhile: an
 expression of 200 characters can take hours. So ``re`` only reads expressions here, and tests
 single characters; :mod:`.automaton` matches, in a time that is bounded for every expression.
 """

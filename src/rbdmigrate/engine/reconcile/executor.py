@@ -250,11 +250,12 @@ class Executor:
             if op is Op.DROP_POINT:
                 m = replace(m, point="")
             if op is Op.EXECUTE:
+                version = event["result"]["version"]
                 m = replace(m, copy_checked=True)
-            if op is Op.EXECUTE and event["result"]["alone"]:
-                m = copied_by_us_alone(m, event["result"]["version"])
-            elif op is Op.EXECUTE:
-                m = replace(m, target_version=event["result"]["version"], touched=True)
+                if event["result"]["alone"]:
+                    m = copied_by_us_alone(m, version)
+                else:
+                    m = replace(m, target_version=version, touched=True)
             if "bytes_total" in event["result"]:
                 tracked.copied = tracked.size = int(event["result"]["bytes_total"])
                 m = with_bytes(m, tracked)

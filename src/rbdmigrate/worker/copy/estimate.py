@@ -18,6 +18,7 @@ import rbd
 from ...cluster import headers
 from ...control.objects.copy_cost import CopyCost
 from ...model.migration import Place
+from ..image_objects import striping_of
 from ..session import Session
 from ..verify.extents import diff
 
@@ -45,18 +46,14 @@ def survey(session: Session, source: Place, target: Place) -> CopyEstimate:
         header = headers.migration_header(ioctx, target.image_id)
         with rbd.Image(ioctx, image_id=target.image_id, read_only=True) as image:
             present = _Present(image)
-            layout = (
-                1 << int(image.stat()["order"]),
-                int(image.stripe_unit()),
-                int(image.stripe_count()),
-            )
+            layout = striping_of(image)
     with (
         session.open(source) as ioctx,
         rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
     ):
         found = views(image)
         size = max(size for _, _, size in found)
-        to_copy = CopyCost(size, layout[0], layout[1], layout[2])
+        to_copy = CopyCost(size, layout.object_size, layout.stripe_unit, layout.stripe_count)
         total = 0
         for snapshot, before, _ in found:
             image.set_snap(snapshot)
@@ -83,12 +80,8 @@ def survey_import(
     ):
         size = int(image.size())
         present = _Present(image)
-        to_copy = CopyCost(
-            size,
-            1 << int(image.stat()["order"]),
-            int(image.stripe_unit()),
-            int(image.stripe_count()),
-        )
+        layout = striping_of(image)
+        to_copy = CopyCost(size, layout.object_size, layout.stripe_unit, layout.stripe_count)
         if source is None:
             source = diff(image, None, (0, size), True, True)
         total = 0

@@ -16,14 +16,12 @@ from errno import EBADMSG
 import rados
 import rbd
 
-from ...cluster.data_objects import DataObjects
 from ...control.objects.copy_cost import CopyCost
 from ...control.objects.striping import Striping
 from ...model.errors import MigrationError
 from ...model.migration import Place
-from ..repair.repair import data_ioctx
+from ..image_objects import data_objects, objects_with_data, striping_of
 from ..session import Session
-from ..verify.extents import diff
 from .estimate import views
 
 _TELL = 256  # objects read between two signs of life
@@ -42,18 +40,8 @@ def require_all_objects(
         session.open(target) as ioctx,
         rbd.Image(ioctx, image_id=target.image_id, read_only=True) as image,
     ):
-        striping = Striping(
-            1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
-        )
-        count = min(costs.objects, striping.count(int(image.size())))  # clients may have shrunk it
-        missing = [number for number in costs.objects_to_copy() if number < count]
-        missing = _without(image, striping, missing)
-        if missing:  # those that clients discarded exist, and are empty
-            missing = _absent(session, ioctx, target, image, missing)
-        for snapshot, _, _ in views(image)[:-1]:
-            if missing:  # an object may be in a snapshot alone
-                image.set_snap(snapshot)
-                missing = _without(image, striping, missing)
+        striping = striping_of(image)
+        missing = _missing(session, ioctx, image, striping, costs)
     lost = _with_data(session, source, striping, missing, tell) if missing else []
     if lost:
         first = next(striping.extents(lost[0]))[0]
@@ -65,31 +53,33 @@ def require_all_objects(
         )
 
 
-def _without(image: rbd.Image, striping: Striping, numbers: list[int]) -> list[int]:
-    """Those of the objects that the view which ``image`` shows does not have, by librbd."""
-    there = bytearray(numbers[-1] + 1 if numbers else 0)
-    for offset, length in diff(image, None, (0, int(image.size())), True, False):
-        for number in striping.objects(offset, length):
-            if number < len(there):
-                there[number] = 1
-    return [number for number in numbers if not there[number]]
-
-
-def _absent(
-    session: Session, ioctx: rados.Ioctx, target: Place, image: rbd.Image, numbers: list[int]
+def _missing(
+    session: Session, ioctx: rados.Ioctx, image: rbd.Image, striping: Striping, costs: CopyCost
 ) -> list[int]:
-    """Those of the target's objects that do not exist, not even empty."""
-    with data_ioctx(session, ioctx, target.image_id) as pool:
-        objects = DataObjects(
-            session.rados,
-            int(pool.get_pool_id()),
-            target.namespace,
-            str(image.block_name_prefix()),
-            1 << int(image.stat()["order"]),
-        )
-    with contextlib.closing(objects):
-        existing = set(objects.existing(numbers))
-    return [number for number in numbers if number not in existing]
+    """The objects with costs that the target, which is open as ``image``, does not have."""
+    count = min(costs.objects, striping.count(int(image.size())))  # clients may have shrunk it
+    numbers = [number for number in costs.objects_to_copy() if number < count]
+    missing = _without(image, striping, numbers)
+    if not missing:
+        return []
+    with contextlib.closing(data_objects(session, ioctx, image)) as objects:
+        empty = set(objects.existing(missing))  # what clients discarded
+    missing = [number for number in missing if number not in empty]
+    for snapshot, _, _ in views(image)[:-1]:  # an object may be in a snapshot alone
+        image.set_snap(snapshot)
+        missing = _without(image, striping, missing)
+    return missing
+
+
+def _without(image: rbd.Image, striping: Striping, numbers: list[int]) -> list[int]:
+    """Those of the objects in which the view that ``image`` shows has no data."""
+    if not numbers:
+        return []
+    there = bytearray(numbers[-1] + 1)
+    for number in objects_with_data(image, striping):
+        if number < len(there):
+            there[number] = 1
+    return [number for number in numbers if not there[number]]
 
 
 def _with_data(

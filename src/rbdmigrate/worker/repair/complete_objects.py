@@ -29,9 +29,9 @@ from ...control.objects.striping import Striping
 from ...faults import fault_point
 from ...model.codec import from_plain
 from ...model.migration import Place
+from ..image_objects import data_objects, striping_of
 from ..imports import readers as import_sides
 from ..session import Session
-from .repair import data_ioctx
 
 log = logging.getLogger(__name__)
 
@@ -63,17 +63,8 @@ def settle(session: Session, args: dict[str, Any], progress: Any) -> dict[str, A
         if header is None or not header.snapshots:
             return {"completed": 0, "whole": True}  # each object is written at once
         image = stack.enter_context(rbd.Image(ioctx, image_id=target.image_id, read_only=True))
-        striping = Striping(
-            1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
-        )
-        data_pool = stack.enter_context(data_ioctx(session, ioctx, target.image_id))
-        objects = DataObjects(
-            session.rados,
-            int(data_pool.get_pool_id()),
-            target.namespace,
-            str(image.block_name_prefix()),
-            striping.object_size,
-        )
+        striping = striping_of(image)
+        objects = data_objects(session, ioctx, image)
         stack.callback(objects.close)
         kept = {entry.snap_id for entry in headers.snapshots(ioctx, target.image_id)}
         source = _opened(session, args, stack, image)

@@ -11,10 +11,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Optional
 
-from ...cluster.data_objects import DataObjects
 from ...control.objects.extents import ExtentSet
-from ...control.objects.striping import Striping
-from ..repair.repair import data_ioctx
+from ..image_objects import data_objects, striping_of
 from ..session import Session
 from .compare import ImageReader
 
@@ -25,21 +23,9 @@ class PlainView:
     def __init__(self, session: Session, side: ImageReader, snapshot: Optional[str]) -> None:
         with ExitStack() as stack:
             self._image = stack.enter_context(side.open(snapshot))
-            pool = stack.enter_context(data_ioctx(session, side.ioctx, side.ident))
-            self._striping = Striping(
-                1 << int(self._image.stat()["order"]),
-                int(self._image.stripe_unit()),
-                int(self._image.stripe_count()),
-            )
+            self._striping = striping_of(self._image)
             number = None if snapshot is None else int(self._image.snap_get_id(snapshot))
-            self._objects = DataObjects(
-                session.rados,
-                int(pool.get_pool_id()),
-                side.ioctx.get_namespace(),
-                str(self._image.block_name_prefix()),
-                self._striping.object_size,
-                snapshot=number,
-            )
+            self._objects = data_objects(session, side.ioctx, self._image, number)
             stack.callback(self._objects.close)
             self._opened = stack.pop_all()
 

@@ -1,0 +1,54 @@
+"""The data objects of an open image: its layout, which of them hold data, and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Optional
+
+import rados
+import rbd
+
+from ..cluster import headers
+from ..cluster.data_objects import DataObjects
+from ..control.objects.striping import Striping
+from .session import Session
+from .verify.extents import diff
+
+
+def striping_of(image: rbd.Image) -> Striping:
+    """The image's layout."""
+    return Striping(
+        1 << int(image.stat()["order"]), int(image.stripe_unit()), int(image.stripe_count())
+    )
+
+
+def objects_with_data(image: rbd.Image, striping: Striping) -> Iterator[int]:
+    """The numbers of the objects in which the view that ``image`` shows has data, by librbd.
+
+    With object maps where there are any (:mod:`.verify.extents`). Numbers may come more than once.
+    """
+    for offset, length in diff(image, None, (0, int(image.size())), True, False):
+        yield from striping.objects(offset, length)
+
+
+def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
+    """The id of the pool that holds the data of the image ``ident``."""
+    separate = headers.data_pool_id(ioctx, ident)
+    return separate if separate >= 0 else int(ioctx.get_pool_id())
+
+
+def data_objects(
+    session: Session, ioctx: rados.Ioctx, image: rbd.Image, snapshot: Optional[int] = None
+) -> DataObjects:
+    """The image's objects as RADOS has them; close it after use.
+
+    ``ioctx``: where the image is. ``snapshot``: as in :class:`DataObjects`.
+    """
+    return DataObjects(
+        session.rados,
+        data_pool_id(ioctx, str(image.id())),
+        str(ioctx.get_namespace()),
+        str(image.block_name_prefix()),
+        1 << int(image.stat()["order"]),
+        snapshot,
+    )
