@@ -12,7 +12,6 @@ from unittest.mock import Mock
 
 import pytest
 import rados
-import rbd
 
 from qa.devcluster import Cluster
 from qa.workload.images import digests, image_id, make_image, place
@@ -56,13 +55,13 @@ def worker(cluster: Cluster) -> Iterator[WorkerProcess]:
 
 @pytest.fixture
 def tracked(
-    client: rados.Rados, registry: Registry, make_pool: MakePool, pool: str
+    cluster: Cluster, client: rados.Rados, registry: Registry, make_pool: MakePool, pool: str
 ) -> TrackedMigration:
     """A prepared migration, whose record is in a pool that the manager's own engine reads not."""
     aside = make_pool(application="test")
     make_image(client, f"{pool}/disk", snapshots=["one"])
+    cluster.rbd("migration", "prepare", f"{pool}/disk", f"{aside}/disk")
     with place(client, f"{pool}/-") as source, place(client, f"{aside}/-") as target:
-        rbd.RBD().migration_prepare(source, "disk", target, "disk")
         ids = (image_id(client, f"{aside}/disk"), int(target.get_pool_id()))
         source_id = int(source.get_pool_id())
     with place(client, f"{pool}/-") as source:

@@ -9,6 +9,7 @@ from rbdmigrate.model.migration import decode
 from tests.cluster.commands import Commands
 from tests.cluster.importing import Place, place  # noqa: F401 - a fixture
 from tests.cluster.transplant import STORES, Recorded, Transplant
+from tests.cluster.transplanted_import import import_digests
 
 OLDEST, LATEST = "1929a13", "68f5f44"
 _STATES = {"prepared", "executing", "executed", "committed", "aborted"}
@@ -67,7 +68,10 @@ def test_migrations_of_a_former_version_go_on(
     for name in ("paused", "executing"):
         speed_up(client, target(name))
     if imports:
-        _back(migration, client, target("import-prepared"), before.pop("import-prepared"))
+        prepared, content = target("import-prepared"), before.pop("import-prepared")
+        assert import_digests(cluster, prepared) == content, "it shows what is at its source"
+        assert "aborted" in migration.text("abort", prepared)
+        assert prepared.rpartition("/")[2] not in names(client, pools[1])
         for name in ("import-paused", "import-executing"):
             migration.ask("set", target_image=target(name), rate="off")
     for kind in kinds:
@@ -80,14 +84,6 @@ def test_migrations_of_a_former_version_go_on(
         migration.wait(target(name), "committed", timeout=90)
         assert digests(client, target(name)) == content
     assert not secrets & _secrets(cluster)
-
-
-def _back(migration: Commands, client: rados.Rados, target: str, content: "dict[str, str]") -> None:
-    """A prepared import shows what is at its source, and leaves nothing when it is aborted."""
-    assert digests(client, target) == content
-    assert "aborted" in migration.text("abort", target)
-    pool, _, name = target.rpartition("/")
-    assert name not in names(client, pool)
 
 
 def _here(migration: Commands, pools: "tuple[str, str]") -> "list[str]":

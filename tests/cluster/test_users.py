@@ -6,7 +6,6 @@ from unittest.mock import Mock
 
 import pytest
 import rados
-import rbd
 
 from qa.devcluster import Cluster
 from qa.workload.images import image_id, make_image, opened, place
@@ -31,18 +30,20 @@ def worker(cluster: Cluster) -> Iterator[WorkerProcess]:
 
 
 @pytest.fixture
-def ends(client: rados.Rados, pools: "tuple[str, str]") -> Iterator["tuple[Place, Place]"]:
+def ends(
+    cluster: Cluster, client: rados.Rados, pools: "tuple[str, str]"
+) -> Iterator["tuple[Place, Place]"]:
     """The source, in the trash, and the target of a migration that plain rbd prepared."""
     make_image(client, f"{pools[0]}/disk", snapshots=["one"])
     with place(client, f"{pools[0]}/-") as source, place(client, f"{pools[1]}/-") as target:
-        rbd.RBD().migration_prepare(source, "disk", target, "disk")
+        cluster.rbd("migration", "prepare", f"{pools[0]}/disk", f"{pools[1]}/disk")
         ((ident, _),) = list(trash(source))
         made = image_id(client, f"{pools[1]}/disk")
         yield (
             Place(pools[0], "", "disk", int(source.get_pool_id()), ident),
             Place(pools[1], "", "disk", int(target.get_pool_id()), made),
         )
-        rbd.RBD().migration_abort(target, "disk")
+        cluster.rbd("migration", "abort", f"{pools[1]}/disk")
 
 
 def users(worker: WorkerProcess, *images: Place, fenced: "tuple[str, ...]" = ()) -> "list[str]":

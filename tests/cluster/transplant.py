@@ -15,7 +15,7 @@ from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, digests, image_id, make_image, make_slow_image, place
 from rbdmigrate.cluster import headers
 from tests.cluster.importing import Place
-from tests.cluster.transplanted_import import adapted_import, prepare_import
+from tests.cluster.transplanted_import import adapted_import, import_digests, prepare_import
 
 STORES = Path(__file__).parent / "stores"
 _KILLED_COPY = """
@@ -96,8 +96,9 @@ class Transplant:
         name = record["target"]["image"]
         if record.get("imported"):
             self._imports[name] = adapted_import(record, self._cluster, self._sources)
-            prepare_import(self._client, self._imports[name], self.target(name), record["layout"])
-            self.before[name] = digests(self._client, self.target(name))
+            target = self.target(name)
+            prepare_import(self._cluster, self._imports[name], target, record["layout"])
+            self.before[name] = import_digests(self._cluster, target)
             ident = ""
         else:
             ident = self._prepare_move(record, name)
