@@ -28,6 +28,10 @@ _SMALL = {
     "bluestore_cache_autotune": "false",
     "bluestore_cache_size": str(128 << 20),
     "osd_memory_target": str(1 << 30),
+    # log the same, and gather no more than that for the case of a crash: it takes processor time
+    **{f"debug_{part}": "1/1" for part in ("bluestore", "mon", "osd", "paxos", "rocksdb")},
+    **{f"debug_{part}": "1/1" for part in ("auth", "bdev", "bluefs", "rgw")},
+    **{f"debug_{part}": "0/0" for part in ("monc", "objecter", "rados", "rbd", "timer")},
     # start and notice changes quickly
     "paxos_propose_interval": "0.1",
     "mon_tick_interval": "2",

@@ -51,7 +51,12 @@ class Managers(Access):
         """Start a manager, with new module code; does not wait."""
         self._known(name, self.blueprint.mgrs, "manager")
         if self.daemons.find(f"mgr.{name}") is None:
-            modules.fill(self.layout.modules_of(name), linked=self.options.module)
+            modules.fill(
+                self.layout.modules_of(name),
+                linked=self.options.module,
+                # An installer also puts a file into the dashboard.
+                dashboard=self.options.dashboard or not self.options.module,
+            )
         self.daemons.start(f"mgr.{name}")
 
     def mgr_restart(self, timeout: float = START_TIMEOUT) -> str:
