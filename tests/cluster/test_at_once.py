@@ -6,6 +6,7 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.images import make_image
 from rbdmigrate.cluster.client import Identity
+from rbdmigrate.model.jobs.acts import Execute
 from rbdmigrate.model.migration import Place
 from rbdmigrate.worker.copy.concurrency import limited_concurrency
 from rbdmigrate.worker.session import Session
@@ -27,9 +28,9 @@ def test_an_image_with_snapshots_but_the_one_for_comparing(
     ident = migration.report(target)["target_image_id"]
     place = Place(pools[1], "", "disk", int(client.pool_lookup(pools[1])), ident)
     point = f"rbd-migration-{migration.report(target)['id']}" if verify == "full" else ""
-    args = {"point": point, "no_point": "", "import": None}
+    act = Execute(point=point)
     session = Session(Identity("client.admin", str(cluster.conf), ""))
     with session.open(place) as ioctx:
-        with limited_concurrency(session, ioctx, place, args):
+        with limited_concurrency(session, ioctx, place, act, imported=False):
             assert session.rados.conf_get(KEY) == ops
         assert session.rados.conf_get(KEY) == "10"

@@ -22,9 +22,10 @@ from rbdmigrate.cluster.store import Owner
 from rbdmigrate.cluster.worker_process import WorkerProcess
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.reconcile.executor import Executor
-from rbdmigrate.engine.reconcile.post_copy import arguments
-from rbdmigrate.engine.reconcile.verification import verify_arguments
+from rbdmigrate.engine.reconcile.worker_jobs import Moment, act_of, ends_of
 from rbdmigrate.engine.records.registry import Registry, TrackedMigration
+from rbdmigrate.model.jobs.acts import ActOn
+from rbdmigrate.model.jobs.protocol import Failed
 from rbdmigrate.model.migration import Actor, Goal, Migration, Op, Place, State, Step
 from tests.cluster.conftest import MakePool
 
@@ -105,13 +106,11 @@ def begun(
     return actor
 
 
-def abort_message(client: rados.Rados, tracked: TrackedMigration) -> "dict[str, object]":
+def abort_of(client: rados.Rados, tracked: TrackedMigration) -> ActOn:
     m = tracked.migration
-    args = {**arguments(m, Settings().reach), **verify_arguments(m)}
-    more = {"rate": None, "around": None, "holder_ops": None, "blind": False, "trust_maps": True}
     with place(client, str(m.target.spec)) as ioctx:
-        guarded = {"version": headers.version(ioctx, m.target.image_id)}
-    return {"job": 1, "op": "abort", "args": {**args, **more, "fenced": [], "guarded": guarded}}
+        moment = Moment(allowed_version=headers.version(ioctx, m.target.image_id))
+    return ActOn(ends_of(m, Settings().reach), act_of(Op.ABORT, m, moment))
 
 
 @pytest.mark.parametrize("boot_id", ["another-host", ""], ids=["another host", "this host"])
@@ -135,8 +134,8 @@ def test_a_worker_that_sleeps_for_long_cannot_write_when_it_wakes(
         assert 23 * HOUR < left[address] <= 24 * HOUR, "a minute would be over when it wakes"
     acts.blocklist.clean(client)
     os.kill(worker.pid, signal.SIGCONT)
-    event = worker.run(abort_message(client, tracked), lambda event: None)
-    assert event["event"] == "failed", event
+    ending = worker.run(abort_of(client, tracked), lambda report: None)
+    assert isinstance(ending, Failed), ending
     assert digests(client, target) == before, "it changed nothing"
     assert worker.addresses[0] in entries(client)
 

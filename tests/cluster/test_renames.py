@@ -13,7 +13,10 @@ from qa.workload.images import MIB, digests, image_id, make_image, names, place,
 from rbdmigrate.cluster import headers
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.worker.ops import OPS
+from rbdmigrate.model.jobs.acts import Abort, Act, ActOn, Commit, Execute, ImageEnds, Prepare
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Place
+from rbdmigrate.worker.ops import perform
 from rbdmigrate.worker.session import Session
 from tests.cluster.commands import Commands
 
@@ -96,24 +99,21 @@ def session(cluster: Cluster) -> Session:
     return Session(Identity("client.admin", str(cluster.conf), ""))
 
 
-def _arguments(report: "dict[str, Any]", client: rados.Rados, **changes: Any) -> "dict[str, Any]":
-    """What the engine would give a worker for this migration."""
+def ends_of(report: "dict[str, Any]", client: rados.Rados) -> ImageEnds:
+    """What the engine knew of both images when it looked last."""
 
-    def end_of(end: str) -> "dict[str, Any]":
+    def end_of(end: str) -> Place:
         pool, _, image = report[end].partition("/")
         ident = report[f"{end}_image_id"]
-        number = int(client.pool_lookup(pool))
-        return {
-            "pool": pool, "namespace": "", "image": image, "pool_id": number, "image_id": ident,
-        }  # fmt: skip
+        return Place(pool, "", image, int(client.pool_lookup(pool)), ident)
 
-    return {
-        "id": report["id"], "import": None, "source": end_of("source"),
-        "target": end_of("target"),
-        "layout": {}, "force": False, "group": "", "mirror_mode": None, "rate": None,
-        "holder_ops": None, "point": "", "no_point": "", "fenced": [], "untouched": None,
-        "blind": False, "guarded": {"version": version(client, report)}, **changes,
-    }  # fmt: skip
+    return ImageEnds(end_of("source"), end_of("target"))
+
+
+def act(op: str, client: rados.Rados, report: "dict[str, Any]") -> Act:
+    if op == "abort":
+        return Abort(allowed_version=version(client, report))
+    return Execute() if op == "execute" else Commit()
 
 
 def version(client: rados.Rados, report: "dict[str, Any]") -> Any:
@@ -138,10 +138,11 @@ def test_an_act_on_a_name_that_leads_to_another_image_is_refused_and_changes_not
         migration.text("run", f"{pools[0]}/{name}", f"{pools[1]}/{name}", "--goal", goal)
         migration.wait(f"{pools[1]}/{name}", goal)
     report = migration.report(f"{pools[1]}/disk")
+    ends = ends_of(report, client)
     swap(cluster, f"{pools[1]}/disk", f"{pools[1]}/other")
-    args = _arguments(report, client)
+    job = ActOn(ends, act(op, client, report))
     with pytest.raises(MigrationError, match="not the image with the id") as refused:
-        OPS[op](session, args, lambda *numbers, **more: None)
+        perform(session, job, lambda report: None)
     assert refused.value.errno == ESTALE
     for name in ("disk", "other"):
         assert f'"state": "{goal}"' in cluster.rbd(
@@ -162,10 +163,10 @@ def test_a_prepare_of_a_name_that_leads_to_another_image_is_refused(
         "id": "1", "source": f"{pools[0]}/disk", "target": f"{pools[1]}/disk",
         "source_image_id": image_id(client, f"{pools[0]}/disk"), "target_image_id": "",
     }  # fmt: skip
-    args = _arguments(report, client)
+    ends = ends_of(report, client)
     swap(cluster, f"{pools[0]}/disk", f"{pools[0]}/other")
     with pytest.raises(MigrationError) as refused:
-        OPS["prepare"](session, args, lambda *numbers, **more: None)
+        perform(session, ActOn(ends, Prepare(LayoutOptions())), lambda report: None)
     assert refused.value.errno == ESTALE
     assert names(client, pools[0]) == ["disk", "other"]
     assert names(client, pools[1]) == []

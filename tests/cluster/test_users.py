@@ -16,8 +16,9 @@ from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.reconcile.reconciler import _ABANDONED, Reconciler
 from rbdmigrate.engine.records.tracked import TrackedMigration
-from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.jobs.protocol import Done
+from rbdmigrate.model.jobs.questions import FindUsers
 from rbdmigrate.model.migration import Goal, Migration, Place, State
 
 
@@ -47,10 +48,9 @@ def ends(
 
 
 def users(worker: WorkerProcess, *images: Place, fenced: "tuple[str, ...]" = ()) -> "list[str]":
-    args = {"images": [to_plain(image) for image in images], "fenced": list(fenced)}
-    event = worker.run({"job": 1, "op": "users_of", "args": args}, lambda event: None)
-    assert event["event"] == "done", event
-    return event["result"]["users"]
+    ending = worker.run(FindUsers(images, fenced), lambda report: None)
+    assert isinstance(ending, Done), ending
+    return list(ending.answer.addresses)
 
 
 def test_who_has_an_image_open_is_found_and_a_missing_image_tells_nothing(

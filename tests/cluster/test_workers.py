@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from errno import E2BIG
 from typing import Any
 from unittest.mock import Mock
@@ -20,8 +21,9 @@ from rbdmigrate.control.lifecycle.circuit_breaker import THRESHOLD
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.reconcile.executor import Executor
 from rbdmigrate.engine.reconcile.worker_slot import Job, Slot
-from rbdmigrate.model.migration import HoldReason, Migration, Op
-from rbdmigrate.worker.protocol import MAX_LINE
+from rbdmigrate.model.jobs.protocol import MAX_LINE, Failed
+from rbdmigrate.model.jobs.questions import Examine
+from rbdmigrate.model.migration import HoldReason, Migration, Op, Place
 from tests.unit.builders import migration as built
 
 
@@ -38,18 +40,18 @@ def test_a_worker_that_cannot_read_what_it_is_told_ends(
 ) -> None:
     """Otherwise it would wait for ever, and so would its slot."""
     pipe = worker._process.stdin
-    pipe.write(b'{"job": 1, "op": "' + b"x" * (MAX_LINE + 10) + b'"}\n')
+    pipe.write(b'{"SetRate":{"rate":"' + b"x" * (MAX_LINE + 10) + b'"}}\n')
     pipe.flush()
     cluster.wait_for(lambda: not worker.alive, 10, "the worker to end")
 
 
 def test_a_job_that_no_worker_would_read_is_not_sent(worker: WorkerProcess) -> None:
-    job = {"job": 1, "op": "examine", "args": {"import": "x" * MAX_LINE}}
+    place = Place("hdd", "", "x" * MAX_LINE)
     with pytest.raises(JobTooLong) as caught:
-        worker.run(job, lambda event: None)
+        worker.run(Examine(place), lambda report: None)
     assert caught.value.errno == E2BIG
-    small: dict[str, Any] = {"job": 2, "op": "unknown", "args": {}}
-    assert worker.run(small, lambda event: None)["event"] == "failed"  # it is there for others
+    small = Examine(replace(place, image="x"))  # a pool without a number: the question fails
+    assert isinstance(worker.run(small, lambda report: None), Failed)  # it is there for others
 
 
 def test_a_worker_leaves_no_core_dump_and_lets_nobody_read_its_memory() -> None:
@@ -96,7 +98,7 @@ def test_a_host_that_cannot_start_workers_does_not_count_as_a_silent_source() ->
     m = tracked.migration
     assert m.hold.reason is HoldReason.RETRY
     assert "could not start a worker process: No space left on device" in m.failure.message
-    assert not acts.source_rests(m, Op.PREPARE, set())
+    assert not acts.breaker.rests(m, Op.PREPARE, set())
 
 
 @pytest.mark.parametrize("what", ["tempfile.TemporaryFile", "subprocess.Popen"])

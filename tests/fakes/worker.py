@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Optional
 
+from rbdmigrate.model.jobs.acts import CompleteObjects
+from rbdmigrate.model.jobs.answers import ObjectsCompleted
+from rbdmigrate.model.jobs.protocol import (
+    DoJob,
+    Done,
+    Ending,
+    Failed,
+    FromJob,
+    Job,
+    Message,
+    Tell,
+    decode_line,
+    encode_line,
+)
 from rbdmigrate.model.migration import ProcessIdentity
-from rbdmigrate.worker.protocol import decode_line, encode_line
 
 from . import errors, librbd, rados_module
 from .images import Spot
@@ -22,14 +35,14 @@ def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, objects: An
     process.WorkerProcess = WorkerProcess
     session.CClient = CClient
     objects.DataObjects = ImageObjects
-    ops.OPS = {**ops.OPS, "settle": _settle}
-    main.OPS = ops.OPS
+    for operations in ops.OPERATIONS.values():
+        operations[CompleteObjects] = _complete_objects
     _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
 
 
-def _settle(session: Any, args: dict[str, Any], progress: Any) -> dict[str, Any]:
+def _complete_objects(session: Any, ends: Any, act: Any, tell: Any) -> ObjectsCompleted:
     """The fake copies an object with all its views at once: none is there in part."""
-    return {"completed": 0, "whole": True}
+    return ObjectsCompleted(0, whole=True)
 
 
 class ImageObjects:
@@ -92,24 +105,24 @@ class WorkerProcess:
             self._session = _modules["session"].Session(identity)
         self.addresses = tuple(self._session.addresses)
         self.clients = tuple(self._session.clients)
-        self._events: deque[dict[str, Any]] = deque()
+        self._events: deque[Message] = deque()
+        self._number = 0
 
     @property
     def alive(self) -> bool:
         return self.process.alive
 
-    def send(self, event: dict[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """The worker's end of the pipe."""
-        self._events.append(decode_line(encode_line(event)))
+        self._events.append(decode_line(encode_line(message)))
 
-    def run(
-        self, job: dict[str, Any], on_event: Callable[[dict[str, Any]], None]
-    ) -> dict[str, Any]:
-        job = decode_line(encode_line(job))
+    def run(self, job: Job, tell: Tell) -> Ending:
+        self._number += 1
+        message = decode_line(encode_line(DoJob(self._number, job)))
         if self.alive:
             active().spawn(
-                f"{self.process.name} {job['op']}",
-                lambda: _modules["main"]._run(self._session, self, job),
+                f"{self.process.name} {job.name}",
+                lambda: _modules["main"]._run(self._session, self, message),
                 self.process,
             )
         while True:
@@ -118,12 +131,12 @@ class WorkerProcess:
                 raise _modules["process"].WorkerLost(
                     "the worker was ended by SIGKILL", int(signal.SIGKILL)
                 )
-            event = self._events.popleft()
-            if event["job"] != job["job"]:
+            told = self._events.popleft()
+            if not isinstance(told, FromJob) or told.number != self._number:
                 continue
-            if event["event"] in ("done", "failed"):
-                return event
-            on_event(event)
+            if isinstance(told.event, (Done, Failed)):
+                return told.event
+            tell(told.event)
 
     def memory(self) -> int:
         return 0

@@ -9,26 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.checks import CHECKS, known_faults, refuse, run
-from rbdmigrate.checks.facts import (
-    Facts,
-    Image,
-    InvalidMap,
-    MigrationRequest,
-    Name,
-    RbdClient,
-    Snapshot,
-    User,
-)
+from rbdmigrate.checks.facts import Facts, Name, RbdClient
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
+from rbdmigrate.model.image import Image, InvalidMap, Snapshot
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.osd_caps import PoolPlace, covered
 from rbdmigrate.model.pool import Pool
+from rbdmigrate.model.request import MigrationRequest
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.untrimmed import Untrimmed
 from rbdmigrate.model.verification import Verify
+from rbdmigrate.model.watchers import Watcher
 from tests.unit.builders import any_of
 from tests.unit.builders import names as names_
 
@@ -85,7 +79,7 @@ TABLE = [
     (replace(WELL, pools=pool(quota_objects=300, objects=44)), []),
     (replace(WELL, pools=pool(quota_objects=300, objects=45)), ["QUOTA_OBJECTS"]),
     (image(to_copy=None), ["BYTES_UNKNOWN"]),
-    (image(users=(User(7, "10.0.0.5:0/1", kernel=True),)), ["SOURCE_IN_USE", "KERNEL_CLIENT"]),
+    (image(users=(Watcher(7, "10.0.0.5:0/1", kernel=True),)), ["SOURCE_IN_USE", "KERNEL_CLIENT"]),
     (
         image(snapshots=(Snapshot("s"),), clones=1, clone_names=("a/b",)),
         ["SOURCE_HAS_CLONES", "READS_OF_OLD_DATA"],
@@ -278,7 +272,6 @@ names = st.builds(
     old_format=st.booleans(),
 )
 snapshots = st.builds(Snapshot, names_, st.booleans())
-users = st.builds(User, st.integers(0), st.just("10.0.0.5:0/1"), st.booleans(), st.booleans())
 keys = st.builds(
     RbdClient,
     st.just("client.x"),
@@ -287,6 +280,7 @@ keys = st.builds(
         st.sampled_from(["profile rbd pool=hdd", "allow rwx pool=nvme", "allow *", "'"]),
     ),
 )
+users = st.builds(Watcher, st.integers(0), st.just("10.0.0.5:0/1"), st.booleans(), st.booleans())
 images = st.builds(
     Image,
     size=st.integers(0, 1 << 62),

@@ -164,7 +164,7 @@ def test_a_migration_has_one_owner_at_a_time(client, registry: Registry):
 def acts() -> Mock:
     """Acts that find nothing to wait for, and take as long as their slot is there."""
     made = Mock()
-    made.source_rests.return_value = False
+    made.breaker.rests.return_value = False
 
     def work(slot: Slot, job: object) -> None:
         while not slot.stopping:
@@ -261,7 +261,7 @@ def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
         assert go_on.wait(20)
         return False
 
-    acts.source_rests.side_effect = rests
+    acts.breaker.rests.side_effect = rests
     loop.start()
     assert choosing.wait(20)
     stdlib.threading.Timer(0.5, go_on.set).start()

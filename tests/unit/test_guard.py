@@ -26,6 +26,7 @@ from rbdmigrate.model.migration import (
     encode,
 )
 from rbdmigrate.model.target_header import TargetHeader
+from rbdmigrate.model.watchers import Watcher
 
 HEADER = TargetHeader(size=1 << 30, features=61, snapshots="s", metadata="m", group="g")
 UNTOUCHED = Migration(
@@ -40,7 +41,7 @@ UNTOUCHED = Migration(
     target_header=HEADER,
 )
 FOUND = TargetFound(users=(), locks=True, version=7, header=HEADER)
-USER = {"client": 4711, "address": "10.0.0.5:0/1", "lock": True}
+USER = Watcher(4711, "10.0.0.5:0/1", lock=True)
 OLD = replace(UNTOUCHED, target_header=None)  # an earlier version prepared it
 
 PROVEN = [

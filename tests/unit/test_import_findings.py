@@ -6,11 +6,12 @@ from errno import EOPNOTSUPP
 import pytest
 
 from rbdmigrate.checks import refuse, run
-from rbdmigrate.checks.facts import Facts, MigrationRequest, Name
+from rbdmigrate.checks.facts import Facts, Name
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Finding, Severity
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.pool import Pool
+from rbdmigrate.model.request import MigrationRequest
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.sources import Inspection, SnapshotInfo

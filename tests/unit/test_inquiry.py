@@ -3,12 +3,27 @@
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from errno import EAGAIN
 from types import ModuleType
 
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.import_policy import ImportPolicy
+from rbdmigrate.model.jobs.protocol import Done
+from rbdmigrate.model.jobs.questions import InspectSource
+
+
+@dataclass(frozen=True)
+class Named:
+    """A question about an image, and the answer to the question of that name."""
+
+    name: str
+
+
+def question(name):
+    return InspectSource("{}", ImportPolicy(), 1.0) if name == "inspect_source" else Named(name)
 
 
 @pytest.fixture
@@ -48,12 +63,12 @@ def found(monkeypatch, workers):
             workers.made.append(self)
 
         def run(self, job, on_event):
-            workers.begun.append(job["op"])
-            while job["op"] in workers.silent:
+            workers.begun.append(job.name)
+            while job.name in workers.silent:
                 if self.killed.wait(0.005):
                     self.alive = False
                     raise WorkerLost("killed", 9)
-            return {"event": "done", "result": {"op": job["op"]}}
+            return Done(Named(job.name))
 
         def kill(self):
             self.killed.set()
@@ -86,7 +101,7 @@ class Asking:
 
     def run(self, inquiry, op, timeout, more):
         try:
-            self.answer = inquiry.ask(op, {}, timeout, **more)
+            self.answer = inquiry.ask(question(op), Named, timeout, **more)
         except MigrationError as error:
             self.error = error
 
@@ -104,7 +119,7 @@ def test_a_source_that_says_nothing_checked_again_and_again_does_not_delay_an_ab
     workers.wait_begun("inspect_source")
     for op in ("examine", "check_commit", "inspect"):
         began = time.monotonic()
-        assert inquiry.ask(op, {}, 1.0) == {"op": op}
+        assert inquiry.ask(question(op), Named, 1.0) == Named(op)
         assert time.monotonic() - began < 0.5
     workers.silent.clear()
     assert all(check.ended().answer for check in checks)
@@ -114,7 +129,7 @@ def test_checks_of_images_do_not_delay_an_order(inquiry, workers):
     workers.silent.add("inspect")
     checks = [Asking(inquiry, "inspect", order=False) for _ in range(3)]
     workers.wait_begun("inspect")
-    assert inquiry.ask("examine", {}, 1.0) == {"op": "examine"}
+    assert inquiry.ask(question("examine"), Named, 1.0) == Named("examine")
     workers.silent.clear()
     assert all(check.ended().answer for check in checks)
 
@@ -137,16 +152,16 @@ def test_the_time_limit_counts_from_when_the_worker_begins_with_the_question(inq
     second = Asking(inquiry, "second", 0.2)
     time.sleep(0.5)
     workers.silent.clear()
-    assert first.ended().answer == {"op": "first"}
-    assert second.ended().answer == {"op": "second"}
+    assert first.ended().answer == Named("first")
+    assert second.ended().answer == Named("second")
 
 
 def test_a_question_without_an_answer_is_ended_and_the_next_gets_a_new_worker(inquiry, workers):
     workers.silent.add("first")
     with pytest.raises(MigrationError, match="in time") as refused:
-        inquiry.ask("first", {}, 0.1)
+        inquiry.ask(question("first"), Named, 0.1)
     assert refused.value.errno == EAGAIN
-    assert inquiry.ask("last", {}, 10) == {"op": "last"}
+    assert inquiry.ask(question("last"), Named, 10) == Named("last")
     assert len(workers.made) == 2
 
 
@@ -156,11 +171,11 @@ def test_a_question_that_gives_up_its_turn_takes_no_other_with_it(found, inquiry
     workers.wait_begun("first")
     found._TURN = 0.1
     with pytest.raises(MigrationError, match="in time"):
-        inquiry.ask("impatient", {}, 10)
+        inquiry.ask(question("impatient"), Named, 10)
     found._TURN = 60.0
     workers.silent.clear()
-    assert first.ended().answer == {"op": "first"}
-    assert inquiry.ask("last", {}, 10) == {"op": "last"}
+    assert first.ended().answer == Named("first")
+    assert inquiry.ask(question("last"), Named, 10) == Named("last")
     assert workers.begun == ["first", "last"], "nobody waited for the other any more"
 
 
@@ -173,7 +188,7 @@ def test_more_questions_than_may_wait_are_refused_at_once(found, inquiry, worker
     while len(inquiry._lines[True, False]._waiting) < found._MOST:
         assert time.monotonic() < deadline
     with pytest.raises(MigrationError, match="8 requests of this kind wait") as refused:
-        inquiry.ask("inspect_source", {}, 10, order=False)
+        inquiry.ask(question("inspect_source"), Named, 10, order=False)
     assert refused.value.errno == EAGAIN
     workers.silent.clear()
     assert all(asking.ended().answer for asking in asked)
@@ -182,12 +197,12 @@ def test_more_questions_than_may_wait_are_refused_at_once(found, inquiry, worker
 def test_a_worker_that_nobody_asks_is_ended(found, workers, monkeypatch):
     monkeypatch.setattr(found, "_IDLE", 0.05)
     inquiry = found.LibrbdQueries(None)
-    assert inquiry.ask("one", {}, 10) == {"op": "one"}
+    assert inquiry.ask(question("one"), Named, 10) == Named("one")
     deadline = time.monotonic() + 10
     while workers.made[0].alive:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert inquiry.ask("two", {}, 10) == {"op": "two"}
+    assert inquiry.ask(question("two"), Named, 10) == Named("two")
     assert len(workers.made) == 2
     inquiry.stop()
     assert inquiry.join(10)
@@ -204,4 +219,4 @@ def test_a_stop_answers_everybody_who_waits(found, workers):
     assert inquiry.join(10)
     assert [asking.ended(2).error.errno for asking in asked] == [EAGAIN] * 4
     with pytest.raises(MigrationError, match="giving up its role"):
-        inquiry.ask("third", {}, 10)
+        inquiry.ask(question("third"), Named, 10)

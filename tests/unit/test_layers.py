@@ -17,7 +17,7 @@ MAY_USE = {
     "control": {"model"},
     "sources": {"model"},
     "checks": {"model", "sources"},
-    "cluster": {"model", "worker.protocol"},
+    "cluster": {"model"},
     "worker": {"cluster", "control", "model", "sources"},
     "engine": {"checks", "cluster", "control", "model", "sources"},
 }

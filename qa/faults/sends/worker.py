@@ -11,34 +11,35 @@ import sys
 from pathlib import Path
 from typing import Any, Callable
 
-_Act = Callable[[Any, "dict[str, Any]", Any], "dict[str, Any]"]
+_Operation = Callable[[Any, Any, Any, Any], Any]
 
 
 def main() -> None:
     """In place of ``rbdmigrate.worker.main.main``, which it calls in the end."""
     sys.path.append(sys.argv[1])
     from rbdmigrate.worker import main as product  # noqa: PLC0415 - found just now
-    from rbdmigrate.worker.ops import OPS  # noqa: PLC0415
+    from rbdmigrate.worker.ops import OPERATIONS  # noqa: PLC0415
 
-    for op in ("prepare", "undo_prepare", "execute", "commit", "finish_commit", "abort"):
-        OPS[op] = _counted(op, OPS[op])
+    for table in OPERATIONS.values():
+        for act, operation in table.items():
+            table[act] = _counted(act.name, operation)
     product.main()
 
 
-def _counted(op: str, act: _Act) -> _Act:
+def _counted(op: str, operation: _Operation) -> _Operation:
     library = ctypes.CDLL(None)
     folder = Path(os.environ["KILLSEND_ARMS"])
 
-    def counted(session: Any, args: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
-        path = folder / f"{op}.{args['target']['image']}"
+    def counted(session: Any, ends: Any, act: Any, tell: Any) -> Any:
+        path = folder / f"{op}.{ends.target.image}"
         try:
             words = path.read_text(encoding="ascii").split()
         except OSError:
-            return act(session, args, progress)
+            return operation(session, ends, act, tell)
         path.unlink()
         library.killsend_arm(int(words[0]), int("both" in words))
         try:
-            return act(session, args, progress)
+            return operation(session, ends, act, tell)
         finally:
             count = library.killsend_count()
             library.killsend_arm(0, 0)

@@ -7,9 +7,10 @@ from errno import EDQUOT, ENOSPC
 from typing import Optional
 
 from ..model.finding import Severity
+from ..model.image import Image
 from ..model.pool import Pool
 from ..model.units import format_size
-from .facts import Facts, Image
+from .facts import Facts
 from .registry import Found, check
 
 TIGHT = 0.8  # of the free space, from which on there is a warning

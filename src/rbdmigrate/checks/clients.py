@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from errno import EBUSY
 
 from ..model.finding import Severity
@@ -34,7 +33,7 @@ def in_use(facts: Facts) -> Iterator[Found]:
         source = facts.wish.source
         yield Found(
             str(source),
-            source_in_use(source, [asdict(user) for user in users]),
+            source_in_use(source, users),
             f"rbd status {source}",
         )
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from errno import EINVAL
 
 from ..model.finding import Severity
+from ..model.image import Image
 from ..model.layout import SINGLE_CLIENT
 from ..model.units import format_size
-from .facts import Facts, Image
+from .facts import Facts
 from .registry import Found, check
 
 MAX_OBJECT_MAP = 256_000_000  # objects (librbd, cls_rbd: MAX_OBJECT_MAP_OBJECT_COUNT)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..model.finding import Severity
+from ..model.image import Image
 from ..model.verification import Verify
-from .facts import Facts, Image
+from .facts import Facts
 from .registry import Found, check
 
 Meets = Callable[[Facts], bool]

@@ -34,10 +34,6 @@ class Identity:
     conf: str
     keyring: str
 
-    def to_plain(self) -> dict[str, str]:
-        """The plain data for the worker's first message."""
-        return {"name": self.name, "conf": self.conf, "keyring": self.keyring}
-
 
 def connect(identity: Identity, options: Optional[Mapping[str, str]] = None) -> rados.Rados:
     """Connect a client. ``options``: further Ceph options. Raises MigrationError."""

@@ -93,10 +93,10 @@ class Blocklist:
             self._fenced.update(dict.fromkeys(addresses, now))
         fence(client, addresses, expire)
 
-    def fenced(self) -> list[str]:
+    def fenced(self) -> tuple[str, ...]:
         """Recently fenced addresses: an OSD may still list the watch of such a client."""
         with self._lock:
-            return list(self._fenced)
+            return tuple(self._fenced)
 
     def _add(self, addresses: Iterable[str]) -> None:
         """Note entries of a process that has just gone."""

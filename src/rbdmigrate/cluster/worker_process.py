@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import selectors
 import shutil
@@ -12,14 +13,30 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from errno import E2BIG, EIO
-from typing import IO, Any, Optional, cast
+from typing import IO, Optional, cast
 
 from .. import __version__
-from ..model.errors import MigrationError, errno_text
+from ..model.errors import MigrationError, RecordError, errno_text
+from ..model.jobs.protocol import (
+    MAX_LINE,
+    DoJob,
+    Done,
+    Ending,
+    Failed,
+    FromJob,
+    GaveUp,
+    Hello,
+    Job,
+    Message,
+    SetRate,
+    Start,
+    Tell,
+    decode_line,
+    encode_line,
+)
 from ..model.migration import ProcessIdentity
-from ..worker.protocol import MAX_LINE, decode_line, encode_line
 from .client import Identity
 from .processes import identity_of
 
@@ -73,6 +90,7 @@ class WorkerProcess:
         self.process_identity = identity_of(self.pid) or ProcessIdentity()  # to identify it later
         self._out = cast(IO[bytes], self._process.stdout).fileno()
         self._buffer = b""
+        self._numbers = itertools.count(1)
         self._writing = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._out, selectors.EVENT_READ)
@@ -86,41 +104,40 @@ class WorkerProcess:
             raise
 
     def _greet(self, identity: Identity) -> None:
-        self._send({"identity": identity.to_plain(), "parent": os.getpid()})
+        self._send(Start(identity.name, identity.conf, identity.keyring, os.getpid()))
         hello = self._receive(time.monotonic() + START_TIMEOUT)
-        if hello is None or hello.get("event") != "hello":
+        if not isinstance(hello, Hello):
             raise WorkerLost("a worker did not start in time")
-        if hello.get("version") != __version__:
+        if hello.version != __version__:
             raise WorkerLost(
-                f"the module's files are of version {hello.get('version')}, the manager runs "
+                f"the module's files are of version {hello.version}, the manager runs "
                 f"{__version__}; restart the manager"
             )
-        self.addresses = tuple(hello["addresses"])
-        self.clients = tuple(hello["clients"])
+        self.addresses, self.clients = hello.addresses, hello.clients
 
     @property
     def alive(self) -> bool:
         """False once it has ended, for any reason."""
         return self._process.poll() is None
 
-    def run(
-        self, job: dict[str, Any], on_event: Callable[[dict[str, Any]], None]
-    ) -> dict[str, Any]:
-        """Run one job; return its ``done`` or ``failed`` event, pass the others to ``on_event``.
+    def run(self, job: Job, tell: Tell) -> Ending:
+        """Run one job; return how it ended, and pass its progress to ``tell``.
 
         No timeout: a copy may take days, and RADOS calls wait for OSDs to come back. To stop a
         job, kill the worker. Raises WorkerLost and JobTooLong.
         """
-        self._send(job)
-        for event in self._events():
-            if event.get("job") != job["job"]:
+        number = next(self._numbers)
+        self._send(DoJob(number, job))
+        for message in self._messages():
+            if not isinstance(message, FromJob) or message.number != number:
                 continue
-            if event["event"] in ("done", "failed"):
+            event = message.event
+            if isinstance(event, (Done, Failed)):
                 return event
-            if event["event"] == "gave_up":
+            if isinstance(event, GaveUp):
                 self.kill()
-                raise WorkerLost(str(event["message"]), gave_up=True)
-            on_event(event)
+                raise WorkerLost(event.message, gave_up=True)
+            tell(event)
         raise AssertionError("unreachable")
 
     def memory(self) -> int:
@@ -154,15 +171,15 @@ class WorkerProcess:
         Does nothing for a worker that has ended; the thread in ``run`` notices that.
         """
         with contextlib.suppress(OSError, ValueError):
-            self._write({"rate": rate})
+            self._write(SetRate(rate))
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: Message) -> None:
         try:
             self._write(message)
         except OSError as error:
             raise self._lost() from error
 
-    def _write(self, message: dict[str, Any]) -> None:
+    def _write(self, message: Message) -> None:
         line = encode_line(message)
         if len(line) > MAX_LINE:
             raise JobTooLong(
@@ -174,13 +191,13 @@ class WorkerProcess:
             pipe.write(line)
             pipe.flush()
 
-    def _events(self) -> Iterator[dict[str, Any]]:
+    def _messages(self) -> Iterator[Message]:
         while True:
-            event = self._receive(None)
-            if event is not None:
-                yield event
+            message = self._receive(None)
+            if message is not None:
+                yield message
 
-    def _receive(self, deadline: Optional[float]) -> Optional[dict[str, Any]]:
+    def _receive(self, deadline: Optional[float]) -> Optional[Message]:
         """Wait for the next message; None at the deadline. Raises WorkerLost."""
         while b"\n" not in self._buffer:
             wait = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -191,7 +208,11 @@ class WorkerProcess:
                 raise self._lost()
             self._buffer += piece
         line, self._buffer = self._buffer.split(b"\n", 1)
-        return decode_line(line)
+        try:
+            return decode_line(line)
+        except RecordError as error:
+            self.kill()
+            raise WorkerLost(f"what the worker said cannot be understood: {error}") from error
 
     def _lost(self) -> WorkerLost:
         self.kill()

@@ -1,7 +1,10 @@
 """Frozen dataclasses to JSON-able data and back, strictly: unknown fields are refused.
 
-A record is the only memory of a migration, so a field that this version does not know must not be
-dropped silently by a rewrite: it makes the record undecodable (and the store keeps it).
+A record is the only memory of a migration, so a field that this version does not know
+must not be dropped silently by a rewrite: it makes the record undecodable (and the store keeps it).
+
+A value that may be of one of several dataclasses (a ``Union``) is an object with one key, the name
+of its class: ``{"Done": {...}}``.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import enum
 import functools
 import json
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from errno import E2BIG, EINVAL
 from typing import Any, Callable, TypeVar
 
@@ -22,16 +25,38 @@ _LARGEST = 1e11  # seconds: larger than for any date
 
 
 def to_plain(value: Any) -> Any:
-    """Convert dataclasses to dicts, enums to their values and tuples to lists, recursively."""
+    """Dataclasses to dicts, enums to their values, tuples and sets to lists, inside dicts too."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        unions = _union_fields(type(value))
+        return {
+            f.name: (to_tagged if f.name in unions else to_plain)(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+        }
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(to_plain(item) for item in value)
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     return value
+
+
+def to_tagged(value: Any) -> Any:
+    """A dataclass as an object whose only key is the name of its class; None as None."""
+    return None if value is None else {type(value).__name__: to_plain(value)}
+
+
+def from_tagged(classes: Iterable[type], data: Any, where: str = "record") -> Any:
+    """The inverse of :func:`to_tagged` for one of ``classes``. Raises RecordError."""
+    names = {cls.__name__: cls for cls in classes}
+    if not isinstance(data, Mapping) or len(data) != 1:
+        raise RecordError(f"{where} is not an object with one of the keys {', '.join(names)}")
+    (name,) = data
+    if name not in names:
+        raise RecordError(f"{where} is of the unknown kind {shown(name)}")
+    return from_plain(names[name], data[name], where)
 
 
 def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
@@ -99,21 +124,38 @@ def shown(value: Any) -> str:
         return f"a deeply nested {type(value).__name__}"
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
+@functools.cache
+def _union_fields(cls: Any) -> frozenset[str]:
+    """The fields of a dataclass whose value may be of one of several dataclasses."""
+    hints = _hints(cls)
+    return frozenset(f.name for f in dataclasses.fields(cls) if len(members(hints[f.name])) > 1)
+
+
+def members(hint: Any) -> tuple[Any, ...]:
+    """The classes of a ``Union``, without None; of anything else nothing."""
+    if typing.get_origin(hint) is not typing.Union:
+        return ()
+    return tuple(arg for arg in typing.get_args(hint) if arg is not type(None))
+
+
 def _decode(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Union:  # Optional[X] is the only union that records use
-        if value is None:
+    if origin is typing.Union:
+        if value is None and type(None) in args:
             return None
-        return _decode(args[0], value, where)
-    if origin is tuple:
+        classes = members(hint)
+        if len(classes) > 1:
+            return from_tagged(classes, value, where)
+        return _decode(classes[0], value, where)
+    if origin in (tuple, frozenset):
         if not isinstance(value, list):
             raise RecordError(f"{where} is not a list")
-        return tuple(_decode(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        return origin(_decode(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:  # keys are texts: JSON has no others
         if not isinstance(value, Mapping):
             raise RecordError(f"{where} is not an object")

@@ -13,10 +13,11 @@ The entry points::
     open_content(spec, ...)   its disk: an independent reader, which verification compares with
 """
 
+from ..model.inspection import Inspection, SnapshotInfo
+from .changes import changes
 from .content import Content
 from .contents import open_content
 from .errors import SourceError
-from .inspection import Inspection, SnapshotInfo, changes
 from .inspector import identify, inspect
 from .limits import Limits
 from .stream import Stream

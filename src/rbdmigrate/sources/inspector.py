@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ..model.import_policy import ImportPolicy
+from ..model.inspection import Inspection
 from ..model.source_spec import SourceSpec
 from . import qcow, raw
 from .errors import SourceError
-from .inspection import Inspection
 from .limits import Deadline, Limits
 from .look import Look
 from .problems import of_error

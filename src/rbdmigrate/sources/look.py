@@ -7,8 +7,8 @@ from typing import Optional
 
 from ..model.finding import Finding
 from ..model.import_policy import ImportPolicy
+from ..model.inspection import Inspection, SnapshotInfo
 from ..model.source_spec import SourceSpec, StreamSpec
-from .inspection import Inspection, SnapshotInfo
 from .limits import Deadline, Limits
 from .problems import found, in_order
 from .stream import Resolve, Stream

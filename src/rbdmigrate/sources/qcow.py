@@ -10,8 +10,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from ..model.inspection import SnapshotInfo
 from . import conversion
-from .inspection import SnapshotInfo
 from .look import Look
 from .qcow_header import (
     COMPRESSION,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..model.inspection import SnapshotInfo
 from . import conversion
-from .inspection import SnapshotInfo
 from .look import Look
 from .qcow_header import container, footer
 from .stream import Stream

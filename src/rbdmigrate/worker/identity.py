@@ -9,14 +9,13 @@ before librbd looks the name up; where librbd opens an image by id, the acts do 
 from __future__ import annotations
 
 from errno import ESTALE, EUCLEAN
-from typing import Any
 
 import rados
 
 from ..cluster import headers
 from ..cluster.target_header import target_header
-from ..model.codec import to_plain
 from ..model.errors import MigrationError
+from ..model.jobs.answers import Prepared
 from ..model.migration import Place
 from ..model.observation import HeaderState
 
@@ -39,11 +38,11 @@ def require_no_other_image(ioctx: rados.Ioctx, place: Place) -> None:
         raise renamed(place)
 
 
-def prepared_target(ioctx: rados.Ioctx, ident: str) -> dict[str, Any]:
-    """What a prepare answers about its target, by which later acts and the abort guard know it."""
+def prepared_target(ioctx: rados.Ioctx, ident: str, no_point: str) -> Prepared:
+    """What a prepare answers about its target. ``no_point`` as in the answer."""
     version = headers.version(ioctx, ident)  # first: whatever is written from now on changes it
     header = target_header(ioctx, ident, (headers.IMPORT_KEY,))
-    return {"target_id": ident, "version": version, "header": to_plain(header)}
+    return Prepared(ident, version, header, no_point)
 
 
 def require_executed(ioctx: rados.Ioctx, target: Place) -> None:
@@ -51,6 +50,12 @@ def require_executed(ioctx: rados.Ioctx, target: Place) -> None:
     header = headers.migration_header(ioctx, target.image_id)
     if header is None or header.state is not HeaderState.EXECUTED:
         raise renamed(target)
+
+
+def require_committed(ioctx: rados.Ioctx, target: Place) -> None:
+    """Raise MigrationError(EUCLEAN) unless the commit cut this target loose from its source."""
+    if headers.migration_header(ioctx, target.image_id) is not None:
+        raise other_image("Committing", target)
 
 
 def renamed(place: Place) -> MigrationError:

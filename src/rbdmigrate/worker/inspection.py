@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from errno import ECANCELED
-from typing import Any, Optional
+from typing import Optional
 
 import rbd
 
+from ..model.image import Image, Snapshot
 from ..model.layout import FEATURES
 from .copy.estimate import views
-from .repair import group_mirror as company
+from .repair import group_mirror
 from .verify import object_map
 
 # Objects of all views up to which data are counted without fast-diff: 2 s (measured, release 16).
@@ -20,42 +21,38 @@ TIME = 5.0  # seconds for objects that OSDs are still trimming: a command waits 
 _LUKS = {b"LUKS\xba\xbe\x00\x01": "luks1", b"LUKS\xba\xbe\x00\x02": "luks2"}
 
 
-def describe(image: rbd.Image, *, flatten: bool) -> dict[str, Any]:
-    """The fields of ``checks.facts.Image`` but for its users, as plain data.
+def describe(image: rbd.Image, *, flatten: bool) -> Image:
+    """What librbd and the image itself tell of it: all but its clones, users and obstacles.
 
     ``flatten``: the parent's data are to be copied too.
     """
     stat = image.stat()
     bits = int(image.features())
     parent, parent_pool = _parent(image)
-    return {
-        "size": int(stat["size"]),
-        "object_size": 1 << int(stat["order"]),
-        "stripe_unit": int(image.stripe_unit()),
-        "stripe_count": int(image.stripe_count()),
-        "features": [name for name, bit in FEATURES.items() if bits & bit],
-        "luks": _luks(image),
-        "parent": parent,
-        "parent_pool": parent_pool,
-        "group": company.group_of(image),
-        "mirror_mode": company.mirror_mode_of(image),
-        "to_copy": _to_copy(image, flatten=flatten),
-        "invalid_maps": object_map.invalid_maps(image),
-        "snapshots": _snapshots(image),
-    }
+    return Image(
+        size=int(stat["size"]),
+        object_size=1 << int(stat["order"]),
+        stripe_unit=int(image.stripe_unit()),
+        stripe_count=int(image.stripe_count()),
+        features=frozenset(name for name, bit in FEATURES.items() if bits & bit),
+        luks=_luks(image),
+        parent=parent,
+        parent_pool=parent_pool,
+        group=group_mirror.group_of(image),
+        mirror_mode=group_mirror.mirror_mode_of(image),
+        to_copy=_to_copy(image, flatten=flatten),
+        invalid_maps=object_map.invalid_maps(image),
+        snapshots=_snapshots(image),
+    )
 
 
-def _snapshots(image: rbd.Image) -> list[dict[str, Any]]:
+def _snapshots(image: rbd.Image) -> tuple[Snapshot, ...]:
     """The user's snapshots."""
-    return [
-        {
-            "id": int(snapshot["id"]),
-            "name": str(snapshot["name"]),
-            "protected": bool(image.is_protected_snap(snapshot["name"])),
-        }
+    return tuple(
+        Snapshot(str(snapshot["name"]), bool(image.is_protected_snap(snapshot["name"])))
         for snapshot in list(image.list_snaps())
         if snapshot["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER
-    ]
+    )
 
 
 def _parent(image: rbd.Image) -> tuple[str, str]:

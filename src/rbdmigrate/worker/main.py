@@ -10,15 +10,31 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, BinaryIO, Optional
+from errno import EIO
+from typing import BinaryIO, Optional
 
 from .. import __version__
 from ..cluster.client import Identity
 from ..faults import fault_point
-from ..model.errors import MigrationError
+from ..model.errors import MigrationError, RecordError
+from ..model.jobs.protocol import (
+    MAX_LINE,
+    Cause,
+    DoJob,
+    Done,
+    Event,
+    Failed,
+    FromJob,
+    GaveUp,
+    Hello,
+    Message,
+    SetRate,
+    Start,
+    decode_line,
+    encode_line,
+)
 from .copy.throttle import CopyThrottle
 from .ops import perform
-from .protocol import MAX_LINE, decode_line, encode_line
 from .session import Session
 
 _PR_SET_PDEATHSIG = 1
@@ -34,7 +50,7 @@ class Channel:
         self._writer = writer
         self._lock = threading.Lock()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: Message) -> None:
         """Write one message; without a reader on the other side the worker has no purpose."""
         with self._lock:
             try:
@@ -43,8 +59,8 @@ class Channel:
             except OSError:
                 os._exit(0)
 
-    def receive(self) -> Optional[dict[str, Any]]:
-        """The next message; None at the end of the input."""
+    def receive(self) -> Optional[Message]:
+        """The next message; None at the end of the input. Raises RecordError."""
         line = self._reader.readline(MAX_LINE)
         return decode_line(line) if line else None
 
@@ -65,7 +81,7 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]], pace: CopyThrottle) -> None:
+def _read_jobs(channel: Channel, jobs: queue.Queue[DoJob], pace: CopyThrottle) -> None:
     """Pass on what the parent says. When it says no more, or nothing readable, the process ends.
 
     A call in librbd would never notice, and a worker that hears nothing would wait for ever.
@@ -77,64 +93,56 @@ def _read_jobs(channel: Channel, jobs: queue.Queue[dict[str, Any]], pace: CopyTh
             if message is None:
                 code = 0
                 return
-            if "rate" in message:
-                pace.set(message["rate"])
-            else:
+            if isinstance(message, SetRate):
+                pace.set(message.rate)
+            elif isinstance(message, DoJob):
                 jobs.put(message)
+            else:
+                raise RecordError("a message that is not for a worker at work")
     finally:
         os._exit(code)
 
 
-def _run(session: Session, channel: Channel, job: dict[str, Any]) -> None:
-    number, op = job["job"], job["op"]
+def _run(session: Session, channel: Channel, message: DoJob) -> None:
+    job = message.job
 
-    def progress(done: int, total: int, copied: int, size: int, **more: Any) -> None:
-        event = {"event": "progress", "job": number, "done": done, "total": total}
-        channel.send({**event, "bytes": copied, "bytes_total": size, **more})
+    def send(event: Event) -> None:
+        channel.send(FromJob(message.number, event))
 
-    def give_up(message: str) -> None:
+    def give_up(reason: str) -> None:
         """End although librbd is at work, which nothing else stops."""
-        channel.send({"event": "gave_up", "job": number, "message": message})
+        send(GaveUp(reason))
         os.kill(os.getpid(), signal.SIGKILL)
 
     session.give_up = give_up
-    failed: dict[str, Any] = {"event": "failed", "job": number, "message": ""}
     try:
-        fault_point("worker.before", op)
-        result = perform(session, op, job["args"], progress)
-        fault_point("worker.after", op)
+        fault_point("worker.before", job.name)
+        answer = perform(session, job, send)
+        fault_point("worker.after", job.name)
     except MigrationError as error:
-        channel.send({**failed, "errno": error.errno, "message": str(error), "cause": "refused"})
+        send(Failed(error.errno, Cause.REFUSED, str(error)))
     except session.librbd_errors as error:
-        channel.send({**failed, "errno": session.errno_of(error), "cause": "librbd"})
+        send(Failed(session.errno_of(error), Cause.LIBRBD))
     except Exception:
         text = traceback.format_exc(chain=False)  # librbd's errors repeat source-specs
-        channel.send({**failed, "errno": 5, "message": text, "cause": "bug"})
+        send(Failed(EIO, Cause.BUG, text))
     else:
-        channel.send({"event": "done", "job": number, "result": result})
+        send(Done(answer))
 
 
 def main() -> None:
     """Entry point; what is said on standard error before the hello is the parent's to read."""
     keep_memory_private()
     channel = Channel(sys.stdin.buffer, sys.stdout.buffer)
-    first = channel.receive()
-    if first is None:
+    start = channel.receive()
+    if not isinstance(start, Start):
         return
-    die_with_parent(int(first["parent"]))
-    session = Session(Identity(**first["identity"]))
-    channel.send(
-        {
-            "event": "hello",
-            "version": __version__,
-            "pid": os.getpid(),
-            "addresses": list(session.addresses),
-            "clients": list(session.clients),
-        }
-    )
+    die_with_parent(start.parent)
+    session = Session(Identity(start.client, start.conf, start.keyring))
+    channel.send(Hello(__version__, os.getpid(), session.addresses, session.clients))
     # From here on librbd may print; it repeats secrets and nobody reads it.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    jobs: queue.Queue[dict[str, Any]] = queue.Queue()
+    jobs: queue.Queue[DoJob] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(channel, jobs, session.pace), daemon=True).start()
     while True:
         _run(session, channel, jobs.get())

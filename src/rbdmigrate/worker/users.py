@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from errno import EBUSY, ESTALE
-from typing import Any
 
 import rados
 import rbd
 
 from ..cluster import headers
-from ..model.codec import from_plain
 from ..model.errors import MigrationError
+from ..model.jobs.acts import Abort
+from ..model.jobs.answers import UsersFound
+from ..model.jobs.protocol import Tell
+from ..model.jobs.questions import FindUsers
 from ..model.migration import Place
-from ..model.watchers import name_users
+from ..model.watchers import Watcher, name_users
 from .session import Session
 
 _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
@@ -22,69 +24,67 @@ _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ce
 
 def writers(
     session: Session, ioctx: rados.Ioctx, image: rbd.Image, fenced: Collection[str]
-) -> list[dict[str, Any]]:
+) -> list[Watcher]:
     """Who has the image open for writing, but for ourselves and our dead workers (``fenced``)."""
     holder = headers.lock_holder(ioctx, image.id())
     return [
-        {
-            "client": int(watcher["id"]),
-            "address": str(watcher["addr"]),
-            "lock": holder is not None and int(watcher["id"]) == holder.client,
-            "kernel": int(watcher["cookie"]) >= _KERNEL_COOKIES,
-        }
+        Watcher(
+            client=int(watcher["id"]),
+            address=str(watcher["addr"]),
+            lock=holder is not None and int(watcher["id"]) == holder.client,
+            kernel=int(watcher["cookie"]) >= _KERNEL_COOKIES,
+        )
         for watcher in image.watchers_list()
         if int(watcher["id"]) not in session.clients and str(watcher["addr"]) not in fenced
     ]
 
 
-def lock_holders(session: Session, ioctx: rados.Ioctx, ident: str) -> list[dict[str, Any]]:
+def lock_holders(session: Session, ioctx: rados.Ioctx, ident: str) -> list[Watcher]:
     """The holder of the image's exclusive lock, where the image must not be opened."""
     holder = headers.lock_holder(ioctx, ident)
     if holder is None or holder.client in session.clients:
         return []
-    return [{"client": holder.client, "address": holder.address, "lock": True, "kernel": False}]
+    return [Watcher(holder.client, holder.address, lock=True)]
 
 
-def require_unchanged(
-    session: Session, ioctx: rados.Ioctx, target: Place, args: dict[str, Any]
-) -> None:
+def require_unchanged(session: Session, ioctx: rados.Ioctx, target: Place, act: Abort) -> None:
     """Raise MigrationError if the target was opened or changed since the engine allowed the abort.
 
     EBUSY: a client has it open for writing now. ESTALE: its header was written; the engine looks
     again and decides.
     """
-    if args["blind"]:
+    if act.blind:
         users = lock_holders(session, ioctx, target.image_id)
     else:
         with rbd.Image(ioctx, image_id=target.image_id, read_only=True) as image:
-            users = writers(session, ioctx, image, args["fenced"])
+            users = writers(session, ioctx, image, act.fenced)
     if users:
         raise MigrationError(
             EBUSY,
             f"The abort was not begun: the target {target.spec} is open for writing by "
             f"{name_users(users)}; stop the client, then abort again.",
         )
-    allowed = args["guarded"]
-    if allowed is None or headers.version(ioctx, target.image_id) != allowed["version"]:
+    allowed = act.allowed_version
+    if allowed is None or headers.version(ioctx, target.image_id) != allowed:
         raise MigrationError(
             ESTALE,
             f"{target.spec} was changed while its abort was about to begin; it is looked at again.",
         )
 
 
-def users_of(session: Session, args: dict[str, Any], progress: Any) -> dict[str, Any]:
-    """The clients that have one of ``images`` (places) open for writing: their addresses.
+def find_users(session: Session, question: FindUsers, tell: Tell) -> UsersFound:
+    """The clients that have one of the images open for writing.
 
     An image that cannot be opened, since it is half removed, tells nothing. Our own clients, and
     the dead ones that were ``fenced``, do not count.
     """
     found = [
         address
-        for plain in args["images"]
-        for client, address in _watchers(session, from_plain(Place, plain, "place"))
-        if client not in session.clients and address not in args["fenced"]
+        for place in question.images
+        for client, address in _watchers(session, place)
+        if client not in session.clients and address not in question.fenced
     ]
-    return {"users": found}
+    return UsersFound(tuple(found))
 
 
 def _watchers(session: Session, place: Place) -> Iterator[tuple[int, str]]:

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EBUSY, EPERM
-from typing import Any, Optional
+from typing import Optional
 
 from ...model.errors import MigrationError
 from ...model.migration import Migration
 from ...model.target_header import TargetHeader
-from ...model.watchers import name_users
+from ...model.watchers import Watcher, name_users
 
 _LOST = "aborting loses snapshots, resizes and discards made on the target, and may lose writes"
 _LOST_IMPORT = "aborting removes the target, and what clients wrote to it is lost"
@@ -34,7 +34,7 @@ class TargetFound:
     nothing. ``copied``: a copy was begun at some time.
     """
 
-    users: Sequence[dict[str, Any]]
+    users: Sequence[Watcher]
     locks: bool
     version: Optional[int]
     header: Optional[TargetHeader]

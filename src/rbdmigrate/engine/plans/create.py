@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...checks.facts import MigrationRequest
 from ...model.layout import LayoutOptions
 from ...model.plan import Definition, Item
+from ...model.request import MigrationRequest
 from ...model.source_spec import SourceSpec, parse_source_spec
 from ...model.spec import ImageSpec
 from ..records.registry import Registry, TrackedMigration

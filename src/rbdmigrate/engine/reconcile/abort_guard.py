@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 
@@ -14,6 +14,7 @@ from ...control.lifecycle.abort_guard import TargetFound
 from ...control.lifecycle.situation import Situation
 from ...model.layout import FEATURES
 from ...model.migration import Migration, Op
+from ...model.watchers import Watcher
 
 GUARDED = frozenset({Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED})
 """Where clients may use the target, and an abort would remove it."""
@@ -26,7 +27,7 @@ def find_target(
     *,
     own_clients: Collection[int] = (),
     fenced: Collection[str] = (),
-    users: Optional[Sequence[dict[str, Any]]] = None,
+    users: Optional[Sequence[Watcher]] = None,
 ) -> TargetFound:
     """The target as it is now. Raises ``rados.Error`` and PoolMissing.
 
@@ -65,8 +66,8 @@ def own_metadata(m: Migration) -> tuple[str, ...]:
 
 def _lock_users(
     ioctx: rados.Ioctx, ident: str, own_clients: Collection[int], fenced: Collection[str]
-) -> list[dict[str, Any]]:
+) -> list[Watcher]:
     holder = headers.lock_holder(ioctx, ident)
     if holder is None or holder.client in own_clients or holder.address in fenced:
         return []
-    return [{"client": holder.client, "address": holder.address, "lock": True, "kernel": False}]
+    return [Watcher(holder.client, holder.address, lock=True)]

@@ -1,16 +1,13 @@
-"""What an act writes into the record of its migration: its intent, and what came of it."""
+"""What is written into the record of a migration before an act, and while it is under way."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 from ...control.lifecycle.decision import ACTING
 from ...control.lifecycle.verification import point_of
-from ...model.codec import from_plain
 from ...model.migration import Actor, Migration, Op, Step
-from ...model.target_header import TargetHeader
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
 from .verification import begin
@@ -27,17 +24,6 @@ def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: flo
     if op is Op.PREPARE and m.verify is not Verify.NONE:
         acting = replace(acting, point=point_of(m.id))
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
-
-
-def with_target(m: Migration, result: dict[str, Any]) -> Migration:
-    """The record with what the worker answered to a prepare about the target."""
-    header = result["header"]  # None: somebody has removed the target already
-    return replace(
-        m,
-        target=replace(m.target, image_id=result["target_id"]),
-        target_version=result["version"],
-        target_header=None if header is None else from_plain(TargetHeader, header, "header"),
-    )
 
 
 def with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:

@@ -5,52 +5,51 @@ from __future__ import annotations
 import logging
 import random
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from errno import E2BIG, EAGAIN, EBUSY, EIO, ENOMEM, ESTALE, ETIMEDOUT
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 
-from ...cluster import headers, surgery
+from ...cluster import headers
 from ...cluster.fence import Blocklist
-from ...cluster.observe import ends_of, observe
+from ...cluster.observe import observe
 from ...cluster.pools import open_by_id
-from ...cluster.processes import identity_of
 from ...cluster.worker_process import JobTooLong, WorkerLost
 from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
-from ...control.lifecycle.circuit_breaker import CircuitBreaker
 from ...control.lifecycle.confirm import Outdated, while_decided
-from ...control.lifecycle.crashes import after_crash, after_success
+from ...control.lifecycle.crashes import after_crash
 from ...control.lifecycle.decision import Act, absorb, decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
     backoff,
     not_started,
 )
-from ...control.lifecycle.processes import is_gone
-from ...control.lifecycle.schedule import READING
 from ...control.lifecycle.situation import Situation, diagnose
 from ...control.objects.copy_cost import Throughput
-from ...control.objects.trimming import waiting
-from ...model.codec import from_plain
 from ...model.errors import MigrationError, PoolMissing
-from ...model.migration import Actor, Migration, Op, Place, State
-from ...model.untrimmed import Untrimmed
+from ...model.jobs.acts import ActOn
+from ...model.jobs.answers import Copied, NotTrimmed
+from ...model.jobs.protocol import Cause, Ending, Failed, Tell
+from ...model.migration import Actor, Migration, Op
 from ..pace.lock_owner import LockOwnerPace, holds_lock
 from ..pace.plan_limits import PlanPace
 from ..pace.throttle import Throttle
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
-from . import clones
+from . import clones, worker_jobs
 from .abort_guard import GUARDED, blind, find_target
-from .act_records import with_bytes, with_change, with_intent, with_target
-from .post_copy import PostCopy, arguments
-from .verification import on_checkpoint, settled, verify_arguments
+from .act_records import with_bytes, with_change, with_intent
+from .fencing import Fencing
+from .outcomes import with_answer
+from .post_copy import PostCopy
+from .source_breaker import SourceBreaker
+from .verification import on_checkpoint
 from .worker_events import explained, lost_reason, on_progress, on_sign_of_life
+from .worker_jobs import Moment
 from .worker_slot import Job, Slot
 
 log = logging.getLogger(__name__)
@@ -83,8 +82,8 @@ class Executor:
         self.blocklist = Blocklist()
         self._holder = LockOwnerPace(client, registry)
         self._after_copy = PostCopy(client, registry, settings, self.blocklist)
-        self._breaker = CircuitBreaker()
-        self._breaker_lock = threading.Lock()
+        self._fencing = Fencing(client=client, blocklist=self.blocklist)
+        self.breaker = SourceBreaker()
 
     def work(self, slot: Slot, job: Job) -> None:
         """Do ``job``; its failures are recorded. Raises what RADOS and the store raise."""
@@ -93,7 +92,7 @@ class Executor:
             worker = slot.worker(job)
         except WorkerLost as error:
             if not job.stop_reason:
-                problem = not_started(job.op, str(error), _target(tracked))
+                problem = not_started(job.op, str(error), tracked.migration.target.spec)
                 self._failed(tracked, EAGAIN, problem, by_source=False)
             return
         situation = self._still_wanted(tracked, job.op)
@@ -105,7 +104,7 @@ class Executor:
             self._failed(tracked, refusal.errno, problem)
             return
         try:
-            guarded = self._guard_abort(tracked, job.op, worker.clients)
+            allowed_version = self._guard_abort(tracked, job.op, worker.clients)
         except MigrationError as unsafe:
             self._abort_refused(tracked, unsafe.errno, str(unsafe))
             return
@@ -140,33 +139,19 @@ class Executor:
         except Outdated:  # a request was accepted meanwhile: the next look decides about it
             return
         tracked.moved_at = time.monotonic()
-        message = {
-            "job": job.number,
-            "op": job.op.value,
-            "args": {
-                **arguments(tracked.migration, self._settings().reach),
-                **verify_arguments(tracked.migration),
-                "rate": tracked.rate_limit,
-                "trust_maps": self._settings().verify_trust_maps,
-                "around": None,
-                "holder_ops": ops,
-                "fenced": self.blocklist.fenced(),
-                "guarded": guarded,
-                "blind": blind(tracked.migration),
-            },
-        }
+        job_of_worker = self._job(tracked, job.op, allowed_version)
         try:
-            event = worker.run(message, self._listener(tracked, job.op))
+            ending = worker.run(job_of_worker, self._listener(tracked, job.op))
         except WorkerLost as error:
             self._interrupted(slot, job, actor, error)
         except JobTooLong as error:
             self._failed(tracked, E2BIG, FailureReason(error.message, False), by_source=False)
         else:
-            if event["event"] != "done" and event["cause"] == "librbd":
+            if isinstance(ending, Failed) and ending.cause is Cause.LIBRBD:
                 slot.discard_worker()  # its client may be the cause: the next act starts anew
                 if job.op is Op.EXECUTE:
                     self._after_copy.settle(slot, tracked)
-            self._answered(tracked, job.op, event)
+            self._ended(tracked, job.op, ending)
         finally:
             tracked.copied_by = ""
 
@@ -174,7 +159,7 @@ class Executor:
         """The worker is gone in the middle of its job, killed by us or not."""
         tracked = job.tracked
         slot.discard_worker()
-        version = self._fence(tracked.migration, actor, reaped=True)
+        version = self._fencing.fence(tracked.migration, actor, reaped=True)
         if job.op is Op.EXECUTE:
             self._copy_cut_off(tracked, version)
             self._after_copy.settle(slot, tracked)
@@ -208,65 +193,50 @@ class Executor:
 
         self._registry.update(tracked, change)
 
-    def _listener(self, tracked: TrackedMigration, op: Op) -> Callable[[dict[str, Any]], None]:
+    def _listener(self, tracked: TrackedMigration, op: Op) -> Tell:
         if op is Op.VERIFY:
             return on_checkpoint(self._registry, tracked)
         if op is Op.SETTLE:
             return on_sign_of_life(tracked)
         return on_progress(tracked)
 
-    def _answered(self, tracked: TrackedMigration, op: Op, event: dict[str, Any]) -> None:
+    def _job(self, tracked: TrackedMigration, op: Op, allowed_version: Optional[int]) -> ActOn:
+        """What the worker is told, once the intent is in the record."""
+        m, settings = tracked.migration, self._settings()
+        moment = Moment(
+            rate=tracked.rate_limit,
+            trust_maps=settings.verify_trust_maps,
+            fenced=self.blocklist.fenced(),
+            allowed_version=allowed_version,
+            blind=blind(m),
+        )
+        return ActOn(worker_jobs.ends_of(m, settings.reach), worker_jobs.act_of(op, m, moment))
+
+    def _ended(self, tracked: TrackedMigration, op: Op, ending: Ending) -> None:
         """The worker did its job, or says why not."""
         self._holder.restore(tracked)
-        if event["event"] != "done":
-            if op is Op.ABORT and event["cause"] == "refused" and event["errno"] == EBUSY:
-                self._abort_refused(tracked, EBUSY, str(event["message"]))
-                return
-            problem = explained(op, event, tracked)
-            if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
-                problem = replace(problem, transient=True)
-            self._failed(tracked, int(event["errno"]), problem)
+        if isinstance(ending, Failed):
+            self._job_failed(tracked, op, ending)
             return
-
-        waits_for = event["result"].get("untrimmed")
-        if waits_for is not None:
-            found = from_plain(Untrimmed, waits_for, "untrimmed")
-            self._registry.update(tracked, lambda m: waiting(m, found, time.time()))
-            log.warning("%s: %s", tracked.migration.id, found.reason)
+        answer = ending.answer
+        if isinstance(answer, Copied):
+            tracked.copied = tracked.size = answer.bytes_total
+        self._registry.update(tracked, lambda m: with_answer(m, op, answer, time.time()))
+        if isinstance(answer, NotTrimmed):
+            log.warning("%s: %s", tracked.migration.id, answer.untrimmed.reason)
             return
-
-        def change(m: Migration) -> Migration:
-            if op is Op.SETTLE:  # the attempts to copy are counted on
-                return replace(m, step=None, settled=True)
-            m = replace(m, step=None, hold=None, failure=None, attempts=0)
-            m = after_success(m, op)
-            if op is Op.PREPARE:
-                m = m.enter(State.PREPARED, time.time())
-                m = with_target(m, event["result"])
-                why_not = event["result"]["no_point"]
-                m = replace(m, no_point=why_not, point="" if why_not else m.point)
-            if op is Op.VERIFY:
-                m = settled(m, event["result"], time.time())
-            if op is Op.DROP_POINT:
-                m = replace(m, point="")
-            if op is Op.EXECUTE:
-                version = event["result"]["version"]
-                m = replace(m, copy_checked=True)
-                if event["result"]["alone"]:
-                    m = copied_by_us_alone(m, version)
-                else:
-                    m = replace(m, target_version=version, touched=True)
-            if "bytes_total" in event["result"]:
-                tracked.copied = tracked.size = int(event["result"]["bytes_total"])
-                m = with_bytes(m, tracked)
-            if m.imported is not None and "changes" in event["result"]:
-                m = replace(m, imported=m.imported.changed(map(str, event["result"]["changes"])))
-            return m
-
-        self._registry.update(tracked, change)
         tracked.done_op = op
-        with self._breaker_lock:
-            self._breaker.succeeded(source_key(tracked.migration))
+        self.breaker.succeeded(tracked.migration)
+
+    def _job_failed(self, tracked: TrackedMigration, op: Op, failure: Failed) -> None:
+        refused = failure.cause is Cause.REFUSED
+        if op is Op.ABORT and refused and failure.errno == EBUSY:
+            self._abort_refused(tracked, EBUSY, failure.message)
+            return
+        problem = explained(op, failure, tracked)
+        if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
+            problem = replace(problem, transient=True)
+        self._failed(tracked, failure.errno, problem)
 
     def recover(self, tracked: TrackedMigration) -> None:
         """A step was begun and its outcome is not known: fence its actor, then forget the step."""
@@ -275,7 +245,7 @@ class Executor:
             self._holder.restore(tracked)
             return
         log.info("%s: fencing the former worker %s", tracked.migration.id, step.actor.addresses)
-        self._fence(tracked.migration, step.actor, reaped=False)
+        self._fencing.fence(tracked.migration, step.actor, reaped=False)
         # The version of the target's header that is recorded stays: a copy has changed it since, so
         # that nothing proves any more that the target is untouched.
         self._registry.update(tracked, lambda m: replace(m, step=None))
@@ -296,37 +266,11 @@ class Executor:
         if not migration.touched:
             self._registry.update(tracked, lambda m: replace(m, touched=True))
 
-    def forgive(self, m: Migration) -> None:
-        """Its source is to be tried again at once: somebody says that it is well."""
-        with self._breaker_lock:
-            self._breaker.succeeded(source_key(m))
-
-    def source_rests(self, m: Migration, op: Op, trying: set[str]) -> bool:
-        """Whether ``m`` has to wait because its source did not answer lately.
-
-        ``trying`` are the sources at which somebody is at work, and is added to: a source that is
-        being tried again is tried by one migration at a time.
-        """
-        if m.imported is not None and op not in READING:
-            return False  # going back, and cutting loose, need no source
-        key = source_key(m)
-        with self._breaker_lock:
-            if self._breaker.wait(key, time.monotonic()):
-                return True
-            if not self._breaker.open(key):
-                return False
-        rests = key in trying
-        trying.add(key)
-        return rests
-
     def _touched(self, m: Migration) -> bool:
         """Whether anybody but us may have written the target's header since our last act on it."""
         if m.touched or not m.target.image_id:
             return m.touched
-        return m.target_version is None or self._version(m) != m.target_version
-
-    def _version(self, m: Migration) -> Optional[int]:
-        return target_version(self._client, m)
+        return m.target_version is None or target_version(self._client, m) != m.target_version
 
     def _still_wanted(self, tracked: TrackedMigration, op: Op) -> Optional[Situation]:
         """The situation in which ``op`` is still to be done; None when it is not wanted any more.
@@ -352,11 +296,11 @@ class Executor:
 
     def _guard_abort(
         self, tracked: TrackedMigration, op: Op, own_clients: tuple[int, ...]
-    ) -> Optional[dict[str, Any]]:
+    ) -> Optional[int]:
         """Decide once more whether an abort is safe: clients may have come since it was asked for.
 
-        Returns what the worker has to find unchanged, None where nothing is to be guarded. Raises
-        MigrationError when the abort must not begin.
+        Returns the version of the target's header, which the worker has to find unchanged; None
+        where nothing is to be guarded. Raises MigrationError when the abort must not begin.
         """
         situation = tracked.seen[1] if tracked.seen is not None else None
         if op is not Op.ABORT or situation not in GUARDED:
@@ -369,38 +313,13 @@ class Executor:
             fenced=self.blocklist.fenced(),
         )
         guard_abort_again(tracked.migration, found)
-        return {"version": found.version}
+        return found.version
 
     def _abort_refused(self, tracked: TrackedMigration, errno: int, message: str) -> None:
         """The abort is not begun, and the migration is where it was."""
         now = time.time()
         self._registry.update(tracked, lambda m: abort_refused(m, errno, message, now))
         log.warning("%s: %s", tracked.migration.id, message)
-
-    def _fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> Optional[int]:
-        """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait.
-
-        Returns the version of the target's header by that, None where ``actor`` had no lock on it.
-        """
-        if reaped or actor_is_gone(actor):
-            self.blocklist.fence(self._client, actor.addresses)
-        else:
-            self.blocklist.fence_unknown(
-                self._client, actor.addresses, lambda: actor_is_gone(actor)
-            )
-        ends = ends_of(self._client, migration)
-        versions = {place.image_id: self._release_lock(place, actor) for place in ends}
-        return versions.get(migration.target.image_id)
-
-    def _release_lock(self, place: Place, actor: Actor) -> Optional[int]:
-        try:
-            with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
-                holder = headers.lock_holder(ioctx, place.image_id)
-                if holder is not None and holder.client in actor.clients:
-                    return surgery.break_lock(ioctx, place.image_id, holder)
-        except PoolMissing:
-            pass  # the image is gone, and the lock with it
-        return None
 
     def _failed(
         self,
@@ -417,8 +336,7 @@ class Executor:
         """
         now, settings = time.time(), self._settings()
         if by_source:
-            with self._breaker_lock:
-                self._breaker.failed(source_key(tracked.migration), errno, time.monotonic())
+            self.breaker.failed(tracked.migration, errno)
 
         def change(m: Migration) -> Migration:
             if not problem.transient:
@@ -433,19 +351,6 @@ class Executor:
         log.warning("%s: %s", tracked.migration.id, problem.message)
 
 
-def actor_is_gone(actor: Actor) -> bool:
-    """Whether the process of ``actor`` is proven to be gone: only its own host can prove that."""
-    found = identity_of(actor.pid)
-    return found is not None and is_gone(actor.process, found)
-
-
-def source_key(m: Migration) -> str:
-    """What migrations share when they share a source that may not answer: its pool, or its host."""
-    if m.imported is not None and not m.imported.native:
-        return f"host {m.imported.host}" if m.imported.host else f"source {m.source.image}"
-    return f"pool {m.source.pool}"
-
-
 def target_version(client: rados.Rados, m: Migration) -> Optional[int]:
     """The version of the target's header now; None when there is no target."""
     if not m.target.image_id:
@@ -455,7 +360,3 @@ def target_version(client: rados.Rados, m: Migration) -> Optional[int]:
             return headers.version(ioctx, m.target.image_id)
     except PoolMissing:
         return None
-
-
-def _target(tracked: TrackedMigration) -> Any:
-    return tracked.migration.target.spec

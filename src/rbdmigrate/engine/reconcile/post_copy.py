@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from errno import ETIMEDOUT
-from typing import Any
 
 import rados
 
@@ -19,13 +18,15 @@ from ...cluster import headers
 from ...cluster.fence import Blocklist
 from ...cluster.pools import open_by_id
 from ...cluster.worker_process import WorkerLost
-from ...model.codec import to_plain
 from ...model.errors import MigrationError, errno_name
-from ...model.import_policy import ImportPolicy
-from ...model.migration import Goal, Migration, Op
+from ...model.jobs.acts import Act, ActOn, CompleteObjects, TakeLock
+from ...model.jobs.answers import ObjectsCompleted
+from ...model.jobs.protocol import Cause, Ending, Failed
+from ...model.migration import Goal
 from ..pace.lock_owner import copies_on, holds_lock
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
+from .worker_jobs import ends_of
 from .worker_slot import Slot
 
 log = logging.getLogger(__name__)
@@ -64,12 +65,11 @@ class PostCopy:
         if not tracked.take_lock:
             tracked.uncontrolled = copies_on(holds_lock(holder), tracked)
             return
-        args = arguments(tracked.migration, self._settings().reach)
-        event = self._aside(slot, "take_lock", args, _TAKE_LOCK_TIMEOUT)
-        if event["event"] == "failed":
+        ending = self._aside(slot, tracked, TakeLock(), _TAKE_LOCK_TIMEOUT)
+        if isinstance(ending, Failed):
             tracked.uncontrolled = (
                 f"It cannot be stopped from here: {holder} holds the exclusive lock of "
-                f"{target.spec} and does not let go of it ({errno_name(int(event['errno']))}), so "
+                f"{target.spec} and does not let go of it ({errno_name(ending.errno)}), so "
                 "the copy that it was asked for goes on there until it is complete or this "
                 "client closes the image."
             )
@@ -100,39 +100,23 @@ class PostCopy:
 
     def _complete(self, slot: Slot, tracked: TrackedMigration) -> bool:
         """Have a worker look near the last object that was told of; False: others may be left."""
-        args = {
-            **arguments(tracked.migration, self._settings().reach),
-            "point": tracked.migration.point,
-            "around": tracked.done,
-        }
-        event = self._aside(slot, Op.SETTLE.value, args, _SETTLE_TIMEOUT)
-        return event["event"] == "done" and bool(event["result"]["whole"])
+        act = CompleteObjects(tracked.migration.point, around=tracked.done)
+        ending = self._aside(slot, tracked, act, _SETTLE_TIMEOUT)
+        if isinstance(ending, Failed) or not isinstance(ending.answer, ObjectsCompleted):
+            return False
+        return ending.answer.whole
 
-    def _aside(self, slot: Slot, op: str, args: dict[str, Any], timeout: float) -> dict[str, Any]:
+    def _aside(self, slot: Slot, tracked: TrackedMigration, act: Act, timeout: float) -> Ending:
         """What a fresh worker answers to a short act beside the job; ETIMEDOUT if it is lost."""
+        ends = ends_of(tracked.migration, self._settings().reach)
         worker = slot.fresh_worker()
         timer = threading.Timer(timeout, worker.kill)
         timer.start()
         try:
-            return worker.run({"job": 0, "op": op, "args": args}, lambda event: None)
+            return worker.run(ActOn(ends, act), lambda report: None)
         except WorkerLost:
             slot.discard_worker()
             self._blocklist.fence(self._client, worker.addresses)
-            return {"event": "failed", "errno": ETIMEDOUT}
+            return Failed(ETIMEDOUT, Cause.LIBRBD)
         finally:
             timer.cancel()
-
-
-def arguments(m: Migration, reach: ImportPolicy) -> dict[str, Any]:
-    """What a worker needs to know of a migration to act on it; ``reach`` is what it may reach."""
-    return {
-        "id": m.id,
-        "reach": to_plain(reach),
-        "import": None if m.imported is None else to_plain(m.imported),
-        "source": to_plain(m.source),
-        "target": to_plain(m.target),
-        "layout": to_plain(m.layout),
-        "force": m.force_commit,
-        "group": m.group,
-        "mirror_mode": m.mirror_mode,
-    }

@@ -34,8 +34,9 @@ from ..records.loader import Loader
 from ..records.registry import Registry, StoreFenced, TrackedMigration
 from ..records.secrets import Secrets
 from ..settings import Settings
-from .executor import Executor, source_key
+from .executor import Executor
 from .reconciler import Reconciler, look_again
+from .source_breaker import source_key
 from .source_watchdog import SourceWatchdog
 from .worker_slot import Job, Slot
 
@@ -271,7 +272,7 @@ class Scheduler:
         free = places(running, limits)  # thousands may wait: only those that have a chance count
         able = []
         for tracked, op in waiting.values():
-            rests = self._executor.source_rests(tracked.migration, op, trying)
+            rests = self._executor.breaker.rests(tracked.migration, op, trying)
             tracked.source_rests = rests
             m = tracked.migration
             held = self._holds

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from errno import EBADMSG
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 
@@ -22,7 +21,7 @@ from ...control.lifecycle.verification import (
     passed,
     soak_ends,
 )
-from ...model.codec import from_plain, to_plain
+from ...model.jobs.protocol import Report, Tell, VerifyProgress
 from ...model.migration import Goal, Hold, HoldReason, Migration, Op, State
 from ...model.verification import Outcome, Verification
 from ..records.registry import Registry, TrackedMigration
@@ -37,40 +36,28 @@ def begin(m: Migration, op: Op, fraction: float) -> Migration:
     return begun(m, fraction, secrets.randbits(32), time.time())
 
 
-def verify_arguments(m: Migration) -> dict[str, Any]:
-    """What the worker needs of the record, beside what every act needs."""
-    return {
-        "point": m.point,
-        "no_point": m.no_point,
-        "untouched": None if m.touched else m.target_version,
-        "verification": None if m.verification is None else to_plain(m.verification),
-    }
-
-
-def on_checkpoint(
-    registry: Registry, tracked: TrackedMigration
-) -> Callable[[dict[str, Any]], None]:
+def on_checkpoint(registry: Registry, tracked: TrackedMigration) -> Tell:
     """Takes a verification's progress events over, and writes a checkpoint now and then."""
     written = time.monotonic()
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(report: Report) -> None:
         nonlocal written
+        if not isinstance(report, VerifyProgress):
+            return
         now = time.monotonic()
-        if int(event["bytes"]) > tracked.compared:
+        if report.bytes > tracked.compared:
             tracked.moved_at = now
-        tracked.compared, tracked.share = int(event["bytes"]), float(event["share"])
+        tracked.compared, tracked.share = report.bytes, report.share
         tracked.throughput.observe(now, tracked.compared)
         if now - written >= _CHECKPOINT:
             written = now
-            reached = from_plain(Verification, event["verification"], "verification")
-            registry.update(tracked, lambda m: replace(m, verification=reached))
+            registry.update(tracked, lambda m: replace(m, verification=report.verification))
 
     return on_event
 
 
-def settled(m: Migration, result: dict[str, Any], now: float) -> Migration:
-    """The record with the result of a verification: verified, or failed where contents differ."""
-    v = from_plain(Verification, result["verification"], "verification")
+def with_outcome(m: Migration, v: Verification, now: float) -> Migration:
+    """The record after a verification: verified, or failed where contents differ."""
     m = replace(m, verification=v)
     if v.outcome is not Outcome.FAILED:
         word = "all is equal" if v.outcome is Outcome.PASSED else "; ".join(v.reasons)

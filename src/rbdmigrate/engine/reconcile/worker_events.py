@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from errno import ESTALE
-from typing import Any
 
 from ...cluster.worker_process import WorkerLost
 from ...control.lifecycle.crashes import crash_reason
@@ -18,6 +16,7 @@ from ...control.lifecycle.failures import (
     source_crashed,
     worker_lost,
 )
+from ...model.jobs.protocol import Cause, Failed, Progress, Report, Tell
 from ...model.migration import Op
 from ..records.tracked import TrackedMigration
 from .worker_slot import Job
@@ -38,43 +37,43 @@ def lost_reason(job: Job, error: WorkerLost) -> FailureReason:
     return crash_reason(m, job.op, error.signal, lost)
 
 
-def on_sign_of_life(tracked: TrackedMigration) -> Callable[[dict[str, Any]], None]:
+def on_sign_of_life(tracked: TrackedMigration) -> Tell:
     """Takes events over that only say that the worker is alive."""
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(report: Report) -> None:
         tracked.moved_at = time.monotonic()
 
     return on_event
 
 
-def on_progress(tracked: TrackedMigration) -> Callable[[dict[str, Any]], None]:
+def on_progress(tracked: TrackedMigration) -> Tell:
     """Takes the progress events of a copy over."""
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(report: Report) -> None:
+        if not isinstance(report, Progress):
+            return
         now = time.monotonic()
-        tracked.lock_shared |= not event.get("alone", True)
-        if int(event["done"]) > tracked.done:
+        tracked.lock_shared |= not report.alone
+        if report.done > tracked.done:
             tracked.moved_at = now
-        tracked.done, tracked.total = int(event["done"]), int(event["total"])
-        if event["bytes_total"]:
-            tracked.copied, tracked.size = int(event["bytes"]), int(event["bytes_total"])
+        tracked.done, tracked.total = report.done, report.total
+        if report.bytes_total:
+            tracked.copied, tracked.size = report.bytes, report.bytes_total
             tracked.throughput.observe(now, tracked.copied)
 
     return on_event
 
 
-def explained(op: Op, event: dict[str, Any], tracked: TrackedMigration) -> FailureReason:
+def explained(op: Op, failed: Failed, tracked: TrackedMigration) -> FailureReason:
     """What the administrator is told of an act that its worker says has failed."""
-    if event["cause"] == "refused":
-        text = str(event["message"])
-        errno = int(event["errno"])
+    errno = failed.errno
+    if failed.cause is Cause.REFUSED:
         looked = op is Op.VERIFY or tracked.migration.imported is not None
-        return FailureReason(text, errno == ESTALE or (looked and errno in TRANSIENT))
-    if event["cause"] == "bug":
-        log.error("the worker failed at %s:\n%s", op.value, event["message"])
+        return FailureReason(failed.message, errno == ESTALE or (looked and errno in TRANSIENT))
+    if failed.cause is Cause.BUG:
+        log.error("the worker failed at %s:\n%s", op.value, failed.message)
         text = "An error in the module stopped it; the manager's log has the details."
         return FailureReason(text, False)
-    errno = int(event["errno"])
     m = tracked.migration
     if m.imported is not None and not m.imported.native and m.executed_at is None:
         return explain_import(op, errno, m.source.spec, m.target.spec)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Optional
 
 from ...cluster.client import Identity
@@ -17,8 +16,6 @@ from ..records.registry import TrackedMigration
 
 log = logging.getLogger(__name__)
 
-_job_numbers = itertools.count(1)
-
 
 @dataclass
 class Job:
@@ -27,7 +24,6 @@ class Job:
 
     tracked: TrackedMigration
     op: Op
-    number: int = field(default_factory=lambda: next(_job_numbers))
     stop_reason: str = ""
     failure: Optional[FailureReason] = None
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Optional
 
 from ...checks import refuse, run
-from ...checks.facts import Facts, MigrationRequest
+from ...checks.facts import Facts
 from ...control.lifecycle.policy_merge import merged, with_policy
 from ...faults import fault_point
 from ...model.finding import Finding
 from ...model.import_source import Import, host_of
 from ...model.migration import Migration, Place, State
 from ...model.policy import Policy
+from ...model.request import MigrationRequest
 from ...model.verification import Verify
 from ..records.registry import Registry, TrackedMigration
 from ..records.secrets import Secrets, prefix_of

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import secrets
 import threading
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...cluster.client import connect
 from ...cluster.observe import ends_of
@@ -14,7 +14,8 @@ from ...cluster.osdmap import wait_for_latest_osdmap
 from ...cluster.pools import pool_name
 from ...cluster.store import Owner, StoreFenced
 from ...control.lifecycle.situation import Situation
-from ...model.codec import to_plain
+from ...model.jobs.answers import UsersFound
+from ...model.jobs.questions import FindUsers, Question
 from ...model.migration import Migration
 from ...model.spec import ImageSpec, parse_image_spec
 from ..host import Host
@@ -29,7 +30,7 @@ from ..records.registry import Registry
 from ..records.secrets import Secrets
 from .admission import Admission
 from .errors import TranslatedErrors
-from .librbd_query import LibrbdQueries
+from .librbd_query import LibrbdQueries, R
 from .lookup import Lookup
 from .preflight import Preflight
 
@@ -182,12 +183,12 @@ class Parts:
         if m.imported is not None and not m.imported.native:
             return False
         ends = [m.source] if situation is Situation.HALF_COMMITTED else ends_of(self._client, m)
-        images = [to_plain(place) for place in ends if place.image_id]
-        args = {"images": images, "fenced": self._executor.blocklist.fenced()}
-        return bool(self._queries.ask("users_of", args, self._patience())["users"])
+        images = tuple(place for place in ends if place.image_id)
+        question = FindUsers(images, self._executor.blocklist.fenced())
+        return bool(self._queries.ask(question, UsersFound, self._patience()).addresses)
 
-    def _ask(self, op: str, args: dict[str, Any], least: float, *, order: bool) -> dict[str, Any]:
-        return self._queries.ask(op, args, max(least, self._patience()), order=order)
+    def _ask(self, question: Question, answer: type[R], least: float, *, order: bool) -> R:
+        return self._queries.ask(question, answer, max(least, self._patience()), order=order)
 
     def _patience(self) -> float:
         return max(10.0, self._host.settings().command_wait)

@@ -25,11 +25,13 @@ from ...control.lifecycle.requests import (
 )
 from ...control.lifecycle.situation import Situation, diagnose
 from ...control.lifecycle.verification import at_least
-from ...model.codec import to_plain
 from ...model.errors import MigrationError
+from ...model.jobs.answers import Examined
+from ...model.jobs.questions import Examine
 from ...model.migration import Goal, HoldReason, Migration, State
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
+from ...model.watchers import Watcher
 from ..reconcile import clones
 from ..reconcile.abort_guard import GUARDED, blind, find_target
 from ..reconcile.verification import waits
@@ -125,7 +127,7 @@ class Steering(Orders):
         """Try a failed migration again, and one that waits for its next attempt at once."""
         tracked = self._lookup.require(target)
         to_retry(tracked.migration)  # a refused request does not forgive the source, either
-        self._executor.forgive(tracked.migration)
+        self._executor.breaker.succeeded(tracked.migration)
         self._change(tracked, to_retry)
         return view(tracked)
 
@@ -153,14 +155,10 @@ class Steering(Orders):
         policy = self._plan_registry.policy(m.plan) if m.plan else None
         return Verify.NONE if policy is None else at_least(policy.goal, policy.verify)
 
-    def _examine(self, m: Migration) -> dict[str, Any]:
-        """Who has the target open, and its features."""
-        args = {
-            "image": to_plain(m.target),
-            "fenced": self._executor.blocklist.fenced(),
-            "blind": blind(m),
-        }
-        return self._queries.ask("examine", args, self._patience())
+    def _users(self, m: Migration) -> tuple[Watcher, ...]:
+        """Who has the target open for writing."""
+        question = Examine(m.target, blind(m), self._executor.blocklist.fenced())
+        return self._queries.ask(question, Examined, self._patience()).users
 
     def _guard_abort(self, tracked: TrackedMigration, *, force: bool) -> Optional[TargetFound]:
         """Refuse an abort that would lose what clients did.
@@ -182,7 +180,7 @@ class Steering(Orders):
                 )
             return None  # a prepare that has not answered yet: decided on again when it has
         ours = m.step.actor.clients if m.step is not None else ()
-        others = [user for user in self._examine(m)["users"] if user["client"] not in ours]
+        others = [user for user in self._users(m) if user.client not in ours]
         with self._answers(m.target.spec):
             found = find_target(self._client, m, situation, users=others)
         guard_abort(m, found, force=force)

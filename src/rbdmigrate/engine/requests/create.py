@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Optional
 
-from ...checks.facts import MigrationRequest
 from ...cluster.observe import observe
 from ...cluster.pools import pool_name
 from ...control.lifecycle.requests import to_undo_prepare
@@ -14,6 +13,7 @@ from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
 from ...model.migration import Migration, State
 from ...model.policy import Policy
+from ...model.request import MigrationRequest
 from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
 from ..reconcile import verification as verifying

@@ -7,7 +7,6 @@ for again and again, delay no abort, commit or prepare.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections import deque
@@ -16,25 +15,27 @@ from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from errno import EAGAIN, EIO
-from typing import Any, Optional
+from typing import Optional, TypeVar
 
 from ...cluster.client import Identity
 from ...cluster.worker_process import WorkerLost, WorkerProcess
 from ...model.errors import MigrationError, errno_text
+from ...model.jobs.protocol import Cause, Ending, Failed
+from ...model.jobs.questions import InspectSource, Question
 
 log = logging.getLogger(__name__)
 
-_ABOUT_SOURCES = frozenset({"inspect_source"})  # the others are about images
+R = TypeVar("R")
+
 _MOST = 8  # questions of a kind that wait for their turn
 _TURN = 60.0  # seconds that one waits for its turn
 _IDLE = 60.0  # seconds after which a worker that nobody asks is ended
 
 
 @dataclass(eq=False)
-class _Question:
-    op: str
-    args: dict[str, Any]
-    answer: Future[dict[str, Any]]
+class _Asked:
+    question: Question
+    ending: Future[Ending]
     begun: threading.Event
     given_up: bool = False
 
@@ -49,23 +50,19 @@ class LibrbdQueries:
             for order, why in ((True, "orders"), (False, "checks"))
         }
 
-    def ask(
-        self, op: str, args: dict[str, Any], timeout: float, *, order: bool = True
-    ) -> dict[str, Any]:
+    def ask(self, question: Question, answer: type[R], timeout: float, *, order: bool = True) -> R:
         """A worker's answer, at most ``timeout`` seconds after it began with the question.
 
-        ``order``: for a request that changes something, as opposed to a mere check. MigrationError
-        when librbd refuses, when no answer comes in time, or when too many questions wait already.
+        ``answer`` is the class of the answer to such a question. ``order``: for a request that
+        changes something, as opposed to a mere check. Raises MigrationError when librbd refuses,
+        when no answer comes in time, or when too many questions wait already.
         """
-        event = self._lines[op in _ABOUT_SOURCES, order].ask(op, args, timeout)
-        if event["event"] == "failed" and event["cause"] == "bug":
-            log.error("the worker failed at %s:\n%s", op, event["message"])
-            raise MigrationError(EIO, "An error in the module; the manager's log has the details.")
-        if event["event"] == "failed":
-            text = event["message"] if event["cause"] == "refused" else ""
-            number = int(event["errno"])
-            raise MigrationError(number, text or f"librbd could not tell: {errno_text(number)}.")
-        return dict(event["result"])
+        about_source = isinstance(question, InspectSource)
+        ending = self._lines[about_source, order].ask(question, timeout)
+        if isinstance(ending, Failed):
+            raise _refusal(question, ending)
+        assert isinstance(ending.answer, answer)
+        return ending.answer
 
     def stop(self) -> None:
         """End the threads and their workers. Whoever still waits gets MigrationError."""
@@ -83,10 +80,9 @@ class _Line:
 
     def __init__(self, identity: Identity, name: str) -> None:
         self._identity = identity
-        self._numbers = itertools.count(1)
         self._changed = threading.Condition()
-        self._waiting: deque[_Question] = deque()
-        self._at: Optional[_Question] = None  # the one that the worker has
+        self._waiting: deque[_Asked] = deque()
+        self._at: Optional[_Asked] = None  # the one that the worker has
         self._worker: Optional[WorkerProcess] = None
         self._stopping = False
         self._thread = threading.Thread(
@@ -94,24 +90,24 @@ class _Line:
         )
         self._thread.start()
 
-    def ask(self, op: str, args: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """The worker's last event about this question. MigrationError(EAGAIN) without one."""
-        question = _Question(op, args, Future(), threading.Event())
-        self._put(question)
-        event = None
+    def ask(self, question: Question, timeout: float) -> Ending:
+        """How the question ended. MigrationError(EAGAIN) where it was not answered."""
+        asked = _Asked(question, Future(), threading.Event())
+        self._put(asked)
+        ending = None
         try:
-            if question.begun.wait(_TURN):
-                event = question.answer.result(timeout)
+            if asked.begun.wait(_TURN):
+                ending = asked.ending.result(timeout)
         except futures.TimeoutError:  # the builtin one only from Python 3.11 on
-            log.warning("%s: no answer within %g s", op, timeout)
+            log.warning("%s: no answer within %g s", question.name, timeout)
         except WorkerLost as error:
             raise MigrationError(EAGAIN, f"A worker was lost ({error}); try again.") from error
-        if event is None:
-            self._give_up(question)
+        if ending is None:
+            self._give_up(asked)
             raise MigrationError(
                 EAGAIN, "The cluster did not answer in time; look at `ceph health`, try again."
             )
-        return event
+        return ending
 
     def stop(self) -> None:
         """End the thread and its worker."""
@@ -130,7 +126,7 @@ class _Line:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _put(self, question: _Question) -> None:
+    def _put(self, asked: _Asked) -> None:
         with self._changed:
             if self._stopping:
                 raise MigrationError(EAGAIN, "This manager is giving up its role; try again.")
@@ -140,31 +136,31 @@ class _Line:
                     f"{_MOST} requests of this kind wait for an answer already; try again in a "
                     "minute.",
                 )
-            self._waiting.append(question)
+            self._waiting.append(asked)
             self._changed.notify_all()
 
-    def _give_up(self, question: _Question) -> None:
+    def _give_up(self, asked: _Asked) -> None:
         """Nobody waits for this answer any more; it must not keep the worker from the next."""
         with self._changed:
-            question.given_up = True
-            if question in self._waiting:
-                self._waiting.remove(question)
-            if self._at is question and self._worker is not None:
+            asked.given_up = True
+            if asked in self._waiting:
+                self._waiting.remove(asked)
+            if self._at is asked and self._worker is not None:
                 self._worker.kill()
 
     # -- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while (question := self._next()) is not None:
+        while (asked := self._next()) is not None:
             try:
-                answer = self._answer(question)
+                ending = self._answer(asked)
             except Exception as error:  # handed to whoever asked
-                question.answer.set_exception(error)
+                asked.ending.set_exception(error)
             else:
-                question.answer.set_result(answer)
+                asked.ending.set_result(ending)
         self._discard()
 
-    def _next(self) -> Optional[_Question]:
+    def _next(self) -> Optional[_Asked]:
         """The next question; None when the thread is to end."""
         while True:
             with self._changed:
@@ -180,17 +176,16 @@ class _Line:
                     return self._at
             self._discard()  # nobody asked for a while
 
-    def _answer(self, question: _Question) -> dict[str, Any]:
+    def _answer(self, asked: _Asked) -> Ending:
         try:
             if self._worker is not None and not self._worker.alive:
                 self._discard()
             worker = self._worker or WorkerProcess(self._identity)
             with self._changed:
                 self._worker = worker
-                if question.given_up or self._stopping:
+                if asked.given_up or self._stopping:
                     raise WorkerLost("nobody waits for the answer any more")
-            job = {"job": next(self._numbers), "op": question.op, "args": question.args}
-            return worker.run(job, lambda event: None)
+            return worker.run(asked.question, lambda report: None)
         finally:
             with self._changed:
                 self._at = None
@@ -203,7 +198,16 @@ class _Line:
             worker.reap()
 
 
-def _refuse(questions: Iterable[_Question]) -> None:
-    for question in questions:
-        question.answer.set_exception(WorkerLost("the engine stops"))
-        question.begun.set()
+def _refuse(questions: Iterable[_Asked]) -> None:
+    for asked in questions:
+        asked.ending.set_exception(WorkerLost("the engine stops"))
+        asked.begun.set()
+
+
+def _refusal(question: Question, failed: Failed) -> MigrationError:
+    if failed.cause is Cause.BUG:
+        log.error("the worker failed at %s:\n%s", question.name, failed.message)
+        return MigrationError(EIO, "An error in the module; the manager's log has the details.")
+    text = failed.message if failed.cause is Cause.REFUSED else ""
+    text = text or f"librbd could not tell: {errno_text(failed.errno)}."
+    return MigrationError(failed.errno, text)

@@ -10,10 +10,10 @@ from typing import Optional, Union
 
 import rados
 
-from ...checks.facts import MigrationRequest
 from ...cluster.osdmap import wait_for_latest_osdmap
 from ...model.errors import MigrationError
 from ...model.migration import Migration
+from ...model.request import MigrationRequest
 from ...model.spec import ImageSpec
 from ..caller import access
 from ..records.loader import Loader

@@ -8,22 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EIO
 from typing import Any, Optional, Protocol
 
 import rados
 
 from ...checks import run
-from ...checks.facts import (
-    Facts,
-    Image,
-    InvalidMap,
-    MigrationRequest,
-    Name,
-    RbdClient,
-    Snapshot,
-    User,
-)
+from ...checks.facts import Facts, Name, RbdClient
 from ...cluster import clones, headers
 from ...cluster import mon_queries as inventory
 from ...cluster.observe import find_place, other_end
@@ -32,18 +22,19 @@ from ...cluster.pools import open_by_id, open_ioctx, require_namespace
 from ...control.lifecycle.verification import by_default
 from ...control.recent import Recent
 from ...faults import fault_switch
-from ...model.codec import from_plain, to_plain
-from ...model.errors import MigrationError, RecordError
+from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
+from ...model.image import Image
+from ...model.inspection import Inspection
+from ...model.jobs.questions import InspectImage, InspectSource, Question
 from ...model.migration import Place
-from ...model.obstacles import Obstacles
+from ...model.request import MigrationRequest
 from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
-from ...model.untrimmed import Untrimmed
 from ...model.verification import Verify
-from ...sources import Inspection
 from ..caller import access
 from ..settings import Settings
+from .librbd_query import R
 
 _KEYS_KEPT = 1.0  # seconds for which the keys of clients are not asked for again
 INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
@@ -52,10 +43,11 @@ INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command wait
 class Ask(Protocol):
     """Puts a question to a worker, which may take ``least`` seconds or more."""
 
-    def __call__(
-        self, op: str, args: dict[str, Any], least: float, *, order: bool
-    ) -> dict[str, Any]:
-        """The answer. ``order``: it is for a request that changes something. MigrationError."""
+    def __call__(self, question: Question, answer: type[R], least: float, *, order: bool) -> R:
+        """The answer, which is of the class ``answer``.
+
+        ``order``: it is for a request that changes something. Raises MigrationError.
+        """
 
 
 class Preflight:
@@ -69,7 +61,7 @@ class Preflight:
         client: rados.Rados,
         manager: str,
         ask: Ask,
-        fenced: Callable[[], list[str]],
+        fenced: Callable[[], tuple[str, ...]],
         settings: Callable[[], Settings],
     ) -> None:
         self._client = client
@@ -163,16 +155,8 @@ class Preflight:
             return None
         if fault_switch("inspection.skip"):
             return Inspection()
-        args = {
-            "spec": spec.to_json(),
-            "reach": to_plain(self._settings().reach),
-            "total": INSPECTION_TIME,
-        }
-        try:
-            found = self._ask("inspect_source", args, INSPECTION_TIME + 5, order=order)
-            return from_plain(Inspection, found, "inspection")
-        except RecordError as error:
-            raise MigrationError(EIO, f"The source could not be inspected: {error}.") from error
+        question = InspectSource(spec.to_json(), self._settings().reach, INSPECTION_TIME)
+        return self._ask(question, Inspection, INSPECTION_TIME + 5, order=order)
 
     def _missing_namespaces(self, wish: MigrationRequest) -> frozenset[tuple[str, str]]:
         missing = set()
@@ -217,32 +201,8 @@ class Preflight:
         return name
 
     def _image(self, place: Place, wish: MigrationRequest, *, order: bool) -> Image:
-        found = self._ask(
-            "inspect",
-            {
-                "image": to_plain(place),
-                "fenced": self._fenced(),
-                "flatten": wish.layout.flatten,
-            },
-            0.0,
-            order=order,
-        )
-        listed = found.pop("snapshots")
-        snapshots = tuple(Snapshot(s["name"], bool(s["protected"])) for s in listed)
-        users = tuple(User(**user) for user in found.pop("users"))
-        features = frozenset(found.pop("features"))
-        maps = found.pop("invalid_maps")
-        waits_for = found.pop("untrimmed")
-        obstacles = from_plain(Obstacles, found.pop("obstacles"), "obstacles")
-        image = Image(
-            snapshots=snapshots,
-            users=users,
-            features=features,
-            obstacles=obstacles,
-            invalid_maps=tuple(InvalidMap(str(name), tuple(flags)) for name, flags in maps),
-            untrimmed=None if waits_for is None else from_plain(Untrimmed, waits_for, "untrimmed"),
-            **found,
-        )
+        question = InspectImage(place, wish.layout.flatten, self._fenced())
+        image = self._ask(question, Image, 0.0, order=order)
         return self._with_header(image, place)
 
     def _with_header(self, image: Image, place: Place) -> Image:

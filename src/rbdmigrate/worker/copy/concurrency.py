@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Optional
 
 import rados
+import rbd
 
 from ...cluster import headers
 from ...control.objects.partial import in_several_writes
+from ...model.jobs.acts import Execute
 from ...model.migration import Place
 from ..session import Session
 
@@ -24,12 +26,11 @@ _KEY = "rbd_concurrent_management_ops"
 
 @contextmanager
 def limited_concurrency(
-    session: Session, ioctx: rados.Ioctx, target: Place, args: dict[str, Any]
+    session: Session, ioctx: rados.Ioctx, target: Place, act: Execute, *, imported: bool
 ) -> Iterator[None]:
     """For a copy within it: one object at once where it has to be, librbd's usual number else."""
     header = headers.migration_header(ioctx, target.image_id)
-    point, no_point, imported = args["point"], args["no_point"], args["import"] is not None
-    if not in_several_writes(header, point=point, no_point=no_point, imported=imported):
+    if not in_several_writes(header, point=act.point, no_point=act.no_point, imported=imported):
         yield
         return
     usual = session.rados.conf_get(_KEY)
@@ -38,3 +39,13 @@ def limited_concurrency(
         yield
     finally:
         session.rados.conf_set(_KEY, usual)
+
+
+def allow_lock_owner(ioctx: rados.Ioctx, target: Place, operations: Optional[int]) -> None:
+    """Limit a client that copies as holder of the exclusive lock to so many operations at once.
+
+    None: it is left as it is.
+    """
+    if operations is not None:
+        with rbd.Image(ioctx, image_id=target.image_id) as image:
+            image.metadata_set(headers.HOLDER_OPS_KEY, str(operations))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ...model.jobs.protocol import Progress, Tell
 from .copied_alone import CopiedAlone
 from .estimate import CopyEstimate
 from .throttle import CopyThrottle
 
-Progress = Callable[..., None]
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
 
 
@@ -17,12 +17,12 @@ class CopyProgress:
     """A copy's callback: paces each object, and tells how far it is now and then."""
 
     def __init__(
-        self, pace: CopyThrottle, found: CopyEstimate, progress: Progress, watch: CopiedAlone
+        self, pace: CopyThrottle, found: CopyEstimate, tell: Tell, watch: CopiedAlone
     ) -> None:
         self._watch = watch
         self._pace = pace
         self._found = found
-        self._progress = progress
+        self._report = tell
         self._last = 0.0
 
     def next(self, number: int, total: int) -> int:
@@ -44,10 +44,10 @@ class CopyProgress:
     def tell(self, number: int, total: int) -> None:
         """Report the objects begun and the bytes that are on the target with them."""
         copied = self._found.present + self._found.to_copy.copied_up_to(number)
-        self._progress(number, total, copied, self._found.total, alone=self._watch.alone)
+        self._report(Progress(number, total, copied, self._found.total, self._watch.alone))
 
 
-def objects(progress: Progress) -> Callable[[int, int], int]:
+def objects(tell: Tell) -> Callable[[int, int], int]:
     """A progress callback for acts that copy nothing: passed on a few times a second."""
     last = 0.0
 
@@ -56,7 +56,7 @@ def objects(progress: Progress) -> Callable[[int, int], int]:
         now = time.monotonic()
         if now - last >= PROGRESS_INTERVAL:
             last = now
-            progress(done, total, 0, 0)
+            tell(Progress(done, total))
         return 0
 
     return callback

@@ -3,7 +3,7 @@
 librbd has a migration for that which must not be used: until it is executed the target shows the
 snapshot, but what is copied, also by a client's first write to an object, is the source's head, on
 16, 18 and 20. From a clone of the snapshot it copies the right bytes, and makes every hole of the
-disk a full object of zeros (both measured, 16.2.15; see ``doc/design/imports.rst``). So the target
+disk a full object of zeros (both measured, 16.2.15; see ``doc/design/recovery.rst``). So the target
 is a clone of the snapshot, and executing it is to flatten it: the bytes are right at every moment,
 holes stay holes, and clients use it meanwhile as they use any clone.
 
@@ -24,10 +24,10 @@ from ...cluster import headers
 from ...cluster.pools import open_ioctx, pool_name
 from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
+from ...model.inspection import Inspection
 from ...model.layout import LayoutOptions
 from ...model.migration import Place
 from ...model.source_spec import SourceSpec
-from ...sources import Inspection
 from ..identity import renamed, require_same_image
 from ..session import Session
 from ..verify.extents import diff

@@ -10,30 +10,34 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EIO, ENOENT
-from typing import Any, Optional
+from typing import Optional
 
 import rados
-import rbd
 
 from ...cluster import headers, surgery
 from ...cluster.observe import clone_header
 from ...faults import fault_point, fault_switch
-from ...model.codec import from_plain, to_plain
 from ...model.errors import MigrationError
 from ...model.import_source import Import
+from ...model.inspection import Inspection
+from ...model.jobs.acts import Abort, Commit, Execute, ImportEnds, Prepare, UndoPrepare
+from ...model.jobs.answers import Copied, Examined, Finished, Prepared
+from ...model.jobs.protocol import Tell
+from ...model.jobs.questions import InspectSource
 from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ...model.migration import Place
 from ...model.observation import USABLE
 from ...model.source import CONFIG
-from ...model.source_spec import SourceSpec
+from ...model.source_spec import SourceSpec, StreamSpec, parse_source_spec
 from ...sources import Content, Limits, changes, identify, inspect, open_content
-from ..copy.concurrency import limited_concurrency
+from ..copy.concurrency import allow_lock_owner, limited_concurrency
 from ..copy.copied_alone import CopiedAlone
 from ..copy.estimate import survey_import
-from ..copy.progress import CopyProgress, Progress
+from ..copy.progress import CopyProgress, objects
 from ..identity import (
     prepared_target,
     renamed,
+    require_committed,
     require_executed,
     require_no_other_image,
     require_same_image,
@@ -44,64 +48,55 @@ from ..session import Session
 from ..users import lock_holders, require_unchanged
 from . import native
 from .open_files import CheckedFiles
-from .source_access import reach_of, require_allowed, require_checked_files, resolver
+from .source_access import require_allowed, require_checked_files, resolver, resolver_of
 
 _SURVEY = Limits(total=None)
 _LOOK_AGAIN = Limits(total=20)  # seconds for looking whether the source is still the same
 
 
-def _given(args: dict[str, Any]) -> tuple[Import, Place]:
-    return (
-        from_plain(Import, args["import"], "import"),
-        from_plain(Place, args["target"], "place"),
-    )
-
-
-def inspect_source(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """What a source is: an :class:`~rbdmigrate.sources.Inspection` as plain data."""
-    spec = Import(args["spec"]).source
+def inspect_source(session: Session, question: InspectSource, tell: Tell) -> Inspection:
+    """What a source is, and what of it librbd cannot read."""
+    spec = parse_source_spec(question.spec)
     if spec.format == "native":
-        return to_plain(native.inspect(session, spec))  # type: ignore[no-any-return]
-    found = inspect(spec, reach_of(args), Limits(total=args["total"]), resolver(session, args))
-    return to_plain(found)  # type: ignore[no-any-return]
+        return native.inspect(session, spec)
+    limits = Limits(total=question.seconds)
+    return inspect(spec, question.policy, limits, resolver(session, question.policy))
 
 
-def prepare(session: Session, args: dict[str, Any]) -> dict[str, Any]:
+def prepare(session: Session, ends: ImportEnds, act: Prepare, tell: Tell) -> Prepared:
     """Make the target, linked to the source."""
-    imported, target = _given(args)
-    layout = from_plain(LayoutOptions, args["layout"], "layout")
+    imported, target, layout = ends.imported, ends.target, act.layout
     features = _features(session, layout)
     if layout.object_size is not None and layout.stripe_unit is None:
         layout = replace(layout, stripe_unit=layout.object_size, stripe_count=1)
-    files = CheckedFiles.of(imported.source, reach_of(args))
+    files = CheckedFiles.of(imported.source, ends.policy)
     fault_point("librbd.before", "prepare")
     if imported.native:
-        native.prepare(session, imported.source, target, layout, features, args["id"])
+        native.prepare(session, imported.source, target, layout, features, ends.id)
     else:
-        require_allowed(imported.source, args, f"Preparing {target.spec}")
-        with _explained(session, imported, args, f"Preparing {target.spec}"):
-            session.c.prepare_import(_for_librbd(session, args), target, layout, features)
-        _remove_if_exchanged(session, args, files)
+        require_allowed(imported.source, ends, f"Preparing {target.spec}")
+        with _explained(session, ends, f"Preparing {target.spec}"):
+            session.c.prepare_import(_for_librbd(session, ends), target, layout, features)
+        _remove_if_exchanged(session, ends, files)
     fault_point("librbd.after", "prepare")
     with session.open(target) as ioctx:
         ident = headers.image_id(ioctx, target.image) or ""
         if not imported.made(ident):
             raise renamed(target)
         made = replace(target, image_id=ident)
-        no_point = point.take(session, made, args["point"]) if args["point"] else ""
-        return {"no_point": no_point, **prepared_target(ioctx, ident)}
+        no_point = point.take(session, made, act.point) if act.point else ""
+        return prepared_target(ioctx, ident, no_point)
 
 
-def _remove_if_exchanged(session: Session, args: dict[str, Any], files: CheckedFiles) -> None:
+def _remove_if_exchanged(session: Session, ends: ImportEnds, files: CheckedFiles) -> None:
     """Remove a target that was prepared from another file than the one that was checked.
 
     Raises MigrationError(EPERM) then.
     """
-    _, target = _given(args)
     try:
-        require_checked_files(session, target, files)
+        require_checked_files(session, ends.target, files)
     except MigrationError:
-        _remove(session, args, lambda done, total: 0, in_use=False)
+        _remove(session, ends)
         raise
 
 
@@ -124,14 +119,14 @@ def _default_features(text: str) -> int:
     return sum(FEATURES.get(name.strip(), 0) for name in text.split(","))
 
 
-def _for_librbd(session: Session, args: dict[str, Any]) -> str:
+def _for_librbd(session: Session, ends: ImportEnds) -> str:
     """The source-spec that librbd keeps in the target's header."""
-    imported, _ = _given(args)
+    imported = ends.imported
     if not imported.inline:
         return imported.spec
     spec = imported.source
     known = {CONFIG + key for key in imported.secrets}
-    return _with_secrets(spec, known, resolver(session, args)).to_json()
+    return _with_secrets(spec, known, resolver_of(session, ends)).to_json()
 
 
 def _with_secrets(
@@ -139,7 +134,7 @@ def _with_secrets(
 ) -> SourceSpec:
     """The spec with the secrets themselves, for clients that may not read config-keys."""
 
-    def filled(stream: Any) -> Any:
+    def filled(stream: StreamSpec) -> StreamSpec:
         keys = {name: getattr(stream, name) for name in ("access_key", "secret_key")}
         values = {
             name: resolve(value[len(CONFIG) :], stream.url)
@@ -153,32 +148,30 @@ def _with_secrets(
     return replace(spec, stream=stream, snapshots=snapshots)
 
 
-def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Copied:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
-    imported, target = _given(args)
-    session.pace.set(args["rate"])
+    imported, target = ends.imported, ends.target
+    session.pace.set(act.rate)
     changed: list[str] = []
     source: Optional[list[tuple[int, int]]] = None if imported.native else []
     if not fault_switch("inspection.skip"):
-        changed = _changes(session, imported, args)
-        source = None if imported.native else list(_extents(session, imported, args))
+        changed = _changes(session, ends)
+        source = None if imported.native else list(_extents(session, ends))
     found = survey_import(session, target, source)
-    files = CheckedFiles.of(imported.source, reach_of(args))
+    files = CheckedFiles.of(imported.source, ends.policy)
     with session.open(target) as ioctx:
-        watch = CopiedAlone(session, ioctx, target, args["untouched"])
-        copied = CopyProgress(session.pace, found, progress, watch)
+        watch = CopiedAlone(session, ioctx, target, act.untouched)
+        copied = CopyProgress(session.pace, found, tell, watch)
         copied.tell(0, found.to_copy.objects)
-        if args["holder_ops"] is not None:
-            with rbd.Image(ioctx, image_id=target.image_id) as image:
-                image.metadata_set(headers.HOLDER_OPS_KEY, str(args["holder_ops"]))
+        allow_lock_owner(ioctx, target, act.holder_ops)
         fault_point("librbd.before", "execute")
         if imported.native:
             watch.begins()
             native.execute(ioctx, target, copied.next)
         else:
             with (
-                limited_concurrency(session, ioctx, target, args),
-                _explained(session, imported, args, f"Copying {target.spec}"),
+                limited_concurrency(session, ioctx, target, act, imported=True),
+                _explained(session, ends, f"Copying {target.spec}"),
             ):
                 require_same_image(ioctx, target)
                 watch.begins()
@@ -189,24 +182,19 @@ def execute(session: Session, args: dict[str, Any], progress: Progress) -> dict[
         version = watch.ended()
         if not imported.native:
             require_executed(ioctx, target)
-        return {
-            "version": version,
-            "alone": watch.alone,
-            "bytes_total": found.total,
-            "changes": list(dict.fromkeys(changed + _changes(session, imported, args))),
-        }
+        changed += _changes(session, ends)
+        return Copied(version, watch.alone, found.total, tuple(dict.fromkeys(changed)))
 
 
-def _extents(session: Session, imported: Import, args: dict[str, Any]) -> Iterator[tuple[int, int]]:
+def _extents(session: Session, ends: ImportEnds) -> Iterator[tuple[int, int]]:
     """What has to be copied: all data of the first view, and of each later one what changed."""
-    views = [*imported.snapshots, None]
+    views = [*ends.imported.snapshots, None]
+    resolve = resolver_of(session, ends)
     with ExitStack() as opened:
 
         def view(name: Optional[str]) -> Content:
-            source, resolve = imported.source, resolver(session, args)
-            return opened.enter_context(
-                open_content(source, name, reach_of(args), _SURVEY, resolve)
-            )
+            source = ends.imported.source
+            return opened.enter_context(open_content(source, name, ends.policy, _SURVEY, resolve))
 
         for number, name in enumerate(views):
             content = view(name)
@@ -218,59 +206,74 @@ def _extents(session: Session, imported: Import, args: dict[str, Any]) -> Iterat
 
 
 @contextmanager
-def _explained(
-    session: Session, imported: Import, args: dict[str, Any], doing: str
-) -> Iterator[None]:
+def _explained(session: Session, ends: ImportEnds, doing: str) -> Iterator[None]:
     """Where librbd fails the source is looked at: it may say why, which librbd does not."""
     try:
         yield
     except session.librbd_errors as error:
-        found = inspect(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session, args))
+        source, resolve = ends.imported.source, resolver_of(session, ends)
+        found = inspect(source, ends.policy, _LOOK_AGAIN, resolve)
         for finding in found.errors:
             raise MigrationError(
                 finding.errno, f"{doing} failed, because of its source: {finding.message}"
             ) from None  # librbd's text repeats the spec
-        for sentence in changes(imported.identity, found.identity):
+        for sentence in changes(ends.imported.identity, found.identity):
             errno = abs(getattr(error, "errno", None) or EIO)
             raise MigrationError(errno, f"{doing} failed: {sentence}") from None
         raise
 
 
-def _changes(session: Session, imported: Import, args: dict[str, Any]) -> list[str]:
+def _changes(session: Session, ends: ImportEnds) -> list[str]:
     """What changed about the source since it was prepared. A source that is gone says nothing."""
-    if imported.native:
+    if ends.imported.native:
         return []
-    now = identify(imported.source, reach_of(args), _LOOK_AGAIN, resolver(session, args))
-    return changes(imported.identity, now)
+    source, resolve = ends.imported.source, resolver_of(session, ends)
+    return changes(ends.imported.identity, identify(source, ends.policy, _LOOK_AGAIN, resolve))
 
 
-def commit(session: Session, ioctx: rados.Ioctx, args: dict[str, Any]) -> None:
+def commit(session: Session, ends: ImportEnds, act: Commit, tell: Tell) -> Finished:
     """Cut the target loose; the source is not touched."""
-    imported, target = _given(args)
-    if imported.native:
-        surgery.drop_metadata(ioctx, target.image_id, headers.IMPORT_KEY)
-    else:
-        session.rbd.migration_commit(ioctx, target.image)
+    target = ends.target
+    with session.open(target) as ioctx:
+        fault_point("librbd.before", "commit")
+        require_same_image(ioctx, target)
+        if ends.imported.native:
+            surgery.drop_metadata(ioctx, target.image_id, headers.IMPORT_KEY)
+        else:
+            session.rbd.migration_commit(ioctx, target.image)
+        fault_point("librbd.after", "commit")
+        require_committed(ioctx, target)
+    return Finished()
 
 
-def undo_prepare(session: Session, args: dict[str, Any]) -> None:
+def undo_prepare(session: Session, ends: ImportEnds, act: UndoPrepare, tell: Tell) -> Finished:
     """Remove a target whose making was cut off, wherever that was."""
-    _remove(session, args, lambda done, total: 0, in_use=False)
+    fault_point("librbd.before", "undo_prepare")
+    _remove(session, ends)
+    fault_point("librbd.after", "undo_prepare")
+    return Finished()
 
 
-def abort(session: Session, args: dict[str, Any], on_progress: Callable[[int, int], int]) -> None:
+def abort(session: Session, ends: ImportEnds, act: Abort, tell: Tell) -> Finished:
     """Remove the target, wherever an earlier abort was cut off."""
-    _remove(session, args, on_progress, in_use=True)
+    fault_point("librbd.before", "abort")
+    _remove(session, ends, act, objects(tell))
+    fault_point("librbd.after", "abort")
+    return Finished()
 
 
 def _remove(
-    session: Session, args: dict[str, Any], on_progress: Callable[[int, int], int], *, in_use: bool
+    session: Session,
+    ends: ImportEnds,
+    act: Optional[Abort] = None,
+    on_progress: Callable[[int, int], int] = lambda done, total: 0,
 ) -> None:
     """Remove the target, if it is ours: known by its id, or made by one of our clients.
 
-    ``in_use``: clients may use it, as long as its removal has not begun.
+    ``act``: clients may use the target, as long as its removal has not begun, and this is the abort
+    that was allowed; None: nobody can use it yet.
     """
-    imported, target = _given(args)
+    imported, target = ends.imported, ends.target
     if not session.has_pool(target.pool_id):
         return
     with session.open(target) as ioctx:
@@ -282,8 +285,8 @@ def _remove(
         if not headers.image_exists(ioctx, ident):
             surgery.unlink_ghost(ioctx, name, ident)
             return
-        if in_use and _usable(ioctx, imported, ident):
-            require_unchanged(session, ioctx, replace(target, image=name, image_id=ident), args)
+        if act is not None and _usable(ioctx, imported, ident):
+            require_unchanged(session, ioctx, replace(target, image=name, image_id=ident), act)
         with repair.data_ioctx(session, ioctx, ident) as data:
             surgery.purge_trashed_snapshots(ioctx, data, ident)
         if headers.migration_header(ioctx, ident) is not None:
@@ -308,11 +311,10 @@ def _ours(ioctx: rados.Ioctx, imported: Import, target: Place) -> str:
     return named if named and imported.made(named) else ""
 
 
-def examine(session: Session, ioctx: rados.Ioctx, place: Place) -> dict[str, Any]:
+def examine(session: Session, ioctx: rados.Ioctx, place: Place) -> Examined:
     """What can be said of a target without opening it: the holder of its lock, and its features."""
     ident = place.image_id
     if not headers.image_exists(ioctx, ident):
         raise MigrationError(ENOENT, f"{place.spec} does not exist.")
-    users = lock_holders(session, ioctx, ident)
     locks = bool(headers.features(ioctx, ident) & FEATURES["exclusive-lock"])
-    return {"users": users, "locks": locks, "group": "", "mirror_mode": None}
+    return Examined(users=tuple(lock_holders(session, ioctx, ident)), locks=locks)

@@ -10,21 +10,22 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 import rbd
 
 from ...control.objects.extents import ExtentSet
-from ...model.codec import from_plain
 from ...model.errors import MigrationError
 from ...model.import_policy import ImportPolicy
 from ...model.import_source import Import
+from ...model.jobs.acts import ImportEnds
 from ...sources import Content, Limits, changes, identify, open_content
 from ..session import Session
 from ..verify.compare import ImageReader
+from ..verify.sides import Side
 from . import native
-from .source_access import reach_of, resolver
+from .source_access import resolver_of
 
 _NO_END = Limits(total=None)
 
@@ -82,10 +83,9 @@ class ExternalSide:
             open_content(self._imported.source, name, self._reach, _NO_END, self._resolve)
         )
 
-    def snapshots(self) -> list[dict[str, Any]]:
+    def snapshots(self) -> list[str]:
         """Its snapshots, the oldest first, and the comparison snapshot."""
-        names = [*self._imported.snapshots, *([self._point] if self._point else [])]
-        return [{"name": name} for name in names]
+        return [*self._imported.snapshots, *([self._point] if self._point else [])]
 
     def changed_since(self, point: str) -> str:
         """Why its head is not what it was at the prepare any more; empty where nothing tells."""
@@ -93,21 +93,21 @@ class ExternalSide:
         return " ".join(changes(self._imported.identity, now)[:1]).rstrip(".")
 
 
-class NativeSide(ImageReader):
+class NativeSide:
     """A snapshot of an image: all that there is of the source."""
 
     def __init__(self, ioctx: rados.Ioctx, found: native.Found, point: str) -> None:
-        super().__init__("source", ioctx, found.place.image_id)
+        self._reader = ImageReader("source", ioctx, found.place.image_id)
         self._snapshot = found.snapshot
         self._point = point
 
     def open(self, snapshot: Optional[str]) -> rbd.Image:
         """The snapshot, whatever is asked for."""
-        return super().open(self._snapshot)
+        return self._reader.open(self._snapshot)
 
-    def snapshots(self) -> list[dict[str, Any]]:
+    def snapshots(self) -> list[str]:
         """The comparison snapshot of the target, which holds the same."""
-        return [{"name": self._point}] if self._point else []
+        return [self._point] if self._point else []
 
     def changed_since(self, point: str) -> str:
         """Snapshots do not change."""
@@ -115,12 +115,11 @@ class NativeSide(ImageReader):
 
 
 @contextmanager
-def opened(session: Session, args: dict[str, Any]) -> Iterator[Any]:
-    """The source's side. Raises MigrationError."""
-    imported = from_plain(Import, args["import"], "import")
-    point = args["point"]
+def opened(session: Session, ends: ImportEnds, point: str) -> Iterator[Side]:
+    """The source's side; ``point`` is the comparison snapshot's name. Raises MigrationError."""
+    imported = ends.imported
     if not imported.native:
-        yield ExternalSide(imported, point, reach_of(args), resolver(session, args))
+        yield ExternalSide(imported, point, ends.policy, resolver_of(session, ends))
         return
     try:
         found = native.find(session, imported.source)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from errno import EPERM
-from typing import Any
 
 import rbd
 
 from ...cluster import config_keys, headers
-from ...model.codec import from_plain
 from ...model.errors import MigrationError
 from ...model.import_policy import ImportPolicy
-from ...model.import_source import Import
+from ...model.jobs.acts import ImportEnds
 from ...model.migration import Place
 from ...model.observation import HeaderState
 from ...model.references import own_keys, refuse_reference, refuse_references
@@ -24,28 +22,27 @@ from ..session import Session
 from .open_files import CheckedFiles
 
 
-def reach_of(args: dict[str, Any]) -> ImportPolicy:
-    """The reach policy that the job was given."""
-    return from_plain(ImportPolicy, args["reach"], "reach")
+def own_keys_of(ends: ImportEnds) -> frozenset[str]:
+    """The config-keys that were stored for this import."""
+    return own_keys(ends.id, ends.imported.secrets)
 
 
-def own_keys_of(args: dict[str, Any]) -> frozenset[str]:
-    """The config-keys that were stored for the import that the job is about; none without one."""
-    if not args.get("import"):
-        return frozenset()
-    return own_keys(args["id"], from_plain(Import, args["import"], "import").secrets)
+def resolver_of(session: Session, ends: ImportEnds) -> Callable[[str, str], str]:
+    """The resolver for the source of an import."""
+    return resolver(session, ends.policy, own_keys_of(ends))
 
 
-def resolver(session: Session, args: dict[str, Any]) -> Callable[[str, str], str]:
+def resolver(
+    session: Session, policy: ImportPolicy, own: frozenset[str] = frozenset()
+) -> Callable[[str, str], str]:
     """From a config-key, and the URL whose server gets it, to its value.
 
-    The function raises SourceError for a key that may not be sent there, and MigrationError for
-    one that cannot be read.
+    ``own``: the config-keys that were stored for the import itself. The function raises SourceError
+    for a key that may not be sent there, and MigrationError for one that cannot be read.
     """
-    reach, own = reach_of(args), own_keys_of(args)
 
     def resolve(key: str, url: str) -> str:
-        refused = refuse_reference(reach, key, url, own)
+        refused = refuse_reference(policy, key, url, own)
         if refused:
             raise key_forbidden(refused)
         return config_keys.get(session.rados, key)
@@ -53,25 +50,24 @@ def resolver(session: Session, args: dict[str, Any]) -> Callable[[str, str], str
     return resolve
 
 
-def require_allowed(spec: SourceSpec, args: dict[str, Any], what: str) -> None:
+def require_allowed(spec: SourceSpec, ends: ImportEnds, what: str) -> None:
     """Before librbd gets the spec: it resolves every reference, with the manager's rights.
 
     ``what`` is done with it, at the beginning of a sentence. Raises MigrationError(EPERM).
     """
-    refused = refuse_references(spec, reach_of(args), own_keys_of(args))
+    refused = refuse_references(spec, ends.policy, own_keys_of(ends))
     if refused:
         raise MigrationError(EPERM, f"{what} was refused: {refused}.")
 
 
-def require_allowed_source(session: Session, args: dict[str, Any]) -> None:
+def require_allowed_source(session: Session, ends: ImportEnds) -> None:
     """Before librbd opens the target of an import: it opens the source that the *header* names.
 
     Whoever may write to the target's pool can write another source into the header than was asked
     for, or did so before the import was adopted; and whoever may write to the folder of a file can
     exchange that. Raises MigrationError(EPERM). An executed target is opened without its source.
     """
-    imported = from_plain(Import, args["import"], "import")
-    target = from_plain(Place, args["target"], "place")
+    imported, target = ends.imported, ends.target
     with session.open(target) as ioctx:
         ident = target.image_id or headers.image_id(ioctx, target.image)
         header = headers.migration_header(ioctx, ident) if ident else None
@@ -84,8 +80,8 @@ def require_allowed_source(session: Session, args: dict[str, Any]) -> None:
             f"The header of {target.spec} names another source than the one that was asked for, so "
             "it is not opened; find out who may write to its pool, and abort this import.",
         )
-    require_allowed(spec, args, f"Opening {target.spec}")
-    require_checked_files(session, target, CheckedFiles.of(spec, reach_of(args)))
+    require_allowed(spec, ends, f"Opening {target.spec}")
+    require_checked_files(session, target, CheckedFiles.of(spec, ends.policy))
 
 
 def require_checked_files(session: Session, target: Place, files: CheckedFiles) -> None:

@@ -27,11 +27,13 @@ from ...cluster.data_objects import DataObjects
 from ...control.objects.partial import parts, runs
 from ...control.objects.striping import Striping
 from ...faults import fault_point
-from ...model.codec import from_plain
-from ...model.migration import Place
+from ...model.jobs.acts import CompleteObjects, Ends, ImportEnds
+from ...model.jobs.answers import ObjectsCompleted
+from ...model.jobs.protocol import Progress, Tell
 from ..image_objects import data_objects, striping_of
 from ..imports import readers as import_sides
 from ..session import Session
+from ..verify.sides import Side, View
 
 log = logging.getLogger(__name__)
 
@@ -50,24 +52,21 @@ class _View:
     gone: bool = False
 
 
-def settle(session: Session, args: dict[str, Any], progress: Any) -> dict[str, Any]:
-    """Complete what is there in part.
-
-    ``around``: look near this object only, as is enough for a process that ended just now; None:
-    everywhere. Answers how many objects were ``completed``, and ``whole``: no other can be in part.
-    """
-    target = from_plain(Place, args["target"], "target")
-    around: Optional[int] = args["around"]
+def complete_objects(
+    session: Session, ends: Ends, act: CompleteObjects, tell: Tell
+) -> ObjectsCompleted:
+    """Complete what is there in part."""
+    target, around = ends.target, act.around
     with session.open(target) as ioctx, ExitStack() as stack:
         header = headers.migration_header(ioctx, target.image_id)
         if header is None or not header.snapshots:
-            return {"completed": 0, "whole": True}  # each object is written at once
+            return ObjectsCompleted(0, whole=True)  # each object is written at once
         image = stack.enter_context(rbd.Image(ioctx, image_id=target.image_id, read_only=True))
         striping = striping_of(image)
         objects = data_objects(session, ioctx, image)
         stack.callback(objects.close)
         kept = {entry.snap_id for entry in headers.snapshots(ioctx, target.image_id)}
-        source = _opened(session, args, stack, image)
+        source = _opened(session, ends, act.point, stack, image)
         carried = sorted((new, old) for old, new in header.snapshots)
         views = [_View(new, source.key(old, new), new not in kept) for new, old in carried]
         views.append(_View(None, source.key(None, None)))
@@ -88,19 +87,20 @@ def settle(session: Session, args: dict[str, Any], progress: Any) -> dict[str, A
                 break  # the copy had not come so far
             behind = objects.behind({number: several[number] for number in existing})
             done += _complete(objects, source, striping, behind, views, size)
-            progress(count - part[0], count, 0, 0)
+            tell(Progress(count - part[0], count))
     if done:
         log.info("%s: %d objects were completed", target.spec, done)
-    return {"completed": done, "whole": around is None}
+    return ObjectsCompleted(done, whole=around is None)
 
 
-def _opened(session: Session, args: dict[str, Any], stack: ExitStack, target: rbd.Image) -> _Source:
+def _opened(
+    session: Session, ends: Ends, point: str, stack: ExitStack, target: rbd.Image
+) -> _Source:
     """The migration's source, as long as ``stack`` is open."""
-    if args["import"]:
+    if isinstance(ends, ImportEnds):
         named = {str(s["name"]): int(s["id"]) for s in target.list_snaps()}
-        return _External(stack.enter_context(import_sides.opened(session, args)), named)
-    place = from_plain(Place, args["source"], "source")
-    return _Image(stack, session.open(place), place.image_id)
+        return _External(stack.enter_context(import_sides.opened(session, ends, point)), named)
+    return _Image(stack, session.open(ends.source), ends.source.image_id)
 
 
 def _mapped(image: rbd.Image, striping: Striping, part: range) -> set[int]:
@@ -297,10 +297,10 @@ class _Image(_Source):
 class _External(_Source):
     """A source outside, of an import. ``named``: the target's snapshots."""
 
-    def __init__(self, side: Any, named: dict[str, int]) -> None:
+    def __init__(self, side: Side, named: dict[str, int]) -> None:
         self._side = side
         self._names = {number: name for name, number in named.items()}
-        self._view: Any = None
+        self._view: Optional[View] = None
 
     def key(self, old: Optional[int], new: Optional[int]) -> Optional[str]:
         return None if new is None else self._names.get(new, "")

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EEXIST, EOPNOTSUPP, EUCLEAN
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 
 from ...cluster import headers, surgery
 from ...model.errors import MigrationError
+from ...model.jobs.acts import Abort, ImageEnds
 from ...model.migration import Place
 from ...model.observation import USABLE, HeaderState, ImageView
 from ..identity import require_no_other_image, require_same_image
@@ -88,16 +89,10 @@ def undo_prepare(session: Session, source: Place, target: Place) -> None:
 
 
 def abort(
-    session: Session,
-    source: Place,
-    target: Place,
-    on_progress: Callable[[int, int], int],
-    args: dict[str, Any],
+    session: Session, both: ImageEnds, act: Abort, on_progress: Callable[[int, int], int]
 ) -> None:
-    """Abort, also one that was cut off anywhere, and one whose target's pool was removed.
-
-    ``args`` are those of the job: with what the target was found like when this was allowed.
-    """
+    """Abort, also one that was cut off anywhere, and one whose target's pool was removed."""
+    source, target = both.source, both.target
     if not session.has_pool(target.pool_id):
         _give_back_alone(session, source)
         return
@@ -109,7 +104,7 @@ def abort(
             ident = ends.target_id()
             linked = replace(target, image_id=ident)
             if ends.usable():
-                require_unchanged(session, ends.target_ioctx, linked, args)
+                require_unchanged(session, ends.target_ioctx, linked, act)
             require_no_other_image(ends.target_ioctx, linked)
             with data_ioctx(session, ends.target_ioctx, ident) as data:
                 surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)

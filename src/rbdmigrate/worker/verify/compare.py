@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from errno import EIO
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 import rbd
@@ -21,6 +21,7 @@ from ...model.verification import Compared, Verification
 from ..copy.throttle import CopyThrottle
 from .extents import allocated
 from .image_views import open_view
+from .sides import View
 
 _IN_FLIGHT = 8  # pieces of up to 4 MiB, each read on both sides: 64 MiB of memory
 
@@ -37,10 +38,10 @@ class ImageReader:
         """A snapshot, or the head (None)."""
         return open_view(self.ioctx, self.ident, snapshot)
 
-    def snapshots(self) -> list[dict[str, Any]]:
-        """The image's snapshots, the oldest first."""
+    def snapshots(self) -> list[str]:
+        """The names of the image's snapshots, the oldest first."""
         with self.open(None) as image:
-            return list(image.list_snaps())
+            return [str(snapshot["name"]) for snapshot in image.list_snaps()]
 
     def changed_since(self, point: str) -> str:
         """Whether somebody wrote to it after the comparison snapshot, and before the link."""
@@ -52,7 +53,7 @@ class ImageReader:
 
 def compare(
     pace: CopyThrottle,
-    pair: tuple[rbd.Image, rbd.Image],
+    pair: tuple[View, rbd.Image],
     view: Compared,
     extents: ExtentSet,
     v: Verification,
@@ -90,7 +91,7 @@ def compare(
                 right.cancel()
 
 
-def _read(image: rbd.Image, offset: int, length: int, side: int) -> bytes:
+def _read(image: View, offset: int, length: int, side: int) -> bytes:
     try:
         return bytes(image.read(offset, length))
     except rbd.Error as error:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import rbd
 
+from ...model.image import InvalidMap
 from ...model.layout import FEATURES
 
 _FLAGS = {"object map invalid": 1 << 0, "fast diff invalid": 1 << 1}  # librbd.h: RBD_FLAG_...
 
 
-def invalid_maps(image: rbd.Image) -> list[tuple[str, tuple[str, ...]]]:
+def invalid_maps(image: rbd.Image) -> tuple[InvalidMap, ...]:
     """The views of the image whose object map librbd has flagged as wrong, the head ("") first.
 
     A view is the name of a snapshot; the flags are called as ``rbd info`` does. Leaves the image at
     its head.
     """
     if not int(image.features()) & FEATURES["object-map"]:
-        return []
+        return ()
     found = [("", _flags(image))]
     for snapshot in list(image.list_snaps()):
         image.set_snap_by_id(int(snapshot["id"]))
         found.append((str(snapshot["name"]), _flags(image)))
     image.set_snap(None)
-    return [(name, flags) for name, flags in found if flags]
+    return tuple(InvalidMap(name, flags) for name, flags in found if flags)
 
 
 def flagged_invalid(image: rbd.Image) -> bool:

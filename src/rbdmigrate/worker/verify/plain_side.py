@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Optional
+from typing import Optional
 
 from ...control.objects.extents import ExtentSet
 from ..image_objects import data_objects, striping_of
@@ -62,20 +62,19 @@ class PlainView:
         return b"".join(pieces)
 
 
-class PlainSide(ImageReader):
+class PlainSide:
     """An image whose object maps are not trusted."""
 
     def __init__(self, session: Session, side: ImageReader) -> None:
-        super().__init__(side.name, side.ioctx, side.ident)
         self._session = session
         self._librbd = side
 
-    def open(self, snapshot: Optional[str]) -> Any:
+    def open(self, snapshot: Optional[str]) -> PlainView:
         """A snapshot, or the head (None)."""
         return PlainView(self._session, self._librbd, snapshot)
 
-    def snapshots(self) -> list[dict[str, Any]]:
-        """The image's snapshots, the oldest first."""
+    def snapshots(self) -> list[str]:
+        """The names of the image's snapshots, the oldest first."""
         return self._librbd.snapshots()
 
     def changed_since(self, point: str) -> str:

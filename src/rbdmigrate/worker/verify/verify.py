@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Optional
 
 import rados
 import rbd
@@ -24,17 +24,18 @@ from ...cluster import headers
 from ...cluster.client import mon_command
 from ...control.lifecycle.verification import conclude
 from ...control.objects.extents import ExtentSet, union
-from ...model.codec import from_plain, to_plain
+from ...model.jobs import acts
+from ...model.jobs.answers import Verified
+from ...model.jobs.protocol import Tell, VerifyProgress
 from ...model.layout import FEATURES
-from ...model.migration import Place
 from ...model.verification import Compared, Extent, Verification
 from ..imports import readers as import_sides
-from ..imports.readers import ExternalView
 from ..session import Session
 from .compare import ImageReader, compare
 from .extents import allocated
 from .object_map import flagged_invalid
-from .plain_side import PlainSide, PlainView
+from .plain_side import PlainSide
+from .sides import Side, View
 
 _TELL = 0.5  # seconds between two progress messages
 
@@ -43,14 +44,14 @@ _NO_POINT = (
 )
 
 
-class Ends:
+class Sides:
     """Both images, by id, and the names of their snapshots."""
 
-    def __init__(self, source: Any, target: ImageReader) -> None:
-        self.source = source  # a Side, or what reads like one (``import_sides``)
+    def __init__(self, source: Side, target: ImageReader) -> None:
+        self.source = source
         self.target = target
 
-    def views(self, stack: ExitStack, snapshot: Optional[str]) -> tuple[Any, rbd.Image]:
+    def views(self, stack: ExitStack, snapshot: Optional[str]) -> tuple[View, rbd.Image]:
         """A snapshot, or the head, of both sides, open for reading."""
         return (
             stack.enter_context(self.source.open(snapshot)),
@@ -58,35 +59,33 @@ class Ends:
         )
 
 
-def verify(session: Session, args: dict[str, Any], progress: Any) -> dict[str, Any]:
-    """Compare; goes on where the verification in ``args`` was interrupted. Writes nothing."""
-    v = from_plain(Verification, args["verification"], "verification")
-    target = from_plain(Place, args["target"], "place")
-    session.pace.set(args["rate"])
+def verify(session: Session, ends: acts.Ends, act: acts.Verify, tell: Tell) -> Verified:
+    """Compare; goes on where the verification was interrupted. Writes nothing."""
+    target = ends.target
+    session.pace.set(act.rate)
     cache = session.rados.conf_get("rbd_cache")
     session.rados.conf_set("rbd_cache", "false")  # every piece is read once
     try:
-        with session.open(target) as ioctx, _source(session, args) as source:
-            ends = Ends(source, ImageReader("target", ioctx, target.image_id))
-            v = _Run(session, args, ends, v, progress).all()
+        with session.open(target) as ioctx, _source(session, ends, act) as source:
+            sides = Sides(source, ImageReader("target", ioctx, target.image_id))
+            v = _Run(session, act, sides, tell).all()
     finally:
         session.rados.conf_set("rbd_cache", cache)
     release = f"rbd_migration {__version__}, {_release(session.rados)}"
-    return {"verification": to_plain(conclude(v, time.time(), release))}
+    return Verified(conclude(v, time.time(), release))
 
 
 @contextmanager
-def _source(session: Session, args: dict[str, Any]) -> Iterator[Any]:
-    if args["import"]:
-        with import_sides.opened(session, args) as side:
+def _source(session: Session, ends: acts.Ends, act: acts.Verify) -> Iterator[Side]:
+    if isinstance(ends, acts.ImportEnds):
+        with import_sides.opened(session, ends, act.point) as side:
             yield side
         return
-    place = from_plain(Place, args["source"], "place")
-    with session.open(place) as ioctx:
-        side = ImageReader("source", ioctx, place.image_id)
-        with side.open(None) as image:
-            plain = not args["trust_maps"] or flagged_invalid(image)
-        yield PlainSide(session, side) if plain else side
+    with session.open(ends.source) as ioctx:
+        reader = ImageReader("source", ioctx, ends.source.image_id)
+        with reader.open(None) as image:
+            plain = not act.trust_maps or flagged_invalid(image)
+        yield PlainSide(session, reader) if plain else reader
 
 
 def _release(client: rados.Rados) -> str:
@@ -98,26 +97,24 @@ def _release(client: rados.Rados) -> str:
 class _Run:
     """One run over all views, from the first that is not done."""
 
-    def __init__(
-        self, session: Session, args: dict[str, Any], ends: Ends, v: Verification, progress: Any
-    ) -> None:
+    def __init__(self, session: Session, act: acts.Verify, sides: Sides, tell: Tell) -> None:
         self._session = session
-        self._point: str = args["point"]
-        self._no_point: str = args["no_point"]
-        self._untouched: Optional[int] = args["untouched"]
-        self._ends = ends
-        self._v = v
-        self._progress = progress
+        self._point = act.point
+        self._no_point = act.no_point
+        self._untouched = act.untouched
+        self._sides = sides
+        self._v = act.verification
+        self._tell = tell
         self._begun = time.monotonic()
-        self._before = v.seconds
+        self._before = act.verification.seconds
         self._told = 0.0
         self._end = 0  # where the data of the view ends
         self._count = 1  # views
 
     def all(self) -> Verification:
         """Compare all views; the verification without its outcome."""
-        names = [str(s["name"]) for s in self._ends.source.snapshots()]
-        carried = {str(s["name"]) for s in self._ends.target.snapshots()}
+        names = self._sides.source.snapshots()
+        carried = set(self._sides.target.snapshots())
         views: list[tuple[str, Optional[str], str]] = []  # name, snapshot, why not
         for name in names:
             if name != self._point:
@@ -136,7 +133,7 @@ class _Run:
     def _head(self, names: list[str], carried: set[str]) -> tuple[Optional[str], str]:
         """What stands for the head: the comparison snapshot, or the head itself while untouched."""
         if self._point and self._point in names and self._point in carried:
-            return self._point, self._ends.source.changed_since(self._point)
+            return self._point, self._sides.source.changed_since(self._point)
         if self._untouched is not None and self._version() == self._untouched:
             return None, ""
         if self._point and self._point in names:
@@ -145,7 +142,7 @@ class _Run:
 
     def _version(self) -> Optional[int]:
         """The version of the target's header, if that proves anything about writes."""
-        target = self._ends.target
+        target = self._sides.target
         if not headers.features(target.ioctx, target.ident) & FEATURES["exclusive-lock"]:
             return None  # writes leave no trace in the header
         if headers.lock_holder(target.ioctx, target.ident) is not None:
@@ -161,7 +158,7 @@ class _Run:
             self._put(number, replace(view, done=True, skipped=why_not))
             return
         with ExitStack() as stack:
-            pair = self._ends.views(stack, snapshot)
+            pair = self._sides.views(stack, snapshot)
             view, extents = self._survey(view, pair, before, former)
             self._end = extents.end
             for reached in compare(self._session.pace, pair, view, extents, self._v):
@@ -175,7 +172,7 @@ class _Run:
     def _survey(
         self,
         view: Compared,
-        pair: tuple[Any, rbd.Image],
+        pair: tuple[View, rbd.Image],
         before: Optional[str],
         former: Optional[Compared],
     ) -> tuple[Compared, ExtentSet]:
@@ -199,7 +196,7 @@ class _Run:
 
     def _comparable(
         self,
-        pair: tuple[Any, rbd.Image],
+        pair: tuple[View, rbd.Image],
         sizes: list[int],
         before: str,
         former: Optional[Compared],
@@ -210,7 +207,7 @@ class _Run:
         if former is None or former.skipped or former.different > len(former.differences):
             return False
         with ExitStack() as stack:
-            older = self._ends.views(stack, before)
+            older = self._sides.views(stack, before)
             if [int(image.size()) for image in older] != sizes:
                 return False
             return not any(_has_parent(image) for image in (*older, *pair))
@@ -228,14 +225,13 @@ class _Run:
         self._told = now
         part = 1.0 if view.done or not self._end else view.position / self._end
         share = (number + part) / self._count
-        reached = to_plain(self._v.bounded())
-        self._progress(number, self._count, self._v.bytes, 0, share=share, verification=reached)
+        self._tell(VerifyProgress(self._v.bytes, share, self._v.bounded()))
 
 
-def _allocated(image: Any, before: Optional[str], size: int) -> ExtentSet:
-    if isinstance(image, (ExternalView, PlainView)):
-        return image.allocated()
-    return allocated(image, before, size)
+def _allocated(view: View, before: Optional[str], size: int) -> ExtentSet:
+    if isinstance(view, rbd.Image):
+        return allocated(view, before, size)
+    return view.allocated()
 
 
 def _has_parent(image: rbd.Image) -> bool:

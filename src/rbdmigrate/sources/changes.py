@@ -1,45 +1,9 @@
-"""The result of an inspection: plain data, for the pipe of a worker and for records."""
+"""Whether a source is still the same as when it was inspected."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Optional
-
-from ..model.finding import Finding, Severity
-
-
-@dataclass(frozen=True)
-class SnapshotInfo:
-    """A snapshot of the source, the oldest first. ``size`` in bytes."""
-
-    name: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """``size``: bytes of the disk; None when unknown. ``to_copy``: bytes that a copy of the head
-    and its snapshots moves, if the format tells. ``identity``: for each stream, by its path in the
-    spec, values that show whether it is still the same; see :func:`changes`. ``details``: text for
-    people ("qcow version 3, clusters of 64 KiB"). ``transient``: the errors may pass by
-    themselves. ``hanging_up``: the URLs whose servers do not keep a connection open.
-    """
-
-    size: Optional[int] = None
-    snapshots: tuple[SnapshotInfo, ...] = ()
-    to_copy: Optional[int] = None
-    identity: dict[str, dict[str, str]] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-    details: tuple[str, ...] = ()
-    transient: bool = False
-    hanging_up: tuple[str, ...] = ()
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """The findings that forbid an import."""
-        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
 
 
 def _size_first(name: str) -> tuple[bool, str]:

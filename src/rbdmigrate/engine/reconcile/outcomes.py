@@ -1,0 +1,58 @@
+"""What a worker's answer to an act means for the record of the migration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...control.lifecycle.aborting import copied_by_us_alone
+from ...control.lifecycle.crashes import after_success
+from ...control.objects.trimming import waiting
+from ...model.jobs.answers import (
+    Answer,
+    Copied,
+    NotTrimmed,
+    ObjectsCompleted,
+    Prepared,
+    Verified,
+)
+from ...model.migration import Migration, Op, State
+from .verification import with_outcome
+
+
+def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
+    """The record after an act that was done, or that has to wait for OSDs to trim snapshots."""
+    if isinstance(answer, NotTrimmed):
+        return waiting(m, answer.untrimmed, now)
+    if isinstance(answer, ObjectsCompleted):  # the attempts to copy are counted on
+        return replace(m, step=None, settled=True)
+    m = after_success(replace(m, step=None, hold=None, failure=None, attempts=0), op)
+    if isinstance(answer, Prepared):
+        return _prepared(m.enter(State.PREPARED, now), answer)
+    if isinstance(answer, Copied):
+        return _copied(m, answer)
+    if isinstance(answer, Verified):
+        return with_outcome(m, answer.verification, now)
+    return replace(m, point="") if op is Op.DROP_POINT else m
+
+
+def _prepared(m: Migration, answer: Prepared) -> Migration:
+    return replace(
+        m,
+        target=replace(m.target, image_id=answer.target_id),
+        target_version=answer.version,
+        target_header=answer.header,
+        no_point=answer.no_point,
+        point="" if answer.no_point else m.point,
+    )
+
+
+def _copied(m: Migration, answer: Copied) -> Migration:
+    m = replace(m, copy_checked=True)
+    if answer.alone:
+        m = copied_by_us_alone(m, answer.version)
+    else:
+        m = replace(m, target_version=answer.version, touched=True)
+    if m.imported is not None:
+        m = replace(m, imported=m.imported.changed(answer.changes))
+    size = answer.bytes_total
+    return replace(m, bytes_copied=size, bytes_total=size or m.bytes_total)

@@ -1,0 +1,57 @@
+"""The jobs that workers get: what an act has to know of a migration and of the moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from ...model.import_policy import ImportPolicy
+from ...model.jobs import acts
+from ...model.migration import Migration, Op
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a record does not say about the act that begins now.
+
+    ``rate``: bytes per second that the throttle gives it. ``fenced``: addresses of our dead
+    workers. ``allowed_version`` and ``blind`` as in :class:`~rbdmigrate.model.jobs.acts.Abort`.
+    """
+
+    rate: Optional[int] = None
+    trust_maps: bool = True
+    fenced: tuple[str, ...] = ()
+    allowed_version: Optional[int] = None
+    blind: bool = False
+
+
+def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
+    """Both ends of a migration; ``policy`` is what imports may read."""
+    if m.imported is None:
+        return acts.ImageEnds(m.source, m.target)
+    return acts.ImportEnds(m.id, m.imported, m.target, policy)
+
+
+def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
+    """The act ``op`` on a migration, whose record has the intent already."""
+    untouched = None if m.touched else m.target_version
+    if op is Op.PREPARE:
+        return acts.Prepare(m.layout, m.point, moment.fenced)
+    if op is Op.EXECUTE:
+        return acts.Execute(moment.rate, m.holder_ops, untouched, m.point, m.no_point)
+    if op is Op.VERIFY:
+        assert m.verification is not None
+        return acts.Verify(
+            m.verification, moment.rate, untouched, m.point, m.no_point, moment.trust_maps
+        )
+    if op is Op.ABORT:
+        return acts.Abort(
+            m.group, m.mirror_mode, moment.allowed_version, moment.blind, moment.fenced
+        )
+    if op is Op.UNDO_PREPARE:
+        return acts.UndoPrepare(m.group, m.mirror_mode)
+    if op is Op.SETTLE:
+        return acts.CompleteObjects(m.point)
+    if op is Op.DROP_POINT:
+        return acts.DropPoint(m.point)
+    return acts.Commit() if op is Op.COMMIT else acts.FinishCommit()

@@ -1,0 +1,40 @@
+"""The result of inspecting an external source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .finding import Finding, Severity
+
+
+@dataclass(frozen=True)
+class SnapshotInfo:
+    """A snapshot of the source, the oldest first. ``size`` in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """``size``: bytes of the disk; None when unknown. ``to_copy``: bytes that a copy of the head
+    and its snapshots moves, if the format tells. ``identity``: for each stream, by its path in the
+    spec, values that show whether it is still the same; see ``sources.changes``. ``details``: text
+    for people ("qcow version 3, clusters of 64 KiB"). ``transient``: the errors may pass by
+    themselves. ``hanging_up``: the URLs whose servers do not keep a connection open.
+    """
+
+    size: Optional[int] = None
+    snapshots: tuple[SnapshotInfo, ...] = ()
+    to_copy: Optional[int] = None
+    identity: dict[str, dict[str, str]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    details: tuple[str, ...] = ()
+    transient: bool = False
+    hanging_up: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that forbid an import."""
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)

@@ -1,0 +1,183 @@
+"""Acts: what a worker can do with a migration, one dataclass each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Optional, Union
+
+from ..import_policy import ImportPolicy
+from ..import_source import Import
+from ..layout import LayoutOptions
+from ..migration import Op, Place
+from ..verification import Verification
+
+
+@dataclass(frozen=True)
+class ImageEnds:
+    """Both ends of the migration of an image."""
+
+    source: Place
+    target: Place
+
+
+@dataclass(frozen=True)
+class ImportEnds:
+    """Both ends of an import.
+
+    ``id`` is that of the migration, under which the secrets of its source are stored. ``policy``
+    is what imports may read.
+    """
+
+    id: str
+    imported: Import
+    target: Place
+    policy: ImportPolicy
+
+
+Ends = Union[ImageEnds, ImportEnds]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Link the target to the source.
+
+    ``point``: the name of the comparison snapshot to take, empty for none. ``fenced``: addresses of
+    our dead workers, which do not count as users of the source.
+    """
+
+    name: ClassVar[str] = Op.PREPARE.value
+    layout: LayoutOptions
+    point: str = ""
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UndoPrepare:
+    """Bring the source back after a prepare that was cut off.
+
+    ``group`` and ``mirror_mode`` are what the source had before (:class:`..migration.Migration`).
+    """
+
+    name: ClassVar[str] = Op.UNDO_PREPARE.value
+    group: str = ""
+    mirror_mode: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Execute:
+    """Copy until everything is on the target.
+
+    ``rate``: bytes per second, None for no limit. ``holder_ops``: how many operations at once a
+    client may use that copies as holder of the exclusive lock; None: no such limit is set.
+    ``untouched``: the version of the target's header while nobody but us wrote it; None: it is not
+    known. ``point`` and ``no_point`` as in the record.
+    """
+
+    name: ClassVar[str] = Op.EXECUTE.value
+    rate: Optional[int] = None
+    holder_ops: Optional[int] = None
+    untouched: Optional[int] = None
+    point: str = ""
+    no_point: str = ""
+
+
+@dataclass(frozen=True)
+class CompleteObjects:
+    """Complete the objects that a copy left in part.
+
+    ``around``: look near this object only, as is enough for a process that ended just now; None:
+    everywhere.
+    """
+
+    name: ClassVar[str] = Op.SETTLE.value
+    point: str = ""
+    around: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Compare source and target; goes on where ``verification`` was interrupted.
+
+    ``trust_maps``: read what librbd's object maps of the source say. Else as in :class:`Execute`.
+    """
+
+    name: ClassVar[str] = Op.VERIFY.value
+    verification: Verification
+    rate: Optional[int] = None
+    untouched: Optional[int] = None
+    point: str = ""
+    no_point: str = ""
+    trust_maps: bool = True
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Cut the target loose from the source and remove the source."""
+
+    name: ClassVar[str] = Op.COMMIT.value
+
+
+@dataclass(frozen=True)
+class FinishCommit:
+    """Remove what is left of the source after a commit that was cut off."""
+
+    name: ClassVar[str] = Op.FINISH_COMMIT.value
+
+
+@dataclass(frozen=True)
+class Abort:
+    """Remove the target and give the source back; also one that was cut off.
+
+    ``allowed_version``: the version of the target's header with which the abort was allowed; None:
+    nothing was there to be guarded. ``blind``: the target must not be opened, because librbd would
+    open its source too. ``fenced``: addresses of our dead workers.
+    """
+
+    name: ClassVar[str] = Op.ABORT.value
+    group: str = ""
+    mirror_mode: Optional[int] = None
+    allowed_version: Optional[int] = None
+    blind: bool = False
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DropPoint:
+    """Remove the comparison snapshot ``point``, when all else is over."""
+
+    name: ClassVar[str] = Op.DROP_POINT.value
+    point: str
+
+
+@dataclass(frozen=True)
+class TakeLock:
+    """Take the target's exclusive lock from its holder for a moment, and give it back."""
+
+    name: ClassVar[str] = "take_lock"
+
+
+Act = Union[
+    Prepare,
+    UndoPrepare,
+    Execute,
+    CompleteObjects,
+    Verify,
+    Commit,
+    FinishCommit,
+    Abort,
+    DropPoint,
+    TakeLock,
+]
+
+
+@dataclass(frozen=True)
+class ActOn:
+    """An act and the migration that it is done with."""
+
+    ends: Ends
+    act: Act
+
+    @property
+    def name(self) -> str:
+        """For logs and fault tests."""
+        return self.act.name

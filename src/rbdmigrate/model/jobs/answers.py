@@ -1,0 +1,103 @@
+"""Answers: what a worker found or did, one dataclass each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Union
+
+from ..image import Image
+from ..inspection import Inspection
+from ..target_header import TargetHeader
+from ..untrimmed import Untrimmed
+from ..verification import Verification
+from ..watchers import Watcher
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The act was done, and there is nothing more to be told of it."""
+
+
+@dataclass(frozen=True)
+class NotTrimmed:
+    """The act was not begun: librbd would copy the source wrong."""
+
+    untrimmed: Untrimmed
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The target as it was made, by which later acts and the abort guard know it.
+
+    ``header`` is None when somebody has removed the target already. ``no_point``: why there is no
+    comparison snapshot; empty when there is one, or none was asked for.
+    """
+
+    target_id: str
+    version: Optional[int]
+    header: Optional[TargetHeader]
+    no_point: str = ""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A copy is complete.
+
+    ``version`` of the target's header after it. ``alone``: nobody else had the target open for
+    writing meanwhile. ``bytes_total``: what the source holds. ``changes``: sentences about what
+    changed about an external source.
+    """
+
+    version: Optional[int]
+    alone: bool
+    bytes_total: int
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ObjectsCompleted:
+    """``completed``: how many objects were; ``whole``: no other can be there in part."""
+
+    completed: int
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A verification with its outcome."""
+
+    verification: Verification
+
+
+@dataclass(frozen=True)
+class Examined:
+    """``users``: who has the image open for writing. ``locks``: it has the feature exclusive-lock.
+
+    ``group`` is ``<pool id>/<name>`` or empty; ``mirror_mode`` is None when it is not mirrored.
+    """
+
+    users: tuple[Watcher, ...] = ()
+    locks: bool = False
+    group: str = ""
+    mirror_mode: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class UsersFound:
+    """The addresses of clients that have one of the images open for writing."""
+
+    addresses: tuple[str, ...] = ()
+
+
+Answer = Union[
+    Finished,
+    NotTrimmed,
+    Prepared,
+    Copied,
+    ObjectsCompleted,
+    Verified,
+    Examined,
+    UsersFound,
+    Image,
+    Inspection,
+]

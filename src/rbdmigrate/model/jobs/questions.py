@@ -1,0 +1,61 @@
+"""Questions that only a worker can answer, one dataclass each. They change nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Union
+
+from ..import_policy import ImportPolicy
+from ..migration import Place
+
+
+@dataclass(frozen=True)
+class Examine:
+    """What must be known of an image before it is acted on; answered by ``Examined``.
+
+    ``blind``: without opening the image, because librbd would open its source too. ``fenced``:
+    addresses of our dead workers, which do not count as users.
+    """
+
+    name: ClassVar[str] = "examine"
+    image: Place
+    blind: bool = False
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FindUsers:
+    """Which clients have one of the images open for writing; answered by ``UsersFound``."""
+
+    name: ClassVar[str] = "find_users"
+    images: tuple[Place, ...]
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InspectImage:
+    """What preflight wants to know of a source image; answered by ``Image``.
+
+    ``flatten``: the parent's data are to be copied too.
+    """
+
+    name: ClassVar[str] = "inspect_image"
+    image: Place
+    flatten: bool = False
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InspectSource:
+    """What an external source is; answered by ``Inspection``.
+
+    ``spec`` is the source-spec as JSON, with its secrets. ``seconds``: how long it may take.
+    """
+
+    name: ClassVar[str] = "inspect_source"
+    spec: str = field(repr=False)
+    policy: ImportPolicy
+    seconds: float
+
+
+Question = Union[Examine, FindUsers, InspectImage, InspectSource]
