@@ -138,7 +138,7 @@ class Module(MgrModule):
 
     def _show(self, engine: Engine) -> None:
         """Bring progress events and health warnings up to date."""
-        reports = engine.list(states=SHOWN_STATES)
+        reports = engine.migrations.list(states=SHOWN_STATES)
         troubles = engine.problems()
         if self._options.problem:
             troubles.append(self._options.problem)
@@ -150,7 +150,10 @@ class Module(MgrModule):
                 "POOL": ("pool(s) that do not answer", engine.silent_pools()),
                 "RECORD": ("record(s) that cannot be used", engine.garbage()),
                 "FAILED": ("migration(s) failed", _failures(reports)),
-                "TARGET": ("warning(s) about what clients did", engine.changed_targets()),
+                "TARGET": (
+                    "warning(s) about what clients did",
+                    engine.migrations.changed_targets(),
+                ),
                 "PLAN": ("plan(s) need attention", engine.plans.warnings()),
             }
         )

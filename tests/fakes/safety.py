@@ -161,8 +161,8 @@ class Run:
 
         def act() -> Any:
             if kind == "change":
-                return self.world.engine.change(spec(target), Changes(**given))
-            return getattr(self.world.engine, kind)(spec(target), *arguments, **given)
+                return self.world.engine.migrations.change(spec(target), Changes(**given))
+            return getattr(self.world.engine.migrations, kind)(spec(target), *arguments, **given)
 
         def tell(ident: str) -> None:
             asked = self.judge.of(ident)

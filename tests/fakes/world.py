@@ -187,12 +187,14 @@ class World:
 
     def do(self, command: str, *specs: str, **options: Any) -> Any:
         """A command of an administrator to the active manager's engine."""
-        return self.call(lambda: getattr(self.engine, command)(*map(spec, specs), **options))
+        return self.call(
+            lambda: getattr(self.engine.migrations, command)(*map(spec, specs), **options)
+        )
 
     def prepare(self, source: str, target: str, **policy: Any) -> Any:
         """`ceph rbd migration prepare`, and `run` with a goal in the policy."""
         return self.call(
-            lambda: self.engine.prepare(
+            lambda: self.engine.migrations.prepare(
                 spec(source), spec(target), LayoutOptions(), Policy(**policy)
             )
         )

@@ -120,8 +120,41 @@ class FakePlans:
         return call
 
 
+class FakeMigrations:
+    """Notes what it is asked, and answers with the reports of the engine or with its refusal."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def list(self, ended=False):
+        return [r for r in self._engine.reports if self._seen(r)]
+
+    def summary(self):
+        return numbers([], None, None)
+
+    def browse(self, query):
+        reports = self._engine.reports
+        return len(reports), reports[query.offset : query.offset + query.limit]
+
+    def history(self, since=None):
+        return self.list()
+
+    def _seen(self, found):
+        ends = [parse_image_spec(found[end], "rbd", end) for end in ("source", "target")]
+        return all(self._engine.caller.covers(end.pool, end.namespace) for end in ends)
+
+    def __getattr__(self, name):
+        def call(*args, **named):
+            self._engine.calls.append((name, args, named))
+            if self._engine.refusal:
+                raise self._engine.refusal
+            return CHECKED if name == "check" else self._engine.reports[0]
+
+        return call
+
+
 class FakeEngine:
-    """Notes what it is asked, and answers with reports or with ``refusal``."""
+    """Notes what it is asked about migrations and plans."""
 
     def __init__(self, reports=(), refusal=None):
         self.calls = []
@@ -129,6 +162,7 @@ class FakeEngine:
         self.reports = list(reports) or [report(migration(), Live())]
         self.refusal = refusal
         self.caller = Access()
+        self.migrations = FakeMigrations(self)
         self.plans = FakePlans(self)
 
     @contextlib.contextmanager
@@ -140,39 +174,14 @@ class FakeEngine:
     def spec(self, text, what):
         return parse_image_spec(text, "rbd", what)
 
-    def list(self, ended=False):
-        return [r for r in self.reports if self._seen(r)]
-
     def cluster_rate(self):
         return None
-
-    def summary(self):
-        return numbers([], None, None)
 
     def throughput(self):
         return [{"at": "2026-11-23T06:22:26Z", "rate": 5, "limit": None}]
 
-    def browse(self, query):
-        return len(self.reports), self.reports[query.offset : query.offset + query.limit]
-
-    def history(self, since=None):
-        return self.list()
-
-    def _seen(self, found):
-        ends = [parse_image_spec(found[end], "rbd", end) for end in ("source", "target")]
-        return all(self.caller.covers(end.pool, end.namespace) for end in ends)
-
     def conditions(self):
         return {"gates": [], "guard": None}
-
-    def __getattr__(self, name):
-        def call(*args, **named):
-            self.calls.append((name, args, named))
-            if self.refusal:
-                raise self.refusal
-            return CHECKED if name == "check" else self.reports[0]
-
-        return call
 
 
 class FakeModule:

@@ -63,7 +63,7 @@ def test_an_order_needs_both_ends_by_whichever_it_names_the_migration(
 def test_an_order_needs_the_pools_for_data_and_journal(world):
     layout = LayoutOptions(data_pool="ec")
     world.call(
-        lambda: world.engine.prepare(
+        lambda: world.engine.migrations.prepare(
             spec("hdd/a"), spec("nvme/a"), layout, Policy(goal=Goal.PREPARED)
         )
     )
@@ -77,15 +77,15 @@ def test_a_caller_sees_migrations_of_which_everything_is_covered(world):
     world.prepare("hdd/a", "nvme/a")
     for pools, count in ((["hdd"], 0), (["nvme"], 0), (["hdd", "nvme"], 1)):
         with world.engine.on_behalf_of(only(*pools)):
-            assert len(world.engine.list(ended=True)) == count
-            assert sum(world.engine.summary()["counts"].values()) == count
+            assert len(world.engine.migrations.list(ended=True)) == count
+            assert sum(world.engine.migrations.summary()["counts"].values()) == count
     world.do("abort", "nvme/a")
     assert world.settle()
     with world.engine.on_behalf_of(only("nvme")):
-        assert world.engine.history() == []
+        assert world.engine.migrations.history() == []
         refused(ENOENT, lambda: world.do("get", "nvme/a"))
     with world.engine.on_behalf_of(only("hdd", "nvme")):
-        assert len(world.engine.history()) == 1
+        assert len(world.engine.migrations.history()) == 1
         assert world.do("get", "nvme/a")["state"] == "aborted"
 
 
@@ -101,9 +101,9 @@ def test_a_source_that_is_migrating_to_where_a_caller_sees_nothing_is_told_witho
 def test_a_repeated_request_needs_the_same_as_an_order(world):
     layout = LayoutOptions(data_pool="ec")
     wish = (spec("hdd/a"), spec("nvme/a"), layout, Policy(goal=Goal.PREPARED))
-    world.call(lambda: world.engine.prepare(*wish))
+    world.call(lambda: world.engine.migrations.prepare(*wish))
     with world.engine.on_behalf_of(only("hdd", "nvme")):
-        refused(EACCES, lambda: world.engine.prepare(*wish))
+        refused(EACCES, lambda: world.engine.migrations.prepare(*wish))
 
 
 PLAN = "plan: move\nselect: [{pool: hdd, name: '*'}]\nmap: {target_pool: nvme}\n"
@@ -147,7 +147,7 @@ def test_a_look_at_a_migration_of_plain_rbd_writes_nothing_and_an_order_takes_it
     assert (seen["state"], seen["id"], seen["adopted"]) == ("prepared", "", False)
     assert "any command that acts on it takes it over" in seen["timeline"][0]["message"]
     assert world.records() == {}
-    assert world.engine.list() == []
+    assert world.engine.migrations.list() == []
     world.do("pause", "nvme/a")
     assert len(world.records()) == 1
     assert world.do("get", "nvme/a")["adopted"]

@@ -42,7 +42,7 @@ def change(world: World, **changes: Any) -> Any:
 def allow_steps(world: World) -> None:
     """What waits for a place begins now."""
     world.set(max_steps=2)
-    world.engine._loop.wake()
+    world.engine._scheduler.wake()
 
 
 def start_plan(world: World, name: str, layout: LayoutOptions = LayoutOptions(), **policy: Any):  # noqa: B008 - frozen
@@ -108,7 +108,7 @@ class TestRefused:
     def test_by_another_layout(self, world):
         executed(world)
         layout = LayoutOptions(object_size=1 << 16)
-        request = lambda: world.engine.prepare(  # noqa: E731
+        request = lambda: world.engine.migrations.prepare(  # noqa: E731
             spec("hdd/a"), spec("nvme/a"), layout, Policy(Goal.COMMITTED)
         )
         said = self.unchanged(world, EEXIST, lambda: world.call(request))
@@ -163,7 +163,7 @@ class TestRefused:
             lambda: world.do("commit", "nvme/a", force=True),
             lambda: world.do("pause", "nvme/a"),
             lambda: world.do("execute", "nvme/a"),
-            lambda: world.call(lambda: world.engine.verify(spec("nvme/a"), Verify.FULL)),
+            lambda: world.call(lambda: world.engine.migrations.verify(spec("nvme/a"), Verify.FULL)),
             lambda: change(world, goal=Goal.COMMITTED),
             lambda: world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED),
         ):

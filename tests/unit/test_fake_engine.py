@@ -239,7 +239,7 @@ def test_a_manager_that_wakes_up_after_it_was_replaced_writes_nothing(world):
     world.simulation.thaw(former.process)
     world.run(5.0)
     with former.acting(), pytest.raises(MigrationError):
-        former.engine.execute(spec("nvme/a"))
+        former.engine.migrations.execute(spec("nvme/a"))
     assert world.cluster.snapshot() == before
     assert former.engine.ended.is_set()
 

@@ -122,7 +122,7 @@ def policy_of(call: Call, goal: Goal) -> Policy:
 def _begin(call: Call, goal: Goal) -> Report:
     if import_command.asked(call):
         wanted = import_command.Wanted(call)
-        return call.engine.prepare_import(
+        return call.engine.migrations.prepare_import(
             wanted.spec,
             wanted.target,
             _layout(call, wanted.target),
@@ -131,7 +131,7 @@ def _begin(call: Call, goal: Goal) -> Report:
             logged=wanted.logged,
         )
     source, target = check_command.specs_of(call)
-    return call.engine.prepare(
+    return call.engine.migrations.prepare(
         source,
         target,
         _layout(call, target or source),
@@ -143,7 +143,7 @@ def _begin(call: Call, goal: Goal) -> Report:
 def _check(call: Call) -> Any:
     if import_command.asked(call):
         wanted = import_command.Wanted(call)
-        return call.engine.check_import(
+        return call.engine.migrations.check_import(
             wanted.spec,
             wanted.target,
             _layout(call, wanted.target),
@@ -151,7 +151,7 @@ def _check(call: Call) -> Any:
             logged=wanted.logged,
         )
     source, target = check_command.specs_of(call)
-    return call.engine.check(
+    return call.engine.migrations.check(
         source, target, _layout(call, target or source), force=call.flag("force")
     )
 
@@ -165,17 +165,19 @@ def _run(call: Call) -> Report:
 
 
 def _execute(call: Call) -> Report:
-    return call.engine.execute(call.spec("target_image", "target"))
+    return call.engine.migrations.execute(call.spec("target_image", "target"))
 
 
 def _abort(call: Call) -> Report:
-    return call.engine.abort(call.spec("target_image", "target"), force=call.flag("force"))
+    return call.engine.migrations.abort(
+        call.spec("target_image", "target"), force=call.flag("force")
+    )
 
 
 def _status(call: Call) -> Any:
     if call.text("target_image"):
-        return call.engine.get(call.spec("target_image", "target"))
-    return call.engine.list()
+        return call.engine.migrations.get(call.spec("target_image", "target"))
+    return call.engine.migrations.list()
 
 
 def _ls(call: Call) -> List[Report]:
@@ -184,7 +186,7 @@ def _ls(call: Call) -> List[Report]:
     if state is not None and state not in [s.value for s in State]:
         known = ", ".join(s.value for s in State)
         raise MigrationError(EINVAL, f"--state {state!r} is not known; choose from {known}.")
-    found: List[Report] = call.engine.list(ended=call.flag("all"))
+    found: List[Report] = call.engine.migrations.list(ended=call.flag("all"))
     if state is not None:
         found = [r for r in found if r["state"] == state]
     if pool is not None:
@@ -199,7 +201,7 @@ def _history(call: Call) -> List[Report]:
     limit = call.number("limit") or 0
     spec = None if target is None else str(call.spec("target_image", "target"))
     begin = None if since is None else time.time() - parse_seconds(since, "--since", _AGES)
-    found: List[Report] = call.engine.history(since=begin)
+    found: List[Report] = call.engine.migrations.history(since=begin)
     if spec is not None:
         found = [r for r in found if r["target"] == spec]
     return found[:limit] if limit > 0 else found

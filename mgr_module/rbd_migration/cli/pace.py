@@ -30,7 +30,7 @@ def _set(call: Call) -> Report:
         verify=verify,
         soak=soak,
     )
-    return call.engine.change(target, changes)
+    return call.engine.migrations.change(target, changes)
 
 
 def window_of(call: Call, text: str) -> str:
@@ -132,7 +132,7 @@ def _limit_set(call: Call) -> Dict[str, int]:
 
 def _top(call: Call) -> top.View:
     return top.View(
-        call.engine.list(),
+        call.engine.migrations.list(),
         call.engine.cluster_rate(),
         call.engine.conditions(),
         call.number("width") or 0,

@@ -21,38 +21,42 @@ def _pause(call: Call) -> Any:
     force = call.flag("force")
     if _of_plan(call):
         return plan_commands.pause(call)
-    return _each(call, lambda target: call.engine.pause(target, force=force), _runs)
+    return _each(call, lambda target: call.engine.migrations.pause(target, force=force), _runs)
 
 
 def _resume(call: Call) -> Any:
     if _of_plan(call):
         return plan_commands.resume(call)
-    return _each(call, call.engine.resume, lambda report: bool(report["paused"]))
+    return _each(call, call.engine.migrations.resume, lambda report: bool(report["paused"]))
 
 
 def _retry(call: Call) -> Any:
     if _of_plan(call):
         return plan_commands.retry(call)
-    return _each(call, call.engine.retry, _waits)
+    return _each(call, call.engine.migrations.retry, _waits)
 
 
 def _cancel(call: Call) -> Any:
     if _of_plan(call):
         return plan_commands.cancel(call)
-    return call.engine.abort(_target(call, "or a plan with --plan"), force=call.flag("force"))
+    return call.engine.migrations.abort(
+        _target(call, "or a plan with --plan"), force=call.flag("force")
+    )
 
 
 def _commit(call: Call) -> Any:
     force = call.flag("force")
     if not _of_plan(call):
-        return call.engine.commit(_target(call, "or a plan with --plan"), force=force)
+        return call.engine.migrations.commit(_target(call, "or a plan with --plan"), force=force)
     if force:
         raise MigrationError(
             EINVAL, "--force is for a single migration; look at each one, and commit it by itself."
         )
     plan = call.engine.plans.definition(call.text("plan") or "").name
     return _for_each(
-        call, call.engine.begin_commit, lambda report: report["plan"] == plan and _copied(report)
+        call,
+        call.engine.migrations.begin_commit,
+        lambda report: report["plan"] == plan and _copied(report),
     )
 
 
@@ -98,7 +102,7 @@ def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
 
 def _for_each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
     """The answer for many: ``done``, ``refused`` and ``left``, how many there was no time for."""
-    waiting = [r["target"] for r in call.engine.list() if wanted(r)]
+    waiting = [r["target"] for r in call.engine.migrations.list() if wanted(r)]
     done: List[str] = []
     refused: List[Dict[str, str]] = []
     deadline = time.monotonic() + _PATIENCE

@@ -15,7 +15,7 @@ class Touch(enum.Enum):
 
     IMAGES = "the images that are given, and the pools for data and journal"  # Call.spec, _layout
     MIGRATION = "both ends, data pool and journal pool of the migration that is found"  # Finder
-    SEEN = "migrations or plans: those that the caller may see"  # Listing, Plans
+    SEEN = "migrations or plans: those that the caller may see"  # Migrations, PlanService
     GIVEN_PLAN = "every pool and namespace of the plan that is given"  # plan_commands
     PLAN = "every pool and namespace of the plan that there is"  # Plans
     CLUSTER = "settings of the whole cluster"  # require

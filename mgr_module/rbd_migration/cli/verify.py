@@ -38,7 +38,7 @@ def _mode(text: Optional[str], option: str, known: "list[str]") -> Optional[Veri
 
 def _verify(call: Call) -> Report:
     mode = _mode(call.text("mode") or "full", "--mode", ["sample", "full"])
-    return call.engine.verify(call.spec("target_image", "target"), mode or Verify.FULL)
+    return call.engine.migrations.verify(call.spec("target_image", "target"), mode or Verify.FULL)
 
 
 TABLE = (

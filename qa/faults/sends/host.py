@@ -67,15 +67,15 @@ def _call(engine: Engine, message: "dict[str, Any]") -> "dict[str, Any]":
         if message["call"] == "run":
             in_place = source == target
             policy = Policy(Goal(message["goal"]))
-            engine.prepare(
+            engine.migrations.prepare(
                 source, None if in_place else target, LayoutOptions(), policy, force=True
             )
         elif message["call"] == "execute":
-            engine.execute(target)
+            engine.migrations.execute(target)
         elif message["call"] == "commit":
-            engine.commit(target, force=True)
+            engine.migrations.commit(target, force=True)
         else:
-            engine.abort(target, force=True)
+            engine.migrations.abort(target, force=True)
     except MigrationError as error:
         return {"errno": error.errno, "text": str(error)}
     return {"errno": 0, "text": ""}

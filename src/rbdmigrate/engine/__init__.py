@@ -5,7 +5,8 @@ observe, decide (``control.lifecycle.decision``), act in a worker, write the out
 inferred from where the code was, so a crash anywhere is the same as a pause.
 """
 
-from .engine import Engine, Host
+from .engine import Engine
+from .host import Host
 from .settings import Settings
 
 __all__ = ["Engine", "Host", "Settings"]

@@ -1,26 +1,212 @@
-"""The one API that every front end calls. Thread-safe; takes and returns plain data."""
+"""The engine: puts its parts together, starts and stops them, and says what is wrong with them."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import secrets
+import threading
 from contextlib import AbstractContextManager
+from typing import Any, Optional
 
+from ..cluster.client import connect
+from ..cluster.observe import ends_of
+from ..cluster.osdmap import wait_for_latest_osdmap
+from ..cluster.pools import pool_name
+from ..cluster.store import Owner, StoreFenced
 from ..control.access import Access
+from ..control.lifecycle.situation import Situation
+from ..model.jobs.answers import UsersFound
+from ..model.jobs.questions import FindUsers, Question
+from ..model.migration import Migration
+from ..model.report import iso
+from ..model.spec import ImageSpec, parse_image_spec
 from .caller import on_behalf_of
 from .host import Host
-from .planning import Planning
-from .requests.control import Steering
-from .requests.create import Beginning
-from .requests.queries import Listing, Report
+from .pace.cluster_monitor import ClusterMonitor
+from .pace.plan_limits import PlanPace
+from .pace.throttle import Throttle
+from .plans.checks import PlanChecks
+from .plans.create import ItemStarter
+from .plans.driver import PlanDriver
+from .plans.service import PlanService
+from .reconcile.executor import Executor
+from .reconcile.scheduler import Scheduler
+from .records.loader import Loader
+from .records.plan_registry import PlanRegistry
+from .records.registry import Registry
+from .records.secrets import Secrets
+from .requests.abort_permission import AbortPermission
+from .requests.admission import Admission
+from .requests.errors import TranslatedErrors
+from .requests.librbd_query import LibrbdQueries, R
+from .requests.lookup import Lookup
+from .requests.migrations import Migrations
+from .requests.preflight import Preflight
+from .requests.preparation import Preparation
+from .requests.record_changes import RecordChanges
+
+log = logging.getLogger(__name__)
+
+# A manager's client must not wait for ever for a pool that is down: a command would hang with it.
+_TIMEOUTS = {"rados_osd_op_timeout": "15", "rados_mon_op_timeout": "15"}
+_STOP_TIMEOUT = 15.0
+_LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered
 
 
-class Engine(Planning, Listing, Beginning, Steering):
+class Engine:
     """Carries out migrations and answers for them. One engine runs in the active manager.
 
-    A base class for each kind of request: :class:`Listing` tells what there is,
-    :class:`Beginning` takes on new migrations, :class:`Steering` says what becomes of those under
-    way, :class:`Planning` has ``plans``. All of them draw on the same
-    :class:`~rbdmigrate.engine.requests.components.Parts`.
+    Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`) and ``plans``
+    (:class:`.plans.service.PlanService`). ``ended`` is set when this manager may write no more;
+    ``ended_reason`` says why.
     """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.ended = threading.Event()
+        self.ended_reason = ""
+        self._client = connect(host.identity, _TIMEOUTS)
+        host.on_client(self._client.get_addrs())
+        owner = Owner(host.generation, f"{host.manager}.{secrets.token_hex(4)}")
+        self._registry = Registry(self._client, owner, host.settings)
+        self._monitor = ClusterMonitor(host.surroundings, self._registry, host.settings)
+        self._loader = Loader(self._client, self._registry, self._fenced)
+        self._plan_registry = PlanRegistry(self._client, self._registry, self._loader, owner)
+        pace = PlanPace(self._plan_registry)
+        self._throttle = Throttle(host.settings, self._monitor, pace)
+        self._executor = Executor(
+            self._client, self._registry, host.manager, host.settings, self._throttle, pace
+        )
+        stored_secrets = Secrets(self._client)
+        self._queries = LibrbdQueries(host.identity)
+        self._scheduler = Scheduler(
+            self._client,
+            host.identity,
+            self._registry,
+            self._loader,
+            self._executor,
+            self._throttle,
+            self._monitor,
+            stored_secrets,
+            pace,
+            host.settings,
+            self._fenced,
+            self._in_use,
+        )
+        self._preflight = Preflight(
+            self._client, host.identity.name, self._ask, self._dead_workers, host.settings
+        )
+        lookup = Lookup(self._client, self._registry, self._loader, self._translated)
+        admission = Admission(
+            registry=self._registry,
+            finder=lookup,
+            preflight=self._preflight,
+            secrets=stored_secrets,
+        )
+        changes = RecordChanges(
+            registry=self._registry,
+            scheduler=self._scheduler,
+            settings=host.settings,
+            translated=self._translated,
+        )
+        preparation = Preparation(
+            client=self._client,
+            registry=self._registry,
+            scheduler=self._scheduler,
+            lookup=lookup,
+            admission=admission,
+            secrets=stored_secrets,
+            changes=changes,
+            translated=self._translated,
+        )
+        self.migrations = self._migrations(lookup, preparation, changes)
+        starter = ItemStarter(
+            self._registry, lookup, admission, preparation.import_request, self._translated
+        )
+        self.plans = self._plan_service(starter)
+
+    def _migrations(
+        self, lookup: Lookup, preparation: Preparation, changes: RecordChanges
+    ) -> Migrations:
+        permission = AbortPermission(
+            client=self._client,
+            ask=self._ask,
+            fenced=self._dead_workers,
+            translated=self._translated,
+        )
+        return Migrations(
+            client=self._client,
+            registry=self._registry,
+            plan_registry=self._plan_registry,
+            loader=self._loader,
+            scheduler=self._scheduler,
+            executor=self._executor,
+            lookup=lookup,
+            preflight=self._preflight,
+            preparation=preparation,
+            changes=changes,
+            abort_permission=permission,
+            translated=self._translated,
+        )
+
+    def _plan_service(self, starter: ItemStarter) -> PlanService:
+        def abort(target: ImageSpec, force: bool) -> None:
+            self.migrations.begin_abort(target, force=force)
+
+        driver = PlanDriver(
+            self._client,
+            self._plan_registry,
+            self._registry,
+            starter,
+            self._scheduler,
+            abort,
+            self._fenced,
+        )
+        checks = PlanChecks(self._preflight, starter, driver.select, self.cluster_rate)
+        return PlanService(
+            self._plan_registry,
+            driver,
+            checks,
+            self._host.settings,
+            self._translated,
+            self.migrations.retry,
+            abort,
+        )
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Read the records and begin; pools that do not answer are read when they do."""
+        self._loader.start(_LOAD_PATIENCE)
+        self._monitor.start()
+        with contextlib.suppress(StoreFenced):  # the scheduler and the plans meet it too
+            self._plan_registry.load()  # a paused plan is known before its migrations go on
+        self._scheduler.start()
+        self.plans.start()
+
+    def stop(self) -> bool:
+        """Kill the workers, end the threads; False when a thread does not end. State is kept."""
+        self.ended.set()
+        self.plans.stop()
+        self._queries.stop()
+        self._loader.stop()
+        self._monitor.stop()
+        clean = self._scheduler.stop(_STOP_TIMEOUT)  # the workers first
+        for part in (self._queries, self.plans, self._loader, self._monitor):
+            clean &= part.join(_STOP_TIMEOUT)
+        if clean:
+            self._client.shutdown()
+        return clean
+
+    def _fenced(self, reason: str) -> None:
+        """This manager may write no more: whoever runs the engine stops it."""
+        if not self.ended.is_set():
+            log.error("the engine stops: %s", reason)
+            self.ended_reason = reason
+            self.ended.set()
+
+    # -- what front ends show ----------------------------------------------------------------
 
     @staticmethod
     def on_behalf_of(caller: Access) -> AbstractContextManager[None]:
@@ -31,5 +217,81 @@ class Engine(Planning, Listing, Beginning, Steering):
         """
         return on_behalf_of(caller)
 
+    def problems(self) -> list[str]:
+        """What is wrong with the engine itself, one sentence each; empty when all is well."""
+        return [
+            *self._scheduler.problems(),
+            *self._monitor.troubles(),
+            *self.plans.problems(),
+        ]
 
-__all__ = ["Engine", "Host", "Report"]
+    def silent_pools(self) -> list[str]:
+        """Pools that do not answer, one sentence each."""
+        return [
+            f"The pool {name} does not answer; its migrations are not known yet."
+            for name in self._loader.unread()
+        ]
+
+    def garbage(self) -> list[str]:
+        """Records that cannot be read or acted on, one sentence each."""
+        unreadable = [
+            f"{g.store}: key {g.key} of the object {g.object}: {g.reason}"
+            for g in self._registry.garbage
+        ]
+        plans = [
+            f"{g.store}: key {g.key} of the object rbd_migration_plans: {g.reason}"
+            for g in self.plans.garbage
+        ]
+        return [*unreadable, *self._registry.doubles(), *plans]
+
+    def throughput(self) -> list[dict[str, Any]]:
+        """Bytes per second of all copies over the last hour, and the throttle, the oldest first."""
+        return [
+            {"at": iso(point.at), "rate": int(point.rate), "limit": point.limit}
+            for point in self._throttle.trend()
+        ]
+
+    def cluster_rate(self) -> Optional[int]:
+        """The cluster's throttle in force now, in bytes per second; None is no limit."""
+        return self._throttle.cluster_rate()
+
+    def conditions(self) -> dict[str, Any]:
+        """The health gates that are not open, and the latency guard (None: it is off)."""
+        return self._monitor.to_plain()
+
+    def spec(self, text: str, what: str = "target") -> ImageSpec:
+        """The image spec of a user's text, with ``rbd_default_pool`` where it names no pool."""
+        default = self._client.conf_get("rbd_default_pool") or "rbd"
+        return parse_image_spec(text, default, what)
+
+    def pool_name(self, pool_id: int) -> str:
+        """The name of the pool with an id. Raises MigrationError(ENOENT) when there is none."""
+        with self._translated(ImageSpec("", "", f"pool {pool_id}")):
+            wait_for_latest_osdmap(self._client)
+            return pool_name(self._client, pool_id)
+
+    # -- what its parts ask of it ------------------------------------------------------------
+
+    def _in_use(self, m: Migration, situation: Situation) -> bool:
+        """Whether a client that is not ours has the ends of ``m`` open for writing.
+
+        Of a half-done commit only the source counts: clients use the target meanwhile. The target
+        of an import is not opened: librbd would open its source too. Raises MigrationError.
+        """
+        if m.imported is not None and not m.imported.native:
+            return False
+        ends = [m.source] if situation is Situation.HALF_COMMITTED else ends_of(self._client, m)
+        images = tuple(place for place in ends if place.image_id)
+        question = FindUsers(images, self._dead_workers())
+        return bool(self._ask(question, UsersFound, 0.0, order=True).addresses)
+
+    def _dead_workers(self) -> tuple[str, ...]:
+        """The addresses of workers that are fenced."""
+        return self._executor.blocklist.fenced()
+
+    def _ask(self, question: Question, answer: type[R], least: float, *, order: bool) -> R:
+        patience = max(10.0, least, self._host.settings().command_wait)
+        return self._queries.ask(question, answer, patience, order=order)
+
+    def _translated(self, target: ImageSpec) -> TranslatedErrors:
+        return TranslatedErrors(target, self.ended.is_set(), self._fenced)

@@ -182,7 +182,7 @@ def _list(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
         plan=args.get("plan", ""),
         ended=args["ended"],
     )
-    total, reports = engine.browse(query)
+    total, reports = engine.migrations.browse(query)
     return Response(200, reports, {"X-Total-Count": str(total)})
 
 
@@ -192,7 +192,7 @@ def _summary(context: Context, engine: Engine, args: Dict[str, Any]) -> Response
         {
             "version": __version__,
             "ceph_release": context.release,
-            **engine.summary(),
+            **engine.migrations.summary(),
             "cluster_rate": engine.cluster_rate(),
             **engine.conditions(),
             "limits": context.options.limits(),

@@ -15,7 +15,7 @@ from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from errno import EAGAIN, EIO
-from typing import Optional, TypeVar
+from typing import Optional, Protocol, TypeVar
 
 from ...cluster.client import Identity
 from ...cluster.worker_process import WorkerLost, WorkerProcess
@@ -30,6 +30,16 @@ R = TypeVar("R")
 _MOST = 8  # questions of a kind that wait for their turn
 _TURN = 60.0  # seconds that one waits for its turn
 _IDLE = 60.0  # seconds after which a worker that nobody asks is ended
+
+
+class Ask(Protocol):
+    """Puts a question to a worker, which may take ``least`` seconds or more."""
+
+    def __call__(self, question: Question, answer: type[R], least: float, *, order: bool) -> R:
+        """The answer, which is of the class ``answer``.
+
+        ``order``: it is for a request that changes something. Raises MigrationError.
+        """
 
 
 @dataclass(eq=False)

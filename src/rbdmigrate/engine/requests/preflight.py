@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Optional, Protocol
+from typing import Any, Optional
 
 import rados
 
@@ -26,7 +26,7 @@ from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
 from ...model.image import Image
 from ...model.inspection import Inspection
-from ...model.jobs.questions import InspectImage, InspectSource, Question
+from ...model.jobs.questions import InspectImage, InspectSource
 from ...model.migration import Place
 from ...model.request import MigrationRequest
 from ...model.source_spec import unsupported
@@ -34,20 +34,10 @@ from ...model.spec import ImageSpec
 from ...model.verification import Verify
 from ..caller import access
 from ..settings import Settings
-from .librbd_query import R
+from .librbd_query import Ask
 
 _KEYS_KEPT = 1.0  # seconds for which the keys of clients are not asked for again
 INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
-
-
-class Ask(Protocol):
-    """Puts a question to a worker, which may take ``least`` seconds or more."""
-
-    def __call__(self, question: Question, answer: type[R], least: float, *, order: bool) -> R:
-        """The answer, which is of the class ``answer``.
-
-        ``order``: it is for a request that changes something. Raises MigrationError.
-        """
 
 
 class Preflight:

@@ -1,0 +1,345 @@
+"""Migrations as front ends see them. Thread-safe; takes and returns plain data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container
+from dataclasses import replace
+from itertools import chain
+from typing import Any, Optional
+
+import rados
+
+from ...control.lifecycle.aborting import refusal_of, request_abort
+from ...control.lifecycle.requests import (
+    Changes,
+    changed,
+    refuse_aborting,
+    refuse_committing,
+    to_abort,
+    to_commit,
+    to_execute,
+    to_pause,
+    to_resume,
+    to_retry,
+    to_verify,
+)
+from ...control.lifecycle.verification import at_least
+from ...control.query import Query, Row, numbers, page
+from ...model.client_warnings import target_changes
+from ...model.errors import MigrationError
+from ...model.layout import LayoutOptions
+from ...model.migration import Goal, HoldReason, Migration, State
+from ...model.policy import Policy
+from ...model.report import Live, report
+from ...model.request import MigrationRequest
+from ...model.source_spec import SourceSpec
+from ...model.spec import ImageSpec
+from ...model.verification import Verify
+from ..caller import access
+from ..reconcile import clones
+from ..reconcile.executor import Executor
+from ..reconcile.scheduler import Scheduler
+from ..reconcile.verification import waits
+from ..records.loader import Loader
+from ..records.plan_registry import PlanRegistry
+from ..records.registry import Registry, TrackedMigration
+from . import preflight
+from .abort_permission import AbortPermission
+from .errors import TranslatedErrors
+from .lookup import Lookup
+from .preflight import Preflight
+from .preparation import Preparation
+from .record_changes import RecordChanges
+from .report import live_hold, render, row, view
+
+Report = dict[str, Any]
+Reports = list[Report]  # within Migrations, list is a method
+TrackedMigrations = list[TrackedMigration]
+Records = list[Migration]
+Sentences = list[str]
+_EVERY = ImageSpec("", "", "ended migrations")  # what a sentence about all of them names
+
+
+class Migrations:
+    """All migrations. What the caller may not see is not found, and is not acted on (EACCES)."""
+
+    def __init__(
+        self,
+        *,
+        client: rados.Rados,
+        registry: Registry,
+        plan_registry: PlanRegistry,
+        loader: Loader,
+        scheduler: Scheduler,
+        executor: Executor,
+        lookup: Lookup,
+        preflight: Preflight,
+        preparation: Preparation,
+        changes: RecordChanges,
+        abort_permission: AbortPermission,
+        translated: Callable[[ImageSpec], TranslatedErrors],
+    ) -> None:
+        self._client = client
+        self._registry = registry
+        self._plan_registry = plan_registry
+        self._loader = loader
+        self._scheduler = scheduler
+        self._executor = executor
+        self._lookup = lookup
+        self._preflight = preflight
+        self._preparation = preparation
+        self._changes = changes
+        self._abort_permission = abort_permission
+        self._translated = translated
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def list(self, *, ended: bool = False, states: Optional[Container[State]] = None) -> Reports:
+        """All migrations under way, the oldest first; with ``ended`` also those of the history.
+
+        ``states``: only those under way that are in one of these.
+        """
+        tracked = self._under_way()
+        if states is not None:
+            tracked = [t for t in tracked if t.migration.state in states]
+        reports = [view(t) for t in tracked]
+        if ended:
+            reports += [report(m, Live()) for m in self._ended()]
+        return reports
+
+    def browse(self, query: Query) -> tuple[int, Reports]:
+        """How many migrations ``query`` finds, and the page of them that it asks for."""
+        ended = self._ended() if query.ended else []
+        rows = chain(map(row, self._under_way()), (Row(m, m) for m in ended))
+        return page(rows, query, render)
+
+    def summary(self) -> dict[str, Any]:
+        """All migrations under way in numbers."""
+        return numbers(map(row, self._under_way()), live_hold, render)
+
+    def history(self, *, since: Optional[float] = None) -> Reports:
+        """Ended migrations, the latest first. ``since``: only those that ended since this time."""
+        ended = self._ended()
+        if since is not None:
+            ended = [m for m in ended if (m.ended_at or 0.0) >= since]
+        return [report(m, Live()) for m in ended]
+
+    def get(self, target: ImageSpec) -> Report:
+        """The migration to ``target``, the last ended one when none is under way.
+
+        One that plain ``rbd migration prepare`` made is described, and not taken over.
+        MigrationError(ENOENT, EACCES).
+        """
+        with self._translated(target):
+            found = self._lookup.look(target)
+            return render(self._lookup.ended(target) if found is None else found)
+
+    def changed_targets(self) -> Sentences:
+        """What clients did to targets that librbd does not expect: a sentence for each."""
+        return [
+            f"{m.source.spec} -> {m.target.spec}: {warning.text}"
+            for m in (tracked.migration for tracked in self._under_way())
+            for warning in target_changes(m)
+        ]
+
+    # -- new ones ----------------------------------------------------------------------------
+
+    def check(
+        self,
+        source: ImageSpec,
+        target: Optional[ImageSpec],
+        layout: LayoutOptions,
+        *,
+        force: bool = False,
+    ) -> Report:
+        """What preflight finds about such a migration; changes nothing (``target`` None: in place).
+
+        ``force``: see :meth:`prepare`. Raises MigrationError when the cluster does not answer.
+        """
+        return self._check(MigrationRequest(source, target or source, layout, force=force))
+
+    def check_import(
+        self,
+        spec: SourceSpec,
+        target: ImageSpec,
+        layout: LayoutOptions,
+        *,
+        inline: bool = False,
+        logged: bool = False,
+    ) -> Report:
+        """The same for an import; see :meth:`prepare_import`."""
+        wish = self._preparation.import_request(spec, target, layout)
+        return self._check(replace(wish, inline=inline, logged=logged))
+
+    def prepare(
+        self,
+        source: ImageSpec,
+        target: Optional[ImageSpec],
+        layout: LayoutOptions,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        *,
+        force: bool = False,
+    ) -> Report:
+        """Begin a migration. The same request twice is one migration.
+
+        ``target`` None: in place. ``force``: also in place without a new layout. Raises
+        MigrationError for every refusal, having changed nothing.
+        """
+        wish = MigrationRequest(source, target or source, layout, force=force)
+        return view(self._preparation.prepare(wish, policy))
+
+    def prepare_import(
+        self,
+        spec: SourceSpec,
+        target: ImageSpec,
+        layout: LayoutOptions,
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        *,
+        inline: bool = False,
+        logged: bool = False,
+    ) -> Report:
+        """Begin to import a source from outside. The same request twice is one migration.
+
+        ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
+        read the image sees them. ``logged``: they came by a way that is written into a log.
+        Raises MigrationError for every refusal, having changed nothing.
+        """
+        with self._translated(target):
+            wish = self._preparation.import_request(spec, target, layout)
+        wish = replace(wish, inline=inline, logged=logged)
+        return view(self._preparation.prepare(wish, policy))
+
+    # -- those under way ---------------------------------------------------------------------
+
+    def execute(self, target: ImageSpec) -> Report:
+        """Copy in the background; answers at once."""
+        tracked = self._lookup.require(target)
+        self._changes.change(tracked, to_execute)
+        return view(tracked)
+
+    def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
+        """Finish: cut the target loose and remove the source.
+
+        What has to be compared before is compared first, and the commit follows by itself.
+        """
+        tracked = self._ask_for_commit(target, force=force)
+        if force:
+            self._scheduler.interrupt(tracked, "committed without waiting")
+        self._changes.wait(tracked, frozenset({State.COMMITTED}), _waits_for_operator)
+        return view(tracked)
+
+    def begin_commit(self, target: ImageSpec) -> None:
+        """The same without waiting for its end."""
+        self._ask_for_commit(target, force=False)
+
+    def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
+        """Go back: stop the copy, remove the target and give the source back.
+
+        Refused without ``force`` when clients may have written to the target.
+        """
+        tracked = self._lookup.require(target)
+        self.begin_abort(target, force=force)
+        given_up = frozenset({State.ABORTED})
+        self._changes.wait(tracked, given_up, lambda m: m.goal is not Goal.ABORTED)
+        refusal = refusal_of(tracked.migration)
+        if refusal is not None:
+            raise MigrationError(refusal.errno, refusal.message)
+        return view(tracked)
+
+    def begin_abort(self, target: ImageSpec, *, force: bool = False) -> None:
+        """The same without waiting for its end: it may still turn out that it must not begin."""
+        tracked = self._lookup.require(target)
+        refuse_committing(tracked.migration)
+        found = self._abort_permission.require(tracked, force=force)
+        self._changes.change(tracked, lambda m: request_abort(m, to_abort(m), found, forced=force))
+        self._scheduler.interrupt(tracked, "aborted")
+
+    def pause(self, target: ImageSpec, *, force: bool = False) -> Report:
+        """Stop the copy where it is and start no further act; clients' writes flow on.
+
+        A copy that a client makes itself, as holder of the exclusive lock, goes on, unless
+        ``force`` takes the lock from it; then writes that it is at fail with EROFS.
+        """
+        tracked = self._lookup.require(target)
+        refuse_aborting(tracked.migration)
+        with self._translated(target):
+            self._executor.peek(tracked)
+        self._changes.change(tracked, to_pause)
+        if tracked.copied_by and not force:
+            return view(tracked)
+        tracked.take_lock = force
+        self._scheduler.interrupt(tracked, "paused")
+        self._changes.wait_while_busy(tracked)
+        return view(tracked)
+
+    def resume(self, target: ImageSpec) -> Report:
+        """Go on where a pause stopped."""
+        tracked = self._lookup.require(target)
+        tracked.uncontrolled = ""
+        self._changes.change(tracked, to_resume)
+        return view(tracked)
+
+    def retry(self, target: ImageSpec) -> Report:
+        """Try a failed migration again, and one that waits for its next attempt at once."""
+        tracked = self._lookup.require(target)
+        to_retry(tracked.migration)  # a refused request does not forgive the source, either
+        self._executor.breaker.succeeded(tracked.migration)
+        self._changes.change(tracked, to_retry)
+        return view(tracked)
+
+    def verify(self, target: ImageSpec, mode: Verify) -> Report:
+        """Compare source and target in the background, from the beginning; answers at once."""
+        tracked = self._lookup.require(target)
+        self._changes.change(tracked, lambda m: to_verify(m, mode, time.time()))
+        self._scheduler.interrupt(tracked, "verified again")
+        return view(tracked)
+
+    def change(self, target: ImageSpec, changes: Changes) -> Report:
+        """Change what was asked of a migration under way.
+
+        What its plan wants compared can be raised, not lowered.
+        """
+        tracked = self._lookup.require(target)
+        self._changes.change(tracked, lambda m: changed(m, changes, self._least_verification(m)))
+        m = tracked.migration
+        if m.verification is not None and m.verification.mode is not m.verify:
+            self._scheduler.interrupt(tracked, "another verification is wanted")
+        return view(tracked)
+
+    # -- internal ----------------------------------------------------------------------------
+
+    def _under_way(self) -> TrackedMigrations:
+        caller = access()
+        return [t for t in self._registry.all() if caller.sees(t.migration)]
+
+    def _ended(self) -> Records:
+        caller = access()
+        with self._translated(_EVERY):
+            ended = self._registry.history(self._loader.pools()).migrations
+        return [m for m in ended if caller.sees(m)]
+
+    def _check(self, wish: MigrationRequest) -> Report:
+        with self._translated(wish.target):
+            return preflight.check(self._preflight, wish)
+
+    def _ask_for_commit(self, target: ImageSpec, *, force: bool) -> TrackedMigration:
+        tracked = self._lookup.require(target)
+        m = tracked.migration
+        to_commit(m, force=force)  # refused without asking librbd
+        if not force:
+            with self._translated(target):
+                clones.refuse_commit(self._client, m, force=False)
+        self._changes.change(tracked, lambda m: to_commit(m, force=force))
+        return tracked
+
+    def _least_verification(self, m: Migration) -> Verify:
+        """What its plan wants compared at least."""
+        policy = self._plan_registry.policy(m.plan) if m.plan else None
+        return Verify.NONE if policy is None else at_least(policy.goal, policy.verify)
+
+
+def _waits_for_operator(m: Migration) -> bool:
+    """Whether what was found when it was compared does not allow its commit."""
+    hold = waits(m, time.time())
+    return hold is not None and hold.reason is HoldReason.OPERATOR
