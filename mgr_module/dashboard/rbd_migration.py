@@ -1,8 +1,8 @@
-"""RBD live migration in the Ceph dashboard. Belongs into the folder ``dashboard/controllers``.
+"""Load RBD live migration into the Ceph dashboard. Install in the folder ``dashboard/controllers``.
 
-The dashboard imports every file there, and does not start when one fails. So this one only looks
-for the module rbd_migration beside the dashboard and lets it declare its pages; whatever goes wrong
-is logged and leaves the dashboard as it was.
+The dashboard imports every file there and does not start when one fails. This file therefore only
+looks for the module rbd_migration in the folder next to the dashboard and lets it declare its
+pages. Any error is logged, and the dashboard starts without these pages.
 """
 
 import importlib
@@ -20,7 +20,7 @@ def _load():
     folder = Path(__file__).parents[2] / "rbd_migration" / "http"
     start = folder / "__init__.py"
     if not start.is_file():
-        logger.info("the module rbd_migration is not installed beside the dashboard")
+        logger.info("the module rbd_migration is not installed next to the dashboard")
         return
     spec = importlib.util.spec_from_file_location(
         _ALIAS, str(start), submodule_search_locations=[str(folder)]
@@ -33,5 +33,5 @@ def _load():
 
 try:
     _load()
-except Exception:  # of whatever kind: the dashboard has to start
+except Exception:  # any error: the dashboard has to start
     logger.exception("RBD live migration is not in the dashboard")

@@ -1,4 +1,4 @@
-"""rbd_migration: RBD live migration as a service of the cluster. What ceph-mgr loads."""
+"""rbd_migration: RBD live migration as a service of the cluster. ceph-mgr loads this package."""
 
 from .module import Module
 from .standby import StandbyModule

@@ -1,7 +1,7 @@
-"""The cluster around the copies, from what the manager has in memory: health and client latency.
+"""Health of the cluster and latency of its clients, from what the manager has in memory.
 
-All of it is read from the manager's own maps; nothing is asked of a monitor or an OSD, but for one
-perf query that the OSDs answer with their ordinary reports while the latency guard is on.
+Everything is read from the manager's own maps. No monitor or OSD is asked, except for one perf
+query while the latency guard is on, which OSDs answer with their ordinary reports.
 """
 
 import json
@@ -11,20 +11,20 @@ from rbdmigrate.control.pace.health_errors import pools_of
 from rbdmigrate.model.client_ops import ClientOps
 from rbdmigrate.model.health import ClusterHealth, HealthError
 
-_RECOVERING = ("recovering", "backfilling")  # states of placement groups; others only wait
-_MAX_CLIENTS = 512  # the busiest of a pool that the OSDs report
+_RECOVERING = ("recovering", "backfilling")  # PG states; those with _wait move no data
+_MAX_CLIENTS = 512  # clients in a report of the OSDs, the busiest ones
 _ANY = "^(.*)$"
 
 
 class MgrClusterView:
-    """``rbdmigrate.engine.cluster_view.ClusterView`` of the manager module ``module``."""
+    """The ``rbdmigrate.engine.cluster_view.ClusterView`` of the manager module ``module``."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
         self._query: Optional[int] = None
 
     def health(self) -> ClusterHealth:
-        """The health now. A manager that has no statistics yet knows of nothing bad."""
+        """Return the current health. A manager that has no statistics yet reports no problem."""
         health = _json(self._module.get("health"))
         pgs = self._module.get("pg_status")
         osd_map = self._module.get("osd_map")
@@ -55,7 +55,7 @@ class MgrClusterView:
         )
 
     def client_ops(self) -> List[ClientOps]:
-        """What clients did since the last call, by pool and client."""
+        """Return the operations of clients since the last call, by pool and client."""
         if self._query is None:
             self._query = self._module.add_osd_perf_query(
                 {
@@ -73,18 +73,18 @@ class MgrClusterView:
         return [_client_ops(counter) for counter in found.get("counters", ())]
 
     def report_period(self) -> float:
-        """Seconds between two reports of the OSDs to the manager."""
+        """Return the seconds between two reports of the OSDs to the manager."""
         return max(1.0, float(self._module.get_ceph_option("mgr_stats_period")))
 
     def forget_clients(self) -> None:
-        """Take the perf query away from the OSDs."""
+        """Remove the perf query from the OSDs."""
         if self._query is not None:
             self._module.remove_osd_perf_query(self._query)
             self._query = None
 
 
 def _client_ops(counter: Dict[str, Any]) -> ClientOps:
-    """Each latency comes as nanoseconds in all and a number of operations."""
+    """Convert a counter, whose latencies are total nanoseconds and the number of operations."""
     (pool,), (client,) = counter["k"]
     return ClientOps(
         pool=int(pool),
@@ -117,7 +117,7 @@ def _osds(osd_map: Dict[str, Any], *states: str) -> Any:
 
 
 def _flagged(pools: Dict[int, Any], *flags: str) -> Any:
-    """Pools with any of these flags."""
+    """Return the pools that have any of these flags."""
     return frozenset(
         number
         for number, pool in pools.items()
@@ -126,7 +126,7 @@ def _flagged(pools: Dict[int, Any], *flags: str) -> Any:
 
 
 def _free(df: Dict[str, Any]) -> Dict[int, int]:
-    """Bytes that can still be written to each pool; nothing before the OSDs have reported."""
+    """Return the bytes that each pool can still take; empty until the OSDs have reported."""
     if not df["stats"]["total_bytes"]:
         return {}
     return {int(pool["id"]): int(pool["stats"]["max_avail"]) for pool in df["pools"]}

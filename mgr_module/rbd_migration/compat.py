@@ -1,4 +1,4 @@
-"""What differs between managers of release 16 to 20. There are no release checks elsewhere."""
+"""The differences between managers of release 16 to 20. No other file checks the release."""
 
 from typing import Any, List
 
@@ -6,9 +6,9 @@ import mgr_module
 
 
 def command_registry() -> Any:
-    """A registry for the class attribute ``CLICommand``, which release 20 demands.
+    """Return a registry for the class attribute ``CLICommand``, which release 20 requires.
 
-    Our commands are declared as a table (``commands``), so the registry stays empty.
+    The module declares its commands as a table (``commands``), so the registry stays empty.
     """
     base = getattr(mgr_module, "CLICommandBase", None)
     if base is not None:
@@ -17,7 +17,7 @@ def command_registry() -> Any:
 
 
 def register_client(module: Any, addresses: str) -> None:
-    """Have the monitors fence a RADOS client of ours when another manager takes over."""
+    """Have the monitors fence the module's RADOS client when another manager takes over."""
     try:
         module._ceph_register_client(None, addresses, False)  # from 18 on
     except TypeError:
@@ -25,7 +25,7 @@ def register_client(module: Any, addresses: str) -> None:
 
 
 def unregister_client(module: Any, addresses: str) -> None:
-    """The opposite, for a client that was shut down."""
+    """Unregister a client that was shut down."""
     try:
         module._ceph_unregister_client(None, addresses)  # from 18 on
     except TypeError:

@@ -1,4 +1,4 @@
-"""The options of the health gates: two thresholds a gate, made from the engine's own table."""
+"""The options of the health gates: two thresholds per gate, made from the engine's own table."""
 
 from dataclasses import fields
 from typing import Any, Callable, Dict, List, Optional
@@ -8,8 +8,8 @@ from rbdmigrate.control.pace.health_errors import parse_error_codes
 from rbdmigrate.model.errors import MigrationError
 
 _DESCRIBED = {
-    "recovery": "the part of the objects that is misplaced or degraded",
-    "backfill": "the part of the placement groups that recover or are backfilled",
+    "recovery": "the share of objects that are misplaced or degraded",
+    "backfill": "the share of placement groups that are recovering or backfilling",
     "health_error": "a health error that concerns storage (1)",
     "slow_ops": "the number of slow operations",
     "mons_out": "the number of monitors out of quorum",
@@ -17,7 +17,7 @@ _DESCRIBED = {
     "full_osds": "the number of full OSDs",
     "nearfull_pool": "a pool near full (1)",
     "full_pool": "a full pool (1)",
-    "space": "the part of a target pool's free space that copies still write",
+    "space": "the share of a target pool's free space that copies still have to write",
 }
 _DOES = {"slow": "copies slow down", "wait": "copies wait"}
 _DEFAULTS = Thresholds()
@@ -29,7 +29,7 @@ def _option(gate: str, level: str) -> Dict[str, Any]:
         "name": f"gate_{gate}_{level}",
         "type": "float",
         "default": float(getattr(bounds, level) or 0),
-        "desc": f"{_DOES[level]} from this on: {_DESCRIBED[gate]}; 0 is never",
+        "desc": f"{_DOES[level]} from this value on: {_DESCRIBED[gate]}; 0 is never",
         "runtime": True,
     }
 
@@ -48,21 +48,21 @@ GATE_OPTIONS: List[Dict[str, Any]] = [
         "name": "gate_slow_factor",
         "type": "float",
         "default": _DEFAULTS.slow_factor,
-        "desc": "what a gate that slows down leaves of a copy's rate, above 0 and below 1",
+        "desc": "factor on a copy's rate while a gate slows it down, above 0 and below 1",
         "runtime": True,
     },
     {
         "name": "gate_settle",
         "type": "float",
         "default": _DEFAULTS.settle,
-        "desc": "seconds for which things must be better before a gate opens",
+        "desc": "seconds for which a value must be better before its gate opens",
         "runtime": True,
     },
 ]
 
 
 def thresholds(get: Callable[[str], Any]) -> Thresholds:
-    """The thresholds that are set. Raises MigrationError(EINVAL), naming the option."""
+    """Return the thresholds that are set. Raises MigrationError(EINVAL), naming the option."""
 
     def bound(name: str) -> Optional[float]:
         value = float(get(name))

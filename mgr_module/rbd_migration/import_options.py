@@ -1,4 +1,4 @@
-"""The options of imports: what they may reach, and what a source may cost."""
+"""The options of imports: which files and hosts they may reach, and the limits for sources."""
 
 from errno import EINVAL
 from typing import Any, Callable, Dict, List
@@ -29,7 +29,7 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
         "type": "str",
         "default": "",
         "desc": "hosts that may be imported from (names, *.domain, addresses, networks), separated "
-        "by commas; empty is all but link-local addresses and the metadata services of clouds",
+        "by commas; empty allows all but link-local addresses and the metadata services of clouds",
         "runtime": True,
     },
     {
@@ -51,28 +51,28 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
         "name": "per_source_host",
         "type": "uint",
         "default": Settings.per_source_host,
-        "desc": "how many copies at once read from one host outside; 0 is no limit",
+        "desc": "maximum number of copies at once that read from one external host; 0 is no limit",
         "runtime": True,
     },
     {
         "name": "source_timeout",
         "type": "float",
         "default": Settings.source_timeout,
-        "desc": "seconds in which something must come from the source of an import",
+        "desc": "seconds without data from an import's source after which its worker is killed",
         "runtime": True,
     },
     {
         "name": "worker_memory",
         "type": "size",
         "default": Settings.worker_memory,
-        "desc": "bytes of memory that a worker may use; more, and its act is given up",
+        "desc": "bytes of memory that a worker may use; its act fails if it needs more",
         "runtime": True,
     },
 ]
 
 
 def reach(get: Callable[[str], Any]) -> ImportPolicy:
-    """What imports may reach. Raises MigrationError."""
+    """Return what imports may reach. Raises MigrationError."""
     try:
         return parse_reach(
             str(get(OPTION_FOLDERS) or ""),

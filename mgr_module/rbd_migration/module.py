@@ -1,4 +1,4 @@
-"""The manager module: starts the engine with the manager's identity and passes commands to it."""
+"""The manager module: runs the engine with the manager's identity and passes commands to it."""
 
 import json
 import os
@@ -27,15 +27,15 @@ from .progress_events import SHOWN_STATES, ProgressEvents
 
 _POLL = 1.0  # seconds between two updates of progress events and health checks
 _DETAILS = 50  # lines of a health warning: the monitors keep them all
-_ANNOUNCE = 15  # updates after which it is looked where the page is
-_DASHBOARD = "mgr/dashboard/"  # what the dashboard keeps in the monitors' key store
+_ANNOUNCE = 15  # updates between two checks of the page's URL
+_DASHBOARD = "mgr/dashboard/"  # prefix of the dashboard's values in the monitors' key store
 _DROP_IN = Path(__file__).parents[1] / "dashboard" / "controllers" / "rbd_migration.py"
 _MON_PATIENCE = 5.0  # seconds in which the monitors have to answer
-_RESTART_WAIT = 5.0  # seconds until an engine that ended by itself is started again
+_RESTART_WAIT = 5.0  # seconds until a new engine follows one that ended by itself
 
 
 class Module(MgrModule):
-    """``ceph mgr module enable rbd_migration``."""
+    """The module that ``ceph mgr module enable rbd_migration`` starts."""
 
     CLICommand = compat.command_registry()
     NOTIFY_TYPES = compat.NOTIFY_TYPES
@@ -54,26 +54,26 @@ class Module(MgrModule):
         known = KnownNetworks()
         application = Application(self._context, self._caller, known)
         self._server = ServerSupervisor(self, application, self._set_page, known)
-        self._own_page = ""  # the address of our own server's page
-        self._page = ""  # what `ceph mgr services` shows
+        self._own_page = ""  # the URL of the page at the module's own server
+        self._page = ""  # the URL in `ceph mgr services`
         self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
 
     # -- called by the manager ---------------------------------------------------------------
 
     def serve(self) -> None:
-        """Run engines until the module is stopped: a fenced one is followed by a new one."""
+        """Run engines until the module is stopped: after one is fenced a new one starts."""
         self._server.start()
         while not self._stopping.is_set():
             try:
                 self._serve_one()
-            except Exception as error:  # whatever it is: say so, and try again
+            except Exception as error:  # any error: report it and try again
                 self.log.exception("the engine does not run")
-                trouble = [f"The engine does not run: {error}"]
-                self._report_health({"MODULE": ("trouble(s) in the module itself", trouble)})
+                problem = [f"The engine does not run: {error}"]
+                self._report_health({"MODULE": ("problem(s) in the module itself", problem)})
             self._stopping.wait(_RESTART_WAIT)
 
     def shutdown(self) -> None:
-        """Called when the module is disabled or the manager gives up its role."""
+        """Called when the module is disabled or the manager is no longer the active one."""
         self._stopping.set()
         engine = self._engine
         if engine is not None:
@@ -82,15 +82,15 @@ class Module(MgrModule):
         super().shutdown()
 
     def config_notify(self) -> None:
-        """An option was changed."""
+        """Called when an option was changed."""
         self._options.read()
 
     def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
-        """A ``ceph rbd migration ...`` command."""
+        """Run a ``ceph rbd migration ...`` command."""
         return commands.handle(self._engine, self._options, cmd, self._may_touch, inbuf, self._keys)
 
     def api(self, name: str, text: str) -> str:
-        """A request over HTTP that the dashboard passes on, for a caller who may make it.
+        """Carry out an HTTP request that the dashboard passes on, for a caller with the permission.
 
         ``text`` is a JSON object with ``target``, ``query`` and ``body``; so is the answer, with
         ``status``, ``body`` and ``headers``. Called by threads of other modules; never raises.
@@ -137,16 +137,16 @@ class Module(MgrModule):
         )
 
     def _show(self, engine: Engine) -> None:
-        """Bring progress events and health warnings up to date."""
+        """Update progress events and health warnings."""
         reports = engine.migrations.list(states=SHOWN_STATES)
-        troubles = engine.problems()
+        problems = engine.problems()
         if self._options.problem:
-            troubles.append(self._options.problem)
+            problems.append(self._options.problem)
         self._events.update(reports, self._options.progress_events(), engine.plans.list)
         self._report_health(
             {
-                "MODULE": ("trouble(s) in the module itself", troubles),
-                "SERVER": ("trouble(s) with the HTTP server", self._troubles_of_server()),
+                "MODULE": ("problem(s) in the module itself", problems),
+                "SERVER": ("problem(s) with the HTTP server", self._server_problems()),
                 "POOL": ("pool(s) that do not answer", engine.silent_pools()),
                 "RECORD": ("record(s) that cannot be used", engine.garbage()),
                 "FAILED": ("migration(s) failed", _failures(reports)),
@@ -159,7 +159,7 @@ class Module(MgrModule):
         )
 
     def _polls(self, engine: Engine) -> Iterator[int]:
-        """Counts the seconds until the engine ends, or the module, which may be while it starts."""
+        """Yield a counter once per second until the engine ends or the module is stopped."""
         number = 0
         while not self._stopping.is_set() and not engine.ended.wait(_POLL):
             if number % _ANNOUNCE == 0:
@@ -169,17 +169,17 @@ class Module(MgrModule):
 
     # -- over HTTP ---------------------------------------------------------------------------
 
-    def _troubles_of_server(self) -> List[str]:
+    def _server_problems(self) -> List[str]:
         return [self._server.problem] if self._server.problem else []
 
     def _caller(self, token: str) -> Optional[Caller]:
-        """Who has this API key of ours, or this token of the dashboard."""
+        """Return the caller with this API key of the module, or this token of the dashboard."""
         return self._keys.caller(token) or self._tokens.caller(token)
 
     def _dashboard_value(self, name: str) -> Optional[str]:
-        """A value of the dashboard's store. OSError when the monitors do not answer in time."""
+        """Return a value of the dashboard's store. OSError if the monitors are too slow."""
         command = {"prefix": "config-key get", "key": f"{_DASHBOARD}{name}"}
-        result = CommandResult()  # the manager's own mon_command waits for ever
+        result = CommandResult()  # the manager's own mon_command has no timeout
         self.send_command(result, "mon", "", json.dumps(command), "")
         if not result.ev.wait(_MON_PATIENCE):
             raise TimeoutError(f"the monitors did not answer within {_MON_PATIENCE:g} s")
@@ -188,12 +188,12 @@ class Module(MgrModule):
         return str(result.outb) if result.r == 0 else None
 
     def _set_page(self, url: str) -> None:
-        """Our own server runs at ``url``, or (empty) it does not any more."""
+        """Called with the URL of the module's own server, or with "" when it has stopped."""
         self._own_page = f"{url}{page.ADDRESS[1:]}" if url else ""
         self._announce()
 
     def _announce(self) -> None:
-        """Have `ceph mgr services` show where the page is: at our own server or the dashboard."""
+        """Set the page's URL in `ceph mgr services`: the module's own server or the dashboard."""
         address = self._own_page
         if not address and _DROP_IN.is_file():
             dashboard = self.get("mgr_map").get("services", {}).get("dashboard", "")
@@ -209,7 +209,7 @@ class Module(MgrModule):
         return bool(self.is_authorized({"pool": pool, "namespace": namespace}))
 
     def _report_health(self, findings: Dict[str, Tuple[str, List[str]]]) -> None:
-        """Raise ``RBD_MIGRATION_<name>`` for each finding: what, and a line of detail for each."""
+        """Raise the warning ``RBD_MIGRATION_<name>`` with summary and details for each finding."""
         self.set_health_checks(
             {
                 f"RBD_MIGRATION_{name}": _check(what, detail)
@@ -220,7 +220,7 @@ class Module(MgrModule):
 
 
 def _failures(reports: List[Dict[str, Any]]) -> List[str]:
-    """A line for each migration that waits for the administrator."""
+    """Return a line for each failed migration."""
     return [
         f"{r['source']} -> {r['target']}: {r['failure']['message']}"
         for r in reports

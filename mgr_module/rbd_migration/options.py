@@ -22,35 +22,35 @@ OPTIONS: List[Dict[str, Any]] = [
         "name": "max_copies",
         "type": "uint",
         "default": Settings.max_copies,
-        "desc": "how many images are copied at once",
+        "desc": "maximum number of images that are copied at once",
         "runtime": True,
     },
     {
         "name": "per_source_pool",
         "type": "uint",
         "default": Settings.per_source_pool,
-        "desc": "how many copies at once read from one pool; 0 is no limit",
+        "desc": "maximum number of copies at once that read from one pool; 0 is no limit",
         "runtime": True,
     },
     {
         "name": "per_target_pool",
         "type": "uint",
         "default": Settings.per_target_pool,
-        "desc": "how many copies at once write to one pool; 0 is no limit",
+        "desc": "maximum number of copies at once that write to one pool; 0 is no limit",
         "runtime": True,
     },
     {
         "name": "max_steps",
         "type": "uint",
         "default": Settings.max_steps,
-        "desc": "how many prepares, commits and aborts run at once",
+        "desc": "maximum number of prepares, commits and aborts that run at once",
         "runtime": True,
     },
     {
         "name": "max_verifies",
         "type": "uint",
         "default": Settings.max_verifies,
-        "desc": "how many images are verified at once",
+        "desc": "maximum number of images that are verified at once",
         "runtime": True,
     },
     {
@@ -59,7 +59,7 @@ OPTIONS: List[Dict[str, Any]] = [
         "default": Settings.verify_fraction,
         "min": 0.0,
         "max": 1.0,
-        "desc": "what part of the data a sample compares, 0 to 1",
+        "desc": "share of the data that a sample compares, 0 to 1",
         "runtime": True,
     },
     {
@@ -67,21 +67,21 @@ OPTIONS: List[Dict[str, Any]] = [
         "type": "str",
         "default": Settings.verify_default.value,
         "enum_allowed": [mode.value for mode in Verify],
-        "desc": "what is compared before a commit when nobody says; auto depends on the image",
+        "desc": "default verification before a commit; auto depends on the image",
         "runtime": True,
     },
     {
         "name": "verify_full_below",
         "type": "size",
         "default": Settings.verify_full_below,
-        "desc": "bytes of data below which an image with snapshots is compared as a whole",
+        "desc": "bytes of data below which auto compares an image with snapshots in full",
         "runtime": True,
     },
     {
         "name": "verify_trust_object_maps",
         "type": "bool",
         "default": Settings.verify_trust_maps,
-        "desc": "whether a verification leaves out what the source's object maps have as missing",
+        "desc": "whether a verification skips objects that are missing in the source's object maps",
         "runtime": True,
     },
     {
@@ -116,21 +116,21 @@ OPTIONS: List[Dict[str, Any]] = [
         "name": "guard",
         "type": "float",
         "default": Settings.guard,
-        "desc": "how many times as long as without copies clients' operations may take; 0 is any",
+        "desc": "maximum client latency during copies, as a multiple of that without; 0 is off",
         "runtime": True,
     },
     {
         "name": "command_wait",
         "type": "float",
         "default": Settings.command_wait,
-        "desc": "seconds that prepare, commit and abort wait for their outcome",
+        "desc": "seconds that the commands prepare, commit and abort wait for their result",
         "runtime": True,
     },
     {
         "name": "progress_events",
         "type": "uint",
         "default": 20,
-        "desc": "how many migrations have a progress event of their own; more share one",
+        "desc": "maximum number of migrations with an own progress event; others share one",
         "runtime": True,
     },
     {
@@ -165,7 +165,7 @@ OPTIONS: List[Dict[str, Any]] = [
         "name": "server_cert",
         "type": "str",
         "default": "",
-        "desc": "file with its certificate; empty: config-key mgr/rbd_migration/server_cert",
+        "desc": "file with the certificate; empty: config-key mgr/rbd_migration/server_cert",
         "runtime": True,
     },
     {
@@ -192,12 +192,12 @@ class Options:
 
     def __init__(self, module: Any) -> None:
         self._module = module
-        self._lock = threading.Lock()  # commands and requests over HTTP come by several threads
-        self.problem = ""  # what is wrong with an option that was set by hand
+        self._lock = threading.Lock()  # commands and HTTP requests come from several threads
+        self.problem = ""  # error message about an option with an invalid value
         self.settings = Settings()
 
     def read(self) -> None:
-        """Take the options over; one that makes no sense leaves what it belongs to as it was."""
+        """Read the options. An invalid one leaves the setting that it belongs to as it was."""
         self.problem = ""
         before = self.settings
         zone = str(self._get("throttle_timezone") or "UTC")
@@ -225,7 +225,7 @@ class Options:
         )
 
     def _kept(self, read: Callable[[], _T], before: _T) -> _T:
-        """What ``read`` finds, or what was there ``before`` where that is nonsense."""
+        """Return the result of ``read``, or ``before`` if the option is invalid."""
         try:
             return read()
         except MigrationError as error:
@@ -233,11 +233,11 @@ class Options:
             return before
 
     def progress_events(self) -> int:
-        """How many migrations have a progress event of their own."""
+        """Return the maximum number of migrations with a progress event of their own."""
         return int(self._get("progress_events"))
 
     def limits(self) -> Dict[str, int]:
-        """The limits on how much happens at once."""
+        """Return the limits on parallel operations."""
         names = (
             "max_copies",
             "per_source_pool",
@@ -249,13 +249,13 @@ class Options:
         return {name: int(self._get(name)) for name in names}
 
     def set_limits(self, limits: Mapping[str, int]) -> None:
-        """Change some of the limits."""
+        """Change the given limits."""
         for name, value in limits.items():
             self._module.set_module_option(name, str(value))
         self.read()
 
     def throttle(self) -> Dict[str, str]:
-        """The cluster's throttle and its time zone, as they were set."""
+        """Return the cluster's throttle and its time zone, as they were set."""
         return {
             "timetable": str(self._get("throttle")),
             "timezone": str(self._get("throttle_timezone")),
@@ -270,14 +270,14 @@ class Options:
         self.read()
 
     def window(self) -> Dict[str, str]:
-        """The window for all copies and its time zone, as they were set; empty is always."""
+        """Return the window of all copies and its time zone, as they were set; empty is always."""
         return {
             "window": str(self._get("window") or ""),
             "timezone": str(self._get("throttle_timezone")),
         }
 
     def set_window(self, text: str, timezone: Optional[str]) -> None:
-        """Set the window for all copies; empty is always. Raises MigrationError."""
+        """Set the window of all copies; empty is always. Raises MigrationError."""
         zone = self._zone(timezone)
         window = _window(text, zone)
         self._module.set_module_option("throttle_timezone", zone)
@@ -290,7 +290,7 @@ class Options:
         self.read()
 
     def pool_rates(self) -> Dict[str, Optional[int]]:
-        """The throttles of pools, in bytes per second. Raises MigrationError."""
+        """Return the throttles of pools, in bytes per second. Raises MigrationError."""
         try:
             found = json.loads(self._get("pool_throttles") or "{}")
             texts = {str(pool): str(rate) for pool, rate in found.items()}
@@ -301,7 +301,7 @@ class Options:
         return {pool: parse_rate(rate, f"the throttle of {pool}") for pool, rate in texts.items()}
 
     def set_pool_rate(self, pool: str, rate: Optional[int]) -> None:
-        """Set the throttle of a pool; None takes it away."""
+        """Set the throttle of a pool in bytes per second; None removes it."""
         with self._lock:
             rates = {**self.pool_rates(), pool: rate}
             texts = {name: format_rate(value) for name, value in rates.items() if value is not None}
@@ -309,7 +309,7 @@ class Options:
         self.read()
 
     def _zone(self, given: Optional[str]) -> str:
-        """The time zone that is to be used from now on. Raises MigrationError."""
+        """Return the time zone to use from now on. Raises MigrationError."""
         name = given or str(self._get("throttle_timezone") or "UTC")
         known_zone(name)
         return name
@@ -319,7 +319,7 @@ class Options:
 
 
 def guard_factor(factor: float) -> float:
-    """``factor`` if the latency guard can keep it; 0 is off. Raises MigrationError(EINVAL)."""
+    """Return ``factor`` if it is valid; 0 is off. Raises MigrationError(EINVAL)."""
     if factor != 0 and not 1.05 <= factor <= 100:
         raise MigrationError(
             22,
@@ -330,9 +330,9 @@ def guard_factor(factor: float) -> float:
 
 
 def _kept_window(text: Any, zone: str) -> Optional[Window]:
-    """The window of the option; one of an earlier version may have more spans than are taken now.
+    """Parse the option's window, which an earlier version may have set with too many spans.
 
-    It is cut: without it copies would run at any time.
+    It is cut to the limit: without a window copies would run at any time.
     """
     return _window(narrowed(str(text or "").replace(";", ",")), zone)
 

@@ -8,32 +8,33 @@ from rbdmigrate.model.migration import State
 log = logging.getLogger(__name__)
 
 Report = Dict[str, Any]
-_REST = "others"  # the event that those share who have none of their own
+_REST = "others"  # the event that all migrations without one of their own share
 _SHOWN = ("preparing", "executing", "verifying", "committing", "aborting")
 SHOWN_STATES = frozenset(State(name) for name in (*_SHOWN, "failed"))
-"""The states of the migrations that an update has to know of."""
+"""The states of the migrations that :meth:`ProgressEvents.update` needs."""
 
 
 class ProgressEvents:
-    """Mirrors reports into the manager's progress module. Not thread-safe: one thread calls it.
+    """Shows reports in the manager's progress module. Not thread-safe: one thread calls it.
 
-    ``remote`` is the manager's ``remote()``. The events carry no more than image names, because
-    everybody who sees the dashboard sees them.
+    ``remote`` is the manager's ``remote()``. The events contain nothing but image names, because
+    all users of the dashboard see them.
     """
 
     def __init__(self, remote: Callable[..., Any]) -> None:
         self._remote = remote
         self._open: Set[str] = set()
-        self._plans: Set[str] = set()  # those that have an event in place of their migrations
+        self._plans: Set[str] = set()  # plans whose migrations share one event
         self._last: Dict[str, Any] = {}
 
     def update(
         self, reports: List[Report], most: int, plans: Callable[[], List[Report]] = list
     ) -> None:
-        """Show what is under way, complete or fail what is not any more.
+        """Update the events of running migrations, and complete or fail those of others.
 
-        Of more than ``most`` migrations at once those of a plan share one as long as it runs; of
-        the others those that have an event keep it, and the rest share one. ``plans`` are all.
+        With more than ``most`` running migrations, those of a plan share one event as long as the
+        plan runs. Of the others, those that have an event keep it and the rest share one. ``plans``
+        returns the reports of all plans.
         """
         seen = {r["id"]: r for r in reports}
         for ident in list(self._open):
@@ -54,7 +55,7 @@ class ProgressEvents:
         self._show_rest(active[most:])
 
     def clear(self) -> None:
-        """Complete all events: this manager shows none any more."""
+        """Complete all events, because this manager shows none any more."""
         for ident in list(self._open):
             self._close(ident, None)
         self._show_plans([])
@@ -67,7 +68,7 @@ class ProgressEvents:
         self._update(report["id"], text, report["percent"], {"target": report["target"]})
 
     def _show_plans(self, plans: List[Report]) -> None:
-        """An event for each plan that has one and still runs; those of others are completed."""
+        """Update the event of each plan that has one and still runs, and complete the others."""
         found = {plan["name"]: plan for plan in plans if _runs(plan)}
         for name in sorted(self._plans):
             ident, plan = f"plan-{name}", found.get(name)
@@ -80,7 +81,7 @@ class ProgressEvents:
                 self._update(ident, text, plan["percent"], {"plan": name})
 
     def _show_rest(self, reports: List[Report]) -> None:
-        """One event for all of them; without any it is completed."""
+        """Update the event that these migrations share; complete it if there are none."""
         if reports:
             text = f"Migrating {len(reports)} more images"
             self._update(_REST, text, sum(r["percent"] for r in reports) // len(reports), {})
@@ -88,7 +89,7 @@ class ProgressEvents:
             self._call("complete", _event(_REST))
 
     def _update(self, ident: str, text: str, percent: int, refs: Dict[str, Any]) -> None:
-        """Show it, if it is not what was shown last."""
+        """Send an event to the progress module if it has changed."""
         if self._last.get(ident) == (text, percent):
             return
         self._last[ident] = (text, percent)
@@ -113,7 +114,7 @@ class ProgressEvents:
 
 
 def _runs(plan: Report) -> bool:
-    """Whether something of a plan is under way; after failures what has begun goes on."""
+    """Whether migrations of a plan are running; after a stop those that have begun continue."""
     if plan["state"] == "stopped":
         return bool(plan["counts"]["running"])
     return plan["state"] in ("running", "cancelling")

@@ -1,4 +1,4 @@
-"""The module in a manager that is not the active one: its server sends clients to that one."""
+"""The module in a standby manager: its server redirects clients to the active manager."""
 
 import threading
 from typing import Any, ClassVar, List
@@ -26,13 +26,13 @@ class StandbyModule(MgrStandbyModule):
         self._stopping.wait()
 
     def shutdown(self) -> None:
-        """The manager becomes the active one, or ends: the port has to be free."""
+        """Called when the manager becomes the active one, or ends: the port has to be free."""
         self._stopping.set()
         self._server.stop()
 
     def __del__(self) -> None:
-        """Leave the log alone, which the base class would take its handlers from.
+        """Do nothing: the base class would remove the log's handlers.
 
-        The manager has made the active module by then, in the same interpreter: the handlers are
-        that one's, which would log no more. It has removed ours itself when it added its own.
+        When this runs, the manager has already created the active module in the same interpreter,
+        and the handlers are that module's. Adding its own, it has removed those of this one.
         """

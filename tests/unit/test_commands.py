@@ -277,7 +277,7 @@ class TestFormat:
     def test_another_is_refused(self, ask):
         code, output, error = ask("ls", format="xml")
         assert (code, output) == (-EINVAL, "")
-        assert error.startswith("--format xml is not offered; ")
+        assert error.startswith("--format xml is not supported; ")
 
     def test_a_command_that_is_refused_for_its_format_is_not_carried_out(self, ask, engine):
         assert ask("commit", target_image="b", format="xml")[0] == -EINVAL

@@ -154,7 +154,8 @@ def test_what_is_shown(tables):
 def test_what_a_check_shows(tables):
     assert "1 images, 100 B to copy at most; all of them can begin" in tables.check(PLAN_CHECK)
     part = {**PLAN_CHECK, "done": False, "total": None, "items": [], "pools": []}
-    assert tables.check(part) == "move: 1 of ? images are checked; ask again for the rest"
+    said = "move: 1 of ? images are checked; run the command again for the rest"
+    assert tables.check(part) == said
     pool = {**PLAN_CHECK["pools"][0], "bytes_free": 5, "fits": False}
     tight = {**PLAN_CHECK, "ok": False, "pools": [pool], "seconds": 61}
     said = tables.check(tight)

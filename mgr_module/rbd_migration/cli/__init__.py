@@ -1,1 +1,1 @@
-"""The commands ``ceph rbd migration ...``: arguments, what they call, how results are shown."""
+"""The commands ``ceph rbd migration ...``: their arguments, calls of the engine and output."""

@@ -1,4 +1,4 @@
-"""The commands about the API keys of the module's own server."""
+"""The commands that create, list and revoke API keys of the module's own server."""
 
 from typing import Any, Dict, List
 
@@ -24,7 +24,7 @@ def _rm(call: Call) -> Key:
 
 
 def _made(key: Key) -> str:
-    return f"{key['key']}\nKeep it: it is not shown again."
+    return f"{key['key']}\nStore it now; it is not shown again."
 
 
 def _gone(key: Key) -> str:
@@ -36,7 +36,7 @@ TABLE = (
     Command(
         "api key create",
         (_NAME, Arg("role")),
-        "Make an API key for the module's own server; --role read or write",
+        "Create an API key for the module's own server; --role read or write",
         "w",
         _create,
         _made,

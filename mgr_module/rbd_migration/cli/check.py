@@ -1,4 +1,4 @@
-"""The command ``check``: preflight alone, which changes nothing."""
+"""The command ``check``: runs the preflight checks and changes nothing."""
 
 from typing import Any, Dict
 
@@ -10,7 +10,7 @@ Report = Dict[str, Any]
 
 
 def show(result: Report) -> str:
-    """The findings, the worst first, each with its remedy."""
+    """Format the findings, the most severe first, each with its remedy."""
     lines = [f"{result['source']} -> {result['target']}: {_summary(result)}"]
     for finding in result["findings"]:
         lines.append(f"{finding['severity']:<8} {finding['code']}: {finding['message']}")
@@ -30,6 +30,6 @@ def _summary(result: Report) -> str:
 
 
 def specs_of(call: Call) -> Any:
-    """Source and target (None: in place) of the command."""
+    """Return the source and target of the command; a target of None means a migration in place."""
     target = call.spec("target_image", "target") if call.text("target_image") else None
     return call.spec("source_image", "source"), target

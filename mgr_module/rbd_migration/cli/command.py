@@ -1,4 +1,4 @@
-"""What a command is: its arguments as the ceph CLI is told of them, and as they were given."""
+"""A command: its arguments as declared to the ceph CLI, and as a user gave them."""
 
 from dataclasses import dataclass, field
 from errno import EACCES, EINVAL
@@ -20,7 +20,7 @@ Authorized = Callable[[str, str], bool]
 
 @dataclass(frozen=True)
 class Arg:
-    """One argument of a command, as the ceph CLI is told of it."""
+    """One argument of a command, as declared to the ceph CLI."""
 
     name: str
     type: str = "CephString"
@@ -34,11 +34,11 @@ class Arg:
 
 @dataclass(frozen=True)
 class Call:
-    """A command as it was given: its arguments, the engine, and what the caller may touch.
+    """A command as it was given: its arguments, the engine, and what the caller may access.
 
     ``inbuf`` is the text of the file that was given with ``-i``. ``keys`` are the API keys
-    (``http.auth.keys``), for the commands about them. ``may_create``: whether the caller may make
-    plans and begin migrations, where that is another permission than to change them.
+    (``http.auth.keys``), for the commands about them. ``may_create`` tells whether the caller may
+    create plans and migrations, for front ends where that is another permission than changing them.
     """
 
     args: Dict[str, Any]
@@ -51,16 +51,16 @@ class Call:
 
     @property
     def access(self) -> Access:
-        """What the caller may touch."""
+        """The pools and namespaces that the caller may access."""
         return Access(self.authorized)
 
     def text(self, name: str) -> Optional[str]:
-        """An optional text argument; empty counts as left out."""
+        """Return an optional text argument, None if it is empty or was left out."""
         value = self.args.get(name)
         return str(value) if value not in (None, "") else None
 
     def number(self, name: str) -> Optional[int]:
-        """An optional whole number."""
+        """Return an optional whole number. Raises MigrationError(EINVAL)."""
         value = self.args.get(name)
         option = name.replace("_", "-")
         try:
@@ -73,11 +73,11 @@ class Call:
         return number
 
     def flag(self, name: str) -> bool:
-        """A boolean argument."""
+        """Return a boolean argument."""
         return str(self.args.get(name, "")).lower() in ("true", "1", "yes")
 
     def spec(self, name: str, what: str) -> ImageSpec:
-        """A required image spec that the caller may touch."""
+        """Return a required image spec. Raises MigrationError, EACCES if access is denied."""
         spec = self.engine.spec(self.text(name) or "", what)
         if not self.authorized(spec.pool, spec.namespace):
             raise MigrationError(EACCES, f"Your capabilities do not cover the {what} {spec}.")
@@ -86,10 +86,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the table. ``show`` renders what ``run`` returns, for people.
+    """A command of the table. ``show`` formats the result of ``run`` for people.
 
-    ``unfinished`` says in words why what ``run`` returns is not yet what was asked for, empty where
-    it is; then the command ends with EINPROGRESS, so that scripts do not take it for done.
+    ``unfinished`` returns a sentence why the result of ``run`` is not yet what the user asked for,
+    or an empty text. If there is one the command fails with EINPROGRESS, so that scripts do not
+    take it for done.
     """
 
     name: str
@@ -102,14 +103,14 @@ class Command:
     unfinished: Callable[[Any], str] = lambda result: ""
 
     def describe(self) -> Dict[str, Any]:
-        """The description that the manager hands to the ceph CLI."""
+        """Return the description that the manager passes to the ceph CLI."""
         words = [f"{PREFIX} {self.name}", *(str(arg) for arg in self.args)]
         described = {"cmd": " ".join(words), "desc": self.desc, "perm": self.perm}
         return {**described, "poll": "true"} if self.poll else described
 
 
 def goal_of(text: str) -> Goal:
-    """The goal that a user named. MigrationError(EINVAL)."""
+    """Return the goal that a user named. Raises MigrationError(EINVAL)."""
     goals = {goal.value: goal for goal in Goal if goal is not Goal.ABORTED}
     if text not in goals:
         raise MigrationError(
@@ -119,10 +120,10 @@ def goal_of(text: str) -> Goal:
 
 
 def pool_of(spec: str) -> str:
-    """The pool of an image spec in a Report."""
+    """Return the pool of an image spec in a Report."""
     return spec.split("/", maxsplit=1)[0]
 
 
-# Not "target": the ceph CLI uses that key of a command itself (where it is sent to).
+# Not "target": the ceph CLI itself uses that key of a command for the daemon that it is sent to.
 SOURCE = Arg("source_image", required=True)
 TARGET = Arg("target_image", required=True)

@@ -1,7 +1,7 @@
-"""The commands: ``ceph rbd migration ...`` as a table, from its texts to calls of the engine.
+"""The table of the commands ``ceph rbd migration ...``: their arguments and calls of the engine.
 
-Declared as the manager's own command descriptions, which are the same from release 16 to 20.
-Option names and meanings are those of stock ``rbd migration``.
+Declared as the manager's own command descriptions, which are the same from release 16 to 20. Option
+names and meanings are those of stock ``rbd migration``.
 """
 
 import json
@@ -63,7 +63,7 @@ from .command import (
 log = logging.getLogger(__name__)
 
 Answer = Tuple[int, str, str]
-_AGES = 36525 * 86400.0  # seconds, a century: how far back one may look
+_AGES = 36525 * 86400.0  # seconds, a century: the largest --since
 
 
 _LAYOUT = (
@@ -83,7 +83,7 @@ _FORCE = Arg("force", "CephBool")
 
 
 def _layout(call: Call, target: ImageSpec) -> LayoutOptions:
-    """The layout that is asked for, whose pools the caller may touch. MigrationError."""
+    """Return the requested layout. Raises MigrationError, also for pools closed to the caller."""
     for name in ("data_pool", "journal_pool"):
         pool = call.text(name)
         if pool is not None:
@@ -107,7 +107,7 @@ def _layout(call: Call, target: ImageSpec) -> LayoutOptions:
 
 
 def policy_of(call: Call, goal: Goal) -> Policy:
-    """The policy that the options of a command describe. MigrationError(EINVAL)."""
+    """Return the policy that the options of a command describe. Raises MigrationError(EINVAL)."""
     rate, window = call.text("rate"), call.text("window")
     return Policy(
         goal=goal,
@@ -215,8 +215,8 @@ TABLE = (
     Command(
         "check",
         (SOURCE, Arg("target_image"), *_LAYOUT, *import_command.ARGS, _FORCE),
-        "Look whether an image can be migrated; changes nothing",
-        "w",  # one permission for all: the check of an import makes the manager talk to its source
+        "Check whether an image can be migrated; changes nothing",
+        "w",  # also for imports: their check makes the manager connect to the source
         _check,
         check_command.show,
     ),
@@ -240,7 +240,7 @@ TABLE = (
     Command(
         "abort",
         (TARGET, Arg("force", "CephBool")),
-        "Undo a migration: remove the target, give the source back",
+        "Undo a migration: remove the target, restore the source",
         "w",
         _abort,
         tables.outcome,
@@ -261,7 +261,7 @@ TABLE = (
             *import_command.ARGS,
             _FORCE,
         ),
-        "Migrate an image the whole way, unattended",
+        "Migrate an image unattended, up to the commit or another goal",
         "w",
         _run,
         tables.begun,
@@ -285,7 +285,7 @@ TABLE = (
     Command(
         "history",
         (Arg("target_image"), Arg("since"), Arg("limit", "CephInt")),
-        "List migrations that have ended, the latest first",
+        "List migrations that have ended, newest first",
         "r",
         _history,
         tables.history,
@@ -310,7 +310,7 @@ _STYLES: Dict[str, Callable[[Any], str]] = {
 
 
 def run(command: Command, call: Call) -> Any:
-    """Carry a command out for its caller: what it touches has to be covered. MigrationError."""
+    """Run a command for its caller. Raises MigrationError, also if the caller lacks the access."""
     touches.require(command.name, call)
     with call.engine.on_behalf_of(call.access):
         return command.run(call)
@@ -324,7 +324,7 @@ def handle(
     inbuf: Optional[str] = None,
     keys: Any = None,
 ) -> Answer:
-    """Carry out a command; never raises: the answer is an errno, the output and one sentence."""
+    """Run a command and return an errno, its output and an error message. Never raises."""
     command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
     if command is None:
         return -EINVAL, "", f"{cmd['prefix']!r} is not a command of this module."
@@ -333,7 +333,7 @@ def handle(
     style = cmd.get("format") or "plain"
     if style not in _STYLES:
         known = ", ".join(_STYLES)
-        return -EINVAL, "", f"--format {style} is not offered; choose from {known}."
+        return -EINVAL, "", f"--format {style} is not supported; choose from {known}."
     try:
         result = run(command, Call(cmd, engine, options, authorized, inbuf or None, keys))
         unfinished = command.unfinished(result)
@@ -342,6 +342,6 @@ def handle(
         return 0, command.show(result) if style == "plain" else _STYLES[style](result), ""
     except MigrationError as error:
         return -error.errno, "", str(error)
-    except Exception:  # an error of ours is no traceback for the user
+    except Exception:  # a bug of the module: users get no traceback
         log.exception("%s failed", cmd["prefix"])
         return -EIO, "", "An error in the module; the manager's log has the details."

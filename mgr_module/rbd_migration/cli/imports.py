@@ -1,4 +1,4 @@
-"""The arguments of an import: its source-spec, from the command, a file or the short form."""
+"""The arguments of an import: its source-spec as text, from a file, or in the short form."""
 
 from errno import EACCES, EINVAL, EPERM
 
@@ -17,10 +17,10 @@ ARGS = (
 
 
 class Wanted:
-    """What an import command asks for. Raises MigrationError(EINVAL, EACCES, EPERM).
+    """The source and target of an import command. Raises MigrationError(EINVAL, EACCES, EPERM).
 
-    As with plain ``rbd migration prepare --import-only``: with a source-spec the only image that
-    is named is the target; without one the first names the snapshot of a native source.
+    As with plain ``rbd migration prepare --import-only``: with a source-spec the target is the only
+    image that is named; without one the first argument names the snapshot of a native source.
     """
 
     def __init__(self, call: Call) -> None:
@@ -36,7 +36,7 @@ class Wanted:
             if call.text("target_image"):
                 raise MigrationError(
                     EINVAL,
-                    "With a source-spec only the target is named, and two images were; leave the "
+                    "Two images are named, but with a source-spec only the target is; leave the "
                     "first out.",
                 )
             self.spec = parse_source_spec(text)
@@ -49,7 +49,7 @@ class Wanted:
 
 
 def asked(call: Call) -> bool:
-    """Whether an import is asked for. Raises MigrationError for what only imports take."""
+    """Whether the command is an import. MigrationError(EINVAL) for options only imports have."""
     if call.flag("import_only"):
         return True
     for name in ("source_spec", "inline_secrets"):
@@ -62,7 +62,7 @@ def asked(call: Call) -> bool:
 
 
 def _native(call: Call) -> SourceSpec:
-    """The short form: ``[pool/[namespace/]]image@snapshot`` and the target."""
+    """Parse the short form: ``[pool/[namespace/]]image@snapshot`` and the target."""
     text = call.text("source_image") or ""
     image, at, snapshot = text.rpartition("@")
     if not call.text("target_image") or not at or not snapshot:
@@ -82,7 +82,7 @@ def _native(call: Call) -> SourceSpec:
 
 
 def authorize(call: Call, spec: SourceSpec) -> None:
-    """A native source is read by the manager: only for those who may read it themselves.
+    """Refuse a native source that the caller may not read, because the manager reads it for them.
 
     Raises MigrationError(EACCES), and ENOENT for the id of a pool that does not exist.
     """
@@ -98,7 +98,8 @@ def authorize(call: Call, spec: SourceSpec) -> None:
 def refuse_forbidden(call: Call, spec: SourceSpec) -> None:
     """Refuse references to config-keys that are not open to imports. Raises MigrationError(EPERM).
 
-    Not EACCES: for that the manager tells the user to look at the capabilities of the key.
+    Not EACCES: the manager's message for that tells the user to look at the capabilities of the
+    key.
     """
     refused = refuse_references(spec, call.options.settings.reach)
     if refused:

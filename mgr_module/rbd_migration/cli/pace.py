@@ -1,4 +1,4 @@
-"""The commands that steer the pace: top, set, throttle, window and limit."""
+"""The commands about the speed of copies: top, set, throttle, window and limit."""
 
 from errno import EINVAL
 from typing import Any, Dict
@@ -34,7 +34,7 @@ def _set(call: Call) -> Report:
 
 
 def window_of(call: Call, text: str) -> str:
-    """The window of a migration in its canonical form; ``off`` is empty. MigrationError."""
+    """Return a migration's window in canonical form, empty for ``off``. Raises MigrationError."""
     if text == "off":
         return ""
     return str(parse_window(text, call.options.settings.timezone, "--window"))
@@ -74,14 +74,14 @@ def _throttle_set(call: Call) -> Dict[str, Any]:
 
 
 def _factor(text: str) -> float:
-    """The factor of ``--guard 1.5`` or ``--guard off``."""
+    """Parse the factor of ``--guard 1.5`` or ``--guard off``. Raises MigrationError(EINVAL)."""
     if text == "off":
         return 0.0
     try:
         return float(text)
     except ValueError as error:
         raise MigrationError(
-            EINVAL, f"--guard {text!r} is no number; give a factor such as 1.5, or off."
+            EINVAL, f"--guard {text!r} is not a number; give a factor such as 1.5, or off."
         ) from error
 
 
@@ -144,7 +144,7 @@ TABLE = (
     Command(
         "top",
         (Arg("width", "CephInt"), Arg("print_header", "CephBool")),
-        "Watch the copies: a line for each, again every second",
+        "Watch the copies, one line for each, refreshed every second",
         "r",
         _top,
         top.show,
@@ -161,7 +161,7 @@ TABLE = (
             Arg("verify"),
             Arg("soak"),
         ),
-        "Change what was asked of a migration: rate, priority, goal, window, verify, soak",
+        "Change the rate, priority, goal, window, verify or soak of a migration",
         "w",
         _set,
         tables.outcome,
@@ -185,7 +185,7 @@ TABLE = (
     Command(
         "throttle clear",
         (Arg("pool"),),
-        "Take the throttle of the cluster or of a pool away",
+        "Remove the throttle of the cluster or of a pool",
         "w",
         _throttle_clear,
         tables.throttle,

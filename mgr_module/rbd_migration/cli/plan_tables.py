@@ -1,4 +1,4 @@
-"""Plans as text for people."""
+"""Format plans and their checks as text for people."""
 
 from typing import Any, Dict, List
 
@@ -8,11 +8,11 @@ from .tables import bar, rate, table, with_warnings
 
 Report = Dict[str, Any]
 _PHASES = ("done", "running", "paused", "waiting", "failed", "cancelled", "skipped", "queued")
-_SHOWN = 5  # problems after a command
+_SHOWN = 5  # problems listed after a command
 
 
 def listing(plans: List[Report]) -> str:
-    """Plans as a table."""
+    """Format plans as a table."""
     if not plans:
         return "There are no plans."
     rows = table(["PLAN", "STATE", "WAVE", "IMAGES", "DONE", "FAILED", "PROGRESS", "RATE"])
@@ -34,7 +34,7 @@ def listing(plans: List[Report]) -> str:
 
 
 def outcome(plan: Report) -> str:
-    """What a command came to."""
+    """Format the result of a command on a plan."""
     lines = [f"{plan['name']}: {_state(plan)}", *plan["problems"][:_SHOWN]]
     if plan["next"]:
         lines.append(plan["next"])
@@ -42,7 +42,7 @@ def outcome(plan: Report) -> str:
 
 
 def begun(plan: Report) -> str:
-    """What starting a plan came to, and what clients of its targets must not do."""
+    """Format the result of starting a plan, with the warnings for clients of its targets."""
     return with_warnings(outcome(plan), plan)
 
 
@@ -59,12 +59,12 @@ def _words(state: str) -> str:
 
 
 def removed(plan: Report) -> str:
-    """That a plan is forgotten."""
+    """Return the answer of ``plan rm``."""
     return f"The plan {plan['name']} is removed; its migrations stay as they are."
 
 
 def detail(plan: Report) -> str:
-    """A plan in full."""
+    """Format one plan in full."""
     rows = [("plan", plan["name"]), ("state", _state(plan))]
     rows += [("selects", text) for text in plan["selects"]]
     rows.append(("goal", plan["goal"]))
@@ -112,7 +112,7 @@ def _speed(plan: Report) -> str:
 
 
 def check(found: Report) -> str:
-    """What a check found: the sums, then each image that has findings."""
+    """Format the result of a check: the totals, then each image that has findings."""
     if found["problem"]:
         return f"{found['plan']}: {found['problem']}"
     lines = [f"{found['plan']}: {_summary(found)}"]
@@ -123,7 +123,7 @@ def check(found: Report) -> str:
             text += f" and has {format_size(free)} free"
         lines.append(text + ("" if pool["fits"] else ": it does not fit"))
     if found["seconds"] is not None:
-        lines.append(f"takes at least {format_seconds(found['seconds'])} at the rate that is set")
+        lines.append(f"takes at least {format_seconds(found['seconds'])} at the configured rate")
     for item in found["items"]:
         move = f"{item['source']} -> {item['target']}"
         lines += [
@@ -136,7 +136,8 @@ def check(found: Report) -> str:
 def _summary(found: Report) -> str:
     if not found["done"]:
         total = "?" if found["total"] is None else found["total"]
-        return f"{found['checked']} of {total} images are checked; ask again for the rest"
+        part = f"{found['checked']} of {total} images are checked"
+        return f"{part}; run the command again for the rest"
     text = f"{found['checked']} images, {format_size(found['bytes_to_copy'])} to copy at most"
     if found["blocked"]:
         return f"{text}; {found['blocked']} cannot begin as things are"

@@ -1,4 +1,4 @@
-"""The commands about plans: ``plan create``, ``plan start`` and so on."""
+"""The commands about plans: ``plan create``, ``plan start`` and others."""
 
 from errno import EINVAL
 from typing import Any, Dict, List
@@ -17,9 +17,9 @@ _PLAN = Arg("plan", required=True)
 
 
 def _given(call: Call) -> Definition:
-    """The plan of the file that was given with ``-i``, all of which the caller may touch.
+    """Parse the plan in the file given with ``-i``.
 
-    MigrationError(EINVAL, EACCES).
+    Raises MigrationError(EINVAL), and EACCES if the caller may not access every image of it.
     """
     if not call.inbuf:
         raise MigrationError(EINVAL, "Give the plan as a file: -i plan.yaml.")
@@ -33,7 +33,7 @@ def _given(call: Call) -> Definition:
 
 
 def _name(call: Call) -> str:
-    """The name of the plan that is meant; the engine looks whether the caller may touch it."""
+    """Return the name of the plan; the engine checks whether the caller may access it."""
     return call.text("plan") or ""
 
 
@@ -63,17 +63,17 @@ def _start(call: Call) -> Report:
 
 
 def pause(call: Call) -> Report:
-    """Pause the plan that is named."""
+    """Pause the named plan."""
     return call.engine.plans.pause(_name(call))
 
 
 def resume(call: Call) -> Report:
-    """Resume the plan that is named."""
+    """Resume the named plan."""
     return call.engine.plans.resume(_name(call))
 
 
 def retry(call: Call) -> Report:
-    """Try again what of the plan failed."""
+    """Retry what failed in the named plan."""
     return call.engine.plans.retry(_name(call))
 
 
@@ -82,7 +82,7 @@ def _skip(call: Call) -> Report:
 
 
 def cancel(call: Call) -> Report:
-    """Cancel the plan that is named."""
+    """Cancel the named plan."""
     return call.engine.plans.cancel(_name(call), force=call.flag("force"))
 
 
@@ -91,11 +91,11 @@ def _remove(call: Call) -> Report:
 
 
 TABLE = (
-    Command("plan create", (), "Keep the plan of a file (-i)", "w", _create, plan_tables.outcome),
+    Command("plan create", (), "Create a plan from a file (-i)", "w", _create, plan_tables.outcome),
     Command(
         "plan apply",
         (),
-        "Keep the plan of a file (-i), or change the one of its name",
+        "Create a plan from a file (-i), or change the plan of that name",
         "w",
         _apply,
         plan_tables.outcome,
@@ -103,7 +103,7 @@ TABLE = (
     Command(
         "plan check",
         (_PLAN,),
-        "Look at all images of a plan; changes nothing",
+        "Check all images of a plan; changes nothing",
         "w",  # as for ``check``: a plan may hold imports
         _check,
         plan_tables.check,
@@ -113,7 +113,7 @@ TABLE = (
     Command(
         "plan start",
         (_PLAN,),
-        "Choose the images of a plan, and begin",
+        "Select the images of a plan and begin to migrate them",
         "w",
         _start,
         plan_tables.begun,
@@ -121,7 +121,7 @@ TABLE = (
     Command(
         "plan pause",
         (_PLAN,),
-        "Begin nothing more of a plan, and stop its copies where they are",
+        "Interrupt the copies of a plan and begin no more of its images",
         "w",
         pause,
         plan_tables.outcome,
@@ -129,7 +129,7 @@ TABLE = (
     Command(
         "plan resume",
         (_PLAN,),
-        "Go on with a plan that was paused, or stopped after failures",
+        "Continue a plan that was paused, or that stopped after failures",
         "w",
         resume,
         plan_tables.outcome,
@@ -137,7 +137,7 @@ TABLE = (
     Command(
         "plan skip",
         (_PLAN, Arg("image", required=True)),
-        "Leave out an image of a plan that has not begun",
+        "Skip an image of a plan, if it has not begun",
         "w",
         _skip,
         plan_tables.outcome,
@@ -145,7 +145,7 @@ TABLE = (
     Command(
         "plan cancel",
         (_PLAN, Arg("force", "CephBool")),
-        "Begin nothing more of a plan, and abort its migrations under way",
+        "Abort the migrations under way of a plan and begin no more of its images",
         "w",
         cancel,
         plan_tables.outcome,
@@ -153,7 +153,7 @@ TABLE = (
     Command(
         "plan rm",
         (_PLAN,),
-        "Forget a plan of which nothing is under way",
+        "Remove a plan that has no migrations under way",
         "w",
         _remove,
         plan_tables.removed,

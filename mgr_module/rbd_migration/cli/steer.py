@@ -11,7 +11,7 @@ from . import plan_tables, tables
 from . import plans as plan_commands
 from .command import Arg, Call, Command, Report
 
-_PATIENCE = 10.0  # seconds for all of them: one command holds up the next
+_PATIENCE = 10.0  # seconds for all of them together: the manager runs one command at a time
 _TARGET = Arg("target_image")
 _ALL = Arg("all", "CephBool")
 Act = Callable[[ImageSpec], object]
@@ -50,7 +50,7 @@ def _commit(call: Call) -> Any:
         return call.engine.migrations.commit(_target(call, "or a plan with --plan"), force=force)
     if force:
         raise MigrationError(
-            EINVAL, "--force is for a single migration; look at each one, and commit it by itself."
+            EINVAL, "--force is for a single migration; check each one and commit it by itself."
         )
     plan = call.engine.plans.definition(call.text("plan") or "").name
     return _for_each(
@@ -61,24 +61,24 @@ def _commit(call: Call) -> Any:
 
 
 def _copied(report: Report) -> bool:
-    """Whether it has all data and waits for somebody to commit it."""
+    """Whether all data is copied and the migration waits for a user to commit it."""
     there = report["state"] in ("executed", "verifying", "verified")
     return there and report["goal"] not in ("committed", "aborted")
 
 
 def _target(call: Call, otherwise: str) -> ImageSpec:
-    """The target that is named. MigrationError(EINVAL) says what else could be given."""
+    """Return the named target. MigrationError(EINVAL) without one, naming ``otherwise``."""
     if not call.text("target_image"):
         raise MigrationError(EINVAL, f"Give a target, such as nvme/vm1, {otherwise}.")
     return call.spec("target_image", "target")
 
 
 def _of_plan(call: Call) -> bool:
-    """Whether a plan is named, and nothing beside it. MigrationError(EINVAL)."""
+    """Whether a plan is named. Raises MigrationError(EINVAL) if something else is named too."""
     if call.text("plan") is None:
         return False
     if call.text("target_image") or call.flag("all"):
-        raise MigrationError(EINVAL, "Name a target, a plan or --all, one of them.")
+        raise MigrationError(EINVAL, "Give only one of a target, --plan and --all.")
     return True
 
 
@@ -92,16 +92,19 @@ def _waits(report: Report) -> bool:
 
 
 def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
-    """Act on the named migration, or with ``--all`` on those that ``wanted`` picks."""
+    """Apply ``act`` to the named migration, or with ``--all`` to those that ``wanted`` selects."""
     if not call.flag("all"):
         return act(_target(call, "a plan with --plan, or --all"))
     if call.text("target_image"):
-        raise MigrationError(EINVAL, "Name a target or give --all, not both.")
+        raise MigrationError(EINVAL, "Give a target or --all, not both.")
     return _for_each(call, act, wanted)
 
 
 def _for_each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
-    """The answer for many: ``done``, ``refused`` and ``left``, how many there was no time for."""
+    """Apply ``act`` to all that ``wanted`` selects and return lists of ``done`` and ``refused``.
+
+    ``left`` is the number of those that there was no time for.
+    """
     waiting = [r["target"] for r in call.engine.migrations.list() if wanted(r)]
     done: List[str] = []
     refused: List[Dict[str, str]] = []
@@ -117,7 +120,7 @@ def _for_each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
 
 
 def _show(result: Dict[str, Any], done: str, none: str) -> str:
-    """``done``: what is said of those that it was done for, ``none`` where there was nothing."""
+    """Format a result: ``done`` is the verb for its targets, ``none`` the text if it has none."""
     if "counts" in result:
         return plan_tables.outcome(result)
     if "done" not in result:
@@ -147,7 +150,7 @@ TABLE = (
     Command(
         "pause",
         (_TARGET, _ALL, Arg("force", "CephBool"), Arg("plan")),
-        "Stop a copy where it is and start no further step",
+        "Interrupt the copy of a migration and start no further step",
         "w",
         _pause,
         _shows("paused", "There is no migration to pause."),
@@ -155,7 +158,7 @@ TABLE = (
     Command(
         "resume",
         (_TARGET, _ALL, Arg("plan")),
-        "Go on where a pause stopped",
+        "Continue a paused migration",
         "w",
         _resume,
         _shows("resumed", "No migration is paused."),
@@ -163,7 +166,7 @@ TABLE = (
     Command(
         "retry",
         (_TARGET, _ALL, Arg("plan")),
-        "Try a failed migration again, a waiting one at once",
+        "Try a failed migration again, or a waiting one immediately",
         "w",
         _retry,
         _shows("tried again", "No migration has failed or waits for another attempt."),
@@ -171,7 +174,7 @@ TABLE = (
     Command(
         "cancel",
         (_TARGET, Arg("force", "CephBool"), Arg("plan")),
-        "Stop a migration wherever it is and undo it, as abort does",
+        "Stop a migration in any state and undo it, as abort does",
         "w",
         _cancel,
         _shows("cancelled", "There is nothing to cancel."),

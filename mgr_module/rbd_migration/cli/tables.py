@@ -1,4 +1,4 @@
-"""Reports as text for people: tables and the full view of one migration."""
+"""Format reports as text for people: tables, and one migration in full."""
 
 from typing import Any, Dict, List, Tuple
 
@@ -11,13 +11,13 @@ _BAR = 20
 
 
 def bar(percent: int, width: int = _BAR) -> str:
-    """A progress bar that reads well without colours: ``[########............]``."""
+    """Return a progress bar of ASCII characters: ``[########............]``."""
     full = percent * width // 100
     return "[" + "#" * full + "." * (width - full) + "]"
 
 
 def listing(reports: List[Report]) -> str:
-    """Migrations as a table."""
+    """Format migrations as a table."""
     if not reports:
         return "There are no migrations."
     rows = table(["SOURCE", "TARGET", "STATE", "GOAL", "PROGRESS", "NOTE"])
@@ -30,7 +30,7 @@ def listing(reports: List[Report]) -> str:
 
 
 def history(reports: List[Report]) -> str:
-    """Ended migrations as a table."""
+    """Format ended migrations as a table."""
     if not reports:
         return "No migration has ended."
     rows = table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN"])
@@ -40,7 +40,7 @@ def history(reports: List[Report]) -> str:
 
 
 def keys(found: List[Dict[str, Any]]) -> str:
-    """API keys as a table."""
+    """Format API keys as a table."""
     if not found:
         return "There are no API keys."
     rows = table(["ID", "NAME", "ROLE", "CREATED"])
@@ -50,7 +50,7 @@ def keys(found: List[Dict[str, Any]]) -> str:
 
 
 def table(columns: List[str]) -> Any:
-    """An empty table, without lines."""
+    """Return an empty table without border lines."""
     made = PrettyTable(columns, border=False)
     made.align = "l"
     made.left_padding_width = 0
@@ -67,7 +67,7 @@ def _note(r: Report) -> str:
 
 
 def outcome(r: Report) -> str:
-    """What a command came to: one or two lines."""
+    """Format the result of a command on a migration in one or two lines."""
     lines = [f"{r['source']} -> {r['target']}: {_state(r)}"]
     if r["failure"] is not None:
         lines.append(r["failure"]["message"])
@@ -77,14 +77,14 @@ def outcome(r: Report) -> str:
 
 
 def begun(r: Report) -> str:
-    """What a command that begins a migration came to, and what its clients must not do."""
+    """Format the result of a command that begins a migration, with the warnings for its clients."""
     return with_warnings(outcome(r), r)
 
 
 def held_up(r: Report) -> str:
-    """Why there is no prepared target yet, where it is not just a matter of moments; else empty.
+    """Return why the target is not prepared and will not be within moments, or an empty text.
 
-    A prepare that is carried out, or only waits for its turn, is under way.
+    Empty also for a prepare that runs or only waits for its turn.
     """
     hold = r["hold"]
     waits = r["state"] in ("queued", "preparing") and hold is not None
@@ -97,7 +97,7 @@ def held_up(r: Report) -> str:
 
 
 def with_warnings(text: str, r: Report) -> str:
-    """The text, and a line for each warning of a migration or a plan."""
+    """Append a line for each warning of a migration or a plan to the text."""
     return "\n".join([text, *(f"Warning: {w['message']}" for w in r["warnings"])])
 
 
@@ -107,7 +107,7 @@ def _state(r: Report) -> str:
 
 
 def detail(r: Report) -> str:
-    """One migration in full."""
+    """Format one migration in full."""
     rows = [
         ("source", _with_id(r["source"], r["source_image_id"])),
         ("target", _with_id(r["target"], r["target_image_id"])),
@@ -148,7 +148,7 @@ def detail(r: Report) -> str:
 
 
 def _verify(r: Report) -> List[Tuple[str, str]]:
-    """The policy and the result of the verification, and where something differs."""
+    """Return rows with the policy and result of the verification and the places of differences."""
     v = r["verification"]
     if v is None:
         return [("verify", r["verify"])] if r["verify"] != "none" else []
@@ -167,7 +167,7 @@ def _verify(r: Report) -> List[Tuple[str, str]]:
 
 
 def throttle(t: Dict[str, Any]) -> str:
-    """The throttles of the cluster and of pools."""
+    """Format the throttles of the cluster and of pools."""
     rows = [("cluster", f"{t['timetable']} ({t['timezone']})")]
     rows.append(("  now", rate(t["rate_now"])))
     rows += [(f"pool {pool}", rate(value)) for pool, value in sorted(t["pools"].items())]
@@ -178,12 +178,12 @@ def throttle(t: Dict[str, Any]) -> str:
 
 
 def window(w: Dict[str, str]) -> str:
-    """When copies may run."""
+    """Format when copies may run."""
     return f"{w['window']} ({w['timezone']})" if w["window"] else "always"
 
 
 def limits(found: Dict[str, int]) -> str:
-    """The limits, one a line."""
+    """Format the limits, one per line."""
     width = max(len(name) for name in found)
     return "\n".join(
         f"{name:<{width}}  {value}{' (no limit)' if not value and name.startswith('per') else ''}"
@@ -192,7 +192,7 @@ def limits(found: Dict[str, int]) -> str:
 
 
 def rate(value: Any) -> str:
-    """Bytes per second for people: ``50 MiB/s``, ``off`` for no limit."""
+    """Format bytes per second for people: ``50 MiB/s``, ``off`` for no limit."""
     return "off" if value is None else f"{format_size(int(value))}/s"
 
 
@@ -201,7 +201,7 @@ def _with_id(spec: str, ident: str) -> str:
 
 
 def _speed(r: Report) -> str:
-    """``, 48 MiB/s of at most 50 MiB/s, 12s left`` while it copies."""
+    """Return ``, 48 MiB/s of at most 50 MiB/s, 12s left`` during a copy, else an empty text."""
     if r["rate"] is None:
         return ""
     limit = f" of at most {rate(r['rate_limit'])}" if r["rate_limit"] is not None else ""

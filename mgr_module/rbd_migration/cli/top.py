@@ -1,4 +1,4 @@
-"""``ceph rbd migration top``: the copies as a live table, in the stock ceph CLI, which polls it."""
+"""``ceph rbd migration top``: a live table of the copies. The stock ceph CLI polls it."""
 
 from dataclasses import dataclass
 from typing import Any, Dict, List
@@ -9,12 +9,12 @@ from . import tables
 
 Report = Dict[str, Any]
 _NARROW = 80
-_SHOWN = 40  # migrations at most; the rest is counted
+_SHOWN = 40  # migrations listed at most; the others are only counted
 
 
 @dataclass(frozen=True)
 class View:
-    """What one poll shows. ``width``: columns of the terminal; 0 without one."""
+    """The data of one poll. ``width`` is the terminal's columns, 0 without a terminal."""
 
     reports: List[Report]
     cluster_rate: Any
@@ -23,7 +23,7 @@ class View:
     header: bool
 
     def to_plain(self) -> Dict[str, Any]:
-        """For ``--format json``."""
+        """Return the data for ``--format json``."""
         return {
             "migrations": self.reports,
             "cluster_rate": self.cluster_rate,
@@ -32,7 +32,7 @@ class View:
 
 
 def show(view: View) -> str:
-    """The table: those that copy first, then those that wait, then the others."""
+    """Format the table: copying migrations first, then held ones, then the others."""
     width = max(60, view.width or _NARROW)
     copying = [r for r in view.reports if r["acting"] and r["state"] in ("executing", "verifying")]
     others = [r for r in view.reports if r not in copying]
@@ -62,14 +62,14 @@ def _totals(view: View, copying: List[Report]) -> str:
 
 
 def _conditions(view: View) -> List[str]:
-    """What slows all copies down: health gates and the latency guard."""
+    """Return what slows down all copies: health gates and the latency guard."""
     guard = view.conditions["guard"]
     lines = [f"{gate['level']}: {gate['message']}" for gate in view.conditions["gates"]]
     return [*lines, *([f"guard: {guard['message']}"] if guard else [])]
 
 
 def _line(r: Report, width: int) -> str:
-    """``hdd/vm1 -> nvme/vm1  [####....]  48%  120 MiB/250 MiB  50 MiB/s  3s``."""
+    """Format ``hdd/vm1 -> nvme/vm1  [####....]  48%  120 MiB/250 MiB  50 MiB/s  3s``."""
     figures = f"{r['percent']:>3}%"
     if r["bytes_total"]:
         figures += f"  {format_size(r['bytes_copied'])}/{format_size(r['bytes_total'])}"
@@ -80,8 +80,8 @@ def _line(r: Report, width: int) -> str:
     bar = tables.bar(r["percent"], 20 if width > _NARROW else 10)
     figures = f"{r['state']:<10} {bar} {figures}"
     names = f"{r['source']} -> {r['target']}"
-    room = width - len(figures) - 2
-    return f"{_cut(names, max(16, room)):<{max(16, room)}}  {figures}"
+    space = width - len(figures) - 2
+    return f"{_cut(names, max(16, space)):<{max(16, space)}}  {figures}"
 
 
 def _cut(text: str, width: int) -> str:

@@ -1,7 +1,7 @@
-"""What each command touches, and so what the capabilities of its caller have to cover.
+"""The resources that each command accesses, which the capabilities of its caller have to cover.
 
-The one table of it: for the commands of the ``ceph`` CLI, and for the routes of the REST API, which
-are commands or are listed here by their own names. ``doc/security.rst`` shows it.
+This is the only such table, for the commands of the ``ceph`` CLI and for the routes of the REST
+API. A route that is not a command is listed by its own name. ``doc/security.rst`` shows the table.
 """
 
 import enum
@@ -11,13 +11,13 @@ from .command import Call
 
 
 class Touch(enum.Enum):
-    """Something that a command reads or changes; who looks whether the caller may."""
+    """The resources that a command reads or changes; comments name the code that checks them."""
 
     IMAGES = "the images that are given, and the pools for data and journal"  # Call.spec, _layout
-    MIGRATION = "both ends, data pool and journal pool of the migration that is found"  # Finder
+    MIGRATION = "both ends, data pool and journal pool of the migration that is found"  # Lookup
     SEEN = "migrations or plans: those that the caller may see"  # Migrations, PlanService
-    GIVEN_PLAN = "every pool and namespace of the plan that is given"  # plan_commands
-    PLAN = "every pool and namespace of the plan that there is"  # Plans
+    GIVEN_PLAN = "every pool and namespace of the plan that is given"  # plans
+    PLAN = "every pool and namespace of the plan that there is"  # PlanService
     CLUSTER = "settings of the whole cluster"  # require
     CLUSTER_OR_POOL = "settings of the pool that is named, or of the whole cluster"  # require
     KEYS = "API keys, which are good for all pools"  # require
@@ -64,7 +64,7 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
     "api key ls": (Touch.KEYS,),
     "api key rm": (Touch.KEYS,),
 }
-# Routes that are no command. Callers over HTTP have a permission for all pools.
+# Routes that are not commands. Callers over HTTP have a permission for all pools.
 ROUTES: Dict[str, Tuple[Touch, ...]] = {
     "list": (Touch.SEEN,),
     "summary": (Touch.SEEN, Touch.NUMBERS),
@@ -73,9 +73,10 @@ ROUTES: Dict[str, Tuple[Touch, ...]] = {
 
 
 def require(name: str, call: Call) -> None:
-    """Refuse a caller who may not touch the settings or keys that a command is about.
+    """Refuse a caller who may not access the settings or keys that a command is about.
 
-    What else a command touches is looked at where it is found. MigrationError(EACCES).
+    Access to other resources is checked where the command finds them. Raises
+    MigrationError(EACCES).
     """
     touched = TOUCHES[name]
     if Touch.KEYS in touched:

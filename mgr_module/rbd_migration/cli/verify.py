@@ -1,4 +1,4 @@
-"""The command that compares contents, and the options about it that other commands have."""
+"""The command ``verify``, and the options about verification that other commands have."""
 
 from errno import EINVAL
 from typing import Optional
@@ -12,16 +12,16 @@ from .command import TARGET, Arg, Call, Command, Report
 
 
 def verify_of(call: Call, *, new: bool = False) -> Optional[Verify]:
-    """What ``--verify`` says; None without it. MigrationError(EINVAL).
+    """Parse ``--verify``; None if it was not given. Raises MigrationError(EINVAL).
 
-    ``new``: of a migration that may not be there yet, for which ``auto`` can be said.
+    ``new``: the command may create the migration, so ``auto`` is allowed.
     """
     known = [mode.value for mode in Verify if new or mode is not Verify.AUTO]
     return _mode(call.text("verify"), "--verify", known)
 
 
 def soak_of(call: Call) -> Optional[float]:
-    """What ``--soak`` says, in seconds; None without it. MigrationError(EINVAL)."""
+    """Return ``--soak`` in seconds; None if it was not given. Raises MigrationError(EINVAL)."""
     text = call.text("soak")
     return None if text is None else parse_seconds(text, "--soak")
 

@@ -1,7 +1,7 @@
-"""REST: one table of routes, from which arguments are checked, answered and documented.
+"""REST: one table of routes, which defines the arguments, the answers and the documentation.
 
-``fields``, ``schemas``, ``routes``, ``openapi``, ``wire`` and ``page`` are pure and import nothing
-from outside this folder, because ``dashboard`` and with it the dashboard load them into an
-interpreter of their own, where the module itself is not. ``dispatch`` carries out a
-request by means of the commands.
+``fields``, ``schemas``, ``routes``, ``openapi``, ``urls`` and ``page`` are pure and import nothing
+from outside this folder: the dashboard loads them, by means of ``dashboard``, into an interpreter
+of its own, where the rest of the module is not loaded. ``dispatch`` carries out a request by means
+of the commands.
 """

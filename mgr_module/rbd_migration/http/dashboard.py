@@ -1,7 +1,7 @@
 """The routes as controllers of the Ceph dashboard, the web page, and the entry in its menu.
 
-Loaded by a file among the dashboard's controllers, in the dashboard's interpreter. Only names that
-the dashboards of Ceph 16 to 20 share are used.
+Loaded by a file among the dashboard's controllers, in the dashboard's interpreter. Uses only names
+that the dashboards of Ceph 16 to 20 share.
 """
 
 import functools
@@ -52,7 +52,7 @@ class _Dashboard:
         }
 
     def refuse(self, status: int, code: str, sentence: str) -> None:
-        """Raise what the dashboard answers errors with."""
+        """Raise the exception that the dashboard turns into an error response."""
         raise self.exception(
             msg=sentence, code=code, component=MODULE, http_status_code=status
         ) from None
@@ -70,7 +70,7 @@ def _declare_api(dashboard: _Dashboard) -> None:
 
 
 def _endpoint(dashboard: _Dashboard, route: Route) -> Any:
-    """A method of the controller, with the signature that the dashboard reads."""
+    """Return a method of the controller, with the signature that the dashboard reads."""
 
     def handler(self: Any, **given: Any) -> Any:
         return _ask(dashboard, self, route)
@@ -109,7 +109,7 @@ def _parameter(name: str, default: Any) -> inspect.Parameter:
 
 
 def _ask(dashboard: _Dashboard, controller: Any, route: Route) -> Any:
-    """Pass a request on to the module, and its answer back."""
+    """Pass a request on to the module, and return its answer."""
     try:
         asked = _request(route)
         asked["permissions"] = [name for name in PERMISSIONS if controller._has_permissions(name)]
@@ -135,7 +135,7 @@ def _ask(dashboard: _Dashboard, controller: Any, route: Route) -> Any:
 
 
 def _request(route: Route) -> Dict[str, Any]:
-    """Target, query and body as they were sent: the dashboard decodes addresses once too often."""
+    """Return target, query and body as they were sent: the dashboard decodes URLs twice."""
     request = cherrypy.request
     address = getattr(request, "wsgi_environ", {}).get("REQUEST_URI")
     path, query = wire.split(address or f"{request.path_info}?{request.query_string}")
@@ -151,7 +151,7 @@ def _documented(fields: Any) -> Dict[str, Any]:
 
 
 def _described(field: Field, nested: bool = False) -> Any:
-    """A field as ``EndpointDoc`` takes it: type, text, whether it is optional."""
+    """Return a field as ``EndpointDoc`` expects it: type, text, whether it is optional."""
     text = field.text
     if field.choices:
         text += " One of: " + ", ".join(field.choices) + "."
@@ -165,7 +165,7 @@ def _type(field: Field) -> Any:
     if field.type == "array":
         return [_documented(field.fields)] if field.fields else [str]
     if field.type == "object":
-        return _documented(field.fields) or {"<name>": (str, "A value of whatever type.", True)}
+        return _documented(field.fields) or {"<name>": (str, "A value of any type.", True)}
     return plain.get(field.type, str)
 
 
@@ -185,7 +185,7 @@ def _declare_page(dashboard: _Dashboard) -> None:
 
 
 def _serve(dashboard: _Dashboard, path: str) -> Any:
-    """A file of the page: nothing in it is secret, so it needs no login."""
+    """Return a file of the page. Needs no login: the files contain nothing secret."""
     if cherrypy.request.method not in ("GET", "HEAD"):
         raise cherrypy.HTTPError(405)
     cherrypy.response.headers.update(page.HEADERS)
@@ -207,14 +207,14 @@ def _version() -> str:
 
 
 def _add_menu(dashboard: _Dashboard) -> None:
-    """Have the dashboard's start page load the script that adds "Live migration" to its menu."""
+    """Make the dashboard's start page load the script that adds "Live migration" to its menu."""
     stock = dashboard.home.__call__
 
     @functools.wraps(stock)
     def home(self: Any, path: str = "", **given: Any) -> Any:
         if path not in ("", "index.html") or not _menu_wanted(dashboard):
             return stock(self, path, **given)
-        # A copy that the browser kept may be without the entry, and a part cannot be changed.
+        # A copy in the browser's cache may lack the entry; it cannot be added to a range.
         for name in ("If-Modified-Since", "If-None-Match", "Range", "If-Range"):
             cherrypy.request.headers.pop(name, None)
         return _with_menu(stock(self, path, **given))
@@ -223,7 +223,7 @@ def _add_menu(dashboard: _Dashboard) -> None:
 
 
 def _menu_wanted(dashboard: _Dashboard) -> bool:
-    """Whether the option is set; not, when the module does not run."""
+    """Whether the option ``dashboard_menu`` is set; False when the module does not run."""
     try:
         return bool(dashboard.mgr.remote(MODULE, "get_module_option", "dashboard_menu"))
     except Exception as error:
@@ -232,7 +232,7 @@ def _menu_wanted(dashboard: _Dashboard) -> bool:
 
 
 def _with_menu(answer: Any) -> Any:
-    """The start page with one more script; what does not look like it is left alone."""
+    """Add the script to the start page. An answer without ``</body>`` is returned unchanged."""
     parts: List[bytes] = list(answer)
     text = b"".join(parts)
     head, tag, rest = text.rpartition(b"</body>")

@@ -1,4 +1,4 @@
-"""The web page's files, and what is said with them so that a browser trusts nothing else."""
+"""The files of the web page, and the headers that restrict what a browser does with them."""
 
 import mimetypes
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 FOLDER = Path(__file__).parent / "static"
 ADDRESS = "/rbd-migration/"
-OPENAPI = "openapi.json"  # made, not a file
+OPENAPI = "openapi.json"  # generated, not a file
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -29,7 +29,7 @@ HEADERS = {
 
 
 def find(path: str, folder: Path = FOLDER) -> Optional[Path]:
-    """The file that a raw path below ``ADDRESS`` names; None for all that is not one of ours."""
+    """Return the file of a raw path below ``ADDRESS``; None if the page has no such file."""
     parts = [part for part in unquote(path).split("/") if part] or ["index.html"]
     if any(part.startswith(".") or "\\" in part or "\0" in part for part in parts):
         return None
@@ -38,6 +38,6 @@ def find(path: str, folder: Path = FOLDER) -> Optional[Path]:
 
 
 def content_type(path: Path) -> str:
-    """The media type of a file; what is not known is downloaded, not shown."""
+    """Return the media type of a file; unknown types are downloaded, not shown."""
     known = _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
     return known or "application/octet-stream"

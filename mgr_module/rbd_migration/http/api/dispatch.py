@@ -1,4 +1,4 @@
-"""Carries out requests by means of the commands; one way for both servers. Never raises."""
+"""Carries out HTTP requests by running commands, the same way for both servers. Never raises."""
 
 import json
 import logging
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 COMPONENT = "rbd_migration"
 _PLANS = ("plan_create", "plan_apply")
-_ARGUMENTS = {"source": "source_image", "target": "target_image"}  # others have the same name
+_ARGUMENTS = {"source": "source_image", "target": "target_image"}  # others have equal names
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
 @dataclass(frozen=True)
 class Response:
-    """What a request came to: an HTTP status, plain data for the body, and more headers."""
+    """The answer to a request: an HTTP status, plain data for the body, and additional headers."""
 
     status: int
     body: Any
@@ -38,7 +38,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Context:
-    """What requests are answered from: ``engine`` (None: not yet) and ``release``, Ceph's."""
+    """What requests need: ``engine``, None until it has started, options and Ceph's ``release``."""
 
     engine: Optional[Engine]
     options: Options
@@ -46,7 +46,7 @@ class Context:
 
 
 def refusal(status: int, errno: int, sentence: str) -> Response:
-    """An error as the dashboard tells them."""
+    """Return an error in the format of the dashboard."""
     body = {"detail": sentence, "code": errno_name(errno), "component": COMPONENT}
     return Response(status, body, {"Retry-After": "5"} if status == 503 else {})
 
@@ -59,9 +59,9 @@ def dispatch(
     body: Any,
     permissions: Collection[str] = (),
 ) -> Response:
-    """Carry out the route ``name`` for a caller who may do so, and has these ``permissions``.
+    """Carry out the route ``name`` for a caller who may use it and has these ``permissions``.
 
-    ``target`` is what the path names: the target of a migration, or a plan.
+    ``target`` is the name in the path: the target of a migration, or a plan.
     """
     route = BY_NAME[name]
     if context.engine is None:
@@ -91,25 +91,25 @@ def dispatch(
     except MigrationError as error:
         status = _status(error.errno, route, context.engine)
         return refusal(status, error.errno, _in_fields(str(error)))
-    except Exception:  # an error of ours is no traceback for the user
+    except Exception:  # a bug of the module: users get no traceback
         log.exception("%s failed", name)
         return refusal(500, EIO, "An error in the module; the manager's log has the details.")
 
 
 def answer(context: Context, name: str, text: str) -> str:
-    """The same as JSON, from one module of the manager to another."""
+    """Carry out a request of another manager module, given and answered as JSON text."""
     try:
         asked = json.loads(text)
         found = dispatch(context, name, **asked)
     except (ValueError, LookupError, TypeError):
-        found = refusal(400, EINVAL, f"The request {name} is not one of this version.")
+        found = refusal(400, EINVAL, f"This version does not have the request {name}.")
     return json.dumps({"status": found.status, "body": found.body, "headers": found.headers})
 
 
 def _command(
     route: Route, context: Context, engine: Engine, args: Dict[str, Any], may_create: bool
 ) -> Any:
-    """Run the command of a route, with its fields as the arguments."""
+    """Run the command of a route, with the fields as its arguments."""
     command = commands.BY_NAME[route.command]
     flat = {name: value for name, value in args.items() if name != "layout"}
     flat.update(args.get("layout", {}))
@@ -127,7 +127,7 @@ def _command(
 
 
 def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
-    """The arguments of an import as its command has them: one image, and the spec as a file."""
+    """Return the arguments of an import's command: one image, and the source-spec as its file."""
     spec = args.get("source_spec")
     if spec is None:
         return args, None
@@ -140,23 +140,23 @@ def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
 
 
 def _plan(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
-    """The plan that is given, as its command has it: a file, of which JSON is a form."""
+    """Return no arguments, and the plan as the command's file; JSON is valid there."""
     if ("definition" in args) == ("file" in args):
-        raise FieldError("Give the plan as definition or as file, one of them.")
+        raise FieldError("Give the plan either as definition or as file.")
     if "file" in args:
         return {}, args["file"]
     return {}, json.dumps(args["definition"], ensure_ascii=False)
 
 
 def _status(errno: int, route: Route, engine: Engine) -> int:
-    """The HTTP status of a refusal."""
+    """Return the HTTP status of a refusal."""
     if errno == ENOENT and route.parameter is not None:
         return 404
     return 503 if errno == EAGAIN and engine.ended.is_set() else 400
 
 
 def _in_fields(sentence: str) -> str:
-    """A refusal of the commands, which speak of options, in the words of a request."""
+    """Replace the options that a command's error message names by fields of the request."""
 
     def name(found: "re.Match[str]") -> str:
         text = found[1].replace("-", "_")
@@ -166,7 +166,7 @@ def _in_fields(sentence: str) -> str:
     return "`".join(part if i % 2 else _OPTION.sub(name, part) for i, part in enumerate(in_code))
 
 
-# -- what is more than a command -------------------------------------------------------------
+# -- routes that are not commands ------------------------------------------------------------
 
 
 def _list(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:

@@ -1,4 +1,4 @@
-"""A field of a request or an answer: its type and meaning, its check, and its JSON schema."""
+"""The fields of requests and answers: type, description, check and JSON schema."""
 
 import json
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ _NAMES = {
     "array": "a list",
     "size": "a text such as 4M, or a whole number",
 }
-_TEXTS = ("string", "size", "array")  # for these an empty text is the same as nothing
-_MOST = 1 << 53  # what every JSON reader keeps exactly
-LONGEST = 4096  # characters of a text: the longest path of Linux, and longer than any name
+_TEXTS = ("string", "size", "array")  # types whose empty text counts as left out
+_MOST = 1 << 53  # integers that every JSON parser keeps exact
+LONGEST = 4096  # characters of a text: PATH_MAX of Linux, and longer than any name
 _MANY = 1000  # texts of an array
 
 
 class FieldError(ValueError):
-    """What is wrong with the arguments of a request: one sentence."""
+    """An error in the arguments of a request, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Field:
     """One field.
 
     ``type`` is JSON's; ``size`` is a text with a unit or a plain number. ``fields`` are those of an
-    object, or of each object of an array; an array without them holds texts; an object without
-    them may hold anything. ``longest`` is how many characters a text may have, or each text of
+    object, or of each object of an array. An array without them holds texts; an object without them
+    may hold anything. ``longest`` is the maximum number of characters of a text, or of each text of
     an array.
     """
 
@@ -47,7 +47,7 @@ class Field:
     longest: int = LONGEST
 
     def schema(self) -> Dict[str, Any]:
-        """The JSON schema of OpenAPI 3.0."""
+        """Return the JSON schema of OpenAPI 3.0."""
         found = self._plain_schema()
         found["description"] = self.text
         if self.choices:
@@ -76,7 +76,7 @@ class Field:
 
 
 def object_schema(fields: Sequence[Field]) -> Dict[str, Any]:
-    """The schema of an object with these fields; without any: of whatever object."""
+    """Return the schema of an object with these fields; without fields, of any object."""
     if not fields:
         return {"type": "object"}
     found: Dict[str, Any] = {
@@ -90,15 +90,15 @@ def object_schema(fields: Sequence[Field]) -> Dict[str, Any]:
 
 
 def check(fields: Sequence[Field], given: Any, where: str = "") -> Dict[str, Any]:
-    """The arguments of a request's body, checked; those that are null or left out are left out.
+    """Check the arguments of a request's body and return them without those that are null.
 
-    Raises FieldError for what is missing, unknown or of the wrong type.
+    Raises FieldError for an argument that is missing, unknown or of the wrong type.
     """
     return _checked(fields, given, where, _value)
 
 
 def check_texts(fields: Sequence[Field], given: Mapping[str, str]) -> Dict[str, Any]:
-    """The same for a query string, where all are texts."""
+    """Check the arguments of a query string, where all values are texts. Raises FieldError."""
     return _checked(fields, given, "", _from_text)
 
 
@@ -112,7 +112,7 @@ def _checked(
     for name in given:
         if name not in known:
             there = ", ".join(known) or "none"
-            raise FieldError(f"{prefix}{_shown(name)} is not known; there are: {there}.")
+            raise FieldError(f"{prefix}{_shown(name)} is not known; known fields: {there}.")
     found = {}
     for name, field in known.items():
         value = given.get(name)
@@ -139,7 +139,7 @@ def _value(field: Field, value: Any, name: str) -> Any:
         "size": isinstance(value, (str, int)) and not isinstance(value, bool),
     }
     if not kinds[field.type]:
-        # What stands for an object may be a source-spec as text, with secrets in it.
+        # The value may be a source-spec given as text, with secrets in it.
         given = "something else" if field.type == "object" else _shown(value)
         raise FieldError(f"{name} is {given}; give {_NAMES[field.type]}.")
     if field.type == "object":
@@ -179,7 +179,7 @@ def _from_text(field: Field, text: str, name: str) -> Any:
 
 
 def _texts(field: Field, value: Any, name: str) -> Any:
-    """A list of texts, or texts with commas between them."""
+    """Parse a list of texts, or one text with commas between them."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not all(isinstance(part, str) for part in value):
@@ -206,7 +206,7 @@ def _in_bounds(field: Field, value: float, name: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    """A wrong value in a sentence: never long, and on one line."""
+    """Format a wrong value for an error message: short and on one line."""
     try:
         text = json.dumps(value)
     except (TypeError, ValueError):

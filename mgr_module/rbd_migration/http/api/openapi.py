@@ -8,17 +8,17 @@ from . import plan_schemas, schemas
 from .fields import Field, object_schema
 from .routes import BASE, ROUTES, Route
 
-VERSIONED = "application/vnd.ceph.api.v1.0+json"  # what the dashboard speaks
+VERSIONED = "application/vnd.ceph.api.v1.0+json"  # the media type of the dashboard's API
 _PLAIN = "application/json"
 _ERRORS = {
-    "400": "The request makes no sense, or is refused; `detail` says why.",
-    "401": "There is no login, or it is over.",
-    "403": "The login has no permission for this.",
+    "400": "The request is invalid or refused; `detail` says why.",
+    "401": "There is no login, or it has expired.",
+    "403": "The user or key lacks the permission.",
     "404": "There is no such migration, or no such path.",
     "413": "The body is too large.",
-    "415": "The body is not JSON, or another version of the interface is asked for.",
+    "415": "The body is not JSON, or another version of the API is requested.",
     "500": "An error in the module; the manager's log has the details.",
-    "503": "The module is disabled, or still reads its records.",
+    "503": "The module is disabled, or is still reading its records.",
 }
 _SCHEMAS = {"Report": schemas.REPORT, "Error": schemas.ERROR, "Check": schemas.CHECK,
             "Summary": schemas.SUMMARY, "Throttle": schemas.THROTTLE, "Limits": schemas.LIMITS,
@@ -29,7 +29,7 @@ _SCHEMAS = {"Report": schemas.REPORT, "Error": schemas.ERROR, "Check": schemas.C
 
 @lru_cache(maxsize=2)
 def document(version: str) -> str:
-    """The document as JSON text."""
+    """Return the OpenAPI document as JSON text."""
     return json.dumps(
         {
             "openapi": "3.0.3",
@@ -79,7 +79,7 @@ def _operation(route: Route) -> Dict[str, Any]:
 
 
 def _body(route: Route) -> Dict[str, Any]:
-    """What is not known is refused, in objects within too; null is the same as left out."""
+    """Return the schema of a request's body: refuses unknown fields, takes null for left out."""
     schema: Dict[str, Any] = {"type": "object", "properties": {}, **object_schema(route.body)}
     _close(schema)
     for field in route.body:
@@ -90,7 +90,7 @@ def _body(route: Route) -> Dict[str, Any]:
 
 
 def _limit(schema: Dict[str, Any], field: Field) -> None:
-    """Tell how long the texts of a field may be."""
+    """Add the maximum length of a field's texts to its schema."""
     texts = {
         "string": [schema],
         "size": schema.get("oneOf", [])[:1],
@@ -117,7 +117,7 @@ def _parameters(route: Route) -> List[Dict[str, Any]]:
 
 def _parameter(field: Field, where: str) -> Dict[str, Any]:
     schema = field.schema()
-    if field.type == "array":  # several with commas between them, as explode says
+    if field.type == "array":  # several values, separated by commas ("explode": False)
         schema = {"type": "array", "items": {"type": "string", "enum": list(field.choices)}}
     found = {
         "name": field.name,
@@ -140,7 +140,7 @@ def _answer(route: Route) -> Dict[str, Any]:
     if route.name == "list":
         answer["headers"] = {
             "X-Total-Count": {
-                "description": "How many there are on all pages.",
+                "description": "The number of migrations on all pages.",
                 "schema": {"type": "integer"},
             }
         }

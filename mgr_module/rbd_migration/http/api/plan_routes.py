@@ -1,4 +1,4 @@
-"""The routes of plans. Each is a command; the plan that one gives is an object or a file's text."""
+"""The routes of plans. Each is a command; a request gives a plan as an object or a file's text."""
 
 from typing import Any, Tuple
 
@@ -8,7 +8,9 @@ _GIVEN = (
     Field("definition", "object", "The plan, with the fields of a plan file."),
     Field("file", "string", "Or the text of a plan file.", longest=512 << 10),
 )
-_FORCE = Field("force", "boolean", "Abort also what clients may have written to.")
+_FORCE = Field(
+    "force", "boolean", "Also abort migrations to whose targets clients may have written."
+)
 _EXAMPLE = {
     "definition": {
         "plan": "nvme-move",
@@ -23,7 +25,7 @@ _EXAMPLE = {
 def plan_routes(
     route: Any, plan: Tuple[Field, ...], detail: Any, checked: Any, committed: Any
 ) -> Tuple[Any, ...]:
-    """The routes, made with ``route``; the others are what their answers look like."""
+    """Return the routes, made with ``route``; the other arguments are fields of their answers."""
 
     def one(name: str, method: str, summary: str, permission: str = "update", **more: Any) -> Any:
         path = "/plan/{plan}" + ("" if name in ("show", "rm") else f"/{name}")
@@ -68,41 +70,41 @@ def plan_routes(
             command="plan ls",
             many=True,
         ),
-        given("create", "POST", "create", "Make a plan; nothing begins", 201),
-        given("apply", "PUT", "update", "Make a plan, or change the one of its name", 200),
+        given("create", "POST", "create", "Create a plan without starting it", 201),
+        given("apply", "PUT", "update", "Create a plan, or change the plan of that name", 200),
         one("show", "GET", "Show a plan and its images", "read"),
-        one("rm", "DELETE", "Forget a plan of which nothing is under way", "delete"),
+        one("rm", "DELETE", "Remove a plan that has no migrations under way", "delete"),
         one(
             "check",
             "POST",
-            "Look at all images of a plan",
+            "Check all images of a plan",
             "create",  # it reads the sources of imports
             answer=checked,
         ),
-        one("start", "POST", "Choose the images of a plan, and begin", "create"),
-        one("pause", "POST", "Begin nothing more, and stop its copies"),
-        one("resume", "POST", "Go on with a plan"),
+        one("start", "POST", "Select the images of a plan and begin to migrate them", "create"),
+        one("pause", "POST", "Interrupt the copies of a plan and begin no more images"),
+        one("resume", "POST", "Continue a plan that was paused or has stopped"),
         one(
             "retry",
             "POST",
-            "Try again what of a plan failed",
+            "Retry the failed images of a plan",
             command="retry",
             description="The command `ceph rbd migration retry --plan`.",
         ),
         one(
             "skip",
             "POST",
-            "Leave out an image that has not begun",
+            "Skip an image that has not begun",
             body=(Field("image", "string", "Image spec of its source or target.", required=True),),
             example={"image": "hdd/vm-05"},
         ),
         one(
             "commit",
             "POST",
-            "Commit what of a plan is copied and waits for that",
+            "Commit the migrations of a plan that are copied and wait for a commit",
             command="commit",
             description="The command `ceph rbd migration commit --plan`.",
             answer=committed,
         ),
-        one("cancel", "POST", "Abort what of a plan is under way", body=(_FORCE,)),
+        one("cancel", "POST", "Abort the migrations under way of a plan", body=(_FORCE,)),
     )

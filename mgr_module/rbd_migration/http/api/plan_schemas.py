@@ -1,4 +1,4 @@
-"""What answers about plans look like; described in ``doc/reference/json.rst``."""
+"""The fields of answers about plans; described in ``doc/reference/json.rst``."""
 
 from . import schemas
 from .schemas import field, time_field
@@ -14,13 +14,18 @@ PLAN = (
     field("name", "string", "The plan's name.", example="nvme-move"),
     field("state", "string", "Where it is.", choices=STATES),
     field("goal", "string", "How far each migration goes.", choices=schemas.GOALS),
-    field("verify", "string", "What is compared before a commit.", choices=schemas.VERIFY_ASKED),
+    field("verify", "string", "The verification before a commit.", choices=schemas.VERIFY_ASKED),
     field("priority", "integer", "Higher goes first."),
-    field("rate_limit", "integer", "Bytes per second of all its copies.", nullable=True),
-    field("max_copies", "integer", "Its copies at once; 0 is no limit."),
+    field(
+        "rate_limit",
+        "integer",
+        "The limit of all its copies together, in bytes per second.",
+        nullable=True,
+    ),
+    field("max_copies", "integer", "Maximum number of its copies at once; 0 is no limit."),
     field("window", "string", "When its copies may run; null is always.", nullable=True),
     field("wave", "integer", "The wave that is under way, from 1; 0 before it started."),
-    field("waves", "integer", "How many there are; 0 before it started."),
+    field("waves", "integer", "Number of waves; 0 before it started."),
     field("wave_size", "integer", "Images in a wave."),
     field("stop_after_failures", "integer", "Failures after which it stops; 0 is never."),
     field(
@@ -36,45 +41,50 @@ PLAN = (
         "Images by phase.",
         fields=tuple(field(phase, "integer", "How many.") for phase in PHASES),
     ),
-    field("percent", "integer", "How much of it is done, 0 to 100."),
-    field("bytes_total", "integer", "Bytes of what has begun, as far as they are known."),
+    field("percent", "integer", "Progress of the plan, 0 to 100."),
+    field("bytes_total", "integer", "Bytes of the migrations that have begun, as far as known."),
     field("bytes_copied", "integer", "How many of them are on the targets."),
     field("rate", "integer", "Bytes per second of its copies now."),
-    field("eta_seconds", "integer", "Until what has begun is copied.", nullable=True),
+    field(
+        "eta_seconds",
+        "integer",
+        "Seconds until the migrations that have begun are copied.",
+        nullable=True,
+    ),
     field(
         "eta_total_seconds",
         "integer",
-        "Until all of it is copied; an image that has not begun "
+        "Seconds until all images are copied; one that has not begun "
         "counts with the mean size of the others.",
         nullable=True,
     ),
-    field("seconds", "integer", "How long it has run, or ran.", nullable=True),
-    field("problems", "array", "At most 20 sentences about what failed or waits."),
-    time_field("created", "When it was made."),
-    time_field("started", "When its images were chosen."),
+    field("seconds", "integer", "Seconds since it started, or that it took.", nullable=True),
+    field("problems", "array", "At most 20 sentences about images that failed or wait."),
+    time_field("created", "When it was created."),
+    time_field("started", "When its images were selected."),
     time_field("ended", "When it was done or cancelled."),
     field("next", "string", "What happens next, or what to do; may be empty."),
     field(
         "warnings",
         "array",
-        "What clients of its targets must not do.",
+        "Warnings for clients of its targets.",
         fields=schemas.WARNING,
     ),
-    field("selects", "array", "What its selectors pick, for people."),
-    field("pools", "array", "The pools that it is about."),
+    field("selects", "array", "Its selectors, in words."),
+    field("pools", "array", "The pools that it concerns."),
 )
 ITEM = (
     field("source", "string", "Image spec of the source, or a name for an import's."),
     field("target", "string", "Image spec of the target."),
     field("migration", "string", "The id that its migration has, or will have."),
     field("wave", "integer", "Its wave, from 1."),
-    field("phase", "string", "Where it is in the plan.", choices=PHASES),
-    field("postponed", "boolean", "It is tried again when all others have ended."),
+    field("phase", "string", "The phase of the image in the plan.", choices=PHASES),
+    field("postponed", "boolean", "It is retried when all other images have ended."),
     field("state", "string", "Of a migration under way.", choices=schemas.STATES, nullable=True),
     field("percent", "integer", "How much is copied, 0 to 100."),
     field("bytes_total", "integer", "Bytes that the source holds.", nullable=True),
     field("bytes_copied", "integer", "How many of them are on the target."),
-    field("message", "string", "Why it failed or waits; may be empty."),
+    field("message", "string", "Why the image failed or waits; may be empty."),
 )
 PLAN_DETAIL = (*PLAN, field("items", "array", "Its images, in order.", fields=ITEM))
 PLAN_COMMIT = (
@@ -82,33 +92,35 @@ PLAN_COMMIT = (
     field(
         "refused",
         "array",
-        "Those that were refused.",
+        "The migrations whose commit was refused.",
         fields=(
             field("target", "string", "Image spec of the target."),
             field("code", "string", "The errno's name."),
             field("message", "string", "Why, one sentence."),
         ),
     ),
-    field("left", "integer", "How many there was no time for: ask again."),
+    field(
+        "left", "integer", "Number of commits that there was no time for; send the request again."
+    ),
 )
 POOL = (
-    field("pool", "string", "A pool that takes data."),
-    field("bytes_needed", "integer", "What it has to take at the peak."),
-    field("bytes_in_all", "integer", "The same if no source were removed meanwhile."),
-    field("bytes_free", "integer", "What it can take.", nullable=True),
-    field("fits", "boolean", "It is enough, as far as is known."),
+    field("pool", "string", "A target or data pool."),
+    field("bytes_needed", "integer", "Bytes that it needs at the peak."),
+    field("bytes_in_all", "integer", "The same, if no source were removed in the meantime."),
+    field("bytes_free", "integer", "Bytes that can still be written to it.", nullable=True),
+    field("fits", "boolean", "The free space is enough, as far as known."),
 )
 PLAN_CHECK = (
     field("plan", "string", "The plan's name."),
-    field("done", "boolean", "All images are checked; ask again until they are."),
+    field("done", "boolean", "All images are checked; repeat the request until they are."),
     field("checked", "integer", "How many are."),
-    field("total", "integer", "How many there are; null until they are chosen.", nullable=True),
-    field("ok", "boolean", "All of them can begin, and all fits."),
-    field("blocked", "integer", "How many cannot begin as things are."),
-    field("problem", "string", "Why nothing can be checked; empty mostly."),
-    field("bytes_to_copy", "integer", "Bytes that are copied at most."),
-    field("seconds", "integer", "What they take at the rate that is set.", nullable=True),
-    field("pools", "array", "The pools that take data.", fields=POOL),
+    field("total", "integer", "Number of images; null until they are selected.", nullable=True),
+    field("ok", "boolean", "All images can begin, and their data fits into the pools."),
+    field("blocked", "integer", "Number of images that cannot begin at present."),
+    field("problem", "string", "Why the plan cannot start; usually empty."),
+    field("bytes_to_copy", "integer", "Upper limit of the bytes to copy."),
+    field("seconds", "integer", "Seconds to copy them at the configured rate.", nullable=True),
+    field("pools", "array", "The target and data pools.", fields=POOL),
     time_field("ended", "When the check ended."),
-    field("items", "array", "What was found about each image.", fields=schemas.CHECK),
+    field("items", "array", "The findings about each image.", fields=schemas.CHECK),
 )

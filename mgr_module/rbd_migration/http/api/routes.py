@@ -1,6 +1,6 @@
-"""The routes: what can be asked over HTTP, declared once for both servers and the documents.
+"""The routes: the requests of the REST API, declared once for both servers and the documentation.
 
-A route that names a ``command`` is that command: its fields become the command's arguments.
+A route that names a ``command`` runs that command: its fields become the command's arguments.
 """
 
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ _SIZE = "in bytes, or with a unit such as 4M"
 class Route:
     """A method on a path. ``permission`` is the dashboard's for the scope ``rbd-image``.
 
-    ``answer`` are the fields of what is returned, of each item where ``many``. ``defaults`` are
-    arguments of the command that stand for fields which were left out. ``import_permission`` is
-    needed instead where the fields ask for an import.
+    ``answer`` are the fields of the answer, or of each of its items if ``many``. ``defaults`` are
+    arguments of the command for fields that were left out. ``import_permission`` is required as
+    well if the fields ask for an import.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Route:
     import_permission: str = ""
 
     def missing(self, args: Dict[str, Any], permissions: Collection[str]) -> str:
-        """The permission for a request with these fields that is not there; empty: none."""
+        """Return the permission that such a request needs and that is missing, or an empty text."""
         asks = any(args.get(name) not in (None, False) for name in _IMPORT_FIELDS)
         needed = self.import_permission if asks else ""
         return needed if needed not in permissions else ""
 
     @property
     def parameter(self) -> Optional[Field]:
-        """What the path names: a migration by its target, or a plan; None: nothing."""
+        """The field in the path: a migration by its target, or a plan; None without one."""
         named = (field for field in (TARGET, PLAN) if f"{{{field.name}}}" in self.path)
         return next(named, None)
 
@@ -67,19 +67,24 @@ TARGET = Field(
     example="nvme/vm1",
 )
 PLAN = Field("plan", "string", "The plan's name.", required=True, example="nvme-move")
-_FORCE = Field("force", "boolean", "Do it although it was refused for a reason.")
-_GOAL = Field("goal", "string", "How far it goes by itself.", choices=schemas.GOALS)
+_FORCE = Field("force", "boolean", "Override a refusal; its message says what is at risk.")
+_GOAL = Field("goal", "string", "How far the migration goes by itself.", choices=schemas.GOALS)
 _POLICY = (
     Field("rate", "size", f"Bytes per second, {_SIZE}; `off` is no limit.", example="50M"),
     Field("priority", "integer", "Higher goes first.", minimum=-(1 << 31), maximum=(1 << 31) - 1),
-    Field("window", "string", "When it may be copied; `off` is always.", example="Sat-Sun"),
+    Field("window", "string", "When the copy may run; `off` is always.", example="Sat-Sun"),
     Field(
         "verify",
         "string",
-        "What is compared before the commit; `auto`, for new migrations, depends on the image.",
+        "The verification before the commit; `auto`, for new migrations, depends on the image.",
         choices=schemas.VERIFY_ASKED,
     ),
-    Field("soak", "size", "How long it waits before the commit, such as 30m.", example="1h"),
+    Field(
+        "soak",
+        "size",
+        "How long to wait between verification and commit, such as 30m.",
+        example="1h",
+    ),
 )
 LAYOUT = Field(
     "layout",
@@ -88,33 +93,41 @@ LAYOUT = Field(
     fields=(
         Field("object_size", "size", f"Size of objects, {_SIZE}.", example="4M"),
         Field("image_feature", "array", "Image features.", example=["layering", "exclusive-lock"]),
-        Field("image_shared", "boolean", "Without the features that need one writer."),
+        Field("image_shared", "boolean", "Without the features that require a single writer."),
         Field("stripe_unit", "size", f"Stripe unit, {_SIZE}."),
         Field("stripe_count", "integer", "Stripe count.", minimum=0),
         Field("data_pool", "string", "The pool that takes the data."),
-        Field("journal_splay_width", "integer", "Objects of the journal at once.", minimum=0),
+        Field("journal_splay_width", "integer", "Number of active journal objects.", minimum=0),
         Field("journal_object_size", "size", f"Size of the journal's objects, {_SIZE}."),
         Field("journal_pool", "string", "The pool that takes the journal."),
-        Field("image_format", "integer", "2: there is no other.", minimum=1, maximum=2),
-        Field("flatten", "boolean", "Copy what a clone has from its parent, and let go of it."),
+        Field(
+            "image_format", "integer", "Image format; only 2 is supported.", minimum=1, maximum=2
+        ),
+        Field(
+            "flatten",
+            "boolean",
+            "Copy the data of a clone's parent, and detach the target from it.",
+        ),
     ),
 )
 _WISH = (
     Field("source", "string", "Image spec of the source.", example="hdd/vm1"),
     Field("target", "string", "Image spec of the target; in place without it.", example="nvme/vm1"),
     LAYOUT,
-    Field("import_only", "boolean", "The source is read and left; `source` is image@snapshot."),
-    Field("source_spec", "object", "Where an import comes from, instead of `source`."),
-    Field("inline_secrets", "boolean", "Keys of the source-spec may stand in the image's header."),
-    Field("force", "boolean", "In place also without a new layout, so that nothing changes."),
+    Field(
+        "import_only", "boolean", "Read the source without changing it; `source` is image@snapshot."
+    ),
+    Field("source_spec", "object", "The source-spec of an import, instead of `source`."),
+    Field("inline_secrets", "boolean", "Allow secrets of the source-spec in the image's header."),
+    Field("force", "boolean", "Allow a migration in place without a new layout."),
 )
 _LISTED = (
-    Field("offset", "integer", "How many are skipped.", default=0, minimum=0),
-    Field("limit", "integer", "How many are shown at most.", default=50, minimum=1, maximum=1000),
+    Field("offset", "integer", "Number of migrations to skip.", default=0, minimum=0),
+    Field("limit", "integer", "Maximum number to return.", default=50, minimum=1, maximum=1000),
     Field(
         "sort",
         "string",
-        "What they are sorted by, with + (upwards) or - before it.",
+        "Sort key, with a prefix + (ascending) or - (descending).",
         default="+target",
         choices=tuple(
             sign + key
@@ -125,19 +138,21 @@ _LISTED = (
             )
         ),
     ),
-    Field("search", "string", "A part of source, target or id."),
-    Field("state", "array", "Only those in one of these states.", choices=schemas.STATES),
-    Field("pool", "string", "Only those from or to this pool."),
-    Field("plan", "string", "Only those of this plan."),
-    Field("ended", "boolean", "Those that have ended, too.", default=False),
+    Field("search", "string", "A part of the source, target or id."),
+    Field("state", "array", "Only migrations in one of these states.", choices=schemas.STATES),
+    Field("pool", "string", "Only migrations from or to this pool."),
+    Field("plan", "string", "Only migrations of this plan."),
+    Field("ended", "boolean", "Include migrations that have ended.", default=False),
 )  # fmt: skip
-_SINCE = Field("since", "string", "How long ago at most they ended, such as 7d.", example="7d")
+_SINCE = Field(
+    "since", "string", "Only migrations that ended within this time, such as 7d.", example="7d"
+)
 _RATE, _TIMEZONE = _POLICY[0], Field("timezone", "string", "Such as Europe/Berlin.")
 _TEXT_POOL = Field("pool", "string", "A pool, instead of the whole cluster.")
 
 
 def _act(name: str, summary: str, *body: Field, permission: str = "update") -> Route:
-    """A command on one migration."""
+    """Return the route of a command on one migration."""
     return Route(
         name=name,
         method="POST",
@@ -152,7 +167,7 @@ def _act(name: str, summary: str, *body: Field, permission: str = "update") -> R
     )
 
 
-_MODE = Field("mode", "string", "How much is compared.", choices=("sample", "full"))
+_MODE = Field("mode", "string", "How much to compare.", choices=("sample", "full"))
 ROUTES = (
     Route(
         name="list",
@@ -160,7 +175,7 @@ ROUTES = (
         path="",
         permission="read",
         summary="List migrations",
-        description="A page of the migrations. The header `X-Total-Count` says how many there are.",
+        description="A page of the migrations. The header `X-Total-Count` has the number of all.",
         answer=schemas.REPORT,
         query=_LISTED,
         many=True,
@@ -172,7 +187,7 @@ ROUTES = (
         permission="create",
         summary="Begin a migration",
         description="The command `ceph rbd migration run`, with the goal `prepared` unless another "
-        "is given. It waits for the prepare as long as `command_wait` says.",
+        "is given. It waits for the prepare up to `command_wait` seconds.",
         answer=schemas.REPORT,
         body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY),
         command="run",
@@ -184,8 +199,8 @@ ROUTES = (
         method="GET",
         path="/summary",
         permission="read",
-        summary="Show all migrations in numbers",
-        description="What an overview needs, in one request.",
+        summary="Show totals of all migrations",
+        description="The data of an overview, in one request.",
         answer=schemas.SUMMARY,
     ),
     Route(
@@ -193,8 +208,8 @@ ROUTES = (
         method="GET",
         path="/throughput",
         permission="read",
-        summary="Show what all copies made over the last hour",
-        description="A point for every ten seconds that this manager saw, the oldest first.",
+        summary="Show the throughput of all copies over the last hour",
+        description="A point for every ten seconds that this manager was active, oldest first.",
         answer=schemas.THROUGHPUT,
         many=True,
     ),
@@ -203,9 +218,9 @@ ROUTES = (
         method="POST",
         path="/check",
         permission="read",
-        summary="Look whether an image can be migrated",
+        summary="Check whether an image can be migrated",
         description="The command `ceph rbd migration check`: preflight, which changes nothing. "
-        "It reads the source of an import, so for that the permission to create is needed.",
+        "An import requires the permission `create`, because its source is read.",
         answer=schemas.CHECK,
         body=_WISH,
         command="check",
@@ -218,7 +233,7 @@ ROUTES = (
         path="/at/{target}",
         permission="read",
         summary="Show a migration",
-        description="The migration to a target, the last ended one when none is under way.",
+        description="The migration to a target, or if none is under way the last one that ended.",
         answer=schemas.REPORT,
         command="status",
     ),
@@ -227,8 +242,8 @@ ROUTES = (
         method="PUT",
         path="/at/{target}",
         permission="update",
-        summary="Change what was asked of a migration",
-        description="The command `ceph rbd migration set`; what is left out stays as it is.",
+        summary="Change the settings of a migration",
+        description="The command `ceph rbd migration set`; fields left out are not changed.",
         answer=schemas.REPORT,
         body=(_GOAL, *_POLICY),
         command="set",
@@ -237,9 +252,9 @@ ROUTES = (
     _act("execute", "Copy the data in the background"),
     _act("commit", "Finish: remove the source", _FORCE),
     _act("abort", "Go back: remove the target", _FORCE),
-    _act("pause", "Stop the copy where it is", _FORCE),
-    _act("resume", "Go on where a pause stopped"),
-    _act("cancel", "Stop it wherever it is and go back", _FORCE),
+    _act("pause", "Pause: interrupt the copy", _FORCE),
+    _act("resume", "Continue a paused migration"),
+    _act("cancel", "Stop a migration in any state and undo it", _FORCE),
     _act("retry", "Try a failed migration again"),
     _act("verify", "Compare source and target", _MODE),
     Route(
@@ -248,12 +263,19 @@ ROUTES = (
         path="/history",
         permission="read",
         summary="List ended migrations",
-        description="The command `ceph rbd migration history`, the latest first.",
+        description="The command `ceph rbd migration history`, newest first.",
         answer=schemas.REPORT,
         query=(
-            Field("target", "string", "Only those to this image spec."),
+            Field("target", "string", "Only migrations to this image spec."),
             _SINCE,
-            Field("limit", "integer", "How many at most.", default=100, minimum=1, maximum=10000),
+            Field(
+                "limit",
+                "integer",
+                "Maximum number of migrations.",
+                default=100,
+                minimum=1,
+                maximum=10000,
+            ),
         ),
         command="history",
         many=True,
@@ -297,7 +319,7 @@ ROUTES = (
         method="DELETE",
         path="/throttle",
         permission="update",
-        summary="Take a throttle away",
+        summary="Remove a throttle",
         description="The command `ceph rbd migration throttle clear`.",
         answer=schemas.THROTTLE,
         query=(_TEXT_POOL,),
@@ -319,7 +341,7 @@ ROUTES = (
         path="/limit",
         permission="update",
         summary="Limit how much happens at once",
-        description="The command `ceph rbd migration limit set`; what is left out stays.",
+        description="The command `ceph rbd migration limit set`; fields left out are not changed.",
         answer=schemas.LIMITS,
         body=tuple(
             replace(field, required=False, minimum=0, maximum=1 << 31) for field in schemas.LIMITS

@@ -1,4 +1,4 @@
-"""What the answers look like. The fields of a Report are those of ``doc/reference/json.rst``."""
+"""The fields of answers. Those of a Report are described in ``doc/reference/json.rst``."""
 
 from typing import Any, Tuple
 
@@ -10,12 +10,12 @@ STATES = (
 )  # fmt: skip
 GOALS = ("prepared", "executed", "verified", "committed")
 VERIFY = ("none", "sample", "full")
-VERIFY_ASKED = ("auto", *VERIFY)  # auto: as the image needs it
+VERIFY_ASKED = ("auto", *VERIFY)  # auto: depends on the image
 HOLDS = ("paused", "window", "limit", "health", "source", "retry", "soak", "operator", "plan")
 
 
 def field(name: str, type: str, text: str, **more: Any) -> Field:
-    """A field that is always there."""
+    """Return a field that every answer has."""
     return Field(name, type, text, required=True, **more)
 
 
@@ -26,30 +26,30 @@ def time_field(name: str, text: str, nullable: bool = True) -> Field:
 
 
 HOLD = (
-    field("reason", "string", "Why it does not move.", choices=HOLDS),
+    field("reason", "string", "Why the migration waits.", choices=HOLDS),
     field("message", "string", "A sentence for people."),
-    time_field("until", "When it ends by itself."),
+    time_field("until", "When the waiting ends by itself."),
 )
 FAILURE = (
     field("errno", "integer", "A positive errno."),
     field("code", "string", "Its name.", example="EBUSY"),
     field("message", "string", "A sentence for people."),
     time_field("at", "When it happened.", nullable=False),
-    field("transient", "boolean", "It is tried again by itself."),
+    field("transient", "boolean", "The operation is retried automatically."),
 )
 TIMELINE = (
     time_field("at", "When it changed.", nullable=False),
     field("state", "string", "The new state.", choices=STATES),
-    field("message", "string", "Why, where the state alone does not say it; may be empty."),
+    field("message", "string", "The reason, unless the state alone tells it; may be empty."),
 )
 WARNING = (
-    field("code", "string", "Which of the warnings it is.", example="SNAPSHOT_REMOVE"),
-    field("message", "string", "What to do or not to do, and what happens otherwise."),
+    field("code", "string", "Code of the warning.", example="SNAPSHOT_REMOVE"),
+    field("message", "string", "What clients must or must not do, and what happens otherwise."),
 )
 VIEW = (
     field("snapshot", "string", "The snapshot; null is the head.", nullable=True),
-    field("compared", "boolean", "It was compared to its end."),
-    field("skipped", "string", "Why it was not; may be empty."),
+    field("compared", "boolean", "The comparison of this view is complete."),
+    field("skipped", "string", "Why it is not; may be empty."),
     field("bytes", "integer", "Bytes read on each side."),
     field("extents", "integer", "Extents read on each side."),
     field("digest", "string", "A chain of SHA-256 over offsets and contents."),
@@ -57,7 +57,7 @@ VIEW = (
     field(
         "differences",
         "array",
-        "The first 20 of them.",
+        "The first 20 different extents.",
         fields=(
             field("offset", "integer", "Bytes."),
             field("length", "integer", "Bytes."),
@@ -73,8 +73,8 @@ VERIFICATION = (
         choices=("passed", "failed", "partial"),
         nullable=True,
     ),
-    field("reasons", "array", "What was not compared and why, a sentence each."),
-    field("fraction", "number", "What part of the blocks with data is compared."),
+    field("reasons", "array", "What was not compared and why, one sentence each."),
+    field("fraction", "number", "The share of the blocks with data that is compared."),
     field("seed", "integer", "How the blocks were chosen."),
     field(
         "miss_probability",
@@ -84,8 +84,8 @@ VERIFICATION = (
     ),
     field("bytes", "integer", "Bytes read on each side."),
     field("extents", "integer", "Extents read on each side."),
-    field("seconds", "number", "What the comparing took."),
-    time_field("started", "When it was begun.", nullable=False),
+    field("seconds", "number", "Duration of the comparison."),
+    time_field("started", "When the comparison began.", nullable=False),
     time_field("at", "When it ended."),
     field("release", "string", "The module's version and Ceph's."),
     field("views", "array", "Each snapshot and the head.", fields=VIEW),
@@ -95,7 +95,7 @@ LAYOUT = (
     Field("stripe_unit", "integer", "Bytes."),
     Field("stripe_count", "integer", "Objects."),
     Field("features", "array", "Image features."),
-    Field("shared", "boolean", "Without the features that need one writer."),
+    Field("shared", "boolean", "Without the features that require a single writer."),
     Field("flatten", "boolean", "Without a parent."),
     Field("data_pool", "string", "The pool that takes the data."),
     Field("journal_object_size", "integer", "Bytes."),
@@ -106,51 +106,62 @@ REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
     field("source", "string", "Image spec of the source.", example="hdd/vm1"),
     field("source_image_id", "string", "The source's RBD image id; empty for an import."),
-    field("import_only", "boolean", "The source is read and left as it is."),
-    field("source_spec", "object", "Of an import, without its secrets.", nullable=True),
-    field("source_changes", "array", "What changed at an import's source while it was copied."),
+    field("import_only", "boolean", "An import: the source is only read."),
+    field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
+    field("source_changes", "array", "What changed at an import's source during the copy."),
     field("target", "string", "Image spec of the target.", example="nvme/vm1"),
     field("target_image_id", "string", "The target's RBD image id; empty until prepared."),
     field("plan", "string", "The plan that it belongs to.", nullable=True),
     field("state", "string", "Where it is.", choices=STATES),
-    field("goal", "string", "How far it goes by itself.", choices=(*GOALS, "aborted")),
-    field("percent", "integer", "How much is copied, or compared, 0 to 100."),
+    field("goal", "string", "How far the migration goes by itself.", choices=(*GOALS, "aborted")),
+    field("percent", "integer", "Percentage copied, or compared during a verification, 0 to 100."),
     field("bytes_total", "integer", "Bytes that the source holds.", nullable=True),
     field("bytes_copied", "integer", "How many of them are on the target."),
     field("rate", "integer", "Bytes per second now.", nullable=True),
     field("rate_limit", "integer", "Bytes per second that the throttle gives.", nullable=True),
     field("own_rate", "integer", "Its own limit in bytes per second.", nullable=True),
-    field("window", "string", "When it may be copied; null is always.", nullable=True),
-    field("verify", "string", "What is compared before the commit.", choices=VERIFY),
-    field("soak_seconds", "integer", "How long it waits between verification and commit."),
+    field("window", "string", "When the copy may run; null is always.", nullable=True),
+    field("verify", "string", "The verification before the commit.", choices=VERIFY),
+    field("soak_seconds", "integer", "Seconds to wait between verification and commit."),
     field("verification", "object", "The last one.", fields=VERIFICATION, nullable=True),
     field("eta_seconds", "integer", "Seconds until the copy is complete.", nullable=True),
-    time_field("copy_begun", "When the running copy was begun."),
-    time_field("copy_ends", "When it is complete at this rate."),
+    time_field("copy_begun", "When the running copy began."),
+    time_field("copy_ends", "When the copy will be complete at this rate."),
     field("slowed", "array", "A sentence for each thing that slows the copy down."),
-    field("objects_done", "integer", "Objects of the copy that were begun.", nullable=True),
+    field("objects_done", "integer", "Number of objects whose copy has begun.", nullable=True),
     field("objects_total", "integer", "Objects of the image.", nullable=True),
-    field("hold", "object", "Why it does not move right now.", fields=HOLD, nullable=True),
+    field(
+        "hold",
+        "object",
+        "Why the migration waits; null if it does not.",
+        fields=HOLD,
+        nullable=True,
+    ),
     field("failure", "object", "What went wrong last.", fields=FAILURE, nullable=True),
     field("attempts", "integer", "Failures in a row of the current act."),
     field("priority", "integer", "Higher goes first."),
     field("paused", "boolean", "It was paused and not resumed."),
     field("adopted", "boolean", "It was taken over from plain rbd migration."),
-    field("acting", "boolean", "An act was begun and has not ended."),
+    field("acting", "boolean", "An act is running."),
     field("copied_by", "string", "The client that copies in place of the worker; may be empty."),
-    field("layout", "object", "The layout options that were asked for.", fields=LAYOUT),
-    time_field("created", "When it was asked for.", nullable=False),
+    field("layout", "object", "The requested layout options.", fields=LAYOUT),
+    time_field("created", "When the migration was requested.", nullable=False),
     time_field("prepared", "When it was first seen prepared."),
     time_field("executed", "When it was last seen to become executed."),
     time_field("ended", "When it was committed or aborted."),
-    field("timeline", "array", "The changes of state, the oldest first.", fields=TIMELINE),
+    field("timeline", "array", "The changes of state, oldest first.", fields=TIMELINE),
     field("next", "string", "What happens next, or what to do; empty when it has ended."),
-    field("warnings", "array", "What its clients must not do, or did.", fields=WARNING),
+    field(
+        "warnings",
+        "array",
+        "Warnings about what clients must not do, or have done.",
+        fields=WARNING,
+    ),
 )
 FINDING = (
     field("code", "string", "Which check found it."),
-    field("severity", "string", "How bad it is.", choices=("error", "warning", "info")),
-    field("object", "string", "What it is about."),
+    field("severity", "string", "Severity.", choices=("error", "warning", "info")),
+    field("object", "string", "The image or pool that it concerns."),
     field("message", "string", "A sentence for people."),
     field("remedy", "string", "What to do; may be empty."),
 )
@@ -158,22 +169,31 @@ CHECK = (
     field("source", "string", "Image spec of the source."),
     field("target", "string", "Image spec of the target."),
     field("ok", "boolean", "No error was found."),
-    field("bytes_to_copy", "integer", "Bytes that would be copied at most.", nullable=True),
+    field("bytes_to_copy", "integer", "Upper limit of the bytes to copy.", nullable=True),
     field("bytes_free", "integer", "Bytes that the target's pool can take.", nullable=True),
     field("findings", "array", "The worst first.", fields=FINDING),
 )
 GATE = (
     field("gate", "string", "Which health gate.", example="nearfull-osds"),
     field("level", "string", "What it does.", choices=("slow", "wait")),
-    field("pool", "string", "The pool that it is about, if it is about one.", nullable=True),
+    field("pool", "string", "The pool that it concerns, if it concerns one.", nullable=True),
     field("message", "string", "A sentence for people."),
 )
 _GATES = field("gates", "array", "Health gates that are not open.", fields=GATE)
 GUARD = (
-    field("factor", "number", "How many times as long clients' operations may take."),
-    field("rate", "integer", "Bytes per second that it gives to all copies.", nullable=True),
-    field("latency_ms", "number", "What they take now.", nullable=True),
-    field("baseline_ms", "number", "What they take without copies.", nullable=True),
+    field(
+        "factor",
+        "number",
+        "Maximum latency of clients, as a multiple of the latency without copies.",
+    ),
+    field(
+        "rate",
+        "integer",
+        "Bytes per second that the guard allows all copies together.",
+        nullable=True,
+    ),
+    field("latency_ms", "number", "Latency of clients' operations now.", nullable=True),
+    field("baseline_ms", "number", "Latency of clients' operations without copies.", nullable=True),
     field("message", "string", "A sentence for people."),
 )
 _GUARD = field("guard", "object", "The latency guard; null is off.", fields=GUARD, nullable=True)
@@ -206,7 +226,7 @@ SUMMARY = (
     field(
         "permissions",
         "object",
-        "What the caller may do.",
+        "The permissions of the caller.",
         fields=tuple(
             field(name, "boolean", "Whether they may.")
             for name in ("read", "create", "update", "delete")
@@ -221,17 +241,19 @@ SUMMARY = (
     field(
         "holds",
         "object",
-        "Migrations that do not move, by reason.",
+        "Migrations that wait, by reason.",
         fields=tuple(Field(reason, "integer", "How many.") for reason in HOLDS),
     ),
     field("total", "integer", "Migrations under way."),
-    field("copying", "integer", "How many of them are copied now."),
-    field("bytes_total", "integer", "Bytes that all of them have to copy, where known."),
-    field("bytes_copied", "integer", "How many of them are on the targets."),
+    field("copying", "integer", "Number of migrations that are copied now."),
+    field("bytes_total", "integer", "Bytes to copy of all migrations under way, where known."),
+    field("bytes_copied", "integer", "Bytes of them that are on the targets."),
     field("rate", "integer", "Bytes per second of all copies together."),
     field("eta_seconds", "integer", "Seconds until the running copies end.", nullable=True),
-    field("attention", "array", "At most 20 that wait for the administrator.", fields=REPORT),
-    field("attention_total", "integer", "How many there are."),
+    field(
+        "attention", "array", "At most 20 migrations that need the administrator.", fields=REPORT
+    ),
+    field("attention_total", "integer", "Number of migrations that need the administrator."),
     field("cluster_rate", "integer", "The throttle now; null is no limit.", nullable=True),
     _GATES,
     _GUARD,

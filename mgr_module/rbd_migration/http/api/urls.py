@@ -1,7 +1,7 @@
-"""From the raw address of a request to a route and its arguments, the same on both servers.
+"""Parses the raw URL of a request into a route and its arguments, the same on both servers.
 
-The dashboard decodes addresses twice and so mixes up images whose names hold a percent sign;
-therefore both servers read the address as it was sent.
+The dashboard decodes URLs twice and so mixes up images whose names contain a percent sign; both
+servers therefore read the URL as it was sent.
 """
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -14,9 +14,9 @@ _MOST_ARGUMENTS = 50
 
 
 class Match(NamedTuple):
-    """``allowed``: the methods of the path; ``route`` is None where the method is not one.
+    """``allowed``: the methods of the path; ``route`` is None if the request's is not one of them.
 
-    ``target`` is what the path names: the target of a migration, or a plan.
+    ``target`` is the name in the path: the target of a migration, or a plan.
     """
 
     route: Optional[Route]
@@ -25,13 +25,13 @@ class Match(NamedTuple):
 
 
 def split(address: str) -> Tuple[str, str]:
-    """Path below ``BASE`` and query string of a request's raw address."""
+    """Split a request's raw URL into the path below ``BASE`` and the query string."""
     path, _, query = address.partition("?")
     return path.partition(BASE)[2], query
 
 
 def match(method: str, path: str) -> Match:
-    """The route of a raw path below ``BASE``."""
+    """Find the route of a raw path below ``BASE``."""
     parts = [part for part in path.split("/") if part] if path[:1] in ("", "/") else None
     found: List[Route] = []
     target = ""
@@ -49,7 +49,7 @@ def match(method: str, path: str) -> Match:
 
 
 def arguments(query: str) -> Dict[str, str]:
-    """The arguments of a query string; FieldError when one comes twice or there are too many."""
+    """Parse the arguments of a query string. FieldError for one given twice, or too many."""
     try:
         pairs = parse_qsl(
             query, keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_ARGUMENTS

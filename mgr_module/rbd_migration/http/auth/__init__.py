@@ -1,1 +1,1 @@
-"""Who a request comes from: API keys and tokens of the dashboard."""
+"""Authentication of requests: API keys, and tokens of the dashboard."""

@@ -1,4 +1,4 @@
-"""Who makes a request at the module's own server."""
+"""The caller of a request at the module's own server."""
 
 from typing import FrozenSet, NamedTuple
 

@@ -22,25 +22,25 @@ ROLES = {
 }
 _STORE = "api_key/"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# 4 MiB and some 10 ms a check: secrets are random, so no list of likely ones can be tried.
+# scrypt: 4 MiB and some 10 ms a check. Secrets are random, so a dictionary attack is hopeless.
 _N, _R, _P = 1 << 12, 8, 1
-_REMEMBERED = 256  # keys whose check is not repeated for each request
+_REMEMBERED = 256  # keys that are cached, so that not every request costs a hash
 
 
 class ApiKeys:
-    """Makes, lists, removes and checks keys. Thread-safe. ``module`` is the manager's."""
+    """Creates, lists, removes and checks API keys of the manager module ``module``. Thread-safe."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
         self._lock = threading.Lock()
-        self._known: Dict[bytes, str] = {}  # digest of a key that was right -> its id
+        self._known: Dict[bytes, str] = {}  # digest of a valid key -> its id
 
     def create(self, name: str, role: str) -> Dict[str, Any]:
-        """A new key, with the text that is shown this once. Raises MigrationError."""
+        """Create a key and return it with its text, which is not stored. Raises MigrationError."""
         if not _NAME.fullmatch(name):
             raise MigrationError(
                 EINVAL,
-                f"The name {name[:80]!r} is not one; give up to 64 letters, digits, dots, dashes "
+                f"The name {name[:80]!r} is invalid; use up to 64 letters, digits, dots, dashes "
                 "and underscores.",
             )
         if role not in ROLES:
@@ -67,11 +67,11 @@ class ApiKeys:
         return {**_shown(key), "key": f"{PREFIX}{ident}_{secret}"}
 
     def list(self) -> "List[Dict[str, Any]]":
-        """All keys, without what is secret."""
+        """Return all keys without their secrets."""
         return [_shown(key) for key in sorted(self._all(), key=lambda key: str(key["name"]))]
 
     def remove(self, name: str) -> Dict[str, Any]:
-        """Revoke the key with this name or id, at once. Raises MigrationError(ENOENT)."""
+        """Revoke the key with this name or id immediately. Raises MigrationError(ENOENT)."""
         with self._lock:
             for key in self._all():
                 if name in (key["name"], key["id"]):
@@ -80,12 +80,11 @@ class ApiKeys:
                     return _shown(key)
         raise MigrationError(
             ENOENT,
-            f"There is no key {name[:80]!r}; `ceph rbd migration api key ls` lists those there "
-            "are.",
+            f"There is no key {name[:80]!r}; `ceph rbd migration api key ls` lists the keys.",
         )
 
     def caller(self, text: str) -> Optional[Caller]:
-        """Whose key this is; None when it is not one of ours."""
+        """Return the caller with this API key; None if it is not a valid one."""
         ident, _, secret = text[len(PREFIX) :].partition("_")
         if not text.startswith(PREFIX) or not re.fullmatch(r"[0-9a-f]{12}", ident):
             return None

@@ -1,7 +1,7 @@
-"""The dashboard's tokens at the module's own server: who logged in there need not do so again.
+"""Tokens of the dashboard, for users of the module's own server who are logged in there.
 
-They are JSON Web Tokens, signed with HS256 and a secret in the monitors' key store. PyJWT is no
-help here: it imports ``cryptography``, which cannot be loaded by a second module of one manager.
+They are JSON Web Tokens, signed with HS256 and a secret in the monitors' key store. PyJWT cannot be
+used: it imports ``cryptography``, which a second module of one manager cannot load.
 """
 
 import base64
@@ -19,11 +19,11 @@ from .caller import Caller
 log = logging.getLogger(__name__)
 
 _ALL = frozenset({"read", "create", "update", "delete"})
-# The dashboard's own roles with permissions for images; it does not store what they may do.
+# The dashboard's built-in roles with permissions for images; it does not store their permissions.
 _SYSTEM_ROLES = {"administrator": _ALL, "block-manager": _ALL, "read-only": frozenset({"read"})}
 _SCOPE = "rbd-image"
 _FRESH = 5.0  # seconds after which users and revoked tokens are read again
-_USABLE = 60.0  # seconds for which they are used while they cannot be read again
+_USABLE = 60.0  # seconds for which the last values are used while they cannot be read
 _SECRET, _REVOKED, _USERS = "jwt_secret", "jwt_token_block_list", "accessdb_v2"
 _MOST = 8192  # characters of a token
 
@@ -31,9 +31,9 @@ _MOST = 8192  # characters of a token
 class DashboardTokens:
     """Checks tokens. Thread-safe.
 
-    ``read`` gets a value of the dashboard's store, or None where there is none; it raises OSError
-    when the monitors do not answer. One thread reads at a time; others use what was read before,
-    or wait for it where there is nothing usable.
+    ``read`` returns a value of the dashboard's store, None if there is none; it raises OSError when
+    the monitors do not answer. One thread reads at a time. The others use the last values, or wait
+    if there are no usable ones.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class DashboardTokens:
         self._tried_at = float("-inf")
 
     def caller(self, token: str) -> Optional[Caller]:
-        """Who logged in to get this token; None when it is not, or no longer, good."""
+        """Return the user whose token this is; None if it is not valid, or no longer."""
         store = self._values()
         secret = store.get(_SECRET)
         if not secret:
@@ -75,13 +75,13 @@ class DashboardTokens:
             return None
 
     def _values(self) -> Dict[str, Optional[str]]:
-        """The dashboard's values; none of them while the monitors do not answer for long."""
+        """Return the dashboard's values; an empty dict if the last ones are too old."""
         at = time.monotonic()
         if at - self._tried_at > _FRESH:
             usable = at - self._read_at < _USABLE
             if self._reading.acquire(blocking=not usable):
                 try:
-                    if self._tried_at < at - _FRESH:  # nobody else did meanwhile
+                    if self._tried_at < at - _FRESH:  # no other thread did in the meantime
                         self._refresh()
                 finally:
                     self._reading.release()
@@ -98,7 +98,7 @@ class DashboardTokens:
 
 
 def decode(token: str, secret: str) -> Optional[Dict[str, Any]]:
-    """The claims of a token that is signed with ``secret``; None otherwise."""
+    """Return the claims of a token that is signed with ``secret``; None otherwise."""
     parts = token.split(".")
     if len(parts) != 3 or len(token) > _MOST:
         return None

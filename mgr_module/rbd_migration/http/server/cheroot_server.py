@@ -1,6 +1,6 @@
-"""Cheroot's server with limits that its own does not have. Imported only where a server is wanted.
+"""Cheroot's server with additional limits. Imported only if the server is enabled.
 
-No client, whatever it sends or leaves unsent, ends a thread or keeps the threads from others.
+No client can end a thread or keep all threads busy, whatever it sends or fails to send.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 200
 _PER_NETWORK = 50  # connections of one address without a good key
-_HEAD = 5.0  # seconds in which a request has to say what it wants, with the TLS greeting
+_HEAD = 5.0  # seconds for the TLS handshake and the head of a request
 _STRANGER = 15.0  # seconds for one request of an address without a good key
 _LONGEST = 60.0  # seconds for any request
 _RESERVED = 2  # threads that only addresses with a good key get
@@ -32,7 +32,7 @@ _PER_NETWORK_THREADS = 4  # threads of one address without a good key
 
 
 class Request(base.HTTPRequest):  # type: ignore[misc]
-    """A request that tells its connection when its head has come."""
+    """A request that tells its connection when its head has arrived."""
 
     def parse_request(self) -> None:
         """Read the head."""
@@ -41,7 +41,7 @@ class Request(base.HTTPRequest):  # type: ignore[misc]
 
 
 class Connection(base.HTTPConnection):  # type: ignore[misc]
-    """A connection among not too many, whose requests have to end."""
+    """A connection that counts against the server's limits, and whose requests have a deadline."""
 
     RequestHandlerClass = Request
     fresh = True
@@ -54,11 +54,11 @@ class Connection(base.HTTPConnection):  # type: ignore[misc]
             self.hang_up()
 
     def communicate(self) -> Any:
-        """Answer a request, or as many as come at once. Never raises: a thread would end of it."""
+        """Answer the requests that have arrived. Never raises: that would end the thread."""
         self.deadline = time.monotonic() + _HEAD
         try:
             return super().communicate()
-        except Exception as error:  # of whatever kind: a client must not end a thread
+        except Exception as error:  # any error: a client must not end a thread
             log.debug("a connection from %s: %r", self.network, error)
             return False
         finally:
@@ -66,12 +66,12 @@ class Connection(base.HTTPConnection):  # type: ignore[misc]
             self.server.waiting.done(self)
 
     def head_came(self) -> None:
-        """The head of a request is there: there is more time for the rest."""
+        """Extend the deadline, because the head of a request has arrived."""
         known = self.network in self.server.known
         self.deadline = time.monotonic() + (_LONGEST if known else min(_STRANGER, _LONGEST))
 
     def close(self) -> None:
-        """The end of it. Cheroot's connections hold themselves: they are freed much later."""
+        """Close the connection and stop counting it; cycles keep it in memory much longer."""
         self.server.count_out(self)
         try:
             super().close()
@@ -79,7 +79,7 @@ class Connection(base.HTTPConnection):  # type: ignore[misc]
             log.debug("the end of a connection from %s: %r", self.network, error)
 
     def hang_up(self) -> None:
-        """Close it for both sides, whatever is under way."""
+        """Shut down both directions, whatever is in progress."""
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -87,9 +87,9 @@ class Connection(base.HTTPConnection):  # type: ignore[misc]
 
 
 class LimitedServer(Server):  # type: ignore[misc]
-    """The server. ``close_overdue`` is to be called now and then.
+    """The server. ``close_overdue`` has to be called regularly.
 
-    ``known``: the networks that more is allowed to, because a good key came from there.
+    ``known``: the networks with higher limits, because a valid key came from there.
     """
 
     ConnectionClass = Connection
@@ -107,10 +107,10 @@ class LimitedServer(Server):  # type: ignore[misc]
         )
         self.requests = _Pool(self, self.waiting, threads)
         self._living: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._counting = threading.Lock()  # one thread adds, another looks through them
+        self._counting = threading.Lock()  # one thread adds, another iterates
 
     def count_in(self, conn: Any) -> bool:
-        """Take a connection into account; False when there are too many."""
+        """Count a connection; return False when there are too many."""
         with self._counting:
             self._living.add(conn)
             if len(self._living) > MAX_CONNECTIONS:
@@ -119,12 +119,12 @@ class LimitedServer(Server):  # type: ignore[misc]
             return same <= _PER_NETWORK or conn.network in self.known
 
     def count_out(self, conn: Any) -> None:
-        """A connection is closed."""
+        """Stop counting a connection, because it is closed."""
         with self._counting:
             self._living.discard(conn)
 
     def process_conn(self, conn: Any) -> None:
-        """A connection gets a thread when it says something, and not before."""
+        """Give a connection a thread only when it has sent something."""
         if conn.fresh:
             conn.fresh = False
             self._connections.put(conn)
@@ -132,7 +132,7 @@ class LimitedServer(Server):  # type: ignore[misc]
             super().process_conn(conn)
 
     def close_overdue(self) -> None:
-        """End requests that take too long, such as those that come byte by byte."""
+        """Close connections whose request takes too long, such as one that arrives byte by byte."""
         now = time.monotonic()
         with self._counting:
             living = list(self._living)
@@ -141,16 +141,16 @@ class LimitedServer(Server):  # type: ignore[misc]
                 conn.hang_up()
 
     def ended_threads(self) -> int:
-        """How many of the threads that answer requests have ended, which none of them should."""
+        """Return the number of threads that have ended; none of them should."""
         return self.requests.ended()
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        """What cheroot would write to the standard error output."""
+        """Write cheroot's messages to the log instead of the standard error output."""
         log.debug("%s", msg, exc_info=traceback)
 
 
 class _Pool(ThreadPool):  # type: ignore[misc]
-    """Cheroot's threads, which get connections from ``waiting``."""
+    """Cheroot's thread pool, which gets its connections from ``waiting``."""
 
     def __init__(self, server: Any, waiting: WaitingConnections, threads: int) -> None:
         super().__init__(server, min=threads, max=threads)
@@ -164,37 +164,37 @@ class _Pool(ThreadPool):  # type: ignore[misc]
         self._started = list(self._threads)
 
     def ended(self) -> int:
-        """How many of them have ended."""
+        """Return the number of threads that have ended."""
         return sum(not thread.is_alive() for thread in self._started)
 
 
 class Tls(Adapter):  # type: ignore[misc]
-    """Greets in the connection's thread; cheroot's own waits for each client in turn."""
+    """Does the TLS handshake in the connection's thread; cheroot's own blocks the accept loop."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         super().__init__("", "")
         self._tls = context
 
     def bind(self, sock: Any) -> Any:
-        """Nothing is done to the socket that listens."""
+        """Return the listening socket unchanged."""
         return sock
 
     def wrap(self, sock: Any) -> Any:
-        """The socket of a connection, encrypted, and what is told of it to the application."""
+        """Return the encrypted socket of a connection and the WSGI variables that describe it."""
         wrapped = self._tls.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
         return wrapped, self.get_environ(wrapped)
 
     def get_environ(self, sock: Any) -> Dict[str, str]:
-        """What is told to the application."""
+        """Return the WSGI variables."""
         return {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
     def makefile(self, sock: Any, mode: str = "r", bufsize: int = -1) -> Any:
-        """A connection to read from, or to write to."""
+        """Return a file object of a connection, to read from or to write to."""
         return MakeFile(sock, mode, bufsize)
 
 
 def _network_of(sock: Any) -> str:
     try:
         return network(str(sock.getpeername()[0]))
-    except (OSError, IndexError):  # it was reset already
+    except (OSError, IndexError):  # the connection was reset already
         return ""

@@ -1,4 +1,4 @@
-"""Whether the server answers: it is asked now and then, as any client would."""
+"""Checks regularly that the server answers, as a client would."""
 
 import contextlib
 import logging
@@ -10,16 +10,16 @@ from typing import Optional
 
 log = logging.getLogger(__name__)
 
-_EVERY = 20.0  # seconds between two questions
+_EVERY = 20.0  # seconds between two requests
 _PATIENCE = 10.0  # seconds for an answer
-_FAILURES = 3  # in a row, until it counts: a manager may be busy for a while
-_ANY = {"::": "::1", "0.0.0.0": "127.0.0.1"}  # where to ask a server that listens everywhere
+_FAILURES = 3  # failures in a row that are a problem: a manager may be busy for a while
+_ANY = {"::": "::1", "0.0.0.0": "127.0.0.1"}  # where to reach one that listens on all addresses
 
 
 class Liveness:
-    """Asks a server at ``address`` and ``port``, in a thread of its own, for ``/healthz``.
+    """Requests ``/healthz`` from the server at ``address`` and ``port`` in a thread of its own.
 
-    Whatever the answer says, an answer it is. The certificate is not checked.
+    Any HTTP answer counts as success. The certificate is not checked.
     """
 
     def __init__(self, address: str, port: int, *, tls: bool) -> None:
@@ -31,7 +31,7 @@ class Liveness:
         self._reason = ""
 
     def look(self) -> None:
-        """Ask if it is time. Returns at once."""
+        """Start a request if one is due. Returns immediately."""
         if time.monotonic() < self._due or (self._asking is not None and self._asking.is_alive()):
             return
         self._due = time.monotonic() + _EVERY
@@ -42,7 +42,7 @@ class Liveness:
 
     @property
     def problem(self) -> str:
-        """One sentence when it did not answer several times in a row; empty otherwise."""
+        """One sentence if the server failed to answer several times in a row; empty otherwise."""
         if self._failures < _FAILURES:
             return ""
         return (
@@ -61,7 +61,7 @@ class Liveness:
             log.info("the HTTP server did not answer: %r", error)
 
     def _request(self) -> None:
-        """Raises OSError when no answer comes in time."""
+        """Send a request. Raises OSError if no answer comes in time."""
         with contextlib.ExitStack() as opened:
             plain = socket.create_connection(self._place, timeout=_PATIENCE)
             connection = opened.enter_context(plain)
@@ -71,11 +71,11 @@ class Liveness:
                 b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
             )
             if not connection.recv(20).startswith(b"HTTP/1."):
-                raise OSError("it hung up without an answer")
+                raise OSError("the connection was closed without an answer")
 
 
 def _encrypted(plain: socket.socket) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # it is our own, and nothing secret is sent
+    context.check_hostname = False  # it is the module's own server, and nothing secret is sent
     context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(plain)

@@ -1,4 +1,4 @@
-"""The numbers of all migrations in the text format of Prometheus. No names of images or pools."""
+"""Prometheus metrics of all migrations together, without names of images or pools."""
 
 from typing import Any, Dict, List, Tuple
 
@@ -7,7 +7,7 @@ _Sample = Tuple[Dict[str, str], Any]
 
 
 def exposition(summary: Dict[str, Any]) -> str:
-    """``summary`` is what the route of this name answers."""
+    """Return the metrics as text; ``summary`` is the answer of the route ``summary``."""
     counts = [({"state": state}, number) for state, number in summary["counts"].items()]
     holds = [({"reason": reason}, number) for reason, number in summary["holds"].items()]
     gates = [
@@ -19,18 +19,26 @@ def exposition(summary: Dict[str, Any]) -> str:
     families: List[Tuple[str, str, List[_Sample]]] = [
         ("info", "The module's version and Ceph's.", [(release, 1)]),
         ("migrations", "Migrations under way by state.", counts),
-        ("held", "Migrations that do not move, by reason.", holds),
+        ("held", "Migrations that wait, by reason.", holds),
         ("copying", "Migrations that are copied now.", [({}, summary["copying"])]),
-        ("attention", "Migrations that wait for people.", [({}, summary["attention_total"])]),
-        ("bytes", "Bytes that they have to copy.", [({}, summary["bytes_total"])]),
-        ("copied_bytes", "Bytes of them on the targets.", [({}, summary["bytes_copied"])]),
-        ("rate_bytes_per_second", "Of all copies together.", [({}, summary["rate"])]),
+        (
+            "attention",
+            "Migrations that need the administrator.",
+            [({}, summary["attention_total"])],
+        ),
+        ("bytes", "Bytes to copy of all migrations under way.", [({}, summary["bytes_total"])]),
+        (
+            "copied_bytes",
+            "Bytes copied of all migrations under way.",
+            [({}, summary["bytes_copied"])],
+        ),
+        ("rate_bytes_per_second", "Throughput of all copies together.", [({}, summary["rate"])]),
         (
             "throttle_bytes_per_second",
-            "The cluster's throttle in force; without it no limit.",
+            "The cluster's throttle now; absent without a limit.",
             [] if throttle is None else [({}, throttle)],
         ),
-        ("gates", "Health gates that slow copies down or let them wait.", gates),
+        ("gates", "Health gates that slow copies down or make them wait.", gates),
     ]
     return "".join(_family(*family) for family in families)
 

@@ -1,4 +1,4 @@
-"""Where requests come from: the network of an address; which networks sent a good key lately."""
+"""The network of a client's address, and the networks that recently sent a valid key."""
 
 import ipaddress
 import threading
@@ -10,9 +10,9 @@ _MOST = 1024  # networks
 
 
 def network(address: str) -> str:
-    """Whom an address stands for: itself with IPv4, its /64 with IPv6, of which hosts have many.
+    """Return the address itself for IPv4, and its /64 for IPv6, because a host has many in it.
 
-    What is no address stands for itself.
+    A text that is not an address is returned unchanged.
     """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
@@ -26,7 +26,7 @@ def network(address: str) -> str:
 
 
 class KnownNetworks:
-    """Networks from which a good key or token came in the last ten minutes. Thread-safe."""
+    """The networks that sent a valid key or token in the last ten minutes. Thread-safe."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -34,7 +34,7 @@ class KnownNetworks:
         self._until: Dict[str, float] = {}
 
     def add(self, address: str) -> None:
-        """A good key or token came from this address."""
+        """Remember that a valid key or token came from this address."""
         at = self._now()
         with self._lock:
             if len(self._until) >= _MOST:
@@ -43,5 +43,5 @@ class KnownNetworks:
                 self._until[network(address)] = at + _REMEMBERED
 
     def __contains__(self, name: object) -> bool:
-        """Whether ``name``, which :func:`network` made, is one of them."""
+        """Whether ``name``, a result of :func:`network`, is one of them."""
         return isinstance(name, str) and self._until.get(name, float("-inf")) > self._now()

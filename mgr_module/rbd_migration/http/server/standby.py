@@ -1,4 +1,4 @@
-"""The server of a manager that is not the active one: it sends its clients there."""
+"""The server of a standby manager: redirects clients to the active manager."""
 
 from typing import Any, Callable, Dict, Iterable
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ from .wsgi import Environ, Start
 
 
 def redirect_to(active: Callable[[], str]) -> Callable[[Environ, Start], Iterable[bytes]]:
-    """An application. ``active``: the address of the active manager's page; empty: not known."""
+    """Return a WSGI application. ``active`` returns the active page's URL, empty if unknown."""
 
     def application(environ: Environ, start: Start) -> Iterable[bytes]:
         uri = urlsplit(active())

@@ -1,7 +1,7 @@
-"""Serves an application over HTTP or HTTPS, within limits, and follows the options that say where.
+"""Runs the HTTP or HTTPS server, with limits, and restarts it when its options change.
 
-The server is cheroot's, which CherryPy brings; CherryPy itself is left alone, because from release
-20 on its engine and configuration are those of the dashboard.
+The server is cheroot's, which CherryPy brings. CherryPy itself is not touched, because from release
+20 on its engine and configuration belong to the dashboard.
 """
 
 import logging
@@ -23,18 +23,18 @@ _THREADS = 8
 _BACKLOG = 64
 _IDLE = 10  # seconds of silence after which a connection is closed
 _MAX_HEADER = 16 << 10  # bytes
-_CHECK = 1.0  # seconds between two looks at options and overdue requests
-_WAITED = 30.0  # seconds that a request waits for a thread until that is told
-_TOLD = 120.0  # seconds for which a restart is told
+_CHECK = 1.0  # seconds between two checks of options and overdue requests
+_WAITED = 30.0  # seconds that a request waits for a thread before that is reported
+_TOLD = 120.0  # seconds for which a restart is reported
 
 
 class ServerTrouble(Exception):
-    """Why the server does not run: one sentence."""
+    """The reason why the server does not run, in one sentence."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where to serve. ``certificate`` and ``key`` are PEM texts; empty: plain HTTP."""
+    """Where to serve. ``certificate`` and ``key`` are PEM texts; empty for plain HTTP."""
 
     address: str
     port: int
@@ -48,7 +48,7 @@ class Place:
 
 
 def wanted(module: Any) -> Optional[Place]:
-    """Where the options of the manager's module want a server; None: nowhere. ServerTrouble."""
+    """Return where the module's options want a server; None for nowhere. Raises ServerTrouble."""
     if not module.get_module_option("server"):
         return None
     address = str(module.get_localized_module_option("server_addr") or "::")
@@ -61,7 +61,7 @@ def wanted(module: Any) -> Optional[Place]:
 
 
 def _pem(module: Any, name: str) -> str:
-    """A certificate or key: a file that the option names, or a value in the monitors' key store."""
+    """Return a certificate or key from the file in the option, or from the monitors' key store."""
     path = module.get_localized_module_option(name)
     if path:
         try:
@@ -84,12 +84,12 @@ def _words(error: Exception) -> str:
 
 
 class ServerSupervisor(threading.Thread):
-    """Runs a server wherever the options want it, from ``start`` to ``stop``.
+    """Runs the server as its options say, from ``start`` to ``stop``.
 
-    ``module`` is the manager's, active or standby; ``application`` answers. ``on_place`` is called
-    with the address of the server when it runs, and with an empty text when it does not any more.
-    ``known``: the networks from which good keys came. ``problem`` says why there is no server where
-    there should be one, or why it does not answer.
+    ``module`` is the manager module, active or standby; ``application`` answers the requests.
+    ``on_place`` is called with the URL of the server when it runs, and with an empty text when it
+    has stopped. ``known``: the networks that sent a valid key. ``problem`` says why the server does
+    not run although it is enabled, or why it does not answer.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ServerSupervisor(threading.Thread):
         self.problem = ""
         self._known = known or KnownNetworks()
         self._liveness: Optional[Liveness] = None
-        self._restarted = ""  # why it was started again
+        self._restarted = ""  # why the server was restarted
         self._restarted_at = 0.0  # monotonic time
         self._module = module
         self._application = application
@@ -114,7 +114,7 @@ class ServerSupervisor(threading.Thread):
         self._serving: Optional[threading.Thread] = None
 
     def run(self) -> None:
-        """Look again and again what is wanted, and that requests end."""
+        """Apply the options, and close overdue requests, once per second."""
         while not self._stopping.is_set():
             try:
                 self._follow()
@@ -122,7 +122,7 @@ class ServerSupervisor(threading.Thread):
             except ServerTrouble as error:
                 self.problem = str(error)
                 self._close()
-            except Exception:  # whatever it is: say so, and try again
+            except Exception:  # any error: report it and try again
                 log.exception("the HTTP server")
                 self.problem = "The HTTP server does not run; the manager's log has the details."
                 self._close()
@@ -130,7 +130,7 @@ class ServerSupervisor(threading.Thread):
         self._close()
 
     def stop(self, timeout: float = 15.0) -> None:
-        """Close the server and end."""
+        """Close the server and end the thread."""
         self._stopping.set()
         if self.is_alive():
             self.join(timeout)
@@ -145,33 +145,33 @@ class ServerSupervisor(threading.Thread):
                     self._liveness.look()
                 return
             if damage:
-                log.error("the HTTP server is started again: %s", damage)
+                log.error("the HTTP server is restarted: %s", damage)
                 self._restarted, self._restarted_at = damage, time.monotonic()
             self._close()
         if place is not None:
             self._open(place)
 
     def _damage(self) -> str:
-        """What of the running server has ended that should not; empty when nothing has."""
+        """Return which threads of the running server have ended, none of which should; or ''."""
         if self._serving is None or not self._serving.is_alive():
             return "the thread that accepts connections had ended"
         ended = self._server.ended_threads()
         return f"{ended} of its {_THREADS} threads had ended" if ended else ""
 
     def _unanswered(self) -> str:
-        """Why requests may not be answered although the server runs, one sentence; or empty."""
+        """Return why requests may not be answered although the server runs; or an empty text."""
         if self._server is None or self._liveness is None:
             return ""
         waited = self._server.waiting.longest()
         if waited > _WAITED:
             return (
                 f"A request at the HTTP server has waited for {int(waited)} s, because others "
-                "take all the threads that it may have; `ss -tn` on the manager's host shows "
+                "use all the threads that it may have; `ss -tn` on the manager's host shows "
                 "who is connected."
             )
         if self._restarted and time.monotonic() - self._restarted_at < _TOLD:
             return (
-                f"The HTTP server was started again, because {self._restarted}; the manager's "
+                f"The HTTP server was restarted, because {self._restarted}; the manager's "
                 "log has more."
             )
         return self._liveness.problem
@@ -212,9 +212,9 @@ class ServerSupervisor(threading.Thread):
 
 
 def _make(place: Place, application: Callable[..., Any], known: KnownNetworks) -> Any:
-    """A server of cheroot with limits that its own does not have."""
+    """Return a server for ``place``. Raises ServerTrouble."""
     try:
-        from .cheroot_server import LimitedServer, Tls  # noqa: PLC0415 - only when it is wanted
+        from .cheroot_server import LimitedServer, Tls  # noqa: PLC0415 - only if enabled
     except ImportError as error:
         raise ServerTrouble(
             "The HTTP server needs cheroot, which CherryPy brings; install python3-cheroot."
@@ -242,7 +242,7 @@ def _tls(place: Place) -> ssl.SSLContext:
     paths: List[str] = []
     try:
         for text in (place.certificate, place.key):
-            handle, path = tempfile.mkstemp(prefix="rbd_migration-")  # 0600; gone in a moment
+            handle, path = tempfile.mkstemp(prefix="rbd_migration-")  # mode 0600; deleted below
             paths.append(path)
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(text)

@@ -1,4 +1,4 @@
-"""Which connection gets the next free thread of the server, so that nobody can take all of them."""
+"""Decides which connection gets the next free thread, so that no client can use all of them."""
 
 import queue
 import threading
@@ -12,8 +12,8 @@ class WaitingConnections:
 
     A connection has a ``network``. Networks in ``known`` are served in turn. Of all others at most
     ``strangers`` connections have a thread at once, and at most ``per_network`` of the same
-    network. :meth:`put`, :meth:`get` and :meth:`qsize` are those of ``queue.Queue``;
-    :meth:`done` has to follow each :meth:`get`. What has no ``network`` is handed on at once.
+    network. :meth:`put`, :meth:`get` and :meth:`qsize` are those of ``queue.Queue``; :meth:`done`
+    has to follow each :meth:`get`. An item without a ``network`` is handed on immediately.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class WaitingConnections:
         self._served_of: Counter[str] = Counter()
 
     def put(self, item: Any, block: bool = True, timeout: Optional[float] = None) -> None:
-        """Let it wait; ``queue.Full`` when too many do. Never blocks."""
+        """Add a connection. Raises ``queue.Full`` if too many wait. Never blocks."""
         with self._changed:
             if not hasattr(item, "network"):
                 self._others.append(item)
@@ -41,7 +41,7 @@ class WaitingConnections:
             self._changed.notify()
 
     def get(self) -> Any:
-        """The next one, as soon as it may be served."""
+        """Return the next connection, as soon as one may be served."""
         with self._changed:
             while True:
                 if self._others:
@@ -52,7 +52,7 @@ class WaitingConnections:
                 self._changed.wait()
 
     def done(self, item: Any) -> None:
-        """A connection that :meth:`get` returned needs its thread no more."""
+        """Free the thread of a connection that :meth:`get` returned."""
         with self._changed:
             name = self._served.pop(id(item), None)
             if name is not None:
@@ -62,12 +62,12 @@ class WaitingConnections:
             self._changed.notify_all()
 
     def qsize(self) -> int:
-        """How many wait."""
+        """Return the number of waiting connections."""
         with self._changed:
             return len(self._waiting) + len(self._others)
 
     def longest(self) -> float:
-        """Seconds for which the one that came first has waited; 0 when none waits."""
+        """Return the seconds for which the oldest connection has waited; 0 if none waits."""
         with self._changed:
             return time.monotonic() - self._waiting[0][0] if self._waiting else 0.0
 
@@ -85,5 +85,5 @@ class WaitingConnections:
         return None
 
     def _may(self, name: str) -> bool:
-        """Whether one more stranger, of this network, may have a thread."""
+        """Whether one more connection of this unknown network may have a thread."""
         return len(self._served) < self._strangers and self._served_of[name] < self._per_network

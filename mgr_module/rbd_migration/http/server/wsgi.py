@@ -22,7 +22,7 @@ from .networks import KnownNetworks
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20  # bytes
-_METRICS_AGE = 1.0  # seconds for which /metrics, which needs no key, is not worked out again
+_METRICS_AGE = 1.0  # seconds for which /metrics, which needs no key, is cached
 _PLAIN = "application/json"
 _API_HEADERS = {
     "Cache-Control": "no-store",
@@ -36,7 +36,7 @@ Authenticate = Callable[[str], Optional[Caller]]
 
 
 class HttpError(Exception):
-    """An answer that is not the one which was asked for."""
+    """An error response."""
 
     def __init__(self, status: int, code: str, detail: str, **headers: str) -> None:
         super().__init__(detail)
@@ -46,9 +46,9 @@ class HttpError(Exception):
 
 
 class Application:
-    """``authenticate`` tells whose a key or token is; None: it is not a good one.
+    """The WSGI application. ``authenticate`` returns the caller of a key or token, None if invalid.
 
-    ``known`` learns from which networks good ones come.
+    ``known`` collects the networks that sent valid ones.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Application:
         self._measured_at = float("-inf")
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
-        """Answer a request; what goes wrong here is logged, and told without details."""
+        """Answer a request. Unexpected errors are logged; the client is told no details."""
         try:
             status, headers, body = self._answer(environ)
         except HttpError as error:
@@ -116,12 +116,12 @@ class Application:
         name, target = found.route.name, found.target
         answer = dispatch(self._context(), name, target, query, body, caller.permissions)
         if found.route.permission != "read":
-            # In ASCII: a line break in a name must not look like another line of the log.
+            # %a: a line break in a name must not look like a new line of the log.
             log.info("%s by %a %a: %d", name, caller.name, target, answer.status)
         return _as_json(answer, kind)
 
     def _permitted(self, environ: Environ, route: Route) -> Caller:
-        """Who asks, once it is certain that they may."""
+        """Return the caller. Raises HttpError if it is unknown or lacks the permission."""
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         given = token.strip()
         caller = self._authenticate(given) if scheme.lower() == "bearer" and given else None
@@ -138,14 +138,14 @@ class Application:
             raise HttpError(403, "EPERM", f"The permission {route.permission} is needed for this.")
         return caller
 
-    # -- for machines ------------------------------------------------------------------------
+    # -- monitoring --------------------------------------------------------------------------
 
     def _healthz(self) -> Tuple[int, Dict[str, str], bytes]:
         up = self._context().engine is not None
         return _text(200 if up else 503, "text/plain", "ok\n" if up else "starting\n")
 
     def _metrics(self) -> Tuple[int, Dict[str, str], bytes]:
-        """What was worked out less than a second ago, or as it is now."""
+        """Return the metrics, computed at most once per second."""
         with self._measuring:
             if time.monotonic() - self._measured_at > _METRICS_AGE:
                 self._measured, self._measured_at = self._measure(), time.monotonic()
@@ -161,15 +161,15 @@ class Application:
 
 
 def raw_path(environ: Environ) -> str:
-    """The path as it was sent, with its percent signs."""
+    """Return the path as it was sent, still percent-encoded."""
     address = str(environ.get("REQUEST_URI") or environ.get("PATH_INFO", ""))
-    if not address.startswith("/"):  # http://host/path, as proxies ask
+    if not address.startswith("/"):  # http://host/path, as proxies send it
         address = "/" + address.partition("://")[2].partition("/")[2]
     return address.partition("?")[0]
 
 
 def redirect(place: str, status: int = 302) -> Tuple[int, Dict[str, str], bytes]:
-    """The answer that something is elsewhere."""
+    """Return a redirect."""
     return status, {**_API_HEADERS, "Location": place}, b""
 
 
@@ -183,7 +183,7 @@ def _file(path: str) -> Tuple[int, Dict[str, str], bytes]:
 
 
 def _accepted(accept: str) -> str:
-    """The media type to answer with: JSON, of the one version there is."""
+    """Return the media type to answer with, JSON in the only version."""
     kinds = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     if VERSIONED in kinds:
         return VERSIONED
