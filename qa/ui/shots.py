@@ -30,7 +30,7 @@ def _commit(page: Page) -> None:
 def _refused(page: Page) -> None:
     page.get_by_role("button", name="Abort …").click()
     page.locator("dialog").get_by_role("button", name="Abort", exact=True).click()
-    page.get_by_text("do it all the same").wait_for()
+    page.get_by_text("do it anyway").wait_for()
 
 
 def _filled(page: Page) -> None:
@@ -40,7 +40,7 @@ def _filled(page: Page) -> None:
 
 
 def _import(page: Page) -> None:
-    page.get_by_label("import from outside").check()
+    page.get_by_label("import from an external source").check()
     page.get_by_label("Stream").select_option("s3")
     page.get_by_role("button", name="Add a snapshot").click()
 

@@ -128,7 +128,7 @@ def test_what_cannot_be_forced_is_not_offered(open_page, double):
 def test_an_import(open_page):
     double = Double()
     page = open_page(double, "#/new")
-    page.get_by_label("import from outside").check()
+    page.get_by_label("import from an external source").check()
     page.get_by_label("Stream").select_option("http")
     page.get_by_label("URL").fill("https://images.example/web.raw")
     page.get_by_role("button", name="Add a snapshot").click()
@@ -158,7 +158,7 @@ def test_an_import(open_page):
 
 def test_keys_stand_in_the_header_only_when_that_is_allowed(open_page):
     page = open_page(Double(), "#/new")
-    page.get_by_label("import from outside").check()
+    page.get_by_label("import from an external source").check()
     page.get_by_label("Stream").select_option("s3")
     page.get_by_label("URL").fill("https://s3.example/bucket/web.raw")
     page.get_by_label("Access key").fill("me")
@@ -166,7 +166,7 @@ def test_keys_stand_in_the_header_only_when_that_is_allowed(open_page):
     page.get_by_label("Target image").fill("nvme/web")
     for tick in (None, True):
         if tick:
-            page.get_by_label("The keys may stand in the image's header").check()
+            page.get_by_label("Store the keys in the image's header").check()
         with page.expect_request(lambda request: request.method == "POST") as sent:
             page.get_by_role("button", name="Check", exact=True).click()
         assert sent.value.post_data_json.get("inline_secrets") is tick
@@ -199,7 +199,7 @@ def test_layout_and_policy_are_sent_as_the_api_names_them(open_page):
 
 def test_what_was_asked_of_a_migration_is_changed(open_page, double):
     page = open_page(double, "#/migrations/nvme%2Fvm-00001")
-    page.get_by_text("Change what was asked of it").click()
+    page.get_by_text("Change its settings").click()
     page.get_by_label("Rate").fill("20M")
     page.get_by_label("Priority").fill("7")
     page.get_by_role("button", name="Change it").click()

@@ -47,5 +47,5 @@ def test_ten_thousand_migrations(open_page):
 def test_ended_ones_are_shown_when_asked_for(open_page, double):
     page = open_page(double, "#/migrations")
     expect(page.get_by_text("of 19")).to_be_visible()
-    page.get_by_label("ended ones too").check()
+    page.get_by_label("include ended ones").check()
     expect(page.get_by_text("of 64")).to_be_visible()

@@ -123,7 +123,7 @@ def test_pools_limits_and_guard(open_page):
     page.get_by_label("Rate").fill("100M")
     page.get_by_role("button", name="Set the pool's throttle").click()
     expect(page.get_by_text("100 MiB/s")).to_be_visible()
-    page.get_by_role("button", name="Take it away from hdd").click()
+    page.get_by_role("button", name="Remove it from hdd").click()
     expect(page.get_by_text("No pool has a throttle")).to_be_visible()
     page.get_by_label("Copies at once").fill("9")
     page.get_by_role("button", name="Set the limits").click()

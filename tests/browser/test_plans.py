@@ -13,7 +13,7 @@ from qa.ui.plan_scenes import every_plan, hostile_plan, large_plan, plan_file
 from qa.ui.scenes import HOSTILE
 from rbdmigrate.model.plan import PlanState
 
-BUTTONS = ["Start …", "Pause", "Resume", "Retry what failed", "Cancel …", "Remove …"]
+BUTTONS = ["Start …", "Pause", "Resume", "Retry failed images", "Cancel …", "Remove …"]
 
 
 def type_in(page: Page, text: str) -> None:
@@ -74,15 +74,15 @@ def test_from_the_file_to_the_end(open_page):
     )
     expect(page.get_by_label("The plan", exact=True)).to_have_value(re.compile("plan: move"))
     press(page, "Check")
-    expect(page.get_by_text(re.compile(r"\d of 9 images were looked at"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d of 9 images were checked"))).to_be_visible()
     expect(page.get_by_text("All 9 images can begin.")).to_be_visible()
-    expect(page.get_by_text("No rate limits it")).to_be_visible()
+    expect(page.get_by_text("No rate is configured")).to_be_visible()
     press(page, "Create")
     state(page, "draft")
-    expect(page.get_by_text("All 9 images can begin.")).to_be_visible()  # it was looked already
+    expect(page.get_by_text("All 9 images can begin.")).to_be_visible()  # of the check before
     press(page, "Start …")
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Until then it can be taken back")
+    expect(dialog).to_contain_text("Until then it can be aborted")
     dialog.get_by_role("button", name="Start").click()
     state(page, "running")
     expect(rows(page)).to_have_count(9)
@@ -151,7 +151,7 @@ def test_a_check_says_what_stands_in_the_way(open_page, double):
     expect(found).to_contain_text("SOURCE_HAS_CLONES")
     press(page, "All 29")
     expect(found).to_have_count(20)
-    page.get_by_role("navigation", name="Pages of what was found").get_by_role(
+    page.get_by_role("navigation", name="Pages of findings").get_by_role(
         "button", name="Next page"
     ).click()
     expect(found).to_have_count(9)
@@ -161,7 +161,7 @@ def test_pools_that_are_too_small_are_told(open_page, double):
     double.plans.free = 10 * GIB
     page = open_page(double, "#/plans/gold")
     press(page, "Check")
-    expect(page.get_by_text("There is not enough room in nvme.")).to_be_visible()
+    expect(page.get_by_text("There is not enough space in nvme.")).to_be_visible()
     expect(page.get_by_role("row", name="nvme")).to_contain_text("does not fit")
 
 
@@ -234,7 +234,7 @@ def test_one_that_stopped_goes_on_with_or_without_what_failed(open_page, double)
     case = double.plans.plans["lab"]
     assert case.forgiven == 3
     case.state = PlanState.STOPPED
-    press(page, "Retry what failed")
+    press(page, "Retry failed images")
     state(page, "running")
     expect(page.locator(".problems li")).to_have_count(0)
 
@@ -259,7 +259,7 @@ def test_who_may_only_read_sees_nothing_to_press(open_page, double, address):
 def test_who_may_only_read_is_told_why_there_is_no_check(open_page, double):
     double.rights = set()
     page = open_page(double, "#/plans/gold")
-    expect(page.get_by_text("does not allow to check plans")).to_be_visible()
+    expect(page.get_by_text("does not allow you to check plans")).to_be_visible()
     expect(page.get_by_role("button", name="Check")).to_have_count(0)
 
 
@@ -299,7 +299,7 @@ def test_two_thousand_images(open_page):
     page = open_page(double, "#/plans/large")
     expect(rows(page)).to_have_count(25)
     expect(page.get_by_text("1 to 25 of 2000")).to_be_visible()
-    expect(rows(page).first).to_contain_text("failed")  # what to look at first
+    expect(rows(page).first).to_contain_text("failed")  # most urgent first
     expect(page.locator(".wave")).to_have_count(10)
     expect(page.locator(".wave[aria-current=step]")).to_contain_text("Wave 6")
     assert page.evaluate("document.querySelectorAll('*').length") < 2500
@@ -346,7 +346,7 @@ def test_migrations_are_narrowed_to_a_plan(open_page, double):
     page = open_page(double, "#/plans/archive")
     page.get_by_role("link", name="those that await a commit").click()
     expect(page.get_by_label("Plan", exact=True)).to_have_value("archive")
-    expect(page.get_by_text("No migration fits.")).to_be_visible()
+    expect(page.get_by_text("No migration matches.")).to_be_visible()
     page.get_by_label("Plan", exact=True).fill("ssd-move")
     page.get_by_role("button", name=re.compile("^All")).click()
     expect(page.locator(".migrations tbody tr")).to_have_count(1)

@@ -50,10 +50,10 @@ def test_an_api_key_is_asked_for_and_kept_for_the_tab(open_page, double):
     double.key = "correct"
     page = open_page(double)
     page.get_by_label("API key").fill("wrong")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("alert").filter(has_text="not accepted")).to_be_visible()
     page.get_by_label("API key").fill("correct")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     expect(page.get_by_role("link", name="Ceph dashboard")).to_be_hidden()
     assert page.evaluate("Object.values(localStorage).length") == 0

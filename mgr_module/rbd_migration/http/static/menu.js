@@ -1,5 +1,5 @@
-// Adds "Live migration" under Block in the Ceph dashboard's menu. The dashboard draws its menu
-// anew at every login, so the entry is looked for whenever the document changes.
+// Adds "Live migration" under Block in the Ceph dashboard's menu. The dashboard redraws its menu
+// at every login, so the entry is added again whenever the document changes without it.
 'use strict';
 
 (() => {

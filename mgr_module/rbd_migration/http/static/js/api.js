@@ -1,5 +1,5 @@
-// The REST API. In the dashboard the login's cookie says who asks; at the module's own server an API
-// key, which is kept for this tab only.
+// The REST API. The dashboard's login cookie authenticates the user there; at the module's own server
+// an API key does, which is kept for this tab only.
 
 import { encoded } from "./escape.js";
 
@@ -7,7 +7,7 @@ const BASE = new URL("../../api/block/migration", import.meta.url).href;
 const KEY = "rbd-migration-key";
 const TIMEOUT = 30000;
 
-// The API said no. ``detail`` is a sentence for people, ``code`` an errno's name where there is one.
+// The API refused a request. ``detail`` is a sentence for people, ``code`` an errno's name or "".
 export class Refusal extends Error {
   constructor(status, detail, code) {
     super(detail);
@@ -19,7 +19,7 @@ export class Refusal extends Error {
 // Nobody is logged in. ``wantsKey``: this server takes API keys; otherwise it is the dashboard.
 export class NotLoggedIn extends Error {
   constructor(wantsKey) {
-    super("Nobody is logged in.");
+    super("You are not logged in.");
     this.wantsKey = wantsKey;
   }
 }
@@ -33,7 +33,7 @@ export const key = {
   forget: () => sessionStorage.removeItem(KEY),
 };
 
-// A target as a part of an address: its slashes are not the address's.
+// The path of a target, whose slashes are encoded.
 export function at(target) {
   return `/at/${encoded(target)}`;
 }
@@ -43,7 +43,7 @@ export const post = async (path, body) => (await ask("POST", path, { body: body 
 export const put = async (path, body) => (await ask("PUT", path, { body })).body;
 export const remove = async (path, query) => (await ask("DELETE", path, { query })).body;
 
-// A page of migrations and how many there are in all.
+// A page of migrations, and the number of all.
 export async function list(query) {
   const { body, headers } = await ask("GET", "", { query });
   return { items: body, total: Number(headers.get("X-Total-Count") ?? body.length) };
@@ -60,8 +60,8 @@ export const plans = {
   act: (name, action) => post(`${planAt(name)}/${action}`),
   remove: (name) => remove(planAt(name)),
 };
-// The rights that views ask for; ``apply`` needs that of ``act``, the others the one to read. A check
-// reads the sources of imports, so it needs the right to begin one.
+// The permissions that views ask for; ``apply`` needs that of ``act``, the others the one to read. A check
+// reads the sources of imports, so it needs the permission to create them.
 export const PLAN_RIGHTS = { create: "create", check: "create", start: "create", act: "update", remove: "delete" };
 
 async function ask(method, path, { query, body }) {

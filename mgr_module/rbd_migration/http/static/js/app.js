@@ -1,4 +1,4 @@
-// What all views share: the summary of all migrations, the rights of the user, trouble with the API.
+// The state that all views share: the summary of migrations, the user's permissions, errors of the API.
 
 import * as api from "./api.js";
 import { fill, h, refill, say, sentence } from "./dom.js";
@@ -31,8 +31,8 @@ export class App {
     this.summary = null;
     this.listeners = new Set();
     this.stops = [];
-    this.asking = false; // for a login
-    this.tried = false; // to log in, since it was asked for
+    this.asking = false; // whether the login is shown
+    this.tried = false; // whether the user has tried to log in since
     this.troubles = new Map();
     this.parts = Object.fromEntries(
       ["trouble", "view", "tabs", "release", "content", "dashboard", "skip"].map((id) => [id, document.getElementById(id)]),
@@ -53,14 +53,14 @@ export class App {
     this.loop = repeat(SUMMARY_EVERY, () => this.guarded(read));
   }
 
-  // -- what views use ------------------------------------------------------------------------
+  // -- for views -----------------------------------------------------------------------------
 
-  // Whether the user has a right: "create" or "update". The API checks it again.
+  // Whether the user has a permission: "create" or "update". The API checks it again.
   may(right) {
     return (this.summary?.permissions ?? NOBODY)[right] === true;
   }
 
-  // Do ``work`` now and every few seconds while the view is shown; its trouble is the page's.
+  // Do ``work`` now and every few seconds while the view is shown; the page shows its errors.
   watch(seconds, work) {
     const { view } = this.parts;
     const root = view.firstChild;
@@ -76,14 +76,14 @@ export class App {
     return loop;
   }
 
-  // Call ``listener`` with each new summary, and with the last one at once.
+  // Call ``listener`` with the last summary now, and with each new one.
   onSummary(listener) {
     this.listeners.add(listener);
     this.stops.push(() => this.listeners.delete(listener));
     if (this.summary) listener(this.summary);
   }
 
-  // Let the view have a last word when it is left.
+  // Call ``stop`` when the user leaves the view.
   onLeave(stop) {
     this.stops.push(stop);
   }
@@ -144,9 +144,9 @@ export class App {
     );
   }
 
-  // -- trouble -------------------------------------------------------------------------------
+  // -- errors --------------------------------------------------------------------------------
 
-  // Run ``work``; show why it failed above the view, and take that away when it works again.
+  // Run ``work``; show its error above the view, until it succeeds again.
   async guarded(work) {
     try {
       await work();
@@ -166,7 +166,7 @@ export class App {
     const errors = [...this.troubles.values()];
     const stale = errors.some((error) => error instanceof api.Unreachable || error.status === 503);
     const texts = new Set(errors.map((error) => error.message));
-    if (stale) texts.add("It is asked again every few seconds; what is shown may be old.");
+    if (stale) texts.add("The page tries again every few seconds; what it shows may be out of date.");
     refill(this.parts.trouble, [...texts], () => (texts.size ? h("p", { class: "alert error" }, sentence([...texts].join(" "))) : []));
     this.parts.view.classList.toggle("stale", stale);
   }
@@ -190,6 +190,6 @@ export class App {
 }
 
 function missing(root) {
-  fill(root, h("h1", {}, "There is no such view"), h("p", {}, h("a", { href: "#/" }, "Go to the overview")));
-  return "There is no such view";
+  fill(root, h("h1", {}, "This view does not exist"), h("p", {}, h("a", { href: "#/" }, "Go to the overview")));
+  return "This view does not exist";
 }

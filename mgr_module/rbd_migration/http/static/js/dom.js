@@ -1,5 +1,5 @@
-// Elements out of plain data. Text is always a text node: nothing here parses markup, so what comes
-// from the API (image names, errors) cannot become anything but text.
+// Creates elements from plain data. Text is always a text node: nothing here parses markup, so that
+// texts from the API (image names, errors) cannot become anything else.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -29,18 +29,18 @@ function flat(children) {
   return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-// Put children into an element in place of what is there.
+// Replace the children of an element.
 export function fill(element, ...children) {
   element.replaceChildren(...flat(children));
   return element;
 }
 
-// Set an element's text unless it is that already, so that readers and selections are left in peace.
+// Set an element's text if it differs, so that screen readers and selections are not disturbed.
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// Replace what an element shows only when ``key`` changed since the last time.
+// Replace the children of an element only if ``key`` has changed since the last time.
 export function refill(element, key, make) {
   const text = JSON.stringify(key);
   if (element.shownKey === text) return;
@@ -48,7 +48,7 @@ export function refill(element, key, make) {
   fill(element, make());
 }
 
-// A sentence as the commands say it: what stands between backticks is code.
+// A message of the commands as elements: text between backticks is code.
 export function sentence(text) {
   return String(text)
     .split("`")

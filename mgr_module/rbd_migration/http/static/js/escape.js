@@ -1,7 +1,7 @@
-// Names in addresses. A byte of a name that is no UTF-8 comes from the manager as a lone surrogate, from
-// U+DC80 to U+DCFF, as Python does it; in an address it is that byte again.
+// Names in URLs. The manager sends a byte of a name that is not valid UTF-8 as a lone surrogate, U+DC80 to
+// U+DCFF (Python's "surrogateescape"); in a URL it is that byte again.
 
-// A name as a part of an address.
+// A name as a part of a URL.
 export function encoded(name) {
   return Array.from(name, (letter) => {
     const code = letter.codePointAt(0);
@@ -10,7 +10,7 @@ export function encoded(name) {
   }).join("");
 }
 
-// The name that a part of an address stands for.
+// The name of a part of a URL.
 export function decoded(text) {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => {
     const bytes = run.match(/%../g);
@@ -20,7 +20,7 @@ export function decoded(text) {
   });
 }
 
-// Take the first letter off percent-encoded bytes.
+// Remove the first letter from percent-encoded bytes and return it.
 function letter(bytes) {
   for (let length = 1; length <= 4; length += 1) {
     try {
@@ -28,7 +28,7 @@ function letter(bytes) {
       bytes.splice(0, length);
       return found;
     } catch {
-      // not a whole letter yet
+      // not a complete letter yet
     }
   }
   return String.fromCharCode(0xdc00 + Number.parseInt(bytes.shift().slice(1), 16));

@@ -26,7 +26,7 @@ export function seconds(count) {
   return `${Math.floor(whole / 3600)}h ${two(Math.floor((whole % 3600) / 60))}m`;
 }
 
-// A time of the API (ISO 8601, UTC) on the reader's clock: "2026-11-23 07:22:26".
+// A time of the API (ISO 8601, UTC) in the browser's time zone: "2026-11-23 07:22:26".
 export function time(iso) {
   const at = new Date(iso);
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(at)}`;
@@ -37,7 +37,7 @@ export function clock(at) {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
-// A rate as a form takes it: exact, in the largest unit that divides it. Null is off.
+// A rate for a form field: exact, in the largest unit that divides it. Null is off.
 export function exactRate(bytes) {
   if (bytes === null) return "off";
   let value = bytes;

@@ -1,4 +1,4 @@
-// The page: which view is shown, what is known of all migrations, who may do what.
+// The entry point of the page.
 
 import { App } from "./app.js";
 

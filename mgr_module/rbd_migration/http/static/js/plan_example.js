@@ -1,18 +1,18 @@
-// A plan file to begin with.
+// An example of a plan file.
 
 export const EXAMPLE = `plan: nvme-move              # its name
 select:                      # which images
   - pool: hdd
     name: "vm-*"             # a glob; or regex: to fit the whole name
     exclude: ["vm-test-*"]
-    size: ">=1G,<2T"         # leave it out for images of all sizes
-map:                         # where they go; what is left out is as on the source
+    size: ">=1G,<2T"         # optional
+map:                         # target of each image; layout options left out are those of the source
   target_pool: nvme
-  name: "{name}"             # of {pool} {namespace} {name} {index}
+  name: "{name}"             # may use {pool} {namespace} {name} {index}
   # object_size: 4M
 waves:
   size: 20                   # images at a time
-  stop_after_failures: 2     # then nothing more begins; 0: never
+  stop_after_failures: 2     # then no more images begin; 0: never stop
 policy:
   goal: executed             # prepared, executed, verified or committed
   verify: auto               # auto, none, sample or full

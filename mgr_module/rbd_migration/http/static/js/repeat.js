@@ -1,8 +1,7 @@
-// Work that is done again and again while its view is shown.
+// Work that is repeated while its view is shown.
 
-// Do ``work`` at once and then ``seconds`` after each time it ended, but not while the page is hidden:
-// what nobody sees is not asked for. ``work`` must not throw.
-// Returns {now, stop}: ``now`` does it at once, ``stop`` ends it.
+// Do ``work`` now and then ``seconds`` after each time it ended, but not while the page is hidden.
+// ``work`` must not throw. Returns {now, stop}: ``now`` does it immediately, ``stop`` ends the repetition.
 export function repeat(seconds, work) {
   let timer = 0;
   let running = false;

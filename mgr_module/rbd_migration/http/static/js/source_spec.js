@@ -1,4 +1,4 @@
-// Where an import comes from: formats and streams with their fields, and the JSON source-spec of them.
+// Sources of imports: formats and streams with their fields, and the JSON source-spec made of them.
 
 export const STREAMS = [
   {
@@ -16,8 +16,8 @@ export const STREAMS = [
     label: "S3",
     fields: [
       { name: "url", label: "URL", hint: "such as https://s3.example/bucket/web.raw", required: true },
-      { name: "access_key", label: "Access key", hint: "or config://KEY, which the cluster keeps" },
-      { name: "secret_key", label: "Secret key", hint: "or config://KEY, so that it is not left in the image's header", secret: true },
+      { name: "access_key", label: "Access key", hint: "or config://KEY for a config-key of the cluster" },
+      { name: "secret_key", label: "Secret key", hint: "or config://KEY, so that it is not stored in the image's header", secret: true },
     ],
   },
   {

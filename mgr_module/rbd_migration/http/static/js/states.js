@@ -1,6 +1,6 @@
-// The states of a migration and how they are told apart without colours.
+// The states of migrations and plans, each with a colour and a glyph.
 
-// The glyph is for the eye; the word beside it is what counts.
+// Glyphs tell states apart without colours; screen readers skip them and read the word next to it.
 export const STATES = {
   queued: { tone: "rest", glyph: "○" },
   preparing: { tone: "busy", glyph: "◌" },
@@ -28,7 +28,7 @@ export const PLAN_STATES = {
   cancelled: { tone: "rest", glyph: "↶" },
 };
 
-// Where an image of a plan is, in the order in which they are told.
+// The phases of a plan's images, in the order in which they are listed.
 export const PHASES = {
   done: { tone: "good", glyph: "✔" },
   running: { tone: "busy", glyph: "▶" },
@@ -40,7 +40,7 @@ export const PHASES = {
   queued: { tone: "rest", glyph: "○" },
 };
 
-// What the table can be narrowed to; a group is a list of states.
+// The filters of the table of migrations; each is a list of states.
 export const GROUPS = [
   { name: "all", label: "All", states: [] },
   { name: "copying", label: "Copying", states: ["executing", "verifying"] },
@@ -55,7 +55,7 @@ export const ENDED = ["committed", "aborted"];
 export const GOALS = ["prepared", "executed", "verified", "committed"];
 export const VERIFY = ["none", "sample", "full"];
 
-// Whether its bar moves: what is copied or compared.
+// Whether a migration is copied or compared, so that its progress bar moves.
 export function moves(report) {
   return report.state === "executing" || report.state === "verifying";
 }

@@ -1,5 +1,5 @@
-// Timetables and windows, read for drawing them while they are typed (control/pace/timetable.py,
-// control/pace/window.py). The manager reads them again, and its word counts.
+// Parses timetables and windows, to draw them while they are typed. The manager parses them again
+// (control/pace/timetable.py, control/pace/window.py), and its result is the one that counts.
 
 const NAMES = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const POWERS = "BKMGTPE";
@@ -7,7 +7,7 @@ export const DAY = 24 * 60;
 export const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const ALL = [0, 1, 2, 3, 4, 5, 6];
 
-// What cannot be read; a sentence.
+// A syntax error, as a sentence.
 export class Unreadable extends Error {}
 
 // Bytes per second of "50M", "50MiB/s", "off" (null: no limit), "0".

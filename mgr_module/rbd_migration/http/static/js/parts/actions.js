@@ -1,4 +1,4 @@
-// What can be done to a migration, and what is said before it is done.
+// The actions on a migration, and the questions before them.
 
 import { at, post } from "../api.js";
 import { h } from "../dom.js";
@@ -41,13 +41,13 @@ const ACTIONS = {
     path: "pause",
     body: { force: true },
   },
-  resume: { label: "Resume", primary: true, done: "It goes on." },
+  resume: { label: "Resume", primary: true, done: "It continues." },
   retry: { label: "Retry", primary: true, done: "It is tried again." },
   verify: { label: "Verify …", ask: verifyText, verb: "Verify", done: "Source and target are compared.", harmless: true, body: { mode: "full" } },
   abort: { label: "Abort …", danger: true, ask: abortText, verb: "Abort", forceable: ["EPERM"] },
 };
 
-// Buttons for a report. ``update(report)`` keeps those that are there; ``done`` is told the new report.
+// Buttons for a report. ``update(report)`` keeps existing ones; ``done`` is called with the new report.
 export function actions(done) {
   let current = null;
   const group = buttonGroup((name) => button(name, () => current, done));
@@ -97,15 +97,15 @@ function carryOut(name, report) {
 export function commitText(report) {
   const lines = [
     report.import_only
-      ? `\`${report.target}\` is cut loose from its source \`${report.source}\`, which is left as it is, and becomes an image of its own.`
-      : `The source \`${report.source}\` and all its snapshots are removed, and \`${report.target}\` becomes an image of its own.`,
+      ? `\`${report.target}\` is detached from its source \`${report.source}\`, which stays as it is, and becomes an independent image.`
+      : `The source \`${report.source}\` and all its snapshots are removed, and \`${report.target}\` becomes an independent image.`,
     "There is no way back after that: the migration can no longer be aborted.",
   ];
   const v = report.verification;
   if (v?.outcome === "passed") lines.push(`Contents were compared (${v.mode}): nothing differs.`);
-  else if (v?.outcome === "failed") lines.push("Contents were compared and DIFFER. Look at the verification before you go on.");
-  else if (v?.outcome === "partial") lines.push("Not all of the contents could be compared. Look at the verification before you go on.");
-  else if (report.verify !== "none") lines.push(`Its contents are compared with its source first (${report.verify}); the commit follows by itself when nothing differs. Until then it can be called off.`);
+  else if (v?.outcome === "failed") lines.push("Contents were compared and DIFFER. Check the verification before you continue.");
+  else if (v?.outcome === "partial") lines.push("Not all of the contents could be compared. Check the verification before you continue.");
+  else if (report.verify !== "none") lines.push(`Its contents are compared with its source first (${report.verify}); the commit follows automatically if nothing differs. Until then it can be cancelled.`);
   else lines.push("Contents of source and target were not compared.");
   return lines;
 }
@@ -113,31 +113,31 @@ export function commitText(report) {
 // What an abort does to this migration, in sentences.
 export function abortText(report) {
   if (report.prepared === null && BEFORE_COPY.includes(report.state)) {
-    return [`The migration is given up. The source \`${report.source}\` stays as it is; a target that was begun is removed.`];
+    return [`The migration ends. The source \`${report.source}\` stays as it is; an incomplete target is removed.`];
   }
   const lines = [];
-  if (report.state === "executing" || report.state === "verifying") lines.push("What is running now is stopped.");
+  if (report.state === "executing" || report.state === "verifying") lines.push("The running operation is stopped.");
   lines.push(
     report.import_only
-      ? `The target \`${report.target}\` is removed with all that was copied and written to it. Its source \`${report.source}\` is left as it is.`
-      : `The target \`${report.target}\` is removed and the source \`${report.source}\` is given back. What was copied so far is copied in vain.`,
+      ? `The target \`${report.target}\` is removed with all that was copied and written to it. Its source \`${report.source}\` stays as it is.`
+      : `The target \`${report.target}\` is removed and the source \`${report.source}\` is restored. The progress of the copy is lost.`,
     report.import_only
-      ? "Clients of the target have to be stopped before."
-      : "Clients have to be stopped before, and use the source again afterwards. Snapshots, resizes and discards that they made on the target are lost.",
+      ? "Clients of the target have to be stopped first."
+      : "Clients have to be stopped first, and use the source again afterwards. Snapshots, resizes and discards that they made on the target are lost.",
   );
   return lines;
 }
 
 function stopText(report) {
   return [
-    `${report.copied_by} copies it by itself, so the pause holds only what comes after the copy.`,
-    "To stop this copy the exclusive lock is taken from the client for a moment. Writes of the client that copy an object just then fail, and a virtual machine sees I/O errors. A client that does not write is not harmed.",
+    `${report.copied_by} copies the image itself, so the pause affects only the steps after the copy.`,
+    "To stop this copy the exclusive lock is taken from the client for a moment. Writes of the client that copy an object at that moment fail, and a virtual machine sees I/O errors. A client that does not write is not harmed.",
   ];
 }
 
 function verifyText(report) {
   return [
     `All data of the source and of \`${report.target}\` is read and compared, in the background, within the throttle. Clients go on.`,
-    "A verification that was made before is forgotten.",
+    "The result of an earlier verification is discarded.",
   ];
 }

@@ -3,8 +3,8 @@
 import { h, fill, refill } from "../dom.js";
 import { STATES } from "../states.js";
 
-// An element that shows a state, and a hold or an act under way beside it; ``update(report)``.
-// ``states``: how each of them looks.
+// An element that shows a state, and next to it the reason of a hold; ``update(report)``.
+// ``states``: the look of each state.
 export function badge(states = STATES) {
   const element = h("span", { class: "badge" });
   return {
@@ -23,7 +23,7 @@ export function badge(states = STATES) {
   };
 }
 
-// A word with a tone, such as a severity.
+// A word with a colour, such as a severity.
 export function tag(text, tone, glyph = "") {
   return fill(h("span", { class: `badge ${tone}` }), glyph && h("span", { class: "glyph", "aria-hidden": "true" }, glyph), text);
 }

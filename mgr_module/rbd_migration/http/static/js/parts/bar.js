@@ -1,9 +1,9 @@
-// A progress bar, with its number beside it.
+// A progress bar with the percentage next to it.
 
 import { h, say } from "../dom.js";
 import { size } from "../format.js";
 
-// ``update(report)``; ``name`` says to screen readers whose progress it is, ``of`` what the bytes are of.
+// ``update(report)``; ``name`` is the label for screen readers, ``of`` is appended to the bytes.
 export function bar(name, of = "") {
   const meter = h("progress", { max: "100", value: 0, "aria-label": name });
   const number = h("span", { class: "bar-number" });

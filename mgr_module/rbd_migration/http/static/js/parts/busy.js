@@ -1,6 +1,6 @@
-// A button that does its work once at a time. It is not disabled meanwhile, which would lose the focus.
+// A button that ignores clicks while its work runs. It is not disabled, because it would lose the focus.
 
-// Run ``work`` unless the button is at it already.
+// Run ``work`` unless it is already running for this button.
 export async function busily(button, work) {
   if (button.getAttribute("aria-disabled") === "true") return;
   button.setAttribute("aria-disabled", "true");

@@ -1,5 +1,5 @@
-// The buttons of what can be done now. They are drawn anew only when others make sense, and the one
-// that has the focus keeps it.
+// The buttons of the actions that are possible now. They are redrawn only when the actions change, and
+// the one that has the focus keeps it.
 
 import { fill, h } from "../dom.js";
 

@@ -1,4 +1,4 @@
-// A short list of migrations, each as a line with its bar and one sentence. Lines stay while they are shown.
+// A short list of migrations, each with a progress bar and one sentence.
 
 import { h, say, sentence, refill } from "../dom.js";
 import { rate, seconds } from "../format.js";
@@ -9,7 +9,7 @@ import { kept } from "./kept.js";
 import { names } from "./names.js";
 import { note } from "./note.js";
 
-// ``update(reports)``; ``empty`` is said when there are none.
+// ``update(reports)``; ``empty`` is the text when there are none.
 export function cards(empty) {
   const list = h("ul", { class: "cards" });
   const nothing = h("p", { class: "nothing" }, empty);

@@ -1,4 +1,4 @@
-// The throughput over time as a drawing, with the throttle as a dashed line.
+// A chart of the throughput over time, with the throttle as a dashed line.
 
 import { fill, h, svg } from "../dom.js";
 import { clock, rate, size } from "../format.js";
@@ -8,10 +8,10 @@ const LEFT = 74;
 const BOTTOM = 20;
 const TOP = 8;
 const MINUTES = 10;
-const LEAST = 1 << 20; // bytes per second: an idle cluster is drawn as idle
-const GAP = 30000; // without a sample for so long the line is broken
+const LEAST = 1 << 20; // bytes per second, the smallest scale, so that an idle cluster looks idle
+const GAP = 30000; // milliseconds without a sample after which the line is broken
 
-// ``update(points)``: as the API answers them; ``now(rate, limit)``: what came after the last of them.
+// ``update(points)``: the API's answer; ``now(rate, limit)``: a newer point, measured now.
 export function chart() {
   const canvas = h("div", { class: "chart-canvas" });
   const caption = h("figcaption", { class: "chart-legend" });
@@ -123,7 +123,7 @@ function times(now, span, x) {
 }
 
 function spoken(points, span) {
-  if (!points.length) return "Throughput: nothing is known yet";
+  if (!points.length) return "Throughput: no data yet";
   const most = Math.max(...points.map((point) => point.rate));
   return `Throughput of the last ${span / 60000} minutes: now ${rate(points[points.length - 1].rate)}, at most ${rate(most)}`;
 }

@@ -1,10 +1,10 @@
-// What clients must not do with a target, and what they did already.
+// Warnings about what clients must not do with a target, and about what they have done.
 
 import { h, sentence } from "../dom.js";
 
 const DONE = new Set(["TARGET_IN_TRASH", "SNAPSHOT_REMOVED", "TARGET_SHRUNK", "TARGET_GROWN_AGAIN"]);
 
-// The warnings of a report as elements: what happened first, what may happen as a list.
+// The warnings of a report as elements: first what has happened, then a list of what must not.
 export function clientWarnings(warnings) {
   const happened = warnings.filter((warning) => DONE.has(warning.code));
   const ahead = warnings.filter((warning) => !DONE.has(warning.code));

@@ -1,18 +1,18 @@
-// Asking before something is done that cannot be undone easily.
+// A dialog before actions that cannot be undone easily.
 
 import { h, fill, sentence, freshId } from "../dom.js";
 import { NotLoggedIn } from "../api.js";
 import { inTicks } from "./forced.js";
 
-// Show what will happen; ``act(force)`` does it and throws what the API answers when it says no.
-// ``forceable``: codes of refusals that may be overridden, after they were shown, by ticking a box.
-// Resolves to what ``act`` gave, or undefined when it was called off.
+// Show what will happen; ``act(force)`` does it and throws the API's refusal.
+// ``forceable``: codes of refusals that the user may override by ticking a box after reading them.
+// Resolves to the result of ``act``, or to undefined when the user cancelled.
 export function confirm({ title, text, verb, danger = true, forceable = [], act }) {
   return new Promise((resolve) => {
     const heading = freshId("dialog");
     const refusal = h("div", { role: "alert" });
     const forced = h("input", { type: "checkbox", id: freshId("force") });
-    const force = h("p", { class: "force", hidden: true }, forced, h("label", { for: forced.id }, "I have read this; do it all the same (force)."));
+    const force = h("p", { class: "force", hidden: true }, forced, h("label", { for: forced.id }, "I have read this; do it anyway (force)."));
     const go = h("button", { type: "submit", class: danger ? "danger" : "primary" }, verb);
     const cancel = h("button", { type: "button" }, "Leave it as it is");
     const dialog = h(
@@ -48,7 +48,7 @@ export function confirm({ title, text, verb, danger = true, forceable = [], act 
         dialog.close();
       } catch (error) {
         const mayForce = forceable.includes(error.code);
-        const said = error instanceof NotLoggedIn ? "Nobody is logged in any more." : error.message;
+        const said = error instanceof NotLoggedIn ? "You are no longer logged in." : error.message;
         fill(refusal, h("p", { class: "alert error" }, sentence(mayForce ? inTicks(said) : said)));
         force.hidden = !mayForce;
         forced.checked = false;

@@ -1,4 +1,4 @@
-// Form fields with labels, hints and, where the API refused something, the reason.
+// Form fields with labels and hints.
 
 import { h, freshId } from "../dom.js";
 
@@ -10,7 +10,7 @@ export function field(label, control, hint = "") {
   return h("div", { class: "field" }, h("label", { for: control.id }, label), control, help);
 }
 
-// A line of text; what is typed is a name or a number, so nothing corrects it.
+// A line of text without spelling correction, for names and numbers.
 export function text(name, options = {}) {
   return h("input", { type: "text", name, autocomplete: "off", autocapitalize: "none", spellcheck: "false", ...options });
 }
@@ -28,13 +28,13 @@ export function select(name, choices, chosen = "") {
   return h("select", { name }, options);
 }
 
-// A box with its label behind it.
+// A checkbox followed by its label.
 export function check(label, name, options = {}) {
   const box = h("input", { type: "checkbox", name, id: freshId("box"), ...options });
   return h("div", { class: "check" }, box, h("label", { for: box.id }, label));
 }
 
-// One of few; ``onchange`` gets the value. The first is chosen.
+// Radio buttons, of which the first is chosen; ``onchange`` gets the value.
 export function radios(legend, name, choices, onchange) {
   const items = choices.map(([value, label], index) => {
     const input = h("input", { type: "radio", name, value, id: freshId("radio"), checked: index === 0, onchange: () => onchange(value) });
@@ -43,7 +43,7 @@ export function radios(legend, name, choices, onchange) {
   return h("fieldset", { class: "radios" }, h("legend", {}, legend), items);
 }
 
-// What the named controls of a form hold, without what is empty or not ticked.
+// The values of a form's named controls, without empty fields and unticked boxes.
 export function values(form) {
   const found = {};
   for (const control of form.elements) {

@@ -1,4 +1,4 @@
-// What preflight found, the worst first, each with its remedy.
+// The findings of preflight, the most severe first, each with its remedy.
 
 import { h, sentence } from "../dom.js";
 import { count, size } from "../format.js";
@@ -18,7 +18,7 @@ export function findings(answer) {
   ];
 }
 
-// One sentence, as the command check says it.
+// One sentence, the same as in the output of the command check.
 export function summary(answer) {
   const errors = answer.findings.filter((found) => found.severity === "error").length;
   let text = answer.ok ? "It can be prepared" : `It cannot be prepared (${count(errors, "error")})`;

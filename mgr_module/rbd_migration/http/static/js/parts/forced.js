@@ -1,6 +1,6 @@
-// What the commands say about --force, in the words of a page that has a box to tick for it.
+// Messages about --force, adapted to a page that has a checkbox for it.
 
-// "add --force to ..." and "or add --force": the box stands below the sentence.
+// Replaces "add --force"; the box is below the message.
 export function inTicks(text) {
   return text.replace(/add `?(?:--force|"force": true)`?/g, "tick the box below");
 }

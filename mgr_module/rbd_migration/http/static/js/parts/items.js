@@ -1,4 +1,4 @@
-// The images of a plan: narrowed and paged here, so that thousands of them make one page of a table.
+// The images of a plan: filtered and paged in the browser, so that thousands make one page of a table.
 
 import { h, refill, say, sentence } from "../dom.js";
 import { migrationLink } from "../router.js";
@@ -14,11 +14,11 @@ const SIZES = ["25", "50", "100", "200"];
 const TYPING = 300;
 const COLUMNS = ["Source → target", "Wave", "Phase", "Progress", "Message"];
 const UNBEGUN = ["queued", "waiting"];
-const ORDERS = [["", "what to look at first"], ["plan", "as in the plan"]];
+const ORDERS = [["", "most urgent first"], ["plan", "as in the plan"]];
 const URGENT = ["failed", "waiting", "paused", "running", "queued", "done", "skipped", "cancelled"];
 
-// ``asked``: {phase, wave, search, order, page, size} as it is at first; ``changed(asked)`` is told what
-// became of it. ``update(plan)`` shows the images, ``choose(wave)`` those of a wave, or of all again.
+// ``asked``: the initial {phase, wave, search, order, page, size}; ``changed(asked)`` is called after each
+// change. ``update(plan)`` shows the images, ``choose(wave)`` only those of a wave, or all again.
 export function items(asked, changed) {
   const chips = phaseChips(asked, (phase) => change({ phase }));
   const search = text("search", { type: "search", value: asked.search, placeholder: "part of a name or a message" });
@@ -86,7 +86,7 @@ export function items(asked, changed) {
     const from = (asked.page - 1) * size;
     const shown = those.slice(from, from + size);
     chips.update(plan);
-    say(found, those.length ? `${from + 1} to ${from + shown.length} of ${those.length}` : "No image fits.");
+    say(found, those.length ? `${from + 1} to ${from + shown.length} of ${those.length}` : "No image matches.");
     show(shown);
     pages.update(asked.page, last);
   }
@@ -106,7 +106,7 @@ export function items(asked, changed) {
   };
 }
 
-// Buttons for the phases that there are, with how many images are in each.
+// Buttons for the phases of images, with the number of images in each.
 function phaseChips(asked, choose) {
   const element = h("div", { class: "chips", role: "group", "aria-label": "Phase" });
   const chip = (phase, label) => {

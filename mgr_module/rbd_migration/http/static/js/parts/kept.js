@@ -1,7 +1,7 @@
 // Children of an element, one for each item. A child stays the same element while its item is
-// shown: focus and selection survive the updates.
+// shown, so that focus and selection survive updates.
 
-// ``key(item)`` tells items apart; ``make(item)`` gives {element, update}. Returns update(items).
+// ``key(item)`` identifies an item; ``make(item)`` returns {element, update}. Returns update(items).
 export function kept(parent, key, make) {
   const lines = new Map();
   return (items) => {

@@ -37,7 +37,7 @@ export function layoutFields() {
   );
 }
 
-// Features need others: ticking one ticks them, taking one away takes away what needs it.
+// Features require others: ticking one ticks those, unticking one unticks those that require it.
 function tickNeeded(set, changed) {
   const name = changed.name.replace("layout.feature.", "");
   const box = (feature) => set.querySelector(`[name="layout.feature.${feature}"]`);

@@ -1,10 +1,10 @@
-// What is shown while nobody is logged in.
+// The login, shown while the user is not logged in.
 
 import { key } from "../api.js";
 import { h } from "../dom.js";
 import { field, text } from "./field.js";
 
-// ``again`` asks the API anew.
+// ``again`` asks the API again.
 export function login(wantsKey, again) {
   return wantsKey ? askKey(again) : askDashboard();
 }
@@ -14,9 +14,9 @@ function askDashboard() {
     "section",
     { class: "card narrow" },
     h("h1", {}, "Log in"),
-    h("p", {}, "This page uses the login of the Ceph dashboard, and nobody is logged in there."),
+    h("p", {}, "This page uses the login of the Ceph dashboard, and you are not logged in there."),
     h("p", {}, h("a", { class: "button primary", href: "../#/login" }, "Log in to the dashboard")),
-    h("p", { class: "hint" }, "Then come back to this page; it goes on by itself when you log in in another tab."),
+    h("p", { class: "hint" }, "Then come back to this page. It continues by itself if you log in in another tab."),
   );
 }
 
@@ -27,8 +27,8 @@ function askKey(again) {
     "section",
     { class: "card narrow" },
     h("h1", {}, "API key"),
-    refused ? h("p", { class: "alert error", role: "alert" }, "The API key was not accepted; give one that exists and was not revoked.") : null,
-    h("p", {}, "This server wants an API key. It is kept for this tab only, until the tab is closed."),
+    refused ? h("p", { class: "alert error", role: "alert" }, "The API key was not accepted; enter one that exists and is not revoked.") : null,
+    h("p", {}, "This server requires an API key. It is kept for this tab only, until the tab is closed."),
     h(
       "form",
       {
@@ -39,7 +39,7 @@ function askKey(again) {
         },
       },
       field("API key", input),
-      h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Go on")),
+      h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Continue")),
     ),
   );
 }

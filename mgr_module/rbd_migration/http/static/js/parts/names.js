@@ -1,4 +1,4 @@
-// Source and target of a migration, as the commands write them: hdd/vm1 -> nvme/vm1.
+// Source and target of a migration, as in the output of commands: hdd/vm1 -> nvme/vm1.
 
 import { h } from "../dom.js";
 

@@ -1,6 +1,6 @@
-// One sentence about a migration: why it failed, why it waits, who copies.
+// One sentence about a migration: why it failed, why it waits, which client copies.
 
-// The same choice as the commands' tables make. ``tone`` is of the text, "" is none.
+// Chooses the same sentence as the commands' tables. ``tone`` is the text's colour, "" is none.
 export function note(report) {
   if (report.failure && report.state === "failed") return { tone: "bad", text: report.failure.message };
   if (report.hold) return { tone: "held", text: report.hold.message };

@@ -1,4 +1,4 @@
-// Short messages about what was done. The region is live: screen readers say them.
+// Short messages about results. The region is live, so screen readers read them aloud.
 
 import { h } from "../dom.js";
 

@@ -2,7 +2,7 @@
 
 import { fill, h } from "../dom.js";
 
-// ``go(page)`` is called with the number that was chosen; ``update(page, last)``.
+// ``go(page)`` is called with the chosen number; ``update(page, last)``.
 export function pager(label, go) {
   const element = h("nav", { class: "pages", "aria-label": label });
   let shown = "";

@@ -1,4 +1,4 @@
-// What can be done to a plan now, and what is said before it is done.
+// The actions on a plan, and the questions before them.
 
 import { PLAN_RIGHTS, plans } from "../api.js";
 import { h } from "../dom.js";
@@ -27,21 +27,21 @@ export function possible({ state, counts }) {
   return found;
 }
 
-const NEXT = ["start", "resume", "retry"]; // what lets it go on
+const NEXT = ["start", "resume", "retry"]; // actions that continue the plan
 
 const ACTIONS = {
   start: { label: "Start …", verb: "Start", ask: startText, harmless: (plan) => plan.goal !== "committed", right: PLAN_RIGHTS.start },
   resume: { label: "Resume" },
   skip: { label: "Resume without them", action: "resume" },
-  retry: { label: "Retry what failed" },
-  again: { label: "Try what waits now", action: "retry" },
+  retry: { label: "Retry failed images" },
+  again: { label: "Retry waiting images now", action: "retry" },
   pause: { label: "Pause" },
   cancel: { label: "Cancel …", danger: true, verb: "Cancel it", ask: cancelText },
   remove: { label: "Remove …", danger: true, verb: "Remove it", ask: removeText, right: PLAN_RIGHTS.remove },
 };
 
-// Buttons for a report, of those the user may press. ``done(report)`` is told the plan as it is then,
-// ``gone()`` that it was removed.
+// Buttons for the actions that the user may do. ``done(report)`` is called with the changed plan,
+// ``gone()`` when it was removed.
 export function planActions(app, done, gone) {
   let current = null;
   const group = buttonGroup(button);
@@ -90,15 +90,15 @@ function carryOut(name, plan) {
 
 const GOALS = {
   prepared: "Each image is prepared, and waits for you to execute and commit it.",
-  executed: "Each image is copied, and waits for you to commit it. Until then it can be taken back.",
-  verified: "Each image is copied and compared, and waits for you to commit it. Until then it can be taken back.",
-  committed: "Each image goes the whole way by itself: at its end the source and all its snapshots are removed, and there is no way back. A source of an import is left as it is.",
+  executed: "Each image is copied, and waits for you to commit it. Until then it can be aborted.",
+  verified: "Each image is copied and compared, and waits for you to commit it. Until then it can be aborted.",
+  committed: "Each image is copied and committed automatically: the source and all its snapshots are removed, and there is no way back. A source of an import is left as it is.",
 };
 
 // What a start does, in sentences.
 export function startText(plan) {
   return [
-    `Its images are chosen now and stay chosen${plan.selects.length ? `: ${plan.selects.join("; ")}` : ""}. The first wave of up to ${count(plan.wave_size, "image")} begins.`,
+    `Its images are selected now, once and for all${plan.selects.length ? `: ${plan.selects.join("; ")}` : ""}. The first wave of up to ${count(plan.wave_size, "image")} begins.`,
     GOALS[plan.goal] ?? `The goal is ${plan.goal}.`,
     "An image that is in use waits until its clients are stopped.",
   ];
@@ -107,12 +107,12 @@ export function startText(plan) {
 // What a cancel does to this plan, in sentences.
 export function cancelText(plan) {
   const { running, waiting, queued, done } = plan.counts;
-  const lines = ["Nothing more of it is begun."];
+  const lines = ["No more of its images begin."];
   if (plan.total) {
     lines.push(
       running
-        ? `The ${count(running, "migration")} under way ${running === 1 ? "is" : "are"} aborted: targets are removed and sources given back; what was copied is copied in vain. A target that clients have open waits until they are stopped. Where they may have written to it, that migration is paused instead, and you decide about it on its own view.`
-        : "No migration of it is under way.",
+        ? `The ${count(running, "migration")} under way ${running === 1 ? "is" : "are"} aborted: targets are removed and sources restored; the progress of the copies is lost. A target that clients have open waits until they are stopped. Where they may have written to it, that migration is paused instead, and you decide about it on its own view.`
+        : "None of its migrations are under way.",
       [
         queued + waiting ? `${count(queued + waiting, "image")} will not be moved.` : "",
         done ? `${count(done, "image")} ${done === 1 ? "is" : "are"} done and ${done === 1 ? "stays" : "stay"} as ${done === 1 ? "it is" : "they are"}.` : "",
@@ -121,11 +121,11 @@ export function cancelText(plan) {
         .join(" "),
     );
   }
-  lines.push("A plan that was cancelled does not go on; to go on later, pause it.");
+  lines.push("A cancelled plan cannot be continued; to continue later, pause it instead.");
   return lines.filter(Boolean);
 }
 
 function removeText(plan) {
-  if (plan.state === "draft") return ["The plan is forgotten. Nothing of it has begun."];
-  return ["The plan is forgotten, with its list of images and what is said there.", "The migrations that it made stay as they are, and in the history."];
+  if (plan.state === "draft") return ["The plan is removed. It has not begun."];
+  return ["The plan is removed, with its list of images and their messages.", "Its migrations stay as they are, also in the history."];
 }

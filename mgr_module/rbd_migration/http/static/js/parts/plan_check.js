@@ -1,4 +1,4 @@
-// What a check of a plan found: whether it can begin, what pools have to take, and each image.
+// The result of a plan's check: whether it can begin, the space needed in pools, and each image.
 
 import { h, fill, refill, sentence } from "../dom.js";
 import { count, seconds, size, time } from "../format.js";
@@ -15,14 +15,14 @@ const KINDS = [
   { name: "all", label: "All", fits: () => true },
 ];
 
-// ``update(answer)``: as the API answers it, also while it is under way.
+// ``update(answer)``: the API's answer, also while the check is running.
 export function planFindings() {
   const verdict = h("p", { class: "verdict", role: "status" });
-  const meter = h("progress", { max: "100", value: 0, "aria-label": "Images that were looked at" });
+  const meter = h("progress", { max: "100", value: 0, "aria-label": "Images that were checked" });
   const sums = h("div", {});
   const list = h("ul", { class: "checked" });
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Which images" });
-  const pages = pager("Pages of what was found", (to) => {
+  const pages = pager("Pages of findings", (to) => {
     page = to;
     draw();
   });
@@ -73,34 +73,34 @@ export function planFindings() {
   };
 }
 
-// One sentence or two, as the command plan check says it.
+// One sentence or two, similar to the output of the command plan check.
 export function summary(found) {
   if (found.problem) return found.problem;
-  if (!found.done) return found.total === null ? "Its images are being chosen …" : `${found.checked} of ${count(found.total, "image")} were looked at …`;
-  if (!found.total) return "No image fits what the plan selects.";
+  if (!found.done) return found.total === null ? "Its images are being selected …" : `${found.checked} of ${count(found.total, "image")} were checked …`;
+  if (!found.total) return "No image matches the plan's selection.";
   const short = found.pools.filter((pool) => !pool.fits).map((pool) => pool.pool);
   const parts = [
     found.blocked
       ? `${found.blocked} of ${count(found.total, "image")} cannot begin as things are.`
       : `${found.total === 1 ? "The image" : `All ${found.total} images`} can begin.`,
-    short.length ? `There is not enough room in ${short.join(", ")}.` : "",
-    found.bytes_to_copy ? `At most ${size(found.bytes_to_copy)} are to be copied.` : "",
+    short.length ? `There is not enough space in ${short.join(", ")}.` : "",
+    found.bytes_to_copy ? `At most ${size(found.bytes_to_copy)} have to be copied.` : "",
   ];
   return parts.filter(Boolean).join(" ");
 }
 
 function capacity(found) {
-  const estimate = found.seconds === null ? "No rate limits it, so how long it takes is not estimated." : `It takes at least ${seconds(found.seconds)} at the rate that is set.`;
+  const estimate = found.seconds === null ? "No rate is configured, so the duration cannot be estimated." : `It takes at least ${seconds(found.seconds)} at the configured rate.`;
   return [
-    found.done ? h("p", {}, estimate, found.ended ? [" Looked at ", h("time", { datetime: found.ended }, time(found.ended)), "."] : null) : null,
+    found.done ? h("p", {}, estimate, found.ended ? [" Checked at ", h("time", { datetime: found.ended }, time(found.ended)), "."] : null) : null,
     found.pools.length
       ? h(
           "div",
-          { class: "scroll", role: "region", "aria-label": "Room in the target pools", tabindex: "0" },
+          { class: "scroll", role: "region", "aria-label": "Space in the target pools", tabindex: "0" },
           h(
             "table",
             { class: "pools" },
-            h("thead", {}, h("tr", {}, ["Target pool", "Room", "Needed at the peak", "Free", "Written in all"].map((name) => h("th", { scope: "col" }, name)))),
+            h("thead", {}, h("tr", {}, ["Target pool", "Space", "Needed at the peak", "Free", "Written in all"].map((name) => h("th", { scope: "col" }, name)))),
             h("tbody", {}, found.pools.map(pool)),
           ),
         )

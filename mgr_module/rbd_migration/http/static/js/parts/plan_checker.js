@@ -1,14 +1,14 @@
-// Asking for the check of a plan until it is complete: the manager goes on behind, and says how far it is.
+// Polls the check of a plan, which runs in the manager, until it is complete.
 
 import { plans } from "../api.js";
 import { fill, h, sentence } from "../dom.js";
 import { planFindings } from "./plan_check.js";
 
 const PAUSE = 1000;
-let latest = null; // {name, answer}: what was found last, for the view that comes next
+let latest = null; // {name, answer}: the last result, for the next view
 
-// ``element`` shows what is found. ``run(name)`` looks anew; ``recall(name)`` shows what the last check
-// found if it was that plan's and nobody said ``forget()``; ``stop()`` asks no more.
+// ``element`` shows the result. ``run(name)`` starts a check; ``recall(name)`` shows the last result if it
+// is that plan's and ``forget()`` was not called; ``stop()`` ends the polling.
 export function planChecker() {
   const result = planFindings();
   const refusal = h("div", { role: "alert" });

@@ -1,4 +1,4 @@
-// What several views say about a plan.
+// Texts about a plan that several views use.
 
 import { count, rate, seconds } from "../format.js";
 import { PHASES } from "../states.js";
@@ -11,35 +11,35 @@ export function phasesText(counts) {
     .join(", ");
 }
 
-// What the bytes of a plan are of: of images that have not begun nothing is known.
-export const OF_BEGUN = " in what has begun";
+// Appended to the bytes of a plan: the size of images that have not begun is not known.
+export const OF_BEGUN = " of the images that have begun";
 
-// "Wave 2 of 10"; "" before the images are chosen, and at the end.
+// "Wave 2 of 10"; "" before the images are selected, and after the end.
 export function waveText(plan) {
   return plan.waves && plan.ended === null ? `Wave ${plan.wave} of ${plan.waves}` : "";
 }
 
-// What its copies make now; "" when nothing is copied.
+// The throughput of its copies now; "" without running copies.
 export function rateText(plan) {
   return plan.rate ? `${rate(plan.rate)}${plan.rate_limit === null ? "" : ` of at most ${rate(plan.rate_limit)}`}` : "";
 }
 
-// How long the rest of the plan takes; "" where that is not known.
+// The time that the rest of the plan takes; "" if that is not known.
 export function leftText(plan) {
   return plan.rate && plan.eta_total_seconds !== null ? `about ${seconds(plan.eta_total_seconds)} left` : "";
 }
 
-// "3 images", "no images yet".
+// "3 images"; a remark before the plan starts.
 export function imagesText(plan) {
-  return plan.total ? count(plan.total, "image") : "chosen when it starts";
+  return plan.total ? count(plan.total, "image") : "selected when it starts";
 }
 
-// A plan as a progress bar takes it: red is what stands still because of failures.
+// A plan as input of a progress bar, which is red if the plan has stopped because of failures.
 export function barOf(plan) {
   return { ...plan, state: plan.state === "stopped" ? "failed" : plan.state, hold: plan.state === "paused" };
 }
 
-// Whether something of it should be looked at.
+// Whether the plan needs attention.
 export function isBad(plan) {
   return plan.state === "stopped" || plan.counts.failed > 0;
 }

@@ -1,4 +1,4 @@
-// Changing what was asked of a migration under way: goal, rate, priority, window, verification, soak.
+// The form that changes goal, rate, priority, window, verification and soak of a migration under way.
 
 import { at, put } from "../api.js";
 import { fill, h, sentence } from "../dom.js";
@@ -7,7 +7,7 @@ import { GOALS, VERIFY } from "../states.js";
 import { field, number, select, text } from "./field.js";
 import { announce } from "./notices.js";
 
-// ``update(report)`` fills the form unless somebody is at it; ``done`` is told the new report.
+// ``update(report)`` fills the form unless the user is editing it; ``done`` is called with the new report.
 export function settings(done) {
   const controls = {
     goal: select("goal", GOALS),
@@ -22,14 +22,14 @@ export function settings(done) {
     "form",
     { class: "fields" },
     field("Goal", controls.goal, "how far it goes by itself"),
-    field("Verify", controls.verify, "what is compared before the commit"),
+    field("Verify", controls.verify, "verification before the commit"),
     field("Rate", controls.rate, "bytes per second, such as 50M; off: no limit; 0: stand still"),
-    field("Priority", controls.priority, "the higher number goes first"),
+    field("Priority", controls.priority, "higher goes first"),
     field("Window", controls.window, "such as Mon-Fri 20:00-06:00, Sat-Sun; off: always"),
     field("Soak", controls.soak, "between verification and commit, such as 30m"),
     h("div", { class: "wide" }, refusal, h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Change it"))),
   );
-  const element = h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Change what was asked of it")), form);
+  const element = h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Change its settings")), form);
   let current = null;
   let shown = {};
 

@@ -4,14 +4,14 @@ import { fill, h } from "../dom.js";
 import { FORMATS, STREAMS, sourceSpec } from "../source_spec.js";
 import { check, field, select, text } from "./field.js";
 
-// ``spec()`` is the JSON source-spec; ``enable(yes)`` whether the fields count.
+// ``spec()`` returns the JSON source-spec; ``enable(yes)`` enables or disables the fields.
 export function sourceFields() {
   const format = select("format", FORMATS.map((one) => [one.name, one.label]));
   const stream = select("stream", STREAMS.map((one) => [one.name, one.label]));
   const streamChoice = field("Stream", stream);
   const own = h("div", { class: "fields" });
   const snapshots = h("div", {});
-  const inline = check("The keys may stand in the image's header, where whoever may read the image sees them", "inline_secrets");
+  const inline = check("Store the keys in the image's header, where all clients that can read the image can see them", "inline_secrets");
   const list = h("ol", { class: "snapshots" });
   const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice), own, inline, snapshots);
   let controls = new Map();
@@ -26,7 +26,7 @@ export function sourceFields() {
     return STREAMS.find((one) => one.name === stream.value);
   }
 
-  // Other fields for another format or stream; what was typed into those of the same name stays.
+  // Replace the fields for another format or stream; those of the same name keep their text.
   function renew() {
     const before = values(controls);
     streamChoice.hidden = !formatNow().streams;
@@ -47,7 +47,7 @@ export function sourceFields() {
       extra[extra.length - 1].name.focus();
     });
     fill(list, extra.map((one) => one.element));
-    fill(snapshots, raw ? [extra.length ? h("p", { class: "hint" }, "Snapshots, the oldest first:") : null, list, add] : []);
+    fill(snapshots, raw ? [extra.length ? h("p", { class: "hint" }, "Snapshots, oldest first:") : null, list, add] : []);
   }
 
   function snapshot(given, called) {

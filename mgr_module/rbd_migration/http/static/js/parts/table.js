@@ -1,4 +1,4 @@
-// The rows of the table of migrations; of a row that stays, only what changed is drawn.
+// The rows of the table of migrations. Only the changed cells of a row are redrawn.
 
 import { fill, h, refill, say, sentence } from "../dom.js";
 import { rate, seconds } from "../format.js";

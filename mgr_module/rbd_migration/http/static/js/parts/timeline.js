@@ -1,4 +1,4 @@
-// The changes of a migration's state, the latest first.
+// The changes of a migration's state, newest first.
 
 import { h } from "../dom.js";
 import { seconds, time } from "../format.js";

@@ -1,4 +1,4 @@
-// The last verification of a migration: outcome, what was not compared, where something differs.
+// The last verification of a migration: its outcome, what was not compared, and the differences.
 
 import { h } from "../dom.js";
 import { count, seconds, size, time } from "../format.js";

@@ -1,4 +1,4 @@
-// The waves of a plan as rows: each image a block with the sign of its phase, and the numbers in words.
+// The waves of a plan as rows: each image is a block with the glyph of its phase; numbers as text.
 
 import { fill, h, refill, say, svg } from "../dom.js";
 import { PHASES } from "../states.js";
@@ -10,13 +10,13 @@ const ROWS = 10; // waves at once
 const BLOCKS = 60; // a larger wave is one bar
 const SETTLED = ["done", "failed", "cancelled", "skipped"];
 
-// ``choose(number)`` is called with the wave whose images are to be shown; ``update(plan, chosen)``.
+// ``choose(number)`` is called with the wave whose images the user selects; ``update(plan, chosen)``.
 export function waves(choose) {
   const list = h("ol", { class: "waves" });
   const show = kept(list, (wave) => wave.number, (wave) => row(wave, choose));
   const legend = h("p", { class: "waves-legend" });
-  const nothing = h("p", { class: "nothing" }, "Its images are chosen, and divided into waves, when it starts. A check shows which those would be now.");
-  let page = null; // null: where the current wave is
+  const nothing = h("p", { class: "nothing" }, "Its images are selected, and divided into waves, when it starts. A check shows which images those would be now.");
+  let page = null; // null: the page of the current wave
   let last = null;
   const pages = pager("Pages of waves", (to) => {
     page = to;
@@ -81,7 +81,7 @@ function block(phase) {
   return h("span", { class: `block ${tone}`, "aria-hidden": "true" }, glyph);
 }
 
-// A wave of many images as one bar, divided as its images are.
+// A wave of many images as one bar, divided by phase.
 function strip({ phases, counts }) {
   let at = 0;
   const parts = Object.keys(PHASES).map((phase) => {

@@ -1,4 +1,4 @@
-// A week, drawn: the throttle's rates as heights with their numbers, hatched where no copy runs.
+// A chart of the week: the throttle's rates as heights with their numbers, hatched where no copy runs.
 
 import { fill, h, svg, freshId } from "../dom.js";
 import { rate, two } from "../format.js";
@@ -8,7 +8,7 @@ const ROW = 30;
 const LEFT = 38;
 const TOP = 18;
 
-// ``update({rates, shut, zone})``: stretches of rates, stretches in which the window is closed.
+// ``update({rates, shut, zone})``: periods with their rates, and periods in which the window is closed.
 export function week(name) {
   const canvas = h("div", { class: "week-canvas" });
   const words = h("ul", { class: "unseen" });
@@ -68,7 +68,7 @@ function bar(one, most, x) {
   return svg("rect", { class: one.rate === null ? "week-free" : "week-some", x: left, y: y + height * (1 - part), width, height: height * part });
 }
 
-// What a stretch allows, where there is room for the words.
+// The rate of a period, if there is space for the text.
 function label(one, x) {
   const text = one.rate === null ? "no limit" : one.rate === 0 ? "stands still" : rate(one.rate);
   const { x: left, y, width, height } = box(one, x);
@@ -87,7 +87,7 @@ function hours(x, width) {
   );
 }
 
-// A line at the current time of a zone; nothing where the browser does not know the zone.
+// A line at the current time of a zone; null if the browser does not know the zone.
 function now(zone, x) {
   const at = wall(zone);
   if (at === null) return null;
@@ -104,7 +104,7 @@ function wall(zone) {
   }
 }
 
-// The drawing in words, for those who do not see it.
+// The chart as text, for screen readers.
 function sentences({ rates, shut }) {
   const when = (one) => `${DAYS[one.day]} ${clock(one.from)} to ${clock(one.to)}`;
   return [

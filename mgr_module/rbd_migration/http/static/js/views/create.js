@@ -1,4 +1,4 @@
-// The form for a new migration or an import, with preflight on a button and after a pause in typing.
+// The form for a new migration or an import. Preflight runs on a button and after a pause in typing.
 
 import * as api from "../api.js";
 import { fill, h, sentence } from "../dom.js";
@@ -16,16 +16,16 @@ const GOALS = [
   ["prepared", "prepared – you execute and commit it"],
   ["executed", "executed – all data is copied; you commit it"],
   ["verified", "verified – contents are compared; you commit it"],
-  ["committed", "committed – the whole way; an image that is the source is removed"],
+  ["committed", "committed – all steps; an image that is the source is removed"],
 ];
 const TARGET = {
   image: "[pool/[namespace/]]image; empty: in place, with a new layout",
-  external: "[pool/[namespace/]]image, which is made",
+  external: "[pool/[namespace/]]image; it is created",
 };
 
 export function create(root, { app }) {
   if (!app.may("create")) {
-    fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow to begin migrations, nor to check sources outside: that needs the permission create."));
+    fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow you to begin migrations or to check external sources; both need the permission create."));
     return "New migration";
   }
   const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image; its clients have to be stopped for the prepare"));
@@ -33,13 +33,13 @@ export function create(root, { app }) {
   external.element.hidden = true;
   const target = text("target", {});
   const targetField = field("Target image", target, TARGET.image);
-  const found = h("div", { class: "preflight", role: "status" }, h("p", { class: "nothing" }, "Fill in source and target; preflight looks by itself when you pause."));
+  const found = h("div", { class: "preflight", role: "status" }, h("p", { class: "nothing" }, "Fill in source and target; preflight runs when you stop typing."));
   const refusal = h("div", { role: "alert" });
-  const onto = check("Copy the image onto itself, with the layout that it has (force)", "force"); // where preflight says so
+  const onto = check("Copy the image onto itself without a new layout (force)", "force"); // shown if preflight requires it
   onto.hidden = true;
   const look = h("button", { type: "button" }, "Check");
   const begin = h("button", { type: "submit", class: "primary" }, "Begin");
-  const kind = radios("Source", "kind", [["image", "an image of this cluster"], ["external", "import from outside"]], (value) => {
+  const kind = radios("Source", "kind", [["image", "an image of this cluster"], ["external", "import from an external source"]], (value) => {
     image.hidden = value !== "image";
     external.element.hidden = value === "image";
     for (const control of image.querySelectorAll("input")) control.disabled = value !== "image";
@@ -52,9 +52,9 @@ export function create(root, { app }) {
   const form = h(
     "form",
     {},
-    h("section", { class: "card" }, h("h2", {}, "What moves where"), kind, image, external.element, targetField),
-    h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Layout of the target")), h("p", { class: "hint" }, "What is left out is as on the source."), layoutFields()),
-    h("section", { class: "card" }, h("h2", {}, "How far, how fast, when"), policyFields()),
+    h("section", { class: "card" }, h("h2", {}, "Source and target"), kind, image, external.element, targetField),
+    h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Layout of the target")), h("p", { class: "hint" }, "Options left empty are those of the source."), layoutFields()),
+    h("section", { class: "card" }, h("h2", {}, "Goal, rate and window"), policyFields()),
     h("section", { class: "card" }, h("h2", {}, "Preflight"), found, refusal, onto, h("div", { class: "buttons" }, begin, look)),
   );
   fill(root, h("h1", {}, "New migration"), form);
@@ -83,7 +83,7 @@ export function create(root, { app }) {
     }
   }
 
-  // What source, target and layout describe, as the API takes it.
+  // The fields about source, target and layout, as the API expects them.
   function wish() {
     const given = values(form);
     const common = { target: given.target, layout: layoutOf(given) };
@@ -97,7 +97,7 @@ export function create(root, { app }) {
     return { goal, verify, rate, priority, window, soak };
   }
 
-  // ``aloud``: asked for with the button, so what is missing is said.
+  // ``aloud``: the user pressed the button, so missing fields are reported.
   async function preflight(aloud) {
     clearTimeout(typing);
     if (!form.checkValidity()) {
@@ -129,10 +129,10 @@ function policyFields() {
     "div",
     { class: "fields" },
     h("div", { class: "wide" }, field("Goal", select("goal", GOALS, "prepared"), "how far it goes by itself")),
-    field("Verify", select("verify", ["auto", "none", "sample", "full"], "auto"), "what is compared before the commit; auto: images with snapshots or a parent"),
+    field("Verify", select("verify", ["auto", "none", "sample", "full"], "auto"), "verification before the commit; auto: images with snapshots or a parent"),
     field("Soak", text("soak"), "between verification and commit, such as 30m or 7d"),
     field("Rate", text("rate"), "bytes per second, such as 50M; empty: no limit of its own"),
-    field("Priority", number("priority"), "the higher number goes first"),
+    field("Priority", number("priority"), "higher goes first"),
     field("Window", text("window"), "such as Mon-Fri 20:00-06:00, Sat-Sun; empty: always"),
   );
 }

@@ -1,4 +1,4 @@
-// One migration: where it is, why it waits or failed, what can be done, and how it came there.
+// One migration: its state, why it waits or failed, the possible actions, and its history.
 
 import * as api from "../api.js";
 import { fill, h, refill, say, sentence } from "../dom.js";
@@ -47,7 +47,7 @@ export function detail(root, { app, segments }) {
     h(
       "div",
       { class: "columns" },
-      h("section", { class: "card" }, h("h2", {}, "About it"), facts),
+      h("section", { class: "card" }, h("h2", {}, "Details"), facts),
       h("section", { class: "card" }, h("h2", {}, "Timeline"), history),
     ),
     compared,
@@ -79,7 +79,7 @@ export function detail(root, { app, segments }) {
     before = now;
   }
 
-  // Before a migration is prepared preflight can say what stands in its way.
+  // Before a migration is prepared, preflight can find out what prevents that.
   function checkOffer(report) {
     const fits = report.prepared === null && ["queued", "failed"].includes(report.state) && !report.import_only;
     looked.hidden = !fits;
@@ -100,7 +100,7 @@ export function detail(root, { app, segments }) {
 
 function checker(report) {
   const found = h("div", { role: "status" });
-  const look = h("button", { type: "button" }, "Look what stands in its way");
+  const look = h("button", { type: "button" }, "Run preflight");
   const work = async () => {
     try {
       fill(found, findings(await api.post("/check", { source: report.source, target: report.target, layout: layoutOf(report) })));
@@ -133,10 +133,10 @@ function troubles(report) {
       ? h(
           "p",
           { class: `alert ${report.state === "failed" ? "error" : "warning"}` },
-          h("strong", {}, report.state === "failed" ? "It failed. " : "The last try failed. "),
+          h("strong", {}, report.state === "failed" ? "It failed. " : "The last attempt failed. "),
           sentence(failure.message),
           " ",
-          h("span", { class: "alert-more" }, `${failure.code}, `, h("time", { datetime: failure.at }, time(failure.at)), report.attempts > 1 ? `, ${report.attempts} tries` : ""),
+          h("span", { class: "alert-more" }, `${failure.code}, `, h("time", { datetime: failure.at }, time(failure.at)), report.attempts > 1 ? `, ${report.attempts} attempts` : ""),
         )
       : null,
     hold && hold.message !== failure?.message
@@ -154,7 +154,7 @@ function troubles(report) {
   ];
 }
 
-// Pairs of a name and a text, and where it leads to; what says nothing is left out.
+// Names and texts, some with a link; empty texts are left out.
 function factsOf(report) {
   return [
     ["Source", report.source_image_id ? `${report.source} (${report.source_image_id})` : report.source],
@@ -171,7 +171,7 @@ function factsOf(report) {
     ["Soak", report.soak_seconds ? seconds(report.soak_seconds) : ""],
     ...Object.entries(report.layout).map(([name, value]) => [words(name), layoutText(name, value)]),
     ["Adopted", report.adopted ? "taken over from plain rbd migration" : ""],
-    ["Asked for", time(report.created)],
+    ["Requested", time(report.created)],
     ["Prepared", report.prepared ? time(report.prepared) : ""],
     ["Executed", report.executed ? time(report.executed) : ""],
     ["Ended", report.ended ? time(report.ended) : ""],

@@ -1,4 +1,4 @@
-// Migrations that have ended, the latest first.
+// Migrations that have ended, newest first.
 
 import * as api from "../api.js";
 import { fill, h, refill, say } from "../dom.js";

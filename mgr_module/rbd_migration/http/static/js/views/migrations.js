@@ -1,4 +1,4 @@
-// The table of migrations: narrowed, searched, sorted and paged by the manager, so thousands do no harm.
+// The table of migrations. The manager filters, sorts and pages it, so that it works with thousands.
 
 import * as api from "../api.js";
 import { fill, h, say } from "../dom.js";
@@ -47,7 +47,7 @@ export function migrations(root, { app, query }) {
       field("Pool", pool),
       field("Plan", plan),
       field("Lines", sizes),
-      h("div", { class: "check" }, ended, h("label", { for: "with-ended" }, "ended ones too")),
+      h("div", { class: "check" }, ended, h("label", { for: "with-ended" }, "include ended ones")),
     ),
     found,
     rows.element,
@@ -98,7 +98,7 @@ export function migrations(root, { app, query }) {
       state: states.length && asked.ended ? [...states, ...ENDED].join() : states.join(),
       ended: asked.ended,
     });
-    if (wanted !== JSON.stringify(asked)) return; // another question is on its way
+    if (wanted !== JSON.stringify(asked)) return; // the filters have changed since
     total = answer.total;
     const last = Math.max(1, Math.ceil(total / size));
     if (asked.page > last) {
@@ -107,7 +107,7 @@ export function migrations(root, { app, query }) {
     }
     rows.update(answer.items, asked.sort);
     const from = (asked.page - 1) * size;
-    say(found, total ? `${from + 1} to ${from + answer.items.length} of ${total}` : "No migration fits.");
+    say(found, total ? `${from + 1} to ${from + answer.items.length} of ${total}` : "No migration matches.");
     pages.update(asked.page, last);
   });
   app.onSummary((summary) => groups.count(summary));
@@ -115,7 +115,7 @@ export function migrations(root, { app, query }) {
   return "Migrations";
 }
 
-// Buttons for the groups of states, with how many there are.
+// Buttons for the groups of states, with the number of migrations in each.
 function groupLinks(asked, choose) {
   const buttons = GROUPS.map((group) => {
     const number = h("span", { class: "chip-number" });

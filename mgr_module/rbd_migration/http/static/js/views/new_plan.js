@@ -1,4 +1,4 @@
-// A new plan: its file, chosen or typed, a check of what it would do, and keeping it.
+// A new plan: choose or type its file, check it, create it.
 
 import { PLAN_RIGHTS, plans } from "../api.js";
 import { fill, h, sentence, freshId } from "../dom.js";
@@ -10,12 +10,12 @@ import { field } from "../parts/field.js";
 import { announce } from "../parts/notices.js";
 import { planChecker } from "../parts/plan_checker.js";
 
-const MOST = 512 * 1024; // characters, as the manager takes them
+const MOST = 512 * 1024; // characters, the limit of the manager
 const NAME = /^\s*\{?\s*["']?plan["']?\s*:\s*["']?([\w.-]+)/m;
 
 export function newPlan(root, { app, query }) {
   if (!app.may(PLAN_RIGHTS.create)) {
-    fill(root, h("h1", {}, "New plan"), h("p", { class: "alert warning" }, "Your login does not allow to make plans."));
+    fill(root, h("h1", {}, "New plan"), h("p", { class: "alert warning" }, "Your login does not allow you to create plans."));
     return "New plan";
   }
   const file = h("input", { type: "file", accept: ".yaml,.yml,.json,.txt,text/plain,application/json" });
@@ -33,19 +33,19 @@ export function newPlan(root, { app, query }) {
       "section",
       { class: "card" },
       h("h2", {}, "The plan's file"),
-      field("Choose a file", file, "YAML or JSON; it is put below, where it can be changed"),
-      field("The plan", text, "which images, where to, how many at a time, how far and how fast"),
+      field("Choose a file", file, "YAML or JSON; it appears below and can be edited there"),
+      field("The plan", text, "images, targets, waves, goal and rate"),
       h("div", { class: "buttons" }, example),
       refusal,
-      h("p", { class: "hint" }, "Check keeps the plan as a draft and looks at each of its images; Create keeps it and shows it. Nothing begins before you start it."),
+      h("p", { class: "hint" }, "Check saves the plan as a draft and checks each of its images; Create saves it and shows it. No migration begins before you start the plan."),
       h("div", { class: "buttons" }, keep, look),
     ),
   );
   fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/plans" }, "Plans")), h("h1", {}, "New plan"), form, found);
   if (query.get("example")) text.value = EXAMPLE;
 
-  const ours = new Set(); // names of plans that were kept from here, which may be changed
-  let checked = null; // the text that the last check was of
+  const ours = new Set(); // names of plans that this form has created and may change without asking
+  let checked = null; // the text of the last check
   file.addEventListener("change", read);
   example.addEventListener("click", insert);
   look.addEventListener("click", () => busily(look, check));
@@ -68,14 +68,14 @@ export function newPlan(root, { app, query }) {
     announce(`${chosen.name} was read.`);
   }
 
-  // What was typed is not thrown away unasked.
+  // Asks before it replaces text that the user typed.
   async function insert() {
     const put = () => {
       text.value = EXAMPLE;
       return true;
     };
     const typed = text.value.trim() && text.value !== EXAMPLE;
-    const done = typed ? await confirm({ title: "Insert the example?", text: ["What is in the field is replaced."], verb: "Replace it", act: put }) : put();
+    const done = typed ? await confirm({ title: "Insert the example?", text: ["The text in the field is replaced."], verb: "Replace it", act: put }) : put();
     if (!done) return;
     fill(refusal, []);
     text.focus();
@@ -83,7 +83,7 @@ export function newPlan(root, { app, query }) {
     text.scrollTop = 0;
   }
 
-  // Keep what is in the field as a draft; its report, or undefined when it was refused.
+  // Save the text as a draft. Returns its report, or undefined when it was refused.
   async function kept() {
     if (!form.reportValidity()) return undefined;
     fill(refusal, []);
@@ -99,13 +99,13 @@ export function newPlan(root, { app, query }) {
     }
   }
 
-  // There is another plan of that name.
+  // Asks whether to change the existing plan of that name.
   async function replace(error) {
     const report = await confirm({
-      title: "Change the plan that is there?",
+      title: "Change the existing plan?",
       text: [
         error.message,
-        "A draft, or a plan that has ended, is replaced by this one. Of a plan that has started only waves, policy, limits and window change; its images stay.",
+        "A draft, or a plan that has ended, is replaced by this one. For a plan that has started, only waves, policy, limits and window change; its images stay.",
       ],
       verb: "Change it",
       act: () => plans.apply(text.value),
@@ -126,11 +126,11 @@ export function newPlan(root, { app, query }) {
     const report = await kept();
     if (!report) return;
     if (text.value !== checked) checker.forget();
-    announce(`${report.name}: It is kept as a ${report.state}.`);
+    announce(`${report.name}: It is saved as a ${report.state}.`);
     location.hash = planLink(report.name);
   }
 
-  // Say why it was refused, and lead to the line where that is known.
+  // Show why the plan was refused, with a button to the line if the message names one.
   function refuse(message) {
     const [, line] = /\(line (\d+), column \d+\)/.exec(message) ?? [];
     const go = line ? h("button", { type: "button", onclick: () => select(text, Number(line)) }, `Go to line ${line}`) : null;

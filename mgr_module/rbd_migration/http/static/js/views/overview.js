@@ -1,4 +1,4 @@
-// What runs, what waits and why, what failed, what awaits a commit; bytes, throughput, time left.
+// Numbers of copying, waiting, failed and executed migrations; bytes, throughput, time left.
 
 import * as api from "../api.js";
 import { fill, h, say, refill, sentence } from "../dom.js";
@@ -9,12 +9,12 @@ import { chart } from "../parts/chart.js";
 
 const SHOWN = 8;
 const HOLDS = {
-  paused: "paused by somebody",
+  paused: "paused by a user",
   window: "the window is closed",
-  limit: "all places are taken, or a throttle is 0",
-  retry: "tried again soon",
+  limit: "a limit is reached, or a throttle is 0",
+  retry: "retried soon",
   health: "the cluster's health",
-  source: "the source outside",
+  source: "the external source",
   soak: "the soak time before the commit",
   operator: "waits for a decision",
   plan: "waits for its plan",
@@ -32,7 +32,7 @@ export function overview(root, { app }) {
   const drawing = chart();
   const attention = cards("Nothing waits for you.");
   const more = h("p", {});
-  const running = cards("Nothing is copied right now.");
+  const running = cards("No copies are running.");
   const holds = h("div", {});
   app.onLeave(drawing.stop);
 
@@ -40,7 +40,7 @@ export function overview(root, { app }) {
     root,
     h("div", { class: "title" }, h("h1", {}, "Overview"), app.may("create") ? h("a", { href: "#/new", class: "button primary" }, "New migration") : null),
     conditions,
-    h("section", { class: "tiles", "aria-label": "Migrations by what they do" }, copying.element, waiting.element, failed.element, commit.element),
+    h("section", { class: "tiles", "aria-label": "Numbers of migrations" }, copying.element, waiting.element, failed.element, commit.element),
     h(
       "div",
       { class: "columns" },
@@ -106,7 +106,7 @@ function reasons(holds) {
 function facts(summary) {
   const pairs = [
     ["Throughput", rate(summary.rate)],
-    ["Time left", summary.eta_seconds === null ? "not known" : `${seconds(summary.eta_seconds)} for the copies that run`],
+    ["Time left", summary.eta_seconds === null ? "not known" : `${seconds(summary.eta_seconds)} for the running copies`],
     ["Throttle now", rate(summary.cluster_rate)],
     ["Copies at once", `at most ${summary.limits.max_copies}`],
   ];

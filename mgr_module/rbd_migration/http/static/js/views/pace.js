@@ -1,4 +1,4 @@
-// How fast and when: the throttle with its timetable over the week, the window, pools, limits.
+// The throttle with its timetable over the week, the window, throttles of pools, limits.
 
 import * as api from "../api.js";
 import { fill, h, refill, sentence } from "../dom.js";
@@ -13,7 +13,7 @@ const LIMITS = [
   ["max_copies", "Copies at once", ""],
   ["per_source_pool", "… from one source pool", "0: no limit"],
   ["per_target_pool", "… to one target pool", "0: no limit"],
-  ["per_source_host", "… from one host outside", "0: no limit; for imports"],
+  ["per_source_host", "… from one external host", "0: no limit; for imports"],
   ["max_steps", "Other steps at once", "prepares, commits and aborts"],
   ["max_verifies", "Verifications at once", ""],
 ];
@@ -40,7 +40,7 @@ export function pace(root, { app }) {
     may && "Set throttle and window",
     save,
   );
-  // Until it is known what is set, what is typed would be overwritten, and what is empty be set.
+  // Until the settings are loaded, input would be overwritten, and saving would set empty fields.
   lock(true);
 
   fill(
@@ -69,7 +69,7 @@ export function pace(root, { app }) {
     for (const control of editor.querySelectorAll("input, button")) control.disabled = locked;
   }
 
-  // What is typed is drawn; what cannot be read leaves the drawing as it was.
+  // Draw what is typed. A syntax error leaves the drawing as it was.
   function draw() {
     try {
       const rates = stretches(parseTimetable(throttle.value.trim() || "off"));
@@ -99,7 +99,7 @@ export function pace(root, { app }) {
     lock(false);
   }
 
-  // All but what may be being typed.
+  // Reads all settings but those in the form, where the user may be typing.
   async function read() {
     const [set, most] = await Promise.all([api.get("/throttle"), api.get("/limit")]);
     show(set);
@@ -129,7 +129,7 @@ function wide(...given) {
   return h("div", { class: "wide" }, field(...given));
 }
 
-// A form that shows the API's refusal; without a label for its button it is for reading only.
+// A form that shows the API's refusal; without a label for its button it is read-only.
 function form(fields, label, submit) {
   const refusal = h("div", { role: "alert" });
   const button = label ? h("button", { type: "submit", class: "primary" }, label) : null;
@@ -172,11 +172,11 @@ function poolForms(pools, may, read) {
 }
 
 function poolLine(pool, value, may, read) {
-  const clear = h("button", { type: "button" }, "Take it away", h("span", { class: "unseen" }, ` from ${pool}`));
+  const clear = h("button", { type: "button" }, "Remove it", h("span", { class: "unseen" }, ` from ${pool}`));
   clear.addEventListener("click", async () => {
     try {
       await api.remove("/throttle", { pool });
-      announce(`The throttle of ${pool} is gone.`);
+      announce(`The throttle of ${pool} is removed.`);
       await read();
     } catch (error) {
       announce(error.message, "bad");
@@ -188,7 +188,7 @@ function poolLine(pool, value, may, read) {
 function guardForm(guard, may, read) {
   const factor = text("guard", { value: guard ? String(guard.factor) : "off", readonly: !may });
   return form(
-    [field("Factor", factor, "how many times as long as without copies clients' operations may take: 1.05 to 100, or off")],
+    [field("Factor", factor, "maximum client latency during copies, as a multiple of that without: 1.05 to 100, or off")],
     may && "Set the guard",
     async () => {
       await api.put("/throttle", { guard: factor.value.trim() || "off" });

@@ -1,4 +1,4 @@
-// One plan: where it is, what has to be looked at, its waves, its images, and what can be done.
+// One plan: its state, problems, waves and images, and the possible actions.
 
 import * as api from "../api.js";
 import { fill, h, refill, say, sentence } from "../dom.js";
@@ -16,8 +16,8 @@ import { OF_BEGUN, barOf, imagesText, isBad, leftText, phasesText, rateText, wav
 import { waves } from "../parts/waves.js";
 
 const EVERY = 2;
-const MANY = 500; // images; more of them are asked for less often
-const PATIENCE = 5; // that many times less often
+const MANY = 500; // images; plans with more are refreshed less often
+const PATIENCE = 5; // how many times less often
 
 export function plan(root, { app, segments, query }) {
   const name = segments.join("/");
@@ -52,11 +52,11 @@ export function plan(root, { app, segments, query }) {
     "section",
     { class: "card" },
     h("h2", {}, "Check"),
-    h("p", {}, "Preflight of each image that has not begun, and what the pools have to take. It changes nothing."),
-    app.may(api.PLAN_RIGHTS.check) ? h("div", { class: "buttons" }, look) : h("p", { class: "hint" }, "Your login does not allow to check plans: that needs the permission create."),
+    h("p", {}, "Runs preflight for each image that has not begun, and adds up the space needed in each pool. It changes nothing."),
+    app.may(api.PLAN_RIGHTS.check) ? h("div", { class: "buttons" }, look) : h("p", { class: "hint" }, "Your login does not allow you to check plans; that needs the permission create."),
     checker.element,
   );
-  const [early, late] = [h("div", {}), h("div", {})]; // a check is for what has not begun
+  const [early, late] = [h("div", {}), h("div", {})]; // two positions of the check: before and after the start
   const images = h("section", { class: "card" }, h("h2", {}, "Images"), table.element);
   const body = h(
     "div",
@@ -74,7 +74,7 @@ export function plan(root, { app, segments, query }) {
       "div",
       { class: "columns" },
       h("section", { class: "card" }, h("h2", {}, "Waves"), drawing.element),
-      h("section", { class: "card" }, h("h2", {}, "About it"), facts),
+      h("section", { class: "card" }, h("h2", {}, "Details"), facts),
     ),
     images,
     late,
@@ -115,7 +115,7 @@ export function plan(root, { app, segments, query }) {
     before = now;
   }
 
-  let skipped = 0; // times to come at which a large plan is not asked for
+  let skipped = 0; // number of refreshes of a large plan to skip
   app.watch(EVERY, async () => {
     if (skipped > 0) {
       skipped -= 1;
@@ -135,12 +135,12 @@ export function plan(root, { app, segments, query }) {
 
 const WAITING_FOR = { prepared: ["prepared", "execute and commit"], executed: ["commit", "commit"], verified: ["commit", "commit"] };
 
-// What a plan leaves to be decided about each image that has reached its goal.
+// The decision that a plan leaves to the user about images that have reached its goal.
 function toDecide({ name, goal, counts }) {
   if (!counts.done || !WAITING_FOR[goal]) return [];
   const [group, verb] = WAITING_FOR[goal];
   return [
-    `${count(counts.done, "image")} reached the goal ${goal}. To ${verb} them, or to take them back, is up to you: `,
+    `${count(counts.done, "image")} reached the goal ${goal}. Decide whether to ${verb} or to abort them: `,
     h("a", { href: link(["migrations"], { group, plan: name }) }, group === "commit" ? "those that await a commit" : "those that are prepared"),
     ".",
   ];
@@ -159,7 +159,7 @@ function problems(report) {
   );
 }
 
-// Pairs of a name and a text; what says nothing is left out.
+// Pairs of a name and a text; empty texts are left out.
 function factsOf(report) {
   return [
     ["Selects", report.selects.join("; ")],
@@ -170,10 +170,10 @@ function factsOf(report) {
     ["Rate of all its copies", report.rate_limit === null ? "" : rate(report.rate_limit)],
     ["Copies at once", report.max_copies ? `at most ${report.max_copies}` : ""],
     ["Images in a wave", String(report.wave_size)],
-    ["Stops after", report.stop_after_failures ? count(report.stop_after_failures, "failure") : "no number of failures"],
+    ["Stops after", report.stop_after_failures ? count(report.stop_after_failures, "failure") : "never"],
     ["Window", report.window ?? ""],
     ["Priority", report.priority ? String(report.priority) : ""],
-    ["Made", time(report.created)],
+    ["Created", time(report.created)],
     ["Started", report.started ? time(report.started) : ""],
     ["Ended", report.ended ? time(report.ended) : ""],
     ["Took", report.ended && report.seconds !== null ? seconds(report.seconds) : ""],

@@ -1,4 +1,4 @@
-// The plans: many images that move together, wave by wave.
+// The list of plans, each of which moves many images wave by wave.
 
 import * as api from "../api.js";
 import { fill, h, refill, say, sentence } from "../dom.js";
@@ -103,7 +103,7 @@ function firstOf(problems) {
   return [sentence(first), more.length ? h("div", { class: "quiet" }, `and ${more.length} more`) : null];
 }
 
-// What a plan is, where there is none yet.
+// Explains plans, shown while there are none.
 function about(may) {
   return [
     h("h2", {}, "Many images at once"),
@@ -111,13 +111,13 @@ function about(may) {
       "p",
       {},
       "A plan moves many images together: which ones, by pool, name, size or label; where they go; how many at a time; within which rate and window. ",
-      "It begins them wave by wave, waits for images that are in use, and stops by itself after too many failures. ",
+      "It begins them wave by wave, waits for images that are in use, and stops after too many failures. ",
       "An image whose clients are still running waits until they are stopped.",
     ),
-    h("p", {}, may ? "It is written as a file. Nothing begins before you start it:" : "It is written as a file:"),
+    h("p", {}, may ? "It is written as a file. No migration begins before you start the plan:" : "It is written as a file:"),
     h("pre", { class: "file", tabindex: "0", role: "region", "aria-label": "Example of a plan file" }, EXAMPLE),
     may
       ? h("p", {}, h("a", { href: "#/new-plan?example=true", class: "button primary" }, "Begin with this example"))
-      : h("p", { class: "hint" }, "Your login does not allow to make plans."),
+      : h("p", { class: "hint" }, "Your login does not allow you to create plans."),
   ];
 }
