@@ -1,5 +1,5 @@
 #!/bin/bash
-# Build what can be installed, from a copy of the source: './run package' installs the tools first.
+# Build the packages from a copy of the source; './run package' installs the tools first.
 # Usage: build.sh PYTHON FOLDER: the Debian packages, and the wheel of the engine by the pip of PYTHON.
 set -euo pipefail
 
@@ -17,7 +17,7 @@ cp -r packaging/debian "$work/tree/debian"
 cd "$work/tree"
 find . -name __pycache__ -prune -exec rm -rf {} +
 
-# dpkg-buildpackage demands a folder 'debian' at the top and writes beside the tree.
+# dpkg-buildpackage requires a folder 'debian' at the top and writes to the tree's parent.
 run() {
     "$@" >"$work/log" 2>&1 || {
         cat "$work/log" >&2

@@ -1,17 +1,17 @@
 #!/bin/bash
-# Install rbd_migration into the module directory of this host's manager, or take it away again.
+# Install rbd_migration into the module directory of this host's manager, or remove it.
 # 'install.sh --help' says how. Nothing but coreutils and the manager itself is needed.
 set -euo pipefail
 
 SOURCE=$(dirname "$(dirname "$(readlink -f "$0")")")
-FOLDERS=(rbd_migration rbdmigrate) # side by side in the module directory
-LIST=rbd_migration/.installed      # what was put into folders that are not ours
+FOLDERS=(rbd_migration rbdmigrate) # both directly in the module directory
+LIST=rbd_migration/.installed      # lists the files in folders of other packages
 USUAL=(/usr/share/ceph/mgr /usr/lib/ceph/mgr /usr/lib64/ceph/mgr /usr/local/share/ceph/mgr)
 PACKAGE=ceph-mgr-rbd-migration
 OLDEST_CEPH=16 NEWEST_CEPH=20
 OLDEST_PYTHON=9 NEWEST_PYTHON=14 # of Python 3
 STARTED_IN=$PWD
-cd / # root runs this: nothing in the directory that it is started in may become a part of it
+cd / # root runs this: it must not use files of the current directory
 
 action=install module_dir='' dry_run='' force=''
 
@@ -34,13 +34,13 @@ fail() {
     exit 1
 }
 
-# A check that failed: --force makes a warning of it.
+# Reports a failed check: an error, or with --force a warning.
 refuse() {
     [ -n "$force" ] || fail "$* (--force goes on nevertheless)"
     echo "Warning: $*" >&2
 }
 
-# What changes something: only said in a dry run.
+# Runs a command that changes something; a dry run only prints it.
 act() {
     if [ -n "$dry_run" ]; then echo "would run: $*"; else "$@"; fi
 }
@@ -62,7 +62,7 @@ find_module_dir() {
         "see packaging/cephadm"
 }
 
-# Of a tree that holds rbdmigrate/; empty where there is none.
+# The version of a folder with rbdmigrate/; empty without one.
 version_in() {
     [ ! -f "$1/rbdmigrate/__init__.py" ] ||
         sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$1/rbdmigrate/__init__.py"
@@ -72,7 +72,7 @@ is_older() { # is_older A B
     [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
 
-# The minor version of the Python that ceph-mgr has in it.
+# The minor version of the Python that is embedded in ceph-mgr.
 embedded_python() {
     local version
     version=$(ldd "$1" 2>/dev/null | sed -n 's/.*libpython3\.\([0-9]*\).*/\1/p' | head -n 1) || version=''
@@ -91,7 +91,7 @@ check_manager() {
         refuse "ceph-mgr is of release ${release:-unknown}; releases $OLDEST_CEPH to $NEWEST_CEPH are supported"
     fi
     minor=$(embedded_python "$manager")
-    # Workers run with the system's own, whatever else is first on the administrator's PATH.
+    # Workers run with the system's Python, not with the first one on the administrator's PATH.
     if ! python=$(PATH=/usr/bin:$PATH command -v "python3.$minor"); then
         refuse "the program python3.$minor, of the version that ceph-mgr has in it, is not installed; workers run with it"
         return
@@ -123,7 +123,7 @@ check_disabled() {
     fi
 }
 
-# Files that stand among those of another package: one a line, relative to the module directory.
+# Files to put into folders of other packages: one per line, relative to the module directory.
 drop_ins() {
     local file
     [ -d "$module_dir/dashboard/controllers" ] || return 0
@@ -132,7 +132,7 @@ drop_ins() {
     done
 }
 
-# The files of folders of other packages first: they use ours.
+# Remove the files in folders of other packages first, because they use the module.
 remove_drop_ins() {
     local file base
     [ -f "$module_dir/$LIST" ] || return 0
@@ -153,9 +153,9 @@ install_all() {
     fi
     check_manager
     echo "rbd_migration $new -> $module_dir${old:+ (replaces $old)}"
-    # Staged beside the module directory: a folder within would be taken for a module.
+    # Staged next to the module directory: a folder in it would be taken for a module.
     stage=$module_dir/../.rbd_migration.$$
-    # shellcheck disable=SC2064 # the name of now
+    # shellcheck disable=SC2064 # expand the name now
     trap "rm -rf '$stage'" EXIT
     act mkdir -p "$stage"
     act cp -r "$SOURCE/mgr_module/rbd_migration" "$SOURCE/src/rbdmigrate" "$stage"

@@ -1,11 +1,9 @@
 """Benchmarks: ``./run qa bench [NAME ...]``, on a cluster of their own.
 
-What is compared runs in one run, in turn (``rounds``), so that a machine that is busy for a while
-slows all of it. The medians, and more so their ratios, are the figures; each is shown beside its
-aim. Nothing fails because a figure misses its aim.
-
-A benchmark is a file with a function that takes a ``Rig`` and returns a ``Result``;
-``catalogue`` lists them.
+Variants that are compared run alternately in one run (``rounds``), so that a busy machine slows all
+of them. The medians, and even more their ratios, are the results; each is printed with its aim. A
+result that misses its aim is not an error. A benchmark is a file with a function that takes a
+``Rig`` and returns a ``Result``; ``catalogue`` lists them.
 """
 
 import sys

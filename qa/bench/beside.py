@@ -1,4 +1,4 @@
-"""A copy without a limit, alone and beside one that is held back by its own rate."""
+"""The time of a copy without a limit, alone and next to a copy with a low rate limit."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _RATE = "8M"
 
 
 def run(rig: Rig) -> Result:
-    """The time of the unlimited copy."""
+    """Measure the time of the unlimited copy."""
     size = 16 * MIB if rig.quick else 512 * MIB
 
     def measure(*, beside: bool) -> float:
@@ -26,7 +26,7 @@ def run(rig: Rig) -> Result:
         return seconds
 
     result = Result(f"a copy of {size // MIB} MiB without a limit")
-    alone, beside = "alone", f"beside a copy at {_RATE}iB/s"
+    alone, beside = "alone", f"next to a copy at {_RATE}iB/s"
     medians = result.add(
         in_turn(
             {alone: partial(measure, beside=False), beside: partial(measure, beside=True)},
@@ -40,7 +40,7 @@ def run(rig: Rig) -> Result:
 
 @contextlib.contextmanager
 def _slow_copy(rig: Rig, size: int) -> Iterator[None]:
-    """One that runs for the whole block."""
+    """Run a slow copy during the block."""
     target = prepared(rig, size)
     rig.ask("set", target_image=target, rate=_RATE)
     rig.ask("execute", target_image=target)

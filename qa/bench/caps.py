@@ -1,4 +1,4 @@
-"""Whether a rate is kept: the bytes that arrive in 20 seconds, counted from outside."""
+"""Whether copies keep to a rate: counts the objects that arrive in 20 seconds."""
 
 import time
 
@@ -8,11 +8,11 @@ from qa.bench.rig import Rig
 from qa.workload.images import MIB
 
 _OBJECT = MIB  # small, so that counting objects is exact
-_SETTLE = 2.0  # seconds from the start of the copies until it is counted
+_SETTLE = 2.0  # seconds from the start of the copies to the first count
 
 
 def run(rig: Rig) -> Result:
-    """Copies under 20, 50 and 100 MiB/s, one and four of them."""
+    """Measure copies with 20, 50 and 100 MiB/s, one and four of them."""
     rates, span = ((20,), 2.0) if rig.quick else ((20, 50, 100), 20.0)
     result = Result(f"what arrives under a rate within {span:g} s")
     for rate in rates:
@@ -27,7 +27,7 @@ def run(rig: Rig) -> Result:
 
 
 def _measure(rig: Rig, rate: int, copies: int, span: float) -> float:
-    """MiB/s that arrived."""
+    """Return the MiB/s that arrived."""
     size = int(rate * (span + 2 * _SETTLE + 2)) // copies * MIB
     targets = [prepared(rig, size, object_size=_OBJECT) for _ in range(copies)]
     with at_once(rig, copies), throttled(rig, f"{rate}M"):

@@ -22,7 +22,7 @@ from qa.bench.rig import Rig
 
 @dataclass(frozen=True)
 class Benchmark:
-    """``run`` measures. ``groups``: names that stand for several. ``gateway``: it uses S3."""
+    """A benchmark. ``groups``: the groups that it belongs to; ``gateway``: it uses S3."""
 
     name: str
     run: "Callable[[Rig], Result]"
@@ -46,7 +46,7 @@ ALL = (
 
 
 def choose(names: "list[str]") -> "list[Benchmark]":
-    """The benchmarks with these names or in these groups; all without a name. KeyError."""
+    """Return the benchmarks with these names or groups; all without a name. Raises KeyError."""
     if not names:
         return list(ALL)
     for name in names:

@@ -1,4 +1,4 @@
-"""How soon a changed rate is in effect, worked out from the bytes that arrived since."""
+"""How soon a changed rate takes effect, computed from the bytes that arrived afterwards."""
 
 import time
 
@@ -8,12 +8,12 @@ from qa.bench.rig import Rig
 from qa.workload.images import MIB
 
 _SLOW, _FAST = 10, 60  # MiB/s
-_SPAN = 5.0  # seconds from the change until it is counted
+_SPAN = 5.0  # seconds from the change to the count
 _OBJECT = MIB
 
 
 def run(rig: Rig) -> Result:
-    """Up, down, and up again, of one running copy."""
+    """Change the rate of one running copy up, down, and up again."""
     changes = 1 if rig.quick else 2 * rig.repeat
     target = prepared(
         rig, int((_SLOW + _FAST) * (_SPAN + 4) * (changes / 2 + 1)) * MIB, object_size=_OBJECT
@@ -35,7 +35,7 @@ def run(rig: Rig) -> Result:
 
 
 def _delay(rig: Rig, old: int, new: int) -> float:
-    """Seconds for which the old rate must have gone on, for as much to arrive as did."""
+    """Return how many seconds the old rate must have continued, given the bytes that arrived."""
     begin, before = time.monotonic(), arrived(rig)
     rig.ask("throttle set", rate=f"{new}M")
     time.sleep(_SPAN)

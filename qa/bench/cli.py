@@ -22,7 +22,7 @@ _CONF = {**FAST_FAILOVER, "osd_memory_target": str(_GIB)}
 
 
 def main(argv: Optional["list[str]"] = None) -> int:
-    """Run the benchmarks; the exit code is 1 when one broke off, whatever the figures are."""
+    """Run the benchmarks; the exit code is 1 if one ended with an error."""
     args = _parser().parse_args(argv)
     try:
         chosen = catalogue.choose(args.names)
@@ -74,7 +74,7 @@ def _say(text: str) -> None:
 
 @contextlib.contextmanager
 def _cluster(args: argparse.Namespace, gateway: bool) -> Iterator[Cluster]:
-    """Two managers and three OSDs on files; an object gateway where one is used."""
+    """Start two managers and three OSDs on files, and an object gateway if one is needed."""
     if args.dir:
         yield Cluster(args.dir)
         return
@@ -88,7 +88,7 @@ def _cluster(args: argparse.Namespace, gateway: bool) -> Iterator[Cluster]:
 
 
 def machine(cluster: Cluster) -> "dict[str, Any]":
-    """What the figures were measured on."""
+    """Describe the machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "release": cluster.run(["ceph", "--version"]).stdout.split()[2],
@@ -107,7 +107,7 @@ def _introduction(machine: "dict[str, Any]") -> str:
 
 
 def _run(rig: Rig, each: catalogue.Benchmark, found: "dict[str, Any]") -> None:
-    """Run one and print it; one that breaks off does not keep the others from running."""
+    """Run one benchmark and print it; an error in it does not prevent the others from running."""
     begin = time.monotonic()
     try:
         result: Result = each.run(rig)

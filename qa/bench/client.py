@@ -1,4 +1,4 @@
-"""A client of the cluster beside the copies: fio writes 4 KiB through librbd, one after another."""
+"""A client that runs next to the copies: fio writes 4 KiB through librbd, one after another."""
 
 import contextlib
 import math
@@ -12,27 +12,27 @@ from qa.bench.rig import TARGET, Rig
 from qa.devcluster import processes
 from qa.workload.images import MIB, opened
 
-RATE = 100  # writes a second that it tries to make
+RATE = 100  # writes per second that it attempts
 _SIZE = 256 * MIB
-_START = 60.0  # seconds within which it has to begin
-_EDGE = 0.1  # seconds at the edges of a span that may belong to what is beside it
+_START = 60.0  # seconds within which it has to start
+_EDGE = 0.1  # seconds at both ends of a span that may belong to the spans next to it
 
 
 class Client:
-    """A fio that runs. What it measured can be asked for once it has ended."""
+    """A running fio. Its measurements can be read after it has ended."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
         self._process = process
         self._log = folder / "fio_clat.1.log"
 
     def end(self) -> None:
-        """Wait until it has ended. Raises CalledProcessError."""
+        """Wait until fio has ended. Raises CalledProcessError."""
         code = self._process.wait(120)
         if code:
             raise subprocess.CalledProcessError(code, "fio")
 
     def between(self, begin: float, end: float) -> "list[float]":
-        """Milliseconds of each write that ended in a span of ``time.time()``."""
+        """Return the milliseconds of each write that ended in a span of ``time.time()``."""
         lines = [line.split(",") for line in self._log.read_text(encoding="ascii").splitlines()]
         writes = [(int(fields[0]) / 1e3, int(fields[1]) / 1e6) for fields in lines]
         return [taken for at, taken in writes if begin + _EDGE <= at <= end - _EDGE]
@@ -40,7 +40,7 @@ class Client:
 
 @contextlib.contextmanager
 def running(rig: Rig, seconds: float) -> Iterator[Client]:
-    """A client that writes for so many seconds, on an image that no migration is about."""
+    """Start a client that writes for ``seconds``, on an image that is not migrated."""
     name = f"client{time.time_ns()}"
     image = rig.image(f"{TARGET}/{name}", _SIZE, _SIZE)
     with opened(rig.client, image, read_only=False) as handle:
@@ -74,7 +74,7 @@ def _wait_until_open(rig: Rig, image: str) -> None:
 
 
 def percentile(latencies: "Sequence[float]", part: float) -> float:
-    """The value that ``part`` (0 to 1) of them do not exceed. ValueError without any."""
+    """Return the percentile ``part`` (0 to 1) of the values. Raises ValueError without values."""
     if not latencies:
         raise ValueError("the client made no write in this time")
     ordered = sorted(latencies)

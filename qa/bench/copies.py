@@ -1,4 +1,4 @@
-"""Prepared migrations, and the copies made of them."""
+"""Prepared migrations, and their copies."""
 
 import contextlib
 import time
@@ -10,7 +10,7 @@ from qa.workload.images import MIB, place
 
 
 def prepared(rig: Rig, size: int, data: Optional[int] = None, object_size: int = 4 * MIB) -> str:
-    """The target of a migration whose copy may begin. ``data``: bytes; all of it without."""
+    """Prepare a migration and return its target. ``data``: bytes in the image; without it, all."""
     source, target = rig.pair()
     rig.image(source, size, size if data is None else data, object_size)
     rig.ask("prepare", source_image=source, target_image=target)
@@ -19,7 +19,7 @@ def prepared(rig: Rig, size: int, data: Optional[int] = None, object_size: int =
 
 
 def copy(rig: Rig, target: str) -> float:
-    """Seconds from asking for the copy until all is there."""
+    """Return the seconds from the start of the copy until all data is copied."""
     begin = time.monotonic()
     rig.ask("execute", target_image=target)
     rig.wait(target, "executed")
@@ -27,21 +27,21 @@ def copy(rig: Rig, target: str) -> float:
 
 
 def discard(rig: Rig, target: str) -> None:
-    """End the migration, whatever it is at, and remove the image."""
+    """End the migration, whatever its state, and remove the image."""
     source = rig.status(target)["source"]
     abort(rig, target)
     rig.remove([source, target])
 
 
 def abort(rig: Rig, target: str) -> None:
-    """Go back, whatever it is at."""
+    """Abort the migration, whatever its state."""
     rig.ask("abort", target_image=target, force=True)
     rig.until(lambda: rig.status(target)["ended"], f"the end of {target}")
 
 
 @contextlib.contextmanager
 def at_once(rig: Rig, copies: int) -> Iterator[None]:
-    """So many copies at once, in the block."""
+    """Limit the number of parallel copies in the block."""
     rig.ask("limit set", max_copies=copies)
     try:
         yield
@@ -51,7 +51,7 @@ def at_once(rig: Rig, copies: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def throttled(rig: Rig, rate: str) -> Iterator[None]:
-    """Under a rate for all copies together (``20M``), in the block."""
+    """Set the throttle of all copies (``20M``) in the block."""
     rig.ask("throttle set", rate=rate)
     try:
         yield
@@ -60,6 +60,6 @@ def throttled(rig: Rig, rate: str) -> Iterator[None]:
 
 
 def arrived(rig: Rig) -> int:
-    """How many data objects there are in the target's pool: what was copied, seen from outside."""
+    """Return the number of data objects in the target's pool, read with RADOS."""
     with place(rig.client, f"{TARGET}/-") as ioctx:
         return sum(each.key.startswith("rbd_data.") for each in ioctx.list_objects())

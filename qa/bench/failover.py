@@ -1,4 +1,4 @@
-"""A manager is killed in the middle of a copy: until it is copied again, until a client writes."""
+"""The time from the death of a manager during a copy until the copy continues and clients write."""
 
 import time
 from typing import Any
@@ -12,11 +12,11 @@ from qa.workload.writer import writing
 
 _RATE = "10M"
 _OBJECT = MIB
-_BEAT = 0.05  # seconds between two looks
+_BEAT = 0.05  # seconds between two polls
 
 
 def run(rig: Rig) -> Result:
-    """SIGKILL to the active manager; a standby is there. Its workers end with it."""
+    """Kill the active manager, and with it its workers, with SIGKILL; a standby is running."""
     result = Result("a manager is killed while a copy runs, and a standby takes over")
     copied: dict[str, list[float]] = {
         "a standby is active": [],
@@ -40,7 +40,7 @@ def run(rig: Rig) -> Result:
 
 
 def _copying(rig: Rig) -> str:
-    """A copy that has begun to bring objects and goes on for minutes."""
+    """Start a copy that has copied some objects and goes on for minutes."""
     target = prepared(rig, 1024 * MIB, 512 * MIB, object_size=_OBJECT)
     rig.ask("set", target_image=target, rate=_RATE)
     before = arrived(rig)
@@ -50,7 +50,7 @@ def _copying(rig: Rig) -> str:
 
 
 def _until_copied(rig: Rig) -> "tuple[float, float]":
-    """Seconds from the kill until a standby is active, and until objects arrive again."""
+    """Return the seconds from the kill to an active standby, and to the next copied objects."""
     target = _copying(rig)
     former = _active(rig)
     rig.cluster.mgr_kill()
@@ -65,7 +65,7 @@ def _until_copied(rig: Rig) -> "tuple[float, float]":
 
 
 def _until_written(rig: Rig) -> float:
-    """Seconds from the kill until a client that opens the target at once has written to it."""
+    """Return the seconds from the kill until a client that opens the target has written to it."""
     target = _copying(rig)
     rig.cluster.mgr_kill()
     begin = time.monotonic()
@@ -83,6 +83,6 @@ def _restore(rig: Rig, target: str) -> None:
 
 
 def _active(rig: Rig) -> int:
-    """The id of the active manager that is ready; 0 while there is none."""
+    """Return the id of the active manager that is ready; 0 while there is none."""
     dump: dict[str, Any] = rig.cluster.mon_command("mgr dump")
     return int(dump["active_gid"]) if dump["available"] else 0

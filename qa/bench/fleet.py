@@ -1,4 +1,4 @@
-"""Many small images: how long until all are committed, and with how many slots."""
+"""The time until many small images are committed, with different numbers of parallel copies."""
 
 from functools import partial
 from typing import Callable
@@ -15,7 +15,7 @@ _SERIAL, _TASK = "rbd migration, one after another", "ceph rbd task"
 
 
 def run(rig: Rig) -> Result:
-    """Prepare, execute and commit of all images."""
+    """Prepare, execute and commit all images."""
     count, size = (4, 4 * MIB) if rig.quick else (16, 16 * MIB)
     variants: dict[str, Callable[[stock.Pairs], object]] = {
         _ours(slots): partial(_migrate, rig, slots=slots) for slots in _SLOTS
@@ -47,7 +47,7 @@ def _ours(slots: int) -> str:
 
 
 def _migrate(rig: Rig, pairs: stock.Pairs, slots: int) -> None:
-    """One ``run`` for each image, then wait until the last has ended."""
+    """Run one ``run`` for each image, then wait until the last migration has ended."""
     with at_once(rig, slots):
         for source, target in pairs:
             rig.ask("run", source_image=source, target_image=target)

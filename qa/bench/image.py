@@ -1,4 +1,4 @@
-"""One big image, full or nearly empty: our copy, and what the stock tools need for the same."""
+"""One big image, full or nearly empty: the module's copy, and the same with the stock tools."""
 
 from functools import partial
 from typing import Callable
@@ -16,7 +16,7 @@ Measure = Callable[[int, int], float]
 
 
 def run(rig: Rig) -> Result:
-    """The copy alone: what comes before and after it is not counted."""
+    """Measure the copy alone, without the steps before and after it."""
     dense, sparse = (16 * MIB, (GIB, 8 * MIB)) if rig.quick else (512 * MIB, (100 * GIB, 64 * MIB))
     result = Result("one image, from the start of the copy to its end")
     ways: dict[str, Measure] = {

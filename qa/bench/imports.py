@@ -1,4 +1,4 @@
-"""Disks from outside: our import of a format over a stream, beside the stock tools."""
+"""Imports of external disks, by format and stream, compared with the stock tools."""
 
 import contextlib
 import json
@@ -27,14 +27,14 @@ _OPTION = "mgr/rbd_migration/import_folders"
 _OURS, _QEMU = "ours", "qemu-img convert"
 _IMPORT, _PIPED = "rbd import", "curl | rbd import"
 _BUCKET = "bench"
-_HANGS = 120.0  # seconds after which QEMU is taken to hang; a conversion takes some three
+_HANGS = 120.0  # seconds after which QEMU is considered to hang; a conversion takes about three
 _ATTEMPTS = 3
 Way = Callable[[str], None]  # makes the image that is named
 
 
 @dataclass(frozen=True)
 class _Disk:
-    """A disk as it can be had: ``kind`` is its format, ``stream`` the stream object of ours.
+    """A disk to import: ``kind`` is its format, ``stream`` the stream object for the module.
 
     ``where`` is the path or URL for the stock tools, which send no key.
     """
@@ -49,7 +49,7 @@ class _Disk:
 
 
 def run(rig: Rig) -> Result:
-    """From the file to an image that has all data. Ours: prepare and execute."""
+    """Measure from the start until an image has all data. The module needs prepare and execute."""
     size = 16 * MIB if rig.quick else 256 * MIB
     result = Result(f"imports of a full disk of {size // MIB} MiB")
     with tempfile.TemporaryDirectory() as name, _allowed(rig, name), WebServer(Path(name)) as web:
@@ -57,8 +57,8 @@ def run(rig: Rig) -> Result:
             for disk in _disks(rig, kind, file, web):
                 _compare(rig, result, disk, size)
     result.notes.append(
-        "Over S3 ours signs its requests; the stock tools, which cannot, get the same object by "
-        "its URL, as anybody may read it."
+        "Over S3 the module signs its requests. The stock tools cannot, and get the same object by "
+        "its URL, since it is public."
         if rig.has_gateway
         else "S3 was left out: the cluster has no object gateway (--rgw)."
     )
@@ -66,7 +66,7 @@ def run(rig: Rig) -> Result:
 
 
 def _disks(rig: Rig, kind: str, file: Path, web: WebServer) -> "Iterator[_Disk]":
-    """The same file over each stream."""
+    """Return the same file over each stream."""
     yield _Disk(kind, {"type": "file", "file_path": str(file)}, str(file))
     url = web.url(f"/{file.name}")
     yield _Disk(kind, {"type": "http", "url": url}, url)
@@ -86,15 +86,15 @@ def _compare(rig: Rig, result: Result, disk: _Disk, size: int) -> None:
         ways[_PIPED] = partial(stock.import_url, rig, disk.where)
 
     def attempt(way: str, left: int) -> "tuple[str, float]":
-        """The image that was made, and the seconds that it took."""
+        """Return the image that was made, and the seconds that it took."""
         _, target = rig.pair()
         try:
             return target, timed(lambda: ways[way](target))
         except CommandFailed as error:
             if error.returncode is not None or not left:
                 raise
-            # QEMU 7.2 was seen to wait for ever on a connection that had given all.
-            result.notes.append(f"{disk.name}, {way}: started anew, as it hung.")
+            # QEMU 7.2 sometimes waits endlessly for a connection that has sent everything.
+            result.notes.append(f"{disk.name}, {way}: restarted because it hung.")
             return attempt(way, left - 1)
 
     def measure(way: str) -> float:
@@ -141,7 +141,7 @@ def _files(folder: Path, size: int) -> "dict[str, Path]":
 
 @contextlib.contextmanager
 def _allowed(rig: Rig, folder: str) -> Iterator[None]:
-    """Files may be imported from this folder."""
+    """Allow imports of files from this folder."""
     _set(rig, folder)
     try:
         yield
@@ -151,4 +151,4 @@ def _allowed(rig: Rig, folder: str) -> Iterator[None]:
 
 def _set(rig: Rig, value: Any) -> None:
     rig.cluster.mon_command("config set", who="mgr", name=_OPTION, value=value)
-    time.sleep(0.5)  # until the manager heard of it
+    time.sleep(0.5)  # until the manager has read the option

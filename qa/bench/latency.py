@@ -1,4 +1,4 @@
-"""What a client feels of a copy: its writes' latency without and beside one."""
+"""The latency of a client's writes without and during a copy."""
 
 import contextlib
 import statistics
@@ -16,21 +16,21 @@ from qa.workload.images import MIB
 
 _FACTOR = 1.5  # of the guard
 _MEASURES = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-_Taken = tuple[list[float], list[float], float]  # latencies before and beside a copy, its seconds
+_Taken = tuple[list[float], list[float], float]  # latencies before and during a copy, its seconds
 
 
 @dataclass(frozen=True)
 class _Way:
-    """``copy`` starts the copy of a prepared target and waits for its end."""
+    """A way to copy. ``copy`` starts the copy of a prepared target and waits for its end."""
 
     copy: "Callable[[Rig, str], None]"
     setting: "Callable[[Rig], contextlib.AbstractContextManager[None]]"
-    seconds: float  # for which the copy is watched at most
+    seconds: float  # seconds for which the copy is measured at most
     quiet: float = 8.0  # seconds without a copy before
 
 
 def run(rig: Rig) -> Result:
-    """One client through a quiet time and a copy, for each way to copy."""
+    """Measure a client before and during a copy, for each way to copy."""
     size = 64 * MIB if rig.quick else 1536 * MIB
     ways = {
         "rbd migration execute": _Way(stock.execute, _as_it_is, 20),
@@ -46,7 +46,7 @@ def run(rig: Rig) -> Result:
             taken[name].append(_measure(rig, way, size))
             quiet, beside, _seconds = taken[name][-1]
             p99 = [client.percentile(each, 0.99) for each in (quiet, beside)]
-            rig.said(f"{name}: p99 {p99[0]:.1f} ms before, {p99[1]:.1f} ms beside the copy")
+            rig.said(f"{name}: p99 {p99[0]:.1f} ms before, {p99[1]:.1f} ms during the copy")
     return _result(taken)
 
 
@@ -70,7 +70,7 @@ def _result(taken: "dict[str, list[_Taken]]") -> Result:
 
 
 def _measure(rig: Rig, way: _Way, size: int) -> _Taken:
-    """The client's latencies before and beside the copy, and for how long that was watched."""
+    """Return the latencies before and during the copy, and the seconds of measuring the copy."""
     target = prepared(rig, size)
     with way.setting(rig), at_once(rig, 1), client.running(rig, way.quiet + way.seconds) as fio:
         start = time.time()
@@ -82,7 +82,7 @@ def _measure(rig: Rig, way: _Way, size: int) -> _Taken:
         end = time.time()
         fio.end()
         result = fio.between(start, begin), fio.between(begin, end), end - begin
-    thread.join()  # without a limit now
+    thread.join()  # from now on without a limit
     discard(rig, target)
     return result
 

@@ -1,4 +1,4 @@
-"""What a benchmark found: rows of samples, figures with their aims, as tables and as JSON."""
+"""The result of a benchmark: rows of samples, and figures with their aims, as tables and JSON."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ NO_AIM, MET, MISSED = "", "met", "MISSED"
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one variant, repetition by repetition, in ``unit``."""
+    """The samples of one variant, one per repetition, in ``unit``."""
 
     what: str
     samples: "tuple[float, ...]"
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that says something, and what it should be: at ``least`` or at ``most``."""
+    """A result with its aim: ``least`` or ``most``."""
 
     what: str
     value: float
@@ -68,18 +68,18 @@ class Figure:
 
 @dataclass
 class Result:
-    """All of one benchmark. ``notes``: sentences on what was measured, and how."""
+    """The result of one benchmark. ``notes`` are sentences about the measurement."""
 
     title: str
     rows: "list[Row]" = field(default_factory=list)
     figures: "list[Figure]" = field(default_factory=list)
     notes: "list[str]" = field(default_factory=list)
-    seconds: float = 0.0  # that the benchmark took
+    seconds: float = 0.0  # duration of the benchmark
 
     def add(
         self, samples: "Mapping[str, Sequence[float]]", unit: str = "s", before: str = ""
     ) -> "dict[str, float]":
-        """A row for each variant (its name after ``before``); returns the medians."""
+        """Add a row for each variant (its name after ``before``) and return the medians."""
         rows = {name: Row(before + name, tuple(taken), unit) for name, taken in samples.items()}
         self.rows += rows.values()
         return {name: row.median for name, row in rows.items()}
@@ -94,7 +94,7 @@ class Result:
         }
 
     def text(self, name: str) -> str:
-        """For people."""
+        """Format the result for people."""
         parts = [f"{name}: {self.title} ({self.seconds:.0f} s)"]
         if self.rows:
             head = ["WHAT", "MEDIAN", "LOWEST", "HIGHEST", "UNIT"]
@@ -114,7 +114,7 @@ def _figure(figure: Figure) -> "list[str]":
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Format a number with three significant digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

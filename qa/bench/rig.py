@@ -1,4 +1,4 @@
-"""The rig: a cluster, two pools, and what all benchmarks do with them."""
+"""The rig: a cluster, two pools, and the functions that all benchmarks use."""
 
 import contextlib
 import itertools
@@ -16,7 +16,7 @@ from qa.devcluster import Cluster
 from qa.workload.images import MIB, opened, place, split
 
 SOURCE, TARGET = "bench-from", "bench-to"
-_PATIENCE = 600.0  # seconds for whatever is waited for
+_PATIENCE = 600.0  # seconds for every wait
 _POLL = 0.05
 _AGAIN = (-11, -110)  # errnos of a manager that is not ready
 
@@ -25,12 +25,12 @@ _numbers = itertools.count(1)
 
 
 class Refused(Exception):
-    """A command of ours failed."""
+    """The manager refused a command of the module."""
 
 
 @dataclass
 class Rig:
-    """``client`` is client.admin's. ``quick``: the smallest sizes at which figures come out."""
+    """A cluster with two pools. ``client`` is client.admin's. ``quick``: use the smallest sizes."""
 
     cluster: Cluster
     client: rados.Rados
@@ -46,11 +46,11 @@ class Rig:
     # -- commands -----------------------------------------------------------------------------
 
     def ask(self, command: str, **args: Any) -> Any:
-        """``ceph rbd migration COMMAND`` without the CLI's start-up time; its JSON answer."""
+        """Return the JSON answer of ``ceph rbd migration COMMAND``, without starting the CLI."""
         return self.ceph(f"rbd migration {command}", **args)
 
     def ceph(self, prefix: str, **args: Any) -> Any:
-        """A command to the manager; decoded JSON. Asked again while no manager is ready."""
+        """Send a command to the manager, again while no manager is ready. Returns decoded JSON."""
         request = json.dumps({"prefix": prefix, "format": "json", **args})
         deadline = time.monotonic() + _PATIENCE
         while True:
@@ -65,7 +65,7 @@ class Rig:
             time.sleep(0.1)
 
     def status(self, target: str) -> Report:
-        """The report of one migration."""
+        """Return the report of one migration."""
         report: Report = self.ask("status", target_image=target)
         return report
 
@@ -81,13 +81,13 @@ class Rig:
         return self.until(there, f"{target} to be {' or '.join(states)}")
 
     def until(self, there: "Callable[[], Any]", what: str, every: float = _POLL) -> Any:
-        """Poll until it is there."""
+        """Poll until the predicate is true."""
         return self.cluster.wait_for(there, _PATIENCE, what, every)
 
     # -- images -------------------------------------------------------------------------------
 
     def image(self, spec: str, size: int, data: int, object_size: int = 4 * MIB) -> str:
-        """An image of ``size`` bytes, the first ``data`` of them random; returns its spec."""
+        """Make an image of ``size`` bytes, the first ``data`` of them random; return its spec."""
         with place(self.client, spec) as ioctx:
             rbd.RBD().create(ioctx, split(spec)[2], size, order=object_size.bit_length() - 1)
         piece = random.Random(spec).randbytes(4 * MIB)
@@ -97,12 +97,12 @@ class Rig:
         return spec
 
     def pair(self) -> "tuple[str, str]":
-        """Names for one more source and target."""
+        """Return names for another source and target."""
         name = f"disk{next(_numbers)}"
         return f"{SOURCE}/{name}", f"{TARGET}/{name}"
 
     def remove(self, specs: "Sequence[str]") -> None:
-        """Remove images, those that are there."""
+        """Remove those of the images that exist."""
         for spec in specs:
             with place(self.client, spec) as ioctx, contextlib.suppress(rbd.ImageNotFound):
                 rbd.RBD().remove(ioctx, split(spec)[2])
@@ -110,7 +110,7 @@ class Rig:
 
 @contextlib.contextmanager
 def rigged(cluster: Cluster, **options: Any) -> Iterator[Rig]:
-    """A rig with its pools, which are deleted at the end with what is in them."""
+    """Yield a rig with its pools, which are deleted with their contents at the end."""
     made = []
     with cluster.connect(timeout=60) as client:
         try:

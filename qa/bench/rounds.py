@@ -1,4 +1,4 @@
-"""Repetitions in turn: every variant once, then every variant again."""
+"""Alternating repetitions: every variant once, then every variant again."""
 
 import time
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ Measure = Callable[[], float]
 
 
 def in_turn(variants: "Mapping[str, Measure]", times: int) -> "dict[str, list[float]]":
-    """Call each ``times`` times, never one of them twice in a row; returns what they returned.
+    """Call each function ``times`` times, never twice in a row, and return the results.
 
-    Every second round goes backwards, so that what one leaves behind does not always fall on the
-    same next one.
+    Every second round runs in reverse order, so that the effects of one variant do not always hit
+    the same next one.
     """
     samples: dict[str, list[float]] = {name: [] for name in variants}
     for repetition in range(times):
@@ -22,7 +22,7 @@ def in_turn(variants: "Mapping[str, Measure]", times: int) -> "dict[str, list[fl
 
 
 def timed(act: "Callable[[], object]") -> float:
-    """Seconds that it takes."""
+    """Return the seconds that the call takes."""
     begin = time.monotonic()
     act()
     return time.monotonic() - begin

@@ -1,8 +1,8 @@
-"""Thousands of records: what a round of the loop, a listing and the manager's memory cost.
+"""The cost of thousands of records: rounds of the loop, listings, the manager's memory.
 
-The records are written into the store while the module is off. All of them move one image that is
-there, to names that are free: half of them wait for a place that nobody gives them, half are
-paused. So each is looked at as any other is, and nothing is prepared.
+The records are written into the store while the module is disabled. All of them move one existing
+image to free names. Half of them wait for a slot that they never get, half are paused. So each is
+observed like any other migration, but nothing is prepared.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _LISTINGS = 5
 
 
 def run(rig: Rig) -> Result:
-    """10, 1,000 and 10,000 records, each with a manager that was just started."""
+    """Measure 10, 1,000 and 10,000 records, each with a freshly started manager."""
     counts, seconds = ((10, 100), 3.0) if rig.quick else ((10, 1000, 10_000), 20.0)
     source, _ = rig.pair()
     rig.image(source, 4 * MIB, 4 * MIB)
@@ -81,9 +81,9 @@ def _records(rig: Rig, source: str, count: int) -> Iterator[Migration]:
 
 
 def _restart_with(rig: Rig, records: "Sequence[Migration]") -> "dict[str, int]":
-    """Begin anew with these records alone, and with the log that :func:`_log` reads.
+    """Restart the managers with these records alone, and the log level that :func:`_log` needs.
 
-    Returns how many bytes the log of each manager has before that.
+    Returns the size of each manager's log before that, in bytes.
     """
     rig.cluster.ceph("mgr", "module", "disable", MODULE)
     rig.cluster.wait_active()
@@ -105,7 +105,7 @@ def _restart_with(rig: Rig, records: "Sequence[Migration]") -> "dict[str, int]":
 
 
 def _first_pass(rig: Rig, marks: "dict[str, int]") -> float:
-    """Seconds until all were looked at once, from when the manager answers."""
+    """Return the seconds from the manager's first answer until all records were observed once."""
 
     def done() -> bool:
         rounds = _log(rig, marks)
@@ -115,14 +115,14 @@ def _first_pass(rig: Rig, marks: "dict[str, int]") -> float:
 
 
 def _rounds(rig: Rig, marks: "dict[str, int]", seconds: float) -> "list[float]":
-    """Milliseconds of each round of the loop in so many seconds."""
+    """Return the milliseconds of each round of the loop in ``seconds``."""
     before = len(_log(rig, marks))
     time.sleep(seconds)
     return [taken for _, _, taken in _log(rig, marks)[before:]]
 
 
 def _log(rig: Rig, marks: "dict[str, int]") -> "list[tuple[int, int, float]]":
-    """Migrations, those of them that were due, and milliseconds, of each round logged since."""
+    """Return migrations, due migrations and milliseconds of each round logged since."""
     name = _active(rig)
     with rig.cluster.mgr_log(name).open("rb") as file:
         file.seek(marks[name])
@@ -137,7 +137,7 @@ def _active(rig: Rig) -> str:
 
 
 def _memory(rig: Rig) -> float:
-    """MiB that the active manager's process has in memory."""
+    """Return the resident memory of the active manager's process, in MiB."""
     pid = rig.cluster.mgr_pid(_active(rig))
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", status)

@@ -1,4 +1,4 @@
-"""What a rate costs an image that is nearly empty: holes must not be charged."""
+"""The effect of a rate on an image that is nearly empty: holes must not count."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ GIB = 1 << 30
 
 
 def run(rig: Rig) -> Result:
-    """The same image with and without a rate of 50 MiB/s."""
+    """Measure the same image with and without a rate of 50 MiB/s."""
     size, data = (GIB, 8 * MIB) if rig.quick else (100 * GIB, 64 * MIB)
 
     def measure(rate: str) -> float:

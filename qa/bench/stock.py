@@ -1,4 +1,4 @@
-"""What there is without us: the stock tools, as an administrator would use them."""
+"""The stock tools, used as an administrator would without the module."""
 
 import time
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ _LONG = 900.0  # seconds
 
 
 def rbd(rig: Rig, *args: str) -> None:
-    """An ``rbd`` command, without its progress bar."""
+    """Run an ``rbd`` command without its progress bar."""
     rig.cluster.rbd(*args, timeout=_LONG)
 
 
 def execute(rig: Rig, target: str) -> None:
-    """``rbd migration execute`` of a prepared migration."""
+    """Run ``rbd migration execute`` of a prepared migration."""
     rbd(rig, "--no-progress", "migration", "execute", target)
 
 
 def convert(rig: Rig, source: str, target: str) -> None:
-    """``qemu-img convert`` from one image to another, which it makes, with its default settings."""
+    """Run ``qemu-img convert`` from one image to a new one, with its default settings."""
     convert_file(rig, "raw", f"rbd:{source}:conf={rig.cluster.conf}", target)
 
 
 def convert_file(rig: Rig, kind: str, where: str, target: str, timeout: float = _LONG) -> None:
-    """The same from whatever QEMU can read, in its format ``kind``. CommandFailed."""
+    """Run ``qemu-img convert`` from a source in the format ``kind``. Raises CommandFailed."""
     rig.cluster.run(
         ["qemu-img", "convert", "-f", kind, "-O", "raw", where,
          f"rbd:{target}:conf={rig.cluster.conf}"],
@@ -34,18 +34,18 @@ def convert_file(rig: Rig, kind: str, where: str, target: str, timeout: float = 
 
 
 def import_file(rig: Rig, path: str, target: str) -> None:
-    """``rbd import`` of a raw file."""
+    """Run ``rbd import`` of a raw file."""
     rbd(rig, "--no-progress", "import", path, target)
 
 
 def import_url(rig: Rig, url: str, target: str) -> None:
-    """The same of what a server gives: ``curl URL | rbd import - IMAGE``."""
+    """Import from a server: ``curl URL | rbd import - IMAGE``."""
     pipe = 'curl -fsS "$1" | rbd --no-progress import - "$2"'
     rig.cluster.run(["bash", "-o", "pipefail", "-c", pipe, "_", url, target], timeout=_LONG)
 
 
 def one_after_another(rig: Rig, pairs: Pairs) -> None:
-    """``rbd migration prepare``, ``execute`` and ``commit`` for each image, in a shell's loop."""
+    """Run ``rbd migration prepare``, ``execute`` and ``commit`` for each image in a shell loop."""
     for source, target in pairs:
         rbd(rig, "migration", "prepare", source, target)
         execute(rig, target)
@@ -53,9 +53,9 @@ def one_after_another(rig: Rig, pairs: Pairs) -> None:
 
 
 def tasks(rig: Rig, pairs: Pairs) -> None:
-    """``ceph rbd task add migration``: prepare by hand, then an execute and a commit each.
+    """Run ``ceph rbd task add migration``: prepare by hand, then an execute and a commit each.
 
-    The commit is added when the execute is over, as it is refused before.
+    The commit is added after the execute has ended, because it is refused before.
     """
     for source, target in pairs:
         rbd(rig, "migration", "prepare", source, target)

@@ -1,4 +1,4 @@
-"""``pause`` in the middle of a copy: how long until a client has its next write."""
+"""``pause`` in the middle of a copy: the time until a client's next write."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ _CLIENT = "the client copies, which holds the lock"
 
 
 def run(rig: Rig) -> Result:
-    """Both who may be copying: our worker, and the client that holds the exclusive lock."""
+    """Measure both copies: by the worker, and by the client that owns the exclusive lock."""
     samples: dict[str, list[float]] = {_WORKER: [], _CLIENT: []}
     for _ in range(rig.repeat):
         samples[_WORKER].append(_worker_copies(rig))
@@ -26,7 +26,7 @@ def run(rig: Rig) -> Result:
 
 
 def _running(rig: Rig) -> str:
-    """A prepared migration of many small objects, whose copy takes long."""
+    """Prepare and execute a migration of many small objects, whose copy takes long."""
     target = prepared(rig, 256 * MIB, object_size=64 << 10)
     rig.ask("set", target_image=target, rate="4M")
     return target
@@ -38,7 +38,7 @@ def _copies(rig: Rig, target: str) -> None:
 
 
 def _worker_copies(rig: Rig) -> float:
-    """A client has the image open and writes its first block when the pause is asked for."""
+    """Measure a client with the image open that writes its first block at the pause."""
     target = _running(rig)
     with rig.cluster.connect() as client, opened(client, target, read_only=False) as image:
         _copies(rig, target)
@@ -55,7 +55,7 @@ def _worker_copies(rig: Rig) -> float:
 
 
 def _client_copies(rig: Rig) -> float:
-    """The longest time between two writes of a busy client, from the pause on."""
+    """Return the longest time between two writes of a busy client after the pause."""
     target = _running(rig)
     with writing(rig.cluster, target, rate=200) as writer:
         writer.wait_acked(50)

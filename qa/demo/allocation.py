@@ -1,7 +1,7 @@
-"""How much of an image is really there: what librbd says exists, not what the size promises.
+"""The allocated bytes of an image: what librbd says exists, not the image's size.
 
-librbd knows of an object where it ends, not of holes in it: what was written far into a new object
-counts from the object's start.
+librbd knows where an object ends, not the holes in it: data far into a new object counts from the
+object's start.
 """
 
 from typing import Optional
@@ -13,7 +13,7 @@ from qa.demo.content import HEAD, ZERO, Expected, stages
 
 
 def allocated(ioctx: rados.Ioctx, name: str, size: int) -> int:
-    """Bytes that exist: the first snapshot's, and what each later view adds or replaces."""
+    """Return the allocated bytes: the first snapshot's, and what later views add or replace."""
     total = 0
     before = None
     for stage in stages(size):
@@ -25,7 +25,7 @@ def allocated(ioctx: rados.Ioctx, name: str, size: int) -> int:
 
 
 def needlessly_there(ioctx: rados.Ioctx, name: str, head: Expected) -> int:
-    """Bytes of objects that should not exist: in a hole, and never written by the client."""
+    """Return the bytes of objects that should not exist: in a hole never written by the client."""
     with rbd.Image(ioctx, name, read_only=True) as image:
         object_size = int(image.stat()["obj_size"])
     objects = {

@@ -26,7 +26,7 @@ _CONF = {"mgr_tick_period": "1"}
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """0 when all went well and nothing differs, 1 when not, 130 when it was interrupted."""
+    """Run the demo; 0 if all bytes are right, 1 if not, 130 if it was interrupted."""
     interrupt_on_signals()
     try:
         args = _arguments(argv)
@@ -35,7 +35,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         summary.show(result, console)
         return result.exit_code
     except BrokenPipeError:
-        # Nobody reads any more; nor shall Python complain when it flushes at the end.
+        # The reader has gone; keep Python from complaining when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (DemoError, DevClusterError, OSError) as error:
@@ -82,7 +82,7 @@ def _demo(args: argparse.Namespace, console: Console) -> Result:
 
 
 def _files(cluster: Cluster) -> Path:
-    """A folder that goes when the cluster's does."""
+    """Yield a folder that is removed together with the cluster."""
     folder = cluster.layout.root / "demo"
     folder.mkdir()
     return folder
@@ -90,7 +90,7 @@ def _files(cluster: Cluster) -> Path:
 
 @contextlib.contextmanager
 def _cluster(args: argparse.Namespace, console: Console, stopwatch: Stopwatch) -> Iterator[Cluster]:
-    """A running cluster with two pools; taken down at the end, or kept if that was asked for."""
+    """Yield a running cluster with two pools; take it down at the end unless it is to be kept."""
     folder: Path = args.dir or Path(tempfile.mkdtemp(prefix="rbd-migration-demo-"))
     settings: Settings = args.settings
     cluster = Cluster(folder)

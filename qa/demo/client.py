@@ -1,9 +1,9 @@
 """The client: a process that has the target open and writes to it, as a virtual machine would.
 
-It writes 4 KiB at random places at a steady rate, one write at a time. It says on its standard
-output when it has begun and how it ended, one JSON object a line, and stops when its standard
-input ends. librbd's own threads answer for the exclusive lock in the background, and copy the
-image when the manager asks whoever holds the lock to do so.
+It writes 4 KiB at random places at a steady rate, one write at a time. It prints one JSON object
+per line when it has begun and when it has ended, and stops at the end of its standard input.
+librbd's own threads handle the exclusive lock in the background, and copy the image when the
+manager asks the lock owner to do so.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _work(image: rbd.Image, args: argparse.Namespace, stop: threading.Event) -> tuple[int, int]:
-    """Write until it is time to stop; how often we held the exclusive lock, of so many looks."""
+    """Write until told to stop; return in how many checks the lock was held, and all checks."""
     journal = JournalWriter(args.journal)
     places = random.Random(f"{args.seed}/places")
     count = image.size() // WRITE
@@ -75,7 +75,7 @@ def _work(image: rbd.Image, args: argparse.Namespace, stop: threading.Event) -> 
             next_check = now + _LOCK_CHECK
             checks += 1
             held += image.is_exclusive_lock_owner()
-        due = max(due + 1 / args.rate, now - 1.0)  # a late one is made up for, but not for ever
+        due = max(due + 1 / args.rate, now - 1.0)  # catch up with late writes, but at most a second
     return held, checks
 
 
@@ -83,7 +83,7 @@ def _wait_for_the_end(stop: threading.Event) -> None:
     sys.stdin.buffer.read()
     stop.set()
     time.sleep(_STOP_GRACE)
-    os._exit(3)  # a write that is never answered keeps the process otherwise
+    os._exit(3)  # otherwise a write without an answer would block the exit
 
 
 def _tell(**message: Any) -> None:

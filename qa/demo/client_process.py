@@ -1,4 +1,4 @@
-"""The client as the demo sees it: start it, see that it lives, stop it, know what it did."""
+"""The client's process as the demo uses it: start, check, stop, read its messages."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from qa.devcluster import Cluster, processes
 from qa.devcluster.layout import REPOSITORY
 
 _START_TIMEOUT = 120.0
-_STOP_TIMEOUT = 40.0  # more than the client gives its last write
+_STOP_TIMEOUT = 40.0  # more than the client's own limit for its last write
 
 
 class ClientProcess:
@@ -50,13 +50,13 @@ class ClientProcess:
         return self._process.pid
 
     def wait_until_it_writes(self) -> None:
-        """Returns when the first write is acknowledged."""
+        """Wait until the first write is acknowledged."""
         deadline = time.monotonic() + _START_TIMEOUT
         self.client_id = int(self._hear("open", deadline)["client"])
         self._hear("writing", deadline)
 
     def check(self) -> None:
-        """Raise when the client has ended by itself."""
+        """Raise DemoError if the client has ended by itself."""
         if self._process.poll() is not None:
             raise DemoError(f"The client ended by itself: {self._last_words()}")
 
@@ -72,7 +72,7 @@ class ClientProcess:
             raise DemoError("The client did not end after it had closed the image.") from None
 
     def kill(self) -> None:
-        """End it for sure; nothing to do when it has ended."""
+        """Kill the client if it still runs."""
         self._process.kill()
         self._process.wait()
         self._end_of_input()
@@ -85,7 +85,7 @@ class ClientProcess:
                 self._process.stdin.close()
 
     def _hear(self, event: str, deadline: float) -> dict[str, Any]:
-        """The client's next message, which has to be this one."""
+        """Read the client's next message, which has to be of this kind."""
         stdout = self._process.stdout
         assert stdout is not None
         while b"\n" not in self._read:
@@ -115,7 +115,7 @@ class ClientProcess:
 def running_client(
     cluster: Cluster, pool: str, image: str, folder: Path, seed: int, rate: float
 ) -> Iterator[ClientProcess]:
-    """A client that certainly has ended when the block is left."""
+    """Start a client, and make sure that it has ended after the block."""
     client = ClientProcess(cluster, pool, image, folder, seed, rate)
     try:
         client.wait_until_it_writes()

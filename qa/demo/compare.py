@@ -1,4 +1,4 @@
-"""Reading the target through librbd, byte by byte, against what it must hold."""
+"""Compares the target, read through librbd, with the expected content."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Difference:
-    """The first wrong byte of a 4 KiB block, and how many of the block are wrong."""
+    """The first wrong byte of a 4 KiB block, and the number of wrong bytes in the block."""
 
     view: str
     offset: int
@@ -26,7 +26,7 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What came of it."""
+    """The result of a comparison."""
 
     bytes_read: int = 0
     bytes_differ: int = 0
@@ -35,7 +35,7 @@ class Comparison:
 
 
 def compare(ioctx: rados.Ioctx, name: str, views: Mapping[str, Expected]) -> Comparison:
-    """Compare all views. The snapshots of the image have to be exactly these."""
+    """Compare all views. The snapshots of the image have to be exactly the expected ones."""
     result = Comparison(differing=dict.fromkeys(views, 0))
     with ExitStack() as stack:
         images = {}
@@ -94,7 +94,7 @@ def _places(view: str, offset: int, actual: bytes, right: bytes) -> "list[Differ
 
 
 def count_differing(one: bytes, other: bytes) -> int:
-    """How many bytes differ, of two strings of the same length."""
+    """Return the number of bytes that differ between two strings of the same length."""
     size = len(one)
     odd = int.from_bytes(one, "little") ^ int.from_bytes(other, "little")
     return size - odd.to_bytes(size, "little").count(0)

@@ -1,4 +1,4 @@
-"""The demo's own RADOS client, whose requests end in time whatever becomes of the cluster."""
+"""The demo's own RADOS client, whose requests time out if the cluster does not answer."""
 
 import contextlib
 from collections.abc import Iterator

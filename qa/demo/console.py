@@ -1,4 +1,4 @@
-"""What the demo says: plain text, good for a terminal and for a log. No colours anywhere."""
+"""The output of the demo: plain text without colours, for terminals and logs."""
 
 import shutil
 import sys
@@ -12,7 +12,7 @@ _ERASE = "\r\x1b[K"
 
 
 class Console:
-    """Sections, commands, their output, and one progress bar at a time."""
+    """Prints sections, commands, their output, and one progress bar at a time."""
 
     def __init__(self, out: Optional[TextIO] = None) -> None:
         self._out = out or sys.stdout
@@ -31,11 +31,11 @@ class Console:
             self._line(f"   {line}")
 
     def command(self, argv: Sequence[str]) -> None:
-        """A command that the reader could type."""
+        """Print a command as the reader could type it."""
         self._line(f"   $ {' '.join(argv)}")
 
     def output(self, text: str) -> None:
-        """What a command answered."""
+        """Print the output of a command."""
         for line in text.rstrip().splitlines():
             self._line(f"     {line}".rstrip())
 
@@ -43,7 +43,7 @@ class Console:
         self._line(text)
 
     def progress(self, percent: int, text: str) -> None:
-        """Redraw the bar; in a log, add a line when the last one is a while ago."""
+        """Redraw the bar; in a log, print a new line if the last one is some time ago."""
         full = percent * _BAR // 100
         self._bar_line = f"   [{'#' * full}{'.' * (_BAR - full)}] {percent:3d} %  {text}"
         if self._terminal:
@@ -55,7 +55,7 @@ class Console:
             self._write(self._bar_line + "\n")
 
     def progress_done(self, percent: int, text: str) -> None:
-        """The last state of the bar, which stays."""
+        """Leave the bar in its last state."""
         self._logged_at = 0.0
         self.progress(percent, text)
         if self._bar_shown:
@@ -64,7 +64,7 @@ class Console:
         self._logged_at = 0.0
 
     def _line(self, text: str) -> None:
-        if self._bar_shown:  # the bar moves on below
+        if self._bar_shown:  # the bar is redrawn below
             self._bar_shown = False
             self._write(_ERASE)
         self._write(text + "\n")

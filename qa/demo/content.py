@@ -1,8 +1,8 @@
-"""What the image must hold: head and snapshots, known without reading a byte of it.
+"""The expected content of the image, head and snapshots, known without reading the image.
 
-The image is a row of 64 KiB blocks. Each write of the source gives a block a new *generation*;
-the bytes of a block follow from the seed, its generation and its number. So one small number a
-block describes a whole snapshot, and every byte that was ever written can be made again.
+The image is a row of 64 KiB blocks. Each write of the source gives a block a new *generation*; the
+bytes of a block follow from the seed, its generation and its number. So one small number per block
+describes a whole snapshot, and every byte that was ever written can be computed again.
 """
 
 import functools
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from qa.demo.sizes import KIB, MIB
 
 BLOCK = 64 * KIB
-WRITE = 4 * KIB  # of the client
+WRITE = 4 * KIB  # bytes of a client's write
 HEAD = "head"
-ZERO = 0  # the generation of what was never written, or was discarded
+ZERO = 0  # the generation of blocks never written, or discarded
 SIZE_STEP = 1 * MIB  # a sixteenth of it is a block
 
 _PARTS = 16
@@ -24,7 +24,7 @@ _ZEROS = bytes(BLOCK)
 
 @dataclass(frozen=True)
 class Change:
-    """These blocks become this generation; ZERO discards them."""
+    """Blocks that get this generation; ZERO discards them."""
 
     generation: int
     blocks: range
@@ -32,17 +32,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Stage:
-    """What is done to the source before the snapshot `name` is taken, or last of all for HEAD."""
+    """The changes before the snapshot `name` is taken, or for HEAD after the last snapshot."""
 
     name: str
     changes: tuple[Change, ...]
 
 
 def stages(size: int) -> tuple[Stage, ...]:
-    """The history of a source image of this size: two snapshots, and the head after them.
+    """Return the history of a source image of this size: two snapshots, and the head after them.
 
-    Whole stretches and single blocks are written, in data and in holes; one stretch is discarded,
-    so that the head is empty where a snapshot is not. Part of the hole is never written.
+    Long ranges and single blocks are written, in data and in holes. One range is discarded, so that
+    the head is empty where a snapshot is not. Part of the hole is never written.
     """
 
     def part(begin: float, end: float, step: int = 1) -> range:
@@ -65,7 +65,7 @@ def stages(size: int) -> tuple[Stage, ...]:
 
 
 def views(size: int) -> dict[str, bytes]:
-    """The generation of each block, as the snapshots and the head show it."""
+    """Return the generation of each block in the snapshots and the head."""
     blocks = bytearray(size // BLOCK)
     seen: dict[str, bytes] = {}
     for stage in stages(size):
@@ -78,23 +78,23 @@ def views(size: int) -> dict[str, bytes]:
 
 @functools.lru_cache(maxsize=256)
 def block_bytes(seed: int, generation: int, block: int) -> bytes:
-    """The bytes of one block."""
+    """Return the bytes of one block."""
     if generation == ZERO:
         return _ZEROS
     return random.Random(f"{seed}/{generation}/{block}").randbytes(BLOCK)
 
 
 def write_bytes(seed: int, number: int) -> bytes:
-    """The bytes of the client's write of that number."""
+    """Return the bytes of the client's write with this number."""
     return random.Random(f"{seed}/client/{number}").randbytes(WRITE)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What one view of the target must hold: the source's blocks, with the client's writes on top.
+    """The expected content of one view: the source's blocks, with the client's writes on top.
 
-    `writes` gives the number of the last write at each offset. Where the client never learnt
-    whether its last write succeeded, `unsure` gives it: old and new are both right there.
+    `writes` has the number of the last write at each offset. `unsure` is the last write if the
+    client never learnt whether it succeeded: there both old and new bytes are right.
     """
 
     seed: int
@@ -107,7 +107,7 @@ class Expected:
         return len(self.blocks) * BLOCK
 
     def read(self, offset: int, length: int, *, hoped: bool = False) -> bytes:
-        """The bytes from `offset`, a multiple of BLOCK; `hoped`: with the unsure write done."""
+        """Return bytes from `offset`, a multiple of BLOCK; `hoped`: with the unsure write done."""
         first, count = offset // BLOCK, length // BLOCK
         data = bytearray().join(
             block_bytes(self.seed, self.blocks[block], block)
@@ -120,7 +120,7 @@ class Expected:
         return bytes(data)
 
     def generations(self, offset: int, length: int) -> bytes:
-        """Of the source's blocks in this range."""
+        """Return the generations of the source's blocks in this range."""
         return self.blocks[offset // BLOCK : (offset + length) // BLOCK]
 
     def has_writes(self, offset: int, length: int) -> bool:

@@ -1,6 +1,6 @@
-"""The fault switch: wrong bytes put into the target's RADOS objects, behind librbd's back.
+"""The fault switch: writes wrong bytes into the target's RADOS objects, bypassing librbd.
 
-A comparison that cannot fail proves nothing; with ``--corrupt`` it has to.
+It shows that the comparison can fail: with ``--corrupt`` it has to.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from qa.demo.content import HEAD, ZERO, Expected
 from qa.demo.errors import DemoError
 
 WRONG_BYTES = 100
-_AT = 1234  # within the object
+_AT = 1234  # offset in the object
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What was changed where."""
+    """The place of the change."""
 
     object_name: str
-    offset: int  # in the image
+    offset: int  # offset in the image
 
 
 def corrupt(ioctx: rados.Ioctx, name: str, views: Mapping[str, Expected], which: str) -> Damage:
-    """Change some bytes of the head alone, or of the last snapshot alone."""
+    """Change some bytes of only the head, or of only the last snapshot."""
     with rbd.Image(ioctx, name, read_only=True) as image:
         object_size = int(image.stat()["obj_size"])
         prefix = str(image.stat()["block_name_prefix"])
@@ -48,7 +48,7 @@ def corrupt(ioctx: rados.Ioctx, name: str, views: Mapping[str, Expected], which:
 
 
 def _suitable(views: Mapping[str, Expected], object_size: int) -> int:
-    """An object with data that was written for the last snapshot alone, and never since."""
+    """Find an object with data that was written for the last snapshot and never since."""
     *_, before, last, head = views.values()
     for offset in range(0, head.size, object_size):
         there = last.generations(offset, object_size)

@@ -1,9 +1,9 @@
-"""What can go wrong in the demo, as one clear sentence each."""
+"""The errors of the demo, each one clear sentence."""
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the text says why."""
+    """The demo cannot continue; the text says why."""
 
 
 class ManagerTrouble(DemoError):
-    """The manager did not do what it was asked to: its log may tell more."""
+    """The manager did not do what it was asked to; its log may have the reason."""

@@ -1,4 +1,4 @@
-"""The client's journal: what it was about to write, and what was acknowledged.
+"""The client's journal: the writes that it began, and those that were acknowledged.
 
 A text file with a line before and a line after each write::
 
@@ -31,7 +31,7 @@ class Write:
 
 
 class JournalWriter:
-    """The client's side. A line is with the kernel before the write it tells of begins."""
+    """Writes the journal. Each line reaches the kernel before the write that it announces."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -45,14 +45,14 @@ class JournalWriter:
 
 @dataclass
 class Journal:
-    """What a journal says: the acknowledged writes in order, and the one that may be on its way."""
+    """The content of a journal: the acknowledged writes in order, and the one without an answer."""
 
     writes: list[Write] = field(default_factory=list)
     pending: Optional[Write] = None
 
     @classmethod
     def read(cls, path: Path) -> "Journal":
-        """Read a journal; a line that was cut off when the client was killed does not count."""
+        """Read a journal. An incomplete last line, of a client that was killed, does not count."""
         journal = cls()
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
@@ -71,26 +71,26 @@ class Journal:
         self.pending = None
 
     def last_writes(self) -> dict[int, int]:
-        """The number of the last acknowledged write at each offset."""
+        """Return the number of the last acknowledged write at each offset."""
         return {write.offset: write.number for write in self.writes}
 
     def unsure(self) -> dict[int, int]:
-        """The write without an answer: it may have been done or not."""
+        """The write without an answer, which may or may not have been done."""
         return {} if self.pending is None else {self.pending.offset: self.pending.number}
 
 
 @dataclass(frozen=True)
 class Latencies:
-    """How the client fared, in seconds."""
+    """The latencies of the client's writes, in seconds."""
 
     writes: int
     median: float
     worst: float
-    worst_begun: float  # when that write began, on the monotonic clock
+    worst_begun: float  # when the slowest write began, on the monotonic clock
 
 
 def latencies(writes: Sequence[Write]) -> Latencies:
-    """Median and worst of some writes; of none: all 0."""
+    """Return median and maximum of some writes; all 0 without writes."""
     if not writes:
         return Latencies(0, 0.0, 0.0, 0.0)
     worst = max(writes, key=lambda write: write.latency)

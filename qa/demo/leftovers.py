@@ -1,4 +1,4 @@
-"""What is left of the source after the commit, which must be nothing."""
+"""Finds remains of the source after the commit; there must be none."""
 
 import rados
 
@@ -6,7 +6,7 @@ from qa.devcluster import Cluster, CommandFailed
 
 
 def leftovers(cluster: Cluster, ioctx: rados.Ioctx, pool: str, name: str, ident: str) -> list[str]:
-    """A sentence for each trace of the source image with this name and id."""
+    """Return a sentence for each remaining trace of the source image with this name and id."""
     found = []
     if name in cluster.rbd("ls", pool).split():
         found.append(f"'rbd ls {pool}' still lists {name}.")
@@ -20,17 +20,17 @@ def leftovers(cluster: Cluster, ioctx: rados.Ioctx, pool: str, name: str, ident:
 
 
 def trash_keys(cluster: Cluster, pool: str) -> list[str]:
-    """The trash as RADOS has it: 'rbd trash ls' does not show what a migration put there."""
+    """Return the keys of the trash: 'rbd trash ls' does not show entries of migrations."""
     try:
         return cluster.rados("-p", pool, "listomapkeys", "rbd_trash").split()
     except CommandFailed as error:
         if "No such file" in error.stderr:
-            return []  # nothing was ever in the trash
+            return []  # the trash was never used
         raise
 
 
 def _exists(ioctx: rados.Ioctx, key: str) -> bool:
-    """Objects of removed snapshots are listed until an OSD has trimmed them; they do not count."""
+    """Whether an object exists; it may be listed only for a removed, untrimmed snapshot."""
     try:
         ioctx.stat(key)
     except rados.ObjectNotFound:

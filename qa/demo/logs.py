@@ -1,16 +1,16 @@
-"""The end of the managers' logs, for the message of an error."""
+"""The last lines of the managers' logs, for error messages."""
 
 import re
 
 from qa.devcluster import Cluster
 
 _LINES = 12
-# Commands that came in, statistics, and what other modules do as a matter of course.
+# Received commands, statistics, and routine messages of other modules.
 _NOISE = re.compile(r" log_channel\(| \[(?!rbd_migration)\w+ (?:DEBUG|INFO) ")
 
 
 def manager_logs(cluster: Cluster) -> str:
-    """The last lines of each manager that tell of what it did itself."""
+    """Return the last lines of each manager about its own actions."""
     parts = []
     for name in cluster.mgrs():
         path = cluster.mgr_log(name)

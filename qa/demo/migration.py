@@ -1,4 +1,4 @@
-"""The migration through the plugin's commands, as an administrator would type them."""
+"""The migration, driven by the module's commands as an administrator would type them."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from qa.devcluster import Cluster, CommandFailed
 
 _POLL = 0.2  # seconds
 _COMMAND_TIMEOUT = 120.0
-_SILENCE = 60.0  # seconds without an answer of the manager, until we give up
-_PATIENCE = 90.0  # seconds without any progress of the migration, until we give up
+_SILENCE = 60.0  # seconds without an answer of the manager before giving up
+_PATIENCE = 90.0  # seconds without progress of the migration before giving up
 
 Report = dict[str, Any]
 
 
 class Migration:
-    """One migration, by its target."""
+    """One migration, identified by its target."""
 
     def __init__(
         self, cluster: Cluster, client: rados.Rados, console: Console, source: str, target: str
@@ -33,11 +33,11 @@ class Migration:
         self.target = target
 
     def command(self, *args: str) -> str:
-        """Run `ceph rbd migration ARGS`, and show it with what it answers."""
+        """Run `ceph rbd migration ARGS`, and show it with its output."""
         return self.shown("ceph", "rbd", "migration", *args)
 
     def shown(self, *argv: str, only: Optional[Callable[[str], str]] = None) -> str:
-        """Run any command, and show it with its answer, or with `only` a part of that."""
+        """Run any command, and show it with its output, or with `only` a part of that."""
         self._console.command(argv)
         try:
             answer = self._cluster.run(argv, timeout=_COMMAND_TIMEOUT).stdout
@@ -47,7 +47,7 @@ class Migration:
         return answer
 
     def report(self) -> Report:
-        """The plugin's report, without the start-up time of the ceph CLI."""
+        """Return the module's report, without the start-up time of the ceph CLI."""
         request = {
             "prefix": "rbd migration status",
             "target_image": self.target,
@@ -67,7 +67,7 @@ class Migration:
             time.sleep(_POLL)
 
     def has_event(self) -> bool:
-        """Whether the cluster's status shows a progress event of ours."""
+        """Whether the cluster's status shows a progress event of the module."""
         _, output, _ = self._client.mon_command('{"prefix": "status", "format": "json"}', b"")
         events = json.loads(output or b"{}").get("progress_events", {})
         return any(self.target in event["message"] for event in events.values())
@@ -79,7 +79,7 @@ class Migration:
     ) -> Report:
         """Wait until the migration is in one of these states; calls `each_time` with each report.
 
-        A migration that failed, or that does not move any more, raises with the reason.
+        Raises with the reason if the migration has failed or makes no progress.
         """
         wanted = set(states)
         seen: Any = None
@@ -106,6 +106,6 @@ class Migration:
 
 
 def _last_line(error: CommandFailed) -> str:
-    """What the command complained of: of a traceback the last line is the one that tells."""
+    """Return the error message of a command; of a traceback it is the last line."""
     lines = error.stderr.strip().splitlines()
     return lines[-1] if lines else str(error)

@@ -1,4 +1,4 @@
-"""What came of the tour."""
+"""The result of the tour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from qa.demo.journal import Latencies
 
 @dataclass(frozen=True)
 class Result:
-    """All that the summary tells."""
+    """The data of the summary."""
 
     size: int
-    source_bytes: int  # that existed before the migration, head and snapshots together
-    target_bytes: int  # the same afterwards, with what the client wrote
+    source_bytes: int  # allocated before the migration, head and snapshots together
+    target_bytes: int  # the same afterwards, including the client's writes
     seconds: Mapping[str, float]  # step -> duration
     client: Latencies
-    worst_while: str  # what went on when the client's slowest write began
+    worst_while: str  # the step during which the client's slowest write began
     comparison: Comparison
-    problems: tuple[str, ...]  # what else is not as it should be, one sentence each
+    problems: tuple[str, ...]  # other problems, one sentence each
 
     @property
     def exit_code(self) -> int:

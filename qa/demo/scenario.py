@@ -33,7 +33,7 @@ _SLOWNESS = "rbd_concurrent_management_ops"
 def run(
     cluster: Cluster, settings: Settings, console: Console, folder: Path, stopwatch: Stopwatch
 ) -> Result:
-    """Migrate one image between two pools of the cluster; `folder` takes the client's files."""
+    """Migrate one image between two pools of the cluster; `folder` is for the client's files."""
     with connect(cluster) as rados_client:
         try:
             return _Tour(cluster, rados_client, settings, console, folder, stopwatch).run()
@@ -42,7 +42,7 @@ def run(
 
 
 class _Tour:
-    """One way through all the steps."""
+    """One tour through all the steps."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class _Tour:
                 "none",
             )
             self._migration.wait_for(["prepared"])
-        console.say("To let you watch, this copy shall go slowly, object by object:")
+        console.say("To let you watch, this copy runs slowly, object by object:")
         self._migration.shown("rbd", "config", "image", "set", settings.target, _SLOWNESS, "1")
 
     def _introduce(self, client: ClientProcess) -> None:
@@ -166,7 +166,7 @@ class _Tour:
 
     @staticmethod
     def _stop(client: ClientProcess) -> list[str]:
-        """A client that does not end by itself is a problem, but no reason not to compare."""
+        """Stop the client. Its failure is a problem, but no reason to skip the comparison."""
         try:
             client.stop()
         except DemoError as error:

@@ -1,4 +1,4 @@
-"""What the demo moves, and how."""
+"""The settings of the demo: images, sizes, seeds."""
 
 from dataclasses import dataclass
 from typing import Optional
@@ -9,20 +9,20 @@ from qa.demo.sizes import GIB, MIB, size_text
 
 SMALLEST = 32 * MIB
 LARGEST = 4 * GIB
-_OBJECTS = 1024  # so many make a copy that can be watched, whatever the size of the image
+_OBJECTS = 1024  # enough for a copy that can be watched, whatever the size of the image
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The same settings always make the same source, and the same places for the client."""
+    """The settings. Equal settings give equal sources and equal places of the client's writes."""
 
     source_pool: str = "hdd"
     target_pool: str = "nvme"
     image: str = "vm1"
     size: int = 256 * MIB
-    rate: float = 100.0  # writes of the client a second
+    rate: float = 100.0  # writes of the client per second
     seed: int = 1
-    corrupt: Optional[str] = None  # a view of which bytes are changed before the comparison
+    corrupt: Optional[str] = None  # the view whose bytes are changed before the comparison
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.size <= LARGEST or self.size % SIZE_STEP:
@@ -41,7 +41,7 @@ class Settings:
 
     @property
     def object_size(self) -> int:
-        """Of the target: a power of two that makes about as many objects as we want."""
+        """The target's object size: a power of two that gives about the wanted object count."""
         size = BLOCK
         while size < 4 * MIB and self.size // size > _OBJECTS:
             size *= 2

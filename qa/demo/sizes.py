@@ -10,7 +10,7 @@ _SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
-    """Bytes of ``256M``, ``1GiB`` or ``1048576``; ValueError for anything else."""
+    """Parse ``256M``, ``1GiB`` or ``1048576`` into bytes; ValueError for anything else."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size; give a number with a unit, such as 256M.")
@@ -26,7 +26,7 @@ def size_text(size: int) -> str:
 
 
 def option_text(size: int) -> str:
-    """A power of two as an option of ``rbd`` takes it: ``256K``, ``4M``."""
+    """Format a power of two for an option of ``rbd``: ``256K``, ``4M``."""
     return f"{size // MIB}M" if size >= MIB else f"{size // KIB}K"
 
 

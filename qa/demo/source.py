@@ -1,4 +1,4 @@
-"""Making the source image: writing the history that ``content`` tells of."""
+"""Makes the source image by writing the history in ``content``."""
 
 from collections.abc import Iterator
 
@@ -33,7 +33,7 @@ def _apply(image: rbd.Image, change: Change, seed: int) -> None:
 
 
 def _runs(blocks: range) -> Iterator[range]:
-    """Pieces of neighbouring blocks that can be written at once."""
+    """Return runs of neighbouring blocks that can be written at once."""
     longest = _PIECE // BLOCK if blocks.step == 1 else 1
     for begin in range(0, len(blocks), longest):
         yield blocks[begin : begin + longest]

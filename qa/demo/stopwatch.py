@@ -1,4 +1,4 @@
-"""How long each step took, and which step a moment belongs to."""
+"""Measures the duration of each step, and finds the step of a point in time."""
 
 import contextlib
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 class Stopwatch:
-    """Steps follow one another; their times are those of the monotonic clock."""
+    """Measures consecutive steps with the monotonic clock."""
 
     def __init__(self) -> None:
         self._steps: list[tuple[str, float, float]] = []
@@ -22,7 +22,7 @@ class Stopwatch:
         return {name: end - begun for name, begun, end in self._steps}
 
     def step_at(self, moment: float) -> str:
-        """The step that was under way then; empty between two of them."""
+        """Return the step that was running at a time; empty between two of them."""
         for name, begun, end in self._steps:
             if begun <= moment <= end:
                 return name

@@ -1,4 +1,4 @@
-"""The end of the demo: what came of it, in figures."""
+"""The summary at the end of the demo."""
 
 from qa.demo.console import Console
 from qa.demo.result import Result

@@ -1,4 +1,4 @@
-"""Watching the copy: the progress bar, and once each what the plugin and the cluster say."""
+"""Watches the copy: progress bar, and one sample each of the output of module and cluster."""
 
 import time
 
@@ -34,13 +34,13 @@ class CopyWatch:
             self._migration.shown("ceph", "-s", only=progress_part)
 
     def done(self, report: Report) -> None:
-        """The copy is over."""
+        """Report the end of the copy."""
         self._console.progress_done(report["percent"], self._text(report))
         if not self._event_shown:
             self._console.say("The copy was over before 'ceph -s' could show it.")
 
     def _text(self, report: Report) -> str:
-        # At the end the plugin has no numbers of objects any more, or those of its last look.
+        # At the end the report has no numbers of objects, or those of the last poll.
         objects = ""
         if report["state"] == "executing" and report.get("objects_total"):
             objects = f"{report['objects_done']} of {report['objects_total']} objects, "
@@ -48,6 +48,6 @@ class CopyWatch:
 
 
 def progress_part(status: str) -> str:
-    """The progress events in the text of ``ceph -s``."""
+    """Return the progress events in the text of ``ceph -s``."""
     _, found, rest = status.partition("\n  progress:\n")
     return "progress:\n" + rest.split("\n\n")[0] if found else ""

@@ -1,4 +1,4 @@
-"""Access to a cluster in a folder: commands, a RADOS client, and waiting for what they tell."""
+"""Access to a cluster in a folder: commands, a RADOS client, and waiting for conditions."""
 
 import contextlib
 import json
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STOP_GRACE = 5.0  # seconds from asking a daemon to end to killing it
-START_TIMEOUT = 180.0  # seconds until a daemon that was started has to be of use
+START_TIMEOUT = 180.0  # seconds until a started daemon has to be ready
 
 
 class Access:
-    """The way to a cluster, whether it runs or not."""
+    """Access to a cluster, whether it runs or not."""
 
     def __init__(self, path: Union[str, Path]) -> None:
         self.layout = Layout(Path(path).resolve())
@@ -63,12 +63,12 @@ class Access:
 
     @property
     def faults(self) -> Path:
-        """The folder that the managers see as RBD_MIGRATION_FAULT_DIR."""
+        """The folder that the managers know as RBD_MIGRATION_FAULT_DIR."""
         return self.layout.faults
 
     @property
     def env(self) -> dict[str, str]:
-        """Our environment, with which plain ceph, rbd and rados work against this cluster."""
+        """The environment with which plain ceph, rbd and rados use this cluster."""
         ours = {key: value for key, value in os.environ.items() if not key.startswith("CEPH_")}
         return {**ours, "CEPH_CONF": str(self.conf)}
 
@@ -97,7 +97,7 @@ class Access:
 
     @contextlib.contextmanager
     def connect(self, timeout: float = 20) -> "Iterator[librados.Rados]":
-        """A connected RADOS client in this process; its commands to the mons end in time."""
+        """Return a connected RADOS client in this process; its mon commands have a timeout."""
         import rados as librados  # noqa: PLC0415 - the rest of this package works without it
 
         client = librados.Rados(
@@ -121,7 +121,7 @@ class Access:
             client.shutdown()
 
     def mon_command(self, prefix: str, input: str = "", timeout: float = 20, **args: Any) -> Any:
-        """A command to the mons without the ceph CLI's start-up time; returns decoded JSON."""
+        """Run a command of the mons without the ceph CLI's start-up time; return decoded JSON."""
         request = json.dumps({"prefix": prefix, "format": "json", **args})
         with self.connect(timeout) as client:
             code, output, status = client.mon_command(request, input.encode())
@@ -135,18 +135,18 @@ class Access:
     def wait_for(
         self, predicate: Callable[[], T], timeout: float, what: str, interval: float = 0.2
     ) -> T:
-        """Call the predicate until what it returns is true, and return that."""
+        """Call the predicate until its result is true, and return that result."""
         deadline = time.monotonic() + timeout
         while True:
             value = predicate()
             if value:
                 return value
             if time.monotonic() > deadline:
-                raise WaitTimeout(f"Waited {timeout:g} s in vain for {what}.")
+                raise WaitTimeout(f"Timed out after {timeout:g} s, waiting for {what}.")
             time.sleep(interval)
 
     def health(self) -> dict[str, Any]:
-        """{"status": "HEALTH_OK", "checks": {...}}"""
+        """Return the health as {"status": "HEALTH_OK", "checks": {...}}."""
         health: dict[str, Any] = self.mon_command("health")
         return health
 

@@ -1,4 +1,4 @@
-"""All that is decided about a cluster before its first daemon starts."""
+"""The properties of a cluster that are fixed before its first daemon starts."""
 
 import json
 import uuid
@@ -40,7 +40,7 @@ def ports_needed(options: ClusterOptions) -> int:
 
 
 def draw(options: ClusterOptions, ports: list[int]) -> Blueprint:
-    """Give out names and ports."""
+    """Choose names and ports."""
     left = iter(ports)
     return Blueprint(
         fsid=str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""Making a cluster: the order of steps from an empty folder to one that takes I/O."""
+"""Creates a cluster: the order of steps from an empty folder to one that serves I/O."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ _STEP_TIMEOUT = 120.0
 
 
 def claim(layout: Layout, options: ClusterOptions) -> Blueprint:
-    """Make the folder ours and decide on names and ports."""
+    """Take the folder for a new cluster and choose names and ports."""
     root = layout.root
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if layout.blueprint.exists():
@@ -34,20 +34,20 @@ def claim(layout: Layout, options: ClusterOptions) -> Blueprint:
     try:
         layout.blueprint.touch(mode=0o600, exist_ok=False)
     except FileExistsError:
-        raise DevClusterError(f"Another 'up' is at work in {root}.") from None
+        raise DevClusterError(f"Another 'up' is running in {root}.") from None
     blueprint = blueprints.draw(options, ports.reserve(root, blueprints.ports_needed(options)))
     layout.blueprint.write_text(blueprint.to_json(), encoding="utf-8")
     return blueprint
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that holds secrets."""
+    """Write a file that contains secrets."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
 
 
 class Bootstrap:
-    """One way through all the steps."""
+    """Creates one cluster, step by step."""
 
     def __init__(self, cluster: Managers, blueprint: Blueprint) -> None:
         self._cluster = cluster
@@ -117,10 +117,10 @@ class Bootstrap:
         self._wait(all_in, daemons, "the mons to form a quorum")
 
     def _tell_the_mons(self) -> None:
-        """What the mons need to know before the other daemons come."""
+        """Set the options of the mons that the other daemons depend on."""
         for number, identity in self._blueprint.osds.items():
             self._tell("osd new", uuid=identity, id=int(number))
-        # It would make a pool of its own.
+        # It would create a pool.
         self._set("mgr/devicehealth/enable_monitoring", "false")
         if self._options.dashboard:
             self._set("mgr/dashboard/ssl", "false")
@@ -187,7 +187,7 @@ class Bootstrap:
         write_private(self._layout.s3, json.dumps(access))
 
     def _settle(self) -> None:
-        """Give a new cluster a moment to become healthy; it may be of use without."""
+        """Give a new cluster a moment to become healthy; it may be usable without."""
 
         def healthy() -> bool:
             return bool(self._cluster.health()["status"] == "HEALTH_OK")
@@ -218,7 +218,7 @@ class Bootstrap:
     def _wait(
         self, predicate: Callable[[], bool], daemons: list[str], what: str, interval: float = 0.2
     ) -> None:
-        """Wait for what daemons shall do; the error ends with what they logged."""
+        """Wait for daemons; the error message ends with their logs."""
 
         def or_dead() -> bool:
             for daemon in daemons:

@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _release_of(folder: str) -> str:
-    """The release of the cluster in ``folder``; empty when there is none."""
+    """Return the release of the cluster in ``folder``; empty when there is none."""
     try:
         return (Path(folder) / _RELEASE).read_text(encoding="utf-8")
     except OSError:

@@ -31,7 +31,7 @@ class Cluster(Managers):
     # -- the whole cluster
 
     def up(self, options: Optional[ClusterOptions] = None) -> None:
-        """Make the cluster and wait until it is of use; leaves nothing behind when it fails."""
+        """Create the cluster and wait until it is ready; leaves nothing behind when it fails."""
         blueprint = bootstrap.claim(self.layout, options or ClusterOptions())
         try:
             bootstrap.Bootstrap(self, blueprint).run()
@@ -40,9 +40,9 @@ class Cluster(Managers):
             raise
 
     def down(self) -> None:
-        """End all processes and remove the folder; nothing to do when there is no cluster.
+        """End all processes and remove the folder. Does nothing without a cluster.
 
-        Ctrl-C does not break it off.
+        Ctrl-C does not interrupt it.
         """
         if not self.exists():
             return
@@ -72,7 +72,7 @@ class Cluster(Managers):
         size: int = 1,
         pool_type: str = "replicated",
     ) -> str:
-        """Make a pool and return its name. One with pool_type="erasure" needs three OSDs."""
+        """Create a pool and return its name. With pool_type="erasure" it needs three OSDs."""
         # The CLI, since it knows each release's spelling of the flags.
         replicated = pool_type == "replicated"
         if not replicated and len(self.blueprint.osds) < 3:
@@ -131,13 +131,13 @@ class Cluster(Managers):
     # -- gateways
 
     def dashboard(self) -> dict[str, str]:
-        """url (of the active manager), user and password of the dashboard."""
+        """Return url (of the active manager), user and password of the dashboard."""
         access = self._access(self.layout.dashboard, "--dashboard")
         port = self.blueprint.mgrs[self._require_active()]
         return {"url": f"http://127.0.0.1:{port}", **access}
 
     def s3(self) -> dict[str, str]:
-        """endpoint, access_key and secret_key of the object gateway."""
+        """Return endpoint, access_key and secret_key of the object gateway."""
         return self._access(self.layout.s3, "--rgw")
 
     # -- helpers

@@ -1,4 +1,4 @@
-"""Running a command with a time limit."""
+"""Runs commands with a time limit."""
 
 import contextlib
 import os
@@ -18,10 +18,10 @@ def run(
     check: bool = True,
     input: Optional[str] = None,  # named as in subprocess.run
 ) -> "subprocess.CompletedProcess[str]":
-    """Run to the end and return the output; what does not end in time is killed with its children.
+    """Run a command and return its output; kill it with its children if it does not end in time.
 
-    With check=False a failed command is returned like one that succeeded; running out of time
-    raises CommandFailed in any case.
+    With check=False a failed command is returned like one that succeeded; a timeout raises
+    CommandFailed in any case.
     """
     argv = [str(part) for part in command]
     try:

@@ -3,9 +3,9 @@
 from qa.devcluster.blueprint import Blueprint
 from qa.devcluster.layout import Layout
 
-# What makes a small cluster on one machine quick and healthy.
+# Makes a small cluster on one machine fast and healthy.
 _SMALL = {
-    # one copy of everything
+    # one replica
     "osd_pool_default_size": "1",
     "osd_pool_default_min_size": "1",
     "osd_crush_chooseleaf_type": "0",
@@ -14,14 +14,14 @@ _SMALL = {
     ),
     "mon_allow_pool_size_one": "true",
     "mon_warn_on_pool_no_redundancy": "false",
-    # few placement groups, and none that move by themselves
+    # few placement groups, which are not moved automatically
     "osd_pool_default_pg_num": "8",
     "osd_pool_default_pgp_num": "8",
     "osd_pool_default_pg_autoscale_mode": "off",
     "mon_max_pg_per_osd": "1000",
     "mon_pg_warn_min_per_osd": "0",
     "mon_allow_pool_delete": "true",
-    # the disk of a developer's machine may be rather full
+    # the disk of a developer's machine may be nearly full
     "mon_data_avail_warn": "2",
     "mon_data_avail_crit": "1",
     # little memory
@@ -39,7 +39,7 @@ _SMALL = {
     "bluestore_fsck_on_mkfs": "false",
     "osd_op_queue": "wpq",
     "osd_fast_shutdown_notify_mon": "true",
-    # a machine that stands still for minutes must not end an OSD
+    # a machine that is suspended for minutes must not end an OSD
     "osd_op_thread_suicide_timeout": "0",
     "mgr_initial_modules": "",
 }
@@ -60,7 +60,7 @@ _LOOPBACK = {
 
 
 def conf_text(blueprint: Blueprint, layout: Layout) -> str:
-    """The configuration; the options' extra lines replace ours of the same name, in any section."""
+    """Return the configuration; extra lines of the options replace those of the same name."""
     extra = blueprint.options.conf
     general = {
         "fsid": blueprint.fsid,
@@ -79,7 +79,7 @@ def conf_text(blueprint: Blueprint, layout: Layout) -> str:
         "admin_socket": str(layout.sockets / "$name.asok"),
         "log_to_stderr": "false",
         "err_to_stderr": "true",
-        "log_flush_on_exit": "true",  # or the reason why a daemon ended may be missing
+        "log_flush_on_exit": "true",  # otherwise the reason why a daemon ended may be missing
     }
     sections: dict[str, dict[str, str]] = {
         "global": general,

@@ -1,4 +1,4 @@
-"""Starting and stopping the daemons of one cluster by name: mon.a, mgr.a, osd.0, client.rgw.a."""
+"""Starts and stops the daemons of a cluster by name: mon.a, mgr.a, osd.0, client.rgw.a."""
 
 import json
 import os
@@ -18,14 +18,14 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Daemons:
-    """The processes of one cluster. Knows nothing of what they do."""
+    """The processes of one cluster, without knowledge of their purpose."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What daemons get to see: little, so that nothing of the caller's Python leaks in."""
+        """The environment of daemons: small, so that nothing of the caller's Python leaks in."""
         return {
             "PATH": _PATH,
             "HOME": os.environ.get("HOME", "/"),
@@ -48,7 +48,7 @@ class Daemons:
         return [binary, *identity, "-c", str(self._layout.conf), *more]
 
     def start(self, name: str) -> None:
-        """Start the daemon; nothing to do when it runs."""
+        """Start the daemon unless it runs."""
         if self.find(name) is not None:
             return
         process = processes.spawn(
@@ -58,7 +58,7 @@ class Daemons:
         (self._layout.pids / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
 
     def find(self, name: str) -> Optional[Process]:
-        """The daemon's process, or None when it does not run."""
+        """Return the daemon's process, or None when it does not run."""
         try:
             text = (self._layout.pids / f"{name}.json").read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -78,13 +78,13 @@ class Daemons:
         return process
 
     def stop(self, name: str, grace: float) -> None:
-        """Stop the daemon; nothing to do when it does not run."""
+        """Stop the daemon if it runs."""
         process = self.find(name)
         if process is not None:
             processes.stop(process, grace)
 
     def states(self) -> dict[str, Optional[int]]:
-        """The pid of each daemon that was ever started, None for those that do not run."""
+        """Return the pid of each daemon that was ever started, None for those that do not run."""
         found: dict[str, Optional[int]] = {}
         for path in sorted(self._layout.pids.glob("*.json")):
             process = self.find(path.stem)
@@ -92,10 +92,10 @@ class Daemons:
         return found
 
     def kill_all(self) -> None:
-        """End every process of the cluster at once, also those that daemons started."""
+        """Kill every process of the cluster, also those that daemons started."""
         deadline = time.monotonic() + 20
         while True:
-            # Again and again: one that is being killed may have started another.
+            # Repeatedly: a process may start another one before it is killed.
             found = processes.carrying(str(self._layout.root))
             if not found:
                 return
@@ -113,7 +113,7 @@ class Daemons:
             raise DevClusterError(f"{name} ended while it was starting.\n{self.tail(name)}")
 
     def tail(self, name: str, lines: int = 15) -> str:
-        """The end of what the daemon said, for an error message."""
+        """Return the end of the daemon's output, for an error message."""
         parts = []
         for path in (self._layout.output_of(name), self._layout.log_of(name)):
             try:

@@ -1,4 +1,4 @@
-"""What can go wrong with a development cluster, as one clear sentence each."""
+"""The errors of a development cluster, each one clear sentence."""
 
 import shlex
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from typing import Optional
 
 
 class DevClusterError(Exception):
-    """The cluster cannot do what was asked; the text says why and what to do."""
+    """The cluster cannot do the request; the text says why and what to do."""
 
 
 class WaitTimeout(DevClusterError):
-    """Something that was waited for did not come about in time."""
+    """A condition did not become true in time."""
 
 
 class CommandFailed(DevClusterError):

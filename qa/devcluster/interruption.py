@@ -1,4 +1,4 @@
-"""Signals that end a tool: what it has begun is cleaned up, and that is not broken off."""
+"""Signals that end a tool: it cleans up, and the clean-up is not interrupted."""
 
 import contextlib
 import signal
@@ -11,9 +11,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt_on_signals() -> None:
-    """From now on SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does.
+    """From now on let SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does.
 
-    A signal that is ignored, as under nohup, stays so.
+    An ignored signal, as under nohup, stays ignored.
     """
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -26,9 +26,9 @@ def _interrupt(number: int, frame: Optional[FrameType]) -> None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """In the block these signals have no effect: for what must not be left half done.
+    """Block these signals, for work that must not be left half done.
 
-    Only the main thread can see to that, and only it is interrupted.
+    Only the main thread can do that, and only it is interrupted.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

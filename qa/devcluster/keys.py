@@ -15,12 +15,12 @@ _CAPS: dict[str, dict[str, str]] = {
 
 
 def new_key() -> str:
-    """A random key of the kind that this release's mons take: AES, from release 20 on AES256K."""
+    """Return a random key of the type of this release's mons: AES, from release 20 on AES256K."""
     return commands.run(["ceph-authtool", "--gen-print-key"], env=os.environ).stdout.strip()
 
 
 def keyring_text(blueprint: Blueprint) -> str:
-    """The keyring with which the mons are made: they know all its keys from the start."""
+    """Return the keyring with which the mons are created, so that they know all its keys."""
     holders = {"mon.": "mon", "client.admin": "admin"}
     holders.update({f"mgr.{name}": "mgr" for name in blueprint.mgrs})
     holders.update({f"osd.{number}": "osd" for number in blueprint.osds})

@@ -1,14 +1,14 @@
-"""Where things are in the folder of a cluster."""
+"""The paths in the folder of a cluster."""
 
 import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The repository that this file is in.
+#: The repository of this file.
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-_LONGEST_SOCKET_FOLDER = 80  # a Unix socket's path ends at 107 bytes
+_LONGEST_SOCKET_FOLDER = 80  # the longest path of a Unix socket, in bytes
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Layout:
 
     @property
     def blueprint(self) -> Path:
-        """Marks the folder as a cluster's: the first file made, the last one removed."""
+        """The file that marks the folder as a cluster's: made first, removed last."""
         return self.root / "cluster.json"
 
     @property
@@ -72,12 +72,12 @@ class Layout:
 
     @property
     def authorities(self) -> Path:
-        """What the daemons trust in place of the system's certificates; made by who needs it."""
+        """The certificates that daemons trust in place of the system's; optional."""
         return self.root / "authorities.crt"
 
     @property
     def sockets(self) -> Path:
-        """Admin sockets; outside of the cluster's folder when its path is too long for one."""
+        """The folder of admin sockets; outside of the cluster's folder if its path is too long."""
         folder = self.root / "run"
         if len(str(folder)) <= _LONGEST_SOCKET_FOLDER:
             return folder
@@ -95,7 +95,7 @@ class Layout:
         return self.logs / f"{daemon}.log"
 
     def output_of(self, daemon: str) -> Path:
-        """What the daemon wrote to its standard output and error."""
+        """The file with a daemon's standard output and error."""
         return self.logs / f"{daemon}.out"
 
     def make_folders(self) -> None:

@@ -1,4 +1,4 @@
-"""The managers of a cluster, and our module in them."""
+"""The managers of a cluster, and the rbd_migration module in them."""
 
 import signal
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ def in_parallel(function: Callable[[str], Any], names: Iterable[str]) -> list[An
 
 
 class Managers(Access):
-    """Starts, stops and kills managers, and waits until they are of use."""
+    """Starts, stops and kills managers, and waits until they are ready."""
 
     def mgrs(self) -> list[str]:
         return list(self.blueprint.mgrs)
 
     def active_mgr(self) -> Optional[str]:
-        """The active manager as the mons see it: a dead one until they have given it up."""
+        """Return the active manager known to the mons, which may be dead until they notice."""
         return self.mon_command("mgr dump")["active_name"] or None
 
     def mgr_pid(self, name: str) -> int:
@@ -38,7 +38,7 @@ class Managers(Access):
         self.daemons.signal(f"mgr.{name}", sig)
 
     def mgr_kill(self, name: Optional[str] = None) -> str:
-        """Kill a manager (the active one) with SIGKILL and return its name."""
+        """Kill a manager (by default the active one) with SIGKILL and return its name."""
         name = name or self._require_active()
         process = self.daemons.signal(f"mgr.{name}", signal.SIGKILL)
         processes.wait_gone(process, 10)
@@ -48,7 +48,7 @@ class Managers(Access):
         self.daemons.stop(f"mgr.{name}", STOP_GRACE)
 
     def mgr_start(self, name: str) -> None:
-        """Start a manager, with new module code; does not wait."""
+        """Start a manager with the current module code; does not wait."""
         self._known(name, self.blueprint.mgrs, "manager")
         if self.daemons.find(f"mgr.{name}") is None:
             modules.fill(
@@ -60,7 +60,7 @@ class Managers(Access):
         self.daemons.start(f"mgr.{name}")
 
     def mgr_restart(self, timeout: float = START_TIMEOUT) -> str:
-        """Stop all managers and start them with new module code; returns the active one."""
+        """Stop all managers and start them with the current module code; return the active one."""
         before = self._mgr_ids()
         names = self.mgrs()
         in_parallel(self.mgr_stop, names)
@@ -70,7 +70,7 @@ class Managers(Access):
         return self.wait_mgrs(timeout, not_these=before)
 
     def mgr_fail(self, wait: bool = True) -> str:
-        """Have the mons fail the active manager; returns the name of the one that failed."""
+        """Have the mons fail the active manager; return its name."""
         name = self._require_active()
         before = {self.mon_command("mgr dump")["active_gid"]}
         self.mon_command("mgr fail", who=name)
@@ -98,7 +98,7 @@ class Managers(Access):
     def wait_mgrs(
         self, timeout: float = START_TIMEOUT, not_these: "frozenset[int] | set[int]" = frozenset()
     ) -> str:
-        """As wait_active, and for the standby managers of all others that run."""
+        """Wait as wait_active does, and for all other running managers as standbys."""
         self.wait_active(timeout, not_these)
         running = {each for each in self.mgrs() if self.daemons.find(f"mgr.{each}")}
 
@@ -113,7 +113,7 @@ class Managers(Access):
         return name
 
     def enable_module(self) -> None:
-        """Enable our module when this cluster shall have it and the repository has it."""
+        """Enable the module if this cluster wants it and the repository has it."""
         if self.options.module and modules.module_exists() and not self.module_enabled():
             self.ceph("mgr", "module", "enable", modules.MODULE, "--force")
 
@@ -121,7 +121,7 @@ class Managers(Access):
         return modules.MODULE in self.mon_command("mgr dump")["modules"]
 
     def wait_module(self, timeout: float = START_TIMEOUT) -> None:
-        """Wait until our module answers its command; no wait when it is not enabled."""
+        """Wait until the module answers its command, if it is enabled."""
         if not self.module_enabled():
             return
         said = ""

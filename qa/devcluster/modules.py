@@ -1,4 +1,4 @@
-"""A manager's module directory: links to the system's modules, and ours beside them."""
+"""A manager's module directory: links to the system's modules, together with rbd_migration."""
 
 import shutil
 from pathlib import Path
@@ -34,9 +34,9 @@ def fill(
 ) -> None:
     """Bring the folder up to date.
 
-    With ``linked`` it is made anew, ours as links into the repository. Otherwise it is made once
-    without ours, for an installer to put them there. Of the system's modules it has those that
-    Ceph always runs, and the dashboard when that is wanted: a manager starts faster with fewer.
+    With ``linked`` it is made again, with rbd_migration as links into the repository. Otherwise it
+    is made once without rbd_migration, for an installer to put it there. Of the system's modules it
+    has those that Ceph always runs, and the dashboard if wanted.
     """
     if not linked and folder.exists():
         return
@@ -63,9 +63,9 @@ def fill(
 
 
 def _dashboard_with(drop_in: Optional[Path], stock: Path, folder: Path) -> None:
-    """A dashboard whose controllers are a folder of files, ours among them.
+    """Make a dashboard whose controllers are a folder of files, with the drop-in among them.
 
-    It loads regular files only, not links, and finds them relative to where it is itself.
+    The dashboard loads only regular files, not links, and finds them relative to its own path.
     """
     folder.mkdir()
     for entry in stock.iterdir():

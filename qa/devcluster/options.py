@@ -1,4 +1,4 @@
-"""What a development cluster shall consist of."""
+"""The options of a development cluster."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,7 +24,7 @@ class ClusterOptions:
     mons: int = 1
     mgrs: int = 1
     osds: int = 1
-    osd_size: int = 20 * GIB  # of the sparse file behind each OSD, in bytes
+    osd_size: int = 20 * GIB  # size of the sparse file behind each OSD, in bytes
     rgw: bool = False
     dashboard: bool = False
     module: bool = True  # link our manager module from the repository and enable it

@@ -1,8 +1,8 @@
-"""Free loopback ports, so that several clusters can run side by side.
+"""Free loopback ports, so that several clusters can run at the same time.
 
-A port that was picked belongs to a cluster's folder for as long as that folder exists. A file
-that all clusters of a user share says so, and is locked while ports are picked: two clusters that
-start at the same moment cannot pick the same one.
+A port belongs to a cluster's folder for as long as that folder exists. A file that all clusters of
+a user share records this. It is locked while ports are chosen, so that two clusters that start at
+the same moment cannot choose the same one.
 """
 
 import fcntl
@@ -55,13 +55,13 @@ def choose(
 
 
 def reserve(owner: Path, count: int) -> list[int]:
-    """Pick `count` ports for the cluster in the folder `owner`, which must exist."""
+    """Choose `count` ports for the cluster in the folder `owner`, which must exist."""
     path = reservations_file()
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         held = _still_held(file.read())
-        # What the owner holds is of an earlier cluster in the same folder.
+        # Ports of the owner belonged to an earlier cluster in the same folder.
         held = {port: holder for port, holder in held.items() if holder != str(owner)}
         chosen = choose(count, held, is_free)
         for port in chosen:
@@ -73,9 +73,9 @@ def reserve(owner: Path, count: int) -> list[int]:
 
 
 def _still_held(text: str) -> dict[int, str]:
-    """The reservations whose cluster still exists."""
+    """Return the reservations whose cluster still exists."""
     try:
         recorded = json.loads(text or "{}")
-    except ValueError:  # a writer was killed half way: the bind probe has to do
+    except ValueError:  # a writer was killed while writing: rely on the bind probe
         return {}
     return {int(port): owner for port, owner in recorded.items() if Path(owner).is_dir()}

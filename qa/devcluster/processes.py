@@ -1,8 +1,8 @@
-"""Daemons as child processes that outlive us, and killing them without ever hitting another.
+"""Daemons as child processes that outlive this one, and killing exactly them.
 
-A pid can be re-used by a foreign process, so a process is known by its pid and its start time.
-Every process of a cluster (also one that a daemon started) carries the cluster's folder in its
-environment, by which `carrying` finds even those that nobody wrote down.
+A pid can be re-used by a foreign process, so a process is identified by its pid and its start time.
+Every process of a cluster, also one that a daemon started, has the cluster's folder in its
+environment. `carrying` finds them all by that.
 """
 
 import contextlib
@@ -17,20 +17,20 @@ from typing import Optional
 
 MARK = "RBD_DEVCLUSTER"
 
-# Our own children: kept so that they are reaped when they end.
+# Children of this process, kept so that they are reaped when they end.
 _children: "dict[int, subprocess.Popen[bytes]]" = {}
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process, and no other that later gets the same pid."""
+    """One process, identified so that a later one with the same pid is not mistaken for it."""
 
     pid: int
     started: int  # in clock ticks since boot
 
 
 def start_time(pid: int) -> Optional[int]:
-    """When the process started, or None when there is none (or only a zombie)."""
+    """Return when the process started, or None when there is none (or only a zombie)."""
     child = _children.get(pid)
     if child is not None and child.poll() is not None:
         _children.pop(pid, None)
@@ -88,7 +88,7 @@ def wait_gone(process: Process, timeout: float) -> bool:
 
 
 def stop(process: Process, grace: float) -> None:
-    """End the process: ask first (unless `grace` is 0), kill it when it has not gone by then."""
+    """End the process: SIGTERM first (unless `grace` is 0), SIGKILL if it still runs after that."""
     if grace and send_signal(process, signal.SIGTERM) and wait_gone(process, grace):
         return
     send_signal(process, signal.SIGKILL)
@@ -96,7 +96,7 @@ def stop(process: Process, grace: float) -> None:
 
 
 def carrying(mark: str) -> list[Process]:
-    """All processes that were started with MARK=`mark` in their environment."""
+    """Return all processes that were started with MARK=`mark` in their environment."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for entry in os.listdir("/proc"):
@@ -114,7 +114,7 @@ def carrying(mark: str) -> list[Process]:
 
 @contextlib.contextmanager
 def _handle(process: Process) -> Iterator[Optional[int]]:
-    """A file descriptor that means this process for sure, or None when it has gone."""
+    """Return a file descriptor of exactly this process, or None when it has ended."""
     try:
         handle = os.pidfd_open(process.pid)
     except OSError:

@@ -1,9 +1,9 @@
-"""Fault tests: kill managers and workers at every place that matters, then look for damage.
+"""Fault tests: kill managers and workers at every important point, then look for damage.
 
 ``./run qa faults`` runs all of them on a cluster of its own with two managers. Each case makes
-images whose every byte is known, starts migrations, lets something be killed, waits until they
-have reached their goal by themselves, and then reads raw RADOS objects to see that nothing was
-lost, doubled or left behind. What a case meant to hit and did not is reported as "not reached".
+images with known content, starts migrations, kills a process, waits until the migrations have
+reached their goals without help, and then reads raw RADOS objects to check that nothing was lost,
+duplicated or left behind. A case whose fault did not happen is reported as "not reached".
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What must hold after all cases, when everything that expires has had its time."""
+"""The final checks after all cases, when everything that expires has expired."""
 
 import datetime
 import json
@@ -18,7 +18,7 @@ _TROUBLE = ("an error in the module", "the loop failed", "did not end in time", 
 
 
 def our_entries(bench: Bench) -> "list[str]":
-    """Blocklist entries of ours: those that expire soon."""
+    """Return the module's blocklist entries: those that expire soon."""
     code, out, text = bench.client.mon_command(
         json.dumps({"prefix": "osd blocklist ls", "format": "json"}), b"", timeout=20
     )
@@ -30,7 +30,7 @@ def our_entries(bench: Bench) -> "list[str]":
 
 
 def _left(until: str, now: datetime.datetime) -> float:
-    """Seconds until a time as the monitors print it."""
+    """Return the seconds until a time in the format of the monitors."""
     stamp = datetime.datetime.strptime(until[:19], "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007
     offset = until[-5:]
     zone = datetime.datetime.strptime(offset, "%z").tzinfo
@@ -38,7 +38,7 @@ def _left(until: str, now: datetime.datetime) -> float:
 
 
 def look(bench: Bench) -> Result:
-    """Blocklist, crash dumps, stray workers, the managers' logs, the cluster's health."""
+    """Check blocklist, crash dumps, remaining workers, managers' logs and the cluster's health."""
     begun = time.monotonic()
     result = Result("afterwards: blocklist, crashes, workers, logs, health")
     managers.wait_for_all(bench.cluster)
@@ -67,7 +67,10 @@ def _crashes(bench: Bench) -> Iterator[str]:
 
 
 def _of_a_stock_module_at_its_start(crash: "dict[str, Any]") -> bool:
-    """Managers from 18 on write one for each of Ceph's modules that has no ``NOTIFY_TYPES``."""
+    """Whether a crash dump is of a Ceph module at its start.
+
+    Managers from 18 on write one for each of Ceph's modules without ``NOTIFY_TYPES``.
+    """
     return (
         crash.get("mgr_module") not in (None, "rbd_migration")
         and crash.get("mgr_module_caller") == "PyModule::load_subclass_of"
@@ -76,7 +79,7 @@ def _of_a_stock_module_at_its_start(crash: "dict[str, Any]") -> bool:
 
 
 def _logs(bench: Bench) -> Iterator[str]:
-    """Lines of the managers' logs that tell of an error in our code."""
+    """Return lines of the managers' logs that report an error of the module."""
     for name in bench.cluster.mgrs():
         with open(bench.cluster.mgr_log(name), encoding="utf-8", errors="replace") as file:
             file.seek(bench.logged.get(name, 0))

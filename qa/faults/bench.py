@@ -1,4 +1,4 @@
-"""The bench: a cluster, our own RADOS client on it, and the two pools that images move between."""
+"""The bench: a cluster, a RADOS client, and the two pools that images move between."""
 
 import contextlib
 import fcntl
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 SOURCE_POOL, TARGET_POOL = "faults-from", "faults-to"
 NAMESPACE = "space"
-_KINDS = ("hdd", "ssd", "hybrid")  # of OSDs
+_KINDS = ("hdd", "ssd", "hybrid")  # kinds of OSD devices
 PLACES = tuple((pool, ns) for pool in (SOURCE_POOL, TARGET_POOL) for ns in ("", NAMESPACE))
 
 
 @dataclass
 class Bench:
-    """What every case needs. ``client`` is client.admin's; ``lab`` is there for who asks for it."""
+    """What every case needs. ``client`` is client.admin's; ``lab`` is for cases that need it."""
 
     cluster: Cluster
     client: rados.Rados
     lab: "Optional[Laboratory]" = None
-    logged: "dict[str, int]" = field(default_factory=dict)  # bytes of the managers' logs before
+    logged: "dict[str, int]" = field(default_factory=dict)  # sizes of managers' logs at first
 
     @contextlib.contextmanager
     def ioctx(self, pool: str, namespace: str = "") -> Iterator[rados.Ioctx]:
-        """An ioctx that knows of everybody who was fenced so far."""
+        """Return an ioctx that knows all fenced clients so far."""
         self.client.wait_for_latest_osdmap()
         with self.client.open_ioctx(pool) as ioctx:
             ioctx.set_namespace(namespace)
@@ -40,12 +40,12 @@ class Bench:
 
 @contextlib.contextmanager
 def benched(cluster: Cluster) -> Iterator[Bench]:
-    """Connect and make the pools, which are deleted at the end, with what is in them."""
+    """Connect and create the pools, which are deleted with their contents at the end."""
     with _alone(cluster), cluster.connect() as client:
         logs = {name: cluster.mgr_log(name) for name in cluster.mgrs()}
         sizes = {name: path.stat().st_size for name, path in logs.items() if path.exists()}
         bench = Bench(cluster, client, logged=sizes)
-        for kind in _KINDS:  # data of removed snapshots shall go at once
+        for kind in _KINDS:  # trim removed snapshots immediately
             cluster.ceph("config", "set", "osd", f"osd_snap_trim_sleep_{kind}", "0")
         make_pools(bench)
         try:
@@ -59,19 +59,19 @@ def benched(cluster: Cluster) -> Iterator[Bench]:
 
 @contextlib.contextmanager
 def _alone(cluster: Cluster) -> Iterator[None]:
-    """Two that kill managers in one cluster would find each other's damage."""
+    """Refuse to run twice in one cluster: each run would find the other's damage."""
     with open(cluster.layout.root / "faults.lock", "w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DevClusterError(
-                f"Other fault tests are at work on the cluster in {cluster.layout.root}."
+                f"Other fault tests are running on the cluster in {cluster.layout.root}."
             ) from None
         yield
 
 
 def make_pools(bench: Bench) -> None:
-    """Make both pools, empty."""
+    """Create both pools, empty."""
     existing = bench.client.list_pools()
     for pool in (SOURCE_POOL, TARGET_POOL):
         if pool in existing:
@@ -82,7 +82,7 @@ def make_pools(bench: Bench) -> None:
 
 
 def reset(bench: Bench) -> None:
-    """After a failed case: forget its images, disarm its faults, begin with fresh managers."""
+    """Reset after a failed case: forget its images, disarm its faults, restart the managers."""
     for path in bench.cluster.faults.iterdir():
         path.unlink()
     make_pools(bench)

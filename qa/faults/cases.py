@@ -1,4 +1,4 @@
-"""What a case is."""
+"""The definition of a case."""
 
 from dataclasses import dataclass
 from typing import Callable
@@ -9,10 +9,10 @@ from qa.faults.results import Result
 
 @dataclass(frozen=True)
 class Case:
-    """A named fault and how to bring it about.
+    """A named fault and its function. ``quick``: one of the few that represent all.
 
-    ``quick``: one of the few that stand for all. ``laboratory``: it needs the engine in a process
-    of our own, while the managers' module is disabled (``Bench.lab``).
+    ``laboratory``: it needs the engine in a process of its own, while the managers' module is
+    disabled (``Bench.lab``).
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""What must hold after a migration has come to its end, however it got there.
+"""The final checks of a migration that has ended, in whatever way.
 
-``findings`` returns one sentence for each thing that is wrong. It reads objects and omaps itself;
-it does not ask the manager, who would only repeat what it believes.
+``findings`` returns one sentence for each problem. It reads objects and omaps itself instead of
+asking the manager, which would only repeat what it believes.
 """
 
 import re
@@ -39,7 +39,7 @@ _OF_IMAGE = tuple(
 def findings(
     bench: Bench, samples: "list[Sample]", wanted: State, settle: float = SETTLE
 ) -> "list[str]":
-    """All that is wrong with migrations that have ended ``wanted`` (committed or aborted)."""
+    """Return all problems of migrations that have ended ``wanted`` (committed or aborted)."""
     deadline = time.monotonic() + settle
     while True:
         found = [text for sample in samples for text in _of_sample(bench, sample, wanted)]
@@ -95,7 +95,7 @@ def _of_record(bench: Bench, sample: Sample, wanted: State) -> Iterator[str]:
 
 
 def _of_source(bench: Bench, sample: Sample, wanted: State) -> Iterator[str]:
-    """What must not be there any more: the source when committed, the target when aborted."""
+    """Check what must no longer exist: the source if committed, the target if aborted."""
     if wanted is State.COMMITTED:
         pool, namespace, name = sample.source
         with bench.ioctx(pool, namespace) as ioctx:
@@ -186,7 +186,7 @@ def _leftovers(bench: Bench, sources: "dict[str, str]") -> Iterator[str]:
 
 
 def image_of(oid: str) -> "str | None":
-    """The id of the image that an object is part of."""
+    """Return the id of the image that an object belongs to."""
     for pattern in _OF_IMAGE:
         match = pattern.fullmatch(oid)
         if match:
@@ -195,7 +195,7 @@ def image_of(oid: str) -> "str | None":
 
 
 def _stands(ioctx: rados.Ioctx, oid: str) -> bool:
-    """Whether an object is there itself, not just in snapshots that are to be trimmed."""
+    """Whether an object itself exists, not only in snapshots that will be trimmed."""
     try:
         ioctx.stat(oid)
     except rados.ObjectNotFound:

@@ -76,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def choose(quick: bool, only: Optional["list[str]"] = None) -> "list[Case]":
-    """The cases asked for."""
-    rooms = (sabotage, sweep, midcall, failover, sends, doubles)
-    found = [case for room in rooms for case in room.cases()]
+    """Return the cases that match the options."""
+    modules = (sabotage, sweep, midcall, failover, sends, doubles)
+    found = [case for module in modules for case in module.cases()]
     if quick:
         found = [case for case in found if case.quick]
     if only:
@@ -106,7 +106,7 @@ def _cluster(args: argparse.Namespace) -> Iterator[Cluster]:
 
 
 def run_all(bench: Bench, cases: "list[Case]") -> Iterator[Result]:
-    """Run the cases one after another; one that fails leaves a clean field to the next."""
+    """Run the cases one after another, and clean up after one that fails."""
     with contextlib.ExitStack() as stack:
         in_laboratory = False
         for case in cases:
@@ -125,7 +125,7 @@ def run_all(bench: Bench, cases: "list[Case]") -> Iterator[Result]:
 
 
 def run_one(bench: Bench, case: Case) -> Result:
-    """Run a case; one that breaks off has failed."""
+    """Run a case; an exception counts as a failure."""
     begun = time.monotonic()
     try:
         return case.run(bench, case.name)

@@ -1,4 +1,4 @@
-"""Failovers in the middle of a copy: whatever becomes of the active manager, the copy goes on."""
+"""Failovers in the middle of a copy: whatever happens to the active manager, the copy continues."""
 
 import signal
 import time
@@ -19,7 +19,7 @@ _COPY = {"size": 64 * MIB, "order": 12, "pace": 1}  # 16384 small objects, one a
 
 
 class Watch:
-    """A case in the middle of its copy: what is known of it, what is noted of it."""
+    """A case in the middle of its copy, with the observations so far."""
 
     def __init__(self, bench: Bench, sample: Sample, result: Result) -> None:
         self.bench = bench
@@ -29,7 +29,7 @@ class Watch:
         self.former = self.copying()
 
     def copying(self) -> Migration:
-        """The record, once a copy is under way."""
+        """Return the record as soon as a copy is running."""
         found: list[Migration] = []
 
         def there() -> bool:
@@ -43,7 +43,7 @@ class Watch:
         return found[-1]
 
     def note(self, what: str) -> None:
-        """Note how long after the fault something came about."""
+        """Note the time since the fault."""
         seconds = time.monotonic() - self.begun
         self.result.met += f"{', ' if self.result.met else ''}{what} after {seconds:.1f} s"
 
@@ -59,7 +59,7 @@ class Watch:
             return migration.step is not None and migration.step.actor.pid != former.pid
 
         if not journey.wait(other, _TAKEOVER_TIMEOUT):
-            self.result.findings.append("nobody took the copy over")
+            self.result.findings.append("no worker took over the copy")
             return
         self.note("another worker copies")
         if not fenced:
@@ -70,7 +70,7 @@ class Watch:
                 self.result.findings.append(f"the former worker {address} is not fenced")
 
     def workers_gone(self) -> None:
-        """The workers that were there have to end at once."""
+        """Wait until the former workers have ended, which has to be at once."""
         assert self.former.step is not None
         pid = self.former.step.actor.pid
 
@@ -84,7 +84,7 @@ class Watch:
 
 
 def cases() -> "list[Case]":
-    """All failovers."""
+    """Return all failovers."""
     return [
         Case("failover: SIGKILL of the active manager", _runner(_killed), quick=True),
         Case("failover: SIGSTOP of the active manager, SIGCONT later", _runner(_stopped)),
@@ -99,7 +99,7 @@ def _runner(fault: Callable[[Watch], None]) -> Callable[[Bench, str], Result]:
 
 
 def run(bench: Bench, name: str, fault: Callable[[Watch], None]) -> Result:
-    """Begin a copy, let the fault happen in the middle of it, wait for the goal, check."""
+    """Start a copy, cause the fault in the middle of it, wait for the goal, check."""
     managers.wait_for_all(bench.cluster)
     result = Result(name)
     sample = make_sample(bench, VARIANTS["pool"], **_COPY)

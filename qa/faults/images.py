@@ -1,4 +1,4 @@
-"""Images whose every byte is known: made from a seed, kept as digests, compared byte for byte."""
+"""Images with known content: made from a seed, kept as digests, compared byte for byte."""
 
 import contextlib
 import hashlib
@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Variant:
-    """A kind of migration: from where to where, and what is special about the source."""
+    """A kind of migration: source and target pools, and special properties of the source."""
 
     name: str
     source_namespace: str = ""
@@ -57,7 +57,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """An image that is to migrate: its names, its id, and the digest of each of its views."""
+    """An image to migrate: its names, its id, and the digest of each of its views."""
 
     variant: Variant
     name: str
@@ -80,7 +80,7 @@ class Sample:
 
 
 def child_of(name: str) -> str:
-    """The name of the clone of an image's protected snapshot."""
+    """Return the name of the clone of an image's protected snapshot."""
     return f"{name}-child"
 
 
@@ -92,11 +92,11 @@ def spec(place: "tuple[str, str, str]") -> str:
 def make_sample(
     bench: Bench, variant: Variant, size: int = 8 * MIB, order: int = ORDER, pace: int = 0
 ) -> Sample:
-    """A source with a protected snapshot, another one, and a head that differs from both.
+    """Make a source with a protected snapshot, another one, and a head that differs from both.
 
-    Data, holes, parts of objects, something that is only in a snapshot, discarded objects.
-    ``pace``: how many objects a copy has under way at once (0: as many as by default); with 1 and
-    a small ``order`` a copy takes long and moves little.
+    It has data, holes, parts of objects, data only in a snapshot, and discarded objects. ``pace``:
+    how many objects a copy processes at once (0: the default); with 1 and a small ``order`` a copy
+    takes long and moves little.
     """
     number = next(_numbers)
     name = f"image{number}"
@@ -140,7 +140,7 @@ def make_sample(
 
 
 def _make_parent(bench: Bench, size: int) -> bytes:
-    """The content of the image that clones are made of, which is made once."""
+    """Return the content of the image that clones are made of, which is made once."""
     content = random.Random("parent").randbytes(size)
     with bench.ioctx(SOURCE_POOL) as ioctx:
         if _PARENT not in rbd.RBD().list(ioctx):
@@ -165,7 +165,7 @@ def _digest(content: "bytes | bytearray") -> str:
 
 
 def read_digests(image: rbd.Image) -> "dict[str, str]":
-    """The digest of each view that an open image offers."""
+    """Return the digest of each view of an open image."""
     names = [str(snapshot["name"]) for snapshot in image.list_snaps()]
     digests: dict[str, str] = {}
     for name in [*names, None]:
@@ -175,7 +175,7 @@ def read_digests(image: rbd.Image) -> "dict[str, str]":
 
 
 def remove_image(bench: Bench, place: "tuple[str, str, str]") -> None:
-    """Remove an image with its snapshots, as librbd does it: it has to be in order for that."""
+    """Remove an image with its snapshots through librbd, which needs it to be intact."""
     pool, namespace, name = place
     with bench.ioctx(pool, namespace) as ioctx:
         with rbd.Image(ioctx, name) as image:
@@ -187,14 +187,14 @@ def remove_image(bench: Bench, place: "tuple[str, str, str]") -> None:
 
 
 def image_ids(bench: Bench, pool: str, namespace: str) -> "set[str]":
-    """The ids of all images that librbd lists there."""
+    """Return the ids of all images that librbd lists there."""
     with bench.ioctx(pool, namespace) as ioctx:
         return {str(item["id"]) for item in rbd.RBD().list2(ioctx)}
 
 
 @contextlib.contextmanager
 def removed_at_end(bench: Bench, sample: Sample) -> Iterator[None]:
-    """Remove whatever there is of a sample afterwards, as far as possible."""
+    """Remove everything that exists of a sample, as far as possible."""
     try:
         yield
     finally:

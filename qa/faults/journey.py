@@ -1,4 +1,4 @@
-"""Migrations from their commands to their end, as every case needs them."""
+"""Migrations from their commands to their end, shared by the cases."""
 
 import contextlib
 import threading
@@ -16,7 +16,7 @@ GOAL_TIMEOUT = 90.0  # seconds from the kill to the goal; a takeover is about 6 
 
 
 def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
-    """Ask for a migration and do not wait for the answer."""
+    """Request a migration without waiting for the answer."""
     where = {"force": True} if sample.variant.in_place else {"target_image": spec(sample.target)}
     return managers.command_in_background(
         bench, "run", source_image=spec(sample.source), goal=goal, **where
@@ -24,7 +24,7 @@ def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
 
 
 def bring_to(bench: Bench, samples: "list[Sample]", state: State) -> None:
-    """Have all samples ``prepared`` or ``executed``, with nothing going wrong."""
+    """Bring all samples to ``prepared`` or ``executed``, without faults."""
     threads = [begin(bench, sample, state.value) for sample in samples]
     for thread in threads:
         thread.join()
@@ -37,7 +37,7 @@ def bring_to(bench: Bench, samples: "list[Sample]", state: State) -> None:
 
 
 def abort(bench: Bench, sample: Sample) -> threading.Thread:
-    """Ask for an abort and do not wait for the answer."""
+    """Request an abort without waiting for the answer."""
     return managers.command_in_background(bench, "abort", target_image=spec(sample.target))
 
 
@@ -50,7 +50,7 @@ def ended(bench: Bench, samples: Iterable[Sample]) -> bool:
 
 
 def wait(done: Callable[[], bool], seconds: float, interval: float = 0.02) -> bool:
-    """Wait until ``done()``; False when time ran out."""
+    """Wait until ``done()``; False on timeout."""
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:
@@ -62,7 +62,7 @@ def wait(done: Callable[[], bool], seconds: float, interval: float = 0.02) -> bo
 def reach(bench: Bench, samples: "list[Sample]", result: Result, wanted: State) -> None:
     """Wait until all have reached their goal and check everything; findings go to ``result``.
 
-    A phantom watcher is healed and noted, see ``phantoms``: it is not what is tested here.
+    A phantom watcher is removed and noted, see ``phantoms``: it is not what is tested here.
     """
     healed: list[str] = []
 
@@ -72,7 +72,7 @@ def reach(bench: Bench, samples: "list[Sample]", result: Result, wanted: State) 
     if not wait(done, phantoms.EXPIRY + 10):
         healed = phantoms.heal(bench, samples)
         if healed:
-            for sample in samples:  # it would try again by itself, after a wait that has grown
+            for sample in samples:  # it would be retried automatically, but after a long wait
                 with contextlib.suppress(managers.CommandRefused):
                     managers.command(bench, "retry", seconds=5, target_image=spec(sample.target))
         wait(done, GOAL_TIMEOUT)
@@ -88,7 +88,7 @@ def reach(bench: Bench, samples: "list[Sample]", result: Result, wanted: State) 
 
 
 def tell(bench: Bench, samples: Iterable[Sample]) -> "list[str]":
-    """Where the samples stand that did not reach their goal in time, and why."""
+    """Describe the samples that did not reach their goal in time, and why."""
     found = []
     for sample in samples:
         migration = records.record_of(bench, sample)
@@ -104,7 +104,7 @@ def tell(bench: Bench, samples: Iterable[Sample]) -> "list[str]":
 
 
 def clean_up(bench: Bench, samples: Iterable[Sample]) -> None:
-    """After a failure: abort what is under way, so that the next case finds a clean field."""
+    """After a failure, abort everything under way, for the next case."""
     for sample in samples:
         if records.record_of(bench, sample) is not None:
             with contextlib.suppress(managers.CommandRefused):

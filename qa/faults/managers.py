@@ -1,4 +1,4 @@
-"""The real managers of the cluster: commands to them, their workers, their deaths and restarts."""
+"""The managers of the cluster: commands to them, their workers, their deaths and restarts."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ class CommandRefused(Exception):
 
 
 def command(bench: Bench, name: str, seconds: float = 60, **args: Any) -> Any:
-    """``ceph rbd migration NAME``; repeated, as a user would, while no manager answers."""
+    """Run ``ceph rbd migration NAME``, again while no manager answers, as a user would."""
     request = json.dumps({"prefix": f"rbd migration {name}", "format": "json", **args})
     deadline = time.monotonic() + seconds
     while True:
@@ -45,7 +45,7 @@ def command(bench: Bench, name: str, seconds: float = 60, **args: Any) -> Any:
 
 
 def command_in_background(bench: Bench, name: str, **args: Any) -> threading.Thread:
-    """The same while this thread does something else; its answer does not matter."""
+    """Run a command in a thread of its own and ignore its answer."""
 
     def ask() -> None:
         with contextlib.suppress(CommandRefused):
@@ -57,7 +57,7 @@ def command_in_background(bench: Bench, name: str, **args: Any) -> threading.Thr
 
 
 def workers(cluster: Cluster) -> "list[tuple[Process, int]]":
-    """All worker processes of this cluster, each with the pid of its parent."""
+    """Return all worker processes of this cluster, each with the pid of its parent."""
     mark = f"RBD_MIGRATION_FAULT_DIR={cluster.faults}".encode()
     found = []
     for entry in os.listdir("/proc"):
@@ -79,7 +79,7 @@ def workers(cluster: Cluster) -> "list[tuple[Process, int]]":
 
 
 def stray_workers(cluster: Cluster) -> "list[str]":
-    """Workers that are no children of the active manager: there must be none."""
+    """Describe workers that are not children of the active manager; there must be none."""
     active = active_pid(cluster)
     return [
         f"a worker is left: pid {process.pid}, child of {parent}"
@@ -89,7 +89,7 @@ def stray_workers(cluster: Cluster) -> "list[str]":
 
 
 def active_pid(cluster: Cluster) -> Optional[int]:
-    """The process id of the active manager, if it runs."""
+    """Return the process id of the active manager, if it runs."""
     name = cluster.active_mgr()
     process = cluster.daemons.find(f"mgr.{name}") if name else None
     return process.pid if process else None
@@ -98,8 +98,8 @@ def active_pid(cluster: Cluster) -> Optional[int]:
 def wait_for_all(cluster: Cluster) -> None:
     """Wait for an active manager and its standbys.
 
-    One that starts while the others change may stay silent for a minute or two (seen with Ceph 16
-    with and without our module): it is started again.
+    A manager that starts while others change may be silent for a minute or two (seen with Ceph 16
+    with and without this module). It is then restarted.
     """
     try:
         cluster.wait_mgrs(20)
@@ -119,7 +119,7 @@ def lives(cluster: Cluster, pid: Optional[int]) -> bool:
 
 
 def start_dead(cluster: Cluster) -> "list[str]":
-    """Start the managers that do not run; returns their names."""
+    """Start the managers that do not run and return their names."""
     dead = [name for name in cluster.mgrs() if cluster.daemons.find(f"mgr.{name}") is None]
     for name in dead:
         cluster.mgr_start(name)

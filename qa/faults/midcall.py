@@ -1,8 +1,8 @@
-"""Workers of the real manager, killed in the middle of an act, later and later each time.
+"""Workers of the real manager, killed in the middle of an act, each time a little later.
 
-When the record shows that an act was begun, its worker is killed after a delay that grows from
-case to case; what it left behind is read from the objects at once. ``sends`` is more exact, but
-there the engine does not run in a manager.
+When the record shows that an act has begun, its worker is killed after a delay that grows from case
+to case; then the objects are read to see what it left behind. ``sends`` is more exact, but there
+the engine does not run in a manager.
 """
 
 import signal
@@ -29,7 +29,7 @@ _KINDS = ("pool", "in-place", "namespace", "clone")
 
 
 def cases() -> "list[Case]":
-    """One case an act, with many deaths each."""
+    """Return one case per act, each with many deaths."""
     return [Case(f"mid-call: {act} in the manager's worker", _runner(act)) for act in _DELAYS]
 
 
@@ -55,7 +55,7 @@ def _runner(act: str) -> Callable[[Bench, str], Result]:
 
 
 def _death(bench: Bench, result: Result, act: str, kind: str, delay: float) -> str:
-    """One worker's death; the class of what it left behind, empty when it was not at it."""
+    """Kill a worker and return the class of what it left behind, empty if it was not running."""
     sample = make_sample(bench, VARIANTS[kind])
     aborting = act == "abort"
     with removed_at_end(bench, sample):
@@ -83,7 +83,7 @@ def _death(bench: Bench, result: Result, act: str, kind: str, delay: float) -> s
 
 
 def _at_it(bench: Bench, sample: Sample, act: str) -> Optional[Migration]:
-    """The record when the act has just begun."""
+    """Return the record when the act has just begun."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         migration = records.record_of(bench, sample)

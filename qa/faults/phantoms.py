@@ -1,10 +1,10 @@
-"""Phantom watchers: what Ceph itself leaves behind when a client dies at the wrong moment.
+"""Phantom watchers, which Ceph itself leaves behind when a client dies at the wrong moment.
 
 A client that is killed within the few milliseconds in which an OSD registers its watch on an
-image's header may stay listed as a watcher for good: the watch is in the object's metadata, and
-nothing in the OSD's memory waits for it to expire. Plain librbd clients leave them too. An image
-with one cannot be aborted or prepared (EBUSY) until the placement group peers anew, so there it
-is made to, and the case notes that this was needed.
+image's header may stay listed as a watcher for good: the watch is in the object's metadata, but
+nothing in the OSD's memory waits for it to expire. Plain librbd clients cause them too. An image
+with one cannot be aborted or prepared (EBUSY) until the placement group peers again. The tests make
+it do so, and the case notes it.
 """
 
 import time
@@ -15,14 +15,14 @@ from qa.faults.bench import Bench
 from qa.faults.images import Sample, spec
 from rbdmigrate.cluster import headers
 
-EXPIRY = 35.0  # seconds after which the watch of a dead client has to be gone
+EXPIRY = 35.0  # seconds after which the watch of a dead client must have expired
 _UP_TIMEOUT = 60.0
 
 
 def heal(bench: Bench, samples: "list[Sample]") -> "list[str]":
-    """Have the OSDs forget watchers that have long been dead; what was healed, in words.
+    """Make the OSDs drop watchers of dead clients and describe what was done.
 
-    To be called when nobody of ours has had the images open for EXPIRY.
+    Call it only if no process of the tests or the module has had the images open for EXPIRY.
     """
     before = _watchers(bench, samples)
     if not before:

@@ -1,4 +1,4 @@
-"""Records as they lie in RADOS, read without any manager: the ground truth of a case."""
+"""Reads records directly from RADOS, without any manager: the ground truth of a case."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,28 +15,28 @@ _PREFIX = "migration."
 
 
 def under_way(bench: Bench) -> "list[Migration]":
-    """All records of migrations that have not ended."""
+    """Return all records of migrations that have not ended."""
     return _read(bench, OBJECT)
 
 
 def history(bench: Bench, sample: Sample) -> "list[Migration]":
-    """The ended migrations from the sample's source image."""
+    """Return the ended migrations from the sample's source image."""
     return [m for m in _read(bench, HISTORY) if _is_of(m, sample)]
 
 
 def record_of(bench: Bench, sample: Sample) -> "Migration | None":
-    """The sample's record that is under way."""
+    """Return the sample's record of a migration under way."""
     return next((m for m in under_way(bench) if _is_of(m, sample)), None)
 
 
 def owner(bench: Bench, pool: str, namespace: str) -> bytes:
-    """Who owns the store of a place."""
+    """Return the owner of the store of a pool."""
     with bench.ioctx(pool, namespace) as ioctx:
         return omap_value(ioctx, OBJECT, "owner") or b""
 
 
 def situations(bench: Bench, samples: Iterable[Sample]) -> str:
-    """State and diagnosis of each sample right now: what the kill left behind."""
+    """Return state and diagnosis of each sample right now: the situation after the kill."""
     found = Counter(_situation(bench, sample) for sample in samples)
     return ", ".join(f"{n}x {text}" if n > 1 else text for text, n in found.items())
 

@@ -10,23 +10,23 @@ PASSED, FAILED, NOT_REACHED = "passed", "FAILED", "not reached"
 
 @dataclass
 class Result:
-    """What came of a case. ``met``: the situations that the kill left behind."""
+    """The result of a case. ``met``: the situations that the kills left behind."""
 
     case: str
     met: str = ""
-    seconds: float = 0.0  # from the kill until everything had reached its goal
+    seconds: float = 0.0  # seconds from the kill until all migrations had reached their goal
     findings: "list[str]" = field(default_factory=list)
     reached: bool = True
 
     @property
     def verdict(self) -> str:
-        """Passed, failed, or not reached: what was to be hit was not."""
+        """Passed, failed, or not reached: the fault did not happen."""
         if self.findings:
             return FAILED
         return PASSED if self.reached else NOT_REACHED
 
     def line(self) -> str:
-        """One line for people, and one more for each finding."""
+        """Format one line, and one more for each finding."""
         text = f"{self.verdict:<12} {self.seconds:6.1f} s  {self.case:<52} {self.met}"
         return "\n".join([text.rstrip(), *(f"             - {each}" for each in self.findings)])
 

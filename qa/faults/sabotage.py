@@ -1,4 +1,4 @@
-"""Does this harness see damage? Each kind of damage is done on purpose and has to be found."""
+"""Checks that these tests detect damage: each kind is done on purpose and must be found."""
 
 import contextlib
 import json
@@ -27,12 +27,12 @@ _STRANGER = "127.0.0.1:0/424242"
 
 
 def cases() -> "list[Case]":
-    """One case: all kinds of damage."""
+    """Return one case: all kinds of damage."""
     return [Case("sabotage: damage done on purpose is found", run, quick=True)]
 
 
 def run(bench: Bench, name: str) -> Result:
-    """Migrate an image with nothing going wrong, then damage it in each way, and mend it."""
+    """Migrate an image without faults, then damage it in each way, and undo the damage."""
     begun = time.monotonic()
     managers.wait_for_all(bench.cluster)
     result = Result(name)
@@ -44,20 +44,20 @@ def run(bench: Bench, name: str) -> Result:
             return result
         result.findings += checks.findings(bench, [sample], State.COMMITTED)
         if result.findings:
-            return result  # nothing can be shown on an image that is damaged already
+            return result  # an image that is already damaged proves nothing
         for damage, words in _DAMAGES.items():
             with damage(bench, sample):
                 found = checks.findings(bench, [sample], State.COMMITTED, settle=0)
             if not any(words in text for text in found):
                 result.findings.append(f"not found: {damage.__name__[1:]}; found: {found}")
         result.findings += checks.findings(bench, [sample], State.COMMITTED)
-    result.findings += [*_beside_images(bench)]
+    result.findings += [*_outside_images(bench)]
     result.met = f"{len(_DAMAGES) + 3} kinds"
     result.seconds = time.monotonic() - begun
     return result
 
 
-def _beside_images(bench: Bench) -> Iterator[str]:
+def _outside_images(bench: Bench) -> Iterator[str]:
     with _stray_worker(bench):
         if not managers.stray_workers(bench.cluster):
             yield "not found: a stray worker"
@@ -80,7 +80,7 @@ def _one_byte_of_the_head(bench: Bench, sample: Sample) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_byte_of_a_snapshot(bench: Bench, sample: Sample) -> Iterator[None]:
-    """A new snapshot of the same name, of the head."""
+    """Replace a snapshot by one of the head with the same name."""
     with _opened(bench, sample) as image:
         image.rename_snap(PLAIN, "kept")
         image.create_snap(PLAIN)
@@ -198,7 +198,7 @@ def _opened(bench: Bench, sample: Sample) -> Iterator[rbd.Image]:
 
 @contextlib.contextmanager
 def _copied(ioctx: rados.Ioctx, oid: str, more: str) -> Iterator[None]:
-    """Some record of the history once more, in ``oid`` under another key."""
+    """Copy a record of the history to ``oid`` under another key."""
     *_, (key, raw) = omap_pages(ioctx, HISTORY, "migration.")
     with rados.WriteOpCtx() as op:
         ioctx.set_omap(op, (key + more,), (raw,))

@@ -1,4 +1,4 @@
-"""The sweep: the active manager, or a worker, dies at each named point of the code."""
+"""Kills the active manager, or a worker, at each named point of the code."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ _HIT_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Fault:
-    """The ``nth`` pass of a named point with ``detail``; ``aborting``: on the way back.
+    """The ``nth`` pass of a named point with ``detail``; ``aborting``: during an abort.
 
     ``passes``: how often one migration passes it.
     """
@@ -33,7 +33,7 @@ class Fault:
 
     @property
     def in_manager(self) -> bool:
-        """Whether it is the manager that dies, not a worker."""
+        """Whether the manager dies, not a worker."""
         return self.point.startswith("store.")
 
     @property
@@ -51,7 +51,7 @@ class Fault:
 
 
 def cases() -> "list[Case]":
-    """All faults at named points."""
+    """Return all faults at named points."""
     return [Case(f"point: {fault.name}", _runner(fault), quick) for fault, quick in _faults()]
 
 
@@ -78,7 +78,7 @@ def _faults() -> Iterator["tuple[Fault, bool]"]:
     for number, fault in enumerate([*_manager_faults(), *_worker_faults()]):
         if number % 4 == 3:
             crowd = replace(fault, variants=_SINGLE)
-            if fault.in_manager:  # when the third migration comes by
+            if fault.in_manager:  # at the pass of the third migration
                 crowd = replace(crowd, nth=fault.nth + 2 * fault.passes)
             yield crowd, fault.short in _QUICK
         else:
@@ -93,7 +93,7 @@ def _manager_faults() -> Iterator[Fault]:
                 yield Fault(f"store.write.{moment}", state, nth, passes=writes)
         yield Fault(f"store.remove.{moment}", "", 1)
         for begin in (State.PREPARED, State.EXECUTED):
-            yield Fault(f"store.write.{moment}", begin.value, 1, begin)  # the wish to go back
+            yield Fault(f"store.write.{moment}", begin.value, 1, begin)  # the request to abort
             for state, writes in _BACK:
                 for nth in range(1, writes + 1):
                     yield Fault(f"store.write.{moment}", state, nth, begin, passes=writes)
@@ -113,16 +113,16 @@ def _runner(fault: Fault) -> Callable[[Bench, str], Result]:
 
 
 def arm(bench: Bench, fault: Fault) -> str:
-    """Arm a point; returns its file, which vanishes when the point is hit."""
+    """Arm a point and return its file, which vanishes when the point is hit."""
     path = bench.cluster.faults / fault.point
     fresh = path.with_suffix(".new")
     fresh.write_text(f"{fault.nth} {fault.detail}".rstrip(), encoding="ascii")
-    os.replace(fresh, path)  # never read half written
+    os.replace(fresh, path)  # never read incomplete
     return str(path)
 
 
 def run(bench: Bench, name: str, fault: Fault) -> Result:
-    """One case: start the migrations, let the point kill, wait for the goal, check."""
+    """Start the migrations, let the point kill, wait for the goal, check."""
     managers.wait_for_all(bench.cluster)
     samples = [make_sample(bench, VARIANTS[variant]) for variant in fault.variants]
     with contextlib.ExitStack() as stack:

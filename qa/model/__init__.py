@@ -1,7 +1,7 @@
 """Random images are migrated and compared, byte by byte, with a model kept in memory.
 
-An image gets random writes, discards, snapshots (made, removed, rolled back to) and resizes, and
-each of them is done to the model too. It is then migrated to its commit while OSDs trim removed
-snapshots normally, slowly, or not at all for a while. The head and every snapshot of the target
-have to be what the model says.
+An image gets random writes, discards, snapshots (created, removed, rolled back to) and resizes,
+each of which is also applied to the model. It is then migrated to its commit while OSDs trim
+removed snapshots normally, slowly, or not at all for a while. The head and every snapshot of the
+target have to equal the model.
 """

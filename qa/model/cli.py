@@ -15,7 +15,7 @@ _BATCH = 6  # images that migrate at the same time
 
 
 def main() -> int:
-    """Run what was asked for; 0 when no image was wrong."""
+    """Run the trials; 0 if no image was wrong."""
     parser = argparse.ArgumentParser(prog="./run qa model", description=__doc__)
     parser.add_argument("--images", type=int, default=60, help="how many (default: 60)")
     parser.add_argument("--seed", type=int, default=1, help="of the first image (default: 1)")

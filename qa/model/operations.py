@@ -1,4 +1,4 @@
-"""Random operations on an image, and a model of what the image holds after them."""
+"""Random operations on an image, and a model of its content after them."""
 
 import random
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ class Model:
 
     head: bytearray
     snapshots: "dict[str, bytes]" = field(default_factory=dict)
-    removed_newer: bool = False  # a snapshot was removed that is newer than one that is kept
+    removed_newer: bool = False  # a snapshot was removed that is newer than one that still exists
 
 
 def operate(image: rbd.Image, model: Model, chance: random.Random, object_size: int) -> None:
-    """Do one random operation to the image and to the model."""
+    """Apply one random operation to the image and to the model."""
     (kind,) = chance.choices(_KINDS, _WEIGHTS)
     extent = _extent(chance, len(model.head), object_size)
     if kind == "write":
@@ -40,7 +40,7 @@ def operate(image: rbd.Image, model: Model, chance: random.Random, object_size: 
 
 
 def _extent(chance: random.Random, size: int, object_size: int) -> "tuple[int, int]":
-    """(offset, length): whole objects, a part of one, or anything."""
+    """Return a random (offset, length): whole objects, a part of one, or any range."""
     number = chance.randrange(max(1, -(-size // object_size)))
     if chance.random() < 0.3:
         offset, length = number * object_size, object_size * chance.choice([1, 1, 2])
@@ -57,7 +57,7 @@ def _write(image: rbd.Image, model: Model, extent: "tuple[int, int]", data: byte
 
 
 def _read_back(image: rbd.Image, model: Model, extent: "tuple[int, int]") -> None:
-    """librbd rounds discards: what it says afterwards is right."""
+    """Update the model from the image after a discard, which librbd rounds."""
     image.flush()
     model.head[extent[0] : sum(extent)] = image.read(*extent)
 
@@ -89,7 +89,7 @@ def _snapshots(image: rbd.Image, model: Model, chance: random.Random, kind: str)
 
 
 def differences(image: rbd.Image, model: Model) -> "list[str]":
-    """What of an open image is not as in the model, in words."""
+    """Describe the differences between an open image and the model."""
     listed = [s["name"] for s in image.list_snaps()]
     names = [name for name in listed if not name.startswith(".rbd_migration.")]
     if names != list(model.snapshots):

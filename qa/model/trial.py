@@ -21,7 +21,7 @@ from .operations import Model, differences, operate
 _DEFAULT = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten")
 _FEATURES = (_DEFAULT, _DEFAULT, ("layering", "exclusive-lock"), ("layering",))
 _TIMEOUT = 180.0  # seconds for a migration, trimming included
-_STOPPED = 6.0  # seconds for which OSDs do not trim
+_STOPPED = 6.0  # seconds for which OSDs do not trim, if trimming is stopped
 
 Report = dict[str, Any]
 
@@ -36,10 +36,10 @@ class Trimming(enum.Enum):
 
 @dataclass
 class Trial:
-    """One image and what became of it.
+    """One image and its result. ``held``: it waited for the trimming.
 
-    ``held``: it waited for the trimming. ``caught``: a verification found a difference. ``wrong``:
-    what of a committed target, or of the source given back, is not as in the model.
+    ``caught``: a verification found a difference. ``wrong``: differences between the model and a
+    committed target, or the restored source.
     """
 
     seed: int
@@ -56,7 +56,7 @@ class Trial:
 
 @contextlib.contextmanager
 def trimming(cluster: Cluster, how: Trimming) -> "Iterator[Callable[[], None]]":
-    """The OSDs trim so until the end; what is yielded lets them trim as usual."""
+    """Let OSDs trim in this way during the block; yield a function that ends it earlier."""
 
     def usual() -> None:
         cluster.ceph("osd", "unset", "nosnaptrim")
@@ -102,7 +102,7 @@ def run_batch(
 
 
 def _made(client: rados.Rados, pools: "tuple[str, str]", seed: int) -> Trial:
-    """A random image; what librbd says of it is as in the model."""
+    """Make a random image that equals the model."""
     chance = random.Random(seed)
     object_size = chance.choice([64, 128, 512, 1024]) * KIB
     size = object_size * chance.randrange(3, 9)
@@ -134,7 +134,7 @@ def _made(client: rados.Rados, pools: "tuple[str, str]", seed: int) -> Trial:
 
 
 def _over(client: rados.Rados, trial: Trial) -> bool:
-    """Whether the migration has come to an end; one that differs is aborted."""
+    """Whether the migration has ended; one that differs is aborted."""
     report = ask(client, "status", target_image=trial.target)
     hold = report["hold"]
     trial.held |= hold is not None and "trimming removed snapshots" in hold["message"]
@@ -149,7 +149,7 @@ def _over(client: rados.Rados, trial: Trial) -> bool:
 
 
 def ask(client: rados.Rados, command: str, **args: Any) -> Report:
-    """A command's JSON answer. Raises RuntimeError when it is refused."""
+    """Return a command's JSON answer. Raises RuntimeError when it is refused."""
     request = {"prefix": f"rbd migration {command}", "format": "json", **args}
     code, out, said = client.mgr_command(json.dumps(request), b"", timeout=60)
     if code:

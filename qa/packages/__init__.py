@@ -1,1 +1,1 @@
-"""The page of all packages and files, ``doc/design/packages.rst``, made from their docstrings."""
+"""Generates the page of all packages and files, ``doc/design/packages.rst``, from docstrings."""

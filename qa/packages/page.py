@@ -20,19 +20,19 @@ the file's docstring; ``./run qa packages`` writes this page, and a test compare
 
 
 def render() -> str:
-    """The whole page, as reStructuredText."""
+    """Return the whole page as reStructuredText."""
     return _HEAD + "".join(_section(package) for package in packages())
 
 
 def packages() -> Iterator[Path]:
-    """The folders of all packages, each tree from its top down."""
+    """Return the folders of all packages, each tree from its top down."""
     for tree in TREES:
         for start in sorted(tree.rglob("__init__.py")):
             yield start.parent
 
 
 def first_sentence(path: Path) -> str:
-    """The first sentence of the docstring of the file ``path``; empty without a docstring."""
+    """Return the first sentence of the docstring of the file ``path``; empty without one."""
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     paragraph = " ".join(text.partition("\n\n")[0].split())
     paragraph = re.sub(r":[a-z]+:`~?\.*([^`]*)`", r"``\1``", paragraph)  # roles need Sphinx

@@ -1,1 +1,1 @@
-"""Other releases of Ceph than this machine's, each in a chroot with a newer Debian."""
+"""Other releases of Ceph than the installed one, each in a chroot with a newer Debian."""

@@ -1,4 +1,4 @@
-"""Which release of Ceph comes with which Debian, and which one this process sees."""
+"""Which release of Ceph comes with which Debian, and which one this process uses."""
 
 import functools
 import os
@@ -6,7 +6,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 
-#: Set inside a chroot to the release that it holds.
+#: Set inside a chroot to its release.
 INSIDE = "RBD_MIGRATION_RELEASE"
 
 
@@ -42,7 +42,7 @@ KNOWN = {
 
 @functools.lru_cache(maxsize=1)
 def here() -> str:
-    """The name of the release that is installed where this process runs."""
+    """Return the name of the release that is installed where this process runs."""
     inside = os.environ.get(INSIDE)
     if inside:
         return inside

@@ -33,7 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if args.json:
         try:
             found = load(args.json)
-            save(args.json, found)  # rather now than after an hour it shows that this is impossible
+            save(args.json, found)  # fail now rather than after an hour
         except (OSError, ValueError) as error:
             print(f"Error: {error}", file=sys.stderr)
             return 2
@@ -51,7 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             seconds = time.monotonic() - start
             print(f"{name} ({new.versions}): {new.sums()} in {seconds:.0f} s", file=sys.stderr)
             if args.json:
-                found.update(load(args.json))  # again: another run may have added to it
+                found.update(load(args.json))  # read again: another run may have added results
             found[name] = merged(found.get(name), new)
             if args.json:
                 save(args.json, found)

@@ -1,4 +1,4 @@
-"""Running a command of this repository with another release of Ceph."""
+"""Runs a command of this repository with another release of Ceph."""
 
 import os
 import subprocess
@@ -8,12 +8,12 @@ from qa.devcluster.layout import REPOSITORY
 from qa.releases.catalogue import INSIDE, KNOWN
 from qa.releases.root import Root, RootError
 
-_SHARED = ("/tmp", "/var/tmp")  # where clusters and test reports may be
+_SHARED = ("/tmp", "/var/tmp")  # folders of clusters and test reports
 _PASSED = ("TERM", "CI", "HYPOTHESIS_PROFILE", "RBD_MIGRATION_TEST_CLUSTER")
 
 
 def inside(name: str, command: Sequence[str]) -> "list[str]":
-    """``command`` as it has to be run to run with the release ``name``; the root is made first.
+    """Return ``command`` as it has to be run for the release ``name``; creates the root first.
 
     The command runs in the repository, with tools (``.venv``, ``.tox``) of the release's own.
     Raises RootError.
@@ -34,7 +34,7 @@ def inside(name: str, command: Sequence[str]) -> "list[str]":
 
 
 def _packages() -> "list[str]":
-    """What this repository's ``run`` installs."""
+    """Return the packages that this repository's ``run`` installs."""
     done = subprocess.run(
         [str(REPOSITORY / "run"), "packages"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What became of each test on each release: from pytest's report, as JSON, as a table."""
+"""The result of each test on each release: from pytest's report, as JSON, as a table."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Results:
     tests: "dict[str, Result]" = field(default_factory=dict)
 
     def sums(self) -> str:
-        """How many passed of how many, and what became of the others."""
+        """Return how many passed of how many, and the numbers of the others."""
         count = {
             outcome: sum(result.outcome == outcome for result in self.tests.values())
             for outcome in ("passed", "failed", "skipped")
@@ -35,7 +35,7 @@ class Results:
 
 
 def read_report(junit: str) -> "dict[str, Result]":
-    """The results by test, from pytest's JUnit report."""
+    """Read the results by test from pytest's JUnit report."""
     found = {}
     for case in ElementTree.fromstring(junit).iter("testcase"):
         name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
@@ -51,9 +51,9 @@ def read_report(junit: str) -> "dict[str, Result]":
 
 
 def load(file: Path) -> "dict[str, Results]":
-    """What ``save`` wrote, by release; nothing if there is no such file.
+    """Return the results in a file of ``save``, by release; empty if there is no such file.
 
-    Raises OSError, and ValueError: the file has something else.
+    Raises OSError, and ValueError if the file has another content.
     """
     if not file.exists():
         return {}
@@ -75,14 +75,14 @@ def save(file: Path, found: Mapping[str, Results]) -> None:
 
 
 def merged(kept: "Results | None", new: Results) -> Results:
-    """Both; of a test that ran again the later result. Those of other versions are dropped."""
+    """Merge both; the later result of each test counts. Those of other versions are dropped."""
     if kept is None or kept.versions != new.versions:
         return new
     return Results(new.versions, {**kept.tests, **new.tests})
 
 
 def table(found: Mapping[str, Results]) -> str:
-    """Tests down, releases across; then the sums of each release, and why tests were skipped."""
+    """Format a table with a row per test and a column per release, then sums and skip reasons."""
     tests = sorted({test for results in found.values() for test in results.tests})
     width = max([len(test) for test in tests] + [10])
     lines = [" ".join([f"{'test':<{width}}", *(f"{name:<10}" for name in found)])]

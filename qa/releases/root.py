@@ -1,6 +1,6 @@
 """A Debian with another release of Ceph in a folder: made once, then kept in a cache.
 
-It reaches the package registries as this machine does: apt's and pip's configuration is taken over.
+It uses this machine's configuration of apt and pip to reach the package registries.
 """
 
 import fcntl
@@ -14,7 +14,7 @@ from pathlib import Path
 from qa.releases.catalogue import MANAGER_PYTHON, Release
 
 _CACHE = Path(os.environ.get("RBD_MIGRATION_CACHE", "/var/cache/rbd_migration"))
-_MADE = ".made"  # its absence tells a folder that was left half made
+_MADE = ".made"  # missing in a folder that is incomplete
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KERNEL = ("/proc", "/sys", "/dev")
 _BUILD_TIMEOUT = 1800
@@ -44,7 +44,7 @@ class Root:
         return (self.path / _MADE).exists()
 
     def tools_for(self, repository: str) -> Path:
-        """What is bound over the tool folders of a repository: their programs hold its path."""
+        """Return the folder in place of a repository's tool folders, which contain its path."""
         return _CACHE / f"{self.release.name}-tools" / repository.strip("/").replace("/", "-")
 
     def make(self, packages: Sequence[str]) -> None:
@@ -120,7 +120,7 @@ class Root:
     def command(
         self, command: Sequence[str], binds: "Sequence[tuple[str, str]]" = ()
     ) -> "list[str]":
-        """``command`` as it has to be run to run in here, with folders bound (from, to).
+        """Return ``command`` as it has to be run in here, with folders bound (from, to).
 
         The mounts are in a namespace of the command's own, and vanish with its last process.
         """
@@ -140,7 +140,7 @@ class Root:
 
 
 def _mirror() -> str:
-    """Where this machine's apt has Debian from."""
+    """Return the mirror that this machine's apt uses."""
     done = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
         capture_output=True,

@@ -16,7 +16,7 @@ from ..devcluster.layout import REPOSITORY
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """Returns the number of kinds of faults that were found."""
+    """Run; returns the number of kinds of faults that were found."""
     parser = argparse.ArgumentParser(prog="./run qa safety", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="default: 10")
     parser.add_argument("--seed", type=int, help="of the first run; default: any")
@@ -46,7 +46,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
 
 def _kind(wrong: str) -> str:
-    """The same for faults that are alike: the first of them, without ids, times and numbers."""
+    """Return a text that is equal for similar faults: the first, without ids and numbers."""
     text = re.sub(r"\b[0-9a-f]{12,}\b", "ID", wrong.partition(";")[0])
     return re.sub(r"\d+(\.\d+)?", "N", text)[:160]
 

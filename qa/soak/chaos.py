@@ -1,4 +1,4 @@
-"""What goes on meanwhile: workers and managers killed, failed over, frozen; other rates."""
+"""Faults during the soak run: workers and managers killed, failed over, frozen; rates changed."""
 
 import contextlib
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from qa.devcluster import Cluster, CommandFailed
 
-_EVERY = (4.0, 12.0)  # seconds between two mishaps
+_EVERY = (4.0, 12.0)  # seconds between two faults
 _STOPPED = 9.0  # seconds for which a manager is stopped: longer than its grace
 
 
 class Chaos:
-    """A thread that makes trouble until it is stopped."""
+    """A thread that causes faults until it is stopped."""
 
     def __init__(self, cluster: Cluster, chance: random.Random) -> None:
         self.done: dict[str, int] = {}
@@ -30,7 +30,7 @@ class Chaos:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, with all managers running again."""
+        """End, with all managers running."""
         self._stopping.set()
         self._thread.join(120)
         self._cluster.ceph("rbd", "migration", "throttle", "clear")
@@ -61,9 +61,9 @@ class Chaos:
             os.kill(self._chance.choice(workers), signal.SIGKILL)
 
     def _throttle(self) -> None:
-        """Slow copies down, so that they are met in the middle of it, or let them go."""
+        """Slow copies down, so that faults hit them in the middle, or remove the limit."""
         rate = self._chance.choice(("1M", "2M", "0", "4M", "off"))
-        with contextlib.suppress(CommandFailed):  # no manager is active just now
+        with contextlib.suppress(CommandFailed):  # no manager is active at the moment
             self._cluster.ceph("rbd", "migration", "throttle", "set", "--rate", rate)
 
     def _kill_manager(self) -> None:
@@ -88,7 +88,7 @@ class Chaos:
 
 
 def workers_of(cluster: Cluster) -> "list[int]":
-    """The pids of the workers whose managers belong to this cluster."""
+    """Return the pids of the workers of this cluster's managers."""
     managers = {cluster.mgr_pid(name) for name in cluster.mgrs()}
     found = []
     for entry in Path("/proc").glob("[0-9]*"):

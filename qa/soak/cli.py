@@ -19,7 +19,7 @@ _DRIVERS = 4
 
 
 def main() -> int:
-    """Run it; 0 when nothing was lost."""
+    """Run; 0 when nothing was lost."""
     parser = argparse.ArgumentParser(prog="./run qa soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0, help="how long (default: 15)")
     parser.add_argument("--images", type=int, default=20, help="how many images (default: 20)")
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
-    """Let ``count`` images wander for ``seconds`` on a running cluster."""
+    """Move ``count`` images for ``seconds`` on a running cluster."""
     chance = random.Random(seed)
     with cluster.connect() as client:
         travellers = [
@@ -66,7 +66,7 @@ def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
 
 
 def _drive(travellers: "list[Traveller]", chance: random.Random, until: float) -> "list[str]":
-    """Steps at random until time is up or something is lost."""
+    """Do random steps until time is up or something is lost."""
     problems: list[str] = []
     free = list(travellers)
     lock = threading.Lock()
@@ -105,7 +105,7 @@ def _each(travellers: "list[Traveller]", act: "object") -> "list[str]":
 
 
 def _leftovers(cluster: Cluster, client: "object") -> "list[str]":
-    """What must not be there when everything is at rest."""
+    """Describe objects and workers that must not exist when no migration is under way."""
     found = []
     for pool in POOLS:
         found += [f"left in the trash of {pool}: {key}" for key in images.trash(client, pool)]

@@ -1,4 +1,4 @@
-"""An image on its way: what must be in it, who writes to it, what may be asked next."""
+"""An image of the soak run: its expected content, its client, and the next random request."""
 
 import contextlib
 import json
@@ -14,12 +14,12 @@ from qa.workload.writer import Writer
 
 POOLS = ("soak-a", "soak-b")
 SIZE = 8 * images.MIB
-_SETTLE = 90.0  # seconds for a migration to get where it was told, through any failover
+_SETTLE = 90.0  # seconds for a migration to reach its goal, through any failover
 _PATIENCE = 60.0  # seconds until a command must have found an active manager
 
 
 class Lost(Exception):
-    """A byte is wrong, or a migration is stuck: what the soak run looks for."""
+    """A byte is wrong or a migration is stuck: the failures that the soak run looks for."""
 
 
 class Traveller:
@@ -45,11 +45,11 @@ class Traveller:
 
     @property
     def spec(self) -> str:
-        """Where clients find the image: from prepare on that is the target."""
+        """Return where clients find the image: from prepare on that is the target."""
         return f"{self._there if self._pending else self._here}/{self.name}"
 
     def step(self) -> None:
-        """One random thing. Raises Lost."""
+        """Do one random step. Raises Lost."""
         if not self._pending:
             self._begin()
             return
@@ -77,7 +77,7 @@ class Traveller:
             self._command(act)
 
     def finish(self) -> None:
-        """Bring it to rest: resume, execute, commit, and compare."""
+        """Resume, execute, commit, and compare."""
         if not self._pending:
             self._verify()
             return
@@ -87,7 +87,7 @@ class Traveller:
         self._rest(self._commit, "committed")
 
     def close(self) -> None:
-        """End the writer, whatever happened."""
+        """End the writer in any case."""
         if self._writer is not None:
             self._writer.kill()
 
@@ -137,7 +137,7 @@ class Traveller:
         return found
 
     def _write(self) -> None:
-        """Have a client write, from here on or for a moment."""
+        """Have a client write, permanently or for a moment."""
         if self._writer is None:
             self._base = self._head
             seed = self._chance.randrange(1 << 30)
@@ -169,7 +169,7 @@ class Traveller:
         self._ceph("rbd", "migration", act, f"{self._there}/{self.name}", *options)
 
     def _ceph(self, *words: str) -> str:
-        """A command; while the managers change it is asked again, as a person would."""
+        """Run a command, again while the managers change, as a person would."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             with contextlib.suppress(CommandFailed):

@@ -21,7 +21,7 @@ _FLAGS = [
 
 @contextmanager
 def browser() -> "Iterator[Browser]":
-    """A browser with an empty profile that talks to nobody by itself."""
+    """Start a browser with an empty profile that opens no connections of its own."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=CHROMIUM, args=_FLAGS, timeout=60_000, chromium_sandbox=False
@@ -33,9 +33,9 @@ def browser() -> "Iterator[Browser]":
 
 
 def complaints(page: Page) -> "list[str]":
-    """A list that fills with the page's errors: exceptions, broken policies, other hosts.
+    """Return a list that collects the page's errors: exceptions, broken policies, other hosts.
 
-    Answers that the API refuses are not the page's errors.
+    Refusals of the API are not errors of the page.
     """
     found: list[str] = []
 

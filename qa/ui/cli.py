@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / ".screenshots"
 
 
 def main() -> int:
-    """Take screenshots, or serve the page with the double for looking at it."""
+    """Take screenshots, or serve the page with the double to try it."""
     parser = argparse.ArgumentParser(prog="./run qa ui", description=__doc__)
     parser.add_argument("--only", default="", help="views whose name matches this pattern")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go")

@@ -1,7 +1,7 @@
-"""A test double of the API: the same questions and answers, with no cluster behind them.
+"""A test double of the API: the same requests and answers, without a cluster.
 
-Copies make progress with the clock. Only what the page needs is kept true: it says nothing about
-how the engine decides.
+Copies make progress with the clock. It imitates only what the page needs, not the decisions of the
+engine.
 """
 
 import math
@@ -28,13 +28,13 @@ from . import rest
 from .plan_double import PlanCase, PlansDouble
 from .scenes import GIB, MIB, Item
 
-_RATE = 100 * MIB  # of a copy that runs
+_RATE = 100 * MIB  # bytes per second of a running copy
 
 Args = dict[str, Any]
 
 
 class Double:
-    """Answers requests. ``rights``: what the user may; ``key``: the API key that is wanted."""
+    """Answers requests. ``rights``: the user's permissions; ``key``: the required API key."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Double:
         self.logged_in = True
         self.starting = False  # answers 503
         self.gates: list[dict[str, Any]] = []
-        self.guarded: set[str] = set()  # targets whose commit and abort want force
+        self.guarded: set[str] = set()  # targets whose commit and abort require force
         self.timetable, self.zone, self.window = "off", "UTC", ""
         self.pools: dict[str, Optional[int]] = {}
         self.guard: Optional[float] = None
@@ -64,12 +64,12 @@ class Double:
         self._moved = time.time()
 
     def answer(self, method: str, address: str, headers: Any, body: Any) -> Any:
-        """Status, headers and body of a request; ``address`` is what follows the API's base."""
+        """Return status, headers and body; ``address`` is the URL after the API's base."""
         path, _, query = address.partition("?")
         with self._lock:
             self.requests.append(f"{method} {address}")
             if not self.logged_in:
-                return _refusal(401, EPERM, "Nobody is logged in.")
+                return _refusal(401, EPERM, "You are not logged in.")
             if self.key is not None and headers.get("Authorization") != f"Bearer {self.key}":
                 status, more, text = _refusal(401, EPERM, "The API key is not known.")
                 return status, {**more, "WWW-Authenticate": 'Bearer realm="rbd_migration"'}, text
@@ -134,7 +134,7 @@ class Double:
         }
 
     def _throughput(self, args: Args) -> Any:
-        """An hour of waves, under a throttle that was raised in the middle of it."""
+        """Return an hour of sine waves, under a throttle that was raised in the middle of it."""
         begun = int(time.time()) // 10 * 10 - 3600
         points = []
         for n in range(360):
@@ -255,7 +255,7 @@ class Double:
         elif action == "pause":
             one.migration = replace(m, paused=True)
             if one.live.copied_by and not body.get("force"):
-                return one.report()  # the client goes on
+                return one.report()  # the client continues
             hold = Hold(HoldReason.PAUSED, f"It is paused; `ceph rbd migration resume {target}` "
                         "goes on.")  # fmt: skip
             one.live = replace(one.live, hold=hold, rate=None, eta=None, acting=False, copied_by="")
@@ -331,7 +331,7 @@ class Double:
     # -- the clock ---------------------------------------------------------------------------
 
     def _move(self, now: float) -> None:
-        """Let time pass: what may be copied is copied, what is complete goes on."""
+        """Let time pass: copies make progress, and completed steps lead to the next."""
         passed, self._moved = now - self._moved, now
         for one in list(self.items.values()):
             m = one.migration

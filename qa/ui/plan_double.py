@@ -42,7 +42,7 @@ class Image:
     message: str = ""
 
     def settle(self, phase: Phase, message: str = "") -> None:
-        """It has ended."""
+        """Mark it as ended."""
         self.phase, self.message = phase, message
         if phase is Phase.DONE:
             self.copied = self.size
@@ -50,7 +50,7 @@ class Image:
 
 @dataclass
 class PlanCase:
-    """A plan, and how far it is. ``looked`` of its images were checked by the check under way."""
+    """A plan and its progress. ``looked``: number of images that the running check has checked."""
 
     definition: Definition
     state: PlanState = PlanState.DRAFT
@@ -63,7 +63,7 @@ class PlanCase:
     looked: int = 0
 
     def phases(self) -> "list[Phase]":
-        """Where its images are."""
+        """Return the phases of its images."""
         stands = self.state is PlanState.PAUSED
         return [
             Phase.PAUSED if stands and image.phase is Phase.RUNNING else image.phase
@@ -71,18 +71,18 @@ class PlanCase:
         ]
 
     def count(self, phase: Phase) -> int:
-        """How many images are there."""
+        """Return the number of images in a phase."""
         return self.phases().count(phase)
 
 
 class PlansDouble:
-    """The plans of the double. ``pools`` are the images there are, ``rate`` what a plan copies."""
+    """The plans of the double. ``pools``: the existing images; ``rate``: of a plan's copies."""
 
     def __init__(self, plans: Iterable[PlanCase] = (), rate: float = 100.0 * MIB) -> None:
         self.plans = {case.definition.name: case for case in plans}
         self.rate = rate
         self.free = 900 * GIB  # of a pool
-        self.step = 1000  # images that one question about a check gets further
+        self.step = 1000  # images that a check proceeds per request
         names = [f"vm-{n:03d}" for n in range(1, 29)]
         self.pools = {
             "hdd": [Candidate(name, 2 * GIB) for name in (*names, "vm-029-clone", "vm-030-used")]
@@ -91,7 +91,7 @@ class PlansDouble:
         self._moved = time.time()
 
     def answer(self, route: str, name: str, args: Args) -> Any:
-        """The body of an answer. Raises MigrationError."""
+        """Return the body of an answer. Raises MigrationError."""
         self._move(time.time())
         if route == "plan_ls":
             return [self._report(self.plans[name], False) for name in sorted(self.plans)]
@@ -166,7 +166,7 @@ class PlansDouble:
         return MigrationError(EINVAL, text)
 
     def _chosen(self, definition: Definition) -> "list[Image]":
-        """The images that a plan has if it starts now."""
+        """Return the images that a plan selects if it starts now."""
         sizes = {
             f"{pool}/{one.name}": one.size for pool, there in self.pools.items() for one in there
         }
@@ -266,7 +266,7 @@ class PlansDouble:
         case.looked = min(len(images), case.looked + self.step)
         seen, done = images[: case.looked], case.looked == len(images)
         if done:
-            case.looked = 0  # the next question begins anew
+            case.looked = 0  # the next request starts a new check
         definition = case.definition
         found = [_found(image, self.free) for image in seen]
         moves = [waves.Move(image.target.split("/")[0], image.size) for image in seen]
@@ -326,7 +326,7 @@ def _next(case: PlanCase) -> str:
         f"{command} start {name}` begins.",
         PlanState.RUNNING: "It goes on by itself, wave by wave.",
         PlanState.PAUSED: f"It is paused: {command} resume {name}` lets it go on.",
-        PlanState.STOPPED: "It stopped after too many failures and begins nothing more: mend the "
+        PlanState.STOPPED: "It stopped after too many failures and begins no more: remove the "
         f"causes, `ceph rbd migration retry --plan {name}` tries the failed again, {command} "
         f"resume {name}` goes on without them.",
         PlanState.CANCELLING: "Its migrations are being aborted.",

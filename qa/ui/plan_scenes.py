@@ -12,7 +12,7 @@ _BROKEN = "Source and target of nvme/{name} differ in 23 extents; see the verifi
 
 
 def plan_file(name: str, **more: str) -> str:
-    """A plan file; ``more`` are lines that are added or take the place of others."""
+    """Return a plan file; ``more`` are lines that are added or replace others."""
     lines = {
         "plan": name,
         "select": '[{pool: hdd, name: "vm-*"}]',
@@ -34,7 +34,7 @@ def case(
     problem: str = "",
     **file: str,
 ) -> PlanCase:
-    """A plan in ``state`` with so many images in each of the ``phases``, in that order."""
+    """Return a plan in ``state`` with the given numbers of images in each of the ``phases``."""
     definition = parse_plan(plan_file(name, **file), "rbd")
     images: list[Image] = []
     for phase, many in phases.items():
@@ -57,7 +57,7 @@ def _image(number: int, phase: Phase, size: int) -> Image:
 
 
 def every_plan(now: float) -> "list[PlanCase]":
-    """A plan in every state."""
+    """Return a plan in every state."""
     done, running, failed = Phase.DONE, Phase.RUNNING, Phase.FAILED
     waiting, queued, cancelled = Phase.WAITING, Phase.QUEUED, Phase.CANCELLED
     whole = "{goal: committed, verify: sample, rate: 200M, priority: 5}"
@@ -81,7 +81,7 @@ def every_plan(now: float) -> "list[PlanCase]":
 
 
 def hostile_plan(now: float) -> PlanCase:
-    """Names and messages that would do harm in a page which takes them for markup."""
+    """Return a plan with names and messages that are harmful if a page parses them as markup."""
     found = case("hostile", PlanState.STOPPED, now, {Phase.FAILED: len(HOSTILE)})
     for image, text in zip(found.images, HOSTILE):
         name = text.replace("/", "").replace("@", "")
@@ -91,7 +91,7 @@ def hostile_plan(now: float) -> PlanCase:
 
 
 def large_plan(now: float, count: int, wave: int) -> PlanCase:
-    """A plan that runs, of so many images in waves of that size."""
+    """Return a running plan with this number of images in waves of that size."""
     rest = count - count // 2 - 40
     phases = {Phase.DONE: count // 2, Phase.FAILED: 2, Phase.RUNNING: 30, Phase.WAITING: 8}
     return case("large", PlanState.RUNNING, now, {**phases, Phase.QUEUED: rest},

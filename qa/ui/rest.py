@@ -1,4 +1,4 @@
-"""The tables of the module's own REST: routes, the checks of their fields, the page's headers.
+"""The tables of the module's REST API: routes, checks of fields, headers of the page.
 
 They are pure and are loaded without the module, as the dashboard does it.
 """

@@ -13,7 +13,7 @@ from rbdmigrate.model.verification import Compared, Extent, Outcome, Verificatio
 GIB = 1 << 30
 MIB = 1 << 20
 
-# What a page must show as text, whatever it looks like.
+# Texts that a page must show unchanged.
 HOSTILE = (
     "<img src=x onerror=window.hacked=1>",
     "<script>window.hacked=1<\\script>",
@@ -44,13 +44,13 @@ _WAY[State.FAILED] = (*_COPY, State.FAILED)
 
 @dataclass
 class Item:
-    """A migration of the double, and what an engine would know of it."""
+    """A migration of the double, with what an engine would know about it."""
 
     migration: Migration
     live: Live = field(default_factory=Live)
 
     def report(self) -> dict[str, Any]:
-        """As the API answers it."""
+        """Return the report of the API."""
         return report(self.migration, self.live)
 
 
@@ -67,7 +67,7 @@ def item(
     live: Optional[dict[str, Any]] = None,
     **changes: Any,
 ) -> Item:
-    """The migration ``number`` in ``state``, with a past that leads there."""
+    """Return the migration ``number`` in ``state``, with a matching past."""
     name = f"vm-{number:05d}"
     begun = now - 7200 - 60 * number
     m = Migration(
@@ -103,7 +103,7 @@ def item(
 
 
 def every_state(now: float) -> "list[Item]":
-    """A migration in every state and hold that there is, with all that the page can show."""
+    """Return a migration in every state and hold, with everything that the page can show."""
     passed = Verification(
         Verify.FULL, 7, 1.0, now - 900, 312.5, outcome=Outcome.PASSED, at=now - 580,
         release="0.1.0 on Ceph 20.2.4",
@@ -181,7 +181,7 @@ def every_state(now: float) -> "list[Item]":
 
 
 def ended(now: float) -> "list[Item]":
-    """Migrations of the history."""
+    """Return the migrations of the history."""
     return [
         *(item(n, State.COMMITTED, now, goal=Goal.COMMITTED) for n in range(101, 141)),
         *(item(n, State.ABORTED, now, goal=Goal.ABORTED, share=0.2) for n in range(141, 146)),
@@ -189,7 +189,7 @@ def ended(now: float) -> "list[Item]":
 
 
 def hostile(now: float) -> "Iterator[Item]":
-    """Names and error texts that would do harm in a page which takes them for markup."""
+    """Return names and error texts that would do harm in a page that parses them as markup."""
     for number, text in enumerate(HOSTILE):
         name = text.replace("/", "").replace("@", "")
         yield item(
@@ -201,7 +201,7 @@ def hostile(now: float) -> "Iterator[Item]":
 
 
 def thousands(count: int, now: float) -> "Iterator[Item]":
-    """As many migrations as asked for, most of them at rest."""
+    """Return the given number of migrations, most of them paused or waiting."""
     chance = random.Random(count)
     states = list(State)[:9]
     for number in range(1, count + 1):

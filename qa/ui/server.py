@@ -17,7 +17,7 @@ PAGE: str = rest.page.ADDRESS
 
 @contextmanager
 def serving(double: Double) -> "Iterator[str]":
-    """The page's address, for as long as it is served."""
+    """Serve the page and yield its address."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.double = double
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

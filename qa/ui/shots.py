@@ -1,4 +1,4 @@
-"""Screenshots of every view: wide and on a telephone, light and dark."""
+"""Screenshots of every view: wide and narrow, light and dark."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ SCHEMES: "tuple[Literal['light', 'dark'], ...]" = ("light", "dark")
 
 
 class Shot(NamedTuple):
-    """A view: its name, its address, and what is done there before the picture is taken."""
+    """A view: its name, its address, and the steps before the picture is taken."""
 
     name: str
     address: str
@@ -102,7 +102,7 @@ SHOTS = (
 
 
 def open_shot(page: Page, shot: Shot) -> None:
-    """Go to a view from another one, and do what is to be done there."""
+    """Go to a view from another one, and do its steps."""
     page.locator("dialog").evaluate_all("all => all.forEach((one) => one.close())")
     for address in ("#/nowhere", shot.address):
         page.evaluate("(address) => { location.hash = address; }", address)

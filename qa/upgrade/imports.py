@@ -1,4 +1,4 @@
-"""The imports that are recorded: the same states, over a file, HTTP and S3 with its secrets."""
+"""The recorded imports: the same states, over a file, HTTP and S3 with its secrets."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ _SLOWLY = ("--object-size", "4K", "--rate", "16K")  # half a minute for a source
 
 
 class Imports:
-    """From sources in ``folder``, served by ``web``. Names are the states', after ``import-``."""
+    """Imports from sources in ``folder``, served by ``web``, named ``import-`` and their state."""
 
     def __init__(self, recorder: Recorder, folder: Path, web: WebServer) -> None:
         self._recorder = recorder
@@ -25,7 +25,7 @@ class Imports:
         self._qcow = json.dumps(qcow.spec(_file))
 
     def begin(self) -> None:
-        """All that rest; :meth:`copy` for the one that does not."""
+        """Start all imports that stay in their state; :meth:`copy` starts the one that does not."""
         self._do("prepare", "prepared", self._s3)
         self._do("run", "executed", self._qcow, "--goal", "executed")
         self._do("run", "committed", self._file)
@@ -38,7 +38,7 @@ class Imports:
         self._recorder.do("pause", target(_name("paused")))
 
     def copy(self) -> None:
-        """The one that is met in the middle of its copy."""
+        """Start the import that is recorded in the middle of its copy."""
         self._do("run", "executing", self._s3, *_SLOWLY)
         self._recorder.wait(_name("executing"), "executing")
 

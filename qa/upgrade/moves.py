@@ -1,11 +1,11 @@
-"""The moves that are recorded: one in each state in which a migration may rest or be met."""
+"""The recorded moves: one in each state in which a version may find a migration."""
 
 from qa.upgrade.recorder import SOURCES, Recorder, target
 from qa.workload.images import KIB, MIB, make_image, make_slow_image
 
 
 def begin(recorder: Recorder) -> None:
-    """All that rest; :func:`copy` for the one that does not."""
+    """Start all moves that stay in their state; :func:`copy` starts the one that does not."""
     for name in ("prepared", "executed", "committed", "aborted"):
         make_image(recorder.client, _source(name), 4 * MIB, 256 * KIB)
     for name in ("paused", "executing"):
@@ -23,7 +23,7 @@ def begin(recorder: Recorder) -> None:
 
 
 def copy(recorder: Recorder) -> None:
-    """The one that is met in the middle of its copy, which takes half a minute."""
+    """Start the move that is recorded in the middle of its copy, which takes half a minute."""
     _do(recorder, "run", "executing")
     recorder.wait("executing", "executing")
 

@@ -1,8 +1,8 @@
-"""A store as a version left it: a record in each state in which a migration may rest or be met.
+"""Records a store as a version leaves it: a record in each state that a migration can be in.
 
-Each image is named after the state of its migration. What is recorded is what RADOS holds, byte by
-byte, but for the name of the machine and the folder of the sources; the transplant in the tests
-changes names and ids. There are imports in it if the version has them.
+Each image is named after the state of its migration. The recording has the exact bytes of RADOS,
+except for the names of the machine and of the sources' folder; the transplant in the tests changes
+names and ids. It includes imports if the version has them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from qa.workload.images import omap, place
 from qa.workload.web_server import WebServer
 
 OBJECTS = ("rbd_migration", "rbd_migration_history")
-_SETTLE = 3.0  # seconds in which the engine writes what it saw of those that rest
+_SETTLE = 3.0  # seconds in which the engine writes its observations of idle migrations
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -51,7 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _record(cluster: Cluster, tree: Path, sources: Optional[Path]) -> "dict[str, Any]":
-    """``sources``: a folder for those of imports; none are made without one."""
+    """Record the store. ``sources``: the folder of import sources; None: without imports."""
     version = _put(tree, cluster.layout.modules_of("a"))
     cluster.mgr_restart()
     cluster.ceph("mgr", "module", "enable", "rbd_migration", "--force")
@@ -71,7 +71,7 @@ def _record(cluster: Cluster, tree: Path, sources: Optional[Path]) -> "dict[str,
 
 
 def _put(tree: Path, modules: Path) -> str:
-    """Install by copying, as the oldest versions say; returns the version."""
+    """Install by copying, as the oldest versions document it; return the version."""
     shutil.copytree(tree / "mgr_module" / "rbd_migration", modules / "rbd_migration")
     shutil.copytree(tree / "src" / "rbdmigrate", modules / "rbdmigrate")
     text = (modules / "rbdmigrate" / "__init__.py").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def _put(tree: Path, modules: Path) -> str:
 
 
 def _migrate(cluster: Cluster, client: rados.Rados, sources: Optional[Path]) -> None:
-    """All states; those that do not rest last, whose copies run when this returns."""
+    """Start migrations in all states; the copies of the last ones run when this returns."""
     recorder = Recorder(cluster, client)
     moves.begin(recorder)
     if sources is None:
@@ -99,7 +99,7 @@ def _migrate(cluster: Cluster, client: rados.Rados, sources: Optional[Path]) -> 
 
 
 def _objects(client: rados.Rados, sources: Optional[Path]) -> "dict[str, dict[str, str]]":
-    """The keys and values of the store, without what tells of this machine."""
+    """Return the keys and values of the store, without the names of this machine."""
 
     def anonymous(value: bytes) -> str:
         text = value.decode().replace(f'"host":"{socket.gethostname()}"', '"host":"host"')

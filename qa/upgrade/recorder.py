@@ -1,4 +1,4 @@
-"""What moves and imports share: the commands of the version that is recorded."""
+"""Functions shared by moves and imports: the commands of the recorded version."""
 
 import rados
 
@@ -16,12 +16,12 @@ class Recorder:
         self.client = client
 
     def do(self, command: str, *args: str, input: str = "") -> None:
-        """A command of the version."""
+        """Run a command of the version."""
         given = ["-i", "-"] if input else []
         self.cluster.ceph("rbd", "migration", command, *args, *given, input=input or None)
 
     def wait(self, name: str, state: str) -> None:
-        """Until the migration to the target of this name is there."""
+        """Wait until the migration to the target of this name is in the state."""
 
         def there() -> bool:
             report = self.cluster.ceph_json("rbd", "migration", "status", target(name))
@@ -30,7 +30,7 @@ class Recorder:
         self.cluster.wait_for(there, _TIMEOUT, f"{name} to be {state}")
 
     def wait_copying(self, name: str) -> None:
-        """Until some of it is copied."""
+        """Wait until a part of it is copied."""
 
         def there() -> bool:
             report = self.cluster.ceph_json("rbd", "migration", "status", target(name))
@@ -40,5 +40,5 @@ class Recorder:
 
 
 def target(name: str) -> str:
-    """The target's image spec."""
+    """Return the target's image spec."""
     return f"{TARGETS}/{name}"

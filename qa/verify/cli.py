@@ -23,9 +23,9 @@ Report = dict[str, Any]
 
 
 def main() -> int:
-    """Run what was asked for; 0 when every verification passed."""
+    """Run the tests; 0 when every verification passed."""
     parser = argparse.ArgumentParser(prog="./run qa verify", description=__doc__)
-    parser.add_argument("--runs", type=int, default=0, help="verifications beside a writing client")
+    parser.add_argument("--runs", type=int, default=0, help="verifications while a client writes")
     parser.add_argument("--speed", action="store_true", help="compare with rbd export")
     parser.add_argument("--size", type=int, default=512, help="MiB of the image for --speed")
     parser.add_argument("--dir", type=Path, help="a running cluster; otherwise one is made")
@@ -50,7 +50,7 @@ def _on(cluster: Cluster, options: argparse.Namespace) -> int:
             alarms = [
                 number
                 for number in range(options.runs)
-                if not _beside_writer(cluster, client, number)
+                if not _with_writer(cluster, client, number)
             ]
             if options.runs:
                 print(f"{options.runs} runs, {len(alarms)} did not pass: {alarms}")
@@ -85,8 +85,8 @@ def _ends() -> "tuple[str, str]":
     return f"{POOLS[0]}/{_NAME}", f"{POOLS[1]}/{_NAME}"
 
 
-def _beside_writer(cluster: Cluster, client: rados.Rados, number: int) -> bool:
-    """One migration whose target is written to from the prepare to the commit."""
+def _with_writer(cluster: Cluster, client: rados.Rados, number: int) -> bool:
+    """Run one migration whose target is written to from the prepare to the commit."""
     source, target = _ends()
     make_image(client, source, size=16 * MIB, object_size=(64 << number % 4) * KIB, seed=number)
     _ask(client, "prepare", source_image=source, target_image=target, verify="full")
@@ -106,7 +106,7 @@ def _beside_writer(cluster: Cluster, client: rados.Rados, number: int) -> bool:
 
 
 def _speed(cluster: Cluster, client: rados.Rados, size: int) -> None:
-    """Both sides' exports and the verification, in turn, three times."""
+    """Run exports of both sides and the verification, alternately, three times."""
     source, target = _ends()
     make_image(client, source, size=size * MIB, object_size=4096 * KIB, snapshots=["one"])
     with opened(client, source, read_only=False) as image:

@@ -1,4 +1,4 @@
-"""Something to migrate: images with known content, and clients that use them meanwhile.
+"""Images with known content, and clients that use them while they migrate.
 
 Used by the tests and by the soak run.
 """

@@ -10,10 +10,10 @@ import boto3
 def upload(
     path: Path, access: "Mapping[str, str]", bucket: str, public: bool = False
 ) -> "dict[str, Any]":
-    """Put a file into a bucket, which is made; the stream object that reads it.
+    """Upload a file into a new bucket and return the stream object that reads it.
 
-    ``access``: endpoint, access_key and secret_key, as ``Cluster.s3()`` gives them. ``public``:
-    whoever has its URL may read the object, without a key.
+    ``access``: endpoint, access_key and secret_key, as ``Cluster.s3()`` returns them. ``public``:
+    all who have its URL may read the object, without a key.
     """
     client = boto3.client(
         "s3",

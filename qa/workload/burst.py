@@ -1,7 +1,7 @@
-"""A client with many writes under way at once, as a busy virtual machine has.
+"""A client with many parallel writes, as a busy virtual machine has.
 
-Each write goes to an object of its own that nobody wrote before, so that in a migration it first
-has to copy the object. What the writes came to is counted by errno.
+Each write goes to a different object that was not written before, so that in a migration it first
+has to copy the object. The results of the writes are counted by errno.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ class Burst:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def written(self) -> int:
-        """How many writes have ended, well or not."""
+        """Return how many writes have ended, successful or not."""
         return sum(self._counts.values())
 
     def errors(self) -> "dict[int, int]":
-        """How many writes failed, by errno."""
+        """Return how many writes failed, by errno."""
         return {-code: count for code, count in self._counts.items() if code < 0}
 
     def wait_written(self, more: int, timeout: float = _TIMEOUT) -> None:
-        """Wait until so many more writes have ended."""
+        """Wait for this number of further writes to end."""
         goal, deadline = self.written() + more, time.monotonic() + timeout
         while self.written() < goal:
             assert self._process.poll() is None, "the client ended"
@@ -41,7 +41,7 @@ class Burst:
             time.sleep(0.05)
 
     def end(self) -> None:
-        """Let it end its writes and close the image; kill it when it does not."""
+        """Let it complete its writes and close the image; kill it if it does not."""
         with contextlib.suppress(OSError):
             self._process.stdin.close()  # type: ignore[union-attr]
         try:
@@ -57,7 +57,7 @@ class Burst:
 
 @contextlib.contextmanager
 def burst(cluster: Cluster, spec: str, depth: int = 16, rate: float = 200) -> Iterator[Burst]:
-    """A client that writes ``rate`` times a second, with up to ``depth`` writes at once."""
+    """Run a client that writes ``rate`` times per second, up to ``depth`` writes in parallel."""
     client = Burst(cluster, spec, depth, rate)
     try:
         yield client

@@ -15,7 +15,7 @@ _TELL = 0.2  # seconds
 
 
 def main(conf: str, spec: str, depth: int, rate: float) -> None:
-    """Write one piece of each object, one object after another, round and round."""
+    """Write one piece of each object, one object after another, and start over at the end."""
     with opened_until_told(conf, spec) as (_, image, stop):
         _write(image, depth, rate, stop)
 

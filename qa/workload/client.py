@@ -1,6 +1,6 @@
-"""The inside of a client that is a process of its own: what it begins with, and when it ends.
+"""The common part of client processes: opening the image, and ending when told.
 
-It imports no more than that takes, as the time until its first write is measured.
+It imports only what that needs, because the time until its first write is measured.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ WRITE = 4096  # bytes of each write
 def opened_until_told(
     conf: str, spec: str
 ) -> "Iterator[tuple[rados.Rados, rbd.Image, threading.Event]]":
-    """The client, the image, and an event that is set when standard input ends."""
+    """Return the client, the image, and an event that is set when standard input ends."""
     stop = threading.Event()
     threading.Thread(target=_wait_for_the_end, args=(stop,), daemon=True).start()
     pool, *namespace, name = spec.split("/")
-    # No cache: what is acknowledged is on the OSDs.
+    # No cache: acknowledged writes are on the OSDs.
     client = rados.Rados(conffile=conf, name="client.admin", conf={"rbd_cache": "false"})
     client.connect()
     with client.open_ioctx(pool) as ioctx:

@@ -1,4 +1,4 @@
-"""Wrong bytes put into an image's RADOS objects, behind librbd's back."""
+"""Writes wrong bytes into an image's RADOS objects, bypassing librbd."""
 
 import rados
 
@@ -13,8 +13,8 @@ def spoil(
 ) -> None:
     """Change some bytes of the data object with this number.
 
-    Every view that shows the object as it is now shows the wrong bytes. With ``keep`` the right
-    ones come back to all views but these snapshots (and older ones that show the same).
+    Every view that shares the present object shows the wrong bytes. With ``keep`` the right ones
+    are restored in all views but these snapshots (and older ones that share their data).
     """
     with opened(client, spec) as image:
         prefix = str(image.stat()["block_name_prefix"])

@@ -1,4 +1,4 @@
-"""Images with known random content, and what is in them afterwards.
+"""Images with known random content, and functions that read their content.
 
 Image specs are texts, ``pool/[namespace/]image``. A *view* is the head (``HEAD``) or a snapshot by
 its name. Everything goes through librbd in this process.
@@ -16,7 +16,7 @@ import rbd
 KIB, MIB = 1 << 10, 1 << 20
 HEAD = ""
 _PIECE = 4 * MIB
-_CHUNKS = 32  # an image is filled in so many pieces; some are left out
+_CHUNKS = 32  # number of pieces of an image's content; some are left out
 
 FEATURES = {
     "layering": rbd.RBD_FEATURE_LAYERING,
@@ -29,14 +29,14 @@ FEATURES = {
 
 
 def split(spec: str) -> "tuple[str, str, str]":
-    """Pool, namespace and image of a spec."""
+    """Return pool, namespace and image of a spec."""
     parts = spec.split("/")
     return parts[0], parts[1] if len(parts) == 3 else "", parts[-1]
 
 
 @contextlib.contextmanager
 def place(client: rados.Rados, spec: str) -> Iterator[rados.Ioctx]:
-    """The ioctx of the image's pool and namespace."""
+    """Return the ioctx of the image's pool and namespace."""
     pool, namespace, _ = split(spec)
     client.wait_for_latest_osdmap()
     with client.open_ioctx(pool) as ioctx:
@@ -48,7 +48,7 @@ def place(client: rados.Rados, spec: str) -> Iterator[rados.Ioctx]:
 def opened(
     client: rados.Rados, spec: str, view: str = HEAD, read_only: bool = True
 ) -> Iterator[rbd.Image]:
-    """The image, open."""
+    """Open the image during the block."""
     with (
         place(client, spec) as ioctx,
         rbd.Image(ioctx, split(spec)[2], snapshot=view or None, read_only=read_only) as image,
@@ -66,7 +66,7 @@ def make_image(
     features: Optional[Sequence[str]] = None,
     seed: int = 1,
 ) -> None:
-    """An image with random content that differs in every view, and with holes in every view."""
+    """Make an image with random content and holes that differ in every view."""
     bits = None if features is None else sum(FEATURES[name] for name in features)
     with place(client, spec) as ioctx:
         rbd.RBD().create(
@@ -79,7 +79,7 @@ def make_image(
 
 
 def scribble(image: rbd.Image, seed: int, views: Sequence[str]) -> None:
-    """Write and discard at random; takes the snapshots of ``views`` on the way (HEAD: none)."""
+    """Write and discard at random; take the snapshots of ``views`` in between (HEAD: none)."""
     chance = random.Random(seed)
     chunk = image.size() // _CHUNKS
     for number, view in enumerate(views):
@@ -98,7 +98,7 @@ def scribble(image: rbd.Image, seed: int, views: Sequence[str]) -> None:
 def make_slow_image(
     client: rados.Rados, spec: str, objects: int = 4096, snapshots: Sequence[str] = ()
 ) -> None:
-    """A full image of many objects of 4 KiB, whose copy takes about 3 ms an object."""
+    """Make a full image of many objects of 4 KiB, whose copy takes about 3 ms per object."""
     size = objects * 4 * KIB
     with place(client, spec) as ioctx:
         rbd.RBD().create(ioctx, split(spec)[2], size, order=12)
@@ -115,10 +115,10 @@ def make_slow_image(
 def make_layered_image(
     client: rados.Rados, spec: str, objects: int, snapshots: Sequence[str], size: int = 16 * KIB
 ) -> None:
-    """An image whose every object, of ``size`` bytes, differs in each view.
+    """Make an image whose every object, of ``size`` bytes, differs in each view.
 
     librbd copies each of them in as many writes as there are views, and ten objects at once, so
-    that a copy that is cut off is likely to leave some in part.
+    that an interrupted copy is likely to leave some incomplete.
     """
     with place(client, spec) as ioctx:
         rbd.RBD().create(ioctx, split(spec)[2], objects * size, order=size.bit_length() - 1)
@@ -139,9 +139,9 @@ def make_rotated_image(
     data_pool: str = "",
     **layout: int,
 ) -> None:
-    """Four objects of 1 MiB as rotating backups leave them: ``nightly`` was removed, ``keep`` not.
+    """Make four objects of 1 MiB after backup rotation: ``nightly`` is removed, ``keep`` is not.
 
-    As long as OSDs have not trimmed ``nightly``, librbd copies the objects as zeros.
+    Until OSDs have trimmed ``nightly``, librbd copies the objects as zeros.
     """
     bits = None if features is None else sum(FEATURES[name] for name in features)
     more = {**layout, **({"data_pool": data_pool} if data_pool else {})}
@@ -158,13 +158,13 @@ def make_rotated_image(
 
 
 def speed_up(client: rados.Rados, spec: str) -> None:
-    """Take the brake of :func:`make_slow_image` off; counts from the next start of a copy."""
+    """Remove the slowdown of :func:`make_slow_image`; effective from the next start of a copy."""
     with opened(client, spec, read_only=False) as image:
         image.metadata_remove("conf_rbd_concurrent_management_ops")
 
 
 def content(client: rados.Rados, spec: str, view: str = HEAD) -> bytes:
-    """All bytes of a view."""
+    """Return all bytes of a view."""
     with opened(client, spec, view) as image:
         size = image.size()
         pieces = [image.read(at, min(_PIECE, size - at)) for at in range(0, size, _PIECE)]
@@ -172,7 +172,7 @@ def content(client: rados.Rados, spec: str, view: str = HEAD) -> bytes:
 
 
 def digests(client: rados.Rados, spec: str) -> "dict[str, str]":
-    """Size and digest of every view, and whether it is protected: equal for equal images."""
+    """Return size and digest of every view, and whether it is protected: equal for equal images."""
     found = {}
     with opened(client, spec) as image:
         protected = {s["name"]: image.is_protected_snap(s["name"]) for s in image.list_snaps()}
@@ -184,26 +184,26 @@ def digests(client: rados.Rados, spec: str) -> "dict[str, str]":
 
 
 def image_id(client: rados.Rados, spec: str) -> str:
-    """The id in the names of the image's objects."""
+    """Return the id in the names of the image's objects."""
     with opened(client, spec) as image:
         return str(image.id())
 
 
 def data_objects(client: rados.Rados, spec: str, ident: str) -> int:
-    """How many data objects the image with this id has in the pool of ``spec``."""
+    """Return how many data objects the image with this id has in the pool of ``spec``."""
     prefix = f"rbd_data.{ident}."
     with place(client, spec) as ioctx:
         return sum(each.key.startswith(prefix) for each in ioctx.list_objects())
 
 
 def names(client: rados.Rados, pool: str, namespace: str = "") -> "list[str]":
-    """What ``rbd ls`` lists."""
+    """Return the output of ``rbd ls``."""
     with place(client, f"{pool}/{namespace}/-") as ioctx:
         return sorted(rbd.RBD().list(ioctx))
 
 
 def omap(ioctx: rados.Ioctx, oid: str) -> "dict[str, bytes]":
-    """The keys (which have to be text) and values of an object; empty without such an object."""
+    """Return the keys (which have to be text) and values of an object; empty if there is none."""
     with rados.ReadOpCtx() as read:
         found, _ = ioctx.get_omap_vals(read, "", "", 10000)
         try:
@@ -214,21 +214,21 @@ def omap(ioctx: rados.Ioctx, oid: str) -> "dict[str, bytes]":
 
 
 def trash(client: rados.Rados, pool: str, namespace: str = "") -> "list[str]":
-    """The keys of the trash (``rbd trash ls`` does not show what a migration put there)."""
+    """Return the keys of the trash (``rbd trash ls`` does not show entries of migrations)."""
     with place(client, f"{pool}/{namespace}/-") as ioctx:
         return sorted(omap(ioctx, "rbd_trash"))
 
 
 def records(client: rados.Rados, pool: str, namespace: str = "") -> "list[str]":
-    """The records of migrations under way whose targets are in this place."""
+    """Return the records of migrations under way whose targets are in this pool and namespace."""
     with place(client, f"{pool}/{namespace}/-") as ioctx:
         return sorted(key for key in omap(ioctx, "rbd_migration") if key.startswith("migration."))
 
 
 def rados_objects(client: rados.Rados, pool: str) -> "set[tuple[str, str]]":
-    """Every object of the pool as (namespace, name), but for our own stores.
+    """Return every object of the pool as (namespace, name), except for the module's stores.
 
-    Objects that are removed and wait for the trimming of their snapshots do not count.
+    Removed objects that wait for the trimming of their snapshots do not count.
     """
     with place(client, f"{pool}/-") as ioctx:
         ioctx.set_namespace(rados.LIBRADOS_ALL_NSPACES)
@@ -269,7 +269,7 @@ def _namespaces(client: rados.Rados, pool: str) -> "list[str]":
 
 
 def remove(client: rados.Rados, spec: str) -> None:
-    """Remove an image with its snapshots, as librbd does it. Raises rbd.Error."""
+    """Remove an image with its snapshots through librbd. Raises rbd.Error."""
     with opened(client, spec, read_only=False) as image:
         for snapshot in list(image.list_snaps()):
             if image.is_protected_snap(snapshot["name"]):

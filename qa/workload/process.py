@@ -1,4 +1,4 @@
-"""Starting clients that are processes of their own, as virtual machines are (see ``client``)."""
+"""Starts clients as processes of their own, like virtual machines (see ``client``)."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def start(cluster: Cluster, module: str, *args: object) -> "subprocess.Popen[byt
         env={
             **cluster.env,
             "PYTHONPATH": str(REPOSITORY),
-            # The cluster's: whatever happens here, it ends when that is taken down.
+            # Marked as the cluster's, so that it ends when the cluster is taken down.
             processes.MARK: str(cluster.layout.root),
         },
         start_new_session=True,

@@ -1,4 +1,4 @@
-"""Files to import, made by QEMU's tools, and what each view of them has to be."""
+"""Files to import, made by QEMU's tools, with the expected content of each view."""
 
 import random
 import subprocess
@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 KIB, MIB = 1 << 10, 1 << 20
-SIZE = MIB + 8 * KIB  # no multiple of the objects of a target
+SIZE = MIB + 8 * KIB  # not a multiple of the target's object size
 VIEWS = ("one", "two", "")
 FORMATS = ("raw", "raw-snapshots", "qcow1", "qcow2", "qcow3-snapshots")
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A source of one format. ``files`` are those that have to be served, the head's first.
+    """A source of one format.
 
-    ``views`` are the bytes of the snapshots and of the head (its name is empty).
+    ``files`` are those to serve, the head's first. ``views`` are the bytes of the snapshots and of
+    the head (whose name is empty).
     """
 
     name: str
@@ -25,7 +26,7 @@ class SourceFile:
     views: "Mapping[str, bytes]" = field(repr=False)
 
     def spec(self, stream: "Any") -> "dict[str, Any]":
-        """The source-spec; ``stream`` makes the stream object of a file."""
+        """Return the source-spec; ``stream`` makes the stream object of a file."""
         if self.name.startswith("qcow"):
             return {"type": "qcow", "stream": stream(self.files[0])}
         spec: dict[str, Any] = {"type": "raw", "stream": stream(self.files[0])}
@@ -38,12 +39,12 @@ class SourceFile:
 
     @property
     def snapshots(self) -> "list[str]":
-        """Their names, the oldest first."""
+        """Return the names of the snapshots, oldest first."""
         return [name for name in self.views if name]
 
 
 def make_source(folder: Path, kind: str, seed: int = 1) -> SourceFile:
-    """A source of one of ``FORMATS`` in ``folder``, with holes, that differs in every view."""
+    """Make a source of one of ``FORMATS`` in ``folder``, with holes, that differs in every view."""
     chance = random.Random(f"{kind}/{seed}")
     views = _views(chance, VIEWS if kind.endswith("snapshots") else ("",))
     stem = folder / f"{kind}-{seed}"
@@ -72,7 +73,7 @@ def make_source(folder: Path, kind: str, seed: int = 1) -> SourceFile:
 
 
 def _views(chance: random.Random, names: "tuple[str, ...]") -> "dict[str, bytes]":
-    """Random pieces between holes; each view changes some of the one before."""
+    """Return random pieces between holes; each view changes some of the one before."""
     disk = bytearray(SIZE)
     found = {}
     for number, name in enumerate(names):
@@ -85,7 +86,7 @@ def _views(chance: random.Random, names: "tuple[str, ...]") -> "dict[str, bytes]
 
 
 def _write(image: Path, before: bytes, after: bytes, file: Path) -> None:
-    """Write what differs, as a guest would."""
+    """Write the differences, as a guest would."""
     commands = []
     for at in range(0, SIZE, 64 * KIB):
         piece = after[at : at + 64 * KIB]

@@ -69,7 +69,7 @@ class Behaviour:
 
 @dataclass
 class Request:
-    """A request that came in."""
+    """A received request."""
 
     method: str
     path: str
@@ -87,7 +87,7 @@ class _State:
 
 
 class WebServer:
-    """A server in threads of this process. ``certificate`` (file, key) makes it speak TLS."""
+    """A web server in threads of this process. ``certificate`` (file, key) makes it use TLS."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class WebServer:
         self._thread: Optional[threading.Thread] = None
 
     def start(self) -> WebServer:
-        """Listen, on the same port as before if it ran before."""
+        """Listen, on the same port as before if it has run before."""
         state = self._state
 
         class Handler(_Handler):
@@ -125,7 +125,7 @@ class WebServer:
         return self
 
     def stop(self) -> None:
-        """Stop listening and cut all connections, as if it had been killed."""
+        """Stop listening and close all connections, as if it had been killed."""
         if self._server is None or self._thread is None:
             return
         self._server.shutdown()
@@ -147,19 +147,19 @@ class WebServer:
         self.stop()
 
     def url(self, path: str, host: Optional[str] = None) -> str:
-        """The URL of a path, which begins with a slash."""
+        """Return the URL of a path, which begins with a slash."""
         scheme = "https" if self._certificate else "http"
         return f"{scheme}://{host or self._host}:{self.port}{path}"
 
     def behave(self, path: str, behaviour: Optional[Behaviour] = None, **changes: Any) -> None:
-        """From now on ``path`` behaves so; ``changes`` are to what it does now."""
+        """From now on answer ``path`` in this way; ``changes`` modify its present behaviour."""
         current = behaviour or self._state.behaviours.get(path, Behaviour())
         self._state.behaviours[path] = replace(current, **changes)
         self._state.gets.pop(path, None)
 
     @property
     def requests(self) -> list[Request]:
-        """What was asked so far."""
+        """Return the requests so far."""
         return list(self._state.requests)
 
 
@@ -170,7 +170,7 @@ class _Server(ThreadingHTTPServer):
     context: Optional[ssl.SSLContext] = None
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """The handshake is made in the connection's own thread, so that it holds up no other."""
+        """Do the TLS handshake in the connection's own thread, where it does not block others."""
         request.settimeout(_TIMEOUT)
         with self.state.lock:
             self.state.connections.add(request)
@@ -185,11 +185,11 @@ class _Server(ThreadingHTTPServer):
                 self.state.connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients hang up: that is what is tested."""
+        """Ignore errors: clients closing connections are part of the tests."""
 
 
 class _Cut(Exception):
-    """The connection ends here."""
+    """Ends the connection here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -205,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("GET")
 
     def log_message(self, *_: Any) -> None:
-        """Nothing is printed; ``requests`` tells."""
+        """Print nothing; see ``requests``."""
 
     def _answer(self, method: str) -> None:
         behaviour = self.state.behaviours.get(self.path, Behaviour())
@@ -340,7 +340,7 @@ def certificate(
     addresses: tuple[str, ...] = ("127.0.0.1",),
     days: int = 2,
 ) -> tuple[Path, Path]:
-    """A self-signed certificate for names and addresses, by openssl; (certificate, key).
+    """Make a self-signed certificate for names and addresses with openssl: (certificate, key).
 
     A client trusts it with SSL_CERT_FILE.
     """

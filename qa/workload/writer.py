@@ -1,7 +1,7 @@
-"""A client that uses an image while it migrates: a process of its own, as a virtual machine is.
+"""A client that uses an image while it migrates: a process of its own, like a virtual machine.
 
-It writes 4 KiB at random places, one write after another, and tells each write's begin and
-acknowledgement, so that it is known afterwards what must be in the image.
+It writes 4 KiB at random places, one write after another, and reports the start and acknowledgement
+of each write, so that the expected content is known afterwards.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _TIMEOUT = 45.0
 
 
 def write_bytes(seed: int, number: int) -> bytes:
-    """The data of the write with this number."""
+    """Return the data of the write with this number."""
     return random.Random(f"{seed}/{number}").randbytes(WRITE)
 
 
@@ -33,7 +33,7 @@ class Writer:
     def __init__(self, cluster: Cluster, spec: str, rate: float, seed: int) -> None:
         self.client_id = 0
         self.address = ""
-        self.owns_lock = False  # when it last looked
+        self.owns_lock = False  # at its last check
         self._seed = seed
         self._begun: dict[int, int] = {}  # number -> offset
         self._acked = 0
@@ -47,7 +47,7 @@ class Writer:
 
     @property
     def acked(self) -> int:
-        """How many writes were acknowledged."""
+        """Return how many writes were acknowledged."""
         return self._acked
 
     @property
@@ -55,20 +55,20 @@ class Writer:
         return self._process.poll() is None
 
     def wait_acked(self, more: int = 1, timeout: float = _TIMEOUT) -> float:
-        """Wait for that many more acknowledged writes; returns the seconds that it took."""
+        """Wait for that many more acknowledged writes and return the seconds that it took."""
         begin, goal = time.monotonic(), self._acked + more
         self._wait(lambda: self._acked >= goal, timeout, f"{more} more writes")
         return time.monotonic() - begin
 
     def stop(self) -> None:
-        """Let it end its write and close the image."""
+        """Let it complete its write and close the image."""
         self._process.stdin.close()  # type: ignore[union-attr]
         code = self._process.wait(_TIMEOUT)
         assert code == 0, f"the writer ended with exit code {code}"
         self._wait(lambda: self._ended, 5, "its last words")
 
     def kill(self) -> None:
-        """End it in the middle of what it does; nothing to do when it has ended."""
+        """Kill it if it still runs."""
         self._process.kill()
         self._process.wait()
         with contextlib.suppress(OSError):
@@ -76,7 +76,7 @@ class Writer:
         self._wait(lambda: self._ended, 5, "its last words")
 
     def applied(self, base: bytes) -> bytes:
-        """What ``base`` is with all acknowledged writes."""
+        """Return ``base`` with all acknowledged writes applied."""
         image = bytearray(base)
         for number in range(1, self._acked + 1):
             offset = self._begun[number]
@@ -84,7 +84,7 @@ class Writer:
         return bytes(image)
 
     def expected(self, base: bytes) -> "Callable[[bytes], list[int]]":
-        """A check: offsets of 4 KiB blocks that are not what base and the writes make them."""
+        """Return a check for offsets of 4 KiB blocks that differ from base and the writes."""
         image = self.applied(base)
         unsure = {
             offset: write_bytes(self._seed, number)
@@ -101,7 +101,7 @@ class Writer:
         return wrong
 
     def lost(self, client: rados.Rados, spec: str, base: bytes) -> "list[int]":
-        """Offsets of blocks of the head that are wrong; ``base`` is what it was at first."""
+        """Return the offsets of wrong blocks of the head; ``base`` is its content at first."""
         return self.expected(base)(content(client, spec))
 
     def _listen(self) -> None:
@@ -129,7 +129,7 @@ class Writer:
 
 @contextlib.contextmanager
 def writing(cluster: Cluster, spec: str, rate: float = 100, seed: int = 7) -> Iterator[Writer]:
-    """A writer that writes already, and has certainly ended when the block is left."""
+    """Start a writer, wait for its first write, and make sure that it has ended after the block."""
     writer = Writer(cluster, spec, rate, seed)
     try:
         writer.wait_acked()

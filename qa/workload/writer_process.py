@@ -15,7 +15,7 @@ _LOCK_CHECK = 0.25  # seconds
 
 
 def tell(**message: Any) -> None:
-    """One JSON object a line."""
+    """Print one JSON object as a line."""
     print(json.dumps(message), flush=True)
 
 
@@ -27,7 +27,7 @@ def main(conf: str, spec: str, rate: float, seed: int) -> None:
 
 
 def write(image: rbd.Image, rate: float, seed: int, stop: threading.Event) -> None:
-    """The writes, with a look at the exclusive lock now and then."""
+    """Write, and check the exclusive lock now and then."""
     places = random.Random(f"{seed}/places")
     count = image.size() // WRITE
     number, next_check = 0, 0.0

@@ -17,7 +17,7 @@ from qa.workunits.suites import PREPARING, SCRIPTS, SUITES, Workunit, jobs, work
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run them and print a table; 1 when one failed."""
+    """Run the scripts and print a table; 1 when one failed."""
     parser = argparse.ArgumentParser(prog="./run qa workunits", description=__doc__)
     parser.add_argument("--only", action="append", help="those with this text in their name")
     parser.add_argument("--dir", type=Path, help="a running cluster; otherwise one is made")
@@ -38,7 +38,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def named_by_suites() -> "list[Workunit]":
-    """What the jobs of all suites run, each once, but for what prepares a host."""
+    """Return what the jobs of all suites run, each once, without the steps that prepare a host."""
     found = (unit for job in jobs(SUITES) for unit in workunits(job))
     by_name = {unit.name: unit for unit in found if unit.script not in PREPARING}
     return list(by_name.values())
@@ -60,7 +60,7 @@ def _run_all(cluster: Cluster, units: Sequence[Workunit]) -> int:
 
 
 def run(cluster: Cluster, unit: Workunit) -> "tuple[str, bool]":
-    """Run one script; its output, and whether it passed."""
+    """Run one script; return its output, and whether it passed."""
     with (
         tempfile.TemporaryDirectory(prefix="rbd-workunit-") as folder,
         tempfile.TemporaryFile("w+", errors="replace") as output,

@@ -24,7 +24,7 @@ Fragments = tuple[Path, ...]
 
 @dataclass(frozen=True)
 class Workunit:
-    """A script to be run. ``timeout`` is in seconds."""
+    """A script to run. ``timeout`` is in seconds."""
 
     script: str
     env: Mapping[str, str]
@@ -32,12 +32,12 @@ class Workunit:
 
     @property
     def name(self) -> str:
-        """As it is shown: script and environment."""
+        """The name in tables: script and environment."""
         return " ".join([self.script, *(f"{key}={value}" for key, value in self.env.items())])
 
 
 def jobs(folder: Path) -> "list[Fragments]":
-    """The fragments of each job of a suite."""
+    """Return the fragments of each job of a suite."""
     if folder.is_file():
         return [(folder,)]
     entries = sorted(p for p in folder.iterdir() if p.suffix == ".yaml" or p.is_dir())
@@ -50,7 +50,7 @@ def jobs(folder: Path) -> "list[Fragments]":
 
 
 def workunits(job: Fragments) -> Iterator[Workunit]:
-    """The scripts of a job, in its order."""
+    """Return the scripts of a job, in its order."""
     for fragment in job:
         plain = yaml.safe_load(fragment.read_text(encoding="utf-8")) or {}
         for task in plain.get("tasks", ()):

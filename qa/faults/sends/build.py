@@ -1,4 +1,4 @@
-"""Compiling the library that is preloaded into workers."""
+"""Compiles the library that is preloaded into workers."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ _SOURCE = Path(__file__).with_name("killsend.c")
 
 
 def build(folder: Path) -> Optional[Path]:
-    """The compiled library in ``folder``; None without a C compiler."""
+    """Return the compiled library in ``folder``; None without a C compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         return None

@@ -1,4 +1,4 @@
-"""The cases of this room: one for each act and kind of image, many deaths in each."""
+"""The cases of this package: one for each act and kind of image, with many deaths each."""
 
 from typing import Callable
 
@@ -9,13 +9,13 @@ from qa.faults.results import Result
 from qa.faults.sends.rounds import ACTS, Act, deaths
 
 _KINDS = ("pool", "in-place", "journal", "in-place-journal", "clone", "namespace", "child", "group")
-_STEP = 10  # from one kind of image to the next the first message differs
-_FIRST = 46  # before, an act only looks
+_STEP = 10  # so that each kind of image starts with another message
+_FIRST = 46  # earlier messages only read
 _QUICK_STEP = 40
 
 
 def cases() -> "list[Case]":
-    """Deaths inside librbd's calls."""
+    """Return the cases of deaths inside librbd's calls."""
     found = [
         Case(
             f"send: {_title(act)} {kind}",

@@ -1,4 +1,4 @@
-"""Double faults: an act is cut off, and then what repairs it is cut off too, engine and all."""
+"""Double faults: an act is interrupted, and then its repair is interrupted too, with the engine."""
 
 import contextlib
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _KINDS = ("pool", "in-place", "clone", "journal")
 
 @dataclass(frozen=True)
 class Double:
-    """An act, the sends before which it dies, the act that repairs it, the state meanwhile."""
+    """An act, the sends before which it dies, the act that repairs it, and the state in between."""
 
     act: Act
     firsts: "tuple[int, ...]"
@@ -34,7 +34,7 @@ _DOUBLES = (
 
 
 def cases() -> "list[Case]":
-    """One case for each act that can be left half done."""
+    """Return one case for each act that can be left incomplete."""
     return [
         Case(f"double: {double.act.op} cut off, then its repair", _runner(double), laboratory=True)
         for double in _DOUBLES
@@ -68,7 +68,7 @@ def _runner(double: Double) -> Callable[[Bench, str], Result]:
 
 
 def _seconds(double: Double) -> "list[str]":
-    """Where the repair dies: a named point, ``POINT NTH DETAIL``, or ``send N``."""
+    """Return where the repair dies: a named point, ``POINT NTH DETAIL``, or ``send N``."""
     points = [
         f"store.write.{moment} {nth} {double.state}"
         for moment in ("before", "after")
@@ -84,7 +84,7 @@ def _seconds(double: Double) -> "list[str]":
 def _die_twice(
     lab: Laboratory, double: Double, kind: str, first: int, second: str
 ) -> "tuple[bool, list[str]]":
-    """Whether the second fault was reached, and what is wrong in the end."""
+    """Whether the second fault happened, and the final problems."""
     bench, act = lab.bench, double.act
     sample = make_sample(bench, VARIANTS[kind])
     with removed_at_end(bench, sample):
@@ -104,7 +104,7 @@ def _die_twice(
             path.write_text(rest, encoding="ascii")
 
         def over() -> bool:
-            _ = lab.engine  # another one, when the last has died
+            _ = lab.engine  # a new engine if the last has died
             return journey.ended(bench, [sample])
 
         with contextlib.suppress(EngineGone):

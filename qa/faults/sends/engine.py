@@ -1,4 +1,4 @@
-"""Starting, asking and ending an engine process (``host``)."""
+"""Starts, queries and ends an engine process (``host``)."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ _ANSWER_TIMEOUT = 40.0
 
 
 class EngineGone(Exception):
-    """The engine's process ended while it was asked something."""
+    """The engine's process ended during a request."""
 
 
 class EngineProcess:
@@ -71,7 +71,7 @@ class EngineProcess:
         return self._process.poll() is None
 
     def ask(self, message: "dict[str, Any]") -> "dict[str, Any]":
-        """Its answer to one message. Raises EngineGone."""
+        """Return its answer to one message. Raises EngineGone."""
         pipe, out = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         try:
             pipe.write(json.dumps(message).encode() + b"\n")
@@ -88,13 +88,13 @@ class EngineProcess:
         return cast("dict[str, Any]", json.loads(line))
 
     def call(self, call: str, sample: Sample, goal: str = "committed") -> "dict[str, Any]":
-        """Ask for a migration, or for its abort, commit or execution."""
+        """Request a migration, or its abort, commit or execution."""
         return self.ask(
             {"call": call, "source": sample.source, "target": sample.target, "goal": goal}
         )
 
     def end(self, *, kill: bool = False) -> bool:
-        """End it; True when it ended by itself (asked to) without an error."""
+        """End the process; True if it ended normally."""
         if kill:
             self._process.kill()
         with contextlib.suppress(OSError):
@@ -124,7 +124,7 @@ def _osd_ports(cluster: Cluster) -> Iterator[int]:
 
 
 class Laboratory:
-    """The engine's place while the module is disabled: start one, and another after its death."""
+    """Runs the engine while the module is disabled; starts a new one if it has died."""
 
     def __init__(self, bench: Bench, library: Path, generation: int) -> None:
         self.bench = bench
@@ -136,7 +136,7 @@ class Laboratory:
 
     @property
     def engine(self) -> EngineProcess:
-        """An engine that runs; a new one when the last has died."""
+        """Return a running engine; a new one if the last has died."""
         if self._engine is not None and not self._engine.alive:
             self._engine.end()
             self._engine = None
@@ -150,13 +150,13 @@ class Laboratory:
         return self._engine is not None and self._engine.alive
 
     def arm(self, op: str, sample: Sample, n: int, *, both: bool = False) -> Path:
-        """Have the worker (and the engine too) die at the ``n``-th message of an act."""
+        """Let the worker (or the engine too) die at the ``n``-th message of an act."""
         path = self.arms / f"{op}.{sample.target[2]}"
         path.write_text(f"{n} both" if both else str(n), encoding="ascii")
         return path
 
     def close(self) -> None:
-        """End the engine; State is kept."""
+        """End the engine; its state is kept."""
         if self._engine is not None:
             self._engine.end()
             self._engine = None
@@ -164,7 +164,7 @@ class Laboratory:
 
 @contextlib.contextmanager
 def laboratory(bench: Bench) -> Iterator[None]:
-    """Disable the module and have a stand-in at ``bench.lab``: none without a C compiler."""
+    """Disable the module and provide ``bench.lab``; without a C compiler there is none."""
     library = build(bench.cluster.layout.root)
     if library is None:
         yield

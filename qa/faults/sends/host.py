@@ -31,7 +31,7 @@ os.execv({python!r}, [{python!r}, "-I", "-B", "-c", code, *sys.argv[1:]])
 
 
 def main() -> None:
-    """Started by ``harness``; the first line of the input says how to be."""
+    """Run the engine; the first line of the input has its settings."""
     first = json.loads(sys.stdin.readline())
     worker_process._BOOT = _BOOT.format(
         environment=first["environment"], repository=first["repository"], python=sys.executable

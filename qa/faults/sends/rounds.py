@@ -1,4 +1,4 @@
-"""The rounds: for each act, each kind of image and every n, a death at the n-th message."""
+"""For each act, each kind of image and every n, a death at the n-th message."""
 
 import contextlib
 import time
@@ -17,7 +17,7 @@ HIT_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Act:
-    """An act of the engine: how far to go before, and what makes it act."""
+    """An act of the engine: the state before it, and the request that starts it."""
 
     op: str
     before: "State | None" = None
@@ -26,7 +26,7 @@ class Act:
 
     @property
     def wanted(self) -> State:
-        """Where a migration ends after it."""
+        """Return the state in which a migration ends after it."""
         return State.ABORTED if self.op == "abort" else State.COMMITTED
 
 
@@ -41,7 +41,7 @@ ACTS = (
 
 @dataclass
 class Tally:
-    """What came of many deaths of one kind."""
+    """The results of many deaths of one kind."""
 
     met: "Counter[str]" = field(default_factory=Counter)
     findings: "list[str]" = field(default_factory=list)
@@ -51,7 +51,7 @@ class Tally:
 
 
 def length(lab: Laboratory, act: Act, variant: Variant) -> int:
-    """How many messages an act takes, counted with nobody dying."""
+    """Return the number of messages of an act, counted without a death."""
     sample = make_sample(lab.bench, variant)
     with removed_at_end(lab.bench, sample):
         bring(lab, sample, act)
@@ -65,7 +65,7 @@ def length(lab: Laboratory, act: Act, variant: Variant) -> int:
 
 
 def die(lab: Laboratory, act: Act, variant: Variant, n: int, tally: Tally, both: bool) -> None:
-    """One death: the worker's alone, or with the engine (``both``), then another engine."""
+    """Kill the worker alone, or with the engine (``both``), and start a new engine then."""
     bench = lab.bench
     sample = make_sample(bench, variant)
     title = f"{act.op} {variant.name} n={n}{' with the engine' if both else ''}"
@@ -80,7 +80,7 @@ def die(lab: Laboratory, act: Act, variant: Variant, n: int, tally: Tally, both:
             journey.wait(lambda: not engine.alive or counted.exists(), HIT_TIMEOUT, 0.005)
             hit = not engine.alive
             if hit:
-                time.sleep(0.03)  # what was sent before the death arrives
+                time.sleep(0.03)  # let messages sent before the death arrive
                 found = signature.classify(act.op, *signature.look(bench, sample))
                 tally.met[found] += 1
                 title += f" {found}"
@@ -88,7 +88,7 @@ def die(lab: Laboratory, act: Act, variant: Variant, n: int, tally: Tally, both:
             journey.wait(lambda: not path.exists(), HIT_TIMEOUT, 0.005)
             hit = not path.exists()
         begun = time.monotonic()
-        _ = lab.engine  # the next one, if the last died
+        _ = lab.engine  # a new engine if the last has died
         findings = _finish(lab, sample, act)
         if hit and not counted.exists():
             tally.kills += 1
@@ -97,7 +97,7 @@ def die(lab: Laboratory, act: Act, variant: Variant, n: int, tally: Tally, both:
 
 
 def bring(lab: Laboratory, sample: Sample, act: Act) -> None:
-    """Have it where the act begins."""
+    """Bring the sample to the state in which the act begins."""
     if act.before is None:
         return
     answer = lab.engine.call("run", sample, act.before.value)
@@ -112,7 +112,7 @@ def bring(lab: Laboratory, sample: Sample, act: Act) -> None:
 
 
 def set_off(lab: Laboratory, sample: Sample, act: Act) -> None:
-    """Ask for the act."""
+    """Request the act."""
     # With a clone a commit has to be forced, which "run" does not do.
     goal = "executed" if sample.variant.child else act.goal
     answer = lab.engine.call(act.call, sample, goal)
@@ -121,7 +121,7 @@ def set_off(lab: Laboratory, sample: Sample, act: Act) -> None:
 
 
 def _finish(lab: Laboratory, sample: Sample, act: Act) -> "list[str]":
-    """Let it reach its goal; what is wrong then."""
+    """Let it reach its goal and return the problems."""
     if act.op == "execute" or (act.op == "prepare" and sample.variant.child):
         if act.op == "execute":
             lab.engine.call("execute", sample)
@@ -133,7 +133,7 @@ def _finish(lab: Laboratory, sample: Sample, act: Act) -> "list[str]":
 
 
 def wrong(lab: Laboratory, sample: Sample, act: Act) -> "list[str]":
-    """What is wrong with a sample that has reached its goal after an act."""
+    """Return the problems of a sample that has reached its goal after an act."""
     return checks.findings(lab.bench, [sample], act.wanted)
 
 
@@ -148,7 +148,7 @@ def wait_state(bench: Bench, sample: Sample, state: State) -> bool:
 
 
 def deaths(lab: Laboratory, act: Act, variant: Variant, step: int, first: int) -> Tally:
-    """Deaths at every ``step``-th message, from the ``first``; one in four is the worker's only."""
+    """Die at every ``step``-th message, from the ``first``; every fourth time only the worker."""
     tally = Tally(last=length(lab, act, variant))
     for number, n in enumerate(range(first, tally.last + 1, step)):
         try:
@@ -156,7 +156,7 @@ def deaths(lab: Laboratory, act: Act, variant: Variant, step: int, first: int) -
         except Exception as error:
             tally.findings.append(f"{act.op} {variant.name} n={n}: {type(error).__name__}: {error}")
         if tally.findings:
-            break  # what was left behind would spoil the next
+            break  # remains would affect the next one
     return tally
 
 

@@ -1,7 +1,7 @@
-"""What a kill left behind, finely: which of the classes of half-done acts it is.
+"""The exact class of incomplete act that a kill left behind.
 
-P: prepare, E: execute, C: commit, A: abort; the number grows with how far the act had come. The
-first and the last of each (untouched, done) are no half-done states but belong to the row.
+P: prepare, E: execute, C: commit, A: abort; the number grows with the progress of the act. The
+first and the last of each (untouched, done) are not incomplete, but belong to the sequence.
 """
 
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ _RESTORING = 3
 
 @dataclass(frozen=True)
 class Side:
-    """One image, as its objects show it."""
+    """The state of one image according to its objects."""
 
     directory: bool = False  # its id is in the directory
     named: bool = False  # rbd_id.NAME leads to it
     exists: bool = False  # it has a header object
     state: Optional[H] = None  # of its migration header
     snapshots: int = 0
-    half_removed: bool = False  # one of its snapshots is on its way out
+    half_removed: bool = False  # one of its snapshots is being removed
     trash: Optional[int] = None  # state of its trash entry
 
 
 def look(bench: Bench, sample: Sample) -> "tuple[Side, Side]":
-    """Source and target now."""
+    """Return the state of source and target."""
     with bench.ioctx(*sample.source[:2]) as ioctx:
         source = _side(ioctx, sample.source[2], sample.ident)
         header = headers.migration_header(ioctx, sample.ident)
@@ -59,7 +59,7 @@ def _side(ioctx: rados.Ioctx, name: str, ident: str) -> Side:
 
 
 def classify(act: str, source: Side, target: Side) -> str:
-    """The class of a half-done ``act``."""
+    """Return the class of an incomplete ``act``."""
     return {"prepare": _prepare, "execute": _execute, "commit": _commit, "abort": _abort}[act](
         source, target
     )

@@ -15,7 +15,7 @@ _Operation = Callable[[Any, Any, Any, Any], Any]
 
 
 def main() -> None:
-    """In place of ``rbdmigrate.worker.main.main``, which it calls in the end."""
+    """Run in place of ``rbdmigrate.worker.main.main``, and call it at the end."""
     sys.path.append(sys.argv[1])
     from rbdmigrate.worker import main as product  # noqa: PLC0415 - found just now
     from rbdmigrate.worker.ops import OPERATIONS  # noqa: PLC0415

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The active manager fails in the middle of a copy, again and again; the copy goes on.
+# The active manager fails repeatedly in the middle of a copy; the copy continues.
 set -euxo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A fleet of images at once.
+# Many images at once.
 set -euxo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside it: pools that go away again, and waiting for migrations.
+# Sourced by the other scripts: temporary pools, and waiting for migrations.
 # They need ceph and rbd on PATH, the admin's key, and the module enabled; nothing of this repository.
 
 SOURCES=wu-src-$$ TARGETS=wu-dst-$$
@@ -41,7 +41,7 @@ field() {
         python3 -I -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2"
 }
 
-# wait_state TARGET STATE [SECONDS]: fails when it fails, or is not there in time
+# wait_state TARGET STATE [SECONDS]: fails if the migration fails, or on timeout
 wait_state() {
     local state='' left=${3:-180}
     while [ "$left" -gt 0 ]; do

@@ -1,5 +1,5 @@
 #!/bin/bash
-# One image, step by step, and once more by itself: content, snapshots, the way back, the refusals.
+# One image, step by step, and once more unattended: content, snapshots, abort, refusals.
 set -euxo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +17,7 @@ ceph rbd migration prepare "$SOURCES/disk" "$TARGETS/disk" --object-size 1M
 [ "$(field "$TARGETS/disk" state)" = prepared ]
 same "$TARGETS/disk"
 
-# back, and there again
+# abort, then prepare again
 ceph rbd migration abort "$TARGETS/disk"
 wait_state "$TARGETS/disk" aborted
 same "$SOURCES/disk"
@@ -32,7 +32,7 @@ same "$TARGETS/disk"
 [ "$(rbd ls "$SOURCES")" = "" ]
 rbd info "$TARGETS/disk" | grep "order 20"
 
-# the whole way by itself, in place: only the layout changes
+# unattended, in place: only the layout changes
 ceph rbd migration run "$TARGETS/disk" --object-size 4M
 wait_state "$TARGETS/disk" committed
 same "$TARGETS/disk"
