@@ -12,6 +12,7 @@ from typing import Any
 import rados
 
 from qa.devcluster import Cluster
+from tests.cluster.in_process_cli import InProcessCli
 
 Report = dict[str, Any]
 _SECOND_SENTENCE = re.compile(r"[.!?] +[A-Z]")
@@ -22,15 +23,23 @@ class Refused(AssertionError):
 
 
 class Commands:
-    """The commands, through the real CLI; reports are polled without its start-up time."""
+    """The commands, as the ``ceph`` tool carries them out.
+
+    ``cli`` runs the tool itself; the others do without its start-up time (see InProcessCli).
+    """
 
     def __init__(self, cluster: Cluster, client: rados.Rados) -> None:
         self._cluster = cluster
         self._client = client
+        self._ceph = InProcessCli(cluster, client)
+
+    def cli(self, *args: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+        """Any outcome, of the tool itself."""
+        return self._cluster.run(["ceph", "rbd", "migration", *args], timeout=timeout, check=False)
 
     def raw(self, *args: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         """Any outcome."""
-        return self._cluster.run(["ceph", "rbd", "migration", *args], timeout=timeout, check=False)
+        return self._ceph.run(["rbd", "migration", *args], timeout)
 
     def text(self, *args: str) -> str:
         """What a command says that has to succeed."""
@@ -142,11 +151,11 @@ class Commands:
 def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:
     """A module option, until the end."""
     key = f"mgr/rbd_migration/{name}"
-    cluster.ceph("config", "set", "mgr", key, value)
+    cluster.mon_command("config set", who="mgr", name=key, value=value)
     try:
         yield
     finally:
-        cluster.ceph("config", "rm", "mgr", key)
+        cluster.mon_command("config rm", who="mgr", name=key)
 
 
 def is_one_sentence(text: str) -> bool:

@@ -19,7 +19,22 @@ from qa.workload.images import wipe
 from tests.cluster.commands import Commands
 from tests.cluster.fixtures import of_cluster, running_or_new
 
+_HERE = Path(__file__).parent
 MakePool = Callable[..., str]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
+    """Mark the tests of extended.txt. Where all are collected, each line has to be one."""
+    lines = (_HERE / "extended.txt").read_text(encoding="utf-8").splitlines()
+    extended = {line for line in lines if not line.startswith("#")}
+    unknown = set(extended)
+    for item in items:
+        name = item.nodeid.rpartition("tests/cluster/")[2]
+        if name in extended:
+            item.add_marker("extended")
+            unknown.discard(name)
+    if config.args == [str(_HERE.relative_to(config.rootpath))] and unknown:
+        raise pytest.UsageError(f"extended.txt names tests that do not exist: {unknown}")
 
 
 @pytest.fixture(scope="session")

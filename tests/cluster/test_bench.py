@@ -13,7 +13,6 @@ from qa.devcluster import Cluster
 from tests.cluster.commands import Commands
 
 
-@pytest.mark.slow
 def test_figures_come_out_and_are_written(
     cluster: Cluster,
     migration: Commands,

@@ -38,7 +38,6 @@ def test_an_osd_can_be_stopped_and_started(cluster: Cluster) -> None:
     cluster.wait_for(lambda: cluster.health()["status"] == "HEALTH_OK", 30, "HEALTH_OK")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_a_second_cluster_runs_beside_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
     folder = tmp_path / "second"

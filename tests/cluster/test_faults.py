@@ -22,7 +22,6 @@ def bench(cluster: Cluster) -> Iterator[Bench]:
     assert left.findings == []
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", _CASES, ids=[case.name for case in _CASES])
 def test_survives(bench: Bench, case: Case) -> None:

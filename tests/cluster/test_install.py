@@ -17,8 +17,6 @@ from tests.cluster.commands import Commands
 from tests.cluster.installation import FIELD, NEWER, install, installer, newer_tree, restart
 from tests.cluster.verification import POINT
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

@@ -7,7 +7,6 @@ from qa.devcluster import Cluster
 from qa.model.trial import Trimming, run_batch
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "first"), [(Trimming.NORMAL, 100), (Trimming.STOPPED, 200)], ids=["normal", "stopped"]
 )

@@ -233,7 +233,6 @@ POINTS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_managers_that_are_killed_lose_nothing_and_do_nothing_twice(
     cluster: Cluster, migration: Commands, client: rados.Rados, plan: Plan, disks: Any

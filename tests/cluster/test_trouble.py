@@ -78,7 +78,6 @@ def test_a_monitor_that_is_away_for_a_while(cluster: Cluster, migration, client,
     assert finish(migration, client, target) == expected
 
 
-@pytest.mark.slow
 def test_copies_in_a_silent_pool_hold_nobody_else_up(
     cluster: Cluster, migration, client, make_pool: MakePool, pools: "tuple[str, str]"
 ):

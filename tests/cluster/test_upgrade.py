@@ -31,7 +31,6 @@ def test_every_record_of_a_former_version_is_understood(version: str) -> None:
     assert imports in (set(), _STATES)  # the oldest have none
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("version", [OLDEST, LATEST])
 def test_migrations_of_a_former_version_go_on(
     version: str,

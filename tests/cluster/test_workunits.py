@@ -1,12 +1,9 @@
 """The shortest of the scripts for Ceph's lab; ``./run qa workunits`` runs them all."""
 
-import pytest
-
 from qa.devcluster import Cluster
 from qa.workunits.cli import named_by_suites, run
 
 
-@pytest.mark.slow
 def test_a_single_image(cluster: Cluster) -> None:
     (unit,) = (unit for unit in named_by_suites() if "single" in unit.name)
     output, passed = run(cluster, unit)
