@@ -278,3 +278,13 @@ def test_an_open_target_is_refused_with_its_user(world):
     with world.client().open("nvme/a") as image:
         image.write(block(b"new"), BLOCK)
         assert refused(world, force=True).errno == EBUSY
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_prepare_right_after_an_abort_waits_until_its_record_is_put_away(seed):
+    with World(seed=seed) as world:
+        world.create_image("hdd/a", {0: b"one"})
+        for _ in range(4):
+            assert world.prepare("hdd/a", "nvme/a")["state"] == "prepared"
+            assert world.do("abort", "nvme/a")["state"] == "aborted"
+        assert world.prepare("hdd/a", "nvme/other")["state"] == "prepared"

@@ -48,9 +48,9 @@ def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") 
     Raises MigrationError: EEXIST for another plan, layout or window, EBUSY while it is being
     aborted or committed, EINVAL when it failed, EAGAIN when it has just ended.
     """
-    refuse_aborting(m)
     if m.state.ended:
         raise MigrationError(EAGAIN, f"The migration to {m.target.spec} ended just now; try again.")
+    refuse_aborting(m)
     if plan and m.plan and m.plan != plan:
         raise MigrationError(
             EEXIST, f"The migration to {m.target.spec} belongs to the plan {m.plan} already."

@@ -22,6 +22,8 @@ from ..records.secrets import Secrets, prefix_of
 from .lookup import Lookup, refuse_taken
 from .preflight import Preflight, warned
 
+_PUT_AWAY = 5.0  # seconds until the record of an ended migration is in the history, as a rule
+
 
 class Admission:
     """Takes on what commands and plans ask for. Thread-safe."""
@@ -44,6 +46,7 @@ class Admission:
         """
         facts: Optional[Facts] = None
         while True:
+            self._wait_for_ended(wish)
             with self._lookup.admission:
                 tracked = self._lookup.asked_before(wish)
                 if tracked is not None:
@@ -52,6 +55,17 @@ class Admission:
                     return self._create(admit(facts, policy, ident, plan), wish)
             # The look at the source may take half a minute, and commands wait for the lock.
             facts = self._preflight.gather(wish, order=True)
+
+    def _wait_for_ended(self, wish: MigrationRequest) -> None:
+        """Wait until the records of migrations of the same images that have ended are put away."""
+
+        def put_away() -> bool:
+            known = [self._registry.find(wish.target)]
+            if wish.spec is None:
+                known += [self._registry.find_source(wish.source), self._registry.find(wish.source)]
+            return not any(tracked and tracked.migration.state.ended for tracked in known)
+
+        self._registry.wait(put_away, _PUT_AWAY)
 
     def _merge(
         self, tracked: TrackedMigration, wish: MigrationRequest, policy: Policy, plan: str
