@@ -18,6 +18,7 @@ import rados
 from qa.devcluster import Cluster
 
 _FORMAT = "--format"
+_FORMATS = ("json", "json-pretty", "plain", "xml", "xml-pretty", "yaml")  # that the tool accepts
 
 
 class InProcessCli:
@@ -51,6 +52,8 @@ class InProcessCli:
         if _FORMAT in plain[:-1]:
             at = plain.index(_FORMAT)
             style = plain[at + 1]
+            if style not in _FORMATS:
+                return None
             del plain[at : at + 2]
         if any(arg.startswith("-") and not arg.startswith("--") for arg in plain):
             return None  # -i, -n, -k ...

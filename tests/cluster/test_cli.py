@@ -17,7 +17,7 @@ CALLS = [
     "status {0}/nonesuch",
     "prepare {0}/disk {0}/other --object-size 5M",
     "prepare {0}/disk",
-    "check {0}/disk {1}/disk --format json-pretty",
+    "throttle --format json-pretty",
     "check {0}/disk {1}/disk",
     "commit {0}/disk --force",
     "pause",
@@ -51,7 +51,7 @@ def test_the_stand_in_does_what_the_tool_does(
 def test_the_way_through_the_tool(
     migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
 ) -> None:
-    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/through-the-tool"
     make_image(client, source, 4 << 20)
     for command in (f"prepare {source} {target}", f"execute {target}", f"commit {target}"):
         done = migration.cli(*command.split())
