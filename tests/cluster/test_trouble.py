@@ -136,6 +136,27 @@ def test_a_pool_that_is_full(cluster: Cluster, migration, client, copying):
     assert finish(migration, client, target) == expected
 
 
+def test_an_abort_goes_on_while_the_quota_of_the_targets_pool_is_used_up(
+    cluster: Cluster, migration, client, pools
+):
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    expected = digests(client, source)
+    migration.text("prepare", source, target)
+    migration.text("execute", target)
+    migration.wait(target, "executed")
+    cluster.ceph("osd", "pool", "set-quota", pools[1], "max_objects", "1")
+    try:
+        cluster.wait_for(
+            lambda: "POOL_FULL" in cluster.health()["checks"], 40, "the pool to be full"
+        )
+        migration.text("abort", target)
+        migration.wait(target, "aborted")
+    finally:
+        cluster.ceph("osd", "pool", "set-quota", pools[1], "max_objects", "0")
+    assert digests(client, source) == expected
+
+
 def test_a_targets_pool_that_is_removed_gives_the_source_back(
     cluster: Cluster, migration, client, make_pool: MakePool
 ):

@@ -186,6 +186,33 @@ _COMMANDS: dict[str, _Answer] = {
 # -- objects ---------------------------------------------------------------------------------
 
 
+class Watch:
+    """rados.Watch: of an object, without notifications."""
+
+    def __init__(self, ioctx: Ioctx, oid: str) -> None:
+        self._ioctx = ioctx
+        self._oid = oid
+        self._count(+1)
+
+    def close(self) -> None:
+        self._count(-1)
+
+    def _count(self, change: int) -> None:
+        ioctx = self._ioctx
+        number = ioctx.client.number
+
+        def act(pool: Any, found: Optional[Object]) -> None:
+            if found is None:
+                raise errors.ObjectNotFound(f"no object {self._oid}", errno=errno.ENOENT)
+            found.watchers[number] = found.watchers.get(number, 0) + change
+            if found.watchers[number] <= 0:
+                del found.watchers[number]
+
+        ioctx.cluster.operate(
+            ioctx.client, ioctx.pool_id, ioctx.namespace, self._oid, act, write=False
+        )
+
+
 class Ioctx:
     """rados.Ioctx"""
 
@@ -209,6 +236,9 @@ class Ioctx:
     def set_namespace(self, namespace: str) -> None:
         self.namespace = namespace
 
+    def set_osdmap_full_try(self) -> None:
+        pass
+
     def get_namespace(self) -> str:
         return self.namespace
 
@@ -224,6 +254,9 @@ class Ioctx:
 
     def get_last_version(self) -> int:
         return self._version
+
+    def watch(self, oid: str, callback: Callable[..., None]) -> Watch:
+        return Watch(self, oid)
 
     def _read(self, oid: str, look: Callable[[Object], Any]) -> Any:
         def noting(found: Object) -> Any:

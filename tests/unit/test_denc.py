@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.cluster.denc import DecodeError, Decoder, encode_string
+from rbdmigrate.cluster.denc import DecodeError, Decoder, encode_string, requests_lock
 
 
 def structure(version: int, payload: bytes, oldest: int = 1) -> bytes:
@@ -119,3 +119,13 @@ def test_no_bytes_read_in_any_way_raise_anything_but_decode_error(raw, steps):
                     reader.finish(frames.pop())
             else:
                 getattr(reader, step)()
+
+
+def test_a_request_for_the_lock_is_told_from_other_notifications():
+    def notification(kind):  # as librbd encodes it: a versioned structure that begins with the kind
+        return struct.pack("<BBII", 6, 1, 20, kind) + bytes(16)
+
+    assert requests_lock(notification(2))
+    assert not any(requests_lock(notification(kind)) for kind in (0, 1, 3, 4, 11))
+    assert not requests_lock(b"")
+    assert not requests_lock(notification(2)[:9])

@@ -86,3 +86,19 @@ def encode_string(text: str) -> bytes:
     """A length-prefixed string, as class methods take their arguments."""
     raw = text.encode("utf-8", "surrogateescape")
     return struct.pack("<I", len(raw)) + raw
+
+
+_REQUEST_LOCK = 2
+
+
+def requests_lock(notification: bytes) -> bool:
+    """Whether a notification on an image's header asks its owner for the exclusive lock.
+
+    librbd's notifications begin with their kind, in a versioned structure.
+    """
+    payload = Decoder(notification)
+    try:
+        payload.start()
+        return payload.u32() == _REQUEST_LOCK
+    except DecodeError:
+        return False

@@ -1,4 +1,4 @@
-"""Reading omap in pages, so that objects with megabytes of keys take little memory."""
+"""Reading omap in pages, and what else is common to reads and writes of records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Optional
 
 import rados
 
-_PAGE = 256
+# LIBRADOS_OPERATION_FULL_TRY of librados.h, which its Python binding does not have: a write of a
+# pool whose quota is used up is refused or, if it adds nothing, done; else it waits for ever.
+FULL_TRY = 64
+_PAGE = 256  # keys, so that objects with megabytes of them take little memory
 
 
 def omap_value(ioctx: rados.Ioctx, oid: str, key: str) -> Optional[bytes]:

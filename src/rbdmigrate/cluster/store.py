@@ -23,7 +23,7 @@ from ..model.bounds import MAX_READ
 from ..model.claim import Claim, claim_of
 from ..model.errors import RecordError
 from ..model.migration import Migration, decode, encode_readable
-from .omap import omap_pages, omap_value
+from .omap import FULL_TRY, omap_pages, omap_value
 
 OBJECT = "rbd_migration"
 HISTORY = "rbd_migration_history"
@@ -103,7 +103,7 @@ class Store:
                         op.new(rados.LIBRADOS_CREATE_IDEMPOTENT)
                     op.omap_cmp(_OWNER, (current or b"").decode(), rados.LIBRADOS_CMPXATTR_OP_EQ)
                     ioctx.set_omap(op, (_OWNER,), (self._owner.encode(),))
-                    ioctx.operate_write_op(op, oid)
+                    ioctx.operate_write_op(op, oid, flags=FULL_TRY)
                 return
             except rados.Error as error:
                 if abs(error.errno or 0) != ECANCELED:
@@ -142,7 +142,7 @@ class Store:
             op.omap_cmp(_OWNER, self._owner.encode().decode(), rados.LIBRADOS_CMPXATTR_OP_EQ)
             act(ioctx, op)
             try:
-                ioctx.operate_write_op(op, oid)
+                ioctx.operate_write_op(op, oid, flags=FULL_TRY)
             except rados.ObjectNotFound:
                 self._owned = False  # removed by hand: the next write creates it again
                 raise

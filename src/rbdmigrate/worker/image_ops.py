@@ -27,6 +27,7 @@ from ..model.watchers import Watcher, source_in_use
 from .copy.concurrency import allow_lock_owner, limited_concurrency
 from .copy.copied_alone import CopiedAlone
 from .copy.estimate import survey
+from .copy.lock_requests import yielding_lock
 from .copy.missing_objects import require_all_objects
 from .copy.progress import CopyProgress, objects
 from .identity import (
@@ -182,7 +183,8 @@ def execute(
         with limited_concurrency(session, ioctx, target, act, imported=False):
             require_same_image(ioctx, target)
             watch.begins()
-            session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
+            with yielding_lock(ioctx, target.image_id, session.pace):
+                session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
         version = watch.ended()
         require_executed(ioctx, target)

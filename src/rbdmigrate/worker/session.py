@@ -25,6 +25,11 @@ def _nobody_listens(message: str) -> None:
     raise MigrationError(EPERM, message)
 
 
+# librbd copies 10 objects at once, and the progress callback that paces a copy stops the thread of
+# each. One more has to be there for notifications: from clients that want the exclusive lock.
+_THREADS = "16"
+
+
 class Session:
     """The worker's RADOS clients: the Python binding's, and the C interface's for prepare.
 
@@ -34,7 +39,7 @@ class Session:
     librbd_errors = (rados.Error, rbd.Error, CApiError)
 
     def __init__(self, identity: Identity) -> None:
-        self.rados = connect(identity)
+        self.rados = connect(identity, {"librados_thread_count": _THREADS})
         self.c = CClient(identity)
         self.rbd = rbd.RBD()
         self.pace = CopyThrottle()
@@ -48,11 +53,17 @@ class Session:
         """The positive errno of one of ``librbd_errors``."""
         return error_number(error)
 
-    def open(self, place: Place) -> rados.Ioctx:
-        """An ioctx on the latest map, so that whoever was fenced before is shut out already."""
+    def open(self, place: Place, *, frees_space: bool = False) -> rados.Ioctx:
+        """An ioctx on the latest map, so that whoever was fenced before is shut out already.
+
+        ``frees_space``: writes are carried out where the quota of the pool is used up, as long as
+        they add nothing. Other writes wait there until the quota is raised.
+        """
         self.rados.wait_for_latest_osdmap()
         ioctx = self.rados.open_ioctx2(place.pool_id)
         ioctx.set_namespace(place.namespace)
+        if frees_space:
+            ioctx.set_osdmap_full_try()  # named after the map, it is about the pool
         return ioctx
 
     def has_pool(self, pool_id: int) -> bool:

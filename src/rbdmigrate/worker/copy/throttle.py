@@ -23,11 +23,18 @@ class CopyThrottle:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._bucket = TokenBucket(None, time.monotonic())
+        self._hurry_until = 0.0  # monotonic
 
     def set(self, rate: Optional[int]) -> None:
         """Bytes per second from now on; None is no limit. Wakes a sleeping copy."""
         with self._changed:
             self._bucket.set_rate(rate, time.monotonic())
+            self._changed.notify_all()
+
+    def hurry(self, seconds: float) -> None:
+        """Hold no object up for so long. What that costs is slept off later."""
+        with self._changed:
+            self._hurry_until = time.monotonic() + seconds
             self._changed.notify_all()
 
     def wait(self, size: int, *, patient: bool = False) -> None:
@@ -38,6 +45,11 @@ class CopyThrottle:
         with self._changed:
             begin = time.monotonic()
             pause = self._bucket.charge(size, begin)
-            while pause and (patient or time.monotonic() - begin < LONGEST):
+            while pause and (patient or not self._is_due(begin)):
                 self._changed.wait(pause)
                 pause = self._bucket.pause(time.monotonic())
+
+    def _is_due(self, begin: float) -> bool:
+        """Whether an object that is held up since ``begin`` is to be copied at any rate."""
+        now = time.monotonic()
+        return now - begin >= LONGEST or now < self._hurry_until

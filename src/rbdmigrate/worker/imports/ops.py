@@ -33,6 +33,7 @@ from ...sources import Content, Limits, changes, identify, inspect, open_content
 from ..copy.concurrency import allow_lock_owner, limited_concurrency
 from ..copy.copied_alone import CopiedAlone
 from ..copy.estimate import survey_import
+from ..copy.lock_requests import yielding_lock
 from ..copy.progress import CopyProgress, objects
 from ..identity import (
     prepared_target,
@@ -171,6 +172,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         else:
             with (
                 limited_concurrency(session, ioctx, target, act, imported=True),
+                yielding_lock(ioctx, target.image_id, session.pace),
                 _explained(session, ends, f"Copying {target.spec}"),
             ):
                 require_same_image(ioctx, target)
@@ -276,7 +278,7 @@ def _remove(
     imported, target = ends.imported, ends.target
     if not session.has_pool(target.pool_id):
         return
-    with session.open(target) as ioctx:
+    with session.open(target, frees_space=True) as ioctx:
         ident = _ours(ioctx, imported, target)
         if not ident:
             return

@@ -72,7 +72,7 @@ def opened(session: Session, source: Place, target: Place) -> Iterator[Ends]:
     with ExitStack() as stack:
         yield Ends(
             stack.enter_context(session.open(source)),
-            stack.enter_context(session.open(target)),
+            stack.enter_context(session.open(target, frees_space=True)),
             source,
             target,
         )
