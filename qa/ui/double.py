@@ -125,7 +125,7 @@ class Double:
             "version": "0.1.0",
             "ceph_release": "20.2.4",
             "permissions": {name: name in (*self.rights, "read") for name in permissions},
-            **browse.numbers(self._rows(), lambda one: one.live.hold, Item.report),
+            **browse.totals(self._rows(), lambda one: one.live.hold, Item.report),
             "copying": sum(_copies(one) for one in items),
             "cluster_rate": self._rate_now(),
             "gates": self.gates,

@@ -5,7 +5,7 @@ import threading
 from errno import ENOENT
 
 from rbdmigrate.control.access import Access
-from rbdmigrate.control.query import numbers
+from rbdmigrate.control.query import totals
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.report import Live, report
@@ -130,7 +130,7 @@ class FakeMigrations:
         return [r for r in self._engine.reports if self._seen(r)]
 
     def summary(self):
-        return numbers([], None, None)
+        return totals([], None, None)
 
     def browse(self, query):
         reports = self._engine.reports

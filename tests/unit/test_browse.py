@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.query import SORTS, Query, Row, numbers, page
+from rbdmigrate.control.query import SORTS, Query, Row, page, totals
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Op, Place, State, Step
 from rbdmigrate.model.report import Live, report
 from tests.unit.builders import migration, migrations
@@ -83,7 +83,7 @@ def test_of_ten_thousand_only_the_page_is_rendered():
 
     total, shown = page(map(row, many(10_000)), Query(offset=5_000, limit=50), counted)
     assert (total, len(shown), len(rendered)) == (10_000, 50, 50)
-    found = numbers(map(row, many(10_000)), hold_of, counted)
+    found = totals(map(row, many(10_000)), hold_of, counted)
     assert (found["total"], len(found["attention"])) == (10_000, 20)
     assert len(rendered) == 70
 
@@ -99,7 +99,7 @@ def test_numbers():
         row(migration(id="5", state=State.FAILED)),
         row(migration(id="6", state=State.VERIFIED, hold=Hold(HoldReason.OPERATOR, "x"))),
     ]
-    found = numbers(rows, hold_of, render)
+    found = totals(rows, hold_of, render)
     assert {k: v for k, v in found["counts"].items() if v} == {
         "executing": 1, "queued": 1, "executed": 2, "failed": 1, "verified": 1
     }  # fmt: skip
@@ -112,5 +112,5 @@ def test_numbers():
 
 
 def test_numbers_of_nothing():
-    found = numbers([], hold_of, render)
+    found = totals([], hold_of, render)
     assert (found["total"], found["eta_seconds"], found["attention"]) == (0, None, [])

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rbdmigrate.control.lifecycle.retention import surplus
+from rbdmigrate.control.lifecycle.retention import expired
 from rbdmigrate.model.migration import Goal, Migration, Place, State
 
 DAY = 86400.0
@@ -28,8 +28,8 @@ def ids(found):
 
 
 def test_the_old_are_forgotten():
-    assert ids(surplus(ended(1, 91, 89, 200), 100 * DAY, 90, 1000)) == ["1", "3"]
+    assert ids(expired(ended(1, 91, 89, 200), 100 * DAY, 90, 1000)) == ["1", "3"]
 
 
 def test_the_latest_are_kept_whatever_their_order():
-    assert ids(surplus(ended(3, 1, 2, 4), 100 * DAY, 90, 2)) == ["0", "3"]
+    assert ids(expired(ended(3, 1, 2, 4), 100 * DAY, 90, 2)) == ["0", "3"]

@@ -16,11 +16,11 @@ from rbdmigrate.control.lifecycle.decision import (
     End,
     Fail,
     Rest,
-    absorb,
     bounded_wait,
     decide,
     failed,
     retry_later,
+    with_observation,
 )
 from rbdmigrate.control.lifecycle.situation import HALF_DONE, Situation
 from rbdmigrate.control.lifecycle.verification import soak_ends, soak_left, with_soaked
@@ -220,9 +220,9 @@ def test_a_wait_that_is_no_retry_is_left_alone():
 def test_absorb_keeps_verified_and_what_is_being_compared():
     for state, contents in ((State.VERIFIED, "equal"), (State.VERIFYING, "due")):
         m = migration(state, Goal.COMMITTED, contents)
-        assert absorb(m, Situation.EXECUTED, seen(), NOW).state is state
+        assert with_observation(m, Situation.EXECUTED, seen(), NOW).state is state
     m = replace(migration(State.VERIFYING, Goal.COMMITTED, "due"), verify=Verify.NONE)
-    assert absorb(m, Situation.EXECUTED, seen(), NOW).state is State.EXECUTED
+    assert with_observation(m, Situation.EXECUTED, seen(), NOW).state is State.EXECUTED
 
 
 @pytest.mark.parametrize("situation", sorted(HALF_DONE))
@@ -304,21 +304,23 @@ def test_absorb_learns_the_targets_id_and_new_name():
     adopted = replace(
         migration(State.PREPARED), target=Place("nvme", "", "vm", 2), prepared_at=None
     )
-    m = absorb(adopted, Situation.EXECUTING, seen(), NOW)
+    m = with_observation(adopted, Situation.EXECUTING, seen(), NOW)
     assert (m.state, m.target.image, m.target.image_id) == (State.EXECUTING, "renamed", "dst")
 
 
 def test_a_prepare_that_never_answered_is_not_taken_for_prepared():
     """librbd moves the source's clones after both headers say that it is prepared."""
     cut_off = migration(State.PREPARING)
-    assert absorb(cut_off, Situation.PREPARED, seen(), NOW) == cut_off
+    assert with_observation(cut_off, Situation.PREPARED, seen(), NOW) == cut_off
     for goal in Goal:
         m = replace(cut_off, goal=goal, paused=True)
         assert decide(m, Situation.PREPARED, NOW) == Act(Op.UNDO_PREPARE)
 
 
 def test_absorb_follows_a_source_that_was_renamed_before_prepare():
-    m = absorb(migration(State.QUEUED), Situation.UNTOUCHED, seen("other", target=False), NOW)
+    m = with_observation(
+        migration(State.QUEUED), Situation.UNTOUCHED, seen("other", target=False), NOW
+    )
     assert m.source.image == "other"
 
 
@@ -328,26 +330,28 @@ def test_absorb_never_takes_another_image_for_the_target(situation):
     m = migration(State.COMMITTING)
     other = replace(seen(), target=ImageView("another", "vm", True, False, None))
     linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
-    taken = absorb(m, situation, other, NOW).target
+    taken = with_observation(m, situation, other, NOW).target
     assert linked or (taken.image_id, taken.image) == ("dst", "vm")
     if situation in (Situation.HALF_ABORTED, Situation.HALF_COMMITTED):
-        assert absorb(m, situation, seen(), NOW).target.image == "renamed"
+        assert with_observation(m, situation, seen(), NOW).target.image == "renamed"
 
 
 def test_a_commit_that_was_begun_makes_committed_the_goal():
-    m = absorb(migration(State.EXECUTED, Goal.ABORTED), Situation.HALF_COMMITTED, seen(), NOW)
+    m = with_observation(
+        migration(State.EXECUTED, Goal.ABORTED), Situation.HALF_COMMITTED, seen(), NOW
+    )
     assert m.goal is Goal.COMMITTED
 
 
 @pytest.mark.parametrize("situation", sorted(HALF_DONE))
 def test_absorb_keeps_the_state_that_says_whose_act_was_cut_off(situation):
     m = migration(State.EXECUTED)
-    assert absorb(m, situation, seen(), NOW).state is State.EXECUTED
+    assert with_observation(m, situation, seen(), NOW).state is State.EXECUTED
 
 
 def test_absorb_does_not_wake_a_failed_migration():
     broken = failed(migration(State.PREPARED), 5, "It broke.", NOW)
-    assert absorb(broken, Situation.PREPARED, seen(), NOW).state is State.FAILED
+    assert with_observation(broken, Situation.PREPARED, seen(), NOW).state is State.FAILED
 
 
 @given(

@@ -11,7 +11,7 @@ from rbdmigrate.control.lifecycle.schedule import (
     Running,
     Waiting,
     choose,
-    places,
+    free_slots,
 )
 from rbdmigrate.model.migration import Op
 
@@ -168,11 +168,11 @@ def test_pool_limits_are_never_exceeded_by_what_is_started(asked, acts, copies, 
 
 def test_places_are_what_running_acts_leave():
     limits = Limits(copies=2, steps=1, verifies=0)
-    free = places([Running(Op.EXECUTE), Running(Op.COMMIT)], limits)
+    free = free_slots([Running(Op.EXECUTE), Running(Op.COMMIT)], limits)
     assert (free.copies, free.steps, free.verifies) == (1, 0, 0)
     assert free.any_for(Op.EXECUTE)
     assert not any(free.any_for(op) for op in Op if op is not Op.EXECUTE)
-    assert not places([Running(Op.EXECUTE)] * 3, limits).any_for(Op.EXECUTE)
+    assert not free_slots([Running(Op.EXECUTE)] * 3, limits).any_for(Op.EXECUTE)
 
 
 def test_a_plan_has_a_limit_of_its_own():

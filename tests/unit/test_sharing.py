@@ -13,7 +13,7 @@ from rbdmigrate.control.pace.fair_share import (
     CopyShare,
     divide,
     estimate_demand,
-    less,
+    remaining_caps,
     weight,
 )
 
@@ -243,15 +243,15 @@ class TestLess:
     COPY = CopyShare("m", source_pool=1, target_pool=2, plan="p")
 
     def test_it_is_taken_from_every_cap_that_it_is_under(self):
-        left = less(self.CAPS, self.COPY, 30.0)
+        left = remaining_caps(self.CAPS, self.COPY, 30.0)
         assert left.cluster == 70
         assert left.pools == {1: 50, 2: 30, 3: 0, 4: None}
         assert left.plans == {"p": 20, "q": 50}
 
     def test_the_others_never_stand_still_for_it(self):
-        left = less(self.CAPS, self.COPY, 1000.0)
+        left = remaining_caps(self.CAPS, self.COPY, 1000.0)
         assert (left.cluster, left.pools[1], left.plans["p"]) == (1, 1, 1)
 
     def test_a_cap_of_0_stays_and_no_cap_stays_none(self):
-        assert less(Caps(cluster=0), self.COPY, 5.0).cluster == 0
-        assert less(Caps(), self.COPY, 5.0) == Caps()
+        assert remaining_caps(Caps(cluster=0), self.COPY, 5.0).cluster == 0
+        assert remaining_caps(Caps(), self.COPY, 5.0) == Caps()

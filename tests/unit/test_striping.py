@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.objects.partial import BELOW, PART, in_several_writes, parts
+from rbdmigrate.control.objects.partial import BELOW, PART, in_several_writes, search_ranges
 from rbdmigrate.control.objects.striping import Striping
 from rbdmigrate.model.observation import HeaderState, MigrationHeader
 
@@ -70,7 +70,7 @@ def test_no_byte_is_beyond_the_count(layout, size):
 
 @given(st.integers(0, 5 * PART))
 def test_all_objects_are_looked_at_once_the_last_first(count):
-    found = list(parts(count, None))
+    found = list(search_ranges(count, None))
     assert sum(len(part) for part in found) == count
     assert [part.stop for part in found] == sorted((p.stop for p in found), reverse=True)
     assert all(0 < len(part) <= PART for part in found)
@@ -78,7 +78,7 @@ def test_all_objects_are_looked_at_once_the_last_first(count):
 
 @given(st.integers(0, 20_000), st.integers(0, 30_000))
 def test_around_an_object_it_begins_somewhat_below_and_goes_up(count, around):
-    found = [number for part in parts(count, around) for number in part]
+    found = [number for part in search_ranges(count, around) for number in part]
     assert found == list(range(max(0, around - BELOW), count))
 
 

@@ -100,7 +100,7 @@ def page(rows: Iterable[Row], query: Query, render: Render) -> tuple[int, list[d
     return len(found), [render(item) for _, item in shown]
 
 
-def numbers(
+def totals(
     rows: Iterable[Row], hold_of: Callable[[Any], Optional[Hold]], render: Render
 ) -> dict[str, Any]:
     """Return totals of all unfinished migrations, and those that wait for the administrator.

@@ -74,15 +74,17 @@ _COMPLETES = {
 }
 
 
-def absorb(migration: Migration, situation: Situation, seen: Observation, now: float) -> Migration:
+def with_observation(
+    migration: Migration, situation: Situation, seen: Observation, now: float
+) -> Migration:
     """Return the record updated from what was observed: state, the target's id, names, changes.
 
     Half-done situations leave the state as it is, since it shows whose act was interrupted.
     """
-    return with_changes(_absorbed(migration, situation, seen, now), situation, seen)
+    return with_changes(_observed(migration, situation, seen, now), situation, seen)
 
 
-def _absorbed(
+def _observed(
     migration: Migration, situation: Situation, seen: Observation, now: float
 ) -> Migration:
     m = _with_pool_names(migration, seen)

@@ -60,7 +60,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Places:
+class FreeSlots:
     """The number of further acts of each kind that may run; below 0 after a limit was lowered."""
 
     copies: int
@@ -74,11 +74,11 @@ class Places:
         return (self.verifies if op in COMPARING else self.steps) > 0
 
 
-def places(running: Sequence[Running], limits: Limits) -> Places:
+def free_slots(running: Sequence[Running], limits: Limits) -> FreeSlots:
     """Return how many acts may start besides ``running``."""
     copying = sum(act.op in COPYING for act in running)
     comparing = sum(act.op in COMPARING for act in running)
-    return Places(
+    return FreeSlots(
         limits.copies - copying,
         limits.verifies - comparing,
         limits.steps - (len(running) - copying - comparing),
@@ -92,7 +92,7 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
     since an administrator waits for them. A copy held back by a pool's limit does not hold back
     others.
     """
-    free = places(running, limits)
+    free = free_slots(running, limits)
     copies, verifies, steps = free.copies, free.verifies, free.steps
     copying = [act for act in running if act.op in COPYING]
     sources = Counter(act.source_pool for act in copying)

@@ -33,7 +33,7 @@ _RANK_BITS = 12  # leading bits of a rank, which sort blocks coarsely
 _RANK = {Verify.AUTO: -1, Verify.NONE: 0, Verify.SAMPLE: 1, Verify.FULL: 2}
 
 
-def point_of(ident: str) -> str:
+def comparison_snapshot_name(ident: str) -> str:
     """The name of the comparison snapshot of the migration ``ident``."""
     return POINT_PREFIX + ident
 

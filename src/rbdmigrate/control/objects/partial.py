@@ -14,7 +14,7 @@ PART = 1 << 16  # objects examined together in a search of all
 GAP = 64  # objects; examining this many costs less than another request
 
 
-def parts(count: int, around: Optional[int]) -> Iterator[range]:
+def search_ranges(count: int, around: Optional[int]) -> Iterator[range]:
     """Ranges of the object numbers below ``count``, the most probable first.
 
     ``around``: begin somewhat below this object and go upwards, for as long as the caller finds

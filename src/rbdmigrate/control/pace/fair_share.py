@@ -76,7 +76,7 @@ def estimate_demand(rate: Optional[int], measured: Optional[float]) -> Optional[
     return max(measured * DEMAND_ROOM, rate * (1 - USES_ITS_RATE))
 
 
-def less(caps: Caps, copy: CopyShare, used: float) -> Caps:
+def remaining_caps(caps: Caps, copy: CopyShare, used: float) -> Caps:
     """Return what remains of ``caps`` when a ``copy`` takes ``used`` bytes per second.
 
     For copies whose rate cannot be limited. A cap above 0 never becomes 0: the others slow down,

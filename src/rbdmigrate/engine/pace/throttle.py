@@ -14,7 +14,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Optional
 
-from ...control.pace.fair_share import Caps, CopyShare, divide, estimate_demand, less, weight
+from ...control.pace.fair_share import (
+    Caps,
+    CopyShare,
+    divide,
+    estimate_demand,
+    remaining_caps,
+    weight,
+)
 from ...control.pace.health_gates import Level
 from ...control.pace.throughput_history import Point, Trend
 from ...control.pace.timetable import rate_at
@@ -80,7 +87,7 @@ class Throttle:
         # A client that copies for itself takes what it takes: the others share what is left.
         for tracked in copying:
             if tracked.copied_by and tracked.throughput.rate:
-                caps = less(caps, _sharer(tracked), tracked.throughput.rate)
+                caps = remaining_caps(caps, _sharer(tracked), tracked.throughput.rate)
         ours = [_sharer(t) for t in copying if not t.copied_by]
         rates = divide(ours, caps)
         rates.update((t.migration.id, t.rate_limit) for t in copying if t.copied_by)

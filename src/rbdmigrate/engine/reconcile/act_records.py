@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from ...control.lifecycle.decision import ACTING
-from ...control.lifecycle.verification import point_of
+from ...control.lifecycle.verification import comparison_snapshot_name
 from ...model.migration import Actor, Migration, Op, Step
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
@@ -22,7 +22,7 @@ def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: flo
     if op is Op.EXECUTE:
         acting = replace(acting, settled=False, copy_checked=m.imported is not None)
     if op is Op.PREPARE and m.verify is not Verify.NONE:
-        acting = replace(acting, point=point_of(m.id))
+        acting = replace(acting, point=comparison_snapshot_name(m.id))
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
 
 

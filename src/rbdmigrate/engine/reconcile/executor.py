@@ -22,7 +22,7 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
-from ...control.lifecycle.decision import Act, absorb, decide, failed, retry_later
+from ...control.lifecycle.decision import Act, decide, failed, retry_later, with_observation
 from ...control.lifecycle.failures import (
     FailureReason,
     backoff,
@@ -290,7 +290,7 @@ class Executor:
         now = time.time()
         seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
-        self._registry.update(tracked, lambda m: absorb(m, situation, seen, now))
+        self._registry.update(tracked, lambda m: with_observation(m, situation, seen, now))
         tracked.seen = (time.monotonic(), situation)
         return situation
 

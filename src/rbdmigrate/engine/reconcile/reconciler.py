@@ -18,11 +18,11 @@ from ...control.lifecycle.decision import (
     Act,
     End,
     Fail,
-    absorb,
     bounded_wait,
     decide,
     failed,
     is_ours,
+    with_observation,
 )
 from ...control.lifecycle.situation import HALF_DONE, Situation, diagnose
 from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, with_soaked
@@ -172,7 +172,7 @@ class Reconciler:
         situation = diagnose(tracked.migration, seen)
         cap = self._settings().retry_cap
         migration = self._registry.update(
-            tracked, lambda m: absorb(bounded_wait(m, now, cap), situation, seen, now)
+            tracked, lambda m: with_observation(bounded_wait(m, now, cap), situation, seen, now)
         )
         migration = self._soak(tracked, migration)
         tracked.seen = (time.monotonic(), situation)

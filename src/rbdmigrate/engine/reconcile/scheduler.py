@@ -20,7 +20,7 @@ from ...control.lifecycle.schedule import (
     Running,
     Waiting,
     choose,
-    places,
+    free_slots,
 )
 from ...control.lifecycle.situation import Situation
 from ...model.errors import MigrationError
@@ -269,7 +269,9 @@ class Scheduler:
             settings.per_source_host,
             self._plans.limits(),
         )
-        free = places(running, limits)  # thousands may wait: only those that have a chance count
+        free = free_slots(
+            running, limits
+        )  # thousands may wait: only those that have a chance count
         able = []
         for tracked, op in waiting.values():
             rests = self._executor.breaker.rests(tracked.migration, op, trying)

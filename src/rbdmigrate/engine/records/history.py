@@ -12,7 +12,7 @@ import rados
 
 from ...cluster.pools import namespaces
 from ...cluster.store import Store, UnreadableRecord
-from ...control.lifecycle.retention import surplus
+from ...control.lifecycle.retention import expired
 from ...model.errors import PoolMissing
 from ...model.migration import Migration
 from ..settings import Settings
@@ -94,7 +94,7 @@ class History:
         settings = self._settings()
         ended, _ = store.read(history=True)
         days, count = settings.history_days, settings.history_count
-        for migration in surplus(ended, time.time(), days, count):
+        for migration in expired(ended, time.time(), days, count):
             store.remove(migration.id, history=True)
 
     @property

@@ -11,7 +11,7 @@ import rados
 
 from ...cluster.observe import observe
 from ...control.lifecycle.abort_guard import TargetFound, guard_abort
-from ...control.lifecycle.decision import absorb
+from ...control.lifecycle.decision import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
 from ...model.errors import MigrationError
 from ...model.jobs.answers import Examined
@@ -50,7 +50,7 @@ class AbortPermission:
         with self._translated(m.target.spec):
             seen = observe(self._client, m)
         situation = diagnose(m, seen)
-        m = absorb(m, situation, seen, time.time())  # the names of now; nothing is stored
+        m = with_observation(m, situation, seen, time.time())  # the names of now; nothing is stored
         unanswered = m.state is State.PREPARING and situation is Situation.PREPARED
         if unanswered or situation not in GUARDED:
             if situation is Situation.SOURCE_LOST and not force:

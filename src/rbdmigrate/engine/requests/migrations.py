@@ -25,7 +25,7 @@ from ...control.lifecycle.requests import (
     to_verify,
 )
 from ...control.lifecycle.verification import at_least
-from ...control.query import Query, Row, numbers, page
+from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
@@ -116,7 +116,7 @@ class Migrations:
 
     def summary(self) -> dict[str, Any]:
         """All migrations under way in numbers."""
-        return numbers(map(row, self._under_way()), live_hold, render)
+        return totals(map(row, self._under_way()), live_hold, render)
 
     def history(self, *, since: Optional[float] = None) -> Reports:
         """Ended migrations, the latest first. ``since``: only those that ended since this time."""

@@ -24,7 +24,7 @@ import rbd
 
 from ...cluster import headers
 from ...cluster.data_objects import DataObjects
-from ...control.objects.partial import parts, runs
+from ...control.objects.partial import runs, search_ranges
 from ...control.objects.striping import Striping
 from ...faults import fault_point
 from ...model.jobs.acts import CompleteObjects, Ends, ImportEnds
@@ -75,7 +75,7 @@ def complete_objects(
         count = striping.count(max(size, source.size()))
         fault_point("settle.before")
         done = 0
-        for part in parts(count, around):
+        for part in search_ranges(count, around):
             there = set(part)
             if around is None and mapped:  # exact differences take long: not of what is not there
                 there &= _mapped(image, striping, part)
