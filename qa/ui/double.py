@@ -25,7 +25,8 @@ from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 from . import rest
-from .plan_double import PlanCase, PlansDouble
+from .plan_case import PlanCase
+from .plan_double import PlansDouble
 from .scenes import GIB, MIB, Item
 
 _RATE = 100 * MIB  # bytes per second of a running copy
@@ -94,6 +95,8 @@ class Double:
             if missing:
                 return _refusal(403, EPERM, f"The permission {missing} is needed for imports.")
             self._move(time.time())
+            if route.name == "plan_commit":
+                return 200, {}, self._commit_all(target)
             if route.name.startswith("plan_"):
                 return route.status, {}, self.plans.answer(route.name, target, args)
             if "{target}" in route.path:
@@ -234,7 +237,12 @@ class Double:
 
     def _act(self, one: Item, action: str, body: Args) -> Any:
         m, now, target = one.migration, time.time(), _target(one)
-        if action in ("commit", "abort") and target in self.guarded and not body.get("force"):
+        if action == "commit" and target in self.guarded and not body.get("force"):
+            raise MigrationError(EBUSY, f"{target} has the clones nvme/child; those that are open "
+                                 "read-only would not notice that their parent moved; make sure "
+                                 "that none is, then `ceph rbd migration commit "
+                                 f"{target} --force`.")  # fmt: skip
+        if action in ("abort", "cancel") and target in self.guarded and not body.get("force"):
             raise MigrationError(
                 EPERM,
                 f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; "
@@ -275,6 +283,19 @@ class Double:
             del self.items[target]
             self.ended.append(one)
         return one.report()
+
+    def _commit_all(self, plan: str) -> Any:
+        self.plans.answer("plan_show", plan, {})  # raises when there is none
+        answer: Args = {"done": [], "refused": [], "left": 0}
+        wanted = browse.Query(plan=plan, states=_COPIED, goals=_BEFORE_COMMIT)
+        for one in [one for one in self.items.values() if wanted.wants(one.migration)]:
+            try:
+                self._act(one, "commit", {})
+                answer["done"].append(_target(one))
+            except MigrationError as error:
+                refused = {"target": _target(one), "code": error.code, "message": str(error)}
+                answer["refused"].append(refused)
+        return answer
 
     # -- the pace ----------------------------------------------------------------------------
 
@@ -354,6 +375,8 @@ class Double:
             one.migration, one.live = m, Live()
 
 
+_COPIED = frozenset({State.EXECUTED, State.VERIFYING, State.VERIFIED})
+_BEFORE_COMMIT = frozenset({Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED})
 _SETTABLE = ("rate", "priority", "window", "verify", "soak", "goal")
 
 
@@ -383,6 +406,7 @@ def _query(args: Args) -> browse.Query:
         descending=sort.startswith("-"),
         search=args.get("search", ""),
         states=frozenset(State(state) for state in args.get("state", ())),
+        goals=frozenset(Goal(goal) for goal in args.get("goal", ())),
         pool=args.get("pool", ""),
         plan=args.get("plan", ""),
         ended=args["ended"],

@@ -7,9 +7,8 @@ image hangs on its name: ``used`` waits, ``broken`` fails, ``clone`` has a warni
 import itertools
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from errno import EBUSY, EEXIST, EINVAL, ENOENT
-from typing import Any, Optional
+from typing import Any
 
 from rbdmigrate.control.plans import waves
 from rbdmigrate.control.plans.plan_file import parse_plan
@@ -21,58 +20,11 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, Plan, PlanState
 from rbdmigrate.model.report import iso
 
-GIB = 1 << 30
-MIB = 1 << 20
+from .plan_answers import Args, found_of, next_of, problems_of, row_of
+from .plan_case import GIB, MIB, Image, PlanCase
+
 _SETTLED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
 _MOVING = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
-
-Args = dict[str, Any]
-
-
-@dataclass
-class Image:
-    """An image of a plan. ``copied`` of ``size`` bytes are on the target."""
-
-    source: str
-    target: str
-    ident: str
-    size: int
-    phase: Phase = Phase.QUEUED
-    copied: int = 0
-    message: str = ""
-
-    def settle(self, phase: Phase, message: str = "") -> None:
-        """Mark it as ended."""
-        self.phase, self.message = phase, message
-        if phase is Phase.DONE:
-            self.copied = self.size
-
-
-@dataclass
-class PlanCase:
-    """A plan and its progress. ``looked``: number of images that the running check has checked."""
-
-    definition: Definition
-    state: PlanState = PlanState.DRAFT
-    images: list[Image] = field(default_factory=list)
-    created: float = field(default_factory=time.time)
-    started: Optional[float] = None
-    ended: Optional[float] = None
-    problem: str = ""
-    forgiven: int = 0
-    looked: int = 0
-
-    def phases(self) -> "list[Phase]":
-        """Return the phases of its images."""
-        stands = self.state is PlanState.PAUSED
-        return [
-            Phase.PAUSED if stands and image.phase is Phase.RUNNING else image.phase
-            for image in self.images
-        ]
-
-    def count(self, phase: Phase) -> int:
-        """Return the number of images in a phase."""
-        return self.phases().count(phase)
 
 
 class PlansDouble:
@@ -103,7 +55,9 @@ class PlansDouble:
                                  "lists those there are.")  # fmt: skip
         if route == "plan_check":
             return self._check(case)
-        if route != "plan_show":
+        if route == "plan_skip":
+            self._skip(case, args["image"])
+        elif route != "plan_show":
             getattr(self, f"_{route[5:]}")(case)
         return self._report(case)
 
@@ -144,6 +98,19 @@ class PlansDouble:
         case.forgiven = 0
         if case.state in (PlanState.STOPPED, PlanState.DONE):
             case.state, case.ended = PlanState.RUNNING, None
+
+    def _skip(self, case: PlanCase, name: str) -> None:
+        found = [image for image in case.images if name in (image.source, image.target)]
+        if not found:
+            raise MigrationError(ENOENT, f"No image of the plan {case.definition.name!r} is called "
+                                 f"{name}; `ceph rbd migration plan show {case.definition.name}` "
+                                 "lists its images.")  # fmt: skip
+        if found[0].phase not in (Phase.QUEUED, Phase.WAITING):
+            raise MigrationError(EINVAL, f"{found[0].source} of the plan {case.definition.name!r} "
+                                 f"is {found[0].phase.value}, so it cannot be skipped; `ceph rbd "
+                                 f"migration status {found[0].target}` shows its "
+                                 "migration.")  # fmt: skip
+        found[0].settle(Phase.SKIPPED, "It was skipped.")
 
     def _cancel(self, case: PlanCase) -> None:
         for image in case.images:
@@ -216,7 +183,7 @@ class PlansDouble:
 
     def _report(self, case: PlanCase, items: bool = True) -> Args:
         definition, phases = case.definition, case.phases()
-        rows = [_row(image, n // definition.wave + 1) for n, image in enumerate(case.images)]
+        rows = [row_of(image, n // definition.wave + 1) for n, image in enumerate(case.images)]
         running = case.state is PlanState.RUNNING and Phase.RUNNING in phases
         total = sum(row["bytes_total"] or 0 for row in rows)
         copied = sum(row["bytes_copied"] for row in rows)
@@ -245,12 +212,12 @@ class PlansDouble:
             "eta_seconds": (total - copied) // rate if rate else None,
             "eta_total_seconds": time_left(phases, sizes, copied, rate) if rate else None,
             "seconds": int((case.ended or time.time()) - case.started) if case.started else None,
-            "problems": _problems(case, rows),
+            "problems": problems_of(case, rows),
             "warnings": [warning.to_plain() for warning in warnings_for_plan(case.state)],
             "created": iso(case.created),
             "started": iso(case.started),
             "ended": iso(case.ended),
-            "next": _next(case),
+            "next": next_of(case),
             "selects": [f"{one.pool}/{one.regex or one.name}" for one in definition.select],
             "pools": sorted({pool for pool, _ in definition.places()}),
         }
@@ -268,7 +235,7 @@ class PlansDouble:
         if done:
             case.looked = 0  # the next request starts a new check
         definition = case.definition
-        found = [_found(image, self.free) for image in seen]
+        found = [found_of(image, self.free) for image in seen]
         moves = [waves.Move(image.target.split("/")[0], image.size) for image in seen]
         pools = [
             {"pool": name, "bytes_needed": need.peak, "bytes_in_all": need.total,
@@ -292,68 +259,3 @@ class PlansDouble:
             "ended": iso(time.time()) if done else None,
             "items": found,
         }
-
-
-def _row(image: Image, wave: int) -> Args:
-    begun = image.phase in (Phase.RUNNING, Phase.FAILED)
-    share = 100 if image.phase is Phase.DONE else min(99, 100 * image.copied // image.size)
-    return {
-        "source": image.source,
-        "target": image.target,
-        "migration": image.ident,
-        "wave": wave,
-        "phase": image.phase.value,
-        "postponed": False,
-        "state": {Phase.RUNNING: "executing", Phase.FAILED: "failed"}.get(image.phase),
-        "percent": share,
-        "bytes_total": image.size if begun or image.phase is Phase.DONE else None,
-        "bytes_copied": image.copied,
-        "message": image.message,
-    }
-
-
-def _problems(case: PlanCase, rows: "list[Args]") -> "list[str]":
-    bad = [row for row in rows if row["phase"] in ("failed", "waiting") and row["message"]]
-    bad.sort(key=lambda row: row["phase"] != "failed")
-    texts = [f"{row['source']} -> {row['target']}: {row['message']}" for row in bad]
-    return [*([case.problem] if case.problem else []), *texts][:20]
-
-
-def _next(case: PlanCase) -> str:
-    name, command = case.definition.name, "`ceph rbd migration plan"
-    texts = {
-        PlanState.DRAFT: f"Nothing has begun: {command} check {name}` looks at its images, "
-        f"{command} start {name}` begins.",
-        PlanState.RUNNING: "It goes on by itself, wave by wave.",
-        PlanState.PAUSED: f"It is paused: {command} resume {name}` lets it go on.",
-        PlanState.STOPPED: "It stopped after too many failures and begins no more: remove the "
-        f"causes, `ceph rbd migration retry --plan {name}` tries the failed again, {command} "
-        f"resume {name}` goes on without them.",
-        PlanState.CANCELLING: "Its migrations are being aborted.",
-    }
-    if case.state is PlanState.DONE and Phase.FAILED in case.phases():
-        return f"`ceph rbd migration retry --plan {name}` tries those again that failed."
-    return texts.get(case.state, "")
-
-
-def _found(image: Image, free: int) -> Args:
-    def finding(code: str, severity: str, message: str, remedy: str = "") -> Args:
-        return {"code": code, "severity": severity, "object": image.source, "message": message,
-                "remedy": remedy}  # fmt: skip
-
-    findings = []
-    if "used" in image.source:
-        findings.append(finding("SOURCE_IN_USE", "error", f"{image.source} is in use by "
-                                "client.4711 at 10.0.0.5:0/123; stop it.",
-                                f"rbd status {image.source}"))  # fmt: skip
-    if "clone" in image.source:
-        findings.append(finding("SOURCE_HAS_CLONES", "warning", "Snapshots of the source have "
-                                "clones; a commit will need `--force`."))  # fmt: skip
-    return {
-        "source": image.source,
-        "target": image.target,
-        "ok": "used" not in image.source,
-        "bytes_to_copy": image.size,
-        "bytes_free": free,
-        "findings": findings,
-    }

@@ -4,7 +4,7 @@ from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.plan import PlanState
 
-from .plan_double import GIB, Image, PlanCase
+from .plan_case import GIB, Image, PlanCase
 from .scenes import HOSTILE
 
 _BUSY = "hdd/{name} is in use by client.4711 at 10.0.0.5:0/123 (holder of the lock); stop it."
@@ -75,7 +75,7 @@ def every_plan(now: float) -> "list[PlanCase]":
              "its `select` and `rbd ls` of the pools.", select="[{pool: sata, name: nobody}]"),
         case("choosing", PlanState.STARTING, now, {}),
         case("backing-out", PlanState.CANCELLING, now, {done: 3, cancelled: 5, running: 2}),
-        case("pilot", PlanState.DONE, now, {done: 9, failed: 1}, waves="{size: 5}"),
+        case("pilot", PlanState.DONE, now, {done: 11, failed: 1}, waves="{size: 5}"),
         case("too-early", PlanState.CANCELLED, now, {done: 4, cancelled: 36}),
     ]  # fmt: skip
 

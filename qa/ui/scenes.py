@@ -154,12 +154,13 @@ def every_state(now: float) -> "list[Item]":
              "copies are taken (max_copies).")}),
         item(7, State.QUEUED, now, live={"hold": Hold(HoldReason.HEALTH, "The pool hdd does not "
              "answer; it is looked at again every 5 seconds.")}),
-        item(8, State.EXECUTED, now),
+        item(8, State.EXECUTED, now, plan="pilot"),
         item(9, State.EXECUTED, now, target=("nvme", "tenant-a", "database"), size=3 * GIB),
         item(10, State.VERIFYING, now, goal=Goal.COMMITTED, verify=Verify.FULL,
              verification=replace(passed, outcome=None, at=None),
              live={"share": 0.37, "rate": 210 * MIB, "acting": True}),
-        item(11, State.VERIFIED, now, goal=Goal.VERIFIED, verify=Verify.FULL, verification=passed),
+        item(11, State.VERIFIED, now, plan="pilot", goal=Goal.VERIFIED, verify=Verify.FULL,
+             verification=passed),
         item(12, State.VERIFIED, now, goal=Goal.COMMITTED, verify=Verify.SAMPLE, soak=3600.0,
              verification=partial,
              live={"hold": Hold(HoldReason.OPERATOR, "Not all of it could be compared; `ceph rbd "

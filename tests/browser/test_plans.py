@@ -8,12 +8,14 @@ from playwright.sync_api import Page, expect
 
 from qa.ui import rest
 from qa.ui.double import Double
-from qa.ui.plan_double import GIB
+from qa.ui.plan_case import GIB
 from qa.ui.plan_scenes import every_plan, hostile_plan, large_plan, plan_file
 from qa.ui.scenes import HOSTILE
 from rbdmigrate.model.plan import PlanState
 
-BUTTONS = ["Start …", "Pause", "Resume", "Retry failed images", "Cancel …", "Remove …"]
+BUTTONS = [
+    "Start …", "Pause", "Resume", "Retry failed images", "Commit all …", "Cancel …", "Remove …",
+]  # fmt: skip
 
 
 def type_in(page: Page, text: str) -> None:
@@ -172,7 +174,8 @@ def test_a_plan_of_the_same_name_is_changed_only_when_that_is_said(open_page):
     press(page, "Check")
     expect(page.get_by_text("1 of 30 images cannot begin")).to_be_visible()
     type_in(page, plan_file("move", waves="{size: 7}"))
-    press(page, "Check")  # ours: that is no question
+    with page.expect_response(lambda answer: answer.request.method == "PUT"):
+        press(page, "Check")  # ours: that is no question
     expect(page.get_by_text("1 of 30 images cannot begin")).to_be_visible()
     assert double.plans.plans["move"].definition.wave == 7
     type_in(page, plan_file("move", waves="{size: 9}"))
@@ -246,13 +249,17 @@ def test_what_the_manager_refuses_is_said(open_page, double):
     expect(page.get_by_text("The plan 'archive' is done; there is nothing")).to_be_visible()
 
 
-@pytest.mark.parametrize("address", ["#/plans", "#/plans/ssd-move", "#/plans/gold", "#/plans/lab"])
+@pytest.mark.parametrize(
+    "address",
+    ["#/plans", "#/plans/ssd-move", "#/plans/gold", "#/plans/lab", "#/plans/pilot"],
+)
 def test_who_may_only_read_sees_nothing_to_press(open_page, double, address):
     double.rights = set()
     page = open_page(double, address)
     expect(page.locator("#view")).to_contain_text("hdd/vm" if "/plans/" in address else "ssd-move")
     for name in BUTTONS:
         expect(page.get_by_role("button", name=name)).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("^Skip "))).to_have_count(0)
     expect(page.get_by_role("link", name="New plan")).to_have_count(0)
 
 

@@ -25,13 +25,14 @@ def hold_of(m):
 
 
 def many(number):
-    states = list(State)
+    states, goals = list(State), list(Goal)
     return [
         migration(
             id=f"{i:012x}",
             source=Place("hdd", "", f"vm{i}", 1, f"a{i}"),
             target=Place("nvme" if i % 2 else "ssd", "ns", f"vm{i}", 2, f"b{i}"),
             state=states[i % len(states)],
+            goal=goals[i % len(goals)],
             priority=i % 7,
             created=float(i),
         )
@@ -48,6 +49,7 @@ WANTED = [
     (Query(pool="ssd"), 10, "ssd/ns/vm0"),
     (Query(pool="hdd", offset=19), 20, "ssd/ns/vm8"),
     (Query(states=frozenset({State.FAILED})), 1, "nvme/ns/vm11"),
+    (Query(goals=frozenset({Goal.COMMITTED})), 4, "nvme/ns/vm13"),
     (Query(search="00000000000a"), 1, "ssd/ns/vm10"),
     (Query(sort="created", descending=True), 20, "nvme/ns/vm19"),
     (Query(sort="priority", descending=True), 20, "ssd/ns/vm6"),

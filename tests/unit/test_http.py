@@ -179,6 +179,7 @@ def test_what_may_be_a_secret_is_not_repeated(ask):
         ({"limit": "0"}, "from 1 to 1000"),
         ({"sort": "size"}, "choose from target"),
         ({"state": "executing,done"}, "choose from queued"),
+        ({"goal": "aborted"}, "choose from prepared"),
         ({"page": "2"}, '"page" is not known'),
         ({"ended": "perhaps"}, "true or false"),
     ],

@@ -20,8 +20,9 @@ class Query:
     """The filter, order and page of a list of migrations.
 
     ``sort`` is a key of ``SORTS``. ``states``: only those in one of these (empty: in any).
-    ``pool``: only those from or to it. ``plan``: only those of this plan. ``search``: a part of
-    source, target or id. ``ended``: also those of the history.
+    ``goals``: only those with one of these (empty: any). ``pool``: only those from or to it.
+    ``plan``: only those of this plan. ``search``: a part of source, target or id. ``ended``: also
+    those of the history.
     """
 
     offset: int = 0
@@ -30,6 +31,7 @@ class Query:
     descending: bool = False
     search: str = ""
     states: frozenset[State] = frozenset()
+    goals: frozenset[Goal] = frozenset()
     pool: str = ""
     plan: str = ""
     ended: bool = False
@@ -37,6 +39,8 @@ class Query:
     def wants(self, m: Migration) -> bool:
         """Whether a migration passes the filter."""
         if self.states and m.state not in self.states:
+            return False
+        if self.goals and m.goal not in self.goals:
             return False
         if self.pool and self.pool not in (m.source.pool, m.target.pool):
             return False

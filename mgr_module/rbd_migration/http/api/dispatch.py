@@ -11,7 +11,7 @@ from rbdmigrate import __version__
 from rbdmigrate.control.query import Query
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.errors import MigrationError, NotPermitted, errno_name
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.migration import Goal, State
 
 from ...cli import commands
 from ...cli.command import Call
@@ -178,6 +178,7 @@ def _list(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
         descending=sort.startswith("-"),
         search=args.get("search", ""),
         states=frozenset(State(state) for state in args.get("state", ())),
+        goals=frozenset(Goal(goal) for goal in args.get("goal", ())),
         pool=args.get("pool", ""),
         plan=args.get("plan", ""),
         ended=args["ended"],

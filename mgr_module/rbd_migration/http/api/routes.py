@@ -140,6 +140,7 @@ _LISTED = (
     ),
     Field("search", "string", "A part of the source, target or id."),
     Field("state", "array", "Only migrations in one of these states.", choices=schemas.STATES),
+    Field("goal", "array", "Only migrations with one of these goals.", choices=schemas.GOALS),
     Field("pool", "string", "Only migrations from or to this pool."),
     Field("plan", "string", "Only migrations of this plan."),
     Field("ended", "boolean", "Include migrations that have ended.", default=False),

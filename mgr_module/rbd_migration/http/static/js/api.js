@@ -58,6 +58,11 @@ export const plans = {
   apply: (text) => put("/plan", { file: text }),
   check: (name) => post(`${planAt(name)}/check`),
   act: (name, action) => post(`${planAt(name)}/${action}`),
+  skip: (name, image) => post(`${planAt(name)}/skip`, { image }),
+  // Begins the commits and answers {done, refused, left}, in one request of at most ten seconds.
+  commit: (name) => post(`${planAt(name)}/commit`),
+  // How many of its migrations that commits.
+  toCommit: async (name) => (await list({ plan: name, state: "executed,verifying,verified", goal: "prepared,executed,verified", limit: 1 })).total,
   remove: (name) => remove(planAt(name)),
 };
 // The permissions that views ask for; ``apply`` needs that of ``act``, the others the one to read. A check

@@ -1,6 +1,13 @@
 // Messages about --force, adapted to a page that has a checkbox for it.
 
+const ADD = /add `?(?:--force|"force": true)`?/g;
+
 // Replaces "add --force"; the box is below the message.
 export function inTicks(text) {
-  return text.replace(/add `?(?:--force|"force": true)`?/g, "tick the box below");
+  return text.replace(ADD, "tick the box below");
+}
+
+// The same where the box is on another view.
+export function onItsOwnView(text) {
+  return text.replace(ADD, "force it on its own view");
 }

@@ -9,6 +9,7 @@ import { field, select, text } from "./field.js";
 import { kept } from "./kept.js";
 import { names } from "./names.js";
 import { pager } from "./pager.js";
+import { skipButton } from "./skip.js";
 
 const SIZES = ["25", "50", "100", "200"];
 const TYPING = 300;
@@ -18,16 +19,19 @@ const ORDERS = [["", "most urgent first"], ["plan", "as in the plan"]];
 const URGENT = ["failed", "waiting", "paused", "running", "queued", "done", "skipped", "cancelled"];
 
 // ``asked``: the initial {phase, wave, search, order, page, size}; ``changed(asked)`` is called after each
-// change. ``update(plan)`` shows the images, ``choose(wave)`` only those of a wave, or all again.
-export function items(asked, changed) {
+// change. ``maySkip(plan)`` tells whether images that have not begun get a button to skip them, and
+// ``skipped(report)`` is called with the changed plan. ``update(plan)`` shows the images, ``choose(wave)``
+// only those of a wave, or all again.
+export function items(asked, changed, maySkip, skipped) {
   const chips = phaseChips(asked, (phase) => change({ phase }));
   const search = text("search", { type: "search", value: asked.search, placeholder: "part of a name or a message" });
   const waveBox = text("wave", { type: "search", inputmode: "numeric", value: asked.wave ? String(asked.wave) : "", placeholder: "all" });
   const orders = select("order", ORDERS, asked.order);
   const sizes = select("size", SIZES, String(asked.size));
-  const found = h("p", { class: "found", role: "status" });
+  const found = h("p", { class: "found", role: "status", tabindex: "-1" });
   const body = h("tbody", {});
-  const show = kept(body, (item) => item.target, row);
+  const skipOne = (item) => skipButton(plan.name, item, done);
+  const show = kept(body, (item) => item.target, (item) => row(item, (now) => UNBEGUN.includes(now.phase) && maySkip(plan), skipOne));
   const pages = pager("Pages of images", (page) => change({ page }));
   let plan = null;
   let typing = 0;
@@ -70,6 +74,12 @@ export function items(asked, changed) {
     Object.assign(asked, { page: 1 }, changes);
     changed(asked);
     if (plan) draw();
+  }
+
+  // The button of a skipped image is gone, so its focus moves to the line above the table.
+  function done(report) {
+    skipped(report);
+    if (document.activeElement === document.body) found.focus();
   }
 
   function draw() {
@@ -127,15 +137,18 @@ function phaseChips(asked, choose) {
   return { element, update: (plan) => chips.forEach((one) => one.update(plan)) };
 }
 
-function row(first) {
+// ``may(item)``: whether it has a button, which ``skip(item)`` makes.
+function row(first, may, skip) {
   const name = h("th", { scope: "row" });
   const wave = h("td", { class: "wave-number", "data-label": "Wave" });
   const phase = badge(PHASES);
   const state = h("div", { class: "quiet" });
   const progress = bar(`Progress of ${first.target}`);
-  const message = h("td", { class: "note" });
+  const message = h("div", {});
+  const button = h("div", { class: "row-action" });
+  const note = h("td", { class: "note" }, message, button);
   return {
-    element: h("tr", {}, name, wave, h("td", { class: "state" }, phase.element, state), h("td", { class: "progress" }, progress.element), message),
+    element: h("tr", {}, name, wave, h("td", { class: "state" }, phase.element, state), h("td", { class: "progress" }, progress.element), note),
     update(item) {
       const begun = item.state !== null || !UNBEGUN.includes(item.phase);
       refill(name, [item.source, item.target, begun], () => (begun ? h("a", { href: migrationLink(item.target) }, names(item)) : names(item)));
@@ -144,8 +157,9 @@ function row(first) {
       say(state, item.state !== null && item.state !== item.phase ? item.state : "");
       progress.element.hidden = !begun;
       progress.update({ ...item, state: item.phase, hold: item.phase === "waiting" });
-      message.className = `note ${{ failed: "bad-text", waiting: "held-text" }[item.phase] ?? ""}`;
+      message.className = { failed: "bad-text", waiting: "held-text" }[item.phase] ?? "";
       refill(message, item.message, () => sentence(item.message));
+      refill(button, may(item), () => (may(item) ? skip(item) : []));
     },
   };
 }

@@ -7,11 +7,13 @@ import { busily } from "./busy.js";
 import { buttonGroup } from "./button_group.js";
 import { confirm } from "./confirm.js";
 import { announce } from "./notices.js";
+import { commitAllResult, commitAllText, commitRefusals } from "./plan_commit.js";
 
 const UNDER_WAY = ["starting", "running", "paused", "stopped"];
 
-// The actions that make sense for a report, the next step first.
-export function possible({ state, counts }) {
+// The actions that make sense for a report, the next step first. ``waiting``: how many of its
+// migrations wait for a commit.
+export function possible({ state, counts }, waiting = 0) {
   const found = [];
   if (state === "draft") found.push("start");
   if (state === "stopped") found.push("retry", "skip");
@@ -22,12 +24,13 @@ export function possible({ state, counts }) {
     else if (counts.waiting) found.push("again");
   }
   if (state === "done-with-failures") found.push("retry");
+  if (waiting && state !== "cancelling") found.push("commit");
   if (UNDER_WAY.includes(state)) found.push("cancel");
   if (["draft", "done", "done-with-failures", "cancelled"].includes(state)) found.push("remove");
   return found;
 }
 
-const NEXT = ["start", "resume", "retry"]; // actions that continue the plan
+const NEXT = ["start", "resume", "retry", "commit"]; // actions that continue the plan
 
 const ACTIONS = {
   start: { label: "Start …", verb: "Start", ask: startText, harmless: (plan) => plan.goal !== "committed", right: PLAN_RIGHTS.start },
@@ -36,15 +39,21 @@ const ACTIONS = {
   retry: { label: "Retry failed images" },
   again: { label: "Retry waiting images now", action: "retry" },
   pause: { label: "Pause" },
+  commit: { label: "Commit all …", verb: "Commit all", ask: commitAllText },
   cancel: { label: "Cancel …", danger: true, verb: "Cancel it", ask: cancelText },
   remove: { label: "Remove …", danger: true, verb: "Remove it", ask: removeText, right: PLAN_RIGHTS.remove },
 };
 
-// Buttons for the actions that the user may do. ``done(report)`` is called with the changed plan,
-// ``gone()`` when it was removed.
+// Whether the images of this plan can be skipped, as far as they have not begun.
+export const skippable = ({ state }) => UNDER_WAY.includes(state);
+
+// Buttons for the actions that the user may do. ``done(report)`` is called with the changed plan, or
+// without one when it has to be asked for; ``gone()`` when it was removed.
 export function planActions(app, done, gone) {
   let current = null;
+  let waiting = 0;
   const group = buttonGroup(button);
+  const refusals = commitRefusals();
 
   function button(name, index) {
     const { label, danger } = ACTIONS[name];
@@ -56,11 +65,16 @@ export function planActions(app, done, gone) {
 
   async function press(name) {
     try {
-      const answer = await carryOut(name, current);
+      const answer = await carryOut(name, current, waiting);
       if (!answer) return;
+      refusals.clear();
       if (name === "remove") {
         announce(`${current.name}: The plan is removed.`);
         gone();
+      } else if (name === "commit") {
+        announce(`${current.name}: ${commitAllResult(answer)}`, answer.refused.length ? "bad" : "good");
+        refusals.show(answer);
+        done();
       } else {
         announce(`${answer.name}: It is ${answer.state.replaceAll("-", " ")}.`);
         done(answer);
@@ -71,21 +85,24 @@ export function planActions(app, done, gone) {
   }
 
   return {
-    element: group.element,
-    update(plan) {
+    element: h("div", {}, group.element, refusals.element),
+    update(plan, toCommit) {
       current = plan;
-      const names = possible(plan).filter((name) => app.may(ACTIONS[name].right ?? PLAN_RIGHTS.act));
+      waiting = toCommit;
+      const names = possible(plan, waiting).filter((name) => app.may(ACTIONS[name].right ?? PLAN_RIGHTS.act));
       group.element.hidden = !names.length;
       group.update(names);
     },
   };
 }
 
-function carryOut(name, plan) {
+function carryOut(name, plan, waiting) {
   const { ask, verb, harmless, action = name } = ACTIONS[name];
-  const act = () => (name === "remove" ? plans.remove(plan.name) : plans.act(plan.name, action));
+  const own = { remove: plans.remove, commit: plans.commit };
+  const act = () => (own[name] ? own[name](plan.name) : plans.act(plan.name, action));
   if (!ask) return act();
-  return confirm({ title: `${verb.replace(" it", "")} the plan ${plan.name}?`, text: ask(plan), verb, danger: !harmless?.(plan), act });
+  const title = name === "commit" ? `Commit all copied images of the plan ${plan.name}?` : `${verb.replace(" it", "")} the plan ${plan.name}?`;
+  return confirm({ title, text: ask(plan, waiting), verb, danger: !harmless?.(plan), act });
 }
 
 const GOALS = {

@@ -10,7 +10,7 @@ import { bar } from "../parts/bar.js";
 import { busily } from "../parts/busy.js";
 import { clientWarnings } from "../parts/client_warnings.js";
 import { items } from "../parts/items.js";
-import { planActions } from "../parts/plan_actions.js";
+import { planActions, skippable } from "../parts/plan_actions.js";
 import { planChecker } from "../parts/plan_checker.js";
 import { OF_BEGUN, barOf, imagesText, isBad, leftText, phasesText, rateText, waveText } from "../parts/plan_text.js";
 import { waves } from "../parts/waves.js";
@@ -37,15 +37,17 @@ export function plan(root, { app, segments, query }) {
   const warned = h("div", {});
   const next = h("p", { class: "next" });
   const rest = h("p", {});
-  const buttons = planActions(app, show, () => {
+  const buttons = planActions(app, renew, () => {
     location.hash = "#/plans";
   });
   const facts = h("dl", { class: "facts" });
   const drawing = waves((wave) => table.choose(wave));
-  const table = items(asked, () => {
+  const mayAct = app.may(api.PLAN_RIGHTS.act);
+  const table = items(asked, chosen, (report) => mayAct && skippable(report), renew);
+  function chosen() {
     window.history.replaceState(null, "", planLink(name, { phase: asked.phase, wave: asked.wave || "", search: asked.search, order: asked.order, page: asked.page === 1 ? "" : asked.page }));
     if (current) drawing.update(current, asked.wave);
-  });
+  }
   const checker = planChecker();
   const look = h("button", { type: "button" }, "Check");
   const looked = h(
@@ -88,6 +90,7 @@ export function plan(root, { app, segments, query }) {
   });
 
   let current = null;
+  let waiting = 0; // migrations that wait for a commit
   let before = "";
   function show(report) {
     current = report;
@@ -102,7 +105,7 @@ export function plan(root, { app, segments, query }) {
     refill(warned, report.warnings, () => clientWarnings(report.warnings));
     refill(rest, [report.name, report.goal, report.counts.done], () => toDecide(report));
     rest.hidden = !rest.hasChildNodes();
-    buttons.update(report);
+    buttons.update(report, waiting);
     looked.hidden = report.ended !== null || report.state === "cancelling" || (report.total > 0 && report.counts.queued + report.counts.waiting === 0);
     const place = report.total ? late : early;
     if (looked.parentNode !== place) place.append(looked);
@@ -116,13 +119,15 @@ export function plan(root, { app, segments, query }) {
   }
 
   let skipped = 0; // number of refreshes of a large plan to skip
-  app.watch(EVERY, async () => {
+  const loop = app.watch(EVERY, async () => {
     if (skipped > 0) {
       skipped -= 1;
       return;
     }
     try {
-      show(await api.plans.get(name));
+      const report = await api.plans.get(name);
+      waiting = mayAct && report.total && report.goal !== "committed" ? await api.plans.toCommit(name) : 0;
+      show(report);
       skipped = current.total > MANY ? PATIENCE - 1 : 0;
     } catch (error) {
       if (error.status !== 404) throw error;
@@ -130,6 +135,13 @@ export function plan(root, { app, segments, query }) {
       fill(body, h("p", { class: "alert warning" }, sentence(error.message)));
     }
   });
+
+  // Show the plan that an action answered with, and ask for it again.
+  function renew(report) {
+    if (report) show(report);
+    skipped = 0;
+    loop.now();
+  }
   return name;
 }
 
