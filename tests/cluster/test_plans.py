@@ -159,6 +159,32 @@ def test_what_is_in_use_waits_in_its_wave_and_goes_on(
     moved(client, plan, before)
 
 
+def test_what_is_in_use_for_long_is_tried_again_after_the_later_waves(
+    migration: Commands, client: rados.Rados, pools: Pools, plan: Plan, disks: Any
+) -> None:
+    before = disks(5, 128 * KIB)
+    plan.create(waves={"size": 2, "stop_after_failures": 1, "wait": "2s"})
+    with opened(client, f"{pools[0]}/vm-2", read_only=False):
+        plan.do("start")
+        report = plan.wait(
+            lambda r: r["counts"]["done"] == 4 and r["counts"]["waiting"] == 1,
+            "all waves but for one image",
+            timeout=120,
+        )
+        assert report["state"] == "running"
+        assert [item["source"] for item in report["items"] if item["postponed"]] == [
+            f"{pools[0]}/vm-2"
+        ]
+        plan.wait(lambda r: "vm-2 is open for writing by" in str(r["problems"]), "it is tried")
+        assert names(client, pools[0]) == ["vm-2"]
+    report = plan.state("done")
+    assert (report["counts"]["done"], report["counts"]["failed"]) == (5, 0)
+    moved(client, plan, before)
+    late = plan.ended(f"{pools[1]}/vm-2")[0]["created"]
+    others = [plan.ended(target)[0]["ended"] for target in before if not target.endswith("/vm-2")]
+    assert late >= max(others)
+
+
 def test_it_stops_after_failures_and_goes_on_when_told(
     cluster: Cluster,
     migration: Commands,
