@@ -47,7 +47,7 @@ def _double(options: argparse.Namespace) -> Double:
     plans += [large_plan(now, options.many, 200)] if options.many else []
     plans += [hostile_plan(now)] if options.hostile else []
     double = Double(items, ended(now), plans=plans)
-    double.guarded = {"nvme/vm-00001"}
+    double.guarded = {"nvme/vm-00001", "nvme/vm-00011"}
     double.timetable, double.zone = "Mon-Fri 08:00,120M 18:00,300M Sat-Sun,off", "Europe/Berlin"
     double.window = "Mon-Fri 06:00-12:00, Mon-Fri 13:00-03:00, Sat"
     double.pools = {"hdd": 100 * MIB, "nvme": 0}

@@ -53,6 +53,20 @@ def _cancel(page: Page) -> None:
     page.get_by_role("button", name="Cancel …").click()
 
 
+def _skip(page: Page) -> None:
+    page.get_by_role("button", name="Skip hdd/").first.click()
+
+
+def _commit_all(page: Page) -> None:
+    page.get_by_role("button", name="Commit all …").click()
+
+
+def _commits_refused(page: Page) -> None:
+    _commit_all(page)
+    page.locator("dialog").get_by_role("button", name="Commit all", exact=True).click()
+    page.get_by_text("1 commit was refused").wait_for()
+
+
 def _checked(page: Page) -> None:
     page.get_by_role("button", name="Check", exact=True).click()
     page.get_by_text("cannot begin as things are").wait_for()
@@ -91,6 +105,9 @@ SHOTS = (
     Shot("plan-done", "#/plans/pilot"),
     Shot("plan-start", "#/plans/gold", _start),
     Shot("plan-cancel", "#/plans/ssd-move", _cancel),
+    Shot("plan-skip", "#/plans/ssd-move", _skip),
+    Shot("plan-commit", "#/plans/pilot", _commit_all),
+    Shot("plan-commits-refused", "#/plans/pilot", _commits_refused),
     Shot("plan-large", "#/plans/large"),
     Shot("plan-none", "#/plans/nowhere"),
     Shot("plan-new", "#/new-plan?example=true"),
