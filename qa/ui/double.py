@@ -415,7 +415,7 @@ def _query(args: Args) -> browse.Query:
 
 def _refusal(status: int, errno: int, sentence: str) -> Any:
     body = {"detail": sentence, "code": errno_name(errno), "component": "rbd_migration"}
-    return status, {}, body
+    return status, rest.retry.headers(status), body
 
 
 def _finding(code: str, severity: str, about: str, message: str, remedy: str) -> Args:

@@ -26,7 +26,7 @@ def _load(name: str) -> ModuleType:
     return importlib.import_module(f"{_ALIAS}.{name}")
 
 
-fields, page, routes, urls = (
-    _load(name) for name in ("api.fields", "page", "api.routes", "api.urls")
+fields, page, retry, routes, urls = (
+    _load(name) for name in ("api.fields", "page", "api.retry", "api.routes", "api.urls")
 )
 BASE: str = routes.BASE

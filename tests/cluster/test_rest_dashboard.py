@@ -306,7 +306,10 @@ def unavailable(cluster: Cluster) -> "dict[str, str] | None":
         answer = logged_in(cluster).api("GET")
     except OSError:
         return None
-    return answer.body if answer.status == 503 else None
+    if answer.status != 503:
+        return None
+    assert answer.headers["retry-after"] == "5"
+    return answer.body
 
 
 def well(admin: Rest) -> None:

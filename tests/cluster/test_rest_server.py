@@ -385,7 +385,8 @@ def test_services_shows_the_page_and_standby_managers_redirect_to_the_active_one
 
     cluster.wait_for(redirects, 30, "the standby manager's redirection")
     assert servers[other].ask("POST", BASE, {}).status == 307
-    assert servers[other].ask("GET", "/healthz").status == 503
+    health = servers[other].ask("GET", "/healthz")
+    assert (health.status, health.headers["retry-after"]) == (503, "5")
 
     cluster.mgr_fail()
 

@@ -220,8 +220,10 @@ def test_without_an_engine_it_is_503(ask):
 def test_an_engine_that_ends_is_503_and_one_that_is_not_ready_400(ask):
     engine = FakeEngine(refusal=MigrationError(EAGAIN, "Not yet."))
     assert ask("commit", {}, engine=engine)[0] == 400
+    assert ask("commit", {}, engine=engine)[2] == {}
     engine.ended.set()
-    assert ask("commit", {}, engine=engine)[0] == 503
+    status, _, headers = ask("commit", {}, engine=engine)
+    assert (status, headers) == (503, {"Retry-After": "5"})
 
 
 def test_between_modules_all_is_text(dispatch, engine, options):
@@ -302,6 +304,9 @@ class TestDescriptions:
             assert name in document["components"]["schemas"]
         for operation in operations:
             assert operation["description"].strip()
+            with_header = [n for n, one in operation["responses"].items() if "Retry-After" in
+                           one.get("headers", {})]  # fmt: skip
+            assert with_header == ["503"]
             body = operation.get("requestBody")
             if body:
                 media = body["content"]["application/json"]

@@ -337,6 +337,7 @@ def test_statuses(ask, method, address, more, status):
     headers = answer["headers"]
     assert answer["status"] == status
     assert not [name for name in headers if name.lower().startswith("access-control")]
+    assert headers.get("Retry-After") == ("5" if status == 503 else None)
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     if method == "HEAD":
@@ -416,6 +417,7 @@ def test_a_standby_manager_sends_clients_to_the_active_one(front_end):
         redirect(lambda: active)(
             {"REQUEST_URI": address}, lambda s, h: found.update(status=s[:3], **dict(h))
         )
+        assert found.get("Retry-After") == ("5" if found["status"] == "503" else None)
         return found["status"], found.get("Location")
 
     assert ask(BASE + "?a=%2F") == ("307", f"https://10.0.0.1:8483{BASE}?a=%2F")

@@ -15,6 +15,7 @@ import cherrypy
 from cherrypy.lib.static import serve_file
 
 from . import page
+from .api import retry
 from .api import urls as wire
 from .api.fields import Field, FieldError
 from .api.openapi import document
@@ -53,6 +54,7 @@ class _Dashboard:
 
     def refuse(self, status: int, code: str, sentence: str) -> None:
         """Raise the exception that the dashboard turns into an error response."""
+        cherrypy.response.headers.update(retry.headers(status))
         raise self.exception(
             msg=sentence, code=code, component=MODULE, http_status_code=status
         ) from None

@@ -16,6 +16,7 @@ from rbdmigrate.model.migration import Goal, State
 from ...cli import commands
 from ...cli.command import Call
 from ...options import Options
+from . import retry
 from .fields import FieldError, check, check_texts
 from .routes import BY_NAME, PERMISSIONS, Route
 
@@ -48,7 +49,7 @@ class Context:
 def refusal(status: int, errno: int, sentence: str) -> Response:
     """Return an error in the format of the dashboard."""
     body = {"detail": sentence, "code": errno_name(errno), "component": COMPONENT}
-    return Response(status, body, {"Retry-After": "5"} if status == 503 else {})
+    return Response(status, body, retry.headers(status))
 
 
 def dispatch(

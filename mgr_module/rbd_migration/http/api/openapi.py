@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any, Dict, List
 
-from . import plan_schemas, schemas
+from . import plan_schemas, retry, schemas
 from .fields import Field, object_schema
 from .routes import BASE, ROUTES, Route
 
@@ -19,6 +19,11 @@ _ERRORS = {
     "415": "The body is not JSON, or another version of the API is requested.",
     "500": "An error in the module; the manager's log has the details.",
     "503": "The module is disabled, or is still reading its records.",
+}
+_RETRY = {
+    "description": "Seconds after which to repeat the request.",
+    "schema": {"type": "integer", "minimum": 0},
+    "example": retry.SECONDS,
 }
 _SCHEMAS = {"Report": schemas.REPORT, "Error": schemas.ERROR, "Check": schemas.CHECK,
             "Summary": schemas.SUMMARY, "Throttle": schemas.THROTTLE, "Limits": schemas.LIMITS,
@@ -153,8 +158,13 @@ def _content(schema: Dict[str, Any]) -> Dict[str, Any]:
 
 def _refusals(route: Route) -> Dict[str, Any]:
     error = _content({"$ref": "#/components/schemas/Error"})
-    return {
+    found: Dict[str, Any] = {
         status: {"description": text, "content": error}
         for status, text in _ERRORS.items()
         if route.method != "GET" or status != "413"
     }
+    for status, answer in found.items():
+        names = retry.headers(int(status))
+        if names:
+            answer["headers"] = dict.fromkeys(names, _RETRY)
+    return found

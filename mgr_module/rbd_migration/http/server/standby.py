@@ -3,6 +3,7 @@
 from typing import Any, Callable, Dict, Iterable
 from urllib.parse import urlsplit
 
+from ..api import retry
 from .wsgi import Environ, Start
 
 
@@ -14,7 +15,7 @@ def redirect_to(active: Callable[[], str]) -> Callable[[Environ, Start], Iterabl
         headers: Dict[str, Any] = {"Content-Length": "0", "Cache-Control": "no-store"}
         address = str(environ.get("REQUEST_URI") or "/")
         if address.partition("?")[0] == "/healthz" or not uri.netloc:
-            headers["Retry-After"] = "5"
+            headers.update(retry.headers(503))
             start("503 Service Unavailable", list(headers.items()))
         elif not address.startswith("/") or address.startswith("//"):
             start("400 Bad Request", list(headers.items()))

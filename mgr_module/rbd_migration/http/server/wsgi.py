@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 from rbdmigrate import __version__
 
 from .. import page
+from ..api import retry
 from ..api import urls as wire
 from ..api.dispatch import COMPONENT, Context, Response, dispatch
 from ..api.fields import FieldError
@@ -222,4 +223,4 @@ def _as_json(response: Response, kind: str) -> Tuple[int, Dict[str, str], bytes]
 
 
 def _text(status: int, kind: str, text: str) -> Tuple[int, Dict[str, str], bytes]:
-    return status, {**_API_HEADERS, "Content-Type": kind}, text.encode()
+    return status, {**_API_HEADERS, "Content-Type": kind, **retry.headers(status)}, text.encode()
