@@ -200,7 +200,7 @@ def test_a_plan(
     cluster: Cluster,
     pools: "tuple[str, str]",
 ) -> None:
-    """Made, checked, run and removed; what is wrong with one is said by its path."""
+    """Made, checked, run, committed and removed; what is wrong with one is said by its path."""
     make_image(client, f"{pools[0]}/disk", size=64 * KIB, object_size=64 * KIB, snapshots=())
     before = digests(client, f"{pools[0]}/disk")
     plain = {
@@ -208,6 +208,7 @@ def test_a_plan(
         "select": [{"pool": pools[0], "namespace": None}],
         "map": {"target_pool": pools[1]},
         "waves": {"size": 0},
+        "policy": {"goal": "executed"},
     }
     wrong = writer.api("POST", "/plan", {"definition": plain})
     assert (wrong.status, wrong.body["code"]) == (400, "EINVAL")
@@ -231,6 +232,28 @@ def test_a_plan(
     assert digests(client, f"{pools[1]}/disk") == before
     listed = reader.api("GET", "/plan").body
     assert [plan["counts"]["done"] for plan in listed if plan["name"] == "over-rest"] == [1]
+    late = writer.api("POST", "/plan/over-rest/skip", {"image": f"{pools[0]}/disk"})
+    assert (late.status, late.body["code"]) == (400, "EINVAL"), late
+
+    def to_commit() -> str:
+        """How many the page would say that wait for a commit."""
+        found = reader.api("GET", "?plan=over-rest&state=executed,verified&goal=executed&limit=1")
+        assert found.status == 200, found
+        return found.headers["x-total-count"]
+
+    assert to_commit() == "1"
+    assert reader.api("POST", "/plan/over-rest/commit", {}).status == 403
+    begun = writer.api("POST", "/plan/over-rest/commit", {})
+    target = f"{pools[1]}/disk"
+    assert (begun.status, begun.body) == (200, {"done": [target], "refused": [], "left": 0})
+    assert to_commit() == "0"
+    path = f"/at/{target.replace('/', '%2F')}"
+
+    def committed() -> bool:
+        return bool(reader.api("GET", path).body["state"] == "committed")
+
+    cluster.wait_for(committed, 60, "the commit")
+    assert digests(client, target) == before
     assert reader.api("DELETE", "/plan/over-rest").status == 403
     assert writer.api("DELETE", "/plan/over-rest").status == 200
     assert reader.api("GET", "/plan/over-rest").status == 404
