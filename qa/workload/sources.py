@@ -2,10 +2,10 @@
 
 import random
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 KIB, MIB = 1 << 10, 1 << 20
 SIZE = MIB + 8 * KIB  # not a multiple of the target's object size
@@ -43,10 +43,16 @@ class SourceFile:
         return [name for name in self.views if name]
 
 
-def make_source(folder: Path, kind: str, seed: int = 1) -> SourceFile:
-    """Make a source of one of ``FORMATS`` in ``folder``, with holes, that differs in every view."""
+def make_source(
+    folder: Path, kind: str, seed: int = 1, size: int = SIZE, options: Sequence[str] = ()
+) -> SourceFile:
+    """Make a source of one of ``FORMATS`` in ``folder``, with holes, that differs in every view.
+
+    ``qcow3``, a file of version 3 without snapshots, is possible too. ``options`` are those of
+    ``qemu-img create -o`` for versions 2 and 3.
+    """
     chance = random.Random(f"{kind}/{seed}")
-    views = _views(chance, VIEWS if kind.endswith("snapshots") else ("",))
+    views = random_views(chance, VIEWS if kind.endswith("snapshots") else ("",), size)
     stem = folder / f"{kind}-{seed}"
     raws = {name: Path(f"{stem}.{name or 'head'}.raw") for name in views}
     for name, path in raws.items():
@@ -56,30 +62,32 @@ def make_source(folder: Path, kind: str, seed: int = 1) -> SourceFile:
         return SourceFile(kind, files, views)
     made = Path(f"{stem}.{kind}")
     if kind == "qcow1":
-        _qemu("img", "convert", "-f", "raw", "-O", "qcow", str(raws[""]), str(made))
+        qemu("img", "convert", "-f", "raw", "-O", "qcow", str(raws[""]), str(made))
     else:
         compat = "0.10" if kind == "qcow2" else "1.1"
-        form = ["-f", "qcow2", "-o", f"compat={compat}"]
-        _qemu("img", "create", "-q", *form, str(made), str(SIZE))
-        before = bytes(SIZE)
+        form = ["-f", "qcow2", "-o", ",".join([f"compat={compat}", *options])]
+        qemu("img", "create", "-q", *form, str(made), str(size))
+        before = bytes(size)
         for name in views:
             _write(made, before, views[name], raws[name])
             if name:
-                _qemu("img", "snapshot", "-c", name, str(made))
+                qemu("img", "snapshot", "-c", name, str(made))
             before = views[name]
     for path in raws.values():
         path.unlink()
     return SourceFile(kind, (made,), views)
 
 
-def _views(chance: random.Random, names: "tuple[str, ...]") -> "dict[str, bytes]":
+def random_views(
+    chance: random.Random, names: Sequence[str], size: int = SIZE
+) -> "dict[str, bytes]":
     """Return random pieces between holes; each view changes some of the one before."""
-    disk = bytearray(SIZE)
+    disk = bytearray(size)
     found = {}
     for number, name in enumerate(names):
-        for at in range(0, SIZE, 64 * KIB):
+        for at in range(0, size, 64 * KIB):
             if chance.random() < (0.5 if number == 0 else 0.25):
-                length = min(64 * KIB, SIZE - at)
+                length = min(64 * KIB, size - at)
                 disk[at : at + length] = chance.randbytes(length)
         found[name] = bytes(disk)
     return found
@@ -88,16 +96,17 @@ def _views(chance: random.Random, names: "tuple[str, ...]") -> "dict[str, bytes]
 def _write(image: Path, before: bytes, after: bytes, file: Path) -> None:
     """Write the differences, as a guest would."""
     commands = []
-    for at in range(0, SIZE, 64 * KIB):
+    for at in range(0, len(after), 64 * KIB):
         piece = after[at : at + 64 * KIB]
         if piece != before[at : at + 64 * KIB]:
             part = file.with_name(f"{file.name}.{at}")
             part.write_bytes(piece)
             commands += ["-c", f"write -q -s {part} {at} {len(piece)}"]
-    _qemu("io", "-f", "qcow2", *commands, str(image))
+    qemu("io", "-f", "qcow2", *commands, str(image))
     for part in file.parent.glob(f"{file.name}.[0-9]*"):
         part.unlink()
 
 
-def _qemu(tool: str, *args: str) -> None:
-    subprocess.run([f"qemu-{tool}", *args], check=True, capture_output=True, timeout=60)
+def qemu(tool: str, *args: str, cwd: Optional[Path] = None) -> None:
+    """Run ``qemu-img`` or ``qemu-io``. Raises subprocess.CalledProcessError."""
+    subprocess.run([f"qemu-{tool}", *args], check=True, capture_output=True, timeout=60, cwd=cwd)

@@ -1,0 +1,75 @@
+"""The command line: ``./run qa imports``."""
+
+import argparse
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Optional
+
+import rados
+
+from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.workload.web_server import WebServer
+
+from .kinds import KINDS
+from .outcome import BAD, Outcome, Trial, exit_code, table
+from .trial import Rig, try_source
+
+_OPTION = "mgr/rbd_migration/import_folders"
+_AT_ONCE = 4
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Import the sources; 0 if every one was right, or was refused as it should be."""
+    parser = argparse.ArgumentParser(prog="./run qa imports", description=__doc__)
+    parser.add_argument("--count", type=int, default=120, help="how many sources (default: 120)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first source (default: 1)")
+    parser.add_argument("--kind", choices=list(KINDS), help="only this kind (default: in turn)")
+    parser.add_argument("--verbose", action="store_true", help="print what came of each source")
+    parser.add_argument("--dir", type=Path, help="a running cluster; otherwise one is made")
+    options = parser.parse_args(argv)
+    chosen = [options.kind] if options.kind else list(KINDS)
+    seeds = range(options.seed, options.seed + options.count)
+    with contextlib.ExitStack() as stack:
+        if options.dir:
+            cluster = Cluster(options.dir)
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rbd-migration-qa-"))
+            cluster = stack.enter_context(Cluster(Path(folder) / "cluster"))
+            cluster.up(ClusterOptions(mgrs=1, osds=1, conf=FAST_FAILOVER))
+        client = stack.enter_context(cluster.connect())
+        trials = []
+        for trial in import_all(cluster, client, [(chosen[s % len(chosen)], s) for s in seeds]):
+            trials.append(trial)
+            if options.verbose or trial.outcome in (*BAD, Outcome.NO_REMEDY):
+                print(shown(trial), flush=True)
+    print(table(trials))
+    return exit_code(trials)
+
+
+def shown(trial: Trial) -> str:
+    """Return a line about one source."""
+    return f"--seed {trial.seed}, {trial.kind}: {trial.outcome.value}: {trial.detail}"
+
+
+def import_all(
+    cluster: Cluster, client: rados.Rados, sources: "Sequence[tuple[str, int]]"
+) -> Iterator[Trial]:
+    """Import sources, given by kind and seed, some at the same time; yield them in their order."""
+    pool = cluster.create_pool(f"imports-{time.time_ns()}")
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="rbd-migration-sources-") as folder,
+            WebServer(Path(folder)) as web,
+        ):
+            cluster.mon_command("config set", who="mgr", name=_OPTION, value=folder)
+            time.sleep(1)  # the option reaches the manager
+            rig = Rig(client, pool, Path(folder), web)
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                yield from threads.map(lambda source: try_source(rig, *source), sources)
+    finally:
+        cluster.mon_command("config rm", who="mgr", name=_OPTION)
+        cluster.delete_pool(pool)

@@ -1,0 +1,180 @@
+"""Imports one source, and what its remedies make of it, and compares each target."""
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from errno import EAGAIN, ETIMEDOUT
+from pathlib import Path
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from qa.workload.images import names, opened, remove
+from qa.workload.web_server import WebServer
+
+from .disk import Disk, Maker, Views
+from .kinds import KINDS
+from .outcome import Attempt, Trial, judged
+from .remedy import RemedyFailed, Wish, followed, in_message
+
+_TIMEOUT = 90.0  # seconds for a state
+_REMEDIES = 4  # that are followed one after another
+_PIECE = 4 << 20
+
+Report = dict[str, Any]
+
+
+class Refused(Exception):
+    """The module refused a command; the message says why."""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Where sources are made and imported to."""
+
+    client: rados.Rados
+    pool: str
+    root: Path
+    web: WebServer
+
+
+def try_source(rig: Rig, kind: str, seed: int) -> Trial:
+    """Make a source and import it, with its remedies if it is refused."""
+    maker = Maker(rig.root, rig.web, kind, seed)
+    disk = KINDS[kind](maker)
+    layout = {"object_size": maker.chance.choice(["16K", "64K", "256K", "4M"])}
+    wish: Optional[Wish] = Wish(disk.spec, disk.views, layout)
+    verify = maker.chance.choice(["none", "full"])
+    attempts: list[Attempt] = []
+    while wish is not None:
+        target = f"{rig.pool}/i{seed}-{len(attempts)}"
+        attempt, remedy = _attempt(rig, target, wish, verify)
+        if attempt.failed or attempt.differences or len(attempts) == _REMEDIES:
+            remedy = ""
+        attempt, wish = _followed(rig, maker, disk, wish, attempt, remedy)
+        attempts.append(attempt)
+    return judged(seed, kind, disk.faulty, attempts)
+
+
+def _followed(
+    rig: Rig, maker: Maker, disk: Disk, wish: Wish, attempt: Attempt, remedy: str
+) -> "tuple[Attempt, Optional[Wish]]":
+    """Follow the remedy, if there is one, and return the attempt with it and the next wish."""
+    try:
+        further = followed(remedy, wish, disk, rig.root, maker.folder)
+    except RemedyFailed as error:
+        failed = Attempt(attempt.refused, remedy=remedy, remedy_failed=str(error))
+        return failed, None
+    if further is None:
+        return attempt, None
+    return Attempt(attempt.refused, remedy=remedy), further
+
+
+def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, str]":
+    """Check and import; returns the remedy to follow too, empty if there is none."""
+    asked = {"import_only": True, "source_spec": json.dumps(wish.spec), **wish.layout}
+    try:
+        found = _ask(rig.client, "check", source_image=target, **asked)
+    except Refused as error:
+        return Attempt(refused=str(error)), in_message(str(error))
+    errors = [each for each in found["findings"] if each["severity"] == "error"]
+    if found["ok"]:
+        failed, different = _imported(rig, target, wish.views, verify, asked)
+        other = [e["remedy"] for e in found["findings"] if e["code"] == "RAW_CONTAINER"]
+        return Attempt(differences=different, failed=failed), next(iter(other), "")
+    try:
+        _ask(rig.client, "prepare", source_image=target, **asked)
+    except Refused:
+        remedy = next((each["remedy"] for each in errors if each["remedy"]), "")
+        return Attempt(refused=" ".join(each["code"] for each in errors)), remedy
+    _clean_up(rig, target)
+    return Attempt(failed="the check refused it, and prepare did not"), ""
+
+
+def _imported(
+    rig: Rig, target: str, views: Views, verify: str, asked: "dict[str, Any]"
+) -> "tuple[str, tuple[str, ...]]":
+    """Import to the commit; returns why it failed, and what is different."""
+    different: list[str] = []
+    try:
+        _ask(rig.client, "prepare", source_image=target, verify=verify, **asked)
+        different += differences(rig.client, target, views, "prepared")
+        _ask(rig.client, "set", target_image=target, goal="committed")
+        _wait(rig.client, target)
+        different += differences(rig.client, target, views, "committed")
+    except (Refused, rbd.Error) as error:
+        return str(error), tuple(different)
+    finally:
+        _clean_up(rig, target)
+    return "", tuple(different)
+
+
+def _wait(client: rados.Rados, target: str) -> None:
+    """Wait until it is committed. Raises Refused with what is in the way."""
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        report = _ask(client, "status", target_image=target)
+        if report["state"] == "committed":
+            return
+        if report["failure"] or report["ended"]:
+            raise Refused(f"{report['state']}: {(report['failure'] or {}).get('message')}")
+        if time.monotonic() > deadline:
+            hold = report["hold"] or {}
+            raise Refused(f"still {report['state']}: {hold.get('message') or report['next']}")
+        time.sleep(0.1)
+
+
+def differences(client: rados.Rados, target: str, views: Views, when: str) -> "list[str]":
+    """Return what the head and the snapshots of an image have else than these views."""
+    found = []
+    with opened(client, target) as image:
+        listed = [str(each["name"]) for each in image.list_snaps()]
+    if when == "prepared":  # the module's own snapshot, for the comparison
+        listed = [name for name in listed if not name.startswith(".rbd_migration.")]
+    expected = [name for name in views if name]
+    if listed != expected:
+        found.append(f"{when}: snapshots {listed} instead of {expected}")
+    for name, view in views.items():
+        if name in (*listed, ""):
+            with opened(client, target, name) as image:
+                wrong = _difference(image, view)
+            if wrong:
+                found.append(f"{when}: {name or 'head'} {wrong}")
+    return found
+
+
+def _difference(image: rbd.Image, view: bytes) -> str:
+    size = image.size()
+    if size != len(view):
+        return f"has {size} bytes instead of {len(view)}"
+    for at in range(0, size, _PIECE):
+        piece = image.read(at, min(_PIECE, size - at))
+        if piece != view[at : at + len(piece)]:
+            first = next(n for n, byte in enumerate(piece) if byte != view[at + n])
+            return f"differs at byte {at + first}"
+    return ""
+
+
+def _clean_up(rig: Rig, target: str) -> None:
+    """Abort what is under way, and remove the image."""
+    with contextlib.suppress(Refused):  # it is committed, or was never prepared
+        _ask(rig.client, "abort", target_image=target, force=True)
+    if target.split("/")[1] in names(rig.client, rig.pool):
+        with contextlib.suppress(rbd.Error):  # the pool is deleted in the end
+            remove(rig.client, target)
+
+
+def _ask(client: rados.Rados, command: str, **args: Any) -> Report:
+    """Return a command's JSON answer. Raises Refused."""
+    request = json.dumps({"prefix": f"rbd migration {command}", "format": "json", **args})
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        code, out, said = client.mgr_command(request, b"", timeout=60)
+        if not code:
+            found: Report = json.loads(out)
+            return found
+        if code not in (-EAGAIN, -ETIMEDOUT) or time.monotonic() > deadline:
+            raise Refused(said or f"{command}: error {code}")
+        time.sleep(0.2)
