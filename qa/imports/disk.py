@@ -43,14 +43,14 @@ class Maker:
         self.chance = random.Random(f"{kind}/{seed}")
         self._web = web
 
-    def size(self, unit: int = 512) -> int:
-        """Return a size of a disk, a multiple of ``unit``."""
-        return self.chance.randrange(64 * KIB, 1536 * KIB, unit)
+    def size(self) -> int:
+        """Return a size of a disk, a multiple of 512."""
+        return self.chance.randrange(64 * KIB, 1536 * KIB, 512)
 
-    def raw(self, unit: int = 512) -> "tuple[Path, bytes]":
-        """Make a raw file with holes, of a multiple of ``unit``, and return its content too."""
+    def raw(self) -> "tuple[Path, bytes]":
+        """Make a raw file with holes, and return its content too."""
         path = self.folder / "disk.raw"
-        content = random_views(self.chance, ("",), self.size(unit))[""]
+        content = random_views(self.chance, ("",), self.size())[""]
         path.write_bytes(content)
         return path, content
 
@@ -61,8 +61,7 @@ class Maker:
 
     def converted(self, form: str, name: str, *options: str) -> "tuple[Path, bytes]":
         """Make a file of another format with qemu-img, and return the disk in it too."""
-        # Version 1 of QCOW has no compressed cluster that is cut off by the end of the disk.
-        path, content = self.raw(4 * KIB if form == "qcow" else 512)
+        path, content = self.raw()
         made = self.folder / name
         qemu("img", "convert", "-f", "raw", "-O", form, *options, path.name, name, cwd=self.folder)
         path.unlink()

@@ -18,15 +18,9 @@ def change_header(path: Path, offset: int, value: bytes) -> None:
 
 
 def _compressed(maker: Maker) -> Disk:
-    form, *options = maker.chance.choice(
-        [
-            ("qcow",),
-            ("qcow2",),
-            ("qcow2", "-o", "compression_type=zstd"),
-            ("qcow2", "-o", "compat=0.10"),
-        ]
-    )
-    path, content = maker.converted(form, "disk.qcow2", "-c", *options)
+    options = ("compression_type=zlib", "compression_type=zstd", "compat=0.10")
+    option = maker.chance.choice(options)
+    path, content = maker.converted("qcow2", "disk.qcow2", "-c", "-o", option)
     return maker.disk("qcow", path, {"": content})
 
 
@@ -95,7 +89,7 @@ def _odd_size(maker: Maker) -> Disk:
 
 
 REFUSED: "dict[str, Callable[[Maker], Disk]]" = {
-    "qcow, compressed": _compressed,
+    "qcow2, compressed": _compressed,
     "qcow2, extended L2": _extended,
     "qcow2, backing file": _backing,
     "qcow2, data file": _data_file,

@@ -3,7 +3,7 @@
 import re
 from errno import EINVAL
 
-from qa.workload.sources import make_source
+from qa.workload.sources import KIB, make_source, qemu
 from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
 
 
@@ -34,6 +34,18 @@ def test_raw_snapshots_that_do_not_fit_the_objects(migration, pool, place):  # n
     option, size = refused["remedy"].split()
     assert option == "--object-size"
     assert "RAW_SNAPSHOTS_ALIGNED" not in codes(migration.ask("check", **asked, object_size=size))
+
+
+def test_a_qcow_disk_that_was_made_smaller_after_a_snapshot(migration, pool, place):  # noqa: F811
+    source = make_source(place.folder, "qcow3-snapshots", seed=5, size=430 * KIB)
+    qemu("img", "resize", "-f", "qcow2", "--shrink", str(source.files[0]), str(32 * KIB))
+    spec = text(source.spec(place.stream("file")))
+    asked = {"source_image": f"{pool}/disk", "import_only": True, "source_spec": spec}
+    refused = codes(migration.ask("check", **asked))["QCOW_SHRUNK"]
+    assert refused["severity"] == "error"
+    option, size = refused["remedy"].split()
+    assert option == "--object-size"
+    assert migration.ask("check", **asked, object_size=size)["ok"] is True
 
 
 def test_https_is_no_source_where_librbd_crashes_when_the_server_hangs_up(

@@ -137,6 +137,50 @@ def aligned(facts: Facts) -> Iterator[Found]:
 
 
 @check(
+    "QCOW_SHRUNK",
+    Severity.ERROR,
+    "A QCOW disk was made smaller after a snapshot, and librbd would lose an object of it.",
+    errno=EINVAL,
+)
+def shrunk(facts: Facts) -> Iterator[Found]:
+    """Yield sizes with which librbd copies an object of all views as zeros (16.2.15)."""
+    spec, found = facts.wish.spec, facts.inspection
+    if spec is None or found is None or not found.size or not found.cluster_size:
+        return
+    sizes = [*(snapshot.size for snapshot in found.snapshots), found.size]
+    pairs = list(zip(sizes, sizes[1:]))
+    size = facts.wish.layout.object_size or Image().object_size
+    lost = [pair for pair in pairs if _loses_an_object(*pair, found.cluster_size, size)]
+    if not lost:
+        return
+    while size >= MIN_OBJECT_SIZE and any(
+        _loses_an_object(*pair, found.cluster_size, size) for pair in pairs
+    ):
+        size //= 2
+    remedy = f"--object-size {size >> 10}K" if size >= MIN_OBJECT_SIZE else ""
+    way = f"`{remedy}` avoids that" if remedy else "convert it, which leaves its snapshots behind"
+    yield Found(
+        str(facts.wish.source),
+        f"The disk was made smaller after a snapshot, from {lost[0][0]} to {lost[0][1]} bytes, and "
+        f"librbd would copy the object at its end as zeros, in all snapshots; {way}.",
+        remedy,
+    )
+
+
+def _loses_an_object(older: int, newer: int, cluster: int, size: int) -> bool:
+    """Whether librbd loses the object in which both views end: the older one within a cluster, and
+    the newer one in a cluster before that.
+    """
+    return (
+        newer < older
+        and newer // size == older // size
+        and newer % size > 0
+        and older % cluster > 0
+        and newer <= older // cluster * cluster
+    )
+
+
+@check(
     "SECRETS_INLINE",
     Severity.WARNING,
     "The source's secrets will be in the target's header, "

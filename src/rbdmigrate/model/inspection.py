@@ -23,6 +23,7 @@ class Inspection:
     spec, values that show whether it is still the same; see ``sources.changes``. ``details``: text
     for people ("qcow version 3, clusters of 64 KiB"). ``transient``: the errors may pass by
     themselves. ``hanging_up``: the URLs whose servers do not keep a connection open.
+    ``cluster_size``: bytes of a cluster of a QCOW file.
     """
 
     size: Optional[int] = None
@@ -33,6 +34,7 @@ class Inspection:
     details: tuple[str, ...] = ()
     transient: bool = False
     hanging_up: tuple[str, ...] = ()
+    cluster_size: Optional[int] = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

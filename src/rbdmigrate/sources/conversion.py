@@ -43,20 +43,27 @@ def convert_in_place(stream: StreamSpec, qemu_format: str) -> str:
 
 def decrypt(stream: StreamSpec, qemu_format: str) -> str:
     """The command that decrypts a disk; PASSPHRASE is the file that holds its passphrase."""
+    fetch, _ = fetched(stream)
     place = _local(stream).replace(",", ",,")
     options = f"driver={qemu_format},encrypt.key-secret=s,file.filename={place}"
     return (
-        "qemu-img convert --object secret,id=s,file=PASSPHRASE --image-opts "
+        f"{fetch}qemu-img convert --object secret,id=s,file=PASSPHRASE --image-opts "
         f"{shlex.quote(options)} -O qcow2 {shlex.quote(_beside(stream))}"
     )
 
 
 def unpack(stream: StreamSpec, packed_by: str) -> str:
     """The commands that fetch and unpack a source; ``packed_by``: the name of its format."""
-    command = f"{_UNPACK[packed_by]} {shlex.quote(_local(stream))}"
-    if stream.type != "http":
-        return command
-    return f"curl -fO {shlex.quote(stream.url)} && {command}"
+    fetch, path = fetched(stream)
+    return f"{fetch}{_UNPACK[packed_by]} {path}"
+
+
+def fetched(stream: StreamSpec) -> tuple[str, str]:
+    """The beginning of a command line that fetches what a web server has, and the file's path, as
+    they are written in a shell. The beginning is empty for other streams.
+    """
+    fetch = f"curl -fO {shlex.quote(stream.url)} && " if stream.type == "http" else ""
+    return fetch, shlex.quote(_local(stream))
 
 
 def unpackable(name: str) -> bool:

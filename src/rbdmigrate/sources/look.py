@@ -32,6 +32,7 @@ class Look:
     details: list[str] = field(default_factory=list)
     transient: bool = False
     hanging_up: list[str] = field(default_factory=list)
+    cluster_size: Optional[int] = None
 
     def open(self, stream: StreamSpec) -> Stream:
         """Open a stream of the spec."""
@@ -68,4 +69,5 @@ class Look:
             tuple(self.details),
             self.transient,
             tuple(dict.fromkeys(self.hanging_up)),
+            self.cluster_size,
         )

@@ -34,6 +34,7 @@ def look_at(look: Look, stream: Stream) -> None:
     """Note the properties of a QCOW source, and every reason why librbd cannot read it."""
     header = parse_header(stream)
     look.size = header.size
+    look.cluster_size = header.cluster_size
     size = f"{header.cluster_size >> 10} KiB" if header.cluster_bits > 9 else "512 bytes"
     look.details.append(f"QCOW version {header.version}, clusters of {size}")
     _disk(look, stream, header)
@@ -59,9 +60,17 @@ def _disk(look: Look, stream: Stream, header: Header) -> None:
     if header.size % 512:
         look.note(
             "QCOW_SIZE",
-            f"The disk in {name} has {header.size} bytes, and librbd wants a multiple of 512.",
-            f"qemu-img resize {shlex.quote(name)} +{512 - header.size % 512}",
+            f"The disk in {name} has {header.size} bytes, and librbd wants a multiple of 512; make "
+            "it larger.",
+            _resize(look, header.size + 512 - header.size % 512),
         )
+
+
+def _resize(look: Look, size: int) -> str:
+    """The command that makes the disk larger; a file that is not local is fetched first."""
+    assert look.spec.stream is not None
+    fetch, path = conversion.fetched(look.spec.stream)
+    return f"{fetch}qemu-img resize {path} {size}"
 
 
 def _features(look: Look, stream: Stream, header: Header) -> None:
