@@ -30,7 +30,7 @@ def convert(stream: StreamSpec, qemu_format: str) -> str:
 
 def convert_in_place(stream: StreamSpec, qemu_format: str) -> str:
     """The same command in the file's folder, where QEMU looks for files it refers to. Empty for
-    other streams: QEMU would not find those files.
+    other streams: QEMU would not find those files, also next to a URL (7.2).
     """
     if stream.type != "file":
         return ""

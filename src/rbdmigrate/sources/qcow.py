@@ -123,17 +123,19 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
 def _health(look: Look, stream: Stream, header: Header) -> None:
     """Note flags in the header of a damaged or open file."""
     name = stream.label
+    assert look.spec.stream is not None
+    fetch, path = conversion.fetched(look.spec.stream)
     if header.features & CORRUPT:
         look.note(
             "QCOW_CORRUPT",
             f"{name} is marked as corrupt; repair it first, on a copy.",
-            f"qemu-img check -r all {shlex.quote(name)}",
+            f"{fetch}qemu-img check -r all {path}",
         )
     if header.features & DIRTY:
         look.note(
             "QCOW_DIRTY",
             f"{name} was not closed properly or is in use: make sure that nothing writes to it.",
-            f"qemu-img check -r leaks {shlex.quote(name)}",
+            f"{fetch}qemu-img check -r leaks {path}",
         )
 
 

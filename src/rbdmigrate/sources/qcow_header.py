@@ -189,6 +189,8 @@ def printable(data: bytes) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
 
 
+DESCRIPTOR = b"# Disk DescriptorFile"  # of a VMDK disk, whose data is in other files
+
 _MAGICS = (
     (0, MAGIC, "qcow", "is a QCOW file"),
     (0, b"KDMV", "vmdk", "is a VMDK file"),
@@ -198,7 +200,7 @@ _MAGICS = (
     (257, b"ustar", "tar", "is a tar archive, such as an OVA"),
     (0, b"\x04\x22\x4d\x18", "lz4", "is compressed by lz4"),
     (0, b"7z\xbc\xaf\x27\x1c", "7z", "is a 7z archive"),
-    (0, b"# Disk DescriptorFile", "vmdk", "is the descriptor of a VMDK file"),
+    (0, DESCRIPTOR, "vmdk", "is the descriptor of a VMDK file"),
     (0, b"vhdxfile", "vhdx", "is a VHDX file"),
     (0, b"conectix", "vpc", "is a VHD file"),
     (64, b"\x7f\x10\xda\xbe", "vdi", "is a VDI file"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..model.inspection import SnapshotInfo
 from . import conversion
 from .look import Look
-from .qcow_header import container, footer
+from .qcow_header import DESCRIPTOR, container, footer
 from .stream import Stream
 
 _SECTOR = 512
@@ -68,6 +68,8 @@ def _sniff(look: Look, stream: Stream) -> None:
         remedy = "rbd import --export-format 2"
     elif name == "qcow":
         remedy = '"type": "qcow"'
+    elif head.startswith(DESCRIPTOR):
+        remedy = conversion.convert_in_place(look.spec.stream, name)
     else:
         remedy = conversion.convert(look.spec.stream, name)
     look.note(
