@@ -46,7 +46,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             trials.append(trial)
             if options.verbose or trial.outcome in (*BAD, Outcome.NO_REMEDY):
                 print(shown(trial), flush=True)
-    print(table(trials))
+    order = list(KINDS)
+    print(table(sorted(trials, key=lambda trial: order.index(trial.kind))))
     return exit_code(trials)
 
 

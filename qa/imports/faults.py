@@ -19,7 +19,7 @@ _FIELDS: "tuple[tuple[int, int, tuple[int, ...]], ...]" = (
     (16, 4, (1, 1024, (1 << 32) - 1)),  # backing file: length
     (20, 4, (0, 8, 9, 21, 22, 63, (1 << 32) - 1)),  # bits of a cluster's size
     (24, 8, (0, 512, 1 << 40, 1 << 62, (1 << 64) - 512)),  # size
-    (32, 4, (1, 2, 3)),  # encryption
+    (32, 4, (2, 3)),  # encryption: LUKS without its header, unknown
     (36, 4, (0, 1, 1 << 20, (1 << 32) - 1)),  # entries of the L1 table
     (40, 8, (0, 8, 512, 1 << 40, (1 << 64) - 65536)),  # L1 table
     (60, 4, (1, 1 << 16, (1 << 32) - 1)),  # number of snapshots

@@ -72,8 +72,9 @@ def _qcow2_snapshots(maker: Maker) -> Disk:
         qemu("img", "resize", "-f", "qcow2", str(path), str(len(views[""]) + MIB))
         views[""] += bytes(MIB)
     elif change == "shrink":
-        qemu("img", "resize", "-f", "qcow2", "--shrink", str(path), str(32 << 10))
-        views[""] = views[""][: 32 << 10]
+        size = chance.randrange(512, len(views[""]), 512)
+        qemu("img", "resize", "-f", "qcow2", "--shrink", str(path), str(size))
+        views[""] = views[""][:size]
     return maker.disk("qcow", path, views)
 
 

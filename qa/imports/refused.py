@@ -84,6 +84,8 @@ def _odd_size(maker: Maker) -> Disk:
     """A disk whose size is no multiple of 512."""
     path, views = maker.qcow("qcow3")
     size = len(views[""]) - maker.chance.randrange(1, 512)
+    # A resize brings back what is behind the end.
+    qemu("io", "-f", "qcow2", "-c", f"write -P 0 {size} {len(views['']) - size}", str(path))
     change_header(path, _SIZE, size.to_bytes(8, "big"))
     return maker.disk("qcow", path, {"": views[""][:size]})
 
