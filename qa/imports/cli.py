@@ -68,7 +68,7 @@ def import_all(
         ):
             cluster.mon_command("config set", who="mgr", name=_OPTION, value=folder)
             time.sleep(1)  # the option reaches the manager
-            rig = Rig(client, pool, Path(folder), web)
+            rig = Rig(cluster.layout.root, client, pool, Path(folder), web)
             with ThreadPoolExecutor(_AT_ONCE) as threads:
                 yield from threads.map(lambda source: try_source(rig, *source), sources)
     finally:

@@ -11,9 +11,10 @@ from typing import Any, Optional
 import rados
 import rbd
 
-from qa.workload.images import names, opened, remove
+from qa.workload.images import names, remove
 from qa.workload.web_server import WebServer
 
+from .compare import Crashed, differences
 from .disk import Disk, Maker, Views
 from .kinds import KINDS
 from .outcome import Attempt, Trial, judged
@@ -21,7 +22,6 @@ from .remedy import RemedyFailed, Wish, followed, in_message
 
 _TIMEOUT = 90.0  # seconds for a state
 _REMEDIES = 4  # that are followed one after another
-_PIECE = 4 << 20
 
 Report = dict[str, Any]
 
@@ -34,6 +34,7 @@ class Refused(Exception):
 class Rig:
     """Where sources are made and imported to."""
 
+    cluster: Path  # its folder
     client: rados.Rados
     pool: str
     root: Path
@@ -100,11 +101,13 @@ def _imported(
     different: list[str] = []
     try:
         _ask(rig.client, "prepare", source_image=target, verify=verify, **asked)
-        different += differences(rig.client, target, views, "prepared")
+        found = differences(rig.cluster, target, views, prepared=True)
+        different += [f"prepared: {each}" for each in found]
         _ask(rig.client, "set", target_image=target, goal="committed")
         _wait(rig.client, target)
-        different += differences(rig.client, target, views, "committed")
-    except (Refused, rbd.Error) as error:
+        found = differences(rig.cluster, target, views, prepared=False)
+        different += [f"committed: {each}" for each in found]
+    except (Refused, Crashed) as error:
         return str(error), tuple(different)
     finally:
         _clean_up(rig, target)
@@ -124,37 +127,6 @@ def _wait(client: rados.Rados, target: str) -> None:
             hold = report["hold"] or {}
             raise Refused(f"still {report['state']}: {hold.get('message') or report['next']}")
         time.sleep(0.1)
-
-
-def differences(client: rados.Rados, target: str, views: Views, when: str) -> "list[str]":
-    """Return what the head and the snapshots of an image have else than these views."""
-    found = []
-    with opened(client, target) as image:
-        listed = [str(each["name"]) for each in image.list_snaps()]
-    if when == "prepared":  # the module's own snapshot, for the comparison
-        listed = [name for name in listed if not name.startswith(".rbd_migration.")]
-    expected = [name for name in views if name]
-    if listed != expected:
-        found.append(f"{when}: snapshots {listed} instead of {expected}")
-    for name, view in views.items():
-        if name in (*listed, ""):
-            with opened(client, target, name) as image:
-                wrong = _difference(image, view)
-            if wrong:
-                found.append(f"{when}: {name or 'head'} {wrong}")
-    return found
-
-
-def _difference(image: rbd.Image, view: bytes) -> str:
-    size = image.size()
-    if size != len(view):
-        return f"has {size} bytes instead of {len(view)}"
-    for at in range(0, size, _PIECE):
-        piece = image.read(at, min(_PIECE, size - at))
-        if piece != view[at : at + len(piece)]:
-            first = next(n for n, byte in enumerate(piece) if byte != view[at + n])
-            return f"differs at byte {at + first}"
-    return ""
 
 
 def _clean_up(rig: Rig, target: str) -> None:
