@@ -126,7 +126,7 @@ def _server(maker: Maker) -> Disk:
 
 
 def _odd_server(maker: Maker) -> Disk:
-    """A server that librbd gets along with."""
+    """A server that keeps to the protocol, but not to what most servers do."""
     path, content = maker.raw()
     behaviour: dict[str, Any] = maker.chance.choice(
         [{"etag": None}, {"etag": "changing"}, {"close": "told"}, {"close": "silently"}]
