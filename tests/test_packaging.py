@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any, ClassVar, Optional
 import pytest
 
 import rbdmigrate
+from tests.unit.console_blocks import shown_in
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPT = REPOSITORY / "packaging" / "install.sh"
@@ -109,6 +111,16 @@ class TestInstallScript:
         host.install()
         host.install("--uninstall", "--dry-run")
         assert host.found() == OURS
+
+    def test_the_documentation_shows_a_dry_run(self, host: Host) -> None:
+        host.dashboard()
+        page = REPOSITORY / "doc" / "install.rst"
+        shown = next(one for one in shown_in(page) if one.words[0].endswith("install.sh"))
+        assert shown.words[1:] == ["--dry-run"]
+        done = re.sub(r"(rbd_migration)\.\d+", r"\1.6555", host.install("--dry-run"))
+        done = done.replace(str(host.modules), "/usr/share/ceph/mgr")
+        done = done.replace(str(REPOSITORY), "/opt/rbd_migration")
+        assert [line.text for line in shown.output] == done.splitlines()
 
     def test_takes_away_what_it_brought_and_nothing_else(self, host: Host, tree: Path) -> None:
         controllers = host.dashboard()
