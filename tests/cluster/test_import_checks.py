@@ -70,6 +70,13 @@ def test_https_is_no_source_where_librbd_crashes_when_the_server_hangs_up(
     found = migration.ask("check", **asked)
     assert found["ok"] is not crashes
     assert ("TLS_HANGS_UP" in codes(found)) is crashes
+    name = f"/{source.files[0].name}"
+    asked["source_spec"] = text(source.spec(place.stream("http")))
+    assert "HTTP_HANGS_UP" not in codes(migration.ask("check", **asked))
+    place.http.behave(name, close="told")
+    found = migration.ask("check", **asked)
+    assert found["ok"] is not crashes
+    assert ("HTTP_HANGS_UP" in codes(found)) is crashes
 
 
 def test_a_source_that_no_release_can_read(migration, pool):

@@ -261,6 +261,7 @@ def test_a_tls_server_that_closes_connections_is_seen(secure, monkeypatch, close
     server.behave("/disk.raw", Behaviour())
     assert problems(inspection) == []
     assert inspection.hanging_up == (url,)
+    assert inspection.announcing_close == ((url,) if close == "told" else ())
 
 
 def test_tls_with_an_unknown_certificate(secure):

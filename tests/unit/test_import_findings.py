@@ -140,6 +140,18 @@ def test_a_tls_server_may_close_connections_where_librbd_is_fixed(release):
     )
 
 
-def test_a_server_without_tls_may_close_connections():
+HANGING_UP = {"TLS_HANGS_UP", "TLS_MAY_HANG_UP", "HTTP_HANGS_UP"}
+
+
+def test_a_server_without_tls_may_close_connections_silently():
     closing = Inspection(GIB, hanging_up=("http://h/x.raw",))
-    assert not {"TLS_HANGS_UP", "TLS_MAY_HANG_UP"} & set(codes(run(facts(HTTP, closing))))
+    assert not HANGING_UP & set(codes(run(facts(HTTP, closing))))
+
+
+@pytest.mark.parametrize("release", [*CRASHING, *SOUND])
+def test_a_server_without_tls_that_announces_it_is_refused_where_librbd_crashes(release):
+    url = "http://h/x.raw"
+    closing = Inspection(GIB, hanging_up=(url,), announcing_close=(url,))
+    found = [f for f in run(facts(HTTP, closing, release=release)) if f.code in HANGING_UP]
+    assert [f.code for f in found] == (["HTTP_HANGS_UP"] if release in CRASHING else [])
+    assert all((f.errno, f.remedy) == (EOPNOTSUPP, f"curl -fO {url}") for f in found)

@@ -87,6 +87,28 @@ def tls_may_hang_up(facts: Facts) -> Iterator[Found]:
         )
 
 
+@check(
+    "HTTP_HANGS_UP",
+    Severity.ERROR,
+    "The http server closes each connection, on which clients of this release crash.",
+    errno=EOPNOTSUPP,
+)
+def http_hangs_up(facts: Facts) -> Iterator[Found]:
+    """Yield http servers that announce to close connections: clients end with SIGSEGV (16.2.15)."""
+    found = facts.inspection
+    if found is None or not _crashes_on_close(facts.release):
+        return
+    for url in found.announcing_close:
+        if url.startswith("http:"):
+            yield Found(
+                str(facts.wish.source),
+                f"The server of {url} closes the connection after each answer (`Connection: close` "
+                f"or HTTP/1.0), and then librbd {_number(facts.release)} crashes, in clients too; "
+                "let the server keep connections open, or fetch the file and import that.",
+                f"curl -fO {shlex.quote(url)}",
+            )
+
+
 def _number(release: tuple[int, int, int]) -> str:
     return ".".join(map(str, release)) if any(release) else "of this cluster"
 

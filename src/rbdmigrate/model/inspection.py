@@ -23,7 +23,8 @@ class Inspection:
     spec, values that show whether it is still the same; see ``sources.changes``. ``details``: text
     for people ("qcow version 3, clusters of 64 KiB"). ``transient``: the errors may pass by
     themselves. ``hanging_up``: the URLs whose servers do not keep a connection open.
-    ``cluster_size``: bytes of a cluster of a QCOW file.
+    ``cluster_size``: bytes of a cluster of a QCOW file. ``announcing_close``: those of
+    ``hanging_up`` whose servers say so in their answers.
     """
 
     size: Optional[int] = None
@@ -35,6 +36,7 @@ class Inspection:
     transient: bool = False
     hanging_up: tuple[str, ...] = ()
     cluster_size: Optional[int] = None
+    announcing_close: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:

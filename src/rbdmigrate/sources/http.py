@@ -45,6 +45,9 @@ class Answer:
     body: bytes
 
 
+_SUCCESS = (200, 206)
+
+
 class _Connection(http.client.HTTPConnection):
     """http.client on a connection that goes to a checked address."""
 
@@ -124,6 +127,7 @@ class HttpStream(Stream):
             connection.endheaders()
             response = connection.getresponse()
             self.hangs_up |= response.will_close
+            self.announces_close |= response.will_close and response.status in _SUCCESS
             self._check_headers(response)
             body = response.read(max(expected, MAX_ERROR_BODY) + 1)
             answer = Answer(

@@ -32,6 +32,7 @@ class Look:
     details: list[str] = field(default_factory=list)
     transient: bool = False
     hanging_up: list[str] = field(default_factory=list)
+    announcing_close: list[str] = field(default_factory=list)
     cluster_size: Optional[int] = None
 
     def open(self, stream: StreamSpec) -> Stream:
@@ -43,6 +44,8 @@ class Look:
         self.identity[path] = dict(stream.identity)
         if stream.hangs_up:
             self.hanging_up.append(stream.label)
+        if stream.announces_close:
+            self.announcing_close.append(stream.label)
         if stream.fickle:
             self.note(
                 "SOURCE_FICKLE",
@@ -70,4 +73,5 @@ class Look:
             self.transient,
             tuple(dict.fromkeys(self.hanging_up)),
             self.cluster_size,
+            tuple(dict.fromkeys(self.announcing_close)),
         )

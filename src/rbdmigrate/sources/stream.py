@@ -35,6 +35,7 @@ class Stream(ABC):
 
     ``size`` is in bytes. ``label`` is its name in messages. ``fickle``: its tags change from
     answer to answer. ``hangs_up``: its server ended a connection that could have been kept open.
+    ``announces_close``: the server said so in an answer, by a header or by HTTP/1.0.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Stream(ABC):
     identity: Identity
     fickle: bool = False
     hangs_up: bool = False
+    announces_close: bool = False
 
     @abstractmethod
     def read_at(self, offset: int, length: int) -> bytes:
