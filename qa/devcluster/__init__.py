@@ -10,6 +10,7 @@ The same on the command line: ``./run cluster --help``.
 
 from qa.devcluster.cluster import Cluster
 from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
+from qa.devcluster.given import given_or_new
 from qa.devcluster.interruption import interrupt_on_signals
 from qa.devcluster.options import FAST_FAILOVER, ClusterOptions
 
@@ -20,5 +21,6 @@ __all__ = [
     "CommandFailed",
     "DevClusterError",
     "WaitTimeout",
+    "given_or_new",
     "interrupt_on_signals",
 ]

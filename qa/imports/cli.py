@@ -1,7 +1,6 @@
 """The command line: ``./run qa imports``."""
 
 import argparse
-import contextlib
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import Optional
 
 import rados
 
-from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.devcluster import Cluster, given_or_new
 from qa.workload.web_server import WebServer
 
 from .kinds import KINDS
@@ -33,14 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     options = parser.parse_args(argv)
     chosen = [options.kind] if options.kind else list(KINDS)
     seeds = range(options.seed, options.seed + options.count)
-    with contextlib.ExitStack() as stack:
-        if options.dir:
-            cluster = Cluster(options.dir)
-        else:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rbd-migration-qa-"))
-            cluster = stack.enter_context(Cluster(Path(folder) / "cluster"))
-            cluster.up(ClusterOptions(mgrs=1, osds=1, conf=FAST_FAILOVER))
-        client = stack.enter_context(cluster.connect())
+    with given_or_new(options.dir, "imports") as cluster, cluster.connect() as client:
         trials = []
         for trial in import_all(cluster, client, [(chosen[s % len(chosen)], s) for s in seeds]):
             trials.append(trial)

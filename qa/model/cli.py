@@ -1,12 +1,10 @@
 """The command line: ``./run qa model``."""
 
 import argparse
-import contextlib
-import tempfile
 import time
 from pathlib import Path
 
-from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.devcluster import Cluster, given_or_new
 from qa.workload.images import wipe
 
 from .trial import Trial, Trimming, run_batch
@@ -26,13 +24,7 @@ def main() -> int:
         help="how OSDs trim removed snapshots (default: each in turn)",
     )
     options = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        if options.dir:
-            cluster = Cluster(options.dir)
-        else:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rbd-migration-model-"))
-            cluster = stack.enter_context(Cluster(Path(folder) / "cluster"))
-            cluster.up(ClusterOptions(mgrs=1, osds=1, conf=FAST_FAILOVER))
+    with given_or_new(options.dir, "model") as cluster:
         return _on(cluster, options)
 
 

@@ -4,14 +4,13 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, Callable
 
 import rados
 
-from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.devcluster import Cluster, given_or_new
 from qa.workload.images import KIB, MIB, make_image, opened, wipe
 from qa.workload.writer import writing
 
@@ -30,15 +29,8 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=512, help="MiB of the image for --speed")
     parser.add_argument("--dir", type=Path, help="a running cluster; otherwise one is made")
     options = parser.parse_args()
-    made = None if options.dir else Path(tempfile.mkdtemp(prefix="rbd-migration-verify-"))
-    cluster = Cluster(options.dir or (made or Path()) / "cluster")
-    try:
-        if made:
-            cluster.up(ClusterOptions(mgrs=1, conf=FAST_FAILOVER))
+    with given_or_new(options.dir, "verify") as cluster:
         return _on(cluster, options)
-    finally:
-        if made:
-            cluster.down()
 
 
 def _on(cluster: Cluster, options: argparse.Namespace) -> int:

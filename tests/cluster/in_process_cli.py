@@ -57,20 +57,20 @@ class InProcessCli:
             del plain[at : at + 2]
         if any(arg.startswith("-") and not arg.startswith("--") for arg in plain):
             return None  # -i, -n, -k ...
-        for signatures in (self._signatures, self._read_signatures):
-            known = signatures() if callable(signatures) else signatures
-            command = _validated(known, plain)
-            if command:
-                return {**command, **({"format": style} if style else {})}
-        return None
+        command = _validated(self._signatures, plain)
+        if not command:
+            self._read_signatures()
+            command = _validated(self._signatures, plain)
+        if command and style:
+            command["format"] = style
+        return command or None
 
-    def _read_signatures(self) -> "dict[str, Any]":
-        """Of the modules that are enabled now."""
+    def _read_signatures(self) -> None:
+        """Read which commands there are, with the modules that are enabled now."""
         request = json.dumps({"prefix": "get_command_descriptions"})
         code, out, status = self._client.mon_command(request, b"", timeout=20)
         assert code == 0, status
         self._signatures = ceph_argparse.parse_json_funcsigs(out.decode(), "cli")
-        return self._signatures
 
 
 def _validated(signatures: "dict[str, Any]", args: "list[str]") -> "dict[str, Any]":

@@ -122,17 +122,23 @@ def test_a_worker_that_is_blocklisted_by_somebody(cluster: Cluster, migration, c
     assert finish(migration, client, target) == expected
 
 
-def test_a_pool_that_is_full(cluster: Cluster, migration, client, copying):
-    target, expected = copying
-    pool = target.split("/")[0]
+@contextmanager
+def full(cluster: Cluster, pool: str) -> Iterator[None]:
+    """Within it the pool has reached its quota."""
     cluster.ceph("osd", "pool", "set-quota", pool, "max_objects", "1")
     try:
         cluster.wait_for(
             lambda: "POOL_FULL" in cluster.health()["checks"], 40, "the pool to be full"
         )
-        time.sleep(2)
+        yield
     finally:
         cluster.ceph("osd", "pool", "set-quota", pool, "max_objects", "0")
+
+
+def test_a_pool_that_is_full(cluster: Cluster, migration, client, copying):
+    target, expected = copying
+    with full(cluster, target.split("/")[0]):
+        time.sleep(2)
     assert finish(migration, client, target) == expected
 
 
@@ -145,15 +151,9 @@ def test_an_abort_goes_on_while_the_quota_of_the_targets_pool_is_used_up(
     migration.text("prepare", source, target)
     migration.text("execute", target)
     migration.wait(target, "executed")
-    cluster.ceph("osd", "pool", "set-quota", pools[1], "max_objects", "1")
-    try:
-        cluster.wait_for(
-            lambda: "POOL_FULL" in cluster.health()["checks"], 40, "the pool to be full"
-        )
+    with full(cluster, pools[1]):
         migration.text("abort", target)
         migration.wait(target, "aborted")
-    finally:
-        cluster.ceph("osd", "pool", "set-quota", pools[1], "max_objects", "0")
     assert digests(client, source) == expected
 
 

@@ -170,6 +170,18 @@ class Cluster:
         """The clients that watch an object."""
         return [self.clients[n] for n in found.watchers if self.present(self.clients[n])]
 
+    def watch(self, client: Client, pool_id: int, namespace: str, oid: str, change: int) -> None:
+        """Add or end a watch of an object, which is no write: its version stays."""
+
+        def act(pool: Pool, found: Optional[Object]) -> None:
+            if found is None:
+                raise errors.ObjectNotFound(f"no object {oid}", errno=errno.ENOENT)
+            found.watchers[client.number] = found.watchers.get(client.number, 0) + change
+            if found.watchers[client.number] <= 0:
+                del found.watchers[client.number]
+
+        self.operate(client, pool_id, namespace, oid, act, write=False)
+
     # -- operations --------------------------------------------------------------------------
 
     def operate(

@@ -199,18 +199,7 @@ class Watch:
 
     def _count(self, change: int) -> None:
         ioctx = self._ioctx
-        number = ioctx.client.number
-
-        def act(pool: Any, found: Optional[Object]) -> None:
-            if found is None:
-                raise errors.ObjectNotFound(f"no object {self._oid}", errno=errno.ENOENT)
-            found.watchers[number] = found.watchers.get(number, 0) + change
-            if found.watchers[number] <= 0:
-                del found.watchers[number]
-
-        ioctx.cluster.operate(
-            ioctx.client, ioctx.pool_id, ioctx.namespace, self._oid, act, write=False
-        )
+        ioctx.cluster.watch(ioctx.client, ioctx.pool_id, ioctx.namespace, self._oid, change)
 
 
 class Ioctx:

@@ -107,19 +107,11 @@ class Image:
             self.set_snap(snapshot)
 
     def _watch(self, change: int) -> None:
-        """Watching is no write of the object: its version stays."""
-        spot = self._spot
-
-        def act(pool: Any, found: Optional[Object]) -> None:
-            if found is None:
-                raise ImageNotFound("the image is gone", errno=errno.ENOENT)
-            number = spot.client.number
-            found.watchers[number] = found.watchers.get(number, 0) + change
-            if found.watchers[number] <= 0:
-                del found.watchers[number]
-
-        oid = f"rbd_header.{self._id}"
-        spot.cluster.operate(spot.client, spot.pool_id, spot.namespace, oid, act, write=False)
+        spot, oid = self._spot, f"rbd_header.{self._id}"
+        try:
+            spot.cluster.watch(spot.client, spot.pool_id, spot.namespace, oid, change)
+        except errors.ObjectNotFound:
+            raise ImageNotFound("the image is gone", errno=errno.ENOENT) from None
 
     def __enter__(self) -> Image:
         return self

@@ -36,7 +36,7 @@ def release(facts: Facts) -> Iterator[Found]:
 
 
 def _crashes_on_close(release: tuple[int, int, int]) -> bool:
-    """Whether librbd of the release crashes or hangs when a server ends a TLS connection."""
+    """Whether librbd of the release crashes or hangs when a server ends a connection."""
     return release < (18, 2, 5) or (19,) <= release < (19, 2, 1)
 
 
@@ -50,19 +50,15 @@ def tls_hangs_up(facts: Facts) -> Iterator[Found]:
     """Yield servers that close connections: a qcow prepare ends with SIGSEGV, raw clients hang
     (16.2.15).
     """
-    found = facts.inspection
-    if found is None or not _crashes_on_close(facts.release):
-        return
-    for url in found.hanging_up:
-        if url.startswith("https:"):
-            yield Found(
-                str(facts.wish.source),
-                f"The server of {url} closes the connection after an answer, and then librbd "
-                f"{_number(facts.release)} crashes or hangs, in clients too (fixed in 18.2.5, "
-                "19.2.1 and 20); let the server keep connections open, give a URL with http://, or "
-                "fetch the file and import that.",
-                f"curl -fO {shlex.quote(url)}",
-            )
+    for url in _closing(facts, "https"):
+        yield Found(
+            str(facts.wish.source),
+            f"The server of {url} closes the connection after an answer, and then librbd "
+            f"{_number(facts.release)} crashes or hangs, in clients too (fixed in 18.2.5, 19.2.1 "
+            "and 20); let the server keep connections open, give a URL with http://, or fetch the "
+            "file and import that.",
+            f"curl -fO {shlex.quote(url)}",
+        )
 
 
 @check(
@@ -95,18 +91,26 @@ def tls_may_hang_up(facts: Facts) -> Iterator[Found]:
 )
 def http_hangs_up(facts: Facts) -> Iterator[Found]:
     """Yield http servers that announce to close connections: clients end with SIGSEGV (16.2.15)."""
+    for url in _closing(facts, "http"):
+        yield Found(
+            str(facts.wish.source),
+            f"The server of {url} closes the connection after each answer (`Connection: close` "
+            f"or HTTP/1.0), and then librbd {_number(facts.release)} crashes, in clients too; "
+            "let the server keep connections open, or fetch the file and import that.",
+            f"curl -fO {shlex.quote(url)}",
+        )
+
+
+def _closing(facts: Facts, scheme: str) -> list[str]:
+    """The URLs whose servers close connections in a way on which librbd of the release crashes.
+
+    With TLS that is any way; without it one that the server announces.
+    """
     found = facts.inspection
     if found is None or not _crashes_on_close(facts.release):
-        return
-    for url in found.announcing_close:
-        if url.startswith("http:"):
-            yield Found(
-                str(facts.wish.source),
-                f"The server of {url} closes the connection after each answer (`Connection: close` "
-                f"or HTTP/1.0), and then librbd {_number(facts.release)} crashes, in clients too; "
-                "let the server keep connections open, or fetch the file and import that.",
-                f"curl -fO {shlex.quote(url)}",
-            )
+        return []
+    urls = found.hanging_up if scheme == "https" else found.announcing_close
+    return [url for url in urls if url.startswith(f"{scheme}:")]
 
 
 def _number(release: tuple[int, int, int]) -> str:
