@@ -1,4 +1,4 @@
-"""The routes in the dashboard, beside a stand-in for cherrypy: what is passed on and answered."""
+"""The routes in the dashboard, with a stand-in for cherrypy: what is passed on and answered."""
 
 import json
 import sys

@@ -8,7 +8,7 @@ from typing import Optional
 import rados
 
 # LIBRADOS_OPERATION_FULL_TRY of librados.h, which its Python binding does not have: a write of a
-# pool whose quota is used up is refused or, if it adds nothing, done; else it waits for ever.
+# pool whose quota is used up is refused or, if it adds nothing, done; else it waits forever.
 FULL_TRY = 64
 _PAGE = 256  # keys, so that objects with megabytes of them take little memory
 

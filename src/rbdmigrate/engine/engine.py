@@ -48,7 +48,7 @@ from .requests.record_changes import RecordChanges
 
 log = logging.getLogger(__name__)
 
-# A manager's client must not wait for ever for a pool that is down: a command would hang with it.
+# A manager's client must not wait forever for a pool that is down: a command would hang with it.
 _TIMEOUTS = {"rados_osd_op_timeout": "15", "rados_mon_op_timeout": "15"}
 _STOP_TIMEOUT = 15.0
 _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands are answered

@@ -1,4 +1,4 @@
-"""A request for a migration: what is to be migrated to where."""
+"""A request for a migration: what to migrate, and where to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MigrationRequest:
     """What was asked for.
 
     ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
-    ``inline``: the secrets are to be given to librbd themselves. ``logged``: they were given in the
+    ``inline``: give librbd the secrets themselves. ``logged``: they were given in the
     command itself. ``force``: also where the image would be copied onto itself, unchanged.
     """
 

@@ -85,7 +85,7 @@ class Preparation:
         return MigrationRequest(source, target, layout, spec)
 
     def _forget_refused(self, tracked: TrackedMigration) -> None:
-        """A prepare that was refused changed nothing, so nothing is to be remembered of it."""
+        """A prepare that was refused changed nothing, so its record is removed."""
         m = tracked.migration
         with self._translated(m.target.spec):
             situation = diagnose(m, observe(self._client, m))

@@ -50,6 +50,6 @@ class CopyThrottle:
                 pause = self._bucket.pause(time.monotonic())
 
     def _is_due(self, begin: float) -> bool:
-        """Whether an object that is held up since ``begin`` is to be copied at any rate."""
+        """Whether an object that is held up since ``begin`` has waited for long enough."""
         now = time.monotonic()
         return now - begin >= LONGEST or now < self._hurry_until
