@@ -11,7 +11,7 @@ import rados
 
 from qa.faults.bench import Bench
 from qa.faults.images import Sample
-from rbdmigrate.cluster import headers
+from rbdmigrate.cluster import headers, image_snapshots
 from rbdmigrate.cluster.omap import omap_value
 from rbdmigrate.model.observation import HeaderState as H
 
@@ -45,7 +45,7 @@ def look(bench: Bench, sample: Sample) -> "tuple[Side, Side]":
 
 def _side(ioctx: rados.Ioctx, name: str, ident: str) -> Side:
     header = headers.migration_header(ioctx, ident)
-    snapshots = headers.snapshots(ioctx, ident)
+    snapshots = image_snapshots.snapshots(ioctx, ident)
     trash = omap_value(ioctx, "rbd_trash", f"id_{ident}")
     return Side(
         directory=headers.image_name(ioctx, ident) is not None,

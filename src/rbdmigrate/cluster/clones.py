@@ -20,7 +20,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import rados
 
 from ..model.errors import PoolMissing
-from . import headers
+from . import headers, image_snapshots
 from .client import error_number
 from .denc import Decoder, encode_string
 from .pools import open_by_id
@@ -64,7 +64,7 @@ def clones_of(client: rados.Rados, ioctx: rados.Ioctx, ident: str) -> Clones:
     """
     found: dict[int, tuple[Clone, ...]] = {}
     protected: list[int] = []
-    for entry in headers.snapshots(ioctx, ident):
+    for entry in image_snapshots.snapshots(ioctx, ident):
         found[entry.snap_id] = _listed(ioctx, ident, entry.snap_id)
         if _protection(ioctx, ident, entry.snap_id) != _UNPROTECTED:
             protected.append(entry.snap_id)

@@ -22,6 +22,7 @@ import rados
 
 from ..model.errors import MigrationError
 from ..model.observation import HeaderState, ImageView, MigrationHeader
+from .class_call import call
 from .denc import Decoder, encode_string
 from .omap import omap_pages
 
@@ -35,8 +36,6 @@ IMPORT_KEY = "rbd_migration.import"
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
-_SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
-_REPLY = 1 << 20  # bytes; a header with thousands of snapshots passes 64 KiB
 
 
 class TrashEntry(NamedTuple):
@@ -66,36 +65,21 @@ class Parent(NamedTuple):
     snap_id: int
 
 
-class SnapshotEntry(NamedTuple):
-    """A snapshot of an image; ``in_trash``: its removal was begun and not completed."""
-
-    snap_id: int
-    in_trash: bool
-
-
-def _call(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> Optional[Decoder]:
-    try:
-        size, out = ioctx.execute(oid, cls, method, data, _REPLY)
-    except rados.ObjectNotFound:
-        return None
-    return Decoder(out[:size])
-
-
 def image_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
     """Return the id of the image called ``name``."""
-    reply = _call(ioctx, f"rbd_id.{name}", "rbd", "get_id", b"")
+    reply = call(ioctx, f"rbd_id.{name}", "rbd", "get_id", b"")
     return reply.string() if reply else None
 
 
 def image_name(ioctx: rados.Ioctx, ident: str) -> Optional[str]:
     """The name under which the directory lists the image ``ident``."""
-    reply = _call(ioctx, "rbd_directory", "rbd", "dir_get_name", encode_string(ident))
+    reply = call(ioctx, "rbd_directory", "rbd", "dir_get_name", encode_string(ident))
     return reply.string() if reply else None
 
 
 def listed_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
     """The id under which the directory lists ``name``, even if nothing else of the image exists."""
-    reply = _call(ioctx, "rbd_directory", "rbd", "dir_get_id", encode_string(name))
+    reply = call(ioctx, "rbd_directory", "rbd", "dir_get_id", encode_string(name))
     return reply.string() if reply else None
 
 
@@ -129,7 +113,7 @@ def old_format_migration(ioctx: rados.Ioctx, name: str) -> Optional[MigrationHea
 
 def _migration_of(ioctx: rados.Ioctx, oid: str, image: str) -> Optional[MigrationHeader]:
     try:
-        reply = _call(ioctx, oid, "rbd", "migration_get", b"")
+        reply = call(ioctx, oid, "rbd", "migration_get", b"")
     except rados.Error as error:
         # The object exists but holds no migration, or is not a header of an image.
         if abs(error.errno or 0) in (EINVAL, ENXIO):
@@ -177,7 +161,7 @@ def _migration_header(reply: Decoder) -> MigrationHeader:
 
 def trash_entry(ioctx: rados.Ioctx, ident: str) -> Optional[TrashEntry]:
     """The trash entry of the image ``ident``."""
-    reply = _call(ioctx, "rbd_trash", "rbd", "trash_get", encode_string(ident))
+    reply = call(ioctx, "rbd_trash", "rbd", "trash_get", encode_string(ident))
     if reply is None:
         return None
     return _trash_entry(reply)
@@ -239,14 +223,14 @@ def version(ioctx: rados.Ioctx, ident: str) -> Optional[int]:
 def features(ioctx: rados.Ioctx, ident: str) -> int:
     """The image's feature bits; 0 when there is no such image."""
     argument = struct.pack("<QB", _NO_SNAPSHOT, 1)
-    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_features", argument)
+    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_features", argument)
     return reply.u64() if reply else 0
 
 
 def size(ioctx: rados.Ioctx, ident: str) -> int:
     """The image's size in bytes; 0 when there is no such image."""
     argument = struct.pack("<Q", _NO_SNAPSHOT)
-    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
+    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
     if reply is None:
         return 0
     reply.u8()  # order
@@ -256,19 +240,19 @@ def size(ioctx: rados.Ioctx, ident: str) -> int:
 def object_size(ioctx: rados.Ioctx, ident: str) -> int:
     """The size of the image's objects in bytes; librbd's default if there is no such image."""
     argument = struct.pack("<Q", _NO_SNAPSHOT)
-    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
+    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
     return 1 << (reply.u8() if reply else _DEFAULT_ORDER)
 
 
 def metadata(ioctx: rados.Ioctx, ident: str, key: str) -> Optional[str]:
     """The value of an image metadata key; None when the image does not have it."""
-    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "metadata_get", encode_string(key))
+    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "metadata_get", encode_string(key))
     return reply.string() if reply else None
 
 
 def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:
     """The parent of the image ``ident``; None when it is not a clone (any more)."""
-    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "parent_get", b"")
+    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "parent_get", b"")
     if reply is None:
         return None
     reply.start()
@@ -278,55 +262,14 @@ def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:
 
 def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
     """The id of the pool with the image's data, -1 when that is the header's own pool."""
-    reply = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_data_pool", b"")
+    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_data_pool", b"")
     return reply.s64() if reply else -1
-
-
-def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
-    """The image's snapshots, the newest first."""
-    oid = f"rbd_header.{ident}"
-    context = _call(ioctx, oid, "rbd", "get_snapcontext", b"")
-    if context is None:
-        return []
-    context.u64()  # sequence
-    found = []
-    for snap_id in [context.u64() for _ in range(context.u32())]:
-        reply = _call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", snap_id))
-        if reply is not None:
-            reply.start()
-            reply.u64()  # id
-            reply.start()
-            found.append(SnapshotEntry(snap_id, reply.u32() == _SNAPSHOT_IN_TRASH))
-    return found
-
-
-def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:
-    """The highest snapshot id that the image ever had, and the ids of its snapshots, ascending."""
-    context = _call(ioctx, f"rbd_header.{ident}", "rbd", "get_snapcontext", b"")
-    if context is None:
-        return 0, []
-    newest = context.u64()
-    return newest, sorted(context.u64() for _ in range(context.u32()))
-
-
-def snapshot_names(ioctx: rados.Ioctx, ident: str) -> list[str]:
-    """The names of the image's snapshots, the newest first."""
-    oid = f"rbd_header.{ident}"
-    found = []
-    for entry in snapshots(ioctx, ident):
-        reply = _call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", entry.snap_id))
-        if reply is not None:
-            reply.start()
-            reply.u64()  # id
-            reply.finish(reply.start())  # namespace
-            found.append(reply.string())
-    return found
 
 
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
     """The owner of the exclusive lock of the image ``ident``; None without one."""
     argument = encode_string(_LOCK)
-    reply = _call(ioctx, f"rbd_header.{ident}", "lock", "get_info", versioned(argument))
+    reply = call(ioctx, f"rbd_header.{ident}", "lock", "get_info", versioned(argument))
     if reply is None:
         return None
     reply.start()

@@ -16,7 +16,7 @@ import rados
 from ..model.layout import FEATURES
 from ..model.migration import Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader
-from . import headers
+from . import headers, image_snapshots
 from .denc import encode_string
 from .headers import LockHolder, Parent, versioned
 
@@ -147,7 +147,7 @@ def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
 
 def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: str) -> None:
     """Complete an interrupted removal of snapshots, after which librbd always refuses the image."""
-    for snapshot in headers.snapshots(ioctx, ident):
+    for snapshot in image_snapshots.snapshots(ioctx, ident):
         if not snapshot.in_trash:
             continue
         _remove(ioctx, f"rbd_object_map.{ident}.{snapshot.snap_id:016x}")

@@ -11,7 +11,7 @@ from typing import Optional, Union
 import rados
 import rbd
 
-from ..cluster import headers
+from ..cluster import headers, image_snapshots
 from ..cluster.capi import CApiError
 from ..faults import fault_point
 from ..model.errors import MigrationError
@@ -64,7 +64,7 @@ def prepare(
                 _refuse_crash(features, image)
                 if act.point:  # before snapshots are looked at
                     comparison_snapshot.clear(session, source, act.point)
-                snapshots = set(headers.snapshot_ids(ioctx, str(image.id()))[1])
+                snapshots = set(image_snapshots.snapshot_ids(ioctx, str(image.id()))[1])
                 found = untrimmed(session, ioctx, image, BEFORE_ACT, lambda: tell(Progress()))
                 if found is not None:
                     return NotTrimmed(found)
@@ -108,7 +108,7 @@ def _refuse_removed(session: Session, source: Place, snapshots: set[int]) -> Non
     if not snapshots:
         return
     with session.open(source) as ioctx:
-        gone = snapshots.difference(headers.snapshot_ids(ioctx, source.image_id)[1])
+        gone = snapshots.difference(image_snapshots.snapshot_ids(ioctx, source.image_id)[1])
     if gone:
         raise MigrationError(
             EAGAIN,

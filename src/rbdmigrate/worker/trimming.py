@@ -17,7 +17,7 @@ from typing import Optional
 import rados
 import rbd
 
-from ..cluster import headers
+from ..cluster import image_snapshots
 from ..cluster import mon_queries as inventory
 from ..cluster.object_snapshots import ObjectSnapshots
 from ..control.objects.striping import Striping
@@ -45,7 +45,7 @@ def untrimmed(
     Takes ``budget`` seconds at most; an image that was not looked at as a whole is not safe. Leaves
     the image at its head. Raises what RADOS and librbd raise.
     """
-    newest, kept = headers.snapshot_ids(ioctx, image.id())
+    newest, kept = image_snapshots.snapshot_ids(ioctx, image.id())
     striping = striping_of(image)
     if not kept and not striping.fancy:
         return None

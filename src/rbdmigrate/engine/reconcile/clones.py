@@ -12,7 +12,7 @@ from typing import Optional
 
 import rados
 
-from ...cluster import headers
+from ...cluster import image_snapshots
 from ...cluster.clones import NAMED, Clone, Clones, clone_names, clones_of, silent_pools
 from ...cluster.pools import open_by_id
 from ...model.errors import MigrationError, PoolMissing
@@ -85,7 +85,7 @@ def _has_snapshots(client: rados.Rados, m: Migration) -> bool:
     for place in (m.source, m.target):
         try:
             with open_by_id(client, place.pool_id, place.namespace) as ioctx:
-                if place.image_id and headers.snapshots(ioctx, place.image_id):
+                if place.image_id and image_snapshots.snapshots(ioctx, place.image_id):
                     return True
         except PoolMissing:
             continue  # and its snapshots with it

@@ -10,7 +10,7 @@ from typing import Optional
 
 import rados
 
-from ...cluster import headers
+from ...cluster import image_snapshots
 from ...cluster.pools import open_by_id
 from ...control.lifecycle.decision import failed
 from ...control.lifecycle.verification import (
@@ -73,7 +73,7 @@ def with_outcome(m: Migration, v: Verification, now: float) -> Migration:
 def has_point(client: rados.Rados, m: Migration) -> bool:
     """Whether the source has the comparison snapshot."""
     with open_by_id(client, m.source.pool_id, m.source.namespace) as ioctx:
-        return m.point in headers.snapshot_names(ioctx, m.source.image_id)
+        return m.point in image_snapshots.snapshot_names(ioctx, m.source.image_id)
 
 
 def waits(m: Migration, now: float) -> Optional[Hold]:

@@ -15,7 +15,7 @@ from errno import EDQUOT
 import rados
 import rbd
 
-from ...cluster import headers
+from ...cluster import headers, image_snapshots
 from ...faults import fault_point
 from ...model.migration import Place
 from ..session import Session
@@ -43,7 +43,7 @@ def take(session: Session, place: Place, name: str) -> str:
 def clear(session: Session, place: Place, name: str) -> None:
     """Remove one that an earlier try left on the source, if there is one. May be repeated."""
     with session.open(place) as ioctx:
-        if name in headers.snapshot_names(ioctx, place.image_id):
+        if name in image_snapshots.snapshot_names(ioctx, place.image_id):
             _drop(ioctx, place, name)
 
 

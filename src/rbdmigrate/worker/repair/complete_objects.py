@@ -22,7 +22,7 @@ from typing import Any, Optional
 import rados
 import rbd
 
-from ...cluster import headers
+from ...cluster import headers, image_snapshots
 from ...cluster.data_objects import DataObjects
 from ...control.objects.partial import runs, search_ranges
 from ...control.objects.striping import Striping
@@ -65,7 +65,7 @@ def complete_objects(
         striping = striping_of(image)
         objects = data_objects(session, ioctx, image)
         stack.callback(objects.close)
-        kept = {entry.snap_id for entry in headers.snapshots(ioctx, target.image_id)}
+        kept = {entry.snap_id for entry in image_snapshots.snapshots(ioctx, target.image_id)}
         source = _opened(session, ends, act.point, stack, image)
         carried = sorted((new, old) for old, new in header.snapshots)
         views = [_View(new, source.key(old, new), new not in kept) for new, old in carried]

@@ -1,0 +1,64 @@
+"""Reading the snapshots of an image from its header, without opening the image.
+
+Every function takes an ioctx whose namespace is set, and raises ``rados.Error`` when RADOS does
+not answer.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import rados
+
+from .class_call import call
+
+_SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
+
+
+class SnapshotEntry(NamedTuple):
+    """A snapshot of an image; ``in_trash``: its removal was begun and not completed."""
+
+    snap_id: int
+    in_trash: bool
+
+
+def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
+    """The image's snapshots, the newest first."""
+    oid = f"rbd_header.{ident}"
+    context = call(ioctx, oid, "rbd", "get_snapcontext", b"")
+    if context is None:
+        return []
+    context.u64()  # sequence
+    found = []
+    for snap_id in [context.u64() for _ in range(context.u32())]:
+        reply = call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", snap_id))
+        if reply is not None:
+            reply.start()
+            reply.u64()  # id
+            reply.start()
+            found.append(SnapshotEntry(snap_id, reply.u32() == _SNAPSHOT_IN_TRASH))
+    return found
+
+
+def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:
+    """The highest snapshot id that the image ever had, and the ids of its snapshots, ascending."""
+    context = call(ioctx, f"rbd_header.{ident}", "rbd", "get_snapcontext", b"")
+    if context is None:
+        return 0, []
+    newest = context.u64()
+    return newest, sorted(context.u64() for _ in range(context.u32()))
+
+
+def snapshot_names(ioctx: rados.Ioctx, ident: str) -> list[str]:
+    """The names of the image's snapshots, the newest first."""
+    oid = f"rbd_header.{ident}"
+    found = []
+    for entry in snapshots(ioctx, ident):
+        reply = call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", entry.snap_id))
+        if reply is not None:
+            reply.start()
+            reply.u64()  # id
+            reply.finish(reply.start())  # namespace
+            found.append(reply.string())
+    return found
