@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.source_spec import (
-    SourceSpec,
-    StreamSpec,
-    parse_source_spec,
-    required_release,
-    unsupported,
-)
+from rbdmigrate.model.source_spec import SourceSpec, StreamSpec, parse_source_spec
 
 FILE = {"type": "file", "file_path": "/mnt/image.raw"}
 HTTP = {"type": "http", "url": "https://images.example:8443/a%20b.qcow2"}
@@ -299,40 +293,3 @@ def test_references_are_left_alone():
         access_key="config://s3/a",
         secret_key="config://rbd/migration/7/stream.secret_key",
     )
-
-
-@pytest.mark.parametrize(
-    ("plain", "needs"),
-    [
-        ({"type": "raw", "stream": FILE}, None),
-        (NATIVE, None),
-        ({"type": "raw", "stream": NBD}, 20),
-        (
-            {
-                "type": "raw",
-                "stream": FILE,
-                "snapshots": [{"type": "raw", "name": "s", "stream": NBD}],
-            },
-            20,
-        ),
-    ],
-)
-def test_what_needs_a_newer_release_says_so(plain, needs):
-    spec = parse(plain)
-    required = required_release(spec)
-    assert (required.major if required else None) == needs
-    assert unsupported(spec, (20, 2, 0)) is None
-    sentence = unsupported(spec, (19, 2, 3))
-    if needs:
-        assert "Ceph 20 (Tentacle)" in sentence
-        assert "19.2.3" in sentence
-        assert unsupported(spec, (0, 0, 0))
-    else:
-        assert sentence is None
-
-
-@pytest.mark.parametrize("release", [(16, 2, 15), (20, 2, 4)])
-def test_another_cluster_is_refused_by_every_release(release):
-    sentence = unsupported(parse({**NATIVE, "cluster_name": "old"}), release)
-    assert "rbd export" in sentence
-    assert "upgrade" not in sentence

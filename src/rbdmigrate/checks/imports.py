@@ -13,7 +13,7 @@ from ..model.finding import Severity
 from ..model.image import Image
 from ..model.layout import MAX_OBJECT_SIZE, MIN_OBJECT_SIZE
 from ..model.osd_caps import may_use_images
-from ..model.source_spec import unsupported
+from ..model.source_release import unsupported
 from ..model.units import format_size
 from .facts import Facts
 from .registry import Found, check

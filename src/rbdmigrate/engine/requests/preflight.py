@@ -29,7 +29,7 @@ from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
 from ...model.migration import Place
 from ...model.request import MigrationRequest
-from ...model.source_spec import unsupported
+from ...model.source_release import unsupported
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
 from ..caller import access
