@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from errno import EINVAL
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions, parse_layout
@@ -25,6 +24,7 @@ from ...model.verification import Verify
 from ..pace.timetable import parse_rate
 from ..pace.window import parse_window
 from .patterns import compile_pattern
+from .plan_fields import PlanObject, refuse, shown
 from .plan_text import load_plan_text
 from .selection import template_problem, unchanged
 
@@ -42,7 +42,6 @@ _POLICY = ("goal", "verify", "rate", "image_rate", "priority", "soak")
 _GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _SIZE = re.compile(r"\s*(<=|>=|<|>)\s*([^<>=,]+)")
-_MAX_LIST = 1000
 
 
 def parse_plan(text: str, default_pool: str, timezone: str = "UTC") -> Definition:
@@ -55,7 +54,7 @@ def parse_plan(text: str, default_pool: str, timezone: str = "UTC") -> Definitio
 
 def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definition:
     """Return the Definition of plain data: objects, lists and texts."""
-    top = _Object(plain, "", _FIELDS)
+    top = PlanObject(plain, "", _FIELDS)
     name = top.text("plan")
     if not NAME.fullmatch(name):
         raise refuse(
@@ -105,112 +104,8 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
     return definition
 
 
-def refuse(path: str, problem: str, form: str) -> MigrationError:
-    """Return an error about the field at ``path`` of a plan."""
-    where = f"{path} in the plan" if path else "The plan"
-    return MigrationError(EINVAL, f"{where} {problem}; {form}.")
-
-
-class _Object:
-    """An object of the plan at ``path``, whose ``fields`` are known; others are refused."""
-
-    def __init__(self, value: Any, path: str, fields: Iterable[str]) -> None:
-        fields = tuple(fields)
-        if value == "":
-            value = {}  # written and left empty
-        if not isinstance(value, dict):
-            raise refuse(
-                path, f"is {_kind(value)}, not an object", f"its fields are {', '.join(fields)}"
-            )
-        for name in value:
-            if name not in fields:
-                raise refuse(
-                    _join(path, _shown(str(name))[1:-1]),
-                    "is not known",
-                    f"{'its' if not path else 'the'} fields here are {', '.join(fields)}",
-                )
-        self._value: dict[str, Any] = value
-        self.path = path
-
-    def where(self, name: str) -> str:
-        return _join(self.path, name)
-
-    def has(self, name: str) -> bool:
-        return name in self._value
-
-    def raw(self, name: str) -> Any:
-        return self._value.get(name, "")
-
-    def text(self, name: str) -> str:
-        """Return a text; empty if it is missing."""
-        value = self._value.get(name, "")
-        if isinstance(value, bool) or value is None:
-            value = "" if value is None else str(value).lower()
-        if isinstance(value, (int, float)):
-            value = str(value)
-        if not isinstance(value, str):
-            raise refuse(self.where(name), f"is {_kind(value)}, not a text", "give one text")
-        if not value.isprintable():
-            raise refuse(self.where(name), "holds unprintable characters", "remove them")
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Return a list of texts; a single text stands for a list of one."""
-        value = self._value.get(name, "")
-        if isinstance(value, str):
-            value = [value] if value else []
-        if not isinstance(value, list) or len(value) > _MAX_LIST:
-            raise refuse(self.where(name), f"is {_kind(value)}", f"give up to {_MAX_LIST} texts")
-        items = {str(number): item for number, item in enumerate(value)}
-        inner = _Object(items, self.where(name), items)
-        return tuple(inner.text(number) for number in items)
-
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        """Return a whole number from ``low`` to ``high``."""
-        text = self.text(name)
-        if not text:
-            return default
-        if not re.fullmatch(r"-?[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise refuse(
-                self.where(name),
-                f"is {_shown(text)}",
-                f"give a whole number from {low} to {high}",
-            )
-        return int(text)
-
-    def flag(self, name: str) -> bool:
-        """Return true or false; false if it is missing."""
-        return self.choice(name, ("true", "false"), "false") == "true"
-
-    def choice(self, name: str, known: Iterable[str], default: str) -> str:
-        """Return one of the ``known`` texts."""
-        text = self.text(name) or default
-        if text not in known:
-            raise refuse(self.where(name), f"is {_shown(text)}", f"choose from {', '.join(known)}")
-        return text
-
-    def object(self, name: str, fields: Iterable[str]) -> _Object:
-        """Return a nested object; an empty one if it is missing."""
-        return _Object(self.raw(name), self.where(name), fields)
-
-    def items(self, name: str) -> list[tuple[Any, str]]:
-        """Return the items of a list, with their paths."""
-        value = self.raw(name)
-        if value == "":
-            return []
-        if not isinstance(value, list) or len(value) > MAX_ITEMS:
-            raise refuse(
-                self.where(name), f"is {_kind(value)}", f"give a list of up to {MAX_ITEMS} objects"
-            )
-        return [(item, f"{self.where(name)}[{number}]") for number, item in enumerate(value)]
-
-    def read(self, name: str, text: str, read: Callable[[str, str], _T], default: _T) -> _T:
-        """Return the result of ``read``, whose error messages name the path."""
-        return read(text, f"{self.where(name)} in the plan:") if text else default
-
-
 def _selector(value: Any, path: str) -> Selector:
-    given = _Object(value, path, _SELECT)
+    given = PlanObject(value, path, _SELECT)
     pool = _part(given, "pool", "the pool of the images")
     if not pool:
         raise refuse(given.where("pool"), "is missing", "give the pool of the images")
@@ -237,7 +132,7 @@ def _selector(value: Any, path: str) -> Selector:
     )
 
 
-def _part(given: _Object, name: str, what: str) -> str:
+def _part(given: PlanObject, name: str, what: str) -> str:
     """Return a part of an image spec; '/' and '@' are refused."""
     text = given.text(name)
     if "/" in text or "@" in text:
@@ -245,7 +140,7 @@ def _part(given: _Object, name: str, what: str) -> str:
     return text
 
 
-def _bounds(given: _Object) -> tuple[Optional[int], Optional[int]]:
+def _bounds(given: PlanObject) -> tuple[Optional[int], Optional[int]]:
     """Return the smallest and largest size of ``>10G`` or ``>=1G,<1T``, in bytes."""
     smallest: Optional[int] = None
     largest: Optional[int] = None
@@ -253,9 +148,7 @@ def _bounds(given: _Object) -> tuple[Optional[int], Optional[int]]:
         found = _SIZE.fullmatch(piece)
         where = given.where("size")
         if found is None:
-            raise refuse(
-                where, f"is {_shown(given.text('size'))}", "the form is '>10G', '>=1G,<1T'"
-            )
+            raise refuse(where, f"is {shown(given.text('size'))}", "the form is '>10G', '>=1G,<1T'")
         size = parse_size(found[2], f"{where} in the plan:")
         if found[1] == ">=" or found[1] == ">":
             smallest = size + (found[1] == ">")
@@ -264,7 +157,7 @@ def _bounds(given: _Object) -> tuple[Optional[int], Optional[int]]:
     return smallest, largest
 
 
-def _rule(given: _Object) -> Rule:
+def _rule(given: PlanObject) -> Rule:
     name = given.text("name") or "{name}"
     problem = template_problem(name)
     if problem:
@@ -278,7 +171,7 @@ def _rule(given: _Object) -> Rule:
     return Rule(pool, namespace, name, _layout(given))
 
 
-def _layout(given: _Object) -> LayoutOptions:
+def _layout(given: PlanObject) -> LayoutOptions:
     def either(name: str, other: str) -> str:
         if given.has(name) and given.has(other):
             raise refuse(given.where(other), f"is given together with {name}", "give one of them")
@@ -309,7 +202,7 @@ def _layout(given: _Object) -> LayoutOptions:
 
 
 def _listed(value: Any, path: str, default_pool: str) -> Listed:
-    given = _Object(value, path, ("source", "target", "source_spec"))
+    given = PlanObject(value, path, ("source", "target", "source_spec"))
     target = _spec(given, "target", default_pool)
     if not given.has("source_spec"):
         source = _spec(given, "source", default_pool)
@@ -325,7 +218,7 @@ def _listed(value: Any, path: str, default_pool: str) -> Listed:
     return Listed(None, target, _source_spec(given))
 
 
-def _source_spec(given: _Object) -> str:
+def _source_spec(given: PlanObject) -> str:
     where = given.where("source_spec")
     plain = given.raw("source_spec")
     try:
@@ -344,33 +237,19 @@ def _source_spec(given: _Object) -> str:
     return spec.to_json()
 
 
-def _spec(given: _Object, name: str, default_pool: str) -> Optional[ImageSpec]:
+def _spec(given: PlanObject, name: str, default_pool: str) -> Optional[ImageSpec]:
     text = given.text(name)
     if not text:
         return None
     return parse_image_spec(text, default_pool, f"{given.where(name)} in the plan")
 
 
-def _window(top: _Object, timezone: str) -> str:
+def _window(top: PlanObject, timezone: str) -> str:
     texts = [text for text in top.texts("window") if text]
     if not texts or texts == ["off"]:
         return ""
     return str(parse_window(texts, timezone, "window in the plan"))
 
 
-def _soak(policy: _Object) -> float:
+def _soak(policy: PlanObject) -> float:
     return policy.read("soak", policy.text("soak"), parse_seconds, 0.0)
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _kind(value: Any) -> str:
-    known = ((dict, "an object"), (list, "a list"), (str, "a text"))
-    return next((name for kind, name in known if isinstance(value, kind)), "something else")
-
-
-def _shown(text: str) -> str:
-    printable = ascii(text)
-    return printable if len(printable) <= 60 else printable[:57] + "..."
