@@ -18,7 +18,7 @@ from tests.fakes.simulation import active
 
 Owner = load().store.Owner
 PlanRegistry = load().module("engine.records.plan_registry").PlanRegistry
-TrackedPlan = load().module("engine.records.plan_registry").TrackedPlan
+TrackedPlan = load().module("engine.records.tracked_plan").TrackedPlan
 plan_check = load().module("engine.plans.checks")
 plan_driver = load().module("engine.plans.driver")
 PlanChecks, PlanDriver = plan_check.PlanChecks, plan_driver.PlanDriver

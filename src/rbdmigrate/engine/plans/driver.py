@@ -38,8 +38,9 @@ from ...model.plan import (
 )
 from ...model.spec import ImageSpec
 from ..reconcile.scheduler import Scheduler
-from ..records.plan_registry import PlanRegistry, TrackedPlan, Wait, in_use
+from ..records.plan_registry import PlanRegistry
 from ..records.registry import Registry, TrackedMigration
+from ..records.tracked_plan import TrackedPlan, Wait, in_use
 from .create import ItemStarter
 
 log = logging.getLogger(__name__)

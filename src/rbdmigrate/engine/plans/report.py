@@ -13,8 +13,8 @@ from ...model.client_warnings import warnings_for_plan
 from ...model.migration import Op
 from ...model.plan import Definition, Outcome, PlanState
 from ...model.report import Live, iso, percent
-from ..records.plan_registry import TrackedPlan
-from ..records.registry import TrackedMigration
+from ..records.tracked import TrackedMigration
+from ..records.tracked_plan import TrackedPlan
 
 _PROBLEMS = 20  # sentences
 

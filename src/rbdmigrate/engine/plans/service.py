@@ -24,8 +24,9 @@ from ...model.migration import State
 from ...model.plan import Definition, Item, Outcome, Plan, PlanState
 from ...model.spec import ImageSpec
 from ..caller import access
-from ..records.plan_registry import PlanRegistry, TrackedPlan
-from ..records.registry import TrackedMigration
+from ..records.plan_registry import PlanRegistry
+from ..records.tracked import TrackedMigration
+from ..records.tracked_plan import TrackedPlan
 from ..requests.errors import TranslatedErrors
 from ..settings import Settings
 from .checks import PlanChecks
