@@ -20,8 +20,9 @@ Owner = load().store.Owner
 PlanRegistry = load().module("engine.records.plan_registry").PlanRegistry
 TrackedPlan = load().module("engine.records.tracked_plan").TrackedPlan
 plan_check = load().module("engine.plans.checks")
-plan_driver = load().module("engine.plans.driver")
-PlanChecks, PlanDriver = plan_check.PlanChecks, plan_driver.PlanDriver
+choosing = load().module("engine.plans.choosing")
+PlanChecks = plan_check.PlanChecks
+PlanDriver = load().module("engine.plans.driver").PlanDriver
 
 
 @pytest.fixture(autouse=True)
@@ -70,10 +71,11 @@ def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client
     assert found["good"].problem == ""
 
 
-def driver() -> "tuple[PlanDriver, Mock]":
-    kept: Mock = Mock()
-    kept.update = lambda one, change: setattr(one, "plan", change(one.plan))
-    return PlanDriver(Mock(), kept, Mock(), Mock(), Mock(), Mock(), pytest.fail), kept
+def driver() -> PlanDriver:
+    plans: Mock = Mock()
+    plans.update = lambda one, change: setattr(one, "plan", change(one.plan))
+    chooser = choosing.ItemChooser(Mock())
+    return PlanDriver(plans, chooser, Mock(), Mock(), Mock(), pytest.fail)
 
 
 def starting() -> TrackedPlan:
@@ -81,26 +83,26 @@ def starting() -> TrackedPlan:
 
 
 def test_a_plan_whose_images_cannot_be_chosen_in_time_is_a_draft_again(monkeypatch):
-    monkeypatch.setattr(plan_driver, "CHOOSING", 0.05)
+    monkeypatch.setattr(choosing, "CHOOSING", 0.05)
 
     def endless(*_: Any) -> Any:
         while True:
             active().sleep(0.001)
             yield Candidate("vm-1")
 
-    monkeypatch.setattr(plan_driver, "candidates", endless)
+    monkeypatch.setattr(choosing, "candidates", endless)
     kept = starting()
-    driver()[0]._round(kept)
+    driver()._round(kept)
     assert kept.plan.state is PlanState.DRAFT
     assert "could not be chosen within" in kept.plan.problem
     assert kept.refusal is not None
 
 
 def test_a_plan_of_a_silent_pool_is_tried_again_and_then_a_draft(monkeypatch):
-    monkeypatch.setattr(plan_driver, "CHOOSING", 0.2)
+    monkeypatch.setattr(choosing, "CHOOSING", 0.2)
     silent = Mock(side_effect=rados.TimedOut("no answer", errno=110))
-    monkeypatch.setattr(plan_driver, "candidates", silent)
-    kept, drives = starting(), driver()[0]
+    monkeypatch.setattr(choosing, "candidates", silent)
+    kept, drives = starting(), driver()
     drives._guarded(kept)
     assert kept.plan.state is PlanState.STARTING
     assert kept.trouble

@@ -26,10 +26,14 @@ from .host import Host
 from .pace.cluster_monitor import ClusterMonitor
 from .pace.plan_limits import PlanPace
 from .pace.throttle import Throttle
+from .plans.cancelling import PlanCanceller
 from .plans.checks import PlanChecks
+from .plans.choosing import ItemChooser
 from .plans.create import ItemStarter
 from .plans.driver import PlanDriver
+from .plans.item_outcomes import ItemOutcomes
 from .plans.service import PlanService
+from .plans.wave_runner import WaveRunner
 from .reconcile.executor import Executor
 from .reconcile.scheduler import Scheduler
 from .records.loader import Loader
@@ -154,18 +158,20 @@ class Engine:
         def abort(target: ImageSpec, force: bool) -> None:
             self.migrations.begin_abort(target, force=force)
 
+        plans, registry, scheduler = self._plan_registry, self._registry, self._scheduler
+        chooser = ItemChooser(self._client)
+        outcomes = ItemOutcomes(plans, registry)
         driver = PlanDriver(
-            self._client,
-            self._plan_registry,
-            self._registry,
-            starter,
-            self._scheduler,
-            abort,
+            plans,
+            chooser,
+            outcomes,
+            WaveRunner(plans, registry, starter, scheduler, outcomes),
+            PlanCanceller(plans, registry, scheduler, abort, outcomes),
             self._fenced,
         )
-        checks = PlanChecks(self._preflight, starter, driver.select, self.cluster_rate)
+        checks = PlanChecks(self._preflight, starter, chooser.select, self.cluster_rate)
         return PlanService(
-            self._plan_registry,
+            plans,
             driver,
             checks,
             self._host.settings,

@@ -29,8 +29,9 @@ from ..records.tracked import TrackedMigration
 from ..records.tracked_plan import TrackedPlan
 from ..requests.errors import TranslatedErrors
 from ..settings import Settings
+from .cancelling import Abort
 from .checks import PlanChecks
-from .driver import Abort, PlanDriver
+from .driver import PlanDriver
 from .report import plan_report
 
 PlanReport = dict[str, Any]
