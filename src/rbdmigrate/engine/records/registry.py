@@ -12,7 +12,6 @@ from typing import Optional
 
 import rados
 
-from ...cluster.pools import open_by_id
 from ...cluster.store import Owner, Store, StoreFenced, UnreadableRecord
 from ...control.lifecycle.duplicates import doubles
 from ...model.errors import MigrationError, PoolMissing
@@ -20,13 +19,11 @@ from ...model.migration import Migration
 from ...model.spec import ImageSpec
 from ..settings import Settings
 from .history import Ended, History
+from .stores import Stores
 from .tracked import TrackedMigration
 from .uncertain_writes import Unsure
 
 log = logging.getLogger(__name__)
-
-
-_Place = tuple[int, str]  # a pool's id, and a namespace
 
 
 class Registry:
@@ -34,14 +31,11 @@ class Registry:
 
     def __init__(self, client: rados.Rados, owner: Owner, settings: Callable[[], Settings]) -> None:
         self.changed = threading.Condition()
-        self._client = client
-        self._owner = owner
         self._tracked: dict[str, TrackedMigration] = {}
         self._ordered: Optional[list[TrackedMigration]] = (
             None  # all of them; None: to be sorted again
         )
-        self._stores: dict[_Place, Store] = {}
-        self._garbage: dict[_Place, list[UnreadableRecord]] = {}
+        self._stores = Stores(client, owner)
         self._unsure = Unsure(self._with_record)
         self._history = History(client, self.store, settings)
 
@@ -49,16 +43,7 @@ class Registry:
 
     def store(self, pool_id: int, namespace: str) -> Store:
         """The store of a target pool and namespace."""
-        place = (pool_id, namespace)
-        with self.changed:
-            if place not in self._stores:
-                name = self._client.pool_reverse_lookup(pool_id) or str(pool_id)
-                self._stores[place] = Store(
-                    lambda: open_by_id(self._client, pool_id, namespace),
-                    f"{name}/{namespace}" if namespace else str(name),
-                    self._owner,
-                )
-            return self._stores[place]
+        return self._stores.get(pool_id, namespace)
 
     def read(self, pool_id: int, namespace: str) -> None:
         """Take a store over, if there is one, and track its migrations.
@@ -70,6 +55,7 @@ class Registry:
             return
         store.take()
         found, garbage = store.read()
+        self._stores.set_unreadable(pool_id, namespace, garbage)
         migrations = []
         for m in found:
             if m.confirmed or self.get(m.id) is not None:
@@ -78,7 +64,6 @@ class Registry:
                 log.warning("%s: %s was never confirmed, it is removed", store.label, m.id)
                 store.remove(m.id)
         with self.changed:
-            self._garbage[pool_id, namespace] = garbage
             for migration in migrations:
                 self._tracked.setdefault(migration.id, TrackedMigration(migration))
             self._ordered = None
@@ -100,15 +85,12 @@ class Registry:
     def forget_pools(self, there: Container[int]) -> None:
         """Report no records of pools that are not ``there`` any more."""
         self._history.forget_pools(there)
-        with self.changed:
-            self._garbage = {p: found for p, found in self._garbage.items() if p[0] in there}
+        self._stores.forget_pools(there)
 
     @property
     def garbage(self) -> list[UnreadableRecord]:
         """Records that cannot be read, of every store."""
-        with self.changed:
-            found = [item for items in self._garbage.values() for item in items]
-        return [*found, *self._history.garbage]
+        return [*self._stores.unreadable(), *self._history.garbage]
 
     def idents(self) -> set[str]:
         """The ids of all migrations that there are records of, also of those not to be read."""
@@ -122,18 +104,7 @@ class Registry:
         What was removed by hand is forgotten; where there was none, nothing is read. Raises
         ``rados.Error`` when a store does not answer.
         """
-        with self.changed:
-            stores = [(p, store) for p, store in self._stores.items() if self._garbage.get(p)]
-        found: list[UnreadableRecord] = []
-        for place, store in stores:
-            try:
-                _, garbage = store.read()
-            except PoolMissing:
-                garbage = []
-            found += garbage
-            with self.changed:
-                self._garbage[place] = garbage
-        return found
+        return self._stores.read_unreadable()
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -314,15 +285,12 @@ class Registry:
 
     def settle(self, pool_id: int) -> None:
         """Settle what is not sure of the stores of a pool. Raises what the store raises."""
-        for place, store in list(self._stores.items()):
-            if place[0] == pool_id:
-                self._settle(store, None)
+        for store in self._stores.of_pool(pool_id):
+            self._settle(store, None)
 
     def unsure_pools(self) -> set[int]:
         """The ids of the pools with records whose last write may or may not have been done."""
-        stores = self._unsure.stores()
-        with self.changed:
-            return {place[0] for place, store in self._stores.items() if store in stores}
+        return self._stores.pools(self._unsure.stores())
 
     def _with_record(
         self, ident: str, own: bool, write: Callable[[Migration], None], remove: Callable[[], None]
