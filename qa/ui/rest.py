@@ -26,7 +26,8 @@ def _load(name: str) -> ModuleType:
     return importlib.import_module(f"{_ALIAS}.{name}")
 
 
-fields, page, retry, routes, urls = (
-    _load(name) for name in ("api.fields", "page", "api.retry", "api.routes", "api.urls")
+fields, page, retry, route, routes, urls = (
+    _load(name)
+    for name in ("api.fields", "page", "api.retry", "api.route", "api.routes", "api.urls")
 )
-BASE: str = routes.BASE
+BASE: str = route.BASE

@@ -19,7 +19,8 @@ from .api import retry
 from .api import urls as wire
 from .api.fields import Field, FieldError
 from .api.openapi import document
-from .api.routes import PERMISSIONS, ROUTES, Route
+from .api.route import PERMISSIONS, Route
+from .api.routes import ROUTES
 
 logger = logging.getLogger(__name__)
 

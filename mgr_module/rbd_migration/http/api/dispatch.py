@@ -18,7 +18,8 @@ from ...cli.command import Call
 from ...options import Options
 from . import retry
 from .fields import FieldError, check, check_texts
-from .routes import BY_NAME, PERMISSIONS, Route
+from .route import PERMISSIONS, Route
+from .routes import BY_NAME
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from typing import Any, Dict, List
 
 from . import plan_schemas, retry, schemas
 from .fields import Field, object_schema
-from .routes import BASE, ROUTES, Route
+from .route import BASE, Route
+from .routes import ROUTES
 
 VERSIONED = "application/vnd.ceph.api.v1.0+json"  # the media type of the dashboard's API
 _PLAIN = "application/json"

@@ -1,8 +1,10 @@
 """The routes of plans. Each is a command; a request gives a plan as an object or a file's text."""
 
-from typing import Any, Tuple
+from typing import Any
 
+from . import plan_schemas
 from .fields import Field
+from .route import Route
 
 _GIVEN = (
     Field("definition", "object", "The plan, with the fields of a plan file."),
@@ -22,89 +24,88 @@ _EXAMPLE = {
 }
 
 
-def plan_routes(
-    route: Any, plan: Tuple[Field, ...], detail: Any, checked: Any, committed: Any
-) -> Tuple[Any, ...]:
-    """Return the routes, made with ``route``; the other arguments are fields of their answers."""
-
-    def one(name: str, method: str, summary: str, permission: str = "update", **more: Any) -> Any:
-        path = "/plan/{plan}" + ("" if name in ("show", "rm") else f"/{name}")
-        return route(
-            **{
-                "name": f"plan_{name}",
-                "method": method,
-                "path": path,
-                "permission": permission,
-                "summary": summary,
-                "description": f"The command `ceph rbd migration plan {name}`.",
-                "answer": detail,
-                "command": f"plan {name}",
-                **more,
-            }
-        )
-
-    def given(name: str, method: str, permission: str, summary: str, status: int) -> Any:
-        return route(
-            name=f"plan_{name}",
-            method=method,
-            path="/plan",
-            permission=permission,
-            summary=summary,
-            description=f"The command `ceph rbd migration plan {name}`.",
-            answer=detail,
-            body=_GIVEN,
-            command=f"plan {name}",
-            status=status,
-            example=_EXAMPLE,
-        )
-
-    return (
-        route(
-            name="plan_ls",
-            method="GET",
-            path="/plan",
-            permission="read",
-            summary="List plans",
-            description="The command `ceph rbd migration plan ls`.",
-            answer=plan,
-            command="plan ls",
-            many=True,
-        ),
-        given("create", "POST", "create", "Create a plan without starting it", 201),
-        given("apply", "PUT", "update", "Create a plan, or change the plan of that name", 200),
-        one("show", "GET", "Show a plan and its images", "read"),
-        one("rm", "DELETE", "Remove a plan that has no migrations under way", "delete"),
-        one(
-            "check",
-            "POST",
-            "Check all images of a plan",
-            "create",  # it reads the sources of imports
-            answer=checked,
-        ),
-        one("start", "POST", "Select the images of a plan and begin to migrate them", "create"),
-        one("pause", "POST", "Interrupt the copies of a plan and begin no more images"),
-        one("resume", "POST", "Continue a plan that was paused or has stopped"),
-        one(
-            "retry",
-            "POST",
-            "Retry the failed images of a plan",
-            command="retry",
-            description="The command `ceph rbd migration retry --plan`.",
-        ),
-        one(
-            "skip",
-            "POST",
-            "Skip an image that has not begun",
-            body=(Field("image", "string", "Image spec of its source or target.", required=True),),
-            example={"image": "hdd/vm-05"},
-        ),
-        one(
-            "commit",
-            "POST",
-            "Commit the migrations of a plan that are copied and wait for a commit",
-            command="commit",
-            description="The command `ceph rbd migration commit --plan`.",
-            answer=committed,
-        ),
-        one("cancel", "POST", "Abort the migrations under way of a plan", body=(_FORCE,)),
+def _one(name: str, method: str, summary: str, permission: str = "update", **more: Any) -> Route:
+    """Return the route of a command on one plan; ``more`` are fields of the route."""
+    path = "/plan/{plan}" + ("" if name in ("show", "rm") else f"/{name}")
+    return Route(
+        **{
+            "name": f"plan_{name}",
+            "method": method,
+            "path": path,
+            "permission": permission,
+            "summary": summary,
+            "description": f"The command `ceph rbd migration plan {name}`.",
+            "answer": plan_schemas.PLAN_DETAIL,
+            "command": f"plan {name}",
+            **more,
+        }
     )
+
+
+def _given(name: str, method: str, permission: str, summary: str, status: int) -> Route:
+    """Return the route of a command that takes a plan."""
+    return Route(
+        name=f"plan_{name}",
+        method=method,
+        path="/plan",
+        permission=permission,
+        summary=summary,
+        description=f"The command `ceph rbd migration plan {name}`.",
+        answer=plan_schemas.PLAN_DETAIL,
+        body=_GIVEN,
+        command=f"plan {name}",
+        status=status,
+        example=_EXAMPLE,
+    )
+
+
+PLAN_ROUTES = (
+    Route(
+        name="plan_ls",
+        method="GET",
+        path="/plan",
+        permission="read",
+        summary="List plans",
+        description="The command `ceph rbd migration plan ls`.",
+        answer=plan_schemas.PLAN,
+        command="plan ls",
+        many=True,
+    ),
+    _given("create", "POST", "create", "Create a plan without starting it", 201),
+    _given("apply", "PUT", "update", "Create a plan, or change the plan of that name", 200),
+    _one("show", "GET", "Show a plan and its images", "read"),
+    _one("rm", "DELETE", "Remove a plan that has no migrations under way", "delete"),
+    _one(
+        "check",
+        "POST",
+        "Check all images of a plan",
+        "create",  # it reads the sources of imports
+        answer=plan_schemas.PLAN_CHECK,
+    ),
+    _one("start", "POST", "Select the images of a plan and begin to migrate them", "create"),
+    _one("pause", "POST", "Interrupt the copies of a plan and begin no more images"),
+    _one("resume", "POST", "Continue a plan that was paused or has stopped"),
+    _one(
+        "retry",
+        "POST",
+        "Retry the failed images of a plan",
+        command="retry",
+        description="The command `ceph rbd migration retry --plan`.",
+    ),
+    _one(
+        "skip",
+        "POST",
+        "Skip an image that has not begun",
+        body=(Field("image", "string", "Image spec of its source or target.", required=True),),
+        example={"image": "hdd/vm-05"},
+    ),
+    _one(
+        "commit",
+        "POST",
+        "Commit the migrations of a plan that are copied and wait for a commit",
+        command="commit",
+        description="The command `ceph rbd migration commit --plan`.",
+        answer=plan_schemas.PLAN_COMMIT,
+    ),
+    _one("cancel", "POST", "Abort the migrations under way of a plan", body=(_FORCE,)),
+)

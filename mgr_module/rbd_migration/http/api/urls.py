@@ -8,7 +8,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qsl, unquote
 
 from .fields import FieldError
-from .routes import BASE, ROUTES, Route
+from .route import BASE, Route
+from .routes import ROUTES
 
 _MOST_ARGUMENTS = 50
 

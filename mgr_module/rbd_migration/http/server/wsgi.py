@@ -15,7 +15,7 @@ from ..api import urls as wire
 from ..api.dispatch import COMPONENT, Context, Response, dispatch
 from ..api.fields import FieldError
 from ..api.openapi import VERSIONED, document
-from ..api.routes import BASE, Route
+from ..api.route import BASE, Route
 from ..auth.caller import Caller
 from . import metrics
 from .networks import KnownNetworks

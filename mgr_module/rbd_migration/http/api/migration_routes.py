@@ -1,0 +1,222 @@
+"""The routes of migrations: lists, requests about one of them, and checks."""
+
+from dataclasses import replace
+
+from . import schemas
+from .fields import Field
+from .pace_routes import RATE, SIZE
+from .route import Route
+
+_FORCE = Field("force", "boolean", "Override a refusal; its message says what is at risk.")
+_GOAL = Field("goal", "string", "How far the migration goes by itself.", choices=schemas.GOALS)
+_POLICY = (
+    RATE,
+    Field("priority", "integer", "Higher goes first.", minimum=-(1 << 31), maximum=(1 << 31) - 1),
+    Field("window", "string", "When the copy may run; `off` is always.", example="Sat-Sun"),
+    Field(
+        "verify",
+        "string",
+        "The verification before the commit; `auto`, for new migrations, depends on the image.",
+        choices=schemas.VERIFY_ASKED,
+    ),
+    Field(
+        "soak",
+        "size",
+        "How long to wait between verification and commit, such as 30m.",
+        example="1h",
+    ),
+)
+_LAYOUT = Field(
+    "layout",
+    "object",
+    "The layout of the target, as `rbd create` names it.",
+    fields=(
+        Field("object_size", "size", f"Size of objects, {SIZE}.", example="4M"),
+        Field("image_feature", "array", "Image features.", example=["layering", "exclusive-lock"]),
+        Field("image_shared", "boolean", "Without the features that require a single writer."),
+        Field("stripe_unit", "size", f"Stripe unit, {SIZE}."),
+        Field("stripe_count", "integer", "Stripe count.", minimum=0),
+        Field("data_pool", "string", "The pool that takes the data."),
+        Field("journal_splay_width", "integer", "Number of active journal objects.", minimum=0),
+        Field("journal_object_size", "size", f"Size of the journal's objects, {SIZE}."),
+        Field("journal_pool", "string", "The pool that takes the journal."),
+        Field(
+            "image_format", "integer", "Image format; only 2 is supported.", minimum=1, maximum=2
+        ),
+        Field(
+            "flatten",
+            "boolean",
+            "Copy the data of a clone's parent, and detach the target from it.",
+        ),
+    ),
+)
+_WISH = (
+    Field("source", "string", "Image spec of the source.", example="hdd/vm1"),
+    Field("target", "string", "Image spec of the target; in place without it.", example="nvme/vm1"),
+    _LAYOUT,
+    Field(
+        "import_only", "boolean", "Read the source without changing it; `source` is image@snapshot."
+    ),
+    Field("source_spec", "object", "The source-spec of an import, instead of `source`."),
+    Field("inline_secrets", "boolean", "Allow secrets of the source-spec in the image's header."),
+    Field("force", "boolean", "Allow a migration in place without a new layout."),
+)
+_LISTED = (
+    Field("offset", "integer", "Number of migrations to skip.", default=0, minimum=0),
+    Field("limit", "integer", "Maximum number to return.", default=50, minimum=1, maximum=1000),
+    Field(
+        "sort",
+        "string",
+        "Sort key, with a prefix + (ascending) or - (descending).",
+        default="+target",
+        choices=tuple(
+            sign + key
+            for sign in ("", "+", "-")
+            for key in (
+                "target", "source", "state", "goal", "percent", "priority", "rate", "created",
+                "ended", "bytes_total",
+            )
+        ),
+    ),
+    Field("search", "string", "A part of the source, target or id."),
+    Field("state", "array", "Only migrations in one of these states.", choices=schemas.STATES),
+    Field("goal", "array", "Only migrations with one of these goals.", choices=schemas.GOALS),
+    Field("pool", "string", "Only migrations from or to this pool."),
+    Field("plan", "string", "Only migrations of this plan."),
+    Field("ended", "boolean", "Include migrations that have ended.", default=False),
+)  # fmt: skip
+_SINCE = Field(
+    "since", "string", "Only migrations that ended within this time, such as 7d.", example="7d"
+)
+
+
+def _act(name: str, summary: str, *body: Field, permission: str = "update") -> Route:
+    """Return the route of a command on one migration."""
+    return Route(
+        name=name,
+        method="POST",
+        path="/at/{target}/" + name,
+        permission=permission,
+        summary=summary,
+        description=f"The command `ceph rbd migration {name}`.",
+        answer=schemas.REPORT,
+        body=body,
+        command=name,
+        example={field.name: field.example for field in body if field.example is not None},
+    )
+
+
+_MODE = Field("mode", "string", "How much to compare.", choices=("sample", "full"))
+MIGRATION_ROUTES = (
+    Route(
+        name="list",
+        method="GET",
+        path="",
+        permission="read",
+        summary="List migrations",
+        description="A page of the migrations. The header `X-Total-Count` has the number of all.",
+        answer=schemas.REPORT,
+        query=_LISTED,
+        many=True,
+    ),
+    Route(
+        name="create",
+        method="POST",
+        path="",
+        permission="create",
+        summary="Begin a migration",
+        description="The command `ceph rbd migration run`, with the goal `prepared` unless another "
+        "is given. It waits for the prepare up to `command_wait` seconds.",
+        answer=schemas.REPORT,
+        body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY),
+        command="run",
+        status=201,
+        example={"source": "hdd/vm1", "target": "nvme/vm1", "goal": "executed", "rate": "50M"},
+    ),
+    Route(
+        name="summary",
+        method="GET",
+        path="/summary",
+        permission="read",
+        summary="Show totals of all migrations",
+        description="The data of an overview, in one request.",
+        answer=schemas.SUMMARY,
+    ),
+    Route(
+        name="throughput",
+        method="GET",
+        path="/throughput",
+        permission="read",
+        summary="Show the throughput of all copies over the last hour",
+        description="A point for every ten seconds that this manager was active, oldest first.",
+        answer=schemas.THROUGHPUT,
+        many=True,
+    ),
+    Route(
+        name="check",
+        method="POST",
+        path="/check",
+        permission="read",
+        summary="Check whether an image can be migrated",
+        description="The command `ceph rbd migration check`: preflight, which changes nothing. "
+        "An import requires the permission `create`, because its source is read.",
+        answer=schemas.CHECK,
+        body=_WISH,
+        command="check",
+        example={"source": "hdd/vm1", "target": "nvme/vm1"},
+        import_permission="create",
+    ),
+    Route(
+        name="get",
+        method="GET",
+        path="/at/{target}",
+        permission="read",
+        summary="Show a migration",
+        description="The migration to a target, or if none is under way the last one that ended.",
+        answer=schemas.REPORT,
+        command="status",
+    ),
+    Route(
+        name="set",
+        method="PUT",
+        path="/at/{target}",
+        permission="update",
+        summary="Change the settings of a migration",
+        description="The command `ceph rbd migration set`; fields left out are not changed.",
+        answer=schemas.REPORT,
+        body=(_GOAL, *_POLICY),
+        command="set",
+        example={"rate": "20M", "priority": 5},
+    ),
+    _act("execute", "Copy the data in the background"),
+    _act("commit", "Finish: remove the source", _FORCE),
+    _act("abort", "Go back: remove the target", _FORCE),
+    _act("pause", "Pause: interrupt the copy", _FORCE),
+    _act("resume", "Continue a paused migration"),
+    _act("cancel", "Stop a migration in any state and undo it", _FORCE),
+    _act("retry", "Try a failed migration again"),
+    _act("verify", "Compare source and target", _MODE),
+    Route(
+        name="history",
+        method="GET",
+        path="/history",
+        permission="read",
+        summary="List ended migrations",
+        description="The command `ceph rbd migration history`, newest first.",
+        answer=schemas.REPORT,
+        query=(
+            Field("target", "string", "Only migrations to this image spec."),
+            _SINCE,
+            Field(
+                "limit",
+                "integer",
+                "Maximum number of migrations.",
+                default=100,
+                minimum=1,
+                maximum=10000,
+            ),
+        ),
+        command="history",
+        many=True,
+    ),
+)
