@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import typing
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.bounds import MAX_DURATION
@@ -62,5 +63,23 @@ def any_of(hint: typing.Any) -> st.SearchStrategy:
     return _SCALARS[hint]
 
 
+def full_of(hint: typing.Any) -> typing.Any:
+    """A value of the type ``hint`` in which every optional part is there."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Union:
+        return full_of(args[0])
+    if origin is tuple:
+        return (full_of(args[0]),)
+    if origin is dict:
+        return {full_of(args[0]): full_of(args[1])}
+    if dataclasses.is_dataclass(hint):
+        return hint(**{n: full_of(inner) for n, inner in typing.get_type_hints(hint).items()})
+    if issubclass(hint, enum.Enum):
+        return next(iter(hint))
+    return {str: "x", bool: True, int: 1, float: NOON}[hint]
+
+
 holds = any_of(Hold)
 migrations = any_of(Migration)
+# A migration has about two hundred random parts: one costs a hundred times as much as a number.
+few = settings(max_examples=40)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rbdmigrate.model.claim import Claim, claim_of
 from rbdmigrate.model.migration import encode
 from rbdmigrate.model.spec import ImageSpec
-from tests.unit.builders import migration, migrations
+from tests.unit.builders import few, migration, migrations
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -20,6 +20,7 @@ anything = st.recursive(
 )
 
 
+@few
 @given(migrations)
 def test_a_record_of_a_newer_schema_still_says_which_images_it_is_about(record):
     newer = {**json.loads(encode(record)), "schema": 9, "colour": "blue"}

@@ -20,7 +20,7 @@ from rbdmigrate.model.migration import (
     Step,
     TimelineEntry,
 )
-from tests.unit.builders import migration, migrations
+from tests.unit.builders import few, migration, migrations
 
 
 def full() -> dict:
@@ -45,6 +45,7 @@ def put(plain: dict, path: str, value: object) -> dict:
     return plain
 
 
+@few
 @given(migrations)
 def test_what_was_made_plain_and_went_through_json_comes_back_the_same(record):
     assert from_plain(Migration, json.loads(json.dumps(to_plain(record)))) == record

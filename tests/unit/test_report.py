@@ -49,8 +49,9 @@ def test_percent(state, executed_at, live, shown):
     assert percent(migration(state=state, executed_at=executed_at), live) == shown
 
 
-@given(migrations, lives)
-def test_percent_is_100_only_when_the_copy_is_complete(record, live):
+@given(st.sampled_from(State), st.none() | st.floats(0, 4e9), lives)
+def test_percent_is_100_only_when_the_copy_is_complete(state, executed_at, live):
+    record = migration(state=state, executed_at=executed_at)
     copied = (State.EXECUTED, State.VERIFIED, State.COMMITTING, State.COMMITTED)
     shown = percent(record, live)
     assert 0 <= shown <= 100
@@ -151,13 +152,10 @@ class TestWhatNext:
 
 class TestReport:
     @given(migrations, lives)
-    def test_is_json_whatever_the_migration(self, record, live):
+    def test_is_json_with_the_same_fields_whatever_the_migration(self, record, live):
         shown = report(record, live)
         assert json.loads(json.dumps(shown)) == shown
-
-    @given(migrations, lives)
-    def test_has_the_same_fields_for_every_migration(self, record, live):
-        assert list(report(record, live)) == list(report(migration(), Live()))
+        assert list(shown) == list(report(migration(), Live()))
 
     def test_names_both_ends_by_spec_and_id(self):
         places = {

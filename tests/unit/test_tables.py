@@ -12,7 +12,7 @@ from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Place, State, TimelineEntry
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.verification import Compared, Extent, Verification, Verify
-from tests.unit.builders import NOON, migration, migrations
+from tests.unit.builders import NOON, few, migration, migrations
 
 BUSY = Failure(16, "The target is open.", NOON)
 LATER = Hold(HoldReason.RETRY, "It is tried again.", NOON)
@@ -149,7 +149,8 @@ class TestDetail:
         ]
 
 
-@given(st.lists(migrations, max_size=3))
+@few
+@given(st.lists(migrations, max_size=2))
 def test_any_migration_can_be_shown(tables, records):
     reports = [report(record, Live()) for record in records]
     assert tables.listing(reports)
