@@ -62,8 +62,13 @@ def fetched(stream: StreamSpec) -> tuple[str, str]:
     """The beginning of a command line that fetches what a web server has, and the file's path, as
     they are written in a shell. The beginning is empty for other streams.
     """
-    fetch = f"curl -fO {shlex.quote(stream.url)} && " if stream.type == "http" else ""
+    fetch = f"{copied(stream.url)} && " if stream.type == "http" else ""
     return fetch, shlex.quote(_local(stream))
+
+
+def copied(url: str) -> str:
+    """The command that copies what a web server has into the working directory."""
+    return f"curl -fLo {shlex.quote(_last(url))} {shlex.quote(url)}"
 
 
 def unpackable(name: str) -> bool:
@@ -78,7 +83,11 @@ def _from(stream: StreamSpec) -> str:
 
 def _local(stream: StreamSpec) -> str:
     """The path of a file; for other streams the name of the downloaded file."""
-    return stream.file_path or posixpath.basename(stream.location.rstrip("/")) or "image"
+    return stream.file_path or _last(stream.location)
+
+
+def _last(location: str) -> str:
+    return posixpath.basename(location.rstrip("/")) or "image"
 
 
 def _beside(stream: StreamSpec) -> str:
