@@ -41,10 +41,26 @@ def convert_in_place(stream: StreamSpec, qemu_format: str) -> str:
     )
 
 
+def joined(stream: StreamSpec, data_url: str) -> str:
+    """The command that makes one file of a QCOW file on a web server and its external data file.
+
+    Both are fetched first: QEMU does not look for a data file next to a URL (7.2).
+    """
+    place, data = _local(stream), _last(data_url)
+    options = (
+        f"driver=qcow2,file.driver=file,file.filename={_doubled(place)},"
+        f"data-file.driver=file,data-file.filename={_doubled(data)}"
+    )
+    return (
+        f"{copied(stream.url)} && {copied(data_url)} && qemu-img convert --image-opts "
+        f"{shlex.quote(options)} -O qcow2 {shlex.quote(_beside(stream))}"
+    )
+
+
 def decrypt(stream: StreamSpec, qemu_format: str) -> str:
     """The command that decrypts a disk; PASSPHRASE is the file that holds its passphrase."""
     fetch, _ = fetched(stream)
-    place = _local(stream).replace(",", ",,")
+    place = _doubled(_local(stream))
     options = f"driver={qemu_format},encrypt.key-secret=s,file.filename={place}"
     return (
         f"{fetch}qemu-img convert --object secret,id=s,file=PASSPHRASE --image-opts "
@@ -84,6 +100,11 @@ def _from(stream: StreamSpec) -> str:
 def _local(stream: StreamSpec) -> str:
     """The path of a file; for other streams the name of the downloaded file."""
     return stream.file_path or _last(stream.location)
+
+
+def _doubled(text: str) -> str:
+    """A value among QEMU's options."""
+    return text.replace(",", ",,")
 
 
 def _last(location: str) -> str:
