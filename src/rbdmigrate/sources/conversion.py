@@ -19,25 +19,25 @@ _UNPACK = {
 }
 
 
-def convert(stream: StreamSpec, qemu_format: str) -> str:
-    """The command that converts a disk into a sparse QCOW file that librbd can read. The new file
-    has another name. It is created in the folder of a source file, or else in the working
-    directory.
+def convert(stream: StreamSpec, qemu_format: str, to: str = "qcow2") -> str:
+    """The command that converts a disk into a sparse QCOW file that librbd can read, or into a raw
+    one. The new file has another name. It is created in the folder of a source file, or else in the
+    working directory.
     """
-    source, target = _from(stream), shlex.quote(_beside(stream))
-    return f"qemu-img convert -f {qemu_format} -O qcow2 {source} {target}"
+    source, target = _from(stream), shlex.quote(_beside(stream, to))
+    return f"qemu-img convert -f {qemu_format} -O {to} {source} {target}"
 
 
-def convert_in_place(stream: StreamSpec, qemu_format: str) -> str:
+def convert_in_place(stream: StreamSpec, qemu_format: str, to: str = "qcow2") -> str:
     """The same command in the file's folder, where QEMU looks for files it refers to. Empty for
     other streams: QEMU would not find those files, also next to a URL (7.2).
     """
     if stream.type != "file":
         return ""
     folder, name = posixpath.split(stream.file_path)
-    source, target = shlex.quote(f"./{name}"), shlex.quote(f"./{_renamed(name)}")
+    source, target = shlex.quote(f"./{name}"), shlex.quote(f"./{_renamed(name, to)}")
     return (
-        f"cd {shlex.quote(folder)} && qemu-img convert -f {qemu_format} -O qcow2 {source} {target}"
+        f"cd {shlex.quote(folder)} && qemu-img convert -f {qemu_format} -O {to} {source} {target}"
     )
 
 
@@ -111,11 +111,11 @@ def _last(location: str) -> str:
     return posixpath.basename(location.rstrip("/")) or "image"
 
 
-def _beside(stream: StreamSpec) -> str:
+def _beside(stream: StreamSpec, to: str = "qcow2") -> str:
     folder, name = posixpath.split(_local(stream))
-    return posixpath.join(folder, _renamed(name))
+    return posixpath.join(folder, _renamed(name, to))
 
 
-def _renamed(name: str) -> str:
+def _renamed(name: str, to: str) -> str:
     """A name other than the source's, so that the source is not overwritten."""
-    return (name.rsplit(".", 1)[0] or name) + ".import.qcow2"
+    return (name.rsplit(".", 1)[0] or name) + f".import.{to}"

@@ -12,7 +12,7 @@ from .plan_routes import plan_routes
 
 BASE = "/api/block/migration"
 PERMISSIONS = ("read", "create", "update", "delete")
-_IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets")
+_IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets", "as_raw")
 _SIZE = "in bytes, or with a unit such as 4M"
 
 
@@ -119,6 +119,7 @@ _WISH = (
     ),
     Field("source_spec", "object", "The source-spec of an import, instead of `source`."),
     Field("inline_secrets", "boolean", "Allow secrets of the source-spec in the image's header."),
+    Field("as_raw", "boolean", "Import the bytes of a file of another format as they are."),
     Field("force", "boolean", "Allow a migration in place without a new layout."),
 )
 _LISTED = (

@@ -167,10 +167,11 @@ class Migrations:
         *,
         inline: bool = False,
         logged: bool = False,
+        as_raw: bool = False,
     ) -> Report:
         """The same for an import; see :meth:`prepare_import`."""
         wish = self._preparation.import_request(spec, target, layout)
-        return self._check(replace(wish, inline=inline, logged=logged))
+        return self._check(replace(wish, inline=inline, logged=logged, as_raw=as_raw))
 
     def prepare(
         self,
@@ -198,16 +199,18 @@ class Migrations:
         *,
         inline: bool = False,
         logged: bool = False,
+        as_raw: bool = False,
     ) -> Report:
         """Begin to import a source from outside. The same request twice is one migration.
 
         ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
         read the image sees them. ``logged``: they came by a way that is written into a log.
+        ``as_raw``: a file of another format is imported byte by byte, instead of refused.
         Raises MigrationError for every refusal, having changed nothing.
         """
         with self._translated(target):
             wish = self._preparation.import_request(spec, target, layout)
-        wish = replace(wish, inline=inline, logged=logged)
+        wish = replace(wish, inline=inline, logged=logged, as_raw=as_raw)
         return view(self._preparation.prepare(wish, policy))
 
     # -- those under way ---------------------------------------------------------------------
