@@ -51,6 +51,7 @@ from .lookup import Lookup
 from .preflight import Preflight
 from .preparation import Preparation
 from .record_changes import RecordChanges
+from .refresh import Refresh
 from .report import live_hold, render, row, view
 
 Report = dict[str, Any]
@@ -92,14 +93,23 @@ class Migrations:
         self._changes = changes
         self._abort_permission = abort_permission
         self._translated = translated
+        self._refresh = Refresh(registry, scheduler)
 
     # -- reading -----------------------------------------------------------------------------
 
-    def list(self, *, ended: bool = False, states: Optional[Container[State]] = None) -> Reports:
+    def list(
+        self,
+        *,
+        ended: bool = False,
+        states: Optional[Container[State]] = None,
+        look: bool = False,
+    ) -> Reports:
         """All migrations under way, the oldest first; with ``ended`` also those of the history.
 
-        ``states``: only those under way that are in one of these.
+        ``states``: only those under way that are in one of these. ``look``: look at them first.
         """
+        if look:
+            self._refresh.look(self._under_way())
         tracked = self._under_way()
         if states is not None:
             tracked = [t for t in tracked if t.migration.state in states]
@@ -133,6 +143,10 @@ class Migrations:
         """
         with self._translated(target):
             found = self._lookup.look(target)
+            if isinstance(found, TrackedMigration):
+                self._refresh.look([found])
+                if found.migration.state.ended:
+                    found = self._lookup.look(target)
             return render(self._lookup.ended(target) if found is None else found)
 
     def changed_targets(self) -> Sentences:
