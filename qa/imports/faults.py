@@ -98,7 +98,7 @@ def _no_disk(maker: Maker) -> Disk:
 
 
 def _server(maker: Maker) -> Disk:
-    """A server that does not answer as librbd needs it, or that redirects to one that does."""
+    """A server that does not answer as librbd needs it."""
     path, content = maker.raw()
     behaviours: tuple[dict[str, Any], ...] = (
         {"ranges": False},
@@ -114,15 +114,27 @@ def _server(maker: Maker) -> Disk:
         {"encoding": "gzip"},
         {"headers": 20000},
         {"http10": True},
-        {"location": "elsewhere"},
     )
-    behaviour = dict(maker.chance.choice(behaviours))
-    if "location" in behaviour:
-        other = path.with_name("other.raw")
-        other.write_bytes(content)
-        behaviour["location"] = maker.http(other)["url"]
-    spec = {"type": "raw", "stream": maker.http(path, **behaviour)}
+    spec = {"type": "raw", "stream": maker.http(path, **maker.chance.choice(behaviours))}
     return Disk(spec, {"": content}, faulty=True)
+
+
+def _redirect(maker: Maker) -> Disk:
+    """A redirect to another URL, to one that needs its query, or to nowhere."""
+    path, content = maker.raw()
+    other = path.with_name("other.raw")
+    kind = maker.chance.choice(["plain", "plain", "query", "signed", "gone"])
+    if kind != "gone":
+        other.write_bytes(content)
+    url = maker.http(other)["url"]
+    if kind == "query":
+        url += "?from=here"
+    elif kind == "signed":
+        maker.http(other, status=403)
+        url += "?Signature=abc&Expires=4000000000"
+    behaviour = {"location": url, "status": maker.chance.choice([301, 302, 303, 307, 308])}
+    spec = {"type": "raw", "stream": maker.http(path, **behaviour)}
+    return Disk(spec, {"": content}, faulty=kind == "gone")
 
 
 def _odd_server(maker: Maker) -> Disk:
@@ -141,5 +153,6 @@ FAULTS: "dict[str, Callable[[Maker], Disk]]" = {
     "qcow 1, changed": _version_1,
     "no disk": _no_disk,
     "http, faulty server": _server,
+    "http, redirect": _redirect,
     "http, odd server": _odd_server,
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -45,9 +46,9 @@ def followed(remedy: str, wish: Wish, disk: Disk, root: Path, folder: Path) -> "
     """
     if not remedy or _LOOK.match(remedy):
         return None
-    named = _FIELD.fullmatch(remedy)
-    if named:
-        return _with_field(wish, named[1], json.loads(named[2]), disk)
+    given = _FIELD.fullmatch(remedy)
+    if given:
+        return _with_field(wish, given[1], json.loads(given[2]), disk)
     option = _OPTION.fullmatch(remedy)
     if option:
         return replace(wish, layout={**wish.layout, option[1].replace("-", "_"): option[2]})
@@ -58,7 +59,8 @@ def followed(remedy: str, wish: Wish, disk: Disk, root: Path, folder: Path) -> "
         return replace(wish, views=_padded(wish.views, 4 << 20))
     before = _files(folder)
     _shell(re.sub(r"\bSOURCE\b", str(files[0]), remedy), folder)
-    made = sorted(_files(folder) - before)
+    named = Path(shlex.split(remedy)[-1]).name
+    made = sorted(_files(folder) - before, key=lambda path: (path.name != named, path))
     if not made:  # the file itself was changed
         return replace(wish, views=_padded(wish.views, 512))
     kind = "qcow" if "-O qcow2" in remedy else str(wish.spec["type"])

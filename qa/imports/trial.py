@@ -81,15 +81,20 @@ def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, 
     except Refused as error:
         return Attempt(refused=str(error)), in_message(str(error))
     errors = [each for each in found["findings"] if each["severity"] == "error"]
+    as_raw = not found["ok"] and all(each["code"] == "RAW_CONTAINER" for each in errors)
     if found["ok"]:
         failed, different = _imported(rig, target, wish.views, verify, asked)
-        other = [e["remedy"] for e in found["findings"] if e["code"] == "RAW_CONTAINER"]
-        return Attempt(differences=different, failed=failed), next(iter(other), "")
+        return Attempt(differences=different, failed=failed), ""
     try:
         _ask(rig.client, "prepare", source_image=target, **asked)
     except Refused:
+        refused = " ".join(each["code"] for each in errors)
+        failed, different = "", ()
+        if as_raw:  # the bytes as they are, besides the disk in them
+            asked["as_raw"] = True
+            failed, different = _imported(rig, target, wish.views, verify, asked)
         remedy = next((each["remedy"] for each in errors if each["remedy"]), "")
-        return Attempt(refused=" ".join(each["code"] for each in errors)), remedy
+        return Attempt(refused=refused, differences=different, failed=failed), remedy
     _clean_up(rig, target)
     return Attempt(failed="the check refused it, and prepare did not"), ""
 

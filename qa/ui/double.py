@@ -168,6 +168,13 @@ class Double:
                             "copied onto itself and nothing would change; give a target or a "
                             "layout option, or add --force to copy it anyway.",
                             "Give a target or a layout option."))  # fmt: skip
+        url = args.get("source_spec", {}).get("stream", {}).get("url", "")
+        if source.startswith("raw/") and url.endswith(".qcow2"):
+            severity = "warning" if args.get("as_raw") else "error"
+            findings.append(_finding("RAW_CONTAINER", severity, source, f"{url} is a QCOW file, "
+                            "and not a raw disk; with --as-raw its bytes are imported as they are, "
+                            "and a client sees that file instead of the disk in it.",
+                            '"type": "qcow"'))  # fmt: skip
         if "clone" in source:
             findings.append(_finding("SOURCE_HAS_CLONES", "warning", source, "Snapshots of the "
                             "source have clones; a commit will need `--force`.", ""))  # fmt: skip

@@ -1,6 +1,7 @@
 """A web server for tests: honours ranges, and misbehaves on request.
 
-One folder is served on loopback. How a path behaves can be changed while clients read it::
+One folder is served on loopback. How a path, with its query, behaves can be changed while clients
+read it::
 
     with WebServer(folder) as server:
         server.behave("/disk.raw", Behaviour(ranges=False))
@@ -38,15 +39,15 @@ class Behaviour:
     """How a path is answered; the default is a well-behaved server.
 
     ``ranges``: False ignores Range (200), "none" says so in Accept-Ranges too, "wrong" sends the
-    range after the one asked for. ``http10``: answers in HTTP/1.0. ``status``: this status for
-    everything, and ``get_status`` for GET alone. ``location``: a redirect (status 302 unless
-    given). ``delay``: seconds before each answer. ``rate``: bytes per second of the body.
-    ``drop``: the connection ends after so many bytes of each body. ``drop_range``: (begin, end):
-    answers that touch it are cut off. ``etag``: None for none, "changing" for another one each
-    time. ``length``: what Content-Length of HEAD says, None: it is left out. ``fail_after``: so
-    many GETs are answered, then with status 500. ``head``: False answers HEAD with 405.
-    ``encoding``: a Content-Encoding. ``close``: the connection ends after an answer, "told" by the
-    header Connection, or "silently". ``headers``: bytes of further headers.
+    range after the one asked for, "untold" does not say which range it sends. ``http10``: answers
+    in HTTP/1.0. ``status``: this status for everything, and ``get_status`` for GET alone.
+    ``location``: a redirect (status 302 unless given). ``delay``: seconds before each answer.
+    ``rate``: bytes per second of the body. ``drop``: the connection ends after so many bytes of
+    each body. ``drop_range``: (begin, end): answers that touch it are cut off. ``etag``: None for
+    none, "changing" for another one each time. ``length``: what Content-Length of HEAD says, None:
+    it is left out. ``fail_after``: so many GETs are answered, then with status 500. ``head``: False
+    answers HEAD with 405. ``encoding``: a Content-Encoding. ``close``: the connection ends after an
+    answer, "told" by the header Connection, or "silently". ``headers``: bytes of further headers.
     """
 
     ranges: Any = True
@@ -238,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
             status = 405
         if behaviour.location:
             status = status or 302
-        file = self.state.folder / unquote(self.path).lstrip("/")
+        file = self.state.folder / unquote(self.path.partition("?")[0]).lstrip("/")
         if status is None and not file.is_file():
             status = 404
         if status is not None:
@@ -266,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
         begin, end = 0, size
         match = _RANGE.fullmatch(self.headers.get("Range", ""))
         status = 200
-        if (match and behaviour.ranges is True) or (match and behaviour.ranges == "wrong"):
+        if match and behaviour.ranges in (True, "wrong", "untold"):
             begin, end = int(match[1]), min(int(match[2]) + 1, size)
             if begin >= size:
                 self._plain(416, "")
@@ -275,7 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
             if behaviour.ranges == "wrong":
                 begin, end = begin + 1, min(end + 1, size)
         self.send_response(status)
-        if status == 206:
+        if status == 206 and behaviour.ranges != "untold":
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
         self.send_header("Accept-Ranges", "none" if behaviour.ranges == "none" else "bytes")
         if behaviour.encoding:

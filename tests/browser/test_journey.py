@@ -156,6 +156,25 @@ def test_an_import(open_page):
     expect(page.get_by_text("It can be prepared")).to_be_visible()
 
 
+def test_a_file_of_another_format_is_imported_as_it_is_only_after_a_box_was_ticked(open_page):
+    page = open_page(Double(), "#/new")
+    page.get_by_label("import from an external source").check()
+    page.get_by_label("Stream").select_option("http")
+    page.get_by_label("URL").fill("https://images.example/web.qcow2")
+    page.get_by_label("Target image").fill("nvme/web")
+    box = page.get_by_label("Import the file's bytes as they are")
+    expect(box).to_be_hidden()
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(page.get_by_text("It cannot be prepared")).to_be_visible()
+    expect(page.get_by_text("with the box below ticked its bytes are imported")).to_be_visible()
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        box.check()
+    assert sent.value.post_data_json["as_raw"] is True
+    expect(page.get_by_text("It can be prepared")).to_be_visible()
+    page.get_by_label("Format").select_option("qcow")
+    expect(box).to_be_hidden()
+
+
 def test_keys_stand_in_the_header_only_when_that_is_allowed(open_page):
     page = open_page(Double(), "#/new")
     page.get_by_label("import from an external source").check()

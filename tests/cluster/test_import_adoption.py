@@ -1,6 +1,9 @@
 """Imports that plain rbd prepared are taken over, but for those that would hold wrong bytes."""
 
+import time
 from errno import EOPNOTSUPP
+
+import pytest
 
 from qa.workload.images import content, make_image
 from qa.workload.sources import make_source
@@ -44,3 +47,29 @@ def test_another_source_for_the_same_target(migration, pool, place):  # noqa: F8
     assert again["goal"] == "committed"
     said = migration.raw("prepare", target, "--import-only", "--source-spec", text(other)).stderr
     assert "already" in said
+
+
+@pytest.mark.parametrize("shown", ["status", "ls"])
+def test_what_plain_rbd_does_to_ours_is_shown_when_somebody_asks(
+    cluster,
+    client,
+    migration,
+    pool,
+    place,  # noqa: F811
+    shown,
+):
+    """The first answer counts: nothing is waited for."""
+    target = f"{pool}/ours"
+    source = make_source(place.folder, "qcow3-snapshots")
+    spec = text(source.spec(place.stream("http")))
+    migration.ask("prepare", source_image=target, import_only=True, source_spec=spec)
+    migration.ask("execute", target_image=target)
+    migration.wait(target, "executed")
+    time.sleep(3)  # longer than a look counts
+    cluster.rbd("migration", "commit", "--no-progress", target)
+    if shown == "ls":
+        assert [r for r in migration.ask("ls") if r["target"] == target] == []
+    report = migration.ask("status", target_image=target)
+    assert report["state"] == "committed"
+    assert any("somebody else" in entry["message"] for entry in report["timeline"])
+    assert content(client, target) == source.views[""]

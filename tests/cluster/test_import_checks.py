@@ -1,8 +1,10 @@
 """Checks of imports, provoked; those about secrets are in ``test_import_secrets``."""
 
+import json
 import re
 from errno import EINVAL
 
+from qa.workload.images import content, names
 from qa.workload.sources import KIB, make_source, qemu
 from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
 
@@ -34,6 +36,49 @@ def test_raw_snapshots_that_do_not_fit_the_objects(migration, pool, place):  # n
     option, size = refused["remedy"].split()
     assert option == "--object-size"
     assert "RAW_SNAPSHOTS_ALIGNED" not in codes(migration.ask("check", **asked, object_size=size))
+
+
+def test_a_file_of_another_format_is_imported_as_raw_only_when_that_is_asked_for(
+    cluster,
+    client,
+    migration,
+    pool,
+    place,  # noqa: F811
+):
+    source = make_source(place.folder, "qcow3", seed=7)
+    spec = {**source.spec(place.stream("file")), "type": "raw"}
+    target, planned = f"{pool}/asked", f"{pool}/planned"
+    asked = {"source_image": target, "import_only": True, "source_spec": text(spec)}
+    found = codes(migration.ask("check", **asked))["RAW_CONTAINER"]
+    assert (found["severity"], found["remedy"]) == ("error", '"type": "qcow"')
+    words = [target, "--import-only", "--source-spec", text(spec)]
+    assert "with --as-raw" in migration.refused(EINVAL, "prepare", *words)
+    assert names(client, pool) == []
+    found = migration.ask("check", **asked, as_raw=True)
+    assert found["ok"] is True
+    assert codes(found)["RAW_CONTAINER"]["severity"] == "warning"
+    migration.ask("run", **asked, as_raw=True)
+    plan = {
+        "plan": "as-raw",
+        "images": [
+            {"source_spec": spec, "target": f"{pool}/refused"},
+            {"source_spec": spec, "target": planned, "as_raw": True},
+        ],
+    }
+    file = place.folder / "plan.json"
+    file.write_text(json.dumps(plan), encoding="utf-8")
+    migration.text("plan", "create", "-i", str(file))
+    migration.ask("plan start", plan="as-raw")
+    for each in (target, planned):
+        migration.wait(each, "committed")
+        assert content(client, each) == source.files[0].read_bytes()
+
+    def state():
+        return migration.ask("plan show", plan="as-raw")["state"]
+
+    cluster.wait_for(lambda: state() == "done-with-failures", 60, "the plan to be done")
+    assert names(client, pool) == ["asked", "planned"]
+    migration.ask("plan rm", plan="as-raw")
 
 
 def test_a_qcow_disk_that_was_made_smaller_after_a_snapshot(migration, pool, place):  # noqa: F811

@@ -19,6 +19,7 @@ _KINDS = [
     "qcow, cut off",
     "no disk",
     "http, faulty server",
+    "http, redirect",
 ]
 
 

@@ -6,6 +6,8 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
 
 import boto3
 import pytest
@@ -167,6 +169,29 @@ def test_what_is_refused_can_be_imported_after_the_remedy(tmp_path, make, codes)
     converted_spec = file_spec("qcow", tmp_path / shlex.split(command)[-1])
     assert problems(inspect(converted_spec, OPEN)) == []
     assert contents(converted_spec) == expected
+
+
+@pytest.mark.parametrize("data", ["disk.data", "a, disk.data", "inner/disk.data"])
+def test_a_data_file_on_a_web_server_is_joined_by_the_remedy(tmp_path, data):
+    """On the server both are in one folder, also if the file names its data file in another one."""
+    source, served, work = (tmp_path / name for name in ("source", "served", "work"))
+    for folder in (source / "inner", served, work):
+        folder.mkdir(parents=True)
+    options = "data_file=" + data.replace(",", ",,")
+    raw = converted(plain(source), "qcow2")
+    tool("qemu-img", "create", "-f", "qcow2", "-o", options, "disk.qcow2", "2M", cwd=source)
+    tool("qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", "disk.qcow2", cwd=source)
+    for file in ("disk.qcow2", data):
+        (source / file).rename(served / Path(file).name)
+    with WebServer(served) as server:
+        spec = spec_of("qcow", {"type": "http", "url": server.url("/disk.qcow2")})
+        (error,) = inspect(spec, OPEN).errors
+        tool("sh", "-c", error.remedy, cwd=work)
+        server.behave(f"/{quote(Path(data).name)}", status=404)
+        (without,) = inspect(spec, OPEN).errors
+    assert error.code == without.code == "QCOW_DATA_FILE"
+    assert without.remedy == ""
+    assert contents(file_spec("qcow", work / shlex.split(error.remedy)[-1])) == raw
 
 
 def test_encryption_is_seen(tmp_path):

@@ -126,7 +126,7 @@ class FakeMigrations:
     def __init__(self, engine):
         self._engine = engine
 
-    def list(self, ended=False):
+    def list(self, ended=False, look=False):
         return [r for r in self._engine.reports if self._seen(r)]
 
     def summary(self):

@@ -23,7 +23,7 @@ def stream_of(value):
     ("value", "begin", "end"),
     [
         (FILE, "qemu-img convert --object secret", "'/srv/my disk.import.qcow2'"),
-        (HTTP, "curl -fO http://h/a/disk.img && qemu-img convert ", " disk.import.qcow2"),
+        (HTTP, "curl -fLo disk.img http://h/a/disk.img && qemu-img convert ", " disk.import.qcow2"),
     ],
 )
 def test_a_disk_is_decrypted_where_it_is(value, begin, end):

@@ -1,6 +1,7 @@
 """Requests to the engine over the fake cluster: accepted ones hold, refused ones change nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from errno import EAGAIN, EBUSY, EEXIST, EINVAL, EPERM
 from typing import Any
 
@@ -278,3 +279,27 @@ def test_a_source_that_is_slow_to_look_at_holds_up_no_other_request(world):
     assert isinstance(slow_answer, MigrationError)
     assert answer["state"] == "prepared"
     assert took[0] < 10.0
+
+
+@pytest.mark.parametrize("act", ["create", "apply"])
+def test_no_plan_is_made_while_one_of_its_name_may_be_in_a_silent_pool(world, act):
+    """It is made when all pools answer, and one that runs is never replaced."""
+    listed = (Listed(spec("hdd/a"), spec("nvme/a")),)
+    kept = Definition("move", images=listed, policy=Policy(goal=Goal.PREPARED))
+    world.call(lambda: world.engine.plans.create(kept))
+    silent = Fault(lambda client, pool, oid, write: pool.name == "nvme", timed_out, 1 << 30)
+    world.cluster.faults.append(silent)
+    world.failover()
+    world.run(5.0)
+    other = replace(kept, images=(Listed(spec("hdd/a"), spec("hdd/b")),))
+    said = refused(EAGAIN, lambda: world.call(lambda: getattr(world.engine.plans, act)(other)))
+    assert said == (
+        "No plan 'move' is known yet, and not all pools answer; look at `ceph health` and try "
+        "again."
+    )
+    world.cluster.faults.remove(silent)
+    refused(
+        EEXIST, lambda: world.insist(lambda: world.call(lambda: world.engine.plans.create(other)))
+    )
+    again = world.call(lambda: world.engine.plans.create(kept))
+    assert (again["name"], again["state"]) == ("move", "draft")

@@ -49,6 +49,15 @@ def test_an_abort_gives_the_source_back(world):
     assert world.content("hdd/a") == CONTENT
 
 
+def test_a_verification_can_be_repeated_any_number_of_times(world):
+    world.prepare("hdd/a", "nvme/a", goal=Goal.VERIFIED, verify=Verify.FULL)
+    world.wait_state("nvme/a", "verified")
+    for _ in range(5):
+        world.do("verify", "nvme/a", mode=Verify.FULL)
+        world.wait_state("nvme/a", "verified")
+        assert world.settle()
+
+
 def test_a_run_verifies_and_waits_for_its_soak_time_before_it_commits(world):
     day = 86400.0
     world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL, soak=7 * day)

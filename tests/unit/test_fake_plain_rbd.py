@@ -2,11 +2,15 @@
 
 import pytest
 
+from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.verification import Verify
+from tests.fakes.cluster import Fault
+from tests.fakes.errors import timed_out
 from tests.fakes.world import World
 
 CONTENT = {"": {0: b"one", 2: b"two"}}
 WITHIN = 45.0  # seconds; an idle migration is looked at twice a minute
+CLOSED = "Sat 00:00-01:00"  # the simulated time begins on a Tuesday
 
 
 @pytest.fixture
@@ -42,3 +46,53 @@ def test_the_comparison_snapshot_is_dropped_also_then(world, command):
     end = "nvme/a" if command == "commit" else "hdd/a"
     with world.client("reader").open(end) as image:
         assert [s["name"] for s in image.list_snaps()] == []
+
+
+def at_rest(world, **policy):
+    """hdd/a is prepared, and was looked at before plain rbd comes."""
+    world.prepare("hdd/a", "nvme/a", **policy)
+    world.run(5.0)
+
+
+@pytest.mark.parametrize("shown", ["get", "list"])
+def test_what_plain_rbd_did_is_seen_when_somebody_asks(world, shown):
+    at_rest(world)
+    for command in ("execute", "commit"):
+        world.client("rbd").rbd(command, "nvme/a")
+    if shown == "list":
+        assert world.call(lambda: world.engine.migrations.list(look=True)) == []
+    report = world.do("get", "nvme/a")
+    assert (report["state"], report["failure"]) == ("committed", None)
+
+
+def test_what_waits_for_its_window_is_looked_at_too(world):
+    """And says on that it waits, and since when."""
+    at_rest(world, goal=Goal.EXECUTED, window=CLOSED)
+    assert world.do("get", "nvme/a")["hold"]["reason"] == "window"
+    world.run(60.0)
+    assert world.do("get", "nvme/a")["hold"]["reason"] == "window"
+    for command in ("execute", "commit"):
+        world.client("rbd").rbd(command, "nvme/a")
+    world.run(5.0)
+    assert world.do("get", "nvme/a")["state"] == "committed"
+
+
+def test_a_look_that_was_just_made_counts(world):
+    at_rest(world)
+    world.do("get", "nvme/a")
+    before = world.cluster.operations
+    for _ in range(5):
+        world.do("get", "nvme/a")
+    assert world.cluster.operations == before
+
+
+def test_a_pool_that_does_not_answer_leaves_what_is_known(world):
+    at_rest(world)
+    silent = Fault(
+        lambda client, pool, oid, write: pool.name == "nvme", timed_out, 1 << 30, delay=15.0
+    )
+    world.cluster.faults.append(silent)
+    begun = world.simulation.now
+    assert world.do("get", "nvme/a")["state"] == "prepared"
+    assert world.simulation.now - begun < 5.0
+    world.cluster.faults.remove(silent)

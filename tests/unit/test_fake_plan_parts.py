@@ -8,6 +8,7 @@ import pytest
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Candidate, Definition, Item, Plan, PlanState, Rule, Selector
+from rbdmigrate.model.request import MigrationRequest
 from rbdmigrate.model.spec import ImageSpec
 from tests.fakes import rados_module as rados
 from tests.fakes import stdlib
@@ -21,6 +22,7 @@ PlanRegistry = load().module("engine.records.plan_registry").PlanRegistry
 TrackedPlan = load().module("engine.records.tracked_plan").TrackedPlan
 plan_check = load().module("engine.plans.checks")
 choosing = load().module("engine.plans.choosing")
+ItemStarter = load().module("engine.plans.create").ItemStarter
 PlanChecks = plan_check.PlanChecks
 PlanDriver = load().module("engine.plans.driver").PlanDriver
 
@@ -164,3 +166,12 @@ def test_no_more_than_a_few_checks_run_at_once():
     assert checking.check("p0", 30)["done"]
     assert checking.checks.join(10)
     assert checking.check("one more", 30)["done"]
+
+
+@pytest.mark.parametrize("as_raw", [False, True])
+def test_a_source_is_imported_as_its_plan_says(as_raw: bool):
+    source_spec = '{"type": "raw", "stream": {"type": "file", "file_path": "/srv/x"}}'
+    target = ImageSpec("nvme", "", "x")
+    item = Item("1", ImageSpec("", "", "x"), target, source_spec, as_raw=as_raw)
+    starter = ItemStarter(None, None, None, MigrationRequest, None)
+    assert starter.wish(item, Definition("p")).as_raw is as_raw

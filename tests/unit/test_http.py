@@ -94,7 +94,19 @@ IMPORTS = [
     {"target": "ssd/b", "source_spec": RAW, "import_only": False},
     {"target": "ssd/b", "source": "hdd/a@s", "import_only": True},
     {"target": "ssd/b", "source": "hdd/a@s", "inline_secrets": True},
+    {"target": "ssd/b", "source": "hdd/a@s", "as_raw": True},
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [("create", "prepare_import"), ("check", "check_import")]
+)
+@pytest.mark.parametrize("as_raw", [False, True])
+def test_an_import_is_one_call_of_the_engine(ask, engine, name, method, as_raw):
+    body = {"target": "ssd/b", "import_only": True, "source_spec": RAW, "as_raw": as_raw}
+    assert ask(name, body, permissions=("create",))[0] < 300
+    ((called, _, named),) = engine.calls
+    assert (called, named["as_raw"]) == (method, as_raw)
 
 
 @pytest.mark.parametrize("body", IMPORTS)

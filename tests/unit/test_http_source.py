@@ -83,6 +83,7 @@ MISBEHAVIOUR = [
     (Behaviour(ranges=False), [("HTTP_NO_RANGE", EOPNOTSUPP)], False),
     (Behaviour(ranges=False, http10=True), [("HTTP_NO_RANGE", EOPNOTSUPP)], False),
     (Behaviour(ranges="wrong"), [("HTTP_NO_RANGE", EOPNOTSUPP)], False),
+    (Behaviour(ranges="untold"), [("HTTP_NO_RANGE", EOPNOTSUPP)], False),
     (Behaviour(head=False), [("HTTP_NO_HEAD", EOPNOTSUPP)], False),
     (Behaviour(length=None), [("HTTP_NO_LENGTH", EINVAL)], False),
     (Behaviour(length="-5"), [("HTTP_NO_LENGTH", EINVAL)], False),
@@ -134,38 +135,6 @@ def test_a_file_that_shrank_is_no_range_any_more(server, url, tmp_path_factory):
             opened.read(512, 1024)
     assert (gone.value.problem, gone.value.transient) == ("SOURCE_TRUNCATED", False)
     assert less.value.problem in {"SOURCE_CHANGED", "HTTP_NO_RANGE"}
-
-
-def redirected(server, location):
-    server.behave("/disk.raw", Behaviour(location=location))
-    (finding,) = [f for f in look(server.url("/disk.raw")).findings if f.errno]
-    return finding
-
-
-def test_a_redirect_names_where_it_ends(server, url):
-    server.behave("/step", Behaviour(location="/other.raw"))
-    finding = redirected(server, "/step")
-    assert (finding.code, finding.errno) == ("HTTP_REDIRECT", EINVAL)
-    assert finding.remedy == f'"url": "{server.url("/other.raw")}"'
-
-
-def test_redirects_without_end_are_left(server, url):
-    finding = redirected(server, "/disk.raw")
-    assert "more than 5 times" in finding.message
-
-
-def test_a_redirect_is_followed_nowhere_that_is_closed(server, url):
-    finding = redirected(server, "http://169.254.169.254/latest")
-    assert (finding.code, finding.errno) == ("HOST_REACH", EPERM)
-
-
-@pytest.mark.parametrize(
-    "location", ["http://h/a?X-Amz-Signature=PLANTED", "http://me:PLANTED@h/a", "gopher://PLANTED"]
-)
-def test_a_redirect_shows_no_secret(server, url, location):
-    finding = redirected(server, location)
-    assert finding.code == "HTTP_REDIRECT"
-    assert "PLANTED" not in finding.message + finding.remedy
 
 
 def test_nobody_listens(server):

@@ -39,6 +39,12 @@ def test_a_spec_of_the_command(wanted):
     assert (str(found.target), found.spec.format, found.logged) == ("ssd/b", "raw", True)
 
 
+def test_a_file_of_another_format_may_be_wanted_as_it_is(wanted):
+    args = {"import_only": True, "source_image": "ssd/b", "source_spec": SPEC}
+    assert not wanted(**args).as_raw
+    assert wanted(**args, as_raw=True).as_raw
+
+
 def test_a_spec_of_a_file(wanted):
     found = wanted(SPEC, import_only=True, source_image="b")
     assert (str(found.target), found.spec.format, found.logged) == ("rbd/b", "raw", False)
@@ -62,6 +68,11 @@ def test_nothing_of_it_without_the_switch(wanted):
         ({"source_spec": SPEC, "source_image": "b"}, "--import-only"),
         ({"inbuf": SPEC, "source_image": "b"}, "--import-only"),
         ({"inline_secrets": True, "source_image": "b"}, "--import-only"),
+        ({"as_raw": True, "source_image": "b"}, "--as-raw is for imports; add --import-only"),
+        (
+            {"import_only": True, "as_raw": True, "source_image": "b", "source_spec": NATIVE},
+            "--as-raw is for sources of the type raw, and this one is native",
+        ),
         ({"import_only": True, "source_image": "a", "target_image": "b"}, "needs a source"),
         ({"import_only": True, "source_image": "a@", "target_image": "b"}, "needs a source"),
         ({"import_only": True, "source_image": "a@s"}, "needs a source"),

@@ -1,7 +1,7 @@
 """Preflight of imports: what the checks make of what an inspection found."""
 
 from dataclasses import replace
-from errno import EOPNOTSUPP
+from errno import EINVAL, EOPNOTSUPP
 
 import pytest
 
@@ -15,7 +15,7 @@ from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.request import MigrationRequest
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.model.spec import ImageSpec
-from rbdmigrate.sources import Inspection, SnapshotInfo
+from rbdmigrate.sources import Inspection, SnapshotInfo, problems
 
 MIB, GIB = 1 << 20, 1 << 30
 TARGET = ImageSpec("nvme", "", "disk")
@@ -96,6 +96,18 @@ def test_a_qcow_disk_that_was_made_smaller_is_refused_where_librbd_loses_an_obje
         option, less = error.remedy.split()
         assert option == "--object-size"
         assert not asked(int(less.rstrip("K")))
+
+
+def test_a_file_of_another_format_is_imported_as_raw_only_when_that_is_asked_for():
+    found = problems.found("RAW_CONTAINER", "raw", "It is a QCOW file.", '"type": "qcow"')
+    known = facts(RAW, Inspection(GIB, findings=(found,)))
+    with pytest.raises(MigrationError, match='"type": "qcow"') as refused:
+        refuse(run(known))
+    assert refused.value.errno == EINVAL
+    allowed = run(replace(known, wish=replace(known.wish, as_raw=True)))
+    refuse(allowed)
+    (warning,) = (each for each in allowed if each.code == "RAW_CONTAINER")
+    assert (warning.severity, warning.errno) == (Severity.WARNING, 0)
 
 
 def test_a_refusal_has_the_command_that_helps():

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.control.plans.plan_text import MAX_PARTS, MAX_TEXT, MAX_YAML, load_plan_text
+from rbdmigrate.control.plans.selection import choose
+from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal
-from rbdmigrate.model.plan import Definition, Listed, Rule, Selector
+from rbdmigrate.model.plan import Definition, Item, Listed, Rule, Selector
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Verify
@@ -90,6 +92,26 @@ def test_a_whole_plan():
     )
 
 
+RAW_SPEC = "source_spec: {type: raw, stream: {type: file, file_path: /srv/x}}"
+
+
+@pytest.mark.parametrize("as_raw", [False, True])
+def test_a_file_of_another_format_may_be_wanted_as_it_is(as_raw):
+    found = parse(f"plan: p\nimages: [{{{RAW_SPEC}, target: a, as_raw: {str(as_raw).lower()}}}]")
+    (listed,) = found.images
+    (item,) = choose(found, lambda selector: [], lambda: "id")
+    assert listed.as_raw is item.as_raw is as_raw
+
+
+@pytest.mark.parametrize("kind", [Listed, Item])
+def test_what_an_earlier_version_wrote_is_not_wanted_as_it_is(kind):
+    place = ImageSpec("a", "", "b")
+    made = Listed(place, place) if kind is Listed else Item("1", place, place)
+    plain = to_plain(made)
+    assert plain.pop("as_raw") is False
+    assert from_plain(kind, plain) == made
+
+
 def test_the_least_that_a_plan_needs():
     found = parse("plan: p\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}")
     assert found.policy == Policy(Goal.COMMITTED)
@@ -146,6 +168,15 @@ REFUSED = [
     ("plan: p\nimages: [{target: a}]", "images[0] in the plan has no source"),
     ("plan: p\nimages: [{source: a@b}]", "images[0].source in the plan"),
     ("plan: p\nimages: [{source_spec: {type: vmdk}, target: a}]", "type in the source-spec is"),
+    (f"plan: p\nimages: [{{{RAW_SPEC}, target: a, as_raw: x}}]", "images[0].as_raw in the plan"),
+    (
+        "plan: p\nimages: [{source: a, as_raw: true}]",
+        "images[0].as_raw in the plan is for a source_spec",
+    ),
+    (
+        f"plan: p\nimages: [{{{RAW_SPEC.replace('raw', 'qcow')}, target: a, as_raw: true}}]",
+        "images[0].as_raw in the plan is for a source_spec of the type raw",
+    ),
     ("plan: p\nimages: [{source_spec: {type: qcow}}]", "images[0].target in the plan is missing"),
     (
         f"plan: p\nimages: [{{source_spec: {{type: raw, stream: {S3}}}, target: a}}]",

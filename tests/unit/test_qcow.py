@@ -278,7 +278,9 @@ RAW = [
 def test_a_raw_disk_that_is_something_else(source, data, codes):
     inspection = inspect(source(data, "raw"), OPEN)
     assert [code for code, _ in problems(inspection)] == codes
-    assert not inspection.errors
+    assert [(f.code, f.errno) for f in inspection.errors] == [
+        (code, EINVAL) for code in codes if code == "RAW_CONTAINER"
+    ]
     assert inspection.size == len(data)
     assert ("RAW_LUKS" in [f.code for f in inspection.findings]) is data.startswith(b"LUKS")
 
@@ -302,6 +304,21 @@ def test_snapshots_beside_a_raw_head(tmp_path):
     with pytest.raises(SourceError) as missing:
         open_content(spec, "new", OPEN)
     assert missing.value.errno == ENOENT
+
+
+@pytest.mark.parametrize("other", ["head", "old"])
+def test_a_raw_disk_with_snapshots_is_no_qcow_file(tmp_path, other):
+    """The remedy makes a raw file: only that can be given beside the others."""
+    for name in ("head", "old"):
+        (tmp_path / name).write_bytes(Qcow(size=60 << 10).build() if name == other else bytes(512))
+    head, old = ({"type": "file", "file_path": str(tmp_path / name)} for name in ("head", "old"))
+    snapshots = [{"type": "raw", "name": "old", "stream": old}]
+    text = json.dumps({"type": "raw", "stream": head, "snapshots": snapshots})
+    (error,) = inspect(parse_source_spec(text), ImportPolicy((str(tmp_path),))).errors
+    file = tmp_path / other
+    assert (error.code, error.errno) == ("RAW_CONTAINER", EINVAL)
+    assert error.message.startswith(f"{file} is a QCOW file")
+    assert error.remedy == f"qemu-img convert -f qcow2 -O raw {file} {file}.import.raw"
 
 
 GOOD = Qcow(snapshots=SNAPSHOTS).build()

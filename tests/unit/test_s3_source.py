@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 from errno import EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -21,11 +22,14 @@ OBJECT = bytes(4096)
 class Service:
     """Checks signatures as S3 does (version 2), with the bucket in the path or the host's name.
 
-    ``error``: (status, code, rest of the XML) for every request that is signed well.
+    ``error``: (status, code, rest of the XML) for every request that is signed well. ``location``:
+    where errors redirect to. ``ranges``: whether answers say which range they are.
     """
 
     def __init__(self):
         self.error = None
+        self.location = ""
+        self.ranges = True
         self.bucket_in_host = ""
         self.objects = {"/b/disk.raw": OBJECT}
         service = self
@@ -57,6 +61,8 @@ class Service:
         if status:
             body = f"<?xml version='1.0'?><Error><Code>{code}</Code>{more}</Error>".encode()
             request.send_response(status)
+            if self.location:
+                request.send_header("Location", self.location)
         else:
             body = self.objects[resource]
             request.send_response(200 if head or "Range" not in request.headers else 206)
@@ -64,7 +70,8 @@ class Service:
                 first, last = request.headers["Range"][6:].split("-")
                 total, last = len(body), min(int(last), len(body) - 1)
                 body = body[int(first) : last + 1]
-                request.send_header("Content-Range", f"bytes {first}-{last}/{total}")
+                if self.ranges:
+                    request.send_header("Content-Range", f"bytes {first}-{last}/{total}")
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         if not head:
@@ -180,6 +187,28 @@ def test_a_refusal_without_a_body_names_the_keys(service):
     assert error.code == "S3_FORBIDDEN"
     assert "the secret key" in error.message
     assert "use a stream of type s3" not in error.message
+
+
+def test_a_service_that_does_not_say_which_range_it_sends(service):
+    service.ranges = False
+    (error,) = look(service).errors
+    assert (error.code, error.errno) == ("HTTP_NO_RANGE", EOPNOTSUPP)
+    assert "without saying which range" in error.message
+
+
+def test_no_signature_is_sent_where_a_service_redirects_to(service):
+    """Another port of the same host is another server, too."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        service.error = (307, "Weird", "")
+        service.location = f"http://127.0.0.1:{port}/b/disk.raw?token=PLANTED"
+        (error,) = look(service).errors
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert (error.code, error.errno) == ("HTTP_REDIRECT", EINVAL)
+    assert f"redirects to http://127.0.0.1:{port}/b/disk.raw, which" in error.message
+    assert "the keys were not sent there" in error.message
 
 
 def test_a_bucket_alone_is_no_object(service):

@@ -129,6 +129,7 @@ def _begin(call: Call, goal: Goal) -> Report:
             policy_of(call, goal),
             inline=wanted.inline,
             logged=wanted.logged,
+            as_raw=wanted.as_raw,
         )
     source, target = check_command.specs_of(call)
     return call.engine.migrations.prepare(
@@ -149,6 +150,7 @@ def _check(call: Call) -> Any:
             _layout(call, wanted.target),
             inline=wanted.inline,
             logged=wanted.logged,
+            as_raw=wanted.as_raw,
         )
     source, target = check_command.specs_of(call)
     return call.engine.migrations.check(
@@ -177,7 +179,7 @@ def _abort(call: Call) -> Report:
 def _status(call: Call) -> Any:
     if call.text("target_image"):
         return call.engine.migrations.get(call.spec("target_image", "target"))
-    return call.engine.migrations.list()
+    return call.engine.migrations.list(look=True)
 
 
 def _ls(call: Call) -> List[Report]:
@@ -186,7 +188,7 @@ def _ls(call: Call) -> List[Report]:
     if state is not None and state not in [s.value for s in State]:
         known = ", ".join(s.value for s in State)
         raise MigrationError(EINVAL, f"--state {state!r} is not known; choose from {known}.")
-    found: List[Report] = call.engine.migrations.list(ended=call.flag("all"))
+    found: List[Report] = call.engine.migrations.list(ended=call.flag("all"), look=True)
     if state is not None:
         found = [r for r in found if r["state"] == state]
     if pool is not None:

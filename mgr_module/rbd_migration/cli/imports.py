@@ -13,6 +13,7 @@ ARGS = (
     Arg("source_spec"),
     Arg("import_only", "CephBool"),
     Arg("inline_secrets", "CephBool"),
+    Arg("as_raw", "CephBool"),
 )
 
 
@@ -32,6 +33,7 @@ class Wanted:
         self.logged = text is not None
         text = text or call.inbuf
         self.inline = call.flag("inline_secrets")
+        self.as_raw = call.flag("as_raw")
         if text:
             if call.text("target_image"):
                 raise MigrationError(
@@ -44,6 +46,12 @@ class Wanted:
         else:
             self.spec = _native(call)
             self.target = call.spec("target_image", "target")
+        if self.as_raw and self.spec.format != "raw":
+            raise MigrationError(
+                EINVAL,
+                f"--as-raw is for sources of the type raw, and this one is {self.spec.format}; "
+                "leave it out, or change the type.",
+            )
         authorize(call, self.spec)
         refuse_forbidden(call, self.spec)
 
@@ -52,7 +60,7 @@ def asked(call: Call) -> bool:
     """Whether the command is an import. MigrationError(EINVAL) for options only imports have."""
     if call.flag("import_only"):
         return True
-    for name in ("source_spec", "inline_secrets"):
+    for name in ("source_spec", "inline_secrets", "as_raw"):
         if call.text(name):
             option = name.replace("_", "-")
             raise MigrationError(EINVAL, f"--{option} is for imports; add --import-only.")

@@ -102,12 +102,13 @@ class Rule:
 class Listed:
     """An image by name, or an external source (JSON without secrets) and its target.
 
-    ``target`` None: given by the rule.
+    ``target`` None: given by the rule. ``as_raw``: see ``MigrationRequest``.
     """
 
     source: Optional[ImageSpec] = None
     target: Optional[ImageSpec] = None
     source_spec: str = ""
+    as_raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,8 @@ class Item:
     """One migration of a plan. Its id ``ident`` is stored before it begins, so that it begins
     once.
 
-    ``source`` is an image; for an import it has no pool and is only a name for ``source_spec``.
+    ``source`` is an image; for an import it has no pool and is only a name for ``source_spec``,
+    which is imported ``as_raw``: see ``MigrationRequest``.
     ``message`` says why it failed or was cancelled, or what it waits for. ``bytes``: the bytes to
     copy, set when it has ended. ``postponed``: it could not begin in its wave, and is tried again
     when all others have ended.
@@ -225,6 +227,7 @@ class Item:
     message: str = ""
     bytes: int = 0
     postponed: bool = False
+    as_raw: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", shortened(self.message))

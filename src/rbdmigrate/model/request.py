@@ -17,6 +17,7 @@ class MigrationRequest:
     ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
     ``inline``: give librbd the secrets themselves. ``logged``: they were given in the
     command itself. ``force``: also where the image would be copied onto itself, unchanged.
+    ``as_raw``: import the bytes of a file of another format as they are.
     """
 
     source: ImageSpec
@@ -26,6 +27,7 @@ class MigrationRequest:
     inline: bool = False
     logged: bool = False
     force: bool = False
+    as_raw: bool = False
 
     @property
     def in_place(self) -> bool:

@@ -36,10 +36,10 @@ def url_problem(text: str) -> str:
         return "does not begin with http:// or https:// and a host"
     for letter, what in (("?", "a query"), (";", "parameters"), ("#", "a fragment")):
         if letter in text:
-            return (
-                f"has {what} ('{letter}'), which librbd does not send: presigned URLs cannot be "
-                "imported, and the letter itself has to be percent-encoded"
-            )
+            hint = "percent-encode the letter if it belongs to a name"
+            if letter == "?":
+                hint += ", and copy what a presigned URL gives into a file: `curl -fo FILE URL`"
+            return f"has {what} ('{letter}'), which librbd does not send; {hint}"
     place = match[2]
     if "@" in place:
         return "holds a user or a password, which librbd does not send"

@@ -19,32 +19,48 @@ _UNPACK = {
 }
 
 
-def convert(stream: StreamSpec, qemu_format: str) -> str:
-    """The command that converts a disk into a sparse QCOW file that librbd can read. The new file
-    has another name. It is created in the folder of a source file, or else in the working
-    directory.
+def convert(stream: StreamSpec, qemu_format: str, to: str = "qcow2") -> str:
+    """The command that converts a disk into a sparse QCOW file that librbd can read, or into a raw
+    one. The new file has another name. It is created in the folder of a source file, or else in the
+    working directory.
     """
-    source, target = _from(stream), shlex.quote(_beside(stream))
-    return f"qemu-img convert -f {qemu_format} -O qcow2 {source} {target}"
+    source, target = _from(stream), shlex.quote(_beside(stream, to))
+    return f"qemu-img convert -f {qemu_format} -O {to} {source} {target}"
 
 
-def convert_in_place(stream: StreamSpec, qemu_format: str) -> str:
+def convert_in_place(stream: StreamSpec, qemu_format: str, to: str = "qcow2") -> str:
     """The same command in the file's folder, where QEMU looks for files it refers to. Empty for
     other streams: QEMU would not find those files, also next to a URL (7.2).
     """
     if stream.type != "file":
         return ""
     folder, name = posixpath.split(stream.file_path)
-    source, target = shlex.quote(f"./{name}"), shlex.quote(f"./{_renamed(name)}")
+    source, target = shlex.quote(f"./{name}"), shlex.quote(f"./{_renamed(name, to)}")
     return (
-        f"cd {shlex.quote(folder)} && qemu-img convert -f {qemu_format} -O qcow2 {source} {target}"
+        f"cd {shlex.quote(folder)} && qemu-img convert -f {qemu_format} -O {to} {source} {target}"
+    )
+
+
+def joined(stream: StreamSpec, data_url: str) -> str:
+    """The command that makes one file of a QCOW file on a web server and its external data file.
+
+    Both are fetched first: QEMU does not look for a data file next to a URL (7.2).
+    """
+    place, data = _local(stream), _last(data_url)
+    options = (
+        f"driver=qcow2,file.driver=file,file.filename={_doubled(place)},"
+        f"data-file.driver=file,data-file.filename={_doubled(data)}"
+    )
+    return (
+        f"{copied(stream.url)} && {copied(data_url)} && qemu-img convert --image-opts "
+        f"{shlex.quote(options)} -O qcow2 {shlex.quote(_beside(stream))}"
     )
 
 
 def decrypt(stream: StreamSpec, qemu_format: str) -> str:
     """The command that decrypts a disk; PASSPHRASE is the file that holds its passphrase."""
     fetch, _ = fetched(stream)
-    place = _local(stream).replace(",", ",,")
+    place = _doubled(_local(stream))
     options = f"driver={qemu_format},encrypt.key-secret=s,file.filename={place}"
     return (
         f"{fetch}qemu-img convert --object secret,id=s,file=PASSPHRASE --image-opts "
@@ -62,8 +78,13 @@ def fetched(stream: StreamSpec) -> tuple[str, str]:
     """The beginning of a command line that fetches what a web server has, and the file's path, as
     they are written in a shell. The beginning is empty for other streams.
     """
-    fetch = f"curl -fO {shlex.quote(stream.url)} && " if stream.type == "http" else ""
+    fetch = f"{copied(stream.url)} && " if stream.type == "http" else ""
     return fetch, shlex.quote(_local(stream))
+
+
+def copied(url: str) -> str:
+    """The command that copies what a web server has into the working directory."""
+    return f"curl -fLo {shlex.quote(_last(url))} {shlex.quote(url)}"
 
 
 def unpackable(name: str) -> bool:
@@ -78,14 +99,23 @@ def _from(stream: StreamSpec) -> str:
 
 def _local(stream: StreamSpec) -> str:
     """The path of a file; for other streams the name of the downloaded file."""
-    return stream.file_path or posixpath.basename(stream.location.rstrip("/")) or "image"
+    return stream.file_path or _last(stream.location)
 
 
-def _beside(stream: StreamSpec) -> str:
+def _doubled(text: str) -> str:
+    """A value among QEMU's options."""
+    return text.replace(",", ",,")
+
+
+def _last(location: str) -> str:
+    return posixpath.basename(location.rstrip("/")) or "image"
+
+
+def _beside(stream: StreamSpec, to: str = "qcow2") -> str:
     folder, name = posixpath.split(_local(stream))
-    return posixpath.join(folder, _renamed(name))
+    return posixpath.join(folder, _renamed(name, to))
 
 
-def _renamed(name: str) -> str:
+def _renamed(name: str, to: str) -> str:
     """A name other than the source's, so that the source is not overwritten."""
-    return (name.rsplit(".", 1)[0] or name) + ".import.qcow2"
+    return (name.rsplit(".", 1)[0] or name) + f".import.{to}"

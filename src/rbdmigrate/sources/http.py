@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from errno import EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM
 from typing import Optional
-from urllib.parse import urljoin, urlsplit
 
 from .. import __version__
-from ..model.url import Url, parse_url, url_problem
+from ..model.url import Url, parse_url
+from .conversion import copied
 from .errors import SourceError
 from .net import Rules, Wire, connect, lost
+from .redirects import BY_COPYING, REDIRECTS, Hop, explained, without_secrets
 from .stream import Stream
 from .tls import secure
 
-MAX_REDIRECTS = 5  # redirects followed to report where they end
 MAX_ERROR_BODY = 16 << 10  # an S3 error has 300 bytes
 TAGS = (("etag", "etag"), ("modified", "last-modified"))
 PROBE = 512  # bytes read to check whether a range is honoured
@@ -31,7 +31,6 @@ PROBE = 512  # bytes read to check whether a range is honoured
 MAX_HEADERS = 8000  # bytes
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
-_REDIRECTS = {301, 302, 303, 307, 308}
 _REFUSALS = {401, 403, 407}
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
@@ -83,7 +82,9 @@ class HttpStream(Stream):
 
     def _open(self) -> None:
         """Try everything that librbd relies on: HEAD, and two ranges on one connection."""
-        head = self.ask("HEAD")
+        self._try(self.ask("HEAD"))
+
+    def _try(self, head: Answer) -> None:
         if head.status != 200:
             raise self.failure(head, "HEAD")
         self.size = self._length(head)
@@ -177,9 +178,15 @@ class HttpStream(Stream):
         self, problem: str, errno: int, what: str, transient: bool = False, remedy: str = ""
     ) -> SourceError:
         place = f"{self.url.host}:{self.url.port}"
+        if problem in BY_COPYING:
+            remedy = self.copy()
         return SourceError(
             problem, errno, f"The server {place} {what}.", transient=transient, remedy=remedy
         )
+
+    def copy(self) -> str:
+        """The command that copies the file, for servers that librbd cannot read from."""
+        return copied(self.label)
 
     def _length(self, answer: Answer) -> int:
         text = answer.headers.get("content-length", "")
@@ -241,7 +248,7 @@ class HttpStream(Stream):
     def failure(self, answer: Answer, method: str) -> SourceError:
         """The error for an unexpected answer."""
         status = answer.status
-        if status in _REDIRECTS:
+        if status in REDIRECTS:
             return self._redirected(answer)
         if status in {404, 410}:
             return self._error("HTTP_NOT_FOUND", ENOENT, f"has no {self.label} (HTTP {status})")
@@ -268,37 +275,10 @@ class HttpStream(Stream):
         return self._error("HTTP_STATUS", EIO, f"answers HTTP {status} for {self.label}")
 
     def _redirected(self, answer: Answer) -> SourceError:
-        """Follow the redirects, each under the same policy, to report where they end."""
-        target = urljoin(self.label, answer.headers.get("location", "")[:4096])
-        said = "redirects, which librbd does not follow"
-        for _ in range(MAX_REDIRECTS):
-            problem = url_problem(target)
-            if problem:
-                return self._error(
-                    "HTTP_REDIRECT", EINVAL, f"{said}; the URL that it leads to {problem}"
-                )
-            try:
-                with _Hop(target, self._rules) as hop:
-                    further = hop.ask("HEAD")
-            except SourceError as error:
-                return SourceError(
-                    error.problem,
-                    error.errno,
-                    f"The server {self.url.host} redirects to {without_secrets(target)}: "
-                    + error.message,
-                    transient=error.transient,
-                )
-            if further.status not in _REDIRECTS:
-                return self._error(
-                    "HTTP_REDIRECT",
-                    EINVAL,
-                    f"{said}; give the URL where it ends, {target}",
-                    remedy=f'"url": "{target}"',
-                )
-            target = urljoin(target, further.headers.get("location", "")[:4096])
-        return self._error(
-            "HTTP_REDIRECT", EINVAL, f"{said}, and more than {MAX_REDIRECTS} times in a row"
-        )
+        return explained(self.label, answer.status, answer.headers, self._hop)
+
+    def _hop(self, url: str) -> Hop:
+        return _Hop(url, self._rules)
 
     def close(self) -> None:
         self._connection.close()
@@ -306,20 +286,41 @@ class HttpStream(Stream):
 
 
 class _Hop(HttpStream):
-    """One URL in a chain of redirects."""
+    """One URL in a chain of redirects, which may have a query."""
+
+    def __init__(self, url: str, rules: Rules) -> None:
+        self._query = "?" in url
+        super().__init__(url, rules)
+        self.label = without_secrets(url)
 
     def _open(self) -> None:
         self.size, self.identity = 0, {}
 
+    def leads(self) -> Optional[tuple[int, Mapping[str, str]]]:
+        """Status and headers of a redirect; None where the file is, in a form librbd reads."""
+        # A signature in a query may hold for GET alone.
+        answer = self.ask("GET", (0, PROBE)) if self._query else self.ask("HEAD")
+        if answer.status in REDIRECTS:
+            return answer.status, answer.headers
+        if self._query:
+            self._described(answer)
+        else:
+            self._try(answer)
+        return None
 
-def without_secrets(url: str) -> str:
-    """A URL from a server, without possible secrets: user, password, query."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
-    except ValueError:
-        return "an invalid URL"
+    def _described(self, answer: Answer) -> None:
+        """Note what the answer to a range says of the file."""
+        if answer.status not in _SUCCESS:
+            raise self.failure(answer, "GET")
+        match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
+        length = match[3] if match else answer.headers.get("content-length", "")
+        self.identity = {"size": length}
+        for name, header in TAGS:
+            if answer.headers.get(header):
+                self.identity[name] = answer.headers[header][:200]
+
+    def _redirected(self, answer: Answer) -> SourceError:
+        return self._error("HTTP_REDIRECT", EINVAL, "redirects GET, but not HEAD")
 
 
 def _wrong_range(answer: Answer) -> str:

@@ -63,7 +63,7 @@ def _look(look: Look) -> None:
         look.remember("stream", stream)
     for number, snapshot in enumerate(look.spec.snapshots):
         with look.open(snapshot.stream) as stream:
-            raw.look_at_snapshot(look, snapshot.name, stream)
+            raw.look_at_snapshot(look, snapshot, stream)
             look.remember(f"snapshots[{number}].stream", stream)
     _needed(look)
 

@@ -111,7 +111,7 @@ KINDS = (
     Kind("QCOW_NOT_SCANNED", _W, 0, "Not all of the file's tables were checked."),
     Kind("QCOW_VM_STATE", _I, 0, "A snapshot holds a virtual machine's memory: not imported."),
     Kind("RAW_ODD_SIZE", _W, 0, "The size is not a multiple of 512."),
-    Kind("RAW_CONTAINER", _W, 0, "The file looks like an image of another format, or compressed."),
+    Kind("RAW_CONTAINER", _E, EINVAL, "The file is an image of another format, or packed."),
     Kind("RAW_LUKS", _I, 0, "The disk is encrypted with LUKS."),
     Kind("RAW_SNAPSHOT_SIZE", _W, 0, "A snapshot's size is not the head's."),
     Kind("RAW_NO_SNAPSHOT", _E, ENOENT, "The source-spec does not have the snapshot."),

@@ -7,11 +7,15 @@ and zeroed clusters that kept their allocation, show only while data is read: so
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from ..model.inspection import SnapshotInfo
+from ..model.source import StreamSpec
 from . import conversion
+from .errors import SourceError
 from .look import Look
 from .qcow_header import (
     COMPRESSION,
@@ -96,7 +100,7 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
             "QCOW_DATA_FILE",
             f"{name} stores its data in the file {header.data_file or '(not named)'}, and librbd "
             "crashes on that; convert both into one file first.",
-            conversion.convert_in_place(look.spec.stream, header.qemu_format),
+            _join(look, header),
         )
     if header.features & EXTENDED_L2:
         look.note(
@@ -118,6 +122,26 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
             f"(bits {header.features & ~KNOWN_FEATURES:#x}); convert it first.",
             convert,
         )
+
+
+def _join(look: Look, header: Header) -> str:
+    """The command that makes one file of the disk and its data file; empty if that is not found.
+
+    A data file on a web server is looked for next to the disk.
+    """
+    stream = look.spec.stream
+    assert stream is not None
+    if stream.type != "http":
+        return conversion.convert_in_place(stream, header.qemu_format)
+    name = posixpath.basename(header.data_file)
+    url = f"{stream.url.rpartition('/')[0]}/{quote(name)}"
+    if not name or url == stream.url:
+        return ""
+    try:
+        look.open(StreamSpec("http", url=url)).close()
+    except SourceError:
+        return ""
+    return conversion.joined(stream, url)
 
 
 def _health(look: Look, stream: Stream, header: Header) -> None:

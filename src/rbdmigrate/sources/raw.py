@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..model.inspection import SnapshotInfo
+from ..model.source import SnapshotSpec, StreamSpec
 from . import conversion
 from .look import Look
 from .qcow_header import DESCRIPTOR, container, footer
@@ -10,6 +11,7 @@ from .stream import Stream
 
 _SECTOR = 512
 _SNIFF = 512
+_LUKS = b"LUKS\xba\xbe"
 
 
 def look_at(look: Look, stream: Stream) -> None:
@@ -24,17 +26,28 @@ def look_at(look: Look, stream: Stream) -> None:
             f"{stream.label} has {stream.size} bytes, which is no multiple of {_SECTOR}: it may be "
             "cut off, and clients will see a disk of an odd size.",
         )
-    _sniff(look, stream)
+    if stream.read(0, len(_LUKS)) == _LUKS:
+        look.note(
+            "RAW_LUKS",
+            f"{stream.label} is encrypted with LUKS: it is imported as it is, and needs the same "
+            "passphrase afterwards.",
+        )
+    else:
+        assert look.spec.stream is not None
+        alone = not look.spec.snapshots
+        _sniff(look, stream, look.spec.stream, alone=alone)
     # The reported size may be wrong: read the end to check it.
     stream.read(stream.size - 1, 1)
 
 
-def look_at_snapshot(look: Look, name: str, stream: Stream) -> None:
+def look_at_snapshot(look: Look, snapshot: SnapshotSpec, stream: Stream) -> None:
     """Note a snapshot of the head."""
+    name = snapshot.name
     look.snapshots.append(SnapshotInfo(name, stream.size))
     if not stream.size:
         look.note("SOURCE_EMPTY", f"{stream.label} (snapshot {name!r}) has no bytes.")
         return
+    _sniff(look, stream, snapshot.stream, alone=False)
     stream.read(stream.size - 1, 1)
     if stream.size != look.size:
         look.note(
@@ -44,36 +57,34 @@ def look_at_snapshot(look: Look, name: str, stream: Stream) -> None:
         )
 
 
-def _sniff(look: Look, stream: Stream) -> None:
+def _sniff(look: Look, stream: Stream, place: StreamSpec, *, alone: bool) -> None:
     """Note whether it looks like a file of another format."""
-    head = stream.read(0, _SNIFF)
-    if head[:6] == b"LUKS\xba\xbe":
-        look.note(
-            "RAW_LUKS",
-            f"{stream.label} is encrypted with LUKS: it is imported as it is, and needs the same "
-            "passphrase afterwards.",
-        )
-        return
-    known = container(head)
+    known = container(stream.read(0, _SNIFF))
     if known is None and stream.size > _SNIFF:
         known = footer(stream.read(stream.size - _SNIFF, _SNIFF))
     if known is None:
         return
     name, words = known
-    assert look.spec.stream is not None
-    remedy = ""
-    if conversion.unpackable(name):
-        remedy = conversion.unpack(look.spec.stream, name)
-    elif name == "rbd":
-        remedy = "rbd import --export-format 2"
-    elif name == "qcow":
-        remedy = '"type": "qcow"'
-    elif head.startswith(DESCRIPTOR):
-        remedy = conversion.convert_in_place(look.spec.stream, name)
-    else:
-        remedy = conversion.convert(look.spec.stream, name)
     look.note(
         "RAW_CONTAINER",
-        f"{stream.label} {words}: imported as raw, a client sees that file and not the disk in it.",
-        remedy,
+        f"{stream.label} {words}, and not a raw disk; with --as-raw its bytes are imported as they "
+        "are, and a client sees that file instead of the disk in it.",
+        _remedy(stream, place, name, alone=alone),
     )
+
+
+def _remedy(stream: Stream, place: StreamSpec, name: str, *, alone: bool) -> str:
+    """What makes a raw disk of a file of another format; a qcow disk also does if it is alone."""
+    if conversion.unpackable(name):
+        return conversion.unpack(place, name)
+    if name == "rbd":
+        return "rbd import --export-format 2"
+    if name == "qcow" and alone:
+        return '"type": "qcow"'
+    if name == "qcow":
+        version = int.from_bytes(stream.read(4, 4), "big")
+        name = "qcow" if version == 1 else "qcow2"
+    to = "qcow2" if alone else "raw"
+    if stream.read(0, len(DESCRIPTOR)) == DESCRIPTOR:
+        return conversion.convert_in_place(place, name, to)
+    return conversion.convert(place, name, to)

@@ -22,6 +22,7 @@ from ..model.url import parse_url
 from .errors import SourceError
 from .http import Answer, HttpStream, header_safe
 from .net import Rules
+from .redirects import destination
 from .stream import Resolve
 
 _TAG = re.compile(rb"<(Code|Endpoint|Region|Message)>([^<]{0,512})</")
@@ -76,6 +77,19 @@ class S3Stream(HttpStream):
                 "check the access key, the secret key and the policy of the bucket",
             )
         return explained or super().failure(answer, method)
+
+    def copy(self) -> str:
+        return ""  # it takes a client that signs
+
+    def _redirected(self, answer: Answer) -> SourceError:
+        """Nothing is asked there: the signature is for this server."""
+        return self._s3(
+            "HTTP_REDIRECT",
+            EINVAL,
+            f"redirects to {destination(self.label, answer.headers)}, which librbd does not "
+            "follow, and the keys were not sent there; if that is the service's right address, "
+            "give it as the URL",
+        )
 
     def _explain(self, code: str, region: str, tags: dict[str, str]) -> Optional[SourceError]:
         bucket, _, name = self.url.path[1:].partition("/")

@@ -59,6 +59,7 @@ _WISH = (
     ),
     Field("source_spec", "object", "The source-spec of an import, instead of `source`."),
     Field("inline_secrets", "boolean", "Allow secrets of the source-spec in the image's header."),
+    Field("as_raw", "boolean", "Import the bytes of a file of another format as they are."),
     Field("force", "boolean", "Allow a migration in place without a new layout."),
 )
 _LISTED = (

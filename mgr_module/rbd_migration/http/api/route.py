@@ -10,7 +10,7 @@ from .fields import Field
 
 BASE = "/api/block/migration"
 PERMISSIONS = ("read", "create", "update", "delete")
-_IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets")
+_IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets", "as_raw")
 
 TARGET = Field(
     "target",

@@ -17,7 +17,7 @@ from ...model.migration import Goal
 from ...model.plan import MAX_ITEMS, NAME, Definition, Listed, Rule, Selector
 from ...model.policy import Policy
 from ...model.source import CONFIG
-from ...model.source_spec import parse_source_spec
+from ...model.source_spec import SourceSpec, parse_source_spec
 from ...model.spec import ImageSpec, parse_image_spec
 from ...model.units import parse_seconds, parse_size
 from ...model.verification import Verify
@@ -202,12 +202,14 @@ def _layout(given: PlanObject) -> LayoutOptions:
 
 
 def _listed(value: Any, path: str, default_pool: str) -> Listed:
-    given = PlanObject(value, path, ("source", "target", "source_spec"))
+    given = PlanObject(value, path, ("source", "target", "source_spec", "as_raw"))
     target = _spec(given, "target", default_pool)
     if not given.has("source_spec"):
         source = _spec(given, "source", default_pool)
         if source is None:
             raise refuse(path, "has no source", "give source: pool/image, or source_spec")
+        if given.has("as_raw"):
+            raise refuse(given.where("as_raw"), "is for a source_spec", "leave it out")
         return Listed(source, target)
     if given.has("source"):
         raise refuse(
@@ -215,10 +217,14 @@ def _listed(value: Any, path: str, default_pool: str) -> Listed:
         )
     if target is None:
         raise refuse(given.where("target"), "is missing", "name the image to create")
-    return Listed(None, target, _source_spec(given))
+    spec = _source_spec(given)
+    as_raw = given.flag("as_raw")
+    if as_raw and spec.format != "raw":
+        raise refuse(given.where("as_raw"), "is for a source_spec of the type raw", "leave it out")
+    return Listed(None, target, spec.to_json(), as_raw)
 
 
-def _source_spec(given: PlanObject) -> str:
+def _source_spec(given: PlanObject) -> SourceSpec:
     where = given.where("source_spec")
     plain = given.raw("source_spec")
     try:
@@ -234,7 +240,7 @@ def _source_spec(given: PlanObject) -> str:
             "is a secret, which a plan must not contain",
             f"store it with `ceph config-key set KEY -i FILE` and give {CONFIG}KEY",
         )
-    return spec.to_json()
+    return spec
 
 
 def _spec(given: PlanObject, name: str, default_pool: str) -> Optional[ImageSpec]:

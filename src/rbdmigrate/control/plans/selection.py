@@ -143,7 +143,8 @@ def choose(
         elif listed.target is not None:
             label = parse_source_spec(listed.source_spec).label()
             source = ImageSpec("", "", label)
-            items.append(Item(ident(), source, listed.target, listed.source_spec))
+            item = Item(ident(), source, listed.target, listed.source_spec, as_raw=listed.as_raw)
+            items.append(item)
     _refuse_bad(items)
     return items
 

@@ -6,6 +6,7 @@ So whoever asks after that id, in the registry or in the history, learns whether
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...model.layout import LayoutOptions
 from ...model.plan import Definition, Item
@@ -41,9 +42,10 @@ class ItemStarter:
         """What an item asks for. Raises MigrationError."""
         if not item.source_spec:
             return MigrationRequest(item.source, item.target, plan.rule.layout)
-        return self._import_request(
+        wish = self._import_request(
             parse_source_spec(item.source_spec), item.target, plan.rule.layout
         )
+        return replace(wish, as_raw=item.as_raw)
 
     def begin(self, item: Item, plan: Definition) -> TrackedMigration:
         """The migration of an item: a new one, or the one there is, whoever began it.

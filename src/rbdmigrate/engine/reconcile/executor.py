@@ -225,6 +225,7 @@ class Executor:
         if isinstance(answer, NotTrimmed):
             log.warning("%s: %s", tracked.migration.id, answer.untrimmed.reason)
             return
+        tracked.repeats = tracked.repeats + 1 if tracked.done_op is op else 1
         tracked.done_op = op
         self.breaker.succeeded(tracked.migration)
 

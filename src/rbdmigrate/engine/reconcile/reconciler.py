@@ -185,7 +185,10 @@ class Reconciler:
         soak = soak_ends(migration, now)
         if soak is not None:
             look_again(tracked, soak - now)
-        if isinstance(decision, Act) and self._in_vain(tracked, decision.op):
+        if not isinstance(decision, Act):
+            tracked.done_op = None  # it was enough
+        elif _in_vain(tracked, decision.op):
+            tracked.done_op = None  # a retry is counted anew
             decision = Fail(
                 ELOOP,
                 f"{decision.op.value} went well several times and changed nothing; look at the "
@@ -217,11 +220,6 @@ class Reconciler:
         """It is over: its secrets go first, while the record still names them."""
         self._secrets.forget(tracked.migration)
         self._registry.end(tracked)
-
-    def _in_vain(self, tracked: TrackedMigration, op: Op) -> bool:
-        """Whether the same act is decided on again and again although it goes well."""
-        tracked.repeats = tracked.repeats + 1 if tracked.done_op is op else 0
-        return tracked.repeats >= _IN_VAIN
 
     def _abandoned(self, tracked: TrackedMigration, situation: Situation) -> bool:
         """Whether a half-done act of somebody else was left for good."""
@@ -256,6 +254,11 @@ class Reconciler:
             return m
         tracked.soak_mark = (since, now)
         return self._registry.update(tracked, lambda m: with_soaked(m, passed))
+
+
+def _in_vain(tracked: TrackedMigration, op: Op) -> bool:
+    """Whether the same act is decided on again and again although it goes well."""
+    return tracked.done_op is op and tracked.repeats >= _IN_VAIN
 
 
 def _concluded(m: Migration, verdict: Union[End, Fail], now: float) -> Migration:

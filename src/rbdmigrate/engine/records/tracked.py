@@ -45,8 +45,8 @@ class TrackedMigration:
         self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
         self.soak_mark: Optional[tuple[float, float]] = None  # its soak's begin, counted until when
-        self.done_op: Optional[Op] = None  # the act that went well last
-        self.repeats = 0  # how often the same was decided again after it went well
+        self.done_op: Optional[Op] = None  # the act that went well last, and was not enough
+        self.repeats = 0  # how often it went well one time after another
         self.looking = False  # an observer looks at it, or is about to
         self.peeking = False  # or at its running copy from outside
         self.troubled = False  # its pools did not answer when either was done last

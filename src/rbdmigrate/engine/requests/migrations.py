@@ -51,6 +51,7 @@ from .lookup import Lookup
 from .preflight import Preflight
 from .preparation import Preparation
 from .record_changes import RecordChanges
+from .refresh import Refresh
 from .report import live_hold, render, row, view
 
 Report = dict[str, Any]
@@ -92,14 +93,23 @@ class Migrations:
         self._changes = changes
         self._abort_permission = abort_permission
         self._translated = translated
+        self._refresh = Refresh(registry, scheduler)
 
     # -- reading -----------------------------------------------------------------------------
 
-    def list(self, *, ended: bool = False, states: Optional[Container[State]] = None) -> Reports:
+    def list(
+        self,
+        *,
+        ended: bool = False,
+        states: Optional[Container[State]] = None,
+        look: bool = False,
+    ) -> Reports:
         """All migrations under way, the oldest first; with ``ended`` also those of the history.
 
-        ``states``: only those under way that are in one of these.
+        ``states``: only those under way that are in one of these. ``look``: look at them first.
         """
+        if look:
+            self._refresh.look(self._under_way())
         tracked = self._under_way()
         if states is not None:
             tracked = [t for t in tracked if t.migration.state in states]
@@ -133,6 +143,10 @@ class Migrations:
         """
         with self._translated(target):
             found = self._lookup.look(target)
+            if isinstance(found, TrackedMigration):
+                self._refresh.look([found])
+                if found.migration.state.ended:
+                    found = self._lookup.look(target)
             return render(self._lookup.ended(target) if found is None else found)
 
     def changed_targets(self) -> Sentences:
@@ -167,10 +181,11 @@ class Migrations:
         *,
         inline: bool = False,
         logged: bool = False,
+        as_raw: bool = False,
     ) -> Report:
         """The same for an import; see :meth:`prepare_import`."""
         wish = self._preparation.import_request(spec, target, layout)
-        return self._check(replace(wish, inline=inline, logged=logged))
+        return self._check(replace(wish, inline=inline, logged=logged, as_raw=as_raw))
 
     def prepare(
         self,
@@ -198,16 +213,18 @@ class Migrations:
         *,
         inline: bool = False,
         logged: bool = False,
+        as_raw: bool = False,
     ) -> Report:
         """Begin to import a source from outside. The same request twice is one migration.
 
         ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
         read the image sees them. ``logged``: they came by a way that is written into a log.
+        ``as_raw``: a file of another format is imported byte by byte, instead of refused.
         Raises MigrationError for every refusal, having changed nothing.
         """
         with self._translated(target):
             wish = self._preparation.import_request(spec, target, layout)
-        wish = replace(wish, inline=inline, logged=logged)
+        wish = replace(wish, inline=inline, logged=logged, as_raw=as_raw)
         return view(self._preparation.prepare(wish, policy))
 
     # -- those under way ---------------------------------------------------------------------

@@ -1,10 +1,10 @@
-// Messages about --force, adapted to a page that has a checkbox for it.
+// Messages about --force and --as-raw, adapted to a page that has checkboxes for them.
 
 const ADD = /add `?(?:--force|"force": true)`?/g;
 
 // Replaces "add --force"; the box is below the message.
 export function inTicks(text) {
-  return text.replace(ADD, "tick the box below");
+  return text.replace(ADD, "tick the box below").replace("with --as-raw", "with the box below ticked");
 }
 
 // The same where the box is on another view.

@@ -37,6 +37,8 @@ export function create(root, { app }) {
   const refusal = h("div", { role: "alert" });
   const onto = check("Copy the image onto itself without a new layout (force)", "force"); // shown if preflight requires it
   onto.hidden = true;
+  const asRaw = check("Import the file's bytes as they are, not the disk in it (as raw)", "as_raw"); // likewise
+  asRaw.hidden = true;
   const look = h("button", { type: "button" }, "Check");
   const begin = h("button", { type: "submit", class: "primary" }, "Begin");
   const kind = radios("Source", "kind", [["image", "an image of this cluster"], ["external", "import from an external source"]], (value) => {
@@ -55,7 +57,7 @@ export function create(root, { app }) {
     h("section", { class: "card" }, h("h2", {}, "Source and target"), kind, image, external.element, targetField),
     h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Layout of the target")), h("p", { class: "hint" }, "Options left empty are those of the source."), layoutFields()),
     h("section", { class: "card" }, h("h2", {}, "Goal, rate and window"), policyFields()),
-    h("section", { class: "card" }, h("h2", {}, "Preflight"), found, refusal, onto, h("div", { class: "buttons" }, begin, look)),
+    h("section", { class: "card" }, h("h2", {}, "Preflight"), found, refusal, onto, asRaw, h("div", { class: "buttons" }, begin, look)),
   );
   fill(root, h("h1", {}, "New migration"), form);
 
@@ -87,9 +89,10 @@ export function create(root, { app }) {
   function wish() {
     const given = values(form);
     const common = { target: given.target, layout: layoutOf(given) };
-    return given.kind === "external"
-      ? { ...common, import_only: true, source_spec: external.spec(), inline_secrets: given.inline_secrets }
-      : { ...common, source: given.source, force: given.force };
+    if (given.kind !== "external") return { ...common, source: given.source, force: given.force };
+    const spec = external.spec();
+    const asIs = spec.type === "raw" ? given.as_raw : undefined;
+    return { ...common, import_only: true, source_spec: spec, inline_secrets: given.inline_secrets, as_raw: asIs };
   }
 
   function policy() {
@@ -112,6 +115,7 @@ export function create(root, { app }) {
       const answer = await api.post("/check", asks);
       if (mine === asked) {
         onto.hidden = !asks.force && !answer.findings.some(({ code }) => code === "NOTHING_CHANGES");
+        asRaw.hidden = !answer.findings.some(({ code }) => code === "RAW_CONTAINER");
         fill(found, findings({ ...answer, findings: answer.findings.map((one) => ({ ...one, message: inTicks(one.message) })) }));
       }
     } catch (error) {
