@@ -25,6 +25,7 @@ from ...faults import fault_switch
 from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
 from ...model.image import Image
+from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
 from ...model.migration import Place
@@ -169,6 +170,7 @@ class Preflight:
                 return Name(
                     found,
                     exists=True,
+                    old_format=is_old_format(found.image_id),
                     role="" if header is None else "source" if header.is_source else "target",
                     other=None if header is None else other_end(self._client, header).spec,
                 )
@@ -176,10 +178,7 @@ class Preflight:
 
     def _absent(self, ioctx: rados.Ioctx, place: Place) -> Name:
         """What there is of a name that no image has now."""
-        name = Name(place, old_format=headers.is_old_format(ioctx, place.image))
-        old = headers.old_format_migration(ioctx, place.image) if name.old_format else None
-        if old is not None:
-            return replace(name, reserved_for=other_end(self._client, old).spec)
+        name = Name(place)
         for ident, entry in headers.trash(ioctx):
             if entry.name != place.image:
                 continue
