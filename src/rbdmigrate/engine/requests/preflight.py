@@ -142,11 +142,12 @@ class Preflight:
         """What the source of an import is; None for one that this release cannot read at all."""
         spec = facts.wish.spec
         assert spec is not None
-        if unsupported(spec, facts.release):
+        if unsupported(spec) or facts.target is None:
             return None
         if fault_switch("inspection.skip"):
             return Inspection()
-        question = InspectSource(spec.to_json(), self._settings().reach, INSPECTION_TIME)
+        pool_id = facts.target.place.pool_id
+        question = InspectSource(spec.to_json(), self._settings().reach, INSPECTION_TIME, pool_id)
         return self._ask(question, Inspection, INSPECTION_TIME + 5, order=order)
 
     def _missing_namespaces(self, wish: MigrationRequest) -> frozenset[tuple[str, str]]:
