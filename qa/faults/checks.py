@@ -14,7 +14,7 @@ import rbd
 from qa.faults import records
 from qa.faults.bench import PLACES, Bench
 from qa.faults.images import HEAD, PROTECTED, Sample, child_of, read_digests, spec
-from rbdmigrate.cluster import headers
+from rbdmigrate.cluster import headers, old_format
 from rbdmigrate.cluster.omap import omap_pages
 from rbdmigrate.model.migration import State
 
@@ -30,6 +30,7 @@ _OF_IMAGE = tuple(
         r"rbd_header\.([0-9a-f]+)",
         r"rbd_object_map\.([0-9a-f]+)(?:\.[0-9a-f]{16})?",
         r"rbd_data\.(?:\d+\.)?([0-9a-f]+)\.[0-9a-f]{16}",
+        r"(rb\.\d+\.[0-9a-f]+\.[0-9a-f]+)\.[0-9a-f]{12}",  # of format 1
         r"journal\.([0-9a-f]+)",
         r"journal_data\.\d+\.([0-9a-f]+)\.\d+",
     )
@@ -120,7 +121,11 @@ def _of_content(ioctx: rados.Ioctx, sample: Sample, name: str, text: str) -> Ite
         for view, digest in sample.digests.items():
             if digests.get(view, digest) != digest:
                 yield f"{text}: the content of {view} differs"
-        if PROTECTED in digests and not image.is_protected_snap(PROTECTED):
+        if (
+            PROTECTED in digests
+            and not sample.variant.old_format
+            and not image.is_protected_snap(PROTECTED)
+        ):
             yield f"{text}@{PROTECTED} is not protected any more"
         if _parent(image) != sample.parent:
             yield f"{text} has the parent {_parent(image)}, not {sample.parent}"
@@ -167,6 +172,8 @@ def _leftovers(bench: Bench, sources: "dict[str, str]") -> Iterator[str]:
     for pool, namespace in PLACES:
         with bench.ioctx(pool, namespace) as ioctx:
             idents |= {str(item["id"]) for item in rbd.RBD().list2(ioctx)}
+            for name in old_format.names(ioctx):
+                idents.add((old_format.ident_of(ioctx, name) or "").partition("/")[0])
             for ident, entry in headers.trash(ioctx):
                 yield f"{pool}/{namespace} has {entry.name} ({ident}) in the trash"
             for key, _ in omap_pages(ioctx, "rbd_trash", ""):

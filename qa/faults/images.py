@@ -11,7 +11,8 @@ from typing import Optional
 import rbd
 
 from qa.faults.bench import NAMESPACE, SOURCE_POOL, TARGET_POOL, Bench
-from qa.workload.images import FEATURES, MIB, remove
+from qa.workload.images import FEATURES, MIB, make_old_format, remove
+from rbdmigrate.worker.open_image import ident_of
 
 ORDER = 20
 HEAD = "head"
@@ -37,6 +38,7 @@ class Variant:
     features: int = _FEATURES
     child: bool = False  # the source's protected snapshot has a clone
     group: bool = False  # the source is member of a group
+    old_format: bool = False  # the source is of format 1
 
 
 VARIANTS = {
@@ -49,6 +51,7 @@ VARIANTS = {
         Variant("child", child=True),
         Variant("group", group=True),
         Variant("journal", features=_ALL),
+        Variant("format-1", old_format=True),
         Variant("in-place-journal", target_pool=SOURCE_POOL, in_place=True,
                 features=_ALL),
     )
@@ -109,17 +112,20 @@ def make_sample(
             parent = (SOURCE_POOL, _PARENT, _PARENT_SNAPSHOT)
             content[:] = _make_parent(bench, size)
             rbd.RBD().clone(ioctx, _PARENT, _PARENT_SNAPSHOT, ioctx, name, variant.features, ORDER)
+        elif variant.old_format:
+            make_old_format(bench.client, f"{SOURCE_POOL}/{name}", size, order)
         else:
             rbd.RBD().create(ioctx, name, size, order, old_format=False, features=variant.features)
         with rbd.Image(ioctx, name) as image:
-            ident = str(image.id())
-            if pace:
+            ident = ident_of(image)
+            if pace and not variant.old_format:
                 image.metadata_set("conf_rbd_concurrent_management_ops", str(pace))
             half = size // 2
             _write(image, content, chance, 0, MIB + MIB // 2)
             _write(image, content, chance, half + 4096, 2 * 4096)
             image.create_snap(PROTECTED)
-            image.protect_snap(PROTECTED)
+            if not variant.old_format:
+                image.protect_snap(PROTECTED)
             digests[PROTECTED] = _digest(content)
             _write(image, content, chance, MIB // 2, MIB)
             _write(image, content, chance, size - MIB, MIB)

@@ -6,6 +6,7 @@ its name. Everything goes through librbd in this process.
 
 import contextlib
 import hashlib
+import os
 import random
 from collections.abc import Iterator, Sequence
 from typing import Optional
@@ -16,6 +17,7 @@ import rbd
 KIB, MIB = 1 << 10, 1 << 20
 HEAD = ""
 _PIECE = 4 * MIB
+_FORCE_OLD_FORMAT = "RBD_FORCE_ALLOW_V1"  # read by librbd
 _CHUNKS = 32  # number of pieces of an image's content; some are left out
 
 FEATURES = {
@@ -76,6 +78,21 @@ def make_image(
         scribble(image, seed, [*snapshots, HEAD])
         for name in protect:
             image.protect_snap(name)
+
+
+def make_old_format(client: rados.Rados, spec: str, size: int, order: int = 20) -> None:
+    """Make an empty image of format 1, which librbd refuses without being forced."""
+    os.environ[_FORCE_OLD_FORMAT] = "1"
+    client.conf_set("rbd_default_format", "1")  # old_format alone leaves that to the configuration
+    try:
+        with place(client, spec) as ioctx:
+            rbd.RBD().create(ioctx, split(spec)[2], size, order, old_format=True)
+    finally:
+        client.conf_set("rbd_default_format", "2")
+        del os.environ[_FORCE_OLD_FORMAT]
+    with opened(client, spec) as image:
+        if not image.old_format():
+            raise AssertionError(f"{spec} is not of format 1")
 
 
 def scribble(image: rbd.Image, seed: int, views: Sequence[str]) -> None:

@@ -18,11 +18,13 @@ from qa.workload.images import (
     FEATURES,
     MIB,
     make_image,
+    make_old_format,
     make_rotated_image,
     names,
     opened,
     place,
     records,
+    remove,
     trash,
 )
 from qa.workload.writer import writing
@@ -207,11 +209,17 @@ def key_for_source(s: Stage) -> "contextlib.AbstractContextManager[list[str]]":
 
 @contextlib.contextmanager
 def format_1(s: Stage) -> "Iterator[list[str]]":
-    s.cluster.rados("-p", s.hdd, "create", "disk.rbd")  # what an image of format 1 has
+    make_old_format(s.client, s.source, MIB)
     try:
         yield [s.source, s.target]
     finally:
-        s.cluster.rados("-p", s.hdd, "rm", "disk.rbd")
+        remove(s.client, s.source)
+
+
+@contextlib.contextmanager
+def format_1_in_place(s: Stage) -> "Iterator[list[str]]":
+    with format_1(s):
+        yield [s.source, "--object-size", "128K"]
 
 
 @contextlib.contextmanager
@@ -451,7 +459,8 @@ PROVOKED: "dict[str, tuple[Provoke, int]]" = {
     "POOL_MISSING": (pool_missing, ENOENT),
     "NAMESPACE_MISSING": (namespace_missing, ENOENT),
     "POOL_NO_RBD_APPLICATION": (no_application, 0),
-    "SOURCE_FORMAT_1": (format_1, EOPNOTSUPP),
+    "SOURCE_FORMAT_1": (format_1, 0),
+    "FORMAT_1_IN_PLACE": (format_1_in_place, EOPNOTSUPP),
     "SOURCE_MIGRATING": (migrating, EBUSY),
     "SOURCE_IS_TARGET": (is_target, EBUSY),
     "SOURCE_IN_TRASH": (in_trash, ENOENT),
@@ -547,23 +556,20 @@ def test_the_commands_that_a_check_names_rebuild_every_wrong_map(stage: Stage) -
         assert "OBJECT_MAP_INVALID" not in codes
 
 
-def test_a_migration_of_plain_rbd_from_an_image_of_format_1_is_left_to_plain_rbd(
+def test_an_image_of_format_1_that_plain_rbd_migrates_in_place_is_left_to_plain_rbd(
     stage: Stage,
 ) -> None:
-    create = ["rbd", "create", "--image-format", "1", "--size", "1M", stage.source]
-    stage.cluster.run(["env", "RBD_FORCE_ALLOW_V1=1", *create])
-    stage.cluster.rbd("migration", "prepare", stage.source, stage.target)
-    try:
-        for command in (["status"], ["pause"], ["abort", "--force"]):
-            sentence = stage.migration.refused(EOPNOTSUPP, *command[:1], stage.target, *command[1:])
-            assert "format 1" in sentence
-            assert "rbd migration abort" in sentence
-        result = stage.check(stage.source, f"{stage.nvme}/other")
-        assert [f["code"] for f in result["findings"]] == ["SOURCE_MIGRATING"]
-    finally:
-        stage.cluster.rbd("migration", "abort", stage.target)
-    assert "format: 1" in stage.cluster.rbd("info", stage.source)
-    stage.cluster.rbd("rm", stage.source)
+    with format_1(stage):
+        stage.cluster.rbd("migration", "prepare", stage.source, stage.source)
+        try:
+            for command in (["status"], ["pause"], ["abort", "--force"]):
+                args = [*command[:1], stage.source, *command[1:]]
+                sentence = stage.migration.refused(EOPNOTSUPP, *args)
+                assert "format 1" in sentence
+                assert "rbd migration abort" in sentence
+        finally:
+            stage.cluster.rbd("migration", "abort", stage.source)
+        assert "format: 1" in stage.cluster.rbd("info", stage.source)
 
 
 def test_librbd_keeps_no_data_pool_that_is_not_named_not_even_in_place(stage: Stage) -> None:

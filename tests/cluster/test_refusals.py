@@ -17,6 +17,7 @@ from qa.workload.images import (
     KIB,
     MIB,
     make_image,
+    make_old_format,
     omap,
     opened,
     place,
@@ -63,7 +64,7 @@ def world(cluster: Cluster, client: rados.Rados, migration: Commands) -> Iterato
         make_image(client, f"{one}/parent", size=MIB, snapshots=["s"], protect=["s"])
         cluster.rbd("clone", f"{one}/parent@s", f"{one}/child")
         make_image(client, f"{two}/taken", size=MIB, snapshots=())
-        cluster.rados("-p", one, "create", "old.rbd")  # what an image of format 1 has
+        make_old_format(client, f"{one}/old", MIB)
         cluster.rbd("migration", "prepare", f"{one}/plain", f"{two}/plain")
         migration.text("prepare", f"{one}/moving", f"{two}/moving")
         for name, goal in (("copied", "executed"), ("parent", "executed"), ("done", "committed")):
@@ -123,7 +124,7 @@ PREPARE: "list[tuple[str, int, list[str]]]" = [
     ("two/plain one/new", EBUSY, ["two/plain", "one/plain"]),
     ("one/moving", EBUSY, ["two/moving"]),
     ("one/plain", EBUSY, ["two/plain"]),
-    ("one/old two/new", EOPNOTSUPP, ["format 1", "deep cp"]),
+    ("one/old --object-size 64K", EOPNOTSUPP, ["format 1", "another name"]),
     ("one/protected two/new --image-feature exclusive-lock", EINVAL, ["'s'", "layering"]),
     # specs
     ("a/b/c/d two/new", EINVAL, ["source", "'a/b/c/d'", "[pool/[namespace/]]image"]),

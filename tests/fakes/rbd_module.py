@@ -139,6 +139,9 @@ class Image:
     def id(self) -> str:
         return self._id
 
+    def old_format(self) -> bool:
+        return False
+
     def stat(self) -> dict[str, Any]:
         size = self.size()
         return {"size": size, "obj_size": BLOCK, "order": BLOCK.bit_length() - 1,

@@ -48,7 +48,9 @@ def _complete_objects(session: Any, ends: Any, act: Any, tell: Any) -> ObjectsCo
 class ImageObjects:
     """cluster.data_objects.DataObjects, as far as a check for missing objects needs it."""
 
-    def __init__(self, cluster: Any, pool_id: int, namespace: str, prefix: str, *more: Any) -> None:
+    def __init__(
+        self, cluster: Any, pool_id: int, namespace: str, prefix: str, *more: Any, **_: Any
+    ) -> None:
         ioctx = cluster.open_ioctx2(pool_id)
         ioctx.set_namespace(namespace)
         self._spot = Spot.of(ioctx)

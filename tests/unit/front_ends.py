@@ -174,6 +174,9 @@ class FakeEngine:
     def spec(self, text, what):
         return parse_image_spec(text, "rbd", what)
 
+    def pool_name(self, pool_id):
+        return f"pool{pool_id}"
+
     def cluster_rate(self):
         return None
 

@@ -131,6 +131,39 @@ def test_a_plan_is_for_those_who_may_touch_all_that_it_is_about(world):
         assert plans.remove("move")["name"] == "move"
 
 
+IMPORTS = """
+plan: move
+images:
+  - {source_spec: {type: native, pool_id: %d, image_name: a, snap_name: s}, target: nvme/a}
+"""
+
+
+def test_a_plan_that_gives_a_pool_by_its_id_is_for_those_who_may_touch_this_pool():
+    names = {1: "hdd", 2: "nvme"}
+
+    def pool_name(pool_id):
+        if pool_id not in names:
+            raise MigrationError(ENOENT, "no such pool")
+        return names[pool_id]
+
+    def caller(*pools, known=pool_name):
+        return Access(lambda pool, namespace: pool in pools, known)
+
+    plan = parse_plan(IMPORTS % 1, "rbd")
+    for access, sees in (
+        (caller("hdd", "nvme"), True),
+        (caller("nvme"), False),
+        (caller("hdd"), False),
+        (caller("hdd", "nvme", known=None), False),
+    ):
+        assert access.sees_plan(plan) is sees
+        if not sees:
+            refused(EACCES, lambda access=access: access.require_plan(plan))
+    gone = parse_plan(IMPORTS % 7, "rbd")
+    assert "(pool 7)" in refused(EACCES, lambda: caller("hdd", "nvme").require_plan(gone))
+    assert Access().sees_plan(gone)
+
+
 def test_to_make_a_plan_needs_the_permission_to_create_and_to_change_it_does_not(world):
     plans = world.engine.plans
     definition = parse_plan(PLAN, "rbd")

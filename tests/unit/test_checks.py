@@ -95,6 +95,10 @@ TABLE = [
     (image(data_pool="nvme"), []),
     (replace(image(data_pool="ec"), wish=wish(data_pool="hdd").wish), []),
     (replace(WELL, trash_of_users=True), ["TRASH_NOT_LISTED"]),
+    (
+        replace(WELL, trash_of_users=True, source=replace(WELL.source, old_format=True)),
+        ["SOURCE_FORMAT_1"],  # it is not moved to the trash
+    ),
     (image(obstacles=Obstacles(groups=("hdd/g@s",))), ["GROUP_SNAPSHOTS"]),
     (image(obstacles=Obstacles(mirroring=2), mirror_mode=1), ["MIRROR_SNAPSHOTS"]),
     (

@@ -41,6 +41,27 @@ def test_an_image_is_prepared_executed_and_committed(world):
     assert world.records() == {}
 
 
+def test_the_sources_name_stands_for_its_migration_while_no_other_goes_there(world):
+    world.prepare("hdd/a", "nvme/a")
+    assert world.do("get", "hdd/a")["target"] == "nvme/a"
+    with pytest.raises(MigrationError) as refused:
+        world.do("retry", "hdd/a")
+    assert str(refused.value).startswith("The migration to nvme/a has not failed")
+    world.do("execute", "hdd/a")
+    world.wait_state("nvme/a", "executed")
+    world.do("commit", "hdd/a")
+    assert world.do("get", "hdd/a")["state"] == "committed"
+    with pytest.raises(MigrationError) as refused:
+        world.do("abort", "hdd/a")
+    assert "The migration of hdd/a to nvme/a is over" in str(refused.value)
+    with pytest.raises(MigrationError) as refused:
+        world.do("get", "hdd/b")
+    assert str(refused.value).startswith("There is no migration to or from hdd/b;")
+    world.prepare("nvme/a", "hdd/a")
+    world.do("abort", "hdd/a")
+    assert world.do("get", "hdd/a")["state"] == "aborted"
+
+
 def test_an_abort_gives_the_source_back(world):
     world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
     world.wait_state("nvme/a", "executed")

@@ -45,6 +45,17 @@ def codes(found):
     return [finding.code for finding in found]
 
 
+def test_a_stream_that_librbd_does_not_know_is_refused_whatever_the_release():
+    nbd = '{"type": "raw", "stream": {"type": "nbd", "uri": "nbd://storage/x"}}'
+    for release in ((16, 2, 15), (20, 2, 4), (0, 0, 0)):
+        known = facts(nbd, Inspection(unknown_streams=("nbd",)), release=release)
+        with pytest.raises(MigrationError) as refused:
+            refuse(run(known))
+        assert refused.value.errno == EOPNOTSUPP
+        assert "19.2.3" in str(refused.value)
+        assert "SOURCE_RELEASE" not in codes(run(facts(nbd, Inspection(MIB), release=release)))
+
+
 def test_a_disk_with_snapshots_needs_the_space_of_its_data_alone():
     known = facts(QCOW, Inspection(10 * GIB, SNAPSHOTS, to_copy=30 * MIB))
     assert known.to_copy == 30 * MIB

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.source_spec import SourceSpec, StreamSpec, parse_source_spec
+from rbdmigrate.model.source_spec import (
+    SourceSpec,
+    StreamSpec,
+    parse_source_spec,
+    unsupported,
+)
 
 FILE = {"type": "file", "file_path": "/mnt/image.raw"}
 HTTP = {"type": "http", "url": "https://images.example:8443/a%20b.qcow2"}
@@ -293,3 +298,11 @@ def test_references_are_left_alone():
         access_key="config://s3/a",
         secret_key="config://rbd/migration/7/stream.secret_key",
     )
+
+
+def test_another_cluster_is_refused_and_nothing_else():
+    sentence = unsupported(parse({**NATIVE, "cluster_name": "old"}))
+    assert "rbd export" in sentence
+    assert "upgrade" not in sentence
+    assert unsupported(parse(NATIVE)) is None
+    assert unsupported(parse({"type": "raw", "stream": NBD})) is None

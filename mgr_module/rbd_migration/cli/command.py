@@ -52,7 +52,7 @@ class Call:
     @property
     def access(self) -> Access:
         """The pools and namespaces that the caller may access."""
-        return Access(self.authorized)
+        return Access(self.authorized, self.engine.pool_name)
 
     def text(self, name: str) -> Optional[str]:
         """Return an optional text argument, None if it is empty or was left out."""

@@ -8,7 +8,8 @@ from qa.faults.images import VARIANTS
 from qa.faults.results import Result
 from qa.faults.sends.rounds import ACTS, Act, deaths
 
-_KINDS = ("pool", "in-place", "journal", "in-place-journal", "clone", "namespace", "child", "group")
+_KINDS = ("pool", "in-place", "journal", "in-place-journal", "clone", "namespace", "child", "group",
+          "format-1")  # fmt: skip
 _STEP = 10  # so that each kind of image starts with another message
 _FIRST = 46  # earlier messages only read
 _QUICK_STEP = 40

@@ -146,7 +146,8 @@ def trash(facts: Facts) -> Iterator[Found]:
     """Yield images in the trash: Ceph's Python binding fails on a migration's entry (16.2.15,
     20.2.4).
     """
-    if facts.trash_of_users:
+    old_format = facts.source is not None and facts.source.old_format  # never in the trash
+    if facts.trash_of_users and not old_format:
         place = PoolPlace(facts.wish.source.pool, facts.wish.source.namespace)
         yield Found(
             str(facts.wish.source),

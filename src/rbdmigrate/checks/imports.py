@@ -13,11 +13,12 @@ from ..model.finding import Severity
 from ..model.image import Image
 from ..model.layout import MAX_OBJECT_SIZE, MIN_OBJECT_SIZE
 from ..model.osd_caps import may_use_images
-from ..model.source_release import unsupported
+from ..model.source_spec import unsupported
 from ..model.units import format_size
 from .facts import Facts
 from .registry import Found, check
 
+_STREAMS = {"nbd": "Ceph 19.2.3 and 20"}
 PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
 
 
@@ -28,11 +29,18 @@ PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
     errno=EOPNOTSUPP,
 )
 def release(facts: Facts) -> Iterator[Found]:
-    """Yield sources that need a later release."""
-    spec = facts.wish.spec
-    problem = None if spec is None else unsupported(spec, facts.release)
+    """Yield sources that librbd cannot read, or reads wrong."""
+    spec, found = facts.wish.spec, facts.inspection
+    problem = None if spec is None else unsupported(spec)
     if problem:
         yield Found(str(facts.wish.source), problem)
+    for kind in () if found is None else found.unknown_streams:
+        yield Found(
+            str(facts.wish.source),
+            f"librbd on the host of the active manager does not know streams of type {kind}, which "
+            f"came with {_STREAMS[kind]} (the cluster runs {_number(facts.release)}); update it "
+            "there and on the hosts of the clients, or export the source to a file, HTTP or S3.",
+        )
 
 
 def _crashes_on_close(release: tuple[int, int, int]) -> bool:

@@ -13,19 +13,45 @@ from .registry import Found, check
 
 @check(
     "SOURCE_FORMAT_1",
-    Severity.ERROR,
-    "The source is an image of format 1, which cannot migrate.",
-    errno=EOPNOTSUPP,
+    Severity.WARNING,
+    "The source is an image of format 1; the target has format 2, and only the features that are "
+    "asked for.",
 )
 def format_1(facts: Facts) -> Iterator[Found]:
-    """Yield a source of format 1."""
+    """Yield a source of format 1, which gets another name or pool."""
+    name, wish = facts.source, facts.wish
+    if name is None or not name.old_format or name.role or wish.in_place:
+        return
+    none = wish.layout.feature_bits() is None
+    yield Found(
+        str(wish.source),
+        f"The source {wish.source} is an image of format 1 and the target {wish.target} will be of "
+        "format 2"
+        + (", without any feature: snapshots cannot be protected or cloned" if none else "")
+        + f". Until the migration ends {wish.source} is not listed, and nobody can write to it.",
+        "Add --image-feature layering,exclusive-lock,object-map,fast-diff." if none else "",
+    )
+
+
+@check(
+    "FORMAT_1_IN_PLACE",
+    Severity.ERROR,
+    "The source is an image of format 1, and the target would have its name.",
+    errno=EOPNOTSUPP,
+)
+def format_1_in_place(facts: Facts) -> Iterator[Found]:
+    """Yield a source of format 1 in place.
+
+    It has no id, so that it could not be opened beside a target of its name: to compare them, or to
+    look what librbd would copy wrong.
+    """
     name, source = facts.source, facts.wish.source
-    if name is not None and name.old_format and name.reserved_for is None:
+    if name is not None and name.old_format and not name.role and facts.wish.in_place:
         yield Found(
             str(source),
-            f"The source {source} is an image of format 1; copy it to format 2 with "
-            "`rbd deep cp` first.",
-            f"rbd deep cp {source} {source}-v2",
+            f"The source {source} is an image of format 1, which cannot be read beside a target of "
+            "the same name; give the target another name, and rename it after the commit.",
+            f"ceph rbd migration prepare {source} {source}-2",
         )
 
 
@@ -98,7 +124,7 @@ def in_trash(facts: Facts) -> Iterator[Found]:
 def source_missing(facts: Facts) -> Iterator[Found]:
     """Yield a missing source."""
     name, source = facts.source, facts.wish.source
-    if name is None or name.exists or name.old_format or name.reserved_for or name.trashed:
+    if name is None or name.exists or name.reserved_for or name.trashed:
         return
     where = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
     yield Found(
@@ -131,7 +157,7 @@ def nothing_changes(facts: Facts) -> Iterator[Found]:
 def target_exists(facts: Facts) -> Iterator[Found]:
     """Yield an existing target."""
     name, target = facts.target, facts.wish.target
-    if name is not None and (name.exists or name.old_format) and not facts.wish.in_place:
+    if name is not None and name.exists and not facts.wish.in_place:
         hint = " (it is the target of a migration)" if name.role == "target" else ""
         yield Found(
             str(target),

@@ -23,6 +23,11 @@ _ABOVE, _REACHED = 0, 1  # a number is above the object's sequence, or is not
 _IN_FLIGHT = 64
 
 
+def object_name(prefix: str, number: int, *, old_format: bool) -> str:
+    """The name of a data object; those of format 1 have shorter numbers."""
+    return f"{prefix}.{number:012x}" if old_format else f"{prefix}.{number:016x}"
+
+
 def _guard(number: int, state: int) -> bytes:
     return struct.pack("<QB", number, state)
 
@@ -30,7 +35,8 @@ def _guard(number: int, state: int) -> bytes:
 class DataObjects:
     """The objects of one image: ``prefix`` of their names, ``size`` in bytes.
 
-    ``snapshot``: the one that :meth:`read_part` reads; None: the head.
+    ``snapshot``: the one that :meth:`read_part` reads; None: the head. ``old_format``: the image is
+    of format 1.
     """
 
     def __init__(
@@ -41,6 +47,8 @@ class DataObjects:
         prefix: str,
         size: int,
         snapshot: Optional[int] = None,
+        *,
+        old_format: bool = False,
     ) -> None:
         self._ioctx = cluster.open_ioctx2(pool_id)
         self._ioctx.set_namespace(namespace)
@@ -48,13 +56,14 @@ class DataObjects:
             self._ioctx.set_read(snapshot)
         self._prefix = prefix
         self._size = size
+        self._old_format = old_format
 
     def close(self) -> None:
         """Close the pool."""
         self._ioctx.close()
 
     def _name(self, number: int) -> str:
-        return f"{self._prefix}.{number:016x}"
+        return object_name(self._prefix, number, old_format=self._old_format)
 
     def existing(self, numbers: Iterable[int]) -> list[int]:
         """Return those of the objects whose head exists."""

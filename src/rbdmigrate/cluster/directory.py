@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import rados
 
 from ..model.plan import Candidate, Selector
-from . import headers
+from . import headers, old_format
 from .denc import Decoder
 from .omap import omap_pages
 from .pools import open_ioctx, require_namespace
@@ -19,7 +19,8 @@ def candidates(client: rados.Rados, selector: Selector) -> Iterator[Candidate]:
     """Return the images for ``selector`` with the properties that it needs.
     MigrationError(ENOENT).
 
-    One read for 256 names, and one for each image if the selector needs sizes or labels.
+    One read for 256 names, and one for each image if the selector needs sizes or labels. Images of
+    format 1 have no labels.
     """
     require_namespace(client, selector.pool, selector.namespace)
     with open_ioctx(client, selector.pool, selector.namespace) as ioctx:
@@ -30,3 +31,6 @@ def candidates(client: rados.Rados, selector: Selector) -> Iterator[Candidate]:
                 size=headers.size(ioctx, ident) if selector.sized else 0,
                 label=headers.metadata(ioctx, ident, selector.label) if selector.label else None,
             )
+        for name in old_format.names(ioctx):
+            old = old_format.ident_of(ioctx, name) if selector.sized else None
+            yield Candidate(name, headers.size(ioctx, old) if old else 0, None)

@@ -7,7 +7,8 @@ manager itself may do it. Object and method names are RBD's on-disk interface (`
 to 20.
 
 Every function takes an ioctx whose namespace is set, raises ``rados.Error`` when RADOS does not
-answer, and returns None for what does not exist.
+answer, and returns None for what does not exist. Ids of images of format 1 are those of
+:mod:`..model.image_ident`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import NamedTuple, Optional
 import rados
 
 from ..model.errors import MigrationError
+from ..model.image_ident import header_object, is_old_format, old_format_name
 from ..model.observation import HeaderState, ImageView, MigrationHeader
+from . import old_format
 from .class_call import call
 from .denc import Decoder, encode_string
 from .omap import omap_pages
@@ -68,11 +71,14 @@ class Parent(NamedTuple):
 def image_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
     """Return the id of the image called ``name``."""
     reply = call(ioctx, f"rbd_id.{name}", "rbd", "get_id", b"")
-    return reply.string() if reply else None
+    return reply.string() if reply else old_format.ident_of(ioctx, name)
 
 
 def image_name(ioctx: rados.Ioctx, ident: str) -> Optional[str]:
     """The name under which the directory lists the image ``ident``."""
+    name = old_format_name(ident)
+    if name is not None:
+        return name if old_format.is_listed(ioctx, name) else None
     reply = call(ioctx, "rbd_directory", "rbd", "dir_get_name", encode_string(ident))
     return reply.string() if reply else None
 
@@ -83,19 +89,12 @@ def listed_id(ioctx: rados.Ioctx, name: str) -> Optional[str]:
     return reply.string() if reply else None
 
 
-def is_old_format(ioctx: rados.Ioctx, name: str) -> bool:
-    """True when ``name`` is an image of format 1, whose header is the object ``<name>.rbd``."""
-    try:
-        ioctx.stat(f"{name}.rbd")
-    except rados.ObjectNotFound:
-        return False
-    return True
-
-
 def image_exists(ioctx: rados.Ioctx, ident: str) -> bool:
     """True when the image ``ident`` has a header object."""
+    if is_old_format(ident):
+        return old_format.header_of(ioctx, ident) is not None
     try:
-        ioctx.stat(f"rbd_header.{ident}")
+        ioctx.stat(header_object(ident))
     except rados.ObjectNotFound:
         return False
     return True
@@ -103,17 +102,8 @@ def image_exists(ioctx: rados.Ioctx, ident: str) -> bool:
 
 def migration_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
     """The migration header of the image ``ident``; None when it is not migrating."""
-    return _migration_of(ioctx, f"rbd_header.{ident}", ident)
-
-
-def old_format_migration(ioctx: rados.Ioctx, name: str) -> Optional[MigrationHeader]:
-    """The migration header of an image of format 1, which has no id and is not trashed."""
-    return _migration_of(ioctx, f"{name}.rbd", name)
-
-
-def _migration_of(ioctx: rados.Ioctx, oid: str, image: str) -> Optional[MigrationHeader]:
     try:
-        reply = call(ioctx, oid, "rbd", "migration_get", b"")
+        reply = call(ioctx, header_object(ident), "rbd", "migration_get", b"")
     except rados.Error as error:
         # The object exists but holds no migration, or is not a header of an image.
         if abs(error.errno or 0) in (EINVAL, ENXIO):
@@ -126,7 +116,7 @@ def _migration_of(ioctx: rados.Ioctx, oid: str, image: str) -> Optional[Migratio
     except ValueError as error:  # DecodeError, or a state of a newer release
         raise MigrationError(
             EUCLEAN,
-            f"The migration header of the image {image} cannot be read by this version ({error}).",
+            f"The migration header of the image {ident} cannot be read by this version ({error}).",
         ) from error
 
 
@@ -181,6 +171,8 @@ def _trash_entry(reply: Decoder) -> TrashEntry:
 
 def view_by_id(ioctx: rados.Ioctx, ident: str) -> Optional[ImageView]:
     """Everything about the image ``ident``, wherever it is; None when no trace of it is left."""
+    if is_old_format(ident):
+        return _old_view(ioctx, ident)
     listed = image_name(ioctx, ident)
     trash = trash_entry(ioctx, ident)
     if listed is None and trash is None and not image_exists(ioctx, ident):
@@ -202,9 +194,20 @@ def view_by_name(ioctx: rados.Ioctx, name: str) -> Optional[ImageView]:
     ident = image_id(ioctx, name)
     if ident is None:
         return None
+    if is_old_format(ident):
+        return _old_view(ioctx, ident)
     return ImageView(
         ident, name, True, False, migration_header(ioctx, ident), image_exists(ioctx, ident)
     )
+
+
+def _old_view(ioctx: rados.Ioctx, ident: str) -> Optional[ImageView]:
+    """An image of format 1: where a migration linked it, its name is taken from the directory."""
+    if old_format.header_of(ioctx, ident) is None:
+        return None
+    listed = image_name(ioctx, ident) is not None
+    name = old_format_name(ident) or ""
+    return ImageView(ident, name, listed, not listed, migration_header(ioctx, ident))
 
 
 def version(ioctx: rados.Ioctx, ident: str) -> Optional[int]:
@@ -214,23 +217,28 @@ def version(ioctx: rados.Ioctx, ident: str) -> Optional[int]:
     does not. So an unchanged version proves that nobody wrote (to an image with that feature).
     """
     try:
-        ioctx.read(f"rbd_header.{ident}", 1)
+        ioctx.read(header_object(ident), 1)
     except rados.ObjectNotFound:
         return None
     return int(ioctx.get_last_version())
 
 
 def features(ioctx: rados.Ioctx, ident: str) -> int:
-    """The image's feature bits; 0 when there is no such image."""
+    """The image's feature bits; 0 when there is no such image, or it is of format 1."""
+    if is_old_format(ident):
+        return 0
     argument = struct.pack("<QB", _NO_SNAPSHOT, 1)
-    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_features", argument)
+    reply = call(ioctx, header_object(ident), "rbd", "get_features", argument)
     return reply.u64() if reply else 0
 
 
 def size(ioctx: rados.Ioctx, ident: str) -> int:
     """The image's size in bytes; 0 when there is no such image."""
+    if is_old_format(ident):
+        old = old_format.header_of(ioctx, ident)
+        return old.size if old else 0
     argument = struct.pack("<Q", _NO_SNAPSHOT)
-    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
+    reply = call(ioctx, header_object(ident), "rbd", "get_size", argument)
     if reply is None:
         return 0
     reply.u8()  # order
@@ -239,20 +247,27 @@ def size(ioctx: rados.Ioctx, ident: str) -> int:
 
 def object_size(ioctx: rados.Ioctx, ident: str) -> int:
     """The size of the image's objects in bytes; librbd's default if there is no such image."""
+    if is_old_format(ident):
+        old = old_format.header_of(ioctx, ident)
+        return old.object_size if old else 1 << _DEFAULT_ORDER
     argument = struct.pack("<Q", _NO_SNAPSHOT)
-    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_size", argument)
+    reply = call(ioctx, header_object(ident), "rbd", "get_size", argument)
     return 1 << (reply.u8() if reply else _DEFAULT_ORDER)
 
 
 def metadata(ioctx: rados.Ioctx, ident: str, key: str) -> Optional[str]:
     """The value of an image metadata key; None when the image does not have it."""
-    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "metadata_get", encode_string(key))
+    if is_old_format(ident):
+        return None
+    reply = call(ioctx, header_object(ident), "rbd", "metadata_get", encode_string(key))
     return reply.string() if reply else None
 
 
 def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:
     """The parent of the image ``ident``; None when it is not a clone (any more)."""
-    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "parent_get", b"")
+    if is_old_format(ident):
+        return None
+    reply = call(ioctx, header_object(ident), "rbd", "parent_get", b"")
     if reply is None:
         return None
     reply.start()
@@ -262,14 +277,16 @@ def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:
 
 def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
     """The id of the pool with the image's data, -1 when that is the header's own pool."""
-    reply = call(ioctx, f"rbd_header.{ident}", "rbd", "get_data_pool", b"")
+    if is_old_format(ident):
+        return -1
+    reply = call(ioctx, header_object(ident), "rbd", "get_data_pool", b"")
     return reply.s64() if reply else -1
 
 
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
     """The owner of the exclusive lock of the image ``ident``; None without one."""
     argument = encode_string(_LOCK)
-    reply = call(ioctx, f"rbd_header.{ident}", "lock", "get_info", versioned(argument))
+    reply = call(ioctx, header_object(ident), "lock", "get_info", versioned(argument))
     if reply is None:
         return None
     reply.start()

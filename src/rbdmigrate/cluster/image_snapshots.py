@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import rados
 
+from ..model.image_ident import header_object, is_old_format
+from . import old_format
 from .class_call import call
 
 _SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
@@ -25,7 +27,10 @@ class SnapshotEntry(NamedTuple):
 
 def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
     """The image's snapshots, the newest first."""
-    oid = f"rbd_header.{ident}"
+    if is_old_format(ident):
+        old = old_format.header_of(ioctx, ident)
+        return [SnapshotEntry(number, False) for number, _ in old.snapshots] if old else []
+    oid = header_object(ident)
     context = call(ioctx, oid, "rbd", "get_snapcontext", b"")
     if context is None:
         return []
@@ -43,7 +48,10 @@ def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
 
 def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:
     """The highest snapshot id that the image ever had, and the ids of its snapshots, ascending."""
-    context = call(ioctx, f"rbd_header.{ident}", "rbd", "get_snapcontext", b"")
+    if is_old_format(ident):
+        old = old_format.header_of(ioctx, ident)
+        return (old.newest, sorted(number for number, _ in old.snapshots)) if old else (0, [])
+    context = call(ioctx, header_object(ident), "rbd", "get_snapcontext", b"")
     if context is None:
         return 0, []
     newest = context.u64()
@@ -52,7 +60,10 @@ def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:
 
 def snapshot_names(ioctx: rados.Ioctx, ident: str) -> list[str]:
     """The names of the image's snapshots, the newest first."""
-    oid = f"rbd_header.{ident}"
+    if is_old_format(ident):
+        old = old_format.header_of(ioctx, ident)
+        return [name for _, name in old.snapshots] if old else []
+    oid = header_object(ident)
     found = []
     for entry in snapshots(ioctx, ident):
         reply = call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", entry.snap_id))

@@ -15,7 +15,7 @@ from ..model.untrimmed import RemovedSnapshots
 from .client import mon_command
 
 _ERASURE = 3  # pg_pool_t: TYPE_ERASURE
-_OMAP = "supports_omap"  # an erasure-coded pool that holds omap, from release 21 on
+_OMAP = "supports_omap"  # an erasure-coded pool that holds omap; releases after 20 have it
 
 
 def pools(client: rados.Rados, names: Iterable[str]) -> dict[str, Optional[Pool]]:

@@ -13,10 +13,11 @@ from typing import Optional
 
 import rados
 
+from ..model.image_ident import header_object, id_in_headers, is_old_format
 from ..model.layout import FEATURES
 from ..model.migration import Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader
-from . import headers, image_snapshots
+from . import headers, image_snapshots, old_format
 from .denc import encode_string
 from .headers import LockHolder, Parent, versioned
 
@@ -42,6 +43,9 @@ def _remove(ioctx: rados.Ioctx, oid: str) -> None:
 
 def relink(ioctx: rados.Ioctx, name: str, ident: str) -> None:
     """Put an image back into its pool's directory and take it out of the trash."""
+    if is_old_format(ident):
+        old_format.add_name(ioctx, name)
+        return
     if headers.image_id(ioctx, name) is None:
         with rados.WriteOpCtx() as op:
             op.new(rados.LIBRADOS_CREATE_EXCLUSIVE)
@@ -75,7 +79,7 @@ def unlink_ghost(ioctx: rados.Ioctx, name: str, ident: str) -> None:
 
 def drop_migration_header(ioctx: rados.Ioctx, ident: str) -> None:
     """Remove the migration header, which makes the image an ordinary one again."""
-    _write(ioctx, f"rbd_header.{ident}", "rbd", "migration_remove", b"")
+    _write(ioctx, header_object(ident), "rbd", "migration_remove", b"")
 
 
 def set_target_header(
@@ -111,7 +115,7 @@ def _encode_header(
     state: HeaderState,
 ) -> bytes:
     body = struct.pack("<Bq", _TARGET_HEADER, pool_id) + encode_string(namespace)
-    body += encode_string(source.name) + encode_string(source.image_id)
+    body += encode_string(source.name) + encode_string(id_in_headers(source.image_id))
     body += struct.pack("<IQBB", 0, overlap, like.flatten, like.mirroring)
     body += struct.pack("<B", state) + encode_string("")
     body += struct.pack("<B", like.mirror_mode) + encode_string("")
@@ -192,6 +196,6 @@ def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> Optional[i
     entity = struct.pack("<Bq", _CLIENT, holder.client)
     argument = encode_string(_LOCK) + entity + encode_string(holder.cookie)
     try:
-        return _write(ioctx, f"rbd_header.{ident}", "lock", "break_lock", versioned(argument))
+        return _write(ioctx, header_object(ident), "lock", "break_lock", versioned(argument))
     except rados.ObjectNotFound:
         return None

@@ -10,9 +10,11 @@ from typing import Optional
 
 import rados
 
+from ..model.image_ident import is_old_format
 from ..model.migration import Migration
 from ..model.observation import HeaderState, ImageView, TargetNow
 from .denc import Decoder
+from .old_format import header_of
 from .omap import omap_pages
 from .pools import open_by_id
 
@@ -48,6 +50,9 @@ def target_now(
 
 def snapshot_names_by_id(ioctx: rados.Ioctx, ident: str) -> dict[int, str]:
     """The snapshot names of the image ``ident`` by id."""
+    if is_old_format(ident):
+        old = header_of(ioctx, ident)
+        return dict(old.snapshots) if old else {}
     return dict(_snapshot(raw) for _, raw in omap_pages(ioctx, f"rbd_header.{ident}", _SNAPSHOT))
 
 

@@ -17,6 +17,7 @@ from ..model.plan import Definition
 from ..model.source_spec import parse_source_spec
 
 Covers = Callable[[str, str], bool]
+PoolName = Callable[[int], str]
 # Not a valid pool or namespace name, so only capabilities for all names cover it.
 _ANY = f"any-{secrets.token_hex(16)}"
 
@@ -25,11 +26,15 @@ class Access:
     """What one caller may see and change.
 
     ``covers(pool, namespace)`` says whether the caller's capabilities cover a place; without it
-    they cover everything. The namespace "" is the default one.
+    they cover everything. The namespace "" is the default one. ``pool_name`` returns the name of a
+    pool by its id, for plans with sources that give the id; it raises MigrationError.
     """
 
-    def __init__(self, covers: Optional[Covers] = None) -> None:
+    def __init__(
+        self, covers: Optional[Covers] = None, pool_name: Optional[PoolName] = None
+    ) -> None:
         self._covers = covers
+        self._pool_name = pool_name
         self._known: dict[tuple[str, str], bool] = {}
 
     @property
@@ -56,7 +61,9 @@ class Access:
 
     def sees_plan(self, plan: Definition) -> bool:
         """Whether everything that the plan is about is covered."""
-        return self._covers is None or all(self.covers(*place) for place in plan_places(plan))
+        return self._covers is None or all(
+            self.covers(*place) for place in plan_places(plan, self._name_of)
+        )
 
     def require(self, pool: str, namespace: str, what: str) -> None:
         """Raise MigrationError(EACCES) unless the place is covered; ``what`` ends the sentence."""
@@ -71,8 +78,15 @@ class Access:
 
     def require_plan(self, plan: Definition) -> None:
         """Raise MigrationError(EACCES) unless everything that the plan is about is covered."""
-        for place in sorted(plan_places(plan)):
+        for place in sorted(plan_places(plan, self._name_of)):
             self.require(*place, f"which the plan {plan.name} is about")
+
+    def _name_of(self, pool_id: int) -> str:
+        """The pool's name, or what is no name of a pool if it does not exist or is not known."""
+        try:
+            return self._pool_name(pool_id) if self._pool_name else _nameless(pool_id)
+        except MigrationError:
+            return _nameless(pool_id)
 
     def require_pool(self, pool: str) -> None:
         """Raise MigrationError(EACCES) unless all of the pool is covered."""
@@ -90,7 +104,11 @@ class Access:
             )
 
 
-def plan_places(plan: Definition) -> frozenset[tuple[str, str]]:
+def _nameless(pool_id: int) -> str:
+    return f"(pool {pool_id})"
+
+
+def plan_places(plan: Definition, pool_name: PoolName) -> frozenset[tuple[str, str]]:
     """Every pool and namespace that a plan reads from or writes to, with sources of imports."""
     found = set(plan.places())
     for listed in plan.images:
@@ -98,6 +116,6 @@ def plan_places(plan: Definition) -> frozenset[tuple[str, str]]:
             continue
         spec = parse_source_spec(listed.source_spec)
         if spec.format == "native":
-            pool = spec.pool_name or f"(pool {spec.pool_id})"
+            pool = spec.pool_name or pool_name(spec.pool_id or 0)
             found.add((pool, spec.pool_namespace or ""))
     return frozenset(found)

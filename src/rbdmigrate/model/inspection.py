@@ -24,7 +24,8 @@ class Inspection:
     for people ("qcow version 3, clusters of 64 KiB"). ``transient``: the errors may pass by
     themselves. ``hanging_up``: the URLs whose servers do not keep a connection open.
     ``cluster_size``: bytes of a cluster of a QCOW file. ``announcing_close``: those of
-    ``hanging_up`` whose servers say so in their answers.
+    ``hanging_up`` whose servers say so in their answers. ``unknown_streams``: types of streams that
+    librbd does not know; the source was not looked at then.
     """
 
     size: Optional[int] = None
@@ -37,6 +38,7 @@ class Inspection:
     hanging_up: tuple[str, ...] = ()
     cluster_size: Optional[int] = None
     announcing_close: tuple[str, ...] = ()
+    unknown_streams: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -55,9 +55,9 @@ class ImageView:
     """The source or target of a migration as observed.
 
     ``listed``: its name is in the pool's directory. ``trashed``: it lies in the trash, put there
-    by a migration. ``header``: its migration header, if it has one. ``exists``: it has a header
-    object at all, and is not only a left-over name. ``trashed_by_user``: somebody moved it to the
-    trash with ``rbd trash mv`` or the like.
+    by a migration; one of format 1 is then just not listed. ``header``: its migration header, if
+    it has one. ``exists``: it has a header object at all, and is not only a left-over name.
+    ``trashed_by_user``: somebody moved it to the trash with ``rbd trash mv`` or the like.
     """
 
     image_id: str

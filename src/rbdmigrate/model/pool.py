@@ -11,7 +11,7 @@ class Pool:
     """A pool. Bytes; a quota of 0 is none; ``max_avail`` None: not known.
 
     ``flags`` are those of the OSD map, such as ``nearfull``. ``omap``: it can hold omap, which the
-    header of an image needs; erasure-coded pools cannot before release 21.
+    header of an image needs; erasure-coded pools only with a flag that releases after 20 have.
     """
 
     name: str

@@ -8,7 +8,7 @@ would ignore is refused here. No message repeats a value that may be a secret.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Optional
 
 from .source import CONFIG, SnapshotSpec, SourceSpec, StreamSpec
 from .source_fields import (
@@ -23,7 +23,7 @@ from .source_fields import (
 )
 from .url import nbd_problem, url_problem
 
-__all__ = ["SnapshotSpec", "SourceSpec", "StreamSpec", "parse_source_spec"]
+__all__ = ["SnapshotSpec", "SourceSpec", "StreamSpec", "parse_source_spec", "unsupported"]
 
 MAX_SNAPSHOTS = 500  # each is a stream that librbd opens at once
 
@@ -71,6 +71,19 @@ def parse_source_spec(text: str) -> SourceSpec:
         format=kind,
         stream=_stream(spec, "stream"),
         snapshots=_snapshots(spec.get("snapshots", [])),
+    )
+
+
+def unsupported(spec: SourceSpec) -> Optional[str]:
+    """Return why no release can read the source correctly, for EOPNOTSUPP; None if it can be read.
+
+    Releases before 20 read the local cluster in place of another one, and 20 copies wrong bytes.
+    """
+    if spec.cluster_name is None:
+        return None
+    return (
+        f"{spec.label()} is in another cluster, whose live head librbd would copy in place of "
+        "the snapshot; export the snapshot there with `rbd export` and import that as raw."
     )
 
 

@@ -11,6 +11,8 @@ import rbd
 from ..cluster import headers
 from ..cluster.data_objects import DataObjects
 from ..control.objects.striping import Striping
+from ..model.image_ident import is_old_format
+from .open_image import ident_of
 from .session import Session
 from .verify.extents import diff
 
@@ -44,11 +46,13 @@ def data_objects(
 
     ``ioctx``: where the image is. ``snapshot``: as in :class:`DataObjects`.
     """
+    ident = ident_of(image)
     return DataObjects(
         session.rados,
-        data_pool_id(ioctx, str(image.id())),
+        data_pool_id(ioctx, ident),
         str(ioctx.get_namespace()),
         str(image.block_name_prefix()),
         1 << int(image.stat()["order"]),
         snapshot,
+        old_format=is_old_format(ident),
     )

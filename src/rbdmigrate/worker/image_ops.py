@@ -38,6 +38,7 @@ from .identity import (
     require_same_image,
 )
 from .obstacles import obstacles
+from .open_image import open_image
 from .repair import comparison_snapshot, group_mirror, repair
 from .repair.flatten import release_parent
 from .session import Session
@@ -55,7 +56,7 @@ def prepare(
     source, target = ends.source, ends.target
     with session.open(source) as ioctx:
         try:
-            with rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image:
+            with open_image(ioctx, source.image_id, read_only=True) as image:
                 _refuse_when_in_use(writers(session, ioctx, image, act.fenced), source.spec)
                 for obstacle in obstacles(session.rados, ioctx, image).of(source.spec):
                     raise MigrationError(EBUSY, obstacle.message)
@@ -64,7 +65,7 @@ def prepare(
                 _refuse_crash(features, image)
                 if act.point:  # before snapshots are looked at
                     comparison_snapshot.clear(session, source, act.point)
-                snapshots = set(image_snapshots.snapshot_ids(ioctx, str(image.id()))[1])
+                snapshots = set(image_snapshots.snapshot_ids(ioctx, source.image_id)[1])
                 found = untrimmed(session, ioctx, image, BEFORE_ACT, lambda: tell(Progress()))
                 if found is not None:
                     return NotTrimmed(found)
@@ -207,7 +208,7 @@ def _untrimmed_source(session: Session, source: Place, tell: Tell) -> Optional[U
     """The same look as before a prepare, for those that plain ``rbd`` or version 0.1 prepared."""
     with (
         session.open(source) as ioctx,
-        rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
+        open_image(ioctx, source.image_id, read_only=True) as image,
     ):
         return untrimmed(session, ioctx, image, BEFORE_ACT, lambda: tell(Progress()))
 

@@ -9,6 +9,7 @@ import rbd
 
 from ..cluster.clones import clone_names, clones_of
 from ..model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
+from .open_image import ident_of
 
 _OF_LIBRBD = "internal"  # the tag of locks that librbd takes for the feature exclusive-lock
 
@@ -21,7 +22,7 @@ def obstacles(client: rados.Rados, ioctx: rados.Ioctx, image: rbd.Image) -> Obst
         if kind == rbd.RBD_SNAP_NAMESPACE_TYPE_GROUP:
             groups.append(_group_snapshot(ioctx, snapshot["group"]))
         elif kind == rbd.RBD_SNAP_NAMESPACE_TYPE_TRASH:
-            found = clones_of(client, ioctx, str(image.id())).of.get(int(snapshot["id"]), ())
+            found = clones_of(client, ioctx, ident_of(image)).of.get(int(snapshot["id"]), ())
             clones = tuple(clone_names(client, found))
             removed.append(RemovedSnapshot(_former_name(snapshot["trash"]), clones))
         elif kind == rbd.RBD_SNAP_NAMESPACE_TYPE_MIRROR:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import rbd
-
 from ..model.image import Image
 from ..model.jobs.answers import Examined
 from ..model.jobs.protocol import Tell
@@ -14,6 +12,7 @@ from ..model.layout import FEATURES
 from . import inspection
 from .imports import ops as import_ops
 from .obstacles import obstacles
+from .open_image import open_image
 from .repair import group_mirror
 from .session import Session
 from .trimming import untrimmed
@@ -26,7 +25,7 @@ def examine(session: Session, question: Examine, tell: Tell) -> Examined:
     with session.open(place) as ioctx:
         if question.blind:
             return import_ops.examine(session, ioctx, place)
-        with rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image:
+        with open_image(ioctx, place.image_id, read_only=True) as image:
             return Examined(
                 users=tuple(writers(session, ioctx, image, question.fenced)),
                 locks=bool(image.features() & FEATURES["exclusive-lock"]),
@@ -40,7 +39,7 @@ def inspect_image(session: Session, question: InspectImage, tell: Tell) -> Image
     place = question.image
     with (
         session.open(place) as ioctx,
-        rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
+        open_image(ioctx, place.image_id, read_only=True) as image,
     ):
         waits_for = untrimmed(session, ioctx, image, inspection.TIME)
         return replace(

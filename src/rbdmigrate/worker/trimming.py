@@ -19,12 +19,15 @@ import rbd
 
 from ..cluster import image_snapshots
 from ..cluster import mon_queries as inventory
+from ..cluster.data_objects import object_name
 from ..cluster.object_snapshots import ObjectSnapshots
 from ..control.objects.striping import Striping
 from ..control.objects.trimming import endangered, may_be_endangered
 from ..model.errors import MigrationError
+from ..model.image_ident import is_old_format
 from ..model.untrimmed import Clone, Untrimmed
 from .image_objects import data_pool_id, objects_with_data, striping_of
+from .open_image import ident_of
 from .session import Session
 from .verify.object_map import usable
 
@@ -45,11 +48,12 @@ def untrimmed(
     Takes ``budget`` seconds at most; an image that was not looked at as a whole is not safe. Leaves
     the image at its head. Raises what RADOS and librbd raise.
     """
-    newest, kept = image_snapshots.snapshot_ids(ioctx, image.id())
+    ident = ident_of(image)
+    newest, kept = image_snapshots.snapshot_ids(ioctx, ident)
     striping = striping_of(image)
     if not kept and not striping.fancy:
         return None
-    pool_id, namespace = data_pool_id(ioctx, image.id()), ioctx.get_namespace()
+    pool_id, namespace = data_pool_id(ioctx, ident), ioctx.get_namespace()
     removed = inventory.removed_snapshots(session.rados, pool_id)
     if not may_be_endangered(kept, newest, removed, striped=striping.fancy):
         return None
@@ -63,7 +67,7 @@ def untrimmed(
                 raise
             return Untrimmed(pool, 0, 0, len(numbers), unable=True, stopped=removed.stopped)
         prefix = str(image.block_name_prefix())
-        names = (f"{prefix}.{number:016x}" for number in numbers)
+        names = (object_name(prefix, number, old_format=is_old_format(ident)) for number in numbers)
         found = looked = 0
         deadline = time.monotonic() + budget
         known = frozenset(kept)

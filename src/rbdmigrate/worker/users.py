@@ -17,6 +17,7 @@ from ..model.jobs.protocol import Tell
 from ..model.jobs.questions import FindUsers
 from ..model.migration import Place
 from ..model.watchers import Watcher, name_users
+from .open_image import ident_of, open_image
 from .session import Session
 
 _KERNEL_COOKIES = 0xFFFF << 48  # where krbd begins to count its watches (net/ceph/osd_client)
@@ -26,7 +27,7 @@ def writers(
     session: Session, ioctx: rados.Ioctx, image: rbd.Image, fenced: Collection[str]
 ) -> list[Watcher]:
     """Who has the image open for writing, but for ourselves and our dead workers (``fenced``)."""
-    holder = headers.lock_holder(ioctx, image.id())
+    holder = headers.lock_holder(ioctx, ident_of(image))
     return [
         Watcher(
             client=int(watcher["id"]),
@@ -91,7 +92,7 @@ def _watchers(session: Session, place: Place) -> Iterator[tuple[int, str]]:
     """Number and address of each client that watches the header, as all do that may write."""
     with session.open(place) as ioctx:
         try:
-            with rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image:
+            with open_image(ioctx, place.image_id, read_only=True) as image:
                 watchers = list(image.watchers_list())
         except (rbd.Error, rados.ObjectNotFound):
             return

@@ -105,7 +105,12 @@ LAYOUT = (
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
     field("source", "string", "Image spec of the source.", example="hdd/vm1"),
-    field("source_image_id", "string", "The source's RBD image id; empty for an import."),
+    field(
+        "source_image_id",
+        "string",
+        "The source's RBD image id; of format 1 the prefix of its data objects and its name; "
+        "empty for an import.",
+    ),
     field("import_only", "boolean", "An import: the source is only read."),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
     field("source_changes", "array", "What changed at an import's source during the copy."),

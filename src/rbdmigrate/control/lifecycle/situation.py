@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from typing import Optional
 
+from ...model.image_ident import id_in_headers, is_old_format
 from ...model.migration import Migration
 from ...model.observation import HeaderState, ImageView, Observation
 
@@ -139,4 +140,6 @@ def _is_ours(migration: Migration, target: ImageView) -> bool:
 
 
 def _points_to(target: ImageView, source: ImageView) -> bool:
-    return target.header is not None and target.header.image_id == source.image_id
+    if target.header is None or target.header.image_id != id_in_headers(source.image_id):
+        return False
+    return not is_old_format(source.image_id) or target.header.image == source.name

@@ -11,7 +11,7 @@ from typing import Optional
 
 import rados
 
-from ...cluster import headers
+from ...cluster import headers, old_format
 from ...cluster.observe import find_place, observe, other_end
 from ...cluster.osdmap import wait_for_latest_osdmap
 from ...cluster.pools import open_by_id
@@ -20,7 +20,7 @@ from ...control.lifecycle.situation import diagnose
 from ...model.errors import MigrationError
 from ...model.import_source import Import, host_of
 from ...model.migration import Goal, Migration, Place, State
-from ...model.observation import HeaderState
+from ...model.observation import HeaderState, MigrationHeader
 from ...model.source_spec import parse_source_spec
 from ...model.spec import ImageSpec
 
@@ -39,9 +39,11 @@ def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
     place, view = find_place(client, target)
     if view is None:
         return _orphan(client, place)
-    if view.header is None or view.header.is_source:
-        return None
     header = view.header
+    if header is None:
+        return None
+    if header.is_source:
+        return _orphan_of(client, place, header)
     if header.state not in _SETTLED:
         raise MigrationError(
             EBUSY,
@@ -50,14 +52,23 @@ def adoptable(client: rados.Rados, target: ImageSpec) -> Optional[Migration]:
         )
     if header.import_only:
         return _import(client, header.source_spec, place)
+    source = other_end(client, header)
     if header.old_format_source:
+        source = _old_format(client, source, target)
+    return _record(client, source, place)
+
+
+def _old_format(client: rados.Rados, source: Place, target: ImageSpec) -> Place:
+    """A source of format 1 with its identity. MigrationError when the target has its name."""
+    if source.spec == target:
         raise MigrationError(
             EOPNOTSUPP,
-            f"{target} is being migrated with plain rbd from {other_end(client, header).spec}, an "
-            "image of format 1, which this module does not carry on; use `rbd migration execute`, "
+            f"{target} is being migrated in place with plain rbd from an image of format 1, which "
+            "cannot be read beside a target of the same name; use `rbd migration execute`, "
             f"`rbd migration commit` and `rbd migration abort` for {target}.",
         )
-    return _record(client, other_end(client, header), place)
+    with open_by_id(client, source.pool_id, source.namespace) as ioctx:
+        return replace(source, image_id=old_format.ident_of(ioctx, source.image) or "")
 
 
 def _import(client: rados.Rados, text: str, target: Place) -> Migration:
@@ -87,14 +98,18 @@ def _orphan(client: rados.Rados, source: Place) -> Optional[Migration]:
     with open_by_id(client, source.pool_id, source.namespace) as ioctx:
         for ident, entry in headers.trash(ioctx):
             header = headers.migration_header(ioctx, ident) if entry.by_migration else None
-            if header is None or entry.name != source.image:
-                continue
-            if client.pool_reverse_lookup(header.pool_id):
-                return None
-            name = f"(pool {header.pool_id}, removed)"
-            target = Place(name, header.namespace, header.image, header.pool_id, header.image_id)
-            return _record(client, replace(source, image_id=ident), target)
+            if header is not None and entry.name == source.image:
+                return _orphan_of(client, replace(source, image_id=ident), header)
     return None
+
+
+def _orphan_of(client: rados.Rados, source: Place, header: MigrationHeader) -> Optional[Migration]:
+    """The record for a source with this header, if its target's pool was removed."""
+    if client.pool_reverse_lookup(header.pool_id):
+        return None
+    name = f"(pool {header.pool_id}, removed)"
+    target = Place(name, header.namespace, header.image, header.pool_id, header.image_id)
+    return _record(client, source, target)
 
 
 def _record(

@@ -125,17 +125,22 @@ class Lookup:
                 ended = self.ended(target)
                 raise MigrationError(
                     EINVAL,
-                    f"The migration of {ended.source.spec} to {target} is over, it was "
+                    f"The migration of {ended.source.spec} to {ended.target.spec} is over, it was "
                     f"{ended.state.value}; there is nothing left to do.",
                 )
         return tracked
 
     def ended(self, target: ImageSpec) -> Migration:
-        """The last migration to ``target`` that ended; MigrationError says why there is none."""
+        """The last migration to ``target`` that ended, or else the last from it.
+
+        MigrationError says why there is none.
+        """
         ended = self._registry.history(self._loader.pools())
-        for migration in ended.migrations:
-            if migration.target.spec == target and access().sees(migration):
-                return migration
+        seen = [m for m in ended.migrations if access().sees(m)]
+        to_it = [m for m in seen if m.target.spec == target]
+        from_it = [m for m in seen if m.source.spec == target and m.imported is None]
+        if to_it or from_it:
+            return (to_it or from_it)[0]
         silent = sorted({*ended.left_out, *self._loader.unread()})
         if silent:
             raise MigrationError(
@@ -145,7 +150,8 @@ class Lookup:
             )
         raise MigrationError(
             ENOENT,
-            f"There is no migration to {target}; `ceph rbd migration ls` lists those there are.",
+            f"There is no migration to or from {target}; `ceph rbd migration ls` lists those that "
+            "there are.",
         )
 
 

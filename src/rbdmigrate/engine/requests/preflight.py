@@ -25,11 +25,12 @@ from ...faults import fault_switch
 from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
 from ...model.image import Image
+from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
 from ...model.migration import Place
 from ...model.request import MigrationRequest
-from ...model.source_release import unsupported
+from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
 from ..caller import access
@@ -141,11 +142,12 @@ class Preflight:
         """What the source of an import is; None for one that this release cannot read at all."""
         spec = facts.wish.spec
         assert spec is not None
-        if unsupported(spec, facts.release):
+        if unsupported(spec) or facts.target is None:
             return None
         if fault_switch("inspection.skip"):
             return Inspection()
-        question = InspectSource(spec.to_json(), self._settings().reach, INSPECTION_TIME)
+        pool_id = facts.target.place.pool_id
+        question = InspectSource(spec.to_json(), self._settings().reach, INSPECTION_TIME, pool_id)
         return self._ask(question, Inspection, INSPECTION_TIME + 5, order=order)
 
     def _missing_namespaces(self, wish: MigrationRequest) -> frozenset[tuple[str, str]]:
@@ -169,6 +171,7 @@ class Preflight:
                 return Name(
                     found,
                     exists=True,
+                    old_format=is_old_format(found.image_id),
                     role="" if header is None else "source" if header.is_source else "target",
                     other=None if header is None else other_end(self._client, header).spec,
                 )
@@ -176,10 +179,7 @@ class Preflight:
 
     def _absent(self, ioctx: rados.Ioctx, place: Place) -> Name:
         """What there is of a name that no image has now."""
-        name = Name(place, old_format=headers.is_old_format(ioctx, place.image))
-        old = headers.old_format_migration(ioctx, place.image) if name.old_format else None
-        if old is not None:
-            return replace(name, reserved_for=other_end(self._client, old).spec)
+        name = Name(place)
         for ident, entry in headers.trash(ioctx):
             if entry.name != place.image:
                 continue

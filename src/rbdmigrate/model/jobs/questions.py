@@ -50,12 +50,14 @@ class InspectSource:
     """What an external source is; answered by ``Inspection``.
 
     ``spec`` is the source-spec as JSON, with its secrets. ``seconds``: how long it may take.
+    ``pool_id``: the pool of the target.
     """
 
     name: ClassVar[str] = "inspect_source"
     spec: str = field(repr=False)
     policy: ImportPolicy
     seconds: float
+    pool_id: int = -1
 
 
 Question = Union[Examine, FindUsers, InspectImage, InspectSource]

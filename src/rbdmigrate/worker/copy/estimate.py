@@ -19,6 +19,7 @@ from ...cluster import headers
 from ...control.objects.copy_cost import CopyCost
 from ...model.migration import Place
 from ..image_objects import striping_of
+from ..open_image import open_image
 from ..session import Session
 from ..verify.extents import diff
 
@@ -49,7 +50,7 @@ def survey(session: Session, source: Place, target: Place) -> CopyEstimate:
             layout = striping_of(image)
     with (
         session.open(source) as ioctx,
-        rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
+        open_image(ioctx, source.image_id, read_only=True) as image,
     ):
         found = views(image)
         size = max(size for _, _, size in found)

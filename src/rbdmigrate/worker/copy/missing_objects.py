@@ -21,6 +21,7 @@ from ...control.objects.striping import Striping
 from ...model.errors import MigrationError
 from ...model.migration import Place
 from ..image_objects import data_objects, objects_with_data, striping_of
+from ..open_image import open_image
 from ..session import Session
 from .estimate import views
 
@@ -93,7 +94,7 @@ def _with_data(
     found: set[int] = set()
     with (
         session.open(source) as ioctx,
-        rbd.Image(ioctx, image_id=source.image_id, read_only=True) as image,
+        open_image(ioctx, source.image_id, read_only=True) as image,
     ):
         for snapshot, _, size in views(image):
             image.set_snap(snapshot)

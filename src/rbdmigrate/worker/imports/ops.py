@@ -48,6 +48,7 @@ from ..repair import repair
 from ..session import Session
 from ..users import lock_holders, require_unchanged
 from . import native
+from .known_streams import unknown_streams
 from .open_files import CheckedFiles
 from .source_access import require_allowed, require_checked_files, resolver, resolver_of
 
@@ -60,6 +61,9 @@ def inspect_source(session: Session, question: InspectSource, tell: Tell) -> Ins
     spec = parse_source_spec(question.spec)
     if spec.format == "native":
         return native.inspect(session, spec)
+    unknown = unknown_streams(session, spec, question.pool_id)
+    if unknown:
+        return Inspection(unknown_streams=unknown)
     limits = Limits(total=question.seconds)
     return inspect(spec, question.policy, limits, resolver(session, question.policy))
 

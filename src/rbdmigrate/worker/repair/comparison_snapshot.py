@@ -18,6 +18,7 @@ import rbd
 from ...cluster import headers, image_snapshots
 from ...faults import fault_point
 from ...model.migration import Place
+from ..open_image import open_image
 from ..session import Session
 
 
@@ -27,7 +28,7 @@ def take(session: Session, place: Place, name: str) -> str:
     ``place`` is the source; of an import, which has none, the target that nobody uses yet. The
     image is opened by its id.
     """
-    with session.open(place) as ioctx, rbd.Image(ioctx, image_id=place.image_id) as image:
+    with session.open(place) as ioctx, open_image(ioctx, place.image_id) as image:
         _remove(image, name)
         fault_point("point.before", "take")
         try:
@@ -62,7 +63,7 @@ def drop(session: Session, ends: Sequence[Place], name: str) -> None:
 
 def _drop(ioctx: rados.Ioctx, place: Place, name: str) -> None:
     fault_point("point.before", "drop")
-    with suppress(rbd.ImageNotFound), rbd.Image(ioctx, image_id=place.image_id) as image:
+    with suppress(rbd.ImageNotFound), open_image(ioctx, place.image_id) as image:
         _remove(image, name)
     fault_point("point.after", "drop")
 

@@ -32,6 +32,7 @@ from ...model.jobs.answers import ObjectsCompleted
 from ...model.jobs.protocol import Progress, Tell
 from ..image_objects import data_objects, striping_of
 from ..imports import readers as import_sides
+from ..open_image import open_image
 from ..session import Session
 from ..verify.sides import Side, View
 
@@ -229,7 +230,7 @@ class _Image(_Source):
 
     def __init__(self, stack: ExitStack, ioctx: rados.Ioctx, ident: str) -> None:
         stack.enter_context(ioctx)
-        self._image = stack.enter_context(rbd.Image(ioctx, image_id=ident, read_only=True))
+        self._image = stack.enter_context(open_image(ioctx, ident, read_only=True))
         self._alone = not self._has_parent()
 
     def key(self, old: Optional[int], new: Optional[int]) -> Optional[int]:

@@ -12,6 +12,7 @@ import rbd
 
 from ...model.migration import Place
 from ..identity import require_same_image
+from ..open_image import open_image
 from ..session import Session
 
 
@@ -33,7 +34,7 @@ def give_back(session: Session, source: Place, group: str, mirror_mode: Optional
     if not group and mirror_mode is None:
         return
     with session.open(source) as ioctx:
-        with rbd.Image(ioctx, image_id=source.image_id) as image:
+        with open_image(ioctx, source.image_id) as image:
             if mirror_mode is not None and mirror_mode_of(image) is None:
                 image.mirror_image_enable(mirror_mode)
             missing = bool(group) and not group_of(image)

@@ -17,6 +17,7 @@ import rados
 
 from ...cluster import headers, surgery
 from ...model.errors import MigrationError
+from ...model.image_ident import is_old_format
 from ...model.jobs.acts import Abort, ImageEnds
 from ...model.migration import Place
 from ...model.observation import USABLE, HeaderState, ImageView
@@ -97,7 +98,7 @@ def abort(
         _give_back_alone(session, source)
         return
     if not _exists(session, source):
-        _cut_loose(session, target)
+        _cut_loose(session, source, target)
         return
     with opened(session, source, target) as ends:
         if ends.target_linked():
@@ -193,7 +194,7 @@ def finish_commit(
     The target stands alone already and clients may be using it; they are not disturbed.
     """
     if not _exists(session, source):
-        _cut_loose(session, target)
+        _cut_loose(session, source, target)
         return
     with opened(session, source, target) as ends:
         view = ends.source()
@@ -227,18 +228,26 @@ def _exists(session: Session, place: Place) -> bool:
         return headers.view_by_id(ioctx, place.image_id) is not None
 
 
-def _cut_loose(session: Session, target: Place) -> None:
+def _cut_loose(session: Session, source: Place, target: Place) -> None:
     """Make the target of a source that does not exist any more an ordinary image."""
     with session.open(target) as ioctx:
         header = headers.migration_header(ioctx, target.image_id)
-        if header is not None and header.old_format_source:  # it has no id, and so is not found
+        if header is not None and header.old_format_source and _has_old_format(session, source):
             raise MigrationError(
                 EOPNOTSUPP,
-                f"The source of {target.spec} is an image of format 1, and it is still there; use "
-                f"`rbd migration abort {target.spec}`.",
+                f"The source of {target.spec} is an image of format 1, and there is one called "
+                f"{source.spec}; use `rbd migration abort {target.spec}`.",
             )
         if header is not None:
             surgery.drop_migration_header(ioctx, target.image_id)
+
+
+def _has_old_format(session: Session, place: Place) -> bool:
+    """Whether an image of format 1 has this name."""
+    if not session.has_pool(place.pool_id):
+        return False
+    with session.open(place) as ioctx:
+        return is_old_format(headers.image_id(ioctx, place.image) or "")
 
 
 @contextmanager

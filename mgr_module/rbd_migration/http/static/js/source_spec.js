@@ -22,7 +22,7 @@ export const STREAMS = [
   },
   {
     name: "nbd",
-    label: "NBD (Ceph 20 and later)",
+    label: "NBD (Ceph 19.2.3 and later)",
     fields: [{ name: "uri", label: "URI", hint: "such as nbd://host:10809/export", required: true }],
   },
 ];
