@@ -16,6 +16,7 @@ CHECKED = {
     "source": "rbd/a",
     "target": "ssd/b",
     "ok": True,
+    "method": "live",
     "bytes_to_copy": None,
     "bytes_free": None,
     "findings": [],

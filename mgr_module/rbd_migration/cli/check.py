@@ -22,6 +22,8 @@ def show(result: Report) -> str:
 def _summary(result: Report) -> str:
     count = sum(finding["severity"] == "error" for finding in result["findings"])
     text = "it can be prepared" if result["ok"] else f"it cannot be prepared ({count} error(s))"
+    if result["ok"] and result["method"] != "live":
+        text += f" by the method {result['method']}"
     if result["bytes_to_copy"] is not None:
         text += f"; up to {format_size(result['bytes_to_copy'])} to copy"
     if result["bytes_free"] is not None:

@@ -129,6 +129,7 @@ def _begin(call: Call, goal: Goal) -> Report:
             policy_of(call, goal),
             inline=wanted.inline,
             logged=wanted.logged,
+            method=wanted.method,
         )
     source, target = check_command.specs_of(call)
     return call.engine.migrations.prepare(
@@ -149,6 +150,7 @@ def _check(call: Call) -> Any:
             _layout(call, wanted.target),
             inline=wanted.inline,
             logged=wanted.logged,
+            method=wanted.method,
         )
     source, target = check_command.specs_of(call)
     return call.engine.migrations.check(

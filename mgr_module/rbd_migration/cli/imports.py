@@ -1,8 +1,10 @@
 """The arguments of an import: its source-spec as text, from a file, or in the short form."""
 
 from errno import EACCES, EINVAL, EPERM
+from typing import Optional
 
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Method
 from rbdmigrate.model.references import refuse_references
 from rbdmigrate.model.source_spec import SourceSpec, parse_source_spec
 from rbdmigrate.model.spec import parse_image_spec
@@ -13,6 +15,7 @@ ARGS = (
     Arg("source_spec"),
     Arg("import_only", "CephBool"),
     Arg("inline_secrets", "CephBool"),
+    Arg("method"),
 )
 
 
@@ -32,6 +35,7 @@ class Wanted:
         self.logged = text is not None
         text = text or call.inbuf
         self.inline = call.flag("inline_secrets")
+        self.method = method_of(call)
         if text:
             if call.text("target_image"):
                 raise MigrationError(
@@ -56,9 +60,23 @@ def asked(call: Call) -> bool:
         if call.text(name):
             option = name.replace("_", "-")
             raise MigrationError(EINVAL, f"--{option} is for imports; add --import-only.")
+    if method_of(call) is Method.COPY:
+        raise MigrationError(EINVAL, "--method copy is for imports; add --import-only.")
     if call.inbuf:
         raise MigrationError(EINVAL, "-i is for the source-spec of imports; add --import-only.")
     return False
+
+
+def method_of(call: Call) -> Optional[Method]:
+    """Return the method that is asked for, None if none is. Raises MigrationError(EINVAL)."""
+    text = call.text("method")
+    if text is None:
+        return None
+    try:
+        return Method(text)
+    except ValueError:
+        names = " or ".join(method.value for method in Method)
+        raise MigrationError(EINVAL, f"--method is {names}, not {text!r}.") from None
 
 
 def _native(call: Call) -> SourceSpec:

@@ -114,6 +114,8 @@ def detail(r: Report) -> str:
         ("state", _state(r)),
         ("goal", r["goal"]),
     ]
+    if r["method"] != "live":
+        rows.append(("method", r["method"]))
     if r["plan"]:
         rows.append(("plan", r["plan"]))
     if r["bytes_total"]:

@@ -32,6 +32,9 @@ _TRASH_PREFIX = "id_"
 HOLDER_OPS_KEY = "conf_rbd_concurrent_management_ops"
 # Marks the target of a native import until it is committed; its value is the migration's id.
 IMPORT_KEY = "rbd_migration.import"
+# How far the copy of such a target is, with the method ``copy``.
+COPY_KEY = "rbd_migration.copy"
+OWN_KEYS = (IMPORT_KEY, COPY_KEY)
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head

@@ -56,6 +56,17 @@ class Goal(str, enum.Enum):
     ABORTED = "aborted"
 
 
+class Method(str, enum.Enum):
+    """How the data get to the target.
+
+    ``live``: librbd's migration; clients use the target while it is copied. ``copy``: the mover
+    copies, and clients use the target once it is executed.
+    """
+
+    LIVE = "live"
+    COPY = "copy"
+
+
 class Op(str, enum.Enum):
     """An act of the engine on an image; each can be repeated after a crash (doc: recovery)."""
 
@@ -297,6 +308,7 @@ class Migration:
     no_point: str = ""
     imported: Optional[Import] = None
     plan: str = ""
+    method: Method = Method.LIVE
     confirmed: bool = True
     snapshots: Optional[int] = None
     target_changes: TargetChanges = field(default_factory=TargetChanges)

@@ -15,7 +15,7 @@ from .client_warnings import client_warnings, waits_for_restore
 from .codec import to_plain
 from .errors import errno_name
 from .layout import LayoutOptions
-from .migration import Failure, Goal, Hold, Migration, State
+from .migration import Failure, Goal, Hold, Method, Migration, State
 from .verification import Verification, Verify
 
 _NO_LAYOUT = LayoutOptions()
@@ -58,6 +58,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "source": str(m.source.spec),
         "source_image_id": m.source.image_id,
         "import_only": m.imported is not None,
+        "method": m.method.value,
         "source_spec": None if m.imported is None else m.imported.redacted(),
         "source_changes": [] if m.imported is None else list(m.imported.changes),
         "target": str(m.target.spec),
@@ -177,6 +178,11 @@ def _choice(m: Migration) -> str:
     that go back instead are not included.
     """
     target = m.target.spec
+    if m.state is State.PREPARED and m.goal is Goal.PREPARED and m.method is Method.COPY:
+        return (
+            f"Copy it with `ceph rbd migration execute {target}`, and start clients on the target "
+            "when it is executed"
+        )
     if m.state is State.PREPARED and m.goal is Goal.PREPARED:
         execute = f"`ceph rbd migration execute {target}`"
         if m.snapshots:

@@ -119,6 +119,7 @@ _WISH = (
     ),
     Field("source_spec", "object", "The source-spec of an import, instead of `source`."),
     Field("inline_secrets", "boolean", "Allow secrets of the source-spec in the image's header."),
+    Field("method", "string", "How to copy; `copy` is for imports.", choices=schemas.METHODS),
     Field("force", "boolean", "Allow a migration in place without a new layout."),
 )
 _LISTED = (

@@ -8,6 +8,7 @@ STATES = (
     "queued", "preparing", "prepared", "executing", "executed", "verifying", "verified",
     "committing", "committed", "aborting", "aborted", "failed",
 )  # fmt: skip
+METHODS = ("live", "copy")
 GOALS = ("prepared", "executed", "verified", "committed")
 VERIFY = ("none", "sample", "full")
 VERIFY_ASKED = ("auto", *VERIFY)  # auto: depends on the image
@@ -107,6 +108,7 @@ REPORT: Tuple[Field, ...] = (
     field("source", "string", "Image spec of the source.", example="hdd/vm1"),
     field("source_image_id", "string", "The source's RBD image id; empty for an import."),
     field("import_only", "boolean", "An import: the source is only read."),
+    field("method", "string", "How it is copied.", choices=METHODS),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
     field("source_changes", "array", "What changed at an import's source during the copy."),
     field("target", "string", "Image spec of the target.", example="nvme/vm1"),
@@ -169,6 +171,7 @@ CHECK = (
     field("source", "string", "Image spec of the source."),
     field("target", "string", "Image spec of the target."),
     field("ok", "boolean", "No error was found."),
+    field("method", "string", "How it would be copied.", choices=METHODS),
     field("bytes_to_copy", "integer", "Upper limit of the bytes to copy.", nullable=True),
     field("bytes_free", "integer", "Bytes that the target's pool can take.", nullable=True),
     field("findings", "array", "The worst first.", fields=FINDING),

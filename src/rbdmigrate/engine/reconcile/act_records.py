@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...control.lifecycle.decision import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
-from ...model.migration import Actor, Migration, Op, Step
+from ...model.migration import Actor, Method, Migration, Op, Step
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
 from .verification import begin
@@ -21,7 +21,7 @@ def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: flo
         acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
     if op is Op.EXECUTE:
         acting = replace(acting, settled=False, copy_checked=m.imported is not None)
-    if op is Op.PREPARE and m.verify is not Verify.NONE:
+    if op is Op.PREPARE and m.verify is not Verify.NONE and m.method is not Method.COPY:
         acting = replace(acting, point=comparison_snapshot_name(m.id))
     return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
 

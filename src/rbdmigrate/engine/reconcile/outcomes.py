@@ -54,5 +54,7 @@ def _copied(m: Migration, answer: Copied) -> Migration:
         m = replace(m, target_version=answer.version, touched=True)
     if m.imported is not None:
         m = replace(m, imported=m.imported.changed(answer.changes))
+    if answer.header is not None:
+        m = replace(m, target_header=answer.header)
     size = answer.bytes_total
     return replace(m, bytes_copied=size, bytes_total=size or m.bytes_total)

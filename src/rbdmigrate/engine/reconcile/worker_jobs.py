@@ -29,7 +29,7 @@ def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
     """Both ends of a migration; ``policy`` is what imports may read."""
     if m.imported is None:
         return acts.ImageEnds(m.source, m.target)
-    return acts.ImportEnds(m.id, m.imported, m.target, policy)
+    return acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
 
 
 def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:

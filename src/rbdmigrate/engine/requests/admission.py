@@ -127,6 +127,7 @@ def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) 
         state=State.QUEUED,
         created=now,
         layout=facts.wish.layout,
+        method=facts.wish.method,
     )
     return with_policy(plain, policy)
 

@@ -172,7 +172,11 @@ def refuse_taken(m: Migration, wish: MigrationRequest) -> None:
     else:
         spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
         kept = m.imported
-        same = kept is not None and (kept.spec, kept.inline) == (spec.to_json(), wish.inline)
+        same = kept is not None and (kept.spec, kept.inline, m.method) == (
+            spec.to_json(),
+            wish.inline,
+            wish.method,
+        )
     if not same:
         raise MigrationError(
             EEXIST,

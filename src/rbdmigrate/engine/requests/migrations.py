@@ -29,7 +29,7 @@ from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
-from ...model.migration import Goal, HoldReason, Migration, State
+from ...model.migration import Goal, HoldReason, Method, Migration, State
 from ...model.policy import Policy
 from ...model.report import Live, report
 from ...model.request import MigrationRequest
@@ -167,9 +167,10 @@ class Migrations:
         *,
         inline: bool = False,
         logged: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """The same for an import; see :meth:`prepare_import`."""
-        wish = self._preparation.import_request(spec, target, layout)
+        wish = self._preparation.import_request(spec, target, layout).by(method)
         return self._check(replace(wish, inline=inline, logged=logged))
 
     def prepare(
@@ -198,15 +199,17 @@ class Migrations:
         *,
         inline: bool = False,
         logged: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """Begin to import a source from outside. The same request twice is one migration.
 
         ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
         read the image sees them. ``logged``: they came by a way that is written into a log.
+        ``method`` None: the best one for the source.
         Raises MigrationError for every refusal, having changed nothing.
         """
         with self._translated(target):
-            wish = self._preparation.import_request(spec, target, layout)
+            wish = self._preparation.import_request(spec, target, layout).by(method)
         wish = replace(wish, inline=inline, logged=logged)
         return view(self._preparation.prepare(wish, policy))
 

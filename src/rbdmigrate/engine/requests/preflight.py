@@ -27,7 +27,7 @@ from ...model.finding import Finding, Severity
 from ...model.image import Image
 from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
-from ...model.migration import Place
+from ...model.migration import Method, Place
 from ...model.request import MigrationRequest
 from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
@@ -82,9 +82,11 @@ class Preflight:
         if wish.spec is not None:
             pool = wish.source.pool
             known = facts.pools.get(pool) is not None
+            facts = replace(facts, inspection=self._inspected(facts, order=order))
+            copied = wish.method is Method.COPY
             return replace(
                 facts,
-                inspection=self._inspected(facts, order=order),
+                verify=self._verify_copy(facts.to_copy) if copied else Verify.NONE,
                 clients=self._client_keys(),
                 source_pool_id=client.pool_lookup(pool) if known else -1,
             )
@@ -137,6 +139,14 @@ class Preflight:
             full_below=settings.verify_full_below,
         )
 
+    def _verify_copy(self, amount: Optional[int]) -> Verify:
+        """What is compared of an import with its snapshots when nobody says."""
+        settings = self._settings()
+        if settings.verify_default is not Verify.AUTO:
+            return settings.verify_default
+        below = settings.verify_full_below
+        return by_default(snapshots=True, parent=False, amount=amount, full_below=below)
+
     def _inspected(self, facts: Facts, *, order: bool) -> Optional[Inspection]:
         """What the source of an import is; None for one that this release cannot read at all."""
         spec = facts.wish.spec
@@ -145,7 +155,9 @@ class Preflight:
             return None
         if fault_switch("inspection.skip"):
             return Inspection()
-        question = InspectSource(spec.to_json(), self._settings().reach, INSPECTION_TIME)
+        question = InspectSource(
+            spec.to_json(), self._settings().reach, INSPECTION_TIME, facts.wish.method
+        )
         return self._ask(question, Inspection, INSPECTION_TIME + 5, order=order)
 
     def _missing_namespaces(self, wish: MigrationRequest) -> frozenset[tuple[str, str]]:
@@ -224,6 +236,7 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
         "source": str(facts.wish.source),
         "target": str(facts.wish.target),
         "ok": all(finding.severity is not Severity.ERROR for finding in findings),
+        "method": facts.wish.method.value,
         "bytes_to_copy": facts.to_copy,
         "bytes_free": None if pool is None else pool.max_avail,
         "findings": [

@@ -8,7 +8,7 @@ from typing import ClassVar, Optional, Union
 from ..import_policy import ImportPolicy
 from ..import_source import Import
 from ..layout import LayoutOptions
-from ..migration import Op, Place
+from ..migration import Method, Op, Place
 from ..verification import Verification
 
 
@@ -25,13 +25,14 @@ class ImportEnds:
     """Both ends of an import.
 
     ``id`` is that of the migration, under which the secrets of its source are stored. ``policy``
-    is what imports may read.
+    is what imports may read. ``method``: the method for copying it.
     """
 
     id: str
     imported: Import
     target: Place
     policy: ImportPolicy
+    method: Method = Method.LIVE
 
 
 Ends = Union[ImageEnds, ImportEnds]

@@ -45,13 +45,15 @@ class Copied:
 
     ``version`` of the target's header after it. ``alone``: nobody else had the target open for
     writing meanwhile. ``bytes_total``: what the source holds. ``changes``: sentences about what
-    changed about an external source.
+    changed about an external source. ``header``: the target as the copy made it, if it was not
+    complete before.
     """
 
     version: Optional[int]
     alone: bool
     bytes_total: int
     changes: tuple[str, ...] = ()
+    header: Optional[TargetHeader] = None
 
 
 @dataclass(frozen=True)

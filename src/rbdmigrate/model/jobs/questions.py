@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Union
 
 from ..import_policy import ImportPolicy
-from ..migration import Place
+from ..migration import Method, Place
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,14 @@ class InspectSource:
     """What an external source is; answered by ``Inspection``.
 
     ``spec`` is the source-spec as JSON, with its secrets. ``seconds``: how long it may take.
+    ``method``: how it would be copied.
     """
 
     name: ClassVar[str] = "inspect_source"
     spec: str = field(repr=False)
     policy: ImportPolicy
     seconds: float
+    method: Method = Method.LIVE
 
 
 Question = Union[Examine, FindUsers, InspectImage, InspectSource]

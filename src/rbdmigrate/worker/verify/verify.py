@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import takewhile
 from typing import Optional
 
 import rados
@@ -30,6 +31,7 @@ from ...model.jobs.protocol import Tell, VerifyProgress
 from ...model.layout import FEATURES
 from ...model.verification import Compared, Extent, Verification
 from ..imports import readers as import_sides
+from ..imports.native_copy import HistorySide
 from ..session import Session
 from .compare import ImageReader, compare
 from .extents import allocated
@@ -63,14 +65,13 @@ def verify(session: Session, ends: acts.Ends, act: acts.Verify, tell: Tell) -> V
     """Compare; goes on where the verification was interrupted. Writes nothing."""
     target = ends.target
     session.pace.set(act.rate)
-    cache = session.rados.conf_get("rbd_cache")
-    session.rados.conf_set("rbd_cache", "false")  # every piece is read once
-    try:
-        with session.open(target) as ioctx, _source(session, ends, act) as source:
-            sides = Sides(source, ImageReader("target", ioctx, target.image_id))
-            v = _Run(session, act, sides, tell).all()
-    finally:
-        session.rados.conf_set("rbd_cache", cache)
+    with (
+        session.without_cache(),
+        session.open(target) as ioctx,
+        _source(session, ends, act) as source,
+    ):
+        sides = Sides(source, ImageReader("target", ioctx, target.image_id))
+        v = _Run(session, act, sides, tell).all()
     release = f"rbd_migration {__version__}, {_release(session.rados)}"
     return Verified(conclude(v, time.time(), release))
 
@@ -99,7 +100,9 @@ class _Run:
 
     def __init__(self, session: Session, act: acts.Verify, sides: Sides, tell: Tell) -> None:
         self._session = session
-        self._point = act.point
+        # The mover trusts differences between snapshots; what it copied is compared without them.
+        self._history = sides.source if isinstance(sides.source, HistorySide) else None
+        self._point = act.point if self._history is None else self._history.newest()
         self._no_point = act.no_point
         self._untouched = act.untouched
         self._sides = sides
@@ -122,6 +125,9 @@ class _Run:
                 views.append((name, name, missing))
         views.append(("", *self._head(names, carried)))
         self._count = len(views)
+        names_now = [name for name, _, _ in views]
+        kept = takewhile(lambda pair: pair[0].name == pair[1], zip(self._v.views, names_now))
+        self._v = replace(self._v, views=tuple(view for view, _ in kept))
         before: Optional[str] = None
         for number, (name, snapshot, why_not) in enumerate(views):
             done = self._v.views[number] if number < len(self._v.views) else None
@@ -164,6 +170,9 @@ class _Run:
             for reached in compare(self._session.pace, pair, view, extents, self._v):
                 view = reached
                 self._put(number, view)
+        if self._history is not None and self._history.removed(snapshot):
+            skipped = "it was removed from the source while it was compared"
+            view = replace(view, skipped=skipped, different=0, differences=())
         if snapshot is None and self._version() != self._untouched:
             skipped = "a client wrote to the target while its head was compared"
             view = replace(view, skipped=skipped, different=0, differences=())
@@ -202,7 +211,7 @@ class _Run:
         former: Optional[Compared],
     ) -> bool:
         """Whether what changed since ``before`` is all there is to read of a view."""
-        if not isinstance(pair[0], rbd.Image):
+        if self._history is not None or not isinstance(pair[0], rbd.Image):
             return False
         if former is None or former.skipped or former.different > len(former.differences):
             return False
