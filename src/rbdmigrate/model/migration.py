@@ -17,6 +17,7 @@ from .import_source import Import
 from .layout import LayoutOptions
 from .spec import ImageSpec
 from .target_changes import TargetChanges
+from .rounds import Rounds
 from .target_header import TargetHeader
 from .verification import Verification, Verify
 
@@ -32,6 +33,8 @@ class State(str, enum.Enum):
     PREPARED = "prepared"
     EXECUTING = "executing"
     EXECUTED = "executed"
+    CUTTING_OVER = "cutting-over"
+    CUT_OVER = "cut-over"
     VERIFYING = "verifying"
     VERIFIED = "verified"
     COMMITTING = "committing"
@@ -51,6 +54,7 @@ class Goal(str, enum.Enum):
 
     PREPARED = "prepared"
     EXECUTED = "executed"
+    CUT_OVER = "cut-over"
     VERIFIED = "verified"
     COMMITTED = "committed"
     ABORTED = "aborted"
@@ -60,11 +64,13 @@ class Method(str, enum.Enum):
     """How the data get to the target.
 
     ``live``: librbd's migration; clients use the target while it is copied. ``copy``: the mover
-    copies, and clients use the target once it is executed.
+    copies, and clients use the target once it is executed. ``warm``: the mover copies an image in
+    rounds while clients use it, and clients change to the target at the cutover.
     """
 
     LIVE = "live"
     COPY = "copy"
+    WARM = "warm"
 
 
 class Op(str, enum.Enum):
@@ -73,6 +79,7 @@ class Op(str, enum.Enum):
     PREPARE = "prepare"
     EXECUTE = "execute"
     SETTLE = "settle"
+    CUT_OVER = "cut_over"
     VERIFY = "verify"
     COMMIT = "commit"
     ABORT = "abort"
@@ -309,6 +316,7 @@ class Migration:
     imported: Optional[Import] = None
     plan: str = ""
     method: Method = Method.LIVE
+    rounds: Optional[Rounds] = None
     confirmed: bool = True
     snapshots: Optional[int] = None
     target_changes: TargetChanges = field(default_factory=TargetChanges)

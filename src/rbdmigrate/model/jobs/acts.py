@@ -35,7 +35,28 @@ class ImportEnds:
     method: Method = Method.LIVE
 
 
-Ends = Union[ImageEnds, ImportEnds]
+@dataclass(frozen=True)
+class WarmEnds:
+    """Both ends of a migration by the method ``warm``.
+
+    ``id`` is that of the migration. The name in ``target`` is the one that it gets at the cutover;
+    until then the image has the name :func:`..rounds.hidden_name`.
+    """
+
+    id: str
+    source: Place
+    target: Place
+
+    @property
+    def in_place(self) -> bool:
+        """The image keeps its name."""
+        return self.source.pool_id == self.target.pool_id and (
+            self.source.namespace,
+            self.source.image,
+        ) == (self.target.namespace, self.target.image)
+
+
+Ends = Union[ImageEnds, ImportEnds, WarmEnds]
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,17 @@ class Execute:
     untouched: Optional[int] = None
     point: str = ""
     no_point: str = ""
+
+
+@dataclass(frozen=True)
+class CutOver:
+    """Copy the last difference and give the target its name; the source goes to the trash.
+
+    Completes or undoes a cutover that was cut off first. ``fenced``: addresses of our dead workers.
+    """
+
+    name: ClassVar[str] = Op.CUT_OVER.value
+    fenced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,6 +193,7 @@ Act = Union[
     Prepare,
     UndoPrepare,
     Execute,
+    CutOver,
     CompleteObjects,
     Verify,
     Commit,

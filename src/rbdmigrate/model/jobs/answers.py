@@ -57,6 +57,31 @@ class Copied:
 
 
 @dataclass(frozen=True)
+class Synchronized:
+    """The target holds what the source held at the snapshot ``point``, which both have.
+
+    ``rounds``: how many rounds that took; ``bytes`` and ``seconds``: of the last one; ``at``: when
+    it began. ``total``: bytes that the source's head holds.
+    """
+
+    point: str
+    rounds: int
+    bytes: int
+    seconds: float
+    at: float
+    total: int
+
+
+@dataclass(frozen=True)
+class CutOverDone:
+    """The target has its name. ``pause``: seconds that this took. ``point`` as above."""
+
+    point: str
+    pause: float
+    bytes: int
+
+
+@dataclass(frozen=True)
 class ObjectsCompleted:
     """``completed``: how many objects were; ``whole``: no other can be there in part."""
 
@@ -96,6 +121,8 @@ Answer = Union[
     NotTrimmed,
     Prepared,
     Copied,
+    Synchronized,
+    CutOverDone,
     ObjectsCompleted,
     Verified,
     Examined,
