@@ -15,9 +15,9 @@ from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
 from .import_source import Import
 from .layout import LayoutOptions
+from .rounds import Rounds
 from .spec import ImageSpec
 from .target_changes import TargetChanges
-from .rounds import Rounds
 from .target_header import TargetHeader
 from .verification import Verification, Verify
 
