@@ -154,6 +154,9 @@ class Image:
     def flags(self) -> int:
         return 0
 
+    def get_snap_limit(self) -> int:
+        return (1 << 64) - 1  # none
+
     def stripe_unit(self) -> int:
         return BLOCK
 

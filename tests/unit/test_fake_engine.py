@@ -6,6 +6,7 @@ import pytest
 
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
@@ -39,6 +40,15 @@ def test_an_image_is_prepared_executed_and_committed(world):
     assert world.content("nvme/a") == CONTENT
     assert world.settle()
     assert world.records() == {}
+
+
+def test_a_check_tells_of_both_methods_and_recommends_one(world):
+    ends = spec("hdd/a"), spec("nvme/a")
+    found = world.call(lambda: world.engine.migrations.check(*ends, LayoutOptions()))
+    assert found["ok"]
+    assert found["method"] == "live"
+    chosen = [(m["method"], m["ok"], m["recommended"], m["code"]) for m in found["methods"]]
+    assert chosen == [("warm", True, True, ""), ("live", True, False, "")]
 
 
 def test_an_abort_gives_the_source_back(world):

@@ -8,13 +8,14 @@ from errno import EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP
 from ..model.finding import Severity
 from ..model.layout import LayoutOptions
 from .facts import Facts
-from .registry import Found, check
+from .registry import ALL, OF_IMAGES, Found, check
 
 
 @check(
     "SOURCE_FORMAT_1",
     Severity.ERROR,
     "The source is an image of format 1, which cannot migrate.",
+    methods=OF_IMAGES,
     errno=EOPNOTSUPP,
 )
 def format_1(facts: Facts) -> Iterator[Found]:
@@ -33,6 +34,7 @@ def format_1(facts: Facts) -> Iterator[Found]:
     "SOURCE_MIGRATING",
     Severity.ERROR,
     "The source is already migrating.",
+    methods=OF_IMAGES,
     errno=EBUSY,
 )
 def migrating(facts: Facts) -> Iterator[Found]:
@@ -61,6 +63,7 @@ def migrating(facts: Facts) -> Iterator[Found]:
     "SOURCE_IS_TARGET",
     Severity.ERROR,
     "The source is the target of a migration that is not committed yet.",
+    methods=OF_IMAGES,
     errno=EBUSY,
 )
 def is_target(facts: Facts) -> Iterator[Found]:
@@ -79,6 +82,7 @@ def is_target(facts: Facts) -> Iterator[Found]:
     "SOURCE_IN_TRASH",
     Severity.ERROR,
     "The source does not exist, but an image of its name is in the trash.",
+    methods=OF_IMAGES,
     errno=ENOENT,
 )
 def in_trash(facts: Facts) -> Iterator[Found]:
@@ -94,7 +98,13 @@ def in_trash(facts: Facts) -> Iterator[Found]:
         )
 
 
-@check("SOURCE_MISSING", Severity.ERROR, "The source does not exist.", errno=ENOENT)
+@check(
+    "SOURCE_MISSING",
+    Severity.ERROR,
+    "The source does not exist.",
+    methods=OF_IMAGES,
+    errno=ENOENT,
+)
 def source_missing(facts: Facts) -> Iterator[Found]:
     """Yield a missing source."""
     name, source = facts.source, facts.wish.source
@@ -112,6 +122,7 @@ def source_missing(facts: Facts) -> Iterator[Found]:
     "NOTHING_CHANGES",
     Severity.ERROR,
     "The target is the source and no layout option is given, so nothing would change.",
+    methods=OF_IMAGES,
     errno=EINVAL,
 )
 def nothing_changes(facts: Facts) -> Iterator[Found]:
@@ -127,7 +138,13 @@ def nothing_changes(facts: Facts) -> Iterator[Found]:
     )
 
 
-@check("TARGET_EXISTS", Severity.ERROR, "An image of the target's name exists.", errno=EEXIST)
+@check(
+    "TARGET_EXISTS",
+    Severity.ERROR,
+    "An image of the target's name exists.",
+    methods=ALL,
+    errno=EEXIST,
+)
 def target_exists(facts: Facts) -> Iterator[Found]:
     """Yield an existing target."""
     name, target = facts.target, facts.wish.target
@@ -143,6 +160,7 @@ def target_exists(facts: Facts) -> Iterator[Found]:
     "TARGET_NAME_RESERVED",
     Severity.ERROR,
     "The target's name belongs to a source of a migration, which needs it back if that is aborted.",
+    methods=ALL,
     errno=EEXIST,
 )
 def reserved(facts: Facts) -> Iterator[Found]:

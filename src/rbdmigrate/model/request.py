@@ -20,7 +20,7 @@ class MigrationRequest:
     ``spec`` is the source of an import, with its secrets: ``source`` then is but a name for it.
     ``inline``: give librbd the secrets themselves. ``logged``: they were given in the
     command itself. ``force``: also where the image would be copied onto itself, unchanged.
-    ``asked_method``: the method that was asked for; None: the best one.
+    ``asked_method``: the method that was asked for; None: the default.
     """
 
     source: ImageSpec
@@ -34,7 +34,7 @@ class MigrationRequest:
 
     @property
     def method(self) -> Method:
-        """The method for copying it: only ``copy`` brings the snapshots of an RBD image."""
+        """The method for copying it: only ``copy`` imports the snapshots of an RBD image."""
         if self.asked_method is not None:
             return self.asked_method
         native = self.spec is not None and self.spec.format == "native"
@@ -43,6 +43,12 @@ class MigrationRequest:
     def by(self, method: Optional[Method]) -> MigrationRequest:
         """The request with the method that was asked for. Raises MigrationError(EINVAL)."""
         native = self.spec is not None and self.spec.format == "native"
+        if method is Method.WARM and self.spec is not None:
+            raise MigrationError(
+                EINVAL,
+                "The method warm is for images, whose clients change to the target at a cutover, "
+                "and the source of an import has none; leave out --method warm.",
+            )
         if method is Method.COPY and not native:
             raise MigrationError(
                 EINVAL,

@@ -167,11 +167,20 @@ FINDING = (
     field("message", "string", "A sentence for people."),
     field("remedy", "string", "What to do; may be empty."),
 )
+_ALL_METHODS = ("live", "copy", "warm")
+METHOD_CHOICE = (
+    field("method", "string", "The method.", choices=_ALL_METHODS),
+    field("ok", "boolean", "It can do the job."),
+    field("recommended", "boolean", "It is the best one that can."),
+    field("code", "string", "The finding that refuses it; empty if it can do the job."),
+    field("reason", "string", "A sentence for people."),
+)
 CHECK = (
     field("source", "string", "Image spec of the source."),
     field("target", "string", "Image spec of the target."),
     field("ok", "boolean", "No error was found."),
-    field("method", "string", "How it would be copied.", choices=METHODS),
+    field("method", "string", "How it would be copied.", choices=_ALL_METHODS, nullable=True),
+    field("methods", "array", "The methods that come into question.", fields=METHOD_CHOICE),
     field("bytes_to_copy", "integer", "Upper limit of the bytes to copy.", nullable=True),
     field("bytes_free", "integer", "Bytes that the target's pool can take.", nullable=True),
     field("findings", "array", "The worst first.", fields=FINDING),

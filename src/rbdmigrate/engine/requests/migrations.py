@@ -152,12 +152,15 @@ class Migrations:
         layout: LayoutOptions,
         *,
         force: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """What preflight finds about such a migration; changes nothing (``target`` None: in place).
 
-        ``force``: see :meth:`prepare`. Raises MigrationError when the cluster does not answer.
+        ``force`` and ``method``: see :meth:`prepare`. Raises MigrationError when the cluster does
+        not answer.
         """
-        return self._check(MigrationRequest(source, target or source, layout, force=force))
+        wish = MigrationRequest(source, target or source, layout, force=force)
+        return self._check(wish.by(method))
 
     def check_import(
         self,

@@ -12,13 +12,14 @@ from typing import Any, Optional
 
 import rados
 
-from ...checks import run
+from ...checks import first_error, run
 from ...checks.facts import Facts, Name, RbdClient
 from ...cluster import clones, headers
 from ...cluster import mon_queries as inventory
 from ...cluster.observe import find_place, other_end
 from ...cluster.osdmap import wait_for_latest_osdmap
 from ...cluster.pools import open_by_id, open_ioctx, require_namespace
+from ...control.lifecycle.method_choice import judge
 from ...control.lifecycle.verification import by_default
 from ...control.recent import Recent
 from ...faults import fault_switch
@@ -96,7 +97,7 @@ class Preflight:
         return replace(
             facts,
             image=image,
-            verify=self._verify(image),
+            verify=self._verify(image, wish.method),
             clients=self._client_keys(),
             trash_of_users=self._has_trash(source.place),
         )
@@ -127,11 +128,13 @@ class Preflight:
 
         return self._trash.get((place.pool_id, place.namespace), read)
 
-    def _verify(self, image: Image) -> Verify:
-        """What is compared of the image when nobody says."""
+    def _verify(self, image: Image, method: Method) -> Verify:
+        """What is compared of the image when nobody says: all of it after a warm migration."""
         settings = self._settings()
         if settings.verify_default is not Verify.AUTO:
             return settings.verify_default
+        if method is Method.WARM:
+            return Verify.FULL
         return by_default(
             snapshots=bool(image.snapshots),
             parent=bool(image.parent),
@@ -220,7 +223,16 @@ class Preflight:
             clones=len(every),
             clone_names=tuple(clones.clone_names(self._client, every)),
             silent_pools=tuple(silent),
+            group_spec=self._group_spec(image, place),
         )
+
+    def _group_spec(self, image: Image, place: Place) -> str:
+        """The image's group as commands name it; empty without one. It has the same namespace."""
+        if not image.group:
+            return ""
+        pool_id, _, name = image.group.partition("/")
+        pool = self._client.pool_reverse_lookup(int(pool_id)) or pool_id
+        return str(ImageSpec(pool, place.namespace, name))
 
 
 def check(preflight: Preflight, wish: MigrationRequest) -> dict[str, Any]:
@@ -237,6 +249,7 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
         "target": str(facts.wish.target),
         "ok": all(finding.severity is not Severity.ERROR for finding in findings),
         "method": facts.wish.method.value,
+        "methods": methods(facts),
         "bytes_to_copy": facts.to_copy,
         "bytes_free": None if pool is None else pool.max_avail,
         "findings": [
@@ -250,6 +263,23 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
             for finding in findings
         ],
     }
+
+
+def methods(facts: Facts) -> list[dict[str, Any]]:
+    """The methods that come into question, each with a reason for or against it."""
+    wish = facts.wish
+    possible = [wish.method] if wish.spec is not None else [Method.WARM, Method.LIVE]
+    refusals = {m: first_error(run(replace(facts, wish=wish.by(m)))) for m in possible}
+    return [
+        {
+            "method": judged.method.value,
+            "ok": judged.ok,
+            "recommended": judged.recommended,
+            "code": judged.code,
+            "reason": judged.reason,
+        }
+        for judged in judge(refusals)
+    ]
 
 
 def warned(findings: list[Finding]) -> str:
