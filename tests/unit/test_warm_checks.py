@@ -1,7 +1,7 @@
 """The checks of the method warm: which apply, and what they find."""
 
 from dataclasses import replace
-from errno import EBUSY, EDQUOT, EINVAL, EOPNOTSUPP
+from errno import EBUSY, EDQUOT, EEXIST, EINVAL, EOPNOTSUPP
 
 import pytest
 
@@ -23,6 +23,8 @@ from tests.unit.test_checks import FEATURES, LOCK, SOURCE, TARGET, WELL, RbdClie
 
 CLIENT = Watcher(7, "10.0.0.5:0/1", lock=True)
 KERNEL = replace(CLIENT, kernel=True, lock=False)
+OTHER = ImageSpec("hdd", "", "other")
+ABOUT_NAMES = {"TARGET_EXISTS", "SOURCE_MIGRATING", "SOURCE_IS_TARGET"}
 NO_LOCK = frozenset({"layering"})
 SNAPSHOTS = (Snapshot("monday"),)
 LIVE_ONLY = {
@@ -110,7 +112,26 @@ TABLE = [
     (
         replace(by_warm(), target=replace(WELL.target, exists=True)),
         ["TARGET_EXISTS"],
-        17,
+        EEXIST,
+    ),
+    (
+        replace(by_warm(), target=replace(WELL.target, role="target", other=OTHER)),
+        ["TARGET_EXISTS"],
+        EEXIST,
+    ),
+    (
+        replace(by_warm(), source=replace(WELL.source, role="source", other=OTHER), image=None),
+        ["SOURCE_MIGRATING"],
+        EBUSY,
+    ),
+    (
+        replace(
+            by_warm(),
+            source=replace(WELL.source, exists=False, role="target", other=OTHER),
+            image=None,
+        ),
+        ["SOURCE_IS_TARGET"],
+        EBUSY,
     ),
 ]
 
@@ -122,7 +143,7 @@ def test_what_is_found(facts, found, errno):
     error = first_error(findings)
     assert (0 if error is None else error.errno) == errno
     for finding in findings:
-        if finding.severity is Severity.ERROR and finding.code != "TARGET_EXISTS":
+        if finding.severity is Severity.ERROR and finding.code not in ABOUT_NAMES:
             assert finding.remedy
             assert finding.remedy in finding.message or finding.code == "PROTECTED_NEEDS_LAYERING"
 

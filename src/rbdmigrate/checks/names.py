@@ -108,7 +108,9 @@ def in_trash(facts: Facts) -> Iterator[Found]:
 def source_missing(facts: Facts) -> Iterator[Found]:
     """Yield a missing source."""
     name, source = facts.source, facts.wish.source
-    if name is None or name.exists or name.old_format or name.reserved_for or name.trashed:
+    if name is None or name.exists or name.role or name.old_format:
+        return
+    if name.reserved_for or name.trashed:
         return
     where = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
     yield Found(
@@ -141,14 +143,22 @@ def nothing_changes(facts: Facts) -> Iterator[Found]:
 @check(
     "TARGET_EXISTS",
     Severity.ERROR,
-    "An image of the target's name exists.",
+    "An image of the target's name exists, or a migration under way makes one.",
     methods=ALL,
     errno=EEXIST,
 )
 def target_exists(facts: Facts) -> Iterator[Found]:
     """Yield an existing target."""
     name, target = facts.target, facts.wish.target
-    if name is not None and (name.exists or name.old_format) and not facts.wish.in_place:
+    if name is None or facts.wish.in_place:
+        return
+    if name.role == "target" and not name.exists:
+        yield Found(
+            str(target),
+            f"The target {target} is already the target of a migration from {name.other}; choose "
+            "another name or abort that one.",
+        )
+    elif name.exists or name.old_format:
         hint = " (it is the target of a migration)" if name.role == "target" else ""
         yield Found(
             str(target),

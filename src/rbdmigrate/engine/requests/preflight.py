@@ -34,6 +34,7 @@ from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
 from ..caller import access
+from ..records.registry import Registry
 from ..settings import Settings
 from .librbd_query import Ask
 
@@ -51,12 +52,14 @@ class Preflight:
         self,
         client: rados.Rados,
         manager: str,
+        registry: Registry,
         ask: Ask,
         fenced: Callable[[], tuple[str, ...]],
         settings: Callable[[], Settings],
     ) -> None:
         self._client = client
         self._manager = manager
+        self._registry = registry
         self._ask = ask
         self._fenced = fenced
         self._settings = settings
@@ -178,16 +181,30 @@ class Preflight:
         if pool is None or not pool.omap or place in facts.missing_namespaces:
             return None  # no image can be there
         found, view = find_place(self._client, spec)
-        with open_ioctx(self._client, spec.pool, spec.namespace) as ioctx:
-            if view is not None:
-                header = view.header
-                return Name(
-                    found,
-                    exists=True,
-                    role="" if header is None else "source" if header.is_source else "target",
-                    other=None if header is None else other_end(self._client, header).spec,
-                )
-            return self._absent(ioctx, found)
+        if view is None:
+            with open_ioctx(self._client, spec.pool, spec.namespace) as ioctx:
+                return self._recorded(self._absent(ioctx, found))
+        header = view.header
+        if header is None:
+            return self._recorded(Name(found, exists=True))
+        role = "source" if header.is_source else "target"
+        return Name(found, exists=True, role=role, other=other_end(self._client, header).spec)
+
+    def _recorded(self, name: Name) -> Name:
+        """The name with what records say of it: only librbd's migrations are marked in headers."""
+        spec, ident = name.place.spec, name.place.image_id
+        leaving, coming = self._registry.find_source(spec), self._registry.find(spec)
+        if leaving is not None and not leaving.migration.state.ended:
+            m = leaving.migration
+            if not name.exists:
+                return replace(name, reserved_for=m.target.spec)
+            if m.source.image_id == ident:
+                return replace(name, role="source", other=m.target.spec)
+        if coming is not None and not coming.migration.state.ended:
+            m = coming.migration
+            if not name.exists or m.target.image_id == ident:
+                return replace(name, role="target", other=m.source.spec)
+        return name
 
     def _absent(self, ioctx: rados.Ioctx, place: Place) -> Name:
         """What there is of a name that no image has now."""
