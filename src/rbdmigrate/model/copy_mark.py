@@ -19,7 +19,8 @@ class CopyMark:
     the snapshots that were copied, on the source and in the same order on the target, the oldest
     first. ``removing``: the snapshot of the target that is about to be removed. Of ``view``
     everything before ``position`` (bytes) is on the target. ``mixed``: the target's head may hold
-    parts of a snapshot that is gone. ``bytes``: copied so far, ``total``: to be copied in all, as
+    parts of a snapshot that is gone. ``synchronized``: rounds were copied until the last one was
+    small. ``bytes``: copied so far, ``total``: to be copied in all, as
     estimated before the copy.
     """
 
@@ -33,6 +34,7 @@ class CopyMark:
     mixed: bool = False
     bytes: int = 0
     total: Optional[int] = None
+    synchronized: bool = False
 
     @property
     def complete(self) -> bool:

@@ -95,6 +95,16 @@ class ImageWriter:
         self._image.remove_snap(snapshot.name)
         fault_point("mover.after", "remove")
 
+    def set_metadata(self, wanted: dict[str, str]) -> None:
+        """Give the image this metadata, but for the keys of this module."""
+        there = dict(self._image.metadata_list())
+        for key in there:
+            if key not in wanted and key not in headers.OWN_KEYS:
+                self._image.metadata_remove(key)
+        for key, value in wanted.items():
+            if there.get(key) != value:
+                self._image.metadata_set(key, value)
+
     def save_mark(self, text: str) -> None:
         """Keep the copy mark."""
         self._image.metadata_set(headers.COPY_KEY, text)
