@@ -8,7 +8,7 @@ they do know, so that holes of a large image need not be looked at object by obj
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EIO
 from typing import Any, Optional
 
@@ -23,6 +23,8 @@ from ..verify.image_views import open_view
 from ..verify.object_map import usable
 from .ends import ReadDone
 
+# Clients' quiesce hooks are for snapshots of users; ours need no file system at rest.
+SKIP_QUIESCE = {"flags": rbd.RBD_SNAP_CREATE_SKIP_QUIESCE}
 _GAP = 16  # objects; an exact look at so many holes costs less than another call
 
 
@@ -57,8 +59,13 @@ class RbdView:
     def __init__(self, image: rbd.Image, *, trust_map: bool) -> None:
         self._image = image
         self._trust_map = trust_map
-        self._names = {int(s["id"]): str(s["name"]) for s in image.list_snaps()}
+        self._names = {
+            int(s["id"]): str(s["name"])
+            for s in image.list_snaps()
+            if s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER  # it changes first at a removal
+        }
         self._gap = _GAP << int(image.stat()["order"])
+        self._objects: Optional[ExtentList] = None
 
     def changes(self, base: Optional[View], offset: int, length: int) -> ExtentList:
         """What differs from ``base``, or holds data, in this span."""
@@ -67,16 +74,24 @@ class RbdView:
             return exact_extents(self._image, name, offset, length, parent=False)
         if not self._trust_map:
             return exact_extents(self._image, None, offset, length, parent=True)
-        objects = ExtentList()
-        self._image.diff_iterate(
-            offset, length, None, objects.add, include_parent=True, whole_object=True
-        )
         found = ExtentList()
-        for begin, size in joined(objects, self._gap):
-            within = min(size, offset + length - begin)
-            for extent in exact_extents(self._image, None, begin, within, parent=True):
-                found.add(*extent)
+        for begin, size in joined(self._candidates(), self._gap):
+            start, stop = max(begin, offset), min(begin + size, offset + length)
+            if start < stop:
+                for extent in exact_extents(self._image, None, start, stop - start, parent=True):
+                    found.add(*extent)
         return found
+
+    def _candidates(self) -> ExtentList:
+        """The objects that may hold data, by the object map, which is read once."""
+        if self._objects is None:
+            self._objects = ExtentList()
+            size = int(self._image.size())
+            if size:  # librbd ends the process when asked for nothing
+                self._image.diff_iterate(
+                    0, size, None, self._objects.add, include_parent=True, whole_object=True
+                )
+        return self._objects
 
     def read(self, offset: int, length: int, done: ReadDone) -> None:
         """Begin to read."""
@@ -97,17 +112,8 @@ class RbdReader:
             for snapshot in list(image.list_snaps()):
                 if snapshot["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_USER:
                     continue
-                name = str(snapshot["name"])
-                image.set_snap_by_id(int(snapshot["id"]))
-                found.append(
-                    View(
-                        id=int(snapshot["id"]),
-                        name=name,
-                        size=int(snapshot["size"]),
-                        protected=bool(image.is_protected_snap(name)),
-                        parent=_overlap(image) > 0,
-                    )
-                )
+                with suppress(rbd.ImageNotFound):  # it was removed just now
+                    found.append(_view(image, snapshot))
         return sorted(found, key=lambda view: view.id)
 
     def metadata(self) -> dict[str, str]:
@@ -122,10 +128,11 @@ class RbdReader:
         base: Optional[View] = None
         with open_view(self._ioctx, self._ident, None) as image:
             for view in views:
-                image.set_snap_by_id(view.id)
                 alone = base is None or base.parent or view.parent
                 before = None if alone or base is None else base.name
-                total += sum(length for _, length in changed(image, before, before is None))
+                with suppress(rbd.ImageNotFound):  # one of both was removed just now
+                    image.set_snap_by_id(view.id)
+                    total += sum(length for _, length in changed(image, before, before is None))
                 base = view
         return total
 
@@ -139,8 +146,20 @@ class RbdReader:
 
     def has(self, views: Iterable[View]) -> bool:
         """Whether the header still lists all of them."""
-        listed = headers.snapshot_ids(self._ioctx, self._ident)[1]
-        return all(view.id in listed for view in views)
+        return all(headers.has_snapshot(self._ioctx, self._ident, view.id) for view in views)
+
+
+def _view(image: rbd.Image, snapshot: dict[str, Any]) -> View:
+    """A snapshot; the image is set to it. Raises ``rbd.ImageNotFound``."""
+    name = str(snapshot["name"])
+    image.set_snap_by_id(int(snapshot["id"]))
+    return View(
+        id=int(snapshot["id"]),
+        name=name,
+        size=int(snapshot["size"]),
+        protected=bool(image.is_protected_snap(name)),
+        parent=_overlap(image) > 0,
+    )
 
 
 def _overlap(image: rbd.Image) -> int:
