@@ -4,12 +4,14 @@ import contextlib
 import random
 import secrets
 import shlex
+import struct
 import time
 from collections.abc import Iterator
 from errno import EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOSPC, EOPNOTSUPP
 from typing import Any, Callable
 
 import pytest
+import rados
 import rbd
 
 from qa.devcluster import Cluster
@@ -29,6 +31,7 @@ from rbdmigrate.model.finding import Severity
 from tests.cluster.stage import Stage
 
 Provoke = Callable[[Stage], "contextlib.AbstractContextManager[list[str]]"]
+DIRTY_CACHE = 1 << 11  # include/rbd/features.h
 
 
 # -- what provokes each finding: yields the arguments of the check --------------------------------
@@ -410,6 +413,33 @@ def uncounted(s: Stage) -> "Iterator[list[str]]":
     yield [s.source, s.target]
 
 
+@contextlib.contextmanager
+def dirty_cache(s: Stage) -> "Iterator[list[str]]":
+    """The feature bit that librbd sets while a client has a persistent write-back cache."""
+    s.make(snapshots=())
+    with opened(s.client, s.source) as image:
+        header, features = f"rbd_header.{image.id()}", image.features()
+    _set_features(s, header, features | DIRTY_CACHE)
+    try:
+        yield [s.source, s.target]
+    finally:
+        _set_features(s, header, features)
+
+
+def _set_features(s: Stage, header: str, bits: int) -> None:
+    with place(s.client, s.source) as ioctx, rados.WriteOpCtx() as op:
+        ioctx.set_omap(op, ("features",), (struct.pack("<Q", bits),))
+        ioctx.operate_write_op(op, header)
+
+
+@contextlib.contextmanager
+def flatten_encrypted(s: Stage) -> "Iterator[list[str]]":
+    with parent_elsewhere(s) as (clone, target):
+        with opened(s.client, clone, read_only=False) as image:
+            image.write(b"RBDL\xba\xbe\x00\x02", 0)  # how librbd formats a clone, from 17 on
+        yield [clone, target, "--flatten"]
+
+
 PROVOKED: "dict[str, tuple[Provoke, int]]" = {
     "POOL_MISSING": (pool_missing, ENOENT),
     "NAMESPACE_MISSING": (namespace_missing, ENOENT),
@@ -427,6 +457,8 @@ PROVOKED: "dict[str, tuple[Provoke, int]]" = {
     "MIRROR_SNAPSHOTS": (mirror_snapshot, EBUSY),
     "REMOVED_SNAPSHOTS_WITH_CLONES": (removed_snapshot_with_clone, EBUSY),
     "SOURCE_LOCKED": (locked, EBUSY),
+    "CACHE_DIRTY": (dirty_cache, EBUSY),
+    "FLATTEN_ENCRYPTED": (flatten_encrypted, EINVAL),
     "OBJECT_MAP_INVALID": (invalid_map, 0),
     "DATA_POOL_LOST": (data_pool, 0),
     "TRASH_NOT_LISTED": (trash_of_users, 0),
@@ -461,7 +493,7 @@ def test_it_is_found_and_an_error_refuses_to_prepare(code: str, stage: Stage) ->
     provoke, errno = PROVOKED[code]
     (declared,) = (c for c in CHECKS if c.code == code)
     with provoke(stage) as args:
-        before = _state(stage)
+        before = state(stage)
         result = stage.check(*args)
         found = [f for f in result["findings"] if f["code"] == code]
         assert found, result["findings"]
@@ -472,10 +504,10 @@ def test_it_is_found_and_an_error_refuses_to_prepare(code: str, stage: Stage) ->
             sentence = stage.migration.refused(errno, "prepare", *args)
             # What is free may have changed meanwhile, and so the end of the sentence.
             assert sentence[:30] in [f["message"][:30] for f in result["findings"]]
-        assert _state(stage) == before
+        assert state(stage) == before
 
 
-def _state(stage: Stage) -> Any:
+def state(stage: Stage) -> Any:
     """What a check, and a prepare that is refused, must not change."""
     return [
         (sorted(names(stage.client, pool)), trash(stage.client, pool), records(stage.client, pool))

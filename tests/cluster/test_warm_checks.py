@@ -2,15 +2,13 @@
 
 import contextlib
 import shlex
-import struct
 from collections.abc import Iterator
 from errno import EBUSY, EDQUOT, EINVAL, EOPNOTSUPP
 from typing import Any, Callable
 
 import pytest
-import rados
 
-from qa.workload.images import MIB, opened, place
+from qa.workload.images import MIB
 from qa.workload.writer import Writer, writing
 from rbdmigrate.checks import CHECKS
 from tests.cluster.importing import PROVOKED_BY_IMPORTS
@@ -18,16 +16,18 @@ from tests.cluster.stage import Stage
 from tests.cluster.test_preflight import (
     PROVOKED,
     clones,
+    dirty_cache,
+    flatten_encrypted,
     in_group,
     journaling,
     mirror_snapshot,
     mirrored,
     nearfull,
     parent_elsewhere,
+    state,
 )
 
 Provoke = Callable[[Stage], "contextlib.AbstractContextManager[list[str]]"]
-DIRTY_CACHE = 1 << 11  # include/rbd/features.h
 
 
 @contextlib.contextmanager
@@ -64,33 +64,6 @@ def limited(s: Stage) -> "Iterator[list[str]]":
     yield [s.source, s.target]
 
 
-@contextlib.contextmanager
-def dirty_cache(s: Stage) -> "Iterator[list[str]]":
-    """The feature bit that librbd sets while a client has a persistent write-back cache."""
-    s.make(snapshots=())
-    with opened(s.client, s.source) as image:
-        header, features = f"rbd_header.{image.id()}", image.features()
-    _set_features(s, header, features | DIRTY_CACHE)
-    try:
-        yield [s.source, s.target]
-    finally:
-        _set_features(s, header, features)
-
-
-def _set_features(s: Stage, header: str, bits: int) -> None:
-    with place(s.client, s.source) as ioctx, rados.WriteOpCtx() as op:
-        ioctx.set_omap(op, ("features",), (struct.pack("<Q", bits),))
-        ioctx.operate_write_op(op, header)
-
-
-@contextlib.contextmanager
-def flatten_encrypted(s: Stage) -> "Iterator[list[str]]":
-    with parent_elsewhere(s) as (clone, target):
-        with opened(s.client, clone, read_only=False) as image:
-            image.write(b"RBDL\xba\xbe\x00\x02", 0)  # how librbd formats a clone, from 17 on
-        yield [clone, target, "--flatten"]
-
-
 FOUND: "dict[str, tuple[Provoke, int]]" = {
     "NO_EXCLUSIVE_LOCK": (open_without_lock, EBUSY),
     "SOURCE_STAYS_CLOSED": (without_lock, 0),
@@ -124,6 +97,7 @@ def test_it_is_found_and_an_error_refuses_the_method(code: str, stage: Stage) ->
     provoke, errno = FOUND[code]
     (declared,) = (c for c in CHECKS if c.code == code)
     with provoke(stage) as args:
+        before = state(stage)
         found = warm(stage, *args)
         assert code in found
         assert found[code]["severity"] == declared.severity.value
@@ -133,7 +107,9 @@ def test_it_is_found_and_an_error_refuses_the_method(code: str, stage: Stage) ->
         assert judged["ok"] is not errors
         assert judged["code"] == "".join(errors[:1])
         if errno:
-            assert code in errors
+            sentence = stage.migration.refused(errno, "prepare", *args, "--method", "warm")
+            assert sentence.startswith(found[code]["message"][:30])
+        assert state(stage) == before
 
 
 def follow(stage: Stage, remedy: str) -> None:
