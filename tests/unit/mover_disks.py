@@ -114,8 +114,9 @@ class Target:
 
     def __init__(self, size, object_size=4096, seed=0):
         self.head = bytearray(size)
-        self.taken = []  # (name, content)
-        self.protected = set()
+        self.taken = []  # (id, name, content)
+        self.protected = set()  # ids
+        self.numbers = 100
         self.mark = ""
         self.object_size = object_size
         self.lock = threading.Lock()
@@ -157,7 +158,10 @@ class TargetWriter:
             raise Killed
 
     def snapshots(self):
-        return [name for name, _ in self.target.taken]
+        return [
+            View(number, name, len(content), number in self.target.protected)
+            for number, name, content in self.target.taken
+        ]
 
     def resize(self, size):
         def act():
@@ -209,10 +213,34 @@ class TargetWriter:
             raise Killed
 
     def take_snapshot(self, view):
-        self._now(lambda: self.target.taken.append((view.name, bytes(self.target.head))))
+        def act():
+            self.target.numbers += 3
+            self.target.taken.append((self.target.numbers, view.name, bytes(self.target.head)))
 
-    def protect(self, view):
-        self._now(lambda: self.target.protected.add(view.name))
+        self._now(act)
+
+    def protect(self, snapshot, protected):
+        ids = self.target.protected
+        self._now(lambda: ids.add(snapshot.id) if protected else ids.remove(snapshot.id))
+
+    def rename(self, snapshot, name):
+        assert name not in [its for _, its, _ in self.target.taken]
+
+        def act():
+            self.target.taken = [
+                (n, name if n == snapshot.id else its, content)
+                for n, its, content in self.target.taken
+            ]
+
+        self._now(act)
+
+    def remove(self, snapshot):
+        assert snapshot.id not in self.target.protected
+
+        def act():
+            self.target.taken = [each for each in self.target.taken if each[0] != snapshot.id]
+
+        self._now(act)
 
     def save_mark(self, text):
         def act():

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -36,9 +37,14 @@ def view(number, **more):
 VIEWS = [view(4), view(6), view(9)]
 
 
-def copy_of(source, writer, pace=None, progress=lambda copied: None):
+def copy_of(source, writer, pace=None, progress=lambda copied: None, follow=False):
     return DiskCopy(
-        reader=source, writer=writer, pace=pace or NoPace(), progress=progress, name="p/i@s"
+        reader=source,
+        writer=writer,
+        pace=pace or NoPace(),
+        progress=progress,
+        name="p/i@s",
+        follow=follow,
     )
 
 
@@ -46,7 +52,7 @@ def run(source, target, until, lives=None, **more):
     """One worker's life: begins with the target's mark, ends complete or killed."""
     writer = target.writer(lives)
     try:
-        mark = mark_of(target) if target.mark else CopyMark(until)
+        mark = replace(mark_of(target), until=until) if target.mark else CopyMark(until)
         return copy_of(source, writer, **more).run(mark)
     finally:
         writer.end()
@@ -55,9 +61,15 @@ def run(source, target, until, lives=None, **more):
 def require_copied(source, target):
     """The target's snapshots and head are those of the source."""
     wanted = [(name, source.history[n]) for n, name in source.snapshots]
-    assert target.taken == wanted
+    assert taken(target) == wanted
     assert bytes(target.head) == wanted[-1][1]
-    assert target.protected == {n for i, n in source.snapshots if i in source.protected}
+    protected = {name for number, name, _ in target.taken if number in target.protected}
+    assert protected == {name for n, name in source.snapshots if n in source.protected}
+
+
+def taken(target):
+    """(name, content) of the target's snapshots."""
+    return [(name, content) for _, name, content in target.taken]
 
 
 # -- what is copied next
@@ -67,46 +79,58 @@ def test_snapshots_are_copied_from_the_oldest_to_the_one_that_was_asked_for():
     mark, order = CopyMark(6), []
     while (found := next_copy(VIEWS, mark)) is not None:
         order.append((found.view.id, found.base and found.base.id, found.compare))
-        mark = found.mark.completed(len(order))
+        mark = found.mark.completed(100 + len(order))
     assert order == [(4, None, False), (6, 4, False)]
 
 
 def test_a_copy_goes_on_in_the_snapshot_that_it_was_at():
-    found = next_copy(VIEWS, CopyMark(9, copied=1, base=4, view=6, position=512))
+    found = next_copy(VIEWS, CopyMark(9, sources=(4,), targets=(7,), base=4, view=6, position=512))
     assert (found.view.id, found.base.id, found.mark.position) == (6, 4, 512)
     assert not found.compare
 
 
 def test_when_the_snapshot_copied_last_is_gone_both_sides_are_read():
-    found = next_copy(VIEWS[1:], CopyMark(9, copied=1, base=4, view=6, position=512))
+    found = next_copy(
+        VIEWS[1:], CopyMark(9, sources=(4,), targets=(7,), base=4, view=6, position=512)
+    )
     assert found.compare
     assert found.base is None
     assert found.mark.position == 512  # what is before it was copied by a difference that counted
 
 
 def test_when_the_snapshot_that_was_being_copied_is_gone_the_next_one_is_compared_from_its_begin():
-    found = next_copy([VIEWS[0], VIEWS[2]], CopyMark(9, copied=1, base=4, view=6, position=512))
+    found = next_copy(
+        [VIEWS[0], VIEWS[2]], CopyMark(9, sources=(4,), targets=(7,), base=4, view=6, position=512)
+    )
     assert (found.view.id, found.compare, found.mark.position) == (9, True, 0)
     again = next_copy([VIEWS[0], VIEWS[2]], found.mark)  # after another kill
     assert again.compare
-    assert not next_copy(VIEWS, CopyMark(9, copied=1, base=4)).compare
+    assert not next_copy(VIEWS, CopyMark(9, sources=(4,), targets=(7,), base=4)).compare
 
 
 @pytest.mark.parametrize("parents", [(True, True), (True, False), (False, True)])
 def test_no_difference_is_taken_of_snapshots_that_read_from_a_parent(parents):
     views = [view(4, parent=parents[0]), view(6, parent=parents[1])]
     assert not next_copy(views, CopyMark(6)).compare
-    assert next_copy(views, CopyMark(6, copied=1, base=4)).compare
+    assert next_copy(views, CopyMark(6, sources=(4,), targets=(7,), base=4)).compare
 
 
 def test_nothing_is_left_when_the_last_one_is_complete():
-    assert next_copy(VIEWS, CopyMark(6, copied=2, base=6)) is None
+    assert next_copy(VIEWS, CopyMark(6, sources=(4, 6), targets=(7, 8), base=6)) is None
 
 
 def test_a_mark_is_read_as_it_was_kept_and_nothing_else_is_taken_for_one():
-    mark = CopyMark(9, 1, 4, 6, 512, True, 1000, 2000)
+    mark = CopyMark(9, (4,), (7,), 7, 4, 6, 512, True, 1000, 2000)
     assert CopyMark.from_json(mark.to_json()) == mark
-    for text in ("", "{", "[]", "{}", '{"until": "9"}', '{"until": 9, "more": 1}'):
+    for text in (
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"until": "9"}',
+        '{"until": 9, "more": 1}',
+        '{"until": 9, "sources": [4]}',
+    ):
         with pytest.raises(RecordError):
             CopyMark.from_json(text)
 
@@ -253,9 +277,9 @@ def test_snapshots_that_are_removed_during_the_copy_spoil_nothing(seed, monkeypa
         except Killed:
             continue
         break
-    names = [name for name, _ in target.taken]
+    names = [name for name, _ in taken(target)]
     assert names == sorted(names)
-    for name, content in target.taken:
+    for name, content in taken(target):
         assert content == source.history[_number(name)], name
     assert {name for _, name in source.snapshots} <= set(names)
     assert bytes(target.head) == source.history[until]
@@ -366,6 +390,34 @@ def test_the_mark_is_saved_while_a_large_snapshot_is_copied(monkeypatch):
 def test_somebody_who_makes_a_snapshot_of_the_target_is_noticed():
     source, target = Source(), Target(SIZE)
     until = source.add("one", b"x" * SIZE)
-    target.taken.append(("mine", b""))
+    target.taken.append((1, "mine", b""))
     with pytest.raises(MigrationError, match="made or removed snapshots"):
         run(source, target, until)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_happens_to_copied_snapshots_is_done_to_those_of_the_target_too(seed):
+    chance = random.Random(seed)
+    source = random_source(chance, chance.randrange(2, 6))
+    target = Target(len(source.history[source.snapshots[-1][0]]), object_size=16)
+    for _ in range(4):  # rounds
+        until = source.snapshots[-1][0]
+        for _ in range(1000):
+            try:
+                run(source, target, until, lives=chance.choice([None, 3, 9, 30]), follow=True)
+            except Killed:
+                continue
+            break
+        require_copied(source, target)
+        source.snapshots = [
+            (n, name if chance.random() < 0.7 else f"{name}-renamed")
+            for n, name in source.snapshots
+            if n == until or chance.random() < 0.7
+        ]
+        if len(source.snapshots) > 2 and chance.random() < 0.5:  # two change names
+            (a, one), (b, two) = source.snapshots[:2]
+            source.snapshots[:2] = [(a, two), (b, one)]
+        source.protected = {n for n, _ in source.snapshots if chance.random() < 0.3}
+        content = bytearray(source.history[until])
+        content[: GRAIN * chance.randrange(3)] = b""
+        source.add(f"later{until}", content)

@@ -34,7 +34,9 @@ HOLDER_OPS_KEY = "conf_rbd_concurrent_management_ops"
 IMPORT_KEY = "rbd_migration.import"
 # How far the copy of such a target is, with the method ``copy``.
 COPY_KEY = "rbd_migration.copy"
-OWN_KEYS = (IMPORT_KEY, COPY_KEY)
+# Marks the target of a migration by the method ``warm`` likewise.
+WARM_KEY = "rbd_migration.warm"
+OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY)
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head

@@ -9,10 +9,11 @@ import rados
 
 from ..model.copy_mark import CopyMark
 from ..model.errors import RecordError
-from ..model.migration import Migration, Place
+from ..model.migration import Method, Migration, Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader, Observation
 from ..model.spec import ImageSpec
 from . import headers
+from .observe_warm import observe_warm
 from .osdmap import wait_for_latest_osdmap
 from .pools import has_namespace, open_by_id, open_ioctx, pool_name
 from .target_now import target_now
@@ -23,6 +24,8 @@ def observe(client: rados.Rados, migration: Migration) -> Observation:
     wait_for_latest_osdmap(client)
     if migration.imported is not None:
         return _observe_import(client, migration)
+    if migration.method is Method.WARM:
+        return observe_warm(client, migration)
     source_gone, source = _look(client, migration.source)
     target_gone, target = _look(client, migration.target)
     return Observation(

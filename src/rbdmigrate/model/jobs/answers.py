@@ -61,7 +61,7 @@ class Synchronized:
     """The target holds what the source held at the snapshot ``point``, which both have.
 
     ``rounds``: how many rounds that took; ``bytes`` and ``seconds``: of the last one; ``at``: when
-    it began. ``total``: bytes that the source's head holds.
+    it began. ``total``: bytes that all rounds have copied.
     """
 
     point: str

@@ -7,10 +7,9 @@ a worker may be killed at any moment.
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import replace
-from errno import EEXIST, EINVAL, ENOENT, EUCLEAN
+from errno import EEXIST, EINVAL, ENOENT
 from typing import Optional
 
 import rados
@@ -21,21 +20,22 @@ from ...cluster.target_header import target_header
 from ...control.mover.history import View
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
-from ...model.errors import MigrationError, RecordError
+from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
 from ...model.import_source import Import
 from ...model.inspection import Inspection, SnapshotInfo
 from ...model.jobs.acts import Execute, ImportEnds
 from ...model.jobs.answers import Copied
-from ...model.jobs.protocol import Progress, Tell
+from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES, LayoutOptions
 from ...model.migration import Place
 from ...model.source_spec import SourceSpec
 from ..copy.copied_alone import CopiedAlone
-from ..copy.progress import PROGRESS_INTERVAL
 from ..identity import renamed
 from ..mover.copy import DiskCopy
 from ..mover.image_writer import open_writer
+from ..mover.marks import read_mark
+from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import RbdReader
 from ..mover.requests import CopyFailed
 from ..session import Session
@@ -120,11 +120,18 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
             mark = replace(mark, total=reader.estimate(_history(reader, mark.until)))
         try:
             with open_writer(ioctx, target) as writer:
+                told = CopiedSoFar(
+                    tell=tell,
+                    total=mark.total or 0,
+                    object_size=writer.object_size,
+                    alone=lambda: watch.alone,
+                )
+                told(mark.bytes)
                 copied = DiskCopy(
                     reader=reader,
                     writer=writer,
                     pace=session.pace,
-                    progress=_Told(tell, mark, writer.object_size, watch),
+                    progress=told,
                     name=imported.source.label(),
                 ).run(mark)
         except CopyFailed as error:
@@ -133,39 +140,6 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         version = watch.ended()
         header = target_header(ioctx, target.image_id, headers.OWN_KEYS)
         return Copied(version, watch.alone, copied.bytes, header=header)
-
-
-def read_mark(ioctx: rados.Ioctx, target: Place) -> CopyMark:
-    """The target's copy mark. Raises MigrationError(EUCLEAN) when somebody spoilt it."""
-    text = headers.metadata(ioctx, target.image_id, headers.COPY_KEY)
-    try:
-        return CopyMark.from_json(text or "")
-    except RecordError as error:
-        raise MigrationError(
-            EUCLEAN,
-            f"The image metadata {headers.COPY_KEY} of {target.spec}, which say how far its copy "
-            "is, were changed or removed; abort this import, and begin another one.",
-        ) from error
-
-
-class _Told:
-    """Tells how far the copy is, a few times a second; in bytes, and in objects of the target."""
-
-    def __init__(self, tell: Tell, mark: CopyMark, object_size: int, watch: CopiedAlone) -> None:
-        self._tell = tell
-        self._total = mark.total or 0
-        self._object_size = object_size
-        self._watch = watch
-        self._last = 0.0
-        self(mark.bytes)
-
-    def __call__(self, copied: int) -> None:
-        now = time.monotonic()
-        if now - self._last < PROGRESS_INTERVAL:
-            return
-        self._last = now
-        size, total = self._object_size, max(self._total, copied)
-        self._tell(Progress(copied // size, -(-total // size), copied, total, self._watch.alone))
 
 
 def _explained(error: CopyFailed) -> Exception:

@@ -17,6 +17,7 @@ from ...control.mover.pieces import Extent, piece_size, pieces, with_holes
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
+from ...model.verification import POINT_PREFIX
 from ..copy.throttle import CopyThrottle
 from .ends import OpenView, Reader, Writer
 from .piece_copy import PieceCopy
@@ -34,7 +35,8 @@ class DiskCopy:
     """Copies from ``reader`` to ``writer``; ``pace`` is charged for each piece before it is read.
 
     ``progress`` is told the bytes that have been copied, now and then. ``name`` is the source, for
-    people.
+    people. ``follow``: snapshots that are renamed, protected, unprotected or removed after they
+    were copied are so on the target too.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class DiskCopy:
         pace: CopyThrottle,
         progress: Callable[[int], None],
         name: str,
+        follow: bool = False,
     ) -> None:
+        self._follow = follow
         self._reader = reader
         self._writer = writer
         self._pace = pace
@@ -59,7 +63,8 @@ class DiskCopy:
         """
         while True:
             views = self._views(mark.until)
-            mark = self._completed(mark, views)
+            mark = self._completed(mark)
+            mark = self._alike(mark, views)
             found = next_copy(views, mark)
             if found is None:
                 return mark
@@ -80,22 +85,65 @@ class DiskCopy:
             )
         return views
 
-    def _completed(self, mark: CopyMark, views: Iterable[View]) -> CopyMark:
+    def _completed(self, mark: CopyMark) -> CopyMark:
         """The mark, once it says that the last snapshot which the target has got is complete."""
-        there = self._writer.snapshots()
-        if len(there) == mark.copied:
+        if mark.removing is not None:
+            mark = self._removed(mark, mark.removing)
+        there = [snapshot.id for snapshot in self._writer.snapshots()]
+        added = [ident for ident in there if ident not in mark.targets]
+        if len(there) != len(mark.targets) + len(added) or len(added) > 1:
+            raise self._tampered()
+        if not added:
             return mark
-        if mark.view is None or len(there) != mark.copied + 1:
-            raise MigrationError(
-                EUCLEAN,
-                f"The target of the import from {self._name} has {len(there)} snapshots, and "
-                f"{mark.copied} were copied: somebody made or removed snapshots of it. Abort this "
-                "import, and begin another one.",
-            )
-        for view in views:
-            if view.id == mark.view and view.protected:
-                self._writer.protect(view)
-        return self._saved(mark.completed(len(there)))
+        if mark.view is None:
+            raise self._tampered()
+        return self._saved(mark.completed(added[0]))
+
+    def _tampered(self) -> MigrationError:
+        return MigrationError(
+            EUCLEAN,
+            f"Somebody made or removed snapshots of the target of {self._name}, which is not "
+            "complete yet; abort this migration, and begin another one.",
+        )
+
+    def _alike(self, mark: CopyMark, views: Iterable[View]) -> CopyMark:
+        """Give the snapshots of the target the names and the protection that the source's have.
+
+        Without ``follow`` only those that were copied just now can differ, in their protection.
+        """
+        now = {view.id: view for view in views}
+        for snapshot in self._writer.snapshots():
+            if self._follow and mark.source_of(snapshot.id) not in now:
+                mark = self._dropped(mark, snapshot)
+        renamed = False
+        for snapshot in self._writer.snapshots():
+            source = now.get(mark.source_of(snapshot.id))
+            if source is None:
+                continue
+            if source.protected != snapshot.protected and (self._follow or source.protected):
+                self._writer.protect(snapshot, source.protected)
+            if self._follow and source.name != snapshot.name:
+                renamed = True  # not to its name at once: another one may have that still
+                between = f"{POINT_PREFIX}renamed.{source.id}"
+                if snapshot.name != between:
+                    self._writer.rename(snapshot, between)
+        for snapshot in self._writer.snapshots() if renamed else ():
+            source = now.get(mark.source_of(snapshot.id))
+            if source is not None and source.name != snapshot.name:
+                self._writer.rename(snapshot, source.name)
+        return mark
+
+    def _dropped(self, mark: CopyMark, snapshot: View) -> CopyMark:
+        """The mark when a snapshot that the source has no more is removed."""
+        if snapshot.protected:
+            self._writer.protect(snapshot, False)
+        return self._removed(self._saved(replace(mark, removing=snapshot.id)), snapshot.id)
+
+    def _removed(self, mark: CopyMark, ident: int) -> CopyMark:
+        for snapshot in self._writer.snapshots():
+            if snapshot.id == ident:
+                self._writer.remove(snapshot)
+        return self._saved(mark.without(ident))
 
     def _saved(self, mark: CopyMark) -> CopyMark:
         fault_point("mover.before", "mark")

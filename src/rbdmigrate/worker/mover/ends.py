@@ -52,8 +52,8 @@ class Writer(Protocol):
 
     object_size: int
 
-    def snapshots(self) -> list[str]:
-        """The names of its snapshots, the oldest first."""
+    def snapshots(self) -> list[View]:
+        """Its snapshots, the oldest first."""
 
     def resize(self, size: int) -> None:
         """Make the head ``size`` bytes long; what is added reads as zeros."""
@@ -76,8 +76,14 @@ class Writer(Protocol):
     def take_snapshot(self, view: View) -> None:
         """Give the target the snapshot of ``view``, whose content the head has."""
 
-    def protect(self, view: View) -> None:
-        """Protect the snapshot of that name. May be repeated."""
+    def protect(self, snapshot: View, protected: bool) -> None:
+        """Protect a snapshot of its own, or unprotect it."""
+
+    def rename(self, snapshot: View, name: str) -> None:
+        """Rename a snapshot of its own."""
+
+    def remove(self, snapshot: View) -> None:
+        """Remove a snapshot of its own, which is not protected."""
 
     def save_mark(self, text: str) -> None:
         """Keep the copy mark."""

@@ -18,7 +18,7 @@ from ...model.errors import MigrationError
 from ...model.layout import FEATURES
 from ...model.migration import Place
 from .ends import ReadDone, WriteDone
-from .rbd_reader import begin_read, exact_extents
+from .rbd_reader import SKIP_QUIESCE, begin_read, exact_extents
 
 
 def _told(done: WriteDone) -> Any:
@@ -36,10 +36,18 @@ class ImageWriter:
         self._image = image
         self.object_size = 1 << int(image.stat()["order"])
 
-    def snapshots(self) -> list[str]:
-        """The names of its snapshots, the oldest first."""
-        listed = sorted(self._image.list_snaps(), key=lambda snapshot: int(snapshot["id"]))
-        return [str(snapshot["name"]) for snapshot in listed]
+    def snapshots(self) -> list[View]:
+        """Its snapshots, the oldest first."""
+        found = [
+            View(
+                id=int(snapshot["id"]),
+                name=str(snapshot["name"]),
+                size=int(snapshot["size"]),
+                protected=bool(self._image.is_protected_snap(snapshot["name"])),
+            )
+            for snapshot in list(self._image.list_snaps())
+        ]
+        return sorted(found, key=lambda view: view.id)
 
     def resize(self, size: int) -> None:
         """Make the head ``size`` bytes long."""
@@ -69,13 +77,33 @@ class ImageWriter:
     def take_snapshot(self, view: View) -> None:
         """Give the target the snapshot of ``view``."""
         fault_point("mover.before", "snapshot")
-        self._image.create_snap(view.name)
+        self._image.create_snap(view.name, **SKIP_QUIESCE)
         fault_point("mover.after", "snapshot")
 
-    def protect(self, view: View) -> None:
-        """Protect the snapshot of that name. May be repeated."""
-        if not self._image.is_protected_snap(view.name):
-            self._image.protect_snap(view.name)
+    def protect(self, snapshot: View, protected: bool) -> None:
+        """Protect a snapshot of its own, or unprotect it."""
+        change = self._image.protect_snap if protected else self._image.unprotect_snap
+        change(snapshot.name)
+
+    def rename(self, snapshot: View, name: str) -> None:
+        """Rename a snapshot of its own."""
+        self._image.rename_snap(snapshot.name, name)
+
+    def remove(self, snapshot: View) -> None:
+        """Remove a snapshot of its own, which is not protected."""
+        fault_point("mover.before", "remove")
+        self._image.remove_snap(snapshot.name)
+        fault_point("mover.after", "remove")
+
+    def set_metadata(self, wanted: dict[str, str]) -> None:
+        """Give the image this metadata, but for the keys of this module."""
+        there = dict(self._image.metadata_list())
+        for key in there:
+            if key not in wanted and key not in headers.OWN_KEYS:
+                self._image.metadata_remove(key)
+        for key, value in wanted.items():
+            if there.get(key) != value:
+                self._image.metadata_set(key, value)
 
     def save_mark(self, text: str) -> None:
         """Keep the copy mark."""

@@ -23,6 +23,8 @@ from ..verify.image_views import open_view
 from ..verify.object_map import usable
 from .ends import ReadDone
 
+# Clients' quiesce hooks are for snapshots of users; ours need no file system at rest.
+SKIP_QUIESCE = {"flags": rbd.RBD_SNAP_CREATE_SKIP_QUIESCE}
 _GAP = 16  # objects; an exact look at so many holes costs less than another call
 
 
@@ -59,6 +61,7 @@ class RbdView:
         self._trust_map = trust_map
         self._names = {int(s["id"]): str(s["name"]) for s in image.list_snaps()}
         self._gap = _GAP << int(image.stat()["order"])
+        self._objects: Optional[ExtentList] = None
 
     def changes(self, base: Optional[View], offset: int, length: int) -> ExtentList:
         """What differs from ``base``, or holds data, in this span."""
@@ -67,16 +70,24 @@ class RbdView:
             return exact_extents(self._image, name, offset, length, parent=False)
         if not self._trust_map:
             return exact_extents(self._image, None, offset, length, parent=True)
-        objects = ExtentList()
-        self._image.diff_iterate(
-            offset, length, None, objects.add, include_parent=True, whole_object=True
-        )
         found = ExtentList()
-        for begin, size in joined(objects, self._gap):
-            within = min(size, offset + length - begin)
-            for extent in exact_extents(self._image, None, begin, within, parent=True):
-                found.add(*extent)
+        for begin, size in joined(self._candidates(), self._gap):
+            start, stop = max(begin, offset), min(begin + size, offset + length)
+            if start < stop:
+                for extent in exact_extents(self._image, None, start, stop - start, parent=True):
+                    found.add(*extent)
         return found
+
+    def _candidates(self) -> ExtentList:
+        """The objects that may hold data, by the object map, which is read once."""
+        if self._objects is None:
+            self._objects = ExtentList()
+            size = int(self._image.size())
+            if size:  # librbd ends the process when asked for nothing
+                self._image.diff_iterate(
+                    0, size, None, self._objects.add, include_parent=True, whole_object=True
+                )
+        return self._objects
 
     def read(self, offset: int, length: int, done: ReadDone) -> None:
         """Begin to read."""
