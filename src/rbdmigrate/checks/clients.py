@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from errno import EBUSY
 
 from ..model.finding import Severity
+from ..model.migration import Method
 from ..model.osd_caps import PoolPlace, covered, named
 from ..model.watchers import source_in_use
 from .facts import Facts, RbdClient
@@ -29,7 +30,7 @@ _SHOWN = 5  # clients with a finding each; the others are counted
 def in_use(facts: Facts) -> Iterator[Found]:
     """Yield the clients that have to be stopped."""
     users = facts.image.users if facts.image is not None else ()
-    if users:
+    if users and facts.wish.method is not Method.WARM:  # they go on until the cutover
         source = facts.wish.source
         yield Found(
             str(source),

@@ -140,6 +140,11 @@ def synchronized(m: Migration, answer: Synchronized) -> Migration:
 # -- the cutover
 
 
+def goes_on(goal: Goal) -> bool:
+    """Whether a migration with this goal cuts over by itself."""
+    return goal in _ONWARD
+
+
 def to_cut_over(m: Migration) -> Migration:
     """Return the record with at least the goal cut-over.
 
