@@ -17,7 +17,7 @@ from .observed import unanswered, was_linked
 from .situation import Situation
 from .steps import Act, Decision, End, Fail, Rest
 from .verification import due, may_commit
-from .warm import next_warm
+from .warm import next_warm, source_gone
 
 # The act that completes an interrupted one, and the state which shows that the act was ours.
 _COMPLETES = {
@@ -126,6 +126,12 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
     source, target = m.source.spec, m.target.spec
     if situation is Situation.LOST:
         return Fail(ENOENT, f"The source {source} does not exist any more, nor does {target}.")
+    if (
+        situation is Situation.SOURCE_LOST
+        and m.method is Method.WARM
+        and m.goal is not Goal.ABORTED
+    ):
+        return Fail(ENOENT, source_gone(m))
     if situation is Situation.SOURCE_LOST and m.goal is not Goal.ABORTED:
         return Fail(
             ENOENT,

@@ -13,7 +13,8 @@ from typing import Optional
 from ...model.errors import MigrationError
 from ...model.jobs.answers import CutOverDone, Synchronized
 from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
-from ...model.rounds import Rounds
+from ...model.rounds import Rounds, hidden_name
+from ...model.spec import ImageSpec
 from .crashes import prepare_crashed
 from .observed import unanswered
 from .requests import cleared_for_retry, refuse_aborting
@@ -76,6 +77,16 @@ def names_changed(m: Migration, situation: Situation) -> str:
         f"Somebody moved {image.spec} (image id {image.image_id}) to the trash, or changed its "
         "name half-way; `rbd trash restore` brings it back, and `ceph rbd migration abort "
         f"{m.target.spec}` goes back."
+    )
+
+
+def source_gone(m: Migration) -> str:
+    """What to do when the source is gone before the cutover: only our copy of it is left."""
+    hidden = ImageSpec(m.target.pool, m.target.namespace, hidden_name(m.id))
+    return (
+        f"The source {m.source.spec} (image id {m.source.image_id}) is gone; what was copied of it "
+        f"is the image {hidden}, which `rbd deep cp` saves under another name, and `ceph rbd "
+        f"migration abort {m.target.spec} --force` removes."
     )
 
 
