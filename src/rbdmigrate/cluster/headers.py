@@ -36,7 +36,9 @@ IMPORT_KEY = "rbd_migration.import"
 COPY_KEY = "rbd_migration.copy"
 # Marks the target of a migration by the method ``warm`` likewise.
 WARM_KEY = "rbd_migration.warm"
-OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY)
+# Says of an image that it got the feature exclusive-lock for a cutover only.
+LOCK_ADDED_KEY = "rbd_migration.lock_added"
+OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY, LOCK_ADDED_KEY)
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
@@ -303,6 +305,18 @@ def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
             reply.start()
             found.append(SnapshotEntry(snap_id, reply.u32() == _SNAPSHOT_IN_TRASH))
     return found
+
+
+def has_snapshot(ioctx: rados.Ioctx, ident: str, snap_id: int) -> bool:
+    """Whether the image has the snapshot, and its removal has not been begun."""
+    oid = f"rbd_header.{ident}"
+    reply = _call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", snap_id))
+    if reply is None:
+        return False
+    reply.start()
+    reply.u64()  # id
+    reply.start()
+    return reply.u32() != _SNAPSHOT_IN_TRASH
 
 
 def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:

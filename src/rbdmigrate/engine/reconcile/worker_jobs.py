@@ -40,7 +40,9 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
     if op is Op.PREPARE:
         return acts.Prepare(m.layout, m.point, moment.fenced)
     if op is Op.EXECUTE:
-        return acts.Execute(moment.rate, m.holder_ops, untouched, m.point, m.no_point)
+        return acts.Execute(
+            moment.rate, m.holder_ops, untouched, m.point, m.no_point, moment.fenced
+        )
     if op is Op.CUT_OVER:
         return acts.CutOver(moment.fenced)
     if op is Op.VERIFY:

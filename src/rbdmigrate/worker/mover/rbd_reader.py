@@ -8,7 +8,7 @@ they do know, so that holes of a large image need not be looked at object by obj
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EIO
 from typing import Any, Optional
 
@@ -59,7 +59,11 @@ class RbdView:
     def __init__(self, image: rbd.Image, *, trust_map: bool) -> None:
         self._image = image
         self._trust_map = trust_map
-        self._names = {int(s["id"]): str(s["name"]) for s in image.list_snaps()}
+        self._names = {
+            int(s["id"]): str(s["name"])
+            for s in image.list_snaps()
+            if s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER  # it changes first at a removal
+        }
         self._gap = _GAP << int(image.stat()["order"])
         self._objects: Optional[ExtentList] = None
 
@@ -108,17 +112,8 @@ class RbdReader:
             for snapshot in list(image.list_snaps()):
                 if snapshot["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_USER:
                     continue
-                name = str(snapshot["name"])
-                image.set_snap_by_id(int(snapshot["id"]))
-                found.append(
-                    View(
-                        id=int(snapshot["id"]),
-                        name=name,
-                        size=int(snapshot["size"]),
-                        protected=bool(image.is_protected_snap(name)),
-                        parent=_overlap(image) > 0,
-                    )
-                )
+                with suppress(rbd.ImageNotFound):  # it was removed just now
+                    found.append(_view(image, snapshot))
         return sorted(found, key=lambda view: view.id)
 
     def metadata(self) -> dict[str, str]:
@@ -133,10 +128,11 @@ class RbdReader:
         base: Optional[View] = None
         with open_view(self._ioctx, self._ident, None) as image:
             for view in views:
-                image.set_snap_by_id(view.id)
                 alone = base is None or base.parent or view.parent
                 before = None if alone or base is None else base.name
-                total += sum(length for _, length in changed(image, before, before is None))
+                with suppress(rbd.ImageNotFound):  # one of both was removed just now
+                    image.set_snap_by_id(view.id)
+                    total += sum(length for _, length in changed(image, before, before is None))
                 base = view
         return total
 
@@ -150,8 +146,20 @@ class RbdReader:
 
     def has(self, views: Iterable[View]) -> bool:
         """Whether the header still lists all of them."""
-        listed = headers.snapshot_ids(self._ioctx, self._ident)[1]
-        return all(view.id in listed for view in views)
+        return all(headers.has_snapshot(self._ioctx, self._ident, view.id) for view in views)
+
+
+def _view(image: rbd.Image, snapshot: dict[str, Any]) -> View:
+    """A snapshot; the image is set to it. Raises ``rbd.ImageNotFound``."""
+    name = str(snapshot["name"])
+    image.set_snap_by_id(int(snapshot["id"]))
+    return View(
+        id=int(snapshot["id"]),
+        name=name,
+        size=int(snapshot["size"]),
+        protected=bool(image.is_protected_snap(name)),
+        parent=_overlap(image) > 0,
+    )
 
 
 def _overlap(image: rbd.Image) -> int:

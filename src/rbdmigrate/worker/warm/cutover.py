@@ -24,13 +24,13 @@ from ...cluster.lock_out import let_in, lock_out
 from ...faults import fault_point
 from ...model.errors import MigrationError
 from ...model.jobs.protocol import Tell
-from ...model.layout import FEATURES
 from ...model.migration import Place
 from ...model.watchers import Watcher, name_users
 from ..mover.image_writer import ImageWriter, open_writer
 from ..session import Session
 from ..users import lock_holders, writers
 from ..verify.extents import diff
+from .lockable import make_lockable, release
 from .rounds import Round, RoundCopy
 
 _TRIES = 3  # times that somebody may write at the wrong moment
@@ -99,7 +99,7 @@ class Cutover:
             image_names.complete(self._old, old.image, old.image_id, former=old.image)
         elif headers.trash_entry(self._old, old.image_id) is not None:
             image_names.complete(self._old, old.image, old.image_id, former=old.image)
-        let_in(self._old, old.image_id)
+        release(self._old, old.image_id)
 
     def _require_closed(self) -> None:
         """Raise MigrationError(EBUSY) while a client has ``old`` open for writing."""
@@ -134,6 +134,7 @@ class Cutover:
         if not self._sides.same_name:
             image_names.drop(self._old, old.image, old.image_id)
         fault_point("cutover.after", "name")
+        make_lockable(self._old, old.image_id)
         for _ in range(_TRIES):
             with open_writer(self._new, self._sides.new) as writer:
                 last = self._copy(writer)
@@ -151,8 +152,6 @@ class Cutover:
         """The last round, during which nobody else can write to ``old``."""
         old = self._sides.old
         with rbd.Image(self._old, image_id=old.image_id) as image:
-            if not int(image.features()) & FEATURES["exclusive-lock"]:
-                image.update_features(FEATURES["exclusive-lock"], True)  # so that it can be locked
             try:
                 image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
             except rbd.Error as error:
@@ -172,7 +171,7 @@ class Cutover:
                 old_ioctx=self._old,
                 new_ioctx=self._new,
                 tell=self._tell,
-            ).run(image, writer)
+            ).run(image, writer, clients_wait=True)
             writer.set_metadata(_metadata(image))
         return last
 

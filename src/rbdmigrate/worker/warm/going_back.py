@@ -27,6 +27,7 @@ from ..verify.compare import ImageReader
 from ..verify.verify import Sides as Compared
 from ..verify.verify import compare_all
 from .cutover import Cutover, Sides
+from .lockable import release
 from .target import drop_round_snapshots, hidden, remove_image
 
 
@@ -58,7 +59,7 @@ def go_back(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> None:
             if not cutover.published:
                 lock_out(source, ends.source.image_id)
             raise
-        let_in(source, ends.source.image_id)
+        release(source, ends.source.image_id)
     _require_same(session, ends, tell)
 
 

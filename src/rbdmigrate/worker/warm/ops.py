@@ -29,6 +29,7 @@ from ..mover.marks import read_mark
 from ..session import Session
 from . import going_back, target
 from .cutover import Cutover, Sides
+from .lockable import release
 from .rounds import synchronize
 
 
@@ -51,7 +52,7 @@ def undo_prepare(session: Session, ends: WarmEnds, act: UndoPrepare, tell: Tell)
 def execute(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synchronized:
     """Copy rounds until the target is in step with the source."""
     fault_point("librbd.before", "execute")
-    done = synchronize(session, ends, act.rate, tell)
+    done = synchronize(session, ends, act, tell)
     fault_point("librbd.after", "execute")
     return done
 
@@ -153,7 +154,7 @@ def _restore_source(session: Session, ends: WarmEnds) -> None:
         if headers.trash_entry(ioctx, ident) is not None or not headers.image_name(ioctx, ident):
             image_names.give(ioctx, ends.source.image, ident)
             image_names.complete(ioctx, ends.source.image, ident, ends.source.image)
-        let_in(ioctx, ident)
+        release(ioctx, ident)
 
 
 def drop_point(session: Session, ends: WarmEnds, act: DropPoint, tell: Tell) -> Finished:

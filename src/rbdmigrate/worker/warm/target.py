@@ -11,6 +11,7 @@ import rados
 import rbd
 
 from ...cluster import headers, surgery
+from ...cluster.lock_out import let_in
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
@@ -105,6 +106,7 @@ def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) ->
         if listed is not None and not headers.image_exists(ioctx, listed):
             surgery.unlink_ghost(ioctx, name, listed)
         return
+    let_in(ioctx, ident)
     with suppress(rbd.ImageNotFound):
         with rbd.Image(ioctx, image_id=ident) as image:
             if any(int(w["id"]) not in session.clients for w in image.watchers_list()):
