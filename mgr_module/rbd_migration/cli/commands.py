@@ -138,6 +138,7 @@ def _begin(call: Call, goal: Goal) -> Report:
         _layout(call, target or source),
         policy_of(call, goal),
         force=call.flag("force"),
+        method=import_command.method_of(call),
     )
 
 
@@ -154,7 +155,11 @@ def _check(call: Call) -> Any:
         )
     source, target = check_command.specs_of(call)
     return call.engine.migrations.check(
-        source, target, _layout(call, target or source), force=call.flag("force")
+        source,
+        target,
+        _layout(call, target or source),
+        force=call.flag("force"),
+        method=import_command.method_of(call),
     )
 
 
@@ -168,6 +173,10 @@ def _run(call: Call) -> Report:
 
 def _execute(call: Call) -> Report:
     return call.engine.migrations.execute(call.spec("target_image", "target"))
+
+
+def _cutover(call: Call) -> Report:
+    return call.engine.migrations.cutover(call.spec("target_image", "target"))
 
 
 def _abort(call: Call) -> Report:
@@ -237,6 +246,14 @@ TABLE = (
         "Copy the data of a prepared migration in the background",
         "w",
         _execute,
+        tables.outcome,
+    ),
+    Command(
+        "cutover",
+        (TARGET,),
+        "Give the target of a warm migration its name; its source must be closed",
+        "w",
+        _cutover,
         tables.outcome,
     ),
     Command(

@@ -299,6 +299,7 @@ class Migration:
     attempts: int = 0
     prepared_at: Optional[float] = None
     executed_at: Optional[float] = None
+    cut_over_at: Optional[float] = None
     ended_at: Optional[float] = None
     group: str = ""
     mirror_mode: Optional[int] = None
@@ -323,6 +324,11 @@ class Migration:
     crashes: Optional[Crashes] = None
     timeline: tuple[TimelineEntry, ...] = ()
 
+    @property
+    def in_place(self) -> bool:
+        """The image keeps its name."""
+        return self.source.pool_id == self.target.pool_id and self.source.spec == self.target.spec
+
     def places(self) -> frozenset[tuple[str, str]]:
         """All pools and namespaces that it reads from or writes to; an external source has none.
 
@@ -342,6 +348,8 @@ class Migration:
             changed = replace(changed, prepared_at=now)
         if state is State.EXECUTED:
             changed = replace(changed, executed_at=now)
+        if state is State.CUT_OVER and self.cut_over_at is None:
+            changed = replace(changed, cut_over_at=now)
         if state.ended:
             changed = replace(changed, ended_at=now)
         return changed

@@ -14,7 +14,8 @@ class Rounds:
 
     ``count``: the rounds that were completed. ``bytes`` and ``seconds``: what the last one copied,
     and how long that took. ``at``: when it began (seconds since the epoch), which is how old the
-    target's content is. ``pause``: seconds that the cutover took; None before it.
+    target's content is. ``pause``: seconds that the cutover took; None before it. ``idle``: how
+    many of the last rounds copied nothing. ``wanted``: another round was asked for.
     """
 
     count: int = 0
@@ -22,6 +23,8 @@ class Rounds:
     seconds: float = 0.0
     at: float = 0.0
     pause: Optional[float] = None
+    idle: int = 0
+    wanted: bool = False
 
 
 def hidden_name(ident: str) -> str:

@@ -47,11 +47,12 @@ log = logging.getLogger(__name__)
 TICK = 1.0
 RETRY = 5.0  # seconds until an item that could not begin is tried again
 CHOOSING = 60.0  # seconds for choosing a plan's images; then it is a draft again
-_ORDER = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.VERIFYING, State.VERIFIED,
-          State.COMMITTING, State.COMMITTED)  # fmt: skip
+_ORDER = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.CUTTING_OVER, State.CUT_OVER,
+          State.VERIFYING, State.VERIFIED, State.COMMITTING, State.COMMITTED)  # fmt: skip
 _REACHED = {
     Goal.PREPARED: State.PREPARED,
     Goal.EXECUTED: State.EXECUTED,
+    Goal.CUT_OVER: State.CUT_OVER,
     Goal.VERIFIED: State.VERIFIED,
     Goal.COMMITTED: State.COMMITTED,
 }

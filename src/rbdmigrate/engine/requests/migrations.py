@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Container
 from dataclasses import replace
+from errno import EBUSY
 from itertools import chain
 from typing import Any, Optional
 
@@ -25,6 +26,7 @@ from ...control.lifecycle.requests import (
     to_verify,
 )
 from ...control.lifecycle.verification import at_least
+from ...control.lifecycle.warm import to_cut_over, to_refresh
 from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.errors import MigrationError
@@ -184,13 +186,14 @@ class Migrations:
         policy: Policy = Policy(),  # noqa: B008 - frozen
         *,
         force: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """Begin a migration. The same request twice is one migration.
 
-        ``target`` None: in place. ``force``: also in place without a new layout. Raises
-        MigrationError for every refusal, having changed nothing.
+        ``target`` None: in place. ``force``: also in place without a new layout. ``method`` None:
+        ``live``. Raises MigrationError for every refusal, having changed nothing.
         """
-        wish = MigrationRequest(source, target or source, layout, force=force)
+        wish = MigrationRequest(source, target or source, layout, force=force).by(method)
         return view(self._preparation.prepare(wish, policy))
 
     def prepare_import(
@@ -219,9 +222,19 @@ class Migrations:
     # -- those under way ---------------------------------------------------------------------
 
     def execute(self, target: ImageSpec) -> Report:
-        """Copy in the background; answers at once."""
+        """Copy in the background; answers at once. With the method ``warm`` again and again."""
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, to_execute)
+        self._changes.change(tracked, lambda m: to_refresh(to_execute(m)))
+        return view(tracked)
+
+    def cutover(self, target: ImageSpec) -> Report:
+        """Copy the last difference and give the target its name; clients have to be stopped."""
+        tracked = self._lookup.require(target)
+        self._changes.change(tracked, to_cut_over)
+        self._changes.wait(tracked, frozenset(), _cut_over_or_refused)
+        m = tracked.migration
+        if _refused(m) and m.hold is not None:
+            raise MigrationError(EBUSY, m.hold.message)
         return view(tracked)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
@@ -343,6 +356,16 @@ class Migrations:
         """What its plan wants compared at least."""
         policy = self._plan_registry.policy(m.plan) if m.plan else None
         return Verify.NONE if policy is None else at_least(policy.goal, policy.verify)
+
+
+def _refused(m: Migration) -> bool:
+    """Whether its cutover was refused, and everything undone."""
+    waits = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
+    return waits and m.cut_over_at is None and m.goal is Goal.EXECUTED
+
+
+def _cut_over_or_refused(m: Migration) -> bool:
+    return m.cut_over_at is not None or _refused(m)
 
 
 def _waits_for_operator(m: Migration) -> bool:

@@ -92,7 +92,7 @@ class Execute:
     ``rate``: bytes per second, None for no limit. ``holder_ops``: how many operations at once a
     client may use that copies as holder of the exclusive lock; None: no such limit is set.
     ``untouched``: the version of the target's header while nobody but us wrote it; None: it is not
-    known. ``point`` and ``no_point`` as in the record.
+    known. ``point`` and ``no_point`` as in the record. ``fenced``: addresses of our dead workers.
     """
 
     name: ClassVar[str] = Op.EXECUTE.value
@@ -101,6 +101,7 @@ class Execute:
     untouched: Optional[int] = None
     point: str = ""
     no_point: str = ""
+    fenced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

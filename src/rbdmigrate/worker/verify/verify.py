@@ -29,7 +29,7 @@ from ...model.jobs import acts
 from ...model.jobs.answers import Verified
 from ...model.jobs.protocol import Tell, VerifyProgress
 from ...model.layout import FEATURES
-from ...model.verification import Compared, Extent, Verification
+from ...model.verification import POINT_PREFIX, Compared, Extent, Verification
 from ..imports import readers as import_sides
 from ..imports.native_copy import HistorySide
 from ..session import Session
@@ -138,7 +138,8 @@ class _Run:
         carried = set(self._sides.target.snapshots())
         views: list[tuple[str, Optional[str], str]] = []  # name, snapshot, why not
         for name in names:
-            if name != self._point:
+            of_rounds = self._by_mover and name.startswith(POINT_PREFIX)
+            if name != self._point and not of_rounds:
                 missing = "" if name in carried else "it was removed from the target"
                 views.append((name, name, missing))
         views.append(("", *self._head(names, carried)))

@@ -171,7 +171,7 @@ class Cutover:
                 old_ioctx=self._old,
                 new_ioctx=self._new,
                 tell=self._tell,
-            ).run(image, writer)
+            ).run(image, writer, clients_wait=True)
             writer.set_metadata(_metadata(image))
         return last
 

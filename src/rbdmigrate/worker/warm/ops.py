@@ -52,7 +52,7 @@ def undo_prepare(session: Session, ends: WarmEnds, act: UndoPrepare, tell: Tell)
 def execute(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synchronized:
     """Copy rounds until the target is in step with the source."""
     fault_point("librbd.before", "execute")
-    done = synchronize(session, ends, act.rate, tell)
+    done = synchronize(session, ends, act, tell)
     fault_point("librbd.after", "execute")
     return done
 

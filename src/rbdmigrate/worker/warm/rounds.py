@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from errno import EBUSY, EDQUOT
-from typing import Optional
 
 import rados
 import rbd
@@ -18,7 +17,7 @@ import rbd
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
-from ...model.jobs.acts import WarmEnds
+from ...model.jobs.acts import Execute, WarmEnds
 from ...model.jobs.answers import Synchronized
 from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES
@@ -72,8 +71,11 @@ class RoundCopy:
         self._tell = tell
         self._reader = RbdReader(old_ioctx, old.image_id)
 
-    def run(self, image: rbd.Image, writer: ImageWriter) -> Round:
-        """One round. ``image`` is ``old``, open for writing. Raises MigrationError."""
+    def run(self, image: rbd.Image, writer: ImageWriter, *, clients_wait: bool = False) -> Round:
+        """One round. ``image`` is ``old``, open for writing. Raises MigrationError.
+
+        ``clients_wait``: the snapshots of former rounds are left for later.
+        """
         begun, at = time.monotonic(), time.time()
         mark = read_mark(self._new_ioctx, self._new)
         name, ident = self._snapshot(image, mark)
@@ -82,8 +84,9 @@ class RoundCopy:
             mark = replace(mark, total=self._reader.estimate(views))
         before = mark.bytes
         mark = self._copy(writer, replace(mark, until=ident))
-        drop_round_snapshots(self._old_ioctx, self._old.image_id, self._migration, keep=ident)
-        mark = self._copy(writer, mark)  # copies nothing: those of the target go too
+        if not clients_wait:
+            drop_round_snapshots(self._old_ioctx, self._old.image_id, self._migration, keep=ident)
+            self._copy(writer, mark)  # copies nothing: those of the target go too
         return Round(name, mark.bytes - before, time.monotonic() - begun, at)
 
     def _copy(self, writer: ImageWriter, mark: CopyMark) -> CopyMark:
@@ -130,9 +133,9 @@ class RoundCopy:
         return name, next(int(s["id"]) for s in image.list_snaps() if s["name"] == name)
 
 
-def synchronize(session: Session, ends: WarmEnds, rate: Optional[int], tell: Tell) -> Synchronized:
+def synchronize(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synchronized:
     """Copy rounds until one is small."""
-    session.pace.set(rate)
+    session.pace.set(act.rate)
     with (
         session.open(ends.source) as source,
         session.open(ends.target) as target,
@@ -151,7 +154,7 @@ def synchronize(session: Session, ends: WarmEnds, rate: Optional[int], tell: Tel
         )
         done: list[Round] = []
         while not done or (done[-1].bytes > _SMALL and len(done) < _MOST):
-            _require_snapshots_that_hold(session, source, image, ends.source)
+            _require_snapshots_that_hold(session, source, image, ends.source, act.fenced)
             done.append(copy.run(image, writer))
         mark = read_mark(target, ends.target)
         writer.save_mark(replace(mark, synchronized=True).to_json())
@@ -167,7 +170,7 @@ def synchronize(session: Session, ends: WarmEnds, rate: Optional[int], tell: Tel
 
 
 def _require_snapshots_that_hold(
-    session: Session, ioctx: rados.Ioctx, image: rbd.Image, source: Place
+    session: Session, ioctx: rados.Ioctx, image: rbd.Image, source: Place, fenced: tuple[str, ...]
 ) -> None:
     """Raise MigrationError(EBUSY) where a snapshot would miss writes that follow it.
 
@@ -176,7 +179,7 @@ def _require_snapshots_that_hold(
     """
     if int(image.features()) & FEATURES["exclusive-lock"]:
         return
-    users = writers(session, ioctx, image, ())
+    users = writers(session, ioctx, image, fenced)
     if users:
         raise MigrationError(
             EBUSY,
