@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 Report = Dict[str, Any]
 _REST = "others"  # the event that all migrations without one of their own share
-_SHOWN = ("preparing", "executing", "verifying", "committing", "aborting")
+_SHOWN = ("preparing", "executing", "cutting-over", "verifying", "committing", "aborting")
 SHOWN_STATES = frozenset(State(name) for name in (*_SHOWN, "failed"))
 """The states of the migrations that :meth:`ProgressEvents.update` needs."""
 

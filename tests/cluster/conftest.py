@@ -18,6 +18,7 @@ from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.workload.images import wipe
 from tests.cluster.commands import Commands
 from tests.cluster.fixtures import of_cluster, running_or_new
+from tests.cluster.stage import Stage
 
 _HERE = Path(__file__).parent
 MakePool = Callable[..., str]
@@ -110,3 +111,14 @@ def pools(
     else:
         for name in pair:
             cluster.delete_pool(name)
+
+
+@pytest.fixture
+def stage(
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    make_pool: Callable[..., str],
+) -> Stage:
+    return Stage(cluster, client, migration, pools, make_pool)

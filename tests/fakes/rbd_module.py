@@ -31,6 +31,7 @@ RBD_SNAP_NAMESPACE_TYPE_USER = 0
 RBD_SNAP_NAMESPACE_TYPE_GROUP = 1
 RBD_SNAP_NAMESPACE_TYPE_TRASH = 2
 RBD_SNAP_NAMESPACE_TYPE_MIRROR = 3
+RBD_SNAP_CREATE_SKIP_QUIESCE = 1
 _FEATURES = RBD_FEATURE_LAYERING | EXCLUSIVE_LOCK | 1 << 5
 
 
@@ -156,6 +157,9 @@ class Image:
 
     def flags(self) -> int:
         return 0
+
+    def get_snap_limit(self) -> int:
+        return (1 << 64) - 1  # none
 
     def stripe_unit(self) -> int:
         return BLOCK

@@ -16,6 +16,11 @@ CHECKED = {
     "source": "rbd/a",
     "target": "ssd/b",
     "ok": True,
+    "method": "live",
+    "methods": [
+        {"method": "warm", "ok": True, "recommended": True, "code": "", "reason": "Good."},
+        {"method": "live", "ok": False, "recommended": False, "code": "X", "reason": "Bad."},
+    ],
     "bytes_to_copy": None,
     "bytes_free": None,
     "findings": [],

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from rbdmigrate.checks import CHECKS, known_faults, refuse, run
 from rbdmigrate.checks.facts import Facts, Name, RbdClient
+from rbdmigrate.checks.registry import method_names
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.image import Image, InvalidMap, Snapshot
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Place
+from rbdmigrate.model.migration import Method, Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.osd_caps import PoolPlace, covered
 from rbdmigrate.model.pool import Pool
@@ -106,6 +107,14 @@ TABLE = [
         ["REMOVED_SNAPSHOTS_WITH_CLONES"],
     ),
     (image(obstacles=Obstacles(locks=(LOCK,))), ["SOURCE_LOCKED"]),
+    (image(cache_dirty=True), ["CACHE_DIRTY"]),
+    (
+        replace(
+            image(parent="nvme/base@s", parent_pool="nvme", luks="luks2", own_encryption=True),
+            wish=wish(flatten=True).wish,
+        ),
+        ["FLATTEN_ENCRYPTED", "SOURCE_ENCRYPTED"],
+    ),
     (wish(stripe_unit=3 << 20, stripe_count=2), ["STRIPE_UNIT"]),
     (wish(object_size=8 << 20, stripe_unit=8 << 20, stripe_count=2), []),
     (wish(shared=True), ["FEATURES_LOST"]),
@@ -239,6 +248,7 @@ def test_declarations():
         assert c.code == c.code.upper()
         assert c.meaning.endswith(".")
         assert bool(c.errno) is (c.severity is Severity.ERROR)
+        assert c.methods
     assert {EACCES, EINVAL} <= {c.errno for c in CHECKS}
 
 
@@ -309,13 +319,21 @@ images = st.builds(
         st.builds(InvalidMap, names_, st.just(("fast diff invalid",))), max_size=7
     ).map(tuple),
     data_pool=st.sampled_from(["", "hdd", "ec"]),
+    group_spec=st.sampled_from(["", "hdd/g"]),
+    own_encryption=st.booleans(),
+    cache_dirty=st.booleans(),
+    snapshot_count=st.integers(0, 9),
+    snapshot_limit=st.none() | st.integers(0, 9),
+)
+wishes = st.builds(
+    MigrationRequest, specs, specs, layouts, asked_method=st.none() | st.just(Method.WARM)
 )
 
 
 @given(
     st.builds(
         Facts,
-        wish=st.builds(MigrationRequest, specs, specs, layouts),
+        wish=wishes,
         pools=st.fixed_dictionaries({p: st.none() | pools for p in ("hdd", "nvme", "ec")}),
         missing_namespaces=st.frozensets(st.tuples(st.just("hdd"), st.just("ns"))),
         source=st.none() | names,
@@ -335,7 +353,9 @@ def test_no_facts_make_a_check_fail(facts):
 
 def test_the_documentation_lists_every_check():
     table = (Path(__file__).parents[2] / "doc" / "reference" / "checks.csv").read_text("utf-8")
-    wanted = [f'"{c.code}","{c.severity.value}","{c.meaning}"' for c in CHECKS]
+    wanted = [
+        f'"{c.code}","{c.severity.value}","{method_names(c.methods)}","{c.meaning}"' for c in CHECKS
+    ]
     assert table.splitlines() == wanted
 
 

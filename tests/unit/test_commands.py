@@ -16,7 +16,7 @@ from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import migration
-from tests.unit.front_ends import FakeEngine
+from tests.unit.front_ends import CHECKED, FakeEngine
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,17 @@ CALLS = [
     ),
     ("run", {**BOTH, "priority": 7}, (A, B, LayoutOptions(), Policy(Goal.COMMITTED, 7))),
 ]
+
+
+def test_a_check_ends_with_the_methods_and_what_speaks_for_or_against_them(front_end):
+    show = front_end("cli.check").show
+    assert show(CHECKED).splitlines() == [
+        "rbd/a -> ssd/b: it can be prepared",
+        "method warm (recommended): Good.",
+        "method live (not possible): Bad.",
+    ]
+    alone = {**CHECKED, "methods": CHECKED["methods"][:1]}
+    assert show(alone).splitlines() == ["rbd/a -> ssd/b: it can be prepared"]
 
 
 @pytest.mark.parametrize(("name", "args", "call"), CALLS)

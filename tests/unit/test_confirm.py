@@ -6,9 +6,10 @@ import pytest
 
 from rbdmigrate.control.lifecycle import requests
 from rbdmigrate.control.lifecycle.confirm import Outdated, while_decided
-from rbdmigrate.control.lifecycle.decision import Act, decide
+from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.requests import Changes, changed
 from rbdmigrate.control.lifecycle.situation import Situation
+from rbdmigrate.control.lifecycle.steps import Act
 from rbdmigrate.model.migration import Goal, Op, State
 from tests.unit.builders import NOON, migration
 

@@ -6,13 +6,15 @@ import pytest
 
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Goal, Place
 from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK, Fault
 from tests.fakes.errors import timed_out
 from tests.fakes.world import ManagerLost, World, block, spec
+from tests.unit.builders import migration
 
 CONTENT = {"": {0: b"one", 2: b"two"}}
 
@@ -60,6 +62,40 @@ def test_the_sources_name_stands_for_its_migration_while_no_other_goes_there(wor
     world.prepare("nvme/a", "hdd/a")
     world.do("abort", "hdd/a")
     assert world.do("get", "hdd/a")["state"] == "aborted"
+
+
+def test_a_check_tells_of_both_methods_and_recommends_one(world):
+    ends = spec("hdd/a"), spec("nvme/a")
+    found = world.call(lambda: world.engine.migrations.check(*ends, LayoutOptions()))
+    assert found["ok"]
+    assert found["method"] == "live"
+    chosen = [(m["method"], m["ok"], m["recommended"], m["code"]) for m in found["methods"]]
+    assert chosen == [("warm", True, True, ""), ("live", True, False, "")]
+
+
+def test_a_check_knows_the_migrations_that_no_header_shows(world):
+    def codes(source, target):
+        ends = spec(source), spec(target)
+        found = world.call(lambda: world.engine.migrations.check(*ends, LayoutOptions()))
+        return [finding["code"] for finding in found["findings"]]
+
+    world.create_image("hdd/b", CONTENT[""])
+    assert codes("hdd/a", "nvme/a") == []
+    source, target = (find_place(world, image) for image in ("hdd/a", "nvme/a"))
+    rests = migration(source=source, target=target, paused=True)
+    world.call(lambda: world.engine._registry.create(rests))
+    assert codes("hdd/a", "nvme/b") == ["SOURCE_MIGRATING"]
+    assert codes("hdd/b", "nvme/a") == ["TARGET_EXISTS"]
+    assert codes("nvme/a", "nvme/b") == ["SOURCE_IS_TARGET"]
+    assert codes("hdd/b", "nvme/b") == []
+
+
+def find_place(world, image):
+    """The place of an image, with the id that it has if it exists."""
+    pool, name = image.split("/")
+    stored = world.cluster.pool_named(pool)
+    ident = stored.objects.get(("", f"rbd_id.{name}"))
+    return Place(pool, "", name, stored.ident, "" if ident is None else ident.data[4:].decode())
 
 
 def test_an_abort_gives_the_source_back(world):

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.lifecycle.decision import Act, Rest, decide
+from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.policy_merge import merged, with_policy
 from rbdmigrate.control.lifecycle.situation import Situation
+from rbdmigrate.control.lifecycle.steps import Act, Rest
 from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Failure, Goal, Op, State
+from rbdmigrate.model.migration import Failure, Goal, Method, Op, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import NOON, migration
@@ -67,13 +68,21 @@ def refused(number: int, m, policy=Policy(), layout=PLAIN, plan=""):  # noqa: B0
     return str(error.value)
 
 
+@pytest.mark.parametrize("method", [Method.LIVE, Method.COPY])
+def test_a_cutover_is_no_goal_of_methods_without_one(method):
+    m = executed(method=method)
+    assert "cutover" in refused(EINVAL, m, Policy(Goal.CUT_OVER))
+    with pytest.raises(MigrationError, match="cutover"):
+        with_policy(m, Policy(Goal.CUT_OVER))
+
+
 def test_every_field_of_a_policy_is_decided_on():
     assert set(AS_STRICT) == set(FIELDS)
 
 
 @given(policies, policies, st.sampled_from(["", "p"]))
 def test_of_two_policies_the_stricter_counts_in_every_field(first, second, plan):
-    m = with_policy(executed(), first)
+    m = with_policy(executed(method=Method.WARM), first)
     if first.window and second.window and first.window != second.window:
         refused(EEXIST, m, second, plan=plan)
         return
@@ -92,7 +101,7 @@ def test_a_new_record_has_every_field_of_its_policy(name):
 
 @given(policies, st.sampled_from(["", "p"]))
 def test_the_same_request_again_changes_nothing(policy, plan):
-    m = replace(with_policy(executed(), policy), plan=plan)
+    m = replace(with_policy(executed(method=Method.WARM), policy), plan=plan)
     assert merged(m, policy, PLAIN, plan) == m
 
 

@@ -6,9 +6,10 @@ from errno import EAGAIN, EBUSY, EINVAL, EPERM
 import pytest
 
 from rbdmigrate.control.lifecycle import requests
-from rbdmigrate.control.lifecycle.decision import Act, Rest, decide
+from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.requests import Changes, changed
 from rbdmigrate.control.lifecycle.situation import Situation
+from rbdmigrate.control.lifecycle.steps import Act, Rest
 from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Op, State

@@ -130,6 +130,7 @@ def _begin(call: Call, goal: Goal) -> Report:
             inline=wanted.inline,
             logged=wanted.logged,
             as_raw=wanted.as_raw,
+            method=wanted.method,
         )
     source, target = check_command.specs_of(call)
     return call.engine.migrations.prepare(
@@ -138,6 +139,7 @@ def _begin(call: Call, goal: Goal) -> Report:
         _layout(call, target or source),
         policy_of(call, goal),
         force=call.flag("force"),
+        method=import_command.method_of(call),
     )
 
 
@@ -151,10 +153,15 @@ def _check(call: Call) -> Any:
             inline=wanted.inline,
             logged=wanted.logged,
             as_raw=wanted.as_raw,
+            method=wanted.method,
         )
     source, target = check_command.specs_of(call)
     return call.engine.migrations.check(
-        source, target, _layout(call, target or source), force=call.flag("force")
+        source,
+        target,
+        _layout(call, target or source),
+        force=call.flag("force"),
+        method=import_command.method_of(call),
     )
 
 
@@ -168,6 +175,10 @@ def _run(call: Call) -> Report:
 
 def _execute(call: Call) -> Report:
     return call.engine.migrations.execute(call.spec("target_image", "target"))
+
+
+def _cutover(call: Call) -> Report:
+    return call.engine.migrations.cutover(call.spec("target_image", "target"))
 
 
 def _abort(call: Call) -> Report:
@@ -237,6 +248,14 @@ TABLE = (
         "Copy the data of a prepared migration in the background",
         "w",
         _execute,
+        tables.outcome,
+    ),
+    Command(
+        "cutover",
+        (TARGET,),
+        "Give the target of a warm migration its name; its source must be closed",
+        "w",
+        _cutover,
         tables.outcome,
     ),
     Command(

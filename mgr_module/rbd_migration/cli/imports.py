@@ -1,8 +1,10 @@
 """The arguments of an import: its source-spec as text, from a file, or in the short form."""
 
 from errno import EACCES, EINVAL, EPERM
+from typing import Optional
 
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Method
 from rbdmigrate.model.references import refuse_references
 from rbdmigrate.model.source_spec import SourceSpec, parse_source_spec
 from rbdmigrate.model.spec import parse_image_spec
@@ -14,6 +16,7 @@ ARGS = (
     Arg("import_only", "CephBool"),
     Arg("inline_secrets", "CephBool"),
     Arg("as_raw", "CephBool"),
+    Arg("method"),
 )
 
 
@@ -34,6 +37,7 @@ class Wanted:
         text = text or call.inbuf
         self.inline = call.flag("inline_secrets")
         self.as_raw = call.flag("as_raw")
+        self.method = method_of(call)
         if text:
             if call.text("target_image"):
                 raise MigrationError(
@@ -64,9 +68,23 @@ def asked(call: Call) -> bool:
         if call.text(name):
             option = name.replace("_", "-")
             raise MigrationError(EINVAL, f"--{option} is for imports; add --import-only.")
+    if method_of(call) is Method.COPY:
+        raise MigrationError(EINVAL, "--method copy is for imports; add --import-only.")
     if call.inbuf:
         raise MigrationError(EINVAL, "-i is for the source-spec of imports; add --import-only.")
     return False
+
+
+def method_of(call: Call) -> Optional[Method]:
+    """Return the method that is asked for, None if none is. Raises MigrationError(EINVAL)."""
+    text = call.text("method")
+    if text is None:
+        return None
+    try:
+        return Method(text)
+    except ValueError:
+        names = " or ".join(method.value for method in Method)
+        raise MigrationError(EINVAL, f"--method is {names}, not {text!r}.") from None
 
 
 def _native(call: Call) -> SourceSpec:

@@ -62,8 +62,9 @@ def _commit(call: Call) -> Any:
 
 def _copied(report: Report) -> bool:
     """Whether all data is copied and the migration waits for a user to commit it."""
-    there = report["state"] in ("executed", "verifying", "verified")
-    return there and report["goal"] not in ("committed", "aborted")
+    there = report["state"] in ("executed", "cut-over", "verifying", "verified")
+    used = report["method"] != "warm" or report["clients"] == "target"
+    return there and used and report["goal"] not in ("committed", "aborted")
 
 
 def _target(call: Call, otherwise: str) -> ImageSpec:

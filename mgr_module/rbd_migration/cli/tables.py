@@ -1,6 +1,6 @@
 """Format reports as text for people: tables, and one migration in full."""
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from prettytable import PrettyTable
 
@@ -114,6 +114,11 @@ def detail(r: Report) -> str:
         ("state", _state(r)),
         ("goal", r["goal"]),
     ]
+    if r["method"] != "live":
+        rows.append(("method", r["method"]))
+    if r["method"] == "warm":
+        rows.append(("clients", f"use the {r['clients']}"))
+    rows += _rounds(r["rounds"])
     if r["plan"]:
         rows.append(("plan", r["plan"]))
     if r["bytes_total"]:
@@ -145,6 +150,21 @@ def detail(r: Report) -> str:
         message = f"  {entry['message']}" if entry["message"] else ""
         lines.append(f"  {entry['at']}  {entry['state']}{message}")
     return "\n".join(lines)
+
+
+def _rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:
+    """Return rows about the rounds of a warm migration, and the pause of its cutover."""
+    if rounds is None:
+        return []
+    last = f"{format_size(rounds['bytes'])} in {format_seconds(rounds['seconds'])}"
+    text = f"{rounds['count']}; the last copied {last}"
+    if rounds["age_seconds"] is not None:
+        age = format_seconds(rounds["age_seconds"])
+        text += f"; the target has what the source had {age} ago"
+    rows = [("rounds", text)]
+    if rounds["pause_seconds"] is not None:
+        rows.append(("cutover", f"took {rounds['pause_seconds']:.2f}s"))
+    return rows
 
 
 def _verify(r: Report) -> List[Tuple[str, str]]:

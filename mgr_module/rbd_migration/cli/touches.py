@@ -29,6 +29,7 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
     "prepare": (Touch.IMAGES, Touch.MIGRATION),
     "run": (Touch.IMAGES, Touch.MIGRATION),
     "execute": (Touch.MIGRATION,),
+    "cutover": (Touch.MIGRATION,),
     "commit": (Touch.MIGRATION, Touch.PLAN),
     "abort": (Touch.MIGRATION,),
     "verify": (Touch.MIGRATION,),

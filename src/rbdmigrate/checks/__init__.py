@@ -15,8 +15,9 @@ from . import (
     obstacles,
     platform,
     pools,
+    warm,
 )
-from .registry import CHECKS, Check, refuse, run
+from .registry import CHECKS, Check, first_error, refuse, run
 
 # In this order: missing pools and images come before their properties.
 SUBJECTS = tuple(
@@ -29,6 +30,7 @@ SUBJECTS = tuple(
         obstacles,
         features,
         images,
+        warm,
         capacity,
         platform,
         known_faults,
@@ -36,4 +38,4 @@ SUBJECTS = tuple(
 )
 CHECKS.sort(key=lambda check: SUBJECTS.index(check.look.__module__))
 
-__all__ = ["CHECKS", "Check", "refuse", "run"]
+__all__ = ["CHECKS", "Check", "first_error", "refuse", "run"]

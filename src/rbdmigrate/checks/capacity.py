@@ -11,7 +11,7 @@ from ..model.image import Image
 from ..model.pool import Pool
 from ..model.units import format_size
 from .facts import Facts
-from .registry import Found, check
+from .registry import ALL, OF_IMAGES, Found, check
 
 TIGHT = 0.8  # of the free space, from which on there is a warning
 
@@ -20,7 +20,13 @@ def _pool(facts: Facts) -> Optional[Pool]:
     return facts.pools.get(facts.wish.data_pool)
 
 
-@check("POOL_FULL", Severity.ERROR, "The target's pool is full, or its quota is.", errno=ENOSPC)
+@check(
+    "POOL_FULL",
+    Severity.ERROR,
+    "The target's pool is full, or its quota is.",
+    methods=ALL,
+    errno=ENOSPC,
+)
 def full(facts: Facts) -> Iterator[Found]:
     """Yield full pools."""
     pool = _pool(facts)
@@ -36,6 +42,7 @@ def full(facts: Facts) -> Iterator[Found]:
     "NO_SPACE",
     Severity.ERROR,
     "The target's pool has less free space than the data to copy.",
+    methods=ALL,
     errno=ENOSPC,
 )
 def space(facts: Facts) -> Iterator[Found]:
@@ -56,6 +63,7 @@ def space(facts: Facts) -> Iterator[Found]:
     "QUOTA_BYTES",
     Severity.ERROR,
     "The data to copy exceeds the pool's quota of bytes.",
+    methods=ALL,
     errno=EDQUOT,
 )
 def quota_bytes(facts: Facts) -> Iterator[Found]:
@@ -78,6 +86,7 @@ def quota_bytes(facts: Facts) -> Iterator[Found]:
     "QUOTA_OBJECTS",
     Severity.WARNING,
     "The target may need more objects than the pool's quota of objects leaves.",
+    methods=ALL,
 )
 def quota_objects(facts: Facts) -> Iterator[Found]:
     """Yield quotas of objects that the copy may exceed."""
@@ -95,7 +104,12 @@ def quota_objects(facts: Facts) -> Iterator[Found]:
         )
 
 
-@check("POOL_NEARFULL", Severity.WARNING, "The target's pool is near full.")
+@check(
+    "POOL_NEARFULL",
+    Severity.WARNING,
+    "The target's pool is near full.",
+    methods=ALL,
+)
 def nearfull(facts: Facts) -> Iterator[Found]:
     """Yield pools that the OSD map flags as near full."""
     pool = _pool(facts)
@@ -111,6 +125,7 @@ def nearfull(facts: Facts) -> Iterator[Found]:
     "SPACE_TIGHT",
     Severity.WARNING,
     "The data to copy takes more than 80 % of the free space of the target's pool.",
+    methods=ALL,
 )
 def tight(facts: Facts) -> Iterator[Found]:
     """Yield pools in which the copy leaves little space."""
@@ -130,6 +145,7 @@ def tight(facts: Facts) -> Iterator[Found]:
     "BYTES_UNKNOWN",
     Severity.INFO,
     "The amount of data to copy is not known: the source is large and has no fast-diff.",
+    methods=OF_IMAGES,
 )
 def unknown(facts: Facts) -> Iterator[Found]:
     """Yield a source whose data would take too long to count."""

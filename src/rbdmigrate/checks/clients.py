@@ -9,7 +9,7 @@ from ..model.finding import Severity
 from ..model.osd_caps import PoolPlace, covered, named
 from ..model.watchers import source_in_use
 from .facts import Facts, RbdClient
-from .registry import Found, check
+from .registry import LIVE, OF_IMAGES, Found, check
 
 ABOUT_KEYS = frozenset({"CLIENTS_SOURCE_POOL", "CLIENTS_TARGET_POOL", "CLIENTS_CONFIG_KEY"})
 """Findings about keys of other clients, which are hidden from callers with rights to some pools
@@ -24,6 +24,7 @@ _SHOWN = 5  # clients with a finding each; the others are counted
     Severity.ERROR,
     "Clients have the source open for writing; they are named, with the owner of the exclusive "
     "lock.",
+    methods=LIVE,
     errno=EBUSY,
 )
 def in_use(facts: Facts) -> Iterator[Found]:
@@ -42,6 +43,7 @@ def in_use(facts: Facts) -> Iterator[Found]:
     "KERNEL_CLIENT",
     Severity.WARNING,
     "A kernel client (krbd) has the source mapped; it cannot map the target before the commit.",
+    methods=LIVE,
     untested="needs the kernel's rbd module",
 )
 def kernel(facts: Facts) -> Iterator[Found]:
@@ -60,6 +62,7 @@ def kernel(facts: Facts) -> Iterator[Found]:
     "CLIENTS_SOURCE_POOL",
     Severity.WARNING,
     "Keys of clients cover the target's pool but not the source's: they cannot open the target.",
+    methods=LIVE,
 )
 def without_source_pool(facts: Facts) -> Iterator[Found]:
     """Yield keys that lack the source's pool.
@@ -87,6 +90,7 @@ def without_source_pool(facts: Facts) -> Iterator[Found]:
     "CLIENTS_TARGET_POOL",
     Severity.WARNING,
     "Keys of clients cover the source's pool but not the target's.",
+    methods=OF_IMAGES,
 )
 def without_target_pool(facts: Facts) -> Iterator[Found]:
     """Yield keys that lack the target's pool; whether they use this image is not known."""

@@ -21,9 +21,9 @@ class Name:
     """The state of an image name.
 
     ``exists``: an image has it. ``role``: that image is the ``source`` or the ``target`` of a
-    migration whose other end is ``other``. ``reserved_for``: the target of a migration whose
-    source, now in the trash, has this name. ``trashed``: the id of an image of this name that a
-    user put into the trash. ``old_format``: that image is of format 1.
+    migration whose other end is ``other``; a target need not exist yet. ``reserved_for``: the
+    target of a migration whose source, now in the trash, has this name. ``trashed``: the id of an
+    image of this name that a user put into the trash. ``old_format``: it is an image of format 1.
     """
 
     place: Place

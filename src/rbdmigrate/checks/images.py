@@ -4,19 +4,63 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from errno import EBUSY, EINVAL
 
 from ..model.finding import Severity
+from ..model.migration import Method
 from ..model.osd_caps import PoolPlace
 from .facts import Facts
-from .registry import Found, check
+from .registry import LIVE, OF_IMAGES, Found, check
 
 _SHOWN = 5  # names in a message
+
+
+@check(
+    "CACHE_DIRTY",
+    Severity.ERROR,
+    "A persistent write-back cache of a client holds writes that are not in the source yet.",
+    methods=OF_IMAGES,
+    errno=EBUSY,
+)
+def cache_dirty(facts: Facts) -> Iterator[Found]:
+    """Yield a dirty write-back cache: a file on the host of a client, which nobody else reads."""
+    if facts.image is not None and facts.image.cache_dirty:
+        source = facts.wish.source
+        yield Found(
+            str(source),
+            f"Writes to the source {source} are in a persistent write-back cache of a client, and "
+            "would be missing on the target; close the image on the host that has the cache, which "
+            f"writes it back, and switch the cache off; `rbd status {source}` names that host.",
+            f"rbd status {source}",
+        )
+
+
+@check(
+    "FLATTEN_ENCRYPTED",
+    Severity.ERROR,
+    "--flatten was given for a clone that was formatted with LUKS itself.",
+    methods=OF_IMAGES,
+    errno=EINVAL,
+)
+def flatten_encrypted(facts: Facts) -> Iterator[Found]:
+    """Yield a clone whose own data are encrypted, and its parent's are not, or by another key."""
+    image, wish = facts.image, facts.wish
+    if image is not None and image.parent and image.own_encryption and wish.layout.flatten:
+        yield Found(
+            str(wish.source),
+            f"It is a clone of {image.parent} with an encryption of its own ({image.luks}), and "
+            "the parent's data, copied as they are, could not be read on the target; leave out "
+            "--flatten, with --method live, or flatten it before in a client that has loaded its "
+            "encryption.",
+            "--method live",
+        )
 
 
 @check(
     "SOURCE_HAS_CLONES",
     Severity.WARNING,
     "Snapshots of the source have clones; a commit will need --force.",
+    methods=LIVE,
 )
 def clones(facts: Facts) -> Iterator[Found]:
     """Yield clones, which move to the target; those open read-only do not notice."""
@@ -35,17 +79,20 @@ def clones(facts: Facts) -> Iterator[Found]:
 @check(
     "POOLS_SILENT",
     Severity.WARNING,
-    "Pools do not answer, and librbd searches all pools for clones of an image with snapshots.",
+    "Pools do not answer, and may hold clones of snapshots of the source.",
+    methods=OF_IMAGES,
     untested="a silent pool takes a cluster of its own; tests/cluster/test_clones has one",
 )
 def silent(facts: Facts) -> Iterator[Found]:
     """Yield pools for which a prepare would wait."""
     if facts.image is not None and facts.image.silent_pools:
         names = list(facts.image.silent_pools)
+        warm = facts.wish.method is Method.WARM
+        acts = "committed" if warm else "prepared, committed and aborted"
         yield Found(
             str(facts.wish.source),
             f"It is not known whether its snapshots have clones in pools that do not answer "
-            f"({_some(names)}); it is prepared, committed and aborted when they answer again.",
+            f"({_some(names)}); it is {acts} when they answer again.",
             "ceph health detail",
         )
 
@@ -54,6 +101,7 @@ def silent(facts: Facts) -> Iterator[Found]:
     "READS_OF_OLD_DATA",
     Severity.WARNING,
     "The source has snapshots: while it is copied, librbd may show old data to clients that read.",
+    methods=LIVE,
 )
 def old_data(facts: Facts) -> Iterator[Found]:
     """Yield a source with snapshots: its objects are copied in several writes."""
@@ -76,6 +124,7 @@ def old_data(facts: Facts) -> Iterator[Found]:
     "SNAPSHOTS_UNTRIMMED",
     Severity.WARNING,
     "OSDs are still trimming removed snapshots of the source; it is prepared only afterwards.",
+    methods=LIVE,
 )
 def untrimmed(facts: Facts) -> Iterator[Found]:
     """Yield untrimmed snapshots: librbd reads a clone at its newest snapshot, empty if removed."""
@@ -88,7 +137,12 @@ def untrimmed(facts: Facts) -> Iterator[Found]:
         )
 
 
-@check("SOURCE_MIRRORED", Severity.WARNING, "The source is mirrored to another cluster.")
+@check(
+    "SOURCE_MIRRORED",
+    Severity.WARNING,
+    "The source is mirrored to another cluster.",
+    methods=LIVE,
+)
 def mirrored(facts: Facts) -> Iterator[Found]:
     """Yield a mirrored source: librbd ends the mirroring at prepare."""
     if facts.image is None or facts.image.obstacles.mirroring:
@@ -106,6 +160,7 @@ def mirrored(facts: Facts) -> Iterator[Found]:
     "OBJECT_MAP_INVALID",
     Severity.WARNING,
     "librbd has flagged an object map of the source, or of a snapshot of it, as invalid.",
+    methods=OF_IMAGES,
 )
 def invalid_map(facts: Facts) -> Iterator[Found]:
     """Yield invalid object maps: objects missing in them are neither copied nor read."""
@@ -126,7 +181,12 @@ def invalid_map(facts: Facts) -> Iterator[Found]:
     )
 
 
-@check("SOURCE_JOURNALING", Severity.WARNING, "The source has the feature journaling.")
+@check(
+    "SOURCE_JOURNALING",
+    Severity.WARNING,
+    "The source has the feature journaling.",
+    methods=LIVE,
+)
 def journaling(facts: Facts) -> Iterator[Found]:
     """Yield a journaled target: every copied byte also goes through its journal."""
     if facts.image is not None and "journaling" in facts.image.features:
@@ -141,6 +201,7 @@ def journaling(facts: Facts) -> Iterator[Found]:
     "TRASH_NOT_LISTED",
     Severity.INFO,
     "The trash of the source's pool holds images, and some programs then cannot list it.",
+    methods=LIVE,
 )
 def trash(facts: Facts) -> Iterator[Found]:
     """Yield images in the trash: Ceph's Python binding fails on a migration's entry (16.2.15,
@@ -159,7 +220,12 @@ def trash(facts: Facts) -> Iterator[Found]:
         )
 
 
-@check("SOURCE_IN_GROUP", Severity.INFO, "The source is in a group of images.")
+@check(
+    "SOURCE_IN_GROUP",
+    Severity.INFO,
+    "The source is in a group of images.",
+    methods=LIVE,
+)
 def group(facts: Facts) -> Iterator[Found]:
     """Yield the group of the source."""
     if facts.image is not None and facts.image.group:
@@ -171,7 +237,12 @@ def group(facts: Facts) -> Iterator[Found]:
         )
 
 
-@check("SOURCE_ENCRYPTED", Severity.INFO, "The source is formatted with LUKS.")
+@check(
+    "SOURCE_ENCRYPTED",
+    Severity.INFO,
+    "The source is formatted with LUKS.",
+    methods=OF_IMAGES,
+)
 def encrypted(facts: Facts) -> Iterator[Found]:
     """Yield an encrypted source, whose data are copied as they are."""
     if facts.image is not None and facts.image.luks:
@@ -182,7 +253,12 @@ def encrypted(facts: Facts) -> Iterator[Found]:
         )
 
 
-@check("PROTECTED_SNAPSHOTS", Severity.INFO, "Snapshots of the source are protected.")
+@check(
+    "PROTECTED_SNAPSHOTS",
+    Severity.INFO,
+    "Snapshots of the source are protected.",
+    methods=OF_IMAGES,
+)
 def protected(facts: Facts) -> Iterator[Found]:
     """Yield protected snapshots, which stay protected."""
     if facts.image is None:
@@ -199,6 +275,7 @@ def protected(facts: Facts) -> Iterator[Found]:
     "PARENT_ELSEWHERE",
     Severity.INFO,
     "The source is a clone of an image in another pool than the target's.",
+    methods=LIVE,
 )
 def parent(facts: Facts) -> Iterator[Found]:
     """Yield a parent in another pool than the target's."""

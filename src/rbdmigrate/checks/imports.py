@@ -16,7 +16,7 @@ from ..model.osd_caps import may_use_images
 from ..model.source_spec import unsupported
 from ..model.units import format_size
 from .facts import Facts
-from .registry import Found, check
+from .registry import LIVE, OF_IMPORTS, Found, check
 
 _STREAMS = {"nbd": "Ceph 19.2.3 and 20"}
 PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
@@ -26,6 +26,7 @@ PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
     "SOURCE_RELEASE",
     Severity.ERROR,
     "This release of Ceph cannot read such a source.",
+    methods=OF_IMPORTS,
     errno=EOPNOTSUPP,
 )
 def release(facts: Facts) -> Iterator[Found]:
@@ -52,6 +53,7 @@ def _crashes_on_close(release: tuple[int, int, int]) -> bool:
     "TLS_HANGS_UP",
     Severity.ERROR,
     "The https server closes connections, on which this release of librbd crashes or hangs.",
+    methods=LIVE,
     errno=EOPNOTSUPP,
 )
 def tls_hangs_up(facts: Facts) -> Iterator[Found]:
@@ -73,6 +75,7 @@ def tls_hangs_up(facts: Facts) -> Iterator[Found]:
     "TLS_MAY_HANG_UP",
     Severity.WARNING,
     "The source is read over https, and this release of librbd crashes when the server hangs up.",
+    methods=LIVE,
 )
 def tls_may_hang_up(facts: Facts) -> Iterator[Found]:
     """Yield https servers, which close idle connections, and others after a number of requests."""
@@ -95,6 +98,7 @@ def tls_may_hang_up(facts: Facts) -> Iterator[Found]:
     "HTTP_HANGS_UP",
     Severity.ERROR,
     "The http server closes each connection, on which clients of this release crash.",
+    methods=LIVE,
     errno=EOPNOTSUPP,
 )
 def http_hangs_up(facts: Facts) -> Iterator[Found]:
@@ -129,6 +133,7 @@ def _number(release: tuple[int, int, int]) -> str:
     "IMPORT_FLATTEN",
     Severity.ERROR,
     "--flatten was given for an import, whose target never has a parent in the end.",
+    methods=OF_IMPORTS,
     errno=EINVAL,
 )
 def flatten(facts: Facts) -> Iterator[Found]:
@@ -145,6 +150,7 @@ def flatten(facts: Facts) -> Iterator[Found]:
     "RAW_SNAPSHOTS_ALIGNED",
     Severity.ERROR,
     "A raw source with snapshots has a size that is not a multiple of the target's object size.",
+    methods=LIVE,
     errno=EINVAL,
 )
 def aligned(facts: Facts) -> Iterator[Found]:
@@ -174,6 +180,7 @@ def aligned(facts: Facts) -> Iterator[Found]:
     "QCOW_SHRUNK",
     Severity.ERROR,
     "A QCOW disk was made smaller after a snapshot, and librbd would lose an object of it.",
+    methods=LIVE,
     errno=EINVAL,
 )
 def shrunk(facts: Facts) -> Iterator[Found]:
@@ -219,6 +226,7 @@ def _loses_an_object(older: int, newer: int, cluster: int, size: int) -> bool:
     Severity.WARNING,
     "The source's secrets will be in the target's header, "
     "where every client that reads the image sees them.",
+    methods=OF_IMPORTS,
 )
 def inline(facts: Facts) -> Iterator[Found]:
     """Yield the option --inline-secrets."""
@@ -235,6 +243,7 @@ def inline(facts: Facts) -> Iterator[Found]:
     "SECRETS_LOGGED",
     Severity.WARNING,
     "Secrets were given in the command itself, which Ceph writes into its audit log.",
+    methods=OF_IMPORTS,
 )
 def logged(facts: Facts) -> Iterator[Found]:
     """Yield secrets in the command: the audit log has commands, but not files of -i (16.2.15)."""
@@ -253,6 +262,7 @@ def logged(facts: Facts) -> Iterator[Found]:
     "CLIENTS_CONFIG_KEY",
     Severity.WARNING,
     "Clients of the target's pool may not read the config-keys with the source's secrets.",
+    methods=LIVE,
 )
 def config_key(facts: Facts) -> Iterator[Found]:
     """Yield clients without rights to the config-keys: the profile rbd has none (16.2.15)."""
@@ -287,6 +297,7 @@ def _config_keys(facts: Facts) -> list[str]:
     "RAW_THICK",
     Severity.INFO,
     "A raw source is copied with its holes: every object of the target is written.",
+    methods=LIVE,
 )
 def thick(facts: Facts) -> Iterator[Found]:
     """Yield raw sources, in which librbd does not recognise holes (16.2.15)."""

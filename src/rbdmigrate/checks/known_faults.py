@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from ..model.finding import Severity
 from ..model.image import Image
+from ..model.migration import Method
 from ..model.verification import Verify
 from .facts import Facts
-from .registry import Found, check
+from .registry import ALL, LIVE, OF_IMAGES, OF_IMPORTS, Found, check, method_names
 
 Meets = Callable[[Facts], bool]
 _CODE = "RELEASE_BUG"
@@ -28,6 +29,7 @@ class Fault:
     clause. ``images`` describes the images for which ``meets`` is true. ``fixed``: minor and patch
     that fixed it, by major release; earlier major releases that are not listed were not fixed.
     ``since``: the first major release that has it. ``reported``: the code of the check that warns.
+    ``methods``: those that can meet it; by ``copy`` and ``warm`` librbd copies nothing itself.
     """
 
     reference: str
@@ -38,6 +40,7 @@ class Fault:
     fixed: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     since: int = _OLDEST
     reported: str = _CODE
+    methods: frozenset[Method] = LIVE
 
     def affects(self, release: tuple[int, int, int]) -> bool:
         """Whether a release has it; an unknown release (0, 0, 0) does not."""
@@ -62,6 +65,11 @@ class Fault:
 
 def _snapshots(facts: Facts) -> bool:
     return facts.image is not None and bool(facts.image.snapshots)
+
+
+def _differences(facts: Facts) -> bool:
+    """Whether differences between snapshots are copied: the method warm takes some of its own."""
+    return _snapshots(facts) or facts.wish.method is Method.WARM
 
 
 def _untrimmed(facts: Facts) -> bool:
@@ -149,15 +157,18 @@ FAULTS: tuple[Fault, ...] = (
         "false where maps may be wrong and are not flagged",
         meets=lambda facts: facts.image is not None and bool(facts.image.invalid_maps),
         reported="OBJECT_MAP_INVALID",
+        methods=OF_IMAGES,
     ),
     Fault(
         reference="tracker 63770",
-        images="images with snapshots that are not compared as a whole before the commit",
+        images="images with snapshots, and all images by the method warm, that are not compared as "
+        "a whole before the commit",
         what="a discard that truncates objects between two snapshots may be missed, so that the "
         "target has data that were discarded",
         avoid="have all of it compared before the commit (`--verify full`)",
-        meets=lambda facts: _snapshots(facts) and facts.verify is not Verify.FULL,
+        meets=lambda facts: _differences(facts) and facts.verify is not Verify.FULL,
         fixed={17: (2, 8), 18: (2, 4), 19: (2, 0)},
+        methods=OF_IMAGES,
     ),
     Fault(
         reference="tracker 68998",
@@ -219,6 +230,7 @@ FAULTS: tuple[Fault, ...] = (
         meets=_config_keys,
         fixed={20: (2, 4)},
         since=20,
+        methods=OF_IMPORTS,
     ),
 )
 
@@ -227,13 +239,15 @@ FAULTS: tuple[Fault, ...] = (
     _CODE,
     Severity.WARNING,
     "This release of Ceph has a fault in migrations that this image or import could meet.",
+    methods=ALL,
     untested="the faults depend on the release",
 )
 def faults(facts: Facts) -> Iterator[Found]:
     """Yield the faults that no other check reports."""
     version = ".".join(str(part) for part in facts.release)
     for fault in FAULTS:
-        if fault.reported == _CODE and fault.affects(facts.release) and fault.meets(facts):
+        told = fault.reported == _CODE and facts.wish.method in fault.methods
+        if told and fault.affects(facts.release) and fault.meets(facts):
             yield Found(
                 "ceph", f"In Ceph {version} {fault.what} ({fault.reference}); {fault.avoid}."
             )
@@ -249,6 +263,7 @@ def table() -> str:
             fault.images,
             fault.releases(),
             fault.avoid,
+            method_names(fault.methods),
             fault.reported,
             reference,
         )

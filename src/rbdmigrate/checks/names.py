@@ -8,7 +8,7 @@ from errno import EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP
 from ..model.finding import Severity
 from ..model.layout import LayoutOptions
 from .facts import Facts
-from .registry import Found, check
+from .registry import ALL, LIVE, OF_IMAGES, WARM, Found, check
 
 
 @check(
@@ -16,6 +16,7 @@ from .registry import Found, check
     Severity.WARNING,
     "The source is an image of format 1; the target has format 2, and only the features that are "
     "asked for.",
+    methods=LIVE,
 )
 def format_1(facts: Facts) -> Iterator[Found]:
     """Yield a source of format 1, which gets another name or pool."""
@@ -34,9 +35,28 @@ def format_1(facts: Facts) -> Iterator[Found]:
 
 
 @check(
+    "WARM_FORMAT_1",
+    Severity.ERROR,
+    "The source is an image of format 1, which the method warm cannot copy.",
+    methods=WARM,
+    errno=EOPNOTSUPP,
+)
+def format_1_warm(facts: Facts) -> Iterator[Found]:
+    """Yield a source of format 1: it has no id, and cannot have the feature exclusive-lock."""
+    name, source = facts.source, facts.wish.source
+    if name is not None and name.old_format and not name.role:
+        yield Found(
+            str(source),
+            f"The source {source} is an image of format 1, which the method warm cannot copy; "
+            "leave out --method warm.",
+        )
+
+
+@check(
     "FORMAT_1_IN_PLACE",
     Severity.ERROR,
     "The source is an image of format 1, and the target would have its name.",
+    methods=LIVE,
     errno=EOPNOTSUPP,
 )
 def format_1_in_place(facts: Facts) -> Iterator[Found]:
@@ -59,6 +79,7 @@ def format_1_in_place(facts: Facts) -> Iterator[Found]:
     "SOURCE_MIGRATING",
     Severity.ERROR,
     "The source is already migrating.",
+    methods=OF_IMAGES,
     errno=EBUSY,
 )
 def migrating(facts: Facts) -> Iterator[Found]:
@@ -87,6 +108,7 @@ def migrating(facts: Facts) -> Iterator[Found]:
     "SOURCE_IS_TARGET",
     Severity.ERROR,
     "The source is the target of a migration that is not committed yet.",
+    methods=OF_IMAGES,
     errno=EBUSY,
 )
 def is_target(facts: Facts) -> Iterator[Found]:
@@ -105,6 +127,7 @@ def is_target(facts: Facts) -> Iterator[Found]:
     "SOURCE_IN_TRASH",
     Severity.ERROR,
     "The source does not exist, but an image of its name is in the trash.",
+    methods=OF_IMAGES,
     errno=ENOENT,
 )
 def in_trash(facts: Facts) -> Iterator[Found]:
@@ -120,11 +143,17 @@ def in_trash(facts: Facts) -> Iterator[Found]:
         )
 
 
-@check("SOURCE_MISSING", Severity.ERROR, "The source does not exist.", errno=ENOENT)
+@check(
+    "SOURCE_MISSING",
+    Severity.ERROR,
+    "The source does not exist.",
+    methods=OF_IMAGES,
+    errno=ENOENT,
+)
 def source_missing(facts: Facts) -> Iterator[Found]:
     """Yield a missing source."""
     name, source = facts.source, facts.wish.source
-    if name is None or name.exists or name.reserved_for or name.trashed:
+    if name is None or name.exists or name.role or name.reserved_for or name.trashed:
         return
     where = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
     yield Found(
@@ -138,6 +167,7 @@ def source_missing(facts: Facts) -> Iterator[Found]:
     "NOTHING_CHANGES",
     Severity.ERROR,
     "The target is the source and no layout option is given, so nothing would change.",
+    methods=OF_IMAGES,
     errno=EINVAL,
 )
 def nothing_changes(facts: Facts) -> Iterator[Found]:
@@ -153,11 +183,25 @@ def nothing_changes(facts: Facts) -> Iterator[Found]:
     )
 
 
-@check("TARGET_EXISTS", Severity.ERROR, "An image of the target's name exists.", errno=EEXIST)
+@check(
+    "TARGET_EXISTS",
+    Severity.ERROR,
+    "An image of the target's name exists, or a migration under way makes one.",
+    methods=ALL,
+    errno=EEXIST,
+)
 def target_exists(facts: Facts) -> Iterator[Found]:
     """Yield an existing target."""
     name, target = facts.target, facts.wish.target
-    if name is not None and name.exists and not facts.wish.in_place:
+    if name is None or facts.wish.in_place:
+        return
+    if name.role == "target" and not name.exists:
+        yield Found(
+            str(target),
+            f"The target {target} is already the target of a migration from {name.other}; choose "
+            "another name or abort that one.",
+        )
+    elif name.exists:
         hint = " (it is the target of a migration)" if name.role == "target" else ""
         yield Found(
             str(target),
@@ -169,6 +213,7 @@ def target_exists(facts: Facts) -> Iterator[Found]:
     "TARGET_NAME_RESERVED",
     Severity.ERROR,
     "The target's name belongs to a source of a migration, which needs it back if that is aborted.",
+    methods=ALL,
     errno=EEXIST,
 )
 def reserved(facts: Facts) -> Iterator[Found]:

@@ -7,13 +7,14 @@ from errno import EACCES
 
 from ..model.finding import Severity
 from .facts import Facts
-from .registry import Found, check
+from .registry import ALL, Found, check
 
 
 @check(
     "MANAGER_CAPS",
     Severity.ERROR,
     "The manager's key does not allow its workers to write to the pools.",
+    methods=ALL,
     errno=EACCES,
     untested="a manager without these caps cannot run at all on the test cluster",
 )

@@ -7,13 +7,14 @@ from errno import EINVAL, ENOENT
 
 from ..model.finding import Severity
 from .facts import Facts
-from .registry import Found, check
+from .registry import ALL, OF_IMAGES, Found, check
 
 
 @check(
     "POOL_MISSING",
     Severity.ERROR,
     "A pool of the source, of the target, for its data or its journal does not exist.",
+    methods=ALL,
     errno=ENOENT,
 )
 def missing(facts: Facts) -> Iterator[Found]:
@@ -31,6 +32,7 @@ def missing(facts: Facts) -> Iterator[Found]:
     "NAMESPACE_MISSING",
     Severity.ERROR,
     "The pool does not have the RBD namespace of the source or target.",
+    methods=ALL,
     errno=ENOENT,
 )
 def namespace_missing(facts: Facts) -> Iterator[Found]:
@@ -48,6 +50,7 @@ def namespace_missing(facts: Facts) -> Iterator[Found]:
     "POOL_ERASURE_CODED",
     Severity.ERROR,
     "The target's pool is erasure coded and holds no omap: it can take data, not a header.",
+    methods=ALL,
     errno=EINVAL,
     untested="such a pool does not answer on a test cluster with one OSD",
 )
@@ -67,6 +70,7 @@ def erasure(facts: Facts) -> Iterator[Found]:
     "DATA_POOL_NO_OVERWRITES",
     Severity.ERROR,
     "The pool for the target's data is erasure coded and does not allow overwrites.",
+    methods=ALL,
     errno=EINVAL,
     untested="such a pool does not answer on a test cluster with one OSD",
 )
@@ -89,6 +93,7 @@ def overwrites(facts: Facts) -> Iterator[Found]:
     "DATA_POOL_LOST",
     Severity.WARNING,
     "The source has a data pool of its own, and no data pool is given for the target.",
+    methods=OF_IMAGES,
 )
 def data_pool_lost(facts: Facts) -> Iterator[Found]:
     """Yield the source's data pool, which librbd does not keep."""
@@ -106,6 +111,7 @@ def data_pool_lost(facts: Facts) -> Iterator[Found]:
     "POOL_NO_RBD_APPLICATION",
     Severity.WARNING,
     "A pool is not initialised for RBD.",
+    methods=ALL,
 )
 def application(facts: Facts) -> Iterator[Found]:
     """Yield pools without the application ``rbd``, where the module ignores records."""

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Optional
 
 from ..model.errors import MigrationError
 from ..model.finding import Finding, Severity
+from ..model.migration import Method
 from .facts import Facts
+
+# What a check is for: ``live`` also imports, ``copy`` nothing else, ``warm`` copies images only.
+ALL = frozenset(Method)
+LIVE = frozenset({Method.LIVE})
+WARM = frozenset({Method.WARM})
+OF_IMAGES = frozenset({Method.LIVE, Method.WARM})
+OF_IMPORTS = frozenset({Method.LIVE, Method.COPY})
+
+
+def method_names(methods: frozenset[Method]) -> str:
+    """The methods as text for people: ``live, warm``."""
+    return ", ".join(method.value for method in Method if method in methods)
 
 
 @dataclass(frozen=True)
@@ -26,13 +40,15 @@ Function = Callable[[Facts], Iterator[Found]]
 class Check:
     """The declaration of a check. ``meaning`` is for the documentation, ``errno`` of its errors.
 
-    ``untested`` says why the cluster tests cannot provoke it.
+    ``methods``: the methods that it applies to. ``untested`` says why the cluster tests cannot
+    provoke it.
     """
 
     code: str
     severity: Severity
     meaning: str
     look: Function
+    methods: frozenset[Method]
     errno: int = 0
     untested: str = ""
 
@@ -42,14 +58,20 @@ CHECKS: list[Check] = []
 
 
 def check(
-    code: str, severity: Severity, meaning: str, *, errno: int = 0, untested: str = ""
+    code: str,
+    severity: Severity,
+    meaning: str,
+    *,
+    methods: frozenset[Method],
+    errno: int = 0,
+    untested: str = "",
 ) -> Callable[[Function], Function]:
-    """Declare the check ``code``."""
+    """Declare the check ``code``, which is for migrations by one of the ``methods``."""
     if (severity is Severity.ERROR) != bool(errno):
         raise ValueError(f"{code}: an error has an errno, others have none")
 
     def declare(look: Function) -> Function:
-        CHECKS.append(Check(code, severity, meaning, look, errno, untested))
+        CHECKS.append(Check(code, severity, meaning, look, methods, errno, untested))
         return look
 
     return declare
@@ -59,13 +81,15 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def run(facts: Facts) -> list[Finding]:
-    """Return all findings, errors first, otherwise in the order of the checks.
+    """Return all findings for the method of the wish, errors first, otherwise in the order of the
+    checks.
 
     Findings of the inspection of an external source are included.
     """
     found = [
         Finding(c.code, c.severity, f.object, f.message, f.remedy, c.errno)
         for c in CHECKS
+        if facts.wish.method in c.methods
         for f in c.look(facts)
     ]
     if facts.inspection is not None:
@@ -80,8 +104,13 @@ def _allowed(facts: Facts, finding: Finding) -> Finding:
     return finding
 
 
+def first_error(findings: Iterable[Finding]) -> Optional[Finding]:
+    """Return the error that refuses a migration, if there is one."""
+    return next((found for found in findings if found.severity is Severity.ERROR), None)
+
+
 def refuse(findings: Iterable[Finding]) -> None:
     """Raise MigrationError for the first error, if there is one, with its remedy."""
-    for finding in findings:
-        if finding.severity is Severity.ERROR:
-            raise MigrationError(finding.errno, finding.sentence)
+    error = first_error(findings)
+    if error is not None:
+        raise MigrationError(error.errno, error.sentence)

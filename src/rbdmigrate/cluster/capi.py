@@ -1,4 +1,4 @@
-"""Preparing migrations and imports, and cloning, through librbd's C interface.
+"""Preparing migrations and imports, and making images and clones, through librbd's C interface.
 
 The Python binding of release 16 has neither flatten nor the journal options, later releases lack
 the latter; the C interface (rbd/librbd.h) has had them all since 16. It needs a RADOS handle of
@@ -113,6 +113,22 @@ class CClient:
                 self._rbd.rbd_migration_prepare_import(
                     spec.encode(), ioctx, target.image.encode(), options
                 ),
+            )
+
+    def create(
+        self, target: Place, size: int, layout: LayoutOptions, features: Optional[int]
+    ) -> None:
+        """Make an image of ``size`` bytes. ``features`` None: the cluster's default ones.
+
+        Raises CApiError.
+        """
+        with (
+            self._options(_option_values(layout, features)) as options,
+            self._opened(target) as ioctx,
+        ):
+            _check(
+                "rbd_create4",
+                self._rbd.rbd_create4(ioctx, target.image.encode(), c_uint64(size), options),
             )
 
     def clone(

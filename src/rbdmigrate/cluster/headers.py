@@ -36,6 +36,13 @@ _TRASH_PREFIX = "id_"
 HOLDER_OPS_KEY = "conf_rbd_concurrent_management_ops"
 # Marks the target of a native import until it is committed; its value is the migration's id.
 IMPORT_KEY = "rbd_migration.import"
+# How far the copy of such a target is, with the method ``copy``.
+COPY_KEY = "rbd_migration.copy"
+# Marks the target of a migration by the method ``warm`` likewise.
+WARM_KEY = "rbd_migration.warm"
+# Says of an image that it got the feature exclusive-lock for a cutover only.
+LOCK_ADDED_KEY = "rbd_migration.lock_added"
+OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY, LOCK_ADDED_KEY)
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head

@@ -46,6 +46,17 @@ def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
     return found
 
 
+def has_snapshot(ioctx: rados.Ioctx, ident: str, snap_id: int) -> bool:
+    """Whether the image has the snapshot, and its removal has not been begun."""
+    reply = call(ioctx, header_object(ident), "rbd", "snapshot_get", struct.pack("<Q", snap_id))
+    if reply is None:
+        return False
+    reply.start()
+    reply.u64()  # id
+    reply.start()
+    return reply.u32() != _SNAPSHOT_IN_TRASH
+
+
 def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:
     """The highest snapshot id that the image ever had, and the ids of its snapshots, ascending."""
     if is_old_format(ident):

@@ -7,10 +7,13 @@ from typing import Optional
 
 import rados
 
-from ..model.migration import Migration, Place
+from ..model.copy_mark import CopyMark
+from ..model.errors import RecordError
+from ..model.migration import Method, Migration, Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader, Observation
 from ..model.spec import ImageSpec
 from . import headers
+from .observe_warm import observe_warm
 from .osdmap import wait_for_latest_osdmap
 from .pools import has_namespace, open_by_id, open_ioctx, pool_name
 from .target_now import target_now
@@ -21,6 +24,8 @@ def observe(client: rados.Rados, migration: Migration) -> Observation:
     wait_for_latest_osdmap(client)
     if migration.imported is not None:
         return _observe_import(client, migration)
+    if migration.method is Method.WARM:
+        return observe_warm(client, migration)
     source_gone, source = _look(client, migration.source)
     target_gone, target = _look(client, migration.target)
     return Observation(
@@ -43,7 +48,7 @@ def _observe_import(client: rados.Rados, m: Migration) -> Observation:
             if target is None:
                 target = _half_named(ioctx, m)
             elif m.imported.native:
-                target = replace(target, header=clone_header(ioctx, target.image_id))
+                target = replace(target, header=mark_header(ioctx, target.image_id))
     return Observation(
         None,
         target,
@@ -60,17 +65,27 @@ def _half_named(ioctx: rados.Ioctx, m: Migration) -> Optional[ImageView]:
     return ImageView(ident, m.target.image, True, False, None, exists=False)
 
 
-def clone_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
-    """The equivalent of a migration header for the target of a native import.
+def mark_header(ioctx: rados.Ioctx, ident: str) -> Optional[MigrationHeader]:
+    """What the header of a migration would say about the target of a native import.
 
-    The target is a clone which is flattened (see ``worker.imports.native``): it is marked until
-    the import is committed, and executed once it has no parent.
+    It is marked as long as the import is not committed. One that is copied is executed when its
+    copy mark says so; one of method ``live`` is a clone which is flattened (see
+    ``worker.imports.native``), and executed when it has no parent any more.
     """
     if headers.metadata(ioctx, ident, headers.IMPORT_KEY) is None:
         return None
-    parent = headers.parent(ioctx, ident)
-    state = HeaderState.EXECUTED if parent is None else HeaderState.PREPARED
+    mark = headers.metadata(ioctx, ident, headers.COPY_KEY)
+    whole = _copied(mark) if mark is not None else headers.parent(ioctx, ident) is None
+    state = HeaderState.EXECUTED if whole else HeaderState.PREPARED
     return MigrationHeader(False, -1, "", "", "", state, import_only=True)
+
+
+def _copied(mark: str) -> bool:
+    """Whether a copy mark says that all is on the target; one that cannot be read does not."""
+    try:
+        return CopyMark.from_json(mark).complete
+    except RecordError:
+        return False
 
 
 def _look(client: rados.Rados, place: Place) -> tuple[bool, Optional[ImageView]]:

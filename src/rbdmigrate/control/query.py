@@ -151,4 +151,6 @@ def _waits_for_people(m: Migration, hold: Optional[HoldReason]) -> bool:
         return True
     if m.state is State.EXECUTED:
         return m.goal in (Goal.PREPARED, Goal.EXECUTED)
+    if m.state is State.CUT_OVER:
+        return m.goal is Goal.CUT_OVER
     return m.state is State.VERIFIED and m.goal is not Goal.COMMITTED

@@ -99,7 +99,12 @@ class Engine:
             self._in_use,
         )
         self._preflight = Preflight(
-            self._client, host.identity.name, self._ask, self._dead_workers, host.settings
+            self._client,
+            host.identity.name,
+            self._registry,
+            self._ask,
+            self._dead_workers,
+            host.settings,
         )
         lookup = Lookup(self._client, self._registry, self._loader, self._translated)
         admission = Admission(

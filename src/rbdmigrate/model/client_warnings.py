@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .migration import Goal, Migration, State
+from .migration import Goal, Method, Migration, State
 from .plan import PlanState
 from .units import format_size
 
@@ -138,6 +138,8 @@ def _holds(rule: Rule, m: Migration) -> bool:
     leaving = m.goal is Goal.ABORTED or m.state in (State.ABORTING, State.COMMITTING)
     if m.state.ended or leaving or not linked:
         return False
+    if m.method is Method.WARM:
+        return False  # clients use two ordinary images, one after the other
     if m.imported is not None and (rule.linked or m.imported.native):
         return False  # a native import is an ordinary clone until it is flattened
     if m.executed_at is not None and not rule.until_commit:

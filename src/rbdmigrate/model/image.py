@@ -40,6 +40,11 @@ class Image:
     ``untrimmed``: what librbd would copy wrong until OSDs have trimmed removed snapshots.
     ``invalid_maps``: the object maps that librbd has flagged as wrong.
     ``data_pool``: the pool with its data where that is not the one with its header.
+    ``group`` is ``<pool id>/<name>``, ``group_spec`` names it as commands do.
+    ``own_encryption``: a clone that was formatted with LUKS itself, over data of its parent.
+    ``cache_dirty``: a persistent write-back cache holds writes that are not in the image.
+    ``snapshot_count``: all snapshots, also those that are not a user's; ``snapshot_limit``: how
+    many there may be, None for any number.
     """
 
     size: int = 0
@@ -62,3 +67,8 @@ class Image:
     obstacles: Obstacles = field(default_factory=Obstacles)
     invalid_maps: tuple[InvalidMap, ...] = ()
     data_pool: str = ""
+    group_spec: str = ""
+    own_encryption: bool = False
+    cache_dirty: bool = False
+    snapshot_count: int = 0
+    snapshot_limit: Optional[int] = None

@@ -15,6 +15,7 @@ from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
 from .import_source import Import
 from .layout import LayoutOptions
+from .rounds import Rounds
 from .spec import ImageSpec
 from .target_changes import TargetChanges
 from .target_header import TargetHeader
@@ -32,6 +33,8 @@ class State(str, enum.Enum):
     PREPARED = "prepared"
     EXECUTING = "executing"
     EXECUTED = "executed"
+    CUTTING_OVER = "cutting-over"
+    CUT_OVER = "cut-over"
     VERIFYING = "verifying"
     VERIFIED = "verified"
     COMMITTING = "committing"
@@ -51,9 +54,23 @@ class Goal(str, enum.Enum):
 
     PREPARED = "prepared"
     EXECUTED = "executed"
+    CUT_OVER = "cut-over"
     VERIFIED = "verified"
     COMMITTED = "committed"
     ABORTED = "aborted"
+
+
+class Method(str, enum.Enum):
+    """How the data get to the target.
+
+    ``live``: librbd's migration; clients use the target while it is copied. ``copy``: the mover
+    copies, and clients use the target once it is executed. ``warm``: the mover copies an image in
+    rounds while clients use it, and clients change to the target at the cutover.
+    """
+
+    LIVE = "live"
+    COPY = "copy"
+    WARM = "warm"
 
 
 class Op(str, enum.Enum):
@@ -62,6 +79,7 @@ class Op(str, enum.Enum):
     PREPARE = "prepare"
     EXECUTE = "execute"
     SETTLE = "settle"
+    CUT_OVER = "cut_over"
     VERIFY = "verify"
     COMMIT = "commit"
     ABORT = "abort"
@@ -281,6 +299,7 @@ class Migration:
     attempts: int = 0
     prepared_at: Optional[float] = None
     executed_at: Optional[float] = None
+    cut_over_at: Optional[float] = None
     ended_at: Optional[float] = None
     group: str = ""
     mirror_mode: Optional[int] = None
@@ -297,11 +316,18 @@ class Migration:
     no_point: str = ""
     imported: Optional[Import] = None
     plan: str = ""
+    method: Method = Method.LIVE
+    rounds: Optional[Rounds] = None
     confirmed: bool = True
     snapshots: Optional[int] = None
     target_changes: TargetChanges = field(default_factory=TargetChanges)
     crashes: Optional[Crashes] = None
     timeline: tuple[TimelineEntry, ...] = ()
+
+    @property
+    def in_place(self) -> bool:
+        """The image keeps its name."""
+        return self.source.pool_id == self.target.pool_id and self.source.spec == self.target.spec
 
     def places(self) -> frozenset[tuple[str, str]]:
         """All pools and namespaces that it reads from or writes to; an external source has none.
@@ -322,6 +348,8 @@ class Migration:
             changed = replace(changed, prepared_at=now)
         if state is State.EXECUTED:
             changed = replace(changed, executed_at=now)
+        if state is State.CUT_OVER and self.cut_over_at is None:
+            changed = replace(changed, cut_over_at=now)
         if state.ended:
             changed = replace(changed, ended_at=now)
         return changed

@@ -85,10 +85,23 @@ class TargetNow:
 
 
 @dataclass(frozen=True)
+class NamesNow:
+    """Where the names of a migration by the method ``warm`` lead.
+
+    ``source``: its name leads to the source. ``target``: its name leads to the target, which is
+    what a cutover does. ``complete``: the directory and the trash say the same.
+    """
+
+    source: bool
+    target: bool
+    complete: bool
+
+
+@dataclass(frozen=True)
 class Observation:
     """Source and target. None: no such image. ``source_gone``/``target_gone``: even the pool or
     the namespace is gone. The pools' names are the current ones; empty if not known.
-    ``target_now``: None where it was not observed.
+    ``target_now``: None where it was not observed. ``names``: of the method ``warm`` only.
     """
 
     source: Optional[ImageView]
@@ -98,3 +111,4 @@ class Observation:
     source_pool: str = ""
     target_pool: str = ""
     target_now: Optional[TargetNow] = None
+    names: Optional[NamesNow] = None

@@ -1,6 +1,6 @@
-"""Obstacles to librbd's prepare of an image: snapshots that are not a user's, and locks.
+"""Obstacles to the prepare of an image: snapshots that are not a user's, and locks.
 
-librbd answers EBUSY without a reason, or waits forever.
+librbd answers EBUSY without a reason, or waits forever. No target can have such snapshots.
 """
 
 from __future__ import annotations
@@ -76,5 +76,5 @@ class Obstacles:
 
 def _obstacle(code: str, text: str, remedy: str) -> Obstacle:
     return Obstacle(
-        code, f"{text}, so librbd cannot prepare it; resolve that with `{remedy}`.", remedy
+        code, f"{text}, so it cannot be prepared; resolve that with `{remedy}`.", remedy
     )

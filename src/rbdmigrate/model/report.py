@@ -15,9 +15,18 @@ from .client_warnings import client_warnings, waits_for_restore
 from .codec import to_plain
 from .errors import errno_name
 from .layout import LayoutOptions
-from .migration import Failure, Goal, Hold, Migration, State
+from .migration import Failure, Goal, Hold, Method, Migration, State
 from .verification import Verification, Verify
+from .warm_report import clients_use, rounds_report, what_next_warm
 
+_COPIED = (
+    State.EXECUTED,
+    State.CUTTING_OVER,
+    State.CUT_OVER,
+    State.VERIFIED,
+    State.COMMITTING,
+    State.COMMITTED,
+)
 _NO_LAYOUT = LayoutOptions()
 _LAST = 253402300799.0  # the last second of the year 9999
 
@@ -30,6 +39,7 @@ class Live:
     and ``rate_limit`` its limit by the throttle, in bytes per second; ``eta`` in seconds.
     ``share``: the compared part, 0 to 1, while it verifies. ``slowed``: a sentence for each reason
     that slows it down; ``begun`` and ``ends``: the start and the expected end of the running copy.
+    ``age``: seconds since the source was as the target is, with the method ``warm``.
     """
 
     done: int = 0
@@ -46,6 +56,7 @@ class Live:
     share: Optional[float] = None
     acting: bool = False
     copied_by: str = ""
+    age: Optional[float] = None
 
 
 def report(migration: Migration, live: Live) -> dict[str, Any]:
@@ -58,6 +69,9 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "source": str(m.source.spec),
         "source_image_id": m.source.image_id,
         "import_only": m.imported is not None,
+        "method": m.method.value,
+        "clients": clients_use(m),
+        "rounds": rounds_report(m, live.age),
         "source_spec": None if m.imported is None else m.imported.redacted(),
         "source_changes": [] if m.imported is None else list(m.imported.changes),
         "target": str(m.target.spec),
@@ -93,6 +107,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "created": iso(m.created),
         "prepared": iso(m.prepared_at),
         "executed": iso(m.executed_at),
+        "cut_over": iso(m.cut_over_at),
         "ended": iso(m.ended_at),
         "timeline": [
             {"at": iso(e.at), "state": e.state.value, "message": e.message} for e in m.timeline
@@ -126,7 +141,7 @@ def percent(migration: Migration, live: Live) -> int:
     """The percentage copied, or compared while it verifies; 100 only when complete."""
     if migration.state is State.VERIFYING:
         return max(0, min(99, int(100 * (live.share or 0))))
-    if migration.state in (State.EXECUTED, State.VERIFIED, State.COMMITTING, State.COMMITTED):
+    if migration.state in _COPIED:
         return 100
     if migration.executed_at is not None and migration.state is State.FAILED:
         return 100
@@ -152,6 +167,8 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
     if m.state is State.COMMITTING:
         left = "The target is cut loose" if m.imported else "The source is being removed"
         return f"{left}, which cannot be stopped or undone."
+    if m.method is Method.WARM:
+        return what_next_warm(m)
     if m.goal is Goal.ABORTED or m.state is State.ABORTING:
         back = "" if m.imported else " and the source given back"
         return f"The target is removed{back}."
@@ -177,6 +194,11 @@ def _choice(m: Migration) -> str:
     that go back instead are not included.
     """
     target = m.target.spec
+    if m.state is State.PREPARED and m.goal is Goal.PREPARED and m.method is Method.COPY:
+        return (
+            f"Copy it with `ceph rbd migration execute {target}`, and start clients on the target "
+            "when it is executed"
+        )
     if m.state is State.PREPARED and m.goal is Goal.PREPARED:
         execute = f"`ceph rbd migration execute {target}`"
         if m.snapshots:

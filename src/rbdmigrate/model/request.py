@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from errno import EINVAL
 from typing import Optional
 
+from .errors import MigrationError
 from .layout import LayoutOptions
+from .migration import Method
 from .source_spec import SourceSpec
 from .spec import ImageSpec
 
@@ -18,6 +21,7 @@ class MigrationRequest:
     ``inline``: give librbd the secrets themselves. ``logged``: they were given in the
     command itself. ``force``: also where the image would be copied onto itself, unchanged.
     ``as_raw``: import the bytes of a file of another format as they are.
+    ``asked_method``: the method that was asked for; None: the default.
     """
 
     source: ImageSpec
@@ -28,6 +32,32 @@ class MigrationRequest:
     logged: bool = False
     force: bool = False
     as_raw: bool = False
+    asked_method: Optional[Method] = None
+
+    @property
+    def method(self) -> Method:
+        """The method for copying it: only ``copy`` imports the snapshots of an RBD image."""
+        if self.asked_method is not None:
+            return self.asked_method
+        native = self.spec is not None and self.spec.format == "native"
+        return Method.COPY if native else Method.LIVE
+
+    def by(self, method: Optional[Method]) -> MigrationRequest:
+        """The request with the method that was asked for. Raises MigrationError(EINVAL)."""
+        native = self.spec is not None and self.spec.format == "native"
+        if method is Method.WARM and self.spec is not None:
+            raise MigrationError(
+                EINVAL,
+                "The method warm is for images, whose clients change to the target at a cutover, "
+                "and the source of an import has none; leave out --method warm.",
+            )
+        if method is Method.COPY and not native:
+            raise MigrationError(
+                EINVAL,
+                "The method copy is for imports of a snapshot of an RBD image; leave out "
+                "--method copy.",
+            )
+        return replace(self, asked_method=method)
 
     @property
     def in_place(self) -> bool:

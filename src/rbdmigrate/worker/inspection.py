@@ -18,7 +18,10 @@ from .verify import object_map
 _COUNTED = 25_000
 _COUNTING = 3.0  # seconds for counting data; what is beyond is not counted
 TIME = 5.0  # seconds for objects that OSDs are still trimming: a command waits for it
-_LUKS = {b"LUKS\xba\xbe\x00\x01": "luks1", b"LUKS\xba\xbe\x00\x02": "luks2"}
+_LUKS = {b"\xba\xbe\x00\x01": "luks1", b"\xba\xbe\x00\x02": "luks2"}
+_MAGIC, _MAGIC_OF_CLONE = b"LUKS", b"RBDL"  # librbd marks clones that it formats, from 17 on
+_DIRTY_CACHE = 1 << 11  # include/rbd/features.h; the Python binding has no name for it
+_NO_LIMIT = (1 << 64) - 1
 
 
 def describe(image: rbd.Image, *, flatten: bool) -> Image:
@@ -29,13 +32,16 @@ def describe(image: rbd.Image, *, flatten: bool) -> Image:
     stat = image.stat()
     bits = int(image.features())
     parent, parent_pool = _parent(image)
+    luks, own_encryption = _luks(image)
+    limit = int(image.get_snap_limit())
     return Image(
         size=int(stat["size"]),
         object_size=1 << int(stat["order"]),
         stripe_unit=int(image.stripe_unit()),
         stripe_count=int(image.stripe_count()),
         features=frozenset(name for name, bit in FEATURES.items() if bits & bit),
-        luks=_luks(image),
+        luks=luks,
+        own_encryption=own_encryption,
         parent=parent,
         parent_pool=parent_pool,
         group=group_mirror.group_of(image),
@@ -43,6 +49,9 @@ def describe(image: rbd.Image, *, flatten: bool) -> Image:
         to_copy=_to_copy(image, flatten=flatten),
         invalid_maps=object_map.invalid_maps(image),
         snapshots=_snapshots(image),
+        cache_dirty=bool(bits & _DIRTY_CACHE),
+        snapshot_count=len(list(image.list_snaps())),
+        snapshot_limit=None if limit == _NO_LIMIT else limit,
     )
 
 
@@ -65,10 +74,12 @@ def _parent(image: rbd.Image) -> tuple[str, str]:
     return "/".join(part for part in parts if part) + f"@{spec['snap_name']}", spec["pool_name"]
 
 
-def _luks(image: rbd.Image) -> str:
-    """``luks1``, ``luks2``, or empty."""
+def _luks(image: rbd.Image) -> tuple[str, bool]:
+    """``luks1``, ``luks2`` or empty, and whether librbd formatted it as a clone."""
     start = bytes(image.read(0, min(8, int(image.size()))))
-    return _LUKS.get(start, "")
+    magic, version = start[:4], _LUKS.get(start[4:], "")
+    known = magic in (_MAGIC, _MAGIC_OF_CLONE)
+    return (version, magic == _MAGIC_OF_CLONE) if known and version else ("", False)
 
 
 def _to_copy(image: rbd.Image, *, flatten: bool) -> Optional[int]:

@@ -26,6 +26,7 @@ from .repair.complete_objects import complete_objects
 from .session import Session
 from .users import find_users
 from .verify.verify import verify
+from .warm import ops as warm_ops
 
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 
@@ -94,9 +95,21 @@ OF_IMPORTS: dict[type[acts.Act], Operation] = {  # going back opens no source
     acts.DropPoint: _opens_source(drop_point),
     acts.TakeLock: _opens_source(take_lock),
 }
+WARM: dict[type[acts.Act], Operation] = {
+    acts.Prepare: warm_ops.prepare,
+    acts.UndoPrepare: warm_ops.undo_prepare,
+    acts.Execute: warm_ops.execute,
+    acts.CutOver: warm_ops.cut_over,
+    acts.Verify: verify,
+    acts.Commit: warm_ops.commit,
+    acts.FinishCommit: warm_ops.finish_commit,
+    acts.Abort: warm_ops.abort,
+    acts.DropPoint: warm_ops.drop_point,
+}
 OPERATIONS: dict[type[acts.Ends], dict[type[acts.Act], Operation]] = {
     acts.ImageEnds: OF_IMAGES,
     acts.ImportEnds: OF_IMPORTS,
+    acts.WarmEnds: WARM,
 }
 ANSWERS: dict[type, Callable[[Session, Any, Tell], Answer]] = {
     questions.Examine: examine,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EPERM
 
 import rados
@@ -70,3 +71,13 @@ class Session:
         """Whether the latest map has the pool."""
         self.rados.wait_for_latest_osdmap()
         return bool(self.rados.pool_reverse_lookup(pool_id))
+
+    @contextmanager
+    def without_cache(self) -> Iterator[None]:
+        """Images that are opened within it have no cache: for what reads or writes all once."""
+        before = self.rados.conf_get("rbd_cache")
+        self.rados.conf_set("rbd_cache", "false")
+        try:
+            yield
+        finally:
+            self.rados.conf_set("rbd_cache", before)

@@ -60,6 +60,12 @@ _WISH = (
     Field("source_spec", "object", "The source-spec of an import, instead of `source`."),
     Field("inline_secrets", "boolean", "Allow secrets of the source-spec in the image's header."),
     Field("as_raw", "boolean", "Import the bytes of a file of another format as they are."),
+    Field(
+        "method",
+        "string",
+        "How to copy; `copy` is for imports, `warm` for images.",
+        choices=schemas.METHODS,
+    ),
     Field("force", "boolean", "Allow a migration in place without a new layout."),
 )
 _LISTED = (
@@ -190,6 +196,7 @@ MIGRATION_ROUTES = (
         example={"rate": "20M", "priority": 5},
     ),
     _act("execute", "Copy the data in the background"),
+    _act("cutover", "Let clients change to the target of a warm migration"),
     _act("commit", "Finish: remove the source", _FORCE),
     _act("abort", "Go back: remove the target", _FORCE),
     _act("pause", "Pause: interrupt the copy", _FORCE),

@@ -5,10 +5,12 @@ from typing import Any, Tuple
 from .fields import Field
 
 STATES = (
-    "queued", "preparing", "prepared", "executing", "executed", "verifying", "verified",
-    "committing", "committed", "aborting", "aborted", "failed",
+    "queued", "preparing", "prepared", "executing", "executed", "cutting-over", "cut-over",
+    "verifying", "verified", "committing", "committed", "aborting", "aborted", "failed",
 )  # fmt: skip
-GOALS = ("prepared", "executed", "verified", "committed")
+METHODS = ("live", "copy", "warm")
+CLIENTS = ("source", "target")
+GOALS = ("prepared", "executed", "cut-over", "verified", "committed")
 VERIFY = ("none", "sample", "full")
 VERIFY_ASKED = ("auto", *VERIFY)  # auto: depends on the image
 HOLDS = ("paused", "window", "limit", "health", "source", "retry", "soak", "operator", "plan")
@@ -102,6 +104,18 @@ LAYOUT = (
     Field("journal_splay_width", "integer", "Objects at once."),
     Field("journal_pool", "string", "The pool that takes the journal."),
 )
+ROUNDS = (
+    field("count", "integer", "How many were copied."),
+    field("bytes", "integer", "Bytes that the last one copied."),
+    field("seconds", "number", "Seconds that the last one took."),
+    field(
+        "age_seconds",
+        "integer",
+        "Seconds since the source was as the target is; null after the cutover.",
+        nullable=True,
+    ),
+    field("pause_seconds", "number", "Seconds that the cutover took.", nullable=True),
+)
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
     field("source", "string", "Image spec of the source.", example="hdd/vm1"),
@@ -112,6 +126,9 @@ REPORT: Tuple[Field, ...] = (
         "empty for an import.",
     ),
     field("import_only", "boolean", "An import: the source is only read."),
+    field("method", "string", "How it is copied.", choices=METHODS),
+    field("clients", "string", "The image that clients use now.", choices=CLIENTS),
+    field("rounds", "object", "The rounds of a warm migration.", fields=ROUNDS, nullable=True),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
     field("source_changes", "array", "What changed at an import's source during the copy."),
     field("target", "string", "Image spec of the target.", example="nvme/vm1"),
@@ -153,6 +170,7 @@ REPORT: Tuple[Field, ...] = (
     time_field("created", "When the migration was requested.", nullable=False),
     time_field("prepared", "When it was first seen prepared."),
     time_field("executed", "When it was last seen to become executed."),
+    time_field("cut_over", "When the target got its name, with the method warm."),
     time_field("ended", "When it was committed or aborted."),
     field("timeline", "array", "The changes of state, oldest first.", fields=TIMELINE),
     field("next", "string", "What happens next, or what to do; empty when it has ended."),
@@ -170,10 +188,19 @@ FINDING = (
     field("message", "string", "A sentence for people."),
     field("remedy", "string", "What to do; may be empty."),
 )
+METHOD_CHOICE = (
+    field("method", "string", "The method.", choices=METHODS),
+    field("ok", "boolean", "It can do the job."),
+    field("recommended", "boolean", "It is the best one that can."),
+    field("code", "string", "The finding that refuses it; empty if it can do the job."),
+    field("reason", "string", "A sentence for people."),
+)
 CHECK = (
     field("source", "string", "Image spec of the source."),
     field("target", "string", "Image spec of the target."),
     field("ok", "boolean", "No error was found."),
+    field("method", "string", "How it would be copied.", choices=METHODS, nullable=True),
+    field("methods", "array", "The methods that come into question.", fields=METHOD_CHOICE),
     field("bytes_to_copy", "integer", "Upper limit of the bytes to copy.", nullable=True),
     field("bytes_free", "integer", "Bytes that the target's pool can take.", nullable=True),
     field("findings", "array", "The worst first.", fields=FINDING),

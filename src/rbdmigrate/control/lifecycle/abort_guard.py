@@ -16,7 +16,7 @@ from errno import EBUSY, EPERM
 from typing import Optional
 
 from ...model.errors import MigrationError
-from ...model.migration import Migration
+from ...model.migration import Method, Migration
 from ...model.target_header import TargetHeader
 from ...model.watchers import Watcher, name_users
 
@@ -100,7 +100,8 @@ def _same(m: Migration, found: TargetFound) -> bool:
 def _touched(m: Migration, found: TargetFound) -> str:
     """How the target was, or may have been, changed since it was prepared; else empty."""
     target, before, now = m.target.spec, m.target_header, found.header
-    if before is not None and now is not None and before != now:
+    by_mover = m.method is Method.COPY and m.executed_at is None  # it gives the target snapshots
+    if not by_mover and before is not None and now is not None and before != now:
         return f"{_changes(before, now)} of {target} changed since it was prepared"
     if not found.locks:
         return f"Writes to {target} leave no trace, because it lacks the feature exclusive-lock"

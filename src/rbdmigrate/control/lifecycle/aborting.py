@@ -18,6 +18,7 @@ from .abort_guard import TargetFound
 
 _GOALS = {
     State.EXECUTED: Goal.EXECUTED,
+    State.CUT_OVER: Goal.CUT_OVER,
     State.VERIFYING: Goal.VERIFIED,
     State.VERIFIED: Goal.VERIFIED,
 }

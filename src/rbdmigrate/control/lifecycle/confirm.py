@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...model.migration import Migration
-from .decision import Decision, decide
+from .decision import decide
 from .situation import Situation
+from .steps import Decision
 
 
 class Outdated(Exception):

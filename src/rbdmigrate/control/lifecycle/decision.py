@@ -7,65 +7,18 @@ failed. The table is documented, row by row, in ``doc/design/recovery.rst``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from errno import EIO, ENOENT, ENXIO
 from typing import Union
 
-from ...model.migration import Failure, Goal, Hold, HoldReason, Migration, Op, State
-from ...model.observation import Observation
+from ...model.migration import Failure, Goal, Hold, HoldReason, Method, Migration, Op, State
 from .crashes import prepare_crashed
+from .observed import unanswered, was_linked
 from .situation import Situation
-from .target_changes import with_changes
+from .steps import Act, Decision, End, Fail, Rest
 from .verification import due, may_commit
+from .warm import next_warm, source_gone
 
-
-@dataclass(frozen=True)
-class Act:
-    """Run this act now."""
-
-    op: Op
-
-
-@dataclass(frozen=True)
-class Rest:
-    """Nothing to do now."""
-
-
-@dataclass(frozen=True)
-class End:
-    """The migration has ended: ``state`` is committed or aborted."""
-
-    state: State
-    message: str
-
-
-@dataclass(frozen=True)
-class Fail:
-    """The migration cannot go on without the administrator."""
-
-    errno: int
-    message: str
-
-
-Decision = Union[Act, Rest, End, Fail]
-
-_STATES = {
-    Situation.UNTOUCHED: State.QUEUED,
-    Situation.TARGET_TAKEN: State.QUEUED,
-    Situation.PREPARED: State.PREPARED,
-    Situation.EXECUTING: State.EXECUTING,
-    Situation.EXECUTED: State.EXECUTED,
-}
-# States that are reached only when a prepare has completed.
-_LINKED = (
-    State.PREPARED,
-    State.EXECUTING,
-    State.EXECUTED,
-    State.VERIFYING,
-    State.VERIFIED,
-    State.COMMITTING,
-    State.ABORTING,
-)
 # The act that completes an interrupted one, and the state which shows that the act was ours.
 _COMPLETES = {
     Situation.HALF_PREPARED: (Op.UNDO_PREPARE, State.PREPARING),
@@ -74,70 +27,19 @@ _COMPLETES = {
 }
 
 
-def with_observation(
-    migration: Migration, situation: Situation, seen: Observation, now: float
-) -> Migration:
-    """Return the record updated from what was observed: state, the target's id, names, changes.
-
-    Half-done situations leave the state as it is, since it shows whose act was interrupted.
-    """
-    return with_changes(_observed(migration, situation, seen, now), situation, seen)
-
-
-def _observed(
-    migration: Migration, situation: Situation, seen: Observation, now: float
-) -> Migration:
-    m = _with_pool_names(migration, seen)
-    if _unanswered(m, situation):
-        return m
-    linked = situation in (Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED)
-    known = seen.target is not None and seen.target.image_id == m.target.image_id
-    half = situation in (Situation.HALF_ABORTED, Situation.HALF_COMMITTED)
-    if seen.target is not None and (linked or (half and known)):
-        target = replace(m.target, image_id=seen.target.image_id)
-        if seen.target.name:
-            target = replace(target, image=seen.target.name)
-        m = replace(m, target=target)
-    if situation is Situation.UNTOUCHED and seen.source is not None and not _was_linked(m):
-        m = replace(m, source=replace(m.source, image=seen.source.name))
-    if situation is Situation.HALF_COMMITTED:
-        return replace(m, goal=Goal.COMMITTED)  # past the point of no return, whoever began it
-    state = _STATES.get(situation)
-    if state is None or m.state is State.FAILED or (state is State.QUEUED and _was_linked(m)):
-        return m
-    if state is State.EXECUTED and (m.state is State.VERIFIED or _verifying(m)):
-        return m  # librbd has no later state than executed
-    return m.enter(state, now)
-
-
-def _verifying(m: Migration) -> bool:
-    return m.state is State.VERIFYING and due(m)
-
-
 def is_ours(migration: Migration, situation: Situation) -> bool:
-    """Whether a half-done situation comes from an act of ours, which we complete at once."""
+    """Whether a half-done situation comes from an act of ours, which we complete at once.
+
+    Only we copy by the method ``warm``.
+    """
+    if migration.method is Method.WARM:
+        return True
     return migration.state is _COMPLETES[situation][1] or _undoing(migration, situation)
 
 
 def _undoing(m: Migration, situation: Situation) -> bool:
     """Whether undoing a prepare was interrupted: to librbd that is an abort."""
     return situation is Situation.HALF_ABORTED and m.state is State.PREPARING
-
-
-def _unanswered(m: Migration, situation: Situation) -> bool:
-    """Whether a prepare of ours looks complete, but its worker never reported success.
-
-    librbd writes "prepared" into both headers before it moves the source's clones to the target: a
-    prepare interrupted there would lose them at the commit.
-    """
-    return situation is Situation.PREPARED and m.state is State.PREPARING
-
-
-def _with_pool_names(m: Migration, seen: Observation) -> Migration:
-    """Return the record with the current names of its pools, which may have been renamed."""
-    source = replace(m.source, pool=seen.source_pool or m.source.pool)
-    target = replace(m.target, pool=seen.target_pool or m.target.pool)
-    return replace(m, source=source, target=target)
 
 
 def decide(
@@ -162,6 +64,8 @@ def decide(
     lost = _lost(m, situation)
     if lost is not None:
         return lost
+    if m.method is Method.WARM:
+        return next_warm(m, situation, now)
     if m.target_changes.trashed and situation not in _COMPLETES:
         return Rest()  # librbd looks the target up by its name, which it has lost in the trash
     if situation is Situation.TARGET_POOL_GONE:
@@ -173,7 +77,7 @@ def decide(
         return Act(Op.UNDO_PREPARE)
     if situation in _COMPLETES:
         return Act(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
-    if _unanswered(m, situation):
+    if unanswered(m, situation):
         return Act(Op.UNDO_PREPARE)
     if m.goal is Goal.ABORTED:
         return Act(Op.ABORT)
@@ -209,23 +113,25 @@ def _over(m: Migration, situation: Situation) -> Union[End, None]:
     if situation in (Situation.UNTOUCHED, Situation.TARGET_TAKEN):
         if m.goal is Goal.ABORTED:
             return End(State.ABORTED, "")
-        if _was_linked(m):
+        if was_linked(m):
             return End(State.ABORTED, "aborted by somebody else")
     if m.goal is Goal.ABORTED and situation in (Situation.LOST, Situation.SOURCE_POOL_GONE):
         return End(State.ABORTED, "neither the source nor the target exists any more")
-    if m.goal is Goal.ABORTED and situation is Situation.TARGET_POOL_GONE and not _was_linked(m):
+    if m.goal is Goal.ABORTED and situation is Situation.TARGET_POOL_GONE and not was_linked(m):
         return End(State.ABORTED, "the target's pool does not exist any more")
     return None
-
-
-def _was_linked(m: Migration) -> bool:
-    return m.prepared_at is not None or m.state in _LINKED
 
 
 def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
     source, target = m.source.spec, m.target.spec
     if situation is Situation.LOST:
         return Fail(ENOENT, f"The source {source} does not exist any more, nor does {target}.")
+    if (
+        situation is Situation.SOURCE_LOST
+        and m.method is Method.WARM
+        and m.goal is not Goal.ABORTED
+    ):
+        return Fail(ENOENT, source_gone(m))
     if situation is Situation.SOURCE_LOST and m.goal is not Goal.ABORTED:
         return Fail(
             ENOENT,
@@ -235,7 +141,7 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
         )
     if situation is Situation.SOURCE_POOL_GONE:
         return Fail(ENXIO, f"The pool or namespace of the source {source} does not exist any more.")
-    if situation is Situation.TARGET_POOL_GONE and not _was_linked(m):
+    if situation is Situation.TARGET_POOL_GONE and not was_linked(m):
         return Fail(ENXIO, f"The pool or namespace of the target {target} does not exist any more.")
     if situation is Situation.TARGET_TAKEN:
         return Fail(ENOENT, f"Another image called {target} was created in the meantime.")
@@ -263,6 +169,7 @@ ACTING = {
     Op.UNDO_PREPARE: State.PREPARING,
     Op.EXECUTE: State.EXECUTING,
     Op.SETTLE: State.EXECUTING,
+    Op.CUT_OVER: State.CUTTING_OVER,
     Op.VERIFY: State.VERIFYING,
     Op.COMMIT: State.COMMITTING,
     Op.FINISH_COMMIT: State.COMMITTING,

@@ -39,6 +39,7 @@ _DOING = {
     Op.UNDO_PREPARE: "Undoing an interrupted prepare",
     Op.EXECUTE: "Copying",
     Op.SETTLE: "Completing objects of",
+    Op.CUT_OVER: "Cutting over to",
     Op.VERIFY: "Comparing",
     Op.DROP_POINT: "Removing the comparison snapshot of",
     Op.COMMIT: "Committing",

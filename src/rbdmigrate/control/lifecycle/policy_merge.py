@@ -16,17 +16,19 @@ from ...model.layout import LayoutOptions
 from ...model.migration import Goal, Migration, State
 from ...model.policy import Policy
 from ...model.verification import Verify
-from .requests import cleared_for_retry, refuse_aborting, without_consent
+from .requests import cleared_for_retry, refuse_aborting, refuse_goal, without_consent
 from .verification import at_least, covers
 
-_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED, Goal.COMMITTED)
+_FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED)
 
 
 def with_policy(m: Migration, policy: Policy) -> Migration:
     """Return the record with every field of the policy in place of its own.
 
-    Where the policy leaves the verify mode to the module, the record keeps its own.
+    Where the policy leaves the verify mode to the module, the record keeps its own. Raises
+    MigrationError(EINVAL) for a goal that its method does not have.
     """
+    refuse_goal(m.method, policy.goal)
     verify = m.verify if policy.verify is Verify.AUTO else policy.verify
     return replace(
         m,
@@ -46,8 +48,10 @@ def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") 
     migration that failed before it was prepared starts again as the new request says.
 
     Raises MigrationError: EEXIST for another plan, layout or window, EBUSY while it is being
-    aborted or committed, EINVAL when it failed, EAGAIN when it has just ended.
+    aborted or committed, EINVAL when it failed or for a goal that its method does not have, EAGAIN
+    when it has just ended.
     """
+    refuse_goal(m.method, policy.goal)
     if m.state.ended:
         raise MigrationError(EAGAIN, f"The migration to {m.target.spec} ended just now; try again.")
     refuse_aborting(m)

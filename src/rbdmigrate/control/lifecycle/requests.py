@@ -12,12 +12,12 @@ from errno import EAGAIN, EBUSY, EINVAL, EPERM
 from typing import Optional
 
 from ...model.errors import MigrationError
-from ...model.migration import Goal, HoldReason, Migration, State
+from ...model.migration import Goal, HoldReason, Method, Migration, State
 from ...model.verification import Outcome, Verify
 from .verification import at_least, covers, describe_differences, doubtful, passed
 
-_COMMITTABLE = (State.EXECUTED, State.VERIFYING, State.VERIFIED, State.COMMITTING)
-_COMPARABLE = (State.EXECUTED, State.VERIFYING, State.VERIFIED)
+_COMPARABLE = (State.EXECUTED, State.CUT_OVER, State.VERIFYING, State.VERIFIED)
+_COMMITTABLE = (*_COMPARABLE, State.COMMITTING)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ def refuse_aborting(m: Migration) -> None:
     if m.goal is Goal.ABORTED:
         raise MigrationError(
             EBUSY, f"The migration of {m.source.spec} to {m.target.spec} is being aborted."
+        )
+
+
+def refuse_goal(method: Method, goal: Goal) -> None:
+    """Raise MigrationError(EINVAL) for a goal that migrations by ``method`` do not have."""
+    if goal is Goal.CUT_OVER and method is not Method.WARM:
+        raise MigrationError(
+            EINVAL,
+            f"Only migrations by the method warm have a cutover, and so the goal {goal.value}; "
+            f"this one is by the method {method.value}.",
         )
 
 
@@ -119,6 +129,8 @@ def to_commit(m: Migration, *, force: bool) -> Migration:
     """
     refuse_aborting(m)
     target = m.target.spec
+    if m.method is Method.WARM:
+        _refuse_before_cut_over(m, "committing would remove the image that clients use")
     executed = m.state in _COMMITTABLE
     if not executed and not (m.state is State.FAILED and m.executed_at is not None):
         raise MigrationError(
@@ -129,6 +141,18 @@ def to_commit(m: Migration, *, force: bool) -> Migration:
     if not force:
         refuse_unverified(m)
     return replace(cleared_for_retry(m), goal=Goal.COMMITTED, force_commit=force, soak_ended=True)
+
+
+def _refuse_before_cut_over(m: Migration, why: str) -> None:
+    target = m.target.spec
+    if m.cut_over_at is not None:
+        return
+    first = "" if m.state is State.EXECUTED else f"wait until it is executed (`ls {target}`), "
+    raise MigrationError(
+        EAGAIN,
+        f"{target} is {m.state.value}, not cut over yet, so {why}; {first}stop the clients of "
+        f"{m.source.spec}, then `ceph rbd migration cutover {target}`.",
+    )
 
 
 def to_abort(m: Migration) -> Migration:
@@ -178,6 +202,8 @@ def to_verify(m: Migration, mode: Verify, now: float) -> Migration:
     """
     refuse_aborting(m)
     target = m.target.spec
+    if m.method is Method.WARM:
+        _refuse_before_cut_over(m, "there is nothing final to compare yet")
     again = m.state is State.FAILED and m.failed_in in (State.VERIFYING, State.COMMITTING)
     if m.state not in _COMPARABLE and not again:
         raise MigrationError(
@@ -204,6 +230,8 @@ def changed(m: Migration, changes: Changes, floor: Verify = Verify.NONE) -> Migr
     EPERM).
     """
     refuse_aborting(m)
+    if changes.goal is not None:
+        refuse_goal(m.method, changes.goal)
     if (changes.goal, changes.verify, changes.soak) != (None, None, None):
         refuse_committing(m)
         m = without_consent(m)

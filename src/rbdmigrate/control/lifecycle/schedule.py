@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from ...model.migration import Op
 
 # Acts that read from the source.
-READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.SETTLE, Op.VERIFY})
+READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.SETTLE, Op.CUT_OVER, Op.VERIFY})
 COPYING = frozenset({Op.EXECUTE})
 COMPARING = frozenset({Op.VERIFY})
+_URGENT = frozenset({Op.ABORT, Op.CUT_OVER})
 PACED = COPYING | COMPARING  # acts that the throttle slows down
 
 
@@ -88,9 +89,9 @@ def free_slots(running: Sequence[Running], limits: Limits) -> FreeSlots:
 def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
     """Return those of ``waiting`` that may start in addition to ``running``.
 
-    Higher priority first, then the oldest. Aborts go before other steps of the same priority,
-    since an administrator waits for them. A copy held back by a pool's limit does not hold back
-    others.
+    Higher priority first, then the oldest. Aborts and cutovers go before other steps of the same
+    priority, since an administrator, or stopped clients, wait for them. A copy held back by a
+    pool's limit does not hold back others.
     """
     free = free_slots(running, limits)
     copies, verifies, steps = free.copies, free.verifies, free.steps
@@ -100,7 +101,7 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
     targets = Counter(act.target_pool for act in copying)
     plans = Counter(act.plan for act in copying)
     chosen = []
-    order = sorted(waiting, key=lambda w: (-w.priority, w.op is not Op.ABORT, w.since, w.ident))
+    order = sorted(waiting, key=lambda w: (-w.priority, w.op not in _URGENT, w.since, w.ident))
     for candidate in order:
         if candidate.op in COMPARING:
             if verifies > 0:

@@ -11,8 +11,9 @@ import enum
 from typing import Optional
 
 from ...model.image_ident import id_in_headers, is_old_format
-from ...model.migration import Migration
-from ...model.observation import HeaderState, ImageView, Observation
+from ...model.migration import Method, Migration
+from ...model.observation import HeaderState, ImageView, NamesNow, Observation
+from ...model.rounds import hidden_name
 
 
 class Situation(str, enum.Enum):
@@ -24,6 +25,8 @@ class Situation(str, enum.Enum):
     PREPARED = "prepared"
     EXECUTING = "executing"  # copying was begun; a process may still be copying
     EXECUTED = "executed"
+    HALF_CUT_OVER = "half-cut-over"  # no name leads to one of the images, or not all say so yet
+    CUT_OVER = "cut-over"  # the target has its name, the source is in the trash
     HALF_ABORTED = "half-aborted"  # abort was begun; the target may be incomplete
     HALF_COMMITTED = "half-committed"  # the target stands alone, the source is not quite gone
     COMMITTED = "committed"  # the target stands alone, the source is gone
@@ -50,6 +53,8 @@ def diagnose(migration: Migration, seen: Observation) -> Situation:
     """Return the situation that ``seen`` shows for ``migration``."""
     if migration.imported is not None:
         return _of_import(migration, seen)
+    if migration.method is Method.WARM:
+        return _of_warm(migration, seen)
     if seen.target_gone:
         return _without_target_pool(migration, seen.source)
     if seen.source_gone:
@@ -81,6 +86,66 @@ def _of_import(m: Migration, seen: Observation) -> Situation:
     if target.header is None:
         return Situation.COMMITTED if linked else Situation.HALF_PREPARED
     return _BY_STATE[target.header.state]
+
+
+def _of_warm(m: Migration, seen: Observation) -> Situation:
+    """The situation of a migration by the method ``warm``: its target is an image of its own.
+
+    Which image has the name tells whether it is cut over. An image that somebody renamed is found
+    by its id, and its name is not one that a cutover leaves.
+    """
+    source, target = seen.source, seen.target
+    if source is not None and source.image_id != m.source.image_id:
+        source = None
+    if target is None or not _is_ours_warm(m, target):
+        return _without_warm_target(m, seen, source)
+    header = target.header
+    if header is not None and header.state is HeaderState.ABORTING:
+        return Situation.HALF_ABORTED
+    names = seen.names or NamesNow(source=False, target=False, complete=False)
+    moved = _target_renamed(m, target) and not names.source
+    if source is None and not (names.target or moved):
+        return Situation.SOURCE_LOST
+    if source is None:
+        return Situation.COMMITTED if header is None else Situation.HALF_COMMITTED
+    if names.target or moved:
+        return Situation.CUT_OVER if names.complete or moved else Situation.HALF_CUT_OVER
+    if not (names.source or (_named(source) and source.name != m.source.image)):
+        return Situation.HALF_CUT_OVER
+    if header is None:
+        return Situation.HALF_PREPARED if m.prepared_at is None else Situation.PREPARED
+    return _BY_STATE[header.state]
+
+
+def _is_ours_warm(m: Migration, target: ImageView) -> bool:
+    """By its id; until the prepare answered, by the name that only we give."""
+    if m.target.image_id:
+        return _is_ours(m, target)
+    return target.name == hidden_name(m.id)
+
+
+def _target_renamed(m: Migration, target: ImageView) -> bool:
+    """Whether somebody gave the target another name after the cutover."""
+    other = target.name not in (hidden_name(m.id), m.target.image)
+    return m.cut_over_at is not None and other and _named(target)
+
+
+def _named(image: ImageView) -> bool:
+    return image.listed and not image.trashed
+
+
+def _without_warm_target(m: Migration, seen: Observation, source: Optional[ImageView]) -> Situation:
+    if source is None:
+        return Situation.SOURCE_POOL_GONE if seen.source_gone else Situation.LOST
+    untouched = _named(source) or not m.target.image_id
+    if seen.target_gone:
+        return (
+            Situation.UNTOUCHED if untouched and m.target.image_id else Situation.TARGET_POOL_GONE
+        )
+    if not untouched:
+        return Situation.HALF_ABORTED
+    taken = seen.target is not None and seen.target.image_id != source.image_id
+    return Situation.TARGET_TAKEN if taken and not m.in_place else Situation.UNTOUCHED
 
 
 def _without_target_pool(migration: Migration, source: Optional[ImageView]) -> Situation:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Optional
 
-from ...model.migration import Goal, Migration, Soaked
+from ...model.migration import Goal, Method, Migration, Soaked
 from ...model.verification import (
     MAX_REASONS,
     POINT_PREFIX,
@@ -222,7 +222,7 @@ def doubtful(m: Migration) -> bool:
 
 
 def soak_began(m: Migration) -> Optional[float]:
-    """The time when the soak time began: the end of the verification, or else of the copy.
+    """The time when the soak time began: the end of the verification, else of copy or cutover.
 
     In seconds since the epoch; None where there is none to wait for.
     """
@@ -231,7 +231,9 @@ def soak_began(m: Migration) -> Optional[float]:
         return None
     if m.force_commit or m.soak_ended:
         return None
-    return v.at if v is not None and v.at is not None else m.executed_at
+    if v is not None and v.at is not None:
+        return v.at
+    return m.cut_over_at if m.method is Method.WARM else m.executed_at
 
 
 def soak_left(m: Migration) -> float:

@@ -8,7 +8,9 @@ from ...model.migration import Hold, HoldReason, Migration, Op
 from ...model.plan import Definition, PlanState
 from ..records.plan_registry import PlanRegistry
 
-_ONWARD = frozenset({Op.PREPARE, Op.EXECUTE, Op.VERIFY, Op.COMMIT})  # others go back or tidy up
+_ONWARD = frozenset(
+    {Op.PREPARE, Op.EXECUTE, Op.CUT_OVER, Op.VERIFY, Op.COMMIT}
+)  # others go back or tidy up
 
 
 class PlanPace:

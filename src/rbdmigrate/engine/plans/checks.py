@@ -236,6 +236,8 @@ def _silent(item: Item, error: MigrationError) -> dict[str, Any]:
         "source": str(item.source),
         "target": str(item.target),
         "ok": False,
+        "method": None,
+        "methods": [],
         "bytes_to_copy": None,
         "bytes_free": None,
         "findings": [finding],

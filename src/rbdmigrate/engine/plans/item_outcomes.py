@@ -13,11 +13,12 @@ from ..records.registry import Registry
 from ..records.tracked import TrackedMigration
 from ..records.tracked_plan import TrackedPlan
 
-_ORDER = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.VERIFYING, State.VERIFIED,
-          State.COMMITTING, State.COMMITTED)  # fmt: skip
+_ORDER = (State.PREPARED, State.EXECUTING, State.EXECUTED, State.CUTTING_OVER, State.CUT_OVER,
+          State.VERIFYING, State.VERIFIED, State.COMMITTING, State.COMMITTED)  # fmt: skip
 _REACHED = {
     Goal.PREPARED: State.PREPARED,
     Goal.EXECUTED: State.EXECUTED,
+    Goal.CUT_OVER: State.CUT_OVER,
     Goal.VERIFIED: State.VERIFIED,
     Goal.COMMITTED: State.COMMITTED,
 }

@@ -61,7 +61,7 @@ def blind(m: Migration) -> bool:
 
 def own_metadata(m: Migration) -> tuple[str, ...]:
     """The image metadata keys that the target has from us."""
-    return (headers.IMPORT_KEY, *([headers.HOLDER_OPS_KEY] if m.holder_ops is not None else []))
+    return (*headers.OWN_KEYS, *([headers.HOLDER_OPS_KEY] if m.holder_ops is not None else []))
 
 
 def _lock_users(

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ...control.lifecycle.decision import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
-from ...model.migration import Actor, Migration, Op, Step
+from ...control.lifecycle.warm import is_refresh, kept_hold
+from ...model.migration import Actor, Method, Migration, Op, Step
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
 from .verification import begin
@@ -16,18 +17,25 @@ from .verification import begin
 def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) -> Migration:
     """The record with the intent of ``op``, which is written before the act begins."""
     now = time.time()
-    acting = begin(m.enter(ACTING.get(op, m.state), now), op, fraction)
+    state = m.state if is_refresh(m, op) else ACTING.get(op, m.state)
+    acting = begin(m.enter(state, now), op, fraction)
     if op is Op.PREPARE and m.imported is not None:
         acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
     if op is Op.EXECUTE:
-        acting = replace(acting, settled=False, copy_checked=m.imported is not None)
-    if op is Op.PREPARE and m.verify is not Verify.NONE:
+        by_librbd = m.method is Method.LIVE and m.imported is None
+        acting = replace(acting, settled=False, copy_checked=not by_librbd)
+    if op is Op.PREPARE and m.verify is not Verify.NONE and m.method is Method.LIVE:
         acting = replace(acting, point=comparison_snapshot_name(m.id))
-    return replace(acting, step=Step(op, now, actor), hold=None, touched=touched)
+    return replace(acting, step=Step(op, now, actor), hold=kept_hold(m, op), touched=touched)
 
 
 def with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:
-    """The record with how much of the copy is done, as its worker told last."""
+    """The record with how much of the copy is done, as its worker told last.
+
+    A round that refreshes a target tells only of itself.
+    """
+    if is_refresh(m, Op.EXECUTE):
+        return m
     return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
 
 

@@ -22,19 +22,22 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
-from ...control.lifecycle.decision import Act, decide, failed, retry_later, with_observation
+from ...control.lifecycle.decision import decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
     backoff,
     not_started,
 )
+from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
+from ...control.lifecycle.steps import Act
+from ...control.lifecycle.warm import cut_over_refused
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing
 from ...model.jobs.acts import ActOn
 from ...model.jobs.answers import Copied, NotTrimmed
 from ...model.jobs.protocol import Cause, Ending, Failed, Tell
-from ...model.migration import Actor, Migration, Op
+from ...model.migration import Actor, Method, Migration, Op
 from ..pace.lock_owner import LockOwnerPace, holds_lock
 from ..pace.plan_limits import PlanPace
 from ..pace.throttle import Throttle
@@ -124,7 +127,8 @@ class Executor:
             tracked.uncontrolled, tracked.take_lock = "", False
         tracked.lock_shared = False
         tracked.rate_limit = self._throttle.first_rate(tracked)
-        ops = self._holder.begin(tracked, worker.clients) if job.op is Op.EXECUTE else None
+        copies = job.op is Op.EXECUTE and tracked.migration.method is not Method.WARM
+        ops = self._holder.begin(tracked, worker.clients) if copies else None
 
         def intent(m: Migration) -> Migration:
             if self._plans.hold(m, job.op) is not None:
@@ -234,6 +238,11 @@ class Executor:
         if op is Op.ABORT and refused and failure.errno == EBUSY:
             self._abort_refused(tracked, EBUSY, failure.message)
             return
+        if op is Op.CUT_OVER and refused and failure.errno == EBUSY:
+            now = time.time()
+            self._registry.update(tracked, lambda m: cut_over_refused(m, failure.message, now))
+            log.warning("%s: %s", tracked.migration.id, failure.message)
+            return
         problem = explained(op, failure, tracked)
         if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
             problem = replace(problem, transient=True)
@@ -258,6 +267,8 @@ class Executor:
         step, target = migration.step, migration.target
         if step is None or step.op is not Op.EXECUTE or not target.image_id:
             return
+        if migration.method is Method.WARM:
+            return  # only our worker copies
         with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
             if holder is None or holder.client in step.actor.clients:
@@ -269,7 +280,7 @@ class Executor:
 
     def _touched(self, m: Migration) -> bool:
         """Whether anybody but us may have written the target's header since our last act on it."""
-        if m.touched or not m.target.image_id:
+        if m.touched or not m.target.image_id or m.method is Method.WARM:
             return m.touched
         return m.target_version is None or target_version(self._client, m) != m.target_version
 
@@ -306,6 +317,8 @@ class Executor:
         situation = tracked.seen[1] if tracked.seen is not None else None
         if op is not Op.ABORT or situation not in GUARDED:
             return None
+        if tracked.migration.method is Method.WARM:
+            return None  # no client uses the target before the cutover
         found = find_target(
             self._client,
             tracked.migration,

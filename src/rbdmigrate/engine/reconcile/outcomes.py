@@ -6,13 +6,16 @@ from dataclasses import replace
 
 from ...control.lifecycle.aborting import copied_by_us_alone
 from ...control.lifecycle.crashes import after_success
+from ...control.lifecycle.warm import cut_over, kept_hold, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
     Answer,
     Copied,
+    CutOverDone,
     NotTrimmed,
     ObjectsCompleted,
     Prepared,
+    Synchronized,
     Verified,
 )
 from ...model.migration import Migration, Op, State
@@ -25,11 +28,15 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
         return waiting(m, answer.untrimmed, now)
     if isinstance(answer, ObjectsCompleted):  # the attempts to copy are counted on
         return replace(m, step=None, settled=True)
-    m = after_success(replace(m, step=None, hold=None, failure=None, attempts=0), op)
+    m = after_success(replace(m, step=None, hold=kept_hold(m, op), failure=None, attempts=0), op)
     if isinstance(answer, Prepared):
         return _prepared(m.enter(State.PREPARED, now), answer)
     if isinstance(answer, Copied):
         return _copied(m, answer)
+    if isinstance(answer, Synchronized):
+        return synchronized(m, answer)
+    if isinstance(answer, CutOverDone):
+        return cut_over(m, answer, now)
     if isinstance(answer, Verified):
         return with_outcome(m, answer.verification, now)
     return replace(m, point="") if op is Op.DROP_POINT else m
@@ -54,5 +61,7 @@ def _copied(m: Migration, answer: Copied) -> Migration:
         m = replace(m, target_version=answer.version, touched=True)
     if m.imported is not None:
         m = replace(m, imported=m.imported.changed(answer.changes))
+    if answer.header is not None:
+        m = replace(m, target_header=answer.header)
     size = answer.bytes_total
     return replace(m, bytes_copied=size, bytes_total=size or m.bytes_total)

@@ -22,7 +22,7 @@ from ...model.errors import MigrationError, errno_name
 from ...model.jobs.acts import Act, ActOn, CompleteObjects, TakeLock
 from ...model.jobs.answers import ObjectsCompleted
 from ...model.jobs.protocol import Cause, Ending, Failed
-from ...model.migration import Goal
+from ...model.migration import Goal, Method
 from ..pace.lock_owner import copies_on, holds_lock
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
@@ -57,6 +57,8 @@ class PostCopy:
         that copy an object at that moment, so this is done on demand only.
         """
         target = tracked.migration.target
+        if tracked.migration.method is Method.WARM:
+            return  # the mover copies, not librbd
         with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
         if holder is None:
@@ -81,6 +83,8 @@ class PostCopy:
         Where that does not succeed, and for what lies far off, the loop decides on it as a step.
         Without snapshots there are none, and no worker is started to find that out.
         """
+        if tracked.migration.method is Method.WARM:
+            return  # nobody reads the target before it is whole
         if tracked.migration.goal is Goal.ABORTED:
             return  # the target goes, and what is copied back of it is what clients wrote
         try:

@@ -14,18 +14,12 @@ import rados
 
 from ...cluster.observe import observe
 from ...control.lifecycle.confirm import Outdated, while_decided
-from ...control.lifecycle.decision import (
-    Act,
-    End,
-    Fail,
-    bounded_wait,
-    decide,
-    failed,
-    is_ours,
-    with_observation,
-)
+from ...control.lifecycle.decision import bounded_wait, decide, failed, is_ours
+from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import HALF_DONE, Situation, diagnose
+from ...control.lifecycle.steps import Act, End, Fail
 from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, with_soaked
+from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
 from ...model.errors import MigrationError
 from ...model.migration import Migration, Op
 from ..records.registry import Registry, StoreFenced, TrackedMigration
@@ -185,9 +179,12 @@ class Reconciler:
         soak = soak_ends(migration, now)
         if soak is not None:
             look_again(tracked, soak - now)
+        refresh = refresh_at(migration)
+        if refresh is not None and refresh > now:
+            look_again(tracked, refresh - now)
         if not isinstance(decision, Act):
             tracked.done_op = None  # it was enough
-        elif _in_vain(tracked, decision.op):
+        elif not is_refresh(migration, decision.op) and _in_vain(tracked, decision.op):
             tracked.done_op = None  # a retry is counted anew
             decision = Fail(
                 ELOOP,
@@ -212,6 +209,9 @@ class Reconciler:
                 return
             if isinstance(verdict, End):
                 self._end(tracked)
+        elif names_changed(migration, situation):
+            tracked.note = names_changed(migration, situation)
+            look_again(tracked, _TROUBLE_WAIT)
         elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
             look_again(tracked, _TROUBLE_WAIT)

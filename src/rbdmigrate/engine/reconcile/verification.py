@@ -22,10 +22,11 @@ from ...control.lifecycle.verification import (
     soak_ends,
 )
 from ...model.jobs.protocol import Report, Tell, VerifyProgress
-from ...model.migration import Goal, Hold, HoldReason, Migration, Op, State
+from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
 from ...model.verification import Outcome, Verification
 from ..records.registry import Registry, TrackedMigration
 
+_COMPLETE = frozenset({State.EXECUTED, State.CUT_OVER, State.VERIFIED})
 _CHECKPOINT = 3.0  # seconds between two checkpoints in the record
 
 
@@ -78,7 +79,9 @@ def has_point(client: rados.Rados, m: Migration) -> bool:
 
 def waits(m: Migration, now: float) -> Optional[Hold]:
     """Why a verified migration is not committed yet."""
-    if m.goal is not Goal.COMMITTED or m.state not in (State.EXECUTED, State.VERIFIED) or due(m):
+    if m.goal is not Goal.COMMITTED or m.state not in _COMPLETE or due(m):
+        return None
+    if m.method is Method.WARM and m.cut_over_at is None:
         return None
     target, v = m.target.spec, m.verification
     if doubtful(m) and m.imported is not None and not m.force_commit:

@@ -7,7 +7,7 @@ from typing import Optional
 
 from ...model.import_policy import ImportPolicy
 from ...model.jobs import acts
-from ...model.migration import Migration, Op
+from ...model.migration import Method, Migration, Op
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,11 @@ class Moment:
 
 def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
     """Both ends of a migration; ``policy`` is what imports may read."""
+    if m.method is Method.WARM:
+        return acts.WarmEnds(m.id, m.source, m.target)
     if m.imported is None:
         return acts.ImageEnds(m.source, m.target)
-    return acts.ImportEnds(m.id, m.imported, m.target, policy)
+    return acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
 
 
 def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
@@ -38,7 +40,11 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
     if op is Op.PREPARE:
         return acts.Prepare(m.layout, m.point, moment.fenced)
     if op is Op.EXECUTE:
-        return acts.Execute(moment.rate, m.holder_ops, untouched, m.point, m.no_point)
+        return acts.Execute(
+            moment.rate, m.holder_ops, untouched, m.point, m.no_point, moment.fenced
+        )
+    if op is Op.CUT_OVER:
+        return acts.CutOver(moment.fenced)
     if op is Op.VERIFY:
         assert m.verification is not None
         return acts.Verify(

@@ -11,12 +11,13 @@ import rados
 
 from ...cluster.observe import observe
 from ...control.lifecycle.abort_guard import TargetFound, guard_abort
-from ...control.lifecycle.decision import with_observation
+from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
+from ...control.lifecycle.warm import source_gone
 from ...model.errors import MigrationError
 from ...model.jobs.answers import Examined
 from ...model.jobs.questions import Examine
-from ...model.migration import Migration, State
+from ...model.migration import Method, Migration, State
 from ...model.spec import ImageSpec
 from ...model.watchers import Watcher
 from ..reconcile.abort_guard import GUARDED, blind, find_target
@@ -52,7 +53,9 @@ class AbortPermission:
         situation = diagnose(m, seen)
         m = with_observation(m, situation, seen, time.time())  # the names of now; nothing is stored
         unanswered = m.state is State.PREPARING and situation is Situation.PREPARED
-        if unanswered or situation not in GUARDED:
+        if unanswered or situation not in GUARDED or m.method is Method.WARM:
+            if situation is Situation.SOURCE_LOST and not force and m.method is Method.WARM:
+                raise MigrationError(EPERM, source_gone(m))
             if situation is Situation.SOURCE_LOST and not force:
                 raise MigrationError(
                     EPERM,

@@ -5,18 +5,22 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
+from errno import EBUSY
 from typing import Optional
 
 from ...checks import refuse, run
 from ...checks.facts import Facts
 from ...control.lifecycle.policy_merge import merged, with_policy
+from ...control.lifecycle.warm import goes_on
 from ...faults import fault_point
+from ...model.errors import MigrationError
 from ...model.finding import Finding
 from ...model.import_source import Import, host_of
-from ...model.migration import Migration, Place, State
+from ...model.migration import Method, Migration, Place, State
 from ...model.policy import Policy
 from ...model.request import MigrationRequest
 from ...model.verification import Verify
+from ...model.watchers import name_users
 from ..records.registry import Registry, TrackedMigration
 from ..records.secrets import Secrets, prefix_of
 from .lookup import Lookup, refuse_taken
@@ -97,6 +101,7 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     """
     findings = run(facts)
     refuse(findings)
+    _refuse_open(facts, policy)
     if policy.verify is Verify.AUTO:
         policy = replace(policy, verify=facts.verify)
     ident = ident or secrets.token_hex(6)
@@ -116,6 +121,20 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
 
 
+def _refuse_open(facts: Facts, policy: Policy) -> None:
+    """Raise MigrationError(EBUSY) where a cutover would follow by itself with clients running."""
+    wish, image = facts.wish, facts.image
+    users = image.users if image is not None else ()
+    if wish.method is Method.WARM and users and goes_on(policy.goal):
+        raise MigrationError(
+            EBUSY,
+            f"The source {wish.source} is open for writing by {name_users(users)}, and its clients "
+            "have to be stopped before the cutover; copy it meanwhile with `ceph rbd migration "
+            f"prepare --method warm {wish.source} {wish.target}` and `execute`, then stop them "
+            f"and run `ceph rbd migration cutover {wish.target}`.",
+        )
+
+
 def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) -> Migration:
     """What the record of every migration begins with."""
     assert facts.target is not None
@@ -127,6 +146,7 @@ def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) 
         state=State.QUEUED,
         created=now,
         layout=facts.wish.layout,
+        method=facts.wish.method,
     )
     return with_policy(plain, policy)
 

@@ -15,7 +15,7 @@ from ...cluster import headers, old_format
 from ...cluster.observe import find_place, observe, other_end
 from ...cluster.osdmap import wait_for_latest_osdmap
 from ...cluster.pools import open_by_id
-from ...control.lifecycle.decision import with_observation
+from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import diagnose
 from ...model.errors import MigrationError
 from ...model.import_source import Import, host_of

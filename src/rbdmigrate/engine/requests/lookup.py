@@ -171,14 +171,29 @@ def _migrating(m: Migration) -> MigrationError:
     return MigrationError(EBUSY, f"{message}.")
 
 
+def _refuse_other_method(m: Migration, wish: MigrationRequest) -> None:
+    asked = wish.asked_method
+    if asked is not None and asked is not m.method:
+        raise MigrationError(
+            EEXIST,
+            f"{m.source.spec} is migrating to {m.target.spec} already, by the method "
+            f"{m.method.value}; leave out --method, or abort that migration first.",
+        )
+
+
 def refuse_taken(m: Migration, wish: MigrationRequest) -> None:
     """MigrationError(EEXIST) unless the record is about the source that is wished."""
     if wish.spec is None:
         same = m.imported is None and m.source.spec == wish.source
+        _refuse_other_method(m, wish)
     else:
         spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
         kept = m.imported
-        same = kept is not None and (kept.spec, kept.inline) == (spec.to_json(), wish.inline)
+        same = kept is not None and (kept.spec, kept.inline, m.method) == (
+            spec.to_json(),
+            wish.inline,
+            wish.method,
+        )
     if not same:
         raise MigrationError(
             EEXIST,

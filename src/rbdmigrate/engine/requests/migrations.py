@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Container
 from dataclasses import replace
+from errno import EBUSY
 from itertools import chain
 from typing import Any, Optional
 
@@ -25,11 +26,12 @@ from ...control.lifecycle.requests import (
     to_verify,
 )
 from ...control.lifecycle.verification import at_least
+from ...control.lifecycle.warm import to_cut_over, to_refresh
 from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
-from ...model.migration import Goal, HoldReason, Migration, State
+from ...model.migration import Goal, HoldReason, Method, Migration, State
 from ...model.policy import Policy
 from ...model.report import Live, report
 from ...model.request import MigrationRequest
@@ -166,12 +168,15 @@ class Migrations:
         layout: LayoutOptions,
         *,
         force: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """What preflight finds about such a migration; changes nothing (``target`` None: in place).
 
-        ``force``: see :meth:`prepare`. Raises MigrationError when the cluster does not answer.
+        ``force`` and ``method``: see :meth:`prepare`. Raises MigrationError when the cluster does
+        not answer.
         """
-        return self._check(MigrationRequest(source, target or source, layout, force=force))
+        wish = MigrationRequest(source, target or source, layout, force=force)
+        return self._check(wish.by(method))
 
     def check_import(
         self,
@@ -182,9 +187,10 @@ class Migrations:
         inline: bool = False,
         logged: bool = False,
         as_raw: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """The same for an import; see :meth:`prepare_import`."""
-        wish = self._preparation.import_request(spec, target, layout)
+        wish = self._preparation.import_request(spec, target, layout).by(method)
         return self._check(replace(wish, inline=inline, logged=logged, as_raw=as_raw))
 
     def prepare(
@@ -195,13 +201,14 @@ class Migrations:
         policy: Policy = Policy(),  # noqa: B008 - frozen
         *,
         force: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """Begin a migration. The same request twice is one migration.
 
-        ``target`` None: in place. ``force``: also in place without a new layout. Raises
-        MigrationError for every refusal, having changed nothing.
+        ``target`` None: in place. ``force``: also in place without a new layout. ``method`` None:
+        ``live``. Raises MigrationError for every refusal, having changed nothing.
         """
-        wish = MigrationRequest(source, target or source, layout, force=force)
+        wish = MigrationRequest(source, target or source, layout, force=force).by(method)
         return view(self._preparation.prepare(wish, policy))
 
     def prepare_import(
@@ -214,25 +221,37 @@ class Migrations:
         inline: bool = False,
         logged: bool = False,
         as_raw: bool = False,
+        method: Optional[Method] = None,
     ) -> Report:
         """Begin to import a source from outside. The same request twice is one migration.
 
         ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
         read the image sees them. ``logged``: they came by a way that is written into a log.
         ``as_raw``: a file of another format is imported byte by byte, instead of refused.
+        ``method`` None: the best one for the source.
         Raises MigrationError for every refusal, having changed nothing.
         """
         with self._translated(target):
-            wish = self._preparation.import_request(spec, target, layout)
+            wish = self._preparation.import_request(spec, target, layout).by(method)
         wish = replace(wish, inline=inline, logged=logged, as_raw=as_raw)
         return view(self._preparation.prepare(wish, policy))
 
     # -- those under way ---------------------------------------------------------------------
 
     def execute(self, target: ImageSpec) -> Report:
-        """Copy in the background; answers at once."""
+        """Copy in the background; answers at once. With the method ``warm`` again and again."""
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, to_execute)
+        self._changes.change(tracked, lambda m: to_refresh(to_execute(m)))
+        return view(tracked)
+
+    def cutover(self, target: ImageSpec) -> Report:
+        """Copy the last difference and give the target its name; clients have to be stopped."""
+        tracked = self._lookup.require(target)
+        self._changes.change(tracked, to_cut_over)
+        self._changes.wait(tracked, frozenset(), _cut_over_or_refused)
+        m = tracked.migration
+        if _refused(m) and m.hold is not None:
+            raise MigrationError(EBUSY, m.hold.message)
         return view(tracked)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
@@ -354,6 +373,16 @@ class Migrations:
         """What its plan wants compared at least."""
         policy = self._plan_registry.policy(m.plan) if m.plan else None
         return Verify.NONE if policy is None else at_least(policy.goal, policy.verify)
+
+
+def _refused(m: Migration) -> bool:
+    """Whether its cutover was refused, and everything undone."""
+    waits = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
+    return waits and m.cut_over_at is None and m.goal is Goal.EXECUTED
+
+
+def _cut_over_or_refused(m: Migration) -> bool:
+    return m.cut_over_at is not None or _refused(m)
 
 
 def _waits_for_operator(m: Migration) -> bool:

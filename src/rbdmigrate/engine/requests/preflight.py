@@ -12,13 +12,14 @@ from typing import Any, Optional
 
 import rados
 
-from ...checks import run
+from ...checks import first_error, run
 from ...checks.facts import Facts, Name, RbdClient
 from ...cluster import clones, headers
 from ...cluster import mon_queries as inventory
 from ...cluster.observe import find_place, other_end
 from ...cluster.osdmap import wait_for_latest_osdmap
 from ...cluster.pools import open_by_id, open_ioctx, require_namespace
+from ...control.lifecycle.method_choice import judge
 from ...control.lifecycle.verification import by_default
 from ...control.recent import Recent
 from ...faults import fault_switch
@@ -28,12 +29,13 @@ from ...model.image import Image
 from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
-from ...model.migration import Place
+from ...model.migration import Method, Place
 from ...model.request import MigrationRequest
 from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
 from ..caller import access
+from ..records.registry import Registry
 from ..settings import Settings
 from .librbd_query import Ask
 
@@ -51,12 +53,14 @@ class Preflight:
         self,
         client: rados.Rados,
         manager: str,
+        registry: Registry,
         ask: Ask,
         fenced: Callable[[], tuple[str, ...]],
         settings: Callable[[], Settings],
     ) -> None:
         self._client = client
         self._manager = manager
+        self._registry = registry
         self._ask = ask
         self._fenced = fenced
         self._settings = settings
@@ -83,9 +87,11 @@ class Preflight:
         if wish.spec is not None:
             pool = wish.source.pool
             known = facts.pools.get(pool) is not None
+            facts = replace(facts, inspection=self._inspected(facts, order=order))
+            copied = wish.method is Method.COPY
             return replace(
                 facts,
-                inspection=self._inspected(facts, order=order),
+                verify=self._verify_copy(facts.to_copy) if copied else Verify.NONE,
                 clients=self._client_keys(),
                 source_pool_id=client.pool_lookup(pool) if known else -1,
             )
@@ -95,7 +101,7 @@ class Preflight:
         return replace(
             facts,
             image=image,
-            verify=self._verify(image),
+            verify=self._verify(image, wish.method),
             clients=self._client_keys(),
             trash_of_users=self._has_trash(source.place),
         )
@@ -126,17 +132,27 @@ class Preflight:
 
         return self._trash.get((place.pool_id, place.namespace), read)
 
-    def _verify(self, image: Image) -> Verify:
-        """What is compared of the image when nobody says."""
+    def _verify(self, image: Image, method: Method) -> Verify:
+        """What is compared of the image when nobody says: all of it after a warm migration."""
         settings = self._settings()
         if settings.verify_default is not Verify.AUTO:
             return settings.verify_default
+        if method is Method.WARM:
+            return Verify.FULL
         return by_default(
             snapshots=bool(image.snapshots),
             parent=bool(image.parent),
             amount=image.size if image.parent else image.to_copy,
             full_below=settings.verify_full_below,
         )
+
+    def _verify_copy(self, amount: Optional[int]) -> Verify:
+        """What is compared of an import with its snapshots when nobody says."""
+        settings = self._settings()
+        if settings.verify_default is not Verify.AUTO:
+            return settings.verify_default
+        below = settings.verify_full_below
+        return by_default(snapshots=True, parent=False, amount=amount, full_below=below)
 
     def _inspected(self, facts: Facts, *, order: bool) -> Optional[Inspection]:
         """What the source of an import is; None for one that this release cannot read at all."""
@@ -146,8 +162,13 @@ class Preflight:
             return None
         if fault_switch("inspection.skip"):
             return Inspection()
-        pool_id = facts.target.place.pool_id
-        question = InspectSource(spec.to_json(), self._settings().reach, INSPECTION_TIME, pool_id)
+        question = InspectSource(
+            spec=spec.to_json(),
+            policy=self._settings().reach,
+            seconds=INSPECTION_TIME,
+            pool_id=facts.target.place.pool_id,
+            method=facts.wish.method,
+        )
         return self._ask(question, Inspection, INSPECTION_TIME + 5, order=order)
 
     def _missing_namespaces(self, wish: MigrationRequest) -> frozenset[tuple[str, str]]:
@@ -165,17 +186,35 @@ class Preflight:
         if pool is None or not pool.omap or place in facts.missing_namespaces:
             return None  # no image can be there
         found, view = find_place(self._client, spec)
-        with open_ioctx(self._client, spec.pool, spec.namespace) as ioctx:
-            if view is not None:
-                header = view.header
-                return Name(
-                    found,
-                    exists=True,
-                    old_format=is_old_format(found.image_id),
-                    role="" if header is None else "source" if header.is_source else "target",
-                    other=None if header is None else other_end(self._client, header).spec,
-                )
-            return self._absent(ioctx, found)
+        if view is None:
+            with open_ioctx(self._client, spec.pool, spec.namespace) as ioctx:
+                return self._recorded(self._absent(ioctx, found))
+        old, header = is_old_format(found.image_id), view.header
+        if header is None:
+            return self._recorded(Name(found, exists=True, old_format=old))
+        return Name(
+            found,
+            exists=True,
+            old_format=old,
+            role="source" if header.is_source else "target",
+            other=other_end(self._client, header).spec,
+        )
+
+    def _recorded(self, name: Name) -> Name:
+        """The name with what records say of it: only librbd's migrations are marked in headers."""
+        spec, ident = name.place.spec, name.place.image_id
+        leaving, coming = self._registry.find_source(spec), self._registry.find(spec)
+        if leaving is not None and not leaving.migration.state.ended:
+            m = leaving.migration
+            if not name.exists:
+                return replace(name, reserved_for=m.target.spec)
+            if m.source.image_id == ident:
+                return replace(name, role="source", other=m.target.spec)
+        if coming is not None and not coming.migration.state.ended:
+            m = coming.migration
+            if not name.exists or m.target.image_id == ident:
+                return replace(name, role="target", other=m.source.spec)
+        return name
 
     def _absent(self, ioctx: rados.Ioctx, place: Place) -> Name:
         """What there is of a name that no image has now."""
@@ -208,7 +247,16 @@ class Preflight:
             clones=len(every),
             clone_names=tuple(clones.clone_names(self._client, every)),
             silent_pools=tuple(silent),
+            group_spec=self._group_spec(image, place),
         )
+
+    def _group_spec(self, image: Image, place: Place) -> str:
+        """The image's group as commands name it; empty without one. It has the same namespace."""
+        if not image.group:
+            return ""
+        pool_id, _, name = image.group.partition("/")
+        pool = self._client.pool_reverse_lookup(int(pool_id)) or pool_id
+        return str(ImageSpec(pool, place.namespace, name))
 
 
 def check(preflight: Preflight, wish: MigrationRequest) -> dict[str, Any]:
@@ -224,6 +272,8 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
         "source": str(facts.wish.source),
         "target": str(facts.wish.target),
         "ok": all(finding.severity is not Severity.ERROR for finding in findings),
+        "method": facts.wish.method.value,
+        "methods": methods(facts),
         "bytes_to_copy": facts.to_copy,
         "bytes_free": None if pool is None else pool.max_avail,
         "findings": [
@@ -237,6 +287,23 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
             for finding in findings
         ],
     }
+
+
+def methods(facts: Facts) -> list[dict[str, Any]]:
+    """The methods that come into question, each with a reason for or against it."""
+    wish = facts.wish
+    possible = [wish.method] if wish.spec is not None else [Method.WARM, Method.LIVE]
+    refusals = {m: first_error(run(replace(facts, wish=wish.by(m)))) for m in possible}
+    return [
+        {
+            "method": judged.method.value,
+            "ok": judged.ok,
+            "recommended": judged.recommended,
+            "code": judged.code,
+            "reason": judged.reason,
+        }
+        for judged in judge(refusals)
+    ]
 
 
 def warned(findings: list[Finding]) -> str:

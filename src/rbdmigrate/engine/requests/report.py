@@ -41,8 +41,16 @@ def view(tracked: TrackedMigration) -> dict[str, Any]:
         hold=live_hold(tracked),
         acting=step is not None,
         copied_by=tracked.copied_by,
+        age=_age(tracked.migration),
     )
     return report(tracked.migration, live)
+
+
+def _age(m: Migration) -> Optional[float]:
+    """Seconds since the source was as the target is, before the cutover; None: not known."""
+    if m.rounds is None or not m.rounds.count or m.cut_over_at is not None:
+        return None
+    return max(0.0, time.time() - m.rounds.at)
 
 
 def row(tracked: TrackedMigration) -> Row:

@@ -8,7 +8,7 @@ from typing import ClassVar, Optional, Union
 from ..import_policy import ImportPolicy
 from ..import_source import Import
 from ..layout import LayoutOptions
-from ..migration import Op, Place
+from ..migration import Method, Op, Place
 from ..verification import Verification
 
 
@@ -25,16 +25,38 @@ class ImportEnds:
     """Both ends of an import.
 
     ``id`` is that of the migration, under which the secrets of its source are stored. ``policy``
-    is what imports may read.
+    is what imports may read. ``method``: the method for copying it.
     """
 
     id: str
     imported: Import
     target: Place
     policy: ImportPolicy
+    method: Method = Method.LIVE
 
 
-Ends = Union[ImageEnds, ImportEnds]
+@dataclass(frozen=True)
+class WarmEnds:
+    """Both ends of a migration by the method ``warm``.
+
+    ``id`` is that of the migration. The name in ``target`` is the one that it gets at the cutover;
+    until then the image has the name :func:`..rounds.hidden_name`.
+    """
+
+    id: str
+    source: Place
+    target: Place
+
+    @property
+    def in_place(self) -> bool:
+        """The image keeps its name."""
+        return self.source.pool_id == self.target.pool_id and (
+            self.source.namespace,
+            self.source.image,
+        ) == (self.target.namespace, self.target.image)
+
+
+Ends = Union[ImageEnds, ImportEnds, WarmEnds]
 
 
 @dataclass(frozen=True)
@@ -70,7 +92,7 @@ class Execute:
     ``rate``: bytes per second, None for no limit. ``holder_ops``: how many operations at once a
     client may use that copies as holder of the exclusive lock; None: no such limit is set.
     ``untouched``: the version of the target's header while nobody but us wrote it; None: it is not
-    known. ``point`` and ``no_point`` as in the record.
+    known. ``point`` and ``no_point`` as in the record. ``fenced``: addresses of our dead workers.
     """
 
     name: ClassVar[str] = Op.EXECUTE.value
@@ -79,6 +101,18 @@ class Execute:
     untouched: Optional[int] = None
     point: str = ""
     no_point: str = ""
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CutOver:
+    """Copy the last difference and give the target its name; the source goes to the trash.
+
+    Completes or undoes a cutover that was cut off first. ``fenced``: addresses of our dead workers.
+    """
+
+    name: ClassVar[str] = Op.CUT_OVER.value
+    fenced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +194,7 @@ Act = Union[
     Prepare,
     UndoPrepare,
     Execute,
+    CutOver,
     CompleteObjects,
     Verify,
     Commit,

@@ -45,13 +45,40 @@ class Copied:
 
     ``version`` of the target's header after it. ``alone``: nobody else had the target open for
     writing meanwhile. ``bytes_total``: what the source holds. ``changes``: sentences about what
-    changed about an external source.
+    changed about an external source. ``header``: the target as the copy made it, if it was not
+    complete before.
     """
 
     version: Optional[int]
     alone: bool
     bytes_total: int
     changes: tuple[str, ...] = ()
+    header: Optional[TargetHeader] = None
+
+
+@dataclass(frozen=True)
+class Synchronized:
+    """The target holds what the source held at the snapshot ``point``, which both have.
+
+    ``rounds``: how many rounds that took; ``bytes`` and ``seconds``: of the last one; ``at``: when
+    it began. ``total``: bytes that all rounds have copied.
+    """
+
+    point: str
+    rounds: int
+    bytes: int
+    seconds: float
+    at: float
+    total: int
+
+
+@dataclass(frozen=True)
+class CutOverDone:
+    """The target has its name. ``pause``: seconds that this took. ``point`` as above."""
+
+    point: str
+    pause: float
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -94,6 +121,8 @@ Answer = Union[
     NotTrimmed,
     Prepared,
     Copied,
+    Synchronized,
+    CutOverDone,
     ObjectsCompleted,
     Verified,
     Examined,

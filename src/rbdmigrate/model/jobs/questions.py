@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Union
 
 from ..import_policy import ImportPolicy
-from ..migration import Place
+from ..migration import Method, Place
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class InspectSource:
 
     ``spec`` is the source-spec as JSON, with its secrets. ``seconds``: how long it may take.
     ``pool_id``: the pool of the target.
+    ``method``: how it would be copied.
     """
 
     name: ClassVar[str] = "inspect_source"
@@ -58,6 +59,7 @@ class InspectSource:
     policy: ImportPolicy
     seconds: float
     pool_id: int = -1
+    method: Method = Method.LIVE
 
 
 Question = Union[Examine, FindUsers, InspectImage, InspectSource]

@@ -59,7 +59,7 @@ def survey(session: Session, source: Place, target: Place) -> CopyEstimate:
         for snapshot, before, _ in found:
             image.set_snap(snapshot)
             parent = header is not None and header.flatten and before is None
-            for offset, length in _changed(image, before, parent):
+            for offset, length in changed(image, before, parent):
                 total += length
                 for part in present.missing(offset, length):
                     to_copy.add(*part)
@@ -115,7 +115,7 @@ def views(image: rbd.Image) -> list[_View]:
     return [*found, (None, before, head)]
 
 
-def _changed(image: rbd.Image, before: Optional[str], parent: bool) -> Iterator[tuple[int, int]]:
+def changed(image: rbd.Image, before: Optional[str], parent: bool) -> Iterator[tuple[int, int]]:
     """The extents that a view adds to the one before it."""
     object_size = 1 << int(image.stat()["order"])
     coarse = diff(image, before, (0, int(image.size())), True, parent)

@@ -1,4 +1,7 @@
-"""Native imports: a snapshot of an RBD image becomes an image of its own.
+"""Native imports by the method ``live``: a snapshot of an RBD image becomes an image of its own.
+
+It brings the content of that one snapshot, and clients use the target from the beginning. The
+method ``copy`` (:mod:`.native_copy`) brings all older snapshots too.
 
 librbd has a migration for that which must not be used: until it is executed the target shows the
 snapshot, but what is copied, also by a client's first write to an object, is the source's head, on
@@ -35,10 +38,11 @@ from ..verify.image_views import open_view
 
 
 class Found(NamedTuple):
-    """A native source as it was found: the image, its snapshot by name, and its size in bytes."""
+    """A native source as it was found: the image, and its snapshot. ``size`` in bytes."""
 
     place: Place
     snapshot: str
+    snap_id: int
     size: int
 
 
@@ -59,6 +63,23 @@ def inspect(session: Session, spec: SourceSpec) -> Inspection:
 
 def find(session: Session, spec: SourceSpec) -> Found:
     """The image and the snapshot of a source-spec. Raises MigrationError."""
+    label, place = spec.label(), find_image(session, spec)
+    with (
+        session.open(place) as ioctx,
+        rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
+    ):
+        for snapshot in image.list_snaps():
+            if snapshot["name"] == spec.snap_name or snapshot["id"] == spec.snap_id:
+                name = _usable(snapshot, label)
+                return Found(place, name, int(snapshot["id"]), int(snapshot["size"]))
+    raise MigrationError(
+        ENOENT,
+        f"The source {label} does not exist; `rbd snap ls {place.spec}` lists the snapshots.",
+    )
+
+
+def find_image(session: Session, spec: SourceSpec) -> Place:
+    """The image of a source-spec. Raises MigrationError."""
     label = spec.label()
     if spec.cluster_name is not None:  # refused before; what is looked up here is this cluster's
         raise MigrationError(EOPNOTSUPP, f"{label} is in another cluster.")
@@ -69,15 +90,7 @@ def find(session: Session, spec: SourceSpec) -> Found:
     )
     with open_ioctx(session.rados, pool, spec.pool_namespace or "") as ioctx:
         name, ident = _image(ioctx, spec)
-        place = Place(pool, spec.pool_namespace or "", name, int(ioctx.get_pool_id()), ident)
-        with rbd.Image(ioctx, name, read_only=True) as image:
-            for snapshot in image.list_snaps():
-                if snapshot["name"] == spec.snap_name or snapshot["id"] == spec.snap_id:
-                    return Found(place, _usable(snapshot, label), int(snapshot["size"]))
-    raise MigrationError(
-        ENOENT,
-        f"The source {label} does not exist; `rbd snap ls {place.spec}` lists the snapshots.",
-    )
+        return Place(pool, spec.pool_namespace or "", name, int(ioctx.get_pool_id()), ident)
 
 
 def _image(ioctx: rados.Ioctx, spec: SourceSpec) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import Optional
 import rados
 
 from ...cluster import headers, surgery
-from ...cluster.observe import clone_header
+from ...cluster.observe import mark_header
 from ...faults import fault_point, fault_switch
 from ...model.errors import MigrationError
 from ...model.import_source import Import
@@ -25,7 +25,7 @@ from ...model.jobs.answers import Copied, Examined, Finished, Prepared
 from ...model.jobs.protocol import Tell
 from ...model.jobs.questions import InspectSource
 from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
-from ...model.migration import Place
+from ...model.migration import Method, Place
 from ...model.observation import USABLE
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec, StreamSpec, parse_source_spec
@@ -47,7 +47,7 @@ from ..repair import comparison_snapshot as point
 from ..repair import repair
 from ..session import Session
 from ..users import lock_holders, require_unchanged
-from . import native
+from . import native, native_copy
 from .known_streams import unknown_streams
 from .open_files import CheckedFiles
 from .source_access import require_allowed, require_checked_files, resolver, resolver_of
@@ -60,6 +60,8 @@ def inspect_source(session: Session, question: InspectSource, tell: Tell) -> Ins
     """What a source is, and what of it librbd cannot read."""
     spec = parse_source_spec(question.spec)
     if spec.format == "native":
+        if question.method is Method.COPY:
+            return native_copy.inspect(session, spec)
         return native.inspect(session, spec)
     unknown = unknown_streams(session, spec, question.pool_id)
     if unknown:
@@ -76,7 +78,9 @@ def prepare(session: Session, ends: ImportEnds, act: Prepare, tell: Tell) -> Pre
         layout = replace(layout, stripe_unit=layout.object_size, stripe_count=1)
     files = CheckedFiles.of(imported.source, ends.policy)
     fault_point("librbd.before", "prepare")
-    if imported.native:
+    if ends.method is Method.COPY:
+        native_copy.prepare(session, imported, target, layout, features, ends.id)
+    elif imported.native:
         native.prepare(session, imported.source, target, layout, features, ends.id)
     else:
         require_allowed(imported.source, ends, f"Preparing {target.spec}")
@@ -157,6 +161,8 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     imported, target = ends.imported, ends.target
     session.pace.set(act.rate)
+    if ends.method is Method.COPY:
+        return native_copy.execute(session, ends, act, tell)
     changed: list[str] = []
     source: Optional[list[tuple[int, int]]] = None if imported.native else []
     if not fault_switch("inspection.skip"):
@@ -244,7 +250,8 @@ def commit(session: Session, ends: ImportEnds, act: Commit, tell: Tell) -> Finis
         fault_point("librbd.before", "commit")
         require_same_image(ioctx, target)
         if ends.imported.native:
-            surgery.drop_metadata(ioctx, target.image_id, headers.IMPORT_KEY)
+            for key in reversed(headers.OWN_KEYS):
+                surgery.drop_metadata(ioctx, target.image_id, key)
         else:
             session.rbd.migration_commit(ioctx, target.image)
         fault_point("librbd.after", "commit")
@@ -304,7 +311,7 @@ def _remove(
 
 def _usable(ioctx: rados.Ioctx, imported: Import, ident: str) -> bool:
     """Whether the target is complete for clients: prepared or more, and its abort not begun."""
-    read = clone_header if imported.native else headers.migration_header
+    read = mark_header if imported.native else headers.migration_header
     header = read(ioctx, ident)
     return header is not None and header.state in USABLE
 

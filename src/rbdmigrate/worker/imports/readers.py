@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Optional
 
@@ -20,11 +20,12 @@ from ...model.errors import MigrationError
 from ...model.import_policy import ImportPolicy
 from ...model.import_source import Import
 from ...model.jobs.acts import ImportEnds
+from ...model.migration import Method
 from ...sources import Content, Limits, changes, identify, open_content
 from ..session import Session
 from ..verify.compare import ImageReader
 from ..verify.sides import Side
-from . import native
+from . import native, native_copy
 from .source_access import resolver_of
 
 _NO_END = Limits(total=None)
@@ -121,11 +122,15 @@ def opened(session: Session, ends: ImportEnds, point: str) -> Iterator[Side]:
     if not imported.native:
         yield ExternalSide(imported, point, ends.policy, resolver_of(session, ends))
         return
-    try:
-        found = native.find(session, imported.source)
-    except MigrationError as error:
-        raise MigrationError(
-            error.errno, f"{error.message[:-1]}, so what was copied from it cannot be compared."
-        ) from error
-    with session.open(found.place) as ioctx:
-        yield NativeSide(ioctx, found, point)
+    with ExitStack() as stack:
+        try:
+            if ends.method is Method.COPY:
+                side: Side = native_copy.open_history(session, imported, ends.target, stack)
+            else:
+                found = native.find(session, imported.source)
+                side = NativeSide(stack.enter_context(session.open(found.place)), found, point)
+        except MigrationError as error:
+            raise MigrationError(
+                error.errno, f"{error.message[:-1]}, so what was copied from it cannot be compared."
+            ) from error
+        yield side

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import takewhile
 from typing import Optional
 
 import rados
@@ -28,8 +29,9 @@ from ...model.jobs import acts
 from ...model.jobs.answers import Verified
 from ...model.jobs.protocol import Tell, VerifyProgress
 from ...model.layout import FEATURES
-from ...model.verification import Compared, Extent, Verification
+from ...model.verification import POINT_PREFIX, Compared, Extent, Verification
 from ..imports import readers as import_sides
+from ..imports.native_copy import HistorySide
 from ..session import Session
 from .compare import ImageReader, compare
 from .extents import allocated
@@ -63,16 +65,24 @@ def verify(session: Session, ends: acts.Ends, act: acts.Verify, tell: Tell) -> V
     """Compare; goes on where the verification was interrupted. Writes nothing."""
     target = ends.target
     session.pace.set(act.rate)
-    cache = session.rados.conf_get("rbd_cache")
-    session.rados.conf_set("rbd_cache", "false")  # every piece is read once
-    try:
-        with session.open(target) as ioctx, _source(session, ends, act) as source:
-            sides = Sides(source, ImageReader("target", ioctx, target.image_id))
-            v = _Run(session, act, sides, tell).all()
-    finally:
-        session.rados.conf_set("rbd_cache", cache)
+    with (
+        session.without_cache(),
+        session.open(target) as ioctx,
+        _source(session, ends, act) as source,
+    ):
+        sides = Sides(source, ImageReader("target", ioctx, target.image_id))
+        by_mover = isinstance(ends, acts.WarmEnds) or isinstance(source, HistorySide)
+        v = _Run(session, act, sides, tell, by_mover=by_mover).all()
     release = f"rbd_migration {__version__}, {_release(session.rados)}"
     return Verified(conclude(v, time.time(), release))
+
+
+def compare_all(
+    session: Session, sides: Sides, v: Verification, *, point: str, tell: Tell
+) -> Verification:
+    """Compare all views of two images, ``point`` in place of the heads."""
+    act = acts.Verify(v, point=point)
+    return _Run(session, act, sides, tell, by_mover=True).all()
 
 
 @contextmanager
@@ -97,9 +107,20 @@ def _release(client: rados.Rados) -> str:
 class _Run:
     """One run over all views, from the first that is not done."""
 
-    def __init__(self, session: Session, act: acts.Verify, sides: Sides, tell: Tell) -> None:
+    def __init__(
+        self,
+        session: Session,
+        act: acts.Verify,
+        sides: Sides,
+        tell: Tell,
+        *,
+        by_mover: bool = False,
+    ) -> None:
+        """``by_mover``: it was copied by differences, so that it is compared without them."""
         self._session = session
-        self._point = act.point
+        self._by_mover = by_mover
+        self._history = sides.source if isinstance(sides.source, HistorySide) else None
+        self._point = act.point if self._history is None else self._history.newest()
         self._no_point = act.no_point
         self._untouched = act.untouched
         self._sides = sides
@@ -117,11 +138,15 @@ class _Run:
         carried = set(self._sides.target.snapshots())
         views: list[tuple[str, Optional[str], str]] = []  # name, snapshot, why not
         for name in names:
-            if name != self._point:
+            of_rounds = self._by_mover and name.startswith(POINT_PREFIX)
+            if name != self._point and not of_rounds:
                 missing = "" if name in carried else "it was removed from the target"
                 views.append((name, name, missing))
         views.append(("", *self._head(names, carried)))
         self._count = len(views)
+        names_now = [name for name, _, _ in views]
+        kept = takewhile(lambda pair: pair[0].name == pair[1], zip(self._v.views, names_now))
+        self._v = replace(self._v, views=tuple(view for view, _ in kept))
         before: Optional[str] = None
         for number, (name, snapshot, why_not) in enumerate(views):
             done = self._v.views[number] if number < len(self._v.views) else None
@@ -164,6 +189,9 @@ class _Run:
             for reached in compare(self._session.pace, pair, view, extents, self._v):
                 view = reached
                 self._put(number, view)
+        if self._history is not None and self._history.removed(snapshot):
+            skipped = "it was removed from the source while it was compared"
+            view = replace(view, skipped=skipped, different=0, differences=())
         if snapshot is None and self._version() != self._untouched:
             skipped = "a client wrote to the target while its head was compared"
             view = replace(view, skipped=skipped, different=0, differences=())
@@ -202,7 +230,7 @@ class _Run:
         former: Optional[Compared],
     ) -> bool:
         """Whether what changed since ``before`` is all there is to read of a view."""
-        if not isinstance(pair[0], rbd.Image):
+        if self._by_mover or not isinstance(pair[0], rbd.Image):
             return False
         if former is None or former.skipped or former.different > len(former.differences):
             return False

@@ -1,0 +1,249 @@
+"""Images that the method warm cannot copy, and what it asks of their clients."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from errno import EBUSY, EDQUOT, EOPNOTSUPP
+
+from ..model.finding import Severity
+from ..model.watchers import name_users
+from .facts import Facts
+from .features import target_features
+from .registry import WARM, Found, check
+
+SNAPSHOTS_NEEDED = 3  # of ours at a time: two of rounds, and that of the cutover
+
+_LOCK = "exclusive-lock"
+
+
+@check(
+    "NO_EXCLUSIVE_LOCK",
+    Severity.ERROR,
+    "Clients have the source open, and it lacks the feature exclusive-lock.",
+    methods=WARM,
+    errno=EBUSY,
+)
+def no_lock(facts: Facts) -> Iterator[Found]:
+    """Yield clients without the lock: their writes can be in a snapshot, and in no later
+    difference, when it was just taken (16.2.15).
+    """
+    image, source = facts.image, facts.wish.source
+    if image is None or not image.users or _LOCK in image.features:
+        return
+    kernel = any(user.kernel for user in image.users)
+    enable = f"rbd feature enable {source} {_LOCK}"
+    way = (
+        f"unmap it, and enable the feature with `{enable}` before it is mapped again"
+        if kernel
+        else f"enable it with `{enable}`, which the clients notice at once, or stop them"
+    )
+    yield Found(
+        str(source),
+        f"The source {source} is open for writing by {name_users(image.users)} and lacks the "
+        f"feature {_LOCK}, without which a copy can miss what is written just when a snapshot is "
+        f"taken; {way}.",
+        f"rbd device unmap {source}" if kernel else enable,
+    )
+
+
+@check(
+    "SOURCE_STAYS_CLOSED",
+    Severity.WARNING,
+    "The source lacks the feature exclusive-lock, so it is copied only while nobody has it open.",
+    methods=WARM,
+)
+def stays_closed(facts: Facts) -> Iterator[Found]:
+    """Yield a source that nobody has open, but that somebody could open during the copy."""
+    image, source = facts.image, facts.wish.source
+    if image is not None and not image.users and _LOCK not in image.features:
+        yield Found(
+            str(source),
+            f"It lacks the feature {_LOCK}, and is not copied while a client has it open for "
+            "writing; with the feature clients may use it until the cutover.",
+            f"rbd feature enable {source} {_LOCK}",
+        )
+
+
+@check(
+    "SOURCE_OPEN",
+    Severity.INFO,
+    "Clients have the source open; they may use it until the cutover.",
+    methods=WARM,
+)
+def still_open(facts: Facts) -> Iterator[Found]:
+    """Yield the clients that have to be stopped for the cutover."""
+    image, wish = facts.image, facts.wish
+    if image is not None and image.users and _LOCK in image.features:
+        yield Found(
+            str(wish.source),
+            f"It is open for writing by {name_users(image.users)}, and may stay open while it is "
+            f"copied; stop the client before `ceph rbd migration cutover {wish.target}`, and start "
+            "it again on the target.",
+        )
+
+
+@check(
+    "WARM_MIRRORED",
+    Severity.ERROR,
+    "The source is mirrored to another cluster, which the method warm cannot copy.",
+    methods=WARM,
+    errno=EOPNOTSUPP,
+)
+def mirrored(facts: Facts) -> Iterator[Found]:
+    """Yield a mirrored source: removed snapshots make librbd copy zeros to the other cluster."""
+    image, source = facts.image, facts.wish.source
+    if image is None or image.mirror_mode is None or image.obstacles.mirroring:
+        return  # snapshots of mirroring are reported as a separate error
+    yield Found(
+        str(source),
+        "It is mirrored to another cluster, and snapshots that a warm migration takes and removes "
+        "can make librbd mirror wrong data; end the mirroring with `rbd mirror image disable "
+        f"{source}` and enable it for the target afterwards, or choose --method live.",
+        f"rbd mirror image disable {source}",
+    )
+
+
+@check(
+    "WARM_JOURNALING",
+    Severity.ERROR,
+    "The source or the target has the feature journaling, which the method warm cannot copy.",
+    methods=WARM,
+    errno=EOPNOTSUPP,
+)
+def journaling(facts: Facts) -> Iterator[Found]:
+    """Yield journals: what is in the source's is not in its data yet."""
+    image, wish = facts.image, facts.wish
+    if image is None:
+        return
+    if "journaling" in image.features:
+        yield Found(
+            str(wish.source),
+            "It has the feature journaling, and writes that are in its journal alone are in no "
+            f"snapshot; disable it with `rbd feature disable {wish.source} journaling`, or choose "
+            "--method live.",
+            f"rbd feature disable {wish.source} journaling",
+        )
+    elif "journaling" in target_features(facts, image):
+        yield Found(
+            str(wish.target),
+            "The target would get the feature journaling, and every copied byte would go through "
+            f"its journal; leave it out, and enable it after the cutover with `rbd feature enable "
+            f"{wish.target} journaling`.",
+            f"rbd feature enable {wish.target} journaling",
+        )
+
+
+@check(
+    "WARM_IN_GROUP",
+    Severity.ERROR,
+    "The source is in a group of images.",
+    methods=WARM,
+    errno=EOPNOTSUPP,
+)
+def group(facts: Facts) -> Iterator[Found]:
+    """Yield the group, which an image leaves without a word when it moves to the trash."""
+    image, wish = facts.image, facts.wish
+    if image is None or not image.group:
+        return
+    name = image.group_spec or image.group.partition("/")[2]
+    remove = f"rbd group image rm {shlex.quote(name)} {wish.source}"
+    yield Found(
+        str(wish.source),
+        f"It is in the group {name}, whose snapshots need it until the last moment; take it out "
+        f"with `{remove}`, and add the target to the group after the cutover.",
+        remove,
+    )
+
+
+@check(
+    "WARM_CLONES",
+    Severity.ERROR,
+    "Snapshots of the source have clones, which would lose their parent.",
+    methods=WARM,
+    errno=EOPNOTSUPP,
+)
+def clones(facts: Facts) -> Iterator[Found]:
+    """Yield clones: librbd moves them to a target only in a migration of its own."""
+    image, source = facts.image, facts.wish.source
+    if image is None or not image.clones:
+        return
+    more = image.clones - len(image.clone_names)
+    names = ", ".join(image.clone_names) + (f" and {more} more" if more > 0 else "")
+    first = image.clone_names[0] if image.clone_names else "CLONE"
+    yield Found(
+        str(source),
+        f"Its snapshots have the clones {names}, which stay with the source; make them independent "
+        f"with `rbd flatten {first}`, or choose --method live, which moves them to the target.",
+        f"rbd flatten {first}",
+    )
+
+
+@check(
+    "WARM_PARENT",
+    Severity.ERROR,
+    "The source is a clone, and --flatten is not given.",
+    methods=WARM,
+    errno=EOPNOTSUPP,
+)
+def parent(facts: Facts) -> Iterator[Found]:
+    """Yield a parent: what the source has from it is copied as data of the target."""
+    image, wish = facts.image, facts.wish
+    if image is None or not image.parent or wish.layout.flatten:
+        return
+    if image.own_encryption:
+        way, remedy = "choose --method live", "--method live"
+    else:
+        way, remedy = "give --flatten, or choose --method live", "--flatten"
+    yield Found(
+        str(wish.source),
+        f"It is a clone of {image.parent}, and the method warm makes targets without a parent, "
+        f"with the parent's data; {way}.",
+        remedy,
+    )
+
+
+@check(
+    "SNAPSHOT_LIMIT",
+    Severity.ERROR,
+    f"The source may get fewer than {SNAPSHOTS_NEEDED} more snapshots, by `rbd snap limit`.",
+    methods=WARM,
+    errno=EDQUOT,
+)
+def snapshot_limit(facts: Facts) -> Iterator[Found]:
+    """Yield a limit that leaves no room for the snapshots of rounds."""
+    image, source = facts.image, facts.wish.source
+    if image is None or image.snapshot_limit is None:
+        return
+    needed = image.snapshot_count + SNAPSHOTS_NEEDED
+    if image.snapshot_limit < needed:
+        command = f"rbd snap limit set {source} --limit {needed}"
+        yield Found(
+            str(source),
+            f"It has {image.snapshot_count} snapshots of the {image.snapshot_limit} that its limit "
+            f"allows, and a warm migration needs {SNAPSHOTS_NEEDED} more at a time; raise it with "
+            f"`{command}`, or remove snapshots.",
+            command,
+        )
+
+
+@check(
+    "SOURCE_POOL_NEARFULL",
+    Severity.WARNING,
+    "The source's pool is near full, and what clients overwrite during the copy takes space there.",
+    methods=WARM,
+)
+def nearfull(facts: Facts) -> Iterator[Found]:
+    """Yield a pool of the source in which the snapshots of rounds may not fit."""
+    image, wish = facts.image, facts.wish
+    name = image.data_pool if image is not None and image.data_pool else wish.source.pool
+    pool = facts.pools.get(name)
+    full = {"nearfull", "backfillfull", "full", "full_quota"}
+    if pool is None or name == wish.data_pool or not pool.flags & full:
+        return
+    yield Found(
+        name,
+        f"The pool {name} of the source is near full, and while it is copied a snapshot keeps what "
+        "clients overwrite.",
+        "ceph osd df",
+    )

@@ -1,0 +1,122 @@
+"""Moving a name from one image to another, as plain RADOS objects, so that each step is atomic.
+
+A name is the object ``rbd_id.<name>``, whose content is the image's id. The directory and the trash
+are for listings; librbd finds an image by the former alone. librbd's own rename and trash calls
+open the image, and none gives a name to another image without a moment when it leads nowhere. All
+functions may be repeated. Formats: src/cls/rbd in Ceph, the same from release 16 to 20.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from errno import EEXIST, ERANGE, ESTALE
+
+import rados
+
+from ..model.errors import MigrationError
+from . import headers
+from .denc import encode_string
+
+_USER = 0  # TrashImageSource: as `rbd trash mv` does
+_NORMAL = 0  # TrashImageState
+_KEPT = 10 * 365 * 86400  # seconds for which the trash keeps an image, unless it is forced
+
+
+def trash(ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """List an image in the trash, under the name that it has; it keeps that for now."""
+    if headers.trash_entry(ioctx, ident) is not None:
+        return
+    now = int(time.time())
+    spec = struct.pack("<B", _USER) + encode_string(name)
+    spec += struct.pack("<IIIIB", now, 0, now + _KEPT, 0, _NORMAL)
+    entry = struct.pack("<BBI", 2, 1, len(spec)) + spec
+    _execute(ioctx, "rbd_trash", "trash_add", encode_string(ident) + entry)
+
+
+def drop(ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """Take its name from an image."""
+    _remove_id(ioctx, name, ident)
+    if headers.listed_id(ioctx, name) == ident:
+        _execute(
+            ioctx, "rbd_directory", "dir_remove_image", encode_string(name) + encode_string(ident)
+        )
+
+
+def give(ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """Let a name that is free lead to an image.
+
+    Raises MigrationError(EEXIST) if it is not free; it may lead to the image already.
+    """
+    if headers.image_id(ioctx, name) == ident:
+        return
+    try:
+        with rados.WriteOpCtx() as op:
+            op.new(rados.LIBRADOS_CREATE_EXCLUSIVE)
+            op.write_full(encode_string(ident))
+            ioctx.operate_write_op(op, f"rbd_id.{name}")
+    except rados.ObjectExists:
+        raise MigrationError(
+            EEXIST, f"Another image was given the name {name!r} in the meantime; nothing is lost."
+        ) from None
+
+
+def switch(ioctx: rados.Ioctx, name: str, before: str, ident: str) -> None:
+    """Let a name that leads to the image ``before`` lead to another one, in one operation.
+
+    Raises MigrationError(ESTALE) if it leads elsewhere.
+    """
+    found = headers.image_id(ioctx, name)
+    version = ioctx.get_last_version()
+    if found == ident:
+        return
+    try:
+        if found != before:
+            raise ValueError
+        with rados.WriteOpCtx() as op:
+            op.assert_version(version)
+            op.write_full(encode_string(ident))
+            ioctx.operate_write_op(op, f"rbd_id.{name}")
+    except (ValueError, rados.Error) as error:
+        if isinstance(error, rados.Error) and abs(error.errno or 0) not in (ERANGE, 75):
+            raise
+        raise MigrationError(
+            ESTALE, f"The name {name!r} was given to another image in the meantime."
+        ) from None
+
+
+def complete(ioctx: rados.Ioctx, name: str, ident: str, former: str) -> None:
+    """List an image that has got its name: under this name, no longer as ``former`` or trashed."""
+    listed = headers.image_name(ioctx, ident)
+    other = headers.listed_id(ioctx, name)
+    if other is not None and other != ident:
+        _execute(
+            ioctx, "rbd_directory", "dir_remove_image", encode_string(name) + encode_string(other)
+        )
+    if listed is None:
+        _execute(
+            ioctx, "rbd_directory", "dir_add_image", encode_string(name) + encode_string(ident)
+        )
+    elif listed != name:
+        names = encode_string(listed) + encode_string(name)
+        _execute(ioctx, "rbd_directory", "dir_rename_image", names + encode_string(ident))
+    if former != name:
+        _remove_id(ioctx, former, ident)
+    if headers.trash_entry(ioctx, ident) is not None:
+        _execute(ioctx, "rbd_trash", "trash_remove", encode_string(ident))
+
+
+def _remove_id(ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """Remove the object that makes a name lead to this image, if it still does."""
+    if headers.image_id(ioctx, name) != ident:
+        return
+    with rados.WriteOpCtx() as op:
+        op.assert_version(ioctx.get_last_version())
+        op.remove()
+        ioctx.operate_write_op(op, f"rbd_id.{name}")
+
+
+def _execute(ioctx: rados.Ioctx, oid: str, method: str, argument: bytes) -> None:
+    with rados.WriteOpCtx() as op:
+        op.execute("rbd", method, argument)
+        ioctx.operate_write_op(op, oid)

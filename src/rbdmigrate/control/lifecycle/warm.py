@@ -1,0 +1,205 @@
+"""The method ``warm``: its next step, its refreshing rounds, and what a cutover means. Pure.
+
+Until the cutover the clients use the source, and an abort removes only our copy. From the cutover
+on they use the target, and an abort copies back what they wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from errno import EAGAIN, EINVAL, EIO
+from typing import Optional
+
+from ...model.errors import MigrationError
+from ...model.jobs.answers import CutOverDone, Synchronized
+from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
+from ...model.rounds import Rounds, hidden_name
+from ...model.spec import ImageSpec
+from .crashes import prepare_crashed
+from .observed import unanswered
+from .requests import cleared_for_retry, refuse_aborting
+from .situation import Situation
+from .steps import Act, Decision, Fail, Rest
+from .verification import due, may_commit
+
+_REFRESHED = 60.0  # seconds, the least age of the content of a target that is refreshed
+_PATIENCE = 20  # times as long as a round took nothing is copied after it
+_LONGEST = 3600.0  # seconds, the age up to which rounds that copy nothing become rarer
+_ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
+
+
+def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
+    """Return the next step of a migration by the method ``warm`` that neither ended nor waits.
+
+    Half-done acts are ours, but for names that somebody else changed after a cutover, or before.
+    """
+    undone = situation is Situation.HALF_ABORTED and m.state is State.PREPARING
+    if situation is Situation.HALF_PREPARED or undone or unanswered(m, situation):
+        return Act(Op.UNDO_PREPARE)
+    if situation is Situation.HALF_COMMITTED:
+        return Act(Op.FINISH_COMMIT)
+    if situation in (Situation.HALF_ABORTED, Situation.TARGET_POOL_GONE):
+        return Act(Op.ABORT)
+    if m.goal is Goal.ABORTED:
+        return Act(Op.ABORT)
+    if situation is Situation.HALF_CUT_OVER:
+        return Act(Op.CUT_OVER) if m.state is State.CUTTING_OVER else Rest()
+    if m.paused or m.target_changes.trashed:
+        return Rest()
+    return _onward(m, situation, now)
+
+
+def _onward(m: Migration, situation: Situation, now: float) -> Decision:
+    if situation is Situation.UNTOUCHED:
+        crashed = prepare_crashed(m)
+        return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)
+    if situation is Situation.PREPARED and m.goal is not Goal.PREPARED:
+        return Act(Op.EXECUTE)
+    if situation is Situation.EXECUTED and m.goal in _ONWARD:
+        return Act(Op.CUT_OVER)
+    if situation is Situation.EXECUTED and m.goal is Goal.EXECUTED and refresh_due(m, now):
+        return Act(Op.EXECUTE)
+    if situation is Situation.CUT_OVER and due(m):
+        return Act(Op.VERIFY)
+    if situation is Situation.CUT_OVER and m.goal is Goal.COMMITTED and may_commit(m, now):
+        return Act(Op.COMMIT)
+    return Rest()
+
+
+def names_changed(m: Migration, situation: Situation) -> str:
+    """What to do when somebody else took away the name of the image that clients use; or empty."""
+    if m.method is not Method.WARM or situation is not Situation.HALF_CUT_OVER:
+        return ""
+    if m.state is State.CUTTING_OVER or m.goal is Goal.ABORTED:
+        return ""
+    image = m.target if m.cut_over_at is not None else m.source
+    return (
+        f"Somebody moved {image.spec} (image id {image.image_id}) to the trash, or changed its "
+        "name half-way; `rbd trash restore` brings it back, and `ceph rbd migration abort "
+        f"{m.target.spec}` goes back."
+    )
+
+
+def source_gone(m: Migration) -> str:
+    """What to do when the source is gone before the cutover: only our copy of it is left."""
+    hidden = ImageSpec(m.target.pool, m.target.namespace, hidden_name(m.id))
+    return (
+        f"The source {m.source.spec} (image id {m.source.image_id}) is gone; what was copied of it "
+        f"is the image {hidden}, which `rbd deep cp` saves under another name, and `ceph rbd "
+        f"migration abort {m.target.spec} --force` removes."
+    )
+
+
+# -- rounds
+
+
+def refresh_at(m: Migration) -> Optional[float]:
+    """When another round refreshes an executed target, in seconds since the epoch; else None."""
+    if m.method is not Method.WARM or m.goal is not Goal.EXECUTED or m.rounds is None:
+        return None
+    if m.paused or m.state is not State.EXECUTED:
+        return None
+    r = m.rounds
+    if r.wanted:
+        return r.at
+    least = max(_REFRESHED, _PATIENCE * r.seconds)
+    doubled: float = least * 2.0 ** min(r.idle, 32)
+    return r.at + max(least, min(doubled, _LONGEST))
+
+
+def refresh_due(m: Migration, now: float) -> bool:
+    """Whether another round is to be copied now; also where the clock was ahead at the last one."""
+    at = refresh_at(m)
+    return at is not None and m.rounds is not None and (now >= at or now < m.rounds.at)
+
+
+def is_refresh(m: Migration, op: Op) -> bool:
+    """Whether ``op`` is a round that keeps an executed target fresh."""
+    return m.method is Method.WARM and op is Op.EXECUTE and m.state is State.EXECUTED
+
+
+def kept_hold(m: Migration, op: Op) -> Optional[Hold]:
+    """The hold that ``op`` leaves: a round that refreshes it does not decide for somebody."""
+    if m.hold is None or m.hold.reason is not HoldReason.OPERATOR:
+        return None
+    return m.hold if is_refresh(m, op) else None
+
+
+def to_refresh(m: Migration) -> Migration:
+    """Return the record with another round wanted; any other one than an executed unchanged."""
+    if m.method is not Method.WARM or m.state is not State.EXECUTED or m.rounds is None:
+        return m
+    return replace(m, rounds=replace(m.rounds, wanted=True))
+
+
+def synchronized(m: Migration, answer: Synchronized) -> Migration:
+    """Return the record after rounds that were copied."""
+    before = m.rounds or Rounds()
+    rounds = Rounds(
+        count=before.count + answer.rounds,
+        bytes=answer.bytes,
+        seconds=answer.seconds,
+        at=answer.at,
+        idle=0 if answer.bytes else before.idle + 1,
+    )
+    size = answer.total
+    return replace(
+        m, rounds=rounds, point=answer.point, bytes_copied=size, bytes_total=size, copy_checked=True
+    )
+
+
+# -- the cutover
+
+
+def goes_on(goal: Goal) -> bool:
+    """Whether a migration with this goal cuts over by itself."""
+    return goal in _ONWARD
+
+
+def to_cut_over(m: Migration) -> Migration:
+    """Return the record with at least the goal cut-over.
+
+    Raises MigrationError: EINVAL for other methods, EBUSY during an abort, EAGAIN before it is
+    executed.
+    """
+    refuse_aborting(m)
+    target = m.target.spec
+    if m.method is not Method.WARM:
+        raise MigrationError(
+            EINVAL,
+            f"{target} is migrated by the method {m.method.value}, which has no cutover: clients "
+            f"use the target {_LATE[m.method]}.",
+        )
+    cut_off = m.state is State.FAILED and m.failed_in is State.CUTTING_OVER
+    if m.cut_over_at is not None:
+        return m
+    if m.state not in (State.EXECUTED, State.CUTTING_OVER) and not cut_off:
+        raise MigrationError(
+            EAGAIN,
+            f"{target} is {m.state.value}, not executed yet, so there is nothing to cut over to; "
+            f"run `ceph rbd migration execute {target}` and wait until it is executed.",
+        )
+    goal = m.goal if m.goal in _ONWARD else Goal.CUT_OVER
+    return replace(cleared_for_retry(m), goal=goal)
+
+
+_LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}
+
+
+def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
+    """Return the record after the cutover, from which on clients use the target."""
+    rounds = replace(m.rounds or Rounds(), pause=answer.pause)
+    m = replace(m, rounds=rounds, point=answer.point)
+    return m.enter(State.CUT_OVER, now, f"after {answer.pause:.2f} s, with {answer.bytes} bytes")
+
+
+def cut_over_refused(m: Migration, message: str, now: float) -> Migration:
+    """Return the record after a cutover that clients of the source forbade: nothing was changed.
+
+    The administrator decides when to try again, and the target is kept fresh until then.
+    """
+    if m.goal is Goal.ABORTED:
+        return replace(m, step=None)
+    back = m.enter(State.EXECUTED, now, message)
+    hold = Hold(HoldReason.OPERATOR, message)
+    return replace(back, goal=Goal.EXECUTED, step=None, hold=hold, failure=None, attempts=0)

@@ -1,0 +1,1 @@
+"""What the mover copies next, in which pieces, and what is complete."""

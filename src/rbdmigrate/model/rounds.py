@@ -1,0 +1,42 @@
+"""The rounds of a copy by the method ``warm``, as the record keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .verification import POINT_PREFIX
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How far a warm copy is behind its source.
+
+    ``count``: the rounds that were completed. ``bytes`` and ``seconds``: what the last one copied,
+    and how long that took. ``at``: when it began (seconds since the epoch), which is how old the
+    target's content is. ``pause``: seconds that the cutover took; None before it. ``idle``: how
+    many of the last rounds copied nothing. ``wanted``: another round was asked for.
+    """
+
+    count: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    at: float = 0.0
+    pause: Optional[float] = None
+    idle: int = 0
+    wanted: bool = False
+
+
+def hidden_name(ident: str) -> str:
+    """The name of the target of the warm migration ``ident`` until its cutover."""
+    return f"rbd_migration.{ident}"
+
+
+def round_snapshot(ident: str, number: int) -> str:
+    """The name of the snapshot of a round, on the source and on the target."""
+    return f"{round_prefix(ident)}{number}"
+
+
+def round_prefix(ident: str) -> str:
+    """How the names of all snapshots of our rounds begin."""
+    return f"{POINT_PREFIX}{ident}."

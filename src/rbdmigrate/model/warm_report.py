@@ -1,0 +1,93 @@
+"""What the Report says of migrations by the method ``warm``: the next step, and the rounds."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from .migration import Goal, Method, Migration, State
+from .verification import Verify
+
+
+def clients_use(m: Migration) -> str:
+    """The image that clients use now: ``source`` or ``target``."""
+    since = {
+        Method.LIVE: m.prepared_at,
+        Method.COPY: m.executed_at,
+        Method.WARM: m.cut_over_at,
+    }[m.method]
+    return "source" if since is None or m.state is State.ABORTED else "target"
+
+
+def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]]:
+    """The rounds as plain data; None before the first one. ``age`` of the content, in seconds."""
+    r = m.rounds
+    if r is None:
+        return None
+    return {
+        "count": r.count,
+        "bytes": r.bytes,
+        "seconds": round(r.seconds, 3),
+        "age_seconds": None if age is None else int(age),
+        "pause_seconds": None if r.pause is None else round(r.pause, 3),
+    }
+
+
+def what_next_warm(m: Migration) -> str:
+    """One sentence on what happens next by itself, or what the administrator has to do."""
+    source, target = m.source.spec, m.target.spec
+    if m.state is State.CUTTING_OVER:
+        return f"The last difference is copied, then {target} takes over; start no client now."
+    if m.goal is Goal.ABORTED or m.state is State.ABORTING:
+        return _going_back(m)
+    if m.cut_over_at is not None:
+        return _after(m)
+    stop = f"stop its clients, then `ceph rbd migration cutover {target}`"
+    undo = f"`ceph rbd migration abort {target}` removes the copy"
+    if m.state is State.PREPARED and m.goal is Goal.PREPARED:
+        return (
+            f"Clients go on with {source}, and `ceph rbd migration execute {target}` copies it "
+            f"meanwhile; {undo}."
+        )
+    if m.state is State.EXECUTED and m.goal in (Goal.PREPARED, Goal.EXECUTED):
+        return (
+            f"Clients go on with {source}, and the copy is kept fresh. To change to {target}, "
+            f"{stop}; {undo}."
+        )
+    if m.goal in (Goal.PREPARED, Goal.EXECUTED):
+        return f"Copying goes on by itself until it is {m.goal.value}; then {stop}."
+    return (
+        f"It cuts over by itself when it is in step, if nobody has {source} open at that moment, "
+        f"and goes on until it is {m.goal.value}; start no client before it is cut over."
+    )
+
+
+def _going_back(m: Migration) -> str:
+    if m.cut_over_at is None:
+        return "The copy is removed; nothing else changes."
+    return (
+        f"What clients wrote to {m.target.spec} is copied back, then {m.source.spec} takes over; "
+        "start no client now."
+    )
+
+
+def _after(m: Migration) -> str:
+    target = m.target.spec
+    undo = (
+        f"`ceph rbd migration abort {target}`, with its clients stopped, goes back and takes along "
+        "what they wrote"
+    )
+    if m.state is State.VERIFIED and m.goal is not Goal.COMMITTED:
+        force = "" if m.verification is None or not m.verification.reasons else " --force"
+        return (
+            f"It was compared: `ceph rbd migration commit {target}{force}` removes the source; "
+            f"{undo}."
+        )
+    if m.state is State.CUT_OVER and m.goal not in (Goal.VERIFIED, Goal.COMMITTED):
+        compares = "" if m.verify is Verify.NONE else f"compares both ({m.verify.value}) and "
+        return (
+            f"Clients may start on {target}. `ceph rbd migration commit {target}` {compares}"
+            f"removes the source; {undo}."
+        )
+    return (
+        f"Clients may start on {target}. It goes on by itself until it is {m.goal.value}; {undo}."
+    )

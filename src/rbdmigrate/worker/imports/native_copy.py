@@ -1,0 +1,198 @@
+"""Native imports by the method ``copy``: the mover copies a snapshot and all that are older.
+
+The target is an ordinary image from the beginning. Its copy mark says how far it is, and clients
+use it once that says that all is there. Everything that is needed to go on is kept with it, so that
+a worker may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from errno import EEXIST, EINVAL, ENOENT
+from typing import Optional
+
+import rados
+import rbd
+
+from ...cluster import headers
+from ...cluster.target_header import target_header
+from ...control.mover.history import View
+from ...faults import fault_point
+from ...model.copy_mark import CopyMark
+from ...model.errors import MigrationError
+from ...model.finding import Finding, Severity
+from ...model.import_source import Import
+from ...model.inspection import Inspection, SnapshotInfo
+from ...model.jobs.acts import Execute, ImportEnds
+from ...model.jobs.answers import Copied
+from ...model.jobs.protocol import Tell
+from ...model.layout import FEATURES, LayoutOptions
+from ...model.migration import Place
+from ...model.source_spec import SourceSpec
+from ..copy.copied_alone import CopiedAlone
+from ..identity import renamed
+from ..mover.copy import DiskCopy
+from ..mover.image_writer import open_writer
+from ..mover.marks import read_mark
+from ..mover.progress import CopiedSoFar
+from ..mover.rbd_reader import RbdReader
+from ..mover.requests import CopyFailed
+from ..session import Session
+from ..verify.compare import ImageReader
+from . import native
+
+
+def inspect(session: Session, spec: SourceSpec) -> Inspection:
+    """What would be copied; what forbids that is a finding."""
+    try:
+        found = native.find(session, spec)
+    except MigrationError as error:
+        wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
+        return Inspection(findings=(wrong,))
+    with session.open(found.place) as ioctx:
+        reader = RbdReader(ioctx, found.place.image_id)
+        views = _history(reader, found.snap_id)
+        return Inspection(
+            size=found.size,
+            snapshots=tuple(SnapshotInfo(view.name, view.size) for view in views),
+            to_copy=reader.estimate(views),
+        )
+
+
+def _history(reader: RbdReader, until: int) -> list[View]:
+    return [view for view in reader.views() if view.id <= until]
+
+
+def prepare(
+    session: Session,
+    imported: Import,
+    target: Place,
+    layout: LayoutOptions,
+    features: Optional[int],
+    ident: str,
+) -> None:
+    """Make the target, empty and marked."""
+    found = native.find(session, imported.source)
+    with session.open(found.place) as source:
+        reader = RbdReader(source, found.place.image_id)
+        _refuse_unprotectable(_history(reader, found.snap_id), features)
+        metadata = reader.metadata()
+    with session.open(target) as ioctx:
+        if headers.image_id(ioctx, target.image) is not None:
+            raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
+        session.c.create(target, found.size, layout, features)
+        fault_point("native.made")
+        made = headers.image_id(ioctx, target.image) or ""
+        if not imported.made(made):
+            raise renamed(target)  # what was made has no mark: it is removed as half-made
+        with rbd.Image(ioctx, image_id=made) as image:
+            for key, value in metadata.items():
+                image.metadata_set(key, value)
+            image.metadata_set(headers.COPY_KEY, CopyMark(found.snap_id).to_json())
+            fault_point("native.marked")
+            image.metadata_set(headers.IMPORT_KEY, ident)
+
+
+def _refuse_unprotectable(views: list[View], features: Optional[int]) -> None:
+    if features is None or features & FEATURES["layering"]:
+        return
+    for view in views:
+        if view.protected:
+            raise MigrationError(
+                EINVAL,
+                f"The snapshot {view.name!r} of the source is protected, which needs the feature "
+                "layering on the target too; add `--image-feature layering` or unprotect it.",
+            )
+
+
+def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Copied:
+    """Copy until everything is there; goes on where an interrupted copy stopped."""
+    imported, target = ends.imported, ends.target
+    fault_point("librbd.before", "execute")
+    place = native.find_image(session, imported.source)
+    with session.open(target) as ioctx, session.open(place) as source, session.without_cache():
+        watch = CopiedAlone(session, ioctx, target, act.untouched)
+        watch.begins()
+        mark = read_mark(ioctx, target)
+        reader = RbdReader(source, place.image_id)
+        if mark.total is None:
+            mark = replace(mark, total=reader.estimate(_history(reader, mark.until)))
+        try:
+            with open_writer(ioctx, target) as writer:
+                told = CopiedSoFar(
+                    tell=tell,
+                    total=mark.total or 0,
+                    object_size=writer.object_size,
+                    alone=lambda: watch.alone,
+                )
+                told(mark.bytes)
+                copied = DiskCopy(
+                    reader=reader,
+                    writer=writer,
+                    pace=session.pace,
+                    progress=told,
+                    name=imported.source.label(),
+                ).run(mark)
+        except CopyFailed as error:
+            raise _explained(error) from error
+        fault_point("librbd.after", "execute")
+        version = watch.ended()
+        header = target_header(ioctx, target.image_id, headers.OWN_KEYS)
+        return Copied(version, watch.alone, copied.bytes, header=header)
+
+
+def _explained(error: CopyFailed) -> Exception:
+    """The error for a request that failed; what the target says is told as of any image."""
+    if error.side == "target":
+        failed: Exception = rbd.OSError("a request to the target failed", errno=error.errno)
+        return failed
+    return MigrationError(error.errno, str(error))
+
+
+def open_history(
+    session: Session, imported: Import, target: Place, stack: ExitStack
+) -> HistorySide:
+    """The source's side of a verification; ``stack`` closes it.
+
+    Raises MigrationError where the snapshot that was asked for is gone.
+    """
+    with session.open(target) as ioctx:
+        until = read_mark(ioctx, target).until
+    place = native.find_image(session, imported.source)
+    side = HistorySide(stack.enter_context(session.open(place)), place, until)
+    if not side.has_newest:
+        raise MigrationError(
+            ENOENT, f"The snapshot {imported.source.label()} was removed from the source."
+        )
+    return side
+
+
+class HistorySide(ImageReader):
+    """The source's side of a verification: the snapshot that was asked for, and older ones."""
+
+    def __init__(self, ioctx: rados.Ioctx, place: Place, until: int) -> None:
+        super().__init__("source", ioctx, place.image_id)
+        self._reader = RbdReader(ioctx, place.image_id)
+        self._views = {view.name: view for view in _history(self._reader, until)}
+        self.has_newest = any(view.id == until for view in self._views.values())
+
+    def newest(self) -> str:
+        """The snapshot that was asked for, which stands for the head."""
+        return next(reversed(self._views))
+
+    def removed(self, snapshot: Optional[str]) -> bool:
+        """Whether it is gone: then zeros were read from it. None is the newest one."""
+        return not self._reader.has([self._views[snapshot or self.newest()]])
+
+    def open(self, snapshot: Optional[str]) -> rbd.Image:
+        """A snapshot; None is the newest one."""
+        return super().open(snapshot or self.newest())
+
+    def snapshots(self) -> list[str]:
+        """All that are compared, the oldest first."""
+        return list(self._views)
+
+    def changed_since(self, point: str) -> str:
+        """Snapshots do not change."""
+        return ""

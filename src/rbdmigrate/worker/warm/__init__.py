@@ -1,0 +1,1 @@
+"""The method warm: rounds of copies while clients use the source, then the cutover."""

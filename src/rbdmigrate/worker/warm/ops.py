@@ -1,0 +1,168 @@
+"""The acts of a migration by the method ``warm``; see :mod:`rbdmigrate.worker.ops`."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import rbd
+
+from ...cluster import headers, image_names, surgery
+from ...cluster.lock_out import let_in
+from ...cluster.target_header import target_header
+from ...faults import fault_point
+from ...model.jobs.acts import (
+    Abort,
+    Commit,
+    CutOver,
+    DropPoint,
+    Execute,
+    FinishCommit,
+    Prepare,
+    UndoPrepare,
+    WarmEnds,
+)
+from ...model.jobs.answers import CutOverDone, Finished, Prepared, Synchronized
+from ...model.jobs.protocol import Tell
+from ..identity import renamed
+from ..mover.marks import read_mark
+from ..session import Session
+from . import going_back, target
+from .cutover import Cutover, Sides
+from .lockable import release
+from .rounds import synchronize
+
+
+def prepare(session: Session, ends: WarmEnds, act: Prepare, tell: Tell) -> Prepared:
+    """Make the target, empty and under its hidden name."""
+    fault_point("librbd.before", "prepare")
+    ident = target.create(session, ends, act.layout)
+    fault_point("librbd.after", "prepare")
+    with session.open(ends.target) as ioctx:
+        version = headers.version(ioctx, ident)
+        return Prepared(ident, version, target_header(ioctx, ident, headers.OWN_KEYS))
+
+
+def undo_prepare(session: Session, ends: WarmEnds, act: UndoPrepare, tell: Tell) -> Finished:
+    """Remove a target whose making was cut off."""
+    going_back.remove_target(session, ends)
+    return Finished()
+
+
+def execute(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synchronized:
+    """Copy rounds until the target is in step with the source."""
+    fault_point("librbd.before", "execute")
+    done = synchronize(session, ends, act, tell)
+    fault_point("librbd.after", "execute")
+    return done
+
+
+def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutOverDone:
+    """Copy the last difference, and give the target its name."""
+    begun = time.monotonic()
+    session.pace.set(None)  # clients wait
+    sides = Sides(
+        migration=ends.id,
+        old=ends.source,
+        new=ends.target,
+        former=target.hidden(ends).image,
+        same_name=ends.in_place,
+        fenced=act.fenced,
+    )
+    with session.without_cache(), ExitStack() as stack:
+        last = Cutover(session=session, sides=sides, tell=tell, stack=stack).run()
+    pause = time.monotonic() - begun
+    if last is not None:
+        return CutOverDone(last.point, pause, last.bytes)
+    return CutOverDone(_point(session, ends), pause, 0)
+
+
+def _point(session: Session, ends: WarmEnds) -> str:
+    """The name of the snapshot of a cutover that was cut off after the target got its name."""
+    with session.open(ends.target) as ioctx:
+        base = read_mark(ioctx, ends.target).base
+        names = {}
+        with (
+            session.open(ends.source) as source,
+            rbd.Image(source, image_id=ends.source.image_id, read_only=True) as image,
+        ):
+            names = {int(s["id"]): str(s["name"]) for s in image.list_snaps()}
+    return names.get(base or 0, "")
+
+
+def commit(session: Session, ends: WarmEnds, act: Commit, tell: Tell) -> Finished:
+    """Remove the source, and our marks from the target. May be repeated."""
+    return _commit(session, ends)
+
+
+def finish_commit(session: Session, ends: WarmEnds, act: FinishCommit, tell: Tell) -> Finished:
+    """Go on with a commit that was cut off."""
+    return _commit(session, ends)
+
+
+def _commit(session: Session, ends: WarmEnds) -> Finished:
+    fault_point("librbd.before", "commit")
+    with session.open(ends.target) as ioctx:
+        if headers.image_id(ioctx, ends.target.image) != ends.target.image_id:
+            raise renamed(ends.target)
+        if session.has_pool(ends.source.pool_id):
+            with session.open(ends.source, frees_space=True) as source:
+                let_in(source, ends.source.image_id)
+                ident = ends.source.image_id
+                if headers.view_by_id(source, ident) is not None:
+                    target.remove_image(session, source, ends.source.image, ident)
+        fault_point("warm.after", "source")
+        target.drop_round_snapshots(ioctx, ends.target.image_id, ends.id)
+        for key in (headers.COPY_KEY, headers.WARM_KEY):
+            surgery.drop_metadata(ioctx, ends.target.image_id, key)
+    fault_point("librbd.after", "commit")
+    return Finished()
+
+
+def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:
+    """Remove the target; after the cutover the source first gets all that was written to it."""
+    fault_point("librbd.before", "abort")
+    session.pace.set(None)
+    if _needs_way_back(session, ends):
+        going_back.go_back(session, ends, act, tell)
+    else:
+        _restore_source(session, ends)
+    going_back.remove_target(session, ends)
+    fault_point("librbd.after", "abort")
+    return Finished()
+
+
+def _needs_way_back(session: Session, ends: WarmEnds) -> bool:
+    """Whether the cutover was done, or going back from it was begun."""
+    if not session.has_pool(ends.source.pool_id) or not session.has_pool(ends.target.pool_id):
+        return False
+    with session.open(ends.source) as source, session.open(ends.target) as ioctx:
+        if not ends.target.image_id or not headers.image_exists(ioctx, ends.target.image_id):
+            return False
+        published = headers.image_id(ioctx, ends.target.image) == ends.target.image_id
+        return published or going_back.begun(source, ends)
+
+
+def _restore_source(session: Session, ends: WarmEnds) -> None:
+    """Undo a cutover that was begun: the source gets its name, and clients may open it."""
+    if not session.has_pool(ends.source.pool_id):
+        return
+    with session.open(ends.source) as ioctx:
+        ident = ends.source.image_id
+        if not headers.image_exists(ioctx, ident):
+            return
+        if headers.trash_entry(ioctx, ident) is not None or not headers.image_name(ioctx, ident):
+            image_names.give(ioctx, ends.source.image, ident)
+            image_names.complete(ioctx, ends.source.image, ident, ends.source.image)
+        release(ioctx, ident)
+
+
+def drop_point(session: Session, ends: WarmEnds, act: DropPoint, tell: Tell) -> Finished:
+    """Remove the snapshots of our rounds, when all else is over."""
+    for place in (ends.source, ends.target):
+        if not place.image_id or not session.has_pool(place.pool_id):
+            continue
+        with session.open(place) as ioctx:
+            if headers.image_exists(ioctx, place.image_id):
+                target.drop_round_snapshots(ioctx, place.image_id, ends.id)
+    return Finished()

@@ -1,0 +1,137 @@
+"""The target of a warm migration: an ordinary image under a hidden name until the cutover."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from errno import EBUSY, EEXIST, EINVAL
+from typing import Optional
+
+import rados
+import rbd
+
+from ...cluster import headers, surgery
+from ...cluster.lock_out import let_in
+from ...faults import fault_point
+from ...model.copy_mark import CopyMark
+from ...model.errors import MigrationError
+from ...model.jobs.acts import WarmEnds
+from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
+from ...model.migration import Place
+from ...model.rounds import hidden_name, round_prefix
+from ..mover.rbd_reader import RbdReader
+from ..session import Session
+
+_STRIPING = FEATURES["striping"]
+
+
+def hidden(ends: WarmEnds) -> Place:
+    """The target under the name that it has before the cutover."""
+    return replace(ends.target, image=hidden_name(ends.id))
+
+
+def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
+    """Make the target, empty and marked; its id. One that an earlier try left is made again."""
+    place = hidden(ends)
+    with session.open(ends.source) as source, session.open(ends.target) as ioctx:
+        if not ends.in_place and headers.image_id(ioctx, ends.target.image) is not None:
+            raise MigrationError(EEXIST, f"The target {ends.target.spec} exists already.")
+        remove_image(session, ioctx, place.image, headers.image_id(ioctx, place.image) or "")
+        with rbd.Image(source, image_id=ends.source.image_id, read_only=True) as image:
+            size, wanted, features = int(image.size()), _layout(image, layout), _features(image)
+            _require_protectable(image, layout, features)
+        metadata = RbdReader(source, ends.source.image_id).metadata()
+        session.c.create(place, size, wanted, _wanted_features(layout, features))
+        fault_point("warm.made")
+        ident = headers.image_id(ioctx, place.image) or ""
+        with rbd.Image(ioctx, image_id=ident) as image:
+            for key, value in metadata.items():
+                image.metadata_set(key, value)
+            image.metadata_set(headers.COPY_KEY, CopyMark(0).to_json())
+            fault_point("warm.marked")
+            image.metadata_set(headers.WARM_KEY, ends.id)
+    return ident
+
+
+def _layout(image: rbd.Image, layout: LayoutOptions) -> LayoutOptions:
+    """The source's object size and striping where nothing else was asked for, as librbd does."""
+    if layout.object_size is None:
+        layout = replace(layout, object_size=1 << int(image.stat()["order"]))
+        if layout.stripe_unit is None and int(image.features()) & _STRIPING:
+            return replace(
+                layout,
+                stripe_unit=int(image.stripe_unit()),
+                stripe_count=int(image.stripe_count()),
+                flatten=False,
+            )
+    return replace(layout, flatten=False)  # for librbd that is an option of clones
+
+
+def _features(image: rbd.Image) -> int:
+    """The features of the source that users choose."""
+    return int(image.features()) & sum(FEATURES.values()) & ~_STRIPING
+
+
+def _wanted_features(layout: LayoutOptions, source: int) -> int:
+    bits = layout.feature_bits()
+    if bits is None:
+        bits = source
+    if layout.shared:
+        for name in SINGLE_CLIENT:
+            bits &= ~FEATURES[name]
+    return bits
+
+
+def _require_protectable(image: rbd.Image, layout: LayoutOptions, features: int) -> None:
+    """Raise MigrationError(EINVAL) for protected snapshots that the target could not have."""
+    if _wanted_features(layout, features) & FEATURES["layering"]:
+        return
+    for snapshot in list(image.list_snaps()):
+        if image.is_protected_snap(snapshot["name"]):
+            raise MigrationError(
+                EINVAL,
+                f"The snapshot {snapshot['name']!r} of the source is protected, which needs the "
+                "feature layering on the target too; add `--image-feature layering` or unprotect "
+                "it.",
+            )
+
+
+def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """Remove an image of ours with its snapshots, also one that was made or removed in part.
+
+    It may be in the trash. Raises ``rbd.ImageBusy`` when somebody has it open.
+    """
+    if not ident:
+        listed = headers.listed_id(ioctx, name)
+        if listed is not None and not headers.image_exists(ioctx, listed):
+            surgery.unlink_ghost(ioctx, name, listed)
+        return
+    let_in(ioctx, ident)
+    with suppress(rbd.ImageNotFound):
+        with rbd.Image(ioctx, image_id=ident) as image:
+            if any(int(w["id"]) not in session.clients for w in image.watchers_list()):
+                raise rbd.ImageBusy(f"{name} is open", errno=EBUSY)
+            for snapshot in list(image.list_snaps()):
+                if image.is_protected_snap(snapshot["name"]):
+                    image.unprotect_snap(snapshot["name"])
+                image.remove_snap(snapshot["name"])
+                fault_point("warm.removed", "snapshot")
+        if headers.trash_entry(ioctx, ident) is not None:
+            session.rbd.trash_remove(ioctx, ident, force=True)
+        else:
+            session.rbd.remove(ioctx, headers.image_name(ioctx, ident) or name)
+    if not headers.image_exists(ioctx, ident):
+        surgery.unlink_ghost(ioctx, name, ident)
+        if headers.trash_entry(ioctx, ident) is not None:
+            surgery.drop_trash_entry(ioctx, ident)
+
+
+def drop_round_snapshots(
+    ioctx: rados.Ioctx, ident: str, migration: str, keep: Optional[int] = None
+) -> None:
+    """Remove the snapshots of our rounds from an image, but for the one with the id ``keep``."""
+    with suppress(rbd.ImageNotFound), rbd.Image(ioctx, image_id=ident) as image:
+        for snapshot in list(image.list_snaps()):
+            ours = str(snapshot["name"]).startswith(round_prefix(migration))
+            if ours and int(snapshot["id"]) != keep:
+                image.remove_snap(snapshot["name"])

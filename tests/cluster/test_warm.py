@@ -1,0 +1,186 @@
+"""The method ``warm``: clients use the source until the cutover, and the target from then on."""
+
+import time
+from errno import EAGAIN, EBUSY, EINVAL
+from typing import Any
+
+import rados
+
+from qa.devcluster import Cluster
+from qa.workload.images import (
+    HEAD,
+    content,
+    digests,
+    image_id,
+    make_image,
+    make_slow_image,
+    names,
+    opened,
+    records,
+    trash,
+)
+from qa.workload.writer import writing
+from tests.cluster.commands import Commands
+
+Pools = "tuple[str, str]"
+
+
+def in_step(migration: Commands, source: str, target: str) -> "dict[str, Any]":
+    """A warm migration whose copy is in step."""
+    migration.text("prepare", "--method", "warm", source, target)
+    migration.text("execute", target)
+    return migration.wait(target, "executed")
+
+
+def ours(client: rados.Rados, spec: str) -> "list[str]":
+    """The names of snapshots of rounds."""
+    with opened(client, spec) as image:
+        return [s["name"] for s in image.list_snaps() if "rbd_migration" in s["name"]]
+
+
+def test_an_image_in_use_moves_with_every_write(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, protect=["one"])
+    base, before = content(client, source), digests(client, source)
+    with writing(cluster, source, rate=100) as writer:
+        report = in_step(migration, source, target)
+        assert (report["method"], report["clients"]) == ("warm", "source")
+        assert names(client, pools[0]) == ["disk"]
+        assert names(client, pools[1]) == [f"rbd_migration.{report['id']}"]
+        assert report["rounds"]["count"] >= 1
+        said = migration.refused(EAGAIN, "commit", target)
+        assert f"cutover {target}" in said
+        said = migration.refused(EBUSY, "cutover", target)
+        assert "open for writing" in said or "open by" in said
+        report = migration.report(target)
+        assert (report["state"], report["goal"]) == ("executed", "executed")
+        assert report["hold"]["reason"] == "operator"
+        assert names(client, pools[0]) == ["disk"]
+        acked = writer.acked
+        writer.wait_acked(acked + 20)
+        writer.stop()
+    assert writer.lost(client, source, base) == []
+    after = digests(client, source)
+    said = migration.text("cutover", target)
+    assert said.startswith(f"{source} -> {target}: cut-over")
+    report = migration.report(target)
+    assert (report["clients"], report["rounds"]["age_seconds"]) == ("target", None)
+    assert report["rounds"]["pause_seconds"] > 0
+    assert (names(client, pools[0]), names(client, pools[1])) == ([], ["disk"])
+    assert writer.lost(client, target, base) == []
+    found = digests(client, target)
+    assert found[HEAD] == after[HEAD]
+    assert found["one"] == before["one"]
+    migration.text("verify", target)
+    report = migration.wait(target, "verified")
+    assert (report["verification"]["outcome"], report["verification"]["mode"]) == ("passed", "full")
+    migration.text("commit", target)
+    migration.wait(target, "committed")
+    assert (names(client, pools[0]), names(client, pools[1])) == ([], ["disk"])
+    assert trash(client, pools[0]) == []
+    assert ours(client, target) == []
+    assert records(client, pools[1]) == []
+    assert digests(client, target) == {name: found[name] for name in before}
+
+
+def test_an_abort_before_the_cutover_only_removes_the_copy(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    base = content(client, source)
+    with writing(cluster, source, rate=100) as writer:
+        in_step(migration, source, target)
+        migration.text("abort", target)
+        migration.wait(target, "aborted")
+        writer.wait_acked(writer.acked + 20)
+        writer.stop()
+    assert writer.lost(client, source, base) == []
+    assert (names(client, pools[0]), names(client, pools[1])) == (["disk"], [])
+    assert ours(client, source) == []
+    assert (trash(client, pools[0]), trash(client, pools[1])) == ([], [])
+
+
+def test_an_abort_after_the_cutover_takes_the_writes_along(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    base, ident = content(client, source), image_id(client, source)
+    in_step(migration, source, target)
+    migration.text("cutover", target)
+    with writing(cluster, target, rate=100) as writer:
+        writer.wait_acked(20)
+        migration.refused(EBUSY, "abort", target)
+        report = migration.report(target)
+        assert (report["state"], report["clients"]) == ("cut-over", "target")
+        writer.wait_acked(writer.acked + 20)
+        writer.stop()
+    migration.text("abort", target)
+    migration.wait(target, "aborted")
+    assert (names(client, pools[0]), names(client, pools[1])) == (["disk"], [])
+    assert image_id(client, source) == ident
+    assert writer.lost(client, source, base) == []
+    assert ours(client, source) == []
+
+
+def test_in_place_the_name_stays_and_the_layout_changes(
+    migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source = f"{pools[0]}/disk"
+    make_image(client, source)
+    before, ident = digests(client, source), image_id(client, source)
+    migration.text("run", "--method", "warm", source, "--object-size", "1M")
+    report = migration.wait(source, "committed")
+    states = [entry["state"] for entry in report["timeline"]]
+    assert states[-6:] == [
+        "cutting-over", "cut-over", "verifying", "verified", "committing", "committed",
+    ]  # fmt: skip
+    assert digests(client, source) == before
+    assert image_id(client, source) != ident
+    assert names(client, pools[0]) == ["disk"]
+    assert trash(client, pools[0]) == []
+
+
+def test_a_run_of_an_image_in_use_is_refused_with_what_to_do(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    with writing(cluster, source, rate=20) as writer:
+        said = migration.refused(EBUSY, "run", "--method", "warm", source, target)
+        assert f"prepare --method warm {source} {target}" in said
+        writer.stop()
+    assert records(client, pools[1]) == []
+
+
+def test_execute_again_copies_another_round(
+    migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    before = in_step(migration, source, target)
+    with opened(client, source) as image:
+        image.write(b"later", 0)
+    migration.text("execute", target)
+    deadline = time.monotonic() + 60
+    while migration.report(target)["rounds"]["count"] == before["rounds"]["count"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    report = migration.report(target)
+    assert report["state"] == "executed"
+    assert report["timeline"] == before["timeline"]
+    migration.text("abort", target)
+
+
+def test_other_methods_have_no_cutover(
+    migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_slow_image(client, source, objects=2)
+    migration.refused(EINVAL, "run", source, target, "--goal", "cut-over")
+    migration.text("prepare", source, target)
+    assert "live" in migration.refused(EINVAL, "cutover", target)
+    migration.text("abort", target)
