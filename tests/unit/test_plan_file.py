@@ -40,8 +40,8 @@ images:
   - {source: hdd/one, target: nvme/two}
   - {source: lonely}
 waves: {size: 5, stop_after_failures: 2}
-policy:
-  {goal: executed, method: warm, verify: sample, rate: 200M, image_rate: 50M, priority: 5, soak: 30m}
+policy: {goal: executed, verify: sample, method: warm, rate: 200M, image_rate: 50M, priority: 5,
+         soak: 30m}
 limits: {max_copies: 4}
 window: ["Mon-Fri 20:00-06:00", "Sat-Sun"]
 """
