@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Optional
 
+from ...control.lifecycle.warm import cutover_waits, goes_on
 from ...model.migration import Goal, Migration, State
 from ...model.plan import Outcome
 from ..records.plan_registry import PlanRegistry
@@ -55,7 +56,7 @@ class ItemOutcomes:
         found: Optional[Outcome] = None
         if m.state is State.ABORTED:
             found = Outcome.CANCELLED
-        elif _reached(m):
+        elif _reached(m) and not (goes_on(kept.plan.definition.policy.goal) and cutover_waits(m)):
             found = Outcome.DONE
         if found is not None:
             message = m.timeline[-1].message if m.state.ended and m.timeline else ""
