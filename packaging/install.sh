@@ -8,6 +8,8 @@ FOLDERS=(rbd_migration rbdmigrate) # both directly in the module directory
 LIST=rbd_migration/.installed      # lists the files in folders of other packages
 USUAL=(/usr/share/ceph/mgr /usr/lib/ceph/mgr /usr/lib64/ceph/mgr /usr/local/share/ceph/mgr)
 PACKAGE=ceph-mgr-rbd-migration
+MODULES=(rados rbd prettytable yaml) # that a manager and its workers import
+LIBRARIES=(librados.so.2 librbd.so.1)
 OLDEST_CEPH=16 NEWEST_CEPH=20
 OLDEST_PYTHON=9 NEWEST_PYTHON=14 # of Python 3
 STARTED_IN=$PWD
@@ -80,8 +82,21 @@ embedded_python() {
     echo "$version"
 }
 
+# The modules and libraries of a manager that a Python can load, on one line.
+loaded_by() { # loaded_by PYTHON
+    "$1" -I - "${MODULES[@]}" "${LIBRARIES[@]}" 2>/dev/null <<'TEXT'
+import ctypes, importlib, sys
+for name in sys.argv[1:]:
+    try:
+        (ctypes.CDLL if ".so" in name else importlib.import_module)(name)
+    except Exception:
+        continue
+    print(name, end=" ", flush=True)
+TEXT
+}
+
 check_manager() {
-    local manager release python minor missing
+    local manager release python minor found missing
     if ! manager=$(command -v ceph-mgr); then
         refuse "ceph-mgr is not installed on this host"
         return
@@ -99,13 +114,13 @@ check_manager() {
     if [ "$minor" -lt "$OLDEST_PYTHON" ] || [ "$minor" -gt "$NEWEST_PYTHON" ]; then
         refuse "ceph-mgr has Python 3.$minor in it; 3.$OLDEST_PYTHON to 3.$NEWEST_PYTHON are supported"
     fi
-    for missing in rados rbd prettytable yaml; do
-        "$python" -I -c "import $missing" 2>/dev/null ||
+    found=$(loaded_by "$python") || true # whatever ends it, what it has not named is missing
+    for missing in "${MODULES[@]}"; do
+        [[ " $found " = *" $missing "* ]] ||
             refuse "$python has no module $missing; install python3-$missing"
     done
-    for missing in librados.so.2 librbd.so.1; do
-        "$python" -I -c "import ctypes; ctypes.CDLL('$missing')" 2>/dev/null ||
-            refuse "the library $missing is not installed"
+    for missing in "${LIBRARIES[@]}"; do
+        [[ " $found " = *" $missing "* ]] || refuse "the library $missing is not installed"
     done
 }
 

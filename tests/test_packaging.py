@@ -217,6 +217,7 @@ def test_packages(tmp_path: Path) -> None:
         [str(REPOSITORY / "packaging" / "build.sh"), sys.executable, str(tmp_path)],
         timeout=170,
         check=True,
+        env={**os.environ, "PIP_NO_BUILD_ISOLATION": "0"},  # "0": pip loads no setuptools
     )
     number = rbdmigrate.__version__
     plugin = tmp_path / f"ceph-mgr-rbd-migration_{number}_all.deb"

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Optional
+from typing import Any, Optional
 
 from qa.devcluster import bootstrap
 from qa.devcluster.access import START_TIMEOUT, STOP_GRACE
@@ -73,22 +73,24 @@ class Cluster(Managers):
         pool_type: str = "replicated",
     ) -> str:
         """Create a pool and return its name. With pool_type="erasure" it needs three OSDs."""
-        # The CLI, since it knows each release's spelling of the flags.
         replicated = pool_type == "replicated"
         if not replicated and len(self.blueprint.osds) < 3:
             raise DevClusterError("An erasure-coded pool needs a cluster with three OSDs.")
-        sizing = ["--size", str(size)] if replicated else []
-        self.ceph("osd", "pool", "create", name, str(pg_num), str(pg_num), pool_type, *sizing)
+        sizing: dict[str, Any] = {"size": size} if replicated else {}
+        self.mon_command(
+            "osd pool create", pool=name, pg_num=pg_num, pgp_num=pg_num, pool_type=pool_type,
+            **sizing,
+        )  # fmt: skip
         if application == "rbd" and replicated:
             self.rbd("pool", "init", name)
         elif application:
-            self.ceph("osd", "pool", "application", "enable", name, application)
+            self.mon_command("osd pool application enable", pool=name, app=application)
         if not replicated:
-            self.ceph("osd", "pool", "set", name, "allow_ec_overwrites", "true")
+            self.mon_command("osd pool set", pool=name, var="allow_ec_overwrites", val="true")
         return name
 
     def delete_pool(self, name: str) -> None:
-        self.ceph("osd", "pool", "delete", name, name, "--yes-i-really-really-mean-it")
+        self.mon_command("osd pool delete", pool=name, pool2=name, yes_i_really_really_mean_it=True)
 
     # -- OSDs and mons
 

@@ -15,6 +15,8 @@ import rados
 import rbd
 
 KIB, MIB = 1 << 10, 1 << 20
+# Image metadata: the number of objects that librbd copies or removes at once.
+CONCURRENCY = "conf_rbd_concurrent_management_ops"
 HEAD = ""
 _PIECE = 4 * MIB
 _FORCE_OLD_FORMAT = "RBD_FORCE_ALLOW_V1"  # read by librbd
@@ -120,7 +122,7 @@ def make_slow_image(
     with place(client, spec) as ioctx:
         rbd.RBD().create(ioctx, split(spec)[2], size, order=12)
     with opened(client, spec, read_only=False) as image:
-        image.metadata_set("conf_rbd_concurrent_management_ops", "1")
+        image.metadata_set(CONCURRENCY, "1")
         for view in (*snapshots, HEAD):
             for offset in range(0, size if view == (*snapshots, HEAD)[0] else MIB, MIB):
                 data = random.Random(f"{spec}/{view}/{offset}").randbytes(min(MIB, size - offset))
@@ -140,7 +142,7 @@ def make_layered_image(
     with place(client, spec) as ioctx:
         rbd.RBD().create(ioctx, split(spec)[2], objects * size, order=size.bit_length() - 1)
     with opened(client, spec, read_only=False) as image:
-        image.metadata_set("conf_rbd_concurrent_management_ops", "10")
+        image.metadata_set(CONCURRENCY, "10")
         for view in (*snapshots, HEAD):
             for offset in range(0, objects * size, MIB):
                 length = min(MIB, objects * size - offset)
@@ -177,7 +179,7 @@ def make_rotated_image(
 def speed_up(client: rados.Rados, spec: str) -> None:
     """Remove the slowdown of :func:`make_slow_image`; effective from the next start of a copy."""
     with opened(client, spec, read_only=False) as image:
-        image.metadata_remove("conf_rbd_concurrent_management_ops")
+        image.metadata_remove(CONCURRENCY)
 
 
 def content(client: rados.Rados, spec: str, view: str = HEAD) -> bytes:
@@ -288,6 +290,8 @@ def _namespaces(client: rados.Rados, pool: str) -> "list[str]":
 def remove(client: rados.Rados, spec: str) -> None:
     """Remove an image with its snapshots through librbd. Raises rbd.Error."""
     with opened(client, spec, read_only=False) as image:
+        with contextlib.suppress(KeyError):  # it may be slow on purpose
+            image.metadata_remove(CONCURRENCY)
         for snapshot in list(image.list_snaps()):
             if image.is_protected_snap(snapshot["name"]):
                 image.unprotect_snap(snapshot["name"])

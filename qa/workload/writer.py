@@ -7,6 +7,7 @@ of each write, so that the expected content is known afterwards.
 import contextlib
 import json
 import random
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -66,6 +67,18 @@ class Writer:
         code = self._process.wait(_TIMEOUT)
         assert code == 0, f"the writer ended with exit code {code}"
         self._wait(lambda: self._ended, 5, "its last words")
+
+    def end(self) -> None:
+        """Let it close the image if it still runs, and kill it if it does not.
+
+        The watch of a client that is killed stays for 30 s, and keeps an abort waiting.
+        """
+        if self.running:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()  # type: ignore[union-attr]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+        self.kill()
 
     def kill(self) -> None:
         """Kill it if it still runs."""
@@ -135,4 +148,4 @@ def writing(cluster: Cluster, spec: str, rate: float = 100, seed: int = 7) -> It
         writer.wait_acked()
         yield writer
     finally:
-        writer.kill()
+        writer.end()

@@ -64,9 +64,11 @@ def make_pool(cluster: Cluster, migration: Commands) -> Iterator[MakePool]:
         return cluster.create_pool(name, **options)
 
     yield make
-    if made and cluster.module_enabled():
+    if not made:
+        return
+    if cluster.module_enabled():
         migration.clean_up(made)
-    existing = cluster.ceph_json("osd", "pool", "ls")
+    existing = cluster.mon_command("osd pool ls")
     for name in made:
         if name in existing:
             cluster.delete_pool(name)

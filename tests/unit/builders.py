@@ -4,7 +4,7 @@ import dataclasses
 import enum
 import typing
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.bounds import MAX_DURATION
@@ -82,4 +82,4 @@ def full_of(hint: typing.Any) -> typing.Any:
 holds = any_of(Hold)
 migrations = any_of(Migration)
 # A migration has about two hundred random parts: one costs a hundred times as much as a number.
-few = settings(max_examples=40)
+few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

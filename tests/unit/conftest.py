@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,7 @@ _ENGINE = Path(__file__).parents[2] / "src" / "rbdmigrate" / "engine"
 _FRONT_END = Path(__file__).parents[2] / "mgr_module" / "rbd_migration"
 
 
+@cache
 def _import_alone(name: str, **of_engine: object) -> ModuleType:
     package = ModuleType("rbd_migration")
     package.__path__ = [str(_FRONT_END)]
@@ -42,9 +44,17 @@ def front_end():
     """Imports a file of the manager module by its name, without the manager and the engine.
 
     The package's own ``__init__`` needs ceph-mgr and the engine needs librbd; empty modules stand
-    in for both while the file is imported; names given besides are in the engine's.
+    in for both while the file is imported; names given besides are in the engine's. Each file is
+    imported once, with all that it imports: files that are imported one by one know others of their
+    own.
     """
     return _import_alone
+
+
+@pytest.fixture(scope="session")
+def front_end_anew():
+    """The same, imported anew: for a file that keeps what it imports from outside the project."""
+    return _import_alone.__wrapped__
 
 
 @pytest.fixture

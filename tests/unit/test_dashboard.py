@@ -31,9 +31,9 @@ def cherrypy(monkeypatch):
 
 
 @pytest.fixture
-def ask(front_end, cherrypy):
+def ask(front_end, front_end_anew, cherrypy):
     """Send the request to list migrations; ``remote`` is what the other module does."""
-    dashboard = front_end("http.dashboard")
+    dashboard = front_end_anew("http.dashboard")
     route = front_end("http.api.routes").BY_NAME["list"]
 
     def ask(remote):

@@ -12,7 +12,14 @@ import time
 
 import pytest
 
-from tests.unit.test_own_server import app, bounded, free_port, module, until  # noqa: F401
+from tests.unit.test_own_server import (  # noqa: F401
+    app,
+    bounded,
+    free_port,
+    http,
+    module,
+    until,
+)
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
@@ -36,14 +43,14 @@ def known(front_end):
 
 
 @pytest.fixture(params=["http", "https"])
-def keeper(request, front_end, bounded, module, certificate, known, monkeypatch):  # noqa: F811
+def keeper(request, http, bounded, module, certificate, known, monkeypatch):  # noqa: F811
     monkeypatch.setattr(bounded, "_HEAD", 1.0)  # in place of 5 seconds
     tls = request.param == "https"
     module.values.update(server=True, server_tls=tls, server_addr="127.0.0.1")
     module.values.update(server_port=free_port())
     if tls:
         module.store["server_cert"], module.store["server_key"] = certificate
-    keeper = front_end("http.server.supervisor").ServerSupervisor(module, app, known=known)
+    keeper = http.ServerSupervisor(module, app, known=known)
     keeper.address = ("127.0.0.1", module.values["server_port"])
     keeper.tls = tls
     keeper.start()

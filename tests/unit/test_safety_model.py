@@ -15,7 +15,7 @@ from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.verification import Verify
 from tests.fakes.safety import NAMES, STEPS, Run, Step, carry_out, outcome, random_steps, shortest
 
-EXAMPLES = int(os.environ.get("RBD_MIGRATION_SAFETY_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("RBD_MIGRATION_SAFETY_EXAMPLES", "40"))
 DAY = 86400.0
 
 
