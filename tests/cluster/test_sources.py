@@ -194,6 +194,22 @@ def test_a_data_file_on_a_web_server_is_joined_by_the_remedy(tmp_path, data):
     assert contents(file_spec("qcow", work / shlex.split(error.remedy)[-1])) == raw
 
 
+@pytest.mark.parametrize("form", ["monolithicFlat", "twoGbMaxExtentSparse"])
+def test_a_vmdk_disk_of_several_files_is_converted_by_the_remedy(tmp_path, form):
+    served, work = tmp_path / "served", tmp_path / "work"
+    served.mkdir()
+    work.mkdir()
+    raw = converted(plain(tmp_path), "qcow2")
+    options = ["-O", "vmdk", "-o", f"subformat={form}"]
+    tool("qemu-img", "convert", *options, tmp_path / "plain.qcow2", served / "a disk.vmdk")
+    with WebServer(served) as server:
+        spec = spec_of("raw", {"type": "http", "url": server.url("/a%20disk.vmdk")})
+        (error,) = inspect(spec, OPEN).errors
+        tool("sh", "-c", error.remedy, cwd=work)
+    assert error.code == "RAW_CONTAINER"
+    assert contents(file_spec("qcow", work / shlex.split(error.remedy)[-1])) == raw
+
+
 def test_encryption_is_seen(tmp_path):
     file, secret = tmp_path / "disk.qcow2", "secret,id=s,data=abcdef"
     options = "encrypt.format=aes,encrypt.key-secret=s"

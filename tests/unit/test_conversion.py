@@ -32,6 +32,21 @@ def test_a_disk_is_decrypted_where_it_is(value, begin, end):
     assert command.endswith(end)
 
 
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("http://h/a/disk.img", "disk.img"),
+        ("http://h/my%20disk.img", "'my disk.img'"),
+        ("http://h/..%2F..%2Fetc", "..%2F..%2Fetc"),
+        ("http://h/%0Ax", "%0Ax"),
+        ("http://h/a/..", "image"),
+        ("http://h/", "h"),
+    ],
+)
+def test_the_name_of_a_copy(url, name):
+    assert conversion.copied(url) == f"curl -fLo {name} {url}"
+
+
 def test_files_that_a_disk_names_are_found_next_to_a_file_only():
     assert conversion.convert_in_place(stream_of(HTTP), "vmdk") == ""
     assert conversion.convert_in_place(stream_of(FILE), "vmdk") == (

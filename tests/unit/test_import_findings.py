@@ -119,6 +119,8 @@ def test_a_file_of_another_format_is_imported_as_raw_only_when_that_is_asked_for
     refuse(allowed)
     (warning,) = (each for each in allowed if each.code == "RAW_CONTAINER")
     assert (warning.severity, warning.errno) == (Severity.WARNING, 0)
+    assert known.inspection.errors == (found,)
+    assert known.inspection.as_raw().errors == ()  # a copy that fails is not blamed on it
 
 
 def test_a_refusal_has_the_command_that_helps():

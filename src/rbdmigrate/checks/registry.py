@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional
 
 from ..model.errors import MigrationError
@@ -93,15 +93,9 @@ def run(facts: Facts) -> list[Finding]:
         for f in c.look(facts)
     ]
     if facts.inspection is not None:
-        found += (_allowed(facts, finding) for finding in facts.inspection.findings)
+        inspection = facts.inspection.as_raw() if facts.wish.as_raw else facts.inspection
+        found += inspection.findings
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
-
-
-def _allowed(facts: Facts, finding: Finding) -> Finding:
-    """A finding about the source; a warning where the request allows what it is about."""
-    if finding.code == "RAW_CONTAINER" and facts.wish.as_raw:
-        return replace(finding, severity=Severity.WARNING, errno=0)
-    return finding
 
 
 def first_error(findings: Iterable[Finding]) -> Optional[Finding]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import shlex
+from collections.abc import Sequence
+from urllib.parse import unquote
 
 from ..model.source import StreamSpec
 
@@ -57,6 +59,18 @@ def joined(stream: StreamSpec, data_url: str) -> str:
     )
 
 
+def convert_fetched(
+    stream: StreamSpec, others: Sequence[str], qemu_format: str, to: str = "qcow2"
+) -> str:
+    """The command that converts a disk on a web server whose data is in ``others``, by their URLs.
+
+    QEMU finds them next to the disk once all are fetched.
+    """
+    fetch = " && ".join(copied(url) for url in (stream.url, *others))
+    source, target = shlex.quote(f"./{_local(stream)}"), shlex.quote(_beside(stream, to))
+    return f"{fetch} && qemu-img convert -f {qemu_format} -O {to} {source} {target}"
+
+
 def decrypt(stream: StreamSpec, qemu_format: str) -> str:
     """The command that decrypts a disk; PASSPHRASE is the file that holds its passphrase."""
     fetch, _ = fetched(stream)
@@ -107,8 +121,13 @@ def _doubled(text: str) -> str:
     return text.replace(",", ",,")
 
 
-def _last(location: str) -> str:
-    return posixpath.basename(location.rstrip("/")) or "image"
+def _last(url: str) -> str:
+    """The name of the file that a URL leads to, for the copy of it."""
+    name = posixpath.basename(url.rstrip("/"))
+    plain = unquote(name)
+    if plain.isprintable() and "/" not in plain:
+        name = plain
+    return "image" if name in {"", ".", "..", "-"} else name
 
 
 def _beside(stream: StreamSpec, to: str = "qcow2") -> str:

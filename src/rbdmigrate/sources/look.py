@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Optional
+from urllib.parse import quote
 
 from ..model.finding import Finding
 from ..model.import_policy import ImportPolicy
 from ..model.inspection import Inspection, SnapshotInfo
 from ..model.source_spec import SourceSpec, StreamSpec
+from .errors import SourceError
 from .limits import Deadline, Limits
 from .problems import found, in_order
 from .stream import Resolve, Stream
@@ -56,6 +58,17 @@ class Look:
     def note(self, code: str, message: str, remedy: str = "") -> None:
         """Note a declared problem of the source."""
         self.findings.append(found(code, self.spec.label(), message, remedy))
+
+    def beside(self, stream: StreamSpec, name: str) -> str:
+        """The URL of a file next to one on a web server; empty if there is no such file."""
+        url = f"{stream.url.rpartition('/')[0]}/{quote(name)}"
+        if not name or url == stream.url:
+            return ""
+        try:
+            self.open(StreamSpec("http", url=url)).close()
+        except SourceError:
+            return ""
+        return url
 
     def in_time(self) -> bool:
         """Whether there is time left."""

@@ -10,12 +10,9 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from ..model.inspection import SnapshotInfo
-from ..model.source import StreamSpec
 from . import conversion
-from .errors import SourceError
 from .look import Look
 from .qcow_header import (
     COMPRESSION,
@@ -133,15 +130,8 @@ def _join(look: Look, header: Header) -> str:
     assert stream is not None
     if stream.type != "http":
         return conversion.convert_in_place(stream, header.qemu_format)
-    name = posixpath.basename(header.data_file)
-    url = f"{stream.url.rpartition('/')[0]}/{quote(name)}"
-    if not name or url == stream.url:
-        return ""
-    try:
-        look.open(StreamSpec("http", url=url)).close()
-    except SourceError:
-        return ""
-    return conversion.joined(stream, url)
+    url = look.beside(stream, posixpath.basename(header.data_file))
+    return conversion.joined(stream, url) if url else ""
 
 
 def _health(look: Look, stream: Stream, header: Header) -> None:

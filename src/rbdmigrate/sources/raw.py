@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..model.inspection import SnapshotInfo
 from ..model.source import SnapshotSpec, StreamSpec
 from . import conversion
@@ -12,6 +14,10 @@ from .stream import Stream
 _SECTOR = 512
 _SNIFF = 512
 _LUKS = b"LUKS\xba\xbe"
+# A line of a VMDK descriptor about a file with data. QEMU looks for it next to the descriptor.
+_EXTENT = re.compile(rb'^RW \d+ [A-Z]+ "([\w. ()-]+)"', re.ASCII | re.MULTILINE)
+_LONGEST_DESCRIPTOR = 64 << 10  # bytes
+_MOST_EXTENTS = 16
 
 
 def look_at(look: Look, stream: Stream) -> None:
@@ -69,11 +75,11 @@ def _sniff(look: Look, stream: Stream, place: StreamSpec, *, alone: bool) -> Non
         "RAW_CONTAINER",
         f"{stream.label} {words}, and not a raw disk; with --as-raw its bytes are imported as they "
         "are, and a client sees that file instead of the disk in it.",
-        _remedy(stream, place, name, alone=alone),
+        _remedy(look, stream, place, name, alone=alone),
     )
 
 
-def _remedy(stream: Stream, place: StreamSpec, name: str, *, alone: bool) -> str:
+def _remedy(look: Look, stream: Stream, place: StreamSpec, name: str, *, alone: bool) -> str:
     """What makes a raw disk of a file of another format; a qcow disk also does if it is alone."""
     if conversion.unpackable(name):
         return conversion.unpack(place, name)
@@ -85,6 +91,10 @@ def _remedy(stream: Stream, place: StreamSpec, name: str, *, alone: bool) -> str
         version = int.from_bytes(stream.read(4, 4), "big")
         name = "qcow" if version == 1 else "qcow2"
     to = "qcow2" if alone else "raw"
-    if stream.read(0, len(DESCRIPTOR)) == DESCRIPTOR:
+    if stream.read(0, len(DESCRIPTOR)) != DESCRIPTOR:
+        return conversion.convert(place, name, to)
+    if place.type != "http":
         return conversion.convert_in_place(place, name, to)
-    return conversion.convert(place, name, to)
+    extents = _EXTENT.findall(stream.read(0, _LONGEST_DESCRIPTOR))[:_MOST_EXTENTS]
+    urls = [look.beside(place, extent.decode()) for extent in dict.fromkeys(extents)]
+    return conversion.convert_fetched(place, urls, name, to) if urls and all(urls) else ""

@@ -225,7 +225,7 @@ def _explained(session: Session, ends: ImportEnds, doing: str) -> Iterator[None]
     except session.librbd_errors as error:
         source, resolve = ends.imported.source, resolver_of(session, ends)
         found = inspect(source, ends.policy, _LOOK_AGAIN, resolve)
-        for finding in found.errors:
+        for finding in found.as_raw().errors:  # what it is was allowed when it was asked for
             raise MigrationError(
                 finding.errno, f"{doing} failed, because of its source: {finding.message}"
             ) from None  # librbd's text repeats the spec
