@@ -3,12 +3,14 @@
 import random
 import time
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.control.objects.copy_cost import CHUNK, MAX_UNITS, UNIT, CopyCost, Throughput, eta
+from tests.fakes.loading import load
 
 K, M, T = 1 << 10, 1 << 20, 1 << 40
 
@@ -243,3 +245,16 @@ def test_time_that_does_not_pass_counts_nothing():
 )
 def test_the_estimated_end(total, copied, rate, seconds):
     assert eta(total, copied, rate) == seconds
+
+
+def test_no_copy_begins_below_nothing_or_ends_above_all_although_costs_are_rounded_up():
+    estimates = load().module("worker.copy.estimate")
+    progress = load().module("worker.copy.progress")
+    cost = CopyCost.of(4096, 4096, [(0, 10), (1000, 10)])  # two units of 512 bytes
+    found = estimates.CopyEstimate(cost, 20)
+    told = []
+    watch = SimpleNamespace(alone=True)
+    copy = progress.CopyProgress(None, found, told.append, watch)
+    copy.tell(0, 1)
+    copy.done()
+    assert [(each.bytes, each.bytes_total) for each in told] == [(0, 20), (20, 20)]

@@ -37,8 +37,11 @@ class CopyEstimate:
 
     @property
     def present(self) -> int:
-        """Bytes that an earlier copy, or clients' writes, brought to the target."""
-        return self.total - self.to_copy.total
+        """Bytes that an earlier copy, or clients' writes, brought to the target.
+
+        Costs are rounded up to units, so that they may be more than what the source holds.
+        """
+        return max(0, self.total - self.to_copy.total)
 
 
 def survey(session: Session, source: Place, target: Place) -> CopyEstimate:

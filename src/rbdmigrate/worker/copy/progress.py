@@ -43,8 +43,9 @@ class CopyProgress:
 
     def tell(self, number: int, total: int) -> None:
         """Report the objects begun and the bytes that are on the target with them."""
-        copied = self._found.present + self._found.to_copy.copied_up_to(number)
-        self._report(Progress(number, total, copied, self._found.total, self._watch.alone))
+        found = self._found
+        copied = min(found.total, found.present + found.to_copy.copied_up_to(number))
+        self._report(Progress(number, total, copied, found.total, self._watch.alone))
 
 
 def objects(tell: Tell) -> Callable[[int, int], int]:
