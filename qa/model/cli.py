@@ -1,15 +1,19 @@
 """The command line: ``./run qa model``."""
 
 import argparse
+import statistics
 import time
 from pathlib import Path
 
 from qa.devcluster import Cluster, given_or_new
 from qa.workload.images import wipe
 
+from .killed_worker import killed_worker
 from .trial import Trial, Trimming, run_batch
+from .warm_trial import WarmTrial, run_trial
 
 _BATCH = 6  # images that migrate at the same time
+_KILL = 0.8  # probability that a worker dies in an act, by the method warm
 
 
 def main() -> int:
@@ -23,9 +27,48 @@ def main() -> int:
         choices=[how.value for how in Trimming],
         help="how OSDs trim removed snapshots (default: each in turn)",
     )
+    parser.add_argument(
+        "--warm",
+        action="store_true",
+        help="by the method warm, with a client at work and workers that are killed",
+    )
     options = parser.parse_args()
     with given_or_new(options.dir, "model") as cluster:
-        return _on(cluster, options)
+        return _warm(cluster, options) if options.warm else _on(cluster, options)
+
+
+def _warm(cluster: Cluster, options: argparse.Namespace) -> int:
+    pools = (f"warm-from-{int(time.time())}", f"warm-to-{int(time.time())}")
+    done: list[WarmTrial] = []
+    for pool in pools:
+        cluster.create_pool(pool)
+    try:
+        with cluster.connect() as client, killed_worker(client, cluster.conf) as worker:
+            for seed in range(options.seed, options.seed + options.images):
+                trial = run_trial(client, pools, worker, seed, _KILL)
+                done.append(trial)
+                print(f"seed {seed}: {trial.end or 'not ended'}, {trial.kills} kills", flush=True)
+                if trial.wrong:
+                    print(f"  WRONG: {'; '.join(trial.wrong)} ({trial.about})", flush=True)
+                if not wipe(client, pools):
+                    break
+    finally:
+        for pool in pools:
+            cluster.delete_pool(pool)
+    _warm_summary(done)
+    return 1 if any(trial.wrong for trial in done) else 0
+
+
+def _warm_summary(done: "list[WarmTrial]") -> None:
+    print("end                         images  kills  median pause  wrong")
+    for end in sorted({trial.end for trial in done}):
+        trials = [trial for trial in done if trial.end == end]
+        pauses = [trial.pause for trial in trials if trial.pause is not None]
+        pause = f"{statistics.median(pauses):10.2f} s" if pauses else f"{'-':>12}"
+        print(
+            f"{end or 'not ended':26}  {len(trials):6}  {sum(t.kills for t in trials):5}  {pause}  "
+            f"{sum(bool(t.wrong) for t in trials):5}"
+        )
 
 
 def _on(cluster: Cluster, options: argparse.Namespace) -> int:

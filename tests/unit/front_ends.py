@@ -44,6 +44,7 @@ PLAN = {
     "name": "move",
     "state": "running",
     "goal": "committed",
+    "method": "live",
     "verify": "none",
     "priority": 0,
     "rate_limit": None,

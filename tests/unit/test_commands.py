@@ -10,7 +10,7 @@ import pytest
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Hold, HoldReason, Place, State
+from rbdmigrate.model.migration import Goal, Hold, HoldReason, Method, Place, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
@@ -73,7 +73,15 @@ def test_a_check_ends_with_the_methods_and_what_speaks_for_or_against_them(front
 def test_prepare_and_run_begin_a_migration(ask, engine, name, args, call):
     code, _, error = ask(name, **args)
     assert (code, error) == (0, "")
-    assert engine.calls == [("prepare", call, {"force": "force" in args})]
+    assert engine.calls == [("prepare", call, {"force": "force" in args, "method": None})]
+
+
+@pytest.mark.parametrize("name", ["prepare", "run", "check"])
+def test_an_image_is_copied_by_the_method_that_is_asked_for(ask, engine, name):
+    assert ask(name, **BOTH, method="warm")[0] == 0
+    assert engine.calls[0][2]["method"] is Method.WARM
+    code, _, error = ask(name, **BOTH, method="moon")
+    assert (code, error) == (-EINVAL, "--method is live or copy or warm, not 'moon'.")
 
 
 LAYOUTS = [
@@ -97,6 +105,7 @@ def test_the_options_of_rbd_create_make_the_layout(ask, engine, args, layout):
 
 ON_A_TARGET = [
     ("execute", {}, "execute", {}),
+    ("cutover", {}, "cutover", {}),
     ("commit", {}, "commit", {"force": False}),
     ("commit", {"force": True}, "commit", {"force": True}),
     ("abort", {}, "abort", {"force": False}),
@@ -127,7 +136,11 @@ REFUSED = [
     ("verify", {"target_image": "ssd/b", "mode": "none"}, "choose from sample, full"),
     ("set", {"target_image": "ssd/b", "verify": "all"}, "choose from none, sample, full"),
     ("set", {"target_image": "ssd/b", "verify": "auto"}, "choose from none, sample, full"),
-    ("run", {**BOTH, "goal": "moon"}, "choose from prepared, executed, verified, committed"),
+    (
+        "run",
+        {**BOTH, "goal": "moon"},
+        "choose from prepared, executed, cut-over, verified, committed",
+    ),
     ("ls", {"state": "lost"}, "--state 'lost' is not known; choose from queued"),
     ("fly", {}, "is not a command"),
 ]

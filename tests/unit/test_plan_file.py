@@ -13,7 +13,7 @@ from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.control.plans.plan_text import MAX_PARTS, MAX_TEXT, MAX_YAML, load_plan_text
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.plan import Definition, Listed, Rule, Selector
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
@@ -40,7 +40,8 @@ images:
   - {source: hdd/one, target: nvme/two}
   - {source: lonely}
 waves: {size: 5, stop_after_failures: 2}
-policy: {goal: executed, verify: sample, rate: 200M, image_rate: 50M, priority: 5, soak: 30m}
+policy: {goal: executed, verify: sample, method: warm, rate: 200M, image_rate: 50M, priority: 5,
+         soak: 30m}
 limits: {max_copies: 4}
 window: ["Mon-Fri 20:00-06:00", "Sat-Sun"]
 """
@@ -86,6 +87,7 @@ def test_a_whole_plan():
         rate=200 << 20,
         wave=5,
         stop_after=2,
+        method=Method.WARM,
         max_copies=4,
     )
 
@@ -93,6 +95,7 @@ def test_a_whole_plan():
 def test_the_least_that_a_plan_needs():
     found = parse("plan: p\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}")
     assert found.policy == Policy(Goal.COMMITTED)
+    assert found.method is None
     assert found.select == (Selector("hdd"),)
     assert found.home == "nvme"
     assert found.places() == {("hdd", ""), ("nvme", "")}
@@ -155,6 +158,8 @@ REFUSED = [
     (MIN + "waves: {size: many}", "waves.size in the plan is 'many'"),
     (MIN + "waves: {sise: 3}", "waves.sise in the plan is not known"),
     (MIN + "policy: {goal: moon}", "policy.goal in the plan is 'moon'; choose from prepared"),
+    (MIN + "policy: {method: copy}", "policy.method in the plan is 'copy'; choose from live, warm"),
+    (MIN + "policy: {goal: cut-over}", "policy.goal in the plan is cut-over, which only"),
     (MIN + "policy: {rate: fast}", "policy.rate in the plan: 'fast' is not a rate"),
     (MIN + f"policy: {{soak: {'9' * 400}}}", "is not a duration"),
     (MIN + "policy: {soak: 367d}", "policy.soak in the plan: '367d' is longer than 366 days"),

@@ -68,6 +68,8 @@ def detail(plan: Report) -> str:
     rows = [("plan", plan["name"]), ("state", _state(plan))]
     rows += [("selects", text) for text in plan["selects"]]
     rows.append(("goal", plan["goal"]))
+    if plan["method"] != "live":
+        rows.append(("method", plan["method"]))
     if plan["verify"] not in ("auto", "none"):
         rows.append(("verify", plan["verify"]))
     if plan["rate_limit"] is not None:

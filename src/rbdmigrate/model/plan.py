@@ -15,6 +15,7 @@ from typing import Any, Optional, TypeVar, Union
 from .bounds import MAX_PLAN, MAX_RECORD, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
 from .layout import LayoutOptions
+from .migration import Method
 from .policy import Policy
 from .spec import ImageSpec
 
@@ -116,7 +117,7 @@ class Definition:
     second of all copies of the plan together, None is no limit. ``wave``: migrations in a wave.
     ``stop_after``: failures after which no further item begins, 0 is never. ``max_copies``: of
     this plan at once, 0 is no limit. ``wait``: seconds that a wave waits for an image that cannot
-    begin, None is forever.
+    begin, None is forever. ``method``: of images; None is the default, and imports have their own.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Definition:
     stop_after: int = 3
     max_copies: int = 0
     wait: Optional[float] = None
+    method: Optional[Method] = None
 
     @property
     def moves(self) -> tuple[Any, ...]:

@@ -193,6 +193,18 @@ def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
     return m.enter(State.CUT_OVER, now, f"after {answer.pause:.2f} s, with {answer.bytes} bytes")
 
 
+def cutover_waits(m: Migration) -> bool:
+    """Whether its cutover was refused, and everything undone, until somebody cuts over again."""
+    asked = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
+    return (
+        m.method is Method.WARM
+        and asked
+        and m.cut_over_at is None
+        and m.goal is Goal.EXECUTED
+        and m.state is State.EXECUTED
+    )
+
+
 def cut_over_refused(m: Migration, message: str, now: float) -> Migration:
     """Return the record after a cutover that clients of the source forbade: nothing was changed.
 

@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions, parse_layout
-from ...model.migration import Goal
+from ...model.migration import Goal, Method
 from ...model.plan import MAX_ITEMS, NAME, Definition, Listed, Rule, Selector
 from ...model.policy import Policy
 from ...model.source import CONFIG
@@ -38,8 +38,9 @@ _LAYOUT = (
     "flatten",
 )  # fmt: skip
 _MAP = ("target_pool", "target_namespace", "name", *_LAYOUT)
-_POLICY = ("goal", "verify", "rate", "image_rate", "priority", "soak")
+_POLICY = ("goal", "method", "verify", "rate", "image_rate", "priority", "soak")
 _GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
+_METHODS = (Method.LIVE.value, Method.WARM.value)
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _SIZE = re.compile(r"\s*(<=|>=|<|>)\s*([^<>=,]+)")
 _MAX_LIST = 1000
@@ -94,7 +95,14 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         stop_after=waves.number("stop_after_failures", Definition.stop_after, 0, MAX_ITEMS),
         max_copies=limits.number("max_copies", 0, 0, 1000),
         wait=waves.read("wait", waves.text("wait"), parse_seconds, None),
+        method=_method(policy),
     )
+    if definition.policy.goal is Goal.CUT_OVER and definition.method is not Method.WARM:
+        raise refuse(
+            "policy.goal",
+            "is cut-over, which only the method warm has",
+            "give another goal, or policy.method: warm",
+        )
     path = unchanged(definition)
     if path:
         raise refuse(
@@ -356,6 +364,13 @@ def _window(top: _Object, timezone: str) -> str:
     if not texts or texts == ["off"]:
         return ""
     return str(parse_window(texts, timezone, "window in the plan"))
+
+
+def _method(policy: _Object) -> Optional[Method]:
+    """The method for images; that of an import depends on its source."""
+    if policy.text("method") == "":
+        return None
+    return Method(policy.choice("method", _METHODS, Method.LIVE.value))
 
 
 def _soak(policy: _Object) -> float:

@@ -40,7 +40,7 @@ class ItemStarter:
     def wish(self, item: Item, plan: Definition) -> MigrationRequest:
         """What an item asks for. Raises MigrationError."""
         if not item.source_spec:
-            return MigrationRequest(item.source, item.target, plan.rule.layout)
+            return MigrationRequest(item.source, item.target, plan.rule.layout).by(plan.method)
         return self._import_request(
             parse_source_spec(item.source_spec), item.target, plan.rule.layout
         )

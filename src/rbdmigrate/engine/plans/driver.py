@@ -22,6 +22,7 @@ from ...cluster.store import StoreFenced
 from ...control.lifecycle.aborting import refusal_of
 from ...control.lifecycle.failures import TRANSIENT
 from ...control.lifecycle.requests import cleared_for_retry
+from ...control.lifecycle.warm import cutover_waits, goes_on
 from ...control.plans.progress import attention
 from ...control.plans.selection import choose
 from ...control.plans.waves import Phase, Step, next_step
@@ -225,7 +226,7 @@ class PlanDriver:
         found: Optional[Outcome] = None
         if m.state is State.ABORTED:
             found = Outcome.CANCELLED
-        elif _reached(m):
+        elif _reached(m) and not (goes_on(kept.plan.definition.policy.goal) and cutover_waits(m)):
             found = Outcome.DONE
         if found is not None:
             message = m.timeline[-1].message if m.state.ended and m.timeline else ""

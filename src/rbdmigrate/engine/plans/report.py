@@ -10,7 +10,7 @@ from ...control.pace.timetable import format_rate
 from ...control.plans.progress import shown_state, time_left
 from ...control.plans.waves import UNBEGUN, Phase, counts, next_step, waves
 from ...model.client_warnings import warnings_for_plan
-from ...model.migration import Op
+from ...model.migration import Method, Op
 from ...model.plan import Definition, Outcome, PlanState
 from ...model.report import Live, iso, percent
 from ..records.plan_registry import TrackedPlan
@@ -37,6 +37,7 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         "name": plan.name,
         "state": shown_state(plan, phases),
         "goal": definition.policy.goal.value,
+        "method": (definition.method or Method.LIVE).value,
         "verify": definition.policy.verify.value,
         "priority": definition.policy.priority,
         "rate_limit": definition.rate,

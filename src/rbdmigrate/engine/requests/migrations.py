@@ -26,7 +26,7 @@ from ...control.lifecycle.requests import (
     to_verify,
 )
 from ...control.lifecycle.verification import at_least
-from ...control.lifecycle.warm import to_cut_over, to_refresh
+from ...control.lifecycle.warm import cutover_waits, to_cut_over, to_refresh
 from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.errors import MigrationError
@@ -233,7 +233,7 @@ class Migrations:
         self._changes.change(tracked, to_cut_over)
         self._changes.wait(tracked, frozenset(), _cut_over_or_refused)
         m = tracked.migration
-        if _refused(m) and m.hold is not None:
+        if cutover_waits(m) and m.hold is not None:
             raise MigrationError(EBUSY, m.hold.message)
         return view(tracked)
 
@@ -358,14 +358,8 @@ class Migrations:
         return Verify.NONE if policy is None else at_least(policy.goal, policy.verify)
 
 
-def _refused(m: Migration) -> bool:
-    """Whether its cutover was refused, and everything undone."""
-    waits = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
-    return waits and m.cut_over_at is None and m.goal is Goal.EXECUTED
-
-
 def _cut_over_or_refused(m: Migration) -> bool:
-    return m.cut_over_at is not None or _refused(m)
+    return m.cut_over_at is not None or cutover_waits(m)
 
 
 def _waits_for_operator(m: Migration) -> bool:

@@ -121,8 +121,8 @@ class Cutover:
         old = self._sides.old.spec
         return MigrationError(
             EBUSY,
-            f"{old} is open for writing by {name_users(users)}; stop the client, then try again. "
-            "Nothing was changed.",
+            f"{old} is open for writing by {name_users(users)}; stop the client, then try again; "
+            "nothing was changed.",
         )
 
     def _last_difference(self) -> Round:
@@ -158,7 +158,7 @@ class Cutover:
                 if abs(error.errno or 0) not in (EBUSY, EROFS):
                     raise
                 raise MigrationError(
-                    EBUSY, f"A client has {old.spec} open for writing. Nothing was changed."
+                    EBUSY, f"A client has {old.spec} open for writing; nothing was changed."
                 ) from error
             users = self._users(image)
             if users:

@@ -62,7 +62,7 @@ export const plans = {
   // Begins the commits and answers {done, refused, left}, in one request of at most ten seconds.
   commit: (name) => post(`${planAt(name)}/commit`),
   // How many of its migrations that commits.
-  toCommit: async (name) => (await list({ plan: name, state: "executed,verifying,verified", goal: "prepared,executed,verified", limit: 1 })).total,
+  toCommit: async (name) => (await list({ plan: name, state: "executed,cut-over,verifying,verified", goal: "prepared,executed,cut-over,verified", limit: 1 })).total,
   remove: (name) => remove(planAt(name)),
 };
 // The permissions that views ask for; ``apply`` needs that of ``act``, the others the one to read. A check

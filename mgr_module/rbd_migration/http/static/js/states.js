@@ -7,6 +7,8 @@ export const STATES = {
   prepared: { tone: "rest", glyph: "◔" },
   executing: { tone: "busy", glyph: "▶" },
   executed: { tone: "wait", glyph: "◕" },
+  "cutting-over": { tone: "busy", glyph: "◌" },
+  "cut-over": { tone: "wait", glyph: "◑" },
   verifying: { tone: "busy", glyph: "▶" },
   verified: { tone: "wait", glyph: "✓" },
   committing: { tone: "busy", glyph: "◌" },
@@ -46,13 +48,20 @@ export const GROUPS = [
   { name: "copying", label: "Copying", states: ["executing", "verifying"] },
   { name: "queued", label: "Queued", states: ["queued", "preparing"] },
   { name: "prepared", label: "Prepared", states: ["prepared"] },
-  { name: "commit", label: "Awaiting commit", states: ["executed", "verified"] },
-  { name: "ending", label: "Ending", states: ["committing", "aborting"] },
+  { name: "commit", label: "Awaiting commit", states: ["executed", "cut-over", "verified"] },
+  { name: "ending", label: "Ending", states: ["cutting-over", "committing", "aborting"] },
   { name: "failed", label: "Failed", states: ["failed"] },
 ];
 
 export const ENDED = ["committed", "aborted"];
-export const GOALS = ["prepared", "executed", "verified", "committed"];
+const CUT_OVER = "cut-over"; // a goal of the method warm alone
+const GOALS = ["prepared", "executed", CUT_OVER, "verified", "committed"];
+
+// The goals that migrations by a method have.
+export function goalsOf(method) {
+  return GOALS.filter((goal) => goal !== CUT_OVER || method === "warm");
+}
+
 export const VERIFY = ["none", "sample", "full"];
 
 // Whether a migration is copied or compared, so that its progress bar moves.

@@ -8,28 +8,34 @@ import { confirm } from "./confirm.js";
 import { announce } from "./notices.js";
 
 const BEFORE_COPY = ["queued", "preparing", "prepared"];
-const COPIED = ["executed", "verifying", "verified"];
+const COPIED = ["executed", "cut-over", "verifying", "verified"];
 
 // The actions that make sense for a report, the next step first.
 export function possible(report) {
   const { state, goal } = report;
+  const warm = report.method === "warm"; // clients change to the target at a cutover, and the commit follows that
+  const used = !warm || report.clients === "target";
   if (report.ended) return [];
   const found = [];
   const back = state !== "committing" && state !== "aborting" && goal !== "aborted";
   if (state === "failed" || report.hold?.reason === "retry" || report.hold?.reason === "operator") found.push("retry");
   if (goal === "prepared" && ["prepared", "executing"].includes(state)) found.push("execute");
-  if (COPIED.includes(state) && goal !== "committed") found.push("commit");
-  else if (COPIED.includes(state) && report.hold?.reason === "operator") found.push("commit");
-  else if (state === "failed" && report.executed) found.push("commit");
+  if (warm && state === "executed" && back) found.push("cutover");
+  if (used && COPIED.includes(state) && goal !== "committed") found.push("commit");
+  else if (used && COPIED.includes(state) && report.hold?.reason === "operator") found.push("commit");
+  else if (used && state === "failed" && report.executed) found.push("commit");
+  if (warm && state === "executed" && back) found.push("refresh");
   if (back && state !== "failed") found.push(report.paused ? "resume" : "pause");
   if (back && report.paused && report.copied_by) found.push("stop");
-  if (["executed", "verified"].includes(state) && back) found.push("verify");
+  if (used && ["executed", "cut-over", "verified"].includes(state) && back) found.push("verify");
   if (back) found.push("abort");
   return found;
 }
 
 const ACTIONS = {
   execute: { label: "Execute", primary: true, done: "The data is copied in the background." },
+  cutover: { label: "Cut over …", primary: true, ask: cutoverText, verb: "Cut over", harmless: true },
+  refresh: { label: "Copy another round", done: "Another round is copied.", path: "execute" },
   commit: { label: "Commit …", primary: true, ask: commitText, verb: "Commit", forceable: ["EPERM", "EBUSY"] },
   pause: { label: "Pause", done: "It is paused." },
   stop: {
@@ -84,7 +90,7 @@ function carryOut(name, report) {
   const act = (force) => post(`${at(report.target)}/${action.path ?? name}`, { ...action.body, ...(force ? { force: true } : {}) });
   if (!action.ask) return act(false);
   return confirm({
-    title: action.path ? `Stop the copy of ${report.target}?` : `${action.verb} ${report.target}?`,
+    title: name === "stop" ? `Stop the copy of ${report.target}?` : `${action.verb} ${report.target}?`,
     text: action.ask(report),
     verb: action.verb,
     danger: !action.harmless,
@@ -110,11 +116,25 @@ export function commitText(report) {
   return lines;
 }
 
+// What a cutover does to this migration, in sentences.
+export function cutoverText(report) {
+  const name =
+    report.source === report.target
+      ? `\`${report.target}\` becomes the new image, in one moment, and the old one is kept in the trash.`
+      : `\`${report.target}\` gets its name, and \`${report.source}\` is kept in the trash.`;
+  return [
+    `Stop all clients of \`${report.source}\` first. If one still has it open, nothing is changed.`,
+    `What was written since the last round is copied. Then ${name}`,
+    "Start the clients on the target afterwards. Until the commit an abort goes back, and takes along what they wrote.",
+  ];
+}
+
 // What an abort does to this migration, in sentences.
 export function abortText(report) {
   if (report.prepared === null && BEFORE_COPY.includes(report.state)) {
     return [`The migration ends. The source \`${report.source}\` stays as it is; an incomplete target is removed.`];
   }
+  if (report.method === "warm") return warmAbortText(report);
   const lines = [];
   if (report.state === "executing" || report.state === "verifying") lines.push("The running operation is stopped.");
   lines.push(
@@ -126,6 +146,17 @@ export function abortText(report) {
       : "Clients have to be stopped first, and use the source again afterwards. Snapshots, resizes and discards that they made on the target are lost.",
   );
   return lines;
+}
+
+function warmAbortText(report) {
+  if (report.clients === "source") {
+    return [`The copy is removed. The source \`${report.source}\` and its clients go on as they are.`];
+  }
+  return [
+    `Stop all clients of \`${report.target}\` first. If one still has it open, nothing is changed.`,
+    `What they wrote is copied back, then \`${report.source}\` gets its name again and the target is removed. No write is lost.`,
+    "Start the clients on the source afterwards.",
+  ];
 }
 
 function stopText(report) {

@@ -108,6 +108,7 @@ function carryOut(name, plan, waiting) {
 const GOALS = {
   prepared: "Each image is prepared, and waits for you to execute and commit it.",
   executed: "Each image is copied, and waits for you to commit it. Until then it can be aborted.",
+  "cut-over": "Each image is copied and cut over when nobody has it open, and waits for you to commit it. Until then it can be aborted.",
   verified: "Each image is copied and compared, and waits for you to commit it. Until then it can be aborted.",
   committed: "Each image is copied and committed automatically: the source and all its snapshots are removed, and there is no way back. A source of an import is left as it is.",
 };

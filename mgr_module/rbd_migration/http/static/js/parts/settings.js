@@ -3,14 +3,14 @@
 import { at, put } from "../api.js";
 import { fill, h, sentence } from "../dom.js";
 import { exactRate } from "../format.js";
-import { GOALS, VERIFY } from "../states.js";
+import { goalsOf, VERIFY } from "../states.js";
 import { field, number, select, text } from "./field.js";
 import { announce } from "./notices.js";
 
 // ``update(report)`` fills the form unless the user is editing it; ``done`` is called with the new report.
 export function settings(done) {
   const controls = {
-    goal: select("goal", GOALS),
+    goal: select("goal", goalsOf("warm")),
     verify: select("verify", VERIFY),
     rate: text("rate"),
     priority: number("priority"),
@@ -59,6 +59,8 @@ export function settings(done) {
     element,
     update(report) {
       current = report;
+      const goals = goalsOf(report.method);
+      for (const option of controls.goal.options) option.hidden = option.disabled = !goals.includes(option.value);
       element.hidden = report.ended !== null || report.goal === "aborted" || report.state === "committing";
       const now = {
         goal: report.goal,

@@ -14,9 +14,13 @@ import { sourceFields } from "../parts/source.js";
 const PAUSE = 900;
 const GOALS = [
   ["prepared", "prepared – you execute and commit it"],
-  ["executed", "executed – all data is copied; you commit it"],
+  ["executed", "executed – all data is copied; you commit it, or cut over first"],
   ["verified", "verified – contents are compared; you commit it"],
   ["committed", "committed – all steps; an image that is the source is removed"],
+];
+const METHODS = [
+  ["live", "live – clients are stopped for the prepare and use the target from then on"],
+  ["warm", "warm – clients use the source until you cut over"],
 ];
 const TARGET = {
   image: "[pool/[namespace/]]image; empty: in place, with a new layout",
@@ -28,7 +32,7 @@ export function create(root, { app }) {
     fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow you to begin migrations or to check external sources; both need the permission create."));
     return "New migration";
   }
-  const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image; its clients have to be stopped for the prepare"));
+  const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image"), field("Method", select("method", METHODS, "live"), "how it is copied"));
   const external = sourceFields();
   external.element.hidden = true;
   const target = text("target", {});
@@ -42,7 +46,7 @@ export function create(root, { app }) {
   const kind = radios("Source", "kind", [["image", "an image of this cluster"], ["external", "import from an external source"]], (value) => {
     image.hidden = value !== "image";
     external.element.hidden = value === "image";
-    for (const control of image.querySelectorAll("input")) control.disabled = value !== "image";
+    for (const control of image.querySelectorAll("input, select")) control.disabled = value !== "image";
     external.enable(value !== "image");
     target.required = value !== "image";
     targetField.querySelector(".hint").textContent = TARGET[value];
@@ -89,7 +93,7 @@ export function create(root, { app }) {
     const common = { target: given.target, layout: layoutOf(given) };
     return given.kind === "external"
       ? { ...common, import_only: true, source_spec: external.spec(), inline_secrets: given.inline_secrets }
-      : { ...common, source: given.source, force: given.force };
+      : { ...common, source: given.source, force: given.force, method: given.method };
   }
 
   function policy() {

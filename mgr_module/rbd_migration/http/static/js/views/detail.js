@@ -162,6 +162,10 @@ function factsOf(report) {
     ["Source-spec", report.source_spec ? JSON.stringify(report.source_spec) : ""],
     ["Plan", report.plan ?? "", report.plan && planLink(report.plan)],
     ["Goal", report.goal],
+    ["Method", report.method],
+    ["Clients use", report.import_only ? "" : `the ${report.clients}`],
+    ["Rounds", roundsOf(report.rounds)],
+    ["Cutover took", report.rounds?.pause_seconds ? `${report.rounds.pause_seconds.toFixed(2)} s` : ""],
     ["Bytes", report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : ""],
     ["Objects", report.objects_total ? `${report.objects_done} of ${report.objects_total}` : ""],
     ["Own rate", report.own_rate === null ? "" : rate(report.own_rate)],
@@ -174,9 +178,16 @@ function factsOf(report) {
     ["Requested", time(report.created)],
     ["Prepared", report.prepared ? time(report.prepared) : ""],
     ["Executed", report.executed ? time(report.executed) : ""],
+    ["Cut over", report.cut_over ? time(report.cut_over) : ""],
     ["Ended", report.ended ? time(report.ended) : ""],
     ["Id", report.id],
   ].filter(([, text]) => text !== "");
+}
+
+function roundsOf(rounds) {
+  if (!rounds) return "";
+  const age = rounds.age_seconds === null ? "" : `; the target is as the source was ${seconds(rounds.age_seconds)} ago`;
+  return `${rounds.count}, the last copied ${size(rounds.bytes)} in ${rounds.seconds.toFixed(1)} s${age}`;
 }
 
 function fact([name, text, href]) {

@@ -1,0 +1,228 @@
+"""One random image that moves by the method warm, while a client works with it and workers die.
+
+The client uses every operation, on the source during the rounds and on the target after the
+cutover. Head and snapshots are compared with a model after the cutover and at the end, which is a
+commit, or an abort before or after the cutover.
+"""
+
+import random
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Optional
+
+import rados
+import rbd
+
+from qa.workload.images import FEATURES, opened
+from rbdmigrate.cluster import headers
+from rbdmigrate.model.jobs import acts
+from rbdmigrate.model.jobs.answers import CutOverDone, Prepared, Synchronized, Verified
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Place
+from rbdmigrate.model.verification import Outcome, Verification, Verify
+
+from .killed_worker import ActFailed, KilledWorker, answer_of
+from .operations import Model, differences, operate
+
+POINTS = (
+    "librbd.before 1", "librbd.after 1",
+    "warm.made 1", "warm.marked 1", "warm.before 1 snapshot", "warm.after 1 snapshot",
+    "mover.piece 3", "mover.before 1 mark", "mover.before 3 mark", "mover.after 2 mark",
+    "mover.before 1 snapshot", "mover.after 1 snapshot", "mover.after 2 snapshot",
+    "mover.before 1 remove", "mover.after 1 remove",
+    "cutover.before 1 name", "cutover.between 1 name", "cutover.after 1 name",
+    "cutover.before 1 feature", "cutover.after 1 feature",
+    "cutover.before 1 lock", "cutover.after 1 lock", "cutover.before 1 restore",
+    "cutover.before 1 publish", "cutover.after 1 publish", "cutover.after 1 complete",
+    "back.before 1 mark", "back.after 1 mark",
+    "warm.removed 1 snapshot", "warm.after 1 source", "warm.before 1 remove", "warm.after 1 remove",
+)  # fmt: skip
+_DEFAULT = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten")
+_FEATURES = (_DEFAULT, _DEFAULT, ("layering", "exclusive-lock"), ("layering",))
+_MOST = 60  # operations during one act
+_EBUSY = 16
+
+
+@dataclass
+class WarmTrial:
+    """One image and its end. ``pause``: seconds of the cutover; ``wrong``: what was found."""
+
+    seed: int
+    about: str = ""
+    end: str = ""
+    pause: Optional[float] = None
+    kills: int = 0
+    wrong: "list[str]" = field(default_factory=list)
+
+
+class _Run:
+    def __init__(
+        self, client: rados.Rados, pools: "tuple[str, str]", worker: KilledWorker, seed: int,
+        kill: float,
+    ) -> None:  # fmt: skip
+        self._client = client
+        self._worker = worker
+        self._chance = chance = random.Random(seed)
+        self._kill = kill
+        self.trial = WarmTrial(seed)
+        self._in_place = chance.random() < 0.4
+        self._source = f"{pools[0]}/warm{seed}"
+        self._target = self._source if self._in_place else f"{pools[1]}/moved{seed}"
+        self._object_size = 1 << chance.choice((16, 18, 20))
+        self._features = chance.choice(_FEATURES)
+        self._model = Model(bytearray(self._object_size * chance.randrange(3, 10)))
+        self._bits = 0
+        self._ends = self._make()
+        place = "in place" if self._in_place else "to another pool"
+        self.trial.about = f"{place}, {'+'.join(self._features)}, objects of {self._object_size}"
+
+    def _make(self) -> acts.WarmEnds:
+        pool, name = self._source.split("/")
+        bits = sum(FEATURES[feature] for feature in self._features)
+        with self._client.open_ioctx(pool) as ioctx:
+            order = self._object_size.bit_length() - 1
+            rbd.RBD().create(ioctx, name, len(self._model.head), order=order, features=bits)
+        with opened(self._client, self._source, read_only=False) as image:
+            ident, self._bits = image.id(), int(image.features())
+            for _ in range(self._chance.randrange(15)):
+                operate(image, self._model, self._chance, self._object_size)
+        other, moved = self._target.split("/")
+        return acts.WarmEnds(
+            f"{self.trial.seed:012x}",
+            Place(pool, "", name, self._client.pool_lookup(pool), ident),
+            Place(other, "", moved, self._client.pool_lookup(other)),
+        )
+
+    def _arm(self, probability: Optional[float] = None) -> None:
+        self._worker.arm(self._chance, POINTS, self._kill if probability is None else probability)
+
+    def _work(self, spec: str, most: int) -> None:
+        """What a client does that opens the image."""
+        with opened(self._client, spec, read_only=False) as image:
+            for _ in range(self._chance.randrange(1, most)):
+                operate(image, self._model, self._chance, self._object_size)
+
+    def run(self) -> None:
+        """From the prepare to the end."""
+        chance, ends = self._chance, self._ends
+        layout = LayoutOptions()
+        if self._in_place or chance.random() < 0.3:
+            layout = LayoutOptions(object_size=1 << chance.choice((16, 18, 20)))
+        self._arm()
+        made = self._worker.run(ends, acts.Prepare(layout))
+        assert isinstance(made, Prepared)
+        target = Place(ends.target.pool, "", ends.target.image, ends.target.pool_id, made.target_id)
+        self._ends = acts.WarmEnds(ends.id, ends.source, target)
+        self._rounds()
+        self._work(self._source, 3)
+        if chance.random() < 0.2:
+            self._arm()
+            self._worker.run(self._ends, acts.Abort())
+            self._require(self._source, "aborted before the cutover")
+            return
+        point = self._cut_over()
+        self._work(self._target, 8)
+        if chance.random() < 0.5:
+            self._arm()
+            self._worker.run(self._ends, acts.Abort())
+            self._require(self._source, "aborted after the cutover")
+            return
+        self._arm(0)
+        v = Verification(Verify.FULL, 1, 1.0, time.time())
+        verified = self._worker.run(self._ends, acts.Verify(v, point=point))
+        assert isinstance(verified, Verified)
+        if verified.verification.outcome is Outcome.FAILED:
+            self.trial.wrong.append("the verification failed")
+        self._work(self._target, 4)
+        self._arm()
+        self._worker.run(self._ends, acts.Commit())
+        self._require(self._target, "committed")
+
+    def _rounds(self) -> None:
+        """Rounds, with a client that has the source open where snapshots allow that."""
+        if "exclusive-lock" not in self._features:
+            for _ in range(self._chance.randrange(1, 4)):
+                self._arm()
+                assert isinstance(self._worker.run(self._ends, acts.Execute()), Synchronized)
+                self._work(self._source, 5)
+            return
+        with (
+            self._client.open_ioctx(self._ends.source.pool) as ioctx,
+            closing(rbd.Image(ioctx, self._ends.source.image)) as image,
+        ):
+            for _ in range(self._chance.randrange(1, 4)):
+                self._arm()
+                begun = self._worker.begin(self._ends, acts.Execute())
+                for number in range(_MOST):
+                    if begun.done() and number >= 5:
+                        break
+                    operate(image, self._model, self._chance, self._object_size)
+                assert isinstance(answer_of(begun), Synchronized)
+            if self._chance.random() < 0.5:
+                self._require_refused()
+                operate(image, self._model, self._chance, self._object_size)
+
+    def _require_refused(self) -> None:
+        """No cutover while the client has the source open."""
+        self._arm(0)
+        try:
+            self._worker.run(self._ends, acts.CutOver())
+        except ActFailed as error:
+            if error.errno == _EBUSY:
+                return
+            raise
+        self.trial.wrong.append("a cutover while a client had the source open")
+
+    def _cut_over(self) -> str:
+        """The name of its snapshot."""
+        self._arm()
+        done = self._worker.run(self._ends, acts.CutOver())
+        assert isinstance(done, CutOverDone)
+        self.trial.pause = done.pause
+        self._compare(self._target)
+        return done.point
+
+    def _compare(self, spec: str) -> None:
+        with opened(self._client, spec) as image:
+            self.trial.wrong += differences(image, self._model)
+
+    def _require(self, spec: str, end: str) -> None:
+        """The image is right at the end, and nothing else is left."""
+        self.trial.end = end
+        self._compare(spec)
+        wrong = self.trial.wrong
+        with opened(self._client, spec) as image:
+            wanted = self._ends.source if spec == self._source else self._ends.target
+            back = end != "committed"
+            if image.id() != (wanted.image_id if not back else self._ends.source.image_id):
+                wrong.append(f"{spec} is another image")
+            if back and int(image.features()) != self._bits:
+                wrong.append(f"the features are {image.features()}, not {self._bits}")
+            if any(str(s["name"]).startswith(".rbd_migration.") for s in image.list_snaps()):
+                wrong.append("a snapshot of a round is left")
+            if dict(image.metadata_list()):
+                wrong.append(f"metadata are left: {sorted(dict(image.metadata_list()))}")
+        self._work(spec, 3)
+        self._require_alone(spec)
+
+    def _require_alone(self, spec: str) -> None:
+        for place in (self._ends.source, self._ends.target):
+            with self._client.open_ioctx(place.pool) as ioctx:
+                names = [f"{place.pool}/{name}" for name in rbd.RBD().list(ioctx)]
+                if any(name != spec for name in names) or list(headers.trash(ioctx)):
+                    self.trial.wrong.append(f"left in {place.pool}: {names}, or in its trash")
+
+
+def run_trial(
+    client: rados.Rados, pools: "tuple[str, str]", worker: KilledWorker, seed: int, kill: float
+) -> WarmTrial:
+    """Move a random image; ``kill`` is the probability that a worker dies in an act."""
+    run = _Run(client, pools, worker, seed, kill)
+    before = worker.kills
+    try:
+        run.run()
+    except (ActFailed, rbd.Error, AssertionError) as error:
+        run.trial.wrong.append(f"{type(error).__name__}: {error}")
+    run.trial.kills = worker.kills - before
+    return run.trial

@@ -1,0 +1,117 @@
+"""The worker's acts of the method warm, with workers that are killed between any two steps."""
+
+from dataclasses import replace
+
+import pytest
+
+from qa.model.killed_worker import ActFailed, killed_worker
+from qa.model.warm_trial import run_trial
+from qa.workload.images import content, make_image, names, opened, trash
+from rbdmigrate.model.jobs import acts
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Place
+
+FORWARD = (
+    "cutover.before 1 name", "cutover.between 1 name", "cutover.after 1 name",
+    "cutover.before 1 lock", "cutover.after 1 lock",
+    "cutover.before 1 publish", "cutover.after 1 publish", "cutover.after 1 complete",
+)  # fmt: skip
+BACK = (*FORWARD, "back.before 1 mark", "back.after 1 mark", "warm.before 1 remove")
+
+
+@pytest.fixture(scope="module")
+def worker(cluster, client):
+    with killed_worker(client, cluster.conf) as made:
+        yield made
+
+
+def ends_of(client, number, source, target):
+    """Both ends, whose target has no id yet."""
+    places = []
+    for spec in (source, target):
+        pool, name = spec.split("/")
+        places.append(Place(pool, "", name, client.pool_lookup(pool)))
+    with opened(client, source) as image:
+        places[0] = replace(places[0], image_id=image.id())
+    return acts.WarmEnds(f"{number:012x}", *places)
+
+
+def write(client, spec, data, offset):
+    with opened(client, spec, read_only=False) as image:
+        image.write(data, offset)
+
+
+class Chosen:
+    """In place of a random choice: this point."""
+
+    def __init__(self, point):
+        self.point = point
+
+    def random(self):
+        return 0.0
+
+    def choice(self, points):
+        return self.point
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["other name", "in place"])
+def test_a_worker_that_dies_between_any_two_steps_of_a_cutover(client, pools, worker, in_place):
+    one, other = pools
+    source = f"{one}/src"
+    target = source if in_place else f"{other}/moved"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=("one",))
+    for number, point in enumerate((*FORWARD, *BACK)):
+        forward = number < len(FORWARD)
+        ends = ends_of(client, number, source, target)
+        made = worker.run(ends, acts.Prepare(LayoutOptions(object_size=1 << 18)))
+        ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+        worker.run(ends, acts.Execute())
+        write(client, source, b"last" * 128, 4096 * number)
+        wanted = {view: content(client, source, view) for view in ("one", None)}
+        kills = worker.kills
+        if forward:
+            worker.arm(Chosen(point), (), 1.0)
+        worker.run(ends, acts.CutOver())
+        assert {view: content(client, target, view) for view in wanted} == wanted, point
+        assert in_place or names(client, one) == [], point
+        write(client, target, b"back" * 128, 4096 * number + 2048)
+        wanted[None] = content(client, target)
+        if not forward:
+            worker.arm(Chosen(point), (), 1.0)
+        worker.run(ends, acts.Abort())
+        assert worker.kills == kills + 1, f"{point} was not reached"
+        assert {view: content(client, source, view) for view in wanted} == wanted, point
+        assert (names(client, one), trash(client, one)) == (["src"], []), point
+        assert in_place or (names(client, other), trash(client, other)) == ([], []), point
+
+
+def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pools, worker):
+    """A client that opens the source during the cutover makes it fail, and nothing is lost."""
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/moved"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=())
+    ends = ends_of(client, 100, source, target)
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    with opened(client, source, read_only=False) as image:
+        image.write(b"x", 0)
+        with pytest.raises(ActFailed, match="is open for writing by client"):
+            worker.run(ends, acts.CutOver())
+        image.write(b"y", 1)
+    assert names(client, one) == ["src"]
+    make_image(client, target, size=1 << 16, object_size=1 << 16, snapshots=())
+    with pytest.raises(ActFailed, match="Another image was given the name"):
+        worker.run(ends, acts.CutOver())
+    assert (names(client, one), trash(client, one)) == (["src"], [])
+    write(client, source, b"z", 2)
+    assert content(client, source)[:3] == b"xyz"
+    worker.run(ends, acts.Abort())
+    assert names(client, other) == ["moved"]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_random_images_with_a_client_at_work_and_workers_that_die(client, pools, worker, seed):
+    trial = run_trial(client, pools, worker, seed, 0.8)
+    assert trial.wrong == [], trial.about
+    assert trial.end
