@@ -158,6 +158,29 @@ def test_the_mirroring_is_ended(stage: Stage) -> None:
         assert "WARM_MIRRORED" not in found
 
 
+def test_the_ends_of_a_warm_migration_are_known_before_and_after_its_cutover(stage: Stage) -> None:
+    def errors(source: str, target: str) -> "list[str]":
+        findings = stage.check(source, target)["findings"]
+        return [f["code"] for f in findings if f["severity"] == "error"]
+
+    other, new = f"{stage.hdd}/other", f"{stage.nvme}/new"
+    stage.make(snapshots=())
+    stage.make(other, snapshots=())
+    stage.migration.text("prepare", stage.source, stage.target, "--method", "warm")
+    hidden = f"{stage.nvme}/rbd_migration.{stage.migration.report(stage.target)['id']}"
+    assert errors(stage.source, new) == ["SOURCE_MIGRATING"]
+    assert errors(other, stage.target) == ["TARGET_EXISTS"]
+    assert errors(hidden, new) == ["SOURCE_IS_TARGET"]
+    stage.migration.text("execute", stage.target)
+    stage.migration.wait(stage.target, "executed")
+    stage.migration.text("cutover", stage.target)
+    stage.migration.wait(stage.target, "cut-over")
+    assert errors(stage.source, new) == ["SOURCE_MIGRATING"]
+    assert errors(other, stage.source) == ["TARGET_NAME_RESERVED"]
+    assert errors(stage.target, new) == ["SOURCE_IS_TARGET"]
+    assert errors(other, stage.target) == ["TARGET_EXISTS"]
+
+
 def test_warm_is_recommended_where_it_can_do_the_job_else_live(stage: Stage) -> None:
     stage.make()
     both = stage.check(stage.source, stage.target)["methods"]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from rbdmigrate.model.jobs.acts import CompleteObjects
+from rbdmigrate.model.jobs.acts import CompleteObjects, WarmEnds
 from rbdmigrate.model.jobs.answers import ObjectsCompleted
 from rbdmigrate.model.jobs.protocol import (
     DoJob,
@@ -23,7 +23,7 @@ from rbdmigrate.model.jobs.protocol import (
 )
 from rbdmigrate.model.migration import ProcessIdentity
 
-from . import errors, librbd, rados_module
+from . import errors, librbd, rados_module, warm
 from .images import Spot
 from .simulation import active
 
@@ -37,6 +37,7 @@ def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, objects: An
     objects.DataObjects = ImageObjects
     for operations in ops.OPERATIONS.values():
         operations[CompleteObjects] = _complete_objects
+    ops.OPERATIONS[WarmEnds].update(warm.OPERATIONS)
     _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
 
 

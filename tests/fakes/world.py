@@ -17,6 +17,7 @@ from typing import Any, Optional
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Method
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
 
@@ -191,11 +192,13 @@ class World:
             lambda: getattr(self.engine.migrations, command)(*map(spec, specs), **options)
         )
 
-    def prepare(self, source: str, target: str, **policy: Any) -> Any:
+    def prepare(
+        self, source: str, target: str, method: Optional[Method] = None, **policy: Any
+    ) -> Any:
         """`ceph rbd migration prepare`, and `run` with a goal in the policy."""
         return self.call(
             lambda: self.engine.migrations.prepare(
-                spec(source), spec(target), LayoutOptions(), Policy(**policy)
+                spec(source), spec(target), LayoutOptions(), Policy(**policy), method=method
             )
         )
 

@@ -1,5 +1,6 @@
 """The engine over the fake cluster: what it does from end to end, in simulated time."""
 
+from dataclasses import replace
 from errno import EBUSY, EPERM, ETIMEDOUT
 
 import pytest
@@ -10,6 +11,7 @@ from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Place
 from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.rounds import hidden_name
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK, Fault
 from tests.fakes.errors import timed_out
@@ -83,11 +85,16 @@ def test_a_check_knows_the_migrations_that_no_header_shows(world):
     assert codes("hdd/a", "nvme/a") == []
     source, target = (find_place(world, image) for image in ("hdd/a", "nvme/a"))
     rests = migration(source=source, target=target, paused=True)
-    world.call(lambda: world.engine._registry.create(rests))
+    tracked = world.call(lambda: world.engine._registry.create(rests))
     assert codes("hdd/a", "nvme/b") == ["SOURCE_MIGRATING"]
     assert codes("hdd/b", "nvme/a") == ["TARGET_EXISTS"]
     assert codes("nvme/a", "nvme/b") == ["SOURCE_IS_TARGET"]
     assert codes("hdd/b", "nvme/b") == []
+    hidden = f"nvme/{hidden_name(rests.id)}"
+    world.create_image(hidden, CONTENT[""])
+    made = replace(find_place(world, hidden), image="a")
+    world.call(lambda: world.engine._registry.update(tracked, lambda m: replace(m, target=made)))
+    assert codes(hidden, "nvme/b") == ["SOURCE_IS_TARGET"]
 
 
 def find_place(world, image):

@@ -7,6 +7,8 @@ from typing import Optional
 
 from .verification import POINT_PREFIX
 
+_HIDDEN = "rbd_migration."
+
 
 @dataclass(frozen=True)
 class Rounds:
@@ -29,7 +31,12 @@ class Rounds:
 
 def hidden_name(ident: str) -> str:
     """The name of the target of the warm migration ``ident`` until its cutover."""
-    return f"rbd_migration.{ident}"
+    return f"{_HIDDEN}{ident}"
+
+
+def hidden_by(name: str) -> str:
+    """The id of the migration whose target has this name until its cutover; empty: of none."""
+    return name[len(_HIDDEN) :] if name.startswith(_HIDDEN) else ""
 
 
 def round_snapshot(ident: str, number: int) -> str:

@@ -31,6 +31,7 @@ from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
 from ...model.migration import Method, Place
 from ...model.request import MigrationRequest
+from ...model.rounds import hidden_by
 from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
@@ -203,7 +204,8 @@ class Preflight:
     def _recorded(self, name: Name) -> Name:
         """The name with what records say of it: only librbd's migrations are marked in headers."""
         spec, ident = name.place.spec, name.place.image_id
-        leaving, coming = self._registry.find_source(spec), self._registry.find(spec)
+        leaving = self._registry.find_source(spec)
+        coming = self._registry.find(spec) or self._registry.get(hidden_by(spec.image))
         if leaving is not None and not leaving.migration.state.ended:
             m = leaving.migration
             if not name.exists:

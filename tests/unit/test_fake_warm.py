@@ -1,0 +1,224 @@
+"""The method ``warm`` over the fake cluster: from the prepare to the commit, and back."""
+
+import contextlib
+from errno import EAGAIN, EBUSY, EEXIST, EINVAL
+
+import pytest
+
+from rbdmigrate.control.lifecycle.requests import Changes
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.verification import Verify
+from tests.fakes.cluster import BLOCK
+from tests.fakes.world import ManagerLost, World, block, spec
+
+WARM = Method.WARM
+CONTENT = {"": {0: b"one", 2: b"two"}}
+LATER = {"": {0: b"one", 1: b"later", 2: b"two"}}
+
+
+@pytest.fixture
+def world():
+    with World() as made:
+        made.create_image("hdd/a", CONTENT[""])
+        yield made
+
+
+def names(world):
+    return world.names("hdd"), world.names("nvme")
+
+
+def in_step(world, target="nvme/a"):
+    world.prepare("hdd/a", target, method=WARM, verify=Verify.NONE)
+    world.do("execute", target)
+    return world.wait_state(target, "executed")
+
+
+def refused(number, world, command, **options):
+    with pytest.raises(MigrationError) as error:
+        world.do(command, "nvme/a", **options)
+    assert error.value.errno == number
+    return str(error.value)
+
+
+def write_later(world, image):
+    with world.client("writer").open(image) as opened:
+        opened.write(block(b"later"), BLOCK)
+
+
+def test_clients_go_on_until_the_cutover_and_the_commit_removes_the_source(world):
+    with world.client().open("hdd/a") as image:
+        report = in_step(world)
+        assert names(world) == (["a"], [f"rbd_migration.{report['id']}"])
+        assert (report["method"], report["clients"], report["rounds"]["count"]) == (
+            "warm", "source", 1,
+        )  # fmt: skip
+        image.write(block(b"later"), BLOCK)
+        assert "cutover nvme/a" in refused(EAGAIN, world, "commit")
+        assert "open for writing" in refused(EBUSY, world, "cutover")
+        report = world.do("get", "nvme/a")
+        assert (report["state"], report["goal"]) == ("executed", "executed")
+        assert report["hold"]["reason"] == "operator"
+    assert names(world)[0] == ["a"]
+    report = world.do("cutover", "nvme/a")
+    assert (report["state"], report["clients"], report["hold"]) == ("cut-over", "target", None)
+    assert report["rounds"]["pause_seconds"] == 0.5
+    assert names(world) == ([], ["a"])
+    assert world.content("nvme/a") == LATER
+    assert world.do("cutover", "nvme/a")["state"] == "cut-over"
+    assert world.do("commit", "nvme/a")["state"] == "committed"
+    assert names(world) == ([], ["a"])
+    assert world.content("nvme/a") == LATER
+    assert world.settle()
+    assert world.records() == {}
+
+
+def test_it_is_compared_before_the_commit(world):
+    world.prepare("hdd/a", "nvme/a", method=WARM, goal=Goal.COMMITTED, verify=Verify.FULL)
+    report = world.wait_state("nvme/a", "committed")
+    states = [entry["state"] for entry in report["timeline"]]
+    assert states == [
+        "queued", "preparing", "prepared", "executing", "executed", "cutting-over", "cut-over",
+        "verifying", "verified", "committing", "committed",
+    ]  # fmt: skip
+    assert report["verification"]["outcome"] == "passed"
+
+
+def test_an_abort_before_the_cutover_needs_no_force_although_clients_write(world):
+    with world.client().open("hdd/a") as image:
+        in_step(world)
+        image.write(block(b"later"), BLOCK)
+        assert world.do("abort", "nvme/a")["state"] == "aborted"
+    assert names(world) == (["a"], [])
+    assert world.content("hdd/a") == LATER
+
+
+@pytest.mark.parametrize("target", ["nvme/a", "hdd/a"])
+def test_an_abort_after_the_cutover_takes_the_writes_along(world, target):
+    world.create_image("nvme/other")  # so that there is a directory
+    if target == "hdd/a":
+        report = world.call(
+            lambda: world.engine.migrations.prepare(
+                spec("hdd/a"), None, LayoutOptions(), force=True, method=WARM
+            )
+        )
+        world.do("execute", target)
+        world.wait_state(target, "executed")
+        assert report["source"] == report["target"] == "hdd/a"
+    else:
+        in_step(world, target)
+    world.do("cutover", target)
+    write_later(world, target)
+    assert world.do("abort", target)["state"] == "aborted"
+    assert world.content("hdd/a") == LATER
+    assert names(world) == (["a"], ["other"])
+    assert world.settle()
+
+
+def test_an_abort_while_clients_use_the_target_is_refused_and_it_stays_cut_over(world):
+    in_step(world)
+    world.do("cutover", "nvme/a")
+    with world.client().open("nvme/a"):
+        refused(EBUSY, world, "abort")
+    report = world.do("get", "nvme/a")
+    assert (report["state"], report["goal"], report["paused"]) == ("cut-over", "cut-over", True)
+
+
+def test_rounds_refresh_the_copy_without_a_word_and_become_rarer(world):
+    before = in_step(world)
+    for _ in range(40):
+        world.run(60.0)
+    report = world.do("get", "nvme/a")
+    assert report["timeline"] == before["timeline"]
+    assert 3 <= report["rounds"]["count"] <= 8  # after 1, 3, 7, 15 and 31 minutes
+    write_later(world, "hdd/a")
+    world.do("execute", "nvme/a")
+    world.run(5.0)
+    report = world.do("get", "nvme/a")
+    assert (report["rounds"]["bytes"], report["state"]) == (BLOCK, "executed")
+    assert report["timeline"] == before["timeline"]
+
+
+def test_a_paused_one_is_not_refreshed(world):
+    before = in_step(world)
+    world.do("pause", "nvme/a")
+    world.run(300.0)
+    assert world.do("get", "nvme/a")["rounds"]["count"] == before["rounds"]["count"]
+
+
+def test_a_run_of_an_image_in_use_is_refused_and_leaves_nothing(world):
+    with world.client().open("hdd/a"), pytest.raises(MigrationError) as error:
+        world.prepare("hdd/a", "nvme/a", method=WARM, goal=Goal.COMMITTED)
+    assert error.value.errno == EBUSY
+    assert "prepare --method warm hdd/a nvme/a" in str(error.value)
+    assert world.records() == {}
+
+
+def test_a_client_that_comes_during_a_run_stops_the_cutover(world):
+    world.prepare("hdd/a", "nvme/a", method=WARM, verify=Verify.NONE)
+    with world.client().open("hdd/a"):
+        world.do("change", "nvme/a", changes=Changes(goal=Goal.COMMITTED))
+        for _ in range(100):
+            report = world.do("get", "nvme/a")
+            if report["hold"] and report["hold"]["reason"] == "operator":
+                break
+            world.run(1.0)
+        assert (report["state"], report["goal"]) == ("executed", "executed")
+        assert "open for writing" in report["hold"]["message"]
+        world.run(120.0)
+        assert "open for writing" in world.do("get", "nvme/a")["hold"]["message"]
+    assert names(world)[0] == ["a"]
+
+
+def test_another_method_for_the_same_images_is_refused(world):
+    world.prepare("hdd/a", "nvme/a", method=WARM)
+    with pytest.raises(MigrationError) as error:
+        world.prepare("hdd/a", "nvme/a", method=Method.LIVE)
+    assert error.value.errno == EEXIST
+    assert world.prepare("hdd/a", "nvme/a")["method"] == "warm"
+
+
+def test_the_goal_cut_over_is_refused_for_other_methods(world):
+    with pytest.raises(MigrationError) as error:
+        world.prepare("hdd/a", "nvme/a", goal=Goal.CUT_OVER)
+    assert error.value.errno == EINVAL
+    assert world.records() == {}
+
+
+@pytest.mark.parametrize("after", range(1, 34))
+@pytest.mark.parametrize("who", ["worker", "manager"])
+def test_a_cutover_that_is_killed_anywhere_ends_with_one_image_that_has_it_all(world, who, after):
+    in_step(world)
+    write_later(world, "hdd/a")
+    getattr(world, f"kill_{who}_after")(after)
+    try:
+        world.do("cutover", "nvme/a")
+    except ManagerLost:
+        world.failover()
+    except MigrationError:
+        assert who == "worker"
+    world.forget_kills()
+    world.wait_state("nvme/a", "cut-over", "executed")
+    if world.do("get", "nvme/a")["state"] == "executed":  # killed before the request was written
+        world.do("cutover", "nvme/a")
+        world.wait_state("nvme/a", "cut-over")
+    assert names(world) == ([], ["a"])
+    assert world.content("nvme/a") == LATER
+    write_later(world, "nvme/a")
+    assert world.do("abort", "nvme/a")["state"] == "aborted"
+    assert world.content("hdd/a") == LATER
+
+
+@pytest.mark.parametrize("after", range(1, 30, 2))
+def test_an_abort_that_is_killed_anywhere_loses_no_write(world, after):
+    in_step(world)
+    world.do("cutover", "nvme/a")
+    write_later(world, "nvme/a")
+    world.kill_worker_after(after)
+    with contextlib.suppress(MigrationError):  # of the worker that was lost
+        world.do("abort", "nvme/a")
+    world.forget_kills()
+    world.wait_state("nvme/a", "aborted")
+    assert names(world) == (["a"], [])
+    assert world.content("hdd/a") == LATER
