@@ -156,9 +156,8 @@ def test_workers_that_die_in_a_cutover_leave_one_image_and_keep_clients_out_of_t
     make_image(client, source)
     ident = image_id(client, source)
     layout = ("--object-size", "1M") if in_place else ()
-    for point, what in (
-        ("cutover.after", "1 lock"), ("cutover.after", "1 publish"), ("cutover.after", "1 complete"),
-    ):  # fmt: skip
+    for step in ("lock", "publish", "complete"):
+        point, what = "cutover.after", f"1 {step}"
         migration.text("prepare", "--method", "warm", source, target, *layout)
         migration.text("execute", target)
         migration.wait(target, "executed")
