@@ -10,6 +10,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.verification import Verify
+from tests.fakes import rbd_module
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import ManagerLost, World, block, spec
 
@@ -169,6 +170,19 @@ def test_a_client_that_comes_during_a_run_stops_the_cutover(world):
         world.run(120.0)
         assert "open for writing" in world.do("get", "nvme/a")["hold"]["message"]
     assert names(world)[0] == ["a"]
+
+
+def test_a_client_that_a_copy_cannot_go_along_with_is_waited_for(world):
+    guest = world.client()
+    rbd_module.RBD().create(guest.ioctx("hdd/b"), "b", BLOCK, features=1)
+    world.prepare("hdd/b", "nvme/b", method=WARM)
+    with guest.open("hdd/b"):
+        world.do("execute", "nvme/b")
+        world.run(20.0)
+        report = world.do("get", "nvme/b")
+        assert report["hold"]["reason"] == "retry"
+        assert "open for writing" in report["hold"]["message"]
+    world.wait_state("nvme/b", "executed")
 
 
 def test_another_method_for_the_same_images_is_refused(world):
