@@ -25,6 +25,7 @@ from tests.fakes import rados_module as rados
 from tests.fakes.loading import load
 
 headers = load().module("cluster.headers")
+image_snapshots = load().module("cluster.image_snapshots")
 old_format = load().module("cluster.old_format")
 
 PREFIX = "rb.0.106a.6b8b4567"
@@ -131,8 +132,8 @@ def test_the_header_is_read(raw: bytes) -> None:
     assert header is not None
     assert (header.prefix, header.size, header.object_size) == (PREFIX, 8 << 20, 4 << 20)
     assert (header.newest, header.snapshots) == (6, ((6, "s"),))
-    assert headers.snapshot_ids(ioctx, IDENT) == (6, [6])
-    assert headers.snapshot_names(ioctx, IDENT) == ["s"]
+    assert image_snapshots.snapshot_ids(ioctx, IDENT) == (6, [6])
+    assert image_snapshots.snapshot_names(ioctx, IDENT) == ["s"]
     assert (headers.size(ioctx, IDENT), headers.object_size(ioctx, IDENT)) == (8 << 20, 4 << 20)
     assert (headers.features(ioctx, IDENT), headers.parent(ioctx, IDENT)) == (0, None)
 
