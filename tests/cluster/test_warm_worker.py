@@ -1,5 +1,6 @@
 """The worker's acts of the method warm, with workers that are killed between any two steps."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -108,6 +109,49 @@ def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pool
     assert content(client, source)[:3] == b"xyz"
     worker.run(ends, acts.Abort())
     assert names(client, other) == ["moved"]
+
+
+def remove_lock(cluster, spec):
+    """As the documentation says, with plain rbd."""
+    (lock,) = json.loads(cluster.rbd("lock", "ls", spec, "--format", "json"))
+    assert lock["id"] == "rbd_migration"
+    cluster.rbd("lock", "rm", spec, lock["id"], lock["locker"])
+
+
+def round_snapshots(client, spec):
+    with opened(client, spec) as image:
+        names_of = [str(snapshot["name"]) for snapshot in image.list_snaps()]
+    return [name for name in names_of if name.startswith(".rbd_migration.")]
+
+
+def test_plain_rbd_undoes_and_finishes_what_the_module_left(cluster, client, pools, worker):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/moved"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=("one",))
+    wanted = content(client, source)
+    for number in (200, 201):
+        ends = ends_of(client, number, source, target)
+        made = worker.run(ends, acts.Prepare(LayoutOptions()))
+        ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+        worker.run(ends, acts.Execute())
+        hidden = f"{other}/rbd_migration.{ends.id}"
+        if number == 200:
+            for name in round_snapshots(client, source):
+                cluster.rbd("snap", "rm", f"{source}@{name}")
+            cluster.rbd("snap", "purge", hidden, "--no-progress")
+            cluster.rbd("rm", hidden, "--no-progress")
+            assert (names(client, one), names(client, other)) == (["src"], [])
+    worker.run(ends, acts.CutOver())
+    before = f"{one}/before"
+    cluster.rbd("trash", "restore", f"{one}/{ends.source.image_id}", "--image", "before")
+    remove_lock(cluster, before)
+    cluster.rbd("snap", "purge", before, "--no-progress")
+    cluster.rbd("rm", before, "--no-progress")
+    for name in round_snapshots(client, target):
+        cluster.rbd("snap", "rm", f"{target}@{name}")
+    cluster.rbd("image-meta", "remove", target, "rbd_migration.warm")
+    assert (names(client, one), trash(client, one), names(client, other)) == ([], [], ["moved"])
+    assert content(client, target) == wanted
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
