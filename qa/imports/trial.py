@@ -10,11 +10,12 @@ from typing import Any, Optional
 import rados
 import rbd
 
+from qa.workload.apart import Crashed
 from qa.workload.asking import Refused, ask
 from qa.workload.images import names, remove
 from qa.workload.web_server import WebServer
 
-from .compare import Crashed, differences
+from .compare import differences
 from .disk import Disk, Maker, Views
 from .kinds import KINDS
 from .outcome import Attempt, Trial, judged
