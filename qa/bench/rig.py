@@ -2,9 +2,7 @@
 
 import contextlib
 import itertools
-import json
 import random
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
@@ -13,19 +11,19 @@ import rados
 import rbd
 
 from qa.devcluster import Cluster
+from qa.workload.asking import ask_manager
 from qa.workload.images import MIB, opened, place, split
 
 SOURCE, TARGET = "bench-from", "bench-to"
 _PATIENCE = 600.0  # seconds for every wait
 _POLL = 0.05
-_AGAIN = (-11, -110)  # errnos of a manager that is not ready
 
 Report = dict[str, Any]
 _numbers = itertools.count(1)
 
 
-class Refused(Exception):
-    """The manager refused a command of the module."""
+class Failed(Exception):
+    """A migration failed."""
 
 
 @dataclass
@@ -51,18 +49,7 @@ class Rig:
 
     def ceph(self, prefix: str, **args: Any) -> Any:
         """Send a command to the manager, again while no manager is ready. Returns decoded JSON."""
-        request = json.dumps({"prefix": prefix, "format": "json", **args})
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                code, out, text = self.client.mgr_command(request, b"", timeout=60)
-            except rados.Error as error:
-                code, out, text = -abs(error.errno or 11), b"", str(error)
-            if code == 0:
-                return json.loads(out) if out.strip() else None
-            if code not in _AGAIN or time.monotonic() > deadline:
-                raise Refused(f"{prefix} {args}: errno {-code}: {text}")
-            time.sleep(0.1)
+        return ask_manager(self.client, prefix, args, patience=_PATIENCE)
 
     def status(self, target: str) -> Report:
         """Return the report of one migration."""
@@ -75,7 +62,7 @@ class Rig:
         def there() -> Optional[Report]:
             report = self.status(target)
             if report["state"] == "failed" and "failed" not in states:
-                raise Refused(f"{target} failed: {report['failure']}")
+                raise Failed(f"{target} failed: {report['failure']}")
             return report if report["state"] in states else None
 
         return self.until(there, f"{target} to be {' or '.join(states)}")

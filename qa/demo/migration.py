@@ -1,7 +1,6 @@
 """The migration, driven by the module's commands as an administrator would type them."""
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
@@ -11,6 +10,7 @@ import rados
 from qa.demo.console import Console
 from qa.demo.errors import ManagerTrouble
 from qa.devcluster import Cluster, CommandFailed
+from qa.workload.asking import Refused, ask_manager
 
 _POLL = 0.2  # seconds
 _COMMAND_TIMEOUT = 120.0
@@ -48,23 +48,20 @@ class Migration:
 
     def report(self) -> Report:
         """Return the module's report, without the start-up time of the ceph CLI."""
-        request = {
-            "prefix": "rbd migration status",
-            "target_image": self.target,
-            "format": "json",
-        }
-        deadline = time.monotonic() + _SILENCE
-        while True:
-            code, output, status = self._client.mgr_command(json.dumps(request), b"", timeout=20)
-            if code == 0:
-                report: Report = json.loads(output)
-                return report
-            if time.monotonic() > deadline:
-                raise ManagerTrouble(
-                    f"The manager has not reported the migration for {_SILENCE:g} s: "
-                    f"{status or os.strerror(abs(code))}."
-                )
-            time.sleep(_POLL)
+        try:
+            report: Report = ask_manager(
+                self._client,
+                "rbd migration status",
+                {"target_image": self.target},
+                patience=_SILENCE,
+                timeout=20,
+                again=None,
+            )
+        except Refused as error:
+            raise ManagerTrouble(
+                f"The manager has not reported the migration for {_SILENCE:g} s: {error}"
+            ) from None
+        return report
 
     def has_event(self) -> bool:
         """Whether the cluster's status shows a progress event of the module."""

@@ -20,6 +20,7 @@ from qa.devcluster import commands
 from qa.devcluster.blueprint import Blueprint
 from qa.devcluster.daemons import Daemons
 from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
+from qa.devcluster.in_process_cli import InProcessCli
 from qa.devcluster.layout import Layout
 from qa.devcluster.options import ClusterOptions
 
@@ -38,6 +39,7 @@ class Access:
     def __init__(self, path: Union[str, Path]) -> None:
         self.layout = Layout(Path(path).resolve())
         self.daemons = Daemons(self.layout)
+        self._in_process = InProcessCli()
 
     def exists(self) -> bool:
         """Whether the folder holds a cluster (which need not be running)."""
@@ -83,7 +85,28 @@ class Access:
         return commands.run(command, env=self.env, timeout=timeout, check=check, input=input)
 
     def ceph(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> str:
-        return self.run(["ceph", *args], timeout=timeout, input=input).stdout
+        """Run a ceph command and return its output; one of the mons without starting the tool."""
+
+        def tool() -> "subprocess.CompletedProcess[str]":
+            return self.run(["ceph", *args], timeout=timeout, check=False, input=input)
+
+        done = tool() if input is not None else self._without_tool(args, timeout, tool)
+        if done.returncode != 0:
+            raise CommandFailed(["ceph", *args], done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def _without_tool(
+        self,
+        args: Sequence[str],
+        timeout: float,
+        tool: "Callable[[], subprocess.CompletedProcess[str]]",
+    ) -> "subprocess.CompletedProcess[str]":
+        with contextlib.ExitStack() as stack:
+            try:
+                client = stack.enter_context(self.connect())
+            except (ImportError, DevClusterError):
+                return tool()
+            return self._in_process.run(client, args, timeout, tool, managers=False)
 
     def ceph_json(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> Any:
         text = self.ceph(*args, "--format", "json", timeout=timeout, input=input)

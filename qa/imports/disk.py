@@ -9,7 +9,8 @@ from typing import Any, Optional
 from urllib.parse import quote
 
 from qa.workload.sources import KIB, make_source, qemu, random_views
-from qa.workload.web_server import Behaviour, WebServer
+from qa.workload.web_behaviour import Behaviour
+from qa.workload.web_server import WebServer
 
 PASSPHRASE = "secret"  # of all encrypted disks
 

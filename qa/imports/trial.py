@@ -4,17 +4,18 @@ import contextlib
 import json
 import time
 from dataclasses import dataclass
-from errno import EAGAIN, ETIMEDOUT
 from pathlib import Path
 from typing import Any, Optional
 
 import rados
 import rbd
 
+from qa.workload.apart import Crashed
+from qa.workload.asking import Refused, ask
 from qa.workload.images import names, remove
 from qa.workload.web_server import WebServer
 
-from .compare import Crashed, differences
+from .compare import differences
 from .disk import Disk, Maker, Views
 from .kinds import KINDS
 from .outcome import Attempt, Trial, judged
@@ -23,11 +24,9 @@ from .remedy import RemedyFailed, Wish, followed, in_message
 _TIMEOUT = 90.0  # seconds for a state
 _REMEDIES = 4  # that are followed one after another
 
-Report = dict[str, Any]
 
-
-class Refused(Exception):
-    """The module refused a command; the message says why."""
+class NotImported(Exception):
+    """An import did not get to its commit; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, 
     """Check and import; returns the remedy to follow too, empty if there is none."""
     asked = {"import_only": True, "source_spec": json.dumps(wish.spec), **wish.layout}
     try:
-        found = _ask(rig.client, "check", source_image=target, **asked)
+        found = ask(rig.client, "check", source_image=target, **asked)
     except Refused as error:
         return Attempt(refused=str(error)), in_message(str(error))
     errors = [each for each in found["findings"] if each["severity"] == "error"]
@@ -86,7 +85,7 @@ def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, 
         failed, different = _imported(rig, target, wish.views, verify, asked)
         return Attempt(differences=different, failed=failed), ""
     try:
-        _ask(rig.client, "prepare", source_image=target, **asked)
+        ask(rig.client, "prepare", source_image=target, **asked)
     except Refused:
         refused = " ".join(each["code"] for each in errors)
         failed, different = "", ()
@@ -105,14 +104,14 @@ def _imported(
     """Import to the commit; returns why it failed, and what is different."""
     different: list[str] = []
     try:
-        _ask(rig.client, "prepare", source_image=target, verify=verify, **asked)
+        ask(rig.client, "prepare", source_image=target, verify=verify, **asked)
         found = differences(rig.cluster, target, views, prepared=True)
         different += [f"prepared: {each}" for each in found]
-        _ask(rig.client, "set", target_image=target, goal="committed")
+        ask(rig.client, "set", target_image=target, goal="committed")
         _wait(rig.client, target)
         found = differences(rig.cluster, target, views, prepared=False)
         different += [f"committed: {each}" for each in found]
-    except (Refused, Crashed) as error:
+    except (Refused, NotImported, Crashed) as error:
         return str(error), tuple(different)
     finally:
         _clean_up(rig, target)
@@ -120,38 +119,24 @@ def _imported(
 
 
 def _wait(client: rados.Rados, target: str) -> None:
-    """Wait until it is committed. Raises Refused with what is in the way."""
+    """Wait until it is committed. Raises NotImported with what is in the way."""
     deadline = time.monotonic() + _TIMEOUT
     while True:
-        report = _ask(client, "status", target_image=target)
+        report = ask(client, "status", target_image=target)
         if report["state"] == "committed":
             return
         if report["failure"] or report["ended"]:
-            raise Refused(f"{report['state']}: {(report['failure'] or {}).get('message')}")
+            raise NotImported(f"{report['state']}: {(report['failure'] or {}).get('message')}")
         if time.monotonic() > deadline:
             hold = report["hold"] or {}
-            raise Refused(f"still {report['state']}: {hold.get('message') or report['next']}")
+            raise NotImported(f"still {report['state']}: {hold.get('message') or report['next']}")
         time.sleep(0.1)
 
 
 def _clean_up(rig: Rig, target: str) -> None:
     """Abort what is under way, and remove the image."""
     with contextlib.suppress(Refused):  # it is committed, or was never prepared
-        _ask(rig.client, "abort", target_image=target, force=True)
+        ask(rig.client, "abort", target_image=target, force=True)
     if target.split("/")[1] in names(rig.client, rig.pool):
         with contextlib.suppress(rbd.Error):  # the pool is deleted in the end
             remove(rig.client, target)
-
-
-def _ask(client: rados.Rados, command: str, **args: Any) -> Report:
-    """Return a command's JSON answer. Raises Refused."""
-    request = json.dumps({"prefix": f"rbd migration {command}", "format": "json", **args})
-    deadline = time.monotonic() + _TIMEOUT
-    while True:
-        code, out, said = client.mgr_command(request, b"", timeout=60)
-        if not code:
-            found: Report = json.loads(out)
-            return found
-        if code not in (-EAGAIN, -ETIMEDOUT) or time.monotonic() > deadline:
-            raise Refused(said or f"{command}: error {code}")
-        time.sleep(0.2)

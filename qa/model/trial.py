@@ -2,18 +2,17 @@
 
 import contextlib
 import enum
-import json
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from errno import EBADMSG
-from typing import Any
 
 import rados
 import rbd
 
 from qa.devcluster import Cluster
+from qa.workload.asking import ask
 from qa.workload.images import FEATURES, KIB, opened, place, split
 
 from .operations import Model, differences, operate
@@ -22,8 +21,6 @@ _DEFAULT = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatt
 _FEATURES = (_DEFAULT, _DEFAULT, ("layering", "exclusive-lock"), ("layering",))
 _TIMEOUT = 180.0  # seconds for a migration, trimming included
 _STOPPED = 6.0  # seconds for which OSDs do not trim, if trimming is stopped
-
-Report = dict[str, Any]
 
 
 class Trimming(enum.Enum):
@@ -146,13 +143,3 @@ def _over(client: rados.Rados, trial: Trial) -> bool:
         return False
     trial.committed = report["state"] == "committed"
     return bool(report["ended"])
-
-
-def ask(client: rados.Rados, command: str, **args: Any) -> Report:
-    """Return a command's JSON answer. Raises RuntimeError when it is refused."""
-    request = {"prefix": f"rbd migration {command}", "format": "json", **args}
-    code, out, said = client.mgr_command(json.dumps(request), b"", timeout=60)
-    if code:
-        raise RuntimeError(f"{command} {args}: {code}: {said}")
-    found: Report = json.loads(out)
-    return found

@@ -48,11 +48,14 @@ def _double(options: argparse.Namespace) -> Double:
     plans += [hostile_plan(now)] if options.hostile else []
     double = Double(items, ended(now), plans=plans)
     double.guarded = {"nvme/vm-00001", "nvme/vm-00011"}
-    double.timetable, double.zone = "Mon-Fri 08:00,120M 18:00,300M Sat-Sun,off", "Europe/Berlin"
-    double.window = "Mon-Fri 06:00-12:00, Mon-Fri 13:00-03:00, Sat"
-    double.pools = {"hdd": 100 * MIB, "nvme": 0}
-    double.guard = 1.5
-    double.gates = [
+    double.pace.timetable, double.pace.zone = (
+        "Mon-Fri 08:00,120M 18:00,300M Sat-Sun,off",
+        "Europe/Berlin",
+    )
+    double.pace.window = "Mon-Fri 06:00-12:00, Mon-Fri 13:00-03:00, Sat"
+    double.pace.pools = {"hdd": 100 * MIB, "nvme": 0}
+    double.pace.guard = 1.5
+    double.pace.gates = [
         {"gate": "recovery", "level": "slow", "pool": None,
          "message": "4.1 % of the objects are misplaced or degraded; copies run at half speed."}
     ]  # fmt: skip

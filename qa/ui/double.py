@@ -9,12 +9,11 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timezone
 from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
 from typing import Any, Optional
 
 from rbdmigrate.control import query as browse
-from rbdmigrate.control.pace.timetable import Timetable, parse_rate, parse_timetable, rate_at
+from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model.errors import MigrationError, errno_name
 from rbdmigrate.model.layout import LayoutOptions
@@ -25,9 +24,11 @@ from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 from . import rest
+from .check_double import checked
+from .pace_double import PaceDouble
 from .plan_case import PlanCase
 from .plan_double import PlansDouble
-from .scenes import GIB, MIB, Item
+from .scenes import MIB, Item
 
 _RATE = 100 * MIB  # bytes per second of a running copy
 
@@ -54,13 +55,8 @@ class Double:
         self.key = key
         self.logged_in = True
         self.starting = False  # answers 503
-        self.gates: list[dict[str, Any]] = []
+        self.pace = PaceDouble()
         self.guarded: set[str] = set()  # targets whose commit and abort require force
-        self.timetable, self.zone, self.window = "off", "UTC", ""
-        self.pools: dict[str, Optional[int]] = {}
-        self.guard: Optional[float] = None
-        self.limits = {"max_copies": 4, "per_source_pool": 0, "per_target_pool": 0,
-                       "per_source_host": 0, "max_steps": 2, "max_verifies": 2}  # fmt: skip
         self.requests: list[str] = []
         self._moved = time.time()
 
@@ -108,6 +104,8 @@ class Double:
                     self._rows(ended=args["ended"]), _query(args), Item.report
                 )
                 return 200, {"X-Total-Count": str(total)}, found
+            if hasattr(self.pace, route.name):
+                return route.status, {}, getattr(self.pace, route.name)(args)
             return route.status, {}, getattr(self, f"_{route.name}")(args)
         except rest.fields.FieldError as error:
             return _refusal(400, EINVAL, str(error))
@@ -130,10 +128,10 @@ class Double:
             "permissions": {name: name in (*self.rights, "read") for name in permissions},
             **browse.totals(self._rows(), lambda one: one.live.hold, Item.report),
             "copying": sum(_copies(one) for one in items),
-            "cluster_rate": self._rate_now(),
-            "gates": self.gates,
-            "guard": self._guard(),
-            "limits": self.limits,
+            "cluster_rate": self.pace.rate_now(),
+            "gates": self.pace.gates,
+            "guard": self.pace.shown_guard(),
+            "limits": self.pace.limits,
         }
 
     def _throughput(self, args: Args) -> Any:
@@ -156,33 +154,7 @@ class Double:
 
     def _check(self, args: Args) -> Any:
         source, target = self._wish(args)
-        findings = []
-        if "used" in source:
-            findings.append(_finding("SOURCE_IN_USE", "error", source, f"{source} is in use by "
-                            "client.4711 at 10.0.0.5:0/123, holder of the exclusive lock; stop it.",
-                            f"rbd status {source}"))  # fmt: skip
-        if target in self.items:
-            findings.append(_finding("TARGET_EXISTS", "error", target, f"{target} exists.", ""))
-        if source == target and not args.get("layout") and not args.get("force"):
-            findings.append(_finding("NOTHING_CHANGES", "error", source, f"{source} would be "
-                            "copied onto itself and nothing would change; give a target or a "
-                            "layout option, or add --force to copy it anyway.",
-                            "Give a target or a layout option."))  # fmt: skip
-        url = args.get("source_spec", {}).get("stream", {}).get("url", "")
-        if source.startswith("raw/") and url.endswith(".qcow2"):
-            severity = "warning" if args.get("as_raw") else "error"
-            findings.append(_finding("RAW_CONTAINER", severity, source, f"{url} is a QCOW file, "
-                            "and not a raw disk; with --as-raw its bytes are imported as they are, "
-                            "and a client sees that file instead of the disk in it.",
-                            '"type": "qcow"'))  # fmt: skip
-        if "clone" in source:
-            findings.append(_finding("SOURCE_HAS_CLONES", "warning", source, "Snapshots of the "
-                            "source have clones; a commit will need `--force`.", ""))  # fmt: skip
-        findings.append(_finding("BYTES_UNKNOWN", "info", source, "The amount of data to copy is "
-                        "not known: the source is large and has no fast-diff.", ""))  # fmt: skip
-        ok = not any(finding["severity"] == "error" for finding in findings)
-        return {"source": source, "target": target, "ok": ok, "bytes_to_copy": 40 * GIB,
-                "bytes_free": 900 * GIB, "findings": findings}  # fmt: skip
+        return checked(source, target, args, taken=target in self.items)
 
     # -- acting ------------------------------------------------------------------------------
 
@@ -304,58 +276,6 @@ class Double:
                 answer["refused"].append(refused)
         return answer
 
-    # -- the pace ----------------------------------------------------------------------------
-
-    def _throttle_get(self, args: Args) -> Any:
-        return {"timetable": self.timetable, "timezone": self.zone, "rate_now": self._rate_now(),
-                "pools": self.pools, "gates": self.gates, "guard": self._guard()}  # fmt: skip
-
-    def _throttle_set(self, args: Args) -> Any:
-        if "guard" in args:
-            self.guard = None if args["guard"] == "off" else float(args["guard"])
-        elif "pool" in args:
-            self.pools[args["pool"]] = parse_rate(str(args["rate"]), "rate")
-        else:
-            text, zone = args["timetable"], args.get("timezone", self.zone)
-            parsed = None if text == "off" else parse_timetable(text, "timetable", zone)
-            self.timetable, self.zone = "off" if parsed is None else str(parsed), zone
-        return self._throttle_get(args)
-
-    def _throttle_clear(self, args: Args) -> Any:
-        self.pools.pop(args["pool"])
-        return self._throttle_get(args)
-
-    def _limit_get(self, args: Args) -> Any:
-        return self.limits
-
-    def _limit_set(self, args: Args) -> Any:
-        self.limits.update(args)
-        return self.limits
-
-    def _window_get(self, args: Args) -> Any:
-        return {"window": self.window, "timezone": self.zone}
-
-    def _window_set(self, args: Args) -> Any:
-        self.window = str(parse_window(args["window"], args.get("timezone", "UTC")))
-        return self._window_get(args)
-
-    def _window_clear(self, args: Args) -> Any:
-        self.window = ""
-        return self._window_get(args)
-
-    def _rate_now(self) -> Optional[int]:
-        if self.timetable == "off":
-            return None
-        parsed: Timetable = parse_timetable(self.timetable, "timetable", self.zone)
-        return rate_at(parsed, _utc_now())
-
-    def _guard(self) -> Any:
-        if self.guard is None:
-            return None
-        return {"factor": self.guard, "rate": 45 * MIB, "latency_ms": 1.11, "baseline_ms": 0.94,
-                "message": "The clients' latency is 1.11 ms, 1.18 times the 0.94 ms without copies "
-                f"(allowed: {self.guard:g} times); copies may make 45 MiB/s together."}  # fmt: skip
-
     # -- the clock ---------------------------------------------------------------------------
 
     def _move(self, now: float) -> None:
@@ -423,17 +343,3 @@ def _query(args: Args) -> browse.Query:
 def _refusal(status: int, errno: int, sentence: str) -> Any:
     body = {"detail": sentence, "code": errno_name(errno), "component": "rbd_migration"}
     return status, rest.retry.headers(status), body
-
-
-def _finding(code: str, severity: str, about: str, message: str, remedy: str) -> Args:
-    return {
-        "code": code,
-        "severity": severity,
-        "object": about,
-        "message": message,
-        "remedy": remedy,
-    }
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)

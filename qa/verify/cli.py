@@ -1,7 +1,6 @@
 """The command line: ``./run qa verify``."""
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import Any, Callable
 import rados
 
 from qa.devcluster import Cluster, given_or_new
+from qa.workload.asking import ask
 from qa.workload.images import KIB, MIB, make_image, opened, wipe
 from qa.workload.writer import writing
 
@@ -54,19 +54,10 @@ def _on(cluster: Cluster, options: argparse.Namespace) -> int:
     return 1 if alarms else 0
 
 
-def _ask(client: rados.Rados, command: str, **args: Any) -> Report:
-    request = {"prefix": f"rbd migration {command}", "format": "json", **args}
-    code, out, said = client.mgr_command(json.dumps(request), b"", timeout=30)
-    if code:
-        raise RuntimeError(f"{command}: {code}: {said}")
-    found: Report = json.loads(out)
-    return found
-
-
 def _wait(client: rados.Rados, target: str, over: Callable[[Report], bool]) -> Report:
     deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
-        report = _ask(client, "status", target_image=target)
+        report: Report = ask(client, "status", target_image=target)
         if over(report):
             return report
         time.sleep(0.05)
@@ -81,16 +72,16 @@ def _with_writer(cluster: Cluster, client: rados.Rados, number: int) -> bool:
     """Run one migration whose target is written to from the prepare to the commit."""
     source, target = _ends()
     make_image(client, source, size=16 * MIB, object_size=(64 << number % 4) * KIB, seed=number)
-    _ask(client, "prepare", source_image=source, target_image=target, verify="full")
+    ask(client, "prepare", source_image=source, target_image=target, verify="full")
     with writing(cluster, target, rate=400, seed=number) as writer:
         writer.wait_acked(number % 7 * 5 + 1)
-        _ask(client, "set", target_image=target, goal="verified", rate="32M")
+        ask(client, "set", target_image=target, goal="verified", rate="32M")
         report = _wait(client, target, lambda r: r["state"] in ("verified", "failed"))
         written = writer.acked
         writer.stop()
     outcome = report["verification"]["outcome"] if report["verification"] else None
     print(f"run {number}: {outcome}, {written} writes", flush=True)
-    _ask(client, "commit", target_image=target, force=outcome != "passed")
+    ask(client, "commit", target_image=target, force=outcome != "passed")
     _wait(client, target, lambda r: bool(r["ended"]))
     if not wipe(client, POOLS):
         raise RuntimeError("images were left behind")
@@ -105,8 +96,8 @@ def _speed(cluster: Cluster, client: rados.Rados, size: int) -> None:
         image.remove_snap("one")
         for at in range(0, image.size(), 4 * MIB):
             image.write(at.to_bytes(8, "big") * (MIB // 2), at)
-    _ask(client, "prepare", source_image=source, target_image=target, verify="full")
-    _ask(client, "set", target_image=target, goal="executed")
+    ask(client, "prepare", source_image=source, target_image=target, verify="full")
+    ask(client, "set", target_image=target, goal="executed")
     _wait(client, target, lambda r: r["state"] == "executed")
     for _ in range(3):
         begin = time.monotonic()
@@ -118,7 +109,7 @@ def _speed(cluster: Cluster, client: rados.Rados, size: int) -> None:
             check=True,
         )
         export = size / (time.monotonic() - begin)
-        _ask(client, "verify", target_image=target)
+        ask(client, "verify", target_image=target)
         report = _wait(client, target, lambda r: r["state"] == "verified")
         v = report["verification"]
         rate = v["bytes"] / MIB / max(0.1, v["seconds"])
@@ -127,7 +118,7 @@ def _speed(cluster: Cluster, client: rados.Rados, size: int) -> None:
             f"read, {100 * rate / export:.0f} % and {200 * rate / export:.0f} %",
             flush=True,
         )
-    _ask(client, "abort", target_image=target, force=True)
+    ask(client, "abort", target_image=target, force=True)
     _wait(client, target, lambda r: bool(r["ended"]))
     wipe(client, POOLS)
 

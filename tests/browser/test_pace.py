@@ -81,7 +81,7 @@ def test_what_is_typed_is_drawn_and_set(open_page):
     page.get_by_label("Time zone").fill("Europe/Berlin")
     page.get_by_role("button", name="Set throttle and window").click()
     expect(page.get_by_text("Now: 200 MiB/s")).to_be_visible()
-    assert (double.timetable, double.window) == ("200M", "Mon-Fri 20:00-06:00, Sat-Sun")
+    assert (double.pace.timetable, double.pace.window) == ("200M", "Mon-Fri 20:00-06:00, Sat-Sun")
 
 
 def test_what_the_manager_refuses_is_said(open_page):
@@ -130,4 +130,4 @@ def test_pools_limits_and_guard(open_page):
     page.get_by_label("Factor").fill("1.5")
     page.get_by_role("button", name="Set the guard").click()
     expect(page.get_by_text("Latency guard.")).to_be_visible()
-    assert (double.limits["max_copies"], double.guard, double.pools) == (9, 1.5, {})
+    assert (double.pace.limits["max_copies"], double.pace.guard, double.pace.pools) == (9, 1.5, {})

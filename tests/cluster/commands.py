@@ -12,9 +12,10 @@ from typing import Any
 import rados
 
 from qa.devcluster import Cluster
+from qa.devcluster.in_process_cli import InProcessCli
+from qa.workload import asking
 from qa.workload.images import CONCURRENCY, place
 from rbdmigrate.cluster.surgery import drop_metadata
-from tests.cluster.in_process_cli import InProcessCli
 
 Report = dict[str, Any]
 _SECOND_SENTENCE = re.compile(r"[.!?] +[A-Z]")
@@ -33,7 +34,7 @@ class Commands:
     def __init__(self, cluster: Cluster, client: rados.Rados) -> None:
         self._cluster = cluster
         self._client = client
-        self._ceph = InProcessCli(cluster, client)
+        self._ceph = InProcessCli()
 
     def cli(self, *args: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         """Any outcome, of the tool itself."""
@@ -41,7 +42,11 @@ class Commands:
 
     def raw(self, *args: str, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         """Any outcome."""
-        return self._ceph.run(["rbd", "migration", *args], timeout)
+
+        def tool() -> "subprocess.CompletedProcess[str]":
+            return self.cli(*args, timeout=timeout)
+
+        return self._ceph.run(self._client, ["rbd", "migration", *args], timeout, tool)
 
     def text(self, *args: str) -> str:
         """What a command says that has to succeed."""
@@ -70,15 +75,10 @@ class Commands:
 
     def ask(self, command: str, **args: Any) -> Any:
         """A command's JSON answer, without the CLI."""
-        request = {"prefix": f"rbd migration {command}", "format": "json", **args}
-        deadline = time.monotonic() + 60
-        while True:
-            code, out, said = self._client.mgr_command(json.dumps(request), b"", timeout=20)
-            if code == 0:
-                return json.loads(out)
-            if code not in (-11, -110) or time.monotonic() > deadline:
-                raise Refused(f"{command} {args}: {code}: {said}")
-            time.sleep(0.1)
+        try:
+            return asking.ask_manager(self._client, f"rbd migration {command}", args, timeout=20)
+        except asking.Refused as error:
+            raise Refused(f"{command} {args}: {error.errno}: {error}") from None
 
     def report(self, target: str) -> Report:
         """The migration to ``target``, the last ended one when none is under way."""

@@ -15,7 +15,8 @@ import pytest
 
 from qa.devcluster import Cluster
 from qa.workload.bucket import upload
-from qa.workload.web_server import WebServer, certificate
+from qa.workload.certificate import certificate
+from qa.workload.web_server import WebServer
 from tests.cluster.commands import option
 
 Stream = Callable[[Path], "dict[str, Any]"]

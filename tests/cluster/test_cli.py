@@ -7,9 +7,10 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
+from qa.devcluster.errors import CommandFailed
+from qa.devcluster.in_process_cli import InProcessCli
 from qa.workload.images import make_image
 from tests.cluster.commands import Commands
-from tests.cluster.in_process_cli import InProcessCli
 
 CALLS = [
     "ls",
@@ -44,8 +45,36 @@ def test_the_stand_in_does_what_the_tool_does(
     args = call.format(*pools).split()
     real, stand_in = migration.cli(*args), migration.raw(*args)
     assert _seen(stand_in) == _seen(real)
-    found = InProcessCli(cluster, client).run(["rbd", "migration", *args], 20)
+    found = InProcessCli().run(
+        client, ["rbd", "migration", *args], 20, lambda: migration.cli(*args)
+    )
     assert _seen(found) == _seen(real), "also when it has not asked for the commands yet"
+
+
+OF_MONITORS = [
+    "config set mgr mgr/rbd_migration/max_copies 4",
+    "config get mgr mgr/rbd_migration/max_copies",
+    "config rm mgr mgr/rbd_migration/max_copies",
+    "config get mgr rbd_default_pool",
+    "osd pool set {0} nosnaptrim 1",
+    "osd pool get nonesuch size",
+    "config-key get nonesuch",
+    "osd pool ls --format json",
+    "nonesuch",
+]
+
+
+@pytest.mark.parametrize("call", OF_MONITORS)
+def test_a_command_of_the_monitors_does_what_the_tool_does(
+    call: str, cluster: Cluster, pools: "tuple[str, str]"
+) -> None:
+    args = call.format(*pools).split()
+    real = cluster.run(["ceph", *args], check=False)
+    try:
+        code, said, told = 0, cluster.ceph(*args), real.stderr
+    except CommandFailed as error:
+        code, said, told = error.returncode or 0, error.stdout, error.stderr
+    assert (code, said.strip(), told.strip()) == _seen(real)
 
 
 def test_the_way_through_the_tool(

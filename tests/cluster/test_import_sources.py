@@ -15,7 +15,7 @@ import pytest
 from qa.devcluster import Cluster
 from qa.workload.images import content, names
 from qa.workload.sources import MIB
-from qa.workload.web_server import Behaviour
+from qa.workload.web_behaviour import Behaviour
 from tests.cluster.commands import option
 from tests.cluster.importing import place, text  # noqa: F401 - a fixture
 

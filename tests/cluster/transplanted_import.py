@@ -6,14 +6,14 @@ The references to secrets stay as they were recorded; those of the gateway here 
 """
 
 import json
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 from typing import Any
 
+import rados
+import rbd
+
 from qa.devcluster import Cluster
+from qa.workload.apart import apart
+from qa.workload.images import digests, place, split
 from qa.workload.sources import make_source
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
@@ -23,21 +23,6 @@ from tests.cluster.importing import Place, text
 _KINDS = {"raw": "raw", "qcow": "qcow3-snapshots"}
 _CONFIG = "config://"
 _HOSTS = {"file": "", "http": "localhost", "s3": "127.0.0.1"}
-_PREPARE = """
-options = {"order": int(extra[0])} if int(extra[0]) else {}
-with place(client, target) as ioctx:
-    rbd.RBD().migration_prepare_import(extra[1], ioctx, split(target)[2], **options)
-found = client.get_instance_id()
-"""
-_DIGESTS = "found = digests(client, target)"
-_PROCESS = """
-import json, sys, rados, rbd
-from qa.workload.images import digests, place, split
-conf, target, *extra = sys.argv[1:]
-with rados.Rados(conffile=conf, name="client.admin") as client:
-    {}
-print(json.dumps(found))
-"""
 
 
 def adapted_import(record: "dict[str, Any]", cluster: Cluster, sources: Place) -> "dict[str, Any]":
@@ -74,25 +59,18 @@ def prepare_import(
     """Prepare the target in a process of its own, which is its maker then."""
     size = layout["object_size"]
     order = size.bit_length() - 1 if size else 0
-    imported["makers"] = [_in_process(_PREPARE, cluster, target, str(order), imported["spec"])]
+    imported["makers"] = [apart(cluster, prepared_by, target, order, imported["spec"])]
+
+
+def prepared_by(client: rados.Rados, target: str, order: int, spec: str) -> int:
+    """Prepare the target and return the client's number."""
+    options = {"order": order} if order else {}
+    with place(client, target) as ioctx:
+        rbd.RBD().migration_prepare_import(spec, ioctx, split(target)[2], **options)
+    return int(client.get_instance_id())
 
 
 def import_digests(cluster: Cluster, target: str) -> "dict[str, str]":
     """The digests of an image that may still read from its source (see ``images.digests``)."""
-    found: dict[str, str] = _in_process(_DIGESTS, cluster, target)
+    found: dict[str, str] = apart(cluster, digests, target)
     return found
-
-
-def _in_process(code: str, cluster: Cluster, target: str, *extra: str) -> Any:
-    """What ``code`` finds. librbd ends its process at some answers of a source's server."""
-    script = _PROCESS.format(textwrap.indent(code, "    ").strip())
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(cluster.conf), target, *extra],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    assert done.returncode == 0, (done.returncode, done.stderr)
-    return json.loads(done.stdout)

@@ -8,7 +8,9 @@ from errno import ECONNREFUSED, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM, EPROTO, 
 
 import pytest
 
-from qa.workload.web_server import Behaviour, WebServer, certificate
+from qa.workload.certificate import certificate
+from qa.workload.web_behaviour import Behaviour
+from qa.workload.web_server import WebServer
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import StreamSpec, parse_source_spec

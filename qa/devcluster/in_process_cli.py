@@ -1,7 +1,7 @@
 """The ``ceph`` tool without its start-up time, which is longer than most commands take.
 
 It parses with Ceph's own ``ceph_argparse`` and sends the same command as the tool does.
-``test_cli.py`` compares both.
+``tests/cluster/test_cli.py`` compares both.
 """
 
 import contextlib
@@ -10,42 +10,53 @@ import io
 import json
 import subprocess
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
-import ceph_argparse
-import rados
+if TYPE_CHECKING:
+    import rados
 
-from qa.devcluster import Cluster
+Done = subprocess.CompletedProcess[str]
 
 _FORMAT = "--format"
 _FORMATS = ("json", "json-pretty", "plain", "xml", "xml-pretty", "yaml")  # that the tool accepts
 
 
 class InProcessCli:
-    """Runs ``ceph`` commands of managers as client.admin."""
+    """Runs ``ceph`` commands as client.admin. It knows the commands there are when it is made anew.
 
-    def __init__(self, cluster: Cluster, client: rados.Rados) -> None:
-        self._cluster = cluster
-        self._client = client
+    It needs Ceph's own modules of Python, ``rados`` and ``ceph_argparse``.
+    """
+
+    def __init__(self) -> None:
         self._signatures: dict[str, Any] = {}
 
-    def run(self, args: Sequence[str], timeout: float) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self,
+        client: "rados.Rados",
+        args: Sequence[str],
+        timeout: float,
+        tool: Callable[[], Done],
+        managers: bool = True,
+    ) -> Done:
         """What ``ceph`` with these arguments does.
 
-        It is run where the arguments are not those of a plain command: with options of the tool
-        itself, or when it would refuse them.
+        ``tool`` runs it, where the arguments are not those of a plain command: with options of the
+        tool itself, or when it would refuse them. With ``managers=False`` also where a manager
+        carries it out: librados can crash while there is none.
         """
-        command = self._parsed(args)
-        if command is None:
-            return self._cluster.run(["ceph", *args], timeout=timeout, check=False)
+        import ceph_argparse  # noqa: PLC0415 - the rest of this package works without it
+
+        command = self._parsed(client, args)
+        if command is None or ("target" in command and not managers):
+            return tool()
         code, out, said = ceph_argparse.json_command(
-            self._client, argdict=command, inbuf=b"", timeout=timeout
+            client, argdict=command, inbuf=b"", timeout=timeout
         )
         if code < 0:
             said = f"Error {errno.errorcode.get(-code, 'Unknown')}: {said}"
         return subprocess.CompletedProcess(["ceph", *args], abs(code), out.decode(), said)
 
-    def _parsed(self, args: Sequence[str]) -> "Optional[dict[str, Any]]":
+    def _parsed(self, client: "rados.Rados", args: Sequence[str]) -> "Optional[dict[str, Any]]":
         """The command that the tool sends; None where it sends none, or more than that."""
         plain = list(args)
         style = None
@@ -59,21 +70,25 @@ class InProcessCli:
             return None  # -i, -n, -k ...
         command = _validated(self._signatures, plain)
         if not command:
-            self._read_signatures()
+            self._read_signatures(client)
             command = _validated(self._signatures, plain)
         if command and style:
             command["format"] = style
         return command or None
 
-    def _read_signatures(self) -> None:
+    def _read_signatures(self, client: "rados.Rados") -> None:
         """Read which commands there are, with the modules that are enabled now."""
+        import ceph_argparse  # noqa: PLC0415
+
         request = json.dumps({"prefix": "get_command_descriptions"})
-        code, out, status = self._client.mon_command(request, b"", timeout=20)
+        code, out, status = client.mon_command(request, b"", timeout=20)
         assert code == 0, status
         self._signatures = ceph_argparse.parse_json_funcsigs(out.decode(), "cli")
 
 
 def _validated(signatures: "dict[str, Any]", args: "list[str]") -> "dict[str, Any]":
+    import ceph_argparse  # noqa: PLC0415
+
     with contextlib.redirect_stderr(io.StringIO()):  # advice that the tool gives itself
         try:
             found: dict[str, Any] = ceph_argparse.validate_command(signatures, args)
