@@ -48,6 +48,7 @@ class Behaviour:
     it is left out. ``fail_after``: so many GETs are answered, then with status 500. ``head``: False
     answers HEAD with 405. ``encoding``: a Content-Encoding. ``close``: the connection ends after an
     answer, "told" by the header Connection, or "silently". ``headers``: bytes of further headers.
+    ``retry_after``: a header of errors.
     """
 
     ranges: Any = True
@@ -66,6 +67,7 @@ class Behaviour:
     encoding: str = ""
     close: str = ""
     headers: int = 0
+    retry_after: str = ""
 
 
 @dataclass
@@ -259,6 +261,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if location:
             self.send_header("Location", location)
+        behaviour = self.state.behaviours.get(self.path, Behaviour())
+        if behaviour.retry_after:
+            self.send_header("Retry-After", behaviour.retry_after)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
