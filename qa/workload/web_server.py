@@ -1,6 +1,7 @@
 """A web server for tests: honours ranges, and misbehaves on request.
 
-One folder is served on loopback. How a path behaves can be changed while clients read it::
+One folder is served on loopback. How a path, with its query, behaves can be changed while clients
+read it::
 
     with WebServer(folder) as server:
         server.behave("/disk.raw", Behaviour(ranges=False))

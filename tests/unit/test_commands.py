@@ -402,6 +402,7 @@ class TestPace:
         assert ask("throttle set", rate="50M")[0] == 0
         assert ask("throttle set", pool="ssd", rate="0")[0] == 0
         assert options.throttle() == {"timetable": "50M", "timezone": "UTC"}
+        assert "50M\n" in ask("throttle get")[1]  # no times, so no timezone
         assert options.settings.pool_rates == {"ssd": 0}
         assert ask("throttle clear")[0] == 0
         assert ask("throttle clear", pool="ssd")[0] == 0
@@ -523,8 +524,18 @@ class TestTop:
         assert code == 0
         assert totals.startswith("2 migrations, 1 copying at 1 MiB/s (throttle 50 MiB/s)")
         assert "75%  3 MiB/4 MiB  1 MiB/s  1s" in first
-        limit = max(60, width or 80)
-        assert all(len(line) <= max(limit, len(totals)) for line in text.splitlines())
+        if width is not None:
+            limit = max(60, width, len(totals))
+            assert all(len(line) <= limit for line in text.splitlines())
+
+    def test_nothing_is_cut_without_a_terminal(self, ask):
+        long = Place("ssd", "", "b" * 100, pool_id=2)
+        paused = Hold(HoldReason.PAUSED, "It was paused; " + "x" * 100 + " goes on where it was.")
+        held = report(migration(target=long), Live(hold=paused))
+        text = ask("top", engine=FakeEngine([held]))[1]
+        assert text.startswith("1 migration, 0 copying")
+        assert f"{held['source']} -> {held['target']}  queued" in text
+        assert f"    paused: {paused.message}" in text
 
     def test_json_has_the_reports(self, ask, engine):
         found = json.loads(ask("top", format="json")[1])

@@ -120,6 +120,18 @@ def test_misbehaviour_is_told(server, url, behaviour, found, transient):
     assert (inspection.size == len(DISK)) is (not inspection.errors)
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [("30", "in 30 seconds"), ("", "later"), ("Fri, 27 Nov 2026 20:00:00 GMT", "later")],
+)
+def test_a_server_that_is_asked_too_often_says_when_to_come_again(server, url, after, said):
+    server.behave("/disk.raw", Behaviour(status=429, retry_after=after))
+    inspection = look(url)
+    assert problems(inspection) == [("HTTP_SERVER_ERROR", EIO)]
+    assert inspection.transient
+    assert f"asks to try again {said} (HTTP 429)." in inspection.findings[0].message
+
+
 def test_slowness_is_bounded_as_a_whole(server, url):
     server.behave("/disk.raw", Behaviour(rate=100))
     inspection = look(url, Limits(answer=60, total=0.7))

@@ -347,6 +347,16 @@ def test_statuses(ask, method, address, more, status):
         assert set(json.loads(answer["body"])) == {"detail", "code", "component"}
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("", "Give an API key"), ("wrong", "is not known")],
+    ids=["nothing", "an unknown key"],
+)
+def test_a_key_that_is_not_known_is_told_from_none(ask, given, said):
+    answer = ask("GET", BASE + "/throttle", bearer=given)
+    assert said in json.loads(answer["body"])["detail"]
+
+
 def test_an_error_of_ours_is_told_without_details(ask):
     class Broken(FakeEngine):
         def cluster_rate(self):

@@ -149,6 +149,18 @@ class TestDetail:
         ]
 
 
+@pytest.mark.parametrize(
+    ("message", "note"),
+    [
+        ("It was paused; `ceph rbd migration resume ssd/b` goes on where it was.", "paused"),
+        ("Client 1 copies it.", "paused: Client 1 copies it."),
+    ],
+)
+def test_the_note_of_a_pause_says_more_only_where_it_does_not_hold(tables, message, note):
+    paused = shown(Live(hold=Hold(HoldReason.PAUSED, message)))
+    assert tables.listing([paused]).splitlines()[1].rstrip().endswith(f"0%  {note}")
+
+
 @few
 @given(st.lists(migrations, max_size=2))
 def test_any_migration_can_be_shown(tables, records):

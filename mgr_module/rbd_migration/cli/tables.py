@@ -61,9 +61,11 @@ def table(columns: List[str]) -> Any:
 def _note(r: Report) -> str:
     if r["failure"] is not None and r["state"] == "failed":
         return str(r["failure"]["message"])
-    if r["hold"] is not None:
-        return f"{r['hold']['reason']}: {r['hold']['message']}"
-    return str(r["copied_by"])
+    if r["hold"] is None:
+        return str(r["copied_by"])
+    reason, message = r["hold"]["reason"], r["hold"]["message"]
+    # A pause that holds needs no words; one that does not has others than these.
+    return reason if message.startswith("It was paused") else f"{reason}: {message}"
 
 
 def outcome(r: Report) -> str:
@@ -188,7 +190,8 @@ def _verify(r: Report) -> List[Tuple[str, str]]:
 
 def throttle(t: Dict[str, Any]) -> str:
     """Format the throttles of the cluster and of pools."""
-    rows = [("cluster", f"{t['timetable']} ({t['timezone']})")]
+    zone = f" ({t['timezone']})" if ":" in t["timetable"] else ""  # for a timetable with times
+    rows = [("cluster", t["timetable"] + zone)]
     rows.append(("  now", rate(t["rate_now"])))
     rows += [(f"pool {pool}", rate(value)) for pool, value in sorted(t["pools"].items())]
     rows.append(("guard", t["guard"]["message"] if t["guard"] else "off"))

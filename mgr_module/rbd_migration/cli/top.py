@@ -9,6 +9,7 @@ from . import tables
 
 Report = Dict[str, Any]
 _NARROW = 80
+_WIDE = 1000  # columns without a terminal: nothing is cut
 _SHOWN = 40  # migrations listed at most; the others are only counted
 
 
@@ -33,13 +34,16 @@ class View:
 
 def show(view: View) -> str:
     """Format the table: copying migrations first, then held ones, then the others."""
-    width = max(60, view.width or _NARROW)
+    width = max(60, view.width) if view.width else _WIDE
     copying = [r for r in view.reports if r["acting"] and r["state"] in ("executing", "verifying")]
     others = [r for r in view.reports if r not in copying]
     others.sort(key=lambda r: r["hold"] is None)
     lines = [_totals(view, copying), *(_cut(line, width) for line in _conditions(view))]
-    for report in (copying + others)[:_SHOWN]:
-        lines.append(_line(report, width))
+    shown = (copying + others)[:_SHOWN]
+    # A terminal is used up to its edge; without one the names are as wide as the longest.
+    longest = width if view.width else max((len(_names(r)) for r in shown), default=0)
+    for report in shown:
+        lines.append(_line(report, width, longest))
         if report["hold"] is not None:
             lines.append(
                 _cut(f"    {report['hold']['reason']}: {report['hold']['message']}", width)
@@ -56,9 +60,13 @@ def _totals(view: View, copying: List[Report]) -> str:
     held = sum(r["hold"] is not None for r in view.reports)
     failed = sum(r["state"] == "failed" for r in view.reports)
     return (
-        f"{len(view.reports)} migrations, {len(copying)} copying at {tables.rate(rate)} "
+        f"{len(view.reports)} {_noun(view.reports)}, {len(copying)} copying at {tables.rate(rate)} "
         f"(throttle {tables.rate(view.cluster_rate)}), {held} held, {failed} failed"
     )
+
+
+def _noun(reports: List[Report]) -> str:
+    return "migration" if len(reports) == 1 else "migrations"
 
 
 def _conditions(view: View) -> List[str]:
@@ -68,7 +76,7 @@ def _conditions(view: View) -> List[str]:
     return [*lines, *([f"guard: {guard['message']}"] if guard else [])]
 
 
-def _line(r: Report, width: int) -> str:
+def _line(r: Report, width: int, longest: int) -> str:
     """Format ``hdd/vm1 -> nvme/vm1  [####....]  48%  120 MiB/250 MiB  50 MiB/s  3s``."""
     figures = f"{r['percent']:>3}%"
     if r["bytes_total"]:
@@ -79,9 +87,12 @@ def _line(r: Report, width: int) -> str:
         figures += f"  {format_seconds(r['eta_seconds'])}"
     bar = tables.bar(r["percent"], 20 if width > _NARROW else 10)
     figures = f"{r['state']:<10} {bar} {figures}"
-    names = f"{r['source']} -> {r['target']}"
-    space = width - len(figures) - 2
-    return f"{_cut(names, max(16, space)):<{max(16, space)}}  {figures}"
+    space = max(16, min(longest, width - len(figures) - 2))
+    return f"{_cut(_names(r), space):<{space}}  {figures}"
+
+
+def _names(r: Report) -> str:
+    return f"{r['source']} -> {r['target']}"
 
 
 def _cut(text: str, width: int) -> str:

@@ -32,7 +32,9 @@ MAX_HEADERS = 8000  # bytes
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
 _REFUSALS = {401, 403, 407}
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_WAITING = {425, 429}
+_SECONDS = re.compile(r"[0-9]{1,6}")
+_PASSING = {408, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,15 @@ class HttpStream(Stream):
                 EPERM,
                 f"does not give out {self.label} (HTTP {status}); librbd sends no login, so let it "
                 "be read without one, or use a stream of type s3",
+            )
+        if status in _WAITING:
+            seconds = answer.headers.get("retry-after", "")
+            when = f"in {seconds} seconds" if _SECONDS.fullmatch(seconds) else "later"
+            return self._error(
+                "HTTP_SERVER_ERROR",
+                EIO,
+                f"asks to try again {when} (HTTP {status})",
+                transient=True,
             )
         if status in _PASSING:
             return self._error(

@@ -34,6 +34,14 @@ _API_HEADERS = {
 Environ = Dict[str, Any]
 Start = Callable[[str, List[Tuple[str, str]]], Any]
 Authenticate = Callable[[str], Optional[Caller]]
+_NONE_GIVEN = (
+    "Give an API key, or a token of the dashboard, as `Authorization: Bearer ...`; "
+    "`ceph rbd migration api key create` makes a key."
+)
+_UNKNOWN = (
+    "This API key or token is not known, or is given in another way than as `Authorization: Bearer "
+    "...`. It may be mistyped, revoked or expired: `ceph rbd migration api key ls` lists the keys."
+)
 
 
 class HttpError(Exception):
@@ -130,8 +138,7 @@ class Application:
             raise HttpError(
                 401,
                 "EACCES",
-                "Give an API key, or a token of the dashboard, as `Authorization: Bearer ...`; "
-                "`ceph rbd migration api key create` makes a key.",
+                _UNKNOWN if given else _NONE_GIVEN,
                 WWW_Authenticate='Bearer realm="rbd_migration"',
             )
         self._known.add(str(environ.get("REMOTE_ADDR", "")))
