@@ -1,14 +1,19 @@
 """The method ``warm`` over the fake cluster: from the prepare to the commit, and back."""
 
 import contextlib
+import os
 from errno import EAGAIN, EBUSY, EEXIST, EINVAL
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.plan import Definition, Listed
+from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.fakes import rbd_module
 from tests.fakes.cluster import BLOCK
@@ -138,6 +143,7 @@ def test_rounds_refresh_the_copy_without_a_word_and_become_rarer(world):
     world.run(5.0)
     report = world.do("get", "nvme/a")
     assert (report["rounds"]["bytes"], report["state"]) == (BLOCK, "executed")
+    assert report["bytes_copied"] == report["bytes_total"] == before["bytes_total"]
     assert report["timeline"] == before["timeline"]
 
 
@@ -200,6 +206,45 @@ def test_the_goal_cut_over_is_refused_for_other_methods(world):
     assert world.records() == {}
 
 
+def plan_of(world):
+    """A plan by the method warm, with the images ``hdd/a`` and ``hdd/b``."""
+    world.create_image("hdd/b", {1: b"b"})
+    images = tuple(Listed(spec(f"hdd/{name}"), spec(f"nvme/{name}")) for name in "ab")
+    policy = Policy(goal=Goal.COMMITTED, verify=Verify.NONE)
+    definition = Definition("move", images=images, policy=policy, method=WARM)
+    world.call(lambda: world.engine.plans.create(definition))
+    world.call(lambda: world.engine.plans.begin("move"))
+
+
+def plan_now(world):
+    report = world.call(lambda: world.engine.plans.get("move"))
+    return [item["phase"] for item in report["items"]], report["state"], report["method"]
+
+
+def test_a_plan_moves_its_images_by_the_method_that_it_names(world):
+    plan_of(world)
+    assert world.settle()
+    assert plan_now(world) == (["done", "done"], "done", "warm")
+    assert names(world) == ([], ["a", "b"])
+    assert world.do("get", "nvme/a")["method"] == "warm"
+
+
+def test_an_image_of_a_plan_that_a_client_opens_meanwhile_is_not_done_before_its_cutover(world):
+    world.set(max_copies=0)
+    plan_of(world)
+    world.run(10.0)
+    assert world.do("get", "nvme/a")["state"] == "prepared"
+    with world.client().open("hdd/a"):
+        world.set(max_copies=2)
+        world.run(30.0)
+        assert "open for writing" in world.do("get", "nvme/a")["hold"]["message"]
+        assert plan_now(world) == (["running", "done"], "running", "warm")
+    world.do("cutover", "nvme/a")
+    world.wait_state("nvme/a", "committed")
+    assert world.settle()
+    assert plan_now(world) == (["done", "done"], "done", "warm")
+
+
 @pytest.mark.parametrize("after", range(1, 34))
 @pytest.mark.parametrize("who", ["worker", "manager"])
 def test_a_cutover_that_is_killed_anywhere_ends_with_one_image_that_has_it_all(world, who, after):
@@ -236,3 +281,96 @@ def test_an_abort_that_is_killed_anywhere_loses_no_write(world, after):
     world.wait_state("nvme/a", "aborted")
     assert names(world) == (["a"], [])
     assert world.content("hdd/a") == LATER
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("execute")),
+    st.tuples(st.just("cutover")),
+    st.tuples(st.just("abort")),
+    st.tuples(st.just("commit")),
+    st.tuples(st.just("pause")),
+    st.tuples(st.just("resume")),
+    st.tuples(st.just("retry")),
+    st.tuples(st.just("prepare")),
+    st.tuples(st.just("write"), st.integers(0, 3)),
+    st.tuples(st.just("hold open"), st.integers(0, 3)),
+    st.tuples(st.just("run"), st.sampled_from([0.3, 3.0, 70.0])),
+    st.tuples(st.just("kill_worker_after"), st.integers(0, 40)),
+    st.tuples(st.just("kill_manager_after"), st.integers(0, 60)),
+)
+
+
+class Disk:
+    """What clients think of as their disk, wherever it lies. Not more than one uses it."""
+
+    def __init__(self, world):
+        self.world, self.content, self.open, self.count = world, dict(CONTENT[""]), None, 0
+
+    def close(self):
+        if self.open is not None:
+            self.open.close()
+        self.open = None
+
+    def use(self, number, *, stay):
+        """Write an object, with the image that a record says clients use, or was left to them."""
+        self.close()
+        for name in self._names():
+            try:
+                self.open = self.world.client("guest").open(name)
+                break
+            except rbd_module.ImageNotFound:
+                continue
+        if self.open is None:
+            return  # in the middle of a cutover
+        self.count += 1
+        text = f"write {self.count}".encode()
+        self.open.write(block(text), number * BLOCK)
+        self.content[number] = text
+        if not stay:
+            self.close()
+
+    def _names(self):
+        m = self.world.record("nvme/a")
+        if m is None:
+            return ["hdd/a", "nvme/a"]
+        return ["nvme/a" if m.cut_over_at is not None else "hdd/a"]
+
+
+def take(world, disk, step):
+    name, *arguments = step
+    if name in ("write", "hold open"):
+        disk.use(*arguments, stay=name != "write")
+    elif name == "run":
+        world.run(*arguments)
+    elif name.startswith("kill"):
+        getattr(world, name)(*arguments)
+    elif name == "prepare":
+        world.prepare("hdd/a", "nvme/a", method=WARM, verify=Verify.NONE)
+    else:
+        world.do(name, "nvme/a")
+
+
+@settings(max_examples=int(os.environ.get("RBD_MIGRATION_SAFETY_EXAMPLES", "60")))
+@given(st.integers(0, 9999), st.booleans(), st.lists(STEPS, min_size=4, max_size=20))
+def test_whatever_is_asked_for_and_whoever_dies_no_write_is_lost(seed, after, taken):
+    with World(seed) as world:
+        world.create_image("hdd/a", CONTENT[""])
+        disk = Disk(world)
+        in_step(world)
+        begun = [("cutover",), ("write", 1)] if after else []
+        for step in (*begun, *taken):
+            with contextlib.suppress(MigrationError, ManagerLost):
+                take(world, disk, step)
+            if not world.manager.process.alive:
+                world.failover()
+        disk.close()
+        world.forget_kills()
+        world.failover()
+        world.run(120.0)
+        assert not world.engine.problems()
+        record = world.record("nvme/a")
+        used = names(world)
+        if record is None:
+            assert used in ((["a"], []), ([], ["a"]))
+        image = "nvme/a" if "a" in used[1] else "hdd/a"
+        assert world.content(image) == {"": disk.content}, record
