@@ -4,6 +4,7 @@ import time
 from errno import EAGAIN, EBUSY, EINVAL
 from typing import Any
 
+import pytest
 import rados
 
 from qa.devcluster import Cluster
@@ -16,10 +17,12 @@ from qa.workload.images import (
     make_slow_image,
     names,
     opened,
+    place,
     records,
     trash,
 )
 from qa.workload.writer import writing
+from rbdmigrate.cluster.lock_out import locked_out
 from tests.cluster.commands import Commands
 
 Pools = "tuple[str, str]"
@@ -132,7 +135,7 @@ def test_in_place_the_name_stays_and_the_layout_changes(
     source = f"{pools[0]}/disk"
     make_image(client, source)
     before, ident = digests(client, source), image_id(client, source)
-    migration.text("run", "--method", "warm", source, "--object-size", "1M")
+    migration.text("run", "--method", "warm", source, "--object-size", "1M", "--verify", "full")
     report = migration.wait(source, "committed")
     states = [entry["state"] for entry in report["timeline"]]
     assert states[-6:] == [
@@ -142,6 +145,36 @@ def test_in_place_the_name_stays_and_the_layout_changes(
     assert image_id(client, source) != ident
     assert names(client, pools[0]) == ["disk"]
     assert trash(client, pools[0]) == []
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["other name", "in place"])
+def test_workers_that_die_in_a_cutover_leave_one_image_and_keep_clients_out_of_the_other(
+    in_place: bool, cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source = f"{pools[0]}/disk"
+    target = source if in_place else f"{pools[1]}/disk"
+    make_image(client, source)
+    ident = image_id(client, source)
+    layout = ("--object-size", "1M") if in_place else ()
+    for step in ("lock", "publish", "complete"):
+        point, what = "cutover.after", f"1 {step}"
+        migration.text("prepare", "--method", "warm", source, target, *layout)
+        migration.text("execute", target)
+        migration.wait(target, "executed")
+        before = digests(client, source)[HEAD]
+        (cluster.faults / point).write_text(what, encoding="ascii")
+        migration.raw("cutover", target)
+        migration.wait(target, "cut-over")
+        assert not (cluster.faults / point).exists()
+        assert digests(client, target)[HEAD] == before
+        with place(client, source) as ioctx:
+            assert locked_out(ioctx, ident), (point, what)
+        migration.text("abort", target)
+        migration.wait(target, "aborted")
+        assert image_id(client, source) == ident
+        assert digests(client, source)[HEAD] == before
+        with opened(client, source, read_only=False) as image:
+            image.write(what.encode(), 0)
 
 
 def test_a_run_of_an_image_in_use_is_refused_with_what_to_do(
@@ -162,7 +195,7 @@ def test_execute_again_copies_another_round(
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_image(client, source)
     before = in_step(migration, source, target)
-    with opened(client, source) as image:
+    with opened(client, source, read_only=False) as image:
         image.write(b"later", 0)
     migration.text("execute", target)
     deadline = time.monotonic() + 60

@@ -18,7 +18,7 @@ from rbdmigrate.model.rounds import hidden_name, round_prefix, round_snapshot
 from . import stdlib
 from .cls_rbd import string
 from .cluster import BLOCK, Header, Object
-from .images import Spot
+from .images import EXCLUSIVE_LOCK, Spot
 
 _WARM, _COPY = "rbd_migration.warm", "rbd_migration.copy"
 
@@ -154,8 +154,11 @@ def undo_prepare(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Fini
 
 
 def execute(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Synchronized:
+    sides, ident = Sides(session, ends), ends.source.image_id
+    if not sides.source.header(ident).features & EXCLUSIVE_LOCK:
+        refuse_open(sides.source, ident)
     begun = stdlib.time.time()
-    point, copied = Sides(session, ends).round()
+    point, copied = sides.round()
     return Synchronized(point, 1, copied, stdlib.time.time() - begun, begun, copied)
 
 

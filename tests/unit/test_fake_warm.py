@@ -9,7 +9,10 @@ from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.plan import Definition, Listed
+from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
+from tests.fakes import rbd_module
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import ManagerLost, World, block, spec
 
@@ -171,6 +174,19 @@ def test_a_client_that_comes_during_a_run_stops_the_cutover(world):
     assert names(world)[0] == ["a"]
 
 
+def test_a_client_that_a_copy_cannot_go_along_with_is_waited_for(world):
+    guest = world.client()
+    rbd_module.RBD().create(guest.ioctx("hdd/b"), "b", BLOCK, features=1)
+    world.prepare("hdd/b", "nvme/b", method=WARM)
+    with guest.open("hdd/b"):
+        world.do("execute", "nvme/b")
+        world.run(20.0)
+        report = world.do("get", "nvme/b")
+        assert report["hold"]["reason"] == "retry"
+        assert "open for writing" in report["hold"]["message"]
+    world.wait_state("nvme/b", "executed")
+
+
 def test_another_method_for_the_same_images_is_refused(world):
     world.prepare("hdd/a", "nvme/a", method=WARM)
     with pytest.raises(MigrationError) as error:
@@ -184,6 +200,45 @@ def test_the_goal_cut_over_is_refused_for_other_methods(world):
         world.prepare("hdd/a", "nvme/a", goal=Goal.CUT_OVER)
     assert error.value.errno == EINVAL
     assert world.records() == {}
+
+
+def plan_of(world):
+    """A plan by the method warm, with the images ``hdd/a`` and ``hdd/b``."""
+    world.create_image("hdd/b", {1: b"b"})
+    images = tuple(Listed(spec(f"hdd/{name}"), spec(f"nvme/{name}")) for name in "ab")
+    policy = Policy(goal=Goal.COMMITTED, verify=Verify.NONE)
+    definition = Definition("move", images=images, policy=policy, method=WARM)
+    world.call(lambda: world.engine.plans.create(definition))
+    world.call(lambda: world.engine.plans.begin("move"))
+
+
+def plan_now(world):
+    report = world.call(lambda: world.engine.plans.get("move"))
+    return [item["phase"] for item in report["items"]], report["state"], report["method"]
+
+
+def test_a_plan_moves_its_images_by_the_method_that_it_names(world):
+    plan_of(world)
+    assert world.settle()
+    assert plan_now(world) == (["done", "done"], "done", "warm")
+    assert names(world) == ([], ["a", "b"])
+    assert world.do("get", "nvme/a")["method"] == "warm"
+
+
+def test_an_image_of_a_plan_that_a_client_opens_meanwhile_is_not_done_before_its_cutover(world):
+    world.set(max_copies=0)
+    plan_of(world)
+    world.run(10.0)
+    assert world.do("get", "nvme/a")["state"] == "prepared"
+    with world.client().open("hdd/a"):
+        world.set(max_copies=2)
+        world.run(30.0)
+        assert "open for writing" in world.do("get", "nvme/a")["hold"]["message"]
+        assert plan_now(world) == (["running", "done"], "running", "warm")
+    world.do("cutover", "nvme/a")
+    world.wait_state("nvme/a", "committed")
+    assert world.settle()
+    assert plan_now(world) == (["done", "done"], "done", "warm")
 
 
 @pytest.mark.parametrize("after", range(1, 34))

@@ -73,6 +73,7 @@ CALLS = [
     ("check", BOTH, "check", (A, B, LayoutOptions())),
     ("get", None, "get", (B,)),
     ("execute", {}, "execute", (B,)),
+    ("cutover", {}, "cutover", (B,)),
     ("resume", {}, "resume", (B,)),
     ("retry", {}, "retry", (B,)),
 ]
@@ -83,8 +84,8 @@ def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, me
     status, answer, _ = ask(name, body)
     assert status == routes.BY_NAME[name].status
     assert answer == (CHECKED if name == "check" else engine.reports[0])
-    forceable = {"force": False} if method in ("prepare", "check") else {}
-    assert engine.calls == [(method, args, forceable)]
+    named = {"force": False, "method": None} if method in ("prepare", "check") else {}
+    assert engine.calls == [(method, args, named)]
 
 
 RAW = {"type": "raw", "stream": {"type": "file", "file_path": "/srv/x.raw"}}

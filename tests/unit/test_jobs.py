@@ -41,6 +41,7 @@ from rbdmigrate.model.watchers import Watcher
 
 SOURCE, TARGET = Place("hdd", "", "vm", 1, "aa"), Place("nvme", "ns", "vm", 2)
 IMAGES = acts.ImageEnds(SOURCE, TARGET)
+WARM = acts.WarmEnds("m1", SOURCE, TARGET)
 IMPORT = acts.ImportEnds(
     "5f3a",
     Import('{"type": "raw"}', secrets=("a",), makers=(4, 7)),
@@ -54,6 +55,7 @@ ACTS = (
     acts.Prepare(LayoutOptions(object_size=1 << 20), "point", ("10.0.0.5:0/1",)),
     acts.UndoPrepare("1/group", 2),
     acts.Execute(1 << 20, 3, 17, "point", "no room"),
+    acts.CutOver(("10.0.0.5:0/1",)),
     acts.CompleteObjects("point", around=0),
     acts.Verify(CHECKPOINT, None, 17, "point", "", trust_maps=False),
     acts.Commit(),
@@ -74,6 +76,8 @@ ANSWERS = (
     answers.Prepared("bb", 17, TargetHeader(1, 2, "s", "m", "g"), "no room"),
     answers.Prepared("bb", None, None),
     answers.Copied(18, False, 1 << 30, ("The size changed.",)),
+    answers.Synchronized("point", 3, 4096, 0.25, 2.0, 1 << 30),
+    answers.CutOverDone("point", 0.25, 4096),
     answers.ObjectsCompleted(3, whole=False),
     answers.Verified(CHECKPOINT),
     answers.Examined((Watcher(4711, "a", lock=True, kernel=True),), True, "1/group", 0),
@@ -93,7 +97,7 @@ ANSWERS = (
         findings=(Finding("CODE", Severity.ERROR, "o", "m", "r", 5),),
     ),
 )
-JOBS = (*(acts.ActOn(ends, act) for ends in (IMAGES, IMPORT) for act in ACTS), *QUESTIONS)
+JOBS = (*(acts.ActOn(ends, act) for ends in (IMAGES, IMPORT, WARM) for act in ACTS), *QUESTIONS)
 EVENTS = (
     Progress(12, 64, 1 << 20, 1 << 30, alone=False),
     VerifyProgress(5, 0.5, CHECKPOINT),
@@ -123,7 +127,7 @@ def test_a_message_is_one_line_and_comes_through_as_it_was(message):
     ("union", "shown"),
     [
         (acts.Act, ACTS),
-        (acts.Ends, (IMAGES, IMPORT)),
+        (acts.Ends, (IMAGES, IMPORT, WARM)),
         (questions.Question, QUESTIONS),
         (answers.Answer, ANSWERS),
         (Job, JOBS),

@@ -51,7 +51,14 @@ def test_percent(state, executed_at, live, shown):
 
 @given(migrations, lives)
 def test_percent_is_100_only_when_the_copy_is_complete(record, live):
-    copied = (State.EXECUTED, State.VERIFIED, State.COMMITTING, State.COMMITTED)
+    copied = (
+        State.EXECUTED,
+        State.CUTTING_OVER,
+        State.CUT_OVER,
+        State.VERIFIED,
+        State.COMMITTING,
+        State.COMMITTED,
+    )
     shown = percent(record, live)
     assert 0 <= shown <= 100
     if shown == 100:

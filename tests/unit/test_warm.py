@@ -34,6 +34,7 @@ from rbdmigrate.control.lifecycle.warm import (
     to_cut_over,
     to_refresh,
 )
+from rbdmigrate.model.client_warnings import client_warnings
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.jobs.answers import CutOverDone, Synchronized
 from rbdmigrate.model.migration import (
@@ -55,6 +56,7 @@ from rbdmigrate.model.observation import (
     NamesNow,
     Observation,
 )
+from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.rounds import Rounds, hidden_name
 from rbdmigrate.model.verification import Verify
 
@@ -322,6 +324,59 @@ def test_without_comparison_the_soak_time_begins_with_the_cutover():
     assert decide(m, S.CUT_OVER, NOW + 29) == Rest()
     m = replace(m, soak_ended=True)
     assert decide(m, S.CUT_OVER, NOW + 29) == Act(Op.COMMIT)
+
+
+# -- what people are told
+
+
+@pytest.mark.parametrize(
+    ("method", "before", "after"),
+    [
+        (Method.LIVE, {"prepared_at": None}, {"prepared_at": 1.0}),
+        (Method.COPY, {"executed_at": None}, {"executed_at": 1.0}),
+        (Method.WARM, {"executed_at": 1.0}, {"cut_over_at": 1.0}),
+    ],
+)
+def test_the_report_says_which_image_clients_use(method, before, after):
+    m = record(method=method)
+    assert report(replace(m, **before), Live())["clients"] == "source"
+    assert report(replace(m, **after), Live())["clients"] == "target"
+    back = replace(m, **after, state=State.ABORTED)
+    assert report(back, Live())["clients"] == "source"
+
+
+NEXT = [
+    (State.PREPARED, Goal.PREPARED, {}, "execute ssd/vm"),
+    (State.EXECUTED, Goal.EXECUTED, {}, "cutover ssd/vm"),
+    (State.EXECUTING, Goal.EXECUTED, {}, "cutover ssd/vm"),
+    (State.EXECUTED, Goal.COMMITTED, {}, "cuts over by itself"),
+    (State.CUTTING_OVER, Goal.CUT_OVER, {}, "start no client now"),
+    (State.CUT_OVER, Goal.CUT_OVER, {"cut_over_at": 5.0}, "commit ssd/vm"),
+    (State.CUT_OVER, Goal.COMMITTED, {"cut_over_at": 5.0}, "by itself until it is committed"),
+    (State.VERIFIED, Goal.VERIFIED, {"cut_over_at": 5.0}, "commit ssd/vm"),
+    (State.ABORTING, Goal.ABORTED, {}, "nothing else changes"),
+    (State.ABORTING, Goal.ABORTED, {"cut_over_at": 5.0}, "copied back"),
+]
+
+
+@pytest.mark.parametrize(("state", "goal", "changes", "said"), NEXT)
+def test_every_state_says_what_comes_next(state, goal, changes, said):
+    told = report(record(state, goal=goal, **changes), Live())["next"]
+    assert said in told
+    assert ("cutover ssd/vm" in told) == (said == "cutover ssd/vm")
+
+
+def test_the_rounds_are_reported_with_the_age_of_the_copy():
+    m = record(rounds=Rounds(count=3, bytes=5, seconds=1.0, at=NOW, pause=0.25))
+    assert report(m, Live(age=12.7))["rounds"] == {
+        "count": 3,
+        "bytes": 5,
+        "seconds": 1.0,
+        "age_seconds": 12,
+        "pause_seconds": 0.25,
+    }
+    assert report(record(), Live())["rounds"] is None
+    assert client_warnings(m) == []
 
 
 # -- records

@@ -156,8 +156,8 @@ def goes_on(goal: Goal) -> bool:
     return goal in _ONWARD
 
 
-def to_cut_over(m: Migration) -> Migration:
-    """Return the record with at least the goal cut-over.
+def to_cut_over(m: Migration, goal: Goal = Goal.CUT_OVER) -> Migration:
+    """Return the record with at least ``goal``, which is cut-over or a later one.
 
     Raises MigrationError: EINVAL for other methods, EBUSY during an abort, EAGAIN before it is
     executed.
@@ -179,8 +179,7 @@ def to_cut_over(m: Migration) -> Migration:
             f"{target} is {m.state.value}, not executed yet, so there is nothing to cut over to; "
             f"run `ceph rbd migration execute {target}` and wait until it is executed.",
         )
-    goal = m.goal if m.goal in _ONWARD else Goal.CUT_OVER
-    return replace(cleared_for_retry(m), goal=goal)
+    return replace(cleared_for_retry(m), goal=m.goal if m.goal in _ONWARD else goal)
 
 
 _LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}

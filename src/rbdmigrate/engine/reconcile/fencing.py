@@ -8,6 +8,7 @@ import rados
 
 from ...cluster import headers, surgery
 from ...cluster.fence import Blocklist
+from ...cluster.lock_out import COOKIE
 from ...cluster.observe import ends_of
 from ...cluster.pools import open_by_id
 from ...cluster.processes import identity_of
@@ -26,8 +27,9 @@ class Fencing:
     def fence(self, migration: Migration, actor: Actor, *, reaped: bool) -> Optional[int]:
         """Shut ``actor`` out and take the exclusive lock from it, so that clients need not wait.
 
-        ``reaped``: its process is known to be gone. Returns the version of the target's header by
-        that, None where ``actor`` had no lock on it.
+        A lock that keeps clients out of an image stays where another image has its name, or none:
+        what they wrote would be lost. ``reaped``: its process is known to be gone. Returns the
+        version of the target's header by that, None where ``actor`` had no lock on it.
         """
         if reaped or actor_is_gone(actor):
             self._blocklist.fence(self._client, actor.addresses)
@@ -44,10 +46,17 @@ class Fencing:
             with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
                 holder = headers.lock_holder(ioctx, place.image_id)
                 if holder is not None and holder.client in actor.clients:
+                    if holder.cookie == COOKIE and not _leads_to(ioctx, place):
+                        return None
                     return surgery.break_lock(ioctx, place.image_id, holder)
         except PoolMissing:
             pass  # the image is gone, and the lock with it
         return None
+
+
+def _leads_to(ioctx: rados.Ioctx, place: Place) -> bool:
+    """Whether the name leads to the image."""
+    return headers.image_id(ioctx, place.image) == place.image_id
 
 
 def actor_is_gone(actor: Actor) -> bool:

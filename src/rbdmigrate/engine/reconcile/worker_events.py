@@ -17,7 +17,7 @@ from ...control.lifecycle.failures import (
     worker_lost,
 )
 from ...model.jobs.protocol import Cause, Failed, Progress, Report, Tell
-from ...model.migration import Op
+from ...model.migration import Method, Op
 from ..records.tracked import TrackedMigration
 from .worker_slot import Job
 
@@ -68,7 +68,8 @@ def explained(op: Op, failed: Failed, tracked: TrackedMigration) -> FailureReaso
     """What the administrator is told of an act that its worker says has failed."""
     errno = failed.errno
     if failed.cause is Cause.REFUSED:
-        looked = op is Op.VERIFY or tracked.migration.imported is not None
+        warm = tracked.migration.method is Method.WARM  # a client has to go first
+        looked = op is Op.VERIFY or warm or tracked.migration.imported is not None
         return FailureReason(failed.message, errno == ESTALE or (looked and errno in TRANSIENT))
     if failed.cause is Cause.BUG:
         log.error("the worker failed at %s:\n%s", op.value, failed.message)

@@ -26,7 +26,7 @@ from ...control.lifecycle.requests import (
     to_verify,
 )
 from ...control.lifecycle.verification import at_least
-from ...control.lifecycle.warm import cutover_waits, to_cut_over, to_refresh
+from ...control.lifecycle.warm import cutover_waits, goes_on, to_cut_over, to_refresh
 from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.errors import MigrationError
@@ -230,7 +230,7 @@ class Migrations:
     def cutover(self, target: ImageSpec) -> Report:
         """Copy the last difference and give the target its name; clients have to be stopped."""
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, to_cut_over)
+        self._changes.change(tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m)))
         self._changes.wait(tracked, frozenset(), _cut_over_or_refused)
         m = tracked.migration
         if cutover_waits(m) and m.hold is not None:
@@ -351,6 +351,11 @@ class Migrations:
                 clones.refuse_commit(self._client, m, force=False)
         self._changes.change(tracked, lambda m: to_commit(m, force=force))
         return tracked
+
+    def _goal_after_cutover(self, m: Migration) -> Goal:
+        """That of its plan, whose cutover was refused before; else no further than the cutover."""
+        policy = self._plan_registry.policy(m.plan) if m.plan and cutover_waits(m) else None
+        return policy.goal if policy is not None and goes_on(policy.goal) else Goal.CUT_OVER
 
     def _least_verification(self, m: Migration) -> Verify:
         """What its plan wants compared at least."""
