@@ -1,9 +1,12 @@
 """The method ``warm`` over the fake cluster: from the prepare to the commit, and back."""
 
 import contextlib
+import os
 from errno import EAGAIN, EBUSY, EEXIST, EINVAL
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
@@ -277,3 +280,96 @@ def test_an_abort_that_is_killed_anywhere_loses_no_write(world, after):
     world.wait_state("nvme/a", "aborted")
     assert names(world) == (["a"], [])
     assert world.content("hdd/a") == LATER
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("execute")),
+    st.tuples(st.just("cutover")),
+    st.tuples(st.just("abort")),
+    st.tuples(st.just("commit")),
+    st.tuples(st.just("pause")),
+    st.tuples(st.just("resume")),
+    st.tuples(st.just("retry")),
+    st.tuples(st.just("prepare")),
+    st.tuples(st.just("write"), st.integers(0, 3)),
+    st.tuples(st.just("hold open"), st.integers(0, 3)),
+    st.tuples(st.just("run"), st.sampled_from([0.3, 3.0, 70.0])),
+    st.tuples(st.just("kill_worker_after"), st.integers(0, 40)),
+    st.tuples(st.just("kill_manager_after"), st.integers(0, 60)),
+)
+
+
+class Disk:
+    """What clients think of as their disk, wherever it lies. Not more than one uses it."""
+
+    def __init__(self, world):
+        self.world, self.content, self.open, self.count = world, dict(CONTENT[""]), None, 0
+
+    def close(self):
+        if self.open is not None:
+            self.open.close()
+        self.open = None
+
+    def use(self, number, *, stay):
+        """Write an object, with the image that a record says clients use, or was left to them."""
+        self.close()
+        for name in self._names():
+            try:
+                self.open = self.world.client("guest").open(name)
+                break
+            except rbd_module.ImageNotFound:
+                continue
+        if self.open is None:
+            return  # in the middle of a cutover
+        self.count += 1
+        text = f"write {self.count}".encode()
+        self.open.write(block(text), number * BLOCK)
+        self.content[number] = text
+        if not stay:
+            self.close()
+
+    def _names(self):
+        m = self.world.record("nvme/a")
+        if m is None:
+            return ["hdd/a", "nvme/a"]
+        return ["nvme/a" if m.cut_over_at is not None else "hdd/a"]
+
+
+def take(world, disk, step):
+    name, *arguments = step
+    if name in ("write", "hold open"):
+        disk.use(*arguments, stay=name != "write")
+    elif name == "run":
+        world.run(*arguments)
+    elif name.startswith("kill"):
+        getattr(world, name)(*arguments)
+    elif name == "prepare":
+        world.prepare("hdd/a", "nvme/a", method=WARM, verify=Verify.NONE)
+    else:
+        world.do(name, "nvme/a")
+
+
+@settings(max_examples=int(os.environ.get("RBD_MIGRATION_SAFETY_EXAMPLES", "60")))
+@given(st.integers(0, 9999), st.booleans(), st.lists(STEPS, min_size=4, max_size=20))
+def test_whatever_is_asked_for_and_whoever_dies_no_write_is_lost(seed, after, taken):
+    with World(seed) as world:
+        world.create_image("hdd/a", CONTENT[""])
+        disk = Disk(world)
+        in_step(world)
+        begun = [("cutover",), ("write", 1)] if after else []
+        for step in (*begun, *taken):
+            with contextlib.suppress(MigrationError, ManagerLost):
+                take(world, disk, step)
+            if not world.manager.process.alive:
+                world.failover()
+        disk.close()
+        world.forget_kills()
+        world.failover()
+        world.run(120.0)
+        assert not world.engine.problems()
+        record = world.record("nvme/a")
+        used = names(world)
+        if record is None:
+            assert used in ((["a"], []), ([], ["a"]))
+        image = "nvme/a" if "a" in used[1] else "hdd/a"
+        assert world.content(image) == {"": disk.content}, record
