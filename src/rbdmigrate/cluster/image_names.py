@@ -48,17 +48,25 @@ def give(ioctx: rados.Ioctx, name: str, ident: str) -> None:
 
     Raises MigrationError(EEXIST) if it is not free; it may lead to the image already.
     """
-    if headers.image_id(ioctx, name) == ident:
+    found = headers.image_id(ioctx, name)  # also that of an image of format 1
+    if found == ident:
         return
+    if found is not None or not _created(ioctx, f"rbd_id.{name}", encode_string(ident)):
+        raise MigrationError(
+            EEXIST, f"Another image was given the name {name!r} in the meantime; nothing is lost."
+        )
+
+
+def _created(ioctx: rados.Ioctx, oid: str, content: bytes) -> bool:
+    """Create an object with this content; False if it exists."""
     try:
         with rados.WriteOpCtx() as op:
             op.new(rados.LIBRADOS_CREATE_EXCLUSIVE)
-            op.write_full(encode_string(ident))
-            ioctx.operate_write_op(op, f"rbd_id.{name}")
+            op.write_full(content)
+            ioctx.operate_write_op(op, oid)
     except rados.ObjectExists:
-        raise MigrationError(
-            EEXIST, f"Another image was given the name {name!r} in the meantime; nothing is lost."
-        ) from None
+        return False
+    return True
 
 
 def switch(ioctx: rados.Ioctx, name: str, before: str, ident: str) -> None:
