@@ -22,6 +22,7 @@ from rbdmigrate.control.mover.pieces import (
 from rbdmigrate.model.copy_mark import CopyMark
 from rbdmigrate.model.errors import MigrationError, RecordError
 from rbdmigrate.worker.mover import copy as mover
+from rbdmigrate.worker.mover import requests
 from rbdmigrate.worker.mover.copy import DiskCopy
 from rbdmigrate.worker.mover.requests import MOST, CopyFailed
 from tests.unit.mover_disks import GRAIN, Killed, NoPace, Source, Target, mark_of
@@ -376,6 +377,7 @@ def test_the_first_failure_ends_the_copy_and_what_was_done_stays_known(side):
 
 def test_the_mark_is_saved_while_a_large_snapshot_is_copied(monkeypatch):
     monkeypatch.setattr(mover, "_SAVED", 0.0)
+    monkeypatch.setattr(requests, "MOST", 1)  # so that the first pieces are done first
     source, target = Source(), Target(SIZE, object_size=16)
     until = source.add("one", b"x" * SIZE)
     with pytest.raises(Killed):
