@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rbdmigrate.model.client_warnings import client_warnings, warnings_for_plan
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import Goal, Migration, Place, State
+from rbdmigrate.model.migration import Goal, Method, Migration, Place, State
 from rbdmigrate.model.plan import PlanState
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
@@ -136,7 +136,11 @@ def _warnings(args, *, given: bool) -> "list[list[str]]":
     """The warnings of a migration that begins: without snapshots, and with them."""
     source, target = args["source_image"], args.get("target_image") or args["source_image"]
     imported = Import("{}") if given or args.get("import_only") else None
-    records = [_record(source, target, snapshots=count, imported=imported) for count in (0, 1)]
+    method = Method(args.get("method") or Method.LIVE.value)
+    records = [
+        _record(source, target, snapshots=count, imported=imported, method=method)
+        for count in (0, 1)
+    ]
     return [[f"Warning: {one.text}" for one in client_warnings(m)] for m in records]
 
 

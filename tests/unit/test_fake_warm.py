@@ -143,6 +143,7 @@ def test_rounds_refresh_the_copy_without_a_word_and_become_rarer(world):
     world.run(5.0)
     report = world.do("get", "nvme/a")
     assert (report["rounds"]["bytes"], report["state"]) == (BLOCK, "executed")
+    assert report["bytes_copied"] == report["bytes_total"] == before["bytes_total"]
     assert report["timeline"] == before["timeline"]
 
 

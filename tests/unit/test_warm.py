@@ -237,12 +237,14 @@ def test_a_clock_that_was_ahead_does_not_keep_a_target_stale():
 
 
 def test_another_round_can_be_asked_for():
-    m = to_refresh(to_execute(fresh()))
+    m = replace(to_refresh(to_execute(fresh())), bytes_total=7)
     assert decide(m, S.EXECUTED, NOW + 1) == Act(Op.EXECUTE)
     done = synchronized(m, Synchronized("p", 1, 0, 1.0, NOW + 1, 9))
     assert decide(done, S.EXECUTED, NOW + 2) == Rest()
     assert done.rounds == Rounds(count=4, bytes=0, seconds=1.0, at=NOW + 1, idle=1)
-    assert (done.point, done.bytes_total, done.bytes_copied) == ("p", 9, 9)
+    assert (done.point, done.bytes_total, done.bytes_copied) == ("p", 7, 7)
+    first = synchronized(record(bytes_total=8), Synchronized("p", 2, 0, 1.0, NOW, 9))
+    assert (first.bytes_total, first.bytes_copied) == (9, 9)
 
 
 def test_a_round_that_refreshes_does_not_hide_why_a_cutover_was_refused():

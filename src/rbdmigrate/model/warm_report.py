@@ -54,7 +54,7 @@ def what_next_warm(m: Migration) -> str:
             f"{stop}; {undo}."
         )
     if m.goal in (Goal.PREPARED, Goal.EXECUTED):
-        return f"Copying goes on by itself until it is {m.goal.value}; then {stop}."
+        return f"Copying goes on by itself until it is {m.goal.value}; after that {stop}."
     return (
         f"It cuts over by itself when it is in step, if nobody has {source} open at that moment, "
         f"and goes on until it is {m.goal.value}; start no client before it is cut over."

@@ -142,7 +142,8 @@ def synchronized(m: Migration, answer: Synchronized) -> Migration:
         at=answer.at,
         idle=0 if answer.bytes else before.idle + 1,
     )
-    size = answer.total
+    known = m.bytes_total if before.count else None  # later rounds copy some of it once more
+    size = known or answer.total
     return replace(
         m, rounds=rounds, point=answer.point, bytes_copied=size, bytes_total=size, copy_checked=True
     )

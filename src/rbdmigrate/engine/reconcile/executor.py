@@ -35,7 +35,7 @@ from ...control.lifecycle.warm import cut_over_refused
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing
 from ...model.jobs.acts import ActOn
-from ...model.jobs.answers import Copied, NotTrimmed
+from ...model.jobs.answers import Copied, CutOverDone, NotTrimmed, Synchronized
 from ...model.jobs.protocol import Cause, Ending, Failed, Tell
 from ...model.migration import Actor, Method, Migration, Op
 from ..pace.lock_owner import LockOwnerPace, holds_lock
@@ -225,7 +225,9 @@ class Executor:
         answer = ending.answer
         if isinstance(answer, Copied):
             tracked.copied = tracked.size = answer.bytes_total
-        self._registry.update(tracked, lambda m: with_answer(m, op, answer, time.time()))
+        m = self._registry.update(tracked, lambda m: with_answer(m, op, answer, time.time()))
+        if isinstance(answer, (Synchronized, CutOverDone)):
+            tracked.copied = tracked.size = m.bytes_copied
         if isinstance(answer, NotTrimmed):
             log.warning("%s: %s", tracked.migration.id, answer.untrimmed.reason)
             return
