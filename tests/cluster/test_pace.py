@@ -18,12 +18,18 @@ OPS_KEY = "conf_rbd_concurrent_management_ops"
 
 @pytest.fixture(autouse=True)
 def _unlimited(migration: Commands) -> Iterator[None]:
-    """What is set for the whole cluster is taken away again."""
+    """What was set for the whole cluster is taken away again, and nothing else is changed."""
     yield
-    migration.text("throttle", "clear")
-    migration.text("throttle", "set", "--guard", "off")
-    migration.text("window", "clear")
-    migration.text("limit", "set", "--max-copies", "4", "--per-source-pool", "0")
+    throttle = migration.ask("throttle get")
+    if throttle["timetable"] != "off":
+        migration.text("throttle", "clear")
+    if throttle["guard"] is not None:
+        migration.text("throttle", "set", "--guard", "off")
+    if migration.ask("window get")["window"]:
+        migration.text("window", "clear")
+    limits = migration.ask("limit get")
+    if (limits["max_copies"], limits["per_source_pool"]) != (4, 0):
+        migration.text("limit", "set", "--max-copies", "4", "--per-source-pool", "0")
 
 
 @pytest.fixture
