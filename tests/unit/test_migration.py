@@ -177,5 +177,5 @@ class TestEnteringAState:
     @given(migrations, st.sampled_from(State), st.text(max_size=4))
     def test_changes_nothing_but_the_state_and_its_times(self, record, state, message):
         after = record.enter(state, NOON, message)
-        same = {"state", "timeline", "prepared_at", "executed_at", "ended_at"}
+        same = {"state", "timeline", "prepared_at", "executed_at", "cut_over_at", "ended_at"}
         assert after == replace(record, **{name: getattr(after, name) for name in same})

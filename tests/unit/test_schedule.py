@@ -44,7 +44,8 @@ def kind(op: Op) -> int:
 
 
 def rank(waiting: Waiting):
-    return (-waiting.priority, waiting.op is not Op.ABORT, waiting.since)
+    urgent = waiting.op in (Op.ABORT, Op.CUT_OVER)
+    return (-waiting.priority, not urgent, waiting.since)
 
 
 ONE_EACH = Limits(copies=1, steps=1)
