@@ -44,8 +44,7 @@ def kind(op: Op) -> int:
 
 
 def rank(waiting: Waiting):
-    urgent = waiting.op in (Op.ABORT, Op.CUT_OVER)
-    return (-waiting.priority, not urgent, waiting.since)
+    return (-waiting.priority, waiting.op not in (Op.ABORT, Op.CUT_OVER), waiting.since)
 
 
 ONE_EACH = Limits(copies=1, steps=1)
