@@ -8,6 +8,7 @@ from rbdmigrate.model.units import format_seconds, format_size
 from . import tables
 
 Report = Dict[str, Any]
+_COPYING = ("executing", "cutting-over", "verifying")
 _NARROW = 80
 _SHOWN = 40  # migrations listed at most; the others are only counted
 
@@ -34,7 +35,7 @@ class View:
 def show(view: View) -> str:
     """Format the table: copying migrations first, then held ones, then the others."""
     width = max(60, view.width or _NARROW)
-    copying = [r for r in view.reports if r["acting"] and r["state"] in ("executing", "verifying")]
+    copying = [r for r in view.reports if r["acting"] and r["state"] in _COPYING]
     others = [r for r in view.reports if r not in copying]
     others.sort(key=lambda r: r["hold"] is None)
     lines = [_totals(view, copying), *(_cut(line, width) for line in _conditions(view))]

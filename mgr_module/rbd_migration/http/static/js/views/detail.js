@@ -103,7 +103,7 @@ function checker(report) {
   const look = h("button", { type: "button" }, "Run preflight");
   const work = async () => {
     try {
-      fill(found, findings(await api.post("/check", { source: report.source, target: report.target, layout: layoutOf(report) })));
+      fill(found, findings(await api.post("/check", { source: report.source, target: report.target, layout: layoutOf(report), method: report.method })));
     } catch (error) {
       announce(error.message, "bad");
     }

@@ -57,7 +57,8 @@ export function overview(root, { app }) {
     const held = Object.values(summary.holds).reduce((sum, one) => sum + one, 0);
     waiting.update(held, reasons(summary.holds));
     failed.update(counts.failed, counts.failed ? "retry or abort them" : "", "bad");
-    commit.update(counts.executed + counts.verified, counts.executed + counts.verified ? "all data is on the target" : "");
+    const copied = counts.executed + counts["cut-over"] + counts.verified;
+    commit.update(copied, copied ? "all data is on the target" : "");
     const share = summary.bytes_total ? Math.floor((100 * summary.bytes_copied) / summary.bytes_total) : 0;
     overall.value = share;
     say(
