@@ -44,7 +44,7 @@ def kind(op: Op) -> int:
 
 
 def rank(waiting: Waiting):
-    return (-waiting.priority, waiting.op is not Op.ABORT, waiting.since)
+    return (-waiting.priority, waiting.op not in (Op.ABORT, Op.CUT_OVER), waiting.since)
 
 
 ONE_EACH = Limits(copies=1, steps=1)
