@@ -1,5 +1,6 @@
 """What clients do to a target that is not copied yet: status and health say it."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -48,6 +49,19 @@ class Target:
         lines = [] if check is None else [line["message"] for line in check["detail"]]
         return "\n".join(line for line in lines if self.spec in line)
 
+    def remove_lock_that_is_named(self, lock: str) -> None:
+        """Wait until ``status`` names the lock, and run the command that it says."""
+
+        def named() -> str:
+            report = self.migration.report(self.spec)
+            said = [str((report[part] or {}).get("message")) for part in ("failure", "hold")]
+            return next((text for text in said if f"the lock {lock!r}" in text), "")
+
+        message = self.cluster.wait_for(named, 90, "the lock to be named")
+        assert self.migration.report(self.spec)["copied_by"] == ""
+        command = message.rpartition("remove it with `")[2].partition("`")[0]
+        self.cluster.rbd(*shlex.split(command)[1:])
+
     def abort(self) -> None:
         """Give it up; the source is as it was, and the warning is gone."""
         self.migration.text("abort", self.spec, "--force")
@@ -92,6 +106,19 @@ def test_a_target_that_was_shrunk_and_grew_again(target: Target) -> None:
     target.migration.text("execute", target.spec)
     target.migration.wait(target.spec, "executed")
     assert target.warning("TARGET_GROWN_AGAIN"), "the data has to be looked at after the copy too"
+    target.abort()
+
+
+def test_a_lock_on_the_target_is_named_with_the_command_that_removes_it(target: Target) -> None:
+    """librbd would wait for it, without a word."""
+    target.cluster.rbd("lock", "add", target.spec, "host1")
+    target.migration.text("execute", target.spec)
+    target.remove_lock_that_is_named("host1")
+    target.migration.text("retry", target.spec)
+    target.migration.wait(target.spec, "executed", timeout=90)
+    target.cluster.rbd("lock", "add", target.spec, "host2")
+    target.migration.raw("abort", target.spec, "--force")
+    target.remove_lock_that_is_named("host2")
     target.abort()
 
 

@@ -1,13 +1,18 @@
 """The worker's acts of the method warm, with workers that are killed between any two steps."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from qa.model.killed_worker import ActFailed, killed_worker
 from qa.model.warm_trial import run_trial
-from qa.workload.images import content, make_image, names, opened, trash
+from qa.workload.images import content, make_image, names, opened, place, trash
+from rbdmigrate.cluster import headers
+from rbdmigrate.cluster.client import parse_addresses
+from rbdmigrate.cluster.fence import fence
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
@@ -109,6 +114,44 @@ def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pool
     assert content(client, source)[:3] == b"xyz"
     worker.run(ends, acts.Abort())
     assert names(client, other) == ["moved"]
+
+
+KILLED = """
+import sys, time, rados, rbd
+conf, pool, image = sys.argv[1:]
+client = rados.Rados(conffile=conf)
+client.connect()
+opened = rbd.Image(client.open_ioctx(pool), image)
+opened.write(b"its last words", 0)
+opened.flush()
+print(client.get_addrs(), flush=True)
+time.sleep(300)
+"""
+
+
+def test_the_lock_of_a_client_that_was_killed_is_no_obstacle(cluster, client, pools, worker):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/moved"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=())
+    ends = ends_of(client, 300, source, target)
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    command = [sys.executable, "-c", KILLED, str(cluster.conf), *source.split("/")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
+        addresses = parse_addresses(killed.stdout.readline())
+        killed.kill()
+    fence(client, addresses, 60.0)  # its watch goes at once, not after half a minute
+    with place(client, source) as ioctx:
+        assert headers.lock_holder(ioctx, ends.source.image_id) is not None
+    cluster.wait_for(lambda: not watchers(client, source), 60, "the end of its watch")
+    worker.run(ends, acts.CutOver())
+    assert content(client, target)[:14] == b"its last words"
+
+
+def watchers(client, spec):
+    with opened(client, spec) as image:
+        return list(image.watchers_list())
 
 
 def remove_lock(cluster, spec):

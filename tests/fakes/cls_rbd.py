@@ -180,6 +180,7 @@ def _lock_info(cluster: Cluster, header: Header) -> bytes:
         address += socket.inet_aton(host) + bytes(8)
         inner = struct.pack("<II", 2, int(nonce)) + struct.pack("<I", len(address)) + address
         body += versioned(struct.pack("<II", 0, 0) + b"\x01" + versioned(inner))
+    body += struct.pack("<B", 1) + string("internal")
     return versioned(body)
 
 

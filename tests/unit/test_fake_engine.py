@@ -54,6 +54,7 @@ def test_the_sources_name_stands_for_its_migration_while_no_other_goes_there(wor
     world.do("execute", "hdd/a")
     world.wait_state("nvme/a", "executed")
     world.do("commit", "hdd/a")
+    assert world.settle()
     assert world.do("get", "hdd/a")["state"] == "committed"
     with pytest.raises(MigrationError) as refused:
         world.do("abort", "hdd/a")
@@ -63,6 +64,7 @@ def test_the_sources_name_stands_for_its_migration_while_no_other_goes_there(wor
     assert str(refused.value).startswith("There is no migration to or from hdd/b;")
     world.prepare("nvme/a", "hdd/a")
     world.do("abort", "hdd/a")
+    assert world.settle()
     assert world.do("get", "hdd/a")["state"] == "aborted"
 
 

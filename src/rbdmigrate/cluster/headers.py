@@ -13,7 +13,6 @@ answer, and returns None for what does not exist. Ids of images of format 1 are 
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Iterator
 from errno import EINVAL, ENXIO, EUCLEAN
@@ -27,6 +26,7 @@ from ..model.observation import HeaderState, ImageView, MigrationHeader
 from . import old_format
 from .class_call import call
 from .denc import Decoder, encode_string
+from .lock_info import LockHolder, first_locker
 from .omap import omap_pages
 
 _SOURCE_HEADER = 1
@@ -45,6 +45,7 @@ LOCK_ADDED_KEY = "rbd_migration.lock_added"
 OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY, LOCK_ADDED_KEY)
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
+_OF_LIBRBD = "internal"  # and its tag; ``rbd lock add`` gives other tags
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
 
 
@@ -53,17 +54,6 @@ class TrashEntry(NamedTuple):
 
     name: str
     by_migration: bool
-
-
-class LockHolder(NamedTuple):
-    """The owner of an image's exclusive lock: RADOS client number, lock cookie and address."""
-
-    client: int
-    cookie: str
-    address: str
-
-    def __str__(self) -> str:
-        return f"client.{self.client} at {self.address}"
 
 
 class Parent(NamedTuple):
@@ -292,44 +282,25 @@ def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
 
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
     """The owner of the exclusive lock of the image ``ident``; None without one."""
+    holder, tag = _locker(ioctx, ident)
+    return holder if tag == _OF_LIBRBD else None
+
+
+def advisory_lock(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
+    """Who locked the image ``ident`` with ``rbd lock add``; the cookie is the lock's name."""
+    holder, tag = _locker(ioctx, ident)
+    return None if tag == _OF_LIBRBD else holder
+
+
+def _locker(ioctx: rados.Ioctx, ident: str) -> tuple[Optional[LockHolder], str]:
+    """The first holder of the lock that librbd and ``rbd lock add`` take, and the lock's tag."""
     argument = encode_string(_LOCK)
     reply = call(ioctx, header_object(ident), "lock", "get_info", versioned(argument))
     if reply is None:
-        return None
-    reply.start()
-    for _ in range(reply.u32()):
-        locker = reply.start()
-        reply.u8()  # the entity's type: always a client
-        number, cookie = reply.s64(), reply.string()
-        reply.finish(locker)
-        info = reply.start()
-        reply.u32(), reply.u32()  # expiration
-        address = _address(reply)
-        reply.finish(info)
-        return LockHolder(number, cookie, address)
-    return None
+        return None, ""
+    return first_locker(reply)
 
 
 def versioned(payload: bytes) -> bytes:
     """A versioned structure, as arguments of class methods."""
     return struct.pack("<BBI", 1, 1, len(payload)) + payload
-
-
-def _address(reply: Decoder) -> str:
-    """An entity address, as ``ip:port/nonce``; IPv4 and IPv6."""
-    if reply.u8():
-        frame = reply.start()
-        reply.u32()  # messenger version
-        nonce, size = reply.u32(), reply.u32()
-        socket_address = reply.raw(size)
-        reply.finish(frame)
-    else:  # the form before Nautilus
-        reply.raw(3)
-        nonce, socket_address = reply.u32(), reply.raw(128)
-    port = int.from_bytes(socket_address[2:4], "big")
-    if socket.AF_INET in socket_address[:2] and len(socket_address) >= 8:
-        return f"{socket.inet_ntop(socket.AF_INET, socket_address[4:8])}:{port}/{nonce}"
-    if len(socket_address) >= 24:
-        ip = socket.inet_ntop(socket.AF_INET6, socket_address[8:24])
-        return f"[{ip}]:{port}/{nonce}"
-    return "an unknown address"

@@ -19,7 +19,8 @@ from ..model.migration import Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader
 from . import headers, image_snapshots, old_format
 from .denc import encode_string
-from .headers import LockHolder, Parent, versioned
+from .headers import Parent, versioned
+from .lock_info import LockHolder
 
 _TARGET_HEADER = 2
 _CLIENT = 8  # CEPH_ENTITY_TYPE_CLIENT

@@ -43,7 +43,7 @@ from .repair import comparison_snapshot, group_mirror, repair
 from .repair.flatten import release_parent
 from .session import Session
 from .trimming import BEFORE_ACT, untrimmed
-from .users import writers
+from .users import require_unlocked, writers
 
 
 def prepare(
@@ -176,6 +176,7 @@ def execute(
         return NotTrimmed(waits_for)
     found = survey(session, source, target)
     with session.open(target) as ioctx:
+        require_unlocked(ioctx, target)
         watch = CopiedAlone(session, ioctx, target, act.untouched)
         copied = CopyProgress(session.pace, found, tell, watch)
         copied.tell(0, found.to_copy.objects)

@@ -3,6 +3,7 @@ source lies in the trash meanwhile."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator
 from errno import EBUSY, ESTALE
 
@@ -46,6 +47,23 @@ def lock_holders(session: Session, ioctx: rados.Ioctx, ident: str) -> list[Watch
     if holder is None or holder.client in session.clients:
         return []
     return [Watcher(holder.client, holder.address, lock=True)]
+
+
+def require_unlocked(ioctx: rados.Ioctx, target: Place) -> None:
+    """Raise MigrationError(EBUSY) if the target has a lock of ``rbd lock add``.
+
+    librbd would wait for it until it is removed, without a word, to copy and to abort. A commit
+    does not mind it (measured, 16.2.15).
+    """
+    lock = headers.advisory_lock(ioctx, target.image_id)
+    if lock is not None:
+        name = lock.cookie
+        remedy = f"rbd lock rm {target.spec} {shlex.quote(name)} client.{lock.client}"
+        raise MigrationError(
+            EBUSY,
+            f"{target.spec} has the lock {name!r}, taken by {lock} with `rbd lock add`, for "
+            f"which librbd would wait; remove it with `{remedy}`.",
+        )
 
 
 def require_unchanged(session: Session, ioctx: rados.Ioctx, target: Place, act: Abort) -> None:

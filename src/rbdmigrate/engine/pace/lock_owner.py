@@ -15,7 +15,7 @@ import rados
 
 from ...cluster import headers, surgery
 from ...cluster.headers import HOLDER_OPS_KEY as KEY
-from ...cluster.headers import LockHolder
+from ...cluster.lock_info import LockHolder
 from ...cluster.pools import open_by_id
 from ...control.objects.partial import in_several_writes
 from ...control.pace.lock_owner_rate import ops_for

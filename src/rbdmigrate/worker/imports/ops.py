@@ -46,7 +46,7 @@ from ..identity import (
 from ..repair import comparison_snapshot as point
 from ..repair import repair
 from ..session import Session
-from ..users import lock_holders, require_unchanged
+from ..users import lock_holders, require_unchanged, require_unlocked
 from . import native, native_copy
 from .known_streams import unknown_streams
 from .open_files import CheckedFiles
@@ -171,6 +171,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
     found = survey_import(session, target, source)
     files = CheckedFiles.of(imported.source, ends.policy)
     with session.open(target) as ioctx:
+        require_unlocked(ioctx, target)
         watch = CopiedAlone(session, ioctx, target, act.untouched)
         copied = CopyProgress(session.pace, found, tell, watch)
         copied.tell(0, found.to_copy.objects)
@@ -300,6 +301,7 @@ def _remove(
             return
         if act is not None and _usable(ioctx, imported, ident):
             require_unchanged(session, ioctx, replace(target, image=name, image_id=ident), act)
+        require_unlocked(ioctx, replace(target, image=name, image_id=ident))
         with repair.data_ioctx(session, ioctx, ident) as data:
             surgery.purge_trashed_snapshots(ioctx, data, ident)
         if headers.migration_header(ioctx, ident) is not None:

@@ -23,7 +23,7 @@ from ...model.migration import Place
 from ...model.observation import USABLE, HeaderState, ImageView
 from ..identity import require_no_other_image, require_same_image
 from ..session import Session
-from ..users import require_unchanged
+from ..users import require_unchanged, require_unlocked
 
 
 class Ends:
@@ -107,6 +107,7 @@ def abort(
             if ends.usable():
                 require_unchanged(session, ends.target_ioctx, linked, act)
             require_no_other_image(ends.target_ioctx, linked)
+            require_unlocked(ends.target_ioctx, linked)
             with data_ioctx(session, ends.target_ioctx, ident) as data:
                 surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
             session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)

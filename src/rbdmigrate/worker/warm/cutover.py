@@ -28,7 +28,7 @@ from ...model.migration import Place
 from ...model.watchers import Watcher, name_users
 from ..mover.image_writer import ImageWriter, open_writer
 from ..session import Session
-from ..users import lock_holders, writers
+from ..users import writers
 from ..verify.extents import diff
 from .lockable import make_lockable, release
 from .rounds import Round, RoundCopy
@@ -102,15 +102,14 @@ class Cutover:
         release(self._old, old.image_id)
 
     def _require_closed(self) -> None:
-        """Raise MigrationError(EBUSY) while a client has ``old`` open for writing."""
+        """Raise MigrationError(EBUSY) while a client has ``old`` open for writing.
+
+        The lock of a client that was killed and whose watch is gone is no obstacle: librbd shuts
+        that client out when we take the lock.
+        """
         old = self._sides.old
         with rbd.Image(self._old, image_id=old.image_id, read_only=True) as image:
             users = self._users(image)
-        users = users or [
-            user
-            for user in lock_holders(self._session, self._old, old.image_id)
-            if user.address not in self._sides.fenced
-        ]
         if users:
             raise self._busy(users)
 
@@ -121,8 +120,8 @@ class Cutover:
         old = self._sides.old.spec
         return MigrationError(
             EBUSY,
-            f"{old} is open for writing by {name_users(users)}; stop the client, then try again; "
-            "nothing was changed.",
+            f"{old} is open for writing by {name_users(users)}; stop the client, then try again "
+            "(one that was killed counts for half a minute); nothing was changed.",
         )
 
     def _last_difference(self) -> Round:
