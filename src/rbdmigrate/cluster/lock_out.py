@@ -16,7 +16,7 @@ from ..model.errors import MigrationError
 from . import headers, surgery
 
 _LOCK = "rbd_lock"
-COOKIE = "rbd_migration"
+_COOKIE = "rbd_migration"
 
 
 def lock_out(ioctx: rados.Ioctx, ident: str) -> None:
@@ -24,19 +24,19 @@ def lock_out(ioctx: rados.Ioctx, ident: str) -> None:
     if locked_out(ioctx, ident):
         return
     try:
-        ioctx.lock_exclusive(f"rbd_header.{ident}", _LOCK, COOKIE, "rbd_migration", None, 0)
+        ioctx.lock_exclusive(f"rbd_header.{ident}", _LOCK, _COOKIE, "rbd_migration", None, 0)
     except rados.ObjectBusy:
         raise MigrationError(EBUSY, "A client took the image's exclusive lock.") from None
 
 
 def locked_out(ioctx: rados.Ioctx, ident: str) -> bool:
     """Whether clients are locked out by :func:`lock_out`."""
-    holder = headers.lock_holder(ioctx, ident)
-    return holder is not None and holder.cookie == COOKIE
+    holder = headers.advisory_lock(ioctx, ident)
+    return holder is not None and holder.cookie == _COOKIE
 
 
 def let_in(ioctx: rados.Ioctx, ident: str) -> None:
     """The reverse of :func:`lock_out`; whoever called that. May be repeated."""
-    holder = headers.lock_holder(ioctx, ident)
-    if holder is not None and holder.cookie == COOKIE:
+    holder = headers.advisory_lock(ioctx, ident)
+    if holder is not None and holder.cookie == _COOKIE:
         surgery.break_lock(ioctx, ident, holder)

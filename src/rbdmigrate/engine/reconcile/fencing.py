@@ -8,7 +8,6 @@ import rados
 
 from ...cluster import headers, surgery
 from ...cluster.fence import Blocklist
-from ...cluster.lock_out import COOKIE
 from ...cluster.observe import ends_of
 from ...cluster.pools import open_by_id
 from ...cluster.processes import identity_of
@@ -46,17 +45,10 @@ class Fencing:
             with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
                 holder = headers.lock_holder(ioctx, place.image_id)
                 if holder is not None and holder.client in actor.clients:
-                    if holder.cookie == COOKIE and not _leads_to(ioctx, place):
-                        return None
                     return surgery.break_lock(ioctx, place.image_id, holder)
         except PoolMissing:
             pass  # the image is gone, and the lock with it
         return None
-
-
-def _leads_to(ioctx: rados.Ioctx, place: Place) -> bool:
-    """Whether the name leads to the image."""
-    return headers.image_id(ioctx, place.image) == place.image_id
 
 
 def actor_is_gone(actor: Actor) -> bool:
