@@ -25,7 +25,7 @@ FORWARD = (
 BACK = (*FORWARD, "back.before 1 mark", "back.after 1 mark", "warm.before 1 remove")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def worker(cluster, client):
     with killed_worker(client, cluster.conf) as made:
         yield made
