@@ -21,6 +21,7 @@ from qa.workload.images import (
     records,
     scribble,
     split,
+    trash,
 )
 from tests.cluster.importing import text
 from tests.cluster.test_import_rights import asked, user
@@ -319,6 +320,23 @@ def test_what_is_refused(client, migration, pools):
     assert "another cluster" in said
     assert names(client, other) == []
     unprotect(client, f"{one}/src")
+
+
+def test_an_image_in_the_trash_is_copied_there(client, cluster, migration, pools):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/copy"
+    make_image(client, source)
+    wanted = history(client, source)
+    with opened(client, source) as image:
+        ident = image.id()
+    cluster.rbd("trash", "mv", source)
+    spec = {"type": "native", "pool_name": one, "image_name": "src", "image_id": ident}
+    asked = ("--import-only", target, "--source-spec", text({**spec, "snap_name": "two"}))
+    migration.text("run", *asked, "--verify", "full")
+    migration.wait(target, "committed")
+    assert history(client, target) == wanted
+    assert trash(client, one) == [f"id_{ident}"]
+    cluster.rbd("trash", "restore", f"{one}/{ident}")  # for the clean-up
 
 
 def test_a_pool_given_by_its_id_needs_the_capabilities_of_its_name(

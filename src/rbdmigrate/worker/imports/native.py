@@ -27,6 +27,7 @@ from ...cluster import headers
 from ...cluster.pools import open_ioctx, pool_name
 from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
+from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
 from ...model.layout import LayoutOptions
 from ...model.migration import Place
@@ -61,9 +62,12 @@ def inspect(session: Session, spec: SourceSpec) -> Inspection:
     return Inspection(size=found.size, to_copy=sum(length for _, length in data))
 
 
-def find(session: Session, spec: SourceSpec) -> Found:
-    """The image and the snapshot of a source-spec. Raises MigrationError."""
-    label, place = spec.label(), find_image(session, spec)
+def find(session: Session, spec: SourceSpec, *, in_trash: bool = False) -> Found:
+    """The image and the snapshot of a source-spec. Raises MigrationError.
+
+    ``in_trash``: an image that a user put into the trash is found too, by its id.
+    """
+    label, place = spec.label(), find_image(session, spec, in_trash=in_trash)
     with (
         session.open(place) as ioctx,
         rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
@@ -78,8 +82,8 @@ def find(session: Session, spec: SourceSpec) -> Found:
     )
 
 
-def find_image(session: Session, spec: SourceSpec) -> Place:
-    """The image of a source-spec. Raises MigrationError."""
+def find_image(session: Session, spec: SourceSpec, *, in_trash: bool = False) -> Place:
+    """The image of a source-spec. Raises MigrationError; ``in_trash`` as above."""
     label = spec.label()
     if spec.cluster_name is not None:  # refused before; what is looked up here is this cluster's
         raise MigrationError(EOPNOTSUPP, f"{label} is in another cluster.")
@@ -89,29 +93,38 @@ def find_image(session: Session, spec: SourceSpec) -> Place:
         else pool_name(session.rados, spec.pool_id or 0)
     )
     with open_ioctx(session.rados, pool, spec.pool_namespace or "") as ioctx:
-        name, ident = _image(ioctx, spec)
+        name, ident = _image(ioctx, spec, in_trash=in_trash)
         return Place(pool, spec.pool_namespace or "", name, int(ioctx.get_pool_id()), ident)
 
 
-def _image(ioctx: rados.Ioctx, spec: SourceSpec) -> tuple[str, str]:
+def _image(ioctx: rados.Ioctx, spec: SourceSpec, *, in_trash: bool) -> tuple[str, str]:
     """Name and id of the image."""
     label = spec.label()
     name = spec.image_name or ""
     if spec.image_id is not None:
         view = headers.view_by_id(ioctx, spec.image_id)
-        if view is not None and (view.trashed_by_user or (view.trashed and view.header is None)):
+        trashed = view is not None and (
+            view.trashed_by_user or (view.trashed and view.header is None)
+        )
+        if trashed and not in_trash:
             pool = "/".join(filter(None, (ioctx.get_pool_name(), ioctx.get_namespace())))
             raise MigrationError(
                 EOPNOTSUPP,
                 f"The image of the source {label} is in the trash, where librbd cannot clone its "
-                f"snapshots; restore it with `rbd trash restore {pool}/{spec.image_id}`, and move "
-                "it back to the trash after the commit.",
+                "snapshots; use --method copy, or restore it with "
+                f"`rbd trash restore {pool}/{spec.image_id}`.",
             )
         ident, name = (spec.image_id, view.name) if view is not None else (None, name)
     else:
         ident = headers.image_id(ioctx, name)
     if ident is None:
         raise MigrationError(ENOENT, f"The image of the source {label} does not exist.")
+    if is_old_format(ident):
+        raise MigrationError(
+            EOPNOTSUPP,
+            f"The image of the source {label} is of format 1, whose snapshots cannot be imported; "
+            "migrate the image itself, without --import-only.",
+        )
     if headers.migration_header(ioctx, ident) is not None:
         raise MigrationError(
             EOPNOTSUPP,

@@ -46,7 +46,7 @@ from . import native
 def inspect(session: Session, spec: SourceSpec) -> Inspection:
     """What would be copied; what forbids that is a finding."""
     try:
-        found = native.find(session, spec)
+        found = native.find(session, spec, in_trash=True)
     except MigrationError as error:
         wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
         return Inspection(findings=(wrong,))
@@ -73,7 +73,7 @@ def prepare(
     ident: str,
 ) -> None:
     """Make the target, empty and marked."""
-    found = native.find(session, imported.source)
+    found = native.find(session, imported.source, in_trash=True)
     with session.open(found.place) as source:
         reader = RbdReader(source, found.place.image_id)
         _refuse_unprotectable(_history(reader, found.snap_id), features)
@@ -110,7 +110,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     imported, target = ends.imported, ends.target
     fault_point("librbd.before", "execute")
-    place = native.find_image(session, imported.source)
+    place = native.find_image(session, imported.source, in_trash=True)
     with session.open(target) as ioctx, session.open(place) as source, session.without_cache():
         watch = CopiedAlone(session, ioctx, target, act.untouched)
         watch.begins()
@@ -159,7 +159,7 @@ def open_history(
     """
     with session.open(target) as ioctx:
         until = read_mark(ioctx, target).until
-    place = native.find_image(session, imported.source)
+    place = native.find_image(session, imported.source, in_trash=True)
     side = HistorySide(stack.enter_context(session.open(place)), place, until)
     if not side.has_newest:
         raise MigrationError(
