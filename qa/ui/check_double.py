@@ -34,7 +34,8 @@ def checked(source: str, target: str, args: Args, *, taken: bool) -> Any:
     findings.append(_finding("BYTES_UNKNOWN", "info", source, "The amount of data to copy is "
                     "not known: the source is large and has no fast-diff.", ""))  # fmt: skip
     ok = not any(finding["severity"] == "error" for finding in findings)
-    return {"source": source, "target": target, "ok": ok, "bytes_to_copy": 40 * GIB,
+    return {"source": source, "target": target, "ok": ok, "method": args.get("method", "live"),
+            "methods": [], "bytes_to_copy": 40 * GIB,
             "bytes_free": 900 * GIB, "findings": findings}  # fmt: skip
 
 

@@ -233,6 +233,9 @@ class Double:
                                  "committing would lose data.")  # fmt: skip
         if action == "execute":
             one.migration = replace(m, goal=Goal.EXECUTED)
+        elif action == "cutover":
+            m = m.enter(State.CUTTING_OVER, now).enter(State.CUT_OVER, now)
+            one.migration = replace(m, goal=Goal.CUT_OVER)
         elif action == "commit":
             m = m.enter(State.COMMITTING, now).enter(State.COMMITTED, now)
             one.migration, one.live = replace(m, goal=Goal.COMMITTED), Live()

@@ -69,6 +69,8 @@ def found_of(image: Image, free: int) -> Args:
         "source": image.source,
         "target": image.target,
         "ok": "used" not in image.source,
+        "method": "live",
+        "methods": [],
         "bytes_to_copy": image.size,
         "bytes_free": free,
         "findings": findings,

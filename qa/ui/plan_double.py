@@ -17,6 +17,7 @@ from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.client_warnings import warnings_for_plan
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Method
 from rbdmigrate.model.plan import Candidate, Definition, Plan, PlanState
 from rbdmigrate.model.report import iso
 
@@ -193,6 +194,7 @@ class PlansDouble:
             "name": definition.name,
             "state": shown_state(Plan(definition, case.state, case.created), phases),
             "goal": definition.policy.goal.value,
+            "method": (definition.method or Method.LIVE).value,
             "verify": definition.policy.verify.value,
             "priority": definition.policy.priority,
             "rate_limit": definition.rate,

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Migration, Place, State
+from rbdmigrate.model.migration import (
+    Failure,
+    Goal,
+    Hold,
+    HoldReason,
+    Method,
+    Migration,
+    Place,
+    State,
+)
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.verification import Compared, Extent, Outcome, Verification, Verify
 
@@ -33,6 +42,8 @@ _WAY = {
 _COPY = (*_WAY[State.PREPARED], State.EXECUTING)
 _WAY[State.EXECUTING] = _COPY
 _WAY[State.EXECUTED] = (*_COPY, State.EXECUTED)
+_WAY[State.CUTTING_OVER] = (*_WAY[State.EXECUTED], State.CUTTING_OVER)
+_WAY[State.CUT_OVER] = (*_WAY[State.CUTTING_OVER], State.CUT_OVER)
 _WAY[State.VERIFYING] = (*_COPY, State.EXECUTED, State.VERIFYING)
 _WAY[State.VERIFIED] = (*_WAY[State.VERIFYING], State.VERIFIED)
 _WAY[State.COMMITTING] = (*_WAY[State.VERIFIED], State.COMMITTING)
@@ -40,6 +51,7 @@ _WAY[State.COMMITTED] = (*_WAY[State.COMMITTING], State.COMMITTED)
 _WAY[State.ABORTING] = (*_COPY, State.ABORTING)
 _WAY[State.ABORTED] = (*_COPY, State.ABORTING, State.ABORTED)
 _WAY[State.FAILED] = (*_COPY, State.FAILED)
+_OF_WARM = (State.CUTTING_OVER, State.CUT_OVER)
 
 
 @dataclass
@@ -76,6 +88,7 @@ def item(
         target=Place(target[0], target[1], target[2] or name, 2),
         goal=changes.pop("goal", Goal.EXECUTED),
         state=State.QUEUED,
+        method=changes.pop("method", Method.WARM if state in _OF_WARM else Method.LIVE),
         created=begun,
     ).enter(State.QUEUED, begun, "asked for")
     for step, passed in enumerate(_WAY[state]):

@@ -1,10 +1,13 @@
 """A migration from the form to the commit, and what goes wrong on the way."""
 
 import re
+import time
 
 from playwright.sync_api import Page, expect
 
 from qa.ui.double import Double
+from qa.ui.scenes import item
+from rbdmigrate.model.migration import Method, State
 
 TARGET = "nvme/vm1"
 
@@ -210,10 +213,25 @@ def test_layout_and_policy_are_sent_as_the_api_names_them(open_page):
             "image_feature": ["exclusive-lock", "object-map", "fast-diff"],
         },
         "goal": "executed",
+        "method": "live",
         "verify": "full",
         "rate": "50M",
     }
     state(page, "exec")
+
+
+def test_the_cutover_of_a_warm_migration_says_what_to_stop_first(open_page):
+    now = time.time()
+    warm = item(1, State.EXECUTED, now, method=Method.WARM)
+    page = open_page(Double([warm]), "#/migrations/nvme%2Fvm-00001")
+    expect(page.get_by_role("button", name="Commit", exact=False)).to_have_count(0)
+    page.get_by_role("button", name="Cut over").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Stop all clients of hdd/vm-00001 first.")
+    with page.expect_request(lambda request: request.url.endswith("/cutover")):
+        dialog.get_by_role("button", name="Cut over").click()
+    state(page, "cut-over")
+    expect(page.get_by_role("button", name="Commit", exact=False)).to_be_visible()
 
 
 def test_what_was_asked_of_a_migration_is_changed(open_page, double):
