@@ -193,9 +193,9 @@ class _Run:
         self._compare(spec)
         wrong = self.trial.wrong
         with opened(self._client, spec) as image:
-            wanted = self._ends.source if spec == self._source else self._ends.target
             back = end != "committed"
-            if image.id() != (wanted.image_id if not back else self._ends.source.image_id):
+            wanted = self._ends.source if back else self._ends.target
+            if image.id() != wanted.image_id:
                 wrong.append(f"{spec} is another image")
             if back and int(image.features()) != self._bits:
                 wrong.append(f"the features are {image.features()}, not {self._bits}")

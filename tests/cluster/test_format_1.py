@@ -5,7 +5,16 @@ import rados
 import rbd
 
 from qa.devcluster import Cluster
-from qa.workload.images import HEAD, MIB, digests, make_old_format, names, opened, place
+from qa.workload.images import (
+    HEAD,
+    MIB,
+    digests,
+    make_old_format,
+    names,
+    opened,
+    place,
+    rados_objects,
+)
 from rbdmigrate.cluster import headers, old_format
 from rbdmigrate.cluster.directory import candidates
 from rbdmigrate.model.plan import Candidate, Selector
@@ -72,8 +81,7 @@ def test_to_another_pool_compared_and_committed(world: World, migration: Command
     with opened(world.client, world.target) as image:
         assert not image.old_format()
         assert image.features() & rbd.RBD_FEATURE_OBJECT_MAP
-    with world.client.open_ioctx(world.hdd) as ioctx:
-        left = [item.key for item in ioctx.list_objects()]
+    left = [key for _, key in rados_objects(world.client, world.hdd)]
     assert not [key for key in left if key.startswith("rb.0.") or key.endswith(".rbd")]
 
 

@@ -159,7 +159,7 @@ class Preflight:
         """What the source of an import is; None for one that this release cannot read at all."""
         spec = facts.wish.spec
         assert spec is not None
-        if unsupported(spec) or facts.target is None:
+        if unsupported(spec):
             return None
         if fault_switch("inspection.skip"):
             return Inspection()
@@ -167,7 +167,7 @@ class Preflight:
             spec=spec.to_json(),
             policy=self._settings().reach,
             seconds=INSPECTION_TIME,
-            pool_id=facts.target.place.pool_id,
+            pool_id=-1 if facts.target is None else facts.target.place.pool_id,
             method=facts.wish.method,
         )
         return self._ask(question, Inspection, INSPECTION_TIME + 5, order=order)

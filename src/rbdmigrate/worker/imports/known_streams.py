@@ -28,8 +28,11 @@ _NOWHERE: dict[str, dict[str, Any]] = {
 def unknown_streams(session: Session, spec: SourceSpec, pool_id: int) -> tuple[str, ...]:
     """Return the types of the source's streams that this librbd does not know.
 
-    ``pool_id``: a pool in which a target could be made. Raises CApiError when it does not answer.
+    ``pool_id``: a pool in which a target could be made; -1: there is none, and all are taken for
+    known. Raises CApiError when it does not answer.
     """
+    if pool_id < 0:
+        return ()
     types = sorted({stream.type for _, stream in spec.streams()} & set(_NOWHERE))
     return tuple(kind for kind in types if not _known(session, kind, pool_id))
 
