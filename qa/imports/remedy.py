@@ -16,6 +16,7 @@ _FIELD = re.compile(r'"(type|url)": ("(?:[^"\\]|\\.)*")')
 _OPTION = re.compile(r"--(object-size) (\S+)")
 _QUOTED = re.compile(r"`([^`]+)`")
 _LOOK = re.compile(r"qemu-img check (?!-r )")
+_PACKED = (".bz2", ".gz", ".xz", ".zst")
 _TIMEOUT = 90  # seconds; QEMU may wait for a server
 
 
@@ -59,7 +60,8 @@ def followed(remedy: str, wish: Wish, disk: Disk, root: Path, folder: Path) -> "
         return replace(wish, views=_padded(wish.views, 4 << 20))
     before = _files(folder)
     _shell(re.sub(r"\bSOURCE\b", str(files[0]), remedy), folder)
-    named = Path(shlex.split(remedy)[-1]).name
+    last = Path(shlex.split(remedy)[-1])
+    named = last.stem if last.suffix in _PACKED else last.name  # unpacking may leave its input
     made = sorted(_files(folder) - before, key=lambda path: (path.name != named, path))
     if not made:  # the file itself was changed
         return replace(wish, views=_padded(wish.views, 512))
