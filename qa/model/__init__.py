@@ -5,8 +5,8 @@ each of which is also applied to the model. It is then migrated to its commit wh
 removed snapshots normally, slowly, or not at all for a while. The head and every snapshot of the
 target have to equal the model.
 
-``./run qa model --warm`` moves them by the method warm instead, while a client uses every operation on
-the image and workers are killed in their acts.
+``./run qa model --warm`` moves them by the method warm instead, while a client uses every operation
+on the image and workers are killed in their acts.
 """
 
 import sys
