@@ -36,7 +36,8 @@ POINTS = (
     "cutover.before 1 lock", "cutover.after 1 lock", "cutover.before 1 restore",
     "cutover.before 1 publish", "cutover.after 1 publish", "cutover.after 1 complete",
     "back.before 1 mark", "back.after 1 mark",
-    "warm.removed 1 snapshot", "warm.after 1 source", "warm.before 1 remove", "warm.after 1 remove",
+    "removal.after 1 snapshot", "warm.after 1 source",
+    "warm.before 1 remove", "warm.after 1 remove",
 )  # fmt: skip
 _DEFAULT = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten")
 _FEATURES = (_DEFAULT, _DEFAULT, ("layering", "exclusive-lock"), ("layering",))

@@ -35,8 +35,9 @@ def write_head(client, spec, seed):
         scribble(image, seed, [""])
 
 
-def forms(pool, pool_id, ident, snap_id):
-    yield {"type": "native", "pool_name": pool, "image_name": "src", "snap_name": "two"}
+def forms(pool, pool_id, ident, snap_id, snapshot="two"):
+    """Every way to name a snapshot of the image src, by name and by id."""
+    yield {"type": "native", "pool_name": pool, "image_name": "src", "snap_name": snapshot}
     yield {
         "type": "native",
         "pool_name": pool,
@@ -44,7 +45,7 @@ def forms(pool, pool_id, ident, snap_id):
         "image_id": ident,
         "snap_id": snap_id,
     }
-    yield {"type": "native", "pool_id": pool_id, "image_name": "src", "snap_name": "two"}
+    yield {"type": "native", "pool_id": pool_id, "image_name": "src", "snap_name": snapshot}
     yield {"type": "native", "pool_id": str(pool_id), "image_name": "src", "snap_id": str(snap_id)}
 
 

@@ -4,28 +4,10 @@ from errno import EOPNOTSUPP
 
 import pytest
 
-from qa.workload.images import content, make_image, names, opened, scribble
+from qa.workload.images import content, make_image, names, opened
 from qa.workload.sources import KIB
 from tests.cluster.importing import text
-
-
-def write_head(client, spec, seed):
-    """What a virtual machine would do to the source meanwhile."""
-    with opened(client, spec, read_only=False) as image:
-        scribble(image, seed, [""])
-
-
-def forms(pool, pool_id, ident, snap_id):
-    yield {"type": "native", "pool_name": pool, "image_name": "src", "snap_name": "one"}
-    yield {
-        "type": "native",
-        "pool_name": pool,
-        "image_name": "any",
-        "image_id": ident,
-        "snap_id": snap_id,
-    }
-    yield {"type": "native", "pool_id": pool_id, "image_name": "src", "snap_name": "one"}
-    yield {"type": "native", "pool_id": str(pool_id), "image_name": "src", "snap_id": str(snap_id)}
+from tests.cluster.test_import_native import forms, write_head
 
 
 def test_the_snapshot_and_not_the_head(client, migration, pools):
@@ -75,7 +57,7 @@ def test_by_name_and_by_id_and_back(client, migration, pools):
     with opened(client, source) as image:
         ident = image.id()
         snap_id = next(s["id"] for s in image.list_snaps() if s["name"] == "one")
-    for spec in forms(one, client.pool_lookup(one), ident, snap_id):
+    for spec in forms(one, client.pool_lookup(one), ident, snap_id, "one"):
         migration.ask(
             "prepare",
             source_image=target,

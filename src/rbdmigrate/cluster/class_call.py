@@ -18,3 +18,11 @@ def call(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> Op
     except rados.ObjectNotFound:
         return None
     return Decoder(out[:size])
+
+
+def call_to_write(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> int:
+    """Call a method that writes; return the object's version after this write."""
+    with rados.WriteOpCtx() as op:
+        op.execute(cls, method, data)
+        ioctx.operate_write_op(op, oid)
+    return int(ioctx.get_last_version())

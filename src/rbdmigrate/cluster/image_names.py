@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import struct
 import time
-from errno import EEXIST, ERANGE, ESTALE
+from errno import EEXIST, EOVERFLOW, ERANGE, ESTALE
 
 import rados
 
 from ..model.errors import MigrationError
-from . import headers
+from . import headers, surgery
+from .class_call import call_to_write
 from .denc import encode_string
 
 _USER = 0  # TrashImageSource: as `rbd trash mv` does
@@ -31,16 +32,14 @@ def trash(ioctx: rados.Ioctx, name: str, ident: str) -> None:
     spec = struct.pack("<B", _USER) + encode_string(name)
     spec += struct.pack("<IIIIB", now, 0, now + _KEPT, 0, _NORMAL)
     entry = struct.pack("<BBI", 2, 1, len(spec)) + spec
-    _execute(ioctx, "rbd_trash", "trash_add", encode_string(ident) + entry)
+    call_to_write(ioctx, "rbd_trash", "rbd", "trash_add", encode_string(ident) + entry)
 
 
 def drop(ioctx: rados.Ioctx, name: str, ident: str) -> None:
     """Take its name from an image."""
     _remove_id(ioctx, name, ident)
     if headers.listed_id(ioctx, name) == ident:
-        _execute(
-            ioctx, "rbd_directory", "dir_remove_image", encode_string(name) + encode_string(ident)
-        )
+        _list(ioctx, "dir_remove_image", name, ident)
 
 
 def give(ioctx: rados.Ioctx, name: str, ident: str) -> None:
@@ -75,22 +74,27 @@ def switch(ioctx: rados.Ioctx, name: str, before: str, ident: str) -> None:
     Raises MigrationError(ESTALE) if it leads elsewhere.
     """
     found = headers.image_id(ioctx, name)
-    version = ioctx.get_last_version()
     if found == ident:
         return
-    try:
-        if found != before:
-            raise ValueError
-        with rados.WriteOpCtx() as op:
-            op.assert_version(version)
-            op.write_full(encode_string(ident))
-            ioctx.operate_write_op(op, f"rbd_id.{name}")
-    except (ValueError, rados.Error) as error:
-        if isinstance(error, rados.Error) and abs(error.errno or 0) not in (ERANGE, 75):
-            raise
+    if found != before or not _replaced(ioctx, f"rbd_id.{name}", encode_string(ident)):
         raise MigrationError(
             ESTALE, f"The name {name!r} was given to another image in the meantime."
-        ) from None
+        )
+
+
+def _replaced(ioctx: rados.Ioctx, oid: str, content: bytes) -> bool:
+    """Write the object that was read last; False if somebody has written it since."""
+    version = ioctx.get_last_version()
+    try:
+        with rados.WriteOpCtx() as op:
+            op.assert_version(version)
+            op.write_full(content)
+            ioctx.operate_write_op(op, oid)
+    except rados.Error as error:
+        if abs(error.errno or 0) not in (ERANGE, EOVERFLOW):
+            raise
+        return False
+    return True
 
 
 def complete(ioctx: rados.Ioctx, name: str, ident: str, former: str) -> None:
@@ -98,20 +102,30 @@ def complete(ioctx: rados.Ioctx, name: str, ident: str, former: str) -> None:
     listed = headers.image_name(ioctx, ident)
     other = headers.listed_id(ioctx, name)
     if other is not None and other != ident:
-        _execute(
-            ioctx, "rbd_directory", "dir_remove_image", encode_string(name) + encode_string(other)
-        )
+        _list(ioctx, "dir_remove_image", name, other)
     if listed is None:
-        _execute(
-            ioctx, "rbd_directory", "dir_add_image", encode_string(name) + encode_string(ident)
-        )
+        _list(ioctx, "dir_add_image", name, ident)
     elif listed != name:
-        names = encode_string(listed) + encode_string(name)
-        _execute(ioctx, "rbd_directory", "dir_rename_image", names + encode_string(ident))
+        _list(ioctx, "dir_rename_image", listed, name, ident)
     if former != name:
         _remove_id(ioctx, former, ident)
     if headers.trash_entry(ioctx, ident) is not None:
-        _execute(ioctx, "rbd_trash", "trash_remove", encode_string(ident))
+        surgery.drop_trash_entry(ioctx, ident)
+
+
+def restore(ioctx: rados.Ioctx, name: str, ident: str) -> None:
+    """Give an image the name that it had before, and take it out of the trash.
+
+    Raises MigrationError(EEXIST) if another image has the name.
+    """
+    give(ioctx, name, ident)
+    complete(ioctx, name, ident, former=name)
+
+
+def _list(ioctx: rados.Ioctx, method: str, *words: str) -> None:
+    """Change the directory."""
+    argument = b"".join(map(encode_string, words))
+    call_to_write(ioctx, "rbd_directory", "rbd", method, argument)
 
 
 def _remove_id(ioctx: rados.Ioctx, name: str, ident: str) -> None:
@@ -122,9 +136,3 @@ def _remove_id(ioctx: rados.Ioctx, name: str, ident: str) -> None:
         op.assert_version(ioctx.get_last_version())
         op.remove()
         ioctx.operate_write_op(op, f"rbd_id.{name}")
-
-
-def _execute(ioctx: rados.Ioctx, oid: str, method: str, argument: bytes) -> None:
-    with rados.WriteOpCtx() as op:
-        op.execute("rbd", method, argument)
-        ioctx.operate_write_op(op, oid)

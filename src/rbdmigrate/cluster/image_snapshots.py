@@ -14,6 +14,7 @@ import rados
 from ..model.image_ident import header_object, is_old_format
 from . import old_format
 from .class_call import call
+from .denc import Decoder
 
 _SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
 
@@ -39,22 +40,22 @@ def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
     for snap_id in [context.u64() for _ in range(context.u32())]:
         reply = call(ioctx, oid, "rbd", "snapshot_get", struct.pack("<Q", snap_id))
         if reply is not None:
-            reply.start()
-            reply.u64()  # id
-            reply.start()
-            found.append(SnapshotEntry(snap_id, reply.u32() == _SNAPSHOT_IN_TRASH))
+            found.append(SnapshotEntry(snap_id, _in_trash(reply)))
     return found
+
+
+def _in_trash(reply: Decoder) -> bool:
+    """Whether the snapshot that a reply describes is about to be removed."""
+    reply.start()
+    reply.u64()  # id
+    reply.start()
+    return reply.u32() == _SNAPSHOT_IN_TRASH
 
 
 def has_snapshot(ioctx: rados.Ioctx, ident: str, snap_id: int) -> bool:
     """Whether the image has the snapshot, and its removal has not been begun."""
     reply = call(ioctx, header_object(ident), "rbd", "snapshot_get", struct.pack("<Q", snap_id))
-    if reply is None:
-        return False
-    reply.start()
-    reply.u64()  # id
-    reply.start()
-    return reply.u32() != _SNAPSHOT_IN_TRASH
+    return reply is not None and not _in_trash(reply)
 
 
 def snapshot_ids(ioctx: rados.Ioctx, ident: str) -> tuple[int, list[int]]:

@@ -18,6 +18,7 @@ from ..model.layout import FEATURES
 from ..model.migration import Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader
 from . import headers, image_snapshots, old_format
+from .class_call import call_to_write
 from .denc import encode_string
 from .headers import Parent, versioned
 from .lock_info import LockHolder
@@ -25,14 +26,6 @@ from .lock_info import LockHolder
 _TARGET_HEADER = 2
 _CLIENT = 8  # CEPH_ENTITY_TYPE_CLIENT
 _LOCK = "rbd_lock"
-
-
-def _write(ioctx: rados.Ioctx, oid: str, cls: str, method: str, data: bytes) -> int:
-    """Call a class method that writes; return the object's version after this write."""
-    with rados.WriteOpCtx() as op:
-        op.execute(cls, method, data)
-        ioctx.operate_write_op(op, oid)
-    return int(ioctx.get_last_version())
 
 
 def _remove(ioctx: rados.Ioctx, oid: str) -> None:
@@ -54,14 +47,14 @@ def relink(ioctx: rados.Ioctx, name: str, ident: str) -> None:
             ioctx.operate_write_op(op, f"rbd_id.{name}")
     if headers.image_name(ioctx, ident) is None:
         entry = encode_string(name) + encode_string(ident)
-        _write(ioctx, "rbd_directory", "rbd", "dir_add_image", entry)
+        call_to_write(ioctx, "rbd_directory", "rbd", "dir_add_image", entry)
     if headers.trash_entry(ioctx, ident) is not None:
         drop_trash_entry(ioctx, ident)
 
 
 def drop_trash_entry(ioctx: rados.Ioctx, ident: str) -> None:
     """Take an image's entry out of the trash; the image itself is not touched."""
-    _write(ioctx, "rbd_trash", "rbd", "trash_remove", encode_string(ident))
+    call_to_write(ioctx, "rbd_trash", "rbd", "trash_remove", encode_string(ident))
 
 
 def unlink_ghost(ioctx: rados.Ioctx, name: str, ident: str) -> None:
@@ -73,14 +66,14 @@ def unlink_ghost(ioctx: rados.Ioctx, name: str, ident: str) -> None:
     listed = headers.image_name(ioctx, ident)
     if listed is not None:
         entry = encode_string(listed) + encode_string(ident)
-        _write(ioctx, "rbd_directory", "rbd", "dir_remove_image", entry)
+        call_to_write(ioctx, "rbd_directory", "rbd", "dir_remove_image", entry)
     _remove(ioctx, f"rbd_object_map.{ident}")
     remove_journal(ioctx, ident)
 
 
 def drop_migration_header(ioctx: rados.Ioctx, ident: str) -> None:
     """Remove the migration header, which makes the image an ordinary one again."""
-    _write(ioctx, header_object(ident), "rbd", "migration_remove", b"")
+    call_to_write(ioctx, header_object(ident), "rbd", "migration_remove", b"")
 
 
 def set_target_header(
@@ -104,7 +97,7 @@ def set_target_header(
         headers.size(source_ioctx, source.image_id),
         state,
     )
-    _write(target_ioctx, f"rbd_header.{target_id}", "rbd", "migration_set", payload)
+    call_to_write(target_ioctx, f"rbd_header.{target_id}", "rbd", "migration_set", payload)
 
 
 def _encode_header(
@@ -138,7 +131,7 @@ def remove_journal(ioctx: rados.Ioctx, ident: str) -> None:
 def drop_metadata(ioctx: rados.Ioctx, ident: str, key: str) -> None:
     """Remove a key from an image's metadata, if it exists."""
     if headers.metadata(ioctx, ident, key) is not None:
-        _write(ioctx, f"rbd_header.{ident}", "rbd", "metadata_remove", encode_string(key))
+        call_to_write(ioctx, f"rbd_header.{ident}", "rbd", "metadata_remove", encode_string(key))
 
 
 def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
@@ -147,7 +140,7 @@ def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
         return
     remove_journal(ioctx, ident)
     argument = struct.pack("<QQ", 0, FEATURES["journaling"])
-    _write(ioctx, f"rbd_header.{ident}", "rbd", "set_features", argument)
+    call_to_write(ioctx, f"rbd_header.{ident}", "rbd", "set_features", argument)
 
 
 def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: str) -> None:
@@ -159,7 +152,7 @@ def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: 
         with contextlib.suppress(rados.ObjectNotFound):
             data_ioctx.remove_self_managed_snap(snapshot.snap_id)
         argument = struct.pack("<Q", snapshot.snap_id)
-        _write(ioctx, f"rbd_header.{ident}", "rbd", "snapshot_remove", argument)
+        call_to_write(ioctx, f"rbd_header.{ident}", "rbd", "snapshot_remove", argument)
 
 
 def remove_leftovers(ioctx: rados.Ioctx, ident: str) -> None:
@@ -176,7 +169,7 @@ def forget_child(ioctx: rados.Ioctx, parent: Parent, child_id: str) -> None:
     argument = struct.pack("<q", parent.pool_id) + encode_string(parent.image_id)
     argument += struct.pack("<Q", parent.snap_id) + encode_string(child_id)
     with contextlib.suppress(rados.ObjectNotFound):
-        _write(ioctx, "rbd_children", "rbd", "remove_child", argument)
+        call_to_write(ioctx, "rbd_children", "rbd", "remove_child", argument)
 
 
 def detach_child(ioctx: rados.Ioctx, parent: Parent, child: Place) -> None:
@@ -185,7 +178,7 @@ def detach_child(ioctx: rados.Ioctx, parent: Parent, child: Place) -> None:
     spec += encode_string(child.namespace)
     argument = struct.pack("<Q", parent.snap_id) + struct.pack("<BBI", 2, 1, len(spec)) + spec
     with contextlib.suppress(rados.ObjectNotFound):
-        _write(ioctx, f"rbd_header.{parent.image_id}", "rbd", "child_detach", argument)
+        call_to_write(ioctx, f"rbd_header.{parent.image_id}", "rbd", "child_detach", argument)
 
 
 def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> Optional[int]:
@@ -197,6 +190,6 @@ def break_lock(ioctx: rados.Ioctx, ident: str, holder: LockHolder) -> Optional[i
     entity = struct.pack("<Bq", _CLIENT, holder.client)
     argument = encode_string(_LOCK) + entity + encode_string(holder.cookie)
     try:
-        return _write(ioctx, header_object(ident), "lock", "break_lock", versioned(argument))
+        return call_to_write(ioctx, header_object(ident), "lock", "break_lock", versioned(argument))
     except rados.ObjectNotFound:
         return None

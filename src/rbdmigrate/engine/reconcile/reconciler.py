@@ -185,7 +185,7 @@ class Reconciler:
         if not isinstance(decision, Act):
             tracked.done_op = None  # it was enough
         elif not is_refresh(migration, decision.op) and _in_vain(tracked, decision.op):
-            tracked.done_op = None  # a retry is counted anew
+            tracked.done_op = None  # a retry is counted from the beginning
             decision = Fail(
                 ELOOP,
                 f"{decision.op.value} went well several times and changed nothing; look at the "

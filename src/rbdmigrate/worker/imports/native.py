@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EBUSY, EEXIST, ENOENT, EOPNOTSUPP
+from errno import EEXIST, ENOENT, EOPNOTSUPP
 from typing import Any, NamedTuple, Optional
 
 import rados
@@ -33,6 +33,7 @@ from ...model.layout import LayoutOptions
 from ...model.migration import Place
 from ...model.source_spec import SourceSpec
 from ..identity import renamed, require_same_image
+from ..removal import remove_snapshots
 from ..session import Session
 from ..verify.extents import diff
 from ..verify.image_views import open_view
@@ -187,12 +188,5 @@ def remove(
     Raises ``rbd.ImageBusy`` when somebody has it open or a snapshot has clones.
     """
     with suppress(rbd.ImageNotFound):
-        with rbd.Image(ioctx, image_id=ident) as image:
-            # Before a snapshot is lost for a removal that then is refused.
-            if any(int(w["id"]) not in session.clients for w in image.watchers_list()):
-                raise rbd.ImageBusy(f"{name} is open", errno=EBUSY)
-            for snapshot in list(image.list_snaps()):
-                if image.is_protected_snap(snapshot["name"]):
-                    image.unprotect_snap(snapshot["name"])
-                image.remove_snap(snapshot["name"])
+        remove_snapshots(session, ioctx, name, ident)
         session.rbd.remove(ioctx, name, on_progress=on_progress)

@@ -80,8 +80,8 @@ class DiskCopy:
         if all(view.id != until for view in views):
             raise MigrationError(
                 ENOENT,
-                f"The snapshot {self._name} was removed before it was copied; abort this import, "
-                "and begin another one from a snapshot that stays.",
+                f"The snapshot {self._name} was removed before it was copied; abort this "
+                "migration, and begin another one from a snapshot that stays.",
             )
         return views
 

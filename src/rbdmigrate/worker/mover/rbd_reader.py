@@ -26,7 +26,7 @@ from .ends import ReadDone
 
 # Clients' quiesce hooks are for snapshots of users; ours need no file system at rest.
 SKIP_QUIESCE = {"flags": rbd.RBD_SNAP_CREATE_SKIP_QUIESCE}
-_GAP = 16  # objects; an exact look at so many holes costs less than another call
+_GAP = 16  # objects; an exact look at that many holes costs less than a call
 
 
 def begin_read(image: rbd.Image, offset: int, length: int, done: ReadDone) -> None:
@@ -120,8 +120,7 @@ class RbdReader:
     def metadata(self) -> dict[str, str]:
         """Its image metadata, without those of this module."""
         with open_view(self._ioctx, self._ident, None) as image:
-            listed = dict(image.metadata_list())
-        return {key: value for key, value in listed.items() if key not in headers.OWN_KEYS}
+            return metadata_of_users(image)
 
     def estimate(self, views: Iterable[View]) -> int:
         """Bytes that a copy of ``views`` would read, about: object maps may miss changes."""
@@ -148,6 +147,12 @@ class RbdReader:
     def has(self, views: Iterable[View]) -> bool:
         """Whether the header still lists all of them."""
         return all(has_snapshot(self._ioctx, self._ident, view.id) for view in views)
+
+
+def metadata_of_users(image: rbd.Image) -> dict[str, str]:
+    """The metadata of an open image, without those of this module."""
+    listed = dict(image.metadata_list())
+    return {key: value for key, value in listed.items() if key not in headers.OWN_KEYS}
 
 
 def _view(image: rbd.Image, snapshot: dict[str, Any]) -> View:

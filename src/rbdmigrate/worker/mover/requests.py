@@ -1,4 +1,4 @@
-"""Requests in flight: so many at once, and what the first failure was."""
+"""Requests in flight: a limited number at a time, and their first failure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Requests:
         self._failure: Optional[CopyFailed] = None
 
     def begin(self, piece: Extent) -> None:
-        """Wait until there is room for another piece. Raises the first failure instead."""
+        """Wait until another piece may begin. Raises the first failure instead."""
         with self._changed:
             while self._failure is None and not self._room(piece.length):
                 self._changed.wait()

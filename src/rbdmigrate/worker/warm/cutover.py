@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from errno import EBUSY, EROFS
 from typing import Optional
 
-import rados
 import rbd
 
 from ...cluster import headers, image_names
@@ -27,6 +26,7 @@ from ...model.jobs.protocol import Tell
 from ...model.migration import Place
 from ...model.watchers import Watcher, name_users
 from ..mover.image_writer import ImageWriter, open_writer
+from ..mover.rbd_reader import metadata_of_users
 from ..session import Session
 from ..users import writers
 from ..verify.extents import diff
@@ -95,8 +95,7 @@ class Cutover:
         old = self._sides.old
         if not self._sides.same_name:
             fault_point("cutover.before", "restore")
-            image_names.give(self._old, old.image, old.image_id)
-            image_names.complete(self._old, old.image, old.image_id, former=old.image)
+            image_names.restore(self._old, old.image, old.image_id)
         elif headers.trash_entry(self._old, old.image_id) is not None:
             image_names.complete(self._old, old.image, old.image_id, former=old.image)
         release(self._old, old.image_id)
@@ -171,7 +170,7 @@ class Cutover:
                 new_ioctx=self._new,
                 tell=self._tell,
             ).run(image, writer, clients_wait=True)
-            writer.set_metadata(_metadata(image))
+            writer.set_metadata(metadata_of_users(image))
         return last
 
     def _unchanged(self, point: str) -> bool:
@@ -202,14 +201,3 @@ class Cutover:
                 image_names.drop(self._old, old.image, old.image_id)
         image_names.complete(self._new, new.image, new.image_id, former)
         fault_point("cutover.after", "complete")
-
-
-def _metadata(image: rbd.Image) -> dict[str, str]:
-    listed = dict(image.metadata_list())
-    return {key: value for key, value in listed.items() if key not in headers.OWN_KEYS}
-
-
-def begun(ioctx: rados.Ioctx, place: Place) -> bool:
-    """Whether the image has lost its name, or has a name in the trash already."""
-    named = headers.image_id(ioctx, place.image) == place.image_id
-    return not named or headers.trash_entry(ioctx, place.image_id) is not None

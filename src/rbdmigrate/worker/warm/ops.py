@@ -81,7 +81,6 @@ def _point(session: Session, ends: WarmEnds) -> str:
     """The name of the snapshot of a cutover that was cut off after the target got its name."""
     with session.open(ends.target) as ioctx:
         base = read_mark(ioctx, ends.target).base
-        names = {}
         with (
             session.open(ends.source) as source,
             rbd.Image(source, image_id=ends.source.image_id, read_only=True) as image,
@@ -152,8 +151,7 @@ def _restore_source(session: Session, ends: WarmEnds) -> None:
         if not headers.image_exists(ioctx, ident):
             return
         if headers.trash_entry(ioctx, ident) is not None or not headers.image_name(ioctx, ident):
-            image_names.give(ioctx, ends.source.image, ident)
-            image_names.complete(ioctx, ends.source.image, ident, ends.source.image)
+            image_names.restore(ioctx, ends.source.image, ident)
         release(ioctx, ident)
 
 

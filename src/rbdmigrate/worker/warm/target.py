@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from errno import EBUSY, EEXIST, EINVAL
+from errno import EEXIST, EINVAL
 from typing import Optional
 
 import rados
@@ -20,6 +20,7 @@ from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ...model.migration import Place
 from ...model.rounds import hidden_name, round_prefix
 from ..mover.rbd_reader import RbdReader
+from ..removal import remove_snapshots
 from ..session import Session
 
 _STRIPING = FEATURES["striping"]
@@ -108,14 +109,7 @@ def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) ->
         return
     let_in(ioctx, ident)
     with suppress(rbd.ImageNotFound):
-        with rbd.Image(ioctx, image_id=ident) as image:
-            if any(int(w["id"]) not in session.clients for w in image.watchers_list()):
-                raise rbd.ImageBusy(f"{name} is open", errno=EBUSY)
-            for snapshot in list(image.list_snaps()):
-                if image.is_protected_snap(snapshot["name"]):
-                    image.unprotect_snap(snapshot["name"])
-                image.remove_snap(snapshot["name"])
-                fault_point("warm.removed", "snapshot")
+        remove_snapshots(session, ioctx, name, ident)
         if headers.trash_entry(ioctx, ident) is not None:
             session.rbd.trash_remove(ioctx, ident, force=True)
         else:
