@@ -85,7 +85,9 @@ class Holds:
             self._closed_until = time.monotonic() + _STALE
         key = (window, whose)
         if key not in self._closed:
-            self._closed[key] = _closed(window, whose, datetime.now(timezone.utc))
+            self._closed[key] = _closed(
+                window, whose, datetime.fromtimestamp(time.time(), timezone.utc)
+            )
         return self._closed[key]
 
     def _standstill(self, m: Migration) -> Optional[Hold]:

@@ -57,7 +57,7 @@ class Throttle:
         until, of, rate = self._rate_now
         now = time.monotonic()
         if now > until or of is not timetable:
-            rate = rate_at(timetable, datetime.now(timezone.utc))
+            rate = rate_at(timetable, datetime.fromtimestamp(time.time(), timezone.utc))
             self._rate_now = (now + _STALE, timetable, rate)
         return rate
 
