@@ -87,7 +87,15 @@ class Module(MgrModule):
 
     def handle_command(self, inbuf: Optional[str], cmd: Dict[str, Any]) -> Tuple[int, str, str]:
         """Run a ``ceph rbd migration ...`` command."""
-        return commands.handle(self._engine, self._options, cmd, self._may_touch, inbuf, self._keys)
+        return commands.handle(
+            self._engine,
+            self._options,
+            cmd,
+            self._may_touch,
+            inbuf,
+            self._keys,
+            self._may_speak_for,
+        )
 
     def api(self, name: str, text: str) -> str:
         """Carry out an HTTP request that the dashboard passes on, for a caller with the permission.
@@ -207,6 +215,9 @@ class Module(MgrModule):
 
     def _may_touch(self, pool: str, namespace: str) -> bool:
         return bool(self.is_authorized({"pool": pool, "namespace": namespace}))
+
+    def _may_speak_for(self, host: str) -> bool:
+        return bool(self.is_authorized({"host": host}))
 
     def _report_health(self, findings: Dict[str, Tuple[str, List[str]]]) -> None:
         """Raise the warning ``RBD_MIGRATION_<name>`` with summary and details for each finding."""

@@ -6,6 +6,7 @@ from errno import ENOENT
 
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.query import totals
+from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.report import Live, report
@@ -101,6 +102,20 @@ PLAN_CHECK = {
 }
 
 
+class FakeAgents:
+    """Notes what it is asked about agents. There is none."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def hosts(self):
+        return []
+
+    def answer(self, host, request):
+        self._engine.calls.append(("answer", (host, request), {}))
+        return Orders(30.0)
+
+
 class FakePlans:
     """Notes what it is asked about plans. There is one, called ``move``."""
 
@@ -170,6 +185,7 @@ class FakeEngine:
         self.caller = Access()
         self.migrations = FakeMigrations(self)
         self.plans = FakePlans(self)
+        self.agents = FakeAgents(self)
 
     @contextlib.contextmanager
     def on_behalf_of(self, caller):

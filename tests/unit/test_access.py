@@ -262,6 +262,8 @@ ARGUMENTS = {
     "limit set": {"max_copies": 1},
     "api key create": {"key_name": "x"},
     "api key rm": {"key_name": "x"},
+    "agent poll": {"host": "pve3"},
+    "agent rm": {"host": "pve3"},
 }
 
 

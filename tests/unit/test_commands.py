@@ -105,7 +105,7 @@ def test_the_options_of_rbd_create_make_the_layout(ask, engine, args, layout):
 
 ON_A_TARGET = [
     ("execute", {}, "execute", {}),
-    ("cutover", {}, "cutover", {}),
+    ("cutover", {}, "cutover", {"policy": None}),
     ("commit", {}, "commit", {"force": False}),
     ("commit", {"force": True}, "commit", {"force": True}),
     ("abort", {}, "abort", {"force": False}),

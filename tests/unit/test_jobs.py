@@ -67,6 +67,7 @@ ACTS = (
 QUESTIONS = (
     questions.Examine(TARGET, blind=True, fenced=("a",)),
     questions.FindUsers((SOURCE, TARGET), ("a",)),
+    questions.FindClosed((SOURCE, TARGET), ("a",)),
     questions.InspectImage(SOURCE, flatten=True),
     questions.InspectSource('{"type": "raw"}', ImportPolicy(), 25.0),
 )
@@ -82,6 +83,7 @@ ANSWERS = (
     answers.Verified(CHECKPOINT),
     answers.Examined((Watcher(4711, "a", lock=True, kernel=True),), True, "1/group", 0),
     answers.UsersFound(("a", "b")),
+    answers.ClosedImages(("a", "b")),
     Image(
         size=1 << 40,
         features=frozenset({"layering", "journaling"}),

@@ -14,6 +14,7 @@ from rbdmigrate.control.lifecycle.policy_merge import merged, with_policy
 from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.control.lifecycle.steps import Act, Rest
 from rbdmigrate.control.lifecycle.verification import with_soaked
+from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Goal, Method, Op, State
@@ -35,6 +36,7 @@ AS_STRICT: "dict[str, Callable[[Any, Any], bool]]" = {
     "window": lambda after, asked: asked in ("", after),
     "verify": lambda after, asked: VERIFIES.index(after) >= VERIFIES.index(asked),
     "soak": lambda after, asked: after >= asked,
+    "cutover": lambda after, asked: asked is None,  # the last request counts, see below
 }
 FIELDS = [field.name for field in dataclasses.fields(Policy)]
 
@@ -94,9 +96,22 @@ def test_of_two_policies_the_stricter_counts_in_every_field(first, second, plan)
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_new_record_has_every_field_of_its_policy(name):
-    policy = Policy(Goal.EXECUTED, 3, 5, "Sat", Verify.SAMPLE, 60.0)
+    cutover = CutoverPolicy(CutoverMode.AGENT, 2.0)
+    policy = Policy(Goal.EXECUTED, 3, 5, "Sat", Verify.SAMPLE, 60.0, cutover)
     assert getattr(policy, name) != getattr(Policy(), name)
-    assert getattr(with_policy(migration(), policy), name) == getattr(policy, name)
+    m = with_policy(migration(method=Method.WARM), policy)
+    assert getattr(m, name) == getattr(policy, name)
+
+
+def test_of_two_ways_to_cut_over_the_last_one_given_counts():
+    m = executed(method=Method.WARM)
+    agent, refuse = CutoverPolicy(CutoverMode.AGENT), CutoverPolicy(CutoverMode.REFUSE)
+    m = merged(m, Policy(cutover=agent), PLAIN)
+    assert m.cutover == agent
+    assert merged(m, Policy(), PLAIN).cutover == agent
+    assert merged(m, Policy(cutover=refuse), PLAIN).cutover == refuse
+    with pytest.raises(MigrationError, match="method warm"):
+        merged(executed(), Policy(cutover=agent), PLAIN)
 
 
 @given(policies, st.sampled_from(["", "p"]))

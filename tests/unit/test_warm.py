@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rbdmigrate.control.lifecycle.cutover import cut_over, cut_over_refused, to_cut_over
 from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.observed import with_observation
 from rbdmigrate.control.lifecycle.requests import (
@@ -23,15 +24,12 @@ from rbdmigrate.control.lifecycle.requests import (
 from rbdmigrate.control.lifecycle.situation import Situation, diagnose
 from rbdmigrate.control.lifecycle.steps import Act, Rest
 from rbdmigrate.control.lifecycle.warm import (
-    cut_over,
-    cut_over_refused,
     is_refresh,
     kept_hold,
     names_changed,
     refresh_at,
     refresh_due,
     synchronized,
-    to_cut_over,
     to_refresh,
 )
 from rbdmigrate.model.client_warnings import client_warnings

@@ -39,6 +39,7 @@ class Call:
     ``inbuf`` is the text of the file that was given with ``-i``. ``keys`` are the API keys
     (``http.auth.keys``), for the commands about them. ``may_create`` tells whether the caller may
     create plans and migrations, for front ends where that is another permission than changing them.
+    ``speaks_for`` tells whether the caller may speak for a hypervisor host, as its agent does.
     """
 
     args: Dict[str, Any]
@@ -48,6 +49,7 @@ class Call:
     inbuf: Optional[str] = field(default=None, repr=False)
     keys: Any = None
     may_create: bool = True
+    speaks_for: Callable[[str], bool] = lambda host: False
 
     @property
     def access(self) -> Access:

@@ -28,6 +28,9 @@ from . import (
     check as check_command,
 )
 from . import (
+    cutover as cutover_commands,
+)
+from . import (
     imports as import_command,
 )
 from . import (
@@ -116,6 +119,7 @@ def policy_of(call: Call, goal: Goal) -> Policy:
         window="" if window is None else pace_commands.window_of(call, window),
         verify=verify_commands.verify_of(call, new=True) or Verify.AUTO,
         soak=verify_commands.soak_of(call) or 0.0,
+        cutover=cutover_commands.policy_of(call),
     )
 
 
@@ -133,13 +137,14 @@ def _begin(call: Call, goal: Goal) -> Report:
             method=wanted.method,
         )
     source, target = check_command.specs_of(call)
+    policy = policy_of(call, goal)
     return call.engine.migrations.prepare(
         source,
         target,
         _layout(call, target or source),
-        policy_of(call, goal),
+        policy,
         force=call.flag("force"),
-        method=import_command.method_of(call),
+        method=cutover_commands.method_with(import_command.method_of(call), policy.cutover),
     )
 
 
@@ -175,10 +180,6 @@ def _run(call: Call) -> Report:
 
 def _execute(call: Call) -> Report:
     return call.engine.migrations.execute(call.spec("target_image", "target"))
-
-
-def _cutover(call: Call) -> Report:
-    return call.engine.migrations.cutover(call.spec("target_image", "target"))
 
 
 def _abort(call: Call) -> Report:
@@ -235,7 +236,15 @@ TABLE = (
     ),
     Command(
         "prepare",
-        (SOURCE, Arg("target_image"), *_LAYOUT, Arg("verify"), *import_command.ARGS, _FORCE),
+        (
+            SOURCE,
+            Arg("target_image"),
+            *_LAYOUT,
+            Arg("verify"),
+            *cutover_commands.ARGS,
+            *import_command.ARGS,
+            _FORCE,
+        ),
         "Link a new target image to the source; clients then use the target",
         "w",
         _prepare,
@@ -248,14 +257,6 @@ TABLE = (
         "Copy the data of a prepared migration in the background",
         "w",
         _execute,
-        tables.outcome,
-    ),
-    Command(
-        "cutover",
-        (TARGET,),
-        "Give the target of a warm migration its name; its source must be closed",
-        "w",
-        _cutover,
         tables.outcome,
     ),
     Command(
@@ -279,6 +280,7 @@ TABLE = (
             *_LAYOUT,
             Arg("verify"),
             Arg("soak"),
+            *cutover_commands.ARGS,
             *import_command.ARGS,
             _FORCE,
         ),
@@ -311,6 +313,7 @@ TABLE = (
         _history,
         tables.history,
     ),
+    *cutover_commands.TABLE,
     *pace_commands.TABLE,
     *plan_commands.TABLE,
     *verify_commands.TABLE,
@@ -344,6 +347,7 @@ def handle(
     authorized: Authorized,
     inbuf: Optional[str] = None,
     keys: Any = None,
+    speaks_for: Callable[[str], bool] = lambda host: False,
 ) -> Answer:
     """Run a command and return an errno, its output and an error message. Never raises."""
     command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
@@ -356,7 +360,8 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not supported; choose from {known}."
     try:
-        result = run(command, Call(cmd, engine, options, authorized, inbuf or None, keys))
+        call = Call(cmd, engine, options, authorized, inbuf or None, keys, speaks_for=speaks_for)
+        result = run(command, call)
         unfinished = command.unfinished(result)
         if unfinished:  # the ceph CLI shows no output of a command that fails
             return -EINPROGRESS, "", unfinished

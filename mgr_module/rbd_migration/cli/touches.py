@@ -5,7 +5,10 @@ API. A route that is not a command is listed by its own name. ``doc/security.rst
 """
 
 import enum
+from errno import EACCES
 from typing import Dict, Tuple
+
+from rbdmigrate.model.errors import MigrationError
 
 from .command import Call
 
@@ -21,6 +24,8 @@ class Touch(enum.Enum):
     CLUSTER = "settings of the whole cluster"  # require
     CLUSTER_OR_POOL = "settings of the pool that is named, or of the whole cluster"  # require
     KEYS = "API keys, which are good for all pools"  # require
+    HOST = "the guests of the host that is named"  # require
+    HOSTS = "agents of hosts, which are good for images of all pools"  # require
     NUMBERS = "settings and numbers without names of images; of pools, those that are covered"
 
 
@@ -61,6 +66,10 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
     "plan skip": (Touch.PLAN,),
     "plan cancel": (Touch.PLAN,),
     "plan rm": (Touch.PLAN,),
+    "clients": (Touch.SEEN,),
+    "agent poll": (Touch.HOST,),
+    "agent ls": (Touch.NUMBERS,),
+    "agent rm": (Touch.HOSTS,),
     "api key create": (Touch.KEYS,),
     "api key ls": (Touch.KEYS,),
     "api key rm": (Touch.KEYS,),
@@ -82,6 +91,12 @@ def require(name: str, call: Call) -> None:
     touched = TOUCHES[name]
     if Touch.KEYS in touched:
         call.access.require_unrestricted("API keys are")
+    elif Touch.HOST in touched and not call.speaks_for(call.text("host") or ""):
+        raise MigrationError(
+            EACCES, f"Your capabilities do not cover the host {call.text('host')}."
+        )
+    elif Touch.HOSTS in touched:
+        call.access.require_unrestricted("Agents are")
     elif Touch.CLUSTER in touched:
         call.access.require_unrestricted("This setting is")
     elif Touch.CLUSTER_OR_POOL in touched:

@@ -22,6 +22,8 @@ from ..model.migration import Migration
 from ..model.report import iso
 from ..model.spec import ImageSpec, parse_image_spec
 from .caller import on_behalf_of
+from .cutover.agents import AgentService
+from .cutover.close_watch import CloseWatch
 from .host import Host
 from .pace.cluster_monitor import ClusterMonitor
 from .pace.plan_limits import PlanPace
@@ -61,9 +63,9 @@ _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands 
 class Engine:
     """Carries out migrations and answers for them. One engine runs in the active manager.
 
-    Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`) and ``plans``
-    (:class:`.plans.service.PlanService`). ``ended`` is set when this manager may write no more;
-    ``ended_reason`` says why.
+    Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
+    (:class:`.plans.service.PlanService`) and ``agents`` (:class:`.cutover.agents.AgentService`).
+    ``ended`` is set when this manager may write no more; ``ended_reason`` says why.
     """
 
     def __init__(self, host: Host) -> None:
@@ -134,6 +136,21 @@ class Engine:
             self._registry, lookup, admission, preparation.import_request, self._translated
         )
         self.plans = self._plan_service(starter)
+        self.agents = AgentService(
+            registry=self._registry,
+            scheduler=self._scheduler,
+            loader=self._loader,
+            settings=host.settings,
+            translated=self._translated,
+        )
+        self._close_watch = CloseWatch(
+            registry=self._registry,
+            scheduler=self._scheduler,
+            ask=self._ask,
+            fenced=self._dead_workers,
+            has_guest=lambda m: bool(self.agents.users(m)),
+            on_fenced=self._fenced,
+        )
 
     def _migrations(
         self, lookup: Lookup, preparation: Preparation, changes: RecordChanges
@@ -195,16 +212,18 @@ class Engine:
             self._plan_registry.load()  # a paused plan is known before its migrations go on
         self._scheduler.start()
         self.plans.start()
+        self._close_watch.start()
 
     def stop(self) -> bool:
         """Kill the workers, end the threads; False when a thread does not end. State is kept."""
         self.ended.set()
         self.plans.stop()
+        self._close_watch.stop()
         self._queries.stop()
         self._loader.stop()
         self._monitor.stop()
         clean = self._scheduler.stop(_STOP_TIMEOUT)  # the workers first
-        for part in (self._queries, self.plans, self._loader, self._monitor):
+        for part in (self._close_watch, self._queries, self.plans, self._loader, self._monitor):
             clean &= part.join(_STOP_TIMEOUT)
         if clean:
             self._client.shutdown()
@@ -234,6 +253,7 @@ class Engine:
             *self._scheduler.problems(),
             *self._monitor.troubles(),
             *self.plans.problems(),
+            *self._close_watch.problems(),
         ]
 
     def silent_pools(self) -> list[str]:

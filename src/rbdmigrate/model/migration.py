@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
+from .cutover import CutoverPolicy, Release
 from .import_source import Import
 from .layout import LayoutOptions
 from .rounds import Rounds
@@ -100,6 +101,7 @@ class HoldReason(str, enum.Enum):
     SOAK = "soak"
     OPERATOR = "operator"
     PLAN = "plan"
+    CLIENTS = "clients"
 
 
 def _shorten_message(said: Any) -> None:
@@ -269,9 +271,10 @@ class Migration:
     to; empty: none. ``confirmed``: the request for it was answered with success, or the record was
     changed since; a record that is not confirmed is removed by the next manager. ``snapshots``:
     the number of users' snapshots that the source has and the target gets; None: not known.
-    ``target_changes``: changes of the target by clients that librbd does not expect. ``imported``
-    is set for an import: ``source`` is then only a name for the external source (of a native one
-    the place of the image, with ``@`` and the snapshot).
+    ``cutover``: how clients are made to leave the source of a warm migration; ``release``: they
+    have left it, and wait for the outcome. ``target_changes``: changes of the target by clients
+    that librbd does not expect. ``imported`` is set for an import: ``source`` is then only a name
+    for the external source (of a native one the place of the image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -318,6 +321,8 @@ class Migration:
     plan: str = ""
     method: Method = Method.LIVE
     rounds: Optional[Rounds] = None
+    cutover: CutoverPolicy = field(default_factory=CutoverPolicy)
+    release: Optional[Release] = None
     confirmed: bool = True
     snapshots: Optional[int] = None
     target_changes: TargetChanges = field(default_factory=TargetChanges)

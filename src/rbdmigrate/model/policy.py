@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from .cutover import CutoverPolicy
 from .migration import Goal
 from .verification import Verify
 
@@ -15,7 +16,8 @@ class Policy:
 
     ``rate``: bytes per second, None is no limit, 0 stops. ``window``: a text that
     ``control.pace.window`` reads; empty is always. ``verify``: the comparison before a commit.
-    ``soak``: seconds between that and the commit.
+    ``soak``: seconds between that and the commit. ``cutover``: how clients are made to leave the
+    source of a warm migration; None: as before, or the default.
     """
 
     goal: Goal = Goal.PREPARED
@@ -24,3 +26,4 @@ class Policy:
     window: str = ""
     verify: Verify = Verify.AUTO
     soak: float = 0.0
+    cutover: Optional[CutoverPolicy] = None

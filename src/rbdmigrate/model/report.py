@@ -17,7 +17,7 @@ from .errors import errno_name
 from .layout import LayoutOptions
 from .migration import Failure, Goal, Hold, Method, Migration, State
 from .verification import Verification, Verify
-from .warm_report import clients_use, rounds_report, what_next_warm
+from .warm_report import clients_use, cutover_report, rounds_report, what_next_warm
 
 _COPIED = (
     State.EXECUTED,
@@ -71,6 +71,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "import_only": m.imported is not None,
         "method": m.method.value,
         "clients": clients_use(m),
+        "cutover": cutover_report(m),
         "rounds": rounds_report(m, live.age),
         "source_spec": None if m.imported is None else m.imported.redacted(),
         "source_changes": [] if m.imported is None else list(m.imported.changes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from .cutover import CutoverMode
 from .migration import Goal, Method, Migration, State
 from .verification import Verify
 
@@ -29,6 +30,17 @@ def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]
         "seconds": round(r.seconds, 3),
         "age_seconds": None if age is None else int(age),
         "pause_seconds": None if r.pause is None else round(r.pause, 3),
+    }
+
+
+def cutover_report(m: Migration) -> Optional[dict[str, Any]]:
+    """How the cutover is done, as plain data; None for methods without one."""
+    if m.method is not Method.WARM:
+        return None
+    return {
+        "mode": m.cutover.mode.value,
+        "max_pause_seconds": m.cutover.max_pause,
+        "name_changes": m.cutover.name_changes,
     }
 
 
@@ -58,6 +70,17 @@ def what_next_warm(m: Migration) -> str:
     return (
         f"It cuts over by itself when it is in step, if nobody has {source} open at that moment, "
         f"and goes on until it is {m.goal.value}; start no client before it is cut over."
+    )
+
+
+def clients_awaited(m: Migration, reason: str) -> str:
+    """One sentence on what a cutover by an agent, or when the source is closed, waits for."""
+    source, target = m.source.spec, m.target.spec
+    if m.cutover.mode is CutoverMode.WHEN_CLOSED:
+        return f"It changes to {target} at the moment when the last client closes {source}."
+    return reason or (
+        f"No agent has reported a guest that has {source} open; look at `ceph rbd migration agent "
+        f"ls`, and start rbd-migration-agent on the host of the guest."
     )
 
 

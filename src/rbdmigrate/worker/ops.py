@@ -24,7 +24,7 @@ from .questions import examine, inspect_image
 from .repair import comparison_snapshot
 from .repair.complete_objects import complete_objects
 from .session import Session
-from .users import find_users
+from .users import find_closed, find_users
 from .verify.verify import verify
 from .warm import ops as warm_ops
 
@@ -114,6 +114,7 @@ OPERATIONS: dict[type[acts.Ends], dict[type[acts.Act], Operation]] = {
 ANSWERS: dict[type, Callable[[Session, Any, Tell], Answer]] = {
     questions.Examine: examine,
     questions.FindUsers: find_users,
+    questions.FindClosed: find_closed,
     questions.InspectImage: inspect_image,
     questions.InspectSource: import_ops.inspect_source,
 }

@@ -13,9 +13,9 @@ import rbd
 from ..cluster import headers
 from ..model.errors import MigrationError
 from ..model.jobs.acts import Abort
-from ..model.jobs.answers import UsersFound
+from ..model.jobs.answers import ClosedImages, UsersFound
 from ..model.jobs.protocol import Tell
-from ..model.jobs.questions import FindUsers
+from ..model.jobs.questions import FindClosed, FindUsers
 from ..model.migration import Place
 from ..model.watchers import Watcher, name_users
 from .open_image import ident_of, open_image
@@ -104,6 +104,21 @@ def find_users(session: Session, question: FindUsers, tell: Tell) -> UsersFound:
         if client not in session.clients and address not in question.fenced
     ]
     return UsersFound(tuple(found))
+
+
+def find_closed(session: Session, question: FindClosed, tell: Tell) -> ClosedImages:
+    """The images that no client has open for writing, but for those that cannot be opened."""
+    closed = []
+    for place in question.images:
+        with session.open(place) as ioctx:
+            try:
+                with open_image(ioctx, place.image_id, read_only=True) as image:
+                    users = writers(session, ioctx, image, question.fenced)
+            except (rbd.Error, rados.ObjectNotFound):
+                continue
+        if not users:
+            closed.append(place.image_id)
+    return ClosedImages(tuple(closed))
 
 
 def _watchers(session: Session, place: Place) -> Iterator[tuple[int, str]]:

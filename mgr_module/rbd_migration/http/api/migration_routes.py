@@ -26,6 +26,16 @@ _POLICY = (
         example="1h",
     ),
 )
+_CUTOVER = (
+    Field(
+        "cutover",
+        "string",
+        "How clients are made to leave the source of a warm migration.",
+        choices=schemas.CUTOVERS,
+    ),
+    Field("max_pause", "size", "How long a guest may stand still, such as 3s.", example="3s"),
+    Field("name_changes", "boolean", "Clients are known to find the image under its new name."),
+)
 _LAYOUT = Field(
     "layout",
     "object",
@@ -135,7 +145,7 @@ MIGRATION_ROUTES = (
         description="The command `ceph rbd migration run`, with the goal `prepared` unless another "
         "is given. It waits for the prepare up to `command_wait` seconds.",
         answer=schemas.REPORT,
-        body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY),
+        body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY, *_CUTOVER),
         command="run",
         status=201,
         example={"source": "hdd/vm1", "target": "nvme/vm1", "goal": "executed", "rate": "50M"},
@@ -196,7 +206,7 @@ MIGRATION_ROUTES = (
         example={"rate": "20M", "priority": 5},
     ),
     _act("execute", "Copy the data in the background"),
-    _act("cutover", "Let clients change to the target of a warm migration"),
+    _act("cutover", "Let clients change to the target of a warm migration", *_CUTOVER),
     _act("commit", "Finish: remove the source", _FORCE),
     _act("abort", "Go back: remove the target", _FORCE),
     _act("pause", "Pause: interrupt the copy", _FORCE),

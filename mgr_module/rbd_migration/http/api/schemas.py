@@ -10,10 +10,13 @@ STATES = (
 )  # fmt: skip
 METHODS = ("live", "copy", "warm")
 CLIENTS = ("source", "target")
+CUTOVERS = ("refuse", "when-closed", "agent")
 GOALS = ("prepared", "executed", "cut-over", "verified", "committed")
 VERIFY = ("none", "sample", "full")
 VERIFY_ASKED = ("auto", *VERIFY)  # auto: depends on the image
-HOLDS = ("paused", "window", "limit", "health", "source", "retry", "soak", "operator", "plan")
+HOLDS = (
+    "paused", "window", "limit", "health", "source", "retry", "soak", "operator", "plan", "clients",
+)  # fmt: skip
 
 
 def field(name: str, type: str, text: str, **more: Any) -> Field:
@@ -114,7 +117,17 @@ ROUNDS = (
         "Seconds since the source was as the target is; null after the cutover.",
         nullable=True,
     ),
-    field("pause_seconds", "number", "Seconds that the cutover took.", nullable=True),
+    field(
+        "pause_seconds",
+        "number",
+        "Seconds that the cutover took, or that its guest stood still.",
+        nullable=True,
+    ),
+)
+CUTOVER = (
+    field("mode", "string", "How clients are made to leave the source.", choices=CUTOVERS),
+    field("max_pause_seconds", "number", "Seconds that a guest may stand still."),
+    field("name_changes", "boolean", "Clients find the image under its new name."),
 )
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
@@ -128,6 +141,13 @@ REPORT: Tuple[Field, ...] = (
     field("import_only", "boolean", "An import: the source is only read."),
     field("method", "string", "How it is copied.", choices=METHODS),
     field("clients", "string", "The image that clients use now.", choices=CLIENTS),
+    field(
+        "cutover",
+        "object",
+        "How its cutover is done; null for other methods than warm.",
+        fields=CUTOVER,
+        nullable=True,
+    ),
     field("rounds", "object", "The rounds of a warm migration.", fields=ROUNDS, nullable=True),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
     field("source_changes", "array", "What changed at an import's source during the copy."),

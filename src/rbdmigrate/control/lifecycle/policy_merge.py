@@ -16,6 +16,7 @@ from ...model.layout import LayoutOptions
 from ...model.migration import Goal, Migration, State
 from ...model.policy import Policy
 from ...model.verification import Verify
+from .cutover import with_cutover_policy
 from .requests import cleared_for_retry, refuse_aborting, refuse_goal, without_consent
 from .verification import at_least, covers
 
@@ -29,6 +30,8 @@ def with_policy(m: Migration, policy: Policy) -> Migration:
     MigrationError(EINVAL) for a goal that its method does not have.
     """
     refuse_goal(m.method, policy.goal)
+    if policy.cutover is not None:
+        m = with_cutover_policy(m, policy.cutover)
     verify = m.verify if policy.verify is Verify.AUTO else policy.verify
     return replace(
         m,
@@ -78,6 +81,8 @@ def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") 
 
 
 def _stricter(m: Migration, policy: Policy, plan: str) -> Migration:
+    if policy.cutover is not None:
+        m = with_cutover_policy(m, policy.cutover)
     goal = max(m.goal, policy.goal, key=_FARTHER.index)
     asked = at_least(policy.goal, policy.verify)
     verify = asked if covers(asked, m.verify) else m.verify

@@ -1,4 +1,4 @@
-"""The method ``warm``: its next step, its refreshing rounds, and what a cutover means. Pure.
+"""The method ``warm``: its next step, and the rounds that refresh its target. Pure.
 
 Until the cutover the clients use the source, and an abort removes only our copy. From the cutover
 on they use the target, and an abort copies back what they wrote.
@@ -7,17 +7,16 @@ on they use the target, and an abort copies back what they wrote.
 from __future__ import annotations
 
 from dataclasses import replace
-from errno import EAGAIN, EINVAL, EIO
+from errno import EIO
 from typing import Optional
 
-from ...model.errors import MigrationError
-from ...model.jobs.answers import CutOverDone, Synchronized
+from ...model.jobs.answers import Synchronized
 from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
 from ...model.rounds import Rounds, hidden_name
 from ...model.spec import ImageSpec
 from .crashes import prepare_crashed
+from .cutover import goes_on, waits_for_clients
 from .observed import unanswered
-from .requests import cleared_for_retry, refuse_aborting
 from .situation import Situation
 from .steps import Act, Decision, Fail, Rest
 from .verification import due, may_commit
@@ -25,7 +24,6 @@ from .verification import due, may_commit
 _REFRESHED = 60.0  # seconds, the least age of the content of a target that is refreshed
 _PATIENCE = 20  # times as long as a round took nothing is copied after it
 _LONGEST = 3600.0  # seconds, the age up to which rounds that copy nothing become rarer
-_ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
 
 
 def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
@@ -42,8 +40,10 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
         return Act(Op.ABORT)
     if m.goal is Goal.ABORTED:
         return Act(Op.ABORT)
+    if m.state is State.CUTTING_OVER and situation in (Situation.EXECUTED, Situation.HALF_CUT_OVER):
+        return Act(Op.CUT_OVER)
     if situation is Situation.HALF_CUT_OVER:
-        return Act(Op.CUT_OVER) if m.state is State.CUTTING_OVER else Rest()
+        return Rest()
     if m.paused or m.target_changes.trashed:
         return Rest()
     return _onward(m, situation, now)
@@ -55,9 +55,9 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
         return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)
     if situation is Situation.PREPARED and m.goal is not Goal.PREPARED:
         return Act(Op.EXECUTE)
-    if situation is Situation.EXECUTED and m.goal in _ONWARD:
+    if situation is Situation.EXECUTED and goes_on(m.goal) and not waits_for_clients(m):
         return Act(Op.CUT_OVER)
-    if situation is Situation.EXECUTED and m.goal is Goal.EXECUTED and refresh_due(m, now):
+    if situation is Situation.EXECUTED and refresh_due(m, now):
         return Act(Op.EXECUTE)
     if situation is Situation.CUT_OVER and due(m):
         return Act(Op.VERIFY)
@@ -95,7 +95,9 @@ def source_gone(m: Migration) -> str:
 
 def refresh_at(m: Migration) -> Optional[float]:
     """When another round refreshes an executed target, in seconds since the epoch; else None."""
-    if m.method is not Method.WARM or m.goal is not Goal.EXECUTED or m.rounds is None:
+    if m.method is not Method.WARM or m.rounds is None:
+        return None
+    if m.goal is not Goal.EXECUTED and not waits_for_clients(m):
         return None
     if m.paused or m.state is not State.EXECUTED:
         return None
@@ -147,71 +149,3 @@ def synchronized(m: Migration, answer: Synchronized) -> Migration:
     return replace(
         m, rounds=rounds, point=answer.point, bytes_copied=size, bytes_total=size, copy_checked=True
     )
-
-
-# -- the cutover
-
-
-def goes_on(goal: Goal) -> bool:
-    """Whether a migration with this goal cuts over by itself."""
-    return goal in _ONWARD
-
-
-def to_cut_over(m: Migration, goal: Goal = Goal.CUT_OVER) -> Migration:
-    """Return the record with at least ``goal``, which is cut-over or a later one.
-
-    Raises MigrationError: EINVAL for other methods, EBUSY during an abort, EAGAIN before it is
-    executed.
-    """
-    refuse_aborting(m)
-    target = m.target.spec
-    if m.method is not Method.WARM:
-        raise MigrationError(
-            EINVAL,
-            f"{target} is migrated by the method {m.method.value}, which has no cutover: clients "
-            f"use the target {_LATE[m.method]}.",
-        )
-    cut_off = m.state is State.FAILED and m.failed_in is State.CUTTING_OVER
-    if m.cut_over_at is not None:
-        return m
-    if m.state not in (State.EXECUTED, State.CUTTING_OVER) and not cut_off:
-        raise MigrationError(
-            EAGAIN,
-            f"{target} is {m.state.value}, not executed yet, so there is nothing to cut over to; "
-            f"run `ceph rbd migration execute {target}` and wait until it is executed.",
-        )
-    return replace(cleared_for_retry(m), goal=m.goal if m.goal in _ONWARD else goal)
-
-
-_LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}
-
-
-def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
-    """Return the record after the cutover, from which on clients use the target."""
-    rounds = replace(m.rounds or Rounds(), pause=answer.pause)
-    m = replace(m, rounds=rounds, point=answer.point)
-    return m.enter(State.CUT_OVER, now, f"after {answer.pause:.2f} s, with {answer.bytes} bytes")
-
-
-def cutover_waits(m: Migration) -> bool:
-    """Whether its cutover was refused, and everything undone, until somebody cuts over again."""
-    asked = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
-    return (
-        m.method is Method.WARM
-        and asked
-        and m.cut_over_at is None
-        and m.goal is Goal.EXECUTED
-        and m.state is State.EXECUTED
-    )
-
-
-def cut_over_refused(m: Migration, message: str, now: float) -> Migration:
-    """Return the record after a cutover that clients of the source forbade: nothing was changed.
-
-    The administrator decides when to try again, and the target is kept fresh until then.
-    """
-    if m.goal is Goal.ABORTED:
-        return replace(m, step=None)
-    back = m.enter(State.EXECUTED, now, message)
-    hold = Hold(HoldReason.OPERATOR, message)
-    return replace(back, goal=Goal.EXECUTED, step=None, hold=hold, failure=None, attempts=0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Optional
 
-from ...control.lifecycle.warm import cutover_waits, goes_on
+from ...control.lifecycle.cutover import cutover_waits, goes_on
 from ...model.migration import Goal, Migration, State
 from ...model.plan import Outcome
 from ..records.plan_registry import PlanRegistry

@@ -22,6 +22,7 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
+from ...control.lifecycle.cutover import cut_over_refused
 from ...control.lifecycle.decision import decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
@@ -31,7 +32,6 @@ from ...control.lifecycle.failures import (
 from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
 from ...control.lifecycle.steps import Act
-from ...control.lifecycle.warm import cut_over_refused
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing
 from ...model.jobs.acts import ActOn

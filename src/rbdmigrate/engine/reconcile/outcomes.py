@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from ...control.lifecycle.aborting import copied_by_us_alone
 from ...control.lifecycle.crashes import after_success
-from ...control.lifecycle.warm import cut_over, kept_hold, synchronized
+from ...control.lifecycle.cutover import cut_over
+from ...control.lifecycle.warm import kept_hold, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
     Answer,

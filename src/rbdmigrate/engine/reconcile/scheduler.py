@@ -130,15 +130,18 @@ class Scheduler:
             tracked.wanted = None  # what it waits for a slot with may be wanted no more
         self._wake.set()
 
-    def interrupt(self, tracked: TrackedMigration, reason: str) -> bool:
-        """Stop the copy or verification of ``tracked`` by killing its worker; False without one.
+    def interrupt(
+        self, tracked: TrackedMigration, reason: str, acts: frozenset[Op] = PACED
+    ) -> bool:
+        """Stop one of ``acts`` on ``tracked`` by killing its worker; False without one.
 
-        Other acts are short and left to end, but for what an abort makes needless.
+        Other acts than copies and verifications are short and left to end as a rule, but for what
+        an abort makes needless.
         """
         needless = {Op.SETTLE} if tracked.migration.goal is Goal.ABORTED else set()
         for slot in self._all_slots():
             job = slot.job
-            if job is not None and job.tracked is tracked and job.op in PACED | needless:
+            if job is not None and job.tracked is tracked and job.op in acts | needless:
                 slot.interrupt(job, reason)
                 return True
         return False

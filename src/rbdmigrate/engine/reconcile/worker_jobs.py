@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
+from ...control.lifecycle.cutover import must_undo
 from ...model.import_policy import ImportPolicy
 from ...model.jobs import acts
 from ...model.migration import Method, Migration, Op
@@ -44,7 +45,7 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
             moment.rate, m.holder_ops, untouched, m.point, m.no_point, moment.fenced
         )
     if op is Op.CUT_OVER:
-        return acts.CutOver(moment.fenced)
+        return acts.CutOver(moment.fenced, undo=must_undo(m))
     if op is Op.VERIFY:
         assert m.verification is not None
         return acts.Verify(

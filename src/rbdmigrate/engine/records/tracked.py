@@ -51,6 +51,7 @@ class TrackedMigration:
         self.peeking = False  # or at its running copy from outside
         self.troubled = False  # its pools did not answer when either was done last
         self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
+        self.waits_for = ""  # what its cutover by an agent waits for
         self.double = ""  # why it is not acted on: another record is about one of its images
 
     def refuse_double(self) -> None:

@@ -10,9 +10,10 @@ from typing import Optional
 
 from ...checks import refuse, run
 from ...checks.facts import Facts
+from ...control.lifecycle.cutover import goes_on
 from ...control.lifecycle.policy_merge import merged, with_policy
-from ...control.lifecycle.warm import goes_on
 from ...faults import fault_point
+from ...model.cutover import CutoverMode
 from ...model.errors import MigrationError
 from ...model.finding import Finding
 from ...model.import_source import Import, host_of
@@ -125,7 +126,8 @@ def _refuse_open(facts: Facts, policy: Policy) -> None:
     """Raise MigrationError(EBUSY) where a cutover would follow by itself with clients running."""
     wish, image = facts.wish, facts.image
     users = image.users if image is not None else ()
-    if wish.method is Method.WARM and users and goes_on(policy.goal):
+    waits = policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
+    if wish.method is Method.WARM and users and goes_on(policy.goal) and not waits:
         raise MigrationError(
             EBUSY,
             f"The source {wish.source} is open for writing by {name_users(users)}, and its clients "

@@ -2,7 +2,8 @@
 
 Each kind of question has a thread and a worker of its own. So a source that accepts connections and
 says nothing delays no question about an image, and checks, which change nothing and can be asked
-for again and again, delay no abort, commit or prepare.
+for again and again, delay no abort, commit or prepare. Nor does the watch for images that clients
+close, which asks several times a second.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ...cluster.client import Identity
 from ...cluster.worker_process import WorkerLost, WorkerProcess
 from ...model.errors import MigrationError, errno_text
 from ...model.jobs.protocol import Cause, Ending, Failed
-from ...model.jobs.questions import InspectSource, Question
+from ...model.jobs.questions import FindClosed, InspectSource, Question
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class LibrbdQueries:
             for source, what in ((False, "images"), (True, "sources"))
             for order, why in ((True, "orders"), (False, "checks"))
         }
+        self._watch = _Line(identity, "images-watch")
 
     def ask(self, question: Question, answer: type[R], timeout: float, *, order: bool = True) -> R:
         """A worker's answer, at most ``timeout`` seconds after it began with the question.
@@ -67,8 +69,11 @@ class LibrbdQueries:
         changes something, as opposed to a mere check. Raises MigrationError when librbd refuses,
         when no answer comes in time, or when too many questions wait already.
         """
-        about_source = isinstance(question, InspectSource)
-        ending = self._lines[about_source, order].ask(question, timeout)
+        if isinstance(question, FindClosed):
+            line = self._watch
+        else:
+            line = self._lines[isinstance(question, InspectSource), order]
+        ending = line.ask(question, timeout)
         if isinstance(ending, Failed):
             raise _refusal(question, ending)
         assert isinstance(ending.answer, answer)
@@ -76,12 +81,12 @@ class LibrbdQueries:
 
     def stop(self) -> None:
         """End the threads and their workers. Whoever still waits gets MigrationError."""
-        for line in self._lines.values():
+        for line in (*self._lines.values(), self._watch):
             line.stop()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads' end; False when one is still there."""
-        ended = [line.join(timeout) for line in self._lines.values()]
+        ended = [line.join(timeout) for line in (*self._lines.values(), self._watch)]
         return all(ended)
 
 

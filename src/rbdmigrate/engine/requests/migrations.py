@@ -12,6 +12,7 @@ from typing import Any, Optional
 import rados
 
 from ...control.lifecycle.aborting import refusal_of, request_abort
+from ...control.lifecycle.cutover import cutover_waits, goes_on, to_cut_over, waits_for_clients
 from ...control.lifecycle.requests import (
     Changes,
     changed,
@@ -26,9 +27,10 @@ from ...control.lifecycle.requests import (
     to_verify,
 )
 from ...control.lifecycle.verification import at_least
-from ...control.lifecycle.warm import cutover_waits, goes_on, to_cut_over, to_refresh
+from ...control.lifecycle.warm import to_refresh
 from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
+from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
 from ...model.migration import Goal, HoldReason, Method, Migration, State
@@ -244,10 +246,16 @@ class Migrations:
         self._changes.change(tracked, lambda m: to_refresh(to_execute(m)))
         return view(tracked)
 
-    def cutover(self, target: ImageSpec) -> Report:
-        """Copy the last difference and give the target its name; clients have to be stopped."""
+    def cutover(self, target: ImageSpec, policy: Optional[CutoverPolicy] = None) -> Report:
+        """Copy the last difference and give the target its name.
+
+        ``policy``: how clients are made to leave the source; None: as the record says. Where it
+        waits for them this answers at once, else they have to be stopped.
+        """
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m)))
+        self._changes.change(tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m), policy))
+        if waits_for_clients(tracked.migration):
+            return view(tracked)
         self._changes.wait(tracked, frozenset(), _cut_over_or_refused)
         m = tracked.migration
         if cutover_waits(m) and m.hold is not None:

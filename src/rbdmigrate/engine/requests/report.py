@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any, Optional, Union
 
+from ...control.lifecycle.cutover import waits_for_clients
 from ...control.lifecycle.schedule import PACED
 from ...control.lifecycle.standstill import source_rests, standstill
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
-from ...model.migration import Hold, HoldReason, Migration, Op
+from ...model.migration import Hold, HoldReason, Migration, Op, State
 from ...model.report import Live, report
+from ...model.warm_report import clients_awaited
 from ..pace.lock_owner import copies_on
 from ..reconcile.verification import waits
 from ..records.registry import TrackedMigration
@@ -94,6 +96,8 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
         return Hold(HoldReason.HEALTH, tracked.note)
     if tracked.held and not tracked.busy:
         return tracked.held
+    if waits_for_clients(m) and m.state is State.EXECUTED and m.hold is None and m.step is None:
+        return Hold(HoldReason.CLIENTS, clients_awaited(m, tracked.waits_for))
     waited = time.monotonic() - tracked.wanted_since
     if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:
         return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")

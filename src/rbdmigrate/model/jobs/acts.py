@@ -109,10 +109,12 @@ class CutOver:
     """Copy the last difference and give the target its name; the source goes to the trash.
 
     Completes or undoes a cutover that was cut off first. ``fenced``: addresses of our dead workers.
+    ``undo``: do nothing else.
     """
 
     name: ClassVar[str] = Op.CUT_OVER.value
     fenced: tuple[str, ...] = ()
+    undo: bool = False
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,13 @@ class UsersFound:
     addresses: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ClosedImages:
+    """The ids of images that no client has open for writing."""
+
+    idents: tuple[str, ...] = ()
+
+
 Answer = Union[
     Finished,
     NotTrimmed,
@@ -127,6 +134,7 @@ Answer = Union[
     Verified,
     Examined,
     UsersFound,
+    ClosedImages,
     Image,
     Inspection,
 ]

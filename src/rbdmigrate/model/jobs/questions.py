@@ -33,6 +33,15 @@ class FindUsers:
 
 
 @dataclass(frozen=True)
+class FindClosed:
+    """Which of the images no client has open for writing; answered by ``ClosedImages``."""
+
+    name: ClassVar[str] = "find_closed"
+    images: tuple[Place, ...]
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class InspectImage:
     """What preflight wants to know of a source image; answered by ``Image``.
 
@@ -62,4 +71,4 @@ class InspectSource:
     method: Method = Method.LIVE
 
 
-Question = Union[Examine, FindUsers, InspectImage, InspectSource]
+Question = Union[Examine, FindUsers, FindClosed, InspectImage, InspectSource]

@@ -67,15 +67,20 @@ class Cutover:
         """Whether ``new`` has its name: the point of no return is passed."""
         return headers.image_id(self._new, self._sides.new.image) == self._sides.new.image_id
 
-    def run(self) -> Optional[Round]:
+    def run(self, *, undo: bool = False) -> Optional[Round]:
         """Do it. The last difference; None: only the names were completed.
 
-        Raises MigrationError and librbd's errors, with everything undone.
+        ``undo``: only complete or undo one that was cut off. Raises MigrationError and librbd's
+        errors, with everything undone.
         """
         if self.published:
             self._complete()
             return None
         self.undo()
+        if undo:
+            raise MigrationError(
+                EBUSY, "The clients could not wait for the cutover any longer; nothing was changed."
+            )
         self._require_closed()
         try:
             last = self._last_difference()

@@ -70,7 +70,7 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
         fenced=act.fenced,
     )
     with session.without_cache(), ExitStack() as stack:
-        last = Cutover(session=session, sides=sides, tell=tell, stack=stack).run()
+        last = Cutover(session=session, sides=sides, tell=tell, stack=stack).run(undo=act.undo)
     pause = time.monotonic() - begun
     if last is not None:
         return CutOverDone(last.point, pause, last.bytes)

@@ -1,0 +1,170 @@
+"""``cutover``, ``clients`` and ``agent``: how clients are made to leave a migration's source."""
+
+from errno import EINVAL
+from typing import Any, Dict, List, Optional
+
+from rbdmigrate.model import agent_messages
+from rbdmigrate.model.cutover import (
+    LEAST_PAUSE,
+    LONGEST_PAUSE,
+    MAX_PAUSE,
+    CutoverMode,
+    CutoverPolicy,
+)
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import Method
+from rbdmigrate.model.report import iso
+from rbdmigrate.model.units import parse_seconds
+
+from . import tables
+from .command import TARGET, Arg, Call, Command, Report
+
+ARGS = (Arg("cutover"), Arg("max_pause"), Arg("name_changes", "CephBool"))
+_HOST = Arg("host", required=True)
+
+
+def policy_of(call: Call) -> Optional[CutoverPolicy]:
+    """Return what the options say about the cutover; None: nothing. MigrationError(EINVAL)."""
+    mode, pause = call.text("cutover"), call.text("max_pause")
+    if mode is None:
+        if pause is not None or call.flag("name_changes"):
+            option = "--max-pause" if pause is not None else "--name-changes"
+            raise MigrationError(EINVAL, f"{option} is for a cutover that waits; add --cutover.")
+        return None
+    modes = {known.value: known for known in CutoverMode}
+    if mode not in modes:
+        raise MigrationError(
+            EINVAL, f"--cutover {mode!r} is not known; choose from {', '.join(modes)}."
+        )
+    seconds = MAX_PAUSE if pause is None else parse_seconds(pause, "--max-pause", LONGEST_PAUSE)
+    if seconds < LEAST_PAUSE:
+        raise MigrationError(
+            EINVAL, f"--max-pause is {seconds:g} s; give {LEAST_PAUSE:g} s or more."
+        )
+    return CutoverPolicy(modes[mode], seconds, call.flag("name_changes"))
+
+
+def method_with(method: Optional[Method], policy: Optional[CutoverPolicy]) -> Optional[Method]:
+    """Return the method: a cutover that waits for clients is one of the method ``warm``."""
+    waits = policy is not None and policy.mode is not CutoverMode.REFUSE
+    return Method.WARM if waits and method is None else method
+
+
+def _cutover(call: Call) -> Report:
+    target = call.spec("target_image", "target")
+    return call.engine.migrations.cutover(target, policy=policy_of(call))
+
+
+def _poll(call: Call) -> str:
+    if not call.inbuf:
+        raise MigrationError(EINVAL, "This command is for rbd-migration-agent; start that.")
+    request = agent_messages.decode_request(call.inbuf)
+    return agent_messages.encode(call.engine.agents.answer(call.text("host") or "", request))
+
+
+def _agents(call: Call) -> List[Dict[str, Any]]:
+    return [
+        {
+            "host": report.host,
+            "seen": iso(report.at),
+            "lost": report.lost,
+            "version": report.inventory.version,
+            "guests": len(report.inventory.guests),
+            "problems": list(report.inventory.problems),
+        }
+        for report in call.engine.agents.hosts()
+    ]
+
+
+def _show_agents(found: List[Dict[str, Any]]) -> str:
+    if not found:
+        return "No agent has reported to this manager."
+    rows = tables.table(["HOST", "SEEN", "VERSION", "GUESTS", "NOTE"])
+    for agent in found:
+        notes = (["lost"] if agent["lost"] else []) + agent["problems"]
+        row = [agent["host"], agent["seen"], agent["version"], agent["guests"], " ".join(notes)]
+        rows.add_row(row)
+    return str(rows.get_string())
+
+
+def _forget(call: Call) -> Dict[str, str]:
+    host = call.text("host") or ""
+    call.engine.agents.forget(host)
+    return {"removed": host}
+
+
+def _clients(call: Call) -> List[Dict[str, Any]]:
+    pool = call.text("pool")
+    return [
+        {
+            "image": str(disk.image),
+            "host": report.host,
+            "guest": guest.name,
+            "guest_id": guest.ident,
+            "status": guest.status,
+            "device": disk.device,
+            "obstacle": disk.reason or None,
+            "seen": iso(report.at),
+            "lost": report.lost,
+        }
+        for report in call.engine.agents.hosts()
+        for guest in report.inventory.guests
+        for disk in guest.disks
+        if (pool is None or disk.image.pool == pool)
+        and call.access.covers(disk.image.pool, disk.image.namespace)
+    ]
+
+
+def _show_clients(found: List[Dict[str, Any]]) -> str:
+    if not found:
+        return "No agent has reported a guest with such an image."
+    rows = tables.table(["IMAGE", "HOST", "GUEST", "STATUS", "DEVICE", "NOTE"])
+    for one in sorted(found, key=lambda one: (one["image"], one["host"], one["guest"])):
+        note = "agent lost" if one["lost"] else one["obstacle"] or ""
+        row = [one["image"], one["host"], one["guest"], one["status"], one["device"], note]
+        rows.add_row(row)
+    return str(rows.get_string())
+
+
+TABLE = (
+    Command(
+        "cutover",
+        (TARGET, *ARGS),
+        "Give the target of a warm migration its name, once clients have left the source",
+        "w",
+        _cutover,
+        tables.outcome,
+    ),
+    Command(
+        "clients",
+        (Arg("pool"),),
+        "List the guests that have images open, as their hosts' agents report",
+        "r",
+        _clients,
+        _show_clients,
+    ),
+    Command(
+        "agent poll",
+        (_HOST,),
+        "Take the message of the agent on a hypervisor host, and answer it",
+        "w",
+        _poll,
+        str,
+    ),
+    Command(
+        "agent ls",
+        (),
+        "List the agents on hypervisor hosts",
+        "r",
+        _agents,
+        _show_agents,
+    ),
+    Command(
+        "agent rm",
+        (_HOST,),
+        "Forget the agent of a host that is not used any more",
+        "w",
+        _forget,
+        lambda result: f"The agent on {result['removed']} is forgotten.",
+    ),
+)

@@ -1,0 +1,212 @@
+"""The cutover of the method ``warm``: asked for, waiting for clients, done, refused. Pure.
+
+Unless the administrator stops the clients, a cutover waits for a *release*: the sign that no client
+has the source open, and that none opens it before it is told the outcome, or else is noticed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from errno import EAGAIN, EINVAL
+from typing import Optional
+
+from ...model.cutover import CutoverMode, CutoverPolicy, Release
+from ...model.errors import MigrationError
+from ...model.jobs.answers import CutOverDone
+from ...model.migration import Goal, Hold, HoldReason, Method, Migration, State
+from ...model.rounds import Rounds
+from .requests import cleared_for_retry, refuse_aborting
+
+_ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
+_LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}
+_AGAIN = {  # seconds after which another cutover may be tried, doubled with each failure
+    CutoverMode.WHEN_CLOSED: (1.0, 60.0),
+    CutoverMode.AGENT: (30.0, 900.0),
+}
+
+
+def goes_on(goal: Goal) -> bool:
+    """Whether a migration with this goal cuts over by itself."""
+    return goal in _ONWARD
+
+
+# -- asked for
+
+
+def to_cut_over(
+    m: Migration, goal: Goal = Goal.CUT_OVER, policy: Optional[CutoverPolicy] = None
+) -> Migration:
+    """Return the record with at least ``goal``, which is cut-over or a later one.
+
+    ``policy``: how it is to be done from now on; None: as the record says. Raises MigrationError:
+    EINVAL for other methods and for a policy that the migration cannot have, EBUSY during an
+    abort, EAGAIN before it is executed.
+    """
+    refuse_aborting(m)
+    target = m.target.spec
+    if m.method is not Method.WARM:
+        raise MigrationError(
+            EINVAL,
+            f"{target} is migrated by the method {m.method.value}, which has no cutover: clients "
+            f"use the target {_LATE[m.method]}.",
+        )
+    if m.cut_over_at is not None:
+        return m
+    if m.state not in (State.EXECUTED, State.CUTTING_OVER) and not _failed_in_it(m):
+        raise MigrationError(
+            EAGAIN,
+            f"{target} is {m.state.value}, not executed yet, so there is nothing to cut over to; "
+            f"run `ceph rbd migration execute {target}` and wait until it is executed.",
+        )
+    wanted = replace(cleared_for_retry(m), goal=m.goal if goes_on(m.goal) else goal)
+    return wanted if policy is None else with_cutover_policy(wanted, policy)
+
+
+def with_cutover_policy(m: Migration, policy: CutoverPolicy) -> Migration:
+    """Return the record with this policy. Raises MigrationError(EINVAL); see :func:`refuse_policy`.
+
+    A release that is there already stays: what was begun is completed or undone.
+    """
+    refuse_policy(m.method, policy, str(m.target.spec), in_place=m.in_place)
+    return replace(m, cutover=policy)
+
+
+def refuse_policy(method: Method, policy: CutoverPolicy, target: str, *, in_place: bool) -> None:
+    """Raise MigrationError(EINVAL) for a policy that a migration by ``method`` cannot have."""
+    mode = policy.mode
+    if mode is CutoverMode.REFUSE:
+        return
+    if method is not Method.WARM:
+        raise MigrationError(
+            EINVAL,
+            f"--cutover {mode.value} is for migrations by the method warm; {target} is migrated by "
+            f"the method {method.value}, whose clients have to be stopped before the prepare.",
+        )
+    if mode is CutoverMode.WHEN_CLOSED and not in_place and not policy.name_changes:
+        raise MigrationError(
+            EINVAL,
+            f"After a cutover to {target} clients no longer find the image under its former name, "
+            "and --cutover when-closed tells nobody; keep the name (an in-place migration, for "
+            "example with --data-pool), or add --name-changes if your clients know the new one.",
+        )
+
+
+# -- waiting for clients
+
+
+def waits_for_clients(m: Migration) -> bool:
+    """Whether its cutover waits until clients have left the source."""
+    return (
+        m.method is Method.WARM
+        and m.cutover.mode is not CutoverMode.REFUSE
+        and m.release is None
+        and m.cut_over_at is None
+        and goes_on(m.goal)
+    )
+
+
+def may_be_released(m: Migration, mode: CutoverMode, now: float) -> bool:
+    """Whether a release by ``mode`` begins its cutover now."""
+    held = m.hold is not None and (m.hold.until is None or m.hold.until > now)
+    return (
+        waits_for_clients(m)
+        and m.cutover.mode is mode
+        and m.state is State.EXECUTED
+        and not m.paused
+        and not held
+    )
+
+
+def released(m: Migration, release: Release, mode: CutoverMode) -> Migration:
+    """Return the record with its release; again with the same token: unchanged.
+
+    Raises MigrationError(EAGAIN) when it does not wait for one now.
+    """
+    if m.release is not None and release.token and m.release.token == release.token:
+        return m
+    if not may_be_released(m, mode, release.at):
+        raise MigrationError(
+            EAGAIN, f"{m.target.spec} does not wait for its clients now; it is {m.state.value}."
+        )
+    return replace(m, release=release, hold=None)
+
+
+def withdrawn(m: Migration, token: str, now: float) -> Migration:
+    """Return the record without the release ``token``: what was begun is undone if it still can."""
+    if m.release is None or m.release.token != token or m.cut_over_at is not None:
+        return m
+    m = replace(m, release=None)
+    if m.state is State.CUTTING_OVER or _failed_in_it(m):
+        return cleared_for_retry(m)  # the next act undoes it, and does not wait for an attempt
+    return put_off(m, "The guest could not wait for the cutover any longer.", now)
+
+
+def must_undo(m: Migration) -> bool:
+    """Whether a cutover that was cut off is only to be undone, if it still can."""
+    return waits_for_clients(m) or not goes_on(m.goal)
+
+
+def undecided(m: Migration) -> bool:
+    """Whether the clients that left the source have to wait for what becomes of its cutover."""
+    if m.cut_over_at is not None:
+        return False
+    return m.release is not None or m.state is State.CUTTING_OVER or _failed_in_it(m)
+
+
+def _failed_in_it(m: Migration) -> bool:
+    return m.state is State.FAILED and m.failed_in is State.CUTTING_OVER
+
+
+def put_off(m: Migration, message: str, now: float) -> Migration:
+    """Return the record with the next attempt at its cutover put off, since ``message``."""
+    first, longest = _AGAIN[m.cutover.mode]
+    attempts = m.attempts + 1
+    wait = min(longest, first * 2.0 ** min(attempts - 1, 20))
+    hold = Hold(HoldReason.RETRY, f"{message} The cutover is tried again by itself.", now + wait)
+    return replace(m, hold=hold, attempts=attempts, failure=None)
+
+
+# -- done, or refused
+
+
+def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
+    """Return the record after the cutover, from which on clients use the target."""
+    rounds = replace(m.rounds or Rounds(), pause=answer.pause)
+    m = replace(m, rounds=rounds, point=answer.point, release=None)
+    return m.enter(State.CUT_OVER, now, f"after {answer.pause:.2f} s, with {answer.bytes} bytes")
+
+
+def guest_resumed(m: Migration, host: str, guest: str, pause: float, now: float) -> Migration:
+    """Return the record after the guest that waited for its cutover goes on."""
+    if m.cut_over_at is None:
+        return m
+    rounds = replace(m.rounds or Rounds(), pause=pause)
+    said = f"the guest {guest} on {host} goes on, after a pause of {pause:.2f} s"
+    return replace(m, rounds=rounds).enter(m.state, now, said)
+
+
+def cutover_waits(m: Migration) -> bool:
+    """Whether its cutover was refused, and everything undone, until somebody cuts over again."""
+    asked = m.hold is not None and m.hold.reason is HoldReason.OPERATOR
+    return (
+        m.method is Method.WARM
+        and asked
+        and m.cut_over_at is None
+        and m.goal is Goal.EXECUTED
+        and m.state is State.EXECUTED
+    )
+
+
+def cut_over_refused(m: Migration, message: str, now: float) -> Migration:
+    """Return the record after a cutover that clients of the source forbade: nothing was changed.
+
+    Where clients release it by themselves it is tried again; else the administrator decides when.
+    The target is kept fresh until then.
+    """
+    if m.goal is Goal.ABORTED:
+        return replace(m, step=None, release=None)
+    back = replace(m.enter(State.EXECUTED, now, message), step=None, release=None)
+    if m.cutover.mode is not CutoverMode.REFUSE:
+        return put_off(back, message, now)
+    hold = Hold(HoldReason.OPERATOR, message)
+    return replace(back, goal=Goal.EXECUTED, hold=hold, failure=None, attempts=0)

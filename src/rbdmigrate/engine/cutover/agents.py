@@ -1,0 +1,231 @@
+"""Answers the agents on hypervisor hosts, and says what they report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from errno import EINVAL, ENOENT
+from functools import partial
+from typing import Optional
+
+from ...control.cutover.orders import moves_now
+from ...control.lifecycle.cutover import (
+    guest_resumed,
+    may_be_released,
+    put_off,
+    released,
+    undecided,
+    waits_for_clients,
+    withdrawn,
+)
+from ...control.lifecycle.warm import to_refresh
+from ...faults import fault_point
+from ...model import agent_messages as messages
+from ...model.cutover import CutoverMode, Release
+from ...model.errors import MigrationError
+from ...model.migration import Migration, Op, State
+from ...model.spec import ImageSpec
+from ..reconcile.scheduler import Scheduler
+from ..records.loader import Loader
+from ..records.registry import Registry, TrackedMigration
+from ..requests.errors import TranslatedErrors
+from ..settings import Settings
+from .inventory import GuestOnHost, HostReport, Inventories
+
+log = logging.getLogger(__name__)
+
+_IDLE = 30.0  # seconds until an agent asks again that has nothing to do
+_BUSY = 2.0  # the same while a cutover of one of its guests is wanted
+_ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
+_AGENT = CutoverMode.AGENT
+_CUTOVER = frozenset({Op.CUT_OVER})
+
+
+class AgentService:
+    """The manager's side of the agents. Thread-safe.
+
+    An agent says which guests it has, and hears which of them to pause. While a guest stands still
+    the agent asks for the outcome; what it may open is decided by the record alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        scheduler: Scheduler,
+        loader: Loader,
+        settings: Callable[[], Settings],
+        translated: Callable[[ImageSpec], TranslatedErrors],
+    ) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._loader = loader
+        self._settings = settings
+        self._translated = translated
+        self._inventories = Inventories()
+
+    # -- what front ends show ----------------------------------------------------------------
+
+    def hosts(self) -> list[HostReport]:
+        """The last report of each agent since this manager became active."""
+        return self._inventories.all()
+
+    def forget(self, host: str) -> None:
+        """Forget an agent that is not used any more. Raises MigrationError(ENOENT)."""
+        if not self._inventories.remove(host):
+            raise MigrationError(ENOENT, f"No agent on {host} has reported to this manager.")
+
+    def users(self, m: Migration) -> list[GuestOnHost]:
+        """The guests that have its source open."""
+        return self._inventories.users(m.source.spec)
+
+    # -- the agents --------------------------------------------------------------------------
+
+    def answer(self, host: str, request: messages.Request) -> messages.Answer:
+        """Do what the agent on ``host`` asks for. Raises MigrationError."""
+        with self._translated(ImageSpec("", "", f"the guests of {host}")):
+            return self._answer(host, request)
+
+    def _answer(self, host: str, request: messages.Request) -> messages.Answer:
+        if isinstance(request, messages.Inventory):
+            return self._orders(host, request)
+        self._inventories.heard(host)
+        if isinstance(request, messages.Ready):
+            return self._ready(request)
+        if isinstance(request, messages.Released):
+            return self._released(host, request)
+        if isinstance(request, messages.Outcome):
+            return self._outcomes(request.migrations)
+        if isinstance(request, messages.Withdraw):
+            return self._withdraw(request)
+        if isinstance(request, messages.Resumed):
+            return self._resumed(host, request)
+        return self._declined(host, request)
+
+    def _orders(self, host: str, inventory: messages.Inventory) -> messages.Orders:
+        self._inventories.put(host, inventory)
+        tracked = self._registry.all()
+        found = moves_now(host, inventory.guests, (t.migration for t in tracked), time.time())
+        opened = {disk.image for guest in inventory.guests for disk in guest.disks}
+        busy = False
+        for one in tracked:
+            m = one.migration
+            one.waits_for = found.reasons.get(m.id, one.waits_for)
+            wanted = m.cutover.mode is _AGENT and waits_for_clients(m)
+            busy |= wanted and m.source.spec in opened
+        return messages.Orders(_BUSY if busy else _IDLE, found.moves)
+
+    def _ready(self, request: messages.Ready) -> messages.Go:
+        """One more round is copied, so that little is left for the pause."""
+        tracked = [self._require(ident) for ident in request.migrations]
+        for one in tracked:
+            if not may_be_released(one.migration, _AGENT, time.time()):
+                return messages.Go(False, f"{one.migration.target.spec} does not wait any more.")
+        counts = {one: _rounds(one.migration) for one in tracked}
+        for one in tracked:
+            self._change(one, to_refresh)
+        patience = self._settings().command_wait
+        fresh = self._registry.wait(
+            lambda: all(_rounds(one.migration) > counts[one] and not one.busy for one in tracked),
+            patience,
+        )
+        if not fresh:
+            return messages.Go(False, f"The last round takes more than {patience:g} s.")
+        for one in tracked:
+            m = one.migration
+            last = 0.0 if m.rounds is None else m.rounds.seconds
+            if last > _ROUND_SHARE * m.cutover.max_pause:
+                return messages.Go(
+                    False,
+                    f"The last round of {m.target.spec} took {last:.1f} s, and a pause may take "
+                    f"{m.cutover.max_pause:g} s; give more with --max-pause, or write less.",
+                )
+        return messages.Go(True)
+
+    def _released(self, host: str, request: messages.Released) -> messages.Outcomes:
+        tracked = [self._require(ident) for ident in request.migrations]
+        release = Release(time.time(), request.token, host, request.guest)
+        for one in tracked:
+            fault_point("agent.before", "release")
+            self._change(one, lambda m: released(m, release, _AGENT))
+        patience = min(one.migration.cutover.max_pause for one in tracked) if tracked else 0.0
+        return self._wait_for_outcomes(request.migrations, patience)
+
+    def _withdraw(self, request: messages.Withdraw) -> messages.Outcomes:
+        now = time.time()
+        for one in self._under_way(request.migrations):
+            self._change(one, lambda m: withdrawn(m, request.token, now))
+            if one.migration.release is None and one.migration.cut_over_at is None:
+                self._scheduler.interrupt(one, "the guest could not wait any longer", _CUTOVER)
+        return self._wait_for_outcomes(request.migrations, self._settings().command_wait)
+
+    def _resumed(self, host: str, request: messages.Resumed) -> messages.Outcomes:
+        now = time.time()
+        resume = partial(
+            guest_resumed, host=host, guest=request.guest, pause=request.pause, now=now
+        )
+        for one in self._under_way(request.migrations):
+            self._change(one, resume)
+        for note in request.notes:
+            log.warning("the guest %s on %s: %s", request.guest, host, note)
+        return self._outcomes(request.migrations)
+
+    def _declined(self, host: str, request: messages.Declined) -> messages.Outcomes:
+        reason = f"The agent on {host} left the guest {request.guest} alone: {request.reason}"
+        now = time.time()
+        for one in self._under_way(request.migrations):
+            if may_be_released(one.migration, _AGENT, now):
+                self._change(one, lambda m: put_off(m, reason, now))
+        return self._outcomes(request.migrations)
+
+    # -- internal ----------------------------------------------------------------------------
+
+    def _require(self, ident: str) -> TrackedMigration:
+        found = self._registry.get(ident)
+        if found is None:
+            raise MigrationError(ENOENT, f"There is no migration {ident} under way.")
+        return found
+
+    def _under_way(self, idents: Iterable[str]) -> list[TrackedMigration]:
+        found = (self._registry.get(ident) for ident in idents)
+        return [one for one in found if one is not None]
+
+    def _change(self, tracked: TrackedMigration, change: Callable[[Migration], Migration]) -> None:
+        self._registry.update(tracked, change)
+        self._scheduler.wake(tracked)
+
+    def _wait_for_outcomes(self, idents: Iterable[str], patience: float) -> messages.Outcomes:
+        waiting = self._under_way(idents)
+        self._registry.wait(lambda: not any(undecided(one.migration) for one in waiting), patience)
+        return self._outcomes(idents)
+
+    def _outcomes(self, idents: Iterable[str]) -> messages.Outcomes:
+        """What became of each; those that have ended are in the history."""
+        found = {one.migration.id: one.migration for one in self._under_way(idents)}
+        missing = [ident for ident in idents if ident not in found]
+        if missing:
+            ended = self._registry.history(self._loader.pools()).migrations
+            found.update({m.id: m for m in ended if m.id in missing})
+        unknown = [ident for ident in idents if ident not in found]
+        if unknown and not self._loader.complete():
+            raise MigrationError(EINVAL, "Not all records are read yet; ask again.")
+        disks = tuple(_outcome(ident, found.get(ident)) for ident in idents)
+        stayed = [m for m in found.values() if m.cut_over_at is None and m.hold is not None]
+        return messages.Outcomes(disks, " ".join(m.hold.message for m in stayed if m.hold))
+
+
+def _outcome(ident: str, m: Optional[Migration]) -> messages.DiskOutcome:
+    if m is None:
+        raise MigrationError(ENOENT, f"There is no record of the migration {ident}.")
+    if undecided(m):
+        return messages.DiskOutcome(ident, None)
+    moved = m.cut_over_at is not None and m.state is not State.ABORTED
+    return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
+
+
+def _rounds(m: Migration) -> int:
+    return 0 if m.rounds is None else m.rounds.count
+
+
+__all__ = ["AgentService", "GuestOnHost", "HostReport"]

@@ -1,0 +1,136 @@
+"""Watches for the moment when the last client closes an image whose cutover waits for that."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Optional
+
+import rados
+
+from ...cluster.store import StoreFenced
+from ...control.lifecycle.cutover import may_be_released, released
+from ...model.cutover import CutoverMode, Release
+from ...model.errors import MigrationError
+from ...model.jobs.answers import ClosedImages
+from ...model.jobs.questions import FindClosed
+from ...model.migration import Migration
+from ..reconcile.scheduler import Scheduler
+from ..records.registry import Registry, TrackedMigration
+from ..requests.librbd_query import Ask
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 0.1  # seconds between two looks while something waits
+_IDLE = 1.0  # seconds between two looks while nothing does
+_TROUBLE = 5.0  # seconds after a look that failed
+_MOST = 50  # images that are looked at together
+_SHUT_OFF = 10.0  # seconds for which an image is closed whose guest is said to be shut off
+
+
+class CloseWatch:
+    """A thread that looks, several times a second, which of the awaited images are closed.
+
+    An image whose cutover waits for an agent is released too when no agent reports a guest that has
+    it open and it stays closed: that guest is shut off. ``has_guest`` tells.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        scheduler: Scheduler,
+        ask: Ask,
+        fenced: Callable[[], tuple[str, ...]],
+        has_guest: Callable[[Migration], bool],
+        on_fenced: Callable[[str], None],
+    ) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._ask = ask
+        self._fenced = fenced
+        self._has_guest = has_guest
+        self._on_fenced = on_fenced
+        self._stopping = threading.Event()
+        self._closed_since: dict[str, float] = {}  # by migration, on the monotonic clock
+        self._next = 0
+        self._crashed = ""
+        self._thread = threading.Thread(
+            target=self._run, name="rbdmigrate-close-watch", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Have the thread end."""
+        self._stopping.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; False when it is still there."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def problems(self) -> list[str]:
+        """Why the thread does not watch, in sentences."""
+        return [self._crashed] if self._crashed else []
+
+    def _run(self) -> None:
+        wait = 0.0
+        while not self._stopping.wait(wait):
+            try:
+                wait = _PAUSE if self.look() else _IDLE
+                self._crashed = ""
+            except StoreFenced as error:
+                self._on_fenced(str(error))
+                return
+            except (rados.Error, MigrationError) as error:
+                wait = _TROUBLE
+                log.warning("images that are to be closed cannot be looked at: %s", error)
+            except Exception as error:
+                wait = _TROUBLE
+                self._crashed = f"the watch for closed images: {type(error).__name__}: {error}"
+                log.exception("the watch for closed images failed; it goes on")
+
+    def look(self) -> bool:
+        """Look once; False when no cutover waits for an image to be closed."""
+        waiting = [t for t in self._registry.all() if self._mode(t.migration) is not None]
+        if not waiting:
+            self._closed_since.clear()
+            return False
+        some = [waiting[(self._next + n) % len(waiting)] for n in range(min(_MOST, len(waiting)))]
+        self._next += len(some)
+        question = FindClosed(tuple(t.migration.source for t in some), self._fenced())
+        closed = set(self._ask(question, ClosedImages, 0.0, order=True).idents)
+        for tracked in some:
+            if tracked.migration.source.image_id in closed:
+                self._release(tracked)
+            else:
+                self._closed_since.pop(tracked.migration.id, None)
+        return True
+
+    def _mode(self, m: Migration) -> Optional[CutoverMode]:
+        """The mode by which an image that is closed is released; None: it is not."""
+        now = time.time()
+        if may_be_released(m, CutoverMode.WHEN_CLOSED, now):
+            return CutoverMode.WHEN_CLOSED
+        known = m.in_place or m.cutover.name_changes
+        if known and may_be_released(m, CutoverMode.AGENT, now) and not self._has_guest(m):
+            return CutoverMode.AGENT
+        return None
+
+    def _release(self, tracked: TrackedMigration) -> None:
+        mode = self._mode(tracked.migration)
+        since = self._closed_since.setdefault(tracked.migration.id, time.monotonic())
+        if mode is None or tracked.busy:
+            return
+        if mode is CutoverMode.AGENT and time.monotonic() - since < _SHUT_OFF:
+            return
+        self._closed_since.pop(tracked.migration.id, None)
+        release = Release(time.time())
+        self._registry.update(tracked, lambda m: released(m, release, mode))
+        self._scheduler.wake(tracked)

@@ -1,0 +1,49 @@
+"""How clients of a warm migration are made to leave the source before its cutover."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+MAX_PAUSE = 3.0  # seconds, unless the administrator gives another bound
+LEAST_PAUSE, LONGEST_PAUSE = 0.1, 600.0  # seconds, the bounds of --max-pause
+
+
+class CutoverMode(str, enum.Enum):
+    """How a cutover comes about.
+
+    ``refuse``: the administrator stops the clients, and a cutover is refused while one has the
+    image open. ``when-closed``: at the moment when the last client closes the image. ``agent``: the
+    agent on the host of the guest pauses it and exchanges its disk.
+    """
+
+    REFUSE = "refuse"
+    WHEN_CLOSED = "when-closed"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True)
+class CutoverPolicy:
+    """How the cutover is to be done.
+
+    ``max_pause``: seconds that a guest may stand still; what takes longer is undone.
+    ``name_changes``: clients are known to find the image under its new name.
+    """
+
+    mode: CutoverMode = CutoverMode.REFUSE
+    max_pause: float = MAX_PAUSE
+    name_changes: bool = False
+
+
+@dataclass(frozen=True)
+class Release:
+    """Clients have left the image, which they say they do not open again before they are told.
+
+    ``at``: since when (seconds since the epoch). ``token`` names the pause, and ``host`` and
+    ``guest`` say who waits; all are empty when the clients just closed the image.
+    """
+
+    at: float
+    token: str = ""
+    host: str = ""
+    guest: str = ""
