@@ -127,6 +127,15 @@ OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     {
+        "name": "agent_interval",
+        "type": "float",
+        "default": Settings.agent_interval,
+        "min": 1.0,
+        "max": 60.0,
+        "desc": "seconds between two reports of an agent on a hypervisor host that has nothing to do",
+        "runtime": True,
+    },
+    {
         "name": "progress_events",
         "type": "uint",
         "default": 20,
@@ -218,6 +227,7 @@ class Options:
             thresholds=self._kept(lambda: thresholds(self._get), before.thresholds),
             guard=self._kept(lambda: guard_factor(float(self._get("guard"))), before.guard),
             command_wait=float(self._get("command_wait")),
+            agent_interval=min(60.0, max(1.0, float(self._get("agent_interval")))),
             reach=self._kept(lambda: reach(self._get), before.reach),
             per_source_host=int(self._get("per_source_host")),
             source_timeout=float(self._get("source_timeout")),

@@ -31,6 +31,7 @@ class Settings:
     ``command_wait``: how long a command waits for its outcome. ``recheck``: how often a resting
     migration is looked at for what was done behind our back. ``retry_first`` and ``retry_cap``:
     the first and the longest wait after a failure that may pass.
+    ``agent_interval``: between two reports of an agent that has nothing to do.
     ``reach``: the folders and hosts that may be imported from. ``per_source_host``: copies at once
     that read from one host; 0 is no limit. ``source_timeout``: how long nothing may come from an
     external source. ``worker_memory``: bytes that a worker may use.
@@ -54,6 +55,7 @@ class Settings:
     guard: float = 0.0
     command_wait: float = 5.0
     recheck: float = 30.0
+    agent_interval: float = 30.0
     retry_first: float = 2.0
     retry_cap: float = 300.0
     reach: ImportPolicy = field(default_factory=ImportPolicy)

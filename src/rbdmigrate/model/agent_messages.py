@@ -135,10 +135,14 @@ class Orders:
 
 @dataclass(frozen=True)
 class Go:
-    """Whether to pause the guest now; if not, ``reason`` says why."""
+    """Whether to pause the guest now; if not, ``reason`` says why.
+
+    ``again``: in how many seconds to ask again; 0: do not.
+    """
 
     go: bool
     reason: str = ""
+    again: float = 0.0
 
 
 @dataclass(frozen=True)

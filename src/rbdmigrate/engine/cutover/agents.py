@@ -35,8 +35,9 @@ from .inventory import GuestOnHost, HostReport, Inventories
 
 log = logging.getLogger(__name__)
 
-_IDLE = 30.0  # seconds until an agent asks again that has nothing to do
-_BUSY = 2.0  # the same while a cutover of one of its guests is wanted
+_BUSY = 2.0  # seconds until an agent asks again while a cutover of its guests is wanted
+_READY_AGAIN = 0.5  # seconds until an agent asks again that is ready before the copy is
+_FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
 _CUTOVER = frozenset({Op.CUT_OVER})
@@ -114,34 +115,31 @@ class AgentService:
             one.waits_for = found.reasons.get(m.id, one.waits_for)
             wanted = m.cutover.mode is _AGENT and waits_for_clients(m)
             busy |= wanted and m.source.spec in opened
-        return messages.Orders(_BUSY if busy else _IDLE, found.moves)
+        interval = self._settings().agent_interval
+        return messages.Orders(min(_BUSY, interval) if busy else interval, found.moves)
 
     def _ready(self, request: messages.Ready) -> messages.Go:
-        """One more round is copied, so that little is left for the pause."""
+        """Yes, once a round that was copied just now shows that little is left for the pause."""
+        now = time.time()
         tracked = [self._require(ident) for ident in request.migrations]
         for one in tracked:
-            if not may_be_released(one.migration, _AGENT, time.time()):
+            if not may_be_released(one.migration, _AGENT, now):
                 return messages.Go(False, f"{one.migration.target.spec} does not wait any more.")
-        counts = {one: _rounds(one.migration) for one in tracked}
-        for one in tracked:
-            self._change(one, to_refresh)
-        patience = self._settings().command_wait
-        fresh = self._registry.wait(
-            lambda: all(_rounds(one.migration) > counts[one] and not one.busy for one in tracked),
-            patience,
+        late = [one for one in tracked if one.migration.step is not None or _behind(one, now)]
+        for one in late:
+            if one.migration.step is None and not _wanted(one.migration):
+                self._change(one, to_refresh)
+        if not late:
+            return messages.Go(True)
+        m = late[0].migration
+        last = 0.0 if m.rounds is None else m.rounds.seconds
+        return messages.Go(
+            False,
+            f"The last round of {m.target.spec} took {last:.1f} s, and its pause may take "
+            f"{m.cutover.max_pause:g} s; give more with --max-pause, or cut over when less is "
+            "written.",
+            _READY_AGAIN,
         )
-        if not fresh:
-            return messages.Go(False, f"The last round takes more than {patience:g} s.")
-        for one in tracked:
-            m = one.migration
-            last = 0.0 if m.rounds is None else m.rounds.seconds
-            if last > _ROUND_SHARE * m.cutover.max_pause:
-                return messages.Go(
-                    False,
-                    f"The last round of {m.target.spec} took {last:.1f} s, and a pause may take "
-                    f"{m.cutover.max_pause:g} s; give more with --max-pause, or write less.",
-                )
-        return messages.Go(True)
 
     def _released(self, host: str, request: messages.Released) -> messages.Outcomes:
         tracked = [self._require(ident) for ident in request.migrations]
@@ -224,8 +222,17 @@ def _outcome(ident: str, m: Optional[Migration]) -> messages.DiskOutcome:
     return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
 
 
-def _rounds(m: Migration) -> int:
-    return 0 if m.rounds is None else m.rounds.count
+def _behind(tracked: TrackedMigration, now: float) -> bool:
+    """Whether the copy is so far behind that the pause would last too long."""
+    m = tracked.migration
+    if m.rounds is None:
+        return True
+    bound = _ROUND_SHARE * m.cutover.max_pause
+    return m.rounds.seconds > bound or now - m.rounds.at > max(_FRESH, bound)
+
+
+def _wanted(m: Migration) -> bool:
+    return m.rounds is not None and m.rounds.wanted
 
 
 __all__ = ["AgentService", "GuestOnHost", "HostReport"]
