@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from qa.devcluster import processes
 from qa.guest import console
@@ -24,6 +24,7 @@ _BOOT_TIMEOUT = 120.0
 _GRACE = 5.0
 
 Json = dict[str, Any]
+Reports = dict[str, DiskReport]
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Machine:
         if self._process is not None:
             processes.wait_gone(self._process, _GRACE)
 
-    def reports(self) -> "dict[str, DiskReport]":
+    def reports(self) -> Reports:
         """The last report of each disk, by its path in the guest."""
         return console.reports(self.text)
 
@@ -156,7 +157,7 @@ class Machine:
             lambda now: all(now[d].writes >= before[d].writes + more for d in before), timeout
         )
 
-    def wait(self, over: Any, timeout: float) -> None:
+    def wait(self, over: Callable[[Reports], bool], timeout: float) -> None:
         """Wait until ``over(reports)``. Raises GuestError, with what the guest last said."""
         deadline = time.monotonic() + timeout
         while not over(self.reports()):

@@ -3,8 +3,9 @@
  *
  * A disk has some lanes. Each is a thread with a part of the disk, one request at a time. The write
  * with number n goes to the block that place(n) says, so the last number of each block follows from
- * the number of the last write. A lane notes that number in the first block of its part, once in
- * 64 writes: after a restart it knows what each block has to hold at least, and looks.
+ * the number of the last write. Before the first write and after every 64th, a lane notes the next
+ * number in the first block of its part: after a restart it knows what each block has to hold at
+ * least, and looks.
  *
  * Once a second a line for each disk:
  *   disk /dev/vda seconds=7 found=0 writes=700 wrong=0 errors=0 longest=0.004
@@ -120,10 +121,12 @@ static int read_block(struct lane *lane, long block, uint64_t *number)
 static uint64_t look_back(struct lane *lane)
 {
     uint64_t noted = 0, highest = 0, got;
-    if (read_block(lane, 0, &noted) || noted == 0)
+    if (read_block(lane, 0, &noted) || noted == 0) {
+        write_block(lane, 0, 1);
         return 1;
-    lane->found = noted;
-    for (uint64_t number = 1; number <= noted; number++)
+    }
+    lane->found = noted - 1;
+    for (uint64_t number = 1; number < noted; number++)
         lane->last[place(lane, number)] = number;
     for (long block = 1; block < lane->blocks; block++) {
         if (read_block(lane, block, &got))
@@ -136,7 +139,7 @@ static uint64_t look_back(struct lane *lane)
         if (got > highest)
             highest = got;
     }
-    return (highest > noted ? highest : noted) + 1;
+    return highest >= noted ? highest + 1 : noted;
 }
 
 static void *use(void *argument)
@@ -154,7 +157,7 @@ static void *use(void *argument)
         lane->last[block] = write_block(lane, block, number) ? UNKNOWN : number;
         lane->writes++;
         if (number % NOTE_EVERY == 0)
-            write_block(lane, 0, number);
+            write_block(lane, 0, number + 1);
         if (lane->rate) {
             next += 1.0 / lane->rate;
             double ahead = next - now();
