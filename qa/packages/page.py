@@ -7,7 +7,11 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "doc" / "design" / "packages.rst"
-TREES = (REPOSITORY / "src" / "rbdmigrate", REPOSITORY / "mgr_module" / "rbd_migration")
+TREES = (
+    REPOSITORY / "src" / "rbdmigrate",
+    REPOSITORY / "src" / "rbdmigrate_agent",
+    REPOSITORY / "mgr_module" / "rbd_migration",
+)
 
 _HEAD = """\
 ==================

@@ -11,6 +11,7 @@ from qa.packages.page import PAGE, first_sentence, packages, render
 
 REPOSITORY = Path(__file__).parents[2]
 LIBRARY = REPOSITORY / "src" / "rbdmigrate"
+AGENT = REPOSITORY / "src" / "rbdmigrate_agent"
 FRONT_END = REPOSITORY / "mgr_module" / "rbd_migration"
 
 MAY_USE = {
@@ -99,7 +100,26 @@ def test_what_is_decided_without_ceph_does_not_import_it(package):
     assert found & {"rados", "rbd"} == set()
 
 
-@pytest.mark.parametrize("top", [LIBRARY, FRONT_END], ids=["library", "front-end"])
+def test_the_agents_guests_know_neither_ceph_nor_the_rest_of_the_agent():
+    files = sorted((AGENT / "guests").rglob("*.py"))
+    assert [
+        f"{path.name} imports {name}"
+        for path in files
+        for name in imports(path, AGENT)
+        if not name.startswith("guests")
+    ] == []
+    absolute = {
+        node.module
+        for path in files
+        for node in statements(path)
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module
+    }
+    ours = {name for name in absolute if name.startswith("rbd")}
+    assert {name.rpartition(".")[0] for name in ours} == {"rbdmigrate.model"}
+    assert {name for path in files for name in outside(path)} & {"rados", "rbd"} == set()
+
+
+@pytest.mark.parametrize("top", [LIBRARY, AGENT, FRONT_END], ids=["library", "agent", "front-end"])
 def test_nothing_is_imported_in_a_circle(top):
     graph = {}
     for path in sorted(top.rglob("*.py")):
