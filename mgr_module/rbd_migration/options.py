@@ -132,7 +132,7 @@ OPTIONS: List[Dict[str, Any]] = [
         "default": Settings.agent_interval,
         "min": 1.0,
         "max": 60.0,
-        "desc": "seconds between two reports of an agent on a hypervisor host that has nothing to do",
+        "desc": "seconds between two reports of an agent that has nothing to do",
         "runtime": True,
     },
     {

@@ -2,6 +2,7 @@
 
 from qa.guest.console import DiskReport
 from qa.guest.errors import GuestError
+from qa.guest.host import AgentProcess
 from qa.guest.machine import GuestOptions, Machine, RbdDisk
 
-__all__ = ["DiskReport", "GuestError", "GuestOptions", "Machine", "RbdDisk"]
+__all__ = ["AgentProcess", "DiskReport", "GuestError", "GuestOptions", "Machine", "RbdDisk"]

@@ -38,6 +38,8 @@ class Hypervisor:
 def hypervisor(
     cluster: Cluster, client: rados.Rados, pools: Pools, tmp_path: Path
 ) -> "Callable[..., contextlib.AbstractContextManager[Hypervisor]]":
+    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/agent_interval", "1")
+
     @contextlib.contextmanager
     def started(disks: int = 1, layer: str = "raw", **options: Any) -> Iterator[Hypervisor]:
         import rbd

@@ -1,0 +1,289 @@
+"""One move of a guest: everything before its pause, the pause, and the way out of it.
+
+The guest is paused only when all that can be known before is known. From then on the manager's
+answer alone says what each disk opens; see :mod:`rbdmigrate.control.cutover.pause`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Callable, Optional
+
+from rbdmigrate.control.cutover.pause import Step, next_step
+from rbdmigrate.faults import fault_point
+from rbdmigrate.model import agent_messages as messages
+from rbdmigrate.model.spec import ImageSpec
+
+from .guests.connection import GuestConnection
+from .guests.errors import GuestError, GuestGone
+from .guests.model import Guest, GuestDisk, ImageLocation, Side, Where
+from .journal import Journal, Pause, PausedDisk
+from .manager import Manager, Unanswered
+
+log = logging.getLogger(__name__)
+
+_PROBE = 1.0  # seconds in which the cluster has to answer before a guest is paused
+_ASK = 5.0  # seconds for an answer outside of a pause
+_PATIENCE = 60.0  # seconds in which the copy has to come close enough for a pause
+_OPEN_AGAIN = 1.0  # seconds between two attempts to open an image that is valid
+_TOLD = 5  # times that the manager is told that a guest runs again
+
+
+class Declined(Exception):
+    """The guest is left alone; the text says why, in a sentence."""
+
+
+class Moving:
+    """Moves the disks of one guest at a time. ``stopping`` tells whether the agent is to end."""
+
+    def __init__(
+        self,
+        *,
+        manager: Manager,
+        journal: Journal,
+        stopping: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._manager = manager
+        self._journal = journal
+        self._stopping = stopping
+        self._clock = clock
+        self._sleep = sleep
+
+    # -- before the pause --------------------------------------------------------------------
+
+    def move(
+        self, reached: str, connection: GuestConnection, guest: Guest, move: messages.GuestMove
+    ) -> None:
+        """Move the disks of a guest, or leave it alone and tell the manager why."""
+        idents = tuple(disk.migration for disk in move.disks)
+        try:
+            pause = self._planned(reached, connection, guest, move)
+            self._manager.look_up(move.disks[0].target.pool, _PROBE)
+            self._require_no_obstacles(connection, guest, pause.disks, move)
+            connection.prepare([disk.exchange for disk in pause.disks])
+            self._wait_until_ready(messages.Ready(pause.token, guest.name, idents))
+        except (Declined, GuestError) as error:
+            self._decline(guest, idents, str(error))
+            return
+        except Unanswered as error:
+            log.warning("%s is left alone: %s", guest.called, error)
+            return
+        self._pause(connection, guest, pause)
+
+    def _planned(
+        self, reached: str, connection: GuestConnection, guest: Guest, move: messages.GuestMove
+    ) -> Pause:
+        disks = []
+        for ordered in move.disks:
+            source, target = _location(ordered.source), _location(ordered.target)
+            exchange = connection.plan(guest, _disk(guest, source), target)
+            disks.append(PausedDisk(ordered.migration, ordered.source, ordered.target, exchange))
+        token = secrets.token_hex(8)
+        return Pause(token, guest.name, reached, move.max_pause, tuple(disks))
+
+    def _wait_until_ready(self, request: messages.Ready) -> None:
+        """Wait until little is left to copy. Raises Declined when that does not come."""
+        until = self._clock() + _PATIENCE
+        while True:
+            answer = self._manager.ask(request, _ASK)
+            if not isinstance(answer, messages.Go):
+                raise Declined("The manager gave no clear answer.")
+            if answer.go:
+                return
+            if not answer.again or self._clock() > until or self._stopping():
+                raise Declined(answer.reason)
+            self._sleep(answer.again)
+
+    def _require_no_obstacles(
+        self,
+        connection: GuestConnection,
+        guest: Guest,
+        disks: Sequence[PausedDisk],
+        move: messages.GuestMove,
+    ) -> None:
+        used = [_disk(guest, _location(disk.source)) for disk in move.disks]
+        found = connection.obstacles(guest, used)
+        if found:
+            raise Declined(" ".join(found))
+        for disk in disks:
+            where = connection.where(disk.exchange).where
+            if where is not Where.SOURCE:
+                raise Declined(f"{disk.source} is not open in {guest.called} any more.")
+
+    def _decline(self, guest: Guest, idents: tuple[str, ...], reason: str) -> None:
+        log.warning("%s is left alone: %s", guest.called, reason)
+        try:
+            self._manager.ask(messages.Declined(guest.name, idents, reason), _ASK)
+        except Unanswered as error:
+            log.warning("the manager does not know yet: %s", error)
+
+    # -- the pause ---------------------------------------------------------------------------
+
+    def _pause(self, connection: GuestConnection, guest: Guest, pause: Pause) -> None:
+        exchanges = [disk.exchange for disk in pause.disks]
+        fault_point("agent.after", "prepare")
+        self._journal.write(pause)
+        fault_point("agent.after", "journal")
+        begun = self._clock()
+        released = False
+        try:
+            connection.pause(guest)
+            fault_point("agent.after", "pause")
+            connection.close(exchanges)
+            fault_point("agent.after", "close")
+            released = True
+        except GuestError as error:
+            log.error("%s cannot be paused: %s", guest.called, error)
+        self._finish(connection, pause, begun=begun, released=released)
+
+    def recover(self, connection: GuestConnection, pause: Pause) -> None:
+        """Bring a pause to its end that an agent before us began."""
+        log.warning("the guest %s was paused by an agent that ended; going on", pause.guest)
+        long_ago = self._clock() - pause.max_pause
+        self._finish(connection, pause, begun=long_ago, released=None)
+
+    def _finish(
+        self,
+        connection: GuestConnection,
+        pause: Pause,
+        *,
+        begun: float,
+        released: Optional[bool],
+    ) -> None:
+        """``released``: the images were closed just now; None: it is not known."""
+        outcomes = self._outcomes(pause, begun, released)
+        if outcomes is None:
+            return  # the agent ends; the entry stays for the next one
+        if outcomes.message:
+            log.warning("the guest %s: %s", pause.guest, outcomes.message)
+        notes = self._opened(connection, pause, outcomes)
+        if notes is None:
+            return
+        seconds = self._clock() - begun
+        log.info("the guest %s goes on after %.2f s", pause.guest, seconds)
+        fault_point("agent.after", "resume")
+        self._tell(pause, seconds, notes)
+        self._journal.remove(pause.token)
+        fault_point("agent.after", "told")
+        try:
+            connection.tidy([disk.exchange for disk in pause.disks])
+        except GuestError as error:
+            log.warning("the guest %s: %s", pause.guest, error)
+
+    def _outcomes(
+        self, pause: Pause, begun: float, released: Optional[bool]
+    ) -> Optional[messages.Outcomes]:
+        """What each disk may open, however long it takes to be known; None when we have to end."""
+        answer: Optional[messages.Outcomes] = None
+        withdrawn = False
+        request: messages.Request = messages.Outcome(pause.token, pause.migrations)
+        if released:
+            request = messages.Released(pause.token, pause.guest, pause.migrations)
+        while not self._stopping():
+            left = pause.max_pause - (self._clock() - begun)
+            answer = self._ask(request, max(1.0, left) if released else _ASK)
+            fault_point("agent.after", "ask")
+            withdrawn |= isinstance(request, messages.Withdraw) and answer is not None
+            step = next_step(
+                answer,
+                elapsed=self._clock() - begun,
+                max_pause=pause.max_pause,
+                withdrawn=withdrawn,
+            )
+            if step is Step.OPEN:
+                return answer
+            if step is Step.WITHDRAW:
+                request = messages.Withdraw(pause.token, pause.migrations)
+            else:
+                request = messages.Outcome(pause.token, pause.migrations)
+                self._sleep(0.05 if answer is not None else 0.5)
+        return None
+
+    def _ask(self, request: messages.Request, seconds: float) -> Optional[messages.Outcomes]:
+        try:
+            answer = self._manager.ask(request, seconds)
+        except Unanswered as error:
+            log.warning("%s", error)
+            return None
+        return answer if isinstance(answer, messages.Outcomes) else None
+
+    # -- after the outcome -------------------------------------------------------------------
+
+    def _opened(
+        self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
+    ) -> Optional[tuple[str, ...]]:
+        """Open what is valid and let the guest go on, however often that has to be tried.
+
+        Returns what is left to do, in sentences; None when we have to end before.
+        """
+        told = ""
+        while not self._stopping():
+            try:
+                return self._open_all(connection, pause, outcomes)
+            except GuestGone:
+                log.warning("the guest %s has ended", pause.guest)
+                return self._redefined(connection, pause, outcomes)
+            except GuestError as error:
+                if str(error) != told:
+                    log.error("the guest %s waits: %s", pause.guest, error)
+                told = str(error)
+                self._sleep(_OPEN_AGAIN)
+        return None
+
+    def _open_all(
+        self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
+    ) -> tuple[str, ...]:
+        by_migration = {outcome.migration: outcome for outcome in outcomes.disks}
+        for disk in pause.disks:
+            outcome = by_migration[disk.migration]
+            if outcome.image is None:
+                raise GuestError("The manager has not said what its disks open.")
+            side = Side.TARGET if outcome.moved else Side.SOURCE
+            connection.open(disk.exchange, side, _location(outcome.image))
+            fault_point("agent.after", "open")
+        connection.resume([disk.exchange for disk in pause.disks])
+        return self._redefined(connection, pause, outcomes)
+
+    def _redefined(
+        self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
+    ) -> tuple[str, ...]:
+        by_migration = {outcome.migration: outcome for outcome in outcomes.disks}
+        notes = []
+        for disk in pause.disks:
+            image = by_migration[disk.migration].image
+            if image is None or image == disk.source:
+                continue
+            try:
+                left = connection.redefine(disk.exchange, _location(image))
+            except GuestError as error:
+                left = f"The definition of the guest {pause.guest} could not be changed: {error}"
+            if left:
+                notes.append(left)
+        return tuple(notes)
+
+    def _tell(self, pause: Pause, seconds: float, notes: tuple[str, ...]) -> None:
+        done = messages.Resumed(pause.token, pause.guest, pause.migrations, seconds, notes)
+        for _ in range(_TOLD):
+            try:
+                self._manager.ask(done, _ASK)
+                return
+            except Unanswered as error:
+                log.warning("%s", error)
+                self._sleep(1.0)
+        log.error("the manager was not told that the guest %s runs again", pause.guest)
+
+
+def _location(spec: ImageSpec) -> ImageLocation:
+    return ImageLocation(spec.pool, spec.namespace, spec.image)
+
+
+def _disk(guest: Guest, location: ImageLocation) -> GuestDisk:
+    for disk in guest.disks:
+        if disk.location == location:
+            return disk
+    raise Declined(f"{location} is not open in {guest.called} any more.")
