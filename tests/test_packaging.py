@@ -222,7 +222,8 @@ def test_packages(tmp_path: Path) -> None:
     number = rbdmigrate.__version__
     plugin = tmp_path / f"ceph-mgr-rbd-migration_{number}_all.deb"
     dashboard = tmp_path / f"ceph-mgr-rbd-migration-dashboard_{number}_all.deb"
-    for package in (plugin, dashboard):
+    agent = tmp_path / f"rbd-migration-agent_{number}_all.deb"
+    for package in (plugin, dashboard, agent):
         subprocess.run(["dpkg", "-x", str(package), str(tmp_path / "root")], timeout=30, check=True)
     installed = tmp_path / "root" / "usr" / "share" / "ceph" / "mgr"
     for ours in ("mgr_module/rbd_migration", "src/rbdmigrate"):
@@ -230,6 +231,18 @@ def test_packages(tmp_path: Path) -> None:
         assert _files(installed / source.name) == _files(source)
     drop_in = REPOSITORY / "mgr_module" / "dashboard"
     assert _files(installed / "dashboard" / "controllers") == _files(drop_in)
+    apart = tmp_path / "root" / "usr" / "share" / "rbd-migration-agent"
+    assert _files(apart / "rbdmigrate_agent") == _files(REPOSITORY / "src" / "rbdmigrate_agent")
+    said = subprocess.run(
+        ["/usr/bin/python3", "-m", "rbdmigrate_agent", "--qmp", "x", "--help"],
+        env={**os.environ, "PYTHONPATH": str(apart), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd="/",
+        timeout=30,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "--libvirt" in said.stdout
     with zipfile.ZipFile(tmp_path / f"rbdmigrate-{number}-py3-none-any.whl") as wheel:
         names = {name for name in wheel.namelist() if name.startswith("rbdmigrate/")}
     assert names == {f"rbdmigrate/{name}" for name in _files(REPOSITORY / "src" / "rbdmigrate")}

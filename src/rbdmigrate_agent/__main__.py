@@ -13,7 +13,7 @@ from .agent import Agent
 from .guests.connection import GuestConnection
 from .guests.plain_qemu import PlainGuests
 from .journal import Journal
-from .manager import RadosManager
+from .rados_manager import RadosManager
 from .settings import Invalid, Settings, read
 
 

@@ -1,0 +1,102 @@
+"""The way to the manager: the module's command ``agent poll``, through librados.
+
+librados finds the active manager and survives failovers, and no port has to be open.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from typing import Callable, Optional, TypeVar
+
+import rados
+
+from rbdmigrate.model.agent_messages import Answer, Request, decode_answer, encode
+from rbdmigrate.model.errors import RecordError
+
+from .manager import Unanswered
+
+T = TypeVar("T")
+
+_PREFIX = "rbd migration agent poll"
+_CONNECT = 10.0  # seconds
+_OPTIONS = {
+    "client_mount_timeout": "10",
+    "rados_mon_op_timeout": "10",
+    "log_to_stderr": "false",
+    "err_to_stderr": "false",
+    "log_file": "",
+    "admin_socket": "",
+}
+
+
+class RadosManager:
+    """The active manager of a cluster, for the host of the name ``host``."""
+
+    def __init__(self, *, conf: str, user: str, host: str) -> None:
+        self._conf = conf
+        self._name = f"client.{user}"
+        self._host = host
+        self._client: Optional[rados.Rados] = None
+
+    def ask(self, request: Request, seconds: float) -> Answer:
+        """The answer, within so many seconds. Raises Unanswered."""
+        command = json.dumps({"prefix": _PREFIX, "host": self._host, "format": "plain"})
+        text = encode(request).encode()
+        code, out, said = self._within(seconds, lambda client: client.mgr_command(command, text))
+        if code != 0:
+            name = errno.errorcode.get(abs(code), str(abs(code)))
+            raise Unanswered(f"The manager refused ({name}): {said or 'no reason given'}")
+        try:
+            return decode_answer(bytes(out).decode())
+        except (RecordError, UnicodeDecodeError) as error:
+            raise Unanswered(f"The manager's answer cannot be read: {error}.") from error
+
+    def look_up(self, pool: str, seconds: float) -> None:
+        """Make sure that the monitors and the pool answer. Raises Unanswered."""
+
+        def look(client: rados.Rados) -> None:
+            with client.open_ioctx(pool) as ioctx:
+                ioctx.get_stats()
+
+        self._within(seconds, look)
+
+    def close(self) -> None:
+        """Give up the connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            threading.Thread(target=client.shutdown, daemon=True).start()
+
+    def _within(self, seconds: float, call: Callable[[rados.Rados], T]) -> T:
+        """Run ``call`` in a thread: librados has no time limit for commands to managers."""
+        answer: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                answer.set_result(call(self._connected()))
+            except Exception as error:  # handed to whoever asked
+                answer.set_exception(error)
+
+        threading.Thread(target=run, name="manager", daemon=True).start()
+        try:
+            return answer.result(seconds)
+        except NotInTime as error:
+            self.close()  # a late answer is not taken for that to a later message
+            raise Unanswered(f"The cluster did not answer within {seconds:g} s.") from error
+        except rados.Error as error:
+            self.close()
+            raise Unanswered(f"The cluster cannot be reached: {error}.") from error
+
+    def _connected(self) -> rados.Rados:
+        if self._client is None:
+            client = rados.Rados(name=self._name, conffile=self._conf, conf=_OPTIONS)
+            try:
+                client.connect(timeout=_CONNECT)
+            except BaseException:
+                client.shutdown()
+                raise
+            self._client = client
+        return self._client
