@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
-from qa.demo import scenario, summary
+from qa.demo import guest_tour, scenario, summary
 from qa.demo.console import Console
 from qa.demo.errors import DemoError, ManagerTrouble
 from qa.demo.logs import manager_logs
@@ -31,6 +31,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     try:
         args = _arguments(argv)
         console = Console()
+        if args.guest:
+            return _guest_demo(args, console)
         result = _demo(args, console)
         summary.show(result, console)
         return result.exit_code
@@ -62,7 +64,14 @@ def _arguments(argv: Optional[list[str]]) -> argparse.Namespace:
         choices=("head", "snapshot"),
         help="spoil some bytes of the target before the comparison, which has to find them",
     )
+    parser.add_argument(
+        "--guest",
+        action="store_true",
+        help="move the disk of a running virtual machine instead (needs qemu-system-x86)",
+    )
     args = parser.parse_args(argv)
+    if args.guest and args.corrupt:
+        parser.error("--guest and --corrupt do not go together: the guest compares by itself")
     try:
         args.settings = Settings(size=parse_size(args.size), corrupt=args.corrupt)
     except (ValueError, DemoError) as error:
@@ -79,6 +88,15 @@ def _demo(args: argparse.Namespace, console: Console) -> Result:
         except ManagerTrouble as error:
             raise DemoError(f"{error}\n{manager_logs(cluster)}") from error
     return replace(result, seconds=stopwatch.seconds)
+
+
+def _guest_demo(args: argparse.Namespace, console: Console) -> int:
+    with _cluster(args, console, Stopwatch()) as cluster:
+        try:
+            return guest_tour.run(cluster, args.settings, console, _files(cluster))
+        except ManagerTrouble as error:
+            log = guest_tour.agent_log(cluster.layout.root / "demo")
+            raise DemoError(f"{error}\n{log}\n{manager_logs(cluster)}") from error
 
 
 def _files(cluster: Cluster) -> Path:

@@ -36,6 +36,11 @@ class Migration:
         """Run `ceph rbd migration ARGS`, and show it with its output."""
         return self.shown("ceph", "rbd", "migration", *args)
 
+    def quiet(self, *args: str) -> str:
+        """Run `ceph rbd migration ARGS` without showing it."""
+        argv = ("ceph", "rbd", "migration", *args)
+        return self._cluster.run(argv, timeout=_COMMAND_TIMEOUT).stdout
+
     def shown(self, *argv: str, only: Optional[Callable[[str], str]] = None) -> str:
         """Run any command, and show it with its output, or with `only` a part of that."""
         self._console.command(argv)

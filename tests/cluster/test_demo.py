@@ -6,7 +6,7 @@ from typing import Optional
 
 import pytest
 
-from qa.demo import scenario, summary
+from qa.demo import guest_tour, scenario, summary
 from qa.demo.console import Console
 from qa.demo.corrupt import WRONG_BYTES
 from qa.demo.result import Result
@@ -68,3 +68,13 @@ def test_bytes_that_were_spoiled_are_found(tour: Tour, corrupt: str, view: str) 
     assert result.comparison.bytes_differ == WRONG_BYTES
     assert result.exit_code == 1
     assert tour.text.endswith(f"\n{WRONG_BYTES} bytes differ\n")
+
+
+def test_the_disk_of_a_virtual_machine_moves(
+    cluster: Cluster, pools: "tuple[str, str]", tmp_path: Path
+) -> None:
+    out = io.StringIO()
+    settings = Settings(source_pool=pools[0], target_pool=pools[1], size=32 * MIB)
+    assert guest_tour.run(cluster, settings, Console(out), tmp_path) == 0
+    assert "goes on, after a pause of" in out.getvalue()
+    assert out.getvalue().endswith("wrong blocks        0\n")

@@ -67,6 +67,16 @@ def what_next_warm(m: Migration) -> str:
         )
     if m.goal in (Goal.PREPARED, Goal.EXECUTED):
         return f"Copying goes on by itself until it is {m.goal.value}; after that {stop}."
+    if m.cutover.mode is CutoverMode.AGENT:
+        return (
+            f"When it is in step the guest that has {source} open is paused for a moment, and goes "
+            f"on with {target}; the migration goes on until it is {m.goal.value}."
+        )
+    if m.cutover.mode is CutoverMode.WHEN_CLOSED:
+        return (
+            f"When it is in step it waits until the last client closes {source}, changes to "
+            f"{target}, and goes on until it is {m.goal.value}."
+        )
     return (
         f"It cuts over by itself when it is in step, if nobody has {source} open at that moment, "
         f"and goes on until it is {m.goal.value}; start no client before it is cut over."
