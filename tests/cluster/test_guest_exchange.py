@@ -1,18 +1,22 @@
 """The disks of a real guest in QEMU: found, closed, and opened again, while it writes."""
 
 import contextlib
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
 import rados
+import rbd
 
 from qa.devcluster import Cluster
 from qa.guest import GuestOptions, Machine, RbdDisk
 from qa.workload.images import MIB, opened, place
 from rbdmigrate_agent.guests import exchanging
-from rbdmigrate_agent.guests.errors import GuestError
+from rbdmigrate_agent.guests.errors import GuestError, NoAnswer
 from rbdmigrate_agent.guests.model import DiskExchange, Guest, ImageLocation, Side, Where
 from rbdmigrate_agent.guests.plain_qemu import PlainGuests
 from rbdmigrate_agent.guests.qmp import QmpSocket
@@ -56,8 +60,12 @@ class Host:
             return len(list(image.watchers_list()))
 
     def copy(self, source: ImageLocation, target: ImageLocation) -> None:
-        copied = self.cluster.run(["rbd", "deep", "cp", "--no-progress", str(source), str(target)])
-        assert copied is not None
+        """Make the target a copy of the source, whatever it was."""
+        with place(self.client, str(target)) as there:
+            if target.image in rbd.RBD().list(there):
+                rbd.RBD().remove(there, target.image)
+            with opened(self.client, str(source)) as image:
+                image.deep_copy(there, target.image)
 
     def must_be_clean(self, more: int = 100) -> None:
         """The guest writes on, and nothing was ever wrong."""
@@ -86,8 +94,6 @@ def host(
 
 
 def create(client: rados.Rados, spec: str, size: int = SIZE) -> None:
-    import rbd
-
     with place(client, spec) as ioctx:
         rbd.RBD().create(ioctx, spec.rsplit("/", maxsplit=1)[-1], size)
 
@@ -127,18 +133,10 @@ def test_all_kinds_of_disks_go_to_another_image_in_one_pause(
         connection.pause(here.guest())
         connection.close(back)
         for each in back:
-            remove(here.client, str(each.target))
             here.copy(each.source, each.target)
             connection.open(each, Side.TARGET)
         connection.resume(back)
         here.must_be_clean()
-
-
-def remove(client: rados.Rados, spec: str) -> None:
-    import rbd
-
-    with place(client, spec) as ioctx:
-        rbd.RBD().remove(ioctx, spec.rsplit("/", maxsplit=1)[-1])
 
 
 def test_the_same_image_is_opened_again_and_a_restarted_guest_finds_all(host: Any) -> None:
@@ -178,7 +176,7 @@ def test_a_guest_that_somebody_continues_too_early_stops_and_loses_nothing(
         here.copy(plan.source, plan.target)
         with QmpSocket(here.machine.qmp, timeout=30) as somebody:
             somebody.execute("cont")
-        cluster_wait(lambda: here.guest().status == "io-error")
+        wait(lambda: here.guest().status == "io-error")
         wrong = sum(report.wrong for report in here.machine.reports().values())
         assert wrong == 0
         connection.open(plan, Side.TARGET)
@@ -187,9 +185,7 @@ def test_a_guest_that_somebody_continues_too_early_stops_and_loses_nothing(
         assert [report.wrong for report in here.machine.reports().values()] == [0]
 
 
-def cluster_wait(condition: Callable[[], bool]) -> None:
-    import time
-
+def wait(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
@@ -222,51 +218,78 @@ def test_an_exchange_is_completed_from_wherever_it_was_left(
     host: Any, pools: "tuple[str, str]", kind: str
 ) -> None:
     with host(kind) as here:
-        connection = here.connection
-        (plan,) = here.plans(pools[1])
-        here.copy(plan.source, plan.target)
-        remove(here.client, str(plan.target))
-        number, after = 1, False
-        while move(here, plan, number, after):
+        number, after, killed = 1, False, True
+        while killed:
+            there = pools[0] if here.guest().disks[0].location.pool == pools[1] else pools[1]
+            killed = move(here, there, number, after)
             here.must_be_clean(20)
-            undo(connection, here, plan)
-            here.must_be_clean(20)
-            remove(here.client, str(plan.target))
-            number, after = (number + after, not after)
+            number, after = number + after, not after
         assert number > 5
 
 
-def move(here: Host, plan: DiskExchange, number: int, after: bool) -> bool:
-    """Exchange the disk; whether the agent was killed and another one had to complete it."""
-    killed = False
-    connection = here.connection
-    connection.pause(here.guest())
+def move(here: Host, pool: str, number: int, after: bool) -> bool:
+    """Move the disk; return whether the agent was killed, and another one had to complete it."""
+    connection, killed = here.connection, False
+    (plan,) = here.plans(pool)
     with QmpSocket(here.machine.qmp, timeout=30) as monitor:
         mortal = Mortal(monitor, number, after)
         try:
             exchanging.prepare(mortal, plan)
+            mortal.execute("stop")
             exchanging.close(mortal, plan)
             here.copy(plan.source, plan.target)
             exchanging.open_image(mortal, plan, Side.TARGET, plan.target)
         except Killed:
             killed = True
-    if connection.where(plan).where is not Where.TARGET:
+    found = connection.where(plan).where
+    connection.pause(here.guest())
+    if found is not Where.TARGET:
         connection.close([plan])
-        with contextlib.suppress(Exception):
-            remove(here.client, str(plan.target))
         here.copy(plan.source, plan.target)
-        connection.open(plan, Side.TARGET)
-    connection.open(plan, Side.TARGET)  # deletes a placeholder that is left
+    connection.open(plan, Side.TARGET)
     assert connection.where(plan).where is Where.TARGET
     assert connection.resume([plan])
+    connection.tidy([plan])
     return killed
 
 
-def undo(connection: PlainGuests, here: Host, plan: DiskExchange) -> None:
-    connection.pause(here.guest())
-    connection.close([plan])
-    remove(here.client, str(plan.source))
-    here.copy(plan.target, plan.source)
-    connection.open(plan, Side.SOURCE)
-    assert connection.where(plan).where is Where.SOURCE
-    assert connection.resume([plan])
+def test_what_is_in_the_way_in_a_real_qemu(host: Any) -> None:
+    with host("raw") as here:
+        connection, guest = here.connection, here.guest()
+
+        def others(*commands: "tuple[str, dict[str, Any]]") -> "list[str]":
+            with QmpSocket(here.machine.qmp, timeout=30) as somebody:
+                for command, arguments in commands:
+                    somebody.execute(command, arguments)
+            return list(connection.obstacles(here.guest(), guest.disks))
+
+        backup = {"job-id": "b", "device": "disk0-raw", "target": "sink", "sync": "full"}
+        sink = {"driver": "null-co", "node-name": "sink", "size": SIZE}
+        (found,) = others(("block-dirty-bitmap-add", {"node": "disk0", "name": "daily"}))
+        assert "dirty bitmaps" in found
+        drop = ("block-dirty-bitmap-remove", {"node": "disk0", "name": "daily"})
+        found = others(drop, ("blockdev-add", sink), ("blockdev-backup", {**backup, "speed": 1}))
+        assert any("a job backup (b)" in sentence for sentence in found)
+        with QmpSocket(here.machine.qmp, timeout=30) as somebody:
+            somebody.execute("job-cancel", {"id": "b"})
+        wait(lambda: others() == [])
+        server = {"addr": {"type": "unix", "data": {"path": f"{here.machine.folder}/nbd.sock"}}}
+        export = {"type": "nbd", "id": "e", "node-name": "disk0-raw", "writable": False}
+        found = others(("nbd-server-start", server), ("block-export-add", export))
+        assert any("exports the node disk0-raw" in sentence for sentence in found)
+
+
+def test_a_qemu_that_hangs_costs_a_bounded_time(host: Any) -> None:
+    with host("raw") as here:
+        guest = here.guest()
+        os.kill(guest.pid, signal.SIGSTOP)
+        try:
+            hasty = PlainGuests(folders=[str(here.machine.folder)], timeout=1)
+            found = hasty.guests()
+            assert found.guests == ()
+            assert "does not greet" in found.failures[0].reason
+            with pytest.raises(NoAnswer):
+                hasty.pause(guest)
+        finally:
+            os.kill(guest.pid, signal.SIGCONT)
+        here.must_be_clean()
