@@ -4,17 +4,10 @@ from errno import EINVAL
 from typing import Any, Dict, List, Optional
 
 from rbdmigrate.model import agent_messages
-from rbdmigrate.model.cutover import (
-    LEAST_PAUSE,
-    LONGEST_PAUSE,
-    MAX_PAUSE,
-    CutoverMode,
-    CutoverPolicy,
-)
+from rbdmigrate.model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, parse_pause
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Method
 from rbdmigrate.model.report import iso
-from rbdmigrate.model.units import parse_seconds
 
 from . import tables
 from .command import TARGET, Arg, Call, Command, Report
@@ -36,11 +29,7 @@ def policy_of(call: Call) -> Optional[CutoverPolicy]:
         raise MigrationError(
             EINVAL, f"--cutover {mode!r} is not known; choose from {', '.join(modes)}."
         )
-    seconds = MAX_PAUSE if pause is None else parse_seconds(pause, "--max-pause", LONGEST_PAUSE)
-    if seconds < LEAST_PAUSE:
-        raise MigrationError(
-            EINVAL, f"--max-pause is {seconds:g} s; give {LEAST_PAUSE:g} s or more."
-        )
+    seconds = MAX_PAUSE if pause is None else parse_pause(pause, "--max-pause")
     return CutoverPolicy(modes[mode], seconds, call.flag("name_changes"))
 
 

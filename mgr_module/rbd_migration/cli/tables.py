@@ -121,6 +121,7 @@ def detail(r: Report) -> str:
     if r["method"] == "warm":
         rows.append(("clients", f"use the {r['clients']}"))
     rows += _rounds(r["rounds"])
+    rows += _cutover(r)
     if r["plan"]:
         rows.append(("plan", r["plan"]))
     if r["bytes_total"]:
@@ -152,6 +153,16 @@ def detail(r: Report) -> str:
         message = f"  {entry['message']}" if entry["message"] else ""
         lines.append(f"  {entry['at']}  {entry['state']}{message}")
     return "\n".join(lines)
+
+
+def _cutover(r: Report) -> List[Tuple[str, str]]:
+    """Return a row about how the cutover is going to be done, where that is not by hand."""
+    cutover = r["cutover"]
+    if cutover is None or cutover["mode"] == "refuse" or r["clients"] == "target":
+        return []
+    if cutover["mode"] == "when-closed":
+        return [("cutover", "when the last client closes the source")]
+    return [("cutover", f"by the guest's agent, in at most {cutover['max_pause_seconds']:g}s")]
 
 
 def _rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:

@@ -34,7 +34,7 @@ def in_use(facts: Facts) -> Iterator[Found]:
         source = facts.wish.source
         yield Found(
             str(source),
-            source_in_use(source, users),
+            source_in_use(source, users, facts.guests),
             f"rbd status {source}",
         )
 

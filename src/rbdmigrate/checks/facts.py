@@ -68,7 +68,8 @@ class Facts:
     ``image`` is None where ``names`` and ``pools`` show that the source cannot be opened.
     ``inspection`` is that of an import's source, ``source_pool_id`` the pool of a native one.
     ``clients``: all keys of clients, with their capabilities. ``trash_of_users``: the trash of the
-    source's pool and namespace holds images that users put there. ``verify``: the default verify
+    source's pool and namespace holds images that users put there. ``guests``: those that agents
+    report to have the source open. ``verify``: the default verify
     mode of the image. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
     empty: not known.
     """
@@ -84,6 +85,7 @@ class Facts:
     verify: Verify = Verify.NONE
     clients: tuple[RbdClient, ...] = ()
     trash_of_users: bool = False
+    guests: tuple[str, ...] = ()
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ from ..model.spec import ImageSpec, parse_image_spec
 from .caller import on_behalf_of
 from .cutover.agents import AgentService
 from .cutover.close_watch import CloseWatch
+from .cutover.inventory import Inventories
 from .host import Host
 from .pace.cluster_monitor import ClusterMonitor
 from .pace.plan_limits import PlanPace
@@ -100,6 +101,7 @@ class Engine:
             self._fenced,
             self._in_use,
         )
+        inventories = Inventories()
         self._preflight = Preflight(
             self._client,
             host.identity.name,
@@ -107,6 +109,7 @@ class Engine:
             self._ask,
             self._dead_workers,
             host.settings,
+            inventories.names,
         )
         lookup = Lookup(self._client, self._registry, self._loader, self._translated)
         admission = Admission(
@@ -141,6 +144,7 @@ class Engine:
             scheduler=self._scheduler,
             loader=self._loader,
             settings=host.settings,
+            inventories=inventories,
             translated=self._translated,
         )
         self._close_watch = CloseWatch(
@@ -148,7 +152,7 @@ class Engine:
             scheduler=self._scheduler,
             ask=self._ask,
             fenced=self._dead_workers,
-            has_guest=lambda m: bool(self.agents.users(m)),
+            inventories=inventories,
             on_fenced=self._fenced,
         )
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from errno import EINVAL
+
+from .errors import MigrationError
+from .units import parse_seconds
 
 MAX_PAUSE = 3.0  # seconds, unless the administrator gives another bound
 LEAST_PAUSE, LONGEST_PAUSE = 0.1, 600.0  # seconds, the bounds of --max-pause
@@ -47,3 +51,11 @@ class Release:
     token: str = ""
     host: str = ""
     guest: str = ""
+
+
+def parse_pause(text: str, what: str) -> float:
+    """Return the seconds of a longest pause, such as ``3s``. Raises MigrationError(EINVAL)."""
+    seconds = parse_seconds(text, what, LONGEST_PAUSE)
+    if seconds < LEAST_PAUSE:
+        raise MigrationError(EINVAL, f"{what} is {seconds:g} s; give {LEAST_PAUSE:g} s or more.")
+    return seconds

@@ -30,9 +30,14 @@ def name_users(users: Sequence[Watcher]) -> str:
     )
 
 
-def source_in_use(source: ImageSpec, users: Sequence[Watcher]) -> str:
-    """The sentence that refuses to prepare a source which clients have open."""
+def source_in_use(source: ImageSpec, users: Sequence[Watcher], guests: Sequence[str] = ()) -> str:
+    """The sentence that refuses to prepare a source which clients have open.
+
+    ``guests``: those that agents report to have it open.
+    """
+    known = f" ({', '.join(guests)})" if guests else ""
+    agent = ", or migrate it with --cutover agent while it runs" if guests else ""
     return (
-        f"The source {source} is open for writing by {name_users(users)}; stop the client, "
-        "prepare, and start it again on the target."
+        f"The source {source} is open for writing by {name_users(users)}{known}; stop the client, "
+        f"prepare, and start it again on the target{agent}."
     )

@@ -11,6 +11,7 @@ import re
 from errno import EINVAL
 from typing import Any, Optional, TypeVar
 
+from ...model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, parse_pause
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions, parse_layout
 from ...model.migration import Goal, Method
@@ -38,7 +39,10 @@ _LAYOUT = (
     "flatten",
 )  # fmt: skip
 _MAP = ("target_pool", "target_namespace", "name", *_LAYOUT)
-_POLICY = ("goal", "method", "verify", "rate", "image_rate", "priority", "soak")
+_POLICY = (
+    "goal", "method", "verify", "rate", "image_rate", "priority", "soak", "cutover", "max_pause",
+    "name_changes",
+)  # fmt: skip
 _GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
 _METHODS = (Method.LIVE.value, Method.WARM.value)
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
@@ -88,6 +92,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             window=_window(top, timezone),
             verify=Verify(policy.choice("verify", [v.value for v in Verify], Verify.AUTO.value)),
             soak=_soak(policy),
+            cutover=_cutover(policy),
         ),
         rate=policy.read("rate", rate, parse_rate, None),
         wave=waves.number("size", Definition.wave, 1, MAX_ITEMS),
@@ -268,8 +273,23 @@ def _window(top: PlanObject, timezone: str) -> str:
 def _method(policy: PlanObject) -> Optional[Method]:
     """The method for images; that of an import depends on its source."""
     if policy.text("method") == "":
-        return None
+        cutover = _cutover(policy)
+        waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
+        return Method.WARM if waits else None
     return Method(policy.choice("method", _METHODS, Method.LIVE.value))
+
+
+def _cutover(policy: PlanObject) -> Optional[CutoverPolicy]:
+    """How clients are made to leave the sources; None: nothing is said about it."""
+    for name in ("max_pause", "name_changes"):
+        if policy.has(name) and not policy.has("cutover"):
+            raise refuse(policy.where(name), "needs policy.cutover", "give that too")
+    if not policy.has("cutover"):
+        return None
+    mode = CutoverMode(policy.choice("cutover", [m.value for m in CutoverMode], ""))
+    text = policy.text("max_pause")
+    pause = policy.read("max_pause", text, parse_pause, MAX_PAUSE)
+    return CutoverPolicy(mode, pause, policy.flag("name_changes"))
 
 
 def _soak(policy: PlanObject) -> float:

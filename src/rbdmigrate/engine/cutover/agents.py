@@ -31,7 +31,7 @@ from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
 from ..requests.errors import TranslatedErrors
 from ..settings import Settings
-from .inventory import GuestOnHost, HostReport, Inventories
+from .inventory import HostReport, Inventories
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class AgentService:
         scheduler: Scheduler,
         loader: Loader,
         settings: Callable[[], Settings],
+        inventories: Inventories,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._registry = registry
@@ -64,7 +65,7 @@ class AgentService:
         self._loader = loader
         self._settings = settings
         self._translated = translated
-        self._inventories = Inventories()
+        self._inventories = inventories
 
     # -- what front ends show ----------------------------------------------------------------
 
@@ -76,10 +77,6 @@ class AgentService:
         """Forget an agent that is not used any more. Raises MigrationError(ENOENT)."""
         if not self._inventories.remove(host):
             raise MigrationError(ENOENT, f"No agent on {host} has reported to this manager.")
-
-    def users(self, m: Migration) -> list[GuestOnHost]:
-        """The guests that have its source open."""
-        return self._inventories.users(m.source.spec)
 
     # -- the agents --------------------------------------------------------------------------
 
@@ -235,4 +232,4 @@ def _wanted(m: Migration) -> bool:
     return m.rounds is not None and m.rounds.wanted
 
 
-__all__ = ["AgentService", "GuestOnHost", "HostReport"]
+__all__ = ["AgentService", "HostReport"]

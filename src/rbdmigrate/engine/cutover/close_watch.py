@@ -11,7 +11,7 @@ from typing import Optional
 import rados
 
 from ...cluster.store import StoreFenced
-from ...control.lifecycle.cutover import may_be_released, released
+from ...control.lifecycle.cutover import may_be_released, released, waits_for_clients
 from ...model.cutover import CutoverMode, Release
 from ...model.errors import MigrationError
 from ...model.jobs.answers import ClosedImages
@@ -20,6 +20,7 @@ from ...model.migration import Migration
 from ..reconcile.scheduler import Scheduler
 from ..records.registry import Registry, TrackedMigration
 from ..requests.librbd_query import Ask
+from .inventory import Inventories
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class CloseWatch:
     """A thread that looks, several times a second, which of the awaited images are closed.
 
     An image whose cutover waits for an agent is released too when no agent reports a guest that has
-    it open and it stays closed: that guest is shut off. ``has_guest`` tells.
+    it open and it stays closed: that guest is shut off.
     """
 
     def __init__(
@@ -44,14 +45,14 @@ class CloseWatch:
         scheduler: Scheduler,
         ask: Ask,
         fenced: Callable[[], tuple[str, ...]],
-        has_guest: Callable[[Migration], bool],
+        inventories: Inventories,
         on_fenced: Callable[[str], None],
     ) -> None:
         self._registry = registry
         self._scheduler = scheduler
         self._ask = ask
         self._fenced = fenced
-        self._has_guest = has_guest
+        self._inventories = inventories
         self._on_fenced = on_fenced
         self._stopping = threading.Event()
         self._closed_since: dict[str, float] = {}  # by migration, on the monotonic clock
@@ -98,6 +99,8 @@ class CloseWatch:
 
     def look(self) -> bool:
         """Look once; False when no cutover waits for an image to be closed."""
+        for tracked in self._registry.all():
+            self._explain(tracked)
         waiting = [t for t in self._registry.all() if self._mode(t.migration) is not None]
         if not waiting:
             self._closed_since.clear()
@@ -119,9 +122,22 @@ class CloseWatch:
         if may_be_released(m, CutoverMode.WHEN_CLOSED, now):
             return CutoverMode.WHEN_CLOSED
         known = m.in_place or m.cutover.name_changes
-        if known and may_be_released(m, CutoverMode.AGENT, now) and not self._has_guest(m):
+        if (
+            known
+            and may_be_released(m, CutoverMode.AGENT, now)
+            and not self._inventories.users(m.source.spec)
+        ):
             return CutoverMode.AGENT
         return None
+
+    def _explain(self, tracked: TrackedMigration) -> None:
+        """Say what a cutover by an agent waits for that has not reported since it was asked for."""
+        m = tracked.migration
+        if m.cutover.mode is not CutoverMode.AGENT or tracked.waits_for or not waits_for_clients(m):
+            return
+        names = self._inventories.names(m.source.spec)
+        if names:
+            tracked.waits_for = f"The next report of its agent begins the pause of {names[0]}."
 
     def _release(self, tracked: TrackedMigration) -> None:
         mode = self._mode(tracked.migration)

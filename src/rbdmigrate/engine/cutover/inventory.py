@@ -72,3 +72,7 @@ class Inventories:
             for guest in report.inventory.guests
             if any(disk.image == image for disk in guest.disks)
         ]
+
+    def names(self, image: ImageSpec) -> tuple[str, ...]:
+        """The same in words: ``guest web-17 on host pve3``."""
+        return tuple(f"guest {on.guest.name} on host {on.host}" for on in self.users(image))

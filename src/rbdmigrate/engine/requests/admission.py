@@ -131,9 +131,10 @@ def _refuse_open(facts: Facts, policy: Policy) -> None:
         raise MigrationError(
             EBUSY,
             f"The source {wish.source} is open for writing by {name_users(users)}, and its clients "
-            "have to be stopped before the cutover; copy it meanwhile with `ceph rbd migration "
-            f"prepare --method warm {wish.source} {wish.target}` and `execute`, then stop them "
-            f"and run `ceph rbd migration cutover {wish.target}`.",
+            "have to be stopped before the cutover. Add --cutover agent or --cutover when-closed; "
+            "or copy it meanwhile with `ceph rbd migration prepare --method warm "
+            f"{wish.source} {wish.target}` and `execute`, then stop them and run `ceph rbd "
+            f"migration cutover {wish.target}`.",
         )
 
 

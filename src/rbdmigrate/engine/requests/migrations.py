@@ -255,6 +255,7 @@ class Migrations:
         tracked = self._lookup.require(target)
         self._changes.change(tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m), policy))
         if waits_for_clients(tracked.migration):
+            tracked.waits_for = ""  # what was in the way may be no longer
             return view(tracked)
         self._changes.wait(tracked, frozenset(), _cut_over_or_refused)
         m = tracked.migration

@@ -58,6 +58,7 @@ class Preflight:
         ask: Ask,
         fenced: Callable[[], tuple[str, ...]],
         settings: Callable[[], Settings],
+        guests: Callable[[ImageSpec], tuple[str, ...]],
     ) -> None:
         self._client = client
         self._manager = manager
@@ -65,6 +66,7 @@ class Preflight:
         self._ask = ask
         self._fenced = fenced
         self._settings = settings
+        self._guests = guests
         self._keys: Recent[str, tuple[RbdClient, ...]] = Recent(time.monotonic, least=_KEYS_KEPT)
         self._trash: Recent[tuple[int, str], bool] = Recent(time.monotonic, times=20.0)
 
@@ -105,6 +107,7 @@ class Preflight:
             verify=self._verify(image, wish.method),
             clients=self._client_keys(),
             trash_of_users=self._has_trash(source.place),
+            guests=self._guests(wish.source),
         )
 
     def _client_keys(self) -> tuple[RbdClient, ...]:
