@@ -29,6 +29,7 @@ _VALUES = re.compile(
             r"[a-z0-9]+(?:-[a-z0-9]+)+",  # a pool
             r"[\w.+-]+(?:/[\w.+*?-]+){1,2}(?:@[\w.-]+)?",  # an image
             r"(?:/[\w.-]+)+",  # a path
+            r"\d+\.\d+\.\d+",  # a version
             r"client\.\d+ at [0-9.:]+/\d+",
             r"\[#*\.*\]",  # a progress bar
         )

@@ -136,7 +136,8 @@ def _warnings(args, *, given: bool) -> "list[list[str]]":
     """The warnings of a migration that begins: without snapshots, and with them."""
     source, target = args["source_image"], args.get("target_image") or args["source_image"]
     imported = Import("{}") if given or args.get("import_only") else None
-    method = Method(args.get("method") or Method.LIVE.value)
+    waits = args.get("cutover") in ("agent", "when-closed")
+    method = Method(args.get("method") or (Method.WARM if waits else Method.LIVE).value)
     records = [
         _record(source, target, snapshots=count, imported=imported, method=method)
         for count in (0, 1)
