@@ -22,12 +22,16 @@ _SUFFIX = ".pause"
 
 @dataclass(frozen=True)
 class PausedDisk:
-    """A disk of a guest, with its migration and the images before and after it."""
+    """A disk of a guest, with its migration and the images before and after the exchange.
+
+    ``back``: the image before is the migration's target.
+    """
 
     migration: str
     source: ImageSpec
     target: ImageSpec
     exchange: DiskExchange
+    back: bool = False
 
 
 @dataclass(frozen=True)

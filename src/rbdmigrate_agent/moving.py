@@ -82,7 +82,11 @@ class Moving:
         for ordered in move.disks:
             source, target = _location(ordered.source), _location(ordered.target)
             exchange = connection.plan(guest, _disk(guest, source), target)
-            disks.append(PausedDisk(ordered.migration, ordered.source, ordered.target, exchange))
+            disks.append(
+                PausedDisk(
+                    ordered.migration, ordered.source, ordered.target, exchange, ordered.back
+                )
+            )
         token = secrets.token_hex(8)
         return Pause(token, guest.name, reached, move.max_pause, tuple(disks))
 
@@ -243,7 +247,7 @@ class Moving:
             outcome = by_migration[disk.migration]
             if outcome.image is None:
                 raise GuestError("The manager has not said what its disks open.")
-            side = Side.TARGET if outcome.moved else Side.SOURCE
+            side = Side.TARGET if outcome.moved is not disk.back else Side.SOURCE
             connection.open(disk.exchange, side, _location(outcome.image))
             fault_point("agent.after", "open")
         connection.resume([disk.exchange for disk in pause.disks])

@@ -127,6 +127,27 @@ def test_both_disks_of_a_guest_move_in_one_pause(
         assert host.agent.said.count("goes on after") == 1
 
 
+def test_a_running_guest_goes_back_with_every_write(
+    migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Any
+) -> None:
+    source, target = f"{pools[0]}/disk0", f"{pools[1]}/moved"
+    with hypervisor() as host:
+        seen(migration, host.agent)
+        before = image_id(client, source)
+        run(migration, source, target, "--name-changes")
+        migration.wait(target, "cut-over")
+        host.must_be_clean()
+        migration.text(
+            "abort", target, "--cutover", "agent", "--name-changes", "--max-pause", "60s"
+        )
+        migration.wait(target, "aborted", timeout=90)
+        host.must_be_clean()
+        assert image_id(client, source) == before
+        assert watchers(client, source) == 1
+        assert names(client, pools[1]) == []
+        assert host.agent.said.count("goes on after") == 2
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_an_agent_killed_at_any_step_leaves_the_guest_on_one_valid_disk(
     step: str, migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Any

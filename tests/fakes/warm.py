@@ -166,6 +166,11 @@ def cut_over(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> CutOverD
     sides = Sides(session, ends)
     old, new, name = sides.source, sides.target, ends.source.image
     ident, point, copied = ends.source.image_id, "", 0
+    if act.undo and not sides.published:
+        give_name(old, name, ident)
+        list_as(old, name, ident)
+        spot_trash(old, ident)
+        raise MigrationError(errno.EBUSY, "The clients could not wait.")
     if not sides.published:
         refuse_open(old, ident)
         old.method("rbd_trash", "trash_add", string(ident) + string(name))
@@ -199,6 +204,10 @@ def commit(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
 def abort(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     sides = Sides(session, ends)
     old, new, ident = sides.source, sides.target, ends.source.image_id
+    begun = sides.published or metadata(old, ident, _COPY)
+    if act.undo and begun and old.id_of(ends.source.image) != ident:
+        give_name(new, ends.target.image, ends.target.image_id)
+        raise MigrationError(errno.EBUSY, "The clients could not wait.")
     if sides.published:
         refuse_open(new, ends.target.image_id)
         set_metadata(old, ident, _COPY, "back")

@@ -111,6 +111,9 @@ class FakeAgents:
     def hosts(self):
         return []
 
+    def forget(self, host):
+        self._engine.calls.append(("forget", (host,), {}))
+
     def answer(self, host, request):
         self._engine.calls.append(("answer", (host, request), {}))
         return Orders(30.0)

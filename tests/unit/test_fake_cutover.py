@@ -276,3 +276,81 @@ def test_a_message_that_cannot_be_read_is_refused_in_a_sentence(text):
 def test_a_message_that_is_too_long_is_refused():
     with pytest.raises(MigrationError, match="bytes"):
         decode_request(json.dumps("x" * (5 << 20)))
+
+
+def abort_by_agent(world, target="hdd/a", **policy):
+    wanted = CutoverPolicy(AGENT, **policy)
+    return world.call(lambda: world.engine.migrations.abort(spec(target), policy=wanted))
+
+
+@pytest.mark.parametrize("target", ["hdd/a", "nvme/a"])
+def test_an_agent_takes_a_running_guest_back_with_every_write(world, target):
+    if target == "hdd/a":
+        begin(world, AGENT)
+    else:
+        world.prepare(
+            "hdd/a", target, method=Method.WARM, goal=Goal.CUT_OVER, verify=Verify.NONE,
+            cutover=CutoverPolicy(AGENT, name_changes=True),
+        )  # fmt: skip
+    world.wait_state(target, "executed")
+    (move,) = orders(world, guest("hdd/a")).moves
+    idents = (move.disks[0].migration,)
+    ask(world, Released("t", "web-17", idents))
+    write_later(world, target)
+    report = abort_by_agent(world, target, name_changes=True)
+    assert (report["state"], report["goal"]) == ("cut-over", "aborted")
+    with world.client().open(target):
+        world.run(5.0)
+        assert world.do("get", target)["state"] == "cut-over"
+    (move,) = orders(world, guest(target)).moves
+    assert (move.disks[0].source, move.disks[0].target) == (spec(target), spec("hdd/a"))
+    assert move.disks[0].back
+    assert ask(world, Ready("u", "web-17", idents)) == Go(True)
+    answer = ask(world, Released("u", "web-17", idents))
+    assert [(d.image, d.moved) for d in answer.disks] == [(spec("hdd/a"), False)]
+    ask(world, Resumed("u", "web-17", idents, 0.3))
+    assert world.settle()
+    assert ask(world, Outcome("u", idents)) == answer
+    assert world.content("hdd/a") == LATER
+
+
+def test_a_way_back_on_which_a_client_has_the_target_open_leaves_the_guest_there(world):
+    idents = waiting(world, "hdd/a")
+    ask(world, Released("t", "web-17", idents))
+    abort_by_agent(world)
+    with world.client().open("hdd/a"):
+        answer = ask(world, Released("u", "web-17", idents))
+        assert [(d.image, d.moved) for d in answer.disks] == [(spec("hdd/a"), True)]
+    report = world.do("get", "hdd/a")
+    assert (report["state"], report["paused"]) == ("cut-over", True)
+
+
+def test_an_abort_that_waits_for_clients_to_close_is_refused(world):
+    idents = waiting(world, "hdd/a")
+    ask(world, Released("t", "web-17", idents))
+    with pytest.raises(MigrationError, match="--cutover agent") as error:
+        world.call(
+            lambda: world.engine.migrations.abort(spec("hdd/a"), policy=CutoverPolicy(WHEN_CLOSED))
+        )
+    assert error.value.errno == EINVAL
+
+
+@pytest.mark.parametrize("after", range(1, 50, 7))
+def test_a_worker_killed_on_the_way_back_and_an_agent_that_withdraws(world, after):
+    idents = waiting(world, "hdd/a")
+    ask(world, Released("t", "web-17", idents))
+    write_later(world)
+    abort_by_agent(world)
+    orders(world, guest("hdd/a"))
+    world.kill_worker_after(after)
+    answer = ask(world, Released("u", "web-17", idents))
+    world.forget_kills()
+    if not answer.decided:
+        answer = ask(world, Withdraw("u", idents))
+    for _ in range(30):
+        if answer.decided:
+            break
+        world.run(1.0)
+        answer = ask(world, Outcome("u", idents))
+    assert answer.decided
+    assert world.content("hdd/a") == LATER

@@ -129,7 +129,7 @@ def test_checking_an_import_takes_the_permission_to_begin_one(ask, engine, body)
 def test_force_has_to_be_asked_for(ask, engine, name, method):
     ask(name, {})
     ask(name, {"force": True})
-    assert [named for _, _, named in engine.calls] == [{"force": False}, {"force": True}]
+    assert [named["force"] for _, _, named in engine.calls] == [False, True]
 
 
 REFUSED = [

@@ -184,7 +184,9 @@ def _execute(call: Call) -> Report:
 
 def _abort(call: Call) -> Report:
     return call.engine.migrations.abort(
-        call.spec("target_image", "target"), force=call.flag("force")
+        call.spec("target_image", "target"),
+        force=call.flag("force"),
+        policy=cutover_commands.policy_of(call),
     )
 
 
@@ -261,7 +263,7 @@ TABLE = (
     ),
     Command(
         "abort",
-        (TARGET, Arg("force", "CephBool")),
+        (TARGET, Arg("force", "CephBool"), *cutover_commands.ARGS),
         "Undo a migration: remove the target, restore the source",
         "w",
         _abort,

@@ -140,6 +140,7 @@ class Engine:
         )
         self.plans = self._plan_service(starter)
         self.agents = AgentService(
+            client=self._client,
             registry=self._registry,
             scheduler=self._scheduler,
             loader=self._loader,

@@ -109,11 +109,15 @@ Request = Union[Inventory, Ready, Released, Outcome, Withdraw, Resumed, Declined
 
 @dataclass(frozen=True)
 class DiskMove:
-    """One disk that is due: the guest has ``source`` open and is to open ``target``."""
+    """One disk that is due: the guest has ``source`` open and is to open ``target``.
+
+    ``back``: that is the target of the migration and its source, for the way back.
+    """
 
     migration: str
     source: ImageSpec
     target: ImageSpec
+    back: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,9 @@ class Go:
 
 @dataclass(frozen=True)
 class DiskOutcome:
-    """``image``: what the guest is to open; None: not decided yet. ``moved``: it is the target."""
+    """``image``: what the guest is to open; None: not decided yet. ``moved``: it is the migration's
+    target.
+    """
 
     migration: str
     image: Optional[ImageSpec]

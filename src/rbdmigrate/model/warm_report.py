@@ -86,10 +86,11 @@ def what_next_warm(m: Migration) -> str:
 def clients_awaited(m: Migration, reason: str) -> str:
     """One sentence on what a cutover by an agent, or when the source is closed, waits for."""
     source, target = m.source.spec, m.target.spec
+    used = target if m.goal is Goal.ABORTED else source
     if m.cutover.mode is CutoverMode.WHEN_CLOSED:
         return f"It changes to {target} at the moment when the last client closes {source}."
     return reason or (
-        f"No agent has reported a guest that has {source} open; look at `ceph rbd migration agent "
+        f"No agent has reported a guest that has {used} open; look at `ceph rbd migration agent "
         f"ls`, and start rbd-migration-agent on the host of the guest."
     )
 
@@ -97,6 +98,11 @@ def clients_awaited(m: Migration, reason: str) -> str:
 def _going_back(m: Migration) -> str:
     if m.cut_over_at is None:
         return "The copy is removed; nothing else changes."
+    if m.cutover.mode is CutoverMode.AGENT:
+        return (
+            f"The guest that has {m.target.spec} open is paused while what it wrote is copied "
+            f"back, and goes on with {m.source.spec}."
+        )
     return (
         f"What clients wrote to {m.target.spec} is copied back, then {m.source.spec} takes over; "
         "start no client now."

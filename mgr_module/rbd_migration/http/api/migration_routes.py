@@ -208,7 +208,7 @@ MIGRATION_ROUTES = (
     _act("execute", "Copy the data in the background"),
     _act("cutover", "Let clients change to the target of a warm migration", *_CUTOVER),
     _act("commit", "Finish: remove the source", _FORCE),
-    _act("abort", "Go back: remove the target", _FORCE),
+    _act("abort", "Go back: remove the target", _FORCE, *_CUTOVER),
     _act("pause", "Pause: interrupt the copy", _FORCE),
     _act("resume", "Continue a paused migration"),
     _act("cancel", "Stop a migration in any state and undo it", _FORCE),

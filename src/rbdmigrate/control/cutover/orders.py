@@ -13,7 +13,7 @@ from ...model.agent_messages import DiskMove, GuestMove, OpenDisk, OpenGuest
 from ...model.cutover import CutoverMode
 from ...model.migration import Migration, State
 from ...model.spec import ImageSpec
-from ..lifecycle.cutover import may_be_released, waits_for_clients
+from ..lifecycle.cutover import goes_back, image_in_use, may_be_released, waits_for_clients
 
 _MOVABLE = frozenset({"running", "paused"})  # QEMU's states in which a guest can be moved
 _COMES = frozenset({State.QUEUED, State.PREPARING, State.PREPARED, State.EXECUTING})
@@ -32,7 +32,7 @@ def moves_now(
 ) -> MovesNow:
     """Return what the agent on ``host`` is to do, which has these ``guests``."""
     wanted = {
-        m.source.spec: m
+        image_in_use(m).spec: m
         for m in migrations
         if m.cutover.mode is CutoverMode.AGENT and waits_for_clients(m)
     }
@@ -44,7 +44,7 @@ def moves_now(
         due = [m for m, _ in disks if may_be_released(m, CutoverMode.AGENT, now)]
         coming = [m for m, _ in disks if m not in due and _comes(m)]
         if not reason and due and coming:
-            names = ", ".join(str(m.source.spec) for m in coming)
+            names = ", ".join(str(image_in_use(m).spec) for m in coming)
             reason = (
                 f"The guest {guest.name} on {host} has another disk that is still being copied "
                 f"({names}); all of them move in one pause."
@@ -58,8 +58,14 @@ def moves_now(
 
 
 def _move(guest: OpenGuest, due: Sequence[Migration]) -> GuestMove:
-    disks = tuple(DiskMove(m.id, m.source.spec, m.target.spec) for m in due)
+    disks = tuple(_disk(m) for m in due)
     return GuestMove(guest.ident, disks, min(m.cutover.max_pause for m in due))
+
+
+def _disk(m: Migration) -> DiskMove:
+    if goes_back(m):
+        return DiskMove(m.id, m.target.spec, m.source.spec, back=True)
+    return DiskMove(m.id, m.source.spec, m.target.spec)
 
 
 def _comes(m: Migration) -> bool:

@@ -55,6 +55,7 @@ def abort_refused(m: Migration, errno: int, message: str, now: float) -> Migrati
         abort=replace(request, refusal=Failure(errno, message, now)),
         paused=True,
         step=None,
+        release=None,
         hold=Hold(HoldReason.OPERATOR, message),
         failure=request.failure,
         failed_in=request.failed_in,

@@ -13,12 +13,14 @@ from typing import Optional
 from ...model.cutover import CutoverMode, CutoverPolicy, Release
 from ...model.errors import MigrationError
 from ...model.jobs.answers import CutOverDone
-from ...model.migration import Goal, Hold, HoldReason, Method, Migration, State
+from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Place, State
 from ...model.rounds import Rounds
 from .requests import cleared_for_retry, refuse_aborting
 
 _ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
 _LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}
+_LEAVABLE_BEFORE = frozenset({State.EXECUTED})
+_LEAVABLE_AFTER = frozenset({State.CUT_OVER, State.VERIFYING, State.VERIFIED})
 _AGAIN = {  # seconds after which another cutover may be tried, doubled with each failure
     CutoverMode.WHEN_CLOSED: (1.0, 60.0),
     CutoverMode.AGENT: (30.0, 900.0),
@@ -91,18 +93,38 @@ def refuse_policy(method: Method, policy: CutoverPolicy, target: str, *, in_plac
         )
 
 
+def refuse_policy_of_abort(m: Migration, policy: CutoverPolicy) -> None:
+    """Raise MigrationError(EINVAL) for a policy that the abort of this migration cannot have."""
+    refuse_policy(m.method, policy, str(m.target.spec), in_place=m.in_place)
+    if policy.mode is CutoverMode.WHEN_CLOSED:
+        raise MigrationError(
+            EINVAL,
+            "An abort does not wait until clients close the target; stop them, or give --cutover "
+            "agent.",
+        )
+
+
 # -- waiting for clients
 
 
+def goes_back(m: Migration) -> bool:
+    """Whether it is aborted after the cutover: clients are to change to the source again."""
+    return m.method is Method.WARM and m.cut_over_at is not None and m.goal is Goal.ABORTED
+
+
+def image_in_use(m: Migration) -> Place:
+    """The image that clients are to leave: the source, or the target when it goes back."""
+    return m.target if goes_back(m) else m.source
+
+
 def waits_for_clients(m: Migration) -> bool:
-    """Whether its cutover waits until clients have left the source."""
-    return (
-        m.method is Method.WARM
-        and m.cutover.mode is not CutoverMode.REFUSE
-        and m.release is None
-        and m.cut_over_at is None
-        and goes_on(m.goal)
-    )
+    """Whether its cutover, or its way back, waits until clients have left the image."""
+    if m.method is not Method.WARM or m.release is not None:
+        return False
+    if goes_back(m):
+        return m.cutover.mode is CutoverMode.AGENT
+    waits = m.cutover.mode is not CutoverMode.REFUSE
+    return waits and m.cut_over_at is None and goes_on(m.goal)
 
 
 def may_be_released(m: Migration, mode: CutoverMode, now: float) -> bool:
@@ -111,7 +133,7 @@ def may_be_released(m: Migration, mode: CutoverMode, now: float) -> bool:
     return (
         waits_for_clients(m)
         and m.cutover.mode is mode
-        and m.state is State.EXECUTED
+        and m.state in (_LEAVABLE_AFTER if goes_back(m) else _LEAVABLE_BEFORE)
         and not m.paused
         and not held
     )
@@ -133,7 +155,11 @@ def released(m: Migration, release: Release, mode: CutoverMode) -> Migration:
 
 def withdrawn(m: Migration, token: str, now: float) -> Migration:
     """Return the record without the release ``token``: what was begun is undone if it still can."""
-    if m.release is None or m.release.token != token or m.cut_over_at is not None:
+    if m.release is None or m.release.token != token:
+        return m
+    if goes_back(m):
+        return replace(m, release=None, hold=None)  # the next act undoes it
+    if m.cut_over_at is not None:
         return m
     m = replace(m, release=None)
     if m.state is State.CUTTING_OVER or _failed_in_it(m):
@@ -142,14 +168,14 @@ def withdrawn(m: Migration, token: str, now: float) -> Migration:
 
 
 def must_undo(m: Migration) -> bool:
-    """Whether a cutover that was cut off is only to be undone, if it still can."""
-    return waits_for_clients(m) or not goes_on(m.goal)
+    """Whether a cutover or way back that was cut off is only to be undone, if it still can."""
+    return waits_for_clients(m) or not (goes_on(m.goal) or goes_back(m))
 
 
 def undecided(m: Migration) -> bool:
-    """Whether the clients that left the source have to wait for what becomes of its cutover."""
+    """Whether the clients that left the image have to wait for what becomes of it."""
     if m.cut_over_at is not None:
-        return False
+        return goes_back(m) and (m.release is not None or m.state is State.ABORTING)
     return m.release is not None or m.state is State.CUTTING_OVER or _failed_in_it(m)
 
 
@@ -178,7 +204,7 @@ def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
 
 def guest_resumed(m: Migration, host: str, guest: str, pause: float, now: float) -> Migration:
     """Return the record after the guest that waited for its cutover goes on."""
-    if m.cut_over_at is None:
+    if m.cut_over_at is None or goes_back(m):
         return m
     rounds = replace(m.rounds or Rounds(), pause=pause)
     said = f"the guest {guest} on {host} goes on, after a pause of {pause:.2f} s"

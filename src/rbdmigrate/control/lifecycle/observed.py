@@ -86,7 +86,8 @@ def _observed_warm(
         return m
     if situation is Situation.PREPARED and m.state is State.EXECUTED:
         return m  # a round was cut off; the target still has the snapshot of the one before
-    if situation is Situation.EXECUTED and m.state is State.CUTTING_OVER:
+    acting = {Situation.EXECUTED: State.CUTTING_OVER, Situation.CUT_OVER: State.ABORTING}
+    if m.state is acting.get(situation) and not m.state.ended:
         return m  # cut off while both images had their names; clients may be locked out
     if state is State.CUT_OVER and (m.state is State.VERIFIED or _verifying(m)):
         return m

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from errno import EAGAIN, EBUSY, EINVAL, EPERM
 from typing import Optional
 
+from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.migration import Goal, HoldReason, Method, Migration, State
 from ...model.verification import Outcome, Verify
@@ -155,10 +156,14 @@ def _refuse_before_cut_over(m: Migration, why: str) -> None:
     )
 
 
-def to_abort(m: Migration) -> Migration:
-    """Return the record with the goal aborted. MigrationError(EINVAL) when its commit has begun."""
+def to_abort(m: Migration, policy: Optional[CutoverPolicy] = None) -> Migration:
+    """Return the record with the goal aborted. MigrationError(EINVAL) when its commit has begun.
+
+    ``policy``: how clients are made to leave the target of a warm migration; None: they left it.
+    """
     refuse_committing(m)
-    return replace(without_consent(cleared_for_retry(m)), goal=Goal.ABORTED)
+    cleared = without_consent(cleared_for_retry(m))
+    return replace(cleared, goal=Goal.ABORTED, cutover=policy or CutoverPolicy(), release=None)
 
 
 def to_undo_prepare(m: Migration) -> Migration:

@@ -39,7 +39,8 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
     if situation in (Situation.HALF_ABORTED, Situation.TARGET_POOL_GONE):
         return Act(Op.ABORT)
     if m.goal is Goal.ABORTED:
-        return Act(Op.ABORT)
+        rests = situation is Situation.CUT_OVER and m.state is not State.ABORTING
+        return Rest() if rests and waits_for_clients(m) else Act(Op.ABORT)
     if m.state is State.CUTTING_OVER and situation in (Situation.EXECUTED, Situation.HALF_CUT_OVER):
         return Act(Op.CUT_OVER)
     if situation is Situation.HALF_CUT_OVER:

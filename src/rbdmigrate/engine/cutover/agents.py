@@ -9,9 +9,16 @@ from errno import EINVAL, ENOENT
 from functools import partial
 from typing import Optional
 
+import rados
+
+from ...cluster import headers
+from ...cluster.lock_out import locked_out
+from ...cluster.pools import open_by_id
 from ...control.cutover.orders import moves_now
 from ...control.lifecycle.cutover import (
+    goes_back,
     guest_resumed,
+    image_in_use,
     may_be_released,
     put_off,
     released,
@@ -40,7 +47,8 @@ _READY_AGAIN = 0.5  # seconds until an agent asks again that is ready before the
 _FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
-_CUTOVER = frozenset({Op.CUT_OVER})
+_CHANGES = frozenset({Op.CUT_OVER, Op.ABORT})  # of names
+_LOOK = 0.05  # seconds between two looks whether the source has its name again
 
 
 class AgentService:
@@ -53,6 +61,7 @@ class AgentService:
     def __init__(
         self,
         *,
+        client: rados.Rados,
         registry: Registry,
         scheduler: Scheduler,
         loader: Loader,
@@ -60,6 +69,7 @@ class AgentService:
         inventories: Inventories,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
+        self._client = client
         self._registry = registry
         self._scheduler = scheduler
         self._loader = loader
@@ -111,7 +121,7 @@ class AgentService:
             m = one.migration
             one.waits_for = found.reasons.get(m.id, one.waits_for)
             wanted = m.cutover.mode is _AGENT and waits_for_clients(m)
-            busy |= wanted and m.source.spec in opened
+            busy |= wanted and image_in_use(m).spec in opened
         interval = self._settings().agent_interval
         return messages.Orders(min(_BUSY, interval) if busy else interval, found.moves)
 
@@ -122,7 +132,8 @@ class AgentService:
         for one in tracked:
             if not may_be_released(one.migration, _AGENT, now):
                 return messages.Go(False, f"{one.migration.target.spec} does not wait any more.")
-        late = [one for one in tracked if one.migration.step is not None or _behind(one, now)]
+        forward = [one for one in tracked if not goes_back(one.migration)]
+        late = [one for one in forward if one.migration.step is not None or _behind(one, now)]
         for one in late:
             if one.migration.step is None and not _wanted(one.migration):
                 self._change(one, to_refresh)
@@ -151,8 +162,8 @@ class AgentService:
         now = time.time()
         for one in self._under_way(request.migrations):
             self._change(one, lambda m: withdrawn(m, request.token, now))
-            if one.migration.release is None and one.migration.cut_over_at is None:
-                self._scheduler.interrupt(one, "the guest could not wait any longer", _CUTOVER)
+            if waits_for_clients(one.migration):
+                self._scheduler.interrupt(one, "the guest could not wait any longer", _CHANGES)
         return self._wait_for_outcomes(request.migrations, self._settings().command_wait)
 
     def _resumed(self, host: str, request: messages.Resumed) -> messages.Outcomes:
@@ -191,9 +202,27 @@ class AgentService:
         self._scheduler.wake(tracked)
 
     def _wait_for_outcomes(self, idents: Iterable[str], patience: float) -> messages.Outcomes:
+        """A way back is over for clients before its act is: the source's name shows it."""
         waiting = self._under_way(idents)
-        self._registry.wait(lambda: not any(undecided(one.migration) for one in waiting), patience)
+        until = time.monotonic() + patience
+        while any(self._undecided(one.migration) for one in waiting):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            self._registry.wait(
+                lambda: not any(undecided(one.migration) for one in waiting), min(left, _LOOK)
+            )
         return self._outcomes(idents)
+
+    def _undecided(self, m: Migration) -> bool:
+        return undecided(m) and not (goes_back(m) and self._is_back(m))
+
+    def _is_back(self, m: Migration) -> bool:
+        """Whether the source has its name, and clients may open it."""
+        place = m.source
+        with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
+            named = headers.image_id(ioctx, place.image) == place.image_id
+            return named and not locked_out(ioctx, place.image_id)
 
     def _outcomes(self, idents: Iterable[str]) -> messages.Outcomes:
         """What became of each; those that have ended are in the history."""
@@ -205,18 +234,18 @@ class AgentService:
         unknown = [ident for ident in idents if ident not in found]
         if unknown and not self._loader.complete():
             raise MigrationError(EINVAL, "Not all records are read yet; ask again.")
-        disks = tuple(_outcome(ident, found.get(ident)) for ident in idents)
-        stayed = [m for m in found.values() if m.cut_over_at is None and m.hold is not None]
+        disks = tuple(self._outcome(ident, found.get(ident)) for ident in idents)
+        stayed = [m for m in found.values() if not undecided(m) and m.hold is not None]
         return messages.Outcomes(disks, " ".join(m.hold.message for m in stayed if m.hold))
 
-
-def _outcome(ident: str, m: Optional[Migration]) -> messages.DiskOutcome:
-    if m is None:
-        raise MigrationError(ENOENT, f"There is no record of the migration {ident}.")
-    if undecided(m):
-        return messages.DiskOutcome(ident, None)
-    moved = m.cut_over_at is not None and m.state is not State.ABORTED
-    return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
+    def _outcome(self, ident: str, m: Optional[Migration]) -> messages.DiskOutcome:
+        if m is None:
+            raise MigrationError(ENOENT, f"There is no record of the migration {ident}.")
+        if self._undecided(m):
+            return messages.DiskOutcome(ident, None)
+        moved = m.cut_over_at is not None and m.state is not State.ABORTED
+        moved = moved and not (undecided(m) and goes_back(m))
+        return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
 
 
 def _behind(tracked: TrackedMigration, now: float) -> bool:

@@ -11,7 +11,12 @@ from typing import Optional
 import rados
 
 from ...cluster.store import StoreFenced
-from ...control.lifecycle.cutover import may_be_released, released, waits_for_clients
+from ...control.lifecycle.cutover import (
+    image_in_use,
+    may_be_released,
+    released,
+    waits_for_clients,
+)
 from ...model.cutover import CutoverMode, Release
 from ...model.errors import MigrationError
 from ...model.jobs.answers import ClosedImages
@@ -107,10 +112,10 @@ class CloseWatch:
             return False
         some = [waiting[(self._next + n) % len(waiting)] for n in range(min(_MOST, len(waiting)))]
         self._next += len(some)
-        question = FindClosed(tuple(t.migration.source for t in some), self._fenced())
+        question = FindClosed(tuple(image_in_use(t.migration) for t in some), self._fenced())
         closed = set(self._ask(question, ClosedImages, 0.0, order=True).idents)
         for tracked in some:
-            if tracked.migration.source.image_id in closed:
+            if image_in_use(tracked.migration).image_id in closed:
                 self._release(tracked)
             else:
                 self._closed_since.pop(tracked.migration.id, None)
@@ -125,7 +130,7 @@ class CloseWatch:
         if (
             known
             and may_be_released(m, CutoverMode.AGENT, now)
-            and not self._inventories.users(m.source.spec)
+            and not self._inventories.users(image_in_use(m).spec)
         ):
             return CutoverMode.AGENT
         return None
@@ -135,7 +140,7 @@ class CloseWatch:
         m = tracked.migration
         if m.cutover.mode is not CutoverMode.AGENT or tracked.waits_for or not waits_for_clients(m):
             return
-        names = self._inventories.names(m.source.spec)
+        names = self._inventories.names(image_in_use(m).spec)
         if names:
             tracked.waits_for = f"The next report of its agent begins the pause of {names[0]}."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from ...control.lifecycle.cutover import must_undo
+from ...control.lifecycle.cutover import goes_back, must_undo
 from ...model.import_policy import ImportPolicy
 from ...model.jobs import acts
 from ...model.migration import Method, Migration, Op
@@ -53,7 +53,12 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
         )
     if op is Op.ABORT:
         return acts.Abort(
-            m.group, m.mirror_mode, moment.allowed_version, moment.blind, moment.fenced
+            m.group,
+            m.mirror_mode,
+            moment.allowed_version,
+            moment.blind,
+            moment.fenced,
+            undo=goes_back(m) and must_undo(m),
         )
     if op is Op.UNDO_PREPARE:
         return acts.UndoPrepare(m.group, m.mirror_mode)

@@ -12,7 +12,13 @@ from typing import Any, Optional
 import rados
 
 from ...control.lifecycle.aborting import refusal_of, request_abort
-from ...control.lifecycle.cutover import cutover_waits, goes_on, to_cut_over, waits_for_clients
+from ...control.lifecycle.cutover import (
+    cutover_waits,
+    goes_on,
+    refuse_policy_of_abort,
+    to_cut_over,
+    waits_for_clients,
+)
 from ...control.lifecycle.requests import (
     Changes,
     changed,
@@ -278,13 +284,19 @@ class Migrations:
         """The same without waiting for its end."""
         self._ask_for_commit(target, force=False)
 
-    def abort(self, target: ImageSpec, *, force: bool = False) -> Report:
+    def abort(
+        self, target: ImageSpec, *, force: bool = False, policy: Optional[CutoverPolicy] = None
+    ) -> Report:
         """Go back: stop the copy, remove the target and give the source back.
 
-        Refused without ``force`` when clients may have written to the target.
+        Refused without ``force`` when clients may have written to the target. ``policy``: how
+        clients are made to leave the target of a warm migration; None: they left it.
         """
         tracked = self._lookup.require(target)
-        self.begin_abort(target, force=force)
+        self.begin_abort(target, force=force, policy=policy)
+        if waits_for_clients(tracked.migration):
+            tracked.waits_for = ""
+            return view(tracked)
         given_up = frozenset({State.ABORTED})
         self._changes.wait(tracked, given_up, lambda m: m.goal is not Goal.ABORTED)
         refusal = refusal_of(tracked.migration)
@@ -292,12 +304,18 @@ class Migrations:
             raise MigrationError(refusal.errno, refusal.message)
         return view(tracked)
 
-    def begin_abort(self, target: ImageSpec, *, force: bool = False) -> None:
+    def begin_abort(
+        self, target: ImageSpec, *, force: bool = False, policy: Optional[CutoverPolicy] = None
+    ) -> None:
         """The same without waiting for its end: it may still turn out that it must not begin."""
         tracked = self._lookup.require(target)
         refuse_committing(tracked.migration)
+        if policy is not None:
+            refuse_policy_of_abort(tracked.migration, policy)
         found = self._abort_permission.require(tracked, force=force)
-        self._changes.change(tracked, lambda m: request_abort(m, to_abort(m), found, forced=force))
+        self._changes.change(
+            tracked, lambda m: request_abort(m, to_abort(m, policy), found, forced=force)
+        )
         self._scheduler.interrupt(tracked, "aborted")
 
     def pause(self, target: ImageSpec, *, force: bool = False) -> Report:

@@ -96,7 +96,8 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
         return Hold(HoldReason.HEALTH, tracked.note)
     if tracked.held and not tracked.busy:
         return tracked.held
-    if waits_for_clients(m) and m.state is State.EXECUTED and m.hold is None and m.step is None:
+    rests = m.state is State.EXECUTED or m.cut_over_at is not None
+    if waits_for_clients(m) and rests and m.hold is None and m.step is None:
         return Hold(HoldReason.CLIENTS, clients_awaited(m, tracked.waits_for))
     waited = time.monotonic() - tracked.wanted_since
     if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:

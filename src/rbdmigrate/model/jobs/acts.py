@@ -166,7 +166,8 @@ class Abort:
 
     ``allowed_version``: the version of the target's header with which the abort was allowed; None:
     nothing was there to be guarded. ``blind``: the target must not be opened, because librbd would
-    open its source too. ``fenced``: addresses of our dead workers.
+    open its source too. ``fenced``: addresses of our dead workers. ``undo``: of a warm migration
+    whose clients want the target back: undo what was begun, if that still can be undone.
     """
 
     name: ClassVar[str] = Op.ABORT.value
@@ -175,6 +176,7 @@ class Abort:
     allowed_version: Optional[int] = None
     blind: bool = False
     fenced: tuple[str, ...] = ()
+    undo: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from errno import EUCLEAN
+from errno import EBUSY, EUCLEAN
 
 import rados
 import rbd
 
 from ...cluster import headers, surgery
-from ...cluster.lock_out import let_in, lock_out
+from ...cluster.lock_out import let_in, lock_out, locked_out
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
@@ -38,16 +38,8 @@ def begun(ioctx: rados.Ioctx, ends: WarmEnds) -> bool:
 
 def go_back(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> None:
     """Give the source its name, with all that was written to the target."""
-    sides = Sides(
-        migration=ends.id,
-        old=ends.target,
-        new=ends.source,
-        former=ends.source.image,
-        same_name=ends.in_place,
-        fenced=act.fenced,
-    )
     with ExitStack() as stack:
-        cutover = Cutover(session=session, sides=sides, tell=tell, stack=stack)
+        cutover = Cutover(session=session, sides=_sides(ends, act), tell=tell, stack=stack)
         source = stack.enter_context(session.open(ends.source))
         target = stack.enter_context(session.open(ends.target))
         if not cutover.published:
@@ -61,6 +53,38 @@ def go_back(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> None:
             raise
         release(source, ends.source.image_id)
     _require_same(session, ends, tell)
+
+
+def undo(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> None:
+    """Give the target back to its clients, unless the source has its name already.
+
+    Raises MigrationError(EBUSY) when that was done.
+    """
+    with ExitStack() as stack:
+        sides = _sides(ends, act)
+        cutover = Cutover(session=session, sides=sides, tell=tell, stack=stack)
+        if cutover.published:
+            return
+        cutover.undo()
+        source = stack.enter_context(session.open(ends.source))
+        if not locked_out(source, ends.source.image_id):
+            with rbd.Image(source, image_id=ends.source.image_id) as image:
+                image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)  # also that of a dead worker
+            lock_out(source, ends.source.image_id)
+    raise MigrationError(
+        EBUSY, "The clients could not wait for the way back any longer; they go on with the target."
+    )
+
+
+def _sides(ends: WarmEnds, act: Abort) -> Sides:
+    return Sides(
+        migration=ends.id,
+        old=ends.target,
+        new=ends.source,
+        former=ends.source.image,
+        same_name=ends.in_place,
+        fenced=act.fenced,
+    )
 
 
 def _begin(session: Session, source: rados.Ioctx, target: rados.Ioctx, ends: WarmEnds) -> None:

@@ -123,6 +123,8 @@ def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:
     fault_point("librbd.before", "abort")
     session.pace.set(None)
     if _needs_way_back(session, ends):
+        if act.undo:
+            going_back.undo(session, ends, act, tell)
         going_back.go_back(session, ends, act, tell)
     else:
         _restore_source(session, ends)
