@@ -115,6 +115,12 @@ ROUNDS = (
         nullable=True,
     ),
     field("pause_seconds", "number", "Seconds that the cutover took.", nullable=True),
+    field(
+        "pause_estimate_seconds",
+        "number",
+        "Seconds that a cutover would take now; null after it.",
+        nullable=True,
+    ),
 )
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
