@@ -73,7 +73,7 @@ class KilledWorker:
         while True:
             if self._worker is None:
                 self._worker = WorkerProcess(self._identity)
-            if isinstance(act, (acts.Execute, acts.CutOver, acts.Abort)):
+            if isinstance(act, (acts.Execute, acts.Arm, acts.CutOver, acts.Abort)):
                 act = replace(act, fenced=self._fenced)
             try:
                 return self._worker.run(acts.ActOn(ends, act), lambda report: None)

@@ -17,7 +17,7 @@ import rbd
 from qa.workload.images import FEATURES, opened
 from rbdmigrate.cluster import headers
 from rbdmigrate.model.jobs import acts
-from rbdmigrate.model.jobs.answers import CutOverDone, Prepared, Synchronized, Verified
+from rbdmigrate.model.jobs.answers import Armed, CutOverDone, Prepared, Synchronized, Verified
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.verification import Outcome, Verification, Verify
@@ -176,7 +176,11 @@ class _Run:
         self.trial.wrong.append("a cutover while a client had the source open")
 
     def _cut_over(self) -> str:
-        """The name of its snapshot."""
+        """The name of its snapshot. Half of the cutovers are armed; a client works after that."""
+        if self._chance.random() < 0.5:
+            self._arm()
+            assert isinstance(self._worker.run(self._ends, acts.Arm()), Armed)
+            self._work(self._source, 4)
         self._arm()
         done = self._worker.run(self._ends, acts.CutOver())
         assert isinstance(done, CutOverDone)

@@ -116,6 +116,35 @@ def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pool
     assert names(client, other) == ["moved"]
 
 
+def test_an_armed_cutover_keeps_what_was_written_after_it(client, pools, worker):
+    """Also when the worker that was armed dies, and another one cuts over."""
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/moved"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=())
+    for number, point in enumerate(("", *FORWARD)):
+        ends = ends_of(client, 400 + number, source, target)
+        made = worker.run(ends, acts.Prepare(LayoutOptions()))
+        ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+        with opened(client, source, read_only=False) as image:
+            image.write(b"before" * 100, 4096 * number)
+            armed = worker.run(ends, acts.Arm())
+            assert armed.last.rounds == 1
+            with pytest.raises(ActFailed, match="is open for writing by client"):
+                worker.run(ends, acts.CutOver())
+            image.write(b"after" * 100, 4096 * number + 1024)
+        worker.run(ends, acts.Arm())
+        write(client, source, b"last" * 128, 4096 * number + 2048)
+        wanted = content(client, source)
+        kills = worker.kills
+        worker.arm(Chosen(point), (), 1.0 if point else 0.0)
+        done = worker.run(ends, acts.CutOver())
+        assert content(client, target) == wanted, point
+        assert worker.kills == kills + bool(point), f"{point} was not reached"
+        assert point or {"lock", "published"} <= {step.name for step in done.steps}
+        worker.run(ends, acts.Abort())
+        assert content(client, source) == wanted, point
+
+
 KILLED = """
 import sys, time, rados, rbd
 conf, pool, image = sys.argv[1:]

@@ -366,6 +366,12 @@ def test_every_state_says_what_comes_next(state, goal, changes, said):
     assert ("cutover ssd/vm" in told) == (said == "cutover ssd/vm")
 
 
+def test_the_pause_that_a_cutover_would_take_is_told_before_it():
+    rounds = Rounds(count=3, bytes=32 << 20, seconds=1.0, at=NOW, scan=0.2)
+    told = report(record(rounds=rounds), Live())["rounds"]
+    assert (told["pause_seconds"], told["pause_estimate_seconds"]) == (None, 0.85)
+
+
 def test_the_rounds_are_reported_with_the_age_of_the_copy():
     m = record(rounds=Rounds(count=3, bytes=5, seconds=1.0, at=NOW, pause=0.25))
     assert report(m, Live(age=12.7))["rounds"] == {
@@ -374,6 +380,7 @@ def test_the_rounds_are_reported_with_the_age_of_the_copy():
         "seconds": 1.0,
         "age_seconds": 12,
         "pause_seconds": 0.25,
+        "pause_estimate_seconds": None,
     }
     assert report(record(), Live())["rounds"] is None
     assert client_warnings(m) == []

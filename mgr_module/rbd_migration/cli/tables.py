@@ -177,6 +177,8 @@ def _rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:
     rows = [("rounds", text)]
     if rounds["pause_seconds"] is not None:
         rows.append(("cutover", f"took {rounds['pause_seconds']:.2f}s"))
+    if rounds["pause_estimate_seconds"] is not None:
+        rows.append(("cutover", f"would take about {rounds['pause_estimate_seconds']:.1f}s"))
     return rows
 
 

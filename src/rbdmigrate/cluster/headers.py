@@ -46,6 +46,7 @@ OWN_KEYS = (IMPORT_KEY, WARM_KEY, COPY_KEY, LOCK_ADDED_KEY)
 _DEFAULT_ORDER = 22  # 4 MiB
 _LOCK = "rbd_lock"  # the name under which librbd takes the exclusive lock
 _OF_LIBRBD = "internal"  # and its tag; ``rbd lock add`` gives other tags
+_COOKIE = "auto "  # how its cookies begin; one that begins otherwise librbd never breaks
 _NO_SNAPSHOT = 0xFFFFFFFFFFFFFFFE  # CEPH_NOSNAP: the head
 
 
@@ -220,6 +221,12 @@ def version(ioctx: rados.Ioctx, ident: str) -> Optional[int]:
     return int(ioctx.get_last_version())
 
 
+def flags(ioctx: rados.Ioctx, ident: str, snap_id: int = _NO_SNAPSHOT) -> int:
+    """The flags (``RBD_FLAG_...``) of a snapshot, or of the head; 0 when there is no such image."""
+    reply = call(ioctx, header_object(ident), "rbd", "get_flags", struct.pack("<Q", snap_id))
+    return reply.u64() if reply else 0
+
+
 def features(ioctx: rados.Ioctx, ident: str) -> int:
     """The image's feature bits; 0 when there is no such image, or it is of format 1."""
     if is_old_format(ident):
@@ -272,6 +279,13 @@ def parent(ioctx: rados.Ioctx, ident: str) -> Optional[Parent]:
     return found if found.pool_id >= 0 else None
 
 
+def parent_overlap(ioctx: rados.Ioctx, ident: str, snap_id: int) -> int:
+    """Bytes of a snapshot which may come from a parent."""
+    argument = struct.pack("<Q", snap_id)
+    reply = call(ioctx, header_object(ident), "rbd", "parent_overlap_get", argument)
+    return reply.u64() if reply and reply.u8() else 0
+
+
 def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
     """The id of the pool with the image's data, -1 when that is the header's own pool."""
     if is_old_format(ident):
@@ -282,23 +296,27 @@ def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
 
 def lock_holder(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
     """The owner of the exclusive lock of the image ``ident``; None without one."""
-    holder, tag = _locker(ioctx, ident)
-    return holder if tag == _OF_LIBRBD else None
+    holder, of_librbd = _locker(ioctx, ident)
+    return holder if of_librbd else None
 
 
 def advisory_lock(ioctx: rados.Ioctx, ident: str) -> Optional[LockHolder]:
-    """Who locked the image ``ident`` with ``rbd lock add``; the cookie is the lock's name."""
-    holder, tag = _locker(ioctx, ident)
-    return None if tag == _OF_LIBRBD else holder
+    """Who locked the image ``ident`` otherwise than librbd does; the cookie is the lock's name.
+
+    That is ``rbd lock add``, or :mod:`.lock_out`.
+    """
+    holder, of_librbd = _locker(ioctx, ident)
+    return None if of_librbd else holder
 
 
-def _locker(ioctx: rados.Ioctx, ident: str) -> tuple[Optional[LockHolder], str]:
-    """The first holder of the lock that librbd and ``rbd lock add`` take, and the lock's tag."""
+def _locker(ioctx: rados.Ioctx, ident: str) -> tuple[Optional[LockHolder], bool]:
+    """The first holder of the lock that librbd and ``rbd lock add`` take; whether it is librbd."""
     argument = encode_string(_LOCK)
     reply = call(ioctx, header_object(ident), "lock", "get_info", versioned(argument))
     if reply is None:
-        return None, ""
-    return first_locker(reply)
+        return None, False
+    holder, tag = first_locker(reply)
+    return holder, holder is not None and tag == _OF_LIBRBD and holder.cookie.startswith(_COOKIE)
 
 
 def versioned(payload: bytes) -> bytes:

@@ -3,20 +3,27 @@
 The exclusive lock of an image is a lock ``rbd_lock`` on its header. librbd breaks one whose owner
 is dead if that owner was librbd; one that has another kind of cookie it never breaks. So a client
 of an image with the feature exclusive-lock writes nothing until the lock is removed (measured,
-16.2.15). A client of an image without the feature is not stopped.
+16.2.15). A client of an image without the feature is not stopped. Who has the lock already can
+rename its cookie: at no moment is the image unlocked then.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Collection
 from errno import EBUSY
 
 import rados
 
 from ..model.errors import MigrationError
 from . import headers, surgery
+from .class_call import call_to_write
+from .denc import encode_string
 
 _LOCK = "rbd_lock"
 _COOKIE = "rbd_migration"
+_EXCLUSIVE = 1  # ClsLockType
+_TAG = "internal"  # that librbd gives the lock
 
 
 def lock_out(ioctx: rados.Ioctx, ident: str) -> None:
@@ -25,6 +32,26 @@ def lock_out(ioctx: rados.Ioctx, ident: str) -> None:
         return
     try:
         ioctx.lock_exclusive(f"rbd_header.{ident}", _LOCK, _COOKIE, "rbd_migration", None, 0)
+    except rados.ObjectBusy:
+        raise MigrationError(EBUSY, "A client took the image's exclusive lock.") from None
+
+
+def keep_locked(ioctx: rados.Ioctx, ident: str, clients: Collection[int]) -> None:
+    """Lock out all clients, where librbd has the exclusive lock for us. May be repeated.
+
+    ``clients``: the numbers of our RADOS clients; ``ioctx`` is of the one that has the lock. Raises
+    MigrationError(EBUSY) when a client has it.
+    """
+    if locked_out(ioctx, ident):
+        return
+    holder = headers.lock_holder(ioctx, ident)
+    if holder is None or holder.client not in clients:
+        raise MigrationError(EBUSY, "A client took the image's exclusive lock.")
+    argument = encode_string(_LOCK) + struct.pack("<B", _EXCLUSIVE)
+    argument += b"".join(map(encode_string, (holder.cookie, _TAG, _COOKIE)))
+    oid = f"rbd_header.{ident}"
+    try:
+        call_to_write(ioctx, oid, "lock", "set_cookie", headers.versioned(argument))
     except rados.ObjectBusy:
         raise MigrationError(EBUSY, "A client took the image's exclusive lock.") from None
 

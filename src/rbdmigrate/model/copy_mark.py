@@ -9,6 +9,9 @@ from typing import Optional
 from .codec import from_plain, to_plain
 from .errors import RecordError
 
+UNNAMED = 0
+"""In place of ``CopyMark.view``: a snapshot that gets its number while it is copied."""
+
 
 @dataclass(frozen=True)
 class CopyMark:
@@ -22,6 +25,10 @@ class CopyMark:
     parts of a snapshot that is gone. ``synchronized``: rounds were copied until the last one was
     small. ``bytes``: copied so far, ``total``: to be copied in all, as
     estimated before the copy.
+
+    ``varied``: offset and length, one after another, of the parts of the disk whose content is not
+    the same in ``base`` and all snapshots that were there when it was taken; None: not known. While
+    somebody rolls the source back to one of those, all else stays what it was.
     """
 
     until: int
@@ -35,6 +42,7 @@ class CopyMark:
     bytes: int = 0
     total: Optional[int] = None
     synchronized: bool = False
+    varied: Optional[tuple[int, ...]] = None
 
     @property
     def complete(self) -> bool:
@@ -62,7 +70,7 @@ class CopyMark:
         assert self.view is not None
         sources, targets = (*self.sources, self.view), (*self.targets, snapshot)
         done = replace(self, sources=sources, targets=targets, base=self.view)
-        return replace(done, view=None, position=0, mixed=False)
+        return replace(done, view=None, position=0, mixed=False, varied=None)
 
     def source_of(self, snapshot: int) -> int:
         """The id on the source of a snapshot of the target."""

@@ -17,7 +17,8 @@ class Rounds:
     ``count``: the rounds that were completed. ``bytes`` and ``seconds``: what the last one copied,
     and how long that took. ``at``: when it began (seconds since the epoch), which is how old the
     target's content is. ``pause``: seconds that the cutover took; None before it. ``idle``: how
-    many of the last rounds copied nothing. ``wanted``: another round was asked for.
+    many of the last rounds copied nothing. ``wanted``: another round was asked for. ``scan``:
+    seconds for which a cutover would look for what differs.
     """
 
     count: int = 0
@@ -27,6 +28,24 @@ class Rounds:
     pause: Optional[float] = None
     idle: int = 0
     wanted: bool = False
+    scan: float = 0.0
+
+    @property
+    def estimate(self) -> float:
+        """Seconds that a cutover would take now, if as much differs as before the last round."""
+        return cutover_estimate(self.scan, self.bytes)
+
+
+_FIXED = 0.15  # seconds of a cutover for the snapshots, the names and the locks
+_SPEED = 64 << 20  # bytes per second, at which little is copied
+
+
+def cutover_estimate(scan: float, left: int) -> float:
+    """Seconds that a cutover takes, about.
+
+    ``scan``: seconds for which it looks for what differs; ``left``: bytes that differ.
+    """
+    return _FIXED + scan + left / _SPEED
 
 
 def hidden_name(ident: str) -> str:

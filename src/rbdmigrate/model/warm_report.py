@@ -30,6 +30,7 @@ def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]
         "seconds": round(r.seconds, 3),
         "age_seconds": None if age is None else int(age),
         "pause_seconds": None if r.pause is None else round(r.pause, 3),
+        "pause_estimate_seconds": None if r.pause is not None else round(r.estimate, 3),
     }
 
 

@@ -35,7 +35,7 @@ from ..model.jobs.protocol import (
 )
 from .copy.throttle import CopyThrottle
 from .ops import perform
-from .session import Session
+from .session import KEPT_OPEN, Session
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -145,4 +145,14 @@ def main() -> None:
     jobs: queue.Queue[DoJob] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(channel, jobs, session.pace), daemon=True).start()
     while True:
-        _run(session, channel, jobs.get())
+        _run(session, channel, _next_job(session, jobs))
+
+
+def _next_job(session: Session, jobs: queue.Queue[DoJob]) -> DoJob:
+    """Wait for a job; what the last one left open for it is closed when none comes soon."""
+    if session.held is not None:
+        try:
+            return jobs.get(timeout=KEPT_OPEN)
+        except queue.Empty:
+            session.let_go()
+    return jobs.get()

@@ -99,6 +99,7 @@ WARM: dict[type[acts.Act], Operation] = {
     acts.Prepare: warm_ops.prepare,
     acts.UndoPrepare: warm_ops.undo_prepare,
     acts.Execute: warm_ops.execute,
+    acts.Arm: warm_ops.arm,
     acts.CutOver: warm_ops.cut_over,
     acts.Verify: verify,
     acts.Commit: warm_ops.commit,
@@ -123,5 +124,8 @@ ANSWERS: dict[type, Callable[[Session, Any, Tell], Answer]] = {
 def perform(session: Session, job: Job, tell: Tell) -> Answer:
     """Do the job. Raises MigrationError before anything was done, and librbd's errors."""
     if isinstance(job, acts.ActOn):
+        if not isinstance(job.act, acts.CutOver):
+            session.let_go()
         return OPERATIONS[type(job.ends)][type(job.act)](session, job.ends, job.act, tell)
+    session.let_go()
     return ANSWERS[type(job)](session, job, tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EPERM
+from typing import Optional, Protocol
 
 import rados
 import rbd
@@ -30,6 +31,15 @@ def _nobody_listens(message: str) -> None:
 # each. One more has to be there for notifications: from clients that want the exclusive lock.
 _THREADS = "16"
 
+KEPT_OPEN = 60.0  # seconds for which a job may leave something open for the next one
+
+
+class Held(Protocol):
+    """What a job leaves open for the next one."""
+
+    def close(self) -> None:
+        """Close it."""
+
 
 class Session:
     """The worker's RADOS clients: the Python binding's, and the C interface's for prepare.
@@ -45,9 +55,20 @@ class Session:
         self.rbd = rbd.RBD()
         self.pace = CopyThrottle()
         self.give_up: Callable[[str], None] = _nobody_listens
+        self.held: Optional[Held] = None
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
         self.clients = (int(self.rados.get_instance_id()), self.c.instance_id)
+
+    def hold(self, held: Held) -> None:
+        """Leave something open for the next job."""
+        self.held = held
+
+    def let_go(self) -> None:
+        """Close what the last job left open, if anything."""
+        held, self.held = self.held, None
+        if held is not None:
+            held.close()
 
     @staticmethod
     def errno_of(error: BaseException) -> int:

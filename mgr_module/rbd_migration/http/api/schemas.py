@@ -123,6 +123,12 @@ ROUNDS = (
         "Seconds that the cutover took, or that its guest stood still.",
         nullable=True,
     ),
+    field(
+        "pause_estimate_seconds",
+        "number",
+        "Seconds that a cutover would take now; null after it.",
+        nullable=True,
+    ),
 )
 CUTOVER = (
     field("mode", "string", "How clients are made to leave the source.", choices=CUTOVERS),

@@ -144,6 +144,7 @@ def synchronized(m: Migration, answer: Synchronized) -> Migration:
         seconds=answer.seconds,
         at=answer.at,
         idle=0 if answer.bytes else before.idle + 1,
+        scan=answer.scan,
     )
     known = m.bytes_total if before.count else None  # later rounds copy some of it once more
     size = known or answer.total

@@ -105,6 +105,19 @@ class Execute:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """Copy rounds as :class:`Execute` does, and keep both images open for a cutover.
+
+    Clients still use the source. A :class:`CutOver` that the same worker gets as its next job is
+    shorter then. Any other job, or none for a minute, closes the images. Fields as in ``Execute``.
+    """
+
+    name: ClassVar[str] = "arm"
+    rate: Optional[int] = None
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class CutOver:
     """Copy the last difference and give the target its name; the source goes to the trash.
 
@@ -198,6 +211,7 @@ Act = Union[
     Prepare,
     UndoPrepare,
     Execute,
+    Arm,
     CutOver,
     CompleteObjects,
     Verify,

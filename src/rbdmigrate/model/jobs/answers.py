@@ -61,7 +61,8 @@ class Synchronized:
     """The target holds what the source held at the snapshot ``point``, which both have.
 
     ``rounds``: how many rounds that took; ``bytes`` and ``seconds``: of the last one; ``at``: when
-    it began. ``total``: bytes that all rounds have copied.
+    it began. ``total``: bytes that all rounds have copied. ``scan``: seconds for which a cutover
+    would look for what differs now.
     """
 
     point: str
@@ -70,15 +71,42 @@ class Synchronized:
     seconds: float
     at: float
     total: int
+    scan: float = 0.0
+
+
+@dataclass(frozen=True)
+class Armed:
+    """The worker has both images open for a cutover that follows within ``seconds``.
+
+    ``last``: the rounds that were copied before. ``estimate``: seconds that the cutover would take
+    now.
+    """
+
+    last: Synchronized
+    estimate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a cutover, and when it ended, in seconds since the cutover began."""
+
+    name: str
+    ended: float
 
 
 @dataclass(frozen=True)
 class CutOverDone:
-    """The target has its name. ``pause``: seconds that this took. ``point`` as above."""
+    """The target has its name. ``point`` as above.
+
+    ``pause``: seconds from the begin until clients could use the target. ``steps``: what took how
+    long, in the order in which the steps ended; some run at the same time.
+    """
 
     point: str
     pause: float
     bytes: int
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +157,7 @@ Answer = Union[
     Prepared,
     Copied,
     Synchronized,
+    Armed,
     CutOverDone,
     ObjectsCompleted,
     Verified,

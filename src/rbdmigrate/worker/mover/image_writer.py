@@ -17,8 +17,9 @@ from ...faults import fault_point
 from ...model.errors import MigrationError
 from ...model.layout import FEATURES
 from ...model.migration import Place
+from .candidates import exact_extents
 from .ends import ReadDone, WriteDone
-from .rbd_reader import SKIP_QUIESCE, begin_read, exact_extents
+from .rbd_reader import SKIP_QUIESCE, begin_read
 
 
 def _told(done: WriteDone) -> Any:

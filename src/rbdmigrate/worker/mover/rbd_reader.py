@@ -2,7 +2,7 @@
 
 Differences are exact ones, for which librbd asks the OSDs about the snapshots of each object:
 object maps miss changes after a rollback (:mod:`..verify.extents`). What a single snapshot holds
-they do know, so that holes of a large image need not be looked at object by object.
+they do know, so that what is a hole in both views need not be looked at (:mod:`.candidates`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import rbd
 from ...cluster import headers
 from ...cluster.image_snapshots import has_snapshot
 from ...control.mover.history import View
-from ...control.mover.pieces import ExtentList, joined
+from ...control.mover.pieces import ExtentList
 from ..copy.estimate import changed
 from ..verify.image_views import open_view
 from ..verify.object_map import usable
+from .candidates import Spans, everything, exact_within, existing, spans
 from .ends import ReadDone
 
 # Clients' quiesce hooks are for snapshots of users; ours need no file system at rest.
 SKIP_QUIESCE = {"flags": rbd.RBD_SNAP_CREATE_SKIP_QUIESCE}
-_GAP = 16  # objects; an exact look at that many holes costs less than a call
 
 
 def begin_read(image: rbd.Image, offset: int, length: int, done: ReadDone) -> None:
@@ -42,57 +42,51 @@ def begin_read(image: rbd.Image, offset: int, length: int, done: ReadDone) -> No
     image.aio_read(offset, length, on_read)
 
 
-def exact_extents(
-    image: rbd.Image, before: Optional[str], offset: int, length: int, *, parent: bool
-) -> ExtentList:
-    """What differs exactly from the snapshot ``before`` (None: what holds data), in this span."""
-    found = ExtentList()
-    if length:  # librbd ends the process when asked for nothing
-        image.diff_iterate(
-            offset, length, before, found.add, include_parent=parent, whole_object=False
-        )
-    return found
-
-
 class RbdView:
     """A snapshot of an image, open."""
 
-    def __init__(self, image: rbd.Image, *, trust_map: bool) -> None:
+    def __init__(self, image: rbd.Image, ident: int, *, trust_map: bool) -> None:
         self._image = image
+        self._ident = ident
         self._trust_map = trust_map
         self._names = {
             int(s["id"]): str(s["name"])
             for s in image.list_snaps()
             if s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER  # it changes first at a removal
         }
-        self._gap = _GAP << int(image.stat()["order"])
-        self._objects: Optional[ExtentList] = None
+        self._spans: Optional[Spans] = None
+        self.base: Optional[View] = None
+        self.told = ExtentList()
 
     def changes(self, base: Optional[View], offset: int, length: int) -> ExtentList:
-        """What differs from ``base``, or holds data, in this span."""
+        """What differs from ``base``, or holds data, in this span. ``base`` is always the same.
+
+        All that was told is kept in ``told``.
+        """
+        self.base = base
+        name = None
         if base is not None:
             name = self._names.get(base.id)  # None: it was removed, and nothing of this counts
-            return exact_extents(self._image, name, offset, length, parent=False)
-        if not self._trust_map:
-            return exact_extents(self._image, None, offset, length, parent=True)
-        found = ExtentList()
-        for begin, size in joined(self._candidates(), self._gap):
-            start, stop = max(begin, offset), min(begin + size, offset + length)
-            if start < stop:
-                for extent in exact_extents(self._image, None, start, stop - start, parent=True):
-                    found.add(*extent)
+        if self._spans is None:  # nothing is read yet, which the look would disturb
+            self._spans = self._look(base)
+        where = self._spans.within(offset, length)
+        found = exact_within(self._image, name, where, parent=base is None)
+        for extent in found if base is not None else ():
+            self.told.add(*extent)
         return found
 
-    def _candidates(self) -> ExtentList:
-        """The objects that may hold data, by the object map, which is read once."""
-        if self._objects is None:
-            self._objects = ExtentList()
-            size = int(self._image.size())
-            if size:  # librbd ends the process when asked for nothing
-                self._image.diff_iterate(
-                    0, size, None, self._objects.add, include_parent=True, whole_object=True
-                )
-        return self._objects
+    def _look(self, base: Optional[View]) -> Spans:
+        """Where any of both views may hold data, by the object maps."""
+        if not self._trust_map:
+            return everything(int(self._image.size()))
+        lists = [existing(self._image)]
+        if base is not None and base.id in self._names:
+            self._image.set_snap_by_id(base.id)
+            try:
+                lists.append(existing(self._image))
+            finally:
+                self._image.set_snap_by_id(self._ident)
+        return spans(self._image, lists)
 
     def read(self, offset: int, length: int, done: ReadDone) -> None:
         """Begin to read."""
@@ -105,6 +99,15 @@ class RbdReader:
     def __init__(self, ioctx: rados.Ioctx, ident: str) -> None:
         self._ioctx = ioctx
         self._ident = ident
+        self._last: Optional[tuple[int, RbdView]] = None
+
+    def differed(self, base: int, view: int) -> Optional[ExtentList]:
+        """What the difference of both was, if the copy of ``view`` used it and was the last one."""
+        if self._last is None:
+            return None
+        ident, opened = self._last
+        same = opened.base is not None and (opened.base.id, ident) == (base, view)
+        return opened.told if same else None
 
     def views(self) -> list[View]:
         """The snapshots of users, the oldest first."""
@@ -142,7 +145,9 @@ class RbdReader:
         with open_view(self._ioctx, self._ident, None) as image:
             trust_map = usable(image)
             image.set_snap_by_id(view.id)
-            yield RbdView(image, trust_map=trust_map)
+            opened = RbdView(image, view.id, trust_map=trust_map)
+            self._last = view.id, opened
+            yield opened
 
     def has(self, views: Iterable[View]) -> bool:
         """Whether the header still lists all of them."""

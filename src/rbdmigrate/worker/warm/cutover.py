@@ -1,39 +1,38 @@
 """The cutover: an image loses its name, and the image that has all its content gets one.
 
 The same is done forward (the target takes over) and back (an abort after the cutover). ``old`` is
-the image that loses its name, ``new`` the other one. The sequence, each step of which may be
-repeated: ``old`` is closed; its name goes, unless both have the same; the last difference is copied
-while we hold its exclusive lock; clients are locked out of ``old`` with a lock that survives us;
-nothing may have changed since; ``new`` gets its name. Before that last step everything is undone on
-failure, after it the cutover is only completed. So no name ever leads to an image that is not
-complete, and no write is lost.
+the image that loses its name, ``new`` the other one. ``old`` is closed; its name goes, unless both
+have the same; the last difference is copied while we hold its exclusive lock; that lock is made one
+that survives us, without ever letting go of it; nothing may have changed since; ``new`` gets its
+name. Before that last step everything is undone on failure, after it the cutover is only completed.
+So no name ever leads to an image that is not complete, and no write is lost.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from errno import EBUSY, EROFS
 from typing import Optional
 
 import rbd
 
-from ...cluster import headers, image_names
-from ...cluster.lock_out import let_in, lock_out
+from ...cluster import headers, image_names, image_snapshots
+from ...cluster.lock_out import keep_locked
 from ...faults import fault_point
 from ...model.errors import MigrationError
 from ...model.jobs.protocol import Tell
 from ...model.migration import Place
 from ...model.watchers import Watcher, name_users
-from ..mover.image_writer import ImageWriter, open_writer
 from ..mover.rbd_reader import metadata_of_users
 from ..session import Session
 from ..users import writers
-from ..verify.extents import diff
-from .lockable import make_lockable, release
+from .last_difference import Changes, LastDifference
+from .lockable import is_lockable, make_lockable, release
+from .open_ends import OpenEnds
 from .rounds import Round, RoundCopy
-
-_TRIES = 3  # times that somebody may write at the wrong moment
+from .steps import Steps
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,28 @@ class Sides:
 
 
 class Cutover:
-    """One cutover, begun or to be completed."""
+    """One cutover, begun or to be completed.
 
-    def __init__(self, *, session: Session, sides: Sides, tell: Tell, stack: ExitStack) -> None:
+    ``armed``: both images, open already, where nothing of a former try is left.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        sides: Sides,
+        tell: Tell,
+        stack: ExitStack,
+        armed: Optional[OpenEnds] = None,
+    ) -> None:
+        self.steps = Steps()
         self._session = session
         self._sides = sides
         self._tell = tell
         self._old = stack.enter_context(session.open(sides.old))
         self._new = stack.enter_context(session.open(sides.new))
+        self._armed = armed
+        self.pause = 0.0
 
     @property
     def published(self) -> bool:
@@ -70,21 +83,21 @@ class Cutover:
     def run(self, *, undo: bool = False) -> Optional[Round]:
         """Do it. The last difference; None: only the names were completed.
 
-        ``undo``: only complete or undo one that was cut off. Raises MigrationError and librbd's
-        errors, with everything undone.
+        ``pause`` is then how long it took until clients could use ``new``, in seconds. ``undo``: only
+        complete or undo one that was cut off. Raises MigrationError and librbd's errors, with
+        everything undone.
         """
         if self.published:
             self._complete()
             return None
-        self.undo()
+        if self._armed is None or undo:
+            self.undo()
         if undo:
             raise MigrationError(
                 EBUSY, "The clients could not wait for the cutover any longer; nothing was changed."
             )
-        self._require_closed()
         try:
-            last = self._last_difference()
-            self._publish()
+            last = self._opened_and_done()
         except BaseException:
             if not self.published:
                 self.undo()
@@ -105,17 +118,50 @@ class Cutover:
             image_names.complete(self._old, old.image, old.image_id, former=old.image)
         release(self._old, old.image_id)
 
-    def _require_closed(self) -> None:
+    def _opened_and_done(self) -> Round:
+        """All up to the point of no return, after which both images are closed."""
+        ends = self._armed
+        if ends is None:
+            ends = OpenEnds(session=self._session, old=self._sides.old, new=self._sides.new)
+        with closing(ends), ThreadPoolExecutor(3) as pool:
+            self.steps.end("open")
+            return self._done(ends, pool)
+
+    def _done(self, ends: OpenEnds, pool: ThreadPoolExecutor) -> Round:
+        ident = self._sides.old.image_id
+        doubt = self._require_closed(ends)
+        naming = pool.submit(self._take_name)
+        if not is_lockable(self._old, ident):
+            naming.result()
+            ends.reopen_old(lambda: make_lockable(self._old, ident))
+        self._lock(ends)
+        changes = Changes(ends, doubt=doubt)
+        last = self._copy(ends, changes, pool)
+        unlocking = pool.submit(self._let_into_new, ends)
+        naming.result()
+        fault_point("cutover.before", "lock")
+        keep_locked(self._old, ident, self._session.clients)
+        fault_point("cutover.after", "lock")
+        self._require_unchanged(ends, changes, last.point)
+        self.steps.end("looked again")
+        self._publish()
+        self.steps.end("published")
+        unlocking.result()
+        self.pause = self.steps.seconds
+        return last
+
+    def _require_closed(self, ends: OpenEnds) -> bool:
         """Raise MigrationError(EBUSY) while a client has ``old`` open for writing.
 
         The lock of a client that was killed and whose watch is gone is no obstacle: librbd shuts
-        that client out when we take the lock.
+        that client out when we take the lock. True: there is such a lock.
         """
-        old = self._sides.old
-        with rbd.Image(self._old, image_id=old.image_id, read_only=True) as image:
-            users = self._users(image)
+        users = self._users(ends.old)
         if users:
             raise self._busy(users)
+        holder = headers.lock_holder(self._old, self._sides.old.image_id)
+        self.steps.end("closed")
+        return holder is not None and holder.client not in self._session.clients
 
     def _users(self, image: rbd.Image) -> list[Watcher]:
         return writers(self._session, self._old, image, self._sides.fenced)
@@ -128,8 +174,8 @@ class Cutover:
             "(one that was killed counts for half a minute); nothing was changed.",
         )
 
-    def _last_difference(self) -> Round:
-        """Copy what is left, and lock all clients out of ``old`` when nothing is."""
+    def _take_name(self) -> None:
+        """List ``old`` in the trash, and take its name unless ``new`` gets the same one."""
         old = self._sides.old
         fault_point("cutover.before", "name")
         image_names.trash(self._old, old.image, old.image_id)
@@ -137,56 +183,70 @@ class Cutover:
         if not self._sides.same_name:
             image_names.drop(self._old, old.image, old.image_id)
         fault_point("cutover.after", "name")
-        make_lockable(self._old, old.image_id)
-        for _ in range(_TRIES):
-            with open_writer(self._new, self._sides.new) as writer:
-                last = self._copy(writer)
-            fault_point("cutover.before", "lock")
-            lock_out(self._old, old.image_id)
-            fault_point("cutover.after", "lock")
-            if self._unchanged(last.point):
-                return last
-            let_in(self._old, old.image_id)
-        raise MigrationError(
-            EBUSY, f"Somebody wrote to {old.spec} during the cutover; nothing was changed."
-        )
+        self.steps.end("name")
 
-    def _copy(self, writer: ImageWriter) -> Round:
+    def _lock(self, ends: OpenEnds) -> None:
+        """Take the lock of ``old``, which nobody else gets from now on."""
+        try:
+            ends.old.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
+        except rbd.Error as error:
+            if abs(error.errno or 0) not in (EBUSY, EROFS):
+                raise
+            raise MigrationError(
+                EBUSY,
+                f"A client has {self._sides.old.spec} open for writing; nothing was changed.",
+            ) from error
+        users = self._users(ends.old)
+        if users:
+            raise self._busy(users)
+        self.steps.end("lock")
+
+    def _copy(self, ends: OpenEnds, changes: Changes, pool: ThreadPoolExecutor) -> Round:
         """The last round, during which nobody else can write to ``old``."""
-        old = self._sides.old
-        with rbd.Image(self._old, image_id=old.image_id) as image:
-            try:
-                image.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
-            except rbd.Error as error:
-                if abs(error.errno or 0) not in (EBUSY, EROFS):
-                    raise
-                raise MigrationError(
-                    EBUSY, f"A client has {old.spec} open for writing; nothing was changed."
-                ) from error
-            users = self._users(image)
-            if users:
-                raise self._busy(users)
-            last = RoundCopy(
-                session=self._session,
-                migration=self._sides.migration,
-                old=old,
-                new=self._sides.new,
-                old_ioctx=self._old,
-                new_ioctx=self._new,
-                tell=self._tell,
-            ).run(image, writer, clients_wait=True)
-            writer.set_metadata(metadata_of_users(image))
+        simple = LastDifference(
+            session=self._session,
+            migration=self._sides.migration,
+            ends=ends,
+            pool=pool,
+            changes=changes,
+            steps=self.steps,
+            tell=self._tell,
+        )
+        found = simple.simple()
+        if found is not None:
+            return simple.copy(*found)
+        last = RoundCopy(
+            session=self._session,
+            migration=self._sides.migration,
+            old=self._sides.old,
+            new=self._sides.new,
+            old_ioctx=self._old,
+            new_ioctx=self._new,
+            tell=self._tell,
+        ).run(ends.old, ends.writer, clients_wait=True)
+        ends.writer.set_metadata(metadata_of_users(ends.old))
+        self.steps.end("round")
         return last
 
-    def _unchanged(self, point: str) -> bool:
-        """Whether ``old`` is what it was at the snapshot, and nobody has it open."""
-        with rbd.Image(self._old, image_id=self._sides.old.image_id, read_only=True) as image:
-            snapshots = list(image.list_snaps())
-            newest = max(snapshots, key=lambda snapshot: int(snapshot["id"]))
-            size = int(image.size())
-            if newest["name"] != point or int(newest["size"]) != size or self._users(image):
-                return False
-            return not any(diff(image, point, (0, size), False, False)) if size else True
+    def _let_into_new(self, ends: OpenEnds) -> None:
+        ends.close_writer()
+        self.steps.end("new closed")
+
+    def _require_unchanged(self, ends: OpenEnds, changes: Changes, point: str) -> None:
+        """Raise MigrationError unless ``old`` is what it was at the snapshot, and closed."""
+        ident = self._sides.old.image_id
+        newest = max(list(ends.old.list_snaps()), key=lambda snapshot: int(snapshot["id"]))
+        snap_id, size = int(newest["id"]), headers.size(self._old, ident)
+        _, snapshots = image_snapshots.snapshot_ids(self._old, ident)
+        same = newest["name"] == point and int(newest["size"]) == size
+        same = same and snapshots[-1] == snap_id and not self._users(ends.old)
+        if same and not len(changes.since(snap_id, point, ())):
+            return
+        raise MigrationError(
+            EBUSY,
+            f"Somebody opened {self._sides.old.spec} or wrote to it during the cutover; nothing "
+            "was changed.",
+        )
 
     def _publish(self) -> None:
         old, new = self._sides.old, self._sides.new

@@ -45,8 +45,7 @@ def go_back(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> None:
         if not cutover.published:
             _begin(session, source, target, ends)
         try:
-            with session.without_cache():
-                cutover.run()
+            cutover.run()
         except BaseException:
             if not cutover.published:
                 lock_out(source, ends.source.image_id)
@@ -101,7 +100,12 @@ def _begin(session: Session, source: rados.Ioctx, target: rados.Ioctx, ends: War
             "no way back.",
         )
     back = CopyMark(
-        until=0, sources=forward.targets, targets=forward.sources, base=pairs[forward.base], total=0
+        until=0,
+        sources=forward.targets,
+        targets=forward.sources,
+        base=pairs[forward.base],
+        total=0,
+        varied=forward.varied,
     )
     fault_point("back.before", "mark")
     with rbd.Image(source, image_id=ends.source.image_id) as image:

@@ -17,9 +17,14 @@ from ...model.layout import FEATURES
 _LOCK = FEATURES["exclusive-lock"]
 
 
+def is_lockable(ioctx: rados.Ioctx, ident: str) -> bool:
+    """Whether clients can be locked out."""
+    return bool(headers.features(ioctx, ident) & _LOCK)
+
+
 def make_lockable(ioctx: rados.Ioctx, ident: str) -> None:
     """Add the feature, if the image does not have it."""
-    if headers.features(ioctx, ident) & _LOCK:
+    if is_lockable(ioctx, ident):
         return
     with rbd.Image(ioctx, image_id=ident) as image:
         image.metadata_set(headers.LOCK_ADDED_KEY, "yes")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 
 import rbd
 
@@ -13,6 +13,7 @@ from ...cluster.target_header import target_header
 from ...faults import fault_point
 from ...model.jobs.acts import (
     Abort,
+    Arm,
     Commit,
     CutOver,
     DropPoint,
@@ -22,14 +23,16 @@ from ...model.jobs.acts import (
     UndoPrepare,
     WarmEnds,
 )
-from ...model.jobs.answers import CutOverDone, Finished, Prepared, Synchronized
+from ...model.jobs.answers import Armed, CutOverDone, Finished, Prepared, Synchronized
 from ...model.jobs.protocol import Tell
+from ...model.rounds import cutover_estimate
 from ..identity import renamed
 from ..mover.marks import read_mark
-from ..session import Session
+from ..session import KEPT_OPEN, Session
 from . import going_back, target
 from .cutover import Cutover, Sides
 from .lockable import release
+from .open_ends import OpenEnds
 from .rounds import synchronize
 
 
@@ -52,14 +55,39 @@ def undo_prepare(session: Session, ends: WarmEnds, act: UndoPrepare, tell: Tell)
 def execute(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synchronized:
     """Copy rounds until the target is in step with the source."""
     fault_point("librbd.before", "execute")
-    done = synchronize(session, ends, act, tell)
+    with closing(OpenEnds(session=session, old=ends.source, new=ends.target)) as opened:
+        done = synchronize(session, ends, opened, act, tell)
     fault_point("librbd.after", "execute")
     return done
 
 
+def arm(session: Session, ends: WarmEnds, act: Arm, tell: Tell) -> Armed:
+    """Copy rounds, and keep both images open for a cutover."""
+    opened = OpenEnds(session=session, old=ends.source, new=ends.target)
+    try:
+        done = synchronize(session, ends, opened, act, tell)
+        opened.release_old()
+    except BaseException:
+        opened.close()
+        raise
+    session.hold(ArmedEnds(ends, opened))
+    return Armed(done, cutover_estimate(done.scan, done.bytes), KEPT_OPEN)
+
+
+@dataclass(frozen=True)
+class ArmedEnds:
+    """What an armed worker has open."""
+
+    ends: WarmEnds
+    opened: OpenEnds
+
+    def close(self) -> None:
+        """Close both images."""
+        self.opened.close()
+
+
 def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutOverDone:
     """Copy the last difference, and give the target its name."""
-    begun = time.monotonic()
     session.pace.set(None)  # clients wait
     sides = Sides(
         migration=ends.id,
@@ -69,12 +97,20 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
         same_name=ends.in_place,
         fenced=act.fenced,
     )
-    with session.without_cache(), ExitStack() as stack:
-        last = Cutover(session=session, sides=sides, tell=tell, stack=stack).run(undo=act.undo)
-    pause = time.monotonic() - begun
+    held = session.held
+    armed = held.opened if isinstance(held, ArmedEnds) and held.ends == ends else None
+    if armed is None:
+        session.let_go()
+    try:
+        with ExitStack() as stack:
+            cutover = Cutover(session=session, sides=sides, tell=tell, stack=stack, armed=armed)
+            last = cutover.run(undo=act.undo)
+    finally:
+        session.let_go()
+    pause, steps = cutover.pause, cutover.steps.ended
     if last is not None:
-        return CutOverDone(last.point, pause, last.bytes)
-    return CutOverDone(_point(session, ends), pause, 0)
+        return CutOverDone(last.point, pause, last.bytes, steps)
+    return CutOverDone(_point(session, ends), cutover.steps.seconds, 0, steps)
 
 
 def _point(session: Session, ends: WarmEnds) -> str:

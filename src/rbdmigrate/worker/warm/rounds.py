@@ -8,30 +8,34 @@ keep one: the last that was copied.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from errno import EBUSY, EDQUOT
+from typing import Any, Optional, Union
 
 import rados
 import rbd
 
 from ...faults import fault_point
-from ...model.copy_mark import CopyMark
+from ...model.copy_mark import UNNAMED, CopyMark
 from ...model.errors import MigrationError
-from ...model.jobs.acts import Execute, WarmEnds
+from ...model.jobs.acts import Arm, Execute, WarmEnds
 from ...model.jobs.answers import Synchronized
 from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES
 from ...model.migration import Place
 from ...model.rounds import round_prefix, round_snapshot
 from ...model.watchers import name_users
+from ..mover.candidates import exact_within, flattened, maps_hold, since
 from ..mover.copy import DiskCopy
-from ..mover.image_writer import ImageWriter, open_writer
+from ..mover.image_writer import ImageWriter
 from ..mover.marks import read_mark
 from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import SKIP_QUIESCE, RbdReader
 from ..mover.requests import CopyFailed
 from ..session import Session
 from ..users import writers
+from .open_ends import OpenEnds
 from .target import drop_round_snapshots
 
 _SMALL = 8 << 20  # bytes; what a round copies then takes as long as the snapshot itself
@@ -77,17 +81,32 @@ class RoundCopy:
         ``clients_wait``: the snapshots of former rounds are left for later.
         """
         begun, at = time.monotonic(), time.time()
-        mark = read_mark(self._new_ioctx, self._new)
-        name, ident = self._snapshot(image, mark)
+        before = mark = read_mark(self._new_ioctx, self._new)
+        drop_unnamed(writer, mark)
+        name, ident, older = self._snapshot(image, mark)
         if mark.total is None:
             views = [view for view in self._reader.views() if view.id <= ident]
             mark = replace(mark, total=self._reader.estimate(views))
-        before = mark.bytes
         mark = self._copy(writer, replace(mark, until=ident))
+        mark = replace(mark, varied=self._varied(before, ident, older, writer.object_size))
+        writer.save_mark(mark.to_json())
         if not clients_wait:
             drop_round_snapshots(self._old_ioctx, self._old.image_id, self._migration, keep=ident)
             self._copy(writer, mark)  # copies nothing: those of the target go too
-        return Round(name, mark.bytes - before, time.monotonic() - begun, at)
+        return Round(name, mark.bytes - before.bytes, time.monotonic() - begun, at)
+
+    def _varied(
+        self, before: CopyMark, ident: int, older: Optional[tuple[int, ...]], grain: int
+    ) -> Optional[tuple[int, ...]]:
+        """What the copy mark says as ``varied``. ``older``: snapshots older than this round's."""
+        if older == ():
+            return ()
+        if older is None or before.base is None or older != (before.base,):
+            return None
+        if before.view is not None:
+            return None  # only the rest of it was looked at
+        found = self._reader.differed(before.base, ident)
+        return None if found is None else flattened(found, grain)
 
     def _copy(self, writer: ImageWriter, mark: CopyMark) -> CopyMark:
         total = mark.total if mark.base is None else None
@@ -106,59 +125,101 @@ class RoundCopy:
                 raise rbd.OSError("a request to the target failed", errno=error.errno) from error
             raise MigrationError(error.errno, str(error)) from error
 
-    def _snapshot(self, image: rbd.Image, mark: CopyMark) -> tuple[str, int]:
-        """Name and id of the round's snapshot: that of a round which was cut off, or a new one."""
-        ours = [
-            (int(snapshot["id"]), str(snapshot["name"]))
-            for snapshot in list(image.list_snaps())
-            if str(snapshot["name"]).startswith(round_prefix(self._migration))
-        ]
+    def _snapshot(
+        self, image: rbd.Image, mark: CopyMark
+    ) -> tuple[str, int, Optional[tuple[int, ...]]]:
+        """Name and id of the round's snapshot: that of a round which was cut off, or a new one.
+
+        With the ids of older ones that somebody can roll back to; None: they are not known.
+        """
+        ours = own_snapshots(image, self._migration)
         newest = max(ours, default=None)
         if newest is not None and newest[0] != mark.base:
-            return newest[1], newest[0]
-        numbers = [int(name.rpartition(".")[2]) for _, name in ours]
-        name = round_snapshot(self._migration, max(numbers, default=0) + 1)
-        fault_point("warm.before", "snapshot")
-        try:
-            image.create_snap(name, **SKIP_QUIESCE)
-        except rbd.Error as error:
-            if abs(error.errno or 0) != EDQUOT:
-                raise
-            raise MigrationError(
-                EDQUOT,
-                f"The limit of snapshots of {self._old.spec} leaves no room for a snapshot of the "
-                "copy; remove a snapshot, or raise it with `rbd snap limit set`.",
-            ) from error
-        fault_point("warm.after", "snapshot")
-        return name, next(int(s["id"]) for s in image.list_snaps() if s["name"] == name)
+            return newest[1], newest[0], None
+        name = next_name(ours, self._migration)
+        take_snapshot(image, name, self._old)
+        snapshots = list(image.list_snaps())
+        ident = next(int(s["id"]) for s in snapshots if s["name"] == name)
+        return name, ident, older_than(snapshots, ident)
 
 
-def synchronize(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synchronized:
+def own_snapshots(image: rbd.Image, migration: str) -> list[tuple[int, str]]:
+    """Ids and names of the snapshots of our rounds that an open image has."""
+    return [
+        (int(snapshot["id"]), str(snapshot["name"]))
+        for snapshot in list(image.list_snaps())
+        if str(snapshot["name"]).startswith(round_prefix(migration))
+    ]
+
+
+def next_name(ours: list[tuple[int, str]], migration: str) -> str:
+    """The name of the next round's snapshot."""
+    numbers = [int(name.rpartition(".")[2]) for _, name in ours]
+    return round_snapshot(migration, max(numbers, default=0) + 1)
+
+
+def older_than(snapshots: Iterable[dict[str, Any]], ident: int) -> tuple[int, ...]:
+    """The ids of the snapshots before this one that somebody can roll the image back to."""
+    return tuple(
+        sorted(
+            int(s["id"])
+            for s in snapshots
+            if int(s["id"]) < ident and s["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_TRASH
+        )
+    )
+
+
+def take_snapshot(image: rbd.Image, name: str, place: Place) -> None:
+    """Take the snapshot of a round. Raises MigrationError(EDQUOT) without room for it."""
+    fault_point("warm.before", "snapshot")
+    try:
+        image.create_snap(name, **SKIP_QUIESCE)
+    except rbd.Error as error:
+        if abs(error.errno or 0) != EDQUOT:
+            raise
+        raise MigrationError(
+            EDQUOT,
+            f"The limit of snapshots of {place.spec} leaves no room for a snapshot of the "
+            "copy; remove a snapshot, or raise it with `rbd snap limit set`.",
+        ) from error
+    fault_point("warm.after", "snapshot")
+
+
+def drop_unnamed(writer: ImageWriter, mark: CopyMark) -> None:
+    """Remove the target's snapshot of a last difference that was cut off before it had a number.
+
+    What that left in the target's head is not known; the mark says so.
+    """
+    if mark.view != UNNAMED:
+        return
+    for snapshot in writer.snapshots():
+        if snapshot.id not in mark.targets:
+            writer.remove(snapshot)
+
+
+def synchronize(
+    session: Session, ends: WarmEnds, opened: OpenEnds, act: Union[Execute, Arm], tell: Tell
+) -> Synchronized:
     """Copy rounds until one is small."""
     session.pace.set(act.rate)
-    with (
-        session.open(ends.source) as source,
-        session.open(ends.target) as target,
-        session.without_cache(),
-        open_writer(target, ends.target) as writer,
-        rbd.Image(source, image_id=ends.source.image_id) as image,
-    ):
-        copy = RoundCopy(
-            session=session,
-            migration=ends.id,
-            old=ends.source,
-            new=ends.target,
-            old_ioctx=source,
-            new_ioctx=target,
-            tell=tell,
-        )
-        done: list[Round] = []
-        while not done or (done[-1].bytes > _SMALL and len(done) < _MOST):
-            _require_snapshots_that_hold(session, source, image, ends.source, act.fenced)
-            done.append(copy.run(image, writer))
-        mark = read_mark(target, ends.target)
-        writer.save_mark(replace(mark, synchronized=True).to_json())
+    copy = RoundCopy(
+        session=session,
+        migration=ends.id,
+        old=ends.source,
+        new=ends.target,
+        old_ioctx=opened.old_ioctx,
+        new_ioctx=opened.new_ioctx,
+        tell=tell,
+    )
+    image, writer = opened.old, opened.writer
+    done: list[Round] = []
+    while not done or (done[-1].bytes > _SMALL and len(done) < _MOST):
+        _require_snapshots_that_hold(session, opened.old_ioctx, image, ends.source, act.fenced)
+        done.append(copy.run(image, writer))
+    mark = read_mark(opened.new_ioctx, ends.target)
+    writer.save_mark(replace(mark, synchronized=True).to_json())
     last = done[-1]
+    scan = _scan(opened, mark, last)
     return Synchronized(
         point=last.point,
         rounds=len(done),
@@ -166,7 +227,24 @@ def synchronize(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> S
         seconds=last.seconds,
         at=last.at,
         total=mark.bytes,
+        scan=scan,
     )
+
+
+def _scan(opened: OpenEnds, mark: CopyMark, last: Round) -> float:
+    """Seconds for which a cutover would look for what differs, twice.
+
+    Where it has to look at each object with data, or at every one, that is what the round did.
+    """
+    ioctx, image, ident = opened.old_ioctx, opened.old, opened.places[0].image_id
+    base = mark.base or 0
+    if not maps_hold(ioctx, image, ident, [base]):
+        return 2 * last.seconds
+    if mark.varied is None:
+        return last.seconds
+    begun = time.monotonic()
+    exact_within(image, last.point, since(ioctx, image, ident, base, mark.varied), parent=False)
+    return time.monotonic() - begun
 
 
 def _require_snapshots_that_hold(

@@ -1,0 +1,33 @@
+"""The steps of a cutover and when each ended, to see where its time goes."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from ...model.jobs.answers import Step
+
+
+class Steps:
+    """Notes when steps end, in seconds since it was made. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+        self._ended: list[Step] = []
+
+    def end(self, name: str) -> None:
+        """A step has ended just now."""
+        with self._lock:
+            self._ended.append(Step(name, round(self.seconds, 4)))
+
+    @property
+    def seconds(self) -> float:
+        """Since the begin."""
+        return time.monotonic() - self._begun
+
+    @property
+    def ended(self) -> tuple[Step, ...]:
+        """The steps in the order in which they ended."""
+        with self._lock:
+            return tuple(self._ended)
