@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 import rados
 
@@ -55,6 +55,16 @@ class KilledWorker:
         if chance.random() < probability:
             name, _, when = chance.choice(points).partition(" ")
             (self._faults / name).write_text(when, encoding="ascii")
+
+    @contextmanager
+    def held_at(self, name: str, detail: str) -> "Iterator[Callable[[], bool]]":
+        """Have the worker wait at a point until the block ends; the value tells if it is there."""
+        gate = self._faults / f"{name}.wait"
+        gate.write_text(detail, encoding="ascii")
+        try:
+            yield (self._faults / f"{name}.reached").exists
+        finally:
+            gate.unlink()
 
     def begin(self, ends: acts.WarmEnds, act: acts.Act) -> "Future[Ending]":
         """Begin an act."""

@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
-from qa.model.killed_worker import ActFailed, killed_worker
+from qa.model.killed_worker import ActFailed, answer_of, killed_worker
 from qa.model.warm_trial import run_trial
 from qa.workload.images import content, make_image, names, opened, place, trash
 from rbdmigrate.cluster import headers
@@ -45,6 +46,25 @@ def ends_of(client, number, source, target):
 def write(client, spec, data, offset):
     with opened(client, spec, read_only=False) as image:
         image.write(data, offset)
+
+
+def wait_until(there, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+LATE = """
+import sys, rados, rbd
+client = rados.Rados(conffile=sys.argv[1], name="client.admin", conf={"rbd_cache": "false"})
+client.connect()
+with client.open_ioctx(sys.argv[2]) as ioctx:
+    with rbd.Image(ioctx, image_id=sys.argv[3]) as image:
+        print("opened", flush=True)
+        image.write(b"late", 0)
+print("written", flush=True)
+"""
 
 
 class Chosen:
@@ -114,6 +134,46 @@ def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pool
     assert content(client, source)[:3] == b"xyz"
     worker.run(ends, acts.Abort())
     assert names(client, other) == ["moved"]
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["other name", "in place"])
+@pytest.mark.parametrize("killed", ["", "second thoughts", "taken back"])
+def test_a_client_that_opens_the_source_in_the_last_moment_keeps_it(
+    cluster, client, pools, worker, in_place, killed
+):
+    """It found the name before that was taken, and watches after the last look at watchers."""
+    one, other = pools
+    source = f"{one}/src"
+    target = source if in_place else f"{other}/moved"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=())
+    ends = ends_of(client, 200, source, target)
+    made = worker.run(ends, acts.Prepare(LayoutOptions(object_size=1 << 18)))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    if killed:
+        worker.arm(Chosen(f"cutover.after 1 {killed}"), (), 1.0)
+    with worker.held_at("cutover.before", "publish") as reached:
+        cutover = worker.begin(ends, acts.CutOver())
+        wait_until(reached)
+        late = subprocess.Popen(
+            [sys.executable, "-c", LATE, str(cluster.conf), one, ends.source.image_id],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert late.stdout.readline() == "opened\n"
+    try:
+        with pytest.raises(ActFailed, match="is open for writing by client"):
+            answer_of(cutover)
+        assert late.communicate(timeout=60)[0] == "written\n"  # it waited, and did not fail
+    finally:
+        late.kill()
+        late.wait()
+    assert worker.kills == bool(killed)
+    assert content(client, source)[:4] == b"late"
+    assert names(client, one) == ["src"]
+    worker.run(ends, acts.CutOver())
+    assert content(client, target)[:4] == b"late"
+    write(client, target, b"on", 0)
 
 
 def test_an_armed_cutover_keeps_what_was_written_after_it(client, pools, worker):

@@ -167,6 +167,11 @@ def withdrawn(m: Migration, token: str, now: float) -> Migration:
     return put_off(m, "The guest could not wait for the cutover any longer.", now)
 
 
+def clients_wait(m: Migration) -> bool:
+    """Whether the clients of the image are known to wait, as a guest does that was paused."""
+    return m.release is not None and bool(m.release.token)
+
+
 def must_undo(m: Migration) -> bool:
     """Whether a cutover or way back that was cut off is only to be undone, if it still can."""
     return waits_for_clients(m) or not (goes_on(m.goal) or goes_back(m))
@@ -199,7 +204,10 @@ def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
     """Return the record after the cutover, from which on clients use the target."""
     rounds = replace(m.rounds or Rounds(), pause=answer.pause)
     m = replace(m, rounds=rounds, point=answer.point, release=None)
-    return m.enter(State.CUT_OVER, now, f"after {answer.pause:.2f} s, with {answer.bytes} bytes")
+    said = f"after {answer.pause:.2f} s, with {answer.bytes} bytes"
+    if answer.late:
+        said += f"; {answer.late} opened the source in that moment and has to be started again"
+    return m.enter(State.CUT_OVER, now, said)
 
 
 def guest_resumed(m: Migration, host: str, guest: str, pause: float, now: float) -> Migration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from ...control.lifecycle.cutover import goes_back, must_undo
+from ...control.lifecycle.cutover import clients_wait, goes_back, must_undo
 from ...model.import_policy import ImportPolicy
 from ...model.jobs import acts
 from ...model.migration import Method, Migration, Op
@@ -45,7 +45,7 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
             moment.rate, m.holder_ops, untouched, m.point, m.no_point, moment.fenced
         )
     if op is Op.CUT_OVER:
-        return acts.CutOver(moment.fenced, undo=must_undo(m))
+        return acts.CutOver(moment.fenced, undo=must_undo(m), clients_wait=clients_wait(m))
     if op is Op.VERIFY:
         assert m.verification is not None
         return acts.Verify(
@@ -59,6 +59,7 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
             moment.blind,
             moment.fenced,
             undo=goes_back(m) and must_undo(m),
+            clients_wait=clients_wait(m),
         )
     if op is Op.UNDO_PREPARE:
         return acts.UndoPrepare(m.group, m.mirror_mode)

@@ -122,12 +122,13 @@ class CutOver:
     """Copy the last difference and give the target its name; the source goes to the trash.
 
     Completes or undoes a cutover that was cut off first. ``fenced``: addresses of our dead workers.
-    ``undo``: do nothing else.
+    ``undo``: do nothing else. ``clients_wait``: nobody opens the source meanwhile.
     """
 
     name: ClassVar[str] = Op.CUT_OVER.value
     fenced: tuple[str, ...] = ()
     undo: bool = False
+    clients_wait: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ class Abort:
     nothing was there to be guarded. ``blind``: the target must not be opened, because librbd would
     open its source too. ``fenced``: addresses of our dead workers. ``undo``: of a warm migration
     whose clients want the target back: undo what was begun, if that still can be undone.
+    ``clients_wait``: nobody opens that target meanwhile.
     """
 
     name: ClassVar[str] = Op.ABORT.value
@@ -190,6 +192,7 @@ class Abort:
     blind: bool = False
     fenced: tuple[str, ...] = ()
     undo: bool = False
+    clients_wait: bool = False
 
 
 @dataclass(frozen=True)

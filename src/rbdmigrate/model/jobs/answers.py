@@ -100,13 +100,15 @@ class CutOverDone:
     """The target has its name. ``point`` as above.
 
     ``pause``: seconds from the begin until clients could use the target. ``steps``: what took how
-    long, in the order in which the steps ended; some run at the same time.
+    long, in the order in which the steps ended; some run at the same time. ``late``: clients that
+    opened the source in the last moment, and wait for its lock without end.
     """
 
     point: str
     pause: float
     bytes: int
     steps: tuple[Step, ...] = ()
+    late: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ The same is done forward (the target takes over) and back (an abort after the cu
 the image that loses its name, ``new`` the other one. ``old`` is closed; its name goes, unless both
 have the same; the last difference is copied while we hold its exclusive lock; that lock is made one
 that survives us, without ever letting go of it; nothing may have changed since; ``new`` gets its
-name. Before that last step everything is undone on failure, after it the cutover is only completed.
+name; and nobody may have opened ``old`` in the last moment. Before ``new`` has its name everything
+is undone on failure, after that the cutover is only completed, unless a client came in that moment.
 So no name ever leads to an image that is not complete, and no write is lost.
 """
 
@@ -19,7 +20,7 @@ from typing import Optional
 import rbd
 
 from ...cluster import headers, image_names, image_snapshots
-from ...cluster.lock_out import keep_locked
+from ...cluster.lock_out import keep_locked, let_in, lock_out, locked_out
 from ...faults import fault_point
 from ...model.errors import MigrationError
 from ...model.jobs.protocol import Tell
@@ -54,7 +55,9 @@ class Sides:
 class Cutover:
     """One cutover, begun or to be completed.
 
-    ``armed``: both images, open already, where nothing of a former try is left.
+    ``armed``: both images, open already, where nothing of a former try is left. ``clients_wait``:
+    the clients of ``old`` are known to wait, so that nobody opens it meanwhile. Then ``old`` is
+    locked in a way that is faster, and on which writes of another client would fail (EROFS).
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Cutover:
         tell: Tell,
         stack: ExitStack,
         armed: Optional[OpenEnds] = None,
+        clients_wait: bool = False,
     ) -> None:
         self.steps = Steps()
         self._session = session
@@ -73,7 +77,9 @@ class Cutover:
         self._old = stack.enter_context(session.open(sides.old))
         self._new = stack.enter_context(session.open(sides.new))
         self._armed = armed
+        self._clients_wait = clients_wait
         self.pause = 0.0
+        self.late = ""  # the clients that have ``old`` open although ``new`` is used
 
     @property
     def published(self) -> bool:
@@ -83,11 +89,12 @@ class Cutover:
     def run(self, *, undo: bool = False) -> Optional[Round]:
         """Do it. The last difference; None: only the names were completed.
 
-        ``pause`` is then how long it took until clients could use ``new``, in seconds. ``undo``: only
-        complete or undo one that was cut off. Raises MigrationError and librbd's errors, with
-        everything undone.
+        ``pause`` is then how long it took until clients could use ``new``, in seconds. ``undo``:
+        only complete or undo one that was cut off. Raises MigrationError and librbd's errors,
+        with everything undone.
         """
         if self.published:
+            self._require_left()
             self._complete()
             return None
         if self._armed is None or undo:
@@ -117,6 +124,7 @@ class Cutover:
         elif headers.trash_entry(self._old, old.image_id) is not None:
             image_names.complete(self._old, old.image, old.image_id, former=old.image)
         release(self._old, old.image_id)
+        let_in(self._new, self._sides.new.image_id)
 
     def _opened_and_done(self) -> Round:
         """All up to the point of no return, after which both images are closed."""
@@ -134,7 +142,8 @@ class Cutover:
         if not is_lockable(self._old, ident):
             naming.result()
             ends.reopen_old(lambda: make_lockable(self._old, ident))
-        self._lock(ends)
+        if self._clients_wait:
+            self._lock(ends)
         changes = Changes(ends, doubt=doubt)
         last = self._copy(ends, changes, pool)
         unlocking = pool.submit(self._let_into_new, ends)
@@ -148,6 +157,7 @@ class Cutover:
         self.steps.end("published")
         unlocking.result()
         self.pause = self.steps.seconds
+        self._require_left()
         return last
 
     def _require_closed(self, ends: OpenEnds) -> bool:
@@ -202,7 +212,7 @@ class Cutover:
         self.steps.end("lock")
 
     def _copy(self, ends: OpenEnds, changes: Changes, pool: ThreadPoolExecutor) -> Round:
-        """The last round, during which nobody else can write to ``old``."""
+        """The last round. We have the lock of ``old`` from its snapshot on, until a client asks."""
         simple = LastDifference(
             session=self._session,
             migration=self._sides.migration,
@@ -212,7 +222,7 @@ class Cutover:
             steps=self.steps,
             tell=self._tell,
         )
-        found = simple.simple()
+        found = simple.simple() if self._clients_wait else None
         if found is not None:
             return simple.copy(*found)
         last = RoundCopy(
@@ -257,9 +267,41 @@ class Cutover:
             image_names.give(self._new, new.image, new.image_id)
         fault_point("cutover.after", "publish")
 
+    def _require_left(self) -> None:
+        """Take the name back where a client opened ``old`` by it in the last moment.
+
+        That client waits for the lock, and would wait for ever. Where somebody uses ``new``
+        already it has to be stopped by hand. Raises MigrationError(EBUSY).
+        """
+        old, new = self._sides.old, self._sides.new
+        if not locked_out(self._old, old.image_id):
+            return  # it is being removed, or was given back to its clients
+        with rbd.Image(self._old, image_id=old.image_id, read_only=True) as image:
+            users = self._users(image)
+        if not users:
+            return
+        self.late = name_users(users)
+        try:
+            lock_out(self._new, new.image_id)
+        except MigrationError:
+            return  # a client has the lock of ``new``
+        fault_point("cutover.after", "second thoughts")
+        with rbd.Image(self._new, image_id=new.image_id, read_only=True) as image:
+            used = writers(self._session, self._new, image, self._sides.fenced)
+        if used:
+            let_in(self._new, new.image_id)
+            return
+        if self._sides.same_name:
+            image_names.switch(self._new, new.image, new.image_id, old.image_id)
+        else:
+            image_names.drop(self._new, new.image, new.image_id)
+        fault_point("cutover.after", "taken back")
+        raise self._busy(users)
+
     def _complete(self) -> None:
         """Bring directory and trash in line with the names."""
         old, new, former = self._sides.old, self._sides.new, self._sides.former
+        let_in(self._new, new.image_id)
         if headers.image_exists(self._old, old.image_id):
             image_names.trash(self._old, old.image, old.image_id)
             if not self._sides.same_name:

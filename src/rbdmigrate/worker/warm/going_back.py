@@ -39,7 +39,13 @@ def begun(ioctx: rados.Ioctx, ends: WarmEnds) -> bool:
 def go_back(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> None:
     """Give the source its name, with all that was written to the target."""
     with ExitStack() as stack:
-        cutover = Cutover(session=session, sides=_sides(ends, act), tell=tell, stack=stack)
+        cutover = Cutover(
+            session=session,
+            sides=_sides(ends, act),
+            tell=tell,
+            stack=stack,
+            clients_wait=act.clients_wait,
+        )
         source = stack.enter_context(session.open(ends.source))
         target = stack.enter_context(session.open(ends.target))
         if not cutover.published:

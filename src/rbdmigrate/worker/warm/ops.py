@@ -103,13 +103,20 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
         session.let_go()
     try:
         with ExitStack() as stack:
-            cutover = Cutover(session=session, sides=sides, tell=tell, stack=stack, armed=armed)
+            cutover = Cutover(
+                session=session,
+                sides=sides,
+                tell=tell,
+                stack=stack,
+                armed=armed,
+                clients_wait=act.clients_wait,
+            )
             last = cutover.run(undo=act.undo)
     finally:
         session.let_go()
     pause, steps = cutover.pause, cutover.steps.ended
     if last is not None:
-        return CutOverDone(last.point, pause, last.bytes, steps)
+        return CutOverDone(last.point, pause, last.bytes, steps, cutover.late)
     return CutOverDone(_point(session, ends), cutover.steps.seconds, 0, steps)
 
 
