@@ -15,6 +15,7 @@ from qa.bench import (
     scale,
     sparse,
     stop,
+    warm,
 )
 from qa.bench.result import Result
 from qa.bench.rig import Rig
@@ -42,6 +43,7 @@ ALL = (
     Benchmark("change", change.run, ("pace",)),
     Benchmark("sparse", sparse.run, ("pace",)),
     Benchmark("beside", beside.run, ("pace",)),
+    Benchmark("warm", warm.run),
 )
 
 

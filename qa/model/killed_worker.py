@@ -66,6 +66,12 @@ class KilledWorker:
         finally:
             gate.unlink()
 
+    @property
+    def pid(self) -> int:
+        """The process id of the worker that did the last act."""
+        assert self._worker is not None
+        return self._worker.pid
+
     def begin(self, ends: acts.WarmEnds, act: acts.Act) -> "Future[Ending]":
         """Begin an act."""
         return self._thread.submit(self._run, ends, act)

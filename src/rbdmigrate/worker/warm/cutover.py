@@ -93,18 +93,16 @@ class Cutover:
         only complete or undo one that was cut off. Raises MigrationError and librbd's errors,
         with everything undone.
         """
-        if self.published:
-            self._require_left()
-            self._complete()
-            return None
-        if self._armed is None or undo:
+        begun = self.published
+        if not begun and (self._armed is None or undo):
             self.undo()
-        if undo:
+        if undo and not begun:
             raise MigrationError(
                 EBUSY, "The clients could not wait for the cutover any longer; nothing was changed."
             )
         try:
-            last = self._opened_and_done()
+            last = None if begun else self._opened_and_done()
+            self._require_left()
         except BaseException:
             if not self.published:
                 self.undo()
@@ -157,7 +155,6 @@ class Cutover:
         self.steps.end("published")
         unlocking.result()
         self.pause = self.steps.seconds
-        self._require_left()
         return last
 
     def _require_closed(self, ends: OpenEnds) -> bool:
