@@ -12,7 +12,7 @@ from typing import Any
 from rbdmigrate.model.copy_mark import CopyMark
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.jobs import acts
-from rbdmigrate.model.jobs.answers import CutOverDone, Finished, Prepared, Synchronized
+from rbdmigrate.model.jobs.answers import Armed, CutOverDone, Finished, Prepared, Synchronized
 from rbdmigrate.model.rounds import hidden_name, round_prefix, round_snapshot
 
 from . import stdlib
@@ -162,6 +162,10 @@ def execute(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Synchroni
     return Synchronized(point, 1, copied, stdlib.time.time() - begun, begun, copied)
 
 
+def arm(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Armed:
+    return Armed(execute(session, ends, act, tell), 0.1, 60.0)
+
+
 def cut_over(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> CutOverDone:
     sides = Sides(session, ends)
     old, new, name = sides.source, sides.target, ends.source.image
@@ -241,6 +245,7 @@ OPERATIONS = {
     acts.Prepare: prepare,
     acts.UndoPrepare: undo_prepare,
     acts.Execute: execute,
+    acts.Arm: arm,
     acts.CutOver: cut_over,
     acts.Commit: commit,
     acts.FinishCommit: commit,

@@ -135,6 +135,7 @@ class AgentService:
         forward = [one for one in tracked if not goes_back(one.migration)]
         late = [one for one in forward if one.migration.step is not None or _behind(one, now)]
         for one in late:
+            one.arm = True
             if one.migration.step is None and not _wanted(one.migration):
                 self._change(one, to_refresh)
         if not late:
@@ -153,6 +154,7 @@ class AgentService:
         tracked = [self._require(ident) for ident in request.migrations]
         release = Release(time.time(), request.token, host, request.guest)
         for one in tracked:
+            one.arm = False
             fault_point("agent.before", "release")
             self._change(one, lambda m: released(m, release, _AGENT))
         patience = min(one.migration.cutover.max_pause for one in tracked) if tracked else 0.0
@@ -251,7 +253,7 @@ class AgentService:
 def _behind(tracked: TrackedMigration, now: float) -> bool:
     """Whether the copy is so far behind that the pause would last too long."""
     m = tracked.migration
-    if m.rounds is None:
+    if m.rounds is None or tracked.armed is None or tracked.armed[1] < time.monotonic() + _FRESH:
         return True
     bound = _ROUND_SHARE * m.cutover.max_pause
     return m.rounds.seconds > bound or now - m.rounds.at > max(_FRESH, bound)

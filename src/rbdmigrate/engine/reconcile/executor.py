@@ -22,7 +22,7 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
-from ...control.lifecycle.cutover import cut_over_refused
+from ...control.lifecycle.cutover import cut_over_refused, waits_for_clients
 from ...control.lifecycle.decision import decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
@@ -35,8 +35,8 @@ from ...control.lifecycle.steps import Act
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing
 from ...model.jobs.acts import ActOn
-from ...model.jobs.answers import Copied, CutOverDone, NotTrimmed, Synchronized
-from ...model.jobs.protocol import Cause, Ending, Failed, Tell
+from ...model.jobs.answers import Armed, Copied, CutOverDone, NotTrimmed, Synchronized
+from ...model.jobs.protocol import Cause, Done, Ending, Failed, Tell
 from ...model.migration import Actor, Method, Migration, Op
 from ..pace.lock_owner import LockOwnerPace, holds_lock
 from ..pace.plan_limits import PlanPace
@@ -156,6 +156,8 @@ class Executor:
                 if job.op is Op.EXECUTE:
                     self._after_copy.settle(slot, tracked)
             self._ended(tracked, job.op, ending)
+            if isinstance(ending, Done) and isinstance(ending.answer, Armed):
+                tracked.armed = (slot.name, time.monotonic() + ending.answer.seconds)
         finally:
             tracked.copied_by = ""
 
@@ -213,6 +215,7 @@ class Executor:
             fenced=self.blocklist.fenced(),
             allowed_version=allowed_version,
             blind=blind(m),
+            arm=tracked.arm and waits_for_clients(m),
         )
         return ActOn(worker_jobs.ends_of(m, settings.reach), worker_jobs.act_of(op, m, moment))
 
@@ -226,7 +229,7 @@ class Executor:
         if isinstance(answer, Copied):
             tracked.copied = tracked.size = answer.bytes_total
         m = self._registry.update(tracked, lambda m: with_answer(m, op, answer, time.time()))
-        if isinstance(answer, (Synchronized, CutOverDone)):
+        if isinstance(answer, (Synchronized, Armed, CutOverDone)):
             tracked.copied = tracked.size = m.bytes_copied
         if isinstance(answer, NotTrimmed):
             log.warning("%s: %s", tracked.migration.id, answer.untrimmed.reason)

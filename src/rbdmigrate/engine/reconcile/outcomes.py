@@ -11,6 +11,7 @@ from ...control.lifecycle.warm import kept_hold, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
     Answer,
+    Armed,
     Copied,
     CutOverDone,
     NotTrimmed,
@@ -36,6 +37,8 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
         return _copied(m, answer)
     if isinstance(answer, Synchronized):
         return synchronized(m, answer)
+    if isinstance(answer, Armed):
+        return synchronized(m, answer.last)
     if isinstance(answer, CutOverDone):
         return cut_over(m, answer, now)
     if isinstance(answer, Verified):

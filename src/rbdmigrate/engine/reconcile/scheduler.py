@@ -234,7 +234,8 @@ class Scheduler:
 
     def _pace(self) -> None:
         """Tell every running copy its rate; stop those that are to stand still."""
-        copies = [(slot, slot.job) for slot in self._paced() if slot.job is not None]
+        jobs = [(slot, slot.job) for slot in self._paced()]
+        copies = [(slot, job) for slot, job in jobs if job is not None and job.op in PACED]
         rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
         guard = self._monitor.guard_message()
         for slot, job in copies:
@@ -290,9 +291,18 @@ class Scheduler:
                 continue
             tracked.wanted = None
             job = Job(tracked, op)
+            if op is Op.CUT_OVER and self._assign_to_armed(job):
+                continue
             kind = "copy" if op in COPYING else "verify" if op in COMPARING else "step"
             if not any(slot.assign(job) for slot in self._slots[kind]):
                 self._new_slot(kind).assign(job)
+
+    def _assign_to_armed(self, job: Job) -> bool:
+        """Give a cutover to the worker that has its images open; False if none has."""
+        armed, job.tracked.armed = job.tracked.armed, None
+        if armed is None or armed[1] < time.monotonic():
+            return False
+        return any(slot.name == armed[0] and slot.assign(job) for slot in self._all_slots())
 
     def _paced(self) -> list[Slot]:  # the throttle holds for them, and they can be interrupted
         return [*self._slots["copy"], *self._slots["verify"]]

@@ -17,6 +17,7 @@ class Moment:
 
     ``rate``: bytes per second that the throttle gives it. ``fenced``: addresses of our dead
     workers. ``allowed_version`` and ``blind`` as in :class:`~rbdmigrate.model.jobs.acts.Abort`.
+    ``arm``: a cutover follows within moments.
     """
 
     rate: Optional[int] = None
@@ -24,6 +25,7 @@ class Moment:
     fenced: tuple[str, ...] = ()
     allowed_version: Optional[int] = None
     blind: bool = False
+    arm: bool = False
 
 
 def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
@@ -40,6 +42,8 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
     untouched = None if m.touched else m.target_version
     if op is Op.PREPARE:
         return acts.Prepare(m.layout, m.point, moment.fenced)
+    if op is Op.EXECUTE and moment.arm:
+        return acts.Arm(moment.rate, moment.fenced)
     if op is Op.EXECUTE:
         return acts.Execute(
             moment.rate, m.holder_ops, untouched, m.point, m.no_point, moment.fenced

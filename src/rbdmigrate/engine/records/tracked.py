@@ -51,6 +51,8 @@ class TrackedMigration:
         self.peeking = False  # or at its running copy from outside
         self.troubled = False  # its pools did not answer when either was done last
         self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
+        self.arm = False  # the next round is to leave its worker ready for the cutover
+        self.armed: Optional[tuple[str, float]] = None  # the slot with that worker, until when
         self.waits_for = ""  # what its cutover by an agent waits for
         self.double = ""  # why it is not acted on: another record is about one of its images
 
