@@ -20,7 +20,7 @@ from qa.guest.errors import GuestError
 _QEMU = "qemu-system-x86_64"
 _LONGEST_SOCKET = 100  # bytes of the path of a Unix socket, which Linux limits
 _POLL = 0.1  # seconds
-_BOOT_TIMEOUT = 120.0
+BOOT_TIMEOUT = 120.0
 _GRACE = 5.0
 
 Json = dict[str, Any]
@@ -59,6 +59,14 @@ class GuestOptions:
     lifetime: int = 280
     """Seconds after which QEMU is ended."""
     uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's command line."""
+        return (
+            f"console=ttyS0 quiet panic=-1 DISKS={len(self.disks)} WRITES={self.writes}"
+            f" BLOCK={self.block} LANES={self.lanes}"
+        )
 
 
 class Machine:
@@ -127,7 +135,7 @@ class Machine:
         limited = ["timeout", "-k", "5", str(self.options.lifetime)]
         command = [*limited, "setpriv", "--pdeathsig", "KILL", *self.command()]
         self._process = processes.spawn(command, self._env, self._output)
-        self.wait(lambda found: len(found) == len(self.options.disks), _BOOT_TIMEOUT)
+        self.wait(lambda found: len(found) == len(self.options.disks), BOOT_TIMEOUT)
 
     def stop(self) -> None:
         """End it at once, as a power failure does."""
@@ -170,15 +178,18 @@ class Machine:
     def command(self) -> "list[str]":
         """QEMU with its arguments."""
         options, parts = self.options, build()
-        kernel = (
-            f"console=ttyS0 quiet panic=-1 DISKS={len(options.disks)} WRITES={options.writes}"
-            f" BLOCK={options.block} LANES={options.lanes}"
-        )
         command = [
             *(_QEMU, "-accel", "tcg", "-machine", "pc", "-m", str(options.memory)),
             *("-nodefaults", "-display", "none", "-no-reboot"),
             *("-name", options.name, "-uuid", options.uuid, "-pidfile", str(self._pid_file)),
-            *("-kernel", str(parts.kernel), "-initrd", str(parts.initramfs), "-append", kernel),
+            *(
+                "-kernel",
+                str(parts.kernel),
+                "-initrd",
+                str(parts.initramfs),
+                "-append",
+                options.kernel,
+            ),
             *("-serial", f"file:{self._console}"),
             *("-qmp", f"unix:{self.qmp},server=on,wait=off"),
         ]
