@@ -19,7 +19,7 @@ def connections(settings: Settings) -> dict[str, GuestConnection]:
     """
     found: dict[str, GuestConnection] = {}
     if settings.qmp:
-        found[QMP] = PlainGuests(folders=settings.qmp)
+        found[QMP] = PlainGuests(folders=settings.qmp, confs=settings.state / "ceph")
     if settings.libvirt:
         found[LIBVIRT] = LibvirtGuests(uri=settings.libvirt)
     return found

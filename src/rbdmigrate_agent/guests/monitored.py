@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Optional, Protocol
 
 from . import command_line, exchanging, planning, steps
+from .drive_conf import DriveConfs
 from .errors import GuestError, GuestGone
-from .model import DiskExchange, Guest, GuestDisk, ImageLocation, Position, Process, Side, Where
+from .leaf_options import Reopening
+from .model import (
+    DiskExchange,
+    Guest,
+    GuestDisk,
+    ImageLocation,
+    Options,
+    Position,
+    Process,
+    Side,
+    Where,
+)
 from .qmp import Monitor
 
 
@@ -27,8 +41,10 @@ class GuestMonitor(Monitor, Protocol):
 class MonitoredGuests(ABC):
     """Most of :class:`.connection.GuestConnection`, by way of :meth:`_connected`."""
 
-    def __init__(self, *, proc: Path) -> None:
+    def __init__(self, *, proc: Path, confs: Optional[Path] = None) -> None:
+        """``confs``: a folder for Ceph configuration files that disks need."""
         self._proc = proc
+        self._confs = DriveConfs(confs)
 
     @abstractmethod
     def _connected(self, process: Process) -> AbstractContextManager[GuestMonitor]:
@@ -43,7 +59,8 @@ class MonitoredGuests(ABC):
         """Return what has to be stored before the guest is paused."""
         with self._connected(guest.process) as monitor:
             line = command_line.read(guest.pid, self._proc)
-            return planning.plan(monitor, line, guest, disk, target)
+            configured = partial(self._configured, guest, disk)
+            return planning.plan(monitor, line, guest, disk, target, configured)
 
     def prepare(self, exchanges: Sequence[DiskExchange]) -> None:
         """Add the placeholders."""
@@ -88,6 +105,19 @@ class MonitoredGuests(ABC):
         with self._of_exchanges(exchanges) as monitor:
             for each in exchanges:
                 exchanging.tidy(monitor, each)
+                self._confs.remove(_disk(each.uuid, each.device))
+
+    def _configured(self, guest: Guest, disk: GuestDisk, found: Reopening) -> str:
+        """The options of a leaf, with a configuration file that has its settings of Ceph."""
+        options: Options = json.loads(found.leaf)
+        try:
+            owner = (self._proc / str(guest.pid)).stat().st_uid
+        except FileNotFoundError as error:
+            raise GuestGone(f"The process {guest.pid} of {guest.called} has ended.") from error
+        conf, user = str(options.get("conf", "")), str(options.get("user", ""))
+        key = _disk(guest.uuid, disk.device)
+        path = self._confs.written(key, conf, user, found.settings, owner)
+        return json.dumps({**options, "conf": path})
 
     def _of_exchanges(
         self, exchanges: Sequence[DiskExchange]
@@ -101,3 +131,7 @@ class MonitoredGuests(ABC):
     def _must_live(self, process: Process) -> None:
         if command_line.started(process.pid, self._proc) != process.started:
             raise GuestGone(f"The process {process.pid} of guest {process.name} has ended.")
+
+
+def _disk(uuid: str, device: str) -> str:
+    return f"{uuid} {device}"

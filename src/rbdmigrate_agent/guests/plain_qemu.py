@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from . import command_line
 from .errors import GuestError, GuestGone
@@ -24,12 +24,18 @@ class PlainGuests(MonitoredGuests):
     """See :class:`.connection.GuestConnection`."""
 
     def __init__(
-        self, *, folders: Sequence[str], timeout: float = 5.0, proc: Path = Path("/proc")
+        self,
+        *,
+        folders: Sequence[str],
+        timeout: float = 5.0,
+        proc: Path = Path("/proc"),
+        confs: Optional[Path] = None,
     ) -> None:
         """``folders`` have the sockets: those with ``qmp`` in their names, or which a pattern such
         as ``/run/guests/*.monitor`` names. ``timeout`` (seconds) is for each command of QMP.
+        ``confs`` is a folder for Ceph configuration files that disks need.
         """
-        super().__init__(proc=proc)
+        super().__init__(proc=proc, confs=confs)
         self._folders, self._timeout = tuple(folders), timeout
 
     def guests(self) -> Inventory:
