@@ -1,11 +1,13 @@
 """A hypervisor host as the tests have it: an agent with a cephx user of its own, and guests."""
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Optional
+from typing import Callable, Optional
 
 from qa.devcluster import Cluster, processes
 from qa.devcluster.layout import REPOSITORY
@@ -17,11 +19,13 @@ _GRACE = 10.0
 class AgentProcess:
     """``rbd-migration-agent`` of the host ``name``, a process of its own. Started by :meth:`start`.
 
-    ``folder`` has the QMP sockets of the guests, and gets the agent's files.
+    ``folder`` has the QMP sockets of the guests, and gets the agent's files. ``libvirt`` is the URI
+    of more guests; empty: none.
     """
 
-    def __init__(self, cluster: Cluster, folder: Path, name: str) -> None:
+    def __init__(self, cluster: Cluster, folder: Path, name: str, libvirt: str = "") -> None:
         self.name = name
+        self._libvirt = libvirt
         self._cluster = cluster
         self._folder = folder
         self._log = folder / f"{name}.log"
@@ -82,6 +86,7 @@ class AgentProcess:
                 *("timeout", "-k", "5", "280", sys.executable, "-m", "rbdmigrate_agent"),
                 *("--conf", str(self._conf), "--id", self.name, "--host", self.name),
                 *("--qmp", str(self._folder), "--state", str(self._folder / f"{self.name}.state")),
+                *(("--libvirt", self._libvirt) if self._libvirt else ()),
                 "--verbose",
             ],
             env,
@@ -91,6 +96,17 @@ class AgentProcess:
     def die_at(self, name: str, detail: str) -> None:
         """Have it kill itself the next time that it passes a fault point."""
         (self._faults / name).write_text(f"1 {detail}", encoding="utf-8")
+
+    @contextlib.contextmanager
+    def held_up_at(self, name: str, detail: str) -> Iterator[Callable[[], bool]]:
+        """Have it wait at a fault point until the block ends; what it gives tells if it waits."""
+        gate, reached = self._faults / f"{name}.wait", self._faults / f"{name}.reached"
+        reached.unlink(missing_ok=True)
+        gate.write_text(detail, encoding="utf-8")
+        try:
+            yield reached.exists
+        finally:
+            gate.unlink()
 
     def stop(self) -> None:
         """End it as systemd does."""

@@ -20,7 +20,7 @@ from qa.guest.errors import GuestError
 _QEMU = "qemu-system-x86_64"
 _LONGEST_SOCKET = 100  # bytes of the path of a Unix socket, which Linux limits
 _POLL = 0.1  # seconds
-_BOOT_TIMEOUT = 120.0
+BOOT_TIMEOUT = 120.0
 _GRACE = 5.0
 
 Json = dict[str, Any]
@@ -38,7 +38,9 @@ class RbdDisk:
     """``virtio-blk`` or ``virtio-scsi`` (a disk at a controller of its own)."""
     layer: str = ""
     """What is between device and RBD image: nothing; ``raw``, a node with a name; ``inline``, a
-    node raw that has the image as a part without a name; ``drive``, the old option ``-drive``."""
+    node raw that has the image as a part without a name; ``drive``, the old option ``-drive``;
+    ``proxmox``, the same with the keyring in the image's name, and no other way to it;
+    ``nested``, three nodes with names in one option, the topmost of them ``throttle``."""
     iothread: bool = False
 
 
@@ -59,6 +61,14 @@ class GuestOptions:
     lifetime: int = 280
     """Seconds after which QEMU is ended."""
     uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's command line."""
+        return (
+            f"console=ttyS0 quiet panic=-1 DISKS={len(self.disks)} WRITES={self.writes}"
+            f" BLOCK={self.block} LANES={self.lanes}"
+        )
 
 
 class Machine:
@@ -127,7 +137,7 @@ class Machine:
         limited = ["timeout", "-k", "5", str(self.options.lifetime)]
         command = [*limited, "setpriv", "--pdeathsig", "KILL", *self.command()]
         self._process = processes.spawn(command, self._env, self._output)
-        self.wait(lambda found: len(found) == len(self.options.disks), _BOOT_TIMEOUT)
+        self.wait(lambda found: len(found) == len(self.options.disks), BOOT_TIMEOUT)
 
     def stop(self) -> None:
         """End it at once, as a power failure does."""
@@ -170,15 +180,12 @@ class Machine:
     def command(self) -> "list[str]":
         """QEMU with its arguments."""
         options, parts = self.options, build()
-        kernel = (
-            f"console=ttyS0 quiet panic=-1 DISKS={len(options.disks)} WRITES={options.writes}"
-            f" BLOCK={options.block} LANES={options.lanes}"
-        )
         command = [
             *(_QEMU, "-accel", "tcg", "-machine", "pc", "-m", str(options.memory)),
             *("-nodefaults", "-display", "none", "-no-reboot"),
             *("-name", options.name, "-uuid", options.uuid, "-pidfile", str(self._pid_file)),
-            *("-kernel", str(parts.kernel), "-initrd", str(parts.initramfs), "-append", kernel),
+            *("-kernel", str(parts.kernel), "-initrd", str(parts.initramfs)),
+            *("-append", options.kernel),
             *("-serial", f"file:{self._console}"),
             *("-qmp", f"unix:{self.qmp},server=on,wait=off"),
         ]
@@ -189,9 +196,12 @@ class Machine:
 
     def _backend(self, number: int, disk: RbdDisk) -> "list[str]":
         name = f"disk{number}"
-        if disk.layer == "drive":
+        if disk.layer in ("drive", "proxmox"):
             place = "/".join(part for part in (disk.pool, disk.namespace, disk.image) if part)
             file = f"rbd:{place}:conf={self._conf}:id=admin"
+            if disk.layer == "proxmox":
+                conf, keyring = self._without_keyring()
+                file = f"rbd:{place}:conf={conf}:id=admin:keyring={keyring}"
             return ["-drive", f"file={file},format=raw,if=none,id={name},cache=none"]
         leaf: Json = {
             "driver": "rbd",
@@ -207,8 +217,22 @@ class Machine:
         if disk.layer == "inline":
             del leaf["node-name"]
             return ["-blockdev", json.dumps({**raw, "file": leaf})]
+        if disk.layer == "nested":
+            group = f"limits{number}"
+            top: Json = {"driver": "throttle", "node-name": f"{name}-top"}
+            nested = json.dumps({**top, "throttle-group": group, "file": {**raw, "file": leaf}})
+            return ["-object", f"throttle-group,id={group}", "-blockdev", nested]
         layers: Sequence[Json] = (leaf, raw) if disk.layer == "raw" else (leaf,)
         return [word for each in layers for word in ("-blockdev", json.dumps(each))]
+
+    def _without_keyring(self) -> "tuple[Path, str]":
+        """A configuration file that names no keyring, and the keyring."""
+        lines = self._conf.read_text(encoding="utf-8").splitlines()
+        named = [line for line in lines if line.strip().startswith("keyring")]
+        conf = self.folder / "no-keyring.conf"
+        kept = [line for line in lines if line not in named]
+        conf.write_text("\n".join(kept) + "\n", encoding="utf-8")
+        return conf, named[0].partition("=")[2].strip()
 
     def _said(self) -> str:
         output = ""
@@ -218,7 +242,8 @@ class Machine:
 
 
 def _device(number: int, disk: RbdDisk) -> "list[str]":
-    drive = f"disk{number}-raw" if disk.layer in ("raw", "inline") else f"disk{number}"
+    top = {"raw": "-raw", "inline": "-raw", "nested": "-top"}
+    drive = f"disk{number}{top.get(disk.layer, '')}"
     thread = ["-object", f"iothread,id=thread{number}"] if disk.iothread else []
     used = f",iothread=thread{number}" if disk.iothread else ""
     if disk.device == "virtio-blk":

@@ -10,18 +10,19 @@ from types import FrameType
 from typing import Optional
 
 from .agent import Agent
-from .guests.connection import GuestConnection
-from .guests.plain_qemu import PlainGuests
+from .connections import RENAMES, connections
+from .guests.errors import GuestError
 from .journal import Journal
 from .rados_manager import RadosManager
-from .settings import Invalid, Settings, read
+from .settings import Invalid, read
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     try:
         settings = read(arguments)
-    except Invalid as error:
+        reached = connections(settings)
+    except (Invalid, GuestError) as error:
         print(f"rbd-migration-agent: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     agent = Agent(
         manager=manager,
         journal=Journal(settings.state),
-        connections=_connections(settings),
+        connections=reached,
+        renames=RENAMES,
         pools=frozenset(settings.pools),
     )
 
@@ -44,13 +46,6 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, stop)
     agent.run()
     return 0
-
-
-def _connections(settings: Settings) -> dict[str, GuestConnection]:
-    found: dict[str, GuestConnection] = {}
-    if settings.qmp:
-        found["qmp"] = PlainGuests(folders=settings.qmp)
-    return found
 
 
 def entry() -> None:

@@ -100,7 +100,7 @@ class Agent:
 
     def _seen(self, connection: str, guest: Guest) -> messages.OpenGuest:
         disks = tuple(self._disk(disk) for disk in guest.disks)
-        renames = connection in self._renames
+        renames = connection in self._renames and not guest.defined_by
         return messages.OpenGuest(guest.name, guest.uuid, guest.status, disks, renames)
 
     def _disk(self, disk: GuestDisk) -> messages.OpenDisk:

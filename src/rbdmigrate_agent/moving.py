@@ -170,6 +170,8 @@ class Moving:
             return
         seconds = self._clock() - begun
         log.info("the guest %s goes on after %.2f s", pause.guest, seconds)
+        for note in notes:
+            log.warning("%s", note)
         fault_point("agent.after", "resume")
         self._tell(pause, seconds, notes)
         self._journal.remove(pause.token)

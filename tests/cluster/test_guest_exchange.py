@@ -29,6 +29,8 @@ KINDS = {
     "scsi-leaf": RbdDisk("", "", device="virtio-scsi"),
     "inline": RbdDisk("", "", layer="inline"),
     "drive": RbdDisk("", "", layer="drive"),
+    "proxmox": RbdDisk("", "", device="virtio-scsi", layer="proxmox"),
+    "nested": RbdDisk("", "", layer="nested"),
 }
 
 
@@ -37,7 +39,9 @@ class Host:
 
     def __init__(self, cluster: Cluster, client: rados.Rados, machine: Machine) -> None:
         self.cluster, self.client, self.machine = cluster, client, machine
-        self.connection = PlainGuests(folders=[str(machine.folder)], timeout=30)
+        self.connection = PlainGuests(
+            folders=[str(machine.folder)], timeout=30, confs=machine.folder / "confs"
+        )
 
     def guest(self) -> Guest:
         found = self.connection.guests()
@@ -109,7 +113,10 @@ def test_all_kinds_of_disks_go_to_another_image_in_one_pause(
         assert {(disk.location.image, disk.size, disk.fixed) for disk in guest.disks} == {
             (f"disk{number}", SIZE, "") for number in range(len(KINDS))
         }
-        assert all((disk.user, disk.conf) == ("admin", str(cluster.conf)) for disk in guest.disks)
+        confs = [str(here.machine.folder / "no-keyring.conf")]  # of Proxmox VE's disk
+        confs += [str(cluster.conf)] * (len(KINDS) - 1)
+        assert sorted(disk.conf for disk in guest.disks) == sorted(confs)
+        assert {disk.user for disk in guest.disks} == {"admin"}
         plans = here.plans(pools[1])
         connection.prepare(plans)
         here.machine.wait_writes(50)
@@ -127,7 +134,9 @@ def test_all_kinds_of_disks_go_to_another_image_in_one_pause(
         here.must_be_clean()
         assert {here.watchers(each.target) for each in plans} == {1}
         assert {here.watchers(each.source) for each in plans} == {0}
+        assert len(list(here.machine.folder.glob("confs/*.conf"))) == 1
         connection.tidy(plans)
+        assert list(here.machine.folder.glob("confs/*")) == []
         # And back again: the options are still known.
         back = here.plans(pools[0])
         connection.pause(here.guest())

@@ -335,7 +335,8 @@ class OldQemu(FakeQemu):
     ("drive", "reason"),
     [
         ("file=rbd:hdd/vm:id=vm:conf=/c.conf,format=raw,if=none,id=old,cache=none", ""),
-        ("file=rbd:hdd/vm:id=vm:keyring=/k,format=raw,if=none,id=old", "(keyring)"),
+        ("file=rbd:hdd/vm:id=vm:key=AQ==,format=raw,if=none,id=old", "(key)"),
+        ('file=rbd:hdd/vm:id=vm:log_file="/l",format=raw,if=none,id=old', "(log_file)"),
         ("file=rbd:hdd/vm,format=qcow2,if=none,id=old", "not understood"),
         ("file.driver=rbd,file.pool=hdd,id=old", "not understood"),
         ("file=rbd:hdd/vm,copy-on-read=on,id=old", "(copy-on-read)"),

@@ -102,11 +102,13 @@ def test_an_agent_moves_a_guest_with_every_write(world):
     assert answer.decided
     assert [(d.image, d.moved) for d in answer.disks] == [(spec("hdd/a"), True)]
     assert ask(world, Outcome("t", idents)) == answer
-    ask(world, Resumed("t", "web-17", idents, 0.25))
+    ask(world, Resumed("t", "web-17", idents, 0.25, ("Change what starts it.",)))
     report = world.do("get", "hdd/a")
     assert (report["state"], report["clients"]) == ("cut-over", "target")
     assert report["rounds"]["pause_seconds"] == 0.25
-    assert "web-17 on pve3" in report["timeline"][-1]["message"]
+    said = report["timeline"][-1]["message"]
+    assert "web-17 on pve3" in said
+    assert said.endswith(" after a pause of 0.25 s. Change what starts it.")
     assert world.content("hdd/a") == LATER
     assert orders(world, guest("hdd/a")).moves == ()
 

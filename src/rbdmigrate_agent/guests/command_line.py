@@ -15,6 +15,8 @@ from .errors import GuestGone
 from .model import Options
 from .option_text import block_options, pairs
 
+_PROGRAMS = (b"qemu", b"kvm")  # qemu-system-x86_64, qemu-kvm, kvm
+
 
 @dataclass(frozen=True)
 class CommandLine:
@@ -45,6 +47,20 @@ def started(pid: int, proc: Path = Path("/proc")) -> int:
     if state in "ZX":  # it has closed all that it had
         raise GuestGone(f"The process {pid} of QEMU has ended.")
     return int(numbers[18])
+
+
+def by_uuid(proc: Path = Path("/proc")) -> dict[str, tuple[int, ...]]:
+    """Return the processes of QEMU by the UUIDs (in small letters) that they were given."""
+    found: dict[str, tuple[int, ...]] = {}
+    for path in proc.glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        if b"-uuid" in words and words[0].rpartition(b"/")[2].startswith(_PROGRAMS):
+            uuid = words[words.index(b"-uuid") + 1].decode(errors="replace").lower()
+            found[uuid] = (*found.get(uuid, ()), int(path.parent.name))
+    return found
 
 
 def parse(words: Sequence[str]) -> CommandLine:

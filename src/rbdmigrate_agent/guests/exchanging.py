@@ -49,8 +49,9 @@ def close(monitor: Monitor, exchange: DiskExchange) -> None:
         _use(monitor, exchange, exchange.placeholder)
     elif uses != exchange.placeholder:
         raise _elsewhere(exchange)
+    left = look(monitor).nodes  # a leaf that was written inside of another node is gone already
     for leaf in dict.fromkeys((exchange.leaf, exchange.opens_as)):
-        if leaf in graph.nodes and names.is_given_by_user(leaf):
+        if leaf in left and names.is_given_by_user(leaf):
             _delete(monitor, leaf)
 
 

@@ -6,9 +6,10 @@ They come from QEMU's command line. Whatever QEMU shows of them has to agree wit
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .command_line import CommandLine
+from .drive_conf import unusable
 from .graph import Device, Graph, Node
 from .model import Options
 from .option_text import flat, rbd_name
@@ -52,6 +53,8 @@ class Reopening:
     """JSON: without ``file`` and the node's name."""
     fixed: str = ""
     """Why the disk cannot be exchanged; empty if it can."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Settings of Ceph that the leaf needs and that are no options of it."""
 
 
 def reopening(line: CommandLine, graph: Graph, leaf: Node, above: str, device: Device) -> Reopening:
@@ -95,7 +98,8 @@ def _of_drive(drive: dict[str, str], leaf: Node) -> Reopening:
         return Reopening(fixed="Its option -drive is not understood (format=raw,file=rbd:...).")
     _, options = named
     strange = [key for key in drive if key not in _KNOWN_OF_DRIVE and not key.startswith(_LIMITS)]
-    hidden = [key for key in options if key not in ("id", "conf")]
+    settings = {key: value for key, value in options.items() if key not in ("id", "conf")}
+    hidden = unusable(settings)
     if strange or hidden:
         keys = ", ".join(sorted(strange + hidden))
         return Reopening(
@@ -114,7 +118,7 @@ def _of_drive(drive: dict[str, str], leaf: Node) -> Reopening:
         base["conf"] = options["conf"]
     if options.get("id"):
         base["user"] = options["id"]
-    return Reopening(json.dumps(base))
+    return Reopening(json.dumps(base), settings=settings)
 
 
 def _unknown(node: str) -> str:

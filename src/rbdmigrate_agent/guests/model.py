@@ -51,6 +51,17 @@ class GuestDisk:
 
 
 @dataclass(frozen=True)
+class Process:
+    """What tells one QEMU from any other, and how it is reached."""
+
+    name: str
+    uuid: str
+    pid: int
+    started: int
+    connection: str
+
+
+@dataclass(frozen=True)
 class Guest:
     """A running QEMU."""
 
@@ -66,6 +77,12 @@ class Guest:
     """The path of its QMP socket, or the URI of libvirt."""
     on_placeholder: tuple[str, ...] = ()
     """The devices that an exchange of ours has taken from their image and not given one yet."""
+    defined_by: str = ""
+    """Who else decides what its next start opens, such as ``OpenStack Nova``; empty: nobody."""
+
+    @property
+    def process(self) -> Process:
+        return Process(self.name, self.uuid, self.pid, self.started, self.connection)
 
     @property
     def called(self) -> str:
@@ -133,6 +150,10 @@ class DiskExchange:
     def __post_init__(self) -> None:
         for text in (self.leaf_options, self.above_options):
             _options(text)
+
+    @property
+    def process(self) -> Process:
+        return Process(self.guest, self.uuid, self.pid, self.started, self.connection)
 
     def options(self, location: ImageLocation) -> Options:
         """The options with which the leaf opens the image ``location``."""

@@ -18,6 +18,11 @@ def leaf(uuid: str, device: str) -> str:
     return f"{_OURS}{_key(uuid, device)}-leaf"
 
 
+def trial(uuid: str, device: str) -> str:
+    """A node that tries whether the options of a disk's leaf are right."""
+    return f"{_OURS}{_key(uuid, device)}-try"
+
+
 def marker(uuid: str, device: str, token: str) -> str:
     """The node that stands for the target being open; another one in each exchange."""
     return f"{_markers(uuid, device)}{token}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from . import names
 from .command_line import CommandLine
 from .errors import GuestError, Refused
 from .graph import Graph, look
 from .inventory import reopening_of
+from .leaf_options import Reopening
 from .model import DiskExchange, Guest, GuestDisk, ImageLocation
 from .qmp import Monitor
 
@@ -20,9 +21,18 @@ _STANDS_OR_RUNS = ("running", "paused")
 
 
 def plan(
-    monitor: Monitor, line: CommandLine, guest: Guest, disk: GuestDisk, target: ImageLocation
+    monitor: Monitor,
+    line: CommandLine,
+    guest: Guest,
+    disk: GuestDisk,
+    target: ImageLocation,
+    configured: Callable[[Reopening], str],
 ) -> DiskExchange:
-    """Return all that the exchange of ``disk`` needs. Raises GuestError when it cannot be done."""
+    """Return all that the exchange of ``disk`` needs.
+
+    ``configured`` returns the options of a leaf that has settings besides them. Raises GuestError
+    when it cannot be done.
+    """
     if disk.fixed:
         raise GuestError(f"{_named(guest, disk)}: {disk.fixed}")
     graph = look(monitor)
@@ -32,7 +42,7 @@ def plan(
     if found.fixed:
         raise GuestError(f"{_named(guest, disk)}: {found.fixed}")
     own = names.is_given_by_user(disk.leaf)
-    return DiskExchange(
+    made = DiskExchange(
         guest=guest.name,
         uuid=guest.uuid,
         pid=guest.pid,
@@ -44,13 +54,31 @@ def plan(
         opens_as=disk.leaf if own else names.leaf(guest.uuid, disk.device),
         above=disk.above,
         above_options=found.above_options,
-        leaf_options=found.leaf,
+        leaf_options=configured(found) if found.settings else found.leaf,
         source=disk.location,
         target=target,
         size=disk.size,
         placeholder=names.placeholder(guest.uuid, disk.device),
         marker=names.marker(guest.uuid, disk.device, secrets.token_hex(4)),
     )
+    if found.settings:
+        _try(monitor, graph, made)
+    return made
+
+
+def _try(monitor: Monitor, graph: Graph, exchange: DiskExchange) -> None:
+    """Open the source once more, to read: its options are not those that QEMU was started with."""
+    node = names.trial(exchange.uuid, exchange.device)
+    if node in graph.nodes:  # of an agent that was killed
+        monitor.execute("blockdev-del", {"node-name": node})
+    options = {**exchange.options(exchange.source), "node-name": node, "read-only": True}
+    try:
+        monitor.execute("blockdev-add", options)
+    except Refused as error:
+        raise GuestError(
+            f"{exchange.source} cannot be opened with the settings of its -drive: {error}"
+        ) from error
+    monitor.execute("blockdev-del", {"node-name": node})
 
 
 def obstacles(monitor: Monitor, guest: Guest, disks: Sequence[GuestDisk]) -> list[str]:

@@ -66,6 +66,14 @@ class QmpSocket:
         raw = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return int(struct.unpack("3i", raw)[0])
 
+    def pause(self) -> None:
+        """Let the guest stand still."""
+        self.execute("stop")
+
+    def go_on(self) -> None:
+        """Let the guest go on."""
+        self.execute("cont")
+
     def execute(self, command: str, arguments: Optional[dict[str, Any]] = None) -> Any:
         """See :class:`Monitor`."""
         deadline = time.monotonic() + self._timeout
@@ -76,7 +84,7 @@ class QmpSocket:
             if "return" in answer:
                 return answer["return"]
             if "error" in answer:
-                raise Refused(_message(command, answer["error"]))
+                raise Refused(said(command, answer["error"]))
 
     def _connect(self) -> None:
         deadline = time.monotonic() + self._timeout
@@ -140,6 +148,7 @@ class QmpSocket:
         return NoAnswer(f"QEMU at {self._path} did not answer within {self._timeout:g} s.")
 
 
-def _message(command: str, error: Any) -> str:
+def said(command: str, error: Any) -> str:
+    """Return the sentence for an error of QEMU."""
     text = error.get("desc", "") if isinstance(error, dict) else str(error)
     return f"QEMU refused {command}: {str(text).rstrip('.')}."

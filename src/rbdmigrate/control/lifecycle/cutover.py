@@ -6,6 +6,7 @@ has the source open, and that none opens it before it is told the outcome, or el
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from errno import EAGAIN, EINVAL
 from typing import Optional
@@ -21,6 +22,7 @@ _ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
 _LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}
 _LEAVABLE_BEFORE = frozenset({State.EXECUTED})
 _LEAVABLE_AFTER = frozenset({State.CUT_OVER, State.VERIFYING, State.VERIFIED})
+_LONGEST = 1000  # characters of what an agent adds to the record
 _AGAIN = {  # seconds after which another cutover may be tried, doubled with each failure
     CutoverMode.WHEN_CLOSED: (1.0, 60.0),
     CutoverMode.AGENT: (30.0, 900.0),
@@ -210,12 +212,19 @@ def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
     return m.enter(State.CUT_OVER, now, said)
 
 
-def guest_resumed(m: Migration, host: str, guest: str, pause: float, now: float) -> Migration:
-    """Return the record after the guest that waited for its cutover goes on."""
+def guest_resumed(
+    m: Migration, host: str, guest: str, pause: float, notes: Sequence[str], now: float
+) -> Migration:
+    """Return the record after the guest that waited for its cutover goes on.
+
+    ``notes`` say what is left to do.
+    """
     if m.cut_over_at is None or goes_back(m):
         return m
     rounds = replace(m.rounds or Rounds(), pause=pause)
     said = f"the guest {guest} on {host} goes on, after a pause of {pause:.2f} s"
+    if notes:
+        said = f"{said}. {' '.join(notes)}"[:_LONGEST]
     return replace(m, rounds=rounds).enter(m.state, now, said)
 
 

@@ -171,7 +171,12 @@ class AgentService:
     def _resumed(self, host: str, request: messages.Resumed) -> messages.Outcomes:
         now = time.time()
         resume = partial(
-            guest_resumed, host=host, guest=request.guest, pause=request.pause, now=now
+            guest_resumed,
+            host=host,
+            guest=request.guest,
+            pause=request.pause,
+            notes=request.notes,
+            now=now,
         )
         for one in self._under_way(request.migrations):
             self._change(one, resume)
