@@ -44,6 +44,8 @@ class AgentProcess:
         trace: Optional[TracebackType],
     ) -> None:
         self.stop()
+        forget = ["ceph", "rbd", "migration", "agent", "rm", self.name]
+        self._cluster.run(forget, check=False)  # its guests would be shown for two minutes
 
     @property
     def running(self) -> bool:

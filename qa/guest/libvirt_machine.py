@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,11 @@ class LibvirtMachine(Machine):
             names = [domain.name() for domain in connection.listAllDomains()]
             if self.options.name not in names:
                 connection.defineXML(self.xml())
-            connection.lookupByName(self.options.name).create()
+            domain = connection.lookupByName(self.options.name)
+            deadline = time.monotonic() + _GRACE
+            while domain.isActive() and time.monotonic() < deadline:
+                time.sleep(0.1)  # until libvirt has noticed that the former QEMU is gone
+            domain.create()
         pid = self.pid
         self._qemu = processes.Process(pid, processes.start_time(pid) or 0)
         self._limit_lifetime(pid)

@@ -291,16 +291,20 @@ class Scheduler:
                 continue
             tracked.wanted = None
             job = Job(tracked, op)
-            if op is Op.CUT_OVER and self._assign_to_armed(job):
+            if self._assign_to_armed(job):
                 continue
             kind = "copy" if op in COPYING else "verify" if op in COMPARING else "step"
             if not any(slot.assign(job) for slot in self._slots[kind]):
                 self._new_slot(kind).assign(job)
 
     def _assign_to_armed(self, job: Job) -> bool:
-        """Give a cutover to the worker that has its images open; False if none has."""
+        """Give a job to the worker that has its images open; False if none has.
+
+        To any other worker it is a client that has them open, and refuses the job. A worker that
+        has another job meanwhile has closed them.
+        """
         armed, job.tracked.armed = job.tracked.armed, None
-        if armed is None or armed[1] < time.monotonic():
+        if armed is None:
             return False
         return any(slot.name == armed[0] and slot.assign(job) for slot in self._all_slots())
 
