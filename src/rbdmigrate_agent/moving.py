@@ -66,6 +66,9 @@ class Moving:
             self._manager.look_up(move.disks[0].target.pool, _PROBE)
             self._require_no_obstacles(connection, guest, pause.disks, move)
             connection.prepare([disk.exchange for disk in pause.disks])
+            for disk, ordered in zip(pause.disks, move.disks):
+                if ordered.copy is not None:
+                    connection.try_open(disk.exchange, _location(ordered.copy))
             self._wait_until_ready(messages.Ready(pause.token, guest.name, idents))
         except (Declined, GuestError) as error:
             self._decline(guest, idents, str(error))
@@ -131,7 +134,11 @@ class Moving:
     def _pause(self, connection: GuestConnection, guest: Guest, pause: Pause) -> None:
         exchanges = [disk.exchange for disk in pause.disks]
         fault_point("agent.after", "prepare")
-        self._journal.write(pause)
+        try:
+            self._journal.write(pause)
+        except OSError as error:
+            self._decline(guest, pause.migrations, f"The pause cannot be noted: {error}.")
+            return
         fault_point("agent.after", "journal")
         begun = self._clock()
         released = False

@@ -110,6 +110,9 @@ class FakeGuests:
     def prepare(self, exchanges):
         self._do("prepare")
 
+    def try_open(self, exchange, location):
+        self._do(f"try {location}")
+
     def pause(self, guest):
         self._do("pause")
         self.runs = False
@@ -173,7 +176,8 @@ class Clock:
         self.now += seconds
 
 
-MOVE = messages.GuestMove("u", (messages.DiskMove("m1", SOURCE, TARGET),), 3.0)
+HIDDEN = ImageSpec("nvme", "", "rbd_migration.m1")
+MOVE = messages.GuestMove("u", (messages.DiskMove("m1", SOURCE, TARGET, copy=HIDDEN),), 3.0)
 GO = messages.Go(True)
 
 
@@ -196,7 +200,8 @@ def test_a_guest_moves_and_the_manager_hears_of_it(tmp_path):
     manager, guests = FakeManager(GO, MOVED, MOVED), FakeGuests()
     moving(manager, tmp_path).move("qmp", guests, GUEST, MOVE)
     assert guests.done == [
-        "plan", "prepare", "pause", "close", "open nvme/vm", "resume", "redefine nvme/vm", "tidy",
+        "plan", "prepare", "try nvme/rbd_migration.m1", "pause", "close", "open nvme/vm", "resume",
+        "redefine nvme/vm", "tidy",
     ]  # fmt: skip
     assert manager.kinds == ["str", "Ready", "Released", "Resumed"]
     assert manager.asked[-1].notes == ("Change the file that starts it.",)
@@ -206,7 +211,7 @@ def test_a_guest_moves_and_the_manager_hears_of_it(tmp_path):
 def test_a_guest_that_must_stay_gets_its_source_again(tmp_path):
     manager, guests = FakeManager(GO, STAYED, STAYED), FakeGuests()
     moving(manager, tmp_path).move("qmp", guests, GUEST, MOVE)
-    assert guests.done[3:] == ["close", "open hdd/vm", "resume", "tidy"]
+    assert guests.done[4:] == ["close", "open hdd/vm", "resume", "tidy"]
     assert guests.runs
 
 
@@ -242,10 +247,11 @@ def test_a_guest_that_cannot_be_paused_stays_on_its_source(tmp_path, step):
     assert guests.place is Where.SOURCE
 
 
-@pytest.mark.parametrize("why", ["obstacle", "go", "plan"])
+@pytest.mark.parametrize("why", ["obstacle", "go", "plan", "try nvme/rbd_migration.m1"])
 def test_what_is_known_before_the_pause_leaves_the_guest_alone(tmp_path, why):
     answers = [messages.Go(False, "too much is written."), STAYED] if why == "go" else [STAYED]
-    guests = FakeGuests({"plan": [GuestError("unknown options.")]} if why == "plan" else None)
+    fails = why == "plan" or why.startswith("try")
+    guests = FakeGuests({why: [GuestError("unknown options.")]} if fails else None)
     guests.obstacle = ["a backup runs."] if why == "obstacle" else []
     manager = FakeManager(*answers)
     moving(manager, tmp_path).move("qmp", guests, GUEST, MOVE)
@@ -366,3 +372,12 @@ def test_wrong_settings_are_refused_in_a_sentence(tmp_path, text, said):
         read(["--config", str(path)])
     with pytest.raises(Invalid, match="cannot be read"):
         read(["--config", str(tmp_path / "none")])
+
+
+def test_a_guest_is_not_paused_when_that_cannot_be_noted(tmp_path):
+    folder = tmp_path / "file"
+    folder.write_text("not a folder", encoding="utf-8")
+    manager, guests = FakeManager(GO, STAYED), FakeGuests()
+    moving(manager, folder).move("qmp", guests, GUEST, MOVE)
+    assert "pause" not in guests.done
+    assert "noted" in manager.asked[-1].reason

@@ -64,7 +64,7 @@ def test_settings_that_do_not_work_are_found_before_the_pause(proxmox, tmp_path)
     qemu, connect = proxmox
     connection = connect(tmp_path / "confs")
     qemu.images.clear()
-    with pytest.raises(GuestError, match="hdd/vm cannot be opened with the settings"):
+    with pytest.raises(GuestError, match="hdd/vm cannot be opened with the options"):
         planned(connection)
 
 

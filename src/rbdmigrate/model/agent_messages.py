@@ -111,13 +111,15 @@ Request = Union[Inventory, Ready, Released, Outcome, Withdraw, Resumed, Declined
 class DiskMove:
     """One disk that is due: the guest has ``source`` open and is to open ``target``.
 
-    ``back``: that is the target of the migration and its source, for the way back.
+    ``back``: that is the target of the migration and its source, for the way back. ``copy``: the
+    name that the target has until then, to try whether the guest may open it.
     """
 
     migration: str
     source: ImageSpec
     target: ImageSpec
     back: bool = False
+    copy: Optional[ImageSpec] = None
 
 
 @dataclass(frozen=True)

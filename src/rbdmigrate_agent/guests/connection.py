@@ -36,6 +36,9 @@ class GuestConnection(Protocol):
     def prepare(self, exchanges: Sequence[DiskExchange]) -> None:
         """Do what can be done while the guest runs: add the placeholders."""
 
+    def try_open(self, exchange: DiskExchange, location: ImageLocation) -> None:
+        """Make sure, while the guest runs, that QEMU can open an image with the disk's options."""
+
     def pause(self, guest: Guest) -> str:
         """Let a running guest stand still; return its status before."""
 

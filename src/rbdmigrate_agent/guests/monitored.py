@@ -68,6 +68,11 @@ class MonitoredGuests(ABC):
             for each in exchanges:
                 exchanging.prepare(monitor, each)
 
+    def try_open(self, exchange: DiskExchange, location: ImageLocation) -> None:
+        """Open an image to read, with the options of the disk, and close it again."""
+        with self._of_exchanges([exchange]) as monitor:
+            planning.try_open(monitor, exchange, location)
+
     def pause(self, guest: Guest) -> str:
         """Let a running guest stand still; return its status before."""
         with self._connected(guest.process) as monitor:

@@ -61,22 +61,25 @@ def plan(
         placeholder=names.placeholder(guest.uuid, disk.device),
         marker=names.marker(guest.uuid, disk.device, secrets.token_hex(4)),
     )
-    if found.settings:
-        _try(monitor, graph, made)
+    if found.settings:  # the options are not those that QEMU was started with
+        try_open(monitor, made, made.source)
     return made
 
 
-def _try(monitor: Monitor, graph: Graph, exchange: DiskExchange) -> None:
-    """Open the source once more, to read: its options are not those that QEMU was started with."""
+def try_open(monitor: Monitor, exchange: DiskExchange, location: ImageLocation) -> None:
+    """Open an image to read, with the options of the disk, and close it again.
+
+    Raises GuestError when QEMU cannot, for example since the guest's user may not.
+    """
     node = names.trial(exchange.uuid, exchange.device)
-    if node in graph.nodes:  # of an agent that was killed
+    if node in look(monitor).nodes:  # of an agent that was killed
         monitor.execute("blockdev-del", {"node-name": node})
-    options = {**exchange.options(exchange.source), "node-name": node, "read-only": True}
+    options = {**exchange.options(location), "node-name": node, "read-only": True}
     try:
         monitor.execute("blockdev-add", options)
     except Refused as error:
         raise GuestError(
-            f"{exchange.source} cannot be opened with the settings of its -drive: {error}"
+            f"{location} cannot be opened with the options of the disk {exchange.source}: {error}"
         ) from error
     monitor.execute("blockdev-del", {"node-name": node})
 

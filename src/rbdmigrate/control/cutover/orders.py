@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ...model.agent_messages import DiskMove, GuestMove, OpenDisk, OpenGuest
 from ...model.cutover import CutoverMode
 from ...model.migration import Migration, State
+from ...model.rounds import hidden_name
 from ...model.spec import ImageSpec
 from ..lifecycle.cutover import goes_back, image_in_use, may_be_released, waits_for_clients
 
@@ -65,7 +66,8 @@ def _move(guest: OpenGuest, due: Sequence[Migration]) -> GuestMove:
 def _disk(m: Migration) -> DiskMove:
     if goes_back(m):
         return DiskMove(m.id, m.target.spec, m.source.spec, back=True)
-    return DiskMove(m.id, m.source.spec, m.target.spec)
+    copy = ImageSpec(m.target.pool, m.target.namespace, hidden_name(m.id))
+    return DiskMove(m.id, m.source.spec, m.target.spec, copy=copy)
 
 
 def _comes(m: Migration) -> bool:
