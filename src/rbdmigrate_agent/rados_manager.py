@@ -64,39 +64,52 @@ class RadosManager:
 
         self._within(seconds, look)
 
-    def close(self) -> None:
-        """Give up the connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            threading.Thread(target=client.shutdown, daemon=True).start()
-
     def _within(self, seconds: float, call: Callable[[rados.Rados], T]) -> T:
-        """Run ``call`` in a thread: librados has no time limit for commands to managers."""
-        answer: Future[T] = Future()
+        """Run ``call`` in a thread: librados has no time limit for commands to managers.
 
-        def run() -> None:
-            try:
-                answer.set_result(call(self._connected()))
-            except Exception as error:  # handed to whoever asked
-                answer.set_exception(error)
-
-        threading.Thread(target=run, name="manager", daemon=True).start()
+        A client whose command is not answered in time is left to that thread, which shuts it down
+        when the answer comes at last; to shut it down before would end the process.
+        """
+        client, self._client = self._client, None
+        attempt: Future[tuple[rados.Rados, T]] = Future()
+        threading.Thread(
+            target=self._attempt, args=(client, call, attempt), name="manager", daemon=True
+        ).start()
         try:
-            return answer.result(seconds)
+            self._client, result = attempt.result(seconds)
         except NotInTime as error:
-            self.close()  # a late answer is not taken for that to a later message
+            attempt.add_done_callback(_shut_down)
             raise Unanswered(f"The cluster did not answer within {seconds:g} s.") from error
         except rados.Error as error:
-            self.close()
             raise Unanswered(f"The cluster cannot be reached: {error}.") from error
+        return result
+
+    def _attempt(
+        self,
+        client: Optional[rados.Rados],
+        call: Callable[[rados.Rados], T],
+        attempt: Future[tuple[rados.Rados, T]],
+    ) -> None:
+        try:
+            client = client or self._connected()
+            result = call(client)
+        except Exception as error:  # handed to whoever asked
+            if client is not None:
+                client.shutdown()
+            attempt.set_exception(error)
+        else:
+            attempt.set_result((client, result))
 
     def _connected(self) -> rados.Rados:
-        if self._client is None:
-            client = rados.Rados(name=self._name, conffile=self._conf, conf=_OPTIONS)
-            try:
-                client.connect(timeout=_CONNECT)
-            except BaseException:
-                client.shutdown()
-                raise
-            self._client = client
-        return self._client
+        client = rados.Rados(name=self._name, conffile=self._conf, conf=_OPTIONS)
+        try:
+            client.connect(timeout=_CONNECT)
+        except BaseException:
+            client.shutdown()
+            raise
+        return client
+
+
+def _shut_down(attempt: Future[tuple[rados.Rados, T]]) -> None:
+    if attempt.exception() is None:
+        attempt.result()[0].shutdown()

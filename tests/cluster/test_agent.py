@@ -13,7 +13,7 @@ import rados
 from qa.devcluster import Cluster
 from qa.guest import AgentProcess, GuestOptions, Machine, RbdDisk
 from qa.workload.images import MIB, image_id, names, opened, place, trash
-from tests.cluster.commands import Commands
+from tests.cluster.commands import Commands, Refused
 
 Pools = "tuple[str, str]"
 SIZE = 32 * MIB
@@ -164,6 +164,47 @@ def test_an_agent_killed_at_any_step_leaves_the_guest_on_one_valid_disk(
         host.agent.start()
         migration.wait(source, "cut-over", timeout=90)
         host.must_be_clean()
+        assert watchers(client, source) == 1
+        migration.text("commit", source)
+        migration.wait(source, "committed")
+        host.must_be_clean()
+
+
+def state(migration: Commands, spec: str) -> str:
+    """Its state; empty while no manager answers."""
+    with contextlib.suppress(Refused):
+        return str(migration.report(spec)["state"])
+    return ""
+
+
+KILLED = [("agent.before", "release"), ("cutover.after", "lock"), ("cutover.after", "publish")]
+
+
+@pytest.mark.parametrize(("name", "detail"), KILLED, ids=str)
+def test_a_manager_or_worker_killed_in_the_pause_leaves_the_guest_on_one_valid_disk(
+    name: str,
+    detail: str,
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    pools: Pools,
+    hypervisor: Any,
+) -> None:
+    source = f"{pools[0]}/disk0"
+    armed = cluster.faults / name
+    with hypervisor() as host:
+        seen(migration, host.agent)
+        armed.write_text(f"1 {detail}", encoding="utf-8")
+        run(migration, source, "--object-size", "1M")
+        try:
+            deadline = time.monotonic() + 150
+            while "cut-over" not in state(migration, source):
+                assert time.monotonic() < deadline, host.agent.said
+                time.sleep(0.2)
+            host.must_be_clean()
+            assert not armed.exists()
+        finally:
+            armed.unlink(missing_ok=True)
         assert watchers(client, source) == 1
         migration.text("commit", source)
         migration.wait(source, "committed")
