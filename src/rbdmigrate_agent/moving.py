@@ -170,9 +170,7 @@ class Moving:
         outcomes = self._outcomes(pause, begun, released)
         if outcomes is None:
             return  # the agent ends; the entry stays for the next one
-        if outcomes.message:
-            log.warning("the guest %s: %s", pause.guest, outcomes.message)
-        notes = self._opened(connection, pause, outcomes)
+        notes = self._opened(connection, pause, outcomes, begun)
         if notes is None:
             return
         seconds = self._clock() - begun
@@ -228,25 +226,45 @@ class Moving:
     # -- after the outcome -------------------------------------------------------------------
 
     def _opened(
-        self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
+        self,
+        connection: GuestConnection,
+        pause: Pause,
+        outcomes: messages.Outcomes,
+        begun: float,
     ) -> Optional[tuple[str, ...]]:
         """Open what is valid and let the guest go on, however often that has to be tried.
 
+        After each failure the manager is asked again: an administrator may have aborted meanwhile.
         Returns what is left to do, in sentences; None when we have to end before.
         """
         told = ""
-        while not self._stopping():
+        current: Optional[messages.Outcomes] = outcomes
+        while current is not None:
+            if current.message and current.message != told:
+                log.warning("the guest %s: %s", pause.guest, current.message)
             try:
-                return self._open_all(connection, pause, outcomes)
+                if told:
+                    self._close_others(connection, pause, current)
+                return self._open_all(connection, pause, current)
             except GuestGone:
                 log.warning("the guest %s has ended", pause.guest)
-                return self._redefined(connection, pause, outcomes)
+                return self._redefined(connection, pause, current)
             except GuestError as error:
                 if str(error) != told:
                     log.error("the guest %s waits: %s", pause.guest, error)
                 told = str(error)
-                self._sleep(_OPEN_AGAIN)
+            self._sleep(_OPEN_AGAIN)
+            current = self._outcomes(pause, begun, None)
         return None
+
+    def _close_others(
+        self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
+    ) -> None:
+        """Close images that are open from a former try and are not what is to be opened now."""
+        for disk, side in _sides(pause, outcomes):
+            where = connection.where(disk.exchange).where
+            if where in (Where.SOURCE, Where.TARGET) and where.value != side.value:
+                connection.close([disk.exchange])
 
     def _open_all(
         self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
@@ -256,8 +274,7 @@ class Moving:
             outcome = by_migration[disk.migration]
             if outcome.image is None:
                 raise GuestError("The manager has not said what its disks open.")
-            side = Side.TARGET if outcome.moved is not disk.back else Side.SOURCE
-            connection.open(disk.exchange, side, _location(outcome.image))
+            connection.open(disk.exchange, _side(disk, outcome), _location(outcome.image))
             fault_point("agent.after", "open")
         connection.resume([disk.exchange for disk in pause.disks])
         return self._redefined(connection, pause, outcomes)
@@ -300,3 +317,13 @@ def _disk(guest: Guest, location: ImageLocation) -> GuestDisk:
         if disk.location == location:
             return disk
     raise Declined(f"{location} is not open in {guest.called} any more.")
+
+
+def _sides(pause: Pause, outcomes: messages.Outcomes) -> list[tuple[PausedDisk, Side]]:
+    by_migration = {outcome.migration: outcome for outcome in outcomes.disks}
+    return [(disk, _side(disk, by_migration[disk.migration])) for disk in pause.disks]
+
+
+def _side(disk: PausedDisk, outcome: messages.DiskOutcome) -> Side:
+    """The side of the exchange: on the way back its source is the target of the migration."""
+    return Side.TARGET if outcome.moved is not disk.back else Side.SOURCE

@@ -262,7 +262,7 @@ def test_what_is_known_before_the_pause_leaves_the_guest_alone(tmp_path, why):
 
 
 def test_a_target_that_does_not_open_is_tried_again_while_the_guest_waits(tmp_path):
-    manager = FakeManager(GO, MOVED, MOVED)
+    manager = FakeManager(GO, MOVED, MOVED, MOVED, MOVED)
     guests = FakeGuests({"open nvme/vm": [GuestError("no capability."), GuestError("still none.")]})
     moving(manager, tmp_path).move("qmp", guests, GUEST, MOVE)
     assert guests.done.count("open nvme/vm") == 3
@@ -381,3 +381,21 @@ def test_a_guest_is_not_paused_when_that_cannot_be_noted(tmp_path):
     moving(manager, folder).move("qmp", guests, GUEST, MOVE)
     assert "pause" not in guests.done
     assert "noted" in manager.asked[-1].reason
+
+
+def test_an_abort_brings_back_a_guest_whose_target_does_not_open(tmp_path):
+    manager = FakeManager(GO, MOVED, UNDECIDED, STAYED, STAYED)
+    guests = FakeGuests({"open nvme/vm": [GuestError("no capability.")]})
+    moving(manager, tmp_path).move("qmp", guests, GUEST, MOVE)
+    assert guests.done[-3:] == ["open hdd/vm", "resume", "tidy"]
+    assert guests.place is Where.SOURCE
+    assert guests.runs
+
+
+def test_what_a_former_try_opened_is_closed_when_the_outcome_changed(tmp_path):
+    manager = FakeManager(GO, MOVED, STAYED, STAYED)
+    guests = FakeGuests({"resume": [GuestError("QEMU said no.")]})
+    moving(manager, tmp_path).move("qmp", guests, GUEST, MOVE)
+    assert guests.done[4:] == [
+        "close", "open nvme/vm", "resume", "close", "open hdd/vm", "resume", "tidy",
+    ]  # fmt: skip

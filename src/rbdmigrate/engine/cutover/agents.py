@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from errno import EINVAL, ENOENT
+from errno import EAGAIN, ENOENT
 from functools import partial
 from typing import Optional
 
@@ -240,7 +240,7 @@ class AgentService:
             found.update({m.id: m for m in ended if m.id in missing})
         unknown = [ident for ident in idents if ident not in found]
         if unknown and not self._loader.complete():
-            raise MigrationError(EINVAL, "Not all records are read yet; ask again.")
+            raise MigrationError(EAGAIN, "Not all records are read yet; ask again.")
         disks = tuple(self._outcome(ident, found.get(ident)) for ident in idents)
         stayed = [m for m in found.values() if not undecided(m) and m.hold is not None]
         return messages.Outcomes(disks, " ".join(m.hold.message for m in stayed if m.hold))
