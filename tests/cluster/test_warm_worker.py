@@ -198,7 +198,7 @@ def test_an_armed_cutover_keeps_what_was_written_after_it(client, pools, worker)
         wanted = content(client, source)
         kills = worker.kills
         worker.arm(Chosen(point), (), 1.0 if point else 0.0)
-        done = worker.run(ends, acts.CutOver())
+        done = worker.run(ends, acts.CutOver(clients_wait=True))
         assert content(client, target) == wanted, point
         assert worker.kills == kills + bool(point), f"{point} was not reached"
         assert point or {"lock", "published"} <= {step.name for step in done.steps}

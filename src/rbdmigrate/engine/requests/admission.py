@@ -131,7 +131,7 @@ def _refuse_open(facts: Facts, policy: Policy) -> None:
         raise MigrationError(
             EBUSY,
             f"The source {wish.source} is open for writing by {name_users(users)}, and its clients "
-            "have to be stopped before the cutover. Add --cutover agent or --cutover when-closed; "
+            "have to be stopped before the cutover; add --cutover agent or --cutover when-closed, "
             "or copy it meanwhile with `ceph rbd migration prepare --method warm "
             f"{wish.source} {wish.target}` and `execute`, then stop them and run `ceph rbd "
             f"migration cutover {wish.target}`.",

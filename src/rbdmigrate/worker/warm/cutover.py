@@ -140,8 +140,7 @@ class Cutover:
         if not is_lockable(self._old, ident):
             naming.result()
             ends.reopen_old(lambda: make_lockable(self._old, ident))
-        if self._clients_wait:
-            self._lock(ends)
+        self._lock(ends)
         changes = Changes(ends, doubt=doubt)
         last = self._copy(ends, changes, pool)
         unlocking = pool.submit(self._let_into_new, ends)
@@ -193,9 +192,15 @@ class Cutover:
         self.steps.end("name")
 
     def _lock(self, ends: OpenEnds) -> None:
-        """Take the lock of ``old``, which nobody else gets from now on."""
+        """Take the lock of ``old``. Where clients wait nobody else gets it from now on.
+
+        Else it is librbd's ordinary one, which any change takes: a client that asks for it gets it.
+        """
         try:
-            ends.old.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
+            if self._clients_wait:
+                ends.old.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
+            else:
+                ends.old.set_snap_limit(ends.old.get_snap_limit())
         except rbd.Error as error:
             if abs(error.errno or 0) not in (EBUSY, EROFS):
                 raise
@@ -209,7 +214,7 @@ class Cutover:
         self.steps.end("lock")
 
     def _copy(self, ends: OpenEnds, changes: Changes, pool: ThreadPoolExecutor) -> Round:
-        """The last round. We have the lock of ``old`` from its snapshot on, until a client asks."""
+        """The last round. We have the lock of ``old``, unless a client asks for it."""
         simple = LastDifference(
             session=self._session,
             migration=self._sides.migration,
