@@ -1,4 +1,4 @@
-"""The mover beside ``rbd deep cp``, the pause of a cutover, and a worker's memory."""
+"""The mover compared with ``rbd deep cp``, the pause of a cutover, and a worker's memory."""
 
 import contextlib
 import time

@@ -1,7 +1,7 @@
 """Builds the guest's kernel and initramfs, once; they are kept in a cache.
 
 The kernel is the one of Debian's package ``linux-image-cloud-amd64``, which is downloaded and
-unpacked but not installed. The only program in it is compiled from the C files beside this one.
+unpacked but not installed. The only program in it is compiled from the C files in this folder.
 """
 
 import fcntl

@@ -261,17 +261,16 @@ class Moving:
         self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
     ) -> None:
         """Close images that are open from a former try and are not what is to be opened now."""
-        for disk, side in _sides(pause, outcomes):
+        for disk, outcome in _with_outcomes(pause, outcomes):
             where = connection.where(disk.exchange).where
-            if where in (Where.SOURCE, Where.TARGET) and where.value != side.value:
+            is_open = where in (Where.SOURCE, Where.TARGET)
+            if is_open and where.value != _side(disk, outcome).value:
                 connection.close([disk.exchange])
 
     def _open_all(
         self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
     ) -> tuple[str, ...]:
-        by_migration = {outcome.migration: outcome for outcome in outcomes.disks}
-        for disk in pause.disks:
-            outcome = by_migration[disk.migration]
+        for disk, outcome in _with_outcomes(pause, outcomes):
             if outcome.image is None:
                 raise GuestError("The manager has not said what its disks open.")
             connection.open(disk.exchange, _side(disk, outcome), _location(outcome.image))
@@ -282,14 +281,12 @@ class Moving:
     def _redefined(
         self, connection: GuestConnection, pause: Pause, outcomes: messages.Outcomes
     ) -> tuple[str, ...]:
-        by_migration = {outcome.migration: outcome for outcome in outcomes.disks}
         notes = []
-        for disk in pause.disks:
-            image = by_migration[disk.migration].image
-            if image is None or image == disk.source:
+        for disk, outcome in _with_outcomes(pause, outcomes):
+            if outcome.image is None or outcome.image == disk.source:
                 continue
             try:
-                left = connection.redefine(disk.exchange, _location(image))
+                left = connection.redefine(disk.exchange, _location(outcome.image))
             except GuestError as error:
                 left = f"The definition of the guest {pause.guest} could not be changed: {error}"
             if left:
@@ -319,9 +316,11 @@ def _disk(guest: Guest, location: ImageLocation) -> GuestDisk:
     raise Declined(f"{location} is not open in {guest.called} any more.")
 
 
-def _sides(pause: Pause, outcomes: messages.Outcomes) -> list[tuple[PausedDisk, Side]]:
+def _with_outcomes(
+    pause: Pause, outcomes: messages.Outcomes
+) -> list[tuple[PausedDisk, messages.DiskOutcome]]:
     by_migration = {outcome.migration: outcome for outcome in outcomes.disks}
-    return [(disk, _side(disk, by_migration[disk.migration])) for disk in pause.disks]
+    return [(disk, by_migration[disk.migration]) for disk in pause.disks]
 
 
 def _side(disk: PausedDisk, outcome: messages.DiskOutcome) -> Side:

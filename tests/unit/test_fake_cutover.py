@@ -88,6 +88,16 @@ def until_ready(world, idents):
     assert answer == Go(True)
 
 
+def wait_decided(world, token, idents, answer):
+    """What an agent does whose guest stands still: ask until the outcome is known."""
+    for _ in range(30):
+        if answer.decided:
+            break
+        world.run(1.0)
+        answer = ask(world, Outcome(token, idents))
+    assert answer.decided
+
+
 def write_later(world, image="hdd/a"):
     with world.client("writer").open(image) as opened:
         opened.write(block(b"later"), BLOCK)
@@ -146,12 +156,7 @@ def test_a_worker_killed_in_the_pause_leaves_a_valid_image(world, after):
     write_later(world)
     world.kill_worker_after(after)
     answer = ask(world, Released("t", "web-17", idents))
-    for _ in range(30):
-        if answer.decided:
-            break
-        answer = ask(world, Outcome("t", idents))
-        world.run(1.0)
-    assert answer.decided
+    wait_decided(world, "t", idents, answer)
     world.forget_kills()
     assert world.content("hdd/a") == LATER
 
@@ -163,12 +168,7 @@ def test_a_failover_while_the_guest_waits_does_not_lose_it(world):
     world.call(lambda: world.engine.agents.answer("pve3", Released("t", "web-17", idents)))
     world.failover()
     answer = ask(world, Outcome("t", idents))
-    for _ in range(30):
-        if answer.decided:
-            break
-        world.run(1.0)
-        answer = ask(world, Outcome("t", idents))
-    assert answer.decided
+    wait_decided(world, "t", idents, answer)
     assert world.content("hdd/a") == LATER
 
 
@@ -349,10 +349,5 @@ def test_a_worker_killed_on_the_way_back_and_an_agent_that_withdraws(world, afte
     world.forget_kills()
     if not answer.decided:
         answer = ask(world, Withdraw("u", idents))
-    for _ in range(30):
-        if answer.decided:
-            break
-        world.run(1.0)
-        answer = ask(world, Outcome("u", idents))
-    assert answer.decided
+    wait_decided(world, "u", idents, answer)
     assert world.content("hdd/a") == LATER

@@ -52,7 +52,7 @@ def sources(xml: str) -> list[Source]:
 def owner(xml: str) -> str:
     """Return who else decides what the domain opens at its next start; empty if nobody is seen.
 
-    Such software leaves a mark, and writes the definition anew from what it knows itself. Raises
+    Such software leaves a mark, and writes the whole definition from what it knows itself. Raises
     GuestError.
     """
     found: list[str] = []

@@ -117,7 +117,7 @@ class Side(enum.Enum):
 class DiskExchange:
     """All that it takes to close the image of a disk and to open another.
 
-    It is stored before the guest is paused, so that an agent started anew can carry on. It names
+    It is stored before the guest is paused, so that a restarted agent can carry on. It names
     secrets as QEMU does, by the names of QEMU's objects, and holds none.
     """
 

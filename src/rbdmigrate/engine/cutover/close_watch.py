@@ -104,9 +104,10 @@ class CloseWatch:
 
     def look(self) -> bool:
         """Look once; False when no cutover waits for an image to be closed."""
-        for tracked in self._registry.all():
+        every = self._registry.all()
+        for tracked in every:
             self._explain(tracked)
-        waiting = [t for t in self._registry.all() if self._mode(t.migration) is not None]
+        waiting = [t for t in every if self._mode(t.migration) is not None]
         if not waiting:
             self._closed_since.clear()
             return False

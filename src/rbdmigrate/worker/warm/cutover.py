@@ -272,7 +272,7 @@ class Cutover:
     def _require_left(self) -> None:
         """Take the name back where a client opened ``old`` by it in the last moment.
 
-        That client waits for the lock, and would wait for ever. Where somebody uses ``new``
+        That client waits for the lock, and would wait without end. Where somebody uses ``new``
         already it has to be stopped by hand. Raises MigrationError(EBUSY).
         """
         old, new = self._sides.old, self._sides.new
