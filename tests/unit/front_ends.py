@@ -103,13 +103,14 @@ PLAN_CHECK = {
 
 
 class FakeAgents:
-    """Notes what it is asked about agents. There is none."""
+    """Notes what it is asked about agents. ``reports``: what they reported."""
 
     def __init__(self, engine):
         self._engine = engine
+        self.reports = []
 
     def hosts(self):
-        return []
+        return self.reports
 
     def forget(self, host):
         self._engine.calls.append(("forget", (host,), {}))

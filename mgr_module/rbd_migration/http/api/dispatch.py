@@ -125,7 +125,7 @@ def _command(
         inbuf=inbuf,
         may_create=may_create,
     )
-    return commands.run(command, call)
+    return commands.plain(commands.run(command, call))
 
 
 def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:
