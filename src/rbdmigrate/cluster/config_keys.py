@@ -7,6 +7,7 @@ log.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from errno import ENOENT
 
 import rados
@@ -43,5 +44,14 @@ def remove(client: rados.Rados, key: str) -> None:
 
 def names(client: rados.Rados) -> list[str]:
     """Return the keys that hold secrets of this module. Raises MigrationError."""
+    return [key for key in _every(client) if key.startswith(PREFIX)]
+
+
+def missing(client: rados.Rados, keys: Iterable[str]) -> frozenset[str]:
+    """Return those of ``keys`` that do not exist. Raises MigrationError."""
+    return frozenset(keys).difference(_every(client))
+
+
+def _every(client: rados.Rados) -> list[str]:
     found = json.loads(mon_command(client, prefix="config-key ls", format="json"))
-    return [str(key) for key in found if str(key).startswith(PREFIX)]
+    return [str(key) for key in found]

@@ -46,6 +46,7 @@ from .records.secrets import Secrets
 from .requests.abort_permission import AbortPermission
 from .requests.admission import Admission
 from .requests.errors import TranslatedErrors
+from .requests.health import HealthWarnings
 from .requests.librbd_query import LibrbdQueries, R
 from .requests.lookup import Lookup
 from .requests.migrations import Migrations
@@ -65,7 +66,8 @@ class Engine:
     """Carries out migrations and answers for them. One engine runs in the active manager.
 
     Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
-    (:class:`.plans.service.PlanService`) and ``agents`` (:class:`.cutover.agents.AgentService`).
+    (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`) and
+    ``health`` (:class:`.requests.health.HealthWarnings`).
     ``ended`` is set when this manager may write no more; ``ended_reason`` says why.
     """
 
@@ -147,6 +149,12 @@ class Engine:
             settings=host.settings,
             inventories=inventories,
             translated=self._translated,
+        )
+        self.health = HealthWarnings(
+            client=self._client,
+            registry=self._registry,
+            hosts=inventories.all,
+            settings=host.settings,
         )
         self._close_watch = CloseWatch(
             registry=self._registry,

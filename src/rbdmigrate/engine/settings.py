@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ..control.health.warnings import Limits
 from ..control.pace.gate_metrics import Thresholds
 from ..control.pace.timetable import Timetable
 from ..control.pace.window import Window
@@ -35,6 +36,7 @@ class Settings:
     ``reach``: the folders and hosts that may be imported from. ``per_source_host``: copies at once
     that read from one host; 0 is no limit. ``source_timeout``: how long nothing may come from an
     external source. ``worker_memory``: bytes that a worker may use.
+    ``warnings``: from when on health warnings are raised.
     ``history_days`` and ``history_count``: what is kept of ended migrations, per pool.
     """
 
@@ -62,5 +64,6 @@ class Settings:
     per_source_host: int = 0
     source_timeout: float = 60.0
     worker_memory: int = 1 << 30
+    warnings: Limits = field(default_factory=Limits)
     history_days: float = 90.0
     history_count: int = 1000
