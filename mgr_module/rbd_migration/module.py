@@ -150,6 +150,7 @@ class Module(MgrModule):
         problems = engine.problems()
         if self._options.problem:
             problems.append(self._options.problem)
+        engine.measures.tick()
         self._events.update(reports, self._options.progress_events(), engine.plans.list)
         self._report_health(
             {

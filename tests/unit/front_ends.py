@@ -3,8 +3,10 @@
 import contextlib
 import threading
 from errno import ENOENT
+from types import SimpleNamespace
 
 from rbdmigrate.control.access import Access
+from rbdmigrate.control.metrics.ledger import Ledger
 from rbdmigrate.control.query import totals
 from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
@@ -120,6 +122,24 @@ class FakeAgents:
         return Orders(30.0)
 
 
+class FakeMeasures:
+    """Measures of an engine that has done nothing."""
+
+    def __init__(self):
+        self.ledger = Ledger()
+
+    def count(self, *samples):
+        self.ledger.add(samples)
+
+    def counters(self):
+        return self.ledger.exposition()
+
+    def gauges(self):
+        return SimpleNamespace(
+            plans={"done": 1}, warnings={"FAILED": 2}, agents={"lost": 1}, oldest_waiting=3.5
+        )
+
+
 class FakePlans:
     """Notes what it is asked about plans. There is one, called ``move``."""
 
@@ -190,6 +210,7 @@ class FakeEngine:
         self.migrations = FakeMigrations(self)
         self.plans = FakePlans(self)
         self.agents = FakeAgents(self)
+        self.measures = FakeMeasures()
 
     @contextlib.contextmanager
     def on_behalf_of(self, caller):

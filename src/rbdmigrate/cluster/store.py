@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from errno import ECANCELED
-from typing import Callable
+from typing import Callable, Optional
 
 import rados
 
@@ -29,6 +29,7 @@ OBJECT = "rbd_migration"
 HISTORY = "rbd_migration_history"
 _OWNER = "owner"
 _PREFIX = "migration."
+_TALLY = "tally"
 
 
 class StoreFenced(Exception):
@@ -134,6 +135,19 @@ class Store:
 
         self._guarded(act, HISTORY if history else OBJECT)
         fault_point("store.remove.after", "")
+
+    def read_tally(self) -> Optional[bytes]:
+        """What was counted, as it was last written here; None: nothing."""
+        with self._open() as ioctx:
+            return omap_value(ioctx, OBJECT, _TALLY)
+
+    def write_tally(self, raw: bytes) -> None:
+        """Keep what was counted. Raises as :meth:`write`."""
+
+        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
+            ioctx.set_omap(op, (_TALLY,), (raw,))
+
+        self._guarded(act, OBJECT)
 
     def _guarded(self, act: Callable[[rados.Ioctx, rados.WriteOp], None], oid: str) -> None:
         if not self._owned:

@@ -40,6 +40,7 @@ from .plans.wave_runner import WaveRunner
 from .reconcile.executor import Executor
 from .reconcile.scheduler import Scheduler
 from .records.loader import Loader
+from .records.meter import Meter
 from .records.plan_registry import PlanRegistry
 from .records.registry import Registry
 from .records.secrets import Secrets
@@ -49,6 +50,7 @@ from .requests.errors import TranslatedErrors
 from .requests.health import HealthWarnings
 from .requests.librbd_query import LibrbdQueries, R
 from .requests.lookup import Lookup
+from .requests.measures import Measures
 from .requests.migrations import Migrations
 from .requests.preflight import Preflight
 from .requests.preparation import Preparation
@@ -66,8 +68,9 @@ class Engine:
     """Carries out migrations and answers for them. One engine runs in the active manager.
 
     Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
-    (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`) and
-    ``health`` (:class:`.requests.health.HealthWarnings`).
+    (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`),
+    ``health`` (:class:`.requests.health.HealthWarnings`) and ``measures``
+    (:class:`.requests.measures.Measures`).
     ``ended`` is set when this manager may write no more; ``ended_reason`` says why.
     """
 
@@ -81,6 +84,12 @@ class Engine:
         self._registry = Registry(self._client, owner, host.settings)
         self._monitor = ClusterMonitor(host.surroundings, self._registry, host.settings)
         self._loader = Loader(self._client, self._registry, self._fenced)
+        self._meter = Meter(
+            store=lambda pool_id: self._registry.store(pool_id, ""),
+            pools=self._loader.pools,
+            complete=self._loader.complete,
+        )
+        self._registry.count = self._meter.add
         self._plan_registry = PlanRegistry(self._client, self._registry, self._loader, owner)
         pace = PlanPace(self._plan_registry)
         self._throttle = Throttle(host.settings, self._monitor, pace)
@@ -155,6 +164,13 @@ class Engine:
             registry=self._registry,
             hosts=inventories.all,
             settings=host.settings,
+        )
+        self.measures = Measures(
+            registry=self._registry,
+            meter=self._meter,
+            health=self.health,
+            hosts=inventories.all,
+            plans=lambda: [str(plan["state"]) for plan in self.plans.list()],
         )
         self._close_watch = CloseWatch(
             registry=self._registry,

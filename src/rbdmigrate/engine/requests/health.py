@@ -34,7 +34,7 @@ class Warned(NamedTuple):
 class HealthWarnings:
     """Judges all migrations under way. ``hosts`` tells what agents reported last.
 
-    For one thread. Only an import with secrets makes it ask the monitors, once a minute.
+    ``find`` is for one thread. Only imports with secrets make it ask the monitors, each minute.
     """
 
     def __init__(
@@ -51,6 +51,11 @@ class HealthWarnings:
         self._settings = settings
         self._missing: frozenset[str] = frozenset()
         self._keys_due = 0.0
+        self._numbers: dict[str, int] = {code.name: 0 for code in Code}
+
+    def numbers(self) -> dict[str, int]:
+        """Return how many cases each warning had when they were found last. For any thread."""
+        return self._numbers
 
     def find(self) -> list[Warned]:
         """Return every warning, also those without a case."""
@@ -62,6 +67,7 @@ class HealthWarnings:
             for code, said in warnings(self._facts(one, now), limits).items():
                 lines[code].append(said)
         lines[Code.AGENT] = lost_agents(self._hosts(), (one.migration for one in tracked))
+        self._numbers = {code.name: len(found) for code, found in lines.items()}
         return [Warned(code.name, code.value, found) for code, found in lines.items()]
 
     def _facts(self, tracked: TrackedMigration, now: float) -> Facts:
