@@ -127,9 +127,13 @@ class FakeMeasures:
 
     def __init__(self):
         self.ledger = Ledger()
+        self.is_ready = True
 
     def count(self, *samples):
         self.ledger.add(samples)
+
+    def ready(self):
+        return self.is_ready
 
     def counters(self):
         return self.ledger.exposition()

@@ -170,6 +170,8 @@ class Application:
         found = dispatch(context, "summary", "", {}, None)
         if found.status != 200 or context.engine is None:
             return _text(found.status, "text/plain", found.body["detail"] + "\n")
+        if not context.engine.measures.ready():
+            return _text(503, "text/plain", "The counters of the former manager are being read.\n")
         return _text(200, metrics.TYPE, metrics.exposition(found.body, context.engine))
 
 
