@@ -217,7 +217,7 @@ class FakeEngine:
         self.measures = FakeMeasures()
 
     @contextlib.contextmanager
-    def on_behalf_of(self, caller):
+    def on_behalf_of(self, caller, name=""):
         self.caller = caller
         yield
         self.caller = Access()

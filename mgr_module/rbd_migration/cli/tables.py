@@ -29,16 +29,6 @@ def listing(reports: List[Report]) -> str:
     return str(rows.get_string())
 
 
-def history(reports: List[Report]) -> str:
-    """Format ended migrations as a table."""
-    if not reports:
-        return "No migration has ended."
-    rows = table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN"])
-    for r in reports:
-        rows.add_row([r["ended"], r["source"], r["target"], r["state"], r["created"]])
-    return str(rows.get_string())
-
-
 def keys(found: List[Dict[str, Any]]) -> str:
     """Format API keys as a table."""
     if not found:
@@ -151,7 +141,8 @@ def detail(r: Report) -> str:
     lines.append("timeline")
     for entry in r["timeline"]:
         message = f"  {entry['message']}" if entry["message"] else ""
-        lines.append(f"  {entry['at']}  {entry['state']}{message}")
+        by = f"  (by {entry['by']})" if entry["by"] else ""
+        lines.append(f"  {entry['at']}  {entry['state']}{message}{by}")
     return "\n".join(lines)
 
 

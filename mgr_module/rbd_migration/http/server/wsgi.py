@@ -127,7 +127,9 @@ class Application:
         except FieldError as error:
             raise HttpError(400, "EINVAL", str(error)) from error
         name, target = found.route.name, found.target
-        answer = dispatch(self._context(), name, target, query, body, caller.permissions)
+        answer = dispatch(
+            self._context(), name, target, query, body, caller.permissions, caller.name
+        )
         if found.route.permission != "read":
             # %a: a line break in a name must not look like a new line of the log.
             log.info("%s by %a %a: %d", name, caller.name, target, answer.status)

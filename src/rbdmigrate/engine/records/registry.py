@@ -18,6 +18,7 @@ from ...control.metrics.counting import Sample, begun, changed
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ..caller import who
 from ..settings import Settings
 from .history import Ended, History
 from .stores import Stores
@@ -156,7 +157,7 @@ class Registry:
         took too long, never comes to life later. ``confirmed``: it counts at once, for there is
         no harm in that.
         """
-        migration = replace(migration, confirmed=confirmed)
+        migration = replace(migration.attributed(None, who()), confirmed=confirmed)
         tracked = TrackedMigration(migration)
         self.count(begun(migration))
         try:
@@ -209,7 +210,7 @@ class Registry:
             after = change(before)
             if after == before:
                 return before
-            after = replace(after, confirmed=True)
+            after = replace(after.attributed(before, who()), confirmed=True)
             try:
                 self._write(after, tracked)
             except PoolMissing:
