@@ -46,6 +46,9 @@ from . import (
     pace as pace_commands,
 )
 from . import (
+    plan_report as plan_report_command,
+)
+from . import (
     plans as plan_commands,
 )
 from . import (
@@ -303,6 +306,7 @@ TABLE = (
     *cutover_commands.TABLE,
     *pace_commands.TABLE,
     *plan_commands.TABLE,
+    *plan_report_command.TABLE,
     *verify_commands.TABLE,
     *key_commands.TABLE,
 )
