@@ -31,6 +31,9 @@ from . import (
     cutover as cutover_commands,
 )
 from . import (
+    hooks as hook_commands,
+)
+from . import (
     imports as import_command,
 )
 from . import (
@@ -316,6 +319,7 @@ TABLE = (
         tables.history,
     ),
     *cutover_commands.TABLE,
+    *hook_commands.TABLE,
     *pace_commands.TABLE,
     *plan_commands.TABLE,
     *verify_commands.TABLE,

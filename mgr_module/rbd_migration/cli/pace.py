@@ -210,6 +210,7 @@ TABLE = (
             Arg("per_source_host", "CephInt"),
             Arg("max_steps", "CephInt"),
             Arg("max_verifies", "CephInt"),
+            Arg("max_cutovers", "CephInt"),
         ),
         "Limit how many copies and other steps run at once",
         "w",
