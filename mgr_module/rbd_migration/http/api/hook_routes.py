@@ -4,7 +4,7 @@ from rbdmigrate.model.hooks import MAX_CA, SUBSCRIBED
 
 from . import schemas
 from .fields import Field
-from .route import HOOK, Route
+from .route import Route
 
 _EVENTS = tuple(event.value for event in SUBSCRIBED)
 SHOWN = (
@@ -58,7 +58,12 @@ HOOK_ROUTES = (
                 required=True,
                 example="https://hooks.example.com/rbd",
             ),
-            Field("events", "array", "What it is told; everything without it.", choices=_EVENTS),
+            Field(
+                "events",
+                "array",
+                f"What it is told, of {', '.join(_EVENTS)}; everything without it.",
+                example=["before_cutover", "after_cutover", "cutover_failed"],
+            ),
             Field("pool", "string", "Only images from or to this pool."),
             Field(
                 "secret",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
-from errno import EBADMSG, EPERM
+from errno import EBADMSG, ECONNRESET, EPERM
 from typing import Optional
 
 from ... import __version__
@@ -81,6 +81,10 @@ def post(letter: Letter) -> Reply:
         response = connection.getresponse()
         body = response.read(_MOST).decode(errors="replace")
         return Reply(response.status, body, response.getheader("Retry-After"))
+    except http.client.RemoteDisconnected as error:
+        raise MigrationError(
+            ECONNRESET, f"{url.place} closed the connection without an answer; look into its log."
+        ) from error
     except (http.client.HTTPException, ValueError) as error:
         raise MigrationError(
             EBADMSG,

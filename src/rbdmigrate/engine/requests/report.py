@@ -9,6 +9,7 @@ from ...control.hooks.questions import waits_for_hooks
 from ...control.lifecycle.cutover import waits_for_clients
 from ...control.lifecycle.schedule import PACED
 from ...control.lifecycle.standstill import source_rests, standstill
+from ...control.lifecycle.warm import is_refresh
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
 from ...model.migration import Hold, HoldReason, Migration, Op, State
@@ -103,9 +104,10 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     if tracked.held and not tracked.busy:
         return tracked.held
     rests = m.state is State.EXECUTED or m.cut_over_at is not None
-    free = m.step is None and not _held(m.hold)
+    held = _held(m.hold)
+    free = m.step is None and not held
     asks = waits_for_hooks(m)
-    if free and asks:
+    if asks and not held and (m.step is None or is_refresh(m, m.step.op)):
         return Hold(HoldReason.HOOK, asks)
     if free and rests and waits_for_clients(m) and tracked.cutover_held is not None:
         return tracked.cutover_held
