@@ -159,7 +159,14 @@ def detail(r: Report) -> str:
 def _cutover(r: Report) -> List[Tuple[str, str]]:
     """Return a row about how the cutover is going to be done, where that is not by hand."""
     cutover = r["cutover"]
-    if cutover is None or cutover["mode"] == "refuse" or r["clients"] == "target":
+    if cutover is None or r["clients"] == "target":
+        return []
+    window = [("window", f"for the cutover: {cutover['window']}")] if cutover["window"] else []
+    return window + _cutover_mode(cutover)
+
+
+def _cutover_mode(cutover: Report) -> List[Tuple[str, str]]:
+    if cutover["mode"] == "refuse":
         return []
     if cutover["mode"] == "when-closed":
         return [("cutover", "when the last client closes the source")]

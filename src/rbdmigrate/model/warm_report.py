@@ -42,6 +42,7 @@ def cutover_report(m: Migration) -> Optional[dict[str, Any]]:
         "mode": m.cutover.mode.value,
         "max_pause_seconds": m.cutover.max_pause,
         "name_changes": m.cutover.name_changes,
+        "window": m.cutover_window or None,
     }
 
 

@@ -60,9 +60,9 @@ HOOK_ROUTES = (
             ),
             Field(
                 "events",
-                "array",
-                f"What it is told, of {', '.join(_EVENTS)}; everything without it.",
-                example=["before_cutover", "after_cutover", "cutover_failed"],
+                "string",
+                f"What it is told, with commas: of {', '.join(_EVENTS)}; without it all.",
+                example="before_cutover,after_cutover,cutover_failed",
             ),
             Field("pool", "string", "Only images from or to this pool."),
             Field(

@@ -135,6 +135,7 @@ CUTOVER = (
     field("mode", "string", "How clients are made to leave the source.", choices=CUTOVERS),
     field("max_pause_seconds", "number", "Seconds that a guest may stand still."),
     field("name_changes", "boolean", "Clients find the image under its new name."),
+    field("window", "string", "When it may cut over; null is always.", nullable=True),
 )
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
