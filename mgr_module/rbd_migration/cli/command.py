@@ -40,6 +40,7 @@ class Call:
     (``http.auth.keys``), for the commands about them. ``may_create`` tells whether the caller may
     create plans and migrations, for front ends where that is another permission than changing them.
     ``speaks_for`` tells whether the caller may speak for a hypervisor host, as its agent does.
+    ``logged``: the arguments are in the monitors' audit log, as those of the ``ceph`` CLI are.
     """
 
     args: Dict[str, Any]
@@ -50,6 +51,7 @@ class Call:
     keys: Any = None
     may_create: bool = True
     speaks_for: Callable[[str], bool] = lambda host: False
+    logged: bool = True
 
     @property
     def access(self) -> Access:

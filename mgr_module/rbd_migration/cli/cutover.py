@@ -7,6 +7,7 @@ from rbdmigrate.model import agent_messages
 from rbdmigrate.model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, parse_pause
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Method
+from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import iso
 
 from . import tables
@@ -33,9 +34,11 @@ def policy_of(call: Call) -> Optional[CutoverPolicy]:
     return CutoverPolicy(modes[mode], seconds, call.flag("name_changes"))
 
 
-def method_with(method: Optional[Method], policy: Optional[CutoverPolicy]) -> Optional[Method]:
-    """Return the method: a cutover that waits for clients is one of the method ``warm``."""
-    waits = policy is not None and policy.mode is not CutoverMode.REFUSE
+def method_with(method: Optional[Method], policy: Policy) -> Optional[Method]:
+    """Return the method: a cutover that waits for something is one of the method ``warm``."""
+    cutover = policy.cutover
+    waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
+    waits = waits or bool(policy.cutover_window)
     return Method.WARM if waits and method is None else method
 
 

@@ -41,7 +41,10 @@ def remove(client: rados.Rados, key: str) -> None:
     mon_command(client, prefix="config-key rm", key=key)
 
 
-def names(client: rados.Rados) -> list[str]:
-    """Return the keys that hold secrets of this module. Raises MigrationError."""
+def names(client: rados.Rados, prefix: str = PREFIX) -> list[str]:
+    """Return the keys that begin with ``prefix``; as a rule those that hold secrets of sources.
+
+    Raises MigrationError.
+    """
     found = json.loads(mon_command(client, prefix="config-key ls", format="json"))
-    return [str(key) for key in found if str(key).startswith(PREFIX)]
+    return [str(key) for key in found if str(key).startswith(prefix)]

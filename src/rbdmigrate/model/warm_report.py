@@ -42,6 +42,7 @@ def cutover_report(m: Migration) -> Optional[dict[str, Any]]:
         "mode": m.cutover.mode.value,
         "max_pause_seconds": m.cutover.max_pause,
         "name_changes": m.cutover.name_changes,
+        "window": m.cutover_window or None,
     }
 
 
@@ -78,6 +79,11 @@ def what_next_warm(m: Migration) -> str:
             f"When it is in step it waits until the last client closes {source}, changes to "
             f"{target}, and goes on until it is {m.goal.value}."
         )
+    if m.cutover.mode is CutoverMode.HOOK:
+        return (
+            f"When it is in step hooks are asked to stop the clients of {source}; it changes to "
+            f"{target}, and goes on until it is {m.goal.value}."
+        )
     return (
         f"It cuts over by itself when it is in step, if nobody has {source} open at that moment, "
         f"and goes on until it is {m.goal.value}; start no client before it is cut over."
@@ -85,11 +91,13 @@ def what_next_warm(m: Migration) -> str:
 
 
 def clients_awaited(m: Migration, reason: str) -> str:
-    """One sentence on what a cutover by an agent, or when the source is closed, waits for."""
+    """One sentence on what a cutover that waits for its clients waits for."""
     source, target = m.source.spec, m.target.spec
     used = target if m.goal is Goal.ABORTED else source
     if m.cutover.mode is CutoverMode.WHEN_CLOSED:
         return f"It changes to {target} at the moment when the last client closes {source}."
+    if m.cutover.mode is CutoverMode.HOOK:
+        return reason or f"Hooks are asked to stop the clients of {used}."
     return reason or (
         f"No agent has reported a guest that has {used} open; look at `ceph rbd migration agent "
         f"ls`, and start rbd-migration-agent on the host of the guest."
@@ -103,6 +111,11 @@ def _going_back(m: Migration) -> str:
         return (
             f"The guest that has {m.target.spec} open is paused while what it wrote is copied "
             f"back, and goes on with {m.source.spec}."
+        )
+    if m.cutover.mode is CutoverMode.HOOK and m.state is not State.ABORTING:
+        return (
+            f"Hooks are asked to stop the clients of {m.target.spec}; what they wrote is copied "
+            f"back, and {m.source.spec} takes over."
         )
     return (
         f"What clients wrote to {m.target.spec} is copied back, then {m.source.spec} takes over; "

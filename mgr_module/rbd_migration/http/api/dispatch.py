@@ -124,6 +124,7 @@ def _command(
         lambda pool, namespace: True,
         inbuf=inbuf,
         may_create=may_create,
+        logged=False,
     )
     return commands.run(command, call)
 

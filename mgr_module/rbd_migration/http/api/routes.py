@@ -1,8 +1,9 @@
 """All routes: the one table for both servers and the documentation."""
 
+from .hook_routes import HOOK_ROUTES
 from .migration_routes import MIGRATION_ROUTES
 from .pace_routes import PACE_ROUTES
 from .plan_routes import PLAN_ROUTES
 
-ROUTES = (*MIGRATION_ROUTES, *PACE_ROUTES, *PLAN_ROUTES)
+ROUTES = (*MIGRATION_ROUTES, *PACE_ROUTES, *PLAN_ROUTES, *HOOK_ROUTES)
 BY_NAME = {route.name: route for route in ROUTES}

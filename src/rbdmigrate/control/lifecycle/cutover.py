@@ -26,6 +26,7 @@ _LONGEST = 1000  # characters of what an agent adds to the record
 _AGAIN = {  # seconds after which another cutover may be tried, doubled with each failure
     CutoverMode.WHEN_CLOSED: (1.0, 60.0),
     CutoverMode.AGENT: (30.0, 900.0),
+    CutoverMode.HOOK: (60.0, 900.0),
 }
 
 
@@ -102,7 +103,7 @@ def refuse_policy_of_abort(m: Migration, policy: CutoverPolicy) -> None:
         raise MigrationError(
             EINVAL,
             "An abort does not wait until clients close the target; stop them, or give --cutover "
-            "agent.",
+            "agent or --cutover hook.",
         )
 
 
@@ -124,7 +125,7 @@ def waits_for_clients(m: Migration) -> bool:
     if m.method is not Method.WARM or m.release is not None:
         return False
     if goes_back(m):
-        return m.cutover.mode is CutoverMode.AGENT
+        return m.cutover.mode in (CutoverMode.AGENT, CutoverMode.HOOK)
     waits = m.cutover.mode is not CutoverMode.REFUSE
     return waits and m.cut_over_at is None and goes_on(m.goal)
 
@@ -204,12 +205,26 @@ def put_off(m: Migration, message: str, now: float) -> Migration:
 
 def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
     """Return the record after the cutover, from which on clients use the target."""
-    rounds = replace(m.rounds or Rounds(), pause=answer.pause)
+    since = _left_at(m)
+    away = answer.pause if since is None else max(answer.pause, now - since)
+    rounds = replace(m.rounds or Rounds(), pause=away)
     m = replace(m, rounds=rounds, point=answer.point, release=None)
     said = f"after {answer.pause:.2f} s, with {answer.bytes} bytes"
+    if since is not None:
+        said += f"; clients were away for {away:.2f} s"
     if answer.late:
         said += f"; {answer.late} opened the source in that moment and has to be started again"
     return m.enter(State.CUT_OVER, now, said)
+
+
+def _left_at(m: Migration) -> Optional[float]:
+    """When its clients left the source, as far as that is known; seconds since the epoch.
+
+    With hooks that is when the first of them said so. A guest tells its pause itself.
+    """
+    if m.question is not None:
+        return m.question.first
+    return None if m.release is None or m.release.token else m.release.at
 
 
 def guest_resumed(

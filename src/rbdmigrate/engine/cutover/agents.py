@@ -34,6 +34,7 @@ from ...model.cutover import CutoverMode, Release
 from ...model.errors import MigrationError
 from ...model.migration import Migration, Op, State
 from ...model.spec import ImageSpec
+from ..pace.cutover_holds import CutoverHolds
 from ..reconcile.scheduler import Scheduler
 from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
@@ -72,6 +73,7 @@ class AgentService:
         settings: Callable[[], Settings],
         inventories: Inventories,
         pauses: GuestPauses,
+        holds: CutoverHolds,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._client = client
@@ -82,6 +84,7 @@ class AgentService:
         self._translated = translated
         self._inventories = inventories
         self._pauses = pauses
+        self._holds = holds
 
     # -- what front ends show ----------------------------------------------------------------
 
@@ -120,7 +123,8 @@ class AgentService:
     def _orders(self, host: str, inventory: messages.Inventory) -> messages.Orders:
         self._inventories.put(host, inventory)
         tracked = self._registry.all()
-        found = moves_now(host, inventory.guests, (t.migration for t in tracked), time.time())
+        may = [t.migration for t in tracked if self._holds.hold(t.migration) is None]
+        found = moves_now(host, inventory.guests, may, time.time())
         opened = {disk.image for guest in inventory.guests for disk in guest.disks}
         busy = False
         for one in tracked:

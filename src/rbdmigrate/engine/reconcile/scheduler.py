@@ -12,6 +12,7 @@ from typing import Optional
 import rados
 
 from ...cluster.client import Identity
+from ...control.lifecycle.cutover import undecided
 from ...control.lifecycle.schedule import (
     COMPARING,
     COPYING,
@@ -26,7 +27,7 @@ from ...control.lifecycle.situation import Situation
 from ...model.errors import MigrationError
 from ...model.migration import Goal, Migration, Op
 from ..pace.cluster_monitor import ClusterMonitor
-from ..pace.holds import Holds
+from ..pace.holds import Gates, Holds
 from ..pace.lock_owner import copies_on
 from ..pace.plan_limits import PlanPace
 from ..pace.throttle import Throttle
@@ -69,6 +70,7 @@ class Scheduler:
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
         in_use: Callable[[Migration, Situation], bool],
+        gates: Gates,
     ) -> None:
         self._client = client
         self._identity = identity
@@ -77,7 +79,7 @@ class Scheduler:
         self._executor = acts
         self._throttle = throttle
         self._monitor = conditions
-        self._holds = Holds(settings, throttle, conditions, plans)
+        self._holds = Holds(settings, throttle, conditions, plans, gates)
         self._plans = plans
         self._watch = SourceWatchdog(settings)
         self._secrets = secrets
@@ -272,6 +274,7 @@ class Scheduler:
             settings.max_verifies,
             settings.per_source_host,
             self._plans.limits(),
+            settings.max_cutovers,
         )
         free = free_slots(
             running, limits
@@ -345,6 +348,7 @@ def _waiting(migration: Migration, op: Op) -> Waiting:
         migration.target.pool,
         _host(migration),
         migration.plan,
+        undecided(migration),
     )
 
 

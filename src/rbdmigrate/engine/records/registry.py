@@ -17,6 +17,8 @@ from ...control.lifecycle.duplicates import doubles
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ..hooks.definitions import HookRegistry
+from ..hooks.queue import NOTHING, HookQueue, Posts
 from ..settings import Settings
 from .history import Ended, History
 from .stores import Stores
@@ -29,7 +31,14 @@ log = logging.getLogger(__name__)
 class Registry:
     """All migrations under way. Thread-safe."""
 
-    def __init__(self, client: rados.Rados, owner: Owner, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        client: rados.Rados,
+        owner: Owner,
+        settings: Callable[[], Settings],
+        hooks: Optional[HookQueue] = None,
+    ) -> None:
+        self._hooks = hooks or HookQueue(HookRegistry(client))
         self.changed = threading.Condition()
         self._tracked: dict[str, TrackedMigration] = {}
         self._ordered: Optional[list[TrackedMigration]] = (
@@ -69,6 +78,7 @@ class Registry:
             self._ordered = None
             self._mark_doubles()
             self.changed.notify_all()
+        self._hooks.loaded(store, store.read_deliveries())
         log.info("%s: %d migrations under way", store.label, len(migrations))
 
     def _mark_doubles(self) -> None:
@@ -204,14 +214,15 @@ class Registry:
             after = change(before)
             if after == before:
                 return before
-            after = replace(after, confirmed=True)
+            after, posts = self._hooks.of_change(before, replace(after, confirmed=True))
             try:
-                self._write(after, tracked)
+                self._write(after, tracked, posts)
             except PoolMissing:
                 log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
                 tracked.migration = after
                 self.changed.notify_all()
+            self._hooks.posted(self._store_of(after), posts)
         return after
 
     def end(self, tracked: TrackedMigration) -> None:
@@ -263,14 +274,20 @@ class Registry:
 
     # -- writes whose outcome is not known -----------------------------------------------------
 
-    def _write(self, m: Migration, tracked: Optional[TrackedMigration] = None) -> None:
+    def _write(
+        self,
+        m: Migration,
+        tracked: Optional[TrackedMigration] = None,
+        posts: Posts = NOTHING,
+    ) -> None:
         """Write a record; the caller has the lock of ``tracked``, if that is in memory already."""
         store = self._store_of(m)
         self._settle(store, tracked)
         try:
-            store.write(m)
+            store.write(m, posts=posts.deliveries)
         except rados.Error:
             self._unsure.add(store, m.id)
+            self._hooks.doubtful(store, posts)
             raise
 
     def _remove(self, store: Store, ident: str) -> None:

@@ -22,8 +22,10 @@ from ...model.policy import Policy
 from ...model.request import MigrationRequest
 from ...model.verification import Verify
 from ...model.watchers import name_users
+from ..hooks.definitions import HookRegistry
 from ..records.registry import Registry, TrackedMigration
 from ..records.secrets import Secrets, prefix_of
+from .hook_takers import require_takers
 from .lookup import Lookup, refuse_taken
 from .preflight import Preflight, warned
 
@@ -34,8 +36,15 @@ class Admission:
     """Takes on what commands and plans ask for. Thread-safe."""
 
     def __init__(
-        self, *, registry: Registry, finder: Lookup, preflight: Preflight, secrets: Secrets
+        self,
+        *,
+        registry: Registry,
+        finder: Lookup,
+        preflight: Preflight,
+        secrets: Secrets,
+        hooks: HookRegistry,
     ) -> None:
+        self._hooks = hooks
         self._registry = registry
         self._lookup = finder
         self._preflight = preflight
@@ -49,6 +58,8 @@ class Admission:
         ``ident`` and ``plan`` are for :func:`admit`. Raises MigrationError for every refusal,
         having changed nothing, and what RADOS and the store raise.
         """
+        pools = (wish.source.pool, wish.target.pool, wish.layout.data_pool or "")
+        require_takers(self._hooks, policy.cutover, pools)
         facts: Optional[Facts] = None
         while True:
             self._wait_for_ended(wish)
@@ -131,7 +142,7 @@ def _refuse_open(facts: Facts, policy: Policy) -> None:
         raise MigrationError(
             EBUSY,
             f"The source {wish.source} is open for writing by {name_users(users)}, and its clients "
-            "have to be stopped before the cutover; add --cutover agent or --cutover when-closed, "
+            "have to be stopped before the cutover; add --cutover agent, hook or when-closed, "
             "or copy it meanwhile with `ceph rbd migration prepare --method warm "
             f"{wish.source} {wish.target}` and `execute`, then stop them and run `ceph rbd "
             f"migration cutover {wish.target}`.",
