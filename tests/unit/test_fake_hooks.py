@@ -1,5 +1,6 @@
 """Hooks over the fake cluster: cutovers that ask them, vetoes, kills and failovers."""
 
+import contextlib
 from errno import EAGAIN, EINVAL, EIO, ENOENT, EPERM
 
 import pytest
@@ -8,11 +9,13 @@ from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK
 from tests.fakes.hook_server import SECRET, HookServer
 from tests.fakes.world import ManagerLost, World, block, spec
+from tests.unit.test_fake_unsure import lose_answer
 
 CONTENT = {"": {0: b"one", 2: b"two"}}
 LATER = {"": {0: b"one", 1: b"later", 2: b"two"}}
@@ -22,7 +25,7 @@ CUTOVER = ["before_cutover", "after_cutover", "cutover_failed"]
 
 @pytest.fixture
 def world():
-    with World() as made:
+    with World(pools=("hdd", "nvme", "other")) as made:
         made.create_image("hdd/a", CONTENT[""])
         yield made
 
@@ -332,6 +335,51 @@ def test_messages_wait_for_the_next_manager(world, server):
     assert world.engine.hooks.shown()[0]["waiting"] == 0
 
 
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
+@pytest.mark.parametrize("number", range(8))
+def test_a_write_whose_answer_is_lost_leaves_no_client_without_its_image(
+    world, server, number, done
+):
+    client = Client(world)
+    server.add(events=CUTOVER)
+
+    def say(hook, event, body):
+        if event == "before_cutover":
+            client.stop()
+        elif client.open is None:
+            client.start(body["migration"]["start_on"])
+        return 200
+
+    server.say = say
+    world.prepare("hdd/a", "nvme/a", method=Method.WARM, goal=Goal.EXECUTED, verify=Verify.NONE)
+    world.wait_state("nvme/a", "executed")
+    lose_answer(world, number, done=done)
+    with contextlib.suppress(MigrationError):
+        world.do("cutover", "nvme/a", policy=HOOK)
+    world.run(60.0)
+    world.insist(lambda: world.do("cutover", "nvme/a", policy=HOOK))
+    world.run(240.0)
+    assert world.do("get", "nvme/a")["state"] == "cut-over"
+    assert client.image == "nvme/a"
+    assert world.content("nvme/a") == LATER
+    assert world.engine.hooks.shown()[0]["waiting"] == 0
+    stored = world.cluster.pool_named("nvme").objects["", "rbd_migration"].omap
+    assert [key for key in stored if key.startswith("hook.")] == []
+
+
+def test_the_end_of_a_plan_is_told(world, server):
+    server.add(events=["plan_done"], pool="nvme")
+    definition = Definition("move", (Selector("hdd"),), Rule("nvme", ""))
+    world.call(lambda: world.engine.plans.create(definition))
+    world.call(lambda: world.engine.plans.begin("move"))
+    assert world.settle()
+    assert server.events() == ["plan_done"]
+    ((_, _, body),) = server.got
+    assert body["migration"] is None
+    assert (body["plan"]["name"], body["plan"]["state"]) == ("move", "done")
+    assert body["plan"]["migrations"] == 1
+
+
 # -- the commands
 
 REFUSED = [
@@ -349,6 +397,7 @@ REFUSED = [
     ({"secret": "config://rbd/migration-hook-secret/none"}, ENOENT, "does not exist"),
     ({"timeout": 0.5}, EINVAL, "--timeout"),
     ({"ca": "nonsense"}, EINVAL, "PEM"),
+    ({"pool": "gone"}, ENOENT, "does not exist"),
 ]
 
 

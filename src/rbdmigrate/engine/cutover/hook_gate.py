@@ -58,6 +58,7 @@ class HookGate:
         self._queue = queue
         self._holds = holds
         self._settings = settings
+        self._ready: dict[str, float] = {}  # by question: since when its image is to be closed
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -65,6 +66,8 @@ class HookGate:
         """Ask what is to be asked now. Raises what the store raises."""
         there = {hook.name for hook in self._hooks.all()}
         now = time.time()
+        open_ = {t.migration.question.id for t in every if t.migration.question is not None}
+        self._ready = {ident: at for ident, at in self._ready.items() if ident in open_}
         for tracked in every:
             m = tracked.migration
             tracked.cutover_held = self._holds.hold(m) if waits_for_clients(m) else None
@@ -83,8 +86,11 @@ class HookGate:
         if not there.issuperset(q.hooks):
             self._change(tracked, lambda m: without_hooks(m, there, now))
         elif may_close(m, now):
-            patience = self._settings().hook_close_wait
-            self._change(tracked, lambda m: not_closed(m, q.id, patience, "", now))
+            # Counted since this process watches: a manager that takes over late has to look first.
+            since = self._ready.setdefault(q.id, time.monotonic())
+            waited = time.monotonic() - since
+            if waited >= self._settings().hook_close_wait:
+                self._change(tracked, lambda m: not_closed(m, q.id, waited, now))
 
     def _ask_for_cutover(self, tracked: TrackedMigration, now: float) -> None:
         m = tracked.migration
