@@ -121,6 +121,28 @@ def test_a_veto_holds_it_with_its_reason_and_it_is_asked_again(world, server):
     assert server.events()[-2:] == ["before_cutover", "after_cutover"]
 
 
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.3, 0.6, 1.0, 2.0])
+def test_a_veto_holds_also_when_the_copy_is_refreshed_meanwhile(world, server, after):
+    client = Client(world)
+    server.add(events=CUTOVER)
+
+    def say(hook, event, body):
+        world.run(after)
+        return 409 if event == "before_cutover" else 200
+
+    server.say = say
+    begin(world)
+    world.wait_state("nvme/a", "executed")
+    wait_events(world, server, "before_cutover", "cutover_failed")
+    world.run(50.0)
+    assert server.events() == ["before_cutover", "cutover_failed"]
+    world.run(20.0)
+    assert server.events() == ["before_cutover", "cutover_failed"] * 2
+    world.run(100.0)  # ever more rarely
+    assert server.events() == ["before_cutover", "cutover_failed"] * 2
+    client.stop()
+
+
 def test_all_hooks_have_to_agree_and_those_asked_hear_of_a_veto(world, server):
     server.add("one")
     server.add("two", pool="nvme", events=CUTOVER)

@@ -139,7 +139,7 @@ def without_hooks(m: Migration, there: Collection[str], now: float) -> Migration
 
 
 def not_closed(m: Migration, ident: str, waited: float, now: float) -> Migration:
-    """Return the record put off, because clients were still there ``waited`` seconds after the yes."""
+    """Return the record put off: clients were still there ``waited`` seconds after the yes."""
     q = m.question
     if q is None or q.id != ident or q.ready is None or not may_close(m, now):
         return m
