@@ -56,7 +56,10 @@ def hypervisor(
             Machine(tmp_path, cluster.conf, wanted, env=cluster.env, mark=mark) as machine,
             AgentProcess(cluster, tmp_path, HOST) as agent,
         ):
-            yield Hypervisor(machine, agent)
+            try:
+                yield Hypervisor(machine, agent)
+            finally:
+                print(agent.said)  # pytest shows it when the test fails
 
     return started
 
@@ -67,7 +70,9 @@ def watchers(client: rados.Rados, spec: str) -> int:
 
 
 def run(migration: Commands, source: str, *args: str) -> None:
-    migration.text("run", source, *args, "--cutover", "agent", "--goal", "cut-over")
+    """On a busy machine a round may take longer than the longest pause of the default."""
+    cutover = ("--cutover", "agent", "--max-pause", "30s", "--goal", "cut-over")
+    migration.text("run", source, *args, *cutover)
 
 
 def seen(migration: Commands, agent: AgentProcess, disks: int = 1) -> "list[Any]":

@@ -80,11 +80,12 @@ def waiting(world, *images, **policy):
 
 def until_ready(world, idents):
     """Ask until the copy is fresh: once, or again when another round was copied."""
-    answer = ask(world, Ready("t", "web-17", idents))
+    token = f"for {idents[0]}"
+    answer = ask(world, Ready(token, "web-17", idents))
     if not answer.go:
         assert answer.again > 0
         world.run(2.0)
-        answer = ask(world, Ready("t", "web-17", idents))
+        answer = ask(world, Ready(token, "web-17", idents))
     assert answer == Go(True)
 
 
@@ -159,6 +160,30 @@ def test_a_worker_killed_in_the_pause_leaves_a_valid_image(world, after):
     wait_decided(world, "t", idents, answer)
     world.forget_kills()
     assert world.content("hdd/a") == LATER
+
+
+def test_nobody_waits_for_an_outcome_while_a_guest_is_about_to_stand_still(world):
+    """Commands are carried out one after another, and the agent's next one is urgent."""
+    world.create_image("hdd/other", CONTENT[""])
+    idents = waiting(world, "hdd/a")
+    until_ready(world, idents)
+    assert world.prepare("hdd/other", "nvme/other")["state"] != "prepared"
+    answer = ask(world, Released("t", "web-17", idents))
+    wait_decided(world, "t", idents, answer)
+    ask(world, Resumed("t", "web-17", idents, 0.25))
+    world.wait_state("nvme/other", "prepared")
+
+
+def test_two_guests_that_stand_still_do_not_wait_for_each_other(world):
+    world.create_image("hdd/b", CONTENT[""])
+    first, second = waiting(world, "hdd/a"), waiting(world, "hdd/b")
+    until_ready(world, first)
+    until_ready(world, second)
+    world.kill_worker_after(5)  # so that the outcome takes its time
+    asked = world.simulation.now
+    ask(world, Released("u", "web-18", second))
+    assert world.simulation.now - asked < 0.5
+    world.forget_kills()
 
 
 def test_a_failover_while_the_guest_waits_does_not_lose_it(world):

@@ -15,6 +15,7 @@ from ..cluster.osdmap import wait_for_latest_osdmap
 from ..cluster.pools import pool_name
 from ..cluster.store import Owner, StoreFenced
 from ..control.access import Access
+from ..control.cutover.guest_pauses import GuestPauses
 from ..control.lifecycle.situation import Situation
 from ..model.jobs.answers import UsersFound
 from ..model.jobs.questions import FindUsers, Question
@@ -135,10 +136,12 @@ class Engine:
             secrets=stored_secrets,
             hooks=self._hooks,
         )
+        pauses = GuestPauses()
         changes = RecordChanges(
             registry=self._registry,
             scheduler=self._scheduler,
             settings=host.settings,
+            pauses=pauses,
             translated=self._translated,
         )
         preparation = Preparation(
@@ -163,6 +166,7 @@ class Engine:
             loader=self._loader,
             settings=host.settings,
             inventories=inventories,
+            pauses=pauses,
             holds=self._cutover_holds,
             translated=self._translated,
         )

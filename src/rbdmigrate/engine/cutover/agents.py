@@ -14,6 +14,7 @@ import rados
 from ...cluster import headers
 from ...cluster.lock_out import locked_out
 from ...cluster.pools import open_by_id
+from ...control.cutover.guest_pauses import GuestPauses
 from ...control.cutover.orders import moves_now
 from ...control.lifecycle.cutover import (
     goes_back,
@@ -50,6 +51,9 @@ _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
 _CHANGES = frozenset({Op.CUT_OVER, Op.ABORT})  # of names
 _LOOK = 0.05  # seconds between two looks whether the source has its name again
+_ALONE = 1.0  # seconds in which an agent is answered while no other guest stands still
+_BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
+_AFTER = 10.0  # seconds after its longest pause in which a guest may still stand still
 
 
 class AgentService:
@@ -68,6 +72,7 @@ class AgentService:
         loader: Loader,
         settings: Callable[[], Settings],
         inventories: Inventories,
+        pauses: GuestPauses,
         holds: CutoverHolds,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
@@ -78,6 +83,7 @@ class AgentService:
         self._settings = settings
         self._translated = translated
         self._inventories = inventories
+        self._pauses = pauses
         self._holds = holds
 
     # -- what front ends show ----------------------------------------------------------------
@@ -107,7 +113,7 @@ class AgentService:
         if isinstance(request, messages.Released):
             return self._released(host, request)
         if isinstance(request, messages.Outcome):
-            return self._outcomes(request.migrations)
+            return self._wait_for_outcomes(request.token, request.migrations)
         if isinstance(request, messages.Withdraw):
             return self._withdraw(request)
         if isinstance(request, messages.Resumed):
@@ -143,16 +149,18 @@ class AgentService:
             if one.migration.step is None and not _wanted(one.migration):
                 self._change(one, to_refresh)
         if not late:
+            self._pauses.expect(request.token, _BEGINS)
             return messages.Go(True)
         m = late[0].migration
         last = 0.0 if m.rounds is None else m.rounds.seconds
-        return messages.Go(
-            False,
+        reason = (
             f"The last round of {m.target.spec} took {last:.1f} s, and its pause may take "
             f"{m.cutover.max_pause:g} s; give more with --max-pause, or cut over when less is "
-            "written.",
-            _READY_AGAIN,
+            "written."
         )
+        for one in tracked:
+            one.waits_for = reason
+        return messages.Go(False, reason, _READY_AGAIN)
 
     def _released(self, host: str, request: messages.Released) -> messages.Outcomes:
         tracked = [self._require(ident) for ident in request.migrations]
@@ -161,8 +169,9 @@ class AgentService:
             one.arm = False
             fault_point("agent.before", "release")
             self._change(one, lambda m: released(m, release, _AGENT))
-        patience = min(one.migration.cutover.max_pause for one in tracked) if tracked else 0.0
-        return self._wait_for_outcomes(request.migrations, patience)
+        longest = max((one.migration.cutover.max_pause for one in tracked), default=0.0)
+        self._pauses.expect(request.token, longest + _AFTER)
+        return self._wait_for_outcomes(request.token, request.migrations)
 
     def _withdraw(self, request: messages.Withdraw) -> messages.Outcomes:
         now = time.time()
@@ -170,7 +179,7 @@ class AgentService:
             self._change(one, lambda m: withdrawn(m, request.token, now))
             if waits_for_clients(one.migration):
                 self._scheduler.interrupt(one, "the guest could not wait any longer", _CHANGES)
-        return self._wait_for_outcomes(request.migrations, self._settings().command_wait)
+        return self._wait_for_outcomes(request.token, request.migrations)
 
     def _resumed(self, host: str, request: messages.Resumed) -> messages.Outcomes:
         now = time.time()
@@ -184,6 +193,7 @@ class AgentService:
         )
         for one in self._under_way(request.migrations):
             self._change(one, resume)
+        self._pauses.over(request.token)
         for note in request.notes:
             log.warning("the guest %s on %s: %s", request.guest, host, note)
         return self._outcomes(request.migrations)
@@ -212,10 +222,13 @@ class AgentService:
         self._registry.update(tracked, change)
         self._scheduler.wake(tracked)
 
-    def _wait_for_outcomes(self, idents: Iterable[str], patience: float) -> messages.Outcomes:
-        """A way back is over for clients before its act is: the source's name shows it."""
+    def _wait_for_outcomes(self, token: str, idents: Iterable[str]) -> messages.Outcomes:
+        """Wait for a moment, since it may be decided soon; otherwise the agent asks again.
+
+        A way back is over for clients before its act is: the source's name shows it.
+        """
         waiting = self._under_way(idents)
-        until = time.monotonic() + patience
+        until = time.monotonic() + (_LOOK if self._pauses.any_other(token) else _ALONE)
         while any(self._undecided(one.migration) for one in waiting):
             left = until - time.monotonic()
             if left <= 0:
