@@ -110,7 +110,7 @@ def vetoed(m: Migration, ident: str, hook: str, reason: str, now: float) -> Migr
     if q is None or q.id != ident or hook not in q.hooks or undecided(m):
         return m
     said = shortened(" ".join(reason.split()), _LONGEST_REASON).rstrip(".")
-    why = f"The hook {hook} said no{': ' + said if said else ''}."
+    why = f"The hook {hook} said no: {said}." if said else f"The hook {hook} said no."
     m = replace(m, question=None)
     if q.event is HookEvent.BEFORE_CUTOVER:
         off = put_off(m, why, now)
