@@ -12,7 +12,8 @@ from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
-from tests.fakes.cluster import BLOCK
+from tests.fakes.cluster import BLOCK, Fault
+from tests.fakes.errors import timed_out
 from tests.fakes.hook_server import SECRET, HookServer
 from tests.fakes.world import ManagerLost, World, block, spec
 from tests.unit.test_fake_unsure import lose_answer
@@ -355,6 +356,41 @@ def test_messages_wait_for_the_next_manager(world, server):
     assert set(server.ids) == ids
     assert sorted(server.events()) == ["aborted", "executed"]
     assert world.engine.hooks.shown()[0]["waiting"] == 0
+
+
+def test_a_cutover_that_cannot_be_done_is_undone_and_the_clients_get_their_image_back(
+    world, server
+):
+    client = Client(world)
+    server.add(events=CUTOVER)
+
+    def say(hook, event, body):
+        if event == "before_cutover":
+            client.stop()
+        else:
+            client.start(body["migration"]["start_on"])
+        return 200
+
+    server.say = say
+    world.prepare("hdd/a", "nvme/a", method=Method.WARM, goal=Goal.EXECUTED, verify=Verify.NONE)
+    world.wait_state("nvme/a", "executed")
+    broken = [True]
+
+    def matches(asking, pool, oid, write):
+        trashes = write and oid == "rbd_trash" and asking.process in world.workers()
+        return bool(broken) and trashes
+
+    world.cluster.faults.append(Fault(matches, timed_out, times=1000, delay=15.0))
+    world.do("cutover", "nvme/a", policy=HOOK)
+    world.run(310.0)
+    broken.clear()
+    wait_events(world, server, "before_cutover", "cutover_failed", seconds=600)
+    assert client.image == "hdd/a"
+    world.do("cutover", "nvme/a")
+    world.wait_state("nvme/a", "cut-over")
+    wait_events(world, server, *CUTOVER[::2], *CUTOVER[:2])
+    assert client.image == "nvme/a"
+    assert world.content("nvme/a") == LATER
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
