@@ -438,6 +438,27 @@ def test_the_end_of_a_plan_is_told(world, server):
     assert body["plan"]["migrations"] == 1
 
 
+def test_a_plan_moves_images_whose_clients_hooks_stop(world, server):
+    clients = Client(world)
+    definition = Definition(
+        "move",
+        (Selector("hdd"),),
+        Rule("nvme", ""),
+        policy=Policy(Goal.CUT_OVER, verify=Verify.NONE, cutover=HOOK),
+        method=Method.WARM,
+    )
+    world.call(lambda: world.engine.plans.create(definition))
+    with pytest.raises(MigrationError, match="hook add"):
+        world.call(lambda: world.engine.plans.begin("move"))
+    server.add(events=["before_cutover", "plan_done"])
+    server.say = lambda hook, event, body: clients.stop() or 200
+    world.call(lambda: world.engine.plans.begin("move"))
+    world.run(5.0)
+    world.wait_state("nvme/a", "cut-over")
+    wait_events(world, server, "before_cutover", "plan_done")
+    assert server.bodies("before_cutover")[0]["plan"] == "move"
+
+
 # -- the commands
 
 REFUSED = [
