@@ -76,7 +76,9 @@ def main():
     server = ThreadingHTTPServer((given.address, given.port), Receiver)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(given.certificate, given.key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
     print(f"listening on {given.address}:{server.server_port}", flush=True)
     server.serve_forever()
 

@@ -1,5 +1,6 @@
 """Hooks over the fake cluster: cutovers that ask them, vetoes, kills and failovers."""
 
+import contextlib
 from errno import EAGAIN, EINVAL, EIO, ENOENT, EPERM
 
 import pytest
@@ -8,11 +9,14 @@ from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
-from tests.fakes.cluster import BLOCK
+from tests.fakes.cluster import BLOCK, Fault
+from tests.fakes.errors import timed_out
 from tests.fakes.hook_server import SECRET, HookServer
 from tests.fakes.world import ManagerLost, World, block, spec
+from tests.unit.test_fake_unsure import lose_answer
 
 CONTENT = {"": {0: b"one", 2: b"two"}}
 LATER = {"": {0: b"one", 1: b"later", 2: b"two"}}
@@ -22,7 +26,7 @@ CUTOVER = ["before_cutover", "after_cutover", "cutover_failed"]
 
 @pytest.fixture
 def world():
-    with World() as made:
+    with World(pools=("hdd", "nvme", "other")) as made:
         made.create_image("hdd/a", CONTENT[""])
         yield made
 
@@ -116,6 +120,28 @@ def test_a_veto_holds_it_with_its_reason_and_it_is_asked_again(world, server):
     world.run(61.0)
     world.wait_state("nvme/a", "cut-over")
     assert server.events()[-2:] == ["before_cutover", "after_cutover"]
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.3, 0.6, 1.0, 2.0])
+def test_a_veto_holds_also_when_the_copy_is_refreshed_meanwhile(world, server, after):
+    client = Client(world)
+    server.add(events=CUTOVER)
+
+    def say(hook, event, body):
+        world.run(after)
+        return 409 if event == "before_cutover" else 200
+
+    server.say = say
+    begin(world)
+    world.wait_state("nvme/a", "executed")
+    wait_events(world, server, "before_cutover", "cutover_failed")
+    world.run(50.0)
+    assert server.events() == ["before_cutover", "cutover_failed"]
+    world.run(20.0)
+    assert server.events() == ["before_cutover", "cutover_failed"] * 2
+    world.run(100.0)  # ever more rarely
+    assert server.events() == ["before_cutover", "cutover_failed"] * 2
+    client.stop()
 
 
 def test_all_hooks_have_to_agree_and_those_asked_hear_of_a_veto(world, server):
@@ -332,6 +358,107 @@ def test_messages_wait_for_the_next_manager(world, server):
     assert world.engine.hooks.shown()[0]["waiting"] == 0
 
 
+def test_a_cutover_that_cannot_be_done_is_undone_and_the_clients_get_their_image_back(
+    world, server
+):
+    client = Client(world)
+    server.add(events=CUTOVER)
+
+    def say(hook, event, body):
+        if event == "before_cutover":
+            client.stop()
+        else:
+            client.start(body["migration"]["start_on"])
+        return 200
+
+    server.say = say
+    world.prepare("hdd/a", "nvme/a", method=Method.WARM, goal=Goal.EXECUTED, verify=Verify.NONE)
+    world.wait_state("nvme/a", "executed")
+    broken = [True]
+
+    def matches(asking, pool, oid, write):
+        trashes = write and oid == "rbd_trash" and asking.process in world.workers()
+        return bool(broken) and trashes
+
+    world.cluster.faults.append(Fault(matches, timed_out, times=1000, delay=15.0))
+    world.do("cutover", "nvme/a", policy=HOOK)
+    world.run(310.0)
+    broken.clear()
+    wait_events(world, server, "before_cutover", "cutover_failed", seconds=600)
+    assert client.image == "hdd/a"
+    world.do("cutover", "nvme/a")
+    world.wait_state("nvme/a", "cut-over")
+    wait_events(world, server, *CUTOVER[::2], *CUTOVER[:2])
+    assert client.image == "nvme/a"
+    assert world.content("nvme/a") == LATER
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
+@pytest.mark.parametrize("number", range(8))
+def test_a_write_whose_answer_is_lost_leaves_no_client_without_its_image(
+    world, server, number, done
+):
+    client = Client(world)
+    server.add(events=CUTOVER)
+
+    def say(hook, event, body):
+        if event == "before_cutover":
+            client.stop()
+        elif client.open is None:
+            client.start(body["migration"]["start_on"])
+        return 200
+
+    server.say = say
+    world.prepare("hdd/a", "nvme/a", method=Method.WARM, goal=Goal.EXECUTED, verify=Verify.NONE)
+    world.wait_state("nvme/a", "executed")
+    lose_answer(world, number, done=done)
+    with contextlib.suppress(MigrationError):
+        world.do("cutover", "nvme/a", policy=HOOK)
+    world.run(60.0)
+    world.insist(lambda: world.do("cutover", "nvme/a", policy=HOOK))
+    world.run(240.0)
+    assert world.do("get", "nvme/a")["state"] == "cut-over"
+    assert client.image == "nvme/a"
+    assert world.content("nvme/a") == LATER
+    assert world.engine.hooks.shown()[0]["waiting"] == 0
+    stored = world.cluster.pool_named("nvme").objects["", "rbd_migration"].omap
+    assert [key for key in stored if key.startswith("hook.")] == []
+
+
+def test_the_end_of_a_plan_is_told(world, server):
+    server.add(events=["plan_done"], pool="nvme")
+    definition = Definition("move", (Selector("hdd"),), Rule("nvme", ""))
+    world.call(lambda: world.engine.plans.create(definition))
+    world.call(lambda: world.engine.plans.begin("move"))
+    assert world.settle()
+    assert server.events() == ["plan_done"]
+    ((_, _, body),) = server.got
+    assert body["migration"] is None
+    assert (body["plan"]["name"], body["plan"]["state"]) == ("move", "done")
+    assert body["plan"]["migrations"] == 1
+
+
+def test_a_plan_moves_images_whose_clients_hooks_stop(world, server):
+    clients = Client(world)
+    definition = Definition(
+        "move",
+        (Selector("hdd"),),
+        Rule("nvme", ""),
+        policy=Policy(Goal.CUT_OVER, verify=Verify.NONE, cutover=HOOK),
+        method=Method.WARM,
+    )
+    world.call(lambda: world.engine.plans.create(definition))
+    with pytest.raises(MigrationError, match="hook add"):
+        world.call(lambda: world.engine.plans.begin("move"))
+    server.add(events=["before_cutover", "plan_done"])
+    server.say = lambda hook, event, body: clients.stop() or 200
+    world.call(lambda: world.engine.plans.begin("move"))
+    world.run(5.0)
+    world.wait_state("nvme/a", "cut-over")
+    wait_events(world, server, "before_cutover", "plan_done")
+    assert server.bodies("before_cutover")[0]["plan"] == "move"
+
+
 # -- the commands
 
 REFUSED = [
@@ -349,6 +476,7 @@ REFUSED = [
     ({"secret": "config://rbd/migration-hook-secret/none"}, ENOENT, "does not exist"),
     ({"timeout": 0.5}, EINVAL, "--timeout"),
     ({"ca": "nonsense"}, EINVAL, "PEM"),
+    ({"pool": "gone"}, ENOENT, "does not exist"),
 ]
 
 

@@ -34,10 +34,18 @@ def history(reports: List[Report]) -> str:
     """Format ended migrations as a table."""
     if not reports:
         return "No migration has ended."
-    rows = table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN"])
+    rows = table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN", "PAUSE"])
     for r in reports:
-        rows.add_row([r["ended"], r["source"], r["target"], r["state"], r["created"]])
+        row = [r["ended"], r["source"], r["target"], r["state"], r["created"], _pause(r)]
+        rows.add_row(row)
     return str(rows.get_string())
+
+
+def _pause(r: Report) -> str:
+    """Return for how long a cutover kept clients waiting, or an empty text."""
+    rounds = r["rounds"]
+    seconds = None if rounds is None else rounds["pause_seconds"]
+    return "" if seconds is None else f"{seconds:.2f}s"
 
 
 def keys(found: List[Dict[str, Any]]) -> str:

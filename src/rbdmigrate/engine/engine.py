@@ -262,6 +262,7 @@ class Engine:
             self._translated,
             self.migrations.retry,
             abort,
+            self._hooks,
         )
 
     # -- life --------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def vetoed(m: Migration, ident: str, hook: str, reason: str, now: float) -> Migr
     if q is None or q.id != ident or hook not in q.hooks or undecided(m):
         return m
     said = shortened(" ".join(reason.split()), _LONGEST_REASON).rstrip(".")
-    why = f"The hook {hook} said no{': ' + said if said else ''}."
+    why = f"The hook {hook} said no: {said}." if said else f"The hook {hook} said no."
     m = replace(m, question=None)
     if q.event is HookEvent.BEFORE_CUTOVER:
         off = put_off(m, why, now)
@@ -138,17 +138,15 @@ def without_hooks(m: Migration, there: Collection[str], now: float) -> Migration
     return replace(m, question=_ready(replace(q, hooks=left, agreed=said), now))
 
 
-def not_closed(m: Migration, ident: str, patience: float, users: str, now: float) -> Migration:
-    """Return the record put off when clients are still there ``patience`` seconds after the yes."""
+def not_closed(m: Migration, ident: str, waited: float, now: float) -> Migration:
+    """Return the record put off: clients were still there ``waited`` seconds after the yes."""
     q = m.question
     if q is None or q.id != ident or q.ready is None or not may_close(m, now):
         return m
-    if now - q.ready < patience:
-        return m
     image = (m.target if goes_back(m) else m.source).spec
     why = (
-        f"All hooks said that the clients of {image} were stopped, but {patience:g} s later "
-        f"it was still open{users}."
+        f"All hooks said that the clients of {image} were stopped, but {waited:.0f} s later it was "
+        "still open."
     )
     return put_off(replace(m, question=None), why, now)
 

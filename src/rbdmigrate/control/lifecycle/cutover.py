@@ -199,7 +199,7 @@ def withdrawn(m: Migration, token: str, now: float) -> Migration:
         return put_off(m, "The guest could not wait for the prepare any longer.", now)
     if m.state is State.CUTTING_OVER or _failed_in_it(m):
         return cleared_for_retry(m)  # the next act undoes it, and does not wait for an attempt
-    return put_off(m, "The guest could not wait for the cutover any longer.", now)
+    return put_off(m, "Its clients could not wait for the cutover any longer.", now)
 
 
 def clients_wait(m: Migration) -> bool:

@@ -19,7 +19,7 @@ from ...control.hooks.questions import (
     wants_cutover,
     without_hooks,
 )
-from ...control.lifecycle.cutover import waits_for_clients
+from ...control.lifecycle.cutover import goes_back, waits_for_clients, withdrawn
 from ...faults import fault_point
 from ...model.hooks import Delivery, HookEvent
 from ...model.migration import Migration, Op
@@ -32,6 +32,8 @@ from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
+_LONGEST = 300.0  # seconds after the yes of all hooks, until which a cutover has to be done
+_CUT_OVER = frozenset({Op.CUT_OVER})
 NOBODY = (
     "No hook takes before_cutover of images of its pools; add one with `ceph rbd migration hook "
     "add`, or cut over in another way with `ceph rbd migration cutover {target} --cutover "
@@ -58,6 +60,7 @@ class HookGate:
         self._queue = queue
         self._holds = holds
         self._settings = settings
+        self._ready: dict[str, float] = {}  # by question: since when its image is to be closed
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -65,6 +68,8 @@ class HookGate:
         """Ask what is to be asked now. Raises what the store raises."""
         there = {hook.name for hook in self._hooks.all()}
         now = time.time()
+        open_ = {t.migration.question.id for t in every if t.migration.question is not None}
+        self._ready = {ident: at for ident, at in self._ready.items() if ident in open_}
         for tracked in every:
             m = tracked.migration
             tracked.cutover_held = self._holds.hold(m) if waits_for_clients(m) else None
@@ -82,9 +87,18 @@ class HookGate:
             return
         if not there.issuperset(q.hooks):
             self._change(tracked, lambda m: without_hooks(m, there, now))
-        elif may_close(m, now):
-            patience = self._settings().hook_close_wait
-            self._change(tracked, lambda m: not_closed(m, q.id, patience, "", now))
+            return
+        if q.ready is None or q.event is not HookEvent.BEFORE_CUTOVER:
+            return
+        # Counted since this process watches: a manager that takes over late has to look first.
+        since = self._ready.setdefault(q.id, time.monotonic())
+        waited = time.monotonic() - since
+        if may_close(m, now) and waited >= self._settings().hook_close_wait:
+            self._change(tracked, lambda m: not_closed(m, q.id, waited, now))
+        elif waited >= _LONGEST and m.release is not None and not goes_back(m):
+            log.warning("%s: its clients wait for too long; its cutover is undone", m.id)
+            self._change(tracked, lambda m: withdrawn(m, "", now))
+            self._scheduler.interrupt(tracked, "its clients wait for too long", _CUT_OVER)
 
     def _ask_for_cutover(self, tracked: TrackedMigration, now: float) -> None:
         m = tracked.migration

@@ -86,6 +86,12 @@ class HookRegistry:
                     f"There is a hook {hook.name} already; remove it with `ceph rbd migration "
                     f"hook rm {hook.name}`, or choose another name.",
                 )
+            if hook.pool and not self._client.pool_exists(hook.pool):
+                raise MigrationError(
+                    ENOENT,
+                    f"The pool {hook.pool!r} does not exist; `ceph osd lspools` lists those that "
+                    "do.",
+                )
             if secret is None:
                 config_keys.get(self._client, hook.secret)  # it has to be there
             else:

@@ -376,6 +376,7 @@ class Migrations:
         """
         tracked = self._lookup.require(target)
         self._changes.change(tracked, lambda m: changed(m, changes, self._least_verification(m)))
+        tracked.cutover_held = None  # another window is looked at in a moment
         m = tracked.migration
         if m.verification is not None and m.verification.mode is not m.verify:
             self._scheduler.interrupt(tracked, "another verification is wanted")
