@@ -150,6 +150,7 @@ class Module(MgrModule):
         problems = engine.problems()
         if self._options.problem:
             problems.append(self._options.problem)
+        engine.measures.tick()
         self._events.update(reports, self._options.progress_events(), engine.plans.list)
         self._report_health(
             {
@@ -157,7 +158,7 @@ class Module(MgrModule):
                 "SERVER": ("problem(s) with the HTTP server", self._server_problems()),
                 "POOL": ("pool(s) that do not answer", engine.silent_pools()),
                 "RECORD": ("record(s) that cannot be used", engine.garbage()),
-                "FAILED": ("migration(s) failed", _failures(reports)),
+                **{found.code: (found.what, found.lines) for found in engine.health.find()},
                 "TARGET": (
                     "warning(s) about what clients did",
                     engine.migrations.changed_targets(),
@@ -229,15 +230,6 @@ class Module(MgrModule):
                 if detail
             }
         )
-
-
-def _failures(reports: List[Dict[str, Any]]) -> List[str]:
-    """Return a line for each failed migration."""
-    return [
-        f"{r['source']} -> {r['target']}: {r['failure']['message']}"
-        for r in reports
-        if r["state"] == "failed" and r["failure"]
-    ]
 
 
 def _check(what: str, detail: List[str]) -> Dict[str, Any]:

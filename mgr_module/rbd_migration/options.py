@@ -13,6 +13,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.verification import Verify
 
 from .gate_options import GATE_OPTIONS, thresholds
+from .health_options import HEALTH_OPTIONS, limits
 from .hook_options import HOOK_OPTIONS, hook_reach
 from .import_options import IMPORT_OPTIONS, reach
 
@@ -193,6 +194,7 @@ OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     *GATE_OPTIONS,
+    *HEALTH_OPTIONS,
     *IMPORT_OPTIONS,
     *HOOK_OPTIONS,
 ]
@@ -237,6 +239,7 @@ class Options:
             per_source_host=int(self._get("per_source_host")),
             source_timeout=float(self._get("source_timeout")),
             worker_memory=int(self._get("worker_memory")),
+            warnings=self._kept(lambda: limits(self._get), before.warnings),
         )
 
     def _kept(self, read: Callable[[], _T], before: _T) -> _T:

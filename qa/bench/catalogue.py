@@ -9,6 +9,7 @@ from qa.bench import (
     change,
     failover,
     fleet,
+    guest,
     image,
     imports,
     latency,
@@ -44,6 +45,7 @@ ALL = (
     Benchmark("sparse", sparse.run, ("pace",)),
     Benchmark("beside", beside.run, ("pace",)),
     Benchmark("warm", warm.run),
+    Benchmark("guest", guest.run),
 )
 
 

@@ -15,7 +15,9 @@ from typing import Any, Optional
 from rbdmigrate.control import query as browse
 from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.control.pace.window import parse_window
+from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError, errno_name
+from rbdmigrate.model.host_report import HostReport, agent_rows, client_rows
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Place, State
 from rbdmigrate.model.report import Live, iso
@@ -44,6 +46,7 @@ class Double:
         ended: Iterable[Item] = (),
         *,
         plans: Iterable[PlanCase] = (),
+        hosts: Iterable[HostReport] = (),
         rights: Iterable[str] = ("create", "update", "delete"),
         key: Optional[str] = None,
     ) -> None:
@@ -56,6 +59,7 @@ class Double:
         self.logged_in = True
         self.starting = False  # answers 503
         self.pace = PaceDouble()
+        self.hosts = list(hosts)  # what agents reported
         self.guarded: set[str] = set()  # targets whose commit and abort require force
         self.requests: list[str] = []
         self._moved = time.time()
@@ -151,6 +155,16 @@ class Double:
         found = [one.report() for one in self.ended if not wanted or _target(one) == wanted]
         found.sort(key=lambda report: str(report["ended"]), reverse=True)
         return found[: args["limit"]]
+
+    def _hosts(self) -> "list[HostReport]":
+        return [one.seen_from(time.time()) for one in self.hosts]
+
+    def _agents(self, args: Args) -> Any:
+        return to_plain(agent_rows(self._hosts()))
+
+    def _clients(self, args: Args) -> Any:
+        image = args.get("image")
+        return to_plain(client_rows(self._hosts(), lambda spec: image in (None, str(spec))))
 
     def _check(self, args: Args) -> Any:
         source, target = self._wish(args)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
+from rbdmigrate.model.agent_messages import Inventory, OpenDisk, OpenGuest
+from rbdmigrate.model.host_report import HostReport
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import (
     Failure,
@@ -17,6 +19,7 @@ from rbdmigrate.model.migration import (
     State,
 )
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Compared, Extent, Outcome, Verification, Verify
 
 GIB = 1 << 30
@@ -200,6 +203,17 @@ def ended(now: float) -> "list[Item]":
         *(item(n, State.COMMITTED, now, goal=Goal.COMMITTED) for n in range(101, 141)),
         *(item(n, State.ABORTED, now, goal=Goal.ABORTED, share=0.2) for n in range(141, 146)),
     ]
+
+
+def hosts(now: float) -> "list[HostReport]":
+    """Return the reports of two agents, of which one is lost long ago."""
+    disks = (
+        OpenDisk(ImageSpec("hdd", "", "vm-00020"), "virtio-disk0"),
+        OpenDisk(ImageSpec("hdd", "", "scratch"), "virtio-disk1", "It is a CD drive."),
+    )
+    there = Inventory("0.1.0", (OpenGuest("web-17", "5f2c-17", "running", disks),))
+    gone = Inventory("0.1.0", (), ("The guest db-2 does not answer.",))
+    return [HostReport("pve3", now - 12, there), HostReport("pve4", now - 86400, gone)]
 
 
 def hostile(now: float) -> "Iterator[Item]":

@@ -39,6 +39,11 @@ def _filled(page: Page) -> None:
     page.get_by_text("SOURCE_IN_USE").wait_for()
 
 
+def _warm(page: Page) -> None:
+    page.get_by_label("Method").select_option("warm")
+    page.get_by_label("Clients at the cutover").select_option("agent")
+
+
 def _import(page: Page) -> None:
     page.get_by_label("import from an external source").check()
     page.get_by_label("Stream").select_option("s3")
@@ -94,6 +99,7 @@ SHOTS = (
     Shot("none", "#/migrations/nvme%2Fnowhere"),
     Shot("new", "#/new", _filled),
     Shot("new-layout", "#/new", _sections),
+    Shot("new-warm", "#/new", _warm),
     Shot("import", "#/new", _import),
     Shot("plans", "#/plans"),
     Shot("plan-running", "#/plans/ssd-move"),
@@ -114,6 +120,7 @@ SHOTS = (
     Shot("plan-new-checked", "#/new-plan?example=true", _checked),
     Shot("plan-unread", "#/new-plan", _unread),
     Shot("pace", "#/pace"),
+    Shot("hosts", "#/hosts"),
     Shot("history", "#/history"),
 )
 

@@ -227,7 +227,7 @@ def test_the_cutover_of_a_warm_migration_says_what_to_stop_first(open_page):
     expect(page.get_by_role("button", name="Commit", exact=False)).to_have_count(0)
     page.get_by_role("button", name="Cut over").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Stop all clients of hdd/vm-00001 first.")
+    expect(dialog).to_contain_text("Clients of hdd/vm-00001 have to leave it.")
     with page.expect_request(lambda request: request.url.endswith("/cutover")):
         dialog.get_by_role("button", name="Cut over").click()
     state(page, "cut-over")

@@ -89,7 +89,7 @@ def test_a_difference_stops_the_commit(
     assert "differs" in said
     assert "--force" in said
     cluster.wait_for(
-        lambda: "RBD_MIGRATION_FAILED" in cluster.health()["checks"], 20, "the health warning"
+        lambda: "RBD_MIGRATION_VERIFY" in cluster.health()["checks"], 20, "the health warning"
     )
     # A retry compares again, and finds the same; mended it passes.
     migration.text("retry", target)

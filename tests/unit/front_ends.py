@@ -3,8 +3,10 @@
 import contextlib
 import threading
 from errno import ENOENT
+from types import SimpleNamespace
 
 from rbdmigrate.control.access import Access
+from rbdmigrate.control.metrics.ledger import Ledger
 from rbdmigrate.control.query import totals
 from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
@@ -103,13 +105,14 @@ PLAN_CHECK = {
 
 
 class FakeAgents:
-    """Notes what it is asked about agents. There is none."""
+    """Notes what it is asked about agents. ``reports``: what they reported."""
 
     def __init__(self, engine):
         self._engine = engine
+        self.reports = []
 
     def hosts(self):
-        return []
+        return self.reports
 
     def forget(self, host):
         self._engine.calls.append(("forget", (host,), {}))
@@ -160,6 +163,24 @@ class FakeHooks:
             return HOOK
 
         return call
+
+
+class FakeMeasures:
+    """Measures of an engine that has done nothing."""
+
+    def __init__(self):
+        self.ledger = Ledger()
+
+    def count(self, *samples):
+        self.ledger.add(samples)
+
+    def counters(self):
+        return self.ledger.exposition()
+
+    def gauges(self):
+        return SimpleNamespace(
+            plans={"done": 1}, warnings={"FAILED": 2}, agents={"lost": 1}, oldest_waiting=3.5
+        )
 
 
 class FakePlans:
@@ -233,6 +254,7 @@ class FakeEngine:
         self.plans = FakePlans(self)
         self.agents = FakeAgents(self)
         self.hooks = FakeHooks(self)
+        self.measures = FakeMeasures()
 
     @contextlib.contextmanager
     def on_behalf_of(self, caller):

@@ -2,15 +2,20 @@
 
 import base64
 import contextlib
+import csv
 import gc
 import hashlib
 import hmac
 import io
 import json
+import re
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -23,6 +28,7 @@ from tests.unit.front_ends import FakeEngine, FakeModule
 
 ALL = {"read", "create", "update", "delete"}
 BASE = "/api/block/migration"
+DOC = Path(__file__).parents[2] / "doc"
 
 
 @pytest.fixture
@@ -411,12 +417,68 @@ def test_metrics_are_whole(front_end):
         "gates": [{"level": "slow"}], "copying": 3, "attention_total": 4, "bytes_total": 5,
         "bytes_copied": 6, "rate": 7, "cluster_rate": None,
     }  # fmt: skip
-    shown = front_end("http.server.metrics").exposition(summary).splitlines()
+    summary["guard"] = None
+    shown = front_end("http.server.metrics").exposition(summary, FakeEngine()).splitlines()
     assert 'rbd_migration_info{version="0.1.0",ceph_release="16\\""} 1' in shown
     assert 'rbd_migration_migrations{state="queued"} 1' in shown
     assert 'rbd_migration_gates{level="slow"} 1' in shown
     assert "rbd_migration_rate_bytes_per_second 7" in shown
-    assert not [line for line in shown if line.startswith("rbd_migration_throttle")]
+    assert "rbd_migration_throttle_bytes_per_second +Inf" in shown
+    assert 'rbd_migration_held{reason="limit"} 2' in shown
+    assert 'rbd_migration_held{reason="paused"} 0' in shown
+    assert 'rbd_migration_client_latency_seconds{kind="now"} NaN' in shown
+    assert 'rbd_migration_plans{state="done"} 1' in shown
+    assert 'rbd_migration_plans{state="stopped"} 0' in shown
+    assert 'rbd_migration_warnings{code="FAILED"} 2' in shown
+    assert "rbd_migration_oldest_waiting_seconds 3.5" in shown
+
+
+def test_the_documented_metrics_are_those_there_are(front_end):
+    summary = {
+        "version": "0.1.0", "ceph_release": "16", "counts": {"queued": 1}, "holds": {},
+        "gates": [], "copying": 3, "attention_total": 4, "bytes_total": 5, "bytes_copied": 6,
+        "rate": 7, "cluster_rate": None, "guard": None,
+    }  # fmt: skip
+    text = front_end("http.server.metrics").exposition(summary, FakeEngine())
+    kinds = dict(re.findall(r"^# TYPE rbd_migration_(\w+) (\w+)$", text, re.MULTILINE))
+    texts = dict(re.findall(r"^# HELP rbd_migration_(\w+) (.*)$", text, re.MULTILINE))
+    with (DOC / "reference" / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["metric"].strip("`"): row["type"] for row in rows} == kinds
+    told = {row["metric"].strip("`"): row["meaning"].removesuffix(" *manager*") for row in rows}
+    assert told == texts
+    for row in rows:
+        name, labels = row["metric"].strip("`"), re.findall(r"``(\w+)``", row["labels"])
+        line = re.search(rf"^rbd_migration_{name}(_bucket)?[{{ ].*$", text, re.MULTILINE)
+        found = re.findall(r'(\w+)="', line[0])
+        assert [label for label in found if label != "le"] == labels
+
+
+def test_metrics_satisfy_promtool(front_end):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    summary = {
+        "version": "0.1.0", "ceph_release": "16", "counts": {"queued": 1}, "holds": {},
+        "gates": [], "copying": 3, "attention_total": 4, "bytes_total": 5, "bytes_copied": 6,
+        "rate": 7, "cluster_rate": 14, "guard": {"latency_ms": 2.5, "baseline_ms": 1, "rate": 5},
+    }  # fmt: skip
+    text = front_end("http.server.metrics").exposition(summary, FakeEngine())
+    assert "rbd_migration_throttle_used_ratio 0.5\n" in text
+    assert 'rbd_migration_client_latency_seconds{kind="now"} 0.0025\n' in text
+    found = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+def test_requests_are_counted_by_the_class_of_their_status(ask):
+    engine = FakeEngine()
+    ask("GET", "/healthz", engine=engine)
+    ask("GET", "/nowhere", engine=engine)
+    text = engine.measures.counters()
+    assert 'rbd_migration_http_requests_total{code="2xx"} 1\n' in text
+    assert 'rbd_migration_http_requests_total{code="4xx"} 1\n' in text
 
 
 def test_a_standby_manager_sends_clients_to_the_active_one(front_end):

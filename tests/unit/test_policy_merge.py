@@ -113,8 +113,10 @@ def test_of_two_ways_to_cut_over_the_last_one_given_counts():
     assert m.cutover == agent
     assert merged(m, Policy(), PLAIN).cutover == agent
     assert merged(m, Policy(cutover=refuse), PLAIN).cutover == refuse
+    assert merged(executed(), Policy(cutover=agent), PLAIN).cutover == agent
+    closed = CutoverPolicy(CutoverMode.WHEN_CLOSED)
     with pytest.raises(MigrationError, match="method warm"):
-        merged(executed(), Policy(cutover=agent), PLAIN)
+        merged(executed(), Policy(cutover=closed), PLAIN)
 
 
 @given(policies, st.sampled_from(["", "p"]))

@@ -4,6 +4,7 @@ Declared as the manager's own command descriptions, which are the same from rele
 names and meanings are those of stock ``rbd migration``.
 """
 
+import dataclasses
 import json
 import logging
 import time
@@ -12,6 +13,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.engine import Engine
+from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
@@ -332,14 +334,18 @@ TABLE = (
 BY_NAME = {command.name: command for command in TABLE}
 
 
-def _jsonable(result: Any) -> Any:
-    return result.to_plain() if isinstance(result, top.View) else result
+def plain(result: Any) -> Any:
+    """Return what a command returned as plain data, as ``--format json`` and REST show it."""
+    if isinstance(result, top.View):
+        return result.to_plain()
+    rows = isinstance(result, list) and result and dataclasses.is_dataclass(result[0])
+    return to_plain(result) if rows else result
 
 
 _STYLES: Dict[str, Callable[[Any], str]] = {
     "plain": str,
-    "json": lambda result: json.dumps(_jsonable(result)),
-    "json-pretty": lambda result: json.dumps(_jsonable(result), indent=4),
+    "json": lambda result: json.dumps(plain(result)),
+    "json-pretty": lambda result: json.dumps(plain(result), indent=4),
 }
 
 

@@ -1,14 +1,15 @@
 """``cutover``, ``clients`` and ``agent``: how clients are made to leave a migration's source."""
 
 from errno import EINVAL
-from typing import Any, Dict, List, Optional
+from typing import Dict, List, Optional
 
 from rbdmigrate.model import agent_messages
 from rbdmigrate.model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, parse_pause
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.host_report import AgentRow, ClientRow, agent_rows, client_rows
 from rbdmigrate.model.migration import Method
 from rbdmigrate.model.policy import Policy
-from rbdmigrate.model.report import iso
+from rbdmigrate.model.spec import ImageSpec
 
 from . import tables
 from .command import TARGET, Arg, Call, Command, Report
@@ -54,28 +55,17 @@ def _poll(call: Call) -> str:
     return agent_messages.encode(call.engine.agents.answer(call.text("host") or "", request))
 
 
-def _agents(call: Call) -> List[Dict[str, Any]]:
-    return [
-        {
-            "host": report.host,
-            "seen": iso(report.at),
-            "lost": report.lost,
-            "version": report.inventory.version,
-            "guests": len(report.inventory.guests),
-            "problems": list(report.inventory.problems),
-        }
-        for report in call.engine.agents.hosts()
-    ]
+def _agents(call: Call) -> List[AgentRow]:
+    return agent_rows(call.engine.agents.hosts())
 
 
-def _show_agents(found: List[Dict[str, Any]]) -> str:
+def _show_agents(found: List[AgentRow]) -> str:
     if not found:
         return "No agent has reported to this manager."
     rows = tables.table(["HOST", "SEEN", "VERSION", "GUESTS", "NOTE"])
     for agent in found:
-        notes = (["lost"] if agent["lost"] else []) + agent["problems"]
-        row = [agent["host"], agent["seen"], agent["version"], agent["guests"], " ".join(notes)]
-        rows.add_row(row)
+        notes = (*(["lost"] if agent.lost else []), *agent.problems)
+        rows.add_row([agent.host, agent.seen, agent.version, agent.guests, " ".join(notes)])
     return str(rows.get_string())
 
 
@@ -85,36 +75,25 @@ def _forget(call: Call) -> Dict[str, str]:
     return {"removed": host}
 
 
-def _clients(call: Call) -> List[Dict[str, Any]]:
+def _clients(call: Call) -> List[ClientRow]:
     pool = call.text("pool")
-    return [
-        {
-            "image": str(disk.image),
-            "host": report.host,
-            "guest": guest.name,
-            "guest_id": guest.ident,
-            "status": guest.status,
-            "device": disk.device,
-            "obstacle": disk.reason or None,
-            "seen": iso(report.at),
-            "lost": report.lost,
-        }
-        for report in call.engine.agents.hosts()
-        for guest in report.inventory.guests
-        for disk in guest.disks
-        if (pool is None or disk.image.pool == pool)
-        and call.access.covers(disk.image.pool, disk.image.namespace)
-    ]
+    image = call.spec("image", "image") if call.text("image") else None
+
+    def wanted(spec: ImageSpec) -> bool:
+        if (pool not in (None, spec.pool)) or (image not in (None, spec)):
+            return False
+        return call.access.covers(spec.pool, spec.namespace)
+
+    return client_rows(call.engine.agents.hosts(), wanted)
 
 
-def _show_clients(found: List[Dict[str, Any]]) -> str:
+def _show_clients(found: List[ClientRow]) -> str:
     if not found:
         return "No agent has reported a guest with such an image."
     rows = tables.table(["IMAGE", "HOST", "GUEST", "STATUS", "DEVICE", "NOTE"])
-    for one in sorted(found, key=lambda one: (one["image"], one["host"], one["guest"])):
-        note = "agent lost" if one["lost"] else one["obstacle"] or ""
-        row = [one["image"], one["host"], one["guest"], one["status"], one["device"], note]
-        rows.add_row(row)
+    for one in found:
+        note = "agent lost" if one.lost else one.obstacle or ""
+        rows.add_row([one.image, one.host, one.guest, one.status, one.device, note])
     return str(rows.get_string())
 
 
@@ -129,7 +108,7 @@ TABLE = (
     ),
     Command(
         "clients",
-        (Arg("pool"),),
+        (Arg("pool"), Arg("image")),
         "List the guests that have images open, as their hosts' agents report",
         "r",
         _clients,

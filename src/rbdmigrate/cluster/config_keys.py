@@ -7,6 +7,7 @@ log.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from errno import ENOENT
 
 import rados
@@ -46,5 +47,14 @@ def names(client: rados.Rados, prefix: str = PREFIX) -> list[str]:
 
     Raises MigrationError.
     """
+    return [key for key in _every(client) if key.startswith(prefix)]
+
+
+def missing(client: rados.Rados, keys: Iterable[str]) -> frozenset[str]:
+    """Return those of ``keys`` that do not exist. Raises MigrationError."""
+    return frozenset(keys).difference(_every(client))
+
+
+def _every(client: rados.Rados) -> list[str]:
     found = json.loads(mon_command(client, prefix="config-key ls", format="json"))
-    return [str(key) for key in found if str(key).startswith(prefix)]
+    return [str(key) for key in found]

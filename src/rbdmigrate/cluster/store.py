@@ -16,7 +16,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from errno import ECANCELED
-from typing import Callable
+from typing import Callable, Optional
 
 import rados
 
@@ -37,6 +37,7 @@ HISTORY = "rbd_migration_history"
 _OWNER = "owner"
 _PREFIX = "migration."
 _DELIVERY = "hook."
+_TALLY = "tally"
 
 
 class StoreFenced(Exception):
@@ -169,6 +170,19 @@ class Store:
                 except RecordError as error:
                     log.warning("%s: a message to a hook is left out: %s", self.label, error)
         return found
+
+    def read_tally(self) -> Optional[bytes]:
+        """What was counted, as it was last written here; None: nothing."""
+        with self._open() as ioctx:
+            return omap_value(ioctx, OBJECT, _TALLY)
+
+    def write_tally(self, raw: bytes) -> None:
+        """Keep what was counted. Raises as :meth:`write`."""
+
+        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
+            ioctx.set_omap(op, (_TALLY,), (raw,))
+
+        self._guarded(act, OBJECT)
 
     # -- writing -----------------------------------------------------------------------------
 

@@ -48,14 +48,17 @@ from .plans.wave_runner import WaveRunner
 from .reconcile.executor import Executor
 from .reconcile.scheduler import Scheduler
 from .records.loader import Loader
+from .records.meter import Meter
 from .records.plan_registry import PlanRegistry
 from .records.registry import Registry
 from .records.secrets import Secrets
 from .requests.abort_permission import AbortPermission
 from .requests.admission import Admission
 from .requests.errors import TranslatedErrors
+from .requests.health import HealthWarnings
 from .requests.librbd_query import LibrbdQueries, R
 from .requests.lookup import Lookup
+from .requests.measures import Measures
 from .requests.migrations import Migrations
 from .requests.preflight import Preflight
 from .requests.preparation import Preparation
@@ -73,8 +76,10 @@ class Engine:
     """Carries out migrations and answers for them. One engine runs in the active manager.
 
     Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
-    (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`) and
-    ``hooks`` (:class:`.cutover.hook_service.HookService`).
+    (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`),
+    ``hooks`` (:class:`.cutover.hook_service.HookService`), ``health``
+    (:class:`.requests.health.HealthWarnings`) and ``measures``
+    (:class:`.requests.measures.Measures`).
     ``ended`` is set when this manager may write no more; ``ended_reason`` says why.
     """
 
@@ -90,6 +95,12 @@ class Engine:
         self._registry = Registry(self._client, owner, host.settings, self._hook_queue)
         self._monitor = ClusterMonitor(host.surroundings, self._registry, host.settings)
         self._loader = Loader(self._client, self._registry, self._fenced)
+        self._meter = Meter(
+            store=lambda pool_id: self._registry.store(pool_id, ""),
+            pools=self._loader.pools,
+            complete=self._loader.complete,
+        )
+        self._registry.count = self._meter.add
         self._plan_registry = PlanRegistry(
             self._client, self._registry, self._loader, owner, self._hook_queue
         )
@@ -180,6 +191,19 @@ class Engine:
             lookup=lookup,
             settings=host.settings,
             translated=self._translated,
+        )
+        self.health = HealthWarnings(
+            client=self._client,
+            registry=self._registry,
+            hosts=inventories.all,
+            settings=host.settings,
+        )
+        self.measures = Measures(
+            registry=self._registry,
+            meter=self._meter,
+            health=self.health,
+            hosts=inventories.all,
+            plans=lambda: [str(plan["state"]) for plan in self.plans.list()],
         )
         self._close_watch = CloseWatch(
             registry=self._registry,

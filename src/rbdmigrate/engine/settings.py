@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional
 
+from ..control.health.warnings import Limits
 from ..control.pace.gate_metrics import Thresholds
 from ..control.pace.timetable import Timetable
 from ..control.pace.window import Window
@@ -38,6 +39,7 @@ class Settings:
     external source. ``worker_memory``: bytes that a worker may use.
     ``max_cutovers``: cutovers at once; 0 is no limit. ``hook_reach``: the hosts that hooks may be
     at. ``hook_close_wait``: how long clients may still be there after hooks said they were stopped.
+    ``warnings``: from when on health warnings are raised.
     ``history_days`` and ``history_count``: what is kept of ended migrations, per pool.
     """
 
@@ -68,5 +70,6 @@ class Settings:
     max_cutovers: int = 0
     hook_reach: HookPolicy = field(default_factory=HookPolicy)
     hook_close_wait: float = 60.0
+    warnings: Limits = field(default_factory=Limits)
     history_days: float = 90.0
     history_count: int = 1000

@@ -126,7 +126,7 @@ def _command(
         may_create=may_create,
         logged=False,
     )
-    return commands.run(command, call)
+    return commands.plain(commands.run(command, call))
 
 
 def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from rbdmigrate import __version__
+from rbdmigrate.control.metrics.counting import Sample
 
 from .. import page
 from ..api import retry
@@ -84,6 +85,9 @@ class Application:
             failed = HttpError(500, "EIO", "An error in the module; the manager's log has it.")
             status, headers, body = _as_json(failed.response, _PLAIN)
         headers["Content-Length"] = str(len(body))
+        engine = self._context().engine
+        if engine is not None:
+            engine.measures.count(Sample("http_requests_total", (f"{status // 100}xx",)))
         start(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
 
@@ -162,10 +166,11 @@ class Application:
         return status, dict(headers), body
 
     def _measure(self) -> Tuple[int, Dict[str, str], bytes]:
-        found = dispatch(self._context(), "summary", "", {}, None)
-        if found.status != 200:
+        context = self._context()
+        found = dispatch(context, "summary", "", {}, None)
+        if found.status != 200 or context.engine is None:
             return _text(found.status, "text/plain", found.body["detail"] + "\n")
-        return _text(200, metrics.TYPE, metrics.exposition(found.body))
+        return _text(200, metrics.TYPE, metrics.exposition(found.body, context.engine))
 
 
 def raw_path(environ: Environ) -> str:

@@ -34,6 +34,7 @@ from ...faults import fault_point
 from ...model import agent_messages as messages
 from ...model.cutover import CutoverMode, Release
 from ...model.errors import MigrationError
+from ...model.host_report import HostReport
 from ...model.migration import Migration, Op, State
 from ...model.spec import ImageSpec
 from ..pace.cutover_holds import CutoverHolds
@@ -42,7 +43,7 @@ from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
 from ..requests.errors import TranslatedErrors
 from ..settings import Settings
-from .inventory import HostReport, Inventories
+from .inventory import Inventories
 
 log = logging.getLogger(__name__)
 
@@ -294,4 +295,4 @@ def _wanted(m: Migration) -> bool:
     return m.rounds is not None and m.rounds.wanted
 
 
-__all__ = ["AgentService", "HostReport"]
+__all__ = ["AgentService"]

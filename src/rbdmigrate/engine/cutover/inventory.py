@@ -7,23 +7,8 @@ import time
 from dataclasses import dataclass
 
 from ...model.agent_messages import Inventory, OpenGuest
+from ...model.host_report import HostReport
 from ...model.spec import ImageSpec
-
-LOST = 120.0  # seconds without a word after which an agent counts as lost
-
-
-@dataclass(frozen=True)
-class HostReport:
-    """The last report of the agent on ``host``; ``at`` in seconds since the epoch."""
-
-    host: str
-    at: float
-    inventory: Inventory
-
-    @property
-    def lost(self) -> bool:
-        """Whether the agent has not reported for so long that its guests are not known any more."""
-        return time.time() - self.at > LOST
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,8 @@ class Inventories:
     def all(self) -> list[HostReport]:
         """Every host, by name."""
         with self._lock:
-            return [self._hosts[host] for host in sorted(self._hosts)]
+            now = time.time()
+            return [self._hosts[host].seen_from(now) for host in sorted(self._hosts)]
 
     def users(self, image: ImageSpec) -> list[GuestOnHost]:
         """The guests that have ``image`` open, as far as agents that are not lost know."""

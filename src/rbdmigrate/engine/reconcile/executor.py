@@ -32,6 +32,7 @@ from ...control.lifecycle.failures import (
 from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
 from ...control.lifecycle.steps import Act
+from ...control.metrics.counting import Sample
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing
 from ...model.jobs.acts import ActOn
@@ -51,7 +52,7 @@ from .outcomes import with_answer
 from .post_copy import PostCopy
 from .source_breaker import SourceBreaker
 from .verification import on_checkpoint
-from .worker_events import explained, lost_reason, on_progress, on_sign_of_life
+from .worker_events import copied_more, explained, lost_reason, on_progress, on_sign_of_life
 from .worker_jobs import Moment
 from .worker_slot import Job, Slot
 
@@ -144,9 +145,12 @@ class Executor:
             return
         tracked.moved_at = time.monotonic()
         job_of_worker = self._job(tracked, job.op, allowed_version)
+        begun, result = time.monotonic(), "failed"
         try:
             ending = worker.run(job_of_worker, self._listener(tracked, job.op))
+            result = "failed" if isinstance(ending, Failed) else "done"
         except WorkerLost as error:
+            result = "interrupted"
             self._interrupted(slot, job, actor, error)
         except JobTooLong as error:
             self._failed(tracked, E2BIG, FailureReason(error.message, False), by_source=False)
@@ -160,6 +164,8 @@ class Executor:
                 tracked.armed = (slot.name, time.monotonic() + ending.answer.seconds)
         finally:
             tracked.copied_by = ""
+            passed = time.monotonic() - begun
+            self._registry.count(Sample("step_duration_seconds", (job.op.value, result), passed))
 
     def _interrupted(self, slot: Slot, job: Job, actor: Actor, error: WorkerLost) -> None:
         """The worker is gone in the middle of its job, killed by us or not."""
@@ -173,6 +179,7 @@ class Executor:
         if error.gave_up:
             self._registry.update(tracked, lambda m: with_change(m, str(error)))
         if not job.stop_reason:
+            self._registry.count(Sample("worker_losses_total"))
             reason = lost_reason(job, error)
             self._registry.update(tracked, lambda m: after_crash(m, job.op, error.signal))
             self._failed(tracked, EIO, reason, by_source=False)
@@ -204,7 +211,7 @@ class Executor:
             return on_checkpoint(self._registry, tracked)
         if op is Op.SETTLE:
             return on_sign_of_life(tracked)
-        return on_progress(tracked)
+        return on_progress(tracked, self._registry.count)
 
     def _job(self, tracked: TrackedMigration, op: Op, allowed_version: Optional[int]) -> ActOn:
         """What the worker is told, once the intent is in the record."""
@@ -227,6 +234,7 @@ class Executor:
             return
         answer = ending.answer
         if isinstance(answer, Copied):
+            self._registry.count(*copied_more(tracked, answer.bytes_total))
             tracked.copied = tracked.size = answer.bytes_total
         m = self._registry.update(tracked, lambda m: with_answer(m, op, answer, time.time()))
         if isinstance(answer, (Synchronized, Armed, CutOverDone)):

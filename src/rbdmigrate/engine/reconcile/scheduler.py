@@ -24,6 +24,7 @@ from ...control.lifecycle.schedule import (
     free_slots,
 )
 from ...control.lifecycle.situation import Situation
+from ...control.metrics.counting import Sample
 from ...model.errors import MigrationError
 from ...model.migration import Goal, Migration, Op
 from ..pace.cluster_monitor import ClusterMonitor
@@ -210,6 +211,7 @@ class Scheduler:
         self._watch.look(self._all_slots())
         self._pace()
         self._assign(waiting)
+        self._registry.count(Sample("loop_duration_seconds", (), time.monotonic() - now))
         log.debug(
             "a round: %d migrations, %d due, %d waiting, %.1f ms",
             len(every),
@@ -316,9 +318,14 @@ class Scheduler:
 
     def _new_slot(self, kind: str) -> Slot:
         slots = self._slots[kind]
-        slot = Slot(f"{kind}-{len(slots)}", self._identity, self._work, self._wake.set)
+        slot = Slot(
+            f"{kind}-{len(slots)}", self._identity, self._work, self._wake.set, self._worker_started
+        )
         slots.append(slot)
         return slot
+
+    def _worker_started(self) -> None:
+        self._registry.count(Sample("worker_starts_total"))
 
     def _work(self, slot: Slot, job: Job) -> None:
         """What a slot does with its job, in the slot's thread."""

@@ -16,9 +16,10 @@ from ...control.lifecycle.failures import (
     source_crashed,
     worker_lost,
 )
+from ...control.metrics.counting import Sample
 from ...model.jobs.protocol import Cause, Failed, Progress, Report, Tell
 from ...model.migration import Method, Op
-from ..records.tracked import TrackedMigration
+from ..records.registry import Count, TrackedMigration
 from .worker_slot import Job
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,16 @@ def on_sign_of_life(tracked: TrackedMigration) -> Tell:
     return on_event
 
 
-def on_progress(tracked: TrackedMigration) -> Tell:
-    """Takes the progress events of a copy over."""
+def copied_more(tracked: TrackedMigration, copied: int) -> list[Sample]:
+    """Samples of what a copy did since it was last asked; ``copied``: bytes on the target."""
+    more = copied - tracked.copied
+    if more <= 0:
+        return []
+    return [Sample("copied_bytes_total", (tracked.migration.method.value,), float(more))]
+
+
+def on_progress(tracked: TrackedMigration, count: Count) -> Tell:
+    """Takes the progress events of a copy over, and counts its bytes."""
 
     def on_event(report: Report) -> None:
         if not isinstance(report, Progress):
@@ -58,6 +67,7 @@ def on_progress(tracked: TrackedMigration) -> Tell:
             tracked.moved_at = now
         tracked.done, tracked.total = report.done, report.total
         if report.bytes_total:
+            count(*copied_more(tracked, report.bytes))
             tracked.copied, tracked.size = report.bytes, report.bytes_total
             tracked.throughput.observe(now, tracked.copied)
 

@@ -29,7 +29,10 @@ class Job:
 
 
 class Slot:
-    """One thread and its worker. ``work`` is called in the thread, with the slot and the job."""
+    """One thread and its worker. ``work`` is called in the thread, with the slot and the job.
+
+    ``free`` is called after each job, ``started`` after the start of each worker.
+    """
 
     def __init__(
         self,
@@ -37,11 +40,13 @@ class Slot:
         identity: Identity,
         work: Callable[[Slot, Job], None],
         free: Callable[[], None],
+        started: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._identity = identity
         self._work = work
         self._free = free
+        self._started = started
         self._wake = threading.Condition()
         self._job: Optional[Job] = None
         self._stopping = False
@@ -130,6 +135,7 @@ class Slot:
         """A worker for what remains to be done after the job's own was killed."""
         self.discard_worker()
         started = WorkerProcess(self._identity)
+        self._started()
         with self._wake:
             self._worker = started
         return started

@@ -14,6 +14,7 @@ import rados
 
 from ...cluster.store import Owner, Store, StoreFenced, UnreadableRecord
 from ...control.lifecycle.duplicates import doubles
+from ...control.metrics.counting import Sample, begun, changed
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
@@ -26,6 +27,8 @@ from .tracked import TrackedMigration
 from .uncertain_writes import Unsure
 
 log = logging.getLogger(__name__)
+
+Count = Callable[..., None]
 
 
 class Registry:
@@ -47,6 +50,7 @@ class Registry:
         self._stores = Stores(client, owner)
         self._unsure = Unsure(self._with_record)
         self._history = History(client, self.store, settings)
+        self.count: Count = lambda *samples: None  # what counts what happens
 
     # -- the store ---------------------------------------------------------------------------
 
@@ -164,6 +168,7 @@ class Registry:
         """
         migration = replace(migration, confirmed=confirmed)
         tracked = TrackedMigration(migration)
+        self.count(begun(migration))
         try:
             self._write(migration)
         except PoolMissing:
@@ -223,6 +228,7 @@ class Registry:
                 tracked.migration = after
                 self.changed.notify_all()
             self._hooks.posted(self._store_of(after), posts)
+        self.count(*changed(before, after))
         return after
 
     def end(self, tracked: TrackedMigration) -> None:
@@ -283,8 +289,10 @@ class Registry:
         """Write a record; the caller has the lock of ``tracked``, if that is in memory already."""
         store = self._store_of(m)
         self._settle(store, tracked)
+        began = time.monotonic()
         try:
             store.write(m, posts=posts.deliveries)
+            self.count(Sample("store_write_duration_seconds", (), time.monotonic() - began))
         except rados.Error:
             self._unsure.add(store, m.id)
             self._hooks.doubtful(store, posts)

@@ -8,6 +8,7 @@ import { login } from "./parts/login.js";
 import { create } from "./views/create.js";
 import { detail } from "./views/detail.js";
 import { history } from "./views/history.js";
+import { hosts } from "./views/hosts.js";
 import { migrations } from "./views/migrations.js";
 import { newPlan } from "./views/new_plan.js";
 import { overview } from "./views/overview.js";
@@ -22,6 +23,7 @@ const TABS = [
   { path: "new", label: "New migration", right: "create" },
   { path: "plans", label: "Plans", also: "new-plan" },
   { path: "pace", label: "Throttle and windows" },
+  { path: "hosts", label: "Hosts" },
   { path: "history", label: "History" },
 ];
 const NOBODY = { create: false, update: false };
@@ -123,7 +125,7 @@ export class App {
   }
 
   view(name) {
-    const views = { "": overview, migrations, new: create, plans, "new-plan": newPlan, pace, history };
+    const views = { "": overview, migrations, new: create, plans, "new-plan": newPlan, pace, hosts, history };
     const single = { migrations: detail, plans: plan };
     return (root, context) => ((context.segments.length && single[name]) || (views[name] ?? missing))(root, context);
   }

@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { busily } from "./busy.js";
 import { buttonGroup } from "./button_group.js";
 import { confirm } from "./confirm.js";
+import { cutoverFields } from "./cutover_fields.js";
 import { announce } from "./notices.js";
 
 const BEFORE_COPY = ["queued", "preparing", "prepared"];
@@ -34,7 +35,7 @@ export function possible(report) {
 
 const ACTIONS = {
   execute: { label: "Execute", primary: true, done: "The data is copied in the background." },
-  cutover: { label: "Cut over …", primary: true, ask: cutoverText, verb: "Cut over", harmless: true },
+  cutover: { label: "Cut over …", primary: true, ask: cutoverText, verb: "Cut over", harmless: true, more: (report) => cutoverFields({ chosen: report.cutover?.mode }) },
   refresh: { label: "Copy another round", done: "Another round is copied.", path: "execute" },
   commit: { label: "Commit …", primary: true, ask: commitText, verb: "Commit", forceable: ["EPERM", "EBUSY"] },
   pause: { label: "Pause", done: "It is paused." },
@@ -50,7 +51,7 @@ const ACTIONS = {
   resume: { label: "Resume", primary: true, done: "It continues." },
   retry: { label: "Retry", primary: true, done: "It is tried again." },
   verify: { label: "Verify …", ask: verifyText, verb: "Verify", done: "Source and target are compared.", harmless: true, body: { mode: "full" } },
-  abort: { label: "Abort …", danger: true, ask: abortText, verb: "Abort", forceable: ["EPERM"] },
+  abort: { label: "Abort …", danger: true, ask: abortText, verb: "Abort", forceable: ["EPERM"], more: wayBack },
 };
 
 // Buttons for a report. ``update(report)`` keeps existing ones; ``done`` is called with the new report.
@@ -87,7 +88,7 @@ function button(name, report, done) {
 
 function carryOut(name, report) {
   const action = ACTIONS[name];
-  const act = (force) => post(`${at(report.target)}/${action.path ?? name}`, { ...action.body, ...(force ? { force: true } : {}) });
+  const act = (force, given = {}) => post(`${at(report.target)}/${action.path ?? name}`, { ...action.body, ...given, ...(force ? { force: true } : {}) });
   if (!action.ask) return act(false);
   return confirm({
     title: name === "stop" ? `Stop the copy of ${report.target}?` : `${action.verb} ${report.target}?`,
@@ -95,6 +96,7 @@ function carryOut(name, report) {
     verb: action.verb,
     danger: !action.harmless,
     forceable: action.forceable,
+    more: action.more?.(report) ?? null,
     act,
   });
 }
@@ -123,9 +125,9 @@ export function cutoverText(report) {
       ? `\`${report.target}\` becomes the new image, in one moment, and the old one is kept in the trash.`
       : `\`${report.target}\` gets its name, and \`${report.source}\` is kept in the trash.`;
   return [
-    `Stop all clients of \`${report.source}\` first. If one still has it open, nothing is changed.`,
+    `Clients of \`${report.source}\` have to leave it. Either stop them first, or let it wait for them.`,
     `What was written since the last round is copied. Then ${name}`,
-    "Start the clients on the target afterwards. Until the commit an abort goes back, and takes along what they wrote.",
+    "Clients that were stopped start on the target afterwards. Until the commit an abort goes back, and takes along what they wrote.",
   ];
 }
 
@@ -153,10 +155,15 @@ function warmAbortText(report) {
     return [`The copy is removed. The source \`${report.source}\` and its clients go on as they are.`];
   }
   return [
-    `Stop all clients of \`${report.target}\` first. If one still has it open, nothing is changed.`,
+    `Stop all clients of \`${report.target}\` first, or let the agent of its host pause the guest. If one still has it open, nothing is changed.`,
     `What they wrote is copied back, then \`${report.source}\` gets its name again and the target is removed. No write is lost.`,
-    "Start the clients on the source afterwards.",
+    "Clients that were stopped start on the source afterwards.",
   ];
+}
+
+// The way back of a warm migration whose clients use the target: they have to leave it, too.
+function wayBack(report) {
+  return report.method === "warm" && report.clients === "target" ? cutoverFields({ back: true }) : null;
 }
 
 function stopText(report) {

@@ -2,12 +2,14 @@
 
 import { h, fill, sentence, freshId } from "../dom.js";
 import { NotLoggedIn } from "../api.js";
+import { values } from "./field.js";
 import { inTicks } from "./forced.js";
 
 // Show what will happen; ``act(force)`` does it and throws the API's refusal.
 // ``forceable``: codes of refusals that the user may override by ticking a box after reading them.
+// ``more``: an element with form fields, whose values are the second argument of ``act``.
 // Resolves to the result of ``act``, or to undefined when the user cancelled.
-export function confirm({ title, text, verb, danger = true, forceable = [], act }) {
+export function confirm({ title, text, verb, danger = true, forceable = [], more = null, act }) {
   return new Promise((resolve) => {
     const heading = freshId("dialog");
     const refusal = h("div", { role: "alert" });
@@ -23,6 +25,7 @@ export function confirm({ title, text, verb, danger = true, forceable = [], act 
         { method: "dialog" },
         h("h2", { id: heading }, title),
         h("div", { class: "dialog-text" }, text.map((line) => h("p", {}, sentence(line)))),
+        more,
         refusal,
         force,
         h("div", { class: "buttons" }, go, cancel),
@@ -44,7 +47,7 @@ export function confirm({ title, text, verb, danger = true, forceable = [], act 
       go.disabled = true;
       dialog.setAttribute("aria-busy", "true");
       try {
-        done = await act(forced.checked);
+        done = await act(forced.checked, more ? values(event.target) : {});
         dialog.close();
       } catch (error) {
         const mayForce = forceable.includes(error.code);

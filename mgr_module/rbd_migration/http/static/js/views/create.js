@@ -4,6 +4,7 @@ import * as api from "../api.js";
 import { fill, h, sentence } from "../dom.js";
 import { migrationLink } from "../router.js";
 import { busily } from "../parts/busy.js";
+import { cutoverFields } from "../parts/cutover_fields.js";
 import { check, field, number, radios, select, text, values } from "../parts/field.js";
 import { findings } from "../parts/findings.js";
 import { inTicks } from "../parts/forced.js";
@@ -32,7 +33,11 @@ export function create(root, { app }) {
     fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow you to begin migrations or to check external sources; both need the permission create."));
     return "New migration";
   }
-  const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image"), field("Method", select("method", METHODS, "live"), "how it is copied"));
+  const method = select("method", METHODS, "live");
+  const cutover = cutoverFields();
+  cutover.hidden = true; // shown for the method warm
+  method.addEventListener("change", () => (cutover.hidden = method.value !== "warm"));
+  const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image"), field("Method", method, "how it is copied"), cutover);
   const external = sourceFields();
   external.element.hidden = true;
   const target = text("target", {});
@@ -100,8 +105,8 @@ export function create(root, { app }) {
   }
 
   function policy() {
-    const { goal, verify, rate, priority, window, soak } = values(form);
-    return { goal, verify, rate, priority, window, soak };
+    const { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes } = values(form);
+    return { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes };
   }
 
   // ``aloud``: the user pressed the button, so missing fields are reported.

@@ -10,12 +10,15 @@ import { bar } from "../parts/bar.js";
 import { busily } from "../parts/busy.js";
 import { clientWarnings } from "../parts/client_warnings.js";
 import { findings } from "../parts/findings.js";
+import { guestTable } from "../parts/guests.js";
 import { names } from "../parts/names.js";
 import { announce } from "../parts/notices.js";
 import { settings } from "../parts/settings.js";
 import { timeline } from "../parts/timeline.js";
 import { verification } from "../parts/verification.js";
 import { moves } from "../states.js";
+
+const GUESTS_EVERY = 5; // looks at the migration between two looks at its guests
 
 export function detail(root, { app, segments }) {
   const target = segments.join("/");
@@ -31,6 +34,8 @@ export function detail(root, { app, segments }) {
   const facts = h("dl", { class: "facts" });
   const history = h("div", {});
   const compared = h("section", { class: "card", hidden: true }, h("h2", {}, "Verification"), h("div", {}));
+  const guests = guestTable();
+  const users = h("section", { class: "card", hidden: true }, h("h2", {}, "Guests that use it"), guests.element);
   const looked = h("section", { class: "card", hidden: true });
   const form = app.may("update") ? settings(show) : null;
   const body = h(
@@ -50,6 +55,7 @@ export function detail(root, { app, segments }) {
       h("section", { class: "card" }, h("h2", {}, "Details"), facts),
       h("section", { class: "card" }, h("h2", {}, "Timeline"), history),
     ),
+    users,
     compared,
     form?.element ?? null,
   );
@@ -86,9 +92,21 @@ export function detail(root, { app, segments }) {
     refill(looked, fits, () => (fits ? checker(report) : []));
   }
 
+  // The agents of hosts know which guests have the image open that clients use.
+  let looks = 0;
+  async function showGuests(report) {
+    const wanted = report.method === "warm" && !report.ended;
+    const found = wanted ? await api.get("/clients", { image: report[report.clients] }) : [];
+    users.hidden = !found.length;
+    guests.update(found);
+  }
+
   app.watch(2, async () => {
     try {
-      show(await api.get(api.at(target)));
+      const report = await api.get(api.at(target));
+      show(report);
+      if (looks % GUESTS_EVERY === 0) await showGuests(report);
+      looks += 1;
     } catch (error) {
       if (error.status !== 404) throw error;
       body.hidden = false;
@@ -164,6 +182,7 @@ function factsOf(report) {
     ["Goal", report.goal],
     ["Method", report.method],
     ["Clients use", report.import_only ? "" : `the ${report.clients}`],
+    ["Cutover", cutoverOf(report.cutover)],
     ["Rounds", roundsOf(report.rounds)],
     ["Cutover would take", report.rounds?.pause_estimate_seconds ? `about ${report.rounds.pause_estimate_seconds.toFixed(1)} s` : ""],
     ["Cutover took", report.cutover?.pause_seconds ? `${report.cutover.pause_seconds.toFixed(2)} s` : ""],
@@ -183,6 +202,12 @@ function factsOf(report) {
     ["Ended", report.ended ? time(report.ended) : ""],
     ["Id", report.id],
   ].filter(([, text]) => text !== "");
+}
+
+function cutoverOf(cutover) {
+  if (!cutover) return "";
+  const pause = cutover.mode === "agent" ? `, a pause of at most ${cutover.max_pause_seconds} s` : "";
+  return `${cutover.mode}${pause}${cutover.name_changes ? ", clients find the new name" : ""}`;
 }
 
 function roundsOf(rounds) {

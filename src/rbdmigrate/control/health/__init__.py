@@ -1,0 +1,1 @@
+"""What administrators are warned of: health warnings, decided from plain facts. Pure."""

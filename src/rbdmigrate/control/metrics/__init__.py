@@ -1,0 +1,1 @@
+"""Metrics: which there are, what a change of a record adds, and the text for Prometheus."""
