@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from qa.bench import (
+    agents,
     beside,
     caps,
     change,
@@ -46,6 +47,7 @@ ALL = (
     Benchmark("beside", beside.run, ("pace",)),
     Benchmark("warm", warm.run),
     Benchmark("guest", guest.run),
+    Benchmark("agents", agents.run),
 )
 
 

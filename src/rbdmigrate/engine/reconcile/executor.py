@@ -60,7 +60,8 @@ log = logging.getLogger(__name__)
 
 _FRESH = 1.0  # seconds for which a look counts
 _QUICK_RETRIES = 3  # attempts without a wait after an act that met a changed image
-_CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
+# librbd looks at the state itself before these, and our worker does before a cutover.
+_CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.CUT_OVER, Op.COMMIT})
 
 
 class Executor:
@@ -301,8 +302,8 @@ class Executor:
         """The situation in which ``op`` is still to be done; None when it is not wanted any more.
 
         The job may have waited long for its slot. The record takes over the images' names of now. A
-        look of a moment ago counts for acts that librbd refuses where they do not fit: the record
-        took over its names already.
+        look of a moment ago counts for acts that are refused where they do not fit: the record took
+        over its names already.
         """
         at, situation = tracked.seen or (0.0, None)
         if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
