@@ -9,7 +9,6 @@ from rbdmigrate.control.lifecycle.cutover import released
 from rbdmigrate.model.agent_messages import (
     Declined,
     Go,
-    Inventory,
     OpenDisk,
     OpenGuest,
     Outcome,
@@ -19,7 +18,6 @@ from rbdmigrate.model.agent_messages import (
     Withdraw,
     decode_answer,
     decode_request,
-    encode,
 )
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.errors import MigrationError, RecordError
@@ -29,6 +27,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import World, block, spec
+from tests.unit.agent_requests import ask, guest, orders, wait_decided
 
 CONTENT = {"": {0: b"one", 2: b"two"}}
 LATER = {"": {0: b"one", 1: b"later", 2: b"two"}}
@@ -52,21 +51,6 @@ def begin(world, mode, goal=Goal.CUT_OVER, source="hdd/a", **policy):
     )
 
 
-def guest(*images, status="running", renames=False, reason=""):
-    disks = tuple(OpenDisk(spec(image), "/vda", reason) for image in images)
-    return OpenGuest("web-17", "uuid-17", status, disks, renames)
-
-
-def ask(world, request, host="pve3"):
-    """What the manager answers, as it goes over the wire."""
-    sent = decode_request(encode(request))
-    return decode_answer(encode(world.call(lambda: world.engine.agents.answer(host, sent))))
-
-
-def orders(world, *guests, host="pve3"):
-    return ask(world, Inventory("1", guests), host)
-
-
 def waiting(world, *images, **policy):
     """The ids of migrations of the images of a guest, ordered to be paused."""
     for image in images:
@@ -87,16 +71,6 @@ def until_ready(world, idents):
         world.run(2.0)
         answer = ask(world, Ready(token, "web-17", idents))
     assert answer == Go(True)
-
-
-def wait_decided(world, token, idents, answer):
-    """What an agent does whose guest stands still: ask until the outcome is known."""
-    for _ in range(30):
-        if answer.decided:
-            break
-        world.run(1.0)
-        answer = ask(world, Outcome(token, idents))
-    assert answer.decided
 
 
 def write_later(world, image="hdd/a"):

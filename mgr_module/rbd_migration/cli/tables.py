@@ -43,8 +43,8 @@ def history(reports: List[Report]) -> str:
 
 def _pause(r: Report) -> str:
     """Return for how long a cutover kept clients waiting, or an empty text."""
-    rounds = r["rounds"]
-    seconds = None if rounds is None else rounds["pause_seconds"]
+    cutover = r["cutover"]
+    seconds = None if cutover is None else cutover["pause_seconds"]
     return "" if seconds is None else f"{seconds:.2f}s"
 
 
@@ -167,7 +167,11 @@ def detail(r: Report) -> str:
 def _cutover(r: Report) -> List[Tuple[str, str]]:
     """Return a row about how the cutover is going to be done, where that is not by hand."""
     cutover = r["cutover"]
-    if cutover is None or r["clients"] == "target":
+    if cutover is None:
+        return []
+    if cutover["pause_seconds"] is not None:
+        return [("cutover", f"took {cutover['pause_seconds']:.2f}s")]
+    if r["clients"] == "target":
         return []
     window = [("window", f"for the cutover: {cutover['window']}")] if cutover["window"] else []
     return window + _cutover_mode(cutover)
@@ -193,8 +197,6 @@ def _rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:
         age = format_seconds(rounds["age_seconds"])
         text += f"; the target has what the source had {age} ago"
     rows = [("rounds", text)]
-    if rounds["pause_seconds"] is not None:
-        rows.append(("cutover", f"took {rounds['pause_seconds']:.2f}s"))
     if rounds["pause_estimate_seconds"] is not None:
         rows.append(("cutover", f"would take about {rounds['pause_estimate_seconds']:.1f}s"))
     return rows

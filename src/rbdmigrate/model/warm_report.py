@@ -22,7 +22,7 @@ def clients_use(m: Migration) -> str:
 def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]]:
     """The rounds as plain data; None before the first one. ``age`` of the content, in seconds."""
     r = m.rounds
-    if r is None:
+    if r is None or m.method is not Method.WARM:
         return None
     return {
         "count": r.count,
@@ -35,14 +35,16 @@ def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]
 
 
 def cutover_report(m: Migration) -> Optional[dict[str, Any]]:
-    """How the cutover is done, as plain data; None for methods without one."""
-    if m.method is not Method.WARM:
+    """How the cutover is done, as plain data; None where clients are stopped before the prepare."""
+    if m.method is not Method.WARM and m.cutover.mode is CutoverMode.REFUSE:
         return None
+    pause = None if m.rounds is None else m.rounds.pause
     return {
         "mode": m.cutover.mode.value,
         "max_pause_seconds": m.cutover.max_pause,
         "name_changes": m.cutover.name_changes,
         "window": m.cutover_window or None,
+        "pause_seconds": None if pause is None else round(pause, 3),
     }
 
 

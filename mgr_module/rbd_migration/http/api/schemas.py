@@ -136,6 +136,12 @@ CUTOVER = (
     field("max_pause_seconds", "number", "Seconds that a guest may stand still."),
     field("name_changes", "boolean", "Clients find the image under its new name."),
     field("window", "string", "When it may cut over; null is always.", nullable=True),
+    field(
+        "pause_seconds",
+        "number",
+        "Seconds that clients could use neither image, or that a guest stood still; null before.",
+        nullable=True,
+    ),
 )
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),

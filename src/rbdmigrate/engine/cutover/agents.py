@@ -17,6 +17,8 @@ from ...cluster.pools import open_by_id
 from ...control.cutover.guest_pauses import GuestPauses
 from ...control.cutover.orders import moves_now
 from ...control.lifecycle.cutover import (
+    by_prepare,
+    changed_over,
     goes_back,
     guest_resumed,
     image_in_use,
@@ -49,7 +51,7 @@ _READY_AGAIN = 0.5  # seconds until an agent asks again that is ready before the
 _FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
-_CHANGES = frozenset({Op.CUT_OVER, Op.ABORT})  # of names
+_CHANGES = frozenset({Op.PREPARE, Op.CUT_OVER, Op.ABORT})  # of what a name leads to
 _LOOK = 0.05  # seconds between two looks whether the source has its name again
 _ALONE = 1.0  # seconds in which an agent is answered while no other guest stands still
 _BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
@@ -122,16 +124,14 @@ class AgentService:
 
     def _orders(self, host: str, inventory: messages.Inventory) -> messages.Orders:
         self._inventories.put(host, inventory)
-        tracked = self._registry.all()
-        may = [t.migration for t in tracked if self._holds.hold(t.migration) is None]
+        wanted = [t for t in self._registry.all() if _waits_for_agent(t.migration)]
+        may = [t.migration for t in wanted if self._holds.hold(t.migration) is None]
         found = moves_now(host, inventory.guests, may, time.time())
         opened = {disk.image for guest in inventory.guests for disk in guest.disks}
         busy = False
-        for one in tracked:
-            m = one.migration
-            one.waits_for = found.reasons.get(m.id, one.waits_for)
-            wanted = m.cutover.mode is _AGENT and waits_for_clients(m)
-            busy |= wanted and image_in_use(m).spec in opened
+        for one in wanted:
+            one.waits_for = found.reasons.get(one.migration.id, one.waits_for)
+            busy |= image_in_use(one.migration).spec in opened
         interval = self._settings().agent_interval
         return messages.Orders(min(_BUSY, interval) if busy else interval, found.moves)
 
@@ -142,7 +142,7 @@ class AgentService:
         for one in tracked:
             if not may_be_released(one.migration, _AGENT, now):
                 return messages.Go(False, f"{one.migration.target.spec} does not wait any more.")
-        forward = [one for one in tracked if not goes_back(one.migration)]
+        forward = [one for one in tracked if _is_copied_before(one.migration)]
         late = [one for one in forward if one.migration.step is not None or _behind(one, now)]
         for one in late:
             one.arm = True
@@ -267,9 +267,18 @@ class AgentService:
             raise MigrationError(ENOENT, f"There is no record of the migration {ident}.")
         if self._undecided(m):
             return messages.DiskOutcome(ident, None)
-        moved = m.cut_over_at is not None and m.state is not State.ABORTED
+        moved = changed_over(m) and m.state is not State.ABORTED
         moved = moved and not (undecided(m) and goes_back(m))
         return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
+
+
+def _waits_for_agent(m: Migration) -> bool:
+    return m.cutover.mode is _AGENT and waits_for_clients(m)
+
+
+def _is_copied_before(m: Migration) -> bool:
+    """Whether a last round comes before the cutover that the agent asks for."""
+    return not goes_back(m) and not by_prepare(m)
 
 
 def _behind(tracked: TrackedMigration, now: float) -> bool:

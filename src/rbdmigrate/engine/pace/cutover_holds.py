@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Optional
 
-from ...control.lifecycle.cutover import undecided
+from ...control.lifecycle.cutover import by_prepare, changed_over, undecided
 from ...control.pace.window import Window
 from ...model.errors import MigrationError
 from ...model.hooks import HookEvent
@@ -33,7 +33,7 @@ class CutoverHolds:
 
     def hold(self, m: Migration) -> Optional[Hold]:
         """Why the cutover of ``m`` must not begin now; None: it may, or it has begun."""
-        if m.cut_over_at is not None or in_cutover(m):
+        if changed_over(m) or in_cutover(m):
             return None
         return self.window(m) or self._limit()
 
@@ -71,5 +71,7 @@ def in_cutover(m: Migration) -> bool:
     """Whether its clients are being stopped, or wait for its cutover or its way back."""
     if m.state is State.FAILED or m.state.ended:
         return False
+    if by_prepare(m) and m.release is None:
+        return False  # its clients were stopped by hand, before it was asked for
     asked = m.question is not None and m.question.event is HookEvent.BEFORE_CUTOVER
     return asked or undecided(m)

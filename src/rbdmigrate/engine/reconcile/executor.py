@@ -22,7 +22,7 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
-from ...control.lifecycle.cutover import cut_over_refused, waits_for_clients
+from ...control.lifecycle.cutover import cut_over_refused, prepare_refused, waits_for_clients
 from ...control.lifecycle.decision import decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
@@ -358,6 +358,8 @@ class Executor:
             self.breaker.failed(tracked.migration, errno)
 
         def change(m: Migration) -> Migration:
+            if m.release is not None and m.prepared_at is None:
+                return prepare_refused(m, problem.message, now)
             if not problem.transient:
                 return failed(m, errno, problem.message, now)
             wait = backoff(m.attempts + 1, settings.retry_first, settings.retry_cap, self._chance)

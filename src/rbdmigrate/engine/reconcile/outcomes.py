@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...control.lifecycle.aborting import copied_by_us_alone
 from ...control.lifecycle.crashes import after_success
-from ...control.lifecycle.cutover import cut_over
+from ...control.lifecycle.cutover import cut_over, prepare_to_undo
 from ...control.lifecycle.warm import is_refresh, kept_hold, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
@@ -26,8 +26,10 @@ from .verification import with_outcome
 
 def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
     """The record after an act that was done, or that has to wait for OSDs to trim snapshots."""
-    if isinstance(answer, NotTrimmed):
-        return waiting(m, answer.untrimmed, now)
+    if isinstance(answer, NotTrimmed):  # a guest does not wait for that
+        return waiting(replace(m, release=None), answer.untrimmed, now)
+    if op is Op.UNDO_PREPARE and prepare_to_undo(m):
+        return replace(m, step=None)
     if isinstance(answer, ObjectsCompleted):  # the attempts to copy are counted on
         return replace(m, step=None, settled=True)
     m = after_success(_cleared(m, op), op)
@@ -60,6 +62,7 @@ def _cleared(m: Migration, op: Op) -> Migration:
 def _prepared(m: Migration, answer: Prepared) -> Migration:
     return replace(
         m,
+        release=None,
         target=replace(m.target, image_id=answer.target_id),
         target_version=answer.version,
         target_header=answer.header,

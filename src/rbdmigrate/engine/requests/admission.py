@@ -111,7 +111,7 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     ``ident``: the id that it has in its ``plan``; empty: a new one. The record of an import names
     the config-keys of its secrets; they are to be stored after it.
     """
-    findings = run(facts)
+    findings = run(replace(facts, clients_leave=_clients_leave(policy)))
     refuse(findings)
     _refuse_open(facts, policy)
     if policy.verify is Verify.AUTO:
@@ -133,11 +133,16 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
 
 
+def _clients_leave(policy: Policy) -> bool:
+    """Whether it waits until its clients leave the source, which may be open until then."""
+    return policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
+
+
 def _refuse_open(facts: Facts, policy: Policy) -> None:
     """Raise MigrationError(EBUSY) where a cutover would follow by itself with clients running."""
     wish, image = facts.wish, facts.image
     users = image.users if image is not None else ()
-    waits = policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
+    waits = _clients_leave(policy)
     if wish.method is Method.WARM and users and goes_on(policy.goal) and not waits:
         raise MigrationError(
             EBUSY,

@@ -6,7 +6,7 @@ import time
 from typing import Any, Optional, Union
 
 from ...control.hooks.questions import waits_for_hooks
-from ...control.lifecycle.cutover import waits_for_clients
+from ...control.lifecycle.cutover import by_prepare, waits_for_clients
 from ...control.lifecycle.schedule import PACED
 from ...control.lifecycle.standstill import source_rests, standstill
 from ...control.lifecycle.warm import is_refresh
@@ -104,6 +104,7 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     if tracked.held and not tracked.busy:
         return tracked.held
     rests = m.state is State.EXECUTED or m.cut_over_at is not None
+    rests = rests or (by_prepare(m) and m.state is State.QUEUED)
     held = _held(m.hold)
     free = m.step is None and not held
     asks = waits_for_hooks(m)
