@@ -216,10 +216,19 @@ STATES = [
 
 @pytest.mark.parametrize(("state", "events"), STATES)
 def test_states_that_are_told(state, events):
-    before = migration()
+    before = migration(method=Method.WARM)
     after = before.enter(state, NOON)
     assert [n.event for n in notices(before, after)] == events
     assert notices(after, after.enter(state, NOON, "again")) == []
+
+
+def test_a_live_migration_has_a_cutover_where_an_agent_pauses_a_guest():
+    def told(mode):
+        before = migration(cutover=CutoverPolicy(mode))
+        return [n.event for n in notices(before, before.enter(State.PREPARED, NOON))]
+
+    assert told(CutoverMode.REFUSE) == []
+    assert told(CutoverMode.AGENT) == [E.AFTER_CUTOVER]
 
 
 def test_a_cutover_that_is_refused_is_told_also_where_nobody_was_asked():

@@ -43,8 +43,8 @@ def history(reports: List[Report]) -> str:
 
 def _pause(r: Report) -> str:
     """Return for how long a cutover kept clients waiting, or an empty text."""
-    rounds = r["rounds"]
-    seconds = None if rounds is None else rounds["pause_seconds"]
+    cutover = r["cutover"]
+    seconds = None if cutover is None else cutover["pause_seconds"]
     return "" if seconds is None else f"{seconds:.2f}s"
 
 

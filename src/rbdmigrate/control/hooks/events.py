@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
+from ...model.cutover import CutoverMode
 from ...model.hooks import Hook, HookEvent
-from ...model.migration import Migration, State
+from ...model.migration import Method, Migration, State
 from ...model.plan import Plan, PlanState
+from ..lifecycle.cutover import changed_over
 
 _ENTERED = {
     State.COMMITTED: HookEvent.COMMITTED,
@@ -35,27 +37,32 @@ def notices(before: Migration, after: Migration) -> list[Notice]:
     found: list[Notice] = []
     former, now = before.question, after.question
     ended = former is not None and (now is None or now.id != former.id)
-    back = before.cut_over_at is not None
+    back = changed_over(before)
     told = False
     if former is not None and ended and former.event is HookEvent.BEFORE_CUTOVER:
-        done = _is_back(after) if back else after.cut_over_at is not None
+        done = _is_back(after) if back else changed_over(after)
         if not done:
             found.append(Notice(HookEvent.CUTOVER_FAILED, former.hooks, back=back))
         elif back:
             found.append(Notice(HookEvent.AFTER_CUTOVER, back=True))
         told = True
-    if before.cut_over_at is None and after.cut_over_at is not None:
+    if changed_over(after) and not back and (told or _has_cutover(after)):
         found.append(Notice(HookEvent.AFTER_CUTOVER))
     elif not told and before.state is State.CUTTING_OVER and after.state is State.EXECUTED:
         found.append(Notice(HookEvent.CUTOVER_FAILED))
     if before.executed_at is None and after.executed_at is not None:
         found.append(Notice(HookEvent.EXECUTED))
     if now is not None and (former is None or now.id != former.id):
-        asks_back = now.event is HookEvent.BEFORE_CUTOVER and after.cut_over_at is not None
+        asks_back = now.event is HookEvent.BEFORE_CUTOVER and changed_over(after)
         found.append(Notice(now.event, now.hooks, now.id, back=asks_back))
     if after.state is not before.state and after.state in _ENTERED:
         found.append(Notice(_ENTERED[after.state]))
     return found
+
+
+def _has_cutover(m: Migration) -> bool:
+    """Whether clients change to the target at a moment of its own, not when somebody prepares."""
+    return m.method is Method.WARM or m.cutover.mode is not CutoverMode.REFUSE
 
 
 def _is_back(m: Migration) -> bool:
