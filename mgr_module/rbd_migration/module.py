@@ -164,6 +164,7 @@ class Module(MgrModule):
                     "warning(s) about what clients did",
                     engine.migrations.changed_targets(),
                 ),
+                "HOOK": ("problem(s) with hooks", engine.hooks.failing()),
                 "PLAN": ("plan(s) need attention", engine.plans.warnings()),
             }
         )

@@ -14,6 +14,7 @@ from rbdmigrate.model.verification import Verify
 
 from .gate_options import GATE_OPTIONS, thresholds
 from .health_options import HEALTH_OPTIONS, limits
+from .hook_options import HOOK_OPTIONS, hook_reach
 from .import_options import IMPORT_OPTIONS, reach
 
 _T = TypeVar("_T")
@@ -195,6 +196,7 @@ OPTIONS: List[Dict[str, Any]] = [
     *GATE_OPTIONS,
     *HEALTH_OPTIONS,
     *IMPORT_OPTIONS,
+    *HOOK_OPTIONS,
 ]
 
 
@@ -231,6 +233,9 @@ class Options:
             command_wait=float(self._get("command_wait")),
             agent_interval=min(60.0, max(1.0, float(self._get("agent_interval")))),
             reach=self._kept(lambda: reach(self._get), before.reach),
+            hook_reach=self._kept(lambda: hook_reach(self._get), before.hook_reach),
+            hook_close_wait=float(self._get("hook_close_wait")),
+            max_cutovers=int(self._get("max_cutovers")),
             per_source_host=int(self._get("per_source_host")),
             source_timeout=float(self._get("source_timeout")),
             worker_memory=int(self._get("worker_memory")),
@@ -258,6 +263,7 @@ class Options:
             "per_source_host",
             "max_steps",
             "max_verifies",
+            "max_cutovers",
         )
         return {name: int(self._get(name)) for name in names}
 

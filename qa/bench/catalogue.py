@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Callable
 
 from qa.bench import (
+    agents,
     beside,
     caps,
     change,
     failover,
     fleet,
+    guest,
     image,
     imports,
     latency,
@@ -44,6 +46,8 @@ ALL = (
     Benchmark("sparse", sparse.run, ("pace",)),
     Benchmark("beside", beside.run, ("pace",)),
     Benchmark("warm", warm.run),
+    Benchmark("guest", guest.run),
+    Benchmark("agents", agents.run),
 )
 
 

@@ -20,11 +20,14 @@ class AgentProcess:
     """``rbd-migration-agent`` of the host ``name``, a process of its own. Started by :meth:`start`.
 
     ``folder`` has the QMP sockets of the guests, and gets the agent's files. ``libvirt`` is the URI
-    of more guests; empty: none.
+    of more guests; empty: none. ``lifetime``: seconds after which it is ended.
     """
 
-    def __init__(self, cluster: Cluster, folder: Path, name: str, libvirt: str = "") -> None:
+    def __init__(
+        self, cluster: Cluster, folder: Path, name: str, libvirt: str = "", lifetime: int = 280
+    ) -> None:
         self.name = name
+        self._lifetime = lifetime
         self._libvirt = libvirt
         self._cluster = cluster
         self._folder = folder
@@ -85,7 +88,8 @@ class AgentProcess:
         self._faults.mkdir(exist_ok=True)
         self._process = processes.spawn(
             [
-                *("timeout", "-k", "5", "280", sys.executable, "-m", "rbdmigrate_agent"),
+                *("timeout", "-k", "5", str(self._lifetime)),
+                *(sys.executable, "-m", "rbdmigrate_agent"),
                 *("--conf", str(self._conf), "--id", self.name, "--host", self.name),
                 *("--qmp", str(self._folder), "--state", str(self._folder / f"{self.name}.state")),
                 *(("--libvirt", self._libvirt) if self._libvirt else ()),

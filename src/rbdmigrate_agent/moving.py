@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Callable, Optional
 
 from rbdmigrate.control.cutover.pause import Step, next_step
+from rbdmigrate.control.cutover.steps import Steps
 from rbdmigrate.faults import fault_point
 from rbdmigrate.model import agent_messages as messages
 from rbdmigrate.model.spec import ImageSpec
@@ -140,23 +141,25 @@ class Moving:
             self._decline(guest, pause.migrations, f"The pause cannot be noted: {error}.")
             return
         fault_point("agent.after", "journal")
-        begun = self._clock()
+        begun, steps = self._clock(), Steps()
         released = False
         try:
             connection.pause(guest)
+            steps.end("pause")
             fault_point("agent.after", "pause")
             connection.close(exchanges)
+            steps.end("close")
             fault_point("agent.after", "close")
             released = True
         except GuestError as error:
             log.error("%s cannot be paused: %s", guest.called, error)
-        self._finish(connection, pause, begun=begun, released=released)
+        self._finish(connection, pause, begun=begun, released=released, steps=steps)
 
     def recover(self, connection: GuestConnection, pause: Pause) -> None:
         """Bring a pause to its end that an agent before us began."""
         log.warning("the guest %s was paused by an agent that ended; going on", pause.guest)
         long_ago = self._clock() - pause.max_pause
-        self._finish(connection, pause, begun=long_ago, released=None)
+        self._finish(connection, pause, begun=long_ago, released=None, steps=Steps())
 
     def _finish(
         self,
@@ -165,16 +168,19 @@ class Moving:
         *,
         begun: float,
         released: Optional[bool],
+        steps: Steps,
     ) -> None:
         """``released``: the images were closed just now; None: it is not known."""
         outcomes = self._outcomes(pause, begun, released)
         if outcomes is None:
             return  # the agent ends; the entry stays for the next one
+        steps.end("outcome")
         notes = self._opened(connection, pause, outcomes, begun)
         if notes is None:
             return
+        steps.end("open and resume")
         seconds = self._clock() - begun
-        log.info("the guest %s goes on after %.2f s", pause.guest, seconds)
+        log.info("the guest %s goes on after %.2f s (%s)", pause.guest, seconds, steps.text())
         for note in notes:
             log.warning("%s", note)
         fault_point("agent.after", "resume")

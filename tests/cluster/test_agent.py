@@ -56,7 +56,10 @@ def hypervisor(
             Machine(tmp_path, cluster.conf, wanted, env=cluster.env, mark=mark) as machine,
             AgentProcess(cluster, tmp_path, HOST) as agent,
         ):
-            yield Hypervisor(machine, agent)
+            try:
+                yield Hypervisor(machine, agent)
+            finally:
+                print(agent.said)  # pytest shows it when the test fails
 
     return started
 
@@ -67,7 +70,9 @@ def watchers(client: rados.Rados, spec: str) -> int:
 
 
 def run(migration: Commands, source: str, *args: str) -> None:
-    migration.text("run", source, *args, "--cutover", "agent", "--goal", "cut-over")
+    """On a busy machine a round may take longer than the longest pause of the default."""
+    cutover = ("--cutover", "agent", "--max-pause", "30s", "--goal", "cut-over")
+    migration.text("run", source, *args, *cutover)
 
 
 def seen(migration: Commands, agent: AgentProcess, disks: int = 1) -> "list[Any]":
@@ -108,6 +113,40 @@ def test_a_running_guest_moves_in_place_and_to_another_pool(
         migration.text("commit", target)
         migration.wait(target, "committed")
         host.must_be_clean()
+    assert trash(client, pools[0]) == trash(client, pools[1]) == []
+
+
+def test_a_running_guest_changes_to_the_target_of_a_live_migration(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Any
+) -> None:
+    """It copies its own disk, in place and to another pool, and its agent is killed once."""
+    source, target = f"{pools[0]}/disk0", f"{pools[1]}/moved"
+    with hypervisor() as host:
+        seen(migration, host.agent)
+        cluster.run(["rbd", "snap", "create", "--no-progress", f"{source}@before"])
+        migration.text(
+            "run", source, "--method", "live", "--object-size", "1M", "--verify", "none",
+            "--cutover", "agent", "--max-pause", "30s",
+        )  # fmt: skip
+        report = migration.wait(source, "committed", timeout=120)
+        host.must_be_clean()
+        assert 0 < report["cutover"]["pause_seconds"] < 30
+        host.agent.die_at("agent.after", "ask")
+        migration.text(
+            "run", source, target, "--method", "live", "--verify", "none", "--name-changes",
+            "--cutover", "agent", "--max-pause", "30s",
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while host.agent.running:
+            assert time.monotonic() < deadline, host.agent.said
+            time.sleep(0.1)
+        host.agent.start()
+        migration.wait(target, "committed", timeout=120)
+        host.must_be_clean()
+        assert watchers(client, target) == 1
+        with opened(client, target) as image:
+            assert [snap["name"] for snap in image.list_snaps()] == ["before"]
+    assert names(client, pools[0]) == []
     assert trash(client, pools[0]) == trash(client, pools[1]) == []
 
 

@@ -282,6 +282,12 @@ def test_what_is_in_the_way_in_a_real_qemu(host: Any) -> None:
         with QmpSocket(here.machine.qmp, timeout=30) as somebody:
             somebody.execute("job-cancel", {"id": "b"})
         wait(lambda: others() == [])
+        slow = ("migrate-set-parameters", {"max-bandwidth": 4096})
+        found = others(slow, ("migrate", {"uri": "exec:cat > /dev/null"}))
+        assert any("being migrated to another host" in sentence for sentence in found)
+        with QmpSocket(here.machine.qmp, timeout=30) as somebody:
+            somebody.execute("migrate_cancel")
+        wait(lambda: others() == [])
         server = {"addr": {"type": "unix", "data": {"path": f"{here.machine.folder}/nbd.sock"}}}
         export = {"type": "nbd", "id": "e", "node-name": "disk0-raw", "writable": False}
         found = others(("nbd-server-start", server), ("block-export-add", export))

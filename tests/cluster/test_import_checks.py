@@ -69,14 +69,14 @@ def test_a_file_of_another_format_is_imported_as_raw_only_when_that_is_asked_for
     file.write_text(json.dumps(plan), encoding="utf-8")
     migration.text("plan", "create", "-i", str(file))
     migration.ask("plan start", plan="as-raw")
-    for each in (target, planned):
-        migration.wait(each, "committed")
-        assert content(client, each) == source.files[0].read_bytes()
 
     def state():
         return migration.ask("plan show", plan="as-raw")["state"]
 
     cluster.wait_for(lambda: state() == "done-with-failures", 60, "the plan to be done")
+    for each in (target, planned):
+        migration.wait(each, "committed")
+        assert content(client, each) == source.files[0].read_bytes()
     assert names(client, pool) == ["asked", "planned"]
     migration.ask("plan rm", plan="as-raw")
 

@@ -12,7 +12,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from errno import EAGAIN
+from errno import EAGAIN, ECONNREFUSED
 from typing import Any, Optional
 
 from rbdmigrate.model.errors import MigrationError
@@ -49,10 +49,14 @@ class Manager:
             generation=generation,
             settings=lambda: world.settings,
             on_client=self._registered,
+            send=self._send,
         )
         with self.acting():
             self.engine = modules.api.Engine(host)
             self.engine.start()
+
+    def _send(self, letter: Any) -> Any:
+        return self.world.send(letter)
 
     def _registered(self, addresses: str) -> None:
         self.address = addresses.rpartition("v1:")[2]
@@ -77,6 +81,7 @@ class World:
         rados_module.use(self.cluster)
         self.settings = load().settings.Settings(retry_first=1.0, retry_cap=5.0)
         self.managers: list[Manager] = []
+        self.send: Callable[[Any], Any] = _unreachable
         self._stack = contextlib.ExitStack()
         self._kills: dict[str, int] = {}
         self.cluster.before.append(self._kill_when_due)
@@ -323,6 +328,11 @@ class Guest:
 
 def _texts(content: dict[int, bytes]) -> dict[int, bytes]:
     return {number: data.rstrip(b".") for number, data in content.items()}
+
+
+def _unreachable(letter: Any) -> Any:
+    """A hook's server that is not there."""
+    raise MigrationError(ECONNREFUSED, f"{letter.url} refuses the connection.")
 
 
 def spec(text: str) -> ImageSpec:

@@ -122,6 +122,49 @@ class FakeAgents:
         return Orders(30.0)
 
 
+HOOK = {
+    "name": "one",
+    "url": "https://hooks.example.com/",
+    "events": ["before_cutover"],
+    "pool": None,
+    "timeout_seconds": 10.0,
+    "own_ca": False,
+    "created": "2026-11-23T06:22:26Z",
+    "waiting": 0,
+    "failing": False,
+    "lost": 0,
+    "last_at": None,
+    "last_event": None,
+    "last_failure": None,
+}
+
+
+class FakeHooks:
+    """Notes what it is asked about hooks. There is one."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def shown(self):
+        return [HOOK]
+
+    def failing(self):
+        return []
+
+    def done(self, name, target, veto):
+        self._engine.calls.append(("hook done", (name, target, veto), {}))
+        return {"hook": name, "target": str(target), "event": "before_commit", "veto": veto}
+
+    def __getattr__(self, name):
+        def call(hook, *args, **named):
+            self._engine.calls.append((f"hook {name}", (hook, *args), named))
+            if name != "add" and hook != "one":
+                raise MigrationError(ENOENT, f"There is no hook {hook!r}.")
+            return HOOK
+
+        return call
+
+
 class FakeMeasures:
     """Measures of an engine that has done nothing."""
 
@@ -214,6 +257,7 @@ class FakeEngine:
         self.migrations = FakeMigrations(self)
         self.plans = FakePlans(self)
         self.agents = FakeAgents(self)
+        self.hooks = FakeHooks(self)
         self.measures = FakeMeasures()
 
     @contextlib.contextmanager

@@ -9,7 +9,6 @@ from rbdmigrate.control.lifecycle.cutover import released
 from rbdmigrate.model.agent_messages import (
     Declined,
     Go,
-    Inventory,
     OpenDisk,
     OpenGuest,
     Outcome,
@@ -19,7 +18,6 @@ from rbdmigrate.model.agent_messages import (
     Withdraw,
     decode_answer,
     decode_request,
-    encode,
 )
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.errors import MigrationError, RecordError
@@ -29,6 +27,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import World, block, spec
+from tests.unit.agent_requests import ask, guest, orders, wait_decided
 
 CONTENT = {"": {0: b"one", 2: b"two"}}
 LATER = {"": {0: b"one", 1: b"later", 2: b"two"}}
@@ -52,21 +51,6 @@ def begin(world, mode, goal=Goal.CUT_OVER, source="hdd/a", **policy):
     )
 
 
-def guest(*images, status="running", renames=False, reason=""):
-    disks = tuple(OpenDisk(spec(image), "/vda", reason) for image in images)
-    return OpenGuest("web-17", "uuid-17", status, disks, renames)
-
-
-def ask(world, request, host="pve3"):
-    """What the manager answers, as it goes over the wire."""
-    sent = decode_request(encode(request))
-    return decode_answer(encode(world.call(lambda: world.engine.agents.answer(host, sent))))
-
-
-def orders(world, *guests, host="pve3"):
-    return ask(world, Inventory("1", guests), host)
-
-
 def waiting(world, *images, **policy):
     """The ids of migrations of the images of a guest, ordered to be paused."""
     for image in images:
@@ -80,22 +64,13 @@ def waiting(world, *images, **policy):
 
 def until_ready(world, idents):
     """Ask until the copy is fresh: once, or again when another round was copied."""
-    answer = ask(world, Ready("t", "web-17", idents))
+    token = f"for {idents[0]}"
+    answer = ask(world, Ready(token, "web-17", idents))
     if not answer.go:
         assert answer.again > 0
         world.run(2.0)
-        answer = ask(world, Ready("t", "web-17", idents))
+        answer = ask(world, Ready(token, "web-17", idents))
     assert answer == Go(True)
-
-
-def wait_decided(world, token, idents, answer):
-    """What an agent does whose guest stands still: ask until the outcome is known."""
-    for _ in range(30):
-        if answer.decided:
-            break
-        world.run(1.0)
-        answer = ask(world, Outcome(token, idents))
-    assert answer.decided
 
 
 def write_later(world, image="hdd/a"):
@@ -159,6 +134,30 @@ def test_a_worker_killed_in_the_pause_leaves_a_valid_image(world, after):
     wait_decided(world, "t", idents, answer)
     world.forget_kills()
     assert world.content("hdd/a") == LATER
+
+
+def test_nobody_waits_for_an_outcome_while_a_guest_is_about_to_stand_still(world):
+    """Commands are carried out one after another, and the agent's next one is urgent."""
+    world.create_image("hdd/other", CONTENT[""])
+    idents = waiting(world, "hdd/a")
+    until_ready(world, idents)
+    assert world.prepare("hdd/other", "nvme/other")["state"] != "prepared"
+    answer = ask(world, Released("t", "web-17", idents))
+    wait_decided(world, "t", idents, answer)
+    ask(world, Resumed("t", "web-17", idents, 0.25))
+    world.wait_state("nvme/other", "prepared")
+
+
+def test_two_guests_that_stand_still_do_not_wait_for_each_other(world):
+    world.create_image("hdd/b", CONTENT[""])
+    first, second = waiting(world, "hdd/a"), waiting(world, "hdd/b")
+    until_ready(world, first)
+    until_ready(world, second)
+    world.kill_worker_after(5)  # so that the outcome takes its time
+    asked = world.simulation.now
+    ask(world, Released("u", "web-18", second))
+    assert world.simulation.now - asked < 0.5
+    world.forget_kills()
 
 
 def test_a_failover_while_the_guest_waits_does_not_lose_it(world):

@@ -179,7 +179,9 @@ def loop(client, registry: Registry, acts: Mock) -> Scheduler:
     """A loop around them that has no place for a copy."""
     identity = Identity("client.admin", "/etc/ceph/ceph.conf", "")
     settings = Settings(max_copies=0)
-    around = {name: Mock() for name in ("loader", "throttle", "conditions", "secrets", "plans")}
+    around = {
+        name: Mock() for name in ("loader", "throttle", "conditions", "secrets", "plans", "gates")
+    }
     around["plans"].limits.return_value = {}
     return Scheduler(
         client, identity, registry, acts=acts, settings=lambda: settings, on_fenced=pytest.fail,

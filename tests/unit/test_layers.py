@@ -23,7 +23,7 @@ MAY_USE = {
     "worker": {"cluster", "control", "model", "sources"},
     "engine": {"checks", "cluster", "control", "model", "sources"},
 }
-ENGINE = ("records", "pace", "reconcile", "requests", "plans", "cutover")
+ENGINE = ("hooks", "records", "pace", "reconcile", "requests", "plans", "cutover")
 """The packages of the engine, from the bottom up: each imports only those before it."""
 
 FOR_ALL = {"", "faults"}  # the version, and the points for fault tests

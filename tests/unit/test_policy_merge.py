@@ -36,6 +36,7 @@ AS_STRICT: "dict[str, Callable[[Any, Any], bool]]" = {
     "window": lambda after, asked: asked in ("", after),
     "verify": lambda after, asked: VERIFIES.index(after) >= VERIFIES.index(asked),
     "soak": lambda after, asked: after >= asked,
+    "cutover_window": lambda after, asked: asked in ("", after),
     "cutover": lambda after, asked: asked is None,  # the last request counts, see below
 }
 FIELDS = [field.name for field in dataclasses.fields(Policy)]
@@ -46,6 +47,7 @@ policies = st.builds(
     priority=st.integers(-3, 3),
     rate=st.none() | st.integers(0, 3),
     window=st.sampled_from(["", "Sat", "22:00-04:00"]),
+    cutover_window=st.sampled_from(["", "Sun", "02:00-04:00"]),
     verify=st.sampled_from(VERIFIES),
     soak=st.sampled_from([0.0, 60.0, WEEK]),
 )
@@ -85,7 +87,8 @@ def test_every_field_of_a_policy_is_decided_on():
 @given(policies, policies, st.sampled_from(["", "p"]))
 def test_of_two_policies_the_stricter_counts_in_every_field(first, second, plan):
     m = with_policy(executed(method=Method.WARM), first)
-    if first.window and second.window and first.window != second.window:
+    windows = [(p.window, p.cutover_window) for p in (first, second)]
+    if any(one and other and one != other for one, other in zip(*windows)):
         refused(EEXIST, m, second, plan=plan)
         return
     after = merged(m, second, PLAIN, plan)
@@ -97,7 +100,7 @@ def test_of_two_policies_the_stricter_counts_in_every_field(first, second, plan)
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_new_record_has_every_field_of_its_policy(name):
     cutover = CutoverPolicy(CutoverMode.AGENT, 2.0)
-    policy = Policy(Goal.EXECUTED, 3, 5, "Sat", Verify.SAMPLE, 60.0, cutover)
+    policy = Policy(Goal.EXECUTED, 3, 5, "Sat", Verify.SAMPLE, 60.0, cutover, "Sun")
     assert getattr(policy, name) != getattr(Policy(), name)
     m = with_policy(migration(method=Method.WARM), policy)
     assert getattr(m, name) == getattr(policy, name)
@@ -110,8 +113,10 @@ def test_of_two_ways_to_cut_over_the_last_one_given_counts():
     assert m.cutover == agent
     assert merged(m, Policy(), PLAIN).cutover == agent
     assert merged(m, Policy(cutover=refuse), PLAIN).cutover == refuse
+    assert merged(executed(), Policy(cutover=agent), PLAIN).cutover == agent
+    closed = CutoverPolicy(CutoverMode.WHEN_CLOSED)
     with pytest.raises(MigrationError, match="method warm"):
-        merged(executed(), Policy(cutover=agent), PLAIN)
+        merged(executed(), Policy(cutover=closed), PLAIN)
 
 
 @given(policies, st.sampled_from(["", "p"]))

@@ -41,6 +41,7 @@ class Call:
     create plans and migrations, for front ends where that is another permission than changing them.
     ``speaks_for`` tells whether the caller may speak for a hypervisor host, as its agent does.
     ``who`` is the caller's name. ``audit`` takes a line for the cluster's audit log.
+    ``logged``: the arguments are in the monitors' audit log, as those of the ``ceph`` CLI are.
     """
 
     args: Dict[str, Any]
@@ -53,6 +54,7 @@ class Call:
     speaks_for: Callable[[str], bool] = lambda host: False
     who: str = "command line"
     audit: Callable[[str], None] = lambda line: None
+    logged: bool = True
 
     @property
     def access(self) -> Access:

@@ -40,6 +40,9 @@ from . import (
     history as history_commands,
 )
 from . import (
+    hooks as hook_commands,
+)
+from . import (
     imports as import_command,
 )
 from . import (
@@ -118,6 +121,7 @@ def _layout(call: Call, target: ImageSpec) -> LayoutOptions:
 def policy_of(call: Call, goal: Goal) -> Policy:
     """Return the policy that the options of a command describe. Raises MigrationError(EINVAL)."""
     rate, window = call.text("rate"), call.text("window")
+    cutover_window = call.text("cutover_window") or "off"
     return Policy(
         goal=goal,
         priority=call.number("priority") or 0,
@@ -126,6 +130,7 @@ def policy_of(call: Call, goal: Goal) -> Policy:
         verify=verify_commands.verify_of(call, new=True) or Verify.AUTO,
         soak=verify_commands.soak_of(call) or 0.0,
         cutover=cutover_commands.policy_of(call),
+        cutover_window=pace_commands.window_of(call, cutover_window, "--cutover-window"),
     )
 
 
@@ -150,7 +155,7 @@ def _begin(call: Call, goal: Goal) -> Report:
         _layout(call, target or source),
         policy,
         force=call.flag("force"),
-        method=cutover_commands.method_with(import_command.method_of(call), policy.cutover),
+        method=cutover_commands.method_with(import_command.method_of(call), policy),
     )
 
 
@@ -239,6 +244,7 @@ TABLE = (
             *_LAYOUT,
             Arg("verify"),
             *cutover_commands.ARGS,
+            Arg("cutover_window"),
             *import_command.ARGS,
             _FORCE,
         ),
@@ -278,6 +284,7 @@ TABLE = (
             Arg("verify"),
             Arg("soak"),
             *cutover_commands.ARGS,
+            Arg("cutover_window"),
             *import_command.ARGS,
             _FORCE,
         ),
@@ -304,6 +311,7 @@ TABLE = (
     ),
     *history_commands.TABLE,
     *cutover_commands.TABLE,
+    *hook_commands.TABLE,
     *pace_commands.TABLE,
     *plan_commands.TABLE,
     *plan_report_command.TABLE,

@@ -8,6 +8,7 @@ from rbdmigrate.model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, pars
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.host_report import AgentRow, ClientRow, agent_rows, client_rows
 from rbdmigrate.model.migration import Method
+from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
 
 from . import tables
@@ -34,9 +35,11 @@ def policy_of(call: Call) -> Optional[CutoverPolicy]:
     return CutoverPolicy(modes[mode], seconds, call.flag("name_changes"))
 
 
-def method_with(method: Optional[Method], policy: Optional[CutoverPolicy]) -> Optional[Method]:
-    """Return the method: a cutover that waits for clients is one of the method ``warm``."""
-    waits = policy is not None and policy.mode is not CutoverMode.REFUSE
+def method_with(method: Optional[Method], policy: Policy) -> Optional[Method]:
+    """Return the method: a cutover that waits for something is one of the method ``warm``."""
+    cutover = policy.cutover
+    waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
+    waits = waits or bool(policy.cutover_window)
     return Method.WARM if waits and method is None else method
 
 

@@ -62,7 +62,7 @@ def row(report: Report) -> HistoryRow:
         seconds=_passed(report["created"], report["ended"]) or 0,
         bytes=moved,
         bytes_per_second=None if not copied or size is None else size // copied,
-        pause_seconds=(report["rounds"] or {}).get("pause_seconds"),
+        pause_seconds=(report["cutover"] or {}).get("pause_seconds"),
         verified="" if v is None else f"{v['mode']}: {v['outcome'] or 'not finished'}",
         plan=report["plan"] or "",
         by=report["by"] or "",

@@ -17,9 +17,13 @@ def _set(call: Call) -> Report:
     target = call.spec("target_image", "target")
     rate, goal, window = call.text("rate"), call.text("goal"), call.text("window")
     verify, soak = verify_commands.verify_of(call), verify_commands.soak_of(call)
-    if all(x is None for x in (rate, goal, window, call.number("priority"), verify, soak)):
+    cutover_window = call.text("cutover_window")
+    given = (rate, goal, window, cutover_window, call.number("priority"), verify, soak)
+    if all(x is None for x in given):
         raise MigrationError(
-            EINVAL, "Say what to set: --rate, --priority, --window, --goal, --verify or --soak."
+            EINVAL,
+            "Say what to set: --rate, --priority, --window, --cutover-window, --goal, --verify or "
+            "--soak.",
         )
     changes = Changes(
         rate=None if rate is None else parse_rate(rate, "--rate"),
@@ -27,17 +31,20 @@ def _set(call: Call) -> Report:
         priority=call.number("priority"),
         goal=None if goal is None else goal_of(goal),
         window=None if window is None else window_of(call, window),
+        cutover_window=None
+        if cutover_window is None
+        else window_of(call, cutover_window, "--cutover-window"),
         verify=verify,
         soak=soak,
     )
     return call.engine.migrations.change(target, changes)
 
 
-def window_of(call: Call, text: str) -> str:
+def window_of(call: Call, text: str, option: str = "--window") -> str:
     """Return a migration's window in canonical form, empty for ``off``. Raises MigrationError."""
     if text == "off":
         return ""
-    return str(parse_window(text, call.options.settings.timezone, "--window"))
+    return str(parse_window(text, call.options.settings.timezone, option))
 
 
 def _throttle_get(call: Call) -> Dict[str, Any]:
@@ -160,6 +167,7 @@ TABLE = (
             Arg("window"),
             Arg("verify"),
             Arg("soak"),
+            Arg("cutover_window"),
         ),
         "Change the rate, priority, goal, window, verify or soak of a migration",
         "w",
@@ -210,6 +218,7 @@ TABLE = (
             Arg("per_source_host", "CephInt"),
             Arg("max_steps", "CephInt"),
             Arg("max_verifies", "CephInt"),
+            Arg("max_cutovers", "CephInt"),
         ),
         "Limit how many copies and other steps run at once",
         "w",

@@ -8,6 +8,7 @@ from rbdmigrate.model.units import format_seconds, format_size
 
 Report = Dict[str, Any]
 _BAR = 20
+_MAY_BE_0 = ("per_source_pool", "per_target_pool", "per_source_host", "max_cutovers")
 
 
 def bar(percent: int, width: int = _BAR) -> str:
@@ -149,10 +150,23 @@ def detail(r: Report) -> str:
 def _cutover(r: Report) -> List[Tuple[str, str]]:
     """Return a row about how the cutover is going to be done, where that is not by hand."""
     cutover = r["cutover"]
-    if cutover is None or cutover["mode"] == "refuse" or r["clients"] == "target":
+    if cutover is None:
+        return []
+    if cutover["pause_seconds"] is not None:
+        return [("cutover", f"took {cutover['pause_seconds']:.2f}s")]
+    if r["clients"] == "target":
+        return []
+    window = [("window", f"for the cutover: {cutover['window']}")] if cutover["window"] else []
+    return window + _cutover_mode(cutover)
+
+
+def _cutover_mode(cutover: Report) -> List[Tuple[str, str]]:
+    if cutover["mode"] == "refuse":
         return []
     if cutover["mode"] == "when-closed":
         return [("cutover", "when the last client closes the source")]
+    if cutover["mode"] == "hook":
+        return [("cutover", "when hooks have stopped the clients")]
     return [("cutover", f"by the guest's agent, in at most {cutover['max_pause_seconds']:g}s")]
 
 
@@ -166,8 +180,6 @@ def _rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:
         age = format_seconds(rounds["age_seconds"])
         text += f"; the target has what the source had {age} ago"
     rows = [("rounds", text)]
-    if rounds["pause_seconds"] is not None:
-        rows.append(("cutover", f"took {rounds['pause_seconds']:.2f}s"))
     if rounds["pause_estimate_seconds"] is not None:
         rows.append(("cutover", f"would take about {rounds['pause_estimate_seconds']:.1f}s"))
     return rows
@@ -213,7 +225,7 @@ def limits(found: Dict[str, int]) -> str:
     """Format the limits, one per line."""
     width = max(len(name) for name in found)
     return "\n".join(
-        f"{name:<{width}}  {value}{' (no limit)' if not value and name.startswith('per') else ''}"
+        f"{name:<{width}}  {value}{' (no limit)' if not value and name in _MAY_BE_0 else ''}"
         for name, value in found.items()
     )
 

@@ -26,6 +26,7 @@ class Touch(enum.Enum):
     KEYS = "API keys, which are good for all pools"  # require
     HOST = "the guests of the host that is named"  # require
     HOSTS = "agents of hosts, which are good for images of all pools"  # require
+    HOOKS = "hooks, which are told of images of all pools"  # require
     NUMBERS = "settings and numbers without names of images; of pools, those that are covered"
 
 
@@ -71,6 +72,11 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
     "agent poll": (Touch.HOST,),
     "agent ls": (Touch.NUMBERS,),
     "agent rm": (Touch.HOSTS,),
+    "hook add": (Touch.HOOKS,),
+    "hook ls": (Touch.HOOKS,),
+    "hook rm": (Touch.HOOKS,),
+    "hook test": (Touch.HOOKS,),
+    "hook done": (Touch.MIGRATION,),
     "api key create": (Touch.KEYS,),
     "api key ls": (Touch.KEYS,),
     "api key rm": (Touch.KEYS,),
@@ -98,6 +104,8 @@ def require(name: str, call: Call) -> None:
         )
     elif Touch.HOSTS in touched:
         call.access.require_unrestricted("Agents are")
+    elif Touch.HOOKS in touched:
+        call.access.require_unrestricted("Hooks are")
     elif Touch.CLUSTER in touched:
         call.access.require_unrestricted("This setting is")
     elif Touch.CLUSTER_OR_POOL in touched:

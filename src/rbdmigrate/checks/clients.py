@@ -30,7 +30,7 @@ _SHOWN = 5  # clients with a finding each; the others are counted
 def in_use(facts: Facts) -> Iterator[Found]:
     """Yield the clients that have to be stopped."""
     users = facts.image.users if facts.image is not None else ()
-    if users:
+    if users and not facts.clients_leave:
         source = facts.wish.source
         yield Found(
             str(source),

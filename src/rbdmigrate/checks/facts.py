@@ -69,7 +69,8 @@ class Facts:
     ``inspection`` is that of an import's source, ``source_pool_id`` the pool of a native one.
     ``clients``: all keys of clients, with their capabilities. ``trash_of_users``: the trash of the
     source's pool and namespace holds images that users put there. ``guests``: those that agents
-    report to have the source open. ``verify``: the default verify
+    report to have the source open. ``clients_leave``: they are made to close it
+    before anything is done to it. ``verify``: the default verify
     mode of the image. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
     empty: not known.
     """
@@ -86,6 +87,7 @@ class Facts:
     clients: tuple[RbdClient, ...] = ()
     trash_of_users: bool = False
     guests: tuple[str, ...] = ()
+    clients_leave: bool = False
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)
 

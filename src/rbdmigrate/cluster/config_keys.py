@@ -42,9 +42,12 @@ def remove(client: rados.Rados, key: str) -> None:
     mon_command(client, prefix="config-key rm", key=key)
 
 
-def names(client: rados.Rados) -> list[str]:
-    """Return the keys that hold secrets of this module. Raises MigrationError."""
-    return [key for key in _every(client) if key.startswith(PREFIX)]
+def names(client: rados.Rados, prefix: str = PREFIX) -> list[str]:
+    """Return the keys that begin with ``prefix``; as a rule those that hold secrets of sources.
+
+    Raises MigrationError.
+    """
+    return [key for key in _every(client) if key.startswith(prefix)]
 
 
 def missing(client: rados.Rados, keys: Iterable[str]) -> frozenset[str]:

@@ -14,9 +14,10 @@ import rados
 from ..faults import fault_point
 from ..model.claim import Claim
 from ..model.errors import RecordError
+from ..model.hooks import Delivery
 from ..model.plan import Item, Plan, decode, encode_readable
 from .omap import omap_pages
-from .store import Store, UnreadableRecord
+from .store import Store, UnreadableRecord, posted
 
 PLANS = "rbd_migration_plans"
 _PLAN = "plan."
@@ -29,15 +30,11 @@ class PlanStore(Store):
 
     _objects = (PLANS,)
 
-    def write_plan(self, plan: Plan) -> None:
-        """Create or replace the record of a plan. Raises as ``Store.write``."""
-        raw = encode_readable(plan)
+    def write_plan(self, plan: Plan, posts: Sequence[Delivery] = ()) -> None:
+        """Create or replace the record of a plan, with messages to hooks. As ``Store.write``."""
+        values = {_PLAN + plan.name: encode_readable(plan), **posted(posts)}
         fault_point("plans.write.before", plan.state.value)
-
-        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
-            ioctx.set_omap(op, (_PLAN + plan.name,), (raw,))
-
-        self._guarded(act, PLANS)
+        self._set(values, PLANS)
         fault_point("plans.write.after", plan.state.value)
 
     def write_items(self, plan: str, items: Sequence[Item], first: int = 0) -> None:

@@ -12,6 +12,8 @@ refused (:class:`StoreFenced`), even if it does not know yet.
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from errno import ECANCELED
 from typing import Callable, Optional
@@ -22,13 +24,19 @@ from ..faults import fault_point
 from ..model.bounds import MAX_READ
 from ..model.claim import Claim, claim_of
 from ..model.errors import RecordError
+from ..model.hooks import Delivery
+from ..model.hooks import decode as decode_hook
+from ..model.hooks import encode as encode_hook
 from ..model.migration import Migration, decode, encode_readable
 from .omap import FULL_TRY, omap_pages, omap_value
+
+log = logging.getLogger(__name__)
 
 OBJECT = "rbd_migration"
 HISTORY = "rbd_migration_history"
 _OWNER = "owner"
 _PREFIX = "migration."
+_DELIVERY = "hook."
 _TALLY = "tally"
 
 
@@ -111,8 +119,10 @@ class Store:
                     raise
         raise StoreFenced(f"{self.label}/{oid} is being taken by another manager")
 
-    def write(self, migration: Migration, *, history: bool = False) -> None:
-        """Create or replace a record.
+    def write(
+        self, migration: Migration, *, history: bool = False, posts: Sequence[Delivery] = ()
+    ) -> None:
+        """Create or replace a record, and store messages to hooks in the same operation.
 
         Raises StoreFenced, rados.Error when RADOS fails, and before anything is written
         MigrationError for a record that could not be read back.
@@ -120,10 +130,7 @@ class Store:
         key, raw = _PREFIX + migration.id, encode_readable(migration)
         fault_point("store.write.before", migration.state.value)
 
-        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
-            ioctx.set_omap(op, (key,), (raw,))
-
-        self._guarded(act, HISTORY if history else OBJECT)
+        self._set({key: raw, **posted(posts)}, HISTORY if history else OBJECT)
         fault_point("store.write.after", migration.state.value)
 
     def remove(self, ident: str, *, history: bool = False) -> None:
@@ -135,6 +142,34 @@ class Store:
 
         self._guarded(act, HISTORY if history else OBJECT)
         fault_point("store.remove.after", "")
+
+    # -- messages to hooks -------------------------------------------------------------------
+
+    def write_delivery(self, delivery: Delivery) -> None:
+        """Replace a message to a hook. Raises as :meth:`write`."""
+        self._set(posted([delivery]), self._objects[0])
+
+    def remove_deliveries(self, idents: Iterable[str]) -> None:
+        """Remove messages to hooks, if they are there."""
+        keys = tuple(_DELIVERY + ident for ident in idents)
+        fault_point("store.deliveries.before", "")
+
+        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
+            ioctx.remove_omap_keys(op, keys)
+
+        self._guarded(act, self._objects[0])
+        fault_point("store.deliveries.after", "")
+
+    def read_deliveries(self) -> list[Delivery]:
+        """Read all messages to hooks, without those that cannot be decoded."""
+        found = []
+        with self._open() as ioctx:
+            for _, raw in omap_pages(ioctx, self._objects[0], _DELIVERY):
+                try:
+                    found.append(decode_hook(Delivery, raw))
+                except RecordError as error:
+                    log.warning("%s: a message to a hook is left out: %s", self.label, error)
+        return found
 
     def read_tally(self) -> Optional[bytes]:
         """What was counted, as it was last written here; None: nothing."""
@@ -148,6 +183,14 @@ class Store:
             ioctx.set_omap(op, (_TALLY,), (raw,))
 
         self._guarded(act, OBJECT)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def _set(self, values: dict[str, bytes], oid: str) -> None:
+        def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
+            ioctx.set_omap(op, tuple(values), tuple(values.values()))
+
+        self._guarded(act, oid)
 
     def _guarded(self, act: Callable[[rados.Ioctx, rados.WriteOp], None], oid: str) -> None:
         if not self._owned:
@@ -184,6 +227,11 @@ class Store:
                         UnreadableRecord(self.label, key, str(error), claim_of(raw), oid)
                     )
         return migrations, garbage
+
+
+def posted(posts: Iterable[Delivery]) -> dict[str, bytes]:
+    """The values of messages to hooks in the omap of a store, by key."""
+    return {_DELIVERY + delivery.id: encode_hook(delivery) for delivery in posts}
 
 
 def _generation(raw: bytes) -> int:

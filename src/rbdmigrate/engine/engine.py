@@ -15,6 +15,7 @@ from ..cluster.osdmap import wait_for_latest_osdmap
 from ..cluster.pools import pool_name
 from ..cluster.store import Owner, StoreFenced
 from ..control.access import Access
+from ..control.cutover.guest_pauses import GuestPauses
 from ..control.lifecycle.situation import Situation
 from ..model.jobs.answers import UsersFound
 from ..model.jobs.questions import FindUsers, Question
@@ -24,9 +25,16 @@ from ..model.spec import ImageSpec, parse_image_spec
 from .caller import on_behalf_of
 from .cutover.agents import AgentService
 from .cutover.close_watch import CloseWatch
+from .cutover.hook_gate import HookGate
+from .cutover.hook_service import HookService
 from .cutover.inventory import Inventories
+from .hooks.courier import Courier
+from .hooks.definitions import HookRegistry
+from .hooks.queue import HookQueue
 from .host import Host
 from .pace.cluster_monitor import ClusterMonitor
+from .pace.cutover_holds import CutoverHolds
+from .pace.holds import Gates
 from .pace.plan_limits import PlanPace
 from .pace.throttle import Throttle
 from .plans.cancelling import PlanCanceller
@@ -69,7 +77,8 @@ class Engine:
 
     Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
     (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`),
-    ``health`` (:class:`.requests.health.HealthWarnings`) and ``measures``
+    ``hooks`` (:class:`.cutover.hook_service.HookService`), ``health``
+    (:class:`.requests.health.HealthWarnings`) and ``measures``
     (:class:`.requests.measures.Measures`).
     ``ended`` is set when this manager may write no more; ``ended_reason`` says why.
     """
@@ -81,7 +90,9 @@ class Engine:
         self._client = connect(host.identity, _TIMEOUTS)
         host.on_client(self._client.get_addrs())
         owner = Owner(host.generation, f"{host.manager}.{secrets.token_hex(4)}")
-        self._registry = Registry(self._client, owner, host.settings)
+        self._hooks = HookRegistry(self._client)
+        self._hook_queue = HookQueue(self._hooks)
+        self._registry = Registry(self._client, owner, host.settings, self._hook_queue)
         self._monitor = ClusterMonitor(host.surroundings, self._registry, host.settings)
         self._loader = Loader(self._client, self._registry, self._fenced)
         self._meter = Meter(
@@ -90,11 +101,16 @@ class Engine:
             complete=self._loader.complete,
         )
         self._registry.count = self._meter.add
-        self._plan_registry = PlanRegistry(self._client, self._registry, self._loader, owner)
+        self._plan_registry = PlanRegistry(
+            self._client, self._registry, self._loader, owner, self._hook_queue
+        )
         pace = PlanPace(self._plan_registry)
         self._throttle = Throttle(host.settings, self._monitor, pace)
         self._executor = Executor(
             self._client, self._registry, host.manager, host.settings, self._throttle, pace
+        )
+        self._cutover_holds = CutoverHolds(
+            host.settings, lambda: (tracked.migration for tracked in self._registry.all())
         )
         stored_secrets = Secrets(self._client)
         self._queries = LibrbdQueries(host.identity)
@@ -111,6 +127,7 @@ class Engine:
             host.settings,
             self._fenced,
             self._in_use,
+            Gates(self._cutover_holds, self._hooks),
         )
         inventories = Inventories()
         self._preflight = Preflight(
@@ -128,11 +145,14 @@ class Engine:
             finder=lookup,
             preflight=self._preflight,
             secrets=stored_secrets,
+            hooks=self._hooks,
         )
+        pauses = GuestPauses()
         changes = RecordChanges(
             registry=self._registry,
             scheduler=self._scheduler,
             settings=host.settings,
+            pauses=pauses,
             translated=self._translated,
         )
         preparation = Preparation(
@@ -157,6 +177,19 @@ class Engine:
             loader=self._loader,
             settings=host.settings,
             inventories=inventories,
+            pauses=pauses,
+            holds=self._cutover_holds,
+            translated=self._translated,
+        )
+        gate = self._hook_gate()
+        self._courier = self._courier_for(gate)
+        self.hooks = HookService(
+            hooks=self._hooks,
+            queue=self._hook_queue,
+            courier=self._courier,
+            gate=gate,
+            lookup=lookup,
+            settings=host.settings,
             translated=self._translated,
         )
         self.health = HealthWarnings(
@@ -178,6 +211,28 @@ class Engine:
             ask=self._ask,
             fenced=self._dead_workers,
             inventories=inventories,
+            gate=gate,
+            on_fenced=self._fenced,
+        )
+
+    def _hook_gate(self) -> HookGate:
+        return HookGate(
+            registry=self._registry,
+            scheduler=self._scheduler,
+            hooks=self._hooks,
+            queue=self._hook_queue,
+            holds=self._cutover_holds,
+            settings=self._host.settings,
+        )
+
+    def _courier_for(self, gate: HookGate) -> Courier:
+        return Courier(
+            queue=self._hook_queue,
+            hooks=self._hooks,
+            reach=lambda: self._host.settings().hook_reach,
+            send=self._host.send,
+            on_answer=gate.answered,
+            wanted=gate.wanted,
             on_fenced=self._fenced,
         )
 
@@ -202,6 +257,8 @@ class Engine:
             preparation=preparation,
             changes=changes,
             abort_permission=permission,
+            hooks=self._hooks,
+            holds=self._cutover_holds,
             translated=self._translated,
         )
 
@@ -229,12 +286,14 @@ class Engine:
             self._translated,
             self.migrations.retry,
             abort,
+            self._hooks,
         )
 
     # -- life --------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Read the records and begin; pools that do not answer are read when they do."""
+        self._hooks.load()  # before a record changes, which they may want to be told of
         self._loader.start(_LOAD_PATIENCE)
         self._monitor.start()
         with contextlib.suppress(StoreFenced):  # the scheduler and the plans meet it too
@@ -248,11 +307,19 @@ class Engine:
         self.ended.set()
         self.plans.stop()
         self._close_watch.stop()
+        self._courier.stop()
         self._queries.stop()
         self._loader.stop()
         self._monitor.stop()
         clean = self._scheduler.stop(_STOP_TIMEOUT)  # the workers first
-        for part in (self._close_watch, self._queries, self.plans, self._loader, self._monitor):
+        for part in (
+            self._close_watch,
+            self._courier,
+            self._queries,
+            self.plans,
+            self._loader,
+            self._monitor,
+        ):
             clean &= part.join(_STOP_TIMEOUT)
         if clean:
             self._client.shutdown()
@@ -284,6 +351,7 @@ class Engine:
             *self._monitor.troubles(),
             *self.plans.problems(),
             *self._close_watch.problems(),
+            *self._courier.problems(),
         ]
 
     def silent_pools(self) -> list[str]:

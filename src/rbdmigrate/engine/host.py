@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from ..cluster.client import Identity
 from .cluster_view import ClusterView, NullClusterView
+from .hooks.courier import Send
+from .hooks.post import post
 from .settings import Settings
 
 
@@ -16,7 +18,8 @@ class Host:
 
     ``generation`` grows with every change of the active manager (the manager map's epoch).
     ``on_client`` is told the addresses of the engine's RADOS client, to have them fenced with the
-    manager. ``surroundings`` tells of the cluster's health and its clients.
+    manager. ``surroundings`` tells of the cluster's health and its clients. ``send`` sends
+    a message to a hook.
     """
 
     identity: Identity
@@ -25,3 +28,4 @@ class Host:
     settings: Callable[[], Settings]
     on_client: Callable[[str], None] = lambda addresses: None
     surroundings: ClusterView = field(default_factory=NullClusterView)
+    send: Send = post

@@ -18,12 +18,14 @@ class CutoverMode(str, enum.Enum):
 
     ``refuse``: the administrator stops the clients, and a cutover is refused while one has the
     image open. ``when-closed``: at the moment when the last client closes the image. ``agent``: the
-    agent on the host of the guest pauses it and exchanges its disk.
+    agent on the host of the guest pauses it and exchanges its disk. ``hook``: hooks are asked to
+    stop the clients.
     """
 
     REFUSE = "refuse"
     WHEN_CLOSED = "when-closed"
     AGENT = "agent"
+    HOOK = "hook"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Optional, Union
+from typing import ClassVar, Optional, Union
 
 Address = Union[IPv4Address, IPv6Address]
 Network = Union[IPv4Network, IPv6Network]
@@ -61,6 +61,7 @@ _CLOSED_KEYS = (
     "mgr/",
     "rbd/mirror/",
     STORED,
+    "rbd/migration-hook",
 )
 
 
@@ -77,6 +78,8 @@ class ImportPolicy:
     hosts: tuple[str, ...] = ()
     config_keys: tuple[str, ...] = (SOURCE_KEYS,)
     config_keys_over_http: bool = False
+    option: ClassVar[str] = OPTION_HOSTS
+    users: ClassVar[str] = "imports"
 
     def refuse_file(self, path: str, real: str) -> Optional[str]:
         """Why a file may not be read; None if it may. ``real``: its path with symbolic links
@@ -101,32 +104,35 @@ class ImportPolicy:
 
     def refuse_address(self, host: str, address: str) -> Optional[str]:
         """Why a host may not be reached at the current address of its name; None if it may."""
-        ip = _plain(address)
+        ip = plain_address(address)
         if ip is None:
             return f"{host} may not be reached: {address!r} is not an address"
-        networks = [n for n in map(_network, self.hosts) if n is not None]
-        if any(ip in network for network in networks):
+        if self.lists(ip):
             return None
         if any(ip in network for network in _FORBIDDEN):
             return (
                 f"{host} may not be reached: {ip} is a link-local address or a cloud's metadata "
-                f"service; an administrator allows it with the option {OPTION_HOSTS}"
+                f"service; an administrator allows it with the option {self.option}"
             )
         if not self.hosts or any(_named(host, pattern) for pattern in self.hosts):
             return None
         return (
-            f"{host} ({ip}) may not be reached: it is not among the hosts that are open to imports "
-            f"(an administrator adds it to the option {OPTION_HOSTS})"
+            f"{host} ({ip}) may not be reached: it is not among the hosts that are open to "
+            f"{self.users} (an administrator adds it to the option {self.option})"
         )
+
+    def lists(self, ip: Address) -> bool:
+        """Whether an address is in one of the networks that ``hosts`` has."""
+        return any(ip in n for n in map(_network, self.hosts) if n is not None)
 
     def names(self, host: str) -> bool:
         """Whether ``hosts`` has the host of a URL, by its name or, for an address, its network.
 
         A name whose address is in a listed network does not count: anybody can create one.
         """
-        ip = _plain(host)
+        ip = plain_address(host)
         if ip is not None:
-            return any(ip in n for n in map(_network, self.hosts) if n is not None)
+            return self.lists(ip)
         return any(_network(p) is None and _named(host, p) for p in self.hosts)
 
     def opens_key(self, key: str) -> bool:
@@ -152,16 +158,22 @@ def parse_reach(
     for path in paths:
         if not path.startswith("/"):
             raise ValueError(f"{path!r} is not an absolute path")
-    names = tuple(name.lower() for name in _items(hosts))
-    for name in names:
-        bare = name[2:] if name.startswith("*.") else name
-        if _network(name) is None and (not bare or "*" in bare or "/" in bare or ":" in bare):
-            raise ValueError(f"{name!r} is not a host, *.domain, address or network")
+    names = parse_hosts(hosts)
     keys = tuple(_items(config_keys))
     for key in keys:
         if is_closed(key):
             raise ValueError(f"{key!r} is where Ceph or this module keeps other secrets")
     return ImportPolicy(tuple(posixpath.normpath(path) for path in paths), names, keys, over_http)
+
+
+def parse_hosts(hosts: str) -> tuple[str, ...]:
+    """Return the hosts of a list with commas or spaces. Raises ValueError."""
+    names = tuple(name.lower() for name in _items(hosts))
+    for name in names:
+        bare = name[2:] if name.startswith("*.") else name
+        if _network(name) is None and (not bare or "*" in bare or "/" in bare or ":" in bare):
+            raise ValueError(f"{name!r} is not a host, *.domain, address or network")
+    return names
 
 
 def _items(text: str) -> Iterable[str]:
@@ -179,7 +191,7 @@ def _network(text: str) -> Optional[Network]:
         return None
 
 
-def _plain(text: str) -> Optional[Address]:
+def plain_address(text: str) -> Optional[Address]:
     """The address without its scope; an IPv4 address embedded in IPv6 as IPv4."""
     try:
         ip = ip_address(text.split("%", maxsplit=1)[0])

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
 from .cutover import CutoverPolicy, Release
+from .hooks import Question
 from .import_source import Import
 from .layout import LayoutOptions
 from .rounds import Rounds
@@ -102,6 +103,7 @@ class HoldReason(str, enum.Enum):
     OPERATOR = "operator"
     PLAN = "plan"
     CLIENTS = "clients"
+    HOOK = "hook"
 
 
 def _shorten_message(said: Any) -> None:
@@ -276,10 +278,11 @@ class Migration:
     changed since; a record that is not confirmed is removed by the next manager. ``snapshots``:
     the number of users' snapshots that the source has and the target gets; None: not known.
     ``cutover``: how clients are made to leave the source of a warm migration; ``release``: they
-    have left it, and wait for the outcome. ``target_changes``: changes of the target by clients
-    that librbd does not expect. ``by``: who asked for it. ``imported`` is set for an import:
-    ``source`` is then only a name for the external source (of a native one the place of the image,
-    with ``@`` and the snapshot).
+    have left it, and wait for the outcome. ``question``: hooks were asked, and it waits for them.
+    ``cutover_window`` is when it may cut over, as ``window``. ``target_changes``: changes of the
+    target by clients that librbd does not expect. ``by``: who asked for it. ``imported`` is set for
+    an import: ``source`` is then only a name for the external source (of a native one the place of
+    the image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -328,6 +331,8 @@ class Migration:
     rounds: Optional[Rounds] = None
     cutover: CutoverPolicy = field(default_factory=CutoverPolicy)
     release: Optional[Release] = None
+    question: Optional[Question] = None
+    cutover_window: str = ""
     confirmed: bool = True
     snapshots: Optional[int] = None
     target_changes: TargetChanges = field(default_factory=TargetChanges)

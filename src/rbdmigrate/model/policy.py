@@ -17,7 +17,8 @@ class Policy:
     ``rate``: bytes per second, None is no limit, 0 stops. ``window``: a text that
     ``control.pace.window`` reads; empty is always. ``verify``: the comparison before a commit.
     ``soak``: seconds between that and the commit. ``cutover``: how clients are made to leave the
-    source of a warm migration; None: as before, or the default.
+    source of a warm migration; None: as before, or the default. ``cutover_window`` is when it may
+    cut over, as ``window``.
     """
 
     goal: Goal = Goal.PREPARED
@@ -27,3 +28,4 @@ class Policy:
     verify: Verify = Verify.AUTO
     soak: float = 0.0
     cutover: Optional[CutoverPolicy] = None
+    cutover_window: str = ""

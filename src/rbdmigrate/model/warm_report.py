@@ -22,7 +22,7 @@ def clients_use(m: Migration) -> str:
 def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]]:
     """The rounds as plain data; None before the first one. ``age`` of the content, in seconds."""
     r = m.rounds
-    if r is None:
+    if r is None or m.method is not Method.WARM:
         return None
     return {
         "count": r.count,
@@ -35,13 +35,16 @@ def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]
 
 
 def cutover_report(m: Migration) -> Optional[dict[str, Any]]:
-    """How the cutover is done, as plain data; None for methods without one."""
-    if m.method is not Method.WARM:
+    """How the cutover is done, as plain data; None where clients are stopped before the prepare."""
+    if m.method is not Method.WARM and m.cutover.mode is CutoverMode.REFUSE:
         return None
+    pause = None if m.rounds is None else m.rounds.pause
     return {
         "mode": m.cutover.mode.value,
         "max_pause_seconds": m.cutover.max_pause,
         "name_changes": m.cutover.name_changes,
+        "window": m.cutover_window or None,
+        "pause_seconds": None if pause is None else round(pause, 3),
     }
 
 
@@ -78,6 +81,11 @@ def what_next_warm(m: Migration) -> str:
             f"When it is in step it waits until the last client closes {source}, changes to "
             f"{target}, and goes on until it is {m.goal.value}."
         )
+    if m.cutover.mode is CutoverMode.HOOK:
+        return (
+            f"When it is in step hooks are asked to stop the clients of {source}; it changes to "
+            f"{target}, and goes on until it is {m.goal.value}."
+        )
     return (
         f"It cuts over by itself when it is in step, if nobody has {source} open at that moment, "
         f"and goes on until it is {m.goal.value}; start no client before it is cut over."
@@ -85,11 +93,13 @@ def what_next_warm(m: Migration) -> str:
 
 
 def clients_awaited(m: Migration, reason: str) -> str:
-    """One sentence on what a cutover by an agent, or when the source is closed, waits for."""
+    """One sentence on what a cutover that waits for its clients waits for."""
     source, target = m.source.spec, m.target.spec
     used = target if m.goal is Goal.ABORTED else source
     if m.cutover.mode is CutoverMode.WHEN_CLOSED:
         return f"It changes to {target} at the moment when the last client closes {source}."
+    if m.cutover.mode is CutoverMode.HOOK:
+        return reason or f"Hooks are asked to stop the clients of {used}."
     return reason or (
         f"No agent has reported a guest that has {used} open; look at `ceph rbd migration agent "
         f"ls`, and start rbd-migration-agent on the host of the guest."
@@ -103,6 +113,11 @@ def _going_back(m: Migration) -> str:
         return (
             f"The guest that has {m.target.spec} open is paused while what it wrote is copied "
             f"back, and goes on with {m.source.spec}."
+        )
+    if m.cutover.mode is CutoverMode.HOOK and m.state is not State.ABORTING:
+        return (
+            f"Hooks are asked to stop the clients of {m.target.spec}; what they wrote is copied "
+            f"back, and {m.source.spec} takes over."
         )
     return (
         f"What clients wrote to {m.target.spec} is copied back, then {m.source.spec} takes over; "

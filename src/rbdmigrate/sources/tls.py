@@ -23,12 +23,20 @@ _VERIFY = {
 }
 
 
-def secure(sock: Any, host: str, port: int, rules: Rules) -> Any:
-    """Wrap the socket in TLS and do the handshake. Closes it on failure."""
+_OPENS = "every host that opens the target has to trust it"
+
+
+def secure(
+    sock: Any, host: str, port: int, rules: Rules, ca: str = "", advice: str = _OPENS
+) -> Any:
+    """Wrap the socket in TLS and do the handshake. Closes it on failure.
+
+    ``ca``: certificates in PEM that are trusted instead of the system's.
+    """
     peer = f"{host}:{port}"
     try:
         sock.settimeout(rules.deadline.left(rules.limits.answer))
-        context = ssl.create_default_context()
+        context = ssl.create_default_context(cadata=ca or None)
         return context.wrap_socket(sock, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         sock.close()
@@ -36,8 +44,7 @@ def secure(sock: Any, host: str, port: int, rules: Rules) -> Any:
         raise SourceError(
             "TLS_CERTIFICATE",
             EPROTO,
-            f"The certificate of {peer} is not trusted: {why}; every host that opens the target "
-            "has to trust it.",
+            f"The certificate of {peer} is not trusted: {why}; {advice}.",
         ) from None
     except ssl.SSLError as error:
         sock.close()

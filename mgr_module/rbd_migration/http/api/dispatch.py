@@ -138,6 +138,7 @@ def _command(
         may_create=may_create,
         who=who,
         audit=context.audit,
+        logged=False,
     )
     return commands.plain(commands.run(command, call))
 

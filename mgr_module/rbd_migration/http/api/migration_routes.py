@@ -26,6 +26,9 @@ _POLICY = (
         example="1h",
     ),
 )
+_CUTOVER_WINDOW = Field(
+    "cutover_window", "string", "When it may cut over; `off` is always.", example="Sun 02:00-04:00"
+)
 _CUTOVER = (
     Field(
         "cutover",
@@ -145,7 +148,7 @@ MIGRATION_ROUTES = (
         description="The command `ceph rbd migration run`, with the goal `prepared` unless another "
         "is given. It waits for the prepare up to `command_wait` seconds.",
         answer=schemas.REPORT,
-        body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY, *_CUTOVER),
+        body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY, *_CUTOVER, _CUTOVER_WINDOW),
         command="run",
         status=201,
         example={"source": "hdd/vm1", "target": "nvme/vm1", "goal": "executed", "rate": "50M"},
@@ -201,7 +204,7 @@ MIGRATION_ROUTES = (
         summary="Change the settings of a migration",
         description="The command `ceph rbd migration set`; fields left out are not changed.",
         answer=schemas.REPORT,
-        body=(_GOAL, *_POLICY),
+        body=(_GOAL, *_POLICY, _CUTOVER_WINDOW),
         command="set",
         example={"rate": "20M", "priority": 5},
     ),

@@ -20,6 +20,7 @@ TARGET = Field(
     example="nvme/vm1",
 )
 PLAN = Field("plan", "string", "The plan's name.", required=True, example="nvme-move")
+HOOK = Field("hook", "string", "The hook's name.", required=True, example="proxmox")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Route:
 
     @property
     def parameter(self) -> Optional[Field]:
-        """The field in the path: a migration by its target, or a plan; None without one."""
-        named = (field for field in (TARGET, PLAN) if f"{{{field.name}}}" in self.path)
+        """The field in the path: a migration by its target, a plan, or a hook; None without one."""
+        named = (field for field in (TARGET, PLAN, HOOK) if f"{{{field.name}}}" in self.path)
         return next(named, None)
 
     @property

@@ -10,12 +10,13 @@ STATES = (
 )  # fmt: skip
 METHODS = ("live", "copy", "warm")
 CLIENTS = ("source", "target")
-CUTOVERS = ("refuse", "when-closed", "agent")
+CUTOVERS = ("refuse", "when-closed", "agent", "hook")
 GOALS = ("prepared", "executed", "cut-over", "verified", "committed")
 VERIFY = ("none", "sample", "full")
 VERIFY_ASKED = ("auto", *VERIFY)  # auto: depends on the image
 HOLDS = (
     "paused", "window", "limit", "health", "source", "retry", "soak", "operator", "plan", "clients",
+    "hook",
 )  # fmt: skip
 
 
@@ -135,6 +136,13 @@ CUTOVER = (
     field("mode", "string", "How clients are made to leave the source.", choices=CUTOVERS),
     field("max_pause_seconds", "number", "Seconds that a guest may stand still."),
     field("name_changes", "boolean", "Clients find the image under its new name."),
+    field("window", "string", "When it may cut over; null is always.", nullable=True),
+    field(
+        "pause_seconds",
+        "number",
+        "Seconds that clients could use neither image, or that a guest stood still; null before.",
+        nullable=True,
+    ),
 )
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
@@ -278,6 +286,7 @@ LIMITS = tuple(
         ("per_source_host", "Imports at once that read from one host; 0 is no limit."),
         ("max_steps", "Prepares, commits and aborts at once."),
         ("max_verifies", "Verifications at once."),
+        ("max_cutovers", "Cutovers at once; 0 is no limit."),
     )
 )
 SUMMARY = (

@@ -14,7 +14,13 @@ from ...model.cutover import CutoverMode
 from ...model.migration import Migration, State
 from ...model.rounds import hidden_name
 from ...model.spec import ImageSpec
-from ..lifecycle.cutover import goes_back, image_in_use, may_be_released, waits_for_clients
+from ..lifecycle.cutover import (
+    by_prepare,
+    goes_back,
+    image_in_use,
+    may_be_released,
+    waits_for_clients,
+)
 
 _MOVABLE = frozenset({"running", "paused"})  # QEMU's states in which a guest can be moved
 _COMES = frozenset({State.QUEUED, State.PREPARING, State.PREPARED, State.EXECUTING})
@@ -66,6 +72,8 @@ def _move(guest: OpenGuest, due: Sequence[Migration]) -> GuestMove:
 def _disk(m: Migration) -> DiskMove:
     if goes_back(m):
         return DiskMove(m.id, m.target.spec, m.source.spec, back=True)
+    if by_prepare(m):  # there is no target to try before
+        return DiskMove(m.id, m.source.spec, m.target.spec)
     copy = ImageSpec(m.target.pool, m.target.namespace, hidden_name(m.id))
     return DiskMove(m.id, m.source.spec, m.target.spec, copy=copy)
 

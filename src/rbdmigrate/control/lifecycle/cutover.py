@@ -1,4 +1,7 @@
-"""The cutover of the method ``warm``: asked for, waiting for clients, done, refused. Pure.
+"""The cutover: asked for, waiting for clients, done, refused. Pure.
+
+With the method ``warm`` it follows the copy. With the method ``live`` it is the prepare, from which
+on clients use the target.
 
 Unless the administrator stops the clients, a cutover waits for a *release*: the sign that no client
 has the source open, and that none opens it before it is told the outcome, or else is noticed.
@@ -20,12 +23,16 @@ from .requests import cleared_for_retry, refuse_aborting
 
 _ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
 _LATE = {Method.LIVE: "as soon as it is prepared", Method.COPY: "when it is executed"}
-_LEAVABLE_BEFORE = frozenset({State.EXECUTED})
+_LEAVABLE_BEFORE = {
+    Method.WARM: frozenset({State.EXECUTED}),
+    Method.LIVE: frozenset({State.QUEUED}),
+}
 _LEAVABLE_AFTER = frozenset({State.CUT_OVER, State.VERIFYING, State.VERIFIED})
 _LONGEST = 1000  # characters of what an agent adds to the record
 _AGAIN = {  # seconds after which another cutover may be tried, doubled with each failure
     CutoverMode.WHEN_CLOSED: (1.0, 60.0),
     CutoverMode.AGENT: (30.0, 900.0),
+    CutoverMode.HOOK: (60.0, 900.0),
 }
 
 
@@ -71,6 +78,11 @@ def with_cutover_policy(m: Migration, policy: CutoverPolicy) -> Migration:
 
     A release that is there already stays: what was begun is completed or undone.
     """
+    if m.imported is not None and policy.mode is not CutoverMode.REFUSE:
+        raise MigrationError(
+            EINVAL,
+            f"{m.target.spec} is imported, so no client has to change over; leave --cutover out.",
+        )
     refuse_policy(m.method, policy, str(m.target.spec), in_place=m.in_place)
     return replace(m, cutover=policy)
 
@@ -80,7 +92,7 @@ def refuse_policy(method: Method, policy: CutoverPolicy, target: str, *, in_plac
     mode = policy.mode
     if mode is CutoverMode.REFUSE:
         return
-    if method is not Method.WARM:
+    if method is not Method.WARM and (method, mode) != (Method.LIVE, CutoverMode.AGENT):
         raise MigrationError(
             EINVAL,
             f"--cutover {mode.value} is for migrations by the method warm; {target} is migrated by "
@@ -97,16 +109,32 @@ def refuse_policy(method: Method, policy: CutoverPolicy, target: str, *, in_plac
 
 def refuse_policy_of_abort(m: Migration, policy: CutoverPolicy) -> None:
     """Raise MigrationError(EINVAL) for a policy that the abort of this migration cannot have."""
+    if m.method is Method.LIVE and policy.mode is not CutoverMode.REFUSE:
+        raise MigrationError(
+            EINVAL,
+            f"Going back takes as long as the copy took so far, and no guest can be paused for so "
+            f"long; stop the clients of {m.target.spec}, then abort without --cutover.",
+        )
     refuse_policy(m.method, policy, str(m.target.spec), in_place=m.in_place)
     if policy.mode is CutoverMode.WHEN_CLOSED:
         raise MigrationError(
             EINVAL,
             "An abort does not wait until clients close the target; stop them, or give --cutover "
-            "agent.",
+            "agent or --cutover hook.",
         )
 
 
 # -- waiting for clients
+
+
+def by_prepare(m: Migration) -> bool:
+    """Whether clients change to the target when it is prepared."""
+    return m.method is Method.LIVE and m.imported is None
+
+
+def changed_over(m: Migration) -> bool:
+    """Whether clients use the target, or may."""
+    return (m.prepared_at if by_prepare(m) else m.cut_over_at) is not None
 
 
 def goes_back(m: Migration) -> bool:
@@ -121,10 +149,13 @@ def image_in_use(m: Migration) -> Place:
 
 def waits_for_clients(m: Migration) -> bool:
     """Whether its cutover, or its way back, waits until clients have left the image."""
-    if m.method is not Method.WARM or m.release is not None:
+    if m.release is not None or m.imported is not None or m.method is Method.COPY:
         return False
+    if by_prepare(m):
+        aborts = m.goal is Goal.ABORTED
+        return m.cutover.mode is not CutoverMode.REFUSE and m.prepared_at is None and not aborts
     if goes_back(m):
-        return m.cutover.mode is CutoverMode.AGENT
+        return m.cutover.mode in (CutoverMode.AGENT, CutoverMode.HOOK)
     waits = m.cutover.mode is not CutoverMode.REFUSE
     return waits and m.cut_over_at is None and goes_on(m.goal)
 
@@ -135,7 +166,7 @@ def may_be_released(m: Migration, mode: CutoverMode, now: float) -> bool:
     return (
         waits_for_clients(m)
         and m.cutover.mode is mode
-        and m.state in (_LEAVABLE_AFTER if goes_back(m) else _LEAVABLE_BEFORE)
+        and m.state in (_LEAVABLE_AFTER if goes_back(m) else _LEAVABLE_BEFORE[m.method])
         and not m.paused
         and not held
     )
@@ -161,12 +192,14 @@ def withdrawn(m: Migration, token: str, now: float) -> Migration:
         return m
     if goes_back(m):
         return replace(m, release=None, hold=None)  # the next act undoes it
-    if m.cut_over_at is not None:
+    if changed_over(m):
         return m
     m = replace(m, release=None)
+    if by_prepare(m):
+        return put_off(m, "The guest could not wait for the prepare any longer.", now)
     if m.state is State.CUTTING_OVER or _failed_in_it(m):
         return cleared_for_retry(m)  # the next act undoes it, and does not wait for an attempt
-    return put_off(m, "The guest could not wait for the cutover any longer.", now)
+    return put_off(m, "Its clients could not wait for the cutover any longer.", now)
 
 
 def clients_wait(m: Migration) -> bool:
@@ -181,9 +214,34 @@ def must_undo(m: Migration) -> bool:
 
 def undecided(m: Migration) -> bool:
     """Whether the clients that left the image have to wait for what becomes of it."""
+    if by_prepare(m):
+        return _prepare_undecided(m)
     if m.cut_over_at is not None:
         return goes_back(m) and (m.release is not None or m.state is State.ABORTING)
     return m.release is not None or m.state is State.CUTTING_OVER or _failed_in_it(m)
+
+
+def _prepare_undecided(m: Migration) -> bool:
+    """A prepare that was cut off may be complete, or half done, until it is looked at."""
+    if m.state.ended:
+        return False
+    if m.prepared_at is not None:
+        return m.goal is Goal.ABORTED
+    failed = m.state is State.FAILED and m.failed_in is State.PREPARING
+    return m.release is not None or m.state is State.PREPARING or failed
+
+
+def prepare_refused(m: Migration, message: str, now: float) -> Migration:
+    """Return the record after a prepare for which a guest waits was refused: it is tried later.
+
+    What is half done is undone first, before the guest is told.
+    """
+    return put_off(replace(m, step=None, release=None), message, now)
+
+
+def prepare_to_undo(m: Migration) -> bool:
+    """Whether a prepare was begun for clients that do not wait for it any longer."""
+    return by_prepare(m) and m.state is State.PREPARING and waits_for_clients(m)
 
 
 def _failed_in_it(m: Migration) -> bool:
@@ -204,12 +262,26 @@ def put_off(m: Migration, message: str, now: float) -> Migration:
 
 def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
     """Return the record after the cutover, from which on clients use the target."""
-    rounds = replace(m.rounds or Rounds(), pause=answer.pause)
+    since = _left_at(m)
+    away = answer.pause if since is None else max(answer.pause, now - since)
+    rounds = replace(m.rounds or Rounds(), pause=away)
     m = replace(m, rounds=rounds, point=answer.point, release=None)
     said = f"after {answer.pause:.2f} s, with {answer.bytes} bytes"
+    if since is not None:
+        said += f"; clients were away for {away:.2f} s"
     if answer.late:
         said += f"; {answer.late} opened the source in that moment and has to be started again"
     return m.enter(State.CUT_OVER, now, said)
+
+
+def _left_at(m: Migration) -> Optional[float]:
+    """When its clients left the source, as far as that is known; seconds since the epoch.
+
+    With hooks that is when the first of them said so. A guest tells its pause itself.
+    """
+    if m.question is not None:
+        return m.question.first
+    return None if m.release is None or m.release.token else m.release.at
 
 
 def guest_resumed(
@@ -219,7 +291,7 @@ def guest_resumed(
 
     ``notes`` say what is left to do.
     """
-    if m.cut_over_at is None or goes_back(m):
+    if not changed_over(m) or m.goal is Goal.ABORTED:
         return m
     rounds = replace(m.rounds or Rounds(), pause=pause)
     said = f"the guest {guest} on {host} goes on, after a pause of {pause:.2f} s"

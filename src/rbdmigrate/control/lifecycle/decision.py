@@ -13,6 +13,7 @@ from typing import Union
 
 from ...model.migration import Failure, Goal, Hold, HoldReason, Method, Migration, Op, State
 from .crashes import prepare_crashed
+from .cutover import by_prepare, prepare_to_undo, waits_for_clients
 from .observed import unanswered, was_linked
 from .situation import Situation
 from .steps import Act, Decision, End, Fail, Rest
@@ -59,7 +60,7 @@ def decide(
         return over
     if m.state is State.FAILED:
         return Rest()
-    if _waits(m, now):
+    if _waits(m, now) and not prepare_to_undo(m):
         return Rest()
     lost = _lost(m, situation)
     if lost is not None:
@@ -150,6 +151,8 @@ def _lost(m: Migration, situation: Situation) -> Union[Fail, None]:
 
 def _onward(m: Migration, situation: Situation, now: float) -> Decision:
     """The next act towards the goal prepared, executed, verified or committed."""
+    if situation is Situation.UNTOUCHED and by_prepare(m) and waits_for_clients(m):
+        return Rest()
     if situation is Situation.UNTOUCHED:
         crashed = prepare_crashed(m)
         return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)

@@ -17,7 +17,13 @@ from ...model.migration import Goal, Migration, State
 from ...model.policy import Policy
 from ...model.verification import Verify
 from .cutover import with_cutover_policy
-from .requests import cleared_for_retry, refuse_aborting, refuse_goal, without_consent
+from .requests import (
+    cleared_for_retry,
+    refuse_aborting,
+    refuse_cutover_window,
+    refuse_goal,
+    without_consent,
+)
 from .verification import at_least, covers
 
 _FARTHER = (Goal.PREPARED, Goal.EXECUTED, Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED)
@@ -32,6 +38,7 @@ def with_policy(m: Migration, policy: Policy) -> Migration:
     refuse_goal(m.method, policy.goal)
     if policy.cutover is not None:
         m = with_cutover_policy(m, policy.cutover)
+    refuse_cutover_window(m.method, policy.cutover_window)
     verify = m.verify if policy.verify is Verify.AUTO else policy.verify
     return replace(
         m,
@@ -39,6 +46,7 @@ def with_policy(m: Migration, policy: Policy) -> Migration:
         priority=policy.priority,
         rate=policy.rate,
         window=policy.window,
+        cutover_window=policy.cutover_window,
         verify=at_least(policy.goal, verify),
         soak=policy.soak,
     )
@@ -83,6 +91,7 @@ def merged(m: Migration, policy: Policy, layout: LayoutOptions, plan: str = "") 
 def _stricter(m: Migration, policy: Policy, plan: str) -> Migration:
     if policy.cutover is not None:
         m = with_cutover_policy(m, policy.cutover)
+    refuse_cutover_window(m.method, policy.cutover_window)
     goal = max(m.goal, policy.goal, key=_FARTHER.index)
     asked = at_least(policy.goal, policy.verify)
     verify = asked if covers(asked, m.verify) else m.verify
@@ -90,7 +99,10 @@ def _stricter(m: Migration, policy: Policy, plan: str) -> Migration:
         m,
         goal=goal,
         rate=_lower(m.rate, policy.rate),
-        window=_common_window(m, policy.window),
+        window=_common_window(m, m.window, policy.window, "--window"),
+        cutover_window=_common_window(
+            m, m.cutover_window, policy.cutover_window, "--cutover-window"
+        ),
         verify=at_least(goal, verify),
         soak=max(m.soak, policy.soak),
         plan=plan or m.plan,
@@ -102,19 +114,19 @@ def _lower(one: Optional[int], other: Optional[int]) -> Optional[int]:
     return min(limits, default=None)
 
 
-def _common_window(m: Migration, window: str) -> str:
+def _common_window(m: Migration, own: str, window: str, option: str) -> str:
     """The window of both policies. Windows that differ are refused.
 
     The time that they have in common may be empty or a few minutes, which nobody intended.
     """
-    if m.window and window and m.window != window:
+    if own and window and own != window:
         target = m.target.spec
         raise MigrationError(
             EEXIST,
-            f"{m.source.spec} is migrating to {target} already, in another window ({m.window}); "
-            f"`ceph rbd migration set {target} --window off`, then this request sets its own.",
+            f"{m.source.spec} is migrating to {target} already, in another window ({own}); `ceph "
+            f"rbd migration set {target} {option} off`, then this request sets its own.",
         )
-    return m.window or window
+    return own or window
 
 
 def _refuse_layout(m: Migration, layout: LayoutOptions) -> None:

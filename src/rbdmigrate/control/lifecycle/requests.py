@@ -26,8 +26,9 @@ _COMMITTABLE = (*_COMPARABLE, State.COMMITTING)
 class Changes:
     """The changes of the command ``set``; None leaves a field as it is.
 
-    ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window`` is a
-    text that ``control.pace.window`` reads; empty is always. ``soak``: seconds.
+    ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window`` and
+    ``cutover_window`` are texts that ``control.pace.window`` reads; empty is always. ``soak`` is
+    in seconds.
     """
 
     rate: Optional[int] = None
@@ -35,6 +36,7 @@ class Changes:
     priority: Optional[int] = None
     goal: Optional[Goal] = None
     window: Optional[str] = None
+    cutover_window: Optional[str] = None
     verify: Optional[Verify] = None
     soak: Optional[float] = None
 
@@ -46,6 +48,9 @@ class Changes:
             "rate": rate if self.change_rate else None,
             "priority": self.priority,
             "window": None if self.window is None else self.window or "off",
+            "cutover-window": (
+                None if self.cutover_window is None else self.cutover_window or "off"
+            ),
             "verify": None if self.verify is None else self.verify.value,
             "soak": None if self.soak is None else format_seconds(self.soak),
         }
@@ -72,6 +77,16 @@ def refuse_goal(method: Method, goal: Goal) -> None:
             EINVAL,
             f"Only migrations by the method warm have a cutover, and so the goal {goal.value}; "
             f"this one is by the method {method.value}.",
+        )
+
+
+def refuse_cutover_window(method: Method, window: str) -> None:
+    """Raise MigrationError(EINVAL) for a cutover window where there is no cutover."""
+    if window and method is not Method.WARM:
+        raise MigrationError(
+            EINVAL,
+            "Only migrations by the method warm have a cutover, and so a window for it; this one "
+            f"is by the method {method.value}.",
         )
 
 
@@ -268,6 +283,9 @@ def changed(m: Migration, changes: Changes, floor: Verify = Verify.NONE) -> Migr
         m = replace(m, priority=changes.priority)
     if changes.window is not None:
         m = replace(m, window=changes.window)
+    if changes.cutover_window is not None:
+        refuse_cutover_window(m.method, changes.cutover_window)
+        m = replace(m, cutover_window=changes.cutover_window)
     if changes.soak is not None:
         m = replace(m, soak=changes.soak)
     if changes.goal is not None:

@@ -29,7 +29,10 @@ class Running:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A migration that could act: ``since`` is when it was created (seconds since the epoch)."""
+    """A migration that could act: ``since`` is when it was created (seconds since the epoch).
+
+    ``begun``: its clients wait for it already, so that no limit of cutovers applies.
+    """
 
     ident: str
     op: Op
@@ -39,6 +42,7 @@ class Waiting:
     target_pool: str = ""
     source_host: str = ""
     plan: str = ""
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Limits:
     Steps are prepare, commit, abort and the like. ``per_source_pool`` and ``per_target_pool``
     limit the copies that share a pool, ``per_source_host`` those that read from the same external
     host; 0 is no limit. ``plans``: limits of copies by plan name; a plan that is not listed has
-    none.
+    none. ``cutovers`` limits cutovers that no client waits for yet; 0 is no limit.
     """
 
     copies: int
@@ -58,6 +62,7 @@ class Limits:
     verifies: int = 2
     per_source_host: int = 0
     plans: Mapping[str, int] = field(default_factory=dict)
+    cutovers: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
     hosts = Counter(act.source_host for act in copying)
     targets = Counter(act.target_pool for act in copying)
     plans = Counter(act.plan for act in copying)
+    cutovers = sum(act.op is Op.CUT_OVER for act in running)
     chosen = []
     order = sorted(waiting, key=lambda w: (-w.priority, w.op not in _URGENT, w.since, w.ident))
     for candidate in order:
@@ -109,8 +115,10 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
                 chosen.append(candidate)
             continue
         if candidate.op not in COPYING:
-            if steps > 0:
+            limited = candidate.op is Op.CUT_OVER and limits.cutovers and not candidate.begun
+            if steps > 0 and not (limited and cutovers >= limits.cutovers):
                 steps -= 1
+                cutovers += candidate.op is Op.CUT_OVER
                 chosen.append(candidate)
             continue
         if (

@@ -15,7 +15,7 @@ from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, St
 from ...model.rounds import Rounds, hidden_name
 from ...model.spec import ImageSpec
 from .crashes import prepare_crashed
-from .cutover import goes_on, waits_for_clients
+from .cutover import goes_on, prepare_to_undo, waits_for_clients
 from .observed import unanswered
 from .situation import Situation
 from .steps import Act, Decision, Fail, Rest
@@ -122,7 +122,12 @@ def is_refresh(m: Migration, op: Op) -> bool:
 
 
 def kept_hold(m: Migration, op: Op) -> Optional[Hold]:
-    """The hold that ``op`` leaves: a round that refreshes it does not decide for somebody."""
+    """The hold that ``op`` leaves: a round that refreshes it does not decide for somebody.
+
+    The next attempt at a prepare for which a guest did not wait is put off, but not its undoing.
+    """
+    if op is Op.UNDO_PREPARE and prepare_to_undo(m):
+        return m.hold
     if m.hold is None or m.hold.reason is not HoldReason.OPERATOR:
         return None
     return m.hold if is_refresh(m, op) else None

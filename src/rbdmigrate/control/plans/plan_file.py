@@ -42,6 +42,7 @@ _MAP = ("target_pool", "target_namespace", "name", *_LAYOUT)
 _POLICY = (
     "goal", "method", "verify", "rate", "image_rate", "priority", "soak", "cutover", "max_pause",
     "name_changes",
+    "cutover_window",
 )  # fmt: skip
 _GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
 _METHODS = (Method.LIVE.value, Method.WARM.value)
@@ -93,6 +94,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             verify=Verify(policy.choice("verify", [v.value for v in Verify], Verify.AUTO.value)),
             soak=_soak(policy),
             cutover=_cutover(policy),
+            cutover_window=_window(policy, timezone, "cutover_window"),
         ),
         rate=policy.read("rate", rate, parse_rate, None),
         wave=waves.number("size", Definition.wave, 1, MAX_ITEMS),
@@ -106,6 +108,12 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             "policy.goal",
             "is cut-over, which only the method warm has",
             "give another goal, or policy.method: warm",
+        )
+    if definition.policy.cutover_window and definition.method is not Method.WARM:
+        raise refuse(
+            "policy.cutover_window",
+            "is for a cutover, which only the method warm has",
+            "leave it out, or give policy.method: warm",
         )
     path = unchanged(definition)
     if path:
@@ -263,11 +271,11 @@ def _spec(given: PlanObject, name: str, default_pool: str) -> Optional[ImageSpec
     return parse_image_spec(text, default_pool, f"{given.where(name)} in the plan")
 
 
-def _window(top: PlanObject, timezone: str) -> str:
-    texts = [text for text in top.texts("window") if text]
+def _window(given: PlanObject, timezone: str, name: str = "window") -> str:
+    texts = [text for text in given.texts(name) if text]
     if not texts or texts == ["off"]:
         return ""
-    return str(parse_window(texts, timezone, "window in the plan"))
+    return str(parse_window(texts, timezone, f"{given.where(name)} in the plan"))
 
 
 def _method(policy: PlanObject) -> Optional[Method]:
@@ -275,6 +283,7 @@ def _method(policy: PlanObject) -> Optional[Method]:
     if policy.text("method") == "":
         cutover = _cutover(policy)
         waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
+        waits = waits or policy.has("cutover_window")
         return Method.WARM if waits else None
     return Method(policy.choice("method", _METHODS, Method.LIVE.value))
 

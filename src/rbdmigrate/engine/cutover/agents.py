@@ -14,8 +14,11 @@ import rados
 from ...cluster import headers
 from ...cluster.lock_out import locked_out
 from ...cluster.pools import open_by_id
+from ...control.cutover.guest_pauses import GuestPauses
 from ...control.cutover.orders import moves_now
 from ...control.lifecycle.cutover import (
+    by_prepare,
+    changed_over,
     goes_back,
     guest_resumed,
     image_in_use,
@@ -35,6 +38,7 @@ from ...model.host_report import HostReport
 from ...model.migration import Migration, Op, State
 from ...model.spec import ImageSpec
 from ..caller import acting_as
+from ..pace.cutover_holds import CutoverHolds
 from ..reconcile.scheduler import Scheduler
 from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
@@ -49,8 +53,11 @@ _READY_AGAIN = 0.5  # seconds until an agent asks again that is ready before the
 _FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
-_CHANGES = frozenset({Op.CUT_OVER, Op.ABORT})  # of names
+_CHANGES = frozenset({Op.PREPARE, Op.CUT_OVER, Op.ABORT})  # of what a name leads to
 _LOOK = 0.05  # seconds between two looks whether the source has its name again
+_ALONE = 1.0  # seconds in which an agent is answered while no other guest stands still
+_BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
+_AFTER = 10.0  # seconds after its longest pause in which a guest may still stand still
 
 
 class AgentService:
@@ -69,6 +76,8 @@ class AgentService:
         loader: Loader,
         settings: Callable[[], Settings],
         inventories: Inventories,
+        pauses: GuestPauses,
+        holds: CutoverHolds,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._client = client
@@ -78,6 +87,8 @@ class AgentService:
         self._settings = settings
         self._translated = translated
         self._inventories = inventories
+        self._pauses = pauses
+        self._holds = holds
 
     # -- what front ends show ----------------------------------------------------------------
 
@@ -107,7 +118,7 @@ class AgentService:
         if isinstance(request, messages.Released):
             return self._released(host, request)
         if isinstance(request, messages.Outcome):
-            return self._outcomes(request.migrations)
+            return self._wait_for_outcomes(request.token, request.migrations)
         if isinstance(request, messages.Withdraw):
             return self._withdraw(request)
         if isinstance(request, messages.Resumed):
@@ -116,15 +127,14 @@ class AgentService:
 
     def _orders(self, host: str, inventory: messages.Inventory) -> messages.Orders:
         self._inventories.put(host, inventory)
-        tracked = self._registry.all()
-        found = moves_now(host, inventory.guests, (t.migration for t in tracked), time.time())
+        wanted = [t for t in self._registry.all() if _waits_for_agent(t.migration)]
+        may = [t.migration for t in wanted if self._holds.hold(t.migration) is None]
+        found = moves_now(host, inventory.guests, may, time.time())
         opened = {disk.image for guest in inventory.guests for disk in guest.disks}
         busy = False
-        for one in tracked:
-            m = one.migration
-            one.waits_for = found.reasons.get(m.id, one.waits_for)
-            wanted = m.cutover.mode is _AGENT and waits_for_clients(m)
-            busy |= wanted and image_in_use(m).spec in opened
+        for one in wanted:
+            one.waits_for = found.reasons.get(one.migration.id, one.waits_for)
+            busy |= image_in_use(one.migration).spec in opened
         interval = self._settings().agent_interval
         return messages.Orders(min(_BUSY, interval) if busy else interval, found.moves)
 
@@ -135,23 +145,25 @@ class AgentService:
         for one in tracked:
             if not may_be_released(one.migration, _AGENT, now):
                 return messages.Go(False, f"{one.migration.target.spec} does not wait any more.")
-        forward = [one for one in tracked if not goes_back(one.migration)]
+        forward = [one for one in tracked if _is_copied_before(one.migration)]
         late = [one for one in forward if one.migration.step is not None or _behind(one, now)]
         for one in late:
             one.arm = True
             if one.migration.step is None and not _wanted(one.migration):
                 self._change(one, to_refresh)
         if not late:
+            self._pauses.expect(request.token, _BEGINS)
             return messages.Go(True)
         m = late[0].migration
         last = 0.0 if m.rounds is None else m.rounds.seconds
-        return messages.Go(
-            False,
+        reason = (
             f"The last round of {m.target.spec} took {last:.1f} s, and its pause may take "
             f"{m.cutover.max_pause:g} s; give more with --max-pause, or cut over when less is "
-            "written.",
-            _READY_AGAIN,
+            "written."
         )
+        for one in tracked:
+            one.waits_for = reason
+        return messages.Go(False, reason, _READY_AGAIN)
 
     def _released(self, host: str, request: messages.Released) -> messages.Outcomes:
         tracked = [self._require(ident) for ident in request.migrations]
@@ -160,8 +172,9 @@ class AgentService:
             one.arm = False
             fault_point("agent.before", "release")
             self._change(one, lambda m: released(m, release, _AGENT))
-        patience = min(one.migration.cutover.max_pause for one in tracked) if tracked else 0.0
-        return self._wait_for_outcomes(request.migrations, patience)
+        longest = max((one.migration.cutover.max_pause for one in tracked), default=0.0)
+        self._pauses.expect(request.token, longest + _AFTER)
+        return self._wait_for_outcomes(request.token, request.migrations)
 
     def _withdraw(self, request: messages.Withdraw) -> messages.Outcomes:
         now = time.time()
@@ -169,7 +182,7 @@ class AgentService:
             self._change(one, lambda m: withdrawn(m, request.token, now))
             if waits_for_clients(one.migration):
                 self._scheduler.interrupt(one, "the guest could not wait any longer", _CHANGES)
-        return self._wait_for_outcomes(request.migrations, self._settings().command_wait)
+        return self._wait_for_outcomes(request.token, request.migrations)
 
     def _resumed(self, host: str, request: messages.Resumed) -> messages.Outcomes:
         now = time.time()
@@ -183,6 +196,7 @@ class AgentService:
         )
         for one in self._under_way(request.migrations):
             self._change(one, resume)
+        self._pauses.over(request.token)
         for note in request.notes:
             log.warning("the guest %s on %s: %s", request.guest, host, note)
         return self._outcomes(request.migrations)
@@ -211,10 +225,13 @@ class AgentService:
         self._registry.update(tracked, change)
         self._scheduler.wake(tracked)
 
-    def _wait_for_outcomes(self, idents: Iterable[str], patience: float) -> messages.Outcomes:
-        """A way back is over for clients before its act is: the source's name shows it."""
+    def _wait_for_outcomes(self, token: str, idents: Iterable[str]) -> messages.Outcomes:
+        """Wait for a moment, since it may be decided soon; otherwise the agent asks again.
+
+        A way back is over for clients before its act is: the source's name shows it.
+        """
         waiting = self._under_way(idents)
-        until = time.monotonic() + patience
+        until = time.monotonic() + (_LOOK if self._pauses.any_other(token) else _ALONE)
         while any(self._undecided(one.migration) for one in waiting):
             left = until - time.monotonic()
             if left <= 0:
@@ -253,9 +270,18 @@ class AgentService:
             raise MigrationError(ENOENT, f"There is no record of the migration {ident}.")
         if self._undecided(m):
             return messages.DiskOutcome(ident, None)
-        moved = m.cut_over_at is not None and m.state is not State.ABORTED
+        moved = changed_over(m) and m.state is not State.ABORTED
         moved = moved and not (undecided(m) and goes_back(m))
         return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
+
+
+def _waits_for_agent(m: Migration) -> bool:
+    return m.cutover.mode is _AGENT and waits_for_clients(m)
+
+
+def _is_copied_before(m: Migration) -> bool:
+    """Whether a last round comes before the cutover that the agent asks for."""
+    return not goes_back(m) and not by_prepare(m)
 
 
 def _behind(tracked: TrackedMigration, now: float) -> bool:

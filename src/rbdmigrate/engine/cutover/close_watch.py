@@ -11,6 +11,7 @@ from typing import Optional
 import rados
 
 from ...cluster.store import StoreFenced
+from ...control.hooks.questions import may_close
 from ...control.lifecycle.cutover import (
     image_in_use,
     may_be_released,
@@ -25,6 +26,7 @@ from ...model.migration import Migration
 from ..reconcile.scheduler import Scheduler
 from ..records.registry import Registry, TrackedMigration
 from ..requests.librbd_query import Ask
+from .hook_gate import HookGate
 from .inventory import Inventories
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,8 @@ class CloseWatch:
     """A thread that looks, several times a second, which of the awaited images are closed.
 
     An image whose cutover waits for an agent is released too when no agent reports a guest that has
-    it open and it stays closed: that guest is shut off.
+    it open and it stays closed: that guest is shut off; and one whose clients hooks said were
+    stopped.
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class CloseWatch:
         ask: Ask,
         fenced: Callable[[], tuple[str, ...]],
         inventories: Inventories,
+        gate: HookGate,
         on_fenced: Callable[[str], None],
     ) -> None:
+        self._gate = gate
         self._registry = registry
         self._scheduler = scheduler
         self._ask = ask
@@ -105,9 +110,10 @@ class CloseWatch:
     def look(self) -> bool:
         """Look once; False when no cutover waits for an image to be closed."""
         every = self._registry.all()
+        self._gate.look(every)
         for tracked in every:
             self._explain(tracked)
-        waiting = [t for t in every if self._mode(t.migration) is not None]
+        waiting = [t for t in every if t.cutover_held is None and self._mode(t.migration)]
         if not waiting:
             self._closed_since.clear()
             return False
@@ -127,6 +133,8 @@ class CloseWatch:
         now = time.time()
         if may_be_released(m, CutoverMode.WHEN_CLOSED, now):
             return CutoverMode.WHEN_CLOSED
+        if may_close(m, now):
+            return CutoverMode.HOOK
         known = m.in_place or m.cutover.name_changes
         if (
             known

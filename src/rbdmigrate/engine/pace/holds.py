@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import lru_cache
 from typing import Optional
 
+from ...control.hooks.events import pools_of
+from ...control.hooks.questions import commit_agreed, waits_for_hooks
 from ...control.lifecycle.schedule import READING
 from ...control.pace.health_gates import Level
-from ...control.pace.window import Window, is_open, next_opening, parse_window
+from ...control.pace.window import Window
 from ...model.errors import MigrationError
+from ...model.hooks import HookEvent
 from ...model.migration import Hold, HoldReason, Migration, Op
 from ...model.references import refuse_import
+from ..hooks.definitions import HookRegistry
 from ..settings import Settings
 from .cluster_monitor import ClusterMonitor
+from .cutover_holds import CutoverHolds
 from .plan_limits import PlanPace
 from .throttle import Throttle
+from .windows import closed, parsed
 
+_ASKED = HookEvent.BEFORE_COMMIT
 _STALE = 1.0  # seconds for which a window's state is remembered: thousands may ask
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What a cutover and a commit may have to wait for."""
+
+    cutovers: CutoverHolds
+    hooks: HookRegistry
 
 
 class Holds:
@@ -31,7 +46,9 @@ class Holds:
         throttle: Throttle,
         conditions: ClusterMonitor,
         plans: PlanPace,
+        gates: Gates,
     ) -> None:
+        self._gates = gates
         self._settings = settings
         self._throttle = throttle
         self._monitor = conditions
@@ -54,7 +71,20 @@ class Holds:
 
     def step(self, m: Migration, op: Op) -> Optional[Hold]:
         """Why an act on ``m`` that is no copy must not begin now."""
-        return (self._source(m) if op in READING else None) or self._plans.hold(m, op)
+        source = self._source(m) if op in READING else None
+        return source or self._plans.hold(m, op) or self._gate(m, op)
+
+    def _gate(self, m: Migration, op: Op) -> Optional[Hold]:
+        """Why a cutover or a commit has to wait."""
+        if op is Op.CUT_OVER:
+            return self._gates.cutovers.hold(m)
+        if op is not Op.COMMIT:
+            return None
+        takers = [hook.name for hook in self._gates.hooks.takers(_ASKED, pools_of(m))]
+        if commit_agreed(m, takers):
+            return None
+        waits = waits_for_hooks(m) or f"It asks the hooks {', '.join(takers)} for its commit."
+        return Hold(HoldReason.HOOK, waits)
 
     def _source(self, m: Migration) -> Optional[Hold]:
         """Why the source of an import may not be read: a config-key that is not open to imports."""
@@ -70,7 +100,7 @@ class Holds:
     def _window(self, m: Migration) -> Optional[Hold]:
         settings = self._settings()
         try:
-            own = _parsed(m.window, settings.timezone) if m.window else None
+            own = parsed(m.window, settings.timezone) if m.window else None
         except MigrationError as error:  # a zone that this host does not know
             return Hold(HoldReason.WINDOW, f"Its window cannot be read: {error}")
         for whose, window in (("Its window", own), ("The window for copies", settings.window)):
@@ -85,7 +115,7 @@ class Holds:
             self._closed_until = time.monotonic() + _STALE
         key = (window, whose)
         if key not in self._closed:
-            self._closed[key] = _closed(
+            self._closed[key] = closed(
                 window, whose, datetime.fromtimestamp(time.time(), timezone.utc)
             )
         return self._closed[key]
@@ -114,17 +144,3 @@ class Holds:
 
 def _limit(message: str) -> Hold:
     return Hold(HoldReason.LIMIT, message)
-
-
-def _closed(window: Window, whose: str, now: datetime) -> Optional[Hold]:
-    if is_open(window, now):
-        return None
-    opening = next_opening(window, now)
-    when = "" if opening is None else f"; it opens at {opening:%Y-%m-%d %H:%M} UTC"
-    message = f"{whose} ({window}, {window.tz}) is closed{when}."
-    return Hold(HoldReason.WINDOW, message, None if opening is None else opening.timestamp())
-
-
-@lru_cache(maxsize=1024)
-def _parsed(text: str, tz: str) -> Window:
-    return parse_window(text, tz)

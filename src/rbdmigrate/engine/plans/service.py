@@ -24,10 +24,12 @@ from ...model.migration import State
 from ...model.plan import Definition, Item, Outcome, Plan, PlanState
 from ...model.spec import ImageSpec
 from ..caller import access
+from ..hooks.definitions import HookRegistry
 from ..records.plan_registry import PlanRegistry
 from ..records.tracked import TrackedMigration
 from ..records.tracked_plan import TrackedPlan
 from ..requests.errors import TranslatedErrors
+from ..requests.hook_takers import require_takers
 from ..settings import Settings
 from .cancelling import Abort
 from .checks import PlanChecks
@@ -51,7 +53,9 @@ class PlanService:
         answers: Callable[[ImageSpec], TranslatedErrors],
         retry: Callable[[ImageSpec], object],
         abort: Abort,
+        hooks: HookRegistry,
     ) -> None:
+        self._hooks = hooks
         self._plan_registry = keeping
         self._driver = driver
         self._checks = checks
@@ -171,6 +175,9 @@ class PlanService:
                 return self.resume(name)
             with self._changing:
                 kept = self._require(name)
+                definition = kept.plan.definition
+                pools = {pool for pool, _ in definition.places()}
+                require_takers(self._hooks, definition.policy.cutover, pools)
                 kept.refusal = None
                 self._change(kept, to_start)
             self._wait(lambda: kept.plan.state is not PlanState.STARTING)

@@ -22,7 +22,7 @@ from ...control.lifecycle.abort_guard import guard_abort_again
 from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
-from ...control.lifecycle.cutover import cut_over_refused, waits_for_clients
+from ...control.lifecycle.cutover import cut_over_refused, prepare_refused, waits_for_clients
 from ...control.lifecycle.decision import decide, failed, retry_later
 from ...control.lifecycle.failures import (
     FailureReason,
@@ -60,7 +60,8 @@ log = logging.getLogger(__name__)
 
 _FRESH = 1.0  # seconds for which a look counts
 _QUICK_RETRIES = 3  # attempts without a wait after an act that met a changed image
-_CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMMIT})  # librbd looks at the state itself
+# librbd looks at the state itself before these, and our worker does before a cutover.
+_CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.CUT_OVER, Op.COMMIT})
 
 
 class Executor:
@@ -301,8 +302,8 @@ class Executor:
         """The situation in which ``op`` is still to be done; None when it is not wanted any more.
 
         The job may have waited long for its slot. The record takes over the images' names of now. A
-        look of a moment ago counts for acts that librbd refuses where they do not fit: the record
-        took over its names already.
+        look of a moment ago counts for acts that are refused where they do not fit: the record took
+        over its names already.
         """
         at, situation = tracked.seen or (0.0, None)
         if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
@@ -366,6 +367,8 @@ class Executor:
             self.breaker.failed(tracked.migration, errno)
 
         def change(m: Migration) -> Migration:
+            if m.release is not None and m.prepared_at is None:
+                return prepare_refused(m, problem.message, now)
             if not problem.transient:
                 return failed(m, errno, problem.message, now)
             wait = backoff(m.attempts + 1, settings.retry_first, settings.retry_cap, self._chance)

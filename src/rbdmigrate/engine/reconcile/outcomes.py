@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ...control.lifecycle.aborting import copied_by_us_alone
 from ...control.lifecycle.crashes import after_success
-from ...control.lifecycle.cutover import cut_over
-from ...control.lifecycle.warm import kept_hold, synchronized
+from ...control.lifecycle.cutover import cut_over, prepare_to_undo
+from ...control.lifecycle.warm import is_refresh, kept_hold, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
     Answer,
@@ -26,11 +26,13 @@ from .verification import with_outcome
 
 def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
     """The record after an act that was done, or that has to wait for OSDs to trim snapshots."""
-    if isinstance(answer, NotTrimmed):
-        return waiting(m, answer.untrimmed, now)
+    if isinstance(answer, NotTrimmed):  # a guest does not wait for that
+        return waiting(replace(m, release=None), answer.untrimmed, now)
+    if op is Op.UNDO_PREPARE and prepare_to_undo(m):
+        return replace(m, step=None)
     if isinstance(answer, ObjectsCompleted):  # the attempts to copy are counted on
         return replace(m, step=None, settled=True)
-    m = after_success(replace(m, step=None, hold=kept_hold(m, op), failure=None, attempts=0), op)
+    m = after_success(_cleared(m, op), op)
     if isinstance(answer, Prepared):
         return _prepared(m.enter(State.PREPARED, now), answer)
     if isinstance(answer, Copied):
@@ -46,9 +48,21 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
     return replace(m, point="") if op is Op.DROP_POINT else m
 
 
+def _cleared(m: Migration, op: Op) -> Migration:
+    """The record after an act that was done: no failure, and no hold of former attempts.
+
+    What came up while a round refreshed the target is another matter, such as a cutover that was
+    put off: it stays, with its count of attempts.
+    """
+    if not is_refresh(m, op):
+        return replace(m, step=None, hold=kept_hold(m, op), failure=None, attempts=0)
+    return replace(m, step=None, failure=None, attempts=0 if m.failure else m.attempts)
+
+
 def _prepared(m: Migration, answer: Prepared) -> Migration:
     return replace(
         m,
+        release=None,
         target=replace(m.target, image_id=answer.target_id),
         target_version=answer.version,
         target_header=answer.header,

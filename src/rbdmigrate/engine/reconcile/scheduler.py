@@ -12,6 +12,7 @@ from typing import Optional
 import rados
 
 from ...cluster.client import Identity
+from ...control.lifecycle.cutover import undecided
 from ...control.lifecycle.schedule import (
     COMPARING,
     COPYING,
@@ -27,7 +28,7 @@ from ...control.metrics.counting import Sample
 from ...model.errors import MigrationError
 from ...model.migration import Goal, Migration, Op
 from ..pace.cluster_monitor import ClusterMonitor
-from ..pace.holds import Holds
+from ..pace.holds import Gates, Holds
 from ..pace.lock_owner import copies_on
 from ..pace.plan_limits import PlanPace
 from ..pace.throttle import Throttle
@@ -70,6 +71,7 @@ class Scheduler:
         settings: Callable[[], Settings],
         on_fenced: Callable[[str], None],
         in_use: Callable[[Migration, Situation], bool],
+        gates: Gates,
     ) -> None:
         self._client = client
         self._identity = identity
@@ -78,7 +80,7 @@ class Scheduler:
         self._executor = acts
         self._throttle = throttle
         self._monitor = conditions
-        self._holds = Holds(settings, throttle, conditions, plans)
+        self._holds = Holds(settings, throttle, conditions, plans, gates)
         self._plans = plans
         self._watch = SourceWatchdog(settings)
         self._secrets = secrets
@@ -274,6 +276,7 @@ class Scheduler:
             settings.max_verifies,
             settings.per_source_host,
             self._plans.limits(),
+            settings.max_cutovers,
         )
         free = free_slots(
             running, limits
@@ -352,6 +355,7 @@ def _waiting(migration: Migration, op: Op) -> Waiting:
         migration.target.pool,
         _host(migration),
         migration.plan,
+        undecided(migration),
     )
 
 

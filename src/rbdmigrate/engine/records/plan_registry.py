@@ -20,6 +20,8 @@ from ...model.migration import Migration
 from ...model.plan import Item, Outcome, Plan, PlanState
 from ...model.policy import Policy
 from ...model.spec import ImageSpec
+from ..hooks.definitions import HookRegistry
+from ..hooks.queue import HookQueue
 from .loader import Loader
 from .registry import Registry
 from .tracked_plan import TrackedPlan
@@ -42,8 +44,14 @@ class PlanRegistry:
     """The plans of this cluster. Thread-safe."""
 
     def __init__(
-        self, client: rados.Rados, registry: Registry, loader: Loader, owner: Owner
+        self,
+        client: rados.Rados,
+        registry: Registry,
+        loader: Loader,
+        owner: Owner,
+        hooks: Optional[HookQueue] = None,
     ) -> None:
+        self._hooks = hooks or HookQueue(HookRegistry(client))
         self.changed = threading.Condition()
         self._client = client
         self._registry = registry
@@ -81,6 +89,7 @@ class PlanRegistry:
             return
         store.take()
         plans, garbage = store.read_plans()
+        self._hooks.loaded(store, store.read_deliveries())
         for plan, items in plans:
             kept = TrackedPlan(_checked_again(plan), items, store, former=True)
             with self.changed:
@@ -234,11 +243,14 @@ class PlanRegistry:
             kept.unsure = False
 
     def _write(self, kept: TrackedPlan, plan: Plan) -> None:
+        posts = self._hooks.of_plan(kept.plan, plan)
         try:
-            kept.store.write_plan(plan)
+            kept.store.write_plan(plan, posts.deliveries)
         except rados.Error:
             kept.unsure = True
+            self._hooks.doubtful(kept.store, posts)
             raise
+        self._hooks.posted(kept.store, posts)
 
     def freeze(self, kept: TrackedPlan, items: list[Item], change: Callable[[Plan], Plan]) -> None:
         """Store the items of a plan, then the plan that counts them."""

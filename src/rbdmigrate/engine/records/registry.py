@@ -19,6 +19,8 @@ from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
 from ..caller import who
+from ..hooks.definitions import HookRegistry
+from ..hooks.queue import NOTHING, HookQueue, Posts
 from ..settings import Settings
 from .history import Ended, History
 from .stores import Stores
@@ -33,7 +35,14 @@ Count = Callable[..., None]
 class Registry:
     """All migrations under way. Thread-safe."""
 
-    def __init__(self, client: rados.Rados, owner: Owner, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        client: rados.Rados,
+        owner: Owner,
+        settings: Callable[[], Settings],
+        hooks: Optional[HookQueue] = None,
+    ) -> None:
+        self._hooks = hooks or HookQueue(HookRegistry(client))
         self.changed = threading.Condition()
         self._tracked: dict[str, TrackedMigration] = {}
         self._ordered: Optional[list[TrackedMigration]] = (
@@ -74,6 +83,7 @@ class Registry:
             self._ordered = None
             self._mark_doubles()
             self.changed.notify_all()
+        self._hooks.loaded(store, store.read_deliveries())
         log.info("%s: %d migrations under way", store.label, len(migrations))
 
     def _mark_doubles(self) -> None:
@@ -211,13 +221,15 @@ class Registry:
             if after == before:
                 return before
             after = replace(after.attributed(before, who()), confirmed=True)
+            after, posts = self._hooks.of_change(before, after)
             try:
-                self._write(after, tracked)
+                self._write(after, tracked, posts)
             except PoolMissing:
                 log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
                 tracked.migration = after
                 self.changed.notify_all()
+            self._hooks.posted(self._store_of(after), posts)
         self.count(*changed(before, after))
         return after
 
@@ -270,16 +282,22 @@ class Registry:
 
     # -- writes whose outcome is not known -----------------------------------------------------
 
-    def _write(self, m: Migration, tracked: Optional[TrackedMigration] = None) -> None:
+    def _write(
+        self,
+        m: Migration,
+        tracked: Optional[TrackedMigration] = None,
+        posts: Posts = NOTHING,
+    ) -> None:
         """Write a record; the caller has the lock of ``tracked``, if that is in memory already."""
         store = self._store_of(m)
         self._settle(store, tracked)
         began = time.monotonic()
         try:
-            store.write(m)
+            store.write(m, posts=posts.deliveries)
             self.count(Sample("store_write_duration_seconds", (), time.monotonic() - began))
         except rados.Error:
             self._unsure.add(store, m.id)
+            self._hooks.doubtful(store, posts)
             raise
 
     def _remove(self, store: Store, ident: str) -> None:

@@ -54,6 +54,7 @@ class TrackedMigration:
         self.arm = False  # the next round is to leave its worker ready for the cutover
         self.armed: Optional[tuple[str, float]] = None  # the slot with that worker, until when
         self.waits_for = ""  # what its cutover by an agent waits for
+        self.cutover_held: Optional[Hold] = None  # why its cutover must not begin now
         self.double = ""  # why it is not acted on: another record is about one of its images
 
     def refuse_double(self) -> None:

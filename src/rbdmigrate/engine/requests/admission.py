@@ -22,8 +22,10 @@ from ...model.policy import Policy
 from ...model.request import MigrationRequest
 from ...model.verification import Verify
 from ...model.watchers import name_users
+from ..hooks.definitions import HookRegistry
 from ..records.registry import Registry, TrackedMigration
 from ..records.secrets import Secrets, prefix_of
+from .hook_takers import require_takers
 from .lookup import Lookup, refuse_taken
 from .preflight import Preflight, warned
 
@@ -34,8 +36,15 @@ class Admission:
     """Takes on what commands and plans ask for. Thread-safe."""
 
     def __init__(
-        self, *, registry: Registry, finder: Lookup, preflight: Preflight, secrets: Secrets
+        self,
+        *,
+        registry: Registry,
+        finder: Lookup,
+        preflight: Preflight,
+        secrets: Secrets,
+        hooks: HookRegistry,
     ) -> None:
+        self._hooks = hooks
         self._registry = registry
         self._lookup = finder
         self._preflight = preflight
@@ -49,6 +58,8 @@ class Admission:
         ``ident`` and ``plan`` are for :func:`admit`. Raises MigrationError for every refusal,
         having changed nothing, and what RADOS and the store raise.
         """
+        pools = (wish.source.pool, wish.target.pool, wish.layout.data_pool or "")
+        require_takers(self._hooks, policy.cutover, pools)
         facts: Optional[Facts] = None
         while True:
             self._wait_for_ended(wish)
@@ -100,7 +111,7 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     ``ident``: the id that it has in its ``plan``; empty: a new one. The record of an import names
     the config-keys of its secrets; they are to be stored after it.
     """
-    findings = run(facts)
+    findings = run(replace(facts, clients_leave=_clients_leave(policy)))
     refuse(findings)
     _refuse_open(facts, policy)
     if policy.verify is Verify.AUTO:
@@ -122,16 +133,21 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
 
 
+def _clients_leave(policy: Policy) -> bool:
+    """Whether it waits until its clients leave the source, which may be open until then."""
+    return policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
+
+
 def _refuse_open(facts: Facts, policy: Policy) -> None:
     """Raise MigrationError(EBUSY) where a cutover would follow by itself with clients running."""
     wish, image = facts.wish, facts.image
     users = image.users if image is not None else ()
-    waits = policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
+    waits = _clients_leave(policy)
     if wish.method is Method.WARM and users and goes_on(policy.goal) and not waits:
         raise MigrationError(
             EBUSY,
             f"The source {wish.source} is open for writing by {name_users(users)}, and its clients "
-            "have to be stopped before the cutover; add --cutover agent or --cutover when-closed, "
+            "have to be stopped before the cutover; add --cutover agent, hook or when-closed, "
             "or copy it meanwhile with `ceph rbd migration prepare --method warm "
             f"{wish.source} {wish.target}` and `execute`, then stop them and run `ceph rbd "
             f"migration cutover {wish.target}`.",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Container
 from dataclasses import replace
-from errno import EBUSY
+from errno import EAGAIN, EBUSY
 from itertools import chain
 from typing import Any, Optional
 
 import rados
 
+from ...control.hooks.events import pools_of
 from ...control.lifecycle.aborting import refusal_of, request_abort
 from ...control.lifecycle.cutover import (
     cutover_waits,
@@ -37,7 +38,7 @@ from ...control.lifecycle.verification import at_least
 from ...control.lifecycle.warm import to_refresh
 from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
-from ...model.cutover import CutoverPolicy
+from ...model.cutover import CutoverMode, CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
 from ...model.migration import Goal, HoldReason, Method, Migration, State
@@ -48,6 +49,8 @@ from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
 from ..caller import access
+from ..hooks.definitions import HookRegistry
+from ..pace.cutover_holds import CutoverHolds
 from ..reconcile import clones
 from ..reconcile.executor import Executor
 from ..reconcile.scheduler import Scheduler
@@ -58,6 +61,7 @@ from ..records.registry import Registry, TrackedMigration
 from . import preflight
 from .abort_permission import AbortPermission
 from .errors import TranslatedErrors
+from .hook_takers import require_takers
 from .lookup import Lookup
 from .preflight import Preflight
 from .preparation import Preparation
@@ -90,6 +94,8 @@ class Migrations:
         preparation: Preparation,
         changes: RecordChanges,
         abort_permission: AbortPermission,
+        hooks: HookRegistry,
+        holds: CutoverHolds,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._client = client
@@ -103,6 +109,8 @@ class Migrations:
         self._preparation = preparation
         self._changes = changes
         self._abort_permission = abort_permission
+        self._hooks = hooks
+        self._holds = holds
         self._translated = translated
         self._refresh = Refresh(registry, scheduler)
 
@@ -260,6 +268,8 @@ class Migrations:
         waits for them this answers at once, else they have to be stopped.
         """
         tracked = self._lookup.require(target)
+        require_takers(self._hooks, policy, pools_of(tracked.migration))
+        self._refuse_outside_window(tracked.migration, policy)
         self._changes.change(
             tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m), policy), "cutover"
         )
@@ -315,6 +325,7 @@ class Migrations:
         refuse_committing(tracked.migration)
         if policy is not None:
             refuse_policy_of_abort(tracked.migration, policy)
+            require_takers(self._hooks, policy, pools_of(tracked.migration))
         found = self._abort_permission.require(tracked, force=force)
         self._changes.change(
             tracked,
@@ -374,6 +385,7 @@ class Migrations:
         self._changes.change(
             tracked, lambda m: changed(m, changes, self._least_verification(m)), str(changes)
         )
+        tracked.cutover_held = None  # another window is looked at in a moment
         m = tracked.migration
         if m.verification is not None and m.verification.mode is not m.verify:
             self._scheduler.interrupt(tracked, "another verification is wanted")
@@ -404,6 +416,17 @@ class Migrations:
                 clones.refuse_commit(self._client, m, force=False)
         self._changes.change(tracked, lambda m: to_commit(m, force=force), forced("commit", force))
         return tracked
+
+    def _refuse_outside_window(self, m: Migration, policy: Optional[CutoverPolicy]) -> None:
+        """Raise MigrationError(EAGAIN) where clients that were stopped would wait for a window."""
+        mode = (policy or m.cutover).mode
+        hold = self._holds.window(m) if mode is CutoverMode.REFUSE else None
+        if hold is not None and m.cut_over_at is None:
+            raise MigrationError(
+                EAGAIN,
+                f"{hold.message} To cut over now: `ceph rbd migration set {m.target.spec} "
+                "--cutover-window off`.",
+            )
 
     def _goal_after_cutover(self, m: Migration) -> Goal:
         """That of its plan, whose cutover was refused before; else no further than the cutover."""

@@ -8,6 +8,7 @@ import rados
 
 from ...cluster.observe import observe
 from ...cluster.pools import pool_name
+from ...control.lifecycle.cutover import by_prepare, waits_for_clients
 from ...control.lifecycle.requests import to_undo_prepare
 from ...control.lifecycle.situation import Situation, diagnose
 from ...model.errors import MigrationError
@@ -65,7 +66,7 @@ class Preparation:
         self._scheduler.wake(tracked)
         tracked.refuse_double()
         try:
-            self._changes.wait(tracked, _PREPARED, retries=True)
+            self._changes.wait(tracked, _PREPARED, _waits_for_pause, retries=True)
         except MigrationError:
             self._forget_refused(tracked)
             raise
@@ -115,3 +116,8 @@ class Preparation:
 
         with self._lookup.admission:
             self._registry.drop(tracked, unwanted)
+
+
+def _waits_for_pause(m: Migration) -> bool:
+    """Whether it is prepared in a moment that its clients choose."""
+    return by_prepare(m) and waits_for_clients(m)

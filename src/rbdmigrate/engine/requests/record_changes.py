@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from errno import ESTALE
 
+from ...control.cutover.guest_pauses import GuestPauses
 from ...model.errors import MigrationError
 from ...model.migration import HoldReason, Migration, State
 from ...model.spec import ImageSpec
@@ -24,11 +25,13 @@ class RecordChanges:
         registry: Registry,
         scheduler: Scheduler,
         settings: Callable[[], Settings],
+        pauses: GuestPauses,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._registry = registry
         self._scheduler = scheduler
         self._settings = settings
+        self._pauses = pauses
         self._translated = translated
 
     def change(
@@ -52,7 +55,7 @@ class RecordChanges:
 
     def wait_while_busy(self, tracked: TrackedMigration) -> None:
         """Wait until no act is under way, at most the option ``command_wait``."""
-        self._registry.wait(lambda: not tracked.busy, self._settings().command_wait)
+        self._registry.wait(lambda: not tracked.busy, self._patience())
 
     def wait(
         self,
@@ -67,7 +70,7 @@ class RecordChanges:
         ``over``: what else ends the waiting. ``retries``: a failure that may pass does not end it
         while the next attempt still begins in time. Raises MigrationError with what made it fail.
         """
-        patience = self._settings().command_wait
+        patience = self._patience()
         ends = time.time() + patience
 
         def settled() -> bool:
@@ -84,6 +87,10 @@ class RecordChanges:
         m = tracked.migration
         if not over(m) and m.state is State.FAILED and m.failure is not None:
             raise MigrationError(m.failure.errno, m.failure.message)
+
+    def _patience(self) -> float:
+        """Seconds; none while an agent may ask what its guest is to open."""
+        return 0.0 if self._pauses.any_other() else self._settings().command_wait
 
 
 def _tried_again(m: Migration, ends: float) -> bool:

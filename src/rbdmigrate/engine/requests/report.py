@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, Optional, Union
 
-from ...control.lifecycle.cutover import waits_for_clients
+from ...control.hooks.questions import waits_for_hooks
+from ...control.lifecycle.cutover import by_prepare, waits_for_clients
 from ...control.lifecycle.schedule import PACED
 from ...control.lifecycle.standstill import source_rests, standstill
+from ...control.lifecycle.warm import is_refresh
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
 from ...model.migration import Hold, HoldReason, Migration, Op, State
@@ -75,6 +77,11 @@ def _paused(tracked: TrackedMigration) -> str:
     return tracked.uncontrolled or resume
 
 
+def _held(hold: Optional[Hold]) -> bool:
+    """Whether a hold in the record has not passed."""
+    return hold is not None and (hold.until is None or hold.until > time.time())
+
+
 def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     """Why a migration does not move right now, where that is not in its record."""
     m = tracked.migration
@@ -97,7 +104,15 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     if tracked.held and not tracked.busy:
         return tracked.held
     rests = m.state is State.EXECUTED or m.cut_over_at is not None
-    if waits_for_clients(m) and rests and m.hold is None and m.step is None:
+    rests = rests or (by_prepare(m) and m.state is State.QUEUED)
+    held = _held(m.hold)
+    free = m.step is None and not held
+    asks = waits_for_hooks(m)
+    if asks and not held and (m.step is None or is_refresh(m, m.step.op)):
+        return Hold(HoldReason.HOOK, asks)
+    if free and rests and waits_for_clients(m) and tracked.cutover_held is not None:
+        return tracked.cutover_held
+    if free and rests and waits_for_clients(m):
         return Hold(HoldReason.CLIENTS, clients_awaited(m, tracked.waits_for))
     waited = time.monotonic() - tracked.wanted_since
     if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:

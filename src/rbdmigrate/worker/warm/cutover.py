@@ -21,6 +21,7 @@ import rbd
 
 from ...cluster import headers, image_names, image_snapshots
 from ...cluster.lock_out import keep_locked, let_in, lock_out, locked_out
+from ...control.cutover.steps import Steps
 from ...faults import fault_point
 from ...model.errors import MigrationError
 from ...model.jobs.protocol import Tell
@@ -33,7 +34,6 @@ from .last_difference import Changes, LastDifference
 from .lockable import is_lockable, make_lockable, release
 from .open_ends import OpenEnds
 from .rounds import Round, RoundCopy
-from .steps import Steps
 
 
 @dataclass(frozen=True)

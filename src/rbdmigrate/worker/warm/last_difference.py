@@ -19,6 +19,7 @@ from typing import Optional
 import rbd
 
 from ...cluster import headers
+from ...control.cutover.steps import Steps
 from ...control.mover.history import NextCopy, View
 from ...control.mover.pieces import Extent, ExtentList
 from ...model.copy_mark import UNNAMED, CopyMark
@@ -32,7 +33,6 @@ from ..mover.rbd_reader import begin_read, metadata_of_users
 from ..session import Session
 from .open_ends import OpenEnds
 from .rounds import Round, next_name, older_than, own_snapshots, take_snapshot
-from .steps import Steps
 
 
 class HeadOf:

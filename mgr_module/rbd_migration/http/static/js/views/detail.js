@@ -185,7 +185,7 @@ function factsOf(report) {
     ["Cutover", cutoverOf(report.cutover)],
     ["Rounds", roundsOf(report.rounds)],
     ["Cutover would take", report.rounds?.pause_estimate_seconds ? `about ${report.rounds.pause_estimate_seconds.toFixed(1)} s` : ""],
-    ["Cutover took", report.rounds?.pause_seconds ? `${report.rounds.pause_seconds.toFixed(2)} s` : ""],
+    ["Cutover took", report.cutover?.pause_seconds ? `${report.cutover.pause_seconds.toFixed(2)} s` : ""],
     ["Bytes", report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : ""],
     ["Objects", report.objects_total ? `${report.objects_done} of ${report.objects_total}` : ""],
     ["Own rate", report.own_rate === null ? "" : rate(report.own_rate)],

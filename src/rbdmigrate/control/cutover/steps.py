@@ -1,4 +1,4 @@
-"""The steps of a cutover and when each ended, to see where its time goes."""
+"""The steps of a cutover or a pause and when each ended, to see where its time goes."""
 
 from __future__ import annotations
 
@@ -31,3 +31,11 @@ class Steps:
         """The steps in the order in which they ended."""
         with self._lock:
             return tuple(self._ended)
+
+    def text(self) -> str:
+        """How long each step took, such as ``pause 0.01 s, close 0.05 s``."""
+        ended = self.ended
+        begins = [0.0, *(step.ended for step in ended)]
+        return ", ".join(
+            f"{step.name} {step.ended - begun:.2f} s" for step, begun in zip(ended, begins)
+        )

@@ -1,0 +1,1 @@
+"""Hooks: what they are told and asked, what their answers mean, when to try again."""

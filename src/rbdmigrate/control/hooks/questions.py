@@ -1,0 +1,180 @@
+"""Questions to hooks about a migration: asked, answered, withdrawn. Pure functions of its record.
+
+A question is in the record as long as it stands. Whoever changes the record need not know of it:
+one that does not fit the record any more is taken out when the record is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from ...model.bounds import shortened
+from ...model.cutover import CutoverMode
+from ...model.hooks import HookEvent, Question
+from ...model.migration import Goal, Hold, HoldReason, Method, Migration, State
+from ..lifecycle.cutover import goes_back, may_be_released, put_off, undecided, waits_for_clients
+from ..lifecycle.warm import to_refresh
+
+_COMMIT_FROM = frozenset({State.EXECUTED, State.CUT_OVER, State.VERIFYING, State.VERIFIED})
+_HOOK = HoldReason.HOOK
+_LONGEST_REASON = 500  # characters of what a hook says
+_AGAIN_FIRST, _AGAIN_LONGEST = 60.0, 900.0  # seconds until a commit is asked for again
+
+
+def wants_cutover(m: Migration, now: float) -> bool:
+    """Whether hooks are to be asked for its cutover, or for its way back, now."""
+    return m.question is None and may_be_released(m, CutoverMode.HOOK, now)
+
+
+def may_close(m: Migration, now: float) -> bool:
+    """Whether all hooks said that its clients were stopped, and it is to be seen that they are."""
+    q = m.question
+    return (
+        q is not None
+        and q.event is HookEvent.BEFORE_CUTOVER
+        and q.ready is not None
+        and may_be_released(m, CutoverMode.HOOK, now)
+    )
+
+
+def wants_commit(m: Migration) -> bool:
+    """Whether hooks are to be asked for its commit, once that is what it does next."""
+    return m.question is None and _may_be_committed(m)
+
+
+def commit_agreed(m: Migration, takers: Collection[str]) -> bool:
+    """Whether its commit may begin although ``takers`` want to be asked for it."""
+    if not takers or m.state is State.COMMITTING:
+        return True  # what has begun is completed
+    q = m.question
+    return q is not None and q.event is HookEvent.BEFORE_COMMIT and q.ready is not None
+
+
+def stands(m: Migration) -> bool:
+    """Whether the record still fits the question that it has."""
+    q = m.question
+    if q is None or m.state.ended:
+        return False
+    if q.event is HookEvent.BEFORE_COMMIT:
+        return _may_be_committed(m)
+    if undecided(m):
+        return True
+    waits = m.cutover.mode is CutoverMode.HOOK and waits_for_clients(m)
+    rests = _COMMIT_FROM if goes_back(m) else frozenset({State.EXECUTED})
+    return waits and not m.paused and m.hold is None and m.state in rests
+
+
+def _may_be_committed(m: Migration) -> bool:
+    return (
+        m.goal is Goal.COMMITTED
+        and m.state in _COMMIT_FROM
+        and not m.paused
+        and m.hold is None
+        and (m.method is not Method.WARM or m.cut_over_at is not None)
+    )
+
+
+def settled(m: Migration) -> Migration:
+    """Return the record without a question that it does not fit any more."""
+    return m if m.question is None or stands(m) else replace(m, question=None)
+
+
+def asked(
+    m: Migration, event: HookEvent, ident: str, hooks: Sequence[str], now: float
+) -> Migration:
+    """Return the record with a question to ``hooks``; unchanged where it is not wanted any more.
+
+    Before a cutover the copy is refreshed, so that little is left when the clients are stopped.
+    """
+    wanted = wants_commit(m) if event is HookEvent.BEFORE_COMMIT else wants_cutover(m, now)
+    if not wanted or not hooks:
+        return m
+    if event is HookEvent.BEFORE_CUTOVER and not goes_back(m):
+        m = to_refresh(m)
+    return replace(m, hold=None, question=Question(ident, event, now, tuple(hooks)))
+
+
+def agreed(m: Migration, ident: str, hook: str, now: float) -> Migration:
+    """Return the record after ``hook`` said yes to the question ``ident``, if that still stands."""
+    q = m.question
+    if q is None or q.id != ident or hook not in q.hooks or hook in q.agreed:
+        return m
+    q = replace(q, agreed=(*q.agreed, hook), first=now if q.first is None else q.first)
+    return replace(m, question=_ready(q, now))
+
+
+def vetoed(m: Migration, ident: str, hook: str, reason: str, now: float) -> Migration:
+    """Return the record after ``hook`` said no, if the question stands and nothing has begun."""
+    q = m.question
+    if q is None or q.id != ident or hook not in q.hooks or undecided(m):
+        return m
+    said = shortened(" ".join(reason.split()), _LONGEST_REASON).rstrip(".")
+    why = f"The hook {hook} said no: {said}." if said else f"The hook {hook} said no."
+    m = replace(m, question=None)
+    if q.event is HookEvent.BEFORE_CUTOVER:
+        off = put_off(m, why, now)
+        return off if off.hold is None else replace(off, hold=replace(off.hold, reason=_HOOK))
+    attempts = m.attempts + 1
+    wait = min(_AGAIN_LONGEST, _AGAIN_FIRST * 2.0 ** min(attempts - 1, 20))
+    hold = Hold(_HOOK, f"{why} The commit is tried again by itself.", now + wait)
+    return replace(m, hold=hold, attempts=attempts)
+
+
+def without_hooks(m: Migration, there: Collection[str], now: float) -> Migration:
+    """Return the record without those asked hooks that are not ``there`` any more.
+
+    Where none is left the cutover is put off; a commit may go on.
+    """
+    q = m.question
+    if q is None or all(hook in there for hook in q.hooks):
+        return m
+    left = tuple(hook for hook in q.hooks if hook in there)
+    if not left and q.event is HookEvent.BEFORE_CUTOVER:
+        if undecided(m):
+            return m
+        return put_off(replace(m, question=None), "The hooks that were asked were removed.", now)
+    said = tuple(hook for hook in q.agreed if hook in left)
+    return replace(m, question=_ready(replace(q, hooks=left, agreed=said), now))
+
+
+def not_closed(m: Migration, ident: str, waited: float, now: float) -> Migration:
+    """Return the record put off: clients were still there ``waited`` seconds after the yes."""
+    q = m.question
+    if q is None or q.id != ident or q.ready is None or not may_close(m, now):
+        return m
+    image = (m.target if goes_back(m) else m.source).spec
+    why = (
+        f"All hooks said that the clients of {image} were stopped, but {waited:.0f} s later it was "
+        "still open."
+    )
+    return put_off(replace(m, question=None), why, now)
+
+
+def waits_for_hooks(m: Migration) -> str:
+    """What its question waits for, in a sentence; empty: for nothing."""
+    q = m.question
+    if q is None:
+        return ""
+    left = [hook for hook in q.hooks if hook not in q.agreed]
+    if left:
+        names = ", ".join(left)
+        what = "the cutover" if q.event is HookEvent.BEFORE_CUTOVER else "the commit"
+        return f"{_plural(left, 'The hook', 'The hooks')} {names} {_has(left)} to agree to {what}."
+    if q.event is HookEvent.BEFORE_CUTOVER:
+        image = (m.target if goes_back(m) else m.source).spec
+        return f"All hooks agreed; it goes on when no client has {image} open."
+    return ""
+
+
+def _ready(q: Question, now: float) -> Question:
+    done = all(hook in q.agreed for hook in q.hooks)
+    return replace(q, ready=now) if done and q.ready is None else q
+
+
+def _plural(items: Sequence[str], one: str, many: str) -> str:
+    return one if len(items) == 1 else many
+
+
+def _has(items: Sequence[str]) -> str:
+    return _plural(items, "has", "have")

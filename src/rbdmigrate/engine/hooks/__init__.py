@@ -1,0 +1,1 @@
+"""Hooks: those that are registered, the messages to them, and the threads that send these."""
