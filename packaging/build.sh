@@ -15,7 +15,7 @@ cd "$source"
 cp -r mgr_module src LICENSE README.md pyproject.toml "$work/tree"
 cp -r packaging/debian "$work/tree/debian"
 mkdir "$work/tree/packaging"
-cp -r packaging/agent "$work/tree/packaging/agent"
+cp -r packaging/agent packaging/monitoring "$work/tree/packaging"
 cd "$work/tree"
 find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -231,6 +231,10 @@ def test_packages(tmp_path: Path) -> None:
         assert _files(installed / source.name) == _files(source)
     drop_in = REPOSITORY / "mgr_module" / "dashboard"
     assert _files(installed / "dashboard" / "controllers") == _files(drop_in)
+    for place in ("prometheus/ceph/rbd_migration_alerts.yml",
+                  "grafana/dashboards/ceph-dashboard/rbd_migration_dashboard.json"):  # fmt: skip
+        found = tmp_path / "root" / "etc" / place
+        assert found.read_bytes() == (REPOSITORY / "packaging/monitoring" / found.name).read_bytes()
     apart = tmp_path / "root" / "usr" / "share" / "rbd-migration-agent"
     assert _files(apart / "rbdmigrate_agent") == _files(REPOSITORY / "src" / "rbdmigrate_agent")
     said = subprocess.run(

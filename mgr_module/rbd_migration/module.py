@@ -95,6 +95,7 @@ class Module(MgrModule):
             inbuf,
             self._keys,
             self._may_speak_for,
+            self._audit,
         )
 
     def api(self, name: str, text: str) -> str:
@@ -213,7 +214,11 @@ class Module(MgrModule):
             self.set_uri(address)
 
     def _context(self) -> dispatch.Context:
-        return dispatch.Context(self._engine, self._options, self._release)
+        return dispatch.Context(self._engine, self._options, self._release, self._audit)
+
+    def _audit(self, line: str) -> None:
+        """Write a line into the cluster's audit log (`ceph log last 10 info audit`)."""
+        self.cluster_log("audit", self.ClusterLogPrio.INFO, f"rbd_migration: {line}")
 
     def _may_touch(self, pool: str, namespace: str) -> bool:
         return bool(self.is_authorized({"pool": pool, "namespace": namespace}))

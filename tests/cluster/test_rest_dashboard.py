@@ -79,6 +79,9 @@ def test_the_whole_way(admin: Rest, client: rados.Rados, migration: Commands, di
     assert admin.at("POST", "nvme/disk", "execute", {}).status == 200
     migration.wait_percent("nvme/disk", 10)
     paused = admin.at("POST", "nvme/disk", "pause", {})
+    assert paused.body["by"] == "dashboard user admin"
+    requests = [(entry["message"], entry["by"]) for entry in paused.body["timeline"]]
+    assert ("pause", "dashboard user admin") in requests
     assert (paused.body["paused"], paused.body["acting"]) == (True, False)
     early = admin.at("POST", "nvme/disk", "commit", {})
     assert (early.status, early.body["code"]) == (400, "EAGAIN")

@@ -1,4 +1,5 @@
 # What rbd_migration uses of Ceph's mgr_module, for mypy: ceph-mgr provides the module at run time.
+import enum
 import logging
 import threading
 from typing import Any
@@ -23,6 +24,10 @@ class _Common:
     def shutdown(self) -> None: ...
 
 class MgrModule(_Common):
+    class ClusterLogPrio(enum.Enum):
+        INFO = 1
+
+    def cluster_log(self, channel: str, priority: ClusterLogPrio, message: str) -> None: ...
     @property
     def version(self) -> str: ...
     def remote(self, module_name: str, method_name: str, *args: Any, **kwargs: Any) -> Any: ...

@@ -170,9 +170,13 @@ class FakeMeasures:
 
     def __init__(self):
         self.ledger = Ledger()
+        self.is_ready = True
 
     def count(self, *samples):
         self.ledger.add(samples)
+
+    def ready(self):
+        return self.is_ready
 
     def counters(self):
         return self.ledger.exposition()
@@ -257,7 +261,7 @@ class FakeEngine:
         self.measures = FakeMeasures()
 
     @contextlib.contextmanager
-    def on_behalf_of(self, caller):
+    def on_behalf_of(self, caller, name=""):
         self.caller = caller
         yield
         self.caller = Access()

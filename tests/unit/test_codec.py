@@ -54,7 +54,7 @@ def test_what_was_made_plain_and_went_through_json_comes_back_the_same(record):
 def test_plain_is_made_of_what_json_has():
     plain = full()
     assert plain["goal"] == "committed"
-    assert plain["timeline"][1] == {"at": 2.0, "state": "failed", "message": ""}
+    assert plain["timeline"][1] == {"at": 2.0, "state": "failed", "message": "", "by": ""}
     assert plain["step"]["actor"]["clients"] == [4, 5]
 
 

@@ -472,6 +472,13 @@ def test_metrics_satisfy_promtool(front_end):
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
 
 
+def test_there_are_no_metrics_before_the_counters_are_known(ask):
+    engine = FakeEngine()
+    engine.measures.is_ready = False
+    answer = ask("GET", "/metrics", engine=engine)
+    assert (answer["status"], b"being read" in answer["body"]) == (503, True)
+
+
 def test_requests_are_counted_by_the_class_of_their_status(ask):
     engine = FakeEngine()
     ask("GET", "/healthz", engine=engine)

@@ -40,6 +40,7 @@ class Call:
     (``http.auth.keys``), for the commands about them. ``may_create`` tells whether the caller may
     create plans and migrations, for front ends where that is another permission than changing them.
     ``speaks_for`` tells whether the caller may speak for a hypervisor host, as its agent does.
+    ``who`` is the caller's name. ``audit`` takes a line for the cluster's audit log.
     ``logged``: the arguments are in the monitors' audit log, as those of the ``ceph`` CLI are.
     """
 
@@ -51,6 +52,8 @@ class Call:
     keys: Any = None
     may_create: bool = True
     speaks_for: Callable[[str], bool] = lambda host: False
+    who: str = "command line"
+    audit: Callable[[str], None] = lambda line: None
     logged: bool = True
 
     @property

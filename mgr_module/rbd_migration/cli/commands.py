@@ -7,7 +7,6 @@ names and meanings are those of stock ``rbd migration``.
 import dataclasses
 import json
 import logging
-import time
 from errno import EINPROGRESS, EINVAL, EIO
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -19,7 +18,6 @@ from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
-from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Verify
 
 from ..options import Options
@@ -27,10 +25,19 @@ from . import (
     api_keys as key_commands,
 )
 from . import (
+    audit,
+    tables,
+    top,
+    touches,
+)
+from . import (
     check as check_command,
 )
 from . import (
     cutover as cutover_commands,
+)
+from . import (
+    history as history_commands,
 )
 from . import (
     hooks as hook_commands,
@@ -42,15 +49,13 @@ from . import (
     pace as pace_commands,
 )
 from . import (
+    plan_report as plan_report_command,
+)
+from . import (
     plans as plan_commands,
 )
 from . import (
     steer as all_commands,
-)
-from . import (
-    tables,
-    top,
-    touches,
 )
 from . import (
     verify as verify_commands,
@@ -71,7 +76,6 @@ from .command import (
 log = logging.getLogger(__name__)
 
 Answer = Tuple[int, str, str]
-_AGES = 36525 * 86400.0  # seconds, a century: the largest --since
 
 
 _LAYOUT = (
@@ -219,17 +223,6 @@ def _ls(call: Call) -> List[Report]:
     return found[:limit] if limit > 0 else found
 
 
-def _history(call: Call) -> List[Report]:
-    target, since = call.text("target_image"), call.text("since")
-    limit = call.number("limit") or 0
-    spec = None if target is None else str(call.spec("target_image", "target"))
-    begin = None if since is None else time.time() - parse_seconds(since, "--since", _AGES)
-    found: List[Report] = call.engine.migrations.history(since=begin)
-    if spec is not None:
-        found = [r for r in found if r["target"] == spec]
-    return found[:limit] if limit > 0 else found
-
-
 def _show_status(result: Any) -> str:
     return tables.detail(result) if isinstance(result, dict) else tables.listing(result)
 
@@ -316,18 +309,12 @@ TABLE = (
         _ls,
         tables.listing,
     ),
-    Command(
-        "history",
-        (Arg("target_image"), Arg("since"), Arg("limit", "CephInt")),
-        "List migrations that have ended, newest first",
-        "r",
-        _history,
-        tables.history,
-    ),
+    *history_commands.TABLE,
     *cutover_commands.TABLE,
     *hook_commands.TABLE,
     *pace_commands.TABLE,
     *plan_commands.TABLE,
+    *plan_report_command.TABLE,
     *verify_commands.TABLE,
     *key_commands.TABLE,
 )
@@ -351,9 +338,18 @@ _STYLES: Dict[str, Callable[[Any], str]] = {
 
 def run(command: Command, call: Call) -> Any:
     """Run a command for its caller. Raises MigrationError, also if the caller lacks the access."""
-    touches.require(command.name, call)
-    with call.engine.on_behalf_of(call.access):
-        return command.run(call)
+    refusal: Optional[MigrationError] = None
+    try:
+        touches.require(command.name, call)
+        with call.engine.on_behalf_of(call.access, call.who):
+            return command.run(call)
+    except MigrationError as error:
+        refusal = error
+        raise
+    finally:
+        line = audit.line(command, call, refusal)
+        if line:
+            call.audit(line)
 
 
 def handle(
@@ -364,6 +360,7 @@ def handle(
     inbuf: Optional[str] = None,
     keys: Any = None,
     speaks_for: Callable[[str], bool] = lambda host: False,
+    audit_log: Callable[[str], None] = lambda line: None,
 ) -> Answer:
     """Run a command and return an errno, its output and an error message. Never raises."""
     command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
@@ -376,7 +373,17 @@ def handle(
         known = ", ".join(_STYLES)
         return -EINVAL, "", f"--format {style} is not supported; choose from {known}."
     try:
-        call = Call(cmd, engine, options, authorized, inbuf or None, keys, speaks_for=speaks_for)
+        call = Call(
+            cmd,
+            engine,
+            options,
+            authorized,
+            inbuf or None,
+            keys,
+            speaks_for=speaks_for,
+            who=str(cmd.get("entity") or "command line"),
+            audit=audit_log,
+        )
         result = run(command, call)
         unfinished = command.unfinished(result)
         if unfinished:  # the ceph CLI shows no output of a command that fails

@@ -30,24 +30,6 @@ def listing(reports: List[Report]) -> str:
     return str(rows.get_string())
 
 
-def history(reports: List[Report]) -> str:
-    """Format ended migrations as a table."""
-    if not reports:
-        return "No migration has ended."
-    rows = table(["ENDED", "SOURCE", "TARGET", "STATE", "BEGUN", "PAUSE"])
-    for r in reports:
-        row = [r["ended"], r["source"], r["target"], r["state"], r["created"], _pause(r)]
-        rows.add_row(row)
-    return str(rows.get_string())
-
-
-def _pause(r: Report) -> str:
-    """Return for how long a cutover kept clients waiting, or an empty text."""
-    cutover = r["cutover"]
-    seconds = None if cutover is None else cutover["pause_seconds"]
-    return "" if seconds is None else f"{seconds:.2f}s"
-
-
 def keys(found: List[Dict[str, Any]]) -> str:
     """Format API keys as a table."""
     if not found:
@@ -160,7 +142,8 @@ def detail(r: Report) -> str:
     lines.append("timeline")
     for entry in r["timeline"]:
         message = f"  {entry['message']}" if entry["message"] else ""
-        lines.append(f"  {entry['at']}  {entry['state']}{message}")
+        by = f"  (by {entry['by']})" if entry["by"] else ""
+        lines.append(f"  {entry['at']}  {entry['state']}{message}{by}")
     return "\n".join(lines)
 
 

@@ -61,6 +61,7 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
     "plan check": (Touch.PLAN,),
     "plan ls": (Touch.SEEN,),
     "plan show": (Touch.PLAN,),
+    "plan report": (Touch.PLAN, Touch.SEEN),
     "plan start": (Touch.PLAN,),
     "plan pause": (Touch.PLAN,),
     "plan resume": (Touch.PLAN,),

@@ -46,6 +46,8 @@ class _Dashboard:
         self.mgr = importlib.import_module(root).mgr
         self.scope = importlib.import_module(f"{root}.security").Scope.RBD_IMAGE
         self.exception = importlib.import_module(f"{root}.exceptions").DashboardException
+        auth = importlib.import_module(f"{root}.services.auth")
+        self.username: Callable[[], Any] = auth.JwtManager.get_username
         self.permissions: Dict[str, Callable[[Any], Any]] = {
             "read": self.controllers.ReadPermission,
             "create": self.controllers.CreatePermission,
@@ -115,6 +117,7 @@ def _ask(dashboard: _Dashboard, controller: Any, route: Route) -> Any:
     """Pass a request on to the module, and return its answer."""
     try:
         asked = _request(route)
+        asked["who"] = _user(dashboard)
         asked["permissions"] = [name for name in PERMISSIONS if controller._has_permissions(name)]
     except FieldError as error:
         dashboard.refuse(400, "EINVAL", str(error))
@@ -135,6 +138,16 @@ def _ask(dashboard: _Dashboard, controller: Any, route: Route) -> Any:
         dashboard.refuse(answer["status"], body["code"], body["detail"])
     cherrypy.response.status = answer["status"]
     return body
+
+
+def _user(dashboard: _Dashboard) -> str:
+    """Return the name of who is logged in, as the dashboard tells it to its own controllers."""
+    try:
+        name = dashboard.username()
+    except Exception as error:
+        logger.debug("the user's name is not known: %s", error)
+        name = ""
+    return f"dashboard user {name}" if name else "dashboard"
 
 
 def _request(route: Route) -> Dict[str, Any]:

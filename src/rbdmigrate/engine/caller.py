@@ -10,6 +10,7 @@ from ..control.access import Access
 
 _EVERYTHING = Access()
 _access: ContextVar[Access] = ContextVar("access", default=_EVERYTHING)
+_who: ContextVar[str] = ContextVar("who", default="")
 
 
 def access() -> Access:
@@ -17,11 +18,27 @@ def access() -> Access:
     return _access.get()
 
 
+def who() -> str:
+    """The name of the caller for the timeline, such as ``key robot``; empty: the engine itself."""
+    return _who.get()
+
+
 @contextmanager
-def on_behalf_of(caller: Access) -> Iterator[None]:
-    """What this thread does within is done for a caller who may touch that much."""
+def on_behalf_of(caller: Access, name: str = "") -> Iterator[None]:
+    """What this thread does within is done for a caller called ``name`` who may touch that much."""
     before = _access.set(caller)
+    try:
+        with acting_as(name):
+            yield
+    finally:
+        _access.reset(before)
+
+
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """What this thread does within is put down to ``name``."""
+    before = _who.set(name)
     try:
         yield
     finally:
-        _access.reset(before)
+        _who.reset(before)

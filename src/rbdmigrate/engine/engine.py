@@ -335,13 +335,14 @@ class Engine:
     # -- what front ends show ----------------------------------------------------------------
 
     @staticmethod
-    def on_behalf_of(caller: Access) -> AbstractContextManager[None]:
+    def on_behalf_of(caller: Access, name: str = "") -> AbstractContextManager[None]:
         """A context in which this thread asks for somebody who may touch as much as ``caller``.
 
+        ``name`` is for the timeline.
         Requests then find and show what the caller may see, and refuse with EACCES to act on
         anything else. Outside of it a thread may touch everything.
         """
-        return on_behalf_of(caller)
+        return on_behalf_of(caller, name)
 
     def problems(self) -> list[str]:
         """What is wrong with the engine itself, one sentence each; empty when all is well."""

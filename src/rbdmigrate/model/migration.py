@@ -234,11 +234,15 @@ class Crashes:
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """A change of state; ``message`` gives the reason where the state alone does not."""
+    """A change of state, or a request; ``message`` gives the reason, or what was asked for.
+
+    ``by``: who asked for it; empty: it came by itself.
+    """
 
     at: float
     state: State
     message: str = ""
+    by: str = ""
 
     def __post_init__(self) -> None:
         _shorten_message(self)
@@ -276,9 +280,9 @@ class Migration:
     ``cutover``: how clients are made to leave the source of a warm migration; ``release``: they
     have left it, and wait for the outcome. ``question``: hooks were asked, and it waits for them.
     ``cutover_window`` is when it may cut over, as ``window``. ``target_changes``: changes of the
-    target by clients that librbd does not expect. ``imported`` is set for an import: ``source`` is
-    then only a name for the external source (of a native one the place of the image, with ``@`` and
-    the snapshot).
+    target by clients that librbd does not expect. ``by``: who asked for it. ``imported`` is set for
+    an import: ``source`` is then only a name for the external source (of a native one the place of
+    the image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -333,6 +337,7 @@ class Migration:
     snapshots: Optional[int] = None
     target_changes: TargetChanges = field(default_factory=TargetChanges)
     crashes: Optional[Crashes] = None
+    by: str = ""
     timeline: tuple[TimelineEntry, ...] = ()
 
     @property
@@ -348,6 +353,22 @@ class Migration:
         found = {(end.pool, end.namespace) for end in (self.source, self.target) if end.pool}
         pools = (self.layout.data_pool, self.layout.journal_pool)
         return frozenset(found | {(pool, self.target.namespace) for pool in pools if pool})
+
+    def noted(self, now: float, message: str) -> Migration:
+        """Return the migration with a request in its timeline."""
+        timeline = (*self.timeline, TimelineEntry(now, self.state, message))[-TIMELINE_LENGTH:]
+        return replace(self, timeline=timeline)
+
+    def attributed(self, before: Optional[Migration], who: str) -> Migration:
+        """Return the migration with the name of who made a request on what is new since ``before``.
+
+        ``before`` None: it is new itself.
+        """
+        if not who:
+            return self
+        known = frozenset(() if before is None else before.timeline)
+        timeline = tuple(e if e in known or e.by else replace(e, by=who) for e in self.timeline)
+        return replace(self, by=self.by if before is not None else who, timeline=timeline)
 
     def enter(self, state: State, now: float, message: str = "") -> Migration:
         """Return the migration in ``state``, with a timeline entry if the state changes."""

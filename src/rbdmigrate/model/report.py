@@ -78,6 +78,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "target": str(m.target.spec),
         "target_image_id": m.target.image_id,
         "plan": m.plan or None,
+        "by": m.by or None,
         "state": m.state.value,
         "goal": m.goal.value,
         "percent": percent(m, live),
@@ -111,7 +112,8 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "cut_over": iso(m.cut_over_at),
         "ended": iso(m.ended_at),
         "timeline": [
-            {"at": iso(e.at), "state": e.state.value, "message": e.message} for e in m.timeline
+            {"at": iso(e.at), "state": e.state.value, "message": e.message, "by": e.by or None}
+            for e in m.timeline
         ],
         "next": what_next(m, hold),
         "warnings": [warning.to_plain() for warning in client_warnings(m)],

@@ -40,11 +40,15 @@ class Response:
 
 @dataclass(frozen=True)
 class Context:
-    """What requests need: ``engine``, None until it has started, options and Ceph's ``release``."""
+    """What requests need: ``engine``, None until it has started, options and Ceph's ``release``.
+
+    ``audit`` takes a line for the cluster's audit log.
+    """
 
     engine: Optional[Engine]
     options: Options
     release: str
+    audit: Callable[[str], None] = lambda line: None
 
 
 def refusal(status: int, errno: int, sentence: str) -> Response:
@@ -60,8 +64,11 @@ def dispatch(
     query: Mapping[str, str],
     body: Any,
     permissions: Collection[str] = (),
+    who: str = "",
 ) -> Response:
     """Carry out the route ``name`` for a caller who may use it and has these ``permissions``.
+
+    ``who`` is the caller's name, for the timeline and the audit log.
 
     ``target`` is the name in the path: the target of a migration, or a plan.
     """
@@ -84,7 +91,7 @@ def dispatch(
             if route.name == "summary":
                 answer.body["permissions"] = {name: name in permissions for name in PERMISSIONS}
             return answer
-        result = _command(route, context, context.engine, args, "create" in permissions)
+        result = _command(route, context, context.engine, args, "create" in permissions, who)
         return Response(route.status, result)
     except FieldError as error:
         return refusal(400, EINVAL, str(error))
@@ -109,7 +116,12 @@ def answer(context: Context, name: str, text: str) -> str:
 
 
 def _command(
-    route: Route, context: Context, engine: Engine, args: Dict[str, Any], may_create: bool
+    route: Route,
+    context: Context,
+    engine: Engine,
+    args: Dict[str, Any],
+    may_create: bool,
+    who: str,
 ) -> Any:
     """Run the command of a route, with the fields as its arguments."""
     command = commands.BY_NAME[route.command]
@@ -124,6 +136,8 @@ def _command(
         lambda pool, namespace: True,
         inbuf=inbuf,
         may_create=may_create,
+        who=who,
+        audit=context.audit,
         logged=False,
     )
     return commands.plain(commands.run(command, call))

@@ -46,7 +46,8 @@ FAILURE = (
 TIMELINE = (
     time_field("at", "When it changed.", nullable=False),
     field("state", "string", "The new state.", choices=STATES),
-    field("message", "string", "The reason, unless the state alone tells it; may be empty."),
+    field("message", "string", "The reason, or what was asked for; may be empty."),
+    field("by", "string", "Who asked for it; null: it came by itself.", nullable=True),
 )
 WARNING = (
     field("code", "string", "Code of the warning.", example="SNAPSHOT_REMOVE"),
@@ -168,6 +169,7 @@ REPORT: Tuple[Field, ...] = (
     field("target", "string", "Image spec of the target.", example="nvme/vm1"),
     field("target_image_id", "string", "The target's RBD image id; empty until prepared."),
     field("plan", "string", "The plan that it belongs to.", nullable=True),
+    field("by", "string", "Who asked for it; null: not known.", nullable=True),
     field("state", "string", "Where it is.", choices=STATES),
     field("goal", "string", "How far the migration goes by itself.", choices=(*GOALS, "aborted")),
     field("percent", "integer", "Percentage copied, or compared during a verification, 0 to 100."),

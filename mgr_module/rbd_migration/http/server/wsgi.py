@@ -127,7 +127,9 @@ class Application:
         except FieldError as error:
             raise HttpError(400, "EINVAL", str(error)) from error
         name, target = found.route.name, found.target
-        answer = dispatch(self._context(), name, target, query, body, caller.permissions)
+        answer = dispatch(
+            self._context(), name, target, query, body, caller.permissions, caller.name
+        )
         if found.route.permission != "read":
             # %a: a line break in a name must not look like a new line of the log.
             log.info("%s by %a %a: %d", name, caller.name, target, answer.status)
@@ -170,6 +172,8 @@ class Application:
         found = dispatch(context, "summary", "", {}, None)
         if found.status != 200 or context.engine is None:
             return _text(found.status, "text/plain", found.body["detail"] + "\n")
+        if not context.engine.measures.ready():
+            return _text(503, "text/plain", "The counters of the former manager are being read.\n")
         return _text(200, metrics.TYPE, metrics.exposition(found.body, context.engine))
 
 

@@ -14,6 +14,7 @@ from typing import Optional
 from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.migration import Goal, HoldReason, Method, Migration, State
+from ...model.units import format_seconds, format_size
 from ...model.verification import Outcome, Verify
 from .verification import at_least, covers, describe_differences, doubtful, passed
 
@@ -38,6 +39,27 @@ class Changes:
     cutover_window: Optional[str] = None
     verify: Optional[Verify] = None
     soak: Optional[float] = None
+
+    def __str__(self) -> str:
+        """The request for the timeline, such as ``set rate 20 MiB/s, priority 3``."""
+        rate = "off" if self.rate is None else f"{format_size(self.rate)}/s"
+        said = {
+            "goal": None if self.goal is None else self.goal.value,
+            "rate": rate if self.change_rate else None,
+            "priority": self.priority,
+            "window": None if self.window is None else self.window or "off",
+            "cutover-window": (
+                None if self.cutover_window is None else self.cutover_window or "off"
+            ),
+            "verify": None if self.verify is None else self.verify.value,
+            "soak": None if self.soak is None else format_seconds(self.soak),
+        }
+        return "set " + ", ".join(f"{k} {v}" for k, v in said.items() if v is not None)
+
+
+def forced(request: str, force: bool) -> str:
+    """A request for the timeline, which says whether it was forced."""
+    return f"{request} --force" if force else request
 
 
 def refuse_aborting(m: Migration) -> None:

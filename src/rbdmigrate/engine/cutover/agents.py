@@ -37,6 +37,7 @@ from ...model.errors import MigrationError
 from ...model.host_report import HostReport
 from ...model.migration import Migration, Op, State
 from ...model.spec import ImageSpec
+from ..caller import acting_as
 from ..pace.cutover_holds import CutoverHolds
 from ..reconcile.scheduler import Scheduler
 from ..records.loader import Loader
@@ -104,7 +105,8 @@ class AgentService:
 
     def answer(self, host: str, request: messages.Request) -> messages.Answer:
         """Do what the agent on ``host`` asks for. Raises MigrationError."""
-        with self._translated(ImageSpec("", "", f"the guests of {host}")):
+        name = f"agent on {host}"
+        with self._translated(ImageSpec("", "", f"the guests of {host}")), acting_as(name):
             return self._answer(host, request)
 
     def _answer(self, host: str, request: messages.Request) -> messages.Answer:

@@ -60,6 +60,10 @@ class Meter:
                 self._now.add(samples)
                 self._changed = True
 
+    def ready(self) -> bool:
+        """Whether it is known what former managers counted; before that all would seem to be 0."""
+        return self._loaded
+
     def exposition(self) -> str:
         """Return the text for Prometheus."""
         with self._lock:

@@ -18,6 +18,7 @@ from ...control.metrics.counting import Sample, begun, changed
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ..caller import who
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import NOTHING, HookQueue, Posts
 from ..settings import Settings
@@ -166,7 +167,7 @@ class Registry:
         took too long, never comes to life later. ``confirmed``: it counts at once, for there is
         no harm in that.
         """
-        migration = replace(migration, confirmed=confirmed)
+        migration = replace(migration.attributed(None, who()), confirmed=confirmed)
         tracked = TrackedMigration(migration)
         self.count(begun(migration))
         try:
@@ -219,7 +220,8 @@ class Registry:
             after = change(before)
             if after == before:
                 return before
-            after, posts = self._hooks.of_change(before, replace(after, confirmed=True))
+            after = replace(after.attributed(before, who()), confirmed=True)
+            after, posts = self._hooks.of_change(before, after)
             try:
                 self._write(after, tracked, posts)
             except PoolMissing:

@@ -83,6 +83,10 @@ class Measures:
             oldest_waiting=self._oldest,
         )
 
+    def ready(self) -> bool:
+        """Whether the counters of former managers are known, and so may be shown."""
+        return self._meter.ready()
+
     def counters(self) -> str:
         """Return the text of all counters and histograms."""
         return self._meter.exposition()

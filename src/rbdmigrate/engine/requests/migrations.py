@@ -23,6 +23,7 @@ from ...control.lifecycle.cutover import (
 from ...control.lifecycle.requests import (
     Changes,
     changed,
+    forced,
     refuse_aborting,
     refuse_committing,
     to_abort,
@@ -257,7 +258,7 @@ class Migrations:
     def execute(self, target: ImageSpec) -> Report:
         """Copy in the background; answers at once. With the method ``warm`` again and again."""
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, lambda m: to_refresh(to_execute(m)))
+        self._changes.change(tracked, lambda m: to_refresh(to_execute(m)), "execute")
         return view(tracked)
 
     def cutover(self, target: ImageSpec, policy: Optional[CutoverPolicy] = None) -> Report:
@@ -269,7 +270,9 @@ class Migrations:
         tracked = self._lookup.require(target)
         require_takers(self._hooks, policy, pools_of(tracked.migration))
         self._refuse_outside_window(tracked.migration, policy)
-        self._changes.change(tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m), policy))
+        self._changes.change(
+            tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m), policy), "cutover"
+        )
         if waits_for_clients(tracked.migration):
             tracked.waits_for = ""  # what was in the way may be no longer
             return view(tracked)
@@ -325,7 +328,9 @@ class Migrations:
             require_takers(self._hooks, policy, pools_of(tracked.migration))
         found = self._abort_permission.require(tracked, force=force)
         self._changes.change(
-            tracked, lambda m: request_abort(m, to_abort(m, policy), found, forced=force)
+            tracked,
+            lambda m: request_abort(m, to_abort(m, policy), found, forced=force),
+            forced("abort", force),
         )
         self._scheduler.interrupt(tracked, "aborted")
 
@@ -339,7 +344,7 @@ class Migrations:
         refuse_aborting(tracked.migration)
         with self._translated(target):
             self._executor.peek(tracked)
-        self._changes.change(tracked, to_pause)
+        self._changes.change(tracked, to_pause, forced("pause", force))
         if tracked.copied_by and not force:
             return view(tracked)
         tracked.take_lock = force
@@ -351,7 +356,7 @@ class Migrations:
         """Go on where a pause stopped."""
         tracked = self._lookup.require(target)
         tracked.uncontrolled = ""
-        self._changes.change(tracked, to_resume)
+        self._changes.change(tracked, to_resume, "resume")
         return view(tracked)
 
     def retry(self, target: ImageSpec) -> Report:
@@ -359,13 +364,15 @@ class Migrations:
         tracked = self._lookup.require(target)
         to_retry(tracked.migration)  # a refused request does not forgive the source, either
         self._executor.breaker.succeeded(tracked.migration)
-        self._changes.change(tracked, to_retry)
+        self._changes.change(tracked, to_retry, "retry")
         return view(tracked)
 
     def verify(self, target: ImageSpec, mode: Verify) -> Report:
         """Compare source and target in the background, from the beginning; answers at once."""
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, lambda m: to_verify(m, mode, time.time()))
+        self._changes.change(
+            tracked, lambda m: to_verify(m, mode, time.time()), f"verify {mode.value}"
+        )
         self._scheduler.interrupt(tracked, "verified again")
         return view(tracked)
 
@@ -375,7 +382,9 @@ class Migrations:
         What its plan wants compared can be raised, not lowered.
         """
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, lambda m: changed(m, changes, self._least_verification(m)))
+        self._changes.change(
+            tracked, lambda m: changed(m, changes, self._least_verification(m)), str(changes)
+        )
         tracked.cutover_held = None  # another window is looked at in a moment
         m = tracked.migration
         if m.verification is not None and m.verification.mode is not m.verify:
@@ -405,7 +414,7 @@ class Migrations:
         if not force:
             with self._translated(target):
                 clones.refuse_commit(self._client, m, force=False)
-        self._changes.change(tracked, lambda m: to_commit(m, force=force))
+        self._changes.change(tracked, lambda m: to_commit(m, force=force), forced("commit", force))
         return tracked
 
     def _refuse_outside_window(self, m: Migration, policy: Optional[CutoverPolicy]) -> None:

@@ -34,10 +34,23 @@ class RecordChanges:
         self._pauses = pauses
         self._translated = translated
 
-    def change(self, tracked: TrackedMigration, change: Callable[[Migration], Migration]) -> None:
-        """Write what ``change`` makes of the record. Raises MigrationError, and what it raises."""
+    def change(
+        self,
+        tracked: TrackedMigration,
+        change: Callable[[Migration], Migration],
+        asked: str = "",
+    ) -> None:
+        """Write what ``change`` makes of the record. Raises MigrationError, and what it raises.
+
+        ``asked``: the request, for the timeline, if anything changes.
+        """
+
+        def noted(m: Migration) -> Migration:
+            after = change(m)
+            return after if after == m or not asked else after.noted(time.time(), asked)
+
         with self._translated(tracked.migration.target.spec):
-            self._registry.update(tracked, change)
+            self._registry.update(tracked, noted)
         self._scheduler.wake(tracked)
 
     def wait_while_busy(self, tracked: TrackedMigration) -> None:

@@ -17,7 +17,7 @@ export function timeline(report) {
       h("span", { class: "moment-state" }, entry.state),
       h("time", { datetime: entry.at }, time(entry.at)),
       lasted !== null && lasted >= 1 ? h("span", { class: "moment-lasted" }, `for ${seconds(lasted)}`) : null,
-      entry.message ? h("span", { class: "moment-message" }, entry.message) : null,
+      entry.message || entry.by ? h("span", { class: "moment-message" }, [entry.message, entry.by ? `by ${entry.by}` : ""].filter(Boolean).join(" – ")) : null,
     );
   });
   return h("ol", { class: "timeline", reversed: true }, items.reverse());

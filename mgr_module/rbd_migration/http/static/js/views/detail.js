@@ -195,7 +195,7 @@ function factsOf(report) {
     ["Soak", report.soak_seconds ? seconds(report.soak_seconds) : ""],
     ...Object.entries(report.layout).map(([name, value]) => [words(name), layoutText(name, value)]),
     ["Adopted", report.adopted ? "taken over from plain rbd migration" : ""],
-    ["Requested", time(report.created)],
+    ["Requested", report.by ? `${time(report.created)} by ${report.by}` : time(report.created)],
     ["Prepared", report.prepared ? time(report.prepared) : ""],
     ["Executed", report.executed ? time(report.executed) : ""],
     ["Cut over", report.cut_over ? time(report.cut_over) : ""],

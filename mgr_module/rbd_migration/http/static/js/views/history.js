@@ -29,7 +29,7 @@ export function history(root, { app }) {
         "table",
         { class: "migrations" },
         h("caption", { class: "unseen" }, "Ended migrations"),
-        h("thead", {}, h("tr", {}, ["Source → target", "State", "Ended", "Took", "Data"].map((name) => h("th", { scope: "col" }, name)))),
+        h("thead", {}, h("tr", {}, ["Source → target", "State", "Ended", "Took", "Data", "Verified", "Plan", "By"].map((name) => h("th", { scope: "col" }, name)))),
         body,
       ),
     ),
@@ -62,5 +62,8 @@ function row(report) {
     h("td", { "data-label": "Ended" }, h("time", { datetime: report.ended }, time(report.ended))),
     h("td", { "data-label": "Took" }, seconds(took)),
     h("td", { "data-label": "Data" }, report.bytes_total ? size(report.bytes_total) : "–"),
+    h("td", { "data-label": "Verified" }, report.verification?.outcome ? `${report.verification.mode}: ${report.verification.outcome}` : "–"),
+    h("td", { "data-label": "Plan" }, report.plan ?? "–"),
+    h("td", { "data-label": "By" }, report.by ?? "–"),
   );
 }

@@ -1,0 +1,147 @@
+"""The command ``history``: ended migrations as a table, or exported with more about each."""
+
+import csv
+import io
+import json
+import time
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from errno import EINVAL
+from typing import Any, Dict, List, Optional, Union
+
+from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.units import format_seconds, format_size, parse_seconds
+
+from . import tables
+from .command import Arg, Call, Command, Report
+
+_AGES = 36525 * 86400.0  # seconds, a century: the largest --since
+_COLUMNS = [
+    "ENDED", "SOURCE", "TARGET", "STATE", "TOOK", "DATA", "RATE", "VERIFIED", "PLAN", "BY",
+]  # fmt: skip
+_FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a cell that begins so for a formula
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """An ended migration. ``seconds``: from the request to its end; ``bytes``: data that it moved.
+
+    ``bytes_per_second``: while it was copied, waits included. ``pause_seconds``: of its cutover.
+    ``verified``: mode and outcome of the last verification. ``by``: who asked for it.
+    """
+
+    id: str
+    source: str
+    target: str
+    state: str
+    method: str
+    created: str
+    ended: str
+    seconds: int
+    bytes: Optional[int]
+    bytes_per_second: Optional[int]
+    pause_seconds: Optional[float]
+    verified: str
+    plan: str
+    by: str
+
+
+def row(report: Report) -> HistoryRow:
+    """Return the row of an ended migration's Report."""
+    size, v = report["bytes_total"], report["verification"]
+    copied = _passed(report["prepared"], report["executed"])
+    moved = size if report["executed"] else report["bytes_copied"]
+    return HistoryRow(
+        id=report["id"],
+        source=report["source"],
+        target=report["target"],
+        state=report["state"],
+        method=report["method"],
+        created=report["created"],
+        ended=report["ended"] or "",
+        seconds=_passed(report["created"], report["ended"]) or 0,
+        bytes=moved,
+        bytes_per_second=None if not copied or size is None else size // copied,
+        pause_seconds=(report["cutover"] or {}).get("pause_seconds"),
+        verified="" if v is None else f"{v['mode']}: {v['outcome'] or 'not finished'}",
+        plan=report["plan"] or "",
+        by=report["by"] or "",
+    )
+
+
+def _passed(begin: Optional[str], end: Optional[str]) -> Optional[int]:
+    if begin is None or end is None:
+        return None
+    began, ended = (datetime.strptime(at, "%Y-%m-%dT%H:%M:%S%z") for at in (begin, end))
+    return max(0, int((ended - began).total_seconds()))
+
+
+def as_csv(rows: List[Dict[str, Any]], names: List[str]) -> str:
+    """Return rows as CSV with a header; cells are made harmless for spreadsheets."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_cell(one[name]) for name in names] for one in rows)
+    return text.getvalue().rstrip("\n")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def _history(call: Call) -> Union[List[Report], str]:
+    target, since = call.text("target_image"), call.text("since")
+    limit, export = call.number("limit") or 0, call.text("export")
+    if export not in (None, "json", "csv"):
+        raise MigrationError(EINVAL, f"--export {export!r} is not known; choose from json, csv.")
+    spec = None if target is None else str(call.spec("target_image", "target"))
+    begin = None if since is None else time.time() - parse_seconds(since, "--since", _AGES)
+    found: List[Report] = call.engine.migrations.history(since=begin)
+    if spec is not None:
+        found = [r for r in found if r["target"] == spec]
+    if call.text("plan") is not None:
+        found = [r for r in found if r["plan"] == call.text("plan")]
+    found = found[:limit] if limit > 0 else found
+    if export is None:
+        return found
+    rows = [asdict(row(report)) for report in found]
+    if export == "csv":
+        return as_csv(rows, [field.name for field in fields(HistoryRow)])
+    return json.dumps(rows, indent=4)
+
+
+def _show(found: Union[List[Report], str]) -> str:
+    if isinstance(found, str):
+        return found
+    if not found:
+        return "No migration has ended."
+    shown = tables.table(_COLUMNS)
+    for one in map(row, found):
+        rate = "" if one.bytes_per_second is None else f"{format_size(one.bytes_per_second)}/s"
+        size = "" if one.bytes is None else format_size(one.bytes)
+        took = format_seconds(one.seconds)
+        shown.add_row(
+            [one.ended, one.source, one.target, one.state, took, size, rate, one.verified, one.plan,
+             one.by]
+        )  # fmt: skip
+    return str(shown.get_string())
+
+
+TABLE = (
+    Command(
+        "history",
+        (
+            Arg("target_image"),
+            Arg("since"),
+            Arg("limit", "CephInt"),
+            Arg("plan"),
+            Arg("export"),
+        ),
+        "List migrations that have ended, newest first",
+        "r",
+        _history,
+        _show,
+    ),
+)
