@@ -167,7 +167,8 @@ def history(front_end, options):
 def test_the_history_has_what_an_auditor_asks_for(history):
     _, shown, _ = history()
     assert shown.splitlines()[0].split() == [
-        "ENDED", "SOURCE", "TARGET", "STATE", "TOOK", "DATA", "RATE", "VERIFIED", "PLAN", "BY",
+        "ENDED", "SOURCE", "TARGET", "STATE", "TOOK", "PAUSE", "DATA", "RATE", "VERIFIED",
+        "PLAN", "BY",
     ]  # fmt: skip
     assert "1m 35s" in shown
     (row,) = json.loads(history(export="json")[1])

@@ -17,7 +17,7 @@ from .command import Arg, Call, Command, Report
 
 _AGES = 36525 * 86400.0  # seconds, a century: the largest --since
 _COLUMNS = [
-    "ENDED", "SOURCE", "TARGET", "STATE", "TOOK", "DATA", "RATE", "VERIFIED", "PLAN", "BY",
+    "ENDED", "SOURCE", "TARGET", "STATE", "TOOK", "PAUSE", "DATA", "RATE", "VERIFIED", "PLAN", "BY",
 ]  # fmt: skip
 _FORMULA = ("=", "+", "-", "@")  # a spreadsheet takes a cell that begins so for a formula
 
@@ -122,9 +122,10 @@ def _show(found: Union[List[Report], str]) -> str:
         rate = "" if one.bytes_per_second is None else f"{format_size(one.bytes_per_second)}/s"
         size = "" if one.bytes is None else format_size(one.bytes)
         took = format_seconds(one.seconds)
+        pause = "" if one.pause_seconds is None else f"{one.pause_seconds:.2f}s"
         shown.add_row(
-            [one.ended, one.source, one.target, one.state, took, size, rate, one.verified, one.plan,
-             one.by]
+            [one.ended, one.source, one.target, one.state, took, pause, size, rate, one.verified,
+             one.plan, one.by]
         )  # fmt: skip
     return str(shown.get_string())
 
