@@ -71,7 +71,8 @@ class Facts:
     source's pool and namespace holds images that users put there. ``guests``: those that agents
     report to have the source open. ``verify``: the default verify
     mode of the image. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
-    empty: not known.
+    empty: not known. ``otherwise``: the inspection of an import's source for the other method,
+    where that was looked at.
     """
 
     wish: MigrationRequest
@@ -81,6 +82,7 @@ class Facts:
     target: Optional[Name] = None
     image: Optional[Image] = None
     inspection: Optional[Inspection] = None
+    otherwise: Optional[Inspection] = None
     source_pool_id: int = -1
     verify: Verify = Verify.NONE
     clients: tuple[RbdClient, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Optional
 
-from .source import CONFIG, SnapshotSpec, SourceSpec, StreamSpec
+from .source import CONFIG, COPIED_FORMATS, SnapshotSpec, SourceSpec, StreamSpec
 from .source_fields import (
     EXAMPLE,
     as_object,
@@ -30,19 +30,16 @@ MAX_SNAPSHOTS = 500  # each is a stream that librbd opens at once
 _CLIENT = re.compile(r"client\.\S+")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-_FORMATS = ("native", "qcow", "raw")
+_FORMATS = ("native", "qcow", "raw", *COPIED_FORMATS)
 _FORMAT_HINTS = {
     "qcow2": "'qcow' is the type for all versions of QCOW",
     "rbd": "'native' is the type of RBD images",
+    "vhd": "'vpc' is the type of VHD files",
+    "hds": "'parallels' is the type of Parallels disks",
     "luks": "a LUKS volume is a disk like any other to RBD, so its type is 'raw'",
 }
 # Other disk formats, and their names in qemu-img.
 _OTHER_FORMATS = {
-    "vmdk": "vmdk",
-    "vdi": "vdi",
-    "vhd": "vpc",
-    "vpc": "vpc",
-    "vhdx": "vhdx",
     "qed": "qed",
 }
 _STREAMS = {
@@ -65,13 +62,26 @@ def parse_source_spec(text: str) -> SourceSpec:
     kind = required_type(spec, "", _FORMATS, "format", _format_hint)
     if kind == "native":
         return _native(spec)
-    allowed = ("type", "stream", "snapshots") if kind == "raw" else ("type", "stream")
+    more = {"raw": ("snapshots",), "qcow": ("passphrase",)}
+    allowed = ("type", "stream", *more.get(kind, ()))
     only_known(spec, "", allowed, f"a {kind} source")
     return SourceSpec(
         format=kind,
         stream=_stream(spec, "stream"),
         snapshots=_snapshots(spec.get("snapshots", [])),
+        passphrase=_passphrase(spec),
     )
+
+
+def _passphrase(spec: dict[str, Any]) -> str:
+    """Return the passphrase, or a reference to it; empty without one."""
+    if "passphrase" not in spec:
+        return ""
+    form = "give the passphrase, or config://KEY for one that `ceph config-key set KEY` stored"
+    value = required_string(spec, "", "passphrase", form, "an encrypted source")
+    if value == CONFIG:
+        raise refuse("passphrase", "names no config-key", form)
+    return value
 
 
 def unsupported(spec: SourceSpec) -> Optional[str]:
