@@ -112,6 +112,8 @@ COPY_HELPS = frozenset(
         "QCOW_SIZE",
         "QCOW_SHRUNK",
         "RAW_SNAPSHOTS_ALIGNED",
+        "HTTP_REDIRECT",
+        "HTTP_NO_HEAD",
         "TLS_HANGS_UP",
         "HTTP_HANGS_UP",
         "SOURCE_RELEASE",

@@ -23,7 +23,7 @@ from .import_policy import (
     is_closed,
 )
 from .import_source import Import
-from .source import CONFIG, HIDDEN, SourceSpec
+from .source import CONFIG, HIDDEN, SECRETS, SourceSpec
 from .url import parse_url
 
 # librbd puts a config-key into a JSON command without quoting: a quotation mark would turn it
@@ -45,7 +45,7 @@ class Reference(NamedTuple):
 def references(spec: SourceSpec) -> Iterator[Reference]:
     """All references to config-keys in the spec."""
     for path, stream in spec.streams():
-        for name in ("access_key", "secret_key"):
+        for name in SECRETS:
             value = getattr(stream, name)
             if value.startswith(CONFIG):
                 yield Reference(f"{path}.{name}", value[len(CONFIG) :], stream.url)

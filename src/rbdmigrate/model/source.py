@@ -10,7 +10,9 @@ from typing import Any, Optional
 CONFIG = "config://"
 """The prefix of references to the monitors' config-key store in a source-spec."""
 
-_SECRETS = ("access_key", "secret_key")
+SECRETS = ("access_key", "secret_key", "password", "bearer_token")
+"""The fields of a stream that hold secrets, or references to config-keys in their place."""
+
 HIDDEN = "***"
 COPIED_FORMATS = ("vmdk", "vhdx", "vpc", "vdi", "parallels")
 """Formats that librbd does not read: only the method ``copy`` does, by way of QEMU."""
@@ -21,7 +23,8 @@ COPIED_FORMATS = ("vmdk", "vhdx", "vpc", "vdi", "parallels")
 class StreamSpec:
     """A stream of bytes. ``type`` is file, http, s3 or nbd; only the fields of that type are set.
     A URL never holds a user or a password: librbd would not send them. ``repr`` shows neither key,
-    so that tracebacks do not contain them.
+    so that tracebacks do not contain them. ``user`` and ``password``, or ``bearer_token``, are for
+    http and the method ``copy``.
     """
 
     type: str
@@ -30,6 +33,9 @@ class StreamSpec:
     access_key: str = field(default="", repr=False)
     secret_key: str = field(default="", repr=False)
     uri: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
 
     @property
     def location(self) -> str:
@@ -79,7 +85,8 @@ class SourceSpec:
     @property
     def read_by_librbd(self) -> bool:
         """Whether librbd knows such sources."""
-        return self.format not in COPIED_FORMATS and not self.passphrase
+        logins = any(s.user or s.bearer_token for _, s in self.streams())
+        return self.format not in COPIED_FORMATS and not self.passphrase and not logins
 
     def streams(self) -> Iterator[tuple[str, StreamSpec]]:
         """All streams with their paths in the spec; the head's first."""
@@ -123,14 +130,14 @@ class SourceSpec:
         found = {
             f"{path}.{name}": getattr(stream, name)
             for path, stream in self.streams()
-            for name in _SECRETS
+            for name in SECRETS
         }
         found["passphrase"] = self.passphrase
         return {path: s for path, s in found.items() if s and not s.startswith(CONFIG)}
 
     def config_keys(self) -> list[str]:
         """The config-keys that it refers to in place of secrets, without duplicates."""
-        values = [getattr(stream, name) for _, stream in self.streams() for name in _SECRETS]
+        values = [getattr(stream, name) for _, stream in self.streams() for name in SECRETS]
         values.append(self.passphrase)
         keys = (value[len(CONFIG) :] for value in values if value.startswith(CONFIG))
         return list(dict.fromkeys(keys))

@@ -48,6 +48,7 @@ _STREAMS = {
     "s3": ("url", "access_key", "secret_key"),
     "nbd": ("uri",),
 }
+_LOGIN = ("user", "password", "bearer_token")
 _STREAM_HINTS = {"https": "'http' is the type, with a URL that begins with https://"}
 _NATIVE_TEXTS = (
     "pool_name", "pool_namespace", "image_name", "image_id", "snap_name", "cluster_name",
@@ -121,7 +122,8 @@ def _stream(values: dict[str, Any], path: str) -> StreamSpec:
         raise refuse(path, "is missing: it says where the bytes come from", f"as in {EXAMPLE}")
     stream = as_object(values["stream"], path)
     kind = required_type(stream, path, _STREAMS, "stream", _stream_hint)
-    only_known(stream, path, ("type", *_STREAMS[kind]), f"a stream of type {kind}")
+    more = _LOGIN if kind == "http" else ()
+    only_known(stream, path, ("type", *_STREAMS[kind], *more), f"a stream of type {kind}")
     of = f"a stream of type {kind}"
     if kind == "file":
         form = "give an absolute path, such as /mnt/image.raw"
@@ -144,8 +146,24 @@ def _stream(values: dict[str, Any], path: str) -> StreamSpec:
     if problem:
         raise refuse(f"{path}.url", problem, form)
     if kind == "http":
-        return StreamSpec("http", url=url)
+        return StreamSpec("http", url=url, **_login(stream, path))
     return StreamSpec("s3", url=url, **{n: _key(stream, path, n) for n in _STREAMS["s3"][1:]})
+
+
+def _login(stream: dict[str, Any], path: str) -> dict[str, str]:
+    """Return the fields of a login that are given."""
+    form = "give it as text, or as config://KEY for what `ceph config-key set KEY` stored"
+    found = {
+        name: required_string(stream, path, name, form, "a login")
+        for name in _LOGIN
+        if name in stream
+    }
+    for name, value in found.items():
+        if value == CONFIG:
+            raise refuse(f"{path}.{name}", "names no config-key", form)
+    if ("user" in found) != ("password" in found) or ("user" in found and "bearer_token" in found):
+        raise refuse(path, "has half of a login, or two", "give user and password, or bearer_token")
+    return found
 
 
 def _key(stream: dict[str, Any], path: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from errno import EINVAL, ENOENT, ENXIO
 from typing import Optional
@@ -38,6 +39,7 @@ class CopySource:
     reach: ImportPolicy
     limits: Limits = Limits(total=None)  # noqa: RUF009 - frozen
     resolve_config: Resolve = no_config
+    deadline: Optional[Deadline] = None
 
     @property
     def stream(self) -> StreamSpec:
@@ -53,7 +55,9 @@ class CopySource:
 
     def open_stream(self, stream: StreamSpec) -> Stream:
         """Open a stream of it, or one that is named in it. Raises SourceError."""
-        return open_stream(stream, self.reach, self.limits, self.resolve_config)
+        return open_stream(
+            stream, self.reach, self.limits, self.resolve_config, self.deadline, copied=True
+        )
 
     def snapshots(self) -> list[SnapshotInfo]:
         """Its snapshots, the oldest first. Raises SourceError."""
@@ -159,9 +163,18 @@ def inspect_copied(
     return look.done()
 
 
+def identify_copied(source: CopySource) -> dict[str, dict[str, str]]:
+    """The ``identity`` of an Inspection. Never raises; what cannot be opened is left out."""
+    found: dict[str, dict[str, str]] = {}
+    for path, stream_spec in source.spec.streams():
+        with suppress(Exception), source.open_stream(stream_spec) as stream:
+            found[path] = dict(stream.identity)
+    return found
+
+
 def _look(look: Look) -> None:
-    source = CopySource(look.spec, look.reach, look.limits, look.resolve_config)
-    with look.open(source.stream) as stream:
+    source = CopySource(look.spec, look.reach, look.limits, look.resolve_config, look.deadline)
+    with source.open_stream(source.stream) as stream:
         if look.spec.format == "raw":
             raw.look_at(look, stream)
         elif look.spec.format == "qcow":
@@ -173,7 +186,7 @@ def _look(look: Look) -> None:
             look.snapshots += [SnapshotInfo(s.name, s.size) for s in snapshots]
         look.remember("stream", stream)
     for number, snapshot in enumerate(look.spec.snapshots):
-        with look.open(snapshot.stream) as stream:
+        with source.open_stream(snapshot.stream) as stream:
             raw.look_at_snapshot(look, snapshot, stream)
             look.remember(f"snapshots[{number}].stream", stream)
     with source.open(None, seconds=_INSPECTED) as content:

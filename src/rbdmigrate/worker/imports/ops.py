@@ -30,7 +30,8 @@ from ...model.observation import USABLE
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec, StreamSpec, parse_source_spec
 from ...sources import Content, Limits, changes, identify, inspect, open_content
-from ...sources.copying import inspect_copied
+from ...sources.copying import CopySource, identify_copied, inspect_copied
+from ...sources.limits import Deadline
 from ..copy.concurrency import allow_lock_owner, limited_concurrency
 from ..copy.copied_alone import CopiedAlone
 from ..copy.estimate import survey_import
@@ -249,7 +250,12 @@ def _changes(session: Session, ends: ImportEnds) -> list[str]:
     if ends.imported.native:
         return []
     source, resolve = ends.imported.source, resolver_of(session, ends)
-    return changes(ends.imported.identity, identify(source, ends.policy, _LOOK_AGAIN, resolve))
+    if ends.method is Method.COPY:
+        deadline = Deadline(_LOOK_AGAIN)
+        now = identify_copied(CopySource(source, ends.policy, _LOOK_AGAIN, resolve, deadline))
+    else:
+        now = identify(source, ends.policy, _LOOK_AGAIN, resolve)
+    return changes(ends.imported.identity, now)
 
 
 def commit(session: Session, ends: ImportEnds, act: Commit, tell: Tell) -> Finished:

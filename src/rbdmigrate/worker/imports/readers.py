@@ -22,7 +22,7 @@ from ...model.import_source import Import
 from ...model.jobs.acts import ImportEnds
 from ...model.migration import Method
 from ...sources import Content, Limits, changes, identify, open_content
-from ...sources.copying import CopySource
+from ...sources.copying import CopySource, identify_copied
 from ..session import Session
 from ..verify.compare import ImageReader
 from ..verify.sides import Side
@@ -102,7 +102,11 @@ class ExternalSide:
 
     def changed_since(self, point: str) -> str:
         """Why its head is not what it was at the prepare any more; empty where nothing tells."""
-        now = identify(self._imported.source, self._reach, resolve_config=self._resolve)
+        source = self._imported.source
+        if self._copied:
+            now = identify_copied(CopySource(source, self._reach, resolve_config=self._resolve))
+        else:
+            now = identify(source, self._reach, resolve_config=self._resolve)
         return " ".join(changes(self._imported.identity, now)[:1]).rstrip(".")
 
 
