@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qa.bench import stock
 from qa.bench.copies import abort
-from qa.bench.imports import allowed
+from qa.bench.imports import Way, allowed
 from qa.bench.result import Figure, Result
 from qa.bench.rig import Rig
 from qa.bench.rounds import in_turn, timed
@@ -77,7 +77,10 @@ def _compare(rig: Rig, result: Result, what: str, disk: "tuple[str, str, Path]",
         )
         rig.wait(target, "executed")
 
-    ways = {_OURS: ours, _QEMU: partial(stock.convert_unordered, rig, qemu, str(file), size)}
+    ways: dict[str, Way] = {
+        _OURS: ours,
+        _QEMU: partial(stock.convert_unordered, rig, qemu, str(file), size),
+    }
 
     def measure(way: str) -> float:
         _, target = rig.pair()
