@@ -1,11 +1,12 @@
 """Imports by the method copy: QEMU reads the source, and the target is an ordinary image."""
 
+import itertools
 import subprocess
 from errno import EINVAL, EOPNOTSUPP
 
 import pytest
 
-from qa.workload.images import MIB, content, opened
+from qa.workload.images import MIB, content, opened, rados_objects, records
 from tests.cluster.commands import is_one_sentence
 from tests.cluster.importing import place, text  # noqa: F401 - a fixture
 
@@ -117,3 +118,64 @@ def test_a_chain_outside_of_the_folders_is_refused(migration, pool, place, disk,
         EINVAL, "run", f"{pool}/copy", "--import-only", "--method", "live", "--source-spec", live
     )
     assert "leave out --method live" in said
+
+
+POINTS = [
+    ("external.made", "1"),
+    ("external.marked", "1"),
+    ("librbd.after", "1 prepare"),
+    ("mover.piece", "3 one"),
+    ("mover.piece", "6"),
+    ("mover.before", "1 snapshot"),
+    ("mover.after", "2 snapshot"),
+    ("mover.after", "3 mark"),
+    ("librbd.after", "1 execute"),
+    ("verify.piece", "1"),
+    ("librbd.after", "1 commit"),
+    ("point.before", "1 drop"),
+]
+_numbers = itertools.count(1)
+
+
+def test_a_worker_that_dies_anywhere(cluster, client, migration, pool, place, disk):  # noqa: F811
+    path = place.folder / "killed.qcow2"
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", "-c", disk[0], path)
+    qemu_img("snapshot", "-c", "one", path)
+    write = ["qemu-io", "-f", "qcow2", "-c", "write -P 9 1M 2M", str(path)]
+    subprocess.run(write, check=True, stdout=subprocess.DEVNULL)
+    head = disk[1][:MIB] + bytes([9]) * (2 * MIB) + disk[1][3 * MIB :]
+    spec = text({"type": "qcow", "stream": place.stream("file")(path)})
+    for point, what in POINTS:
+        target = f"{pool}/worker{next(_numbers)}"
+        (cluster.faults / point).write_text(what, encoding="ascii")
+        migration.ask(
+            "run",
+            source_image=target,
+            source_spec=spec,
+            import_only=True,
+            method="copy",
+            verify="full",
+            object_size="64K",
+        )
+        migration.wait(target, "committed")
+        assert not (cluster.faults / point).exists(), f"{point} {what} was not reached"
+        assert content(client, target, "one") == disk[1], f"{point} {what}"
+        assert content(client, target) == head, f"{point} {what}"
+        cluster.wait_for(lambda name=target: snapshots(client, name) == ["one"], 60, "our snapshot")
+    cluster.wait_for(lambda: records(client, pool) == [], 60, "the end of all records")
+
+
+def test_paused_and_aborted_in_the_middle(cluster, client, migration, pool, place, disk):  # noqa: F811
+    path = place.folder / "aborted.vmdk"
+    qemu_img("convert", "-f", "raw", "-O", "vmdk", disk[0], path)
+    before = rados_objects(client, pool)
+    target = f"{pool}/copy"
+    spec = text({"type": "vmdk", "stream": place.stream("http")(path)})
+    migration.ask("run", source_image=target, source_spec=spec, import_only=True, rate="1M")
+    cluster.wait_for(lambda: migration.report(target)["bytes_copied"] > MIB, 60, "some data")
+    migration.text("pause", target)
+    cluster.wait_for(lambda: not migration.report(target)["acting"], 60, "the copy to stop")
+    migration.text("abort", target)
+    migration.wait(target, "aborted")
+    left = {name for _, name in rados_objects(client, pool) - before}
+    assert [name for name in left if name.startswith(("rbd_data", "rbd_header", "rbd_id"))] == []
