@@ -332,7 +332,7 @@ class Slow(Stream):
 
     def read_at(self, offset, length):
         if length > 512:
-            self.ended.wait(10)
+            self.ended.wait(2)
         return self._data[offset : offset + length]
 
     def close(self):

@@ -203,7 +203,7 @@ class NbdClient:
             errno = ETIMEDOUT
         except NbdFailed as error:
             errno = error.errno
-        except (OSError, struct.error, ValueError):
+        except Exception:  # whatever it is, nobody may wait for ever
             errno = EIO
         self._fail(errno)
 
