@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from qa.workload.web_server import WebServer
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source import StreamSpec
@@ -52,10 +53,9 @@ FORMATS = {
 }
 
 
-def tool(*command):
-    return subprocess.run(
-        [str(part) for part in command], check=True, capture_output=True, timeout=60
-    )
+def tool(*command, cwd=None):
+    words = [str(part) for part in command]
+    return subprocess.run(words, check=True, capture_output=True, timeout=60, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,9 @@ def converted(path, kind):
     """What qemu-img reads; the format is named to it too."""
     driver = {"qcow": json.loads(tool("qemu-img", "info", "--output=json", path).stdout)["format"]}
     raw = path.with_name("converted.raw")
-    tool("qemu-img", "convert", "-f", driver.get(kind, kind), "-O", "raw", path, raw)
+    tool(
+        "qemu-img", "convert", "-f", driver.get(kind, kind), "-O", "raw", path, raw, cwd=path.parent
+    )
     return raw.read_bytes()
 
 
@@ -116,6 +118,22 @@ def test_what_is_read_is_what_qemu_img_reads(name, base, tmp_path):
     assert inspection.errors == ()
     assert inspection.size == len(wanted)
     assert 0 < inspection.to_copy <= len(wanted)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_same_over_http(name, base, tmp_path):
+    kind, options = FORMATS[name]
+    path = tmp_path / f"disk.{name}"
+    options = options.format(folder=".").split()
+    tool("qemu-img", "convert", "-f", "raw", *options, base, path.name, cwd=tmp_path)
+    with WebServer(tmp_path) as server:
+        stream = {"type": "http", "url": server.url(f"/{path.name}")}
+        spec = parse_source_spec(json.dumps({"type": kind, "stream": stream}))
+        if name in ("vmdk-flat", "vmdk-split", "vmdk-split-flat"):
+            assert problem(CopySource(spec, ImportPolicy())).code == "VMDK_EXTENT"
+            return
+        with CopySource(spec, ImportPolicy()).open(None) as disk:
+            assert read_all(disk) == converted(path, kind)
 
 
 def test_the_documentation_lists_the_formats():
