@@ -52,7 +52,7 @@ def run(rig: Rig) -> Result:
     """Measure from the start until an image has all data. The module needs prepare and execute."""
     size = 16 * MIB if rig.quick else 256 * MIB
     result = Result(f"imports of a full disk of {size // MIB} MiB")
-    with tempfile.TemporaryDirectory() as name, _allowed(rig, name), WebServer(Path(name)) as web:
+    with tempfile.TemporaryDirectory() as name, allowed(rig, name), WebServer(Path(name)) as web:
         for kind, file in _files(Path(name), size).items():
             for disk in _disks(rig, kind, file, web):
                 _compare(rig, result, disk, size)
@@ -140,7 +140,7 @@ def _files(folder: Path, size: int) -> "dict[str, Path]":
 
 
 @contextlib.contextmanager
-def _allowed(rig: Rig, folder: str) -> Iterator[None]:
+def allowed(rig: Rig, folder: str) -> Iterator[None]:
     """Allow imports of files from this folder."""
     _set(rig, folder)
     try:

@@ -33,6 +33,16 @@ def convert_file(rig: Rig, kind: str, where: str, target: str, timeout: float = 
     )  # fmt: skip
 
 
+def convert_unordered(rig: Rig, kind: str, where: str, size: int, target: str) -> None:
+    """Make an image of ``size`` bytes, and run ``qemu-img convert -n -W -m 16`` into it."""
+    rbd(rig, "create", "--size", f"{size}B", target)
+    rig.cluster.run(
+        ["qemu-img", "convert", "-n", "-W", "-m", "16", "-f", kind, "-O", "raw", where,
+         f"rbd:{target}:conf={rig.cluster.conf}"],
+        timeout=_LONG,
+    )  # fmt: skip
+
+
 def import_file(rig: Rig, path: str, target: str) -> None:
     """Run ``rbd import`` of a raw file."""
     rbd(rig, "--no-progress", "import", path, target)

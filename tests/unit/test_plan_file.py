@@ -170,7 +170,7 @@ REFUSED = [
     ("plan: p\nselect: [{pool: a, label: {key: x}}]", "select[0].label in the plan lacks"),
     ("plan: p\nimages: [{target: a}]", "images[0] in the plan has no source"),
     ("plan: p\nimages: [{source: a@b}]", "images[0].source in the plan"),
-    ("plan: p\nimages: [{source_spec: {type: vmdk}, target: a}]", "type in the source-spec is"),
+    ("plan: p\nimages: [{source_spec: {type: qed}, target: a}]", "type in the source-spec is"),
     (f"plan: p\nimages: [{{{RAW_SPEC}, target: a, as_raw: x}}]", "images[0].as_raw in the plan"),
     (
         "plan: p\nimages: [{source: a, as_raw: true}]",

@@ -72,7 +72,8 @@ class Facts:
     report to have the source open. ``clients_leave``: they are made to close it
     before anything is done to it. ``verify``: the default verify
     mode of the image. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
-    empty: not known.
+    empty: not known. ``otherwise``: the inspection of an import's source for the other method,
+    where that was looked at.
     """
 
     wish: MigrationRequest
@@ -82,6 +83,7 @@ class Facts:
     target: Optional[Name] = None
     image: Optional[Image] = None
     inspection: Optional[Inspection] = None
+    otherwise: Optional[Inspection] = None
     source_pool_id: int = -1
     verify: Verify = Verify.NONE
     clients: tuple[RbdClient, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from ..model.errors import MigrationError
@@ -95,7 +95,38 @@ def run(facts: Facts) -> list[Finding]:
     if facts.inspection is not None:
         inspection = facts.inspection.as_raw() if facts.wish.as_raw else facts.inspection
         found += inspection.findings
+    if facts.wish.spec is not None and facts.wish.method is Method.LIVE:
+        found = [_with_copy(finding) for finding in found]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
+
+
+# Errors that only librbd has a problem with.
+COPY_HELPS = frozenset(
+    {
+        "QCOW_BACKING",
+        "QCOW_DATA_FILE",
+        "QCOW_EXTENDED_L2",
+        "QCOW_COMPRESSION",
+        "QCOW_COMPRESSED",
+        "QCOW_ZEROED",
+        "QCOW_SIZE",
+        "QCOW_SHRUNK",
+        "RAW_SNAPSHOTS_ALIGNED",
+        "HTTP_REDIRECT",
+        "HTTP_NO_HEAD",
+        "TLS_HANGS_UP",
+        "HTTP_HANGS_UP",
+        "SOURCE_RELEASE",
+    }
+)
+
+
+def _with_copy(finding: Finding) -> Finding:
+    """The finding about an import by librbd, with the method that does without librbd."""
+    if finding.code not in COPY_HELPS:
+        return finding
+    message = f"{finding.message.rstrip('.')}; or add `--method copy`, which reads it otherwise."
+    return replace(finding, message=message)
 
 
 def first_error(findings: Iterable[Finding]) -> Optional[Finding]:

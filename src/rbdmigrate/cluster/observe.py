@@ -47,7 +47,7 @@ def _observe_import(client: rados.Rados, m: Migration) -> Observation:
         with open_by_id(client, m.target.pool_id, m.target.namespace) as ioctx:
             if target is None:
                 target = _half_named(ioctx, m)
-            elif m.imported.native:
+            elif not m.opens_source:
                 target = replace(target, header=mark_header(ioctx, target.image_id))
     return Observation(
         None,

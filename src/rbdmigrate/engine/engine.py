@@ -407,7 +407,7 @@ class Engine:
         Of a half-done commit only the source counts: clients use the target meanwhile. The target
         of an import is not opened: librbd would open its source too. Raises MigrationError.
         """
-        if m.imported is not None and not m.imported.native:
+        if m.opens_source:
             return False
         ends = [m.source] if situation is Situation.HALF_COMMITTED else ends_of(self._client, m)
         images = tuple(place for place in ends if place.image_id)

@@ -140,8 +140,8 @@ def _holds(rule: Rule, m: Migration) -> bool:
         return False
     if m.method is Method.WARM:
         return False  # clients use two ordinary images, one after the other
-    if m.imported is not None and (rule.linked or m.imported.native):
-        return False  # a native import is an ordinary clone until it is flattened
+    if m.imported is not None and (rule.linked or not m.opens_source):
+        return False  # it is an ordinary image, or a clone until it is flattened
     if m.executed_at is not None and not rule.until_commit:
         return False
     if rule.pools and m.source.pool_id == m.target.pool_id:

@@ -345,6 +345,12 @@ class Migration:
         """The image keeps its name."""
         return self.source.pool_id == self.target.pool_id and self.source.spec == self.target.spec
 
+    @property
+    def opens_source(self) -> bool:
+        """Whether librbd opens a source outside whenever somebody opens the target."""
+        imported = self.imported
+        return imported is not None and not imported.native and self.method is Method.LIVE
+
     def places(self) -> frozenset[tuple[str, str]]:
         """All pools and namespaces that it reads from or writes to; an external source has none.
 

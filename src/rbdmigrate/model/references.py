@@ -23,7 +23,7 @@ from .import_policy import (
     is_closed,
 )
 from .import_source import Import
-from .source import CONFIG, HIDDEN, SourceSpec
+from .source import CONFIG, HIDDEN, SECRETS, SourceSpec
 from .url import parse_url
 
 # librbd puts a config-key into a JSON command without quoting: a quotation mark would turn it
@@ -32,7 +32,10 @@ _NAME = re.compile(r"[A-Za-z0-9._/:+=@-]+")
 
 
 class Reference(NamedTuple):
-    """A config-key in a source-spec at ``path``; the server of ``url`` gets its value."""
+    """A config-key in a source-spec at ``path``; the server of ``url`` gets its value.
+
+    No URL: it stays in the manager's host.
+    """
 
     path: str
     key: str
@@ -42,10 +45,12 @@ class Reference(NamedTuple):
 def references(spec: SourceSpec) -> Iterator[Reference]:
     """All references to config-keys in the spec."""
     for path, stream in spec.streams():
-        for name in ("access_key", "secret_key"):
+        for name in SECRETS:
             value = getattr(stream, name)
             if value.startswith(CONFIG):
                 yield Reference(f"{path}.{name}", value[len(CONFIG) :], stream.url)
+    if spec.passphrase.startswith(CONFIG):
+        yield Reference("passphrase", spec.passphrase[len(CONFIG) :], "")
 
 
 def own_keys(ident: str, stored: Iterable[str]) -> frozenset[str]:
@@ -58,7 +63,7 @@ def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str
     """Why the value of ``key`` may not be sent to the server of ``url``; None when it may.
 
     ``own``: the config-keys that were stored for this import, whose secrets were given with it.
-    The sentence has no full stop.
+    The sentence has no full stop. ``url`` is empty for a value that no server gets.
     """
     if key in own:
         return None
@@ -72,6 +77,8 @@ def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str
             f"The config-key {key} is not open to imports (open: {opened}); an administrator adds "
             f"it to the option {OPTION_CONFIG_KEYS}"
         )
+    if not url:
+        return None
     target = parse_url(url)
     if target.scheme != "https" and not reach.config_keys_over_http:
         return (

@@ -36,26 +36,31 @@ class MigrationRequest:
 
     @property
     def method(self) -> Method:
-        """The method for copying it: only ``copy`` imports the snapshots of an RBD image."""
+        """The method for copying it.
+
+        Only ``copy`` imports the snapshots of an RBD image, and disks that librbd does not read.
+        """
         if self.asked_method is not None:
             return self.asked_method
-        native = self.spec is not None and self.spec.format == "native"
-        return Method.COPY if native else Method.LIVE
+        spec = self.spec
+        copied = spec is not None and (spec.format == "native" or not spec.read_by_librbd)
+        return Method.COPY if copied else Method.LIVE
 
     def by(self, method: Optional[Method]) -> MigrationRequest:
         """The request with the method that was asked for. Raises MigrationError(EINVAL)."""
-        native = self.spec is not None and self.spec.format == "native"
         if method is Method.WARM and self.spec is not None:
             raise MigrationError(
                 EINVAL,
                 "The method warm is for images, whose clients change to the target at a cutover, "
                 "and the source of an import has none; leave out --method warm.",
             )
-        if method is Method.COPY and not native:
+        if method is Method.COPY and self.spec is None:
+            raise MigrationError(EINVAL, "The method copy is for imports; leave out --method copy.")
+        if method is Method.LIVE and self.spec is not None and not self.spec.read_by_librbd:
             raise MigrationError(
                 EINVAL,
-                "The method copy is for imports of a snapshot of an RBD image; leave out "
-                "--method copy.",
+                f"librbd does not read {self.spec.format}, which the method live needs; leave out "
+                "--method live.",
             )
         return replace(self, asked_method=method)
 

@@ -10,8 +10,12 @@ from typing import Any, Optional
 CONFIG = "config://"
 """The prefix of references to the monitors' config-key store in a source-spec."""
 
-_SECRETS = ("access_key", "secret_key")
+SECRETS = ("access_key", "secret_key", "password", "bearer_token")
+"""The fields of a stream that hold secrets, or references to config-keys in their place."""
+
 HIDDEN = "***"
+COPIED_FORMATS = ("vmdk", "vhdx", "vpc", "vdi", "parallels")
+"""Formats that librbd does not read: only the method ``copy`` does, by way of QEMU."""
 """The replacement for secrets in a source-spec that is shown."""
 
 
@@ -19,7 +23,8 @@ HIDDEN = "***"
 class StreamSpec:
     """A stream of bytes. ``type`` is file, http, s3 or nbd; only the fields of that type are set.
     A URL never holds a user or a password: librbd would not send them. ``repr`` shows neither key,
-    so that tracebacks do not contain them.
+    so that tracebacks do not contain them. ``user`` and ``password``, or ``bearer_token``, are for
+    http and the method ``copy``.
     """
 
     type: str
@@ -28,6 +33,9 @@ class StreamSpec:
     access_key: str = field(default="", repr=False)
     secret_key: str = field(default="", repr=False)
     uri: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
 
     @property
     def location(self) -> str:
@@ -53,10 +61,11 @@ class SnapshotSpec:
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """One external source. ``format`` is native, qcow or raw.
+    """One external source. ``format`` is native, qcow, raw, or one of ``COPIED_FORMATS``.
 
-    ``stream`` is for qcow and raw, ``snapshots`` (the oldest first) for raw, the other fields for
+    ``stream`` is for all but native, ``snapshots`` (the oldest first) for raw, the other fields for
     native: a snapshot of an image, in this cluster or, from Ceph 20 on, another one.
+    ``passphrase``: of an encrypted qcow disk, which the method ``copy`` decrypts.
     """
 
     format: str
@@ -71,6 +80,13 @@ class SourceSpec:
     snap_id: Optional[int] = None
     cluster_name: Optional[str] = None
     client_name: Optional[str] = None
+    passphrase: str = field(default="", repr=False)
+
+    @property
+    def read_by_librbd(self) -> bool:
+        """Whether librbd knows such sources."""
+        logins = any(s.user or s.bearer_token for _, s in self.streams())
+        return self.format not in COPIED_FORMATS and not self.passphrase and not logins
 
     def streams(self) -> Iterator[tuple[str, StreamSpec]]:
         """All streams with their paths in the spec; the head's first."""
@@ -81,13 +97,15 @@ class SourceSpec:
 
     def to_plain(self) -> dict[str, Any]:
         """The object as librbd reads it, **with its secrets**."""
-        names = vars(self).keys() - {"format", "stream", "snapshots"}
+        names = vars(self).keys() - {"format", "stream", "snapshots", "passphrase"}
         plain: dict[str, Any] = {"type": self.format}
         plain.update({n: v for n, v in vars(self).items() if n in names and v is not None})
         if self.stream is not None:
             plain["stream"] = self.stream.to_plain()
         if self.snapshots:
             plain["snapshots"] = [snapshot.to_plain() for snapshot in self.snapshots]
+        if self.passphrase:
+            plain["passphrase"] = self.passphrase
         return plain
 
     def to_json(self) -> str:
@@ -109,16 +127,18 @@ class SourceSpec:
         """Secrets that must never be shown, by path in the spec; references to config-keys are not
         secrets.
         """
-        return {
+        found = {
             f"{path}.{name}": getattr(stream, name)
             for path, stream in self.streams()
-            for name in _SECRETS
-            if getattr(stream, name) and not getattr(stream, name).startswith(CONFIG)
+            for name in SECRETS
         }
+        found["passphrase"] = self.passphrase
+        return {path: s for path, s in found.items() if s and not s.startswith(CONFIG)}
 
     def config_keys(self) -> list[str]:
         """The config-keys that it refers to in place of secrets, without duplicates."""
-        values = (getattr(stream, name) for _, stream in self.streams() for name in _SECRETS)
+        values = [getattr(stream, name) for _, stream in self.streams() for name in SECRETS]
+        values.append(self.passphrase)
         keys = (value[len(CONFIG) :] for value in values if value.startswith(CONFIG))
         return list(dict.fromkeys(keys))
 
@@ -144,14 +164,18 @@ class SourceSpec:
     def _with_keys(self, change: Callable[[str, str], str]) -> SourceSpec:
         """Return a copy in which each secret is ``change(path, secret)``."""
         changed: dict[str, dict[str, str]] = {}
+        passphrase = self.passphrase
         for path, secret in self.secrets().items():
-            where, name = path.rsplit(".", 1)
+            where, _, name = path.rpartition(".")
+            if not where:
+                passphrase = change(path, secret)
+                continue
             changed.setdefault(where, {})[name] = change(path, secret)
         if not changed:
-            return self
+            return replace(self, passphrase=passphrase)
         new = {p: replace(s, **changed.get(p, {})) for p, s in self.streams()}
         snapshots = tuple(
             replace(snapshot, stream=new[f"snapshots[{number}].stream"])
             for number, snapshot in enumerate(self.snapshots)
         )
-        return replace(self, stream=new.get("stream"), snapshots=snapshots)
+        return replace(self, stream=new.get("stream"), snapshots=snapshots, passphrase=passphrase)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Optional
 
-from .source import CONFIG, SnapshotSpec, SourceSpec, StreamSpec
+from .source import CONFIG, COPIED_FORMATS, SnapshotSpec, SourceSpec, StreamSpec
 from .source_fields import (
     EXAMPLE,
     as_object,
@@ -30,19 +30,16 @@ MAX_SNAPSHOTS = 500  # each is a stream that librbd opens at once
 _CLIENT = re.compile(r"client\.\S+")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-_FORMATS = ("native", "qcow", "raw")
+_FORMATS = ("native", "qcow", "raw", *COPIED_FORMATS)
 _FORMAT_HINTS = {
     "qcow2": "'qcow' is the type for all versions of QCOW",
     "rbd": "'native' is the type of RBD images",
+    "vhd": "'vpc' is the type of VHD files",
+    "hds": "'parallels' is the type of Parallels disks",
     "luks": "a LUKS volume is a disk like any other to RBD, so its type is 'raw'",
 }
 # Other disk formats, and their names in qemu-img.
 _OTHER_FORMATS = {
-    "vmdk": "vmdk",
-    "vdi": "vdi",
-    "vhd": "vpc",
-    "vpc": "vpc",
-    "vhdx": "vhdx",
     "qed": "qed",
 }
 _STREAMS = {
@@ -51,6 +48,7 @@ _STREAMS = {
     "s3": ("url", "access_key", "secret_key"),
     "nbd": ("uri",),
 }
+_LOGIN = ("user", "password", "bearer_token")
 _STREAM_HINTS = {"https": "'http' is the type, with a URL that begins with https://"}
 _NATIVE_TEXTS = (
     "pool_name", "pool_namespace", "image_name", "image_id", "snap_name", "cluster_name",
@@ -65,13 +63,26 @@ def parse_source_spec(text: str) -> SourceSpec:
     kind = required_type(spec, "", _FORMATS, "format", _format_hint)
     if kind == "native":
         return _native(spec)
-    allowed = ("type", "stream", "snapshots") if kind == "raw" else ("type", "stream")
+    more = {"raw": ("snapshots",), "qcow": ("passphrase",)}
+    allowed = ("type", "stream", *more.get(kind, ()))
     only_known(spec, "", allowed, f"a {kind} source")
     return SourceSpec(
         format=kind,
         stream=_stream(spec, "stream"),
         snapshots=_snapshots(spec.get("snapshots", [])),
+        passphrase=_passphrase(spec),
     )
+
+
+def _passphrase(spec: dict[str, Any]) -> str:
+    """Return the passphrase, or a reference to it; empty without one."""
+    if "passphrase" not in spec:
+        return ""
+    form = "give the passphrase, or config://KEY for one that `ceph config-key set KEY` stored"
+    value = required_string(spec, "", "passphrase", form, "an encrypted source")
+    if value == CONFIG:
+        raise refuse("passphrase", "names no config-key", form)
+    return value
 
 
 def unsupported(spec: SourceSpec) -> Optional[str]:
@@ -111,7 +122,8 @@ def _stream(values: dict[str, Any], path: str) -> StreamSpec:
         raise refuse(path, "is missing: it says where the bytes come from", f"as in {EXAMPLE}")
     stream = as_object(values["stream"], path)
     kind = required_type(stream, path, _STREAMS, "stream", _stream_hint)
-    only_known(stream, path, ("type", *_STREAMS[kind]), f"a stream of type {kind}")
+    more = _LOGIN if kind == "http" else ()
+    only_known(stream, path, ("type", *_STREAMS[kind], *more), f"a stream of type {kind}")
     of = f"a stream of type {kind}"
     if kind == "file":
         form = "give an absolute path, such as /mnt/image.raw"
@@ -134,8 +146,24 @@ def _stream(values: dict[str, Any], path: str) -> StreamSpec:
     if problem:
         raise refuse(f"{path}.url", problem, form)
     if kind == "http":
-        return StreamSpec("http", url=url)
+        return StreamSpec("http", url=url, **_login(stream, path))
     return StreamSpec("s3", url=url, **{n: _key(stream, path, n) for n in _STREAMS["s3"][1:]})
+
+
+def _login(stream: dict[str, Any], path: str) -> dict[str, str]:
+    """Return the fields of a login that are given."""
+    form = "give it as text, or as config://KEY for what `ceph config-key set KEY` stored"
+    found = {
+        name: required_string(stream, path, name, form, "a login")
+        for name in _LOGIN
+        if name in stream
+    }
+    for name, value in found.items():
+        if value == CONFIG:
+            raise refuse(f"{path}.{name}", "names no config-key", form)
+    if ("user" in found) != ("password" in found) or ("user" in found and "bearer_token" in found):
+        raise refuse(path, "has half of a login, or two", "give user and password, or bearer_token")
+    return found
 
 
 def _key(stream: dict[str, Any], path: str, name: str) -> str:

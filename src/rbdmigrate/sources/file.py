@@ -34,6 +34,11 @@ class FileStream(Stream):
         # No inode: the next manager's host may see the same file under another.
         self.identity = {"size": str(status.st_size), "modified": str(status.st_mtime_ns)}
 
+    @property
+    def descriptor(self) -> int:
+        """The open file's descriptor, which ends with this."""
+        return self._fd
+
     def read_at(self, offset: int, length: int) -> bytes:
         pieces = []
         while length:

@@ -68,6 +68,17 @@ class _Connection(http.client.HTTPConnection):
         self.sock = self.wire
 
 
+def connection_to(url: Url, rules: Rules) -> _Connection:
+    """A connection to the server of a URL, which is made when something is asked for."""
+    return _Connection(url, rules)
+
+
+def range_of(answer: Answer) -> Optional[int]:
+    """How many bytes the whole file has, as a part of it says; None where that does not."""
+    match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
+    return int(match[3]) if match is not None and match[3].isdigit() else None
+
+
 class HttpStream(Stream):
     """A file on a web server. ``label`` is its URL."""
 

@@ -40,7 +40,7 @@ def look_at(look: Look, stream: Stream) -> None:
     look.details.append(f"QCOW version {header.version}, clusters of {size}")
     _disk(look, stream, header)
     _features(look, stream, header)
-    _health(look, stream, header)
+    health(look, stream, header)
     if header.crypt or header.features & (DATA_FILE | EXTENDED_L2):
         return  # its tables have another layout
     head, *snapshots = _views(look, stream, header)
@@ -82,7 +82,8 @@ def _features(look: Look, stream: Stream, header: Header) -> None:
         how = CRYPT.get(header.crypt, f"method {header.crypt}")
         look.note(
             "QCOW_ENCRYPTED",
-            f"{name} is encrypted ({how}), which librbd does not read; decrypt it first.",
+            f"{name} is encrypted ({how}), which librbd does not read; decrypt it first, or add "
+            'the field "passphrase" to the source-spec, and it is copied.',
             conversion.decrypt(look.spec.stream, header.qemu_format),
         )
     if header.backing_file:
@@ -134,7 +135,7 @@ def _join(look: Look, header: Header) -> str:
     return conversion.joined(stream, url) if url else ""
 
 
-def _health(look: Look, stream: Stream, header: Header) -> None:
+def health(look: Look, stream: Stream, header: Header) -> None:
     """Note flags in the header of a damaged or open file."""
     name = stream.label
     assert look.spec.stream is not None
@@ -157,7 +158,7 @@ def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
     """Return the head and all snapshots, with their L1 tables."""
     yield read_view(stream, header, look.limits, None)
     snapshots = read_snapshots(stream, header, look.limits)
-    _names(look, stream, header, snapshots)
+    names_of(look, stream, header, snapshots)
     left = look.limits.tables - 8 * header.l1_size
     for snapshot in snapshots:
         look.snapshots.append(SnapshotInfo(snapshot.name, snapshot.size))
@@ -182,7 +183,7 @@ def _views(look: Look, stream: Stream, header: Header) -> Iterator[View]:
         yield read_view(stream, header, look.limits, snapshot)
 
 
-def _names(look: Look, stream: Stream, header: Header, snapshots: list[Snapshot]) -> None:
+def names_of(look: Look, stream: Stream, header: Header, snapshots: list[Snapshot]) -> None:
     """Note names of snapshots that RBD or its commands cannot use."""
     names = [snapshot.name for snapshot in snapshots]
     left_behind = "which leaves its snapshots behind"

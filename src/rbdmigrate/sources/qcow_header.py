@@ -24,6 +24,7 @@ CRYPT = {0: "", 1: "AES", 2: "LUKS"}
 COMPRESSIONS = {0: "deflate", 1: "zstd"}
 
 _EXTENSION_DATA_FILE = 0x44415441
+_EXTENSION_BACKING_FORMAT = 0xE2792ACA
 _MAX_EXTENSIONS = 64  # QEMU writes five at most
 _MAX_NAME = 1023  # QEMU's limit for the name of a backing file
 
@@ -45,6 +46,7 @@ class Header:
     features: int = 0
     compression: int = 0
     data_file: str = ""
+    backing_format: str = ""
 
     @property
     def cluster_size(self) -> int:
@@ -147,7 +149,12 @@ def _version_2(stream: Stream, data: bytes, version: int) -> Header:
         snapshots_offset=snapshots_offset,
         features=features,
         compression=compression,
-        data_file=_data_file(stream, length, 1 << cluster_bits) if features & DATA_FILE else "",
+        data_file=_extension(stream, _EXTENSION_DATA_FILE, length, 1 << cluster_bits)
+        if features & DATA_FILE
+        else "",
+        backing_format=_extension(stream, _EXTENSION_BACKING_FORMAT, length, 1 << cluster_bits)
+        if backing_offset
+        else "",
     )
 
 
@@ -170,14 +177,14 @@ def _name(stream: Stream, offset: int, length: int) -> str:
     return printable(stream.read(offset, length)) or "?"
 
 
-def _data_file(stream: Stream, offset: int, end: int) -> str:
-    """The external data file's name, from the header's extensions."""
+def _extension(stream: Stream, wanted: int, offset: int, end: int) -> str:
+    """The text of one of the header's extensions: the name of a file, or of a format."""
     for _ in range(_MAX_EXTENSIONS):
         head = stream.read(offset, 8)
         kind, length = struct.unpack(">II", head) if len(head) == 8 else (0, 0)
         if not kind or offset + 8 + length > end:
             break
-        if kind == _EXTENSION_DATA_FILE:
+        if kind == wanted:
             return printable(stream.read(offset + 8, min(length, _MAX_NAME)))
         offset += 8 + (length + 7) // 8 * 8
     return ""

@@ -24,7 +24,7 @@ _CACHED = 16  # L2 tables, of 2 MiB at most
 @dataclass(frozen=True)
 class Snapshot:
     """An internal snapshot. ``size``: bytes of its disk; ``state``: bytes of the VM's memory.
-    ``encoded`` is its name in the file, ``name`` the same as text.
+    ``encoded`` is its name in the file, ``name`` the same as text. ``ident``: its id there.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Snapshot:
     l1_offset: int
     l1_size: int
     state: int
+    ident: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def read_snapshots(stream: Stream, header: Header, limits: Limits) -> list[Snaps
         name = encoded.decode("utf-8", "backslashreplace")
         if size >= 1 << 62:
             raise broken(stream.label, f"a snapshot of {size} bytes")
-        found.append(Snapshot(name, encoded, size, l1_offset, l1_size, state))
+        ident = rest[extra_size : extra_size + id_size].decode("ascii", "replace")
+        found.append(Snapshot(name, encoded, size, l1_offset, l1_size, state, ident))
         offset += 40 + len(rest)
     return found
 

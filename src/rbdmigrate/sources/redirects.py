@@ -56,8 +56,8 @@ def explained(
         if not location:
             return _refused(f"{begin} (HTTP {status}) without saying where to")
         permanent = permanent and status in _PERMANENT
-        target = _next(target, location)
-        problem = url_problem(_without_query(target))
+        target = next_url(target, location)
+        problem = url_problem(without_query(target))
         if problem:
             return _refused(
                 f"{begin}, which librbd does not follow; the URL that it leads to {problem}"
@@ -76,7 +76,7 @@ def explained(
 
 def destination(url: str, headers: Mapping[str, str]) -> str:
     """Where a redirect of ``url`` leads, as it may be shown."""
-    return without_secrets(_next(url, headers.get("location", "")[:_LONGEST]))
+    return without_secrets(next_url(url, headers.get("location", "")[:_LONGEST]))
 
 
 def _looked(hop: Hop) -> tuple[Optional[tuple[int, Mapping[str, str]]], dict[str, str]]:
@@ -91,7 +91,7 @@ def _found(
 ) -> SourceError:
     """The error for redirects that end at ``target``, where the file is."""
     begin = f"The server {_server(url)} redirects to {without_secrets(target)}"
-    bare = _without_query(target)
+    bare = without_query(target)
     if bare == target or _same(bare, identity, hop):
         query = "" if bare == target else ", which gives the same file without its query"
         lasts = "" if permanent else f"; it must not change before the commit, or else {_COPY}"
@@ -138,7 +138,7 @@ def _refused(sentence: str, remedy: str = "") -> SourceError:
     return SourceError("HTTP_REDIRECT", EINVAL, f"{sentence}.", remedy=remedy)
 
 
-def _next(url: str, location: str) -> str:
+def next_url(url: str, location: str) -> str:
     """The URL that a Location leads to, percent-encoded, without a fragment."""
     encoded = quote(location.encode("latin-1", "replace"), safe=_KEPT)
     try:
@@ -149,7 +149,8 @@ def _next(url: str, location: str) -> str:
     return parts._replace(path=parts.path.replace(";", "%3B") or "/").geturl()
 
 
-def _without_query(url: str) -> str:
+def without_query(url: str) -> str:
+    """A URL without its query."""
     return url.partition("?")[0]
 
 

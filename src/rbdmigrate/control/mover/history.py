@@ -19,7 +19,8 @@ from ...model.copy_mark import CopyMark
 class View:
     """A snapshot of the source. ``size`` in bytes. ``id`` is its number, which grows with time.
 
-    ``parent``: at this snapshot a part of the disk is read from a parent image.
+    ``parent``: at this snapshot a part of the disk is read from a parent image. ``compared``: how
+    it differs from the one before is not told, so that the target is read too.
     """
 
     id: int
@@ -27,6 +28,7 @@ class View:
     size: int
     protected: bool = False
     parent: bool = False
+    compared: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,5 +65,6 @@ def next_copy(views: Sequence[View], mark: CopyMark) -> Optional[NextCopy]:
     base = next((v for v in views if v.id == mark.base), None)
     # Nothing here depends on what librbd tells of a parent's data that were discarded in between.
     parents = base is not None and (base.parent or view.parent)
+    parents = parents or (base is not None and view.compared)
     compare = mark.mixed or parents or (mark.base is not None and base is None)
     return NextCopy(view, None if compare else base, compare, replace(mark, view=view.id))

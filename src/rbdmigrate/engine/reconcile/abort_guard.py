@@ -56,7 +56,7 @@ def find_target(
 def blind(m: Migration) -> bool:
     """Whether the target must not be opened: librbd would open its source too, which may be gone,
     or crash the process."""
-    return m.imported is not None and not m.imported.native and m.executed_at is None
+    return m.opens_source and m.executed_at is None
 
 
 def own_metadata(m: Migration) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: flo
     if op is Op.EXECUTE:
         by_librbd = m.method is Method.LIVE and m.imported is None
         acting = replace(acting, settled=False, copy_checked=not by_librbd)
-    if op is Op.PREPARE and m.verify is not Verify.NONE and m.method is Method.LIVE:
+    head = m.imported is not None and not m.imported.native and m.method is Method.COPY
+    if op is Op.PREPARE and (head or (m.verify is not Verify.NONE and m.method is Method.LIVE)):
         acting = replace(acting, point=comparison_snapshot_name(m.id))
     return replace(acting, step=Step(op, now, actor), hold=kept_hold(m, op), touched=touched)
 

@@ -30,7 +30,7 @@ def lost_reason(job: Job, error: WorkerLost) -> FailureReason:
     m = job.tracked.migration
     if error.gave_up:
         return FailureReason(str(error), False)
-    if m.imported is not None and not m.imported.native and m.executed_at is None:
+    if m.opens_source and m.executed_at is None:
         crashed = source_crashed(job.op, error.signal, m.source.spec, m.target.spec)
         if crashed is not None:
             return crashed
@@ -86,6 +86,6 @@ def explained(op: Op, failed: Failed, tracked: TrackedMigration) -> FailureReaso
         text = "An error in the module stopped it; the manager's log has the details."
         return FailureReason(text, False)
     m = tracked.migration
-    if m.imported is not None and not m.imported.native and m.executed_at is None:
+    if m.opens_source and m.executed_at is None:
         return explain_import(op, errno, m.source.spec, m.target.spec)
     return explain(op, errno, m.target.spec)

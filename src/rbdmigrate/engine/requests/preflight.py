@@ -91,6 +91,10 @@ class Preflight:
             pool = wish.source.pool
             known = facts.pools.get(pool) is not None
             facts = replace(facts, inspection=self._inspected(facts, order=order))
+            other = None if order else other_method(wish)
+            if other is not None:
+                asked = replace(facts, wish=replace(wish, asked_method=other))
+                facts = replace(facts, otherwise=self._inspected(asked, order=False))
             copied = wish.method is Method.COPY
             return replace(
                 facts,
@@ -294,11 +298,26 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
     }
 
 
+def other_method(wish: MigrationRequest) -> Optional[Method]:
+    """The other method by which the source of an import may be read; None where there is none."""
+    spec = wish.spec
+    if spec is None or spec.format == "native" or not spec.read_by_librbd:
+        return None
+    return Method.LIVE if wish.method is Method.COPY else Method.COPY
+
+
 def methods(facts: Facts) -> list[dict[str, Any]]:
     """The methods that come into question, each with a reason for or against it."""
     wish = facts.wish
-    possible = [wish.method] if wish.spec is not None else [Method.WARM, Method.LIVE]
-    refusals = {m: first_error(run(replace(facts, wish=wish.by(m)))) for m in possible}
+    judged_by = {Method.WARM: facts, Method.LIVE: facts}
+    if wish.spec is not None:
+        judged_by = {wish.method: facts}
+        other = other_method(wish)
+        if other is not None and facts.otherwise is not None:
+            judged_by[other] = replace(facts, inspection=facts.otherwise)
+    refusals = {
+        m: first_error(run(replace(known, wish=wish.by(m)))) for m, known in judged_by.items()
+    }
     return [
         {
             "method": judged.method.value,

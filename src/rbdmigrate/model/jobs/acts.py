@@ -34,6 +34,11 @@ class ImportEnds:
     policy: ImportPolicy
     method: Method = Method.LIVE
 
+    @property
+    def opens_source(self) -> bool:
+        """Whether librbd opens a source outside whenever it opens the target."""
+        return not self.imported.native and self.method is Method.LIVE
+
 
 @dataclass(frozen=True)
 class WarmEnds:

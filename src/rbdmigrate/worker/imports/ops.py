@@ -30,6 +30,8 @@ from ...model.observation import USABLE
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec, StreamSpec, parse_source_spec
 from ...sources import Content, Limits, changes, identify, inspect, open_content
+from ...sources.copying import CopySource, identify_copied, inspect_copied
+from ...sources.limits import Deadline
 from ..copy.concurrency import allow_lock_owner, limited_concurrency
 from ..copy.copied_alone import CopiedAlone
 from ..copy.estimate import survey_import
@@ -47,7 +49,7 @@ from ..repair import comparison_snapshot as point
 from ..repair import repair
 from ..session import Session
 from ..users import lock_holders, require_unchanged, require_unlocked
-from . import native, native_copy
+from . import external_copy, native, native_copy
 from .known_streams import unknown_streams
 from .open_files import CheckedFiles
 from .source_access import require_allowed, require_checked_files, resolver, resolver_of
@@ -63,10 +65,12 @@ def inspect_source(session: Session, question: InspectSource, tell: Tell) -> Ins
         if question.method is Method.COPY:
             return native_copy.inspect(session, spec)
         return native.inspect(session, spec)
+    limits = Limits(total=question.seconds)
+    if question.method is Method.COPY:
+        return inspect_copied(spec, question.policy, limits, resolver(session, question.policy))
     unknown = unknown_streams(session, spec, question.pool_id)
     if unknown:
         return Inspection(unknown_streams=unknown)
-    limits = Limits(total=question.seconds)
     return inspect(spec, question.policy, limits, resolver(session, question.policy))
 
 
@@ -78,7 +82,9 @@ def prepare(session: Session, ends: ImportEnds, act: Prepare, tell: Tell) -> Pre
         layout = replace(layout, stripe_unit=layout.object_size, stripe_count=1)
     files = CheckedFiles.of(imported.source, ends.policy)
     fault_point("librbd.before", "prepare")
-    if ends.method is Method.COPY:
+    if ends.method is Method.COPY and not imported.native:
+        external_copy.prepare(session, ends, layout, features)
+    elif ends.method is Method.COPY:
         native_copy.prepare(session, imported, target, layout, features, ends.id)
     elif imported.native:
         native.prepare(session, imported.source, target, layout, features, ends.id)
@@ -93,7 +99,8 @@ def prepare(session: Session, ends: ImportEnds, act: Prepare, tell: Tell) -> Pre
         if not imported.made(ident):
             raise renamed(target)
         made = replace(target, image_id=ident)
-        no_point = point.take(session, made, act.point) if act.point else ""
+        later = ends.method is Method.COPY  # the mover takes it of what it copied
+        no_point = point.take(session, made, act.point) if act.point and not later else ""
         return prepared_target(ioctx, ident, no_point)
 
 
@@ -161,6 +168,8 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     imported, target = ends.imported, ends.target
     session.pace.set(act.rate)
+    if ends.method is Method.COPY and not imported.native:
+        return external_copy.execute(session, ends, act, tell, lambda: _changes(session, ends))
     if ends.method is Method.COPY:
         return native_copy.execute(session, ends, act, tell)
     changed: list[str] = []
@@ -241,7 +250,12 @@ def _changes(session: Session, ends: ImportEnds) -> list[str]:
     if ends.imported.native:
         return []
     source, resolve = ends.imported.source, resolver_of(session, ends)
-    return changes(ends.imported.identity, identify(source, ends.policy, _LOOK_AGAIN, resolve))
+    if ends.method is Method.COPY:
+        deadline = Deadline(_LOOK_AGAIN)
+        now = identify_copied(CopySource(source, ends.policy, _LOOK_AGAIN, resolve, deadline))
+    else:
+        now = identify(source, ends.policy, _LOOK_AGAIN, resolve)
+    return changes(ends.imported.identity, now)
 
 
 def commit(session: Session, ends: ImportEnds, act: Commit, tell: Tell) -> Finished:
@@ -250,7 +264,7 @@ def commit(session: Session, ends: ImportEnds, act: Commit, tell: Tell) -> Finis
     with session.open(target) as ioctx:
         fault_point("librbd.before", "commit")
         require_same_image(ioctx, target)
-        if ends.imported.native:
+        if not ends.opens_source:
             for key in reversed(headers.OWN_KEYS):
                 surgery.drop_metadata(ioctx, target.image_id, key)
         else:
@@ -299,7 +313,7 @@ def _remove(
         if not headers.image_exists(ioctx, ident):
             surgery.unlink_ghost(ioctx, name, ident)
             return
-        if act is not None and _usable(ioctx, imported, ident):
+        if act is not None and _usable(ioctx, ends, ident):
             require_unchanged(session, ioctx, replace(target, image=name, image_id=ident), act)
         require_unlocked(ioctx, replace(target, image=name, image_id=ident))
         with repair.data_ioctx(session, ioctx, ident) as data:
@@ -311,9 +325,9 @@ def _remove(
         native.remove(session, ioctx, name, ident, on_progress)
 
 
-def _usable(ioctx: rados.Ioctx, imported: Import, ident: str) -> bool:
+def _usable(ioctx: rados.Ioctx, ends: ImportEnds, ident: str) -> bool:
     """Whether the target is complete for clients: prepared or more, and its abort not begun."""
-    read = mark_header if imported.native else headers.migration_header
+    read = headers.migration_header if ends.opens_source else mark_header
     header = read(ioctx, ident)
     return header is not None and header.state in USABLE
 

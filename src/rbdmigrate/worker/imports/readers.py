@@ -22,6 +22,7 @@ from ...model.import_source import Import
 from ...model.jobs.acts import ImportEnds
 from ...model.migration import Method
 from ...sources import Content, Limits, changes, identify, open_content
+from ...sources.copying import CopySource, identify_copied
 from ..session import Session
 from ..verify.compare import ImageReader
 from ..verify.sides import Side
@@ -70,8 +71,16 @@ class ExternalSide:
     """A source outside. The comparison snapshot stands for its head."""
 
     def __init__(
-        self, imported: Import, point: str, reach: ImportPolicy, resolve: Callable[[str, str], str]
+        self,
+        imported: Import,
+        point: str,
+        reach: ImportPolicy,
+        resolve: Callable[[str, str], str],
+        *,
+        copied: bool = False,
     ) -> None:
+        """``copied``: by the mover, and so it is read as the mover does."""
+        self._copied = copied
         self._imported = imported
         self._point = point
         self._reach = reach
@@ -80,6 +89,9 @@ class ExternalSide:
     def open(self, snapshot: Optional[str]) -> ExternalView:
         """A snapshot, or the head (None)."""
         name = None if snapshot == self._point else snapshot
+        if self._copied:
+            source = CopySource(self._imported.source, self._reach, resolve_config=self._resolve)
+            return ExternalView(source.open(name))
         return ExternalView(
             open_content(self._imported.source, name, self._reach, _NO_END, self._resolve)
         )
@@ -90,7 +102,11 @@ class ExternalSide:
 
     def changed_since(self, point: str) -> str:
         """Why its head is not what it was at the prepare any more; empty where nothing tells."""
-        now = identify(self._imported.source, self._reach, resolve_config=self._resolve)
+        source = self._imported.source
+        if self._copied:
+            now = identify_copied(CopySource(source, self._reach, resolve_config=self._resolve))
+        else:
+            now = identify(source, self._reach, resolve_config=self._resolve)
         return " ".join(changes(self._imported.identity, now)[:1]).rstrip(".")
 
 
@@ -120,7 +136,8 @@ def opened(session: Session, ends: ImportEnds, point: str) -> Iterator[Side]:
     """The source's side; ``point`` is the comparison snapshot's name. Raises MigrationError."""
     imported = ends.imported
     if not imported.native:
-        yield ExternalSide(imported, point, ends.policy, resolver_of(session, ends))
+        resolve, copied = resolver_of(session, ends), ends.method is Method.COPY
+        yield ExternalSide(imported, point, ends.policy, resolve, copied=copied)
         return
     with ExitStack() as stack:
         try:

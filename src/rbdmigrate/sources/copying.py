@@ -1,0 +1,205 @@
+"""Sources as the method ``copy`` reads them: raw streams by ourselves, other formats by QEMU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from errno import EINVAL, ENOENT, ENXIO
+from typing import Optional
+
+from ..model.import_policy import ImportPolicy
+from ..model.inspection import Inspection, SnapshotInfo
+from ..model.source import CONFIG
+from ..model.source_spec import SourceSpec, StreamSpec
+from . import qcow, raw
+from .content import Content, RawContent
+from .errors import SourceError
+from .file import FileStream
+from .limits import Deadline, Limits
+from .look import Look
+from .problems import of_error
+from .qcow_header import parse_header
+from .qcow_tables import Snapshot, read_snapshots
+from .qemu.chain import FORMATS
+from .qemu.content import QemuContent
+from .stream import Resolve, Stream, no_config
+from .streams import open_stream
+
+_INSPECTED = 20  # seconds of the processor for looking at a disk
+_LONGEST_LOOK = 1 << 40  # bytes of a disk in which data is counted
+
+
+@dataclass(frozen=True)
+class CopySource:
+    """A source that is copied: what opens it. ``limits.total`` is None for a copy."""
+
+    spec: SourceSpec
+    reach: ImportPolicy
+    limits: Limits = Limits(total=None)  # noqa: RUF009 - frozen
+    resolve_config: Resolve = no_config
+    deadline: Optional[Deadline] = None
+
+    @property
+    def stream(self) -> StreamSpec:
+        """The head's stream. Raises SourceError for a native source."""
+        if self.spec.stream is None:
+            raise SourceError("SOURCE_NATIVE", EINVAL, "A native source is read by librbd only.")
+        return self.spec.stream
+
+    @property
+    def by_qemu(self) -> bool:
+        """Whether QEMU reads it."""
+        return self.spec.format in FORMATS
+
+    def open_stream(self, stream: StreamSpec) -> Stream:
+        """Open a stream of it, or one that is named in it. Raises SourceError."""
+        return open_stream(
+            stream, self.reach, self.limits, self.resolve_config, self.deadline, copied=True
+        )
+
+    def snapshots(self) -> list[SnapshotInfo]:
+        """Its snapshots, the oldest first. Raises SourceError."""
+        if self.spec.format == "raw":
+            found = []
+            for snapshot in self.spec.snapshots:
+                with self.open_stream(snapshot.stream) as stream:
+                    found.append(SnapshotInfo(snapshot.name, stream.size))
+            return found
+        return [SnapshotInfo(s.name, s.size) for s in self._internal()]
+
+    def _internal(self) -> list[Snapshot]:
+        if self.spec.format != "qcow":
+            return []
+        with self.open_stream(self.stream) as stream:
+            return read_snapshots(stream, parse_header(stream), self.limits)
+
+    def open(self, snapshot: Optional[str], *, seconds: int = 0) -> Content:
+        """Open the head (None) or a snapshot. Raises SourceError.
+
+        ``seconds``: processor time that QEMU may use, 0 for no limit.
+        """
+        if not self.by_qemu:
+            return self._raw(snapshot)
+        ident = size = None
+        if snapshot is not None:
+            named = [s for s in self._internal() if s.name == snapshot]
+            if not named:
+                raise self._missing(snapshot)
+            ident, size = named[0].ident, named[0].size
+        return QemuContent(
+            self.open_stream,
+            self.stream,
+            self.spec.format,
+            passphrase=self._passphrase(),
+            ident=ident,
+            size=size,
+            seconds=seconds,
+        )
+
+    def _passphrase(self) -> bytes:
+        given = self.spec.passphrase
+        if given.startswith(CONFIG):
+            given = self.resolve_config(given[len(CONFIG) :], "")
+        return given.encode()
+
+    def _raw(self, snapshot: Optional[str]) -> Content:
+        stream = self.stream
+        if snapshot is not None:
+            named = [s.stream for s in self.spec.snapshots if s.name == snapshot]
+            if not named:
+                raise self._missing(snapshot)
+            stream = named[0]
+        opened = self.open_stream(stream)
+        return HoleyFile(opened) if isinstance(opened, FileStream) else RawContent(opened)
+
+    def _missing(self, snapshot: str) -> SourceError:
+        what = f"{self.spec.label()} has no snapshot {snapshot!r}."
+        return SourceError("RAW_NO_SNAPSHOT", ENOENT, what)
+
+
+class HoleyFile(RawContent):
+    """A raw file, whose holes are left out."""
+
+    def __init__(self, stream: FileStream) -> None:
+        super().__init__(stream)
+        self._file = stream.descriptor
+
+    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        end = min(offset + length, self.size)
+        while offset < end:
+            try:
+                begin = os.lseek(self._file, offset, os.SEEK_DATA)
+                stop = os.lseek(self._file, begin, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno != ENXIO:  # the file system does not tell
+                    yield offset, end - offset
+                return  # or there is nothing more
+            if begin >= end:
+                return
+            yield begin, min(stop, end) - begin
+            offset = stop
+
+
+def inspect_copied(
+    spec: SourceSpec,
+    reach: ImportPolicy,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    resolve_config: Resolve = no_config,
+) -> Inspection:
+    """Inspect a source as it would be copied. Never raises for a source: see ``inspect``."""
+    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    try:
+        _look(look)
+    except SourceError as error:
+        look.findings.append(of_error(error, spec.label()))
+        look.transient = error.transient
+    except Exception as error:  # no contents of a source may affect more than its inspection
+        look.note(
+            "SOURCE_UNREADABLE",
+            f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
+        )
+    return look.done()
+
+
+def identify_copied(source: CopySource) -> dict[str, dict[str, str]]:
+    """The ``identity`` of an Inspection. Never raises; what cannot be opened is left out."""
+    found: dict[str, dict[str, str]] = {}
+    for path, stream_spec in source.spec.streams():
+        with suppress(Exception), source.open_stream(stream_spec) as stream:
+            found[path] = dict(stream.identity)
+    return found
+
+
+def _look(look: Look) -> None:
+    source = CopySource(look.spec, look.reach, look.limits, look.resolve_config, look.deadline)
+    with source.open_stream(source.stream) as stream:
+        if look.spec.format == "raw":
+            raw.look_at(look, stream)
+        elif look.spec.format == "qcow":
+            header = parse_header(stream)
+            look.details.append(f"QCOW version {header.version}")
+            qcow.health(look, stream, header)
+            snapshots = read_snapshots(stream, header, look.limits)
+            qcow.names_of(look, stream, header, snapshots)
+            look.snapshots += [SnapshotInfo(s.name, s.size) for s in snapshots]
+        look.remember("stream", stream)
+    for number, snapshot in enumerate(look.spec.snapshots):
+        with source.open_stream(snapshot.stream) as stream:
+            raw.look_at_snapshot(look, snapshot, stream)
+            look.remember(f"snapshots[{number}].stream", stream)
+    with source.open(None, seconds=_INSPECTED) as content:
+        look.size = content.size
+        if not content.size:
+            look.note("SOURCE_EMPTY", f"The disk in {look.spec.label()} has 0 bytes.")
+        else:
+            _count(look, content)
+
+
+def _count(look: Look, content: Content) -> None:
+    """How much there is to copy of the head, and whether its beginning and its end can be read."""
+    if content.size <= _LONGEST_LOOK:
+        look.to_copy = sum(length for _, length in content.extents(0, content.size))
+    content.read(0, 512)
+    content.read(content.size - 1, 1)

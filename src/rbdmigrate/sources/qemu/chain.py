@@ -1,0 +1,187 @@
+"""The nodes of a disk for QEMU: its file, and every file that is named inside of it.
+
+QEMU never looks for a file, a format or a server by itself: each node says its driver, and every
+backing file, data file and extent is one that the import policy allowed. What a file names is
+checked here, before QEMU reads it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import replace
+from errno import EINVAL, ELOOP, EOPNOTSUPP
+from urllib.parse import quote
+
+from ...model.source import StreamSpec
+from ..errors import SourceError
+from ..qcow_header import (
+    CRYPT,
+    DATA_FILE,
+    Header,
+    container,
+    footer,
+    parse_header,
+    printable,
+)
+from ..stream import Stream
+from . import vmdk
+from .files import Files, Node
+
+FORMATS = {
+    "qcow": "a QCOW file",
+    "vmdk": "a VMDK file",
+    "vhdx": "a VHDX file",
+    "vpc": "a VHD file",
+    "vdi": "a VDI file",
+    "parallels": "a Parallels disk",
+}
+"""The formats that QEMU reads, by the names of its drivers (``qcow`` is for all versions)."""
+
+_BACKING = {"qcow2": "qcow", "qcow": "qcow", "raw": "raw", "vmdk": "vmdk", "vpc": "vpc",
+            "vhdx": "vhdx", "vdi": "vdi", "parallels": "parallels"}  # fmt: skip
+_DEEPEST = 32  # files of a chain
+_DIFFERENCING = 4  # type of a VHD
+
+
+def node_of(files: Files, spec: StreamSpec, kind: str, passphrase: str = "") -> Node:
+    """The node of a disk. ``passphrase`` is the id of QEMU's secret. Raises SourceError."""
+    return _node(files, spec, kind, passphrase, 1)
+
+
+def _node(files: Files, spec: StreamSpec, kind: str, passphrase: str, depth: int) -> Node:
+    if depth > _DEEPEST:
+        raise SourceError(
+            "BACKING_DEPTH",
+            ELOOP,
+            f"{spec.location} is the file number {depth} of a chain of backing files, and no more "
+            f"than {_DEEPEST} are read.",
+        )
+    stream = files.open(spec)
+    if kind == "raw":
+        return {"driver": "raw", "file": files.node(stream)}
+    if kind == "qcow":
+        return _qcow(files, spec, stream, passphrase, depth)
+    if kind == "vmdk":
+        return _vmdk(files, spec, stream, depth)
+    _require_format(stream, kind)
+    return {"driver": kind, "file": files.node(stream)}
+
+
+def _require_format(stream: Stream, kind: str) -> None:
+    """Require that the content is what the spec says. Raises SourceError."""
+    known = container(stream.read(0, 512))
+    last = stream.read(stream.size - 512, 512) if stream.size >= 512 else b""
+    if known is None and last:
+        known = footer(last)
+    if known is None or known[0] != kind:
+        words = known[1] if known else "begins otherwise"
+        raise SourceError(
+            "FORMAT_OTHER",
+            EINVAL,
+            f"{stream.label} is not {FORMATS[kind]}: it {words}; check the type in the "
+            "source-spec.",
+        )
+    if kind == "vpc" and int.from_bytes(last[60:64], "big") == _DIFFERENCING:
+        raise SourceError(
+            "VHD_DIFFERENCING",
+            EOPNOTSUPP,
+            f"{stream.label} holds the differences to another VHD file, which QEMU does not read; "
+            "merge both first.",
+        )
+
+
+def _qcow(files: Files, spec: StreamSpec, stream: Stream, passphrase: str, depth: int) -> Node:
+    header = parse_header(stream)
+    node: Node = {"driver": header.qemu_format, "backing": None}
+    if header.crypt:
+        node["encrypt"] = _encryption(stream, header, passphrase)
+    if header.backing_file:
+        node["backing"] = _backing(files, spec, stream, header, depth)
+    if header.features & DATA_FILE:
+        beside = _named(spec, header.data_file, "data file")
+        node["data-file"] = files.node(files.open(beside))
+    node["file"] = files.node(stream)
+    return node
+
+
+def _encryption(stream: Stream, header: Header, passphrase: str) -> Node:
+    how = CRYPT.get(header.crypt)
+    if how is None:
+        raise SourceError(
+            "QCOW_ENCRYPTED",
+            EOPNOTSUPP,
+            f"{stream.label} is encrypted by the unknown method {header.crypt}.",
+        )
+    if not passphrase:
+        raise SourceError(
+            "PASSPHRASE_MISSING",
+            EINVAL,
+            f'{stream.label} is encrypted ({how}); add "passphrase": "config://KEY" to the '
+            "source-spec.",
+        )
+    return {"format": how.lower(), "key-secret": passphrase}
+
+
+def _backing(files: Files, spec: StreamSpec, stream: Stream, header: Header, depth: int) -> Node:
+    said = header.backing_format
+    if said not in _BACKING:
+        about = f"of the format {said!r}" if said else "whose format it does not say"
+        raise SourceError(
+            "BACKING_FORMAT",
+            EOPNOTSUPP,
+            f"{stream.label} has the backing file {header.backing_file}, {about}, and a format is "
+            "never guessed; `qemu-img rebase -u -F FORMAT -b BACKING_FILE` writes it down.",
+        )
+    beside = _named(spec, header.backing_file, "backing file")
+    return _node(files, beside, _BACKING[said], "", depth + 1)
+
+
+def _vmdk(files: Files, spec: StreamSpec, stream: Stream, depth: int) -> Node:
+    disk = vmdk.read(stream)
+    node: Node = {"driver": "vmdk", "backing": None}
+    if disk.parent:
+        beside = _named(spec, disk.parent, "parent")
+        node["backing"] = _node(files, beside, "vmdk", "", depth + 1)
+    if not disk.extents:
+        node["file"] = files.node(stream)
+        return node
+    if spec.type != "file":
+        raise SourceError(
+            "VMDK_EXTENT",
+            EOPNOTSUPP,
+            f"{stream.label} is the descriptor of a VMDK disk in several files, which are read "
+            "from a folder only; fetch them, or export the disk to one file.",
+        )
+    paths = []
+    for extent in disk.extents:
+        part = files.open(_named(spec, extent.file, "extent"))
+        if extent.has_header:
+            vmdk.require_sparse(part)
+        paths.append(str(files.node(part)["filename"]))
+    number = files.in_memory(disk.with_files(paths))
+    node["file"] = {"driver": "file", "filename": f"/proc/self/fd/{number}"}
+    return node
+
+
+def _named(spec: StreamSpec, name: str, what: str) -> StreamSpec:
+    """The stream of a file that is named in another one. Raises SourceError."""
+    plain = name.removeprefix("file:")
+    scheme = ":" in plain.partition("/")[0]
+    if not plain or scheme or plain != printable(plain.encode("utf-8", "surrogateescape")):
+        raise SourceError(
+            "BACKING_NAME",
+            EOPNOTSUPP,
+            f"{spec.location} names its {what} as {printable(name.encode('utf-8', 'replace'))!r}, "
+            "which is no path of a file; only files are followed.",
+        )
+    if spec.type == "file":
+        folder = posixpath.dirname(spec.file_path)
+        return StreamSpec("file", file_path=posixpath.normpath(posixpath.join(folder, plain)))
+    if spec.type == "nbd" or plain.startswith("/") or ".." in plain.split("/"):
+        raise SourceError(
+            "BACKING_NAME",
+            EOPNOTSUPP,
+            f"{spec.location} names its {what} as {plain!r}, which is not next to it; only files "
+            "in the same folder, or below it, are followed there.",
+        )
+    return replace(spec, url=f"{spec.url.rpartition('/')[0]}/{quote(plain)}")

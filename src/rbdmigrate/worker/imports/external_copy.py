@@ -1,0 +1,225 @@
+"""Imports of sources outside by the method ``copy``: the mover reads them, not librbd.
+
+The target is an ordinary image from the beginning, with a copy mark as in :mod:`.native_copy`. The
+source's head is copied last, and then kept as the comparison snapshot, so that clients may write to
+the target before it is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from errno import EEXIST, EIO, ESTALE
+from typing import Optional, Union
+
+import rbd
+
+from ...cluster import headers
+from ...cluster.target_header import target_header
+from ...control.lifecycle.verification import comparison_snapshot_name
+from ...control.mover.history import View
+from ...control.mover.pieces import Extent
+from ...faults import fault_point
+from ...model.copy_mark import CopyMark
+from ...model.errors import MigrationError
+from ...model.jobs.acts import Execute, ImportEnds
+from ...model.jobs.answers import Copied
+from ...model.jobs.protocol import Tell
+from ...model.layout import LayoutOptions
+from ...sources.content import Content
+from ...sources.copying import CopySource
+from ...sources.errors import SourceError
+from ...sources.qemu.content import QemuContent
+from ..copy.copied_alone import CopiedAlone
+from ..identity import renamed
+from ..mover.copy import DiskCopy
+from ..mover.ends import OpenView, ReadDone
+from ..mover.image_writer import open_writer
+from ..mover.marks import read_mark
+from ..mover.progress import CopiedSoFar
+from ..mover.requests import CopyFailed
+from ..session import Session
+from .pooled import PooledView
+from .source_access import require_allowed, resolver_of
+
+HEAD = 1 << 40
+"""The number of the head among the views of a source; its snapshots are counted from 1."""
+
+
+def source_of(session: Session, ends: ImportEnds) -> CopySource:
+    """The source of an import, as it is copied."""
+    resolve = resolver_of(session, ends)
+    return CopySource(ends.imported.source, ends.policy, resolve_config=resolve)
+
+
+class ExternalReader:
+    """A source outside with its snapshots."""
+
+    def __init__(self, source: CopySource, head: str) -> None:
+        """``head``: the name of the snapshot that the target gets for the head."""
+        self._source = source
+        snapshots = source.snapshots()
+        with source.open(None) as content:
+            size = content.size
+        self._views = [
+            View(number, snapshot.name, snapshot.size, compared=True)
+            for number, snapshot in enumerate(snapshots, 1)
+        ]
+        self._views.append(View(HEAD, head, size, compared=True))
+        self.failure: Optional[SourceError] = None
+
+    def views(self) -> list[View]:
+        """Its snapshots, the oldest first, and the head."""
+        return self._views
+
+    def has(self, views: Iterable[View]) -> bool:
+        """They do not go: whether a source changed is asked otherwise."""
+        return True
+
+    def require(self, names: Iterable[str]) -> None:
+        """Require that its snapshots are those that were found when the import was asked for."""
+        if [view.name for view in self._views[:-1]] != list(names):
+            raise MigrationError(
+                ESTALE,
+                f"The snapshots of {self._source.spec.label()} are others than when the import was "
+                "prepared; abort it, and begin another one.",
+            )
+
+    @contextmanager
+    def open(self, view: View) -> Iterator[OpenView]:
+        """Open a snapshot, or the head."""
+        name = None if view.id == HEAD else view.name
+
+        def opened() -> Content:
+            return self._source.open(name)
+
+        with opened() as content:
+            if isinstance(content, QemuContent):
+                made: Union[QemuView, PooledView] = QemuView(content)
+            else:
+                made = PooledView(content, opened)
+            try:
+                yield made
+            finally:
+                made.close()
+                self.failure = made.failure()
+
+
+class QemuView:
+    """A disk that QEMU reads, open."""
+
+    def __init__(self, content: QemuContent) -> None:
+        self._content = content
+        self._failed: Optional[tuple[int, int]] = None
+
+    def changes(self, base: Optional[View], offset: int, length: int) -> Iterable[Extent]:
+        """What holds data in this part of the disk."""
+        return (Extent(*found) for found in self._content.extents(offset, length))
+
+    def read(self, offset: int, length: int, done: ReadDone) -> None:
+        """Begin to read."""
+
+        def noted(errno: int, content: bytes) -> None:
+            if errno and self._failed is None:
+                self._failed = (errno, offset)
+            done(errno, content)
+
+        self._content.begin_read(offset, length, noted)
+
+    def close(self) -> None:
+        """Nothing is in flight any more."""
+
+    def failure(self) -> Optional[SourceError]:
+        """Why the first read that failed did; None if all went well."""
+        return None if self._failed is None else self._content.explained(*self._failed)
+
+
+def prepare(
+    session: Session, ends: ImportEnds, layout: LayoutOptions, features: Optional[int]
+) -> None:
+    """Make the target, empty and marked."""
+    imported, target = ends.imported, ends.target
+    require_allowed(imported.source, ends, f"Preparing {target.spec}")
+    if imported.size is None:
+        raise MigrationError(EIO, f"The size of {imported.source.label()} is not known.")
+    with session.open(target) as ioctx:
+        if headers.image_id(ioctx, target.image) is not None:
+            raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
+        session.c.create(target, imported.size, layout, features)
+        fault_point("external.made")
+        made = headers.image_id(ioctx, target.image) or ""
+        if not imported.made(made):
+            raise renamed(target)  # what was made has no mark: it is removed as half-made
+        with rbd.Image(ioctx, image_id=made) as image:
+            image.metadata_set(headers.COPY_KEY, CopyMark(HEAD).to_json())
+            fault_point("external.marked")
+            image.metadata_set(headers.IMPORT_KEY, ends.id)
+
+
+def execute(
+    session: Session,
+    ends: ImportEnds,
+    act: Execute,
+    tell: Tell,
+    changes: Callable[[], list[str]],
+) -> Copied:
+    """Copy until everything is there; goes on where an interrupted copy stopped.
+
+    ``changes``: sentences about what changed about the source since it was prepared.
+    """
+    imported, target = ends.imported, ends.target
+    fault_point("librbd.before", "execute")
+    require_allowed(imported.source, ends, f"Copying {target.spec}")
+    changed = changes()
+    reader = ExternalReader(source_of(session, ends), comparison_snapshot_name(ends.id))
+    reader.require(imported.snapshots)
+    with session.open(target) as ioctx, session.without_cache():
+        watch = CopiedAlone(session, ioctx, target, act.untouched)
+        watch.begins()
+        mark = read_mark(ioctx, target)
+        if mark.total is None:
+            mark = replace(mark, total=_amount(reader))
+        try:
+            with open_writer(ioctx, target) as writer:
+                told = CopiedSoFar(
+                    tell=tell,
+                    total=mark.total or 0,
+                    object_size=writer.object_size,
+                    alone=lambda: watch.alone,
+                )
+                told(mark.bytes)
+                copied = DiskCopy(
+                    reader=reader,
+                    writer=writer,
+                    pace=session.pace,
+                    progress=told,
+                    name=imported.source.label(),
+                ).run(mark)
+        except CopyFailed as error:
+            raise _explained(error, reader, changes()) from error
+        fault_point("librbd.after", "execute")
+        version = watch.ended()
+        header = target_header(ioctx, target.image_id, headers.OWN_KEYS)
+        changed = list(dict.fromkeys([*changed, *changes()]))
+        return Copied(version, watch.alone, copied.bytes, tuple(changed), header=header)
+
+
+def _amount(reader: ExternalReader) -> int:
+    """Bytes of data in all views, most of which are the same."""
+    total = 0
+    for view in reader.views():
+        with reader.open(view) as opened:
+            total += sum(extent.length for extent in opened.changes(None, 0, view.size))
+    return total
+
+
+def _explained(error: CopyFailed, reader: ExternalReader, changes: list[str]) -> Exception:
+    """The error for a request that failed: by the target, or because of the source."""
+    if error.side == "target":
+        failed: Exception = rbd.OSError("a request to the target failed", errno=error.errno)
+        return failed
+    if changes:
+        return MigrationError(error.errno, f"The source could not be read: {changes[0]}")
+    failure = reader.failure
+    return failure if failure is not None else MigrationError(error.errno, str(error))
