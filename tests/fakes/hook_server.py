@@ -45,14 +45,14 @@ class HookServer:
         """What came with an event."""
         return [body["migration"] for _, name, body in self.got if name == event]
 
-    def _take(self, letter: Any) -> Any:
-        hook = letter.url.split("//")[1].split(".")[0]
-        text = letter.body.decode()
+    def _take(self, request: Any) -> Any:
+        hook = request.url.split("//")[1].split(".")[0]
+        text = request.body.decode()
         body = json.loads(text)
-        ident, at = letter.headers[ID], letter.headers[TIMESTAMP]
-        assert letter.headers[SIGNATURE] == f"sha256={signature(SECRET, at, ident, text)}"
+        ident, at = request.headers[ID], request.headers[TIMESTAMP]
+        assert request.headers[SIGNATURE] == f"sha256={signature(SECRET, at, ident, text)}"
         assert body["delivery"] == ident
-        event = letter.headers[EVENT]
+        event = request.headers[EVENT]
         self.got.append((hook, event, body))
         self.ids.append(ident)
         said = self.say(hook, event, body)

@@ -55,8 +55,8 @@ class Manager:
             self.engine = modules.api.Engine(host)
             self.engine.start()
 
-    def _send(self, letter: Any) -> Any:
-        return self.world.send(letter)
+    def _send(self, request: Any) -> Any:
+        return self.world.send(request)
 
     def _registered(self, addresses: str) -> None:
         self.address = addresses.rpartition("v1:")[2]
@@ -330,9 +330,9 @@ def _texts(content: dict[int, bytes]) -> dict[int, bytes]:
     return {number: data.rstrip(b".") for number, data in content.items()}
 
 
-def _unreachable(letter: Any) -> Any:
+def _unreachable(request: Any) -> Any:
     """A hook's server that is not there."""
-    raise MigrationError(ECONNREFUSED, f"{letter.url} refuses the connection.")
+    raise MigrationError(ECONNREFUSED, f"{request.url} refuses the connection.")
 
 
 def spec(text: str) -> ImageSpec:

@@ -15,7 +15,7 @@ from rbdmigrate.model.hook_policy import HookPolicy
 from tests.fakes.loading import load
 
 module = load().module("engine.hooks.post")  # which imports no stand-in
-Letter, post = module.Letter, module.post
+HookRequest, post = module.HookRequest, module.post
 LOOPBACK = HookPolicy(hosts=("127.0.0.0/8",), http=True)
 
 
@@ -81,8 +81,8 @@ def raw(answer):
             connection.close()
 
 
-def letter(url, *, ca="", reach=LOOPBACK, timeout=5.0):
-    return Letter(url, b'{"a": 1}', {"X-Test": "yes"}, timeout, ca, reach)
+def request(url, *, ca="", reach=LOOPBACK, timeout=5.0):
+    return HookRequest(url, b'{"a": 1}', {"X-Test": "yes"}, timeout, ca, reach)
 
 
 def refused(number, one):
@@ -95,9 +95,9 @@ def refused(number, one):
 @pytest.mark.parametrize("status", [200, 202, 302, 409, 500])
 def test_what_is_sent_and_answered(status):
     with server() as there:
-        reply = post(letter(f"http://127.0.0.1:{there.server_port}/{status}?token=x"))
-    assert (reply.status, reply.body) == (status, "said")
-    assert reply.retry_after == ("7" if status == 202 else None)
+        response = post(request(f"http://127.0.0.1:{there.server_port}/{status}?token=x"))
+    assert (response.status, response.body) == (status, "said")
+    assert response.retry_after == ("7" if status == 202 else None)
     ((path, headers, body),) = there.got  # a redirect is not followed
     assert path == f"/{status}?token=x"
     assert body == b'{"a": 1}'
@@ -110,35 +110,35 @@ def test_only_certificates_that_are_trusted(tmp_path):
     other, _ = certificate(tmp_path / "other")
     with server(pair) as there:
         url = f"https://127.0.0.1:{there.server_port}/200"
-        assert post(letter(url, ca=pair[0].read_text())).status == 200
-        assert "--ca" in refused(EPROTO, letter(url))
-        assert "--ca" in refused(EPROTO, letter(url, ca=other.read_text()))
+        assert post(request(url, ca=pair[0].read_text())).status == 200
+        assert "--ca" in refused(EPROTO, request(url))
+        assert "--ca" in refused(EPROTO, request(url, ca=other.read_text()))
         plain = f"http://127.0.0.1:{there.server_port}/200"
         with pytest.raises(MigrationError):
-            post(letter(plain))
+            post(request(plain))
     assert len(there.got) == 1
 
 
 def test_a_server_without_tls(tmp_path):
     with server() as there:
-        assert "TLS" in refused(EPROTO, letter(f"https://127.0.0.1:{there.server_port}/200"))
+        assert "TLS" in refused(EPROTO, request(f"https://127.0.0.1:{there.server_port}/200"))
 
 
 def test_addresses_and_schemes_that_are_not_allowed():
     with server() as there:
         url = f"http://127.0.0.1:{there.server_port}/200"
-        assert "hook_hosts" in refused(EPERM, letter(url, reach=HookPolicy(http=True)))
+        assert "hook_hosts" in refused(EPERM, request(url, reach=HookPolicy(http=True)))
         closed = HookPolicy(hosts=("127.0.0.0/8",))
-        assert "hook_http" in refused(EPERM, letter(url, reach=closed))
+        assert "hook_http" in refused(EPERM, request(url, reach=closed))
     assert there.got == []
 
 
 def test_servers_that_misbehave():
     with raw(b"") as port:
-        said = refused(ETIMEDOUT, letter(f"http://127.0.0.1:{port}/", timeout=0.3))
+        said = refused(ETIMEDOUT, request(f"http://127.0.0.1:{port}/", timeout=0.3))
         assert "does not answer" in said
     with raw(None) as port:
-        refused(ECONNRESET, letter(f"http://127.0.0.1:{port}/"))
+        refused(ECONNRESET, request(f"http://127.0.0.1:{port}/"))
     with raw(b"SSH-2.0-OpenSSH\r\n") as port:
-        assert "HTTP" in refused(EBADMSG, letter(f"http://127.0.0.1:{port}/"))
-    refused(ECONNREFUSED, letter(f"http://127.0.0.1:{port}/"))
+        assert "HTTP" in refused(EBADMSG, request(f"http://127.0.0.1:{port}/"))
+    refused(ECONNREFUSED, request(f"http://127.0.0.1:{port}/"))

@@ -28,9 +28,9 @@ from .cutover.close_watch import CloseWatch
 from .cutover.hook_gate import HookGate
 from .cutover.hook_service import HookService
 from .cutover.inventory import Inventories
-from .hooks.courier import Courier
 from .hooks.definitions import HookRegistry
 from .hooks.queue import HookQueue
+from .hooks.sender import HookSender
 from .host import Host
 from .pace.cluster_monitor import ClusterMonitor
 from .pace.cutover_holds import CutoverHolds
@@ -182,11 +182,11 @@ class Engine:
             translated=self._translated,
         )
         gate = self._hook_gate()
-        self._courier = self._courier_for(gate)
+        self._hook_sender = self._make_hook_sender(gate)
         self.hooks = HookService(
             hooks=self._hooks,
             queue=self._hook_queue,
-            courier=self._courier,
+            sender=self._hook_sender,
             gate=gate,
             lookup=lookup,
             settings=host.settings,
@@ -225,8 +225,8 @@ class Engine:
             settings=self._host.settings,
         )
 
-    def _courier_for(self, gate: HookGate) -> Courier:
-        return Courier(
+    def _make_hook_sender(self, gate: HookGate) -> HookSender:
+        return HookSender(
             queue=self._hook_queue,
             hooks=self._hooks,
             reach=lambda: self._host.settings().hook_reach,
@@ -307,14 +307,14 @@ class Engine:
         self.ended.set()
         self.plans.stop()
         self._close_watch.stop()
-        self._courier.stop()
+        self._hook_sender.stop()
         self._queries.stop()
         self._loader.stop()
         self._monitor.stop()
         clean = self._scheduler.stop(_STOP_TIMEOUT)  # the workers first
         for part in (
             self._close_watch,
-            self._courier,
+            self._hook_sender,
             self._queries,
             self.plans,
             self._loader,
@@ -351,7 +351,7 @@ class Engine:
             *self._monitor.troubles(),
             *self.plans.problems(),
             *self._close_watch.problems(),
-            *self._courier.problems(),
+            *self._hook_sender.problems(),
         ]
 
     def silent_pools(self) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ..cluster.client import Identity
 from .cluster_view import ClusterView, NullClusterView
-from .hooks.courier import Send
 from .hooks.post import post
+from .hooks.sender import Send
 from .settings import Settings
 
 

@@ -27,9 +27,9 @@ from ...model.hooks import (
 from ...model.report import iso
 from ...model.source import CONFIG
 from ...model.spec import ImageSpec
-from ..hooks.courier import Courier
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
+from ..hooks.sender import HookSender
 from ..requests.errors import TranslatedErrors
 from ..requests.lookup import Lookup
 from ..settings import Settings
@@ -46,7 +46,7 @@ class HookService:
         *,
         hooks: HookRegistry,
         queue: HookQueue,
-        courier: Courier,
+        sender: HookSender,
         gate: HookGate,
         lookup: Lookup,
         settings: Callable[[], Settings],
@@ -54,7 +54,7 @@ class HookService:
     ) -> None:
         self._hooks = hooks
         self._queue = queue
-        self._courier = courier
+        self._sender = sender
         self._gate = gate
         self._lookup = lookup
         self._settings = settings
@@ -122,7 +122,7 @@ class HookService:
         answer takes longer than commands wait.
         """
         hook = self._hooks.require(name)
-        answer = self._courier.test(hook, self._settings().command_wait)
+        answer = self._sender.test(hook, self._settings().command_wait)
         if answer is None:
             raise MigrationError(
                 EAGAIN,
@@ -189,7 +189,7 @@ class HookService:
 
     def _shown(self, hook: Hook) -> dict[str, Any]:
         waiting = self._queue.waiting(hook.name)
-        last = self._courier.last(hook.name)
+        last = self._sender.last(hook.name)
         return {
             "name": hook.name,
             "url": shown_url(hook.url),
@@ -200,7 +200,7 @@ class HookService:
             "created": iso(hook.created),
             "waiting": len(waiting),
             "failing": any(is_failing(one) for one in waiting),
-            "lost": self._courier.given_up(hook.name) + self._queue.left_out(hook.name),
+            "lost": self._sender.given_up(hook.name) + self._queue.left_out(hook.name),
             "last_at": None if last is None else iso(last.at),
             "last_event": None if last is None else last.event.value,
             "last_failure": (last.reason or None) if last is not None else None,

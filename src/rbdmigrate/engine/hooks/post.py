@@ -21,7 +21,7 @@ _TRUST = "give the certificate of its authority with --ca, when the hook is adde
 
 
 @dataclass(frozen=True)
-class Letter:
+class HookRequest:
     """A message as it is sent. ``timeout``: seconds for all of it. ``ca``: see ``model.hooks``."""
 
     url: str
@@ -33,7 +33,7 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class Reply:
+class HookResponse:
     """The answer of a server. ``retry_after``: the value of that header."""
 
     status: int
@@ -44,12 +44,12 @@ class Reply:
 class _Connection(http.client.HTTPConnection):
     """http.client on a connection that goes to a checked address."""
 
-    def __init__(self, url: HookUrl, letter: Letter) -> None:
+    def __init__(self, url: HookUrl, request: HookRequest) -> None:
         super().__init__(url.host, url.port)
         self._url = url
-        self._ca = letter.ca
-        limits = Limits(connect=letter.timeout, answer=letter.timeout, total=letter.timeout)
-        self._rules = Rules(letter.reach, limits, Deadline(limits))
+        self._ca = request.ca
+        limits = Limits(connect=request.timeout, answer=request.timeout, total=request.timeout)
+        self._rules = Rules(request.reach, limits, Deadline(limits))
 
     def connect(self) -> None:
         host, port = self._url.host, self._url.port
@@ -59,28 +59,28 @@ class _Connection(http.client.HTTPConnection):
         self.sock = Wire(sock, self._url.place, self._rules)
 
 
-def post(letter: Letter) -> Reply:
+def post(request: HookRequest) -> HookResponse:
     """Send a message and return the answer. Redirects are not followed. Raises MigrationError."""
-    url = parse_hook_url(letter.url)
-    if url.scheme != "https" and not letter.reach.http:
+    url = parse_hook_url(request.url)
+    if url.scheme != "https" and not request.reach.http:
         raise MigrationError(
             EPERM,
             f"Messages are not sent to {url.place} without encryption; use https://, or allow it "
             f"with the option {OPTION_HOOK_HTTP}.",
         )
-    connection = _Connection(url, letter)
+    connection = _Connection(url, request)
     try:
         connection.putrequest("POST", url.target, skip_accept_encoding=True)
         connection.putheader("User-Agent", f"rbd_migration/{__version__}")
         connection.putheader("Content-Type", "application/json")
-        connection.putheader("Content-Length", str(len(letter.body)))
+        connection.putheader("Content-Length", str(len(request.body)))
         connection.putheader("Connection", "close")
-        for name, value in letter.headers.items():
+        for name, value in request.headers.items():
             connection.putheader(name, value)
-        connection.endheaders(letter.body)
+        connection.endheaders(request.body)
         response = connection.getresponse()
         body = response.read(_MOST).decode(errors="replace")
-        return Reply(response.status, body, response.getheader("Retry-After"))
+        return HookResponse(response.status, body, response.getheader("Retry-After"))
     except http.client.RemoteDisconnected as error:
         raise MigrationError(
             ECONNRESET, f"{url.place} closed the connection without an answer; look into its log."

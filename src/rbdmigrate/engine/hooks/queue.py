@@ -44,14 +44,14 @@ class Queued:
 
 
 @dataclass(frozen=True)
-class Posts:
+class NewMessages:
     """What is written with a changed record: messages. ``ended``: the question that it ends."""
 
     deliveries: tuple[Delivery, ...] = ()
     ended: str = ""
 
 
-NOTHING = Posts()
+NOTHING = NewMessages()
 
 
 class HookQueue:
@@ -67,7 +67,7 @@ class HookQueue:
 
     # -- what a change of a record means -----------------------------------------------------
 
-    def of_change(self, before: Migration, after: Migration) -> tuple[Migration, Posts]:
+    def of_change(self, before: Migration, after: Migration) -> tuple[Migration, NewMessages]:
         """The record as it is to be written, and the messages that go with it."""
         after = settled(after)
         found = notices(before, after)
@@ -80,9 +80,9 @@ class HookQueue:
         def body(notice: Notice, ident: str) -> str:
             return messages.about_migration(after, notice.event, ident, now, back=notice.back)
 
-        return after, Posts(self._deliveries(found, pools, after.id, body, now), ended)
+        return after, NewMessages(self._deliveries(found, pools, after.id, body, now), ended)
 
-    def of_plan(self, before: Optional[Plan], after: Plan) -> Posts:
+    def of_plan(self, before: Optional[Plan], after: Plan) -> NewMessages:
         """The messages that go with a changed plan."""
         found = plan_notices(before, after)
         if not found:
@@ -93,7 +93,7 @@ class HookQueue:
         def body(notice: Notice, ident: str) -> str:
             return messages.about_plan(after, notice.event, ident, now)
 
-        return Posts(self._deliveries(found, pools, after.name, body, now))
+        return NewMessages(self._deliveries(found, pools, after.name, body, now))
 
     def _deliveries(
         self,
@@ -133,7 +133,7 @@ class HookQueue:
 
     # -- in and out --------------------------------------------------------------------------
 
-    def posted(self, store: Store, posts: Posts) -> None:
+    def posted(self, store: Store, posts: NewMessages) -> None:
         """The record was written, and the messages with it."""
         if posts is NOTHING:
             return
@@ -143,7 +143,7 @@ class HookQueue:
                     one.over, one.due = True, 0.0
             self._put(store, posts.deliveries)
 
-    def doubtful(self, store: Store, posts: Posts) -> None:
+    def doubtful(self, store: Store, posts: NewMessages) -> None:
         """It is not known whether the record was written; memory counts, so the messages go."""
         with self._changed:
             self._put(store, posts.deliveries)

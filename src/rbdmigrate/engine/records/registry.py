@@ -20,7 +20,7 @@ from ...model.migration import Migration
 from ...model.spec import ImageSpec
 from ..caller import who
 from ..hooks.definitions import HookRegistry
-from ..hooks.queue import NOTHING, HookQueue, Posts
+from ..hooks.queue import NOTHING, HookQueue, NewMessages
 from ..settings import Settings
 from .history import Ended, History
 from .stores import Stores
@@ -286,7 +286,7 @@ class Registry:
         self,
         m: Migration,
         tracked: Optional[TrackedMigration] = None,
-        posts: Posts = NOTHING,
+        posts: NewMessages = NOTHING,
     ) -> None:
         """Write a record; the caller has the lock of ``tracked``, if that is in memory already."""
         store = self._store_of(m)

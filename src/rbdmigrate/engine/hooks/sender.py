@@ -27,7 +27,7 @@ from ...model.errors import MigrationError, PoolMissing
 from ...model.hook_policy import HookPolicy, parse_hook_url
 from ...model.hooks import Delivery, Hook, HookEvent
 from .definitions import HookRegistry
-from .post import Letter, Reply
+from .post import HookRequest, HookResponse
 from .queue import HookQueue, Queued, test_message
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _THREADS = 4
 _TROUBLE = 5.0  # seconds until a message is looked at again when RADOS did not answer
 
-Send = Callable[[Letter], Reply]
+Send = Callable[[HookRequest], HookResponse]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Last:
     reason: str = ""
 
 
-class Courier:
+class HookSender:
     """Sends what is in the queue. Its threads begin with the first message.
 
     ``on_answer`` is told the answers to questions, and ``wanted`` whether one still stands; both
@@ -181,7 +181,7 @@ class Courier:
         """Send a message; whatever goes wrong is an answer too."""
         try:
             secret = self._hooks.secret(hook)
-            letter = Letter(
+            request = HookRequest(
                 url=hook.url,
                 body=delivery.body.encode(),
                 headers=messages.headers(delivery, secret, time.time()),
@@ -189,12 +189,14 @@ class Courier:
                 ca=hook.ca,
                 reach=self._reach(),
             )
-            reply = self._send(letter)
+            response = self._send(request)
         except MigrationError as error:
             return failed(error.message)
         place = parse_hook_url(hook.url).place
         asks = delivery.event.asks
-        return answer_of(reply.status, reply.body, reply.retry_after, asks=asks, place=place)
+        return answer_of(
+            response.status, response.body, response.retry_after, asks=asks, place=place
+        )
 
     def _failed(self, one: Queued, reason: str) -> None:
         delivery = after_failure(one.delivery, reason, time.time())
