@@ -69,6 +69,7 @@ FOUND: "dict[str, tuple[Provoke, int]]" = {
     "NO_EXCLUSIVE_LOCK": (open_without_lock, EBUSY),
     "SOURCE_STAYS_CLOSED": (without_lock, 0),
     "SOURCE_OPEN": (open_with_lock, 0),
+    "NAME_CHANGES": (open_with_lock, 0),
     "WARM_MIRRORED": (mirrored, EOPNOTSUPP),
     "MIRROR_SNAPSHOTS": (mirror_snapshot, EBUSY),
     "WARM_JOURNALING": (journaling, EOPNOTSUPP),

@@ -34,7 +34,8 @@ LIVE_ONLY = {
     "FORMAT_1_IN_PLACE",
 }  # fmt: skip
 WARM_ONLY = {
-    "NO_EXCLUSIVE_LOCK", "SOURCE_STAYS_CLOSED", "SOURCE_OPEN", "WARM_MIRRORED", "WARM_JOURNALING",
+    "NO_EXCLUSIVE_LOCK", "SOURCE_STAYS_CLOSED", "SOURCE_OPEN", "NAME_CHANGES", "WARM_MIRRORED",
+    "WARM_JOURNALING",
     "WARM_IN_GROUP", "WARM_CLONES", "WARM_PARENT", "SNAPSHOT_LIMIT", "SOURCE_POOL_NEARFULL",
     "WARM_FORMAT_1",
 }  # fmt: skip
@@ -61,8 +62,9 @@ def pools(**changes):
 
 TABLE = [
     (by_warm(), [], 0),
-    (image(users=(CLIENT,)), ["SOURCE_OPEN"], 0),
-    (image(users=(CLIENT,), features=NO_LOCK), ["NO_EXCLUSIVE_LOCK"], EBUSY),
+    (image(users=(CLIENT,)), ["SOURCE_OPEN", "NAME_CHANGES"], 0),
+    (image(by_warm(data_pool="nvme"), users=(CLIENT,)), ["SOURCE_OPEN"], 0),
+    (image(users=(CLIENT,), features=NO_LOCK), ["NO_EXCLUSIVE_LOCK", "NAME_CHANGES"], EBUSY),
     (image(features=NO_LOCK), ["SOURCE_STAYS_CLOSED"], 0),
     (image(mirror_mode=0), ["WARM_MIRRORED"], EOPNOTSUPP),
     (image(mirror_mode=1, obstacles=Obstacles(mirroring=1)), ["MIRROR_SNAPSHOTS"], EBUSY),
@@ -190,7 +192,7 @@ def test_a_pool_that_is_near_full_is_named_once_in_place():
 
 
 def test_a_kernel_client_notices_the_new_feature_only_when_it_maps_the_image_again():
-    (found,) = run(image(users=(KERNEL,), features=NO_LOCK))
+    found, _ = run(image(users=(KERNEL,), features=NO_LOCK))
     assert found.remedy == "rbd device unmap hdd/disk"
     assert "`rbd feature enable hdd/disk exclusive-lock` before it is mapped again" in found.message
 

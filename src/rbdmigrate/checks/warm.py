@@ -84,6 +84,29 @@ def still_open(facts: Facts) -> Iterator[Found]:
 
 
 @check(
+    "NAME_CHANGES",
+    Severity.INFO,
+    "Clients have the source open, and the target is in another pool: in place, with another data "
+    "pool, its data move too and no client has to be changed.",
+    methods=WARM,
+)
+def name_changes(facts: Facts) -> Iterator[Found]:
+    """Yield a source with clients that gets the same name in another pool."""
+    image, wish = facts.image, facts.wish
+    source, target = wish.source, wish.target
+    used = image is not None and image.users
+    if not used or wish.layout.data_pool or source.pool == target.pool:
+        return
+    if (source.namespace, source.image) == (target.namespace, target.image):
+        yield Found(
+            str(source),
+            f"Its clients have to find it as {target} afterwards. In place, with --data-pool "
+            f"{target.pool}, its data move there too, and nothing changes for them.",
+            f"ceph rbd migration run {source} --data-pool {target.pool}",
+        )
+
+
+@check(
     "WARM_MIRRORED",
     Severity.ERROR,
     "The source is mirrored to another cluster, which the method warm cannot copy.",
