@@ -198,3 +198,20 @@ def test_every_warning_has_a_section_in_the_documentation():
     sections = re.findall(r"^RBD_MIGRATION_(\w+)$", text, re.MULTILINE)
     others = {"MODULE", "SERVER", "POOL", "RECORD", "TARGET", "PLAN"}
     assert {code.name for code in Code} | others <= set(sections)
+
+
+def test_many_migrations_are_not_judged_all_the_time(monkeypatch):
+    with World() as world:
+        health, begun = world.engine.health, []
+
+        def judged():
+            begun.append(world.simulation.now)
+            world.run(0.5)  # what it takes
+            return []
+
+        monkeypatch.setattr(health, "_judged", judged)
+        until = world.simulation.now + 40.0
+        while world.simulation.now < until:
+            world.call(health.find)
+            world.run(1.0)
+        assert 3 <= len(begun) <= 5

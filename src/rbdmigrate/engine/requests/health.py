@@ -21,6 +21,7 @@ from .report import live_hold
 log = logging.getLogger(__name__)
 
 _KEYS_EVERY = 60.0  # seconds between two looks at which config-keys there are
+_REST = 20.0  # after all migrations were judged: times as long as that took
 
 
 class Warned(NamedTuple):
@@ -52,13 +53,26 @@ class HealthWarnings:
         self._missing: frozenset[str] = frozenset()
         self._keys_due = 0.0
         self._numbers: dict[str, int] = {code.name: 0 for code in Code}
+        self._found: list[Warned] = []
+        self._due = 0.0  # on the monotonic clock
 
     def numbers(self) -> dict[str, int]:
         """Return how many cases each warning had when they were found last. For any thread."""
         return self._numbers
 
     def find(self) -> list[Warned]:
-        """Return every warning, also those without a case."""
+        """Return every warning, also those without a case.
+
+        With thousands of migrations they are those of some seconds ago.
+        """
+        began = time.monotonic()
+        if began >= self._due:
+            self._found = self._judged()
+            ended = time.monotonic()
+            self._due = ended + _REST * (ended - began)
+        return self._found
+
+    def _judged(self) -> list[Warned]:
         tracked, now = self._registry.all(), time.time()
         limits = self._settings().warnings
         lines: dict[Code, list[str]] = {code: [] for code in Code}
