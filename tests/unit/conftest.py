@@ -70,3 +70,22 @@ def options(front_end):
     options = module.Options(FakeModule(module.OPTIONS))
     options.read()
     return options
+
+
+@pytest.fixture(scope="module")
+def commands(front_end):
+    pytest.importorskip("prettytable")
+    return front_end("cli.commands")
+
+
+@pytest.fixture
+def ask(commands, engine, options):
+    """Gives a command, and returns its exit code, output and error."""
+
+    def give(name, inbuf=None, forbidden=(), **args):
+        command = {"prefix": f"rbd migration {name}", **args}
+        return commands.handle(
+            engine, options, command, lambda pool, namespace: pool not in forbidden, inbuf
+        )
+
+    return give

@@ -50,6 +50,14 @@ class Client:
             self.open.close()
         self.open = None
 
+    def told(self, hook, event, body):
+        """What a hook does that knows this client."""
+        if event == "before_cutover":
+            self.stop()
+        else:
+            self.start(body["migration"]["start_on"])
+        return 200
+
     def start(self, image):
         assert self.open is None
         self.image = image
@@ -249,14 +257,7 @@ def test_the_way_back_asks_hooks_too(world, server):
     client = Client(world)
     server.add(events=CUTOVER)
 
-    def say(hook, event, body):
-        if event == "before_cutover":
-            client.stop()
-        else:
-            client.start(body["migration"]["start_on"])
-        return 200
-
-    server.say = say
+    server.say = client.told
     begin(world)
     world.wait_state("nvme/a", "cut-over")
     wait_events(world, server, "before_cutover", "after_cutover")
@@ -364,14 +365,7 @@ def test_a_cutover_that_cannot_be_done_is_undone_and_the_clients_get_their_image
     client = Client(world)
     server.add(events=CUTOVER)
 
-    def say(hook, event, body):
-        if event == "before_cutover":
-            client.stop()
-        else:
-            client.start(body["migration"]["start_on"])
-        return 200
-
-    server.say = say
+    server.say = client.told
     world.prepare("hdd/a", "nvme/a", method=Method.WARM, goal=Goal.EXECUTED, verify=Verify.NONE)
     world.wait_state("nvme/a", "executed")
     broken = [True]

@@ -12,26 +12,9 @@ URL = "https://hooks.example.com/"
 
 
 @pytest.fixture(scope="module")
-def commands(front_end):
-    pytest.importorskip("prettytable")
-    return front_end("cli.commands")
-
-
-@pytest.fixture(scope="module")
 def hooks(front_end):
     pytest.importorskip("prettytable")
     return front_end("cli.hooks")
-
-
-@pytest.fixture
-def ask(commands, engine, options):
-    def give(name, inbuf=None, forbidden=(), **args):
-        command = {"prefix": f"rbd migration {name}", **args}
-        return commands.handle(
-            engine, options, command, lambda pool, namespace: pool not in forbidden, inbuf
-        )
-
-    return give
 
 
 def test_a_hook_is_added_with_everything_that_was_given(ask, engine):

@@ -19,26 +19,9 @@ images:
 
 
 @pytest.fixture(scope="module")
-def commands(front_end):
-    pytest.importorskip("prettytable")
-    return front_end("cli.commands")
-
-
-@pytest.fixture(scope="module")
 def tables(front_end):
     pytest.importorskip("prettytable")
     return front_end("cli.plan_tables")
-
-
-@pytest.fixture
-def ask(commands, engine, options):
-    def give(name, inbuf=None, forbidden=(), **args):
-        command = {"prefix": f"rbd migration {name}", **args}
-        return commands.handle(
-            engine, options, command, lambda pool, namespace: pool not in forbidden, inbuf
-        )
-
-    return give
 
 
 S3 = """

@@ -19,7 +19,6 @@ from .errors import SourceError
 from .file import FileStream
 from .limits import Deadline, Limits
 from .look import Look
-from .problems import of_error
 from .qcow_header import parse_header
 from .qcow_tables import Snapshot, read_snapshots
 from .qemu.chain import FORMATS
@@ -150,17 +149,7 @@ def inspect_copied(
 ) -> Inspection:
     """Inspect a source as it would be copied. Never raises for a source: see ``inspect``."""
     look = Look(spec, reach, limits, resolve_config, Deadline(limits))
-    try:
-        _look(look)
-    except SourceError as error:
-        look.findings.append(of_error(error, spec.label()))
-        look.transient = error.transient
-    except Exception as error:  # no contents of a source may affect more than its inspection
-        look.note(
-            "SOURCE_UNREADABLE",
-            f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
-        )
-    return look.done()
+    return look.by(_look)
 
 
 def identify_copied(source: CopySource) -> dict[str, dict[str, str]]:

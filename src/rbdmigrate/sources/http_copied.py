@@ -116,7 +116,7 @@ class CopiedHttpStream(HttpStream):
         return super().read_at(offset, length)
 
     def _again(self) -> None:
-        """Follow the redirects anew: the signature that they ended at may have expired."""
+        """Follow the redirects again: the signature that they ended at may have expired."""
         before = self.size
         self._go(self.label)
         answer = self._found()

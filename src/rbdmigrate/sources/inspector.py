@@ -8,10 +8,8 @@ from ..model.import_policy import ImportPolicy
 from ..model.inspection import Inspection
 from ..model.source_spec import SourceSpec
 from . import qcow, raw
-from .errors import SourceError
 from .limits import Deadline, Limits
 from .look import Look
-from .problems import of_error
 from .stream import Resolve, no_config
 
 
@@ -23,17 +21,7 @@ def inspect(
 ) -> Inspection:
     """Inspect a raw or qcow source. Never raises for a source: problems become findings."""
     look = Look(spec, reach, limits, resolve_config, Deadline(limits))
-    try:
-        _look(look)
-    except SourceError as error:
-        look.findings.append(of_error(error, spec.label()))
-        look.transient = error.transient
-    except Exception as error:  # no contents of a source may affect more than its inspection
-        look.note(
-            "SOURCE_UNREADABLE",
-            f"The source {spec.label()} could not be inspected ({type(error).__name__}).",
-        )
-    return look.done()
+    return look.by(_look)
 
 
 def identify(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Optional
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from ..model.inspection import Inspection, SnapshotInfo
 from ..model.source_spec import SourceSpec, StreamSpec
 from .errors import SourceError
 from .limits import Deadline, Limits
-from .problems import found, in_order
+from .problems import found, in_order, of_error
 from .stream import Resolve, Stream
 from .streams import open_stream
 
@@ -73,6 +74,20 @@ class Look:
     def in_time(self) -> bool:
         """Whether there is time left."""
         return self.deadline.remains()
+
+    def by(self, inspect: Callable[[Look], None]) -> Inspection:
+        """Have the source inspected, and return the result. Never raises for a source."""
+        try:
+            inspect(self)
+        except SourceError as error:
+            self.findings.append(of_error(error, self.spec.label()))
+            self.transient = error.transient
+        except Exception as error:  # no contents of a source may affect more than its inspection
+            self.note(
+                "SOURCE_UNREADABLE",
+                f"The source {self.spec.label()} could not be inspected ({type(error).__name__}).",
+            )
+        return self.done()
 
     def done(self) -> Inspection:
         """Return the result."""

@@ -79,7 +79,7 @@ def warnings(facts: Facts, limits: Limits) -> dict[Code, str]:
 
 
 def lost_agents(reports: Iterable[HostReport], migrations: Iterable[Migration]) -> list[str]:
-    """Return a sentence for each agent that is lost and whose guests are to be moved."""
+    """Return a sentence for each agent that is lost and whose guests wait to be moved."""
     wanted: dict[ImageSpec, Migration] = {}
     for m in migrations:
         if m.cutover.mode is CutoverMode.AGENT and (waits_for_clients(m) or clients_wait(m)):

@@ -23,12 +23,12 @@ _AGAIN_FIRST, _AGAIN_LONGEST = 60.0, 900.0  # seconds until a commit is asked fo
 
 
 def wants_cutover(m: Migration, now: float) -> bool:
-    """Whether hooks are to be asked for its cutover, or for its way back, now."""
+    """Whether to ask hooks now for its cutover, or for its way back."""
     return m.question is None and may_be_released(m, CutoverMode.HOOK, now)
 
 
 def may_close(m: Migration, now: float) -> bool:
-    """Whether all hooks said that its clients were stopped, and it is to be seen that they are."""
+    """Whether all hooks said that its clients were stopped, which is checked next."""
     q = m.question
     return (
         q is not None
@@ -39,7 +39,7 @@ def may_close(m: Migration, now: float) -> bool:
 
 
 def wants_commit(m: Migration) -> bool:
-    """Whether hooks are to be asked for its commit, once that is what it does next."""
+    """Whether to ask hooks for its commit, once that is what it does next."""
     return m.question is None and _may_be_committed(m)
 
 

@@ -60,12 +60,12 @@ class HookGate:
         self._queue = queue
         self._holds = holds
         self._settings = settings
-        self._ready: dict[str, float] = {}  # by question: since when its image is to be closed
+        self._ready: dict[str, float] = {}  # by question: since when its image should be closed
 
     # -- asking ------------------------------------------------------------------------------
 
     def look(self, every: Sequence[TrackedMigration]) -> None:
-        """Ask what is to be asked now. Raises what the store raises."""
+        """Ask all questions that are due. Raises what the store raises."""
         there = {hook.name for hook in self._hooks.all()}
         now = time.time()
         open_ = {t.migration.question.id for t in every if t.migration.question is not None}

@@ -219,7 +219,7 @@ def _events(texts: Sequence[str]) -> tuple[HookEvent, ...]:
 
 
 def _secret_key(name: str, secret: str) -> tuple[str, Optional[str]]:
-    """The config-key of a hook's secret, and the secret where it is to be stored there."""
+    """The config-key of a hook's secret, and the secret if it has to be stored there."""
     given = secret.strip()
     if given.startswith(CONFIG):
         key = given[len(CONFIG) :]

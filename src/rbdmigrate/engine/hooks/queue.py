@@ -68,7 +68,7 @@ class HookQueue:
     # -- what a change of a record means -----------------------------------------------------
 
     def of_change(self, before: Migration, after: Migration) -> tuple[Migration, NewMessages]:
-        """The record as it is to be written, and the messages that go with it."""
+        """The record to write, and the messages that go with it."""
         after = settled(after)
         found = notices(before, after)
         ended = ended_question(before, after)
@@ -168,7 +168,7 @@ class HookQueue:
         self._changed.notify_all()
 
     def take(self, patience: Optional[float] = None) -> Optional[Queued]:
-        """Wait for a message that is to be sent, or removed, now; it is then the caller's.
+        """Wait for a message to send, or to remove, now; it is then the caller's.
 
         None when there is none in time, or after :meth:`wake`. What a hook is told of the cutovers
         of one migration comes in its order, and a hook gets few messages at a time.
@@ -204,7 +204,7 @@ class HookQueue:
         return first, None if soonest is None else soonest - now
 
     def back(self, one: Queued, delivery: Delivery, due: float) -> None:
-        """The message is to be sent again at ``due`` (seconds since the epoch)."""
+        """Send the message again at ``due`` (seconds since the epoch)."""
         with self._changed:
             one.delivery, one.sending = delivery, False
             one.due = 0.0 if one.over else due

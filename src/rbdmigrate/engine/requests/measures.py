@@ -1,4 +1,4 @@
-"""Measures of the running engine for Prometheus: gauges of now, beside what the meter counted."""
+"""Measures of the running engine for Prometheus: gauges of now, and what the meter counted."""
 
 from __future__ import annotations
 

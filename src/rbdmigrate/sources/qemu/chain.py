@@ -98,8 +98,8 @@ def _qcow(files: Files, spec: StreamSpec, stream: Stream, passphrase: str, depth
     if header.backing_file:
         node["backing"] = _backing(files, spec, stream, header, depth)
     if header.features & DATA_FILE:
-        beside = _named(spec, header.data_file, "data file")
-        node["data-file"] = files.node(files.open(beside))
+        neighbour = _named(spec, header.data_file, "data file")
+        node["data-file"] = files.node(files.open(neighbour))
     node["file"] = files.node(stream)
     return node
 
@@ -132,16 +132,16 @@ def _backing(files: Files, spec: StreamSpec, stream: Stream, header: Header, dep
             f"{stream.label} has the backing file {header.backing_file}, {about}, and a format is "
             "never guessed; `qemu-img rebase -u -F FORMAT -b BACKING_FILE` writes it down.",
         )
-    beside = _named(spec, header.backing_file, "backing file")
-    return _node(files, beside, _BACKING[said], "", depth + 1)
+    neighbour = _named(spec, header.backing_file, "backing file")
+    return _node(files, neighbour, _BACKING[said], "", depth + 1)
 
 
 def _vmdk(files: Files, spec: StreamSpec, stream: Stream, depth: int) -> Node:
     disk = vmdk.read(stream)
     node: Node = {"driver": "vmdk", "backing": None}
     if disk.parent:
-        beside = _named(spec, disk.parent, "parent")
-        node["backing"] = _node(files, beside, "vmdk", "", depth + 1)
+        neighbour = _named(spec, disk.parent, "parent")
+        node["backing"] = _node(files, neighbour, "vmdk", "", depth + 1)
     if not disk.extents:
         node["file"] = files.node(stream)
         return node

@@ -203,7 +203,7 @@ class NbdClient:
             errno = ETIMEDOUT
         except NbdFailed as error:
             errno = error.errno
-        except Exception:  # whatever it is, nobody may wait for ever
+        except Exception:  # whatever it is, nobody may wait without end
             errno = EIO
         self._fail(errno)
 

@@ -33,13 +33,11 @@ from ...sources.errors import SourceError
 from ...sources.qemu.content import QemuContent
 from ..copy.copied_alone import CopiedAlone
 from ..identity import renamed
-from ..mover.copy import DiskCopy
 from ..mover.ends import OpenView, ReadDone
-from ..mover.image_writer import open_writer
 from ..mover.marks import read_mark
-from ..mover.progress import CopiedSoFar
 from ..mover.requests import CopyFailed
 from ..session import Session
+from .copied import copied
 from .pooled import PooledView
 from .source_access import require_allowed, resolver_of
 
@@ -181,28 +179,22 @@ def execute(
         if mark.total is None:
             mark = replace(mark, total=_amount(reader))
         try:
-            with open_writer(ioctx, target) as writer:
-                told = CopiedSoFar(
-                    tell=tell,
-                    total=mark.total or 0,
-                    object_size=writer.object_size,
-                    alone=lambda: watch.alone,
-                )
-                told(mark.bytes)
-                copied = DiskCopy(
-                    reader=reader,
-                    writer=writer,
-                    pace=session.pace,
-                    progress=told,
-                    name=imported.source.label(),
-                ).run(mark)
+            done = copied(
+                session=session,
+                ioctx=ioctx,
+                ends=ends,
+                reader=reader,
+                mark=mark,
+                watch=watch,
+                tell=tell,
+            )
         except CopyFailed as error:
             raise _explained(error, reader, changes()) from error
         fault_point("librbd.after", "execute")
         version = watch.ended()
         header = target_header(ioctx, target.image_id, headers.OWN_KEYS)
         changed = list(dict.fromkeys([*changed, *changes()]))
-        return Copied(version, watch.alone, copied.bytes, tuple(changed), header=header)
+        return Copied(version, watch.alone, done.bytes, tuple(changed), header=header)
 
 
 def _amount(reader: ExternalReader) -> int:

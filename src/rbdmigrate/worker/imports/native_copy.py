@@ -32,15 +32,13 @@ from ...model.migration import Place
 from ...model.source_spec import SourceSpec
 from ..copy.copied_alone import CopiedAlone
 from ..identity import renamed
-from ..mover.copy import DiskCopy
-from ..mover.image_writer import open_writer
 from ..mover.marks import read_mark
-from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import RbdReader
 from ..mover.requests import CopyFailed
 from ..session import Session
 from ..verify.compare import ImageReader
 from . import native
+from .copied import copied
 
 
 def inspect(session: Session, spec: SourceSpec) -> Inspection:
@@ -119,27 +117,21 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         if mark.total is None:
             mark = replace(mark, total=reader.estimate(_history(reader, mark.until)))
         try:
-            with open_writer(ioctx, target) as writer:
-                told = CopiedSoFar(
-                    tell=tell,
-                    total=mark.total or 0,
-                    object_size=writer.object_size,
-                    alone=lambda: watch.alone,
-                )
-                told(mark.bytes)
-                copied = DiskCopy(
-                    reader=reader,
-                    writer=writer,
-                    pace=session.pace,
-                    progress=told,
-                    name=imported.source.label(),
-                ).run(mark)
+            done = copied(
+                session=session,
+                ioctx=ioctx,
+                ends=ends,
+                reader=reader,
+                mark=mark,
+                watch=watch,
+                tell=tell,
+            )
         except CopyFailed as error:
             raise _explained(error) from error
         fault_point("librbd.after", "execute")
         version = watch.ended()
         header = target_header(ioctx, target.image_id, headers.OWN_KEYS)
-        return Copied(version, watch.alone, copied.bytes, header=header)
+        return Copied(version, watch.alone, done.bytes, header=header)
 
 
 def _explained(error: CopyFailed) -> Exception:
