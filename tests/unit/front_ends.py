@@ -10,6 +10,7 @@ from rbdmigrate.control.metrics.ledger import Ledger
 from rbdmigrate.control.query import totals
 from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.hook_report import HookRow, LateAnswer
 from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import parse_image_spec
@@ -122,21 +123,21 @@ class FakeAgents:
         return Orders(30.0)
 
 
-HOOK = {
-    "name": "one",
-    "url": "https://hooks.example.com/",
-    "events": ["before_cutover"],
-    "pool": None,
-    "timeout_seconds": 10.0,
-    "own_ca": False,
-    "created": "2026-11-23T06:22:26Z",
-    "waiting": 0,
-    "failing": False,
-    "lost": 0,
-    "last_at": None,
-    "last_event": None,
-    "last_failure": None,
-}
+HOOK = HookRow(
+    name="one",
+    url="https://hooks.example.com/",
+    events=("before_cutover",),
+    pool=None,
+    timeout_seconds=10.0,
+    own_ca=False,
+    created="2026-11-23T06:22:26Z",
+    waiting=0,
+    failing=False,
+    lost=0,
+    last_at=None,
+    last_event=None,
+    last_failure=None,
+)
 
 
 class FakeHooks:
@@ -153,7 +154,7 @@ class FakeHooks:
 
     def done(self, name, target, veto):
         self._engine.calls.append(("hook done", (name, target, veto), {}))
-        return {"hook": name, "target": str(target), "event": "before_commit", "veto": veto}
+        return LateAnswer(name, str(target), "before_commit", veto)
 
     def __getattr__(self, name):
         def call(hook, *args, **named):

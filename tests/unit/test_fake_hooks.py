@@ -104,7 +104,7 @@ def test_a_hook_stops_the_clients_and_starts_them_on_the_target(world, server):
     assert client.image == "nvme/a"
     assert world.content("nvme/a") == LATER
     assert report["rounds"]["pause_seconds"] > 0
-    assert world.engine.hooks.shown()[0]["waiting"] == 0
+    assert world.engine.hooks.shown()[0].waiting == 0
     client.stop()
     world.do("commit", "nvme/a")
     wait_events(
@@ -179,7 +179,7 @@ def test_an_answer_that_comes_later(world, server):
         world.call(lambda: world.engine.hooks.done("two", spec("nvme/a"), None))
     assert error.value.errno == EINVAL
     done = world.call(lambda: world.engine.hooks.done("one", spec("nvme/a"), None))
-    assert done["event"] == "before_cutover"
+    assert done.event == "before_cutover"
     world.wait_state("nvme/a", "cut-over")
     wait_events(world, server, "executed", "before_cutover", "after_cutover")
 
@@ -235,7 +235,7 @@ def test_what_was_asked_is_taken_back(world, server, request_):
     wait_events(world, server, "before_cutover")
     world.do(request_, "nvme/a")
     wait_events(world, server, "before_cutover", "cutover_failed")
-    assert world.engine.hooks.shown()[0]["waiting"] == 0
+    assert world.engine.hooks.shown()[0].waiting == 0
 
 
 def test_a_commit_waits_for_hooks(world, server):
@@ -340,7 +340,7 @@ def test_a_manager_killed_anywhere_in_a_cutover_by_hooks_loses_nothing(world, se
     assert last == {"one": "after_cutover"}
     assert client.image == "nvme/a"
     assert world.content("nvme/a") == LATER
-    assert world.engine.hooks.shown()[0]["waiting"] == 0
+    assert world.engine.hooks.shown()[0].waiting == 0
 
 
 def test_messages_wait_for_the_next_manager(world, server):
@@ -356,7 +356,7 @@ def test_messages_wait_for_the_next_manager(world, server):
     world.run(60.0)
     assert set(server.ids) == ids
     assert sorted(server.events()) == ["aborted", "executed"]
-    assert world.engine.hooks.shown()[0]["waiting"] == 0
+    assert world.engine.hooks.shown()[0].waiting == 0
 
 
 def test_a_cutover_that_cannot_be_done_is_undone_and_the_clients_get_their_image_back(
@@ -414,7 +414,7 @@ def test_a_write_whose_answer_is_lost_leaves_no_client_without_its_image(
     assert world.do("get", "nvme/a")["state"] == "cut-over"
     assert client.image == "nvme/a"
     assert world.content("nvme/a") == LATER
-    assert world.engine.hooks.shown()[0]["waiting"] == 0
+    assert world.engine.hooks.shown()[0].waiting == 0
     stored = world.cluster.pool_named("nvme").objects["", "rbd_migration"].omap
     assert [key for key in stored if key.startswith("hook.")] == []
 

@@ -1,5 +1,6 @@
 """The commands about hooks: what they call, who may give them, and what they show."""
 
+from dataclasses import replace
 from errno import EACCES, EINVAL, ENOENT
 
 import pytest
@@ -83,9 +84,8 @@ def test_the_table_of_hooks(ask, hooks):
     _, out, _ = ask("hook ls")
     assert out.splitlines()[1].split() == ["one", URL, "before_cutover", "0"]
     assert hooks._show_ls([]) == "There are no hooks."
-    everything = {
-        **HOOK, "events": [event.value for event in SUBSCRIBED], "lost": 2, "last_failure": "Gone."
-    }  # fmt: skip
+    events = tuple(event.value for event in SUBSCRIBED)
+    everything = replace(HOOK, events=events, lost=2, last_failure="Gone.")
     assert "all" in hooks._show_ls([everything])
     assert "2 messages were given up. Gone." in hooks._show_ls([everything])
 

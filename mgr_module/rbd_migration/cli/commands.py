@@ -325,8 +325,8 @@ def plain(result: Any) -> Any:
     """Return what a command returned as plain data, as ``--format json`` and REST show it."""
     if isinstance(result, top.View):
         return result.to_plain()
-    rows = isinstance(result, list) and result and dataclasses.is_dataclass(result[0])
-    return to_plain(result) if rows else result
+    one = result[0] if isinstance(result, list) and result else result
+    return to_plain(result) if dataclasses.is_dataclass(one) else result
 
 
 _STYLES: Dict[str, Callable[[Any], str]] = {

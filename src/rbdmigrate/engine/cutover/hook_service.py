@@ -6,11 +6,12 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from errno import EAGAIN, EINVAL, EIO, EPERM
-from typing import Any, Optional
+from typing import Optional
 
 from ...control.hooks.answers import Answer, Meaning, is_failing
 from ...model.errors import MigrationError
 from ...model.hook_policy import OPTION_HOOK_HTTP, parse_hook_url, shown_url
+from ...model.hook_report import HookRow, LateAnswer
 from ...model.hooks import (
     LEAST_TIMEOUT,
     LONGEST_TIMEOUT,
@@ -70,7 +71,7 @@ class HookService:
         secret: str = "",
         timeout: float = TIMEOUT,
         ca: str = "",
-    ) -> dict[str, Any]:
+    ) -> HookRow:
         """Register a hook. Raises MigrationError, having changed nothing.
 
         ``secret``: the text that signs its messages, or ``config://`` and a config-key with it.
@@ -106,18 +107,18 @@ class HookService:
             self._hooks.add(hook, own)
         return self._shown(hook)
 
-    def shown(self) -> list[dict[str, Any]]:
+    def shown(self) -> list[HookRow]:
         """All hooks, and what waits for them. Nothing of their secrets."""
         return [self._shown(hook) for hook in self._hooks.all()]
 
-    def remove(self, name: str) -> dict[str, Any]:
+    def remove(self, name: str) -> HookRow:
         """Forget a hook, and the messages that wait for it. Raises MigrationError, ENOENT."""
         with self._about(name):
             hook = self._hooks.remove(name)
         self._queue.forget(name)
         return self._shown(hook)
 
-    def test(self, name: str) -> dict[str, Any]:
+    def test(self, name: str) -> HookRow:
         """Send a hook a message. Raises MigrationError: EIO when it was not taken, EAGAIN when the
         answer takes longer than commands wait.
         """
@@ -133,7 +134,7 @@ class HookService:
             raise MigrationError(EIO, f"The hook {name} did not take it: {answer.reason}")
         return self._shown(hook)
 
-    def done(self, name: str, target: ImageSpec, veto: Optional[str]) -> dict[str, Any]:
+    def done(self, name: str, target: ImageSpec, veto: Optional[str]) -> LateAnswer:
         """Take the answer of a hook that put it off with 202. Raises MigrationError, EINVAL.
 
         ``veto``: why not; None: yes.
@@ -147,7 +148,7 @@ class HookService:
         meaning = Meaning.TAKEN if veto is None else Meaning.VETO
         with self._translated(target):
             self._gate.say(tracked, q.id, name, Answer(meaning, veto or ""))
-        return {"hook": name, "target": str(target), "event": q.event.value, "veto": veto}
+        return LateAnswer(name, str(target), q.event.value, veto)
 
     # -- health ------------------------------------------------------------------------------
 
@@ -187,24 +188,24 @@ class HookService:
         if refused and "is not an address" not in refused:  # names are looked up when it is sent
             raise MigrationError(EPERM, f"{refused}.")
 
-    def _shown(self, hook: Hook) -> dict[str, Any]:
+    def _shown(self, hook: Hook) -> HookRow:
         waiting = self._queue.waiting(hook.name)
         last = self._sender.last(hook.name)
-        return {
-            "name": hook.name,
-            "url": shown_url(hook.url),
-            "events": [event.value for event in hook.events],
-            "pool": hook.pool or None,
-            "timeout_seconds": hook.timeout,
-            "own_ca": bool(hook.ca),
-            "created": iso(hook.created),
-            "waiting": len(waiting),
-            "failing": any(is_failing(one) for one in waiting),
-            "lost": self._sender.given_up(hook.name) + self._queue.left_out(hook.name),
-            "last_at": None if last is None else iso(last.at),
-            "last_event": None if last is None else last.event.value,
-            "last_failure": (last.reason or None) if last is not None else None,
-        }
+        return HookRow(
+            name=hook.name,
+            url=shown_url(hook.url),
+            events=tuple(event.value for event in hook.events),
+            pool=hook.pool or None,
+            timeout_seconds=hook.timeout,
+            own_ca=bool(hook.ca),
+            created=iso(hook.created),
+            waiting=len(waiting),
+            failing=any(is_failing(one) for one in waiting),
+            lost=self._sender.given_up(hook.name) + self._queue.left_out(hook.name),
+            last_at=None if last is None else iso(last.at),
+            last_event=None if last is None else last.event.value,
+            last_failure=(last.reason or None) if last is not None else None,
+        )
 
 
 def _events(texts: Sequence[str]) -> tuple[HookEvent, ...]:
