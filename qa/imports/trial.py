@@ -19,7 +19,7 @@ from .compare import differences
 from .disk import Disk, Maker, Views
 from .kinds import KINDS
 from .outcome import Attempt, Trial, judged
-from .remedy import RemedyFailed, Wish, followed, in_message
+from .remedy import RemedyFailed, Wish, by_copy, followed, in_message
 
 _TIMEOUT = 90.0  # seconds for a state
 _REMEDIES = 4  # that are followed one after another
@@ -92,6 +92,9 @@ def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, 
         if as_raw:  # the bytes as they are, besides the disk in them
             asked["as_raw"] = True
             failed, different = _imported(rig, target, wish.views, verify, asked)
+        elif any("`--method copy`" in each["message"] for each in errors):
+            asked["method"] = "copy"
+            failed, different = _imported(rig, target, by_copy(wish), verify, asked)
         remedy = next((each["remedy"] for each in errors if each["remedy"]), "")
         return Attempt(refused=refused, differences=different, failed=failed), remedy
     _clean_up(rig, target)

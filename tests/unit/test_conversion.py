@@ -59,13 +59,16 @@ def test_files_that_a_disk_names_are_found_next_to_a_file_only():
     [
         (Qcow(size=60001).build(), "qcow", "qemu-img resize {} 60416"),
         (Qcow(features=2).build(), "qcow", "qemu-img check -r all {}"),
+        (b"# Disk DescriptorFile" + bytes(491), "raw", '"type": "vmdk"'),
+        (b"vhdxfile" + bytes(504), "raw", '"type": "vhdx"'),
+        (bytes(1024) + b"conectix" + bytes(504), "raw", '"type": "vpc"'),
         (
-            b"# Disk DescriptorFile" + bytes(491),
+            b"QED\0" + bytes(508),
             "raw",
-            "cd {0.parent} && qemu-img convert -f vmdk -O qcow2 ./{0.name} ./disk.import.qcow2",
+            "qemu-img convert -f qed -O qcow2 {0} {0.parent}/disk.import.qcow2",
         ),
     ],
-    ids=["size", "corrupt", "descriptor"],
+    ids=["size", "corrupt", "descriptor", "vhdx", "vhd", "qed"],
 )
 def test_the_remedy_of_a_file(tmp_path, made, kind, remedy):
     file = tmp_path / "disk.img"

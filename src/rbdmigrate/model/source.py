@@ -14,9 +14,10 @@ SECRETS = ("access_key", "secret_key", "password", "bearer_token")
 """The fields of a stream that hold secrets, or references to config-keys in their place."""
 
 HIDDEN = "***"
+"""The replacement for secrets in a source-spec that is shown."""
+
 COPIED_FORMATS = ("vmdk", "vhdx", "vpc", "vdi", "parallels")
 """Formats that librbd does not read: only the method ``copy`` does, by way of QEMU."""
-"""The replacement for secrets in a source-spec that is shown."""
 
 
 @dataclass(frozen=True)

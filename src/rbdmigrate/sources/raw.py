@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..model.inspection import SnapshotInfo
-from ..model.source import SnapshotSpec, StreamSpec
+from ..model.source import COPIED_FORMATS, SnapshotSpec, StreamSpec
 from . import conversion
 from .look import Look
 from .qcow_header import DESCRIPTOR, container, footer
@@ -80,18 +80,20 @@ def _sniff(look: Look, stream: Stream, place: StreamSpec, *, alone: bool) -> Non
 
 
 def _remedy(look: Look, stream: Stream, place: StreamSpec, name: str, *, alone: bool) -> str:
-    """What makes a raw disk of a file of another format; a qcow disk also does if it is alone."""
+    """What makes the disk importable: its own type if it is ``alone``, else a raw copy of it."""
     if conversion.unpackable(name):
         return conversion.unpack(place, name)
     if name == "rbd":
         return "rbd import --export-format 2"
-    if name == "qcow" and alone:
-        return '"type": "qcow"'
+    descriptor = stream.read(0, len(DESCRIPTOR)) == DESCRIPTOR
+    in_files = descriptor and place.type != "file"  # which are followed in folders only
+    if alone and (name == "qcow" or (name in COPIED_FORMATS and not in_files)):
+        return f'"type": "{name}"'
     if name == "qcow":
         version = int.from_bytes(stream.read(4, 4), "big")
         name = "qcow" if version == 1 else "qcow2"
     to = "qcow2" if alone else "raw"
-    if stream.read(0, len(DESCRIPTOR)) != DESCRIPTOR:
+    if not descriptor:
         return conversion.convert(place, name, to)
     if place.type != "http":
         return conversion.convert_in_place(place, name, to)
