@@ -65,12 +65,12 @@ def _encrypted(maker: Maker) -> Disk:
 
 def _zeroed(maker: Maker) -> Disk:
     """Clusters that were zeroed and kept their place."""
-    path, _ = maker.qcow(maker.chance.choice(["qcow3", "qcow3-snapshots"]))
+    path, views = maker.qcow(maker.chance.choice(["qcow3", "qcow3-snapshots"]))
     for command in ("write -P 7 0 64k", "write -z 0 64k"):
         qemu("io", "-f", "qcow2", "-c", command, str(path))
     content = as_qemu_reads(path, "qcow2")
     assert content is not None
-    return maker.disk("qcow", path, {"": content})
+    return maker.disk("qcow", path, {**views, "": content})
 
 
 def _marked(maker: Maker) -> Disk:

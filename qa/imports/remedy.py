@@ -71,11 +71,6 @@ def followed(remedy: str, wish: Wish, disk: Disk, root: Path, folder: Path) -> "
     return Wish({"type": kind, "stream": stream}, _padded({"": head}, 512))
 
 
-def by_copy(wish: Wish) -> Views:
-    """Return what an import by the method copy has to hold: QEMU rounds sizes up to sectors."""
-    return wish.views if wish.spec["type"] == "raw" else _padded(wish.views, 512)
-
-
 def _with_field(wish: Wish, name: str, value: str, disk: Disk) -> Wish:
     if name == "type":
         return replace(wish, spec={**wish.spec, "type": value}, views=disk.inside or wish.views)

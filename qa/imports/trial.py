@@ -19,7 +19,7 @@ from .compare import differences
 from .disk import Disk, Maker, Views
 from .kinds import KINDS
 from .outcome import Attempt, Trial, judged
-from .remedy import RemedyFailed, Wish, by_copy, followed, in_message
+from .remedy import RemedyFailed, Wish, followed, in_message
 
 _TIMEOUT = 90.0  # seconds for a state
 _REMEDIES = 4  # that are followed one after another
@@ -94,7 +94,7 @@ def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, 
             failed, different = _imported(rig, target, wish.views, verify, asked)
         elif any("`--method copy`" in each["message"] for each in errors):
             asked["method"] = "copy"
-            failed, different = _imported(rig, target, by_copy(wish), verify, asked)
+            failed, different = _imported(rig, target, wish.views, verify, asked)
         remedy = next((each["remedy"] for each in errors if each["remedy"]), "")
         return Attempt(refused=refused, differences=different, failed=failed), remedy
     _clean_up(rig, target)
@@ -107,9 +107,10 @@ def _imported(
     """Import to the commit; returns why it failed, and what is different."""
     different: list[str] = []
     try:
-        ask(rig.client, "prepare", source_image=target, verify=verify, **asked)
-        found = differences(rig.cluster, target, views, prepared=True)
-        different += [f"prepared: {each}" for each in found]
+        report = ask(rig.client, "prepare", source_image=target, verify=verify, **asked)
+        if report["method"] == "live":  # by copy there is nothing before it is executed
+            found = differences(rig.cluster, target, views, prepared=True)
+            different += [f"prepared: {each}" for each in found]
         ask(rig.client, "set", target_image=target, goal="committed")
         _wait(rig.client, target)
         found = differences(rig.cluster, target, views, prepared=False)

@@ -34,6 +34,7 @@ CHECKED = {
 PLAN_ITEM = {
     "source": "rbd/a",
     "target": "ssd/b",
+    "method": "live",
     "migration": "m1",
     "wave": 1,
     "phase": "running",

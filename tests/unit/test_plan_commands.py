@@ -134,6 +134,17 @@ def test_what_is_shown(tables):
     assert tables.outcome(draft).splitlines()[0] == "move: draft"
 
 
+def test_methods_are_shown_where_they_differ(tables):
+    assert "METHOD" not in tables.detail(PLAN)
+    shown = tables.detail({**PLAN, "items": [{**PLAN_ITEM, "method": "copy"}, PLAN_ITEM]})
+    assert "METHOD" in shown
+    assert "copy" in shown
+    item = PLAN_CHECK["items"][0]
+    assert "methods" not in tables.check(PLAN_CHECK)
+    found = {**PLAN_CHECK, "items": [{**item, "method": "copy"}, {**item, "method": "live"}]}
+    assert "methods: 1 by copy, 1 by live" in tables.check(found)
+
+
 def test_what_a_check_shows(tables):
     assert "1 images, 100 B to copy at most; all of them can begin" in tables.check(PLAN_CHECK)
     part = {**PLAN_CHECK, "done": False, "total": None, "items": [], "pools": []}

@@ -105,12 +105,43 @@ def test_a_file_of_another_format_may_be_wanted_as_it_is(as_raw):
     assert listed.as_raw is item.as_raw is as_raw
 
 
+METHODS = f"""
+plan: p
+images:
+  - {{source: hdd/own, target: nvme/own, method: warm}}
+  - {{source: hdd/other, target: nvme/other}}
+  - {{{RAW_SPEC}, target: a}}
+  - {{{RAW_SPEC}, target: b, method: copy}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "methods"),
+    [
+        ("{}", [Method.WARM, None, None, Method.COPY]),
+        ("{method: live}", [Method.WARM, Method.LIVE, None, Method.COPY]),
+        ("{method: warm}", [Method.WARM, Method.WARM, None, Method.COPY]),
+    ],
+)
+def test_an_image_has_its_own_method_or_the_plan_s(policy, methods):
+    found = parse(f"{METHODS}policy: {policy}")
+    items = choose(found, lambda selector: [], lambda: "id")
+    assert [found.method_of(item) for item in items] == methods
+
+
+def test_a_plan_of_imports_has_the_method_copy():
+    found = parse(f"plan: p\nimages: [{{{RAW_SPEC}, target: a}}]\npolicy: {{method: copy}}")
+    (item,) = choose(found, lambda selector: [], lambda: "id")
+    assert found.method_of(item) is Method.COPY
+
+
 @pytest.mark.parametrize("kind", [Listed, Item])
 def test_what_an_earlier_version_wrote_is_not_wanted_as_it_is(kind):
     place = ImageSpec("a", "", "b")
     made = Listed(place, place) if kind is Listed else Item("1", place, place)
     plain = to_plain(made)
     assert plain.pop("as_raw") is False
+    assert plain.pop("method") is None
     assert from_plain(kind, plain) == made
 
 
@@ -189,7 +220,34 @@ REFUSED = [
     (MIN + "waves: {size: many}", "waves.size in the plan is 'many'"),
     (MIN + "waves: {sise: 3}", "waves.sise in the plan is not known"),
     (MIN + "policy: {goal: moon}", "policy.goal in the plan is 'moon'; choose from prepared"),
-    (MIN + "policy: {method: copy}", "policy.method in the plan is 'copy'; choose from live, warm"),
+    (MIN + "policy: {method: cold}", "policy.method in the plan is 'cold'; choose from live,"),
+    (MIN + "policy: {method: copy}", "policy.method in the plan is copy, which is for imports"),
+    (
+        (
+            f"plan: p\nimages: [{{{RAW_SPEC}, target: a}}, {{source: a/b, target: a/c}}]\n"
+            "policy: {method: copy}"
+        ),
+        "policy.method in the plan is copy, which is for imports",
+    ),
+    (
+        "plan: p\nimages: [{source: a/b, target: a/c, method: copy}]",
+        "images[0].method in the plan is 'copy'; choose from live, warm",
+    ),
+    (
+        f"plan: p\nimages: [{{{RAW_SPEC}, target: a, method: warm}}]",
+        "images[0].method in the plan is 'warm'; choose from live, copy",
+    ),
+    (
+        f"plan: p\nimages: [{{{RAW_SPEC.replace('raw', 'vmdk')}, target: a, method: live}}]",
+        "images[0].method in the plan is live, and librbd does not read vmdk",
+    ),
+    (
+        (
+            "plan: p\nimages: [{source: a/b, target: a/c, method: live}]\n"
+            "policy: {method: warm, goal: cut-over}"
+        ),
+        "images[0].method in the plan is live, and the policy has a cutover",
+    ),
     (MIN + "policy: {goal: cut-over}", "policy.goal in the plan is cut-over, which only"),
     (MIN + "policy: {rate: fast}", "policy.rate in the plan: 'fast' is not a rate"),
     (MIN + f"policy: {{soak: {'9' * 400}}}", "is not a duration"),

@@ -1,5 +1,6 @@
 """Format plans and their checks as text for people."""
 
+from collections import Counter
 from typing import Any, Dict, List
 
 from rbdmigrate.model.units import format_seconds, format_size
@@ -88,20 +89,21 @@ def detail(plan: Report) -> str:
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {text}" for name, text in rows]
     if plan["items"]:
-        items = table(["WAVE", "SOURCE", "TARGET", "PHASE", "STATE", "PROGRESS"])
-        for item in plan["items"]:
-            items.add_row(
-                [
-                    item["wave"],
-                    item["source"],
-                    item["target"],
-                    item["phase"],
-                    item["state"] or "",
-                    f"{item['percent']}%",
-                ]
-            )
-        lines += ["", str(items.get_string())]
+        lines += ["", _items(plan)]
     return "\n".join(lines)
+
+
+def _items(plan: Report) -> str:
+    """The images as a table, with their methods where one has another than the plan."""
+    differ = any(item["method"] != plan["method"] for item in plan["items"])
+    rows = table(["WAVE", "SOURCE", "TARGET", "PHASE", "STATE", "PROGRESS"])
+    if differ:
+        rows = table(["WAVE", "SOURCE", "TARGET", "METHOD", "PHASE", "STATE", "PROGRESS"])
+    for item in plan["items"]:
+        cells = [item["wave"], item["source"], item["target"]]
+        cells += [item["method"]] if differ else []
+        rows.add_row([*cells, item["phase"], item["state"] or "", f"{item['percent']}%"])
+    return str(rows.get_string())
 
 
 def _speed(plan: Report) -> str:
@@ -126,6 +128,10 @@ def check(found: Report) -> str:
         lines.append(text + ("" if pool["fits"] else ": it does not fit"))
     if found["seconds"] is not None:
         lines.append(f"takes at least {format_seconds(found['seconds'])} at the configured rate")
+    methods = Counter(item["method"] for item in found["items"] if item["method"])
+    if set(methods) - {"live"}:
+        counts = ", ".join(f"{number} by {name}" for name, number in sorted(methods.items()))
+        lines.append(f"methods: {counts}")
     for item in found["items"]:
         move = f"{item['source']} -> {item['target']}"
         lines += [

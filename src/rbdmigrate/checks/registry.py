@@ -109,7 +109,6 @@ COPY_HELPS = frozenset(
         "QCOW_COMPRESSION",
         "QCOW_COMPRESSED",
         "QCOW_ZEROED",
-        "QCOW_SIZE",
         "RAW_SNAPSHOTS_ALIGNED",
         "HTTP_REDIRECT",
         "HTTP_NO_HEAD",

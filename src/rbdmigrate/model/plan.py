@@ -103,13 +103,15 @@ class Rule:
 class Listed:
     """An image by name, or an external source (JSON without secrets) and its target.
 
-    ``target`` None: given by the rule. ``as_raw``: see ``MigrationRequest``.
+    ``target`` None: given by the rule. ``as_raw``: see ``MigrationRequest``. ``method`` None: that
+    of the plan, or of an import its own.
     """
 
     source: Optional[ImageSpec] = None
     target: Optional[ImageSpec] = None
     source_spec: str = ""
     as_raw: bool = False
+    method: Optional[Method] = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Definition:
     second of all copies of the plan together, None is no limit. ``wave``: migrations in a wave.
     ``stop_after``: failures after which no further item begins, 0 is never. ``max_copies``: of
     this plan at once, 0 is no limit. ``wait``: seconds that a wave waits for an image that cannot
-    begin, None is forever. ``method``: of images; None is the default, and imports have their own.
+    begin, None is forever. ``method``: of images, or ``copy`` of imports; None is the default.
     """
 
     name: str
@@ -171,6 +173,13 @@ class Definition:
         beside = {(pool, namespace) for pool in pools if pool for _, namespace in targets}
         return frozenset(sources | targets | beside)
 
+    def method_of(self, item: Item) -> Optional[Method]:
+        """The method that is given for an item: its own, or else the plan's; None: the default."""
+        if item.method is not None:
+            return item.method
+        for_imports = self.method is Method.COPY
+        return self.method if for_imports == bool(item.source_spec) else None
+
     def _mapped(self, source: Union[Selector, ImageSpec]) -> tuple[str, str]:
         namespace = self.rule.namespace
         return (
@@ -218,7 +227,7 @@ class Item:
     which is imported ``as_raw``: see ``MigrationRequest``.
     ``message`` says why it failed or was cancelled, or what it waits for. ``bytes``: the bytes to
     copy, set when it has ended. ``postponed``: it could not begin in its wave, and is tried again
-    when all others have ended.
+    when all others have ended. ``method``: what is given for it alone.
     """
 
     ident: str
@@ -230,6 +239,7 @@ class Item:
     bytes: int = 0
     postponed: bool = False
     as_raw: bool = False
+    method: Optional[Method] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", shortened(self.message))

@@ -13,6 +13,15 @@ from .source_spec import SourceSpec
 from .spec import ImageSpec
 
 
+def default_method(spec: Optional[SourceSpec]) -> Method:
+    """The method where none is given. ``spec`` is the source of an import.
+
+    Only ``copy`` imports the snapshots of an RBD image, and disks that librbd does not read.
+    """
+    copied = spec is not None and (spec.format == "native" or not spec.read_by_librbd)
+    return Method.COPY if copied else Method.LIVE
+
+
 @dataclass(frozen=True)
 class MigrationRequest:
     """What was asked for.
@@ -36,15 +45,8 @@ class MigrationRequest:
 
     @property
     def method(self) -> Method:
-        """The method for copying it.
-
-        Only ``copy`` imports the snapshots of an RBD image, and disks that librbd does not read.
-        """
-        if self.asked_method is not None:
-            return self.asked_method
-        spec = self.spec
-        copied = spec is not None and (spec.format == "native" or not spec.read_by_librbd)
-        return Method.COPY if copied else Method.LIVE
+        """The method for copying it."""
+        return self.asked_method or default_method(self.spec)
 
     def by(self, method: Optional[Method]) -> MigrationRequest:
         """The request with the method that was asked for. Raises MigrationError(EINVAL)."""

@@ -169,6 +169,7 @@ def _look(look: Look) -> None:
         elif look.spec.format == "qcow":
             header = parse_header(stream)
             look.details.append(f"QCOW version {header.version}")
+            qcow.odd_size(look, stream, header, "QEMU leaves out what is behind the last 512")
             qcow.health(look, stream, header)
             snapshots = read_snapshots(stream, header, look.limits)
             qcow.names_of(look, stream, header, snapshots)

@@ -58,11 +58,15 @@ def _disk(look: Look, stream: Stream, header: Header) -> None:
     name = stream.label
     if header.size == 0:
         look.note("QCOW_EMPTY", f"{name} holds a disk of 0 bytes, on which librbd crashes.")
+    odd_size(look, stream, header, "librbd wants a multiple of 512")
+
+
+def odd_size(look: Look, stream: Stream, header: Header, why: str) -> None:
+    """Note a disk whose size is no multiple of 512. ``why`` it has to be one, within a sentence."""
     if header.size % 512:
         look.note(
             "QCOW_SIZE",
-            f"The disk in {name} has {header.size} bytes, and librbd wants a multiple of 512; make "
-            "it larger.",
+            f"The disk in {stream.label} has {header.size} bytes, and {why}; make it larger.",
             _resize(look, header.size + 512 - header.size % 512),
         )
 

@@ -6,7 +6,6 @@ is stored, displayed and shared as a file.
 
 from __future__ import annotations
 
-import json
 import re
 from errno import EINVAL
 from typing import Any, Optional, TypeVar
@@ -15,17 +14,15 @@ from ...model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, parse_pause
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions, parse_layout
 from ...model.migration import Goal, Method
-from ...model.plan import MAX_ITEMS, NAME, Definition, Listed, Rule, Selector
+from ...model.plan import MAX_ITEMS, NAME, Definition, Rule, Selector
 from ...model.policy import Policy
-from ...model.source import CONFIG
-from ...model.source_spec import SourceSpec, parse_source_spec
-from ...model.spec import ImageSpec, parse_image_spec
 from ...model.units import parse_seconds, parse_size
 from ...model.verification import Verify
 from ..pace.timetable import parse_rate
 from ..pace.window import parse_window
 from .patterns import compile_pattern
 from .plan_fields import PlanObject, refuse, shown
+from .plan_images import listed_image
 from .plan_text import load_plan_text
 from .selection import template_problem, unchanged
 
@@ -45,7 +42,7 @@ _POLICY = (
     "cutover_window",
 )  # fmt: skip
 _GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
-_METHODS = (Method.LIVE.value, Method.WARM.value)
+_METHODS = tuple(method.value for method in Method)
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _SIZE = re.compile(r"\s*(<=|>=|<|>)\s*([^<>=,]+)")
 
@@ -69,7 +66,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             "give up to 64 letters, digits, '_', '.' and '-', such as nvme-move",
         )
     select = tuple(_selector(item, path) for item, path in top.items("select"))
-    images = tuple(_listed(item, path, default_pool) for item, path in top.items("images"))
+    images = tuple(listed_image(item, path, default_pool) for item, path in top.items("images"))
     if not select and not images:
         raise refuse(
             "select",
@@ -115,6 +112,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             "is for a cutover, which only the method warm has",
             "leave it out, or give policy.method: warm",
         )
+    _require_methods(definition)
     path = unchanged(definition)
     if path:
         raise refuse(
@@ -222,55 +220,6 @@ def _layout(given: PlanObject) -> LayoutOptions:
         raise MigrationError(EINVAL, text) from None
 
 
-def _listed(value: Any, path: str, default_pool: str) -> Listed:
-    given = PlanObject(value, path, ("source", "target", "source_spec", "as_raw"))
-    target = _spec(given, "target", default_pool)
-    if not given.has("source_spec"):
-        source = _spec(given, "source", default_pool)
-        if source is None:
-            raise refuse(path, "has no source", "give source: pool/image, or source_spec")
-        if given.has("as_raw"):
-            raise refuse(given.where("as_raw"), "is for a source_spec", "leave it out")
-        return Listed(source, target)
-    if given.has("source"):
-        raise refuse(
-            given.where("source"), "is given together with source_spec", "give one of them"
-        )
-    if target is None:
-        raise refuse(given.where("target"), "is missing", "name the image to create")
-    spec = _source_spec(given)
-    as_raw = given.flag("as_raw")
-    if as_raw and spec.format != "raw":
-        raise refuse(given.where("as_raw"), "is for a source_spec of the type raw", "leave it out")
-    return Listed(None, target, spec.to_json(), as_raw)
-
-
-def _source_spec(given: PlanObject) -> SourceSpec:
-    where = given.where("source_spec")
-    plain = given.raw("source_spec")
-    try:
-        spec = parse_source_spec(plain if isinstance(plain, str) else json.dumps(plain))
-    except MigrationError as error:
-        text = str(error).replace("The source-spec", f"{where} in the plan", 1)
-        if text == str(error):
-            text = f"{where}: {text}"
-        raise MigrationError(EINVAL, text) from None
-    for secret in spec.secrets():
-        raise refuse(
-            f"{where}.{secret}",
-            "is a secret, which a plan must not contain",
-            f"store it with `ceph config-key set KEY -i FILE` and give {CONFIG}KEY",
-        )
-    return spec
-
-
-def _spec(given: PlanObject, name: str, default_pool: str) -> Optional[ImageSpec]:
-    text = given.text(name)
-    if not text:
-        return None
-    return parse_image_spec(text, default_pool, f"{given.where(name)} in the plan")
-
-
 def _window(given: PlanObject, timezone: str, name: str = "window") -> str:
     texts = [text for text in given.texts(name) if text]
     if not texts or texts == ["off"]:
@@ -286,6 +235,28 @@ def _method(policy: PlanObject) -> Optional[Method]:
         waits = waits or policy.has("cutover_window")
         return Method.WARM if waits else None
     return Method(policy.choice("method", _METHODS, Method.LIVE.value))
+
+
+def _require_methods(definition: Definition) -> None:
+    """Refuse methods that images of the plan, or its cutover, cannot have."""
+    images = definition.select or any(listed.source for listed in definition.images)
+    if definition.method is Method.COPY and images:
+        raise refuse(
+            "policy.method",
+            "is copy, which is for imports, and the plan has images of this cluster",
+            "leave it out, or give images[].method: copy where there is a source_spec",
+        )
+    policy = definition.policy
+    waits = policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
+    if not (waits or policy.cutover_window or policy.goal is Goal.CUT_OVER):
+        return
+    for number, listed in enumerate(definition.images):
+        if listed.source is not None and listed.method is Method.LIVE:
+            raise refuse(
+                f"images[{number}].method",
+                "is live, and the policy has a cutover, which only the method warm has",
+                "leave one of them out, or make a plan of its own",
+            )
 
 
 def _cutover(policy: PlanObject) -> Optional[CutoverPolicy]:

@@ -139,12 +139,20 @@ def choose(
         number = len(items) + 1
         if listed.source is not None:
             target = listed.target or mapped(definition.rule, listed.source, number)
-            items.append(Item(ident(), listed.source, target))
+            items.append(Item(ident(), listed.source, target, method=listed.method))
         elif listed.target is not None:
             label = parse_source_spec(listed.source_spec).label()
             source = ImageSpec("", "", label)
-            item = Item(ident(), source, listed.target, listed.source_spec, as_raw=listed.as_raw)
-            items.append(item)
+            items.append(
+                Item(
+                    ident(),
+                    source,
+                    listed.target,
+                    listed.source_spec,
+                    as_raw=listed.as_raw,
+                    method=listed.method,
+                )
+            )
     _refuse_bad(items)
     return items
 

@@ -42,11 +42,12 @@ class ItemStarter:
     def wish(self, item: Item, plan: Definition) -> MigrationRequest:
         """What an item asks for. Raises MigrationError."""
         if not item.source_spec:
-            return MigrationRequest(item.source, item.target, plan.rule.layout).by(plan.method)
+            wish = MigrationRequest(item.source, item.target, plan.rule.layout)
+            return wish.by(plan.method_of(item))
         wish = self._import_request(
             parse_source_spec(item.source_spec), item.target, plan.rule.layout
         )
-        return replace(wish, as_raw=item.as_raw)
+        return replace(wish.by(plan.method_of(item)), as_raw=item.as_raw)
 
     def begin(self, item: Item, plan: Definition) -> TrackedMigration:
         """The migration of an item: a new one, or the one there is, whoever began it.

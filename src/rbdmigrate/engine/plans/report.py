@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any, NamedTuple, Optional
 
@@ -11,8 +12,10 @@ from ...control.plans.progress import shown_state, time_left
 from ...control.plans.waves import UNBEGUN, Phase, counts, next_step, waves
 from ...model.client_warnings import warnings_for_plan
 from ...model.migration import Method, Op
-from ...model.plan import Definition, Outcome, PlanState
+from ...model.plan import MAX_ITEMS, Definition, Outcome, PlanState
 from ...model.report import Live, iso, percent
+from ...model.request import default_method
+from ...model.source_spec import parse_source_spec
 from ..records.tracked import TrackedMigration
 from ..records.tracked_plan import TrackedPlan
 
@@ -109,6 +112,7 @@ def _item(kept: TrackedPlan, number: int, phase: Phase, figures: _Figures) -> di
     return {
         "source": str(item.source),
         "target": str(item.target),
+        "method": _method(kept, number).value,
         "migration": item.ident,
         "wave": number // kept.plan.definition.wave + 1,
         "phase": phase.value,
@@ -119,6 +123,19 @@ def _item(kept: TrackedPlan, number: int, phase: Phase, figures: _Figures) -> di
         "bytes_copied": figures.copied,
         "message": _message(kept, number),
     }
+
+
+def _method(kept: TrackedPlan, number: int) -> Method:
+    """The method of an item's migration, or what it will be."""
+    item, tracked = kept.items[number], kept.live.get(number)
+    if tracked is not None:
+        return tracked.migration.method
+    return kept.plan.definition.method_of(item) or _default_method(item.source_spec)
+
+
+@functools.lru_cache(maxsize=MAX_ITEMS)
+def _default_method(source_spec: str) -> Method:
+    return default_method(parse_source_spec(source_spec) if source_spec else None)
 
 
 def _message(kept: TrackedPlan, number: int) -> str:

@@ -1,0 +1,86 @@
+"""Reading the images that a plan file lists: images of the cluster, and sources of imports."""
+
+from __future__ import annotations
+
+import json
+from errno import EINVAL
+from typing import Any, Optional
+
+from ...model.errors import MigrationError
+from ...model.migration import Method
+from ...model.plan import Listed
+from ...model.source import CONFIG
+from ...model.source_spec import SourceSpec, parse_source_spec
+from ...model.spec import ImageSpec, parse_image_spec
+from .plan_fields import PlanObject, refuse
+
+_OF_IMAGES = (Method.LIVE.value, Method.WARM.value)
+_OF_IMPORTS = (Method.LIVE.value, Method.COPY.value)
+
+
+def listed_image(value: Any, path: str, default_pool: str) -> Listed:
+    """Return an entry of ``images``. Raises MigrationError(EINVAL)."""
+    given = PlanObject(value, path, ("source", "target", "source_spec", "as_raw", "method"))
+    target = _spec(given, "target", default_pool)
+    if not given.has("source_spec"):
+        source = _spec(given, "source", default_pool)
+        if source is None:
+            raise refuse(path, "has no source", "give source: pool/image, or source_spec")
+        if given.has("as_raw"):
+            raise refuse(given.where("as_raw"), "is for a source_spec", "leave it out")
+        return Listed(source, target, method=_method(given, _OF_IMAGES))
+    if given.has("source"):
+        raise refuse(
+            given.where("source"), "is given together with source_spec", "give one of them"
+        )
+    if target is None:
+        raise refuse(given.where("target"), "is missing", "name the image to create")
+    spec = _source_spec(given)
+    as_raw = given.flag("as_raw")
+    if as_raw and spec.format != "raw":
+        raise refuse(given.where("as_raw"), "is for a source_spec of the type raw", "leave it out")
+    return Listed(None, target, spec.to_json(), as_raw, _method_of(given, spec))
+
+
+def _method(given: PlanObject, known: tuple[str, ...]) -> Optional[Method]:
+    if not given.text("method"):
+        return None
+    return Method(given.choice("method", known, ""))
+
+
+def _method_of(given: PlanObject, spec: SourceSpec) -> Optional[Method]:
+    """The method that is given for a source."""
+    method = _method(given, _OF_IMPORTS)
+    if method is Method.LIVE and not spec.read_by_librbd:
+        raise refuse(
+            given.where("method"),
+            f"is live, and librbd does not read {spec.format}",
+            "leave it out",
+        )
+    return method
+
+
+def _source_spec(given: PlanObject) -> SourceSpec:
+    where = given.where("source_spec")
+    plain = given.raw("source_spec")
+    try:
+        spec = parse_source_spec(plain if isinstance(plain, str) else json.dumps(plain))
+    except MigrationError as error:
+        text = str(error).replace("The source-spec", f"{where} in the plan", 1)
+        if text == str(error):
+            text = f"{where}: {text}"
+        raise MigrationError(EINVAL, text) from None
+    for secret in spec.secrets():
+        raise refuse(
+            f"{where}.{secret}",
+            "is a secret, which a plan must not contain",
+            f"store it with `ceph config-key set KEY -i FILE` and give {CONFIG}KEY",
+        )
+    return spec
+
+
+def _spec(given: PlanObject, name: str, default_pool: str) -> Optional[ImageSpec]:
+    text = given.text(name)
+    if not text:
+        return None
+    return parse_image_spec(text, default_pool, f"{given.where(name)} in the plan")
