@@ -12,8 +12,10 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.faults.managers import start_dead
-from qa.workload.images import KIB, MIB, digests, make_image, names, opened
+from qa.workload.images import KIB, MIB, content, digests, make_image, names, opened
+from qa.workload.sources import qemu
 from tests.cluster.commands import Commands, Report
+from tests.cluster.importing import Place, place  # noqa: F401 - a fixture
 
 _numbers = itertools.count(1)
 Pools = "tuple[str, str]"
@@ -105,8 +107,8 @@ def disks(client: rados.Rados, pools: Pools) -> "Callable[[int], dict[str, Any]]
 
 def moved(client: rados.Rados, plan: Plan, before: "dict[str, Any]") -> None:
     """Each image is where it was to go, with its content, by one migration."""
-    for target, content in before.items():
-        assert digests(client, target) == content
+    for target, digest in before.items():
+        assert digests(client, target) == digest
         assert [report["state"] for report in plan.ended(target)] == ["committed"]
 
 
@@ -141,6 +143,42 @@ def test_a_plan_moves_its_images_wave_by_wave(
     assert "6 done" in migration.text("plan", "show", plan.name)
     migration.text("plan", "start", plan.name)  # once more is the same plan
     assert plan.show()["state"] == "done"
+
+
+def test_each_image_has_its_own_method(
+    client: rados.Rados,
+    plan: Plan,
+    disks: "Callable[[int], dict[str, Any]]",
+    place: Place,  # noqa: F811
+) -> None:
+    before = disks(2)
+    raw, file = place.folder / "own.raw", place.folder / "own.qcow2"
+    raw.write_bytes(b"import" * 40000 + bytes(5760))
+    qemu("img", "convert", "-f", "raw", "-O", "qcow2", "-c", str(raw), str(file))
+    source, target = plan.pools
+    spec = {"type": "qcow", "stream": {"type": "file", "file_path": str(file)}}
+    images = [
+        {"source": f"{source}/vm-1", "method": "warm"},
+        {"source_spec": spec, "target": f"{target}/own", "method": "copy"},
+    ]
+    plan.create(images=images)
+    checked = plan.do("check")
+    assert {item["target"].split("/")[1]: item["method"] for item in checked["items"]} == {
+        "vm-1": "warm",
+        "vm-2": "live",
+        "own": "copy",
+    }
+    assert checked["ok"]
+    plan.do("start")
+    shown = {item["target"]: item["method"] for item in plan.state("done")["items"]}
+    ended = {target: plan.ended(target)[0]["method"] for target in shown}
+    assert (
+        ended
+        == shown
+        == {f"{target}/vm-1": "warm", f"{target}/vm-2": "live", f"{target}/own": "copy"}
+    )
+    moved(client, plan, before)
+    assert content(client, f"{target}/own") == raw.read_bytes()
 
 
 def test_what_is_in_use_waits_in_its_wave_and_goes_on(
