@@ -143,6 +143,7 @@ class Module(MgrModule):
             settings=lambda: self._options.settings,
             on_client=on_client,
             surroundings=view,
+            audit=self._audit,
         )
 
     def _show(self, engine: Engine) -> None:

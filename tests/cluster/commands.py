@@ -170,3 +170,13 @@ def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:
 def is_one_sentence(text: str) -> bool:
     """Whether this is one line of prose with one full stop at its end."""
     return text.endswith(".") and "\n" not in text and not _SECOND_SENTENCE.search(text)
+
+
+def wait_audited(cluster: Cluster, *lines: str) -> None:
+    """Wait until the cluster's audit log has these lines, which reach the monitors late."""
+
+    def there() -> bool:
+        said = cluster.ceph("log", "last", "500", "info", "audit")
+        return all(line in said for line in lines)
+
+    cluster.wait_for(there, 60, "the lines of the audit log")

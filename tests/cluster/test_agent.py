@@ -13,7 +13,7 @@ import rados
 from qa.devcluster import Cluster
 from qa.guest import AgentProcess, GuestOptions, Machine, RbdDisk
 from qa.workload.images import MIB, image_id, names, opened, place, trash
-from tests.cluster.commands import Commands, Refused
+from tests.cluster.commands import Commands, Refused, wait_audited
 
 Pools = "tuple[str, str]"
 SIZE = 32 * MIB
@@ -87,7 +87,7 @@ def seen(migration: Commands, agent: AgentProcess, disks: int = 1) -> "list[Any]
 
 
 def test_a_running_guest_moves_in_place_and_to_another_pool(
-    migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Any
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Any
 ) -> None:
     source, target = f"{pools[0]}/disk0", f"{pools[1]}/moved"
     with hypervisor() as host:
@@ -108,6 +108,10 @@ def test_a_running_guest_moves_in_place_and_to_another_pool(
         run(migration, source, target, "--name-changes")
         migration.wait(target, "cut-over")
         host.must_be_clean()
+        wait_audited(
+            cluster,
+            f"migration {source} -> {target}: 'paused the guest web-17' by 'agent {HOST}'",
+        )
         assert watchers(client, target) == 1
         assert names(client, pools[0]) == []
         migration.text("commit", target)

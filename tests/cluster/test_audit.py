@@ -4,9 +4,7 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, make_image
-from tests.cluster.commands import Commands
-
-_SOON = 60.0  # seconds for a line to reach the monitors
+from tests.cluster.commands import Commands, wait_audited
 
 
 def test_a_request_is_in_the_timeline_and_in_the_audit_log(
@@ -20,10 +18,7 @@ def test_a_request_is_in_the_timeline_and_in_the_audit_log(
     requests = [(e["message"], e["by"]) for e in migration.report(target)["timeline"] if e["by"]]
     assert requests[1:] == [("pause", "command line"), ("resume", "command line")]
     migration.text("abort", target)
-    line = f"rbd migration pause target_image={target} by 'command line': accepted"
-    cluster.wait_for(
-        lambda: line in cluster.ceph("log", "last", "200", "info", "audit"), _SOON, "the line"
-    )
+    wait_audited(cluster, f"rbd migration pause target_image={target} by 'command line': accepted")
     exported = migration.text("history", target, "--export", "csv").splitlines()
     assert exported[0].startswith("id,source,target,state,method,")
     assert exported[1].endswith(",command line")

@@ -16,7 +16,7 @@ from qa.devcluster import Cluster
 from qa.workload.certificate import certificate
 from qa.workload.images import make_image
 from qa.workload.writer import writing
-from tests.cluster.commands import Commands, option
+from tests.cluster.commands import Commands, option, wait_audited
 
 Pools = "tuple[str, str]"
 _RECEIVER = Path(__file__).parents[2] / "doc" / "examples" / "hook_receiver.py"
@@ -132,6 +132,8 @@ def test_a_veto_and_a_failover(
     migration.text("cutover", image, "--cutover", "hook")
     migration.wait(image, "cut-over")
     assert receiver.told("after_cutover")["start_on"] == image
+    said = "'the hook test said no to the cutover: a backup runs' by 'hook test'"
+    wait_audited(cluster, f"migration {image} -> {image}: {said}")
 
 
 def test_where_messages_do_not_go(

@@ -10,7 +10,7 @@ import rados
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
 from qa.workload.images import MIB, digests, make_image
-from tests.cluster.commands import Commands, is_one_sentence
+from tests.cluster.commands import Commands, is_one_sentence, wait_audited
 from tests.cluster.fixtures import of_cluster
 from tests.cluster.importing import exposed
 from tests.cluster.rest import BASE, Rest, free_ports, login
@@ -64,7 +64,9 @@ def disk(client: rados.Rados, migration: Commands, cluster: Cluster) -> Iterator
             cluster.rbd("rm", spec)
 
 
-def test_the_whole_way(admin: Rest, client: rados.Rados, migration: Commands, disk: str) -> None:
+def test_the_whole_way(
+    admin: Rest, cluster: Cluster, client: rados.Rados, migration: Commands, disk: str
+) -> None:
     before = digests(client, disk)
     found = admin.api("POST", "/check", MIGRATION)
     assert (found.status, found.body["ok"]) == (200, True)
@@ -98,6 +100,16 @@ def test_the_whole_way(admin: Rest, client: rados.Rados, migration: Commands, di
     assert digests(client, "nvme/disk") == before
 
     assert admin.api("GET", "/history?target=nvme%2Fdisk&since=1h").body[0]["state"] == "committed"
+    exported = admin.api("GET", "/history/export?export=csv&target=nvme%2Fdisk")
+    assert exported.headers["content-type"] == "text/csv; charset=utf-8"
+    assert exported.headers["content-disposition"] == 'attachment; filename="history.csv"'
+    assert exported.body.splitlines()[1].endswith(",dashboard user admin")
+    assert admin.api("GET", "/history/export?limit=1").body[0]["state"] == "committed"
+    missing = admin.api("GET", "/plan/none/report?export=html")
+    assert (missing.status, missing.body["code"]) == (404, "ENOENT")
+    wait_audited(
+        cluster, "rbd migration commit target_image=nvme/disk by 'dashboard user admin': accepted"
+    )
     assert admin.api("GET").headers["x-total-count"] == "0"
     listed = admin.api("GET", "?ended=true&sort=-created&state=committed&search=NVME&pool=hdd")
     assert int(listed.headers["x-total-count"]) == len(listed.body) >= 1

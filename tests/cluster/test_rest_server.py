@@ -1,6 +1,8 @@
 """The module's own server: TLS, API keys, roles, limits, metrics, and managers that take over."""
 
 import contextlib
+import csv
+import io
 import json
 import socket
 import ssl
@@ -17,7 +19,7 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, content, digests, make_image
-from tests.cluster.commands import Commands, is_one_sentence
+from tests.cluster.commands import Commands, is_one_sentence, wait_audited
 from tests.cluster.importing import exposed
 from tests.cluster.rest import BASE, Answer, Rest, free_ports
 from tests.fuzz import schemathesis
@@ -254,9 +256,36 @@ def test_a_plan(
 
     cluster.wait_for(committed, 60, "the commit")
     assert digests(client, target) == before
+    _report_of_the_plan(reader, target)
+    wait_audited(
+        cluster,
+        "rbd migration commit plan=over-rest by 'key test-write': accepted",
+        f"migration {pools[0]}/disk -> {target}: 'asked for' by 'plan over-rest'",
+        "plan over-rest: done by 'plan over-rest'",
+    )
     assert reader.api("DELETE", "/plan/over-rest").status == 403
     assert writer.api("DELETE", "/plan/over-rest").status == 200
     assert reader.api("GET", "/plan/over-rest").status == 404
+
+
+def _report_of_the_plan(reader: Rest, target: str) -> None:
+    """All three forms, for a key that may only read."""
+    plain = reader.api("GET", "/plan/over-rest/report")
+    assert plain.headers["content-disposition"] == 'attachment; filename="plan-over-rest.json"'
+    assert "created by key test-write" in plain.body["timeline"]
+    (row,) = plain.body["images"]
+    assert (row["target"], row["state"], row["by"]) == (target, "committed", "plan over-rest")
+    assert "commit by key test-write" in row["requests"]
+    table = reader.api("GET", "/plan/over-rest/report?export=csv")
+    (line,) = csv.DictReader(io.StringIO(table.body))
+    assert line["target_image_id"] == row["target_image_id"]
+    printed = reader.api("GET", "/plan/over-rest/report?export=html")
+    assert printed.headers["content-type"] == "text/html; charset=utf-8"
+    assert f'<td class="wide">{target} {row["target_image_id"]}' in printed.body
+    ended = reader.api("GET", "/history/export?export=csv&plan=over-rest")
+    assert [one["target"] for one in csv.DictReader(io.StringIO(ended.body))] == [target]
+    assert reader.api("GET", "/plan/none/report?export=html").status == 404
+    assert reader.api("GET", "/history/export?export=html").status == 400
 
 
 def test_roles(reader: Rest, writer: Rest, server: Rest) -> None:

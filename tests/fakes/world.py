@@ -50,6 +50,7 @@ class Manager:
             settings=lambda: world.settings,
             on_client=self._registered,
             send=self._send,
+            audit=world.audit_log.append,
         )
         with self.acting():
             self.engine = modules.api.Engine(host)
@@ -81,6 +82,7 @@ class World:
         rados_module.use(self.cluster)
         self.settings = load().settings.Settings(retry_first=1.0, retry_cap=5.0)
         self.managers: list[Manager] = []
+        self.audit_log: list[str] = []
         self.send: Callable[[Any], Any] = _unreachable
         self._stack = contextlib.ExitStack()
         self._kills: dict[str, int] = {}

@@ -81,6 +81,9 @@ PLAN = {
     "selects": ["rbd/*"],
     "pools": ["rbd", "ssd"],
     "items": [PLAN_ITEM],
+    "timeline": [
+        {"at": "2026-11-23T06:22:26Z", "state": "draft", "message": "created", "by": "ann"},
+    ],
 }  # fmt: skip
 PLAN_CHECK = {
     "plan": "move",

@@ -9,11 +9,17 @@ import pytest
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.model.agent_messages import Declined, Ready, Released, Resumed
+from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration import Goal, Method, State
+from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.verification import Verify
+from tests.fakes.hook_server import HookServer
 from tests.fakes.world import World, spec
+from tests.unit.agent_requests import ask, guest, orders, wait_decided
 from tests.unit.builders import NOON, migration
 from tests.unit.front_ends import FakeEngine
 
@@ -78,6 +84,110 @@ def test_a_plan_is_named_as_who_began_its_migrations(world):
     world.run(20.0)
     world.wait_state("nvme/a", "prepared")
     assert world.do("get", "nvme/a")["by"] == "plan move"
+
+
+def test_acts_of_plans_are_lines_of_the_audit_log_and_of_the_plans_timeline(world):
+    text = "plan: move\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}\npolicy: {goal: executed}\n"
+    plans = world.engine.plans
+    world.set(max_copies=0)
+    acting(world, "ann", lambda: plans.create(parse_plan(text, "rbd")))
+    acting(world, "bob", lambda: plans.begin("move"))
+    world.run(20.0)
+    world.wait_state("nvme/a", "prepared")
+    client = world.client()
+    with client.open("nvme/a") as disk:
+        disk.write(b"later".ljust(4096), 4096)
+    acting(world, "bob", lambda: plans.cancel("move"))
+    world.run(10.0)
+    assert world.do("get", "nvme/a")["paused"]
+    assert world.audit_log == [
+        "plan move: running by 'plan move'",
+        "migration hdd/a -> nvme/a: 'asked for' by 'plan move'",
+        "migration hdd/a -> nvme/a: pause by 'plan move'",
+        "plan move: cancelled by 'plan move'",
+    ]
+    found = world.call(lambda: plans.get("move"))["timeline"]
+    assert [(e["state"], e["message"], e["by"]) for e in found] == [
+        ("draft", "created", "ann"),
+        ("starting", "", "bob"),
+        ("running", "", "plan move"),
+        ("cancelling", "", "bob"),
+        ("cancelled", "", "plan move"),
+    ]
+
+
+def test_an_agents_acts_are_lines_of_the_audit_log(world):
+    disk = world.client().open("hdd/a")
+    policy = Policy(Goal.PREPARED, cutover=CutoverPolicy(CutoverMode.AGENT))
+    world.call(
+        lambda: world.engine.migrations.prepare(
+            spec("hdd/a"), spec("nvme/a"), LayoutOptions(), policy, method=Method.LIVE
+        )
+    )
+    (move,) = orders(world, guest("hdd/a", renames=True)).moves
+    idents = (move.disks[0].migration,)
+    for _ in range(2):
+        ask(world, Declined("web-17", idents, "a backup runs"))
+        world.run(1.0)
+    world.run(31.0)
+    orders(world, guest("hdd/a", renames=True))
+    ask(world, Ready("t", "web-17", idents))
+    disk.close()
+    wait_decided(world, "t", idents, ask(world, Released("t", "web-17", idents)))
+    ask(world, Resumed("t", "web-17", idents, 0.4))
+    left, paused, resumed = world.audit_log
+    about, by = "migration hdd/a -> nvme/a: ", " by 'agent pve3'"
+    assert left == f"{about}'left the guest web-17 alone: a backup runs'{by}"
+    assert paused == f"{about}'paused the guest web-17'{by}"
+    assert resumed.startswith(f"{about}'the guest web-17 on pve3 goes on, after a pause of 0.40 s")
+    found = [entry["by"] for entry in world.do("get", "nvme/a")["timeline"]]
+    assert found.count("agent pve3") == 3
+
+
+def test_a_hooks_answers_are_lines_of_the_audit_log(world):
+    server = HookServer(world)
+    server.add()
+    answers = [(409, '{"reason": "a backup runs."}', None)] * 2
+    server.say = lambda hook, event, body: (
+        answers.pop(0) if event == "before_commit" and answers else 200
+    )
+    world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.NONE)
+    world.wait_state("nvme/a", "committed", seconds=300)
+    about, by = "migration hdd/a -> nvme/a: ", " by 'hook one'"
+    assert world.audit_log == [
+        f"{about}'the hook one said no to the commit: a backup runs'{by}",
+        f"{about}'the hook one agreed to the commit'{by}",
+    ]
+    assert ("the hook one agreed to the commit", "hook one") in said(world)
+
+
+def test_how_long_it_was_held_is_known_to_the_next_manager(world):
+    def wait(seconds):
+        for _ in range(seconds):
+            world.run(1.0)
+            world.call(world.engine.measures.tick)
+
+    world.prepare("hdd/a", "nvme/a")
+    world.do("pause", "nvme/a")
+    wait(90)
+    shown = world.do("get", "nvme/a")["held_seconds"]
+    assert 80 <= shown["paused"] <= 95
+    world.failover()
+    world.run(10.0)
+    kept = world.do("get", "nvme/a")["held_seconds"]
+    assert shown["paused"] - 65 <= kept["paused"] <= shown["paused"]
+    wait(30)
+    world.do("resume", "nvme/a")  # writes the record
+    held = world.do("get", "nvme/a")["held_seconds"]["paused"]
+    assert kept["paused"] + 20 <= held <= kept["paused"] + 50
+    world.failover()
+    world.run(10.0)
+    assert world.do("get", "nvme/a")["held_seconds"]["paused"] == held
+    world.do("abort", "nvme/a")
+    world.wait_state("nvme/a", "aborted")
+    world.run(5.0)
+    (ended,) = world.call(world.engine.migrations.history)
+    assert ended["held_seconds"]["paused"] == held
 
 
 def test_a_refused_request_leaves_no_entry(world):

@@ -34,9 +34,10 @@ def cherrypy(monkeypatch):
 def ask(front_end, front_end_anew, cherrypy):
     """Send the request to list migrations; ``remote`` is what the other module does."""
     dashboard = front_end_anew("http.dashboard")
-    route = front_end("http.api.routes").BY_NAME["list"]
+    routes = front_end("http.api.routes").BY_NAME
 
-    def ask(remote):
+    def ask(remote, name="list"):
+        route = routes[name]
         known = object.__new__(dashboard._Dashboard)
         known.mgr, known.exception = SimpleNamespace(remote=remote), Refused
         controller = SimpleNamespace(_has_permissions=lambda name: name == "read")
@@ -54,6 +55,14 @@ def test_an_answer_is_passed_on_with_its_headers(ask, cherrypy):
     assert ask(answered(200, [1], **{"X-Total-Count": "1"})) == [1]
     assert cherrypy.response.status == 200
     assert cherrypy.response.headers == {"X-Total-Count": "1"}
+
+
+def test_a_file_is_passed_on_in_pieces_that_the_dashboard_leaves_alone(ask, cherrypy):
+    text = "ä" * 100_000
+    pieces = ask(answered(200, text, **{"Content-Type": "text/csv"}), "plan_report")
+    assert len(pieces) > 1
+    assert b"".join(pieces).decode() == text
+    assert cherrypy.response.headers == {"Content-Type": "text/csv"}
 
 
 def test_while_the_module_does_not_run_clients_are_told_when_to_ask_again(ask, cherrypy):

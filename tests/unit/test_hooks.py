@@ -153,7 +153,7 @@ def test_a_commit_waits_for_those_who_want_to_be_asked():
     m = committing()
     assert commit_agreed(m, [])
     assert not commit_agreed(m, ["one"])
-    assert wants_commit(m)
+    assert wants_commit(m, NOON)
     m = asked_all("one", event=E.BEFORE_COMMIT, m=m)
     assert not commit_agreed(m, ["one"])
     assert commit_agreed(agreed(m, "q", "one", NOON), ["one"])
@@ -166,7 +166,7 @@ def test_a_commit_waits_for_those_who_want_to_be_asked():
 @pytest.mark.parametrize("state", [s for s in State if s is not State.EXECUTED])
 def test_a_warm_migration_is_not_asked_for_its_commit_before_its_cutover(state):
     m = waiting(goal=Goal.COMMITTED).enter(state, NOON)
-    assert wants_commit(m) == (state in (State.CUT_OVER,))
+    assert wants_commit(m, NOON) == (state in (State.CUT_OVER,))
 
 
 @few

@@ -241,6 +241,21 @@ def test_an_engine_that_ends_is_503_and_one_that_is_not_ready_400(ask):
     assert (status, headers) == (503, {"Retry-After": "5"})
 
 
+def test_a_file_is_a_text_with_its_type_and_name(ask):
+    status, body, headers = ask("plan_report", target="move", export="html")
+    assert (status, body[:15]) == (200, "<!doctype html>")
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Content-Disposition"] == 'attachment; filename="plan-move.html"'
+    assert "script-src" not in headers["Content-Security-Policy"]
+    status, body, headers = ask("history_export")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert [row["target"] for row in json.loads(body)] == ["ssd/b"]
+    status, body, headers = ask("history_export", export="html")
+    assert (status, headers) == (400, {})
+    status, body, headers = ask("plan_report", target="none")
+    assert (status, "Content-Type" in headers) == (404, False)
+
+
 def test_between_modules_all_is_text(dispatch, engine, options):
     context = dispatch.Context(engine, options, "16.2.15")
     asked = {"target": "ssd/b", "query": {}, "body": {}}

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from rbdmigrate.control.access import Access
 from rbdmigrate.control.plans.plan_file import parse_plan
 from tests.fakes.world import World
 from tests.unit.front_ends import FakeEngine
@@ -20,20 +21,36 @@ policy: {goal: committed, verify: full}
 
 
 @pytest.fixture
-def module(front_end):
+def rows(front_end):
     pytest.importorskip("prettytable")
-    return front_end("cli.plan_report")
+    return front_end("cli.plan_rows")
+
+
+@pytest.fixture
+def pages(front_end, rows):
+    return front_end("cli.plan_page")
 
 
 @pytest.fixture(scope="module")
 def done():
-    """A plan of two images that is done, and the reports of its migrations."""
+    """A plan of two images that is done after a pause, and the reports of its migrations."""
     with World() as world:
         for name in ("hdd/a", "hdd/<b>"):
             world.create_image(name, {0: b"one", 3: b"two"})
-        world.call(lambda: world.engine.plans.create(parse_plan(PLAN, "rbd")))
-        world.call(lambda: world.engine.plans.begin("move"))
-        world.run(120.0)
+
+        def ann(request):
+            with world.engine.on_behalf_of(Access(), "ann"):
+                return request()
+
+        plans = world.engine.plans
+        world.call(lambda: ann(lambda: plans.create(parse_plan(PLAN, "rbd"))))
+        world.set(max_copies=0)
+        world.call(lambda: ann(lambda: plans.begin("move")))
+        for _ in range(30):
+            world.run(1.0)
+            world.call(world.engine.measures.tick)
+        world.set(max_copies=10)
+        world.run(90.0)
         plan = world.call(lambda: world.engine.plans.get("move"))
         return plan, world.call(lambda: world.engine.migrations.list(ended=True))
 
@@ -55,9 +72,16 @@ class Cells(HTMLParser):
             self.cells[-1] += data
 
 
-def test_each_image_has_what_was_and_what_is(module, done):
-    report = module.plan_report(*done)
+def test_each_image_has_what_was_and_what_is(rows, done):
+    report = rows.plan_report(*done)
     assert report.state == "done"
+    assert report.timeline.startswith(report.created)
+    assert [part.partition("Z ")[2] for part in report.timeline.split("; ")] == [
+        "created by ann",
+        "starting by ann",
+        "running by plan move",
+        "done by plan move",
+    ]
     assert sorted(row.source for row in report.images) == ["hdd/<b>", "hdd/a"]
     for row in report.images:
         assert (row.phase, row.state, row.method) == ("done", "committed", "live")
@@ -71,27 +95,30 @@ def test_each_image_has_what_was_and_what_is(module, done):
         assert "asked for" in row.requests
         assert row.bytes > 0
         assert row.seconds >= 0
+        assert 20 <= row.held_seconds["limit"] <= 40
 
 
-def test_images_that_have_not_begun_are_in_it_too(module, done):
+def test_images_that_have_not_begun_are_in_it_too(rows, pages, done):
     plan, _ = done
-    report = module.plan_report(plan, [])
+    report = rows.plan_report(plan, [])
     assert {row.state for row in report.images} == {""}
     assert all(row.seconds is None and row.verification == "" for row in report.images)
-    assert module.page(report)
+    assert pages.page(report)
 
 
-def test_the_page_is_whole_and_shows_names_as_they_are(module, done):
-    report = module.plan_report(*done)
+def test_the_page_is_whole_and_shows_names_as_they_are(rows, pages, done):
+    report = rows.plan_report(*done)
     cells = Cells()
-    text = module.page(report)
+    text = pages.page(report)
     cells.feed(text)
     assert "script" not in cells.tags
     assert "b" not in cells.tags
-    assert len(cells.cells) == 2 * len(module._HEADS)
+    assert len(cells.cells) == 2 * len(pages._HEADS)
     assert any(cell.startswith("hdd/<b> ") for cell in cells.cells)
     assert any("full: passed, 100 % of the data" in cell for cell in cells.cells)
     assert "http" not in text
+    assert any(cell.startswith("limit ") for cell in cells.cells)
+    assert "created by ann" in text
 
 
 @pytest.fixture

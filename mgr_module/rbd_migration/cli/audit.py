@@ -2,7 +2,7 @@
 
 from typing import Optional
 
-from rbdmigrate.model.bounds import shortened
+from rbdmigrate.control.audit import one_line
 from rbdmigrate.model.errors import MigrationError
 
 from .command import Call, Command
@@ -15,26 +15,19 @@ _SHOWN = (
     "soak", "cutover", "max_pause", "name_changes", "data_pool", "all", "force", "max_copies",
     "per_source_pool", "per_target_pool", "per_source_host", "max_steps", "max_verifies",
 )  # fmt: skip
-_LONGEST = 200  # characters of an argument
 
 
 def line(command: Command, call: Call, error: Optional[MigrationError]) -> str:
     """Return the line: what was asked, by whom, and what came of it; empty for what only looks."""
     if command.perm != "w" or command.name in _QUIET:
         return ""
-    given = [f"{name}={_one_line(call.args[name])}" for name in _SHOWN if _given(call, name)]
+    given = [f"{name}={one_line(call.args[name])}" for name in _SHOWN if _given(call, name)]
     if call.inbuf:
         given.append("with a file")
     outcome = "accepted" if error is None else f"refused ({error.code})"
     asked = " ".join(("rbd migration", command.name, *given))
-    return f"{asked} by {_one_line(call.who)}: {outcome}"
+    return f"{asked} by {one_line(call.who)}: {outcome}"
 
 
 def _given(call: Call, name: str) -> bool:
     return call.args.get(name) not in (None, "", False)
-
-
-def _one_line(value: object) -> str:
-    """Return a value that cannot begin a line of its own, or end the quotes."""
-    text = shortened(str(value), _LONGEST)
-    return text if text.isprintable() and "'" not in text and " " not in text else ascii(text)

@@ -27,7 +27,8 @@ class HistoryRow:
     """An ended migration. ``seconds``: from the request to its end; ``bytes``: data that it moved.
 
     ``bytes_per_second``: while it was copied, waits included. ``pause_seconds``: of its cutover.
-    ``verified``: mode and outcome of the last verification. ``by``: who asked for it.
+    ``verified``: mode and outcome of the last verification. ``held_seconds``: how long it was held,
+    by reason. ``by``: who asked for it.
     """
 
     id: str
@@ -42,6 +43,7 @@ class HistoryRow:
     bytes_per_second: Optional[int]
     pause_seconds: Optional[float]
     verified: str
+    held_seconds: Dict[str, int]
     plan: str
     by: str
 
@@ -64,6 +66,7 @@ def row(report: Report) -> HistoryRow:
         bytes_per_second=None if not copied or size is None else size // copied,
         pause_seconds=(report["cutover"] or {}).get("pause_seconds"),
         verified="" if v is None else f"{v['mode']}: {v['outcome'] or 'not finished'}",
+        held_seconds=dict(report["held_seconds"]),
         plan=report["plan"] or "",
         by=report["by"] or "",
     )
@@ -86,6 +89,8 @@ def as_csv(rows: List[Dict[str, Any]], names: List[str]) -> str:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={number}" for key, number in value.items())
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return "" if value is None else value

@@ -25,6 +25,7 @@ from .api.routes import ROUTES
 logger = logging.getLogger(__name__)
 
 MODULE = "rbd_migration"
+_PIECE = 64 << 10  # bytes
 _MENU = b'<script src="rbd-migration/menu.js"></script>'
 
 
@@ -105,6 +106,8 @@ def _endpoint(dashboard: _Dashboard, route: Route) -> Any:
         handler = controllers.allow_empty_body(handler)
     else:
         more["query_params"] = [field.name for field in route.query]
+    if route.download:
+        more["json_response"] = False
     handler = controllers.Endpoint(route.method, path=route.path or "/", **more)(handler)
     return dashboard.permissions[route.permission](handler)
 
@@ -137,7 +140,13 @@ def _ask(dashboard: _Dashboard, controller: Any, route: Route) -> Any:
     if answer["status"] >= 400:
         dashboard.refuse(answer["status"], body["code"], body["detail"])
     cherrypy.response.status = answer["status"]
-    return body
+    return _pieces(body) if route.download else body
+
+
+def _pieces(text: str) -> List[bytes]:
+    """Return a text for CherryPy; the dashboard would decode it if it were one piece."""
+    raw = text.encode()
+    return [raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE)]
 
 
 def _user(dashboard: _Dashboard) -> str:

@@ -11,6 +11,7 @@ from ..control.access import Access
 _EVERYTHING = Access()
 _access: ContextVar[Access] = ContextVar("access", default=_EVERYTHING)
 _who: ContextVar[str] = ContextVar("who", default="")
+_internal: ContextVar[bool] = ContextVar("internal", default=False)
 
 
 def access() -> Access:
@@ -23,22 +24,28 @@ def who() -> str:
     return _who.get()
 
 
+def internal() -> bool:
+    """Whether a plan, agent or hook acts, of which no front end writes a line of the audit log."""
+    return _internal.get()
+
+
 @contextmanager
 def on_behalf_of(caller: Access, name: str = "") -> Iterator[None]:
     """What this thread does within is done for a caller called ``name`` who may touch that much."""
-    before = _access.set(caller)
+    before, named = _access.set(caller), _who.set(name)
     try:
-        with acting_as(name):
-            yield
+        yield
     finally:
+        _who.reset(named)
         _access.reset(before)
 
 
 @contextmanager
 def acting_as(name: str) -> Iterator[None]:
-    """What this thread does within is put down to ``name``."""
-    before = _who.set(name)
+    """What this thread does within is put down to ``name``: a plan, an agent or a hook."""
+    before, inside = _who.set(name), _internal.set(True)
     try:
         yield
     finally:
+        _internal.reset(inside)
         _who.reset(before)

@@ -101,9 +101,11 @@ class Engine:
             complete=self._loader.complete,
         )
         self._registry.count = self._meter.add
+        self._registry.audit = host.audit
         self._plan_registry = PlanRegistry(
             self._client, self._registry, self._loader, owner, self._hook_queue
         )
+        self._plan_registry.audit = host.audit
         pace = PlanPace(self._plan_registry)
         self._throttle = Throttle(host.settings, self._monitor, pace)
         self._executor = Executor(

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
 from .cutover import CutoverPolicy, Release
+from .held_time import HeldTime
 from .hooks import Question
 from .import_source import Import
 from .layout import LayoutOptions
@@ -280,9 +281,9 @@ class Migration:
     ``cutover``: how clients are made to leave the source of a warm migration; ``release``: they
     have left it, and wait for the outcome. ``question``: hooks were asked, and it waits for them.
     ``cutover_window`` is when it may cut over, as ``window``. ``target_changes``: changes of the
-    target by clients that librbd does not expect. ``by``: who asked for it. ``imported`` is set for
-    an import: ``source`` is then only a name for the external source (of a native one the place of
-    the image, with ``@`` and the snapshot).
+    target by clients that librbd does not expect. ``by``: who asked for it. ``held``: how long it
+    was held for which reason. ``imported`` is set for an import: ``source`` is then only a name for
+    the external source (of a native one the place of the image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -338,6 +339,7 @@ class Migration:
     target_changes: TargetChanges = field(default_factory=TargetChanges)
     crashes: Optional[Crashes] = None
     by: str = ""
+    held: tuple[HeldTime, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
 
     @property
@@ -360,8 +362,13 @@ class Migration:
         pools = (self.layout.data_pool, self.layout.journal_pool)
         return frozenset(found | {(pool, self.target.namespace) for pool in pools if pool})
 
-    def noted(self, now: float, message: str) -> Migration:
-        """Return the migration with a request in its timeline."""
+    def noted(self, now: float, message: str, *, again: bool = True) -> Migration:
+        """Return the migration with a request in its timeline.
+
+        ``again``: also if the last entry says the same.
+        """
+        if not again and self.timeline and self.timeline[-1].message == shortened(message):
+            return self
         timeline = (*self.timeline, TimelineEntry(now, self.state, message))[-TIMELINE_LENGTH:]
         return replace(self, timeline=timeline)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import enum
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional, TypeVar, Union
 
 from .bounds import MAX_PLAN, MAX_RECORD, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
 from .layout import LayoutOptions
-from .migration import Method
+from .migration import TIMELINE_LENGTH, Method
 from .policy import Policy
 from .spec import ImageSpec
 
@@ -189,6 +189,19 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class PlanEntry:
+    """What happened to a plan: a change of its state, or what ``message`` says.
+
+    ``by``: who asked for it, or the plan itself; empty: not known.
+    """
+
+    at: float
+    state: PlanState
+    message: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Plan:
     """The record of a plan.
 
@@ -196,6 +209,7 @@ class Plan:
     because the plan was resumed after them. ``force``: its migrations are aborted even if clients
     may have written; ``forced_at`` is the time of that request, which does not cover later changes
     of clients. ``problem`` is why it could not start, one sentence.
+    ``timeline``: what happened to it, the oldest first.
     """
 
     definition: Definition
@@ -208,9 +222,25 @@ class Plan:
     force: bool = False
     forced_at: Optional[float] = None
     problem: str = ""
+    timeline: tuple[PlanEntry, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "problem", shortened(self.problem))
+
+    def logged(self, before: Optional[Plan], now: float, who: str) -> Plan:
+        """Return the plan with an entry of its timeline for what changed since ``before``.
+
+        ``before`` None: it was created. A change of which the state says nothing has a message.
+        """
+        message = ""
+        if before is None:
+            message = "created"
+        elif before.definition != self.definition:
+            message = "changed"
+        elif before.state is self.state:
+            return self
+        entry = PlanEntry(now, self.state, message, who)
+        return replace(self, timeline=(*self.timeline, entry)[-TIMELINE_LENGTH:])
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from .client_warnings import client_warnings, waits_for_restore
 from .codec import to_plain
 from .errors import errno_name
+from .held_time import HeldTime, by_reason
 from .layout import LayoutOptions
 from .migration import Failure, Goal, Hold, Method, Migration, State
 from .verification import Verification, Verify
@@ -39,7 +40,8 @@ class Live:
     and ``rate_limit`` its limit by the throttle, in bytes per second; ``eta`` in seconds.
     ``share``: the compared part, 0 to 1, while it verifies. ``slowed``: a sentence for each reason
     that slows it down; ``begun`` and ``ends``: the start and the expected end of the running copy.
-    ``age``: seconds since the source was as the target is, with the method ``warm``.
+    ``age``: seconds since the source was as the target is, with the method ``warm``. ``held``: how
+    long it was held so far; None: as the record says.
     """
 
     done: int = 0
@@ -57,6 +59,7 @@ class Live:
     acting: bool = False
     copied_by: str = ""
     age: Optional[float] = None
+    held: Optional[tuple[HeldTime, ...]] = None
 
 
 def report(migration: Migration, live: Live) -> dict[str, Any]:
@@ -98,6 +101,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "objects_done": live.done if live.total and copying else None,
         "objects_total": live.total or None if copying else None,
         "hold": None if hold is None else _hold(hold),
+        "held_seconds": by_reason(m.held if live.held is None else live.held),
         "failure": None if m.failure is None else _failure(m.failure),
         "attempts": m.attempts,
         "priority": m.priority,

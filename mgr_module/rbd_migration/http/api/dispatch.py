@@ -18,7 +18,7 @@ from ...cli.command import Call
 from ...options import Options
 from . import retry
 from .fields import FieldError, check, check_texts
-from .route import PERMISSIONS, Route
+from .route import MEDIA, PERMISSIONS, Route
 from .routes import BY_NAME
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,10 @@ _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 @dataclass(frozen=True)
 class Response:
-    """The answer to a request: an HTTP status, plain data for the body, and additional headers."""
+    """The answer to a request: an HTTP status, plain data for the body, and additional headers.
+
+    With a ``Content-Type`` among the headers the body is a text of that type.
+    """
 
     status: int
     body: Any
@@ -92,7 +95,8 @@ def dispatch(
                 answer.body["permissions"] = {name: name in permissions for name in PERMISSIONS}
             return answer
         result = _command(route, context, context.engine, args, "create" in permissions, who)
-        return Response(route.status, result)
+        headers = _file_headers(route, args) if route.download else {}
+        return Response(route.status, result, headers)
     except FieldError as error:
         return refusal(400, EINVAL, str(error))
     except NotPermitted as error:
@@ -141,6 +145,18 @@ def _command(
         logged=False,
     )
     return commands.plain(commands.run(command, call))
+
+
+def _file_headers(route: Route, args: Dict[str, Any]) -> Dict[str, str]:
+    """Return the headers of an answer that is a file, which has no scripts and opens nothing."""
+    name = route.download.format(plan=args.get("plan", ""))
+    return {
+        "Content-Type": MEDIA[args["export"]],
+        "Content-Disposition": f'attachment; filename="{name}.{args["export"]}"',
+        "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+        "frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _import(args: Dict[str, Any]) -> Tuple[Dict[str, Any], Optional[str]]:

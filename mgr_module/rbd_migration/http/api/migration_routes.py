@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from . import schemas
+from . import report_schemas, schemas
 from .fields import Field
 from .pace_routes import RATE, SIZE
 from .route import Route
@@ -239,5 +239,24 @@ MIGRATION_ROUTES = (
         ),
         command="history",
         many=True,
+    ),
+    Route(
+        name="history_export",
+        method="GET",
+        path="/history/export",
+        permission="read",
+        summary="Export ended migrations",
+        description="The command `ceph rbd migration history --export`, newest first.",
+        answer=report_schemas.HISTORY_ROW,
+        query=(
+            Field("target", "string", "Only migrations to this image spec."),
+            _SINCE,
+            Field("plan", "string", "Only migrations of this plan."),
+            Field("limit", "integer", "Maximum number; 0 is no limit.", default=0, minimum=0),
+            Field("export", "string", "The format.", default="json", choices=("json", "csv")),
+        ),
+        command="history",
+        many=True,
+        download="history",
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any, Dict, List
 
 from . import plan_schemas, retry, schemas
 from .fields import Field, object_schema
-from .route import BASE, Route
+from .route import BASE, MEDIA, Route
 from .routes import ROUTES
 
 VERSIONED = "application/vnd.ceph.api.v1.0+json"  # the media type of the dashboard's API
@@ -143,6 +143,8 @@ def _answer(route: Route) -> Dict[str, Any]:
     if route.many:
         schema = {"type": "array", "items": schema}
     answer: Dict[str, Any] = {"description": route.summary + ".", "content": _content(schema)}
+    if route.download:
+        answer["content"] = _file_content(route, schema)
     if route.name == "list":
         answer["headers"] = {
             "X-Total-Count": {
@@ -151,6 +153,15 @@ def _answer(route: Route) -> Dict[str, Any]:
             }
         }
     return answer
+
+
+def _file_content(route: Route, schema: Dict[str, Any]) -> Dict[str, Any]:
+    formats = next(field.choices for field in route.query if field.name == "export")
+    text = {"type": "string"}
+    return {
+        MEDIA[name].partition(";")[0]: {"schema": schema if name == "json" else text}
+        for name in formats
+    }
 
 
 def _content(schema: Dict[str, Any]) -> Dict[str, Any]:

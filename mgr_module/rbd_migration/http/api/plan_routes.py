@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import plan_schemas
+from . import plan_schemas, report_schemas
 from .fields import Field
 from .route import Route
 
@@ -74,6 +74,23 @@ PLAN_ROUTES = (
     _given("create", "POST", "create", "Create a plan without starting it", 201),
     _given("apply", "PUT", "update", "Create a plan, or change the plan of that name", 200),
     _one("show", "GET", "Show a plan and its images", "read"),
+    _one(
+        "report",
+        "GET",
+        "Report what became of each image of a plan",
+        "read",
+        answer=report_schemas.PLAN_REPORT,
+        query=(
+            Field(
+                "export",
+                "string",
+                "The format; `html` is a page to print.",
+                default="json",
+                choices=("json", "csv", "html"),
+            ),
+        ),
+        download="plan-{plan}",
+    ),
     _one("rm", "DELETE", "Remove a plan that has no migrations under way", "delete"),
     _one(
         "check",

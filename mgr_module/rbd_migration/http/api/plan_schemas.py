@@ -88,7 +88,17 @@ ITEM = (
     field("bytes_copied", "integer", "How many of them are on the target."),
     field("message", "string", "Why the image failed or waits; may be empty."),
 )
-PLAN_DETAIL = (*PLAN, field("items", "array", "Its images, in order.", fields=ITEM))
+TIMELINE = (
+    time_field("at", "When it happened.", nullable=False),
+    field("state", "string", "The plan's state since then.", choices=STATES),
+    field("message", "string", "What happened, where the state does not say it; may be empty."),
+    field("by", "string", "Who asked for it, or the plan itself; null: not known.", nullable=True),
+)
+PLAN_DETAIL = (
+    *PLAN,
+    field("items", "array", "Its images, in order.", fields=ITEM),
+    field("timeline", "array", "What happened to it, the oldest first.", fields=TIMELINE),
+)
 PLAN_COMMIT = (
     field("done", "array", "The targets whose commit has begun."),
     field(

@@ -10,6 +10,11 @@ from .fields import Field
 
 BASE = "/api/block/migration"
 PERMISSIONS = ("read", "create", "update", "delete")
+MEDIA = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+}
 _IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets", "as_raw")
 
 TARGET = Field(
@@ -29,7 +34,8 @@ class Route:
 
     ``answer`` are the fields of the answer, or of each of its items if ``many``. ``defaults`` are
     arguments of the command for fields that were left out. ``import_permission`` is required as
-    well if the fields ask for an import.
+    well if the fields ask for an import. ``download``: the answer is a text in the format that the
+    field ``export`` names, and a browser stores it in a file of this name.
     """
 
     name: str
@@ -47,6 +53,7 @@ class Route:
     status: int = 200
     example: Optional[Dict[str, Any]] = None
     import_permission: str = ""
+    download: str = ""
 
     def missing(self, args: Dict[str, Any], permissions: Collection[str]) -> str:
         """Return the permission that such a request needs and that is missing, or an empty text."""

@@ -36,6 +36,12 @@ HOLD = (
     field("message", "string", "A sentence for people."),
     time_field("until", "When the waiting ends by itself."),
 )
+HELD_SECONDS = field(
+    "held_seconds",
+    "object",
+    "Seconds for which it was held so far, by reason.",
+    fields=tuple(Field(reason, "integer", "Seconds.") for reason in HOLDS),
+)
 FAILURE = (
     field("errno", "integer", "A positive errno."),
     field("code", "string", "Its name.", example="EBUSY"),
@@ -195,6 +201,7 @@ REPORT: Tuple[Field, ...] = (
         fields=HOLD,
         nullable=True,
     ),
+    HELD_SECONDS,
     field("failure", "object", "What went wrong last.", fields=FAILURE, nullable=True),
     field("attempts", "integer", "Failures in a row of the current act."),
     field("priority", "integer", "Higher goes first."),

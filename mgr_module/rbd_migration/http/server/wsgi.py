@@ -120,7 +120,8 @@ class Application:
             allowed = ", ".join(found.allowed)
             raise HttpError(405, "ENOTSUP", f"Only {allowed} is offered here.", Allow=allowed)
         caller = self._permitted(environ, found.route)
-        kind = _accepted(environ.get("HTTP_ACCEPT", ""))
+        anything = bool(found.route.download)  # a text of the type that the query asks for
+        kind = _PLAIN if anything else _accepted(environ.get("HTTP_ACCEPT", ""))
         body = _body(environ) if method in ("POST", "PUT") else None
         try:
             query = wire.arguments(environ.get("QUERY_STRING", ""))
@@ -235,7 +236,8 @@ def _no_constant(name: str) -> None:
 
 def _as_json(response: Response, kind: str) -> Tuple[int, Dict[str, str], bytes]:
     headers = {**_API_HEADERS, "Content-Type": kind, **response.headers}
-    return response.status, headers, json.dumps(response.body).encode()
+    text = response.body if "Content-Type" in response.headers else json.dumps(response.body)
+    return response.status, headers, text.encode()
 
 
 def _text(status: int, kind: str, text: str) -> Tuple[int, Dict[str, str], bytes]:

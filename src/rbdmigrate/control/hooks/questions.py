@@ -38,8 +38,10 @@ def may_close(m: Migration, now: float) -> bool:
     )
 
 
-def wants_commit(m: Migration) -> bool:
+def wants_commit(m: Migration, now: float) -> bool:
     """Whether to ask hooks for its commit, once that is what it does next."""
+    if m.hold is not None and m.hold.until is not None and m.hold.until <= now:
+        m = replace(m, hold=None)  # the wait after a veto or a failure is over
     return m.question is None and _may_be_committed(m)
 
 
@@ -87,7 +89,7 @@ def asked(
 
     Before a cutover the copy is refreshed, so that little is left when the clients are stopped.
     """
-    wanted = wants_commit(m) if event is HookEvent.BEFORE_COMMIT else wants_cutover(m, now)
+    wanted = wants_commit(m, now) if event is HookEvent.BEFORE_COMMIT else wants_cutover(m, now)
     if not wanted or not hooks:
         return m
     if event is HookEvent.BEFORE_CUTOVER and not goes_back(m):
@@ -100,8 +102,10 @@ def agreed(m: Migration, ident: str, hook: str, now: float) -> Migration:
     q = m.question
     if q is None or q.id != ident or hook not in q.hooks or hook in q.agreed:
         return m
+    what = _asks_for(q)
     q = replace(q, agreed=(*q.agreed, hook), first=now if q.first is None else q.first)
-    return replace(m, question=_ready(q, now))
+    agreed_to = replace(m, question=_ready(q, now))
+    return agreed_to.noted(now, f"the hook {hook} agreed to {what}", again=False)
 
 
 def vetoed(m: Migration, ident: str, hook: str, reason: str, now: float) -> Migration:
@@ -111,7 +115,9 @@ def vetoed(m: Migration, ident: str, hook: str, reason: str, now: float) -> Migr
         return m
     said = shortened(" ".join(reason.split()), _LONGEST_REASON).rstrip(".")
     why = f"The hook {hook} said no: {said}." if said else f"The hook {hook} said no."
-    m = replace(m, question=None)
+    m = replace(m, question=None).noted(
+        now, f"the hook {hook} said no to {_asks_for(q)}{f': {said}' if said else ''}", again=False
+    )
     if q.event is HookEvent.BEFORE_CUTOVER:
         off = put_off(m, why, now)
         return off if off.hold is None else replace(off, hold=replace(off.hold, reason=_HOOK))
@@ -159,12 +165,16 @@ def waits_for_hooks(m: Migration) -> str:
     left = [hook for hook in q.hooks if hook not in q.agreed]
     if left:
         names = ", ".join(left)
-        what = "the cutover" if q.event is HookEvent.BEFORE_CUTOVER else "the commit"
-        return f"{_plural(left, 'The hook', 'The hooks')} {names} {_has(left)} to agree to {what}."
+        who = _plural(left, "The hook", "The hooks")
+        return f"{who} {names} {_has(left)} to agree to {_asks_for(q)}."
     if q.event is HookEvent.BEFORE_CUTOVER:
         image = (m.target if goes_back(m) else m.source).spec
         return f"All hooks agreed; it goes on when no client has {image} open."
     return ""
+
+
+def _asks_for(q: Question) -> str:
+    return "the cutover" if q.event is HookEvent.BEFORE_CUTOVER else "the commit"
 
 
 def _ready(q: Question, now: float) -> Question:

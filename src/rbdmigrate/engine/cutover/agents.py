@@ -105,7 +105,7 @@ class AgentService:
 
     def answer(self, host: str, request: messages.Request) -> messages.Answer:
         """Do what the agent on ``host`` asks for. Raises MigrationError."""
-        name = f"agent on {host}"
+        name = f"agent {host}"
         with self._translated(ImageSpec("", "", f"the guests of {host}")), acting_as(name):
             return self._answer(host, request)
 
@@ -171,7 +171,7 @@ class AgentService:
         for one in tracked:
             one.arm = False
             fault_point("agent.before", "release")
-            self._change(one, lambda m: released(m, release, _AGENT))
+            self._change(one, partial(_released, release=release))
         longest = max((one.migration.cutover.max_pause for one in tracked), default=0.0)
         self._pauses.expect(request.token, longest + _AFTER)
         return self._wait_for_outcomes(request.token, request.migrations)
@@ -179,7 +179,7 @@ class AgentService:
     def _withdraw(self, request: messages.Withdraw) -> messages.Outcomes:
         now = time.time()
         for one in self._under_way(request.migrations):
-            self._change(one, lambda m: withdrawn(m, request.token, now))
+            self._change(one, partial(_withdrawn, token=request.token, now=now))
             if waits_for_clients(one.migration):
                 self._scheduler.interrupt(one, "the guest could not wait any longer", _CHANGES)
         return self._wait_for_outcomes(request.token, request.migrations)
@@ -202,11 +202,16 @@ class AgentService:
         return self._outcomes(request.migrations)
 
     def _declined(self, host: str, request: messages.Declined) -> messages.Outcomes:
-        reason = f"The agent on {host} left the guest {request.guest} alone: {request.reason}"
+        left = f"left the guest {request.guest} alone: {request.reason}"
         now = time.time()
+
+        def declined(m: Migration) -> Migration:
+            off = put_off(m, f"The agent on {host} {left}", now)
+            return off.noted(now, left, again=False)
+
         for one in self._under_way(request.migrations):
             if may_be_released(one.migration, _AGENT, now):
-                self._change(one, lambda m: put_off(m, reason, now))
+                self._change(one, declined)
         return self._outcomes(request.migrations)
 
     # -- internal ----------------------------------------------------------------------------
@@ -273,6 +278,16 @@ class AgentService:
         moved = changed_over(m) and m.state is not State.ABORTED
         moved = moved and not (undecided(m) and goes_back(m))
         return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
+
+
+def _released(m: Migration, release: Release) -> Migration:
+    after = released(m, release, _AGENT)
+    return after if after == m else after.noted(release.at, f"paused the guest {release.guest}")
+
+
+def _withdrawn(m: Migration, token: str, now: float) -> Migration:
+    after = withdrawn(m, token, now)
+    return after if after == m else after.noted(now, "the guest could not wait any longer")
 
 
 def _waits_for_agent(m: Migration) -> bool:

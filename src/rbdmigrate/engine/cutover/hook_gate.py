@@ -23,6 +23,7 @@ from ...control.lifecycle.cutover import goes_back, waits_for_clients, withdrawn
 from ...faults import fault_point
 from ...model.hooks import Delivery, HookEvent
 from ...model.migration import Migration, Op
+from ..caller import acting_as
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
 from ..pace.cutover_holds import CutoverHolds
@@ -77,7 +78,7 @@ class HookGate:
                 self._look_at_question(tracked, there, now)
             elif wants_cutover(m, now):
                 self._ask_for_cutover(tracked, now)
-            elif tracked.wanted is Op.COMMIT and wants_commit(m):
+            elif tracked.wanted is Op.COMMIT and wants_commit(m, now):
                 self._ask(tracked, HookEvent.BEFORE_COMMIT, now)
 
     def _look_at_question(self, tracked: TrackedMigration, there: set[str], now: float) -> None:
@@ -129,7 +130,9 @@ class HookGate:
     def answered(self, delivery: Delivery, answer: Answer) -> None:
         """Take the answer to a question. Raises what the store raises."""
         tracked = self._registry.get(delivery.about)
-        if tracked is not None:
+        if tracked is None:
+            return
+        with acting_as(f"hook {delivery.hook}"):
             self.say(tracked, delivery.question, delivery.hook, answer)
 
     def say(self, tracked: TrackedMigration, question: str, hook: str, answer: Answer) -> None:

@@ -13,7 +13,6 @@ from ...model.plan import Definition, Item
 from ...model.request import MigrationRequest
 from ...model.source_spec import SourceSpec, parse_source_spec
 from ...model.spec import ImageSpec
-from ..caller import acting_as
 from ..records.registry import Registry, TrackedMigration
 from ..requests.admission import Admission
 from ..requests.errors import TranslatedErrors
@@ -61,5 +60,4 @@ class ItemStarter:
             if known is not None:
                 return known
             wish = self.wish(item, plan)
-            with acting_as(f"plan {plan.name}"):
-                return self._admission.take_on(wish, plan.policy, ident=item.ident, plan=plan.name)
+            return self._admission.take_on(wish, plan.policy, ident=item.ident, plan=plan.name)

@@ -17,6 +17,7 @@ from ...cluster.store import StoreFenced
 from ...control.plans.progress import attention
 from ...model.errors import MigrationError
 from ...model.plan import PlanState
+from ..caller import acting_as
 from ..records.plan_registry import PlanRegistry
 from ..records.tracked_plan import TrackedPlan
 from .cancelling import PlanCanceller
@@ -102,7 +103,8 @@ class PlanDriver:
 
     def _guarded(self, kept: TrackedPlan) -> None:
         try:
-            self._round(kept)
+            with acting_as(f"plan {kept.plan.name}"):
+                self._round(kept)
             kept.trouble = ""
         except (rados.Error, MigrationError) as error:
             if isinstance(error, rados.ConnectionShutdown):

@@ -72,6 +72,10 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
     if items:
         rows = zip(range(len(phases)), phases, figures)
         report["items"] = [_item(kept, *row) for row in rows]
+        report["timeline"] = [
+            {"at": iso(e.at), "state": e.state.value, "message": e.message, "by": e.by or None}
+            for e in plan.timeline
+        ]
     return report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from errno import EAGAIN, EINVAL, ENOENT
@@ -14,12 +15,14 @@ import rados
 from ...cluster.plan_store import PlanStore
 from ...cluster.pools import open_by_id, rbd_pools
 from ...cluster.store import Owner, UnreadableRecord
+from ...control.audit import plan_lines
 from ...control.plans.selection import pattern_problem
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.plan import Item, Outcome, Plan, PlanState
 from ...model.policy import Policy
 from ...model.spec import ImageSpec
+from ..caller import internal, who
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
 from .loader import Loader
@@ -62,6 +65,7 @@ class PlanRegistry:
         self._past: dict[tuple[int, str], dict[str, Migration]] = {}
         self._loading = threading.Lock()
         self._garbage: dict[int, list[UnreadableRecord]] = {}
+        self.audit: Callable[[str], None] = lambda line: None  # takes lines of the audit log
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -203,6 +207,7 @@ class PlanRegistry:
         self.load()
         store = self._store(pool_id)
         before = self.get(plan.name)
+        plan = plan.logged(None, time.time(), who())
         kept = TrackedPlan(plan, [], store, former=False)
         try:
             store.write_plan(plan)
@@ -224,12 +229,17 @@ class PlanRegistry:
         """
         with kept.write_lock:
             self._settle(kept)
-            after = change(kept.plan)
-            if after != kept.plan:
+            before = kept.plan
+            after = change(before)
+            if after != before:
+                after = after.logged(before, time.time(), who())
                 self._write(kept, after)
                 with self.changed:
                     kept.plan = after
                     self.changed.notify_all()
+                if internal():
+                    for line in plan_lines(before, after, who()):
+                        self.audit(line)
         return kept.plan
 
     def settle_unsure(self, kept: TrackedPlan) -> None:

@@ -13,12 +13,13 @@ from typing import Optional
 import rados
 
 from ...cluster.store import Owner, Store, StoreFenced, UnreadableRecord
+from ...control.audit import migration_lines
 from ...control.lifecycle.duplicates import doubles
 from ...control.metrics.counting import Sample, begun, changed
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
-from ..caller import who
+from ..caller import internal, who
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import NOTHING, HookQueue, NewMessages
 from ..settings import Settings
@@ -52,6 +53,7 @@ class Registry:
         self._unsure = Unsure(self._with_record)
         self._history = History(client, self.store, settings)
         self.count: Count = lambda *samples: None  # what counts what happens
+        self.audit: Callable[[str], None] = lambda line: None  # takes lines of the audit log
 
     # -- the store ---------------------------------------------------------------------------
 
@@ -178,6 +180,7 @@ class Registry:
             self._tracked[migration.id] = tracked
             self._ordered = None
             self.changed.notify_all()
+        self._audit(None, migration)
         return tracked
 
     def confirm(self, tracked: TrackedMigration) -> None:
@@ -220,18 +223,25 @@ class Registry:
             after = change(before)
             if after == before:
                 return before
-            after = replace(after.attributed(before, who()), confirmed=True)
+            held = tracked.held_times()
+            after = replace(after.attributed(before, who()), confirmed=True, held=held)
             after, posts = self._hooks.of_change(before, after)
             try:
                 self._write(after, tracked, posts)
             except PoolMissing:
                 log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
-                tracked.migration = after
+                tracked.show(after)
                 self.changed.notify_all()
             self._hooks.posted(self._store_of(after), posts)
         self.count(*changed(before, after))
+        self._audit(before, after)
         return after
+
+    def _audit(self, before: Optional[Migration], after: Migration) -> None:
+        if internal():
+            for line in migration_lines(before, after, who()):
+                self.audit(line)
 
     def end(self, tracked: TrackedMigration) -> None:
         """Move an ended record to the history. Repeatable: first it is there, then gone here."""
@@ -240,7 +250,8 @@ class Registry:
             store = self._store_of(m)
             try:
                 self._settle(store, tracked)
-                store.write(replace(m, step=None, hold=None), history=True)
+                ended = replace(m, step=None, hold=None, held=tracked.held_times())
+                store.write(ended, history=True)
                 self._remove(store, m.id)
                 self._history.trim(store)
             except PoolMissing:

@@ -10,6 +10,7 @@ from typing import Optional
 from ...control.lifecycle.situation import Situation
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError
+from ...model.held_time import HeldTime, added
 from ...model.migration import Hold, Migration, Op
 
 
@@ -55,7 +56,26 @@ class TrackedMigration:
         self.armed: Optional[tuple[str, float]] = None  # the slot with that worker, until when
         self.waits_for = ""  # what its cutover by an agent waits for
         self.cutover_held: Optional[Hold] = None  # why its cutover must not begin now
+        self.unsaved_holds: dict[str, float] = {}  # seconds by reason that the record lacks
         self.double = ""  # why it is not acted on: another record is about one of its images
+
+    def add_held(self, reason: str, seconds: float) -> None:
+        """Count how long it was held; the next write of the record has it."""
+        self.unsaved_holds[reason] = self.unsaved_holds.get(reason, 0.0) + seconds
+
+    def held_times(self) -> tuple[HeldTime, ...]:
+        """How long it was held so far, with what the record lacks."""
+        return added(self.migration.held, self.unsaved_holds)
+
+    def show(self, migration: Migration) -> None:
+        """Take over a record that was written, with the ``held_times`` of a moment ago."""
+        saved = {one.reason: one.seconds for one in migration.held}
+        for one in self.migration.held:
+            saved[one.reason] = saved.get(one.reason, 0.0) - one.seconds
+        for reason, seconds in saved.items():
+            if reason in self.unsaved_holds:
+                self.unsaved_holds[reason] = max(0.0, self.unsaved_holds[reason] - seconds)
+        self.migration = migration
 
     def refuse_double(self) -> None:
         """Raise MigrationError(EUCLEAN) when another record is about one of its images."""

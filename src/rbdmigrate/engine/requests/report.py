@@ -46,6 +46,7 @@ def view(tracked: TrackedMigration) -> dict[str, Any]:
         acting=step is not None,
         copied_by=tracked.copied_by,
         age=_age(tracked.migration),
+        held=tracked.held_times(),
     )
     return report(tracked.migration, live)
 

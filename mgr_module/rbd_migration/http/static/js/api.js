@@ -49,6 +49,17 @@ export async function list(query) {
   return { items: body, total: Number(headers.get("X-Total-Count") ?? body.length) };
 }
 
+// A file: its content, and the name that the manager gives it.
+export async function download(path, query) {
+  const response = await answered("GET", path, { query });
+  const named = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "");
+  try {
+    return { content: await response.blob(), name: named?.[1] ?? "export" };
+  } catch {
+    throw new Unreachable("The file could not be read.");
+  }
+}
+
 // Plans. ``text`` is a plan file; ``action`` is start, pause, resume, retry or cancel.
 const planAt = (name) => `/plan/${encoded(name)}`;
 export const plans = {
@@ -58,6 +69,7 @@ export const plans = {
   apply: (text) => put("/plan", { file: text }),
   check: (name) => post(`${planAt(name)}/check`),
   act: (name, action) => post(`${planAt(name)}/${action}`),
+  report: (name) => `${planAt(name)}/report`, // the path of a file
   skip: (name, image) => post(`${planAt(name)}/skip`, { image }),
   // Begins the commits and answers {done, refused, left}, in one request of at most ten seconds.
   commit: (name) => post(`${planAt(name)}/commit`),
@@ -69,7 +81,13 @@ export const plans = {
 // reads the sources of imports, so it needs the permission to create them.
 export const PLAN_RIGHTS = { create: "create", check: "create", start: "create", act: "update", remove: "delete" };
 
-async function ask(method, path, { query, body }) {
+async function ask(method, path, given) {
+  const response = await answered(method, path, given);
+  return { body: await content(response), headers: response.headers };
+}
+
+// A response without an error; its body is still to be read.
+async function answered(method, path, { query, body }) {
   const headers = { Accept: "application/vnd.ceph.api.v1.0+json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key.known()) headers.Authorization = `Bearer ${sessionStorage.getItem(KEY)}`;
@@ -84,11 +102,11 @@ async function ask(method, path, { query, body }) {
   if (response.status === 401) {
     throw new NotLoggedIn((response.headers.get("WWW-Authenticate") ?? "").startsWith("Bearer"));
   }
-  const answer = await content(response);
   if (!response.ok) {
+    const answer = await content(response);
     throw new Refusal(response.status, answer?.detail ?? `The manager answered ${response.status}.`, answer?.code ?? "");
   }
-  return { body: answer, headers: response.headers };
+  return response;
 }
 
 function address(path, query = {}) {

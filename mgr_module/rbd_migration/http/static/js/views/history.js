@@ -5,6 +5,7 @@ import { fill, h, refill, say } from "../dom.js";
 import { count, seconds, size, time } from "../format.js";
 import { migrationLink } from "../router.js";
 import { badge } from "../parts/badge.js";
+import { downloads } from "../parts/downloads.js";
 import { field, select, text } from "../parts/field.js";
 import { names } from "../parts/names.js";
 
@@ -22,6 +23,7 @@ export function history(root, { app }) {
     h("h1", {}, "History"),
     h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() }, field("Since", since), field("Target", target)),
     found,
+    downloads("Export", ["csv", "json"], () => ["/history/export", { since: since.value, target: target.value.trim() }]),
     h(
       "div",
       { class: "scroll" },

@@ -9,6 +9,7 @@ import { badge } from "../parts/badge.js";
 import { bar } from "../parts/bar.js";
 import { busily } from "../parts/busy.js";
 import { clientWarnings } from "../parts/client_warnings.js";
+import { downloads } from "../parts/downloads.js";
 import { items } from "../parts/items.js";
 import { planActions, skippable } from "../parts/plan_actions.js";
 import { planChecker } from "../parts/plan_checker.js";
@@ -41,6 +42,7 @@ export function plan(root, { app, segments, query }) {
     location.hash = "#/plans";
   });
   const facts = h("dl", { class: "facts" });
+  const files = downloads("Report", ["html", "csv", "json"], () => [api.plans.report(name), {}]);
   const drawing = waves((wave) => table.choose(wave));
   const mayAct = app.may(api.PLAN_RIGHTS.act);
   const table = items(asked, chosen, (report) => mayAct && skippable(report), renew);
@@ -76,7 +78,7 @@ export function plan(root, { app, segments, query }) {
       "div",
       { class: "columns" },
       h("section", { class: "card" }, h("h2", {}, "Waves"), drawing.element),
-      h("section", { class: "card" }, h("h2", {}, "Details"), facts),
+      h("section", { class: "card" }, h("h2", {}, "Details"), facts, files),
     ),
     images,
     late,
