@@ -127,13 +127,13 @@ def test_a_veto_and_a_failover(
     hold = migration.report(image)["hold"]
     assert hold["reason"] == "hook"
     assert "The hook test said no: a backup runs." in hold["message"]
+    said = "'the hook test said no to the cutover: a backup runs' by 'hook test'"
+    wait_audited(cluster, f"migration {image} -> {image}: {said}")
     (receiver.folder / "veto").unlink()
     cluster.mgr_fail()
     migration.text("cutover", image, "--cutover", "hook")
     migration.wait(image, "cut-over")
     assert receiver.told("after_cutover")["start_on"] == image
-    said = "'the hook test said no to the cutover: a backup runs' by 'hook test'"
-    wait_audited(cluster, f"migration {image} -> {image}: {said}")
 
 
 def test_where_messages_do_not_go(

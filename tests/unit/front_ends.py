@@ -11,7 +11,7 @@ from rbdmigrate.control.query import totals
 from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.hook_report import HookRow, LateAnswer
-from rbdmigrate.model.plan import Definition, Rule, Selector
+from rbdmigrate.model.plan import Definition, PlanComparison, Rule, Selector
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import parse_image_spec
 from tests.unit.builders import migration
@@ -212,6 +212,8 @@ class FakePlans:
             self._engine.calls.append((f"plan {name}", args, named))
             if self._engine.refusal:
                 raise self._engine.refusal
+            if name == "compare":
+                return PlanComparison("move", "running", False)
             return PLAN_CHECK if name == "check" else PLAN
 
         return call

@@ -277,7 +277,7 @@ def test_who_may_touch_nothing_is_shown_nothing_and_changes_nothing(commands, op
         if name.startswith("plan "):
             args = {"plan": "move"}
         command = {"prefix": f"rbd migration {name}", "format": "json", **args}
-        inbuf = PLAN if name in ("plan create", "plan apply") else None
+        inbuf = PLAN if name in ("plan create", "plan apply", "plan compare") else None
         code, out, said = commands.handle(
             engine, options, command, lambda pool, namespace: False, inbuf, keys
         )

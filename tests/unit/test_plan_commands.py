@@ -38,7 +38,7 @@ images:
 """
 
 
-@pytest.mark.parametrize("name", ["plan create", "plan apply"])
+@pytest.mark.parametrize("name", ["plan create", "plan apply", "plan compare"])
 def test_a_plan_names_no_config_key_that_is_closed_to_imports(ask, engine, name):
     code, _, said = ask(name, S3)
     assert (code, engine.calls) == (-EPERM, [])
@@ -46,7 +46,7 @@ def test_a_plan_names_no_config_key_that_is_closed_to_imports(ask, engine, name)
 
 
 def test_a_plan_is_given_as_a_file(ask, engine):
-    for name in ("create", "apply"):
+    for name in ("create", "apply", "compare"):
         assert ask(f"plan {name}", FILE)[0] == 0
         more = {"may_create": True} if name == "apply" else {}
         assert engine.calls.pop() == (f"plan {name}", (parse_plan(FILE, "rbd"),), more)

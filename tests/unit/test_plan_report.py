@@ -9,6 +9,7 @@ import pytest
 
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.model.plan import PlanComparison
 from tests.fakes.world import World
 from tests.unit.front_ends import FakeEngine
 
@@ -141,3 +142,15 @@ def test_the_command_exports_all_three(run):
     assert list(line) == list(plain["images"][0])
     assert run(export="html")[1].startswith("<!doctype html>")
     assert run(export="pdf")[2] == "--export 'pdf' is not known; choose from json, csv, html."
+
+
+def test_a_plan_is_compared_and_not_changed():
+    with World() as world:
+        plans = world.engine.plans
+        same, other = (parse_plan(PLAN.replace("full", mode), "rbd") for mode in ("full", "none"))
+        assert world.call(lambda: plans.compare(same)) == PlanComparison("move", None, False)
+        world.call(lambda: plans.create(same))
+        before = world.call(lambda: plans.get("move"))
+        assert world.call(lambda: plans.compare(same)) == PlanComparison("move", "draft", True)
+        assert world.call(lambda: plans.compare(other)) == PlanComparison("move", "draft", False)
+        assert world.call(lambda: plans.get("move")) == before

@@ -5,7 +5,7 @@ from typing import Any, Dict, List
 
 from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.plan import Definition
+from rbdmigrate.model.plan import Definition, PlanComparison
 from rbdmigrate.model.source_spec import parse_source_spec
 
 from . import imports as import_command
@@ -43,6 +43,17 @@ def _create(call: Call) -> Report:
 
 def _apply(call: Call) -> Report:
     return call.engine.plans.apply(_given(call), may_create=call.may_create)
+
+
+def _compare(call: Call) -> PlanComparison:
+    return call.engine.plans.compare(_given(call))
+
+
+def _show_comparison(found: PlanComparison) -> str:
+    if found.state is None:
+        return f"There is no plan {found.plan!r}."
+    how = "is the same" if found.same else "differs"
+    return f"The plan {found.plan!r}, which is {found.state}, {how}."
 
 
 def _check(call: Call) -> Report:
@@ -99,6 +110,14 @@ TABLE = (
         "w",
         _apply,
         plan_tables.outcome,
+    ),
+    Command(
+        "plan compare",
+        (),
+        "Compare a plan's file (-i) with the plan of that name; changes nothing",
+        "r",
+        _compare,
+        _show_comparison,
     ),
     Command(
         "plan check",

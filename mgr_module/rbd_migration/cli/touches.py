@@ -58,6 +58,7 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
     "limit set": (Touch.CLUSTER,),
     "plan create": (Touch.GIVEN_PLAN, Touch.PLAN),
     "plan apply": (Touch.GIVEN_PLAN, Touch.PLAN),
+    "plan compare": (Touch.GIVEN_PLAN, Touch.PLAN),
     "plan check": (Touch.PLAN,),
     "plan ls": (Touch.SEEN,),
     "plan show": (Touch.PLAN,),

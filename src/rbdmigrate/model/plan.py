@@ -275,6 +275,18 @@ class Item:
         object.__setattr__(self, "message", shortened(self.message))
 
 
+@dataclass(frozen=True)
+class PlanComparison:
+    """Whether the plan of a name has the ``same`` definition as was given.
+
+    ``state``: where that plan is, as front ends show it; None: there is none.
+    """
+
+    plan: str
+    state: Optional[str]
+    same: bool
+
+
 _T = TypeVar("_T", Plan, Item)
 
 

@@ -24,7 +24,7 @@ from .routes import BY_NAME
 log = logging.getLogger(__name__)
 
 COMPONENT = "rbd_migration"
-_PLANS = ("plan_create", "plan_apply")
+_PLANS = ("plan_create", "plan_apply", "plan_compare")
 _ARGUMENTS = {"source": "source_image", "target": "target_image"}  # others have equal names
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 

@@ -73,6 +73,18 @@ PLAN_ROUTES = (
     ),
     _given("create", "POST", "create", "Create a plan without starting it", 201),
     _given("apply", "PUT", "update", "Create a plan, or change the plan of that name", 200),
+    Route(
+        name="plan_compare",
+        method="POST",
+        path="/plan/compare",
+        permission="read",
+        summary="Compare a plan with the plan of its name",
+        description="The command `ceph rbd migration plan compare`, which changes nothing.",
+        answer=plan_schemas.PLAN_COMPARISON,
+        body=_GIVEN,
+        command="plan compare",
+        example=_EXAMPLE,
+    ),
     _one("show", "GET", "Show a plan and its images", "read"),
     _one(
         "report",

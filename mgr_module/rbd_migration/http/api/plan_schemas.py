@@ -136,3 +136,8 @@ PLAN_CHECK = (
     time_field("ended", "When the check ended."),
     field("items", "array", "The findings about each image.", fields=schemas.CHECK),
 )
+PLAN_COMPARISON = (
+    field("plan", "string", "The plan's name."),
+    field("state", "string", "Where it is; null: there is none.", choices=STATES, nullable=True),
+    field("same", "boolean", "It has the definition that was given."),
+)

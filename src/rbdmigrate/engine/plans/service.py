@@ -10,6 +10,7 @@ from errno import EAGAIN, EBUSY, EEXIST, EPERM
 from typing import Any, Optional
 
 from ...cluster.store import UnreadableRecord
+from ...control.plans.progress import shown_state
 from ...control.plans.requests import (
     find_item,
     to_cancel,
@@ -21,7 +22,7 @@ from ...control.plans.requests import (
 )
 from ...model.errors import MigrationError, NotPermitted
 from ...model.migration import State
-from ...model.plan import Definition, Item, Outcome, Plan, PlanState
+from ...model.plan import Definition, Item, Outcome, Plan, PlanComparison, PlanState
 from ...model.spec import ImageSpec
 from ..caller import access
 from ..hooks.definitions import HookRegistry
@@ -139,6 +140,15 @@ class PlanService:
                     "`ceph rbd migration plan apply` changes it, or give this one another name.",
                 )
             return plan_report(kept, items=True)
+
+    def compare(self, definition: Definition) -> PlanComparison:
+        """Compare a definition with the plan of its name. MigrationError(EAGAIN)."""
+        with self._answering(definition.name):
+            kept = self._there(definition.name)
+            if kept is None:
+                return PlanComparison(definition.name, None, False)
+            state = shown_state(kept.plan, kept.phases())
+            return PlanComparison(definition.name, state, kept.plan.definition == definition)
 
     def apply(self, definition: Definition, *, may_create: bool = True) -> PlanReport:
         """The same; where there is a plan of the name, that is changed.
