@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import escape
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Optional
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 TIMEOUT = 120.0  # seconds without a byte from a client
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
@@ -129,6 +130,9 @@ class Handler(BaseHTTPRequestHandler):
         if behaviour.location:
             status = status or 302
         file = self.state.folder / unquote(self.path.partition("?")[0]).lstrip("/")
+        if status is None and file.is_dir() and self.path.endswith("/"):
+            self._index(method, file)
+            return
         if status is None and not file.is_file():
             status = 404
         if status is not None:
@@ -153,6 +157,18 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", behaviour.retry_after)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _index(self, method: str, folder: Path) -> None:
+        """List a folder, as servers do."""
+        names = [f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir()]
+        links = [f'<a href="{quote(name)}">{escape(name)}</a>' for name in ("../", *sorted(names))]
+        page = f"<html><body><pre>{chr(10).join(links)}</pre></body></html>\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if method == "GET":
+            self.wfile.write(page)
 
     def _file(self, method: str, behaviour: Behaviour, file: Path, count: int) -> None:
         size = file.stat().st_size

@@ -76,7 +76,7 @@ def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client
 def driver() -> PlanDriver:
     plans: Mock = Mock()
     plans.update = lambda one, change: setattr(one, "plan", change(one.plan))
-    chooser = choosing.ItemChooser(Mock())
+    chooser = choosing.ItemChooser(Mock(), Mock(), Mock())
     return PlanDriver(plans, chooser, Mock(), Mock(), Mock(), pytest.fail)
 
 

@@ -32,8 +32,10 @@ from rbdmigrate.model.jobs.protocol import (
     encode_line,
 )
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Op, Place
+from rbdmigrate.model.migration import Method, Op, Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
+from rbdmigrate.model.source import StreamSpec
+from rbdmigrate.model.source_list import ListRead, ListRow, SourceList
 from rbdmigrate.model.target_header import TargetHeader
 from rbdmigrate.model.untrimmed import Untrimmed
 from rbdmigrate.model.verification import Compared, Extent, Verification, Verify
@@ -71,6 +73,7 @@ QUESTIONS = (
     questions.FindClosed((SOURCE, TARGET), ("a",)),
     questions.InspectImage(SOURCE, flatten=True),
     questions.InspectSource('{"type": "raw"}', ImportPolicy(), 25.0),
+    questions.ReadList(SourceList(StreamSpec("file", file_path="/x")), ImportPolicy(), 25.0),
 )
 ANSWERS = (
     answers.Finished(),
@@ -86,6 +89,7 @@ ANSWERS = (
     answers.Examined((Watcher(4711, "a", lock=True, kernel=True),), True, "1/group", 0),
     answers.UsersFound(("a", "b")),
     answers.ClosedImages(("a", "b")),
+    ListRead("/srv", ("a",), (ListRow("b", "qcow", "c", Method.COPY, as_raw=True),)),
     Image(
         size=1 << 40,
         features=frozenset({"layering", "journaling"}),

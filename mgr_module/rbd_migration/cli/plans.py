@@ -29,6 +29,8 @@ def _given(call: Call) -> Definition:
     for listed in definition.images:
         if listed.source_spec:
             import_command.refuse_forbidden(call, parse_source_spec(listed.source_spec))
+    for given in definition.lists:
+        import_command.refuse_forbidden(call, given.spec())
     return definition
 
 

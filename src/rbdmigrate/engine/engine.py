@@ -269,7 +269,7 @@ class Engine:
             self.migrations.begin_abort(target, force=force)
 
         plans, registry, scheduler = self._plan_registry, self._registry, self._scheduler
-        chooser = ItemChooser(self._client)
+        chooser = ItemChooser(self._client, self._ask, self._host.settings)
         outcomes = ItemOutcomes(plans, registry)
         driver = PlanDriver(
             plans,

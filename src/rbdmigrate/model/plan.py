@@ -17,6 +17,7 @@ from .codec import from_plain, loaded, readable, to_plain
 from .layout import LayoutOptions
 from .migration import TIMELINE_LENGTH, Method
 from .policy import Policy
+from .source_list import SourceList
 from .spec import ImageSpec
 
 SCHEMA = 1
@@ -121,6 +122,7 @@ class Definition:
     ``stop_after``: failures after which no further item begins, 0 is never. ``max_copies``: of
     this plan at once, 0 is no limit. ``wait``: seconds that a wave waits for an image that cannot
     begin, None is forever. ``method``: of images, or ``copy`` of imports; None is the default.
+    ``lists``: of disks outside of the cluster; a plan with some has a ``rule.pool``.
     """
 
     name: str
@@ -134,16 +136,17 @@ class Definition:
     max_copies: int = 0
     wait: Optional[float] = None
     method: Optional[Method] = None
+    lists: tuple[SourceList, ...] = ()
 
     @property
     def moves(self) -> tuple[Any, ...]:
         """The fields that cannot be changed once the plan has started."""
-        return self.select, self.rule, self.images
+        return self.select, self.rule, self.images, self.lists
 
     @property
     def home(self) -> str:
         """The pool that stores the plan: that of its first target."""
-        if self.rule.pool and self.select:
+        if self.rule.pool and (self.select or self.lists):
             return self.rule.pool
         for listed in self.images:
             if listed.target is not None:
@@ -169,6 +172,8 @@ class Definition:
                 targets.add((listed.target.pool, listed.target.namespace))
             elif listed.source is not None:
                 targets.add(self._mapped(listed.source))
+        if self.lists:
+            targets.add((self.rule.pool, self.rule.namespace or ""))
         pools = (self.rule.layout.data_pool, self.rule.layout.journal_pool)
         beside = {(pool, namespace) for pool in pools if pool for _, namespace in targets}
         return frozenset(sources | targets | beside)

@@ -82,6 +82,8 @@ def range_of(answer: Answer) -> Optional[int]:
 class HttpStream(Stream):
     """A file on a web server. ``label`` is its URL."""
 
+    longest_body = MAX_ERROR_BODY  # bytes of an answer to a request for no range
+
     def __init__(self, url: str, rules: Rules) -> None:
         self.label = url
         self.url = parse_url(url)
@@ -143,7 +145,7 @@ class HttpStream(Stream):
             self.hangs_up |= response.will_close
             self.announces_close |= response.will_close and response.status in _SUCCESS
             self._check_headers(response)
-            body = response.read(max(expected, MAX_ERROR_BODY) + 1)
+            body = response.read(max(expected, self.longest_body) + 1)
             answer = Answer(
                 response.status,
                 {name.lower(): value for name, value in response.getheaders()},

@@ -79,7 +79,7 @@ class CopiedHttpStream(HttpStream):
         """The answer of the server that has the file, after all redirects."""
         target = self.label
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self.ask("GET", (0, PROBE))
+            answer = self._first()
             if answer.status not in REDIRECTS:
                 return answer
             location = answer.headers.get("location", "")
@@ -93,6 +93,10 @@ class CopiedHttpStream(HttpStream):
         raise self._error(
             "HTTP_REDIRECT", EINVAL, f"redirects more than {MAX_REDIRECTS} times in a row"
         )
+
+    def _first(self) -> Answer:
+        """Ask for what shows what the file is."""
+        return self.ask("GET", (0, PROBE))
 
     def _go(self, target: str) -> None:
         """The server of ``target`` is asked from now on."""

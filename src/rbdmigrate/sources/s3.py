@@ -32,8 +32,8 @@ class S3Stream(HttpStream):
     """An object in a bucket."""
 
     def __init__(self, spec: StreamSpec, rules: Rules, resolve_config: Resolve) -> None:
-        self._access = _resolved(spec, "access_key", resolve_config)
-        self._secret = _resolved(spec, "secret_key", resolve_config)
+        self._access = resolved_key(spec, "access_key", resolve_config)
+        self._secret = resolved_key(spec, "secret_key", resolve_config)
         self._prefix = ""  # prepended to the path that is signed
         bucket, slash, name = parse_url(spec.url).path[1:].partition("/")
         if not bucket or (slash and not name):
@@ -53,10 +53,14 @@ class S3Stream(HttpStream):
 
     def headers(self, method: str) -> dict[str, str]:
         date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
-        signed = f"{method}\n\n\n{date}\n{self._prefix}{self.url.path}"
+        signed = f"{method}\n\n\n{date}\n{self._signed_path()}"
         digest = hmac.new(self._secret.encode(), signed.encode(), hashlib.sha1).digest()
         signature = base64.b64encode(digest).decode()
         return {"Date": date, "Authorization": f"AWS {self._access}:{signature}"}
+
+    def _signed_path(self) -> str:
+        """The resource that the signature is for."""
+        return self._prefix + self.url.path
 
     def failure(self, answer: Answer, method: str) -> SourceError:
         """The error for an answer. HEAD has no body, so GET is sent for S3's reason."""
@@ -176,8 +180,11 @@ class S3Stream(HttpStream):
         )
 
 
-def _resolved(spec: StreamSpec, name: str, resolve_config: Resolve) -> str:
-    """The key itself, or the value of the config-key that it refers to."""
+def resolved_key(spec: StreamSpec, name: str, resolve_config: Resolve) -> str:
+    """The key in the field ``name``, or the value of the config-key that it refers to.
+
+    Raises SourceError.
+    """
     value = str(getattr(spec, name))
     if not value.startswith(CONFIG):
         return value

@@ -33,7 +33,7 @@ def open_stream(
     if stream.type == "file":
         return FileStream(stream.file_path, reach)
     if stream.type == "http" and copied:
-        return CopiedHttpStream(stream.url, rules, _login(stream, resolve_config))
+        return CopiedHttpStream(stream.url, rules, login_of(stream, resolve_config))
     if stream.type == "http":
         return HttpStream(stream.url, rules)
     if stream.type == "s3":
@@ -41,7 +41,9 @@ def open_stream(
     return NbdStream(stream.uri, rules)
 
 
-def _login(stream: StreamSpec, resolve: Resolve) -> Login:
+def login_of(stream: StreamSpec, resolve: Resolve) -> Login:
+    """What the server of an http stream is sent. Raises what ``resolve`` raises."""
+
     def value(given: str) -> str:
         key = given.removeprefix(CONFIG)
         return given if key == given else resolve(key, stream.url)

@@ -19,6 +19,7 @@ from ..model.jobs.answers import Answer, Finished
 from ..model.jobs.protocol import Job, Tell
 from . import image_ops
 from .imports import ops as import_ops
+from .imports.lists import read_list
 from .imports.source_access import require_allowed_source
 from .questions import examine, inspect_image
 from .repair import comparison_snapshot
@@ -118,6 +119,7 @@ ANSWERS: dict[type, Callable[[Session, Any, Tell], Answer]] = {
     questions.FindClosed: find_closed,
     questions.InspectImage: inspect_image,
     questions.InspectSource: import_ops.inspect_source,
+    questions.ReadList: read_list,
 }
 
 

@@ -23,12 +23,13 @@ from ..pace.window import parse_window
 from .patterns import compile_pattern
 from .plan_fields import PlanObject, refuse, shown
 from .plan_images import listed_image
+from .plan_lists import source_lists
 from .plan_text import load_plan_text
 from .selection import template_problem, unchanged
 
 _T = TypeVar("_T")
 
-_FIELDS = ("plan", "select", "map", "images", "waves", "policy", "limits", "window")
+_FIELDS = ("plan", "select", "map", "images", "lists", "waves", "policy", "limits", "window")
 _SELECT = ("pool", "namespace", "name", "regex", "exclude", "size", "label")
 _LAYOUT = (
     "object_size", "features", "image_feature", "shared", "image_shared", "stripe_unit",
@@ -67,13 +68,16 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         )
     select = tuple(_selector(item, path) for item, path in top.items("select"))
     images = tuple(listed_image(item, path, default_pool) for item, path in top.items("images"))
-    if not select and not images:
+    lists = source_lists(top)
+    if not select and not images and not lists:
         raise refuse(
             "select",
             "and images are both missing",
             "select images, as in `select: [{pool: hdd}]`",
         )
     rule = _rule(top.object("map", _MAP))
+    if lists and not rule.pool:
+        raise refuse("map.target_pool", "is missing", "lists need the pool of their targets")
     waves = top.object("waves", ("size", "stop_after_failures", "wait"))
     policy = top.object("policy", _POLICY)
     limits = top.object("limits", ("max_copies",))
@@ -83,6 +87,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         select=select,
         rule=rule,
         images=images,
+        lists=lists,
         policy=Policy(
             goal=Goal(policy.choice("goal", _GOALS, Goal.COMMITTED.value)),
             priority=policy.number("priority", 0, -1000, 1000),

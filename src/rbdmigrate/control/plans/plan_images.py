@@ -35,11 +35,13 @@ def listed_image(value: Any, path: str, default_pool: str) -> Listed:
         )
     if target is None:
         raise refuse(given.where("target"), "is missing", "name the image to create")
-    spec = _source_spec(given)
+    plain = given.raw("source_spec")
+    text = plain if isinstance(plain, str) else json.dumps(plain)
+    spec = checked_spec(text, given.where("source_spec"))
     as_raw = given.flag("as_raw")
     if as_raw and spec.format != "raw":
         raise refuse(given.where("as_raw"), "is for a source_spec of the type raw", "leave it out")
-    return Listed(None, target, spec.to_json(), as_raw, _method_of(given, spec))
+    return Listed(None, target, spec.to_json(), as_raw, import_method(given, spec))
 
 
 def _method(given: PlanObject, known: tuple[str, ...]) -> Optional[Method]:
@@ -48,10 +50,13 @@ def _method(given: PlanObject, known: tuple[str, ...]) -> Optional[Method]:
     return Method(given.choice("method", known, ""))
 
 
-def _method_of(given: PlanObject, spec: SourceSpec) -> Optional[Method]:
-    """The method that is given for a source."""
+def import_method(given: PlanObject, spec: Optional[SourceSpec]) -> Optional[Method]:
+    """Return the method that is given for a source, if it is known already; None: none is given.
+
+    Raises MigrationError(EINVAL).
+    """
     method = _method(given, _OF_IMPORTS)
-    if method is Method.LIVE and not spec.read_by_librbd:
+    if spec is not None and method is Method.LIVE and not spec.read_by_librbd:
         raise refuse(
             given.where("method"),
             f"is live, and librbd does not read {spec.format}",
@@ -60,11 +65,13 @@ def _method_of(given: PlanObject, spec: SourceSpec) -> Optional[Method]:
     return method
 
 
-def _source_spec(given: PlanObject) -> SourceSpec:
-    where = given.where("source_spec")
-    plain = given.raw("source_spec")
+def checked_spec(text: str, where: str) -> SourceSpec:
+    """Return the source-spec of a text at ``where`` in a plan, which has no secrets.
+
+    Raises MigrationError(EINVAL).
+    """
     try:
-        spec = parse_source_spec(plain if isinstance(plain, str) else json.dumps(plain))
+        spec = parse_source_spec(text)
     except MigrationError as error:
         text = str(error).replace("The source-spec", f"{where} in the plan", 1)
         if text == str(error):

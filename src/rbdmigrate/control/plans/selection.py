@@ -10,9 +10,11 @@ from typing import Optional
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
 from ...model.plan import MAX_ITEMS, Candidate, Definition, Item, Rule, Selector
+from ...model.source_list import ListRead, SourceList
 from ...model.source_spec import parse_source_spec
 from ...model.spec import ImageSpec, parse_image_spec
 from .patterns import Globs, compile_pattern
+from .source_lists import ListedImport, imports_of
 
 _FIELDS = ("pool", "namespace", "name", "index")
 _LONGEST = 96  # characters of an image's name, as RBD_MAX_IMAGE_NAME_SIZE
@@ -75,6 +77,11 @@ def mapped(rule: Rule, source: ImageSpec, index: int) -> ImageSpec:
     name = rule.name.format(
         pool=source.pool, namespace=source.namespace, name=source.image, index=index
     )
+    return _placed(rule, source, name)
+
+
+def _placed(rule: Rule, source: ImageSpec, name: str) -> ImageSpec:
+    """Return the image ``name`` where the rule puts ``source``. MigrationError(EINVAL)."""
     namespace = source.namespace if rule.namespace is None else rule.namespace
     pool = rule.pool or source.pool
     if not name:
@@ -115,12 +122,19 @@ def _keeps_place(rule: Rule, pool: str, namespace: str) -> bool:
     return rule.name == "{name}" and (to_pool, to_namespace) == (pool, namespace)
 
 
+def _no_list(given: SourceList) -> ListRead:
+    """Read none but those in the plan itself."""
+    return ListRead("", rows=given.rows)
+
+
 def choose(
     definition: Definition,
     there: Callable[[Selector], Iterable[Candidate]],
     ident: Callable[[], str],
+    read: Callable[[SourceList], ListRead] = _no_list,
 ) -> list[Item]:
-    """Return the items of a plan: images ``there`` that its selectors select, then those it lists.
+    """Return the items of a plan: images ``there`` that its selectors select, those that it lists,
+    and what it gets when it has its lists ``read``.
 
     An image that several selectors select is taken once. Raises MigrationError for two images with
     the same target, for no image and for too many.
@@ -153,8 +167,24 @@ def choose(
                     method=listed.method,
                 )
             )
+    for given in definition.lists:
+        for found in imports_of(given, read(given)):
+            items.append(_item_of(found, definition.rule, len(items) + 1, ident()))
     _refuse_bad(items)
     return items
+
+
+def _item_of(found: ListedImport, rule: Rule, number: int, ident: str) -> Item:
+    named = ImageSpec("", "", found.name)
+    target = _placed(rule, named, found.target) if found.target else mapped(rule, named, number)
+    return Item(
+        ident,
+        ImageSpec("", "", found.spec.label()),
+        target,
+        found.spec.to_json(),
+        as_raw=found.as_raw,
+        method=found.method,
+    )
 
 
 def _refuse_bad(items: Sequence[Item]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import ETIMEDOUT
 
 import rados
@@ -12,22 +12,34 @@ import rados
 from ...cluster.directory import candidates
 from ...control.plans.selection import choose
 from ...model.errors import MigrationError
+from ...model.jobs.questions import ReadList
 from ...model.plan import Candidate, Definition, Item, Selector
+from ...model.source_list import ListRead, SourceList
 from ..records.tracked_plan import TrackedPlan
+from ..requests.librbd_query import Ask
+from ..requests.preflight import INSPECTION_TIME
+from ..settings import Settings
 
+_MORE = 5.0  # seconds for a worker to begin and to answer
 CHOOSING = 60.0  # seconds for choosing a plan's images; then it is a draft again
 
 
 class ItemChooser:
-    """Chooses the items of plans among the images of the cluster."""
+    """Chooses the items of plans among the images of the cluster, and on lists of disks.
 
-    def __init__(self, client: rados.Rados) -> None:
+    ``ask`` puts questions to workers.
+    """
+
+    def __init__(self, client: rados.Rados, ask: Ask, settings: Callable[[], Settings]) -> None:
         self._client = client
+        self._ask = ask
+        self._settings = settings
 
-    def select(self, definition: Definition) -> list[Item]:
+    def select(self, definition: Definition, *, order: bool = False) -> list[Item]:
         """The items that a plan would have if it started now. Raises MigrationError.
 
-        After ``CHOOSING`` seconds: ETIMEDOUT, so that no plan holds up the others.
+        After ``CHOOSING`` seconds: ETIMEDOUT, so that no plan holds up the others. ``order``: it
+        is to start, as opposed to a mere check.
         """
         deadline = time.monotonic() + CHOOSING
 
@@ -37,7 +49,17 @@ class ItemChooser:
                     raise _takes_too_long(definition.name)
                 yield image
 
-        return choose(definition, there, lambda: secrets.token_hex(6))
+        def read(given: SourceList) -> ListRead:
+            if given.stream is None:
+                return ListRead("", rows=given.rows)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise _takes_too_long(definition.name)
+            seconds = min(INSPECTION_TIME, left)
+            question = ReadList(given, self._settings().reach, seconds)
+            return self._ask(question, ListRead, seconds + _MORE, order=order)
+
+        return choose(definition, there, lambda: secrets.token_hex(6), read)
 
     def items_of(self, kept: TrackedPlan) -> list[Item]:
         """The items of a plan that starts.
@@ -45,7 +67,7 @@ class ItemChooser:
         A cluster that does not answer is asked again for a while.
         """
         try:
-            return self.select(kept.plan.definition)
+            return self.select(kept.plan.definition, order=True)
         except rados.ConnectionShutdown:
             raise
         except rados.Error as error:

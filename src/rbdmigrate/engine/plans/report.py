@@ -15,6 +15,7 @@ from ...model.migration import Method, Op
 from ...model.plan import MAX_ITEMS, Definition, Outcome, PlanState
 from ...model.report import Live, iso, percent
 from ...model.request import default_method
+from ...model.source_list import SourceList
 from ...model.source_spec import parse_source_spec
 from ..records.tracked import TrackedMigration
 from ..records.tracked_plan import TrackedPlan
@@ -66,7 +67,10 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         "ended": iso(plan.ended),
         "next": _next(kept),
         "warnings": [warning.to_plain() for warning in warnings_for_plan(plan.state)],
-        "selects": [_selector(definition, number) for number in range(len(definition.select))],
+        "selects": [
+            *(_selector(definition, number) for number in range(len(definition.select))),
+            *(_listed(given) for given in definition.lists),
+        ],
         "pools": sorted({pool for pool, _ in definition.places()}),
     }
     if items:
@@ -195,6 +199,14 @@ def _next(kept: TrackedPlan) -> str:
             f"{command} rm {name}` forgets the plan."
         )
     return texts[kept.plan.state]
+
+
+def _listed(given: SourceList) -> str:
+    """What is taken of a list, for people."""
+    if given.manifest:
+        return f"what {given.label} names"
+    words = [f"{given.name} of {given.label}"]
+    return ", ".join(words + [f"not {pattern}" for pattern in given.exclude])
 
 
 def _selector(definition: Definition, number: int) -> str:

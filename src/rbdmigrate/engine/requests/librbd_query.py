@@ -22,7 +22,7 @@ from ...cluster.client import Identity
 from ...cluster.worker_process import WorkerLost, WorkerProcess
 from ...model.errors import MigrationError, errno_text
 from ...model.jobs.protocol import Cause, Ending, Failed
-from ...model.jobs.questions import FindClosed, InspectSource, Question
+from ...model.jobs.questions import FindClosed, InspectSource, Question, ReadList
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class LibrbdQueries:
         if isinstance(question, FindClosed):
             line = self._watch
         else:
-            line = self._lines[isinstance(question, InspectSource), order]
+            line = self._lines[isinstance(question, (InspectSource, ReadList)), order]
         ending = line.ask(question, timeout)
         if isinstance(ending, Failed):
             raise _refusal(question, ending)

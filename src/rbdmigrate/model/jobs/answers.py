@@ -7,6 +7,7 @@ from typing import Optional, Union
 
 from ..image import Image
 from ..inspection import Inspection
+from ..source_list import ListRead
 from ..target_header import TargetHeader
 from ..untrimmed import Untrimmed
 from ..verification import Verification
@@ -168,4 +169,5 @@ Answer = Union[
     ClosedImages,
     Image,
     Inspection,
+    ListRead,
 ]

@@ -7,6 +7,7 @@ from typing import ClassVar, Union
 
 from ..import_policy import ImportPolicy
 from ..migration import Method, Place
+from ..source_list import SourceList
 
 
 @dataclass(frozen=True)
@@ -71,4 +72,14 @@ class InspectSource:
     method: Method = Method.LIVE
 
 
-Question = Union[Examine, FindUsers, FindClosed, InspectImage, InspectSource]
+@dataclass(frozen=True)
+class ReadList:
+    """What a list of disks names; answered by ``ListRead``. ``seconds``: how long it may take."""
+
+    name: ClassVar[str] = "read_list"
+    source: SourceList
+    policy: ImportPolicy
+    seconds: float
+
+
+Question = Union[Examine, FindUsers, FindClosed, InspectImage, InspectSource, ReadList]
