@@ -55,7 +55,9 @@ def test_a_read_only_user_has_no_config_key_sent_anywhere(
     plan = f"sends-{time.time_ns()}"
     target = f"{pools[0]}/planned"
     images = [{"source_spec": listener.spec(keys[0]), "target": target}]
-    assert asked(client, "plan create", json.dumps({"plan": plan, "images": images})) == (0, "")
+    lists = [{"folder": listener.spec(keys[0])["stream"], "type": "raw"}]
+    plain = {"plan": plan, "map": {"target_pool": pools[0]}, "images": images, "lists": lists}
+    assert asked(client, "plan create", json.dumps(plain)) == (0, "")
     with user(cluster, mgr) as reader:
         for key in keys:
             spec = text(listener.spec(key))
@@ -65,7 +67,8 @@ def test_a_read_only_user_has_no_config_key_sent_anywhere(
                 assert asked(reader, command, **import_, source_spec=spec)[0] == EACCES
         for command in ("plan check", "plan start"):
             assert asked(reader, command, plan=plan)[0] == EACCES
-        assert asked(reader, "ls")[0] == 0
+        for command in ("ls", "plan ls", "plan show"):
+            assert asked(reader, command, **({"plan": plan} if "show" in command else {}))[0] == 0
     assert listener.received == []
     assert asked(client, "plan rm", plan=plan)[0] == 0
 
@@ -82,6 +85,11 @@ def test_who_may_begin_an_import_gets_only_the_config_keys_that_are_open(
             assert key in said
             assert is_one_sentence(said)
             assert secret not in said
+        listed = {"folder": listener.spec(key)["stream"], "type": "raw"}
+        plain = {"plan": "closed", "map": {"target_pool": pools[0]}, "lists": [listed]}
+        errno, said = asked(client, "plan create", json.dumps(plain))
+        assert errno == EPERM
+        assert key in said
     assert listener.received == []
     assert names(client, pools[0]) == []
     asked(client, "check", text(listener.spec(opened)), **import_)

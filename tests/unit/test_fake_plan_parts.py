@@ -7,8 +7,11 @@ from unittest.mock import Mock
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.plan import Candidate, Definition, Item, Plan, PlanState, Rule, Selector
 from rbdmigrate.model.request import MigrationRequest
+from rbdmigrate.model.source import StreamSpec
+from rbdmigrate.model.source_list import ListRead, SourceList
 from rbdmigrate.model.spec import ImageSpec
 from tests.fakes import rados_module as rados
 from tests.fakes import stdlib
@@ -112,6 +115,37 @@ def test_a_plan_of_a_silent_pool_is_tried_again_and_then_a_draft(monkeypatch):
     drives._guarded(kept)
     assert kept.plan.state is PlanState.DRAFT
     assert "try again" in kept.plan.problem
+
+
+def with_lists(names: int) -> Definition:
+    stream = StreamSpec("file", file_path="/srv")
+    lists = (SourceList(stream, format="qcow"),) * names
+    return Definition("listed", rule=Rule("nvme", "", "{index}"), lists=lists)
+
+
+@pytest.mark.parametrize("order", [True, False])
+def test_lists_are_read_by_workers_under_the_policy_of_imports(order):
+    ask = Mock(return_value=ListRead("/srv", ("a.qcow2", "b.qcow2")))
+    policy = ImportPolicy(("/srv",))
+    chooser = choosing.ItemChooser(Mock(), ask, lambda: Mock(reach=policy))
+    items = chooser.select(with_lists(2), order=order)
+    assert [str(item.target) for item in items] == [f"nvme/{number}" for number in (1, 2, 3, 4)]
+    for call in ask.call_args_list:
+        assert call.args[0].policy == policy
+        assert call.args[0].seconds == 25.0
+        assert call.kwargs == {"order": order}
+
+
+def test_lists_that_take_too_long_together_are_given_up(monkeypatch):
+    monkeypatch.setattr(choosing, "CHOOSING", 0.05)
+
+    def slow(*_: Any, **__: Any) -> ListRead:
+        active().sleep(0.1)
+        return ListRead("/srv", ("a.qcow2",))
+
+    chooser = choosing.ItemChooser(Mock(), slow, Mock())
+    with pytest.raises(MigrationError, match="could not be chosen within"):
+        chooser.select(with_lists(2))
 
 
 class Checking:
