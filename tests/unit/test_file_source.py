@@ -162,6 +162,14 @@ def test_the_documentation_lists_every_problem():
         ]
 
 
+def test_the_examples_of_copied_imports_are_taken():
+    text = (_REPOSITORY / "doc" / "copying.rst").read_text("utf-8")
+    blocks = re.findall(r"code-block:: json\n\n((?:   .*\n)+)", text)
+    specs = [parse_source_spec(block) for block in blocks]
+    assert len(specs) >= 5
+    assert [spec.to_plain() for spec in specs] == [json.loads(block) for block in blocks]
+
+
 def test_the_documentation_s_examples_are_taken():
     text = (_REPOSITORY / "doc" / "importing.rst").read_text("utf-8")
     blocks = re.findall(r"code-block:: json\n\n((?:   .*\n)+)", text)

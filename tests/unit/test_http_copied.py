@@ -6,10 +6,12 @@ from errno import EINVAL, EPERM
 
 import pytest
 
+from qa.workload.certificate import certificate
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.import_policy import ImportPolicy
+from rbdmigrate.model.references import refuse_references
 from rbdmigrate.model.request import MigrationRequest
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.model.spec import ImageSpec
@@ -86,12 +88,6 @@ def test_a_circle_of_redirects_ends(server):
     assert refused(source(server.url("/a"))).problem == "HTTP_REDIRECT"
 
 
-def test_a_server_without_ranges_is_refused_with_a_way_out(server):
-    server.behave("/disk.raw", Behaviour(ranges=False))
-    error = refused(source(server.url("/disk.raw")))
-    assert (error.problem, "copy it to a folder" in error.message) == ("HTTP_NO_RANGE", True)
-
-
 def test_an_empty_file(server):
     assert inspect_copied(source(server.url("/empty.raw")).spec, OPEN).errors == ()
 
@@ -145,3 +141,57 @@ def test_half_a_login_is_refused(fields):
     with pytest.raises(MigrationError) as caught:
         source("http://h/x", **fields)
     assert caught.value.errno == EINVAL
+
+
+SIGNED = "X-Amz-Signature=PLANTED&X-Amz-Expires=60"
+
+
+@pytest.mark.parametrize("where", ["url", "query", "config-key"])
+def test_a_url_with_a_signature_and_nobody_is_shown_that(where, server):
+    if where == "url":
+        made = source(server.url("/disk.raw") + "?" + SIGNED)
+    elif where == "query":
+        made = source(server.url("/disk.raw"), query=SIGNED)
+    else:
+        made = source(server.url("/disk.raw"), lambda key, url: SIGNED, query="config://k")
+    server.behave(f"/disk.raw?{SIGNED}", Behaviour(head=False))
+    before = len(server.requests)
+    assert content(made) == DISK
+    assert {r.path for r in server.requests[before:]} == {f"/disk.raw?{SIGNED}"}
+    server.behave(f"/disk.raw?{SIGNED}", Behaviour(status=403))
+    assert "PLANTED" not in refused(made).message
+    assert "PLANTED" not in json.dumps(made.spec.redacted()) + made.spec.label() + repr(made.spec)
+    wish = MigrationRequest(ImageSpec("", "", "x"), ImageSpec("p", "", "x"), spec=made.spec)
+    assert wish.method.value == "copy"
+
+
+def test_a_server_with_an_authority_of_its_own(tmp_path):
+    (tmp_path / "disk.raw").write_bytes(DISK)
+    pair = certificate(tmp_path / "tls")
+    other = certificate(tmp_path / "other")
+    texts = {"own": pair[0].read_text(), "other": other[0].read_text(), "none": "no certificate"}
+    with WebServer(tmp_path, certificate=pair) as server:
+        url = server.url("/disk.raw", "localhost")
+
+        def made(key):
+            return source(
+                url, lambda name, to: texts[name.rpartition("/")[2]], ca=f"config://{key}"
+            )
+
+        assert content(made("rbd/migration-source/own")) == DISK
+        error = refused(made("rbd/migration-source/other"))
+        assert (error.problem, '"ca": "config://KEY"' in error.message) == ("TLS_CERTIFICATE", True)
+        assert refused(made("rbd/migration-source/none")).problem == "CONFIG_KEY_BAD"
+        assert refused(source(url)).problem == "TLS_CERTIFICATE"
+
+
+def test_certificates_are_a_config_key_that_has_to_be_open_to_imports():
+    def refusal(key):
+        spec = source("https://images.example/a", ca=f"config://{key}").spec
+        assert spec.secrets() == {}
+        assert spec.config_keys() == [key]
+        return refuse_references(spec, OPEN)
+
+    assert refusal("rbd/migration-source/ca") is None  # to whichever host: none gets it
+    assert "never used by imports" in refusal("mgr/dashboard/key")
+    assert "is not open to imports" in refusal("other/ca")

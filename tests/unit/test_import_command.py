@@ -152,3 +152,22 @@ def test_a_config_key_that_is_open_to_imports_is_taken(wanted, options):
     options.read()
     given = s3("https://s3.example/b/o", "config://rbd/migration-source/s3")
     assert wanted(given, import_only=True, source_image="ssd/b")
+
+
+def test_a_checksum_becomes_part_of_the_spec_and_means_the_method_copy(wanted):
+    args = {"import_only": True, "source_image": "ssd/b", "source_spec": SPEC}
+    found = wanted(**args, checksum="sha256:" + "0" * 64)
+    assert found.spec.stream.checksum == "sha256:" + "0" * 64
+    assert not found.spec.read_by_librbd
+    with pytest.raises(MigrationError, match="sha256 has 64"):
+        wanted(**args, checksum="sha256:0")
+    with pytest.raises(MigrationError, match="is for files and servers"):
+        wanted(
+            import_only=True, source_image="ssd/b", source_spec=NATIVE, checksum="md5:" + "0" * 32
+        )
+    with pytest.raises(MigrationError, match="add --import-only"):
+        wanted(source_image="a", target_image="b", checksum="md5:" + "0" * 32)
+    both = json.loads(SPEC)
+    both["stream"]["checksum"] = "sha256:" + "1" * 64
+    with pytest.raises(MigrationError, match="another checksum than the source-spec has"):
+        wanted(**{**args, "source_spec": json.dumps(both)}, checksum="sha256:" + "0" * 64)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.plans.plan_file import parse_plan, read_plan
 from rbdmigrate.control.plans.plan_text import MAX_PARTS, MAX_TEXT, MAX_YAML, load_plan_text
 from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.model.codec import from_plain, to_plain
@@ -380,3 +380,16 @@ def test_a_json_object_reads_as_the_same_yaml_does(plain):
 def test_no_value_anywhere_is_a_traceback(value, where):
     plain = {"plan": "p", "select": [{"pool": "a"}], "map": {"target_pool": "b"}, where: value}
     assert "\n" not in said_about(json.dumps(plain))
+
+
+def test_the_checksum_of_an_import_becomes_part_of_its_source_spec():
+    source = {"type": "raw", "stream": {"type": "file", "file_path": "/srv/web.raw"}}
+    listed = {"source_spec": source, "target": "nvme/web", "checksum": "SHA1:" + "A" * 40}
+    (image,) = read_plan({"plan": "x", "images": [listed]}, "rbd").images
+    assert json.loads(image.source_spec)["stream"]["checksum"] == "sha1:" + "a" * 40
+    for wrong in (
+        {**listed, "checksum": "sha1:12"},
+        {"source": "hdd/a", "target": "nvme/a", "checksum": "sha1:" + "a" * 40},
+    ):
+        with pytest.raises(MigrationError, match="checksum in the plan"):
+            read_plan({"plan": "x", "images": [wrong]}, "rbd")

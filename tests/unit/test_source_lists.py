@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.control.plans.manifest import MAX_MANIFEST, parse_manifest
-from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.plans.plan_file import parse_plan, read_plan
 from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.control.plans.source_lists import imports_of
 from rbdmigrate.model.codec import from_plain, to_plain
@@ -158,7 +158,7 @@ def test_a_manifest_in_a_folder_names_what_is_next_to_it():
     [
         (ListRow("a"), "", "x, disk 1 has no type, and the list has none"),
         (ListRow("a", "qcow2"), "", "x, disk 1: type in the source-spec is 'qcow2'"),
-        (ListRow("http://h/a?b"), "qcow", "x, disk 1: stream.url in the source-spec has a query"),
+        (ListRow("http://h/a?b"), "qcow", "x, disk 1 has stream.query, which may be a secret"),
         (ListRow("a", method=Method.LIVE), "vmdk", "has the method live, and librbd does not"),
         (ListRow("a", as_raw=True), "qcow", "has as_raw, which is for the type raw"),
     ],
@@ -280,3 +280,12 @@ def test_lists_need_the_pool_of_their_targets():
         parse_plan(f"plan: p\nlists: [{{{FOLDER}, type: qcow}}]", "rbd")
     with pytest.raises(MigrationError, match="lists in the plan has more than 20 objects"):
         parse_plan("plan: p\nlists: [" + f"{{{FOLDER}, type: qcow}}," * 21 + "]", "rbd")
+
+
+@pytest.mark.parametrize("field", [{"member": "a"}, {"checksum": "md5:" + "0" * 32}])
+def test_what_is_said_of_a_single_disk_is_refused_for_a_list(field):
+    folder = {"type": "http", "url": "https://h/exports/", **field}
+    plan = {"plan": "p", "map": {"target_pool": "nvme"}, "lists": [{"folder": folder}]}
+    plan["lists"][0]["type"] = "qcow"
+    with pytest.raises(MigrationError, match="is for a single disk"):
+        read_plan(plan, "rbd")

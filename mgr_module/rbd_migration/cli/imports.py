@@ -8,6 +8,7 @@ from rbdmigrate.model.migration import Method
 from rbdmigrate.model.references import refuse_references
 from rbdmigrate.model.source_spec import SourceSpec, parse_source_spec
 from rbdmigrate.model.spec import parse_image_spec
+from rbdmigrate.model.stream_spec import with_checksum
 
 from .command import Arg, Call
 
@@ -16,6 +17,7 @@ ARGS = (
     Arg("import_only", "CephBool"),
     Arg("inline_secrets", "CephBool"),
     Arg("as_raw", "CephBool"),
+    Arg("checksum"),
     Arg("method"),
 )
 
@@ -50,6 +52,9 @@ class Wanted:
         else:
             self.spec = _native(call)
             self.target = call.spec("target_image", "target")
+        checksum = call.text("checksum")
+        if checksum is not None:
+            self.spec = with_checksum(self.spec, checksum, "--checksum")
         if self.as_raw and self.spec.format != "raw":
             raise MigrationError(
                 EINVAL,
@@ -64,7 +69,7 @@ def asked(call: Call) -> bool:
     """Whether the command is an import. MigrationError(EINVAL) for options only imports have."""
     if call.flag("import_only"):
         return True
-    for name in ("source_spec", "inline_secrets", "as_raw"):
+    for name in ("source_spec", "inline_secrets", "as_raw", "checksum"):
         if call.text(name):
             option = name.replace("_", "-")
             raise MigrationError(EINVAL, f"--{option} is for imports; add --import-only.")

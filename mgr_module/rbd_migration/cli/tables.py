@@ -118,6 +118,9 @@ def detail(r: Report) -> str:
     if r["bytes_total"]:
         copied = f"{format_size(r['bytes_copied'])} of {format_size(r['bytes_total'])}"
         rows.append(("copied", copied + _speed(r)))
+    for found in r["checksums"]:
+        compared = " (compared)" if found["compared"] else ""
+        rows.append(("checksum", found["checksum"] + compared))
     if r["own_rate"] is not None:
         rows.append(("own rate", rate(r["own_rate"])))
     if r["window"] is not None:

@@ -24,7 +24,8 @@ class CopyMark:
     everything before ``position`` (bytes) is on the target. ``mixed``: the target's head may hold
     parts of a snapshot that is gone. ``synchronized``: rounds were copied until the last one was
     small. ``bytes``: copied so far, ``total``: to be copied in all, as
-    estimated before the copy.
+    estimated before the copy. ``checked``: digests that stand for streams whose checksum was
+    compared.
 
     ``varied``: offset and length, one after another, of the parts of the disk whose content is not
     the same in ``base`` and all snapshots that were there when it was taken; None: not known. While
@@ -43,6 +44,7 @@ class CopyMark:
     total: Optional[int] = None
     synchronized: bool = False
     varied: Optional[tuple[int, ...]] = None
+    checked: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

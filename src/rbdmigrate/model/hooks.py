@@ -24,7 +24,6 @@ OWN_SECRETS = "rbd/migration-hook-own/"
 
 TIMEOUT = 10.0  # seconds, unless the administrator gives another
 LEAST_TIMEOUT, LONGEST_TIMEOUT = 1.0, 60.0  # seconds
-MAX_CA = 64 << 10  # characters of certificates
 MAX_SECRET = 4096  # characters
 
 

@@ -9,6 +9,7 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from .bounds import shortened
+from .errors import MigrationError
 from .source_spec import SourceSpec, parse_source_spec
 
 _TAIL = 14  # hex digits of an image id in librbd (24 of a block name, less "rbd_data.")
@@ -58,6 +59,16 @@ class Import:
         except (ValueError, RecursionError):
             return {}
         return plain if isinstance(plain, dict) else {}
+
+    def checksums(self) -> list[tuple[str, str]]:
+        """The path of each stream that has to have a checksum, and that."""
+        if '"checksum"' not in self.spec:  # as in most of thousands
+            return []
+        try:
+            streams = list(self.source.streams())
+        except MigrationError:  # of a later version
+            return []
+        return [(path, stream.checksum) for path, stream in streams if stream.checksum]
 
     def changed(self, sentences: Iterable[str]) -> Import:
         """Return it with more sentences about changes: the first ones, without duplicates."""

@@ -49,6 +49,8 @@ def references(spec: SourceSpec) -> Iterator[Reference]:
             value = getattr(stream, name)
             if value.startswith(CONFIG):
                 yield Reference(f"{path}.{name}", value[len(CONFIG) :], stream.url)
+        if stream.ca:
+            yield Reference(f"{path}.ca", stream.ca[len(CONFIG) :], "")
     if spec.passphrase.startswith(CONFIG):
         yield Reference("passphrase", spec.passphrase[len(CONFIG) :], "")
 

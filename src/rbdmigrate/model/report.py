@@ -78,6 +78,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "rounds": rounds_report(m, live.age),
         "source_spec": None if m.imported is None else m.imported.redacted(),
         "source_changes": [] if m.imported is None else list(m.imported.changes),
+        "checksums": _checksums(m),
         "target": str(m.target.spec),
         "target_image_id": m.target.image_id,
         "plan": m.plan or None,
@@ -122,6 +123,16 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "next": what_next(m, hold),
         "warnings": [warning.to_plain() for warning in client_warnings(m)],
     }
+
+
+def _checksums(m: Migration) -> list[dict[str, Any]]:
+    """The checksums that a source has to have; a copy does not end before all were compared."""
+    if m.imported is None:
+        return []
+    return [
+        {"stream": path, "checksum": checksum, "compared": m.executed_at is not None}
+        for path, checksum in m.imported.checksums()
+    ]
 
 
 def _hold(hold: Hold) -> dict[str, Any]:

@@ -61,8 +61,8 @@ class MigrationRequest:
         if method is Method.LIVE and self.spec is not None and not self.spec.read_by_librbd:
             raise MigrationError(
                 EINVAL,
-                f"librbd does not read {self.spec.format}, which the method live needs; leave out "
-                "--method live.",
+                f"librbd does not {self.spec.unknown_to_librbd}, which the method live would need "
+                "for this source; leave out --method live.",
             )
         return replace(self, asked_method=method)
 

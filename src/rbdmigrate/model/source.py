@@ -10,7 +10,8 @@ from typing import Any, Optional
 CONFIG = "config://"
 """The prefix of references to the monitors' config-key store in a source-spec."""
 
-SECRETS = ("access_key", "secret_key", "password", "bearer_token")
+SECRETS = ("access_key", "secret_key", "password", "bearer_token", "query",
+           "session_token")  # fmt: skip
 """The fields of a stream that hold secrets, or references to config-keys in their place."""
 
 HIDDEN = "***"
@@ -19,13 +20,22 @@ HIDDEN = "***"
 COPIED_FORMATS = ("vmdk", "vhdx", "vpc", "vdi", "parallels")
 """Formats that librbd does not read: only the method ``copy`` does, by way of QEMU."""
 
+COMPRESSIONS = {"gzip": "gunzip", "xz": "unxz", "zstd": "unzstd", "bzip2": "bunzip2"}
+"""How a stream may be compressed, each with the program that unpacks such a file."""
+
 
 @dataclass(frozen=True)
 class StreamSpec:
     """A stream of bytes. ``type`` is file, http, s3 or nbd; only the fields of that type are set.
-    A URL never holds a user or a password: librbd would not send them. ``repr`` shows neither key,
-    so that tracebacks do not contain them. ``user`` and ``password``, or ``bearer_token``, are for
-    http and the method ``copy``.
+    A URL never holds a user or a password: librbd would not send them. ``repr`` shows no secret,
+    so that tracebacks do not contain them.
+
+    All else is for the method ``copy``: ``user`` and ``password``, or ``bearer_token``, for http,
+    and ``query``: what follows the question mark in a URL, which may be a signature. ``region`` and
+    ``session_token`` for s3. ``ca``: a reference to the certificates of the server's authority.
+    ``compression``: one of ``COMPRESSIONS``. ``size``: bytes of the raw disk in it, 0: not stated.
+    ``member``: the file is an archive of tar, and this is the disk in it. ``checksum``: of the
+    bytes as they are served.
     """
 
     type: str
@@ -37,6 +47,33 @@ class StreamSpec:
     user: str = ""
     password: str = field(default="", repr=False)
     bearer_token: str = field(default="", repr=False)
+    query: str = field(default="", repr=False)
+    region: str = ""
+    session_token: str = field(default="", repr=False)
+    ca: str = ""
+    compression: str = ""
+    size: int = 0
+    member: str = ""
+    checksum: str = ""
+
+    @property
+    def unknown_to_librbd(self) -> str:
+        """What librbd does not do with it; empty if nothing."""
+        if self.user or self.bearer_token:
+            return "send a login"
+        if self.query:
+            return "send the query of a URL"
+        if self.region or self.session_token:
+            return "sign for a region or a session"
+        if self.ca:
+            return "trust another authority than the host does"
+        if self.compression:
+            return "decompress"
+        if self.member:
+            return "look into archives"
+        if self.checksum:
+            return "compare a checksum"
+        return "compare a size" if self.size else ""
 
     @property
     def location(self) -> str:
@@ -86,8 +123,16 @@ class SourceSpec:
     @property
     def read_by_librbd(self) -> bool:
         """Whether librbd knows such sources."""
-        logins = any(s.user or s.bearer_token for _, s in self.streams())
-        return self.format not in COPIED_FORMATS and not self.passphrase and not logins
+        return not self.unknown_to_librbd
+
+    @property
+    def unknown_to_librbd(self) -> str:
+        """What librbd does not do with it, as a verb; empty if nothing."""
+        if self.format in COPIED_FORMATS:
+            return f"read {self.format}"
+        if self.passphrase:
+            return "decrypt"
+        return next((s.unknown_to_librbd for _, s in self.streams() if s.unknown_to_librbd), "")
 
     def streams(self) -> Iterator[tuple[str, StreamSpec]]:
         """All streams with their paths in the spec; the head's first."""
@@ -137,9 +182,9 @@ class SourceSpec:
         return {path: s for path, s in found.items() if s and not s.startswith(CONFIG)}
 
     def config_keys(self) -> list[str]:
-        """The config-keys that it refers to in place of secrets, without duplicates."""
+        """The config-keys that it refers to, without duplicates."""
         values = [getattr(stream, name) for _, stream in self.streams() for name in SECRETS]
-        values.append(self.passphrase)
+        values += [self.passphrase, *(stream.ca for _, stream in self.streams())]
         keys = (value[len(CONFIG) :] for value in values if value.startswith(CONFIG))
         return list(dict.fromkeys(keys))
 
@@ -164,7 +209,7 @@ class SourceSpec:
 
     def _with_keys(self, change: Callable[[str, str], str]) -> SourceSpec:
         """Return a copy in which each secret is ``change(path, secret)``."""
-        changed: dict[str, dict[str, str]] = {}
+        changed: dict[str, dict[str, Any]] = {}
         passphrase = self.passphrase
         for path, secret in self.secrets().items():
             where, _, name = path.rpartition(".")

@@ -12,7 +12,6 @@ from typing import Any, Optional
 
 from .source import CONFIG, COPIED_FORMATS, SnapshotSpec, SourceSpec, StreamSpec
 from .source_fields import (
-    EXAMPLE,
     as_object,
     kind_of,
     load_json,
@@ -21,7 +20,7 @@ from .source_fields import (
     required_string,
     required_type,
 )
-from .url import nbd_problem, url_problem
+from .stream_spec import stream_of
 
 __all__ = ["SnapshotSpec", "SourceSpec", "StreamSpec", "parse_source_spec", "unsupported"]
 
@@ -42,14 +41,6 @@ _FORMAT_HINTS = {
 _OTHER_FORMATS = {
     "qed": "qed",
 }
-_STREAMS = {
-    "file": ("file_path",),
-    "http": ("url",),
-    "s3": ("url", "access_key", "secret_key"),
-    "nbd": ("uri",),
-}
-_LOGIN = ("user", "password", "bearer_token")
-_STREAM_HINTS = {"https": "'http' is the type, with a URL that begins with https://"}
 _NATIVE_TEXTS = (
     "pool_name", "pool_namespace", "image_name", "image_id", "snap_name", "cluster_name",
     "client_name",
@@ -68,7 +59,7 @@ def parse_source_spec(text: str) -> SourceSpec:
     only_known(spec, "", allowed, f"a {kind} source")
     return SourceSpec(
         format=kind,
-        stream=_stream(spec, "stream"),
+        stream=stream_of(spec, "stream", kind),
         snapshots=_snapshots(spec.get("snapshots", [])),
         passphrase=_passphrase(spec),
     )
@@ -110,75 +101,6 @@ def _format_hint(value: str) -> str:
     return _FORMAT_HINTS.get(low, "")
 
 
-def _stream_hint(value: str) -> str:
-    low = value.lower()
-    if low in _STREAMS:
-        return f"types are written in lower case: '{low}'"
-    return _STREAM_HINTS.get(low, "")
-
-
-def _stream(values: dict[str, Any], path: str) -> StreamSpec:
-    if "stream" not in values:
-        raise refuse(path, "is missing: it says where the bytes come from", f"as in {EXAMPLE}")
-    stream = as_object(values["stream"], path)
-    kind = required_type(stream, path, _STREAMS, "stream", _stream_hint)
-    more = _LOGIN if kind == "http" else ()
-    only_known(stream, path, ("type", *_STREAMS[kind], *more), f"a stream of type {kind}")
-    of = f"a stream of type {kind}"
-    if kind == "file":
-        form = "give an absolute path, such as /mnt/image.raw"
-        file_path = required_string(stream, path, "file_path", form, of)
-        if not file_path.startswith("/"):
-            raise refuse(f"{path}.file_path", "is a relative path", form)
-        return StreamSpec("file", file_path=file_path)
-    if kind == "nbd":
-        form = "the form is nbd://host[:port]/[export] or nbd+unix:///[export]?socket=/path"
-        uri = required_string(stream, path, "uri", form, of)
-        problem = nbd_problem(uri)
-        if problem:
-            raise refuse(f"{path}.uri", problem, form)
-        return StreamSpec("nbd", uri=uri)
-    form = "the form is http[s]://host[:port]/path"
-    if kind == "s3":
-        form = "the form is http[s]://host[:port]/bucket/object or http[s]://bucket.host/object"
-    url = required_string(stream, path, "url", form, of)
-    problem = url_problem(url)
-    if problem:
-        raise refuse(f"{path}.url", problem, form)
-    if kind == "http":
-        return StreamSpec("http", url=url, **_login(stream, path))
-    return StreamSpec("s3", url=url, **{n: _key(stream, path, n) for n in _STREAMS["s3"][1:]})
-
-
-def _login(stream: dict[str, Any], path: str) -> dict[str, str]:
-    """Return the fields of a login that are given."""
-    form = "give it as text, or as config://KEY for what `ceph config-key set KEY` stored"
-    found = {
-        name: required_string(stream, path, name, form, "a login")
-        for name in _LOGIN
-        if name in stream
-    }
-    for name, value in found.items():
-        if value == CONFIG:
-            raise refuse(f"{path}.{name}", "names no config-key", form)
-    if ("user" in found) != ("password" in found) or ("user" in found and "bearer_token" in found):
-        raise refuse(path, "has half of a login, or two", "give user and password, or bearer_token")
-    return found
-
-
-def _key(stream: dict[str, Any], path: str, name: str) -> str:
-    """Return an S3 key, or a reference to one."""
-    form = "give the key, or config://KEY for one that `ceph config-key set KEY` stored"
-    value = required_string(
-        stream, path, name, form, "a stream of type s3 (use http for public objects)"
-    )
-    if value == CONFIG:
-        raise refuse(f"{path}.{name}", "names no config-key", form)
-    if not value.startswith(CONFIG) and not value.isascii():
-        raise refuse(f"{path}.{name}", "holds a character that S3 keys cannot have", form)
-    return value
-
-
 def _snapshots(value: Any) -> tuple[SnapshotSpec, ...]:
     form = 'give a list, the oldest first: [{"type": "raw", "name": "snap1", "stream": {...}}]'
     if not isinstance(value, list):
@@ -198,7 +120,7 @@ def _snapshots(value: Any) -> tuple[SnapshotSpec, ...]:
         _name(name, f"{path}.name")
         if any(name == other.name for other in found):
             raise refuse(f"{path}.name", "is the name of an earlier snapshot", "give each its own")
-        found.append(SnapshotSpec(name, _stream(item, f"{path}.stream")))
+        found.append(SnapshotSpec(name, stream_of(item, f"{path}.stream", "raw")))
     return tuple(found)
 
 

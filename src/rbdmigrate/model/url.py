@@ -24,6 +24,12 @@ class Url:
     port: int
     path: str
 
+    @property
+    def place(self) -> str:
+        """The host, with the port where that is not the scheme's own: as in the header Host."""
+        usual = 443 if self.scheme == "https" else 80
+        return self.host if self.port == usual else f"{self.host}:{self.port}"
+
 
 def url_problem(text: str) -> str:
     """The problem of an http(s) URL, as the end of a sentence; empty if it is valid."""
@@ -38,7 +44,7 @@ def url_problem(text: str) -> str:
         if letter in text:
             hint = "percent-encode the letter if it belongs to a name"
             if letter == "?":
-                hint += ", and copy what a presigned URL gives into a file: `curl -fo FILE URL`"
+                hint += ", and give a presigned URL to a stream of type http"
             return f"has {what} ('{letter}'), which librbd does not send; {hint}"
     place = match[2]
     if "@" in place:

@@ -14,10 +14,11 @@ C = TypeVar("C", bound="Content")
 
 class Content(ABC):
     """A view of the disk: its head or a snapshot. Not thread-safe. ``size`` in bytes. Bytes
-    outside of ``extents`` read as zeros.
+    outside of ``extents`` read as zeros. ``in_order``: it is to be read forwards.
     """
 
     size: int
+    in_order: bool = False
 
     @abstractmethod
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
@@ -30,6 +31,9 @@ class Content(ABC):
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
         """Read ``length`` bytes from ``offset``; fewer only where the disk ends. SourceError."""
+
+    def finish(self) -> None:  # noqa: B027 - most have nothing to compare
+        """Require, at the end of a copy, that all was right. Raises SourceError."""
 
     @abstractmethod
     def close(self) -> None:
@@ -53,6 +57,7 @@ class RawContent(Content):
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.size = stream.size
+        self.in_order = stream.in_order
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         end = min(offset + length, self.size)
@@ -61,6 +66,9 @@ class RawContent(Content):
 
     def read(self, offset: int, length: int) -> bytes:
         return self._stream.read(offset, length)
+
+    def finish(self) -> None:
+        self._stream.finish()
 
     def close(self) -> None:
         self._stream.close()

@@ -7,13 +7,10 @@ import shlex
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-from ..model.source import StreamSpec
+from ..model.source import COMPRESSIONS, StreamSpec
 
 _UNPACK = {
-    "gzip": "gunzip",
-    "xz": "unxz",
-    "zstd": "unzstd",
-    "bzip2": "bunzip2",
+    **COMPRESSIONS,
     "lz4": "unlz4",
     "zip": "unzip",
     "7z": "7z x",
@@ -86,6 +83,16 @@ def unpack(stream: StreamSpec, packed_by: str) -> str:
     """The commands that fetch and unpack a source; ``packed_by``: the name of its format."""
     fetch, path = fetched(stream)
     return f"{fetch}{_UNPACK[packed_by]} {path}"
+
+
+def counted(stream: StreamSpec) -> str:
+    """The command that counts the bytes of the disk in a stream that is read in order only."""
+    unpacked = COMPRESSIONS.get(stream.compression, "cat")
+    unpacked += " -c" if stream.compression else ""
+    if stream.type == "http":
+        fetch = f"curl -fL {shlex.quote(stream.url)}"
+        return f"{fetch} | {unpacked} | wc -c" if stream.compression else f"{fetch} | wc -c"
+    return f"{unpacked} {shlex.quote(_local(stream))} | wc -c"
 
 
 def fetched(stream: StreamSpec) -> tuple[str, str]:

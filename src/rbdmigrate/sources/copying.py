@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EINVAL, ENOENT, ENXIO
 from typing import Optional
 
@@ -17,6 +17,7 @@ from . import qcow, raw
 from .content import Content, RawContent
 from .errors import SourceError
 from .file import FileStream
+from .in_order import disk_in, summed_in_passing
 from .limits import Deadline, Limits
 from .look import Look
 from .qcow_header import parse_header
@@ -58,12 +59,19 @@ class CopySource:
             stream, self.reach, self.limits, self.resolve_config, self.deadline, copied=True
         )
 
+    def open_disk(self, stream: StreamSpec, *, summed: bool = False) -> Stream:
+        """Open the raw disk in a stream. Raises SourceError.
+
+        ``summed``: the checksum of what is read is compared, by ``finish``.
+        """
+        return disk_in(self.open_stream(stream), stream, summed=summed)
+
     def snapshots(self) -> list[SnapshotInfo]:
         """Its snapshots, the oldest first. Raises SourceError."""
         if self.spec.format == "raw":
             found = []
             for snapshot in self.spec.snapshots:
-                with self.open_stream(snapshot.stream) as stream:
+                with self.open_disk(snapshot.stream) as stream:
                     found.append(SnapshotInfo(snapshot.name, stream.size))
             return found
         return [SnapshotInfo(s.name, s.size) for s in self._internal()]
@@ -74,13 +82,13 @@ class CopySource:
         with self.open_stream(self.stream) as stream:
             return read_snapshots(stream, parse_header(stream), self.limits)
 
-    def open(self, snapshot: Optional[str], *, seconds: int = 0) -> Content:
+    def open(self, snapshot: Optional[str], *, seconds: int = 0, summed: bool = False) -> Content:
         """Open the head (None) or a snapshot. Raises SourceError.
 
-        ``seconds``: processor time that QEMU may use, 0 for no limit.
+        ``seconds``: processor time that QEMU may use, 0 for no limit. ``summed``: see open_disk.
         """
         if not self.by_qemu:
-            return self._raw(snapshot)
+            return self._raw(snapshot, summed=summed)
         ident = size = None
         if snapshot is not None:
             named = [s for s in self._internal() if s.name == snapshot]
@@ -103,14 +111,14 @@ class CopySource:
             given = self.resolve_config(given[len(CONFIG) :], "")
         return given.encode()
 
-    def _raw(self, snapshot: Optional[str]) -> Content:
+    def _raw(self, snapshot: Optional[str], *, summed: bool) -> Content:
         stream = self.stream
         if snapshot is not None:
             named = [s.stream for s in self.spec.snapshots if s.name == snapshot]
             if not named:
                 raise self._missing(snapshot)
             stream = named[0]
-        opened = self.open_stream(stream)
+        opened = self.open_disk(stream, summed=summed)
         return HoleyFile(opened) if isinstance(opened, FileStream) else RawContent(opened)
 
     def _missing(self, snapshot: str) -> SourceError:
@@ -156,14 +164,16 @@ def identify_copied(source: CopySource) -> dict[str, dict[str, str]]:
     """The ``identity`` of an Inspection. Never raises; what cannot be opened is left out."""
     found: dict[str, dict[str, str]] = {}
     for path, stream_spec in source.spec.streams():
-        with suppress(Exception), source.open_stream(stream_spec) as stream:
+        whole = replace(stream_spec, member="")  # an archive's is that of its files
+        with suppress(Exception), source.open_stream(whole) as stream:
             found[path] = dict(stream.identity)
     return found
 
 
 def _look(look: Look) -> None:
     source = CopySource(look.spec, look.reach, look.limits, look.resolve_config, look.deadline)
-    with source.open_stream(source.stream) as stream:
+    opened = source.open_disk if look.spec.format == "raw" else source.open_stream
+    with opened(source.stream) as stream:
         if look.spec.format == "raw":
             raw.look_at(look, stream)
         elif look.spec.format == "qcow":
@@ -175,10 +185,12 @@ def _look(look: Look) -> None:
             qcow.names_of(look, stream, header, snapshots)
             look.snapshots += [SnapshotInfo(s.name, s.size) for s in snapshots]
         look.remember("stream", stream)
+        _note_order(look, source.stream, stream)
     for number, snapshot in enumerate(look.spec.snapshots):
-        with source.open_stream(snapshot.stream) as stream:
+        with source.open_disk(snapshot.stream) as stream:
             raw.look_at_snapshot(look, snapshot, stream)
             look.remember(f"snapshots[{number}].stream", stream)
+            _note_order(look, snapshot.stream, stream)
     with source.open(None, seconds=_INSPECTED) as content:
         look.size = content.size
         if not content.size:
@@ -187,9 +199,30 @@ def _look(look: Look) -> None:
             _count(look, content)
 
 
+def _note_order(look: Look, spec: StreamSpec, stream: Stream) -> None:
+    """Note what it costs that a stream is read in order, or once more for its checksum."""
+    if spec.checksum and not summed_in_passing(look.spec.format, spec):
+        look.note(
+            "CHECKSUM_PASS",
+            f"{spec.location} is read once from its beginning to its end for its checksum, before "
+            "anything is copied.",
+        )
+        return
+    why = "its checksum is computed of what is copied" if spec.checksum else ""
+    if stream.in_order:
+        why = "it is compressed" if spec.compression else "its server gives no parts of it"
+    if why:
+        look.note(
+            "SOURCE_IN_ORDER",
+            f"{spec.location} is read by one connection in one go, because {why}: a copy that is "
+            "interrupted reads it from its beginning again, and so does a verification.",
+        )
+
+
 def _count(look: Look, content: Content) -> None:
     """How much there is to copy of the head, and whether its beginning and its end can be read."""
     if content.size <= _LONGEST_LOOK:
         look.to_copy = sum(length for _, length in content.extents(0, content.size))
     content.read(0, 512)
-    content.read(content.size - 1, 1)
+    if not content.in_order:
+        content.read(content.size - 1, 1)

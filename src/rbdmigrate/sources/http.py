@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from errno import EBADMSG, ECONNRESET, EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM
 from typing import Optional
 
@@ -19,76 +19,36 @@ from .. import __version__
 from ..model.url import Url, parse_url
 from .conversion import copied
 from .errors import SourceError
-from .net import Rules, Wire, connect, lost
+from .http_connection import CONTENT_RANGE, Answer, Connection, length_of, tags_in
+from .net import Rules, Wire, lost
 from .redirects import BY_COPYING, REDIRECTS, Hop, explained, without_secrets
 from .stream import Stream
-from .tls import secure
+from .tls import Trust
 
 MAX_ERROR_BODY = 16 << 10  # an S3 error has 300 bytes
-TAGS = (("etag", "etag"), ("modified", "last-modified"))
 PROBE = 512  # bytes read to check whether a range is honoured
 # Beyond 8 KiB librbd crashes (SIGABRT, 16.2.15); later answers may have some more.
 MAX_HEADERS = 8000  # bytes
 
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,20})-(\d{1,20})/(\d{1,20}|\*)")
 _REFUSALS = {401, 403, 407}
 _WAITING = {425, 429}
 _SECONDS = re.compile(r"[0-9]{1,6}")
 _PASSING = {408, 500, 502, 503, 504}
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A server's answer; header names in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 _SUCCESS = (200, 206)
-
-
-class _Connection(http.client.HTTPConnection):
-    """http.client on a connection that goes to a checked address."""
-
-    def __init__(self, url: Url, rules: Rules) -> None:
-        super().__init__(url.host, url.port)
-        self._url = url
-        self._rules = rules
-        self.wire: Optional[Wire] = None
-        self.expected = 0
-
-    def connect(self) -> None:
-        sock = connect(self._url.host, self._url.port, self._rules)
-        if self._url.scheme == "https":
-            sock = secure(sock, self._url.host, self._url.port, self._rules)
-        self.wire = Wire(sock, f"{self._url.host}:{self._url.port}", self._rules)
-        self.wire.begin(self.expected)
-        self.sock = self.wire
-
-
-def connection_to(url: Url, rules: Rules) -> _Connection:
-    """A connection to the server of a URL, which is made when something is asked for."""
-    return _Connection(url, rules)
-
-
-def range_of(answer: Answer) -> Optional[int]:
-    """How many bytes the whole file has, as a part of it says; None where that does not."""
-    match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
-    return int(match[3]) if match is not None and match[3].isdigit() else None
 
 
 class HttpStream(Stream):
     """A file on a web server. ``label`` is its URL."""
 
     longest_body = MAX_ERROR_BODY  # bytes of an answer to a request for no range
+    trust = Trust()
 
     def __init__(self, url: str, rules: Rules) -> None:
         self.label = url
-        self.url = parse_url(url)
         self._rules = rules
-        self._connection = _Connection(self.url, rules)
+        self.ask_at(parse_url(url))
         try:
             self._open()
         except BaseException:
@@ -103,13 +63,25 @@ class HttpStream(Stream):
         if head.status != 200:
             raise self.failure(head, "HEAD")
         self.size = self._length(head)
-        self.identity = {"size": str(self.size)}
-        for name, header in TAGS:
-            if head.headers.get(header):
-                self.identity[name] = head.headers[header][:200]
+        self.identity = {"size": str(self.size), **tags_in(head)}
         if self.size:
             self.read(0, PROBE)
             self.read(0, PROBE)
+
+    def ask_at(self, url: Url) -> None:
+        """Send further requests there; the connection is made with the next one."""
+        self.url = url
+        self._connection = Connection(url, self._rules, self.trust)
+
+    @property
+    def host(self) -> str:
+        """The header Host: without the port, as librbd sends it."""
+        return self.url.host
+
+    @property
+    def wire(self) -> Optional[Wire]:
+        """The connection that was made last, if it was not closed."""
+        return self._connection.wire
 
     def headers(self, method: str) -> dict[str, str]:
         """Further headers of a request."""
@@ -128,29 +100,40 @@ class HttpStream(Stream):
             return self._ask(method, extent)
 
     def _ask(self, method: str, extent: Optional[tuple[int, int]]) -> Answer:
-        connection, expected = self._connection, extent[1] if extent else 0
-        connection.expected = expected
-        if connection.wire is not None:
-            connection.wire.begin(expected)
-        try:
-            connection.putrequest(method, self.url.path, skip_host=True, skip_accept_encoding=True)
-            connection.putheader("Host", self.url.host)
-            connection.putheader("User-Agent", f"rbd_migration/{__version__}")
-            if extent:
-                connection.putheader("Range", f"bytes={extent[0]}-{sum(extent) - 1}")
-            for name, value in self.headers(method).items():
-                connection.putheader(name, value)
-            connection.endheaders()
-            response = connection.getresponse()
-            self.hangs_up |= response.will_close
-            self.announces_close |= response.will_close and response.status in _SUCCESS
-            self._check_headers(response)
+        expected = extent[1] if extent else 0
+        with self.translated():
+            response = self.send(method, extent)
             body = response.read(max(expected, self.longest_body) + 1)
-            answer = Answer(
-                response.status,
-                {name.lower(): value for name, value in response.getheaders()},
-                body,
-            )
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        if not response.isclosed():
+            self.close()  # more than requested: not read
+        return Answer(response.status, headers, body)
+
+    def send(self, method: str, extent: Optional[tuple[int, int]]) -> http.client.HTTPResponse:
+        """Send a request; the answer without its body. Raises what ``translated`` translates."""
+        connection = self._connection
+        connection.expected = extent[1] if extent else 0
+        if connection.wire is not None:
+            connection.wire.begin(connection.expected)
+        connection.putrequest(method, self.url.path, skip_host=True, skip_accept_encoding=True)
+        connection.putheader("Host", self.host)
+        connection.putheader("User-Agent", f"rbd_migration/{__version__}")
+        if extent:
+            connection.putheader("Range", f"bytes={extent[0]}-{sum(extent) - 1}")
+        for name, value in self.headers(method).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        self.hangs_up |= response.will_close
+        self.announces_close |= response.will_close and response.status in _SUCCESS
+        self._check_headers(response)
+        return response
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Have errors of a request raised as SourceError, and the connection closed."""
+        try:
+            yield
         except http.client.IncompleteRead:
             self.close()
             raise lost(f"The server {self.url.host}:{self.url.port}") from None
@@ -171,9 +154,6 @@ class HttpStream(Stream):
         except SourceError:
             self.close()
             raise
-        if not response.isclosed():
-            self.close()  # more than requested: not read
-        return answer
 
     def _check_headers(self, response: http.client.HTTPResponse) -> None:
         """Raise SourceError for headers that are longer than librbd reads."""
@@ -204,8 +184,8 @@ class HttpStream(Stream):
         return copied(self.label)
 
     def _length(self, answer: Answer) -> int:
-        text = answer.headers.get("content-length", "")
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
+        length = length_of(answer)
+        if length is None:
             raise self._error(
                 "HTTP_NO_LENGTH",
                 EINVAL,
@@ -218,7 +198,7 @@ class HttpStream(Stream):
                 f"sends {self.label} compressed (Content-Encoding), which librbd does not "
                 "decompress; switch that off for this file",
             )
-        return int(text)
+        return length
 
     def read_at(self, offset: int, length: int) -> bytes:
         answer = self.ask("GET", (offset, length))
@@ -243,7 +223,7 @@ class HttpStream(Stream):
 
     def _check(self, answer: Answer, offset: int, length: int) -> None:
         """Check that an answer has the requested range, of the same file as before."""
-        match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
+        match = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
         if match is None or (int(match[1]), int(match[2])) != (offset, offset + length - 1):
             raise self._error("HTTP_NO_RANGE", EOPNOTSUPP, _wrong_range(answer))
         if match[3] not in {"*", str(self.size)}:
@@ -253,9 +233,8 @@ class HttpStream(Stream):
                 f"{self.label} changed while it was read: its size was {self.size} and is "
                 f"{match[3]} now.",
             )
-        for name, header in TAGS:
-            tag = answer.headers.get(header, "")[:200]
-            if tag and self.identity.get(name, tag) != tag:
+        for name, tag in tags_in(answer).items():
+            if self.identity.get(name, tag) != tag:
                 # Servers behind one address may have different tags: no proof, and no identity.
                 self.identity.pop(name)
                 self.fickle = True
@@ -336,12 +315,9 @@ class _Hop(HttpStream):
         """Note what the answer to a range says of the file."""
         if answer.status not in _SUCCESS:
             raise self.failure(answer, "GET")
-        match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
+        match = CONTENT_RANGE.fullmatch(answer.headers.get("content-range", "").strip().lower())
         length = match[3] if match else answer.headers.get("content-length", "")
-        self.identity = {"size": length}
-        for name, header in TAGS:
-            if answer.headers.get(header):
-                self.identity[name] = answer.headers[header][:200]
+        self.identity = {"size": length, **tags_in(answer)}
 
     def _redirected(self, answer: Answer) -> SourceError:
         return self._error("HTTP_REDIRECT", EINVAL, "redirects GET, but not HEAD")
@@ -353,8 +329,3 @@ def _wrong_range(answer: Answer) -> str:
     if "content-range" not in answer.headers:
         return "answers 206 without saying which range it sends (Content-Range)"
     return "sends another range than the requested one"
-
-
-def header_safe(text: str) -> bool:
-    """Whether a text can be sent in a header."""
-    return text.isascii() and text.isprintable()

@@ -8,14 +8,19 @@ other one.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+import http.client
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from errno import EINVAL, EIO, EOPNOTSUPP, EPERM
 
 from ..model.url import parse_url, url_problem
 from .errors import SourceError
-from .http import PROBE, TAGS, Answer, HttpStream, connection_to, header_safe, range_of
-from .net import Rules
+from .http import PROBE, HttpStream
+from .http_connection import Answer, header_safe, length_of, range_of, tags_in
+from .net import Rules, lost
 from .redirects import MAX_REDIRECTS, REDIRECTS, next_url, without_query
+from .stream import Bytes, Identity
+from .tls import Trust
 
 _REFUSALS = {401, 403, 407}
 
@@ -45,41 +50,73 @@ class Login:
         return bool(self.user or self.bearer_token)
 
 
-class CopiedHttpStream(HttpStream):
-    """A file on a web server, wherever that redirects to."""
+@dataclass(frozen=True)
+class WebAccess:
+    """A file on a web server, and what it takes to get it. ``repr`` shows no secret.
 
-    def __init__(self, url: str, rules: Rules, login: Login) -> None:
-        self._named = parse_url(url)
-        self._login = login
+    ``url`` has no query; ``query`` is what follows the question mark.
+    """
+
+    url: str
+    query: str = field(default="", repr=False)
+    login: Login = Login()
+    trust: Trust = Trust()  # noqa: RUF009 - frozen
+
+
+class CopiedHttpStream(HttpStream):
+    """A file on a web server, wherever that redirects to. In order where it honours no ranges."""
+
+    def __init__(self, access: WebAccess, rules: Rules) -> None:
+        url = parse_url(access.url)
+        self._named = replace(url, path=f"{url.path}?{access.query}") if access.query else url
+        self._login = access.login
         self._moved = False
-        super().__init__(url, rules)
+        self._begun = False  # it was read from its beginning
+        self.trust = access.trust
+        super().__init__(access.url, rules)
+
+    @property
+    def host(self) -> str:
+        """The header Host, with the port."""
+        return self.url.place
 
     def _open(self) -> None:
-        answer = self._found()
-        empty = answer.status == 200 and answer.headers.get("content-length") == "0"
-        if empty or answer.status == 416:  # not even the first byte
+        answer = self.followed(lambda: self.ask("GET", (0, PROBE)))
+        if answer.status == 416:  # not even the first byte
             self.size, self.identity = 0, {"size": "0"}
             return
-        if answer.status == 200:
-            raise self._no_range()
-        if answer.status != 206:
+        if answer.status not in (200, 206):
             raise self.failure(answer, "GET")
-        size = range_of(answer)
-        if size is None:
+        self._require_plain(answer)
+        length = range_of(answer) if answer.status == 206 else length_of(answer)
+        if answer.status == 206 and length is None:
             raise self._error(
                 "HTTP_NO_LENGTH", EINVAL, f"does not say how long {self.label} is (Content-Range)"
             )
-        self.size = size
-        self.identity = {"size": str(size)}
-        for name, header in TAGS:
-            if answer.headers.get(header):
-                self.identity[name] = answer.headers[header][:200]
+        self.in_order = answer.status == 200 and length != 0
+        self.known_size = length is not None
+        self.size = length or 0
+        self.identity = self._identity(answer)
 
-    def _found(self) -> Answer:
+    def _require_plain(self, answer: Answer) -> None:
+        if answer.headers.get("content-encoding", "identity") not in {"identity", ""}:
+            raise self._error(
+                "HTTP_ENCODED",
+                EOPNOTSUPP,
+                f"sends {self.label} with a Content-Encoding, in which it has other bytes; switch "
+                "that off for this file",
+            )
+
+    def _identity(self, answer: Answer) -> Identity:
+        size = {"size": str(self.size)} if self.known_size else {}
+        return {**size, **tags_in(answer)}
+
+    def followed(self, asked: Callable[[], Answer]) -> Answer:
         """The answer of the server that has the file, after all redirects."""
+        self.ask_at(self._named)
         target = self.label
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._first()
+            answer = asked()
             if answer.status not in REDIRECTS:
                 return answer
             location = answer.headers.get("location", "")
@@ -89,21 +126,12 @@ class CopiedHttpStream(HttpStream):
             problem = url_problem(without_query(target))
             if problem:
                 raise self._error("HTTP_REDIRECT", EINVAL, f"redirects to a URL that {problem}")
-            self._go(target)
+            self.close()
+            self.ask_at(parse_url(target))
+            self._moved = True
         raise self._error(
             "HTTP_REDIRECT", EINVAL, f"redirects more than {MAX_REDIRECTS} times in a row"
         )
-
-    def _first(self) -> Answer:
-        """Ask for what shows what the file is."""
-        return self.ask("GET", (0, PROBE))
-
-    def _go(self, target: str) -> None:
-        """The server of ``target`` is asked from now on."""
-        self.close()
-        self.url = parse_url(target)
-        self._connection = connection_to(self.url, self._rules)
-        self._moved = True
 
     def headers(self, method: str) -> dict[str, str]:
         here, named = self.url, self._named
@@ -111,6 +139,8 @@ class CopiedHttpStream(HttpStream):
         return {"Authorization": self._login.header()} if self._login and same else {}
 
     def read_at(self, offset: int, length: int) -> bytes:
+        if self.in_order:
+            raise self._no_range()
         try:
             return super().read_at(offset, length)
         except SourceError as error:
@@ -121,22 +151,64 @@ class CopiedHttpStream(HttpStream):
 
     def _again(self) -> None:
         """Follow the redirects again: the signature that they ended at may have expired."""
-        before = self.size
-        self._go(self.label)
-        answer = self._found()
+        self.close()
+        answer = self.followed(lambda: self.ask("GET", (0, PROBE)))
         if answer.status != 206:
             raise self.failure(answer, "GET")
-        if range_of(answer) != before:
-            raise self._error(
-                "SOURCE_CHANGED", EIO, f"has another {self.label} now than it had at first"
-            )
+        if range_of(answer) != self.size:
+            raise self._changed()
+
+    def _changed(self) -> SourceError:
+        return self._error(
+            "SOURCE_CHANGED", EIO, f"has another {self.label} now than it had at first"
+        )
+
+    def begin(self) -> Bytes:
+        """All of its bytes: in one answer where the server gives no parts."""
+        return _Body(self) if self.in_order else super().begin()
+
+    def whole(self) -> http.client.HTTPResponse:
+        """The answer to a request for the whole file, of which the body is to be read.
+
+        Raises SourceError.
+        """
+        opened: list[http.client.HTTPResponse] = []
+
+        def asked() -> Answer:
+            with self.translated():
+                opened[:] = [self.send("GET", None)]
+            headers = {name.lower(): value for name, value in opened[0].getheaders()}
+            return Answer(opened[0].status, headers, b"")
+
+        self.close()
+        answer = self.followed(asked)
+        if answer.status != 200:
+            self.close()
+            raise self.failure(answer, "GET")
+        self._require_plain(answer)
+        self._require_same(answer)
+        return opened[0]
+
+    def _require_same(self, answer: Answer) -> None:
+        """Require that an answer has the file that was opened; close the connection otherwise."""
+        other = self.known_size and length_of(answer) not in (None, self.size)
+        for name, tag in tags_in(answer).items():
+            if self.identity.get(name, tag) != tag:
+                other |= self._begun
+                # Servers behind one address may have different tags: no proof, and no identity.
+                self.identity.pop(name)
+                self.fickle = True
+        self._begun = True
+        if other:
+            self.close()
+            raise self._changed()
 
     def _no_range(self) -> SourceError:
         return self._error(
             "HTTP_NO_RANGE",
             EOPNOTSUPP,
-            f"ignores ranges (it answers 200, not 206), so {self.label} cannot be read in parts; "
-            "copy it to a folder that is open to imports",
+            f"ignores ranges (it answers 200, not 206), and what is in {self.label} is read in "
+            "any order; copy it to a folder that is open to imports",
         )
 
     def failure(self, answer: Answer, method: str) -> SourceError:
@@ -152,3 +224,31 @@ class CopiedHttpStream(HttpStream):
                 "bearer_token, of the stream give one",
             )
         return super().failure(answer, method)
+
+
+class _Body:
+    """A file in one answer."""
+
+    def __init__(self, stream: CopiedHttpStream) -> None:
+        self._stream = stream
+        self._response = stream.whole()
+        self._wire = stream.wire
+        self._left = stream.size if stream.known_size else None
+
+    def read(self, length: int) -> bytes:
+        """Up to ``length`` bytes; none at the end. Raises SourceError."""
+        if self._wire is not None:
+            self._wire.begin(length)
+        with self._stream.translated():
+            data = self._response.read(length)
+        if self._left is not None:
+            self._left -= len(data)
+            if not data and self._left:
+                self.close()
+                raise lost(f"The server {self._stream.url.host}:{self._stream.url.port}")
+        return data
+
+    def close(self) -> None:
+        """End it. Never raises."""
+        self._response.close()
+        self._stream.close()

@@ -132,6 +132,17 @@ KINDS = (
     Kind("QEMU_READ", _E, EIO, "QEMU cannot read a part of the disk."),
     Kind("QEMU_CRASHED", _E, EIO, "QEMU ended while it read the disk."),
     Kind("QEMU_SLOW", _E, ETIMEDOUT, "QEMU did not answer in time."),
+    Kind("COMPRESSION_OTHER", _E, EINVAL, "The file is not compressed as the source-spec says."),
+    Kind("COMPRESSION_BROKEN", _E, EBADMSG, "The file cannot be decompressed."),
+    Kind("COMPRESSION_MEMORY", _E, EINVAL, "Decompressing the file takes too much memory."),
+    Kind("ZSTD_MISSING", _E, ENOENT, "The manager's host does not have the library libzstd."),
+    Kind("STREAM_SIZE", _E, EINVAL, "The size of the disk is not known, or not what was said."),
+    Kind("ARCHIVE_BROKEN", _E, EINVAL, "The file is not an archive of tar, or damaged."),
+    Kind("ARCHIVE_MEMBER", _E, ENOENT, "The archive does not have the file."),
+    Kind("ARCHIVE_SPARSE", _E, EOPNOTSUPP, "The archive has the disk as a sparse file."),
+    Kind("CHECKSUM_OTHER", _E, EBADMSG, "The source does not have the checksum that was given."),
+    Kind("CHECKSUM_PASS", _I, 0, "The source is read once before the copy, for its checksum."),
+    Kind("SOURCE_IN_ORDER", _I, 0, "The source is read in one go, from its beginning."),
     Kind("RAW_NO_SNAPSHOT", _E, ENOENT, "The source-spec does not have the snapshot."),
 )
 BY_CODE = {kind.code: kind for kind in KINDS}

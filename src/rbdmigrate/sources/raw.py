@@ -42,8 +42,13 @@ def look_at(look: Look, stream: Stream) -> None:
         assert look.spec.stream is not None
         alone = not look.spec.snapshots
         _sniff(look, stream, look.spec.stream, alone=alone)
-    # The reported size may be wrong: read the end to check it.
-    stream.read(stream.size - 1, 1)
+    _read_end(stream)
+
+
+def _read_end(stream: Stream) -> None:
+    """Read the end: the reported size may be wrong."""
+    if not stream.in_order:
+        stream.read(stream.size - 1, 1)
 
 
 def look_at_snapshot(look: Look, snapshot: SnapshotSpec, stream: Stream) -> None:
@@ -54,7 +59,7 @@ def look_at_snapshot(look: Look, snapshot: SnapshotSpec, stream: Stream) -> None
         look.note("SOURCE_EMPTY", f"{stream.label} (snapshot {name!r}) has no bytes.")
         return
     _sniff(look, stream, snapshot.stream, alone=False)
-    stream.read(stream.size - 1, 1)
+    _read_end(stream)
     if stream.size != look.size:
         look.note(
             "RAW_SNAPSHOT_SIZE",
@@ -66,7 +71,7 @@ def look_at_snapshot(look: Look, snapshot: SnapshotSpec, stream: Stream) -> None
 def _sniff(look: Look, stream: Stream, place: StreamSpec, *, alone: bool) -> None:
     """Note whether it looks like a file of another format."""
     known = container(stream.read(0, _SNIFF))
-    if known is None and stream.size > _SNIFF:
+    if known is None and stream.size > _SNIFF and not stream.in_order:
         known = footer(stream.read(stream.size - _SNIFF, _SNIFF))
     if known is None:
         return
@@ -81,6 +86,8 @@ def _sniff(look: Look, stream: Stream, place: StreamSpec, *, alone: bool) -> Non
 
 def _remedy(look: Look, stream: Stream, place: StreamSpec, name: str, *, alone: bool) -> str:
     """What makes the disk importable: its own type if it is ``alone``, else a raw copy of it."""
+    if place.compression or place.member:
+        return conversion.unpack(place, place.compression or "tar")
     if conversion.unpackable(name):
         return conversion.unpack(place, name)
     if name == "rbd":

@@ -20,12 +20,22 @@ from ..model.errors import MigrationError
 from ..model.source import CONFIG, StreamSpec
 from ..model.url import parse_url
 from .errors import SourceError
-from .http import Answer, HttpStream, header_safe
+from .http import HttpStream
+from .http_connection import Answer, header_safe
 from .net import Rules
 from .redirects import destination
 from .stream import Resolve
 
 _TAG = re.compile(rb"<(Code|Endpoint|Region|Message)>([^<]{0,512})</")
+
+
+def tags_of(answer: Answer) -> dict[str, str]:
+    """What the body of an error says, by the names of its elements."""
+    if answer.status < 300:
+        return {}
+    return {
+        name.decode(): value.decode("ascii", "replace") for name, value in _TAG.findall(answer.body)
+    }
 
 
 class S3Stream(HttpStream):
@@ -66,10 +76,7 @@ class S3Stream(HttpStream):
         """The error for an answer. HEAD has no body, so GET is sent for S3's reason."""
         if method == "HEAD":
             answer = self.ask("GET", (0, 1))
-        tags = {
-            name.decode(): value.decode("ascii", "replace")
-            for name, value in _TAG.findall(answer.body)
-        }
+        tags = tags_of(answer)
         code = tags.get("Code", "")
         region = tags.get("Region") or answer.headers.get("x-amz-bucket-region", "")
         explained = self._explain(code, region, tags)
@@ -124,15 +131,18 @@ class S3Stream(HttpStream):
             other = f"; use the endpoint {endpoint}" if endpoint else "; use that region's endpoint"
             return self._s3("S3_REGION", EINVAL, f"has the bucket elsewhere{where}{other}")
         if code in {"InvalidRequest", "AccessDenied"} and "AWS4" in tags.get("Message", ""):
-            return self._s3(
-                "S3_SIGNATURE_V4",
-                EOPNOTSUPP,
-                "accepts only signatures of version 4, and librbd signs with version 2; copy the "
-                "object to a file, a web server or Ceph's own RADOS Gateway",
-            )
+            return self._needs_version_4()
         if code in {"SlowDown", "ServiceUnavailable", "InternalError"}:
             return self._s3("HTTP_SERVER_ERROR", EIO, f"is in trouble ({code})", True)
         return None
+
+    def _needs_version_4(self) -> SourceError:
+        return self._s3(
+            "S3_SIGNATURE_V4",
+            EOPNOTSUPP,
+            "accepts only signatures of version 4, and librbd signs with version 2; copy the "
+            "object to a file, a web server or Ceph's own RADOS Gateway",
+        )
 
     def _signature(self) -> SourceError:
         """The error for a wrong secret key, or a bucket that the service sees in the host's name.

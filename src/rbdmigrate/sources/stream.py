@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from errno import EIO, EPERM
 from types import TracebackType
-from typing import Optional, TypeVar
+from typing import Optional, Protocol, TypeVar
 
 from .errors import SourceError
 
 S = TypeVar("S", bound="Stream")
+BLOCK = 4 << 20  # bytes that are read at a time from the first to the last
 Identity = dict[str, str]
 """Values that show whether a source is still the same: its size, ETag, times. Plain data."""
 
@@ -30,17 +31,31 @@ def no_config(key: str, url: str) -> str:
     raise SourceError("CONFIG_KEY_MISSING", EIO, f"The config-key {key} cannot be read from here.")
 
 
+class Bytes(Protocol):
+    """Bytes that are read from the first to the last, and never again. Not thread-safe."""
+
+    def read(self, length: int) -> bytes:
+        """Up to ``length`` bytes; none at the end. Raises SourceError."""
+
+    def close(self) -> None:
+        """End it. Never raises."""
+
+
 class Stream(ABC):
     """An open source of bytes. Not thread-safe: one request at a time.
 
-    ``size`` is in bytes. ``label`` is its name in messages. ``fickle``: its tags change from
-    answer to answer. ``hangs_up``: its server ended a connection that could have been kept open.
-    ``announces_close``: the server said so in an answer, by a header or by HTTP/1.0.
+    ``size`` is in bytes; 0 where it is not ``known_size``. ``label`` is its name in messages.
+    ``in_order``: it is read by ``begin``, or forwards, and not anywhere at once. ``fickle``: its
+    tags change from answer to answer. ``hangs_up``: its server ended a connection that could have
+    been kept open. ``announces_close``: the server said so in an answer, by a header or by
+    HTTP/1.0.
     """
 
     label: str
     size: int
     identity: Identity
+    known_size: bool = True
+    in_order: bool = False
     fickle: bool = False
     hangs_up: bool = False
     announces_close: bool = False
@@ -52,6 +67,13 @@ class Stream(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close it. Never raises."""
+
+    def begin(self) -> Bytes:
+        """All of its bytes from the first on. Raises SourceError."""
+        return _BytesOf(self)
+
+    def finish(self) -> None:  # noqa: B027 - most have nothing to compare
+        """Require, at the end of a copy, that all was right. Raises SourceError."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Read ``length`` bytes from ``offset``; fewer only at the end. Raises SourceError."""
@@ -78,3 +100,23 @@ class Stream(ABC):
         trace: Optional[TracebackType],
     ) -> None:
         self.close()
+
+
+class _BytesOf:
+    """The bytes of a stream that is read anywhere."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._position = 0
+        self._ahead = b""
+
+    def read(self, length: int) -> bytes:
+        """Up to ``length`` bytes; none at the end. Raises SourceError."""
+        if not self._ahead:
+            self._ahead = self._stream.read(self._position, BLOCK)
+            self._position += len(self._ahead)
+        found, self._ahead = self._ahead[:length], self._ahead[length:]
+        return found
+
+    def close(self) -> None:
+        """The stream is still its owner's."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from errno import EINVAL
 from typing import Optional
 
 from ..model.import_policy import ImportPolicy
 from ..model.source import CONFIG, StreamSpec
+from .archive import member_of
+from .errors import SourceError
 from .file import FileStream
 from .http import HttpStream
-from .http_copied import CopiedHttpStream, Login
+from .http_copied import CopiedHttpStream, Login, WebAccess
 from .limits import Deadline, Limits
 from .nbd import NbdStream
 from .net import Rules
 from .s3 import S3Stream
+from .s3_copied import CopiedS3Stream
 from .stream import Resolve, Stream, no_config
+from .tls import Trust, are_certificates
+
+_ADVICE = 'give the certificates of its authority, as "ca": "config://KEY" in the stream'
 
 
 def open_stream(
@@ -29,23 +37,55 @@ def open_stream(
 
     ``copied``: by us, which needs less of a server than librbd does.
     """
+    if copied and stream.member:
+        archive = replace(stream, member="")
+        return member_of(
+            open_stream(archive, reach, limits, resolve_config, deadline, copied=True),
+            stream.member,
+        )
     rules = Rules(reach, limits, deadline or Deadline(limits))
     if stream.type == "file":
         return FileStream(stream.file_path, reach)
     if stream.type == "http" and copied:
-        return CopiedHttpStream(stream.url, rules, login_of(stream, resolve_config))
+        return CopiedHttpStream(access_of(stream, resolve_config), rules)
     if stream.type == "http":
         return HttpStream(stream.url, rules)
+    if stream.type == "s3" and copied:
+        trust = _trust(stream, resolve_config)
+        return CopiedS3Stream(stream, rules, resolve_config, trust)
     if stream.type == "s3":
         return S3Stream(stream, rules, resolve_config)
     return NbdStream(stream.uri, rules)
 
 
-def login_of(stream: StreamSpec, resolve: Resolve) -> Login:
-    """What the server of an http stream is sent. Raises what ``resolve`` raises."""
+def _value(given: str, stream: StreamSpec, resolve: Resolve) -> str:
+    """What a field of the stream says, or the config-key that it refers to."""
+    key = given.removeprefix(CONFIG)
+    return given if key == given else resolve(key, stream.url)
 
-    def value(given: str) -> str:
-        key = given.removeprefix(CONFIG)
-        return given if key == given else resolve(key, stream.url)
 
-    return Login(stream.user, value(stream.password), value(stream.bearer_token))
+def access_of(stream: StreamSpec, resolve: Resolve) -> WebAccess:
+    """What the server of an http stream is asked and sent. Raises what ``resolve`` raises."""
+    login = Login(
+        stream.user,
+        _value(stream.password, stream, resolve),
+        _value(stream.bearer_token, stream, resolve),
+    )
+    query = _value(stream.query, stream, resolve)
+    return WebAccess(stream.url, query, login, _trust(stream, resolve))
+
+
+def _trust(stream: StreamSpec, resolve: Resolve) -> Trust:
+    """Whose certificates are trusted. Raises SourceError."""
+    if not stream.ca:
+        return Trust(advice=_ADVICE)
+    key = stream.ca[len(CONFIG) :]
+    found = resolve(key, "")
+    if not are_certificates(found):
+        raise SourceError(
+            "CONFIG_KEY_BAD",
+            EINVAL,
+            f"The config-key {key} holds no certificates in PEM; store them with `ceph config-key "
+            f"set {key} -i ca.pem`.",
+        )
+    return Trust(found, _ADVICE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from errno import EPROTO
 from typing import Any
 
@@ -23,20 +24,36 @@ _VERIFY = {
 }
 
 
-_OPENS = "every host that opens the target has to trust it"
+MAX_CA = 64 << 10  # characters of certificates
 
 
-def secure(
-    sock: Any, host: str, port: int, rules: Rules, ca: str = "", advice: str = _OPENS
-) -> Any:
-    """Wrap the socket in TLS and do the handshake. Closes it on failure.
-
-    ``ca``: certificates in PEM that are trusted instead of the system's.
+@dataclass(frozen=True)
+class Trust:
+    """Whose certificates are trusted. ``ca``: certificates in PEM that are, instead of the
+    system's. ``advice`` ends the sentence about one that is not.
     """
+
+    ca: str = ""
+    advice: str = "every host that opens the target has to trust it"
+
+
+def are_certificates(text: str) -> bool:
+    """Whether a text is certificates in PEM, of a sensible length."""
+    if len(text) > MAX_CA or not text.isascii() or not text.strip():
+        return False
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def secure(sock: Any, host: str, port: int, rules: Rules, trust: Trust) -> Any:
+    """Wrap the socket in TLS and do the handshake. Closes it on failure."""
     peer = f"{host}:{port}"
     try:
         sock.settimeout(rules.deadline.left(rules.limits.answer))
-        context = ssl.create_default_context(cadata=ca or None)
+        context = ssl.create_default_context(cadata=trust.ca or None)
         return context.wrap_socket(sock, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         sock.close()
@@ -44,7 +61,7 @@ def secure(
         raise SourceError(
             "TLS_CERTIFICATE",
             EPROTO,
-            f"The certificate of {peer} is not trusted: {why}; {advice}.",
+            f"The certificate of {peer} is not trusted: {why}; {trust.advice}.",
         ) from None
     except ssl.SSLError as error:
         sock.close()

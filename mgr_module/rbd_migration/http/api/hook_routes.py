@@ -1,6 +1,7 @@
 """The routes of hooks."""
 
-from rbdmigrate.model.hooks import MAX_CA, SUBSCRIBED
+from rbdmigrate.model.hooks import SUBSCRIBED
+from rbdmigrate.sources.tls import MAX_CA
 
 from . import schemas
 from .fields import Field

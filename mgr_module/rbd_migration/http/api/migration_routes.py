@@ -74,6 +74,11 @@ _WISH = (
     Field("inline_secrets", "boolean", "Allow secrets of the source-spec in the image's header."),
     Field("as_raw", "boolean", "Import the bytes of a file of another format as they are."),
     Field(
+        "checksum",
+        "string",
+        "What the bytes of an import's source have to have, such as sha256:DIGITS.",
+    ),
+    Field(
         "method",
         "string",
         "How to copy; `copy` is for imports, `warm` for images.",

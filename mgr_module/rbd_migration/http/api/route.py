@@ -15,7 +15,7 @@ MEDIA = {
     "csv": "text/csv; charset=utf-8",
     "html": "text/html; charset=utf-8",
 }
-_IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets", "as_raw")
+_IMPORT_FIELDS = ("import_only", "source_spec", "inline_secrets", "as_raw", "checksum")
 
 TARGET = Field(
     "target",

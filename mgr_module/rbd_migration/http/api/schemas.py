@@ -150,6 +150,11 @@ CUTOVER = (
         nullable=True,
     ),
 )
+CHECKSUM = (
+    field("stream", "string", "The path of the stream in the source-spec.", example="stream"),
+    field("checksum", "string", "Its kind, a colon and hexadecimal digits."),
+    field("compared", "boolean", "The source had it: the copy is complete."),
+)
 REPORT: Tuple[Field, ...] = (
     field("id", "string", "The migration's id.", example="235bf36ad5de"),
     field("source", "string", "Image spec of the source.", example="hdd/vm1"),
@@ -172,6 +177,12 @@ REPORT: Tuple[Field, ...] = (
     field("rounds", "object", "The rounds of a warm migration.", fields=ROUNDS, nullable=True),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
     field("source_changes", "array", "What changed at an import's source during the copy."),
+    field(
+        "checksums",
+        "array",
+        "The checksums that an import's source has to have.",
+        fields=CHECKSUM,
+    ),
     field("target", "string", "Image spec of the target.", example="nvme/vm1"),
     field("target_image_id", "string", "The target's RBD image id; empty until prepared."),
     field("plan", "string", "The plan that it belongs to.", nullable=True),

@@ -12,22 +12,26 @@ from ...model.plan import Listed
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec, parse_source_spec
 from ...model.spec import ImageSpec, parse_image_spec
+from ...model.stream_spec import with_checksum
 from .plan_fields import PlanObject, refuse
 
+_OF_SOURCES = ("as_raw", "checksum")
+_FIELDS = ("source", "target", "source_spec", *_OF_SOURCES, "method")
 _OF_IMAGES = (Method.LIVE.value, Method.WARM.value)
 _OF_IMPORTS = (Method.LIVE.value, Method.COPY.value)
 
 
 def listed_image(value: Any, path: str, default_pool: str) -> Listed:
     """Return an entry of ``images``. Raises MigrationError(EINVAL)."""
-    given = PlanObject(value, path, ("source", "target", "source_spec", "as_raw", "method"))
+    given = PlanObject(value, path, _FIELDS)
     target = _spec(given, "target", default_pool)
     if not given.has("source_spec"):
         source = _spec(given, "source", default_pool)
         if source is None:
             raise refuse(path, "has no source", "give source: pool/image, or source_spec")
-        if given.has("as_raw"):
-            raise refuse(given.where("as_raw"), "is for a source_spec", "leave it out")
+        for name in _OF_SOURCES:
+            if given.has(name):
+                raise refuse(given.where(name), "is for a source_spec", "leave it out")
         return Listed(source, target, method=_method(given, _OF_IMAGES))
     if given.has("source"):
         raise refuse(
@@ -38,6 +42,9 @@ def listed_image(value: Any, path: str, default_pool: str) -> Listed:
     plain = given.raw("source_spec")
     text = plain if isinstance(plain, str) else json.dumps(plain)
     spec = checked_spec(text, given.where("source_spec"))
+    checksum = given.text("checksum")
+    if checksum:
+        spec = with_checksum(spec, checksum, f"{given.where('checksum')} in the plan")
     as_raw = given.flag("as_raw")
     if as_raw and spec.format != "raw":
         raise refuse(given.where("as_raw"), "is for a source_spec of the type raw", "leave it out")
@@ -59,7 +66,7 @@ def import_method(given: PlanObject, spec: Optional[SourceSpec]) -> Optional[Met
     if spec is not None and method is Method.LIVE and not spec.read_by_librbd:
         raise refuse(
             given.where("method"),
-            f"is live, and librbd does not read {spec.format}",
+            f"is live, and librbd does not {spec.unknown_to_librbd}",
             "leave it out",
         )
     return method

@@ -14,6 +14,7 @@ from .plan_images import checked_spec, import_method
 
 MAX_LISTS = 20
 _FIELDS = ("folder", "manifest", "type", "name", "exclude", "method", "passphrase")
+_OF_A_DISK = ("compression", "size", "member", "checksum")
 _STREAMS = ("file", "http", "s3")
 
 
@@ -94,4 +95,11 @@ def _stream(given: PlanObject, name: str, spec: SourceSpec) -> StreamSpec:
             "is of a type that has no lists",
             f"choose a stream of type {', '.join(_STREAMS)}",
         )
+    for field in _OF_A_DISK:
+        if getattr(stream, field):
+            raise refuse(
+                f"{given.where(name)}.{field}",
+                "is for a single disk, and this is a list",
+                "leave it out, and list the disk in images with a source_spec",
+            )
     return stream

@@ -62,6 +62,10 @@ def _import(given: SourceList, base: str, row: ListRow, where: str) -> ListedImp
         spec = parse_source_spec(made.to_json())
     except MigrationError as error:
         raise MigrationError(EINVAL, f"{where}: {error}") from None
+    for secret in spec.secrets():
+        raise MigrationError(
+            EINVAL, f"{where} has {secret}, which may be a secret, and a plan must not contain one."
+        )
     method = row.method or given.method
     if method is Method.LIVE and not spec.read_by_librbd:
         raise MigrationError(EINVAL, f"{where} has the method live, and librbd does not read it.")

@@ -14,7 +14,7 @@ from ...model.hook_policy import OPTION_HOOK_HTTP, HookPolicy, HookUrl, parse_ho
 from ...sources.errors import SourceError
 from ...sources.limits import Deadline, Limits
 from ...sources.net import Rules, Wire, connect
-from ...sources.tls import secure
+from ...sources.tls import Trust, secure
 
 _MOST = 16 << 10  # bytes of an answer that are read
 _TRUST = "give the certificate of its authority with --ca, when the hook is added"
@@ -55,7 +55,7 @@ class _Connection(http.client.HTTPConnection):
         host, port = self._url.host, self._url.port
         sock = connect(host, port, self._rules)
         if self._url.scheme == "https":
-            sock = secure(sock, host, port, self._rules, self._ca, _TRUST)
+            sock = secure(sock, host, port, self._rules, Trust(self._ca, _TRUST))
         self.sock = Wire(sock, self._url.place, self._rules)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from errno import E2BIG, EOPNOTSUPP
 
-from ..http import Answer
-from ..http_copied import CopiedHttpStream, Login
+from ..http_copied import CopiedHttpStream, WebAccess
 from ..net import Rules
 from ..redirects import without_query
 
@@ -16,12 +15,12 @@ class WebPage(CopiedHttpStream):
     ``content`` is what it has, of the type ``kind``, such as text/html.
     """
 
-    def __init__(self, url: str, rules: Rules, login: Login, longest: int) -> None:
+    def __init__(self, access: WebAccess, rules: Rules, longest: int) -> None:
         self.longest_body = longest
-        super().__init__(url, rules, login)
+        super().__init__(access, rules)
 
     def _open(self) -> None:
-        answer = self._found()
+        answer = self.followed(lambda: self.ask("GET"))
         if answer.status != 200:
             raise self.failure(answer, "GET")
         if len(answer.body) > self.longest_body:
@@ -37,12 +36,7 @@ class WebPage(CopiedHttpStream):
         self.content = answer.body
         self.size, self.identity = len(answer.body), {}
 
-    def _first(self) -> Answer:
-        return self.ask("GET")
-
     @property
     def final_url(self) -> str:
         """The URL that the redirects ended at, without what may be a secret."""
-        port = {"http": 80, "https": 443}.get(self.url.scheme)
-        place = self.url.host if self.url.port == port else f"{self.url.host}:{self.url.port}"
-        return without_query(f"{self.url.scheme}://{place}{self.url.path}")
+        return without_query(f"{self.url.scheme}://{self.url.place}{self.url.path}")

@@ -16,7 +16,7 @@ from ..errors import SourceError
 from ..limits import Deadline, Limits
 from ..net import Rules
 from ..stream import Resolve
-from ..streams import login_of, open_stream
+from ..streams import access_of, open_stream
 from .bucket import Bucket
 from .page import WebPage
 from .web_index import names as names_in_page
@@ -39,7 +39,7 @@ def read_names(
     if stream.type == "s3":
         with Bucket(stream, rules, resolve) as bucket:
             return bucket.base, _some(given, filter(wanted, bucket.names()))
-    with WebPage(stream.url, rules, login_of(stream, resolve), _LONGEST_PAGE) as page:
+    with WebPage(access_of(stream, resolve), rules, _LONGEST_PAGE) as page:
         url = page.final_url
         return url, _some(given, filter(wanted, names_in_page(page.content, page.kind, url)))
 
@@ -52,7 +52,7 @@ def read_text(
     deadline = Deadline(limits)
     if stream.type == "http":
         rules = Rules(reach, limits, deadline)
-        with WebPage(stream.url, rules, login_of(stream, resolve), longest) as page:
+        with WebPage(access_of(stream, resolve), rules, longest) as page:
             return page.final_url, _text(given, page.content)
     with open_stream(stream, reach, limits, resolve, deadline) as opened:
         if opened.size > longest:

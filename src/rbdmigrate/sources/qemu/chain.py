@@ -145,7 +145,7 @@ def _vmdk(files: Files, spec: StreamSpec, stream: Stream, depth: int) -> Node:
     if not disk.extents:
         node["file"] = files.node(stream)
         return node
-    if spec.type != "file":
+    if spec.type != "file" or spec.member:
         raise SourceError(
             "VMDK_EXTENT",
             EOPNOTSUPP,
@@ -174,6 +174,13 @@ def _named(spec: StreamSpec, name: str, what: str) -> StreamSpec:
             f"{spec.location} names its {what} as {printable(name.encode('utf-8', 'replace'))!r}, "
             "which is no path of a file; only files are followed.",
         )
+    if spec.member:
+        raise SourceError(
+            "BACKING_NAME",
+            EOPNOTSUPP,
+            f"{spec.member!r} in {spec.location} names its {what} as {plain!r}, and what a disk in "
+            "an archive names is not followed; unpack it with `tar -xf`.",
+        )
     if spec.type == "file":
         folder = posixpath.dirname(spec.file_path)
         return StreamSpec("file", file_path=posixpath.normpath(posixpath.join(folder, plain)))
@@ -184,4 +191,4 @@ def _named(spec: StreamSpec, name: str, what: str) -> StreamSpec:
             f"{spec.location} names its {what} as {plain!r}, which is not next to it; only files "
             "in the same folder, or below it, are followed there.",
         )
-    return replace(spec, url=f"{spec.url.rpartition('/')[0]}/{quote(plain)}")
+    return replace(spec, checksum="", url=f"{spec.url.rpartition('/')[0]}/{quote(plain)}")

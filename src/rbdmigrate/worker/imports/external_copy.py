@@ -37,6 +37,7 @@ from ..mover.ends import OpenView, ReadDone
 from ..mover.marks import read_mark
 from ..mover.requests import CopyFailed
 from ..session import Session
+from .checksums import compared
 from .copied import copied
 from .pooled import PooledView
 from .source_access import require_allowed, resolver_of
@@ -58,7 +59,7 @@ class ExternalReader:
         """``head``: the name of the snapshot that the target gets for the head."""
         self._source = source
         snapshots = source.snapshots()
-        with source.open(None) as content:
+        with source.open(None, summed=True) as content:
             size = content.size
         self._views = [
             View(number, snapshot.name, snapshot.size, compared=True)
@@ -84,13 +85,30 @@ class ExternalReader:
                 "prepared; abort it, and begin another one.",
             )
 
+    def from_its_beginning(self, mark: CopyMark) -> CopyMark:
+        """The mark for a view that was begun and has to be read from its beginning again.
+
+        The target may hold what the source does not give any more, so all of it is compared.
+        """
+        begun = [view for view in self._views if view.id == mark.view]
+        if not begun:
+            return mark
+        with self._source.open(self._name(begun[0]), summed=True) as content:
+            if not content.in_order:
+                return mark
+        before = sum(view.size for view in self._views if view.id in mark.sources)
+        return replace(mark, position=0, mixed=True, bytes=min(mark.bytes, before))
+
+    def _name(self, view: View) -> Optional[str]:
+        return None if view.id == HEAD else view.name
+
     @contextmanager
     def open(self, view: View) -> Iterator[OpenView]:
         """Open a snapshot, or the head."""
-        name = None if view.id == HEAD else view.name
+        name = self._name(view)
 
         def opened() -> Content:
-            return self._source.open(name)
+            return self._source.open(name, summed=True)
 
         with opened() as content:
             if isinstance(content, QemuContent):
@@ -102,6 +120,7 @@ class ExternalReader:
             finally:
                 made.close()
                 self.failure = made.failure()
+            content.finish()
 
 
 class QemuView:
@@ -170,12 +189,15 @@ def execute(
     fault_point("librbd.before", "execute")
     require_allowed(imported.source, ends, f"Copying {target.spec}")
     changed = changes()
-    reader = ExternalReader(source_of(session, ends), comparison_snapshot_name(ends.id))
+    source = source_of(session, ends)
+    reader = ExternalReader(source, comparison_snapshot_name(ends.id))
     reader.require(imported.snapshots)
     with session.open(target) as ioctx, session.without_cache():
         watch = CopiedAlone(session, ioctx, target, act.untouched)
         watch.begins()
-        mark = read_mark(ioctx, target)
+        mark = reader.from_its_beginning(read_mark(ioctx, target))
+        if not mark.complete:
+            mark = compared(source, mark, tell)
         if mark.total is None:
             mark = replace(mark, total=_amount(reader))
         try:

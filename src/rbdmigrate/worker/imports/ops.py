@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EIO, ENOENT
-from typing import Optional
+from typing import Any, Optional
 
 import rados
 
@@ -152,7 +152,7 @@ def _with_secrets(
 
     def filled(stream: StreamSpec) -> StreamSpec:
         keys = {name: getattr(stream, name) for name in ("access_key", "secret_key")}
-        values = {
+        values: dict[str, Any] = {
             name: resolve(value[len(CONFIG) :], stream.url)
             for name, value in keys.items()
             if value in known

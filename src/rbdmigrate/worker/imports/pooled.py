@@ -1,4 +1,8 @@
-"""Reading a stream with several requests at once: each thread has the stream open for itself."""
+"""Reading a stream with several requests at once: each thread has the stream open for itself.
+
+What is to be read in order has a single thread, which answers requests in the order in which they
+come: a copy makes them in rising order.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,7 @@ class PooledView:
         self._asked: queue.SimpleQueue[Optional[_Asked]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._failure: Optional[SourceError] = None
+        self._most = 1 if content.in_order else _THREADS
 
     def changes(self, base: Optional[View], offset: int, length: int) -> Iterable[Extent]:
         """What may hold data in this part of the disk."""
@@ -36,12 +41,12 @@ class PooledView:
     def read(self, offset: int, length: int, done: ReadDone) -> None:
         """Begin to read."""
         self._asked.put((offset, length, done))
-        if len(self._threads) < _THREADS:
+        if len(self._threads) < self._most:
             self._threads.append(threading.Thread(target=self._work, daemon=True))
             self._threads[-1].start()
 
     def _work(self) -> None:
-        content: Optional[Content] = None
+        content = self._content if self._content.in_order else None
         while True:
             asked = self._asked.get()
             if asked is None:
@@ -55,7 +60,7 @@ class PooledView:
                 done(abs(getattr(error, "errno", 0) or 0) or EIO, b"")
                 continue
             done(0 if len(found) == length else EIO, found)
-        if content is not None:
+        if content is not None and content is not self._content:
             content.close()
 
     def _note(self, error: Exception) -> None:

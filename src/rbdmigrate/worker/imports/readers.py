@@ -37,6 +37,7 @@ class ExternalView:
 
     def __init__(self, content: Content) -> None:
         self._content = content
+        self.in_order = content.in_order
         self._lock = threading.Lock()  # a reader has one connection
 
     def __enter__(self) -> ExternalView:

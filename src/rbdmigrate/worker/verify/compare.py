@@ -21,8 +21,9 @@ from ...model.verification import Compared, Verification
 from ..copy.throttle import CopyThrottle
 from .extents import allocated
 from .image_views import open_view
-from .sides import View
+from .sides import View, is_in_order
 
+_SKIPPED = 16 << 20  # bytes that are read at a time up to the next piece
 _IN_FLIGHT = 8  # pieces of up to 4 MiB, each read on both sides: 64 MiB of memory
 
 
@@ -73,11 +74,22 @@ def compare(
         if offset >= view.position and block in chosen
     )
     waiting: deque[tuple[int, int, Future[bytes], Future[bytes]]] = deque()
-    with ThreadPoolExecutor(2 * _IN_FLIGHT) as readers:
+    with ThreadPoolExecutor(2 * _IN_FLIGHT) as readers, ThreadPoolExecutor(1) as one_by_one:
+        in_order = [side for side in pair if is_in_order(side)]
+        pools = [one_by_one if is_in_order(side) else readers for side in pair]
+        reached = 0
         try:
             for offset, length in pieces:
+                for side in in_order:
+                    for at in range(reached, offset, _SKIPPED):  # it is read all the same
+                        one_by_one.submit(side.read, at, min(_SKIPPED, offset - at)).result()
+                        yield view
+                reached = offset + length
                 pace.wait(length, patient=True)
-                reads = [readers.submit(_read, i, offset, length, n) for n, i in enumerate(pair)]
+                reads = [
+                    pool.submit(_read, side, offset, length, number)
+                    for number, (pool, side) in enumerate(zip(pools, pair))
+                ]
                 waiting.append((offset, length, reads[0], reads[1]))
                 if len(waiting) >= _IN_FLIGHT:
                     view = _take(view, waiting)

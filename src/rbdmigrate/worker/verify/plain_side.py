@@ -20,6 +20,8 @@ from .compare import ImageReader
 class PlainView:
     """A snapshot, or the head, of an image. Thread-safe."""
 
+    in_order = False
+
     def __init__(self, session: Session, side: ImageReader, snapshot: Optional[str]) -> None:
         with ExitStack() as stack:
             self._image = stack.enter_context(side.open(snapshot))

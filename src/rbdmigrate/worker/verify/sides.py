@@ -11,7 +11,12 @@ from ...control.objects.extents import ExtentSet
 
 
 class PlainReader(Protocol):
-    """The head or a snapshot of a source that is not read by librbd alone. Thread-safe."""
+    """The head or a snapshot of a source that is not read by librbd alone. Thread-safe.
+
+    ``in_order``: it is to be read forwards.
+    """
+
+    in_order: bool
 
     def size(self) -> int:
         """Bytes."""
@@ -33,6 +38,11 @@ class PlainReader(Protocol):
 
 
 View = Union[PlainReader, rbd.Image]
+
+
+def is_in_order(view: View) -> bool:
+    """Whether a view is to be read forwards, one part after another."""
+    return not isinstance(view, rbd.Image) and view.in_order
 
 
 class Side(Protocol):
