@@ -12,7 +12,7 @@ from .disk import Disk, Maker, Views, as_qemu_reads
 from .refused import change_header
 
 # Fields of the header of versions 2 and 3: offset, bytes, values that are tried.
-_FIELDS: "tuple[tuple[int, int, tuple[int, ...]], ...]" = (
+FIELDS: "tuple[tuple[int, int, tuple[int, ...]], ...]" = (
     (0, 4, (0, 0x514649FA)),  # magic
     (4, 4, (0, 1, 2, 4, 1 << 31)),  # version
     (8, 8, (1, 512, 1 << 40)),  # backing file: offset
@@ -27,7 +27,7 @@ _FIELDS: "tuple[tuple[int, int, tuple[int, ...]], ...]" = (
     (96, 4, (0, 7, 64, 255)),  # bits of a reference count
     (100, 4, (0, 72, 103, 105, 1 << 20, (1 << 32) - 1)),  # length of the header
 )
-_ENTRIES = (  # added to an entry of a table, or in place of it
+TABLE_ENTRIES = (  # added to an entry of a table, or in place of it
     1, 8, 0x1FE, 1 << 56, 1 << 57, 1 << 61, 1 << 62,
 )  # fmt: skip
 
@@ -49,7 +49,7 @@ def _cut_off(maker: Maker) -> Disk:
 
 def _header(maker: Maker) -> Disk:
     path, views = maker.qcow("qcow3", "cluster_size=4k")
-    offset, length, values = maker.chance.choice(_FIELDS)
+    offset, length, values = maker.chance.choice(FIELDS)
     change_header(path, offset, maker.chance.choice(values).to_bytes(length, "big"))
     return _damaged(maker, path, "qcow2", views)
 
@@ -63,7 +63,7 @@ def _table(maker: Maker) -> Disk:
     table = maker.chance.choice([l1, entry & 0x00FFFFFFFFFFFE00])
     at = table if table == l1 else table + 8 * maker.chance.randrange(16)
     (entry,) = struct.unpack_from(">Q", data, at)
-    bit = maker.chance.choice(_ENTRIES)
+    bit = maker.chance.choice(TABLE_ENTRIES)
     changed = maker.chance.choice(
         [entry | bit, bit, entry + (1 << 40), maker.chance.getrandbits(64)]
     )

@@ -34,7 +34,9 @@ class Behaviour:
     it is left out. ``fail_after``: so many GETs are answered, then with status 500. ``head``: False
     answers HEAD with 405. ``encoding``: a Content-Encoding. ``close``: the connection ends after an
     answer, "told" by the header Connection, or "silently". ``headers``: bytes of further headers.
-    ``retry_after``: a header of errors.
+    ``retry_after``: a header of errors. ``multipart``: a range is sent as multipart/byteranges,
+    ``chunked``: in chunks without a length. ``informs``: status 100 comes before each answer.
+    ``junk``: these bytes are sent in place of HTTP.
     """
 
     ranges: Any = True
@@ -54,6 +56,10 @@ class Behaviour:
     close: str = ""
     headers: int = 0
     retry_after: str = ""
+    multipart: bool = False
+    chunked: bool = False
+    informs: bool = False
+    junk: bytes = b""
 
 
 @dataclass
@@ -120,6 +126,11 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def _respond(self, method: str, behaviour: Behaviour, count: int) -> None:
+        if behaviour.junk:
+            self.wfile.write(behaviour.junk)
+            raise _Cut
+        if behaviour.informs:
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         status = behaviour.status
         if method == "GET" and behaviour.get_status:
             status = behaviour.get_status
@@ -178,25 +189,35 @@ class Handler(BaseHTTPRequestHandler):
         if match and behaviour.ranges in (True, "wrong", "untold"):
             begin, end = int(match[1]), min(int(match[2]) + 1, size)
             if begin >= size:
-                self._plain(416, "")
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{size}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
                 return
             status = 206
             if behaviour.ranges == "wrong":
                 begin, end = begin + 1, min(end + 1, size)
         self.send_response(status)
-        if status == 206 and behaviour.ranges != "untold":
+        before = b""
+        if status == 206 and behaviour.multipart:
+            self.send_header("Content-Type", "multipart/byteranges; boundary=part")
+            before = f"--part\r\nContent-Range: bytes {begin}-{end - 1}/{size}\r\n\r\n".encode()
+        elif status == 206 and behaviour.ranges != "untold":
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
         self.send_header("Accept-Ranges", "none" if behaviour.ranges == "none" else "bytes")
         if behaviour.encoding:
             self.send_header("Content-Encoding", behaviour.encoding)
-        length = str(end - begin)
+        length: Optional[str] = str(end - begin + len(before))
         if method == "HEAD" and behaviour.length != "true":
             length = behaviour.length
-        if length is not None:
+        if method == "GET" and behaviour.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif length is not None:
             self.send_header("Content-Length", str(length))
         self._tags(behaviour, file, count)
         self.end_headers()
         if method == "GET":
+            self.wfile.write(before)
             self._body(behaviour, file, begin, end)
 
     def _tags(self, behaviour: Behaviour, file: Path, count: int) -> None:
@@ -223,10 +244,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _pour(self, behaviour: Behaviour, file: Path, begin: int, end: int) -> None:
         for piece in _pieces(file, begin, end, behaviour.rate):
-            self.wfile.write(piece)
+            chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if behaviour.chunked else piece
+            self.wfile.write(chunk)
             if behaviour.rate:
                 self.wfile.flush()
                 time.sleep(len(piece) / behaviour.rate)
+        if behaviour.chunked:
+            self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 
 

@@ -82,7 +82,7 @@ class CopiedHttpStream(HttpStream):
 
     def _open(self) -> None:
         answer = self.followed(lambda: self.ask("GET", (0, PROBE)))
-        if answer.status == 416:  # not even the first byte
+        if answer.status == 416 and answer.headers.get("content-range") == "bytes */0":
             self.size, self.identity = 0, {"size": "0"}
             return
         if answer.status not in (200, 206):

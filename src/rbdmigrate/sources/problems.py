@@ -117,6 +117,7 @@ KINDS = (
     Kind("RAW_LUKS", _I, 0, "The disk is encrypted with LUKS."),
     Kind("RAW_SNAPSHOT_SIZE", _W, 0, "A snapshot's size is not the head's."),
     Kind("FORMAT_OTHER", _E, EINVAL, "The file is not of the format that the source-spec names."),
+    Kind("FORMAT_BROKEN", _E, EBADMSG, "The VHD file, or the Parallels disk, is inconsistent."),
     Kind("LIST_BROKEN", _E, EBADMSG, "What should list disks is no list, or not readable."),
     Kind("LIST_TOO_LONG", _E, E2BIG, "A list of disks is longer than what is read."),
     Kind("VMDK_BROKEN", _E, EBADMSG, "The VMDK file is inconsistent."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
-from errno import EINVAL, ELOOP, EOPNOTSUPP
+from errno import EBADMSG, EINVAL, ELOOP, EOPNOTSUPP
 from urllib.parse import quote
 
 from ...model.source import StreamSpec
@@ -40,7 +40,9 @@ FORMATS = {
 _BACKING = {"qcow2": "qcow", "qcow": "qcow", "raw": "raw", "vmdk": "vmdk", "vpc": "vpc",
             "vhdx": "vhdx", "vdi": "vdi", "parallels": "parallels"}  # fmt: skip
 _DEEPEST = 32  # files of a chain
-_DIFFERENCING = 4  # type of a VHD
+_DYNAMIC, _DIFFERENCING = 3, 4  # types of a VHD
+_PARALLELS_HEADER = 64  # bytes before the table of blocks
+_MOST_BLOCKS = 1 << 22  # of a VHD: 2 TiB in blocks of 512 KiB
 
 
 def node_of(files: Files, spec: StreamSpec, kind: str, passphrase: str = "") -> Node:
@@ -87,6 +89,43 @@ def _require_format(stream: Stream, kind: str) -> None:
             EOPNOTSUPP,
             f"{stream.label} holds the differences to another VHD file, which QEMU does not read; "
             "merge both first.",
+        )
+    if kind == "vpc":
+        _require_vhd_table(stream, last)
+    elif kind == "parallels":
+        _require_parallels_table(stream)
+
+
+def _require_parallels_table(stream: Stream) -> None:
+    """Require that the table of blocks is within the file: QEMU takes memory for all of it.
+
+    Raises SourceError.
+    """
+    entries = int.from_bytes(stream.read(32, 4), "little")
+    if _PARALLELS_HEADER + 4 * entries > stream.size:
+        raise SourceError(
+            "FORMAT_BROKEN",
+            EBADMSG,
+            f"{stream.label} is a damaged Parallels disk: its table of {entries} blocks is longer "
+            "than the file.",
+        )
+
+
+def _require_vhd_table(stream: Stream, footer: bytes) -> None:
+    """Require that the table of a dynamic VHD is not longer than any that is used.
+
+    QEMU reads it as a whole. Raises SourceError.
+    """
+    if int.from_bytes(footer[60:64], "big") != _DYNAMIC:
+        return
+    header = stream.read(int.from_bytes(footer[16:24], "big"), 32)
+    entries = int.from_bytes(header[28:32], "big")
+    if len(header) < 32 or entries > _MOST_BLOCKS:
+        raise SourceError(
+            "FORMAT_BROKEN",
+            EBADMSG,
+            f"{stream.label} is a damaged VHD file: its table of blocks is missing, or has more "
+            f"than {_MOST_BLOCKS} entries.",
         )
 
 

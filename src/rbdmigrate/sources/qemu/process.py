@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,7 @@ PROGRAM = "qemu-nbd"
 PACKAGE = "qemu-utils"
 MEMORY = 2 << 30  # bytes of addresses; a disk with the largest tables needs some 300 MiB
 _OUTPUT = 4096  # bytes of its messages that are kept
+_NEXT_SENTENCE = re.compile(r"[.!?]\s+([A-Z])")
 _FOLDERS = ("/usr/bin", "/bin", "/usr/local/bin")
 
 
@@ -152,14 +154,17 @@ class QemuProcess:
         return SourceError("QEMU_REFUSED", EIO, f"QEMU cannot read {self._label}: {self._said()}.")
 
     def _said(self) -> str:
-        """The last line of its messages, without its name and our description of the disk."""
+        """The last line of its messages, as a part of a sentence, without its name and our
+        description of the disk.
+        """
         lines = [line for line in self._output.splitlines() if line.strip()]
         line = lines[-1] if lines else b""
         begin, _, rest = line.partition(b": ")
         line = rest if begin.endswith(PROGRAM.encode()) else line
         if b"json:" in line:  # Failed to blk_new_open 'json:{...}': why
             line = line.rpartition(b"}': ")[2]
-        return printable(line).rstrip(". ") or "it did not say why"
+        text = printable(line).rstrip(". ") or "it did not say why"
+        return _NEXT_SENTENCE.sub(lambda match: f"; {match[1].lower()}", text)
 
     def close(self) -> None:
         """End it."""

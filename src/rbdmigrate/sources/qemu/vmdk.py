@@ -14,6 +14,7 @@ from ..stream import Stream
 _SECTOR = 512
 _LONGEST = 64 << 10  # bytes of a descriptor
 _MOST_EXTENTS = 256
+_LARGEST_GRAIN = 8 << 11  # sectors, 8 MiB; VMware writes 64 KiB, and QEMU takes memory for one
 _SPARSE, _OLD = b"KDMV", b"COWD"
 _NO_PARENT = "ffffffff"
 _EXTENT = re.compile(
@@ -51,7 +52,7 @@ class Disk:
         lines = list(self.lines)
         for extent, file in zip(self.extents, files):
             lines[extent.line] = lines[extent.line].replace(f'"{extent.file}"', f'"{file}"')
-        return ("\n".join(lines) + "\n").encode()
+        return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
 def _broken(stream: Stream, what: str) -> SourceError:
@@ -89,8 +90,13 @@ def require_sparse(stream: Stream) -> None:
 
 
 def _require_capacity(stream: Stream, begin: bytes) -> None:
-    if len(begin) < 80 or not struct.unpack("<Q", begin[12:20])[0]:
+    if len(begin) < 80:
+        raise _broken(stream, "its header is cut off")
+    capacity, grain = struct.unpack("<QQ", begin[12:28])
+    if not capacity:
         raise _broken(stream, "it has a capacity of 0")
+    if not 0 < grain <= _LARGEST_GRAIN:
+        raise _broken(stream, f"it has grains of {grain} sectors")
 
 
 def _embedded(stream: Stream, begin: bytes) -> Disk:

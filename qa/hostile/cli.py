@@ -1,0 +1,34 @@
+"""The command line: ``./run qa hostile``."""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from .trial import Bench, Found, random_seeds
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Try faults, names of other files, and random changes for some minutes; 0 if all is right."""
+    parser = argparse.ArgumentParser(prog="./run qa hostile", description=__doc__)
+    parser.add_argument("minutes", type=float, nargs="?", default=1.0, help="of random changes")
+    parser.add_argument("--seed", type=int, help="try the file of this seed alone")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="rbd-migration-hostile-") as folder:
+        bench = Bench(Path(folder))
+        if options.seed is not None:
+            return _told({"the seed": bench.read(bench.fuzzed([options.seed]))})
+        parts = {"names": bench.traced(bench.fuzzed(range(100)))}
+        parts["cut off"] = bench.read(bench.cut_off())
+        parts["faults"] = bench.read(bench.sampled())
+        until = time.monotonic() + 60 * options.minutes
+        parts["random"] = bench.read(bench.fuzzed(random_seeds()), until=until)
+        return _told(parts)
+
+
+def _told(parts: "dict[str, Found]") -> int:
+    for name, found in parts.items():
+        print(f"{name}: {found.summary}", *(f"  {text}" for text in found.wrong), sep="\n")
+    return int(any(found.wrong for found in parts.values()))

@@ -1,0 +1,61 @@
+"""Whether what came of a file is right: one sentence or the bytes, quickly and in little memory."""
+
+import hashlib
+import os
+import re
+import resource
+import subprocess
+from pathlib import Path
+from typing import Any
+
+SECONDS = 1.0  # of the processor, for a look at a file
+GROWTH = 48 << 20  # bytes of the reading process, over all files
+LARGEST = 400 << 20  # bytes of QEMU
+_TWO = re.compile(r"[.!?] +[A-Z](?![a-z]*\.)")
+_LIMIT = 1 << 30  # bytes of a file that qemu-img may write
+
+
+def problems(answer: "dict[str, Any]", path: Path, form: str) -> "list[str]":
+    """What is wrong with an answer. ``form``: QEMU's name of the format."""
+    found = []
+    for code, message in (*answer["errors"], *answer["live"], ["READ", answer["read"]]):
+        if message and not one_sentence(message):
+            found.append(f"{code}: not one sentence: {message!r}")
+        if code == "SOURCE_UNREADABLE":
+            found.append(f"an error of the module: {message}")
+    slow = [seconds for seconds in answer["seconds"] if seconds > SECONDS]
+    if slow:
+        found.append(f"took {max(slow):.2f} s of the processor")
+    if answer["digest"]:
+        wanted = by_qemu(path, form)
+        if wanted and wanted != answer["digest"]:
+            found.append("other bytes than qemu-img reads")
+    return found
+
+
+def one_sentence(message: str) -> bool:
+    """Whether a message is one sentence without letters that a terminal obeys."""
+    return message.endswith(".") and message.isprintable() and not _TWO.search(message[:-1])
+
+
+def by_qemu(path: Path, form: str) -> str:
+    """The digest of the disk as qemu-img reads it; empty if it does not."""
+    made = path.with_name(path.name + ".converted")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT, _LIMIT))
+        resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+
+    command = ["qemu-img", "convert", "-f", form, "-O", "raw", path.name, made.name]
+    try:
+        done = subprocess.run(
+            command, cwd=path.parent, capture_output=True, timeout=60, preexec_fn=limit, check=False
+        )
+        if done.returncode or not made.exists():
+            return ""
+        return hashlib.sha256(made.read_bytes()).hexdigest()
+    except subprocess.TimeoutExpired:
+        return ""
+    finally:
+        if made.exists():
+            os.unlink(made)

@@ -1,0 +1,94 @@
+"""Looks at files and reads them, as a worker does: one line of JSON for each.
+
+``python3 -m qa.hostile.reader FOLDER`` takes lines ``[type, path]``. FOLDER alone is open to
+imports, and no host but those that nothing listens at.
+"""
+
+import hashlib
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rbdmigrate.model.finding import Severity
+from rbdmigrate.model.import_policy import ImportPolicy
+from rbdmigrate.model.source_spec import parse_source_spec
+from rbdmigrate.sources import SourceError, inspect
+from rbdmigrate.sources.copying import CopySource, inspect_copied
+from rbdmigrate.sources.limits import Limits
+
+_SHORT = 64 << 20  # bytes of a disk that is read
+_PIECE = 1 << 20
+
+
+def main() -> None:
+    """Answer each line of the standard input."""
+    policy = ImportPolicy(folders=(sys.argv[1],), hosts=("192.0.2.1",))
+    for line in sys.stdin:
+        kind, path = json.loads(line)
+        print(json.dumps(looked_at(kind, path, policy)), flush=True)
+
+
+def looked_at(kind: str, path: str, policy: ImportPolicy) -> "dict[str, Any]":
+    """What comes of a file: errors (code and message), its size, the digest, and what it cost."""
+    spec = parse_source_spec(
+        json.dumps({"type": kind, "stream": {"type": "file", "file_path": path}})
+    )
+    begin = used()
+    found = inspect_copied(spec, policy, Limits(total=25))
+    by_copy = used() - begin
+    live = spec.read_by_librbd
+    errors = list(inspect(spec, policy, Limits(total=25)).errors) if live else []
+    by_live = used() - begin - by_copy
+    codes = [[f.code, f.message] for f in found.findings if f.severity is Severity.ERROR]
+    digest, said = "", ""
+    if not codes and found.size is not None and found.size <= _SHORT:
+        digest, said = read(CopySource(spec, policy))
+    return {
+        "errors": codes,
+        "live": [[f.code, f.message] for f in errors],
+        "size": found.size,
+        "digest": digest,
+        "read": said,
+        "seconds": [by_copy, by_live],
+        "resident": resident(),
+        "largest": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10,
+    }
+
+
+def read(source: CopySource) -> "tuple[str, str]":
+    """The digest of the head, or the sentence with which it ended."""
+    digest, at = hashlib.sha256(), 0
+    try:
+        with source.open(None, seconds=20) as disk:
+            for offset, length in disk.extents(0, disk.size):
+                for begin in range(offset, offset + length, _PIECE):
+                    _zeros(digest, begin - at)
+                    piece = disk.read(begin, min(_PIECE, offset + length - begin))
+                    digest.update(piece)
+                    at = begin + len(piece)
+            _zeros(digest, disk.size - at)
+    except SourceError as error:
+        return "", error.message
+    return digest.hexdigest(), ""
+
+
+def _zeros(digest: Any, length: int) -> None:
+    digest.update(bytes(max(0, length)))
+
+
+def used() -> float:
+    """Seconds of the processor, of this process and of those that it has waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()

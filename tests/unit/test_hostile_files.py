@@ -1,0 +1,107 @@
+"""Hostile files for the method copy (``./run qa hostile`` tries many more)."""
+
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from qa.hostile import references
+from qa.hostile.bases import BASES
+from qa.hostile.fuzz import changed
+from qa.hostile.judge import one_sentence, problems
+from qa.hostile.sums import correct, crc32c
+from qa.hostile.tracer import command, forbidden
+from qa.hostile.trial import Bench
+
+needs_qemu = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("hostile"))
+
+
+@needs_qemu
+def test_the_good_files_are_read_right(bench):
+    files = [bench.file(f"good-{name}", name, data) for name, data in bench.good.items()]
+    found = bench.read(files)
+    assert found.wrong == []
+    assert found.codes == {"": len(BASES)}
+
+
+@needs_qemu
+def test_files_with_faults(bench):
+    found = bench.read(bench.sampled(41))
+    assert found.wrong == []
+    assert len(found.codes) > 1
+
+
+@needs_qemu
+def test_files_with_random_changes(bench):
+    found = bench.read(bench.fuzzed(range(len(BASES))))
+    assert found.wrong == []
+
+
+@needs_qemu
+@needs_strace
+def test_no_file_and_no_server_outside_of_the_policy_is_touched(bench):
+    found = bench.traced()
+    assert found.wrong == []
+    assert {"FILE_REACH", "BACKING_NAME", "BACKING_DEPTH"} <= found.codes.keys()
+
+
+@needs_strace
+def test_the_tracer_sees_a_file_and_a_server(tmp_path):
+    secret, log = tmp_path / references.SECRET, tmp_path / "log"
+    secret.write_text("secret")
+    subprocess.run(command(log, ["cat", str(secret)]), check=True, capture_output=True)
+    assert any("openat" in line for line in forbidden(log, [str(secret)]))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        talk = f"exec 3<>/dev/tcp/127.0.0.1/{server.getsockname()[1]}"
+        subprocess.run(command(log, ["bash", "-c", talk]), check=True, capture_output=True)
+    assert any("AF_INET" in line for line in forbidden(log, []))
+
+
+def test_the_checksums():
+    assert crc32c(bytearray(b"123456789")) == 0xE3069283
+    data = bytearray(b"conectix" + bytes(504) + b"cxsparse" + bytes(1016) + bytes(512))
+    correct(data, "vpc")
+    assert data[64:68] == (~sum(b"conectix") & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+def test_a_seed_makes_the_same_file_again():
+    good = bytes(range(256)) * 64
+    assert changed("vmdk", good, 7) == changed("vmdk", good, 7) != changed("vmdk", good, 8)
+
+
+ANSWER = {
+    "errors": [["VMDK_BROKEN", "It is broken."]],
+    "live": [],
+    "read": "",
+    "seconds": [0.1, 0.0],
+    "digest": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"errors": [["X", "One. Two."]]}, ["not one sentence"]),
+        ({"live": [["X", "a\nb."]]}, ["not one sentence"]),
+        ({"read": "no full stop"}, ["not one sentence"]),
+        ({"errors": [["SOURCE_UNREADABLE", "It is so."]]}, ["an error of the module"]),
+        ({"seconds": [0.1, 1.5]}, ["took 1.50 s"]),
+    ],
+)
+def test_what_is_wrong_with_an_answer(changes, said, tmp_path):
+    found = problems({**ANSWER, **changes}, tmp_path / "x", "vmdk")
+    assert len(found) == len(said)
+    assert all(words in text for words, text in zip(said, found))
+
+
+def test_a_sentence():
+    assert one_sentence("/srv/x.qcow2 is damaged: a size of 0; look at it with `qemu-img check`.")
+    assert not one_sentence("It is\x1b[1m bold.")
