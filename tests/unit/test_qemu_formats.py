@@ -120,6 +120,30 @@ def test_what_is_read_is_what_qemu_img_reads(name, base, tmp_path):
     assert 0 < inspection.to_copy <= len(wanted)
 
 
+VHDX_WRITES = (0, 3 << 20, 4095 << 20, (4096 << 20) - 512, 4097 << 20, 9 << 30, (10 << 30) - 512)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_blocks_that_a_vhdx_file_does_not_have_are_not_read(whole, tmp_path):
+    """Beyond 4 GiB its table has entries that are for no blocks; ``whole``: it has no holes."""
+    path = tmp_path / "disk.vhdx"
+    options = ("-o", "subformat=dynamic,block_size=1M", path, "10G")
+    tool("qemu-img", "create", "-q", "-f", "vhdx", *options)
+    writes = [f"write -P {number} {at} 512" for number, at in enumerate(VHDX_WRITES, 1)]
+    tool("qemu-io", "-f", "vhdx", *(f"-c{write}" for write in writes), path)
+    if whole:
+        tool("cp", "--sparse=never", path, tmp_path / "copy")
+        (tmp_path / "copy").rename(path)
+    with source(path, "vhdx").open(None) as disk:
+        found = list(disk.extents(0, disk.size))
+        assert sum(length for _, length in found) <= len(VHDX_WRITES) * (MIB if whole else 65536)
+        for number, at in enumerate(VHDX_WRITES, 1):
+            assert any(begin <= at and at + 512 <= begin + length for begin, length in found)
+            assert disk.read(at, 512) == bytes([number]) * 512
+        assert list(disk.extents(1 << 20, 1 << 20)) == []
+        assert sum(length for _, length in disk.extents(at, 512)) == 512
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_same_over_http(name, base, tmp_path):
     kind, options = FORMATS[name]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from errno import EINVAL, ENOENT, ENXIO
+from errno import EINVAL, ENOENT
 from typing import Optional
 
 from ..model.import_policy import ImportPolicy
@@ -16,7 +15,7 @@ from ..model.source_spec import SourceSpec, StreamSpec
 from . import qcow, raw
 from .content import Content, RawContent
 from .errors import SourceError
-from .file import FileStream
+from .file import FileStream, data_of
 from .in_order import disk_in, summed_in_passing
 from .limits import Deadline, Limits
 from .look import Look
@@ -134,19 +133,7 @@ class HoleyFile(RawContent):
         self._file = stream.descriptor
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        end = min(offset + length, self.size)
-        while offset < end:
-            try:
-                begin = os.lseek(self._file, offset, os.SEEK_DATA)
-                stop = os.lseek(self._file, begin, os.SEEK_HOLE)
-            except OSError as error:
-                if error.errno != ENXIO:  # the file system does not tell
-                    yield offset, end - offset
-                return  # or there is nothing more
-            if begin >= end:
-                return
-            yield begin, min(stop, end) - begin
-            offset = stop
+        yield from data_of(self._file, offset, min(offset + length, self.size))
 
 
 def inspect_copied(

@@ -15,6 +15,7 @@ from .chain import node_of
 from .files import Files, Open
 from .nbd_client import NbdClient, NbdFailed, ReadDone
 from .process import QemuProcess
+from .vhdx_map import VhdxMap, read_map
 
 _PIECE = 1 << 20  # bytes of a request
 _OPENING = 15.0  # seconds for QEMU to open a disk
@@ -48,6 +49,7 @@ class QemuContent(Content):
             secrets = {}
             if passphrase:
                 secrets[_SECRET] = self._files.in_memory(passphrase)
+            self._map: Optional[VhdxMap] = None
             disk = node_of(self._files, spec, kind, _SECRET if passphrase else "")
             self._process = QemuProcess(
                 label=self._label,
@@ -58,6 +60,8 @@ class QemuContent(Content):
                 snapshot=ident,
                 seconds=seconds,
             )
+            if kind == "vhdx" and self._files.files:
+                self._map = read_map(self._files.files[0])
             connection = self._process.sockets[0]
             self._client = NbdClient(connection, opening=_OPENING, patience=_PATIENCE)
         except NbdFailed:
@@ -88,6 +92,9 @@ class QemuContent(Content):
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
         end = min(offset + length, self.size)
         if offset >= end:
+            return
+        if self._map is not None:
+            yield from self._map.extents(offset, end - offset)
             return
         try:
             yield from self.client.data(offset, end - offset)
