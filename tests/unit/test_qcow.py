@@ -13,6 +13,7 @@ from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import Limits, SnapshotInfo, SourceError, inspect, open_content
+from rbdmigrate.sources.copying import inspect_copied
 from tests.unit.qcow_files import COPIED, ZERO, Qcow, version_1
 
 OPEN = ImportPolicy(folders=("/",))
@@ -283,6 +284,15 @@ def test_a_raw_disk_that_is_something_else(source, data, codes):
     ]
     assert inspection.size == len(data)
     assert ("RAW_LUKS" in [f.code for f in inspection.findings]) is data.startswith(b"LUKS")
+
+
+def test_a_file_of_another_format_is_refused_by_the_method_copy_too(source):
+    spec = source(Qcow().build(), "raw")
+    found = inspect_copied(spec, OPEN)
+    assert [(f.code, f.errno, f.remedy) for f in found.errors] == [
+        ("RAW_CONTAINER", EINVAL, '"type": "qcow"')
+    ]
+    assert found.as_raw().errors == ()
 
 
 def test_snapshots_beside_a_raw_head(tmp_path):
