@@ -33,6 +33,8 @@ POINTS = (
     "mover.before 1 remove", "mover.after 1 remove",
     "cutover.before 1 name", "cutover.between 1 name", "cutover.after 1 name",
     "cutover.before 1 feature", "cutover.after 1 feature",
+    "snapshot.after 1 map", "snapshot.after 2 map",
+    "snapshot.after 1 header", "snapshot.after 2 header",
     "cutover.before 1 lock", "cutover.after 1 lock", "cutover.before 1 restore",
     "cutover.before 1 publish", "cutover.after 1 publish", "cutover.after 1 complete",
     "back.before 1 mark", "back.after 1 mark",
@@ -126,7 +128,7 @@ class _Run:
         self._work(self._target, 8)
         if chance.random() < 0.5:
             self._arm()
-            self._worker.run(self._ends, acts.Abort())
+            self._worker.run(self._ends, acts.Abort(clients_wait=chance.random() < 0.5))
             self._require(self._source, "aborted after the cutover")
             return
         self._arm(0)
@@ -182,7 +184,8 @@ class _Run:
             assert isinstance(self._worker.run(self._ends, acts.Arm()), Armed)
             self._work(self._source, 4)
         self._arm()
-        done = self._worker.run(self._ends, acts.CutOver())
+        cutover = acts.CutOver(clients_wait=self._chance.random() < 0.7)
+        done = self._worker.run(self._ends, cutover)
         assert isinstance(done, CutOverDone)
         self.trial.pause = done.pause
         self._compare(self._target)

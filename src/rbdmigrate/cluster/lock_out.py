@@ -19,6 +19,7 @@ from ..model.errors import MigrationError
 from . import headers, surgery
 from .class_call import call_to_write
 from .denc import encode_string
+from .lock_info import LockHolder
 
 _LOCK = "rbd_lock"
 _COOKIE = "rbd_migration"
@@ -47,13 +48,24 @@ def keep_locked(ioctx: rados.Ioctx, ident: str, clients: Collection[int]) -> Non
     holder = headers.lock_holder(ioctx, ident)
     if holder is None or holder.client not in clients:
         raise MigrationError(EBUSY, "A client took the image's exclusive lock.")
-    argument = encode_string(_LOCK) + struct.pack("<B", _EXCLUSIVE)
-    argument += b"".join(map(encode_string, (holder.cookie, _TAG, _COOKIE)))
-    oid = f"rbd_header.{ident}"
+    argument = headers.versioned(_lock_of(holder) + encode_string(_COOKIE))
     try:
-        call_to_write(ioctx, oid, "lock", "set_cookie", headers.versioned(argument))
+        call_to_write(ioctx, f"rbd_header.{ident}", "lock", "set_cookie", argument)
     except rados.ObjectBusy:
         raise MigrationError(EBUSY, "A client took the image's exclusive lock.") from None
+
+
+def assertion_of(holder: LockHolder) -> bytes:
+    """The argument of ``lock.assert_locked``: only if librbd has the exclusive lock as ``holder``.
+
+    In one write with other operations it makes them fail (EBUSY) when the lock has gone.
+    """
+    return headers.versioned(_lock_of(holder))
+
+
+def _lock_of(holder: LockHolder) -> bytes:
+    cookie_and_tag = encode_string(holder.cookie) + encode_string(_TAG)
+    return encode_string(_LOCK) + struct.pack("<B", _EXCLUSIVE) + cookie_and_tag
 
 
 def locked_out(ioctx: rados.Ioctx, ident: str) -> bool:

@@ -9,9 +9,6 @@ from typing import Optional
 from .codec import from_plain, to_plain
 from .errors import RecordError
 
-UNNAMED = 0
-"""In place of ``CopyMark.view``: a snapshot that gets its number while it is copied."""
-
 
 @dataclass(frozen=True)
 class CopyMark:
@@ -26,6 +23,9 @@ class CopyMark:
     small. ``bytes``: copied so far, ``total``: to be copied in all, as
     estimated before the copy. ``checked``: digests that stand for streams whose checksum was
     compared.
+
+    ``reserved``: the numbers of the snapshots of source and target that a cutover is about to take;
+    there may be object maps of them already.
 
     ``varied``: offset and length, one after another, of the parts of the disk whose content is not
     the same in ``base`` and all snapshots that were there when it was taken; None: not known. While
@@ -43,6 +43,7 @@ class CopyMark:
     bytes: int = 0
     total: Optional[int] = None
     synchronized: bool = False
+    reserved: Optional[tuple[int, int]] = None
     varied: Optional[tuple[int, ...]] = None
     checked: tuple[str, ...] = ()
 
@@ -72,7 +73,7 @@ class CopyMark:
         assert self.view is not None
         sources, targets = (*self.sources, self.view), (*self.targets, snapshot)
         done = replace(self, sources=sources, targets=targets, base=self.view)
-        return replace(done, view=None, position=0, mixed=False, varied=None)
+        return replace(done, view=None, position=0, mixed=False, reserved=None, varied=None)
 
     def source_of(self, snapshot: int) -> int:
         """The id on the source of a snapshot of the target."""

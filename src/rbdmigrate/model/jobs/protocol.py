@@ -2,7 +2,7 @@
 
 Manager to worker: first :class:`Start`, then one :class:`DoJob` at a time, and at any time a
 :class:`SetRate`. Worker to manager: first :class:`Hello`, then for each job any number of
-``Progress`` or ``VerifyProgress`` events and one ``Done`` or ``Failed``::
+``Progress``, ``VerifyProgress`` or ``Published`` events and one ``Done`` or ``Failed``::
 
     {"DoJob":{"number":7,"job":{"ActOn":{"ends":{"ImageEnds":{...}},"act":{"Execute":{...}}}}}}
     {"FromJob":{"number":7,"event":{"Progress":{"done":12,"total":64,...}}}}
@@ -109,6 +109,11 @@ class VerifyProgress:
 
 
 @dataclass(frozen=True)
+class Published:
+    """The target has its name: clients may use it, although the cutover goes on for a moment."""
+
+
+@dataclass(frozen=True)
 class Done:
     """The job was done."""
 
@@ -131,7 +136,7 @@ class GaveUp:
     message: str
 
 
-Event = Union[Progress, VerifyProgress, Done, Failed, GaveUp]
+Event = Union[Progress, VerifyProgress, Published, Done, Failed, GaveUp]
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ class FromJob:
     event: Event
 
 
-Report = Union[Progress, VerifyProgress]
+Report = Union[Progress, VerifyProgress, Published]
 Tell = Callable[[Report], None]
 Ending = Union[Done, Failed]
 Message = Union[Start, DoJob, SetRate, Hello, FromJob]

@@ -11,6 +11,7 @@ So no name ever leads to an image that is not complete, and no write is lost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Cutover:
     ``armed``: both images, open already, where nothing of a former try is left. ``clients_wait``:
     the clients of ``old`` are known to wait, so that nobody opens it meanwhile. Then ``old`` is
     locked in a way that is faster, and on which writes of another client would fail (EROFS).
+    ``on_published``: called as soon as clients may use ``new``, if they may before the end.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Cutover:
         stack: ExitStack,
         armed: Optional[OpenEnds] = None,
         clients_wait: bool = False,
+        on_published: Optional[Callable[[], None]] = None,
     ) -> None:
         self.steps = Steps()
         self._session = session
@@ -78,6 +81,8 @@ class Cutover:
         self._new = stack.enter_context(session.open(sides.new))
         self._armed = armed
         self._clients_wait = clients_wait
+        self._on_published = on_published
+        self._left = False  # nobody had ``old`` open once ``new`` had its name
         self.pause = 0.0
         self.late = ""  # the clients that have ``old`` open although ``new`` is used
 
@@ -137,11 +142,14 @@ class Cutover:
         ident = self._sides.old.image_id
         doubt = self._require_closed(ends)
         naming = pool.submit(self._take_name)
+        reserving = pool.submit(ends.reserve_snapshots) if self._clients_wait else None
         if not is_lockable(self._old, ident):
             naming.result()
             ends.reopen_old(lambda: make_lockable(self._old, ident))
         self._lock(ends)
         changes = Changes(ends, doubt=doubt)
+        if reserving is not None:
+            reserving.result()
         last = self._copy(ends, changes, pool)
         unlocking = pool.submit(self._let_into_new, ends)
         naming.result()
@@ -153,7 +161,10 @@ class Cutover:
         self._publish()
         self.steps.end("published")
         unlocking.result()
+        self._left = not self._users(ends.old)
         self.pause = self.steps.seconds
+        if self._left and self._on_published is not None:
+            self._on_published()
         return last
 
     def _require_closed(self, ends: OpenEnds) -> bool:
@@ -276,8 +287,8 @@ class Cutover:
         already it has to be stopped by hand. Raises MigrationError(EBUSY).
         """
         old, new = self._sides.old, self._sides.new
-        if not locked_out(self._old, old.image_id):
-            return  # it is being removed, or was given back to its clients
+        if self._left or not locked_out(self._old, old.image_id):
+            return  # else it is being removed, or was given back to its clients
         with rbd.Image(self._old, image_id=old.image_id, read_only=True) as image:
             users = self._users(image)
         if not users:

@@ -1,10 +1,7 @@
 """The last difference of a cutover, where it is a simple one: as fast as can be.
 
-The snapshot of the cutover takes longer than all else, because the monitors give it its number. So
-``old`` gets its own while what changed is copied from the head, which nobody else can write to, and
-``new`` gets its own in the same moment, so that the monitors number both at once. The copy mark
-says meanwhile that the head of ``new`` holds a snapshot without a number
-(:data:`~rbdmigrate.model.copy_mark.UNNAMED`).
+The numbers of its snapshots were reserved before. ``old`` gets its own while what changed is copied
+from the head, which nobody else can write to.
 """
 
 from __future__ import annotations
@@ -14,15 +11,20 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
+from errno import EDQUOT
 from typing import Optional
 
+import rados
 import rbd
 
 from ...cluster import headers
+from ...cluster.client import error_number
+from ...cluster.reserved_snapshots import take, tell_clients
 from ...control.cutover.steps import Steps
 from ...control.mover.history import NextCopy, View
 from ...control.mover.pieces import Extent, ExtentList
-from ...model.copy_mark import UNNAMED, CopyMark
+from ...faults import fault_point
+from ...model.copy_mark import CopyMark
 from ...model.jobs.protocol import Tell
 from ..mover.candidates import everything, exact_within, flattened, since
 from ..mover.copy import ViewCopy
@@ -32,7 +34,7 @@ from ..mover.progress import CopiedSoFar
 from ..mover.rbd_reader import begin_read, metadata_of_users
 from ..session import Session
 from .open_ends import OpenEnds
-from .rounds import Round, next_name, older_than, own_snapshots, take_snapshot
+from .rounds import Round, next_name, no_room, older_than, own_snapshots
 
 
 class HeadOf:
@@ -140,38 +142,52 @@ class LastDifference:
         """
         begun, at = time.monotonic(), time.time()
         ends, writer = self._ends, self._ends.writer
+        ids = ends.reserve_snapshots()
         name = next_name(own_snapshots(ends.old, self._migration), self._migration)
-        numbered = self._pool.submit(self._take_old, name)
+        size = int(ends.old.size())
+        changed = self._changes.since(base.id, base.name, mark.varied)
+        self._steps.end("difference")
+        mark = replace(mark, until=ids.old, view=ids.old, reserved=(ids.old, ids.new))
+        writer.save_mark(mark.to_json())
+        taken = self._pool.submit(self._take_old, ids.old, name)
         try:
-            size = int(ends.old.size())
-            changed = self._changes.since(base.id, base.name, mark.varied)
-            self._steps.end("difference")
-            writer.save_mark(replace(mark, view=UNNAMED).to_json())
-            copied = self._copied(mark, View(UNNAMED, name, size), base, changed)
+            copied = self._copied(mark, View(ids.old, name, size), base, changed)
+            writer.set_metadata(metadata_of_users(ends.old))
             writer.flush()
             self._steps.end("copy")
-            writer.take_snapshot(View(UNNAMED, name, size))
-            self._steps.end("snapshot of new")
-            writer.set_metadata(metadata_of_users(ends.old))
         finally:
-            numbered.exception()  # it ends before anything else is done
-        ident, older = numbered.result()
-        target = next(view.id for view in writer.snapshots() if view.name == name)
-        done = replace(mark, until=ident, view=ident, bytes=mark.bytes + copied).completed(target)
+            taken.exception()  # it ends before anything else is done
+        older = taken.result()
+        done = replace(mark, bytes=mark.bytes + copied).completed(ids.new)
         if older == (base.id,):
             done = replace(done, varied=flattened(changed, writer.object_size))
-        writer.save_mark(done.to_json())
-        self._steps.end("copy mark")
+        self._take_new(ids.new, name, done)
         return Round(name, copied, time.monotonic() - begun, at)
 
-    def _take_old(self, name: str) -> tuple[int, tuple[int, ...]]:
-        """Take the snapshot of ``old``: its id, and the ids of older ones."""
-        image = self._ends.old
-        take_snapshot(image, name, self._ends.places[0])
-        snapshots = list(image.list_snaps())
+    def _take_old(self, snap_id: int, name: str) -> tuple[int, ...]:
+        """Take the snapshot of ``old``; the ids of older ones."""
+        ends, place = self._ends, self._ends.places[0]
+        ends.used(snap_id)
+        fault_point("warm.before", "snapshot")
+        try:
+            take(ends.old_ioctx, place.image_id, snap_id, name, {})
+        except rados.Error as error:
+            if error_number(error) != EDQUOT:
+                raise
+            raise no_room(place) from error
+        fault_point("warm.after", "snapshot")
+        tell_clients(ends.old_ioctx, place.image_id)
         self._steps.end("snapshot of old")
-        ident = next(int(s["id"]) for s in snapshots if s["name"] == name)
-        return ident, older_than(snapshots, ident)
+        return older_than(list(ends.old.list_snaps()), snap_id)
+
+    def _take_new(self, snap_id: int, name: str, mark: CopyMark) -> None:
+        """Take the snapshot of ``new``; the same write to its header says that it is complete."""
+        ident = self._ends.places[1].image_id
+        self._ends.used(snap_id)
+        fault_point("mover.before", "snapshot")
+        take(self._ends.new_ioctx, ident, snap_id, name, {headers.COPY_KEY: mark.to_json()})
+        fault_point("mover.after", "snapshot")
+        self._steps.end("snapshot of new")
 
     def _copied(self, mark: CopyMark, view: View, base: View, changed: ExtentList) -> int:
         """Copy what was changed; bytes."""
@@ -179,7 +195,7 @@ class LastDifference:
         writer.resize(view.size)
         total = sum(extent.length for extent in changed if extent.data)
         told = CopiedSoFar(tell=self._tell, total=total, object_size=writer.object_size)
-        found = NextCopy(view, base, False, replace(mark, position=0, view=UNNAMED))
+        found = NextCopy(view, base, False, replace(mark, position=0))
         copy = ViewCopy(
             writer=writer, pace=self._session.pace, found=found, save=_not_saved, progress=told
         )
@@ -187,7 +203,7 @@ class LastDifference:
 
 
 def _not_saved(mark: CopyMark) -> None:
-    """A copy that is cut off is begun again: its snapshot has no number yet."""
+    """A copy that is cut off is begun again: it is short."""
 
 
 def _of_users(image: rbd.Image) -> list[View]:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Optional
+from typing import NamedTuple, Optional
 
+import rados
 import rbd
 
+from ...cluster import reserved_snapshots
 from ...model.layout import FEATURES
 from ...model.migration import Place
+from ..image_objects import data_pool_id
 from ..mover.image_writer import ImageWriter, open_writer
 from ..session import Session
+
+
+class SnapshotIds(NamedTuple):
+    """Numbers of snapshots, one of each image."""
+
+    old: int
+    new: int
 
 
 class OpenEnds:
@@ -28,6 +38,7 @@ class OpenEnds:
         self._closing = ExitStack()
         self._image: Optional[rbd.Image] = None
         self._closing_writer = ExitStack()
+        self._reserved: list[tuple[rados.Ioctx, int]] = []
         try:
             self.old_ioctx = self._closing.enter_context(session.open(old))
             self.new_ioctx = self._closing.enter_context(session.open(new))
@@ -53,6 +64,33 @@ class OpenEnds:
         """``old``, open for writing; without its lock, unless that was taken."""
         assert self._image is not None
         return self._image
+
+    def reserve_snapshots(self) -> SnapshotIds:
+        """Reserve the number of a snapshot of each, unless they are; they are used once.
+
+        Those that are not used are given back when the images are closed. A worker that is killed
+        before leaves them: two numbers that no snapshot has.
+        """
+        if not self._reserved:
+            pools = [self._data_pool(self.old_ioctx, 0), self._data_pool(self.new_ioctx, 1)]
+            with ThreadPoolExecutor(2) as pool:  # the monitors number both at once
+                numbers = pool.map(reserved_snapshots.reserve, pools)
+                self._reserved = list(zip(pools, numbers))
+            self._closing.callback(self._give_back)
+        return SnapshotIds(*(number for _, number in self._reserved))
+
+    def _data_pool(self, ioctx: rados.Ioctx, side: int) -> rados.Ioctx:
+        place = self.places[side]
+        pool_id = data_pool_id(ioctx, place.image_id)
+        return self._closing.enter_context(self._session.rados.open_ioctx2(pool_id))
+
+    def _give_back(self) -> None:
+        for data, snap_id in self._reserved:
+            reserved_snapshots.give_back(data, snap_id)
+
+    def used(self, snap_id: int) -> None:
+        """A snapshot has got this number, or may have."""
+        self._reserved = [one for one in self._reserved if one[1] != snap_id]
 
     def reopen_old(self, change: Callable[[], None]) -> None:
         """Close ``old``, call ``change``, and open it again."""

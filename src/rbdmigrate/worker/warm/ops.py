@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 
 import rbd
@@ -11,6 +11,7 @@ from ...cluster import headers, image_names, surgery
 from ...cluster.lock_out import let_in
 from ...cluster.target_header import target_header
 from ...faults import fault_point
+from ...model.errors import MigrationError
 from ...model.jobs.acts import (
     Abort,
     Arm,
@@ -24,7 +25,7 @@ from ...model.jobs.acts import (
     WarmEnds,
 )
 from ...model.jobs.answers import Armed, CutOverDone, Finished, Prepared, Synchronized
-from ...model.jobs.protocol import Tell
+from ...model.jobs.protocol import Published, Tell
 from ...model.rounds import cutover_estimate
 from ..identity import renamed
 from ..mover.marks import read_mark
@@ -33,7 +34,7 @@ from . import going_back, target
 from .cutover import Cutover, Sides
 from .lockable import release
 from .open_ends import OpenEnds
-from .rounds import synchronize
+from .rounds import drop_reserved, synchronize
 
 
 def prepare(session: Session, ends: WarmEnds, act: Prepare, tell: Tell) -> Prepared:
@@ -66,6 +67,7 @@ def arm(session: Session, ends: WarmEnds, act: Arm, tell: Tell) -> Armed:
     opened = OpenEnds(session=session, old=ends.source, new=ends.target)
     try:
         done = synchronize(session, ends, opened, act, tell)
+        opened.reserve_snapshots()
         opened.release_old()
     except BaseException:
         opened.close()
@@ -110,6 +112,7 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
                 stack=stack,
                 armed=armed,
                 clients_wait=act.clients_wait,
+                on_published=lambda: tell(Published()),
             )
             last = cutover.run(undo=act.undo)
     finally:
@@ -198,6 +201,14 @@ def _restore_source(session: Session, ends: WarmEnds) -> None:
         if headers.trash_entry(ioctx, ident) is not None or not headers.image_name(ioctx, ident):
             image_names.restore(ioctx, ends.source.image, ident)
         release(ioctx, ident)
+        if not session.has_pool(ends.target.pool_id):
+            return
+        with session.open(ends.target) as copy:
+            if not ends.target.image_id or not headers.image_exists(copy, ends.target.image_id):
+                return
+            with suppress(MigrationError):  # a mark that cannot be read is no reason to stay
+                mark = read_mark(copy, ends.target)
+                drop_reserved(mark, (ioctx, ends.source), (copy, ends.target))
 
 
 def drop_point(session: Session, ends: WarmEnds, act: DropPoint, tell: Tell) -> Finished:

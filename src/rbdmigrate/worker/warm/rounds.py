@@ -16,8 +16,9 @@ from typing import Any, Optional, Union
 import rados
 import rbd
 
+from ...cluster.reserved_snapshots import drop_map
 from ...faults import fault_point
-from ...model.copy_mark import UNNAMED, CopyMark
+from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
 from ...model.jobs.acts import Arm, Execute, WarmEnds
 from ...model.jobs.answers import Synchronized
@@ -82,7 +83,7 @@ class RoundCopy:
         """
         begun, at = time.monotonic(), time.time()
         before = mark = read_mark(self._new_ioctx, self._new)
-        drop_unnamed(writer, mark)
+        drop_reserved(mark, (self._old_ioctx, self._old), (self._new_ioctx, self._new))
         name, ident, older = self._snapshot(image, mark)
         if mark.total is None:
             views = [view for view in self._reader.views() if view.id <= ident]
@@ -177,24 +178,25 @@ def take_snapshot(image: rbd.Image, name: str, place: Place) -> None:
     except rbd.Error as error:
         if abs(error.errno or 0) != EDQUOT:
             raise
-        raise MigrationError(
-            EDQUOT,
-            f"The limit of snapshots of {place.spec} leaves no room for a snapshot of the "
-            "copy; remove a snapshot, or raise it with `rbd snap limit set`.",
-        ) from error
+        raise no_room(place) from error
     fault_point("warm.after", "snapshot")
 
 
-def drop_unnamed(writer: ImageWriter, mark: CopyMark) -> None:
-    """Remove the target's snapshot of a last difference that was cut off before it had a number.
+def no_room(place: Place) -> MigrationError:
+    """The limit of snapshots leaves no room for one of a round."""
+    return MigrationError(
+        EDQUOT,
+        f"The limit of snapshots of {place.spec} leaves no room for a snapshot of the copy; "
+        "remove a snapshot, or raise it with `rbd snap limit set`.",
+    )
 
-    What that left in the target's head is not known; the mark says so.
-    """
-    if mark.view != UNNAMED:
-        return
-    for snapshot in writer.snapshots():
-        if snapshot.id not in mark.targets:
-            writer.remove(snapshot)
+
+def drop_reserved(
+    mark: CopyMark, old: tuple[rados.Ioctx, Place], new: tuple[rados.Ioctx, Place]
+) -> None:
+    """Remove what a cutover left that was cut off while it took its snapshots."""
+    for snap_id, (ioctx, place) in zip(mark.reserved or (), (old, new)):
+        drop_map(ioctx, place.image_id, snap_id)
 
 
 def synchronize(

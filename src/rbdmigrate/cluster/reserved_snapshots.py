@@ -1,0 +1,107 @@
+"""Snapshots whose numbers were reserved before, which takes a few milliseconds.
+
+librbd asks the monitors for the number while it takes a snapshot, and they collect changes for
+50 ms before they answer. The writes here are those that librbd does once it has the number: the
+header, the object map of the snapshot, and that of the head. Formats: src/cls/rbd in Ceph, the same
+from release 16 to 20.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from errno import EBUSY, ESTALE
+
+import rados
+
+from ..faults import fault_point
+from ..model.errors import MigrationError
+from ..model.image_ident import header_object
+from ..model.layout import FEATURES
+from . import headers, image_snapshots, object_map
+from .client import error_number
+from .denc import encode_string
+from .lock_out import assertion_of
+
+_NOTIFY = 2000  # milliseconds for the clients that have the image open
+
+
+def reserve(data: rados.Ioctx) -> int:
+    """Have the monitors reserve a number; ``data`` is the pool with the image's data."""
+    return int(data.create_self_managed_snap())
+
+
+def give_back(data: rados.Ioctx, snap_id: int) -> None:
+    """Give back a number that no snapshot has got."""
+    with suppress(rados.ObjectNotFound):
+        data.remove_self_managed_snap(snap_id)
+
+
+def take(
+    ioctx: rados.Ioctx,
+    ident: str,
+    snap_id: int,
+    name: str,
+    metadata: Mapping[str, str],
+) -> None:
+    """Take a snapshot of an image, and set ``metadata``.
+
+    This client has the image's exclusive lock; one without that feature nobody else uses. Snapshot
+    and metadata are one write. All that was written to the image has to be flushed.
+    Clients that have it open, this one too, learn of the snapshot by :func:`tell_clients`. What is
+    left when this is cut off :func:`drop_map` removes: librbd takes a snapshot without an object
+    map for a fault, and stops using those of the image.
+
+    Raises MigrationError: EBUSY when a client has the lock, ESTALE when the image has got a newer
+    snapshot since the number was reserved. Raises ``rados.Error`` with EDQUOT at the limit of
+    snapshots.
+    """
+    features = headers.features(ioctx, ident)
+    holder = headers.lock_holder(ioctx, ident)
+    if holder is None and features & FEATURES["exclusive-lock"]:
+        raise _taken()
+    mapped = bool(features & FEATURES["object-map"])
+    mapped = mapped and object_map.copy_for_snapshot(ioctx, ident, snap_id)
+    fault_point("snapshot.after", "map")
+    try:
+        with rados.WriteOpCtx() as op:
+            if holder is not None:
+                op.execute("lock", "assert_locked", assertion_of(holder))
+            op.execute("rbd", "snapshot_add", encode_string(name) + struct.pack("<Q", snap_id))
+            if metadata:
+                op.execute("rbd", "metadata_set", _encoded(metadata))
+            ioctx.operate_write_op(op, header_object(ident))
+    except rados.Error as error:
+        drop_map(ioctx, ident, snap_id)
+        if error_number(error) == EBUSY:
+            raise _taken() from None
+        if error_number(error) != ESTALE:
+            raise
+        raise MigrationError(ESTALE, "Somebody took a snapshot of the image.") from None
+    fault_point("snapshot.after", "header")
+    if mapped and features & FEATURES["fast-diff"]:
+        object_map.track_changes(ioctx, ident)
+
+
+def drop_map(ioctx: rados.Ioctx, ident: str, snap_id: int) -> None:
+    """Remove the object map of a snapshot that was not taken; nothing where it was."""
+    if snap_id not in image_snapshots.snapshot_ids(ioctx, ident)[1]:
+        object_map.remove(ioctx, ident, snap_id)
+
+
+def tell_clients(ioctx: rados.Ioctx, ident: str) -> None:
+    """Have all clients that have the image open read its header again, before their next request.
+
+    A notification without content says so, for librbd and krbd.
+    """
+    ioctx.notify(header_object(ident), "", _NOTIFY)
+
+
+def _taken() -> MigrationError:
+    return MigrationError(EBUSY, "A client took the image's exclusive lock.")
+
+
+def _encoded(metadata: Mapping[str, str]) -> bytes:
+    pairs = (encode_string(key) + encode_string(value) for key, value in sorted(metadata.items()))
+    return struct.pack("<I", len(metadata)) + b"".join(pairs)
