@@ -13,6 +13,7 @@ from rbdmigrate.model.copy_mark import CopyMark
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.jobs.answers import Armed, CutOverDone, Finished, Prepared, Synchronized
+from rbdmigrate.model.jobs.protocol import Published
 from rbdmigrate.model.rounds import hidden_name, round_prefix, round_snapshot
 
 from . import stdlib
@@ -182,6 +183,7 @@ def cut_over(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> CutOverD
             unname(old, name, ident)
         point, copied = sides.round()
         give_name(new, ends.target.image, ends.target.image_id)
+        tell(Published())
     list_as(new, ends.target.image, ends.target.image_id)
     unname(new, sides.hidden, ends.target.image_id)
     return CutOverDone(point or _point(sides), 0.5, copied)

@@ -25,6 +25,7 @@ from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
+from tests.fakes import warm
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import World, block, spec
 from tests.unit.agent_requests import ask, guest, orders, wait_decided
@@ -134,6 +135,35 @@ def test_a_worker_killed_in_the_pause_leaves_a_valid_image(world, after):
     wait_decided(world, "t", idents, answer)
     world.forget_kills()
     assert world.content("hdd/a") == LATER
+
+
+def test_a_guest_goes_on_when_the_target_has_its_name(world, monkeypatch):
+    """Also when the worker is killed before it has brought the directory in line."""
+    idents = waiting(world, "hdd/a")
+    write_later(world)
+    state = []
+
+    def kill(*_):
+        state.append(world.do("get", "hdd/a")["state"])
+        world.simulation.kill(world.simulation.current())
+
+    monkeypatch.setattr(warm, "list_as", kill)
+    answer = ask(world, Released("t", "web-17", idents))
+    monkeypatch.undo()
+    assert state == ["cutting-over"]
+    assert [(d.image, d.moved) for d in answer.disks] == [(spec("hdd/a"), True)]
+    assert world.content("hdd/a") == LATER
+    ask(world, Resumed("t", "web-17", idents, 0.25))
+    world.wait_state("hdd/a", "cut-over")
+    assert ask(world, Outcome("t", idents)) == answer
+
+
+def test_the_answer_to_ready_comes_when_the_round_ends(world):
+    idents = waiting(world, "hdd/a")
+    world.run(60)  # so that the last round is too old for a pause
+    asked = world.simulation.now
+    assert ask(world, Ready("t", "web-17", idents)) == Go(True)
+    assert world.simulation.now - asked < 1.0
 
 
 def test_nobody_waits_for_an_outcome_while_a_guest_is_about_to_stand_still(world):

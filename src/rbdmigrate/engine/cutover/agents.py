@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from errno import EAGAIN, ENOENT
+from collections.abc import Callable
+from errno import ENOENT
 from functools import partial
-from typing import Optional
 
 import rados
 
-from ...cluster import headers
-from ...cluster.lock_out import locked_out
-from ...cluster.pools import open_by_id
 from ...control.cutover.guest_pauses import GuestPauses
 from ...control.cutover.orders import moves_now
 from ...control.lifecycle.cutover import (
     by_prepare,
-    changed_over,
     goes_back,
     guest_resumed,
     image_in_use,
     may_be_released,
     put_off,
     released,
-    undecided,
     waits_for_clients,
     withdrawn,
 )
@@ -35,7 +29,7 @@ from ...model import agent_messages as messages
 from ...model.cutover import CutoverMode, Release
 from ...model.errors import MigrationError
 from ...model.host_report import HostReport
-from ...model.migration import Migration, Op, State
+from ...model.migration import Migration, Op
 from ...model.spec import ImageSpec
 from ..caller import acting_as
 from ..pace.cutover_holds import CutoverHolds
@@ -44,18 +38,18 @@ from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
 from ..requests.errors import TranslatedErrors
 from ..settings import Settings
+from .guest_outcomes import ALONE, LOOK, GuestOutcomes, is_published
 from .inventory import Inventories
 
 log = logging.getLogger(__name__)
 
 _BUSY = 2.0  # seconds until an agent asks again while a cutover of its guests is wanted
-_READY_AGAIN = 0.5  # seconds until an agent asks again that is ready before the copy is
+_AGAIN = 0.5  # seconds until an agent asks again that is ready before the copy is
+_SOON = 0.05  # the same, after it waited for the answer
 _FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
 _CHANGES = frozenset({Op.PREPARE, Op.CUT_OVER, Op.ABORT})  # of what a name leads to
-_LOOK = 0.05  # seconds between two looks whether the source has its name again
-_ALONE = 1.0  # seconds in which an agent is answered while no other guest stands still
 _BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
 _AFTER = 10.0  # seconds after its longest pause in which a guest may still stand still
 
@@ -80,10 +74,11 @@ class AgentService:
         holds: CutoverHolds,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
-        self._client = client
         self._registry = registry
+        self._outcomes = GuestOutcomes(
+            client=client, registry=registry, loader=loader, pauses=pauses
+        )
         self._scheduler = scheduler
-        self._loader = loader
         self._settings = settings
         self._translated = translated
         self._inventories = inventories
@@ -118,7 +113,7 @@ class AgentService:
         if isinstance(request, messages.Released):
             return self._released(host, request)
         if isinstance(request, messages.Outcome):
-            return self._wait_for_outcomes(request.token, request.migrations)
+            return self._outcomes.wait(request.token, request.migrations)
         if isinstance(request, messages.Withdraw):
             return self._withdraw(request)
         if isinstance(request, messages.Resumed):
@@ -139,31 +134,46 @@ class AgentService:
         return messages.Orders(min(_BUSY, interval) if busy else interval, found.moves)
 
     def _ready(self, request: messages.Ready) -> messages.Go:
-        """Yes, once a round that was copied just now shows that little is left for the pause."""
-        now = time.time()
+        """Yes, once a round that was copied just now shows that little is left for the pause.
+
+        The answer comes when that round ends, so that the guest writes little until its pause.
+        """
         tracked = [self._require(ident) for ident in request.migrations]
-        for one in tracked:
-            if not may_be_released(one.migration, _AGENT, now):
-                return messages.Go(False, f"{one.migration.target.spec} does not wait any more.")
-        forward = [one for one in tracked if _is_copied_before(one.migration)]
-        late = [one for one in forward if one.migration.step is not None or _behind(one, now)]
-        for one in late:
-            one.arm = True
-            if one.migration.step is None and not _wanted(one.migration):
-                self._change(one, to_refresh)
-        if not late:
-            self._pauses.expect(request.token, _BEGINS)
-            return messages.Go(True)
-        m = late[0].migration
-        last = 0.0 if m.rounds is None else m.rounds.seconds
+        until = time.monotonic() + ALONE
+        while True:
+            for one in tracked:
+                if not may_be_released(one.migration, _AGENT, time.time()):
+                    return messages.Go(
+                        False, f"{one.migration.target.spec} does not wait any more."
+                    )
+            late = [one for one in tracked if _is_late(one)]
+            if not late:
+                self._pauses.expect(request.token, _BEGINS)
+                return messages.Go(True)
+            for one in late:
+                self._have_armed(one)
+            others = self._pauses.any_other(request.token)
+            left = until - time.monotonic()
+            if others or left <= 0:
+                return self._not_yet(tracked, late[0].migration, again=_AGAIN if others else _SOON)
+            self._registry.wait(lambda: not any(map(_is_late, tracked)), min(left, LOOK))
+
+    def _have_armed(self, tracked: TrackedMigration) -> None:
+        tracked.arm = True
+        if tracked.migration.step is None and not _wanted(tracked.migration):
+            self._change(tracked, to_refresh)
+
+    @staticmethod
+    def _not_yet(tracked: list[TrackedMigration], late: Migration, *, again: float) -> messages.Go:
+        last = 0.0 if late.rounds is None else late.rounds.seconds
         reason = (
-            f"The last round of {m.target.spec} took {last:.1f} s, and its pause may take "
-            f"{m.cutover.max_pause:g} s; give more with --max-pause, or cut over when less is "
+            f"The last round of {late.target.spec} took {last:.1f} s, and its pause may take "
+            f"{late.cutover.max_pause:g} s; give more with --max-pause, or cut over when less is "
             "written."
         )
         for one in tracked:
             one.waits_for = reason
-        return messages.Go(False, reason, _READY_AGAIN)
+        return messages.Go(False, reason, again)
 
     def _released(self, host: str, request: messages.Released) -> messages.Outcomes:
         tracked = [self._require(ident) for ident in request.migrations]
@@ -174,15 +184,15 @@ class AgentService:
             self._change(one, partial(_released, release=release))
         longest = max((one.migration.cutover.max_pause for one in tracked), default=0.0)
         self._pauses.expect(request.token, longest + _AFTER)
-        return self._wait_for_outcomes(request.token, request.migrations)
+        return self._outcomes.wait(request.token, request.migrations)
 
     def _withdraw(self, request: messages.Withdraw) -> messages.Outcomes:
         now = time.time()
-        for one in self._under_way(request.migrations):
+        for one in self._registry.under_way(request.migrations):
             self._change(one, partial(_withdrawn, token=request.token, now=now))
             if waits_for_clients(one.migration):
                 self._scheduler.interrupt(one, "the guest could not wait any longer", _CHANGES)
-        return self._wait_for_outcomes(request.token, request.migrations)
+        return self._outcomes.wait(request.token, request.migrations)
 
     def _resumed(self, host: str, request: messages.Resumed) -> messages.Outcomes:
         now = time.time()
@@ -194,12 +204,14 @@ class AgentService:
             notes=request.notes,
             now=now,
         )
-        for one in self._under_way(request.migrations):
-            self._change(one, resume)
         self._pauses.over(request.token)
+        resumed = self._registry.under_way(request.migrations)
+        self._registry.wait(lambda: not any(map(is_published, resumed)), ALONE)
+        for one in resumed:
+            self._change(one, resume)
         for note in request.notes:
             log.warning("the guest %s on %s: %s", request.guest, host, note)
-        return self._outcomes(request.migrations)
+        return self._outcomes.now(request.migrations)
 
     def _declined(self, host: str, request: messages.Declined) -> messages.Outcomes:
         left = f"left the guest {request.guest} alone: {request.reason}"
@@ -209,10 +221,10 @@ class AgentService:
             off = put_off(m, f"The agent on {host} {left}", now)
             return off.noted(now, left, again=False)
 
-        for one in self._under_way(request.migrations):
+        for one in self._registry.under_way(request.migrations):
             if may_be_released(one.migration, _AGENT, now):
                 self._change(one, declined)
-        return self._outcomes(request.migrations)
+        return self._outcomes.now(request.migrations)
 
     # -- internal ----------------------------------------------------------------------------
 
@@ -222,62 +234,9 @@ class AgentService:
             raise MigrationError(ENOENT, f"There is no migration {ident} under way.")
         return found
 
-    def _under_way(self, idents: Iterable[str]) -> list[TrackedMigration]:
-        found = (self._registry.get(ident) for ident in idents)
-        return [one for one in found if one is not None]
-
     def _change(self, tracked: TrackedMigration, change: Callable[[Migration], Migration]) -> None:
         self._registry.update(tracked, change)
         self._scheduler.wake(tracked)
-
-    def _wait_for_outcomes(self, token: str, idents: Iterable[str]) -> messages.Outcomes:
-        """Wait for a moment, since it may be decided soon; otherwise the agent asks again.
-
-        A way back is over for clients before its act is: the source's name shows it.
-        """
-        waiting = self._under_way(idents)
-        until = time.monotonic() + (_LOOK if self._pauses.any_other(token) else _ALONE)
-        while any(self._undecided(one.migration) for one in waiting):
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            self._registry.wait(
-                lambda: not any(undecided(one.migration) for one in waiting), min(left, _LOOK)
-            )
-        return self._outcomes(idents)
-
-    def _undecided(self, m: Migration) -> bool:
-        return undecided(m) and not (goes_back(m) and self._is_back(m))
-
-    def _is_back(self, m: Migration) -> bool:
-        """Whether the source has its name, and clients may open it."""
-        place = m.source
-        with open_by_id(self._client, place.pool_id, place.namespace) as ioctx:
-            named = headers.image_id(ioctx, place.image) == place.image_id
-            return named and not locked_out(ioctx, place.image_id)
-
-    def _outcomes(self, idents: Iterable[str]) -> messages.Outcomes:
-        """What became of each; those that have ended are in the history."""
-        found = {one.migration.id: one.migration for one in self._under_way(idents)}
-        missing = [ident for ident in idents if ident not in found]
-        if missing:
-            ended = self._registry.history(self._loader.pools()).migrations
-            found.update({m.id: m for m in ended if m.id in missing})
-        unknown = [ident for ident in idents if ident not in found]
-        if unknown and not self._loader.complete():
-            raise MigrationError(EAGAIN, "Not all records are read yet; ask again.")
-        disks = tuple(self._outcome(ident, found.get(ident)) for ident in idents)
-        stayed = [m for m in found.values() if not undecided(m) and m.hold is not None]
-        return messages.Outcomes(disks, " ".join(m.hold.message for m in stayed if m.hold))
-
-    def _outcome(self, ident: str, m: Optional[Migration]) -> messages.DiskOutcome:
-        if m is None:
-            raise MigrationError(ENOENT, f"There is no record of the migration {ident}.")
-        if self._undecided(m):
-            return messages.DiskOutcome(ident, None)
-        moved = changed_over(m) and m.state is not State.ABORTED
-        moved = moved and not (undecided(m) and goes_back(m))
-        return messages.DiskOutcome(ident, (m.target if moved else m.source).spec, moved)
 
 
 def _released(m: Migration, release: Release) -> Migration:
@@ -297,6 +256,13 @@ def _waits_for_agent(m: Migration) -> bool:
 def _is_copied_before(m: Migration) -> bool:
     """Whether a last round comes before the cutover that the agent asks for."""
     return not goes_back(m) and not by_prepare(m)
+
+
+def _is_late(tracked: TrackedMigration) -> bool:
+    """Whether a round comes before its pause: the copy is behind, or one is being copied."""
+    if not _is_copied_before(tracked.migration):
+        return False
+    return tracked.migration.step is not None or _behind(tracked, time.time())
 
 
 def _behind(tracked: TrackedMigration, now: float) -> bool:

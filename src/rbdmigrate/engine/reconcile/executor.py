@@ -52,7 +52,14 @@ from .outcomes import with_answer
 from .post_copy import PostCopy
 from .source_breaker import SourceBreaker
 from .verification import on_checkpoint
-from .worker_events import copied_more, explained, lost_reason, on_progress, on_sign_of_life
+from .worker_events import (
+    copied_more,
+    explained,
+    lost_reason,
+    on_progress,
+    on_published,
+    on_sign_of_life,
+)
 from .worker_jobs import Moment
 from .worker_slot import Job, Slot
 
@@ -160,9 +167,9 @@ class Executor:
                 slot.discard_worker()  # its client may be the cause: the next act starts anew
                 if job.op is Op.EXECUTE:
                     self._after_copy.settle(slot, tracked)
-            self._ended(tracked, job.op, ending)
             if isinstance(ending, Done) and isinstance(ending.answer, Armed):
                 tracked.armed = (slot.name, time.monotonic() + ending.answer.seconds)
+            self._ended(tracked, job.op, ending)
         finally:
             tracked.copied_by = ""
             passed = time.monotonic() - begun
@@ -212,6 +219,8 @@ class Executor:
             return on_checkpoint(self._registry, tracked)
         if op is Op.SETTLE:
             return on_sign_of_life(tracked)
+        if op is Op.CUT_OVER:
+            return on_published(tracked, self._registry.wake)
         return on_progress(tracked, self._registry.count)
 
     def _job(self, tracked: TrackedMigration, op: Op, allowed_version: Optional[int]) -> ActOn:

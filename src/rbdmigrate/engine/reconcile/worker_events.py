@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from errno import ESTALE
 
 from ...cluster.worker_process import WorkerLost
@@ -17,7 +18,7 @@ from ...control.lifecycle.failures import (
     worker_lost,
 )
 from ...control.metrics.counting import Sample
-from ...model.jobs.protocol import Cause, Failed, Progress, Report, Tell
+from ...model.jobs.protocol import Cause, Failed, Progress, Published, Report, Tell
 from ...model.migration import Method, Op
 from ..records.registry import Count, TrackedMigration
 from .worker_slot import Job
@@ -43,6 +44,17 @@ def on_sign_of_life(tracked: TrackedMigration) -> Tell:
 
     def on_event(report: Report) -> None:
         tracked.moved_at = time.monotonic()
+
+    return on_event
+
+
+def on_published(tracked: TrackedMigration, told: Callable[[], None]) -> Tell:
+    """Takes over that clients may use the target; ``told`` wakes those that wait for it."""
+
+    def on_event(report: Report) -> None:
+        if isinstance(report, Published):
+            tracked.published = True
+            told()
 
     return on_event
 

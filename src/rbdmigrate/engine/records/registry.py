@@ -130,6 +130,11 @@ class Registry:
         with self.changed:
             return self._tracked.get(ident)
 
+    def under_way(self, idents: Iterable[str]) -> list[TrackedMigration]:
+        """Those of ``idents`` that are under way."""
+        found = (self.get(ident) for ident in idents)
+        return [one for one in found if one is not None]
+
     def all(self) -> list[TrackedMigration]:
         """All that are under way, the oldest first."""
         with self.changed:
@@ -362,6 +367,11 @@ class Registry:
     def history(self, pool_ids: Iterable[int]) -> Ended:
         """Ended migrations of these pools; see :meth:`.ended.History.read`."""
         return self._history.read(pool_ids)
+
+    def wake(self) -> None:
+        """Have all that wait look again, for a change that is not of a record."""
+        with self.changed:
+            self.changed.notify_all()
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait until ``done()`` holds, checked at every change; False when time ran out."""

@@ -54,6 +54,7 @@ class TrackedMigration:
         self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
         self.arm = False  # the next round is to leave its worker ready for the cutover
         self.armed: Optional[tuple[str, float]] = None  # the slot with that worker, until when
+        self.published = False  # clients may use the target, though its cutover goes on
         self.waits_for = ""  # what its cutover by an agent waits for
         self.cutover_held: Optional[Hold] = None  # why its cutover must not begin now
         self.unsaved_holds: dict[str, float] = {}  # seconds by reason that the record lacks
