@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Optional
 
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.migration import Goal, Method, State
 from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
@@ -304,7 +304,10 @@ class Run:
     def plan_start(self, name: str, goal: Goal, verify: Verify, soak: float) -> None:
         images = tuple(Listed(spec(f"hdd/{disk}"), spec(f"nvme/{disk}")) for disk in DISKS)
         definition = Definition(
-            name, images=images, policy=Policy(goal=goal, verify=verify, soak=soak)
+            name,
+            images=images,
+            policy=Policy(goal=goal, verify=verify, soak=soak),
+            method=Method.LIVE,
         )
 
         def start() -> None:

@@ -200,12 +200,19 @@ class World:
         )
 
     def prepare(
-        self, source: str, target: str, method: Optional[Method] = None, **policy: Any
+        self,
+        source: str,
+        target: str,
+        method: Optional[Method] = None,
+        *,
+        auto: bool = False,
+        **policy: Any,
     ) -> Any:
         """`ceph rbd migration prepare`, and `run` with a goal in the policy."""
+        ends, wanted = (spec(source), spec(target)), Policy(**policy)
         return self.call(
             lambda: self.engine.migrations.prepare(
-                spec(source), spec(target), LayoutOptions(), Policy(**policy), method=method
+                *ends, LayoutOptions(), wanted, method=method, auto=auto
             )
         )
 

@@ -73,7 +73,47 @@ def test_a_check_ends_with_the_methods_and_what_speaks_for_or_against_them(front
 def test_prepare_and_run_begin_a_migration(ask, engine, name, args, call):
     code, _, error = ask(name, **args)
     assert (code, error) == (0, "")
-    assert engine.calls == [("prepare", call, {"force": "force" in args, "method": None})]
+    named = {"force": "force" in args, "method": None, "auto": name == "run"}
+    assert engine.calls == [("prepare", call, named)]
+
+
+CHOSEN = [
+    ("run", {}, True),
+    ("run", {"goal": "executed"}, True),
+    ("run", {"goal": "prepared"}, False),
+    ("run", {"goal": "prepared", "method": "auto"}, True),
+    ("prepare", {}, False),
+    ("prepare", {"method": "auto"}, True),
+    ("prepare", {"cutover": "refuse"}, False),
+    ("prepare", {"cutover": "agent"}, True),
+    ("prepare", {"cutover_window": "Sun"}, True),
+    ("check", {}, True),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "auto"), CHOSEN)
+def test_the_method_is_chosen_where_none_is_asked_for_but_for_a_prepare(
+    ask, engine, name, args, auto
+):
+    assert ask(name, **BOTH, **args)[0] == 0
+    assert (engine.calls[0][2]["method"], engine.calls[0][2]["auto"]) == (None, auto)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"method": Method.WARM, "method_reason": "Good."},
+         "Method warm: ssd/b does not exist before the cutover. Good."),
+        ({"method_reason": "Warm cannot."}, "Method live: Warm cannot."),
+    ],
+)  # fmt: skip
+def test_a_method_that_was_chosen_is_said_first(ask, chosen, words):
+    record = migration(state=State.QUEUED, goal=Goal.COMMITTED, **chosen)
+    engine = FakeEngine([report(record, Live())])
+    assert ask("run", engine=engine, **BOTH)[1].splitlines()[0] == words
+    assert f"(chosen by itself): {chosen['method_reason']}" in ask(
+        "status", engine=engine, target_image="ssd/b"
+    )[1]
 
 
 @pytest.mark.parametrize("name", ["prepare", "run", "check"])
@@ -81,7 +121,7 @@ def test_an_image_is_copied_by_the_method_that_is_asked_for(ask, engine, name):
     assert ask(name, **BOTH, method="warm")[0] == 0
     assert engine.calls[0][2]["method"] is Method.WARM
     code, _, error = ask(name, **BOTH, method="moon")
-    assert (code, error) == (-EINVAL, "--method is live or copy or warm, not 'moon'.")
+    assert (code, error) == (-EINVAL, "--method is live, copy, warm or auto, not 'moon'.")
 
 
 LAYOUTS = [

@@ -10,7 +10,7 @@ import pytest
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.migration import Goal, Method, State
 from rbdmigrate.model.plan import Definition, Listed, Rule
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
@@ -49,7 +49,7 @@ def allow_steps(world: World) -> None:
 def start_plan(world: World, name: str, layout: LayoutOptions = LayoutOptions(), **policy: Any):  # noqa: B008 - frozen
     """A plan that moves hdd/a to nvme/a, after its first round."""
     listed = (Listed(spec("hdd/a"), spec("nvme/a")),)
-    plan = Definition(name, rule=Rule(layout=layout), images=listed, policy=Policy(**policy))
+    plan = Definition(name, rule=Rule(layout=layout), images=listed, policy=Policy(**policy), method=Method.LIVE)
     world.call(lambda: world.engine.plans.create(plan))
     world.call(lambda: world.engine.plans.begin(name))
     world.run(3.0)

@@ -172,11 +172,65 @@ def test_a_client_that_comes_during_a_run_stops_the_cutover(world):
             if report["hold"] and report["hold"]["reason"] == "operator":
                 break
             world.run(1.0)
-        assert (report["state"], report["goal"]) == ("executed", "executed")
+        assert (report["state"], report["goal"]) == ("executed", "committed")
         assert "open for writing" in report["hold"]["message"]
+        rounds = report["rounds"]["count"]
         world.run(120.0)
         assert "open for writing" in world.do("get", "nvme/a")["hold"]["message"]
-    assert names(world)[0] == ["a"]
+        assert "open for writing" in refused(EBUSY, world, "cutover")
+    world.run(200.0)
+    report = world.do("get", "nvme/a")
+    assert (report["state"], names(world)[0]) == ("executed", ["a"])
+    assert report["rounds"]["count"] > rounds  # it is kept fresh
+    world.do("cutover", "nvme/a")
+    world.wait_state("nvme/a", "committed")
+    assert names(world) == ([], ["a"])
+
+
+def chosen(report):
+    return report["method"], report["method_reason"]
+
+
+def test_a_run_by_the_method_auto_is_warm_and_says_why(world):
+    report = world.prepare("hdd/a", "nvme/a", auto=True, goal=Goal.COMMITTED)
+    assert chosen(report) == (
+        "warm",
+        "Clients use the source until the cutover, and the target is an ordinary image.",
+    )
+    again = world.prepare("hdd/a", "nvme/a", auto=True, goal=Goal.COMMITTED)
+    assert (again["id"], chosen(again)) == (report["id"], chosen(report))
+    world.wait_state("nvme/a", "committed")
+    assert chosen(world.do("get", "nvme/a")) == chosen(report)
+    assert names(world) == ([], ["a"])
+
+
+def test_where_warm_cannot_do_it_auto_is_live_with_the_reason_whatever_comes_later(world):
+    guest = world.client()
+    rbd_module.RBD().create(guest.ioctx("hdd/b"), "b", BLOCK, features=1 | 4 | 64)  # journaling
+    found = world.call(
+        lambda: world.engine.migrations.check(
+            spec("hdd/b"), spec("nvme/b"), LayoutOptions(), auto=True
+        )
+    )
+    assert (found["ok"], found["method"]) == (True, "live")
+    assert [m["code"] for m in found["methods"]] == ["WARM_JOURNALING", ""]
+    report = world.prepare("hdd/b", "nvme/b", auto=True, goal=Goal.EXECUTED)
+    assert report["method"] == "live"
+    assert report["method_reason"].startswith("The method warm cannot do it: It has the feature")
+    world.failover()
+    world.wait_state("nvme/b", "executed")
+    assert chosen(world.prepare("hdd/b", "nvme/b", auto=True)) == chosen(report)
+
+
+def test_a_run_by_auto_of_an_image_in_use_is_refused_with_the_ways_that_there_are(world):
+    with world.client().open("hdd/a"), pytest.raises(MigrationError) as error:
+        world.prepare("hdd/a", "nvme/a", auto=True, goal=Goal.COMMITTED)
+    assert error.value.errno == EBUSY
+    assert "add --cutover agent, hook or when-closed" in str(error.value)
+    with world.client().open("hdd/a"):
+        report = world.prepare("hdd/a", "nvme/a", auto=True, goal=Goal.EXECUTED)
+        assert report["method"] == "warm"
+        world.wait_state("nvme/a", "executed")
 
 
 def test_a_client_that_a_copy_cannot_go_along_with_is_waited_for(world):

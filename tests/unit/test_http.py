@@ -84,7 +84,10 @@ def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, me
     status, answer, _ = ask(name, body)
     assert status == routes.BY_NAME[name].status
     assert answer == (CHECKED if name == "check" else engine.reports[0])
-    named = {"force": False, "method": None} if method in ("prepare", "check") else {}
+    named = {}
+    if method in ("prepare", "check"):
+        chosen = method == "check" or args[-1].goal is not Goal.PREPARED
+        named = {"force": False, "method": None, "auto": chosen}
     if method == "cutover":
         named = {"policy": None}
     assert engine.calls == [(method, args, named)]

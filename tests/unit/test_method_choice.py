@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from rbdmigrate.checks import first_error, run
-from rbdmigrate.control.lifecycle.method_choice import best_of, judge
+from rbdmigrate.control.lifecycle.method_choice import auto_by_default, best_of, choose, judge
+from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
+from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Finding, Severity
-from rbdmigrate.model.migration import Method
+from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.policy import Policy
 from tests.unit.test_checks import WELL, image, wish
 
 WARM, LIVE, COPY = Method.WARM, Method.LIVE, Method.COPY
@@ -63,3 +66,61 @@ def test_the_findings_about_an_image_decide(facts, warm, live):
         for method in (LIVE, WARM)
     }
     assert [(j.method, j.code) for j in judge(refusals)] == [(WARM, warm), (LIVE, live)]
+
+
+IN_USE = Finding("SOURCE_IN_USE", Severity.ERROR, "a/b", "It is open.", "", 16)
+AGENT, CLOSED, HOOK, REFUSE = (
+    Policy(Goal.COMMITTED, cutover=CutoverPolicy(mode))
+    for mode in (CutoverMode.AGENT, CutoverMode.WHEN_CLOSED, CutoverMode.HOOK, CutoverMode.REFUSE)
+)
+RUN, CUT = Policy(Goal.COMMITTED), Policy(Goal.CUT_OVER)
+WINDOW = Policy(Goal.COMMITTED, cutover_window="Sun")
+CHOICES = [  # policy, what refuses warm and live, what comes of it: a method, or an errno
+    (RUN, YES, YES, WARM),
+    (RUN, YES, ERROR, WARM),
+    (RUN, ERROR, YES, LIVE),
+    (RUN, ERROR, ERROR, 22),
+    (RUN, ERROR, IN_USE, 16),
+    (REFUSE, ERROR, YES, LIVE),
+    (AGENT, YES, YES, WARM),
+    (AGENT, ERROR, YES, LIVE),
+    (CLOSED, ERROR, YES, 22),
+    (HOOK, ERROR, YES, 22),
+    (HOOK, YES, ERROR, WARM),
+    (CUT, ERROR, YES, 22),
+    (CUT, YES, YES, WARM),
+    (WINDOW, ERROR, YES, 22),
+    (WINDOW, YES, YES, WARM),
+]
+
+
+@pytest.mark.parametrize(("policy", "warm", "live", "comes"), CHOICES)
+def test_what_auto_chooses(policy, warm, live, comes):
+    refusals = {WARM: warm, LIVE: live}
+    if isinstance(comes, Method):
+        choice = choose(refusals, policy)
+        assert choice.method is comes
+        assert choice.reason.endswith(".")
+        refused = comes is LIVE and warm is not None
+        assert (warm is not None and warm.sentence in choice.reason) is refused
+        return
+    with pytest.raises(MigrationError) as error:
+        choose(refusals, policy)
+    assert error.value.errno == comes
+    assert warm.sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "auto"),
+    [
+        (Policy(Goal.PREPARED), False),
+        (Policy(Goal.PREPARED, cutover=REFUSE.cutover), False),
+        (Policy(Goal.PREPARED, cutover=AGENT.cutover), True),
+        (Policy(Goal.PREPARED, cutover_window="Sun"), True),
+        (Policy(Goal.EXECUTED), True),
+        (RUN, True),
+        (CUT, True),
+    ],
+)
+def test_a_method_is_chosen_by_default_unless_it_is_only_prepared(policy, auto):
+    assert auto_by_default(policy) is auto

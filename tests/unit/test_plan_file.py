@@ -154,6 +154,24 @@ def test_the_least_that_a_plan_needs():
     assert found.places() == {("hdd", ""), ("nvme", "")}
 
 
+@pytest.mark.parametrize(
+    ("policy", "method", "auto"),
+    [
+        ("{}", None, False),
+        ("{method: auto}", None, True),
+        ("{method: live}", Method.LIVE, False),
+        ("{method: warm, cutover: hook}", Method.WARM, False),
+        ("{goal: cut-over}", None, True),
+        ("{cutover: agent}", None, True),
+        ("{cutover: refuse}", None, False),
+        ("{cutover_window: Sat}", None, True),
+    ],
+)
+def test_the_method_that_a_file_says(policy, method, auto):
+    found = parse(MIN + f"policy: {policy}")
+    assert (found.method, found.auto) == (method, auto)
+
+
 def test_json_is_a_plan_too():
     plain = {"plan": "p", "images": [{"source": "a", "target": "b"}], "waves": {"size": 3}}
     assert parse(json.dumps(plain)).wave == 3
@@ -220,7 +238,7 @@ REFUSED = [
     (MIN + "waves: {size: many}", "waves.size in the plan is 'many'"),
     (MIN + "waves: {sise: 3}", "waves.sise in the plan is not known"),
     (MIN + "policy: {goal: moon}", "policy.goal in the plan is 'moon'; choose from prepared"),
-    (MIN + "policy: {method: cold}", "policy.method in the plan is 'cold'; choose from live,"),
+    (MIN + "policy: {method: cold}", "policy.method in the plan is 'cold'; choose from auto, live,"),
     (MIN + "policy: {method: copy}", "policy.method in the plan is copy, which is for imports"),
     (
         (
@@ -248,7 +266,7 @@ REFUSED = [
         ),
         "images[0].method in the plan is live, and the policy has a cutover",
     ),
-    (MIN + "policy: {goal: cut-over}", "policy.goal in the plan is cut-over, which only"),
+    (MIN + "policy: {goal: cut-over, method: live}", "policy.goal in the plan is cut-over, which"),
     (MIN + "policy: {rate: fast}", "policy.rate in the plan: 'fast' is not a rate"),
     (MIN + f"policy: {{soak: {'9' * 400}}}", "is not a duration"),
     (MIN + "policy: {soak: 367d}", "policy.soak in the plan: '367d' is longer than 366 days"),

@@ -85,7 +85,7 @@ def test_each_image_has_what_was_and_what_is(rows, done):
     ]
     assert sorted(row.source for row in report.images) == ["hdd/<b>", "hdd/a"]
     for row in report.images:
-        assert (row.phase, row.state, row.method) == ("done", "committed", "live")
+        assert (row.phase, row.state, row.method) == ("done", "committed", "warm")
         assert row.source_image_id
         assert row.target_image_id
         assert row.source_image_id != row.target_image_id

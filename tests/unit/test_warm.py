@@ -273,15 +273,19 @@ def refused(number, request, *args, **named) -> str:
     return str(error.value)
 
 
-def test_a_refused_cutover_waits_for_somebody_and_keeps_the_target_fresh():
-    m = record(State.CUTTING_OVER, goal=Goal.COMMITTED, rounds=Rounds(at=NOW))
+@pytest.mark.parametrize(
+    ("goal", "left"),
+    [(Goal.CUT_OVER, Goal.EXECUTED), (Goal.VERIFIED,) * 2, (Goal.COMMITTED,) * 2],
+)
+def test_a_refused_cutover_waits_for_somebody_and_keeps_the_target_fresh(goal, left):
+    m = record(State.CUTTING_OVER, goal=goal, rounds=Rounds(at=NOW))
     m = cut_over_refused(m, "Somebody has it open.", NOW)
-    assert (m.state, m.goal) == (State.EXECUTED, Goal.EXECUTED)
+    assert (m.state, m.goal) == (State.EXECUTED, left)
     assert m.hold == Hold(HoldReason.OPERATOR, "Somebody has it open.")
     assert decide(m, S.EXECUTED, NOW) == Rest()
     assert decide(m, S.EXECUTED, NOW + 60) == Act(Op.EXECUTE)
     again = to_cut_over(m)
-    assert again.hold is None
+    assert (again.hold, again.goal) == (None, goal)
     assert decide(again, S.EXECUTED, NOW) == Act(Op.CUT_OVER)
 
 

@@ -10,6 +10,7 @@ import logging
 from errno import EINPROGRESS, EINVAL, EIO
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from rbdmigrate.control.lifecycle.method_choice import auto_by_default
 from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.codec import to_plain
@@ -155,7 +156,8 @@ def _begin(call: Call, goal: Goal) -> Report:
         _layout(call, target or source),
         policy,
         force=call.flag("force"),
-        method=cutover_commands.method_with(import_command.method_of(call), policy),
+        method=import_command.method_of(call),
+        auto=call.text("method") == import_command.AUTO or auto_by_default(policy),
     )
 
 
@@ -178,6 +180,7 @@ def _check(call: Call) -> Any:
         _layout(call, target or source),
         force=call.flag("force"),
         method=import_command.method_of(call),
+        auto=True,
     )
 
 

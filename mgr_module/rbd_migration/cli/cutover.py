@@ -7,8 +7,6 @@ from rbdmigrate.model import agent_messages
 from rbdmigrate.model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, parse_pause
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.host_report import AgentRow, ClientRow, agent_rows, client_rows
-from rbdmigrate.model.migration import Method
-from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
 
 from . import tables
@@ -33,14 +31,6 @@ def policy_of(call: Call) -> Optional[CutoverPolicy]:
         )
     seconds = MAX_PAUSE if pause is None else parse_pause(pause, "--max-pause")
     return CutoverPolicy(modes[mode], seconds, call.flag("name_changes"))
-
-
-def method_with(method: Optional[Method], policy: Policy) -> Optional[Method]:
-    """Return the method: a cutover that waits for something is one of the method ``warm``."""
-    cutover = policy.cutover
-    waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
-    waits = waits or bool(policy.cutover_window)
-    return Method.WARM if waits and method is None else method
 
 
 def _cutover(call: Call) -> Report:

@@ -12,6 +12,7 @@ from rbdmigrate.model.stream_spec import with_checksum
 
 from .command import Arg, Call
 
+AUTO = "auto"  # in place of a method: the best one for the image
 ARGS = (
     Arg("source_spec"),
     Arg("import_only", "CephBool"),
@@ -81,15 +82,15 @@ def asked(call: Call) -> bool:
 
 
 def method_of(call: Call) -> Optional[Method]:
-    """Return the method that is asked for, None if none is. Raises MigrationError(EINVAL)."""
+    """Return the method that is asked for, None if none is or ``auto``. MigrationError(EINVAL)."""
     text = call.text("method")
-    if text is None:
+    if text is None or text == AUTO:
         return None
     try:
         return Method(text)
     except ValueError:
-        names = " or ".join(method.value for method in Method)
-        raise MigrationError(EINVAL, f"--method is {names}, not {text!r}.") from None
+        names = ", ".join(method.value for method in Method)
+        raise MigrationError(EINVAL, f"--method is {names} or {AUTO}, not {text!r}.") from None
 
 
 def _native(call: Call) -> SourceSpec:

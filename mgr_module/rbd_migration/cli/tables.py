@@ -70,8 +70,19 @@ def outcome(r: Report) -> str:
 
 
 def begun(r: Report) -> str:
-    """Format the result of a command that begins a migration, with the warnings for its clients."""
-    return with_warnings(outcome(r), r)
+    """Format the result of a command that begins a migration, with the warnings for its clients.
+
+    A method that was chosen by itself is said first, with what it means for the target.
+    """
+    text = outcome(r)
+    if r["method_reason"]:
+        absent = f" {r['target']} does not exist before the cutover." if _is_hidden(r) else ""
+        text = f"Method {r['method']}:{absent} {r['method_reason']}\n{text}"
+    return with_warnings(text, r)
+
+
+def _is_hidden(r: Report) -> bool:
+    return bool(r["method"] == "warm" and r["source"] != r["target"] and r["cut_over"] is None)
 
 
 def held_up(r: Report) -> str:
@@ -107,8 +118,9 @@ def detail(r: Report) -> str:
         ("state", _state(r)),
         ("goal", r["goal"]),
     ]
-    if r["method"] != "live":
-        rows.append(("method", r["method"]))
+    if r["method"] != "live" or r["method_reason"]:
+        reason = f" (chosen by itself): {r['method_reason']}" if r["method_reason"] else ""
+        rows.append(("method", r["method"] + reason))
     if r["method"] == "warm":
         rows.append(("clients", f"use the {r['clients']}"))
     rows += _rounds(r["rounds"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from ..model.image import Image
 from ..model.inspection import Inspection
-from ..model.migration import Place
+from ..model.migration import Method, Place
 from ..model.pool import Pool
 from ..model.request import MigrationRequest
 from ..model.spec import ImageSpec
@@ -71,7 +71,7 @@ class Facts:
     source's pool and namespace holds images that users put there. ``guests``: those that agents
     report to have the source open. ``clients_leave``: they are made to close it
     before anything is done to it. ``verify``: the default verify
-    mode of the image. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
+    mode of the image for the method of the wish, ``verify_warm`` that for the method ``warm``. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
     empty: not known. ``otherwise``: the inspection of an import's source for the other method,
     where that was looked at.
     """
@@ -86,12 +86,18 @@ class Facts:
     otherwise: Optional[Inspection] = None
     source_pool_id: int = -1
     verify: Verify = Verify.NONE
+    verify_warm: Verify = Verify.FULL
     clients: tuple[RbdClient, ...] = ()
     trash_of_users: bool = False
     guests: tuple[str, ...] = ()
     clients_leave: bool = False
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)
+
+    def by(self, method: Method) -> Facts:
+        """The facts about the same wish by another method. Raises MigrationError(EINVAL)."""
+        verify = self.verify_warm if method is Method.WARM else self.verify
+        return replace(self, wish=self.wish.by(method), verify=verify)
 
     @property
     def to_copy(self) -> Optional[int]:

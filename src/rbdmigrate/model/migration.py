@@ -275,9 +275,11 @@ class Migration:
     comparison, or the soak time; both end when the goal, ``verify`` or ``soak`` is changed.
     ``point`` is the name of the comparison snapshot, as long as one may be on the source or the
     target; ``no_point`` says why there is none. ``plan`` is the name of the plan that it belongs
-    to; empty: none. ``confirmed``: the request for it was answered with success, or the record was
-    changed since; a record that is not confirmed is removed by the next manager. ``snapshots``:
-    the number of users' snapshots that the source has and the target gets; None: not known.
+    to; empty: none. ``method_reason``: why this method was chosen; empty: it was asked for, or it
+    is the default of ``prepare``. ``confirmed``: the request for it was answered with success, or
+    the record was changed since; a record that is not confirmed is removed by the next manager.
+    ``snapshots``: the number of users' snapshots that the source has and the target gets; None:
+    not known.
     ``cutover``: how clients are made to leave the source of a warm migration; ``release``: they
     have left it, and wait for the outcome. ``question``: hooks were asked, and it waits for them.
     ``cutover_window`` is when it may cut over, as ``window``. ``target_changes``: changes of the
@@ -329,6 +331,7 @@ class Migration:
     imported: Optional[Import] = None
     plan: str = ""
     method: Method = Method.LIVE
+    method_reason: str = ""
     rounds: Optional[Rounds] = None
     cutover: CutoverPolicy = field(default_factory=CutoverPolicy)
     release: Optional[Release] = None

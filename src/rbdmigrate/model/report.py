@@ -73,6 +73,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "source_image_id": m.source.image_id,
         "import_only": m.imported is not None,
         "method": m.method.value,
+        "method_reason": m.method_reason or None,
         "clients": clients_use(m),
         "cutover": cutover_report(m),
         "rounds": rounds_report(m, live.age),

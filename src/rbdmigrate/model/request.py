@@ -30,7 +30,8 @@ class MigrationRequest:
     ``inline``: give librbd the secrets themselves. ``logged``: they were given in the
     command itself. ``force``: also where the image would be copied onto itself, unchanged.
     ``as_raw``: import the bytes of a file of another format as they are.
-    ``asked_method``: the method that was asked for; None: the default.
+    ``asked_method``: the method that was asked for; None: the default. ``auto``: none was asked
+    for, and the best one for the image is to be chosen.
     """
 
     source: ImageSpec
@@ -42,14 +43,18 @@ class MigrationRequest:
     force: bool = False
     as_raw: bool = False
     asked_method: Optional[Method] = None
+    auto: bool = False
 
     @property
     def method(self) -> Method:
         """The method for copying it."""
         return self.asked_method or default_method(self.spec)
 
-    def by(self, method: Optional[Method]) -> MigrationRequest:
-        """The request with the method that was asked for. Raises MigrationError(EINVAL)."""
+    def by(self, method: Optional[Method], *, auto: bool = False) -> MigrationRequest:
+        """The request with the method that was asked for. Raises MigrationError(EINVAL).
+
+        ``auto``: choose one for an image where none is asked for; imports have a default.
+        """
         if method is Method.WARM and self.spec is not None:
             raise MigrationError(
                 EINVAL,
@@ -64,7 +69,8 @@ class MigrationRequest:
                 f"librbd does not {self.spec.unknown_to_librbd}, which the method live would need "
                 "for this source; leave out --method live.",
             )
-        return replace(self, asked_method=method)
+        chosen_later = auto and method is None and self.spec is None
+        return replace(self, asked_method=method, auto=chosen_later)
 
     @property
     def in_place(self) -> bool:

@@ -14,7 +14,7 @@ PLAN = (
     field("name", "string", "The plan's name.", example="nvme-move"),
     field("state", "string", "Where it is.", choices=STATES),
     field("goal", "string", "How far each migration goes.", choices=schemas.GOALS),
-    field("method", "string", "How images are copied.", choices=schemas.METHODS),
+    field("method", "string", "How images are copied.", choices=schemas.METHODS_ASKED),
     field("verify", "string", "The verification before a commit.", choices=schemas.VERIFY_ASKED),
     field("priority", "integer", "Higher goes first."),
     field(

@@ -9,6 +9,7 @@ STATES = (
     "verifying", "verified", "committing", "committed", "aborting", "aborted", "failed",
 )  # fmt: skip
 METHODS = ("live", "copy", "warm")
+METHODS_ASKED = ("auto", *METHODS)  # auto: depends on the image
 CLIENTS = ("source", "target")
 CUTOVERS = ("refuse", "when-closed", "agent", "hook")
 GOALS = ("prepared", "executed", "cut-over", "verified", "committed")
@@ -166,6 +167,7 @@ REPORT: Tuple[Field, ...] = (
     ),
     field("import_only", "boolean", "An import: the source is only read."),
     field("method", "string", "How it is copied.", choices=METHODS),
+    field("method_reason", "string", "Why `auto` chose the method.", nullable=True),
     field("clients", "string", "The image that clients use now.", choices=CLIENTS),
     field(
         "cutover",

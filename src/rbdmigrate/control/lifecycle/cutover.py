@@ -44,10 +44,8 @@ def goes_on(goal: Goal) -> bool:
 # -- asked for
 
 
-def to_cut_over(
-    m: Migration, goal: Goal = Goal.CUT_OVER, policy: Optional[CutoverPolicy] = None
-) -> Migration:
-    """Return the record with at least ``goal``, which is cut-over or a later one.
+def to_cut_over(m: Migration, policy: Optional[CutoverPolicy] = None) -> Migration:
+    """Return the record with at least the goal cut-over; a later one that was asked for stays.
 
     ``policy``: how it is to be done from now on; None: as the record says. Raises MigrationError:
     EINVAL for other methods and for a policy that the migration cannot have, EBUSY during an
@@ -69,7 +67,7 @@ def to_cut_over(
             f"{target} is {m.state.value}, not executed yet, so there is nothing to cut over to; "
             f"run `ceph rbd migration execute {target}` and wait until it is executed.",
         )
-    wanted = replace(cleared_for_retry(m), goal=m.goal if goes_on(m.goal) else goal)
+    wanted = replace(cleared_for_retry(m), goal=m.goal if goes_on(m.goal) else Goal.CUT_OVER)
     return wanted if policy is None else with_cutover_policy(wanted, policy)
 
 
@@ -307,7 +305,7 @@ def cutover_waits(m: Migration) -> bool:
         m.method is Method.WARM
         and asked
         and m.cut_over_at is None
-        and m.goal is Goal.EXECUTED
+        and (m.goal is Goal.EXECUTED or goes_on(m.goal))
         and m.state is State.EXECUTED
     )
 
@@ -315,8 +313,8 @@ def cutover_waits(m: Migration) -> bool:
 def cut_over_refused(m: Migration, message: str, now: float) -> Migration:
     """Return the record after a cutover that clients of the source forbade: nothing was changed.
 
-    Where clients release it by themselves it is tried again; else the administrator decides when.
-    The target is kept fresh until then.
+    Where clients release it by themselves it is tried again; else the administrator decides when,
+    and it goes on from there to the goal that was asked for. The target is kept fresh until then.
     """
     if m.goal is Goal.ABORTED:
         return replace(m, step=None, release=None)
@@ -324,4 +322,5 @@ def cut_over_refused(m: Migration, message: str, now: float) -> Migration:
     if m.cutover.mode is not CutoverMode.REFUSE:
         return put_off(back, message, now)
     hold = Hold(HoldReason.OPERATOR, message)
-    return replace(back, goal=Goal.EXECUTED, hold=hold, failure=None, attempts=0)
+    goal = Goal.EXECUTED if m.goal is Goal.CUT_OVER else m.goal  # a refused cutover is not wanted
+    return replace(back, goal=goal, hold=hold, failure=None, attempts=0)

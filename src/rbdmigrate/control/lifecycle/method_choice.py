@@ -1,4 +1,4 @@
-"""The choice of a method for an image where none was asked for. Pure."""
+"""The choice of a method for an image where none was asked for: ``auto``. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional
 
+from ...model.cutover import CutoverMode
+from ...model.errors import MigrationError
 from ...model.finding import Finding
-from ...model.migration import Method
+from ...model.migration import Goal, Method
+from ...model.policy import Policy
 
 Refusals = Mapping[Method, Optional[Finding]]
 """For each method that comes into question the error that refuses it; None: it can do the job."""
@@ -35,6 +38,56 @@ class Judged:
     recommended: bool
     code: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The method that ``auto`` chose, and why: one or more sentences."""
+
+    method: Method
+    reason: str
+
+
+def auto_by_default(policy: Policy) -> bool:
+    """Whether a method is chosen where nobody asked for one; else it is ``live``.
+
+    With the goal ``prepared`` clients start on the target, which ``warm`` has after its cutover.
+    """
+    return policy.goal is not Goal.PREPARED or cuts_over_later(policy)
+
+
+def cuts_over_later(policy: Policy) -> bool:
+    """Whether the policy says something about a cutover, which follows the copy."""
+    cutover = policy.cutover
+    waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
+    return waits or bool(policy.cutover_window) or policy.goal is Goal.CUT_OVER
+
+
+def methods_for(policy: Policy) -> frozenset[Method]:
+    """The methods for images that have what the policy asks for."""
+    late = (CutoverMode.WHEN_CLOSED, CutoverMode.HOOK)
+    leaves_later = policy.cutover is not None and policy.cutover.mode in late
+    if policy.goal is Goal.CUT_OVER or policy.cutover_window or leaves_later:
+        return frozenset({Method.WARM})
+    return frozenset({Method.WARM, Method.LIVE})
+
+
+def choose(refusals: Refusals, policy: Policy) -> Choice:
+    """Return the method ``auto`` for an image: ``warm`` where it can do the job, else ``live``.
+
+    Raises MigrationError with the reasons where neither can.
+    """
+    allowed = methods_for(policy)
+    best = best_of({method: error for method, error in refusals.items() if method in allowed})
+    warm, live = refusals[Method.WARM], refusals[Method.LIVE]
+    if best is Method.LIVE and warm is not None:
+        return Choice(best, f"The method warm cannot do it: {warm.sentence}")
+    if best is not None:
+        return Choice(best, _MERITS[best])
+    assert warm is not None  # it is always allowed
+    if Method.LIVE not in allowed or live is None or live.code == warm.code:
+        raise MigrationError(warm.errno, warm.sentence)
+    raise MigrationError(live.errno, f"{live.sentence} By the method warm: {warm.sentence}")
 
 
 def judge(refusals: Refusals) -> list[Judged]:

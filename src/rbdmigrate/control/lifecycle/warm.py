@@ -15,7 +15,7 @@ from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, St
 from ...model.rounds import Rounds, hidden_name
 from ...model.spec import ImageSpec
 from .crashes import prepare_crashed
-from .cutover import goes_on, prepare_to_undo, waits_for_clients
+from .cutover import cutover_waits, goes_on, prepare_to_undo, waits_for_clients
 from .observed import unanswered
 from .situation import Situation
 from .steps import Act, Decision, Fail, Rest
@@ -56,7 +56,8 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
         return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)
     if situation is Situation.PREPARED and m.goal is not Goal.PREPARED:
         return Act(Op.EXECUTE)
-    if situation is Situation.EXECUTED and goes_on(m.goal) and not waits_for_clients(m):
+    waits = waits_for_clients(m) or cutover_waits(m)
+    if situation is Situation.EXECUTED and goes_on(m.goal) and not waits:
         return Act(Op.CUT_OVER)
     if situation is Situation.EXECUTED and refresh_due(m, now):
         return Act(Op.EXECUTE)
@@ -98,7 +99,7 @@ def refresh_at(m: Migration) -> Optional[float]:
     """When another round refreshes an executed target, in seconds since the epoch; else None."""
     if m.method is not Method.WARM or m.rounds is None:
         return None
-    if m.goal is not Goal.EXECUTED and not waits_for_clients(m):
+    if m.goal is not Goal.EXECUTED and not waits_for_clients(m) and not cutover_waits(m):
         return None
     if m.paused or m.state is not State.EXECUTED:
         return None

@@ -7,6 +7,7 @@ is stored, displayed and shared as a file.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from errno import EINVAL
 from typing import Any, Optional, TypeVar
 
@@ -18,6 +19,7 @@ from ...model.plan import MAX_ITEMS, NAME, Definition, Rule, Selector
 from ...model.policy import Policy
 from ...model.units import parse_seconds, parse_size
 from ...model.verification import Verify
+from ..lifecycle.method_choice import cuts_over_later
 from ..pace.timetable import parse_rate
 from ..pace.window import parse_window
 from .patterns import compile_pattern
@@ -43,7 +45,8 @@ _POLICY = (
     "cutover_window",
 )  # fmt: skip
 _GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
-_METHODS = tuple(method.value for method in Method)
+_AUTO = "auto"
+_METHODS = (_AUTO, *(method.value for method in Method))
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _SIZE = re.compile(r"\s*(<=|>=|<|>)\s*([^<>=,]+)")
 
@@ -105,13 +108,15 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         wait=waves.read("wait", waves.text("wait"), parse_seconds, None),
         method=_method(policy),
     )
-    if definition.policy.goal is Goal.CUT_OVER and definition.method is not Method.WARM:
+    definition = replace(definition, auto=_auto(policy, definition))
+    other = definition.method not in (None, Method.WARM)
+    if definition.policy.goal is Goal.CUT_OVER and other:
         raise refuse(
             "policy.goal",
             "is cut-over, which only the method warm has",
             "give another goal, or policy.method: warm",
         )
-    if definition.policy.cutover_window and definition.method is not Method.WARM:
+    if definition.policy.cutover_window and other:
         raise refuse(
             "policy.cutover_window",
             "is for a cutover, which only the method warm has",
@@ -233,13 +238,15 @@ def _window(given: PlanObject, timezone: str, name: str = "window") -> str:
 
 
 def _method(policy: PlanObject) -> Optional[Method]:
-    """The method for images; that of an import depends on its source."""
-    if policy.text("method") == "":
-        cutover = _cutover(policy)
-        waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
-        waits = waits or policy.has("cutover_window")
-        return Method.WARM if waits else None
-    return Method(policy.choice("method", _METHODS, Method.LIVE.value))
+    """The method for images, None where none is given; that of an import depends on its source."""
+    chosen = policy.choice("method", _METHODS, _AUTO)
+    return None if chosen == _AUTO else Method(chosen)
+
+
+def _auto(policy: PlanObject, definition: Definition) -> bool:
+    """Whether the file says that the method is to be chosen; the default is not decided here."""
+    said = policy.text("method") == _AUTO or cuts_over_later(definition.policy)
+    return said and definition.method is None
 
 
 def _require_methods(definition: Definition) -> None:
@@ -251,9 +258,7 @@ def _require_methods(definition: Definition) -> None:
             "is copy, which is for imports, and the plan has images of this cluster",
             "leave it out, or give images[].method: copy where there is a source_spec",
         )
-    policy = definition.policy
-    waits = policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
-    if not (waits or policy.cutover_window or policy.goal is Goal.CUT_OVER):
+    if not cuts_over_later(definition.policy):
         return
     for number, listed in enumerate(definition.images):
         if listed.source is not None and listed.method is Method.LIVE:

@@ -11,7 +11,6 @@ from typing import Any, Optional
 
 import rados
 
-from ...checks import run
 from ...checks.clients import ABOUT_KEYS
 from ...checks.facts import Facts
 from ...cluster.client import error_number
@@ -21,6 +20,7 @@ from ...model.migration import Goal
 from ...model.plan import Definition, Item
 from ...model.report import iso
 from ..caller import access
+from ..requests.methods import for_check
 from ..requests.preflight import Preflight, report
 from .create import ItemStarter
 
@@ -152,7 +152,8 @@ class PlanChecks:
         except MigrationError as error:
             found = _silent(item, error)
         else:
-            found = report(facts, run(facts))
+            facts = for_check(facts, check.definition.policy)
+            found = report(facts)
             _count(check, facts)
         with self._lock:
             check.found.append(found)

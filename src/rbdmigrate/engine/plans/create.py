@@ -42,7 +42,7 @@ class ItemStarter:
         """What an item asks for. Raises MigrationError."""
         if not item.source_spec:
             wish = MigrationRequest(item.source, item.target, plan.rule.layout)
-            return wish.by(plan.method_of(item))
+            return wish.by(plan.method_of(item), auto=plan.auto)
         wish = self._import_request(
             parse_source_spec(item.source_spec), item.target, plan.rule.layout
         )

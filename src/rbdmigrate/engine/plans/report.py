@@ -41,7 +41,7 @@ def plan_report(kept: TrackedPlan, *, items: bool) -> dict[str, Any]:
         "name": plan.name,
         "state": shown_state(plan, phases),
         "goal": definition.policy.goal.value,
-        "method": (definition.method or Method.LIVE).value,
+        "method": "auto" if definition.auto else (definition.method or Method.LIVE).value,
         "verify": definition.policy.verify.value,
         "priority": definition.policy.priority,
         "rate_limit": definition.rate,

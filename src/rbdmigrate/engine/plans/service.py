@@ -10,6 +10,7 @@ from errno import EAGAIN, EBUSY, EEXIST, EPERM
 from typing import Any, Optional
 
 from ...cluster.store import UnreadableRecord
+from ...control.lifecycle.method_choice import auto_by_default
 from ...control.plans.progress import shown_state
 from ...control.plans.requests import (
     find_item,
@@ -131,6 +132,7 @@ class PlanService:
         cancelled. MigrationError(EEXIST, EAGAIN)."""
         with self._answering(definition.name), self._changing:
             kept = self._there(definition.name)
+            definition = _with_method(definition, kept)
             if kept is None or kept.plan.state is PlanState.CANCELLED:
                 kept = self._plan_registry.create(_draft(definition))
             elif kept.plan.definition != definition:
@@ -164,6 +166,7 @@ class PlanService:
                     f"There is no plan {definition.name!r}, and the permission create is needed "
                     "to make one.",
                 )
+            definition = _with_method(definition, kept)
             if kept is None or kept.plan.state is PlanState.DRAFT or kept.plan.state.ended:
                 kept = self._plan_registry.create(_draft(definition))
                 return plan_report(kept, items=True)
@@ -331,6 +334,19 @@ class PlanService:
 
     def _answering(self, name: str) -> TranslatedErrors:
         return self._answers(ImageSpec("", "", f"the plan {name}"))
+
+
+def _with_method(definition: Definition, kept: Optional[TrackedPlan]) -> Definition:
+    """The definition with the default method where its file names none.
+
+    A plan that an earlier version made has no method, and its images go on to be migrated ``live``.
+    """
+    if definition.method is not None or definition.auto:
+        return definition
+    before = None if kept is None or kept.plan.state.ended else kept.plan.definition
+    if before is not None and before.method is None and not before.auto:
+        return definition
+    return replace(definition, auto=auto_by_default(definition.policy))
 
 
 def _draft(definition: Definition) -> Plan:

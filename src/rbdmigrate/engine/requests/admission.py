@@ -13,6 +13,7 @@ from ...checks.facts import Facts
 from ...control.lifecycle.cutover import goes_on
 from ...control.lifecycle.policy_merge import merged, with_policy
 from ...faults import fault_point
+from ...model.bounds import shortened
 from ...model.cutover import CutoverMode
 from ...model.errors import MigrationError
 from ...model.finding import Finding
@@ -27,6 +28,7 @@ from ..records.registry import Registry, TrackedMigration
 from ..records.secrets import Secrets, prefix_of
 from .hook_takers import require_takers
 from .lookup import Lookup, refuse_taken
+from .methods import decided
 from .preflight import Preflight, warned
 
 _PUT_AWAY = 5.0  # seconds until the record of an ended migration is in the history, as a rule
@@ -111,7 +113,8 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     ``ident``: the id that it has in its ``plan``; empty: a new one. The record of an import names
     the config-keys of its secrets; they are to be stored after it.
     """
-    findings = run(replace(facts, clients_leave=_clients_leave(policy)))
+    facts, choice = decided(replace(facts, clients_leave=_clients_leave(policy)), policy)
+    findings = run(facts)
     refuse(findings)
     _refuse_open(facts, policy)
     if policy.verify is Verify.AUTO:
@@ -128,6 +131,7 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
         plan=plan,
         group=facts.image.group,
         mirror_mode=facts.image.mirror_mode,
+        method_reason="" if choice is None else shortened(choice.reason),
         snapshots=len(facts.image.snapshots),
     )
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")

@@ -15,7 +15,6 @@ from ...control.hooks.events import pools_of
 from ...control.lifecycle.aborting import refusal_of, request_abort
 from ...control.lifecycle.cutover import (
     cutover_waits,
-    goes_on,
     refuse_policy_of_abort,
     to_cut_over,
     waits_for_clients,
@@ -186,14 +185,15 @@ class Migrations:
         *,
         force: bool = False,
         method: Optional[Method] = None,
+        auto: bool = False,
     ) -> Report:
         """What preflight finds about such a migration; changes nothing (``target`` None: in place).
 
-        ``force`` and ``method``: see :meth:`prepare`. Raises MigrationError when the cluster does
+        ``force``, ``method`` and ``auto``: see :meth:`prepare`. Raises MigrationError when the cluster does
         not answer.
         """
         wish = MigrationRequest(source, target or source, layout, force=force)
-        return self._check(wish.by(method))
+        return self._check(wish.by(method, auto=auto))
 
     def check_import(
         self,
@@ -219,13 +219,16 @@ class Migrations:
         *,
         force: bool = False,
         method: Optional[Method] = None,
+        auto: bool = False,
     ) -> Report:
         """Begin a migration. The same request twice is one migration.
 
         ``target`` None: in place. ``force``: also in place without a new layout. ``method`` None:
-        ``live``. Raises MigrationError for every refusal, having changed nothing.
+        ``live``, or with ``auto`` the best one for the image and the policy. Raises MigrationError
+        for every refusal, having changed nothing.
         """
-        wish = MigrationRequest(source, target or source, layout, force=force).by(method)
+        wish = MigrationRequest(source, target or source, layout, force=force)
+        wish = wish.by(method, auto=auto)
         return view(self._preparation.prepare(wish, policy))
 
     def prepare_import(
@@ -270,9 +273,7 @@ class Migrations:
         tracked = self._lookup.require(target)
         require_takers(self._hooks, policy, pools_of(tracked.migration))
         self._refuse_outside_window(tracked.migration, policy)
-        self._changes.change(
-            tracked, lambda m: to_cut_over(m, self._goal_after_cutover(m), policy), "cutover"
-        )
+        self._changes.change(tracked, lambda m: to_cut_over(m, policy), "cutover")
         if waits_for_clients(tracked.migration):
             tracked.waits_for = ""  # what was in the way may be no longer
             return view(tracked)
@@ -427,11 +428,6 @@ class Migrations:
                 f"{hold.message} To cut over now: `ceph rbd migration set {m.target.spec} "
                 "--cutover-window off`.",
             )
-
-    def _goal_after_cutover(self, m: Migration) -> Goal:
-        """That of its plan, whose cutover was refused before; else no further than the cutover."""
-        policy = self._plan_registry.policy(m.plan) if m.plan and cutover_waits(m) else None
-        return policy.goal if policy is not None and goes_on(policy.goal) else Goal.CUT_OVER
 
     def _least_verification(self, m: Migration) -> Verify:
         """What its plan wants compared at least."""

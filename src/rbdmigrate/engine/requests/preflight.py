@@ -12,14 +12,13 @@ from typing import Any, Optional
 
 import rados
 
-from ...checks import first_error, run
+from ...checks import run
 from ...checks.facts import Facts, Name, RbdClient
 from ...cluster import clones, headers
 from ...cluster import mon_queries as inventory
 from ...cluster.observe import find_place, other_end
 from ...cluster.osdmap import wait_for_latest_osdmap
 from ...cluster.pools import open_by_id, open_ioctx, require_namespace
-from ...control.lifecycle.method_choice import judge
 from ...control.lifecycle.verification import by_default
 from ...control.recent import Recent
 from ...faults import fault_switch
@@ -30,6 +29,7 @@ from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
 from ...model.migration import Method, Place
+from ...model.policy import Policy
 from ...model.request import MigrationRequest
 from ...model.rounds import hidden_by
 from ...model.source_spec import unsupported
@@ -39,6 +39,7 @@ from ..caller import access
 from ..records.registry import Registry
 from ..settings import Settings
 from .librbd_query import Ask
+from .methods import for_check, methods, other_method
 
 _KEYS_KEPT = 1.0  # seconds for which the keys of clients are not asked for again
 INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
@@ -109,6 +110,7 @@ class Preflight:
             facts,
             image=image,
             verify=self._verify(image, wish.method),
+            verify_warm=self._verify(image, Method.WARM),
             clients=self._client_keys(),
             trash_of_users=self._has_trash(source.place),
             guests=self._guests(wish.source),
@@ -270,12 +272,12 @@ class Preflight:
 
 def check(preflight: Preflight, wish: MigrationRequest) -> dict[str, Any]:
     """The answer to a check: what was found, as plain data."""
-    facts = preflight.gather(wish, order=False)
-    return report(facts, run(facts))
+    return report(for_check(preflight.gather(wish, order=False), Policy()))
 
 
-def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
-    """Findings as every front end shows them."""
+def report(facts: Facts) -> dict[str, Any]:
+    """What the checks find, as every front end shows it."""
+    findings = run(facts)
     pool = facts.pools.get(facts.wish.data_pool)
     return {
         "source": str(facts.wish.source),
@@ -296,38 +298,6 @@ def report(facts: Facts, findings: list[Finding]) -> dict[str, Any]:
             for finding in findings
         ],
     }
-
-
-def other_method(wish: MigrationRequest) -> Optional[Method]:
-    """The other method by which the source of an import may be read; None where there is none."""
-    spec = wish.spec
-    if spec is None or spec.format == "native" or not spec.read_by_librbd:
-        return None
-    return Method.LIVE if wish.method is Method.COPY else Method.COPY
-
-
-def methods(facts: Facts) -> list[dict[str, Any]]:
-    """The methods that come into question, each with a reason for or against it."""
-    wish = facts.wish
-    judged_by = {Method.WARM: facts, Method.LIVE: facts}
-    if wish.spec is not None:
-        judged_by = {wish.method: facts}
-        other = other_method(wish)
-        if other is not None and facts.otherwise is not None:
-            judged_by[other] = replace(facts, inspection=facts.otherwise)
-    refusals = {
-        m: first_error(run(replace(known, wish=wish.by(m)))) for m, known in judged_by.items()
-    }
-    return [
-        {
-            "method": judged.method.value,
-            "ok": judged.ok,
-            "recommended": judged.recommended,
-            "code": judged.code,
-            "reason": judged.reason,
-        }
-        for judged in judge(refusals)
-    ]
 
 
 def warned(findings: list[Finding]) -> str:

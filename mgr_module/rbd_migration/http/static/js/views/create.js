@@ -22,6 +22,7 @@ const GOALS = [
 const METHODS = [
   ["live", "live – clients are stopped for the prepare and use the target from then on"],
   ["warm", "warm – clients use the source until you cut over"],
+  ["auto", "auto – warm where it can do the job, else live"],
 ];
 const TARGET = {
   image: "[pool/[namespace/]]image; empty: in place, with a new layout",
@@ -35,8 +36,8 @@ export function create(root, { app }) {
   }
   const method = select("method", METHODS, "live");
   const cutover = cutoverFields();
-  cutover.hidden = true; // shown for the method warm
-  method.addEventListener("change", () => (cutover.hidden = method.value !== "warm"));
+  cutover.hidden = true; // live has none
+  method.addEventListener("change", () => (cutover.hidden = method.value === "live"));
   const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image"), field("Method", method, "how it is copied"), cutover);
   const external = sourceFields();
   external.element.hidden = true;
