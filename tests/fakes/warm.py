@@ -201,14 +201,51 @@ def commit(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     if not ends.in_place:
         unname(sides.source, ends.source.image, ends.source.image_id)
     remove(sides.source, ends.source.image, ends.source.image_id)
-    drop_rounds(sides.target, ends.target.image_id, ends.id)
-    for key in (_COPY, _WARM):
-        sides.target.method(f"rbd_header.{ends.target.image_id}", "metadata_remove", string(key))
+    make_ordinary(sides)
     return Finished()
+
+
+def publish(sides: Sides, *, cut_over: bool) -> bool:
+    """Make a target whose source is gone an ordinary image; False where no round is complete."""
+    spot, ends = sides.target, sides.ends
+    ident = ends.target.image_id
+    if spot.stored(ident) is None:
+        return False
+    header = spot.header(ident)
+    rounds = [n for n, s in header.snapshots.items() if s.name.startswith(round_prefix(ends.id))]
+    if not sides.published and not rounds:
+        return False
+    if not sides.published and not cut_over:
+        content = spot.content(ident, rounds[-1])
+
+        def back(made: Header) -> None:
+            made.blocks = dict(content)
+
+        spot.edit(ident, back)
+    if spot.id_of(ends.target.image) not in (None, ident):
+        raise MigrationError(errno.EEXIST, f"Another image has the name {ends.target.image}.")
+    give_name(spot, ends.target.image, ident)
+    list_as(spot, ends.target.image, ident)
+    unname(spot, sides.hidden, ident)
+    spot_trash(spot, ident)
+    make_ordinary(sides)
+    return True
+
+
+def make_ordinary(sides: Sides) -> None:
+    """Remove the snapshots and marks of the migration from a target that has its name."""
+    ident = sides.ends.target.image_id
+    drop_rounds(sides.target, ident, sides.ends.id)
+    for key in (_COPY, _WARM):
+        sides.target.method(f"rbd_header.{ident}", "metadata_remove", string(key))
 
 
 def abort(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     sides = Sides(session, ends)
+    if sides.source.stored(ends.source.image_id) is None:
+        if not publish(sides, cut_over=act.cut_over):
+            remove(sides.target, sides.hidden, ends.target.image_id)
+        return Finished()
     old, new, ident = sides.source, sides.target, ends.source.image_id
     begun = sides.published or metadata(old, ident, _COPY)
     if act.undo and begun and old.id_of(ends.source.image) != ident:

@@ -49,7 +49,9 @@ def allow_steps(world: World) -> None:
 def start_plan(world: World, name: str, layout: LayoutOptions = LayoutOptions(), **policy: Any):  # noqa: B008 - frozen
     """A plan that moves hdd/a to nvme/a, after its first round."""
     listed = (Listed(spec("hdd/a"), spec("nvme/a")),)
-    plan = Definition(name, rule=Rule(layout=layout), images=listed, policy=Policy(**policy), method=Method.LIVE)
+    plan = Definition(
+        name, rule=Rule(layout=layout), images=listed, policy=Policy(**policy), method=Method.LIVE
+    )
     world.call(lambda: world.engine.plans.create(plan))
     world.call(lambda: world.engine.plans.begin(name))
     world.run(3.0)

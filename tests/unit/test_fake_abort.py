@@ -222,7 +222,9 @@ def test_a_paused_copy_is_aborted_unless_a_client_wrote_after_the_pause(world):
 
 def test_a_plan_that_is_cancelled_does_not_abort_what_clients_changed(world):
     images = (Listed(spec("hdd/a"), spec("nvme/a")),)
-    definition = Definition("move", images=images, policy=Policy(goal=Goal.COMMITTED, soak=1e6), method=Method.LIVE)
+    definition = Definition(
+        "move", images=images, policy=Policy(goal=Goal.COMMITTED, soak=1e6), method=Method.LIVE
+    )
     world.call(lambda: world.engine.plans.create(definition))
     world.call(lambda: world.engine.plans.begin("move"))
     assert world.settle()
@@ -239,7 +241,9 @@ def test_a_plan_that_is_cancelled_does_not_abort_what_clients_changed(world):
 
 def test_a_forced_cancel_of_a_plan_covers_nothing_that_clients_do_later(world):
     images = (Listed(spec("hdd/a"), spec("nvme/a")),)
-    definition = Definition("move", images=images, policy=Policy(goal=Goal.COMMITTED, soak=1e6), method=Method.LIVE)
+    definition = Definition(
+        "move", images=images, policy=Policy(goal=Goal.COMMITTED, soak=1e6), method=Method.LIVE
+    )
     world.call(lambda: world.engine.plans.create(definition))
     world.call(lambda: world.engine.plans.begin("move"))
     assert world.settle()

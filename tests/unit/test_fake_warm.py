@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from errno import EAGAIN, EBUSY, EEXIST, EINVAL
+from errno import EAGAIN, EBUSY, EEXIST, EINVAL, EPERM
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +16,9 @@ from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.fakes import rbd_module
+from tests.fakes import warm as fake_warm
 from tests.fakes.cluster import BLOCK
+from tests.fakes.images import Spot
 from tests.fakes.world import ManagerLost, World, block, spec
 
 WARM = Method.WARM
@@ -298,6 +300,70 @@ def test_an_image_of_a_plan_that_a_client_opens_meanwhile_is_not_done_before_its
     world.wait_state("nvme/a", "committed")
     assert world.settle()
     assert plan_now(world) == (["done", "done"], "done", "warm")
+
+
+def lose_source(world):
+    """Remove the source with everything, as somebody does who does not mind our snapshots."""
+    spot = Spot.of(world.client("vandal").ioctx("hdd/a"))
+    fake_warm.remove(spot, "a", spot.id_of("a"))
+
+
+def test_where_the_source_is_gone_a_forced_abort_keeps_the_copy_under_the_targets_name(world):
+    at = in_step(world)["timeline"][-1]["at"]
+    write_later(world, "hdd/a")
+    lose_source(world)
+    said = refused(EPERM, world, "abort")
+    assert f"complete as it was at {at}" in said
+    assert "abort nvme/a --force" in said
+    assert names(world)[1] != ["a"]
+    report = world.do("abort", "nvme/a", force=True)
+    assert report["state"] == "aborted"
+    assert report["timeline"][-1]["message"] == (
+        f"the source was gone; nvme/a is what was copied of it, as it was at {at}"
+    )
+    assert names(world) == ([], ["a"])
+    assert world.content("nvme/a") == CONTENT
+    assert world.settle()
+    assert world.records() == {}
+
+
+def test_where_the_source_is_gone_before_a_round_is_complete_a_forced_abort_removes_the_copy(world):
+    world.prepare("hdd/a", "nvme/a", method=WARM)
+    lose_source(world)
+    assert "is not complete" in refused(EPERM, world, "abort")
+    assert world.do("abort", "nvme/a", force=True)["state"] == "aborted"
+    assert names(world) == ([], [])
+
+
+def test_a_copy_that_is_left_alone_takes_no_name_from_another_image(world):
+    in_step(world)
+    lose_source(world)
+    world.create_image("nvme/a", {0: b"other"})
+    refused(EEXIST, world, "abort", force=True)
+    world.client("owner").rbd("mv", "nvme/a", "nvme/other")
+    assert world.do("abort", "nvme/a", force=True)["state"] == "aborted"
+    assert world.content("nvme/a") == CONTENT
+    assert world.content("nvme/other") == {"": {0: b"other"}}
+
+
+@pytest.mark.parametrize("after", range(1, 22))
+@pytest.mark.parametrize("who", ["worker", "manager"])
+def test_a_copy_that_is_left_alone_survives_kills_anywhere(world, who, after):
+    in_step(world)
+    lose_source(world)
+    getattr(world, f"kill_{who}_after")(after)
+    try:
+        world.do("abort", "nvme/a", force=True)
+    except ManagerLost:
+        world.failover()
+    except MigrationError:
+        assert who == "worker"
+    world.forget_kills()
+    if world.record("nvme/a") is not None and world.do("get", "nvme/a")["goal"] != "aborted":
+        world.do("abort", "nvme/a", force=True)  # killed before the request was written
+    world.wait_state("nvme/a", "aborted")
+    assert names(world) == ([], ["a"])
+    assert world.content("nvme/a") == CONTENT
 
 
 @pytest.mark.parametrize("after", range(1, 34))

@@ -66,6 +66,8 @@ def outcome(r: Report) -> str:
         lines.append(r["failure"]["message"])
     if r["next"] and (r["failure"] is None or r["next"] != r["failure"]["message"]):
         lines.append(r["next"])
+    if r["state"] == "aborted" and r["timeline"] and r["timeline"][-1]["message"]:
+        lines.append(f"Mind that {r['timeline'][-1]['message']}.")
     return "\n".join(lines)
 
 

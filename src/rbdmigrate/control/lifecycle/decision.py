@@ -18,7 +18,7 @@ from .observed import unanswered, was_linked
 from .situation import Situation
 from .steps import Act, Decision, End, Fail, Rest
 from .verification import due, may_commit
-from .warm import next_warm, source_gone
+from .warm import left_alone, next_warm, source_gone
 
 # The act that completes an interrupted one, and the state which shows that the act was ours.
 _COMPLETES = {
@@ -107,7 +107,11 @@ def _waits(m: Migration, now: float) -> bool:
 def _over(m: Migration, situation: Situation) -> Union[End, None]:
     """The end of the migration, reached by us or by somebody else; None when it goes on."""
     if situation is Situation.COMMITTED and m.state is State.ABORTING:
-        return End(State.ABORTED, "the source was gone; what had been copied is in the target")
+        warm = m.method is Method.WARM
+        said = (
+            left_alone(m) if warm else "the source was gone; what had been copied is in the target"
+        )
+        return End(State.ABORTED, said)
     if situation is Situation.COMMITTED:
         by_us = m.state is State.COMMITTING
         return End(State.COMMITTED, "" if by_us else "committed by somebody else")

@@ -78,6 +78,8 @@ def _observed_warm(
     m = with_pool_names(migration, seen)
     if unanswered(m, situation):
         return m
+    if situation is Situation.HALF_COMMITTED and m.state is State.ABORTING:
+        return m  # the source is gone, and an abort makes the target an ordinary image
     if situation is Situation.HALF_COMMITTED:
         return replace(m, goal=Goal.COMMITTED)
     m = _names_followed(m, situation, seen)

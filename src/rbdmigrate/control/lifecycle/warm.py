@@ -12,6 +12,7 @@ from typing import Optional
 
 from ...model.jobs.answers import Synchronized
 from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
+from ...model.report import iso
 from ...model.rounds import Rounds, hidden_name
 from ...model.spec import ImageSpec
 from .crashes import prepare_crashed
@@ -35,7 +36,7 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
     if situation is Situation.HALF_PREPARED or undone or unanswered(m, situation):
         return Act(Op.UNDO_PREPARE)
     if situation is Situation.HALF_COMMITTED:
-        return Act(Op.FINISH_COMMIT)
+        return Act(Op.ABORT if m.state is State.ABORTING else Op.FINISH_COMMIT)
     if situation in (Situation.HALF_ABORTED, Situation.TARGET_POOL_GONE):
         return Act(Op.ABORT)
     if m.goal is Goal.ABORTED:
@@ -85,10 +86,26 @@ def names_changed(m: Migration, situation: Situation) -> str:
 def source_gone(m: Migration) -> str:
     """What to do when the source is gone before the cutover: only our copy of it is left."""
     hidden = ImageSpec(m.target.pool, m.target.namespace, hidden_name(m.id))
+    gone = f"The source {m.source.spec} (image id {m.source.image_id}) is gone; what was copied"
+    abort = f"`ceph rbd migration abort {m.target.spec} --force`"
+    if m.rounds is None or not m.rounds.count:
+        return (
+            f"{gone} of it is not complete. It is the image {hidden}, which `rbd deep cp` saves "
+            f"under another name, and {abort} removes."
+        )
     return (
-        f"The source {m.source.spec} (image id {m.source.image_id}) is gone; what was copied of it "
-        f"is the image {hidden}, which `rbd deep cp` saves under another name, and `ceph rbd "
-        f"migration abort {m.target.spec} --force` removes."
+        f"{gone} of it is complete as it was at {iso(m.rounds.at)}. {abort} makes that the image "
+        f"{m.target.spec}; what clients wrote later is lost."
+    )
+
+
+def left_alone(m: Migration) -> str:
+    """What an abort came to whose source was gone."""
+    target = m.target.spec
+    if m.cut_over_at is not None or m.rounds is None:
+        return f"the source was gone; {target} is what clients used last"
+    return (
+        f"the source was gone; {target} is what was copied of it, as it was at {iso(m.rounds.at)}"
     )
 
 

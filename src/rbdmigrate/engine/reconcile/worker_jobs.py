@@ -64,6 +64,7 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
             moment.fenced,
             undo=goes_back(m) and must_undo(m),
             clients_wait=clients_wait(m),
+            cut_over=m.cut_over_at is not None,
         )
     if op is Op.UNDO_PREPARE:
         return acts.UndoPrepare(m.group, m.mirror_mode)

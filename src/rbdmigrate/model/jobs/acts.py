@@ -187,7 +187,8 @@ class Abort:
     nothing was there to be guarded. ``blind``: the target must not be opened, because librbd would
     open its source too. ``fenced``: addresses of our dead workers. ``undo``: of a warm migration
     whose clients want the target back: undo what was begun, if that still can be undone.
-    ``clients_wait``: nobody opens that target meanwhile.
+    ``clients_wait``: nobody opens that target meanwhile. ``cut_over``: clients have used the target
+    of a warm migration.
     """
 
     name: ClassVar[str] = Op.ABORT.value
@@ -198,6 +199,7 @@ class Abort:
     fenced: tuple[str, ...] = ()
     undo: bool = False
     clients_wait: bool = False
+    cut_over: bool = False
 
 
 @dataclass(frozen=True)

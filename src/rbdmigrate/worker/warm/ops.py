@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import rbd
 
-from ...cluster import headers, image_names, surgery
+from ...cluster import headers, image_names
 from ...cluster.lock_out import let_in
 from ...cluster.target_header import target_header
 from ...faults import fault_point
@@ -32,6 +32,7 @@ from ..mover.marks import read_mark
 from ..session import KEPT_OPEN, Session
 from . import going_back, target
 from .cutover import Cutover, Sides
+from .left_alone import make_ordinary, publish, source_is_gone
 from .lockable import release
 from .open_ends import OpenEnds
 from .rounds import drop_reserved, synchronize
@@ -157,17 +158,21 @@ def _commit(session: Session, ends: WarmEnds) -> Finished:
                 if headers.view_by_id(source, ident) is not None:
                     target.remove_image(session, source, ends.source.image, ident)
         fault_point("warm.after", "source")
-        target.drop_round_snapshots(ioctx, ends.target.image_id, ends.id)
-        for key in (headers.COPY_KEY, headers.WARM_KEY):
-            surgery.drop_metadata(ioctx, ends.target.image_id, key)
+        make_ordinary(ioctx, ends)
     fault_point("librbd.after", "commit")
     return Finished()
 
 
 def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:
-    """Remove the target; after the cutover the source first gets all that was written to it."""
+    """Remove the target; after the cutover the source first gets all that was written to it.
+
+    Where the source is gone the target may be all that is left of the disk, and is published.
+    """
     fault_point("librbd.before", "abort")
     session.pace.set(None)
+    if source_is_gone(session, ends) and publish(session, ends, cut_over=act.cut_over):
+        fault_point("librbd.after", "abort")
+        return Finished()
     if _needs_way_back(session, ends):
         if act.undo:
             going_back.undo(session, ends, act, tell)
