@@ -11,7 +11,7 @@ import pytest
 
 from qa.model.killed_worker import ActFailed, answer_of, killed_worker
 from qa.model.warm_trial import run_trial
-from qa.workload.images import content, make_image, names, opened, place, trash
+from qa.workload.images import content, make_image, names, opened, place, remove, trash
 from rbdmigrate.cluster import headers
 from rbdmigrate.cluster.client import parse_addresses
 from rbdmigrate.cluster.fence import fence
@@ -118,6 +118,49 @@ def test_a_worker_that_dies_between_any_two_steps_of_a_cutover(client, pools, wo
         assert {view: content(client, source, view) for view in wanted} == wanted, point
         assert (names(client, one), trash(client, one)) == (["src"], []), point
         assert in_place or (names(client, other), trash(client, other)) == ([], []), point
+
+
+ALONE = ("", "alone.after 1 rollback", "alone.after 1 name")
+
+
+def test_where_the_source_is_gone_its_last_complete_round_gets_the_targets_name(
+    client, pools, worker
+):
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/moved"
+    for number, point in enumerate(ALONE):
+        make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=("one",))
+        ends = ends_of(client, 300 + number, source, target)
+        made = worker.run(ends, acts.Prepare(LayoutOptions()))
+        ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+        worker.run(ends, acts.Execute())
+        wanted = {view: content(client, source, view) for view in ("one", None)}
+        write(client, source, b"never copied", 0)
+        write(client, f"{other}/rbd_migration.{ends.id}", b"a part of the next round", 4096)
+        remove(client, source)
+        kills = worker.kills
+        if point:
+            worker.arm(Chosen(point), (), 1.0)
+        worker.run(ends, acts.Abort())
+        assert worker.kills == kills + bool(point), f"{point} was not reached"
+        assert (names(client, one), names(client, other)) == ([], ["moved"])
+        assert {view: content(client, target, view) for view in wanted} == wanted
+        with opened(client, target) as image:
+            assert [snapshot["name"] for snapshot in image.list_snaps()] == ["one"]
+            assert not [key for key, _ in image.metadata_list() if "rbd_migration" in key]
+        remove(client, target)
+
+
+def test_a_source_that_is_gone_before_a_round_was_complete_leaves_nothing(client, pools, worker):
+    one, other = pools
+    source = f"{one}/src"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=())
+    ends = ends_of(client, 310, source, f"{other}/moved")
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    remove(client, source)
+    worker.run(ends, acts.Abort())
+    assert names(client, other) == []
 
 
 def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pools, worker):

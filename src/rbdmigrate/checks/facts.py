@@ -70,10 +70,10 @@ class Facts:
     ``clients``: all keys of clients, with their capabilities. ``trash_of_users``: the trash of the
     source's pool and namespace holds images that users put there. ``guests``: those that agents
     report to have the source open. ``clients_leave``: they are made to close it
-    before anything is done to it. ``verify``: the default verify
-    mode of the image for the method of the wish, ``verify_warm`` that for the method ``warm``. ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon;
-    empty: not known. ``otherwise``: the inspection of an import's source for the other method,
-    where that was looked at.
+    before anything is done to it. ``verify``: the default verify mode of the image for the method
+    of the wish, ``verify_warm`` that for the method ``warm``. ``release`` of Ceph: major, minor,
+    patch. ``caps`` of the manager by daemon; empty: not known. ``otherwise``: the inspection of an
+    import's source for the other method, where that was looked at.
     """
 
     wish: MigrationRequest

@@ -81,8 +81,8 @@ _WISH = (
     Field(
         "method",
         "string",
-        "How to copy; `copy` is for imports, `warm` for images. The default is `live` with the goal "
-        "`prepared`, else `auto`.",
+        "How to copy; `copy` is for imports, `warm` for images. The default is `live` with the "
+        "goal `prepared`, else `auto`.",
         choices=schemas.METHODS_ASKED,
     ),
     Field("force", "boolean", "Allow a migration in place without a new layout."),

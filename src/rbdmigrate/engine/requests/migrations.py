@@ -189,8 +189,8 @@ class Migrations:
     ) -> Report:
         """What preflight finds about such a migration; changes nothing (``target`` None: in place).
 
-        ``force``, ``method`` and ``auto``: see :meth:`prepare`. Raises MigrationError when the cluster does
-        not answer.
+        ``force``, ``method`` and ``auto``: see :meth:`prepare`. Raises MigrationError when the
+        cluster does not answer.
         """
         wish = MigrationRequest(source, target or source, layout, force=force)
         return self._check(wish.by(method, auto=auto))
