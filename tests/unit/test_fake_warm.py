@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from dataclasses import replace
 from errno import EAGAIN, EBUSY, EEXIST, EINVAL, EPERM
 
 import pytest
@@ -12,7 +13,7 @@ from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Method
-from rbdmigrate.model.plan import Definition, Listed
+from rbdmigrate.model.plan import Definition, Listed, Plan, PlanState
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
 from tests.fakes import rbd_module
@@ -261,6 +262,51 @@ def test_the_goal_cut_over_is_refused_for_other_methods(world):
         world.prepare("hdd/a", "nvme/a", goal=Goal.CUT_OVER)
     assert error.value.errno == EINVAL
     assert world.records() == {}
+
+
+def auto_plan(world, **changes):
+    """A plan that names no method, with ``hdd/a`` and an image that warm refuses."""
+    guest = world.client()
+    rbd_module.RBD().create(guest.ioctx("hdd/b"), "b", BLOCK, features=1 | 4 | 64)
+    images = tuple(Listed(spec(f"hdd/{name}"), spec(f"nvme/{name}")) for name in "ab")
+    policy = Policy(goal=Goal.EXECUTED, verify=Verify.NONE)
+    return Definition("move", images=images, policy=policy, **changes)
+
+
+def of_plan(world, request, *arguments):
+    return world.call(lambda: getattr(world.engine.plans, request)(*arguments))
+
+
+def test_a_plan_without_a_method_chooses_one_for_each_image(world):
+    assert of_plan(world, "create", auto_plan(world))["method"] == "auto"
+    for _ in range(100):
+        found = of_plan(world, "check", "move")
+        if found["done"]:
+            break
+        world.run(1.0)
+    assert [item["method"] for item in found["items"]] == ["warm", "live"]
+    of_plan(world, "begin", "move")
+    world.run(10.0)
+    for name, method in (("a", "warm"), ("b", "live")):
+        report = world.wait_state(f"nvme/{name}", "executed")
+        assert report["method"] == method
+        assert report["method_reason"]
+    items = of_plan(world, "get", "move")["items"]
+    assert [item["method"] for item in items] == ["warm", "live"]
+
+
+def test_a_plan_of_an_earlier_version_goes_on_with_live(world):
+    definition = auto_plan(world)
+    plan = Plan(definition, PlanState.DRAFT, 1.0)
+    world.call(lambda: world.engine.plans._plan_registry.create(plan))
+    assert of_plan(world, "create", definition)["method"] == "live"
+    assert of_plan(world, "apply", replace(definition, wave=1))["method"] == "live"
+    of_plan(world, "begin", "move")
+    world.run(10.0)
+    report = world.wait_state("nvme/a", "executed")
+    assert (report["method"], report["method_reason"]) == ("live", None)
+    assert of_plan(world, "apply", replace(definition, wave=1, auto=True))["method"] == "auto"
+    assert world.do("get", "nvme/a")["method"] == "live"
 
 
 def plan_of(world):

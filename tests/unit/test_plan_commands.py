@@ -143,6 +143,11 @@ def test_methods_are_shown_where_they_differ(tables):
     assert "methods" not in tables.check(PLAN_CHECK)
     found = {**PLAN_CHECK, "items": [{**item, "method": "copy"}, {**item, "method": "live"}]}
     assert "methods: 1 by copy, 1 by live" in tables.check(found)
+    reasons = [{"method": "warm", "ok": False, "code": "WARM_CLONES", "reason": "It has clones."}]
+    found["items"][0].update(method="live", methods=reasons)
+    found["items"][1].update(method="warm", methods=[])
+    move = f"{found['items'][0]['source']} -> {found['items'][0]['target']}"
+    assert f"method live: {move}: WARM_CLONES: It has clones." in tables.check(found).splitlines()
 
 
 def test_what_a_check_shows(tables):

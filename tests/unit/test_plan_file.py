@@ -238,7 +238,10 @@ REFUSED = [
     (MIN + "waves: {size: many}", "waves.size in the plan is 'many'"),
     (MIN + "waves: {sise: 3}", "waves.sise in the plan is not known"),
     (MIN + "policy: {goal: moon}", "policy.goal in the plan is 'moon'; choose from prepared"),
-    (MIN + "policy: {method: cold}", "policy.method in the plan is 'cold'; choose from auto, live,"),
+    (
+        MIN + "policy: {method: cold}",
+        "policy.method in the plan is 'cold'; choose from auto, live,",
+    ),
     (MIN + "policy: {method: copy}", "policy.method in the plan is copy, which is for imports"),
     (
         (

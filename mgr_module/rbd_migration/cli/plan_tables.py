@@ -115,6 +115,18 @@ def _speed(plan: Report) -> str:
     return text
 
 
+def _not_warm(item: Report) -> List[str]:
+    """Return a line on why an image is copied by the method ``live``, where ``warm`` is better."""
+    if item["method"] != "live":
+        return []
+    move = f"{item['source']} -> {item['target']}"
+    return [
+        f"method live: {move}: {judged['code']}: {judged['reason']}"
+        for judged in item["methods"]
+        if judged["method"] == "warm" and not judged["ok"]
+    ]
+
+
 def check(found: Report) -> str:
     """Format the result of a check: the totals, then each image that has findings."""
     if found["problem"]:
@@ -132,6 +144,8 @@ def check(found: Report) -> str:
     if set(methods) - {"live"}:
         counts = ", ".join(f"{number} by {name}" for name, number in sorted(methods.items()))
         lines.append(f"methods: {counts}")
+    if len(methods) > 1:
+        lines += [line for item in found["items"] for line in _not_warm(item)]
     for item in found["items"]:
         move = f"{item['source']} -> {item['target']}"
         lines += [

@@ -121,9 +121,9 @@ class Definition:
     second of all copies of the plan together, None is no limit. ``wave``: migrations in a wave.
     ``stop_after``: failures after which no further item begins, 0 is never. ``max_copies``: of
     this plan at once, 0 is no limit. ``wait``: seconds that a wave waits for an image that cannot
-    begin, None is forever. ``method``: of images, or ``copy`` of imports; None is ``live`` for images,
-    or with ``auto`` the best one for each. ``lists``: of disks outside of the cluster; a plan with
-    some has a ``rule.pool``.
+    begin, None is forever. ``method``: of images, or ``copy`` of imports; None is ``live`` for
+    images, or with ``auto`` the best one for each. ``lists``: of disks outside of the cluster; a
+    plan with some has a ``rule.pool``.
     """
 
     name: str

@@ -77,7 +77,7 @@ PLAN = (
 ITEM = (
     field("source", "string", "Image spec of the source, or a name for an import's."),
     field("target", "string", "Image spec of the target."),
-    field("method", "string", "How it is copied.", choices=schemas.METHODS),
+    field("method", "string", "How it is copied.", choices=schemas.METHODS_ASKED),
     field("migration", "string", "The id that its migration has, or will have."),
     field("wave", "integer", "Its wave, from 1."),
     field("phase", "string", "The phase of the image in the plan.", choices=PHASES),

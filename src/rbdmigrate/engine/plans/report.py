@@ -120,7 +120,7 @@ def _item(kept: TrackedPlan, number: int, phase: Phase, figures: _Figures) -> di
     return {
         "source": str(item.source),
         "target": str(item.target),
-        "method": _method(kept, number).value,
+        "method": _method(kept, number),
         "migration": item.ident,
         "wave": number // kept.plan.definition.wave + 1,
         "phase": phase.value,
@@ -133,12 +133,15 @@ def _item(kept: TrackedPlan, number: int, phase: Phase, figures: _Figures) -> di
     }
 
 
-def _method(kept: TrackedPlan, number: int) -> Method:
+def _method(kept: TrackedPlan, number: int) -> str:
     """The method of an item's migration, or what it will be."""
-    item, tracked = kept.items[number], kept.live.get(number)
+    item, tracked, definition = kept.items[number], kept.live.get(number), kept.plan.definition
     if tracked is not None:
-        return tracked.migration.method
-    return kept.plan.definition.method_of(item) or _default_method(item.source_spec)
+        return tracked.migration.method.value
+    asked = definition.method_of(item)
+    if asked is None and definition.auto and not item.source_spec:
+        return "auto"
+    return (asked or _default_method(item.source_spec)).value
 
 
 @functools.lru_cache(maxsize=MAX_ITEMS)
