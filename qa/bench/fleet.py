@@ -50,7 +50,7 @@ def _migrate(rig: Rig, pairs: stock.Pairs, slots: int) -> None:
     """Run one ``run`` for each image, then wait until the last migration has ended."""
     with at_once(rig, slots):
         for source, target in pairs:
-            rig.ask("run", source_image=source, target_image=target)
+            rig.ask("run", source_image=source, target_image=target, method="live")
         targets = {target for _, target in pairs}
         rig.until(
             lambda: not targets & {each["target"] for each in rig.ask("ls")},

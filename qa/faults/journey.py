@@ -19,7 +19,7 @@ def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
     """Request a migration without waiting for the answer."""
     where = {"force": True} if sample.variant.in_place else {"target_image": spec(sample.target)}
     return managers.command_in_background(
-        bench, "run", source_image=spec(sample.source), goal=goal, **where
+        bench, "run", source_image=spec(sample.source), goal=goal, method="live", **where
     )
 
 

@@ -82,7 +82,7 @@ def run_batch(
         trials = [_made(client, pools, seed) for seed in seeds]
         for trial in trials:
             ends = {"source_image": trial.source, "target_image": trial.target}
-            ask(client, "run", **ends, verify=trial.verify, goal="committed")
+            ask(client, "run", **ends, verify=trial.verify, goal="committed", method="live")
         begun = time.monotonic()
         waiting = list(trials)
         while waiting:

@@ -17,6 +17,21 @@ SIZE = 8 * images.MIB
 _SETTLE = 90.0  # seconds for a migration to reach its goal, through any failover
 _PATIENCE = 60.0  # seconds until a command must have found an active manager
 
+# What may be done in each state.
+_LIVE = {
+    "prepared": ("execute", "execute and pause", "cancel", "write"),
+    "executing": ("pause", "resume", "cancel", "write", "wait"),
+    "executed": ("commit", "commit", "cancel", "write"),
+}
+_WARM = {
+    "prepared": _LIVE["prepared"],
+    "executing": _LIVE["executing"],
+    "executed": ("cut over", "cut over", "execute", "cancel", "write", "wait"),
+    "cut-over": ("commit", "verify", "cancel", "write"),
+    "verifying": ("pause", "resume", "write", "wait"),
+    "verified": ("commit", "cancel", "write"),
+}
+
 
 class Lost(Exception):
     """A byte is wrong or a migration is stuck: the failures that the soak run looks for."""
@@ -36,6 +51,8 @@ class Traveller:
         self._chance = chance
         self._here, self._there = POOLS
         self._pending = False
+        self._warm = False  # clients use the source until it is cut over
+        self._cut_over = False
         self._writer: Optional[Writer] = None
         self._base = b""
         seed = chance.randrange(1 << 30)
@@ -45,8 +62,9 @@ class Traveller:
 
     @property
     def spec(self) -> str:
-        """Return where clients find the image: from prepare on that is the target."""
-        return f"{self._there if self._pending else self._here}/{self.name}"
+        """Return where clients find the image."""
+        moved = self._pending and (self._cut_over or not self._warm)
+        return f"{self._there if moved else self._here}/{self.name}"
 
     def step(self) -> None:
         """Do one random step. Raises Lost."""
@@ -54,11 +72,7 @@ class Traveller:
             self._begin()
             return
         state = self._state()
-        choices = {
-            "prepared": ("execute", "execute and pause", "cancel", "write"),
-            "executing": ("pause", "resume", "cancel", "write", "wait"),
-            "executed": ("commit", "commit", "cancel", "write"),
-        }.get(state, ("wait", "resume"))
+        choices = (_WARM if self._warm else _LIVE).get(state, ("wait", "resume"))
         act = self._chance.choice(choices)
         self._note(act)
         if act == "write":
@@ -67,6 +81,8 @@ class Traveller:
             self._rest(self._cancel, "aborted")
         elif act == "commit":
             self._rest(self._commit, "committed")
+        elif act == "cut over":
+            self._change_over()
         elif act == "execute and pause":
             self._command("execute")
             time.sleep(self._chance.random() / 2)
@@ -82,8 +98,11 @@ class Traveller:
             self._verify()
             return
         self._command("resume")
-        self._command("execute")
-        self._wait({"executed"})
+        if not self._cut_over:
+            self._command("execute")
+            self._wait({"executed"})
+        if self._warm and not self._cut_over:
+            self._change_over()
         self._rest(self._commit, "committed")
 
     def close(self) -> None:
@@ -96,10 +115,14 @@ class Traveller:
     def _begin(self) -> None:
         self._stop_writer()
         how = self._chance.choice(("prepare", "prepare", "run"))
-        self._note(how)
-        goal = ["--goal", "executed"] if how == "run" else []
+        self._warm = self._chance.random() < 0.5
+        method = "warm" if self._warm else "live"
+        self._note(f"{how} {method}")
+        if self._warm and self._chance.random() < 0.5:
+            self._write()
+        options = ["--method", method, *(["--goal", "executed"] if how == "run" else [])]
         place = [f"{self._here}/{self.name}", f"{self._there}/{self.name}"]
-        self._ceph("rbd", "migration", how, *place, *goal)
+        self._ceph("rbd", "migration", how, *place, *options)
         self._pending = True
         self._wait({"prepared", "executing", "executed"})
         self._write()
@@ -109,8 +132,17 @@ class Traveller:
         self._wait({"committed"})
         self._here, self._there = self._there, self._here
 
+    def _change_over(self) -> None:
+        """Stop the client, cut over, and start it on the target."""
+        self._stop_writer()
+        self._command("cutover")
+        self._wait({"cut-over"})
+        self._cut_over = True
+        self._write()
+
     def _cancel(self) -> None:
-        self._stop_writer()  # librbd does not abort a target that is open
+        if self._cut_over or not self._warm:
+            self._stop_writer()  # the target is not removed while it is open
         self._command("cancel", "--force")
         self._wait({"aborted"})
 
@@ -118,7 +150,7 @@ class Traveller:
         """Commit or cancel, then compare."""
         how()  # type: ignore[operator]
         self._stop_writer()
-        self._pending = False
+        self._pending = self._cut_over = False
         self._note(state)
         self._verify()
 

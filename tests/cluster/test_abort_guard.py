@@ -60,7 +60,7 @@ def test_an_accepted_abort_that_waits_is_not_begun_after_a_client_came(
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_image(client, source, size=MIB)
-    migration.text("run", source, target, "--goal", "executed")
+    migration.text("run", "--method", "live", source, target, "--goal", "executed")
     migration.wait(target, "executed")
     with nothing_begins(migration):
         migration.ask("abort", target_image=target)
@@ -78,7 +78,7 @@ def slow(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> 
     """The target of a copy that is under way; our worker has its lock."""
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_slow_image(client, source, 1024, snapshots=["one"])
-    migration.text("run", source, target, "--rate", "512K")
+    migration.text("run", "--method", "live", source, target, "--rate", "512K")
     migration.wait_percent(target, 1)
     return target
 

@@ -30,7 +30,8 @@ def copied(
     reached = cluster.faults / "librbd.after.reached"
     gate.write_text("execute", encoding="ascii")
     try:
-        migration.ask("run", source_image=ends[0], target_image=ends[1], goal=goal, verify="none")
+        asked = {"goal": goal, "verify": "none", "method": "live"}
+        migration.ask("run", source_image=ends[0], target_image=ends[1], **asked)
         cluster.wait_for(reached.exists, 60, "the end of the copy")
         yield
     finally:

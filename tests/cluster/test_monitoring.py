@@ -121,7 +121,7 @@ def test_every_query_is_understood_and_counters_survive_a_failover(
     before = prometheus.value(_COMMITTED)
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_image(client, source, 4 * MIB, 64 * KIB)
-    migration.text("run", source, target, "--verify", "full")
+    migration.text("run", "--method", "live", source, target, "--verify", "full")
     migration.wait(target, "committed")
     cluster.wait_for(lambda: prometheus.value(_COMMITTED) == before + 1, _SOON, "the commit")
     assert prometheus.value('rbd_migration_copied_bytes_total{method="live"}') > 0

@@ -68,7 +68,9 @@ def world(cluster: Cluster, client: rados.Rados, migration: Commands) -> Iterato
         cluster.rbd("migration", "prepare", f"{one}/plain", f"{two}/plain")
         migration.text("prepare", f"{one}/moving", f"{two}/moving")
         for name, goal in (("copied", "executed"), ("parent", "executed"), ("done", "committed")):
-            migration.text("run", f"{one}/{name}", f"{two}/{name}", "--goal", goal)
+            migration.text(
+                "run", "--method", "live", f"{one}/{name}", f"{two}/{name}", "--goal", goal
+            )
             migration.wait(f"{two}/{name}", goal)
         migration.text("prepare", f"{one}/undone", f"{two}/undone")
         migration.text("abort", f"{two}/undone")

@@ -71,7 +71,9 @@ def test_a_waiting_commit_or_abort_follows_its_target(
         source = f"{pools[0]}/{name}"
         make_image(client, source, size=MIB, seed=len(name))
         before[name] = digests(client, source)
-        migration.text("run", source, f"{pools[1]}/{name}", "--goal", "executed")
+        migration.text(
+            "run", "--method", "live", source, f"{pools[1]}/{name}", "--goal", "executed"
+        )
         migration.wait(f"{pools[1]}/{name}", "executed")
     ident = migration.report(f"{pools[1]}/disk")["id"]
     with nothing_begins(migration):
@@ -135,7 +137,9 @@ def test_an_act_on_a_name_that_leads_to_another_image_is_refused_and_changes_not
     goal = "prepared" if op == "execute" else "executed"
     for name in ("disk", "other"):
         make_image(client, f"{pools[0]}/{name}", size=MIB)
-        migration.text("run", f"{pools[0]}/{name}", f"{pools[1]}/{name}", "--goal", goal)
+        migration.text(
+            "run", "--method", "live", f"{pools[0]}/{name}", f"{pools[1]}/{name}", "--goal", goal
+        )
         migration.wait(f"{pools[1]}/{name}", goal)
     report = migration.report(f"{pools[1]}/disk")
     ends = ends_of(report, client)

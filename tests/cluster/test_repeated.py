@@ -56,7 +56,7 @@ def test_a_run_on_what_is_executed_waits_for_its_soak_time(
     cluster: Cluster, migration: Commands, ends: "tuple[str, str]"
 ) -> None:
     source, target = ends
-    migration.text("run", source, target, "--goal", "executed")
+    migration.text("run", "--method", "live", source, target, "--goal", "executed")
     migration.wait(target, "executed")
     migration.text("run", source, target, "--verify", "none", "--soak", "7d")
     report = migration.report(target)
@@ -94,7 +94,7 @@ def test_what_joins_a_plan_is_compared_and_waits_as_the_plan_says(
     cluster: Cluster, migration: Commands, ends: "tuple[str, str]", plan: Plan
 ) -> None:
     source, target = ends
-    migration.text("run", source, target, "--goal", "executed")
+    migration.text("run", "--method", "live", source, target, "--goal", "executed")
     migration.wait(target, "executed")
     policy = {"goal": "committed", "verify": "full", "soak": "7d"}
     plan.create(select=[], map={}, images=[{"source": source, "target": target}], policy=policy)
@@ -121,7 +121,17 @@ def test_a_refused_request_changes_nothing(
     migration: Commands, client: rados.Rados, ends: "tuple[str, str]"
 ) -> None:
     source, target = ends
-    migration.text("run", source, target, "--goal", "executed", "--window", "Sun,Mon-Fri,Sat")
+    migration.text(
+        "run",
+        "--method",
+        "live",
+        source,
+        target,
+        "--goal",
+        "executed",
+        "--window",
+        "Sun,Mon-Fri,Sat",
+    )
     migration.wait(target, "executed")
     before = record(client, target)
     for errno, command, more, said in REFUSED:
@@ -135,7 +145,7 @@ def test_an_abort_that_was_accepted_while_a_commit_waits_goes_back(
     source, target = ends
     migration.text("limit", "set", "--max-steps", "2")
     before = digests(client, source)
-    migration.text("run", source, target, "--goal", "executed")
+    migration.text("run", "--method", "live", source, target, "--goal", "executed")
     migration.wait(target, "executed")
     migration.text("limit", "set", "--max-steps", "0")
     migration.text("commit", target)
@@ -159,7 +169,7 @@ def test_a_commit_that_was_called_off_does_not_come_back_without_its_soak_time(
 ) -> None:
     source, target = ends
     migration.text("limit", "set", "--max-steps", "2")
-    migration.text("run", source, target, "--goal", "executed", "--soak", "7d")
+    migration.text("run", "--method", "live", source, target, "--goal", "executed", "--soak", "7d")
     migration.wait(target, "executed")
     migration.text("limit", "set", "--max-steps", "0")
     migration.text("commit", target, "--force")

@@ -264,7 +264,8 @@ class Item:
     which is imported ``as_raw``: see ``MigrationRequest``.
     ``message`` says why it failed or was cancelled, or what it waits for. ``bytes``: the bytes to
     copy, set when it has ended. ``postponed``: it could not begin in its wave, and is tried again
-    when all others have ended. ``method``: what is given for it alone.
+    when all others have ended. ``method``: what is given for it alone, or how it was
+    migrated when that has ended.
     """
 
     ident: str

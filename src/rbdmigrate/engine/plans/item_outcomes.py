@@ -61,7 +61,7 @@ class ItemOutcomes:
         if found is not None:
             message = m.timeline[-1].message if m.state.ended and m.timeline else ""
             size = m.bytes_total or 0
-            settled = replace(item, outcome=found, message=message, bytes=size)
+            settled = replace(item, outcome=found, message=message, bytes=size, method=m.method)
             self._plan_registry.settle(kept, number, settled)
 
     def ended_before(self, kept: TrackedPlan, number: int) -> bool:
