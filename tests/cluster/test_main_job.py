@@ -68,16 +68,26 @@ def test_step_by_step(
     assert migration.ended(target)[0]["state"] == "committed"
 
 
+CUTOVER = ["cutting-over", "cut-over"]
+
+
+@pytest.mark.parametrize(("options", "more"), [([], CUTOVER), (["--method", "live"], [])])
 def test_run_left_alone_reaches_committed(
-    migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+    options: "list[str]",
+    more: "list[str]",
+    migration: Commands,
+    client: rados.Rados,
+    pools: "tuple[str, str]",
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_image(client, source)
     before, ident = digests(client, source), image_id(client, source)
-    migration.text("run", source, target)
+    said = migration.text("run", source, target, *options)
+    assert said.startswith(f"Method warm: {target} does not exist") is not bool(options)
     report = migration.wait(target, "committed")
     assert [entry["state"] for entry in report["timeline"]] == [
-        "queued", "preparing", "prepared", "executing", "executed", "committing", "committed",
+        "queued", "preparing", "prepared", "executing", "executed", *more,
+        "committing", "committed",
     ]  # fmt: skip
     assert digests(client, target) == before
     gone(client, source, ident)
