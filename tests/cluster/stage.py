@@ -29,4 +29,6 @@ class Stage:
         make_image(self.client, spec or self.source, size=size, **options)
 
     def check(self, *args: str) -> Any:
-        return self.migration.json("check", *args)
+        """Return what is found, for the method live unless another one is given."""
+        method = () if "--method" in args or "--import-only" in args else ("--method", "live")
+        return self.migration.json("check", *args, *method)

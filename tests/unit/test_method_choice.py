@@ -69,6 +69,7 @@ def test_the_findings_about_an_image_decide(facts, warm, live):
 
 
 IN_USE = Finding("SOURCE_IN_USE", Severity.ERROR, "a/b", "It is open.", "", 16)
+OPEN = Finding("WARM_IN_USE", Severity.ERROR, "a/b", "It is open; do this.", "", 16)
 AGENT, CLOSED, HOOK, REFUSE = (
     Policy(Goal.COMMITTED, cutover=CutoverPolicy(mode))
     for mode in (CutoverMode.AGENT, CutoverMode.WHEN_CLOSED, CutoverMode.HOOK, CutoverMode.REFUSE)
@@ -81,6 +82,7 @@ CHOICES = [  # policy, what refuses warm and live, what comes of it: a method, o
     (RUN, ERROR, YES, LIVE),
     (RUN, ERROR, ERROR, 22),
     (RUN, ERROR, IN_USE, 16),
+    (RUN, OPEN, IN_USE, 16),
     (REFUSE, ERROR, YES, LIVE),
     (AGENT, YES, YES, WARM),
     (AGENT, ERROR, YES, LIVE),

@@ -35,6 +35,7 @@ LIVE_ONLY = {
 }  # fmt: skip
 WARM_ONLY = {
     "NO_EXCLUSIVE_LOCK", "SOURCE_STAYS_CLOSED", "SOURCE_OPEN", "NAME_CHANGES", "WARM_MIRRORED",
+    "WARM_IN_USE",
     "WARM_JOURNALING",
     "WARM_IN_GROUP", "WARM_CLONES", "WARM_PARENT", "SNAPSHOT_LIMIT", "SOURCE_POOL_NEARFULL",
     "WARM_FORMAT_1",
@@ -64,6 +65,17 @@ TABLE = [
     (by_warm(), [], 0),
     (image(users=(CLIENT,)), ["SOURCE_OPEN", "NAME_CHANGES"], 0),
     (image(by_warm(data_pool="nvme"), users=(CLIENT,)), ["SOURCE_OPEN"], 0),
+    (
+        replace(image(users=(CLIENT,)), cuts_over=True),
+        ["WARM_IN_USE", "SOURCE_OPEN", "NAME_CHANGES"],
+        EBUSY,
+    ),
+    (
+        replace(image(users=(CLIENT,)), cuts_over=True, clients_leave=True),
+        ["SOURCE_OPEN", "NAME_CHANGES"],
+        0,
+    ),
+    (replace(by_warm(), cuts_over=True), [], 0),
     (image(users=(CLIENT,), features=NO_LOCK), ["NO_EXCLUSIVE_LOCK", "NAME_CHANGES"], EBUSY),
     (image(features=NO_LOCK), ["SOURCE_STAYS_CLOSED"], 0),
     (image(mirror_mode=0), ["WARM_MIRRORED"], EOPNOTSUPP),

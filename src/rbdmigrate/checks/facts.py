@@ -69,11 +69,12 @@ class Facts:
     ``inspection`` is that of an import's source, ``source_pool_id`` the pool of a native one.
     ``clients``: all keys of clients, with their capabilities. ``trash_of_users``: the trash of the
     source's pool and namespace holds images that users put there. ``guests``: those that agents
-    report to have the source open. ``clients_leave``: they are made to close it
-    before anything is done to it. ``verify``: the default verify mode of the image for the method
-    of the wish, ``verify_warm`` that for the method ``warm``. ``release`` of Ceph: major, minor,
-    patch. ``caps`` of the manager by daemon; empty: not known. ``otherwise``: the inspection of an
-    import's source for the other method, where that was looked at.
+    report to have the source open. ``clients_leave``: they are made to close it before they would
+    be in the way. ``cuts_over``: a cutover follows by itself. ``verify``: the default verify mode
+    of the image for the method of the wish, ``verify_warm`` that for the method ``warm``.
+    ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
+    ``otherwise``: the inspection of an import's source for the other method, where that was looked
+    at.
     """
 
     wish: MigrationRequest
@@ -91,6 +92,7 @@ class Facts:
     trash_of_users: bool = False
     guests: tuple[str, ...] = ()
     clients_leave: bool = False
+    cuts_over: bool = False
     release: tuple[int, int, int] = (0, 0, 0)
     caps: Mapping[str, str] = field(default_factory=dict)
 

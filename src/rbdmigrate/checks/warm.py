@@ -84,6 +84,30 @@ def still_open(facts: Facts) -> Iterator[Found]:
 
 
 @check(
+    "WARM_IN_USE",
+    Severity.ERROR,
+    "Clients have the source open, and nobody makes them leave it before the cutover that follows.",
+    methods=WARM,
+    errno=EBUSY,
+    untested="A check does not say what follows the copy; `run` and plans do.",
+)
+def in_use(facts: Facts) -> Iterator[Found]:
+    """Yield the clients of a source that would be cut over by itself."""
+    image, wish = facts.image, facts.wish
+    if image is None or not image.users or not facts.cuts_over or facts.clients_leave:
+        return
+    copy = f"ceph rbd migration prepare --method warm {wish.source} {wish.target}"
+    yield Found(
+        str(wish.source),
+        f"The source {wish.source} is open for writing by {name_users(image.users)}, and its "
+        "clients have to be stopped before the cutover; add --cutover agent, hook or when-closed, "
+        f"or copy it meanwhile with `{copy}` and `execute`, then stop them and run `ceph rbd "
+        f"migration cutover {wish.target}`.",
+        copy,
+    )
+
+
+@check(
     "NAME_CHANGES",
     Severity.INFO,
     "Clients have the source open, and the target is in another pool: in place, with another data "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from errno import EBUSY
 from typing import Optional
 
 from ...model.cutover import CutoverMode
@@ -85,7 +86,8 @@ def choose(refusals: Refusals, policy: Policy) -> Choice:
     if best is not None:
         return Choice(best, _MERITS[best])
     assert warm is not None  # it is always allowed
-    if Method.LIVE not in allowed or live is None or live.code == warm.code:
+    busy = live is not None and live.errno == warm.errno == EBUSY  # warm says the ways out
+    if Method.LIVE not in allowed or live is None or live.code == warm.code or busy:
         raise MigrationError(warm.errno, warm.sentence)
     raise MigrationError(live.errno, f"{live.sentence} By the method warm: {warm.sentence}")
 

@@ -5,24 +5,19 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
-from errno import EBUSY
 from typing import Optional
 
 from ...checks import refuse, run
 from ...checks.facts import Facts
-from ...control.lifecycle.cutover import goes_on
 from ...control.lifecycle.policy_merge import merged, with_policy
 from ...faults import fault_point
 from ...model.bounds import shortened
-from ...model.cutover import CutoverMode
-from ...model.errors import MigrationError
 from ...model.finding import Finding
 from ...model.import_source import Import, host_of
-from ...model.migration import Method, Migration, Place, State
+from ...model.migration import Migration, Place, State
 from ...model.policy import Policy
 from ...model.request import MigrationRequest
 from ...model.verification import Verify
-from ...model.watchers import name_users
 from ..hooks.definitions import HookRegistry
 from ..records.registry import Registry, TrackedMigration
 from ..records.secrets import Secrets, prefix_of
@@ -113,10 +108,9 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     ``ident``: the id that it has in its ``plan``; empty: a new one. The record of an import names
     the config-keys of its secrets; they are to be stored after it.
     """
-    facts, choice = decided(replace(facts, clients_leave=_clients_leave(policy)), policy)
+    facts, choice = decided(facts, policy)
     findings = run(facts)
     refuse(findings)
-    _refuse_open(facts, policy)
     if policy.verify is Verify.AUTO:
         policy = replace(policy, verify=facts.verify)
     ident = ident or secrets.token_hex(6)
@@ -135,27 +129,6 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
         snapshots=len(facts.image.snapshots),
     )
     return migration.enter(State.QUEUED, now, f"asked for{warned(findings)}")
-
-
-def _clients_leave(policy: Policy) -> bool:
-    """Whether it waits until its clients leave the source, which may be open until then."""
-    return policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
-
-
-def _refuse_open(facts: Facts, policy: Policy) -> None:
-    """Raise MigrationError(EBUSY) where a cutover would follow by itself with clients running."""
-    wish, image = facts.wish, facts.image
-    users = image.users if image is not None else ()
-    waits = _clients_leave(policy)
-    if wish.method is Method.WARM and users and goes_on(policy.goal) and not waits:
-        raise MigrationError(
-            EBUSY,
-            f"The source {wish.source} is open for writing by {name_users(users)}, and its clients "
-            "have to be stopped before the cutover; add --cutover agent, hook or when-closed, "
-            "or copy it meanwhile with `ceph rbd migration prepare --method warm "
-            f"{wish.source} {wish.target}` and `execute`, then stop them and run `ceph rbd "
-            f"migration cutover {wish.target}`.",
-        )
 
 
 def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) -> Migration:

@@ -7,7 +7,9 @@ from typing import Any, Optional
 
 from ...checks import first_error, run
 from ...checks.facts import Facts
+from ...control.lifecycle.cutover import goes_on
 from ...control.lifecycle.method_choice import Choice, Refusals, best_of, choose, judge, methods_for
+from ...model.cutover import CutoverMode
 from ...model.migration import Method
 from ...model.policy import Policy
 from ...model.request import MigrationRequest
@@ -18,6 +20,7 @@ def decided(facts: Facts, policy: Policy) -> tuple[Facts, Optional[Choice]]:
 
     Raises MigrationError where an image can be migrated by no method.
     """
+    facts = _with_policy(facts, policy)
     if not facts.wish.auto:
         return facts, None
     choice = choose(_refusals(facts), policy)
@@ -26,11 +29,17 @@ def decided(facts: Facts, policy: Policy) -> tuple[Facts, Optional[Choice]]:
 
 def for_check(facts: Facts, policy: Policy) -> Facts:
     """The facts by the method that would be chosen, or ``live`` where none can do the job."""
+    facts = _with_policy(facts, policy)
     if not facts.wish.auto:
         return facts
     allowed = methods_for(policy)
     able = {method: error for method, error in _refusals(facts).items() if method in allowed}
     return facts.by(best_of(able) or (Method.LIVE if Method.LIVE in allowed else Method.WARM))
+
+
+def _with_policy(facts: Facts, policy: Policy) -> Facts:
+    leave = policy.cutover is not None and policy.cutover.mode is not CutoverMode.REFUSE
+    return replace(facts, clients_leave=leave, cuts_over=goes_on(policy.goal))
 
 
 def other_method(wish: MigrationRequest) -> Optional[Method]:
