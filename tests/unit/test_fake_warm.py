@@ -278,7 +278,9 @@ def of_plan(world, request, *arguments):
 
 
 def test_a_plan_without_a_method_chooses_one_for_each_image(world):
-    assert of_plan(world, "create", auto_plan(world))["method"] == "auto"
+    definition = auto_plan(world)
+    assert of_plan(world, "create", definition)["method"] == "auto"
+    assert of_plan(world, "compare", definition).same
     for _ in range(100):
         found = of_plan(world, "check", "move")
         if found["done"]:
@@ -300,6 +302,7 @@ def test_a_plan_of_an_earlier_version_goes_on_with_live(world):
     plan = Plan(definition, PlanState.DRAFT, 1.0)
     world.call(lambda: world.engine.plans._plan_registry.create(plan))
     assert of_plan(world, "create", definition)["method"] == "live"
+    assert of_plan(world, "compare", definition).same
     assert of_plan(world, "apply", replace(definition, wave=1))["method"] == "live"
     of_plan(world, "begin", "move")
     world.run(10.0)

@@ -150,7 +150,8 @@ class PlanService:
             if kept is None:
                 return PlanComparison(definition.name, None, False)
             state = shown_state(kept.plan, kept.phases())
-            return PlanComparison(definition.name, state, kept.plan.definition == definition)
+            alike = (definition, _with_method(definition, None))
+            return PlanComparison(definition.name, state, kept.plan.definition in alike)
 
     def apply(self, definition: Definition, *, may_create: bool = True) -> PlanReport:
         """The same; where there is a plan of the name, that is changed.
