@@ -158,14 +158,14 @@ def test_each_image_has_its_own_method(
     source, target = plan.pools
     spec = {"type": "qcow", "stream": {"type": "file", "file_path": str(file)}}
     images = [
-        {"source": f"{source}/vm-1", "method": "warm"},
+        {"source": f"{source}/vm-1", "method": "live"},
         {"source_spec": spec, "target": f"{target}/own", "method": "copy"},
     ]
     plan.create(images=images)
     checked = plan.do("check")
     assert {item["target"].split("/")[1]: item["method"] for item in checked["items"]} == {
-        "vm-1": "warm",
-        "vm-2": "live",
+        "vm-1": "live",
+        "vm-2": "warm",
         "own": "copy",
     }
     assert checked["ok"]
@@ -175,7 +175,7 @@ def test_each_image_has_its_own_method(
     assert (
         ended
         == shown
-        == {f"{target}/vm-1": "warm", f"{target}/vm-2": "live", f"{target}/own": "copy"}
+        == {f"{target}/vm-1": "live", f"{target}/vm-2": "warm", f"{target}/own": "copy"}
     )
     moved(client, plan, before)
     assert content(client, f"{target}/own") == raw.read_bytes()

@@ -87,7 +87,8 @@ def test_a_plan_is_named_as_who_began_its_migrations(world):
 
 
 def test_acts_of_plans_are_lines_of_the_audit_log_and_of_the_plans_timeline(world):
-    text = "plan: move\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}\npolicy: {goal: executed}\n"
+    text = "plan: move\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}\n"
+    text += "policy: {goal: executed, method: live}\n"
     plans = world.engine.plans
     world.set(max_copies=0)
     acting(world, "ann", lambda: plans.create(parse_plan(text, "rbd")))
