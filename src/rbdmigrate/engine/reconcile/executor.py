@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import E2BIG, EAGAIN, EBUSY, EIO, ENOMEM, ESTALE, ETIMEDOUT
+from errno import E2BIG, EAGAIN, EIO, ENOMEM, ETIMEDOUT
 from typing import Optional
 
 import rados
@@ -19,14 +18,13 @@ from ...cluster.observe import observe
 from ...cluster.pools import open_by_id
 from ...cluster.worker_process import JobTooLong, WorkerLost
 from ...control.lifecycle.abort_guard import guard_abort_again
-from ...control.lifecycle.aborting import abort_refused, copied_by_us_alone
+from ...control.lifecycle.aborting import copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
-from ...control.lifecycle.cutover import cut_over_refused, prepare_refused, waits_for_clients
-from ...control.lifecycle.decision import decide, failed, retry_later
+from ...control.lifecycle.cutover import waits_for_clients
+from ...control.lifecycle.decision import decide
 from ...control.lifecycle.failures import (
     FailureReason,
-    backoff,
     not_started,
 )
 from ...control.lifecycle.observed import with_observation
@@ -46,6 +44,7 @@ from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 from . import clones, worker_jobs
 from .abort_guard import GUARDED, blind, find_target
+from .act_failures import ActFailures
 from .act_records import with_bytes, with_change, with_intent
 from .fencing import Fencing
 from .outcomes import with_answer
@@ -54,7 +53,6 @@ from .source_breaker import SourceBreaker
 from .verification import on_checkpoint
 from .worker_events import (
     copied_more,
-    explained,
     lost_reason,
     on_progress,
     on_published,
@@ -66,7 +64,6 @@ from .worker_slot import Job, Slot
 log = logging.getLogger(__name__)
 
 _FRESH = 1.0  # seconds for which a look counts
-_QUICK_RETRIES = 3  # attempts without a wait after an act that met a changed image
 # librbd looks at the state itself before these, and our worker does before a cutover.
 _CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.CUT_OVER, Op.COMMIT})
 
@@ -90,12 +87,12 @@ class Executor:
         self._manager = manager
         self._host = socket.gethostname()
         self._settings = settings
-        self._chance = random.Random()
         self.blocklist = Blocklist()
         self._holder = LockOwnerPace(client, registry)
         self._after_copy = PostCopy(client, registry, settings, self.blocklist)
         self._fencing = Fencing(client=client, blocklist=self.blocklist)
         self.breaker = SourceBreaker()
+        self._failures = ActFailures(registry=registry, settings=settings, breaker=self.breaker)
 
     def work(self, slot: Slot, job: Job) -> None:
         """Do ``job``; its failures are recorded. Raises what RADOS and the store raise."""
@@ -105,7 +102,7 @@ class Executor:
         except WorkerLost as error:
             if not job.stop_reason:
                 problem = not_started(job.op, str(error), tracked.migration.target.spec)
-                self._failed(tracked, EAGAIN, problem, by_source=False)
+                self._failures.record(tracked, EAGAIN, problem, by_source=False)
             return
         situation = self._still_wanted(tracked, job.op)
         if situation is None:
@@ -113,12 +110,12 @@ class Executor:
         refusal = clones.look_before(self._client, tracked.migration, job.op)
         if refusal is not None:
             problem = FailureReason(str(refusal), refusal.errno == EAGAIN)
-            self._failed(tracked, refusal.errno, problem)
+            self._failures.record(tracked, refusal.errno, problem)
             return
         try:
             allowed_version = self._guard_abort(tracked, job.op, worker.clients)
         except MigrationError as unsafe:
-            self._abort_refused(tracked, unsafe.errno, str(unsafe))
+            self._failures.abort_refused(tracked, unsafe.errno, str(unsafe))
             return
         actor = Actor(
             self._manager,
@@ -161,7 +158,9 @@ class Executor:
             result = "interrupted"
             self._interrupted(slot, job, actor, error)
         except JobTooLong as error:
-            self._failed(tracked, E2BIG, FailureReason(error.message, False), by_source=False)
+            self._failures.record(
+                tracked, E2BIG, FailureReason(error.message, False), by_source=False
+            )
         else:
             if isinstance(ending, Failed) and ending.cause is Cause.LIBRBD:
                 slot.discard_worker()  # its client may be the cause: the next act starts anew
@@ -190,12 +189,14 @@ class Executor:
             self._registry.count(Sample("worker_losses_total"))
             reason = lost_reason(job, error)
             self._registry.update(tracked, lambda m: after_crash(m, job.op, error.signal))
-            self._failed(tracked, EIO, reason, by_source=False)
+            self._failures.record(tracked, EIO, reason, by_source=False)
             return
         if job.op is Op.EXECUTE and not slot.stopping:
             self._after_copy.stop_holder(slot, tracked)
         if job.failure is not None:
-            self._failed(tracked, ETIMEDOUT if job.failure.transient else ENOMEM, job.failure)
+            self._failures.record(
+                tracked, ETIMEDOUT if job.failure.transient else ENOMEM, job.failure
+            )
         self._registry.update(tracked, lambda m: replace(m, step=None))
 
     def _copy_cut_off(self, tracked: TrackedMigration, version: Optional[int]) -> None:
@@ -240,7 +241,7 @@ class Executor:
         """The worker did its job, or says why not."""
         self._holder.restore(tracked)
         if isinstance(ending, Failed):
-            self._job_failed(tracked, op, ending)
+            self._failures.of_job(tracked, op, ending)
             return
         answer = ending.answer
         if isinstance(answer, Copied):
@@ -255,21 +256,6 @@ class Executor:
         tracked.repeats = tracked.repeats + 1 if tracked.done_op is op else 1
         tracked.done_op = op
         self.breaker.succeeded(tracked.migration)
-
-    def _job_failed(self, tracked: TrackedMigration, op: Op, failure: Failed) -> None:
-        refused = failure.cause is Cause.REFUSED
-        if op is Op.ABORT and refused and failure.errno == EBUSY:
-            self._abort_refused(tracked, EBUSY, failure.message)
-            return
-        if op is Op.CUT_OVER and refused and failure.errno == EBUSY:
-            now = time.time()
-            self._registry.update(tracked, lambda m: cut_over_refused(m, failure.message, now))
-            log.warning("%s: %s", tracked.migration.id, failure.message)
-            return
-        problem = explained(op, failure, tracked)
-        if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
-            problem = replace(problem, transient=True)
-        self._failed(tracked, failure.errno, problem)
 
     def recover(self, tracked: TrackedMigration) -> None:
         """A step was begun and its outcome is not known: fence its actor, then forget the step."""
@@ -351,43 +337,6 @@ class Executor:
         )
         guard_abort_again(tracked.migration, found)
         return found.version
-
-    def _abort_refused(self, tracked: TrackedMigration, errno: int, message: str) -> None:
-        """The abort is not begun, and the migration is where it was."""
-        now = time.time()
-        self._registry.update(tracked, lambda m: abort_refused(m, errno, message, now))
-        log.warning("%s: %s", tracked.migration.id, message)
-
-    def _failed(
-        self,
-        tracked: TrackedMigration,
-        errno: int,
-        problem: FailureReason,
-        *,
-        by_source: bool = True,
-    ) -> None:
-        """Write that a step failed: to be retried, or for the administrator to look at.
-
-        ``by_source``: source or cluster answered so. What goes wrong on this host is no reason to
-        leave the source alone.
-        """
-        now, settings = time.time(), self._settings()
-        if by_source:
-            self.breaker.failed(tracked.migration, errno)
-
-        def change(m: Migration) -> Migration:
-            if m.release is not None and m.prepared_at is None:
-                return prepare_refused(m, problem.message, now)
-            if not problem.transient:
-                return failed(m, errno, problem.message, now)
-            wait = backoff(m.attempts + 1, settings.retry_first, settings.retry_cap, self._chance)
-            if errno == ESTALE and m.attempts < _QUICK_RETRIES:
-                wait = 0.0  # what it was decided on has changed: look again
-            return retry_later(m, errno, problem.message, now, wait)
-
-        self._registry.update(tracked, change)
-        tracked.done_op = None
-        log.warning("%s: %s", tracked.migration.id, problem.message)
 
 
 def target_version(client: rados.Rados, m: Migration) -> Optional[int]:

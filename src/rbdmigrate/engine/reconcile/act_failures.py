@@ -1,0 +1,94 @@
+"""What is recorded of acts that failed: to be tried again, or for the administrator to look at."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from errno import EBUSY, ESTALE
+
+from ...control.lifecycle.aborting import abort_refused
+from ...control.lifecycle.cutover import cut_over_refused, prepare_refused
+from ...control.lifecycle.decision import failed, retry_later
+from ...control.lifecycle.failures import FailureReason, backoff
+from ...model.jobs.protocol import Cause, Failed
+from ...model.migration import Migration, Op
+from ..records.registry import Registry, TrackedMigration
+from ..settings import Settings
+from .source_breaker import SourceBreaker
+from .worker_events import explained
+
+log = logging.getLogger(__name__)
+
+_QUICK_RETRIES = 3  # attempts without a wait after an act that met a changed image
+
+
+class ActFailures:
+    """Writes failures to the records of migrations. Its methods raise what the registry raises."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        settings: Callable[[], Settings],
+        breaker: SourceBreaker,
+    ) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._breaker = breaker
+        self._chance = random.Random()
+
+    def of_job(self, tracked: TrackedMigration, op: Op, failure: Failed) -> None:
+        """The worker says that the act failed."""
+        refused = failure.cause is Cause.REFUSED
+        if op is Op.ABORT and refused and failure.errno == EBUSY:
+            self.abort_refused(tracked, EBUSY, failure.message)
+            return
+        if op is Op.CUT_OVER and refused and failure.errno == EBUSY:
+            now = time.time()
+            self._registry.update(tracked, lambda m: cut_over_refused(m, failure.message, now))
+            log.warning("%s: %s", tracked.migration.id, failure.message)
+            return
+        problem = explained(op, failure, tracked)
+        if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
+            problem = replace(problem, transient=True)
+        self.record(tracked, failure.errno, problem)
+
+    def abort_refused(self, tracked: TrackedMigration, errno: int, message: str) -> None:
+        """The abort is not begun, and the migration is where it was."""
+        now = time.time()
+        self._registry.update(tracked, lambda m: abort_refused(m, errno, message, now))
+        log.warning("%s: %s", tracked.migration.id, message)
+
+    def record(
+        self,
+        tracked: TrackedMigration,
+        errno: int,
+        problem: FailureReason,
+        *,
+        by_source: bool = True,
+    ) -> None:
+        """Write that a step failed: to be retried, or for the administrator to look at.
+
+        ``by_source``: source or cluster answered so. What goes wrong on this host is no reason to
+        leave the source alone.
+        """
+        now, settings = time.time(), self._settings()
+        if by_source:
+            self._breaker.failed(tracked.migration, errno)
+
+        def change(m: Migration) -> Migration:
+            if m.release is not None and m.prepared_at is None:
+                return prepare_refused(m, problem.message, now)
+            if not problem.transient:
+                return failed(m, errno, problem.message, now)
+            wait = backoff(m.attempts + 1, settings.retry_first, settings.retry_cap, self._chance)
+            if errno == ESTALE and m.attempts < _QUICK_RETRIES:
+                wait = 0.0  # what it was decided on has changed: look again
+            return retry_later(m, errno, problem.message, now, wait)
+
+        self._registry.update(tracked, change)
+        tracked.done_op = None
+        log.warning("%s: %s", tracked.migration.id, problem.message)
