@@ -1,5 +1,6 @@
 """Source-specs: what is taken, what is refused and with which sentence, and where secrets are."""
 
+import contextlib
 import csv
 import json
 from errno import EINVAL
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.mon_hosts import parse_mon_host
 from rbdmigrate.model.source_spec import (
     SourceSpec,
     StreamSpec,
@@ -23,6 +25,10 @@ HTTP = {"type": "http", "url": "https://images.example:8443/a%20b.qcow2"}
 S3 = {"type": "s3", "url": "http://s3.example/b/o", "access_key": "AKEY", "secret_key": "SKEY"}
 NBD = {"type": "nbd", "uri": "nbd://nbd.example/disk"}
 NATIVE = {"type": "native", "pool_name": "hdd", "image_name": "disk", "snap_name": "snap"}
+PLANTED_KEY = "AQPLANTEDPLANTEDPLANTEDPLANTEDPLANTEDPL=="
+OTHER = {
+    **NATIVE, "mon_host": "10.0.0.1,10.0.0.2", "key": PLANTED_KEY, "client_name": "client.import",
+}  # fmt: skip
 
 
 def parse(plain):
@@ -65,6 +71,7 @@ TAKEN = [
         "raw over s3 http://s3.example/b/o",
     ),
     (NATIVE, "hdd/disk@snap"),
+    (OTHER, "hdd/disk@snap at 10.0.0.1"),
     ({**NATIVE, "pool_namespace": "ns"}, "hdd/ns/disk@snap"),
     (
         {
@@ -216,6 +223,14 @@ REFUSED = [
     ({**NATIVE, "client_name": "client.a"}, "a client without cluster"),
     ({**NATIVE, "cluster_name": "../x"}, "a cluster that is a path"),
     ({**NATIVE, "cluster_name": "old", "client_name": "admin"}, "a client without type"),
+    ({**NATIVE, "mon_host": "10.0.0.1"}, "a cluster without key"),
+    ({**NATIVE, "key": PLANTED_KEY}, "a key without cluster"),
+    ({**OTHER, "cluster_name": "old"}, "two clusters"),
+    ({**OTHER, "mon_host": "10.0.0.1/24"}, "monitors that are a network"),
+    ({**OTHER, "mon_host": "a:70000"}, "a monitor without port"),
+    ({**OTHER, "mon_host": ",;"}, "no monitor"),
+    ({**OTHER, "key": "PLANTED!"}, "a key that is none"),
+    ({**OTHER, "key": "config://"}, "no config-key for the key"),
 ]
 _CASES = [(t if isinstance(t, str) else json.dumps(t), what) for t, what in REFUSED]
 _TABLE = Path(__file__).parents[2] / "doc" / "reference" / "refused-sources.csv"
@@ -262,6 +277,7 @@ json_like = st.recursive(
 NAMES = [
     "type", "stream", "snapshots", "file_path", "url", "uri", "access_key", "secret_key", "name",
     "pool_name", "pool_id", "image_name", "image_id", "snap_name", "snap_id", "cluster_name",
+    "mon_host", "key",
 ]  # fmt: skip
 values = st.sampled_from(
     ["raw", "qcow", "native", "file", "http", "s3", "nbd", "/a", "http://h/a", "nbd://h/x", 3]
@@ -346,9 +362,56 @@ def test_references_are_left_alone():
     )
 
 
-def test_another_cluster_is_refused_and_nothing_else():
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("10.0.0.1", [("", "10.0.0.1", 0)]),
+        ("10.0.0.1,mon-b.example:6789", [("", "10.0.0.1", 0), ("", "mon-b.example", 6789)]),
+        ("10.0.0.1; 10.0.0.2", [("", "10.0.0.1", 0), ("", "10.0.0.2", 0)]),
+        (
+            "[v2:10.0.0.1:3300/0,v1:10.0.0.1:6789/0] [v2:[fd00::1]:3300,v1:[fd00::1]:6789]",
+            [
+                ("v2", "10.0.0.1", 3300),
+                ("v1", "10.0.0.1", 6789),
+                ("v2", "fd00::1", 3300),
+                ("v1", "fd00::1", 6789),
+            ],
+        ),
+        ("v1:10.0.0.1:6789", [("v1", "10.0.0.1", 6789)]),
+        ("[fd00::1]:3300", [("", "fd00::1", 3300)]),
+    ],
+)
+def test_the_monitors_of_another_cluster(text, found):
+    parsed = parse_mon_host(text)
+    assert [(mon.protocol, mon.host, mon.port) for mon in parsed] == found
+    again = parse_mon_host(",".join(mon.at(mon.host) for mon in parsed))
+    assert again == parsed
+
+
+@given(st.text(max_size=60) | st.text("v12:[]0,. ;a/", max_size=30))
+def test_no_list_of_monitors_gives_anything_but_addresses_or_a_refusal(text):
+    with contextlib.suppress(ValueError):
+        assert all(mon.host and mon.port < 65536 for mon in parse_mon_host(text))
+
+
+def test_a_spec_of_another_cluster_hides_its_key():
+    spec = parse(OTHER)
+    assert spec.elsewhere
+    assert not spec.read_by_librbd
+    assert spec.label() == "hdd/disk@snap at 10.0.0.1"
+    assert spec.secrets() == {"key": PLANTED_KEY}
+    assert "PLANTED" not in repr(spec)
+    assert spec.redacted() == {**OTHER, "key": "***"}
+    moved, stored = spec.with_secrets_at("rbd/migration/7")
+    assert stored == {"rbd/migration/7/key": PLANTED_KEY}
+    assert moved.key == "config://rbd/migration/7/key"
+    assert moved.config_keys() == ["rbd/migration/7/key"]
+    assert parse_source_spec(moved.to_json()) == moved
+
+
+def test_another_cluster_by_name_is_refused_and_nothing_else():
     sentence = unsupported(parse({**NATIVE, "cluster_name": "old"}))
-    assert "rbd export" in sentence
-    assert "upgrade" not in sentence
+    assert "mon_host" in sentence
+    assert unsupported(parse(OTHER)) is None
     assert unsupported(parse(NATIVE)) is None
     assert unsupported(parse({"type": "raw", "stream": NBD})) is None

@@ -114,11 +114,11 @@ def _native(call: Call) -> SourceSpec:
 
 
 def authorize(call: Call, spec: SourceSpec) -> None:
-    """Refuse a native source that the caller may not read, because the manager reads it for them.
+    """Refuse an image of this cluster that the caller may not read, for whom the manager reads it.
 
     Raises MigrationError(EACCES), and ENOENT for the id of a pool that does not exist.
     """
-    if spec.format != "native":
+    if spec.format != "native" or spec.elsewhere:
         return
     pool = spec.pool_name
     if pool is None:

@@ -115,7 +115,7 @@ def plan_places(plan: Definition, pool_name: PoolName) -> frozenset[tuple[str, s
         if not listed.source_spec:
             continue
         spec = parse_source_spec(listed.source_spec)
-        if spec.format == "native":
+        if spec.format == "native" and not spec.elsewhere:
             pool = spec.pool_name or pool_name(spec.pool_id or 0)
             found.add((pool, spec.pool_namespace or ""))
     return frozenset(found)

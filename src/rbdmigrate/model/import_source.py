@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from .bounds import shortened
 from .errors import MigrationError
+from .mon_hosts import parse_mon_host
 from .source_spec import SourceSpec, parse_source_spec
 
 _TAIL = 14  # hex digits of an image id in librbd (24 of a block name, less "rbd_data.")
@@ -51,6 +52,11 @@ class Import:
     def native(self) -> bool:
         """Whether it is a snapshot of an RBD image."""
         return bool(self.redacted().get("type") == "native")
+
+    @property
+    def outside(self) -> bool:
+        """Whether it is read from outside this cluster."""
+        return not self.native or "mon_host" in self.redacted()
 
     def redacted(self) -> dict[str, Any]:
         """The source-spec as it may be shown; empty where it cannot be read."""
@@ -98,8 +104,8 @@ def _made_by(image_id: str, client: int) -> bool:
 
 
 def host_of(spec: SourceSpec) -> str:
-    """The host that a source is read from; empty for files and images."""
+    """The host that a source is read from; empty for files and images of this cluster."""
     for _, stream in spec.streams():
         if stream.type != "file":
             return urlsplit(stream.url or stream.uri).hostname or ""
-    return ""
+    return parse_mon_host(spec.mon_host)[0].host if spec.mon_host is not None else ""

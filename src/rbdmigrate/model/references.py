@@ -51,8 +51,10 @@ def references(spec: SourceSpec) -> Iterator[Reference]:
                 yield Reference(f"{path}.{name}", value[len(CONFIG) :], stream.url)
         if stream.ca:
             yield Reference(f"{path}.ca", stream.ca[len(CONFIG) :], "")
-    if spec.passphrase.startswith(CONFIG):
-        yield Reference("passphrase", spec.passphrase[len(CONFIG) :], "")
+    for name in ("passphrase", "key"):
+        value = getattr(spec, name)
+        if value.startswith(CONFIG):
+            yield Reference(name, value[len(CONFIG) :], "")  # cephx sends no key
 
 
 def own_keys(ident: str, stored: Iterable[str]) -> frozenset[str]:

@@ -63,6 +63,12 @@ class MigrationRequest:
             )
         if method is Method.COPY and self.spec is None:
             raise MigrationError(EINVAL, "The method copy is for imports; leave out --method copy.")
+        if method is Method.LIVE and self.spec is not None and self.spec.mon_host is not None:
+            raise MigrationError(
+                EINVAL,
+                "The method live does not import from another cluster, because librbd would copy "
+                "the image's head in place of the snapshot; leave out --method live.",
+            )
         if method is Method.LIVE and self.spec is not None and not self.spec.read_by_librbd:
             raise MigrationError(
                 EINVAL,

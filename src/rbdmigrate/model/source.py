@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
+from .mon_hosts import parse_mon_host
+
 CONFIG = "config://"
 """The prefix of references to the monitors' config-key store in a source-spec."""
 
@@ -22,6 +24,9 @@ COPIED_FORMATS = ("vmdk", "vhdx", "vpc", "vdi", "parallels")
 
 COMPRESSIONS = {"gzip": "gunzip", "xz": "unxz", "zstd": "unzstd", "bzip2": "bunzip2"}
 """How a stream may be compressed, each with the program that unpacks such a file."""
+
+_OWN_SECRETS = ("passphrase", "key")
+"""The fields of a source-spec itself that hold secrets, or references to config-keys."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,9 @@ class SourceSpec:
     """One external source. ``format`` is native, qcow, raw, or one of ``COPIED_FORMATS``.
 
     ``stream`` is for all but native, ``snapshots`` (the oldest first) for raw, the other fields for
-    native: a snapshot of an image, in this cluster or, from Ceph 20 on, another one.
+    native: a snapshot of an image. It is in another cluster where ``mon_host`` is given, the
+    addresses of that cluster's monitors, with the ``key`` of its client ``client_name``
+    (client.admin if that is None), or ``cluster_name``, the name of a file that librbd would read.
     ``passphrase``: of an encrypted qcow disk, which the method ``copy`` decrypts.
     """
 
@@ -119,10 +126,12 @@ class SourceSpec:
     cluster_name: Optional[str] = None
     client_name: Optional[str] = None
     passphrase: str = field(default="", repr=False)
+    mon_host: Optional[str] = None
+    key: str = field(default="", repr=False)
 
     @property
     def read_by_librbd(self) -> bool:
-        """Whether librbd knows such sources."""
+        """Whether librbd reads such sources, and reads them right."""
         return not self.unknown_to_librbd
 
     @property
@@ -130,9 +139,16 @@ class SourceSpec:
         """What librbd does not do with it, as a verb; empty if nothing."""
         if self.format in COPIED_FORMATS:
             return f"read {self.format}"
+        if self.mon_host is not None:
+            return "read snapshots of another cluster"
         if self.passphrase:
             return "decrypt"
         return next((s.unknown_to_librbd for _, s in self.streams() if s.unknown_to_librbd), "")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is an image of another cluster."""
+        return self.cluster_name is not None or self.mon_host is not None
 
     def streams(self) -> Iterator[tuple[str, StreamSpec]]:
         """All streams with their paths in the spec; the head's first."""
@@ -143,15 +159,14 @@ class SourceSpec:
 
     def to_plain(self) -> dict[str, Any]:
         """The object as librbd reads it, **with its secrets**."""
-        names = vars(self).keys() - {"format", "stream", "snapshots", "passphrase"}
+        names = vars(self).keys() - {"format", "stream", "snapshots", *_OWN_SECRETS}
         plain: dict[str, Any] = {"type": self.format}
         plain.update({n: v for n, v in vars(self).items() if n in names and v is not None})
         if self.stream is not None:
             plain["stream"] = self.stream.to_plain()
         if self.snapshots:
             plain["snapshots"] = [snapshot.to_plain() for snapshot in self.snapshots]
-        if self.passphrase:
-            plain["passphrase"] = self.passphrase
+        plain.update({name: secret for name, secret in self._own_secrets() if secret})
         return plain
 
     def to_json(self) -> str:
@@ -167,7 +182,13 @@ class SourceSpec:
         parts = [pool, self.pool_namespace or "", self.image_name or ""]
         snapshot = self.snap_name if self.snap_name is not None else f"snapshot {self.snap_id}"
         label = "/".join(part for part in parts if part) + f"@{snapshot}"
+        if self.mon_host is not None:
+            return f"{label} at {parse_mon_host(self.mon_host)[0].host}"
         return f"{self.cluster_name}:{label}" if self.cluster_name else label
+
+    def _own_secrets(self) -> list[tuple[str, str]]:
+        """Secrets of the spec itself, or references in their place, by the name of the field."""
+        return [(name, getattr(self, name)) for name in _OWN_SECRETS]
 
     def secrets(self) -> dict[str, str]:
         """Secrets that must never be shown, by path in the spec; references to config-keys are not
@@ -178,13 +199,14 @@ class SourceSpec:
             for path, stream in self.streams()
             for name in SECRETS
         }
-        found["passphrase"] = self.passphrase
+        found.update(self._own_secrets())
         return {path: s for path, s in found.items() if s and not s.startswith(CONFIG)}
 
     def config_keys(self) -> list[str]:
         """The config-keys that it refers to, without duplicates."""
         values = [getattr(stream, name) for _, stream in self.streams() for name in SECRETS]
-        values += [self.passphrase, *(stream.ca for _, stream in self.streams())]
+        values += [value for _, value in self._own_secrets()]
+        values += [stream.ca for _, stream in self.streams()]
         keys = (value[len(CONFIG) :] for value in values if value.startswith(CONFIG))
         return list(dict.fromkeys(keys))
 
@@ -210,18 +232,13 @@ class SourceSpec:
     def _with_keys(self, change: Callable[[str, str], str]) -> SourceSpec:
         """Return a copy in which each secret is ``change(path, secret)``."""
         changed: dict[str, dict[str, Any]] = {}
-        passphrase = self.passphrase
         for path, secret in self.secrets().items():
             where, _, name = path.rpartition(".")
-            if not where:
-                passphrase = change(path, secret)
-                continue
             changed.setdefault(where, {})[name] = change(path, secret)
-        if not changed:
-            return replace(self, passphrase=passphrase)
+        own: dict[str, Any] = changed.pop("", {})
         new = {p: replace(s, **changed.get(p, {})) for p, s in self.streams()}
         snapshots = tuple(
             replace(snapshot, stream=new[f"snapshots[{number}].stream"])
             for number, snapshot in enumerate(self.snapshots)
         )
-        return replace(self, stream=new.get("stream"), snapshots=snapshots, passphrase=passphrase)
+        return replace(self, stream=new.get("stream"), snapshots=snapshots, **own)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Optional
 
+from .mon_hosts import parse_mon_host
 from .source import CONFIG, COPIED_FORMATS, SnapshotSpec, SourceSpec, StreamSpec
 from .source_fields import (
     as_object,
@@ -26,6 +27,7 @@ __all__ = ["SnapshotSpec", "SourceSpec", "StreamSpec", "parse_source_spec", "uns
 
 MAX_SNAPSHOTS = 500  # each is a stream that librbd opens at once
 
+_CEPHX_KEY = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _CLIENT = re.compile(r"client\.\S+")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -43,8 +45,9 @@ _OTHER_FORMATS = {
 }
 _NATIVE_TEXTS = (
     "pool_name", "pool_namespace", "image_name", "image_id", "snap_name", "cluster_name",
-    "client_name",
+    "client_name", "mon_host", "key",
 )  # fmt: skip
+_FREE_TEXTS = ("cluster_name", "client_name", "mon_host", "key")  # names of no pool or image
 _NATIVE_NUMBERS = ("pool_id", "snap_id")
 
 
@@ -79,13 +82,14 @@ def _passphrase(spec: dict[str, Any]) -> str:
 def unsupported(spec: SourceSpec) -> Optional[str]:
     """Return why no release can read the source correctly, for EOPNOTSUPP; None if it can be read.
 
-    Releases before 20 read the local cluster in place of another one, and 20 copies wrong bytes.
+    Releases before 20 read the local cluster in place of one that ``cluster_name`` names, and 20
+    copies wrong bytes.
     """
     if spec.cluster_name is None:
         return None
     return (
-        f"{spec.label()} is in another cluster, whose live head librbd would copy in place of "
-        "the snapshot; export the snapshot there with `rbd export` and import that as raw."
+        f"{spec.label()} is in another cluster that is given by its name, whose live head librbd "
+        "would copy in place of the snapshot; give mon_host and key in place of cluster_name."
     )
 
 
@@ -139,7 +143,7 @@ def _native(spec: dict[str, Any]) -> SourceSpec:
             continue  # the default namespace, as in librbd
         if name in spec:
             values[name] = required_string(spec, "", name, "give its name", "a native source")
-            if name not in {"cluster_name", "client_name"}:
+            if name not in _FREE_TEXTS:
                 _name(values[name], name)
     for name in _NATIVE_NUMBERS:
         if name in spec:
@@ -148,8 +152,30 @@ def _native(spec: dict[str, Any]) -> SourceSpec:
     if "image_name" not in values:
         raise refuse("image_name", "is missing: a native source needs it", "give the image's name")
     _one_of(values, "snap_name", "snap_id", "the snapshot, which an import needs,")
-    if "client_name" in values and "cluster_name" not in values:
-        raise refuse("client_name", "is given without cluster_name", "give both or neither")
+    _other_cluster(values)
+    return SourceSpec(format="native", **values)
+
+
+def _other_cluster(values: dict[str, Any]) -> None:
+    """Refuse what does not say how to reach another cluster."""
+    form = "give the addresses of its monitors as mon_host, and the key of a client of it as key"
+    if "mon_host" in values and "cluster_name" in values:
+        raise refuse("cluster_name and mon_host", "are both given", form)
+    if ("mon_host" in values) != ("key" in values):
+        missing = "key" if "mon_host" in values else "mon_host"
+        raise refuse(missing, "is missing: a source in another cluster needs it", form)
+    if "mon_host" in values:
+        try:
+            parse_mon_host(values["mon_host"])
+        except ValueError as error:
+            raise refuse("mon_host", str(error), "the form is 10.0.0.1,10.0.0.2:6789") from None
+        key = values["key"]
+        if not key.startswith(CONFIG) and not _CEPHX_KEY.fullmatch(key):
+            raise refuse("key", "is no key of Ceph", "give what `ceph auth print-key` prints")
+        if key == CONFIG:
+            raise refuse("key", "names no config-key", "give config://KEY")
+    elif "client_name" in values and "cluster_name" not in values:
+        raise refuse("client_name", "is given without mon_host and key", "give all or none of them")
     if "cluster_name" in values and not _CLUSTER.fullmatch(values["cluster_name"]):
         raise refuse(
             "cluster_name",
@@ -158,7 +184,6 @@ def _native(spec: dict[str, Any]) -> SourceSpec:
         )
     if "client_name" in values and not _CLIENT.fullmatch(values["client_name"]):
         raise refuse("client_name", "is not the name of a client", "give one such as client.import")
-    return SourceSpec(format="native", **values)
 
 
 def _number(value: Any, name: str) -> int:

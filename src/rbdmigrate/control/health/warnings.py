@@ -89,7 +89,7 @@ def lost_agents(reports: Iterable[HostReport], migrations: Iterable[Migration]) 
 
 def keys_needed(m: Migration) -> tuple[str, ...]:
     """Return the config-keys that an import reads; none when its source-spec cannot be read."""
-    if m.imported is None or m.imported.native or m.state.ended:
+    if m.imported is None or not m.imported.outside or m.state.ended:
         return ()
     try:
         named = [reference.key for reference in references(m.imported.source)]
@@ -169,7 +169,7 @@ def _outside(facts: Facts) -> bool:
 
 def _source(facts: Facts, limits: Limits) -> str:
     m = facts.migration
-    if m.imported is None or m.imported.native or m.paused or facts.missing:
+    if m.imported is None or not m.imported.outside or m.paused or facts.missing:
         return ""
     if facts.hold is not None and _outside(facts):
         return facts.hold.message

@@ -23,5 +23,5 @@ def source_rests(m: Migration) -> Hold:
 
 
 def _cause(m: Migration) -> HoldReason:
-    outside = m.imported is not None and not m.imported.native
+    outside = m.imported is not None and m.imported.outside
     return HoldReason.SOURCE if outside else HoldReason.HEALTH

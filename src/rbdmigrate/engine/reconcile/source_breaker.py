@@ -48,6 +48,6 @@ class SourceBreaker:
 
 def source_key(m: Migration) -> str:
     """What migrations share when they share a source that may not answer: its pool, or its host."""
-    if m.imported is not None and not m.imported.native:
+    if m.imported is not None and m.imported.outside:
         return f"host {m.imported.host}" if m.imported.host else f"source {m.source.image}"
     return f"pool {m.source.pool}"

@@ -79,7 +79,7 @@ class Preparation:
     ) -> MigrationRequest:
         """The request for an import. A native source is named by its place, others by a label."""
         source = ImageSpec("", "", spec.label())
-        if spec.format == "native" and spec.cluster_name is None:
+        if spec.format == "native" and not spec.elsewhere:
             pool = spec.pool_name or pool_name(self._client, spec.pool_id or 0)
             image = spec.label().rpartition("/")[2]
             source = ImageSpec(pool, spec.pool_namespace or "", image)

@@ -37,6 +37,7 @@ from ..removal import remove_snapshots
 from ..session import Session
 from ..verify.extents import diff
 from ..verify.image_views import open_view
+from .other_cluster import SourceCluster
 
 
 class Found(NamedTuple):
@@ -63,14 +64,14 @@ def inspect(session: Session, spec: SourceSpec) -> Inspection:
     return Inspection(size=found.size, to_copy=sum(length for _, length in data))
 
 
-def find(session: Session, spec: SourceSpec, *, in_trash: bool = False) -> Found:
+def find(cluster: SourceCluster, spec: SourceSpec, *, in_trash: bool = False) -> Found:
     """The image and the snapshot of a source-spec. Raises MigrationError.
 
     ``in_trash``: an image that a user put into the trash is found too, by its id.
     """
-    label, place = spec.label(), find_image(session, spec, in_trash=in_trash)
+    label, place = spec.label(), find_image(cluster, spec, in_trash=in_trash)
     with (
-        session.open(place) as ioctx,
+        cluster.open(place) as ioctx,
         rbd.Image(ioctx, image_id=place.image_id, read_only=True) as image,
     ):
         for snapshot in image.list_snaps():
@@ -83,17 +84,14 @@ def find(session: Session, spec: SourceSpec, *, in_trash: bool = False) -> Found
     )
 
 
-def find_image(session: Session, spec: SourceSpec, *, in_trash: bool = False) -> Place:
+def find_image(cluster: SourceCluster, spec: SourceSpec, *, in_trash: bool = False) -> Place:
     """The image of a source-spec. Raises MigrationError; ``in_trash`` as above."""
-    label = spec.label()
-    if spec.cluster_name is not None:  # refused before; what is looked up here is this cluster's
-        raise MigrationError(EOPNOTSUPP, f"{label} is in another cluster.")
-    pool = (
-        spec.pool_name
-        if spec.pool_name is not None
-        else pool_name(session.rados, spec.pool_id or 0)
-    )
-    with open_ioctx(session.rados, pool, spec.pool_namespace or "") as ioctx:
+    if spec.cluster_name is not None:  # refused before; ``cluster`` is not the one that it names
+        raise MigrationError(EOPNOTSUPP, f"{spec.label()} is in another cluster.")
+    pool = spec.pool_name
+    if pool is None:
+        pool = pool_name(cluster.rados, spec.pool_id or 0)
+    with open_ioctx(cluster.rados, pool, spec.pool_namespace or "") as ioctx:
         name, ident = _image(ioctx, spec, in_trash=in_trash)
         return Place(pool, spec.pool_namespace or "", name, int(ioctx.get_pool_id()), ident)
 

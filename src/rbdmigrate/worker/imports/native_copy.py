@@ -7,7 +7,8 @@ a worker may be killed at any moment.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import EEXIST, EINVAL, ENOENT
 from typing import Optional
@@ -22,7 +23,7 @@ from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
-from ...model.import_source import Import
+from ...model.import_policy import ImportPolicy
 from ...model.inspection import Inspection, SnapshotInfo
 from ...model.jobs.acts import Execute, ImportEnds
 from ...model.jobs.answers import Copied
@@ -30,6 +31,8 @@ from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES, LayoutOptions
 from ...model.migration import Place
 from ...model.source_spec import SourceSpec
+from ...sources.errors import SourceError
+from ...sources.problems import of_error
 from ..copy.copied_alone import CopiedAlone
 from ..identity import renamed
 from ..mover.marks import read_mark
@@ -39,16 +42,43 @@ from ..session import Session
 from ..verify.compare import ImageReader
 from . import native
 from .copied import copied
+from .other_cluster import SourceCluster, connected
+from .source_access import resolver, resolver_of
 
 
-def inspect(session: Session, spec: SourceSpec) -> Inspection:
+@contextmanager
+def _cluster_of(session: Session, ends: ImportEnds) -> Iterator[SourceCluster]:
+    """The cluster of the source."""
+    with _cluster(session, ends.imported.source, ends.policy, resolver_of(session, ends)) as found:
+        yield found
+
+
+@contextmanager
+def _cluster(
+    session: Session, spec: SourceSpec, policy: ImportPolicy, resolve: Callable[[str, str], str]
+) -> Iterator[SourceCluster]:
+    if spec.mon_host is None:
+        yield session
+        return
+    with connected(spec, policy, resolve) as other:
+        yield other
+
+
+def inspect(session: Session, spec: SourceSpec, policy: ImportPolicy) -> Inspection:
     """What would be copied; what forbids that is a finding."""
     try:
-        found = native.find(session, spec, in_trash=True)
+        with _cluster(session, spec, policy, resolver(session, policy)) as cluster:
+            return _inspected(cluster, spec)
+    except SourceError as error:
+        return Inspection(findings=(of_error(error, spec.label()),), transient=error.transient)
     except MigrationError as error:
         wrong = Finding("NATIVE_SOURCE", Severity.ERROR, spec.label(), str(error), "", error.errno)
         return Inspection(findings=(wrong,))
-    with session.open(found.place) as ioctx:
+
+
+def _inspected(cluster: SourceCluster, spec: SourceSpec) -> Inspection:
+    found = native.find(cluster, spec, in_trash=True)
+    with cluster.open(found.place) as ioctx:
         reader = RbdReader(ioctx, found.place.image_id)
         views = _history(reader, found.snap_id)
         return Inspection(
@@ -63,19 +93,16 @@ def _history(reader: RbdReader, until: int) -> list[View]:
 
 
 def prepare(
-    session: Session,
-    imported: Import,
-    target: Place,
-    layout: LayoutOptions,
-    features: Optional[int],
-    ident: str,
+    session: Session, ends: ImportEnds, layout: LayoutOptions, features: Optional[int]
 ) -> None:
     """Make the target, empty and marked."""
-    found = native.find(session, imported.source, in_trash=True)
-    with session.open(found.place) as source:
-        reader = RbdReader(source, found.place.image_id)
-        _refuse_unprotectable(_history(reader, found.snap_id), features)
-        metadata = reader.metadata()
+    imported, target = ends.imported, ends.target
+    with _cluster_of(session, ends) as cluster:
+        found = native.find(cluster, imported.source, in_trash=True)
+        with cluster.open(found.place) as source:
+            reader = RbdReader(source, found.place.image_id)
+            _refuse_unprotectable(_history(reader, found.snap_id), features)
+            metadata = reader.metadata()
     with session.open(target) as ioctx:
         if headers.image_id(ioctx, target.image) is not None:
             raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
@@ -89,7 +116,7 @@ def prepare(
                 image.metadata_set(key, value)
             image.metadata_set(headers.COPY_KEY, CopyMark(found.snap_id).to_json())
             fault_point("native.marked")
-            image.metadata_set(headers.IMPORT_KEY, ident)
+            image.metadata_set(headers.IMPORT_KEY, ends.id)
 
 
 def _refuse_unprotectable(views: list[View], features: Optional[int]) -> None:
@@ -106,10 +133,14 @@ def _refuse_unprotectable(views: list[View], features: Optional[int]) -> None:
 
 def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Copied:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
-    imported, target = ends.imported, ends.target
+    target = ends.target
     fault_point("librbd.before", "execute")
-    place = native.find_image(session, imported.source, in_trash=True)
-    with session.open(target) as ioctx, session.open(place) as source, session.without_cache():
+    with ExitStack() as stack:
+        cluster = stack.enter_context(_cluster_of(session, ends))
+        place = native.find_image(cluster, ends.imported.source, in_trash=True)
+        ioctx = stack.enter_context(session.open(target))
+        source = stack.enter_context(cluster.open(place))
+        stack.enter_context(session.without_cache())
         watch = CopiedAlone(session, ioctx, target, act.untouched)
         watch.begins()
         mark = read_mark(ioctx, target)
@@ -142,21 +173,19 @@ def _explained(error: CopyFailed) -> Exception:
     return MigrationError(error.errno, str(error))
 
 
-def open_history(
-    session: Session, imported: Import, target: Place, stack: ExitStack
-) -> HistorySide:
+def open_history(session: Session, ends: ImportEnds, stack: ExitStack) -> HistorySide:
     """The source's side of a verification; ``stack`` closes it.
 
     Raises MigrationError where the snapshot that was asked for is gone.
     """
-    with session.open(target) as ioctx:
-        until = read_mark(ioctx, target).until
-    place = native.find_image(session, imported.source, in_trash=True)
-    side = HistorySide(stack.enter_context(session.open(place)), place, until)
+    spec = ends.imported.source
+    with session.open(ends.target) as ioctx:
+        until = read_mark(ioctx, ends.target).until
+    cluster = stack.enter_context(_cluster_of(session, ends))
+    place = native.find_image(cluster, spec, in_trash=True)
+    side = HistorySide(stack.enter_context(cluster.open(place)), place, until)
     if not side.has_newest:
-        raise MigrationError(
-            ENOENT, f"The snapshot {imported.source.label()} was removed from the source."
-        )
+        raise MigrationError(ENOENT, f"The snapshot {spec.label()} was removed from the source.")
     return side
 
 

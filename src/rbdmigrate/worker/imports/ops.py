@@ -63,7 +63,7 @@ def inspect_source(session: Session, question: InspectSource, tell: Tell) -> Ins
     spec = parse_source_spec(question.spec)
     if spec.format == "native":
         if question.method is Method.COPY:
-            return native_copy.inspect(session, spec)
+            return native_copy.inspect(session, spec, question.policy)
         return native.inspect(session, spec)
     limits = Limits(total=question.seconds)
     if question.method is Method.COPY:
@@ -85,7 +85,7 @@ def prepare(session: Session, ends: ImportEnds, act: Prepare, tell: Tell) -> Pre
     if ends.method is Method.COPY and not imported.native:
         external_copy.prepare(session, ends, layout, features)
     elif ends.method is Method.COPY:
-        native_copy.prepare(session, imported, target, layout, features, ends.id)
+        native_copy.prepare(session, ends, layout, features)
     elif imported.native:
         native.prepare(session, imported.source, target, layout, features, ends.id)
     else:

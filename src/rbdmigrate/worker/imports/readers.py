@@ -143,7 +143,7 @@ def opened(session: Session, ends: ImportEnds, point: str) -> Iterator[Side]:
     with ExitStack() as stack:
         try:
             if ends.method is Method.COPY:
-                side: Side = native_copy.open_history(session, imported, ends.target, stack)
+                side: Side = native_copy.open_history(session, ends, stack)
             else:
                 found = native.find(session, imported.source)
                 side = NativeSide(stack.enter_context(session.open(found.place)), found, point)
