@@ -1,0 +1,133 @@
+"""Imports of a snapshot of another cluster: all that are older too, and no key anywhere."""
+
+import contextlib
+import json
+import time
+from errno import EACCES, EINVAL, ENOENT, EOPNOTSUPP, EPERM, ETIMEDOUT
+
+import pytest
+
+from qa.devcluster import Cluster, ClusterOptions
+from qa.workload.images import content, make_image, names, omap, place
+from tests.cluster.commands import option
+from tests.cluster.importing import text
+from tests.cluster.test_import_native import history, metadata, unprotect, write_head
+from tests.cluster.test_import_secrets import config_keys, leaks, loud  # noqa: F401 - a fixture
+
+_USER = "client.reader"
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """Another cluster, with the image src, and a user who may only read."""
+    with Cluster(tmp_path_factory.mktemp("other")) as made:
+        made.up(ClusterOptions(mgrs=1, osds=1))
+        pool = made.create_pool("far")
+        made.rbd("namespace", "create", f"{pool}/tenant")
+        caps = ("mon", "profile rbd-read-only", "osd", f"profile rbd-read-only pool={pool}")
+        made.ceph("auth", "get-or-create", _USER, *caps)
+        with made.connect() as client:
+            for spec in (f"{pool}/src", f"{pool}/tenant/src"):
+                make_image(client, spec, snapshots=("one", "two", "three"), protect=("one",))
+            yield made, client
+
+
+@pytest.fixture
+def spec(other):
+    """The source-spec of its snapshot two."""
+    made, _ = other
+    return {
+        "type": "native", "pool_name": "far", "image_name": "src", "snap_name": "two",
+        "mon_host": made.blueprint.mon_host, "client_name": _USER,
+        "key": made.ceph("auth", "print-key", _USER).strip(),
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("loud")
+def test_a_snapshot_with_all_older_ones_and_the_key_nowhere(
+    cluster, client, migration, pools, other, spec, tmp_path
+):
+    _, far = other
+    target, secrets, said = f"{pools[0]}/copy", (spec["key"],), []
+    wanted = history(far, "far/src")[:2]
+    file = tmp_path / "spec.json"
+    file.write_text(text(spec))
+
+    def ask(*args):
+        for style in ([], ["--format", "json"]):
+            done = migration.raw(*args, *style)
+            said.append(done.stdout + done.stderr)
+
+    ask("check", "--import-only", target, "-i", str(file))
+    ask("prepare", "--import-only", target, "-i", str(file), "--verify", "full")
+    report = migration.report(target)
+    assert (report["state"], report["method"]) == ("prepared", "copy"), said
+    assert report["source"].startswith("far/src@two at 127.0.0.1")
+    keys = config_keys(cluster)
+    assert [key.rpartition("/")[2] for key in keys] == ["key"]
+    write_head(far, "far/src", 7)
+    ask("execute", target)
+    assert leaks(cluster, secrets) == []  # its worker runs, or just did
+    migration.wait(target, "executed")
+    write_head(far, "far/src", 8)
+    ask("verify", target)
+    report = migration.wait(target, "verified")
+    assert report["verification"]["outcome"] == "passed"
+    assert [view["snapshot"] for view in report["verification"]["views"]] == ["one", None]
+    with place(client, target) as ioctx:
+        stored = list(omap(ioctx, "rbd_migration").values())
+    ask("status", target)
+    ask("commit", target)
+    assert migration.report(target)["state"] == "committed"
+    assert config_keys(cluster) == []
+    assert history(client, target) == wanted
+    assert content(client, target) == wanted[1][2]
+    assert metadata(client, target) == {}
+    with place(client, target) as ioctx:
+        stored += omap(ioctx, "rbd_migration_history").values()
+    said += [cluster.ceph("log", "last", "1000", "debug", "*"), *map(json.dumps, [report])]
+    assert not [answer for answer in said if spec["key"] in answer]
+    assert not [value for value in stored if spec["key"].encode() in value]
+    assert leaks(cluster, secrets) == []
+    unprotect(client, target)
+
+
+def test_a_namespace_and_a_reference_to_a_key(cluster, client, migration, pools, other, spec):
+    _, far = other
+    target, own = f"{pools[0]}/copy", "rbd/migration-source/far"
+    cluster.ceph("config-key", "set", own, spec["key"])
+    asked = {**spec, "pool_namespace": "tenant", "key": f"config://{own}"}
+    wanted = history(far, "far/tenant/src")[:2]
+    try:
+        migration.ask("run", source_image=target, import_only=True, source_spec=text(asked))
+        migration.wait(target, "committed")
+    finally:
+        cluster.ceph("config-key", "rm", own)
+    assert history(client, target) == wanted
+    unprotect(client, target)
+
+
+def test_what_is_refused_leaves_nothing(cluster, client, migration, pools, spec):
+    target = f"{pools[0]}/copy"
+
+    def refused(errno, *more, **changes):
+        given = {name: value for name, value in {**spec, **changes}.items() if value is not None}
+        args = ("prepare", "--import-only", target, *more, "--source-spec", text(given))
+        return migration.refused(errno, *args)
+
+    assert "snap ls" in refused(ENOENT, snap_name="four")
+    assert "far" in refused(ENOENT, pool_name="nowhere", image_name="far")
+    wrong = cluster.ceph("auth", "print-key", "client.admin").strip()
+    assert f"as one of {_USER}" in refused(EACCES, key=wrong)
+    assert "does not accept" in refused(EACCES, client_name="client.nobody")
+    assert "does not answer" in refused(ETIMEDOUT, mon_host="127.0.0.1:1")
+    assert "--method live" in refused(EINVAL, "--method", "live")
+    by_name = refused(EOPNOTSUPP, mon_host=None, key=None, cluster_name="far")
+    assert "give mon_host and key" in by_name
+    with option(cluster, "import_hosts", "192.0.2.0/24"), contextlib.ExitStack() as stack:
+        stack.callback(cluster.ceph, "config", "set", "mgr", "mgr/rbd_migration/import_hosts", "")
+        deadline = time.monotonic() + 10
+        while "may not be reached" not in (said := refused(EPERM)):
+            assert time.monotonic() < deadline, said
+    assert names(client, pools[0]) == []
+    assert config_keys(cluster) == []
