@@ -11,10 +11,10 @@ from qa.devcluster.options import FAST_FAILOVER, ClusterOptions
 
 
 @contextmanager
-def given_or_new(folder: Optional[Path], tool: str) -> Iterator[Cluster]:
+def given_or_new(folder: Optional[Path], tool: str, osds: int = 1) -> Iterator[Cluster]:
     """Yield the running cluster in ``folder``, or one of one manager that is removed at the end.
 
-    ``tool`` is part of the name of the new one's folder.
+    ``tool`` is part of the name of the new one's folder. ``osds``: how many that one has.
     """
     if folder:
         yield Cluster(folder)
@@ -23,5 +23,5 @@ def given_or_new(folder: Optional[Path], tool: str) -> Iterator[Cluster]:
         tempfile.TemporaryDirectory(prefix=f"rbd-migration-{tool}-") as made,
         Cluster(Path(made) / "cluster") as cluster,
     ):
-        cluster.up(ClusterOptions(mgrs=1, conf=FAST_FAILOVER))
+        cluster.up(ClusterOptions(mgrs=1, osds=osds, conf=FAST_FAILOVER))
         yield cluster

@@ -33,7 +33,7 @@ def main() -> int:
         help="by the method warm, with a client at work and workers that are killed",
     )
     options = parser.parse_args()
-    with given_or_new(options.dir, "model") as cluster:
+    with given_or_new(options.dir, "model", osds=3 if options.warm else 1) as cluster:
         return _warm(cluster, options) if options.warm else _on(cluster, options)
 
 
@@ -42,31 +42,37 @@ def _warm(cluster: Cluster, options: argparse.Namespace) -> int:
     done: list[WarmTrial] = []
     for pool in pools:
         cluster.create_pool(pool)
+    data = f"warm-data-{int(time.time())}"
+    erasure = len(cluster.blueprint.osds) >= 3
+    cluster.create_pool(data, pool_type="erasure" if erasure else "replicated")
     try:
         with cluster.connect() as client, killed_worker(client, cluster.conf) as worker:
             for seed in range(options.seed, options.seed + options.images):
-                trial = run_trial(client, pools, worker, seed, _KILL)
+                trial = run_trial(client, pools, worker, seed, _KILL, data)
                 done.append(trial)
-                print(f"seed {seed}: {trial.end or 'not ended'}, {trial.kills} kills", flush=True)
+                print(
+                    f"seed {seed}: {trial.kind}, {trial.end or 'not ended'}, {trial.kills} kills",
+                    flush=True,
+                )
                 if trial.wrong:
                     print(f"  WRONG: {'; '.join(trial.wrong)} ({trial.about})", flush=True)
                 if not wipe(client, pools):
                     break
     finally:
-        for pool in pools:
+        for pool in (*pools, data):
             cluster.delete_pool(pool)
     _warm_summary(done)
     return 1 if any(trial.wrong for trial in done) else 0
 
 
 def _warm_summary(done: "list[WarmTrial]") -> None:
-    print("end                         images  kills  median pause  wrong")
-    for end in sorted({trial.end for trial in done}):
-        trials = [trial for trial in done if trial.end == end]
+    print("kind, or end                images  kills  median pause  wrong")
+    for what in sorted({t.kind for t in done}) + sorted({t.end or "not ended" for t in done}):
+        trials = [t for t in done if what in (t.kind, t.end or "not ended")]
         pauses = [trial.pause for trial in trials if trial.pause is not None]
         pause = f"{statistics.median(pauses):10.2f} s" if pauses else f"{'-':>12}"
         print(
-            f"{end or 'not ended':26}  {len(trials):6}  {sum(t.kills for t in trials):5}  {pause}  "
+            f"{what:26}  {len(trials):6}  {sum(t.kills for t in trials):5}  {pause}  "
             f"{sum(bool(t.wrong) for t in trials):5}"
         )
 

@@ -108,6 +108,7 @@ class KilledWorker:
             if not place.image_id:
                 continue
             with self._client.open_ioctx2(place.pool_id) as ioctx:
+                ioctx.set_namespace(place.namespace)
                 holder = headers.lock_holder(ioctx, place.image_id)
                 if holder is not None and holder.address in addresses:
                     surgery.break_lock(ioctx, place.image_id, holder)

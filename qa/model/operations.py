@@ -20,9 +20,18 @@ class Model:
     removed_newer: bool = False  # a snapshot was removed that is newer than one that still exists
 
 
-def operate(image: rbd.Image, model: Model, chance: random.Random, object_size: int) -> None:
+def operate(
+    image: rbd.Image,
+    model: Model,
+    chance: random.Random,
+    object_size: int,
+    *,
+    resizes: bool = True,
+) -> None:
     """Apply one random operation to the image and to the model."""
     (kind,) = chance.choices(_KINDS, _WEIGHTS)
+    if kind == "resize" and not resizes:
+        kind = "write"
     extent = _extent(chance, len(model.head), object_size)
     if kind == "write":
         _write(image, model, extent, chance.randbytes(extent[1]))

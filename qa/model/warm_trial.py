@@ -7,23 +7,23 @@ commit, or an abort before or after the cutover.
 
 import random
 import time
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 import rados
 import rbd
 
-from qa.workload.images import FEATURES, opened
+from qa.workload.images import opened, place, split
 from rbdmigrate.cluster import headers
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.jobs.answers import Armed, CutOverDone, Prepared, Synchronized, Verified
-from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 from .killed_worker import ActFailed, KilledWorker, answer_of
-from .operations import Model, differences, operate
+from .operations import differences, operate
+from .shapes import chosen, make_namespace
 
 POINTS = (
     "librbd.before 1", "librbd.after 1",
@@ -52,6 +52,7 @@ class WarmTrial:
     """One image and its end. ``pause``: seconds of the cutover; ``wrong``: what was found."""
 
     seed: int
+    kind: str = ""
     about: str = ""
     end: str = ""
     pause: Optional[float] = None
@@ -62,7 +63,7 @@ class WarmTrial:
 class _Run:
     def __init__(
         self, client: rados.Rados, pools: "tuple[str, str]", worker: KilledWorker, seed: int,
-        kill: float,
+        kill: float, data_pool: str,
     ) -> None:  # fmt: skip
         self._client = client
         self._worker = worker
@@ -70,53 +71,60 @@ class _Run:
         self._kill = kill
         self.trial = WarmTrial(seed)
         self._in_place = chance.random() < 0.4
-        self._source = f"{pools[0]}/warm{seed}"
-        self._target = self._source if self._in_place else f"{pools[1]}/moved{seed}"
-        self._object_size = 1 << chance.choice((16, 18, 20))
-        self._features = chance.choice(_FEATURES)
-        self._model = Model(bytearray(self._object_size * chance.randrange(3, 10)))
+        self.shape = chosen(chance, _FEATURES, data_pool)
+        old, new = ("/".join(filter(None, pair)) for pair in zip(pools, self.shape.namespaces))
+        self._source = f"{old}/warm{seed}"
+        self._target = self._source if self._in_place else f"{new}/moved{seed}"
+        self._model = self.shape.make(client, self._source, chance)
         self._bits = 0
         self._ends = self._make()
-        place = "in place" if self._in_place else "to another pool"
-        self.trial.about = f"{place}, {'+'.join(self._features)}, objects of {self._object_size}"
+        where = "in place" if self._in_place else "to another pool"
+        self.trial.kind = self.shape.kind
+        self.trial.about = (
+            f"{self.shape.about or self.shape.kind}, {where}, {'+'.join(self.shape.features)}, "
+            f"objects of {self.shape.object_size}"
+        )
 
     def _make(self) -> acts.WarmEnds:
-        pool, name = self._source.split("/")
-        bits = sum(FEATURES[feature] for feature in self._features)
-        with self._client.open_ioctx(pool) as ioctx:
-            order = self._object_size.bit_length() - 1
-            rbd.RBD().create(ioctx, name, len(self._model.head), order=order, features=bits)
-        with opened(self._client, self._source, read_only=False) as image:
+        with self._open(self._source) as image:
             ident, self._bits = image.id(), int(image.features())
             for _ in range(self._chance.randrange(15)):
-                operate(image, self._model, self._chance, self._object_size)
-        other, moved = self._target.split("/")
+                self._operate(image)
+        make_namespace(self._client, *split(self._target)[:2])
         return acts.WarmEnds(
             f"{self.trial.seed:012x}",
-            Place(pool, "", name, self._client.pool_lookup(pool), ident),
-            Place(other, "", moved, self._client.pool_lookup(other)),
+            replace(self._place(self._source), image_id=ident),
+            self._place(self._target),
         )
+
+    def _place(self, spec: str) -> Place:
+        pool, namespace, name = split(spec)
+        return Place(pool, namespace, name, self._client.pool_lookup(pool))
+
+    def _open(self, spec: str) -> "AbstractContextManager[rbd.Image]":
+        return self.shape.opened(self._client, spec, read_only=False)
+
+    def _operate(self, image: rbd.Image) -> None:
+        shape = self.shape
+        operate(image, self._model, self._chance, shape.object_size, resizes=shape.resizes)
 
     def _arm(self, probability: Optional[float] = None) -> None:
         self._worker.arm(self._chance, POINTS, self._kill if probability is None else probability)
 
     def _work(self, spec: str, most: int) -> None:
         """What a client does that opens the image."""
-        with opened(self._client, spec, read_only=False) as image:
+        with self._open(spec) as image:
             for _ in range(self._chance.randrange(1, most)):
-                operate(image, self._model, self._chance, self._object_size)
+                self._operate(image)
 
     def run(self) -> None:
         """From the prepare to the end."""
         chance, ends = self._chance, self._ends
-        layout = LayoutOptions()
-        if self._in_place or chance.random() < 0.3:
-            layout = LayoutOptions(object_size=1 << chance.choice((16, 18, 20)))
+        layout = self.shape.layout(chance, in_place=self._in_place)
         self._arm()
         made = self._worker.run(ends, acts.Prepare(layout))
         assert isinstance(made, Prepared)
-        target = Place(ends.target.pool, "", ends.target.image, ends.target.pool_id, made.target_id)
-        self._ends = acts.WarmEnds(ends.id, ends.source, target)
+        self._ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
         self._rounds()
         self._work(self._source, 3)
         if chance.random() < 0.2:
@@ -144,27 +152,24 @@ class _Run:
 
     def _rounds(self) -> None:
         """Rounds, with a client that has the source open where snapshots allow that."""
-        if "exclusive-lock" not in self._features:
+        if "exclusive-lock" not in self.shape.features:
             for _ in range(self._chance.randrange(1, 4)):
                 self._arm()
                 assert isinstance(self._worker.run(self._ends, acts.Execute()), Synchronized)
                 self._work(self._source, 5)
             return
-        with (
-            self._client.open_ioctx(self._ends.source.pool) as ioctx,
-            closing(rbd.Image(ioctx, self._ends.source.image)) as image,
-        ):
+        with self._open(self._source) as image:
             for _ in range(self._chance.randrange(1, 4)):
                 self._arm()
                 begun = self._worker.begin(self._ends, acts.Execute())
                 for number in range(_MOST):
                     if begun.done() and number >= 5:
                         break
-                    operate(image, self._model, self._chance, self._object_size)
+                    self._operate(image)
                 assert isinstance(answer_of(begun), Synchronized)
             if self._chance.random() < 0.5:
                 self._require_refused()
-                operate(image, self._model, self._chance, self._object_size)
+                self._operate(image)
 
     def _require_refused(self) -> None:
         """No cutover while the client has the source open."""
@@ -192,7 +197,7 @@ class _Run:
         return done.point
 
     def _compare(self, spec: str) -> None:
-        with opened(self._client, spec) as image:
+        with self.shape.opened(self._client, spec) as image:
             self.trial.wrong += differences(image, self._model)
 
     def _require(self, spec: str, end: str) -> None:
@@ -215,22 +220,33 @@ class _Run:
         self._require_alone(spec)
 
     def _require_alone(self, spec: str) -> None:
-        for place in (self._ends.source, self._ends.target):
-            with self._client.open_ioctx(place.pool) as ioctx:
-                names = [f"{place.pool}/{name}" for name in rbd.RBD().list(ioctx)]
+        for end in (self._source, self._target):
+            with place(self._client, end) as ioctx:
+                where = end.rpartition("/")[0]
+                names = [f"{where}/{name}" for name in rbd.RBD().list(ioctx)]
                 if any(name != spec for name in names) or list(headers.trash(ioctx)):
-                    self.trial.wrong.append(f"left in {place.pool}: {names}, or in its trash")
+                    self.trial.wrong.append(f"left in {where}: {names}, or in its trash")
 
 
 def run_trial(
-    client: rados.Rados, pools: "tuple[str, str]", worker: KilledWorker, seed: int, kill: float
+    client: rados.Rados,
+    pools: "tuple[str, str]",
+    worker: KilledWorker,
+    seed: int,
+    kill: float,
+    data_pool: str = "",
 ) -> WarmTrial:
-    """Move a random image; ``kill`` is the probability that a worker dies in an act."""
-    run = _Run(client, pools, worker, seed, kill)
+    """Move a random image; ``kill`` is the probability that a worker dies in an act.
+
+    ``data_pool``: a pool for the data of some images.
+    """
+    run = _Run(client, pools, worker, seed, kill, data_pool)
     before = worker.kills
     try:
         run.run()
     except (ActFailed, rbd.Error, AssertionError) as error:
         run.trial.wrong.append(f"{type(error).__name__}: {error}")
+    finally:
+        run.shape.restore_parent(client)
     run.trial.kills = worker.kills - before
     return run.trial

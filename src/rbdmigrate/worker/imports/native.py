@@ -25,7 +25,7 @@ import rbd
 
 from ...cluster import headers
 from ...cluster.pools import open_ioctx, pool_name
-from ...model.errors import MigrationError
+from ...model.errors import MigrationError, PoolMissing
 from ...model.finding import Finding, Severity
 from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
@@ -88,10 +88,18 @@ def find_image(cluster: SourceCluster, spec: SourceSpec, *, in_trash: bool = Fal
     """The image of a source-spec. Raises MigrationError; ``in_trash`` as above."""
     if spec.cluster_name is not None:  # refused before; ``cluster`` is not the one that it names
         raise MigrationError(EOPNOTSUPP, f"{spec.label()} is in another cluster.")
-    pool = spec.pool_name
-    if pool is None:
-        pool = pool_name(cluster.rados, spec.pool_id or 0)
-    with open_ioctx(cluster.rados, pool, spec.pool_namespace or "") as ioctx:
+    try:
+        pool = spec.pool_name
+        if pool is None:
+            pool = pool_name(cluster.rados, spec.pool_id or 0)
+        opened = open_ioctx(cluster.rados, pool, spec.pool_namespace or "")
+    except PoolMissing as error:
+        if not spec.elsewhere:
+            raise
+        raise MigrationError(
+            ENOENT, f"The source {spec.label()} does not exist: that cluster has no such pool."
+        ) from error
+    with opened as ioctx:
         name, ident = _image(ioctx, spec, in_trash=in_trash)
         return Place(pool, spec.pool_namespace or "", name, int(ioctx.get_pool_id()), ident)
 

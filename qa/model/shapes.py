@@ -1,0 +1,156 @@
+"""The images that a trial of the method warm moves: clones, striped ones, and others."""
+
+import contextlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import rados
+import rbd
+
+from qa.workload.images import FEATURES, opened, place, split
+from rbdmigrate.model.layout import LayoutOptions
+
+from .operations import Model
+
+KINDS = ("plain", "striped", "odd", "namespaces", "data pool", "clone", "clone", "encrypted")
+PARENTS = "parents"
+"""The namespace of the source's pool in which parents are, out of the way."""
+
+_SIZES = (16, 18, 20)
+_PASSPHRASE = "open sesame"
+_HEADER = 4 << 20  # bytes of LUKS 1, and more than it needs
+
+
+@dataclass
+class Shape:
+    """A kind of image. ``data_pool``: for the kind of that name; empty: it is a plain one then."""
+
+    kind: str
+    object_size: int
+    features: "tuple[str, ...]"
+    data_pool: str = ""
+    about: str = ""
+    _parent: str = ""
+    _in_trash: str = ""
+
+    @property
+    def namespaces(self) -> "tuple[str, str]":
+        """Those of source and target."""
+        return ("before", "after") if self.kind == "namespaces" else ("", "")
+
+    @property
+    def resizes(self) -> bool:
+        """Whether clients resize it: librbd 16 does not count the header of an encrypted one."""
+        return self.kind != "encrypted"
+
+    def layout(self, chance: random.Random, *, in_place: bool) -> LayoutOptions:
+        """What is asked for of the target."""
+        size: Optional[int] = None
+        if in_place or chance.random() < 0.3:
+            size = 1 << chance.choice(_SIZES)
+        striped = size if self.kind == "striped" and chance.random() < 0.5 else None
+        moved = self.data_pool if self.kind == "data pool" and chance.random() < 0.7 else None
+        return LayoutOptions(
+            object_size=size,
+            stripe_unit=None if striped is None else striped // 8,
+            stripe_count=None if striped is None else 3,
+            data_pool=moved,
+            flatten=self.kind == "clone",
+        )
+
+    def make(self, client: rados.Rados, spec: str, chance: random.Random) -> Model:
+        """Make the image; what it holds."""
+        for namespace in {split(spec)[1], *([PARENTS] if self.kind == "clone" else [])}:
+            make_namespace(client, split(spec)[0], namespace)
+        if self.kind == "clone":
+            return self._clone(client, spec, chance)
+        size = self.object_size * chance.randrange(3, 10)
+        more: dict[str, Any] = {}
+        if self.kind == "striped":
+            more = {"stripe_unit": self.object_size // 4, "stripe_count": chance.randrange(2, 5)}
+        elif self.kind == "odd":
+            size -= chance.randrange(1, self.object_size)
+        elif self.kind == "data pool" and self.data_pool and chance.random() < 0.6:
+            more = {"data_pool": self.data_pool}
+        elif self.kind == "encrypted":
+            size += _HEADER
+        self._create(client, spec, size, **more)
+        if self.kind == "encrypted":
+            with opened(client, spec, read_only=False) as image:
+                image.encryption_format(rbd.RBD_ENCRYPTION_FORMAT_LUKS1, _PASSPHRASE)
+        with self.opened(client, spec) as image:
+            return Model(bytearray(int(image.size())))
+
+    def _create(self, client: rados.Rados, spec: str, size: int, **more: Any) -> None:
+        with place(client, spec) as ioctx:
+            rbd.RBD().create(
+                ioctx, split(spec)[2], size, order=self.object_size.bit_length() - 1,
+                features=self._bits, **more,
+            )  # fmt: skip
+
+    @property
+    def _bits(self) -> int:
+        return sum(FEATURES[feature] for feature in self.features)
+
+    def _clone(self, client: rados.Rados, spec: str, chance: random.Random) -> Model:
+        """A clone of either version; the parent of one of version 2 may be in the trash."""
+        pool, _, name = split(spec)
+        self._parent = f"{pool}/{PARENTS}/{name}"
+        version = chance.choice((1, 2))
+        size = self.object_size * chance.randrange(3, 10)
+        self._create(client, self._parent, size)
+        model = Model(bytearray(size))
+        with opened(client, self._parent, read_only=False) as image:
+            for _ in range(chance.randrange(1, 6)):
+                at = chance.randrange(size // 512) * 512
+                data = chance.randbytes(min(size - at, chance.randrange(1, self.object_size)))
+                image.write(data, at)
+                model.head[at : at + len(data)] = data
+            image.create_snap("base")
+            if version == 1:
+                image.protect_snap("base")
+            ident = image.id()
+        with place(client, self._parent) as parents, place(client, spec) as ioctx:
+            rbd.RBD().clone(
+                parents, name, "base", ioctx, name, features=self._bits,
+                order=self.object_size.bit_length() - 1, clone_format=version,
+            )  # fmt: skip
+            if version == 2 and chance.random() < 0.5:
+                rbd.RBD().trash_move(parents, name)
+                self._in_trash = ident
+        trashed = ", in the trash" if self._in_trash else ""
+        self.about = f"clone v{version} of {self._parent}{trashed}"
+        return model
+
+    @contextlib.contextmanager
+    def opened(
+        self, client: rados.Rados, spec: str, *, read_only: bool = True
+    ) -> Iterator[rbd.Image]:
+        """Open an image of this shape as a client would."""
+        with opened(client, spec, read_only=read_only) as image:
+            if self.kind == "encrypted":
+                image.encryption_load(rbd.RBD_ENCRYPTION_FORMAT_LUKS1, _PASSPHRASE)
+            yield image
+
+    def restore_parent(self, client: rados.Rados) -> None:
+        """Take the parent out of the trash, where :func:`~qa.workload.images.wipe` leaves it."""
+        if self._in_trash:
+            with place(client, self._parent) as ioctx:
+                rbd.RBD().trash_restore(ioctx, self._in_trash, split(self._parent)[2])
+
+
+def make_namespace(client: rados.Rados, pool: str, namespace: str) -> None:
+    """Make an RBD namespace, if it is one and does not exist."""
+    if not namespace:
+        return
+    with place(client, f"{pool}/-") as ioctx, contextlib.suppress(rbd.ImageExists):
+        rbd.RBD().namespace_create(ioctx, namespace)
+
+
+def chosen(chance: random.Random, features: "tuple[tuple[str, ...], ...]", data_pool: str) -> Shape:
+    """A random shape."""
+    return Shape(
+        chance.choice(KINDS), 1 << chance.choice(_SIZES), chance.choice(features), data_pool
+    )
