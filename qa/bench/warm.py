@@ -19,6 +19,7 @@ from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.jobs.answers import CutOverDone, Prepared
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
+from rbdmigrate.model.verification import Verification, Verify
 
 GIB = 1 << 30
 TIB = 1 << 40
@@ -91,9 +92,12 @@ def _memory(rig: Rig, worker: KilledWorker, result: Result) -> None:
     size = TIB if rig.quick else 16 * TIB
     with _prepared(rig, worker, size, 64 * MIB) as image:
         worker.run(image.ends, acts.Execute())
-        worker.run(image.ends, acts.CutOver())
+        done = worker.run(image.ends, acts.CutOver())
+        assert isinstance(done, CutOverDone)
+        wanted = Verification(Verify.FULL, 1, 1.0, time.time())
+        worker.run(image.ends, acts.Verify(wanted, point=done.point))
         peak = _peak(worker.pid)
-    name = f"a worker's memory, {size // TIB} TiB"
+    name = f"a worker's memory, {size // TIB} TiB, copied and compared"
     rig.said(f"{name}: {peak:.0f} MB")
     result.figures.append(Figure(name, peak, "MB", most=200.0))
 

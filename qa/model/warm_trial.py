@@ -43,6 +43,8 @@ POINTS = (
 )  # fmt: skip
 _DEFAULT = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten")
 _FEATURES = (_DEFAULT, _DEFAULT, ("layering", "exclusive-lock"), ("layering",))
+_LIMIT = 1000  # snapshots
+_METADATA = {"owner": "tenant", "conf_rbd_qos_iops_limit": "100000"}
 _MOST = 60  # operations during one act
 _EBUSY = 16
 
@@ -76,7 +78,8 @@ class _Run:
         self._source = f"{old}/warm{seed}"
         self._target = self._source if self._in_place else f"{new}/moved{seed}"
         self._model = self.shape.make(client, self._source, chance)
-        self._bits = 0
+        self._bits = self._limit = 0
+        self._metadata: dict[str, str] = {}
         self._ends = self._make()
         where = "in place" if self._in_place else "to another pool"
         self.trial.kind = self.shape.kind
@@ -88,6 +91,12 @@ class _Run:
     def _make(self) -> acts.WarmEnds:
         with self._open(self._source) as image:
             ident, self._bits = image.id(), int(image.features())
+            if self._chance.random() < 0.3:
+                image.set_snap_limit(_LIMIT)
+                for key, value in _METADATA.items():
+                    image.metadata_set(key, value)
+                self._metadata = _METADATA
+            self._limit = int(image.get_snap_limit())
             for _ in range(self._chance.randrange(15)):
                 self._operate(image)
         make_namespace(self._client, *split(self._target)[:2])
@@ -214,8 +223,10 @@ class _Run:
                 wrong.append(f"the features are {image.features()}, not {self._bits}")
             if any(str(s["name"]).startswith(".rbd_migration.") for s in image.list_snaps()):
                 wrong.append("a snapshot of a round is left")
-            if dict(image.metadata_list()):
-                wrong.append(f"metadata are left: {sorted(dict(image.metadata_list()))}")
+            if dict(image.metadata_list()) != self._metadata:
+                wrong.append(f"the metadata are {sorted(dict(image.metadata_list()))}")
+            if int(image.get_snap_limit()) != self._limit:
+                wrong.append(f"the limit of snapshots is {image.get_snap_limit()}")
         self._work(spec, 3)
         self._require_alone(spec)
 

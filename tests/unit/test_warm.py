@@ -55,7 +55,7 @@ from rbdmigrate.model.observation import (
     Observation,
 )
 from rbdmigrate.model.report import Live, report
-from rbdmigrate.model.rounds import Rounds, hidden_name
+from rbdmigrate.model.rounds import Rounds, hidden_name, in_step
 from rbdmigrate.model.verification import Verify
 
 S, H = Situation, HeaderState
@@ -374,6 +374,26 @@ def test_the_pause_that_a_cutover_would_take_is_told_before_it():
     rounds = Rounds(count=3, bytes=32 << 20, seconds=1.0, at=NOW, scan=0.2)
     told = report(record(rounds=rounds), Live())["rounds"]
     assert (told["pause_seconds"], told["pause_estimate_seconds"]) == (None, 0.85)
+    little = replace(rounds, left=0)
+    assert report(record(rounds=little), Live())["rounds"]["pause_estimate_seconds"] == 0.35
+
+
+@pytest.mark.parametrize(
+    ("copied", "seconds", "left", "wanted"),
+    [
+        (0, 0.1, None, True),
+        (8 << 20, 90.0, None, True),
+        (9 << 20, 0.1, None, False),
+        (64 << 20, 0.5, 0, True),
+        (64 << 20, 0.5, 8 << 20, True),
+        (64 << 20, 0.5, 9 << 20, False),
+        (64 << 20, 6.0, 0, False),
+        (1 << 20, 6.0, 0, True),
+        (0, 6.0, 9 << 20, False),
+    ],
+)
+def test_rounds_follow_until_little_differs(copied, seconds, left, wanted):
+    assert in_step(copied, seconds, left) is wanted
 
 
 def test_the_rounds_are_reported_with_the_age_of_the_copy():

@@ -18,7 +18,8 @@ class Rounds:
     and how long that took. ``at``: when it began (seconds since the epoch), which is how old the
     target's content is. ``pause``: seconds that the cutover took; None before it. ``idle``: how
     many of the last rounds copied nothing. ``wanted``: another round was asked for. ``scan``:
-    seconds for which a cutover would look for what differs.
+    seconds for which a cutover would look for what differs. ``left``: bytes that differed when the
+    last round was over, None where that is not known.
     """
 
     count: int = 0
@@ -29,11 +30,15 @@ class Rounds:
     idle: int = 0
     wanted: bool = False
     scan: float = 0.0
+    left: Optional[int] = None
 
     @property
     def estimate(self) -> float:
-        """Seconds that a cutover would take now, if as much differs as before the last round."""
-        return cutover_estimate(self.scan, self.bytes)
+        """Seconds that a cutover would take now, if as much differs as after the last round.
+
+        As much as before it where that is not known.
+        """
+        return cutover_estimate(self.scan, self.bytes if self.left is None else self.left)
 
 
 _FIXED = 0.15  # seconds of a cutover for the snapshots, the names and the locks
@@ -46,6 +51,21 @@ def cutover_estimate(scan: float, left: int) -> float:
     ``scan``: seconds for which it looks for what differs; ``left``: bytes that differ.
     """
     return _FIXED + scan + left / _SPEED
+
+
+_SMALL = 8 << 20  # bytes; to copy them takes as long as the snapshot itself
+_SHORT = 5.0  # seconds
+
+
+def in_step(copied: int, seconds: float, left: Optional[int]) -> bool:
+    """Whether no other round has to follow one that copied so many bytes in so many seconds.
+
+    ``left``: bytes that differ after it, None where that is not known. After a long round another
+    one follows in any case: what the first one took says nothing of the next.
+    """
+    if left is None:
+        return copied <= _SMALL
+    return left <= _SMALL and (copied <= _SMALL or seconds <= _SHORT)
 
 
 def hidden_name(ident: str) -> str:

@@ -168,6 +168,7 @@ def synchronized(m: Migration, answer: Synchronized) -> Migration:
         at=answer.at,
         idle=0 if answer.bytes else before.idle + 1,
         scan=answer.scan,
+        left=answer.left,
     )
     known = m.bytes_total if before.count else None  # later rounds copy some of it once more
     size = known or answer.total

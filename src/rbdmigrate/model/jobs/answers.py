@@ -63,7 +63,7 @@ class Synchronized:
 
     ``rounds``: how many rounds that took; ``bytes`` and ``seconds``: of the last one; ``at``: when
     it began. ``total``: bytes that all rounds have copied. ``scan``: seconds for which a cutover
-    would look for what differs now.
+    would look for what differs now; ``left``: bytes that do, None where that is not known.
     """
 
     point: str
@@ -73,6 +73,12 @@ class Synchronized:
     at: float
     total: int
     scan: float = 0.0
+    left: Optional[int] = None
+
+    @property
+    def behind(self) -> int:
+        """Bytes that a cutover would copy now, about."""
+        return self.bytes if self.left is None else self.left
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,11 @@ class ImageWriter:
             if there.get(key) != value:
                 self._image.metadata_set(key, value)
 
+    def limit_snapshots(self, limit: int) -> None:
+        """Give the image this limit of snapshots."""
+        if int(self._image.get_snap_limit()) != limit:
+            self._image.set_snap_limit(limit)
+
     def save_mark(self, text: str) -> None:
         """Keep the copy mark."""
         self._image.metadata_set(headers.COPY_KEY, text)

@@ -74,7 +74,7 @@ def arm(session: Session, ends: WarmEnds, act: Arm, tell: Tell) -> Armed:
         opened.close()
         raise
     session.hold(ArmedEnds(ends, opened))
-    return Armed(done, cutover_estimate(done.scan, done.bytes), KEPT_OPEN)
+    return Armed(done, cutover_estimate(done.scan, done.behind), KEPT_OPEN)
 
 
 @dataclass(frozen=True)

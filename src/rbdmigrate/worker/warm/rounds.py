@@ -25,7 +25,7 @@ from ...model.jobs.answers import Synchronized
 from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES
 from ...model.migration import Place
-from ...model.rounds import round_prefix, round_snapshot
+from ...model.rounds import in_step, round_prefix, round_snapshot
 from ...model.watchers import name_users
 from ..mover.candidates import exact_within, flattened, maps_hold, since
 from ..mover.copy import DiskCopy
@@ -39,7 +39,6 @@ from ..users import writers
 from .open_ends import OpenEnds
 from .target import drop_round_snapshots
 
-_SMALL = 8 << 20  # bytes; what a round copies then takes as long as the snapshot itself
 _MOST = 10  # rounds of one act; a client that writes faster than we copy never gets small
 
 
@@ -91,6 +90,7 @@ class RoundCopy:
         mark = self._copy(writer, replace(mark, until=ident))
         mark = replace(mark, varied=self._varied(before, ident, older, writer.object_size))
         writer.save_mark(mark.to_json())
+        writer.limit_snapshots(int(image.get_snap_limit()))
         if not clients_wait:
             drop_round_snapshots(self._old_ioctx, self._old.image_id, self._migration, keep=ident)
             self._copy(writer, mark)  # copies nothing: those of the target go too
@@ -215,13 +215,15 @@ def synchronize(
     )
     image, writer = opened.old, opened.writer
     done: list[Round] = []
-    while not done or (done[-1].bytes > _SMALL and len(done) < _MOST):
+    while True:
         _require_snapshots_that_hold(session, opened.old_ioctx, image, ends.source, act.fenced)
-        done.append(copy.run(image, writer))
-    mark = read_mark(opened.new_ioctx, ends.target)
+        last = copy.run(image, writer)
+        done.append(last)
+        mark = read_mark(opened.new_ioctx, ends.target)
+        scan, left = _left(opened, mark, last)
+        if in_step(last.bytes, last.seconds, left) or len(done) >= _MOST:
+            break
     writer.save_mark(replace(mark, synchronized=True).to_json())
-    last = done[-1]
-    scan = _scan(opened, mark, last)
     return Synchronized(
         point=last.point,
         rounds=len(done),
@@ -230,23 +232,27 @@ def synchronize(
         at=last.at,
         total=mark.bytes,
         scan=scan,
+        left=left,
     )
 
 
-def _scan(opened: OpenEnds, mark: CopyMark, last: Round) -> float:
-    """Seconds for which a cutover would look for what differs, twice.
+def _left(opened: OpenEnds, mark: CopyMark, last: Round) -> tuple[float, Optional[int]]:
+    """Seconds for which a cutover would look for what differs, twice, and bytes that differ now.
 
-    Where it has to look at each object with data, or at every one, that is what the round did.
+    Where it has to look at each object with data, or at every one, that is what the round did, and
+    the bytes are not known (None).
     """
     ioctx, image, ident = opened.old_ioctx, opened.old, opened.places[0].image_id
     base = mark.base or 0
     if not maps_hold(ioctx, image, ident, [base]):
-        return 2 * last.seconds
+        return 2 * last.seconds, None
     if mark.varied is None:
-        return last.seconds
+        return last.seconds, None
     begun = time.monotonic()
-    exact_within(image, last.point, since(ioctx, image, ident, base, mark.varied), parent=False)
-    return time.monotonic() - begun
+    where = since(ioctx, image, ident, base, mark.varied)
+    found = exact_within(image, last.point, where, parent=False)
+    left = sum(extent.length for extent in found if extent.data)
+    return time.monotonic() - begun, left
 
 
 def _require_snapshots_that_hold(
