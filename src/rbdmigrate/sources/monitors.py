@@ -44,7 +44,7 @@ def not_connected(mon_host: str, user: str, errno: int) -> SourceError:
     if errno in (EACCES, EPERM, ENOENT, EINVAL):
         return SourceError(
             "CLUSTER_KEY",
-            EACCES,
+            EPERM,
             f"{label} does not accept the key as one of {user}; give what `ceph auth print-key "
             f"{user}` prints there.",
         )

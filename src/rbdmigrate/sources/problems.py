@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from errno import (
     E2BIG,
-    EACCES,
     EBADMSG,
     ECONNREFUSED,
     ECONNRESET,
@@ -61,7 +60,7 @@ KINDS = (
     Kind("HOST_REACH", _E, EPERM, "The host, or an address of it, is not open to imports."),
     Kind("HOST_REFUSED", _E, ECONNREFUSED, "Nothing listens on the host's port."),
     Kind("HOST_UNREACHABLE", _E, EHOSTUNREACH, "The host cannot be reached."),
-    Kind("CLUSTER_KEY", _E, EACCES, "The other cluster does not accept the key."),
+    Kind("CLUSTER_KEY", _E, EPERM, "The other cluster does not accept the key."),
     Kind("CONNECTION_LOST", _E, ECONNRESET, "The server hung up in the middle of an answer."),
     Kind("TLS_CERTIFICATE", _E, EPROTO, "The server's certificate is not trusted."),
     Kind("TLS_NONE", _E, EPROTO, "The server does not speak TLS on this port."),
