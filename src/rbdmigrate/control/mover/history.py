@@ -37,7 +37,8 @@ class NextCopy:
 
     ``base``: the target's head holds that snapshot, and what changed since is copied. None: all
     that ``view`` holds is copied. ``compare``: what the target's head holds is not known, or no
-    difference to it can be trusted, so that both sides are read.
+    difference to it can be trusted, so that both sides are read: with ``base`` where the views may
+    differ, without it everywhere.
     """
 
     view: View
@@ -65,6 +66,7 @@ def next_copy(views: Sequence[View], mark: CopyMark) -> Optional[NextCopy]:
     base = next((v for v in views if v.id == mark.base), None)
     # Nothing here depends on what librbd tells of a parent's data that were discarded in between.
     parents = base is not None and (base.parent or view.parent)
-    parents = parents or (base is not None and view.compared)
-    compare = mark.mixed or parents or (mark.base is not None and base is None)
-    return NextCopy(view, None if compare else base, compare, replace(mark, view=view.id))
+    if mark.mixed or (base is not None and view.compared):
+        base = None
+    compare = parents or (mark.base is not None and base is None) or mark.mixed
+    return NextCopy(view, base, compare, replace(mark, view=view.id))

@@ -69,12 +69,12 @@ def maps_hold(ioctx: rados.Ioctx, image: rbd.Image, ident: str, snap_ids: Iterab
     return not any(flags & _INVALID for flags in views)
 
 
-def existing(image: rbd.Image) -> ExtentList:
-    """The objects of the view that is open which may hold data, parents' included."""
+def existing(image: rbd.Image, *, parent: bool = True) -> ExtentList:
+    """The objects of the view that is open which may hold data; ``parent``: parents' included."""
     found = ExtentList()
     size = int(image.size())
     if size:  # librbd ends the process when asked for nothing
-        image.diff_iterate(0, size, None, found.add, include_parent=True, whole_object=True)
+        image.diff_iterate(0, size, None, found.add, include_parent=parent, whole_object=True)
     return found
 
 
@@ -103,11 +103,11 @@ def since(
     return spans(image, [objects, pairs(varied or ())])
 
 
-def spans(image: rbd.Image, lists: Iterable[Iterable[Extent]]) -> Spans:
-    """All parts of these lists, each of which rises; small gaps are filled."""
+def spans(image: rbd.Image, lists: Iterable[Iterable[Extent]], gap: int = _GAP) -> Spans:
+    """All parts of these lists, each of which rises; gaps of up to ``gap`` objects are filled."""
     merged = heapq.merge(*lists, key=attrgetter("offset"))
     size = int(image.size())
-    gap = _GAP * (1 << int(image.stat()["order"]))
+    gap *= 1 << int(image.stat()["order"])
     inside = (
         Extent(extent.offset, min(extent.end, size) - extent.offset)
         for extent in merged

@@ -229,7 +229,7 @@ class ViewCopy:
 
     def _extents(self, view: OpenView, offset: int, length: int) -> Iterable[Extent]:
         changed = view.changes(self._found.base, offset, length)
-        if not self._found.compare:
+        if not self._found.compare or self._found.base is not None:
             return changed
         return with_holes(changed, self._writer.allocated(offset, length))
 

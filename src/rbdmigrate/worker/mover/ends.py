@@ -22,8 +22,9 @@ class OpenView(Protocol):
     def changes(self, base: Optional[View], offset: int, length: int) -> Iterable[Extent]:
         """What differs from ``base`` in this part of the disk, in rising order.
 
-        None: what holds data. Never too little; what is told as data may be zeros. Extents without
-        data are told only of a difference.
+        None: what holds data. Never too little; what is told as data may be zeros, and where a
+        parent is involved also the same as in ``base``. Extents without data are told only of a
+        difference.
         """
 
     def read(self, offset: int, length: int, done: ReadDone) -> None:

@@ -18,11 +18,11 @@ import rbd
 from ...cluster import headers
 from ...cluster.image_snapshots import has_snapshot
 from ...control.mover.history import View
-from ...control.mover.pieces import ExtentList
+from ...control.mover.pieces import Extent, ExtentList
 from ..copy.estimate import changed
 from ..verify.image_views import open_view
 from ..verify.object_map import usable
-from .candidates import Spans, everything, exact_within, existing, spans
+from .candidates import Spans, everything, exact_extents, exact_within, existing, spans
 from .ends import ReadDone
 
 # Clients' quiesce hooks are for snapshots of users; ours need no file system at rest.
@@ -45,9 +45,9 @@ def begin_read(image: rbd.Image, offset: int, length: int, done: ReadDone) -> No
 class RbdView:
     """A snapshot of an image, open."""
 
-    def __init__(self, image: rbd.Image, ident: int, *, trust_map: bool) -> None:
+    def __init__(self, image: rbd.Image, view: View, *, trust_map: bool) -> None:
         self._image = image
-        self._ident = ident
+        self._view = view
         self._trust_map = trust_map
         self._names = {
             int(s["id"]): str(s["name"])
@@ -61,8 +61,11 @@ class RbdView:
     def changes(self, base: Optional[View], offset: int, length: int) -> ExtentList:
         """What differs from ``base``, or holds data, in this span. ``base`` is always the same.
 
-        All that was told is kept in ``told``.
+        All that was told is kept in ``told``, unless a parent is involved: discards of its data
+        may be in no difference, so that all is told where the views have data of their own.
         """
+        if base is not None and (base.parent or self._view.parent):
+            return self._may_differ(base, offset, length)
         self.base = base
         name = None
         if base is not None:
@@ -75,6 +78,38 @@ class RbdView:
             self.told.add(*extent)
         return found
 
+    def _may_differ(self, base: View, offset: int, length: int) -> ExtentList:
+        if self._spans is None:
+            self._spans = self._look_at_own(base)
+        found = ExtentList()
+        for begin, size in self._spans.within(offset, length):
+            found.add(begin, size, True)
+        return found
+
+    def _look_at_own(self, base: View) -> Spans:
+        """Where any of both views has data of its own, or only one of them those of the parent.
+
+        By the object maps; without them, where any of both has data at all.
+        """
+        lists: list[Iterable[Extent]] = []
+        sizes, overlaps = [], []
+        try:
+            for ident in (base.id, self._view.id):
+                self._image.set_snap_by_id(ident)
+                sizes.append(int(self._image.size()))
+                overlaps.append(_overlap(self._image))
+                if self._trust_map:
+                    lists.append(existing(self._image, parent=False))
+                else:
+                    lists.append(exact_extents(self._image, None, 0, sizes[-1], parent=True))
+        except rbd.ImageNotFound:  # the base was removed: nothing of this counts
+            self._image.set_snap_by_id(self._view.id)
+            return everything(self._view.size)
+        if len(set(overlaps)) > 1 or len(set(sizes)) > 1:
+            begin = min(*overlaps, *sizes)
+            lists.append([Extent(begin, max(*overlaps, *sizes) - begin)])
+        return spans(self._image, lists, gap=0)
+
     def _look(self, base: Optional[View]) -> Spans:
         """Where any of both views may hold data, by the object maps."""
         if not self._trust_map:
@@ -85,7 +120,7 @@ class RbdView:
             try:
                 lists.append(existing(self._image))
             finally:
-                self._image.set_snap_by_id(self._ident)
+                self._image.set_snap_by_id(self._view.id)
         return spans(self._image, lists)
 
     def read(self, offset: int, length: int, done: ReadDone) -> None:
@@ -145,7 +180,7 @@ class RbdReader:
         with open_view(self._ioctx, self._ident, None) as image:
             trust_map = usable(image)
             image.set_snap_by_id(view.id)
-            opened = RbdView(image, view.id, trust_map=trust_map)
+            opened = RbdView(image, view, trust_map=trust_map)
             self._last = view.id, opened
             yield opened
 
