@@ -218,3 +218,52 @@ def test_other_methods_have_no_cutover(
     migration.text("prepare", source, target)
     assert "live" in migration.refused(EINVAL, "cutover", target)
     migration.text("abort", target)
+
+
+@pytest.mark.parametrize(("version", "flatten"), [(1, False), (2, False), (1, True)])
+def test_a_clone_keeps_its_parent_unless_it_is_flattened(
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    pools: Pools,
+    version: int,
+    flatten: bool,
+) -> None:
+    base, source, target = f"{pools[1]}/base", f"{pools[0]}/disk", f"{pools[1]}/moved"
+    make_image(client, base, protect=["one"])
+    with opened(client, base, read_only=False) as image:
+        image.metadata_set("owner", "of the parent")
+    form = ("--rbd-default-clone-format", str(version))
+    cluster.rbd("clone", f"{base}@one", source, *form)
+    with opened(client, source, read_only=False) as image:
+        image.write(b"before" * 1000, 1 << 20)
+        image.create_snap("mine")
+        image.discard(2 << 20, 1 << 20)
+        image.resize(7 << 20)
+        image.resize(9 << 20)
+        image.set_snap_limit(20)
+        image.metadata_set("conf_rbd_qos_iops_limit", "0")
+        image.metadata_remove("owner")
+    more = ("--flatten",) if flatten else ()
+    migration.text("prepare", "--method", "warm", source, target, *more)
+    migration.text("execute", target)
+    migration.wait(target, "executed")
+    with opened(client, source, read_only=False) as image:
+        image.write(b"after" * 1000, 3 << 20)
+        image.discard(4 << 20, 1 << 20)
+    wanted = digests(client, source)
+    migration.text("cutover", target)
+    migration.text("verify", target)
+    report = migration.wait(target, "verified")
+    assert report["verification"]["outcome"] == "passed"
+    migration.text("commit", target)
+    migration.wait(target, "committed")
+    assert digests(client, target) == wanted
+    with opened(client, target) as image:
+        assert int(image.get_snap_limit()) == 20
+        assert dict(image.metadata_list()) == {"conf_rbd_qos_iops_limit": "0"}
+        assert bool(image.overlap()) is not flatten
+    with opened(client, base) as image:
+        image.set_snap("one")
+        children = [each["image"] for each in image.list_children2()]
+    assert children == ([] if flatten else ["moved"])

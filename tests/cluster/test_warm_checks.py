@@ -1,6 +1,7 @@
 """The findings of the method warm, each provoked on the real cluster, and what its remedy does."""
 
 import contextlib
+import json
 import shlex
 from collections.abc import Iterator
 from errno import EBUSY, EDQUOT, EINVAL, EOPNOTSUPP
@@ -24,7 +25,6 @@ from tests.cluster.test_preflight import (
     mirror_snapshot,
     mirrored,
     nearfull,
-    parent_elsewhere,
     state,
 )
 
@@ -65,6 +65,19 @@ def limited(s: Stage) -> "Iterator[list[str]]":
     yield [s.source, s.target]
 
 
+@contextlib.contextmanager
+def parent_trashed(s: Stage) -> "Iterator[list[str]]":
+    base, clone = f"{s.hdd}/base", f"{s.hdd}/clone"
+    s.make(base)
+    s.cluster.rbd("clone", f"{base}@one", clone, "--rbd-default-clone-format", "2")
+    s.cluster.rbd("trash", "mv", base)
+    try:
+        yield [clone, s.target]
+    finally:
+        (entry,) = json.loads(s.cluster.rbd("trash", "ls", s.hdd, "--format", "json"))
+        s.cluster.rbd("trash", "restore", f"{s.hdd}/{entry['id']}")
+
+
 FOUND: "dict[str, tuple[Provoke, int]]" = {
     "NO_EXCLUSIVE_LOCK": (open_without_lock, EBUSY),
     "SOURCE_STAYS_CLOSED": (without_lock, 0),
@@ -75,7 +88,7 @@ FOUND: "dict[str, tuple[Provoke, int]]" = {
     "WARM_JOURNALING": (journaling, EOPNOTSUPP),
     "WARM_IN_GROUP": (in_group, EOPNOTSUPP),
     "WARM_CLONES": (clones, EOPNOTSUPP),
-    "WARM_PARENT": (parent_elsewhere, EOPNOTSUPP),
+    "WARM_PARENT": (parent_trashed, EOPNOTSUPP),
     "WARM_FORMAT_1": (format_1, EOPNOTSUPP),
     "SNAPSHOT_LIMIT": (limited, EDQUOT),
     "SOURCE_POOL_NEARFULL": (nearfull, 0),

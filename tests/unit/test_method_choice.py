@@ -54,7 +54,8 @@ def test_the_best_one_comes_first_and_a_refusal_has_its_remedy():
     ("facts", "warm", "live"),
     [
         (WELL, "", ""),
-        (image(parent="old/base@s", parent_pool="old"), "WARM_PARENT", ""),
+        (image(parent="old/base@s", parent_pool="old"), "", ""),
+        (image(parent="old/base@s", parent_trashed=True), "WARM_PARENT", ""),
         (image(cache_dirty=True), "CACHE_DIRTY", "CACHE_DIRTY"),
         (wish(stripe_unit=3 << 20, stripe_count=2), "STRIPE_UNIT", "STRIPE_UNIT"),
         (image(mirror_mode=0), "WARM_MIRRORED", ""),

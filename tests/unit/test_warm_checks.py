@@ -95,7 +95,8 @@ TABLE = [
     ),
     (image(group="1/g", group_spec="hdd/g"), ["WARM_IN_GROUP"], EOPNOTSUPP),
     (image(snapshots=SNAPSHOTS, clones=1, clone_names=("a/b",)), ["WARM_CLONES"], EOPNOTSUPP),
-    (image(parent="old/base@s", parent_pool="old"), ["WARM_PARENT"], EOPNOTSUPP),
+    (image(parent="old/base@s", parent_pool="old"), [], 0),
+    (image(parent="old/base@s", parent_trashed=True), ["WARM_PARENT"], EOPNOTSUPP),
     (image(by_warm(flatten=True), parent="old/base@s", parent_pool="old"), [], 0),
     (
         image(by_warm(flatten=True), parent="a/b@c", luks="luks2", own_encryption=True),

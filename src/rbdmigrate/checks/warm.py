@@ -229,25 +229,30 @@ def clones(facts: Facts) -> Iterator[Found]:
 @check(
     "WARM_PARENT",
     Severity.ERROR,
-    "The source is a clone, and --flatten is not given.",
+    "The source is a clone of which the method warm cannot make another one.",
     methods=WARM,
     errno=EOPNOTSUPP,
 )
 def parent(facts: Facts) -> Iterator[Found]:
-    """Yield a parent: what the source has from it is copied as data of the target."""
+    """Yield a parent of which librbd makes no clone, or not one that reads the same."""
     image, wish = facts.image, facts.wish
     if image is None or not image.parent or wish.layout.flatten:
         return
     if image.own_encryption:
-        way, remedy = "choose --method live", "--method live"
-    else:
-        way, remedy = "give --flatten, or choose --method live", "--flatten"
-    yield Found(
-        str(wish.source),
-        f"It is a clone of {image.parent}, and the method warm makes targets without a parent, "
-        f"with the parent's data; {way}.",
-        remedy,
-    )
+        yield Found(
+            str(wish.source),
+            f"It is a clone of {image.parent} with an encryption of its own, and what a copy of "
+            "its bytes writes could not be told from the parent's; choose --method live.",
+            "--method live",
+        )
+    elif image.parent_trashed:
+        yield Found(
+            str(wish.source),
+            f"It is a clone of {image.parent}, which is in the trash, where librbd makes no "
+            "clones of it; give --flatten, restore it with `rbd trash restore`, or choose "
+            "--method live.",
+            "--flatten",
+        )
 
 
 @check(

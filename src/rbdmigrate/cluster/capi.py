@@ -138,13 +138,13 @@ class CClient:
         target: Place,
         layout: LayoutOptions,
         features: Optional[int],
+        version: int = 2,
     ) -> None:
-        """Clone a snapshot of ``parent`` to ``target``, in format 2, which needs no protected
-        snapshot.
+        """Clone a snapshot of ``parent`` to ``target``.
 
-        Raises CApiError.
+        ``version`` 2 needs no protected snapshot. Raises CApiError.
         """
-        values = [*_option_values(layout, features), (_CLONE_FORMAT, 2)]
+        values = [*_option_values(layout, features), (_CLONE_FORMAT, version)]
         with (
             self._options(values) as options,
             self._opened(parent) as parent_ioctx,

@@ -37,6 +37,7 @@ class Image:
     ``silent_pools``: those that did not say whether they hold clones.
 
     ``features`` by name, ``luks`` the format of its encryption, ``parent`` an image spec.
+    ``parent_trashed``: the parent is in the trash.
     ``untrimmed``: what librbd would copy wrong until OSDs have trimmed removed snapshots.
     ``invalid_maps``: the object maps that librbd has flagged as wrong.
     ``data_pool``: the pool with its data where that is not the one with its header.
@@ -62,6 +63,7 @@ class Image:
     luks: str = ""
     parent: str = ""
     parent_pool: str = ""
+    parent_trashed: bool = False
     to_copy: Optional[int] = None
     untrimmed: Optional[Untrimmed] = None
     obstacles: Obstacles = field(default_factory=Obstacles)

@@ -240,6 +240,10 @@ class Preflight:
                 name = replace(name, trashed=ident)
         return name
 
+    def _is_trashed(self, parent: headers.Parent) -> bool:
+        with open_by_id(self._client, parent.pool_id, parent.namespace) as ioctx:
+            return headers.trash_entry(ioctx, parent.image_id) is not None
+
     def _image(self, place: Place, wish: MigrationRequest, *, order: bool) -> Image:
         question = InspectImage(place, wish.layout.flatten, self._fenced())
         image = self._ask(question, Image, 0.0, order=order)
@@ -250,6 +254,7 @@ class Preflight:
         with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
             known = clones.clones_of(self._client, ioctx, place.image_id)
             data_pool = headers.data_pool_id(ioctx, place.image_id)
+            parent = headers.parent(ioctx, place.image_id)
         every = known.all()
         silent = known.silent or (clones.silent_pools(self._client) if image.snapshots else ())
         return replace(
@@ -259,6 +264,7 @@ class Preflight:
             clone_names=tuple(clones.clone_names(self._client, every)),
             silent_pools=tuple(silent),
             group_spec=self._group_spec(image, place),
+            parent_trashed=parent is not None and self._is_trashed(parent),
         )
 
     def _group_spec(self, image: Image, place: Place) -> str:

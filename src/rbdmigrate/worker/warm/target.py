@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from errno import EEXIST, EINVAL
+from errno import EEXIST, EINVAL, EOPNOTSUPP
 from typing import Optional
 
 import rados
@@ -19,6 +19,7 @@ from ...model.jobs.acts import WarmEnds
 from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ...model.migration import Place
 from ...model.rounds import hidden_name, round_prefix
+from ..mover.image_writer import ImageWriter
 from ..mover.rbd_reader import RbdReader
 from ..removal import remove_snapshots
 from ..session import Session
@@ -41,17 +42,46 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
         with rbd.Image(source, image_id=ends.source.image_id, read_only=True) as image:
             size, wanted, features = int(image.size()), _layout(image, layout), _features(image)
             _require_protectable(image, layout, features)
+            version = _clone_version(image)
         metadata = RbdReader(source, ends.source.image_id).metadata()
-        session.c.create(place, size, wanted, _wanted_features(layout, features))
+        parent = None if layout.flatten else headers.parent(source, ends.source.image_id)
+        bits = _wanted_features(layout, features)
+        if parent is None:
+            session.c.create(place, size, wanted, bits)
+        else:
+            original, snapshot = _snapshot_of(session, parent, ends.source)
+            session.c.clone(original, snapshot, place, wanted, bits, version)
         fault_point("warm.made")
         ident = headers.image_id(ioctx, place.image) or ""
+        mark = CopyMark(0, mixed=parent is not None)  # it has the data of its parent
         with rbd.Image(ioctx, image_id=ident) as image:
-            for key, value in metadata.items():
-                image.metadata_set(key, value)
-            image.metadata_set(headers.COPY_KEY, CopyMark(0).to_json())
+            ImageWriter(image).set_metadata(metadata)  # librbd gives a clone those of its parent
+            image.metadata_set(headers.COPY_KEY, mark.to_json())
             fault_point("warm.marked")
             image.metadata_set(headers.WARM_KEY, ends.id)
     return ident
+
+
+def _clone_version(image: rbd.Image) -> int:
+    """That of a clone: 1 needs a protected snapshot, and clients of any age know it."""
+    if not int(image.features()) & rbd.RBD_FEATURE_OPERATIONS:
+        return 1
+    return 2 if int(image.op_features()) & rbd.RBD_OPERATION_FEATURE_CLONE_CHILD else 1
+
+
+def _snapshot_of(session: Session, parent: headers.Parent, source: Place) -> tuple[Place, str]:
+    """The parent's image, and its snapshot. Raises MigrationError where librbd cannot clone it."""
+    place = Place("", parent.namespace, "", parent.pool_id, parent.image_id)
+    with session.open(place) as ioctx:
+        if headers.trash_entry(ioctx, parent.image_id) is not None:
+            raise MigrationError(
+                EOPNOTSUPP,
+                f"The parent of {source.spec} is in the trash, where librbd makes no clones of it; "
+                "give --flatten, or restore it with `rbd trash restore`.",
+            )
+        with rbd.Image(ioctx, image_id=parent.image_id, read_only=True) as image:
+            place = replace(place, pool=ioctx.get_pool_name(), image=image.get_name())
+            return place, str(image.snap_get_name(parent.snap_id))
 
 
 def _layout(image: rbd.Image, layout: LayoutOptions) -> LayoutOptions:
