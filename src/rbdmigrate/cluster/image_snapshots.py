@@ -16,7 +16,8 @@ from . import old_format
 from .class_call import call
 from .denc import Decoder
 
-_SNAPSHOT_IN_TRASH = 2  # RBD_SNAP_NAMESPACE_TYPE_TRASH
+_SNAPSHOT_OF_USER, _SNAPSHOT_IN_TRASH = 0, 2  # RBD_SNAP_NAMESPACE_TYPE_USER, _TRASH
+_PROTECTED = 2  # RBD_PROTECTION_STATUS_PROTECTED
 
 
 class SnapshotEntry(NamedTuple):
@@ -42,6 +43,49 @@ def snapshots(ioctx: rados.Ioctx, ident: str) -> list[SnapshotEntry]:
         if reply is not None:
             found.append(SnapshotEntry(snap_id, _in_trash(reply)))
     return found
+
+
+class UserSnapshot(NamedTuple):
+    """A snapshot that a user made. In bytes; ``overlap``: what may come from a parent."""
+
+    snap_id: int
+    name: str
+    size: int
+    protected: bool
+    overlap: int
+
+
+def of_users(ioctx: rados.Ioctx, ident: str) -> list[UserSnapshot]:
+    """The snapshots that users made, the oldest first; not those whose removal has begun.
+
+    For images of format 2.
+    """
+    found = []
+    for snap_id in snapshot_ids(ioctx, ident)[1]:
+        reply = call(ioctx, header_object(ident), "rbd", "snapshot_get", struct.pack("<Q", snap_id))
+        if reply is None:
+            continue  # it was removed just now
+        reply.start()
+        reply.u64()  # id
+        namespace = reply.start()
+        kind = reply.u32()
+        reply.finish(namespace)
+        if kind == _SNAPSHOT_OF_USER:
+            found.append(_of_user(ioctx, ident, snap_id, reply))
+    return found
+
+
+def _of_user(ioctx: rados.Ioctx, ident: str, snap_id: int, reply: Decoder) -> UserSnapshot:
+    argument = struct.pack("<Q", snap_id)
+    status = call(ioctx, header_object(ident), "rbd", "get_protection_status", argument)
+    overlap = call(ioctx, header_object(ident), "rbd", "parent_overlap_get", argument)
+    return UserSnapshot(
+        snap_id=snap_id,
+        name=reply.string(),
+        size=reply.u64(),
+        protected=status is not None and status.u8() == _PROTECTED,
+        overlap=overlap.u64() if overlap and overlap.u8() else 0,
+    )
 
 
 def _in_trash(reply: Decoder) -> bool:

@@ -16,7 +16,7 @@ import rados
 import rbd
 
 from ...cluster import headers
-from ...cluster.image_snapshots import has_snapshot
+from ...cluster.image_snapshots import has_snapshot, of_users
 from ...control.mover.history import View
 from ...control.mover.pieces import Extent, ExtentList
 from ..copy.estimate import changed
@@ -146,14 +146,16 @@ class RbdReader:
 
     def views(self) -> list[View]:
         """The snapshots of users, the oldest first."""
-        with open_view(self._ioctx, self._ident, None) as image:
-            found = []
-            for snapshot in list(image.list_snaps()):
-                if snapshot["namespace"] != rbd.RBD_SNAP_NAMESPACE_TYPE_USER:
-                    continue
-                with suppress(rbd.ImageNotFound):  # it was removed just now
-                    found.append(_view(image, snapshot))
-        return sorted(found, key=lambda view: view.id)
+        return [
+            View(
+                id=snapshot.snap_id,
+                name=snapshot.name,
+                size=snapshot.size,
+                protected=snapshot.protected,
+                parent=snapshot.overlap > 0,
+            )
+            for snapshot in of_users(self._ioctx, self._ident)
+        ]
 
     def metadata(self) -> dict[str, str]:
         """Its image metadata, without those of this module."""
@@ -193,19 +195,6 @@ def metadata_of_users(image: rbd.Image) -> dict[str, str]:
     """The metadata of an open image, without those of this module."""
     listed = dict(image.metadata_list())
     return {key: value for key, value in listed.items() if key not in headers.OWN_KEYS}
-
-
-def _view(image: rbd.Image, snapshot: dict[str, Any]) -> View:
-    """A snapshot; the image is set to it. Raises ``rbd.ImageNotFound``."""
-    name = str(snapshot["name"])
-    image.set_snap_by_id(int(snapshot["id"]))
-    return View(
-        id=int(snapshot["id"]),
-        name=name,
-        size=int(snapshot["size"]),
-        protected=bool(image.is_protected_snap(name)),
-        parent=_overlap(image) > 0,
-    )
 
 
 def _overlap(image: rbd.Image) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EBUSY, EDQUOT
 from typing import Any, Optional, Union
@@ -37,7 +38,7 @@ from ..mover.requests import CopyFailed
 from ..session import Session
 from ..users import writers
 from .open_ends import OpenEnds
-from .target import drop_round_snapshots
+from .target import drop_rounds
 
 _MOST = 10  # rounds of one act; a client that writes faster than we copy never gets small
 
@@ -70,7 +71,6 @@ class RoundCopy:
         self._migration = migration
         self._old = old
         self._new = new
-        self._old_ioctx = old_ioctx
         self._new_ioctx = new_ioctx
         self._tell = tell
         self._reader = RbdReader(old_ioctx, old.image_id)
@@ -92,7 +92,8 @@ class RoundCopy:
         writer.save_mark(mark.to_json())
         writer.limit_snapshots(int(image.get_snap_limit()))
         if not clients_wait:
-            drop_round_snapshots(self._old_ioctx, self._old.image_id, self._migration, keep=ident)
+            with suppress(rbd.ImageNotFound):  # somebody else removed one
+                drop_rounds(image, self._migration, keep=ident)
             self._copy(writer, mark)  # copies nothing: those of the target go too
         return Round(name, mark.bytes - before.bytes, time.monotonic() - begun, at)
 

@@ -155,7 +155,12 @@ def drop_round_snapshots(
 ) -> None:
     """Remove the snapshots of our rounds from an image, but for the one with the id ``keep``."""
     with suppress(rbd.ImageNotFound), rbd.Image(ioctx, image_id=ident) as image:
-        for snapshot in list(image.list_snaps()):
-            ours = str(snapshot["name"]).startswith(round_prefix(migration))
-            if ours and int(snapshot["id"]) != keep:
-                image.remove_snap(snapshot["name"])
+        drop_rounds(image, migration, keep)
+
+
+def drop_rounds(image: rbd.Image, migration: str, keep: Optional[int] = None) -> None:
+    """The same for an open image. Raises ``rbd.ImageNotFound`` if somebody else removed one."""
+    for snapshot in list(image.list_snaps()):
+        ours = str(snapshot["name"]).startswith(round_prefix(migration))
+        if ours and int(snapshot["id"]) != keep:
+            image.remove_snap(snapshot["name"])
