@@ -76,6 +76,8 @@ class Source:
 class OpenSource:
     """An open view."""
 
+    tells_all = False
+
     def __init__(self, source, view):
         self.source, self.view, self.closed = source, view, False
 

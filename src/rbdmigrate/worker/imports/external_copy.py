@@ -126,6 +126,8 @@ class ExternalReader:
 class QemuView:
     """A disk that QEMU reads, open."""
 
+    tells_all = False
+
     def __init__(self, content: QemuContent) -> None:
         self._content = content
         self._failed: Optional[tuple[int, int]] = None

@@ -26,6 +26,8 @@ _Asked = tuple[int, int, ReadDone]
 class PooledView:
     """A disk whose bytes are read by ourselves. ``content`` is open, ``opened`` opens it again."""
 
+    tells_all = False
+
     def __init__(self, content: Content, opened: Callable[[], Content]) -> None:
         self._content = content
         self._opened = opened

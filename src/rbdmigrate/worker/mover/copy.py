@@ -229,7 +229,7 @@ class ViewCopy:
 
     def _extents(self, view: OpenView, offset: int, length: int) -> Iterable[Extent]:
         changed = view.changes(self._found.base, offset, length)
-        if not self._found.compare or self._found.base is not None:
+        if not self._found.compare or self._found.base is not None or view.tells_all:
             return changed
         return with_holes(changed, self._writer.allocated(offset, length))
 

@@ -17,7 +17,13 @@ WriteDone = Callable[[int], None]
 
 
 class OpenView(Protocol):
-    """A view that is open for reading. Thread-safe."""
+    """A view that is open for reading. Thread-safe.
+
+    ``tells_all``: without a base ``changes`` tells also where only the target holds data.
+    """
+
+    @property
+    def tells_all(self) -> bool: ...
 
     def changes(self, base: Optional[View], offset: int, length: int) -> Iterable[Extent]:
         """What differs from ``base`` in this part of the disk, in rising order.

@@ -34,7 +34,7 @@ class ImageWriter:
     ``rbd_discard_granularity_bytes``."""
 
     def __init__(self, image: rbd.Image) -> None:
-        self._image = image
+        self.image = image
         self.object_size = 1 << int(image.stat()["order"])
 
     def snapshots(self) -> list[View]:
@@ -44,76 +44,76 @@ class ImageWriter:
                 id=int(snapshot["id"]),
                 name=str(snapshot["name"]),
                 size=int(snapshot["size"]),
-                protected=bool(self._image.is_protected_snap(snapshot["name"])),
+                protected=bool(self.image.is_protected_snap(snapshot["name"])),
             )
-            for snapshot in list(self._image.list_snaps())
+            for snapshot in list(self.image.list_snaps())
         ]
         return sorted(found, key=lambda view: view.id)
 
     def resize(self, size: int) -> None:
         """Make the head ``size`` bytes long."""
-        if int(self._image.size()) != size:
-            self._image.resize(size)
+        if int(self.image.size()) != size:
+            self.image.resize(size)
 
     def allocated(self, offset: int, length: int) -> ExtentList:
         """What of the head may hold anything but zeros."""
-        return exact_extents(self._image, None, offset, length, parent=True)
+        return exact_extents(self.image, None, offset, length, parent=True)
 
     def read(self, offset: int, length: int, done: ReadDone) -> None:
         """Begin to read from the head."""
-        begin_read(self._image, offset, length, done)
+        begin_read(self.image, offset, length, done)
 
     def write(self, offset: int, content: bytes, done: WriteDone) -> None:
         """Begin to write to the head."""
-        self._image.aio_write(content, offset, _told(done))
+        self.image.aio_write(content, offset, _told(done))
 
     def write_zeroes(self, offset: int, length: int, done: WriteDone) -> None:
         """Begin to make a part of the head read as zeros; whole objects of it are removed."""
-        self._image.aio_write_zeroes(offset, length, _told(done))
+        self.image.aio_write_zeroes(offset, length, _told(done))
 
     def flush(self) -> None:
         """Return when all that was written is safe."""
-        self._image.flush()
+        self.image.flush()
 
     def take_snapshot(self, view: View) -> None:
         """Give the target the snapshot of ``view``."""
         fault_point("mover.before", "snapshot")
-        self._image.create_snap(view.name, **SKIP_QUIESCE)
+        self.image.create_snap(view.name, **SKIP_QUIESCE)
         fault_point("mover.after", "snapshot")
 
     def protect(self, snapshot: View, protected: bool) -> None:
         """Protect a snapshot of its own, or unprotect it."""
-        change = self._image.protect_snap if protected else self._image.unprotect_snap
+        change = self.image.protect_snap if protected else self.image.unprotect_snap
         change(snapshot.name)
 
     def rename(self, snapshot: View, name: str) -> None:
         """Rename a snapshot of its own."""
-        self._image.rename_snap(snapshot.name, name)
+        self.image.rename_snap(snapshot.name, name)
 
     def remove(self, snapshot: View) -> None:
         """Remove a snapshot of its own, which is not protected."""
         fault_point("mover.before", "remove")
-        self._image.remove_snap(snapshot.name)
+        self.image.remove_snap(snapshot.name)
         fault_point("mover.after", "remove")
 
     def set_metadata(self, wanted: dict[str, str]) -> None:
         """Give the image this metadata, but for the keys of this module."""
-        there = dict(self._image.metadata_list())
+        there = dict(self.image.metadata_list())
         for key in there:
             if key not in wanted and key not in headers.OWN_KEYS:
-                self._image.metadata_remove(key)
+                self.image.metadata_remove(key)
         for key, value in wanted.items():
             if there.get(key) != value:
-                self._image.metadata_set(key, value)
+                self.image.metadata_set(key, value)
 
     def limit_snapshots(self, limit: int) -> None:
         """Give the image this limit of snapshots."""
-        if int(self._image.get_snap_limit()) != limit:
-            self._image.set_snap_limit(limit)
+        if int(self.image.get_snap_limit()) != limit:
+            self.image.set_snap_limit(limit)
 
     def save_mark(self, text: str) -> None:
         """Keep the copy mark."""
-        self._image.metadata_set(headers.COPY_KEY, text)
+        self.image.metadata_set(headers.COPY_KEY, text)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EIO
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import rados
 import rbd
@@ -43,12 +43,15 @@ def begin_read(image: rbd.Image, offset: int, length: int, done: ReadDone) -> No
 
 
 class RbdView:
-    """A snapshot of an image, open."""
+    """A snapshot of an image, open. ``twin`` as in :class:`RbdReader`."""
 
-    def __init__(self, image: rbd.Image, view: View, *, trust_map: bool) -> None:
+    def __init__(
+        self, image: rbd.Image, view: View, *, trust_map: bool, twin: Optional[rbd.Image] = None
+    ) -> None:
         self._image = image
         self._view = view
         self._trust_map = trust_map
+        self._twin = twin if trust_map else None
         self._names = {
             int(s["id"]): str(s["name"])
             for s in image.list_snaps()
@@ -64,7 +67,8 @@ class RbdView:
         All that was told is kept in ``told``, unless a parent is involved: discards of its data
         may be in no difference, so that all is told where the views have data of their own.
         """
-        if base is not None and (base.parent or self._view.parent):
+        parent = base is not None and (base.parent or self._view.parent)
+        if parent or (base is None and self._twin is not None):
             return self._may_differ(base, offset, length)
         self.base = base
         name = None
@@ -78,7 +82,12 @@ class RbdView:
             self.told.add(*extent)
         return found
 
-    def _may_differ(self, base: View, offset: int, length: int) -> ExtentList:
+    @property
+    def tells_all(self) -> bool:
+        """Whether ``changes`` tells also where only the target holds data, if asked for no base."""
+        return self._twin is not None
+
+    def _may_differ(self, base: Optional[View], offset: int, length: int) -> ExtentList:
         if self._spans is None:
             self._spans = self._look_at_own(base)
         found = ExtentList()
@@ -86,29 +95,35 @@ class RbdView:
             found.add(begin, size, True)
         return found
 
-    def _look_at_own(self, base: View) -> Spans:
-        """Where any of both views has data of its own, or only one of them those of the parent.
+    def _look_at_own(self, base: Optional[View]) -> Spans:
+        """Where the view or ``base`` has data of its own, or only one of them those of the parent.
 
-        By the object maps; without them, where any of both has data at all.
+        By the object maps; without them, where any of both has data at all. None: the twin.
         """
-        lists: list[Iterable[Extent]] = []
-        sizes, overlaps = [], []
-        try:
-            for ident in (base.id, self._view.id):
-                self._image.set_snap_by_id(ident)
-                sizes.append(int(self._image.size()))
-                overlaps.append(_overlap(self._image))
-                if self._trust_map:
-                    lists.append(existing(self._image, parent=False))
-                else:
-                    lists.append(exact_extents(self._image, None, 0, sizes[-1], parent=True))
-        except rbd.ImageNotFound:  # the base was removed: nothing of this counts
-            self._image.set_snap_by_id(self._view.id)
-            return everything(self._view.size)
-        if len(set(overlaps)) > 1 or len(set(sizes)) > 1:
-            begin = min(*overlaps, *sizes)
-            lists.append([Extent(begin, max(*overlaps, *sizes) - begin)])
+        if base is None:
+            other = self._own(self._twin)
+        else:
+            try:
+                self._image.set_snap_by_id(base.id)
+                other = self._own(self._image)
+            except rbd.ImageNotFound:  # the base was removed: nothing of this counts
+                return everything(self._view.size)
+            finally:
+                self._image.set_snap_by_id(self._view.id)
+        mine = self._own(self._image)
+        lists: list[Iterable[Extent]] = [other.data, mine.data]
+        ends = {*other.ends, *mine.ends}
+        if other.ends != mine.ends:
+            lists.append([Extent(min(ends), max(ends) - min(ends))])
         return spans(self._image, lists, gap=0)
+
+    def _own(self, image: rbd.Image) -> _Own:
+        size = int(image.size())
+        if self._trust_map:
+            data = existing(image, parent=False)
+        else:
+            data = exact_extents(image, None, 0, size, parent=True)
+        return _Own(data, (size, _overlap(image)))
 
     def _look(self, base: Optional[View]) -> Spans:
         """Where any of both views may hold data, by the object maps."""
@@ -128,10 +143,22 @@ class RbdView:
         begin_read(self._image, offset, length, done)
 
 
+class _Own(NamedTuple):
+    """What a view has itself. ``ends``: its size, and where its parent ends."""
+
+    data: ExtentList
+    ends: tuple[int, int]
+
+
 class RbdReader:
-    """An image by its id."""
+    """An image by its id.
+
+    ``twin``: the target, open, if it reads from the same parent, and its object map tells what it
+    has itself.
+    """
 
     def __init__(self, ioctx: rados.Ioctx, ident: str) -> None:
+        self.twin: Optional[rbd.Image] = None
         self._ioctx = ioctx
         self._ident = ident
         self._last: Optional[tuple[int, RbdView]] = None
@@ -182,7 +209,7 @@ class RbdReader:
         with open_view(self._ioctx, self._ident, None) as image:
             trust_map = usable(image)
             image.set_snap_by_id(view.id)
-            opened = RbdView(image, view, trust_map=trust_map)
+            opened = RbdView(image, view, trust_map=trust_map, twin=self.twin)
             self._last = view.id, opened
             yield opened
 

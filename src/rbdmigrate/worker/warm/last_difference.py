@@ -40,6 +40,8 @@ from .rounds import Round, next_name, no_room, older_than, own_snapshots
 class HeadOf:
     """The head of an image that nobody else can write to, as the end of a copy to read from."""
 
+    tells_all = False
+
     def __init__(self, image: rbd.Image, changed: ExtentList) -> None:
         self._image = image
         self._changed = changed

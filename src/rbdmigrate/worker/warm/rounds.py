@@ -17,6 +17,7 @@ from typing import Any, Optional, Union
 import rados
 import rbd
 
+from ...cluster import headers
 from ...cluster.reserved_snapshots import drop_map
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
@@ -73,6 +74,7 @@ class RoundCopy:
         self._new = new
         self._new_ioctx = new_ioctx
         self._tell = tell
+        self._old_ioctx = old_ioctx
         self._reader = RbdReader(old_ioctx, old.image_id)
 
     def run(self, image: rbd.Image, writer: ImageWriter, *, clients_wait: bool = False) -> Round:
@@ -83,6 +85,7 @@ class RoundCopy:
         begun, at = time.monotonic(), time.time()
         before = mark = read_mark(self._new_ioctx, self._new)
         drop_reserved(mark, (self._old_ioctx, self._old), (self._new_ioctx, self._new))
+        self._reader.twin = self._twin(writer)
         name, ident, older = self._snapshot(image, mark)
         if mark.total is None:
             views = [view for view in self._reader.views() if view.id <= ident]
@@ -96,6 +99,15 @@ class RoundCopy:
                 drop_rounds(image, self._migration, keep=ident)
             self._copy(writer, mark)  # copies nothing: those of the target go too
         return Round(name, mark.bytes - before.bytes, time.monotonic() - begun, at)
+
+    def _twin(self, writer: ImageWriter) -> Optional[rbd.Image]:
+        """``new``, if it is a clone of the same parent, and its object map can be trusted."""
+        parent = headers.parent(self._old_ioctx, self._old.image_id)
+        same = parent == headers.parent(self._new_ioctx, self._new.image_id)
+        if parent is None or not same:
+            return None
+        trusted = maps_hold(self._new_ioctx, writer.image, self._new.image_id, [])
+        return writer.image if trusted else None
 
     def _varied(
         self, before: CopyMark, ident: int, older: Optional[tuple[int, ...]], grain: int
