@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 PIECE = 4 << 20  # bytes of a request at most
 _OBJECTS = 64  # that a request touches at most
 _GRAIN = 64 << 10  # bytes; zeros are looked for in blocks of this size
-_ZEROS = bytes(PIECE)
+_ZEROS = bytes(_GRAIN)
 
 
 class Extent(NamedTuple):
@@ -121,7 +121,8 @@ def runs(content: bytes, offset: int) -> Iterator[Extent]:
     at = 0
     while at < len(content):
         stop = min(len(content), at + _GRAIN - (offset + at) % _GRAIN)
-        data = content[at:stop] != _ZEROS[: stop - at]
+        # Most data are told by their first byte, without a copy of the block.
+        data = content[at] != 0 or content[at:stop] != _ZEROS[: stop - at]
         if was_data is not None and data != was_data:
             yield Extent(offset + begin, at - begin, was_data)
             begin = at

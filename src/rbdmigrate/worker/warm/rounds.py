@@ -29,6 +29,7 @@ from ...model.layout import FEATURES
 from ...model.migration import Place
 from ...model.rounds import in_step, round_prefix, round_snapshot
 from ...model.watchers import name_users
+from ..copy.estimate import changed
 from ..mover.candidates import exact_within, flattened, maps_hold, since
 from ..mover.copy import DiskCopy
 from ..mover.image_writer import ImageWriter
@@ -88,17 +89,25 @@ class RoundCopy:
         self._reader.twin = self._twin(writer)
         name, ident, older = self._snapshot(image, mark)
         if mark.total is None:
-            views = [view for view in self._reader.views() if view.id <= ident]
-            mark = replace(mark, total=self._reader.estimate(views))
+            mark = replace(mark, total=self._total(image, ident))
         mark = self._copy(writer, replace(mark, until=ident))
         mark = replace(mark, varied=self._varied(before, ident, older, writer.object_size))
         writer.save_mark(mark.to_json())
         writer.limit_snapshots(int(image.get_snap_limit()))
         if not clients_wait:
+            dropped = True
             with suppress(rbd.ImageNotFound):  # somebody else removed one
-                drop_rounds(image, self._migration, keep=ident)
-            self._copy(writer, mark)  # copies nothing: those of the target go too
+                dropped = drop_rounds(image, self._migration, keep=ident)
+            if dropped:
+                self._copy(writer, mark)  # copies nothing: those of the target go too
         return Round(name, mark.bytes - before.bytes, time.monotonic() - begun, at)
+
+    def _total(self, image: rbd.Image, ident: int) -> int:
+        """Bytes of all snapshots up to this one, about."""
+        views = [view for view in self._reader.views() if view.id <= ident]
+        if len(views) > 1:
+            return self._reader.estimate(views)
+        return sum(length for _, length in changed(image, None, True))  # the head is hardly another
 
     def _twin(self, writer: ImageWriter) -> Optional[rbd.Image]:
         """``new``, if it is a clone of the same parent, and its object map can be trusted."""

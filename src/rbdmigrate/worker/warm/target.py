@@ -158,9 +158,15 @@ def drop_round_snapshots(
         drop_rounds(image, migration, keep)
 
 
-def drop_rounds(image: rbd.Image, migration: str, keep: Optional[int] = None) -> None:
-    """The same for an open image. Raises ``rbd.ImageNotFound`` if somebody else removed one."""
+def drop_rounds(image: rbd.Image, migration: str, keep: Optional[int] = None) -> bool:
+    """The same for an open image; whether there were any.
+
+    Raises ``rbd.ImageNotFound`` if somebody else removed one.
+    """
+    dropped = False
     for snapshot in list(image.list_snaps()):
         ours = str(snapshot["name"]).startswith(round_prefix(migration))
         if ours and int(snapshot["id"]) != keep:
             image.remove_snap(snapshot["name"])
+            dropped = True
+    return dropped
