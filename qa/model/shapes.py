@@ -15,9 +15,7 @@ from rbdmigrate.model.layout import LayoutOptions
 from .operations import Model
 
 KINDS = ("plain", "striped", "odd", "namespaces", "data pool", "clone", "clone", "encrypted")
-PARENTS = "parents"
-"""The namespace of the source's pool in which parents are, out of the way."""
-
+_PARENTS = "parents"  # the namespace with parents of clones of version 2
 _SIZES = (16, 18, 20)
 _PASSPHRASE = "open sesame"
 _HEADER = 4 << 20  # bytes of LUKS 1, and more than it needs
@@ -25,14 +23,17 @@ _HEADER = 4 << 20  # bytes of LUKS 1, and more than it needs
 
 @dataclass
 class Shape:
-    """A kind of image. ``data_pool``: for the kind of that name; empty: it is a plain one then."""
+    """A kind of image. ``data_pool``: for the kind of that name; empty: it is a plain one then.
+
+    ``parent``: of a clone, once it is made.
+    """
 
     kind: str
     object_size: int
     features: "tuple[str, ...]"
     data_pool: str = ""
     about: str = ""
-    _parent: str = ""
+    parent: str = ""
     _in_trash: str = ""
 
     @property
@@ -62,7 +63,7 @@ class Shape:
 
     def make(self, client: rados.Rados, spec: str, chance: random.Random) -> Model:
         """Make the image; what it holds."""
-        for namespace in {split(spec)[1], *([PARENTS] if self.kind == "clone" else [])}:
+        for namespace in {split(spec)[1], *([_PARENTS] if self.kind == "clone" else [])}:
             make_namespace(client, split(spec)[0], namespace)
         if self.kind == "clone":
             return self._clone(client, spec, chance)
@@ -97,12 +98,14 @@ class Shape:
     def _clone(self, client: rados.Rados, spec: str, chance: random.Random) -> Model:
         """A clone of either version; the parent of one of version 2 may be in the trash."""
         pool, _, name = split(spec)
-        self._parent = f"{pool}/{PARENTS}/{name}"
         version = chance.choice((1, 2))
+        self.parent = (
+            f"{pool}/{name}-parent" if version == 1 else f"{pool}/{_PARENTS}/{name}-parent"
+        )
         size = self.object_size * chance.randrange(3, 10)
-        self._create(client, self._parent, size)
+        self._create(client, self.parent, size)
         model = Model(bytearray(size))
-        with opened(client, self._parent, read_only=False) as image:
+        with opened(client, self.parent, read_only=False) as image:
             for _ in range(chance.randrange(1, 6)):
                 at = chance.randrange(size // 512) * 512
                 data = chance.randbytes(min(size - at, chance.randrange(1, self.object_size)))
@@ -112,16 +115,21 @@ class Shape:
             if version == 1:
                 image.protect_snap("base")
             ident = image.id()
-        with place(client, self._parent) as parents, place(client, spec) as ioctx:
-            rbd.RBD().clone(
-                parents, name, "base", ioctx, name, features=self._bits,
-                order=self.object_size.bit_length() - 1, clone_format=version,
-            )  # fmt: skip
+        with place(client, self.parent) as parents, place(client, spec) as ioctx:
+            # Release 16's binding has no argument for the version.
+            client.conf_set("rbd_default_clone_format", str(version))
+            try:
+                rbd.RBD().clone(
+                    parents, split(self.parent)[2], "base", ioctx, name, features=self._bits,
+                    order=self.object_size.bit_length() - 1,
+                )  # fmt: skip
+            finally:
+                client.conf_set("rbd_default_clone_format", "auto")
             if version == 2 and chance.random() < 0.5:
-                rbd.RBD().trash_move(parents, name)
+                rbd.RBD().trash_move(parents, split(self.parent)[2])
                 self._in_trash = ident
         trashed = ", in the trash" if self._in_trash else ""
-        self.about = f"clone v{version} of {self._parent}{trashed}"
+        self.about = f"clone v{version} of {self.parent}{trashed}"
         return model
 
     @contextlib.contextmanager
@@ -137,8 +145,8 @@ class Shape:
     def restore_parent(self, client: rados.Rados) -> None:
         """Take the parent out of the trash, where :func:`~qa.workload.images.wipe` leaves it."""
         if self._in_trash:
-            with place(client, self._parent) as ioctx:
-                rbd.RBD().trash_restore(ioctx, self._in_trash, split(self._parent)[2])
+            with place(client, self.parent) as ioctx:
+                rbd.RBD().trash_restore(ioctx, self._in_trash, split(self.parent)[2])
 
 
 def make_namespace(client: rados.Rados, pool: str, namespace: str) -> None:

@@ -234,8 +234,8 @@ class _Run:
         for end in (self._source, self._target):
             with place(self._client, end) as ioctx:
                 where = end.rpartition("/")[0]
-                names = [f"{where}/{name}" for name in rbd.RBD().list(ioctx)]
-                if any(name != spec for name in names) or list(headers.trash(ioctx)):
+                names = {f"{where}/{name}" for name in rbd.RBD().list(ioctx)}
+                if names - {spec, self.shape.parent} or list(headers.trash(ioctx)):
                     self.trial.wrong.append(f"left in {where}: {names}, or in its trash")
 
 

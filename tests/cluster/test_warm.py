@@ -251,7 +251,7 @@ def test_a_clone_keeps_its_parent_unless_it_is_flattened(
     with opened(client, source, read_only=False) as image:
         image.write(b"after" * 1000, 3 << 20)
         image.discard(4 << 20, 1 << 20)
-    wanted = digests(client, source)
+    wanted = {n: each for n, each in digests(client, source).items() if n in (HEAD, "mine")}
     migration.text("cutover", target)
     migration.text("verify", target)
     report = migration.wait(target, "verified")
