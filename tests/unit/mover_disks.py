@@ -77,6 +77,7 @@ class OpenSource:
     """An open view."""
 
     tells_all = False
+    grain = 64 << 10
 
     def __init__(self, source, view):
         self.source, self.view, self.closed = source, view, False

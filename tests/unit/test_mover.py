@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.mover.history import View, next_copy
 from rbdmigrate.control.mover.pieces import (
+    GRAIN,
+    SECTOR,
     Extent,
     ExtentList,
     Position,
@@ -190,11 +192,15 @@ def test_neighbours_of_one_kind_are_one_extent():
     assert list(found) == [Extent(0, 8), Extent(8, 8, False)]
 
 
-@given(st.lists(st.sampled_from([b"\0", b"x"]), max_size=8), st.integers(0, 3), st.integers(0, 9))
-def test_zeros_are_told_from_data(blocks, skipped, odd):
-    grain = 64 * KIB
+@given(
+    st.lists(st.sampled_from([b"\0", b"x"]), max_size=8),
+    st.integers(0, 3),
+    st.integers(0, 9),
+    st.sampled_from([GRAIN, SECTOR]),
+)
+def test_zeros_are_told_from_data(blocks, skipped, odd, grain):
     content = b"".join(block * grain for block in blocks) + b"\0" * odd
-    found = list(runs(content, skipped * grain + 100))
+    found = list(runs(content, skipped * grain + 100, grain))
     assert [e.offset for e in found[:1]] == [skipped * grain + 100][: len(content)]
     assert sum(e.length for e in found) == len(content)
     assert all(one.end == two.offset and one.data != two.data for one, two in zip(found, found[1:]))

@@ -29,6 +29,13 @@ class InvalidMap:
     flags: tuple[str, ...]
 
 
+LUKS_OF_CLONE = b"RBDL"
+"""How a clone begins that librbd encrypted itself, from release 17 on."""
+
+LUKS = (b"LUKS", LUKS_OF_CLONE)
+"""How an encrypted image begins."""
+
+
 @dataclass(frozen=True)
 class Image:
     """The source. Bytes; ``to_copy`` (head and snapshots) None: not known.

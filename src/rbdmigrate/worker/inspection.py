@@ -8,7 +8,7 @@ from typing import Optional
 
 import rbd
 
-from ..model.image import Image, Snapshot
+from ..model.image import LUKS, LUKS_OF_CLONE, Image, Snapshot
 from ..model.layout import FEATURES
 from .copy.estimate import views
 from .repair import group_mirror
@@ -19,7 +19,6 @@ _COUNTED = 25_000
 _COUNTING = 3.0  # seconds for counting data; what is beyond is not counted
 TIME = 5.0  # seconds for objects that OSDs are still trimming: a command waits for it
 _LUKS = {b"\xba\xbe\x00\x01": "luks1", b"\xba\xbe\x00\x02": "luks2"}
-_MAGIC, _MAGIC_OF_CLONE = b"LUKS", b"RBDL"  # librbd marks clones that it formats, from 17 on
 _DIRTY_CACHE = 1 << 11  # include/rbd/features.h; the Python binding has no name for it
 _NO_LIMIT = (1 << 64) - 1
 
@@ -78,8 +77,8 @@ def _luks(image: rbd.Image) -> tuple[str, bool]:
     """``luks1``, ``luks2`` or empty, and whether librbd formatted it as a clone."""
     start = bytes(image.read(0, min(8, int(image.size()))))
     magic, version = start[:4], _LUKS.get(start[4:], "")
-    known = magic in (_MAGIC, _MAGIC_OF_CLONE)
-    return (version, magic == _MAGIC_OF_CLONE) if known and version else ("", False)
+    known = magic in LUKS
+    return (version, magic == LUKS_OF_CLONE) if known and version else ("", False)
 
 
 def _to_copy(image: rbd.Image, *, flatten: bool) -> Optional[int]:

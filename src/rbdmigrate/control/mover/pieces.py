@@ -10,8 +10,14 @@ from typing import NamedTuple, Optional
 
 PIECE = 4 << 20  # bytes of a request at most
 _OBJECTS = 64  # that a request touches at most
-_GRAIN = 64 << 10  # bytes; zeros are looked for in blocks of this size
-_ZEROS = bytes(_GRAIN)
+GRAIN = 64 << 10
+"""Zeros are looked for in blocks of so many bytes."""
+
+SECTOR = 512
+"""The same where an image is encrypted: librbd reads a hole as zeros, and decrypts zeros that were
+written, so that each sector of zeros has to stay a hole. Encrypted data have no such sectors."""
+
+_ZEROS = bytes(GRAIN)
 
 
 class Extent(NamedTuple):
@@ -112,15 +118,15 @@ def _after(extent: Extent, offset: int) -> Optional[Extent]:
     return Extent(begin, extent.end - begin, extent.data) if begin < extent.end else None
 
 
-def runs(content: bytes, offset: int) -> Iterator[Extent]:
+def runs(content: bytes, offset: int, grain: int = GRAIN) -> Iterator[Extent]:
     """What of ``content``, which lies at ``offset``, is data and what is zeros.
 
-    Zeros are told in blocks of 64 KiB, counted from the begin of the disk.
+    Zeros are told in blocks of ``grain`` bytes, counted from the begin of the disk.
     """
     begin, was_data = 0, None
     at = 0
     while at < len(content):
-        stop = min(len(content), at + _GRAIN - (offset + at) % _GRAIN)
+        stop = min(len(content), at + grain - (offset + at) % grain)
         # Most data are told by their first byte, without a copy of the block.
         data = content[at] != 0 or content[at:stop] != _ZEROS[: stop - at]
         if was_data is not None and data != was_data:

@@ -19,7 +19,7 @@ from ...cluster import headers
 from ...cluster.target_header import target_header
 from ...control.lifecycle.verification import comparison_snapshot_name
 from ...control.mover.history import View
-from ...control.mover.pieces import Extent
+from ...control.mover.pieces import GRAIN, Extent
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
@@ -127,6 +127,7 @@ class QemuView:
     """A disk that QEMU reads, open."""
 
     tells_all = False
+    grain = GRAIN
 
     def __init__(self, content: QemuContent) -> None:
         self._content = content

@@ -13,7 +13,7 @@ from errno import EIO
 from typing import Optional
 
 from ...control.mover.history import View
-from ...control.mover.pieces import Extent
+from ...control.mover.pieces import GRAIN, Extent
 from ...sources.content import Content
 from ...sources.errors import SourceError
 from ..mover.ends import ReadDone
@@ -27,6 +27,7 @@ class PooledView:
     """A disk whose bytes are read by ourselves. ``content`` is open, ``opened`` opens it again."""
 
     tells_all = False
+    grain = GRAIN
 
     def __init__(self, content: Content, opened: Callable[[], Content]) -> None:
         self._content = content

@@ -222,6 +222,7 @@ class ViewCopy:
                 requests=self._requests,
                 onto_nothing=self._found.onto_nothing,
                 compare=self._found.compare,
+                grain=view.grain,
             ).begin()
             fault_point("mover.piece", self._found.view.name)
             self._tell()

@@ -20,10 +20,14 @@ class OpenView(Protocol):
     """A view that is open for reading. Thread-safe.
 
     ``tells_all``: without a base ``changes`` tells also where only the target holds data.
+    ``grain``: zeros have to be left out in blocks of so many bytes.
     """
 
     @property
     def tells_all(self) -> bool: ...
+
+    @property
+    def grain(self) -> int: ...
 
     def changes(self, base: Optional[View], offset: int, length: int) -> Iterable[Extent]:
         """What differs from ``base`` in this part of the disk, in rising order.

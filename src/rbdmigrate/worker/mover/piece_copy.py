@@ -15,7 +15,8 @@ class PieceCopy:
     """One piece on its way. Its steps run in threads of librbd.
 
     ``onto_nothing``: the target reads as zeros there, so that zeros are not written. ``compare``:
-    what the target has there is read too, and only what differs is written.
+    what the target has there is read too, and only what differs is written. ``grain``: bytes of
+    the blocks in which zeros are told from data.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class PieceCopy:
         requests: Requests,
         onto_nothing: bool,
         compare: bool,
+        grain: int,
     ) -> None:
         self._view = view
         self._writer = writer
@@ -34,6 +36,7 @@ class PieceCopy:
         self._requests = requests
         self._onto_nothing = onto_nothing
         self._compare = compare
+        self._grain = grain
         self._lock = threading.Lock()
         self._writing = 0
         self._errno = 0
@@ -65,7 +68,7 @@ class PieceCopy:
             self._guarded(lambda: self._write_data(content))
 
     def _write_data(self, content: bytes) -> None:
-        found = list(runs(content, self._piece.offset))
+        found = list(runs(content, self._piece.offset, self._grain))
         self._write([run for run in found if run.data or not self._onto_nothing], content)
 
     def _write(self, parts: list[Extent], content: bytes) -> None:

@@ -18,7 +18,8 @@ import rbd
 from ...cluster import headers
 from ...cluster.image_snapshots import has_snapshot, of_users
 from ...control.mover.history import View
-from ...control.mover.pieces import Extent, ExtentList
+from ...control.mover.pieces import GRAIN, SECTOR, Extent, ExtentList
+from ...model.image import LUKS
 from ..copy.estimate import changed
 from ..verify.image_views import open_view
 from ..verify.object_map import usable
@@ -42,6 +43,12 @@ def begin_read(image: rbd.Image, offset: int, length: int, done: ReadDone) -> No
     image.aio_read(offset, length, on_read)
 
 
+def grain_of(image: rbd.Image) -> int:
+    """Bytes of the blocks in which the zeros of an open view are told from data."""
+    begin = bytes(image.read(0, min(8, int(image.size()))))
+    return SECTOR if begin.startswith(LUKS) else GRAIN
+
+
 class RbdView:
     """A snapshot of an image, open. ``twin`` as in :class:`RbdReader`."""
 
@@ -52,6 +59,7 @@ class RbdView:
         self._view = view
         self._trust_map = trust_map
         self._twin = twin if trust_map else None
+        self.grain = grain_of(image)
         self._names = {
             int(s["id"]): str(s["name"])
             for s in image.list_snaps()

@@ -31,7 +31,7 @@ from ..mover.copy import ViewCopy
 from ..mover.ends import ReadDone
 from ..mover.marks import read_mark
 from ..mover.progress import CopiedSoFar
-from ..mover.rbd_reader import begin_read, metadata_of_users
+from ..mover.rbd_reader import begin_read, grain_of, metadata_of_users
 from ..session import Session
 from .open_ends import OpenEnds
 from .rounds import Round, next_name, no_room, older_than, own_snapshots
@@ -45,6 +45,7 @@ class HeadOf:
     def __init__(self, image: rbd.Image, changed: ExtentList) -> None:
         self._image = image
         self._changed = changed
+        self.grain = grain_of(image)
 
     def changes(self, base: Optional[View], offset: int, length: int) -> Iterable[Extent]:
         """What was changed."""
