@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.mover.history import View, next_copy
 from rbdmigrate.control.mover.pieces import (
-    GRAIN,
     SECTOR,
     Extent,
     ExtentList,
@@ -196,7 +195,7 @@ def test_neighbours_of_one_kind_are_one_extent():
     st.lists(st.sampled_from([b"\0", b"x"]), max_size=8),
     st.integers(0, 3),
     st.integers(0, 9),
-    st.sampled_from([GRAIN, SECTOR]),
+    st.sampled_from([64 * KIB, SECTOR]),
 )
 def test_zeros_are_told_from_data(blocks, skipped, odd, grain):
     content = b"".join(block * grain for block in blocks) + b"\0" * odd
