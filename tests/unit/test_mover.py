@@ -351,9 +351,9 @@ def test_many_requests_are_in_flight_but_not_more_than_the_limit():
 
 def test_the_bytes_in_flight_are_bounded():
     requests = mover.Requests(0)
-    for number in range(16):
+    for number in range(8):
         requests.begin(Extent(number << 22, 4 << 20))
-    waiter = threading.Thread(target=requests.begin, args=(Extent(16 << 22, 4 << 20),))
+    waiter = threading.Thread(target=requests.begin, args=(Extent(8 << 22, 4 << 20),))
     waiter.start()
     waiter.join(0.05)
     assert waiter.is_alive()

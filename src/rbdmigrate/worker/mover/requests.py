@@ -9,7 +9,7 @@ from ...control.mover.pieces import Extent, Position
 from ...model.errors import errno_name
 
 MOST = 64  # requests
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20  # a worker needs twice as much memory for them
 
 
 class CopyFailed(Exception):

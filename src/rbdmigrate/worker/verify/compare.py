@@ -19,8 +19,10 @@ from ...faults import fault_point
 from ...model.errors import MigrationError, errno_name
 from ...model.verification import Compared, Verification
 from ..copy.throttle import CopyThrottle
-from .extents import allocated
+from ..mover.candidates import exact_within, existing, spans
+from .extents import allocated, diff
 from .image_views import open_view
+from .object_map import usable
 from .sides import View, is_in_order
 
 _SKIPPED = 16 << 20  # bytes that are read at a time up to the next piece
@@ -47,9 +49,24 @@ class ImageReader:
     def changed_since(self, point: str) -> str:
         """Whether somebody wrote to it after the comparison snapshot, and before the link."""
         with self.open(None) as image:
-            for _ in allocated(image, point, int(image.size())):
+            if self._differs_from(image, point):
                 return "a client wrote to the source after the comparison snapshot was taken"
         return ""
+
+    def _differs_from(self, image: rbd.Image, point: str) -> bool:
+        """Whether the head differs from a snapshot. What neither has by the maps is a hole in both,
+        and need not be looked at (16.5 s per TiB).
+        """
+        size = int(image.size())
+        if not usable(image):
+            return any(True for _ in allocated(image, point, size))
+        if len(diff(image, point, (0, size), True, False)):
+            return True
+        held = [existing(image)]
+        image.set_snap(point)
+        held.append(existing(image))
+        image.set_snap(None)
+        return len(exact_within(image, point, spans(image, held), parent=False)) > 0
 
 
 def compare(
