@@ -26,7 +26,7 @@ from .object_map import usable
 from .sides import View, is_in_order
 
 _SKIPPED = 16 << 20  # bytes that are read at a time up to the next piece
-_IN_FLIGHT = 8  # pieces of up to 4 MiB, each read on both sides: 64 MiB of memory
+_IN_FLIGHT = 4  # pieces of up to 4 MiB, each read on both sides: 32 MiB, and twice that in memory
 
 
 class ImageReader:
