@@ -98,6 +98,8 @@ def test_packed_disks_are_what_was_packed(client, imports, place, disk):  # noqa
             ("vmdk", {**http(ova), "member": "web-disk1.vmdk"}),
         )
     ]
+    sampled = {**http(packed), "compression": "gzip", **size}
+    targets.append(imports.begin({"type": "raw", "stream": sampled}, verify="sample"))
     for target in targets:
         report = imports.migration.wait(target, "committed")
         assert report["verification"]["outcome"] == "passed", target

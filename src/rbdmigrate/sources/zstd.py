@@ -1,7 +1,7 @@
 """Decompressing zstd with the system's libzstd, in constant memory.
 
-Python has a module for zstd from 3.14 on only, and ``python3-zstandard`` is in no manager's
-container. The library is on every host that has QEMU's tools, rpm, dpkg or systemd.
+Python has a module for zstd from 3.14 on only, and ceph-mgr needs no other one, such as
+``python3-zstandard``. The library is where QEMU's tools, dpkg, rpm and systemd need it.
 """
 
 from __future__ import annotations
