@@ -45,16 +45,22 @@ class S3Stream(HttpStream):
         self._access = resolved_key(spec, "access_key", resolve_config)
         self._secret = resolved_key(spec, "secret_key", resolve_config)
         self._prefix = ""  # prepended to the path that is signed
-        bucket, slash, name = parse_url(spec.url).path[1:].partition("/")
+        self._require_named(spec.url)
+        super().__init__(spec.url, rules)
+
+    def _require_named(self, url: str) -> None:
+        """Require that a URL names an object. Raises SourceError."""
+        bucket, slash, name = parse_url(url).path[1:].partition("/")
         if not bucket or (slash and not name):
             raise SourceError(
                 "S3_NO_OBJECT",
                 ENOENT,
-                f"{spec.url} names no object; the form is http[s]://host[:port]/bucket/object.",
+                f"{url} names no object; the form is http[s]://host[:port]/bucket/object.",
             )
-        super().__init__(spec.url, rules)
+
+    def _open(self) -> None:
+        super()._open()
         if not self.size and "/" not in self.url.path[1:]:
-            self.close()
             raise self._s3(
                 "S3_NO_OBJECT",
                 ENOENT,

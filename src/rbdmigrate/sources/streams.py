@@ -51,7 +51,7 @@ def open_stream(
     if stream.type == "http":
         return HttpStream(stream.url, rules)
     if stream.type == "s3" and copied:
-        trust = _trust(stream, resolve_config)
+        trust = trust_of(stream, resolve_config)
         return CopiedS3Stream(stream, rules, resolve_config, trust)
     if stream.type == "s3":
         return S3Stream(stream, rules, resolve_config)
@@ -72,10 +72,10 @@ def access_of(stream: StreamSpec, resolve: Resolve) -> WebAccess:
         _value(stream.bearer_token, stream, resolve),
     )
     query = _value(stream.query, stream, resolve)
-    return WebAccess(stream.url, query, login, _trust(stream, resolve))
+    return WebAccess(stream.url, query, login, trust_of(stream, resolve))
 
 
-def _trust(stream: StreamSpec, resolve: Resolve) -> Trust:
+def trust_of(stream: StreamSpec, resolve: Resolve) -> Trust:
     """Whose certificates are trusted. Raises SourceError."""
     if not stream.ca:
         return Trust(advice=_ADVICE)

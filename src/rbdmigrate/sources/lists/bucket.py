@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from errno import E2BIG, EBADMSG
+from errno import E2BIG, EBADMSG, ENOENT
 from html import unescape
 from urllib.parse import quote, unquote
 
 from ...model.source import StreamSpec
 from ...model.url import parse_url
 from ..errors import SourceError
-from ..http import HttpStream
 from ..net import Rules
-from ..s3 import S3Stream, resolved_key
+from ..s3_copied import CopiedS3Stream, canonical
 from ..stream import Resolve
+from ..tls import Trust
 
 _MOST_PAGES = 100  # of 1000 objects each
 _LONGEST_PAGE = 2 << 20  # bytes; a key has at most 1024
@@ -25,22 +25,28 @@ _ENCODED = b"<EncodingType>url</EncodingType>"
 _SAFE = "/-._~"  # characters of a key that stay as they are in a path
 
 
-class Bucket(S3Stream):
+class Bucket(CopiedS3Stream):
     """The list of the objects at ``http[s]://host/bucket/prefix``. Raises SourceError.
 
     ``base``: the URL that :meth:`names` are relative to.
     """
 
-    def __init__(self, spec: StreamSpec, rules: Rules, resolve_config: Resolve) -> None:
-        self._access = resolved_key(spec, "access_key", resolve_config)
-        self._secret = resolved_key(spec, "secret_key", resolve_config)
-        self._prefix = ""
-        self.longest_body = _LONGEST_PAGE
+    longest_body = _LONGEST_PAGE
+
+    def __init__(self, spec: StreamSpec, rules: Rules, resolve: Resolve, trust: Trust) -> None:
         url = parse_url(spec.url)
-        bucket, _, self._wanted = url.path[1:].partition("/")
-        self._bucket = f"/{bucket}/"
-        self.base = spec.url[: len(spec.url) - len(url.path)] + self._bucket
-        HttpStream.__init__(self, spec.url, rules)
+        bucket, _, wanted = url.path[1:].partition("/")
+        self._bucket, self._wanted = canonical(f"/{bucket}/"), unquote(wanted)
+        self.base = f"{url.scheme}://{url.place}/{bucket}/"
+        super().__init__(spec, rules, resolve, trust)
+
+    def _require_named(self, url: str) -> None:
+        if not parse_url(url).path[1:].partition("/")[0]:
+            raise SourceError(
+                "S3_NO_BUCKET",
+                ENOENT,
+                f"{url} names no bucket; the form is http[s]://host[:port]/bucket/prefix.",
+            )
 
     def _open(self) -> None:
         self.size, self.identity = 0, {}
@@ -74,7 +80,7 @@ class Bucket(S3Stream):
         if token:
             query += f"&continuation-token={quote(token, safe='')}"
         if self._wanted:
-            query += f"&prefix={quote(unquote(self._wanted), safe='')}"
+            query += f"&prefix={quote(self._wanted, safe='')}"
         self.url = replace(self.url, path=f"{self._bucket}?{query}")
         answer = self.ask("GET")
         if answer.status != 200:

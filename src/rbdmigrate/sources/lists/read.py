@@ -16,7 +16,7 @@ from ..errors import SourceError
 from ..limits import Deadline, Limits
 from ..net import Rules
 from ..stream import Resolve
-from ..streams import access_of, open_stream
+from ..streams import access_of, open_stream, trust_of
 from .bucket import Bucket
 from .page import WebPage
 from .web_index import names as names_in_page
@@ -37,7 +37,7 @@ def read_names(
     if stream.type == "file":
         return stream.file_path, _some(given, filter(wanted, _files(stream.file_path, reach)))
     if stream.type == "s3":
-        with Bucket(stream, rules, resolve) as bucket:
+        with Bucket(stream, rules, resolve, trust_of(stream, resolve)) as bucket:
             return bucket.base, _some(given, filter(wanted, bucket.names()))
     with WebPage(access_of(stream, resolve), rules, _LONGEST_PAGE) as page:
         url = page.final_url
