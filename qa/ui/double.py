@@ -25,7 +25,8 @@ from rbdmigrate.model.spec import parse_image_spec
 from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
-from . import rest
+from . import place_double, plan_answers, rest
+from .bulk_double import act_on
 from .check_double import checked
 from .pace_double import PaceDouble
 from .plan_case import PlanCase
@@ -97,6 +98,8 @@ class Double:
             self._move(time.time())
             if route.name == "plan_commit":
                 return 200, {}, self._commit_all(target)
+            if route.name == "plan_read":
+                return 200, {}, plan_answers.read(args["file"])
             if route.name.startswith("plan_"):
                 return route.status, {}, self.plans.answer(route.name, target, args)
             if "{target}" in route.path:
@@ -130,7 +133,7 @@ class Double:
             "version": "0.1.0",
             "ceph_release": "20.2.4",
             "permissions": {name: name in (*self.rights, "read") for name in permissions},
-            **browse.totals(self._rows(), lambda one: one.live.hold, Item.report),
+            **browse.totals(self._rows(), Item.report),
             "copying": sum(_copies(one) for one in items),
             "cluster_rate": self.pace.rate_now(),
             "gates": self.pace.gates,
@@ -141,12 +144,20 @@ class Double:
     def _throughput(self, args: Args) -> Any:
         """Return an hour of sine waves, under a throttle that was raised in the middle of it."""
         begun = int(time.time()) // 10 * 10 - 3600
+        if args and args.get("target") not in (*self.items, None):
+            return []
         points = []
         for n in range(360):
             rate, limit = (90, 120) if n < 180 else (190, 300)
             wave = 40 * math.sin(n / 20) + 9 * math.sin(n / 3)
+            latency = 1.8 + wave / 60 if self.pace.guard else None
             points.append(
-                {"at": iso(begun + 10 * n), "rate": int((rate + wave) * MIB), "limit": limit * MIB}
+                {
+                    "at": iso(begun + 10 * n),
+                    "rate": int((rate + wave) * MIB),
+                    "limit": limit * MIB,
+                    "latency_ms": latency,
+                }
             )
         return points
 
@@ -282,16 +293,21 @@ class Double:
 
     def _commit_all(self, plan: str) -> Any:
         self.plans.answer("plan_show", plan, {})  # raises when there is none
-        answer: Args = {"done": [], "refused": [], "left": 0}
         wanted = browse.Query(plan=plan, states=_COPIED, goals=_BEFORE_COMMIT)
-        for one in [one for one in self.items.values() if wanted.wants(one.migration)]:
-            try:
-                self._act(one, "commit", {})
-                answer["done"].append(_target(one))
-            except MigrationError as error:
-                refused = {"target": _target(one), "code": error.code, "message": str(error)}
-                answer["refused"].append(refused)
-        return answer
+        targets = [_target(one) for one in self.items.values() if wanted.wants(one.migration)]
+        return act_on(targets, lambda target: self._act(self._find(target), "commit", {}))
+
+    def _bulk(self, args: Args) -> Any:
+        action = args["action"]
+        return act_on(
+            args["targets"], lambda target: self._act(self._find(target), action, args)
+        )
+
+    def _pools(self, args: Args) -> Any:
+        return place_double.pools()
+
+    def _images(self, args: Args) -> Any:
+        return place_double.images(args)
 
     # -- the clock ---------------------------------------------------------------------------
 
@@ -334,7 +350,10 @@ def _held(one: Item) -> bool:
 
 def _row(one: Item) -> browse.Row:
     live = one.live
-    return browse.Row(one, one.migration, live.copied, live.size, live.share, live.rate)
+    rate, share = live.rate, live.share
+    return browse.Row(
+        one, one.migration, live.copied, live.size, share, rate, lambda item: item.live.hold
+    )
 
 
 def _copies(one: Item) -> bool:
@@ -353,6 +372,8 @@ def _query(args: Args) -> browse.Query:
         goals=frozenset(Goal(goal) for goal in args.get("goal", ())),
         pool=args.get("pool", ""),
         plan=args.get("plan", ""),
+        holds=frozenset(HoldReason(reason) for reason in args.get("hold", ())),
+        awaiting_commit=args["awaiting_commit"],
         ended=args["ended"],
     )
 

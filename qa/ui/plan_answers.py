@@ -2,12 +2,25 @@
 
 from typing import Any
 
+from rbdmigrate.control.plans.plan_file import read_plan
+from rbdmigrate.control.plans.plan_text import load_plan_text
 from rbdmigrate.control.plans.waves import Phase
+from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import PlanState
 
 from .plan_case import Image, PlanCase
 
 Args = dict[str, Any]
+
+
+def read(file: str) -> Args:
+    """Return the fields of a plan file's text. Raises MigrationError."""
+    plain = load_plan_text(file)
+    try:
+        read_plan(plain, "rbd")
+    except MigrationError as error:
+        return {"definition": plain, "problem": str(error)}
+    return {"definition": plain, "problem": ""}
 
 
 def row_of(image: Image, wave: int) -> Args:

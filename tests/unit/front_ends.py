@@ -229,7 +229,7 @@ class FakeMigrations:
         return [r for r in self._engine.reports if self._seen(r)]
 
     def summary(self):
-        return totals([], None, None)
+        return totals([], None)
 
     def browse(self, query):
         reports = self._engine.reports
@@ -252,6 +252,20 @@ class FakeMigrations:
         return call
 
 
+class FakePlaces:
+    """Notes what it is asked about pools and images."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def pools(self):
+        return [{"pool": "rbd", "namespaces": [""], "answers": True}]
+
+    def images(self, *args):
+        self._engine.calls.append(("images", args, {}))
+        return {"images": ["a"], "more": False}
+
+
 class FakeEngine:
     """Notes what it is asked about migrations and plans."""
 
@@ -266,6 +280,7 @@ class FakeEngine:
         self.agents = FakeAgents(self)
         self.hooks = FakeHooks(self)
         self.measures = FakeMeasures()
+        self.places = FakePlaces(self)
 
     @contextlib.contextmanager
     def on_behalf_of(self, caller, name=""):
@@ -282,8 +297,9 @@ class FakeEngine:
     def cluster_rate(self):
         return None
 
-    def throughput(self):
-        return [{"at": "2026-11-23T06:22:26Z", "rate": 5, "limit": None}]
+    def throughput(self, target=None, plan=""):
+        self.calls.append(("throughput", (target, plan), {}))
+        return [{"at": "2026-11-23T06:22:26Z", "rate": 5, "limit": None, "latency_ms": None}]
 
     def conditions(self):
         return {"gates": [], "guard": None}

@@ -13,7 +13,7 @@ from tests.unit.builders import migration
 
 
 def row(m, **live):
-    return Row(m, m, **live)
+    return Row(m, m, hold=hold_of, **live)
 
 
 def render(m):
@@ -75,6 +75,7 @@ sortable = st.builds(
     state=st.sampled_from(State),
     goal=st.sampled_from(Goal),
     priority=st.integers(-1, 1),
+    plan=st.sampled_from(["", "move"]),
     created=st.sampled_from([1.0, 2.0]),
     ended_at=st.sampled_from([None, 1.0, 2.0]),
     bytes_total=st.sampled_from([None, 0, 7]),
@@ -99,7 +100,7 @@ def test_of_five_thousand_only_the_page_is_rendered():
 
     total, shown = page(map(row, many(5_000)), Query(offset=2_500, limit=50), counted)
     assert (total, len(shown), len(rendered)) == (5_000, 50, 50)
-    found = totals(map(row, many(5_000)), hold_of, counted)
+    found = totals(map(row, many(5_000)), counted)
     assert (found["total"], len(found["attention"])) == (5_000, 20)
     assert len(rendered) == 70
 
@@ -115,7 +116,7 @@ def test_numbers():
         row(migration(id="5", state=State.FAILED)),
         row(migration(id="6", state=State.VERIFIED, hold=Hold(HoldReason.OPERATOR, "x"))),
     ]
-    found = totals(rows, hold_of, render)
+    found = totals(rows, render)
     assert {k: v for k, v in found["counts"].items() if v} == {
         "executing": 1, "queued": 1, "executed": 2, "failed": 1, "verified": 1
     }  # fmt: skip
@@ -124,9 +125,13 @@ def test_numbers():
     assert (found["bytes_total"], found["bytes_copied"]) == (150, 35)
     assert (found["rate"], found["eta_seconds"]) == (5, 15)
     assert [r["id"] for r in found["attention"]] == ["5", "3", "6"]
-    assert found["attention_total"] == 3
+    assert (found["attention_total"], found["awaiting_commit"]) == (3, 1)
+    awaiting = Query(awaiting_commit=True)
+    assert [r["id"] for r in page(rows, awaiting, render)[1]] == ["3"]
+    held = Query(holds=frozenset({HoldReason.OPERATOR, HoldReason.PAUSED}))
+    assert [r["id"] for r in page(rows, held, render)[1]] == ["6"]
 
 
 def test_numbers_of_nothing():
-    found = totals([], hold_of, render)
+    found = totals([], render)
     assert (found["total"], found["eta_seconds"], found["attention"]) == (0, None, [])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.model.errors import MigrationError, NotPermitted
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.migration import Goal, HoldReason, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
@@ -395,3 +395,51 @@ def test_to_start_a_plan_or_to_apply_a_new_one_takes_the_permission_to_create(fr
     engine = FakeEngine(refusal=NotPermitted(EPERM, "There is no plan 'move'."))
     status, answer, _ = ask("plan_apply", body, target="", engine=engine, permissions=("update",))
     assert (status, answer["code"]) == (403, "EPERM")
+
+
+@pytest.fixture
+def look(dispatch, engine, options):
+    """Makes a request with a query: status and body."""
+
+    def give(name, body=None, permissions=(), **query):
+        context = dispatch.Context(engine, options, "16.2.15")
+        answer = dispatch.dispatch(context, name, "", query, body, permissions)
+        return answer.status, json.loads(json.dumps(answer.body))
+
+    return give
+
+
+def test_the_throughput_of_all_of_one_and_of_a_plan(look, engine):
+    for query in ({}, {"target": "ssd/b"}, {"plan": "move"}):
+        assert look("throughput", **query)[0] == 200
+    assert [args for _, args, _ in engine.calls] == [(None, ""), (B, ""), (None, "move")]
+    status, answer = look("throughput", target="ssd/b", plan="move")
+    assert (status, "give one of them" in answer["detail"]) == (400, True)
+
+
+def test_pools_and_images_are_listed(look, engine):
+    assert look("pools") == (200, [{"pool": "rbd", "namespaces": [""], "answers": True}])
+    assert look("images", pool="rbd", search="a") == (200, {"images": ["a"], "more": False})
+    assert engine.calls == [("images", ("rbd", "", "a", 100), {})]
+    assert look("images")[0] == look("images", pool="rbd", limit="1001")[0] == 400
+
+
+def test_the_text_of_a_plan_becomes_fields(look):
+    text = "plan: move\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}\n"
+    fields = {"plan": "move", "select": [{"pool": "hdd"}], "map": {"target_pool": "nvme"}}
+    assert look("plan_read", {"file": text}) == (200, {"definition": fields, "problem": ""})
+    status, answer = look("plan_read", {"file": "plan: move\nselect: [{name: x}]\n"})
+    assert (status, answer["definition"]["select"]) == (200, [{"name": "x"}])
+    assert "select[0].pool" in answer["problem"]
+    status, answer = look("plan_read", {"file": "plan: ["})
+    assert (status, "is not YAML" in answer["detail"]) == (400, True)
+
+
+def test_migrations_are_listed_by_what_they_wait_for(look, engine):
+    asked = []
+    browse = engine.migrations.browse
+    engine.migrations.browse = lambda query: asked.append(query) or browse(query)
+    assert look("list", hold="limit,paused", awaiting_commit="true")[0] == 200
+    assert asked[0].holds == {HoldReason.LIMIT, HoldReason.PAUSED}
+    assert asked[0].awaiting_commit is True
+    assert look("list", hold="rain")[0] == 400

@@ -2,7 +2,7 @@
 
 import time
 from errno import EINVAL
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Sequence
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.spec import ImageSpec
@@ -102,11 +102,17 @@ def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
 
 
 def _for_each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
-    """Apply ``act`` to all that ``wanted`` selects and return lists of ``done`` and ``refused``.
+    """Apply ``act`` to all that ``wanted`` selects, as :func:`act_on` does."""
+    targets = [r["target"] for r in call.engine.migrations.list() if wanted(r)]
+    return act_on(call, targets, act)
+
+
+def act_on(call: Call, targets: Sequence[str], act: Act) -> Dict[str, Any]:
+    """Apply ``act`` to migrations and return lists of ``done`` and ``refused``.
 
     ``left`` is the number of those that there was no time for.
     """
-    waiting = [r["target"] for r in call.engine.migrations.list() if wanted(r)]
+    waiting = list(targets)
     done: List[str] = []
     refused: List[Dict[str, str]] = []
     deadline = time.monotonic() + _PATIENCE

@@ -86,7 +86,11 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
 ROUTES: Dict[str, Tuple[Touch, ...]] = {
     "list": (Touch.SEEN,),
     "summary": (Touch.SEEN, Touch.NUMBERS),
-    "throughput": (Touch.NUMBERS,),
+    "throughput": (Touch.SEEN, Touch.NUMBERS),
+    "bulk": (Touch.MIGRATION,),
+    "pools": (Touch.SEEN,),
+    "images": (Touch.SEEN,),
+    "plan_read": (Touch.NUMBERS,),
 }
 
 

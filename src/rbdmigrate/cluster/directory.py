@@ -7,12 +7,25 @@ from collections.abc import Iterator
 import rados
 
 from ..model.plan import Candidate, Selector
+from ..model.spec import ImageSpec
 from . import headers, old_format
 from .denc import Decoder
 from .omap import omap_pages
 from .pools import open_ioctx, require_namespace
 
 _NAME = "name_"
+
+
+def names(client: rados.Rados, where: ImageSpec) -> Iterator[str]:
+    """Return the names of the images in the pool and namespace of ``where``, of both formats.
+
+    One read for 256 names. Raises MigrationError(ENOENT) and ``rados.Error``.
+    """
+    require_namespace(client, where.pool, where.namespace)
+    with open_ioctx(client, where.pool, where.namespace) as ioctx:
+        for key, _ in omap_pages(ioctx, "rbd_directory", _NAME):
+            yield key[len(_NAME) :]
+        yield from old_format.names(ioctx)
 
 
 def candidates(client: rados.Rados, selector: Selector) -> Iterator[Candidate]:

@@ -21,8 +21,9 @@ class Query:
 
     ``sort`` is a key of ``SORTS``. ``states``: only those in one of these (empty: in any).
     ``goals``: only those with one of these (empty: any). ``pool``: only those from or to it.
-    ``plan``: only those of this plan. ``search``: a part of source, target or id. ``ended``: also
-    those of the history.
+    ``plan``: only those of this plan. ``search``: a part of source, target or id. ``holds``: only
+    those that wait for one of these reasons. ``awaiting_commit``: only those that wait for a user
+    to commit them, or to cut them over. ``ended``: also those of the history.
     """
 
     offset: int = 0
@@ -30,6 +31,8 @@ class Query:
     sort: str = "target"
     descending: bool = False
     search: str = ""
+    holds: frozenset[HoldReason] = frozenset()
+    awaiting_commit: bool = False
     states: frozenset[State] = frozenset()
     goals: frozenset[Goal] = frozenset()
     pool: str = ""
@@ -46,6 +49,8 @@ class Query:
             return False
         if self.plan and self.plan != m.plan:
             return False
+        if self.awaiting_commit and not _waits_for_commit(m):
+            return False
         if not self.search:
             return True
         wanted = self.search.casefold()
@@ -57,7 +62,8 @@ class Row(NamedTuple):
     """A migration and its live progress; ``item`` is passed to the renderer.
 
     ``copied`` and ``size`` in bytes, ``share`` compared from 0 to 1, ``rate`` in bytes per second
-    (None unless it copies or compares). Small, because each query creates thousands of them.
+    (None unless it copies or compares). ``hold`` returns why it waits, which takes time to find
+    out. Small, because each query creates thousands of them.
     """
 
     item: Any
@@ -66,6 +72,12 @@ class Row(NamedTuple):
     size: int = 0
     share: Optional[float] = None
     rate: Optional[float] = None
+    hold: Callable[[Any], Optional[Hold]] = lambda item: None
+
+    def held(self, reasons: frozenset[HoldReason]) -> bool:
+        """Whether it waits for one of the reasons."""
+        hold = self.hold(self.item)
+        return hold is not None and hold.reason in reasons
 
     def percent(self) -> int:
         """The percentage of the Report."""
@@ -85,6 +97,7 @@ SORTS: dict[str, Callable[[Row], Any]] = {
     "goal": lambda row: row.migration.goal.value,
     "percent": Row.percent,
     "priority": lambda row: row.migration.priority,
+    "plan": lambda row: row.migration.plan,
     "rate": lambda row: row.rate or 0.0,
     "created": lambda row: row.migration.created,
     "ended": lambda row: row.migration.ended_at or 0.0,
@@ -98,28 +111,26 @@ def page(rows: Iterable[Row], query: Query, render: Render) -> tuple[int, list[d
     ``render`` makes the Report of a row's item.
     """
     key = SORTS[query.sort]
-    found = [(key(row), row.item) for row in rows if query.wants(row.migration)]
+    wanted = (row for row in rows if query.wants(row.migration))
+    if query.holds:
+        wanted = (row for row in wanted if row.held(query.holds))
+    found = [(key(row), row.item) for row in wanted]
     found.sort(key=itemgetter(0), reverse=query.descending)
     shown = found[query.offset : query.offset + query.limit]
     return len(found), [render(item) for _, item in shown]
 
 
-def totals(
-    rows: Iterable[Row], hold_of: Callable[[Any], Optional[Hold]], render: Render
-) -> dict[str, Any]:
-    """Return totals of all unfinished migrations, and those that wait for the administrator.
-
-    ``hold_of`` returns why a row's item does not move.
-    """
+def totals(rows: Iterable[Row], render: Render) -> dict[str, Any]:
+    """Return totals of all unfinished migrations, and those that wait for the administrator."""
     counts = {state.value: 0 for state in State}
     holds: Counter[str] = Counter()
     attention = []
-    total = copied = left = copying = 0
+    total = copied = left = copying = to_commit = 0
     rate = 0.0
     for row in rows:
         m = row.migration
         counts[m.state.value] += 1
-        hold = hold_of(row.item)
+        hold = row.hold(row.item)
         if hold is not None:
             holds[hold.reason.value] += 1
         total += row.bytes_total()
@@ -128,6 +139,7 @@ def totals(
         if row.rate and m.state is State.EXECUTING:
             left += max(0, row.size - row.copied)
             rate += row.rate
+        to_commit += _waits_for_commit(m)
         if _waits_for_people(m, hold.reason if hold is not None else None):
             attention.append(row)
     attention.sort(key=lambda row: row.migration.state is not State.FAILED)
@@ -136,6 +148,7 @@ def totals(
         "holds": dict(holds),
         "total": sum(counts.values()),
         "copying": copying,
+        "awaiting_commit": to_commit,
         "bytes_total": total,
         "bytes_copied": copied,
         "rate": int(rate),
@@ -149,8 +162,13 @@ def _waits_for_people(m: Migration, hold: Optional[HoldReason]) -> bool:
     """Whether it failed, needs a decision, or only lacks the commit."""
     if m.state is State.FAILED or hold is HoldReason.OPERATOR:
         return True
+    return _waits_for_commit(m)
+
+
+def _waits_for_commit(m: Migration) -> bool:
+    """Whether it has reached its goal with all data copied, so that it ends with a request only."""
     if m.state is State.EXECUTED:
         return m.goal in (Goal.PREPARED, Goal.EXECUTED)
     if m.state is State.CUT_OVER:
         return m.goal is Goal.CUT_OVER
-    return m.state is State.VERIFIED and m.goal is not Goal.COMMITTED
+    return m.state is State.VERIFIED and m.goal not in (Goal.COMMITTED, Goal.ABORTED)

@@ -22,7 +22,7 @@ from ..model.jobs.questions import FindUsers, Question
 from ..model.migration import Migration
 from ..model.report import iso
 from ..model.spec import ImageSpec, parse_image_spec
-from .caller import on_behalf_of
+from .caller import access, on_behalf_of
 from .cutover.agents import AgentService
 from .cutover.close_watch import CloseWatch
 from .cutover.hook_gate import HookGate
@@ -60,6 +60,7 @@ from .requests.librbd_query import LibrbdQueries, R
 from .requests.lookup import Lookup
 from .requests.measures import Measures
 from .requests.migrations import Migrations
+from .requests.places import Places
 from .requests.preflight import Preflight
 from .requests.preparation import Preparation
 from .requests.record_changes import RecordChanges
@@ -77,7 +78,8 @@ class Engine:
 
     Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
     (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`),
-    ``hooks`` (:class:`.cutover.hook_service.HookService`), ``health``
+    ``hooks`` (:class:`.cutover.hook_service.HookService`), ``places``
+    (:class:`.requests.places.Places`), ``health``
     (:class:`.requests.health.HealthWarnings`) and ``measures``
     (:class:`.requests.measures.Measures`).
     ``ended`` is set when this manager may write no more; ``ended_reason`` says why.
@@ -168,6 +170,7 @@ class Engine:
             translated=self._translated,
         )
         self.migrations = self._migrations(lookup, preparation, changes)
+        self.places = Places(self._client, self._loader, self._translated)
         starter = ItemStarter(
             self._registry, lookup, admission, preparation.import_request, self._translated
         )
@@ -375,11 +378,31 @@ class Engine:
         ]
         return [*unreadable, *self._registry.doubles(), *plans]
 
-    def throughput(self) -> list[dict[str, Any]]:
-        """Bytes per second of all copies over the last hour, and the throttle, the oldest first."""
+    def throughput(
+        self, target: Optional[ImageSpec] = None, plan: str = ""
+    ) -> list[dict[str, Any]]:
+        """Bytes per second of copies over the last hour, and the throttle, the oldest first.
+
+        Of the migration under way to ``target``, or of a plan, or of all together. Empty for a
+        migration that there is not. MigrationError(ENOENT, EACCES) for such a plan.
+        """
+        if target is not None:
+            tracked = self._registry.find(target)
+            if tracked is None or not access().sees(tracked.migration):
+                return []
+            points = self._throttle.trend_of(migration=tracked.migration.id)
+        elif plan:
+            points = self._throttle.trend_of(plan=self.plans.definition(plan).name)
+        else:
+            points = self._throttle.trend()
         return [
-            {"at": iso(point.at), "rate": int(point.rate), "limit": point.limit}
-            for point in self._throttle.trend()
+            {
+                "at": iso(point.at),
+                "rate": int(point.rate),
+                "limit": point.limit,
+                "latency_ms": None if point.latency is None else round(point.latency * 1000, 3),
+            }
+            for point in points
         ]
 
     def cluster_rate(self) -> Optional[int]:

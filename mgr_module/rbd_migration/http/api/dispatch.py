@@ -8,15 +8,17 @@ from errno import EAGAIN, EINVAL, EIO, ENOENT, EPERM
 from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
 
 from rbdmigrate import __version__
+from rbdmigrate.control.plans.plan_file import read_plan
+from rbdmigrate.control.plans.plan_text import load_plan_text
 from rbdmigrate.control.query import Query
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.errors import MigrationError, NotPermitted, errno_name
-from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.migration import Goal, HoldReason, State
 
 from ...cli import commands
 from ...cli.command import Call
 from ...options import Options
-from . import retry
+from . import bulk, retry
 from .fields import FieldError, check, check_texts
 from .route import MEDIA, PERMISSIONS, Route
 from .routes import BY_NAME
@@ -90,7 +92,7 @@ def dispatch(
         if route.parameter is not None:
             args.update(check_texts((route.parameter,), {route.parameter.name: target}))
         if route.name in _OWN:
-            answer = _OWN[route.name](context, context.engine, args)
+            answer = _OWN[route.name](context, context.engine, args, who)
             if route.name == "summary":
                 answer.body["permissions"] = {name: name in permissions for name in PERMISSIONS}
             return answer
@@ -133,8 +135,21 @@ def _command(
     flat.update(args.get("layout", {}))
     flat, inbuf = _plan(flat) if route.name in _PLANS else _import(flat)
     given = {_ARGUMENTS.get(name, name): value for name, value in flat.items()}
-    call = Call(
-        given,
+    call = _call(context, engine, given, inbuf, may_create, who)
+    return commands.plain(commands.run(command, call))
+
+
+def _call(
+    context: Context,
+    engine: Engine,
+    args: Dict[str, Any],
+    inbuf: Optional[str] = None,
+    may_create: bool = True,
+    who: str = "",
+) -> Call:
+    """Return the call of a caller over HTTP, who may access all pools."""
+    return Call(
+        args,
         engine,
         context.options,
         lambda pool, namespace: True,
@@ -144,7 +159,6 @@ def _command(
         audit=context.audit,
         logged=False,
     )
-    return commands.plain(commands.run(command, call))
 
 
 def _file_headers(route: Route, args: Dict[str, Any]) -> Dict[str, str]:
@@ -202,7 +216,7 @@ def _in_fields(sentence: str) -> str:
 # -- routes that are not commands ------------------------------------------------------------
 
 
-def _list(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
+def _list(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
     sort = args["sort"]
     query = Query(
         offset=args["offset"],
@@ -214,13 +228,15 @@ def _list(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
         goals=frozenset(Goal(goal) for goal in args.get("goal", ())),
         pool=args.get("pool", ""),
         plan=args.get("plan", ""),
+        holds=frozenset(HoldReason(reason) for reason in args.get("hold", ())),
+        awaiting_commit=args["awaiting_commit"],
         ended=args["ended"],
     )
     total, reports = engine.migrations.browse(query)
     return Response(200, reports, {"X-Total-Count": str(total)})
 
 
-def _summary(context: Context, engine: Engine, args: Dict[str, Any]) -> Response:
+def _summary(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
     return Response(
         200,
         {
@@ -234,8 +250,44 @@ def _summary(context: Context, engine: Engine, args: Dict[str, Any]) -> Response
     )
 
 
-_OWN: Dict[str, Callable[[Context, Engine, Dict[str, Any]], Response]] = {
+def _throughput(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+    if "target" in args and "plan" in args:
+        raise FieldError("target and plan are both given; give one of them.")
+    target = engine.spec(args["target"], "target") if "target" in args else None
+    return Response(200, engine.throughput(target, args.get("plan", "")))
+
+
+def _bulk(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+    given = {name: args[name] for name in ("cutover", "max_pause", "name_changes") if name in args}
+    call = _call(context, engine, given, who=who)
+    return Response(200, bulk.act(call, args["action"], args["targets"]))
+
+
+def _pools(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+    return Response(200, engine.places.pools())
+
+
+def _images(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+    namespace, search = args.get("namespace", ""), args.get("search", "")
+    found = engine.places.images(args["pool"], namespace, search, args["limit"])
+    return Response(200, found)
+
+
+def _plan_read(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+    plain = load_plan_text(args["file"])
+    try:
+        read_plan(plain, engine.spec("x", "image").pool, context.options.settings.timezone)
+    except MigrationError as error:
+        return Response(200, {"definition": plain, "problem": str(error)})
+    return Response(200, {"definition": plain, "problem": ""})
+
+
+_OWN: Dict[str, Callable[[Context, Engine, Dict[str, Any], str], Response]] = {
     "list": _list,
     "summary": _summary,
-    "throughput": lambda context, engine, args: Response(200, engine.throughput()),
+    "throughput": _throughput,
+    "bulk": _bulk,
+    "pools": _pools,
+    "images": _images,
+    "plan_read": _plan_read,
 }

@@ -87,6 +87,9 @@ _WISH = (
     ),
     Field("force", "boolean", "Allow a migration in place without a new layout."),
 )
+BULK_ACTIONS = (
+    "execute", "cutover", "commit", "abort", "pause", "resume", "cancel", "retry",
+)  # fmt: skip
 _LISTED = (
     Field("offset", "integer", "Number of migrations to skip.", default=0, minimum=0),
     Field("limit", "integer", "Maximum number to return.", default=50, minimum=1, maximum=1000),
@@ -100,7 +103,7 @@ _LISTED = (
             for sign in ("", "+", "-")
             for key in (
                 "target", "source", "state", "goal", "percent", "priority", "rate", "created",
-                "ended", "bytes_total",
+                "ended", "bytes_total", "plan",
             )
         ),
     ),
@@ -109,6 +112,13 @@ _LISTED = (
     Field("goal", "array", "Only migrations with one of these goals.", choices=schemas.GOALS),
     Field("pool", "string", "Only migrations from or to this pool."),
     Field("plan", "string", "Only migrations of this plan."),
+    Field("hold", "array", "Only migrations that wait for this.", choices=schemas.HOLDS),
+    Field(
+        "awaiting_commit",
+        "boolean",
+        "Only migrations with all data copied that wait for a request to commit or cut over.",
+        default=False,
+    ),
     Field("ended", "boolean", "Include migrations that have ended.", default=False),
 )  # fmt: skip
 _SINCE = Field(
@@ -173,9 +183,14 @@ MIGRATION_ROUTES = (
         method="GET",
         path="/throughput",
         permission="read",
-        summary="Show the throughput of all copies over the last hour",
-        description="A point for every ten seconds that this manager was active, oldest first.",
+        summary="Show the throughput of copies over the last hour",
+        description="A point for every ten seconds that this manager was active, oldest first. "
+        "With `target` or `plan` only those in which that was copied.",
         answer=schemas.THROUGHPUT,
+        query=(
+            Field("target", "string", "Only the migration under way to this image spec."),
+            Field("plan", "string", "Only the migrations of this plan."),
+        ),
         many=True,
     ),
     Route(
@@ -213,6 +228,28 @@ MIGRATION_ROUTES = (
         body=(_GOAL, *_POLICY, _CUTOVER_WINDOW),
         command="set",
         example={"rate": "20M", "priority": 5},
+    ),
+    Route(
+        name="bulk",
+        method="POST",
+        path="/bulk",
+        permission="update",
+        summary="Do the same to several migrations",
+        description="Each target is judged by itself, as if there were a request for it alone. "
+        "Nothing is forced, and there is no wait for the outcome of what has begun.",
+        answer=schemas.BULK,
+        body=(
+            Field("action", "string", "What to do.", required=True, choices=BULK_ACTIONS),
+            Field(
+                "targets",
+                "array",
+                "Image specs of the targets.",
+                required=True,
+                example=["nvme/vm1", "nvme/vm2"],
+            ),
+            *_CUTOVER,
+        ),
+        example={"action": "commit", "targets": ["nvme/vm1", "nvme/vm2"]},
     ),
     _act("execute", "Copy the data in the background"),
     _act("cutover", "Let clients change to the target of a warm migration", *_CUTOVER),

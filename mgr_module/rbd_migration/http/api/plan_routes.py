@@ -1,8 +1,9 @@
 """The routes of plans. Each is a command; a request gives a plan as an object or a file's text."""
 
+from dataclasses import replace
 from typing import Any
 
-from . import plan_schemas, report_schemas
+from . import plan_schemas, report_schemas, schemas
 from .fields import Field
 from .route import Route
 
@@ -85,6 +86,17 @@ PLAN_ROUTES = (
         command="plan compare",
         example=_EXAMPLE,
     ),
+    Route(
+        name="plan_read",
+        method="POST",
+        path="/plan-file",
+        permission="create",
+        summary="Read the text of a plan file",
+        description="Nothing is kept: for forms that show a plan file as fields.",
+        answer=plan_schemas.PLAN_READ,
+        body=(replace(_GIVEN[1], required=True),),
+        example={"file": "plan: nvme-move\nselect: [{pool: hdd}]\nmap: {target_pool: nvme}\n"},
+    ),
     _one("show", "GET", "Show a plan and its images", "read"),
     _one(
         "report",
@@ -134,7 +146,7 @@ PLAN_ROUTES = (
         "Commit the migrations of a plan that are copied and wait for a commit",
         command="commit",
         description="The command `ceph rbd migration commit --plan`.",
-        answer=plan_schemas.PLAN_COMMIT,
+        answer=schemas.BULK,
     ),
     _one("cancel", "POST", "Abort the migrations under way of a plan", body=(_FORCE,)),
 )

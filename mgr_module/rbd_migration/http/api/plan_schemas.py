@@ -99,22 +99,6 @@ PLAN_DETAIL = (
     field("items", "array", "Its images, in order.", fields=ITEM),
     field("timeline", "array", "What happened to it, the oldest first.", fields=TIMELINE),
 )
-PLAN_COMMIT = (
-    field("done", "array", "The targets whose commit has begun."),
-    field(
-        "refused",
-        "array",
-        "The migrations whose commit was refused.",
-        fields=(
-            field("target", "string", "Image spec of the target."),
-            field("code", "string", "The errno's name."),
-            field("message", "string", "Why, one sentence."),
-        ),
-    ),
-    field(
-        "left", "integer", "Number of commits that there was no time for; send the request again."
-    ),
-)
 POOL = (
     field("pool", "string", "A target or data pool."),
     field("bytes_needed", "integer", "Bytes that it needs at the peak."),
@@ -140,4 +124,8 @@ PLAN_COMPARISON = (
     field("plan", "string", "The plan's name."),
     field("state", "string", "Where it is; null: there is none.", choices=STATES, nullable=True),
     field("same", "boolean", "It has the definition that was given."),
+)
+PLAN_READ = (
+    field("definition", "object", "What the text says, with the fields of a plan file."),
+    field("problem", "string", "Why that is not a plan yet; empty if it is one."),
 )

@@ -335,6 +335,11 @@ SUMMARY = (
     ),
     field("total", "integer", "Migrations under way."),
     field("copying", "integer", "Number of migrations that are copied now."),
+    field(
+        "awaiting_commit",
+        "integer",
+        "Number of migrations with all data copied that wait for a request to commit or cut over.",
+    ),
     field("bytes_total", "integer", "Bytes to copy of all migrations under way, where known."),
     field("bytes_copied", "integer", "Bytes of them that are on the targets."),
     field("rate", "integer", "Bytes per second of all copies together."),
@@ -350,8 +355,39 @@ SUMMARY = (
 )
 THROUGHPUT = (
     time_field("at", "When these ten seconds began.", nullable=False),
-    field("rate", "integer", "Bytes per second of all copies together, on average."),
-    field("limit", "integer", "The cluster's throttle; null is no limit.", nullable=True),
+    field("rate", "integer", "Bytes per second, on average."),
+    field("limit", "integer", "The throttle; null is no limit.", nullable=True),
+    field(
+        "latency_ms",
+        "number",
+        "Latency of clients' operations; null while the latency guard is off.",
+        nullable=True,
+    ),
+)
+BULK = (
+    field("done", "array", "The targets for which it was begun or done."),
+    field(
+        "refused",
+        "array",
+        "The targets for which it was refused.",
+        fields=(
+            field("target", "string", "Image spec of the target."),
+            field("code", "string", "The errno's name."),
+            field("message", "string", "Why, one sentence."),
+        ),
+    ),
+    field(
+        "left", "integer", "Number of targets that there was no time for; send the request again."
+    ),
+)
+POOLS = (
+    field("pool", "string", "The pool's name."),
+    field("namespaces", "array", "Its RBD namespaces; an empty text is the default one."),
+    field("answers", "boolean", "False: the pool does not answer now."),
+)
+IMAGES = (
+    field("images", "array", "Names of images, in their order."),
+    field("more", "boolean", "There are more than these."),
 )
 ERROR = (
     field("detail", "string", "A sentence: what, why, what to do."),

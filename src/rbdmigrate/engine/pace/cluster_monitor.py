@@ -104,6 +104,11 @@ class ClusterMonitor:
         with self._lock:
             return None if self._guard is None else self._guard.rate(time.monotonic())
 
+    def latency(self) -> Optional[float]:
+        """Seconds that clients' operations take now; None: not known, or the guard is off."""
+        with self._lock:
+            return None if self._guard is None else self._guard.latency
+
     def guard_message(self) -> str:
         """How the guard stands, in one sentence; empty when it is off."""
         with self._lock:

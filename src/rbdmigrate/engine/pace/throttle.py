@@ -23,7 +23,7 @@ from ...control.pace.fair_share import (
     weight,
 )
 from ...control.pace.health_gates import Level
-from ...control.pace.throughput_history import Point, Trend
+from ...control.pace.throughput_history import Point, Trend, Trends
 from ...control.pace.timetable import rate_at
 from ...model.migration import State
 from ..records.registry import TrackedMigration
@@ -47,6 +47,8 @@ class Throttle:
         self._lock = threading.Lock()
         self._copying: list[TrackedMigration] = []
         self._trend = Trend()
+        self._copies = Trends()  # by the migration's id
+        self._of_plans = Trends()  # by the plan's name
         self._rate_now: tuple[float, object, Optional[int]] = (0.0, None, None)
 
     def cluster_rate(self) -> Optional[int]:
@@ -66,15 +68,33 @@ class Throttle:
         limit = self.cluster_rate()
         with self._lock:
             self._copying = list(copying)
-            executing = (t for t in self._copying if t.migration.state is State.EXECUTING)
-            made = sum(t.throughput.rate or 0.0 for t in executing)
-            self._trend.note(time.time(), made, limit)
+            self._note(limit)
             return self._divide(self._copying)
+
+    def _note(self, limit: Optional[int]) -> None:
+        now, plans = time.time(), self._plans.rates()
+        executing = [t for t in self._copying if t.migration.state is State.EXECUTING]
+        made = sum(t.throughput.rate or 0.0 for t in executing)
+        self._trend.note(now, made, limit, self._monitor.latency())
+        rates = {t.migration.id: (t.throughput.rate or 0.0, t.rate_limit) for t in executing}
+        self._copies.note(now, rates)
+        of_plans: dict[str, tuple[float, Optional[int]]] = {}
+        for tracked in executing:
+            plan = tracked.migration.plan
+            if plan:
+                before, _ = of_plans.get(plan, (0.0, None))
+                of_plans[plan] = (before + rates[tracked.migration.id][0], plans.get(plan))
+        self._of_plans.note(now, of_plans)
 
     def trend(self) -> list[Point]:
         """What the copies made over the last hour, as far as this manager saw it."""
         with self._lock:
             return self._trend.points()
+
+    def trend_of(self, migration: str = "", plan: str = "") -> list[Point]:
+        """The same of the migration with an id, or of a plan's migrations together."""
+        with self._lock:
+            return self._copies.points(migration) if migration else self._of_plans.points(plan)
 
     def first_rate(self, tracked: TrackedMigration) -> Optional[int]:
         """The rate with which one more copy begins."""

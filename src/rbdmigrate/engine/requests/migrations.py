@@ -66,7 +66,7 @@ from .preflight import Preflight
 from .preparation import Preparation
 from .record_changes import RecordChanges
 from .refresh import Refresh
-from .report import live_hold, render, row, view
+from .report import render, row, view
 
 Report = dict[str, Any]
 Reports = list[Report]  # within Migrations, list is a method
@@ -144,7 +144,7 @@ class Migrations:
 
     def summary(self) -> dict[str, Any]:
         """All migrations under way in numbers."""
-        return totals(map(row, self._under_way()), live_hold, render)
+        return totals(map(row, self._under_way()), render)
 
     def history(self, *, since: Optional[float] = None) -> Reports:
         """Ended migrations, the latest first. ``since``: only those that ended since this time."""
@@ -270,18 +270,18 @@ class Migrations:
         ``policy``: how clients are made to leave the source; None: as the record says. Where it
         waits for them this answers at once, else they have to be stopped.
         """
-        tracked = self._lookup.require(target)
-        require_takers(self._hooks, policy, pools_of(tracked.migration))
-        self._refuse_outside_window(tracked.migration, policy)
-        self._changes.change(tracked, lambda m: to_cut_over(m, policy), "cutover")
+        tracked = self._ask_for_cutover(target, policy)
         if waits_for_clients(tracked.migration):
-            tracked.waits_for = ""  # what was in the way may be no longer
             return view(tracked)
         self._changes.wait(tracked, frozenset(), _cut_over_or_refused)
         m = tracked.migration
         if cutover_waits(m) and m.hold is not None:
             raise MigrationError(EBUSY, m.hold.message)
         return view(tracked)
+
+    def begin_cutover(self, target: ImageSpec, policy: Optional[CutoverPolicy] = None) -> None:
+        """The same without waiting for its end: it may still turn out that clients are there."""
+        self._ask_for_cutover(target, policy)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
         """Finish: cut the target loose and remove the source.
@@ -407,6 +407,17 @@ class Migrations:
     def _check(self, wish: MigrationRequest) -> Report:
         with self._translated(wish.target):
             return preflight.check(self._preflight, wish)
+
+    def _ask_for_cutover(
+        self, target: ImageSpec, policy: Optional[CutoverPolicy]
+    ) -> TrackedMigration:
+        tracked = self._lookup.require(target)
+        require_takers(self._hooks, policy, pools_of(tracked.migration))
+        self._refuse_outside_window(tracked.migration, policy)
+        self._changes.change(tracked, lambda m: to_cut_over(m, policy), "cutover")
+        if waits_for_clients(tracked.migration):
+            tracked.waits_for = ""  # what was in the way may be no longer
+        return tracked
 
     def _ask_for_commit(self, target: ImageSpec, *, force: bool) -> TrackedMigration:
         tracked = self._lookup.require(target)

@@ -62,7 +62,8 @@ def row(tracked: TrackedMigration) -> Row:
     """It among many, of which most are not shown."""
     t, m = tracked, tracked.migration
     moving = m.step is not None and m.step.op in PACED
-    return Row(t, m, t.copied, t.size, t.share, t.throughput.rate if moving else None)
+    rate = t.throughput.rate if moving else None
+    return Row(t, m, t.copied, t.size, t.share, rate, live_hold)
 
 
 def render(item: Union[TrackedMigration, Migration]) -> dict[str, Any]:

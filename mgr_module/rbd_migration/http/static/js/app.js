@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { fill, h, refill, say, sentence } from "./dom.js";
+import { BROWSER_ZONE, timeZone, useTimeZone } from "./format.js";
 import { parse } from "./router.js";
 import { repeat } from "./repeat.js";
 import { login } from "./parts/login.js";
@@ -37,7 +38,7 @@ export class App {
     this.tried = false; // whether the user has tried to log in since
     this.troubles = new Map();
     this.parts = Object.fromEntries(
-      ["trouble", "view", "tabs", "release", "content", "dashboard", "skip"].map((id) => [id, document.getElementById(id)]),
+      ["trouble", "view", "tabs", "release", "content", "dashboard", "skip", "zone"].map((id) => [id, document.getElementById(id)]),
     );
   }
 
@@ -51,6 +52,11 @@ export class App {
       location.reload();
     });
     window.addEventListener("hashchange", () => this.show());
+    this.zones = [BROWSER_ZONE, "UTC"];
+    this.showZones();
+    this.parts.zone.addEventListener("change", () => {
+      if (useTimeZone(this.parts.zone.value)) this.show();
+    });
     const read = () => this.readSummary();
     this.loop = repeat(SUMMARY_EVERY, () => this.guarded(read));
   }
@@ -101,11 +107,25 @@ export class App {
     document.getElementById("forget-key").hidden = !api.key.known();
     if (first || this.asking) {
       this.asking = false;
+      await this.readZone();
       this.show();
     } else if (before !== JSON.stringify(this.summary.permissions)) {
       this.show();
     }
     for (const listener of [...this.listeners]) listener(this.summary);
+  }
+
+  // The cluster's time zone is one in which times can be shown.
+  async readZone() {
+    const { timezone } = await api.get("/throttle");
+    this.zones = [BROWSER_ZONE, "UTC", timezone];
+    this.showZones();
+  }
+
+  showZones() {
+    const names = { [BROWSER_ZONE]: `${BROWSER_ZONE} (this browser)` };
+    const known = new Set([...this.zones, timeZone()]);
+    fill(this.parts.zone, [...known].map((zone) => h("option", { value: zone, selected: zone === timeZone() }, names[zone] ?? zone)));
   }
 
   // -- views ---------------------------------------------------------------------------------

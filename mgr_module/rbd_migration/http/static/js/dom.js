@@ -1,6 +1,9 @@
 // Creates elements from plain data. Text is always a text node: nothing here parses markup, so that
 // texts from the API (image names, errors) cannot become anything else.
 
+import { withTimes } from "./format.js";
+import { pageWord } from "./page_words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 // h("a", {href: "#/", class: "x", onclick: go}, "text", child, [more]) -> HTMLElement.
@@ -48,12 +51,19 @@ export function refill(element, key, make) {
   fill(element, make());
 }
 
-// A message of the commands as elements: text between backticks is code.
+// A message of the manager as elements: text between backticks is code, or if it is a command for which the page has
+// a button or a view, the name of that; times are shown in the zone of the page.
 export function sentence(text) {
   return String(text)
     .split("`")
-    .map((part, index) => (index % 2 ? h("code", {}, part) : part))
+    .map((part, index) => (index % 2 ? coded(part) : withTimes(part)))
     .filter((part) => part !== "");
+}
+
+function coded(text) {
+  const word = text.startsWith("ceph rbd migration ") ? pageWord(text) : null;
+  if (word === null) return h("code", {}, text);
+  return word.button ? h("strong", { class: "button-name" }, word.button) : h("a", { href: `#/${word.path}` }, word.text);
 }
 
 let last = 0;

@@ -26,15 +26,69 @@ export function seconds(count) {
   return `${Math.floor(whole / 3600)}h ${two(Math.floor((whole % 3600) / 60))}m`;
 }
 
-// A time of the API (ISO 8601, UTC) in the browser's time zone: "2026-11-23 07:22:26".
+// The time zone of the page: that of the browser, UTC, or that of the cluster, as the user chooses.
+const ZONE_KEY = "rbd-migration-zone";
+export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+let zone = keptZone();
+let formats = formatsOf(zone);
+
+function keptZone() {
+  const kept = localStorage.getItem(ZONE_KEY);
+  return kept !== null && knows(kept) ? kept : BROWSER_ZONE;
+}
+
+function knows(name) {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en-GB", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
+
+function formatsOf(timeZone) {
+  const clockParts = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+  return {
+    day: new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" }),
+    clock: new Intl.DateTimeFormat("en-GB", { timeZone, ...clockParts }),
+    name: new Intl.DateTimeFormat("en-GB", { timeZone, timeZoneName: "short" }),
+  };
+}
+
+export const timeZone = () => zone;
+
+// Show times in another zone from now on, also after the page is opened again. False: the browser does not know it.
+export function useTimeZone(name) {
+  if (!knows(name)) return false;
+  zone = name;
+  formats = formatsOf(name);
+  localStorage.setItem(ZONE_KEY, name);
+  return true;
+}
+
+// The short name of the zone at a time, such as "CET" or "GMT+1".
+export function zoneName(at = new Date()) {
+  return formats.name.formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? zone;
+}
+
+// A time of the API (ISO 8601, UTC) in the zone of the page: "2026-11-23 07:22:26".
 export function time(iso) {
   const at = new Date(iso);
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(at)}`;
+  return `${formats.day.format(at)} ${clock(at)}`;
 }
 
 // "07:22:26"
 export function clock(at) {
-  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  return formats.clock.format(at);
+}
+
+// A message with its times, such as "2026-11-27 23:00 UTC", in the zone of the page.
+export function withTimes(text) {
+  return text.replace(/\b(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d)(:\d\d)?(?: UTC|Z)/g, (found, day, minutes, rest = "") => {
+    const at = new Date(`${day}T${minutes}${rest || ":00"}Z`);
+    if (Number.isNaN(at.getTime())) return found;
+    const shown = rest ? clock(at) : clock(at).slice(0, 5);
+    return `${formats.day.format(at)} ${shown} ${zoneName(at)}`;
+  });
 }
 
 // A rate for a form field: exact, in the largest unit that divides it. Null is off.

@@ -42,20 +42,35 @@ export const PHASES = {
   queued: { tone: "rest", glyph: "○" },
 };
 
-// The filters of the table of migrations; each is a list of states.
+// Why migrations wait: a word for badges and filters, and a sentence.
+export const HOLDS = {
+  paused: { word: "paused", text: "paused by a user" },
+  window: { word: "outside its window", text: "the window is closed" },
+  limit: { word: "in line", text: "all places for copies are taken, or a throttle is 0" },
+  health: { word: "cluster health", text: "the cluster's health does not allow copies" },
+  source: { word: "source unreachable", text: "the external source does not answer" },
+  retry: { word: "retry pending", text: "an attempt failed; the next follows soon" },
+  soak: { word: "soak time", text: "the soak time before the commit" },
+  operator: { word: "needs a decision", text: "an administrator has to decide" },
+  plan: { word: "held by its plan", text: "the plan is paused, or others of its images go first" },
+  clients: { word: "waits for clients", text: "clients have to leave the source" },
+  hook: { word: "waits for a hook", text: "a hook was asked and has not answered" },
+};
+
+// The filters of the table of migrations: each a list of states, or those that await a commit or a cutover.
 export const GROUPS = [
   { name: "all", label: "All", states: [] },
   { name: "copying", label: "Copying", states: ["executing", "verifying"] },
   { name: "queued", label: "Queued", states: ["queued", "preparing"] },
   { name: "prepared", label: "Prepared", states: ["prepared"] },
-  { name: "commit", label: "Awaiting commit", states: ["executed", "cut-over", "verified"] },
+  { name: "commit", label: "Awaiting commit", states: [], awaiting: true },
   { name: "ending", label: "Ending", states: ["cutting-over", "committing", "aborting"] },
   { name: "failed", label: "Failed", states: ["failed"] },
 ];
 
 export const ENDED = ["committed", "aborted"];
 const CUT_OVER = "cut-over"; // a goal of the method warm alone
-const GOALS = ["prepared", "executed", CUT_OVER, "verified", "committed"];
+export const GOALS = ["prepared", "executed", CUT_OVER, "verified", "committed"];
 
 // The goals that migrations by a method have.
 export function goalsOf(method) {

@@ -26,11 +26,18 @@ export function possible(report) {
   else if (used && COPIED.includes(state) && report.hold?.reason === "operator") found.push("commit");
   else if (used && state === "failed" && report.executed) found.push("commit");
   if (warm && state === "executed" && back) found.push("refresh");
-  if (back && state !== "failed") found.push(report.paused ? "resume" : "pause");
+  if (back && state !== "failed" && (report.paused || !rests(report))) found.push(report.paused ? "resume" : "pause");
   if (back && report.paused && report.copied_by) found.push("stop");
   if (used && ["executed", "cut-over", "verified"].includes(state) && back) found.push("verify");
   if (back) found.push("abort");
   return found;
+}
+
+// Whether it has reached its goal, so that nothing goes on that a pause could stop.
+function rests({ method, state, goal }) {
+  if (method === "warm" && state === "executed") return false; // rounds go on
+  if (state === "executed") return goal === "prepared" || goal === "executed";
+  return ["prepared", "cut-over", "verified"].includes(state) && state === goal;
 }
 
 const ACTIONS = {
@@ -57,7 +64,7 @@ const ACTIONS = {
 // Buttons for a report. ``update(report)`` keeps existing ones; ``done`` is called with the new report.
 export function actions(done) {
   let current = null;
-  const group = buttonGroup((name) => button(name, () => current, done));
+  const group = buttonGroup((name, index) => button(name, index === 0, () => current, done));
   return {
     element: group.element,
     update(report) {
@@ -67,23 +74,30 @@ export function actions(done) {
   };
 }
 
-function button(name, report, done) {
+// Only the ``first`` button may be the primary one.
+function button(name, first, report, done) {
   const action = ACTIONS[name];
-  const look = action.danger ? "danger-line" : action.primary ? "primary" : "";
+  const look = action.danger ? "danger-line" : action.primary && first ? "primary" : "";
   const element = h("button", { type: "button", class: look, "data-action": name }, action.label);
-  const work = async () => {
-    try {
-      const answer = await carryOut(name, report());
-      if (answer) {
-        announce(`${answer.target}: ${action.done ?? `It is ${answer.state}.`}`);
-        done(answer);
-      }
-    } catch (error) {
-      announce(error.message, "bad");
-    }
-  };
-  element.addEventListener("click", () => busily(element, work));
+  element.addEventListener("click", () => busily(element, () => perform(name, report(), done)));
   return element;
+}
+
+// The possible actions as items of a row's menu.
+export function menuItems(report, done) {
+  return possible(report).map((name) => ({ label: ACTIONS[name].label, danger: ACTIONS[name].danger, act: () => perform(name, report, done) }));
+}
+
+// Ask if needed, do it, say what came of it; ``done`` is called with the new report.
+async function perform(name, report, done) {
+  try {
+    const answer = await carryOut(name, report);
+    if (!answer) return;
+    announce(`${answer.target}: ${ACTIONS[name].done ?? `It is ${answer.state}.`}`);
+    done(answer);
+  } catch (error) {
+    announce(error.message, "bad");
+  }
 }
 
 function carryOut(name, report) {

@@ -1,7 +1,7 @@
 // A state as a word with a glyph.
 
 import { h, fill, refill } from "../dom.js";
-import { STATES } from "../states.js";
+import { HOLDS, STATES } from "../states.js";
 
 // An element that shows a state, and next to it the reason of a hold; ``update(report)``.
 // ``states``: the look of each state.
@@ -16,7 +16,7 @@ export function badge(states = STATES) {
         return [
           h("span", { class: "glyph", "aria-hidden": "true" }, report.hold ? "‖" : glyph),
           word ?? report.state,
-          report.hold ? h("span", { class: "badge-hold" }, ` · ${report.hold.reason}`) : null,
+          report.hold ? h("span", { class: "badge-hold" }, ` · ${HOLDS[report.hold.reason]?.word ?? report.hold.reason}`) : null,
         ];
       });
     },

@@ -14,7 +14,8 @@ export function bar(name, of = "") {
       if (meter.value !== report.percent) meter.value = report.percent;
       meter.className = report.state === "failed" ? "bad" : report.percent === 100 ? "full" : report.hold ? "held" : "";
       say(number, `${report.percent}%`);
-      say(bytes, report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}${of}` : "");
+      if (report.state === "verifying") say(bytes, "compared");
+      else say(bytes, report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}${of}` : "");
     },
   };
 }

@@ -27,7 +27,7 @@ export function settings(done) {
     field("Priority", controls.priority, "higher goes first"),
     field("Window", controls.window, "such as Mon-Fri 20:00-06:00, Sat-Sun; off: always"),
     field("Soak", controls.soak, "between verification and commit, such as 30m"),
-    h("div", { class: "wide" }, refusal, h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Change it"))),
+    h("div", { class: "wide" }, refusal, h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Save the settings"))),
   );
   const element = h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Change its settings")), form);
   let current = null;

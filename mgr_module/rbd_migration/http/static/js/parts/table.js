@@ -1,11 +1,13 @@
 // The rows of the table of migrations. Only the changed cells of a row are redrawn.
 
 import { fill, h, refill, say, sentence } from "../dom.js";
-import { rate, seconds } from "../format.js";
-import { migrationLink } from "../router.js";
+import { rate, seconds, size, time } from "../format.js";
+import { migrationLink, planLink } from "../router.js";
+import { menuItems } from "./actions.js";
 import { badge } from "./badge.js";
 import { bar } from "./bar.js";
 import { kept } from "./kept.js";
+import { menu } from "./menu.js";
 import { names } from "./names.js";
 import { note } from "./note.js";
 
@@ -15,26 +17,33 @@ const COLUMNS = [
   { label: "Goal", sort: "goal" },
   { label: "Progress", sort: "percent" },
   { label: "Throughput", sort: "rate" },
-  { label: "Note" },
+  { label: "Size", sort: "bytes_total" },
+  { label: "Plan", sort: "plan" },
+  { label: "Priority", sort: "priority" },
+  { label: "Begun", sort: "created" },
 ];
 
-// ``choose(sort)`` is called with a key and its sign, or with "" for the order without one;
+// ``choose(sort)`` is called with a key and its sign, or with "" for the order without one. ``chosen``: the selection,
+// null where nothing can be done; then rows have a menu, too, and ``done()`` is called after one of its actions.
 // ``update(reports, sort)`` shows a page.
-export function table(sort, choose) {
+export function table(sort, choose, chosen, done) {
   const heads = COLUMNS.map((column) => head(column, () => current, choose));
   const body = h("tbody", {});
-  const show = kept(body, (report) => report.id, row);
+  const show = kept(body, (report) => report.id, (first) => row(first, chosen, done));
   let current = sort;
   mark(heads, current);
+  const first = chosen ? h("th", { scope: "col", class: "select" }, chosen.all) : null;
+  const last = chosen ? h("th", { scope: "col", class: "row-menu" }, h("span", { class: "unseen" }, "Actions")) : null;
   return {
     element: h(
       "div",
       { class: "scroll" },
-      h("table", { class: "migrations" }, h("caption", { class: "unseen" }, "Migrations"), h("thead", {}, h("tr", {}, heads.map((one) => one.element))), body),
+      h("table", { class: "migrations jobs" }, h("caption", { class: "unseen" }, "Migrations"), h("thead", {}, h("tr", {}, first, heads.map((one) => one.element), last)), body),
     ),
     update(reports, by) {
       current = by;
       mark(heads, by);
+      chosen?.showPage(reports);
       show(reports);
     },
   };
@@ -61,35 +70,53 @@ function mark(heads, sort) {
   }
 }
 
-function row(first) {
+function row(first, chosen, done) {
   const link = h("a", { href: migrationLink(first.target) });
   const state = badge();
+  const remark = h("div", { class: "note" });
   const goal = h("td", { "data-label": "Goal" });
   const progress = bar(`Progress of ${first.target}`);
   const speed = h("td", { "data-label": "Throughput", class: "speed" });
   const left = h("div", { class: "quiet" });
-  const remark = h("td", { class: "note" });
+  const bytes = h("td", { "data-label": "Size", class: "number" });
+  const plan = h("td", { "data-label": "Plan" });
+  const priority = h("td", { "data-label": "Priority", class: "number" });
+  const begun = h("td", { "data-label": "Begun", class: "when" });
+  const box = chosen?.box();
+  let current = first;
+  const actions = chosen ? menu(`Actions on ${first.target}`, () => menuItems(current, done)) : null;
   return {
     element: h(
       "tr",
       {},
+      box ? h("td", { class: "select" }, box.element) : null,
       h("th", { scope: "row" }, link),
-      h("td", { class: "state" }, state.element),
+      h("td", { class: "state" }, state.element, remark),
       goal,
       h("td", { class: "progress" }, progress.element),
       speed,
-      remark,
+      bytes,
+      plan,
+      priority,
+      begun,
+      actions ? h("td", { class: "row-menu" }, actions.element) : null,
     ),
     update(report) {
+      current = report;
+      box?.show(report);
       refill(link, [report.source, report.target], () => names(report));
       state.update(report);
+      const { tone, text } = note(report);
+      remark.className = `note ${tone ? `${tone}-text` : ""}`;
+      refill(remark, text, () => sentence(text));
       say(goal, report.goal);
       progress.update(report);
       refill(speed, report.rate, () => (report.rate === null ? [] : [rate(report.rate), left]));
       say(left, report.eta_seconds === null ? "" : `${seconds(report.eta_seconds)} left`);
-      const { tone, text } = note(report);
-      remark.className = `note ${tone ? `${tone}-text` : ""}`;
-      refill(remark, text, () => sentence(text));
+      say(bytes, report.bytes_total === null ? "" : size(report.bytes_total));
+      refill(plan, report.plan, () => (report.plan ? h("a", { href: planLink(report.plan) }, report.plan) : []));
+      say(priority, report.priority ? String(report.priority) : "");
+      refill(begun, report.created, () => h("time", { datetime: report.created }, time(report.created)));
     },
   };
 }

@@ -88,7 +88,7 @@ export function create(root, { app }) {
     try {
       fill(refusal, []);
       const report = await api.post("", { ...wish(), ...policy() });
-      announce(`${report.target}: It is ${report.state}.`);
+      announce(`${report.target}: The migration has begun.`);
       location.hash = migrationLink(report.target);
     } catch (error) {
       fill(refusal, h("p", { class: "alert error" }, sentence(inTicks(error.message))));

@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import { fill, h, refill, say, sentence } from "../dom.js";
 import { rate, seconds, size, time } from "../format.js";
+import { asksForAction } from "../page_words.js";
 import { planLink } from "../router.js";
 import { actions } from "../parts/actions.js";
 import { badge } from "../parts/badge.js";
@@ -16,7 +17,7 @@ import { announce } from "../parts/notices.js";
 import { settings } from "../parts/settings.js";
 import { timeline } from "../parts/timeline.js";
 import { verification } from "../parts/verification.js";
-import { moves } from "../states.js";
+import { HOLDS, moves } from "../states.js";
 
 const GUESTS_EVERY = 5; // looks at the migration between two looks at its guests
 
@@ -69,7 +70,7 @@ export function detail(root, { app, segments }) {
     progress.update(report);
     say(speed, speedOf(report));
     refill(trouble, [report.hold, report.failure, report.slowed, report.copied_by, report.source_changes], () => troubles(report));
-    const said = report.next && report.next !== report.hold?.message ? report.next : "";
+    const said = nextStep(report, app.may("update"));
     next.hidden = !said;
     refill(next, said, () => sentence(said));
     refill(warned, report.warnings, () => clientWarnings(report.warnings));
@@ -80,7 +81,7 @@ export function detail(root, { app, segments }) {
     if (report.verification) refill(compared.lastElementChild, report.verification, () => verification(report.verification));
     checkOffer(report);
     form?.update(report);
-    const now = `${report.state}${report.hold ? `, ${report.hold.reason}` : ""}`;
+    const now = `${report.state}${report.hold ? `, ${HOLDS[report.hold.reason]?.word ?? report.hold.reason}` : ""}`;
     if (before && before !== now) say(spoken, `It is ${now} now.`);
     before = now;
   }
@@ -136,6 +137,12 @@ function layoutOf({ layout }) {
   return { ...same, ...(features ? { image_feature: features } : {}), ...(shared ? { image_shared: true } : {}) };
 }
 
+// What happens next. Who may change nothing is not told to do it.
+function nextStep({ next, hold }, may) {
+  if (!next || next === hold?.message) return "";
+  return asksForAction(next) && !may ? "It waits for somebody who may change migrations." : next;
+}
+
 function speedOf(report) {
   if (!moves(report) || report.rate === null) return "";
   const limit = report.rate_limit === null ? "" : ` of at most ${rate(report.rate_limit)}`;
@@ -161,9 +168,10 @@ function troubles(report) {
       ? h(
           "p",
           { class: "alert warning" },
-          h("strong", {}, `It waits (${hold.reason}). `),
+          h("strong", {}, `It waits (${HOLDS[hold.reason]?.word ?? hold.reason}). `),
           sentence(hold.message),
-          hold.until ? [" Until ", h("time", { datetime: hold.until }, time(hold.until)), "."] : null,
+          // A message about a window names the time itself.
+          hold.until && hold.reason !== "window" ? [" Until ", h("time", { datetime: hold.until }, time(hold.until)), "."] : null,
         )
       : null,
     (report.source_changes ?? []).map((text) => h("p", { class: "alert warning" }, h("strong", {}, "The source changed. "), sentence(text))),

@@ -6,31 +6,20 @@ import { count, rate, seconds, size } from "../format.js";
 import { link } from "../router.js";
 import { cards } from "../parts/cards.js";
 import { chart } from "../parts/chart.js";
+import { HOLDS } from "../states.js";
 
 const SHOWN = 8;
-const HOLDS = {
-  paused: "paused by a user",
-  window: "the window is closed",
-  limit: "a limit is reached, or a throttle is 0",
-  retry: "retried soon",
-  health: "the cluster's health",
-  source: "the external source",
-  soak: "the soak time before the commit",
-  operator: "waits for a decision",
-  plan: "waits for its plan",
-};
-
 export function overview(root, { app }) {
   const copying = tile("Copying", link(["migrations"], { group: "copying" }));
-  const waiting = tile("Waiting", link(["migrations"]));
+  const waiting = tile("Waiting", link(["migrations"], { hold: "any" }));
   const failed = tile("Failed", link(["migrations"], { group: "failed" }));
-  const commit = tile("Executed or verified", link(["migrations"], { group: "commit" }));
+  const commit = tile("Awaiting commit", link(["migrations"], { group: "commit" }));
   const bytes = h("p", { class: "figure" });
   const overall = h("progress", { max: "100", value: 0, "aria-label": "All bytes of the migrations under way" });
   const pace = h("dl", { class: "facts compact" });
   const conditions = h("div", {});
   const drawing = chart();
-  const attention = cards("Nothing waits for you.");
+  const attention = cards("Nothing needs attention.");
   const more = h("p", {});
   const running = cards("No copies are running.");
   const holds = h("div", {});
@@ -47,7 +36,7 @@ export function overview(root, { app }) {
       h("section", { class: "card" }, h("h2", {}, "Throughput"), drawing.element),
       h("section", { class: "card" }, h("h2", {}, "Under way"), bytes, overall, pace, holds),
     ),
-    h("section", { class: "card" }, h("h2", {}, "Waits for you"), attention.element, more),
+    h("section", { class: "card" }, h("h2", {}, "Needs attention"), attention.element, more),
     h("section", { class: "card" }, h("h2", {}, "Copying now"), running.element),
   );
 
@@ -57,23 +46,22 @@ export function overview(root, { app }) {
     const held = Object.values(summary.holds).reduce((sum, one) => sum + one, 0);
     waiting.update(held, reasons(summary.holds));
     failed.update(counts.failed, counts.failed ? "retry or abort them" : "", "bad");
-    const copied = counts.executed + counts["cut-over"] + counts.verified;
-    commit.update(copied, copied ? "all data is on the target" : "");
+    commit.update(summary.awaiting_commit, summary.awaiting_commit ? "all data is on the target" : "");
     const share = summary.bytes_total ? Math.floor((100 * summary.bytes_copied) / summary.bytes_total) : 0;
     overall.value = share;
     say(
       bytes,
       summary.total
-        ? `${count(summary.total, "migration")}, ${size(summary.bytes_copied)} of ${size(summary.bytes_total)} copied`
+        ? `${count(summary.total, "migration")}, ${summary.bytes_total ? `${size(summary.bytes_copied)} of ${size(summary.bytes_total)} copied` : "no data to copy"}`
         : "There are no migrations under way.",
     );
-    overall.hidden = !summary.total;
+    overall.hidden = !summary.bytes_total;
     refill(pace, [summary.rate, summary.eta_seconds, summary.cluster_rate, summary.limits], () => facts(summary));
     refill(holds, summary.holds, () => holdList(summary.holds));
     refill(conditions, [summary.gates, summary.guard?.message], () => conditionList(summary));
     attention.update(summary.attention);
     const rest = summary.attention_total - summary.attention.length;
-    refill(more, rest, () => (rest > 0 ? `and ${rest} more` : []));
+    refill(more, [rest, summary.counts.failed, summary.awaiting_commit], () => (rest > 0 ? othersOf(rest, summary) : []));
     drawing.now(summary.rate, summary.cluster_rate);
   });
   app.watch(10, async () => drawing.update(await api.get("/throughput")));
@@ -82,6 +70,17 @@ export function overview(root, { app }) {
     running.update(items.filter((report) => report.acting));
   });
   return "Overview";
+}
+
+// How many more need attention, with links to the lists in which they are.
+function othersOf(rest, summary) {
+  const groups = [
+    ["failed", summary.counts.failed, `${summary.counts.failed} failed`],
+    ["commit", summary.awaiting_commit, `${summary.awaiting_commit} awaiting commit`],
+  ].filter(([, number]) => number);
+  const decide = summary.holds.operator ? [h("a", { href: link(["migrations"], { hold: "operator" }) }, `${summary.holds.operator} that need a decision`)] : [];
+  const links = [...groups.map(([group, , text]) => h("a", { href: link(["migrations"], { group }) }, text)), ...decide];
+  return [`and ${rest} more. Lists: `, links.map((one, index) => [index ? ", " : "", one]), "."];
 }
 
 function tile(label, href) {
@@ -100,7 +99,7 @@ function tile(label, href) {
 
 function reasons(holds) {
   return Object.entries(holds)
-    .map(([reason, number]) => `${number} ${reason}`)
+    .map(([reason, number]) => `${number} ${HOLDS[reason]?.word ?? reason}`)
     .join(", ");
 }
 
@@ -119,7 +118,7 @@ function holdList(holds) {
   if (!entries.length) return [];
   return [
     h("h3", {}, "Why some wait"),
-    h("ul", { class: "holds" }, entries.map(([reason, number]) => h("li", {}, h("strong", {}, `${number} ${reason}`), `: ${HOLDS[reason] ?? ""}`))),
+    h("ul", { class: "holds" }, entries.map(([reason, number]) => h("li", {}, h("a", { href: link(["migrations"], { hold: reason }) }, `${number} ${HOLDS[reason]?.word ?? reason}`), `: ${HOLDS[reason]?.text ?? ""}`))),
   ];
 }
 
