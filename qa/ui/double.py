@@ -299,9 +299,7 @@ class Double:
 
     def _bulk(self, args: Args) -> Any:
         action = args["action"]
-        return act_on(
-            args["targets"], lambda target: self._act(self._find(target), action, args)
-        )
+        return act_on(args["targets"], lambda target: self._act(self._find(target), action, args))
 
     def _pools(self, args: Args) -> Any:
         return place_double.pools()

@@ -239,9 +239,9 @@ def test_what_was_asked_of_a_migration_is_changed(open_page, double):
     page.get_by_text("Change its settings").click()
     page.get_by_label("Rate").fill("20M")
     page.get_by_label("Priority").fill("7")
-    page.get_by_role("button", name="Change it").click()
+    page.get_by_role("button", name="Save the settings").click()
     expect(page.locator("dd").get_by_text("20 MiB/s")).to_be_visible()
     assert double.items["nvme/vm-00001"].migration.priority == 7
     page.get_by_label("Window").fill("tomorrow")
-    page.get_by_role("button", name="Change it").click()
+    page.get_by_role("button", name="Save the settings").click()
     expect(page.get_by_role("alert").filter(has_text="tomorrow")).to_be_visible()

@@ -136,7 +136,7 @@ def test_from_the_form_to_the_commit(
     page.get_by_text("Change its settings").click()
     page.get_by_label("Rate").fill("off")
     page.get_by_label("Verify").select_option("full")
-    page.get_by_role("button", name="Change it").click()
+    page.get_by_role("button", name="Save the settings").click()
     expect(page.locator("dd").get_by_text("full")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     state(page, "executed")

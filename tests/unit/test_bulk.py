@@ -106,7 +106,7 @@ BAD = [
     ({"targets": ["ssd/a"]}, "action is missing"),
     ({"action": "commit"}, "targets is missing"),
     ({"action": "remove", "targets": ["ssd/a"]}, "is not known; choose from"),
-    ({"action": "commit", "targets": ["ssd/a"], "force": True}, "\"force\" is not known"),
+    ({"action": "commit", "targets": ["ssd/a"], "force": True}, '"force" is not known'),
     ({"action": "commit", "targets": ["ssd/a"] * 1001}, "give at most 1000"),
     ({"action": "cutover", "targets": ["ssd/a"], "max_pause": "2s"}, "add cutover"),
 ]

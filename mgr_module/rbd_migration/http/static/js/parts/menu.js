@@ -22,8 +22,8 @@ export function menu(name, make) {
     button.setAttribute("aria-expanded", "true");
     place();
     document.addEventListener("pointerdown", outside);
-    window.addEventListener("scroll", close, true);
-    window.addEventListener("resize", close);
+    window.addEventListener("scroll", place, true);
+    window.addEventListener("resize", place);
     list.querySelector("button")?.focus({ preventScroll: true });
   }
 
@@ -31,8 +31,8 @@ export function menu(name, make) {
     list.hidden = true;
     button.setAttribute("aria-expanded", "false");
     document.removeEventListener("pointerdown", outside);
-    window.removeEventListener("scroll", close, true);
-    window.removeEventListener("resize", close);
+    window.removeEventListener("scroll", place, true);
+    window.removeEventListener("resize", place);
   }
 
   // Below the button, or above it where there is no space; fixed, so that no table cuts it off.
