@@ -104,16 +104,15 @@ class Double:
                 return route.status, {}, self.plans.answer(route.name, target, args)
             if "{target}" in route.path:
                 one = self._find(target)
-                own = {"get": one.report, "set": lambda: self._set(one, args)}
-                return 200, {}, own.get(route.name, lambda: self._act(one, route.name, args))()
+                acts = {"get": one.report, "set": lambda: self._set(one, args)}
+                return 200, {}, acts.get(route.name, lambda: self._act(one, route.name, args))()
             if route.name == "list":
                 total, found = browse.page(
                     self._rows(ended=args["ended"]), _query(args), Item.report
                 )
                 return 200, {"X-Total-Count": str(total)}, found
-            if hasattr(self.pace, route.name):
-                return route.status, {}, getattr(self.pace, route.name)(args)
-            return route.status, {}, getattr(self, f"_{route.name}")(args)
+            own = getattr(self, f"_{route.name}", None)
+            return route.status, {}, (own or getattr(self.pace, route.name))(args)
         except rest.fields.FieldError as error:
             return _refusal(400, EINVAL, str(error))
         except MigrationError as error:

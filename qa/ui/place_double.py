@@ -3,7 +3,7 @@
 from typing import Any
 
 Args = dict[str, Any]
-POOLS = {
+POOLS: dict[str, dict[str, list[str]]] = {
     "hdd": {"": [f"vm-{n:05d}" for n in range(1, 31)], "tenant-a": ["database", "web"]},
     "nvme": {"": ["web"], "tenant-a": ["database"]},
     "ec-data": {"": []},

@@ -40,7 +40,7 @@ def _filled(page: Page) -> None:
 
 
 def _warm(page: Page) -> None:
-    page.get_by_label("Method").select_option("warm")
+    page.get_by_label("Method", exact=True).select_option("warm")
     page.get_by_label("Clients at the cutover").select_option("agent")
 
 

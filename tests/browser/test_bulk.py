@@ -1,4 +1,4 @@
-"""Several migrations at once: the selection, one question for all, an outcome for each; row menus."""
+"""Several migrations at once: one question, an outcome for each; and the menus of rows."""
 
 import re
 import time

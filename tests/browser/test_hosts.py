@@ -35,7 +35,7 @@ def test_the_form_asks_about_the_cutover_of_the_method_warm_alone(open_page):
     page = open_page(double, "#/new")
     mode = page.get_by_label("Clients at the cutover")
     expect(mode).to_be_hidden()
-    page.get_by_label("Method").select_option("warm")
+    page.get_by_label("Method", exact=True).select_option("warm")
     pause, names = page.get_by_label("Longest pause"), page.get_by_label("under its new name")
     expect(mode).to_have_value("refuse")
     expect(pause).to_be_hidden()
@@ -72,4 +72,8 @@ def test_a_cutover_says_which_guest_is_concerned_and_asks_how(open_page):
     assert asked == [("cutover", {"cutover": "agent", "max_pause": "2s"})]
     page.get_by_role("button", name="Abort …").click()
     choices = page.get_by_role("dialog").get_by_label("Clients at the cutover").locator("option")
-    assert [choice.get_attribute("value") for choice in choices.all()] == ["refuse", "agent"]
+    assert [choice.get_attribute("value") for choice in choices.all()] == [
+        "refuse",
+        "hook",
+        "agent",
+    ]

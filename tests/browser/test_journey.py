@@ -3,6 +3,7 @@
 import re
 import time
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from qa.ui.double import Double
@@ -60,13 +61,87 @@ def test_from_the_form_to_the_commit(open_page):
 def test_a_refusal_is_shown_and_what_was_typed_stays(open_page):
     double = Double()
     page = open_page(double, "#/new")
+    page.route("**/check", lambda route: route.abort())  # preflight knows nothing
     begin(page, "hdd/missing")
-    expect(page.get_by_role("alert").filter(has_text="There is no image")).to_be_visible()
-    expect(page.get_by_label("Source image")).to_have_value("hdd/missing")
-    assert not double.items
+    source = page.get_by_label("Source image")
+    expect(page.locator(".field-error")).to_have_text("There is no image hdd/missing.")
+    expect(source).to_have_value("hdd/missing")
+    expect(source).to_have_attribute("aria-invalid", "true")
     begin(page, "hdd/used")
-    expect(page.get_by_role("alert").filter(has_text="is in use by client.4711")).to_be_visible()
+    expect(page.locator(".field-error:visible")).to_contain_text("is in use by client.4711")
     assert not double.items
+    expect(page.get_by_text("There is no image")).to_have_count(0)
+
+
+def test_preflight_marks_the_fields_and_begin_waits_for_no_error(open_page):
+    double = Double()
+    page = open_page(double, "#/new")
+    page.get_by_label("Source image").fill("hdd/used")
+    page.get_by_label("Target image").fill(TARGET)
+    begin_button = page.get_by_role("button", name="Begin")
+    error = page.locator(".field-error:visible")
+    expect(error).to_contain_text("is in use by client.4711")
+    expect(begin_button).to_be_disabled()
+    expect(page.get_by_text("Begin is possible when no error is left.")).to_be_visible()
+    described = page.get_by_label("Source image").get_attribute("aria-describedby")
+    assert error.get_attribute("id") in described.split()
+    page.get_by_label("Source image").fill("hdd/vm1")
+    expect(page.get_by_text("It can be prepared")).to_be_visible()
+    expect(error).to_have_count(0)
+    begin_button.click()
+    state(page, "prepared")
+
+
+BAD_FIELDS = [
+    ("Rate", "fast", "is not a rate"),
+    ("Window", "sometimes", "is not made of days"),
+    ("Soak", "long", "is not a duration"),
+]
+
+
+@pytest.mark.parametrize(("label", "value", "said"), BAD_FIELDS)
+def test_what_is_typed_wrongly_is_said_at_its_field(open_page, label, value, said):
+    page = open_page(Double(), "#/new")
+    field = page.locator(".field").filter(has=page.get_by_label(label, exact=True))
+    field.get_by_role("textbox").fill(value)
+    expect(field.locator(".field-error")).to_contain_text(said)
+    expect(page.get_by_role("button", name="Begin")).to_be_disabled()
+    field.get_by_role("textbox").fill("")
+    expect(field.locator(".field-error")).to_be_hidden()
+    expect(page.get_by_role("button", name="Begin")).to_be_enabled()
+
+
+def test_pools_namespaces_and_images_are_proposed(open_page):
+    page = open_page(Double(), "#/new")
+
+    def proposals(label):
+        control = page.get_by_label(label)
+        return page.locator(f"#{control.get_attribute('list')} option")
+
+    source = page.get_by_label("Source image")
+    source.focus()
+    expect(proposals("Source image").first).to_have_attribute("value", "hdd/")
+    source.fill("hdd/vm-0000")
+    expect(proposals("Source image").first).to_have_attribute("value", "hdd/vm-00001")
+    source.fill("hdd/tenant-a/")
+    expect(proposals("Source image")).to_have_count(2)
+    source.fill("hdd/vm-00001")
+    page.get_by_label("Target image").focus()
+    found = proposals("Target image")
+    expect(found).to_have_count(4)
+    values = [one.get_attribute("value") for one in found.all()]
+    assert values == ["hdd/tenant-a/vm-00001", "nvme/vm-00001", "nvme/tenant-a/vm-00001",
+                      "ec-data/vm-00001"]  # fmt: skip
+    page.get_by_label("Target image").fill("elsewhere/x")  # anything else can be typed too
+    expect(page.get_by_text("It can be prepared")).to_be_visible()
+
+
+def test_without_proposals_everything_can_be_typed(open_page):
+    page = open_page(Double(), "#/new")
+    page.route(re.compile("/pool|/image"), lambda route: route.abort())
+    page.get_by_label("Source image").fill("hdd/vm1")
+    page.get_by_label("Target image").fill(TARGET)
+    expect(page.get_by_text("It can be prepared")).to_be_visible()
 
 
 def test_force_is_offered_only_after_the_refusal(open_page, double):
@@ -242,6 +317,6 @@ def test_what_was_asked_of_a_migration_is_changed(open_page, double):
     page.get_by_role("button", name="Save the settings").click()
     expect(page.locator("dd").get_by_text("20 MiB/s")).to_be_visible()
     assert double.items["nvme/vm-00001"].migration.priority == 7
-    page.get_by_label("Window").fill("tomorrow")
+    page.get_by_label("Window", exact=True).fill("tomorrow")
     page.get_by_role("button", name="Save the settings").click()
     expect(page.get_by_role("alert").filter(has_text="tomorrow")).to_be_visible()

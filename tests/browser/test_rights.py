@@ -11,9 +11,9 @@ from qa.ui.double import Double
 @pytest.mark.parametrize(
     ("address", "shown"),
     [
-        ("#/", "Waits for you"),
+        ("#/", "Needs attention"),
         ("#/migrations", "nvme/vm-00008"),
-        ("#/migrations/nvme%2Fvm-00008", "All data is on the target"),
+        ("#/migrations/nvme%2Fvm-00008", "It waits for somebody who may change migrations."),
         ("#/pace", "Now: no limit"),
     ],
 )

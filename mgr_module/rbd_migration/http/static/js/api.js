@@ -60,6 +60,12 @@ export async function download(path, query) {
   }
 }
 
+// Pools, their namespaces and their images.
+export const places = {
+  pools: () => get("/pool"),
+  images: (pool, namespace, search) => get("/image", { pool, namespace, search }),
+};
+
 // The same action on several targets. Answers {done, refused, left}, within some ten seconds.
 export const bulk = (action, targets) => post("/bulk", { action, targets });
 

@@ -37,7 +37,7 @@ export const FORMATS = [
     fields: [
       { name: "cluster_name", label: "Cluster", hint: "another cluster (Ceph 20 and later); empty: this one" },
       { name: "client_name", label: "Client", hint: "of the other cluster, such as client.admin" },
-      { name: "pool_name", label: "Pool", required: true },
+      { name: "pool_name", label: "Pool", required: true, pool: true },
       { name: "pool_namespace", label: "Namespace" },
       { name: "image_name", label: "Image", required: true },
       { name: "snap_name", label: "Snapshot", required: true },

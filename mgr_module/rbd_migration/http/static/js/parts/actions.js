@@ -1,7 +1,7 @@
 // The actions on a migration, and the questions before them.
 
 import { at, post } from "../api.js";
-import { h } from "../dom.js";
+import { h, say } from "../dom.js";
 import { busily } from "./busy.js";
 import { buttonGroup } from "./button_group.js";
 import { confirm } from "./confirm.js";
@@ -70,6 +70,7 @@ export function actions(done) {
     update(report) {
       current = report;
       group.update(possible(report));
+      for (const one of group.element.children) say(one, labelOf(one.dataset.action, report));
     },
   };
 }
@@ -83,9 +84,16 @@ function button(name, first, report, done) {
   return element;
 }
 
+// A cutover says how long it would take now.
+function labelOf(name, report) {
+  const estimate = name === "cutover" ? report.rounds?.pause_estimate_seconds : null;
+  const { label } = ACTIONS[name];
+  return estimate ? label.replace(" …", ` (about ${estimate.toFixed(1)} s) …`) : label;
+}
+
 // The possible actions as items of a row's menu.
 export function menuItems(report, done) {
-  return possible(report).map((name) => ({ label: ACTIONS[name].label, danger: ACTIONS[name].danger, act: () => perform(name, report, done) }));
+  return possible(report).map((name) => ({ label: labelOf(name, report), danger: ACTIONS[name].danger, act: () => perform(name, report, done) }));
 }
 
 // Ask if needed, do it, say what came of it; ``done`` is called with the new report.

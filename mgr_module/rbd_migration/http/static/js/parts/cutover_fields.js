@@ -6,12 +6,14 @@ import { check, field, select, text } from "./field.js";
 const MODES = [
   ["refuse", "refuse – you stop the clients; nothing changes while one has the image open"],
   ["when-closed", "when-closed – at the moment when the last client closes the image"],
+  ["hook", "hook – an orchestrator stops and starts the clients when its hook is asked"],
   ["agent", "agent – the agent of the host pauses the guest for a moment"],
 ];
 
 // ``back``: for the way back, which cannot wait until clients close the image by themselves.
 // ``chosen``: the mode to begin with. A pause and new names are asked for only where they count.
-export function cutoverFields({ chosen = "refuse", back = false } = {}) {
+// ``asked``: for a new migration, which may have a window for its cutover, too.
+export function cutoverFields({ chosen = "refuse", back = false, asked = false } = {}) {
   const modes = back ? MODES.filter(([mode]) => mode !== "when-closed") : MODES;
   const mode = select("cutover", modes, chosen);
   const pause = field("Longest pause", text("max_pause"), "how long a guest may stand still, such as 3s; empty: 3s");
@@ -22,5 +24,5 @@ export function cutoverFields({ chosen = "refuse", back = false } = {}) {
   };
   mode.addEventListener("change", look);
   look();
-  return h("div", { class: "fields" }, h("div", { class: "wide" }, field("Clients at the cutover", mode)), pause, names);
+  return h("div", { class: "fields" }, h("div", { class: "wide" }, field("Clients at the cutover", mode)), pause, asked ? field("Cutover window", text("cutover_window"), "such as Sun 02:00-04:00; empty: always") : null, names);
 }

@@ -2,12 +2,13 @@
 
 import { h, freshId } from "../dom.js";
 
-// A labelled control. ``hint`` is a short help that screen readers read with it.
+// A labelled control, with the list of what it proposes if it is one of parts/picker.js. ``hint`` is a short help that
+// screen readers read with it.
 export function field(label, control, hint = "") {
   control.id ||= freshId("field");
   const help = hint ? h("small", { class: "hint", id: `${control.id}-hint` }, hint) : null;
   if (help) control.setAttribute("aria-describedby", help.id);
-  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, help);
+  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, control.proposals ?? null, help);
 }
 
 // A line of text without spelling correction, for names and numbers.

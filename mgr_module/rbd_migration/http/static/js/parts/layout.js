@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { check, field, number, select, text } from "./field.js";
+import { poolPicker } from "./picker.js";
 
 const FEATURES = ["layering", "striping", "exclusive-lock", "object-map", "fast-diff", "deep-flatten", "journaling"];
 const SIZES = ["4K", "16K", "64K", "128K", "256K", "512K", "1M", "2M", "4M", "8M", "16M", "32M"];
@@ -20,10 +21,10 @@ export function layoutFields() {
     "div",
     { class: "fields" },
     field("Object size", select("layout.object_size", [["", "as on the source"], ...SIZES])),
-    field("Data pool", text("layout.data_pool"), "for the data; the header stays in the target's pool"),
+    field("Data pool", poolPicker("layout.data_pool"), "for the data; the header stays in the target's pool"),
     field("Stripe unit", text("layout.stripe_unit"), "such as 64K; together with the count"),
     field("Stripe count", number("layout.stripe_count", { min: 1 })),
-    field("Journal pool", text("layout.journal_pool")),
+    field("Journal pool", poolPicker("layout.journal_pool")),
     field("Journal object size", text("layout.journal_object_size"), "such as 16M"),
     field("Journal splay width", number("layout.journal_splay_width", { min: 1 })),
     h(

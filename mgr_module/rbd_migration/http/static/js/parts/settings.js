@@ -5,6 +5,7 @@ import { fill, h, sentence } from "../dom.js";
 import { exactRate } from "../format.js";
 import { goalsOf, VERIFY } from "../states.js";
 import { field, number, select, text } from "./field.js";
+import { checkFields, clearErrors, showRefusal } from "./field_errors.js";
 import { announce } from "./notices.js";
 
 // ``update(report)`` fills the form unless the user is editing it; ``done`` is called with the new report.
@@ -16,7 +17,9 @@ export function settings(done) {
     priority: number("priority"),
     window: text("window"),
     soak: text("soak"),
+    cutover_window: text("cutover_window"),
   };
+  const whenCutOver = field("Cutover window", controls.cutover_window, "such as Sun 02:00-04:00; off: always");
   const refusal = h("div", { role: "alert" });
   const form = h(
     "form",
@@ -27,6 +30,7 @@ export function settings(done) {
     field("Priority", controls.priority, "higher goes first"),
     field("Window", controls.window, "such as Mon-Fri 20:00-06:00, Sat-Sun; off: always"),
     field("Soak", controls.soak, "between verification and commit, such as 30m"),
+    whenCutOver,
     h("div", { class: "wide" }, refusal, h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Save the settings"))),
   );
   const element = h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Change its settings")), form);
@@ -42,6 +46,8 @@ export function settings(done) {
     }
     try {
       fill(refusal, []);
+      clearErrors(form);
+      if (!checkFields(form)) return;
       if (!Object.keys(changes).length) {
         announce("Nothing was changed.");
         return;
@@ -51,7 +57,7 @@ export function settings(done) {
       document.activeElement?.blur();
       done(report);
     } catch (error) {
-      fill(refusal, h("p", { class: "alert error" }, sentence(error.message)));
+      if (!showRefusal(form, error.message)) fill(refusal, h("p", { class: "alert error" }, sentence(error.message)));
     }
   });
 
@@ -61,6 +67,7 @@ export function settings(done) {
       current = report;
       const goals = goalsOf(report.method);
       for (const option of controls.goal.options) option.hidden = option.disabled = !goals.includes(option.value);
+      whenCutOver.hidden = report.method !== "warm";
       element.hidden = report.ended !== null || report.goal === "aborted" || report.state === "committing";
       const now = {
         goal: report.goal,
@@ -69,6 +76,7 @@ export function settings(done) {
         priority: String(report.priority),
         window: report.window ?? "off",
         soak: `${report.soak_seconds}s`,
+        cutover_window: report.cutover?.window ?? "off",
       };
       const touched = Object.entries(controls).some(([name, control]) => control.value !== (shown[name] ?? control.value));
       if (form.contains(document.activeElement) || (touched && JSON.stringify(now) === JSON.stringify(shown))) return;

@@ -3,9 +3,10 @@
 import { fill, h } from "../dom.js";
 import { FORMATS, STREAMS, sourceSpec } from "../source_spec.js";
 import { check, field, select, text } from "./field.js";
+import { poolPicker } from "./picker.js";
 
-// ``spec()`` returns the JSON source-spec; ``enable(yes)`` enables or disables the fields.
-export function sourceFields() {
+// ``more``: another field, next to the format. ``spec()`` returns the JSON source-spec; ``enable(yes)`` enables or disables the fields.
+export function sourceFields(more) {
   const format = select("format", FORMATS.map((one) => [one.name, one.label]));
   const stream = select("stream", STREAMS.map((one) => [one.name, one.label]));
   const streamChoice = field("Stream", stream);
@@ -13,7 +14,7 @@ export function sourceFields() {
   const snapshots = h("div", {});
   const inline = check("Store the keys in the image's header, where all clients that can read the image can see them", "inline_secrets");
   const list = h("ol", { class: "snapshots" });
-  const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice), own, inline, snapshots);
+  const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice, more), own, inline, snapshots);
   let controls = new Map();
   let extra = [];
   let enabled = true;
@@ -95,7 +96,7 @@ function make(fields, given) {
   return new Map(
     fields.map((known) => {
       const look = known.secret ? { type: "password", autocomplete: "off" } : {};
-      return [known.name, { known, control: text("", { ...look, required: known.required ?? false, value: given[known.name] ?? "" }) }];
+      return [known.name, { known, control: (known.pool ? poolPicker : text)("", { ...look, required: known.required ?? false, value: given[known.name] ?? "" }) }];
     }),
   );
 }

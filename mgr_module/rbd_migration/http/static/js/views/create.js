@@ -6,16 +6,18 @@ import { migrationLink } from "../router.js";
 import { busily } from "../parts/busy.js";
 import { cutoverFields } from "../parts/cutover_fields.js";
 import { check, field, number, radios, select, text, values } from "../parts/field.js";
-import { findings } from "../parts/findings.js";
+import { showRefusal } from "../parts/field_errors.js";
 import { inTicks } from "../parts/forced.js";
 import { layoutFields, layoutOf } from "../parts/layout.js";
 import { announce } from "../parts/notices.js";
+import { imagePicker, targetPicker } from "../parts/picker.js";
+import { preflight } from "../parts/preflight.js";
 import { sourceFields } from "../parts/source.js";
 
-const PAUSE = 900;
 const GOALS = [
   ["prepared", "prepared – you execute and commit it"],
   ["executed", "executed – all data is copied; you commit it, or cut over first"],
+  ["cut-over", "cut-over – it is copied and cut over; only with the method warm"],
   ["verified", "verified – contents are compared; you commit it"],
   ["committed", "committed – all steps; an image that is the source is removed"],
 ];
@@ -23,6 +25,11 @@ const METHODS = [
   ["live", "live – clients are stopped for the prepare and use the target from then on"],
   ["warm", "warm – clients use the source until you cut over"],
   ["auto", "auto – warm where it can do the job, else live"],
+];
+const IMPORT_METHODS = [
+  ["", "best for the source"],
+  ["live", "live – the target is linked to the source and can be used while data is copied"],
+  ["copy", "copy – all data is read first; for formats that librbd does not read"],
 ];
 const TARGET = {
   image: "[pool/[namespace/]]image; empty: in place, with a new layout",
@@ -35,15 +42,17 @@ export function create(root, { app }) {
     return "New migration";
   }
   const method = select("method", METHODS, "live");
-  const cutover = cutoverFields();
+  const cutover = cutoverFields({ asked: true });
   cutover.hidden = true; // live has none
-  method.addEventListener("change", () => (cutover.hidden = method.value === "live"));
-  const image = h("div", {}, field("Source image", text("source", { required: true }), "[pool/[namespace/]]image"), field("Method", method, "how it is copied"), cutover);
-  const external = sourceFields();
+  method.addEventListener("change", () => {
+    cutover.hidden = method.value === "live";
+  });
+  const source = imagePicker("source", { required: true });
+  const image = h("div", {}, field("Source image", source, "[pool/[namespace/]]image"), field("Method", method, "how it is copied"), cutover);
+  const external = sourceFields(field("Import method", select("import_method", IMPORT_METHODS), "how it is copied"));
   external.element.hidden = true;
-  const target = text("target", {});
+  const target = targetPicker("target", () => (source.disabled ? "" : source.value.trim()));
   const targetField = field("Target image", target, TARGET.image);
-  const found = h("div", { class: "preflight", role: "status" }, h("p", { class: "nothing" }, "Fill in source and target; preflight runs when you stop typing."));
   const refusal = h("div", { role: "alert" });
   const onto = check("Copy the image onto itself without a new layout (force)", "force"); // shown if preflight requires it
   onto.hidden = true;
@@ -51,6 +60,7 @@ export function create(root, { app }) {
   asRaw.hidden = true;
   const look = h("button", { type: "button" }, "Check");
   const begin = h("button", { type: "submit", class: "primary" }, "Begin");
+  const blocked = h("p", { class: "hint", hidden: true }, "Begin is possible when no error is left. Check looks again.");
   const kind = radios("Source", "kind", [["image", "an image of this cluster"], ["external", "import from an external source"]], (value) => {
     image.hidden = value !== "image";
     external.element.hidden = value === "image";
@@ -61,28 +71,34 @@ export function create(root, { app }) {
   });
   external.enable(false);
 
+  const checks = h("section", { class: "card" }, h("h2", {}, "Preflight"));
   const form = h(
     "form",
     {},
     h("section", { class: "card" }, h("h2", {}, "Source and target"), kind, image, external.element, targetField),
     h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Layout of the target")), h("p", { class: "hint" }, "Options left empty are those of the source."), layoutFields()),
     h("section", { class: "card" }, h("h2", {}, "Goal, rate and window"), policyFields()),
-    h("section", { class: "card" }, h("h2", {}, "Preflight"), found, refusal, onto, asRaw, h("div", { class: "buttons" }, begin, look)),
+    checks,
   );
+  const looked = preflight(form, wish, offerBoxes, (yes) => {
+    begin.disabled = !yes;
+    blocked.hidden = yes;
+  });
+  checks.append(looked.element, refusal, onto, asRaw, h("div", { class: "buttons" }, begin, look), blocked);
   fill(root, h("h1", {}, "New migration"), form);
 
-  let typing = 0;
-  let asked = 0;
-  form.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => preflight(false), PAUSE);
-  });
-  look.addEventListener("click", () => preflight(true));
+  // Boxes that override a finding are there while that finding is.
+  function offerBoxes(answer, asks) {
+    onto.hidden = !asks.force && !answer.findings.some(({ code }) => code === "NOTHING_CHANGES");
+    asRaw.hidden = !answer.findings.some(({ code }) => code === "RAW_CONTAINER");
+  }
+
+  look.addEventListener("click", () => looked.run(true));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busily(begin, submit);
   });
-  app.onLeave(() => clearTimeout(typing));
+  app.onLeave(looked.stop);
 
   async function submit() {
     try {
@@ -91,7 +107,8 @@ export function create(root, { app }) {
       announce(`${report.target}: The migration has begun.`);
       location.hash = migrationLink(report.target);
     } catch (error) {
-      fill(refusal, h("p", { class: "alert error" }, sentence(inTicks(error.message))));
+      const message = inTicks(error.message);
+      if (!showRefusal(form, message)) fill(refusal, h("p", { class: "alert error" }, sentence(message)));
     }
   }
 
@@ -102,37 +119,12 @@ export function create(root, { app }) {
     if (given.kind !== "external") return { ...common, source: given.source, force: given.force, method: given.method };
     const spec = external.spec();
     const asIs = spec.type === "raw" ? given.as_raw : undefined;
-    return { ...common, import_only: true, source_spec: spec, inline_secrets: given.inline_secrets, as_raw: asIs };
+    return { ...common, import_only: true, method: given.import_method, source_spec: spec, inline_secrets: given.inline_secrets, as_raw: asIs };
   }
 
   function policy() {
-    const { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes } = values(form);
-    return { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes };
-  }
-
-  // ``aloud``: the user pressed the button, so missing fields are reported.
-  async function preflight(aloud) {
-    clearTimeout(typing);
-    if (!form.checkValidity()) {
-      if (aloud) form.reportValidity();
-      return;
-    }
-    asked += 1;
-    const mine = asked;
-    found.setAttribute("aria-busy", "true");
-    try {
-      const asks = wish();
-      const answer = await api.post("/check", asks);
-      if (mine === asked) {
-        onto.hidden = !asks.force && !answer.findings.some(({ code }) => code === "NOTHING_CHANGES");
-        asRaw.hidden = !answer.findings.some(({ code }) => code === "RAW_CONTAINER");
-        fill(found, findings({ ...answer, findings: answer.findings.map((one) => ({ ...one, message: inTicks(one.message) })) }));
-      }
-    } catch (error) {
-      if (mine === asked) fill(found, h("p", { class: "alert error" }, sentence(error.message)));
-    } finally {
-      if (mine === asked) found.removeAttribute("aria-busy");
-    }
+    const { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes, cutover_window } = values(form);
+    return { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes, cutover_window };
   }
 
   return "New migration";

@@ -8,6 +8,7 @@ import { bulkBar } from "../parts/bulk.js";
 import { field, select, text } from "../parts/field.js";
 import { announce } from "../parts/notices.js";
 import { pager } from "../parts/pager.js";
+import { planPicker, poolPicker } from "../parts/picker.js";
 import { MOST, selection } from "../parts/selection.js";
 import { table } from "../parts/table.js";
 
@@ -34,8 +35,8 @@ export function migrations(root, { app, query }) {
 
   const groups = groupLinks(asked, (name) => change({ group: name }));
   const search = text("search", { type: "search", value: asked.search, placeholder: "part of a name or an id" });
-  const pool = text("pool", { type: "search", value: asked.pool, placeholder: "any" });
-  const plan = text("plan", { type: "search", value: asked.plan, placeholder: "any" });
+  const pool = poolPicker("pool", { type: "search", value: asked.pool, placeholder: "any" });
+  const plan = planPicker("plan", { type: "search", value: asked.plan, placeholder: "any" });
   const goal = select("goal", [["", "any"], ...GOALS], asked.goal);
   const hold = select("hold", [["", "all migrations"], [ANY, "those that wait"], ...Object.entries(HOLDS).map(([name, { word }]) => [name, `… : ${word}`])], asked.hold);
   const ended = h("input", { type: "checkbox", id: "with-ended", checked: asked.ended });

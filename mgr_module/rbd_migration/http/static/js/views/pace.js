@@ -7,6 +7,7 @@ import { closed, parseTimetable, parseWindow, stretches } from "../timetable.js"
 import { busily } from "../parts/busy.js";
 import { field, number, text } from "../parts/field.js";
 import { announce } from "../parts/notices.js";
+import { poolPicker } from "../parts/picker.js";
 import { week } from "../parts/week.js";
 
 const LIMITS = [
@@ -157,7 +158,7 @@ function form(fields, label, submit) {
 
 function poolForms(pools, may, read) {
   const names = Object.keys(pools).sort();
-  const name = text("pool", { required: true });
+  const name = poolPicker("pool", { required: true });
   const limit = text("rate", { required: true });
   return [
     names.length ? h("ul", { class: "pool-rates" }, names.map((pool) => poolLine(pool, pools[pool], may, read))) : h("p", { class: "nothing" }, "No pool has a throttle of its own."),
