@@ -313,6 +313,48 @@ def test_the_menu_of_the_dashboard_leads_to_the_page(page: Page, cluster: Cluste
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
+def test_several_are_committed_and_the_list_of_images_leads_to_a_migration(
+    page: Page,
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+) -> None:
+    """The dashboard's own list of images has a link; the page has the selection."""
+    origin, goal = pools
+    before = {}
+    for name in ("bulk-1", "bulk-2"):
+        make_image(client, f"{origin}/{name}", size=8 * MIB)
+        before[name] = digests(client, f"{origin}/{name}")
+        migration.json("prepare", f"{origin}/{name}", f"{goal}/{name}")
+        migration.json("execute", f"{goal}/{name}")
+    log_in(page, cluster, **_administrator(cluster))
+    page.goto(cluster.dashboard()["url"] + "/#/block/rbd")
+    link = page.get_by_role("link", name=re.compile("^Migration: ")).first
+    expect(link).to_be_visible()
+    link.click()
+    state(page, "executed")
+    expect(page.get_by_role("link", name="Images in the dashboard")).to_be_visible()
+    said = complaints(page)
+    page.get_by_role("link", name="Migrations", exact=True).first.click()
+    for name in before:
+        page.get_by_label(f"Select {goal}/{name}").check()
+    page.get_by_role("button", name="Commit 2 …").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"The source {origin}/bulk-1 and its snapshots are removed")
+    dialog.get_by_role("button", name="Commit 2").click()
+    expect(page.get_by_role("heading", name="Commit: 2 begun")).to_be_visible()
+    for name, content in before.items():
+        cluster.wait_for(
+            lambda name=name: migration.json("status", f"{goal}/{name}")["state"] == "committed",
+            60,
+            f"{goal}/{name} is committed",
+        )
+        assert digests(client, f"{goal}/{name}") == content
+    assert "bulk-" not in cluster.rbd("ls", origin)
+    assert said == []
+
+
 def test_the_throttle_is_set(page: Page, cluster: Cluster, migration: Commands) -> None:
     said = enter(page, cluster)
     page.get_by_role("link", name="Throttle and windows").click()
@@ -320,7 +362,7 @@ def test_the_throttle_is_set(page: Page, cluster: Cluster, migration: Commands) 
         page.get_by_label("Throttle", exact=True).fill("Mon-Sun 00:00,7M 12:00,9M")
         page.get_by_role("textbox", name="Window").fill("00:00-23:00")
         page.get_by_role("button", name="Set throttle and window").click()
-        expect(page.get_by_text(re.compile("Now: [79] MiB/s"))).to_be_visible()
+        expect(page.get_by_text(re.compile("Throttle in force now: [79] MiB/s"))).to_be_visible()
         page.get_by_label("Copies at once").fill("3")
         page.get_by_role("button", name="Set the limits").click()
         expect(page.get_by_role("status").filter(has_text="The limits are set")).to_be_visible()

@@ -74,6 +74,8 @@ const planAt = (name) => `/plan/${encoded(name)}`;
 export const plans = {
   list: () => get("/plan"),
   get: (name) => get(planAt(name)),
+  // What a plan file says: {definition, problem}; nothing is kept.
+  read: (text) => post("/plan-file", { file: text }),
   create: (text) => post("/plan", { file: text }),
   apply: (text) => put("/plan", { file: text }),
   check: (name) => post(`${planAt(name)}/check`),

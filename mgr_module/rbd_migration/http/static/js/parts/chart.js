@@ -1,4 +1,4 @@
-// A chart of the throughput over time, with the throttle as a dashed line.
+// A chart over time: of a throughput, with the throttle as a dashed line, or of the latency of clients.
 
 import { fill, h, svg } from "../dom.js";
 import { clock, rate, size } from "../format.js";
@@ -8,11 +8,30 @@ const LEFT = 74;
 const BOTTOM = 20;
 const TOP = 8;
 const MINUTES = 10;
-const LEAST = 1 << 20; // bytes per second, the smallest scale, so that an idle cluster looks idle
 const GAP = 30000; // milliseconds without a sample after which the line is broken
 
-// ``update(points)``: the API's answer; ``now(rate, limit)``: a newer point, measured now.
-export function chart() {
+// What a chart shows: the values of the API's points, texts for them, and the smallest scale, so that an idle cluster
+// looks idle.
+const RATES = {
+  name: "Throughput",
+  least: 1 << 20,
+  of: (point) => ({ at: new Date(point.at).getTime(), value: point.rate, limit: point.limit }),
+  text: rate,
+  tick: (value) => `${size(value)}/s`,
+  limits: true,
+};
+export const LATENCY = {
+  name: "Latency of clients",
+  least: 1,
+  of: (point) => ({ at: new Date(point.at).getTime(), value: point.latency_ms, limit: null }),
+  text: (value) => `${value.toFixed(2)} ms`,
+  tick: (value) => `${value} ms`,
+  limits: false,
+};
+
+// ``update(points)``: the API's answer; ``now(value, limit)``: a newer point, measured now. ``empty()``: whether there is
+// nothing to show.
+export function chart(kind = RATES) {
   const canvas = h("div", { class: "chart-canvas" });
   const caption = h("figcaption", { class: "chart-legend" });
   const element = h("figure", { class: "chart" }, canvas, caption);
@@ -27,15 +46,15 @@ export function chart() {
     const now = Math.max(Date.now(), ...points.slice(-1).map((point) => point.at));
     const span = minutes(points, now) * 60000;
     const shown = points.filter((point) => point.at >= now - span);
-    const top = ceiling(Math.max(LEAST, ...shown.map((point) => point.rate)));
+    const top = ceiling(Math.max(kind.least, ...shown.map((point) => point.value)));
     const x = (at) => LEFT + ((at - (now - span)) / span) * (width - LEFT - 4);
     const y = (value) => TOP + (1 - Math.min(value, top) / top) * (HEIGHT - TOP - BOTTOM);
     fill(
       canvas,
       svg(
         "svg",
-        { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": spoken(shown, span) },
-        grid(top, y, width),
+        { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": spoken(kind, shown, span) },
+        grid(kind, top, y, width),
         times(now, span, x),
         runs(shown).map((run) => area(run, x, y)),
         limits(shown, top).map((run) => svg("polyline", { class: "chart-limit", points: run.map((p) => `${x(p.at)},${y(p.limit)}`).join(" ") })),
@@ -44,21 +63,22 @@ export function chart() {
     const last = points[points.length - 1];
     fill(
       caption,
-      h("span", { class: "key-rate" }, `throughput ${last ? rate(last.rate) : "not known yet"}`),
-      last && last.limit !== null ? h("span", { class: "key-limit" }, `throttle ${rate(last.limit)}`) : h("span", {}, "no throttle"),
+      h("span", { class: "key-rate" }, `${kind.name.toLowerCase()} ${last ? kind.text(last.value) : "not known yet"}`),
+      kind.limits ? (last && last.limit !== null ? h("span", { class: "key-limit" }, `throttle ${rate(last.limit)}`) : h("span", {}, "no throttle")) : null,
     );
   }
 
   return {
     element,
     update(points) {
-      past = points.map((point) => ({ at: new Date(point.at).getTime(), rate: point.rate, limit: point.limit }));
+      past = points.map(kind.of).filter((point) => point.value !== null);
       draw();
     },
-    now(rateNow, limit) {
-      latest = { at: Math.max(Date.now(), ...past.slice(-1).map((point) => point.at)), rate: rateNow, limit };
+    now(value, limit) {
+      latest = { at: Math.max(Date.now(), ...past.slice(-1).map((point) => point.at)), value, limit };
       draw();
     },
+    empty: () => !past.length,
     stop: () => observer.disconnect(),
   };
 }
@@ -92,9 +112,9 @@ function limits(points, top) {
 }
 
 function area(run, x, y) {
-  const line = run.map((point) => `${x(point.at)},${y(point.rate)}`).join(" ");
+  const line = run.map((point) => `${x(point.at)},${y(point.value)}`).join(" ");
   const [first, last] = [run[0], run[run.length - 1]];
-  if (first === last) return svg("circle", { class: "chart-dot", cx: x(first.at), cy: y(first.rate), r: 2.5 });
+  if (first === last) return svg("circle", { class: "chart-dot", cx: x(first.at), cy: y(first.value), r: 2.5 });
   return svg(
     "g",
     {},
@@ -103,13 +123,13 @@ function area(run, x, y) {
   );
 }
 
-function grid(top, y, width) {
+function grid(kind, top, y, width) {
   return [0, 0.5, 1].map((part) =>
     svg(
       "g",
       { "aria-hidden": "true" },
       svg("line", { class: "chart-grid", x1: LEFT, x2: width - 4, y1: y(top * part), y2: y(top * part) }),
-      svg("text", { class: "chart-text", x: LEFT - 6, y: y(top * part) + 4, "text-anchor": "end" }, part ? `${size(top * part)}/s` : "0"),
+      svg("text", { class: "chart-text", x: LEFT - 6, y: y(top * part) + 4, "text-anchor": "end" }, part ? kind.tick(top * part) : "0"),
     ),
   );
 }
@@ -122,8 +142,8 @@ function times(now, span, x) {
   });
 }
 
-function spoken(points, span) {
-  if (!points.length) return "Throughput: no data yet";
-  const most = Math.max(...points.map((point) => point.rate));
-  return `Throughput of the last ${span / 60000} minutes: now ${rate(points[points.length - 1].rate)}, at most ${rate(most)}`;
+function spoken(kind, points, span) {
+  if (!points.length) return `${kind.name}: no data yet`;
+  const most = Math.max(...points.map((point) => point.value));
+  return `${kind.name} of the last ${span / 60000} minutes: now ${kind.text(points[points.length - 1].value)}, at most ${kind.text(most)}`;
 }

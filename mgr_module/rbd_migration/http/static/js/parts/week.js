@@ -3,13 +3,17 @@
 import { fill, h, svg, freshId } from "../dom.js";
 import { rate, two } from "../format.js";
 import { DAY, DAYS } from "../timetable.js";
+import { clock } from "../week_text.js";
 
 const ROW = 30;
 const LEFT = 38;
 const TOP = 18;
+const STEP = 30; // minutes that the mouse selects at least
 
 // ``update({rates, shut, zone})``: periods with their rates, and periods in which the window is closed.
-export function week(name) {
+// ``select(part)`` marks {days, from, to}, or nothing with null; ``dragged(part)`` is called with what the user has dragged
+// the mouse over.
+export function week(name, dragged) {
   const canvas = h("div", { class: "week-canvas" });
   const words = h("ul", { class: "unseen" });
   const legend = h(
@@ -22,6 +26,37 @@ export function week(name) {
   );
   const pattern = freshId("hatch");
   let shown = null;
+  let marked = null;
+  let start = null; // where the mouse was pressed
+  canvas.addEventListener("pointerdown", (event) => {
+    if (!dragged || event.pointerType === "touch" || event.button !== 0) return;
+    start = placeOf(event);
+    canvas.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (start) mark(part(start, placeOf(event)));
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (!start) return;
+    const found = part(start, placeOf(event));
+    start = null;
+    dragged(found);
+  });
+
+  function placeOf(event) {
+    const at = canvas.getBoundingClientRect();
+    const width = Math.max(240, canvas.clientWidth);
+    const minute = ((event.clientX - at.left - LEFT) / (width - LEFT - 2)) * DAY;
+    const day = Math.floor((event.clientY - at.top - TOP) / ROW);
+    return { day: Math.max(0, Math.min(6, day)), minute: Math.max(0, Math.min(DAY, minute)) };
+  }
+
+  function mark(selection) {
+    marked = selection;
+    draw();
+  }
+
   const observer = new ResizeObserver(() => draw());
   observer.observe(canvas);
 
@@ -42,6 +77,7 @@ export function week(name) {
         shown.shut.map((one) => svg("rect", { class: "week-shut", fill: `url(#${pattern})`, ...box(one, x) })),
         shown.rates.filter((one) => one.rate === 0).map((one) => svg("rect", { class: "week-shut", fill: `url(#${pattern})`, ...box(one, x) })),
         shown.rates.map((one) => label(one, x)),
+        (marked?.days ?? []).map((day) => svg("rect", { class: "week-marked", ...box({ day, from: marked.from, to: marked.to }, x) })),
         now(shown.zone, x),
       ),
     );
@@ -54,8 +90,17 @@ export function week(name) {
       draw();
       fill(words, sentences(found).map((text) => h("li", {}, text)));
     },
+    select: mark,
     stop: () => observer.disconnect(),
   };
+}
+
+// The part of the week between two places, in whole steps.
+function part(one, other) {
+  const days = [one.day, other.day].sort((a, b) => a - b);
+  const minutes = [one.minute, other.minute].sort((a, b) => a - b);
+  const from = Math.min(DAY - STEP, Math.floor(minutes[0] / STEP) * STEP);
+  return { days: DAYS.map((_, day) => day).filter((day) => day >= days[0] && day <= days[1]), from, to: Math.max(from + STEP, Math.min(DAY, Math.ceil(minutes[1] / STEP) * STEP)) };
 }
 
 function box({ day, from, to }, x) {
@@ -113,6 +158,8 @@ function sentences({ rates, shut }) {
   ];
 }
 
-function clock(minute) {
-  return `${two(Math.floor(minute / 60))}:${two(minute % 60)}`;
+// The time of the clock in a zone now, such as "Tue 14:03"; "" if the browser does not know the zone.
+export function clockIn(zone) {
+  const at = wall(zone);
+  return at === null ? "" : `${DAYS[at.day]} ${clock(at.minute)}`;
 }

@@ -14,6 +14,7 @@ import { findings } from "../parts/findings.js";
 import { guestTable } from "../parts/guests.js";
 import { names } from "../parts/names.js";
 import { announce } from "../parts/notices.js";
+import { past } from "../parts/past.js";
 import { settings } from "../parts/settings.js";
 import { timeline } from "../parts/timeline.js";
 import { verification } from "../parts/verification.js";
@@ -35,6 +36,7 @@ export function detail(root, { app, segments }) {
   const facts = h("dl", { class: "facts" });
   const history = h("div", {});
   const compared = h("section", { class: "card", hidden: true }, h("h2", {}, "Verification"), h("div", {}));
+  const drawing = past(app, { target });
   const guests = guestTable();
   const users = h("section", { class: "card", hidden: true }, h("h2", {}, "Guests that use it"), guests.element);
   const looked = h("section", { class: "card", hidden: true });
@@ -56,11 +58,12 @@ export function detail(root, { app, segments }) {
       h("section", { class: "card" }, h("h2", {}, "Details"), facts),
       h("section", { class: "card" }, h("h2", {}, "Timeline"), history),
     ),
+    drawing.element,
     users,
     compared,
     form?.element ?? null,
   );
-  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/migrations" }, "Migrations")), heading, body);
+  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/migrations" }, "Migrations"), api.key.known() ? null : h("a", { href: "../#/block/rbd" }, "Images in the dashboard")), heading, body);
 
   let before = "";
   function show(report) {
@@ -114,6 +117,7 @@ export function detail(root, { app, segments }) {
       fill(body, h("p", { class: "alert warning" }, sentence(error.message)));
     }
   });
+  drawing.follow();
   return target;
 }
 

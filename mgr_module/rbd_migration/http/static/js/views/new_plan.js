@@ -1,4 +1,4 @@
-// A new plan: choose or type its file, check it, create it.
+// A new plan: its steps as fields and its text next to them, which agree; check it, create it.
 
 import { PLAN_RIGHTS, plans } from "../api.js";
 import { fill, h, sentence, freshId } from "../dom.js";
@@ -9,6 +9,7 @@ import { confirm } from "../parts/confirm.js";
 import { field } from "../parts/field.js";
 import { announce } from "../parts/notices.js";
 import { planChecker } from "../parts/plan_checker.js";
+import { planSync } from "../parts/plan_sync.js";
 
 const MOST = 512 * 1024; // characters, the limit of the manager
 const NAME = /^\s*\{?\s*["']?plan["']?\s*:\s*["']?([\w.-]+)/m;
@@ -19,30 +20,35 @@ export function newPlan(root, { app, query }) {
     return "New plan";
   }
   const file = h("input", { type: "file", accept: ".yaml,.yml,.json,.txt,text/plain,application/json" });
-  const text = h("textarea", { name: "file", id: freshId("file"), class: "file", rows: 18, wrap: "off", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true });
+  const text = h("textarea", { name: "file", id: freshId("file"), class: "file", rows: 30, wrap: "off", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true });
   const refusal = h("div", { role: "alert" });
   const example = h("button", { type: "button" }, "Insert an example");
   const look = h("button", { type: "button" }, "Check");
   const keep = h("button", { type: "submit", class: "primary" }, "Create");
   const checker = planChecker();
-  const found = h("section", { class: "card", hidden: true }, h("h2", {}, "Check"), checker.element);
-  const form = h(
-    "form",
-    {},
-    h(
-      "section",
-      { class: "card" },
-      h("h2", {}, "The plan's file"),
-      field("Choose a file", file, "YAML or JSON; it appears below and can be edited there"),
-      field("The plan", text, "images, targets, waves, goal and rate"),
-      h("div", { class: "buttons" }, example),
-      refusal,
-      h("p", { class: "hint" }, "Check saves the plan as a draft and checks each of its images; Create saves it and shows it. No migration begins before you start the plan."),
-      h("div", { class: "buttons" }, keep, look),
-    ),
+  const found = h("div", { hidden: true }, checker.element);
+  const sync = planSync(text);
+  const fileCard = h(
+    "section",
+    { class: "card plan-text" },
+    h("h2", {}, "The plan's file"),
+    field("Choose a file", file, "YAML or JSON; it appears below and can be edited there"),
+    field("The plan", text, "what the fields say; a change in a field writes it anew, without comments"),
+    sync.status,
+    h("div", { class: "buttons" }, example),
   );
-  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/plans" }, "Plans")), h("h1", {}, "New plan"), form, found);
-  if (query.get("example")) text.value = EXAMPLE;
+  const preview = h(
+    "section",
+    { class: "card", "aria-label": "Step 4: Preview" },
+    h("h2", {}, h("span", { class: "step-number" }, "4"), " Preview"),
+    refusal,
+    h("p", { class: "hint" }, "Check saves the plan as a draft and shows which images it selects, where they go and what prevents them; Create saves it and shows it. No migration begins before you start the plan."),
+    h("div", { class: "buttons" }, keep, look),
+    found,
+  );
+  const form = h("form", {}, h("div", { class: "plan-columns" }, sync.element, fileCard), preview);
+  fill(root, h("p", { class: "crumbs" }, h("a", { href: "#/plans" }, "Plans")), h("h1", {}, "New plan"), form);
+  sync.take(query.get("example") ? EXAMPLE : "");
 
   const ours = new Set(); // names of plans that this form has created and may change without asking
   let checked = null; // the text of the last check
@@ -53,7 +59,10 @@ export function newPlan(root, { app, query }) {
     event.preventDefault();
     busily(keep, create);
   });
-  app.onLeave(() => checker.stop());
+  app.onLeave(() => {
+    checker.stop();
+    sync.stop();
+  });
 
   async function read() {
     const [chosen] = file.files;
@@ -63,7 +72,7 @@ export function newPlan(root, { app, query }) {
       return;
     }
     fill(refusal, []);
-    text.value = await chosen.text();
+    sync.take(await chosen.text());
     file.value = ""; // so that the same file can be chosen again
     announce(`${chosen.name} was read.`);
   }
@@ -71,7 +80,7 @@ export function newPlan(root, { app, query }) {
   // Asks before it replaces text that the user typed.
   async function insert() {
     const put = () => {
-      text.value = EXAMPLE;
+      sync.take(EXAMPLE);
       return true;
     };
     const typed = text.value.trim() && text.value !== EXAMPLE;

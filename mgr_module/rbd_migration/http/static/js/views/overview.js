@@ -5,7 +5,7 @@ import { fill, h, say, refill, sentence } from "../dom.js";
 import { count, rate, seconds, size } from "../format.js";
 import { link } from "../router.js";
 import { cards } from "../parts/cards.js";
-import { chart } from "../parts/chart.js";
+import { LATENCY, chart } from "../parts/chart.js";
 import { HOLDS } from "../states.js";
 
 const SHOWN = 8;
@@ -19,11 +19,14 @@ export function overview(root, { app }) {
   const pace = h("dl", { class: "facts compact" });
   const conditions = h("div", {});
   const drawing = chart();
+  const latency = chart(LATENCY);
+  const clients = h("section", { class: "card", hidden: true }, h("h2", {}, "Latency of clients"), latency.element);
   const attention = cards("Nothing needs attention.");
   const more = h("p", {});
   const running = cards("No copies are running.");
   const holds = h("div", {});
   app.onLeave(drawing.stop);
+  app.onLeave(latency.stop);
 
   fill(
     root,
@@ -36,6 +39,7 @@ export function overview(root, { app }) {
       h("section", { class: "card" }, h("h2", {}, "Throughput"), drawing.element),
       h("section", { class: "card" }, h("h2", {}, "Under way"), bytes, overall, pace, holds),
     ),
+    clients,
     h("section", { class: "card" }, h("h2", {}, "Needs attention"), attention.element, more),
     h("section", { class: "card" }, h("h2", {}, "Copying now"), running.element),
   );
@@ -64,7 +68,12 @@ export function overview(root, { app }) {
     refill(more, [rest, summary.counts.failed, summary.awaiting_commit], () => (rest > 0 ? othersOf(rest, summary) : []));
     drawing.now(summary.rate, summary.cluster_rate);
   });
-  app.watch(10, async () => drawing.update(await api.get("/throughput")));
+  app.watch(10, async () => {
+    const points = await api.get("/throughput");
+    drawing.update(points);
+    latency.update(points);
+    clients.hidden = latency.empty();
+  });
   app.watch(2, async () => {
     const { items } = await api.list({ state: "executing,verifying", sort: "-rate", limit: SHOWN });
     running.update(items.filter((report) => report.acting));

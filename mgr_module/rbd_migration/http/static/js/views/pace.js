@@ -1,14 +1,16 @@
 // The throttle with its timetable over the week, the window, throttles of pools, limits.
 
 import * as api from "../api.js";
-import { fill, h, refill, sentence } from "../dom.js";
+import { fill, h, refill, say, sentence } from "../dom.js";
 import { rate } from "../format.js";
 import { closed, parseTimetable, parseWindow, stretches } from "../timetable.js";
 import { busily } from "../parts/busy.js";
 import { field, number, text } from "../parts/field.js";
 import { announce } from "../parts/notices.js";
 import { poolPicker } from "../parts/picker.js";
-import { week } from "../parts/week.js";
+import { clockIn, week } from "../parts/week.js";
+import { weekEditor } from "../parts/week_editor.js";
+import { openings, paint, timetableText, windowText } from "../week_text.js";
 
 const LIMITS = [
   ["max_copies", "Copies at once", ""],
@@ -23,7 +25,9 @@ export function pace(root, { app }) {
   const may = app.may("update");
   const now = h("p", { class: "figure" });
   const gates = h("div", {});
-  const drawing = week("The throttle and the window over the week");
+  const drawing = week("The throttle and the window over the week", may ? (part) => parts.choose(part) : null);
+  const parts = may ? weekEditor(change, drawing.select) : null;
+  const where = h("p", { class: "hint" });
   const problem = h("p", { class: "bad-text", role: "status" });
   const throttle = text("timetable", { readonly: !may, value: "" });
   const zone = text("timezone", { readonly: !may, value: "" });
@@ -53,8 +57,10 @@ export function pace(root, { app }) {
       { class: "card" },
       h("h2", {}, "The week"),
       now,
+      where,
       drawing.element,
       problem,
+      parts?.element ?? null,
       editor,
     ),
     h(
@@ -76,10 +82,26 @@ export function pace(root, { app }) {
       const rates = stretches(parseTimetable(throttle.value.trim() || "off"));
       const shut = windows.value.trim() ? closed(parseWindow(windows.value)) : [];
       problem.textContent = "";
+      const there = clockIn(zone.value.trim());
+      say(where, there ? `The week in the time zone ${zone.value.trim()} of the cluster, where it is ${there} now.` : "The browser does not know this time zone.");
       drawing.update({ rates, shut, zone: zone.value.trim() });
     } catch (error) {
       problem.textContent = error.message;
     }
+  }
+
+  // Put a change of a part of the week into the fields. Returns a sentence when that is not possible.
+  function change({ days, from, to, ...changes }) {
+    if ("rate" in changes) {
+      throttle.value = timetableText(paint(stretches(parseTimetable(throttle.value.trim() || "off")), days, from, to, changes));
+    } else {
+      const shut = windows.value.trim() ? closed(parseWindow(windows.value)) : [];
+      const written = windowText(paint(openings(shut), days, from, to, changes));
+      if (written === null) return "A window has to be open at some time; to stop all copies, let them stand still (rate 0).";
+      windows.value = written;
+    }
+    draw();
+    return "";
   }
 
   async function save() {
@@ -110,7 +132,7 @@ export function pace(root, { app }) {
   }
 
   function show(set) {
-    refill(now, set.rate_now, () => ["Now: ", rate(set.rate_now)]);
+    refill(now, set.rate_now, () => ["Throttle in force now: ", rate(set.rate_now)]);
     refill(gates, [set.gates, set.guard?.message], () => [
       ...set.gates.map((gate) => h("p", { class: "alert warning" }, h("strong", {}, `Health gate ${gate.gate}${gate.pool ? ` (${gate.pool})` : ""}: ${gate.level}. `), sentence(gate.message))),
       set.guard ? h("p", { class: "alert info" }, h("strong", {}, "Latency guard. "), sentence(set.guard.message)) : null,

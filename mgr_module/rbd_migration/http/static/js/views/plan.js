@@ -11,6 +11,7 @@ import { busily } from "../parts/busy.js";
 import { clientWarnings } from "../parts/client_warnings.js";
 import { downloads } from "../parts/downloads.js";
 import { items } from "../parts/items.js";
+import { past } from "../parts/past.js";
 import { planActions, skippable } from "../parts/plan_actions.js";
 import { planChecker } from "../parts/plan_checker.js";
 import { OF_BEGUN, barOf, imagesText, isBad, leftText, phasesText, rateText, waveText } from "../parts/plan_text.js";
@@ -42,6 +43,7 @@ export function plan(root, { app, segments, query }) {
     location.hash = "#/plans";
   });
   const facts = h("dl", { class: "facts" });
+  const pace = past(app, { plan: name });
   const files = downloads("Report", ["html", "csv", "json"], () => [api.plans.report(name), {}]);
   const drawing = waves((wave) => table.choose(wave));
   const mayAct = app.may(api.PLAN_RIGHTS.act);
@@ -80,6 +82,7 @@ export function plan(root, { app, segments, query }) {
       h("section", { class: "card" }, h("h2", {}, "Waves"), drawing.element),
       h("section", { class: "card" }, h("h2", {}, "Details"), facts, files),
     ),
+    pace.element,
     images,
     late,
   );
@@ -137,6 +140,8 @@ export function plan(root, { app, segments, query }) {
       fill(body, h("p", { class: "alert warning" }, sentence(error.message)));
     }
   });
+
+  pace.follow();
 
   // Show the plan that an action answered with, and ask for it again.
   function renew(report) {
