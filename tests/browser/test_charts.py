@@ -56,8 +56,8 @@ def test_times_in_messages_are_in_that_zone_too(open_page, double):
 
 
 MENU_OF_20 = """<ul><li class="tc_submenuitem_block_images" title="Images">
-<a class="cds--side-nav__link cds--side-nav__link--current" title="Images"
-href="#/block/rbd" aria-current="page"><span class="cds--side-nav__link-text"> Images </span></a></li></ul>"""
+<a class="cds--side-nav__link cds--side-nav__link--current" title="Images" aria-current="page"
+href="#/block/rbd"><span class="cds--side-nav__link-text"> Images </span></a></li></ul>"""
 MENU_OF_16 = """<ul><li class="tc_submenuitem tc_submenuitem_block_images active">
 <a class="active" routerlink="/block/rbd" href="#/block/rbd">Images</a></li></ul>"""
 LIST_OF_16 = """<cd-rbd-list><datatable-header-cell></datatable-header-cell>
