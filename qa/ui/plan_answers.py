@@ -7,6 +7,7 @@ from rbdmigrate.control.plans.plan_text import load_plan_text
 from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.plan import PlanState
+from rbdmigrate.model.report import iso
 
 from .plan_case import Image, PlanCase
 
@@ -39,6 +40,17 @@ def row_of(image: Image, wave: int) -> Args:
         "bytes_copied": image.copied,
         "message": image.message,
     }
+
+
+def timeline_of(case: PlanCase) -> "list[Args]":
+    """Return what happened to a plan, the oldest first."""
+    moments = ((case.created, PlanState.DRAFT), (case.started, PlanState.RUNNING))
+    ended = ((case.ended, case.state),) if case.state.ended else ()
+    return [
+        {"at": iso(at), "state": state.value, "message": "", "by": "admin"}
+        for at, state in (*moments, *ended)
+        if at is not None
+    ]
 
 
 def problems_of(case: PlanCase, rows: "list[Args]") -> "list[str]":

@@ -21,7 +21,7 @@ from rbdmigrate.model.migration import Method
 from rbdmigrate.model.plan import Candidate, Definition, Plan, PlanState
 from rbdmigrate.model.report import iso
 
-from .plan_answers import Args, found_of, next_of, problems_of, row_of
+from .plan_answers import Args, found_of, next_of, problems_of, row_of, timeline_of
 from .plan_case import GIB, MIB, Image, PlanCase
 
 _SETTLED = (Phase.DONE, Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED)
@@ -223,7 +223,7 @@ class PlansDouble:
             "selects": [f"{one.pool}/{one.regex or one.name}" for one in definition.select],
             "pools": sorted({pool for pool, _ in definition.places()}),
         }
-        return {**report, "items": rows} if items else report
+        return {**report, "items": rows, "timeline": timeline_of(case)} if items else report
 
     def _check(self, case: PlanCase) -> Args:
         open_ = [image for image in case.images if image.phase in (Phase.QUEUED, Phase.WAITING)]

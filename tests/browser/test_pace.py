@@ -120,7 +120,7 @@ def test_pools_limits_and_guard(open_page):
     double = Double()
     page = open_page(double, "#/pace")
     page.get_by_label("Pool", exact=True).fill("hdd")
-    page.get_by_label("Rate").fill("100M")
+    page.get_by_label("Rate", exact=True).fill("100M")
     page.get_by_role("button", name="Set the pool's throttle").click()
     expect(page.get_by_text("100 MiB/s")).to_be_visible()
     page.get_by_role("button", name="Remove it from hdd").click()

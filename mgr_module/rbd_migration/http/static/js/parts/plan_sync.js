@@ -37,9 +37,14 @@ export function planSync(text) {
 
   // Show a problem at the field that it names, or below the text.
   function say(problem) {
+    fill(status, atField(problem) ? [] : sentence(problem));
+  }
+
+  // Show a problem at the field that it names; false if there is none.
+  function atField(problem) {
     clearErrors(element);
     const [, path] = /^([a-z_.]+) in the plan\b/.exec(problem) ?? [];
-    fill(status, path && showAt(element, path, problem) ? [] : sentence(problem));
+    return path !== undefined && showAt(element, path, problem);
   }
 
   function soon() {
@@ -69,6 +74,13 @@ export function planSync(text) {
   return {
     element,
     status,
+    // Whether a refusal of the plan can be shown at a field, which then is.
+    refused(message) {
+      fill(status, []);
+      const shown = atField(message);
+      if (shown) element.querySelector("[aria-invalid]")?.focus();
+      return shown;
+    },
     take(value) {
       clearTimeout(timer);
       text.value = value;

@@ -139,8 +139,12 @@ export function newPlan(root, { app, query }) {
     location.hash = planLink(report.name);
   }
 
-  // Show why the plan was refused, with a button to the line if the message names one.
+  // Show why the plan was refused, at its field, or here with a button to the line if the message names one.
   function refuse(message) {
+    if (sync.refused(message)) {
+      fill(refusal, []);
+      return;
+    }
     const [, line] = /\(line (\d+), column \d+\)/.exec(message) ?? [];
     const go = line ? h("button", { type: "button", onclick: () => select(text, Number(line)) }, `Go to line ${line}`) : null;
     fill(refusal, h("div", { class: "alert error" }, h("p", {}, sentence(message)), go));
