@@ -30,6 +30,7 @@ def row_of(image: Image, wave: int) -> Args:
     return {
         "source": image.source,
         "target": image.target,
+        "method": "live",
         "migration": image.ident,
         "wave": wave,
         "phase": image.phase.value,
