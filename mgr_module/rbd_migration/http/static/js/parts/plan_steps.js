@@ -134,8 +134,8 @@ export function planSteps(changed) {
   };
 }
 
-function step(number_, title, text_, ...content) {
-  return h("section", { class: "card", "aria-label": `Step ${number_}: ${title}` }, h("h2", {}, h("span", { class: "step-number" }, String(number_)), ` ${title}`), h("p", { class: "hint" }, text_), content);
+function step(position, title, about, ...content) {
+  return h("section", { class: "card", "aria-label": `Step ${position}: ${title}` }, h("h2", {}, h("span", { class: "step-number" }, String(position)), ` ${title}`), h("p", { class: "hint" }, about), content);
 }
 
 function selectOf({ controls, given }) {
