@@ -3,7 +3,7 @@
 import { fill, freshId, h, sentence } from "../dom.js";
 import { parseRate, parseWindow } from "../timetable.js";
 
-const DURATION = /^\d+(\.\d+)?\s*[smhdw]?$/i;
+const DURATION = /^\d{1,20}(\.\d{1,20})?\s*[smhd]?$/i;
 const CHECKS = {
   rate: (value) => parseRate(value),
   window: (value) => value === "off" || parseWindow(value),
