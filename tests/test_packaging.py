@@ -296,3 +296,8 @@ class TestCephadm:
         assert once["extra_container_args"][:2] == others
         assert len(once["extra_container_args"]) == 4
         assert self.filtered(once, "--remove") == spec
+
+
+def test_the_ansible_collection_has_the_version_of_the_module() -> None:
+    text = (REPOSITORY / "packaging" / "ansible" / "galaxy.yml").read_text(encoding="utf-8")
+    assert f"\nversion: {rbdmigrate.__version__}\n" in text

@@ -6,10 +6,8 @@ import io
 import json
 import socket
 import ssl
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -21,80 +19,11 @@ from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, content, digests, make_image
 from tests.cluster.commands import Commands, is_one_sentence, wait_audited
 from tests.cluster.importing import exposed
-from tests.cluster.rest import BASE, Answer, Rest, free_ports
+from tests.cluster.own_server import FIXTURES, OPTION, answers
+from tests.cluster.rest import BASE, Rest
 from tests.fuzz import schemathesis
 
-OPTION = "mgr/rbd_migration/"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Path]":
-    """A certificate for 127.0.0.1 and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-days", "30", "-subj", "/CN=rbd-migration", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
-        check=True, timeout=60, capture_output=True,
-    )  # fmt: skip
-    return cert, key
-
-
-@pytest.fixture(scope="module")
-def servers(cluster: Cluster, certificate: "tuple[Path, Path]") -> "Iterator[dict[str, Rest]]":
-    """The server of each manager, for nobody in particular; over TLS, its files as config-keys."""
-    tls = ssl.create_default_context(cafile=str(certificate[0]))
-    names = cluster.mgrs()
-    ports = dict(zip(names, free_ports(len(names))))
-    for name, path in zip(("server_cert", "server_key"), certificate):
-        cluster.ceph("config-key", "set", OPTION + name, "-i", str(path))
-    options = {"server_addr": "127.0.0.1", "server": "true"}
-    options.update({f"{name}/server_port": str(port) for name, port in ports.items()})
-    for name, value in options.items():
-        cluster.ceph("config", "set", "mgr", OPTION + name, value, "--force")
-    found = {name: Rest(f"https://127.0.0.1:{ports[name]}", tls=tls) for name in names}
-    for server in found.values():
-        cluster.wait_for(lambda s=server: answers(s), 30, f"the server at {server.url}")
-    yield found
-    cluster.ceph("config", "set", "mgr", OPTION + "server", "false")  # see options.rst about rm
-    for name in options:
-        cluster.ceph("config", "rm", "mgr", OPTION + name)
-    for name in ("server_cert", "server_key"):
-        cluster.ceph("config-key", "rm", OPTION + name)
-
-
-def answers(server: Rest) -> "Answer | None":
-    try:
-        return server.ask("GET", "/healthz")
-    except OSError:
-        return None
-
-
-@pytest.fixture
-def server(cluster: Cluster, servers: "dict[str, Rest]") -> Rest:
-    """The active manager's."""
-    return servers[str(cluster.active_mgr())]
-
-
-@pytest.fixture(scope="module")
-def keys(migration: Commands) -> "Iterator[dict[str, str]]":
-    """A key of each role."""
-    made = {role: migration.json("api", "key", "create", f"test-{role}", "--role", role)
-            for role in ("read", "write")}  # fmt: skip
-    yield {role: key["key"] for role, key in made.items()}
-    for key in made.values():
-        migration.text("api", "key", "rm", key["id"])
-
-
-@pytest.fixture
-def writer(server: Rest, keys: "dict[str, str]") -> Rest:
-    return Rest(server.url, keys["write"], server.tls)
-
-
-@pytest.fixture
-def reader(server: Rest, keys: "dict[str, str]") -> Rest:
-    return Rest(server.url, keys["read"], server.tls)
+certificate, servers, server, keys, writer, reader = FIXTURES
 
 
 def test_the_whole_way_over_tls(
