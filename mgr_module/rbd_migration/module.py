@@ -22,6 +22,7 @@ from .http.auth.tokens import DashboardTokens
 from .http.server.networks import KnownNetworks
 from .http.server.supervisor import ServerSupervisor
 from .http.server.wsgi import Application
+from .metrics import MetricsCache
 from .options import OPTIONS, Options
 from .progress_events import SHOWN_STATES, ProgressEvents
 
@@ -52,11 +53,12 @@ class Module(MgrModule):
         self._keys = ApiKeys(self)
         self._tokens = DashboardTokens(self._dashboard_value)
         known = KnownNetworks()
-        application = Application(self._context, self._caller, known)
+        self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
+        self._metrics = MetricsCache(lambda: self._engine, self._release)
+        application = Application(self._context, self._caller, self._metrics, known)
         self._server = ServerSupervisor(self, application, self._set_page, known)
         self._own_page = ""  # the URL of the page at the module's own server
         self._page = ""  # the URL in `ceph mgr services`
-        self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
 
     # -- called by the manager ---------------------------------------------------------------
 
@@ -96,7 +98,19 @@ class Module(MgrModule):
             self._keys,
             self._may_speak_for,
             self._audit,
+            self._release,
         )
+
+    def metrics(self) -> str:
+        """Return the metrics for the dashboard, as JSON with ``status`` and ``text``.
+
+        Called by threads of other modules; never raises.
+        """
+        if not self._options.dashboard_metrics():
+            status, text = 404, "Set mgr/rbd_migration/dashboard_metrics to true to have metrics.\n"
+        else:
+            status, text = self._metrics.answer()
+        return json.dumps({"status": status, "text": text})
 
     def api(self, name: str, text: str) -> str:
         """Carry out an HTTP request that the dashboard passes on, for a caller with the permission.

@@ -187,6 +187,13 @@ OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     {
+        "name": "dashboard_metrics",
+        "type": "bool",
+        "default": False,
+        "desc": "whether the dashboard has the metrics for Prometheus, at /rbd-migration/metrics",
+        "runtime": True,
+    },
+    {
         "name": "dashboard_menu",
         "type": "bool",
         "default": True,
@@ -253,6 +260,10 @@ class Options:
     def progress_events(self) -> int:
         """Return the maximum number of migrations with a progress event of their own."""
         return int(self._get("progress_events"))
+
+    def dashboard_metrics(self) -> bool:
+        """Return whether the dashboard has the metrics."""
+        return bool(self._get("dashboard_metrics"))
 
     def limits(self) -> Dict[str, int]:
         """Return the limits on parallel operations."""

@@ -5,6 +5,7 @@ a user share records this. It is locked while ports are chosen, so that two clus
 the same moment cannot choose the same one.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -79,3 +80,12 @@ def _still_held(text: str) -> dict[int, str]:
     except ValueError:  # a writer was killed while writing: rely on the bind probe
         return {}
     return {int(port): owner for port, owner in recorded.items() if Path(owner).is_dir()}
+
+
+def free_ports(number: int) -> "list[int]":
+    """Ports of loopback that nobody listens on now; they are not reserved."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from qa.devcluster import Cluster
+from qa.devcluster.ports import free_ports
 from tests.cluster.commands import Commands
-from tests.cluster.rest import Answer, Rest, free_ports
+from tests.cluster.rest import Answer, Rest
 
 OPTION = "mgr/rbd_migration/"
 

@@ -1,8 +1,6 @@
 """REST, as programs use it: requests over HTTP to the dashboard or to the module's own server."""
 
-import contextlib
 import json
-import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -79,12 +77,3 @@ def login(url: str, user: str, password: str) -> Rest:
     answer = Rest(url).ask("POST", "/api/auth", {"username": user, "password": password})
     assert answer.status == 201, answer
     return Rest(url, token=answer.body["token"])
-
-
-def free_ports(number: int) -> "list[int]":
-    """Ports of loopback that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]

@@ -10,11 +10,12 @@ import rados
 from playwright.sync_api import Browser, Page, expect
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.devcluster.ports import free_ports
 from qa.ui.browser import browser, complaints
 from qa.workload.images import MIB, digests, make_image, opened
 from tests.cluster.commands import Commands
 from tests.cluster.fixtures import of_cluster, running_or_new
-from tests.cluster.rest import Rest, free_ports, login
+from tests.cluster.rest import Rest, login
 
 expect.set_options(timeout=30_000)
 READER = ("watcher", "Look-at-9-disks")

@@ -188,7 +188,11 @@ class FakeMeasures:
 
     def gauges(self):
         return SimpleNamespace(
-            plans={"done": 1}, warnings={"FAILED": 2}, agents={"lost": 1}, oldest_waiting=3.5
+            plans={"done": 1},
+            warnings={"FAILED": 2},
+            agents={"lost": 1},
+            hooks={"failing": 1},
+            oldest_waiting=3.5,
         )
 
 

@@ -10,16 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from qa.alerts.rules import RULES, impatient, rules
 from rbdmigrate.control.health.warnings import Code
 
 ROOT = Path(__file__).parents[2]
-RULES = ROOT / "packaging" / "monitoring" / "rbd_migration_alerts.yml"
 DASHBOARD = ROOT / "packaging" / "monitoring" / "rbd_migration_dashboard.json"
-
-
-def rules():
-    (group,) = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return group["rules"]
 
 
 def queries():
@@ -61,6 +56,25 @@ def test_panels_do_not_overlap_and_have_numbers_of_their_own():
         assert not area & taken
         assert at["x"] + at["w"] <= 24
         taken |= area
+
+
+def test_every_alert_is_tried():
+    for file in (Path(__file__).parent / "alerts_test.yml", ROOT / "qa" / "alerts" / "troubles.py"):
+        text = file.read_text(encoding="utf-8")
+        assert [rule["alert"] for rule in rules() if rule["alert"] not in text] == []
+
+
+def test_rules_are_shortened_and_stay_what_they_are():
+    (group,) = yaml.safe_load(impatient())["groups"]
+    for short, rule in zip(group["rules"], rules()):
+        assert short["for"] == "1s"
+        kept = {name: text for name, text in rule.items() if name not in ("expr", "for")}
+        assert {name: short[name] for name in kept} == kept
+        assert ("increase" in rule["expr"]) == (short["expr"] != rule["expr"])
+    exprs = {rule["alert"]: rule["expr"] for rule in group["rules"]}
+    assert exprs["RBDMigrationRetriesOften"] == (
+        "sum without (act) (increase(rbd_migration_retries_total[2m])) > 2"
+    )
 
 
 def test_alerts_fire_when_they_should(tmp_path):

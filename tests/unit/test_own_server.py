@@ -247,7 +247,9 @@ def application(front_end, server, module):
     known = {name: caller(name, frozenset(permissions)) for name, permissions in may.items()}
 
     def make(engine):
-        return server.Application(lambda: context(engine, options, "16.2.15"), known.get)
+        measured = front_end("metrics").MetricsCache(lambda: engine, "16.2.15")
+        asked = context(engine, options, "16.2.15")
+        return server.Application(lambda: asked, known.get, measured)
 
     return make
 
@@ -390,7 +392,7 @@ def test_metrics_are_worked_out_once_in_a_second(front_end, server, application,
     first = scrape()
     assert [scrape() for _ in range(20)] == [first] * 20
     assert summary.call_count == 1
-    monkeypatch.setattr(server, "_METRICS_AGE", -1.0)
+    monkeypatch.setattr(front_end("metrics"), "_AGE", -1.0)
     scrape()
     assert summary.call_count == 2
 
@@ -399,7 +401,8 @@ def test_an_address_is_known_once_a_good_key_came_from_it(front_end, server, opt
     known = front_end("http.server.networks").KnownNetworks()
     context = front_end("http.api.dispatch").Context(FakeEngine(), options, "16.2.15")
     good = front_end("http.auth.caller").Caller("key x", frozenset({"read"}))
-    made = server.Application(lambda: context, {"good": good}.get, known)
+    measured = front_end("metrics").MetricsCache(lambda: None, "")
+    made = server.Application(lambda: context, {"good": good}.get, measured, known)
     for key, expected in (("wrong", False), ("good", True)):
         environ = {
             "REQUEST_METHOD": "GET",
@@ -411,14 +414,20 @@ def test_an_address_is_known_once_a_good_key_came_from_it(front_end, server, opt
         assert ("192.0.2.7" in known) is expected
 
 
-def test_metrics_are_whole(front_end):
-    summary = {
-        "version": "0.1.0", "ceph_release": '16"', "counts": {"queued": 1}, "holds": {"limit": 2},
-        "gates": [{"level": "slow"}], "copying": 3, "attention_total": 4, "bytes_total": 5,
-        "bytes_copied": 6, "rate": 7, "cluster_rate": None,
+def measured(front_end, cluster_rate=None, guard=None, release="16"):
+    """The metrics of an engine with some migrations."""
+    engine = FakeEngine()
+    engine.migrations.summary = lambda: {
+        "counts": {"queued": 1}, "holds": {"limit": 2}, "copying": 3, "attention_total": 4,
+        "bytes_total": 5, "bytes_copied": 6, "rate": 7,
     }  # fmt: skip
-    summary["guard"] = None
-    shown = front_end("http.server.metrics").exposition(summary, FakeEngine()).splitlines()
+    engine.cluster_rate = lambda: cluster_rate
+    engine.conditions = lambda: {"gates": [{"level": "slow"}], "guard": guard}
+    return front_end("metrics").exposition(engine, release)
+
+
+def test_metrics_are_whole(front_end):
+    shown = measured(front_end, release='16"').splitlines()
     assert 'rbd_migration_info{version="0.1.0",ceph_release="16\\""} 1' in shown
     assert 'rbd_migration_migrations{state="queued"} 1' in shown
     assert 'rbd_migration_gates{level="slow"} 1' in shown
@@ -434,12 +443,7 @@ def test_metrics_are_whole(front_end):
 
 
 def test_the_documented_metrics_are_those_there_are(front_end):
-    summary = {
-        "version": "0.1.0", "ceph_release": "16", "counts": {"queued": 1}, "holds": {},
-        "gates": [], "copying": 3, "attention_total": 4, "bytes_total": 5, "bytes_copied": 6,
-        "rate": 7, "cluster_rate": None, "guard": None,
-    }  # fmt: skip
-    text = front_end("http.server.metrics").exposition(summary, FakeEngine())
+    text = measured(front_end)
     kinds = dict(re.findall(r"^# TYPE rbd_migration_(\w+) (\w+)$", text, re.MULTILINE))
     texts = dict(re.findall(r"^# HELP rbd_migration_(\w+) (.*)$", text, re.MULTILINE))
     with (DOC / "reference" / "metrics.csv").open(encoding="utf-8") as file:
@@ -458,12 +462,8 @@ def test_metrics_satisfy_promtool(front_end):
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    summary = {
-        "version": "0.1.0", "ceph_release": "16", "counts": {"queued": 1}, "holds": {},
-        "gates": [], "copying": 3, "attention_total": 4, "bytes_total": 5, "bytes_copied": 6,
-        "rate": 7, "cluster_rate": 14, "guard": {"latency_ms": 2.5, "baseline_ms": 1, "rate": 5},
-    }  # fmt: skip
-    text = front_end("http.server.metrics").exposition(summary, FakeEngine())
+    guard = {"latency_ms": 2.5, "baseline_ms": 1, "rate": 5}
+    text = measured(front_end, cluster_rate=14, guard=guard)
     assert "rbd_migration_throttle_used_ratio 0.5\n" in text
     assert 'rbd_migration_client_latency_seconds{kind="now"} 0.0025\n' in text
     found = subprocess.run(

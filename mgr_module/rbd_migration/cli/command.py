@@ -41,6 +41,7 @@ class Call:
     create plans and migrations, for front ends where that is another permission than changing them.
     ``speaks_for`` tells whether the caller may speak for a hypervisor host, as its agent does.
     ``who`` is the caller's name. ``audit`` takes a line for the cluster's audit log.
+    ``release`` is Ceph's.
     ``logged``: the arguments are in the monitors' audit log, as those of the ``ceph`` CLI are.
     """
 
@@ -55,6 +56,7 @@ class Call:
     who: str = "command line"
     audit: Callable[[str], None] = lambda line: None
     logged: bool = True
+    release: str = ""
 
     @property
     def access(self) -> Access:

@@ -21,6 +21,7 @@ from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Verify
 
+from .. import metrics
 from ..options import Options
 from . import (
     api_keys as key_commands,
@@ -319,6 +320,14 @@ TABLE = (
     *plan_commands.TABLE,
     *plan_report_command.TABLE,
     *verify_commands.TABLE,
+    Command(
+        "metrics",
+        (),
+        "Print the metrics for Prometheus, such as for a file of the node exporter",
+        "r",
+        lambda call: metrics.exposition(call.engine, call.release),
+        str,
+    ),
     *key_commands.TABLE,
 )
 BY_NAME = {command.name: command for command in TABLE}
@@ -364,6 +373,7 @@ def handle(
     keys: Any = None,
     speaks_for: Callable[[str], bool] = lambda host: False,
     audit_log: Callable[[str], None] = lambda line: None,
+    release: str = "",
 ) -> Answer:
     """Run a command and return an errno, its output and an error message. Never raises."""
     command = BY_NAME.get(cmd["prefix"][len(PREFIX) + 1 :])
@@ -386,6 +396,7 @@ def handle(
             speaks_for=speaks_for,
             who=str(cmd.get("entity") or "command line"),
             audit=audit_log,
+            release=release,
         )
         result = run(command, call)
         unfinished = command.unfinished(result)

@@ -69,6 +69,7 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
     "plan skip": (Touch.PLAN,),
     "plan cancel": (Touch.PLAN,),
     "plan rm": (Touch.PLAN,),
+    "metrics": (Touch.NUMBERS,),
     "clients": (Touch.SEEN,),
     "agent poll": (Touch.HOST,),
     "agent ls": (Touch.NUMBERS,),

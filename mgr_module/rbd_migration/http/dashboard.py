@@ -214,6 +214,8 @@ def _serve(dashboard: _Dashboard, path: str) -> Any:
     if cherrypy.request.method not in ("GET", "HEAD"):
         raise cherrypy.HTTPError(405)
     cherrypy.response.headers.update(page.HEADERS)
+    if path.strip("/") == page.METRICS:
+        return _metrics(dashboard)
     if path.strip("/") == page.OPENAPI:
         cherrypy.response.headers["Content-Type"] = "application/json"
         return document(_version()).encode()
@@ -221,6 +223,19 @@ def _serve(dashboard: _Dashboard, path: str) -> Any:
     if found is None:
         raise cherrypy.HTTPError(404)
     return serve_file(str(found), content_type=page.content_type(found))
+
+
+def _metrics(dashboard: _Dashboard) -> bytes:
+    """Return the metrics, which have no names of images, if the option for them is set."""
+    headers = cherrypy.response.headers
+    headers["Content-Type"] = "text/plain; charset=utf-8"
+    try:
+        answer = json.loads(dashboard.mgr.remote(MODULE, "metrics"))
+    except Exception as error:
+        logger.warning("%s does not answer: %s", MODULE, error)
+        answer = {"status": 503, "text": f"The module {MODULE} does not run.\n"}
+    cherrypy.response.status = answer["status"]
+    return str(answer["text"]).encode()
 
 
 @functools.lru_cache(maxsize=1)

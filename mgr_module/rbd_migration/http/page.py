@@ -8,6 +8,7 @@ from urllib.parse import unquote
 FOLDER = Path(__file__).parent / "static"
 ADDRESS = "/rbd-migration/"
 OPENAPI = "openapi.json"  # generated, not a file
+METRICS = "metrics"  # in the dashboard
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",

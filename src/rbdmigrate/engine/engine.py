@@ -209,6 +209,7 @@ class Engine:
             health=self.health,
             hosts=inventories.all,
             plans=lambda: [str(plan["state"]) for plan in self.plans.list()],
+            hooks=lambda: [hook.failing for hook in self.hooks.shown()],
         )
         self._close_watch = CloseWatch(
             registry=self._registry,

@@ -2,14 +2,13 @@
 
 import json
 import logging
-import threading
-import time
 from http import HTTPStatus
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from rbdmigrate import __version__
 from rbdmigrate.control.metrics.counting import Sample
 
+from ... import metrics
 from .. import page
 from ..api import retry
 from ..api import urls as wire
@@ -18,13 +17,11 @@ from ..api.fields import FieldError
 from ..api.openapi import VERSIONED, document
 from ..api.route import BASE, Route
 from ..auth.caller import Caller
-from . import metrics
 from .networks import KnownNetworks
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20  # bytes
-_METRICS_AGE = 1.0  # seconds for which /metrics, which needs no key, is cached
 _PLAIN = "application/json"
 _API_HEADERS = {
     "Cache-Control": "no-store",
@@ -58,21 +55,20 @@ class HttpError(Exception):
 class Application:
     """The WSGI application. ``authenticate`` returns the caller of a key or token, None if invalid.
 
-    ``known`` collects the networks that sent valid ones.
+    ``measured`` has the metrics; ``known`` collects the networks that sent valid ones.
     """
 
     def __init__(
         self,
         context: Callable[[], Context],
         authenticate: Authenticate,
+        measured: metrics.MetricsCache,
         known: Optional[KnownNetworks] = None,
     ) -> None:
         self._context = context
         self._authenticate = authenticate
         self._known = known or KnownNetworks()
-        self._measuring = threading.Lock()
-        self._measured: Optional[Tuple[int, Dict[str, str], bytes]] = None
-        self._measured_at = float("-inf")
+        self._measured = measured
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """Answer a request. Unexpected errors are logged; the client is told no details."""
@@ -160,22 +156,8 @@ class Application:
         return _text(200 if up else 503, "text/plain", "ok\n" if up else "starting\n")
 
     def _metrics(self) -> Tuple[int, Dict[str, str], bytes]:
-        """Return the metrics, computed at most once per second."""
-        with self._measuring:
-            if time.monotonic() - self._measured_at > _METRICS_AGE:
-                self._measured, self._measured_at = self._measure(), time.monotonic()
-            assert self._measured is not None
-            status, headers, body = self._measured
-        return status, dict(headers), body
-
-    def _measure(self) -> Tuple[int, Dict[str, str], bytes]:
-        context = self._context()
-        found = dispatch(context, "summary", "", {}, None)
-        if found.status != 200 or context.engine is None:
-            return _text(found.status, "text/plain", found.body["detail"] + "\n")
-        if not context.engine.measures.ready():
-            return _text(503, "text/plain", "The counters of the former manager are being read.\n")
-        return _text(200, metrics.TYPE, metrics.exposition(found.body, context.engine))
+        status, text = self._measured.answer()
+        return _text(status, metrics.TYPE if status == 200 else "text/plain", text)
 
 
 def raw_path(environ: Environ) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Gauges:
-    """Numbers of now. ``plans`` by state, ``warnings`` by code, ``agents`` that report or are lost.
+    """Numbers of now. ``plans`` by state, ``warnings`` by code, ``agents`` that report or are lost,
+    ``hooks`` that take their messages or fail to.
 
     ``oldest_waiting``: seconds since the creation of the oldest migration that is held before its
     copy.
@@ -17,4 +18,5 @@ class Gauges:
     plans: Mapping[str, int]
     warnings: Mapping[str, int]
     agents: Mapping[str, int]
+    hooks: Mapping[str, int]
     oldest_waiting: float

@@ -35,7 +35,8 @@ _TROUBLE = 60.0  # seconds until records are written again after a pool did not 
 class Measures:
     """Counts how long migrations wait, has the meter kept, and answers for all of it.
 
-    ``tick`` is for one thread, the rest for any. ``plans``: the states of all plans.
+    ``tick`` is for one thread, the rest for any. ``plans``: the states of all plans. ``hooks``: for
+    each hook, whether it fails.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Measures:
         health: HealthWarnings,
         hosts: Callable[[], list[HostReport]],
         plans: Callable[[], Iterable[str]],
+        hooks: Callable[[], Iterable[bool]],
     ) -> None:
         self._registry = registry
         self._meter = meter
         self._health = health
         self._hosts = hosts
         self._plans = plans
+        self._hooks = hooks
         self._looked = time.monotonic()
         self._oldest = 0.0
         self._save_again = 0.0  # monotonic time
@@ -112,11 +115,13 @@ class Measures:
 
     def gauges(self) -> Gauges:
         """Return the numbers of now."""
+        failing = list(self._hooks())
         lost = sum(report.lost for report in self._hosts())
         return Gauges(
             plans=Counter(self._plans()),
             warnings=self._health.numbers(),
             agents={"reporting": len(self._hosts()) - lost, "lost": lost},
+            hooks={"working": failing.count(False), "failing": failing.count(True)},
             oldest_waiting=self._oldest,
         )
 
