@@ -11,7 +11,7 @@ import rados
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
 from qa.devcluster.ports import free_ports
 from qa.workload.images import MIB, digests, make_image
-from tests.cluster.commands import Commands, is_one_sentence, wait_audited
+from tests.cluster.commands import Commands, is_one_sentence, option, wait_audited
 from tests.cluster.fixtures import of_cluster
 from tests.cluster.importing import exposed
 from tests.cluster.rest import BASE, Rest, login
@@ -268,6 +268,24 @@ def test_the_page_and_the_entry_in_the_menu(admin: Rest, cluster: Cluster) -> No
         cluster.wait_for(lambda: entry not in anybody.ask("GET", "/").body, 20, "the stock page")
     finally:
         cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/dashboard_menu", "true")
+
+
+def test_the_dashboard_has_the_metrics_where_an_option_says_so(
+    admin: Rest, cluster: Cluster, migration: Commands
+) -> None:
+    anybody = Rest(admin.url, accept="*/*")
+    refused = anybody.ask("GET", "/rbd-migration/metrics")
+    assert (refused.status, "dashboard_metrics" in refused.body) == (404, True)
+    with option(cluster, "dashboard_metrics", "true"):
+        cluster.wait_for(
+            lambda: anybody.ask("GET", "/rbd-migration/metrics").status == 200, 90, "the metrics"
+        )
+        found = anybody.ask("GET", "/rbd-migration/metrics")
+        assert found.headers["content-type"].startswith("text/plain")
+        printed = migration.text("metrics")
+        for text in (found.body, printed):
+            assert text.startswith("# HELP rbd_migration_info ")
+            assert 'rbd_migration_migrations{state="queued"} 0' in text
 
 
 def test_a_token_of_the_dashboard_is_good_at_our_own_server(
