@@ -278,7 +278,7 @@ def hook_fails(site: Site) -> "Iterator[None]":
         site.ask("run", source_image=source, target_image=target, goal="executed")
         site.wait(target, "executed")
         yield
-        site.ask("hook rm", name="alerts")
+        site.ask("hook rm", hook="alerts")
         site.abort(target)
 
 

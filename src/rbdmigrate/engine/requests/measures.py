@@ -140,7 +140,8 @@ def _with_holds(tracked: TrackedMigration, m: Migration) -> Migration:
 
 def _lacks(tracked: TrackedMigration) -> float:
     """Seconds held that its record lacks, if they are worth a write; else 0."""
+    m = tracked.migration
     unsaved = sum(tracked.unsaved_holds.values())
-    saved = sum(one.seconds for one in tracked.migration.held)
+    saved = sum(one.seconds for one in m.held)
     worth = unsaved >= max(_UNSAVED, saved / 20) and not tracked.troubled
-    return unsaved if worth else 0.0
+    return unsaved if worth and m.confirmed else 0.0  # a write would confirm it
