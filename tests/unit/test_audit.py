@@ -219,6 +219,7 @@ LINES = [
      None),
     ("limit set", {"max_copies": 3}, "rbd migration limit set max_copies=3 by"),
     ("execute", {"target_image": "ssd/b\nx by root: accepted"}, "target_image='ssd/b\\nx by root"),
+    ("hook rm", {"hook": "one"}, "rbd migration hook rm hook=one by 'key robot': accepted"),
     ("status", {"target_image": "ssd/b"}, ""),
     ("check", {"source_image": "a"}, ""),
 ]  # fmt: skip

@@ -10,10 +10,11 @@ from .command import Call, Command
 _QUIET = ("check", "plan check", "agent poll")  # they change nothing, or come all the time
 # Arguments that are shown, in this order; others may hold secrets or be long.
 _SHOWN = (
-    "source_image", "target_image", "plan", "image", "pool", "host", "name", "id", "role", "goal",
-    "method", "mode", "verify", "rate", "timetable", "timezone", "guard", "priority", "window",
-    "soak", "cutover", "max_pause", "name_changes", "data_pool", "all", "force", "max_copies",
-    "per_source_pool", "per_target_pool", "per_source_host", "max_steps", "max_verifies",
+    "source_image", "target_image", "plan", "image", "pool", "host", "hook", "name", "id", "role",
+    "goal", "method", "mode", "verify", "rate", "timetable", "timezone", "guard", "priority",
+    "window", "soak", "cutover", "max_pause", "name_changes", "data_pool", "all", "force",
+    "max_copies", "per_source_pool", "per_target_pool", "per_source_host", "max_steps",
+    "max_verifies",
 )  # fmt: skip
 
 
