@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from errno import EINVAL
 from typing import Any, Dict, List, Optional, Union
@@ -75,7 +75,7 @@ def row(report: Report) -> HistoryRow:
 def _passed(begin: Optional[str], end: Optional[str]) -> Optional[int]:
     if begin is None or end is None:
         return None
-    began, ended = (datetime.strptime(at, "%Y-%m-%dT%H:%M:%S%z") for at in (begin, end))
+    began, ended = (datetime.fromisoformat(at.replace("Z", "+00:00")) for at in (begin, end))
     return max(0, int((ended - began).total_seconds()))
 
 
@@ -111,10 +111,10 @@ def _history(call: Call) -> Union[List[Report], str]:
     found = found[:limit] if limit > 0 else found
     if export is None:
         return found
-    rows = [asdict(row(report)) for report in found]
+    rows = [vars(row(report)) for report in found]
     if export == "csv":
         return as_csv(rows, [field.name for field in fields(HistoryRow)])
-    return json.dumps(rows, indent=4)
+    return json.dumps(rows)
 
 
 def _show(found: Union[List[Report], str]) -> str:

@@ -1,7 +1,7 @@
 """The command ``plan report``: what became of each image of a plan, for an auditor."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from errno import EINVAL
 from typing import Union
 
@@ -30,8 +30,11 @@ def _report(call: Call) -> Union[PlanReport, str]:
         return plan_page.page(made)
     if export == "csv":
         names = [field.name for field in fields(ReportRow)]
-        return history.as_csv([asdict(row) for row in made.images], names)
-    return json.dumps(asdict(made), indent=4) if export == "json" else made
+        return history.as_csv([vars(row) for row in made.images], names)
+    if export is None:
+        return made
+    # Neither asdict nor indent: they take seconds for 10,000 images.
+    return json.dumps({**vars(made), "images": [vars(row) for row in made.images]})
 
 
 def _show(found: Union[PlanReport, str]) -> str:
