@@ -231,7 +231,7 @@ def managers_gone(site: Site) -> "Iterator[None]":
     """All managers are killed; the next one takes over."""
     names = site.cluster.mgrs()
     for name in names:
-        site.cluster.mgr_signal(name, signal.SIGKILL)
+        site.cluster.mgr_kill(name)
     try:
         yield
     finally:
