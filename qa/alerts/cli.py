@@ -9,6 +9,7 @@ from pathlib import Path
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.devcluster.errors import DevClusterError
+from qa.workload.asking import Refused
 from qa.workload.images import wipe
 
 from .prometheus import Prometheus, metrics_served, scraping
@@ -83,12 +84,15 @@ def _night(
 def one(site: Site, prometheus: Prometheus, trouble: Trouble, alerts: Sequence[str]) -> "list[str]":
     """Make one trouble happen and undo it; return a sentence for each alert that did not follow."""
     problems, fired = [], {}
-    with trouble(site):
-        for alert in alerts:
-            try:
-                fired[alert] = prometheus.wait(alert, True, _PATIENCE)
-            except DevClusterError as error:
-                problems.append(f"{trouble.__name__}: {error}")
+    try:
+        with trouble(site):
+            for alert in alerts:
+                try:
+                    fired[alert] = prometheus.wait(alert, True, _PATIENCE)
+                except DevClusterError as error:
+                    problems.append(f"{trouble.__name__}: {error}")
+    except (DevClusterError, Refused) as error:
+        problems.append(f"{trouble.__name__} could not be made or undone: {error}")
     for alert, after in fired.items():
         try:
             cleared = prometheus.wait(alert, False, _PATIENCE)

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -185,26 +185,19 @@ def migration_failed(site: Site) -> "Iterator[None]":
 
 @contextmanager
 def copy_stands_still(site: Site) -> "Iterator[None]":
-    """The worker of a copy is stopped with SIGSTOP, and continued."""
+    """The workers are stopped with SIGSTOP in mid copy, and continued."""
     with site.option(warn_stalled="3"):
         target = site.slow_copy("still")
-        (pid,) = _copying(site)
-        os.kill(pid, signal.SIGSTOP)
+        workers = workers_of(site.cluster)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            for pid in workers:
+                with suppress(ProcessLookupError):  # the manager ended it meanwhile
+                    os.kill(pid, signal.SIGCONT)
         site.abort(target)
-
-
-def _copying(site: Site) -> "list[int]":
-    """The workers of the cluster that hold a copy; inquiries end by themselves."""
-
-    def one() -> "list[int]":
-        found = workers_of(site.cluster)
-        return found if len(found) == 1 else []
-
-    return site.cluster.wait_for(one, _SOON, "a single worker")
 
 
 @contextmanager
@@ -219,7 +212,8 @@ def workers_killed(site: Site) -> "Iterator[None]":
     for _ in range(_KILLS):
         for pid in site.cluster.wait_for(alive, _SOON, "the next worker"):
             killed.add(pid)
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.kill(pid, signal.SIGKILL)
     yield
     site.ask("set", target_image=target, rate="off")
     site.wait(target, "executed")
