@@ -214,7 +214,7 @@ def test_other_methods_have_no_cutover(
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_slow_image(client, source, objects=2)
-    migration.refused(EINVAL, "run", source, target, "--goal", "cut-over")
+    migration.refused(EINVAL, "run", "--method", "live", source, target, "--goal", "cut-over")
     migration.text("prepare", source, target)
     assert "live" in migration.refused(EINVAL, "cutover", target)
     migration.text("abort", target)
