@@ -25,6 +25,7 @@ from rbdmigrate.model.jobs.protocol import (
     Job,
     Message,
     Progress,
+    Published,
     SetRate,
     Start,
     VerifyProgress,
@@ -109,6 +110,7 @@ JOBS = (*(acts.ActOn(ends, act) for ends in (IMAGES, IMPORT, WARM) for act in AC
 EVENTS = (
     Progress(12, 64, 1 << 20, 1 << 30, alone=False),
     VerifyProgress(5, 0.5, CHECKPOINT),
+    Published(),
     Failed(16, Cause.LIBRBD),
     GaveUp("The file was exchanged."),
     *(Done(answer) for answer in ANSWERS),
