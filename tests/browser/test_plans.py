@@ -119,6 +119,10 @@ def test_what_is_wrong_with_the_file_is_said_with_its_path(open_page, text, said
     for button in ("Check", "Create"):
         press(page, button)
         expect(page.get_by_role("alert").filter(has_text=said)).to_be_visible()
+    while "POST /plan-file" not in double.requests:  # that asks what is wrong with the text, too
+        page.wait_for_timeout(50)
+    if "YAML" not in said:
+        expect(page.get_by_text(said)).to_have_count(1)
     expect(page.get_by_label("The plan", exact=True)).to_have_value(text)
     assert not double.plans.plans
 

@@ -16,6 +16,7 @@ export function planSync(text) {
   const element = h("fieldset", { class: "plan-fields" }, h("legend", { class: "unseen" }, "The plan as fields"), steps.element);
   let timer = 0;
   let asked = 0;
+  let refusal = ""; // of the plan, which the view shows
 
   function write() {
     asked += 1;
@@ -37,7 +38,7 @@ export function planSync(text) {
 
   // Show a problem at the field that it names, or below the text.
   function say(problem) {
-    fill(status, atField(problem) ? [] : sentence(problem));
+    fill(status, atField(problem) || problem === refusal ? [] : sentence(problem));
   }
 
   // Show a problem at the field that it names; false if there is none.
@@ -76,6 +77,7 @@ export function planSync(text) {
     status,
     // Whether a refusal of the plan can be shown at a field, which then is.
     refused(message) {
+      refusal = message;
       fill(status, []);
       const shown = atField(message);
       if (shown) element.querySelector("[aria-invalid]")?.focus();
