@@ -58,7 +58,12 @@ class Shape:
             stripe_unit=None if striped is None else striped // 8,
             stripe_count=None if striped is None else 3,
             data_pool=moved,
-            flatten=self.kind == "clone" and (bool(self._in_trash) or chance.random() < 0.5),
+            flatten=self.kind == "clone"
+            and (
+                bool(self._in_trash)
+                or (size is not None and size < self.object_size)
+                or chance.random() < 0.5
+            ),
         )
 
     def make(self, client: rados.Rados, spec: str, chance: random.Random) -> Model:

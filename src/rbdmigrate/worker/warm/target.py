@@ -49,7 +49,7 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
         if parent is None:
             session.c.create(place, size, wanted, bits)
         else:
-            original, snapshot = _snapshot_of(session, parent, ends.source)
+            original, snapshot = _snapshot_of(session, parent, ends.source, wanted.object_size)
             session.c.clone(original, snapshot, place, wanted, bits, version)
         fault_point("warm.made")
         ident = headers.image_id(ioctx, place.image) or ""
@@ -69,7 +69,9 @@ def _clone_version(image: rbd.Image) -> int:
     return 2 if int(image.op_features()) & rbd.RBD_OPERATION_FEATURE_CLONE_CHILD else 1
 
 
-def _snapshot_of(session: Session, parent: headers.Parent, source: Place) -> tuple[Place, str]:
+def _snapshot_of(
+    session: Session, parent: headers.Parent, source: Place, object_size: Optional[int]
+) -> tuple[Place, str]:
     """The parent's image, and its snapshot. Raises MigrationError where librbd cannot clone it."""
     place = Place("", parent.namespace, "", parent.pool_id, parent.image_id)
     with session.open(place) as ioctx:
@@ -80,6 +82,14 @@ def _snapshot_of(session: Session, parent: headers.Parent, source: Place) -> tup
                 "give --flatten, or restore it with `rbd trash restore`.",
             )
         with rbd.Image(ioctx, image_id=parent.image_id, read_only=True) as image:
+            smallest = 1 << int(image.stat()["order"])
+            if object_size is not None and object_size < smallest:
+                raise MigrationError(
+                    EINVAL,
+                    f"The objects of a clone cannot be smaller than the {smallest} bytes of its "
+                    f"parent's, of which {source.spec} is a clone; give --flatten, or a larger "
+                    "--object-size.",
+                )
             place = replace(place, pool=ioctx.get_pool_name(), image=image.get_name())
             return place, str(image.snap_get_name(parent.snap_id))
 
