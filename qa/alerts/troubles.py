@@ -265,7 +265,7 @@ def hook_fails(site: Site) -> "Iterator[None]":
     source, target = site.image("hooked")
     secret = site.folder / "secret"
     secret.write_text("s" * 32)
-    with site.option(hook_http="true"):
+    with site.option(hook_http="true", hook_hosts="127.0.0.1"):
         url = "http://127.0.0.1:9/"
         site.cluster.ceph("rbd", "migration", "hook", "add", "alerts", url, "--events", "executed",
                           "-i", str(secret))  # fmt: skip
