@@ -123,7 +123,8 @@ def missing(reader: Reader, shown: Shown) -> Iterator[str]:
     if going_on and (len(lines) == 1 or lines[1].startswith("Warning: ")):
         yield "it does not say what comes next"
     if command.name in ("prepare", "run"):
-        variants = _warnings(args, given=given is not None)
+        run = command.name == "run"
+        variants = _warnings(args, given=given is not None, run=run)
         if [line for line in lines if line.startswith("Warning: ")] not in variants:
             yield "it does not have the warnings of this migration: " + " ".join(variants[0])
     elif command.name == "plan start":
@@ -134,12 +135,14 @@ def missing(reader: Reader, shown: Shown) -> Iterator[str]:
         yield from _missing_rows(command, lines)
 
 
-def _warnings(args, *, given: bool) -> "list[list[str]]":
+def _warnings(args, *, given: bool, run: bool) -> "list[list[str]]":
     """The warnings of a migration that begins: without snapshots, and with them."""
     source, target = args["source_image"], args.get("target_image") or args["source_image"]
     imported = Import("{}") if given or args.get("import_only") else None
     waits = args.get("cutover") in ("agent", "when-closed", "hook")
-    method = Method(args.get("method") or (Method.WARM if waits else Method.LIVE).value)
+    chosen = waits or (run and imported is None and args.get("goal") != "prepared")
+    named = args.get("method") if args.get("method") != "auto" else None
+    method = Method(named or (Method.WARM if chosen else Method.LIVE).value)
     records = [
         _record(source, target, snapshots=count, imported=imported, method=method)
         for count in (0, 1)

@@ -135,7 +135,8 @@ def _value(field: Field, value: Any, name: str) -> Any:
         "number": isinstance(value, (int, float)) and not isinstance(value, bool),
         "boolean": isinstance(value, bool),
         "object": isinstance(value, dict),
-        "array": isinstance(value, (list, str)),
+        # The optional ones have always been taken as one text with commas too.
+        "array": isinstance(value, list) or (isinstance(value, str) and not field.required),
         "size": isinstance(value, (str, int)) and not isinstance(value, bool),
     }
     if not kinds[field.type]:

@@ -148,24 +148,33 @@ class LastDifference:
         ids = ends.reserve_snapshots()
         name = next_name(own_snapshots(ends.old, self._migration), self._migration)
         size = int(ends.old.size())
-        changed = self._changes.since(base.id, base.name, mark.varied)
-        self._steps.end("difference")
+        varied = mark.varied
         mark = replace(mark, until=ids.old, view=ids.old, reserved=(ids.old, ids.new))
-        writer.save_mark(mark.to_json())
+        marking = self._pool.submit(self._prepare_new, mark)
+        try:
+            changed = self._changes.since(base.id, base.name, varied)
+            self._steps.end("difference")
+        finally:
+            marking.exception()  # it ends before anything else is done
+        marking.result()
         taken = self._pool.submit(self._take_old, ids.old, name)
         try:
             copied = self._copied(mark, View(ids.old, name, size), base, changed)
-            writer.set_metadata(metadata_of_users(ends.old))
             writer.flush()
             self._steps.end("copy")
         finally:
-            taken.exception()  # it ends before anything else is done
+            taken.exception()  # as above
         older = taken.result()
         done = replace(mark, bytes=mark.bytes + copied).completed(ids.new)
         if older == (base.id,):
             done = replace(done, varied=flattened(changed, writer.object_size))
         self._take_new(ids.new, name, done)
         return Round(name, copied, time.monotonic() - begun, at)
+
+    def _prepare_new(self, mark: CopyMark) -> None:
+        """Say what is about to be copied, and bring over what users keep with the image."""
+        self._ends.writer.save_mark(mark.to_json())
+        self._ends.writer.set_metadata(metadata_of_users(self._ends.old))
 
     def _take_old(self, snap_id: int, name: str) -> tuple[int, ...]:
         """Take the snapshot of ``old``; the ids of older ones."""
