@@ -21,7 +21,7 @@ class ClusterView(Protocol):
         """Seconds between two reports of the OSDs."""
 
     def forget_clients(self) -> None:
-        """Stop counting what clients do; the next :meth:`client_ops` begins anew."""
+        """Stop counting what clients do; the next :meth:`client_ops` starts again."""
 
 
 class NullClusterView:

@@ -31,7 +31,7 @@ class MigrationRequest:
     command itself. ``force``: also where the image would be copied onto itself, unchanged.
     ``as_raw``: import the bytes of a file of another format as they are.
     ``asked_method``: the method that was asked for; None: the default. ``auto``: none was asked
-    for, and the best one for the image is to be chosen.
+    for, and the best one for the image is chosen.
     """
 
     source: ImageSpec

@@ -58,7 +58,7 @@ _SHORT = 5.0  # seconds
 
 
 def in_step(copied: int, seconds: float, left: Optional[int]) -> bool:
-    """Whether no other round has to follow one that copied so many bytes in so many seconds.
+    """Whether no other round has to follow one that copied ``copied`` bytes in ``seconds``.
 
     ``left``: bytes that differ after it, None where that is not known. After a long round another
     one follows in any case: what the first one took says nothing of the next.

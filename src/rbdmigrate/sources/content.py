@@ -14,7 +14,7 @@ C = TypeVar("C", bound="Content")
 
 class Content(ABC):
     """A view of the disk: its head or a snapshot. Not thread-safe. ``size`` in bytes. Bytes
-    outside of ``extents`` read as zeros. ``in_order``: it is to be read forwards.
+    outside of ``extents`` read as zeros. ``in_order``: it has to be read forwards.
     """
 
     size: int

@@ -168,7 +168,7 @@ class CopiedHttpStream(HttpStream):
         return _Body(self) if self.in_order else super().begin()
 
     def whole(self) -> http.client.HTTPResponse:
-        """The answer to a request for the whole file, of which the body is to be read.
+        """The answer to a request for the whole file, whose body has to be read.
 
         Raises SourceError.
         """

@@ -1,5 +1,5 @@
 // Adds to the Ceph dashboard: "Live migration" under Block in the menu, and in the list of images a link from each image
-// that takes part in a migration to that. The dashboard draws both anew as it likes, so this is done again whenever
+// that takes part in a migration to that. The dashboard draws both again as it likes, so this is done again whenever
 // the document changes.
 'use strict';
 

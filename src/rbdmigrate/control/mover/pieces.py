@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 PIECE = 4 << 20  # bytes of a request at most
 _OBJECTS = 64  # that a request touches at most
 GRAIN = 64 << 10
-"""Zeros are looked for in blocks of so many bytes."""
+"""The size in bytes of the blocks in which zeros are looked for."""
 
 SECTOR = 512
 """The same where an image is encrypted: librbd reads a hole as zeros, and decrypts zeros that were

@@ -244,7 +244,7 @@ def _method(policy: PlanObject) -> Optional[Method]:
 
 
 def _auto(policy: PlanObject, definition: Definition) -> bool:
-    """Whether the file says that the method is to be chosen; the default is not decided here."""
+    """Whether the file leaves the choice of the method to us; the default is not decided here."""
     said = policy.text("method") == _AUTO or cuts_over_later(definition.policy)
     return said and definition.method is None
 

@@ -347,7 +347,7 @@ class Registry:
             write(tracked.migration)
             return True
         if not tracked.write_lock.acquire(blocking=False):
-            return False  # whoever changes it writes it anew
+            return False  # who changes it writes it again
         try:
             if self.get(ident) is tracked:
                 write(tracked.migration)

@@ -1,6 +1,6 @@
 """Reading a stream with several requests at once: each thread has the stream open for itself.
 
-What is to be read in order has a single thread, which answers requests in the order in which they
+What has to be read in order has a single thread, which answers requests in the order in which they
 come: a copy makes them in rising order.
 """
 

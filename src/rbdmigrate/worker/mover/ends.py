@@ -20,7 +20,7 @@ class OpenView(Protocol):
     """A view that is open for reading. Thread-safe.
 
     ``tells_all``: without a base ``changes`` tells also where only the target holds data.
-    ``grain``: zeros have to be left out in blocks of so many bytes.
+    ``grain``: size in bytes of the blocks in which zeros are left out.
     """
 
     @property

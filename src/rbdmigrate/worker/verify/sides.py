@@ -13,7 +13,7 @@ from ...control.objects.extents import ExtentSet
 class PlainReader(Protocol):
     """The head or a snapshot of a source that is not read by librbd alone. Thread-safe.
 
-    ``in_order``: it is to be read forwards.
+    ``in_order``: it has to be read forwards.
     """
 
     in_order: bool
@@ -41,7 +41,7 @@ View = Union[PlainReader, rbd.Image]
 
 
 def is_in_order(view: View) -> bool:
-    """Whether a view is to be read forwards, one part after another."""
+    """Whether a view has to be read forwards, one part after another."""
     return not isinstance(view, rbd.Image) and view.in_order
 
 

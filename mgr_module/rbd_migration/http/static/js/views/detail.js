@@ -141,7 +141,7 @@ function layoutOf({ layout }) {
   return { ...same, ...(features ? { image_feature: features } : {}), ...(shared ? { image_shared: true } : {}) };
 }
 
-// What happens next. Who may change nothing is not told to do it.
+// What happens next. Readers are not told to act.
 function nextStep({ next, hold }, may) {
   if (!next || next === hold?.message) return "";
   return asksForAction(next) && !may ? "It waits for somebody who may change migrations." : next;

@@ -33,7 +33,7 @@ export function newPlan(root, { app, query }) {
     { class: "card plan-text" },
     h("h2", {}, "The plan's file"),
     field("Choose a file", file, "YAML or JSON; it appears below and can be edited there"),
-    field("The plan", text, "what the fields say; a change in a field writes it anew, without comments"),
+    field("The plan", text, "what the fields say; a change in a field rewrites it, without comments"),
     sync.status,
     h("div", { class: "buttons" }, example),
   );
