@@ -171,12 +171,14 @@ def drop_round_snapshots(
 def drop_rounds(image: rbd.Image, migration: str, keep: Optional[int] = None) -> bool:
     """The same for an open image; whether there were any.
 
-    Raises ``rbd.ImageNotFound`` if somebody else removed one.
+    A client that has the lock removes them for us, and goes on when a worker is killed: what it is
+    about to remove for that is gone when we ask for it again.
     """
     dropped = False
     for snapshot in list(image.list_snaps()):
         ours = str(snapshot["name"]).startswith(round_prefix(migration))
         if ours and int(snapshot["id"]) != keep:
-            image.remove_snap(snapshot["name"])
+            with suppress(rbd.ImageNotFound):
+                image.remove_snap(snapshot["name"])
             dropped = True
     return dropped
