@@ -254,7 +254,7 @@ def test_an_armed_cutover_keeps_what_was_written_after_it(cluster, client, pools
         with opened(client, source, read_only=False) as image:
             image.write(b"before" * 100, 4096 * number)
             armed = worker.run(ends, acts.Arm())
-            assert armed.last.rounds == 1
+            assert armed.last.rounds == 2
             with pytest.raises(ActFailed, match="is open for writing by client"):
                 worker.run(ends, acts.CutOver())
             image.write(b"after" * 100, 4096 * number + 1024)

@@ -47,11 +47,10 @@ def take(
 ) -> None:
     """Take a snapshot of an image, and set ``metadata``.
 
-    This client has the image's exclusive lock; one without that feature nobody else uses. Snapshot
-    and metadata are one write. All that was written to the image has to be flushed.
-    Clients that have it open, this one too, learn of the snapshot by :func:`tell_clients`. What is
-    left when this is cut off :func:`drop_map` removes: librbd takes a snapshot without an object
-    map for a fault, and stops using those of the image.
+    This client has the image's exclusive lock; one without that feature nobody else uses. All that
+    was written to the image has to be flushed. Snapshot and metadata are one write. The snapshot's
+    object map is there before; :func:`drop_map` removes it when this is cut off in between. Clients
+    that have the image open, this one too, learn of the snapshot by :func:`tell_clients`.
 
     Raises MigrationError: EBUSY when a client has the lock, ESTALE when the image has got a newer
     snapshot since the number was reserved. Raises ``rados.Error`` with EDQUOT at the limit of

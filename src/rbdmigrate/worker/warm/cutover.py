@@ -246,7 +246,7 @@ class Cutover:
             old_ioctx=self._old,
             new_ioctx=self._new,
             tell=self._tell,
-        ).run(ends.old, ends.writer, clients_wait=True)
+        ).run(ends.old, ends.writer, quick=True)
         ends.writer.set_metadata(metadata_of_users(ends.old))
         self.steps.end("round")
         return last

@@ -6,12 +6,14 @@ from the head, which nobody else can write to.
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
 from errno import EDQUOT
+from operator import attrgetter
 from typing import Optional
 
 import rados
@@ -26,7 +28,7 @@ from ...control.mover.pieces import Extent, ExtentList
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.jobs.protocol import Tell
-from ..mover.candidates import everything, exact_within, flattened, since
+from ..mover.candidates import everything, exact_within, flattened, pairs, since
 from ..mover.copy import ViewCopy
 from ..mover.ends import ReadDone
 from ..mover.marks import read_mark
@@ -168,6 +170,10 @@ class LastDifference:
         done = replace(mark, bytes=mark.bytes + copied).completed(ids.new)
         if older == (base.id,):
             done = replace(done, varied=flattened(changed, writer.object_size))
+        elif varied is not None:  # it is about all the others
+            lists = (pairs(varied), list(changed))
+            both = heapq.merge(*lists, key=attrgetter("offset"))
+            done = replace(done, varied=flattened(both, writer.object_size))
         self._take_new(ids.new, name, done)
         return Round(name, copied, time.monotonic() - begun, at)
 

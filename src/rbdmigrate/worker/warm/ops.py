@@ -68,7 +68,6 @@ def arm(session: Session, ends: WarmEnds, act: Arm, tell: Tell) -> Armed:
     opened = OpenEnds(session=session, old=ends.source, new=ends.target)
     try:
         done = synchronize(session, ends, opened, act, tell)
-        opened.reserve_snapshots()
         opened.release_old()
     except BaseException:
         opened.close()

@@ -78,10 +78,10 @@ class RoundCopy:
         self._old_ioctx = old_ioctx
         self._reader = RbdReader(old_ioctx, old.image_id)
 
-    def run(self, image: rbd.Image, writer: ImageWriter, *, clients_wait: bool = False) -> Round:
+    def run(self, image: rbd.Image, writer: ImageWriter, *, quick: bool = False) -> Round:
         """One round. ``image`` is ``old``, open for writing. Raises MigrationError.
 
-        ``clients_wait``: the snapshots of former rounds are left for later.
+        ``quick``: the snapshots of former rounds are left for later.
         """
         begun, at = time.monotonic(), time.time()
         before = mark = read_mark(self._new_ioctx, self._new)
@@ -94,7 +94,7 @@ class RoundCopy:
         mark = replace(mark, varied=self._varied(before, ident, older, writer.object_size))
         writer.save_mark(mark.to_json())
         writer.limit_snapshots(int(image.get_snap_limit()))
-        if not clients_wait:
+        if not quick:
             dropped = True
             with suppress(rbd.ImageNotFound):  # somebody else removed one
                 dropped = drop_rounds(image, self._migration, keep=ident)
@@ -224,7 +224,10 @@ def drop_reserved(
 def synchronize(
     session: Session, ends: WarmEnds, opened: OpenEnds, act: Union[Execute, Arm], tell: Tell
 ) -> Synchronized:
-    """Copy rounds until one is small."""
+    """Copy rounds until one is small; for a cutover one more, whose snapshot is as new as can be.
+
+    What clients write from then on is copied while they wait.
+    """
     session.pace.set(act.rate)
     copy = RoundCopy(
         session=session,
@@ -246,6 +249,11 @@ def synchronize(
         if in_step(last.bytes, last.seconds, left) or len(done) >= _MOST:
             break
     writer.save_mark(replace(mark, synchronized=True).to_json())
+    if isinstance(act, Arm):
+        opened.reserve_snapshots()
+        last = copy.run(image, writer, quick=True)
+        done.append(last)
+        mark = read_mark(opened.new_ioctx, ends.target)
     return Synchronized(
         point=last.point,
         rounds=len(done),
