@@ -14,7 +14,7 @@ from qa.ui.double import Double
         ("#/", "Needs attention"),
         ("#/migrations", "nvme/vm-00008"),
         ("#/migrations/nvme%2Fvm-00008", "It waits for somebody who may change migrations."),
-        ("#/pace", "Now: no limit"),
+        ("#/pace", "Throttle in force now: no limit"),
     ],
 )
 def test_who_may_only_read_sees_nothing_to_press(open_page, double, address, shown):
