@@ -75,7 +75,8 @@ class Site:
     def slow_copy(self, name: str, rate: str = "64K") -> str:
         """A migration that is being copied, and will be for minutes; the target."""
         source, target = self.image(name, 16 * MIB)
-        self.ask("run", source_image=source, target_image=target, goal="executed", rate=rate)
+        self.ask("run", source_image=source, target_image=target, goal="executed", rate=rate,
+                 method="live")  # fmt: skip
         self.wait(target, "executing")
         return target
 
@@ -85,7 +86,7 @@ def left_half_done(site: Site) -> "Iterator[None]":
     """A migration is executed and nobody commits it."""
     source, target = site.image("half")
     with site.option(warn_unfinished="0.0003"):
-        site.ask("run", source_image=source, target_image=target, goal="executed")
+        site.ask("run", source_image=source, target_image=target, goal="executed", method="live")
         site.wait(target, "executed")
         yield
         site.ask("commit", target_image=target)
@@ -159,7 +160,7 @@ def secret_removed(site: Site) -> "Iterator[None]":
 def contents_differ(site: Site) -> "Iterator[None]":
     """Bytes of the target change, bypassing librbd, before it is compared."""
     source, target = site.image("differs")
-    site.ask("run", source_image=source, target_image=target, goal="executed")
+    site.ask("run", source_image=source, target_image=target, goal="executed", method="live")
     site.wait(target, "executed")
     spoil(site.client, target, 3)
     site.ask("verify", target_image=target, mode="full")
@@ -269,7 +270,7 @@ def hook_fails(site: Site) -> "Iterator[None]":
         url = "http://127.0.0.1:9/"
         site.cluster.ceph("rbd", "migration", "hook", "add", "alerts", url, "--events", "executed",
                           "-i", str(secret))  # fmt: skip
-        site.ask("run", source_image=source, target_image=target, goal="executed")
+        site.ask("run", source_image=source, target_image=target, goal="executed", method="live")
         site.wait(target, "executed")
         yield
         site.ask("hook rm", hook="alerts")

@@ -1,5 +1,6 @@
 """Two pools and a source, for tests of what a check finds about an image."""
 
+from collections.abc import Sequence
 from typing import Any, Callable
 
 import rados
@@ -30,5 +31,9 @@ class Stage:
 
     def check(self, *args: str) -> Any:
         """Return what is found, for the method live unless another one is given."""
-        method = () if "--method" in args or "--import-only" in args else ("--method", "live")
-        return self.migration.json("check", *args, *method)
+        return self.migration.json("check", *args, *self.method_of(args))
+
+    @staticmethod
+    def method_of(args: "Sequence[str]") -> "tuple[str, ...]":
+        """The method live, unless another one is given."""
+        return () if "--method" in args or "--import-only" in args else ("--method", "live")

@@ -134,4 +134,4 @@ def test_a_source_that_no_release_can_read(migration, pool):
     )  # fmt: skip
     found = migration.ask("check", source_image=f"{pool}/disk", import_only=True, source_spec=spec)
     assert found["ok"] is False
-    assert "rbd export" in codes(found)["SOURCE_RELEASE"]["message"]
+    assert "give mon_host and key" in codes(found)["SOURCE_RELEASE"]["message"]

@@ -508,7 +508,7 @@ def test_it_is_found_and_an_error_refuses_to_prepare(code: str, stage: Stage) ->
         assert found, result["findings"]
         assert found[0]["severity"] == declared.severity.value
         assert result["ok"] is all(f["severity"] != "error" for f in result["findings"])
-        assert code in stage.migration.text("check", *args)
+        assert code in stage.migration.text("check", *args, *stage.method_of(args))
         if errno:
             sentence = stage.migration.refused(errno, "prepare", *args)
             # What is free may have changed meanwhile, and so the end of the sentence.

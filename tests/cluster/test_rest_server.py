@@ -32,7 +32,8 @@ def test_the_whole_way_over_tls(
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
     make_image(client, source, size=4 * MIB)
     before = digests(client, source)
-    made = writer.api("POST", "", {"source": source, "target": target, "goal": "executed"})
+    asked = {"source": source, "target": target, "goal": "executed", "method": "live"}
+    made = writer.api("POST", "", asked)
     assert made.status == 201, made
     migration.wait(target, "executed")
     assert writer.at("GET", target).body == migration.report(target)
@@ -139,7 +140,7 @@ def test_a_plan(
         "select": [{"pool": pools[0], "namespace": None}],
         "map": {"target_pool": pools[1]},
         "waves": {"size": 0},
-        "policy": {"goal": "executed"},
+        "policy": {"goal": "executed", "method": "live"},
     }
     wrong = writer.api("POST", "/plan", {"definition": plain})
     assert (wrong.status, wrong.body["code"]) == (400, "EINVAL")

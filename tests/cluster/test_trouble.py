@@ -47,7 +47,7 @@ def copying(
     make_image(client, source, 16 * MIB, 64 * KIB)
     expected = digests(client, source)
     with throttled(migration, "2M"):
-        migration.text("run", source, target, "--goal", "executed")
+        migration.text("run", "--method", "live", source, target, "--goal", "executed")
         migration.wait_percent(target, 5)
         yield target, expected
 
@@ -85,13 +85,25 @@ def test_copies_in_a_silent_pool_hold_nobody_else_up(
     targets = [f"{pool}/{n}" for n in range(4)]
     for target in targets:
         make_image(client, f"{target}-source", 4 * MIB, 64 * KIB, snapshots=())
-        migration.text("run", f"{target}-source", target, "--rate", "64K", "--goal", "executed")
+        migration.text(
+            "run",
+            "--method",
+            "live",
+            f"{target}-source",
+            target,
+            "--rate",
+            "64K",
+            "--goal",
+            "executed",
+        )
     for target in targets:
         migration.wait(target, "executing")
     make_image(client, f"{pools[0]}/disk", snapshots=())  # librbd asks all pools for their clones
     with silent(cluster, pool):
         time.sleep(25)  # by then every observer has looked at one of them
-        migration.text("run", f"{pools[0]}/disk", f"{pools[1]}/disk", "--goal", "prepared")
+        migration.text(
+            "run", "--method", "live", f"{pools[0]}/disk", f"{pools[1]}/disk", "--goal", "prepared"
+        )
         migration.wait(f"{pools[1]}/disk", "prepared", timeout=30)
         assert [m["state"] for m in migration.under_way()][:4] == ["executing"] * 4
 

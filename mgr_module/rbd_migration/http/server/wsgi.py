@@ -21,7 +21,7 @@ from .networks import KnownNetworks
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 1 << 20  # bytes
+MAX_BODY = 4 << 20  # bytes: the longest plan file, with most of its characters escaped
 _PLAIN = "application/json"
 _API_HEADERS = {
     "Cache-Control": "no-store",
