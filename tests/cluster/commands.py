@@ -25,6 +25,10 @@ class Refused(AssertionError):
     """A command failed that should not have."""
 
 
+LIVE = ("run", "--method", "live")
+"""``run`` of a test that is about the method live."""
+
+
 class Commands:
     """The commands, as the ``ceph`` tool carries them out.
 

@@ -11,7 +11,7 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.images import MIB, digests, make_image, make_slow_image, opened
 from qa.workload.writer import writing
-from tests.cluster.commands import Commands, Report, option
+from tests.cluster.commands import LIVE, Commands, Report, option
 
 OPS_KEY = "conf_rbd_concurrent_management_ops"
 
@@ -285,7 +285,7 @@ def test_many_migrations_share_an_event_and_all_events_end(
     migration.text("throttle", "set", "--rate", "1M")
     for number in range(3):
         make_image(client, f"{pools[0]}/d{number}", size=4 * MIB, seed=number)
-        migration.text("run", "--method", "live", f"{pools[0]}/d{number}", f"{pools[1]}/d{number}")
+        migration.text(*LIVE, f"{pools[0]}/d{number}", f"{pools[1]}/d{number}")
 
     def messages() -> "list[str]":
         events = json.loads(cluster.ceph("progress", "json"))["events"]

@@ -21,7 +21,7 @@ from qa.workload.images import (
     opened,
     place,
 )
-from tests.cluster.commands import Commands
+from tests.cluster.commands import LIVE, Commands
 
 NO_LIMIT = 60
 
@@ -80,9 +80,7 @@ def test_an_image_with_objects_that_are_being_trimmed_waits_and_loses_nothing(
     assert found["ok"]
     assert (data_pool or pools[0]) in finding["message"]
     assert finding["remedy"] == "ceph osd unset nosnaptrim"
-    said = migration.text(
-        "run", "--method", "live", source, target, "--goal", "committed", "--verify", "none"
-    )
+    said = migration.text(*LIVE, source, target, "--goal", "committed", "--verify", "none")
     report = held(migration, target)
     assert report["state"] == "queued"
     assert "ceph osd unset nosnaptrim" in report["hold"]["message"]
@@ -122,9 +120,7 @@ def test_a_striped_image_that_was_shrunk_waits_for_the_trimming_and_loses_nothin
         image.flush()
         image.remove_snap("gone")
     before = digests(client, source)
-    migration.text(
-        "run", "--method", "live", source, target, "--goal", "committed", "--verify", "none"
-    )
+    migration.text(*LIVE, source, target, "--goal", "committed", "--verify", "none")
     held(migration, target)
     stopped()
     migration.wait(target, "committed", timeout=NO_LIMIT)
@@ -163,9 +159,7 @@ def test_removed_snapshots_of_other_images_hold_nothing(
     before = digests(client, source)
     codes = [f["code"] for f in migration.json("check", source, target)["findings"]]
     assert "SNAPSHOTS_UNTRIMMED" not in codes
-    migration.text(
-        "run", "--method", "live", source, target, "--goal", "committed", "--verify", "none"
-    )
+    migration.text(*LIVE, source, target, "--goal", "committed", "--verify", "none")
     migration.wait(target, "committed")
     assert digests(client, target) == before
 
@@ -184,9 +178,7 @@ def test_removed_snapshots_that_no_kept_one_is_older_than_hold_nothing(
             image.flush()
             image.remove_snap("one")
         before = digests(client, source)
-        migration.text(
-            "run", "--method", "live", source, target, "--goal", "committed", "--verify", "none"
-        )
+        migration.text(*LIVE, source, target, "--goal", "committed", "--verify", "none")
         migration.wait(target, "committed")
         assert digests(client, target) == before
 
@@ -207,9 +199,7 @@ def test_the_comparison_snapshot_of_an_aborted_migration_holds_nothing(
         for offset in range(0, 4 * MIB, 256 << 10):
             image.write(b"later", offset)
     before = digests(client, source)
-    migration.text(
-        "run", "--method", "live", source, target, "--goal", "committed", "--verify", "none"
-    )
+    migration.text(*LIVE, source, target, "--goal", "committed", "--verify", "none")
     migration.wait(target, "committed")
     assert digests(client, target) == before
 

@@ -11,7 +11,7 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, digests, make_image, names, omap, place, trash
-from tests.cluster.commands import Commands, option
+from tests.cluster.commands import LIVE, Commands, option
 from tests.cluster.conftest import MakePool
 
 
@@ -47,7 +47,7 @@ def copying(
     make_image(client, source, 16 * MIB, 64 * KIB)
     expected = digests(client, source)
     with throttled(migration, "2M"):
-        migration.text("run", "--method", "live", source, target, "--goal", "executed")
+        migration.text(*LIVE, source, target, "--goal", "executed")
         migration.wait_percent(target, 5)
         yield target, expected
 
@@ -101,9 +101,7 @@ def test_copies_in_a_silent_pool_hold_nobody_else_up(
     make_image(client, f"{pools[0]}/disk", snapshots=())  # librbd asks all pools for their clones
     with silent(cluster, pool):
         time.sleep(25)  # by then every observer has looked at one of them
-        migration.text(
-            "run", "--method", "live", f"{pools[0]}/disk", f"{pools[1]}/disk", "--goal", "prepared"
-        )
+        migration.text(*LIVE, f"{pools[0]}/disk", f"{pools[1]}/disk", "--goal", "prepared")
         migration.wait(f"{pools[1]}/disk", "prepared", timeout=30)
         assert [m["state"] for m in migration.under_way()][:4] == ["executing"] * 4
 

@@ -23,7 +23,7 @@ from qa.workload.images import (
     place,
 )
 from qa.workload.writer import writing
-from tests.cluster.commands import Commands, option
+from tests.cluster.commands import LIVE, Commands, option
 from tests.cluster.conftest import MakePool
 from tests.cluster.verification import (
     POINT,
@@ -66,7 +66,7 @@ def test_equal_images_pass_and_nothing_is_left_after_the_commit(
     source, target = ends
     make_image(client, source, **options)
     before = digests(client, source)
-    migration.text("run", "--method", "live", source, target, "--goal", "verified", *layout)
+    migration.text(*LIVE, source, target, "--goal", "verified", *layout)
     report = migration.wait(target, "verified")
     v = report["verification"]
     assert (v["mode"], v["outcome"], v["reasons"]) == ("full", "passed", [])
@@ -95,7 +95,7 @@ def test_in_place_and_clones(
         image.write(b"d" * 5000, 7 * MIB)
     before = digests(client, clone)
     for target, more in ((clone, ["--force"]), (f"{pools[1]}/whole", ["--flatten"])):
-        migration.text("run", "--method", "live", clone, target, "--goal", "verified", *more)
+        migration.text(*LIVE, clone, target, "--goal", "verified", *more)
         report = migration.wait(target, "verified")
         assert report["verification"]["outcome"] == "passed"
         migration.text("commit", target)
@@ -112,9 +112,7 @@ def test_data_pool(
     source, target = ends
     data = make_pool()
     make_image(client, source)
-    migration.text(
-        "run", "--method", "live", source, target, "--verify", "full", "--data-pool", data
-    )
+    migration.text(*LIVE, source, target, "--verify", "full", "--data-pool", data)
     report = migration.wait(target, "committed")
     assert report["verification"]["outcome"] == "passed"
     assert points(client, target) == []
@@ -144,7 +142,7 @@ def test_pause_and_resume(
 ) -> None:
     source, target = ends
     make_image(client, source, size=64 * MIB, snapshots=["one"])
-    migration.text("run", "--method", "live", source, target, "--goal", "verified")
+    migration.text(*LIVE, source, target, "--goal", "verified")
     whole = migration.wait(target, "verified")
     migration.text("set", target, "--rate", "16M")
     migration.text("verify", target)
@@ -178,9 +176,7 @@ def test_it_goes_on_where_it_was_after_a_kill(
 ) -> None:
     source, target = ends
     make_image(client, source, size=96 * MIB, snapshots=[])
-    migration.text(
-        "run", "--method", "live", source, target, "--goal", "executed", "--verify", "full"
-    )
+    migration.text(*LIVE, source, target, "--goal", "executed", "--verify", "full")
     migration.wait(target, "executed")
     migration.text("set", target, "--rate", "8M", "--goal", "verified")
     wait_compared(migration, target, 70)  # more than 3 s, so that a checkpoint was written
@@ -207,9 +203,7 @@ def test_sample(
     make_image(client, source, size=160 * MIB, snapshots=[])
     with option(cluster, "verify_fraction", "0.25"):
         time.sleep(1)
-        migration.text(
-            "run", "--method", "live", source, target, "--verify", "sample", "--goal", "verified"
-        )
+        migration.text(*LIVE, source, target, "--verify", "sample", "--goal", "verified")
         v = migration.wait(target, "verified")["verification"]
     assert (v["mode"], v["outcome"], v["fraction"]) == ("sample", "passed", 0.25)
     assert 0.70 <= v["miss_probability"] <= 0.75
@@ -224,7 +218,7 @@ def test_a_head_without_comparison_snapshot_is_compared_while_nobody_wrote(
 ) -> None:
     source, target = ends
     make_image(client, source)
-    migration.text("run", "--method", "live", source, target, "--goal", "executed")
+    migration.text(*LIVE, source, target, "--goal", "executed")
     migration.wait(target, "executed")
     assert points(client, target) == []
     migration.text("verify", target)
@@ -240,7 +234,7 @@ def test_without_lock_nothing_proves_that_nobody_wrote(
 ) -> None:
     source, target = ends
     make_image(client, source, features=["layering"])
-    migration.text("run", "--method", "live", source, target, "--goal", "executed")
+    migration.text(*LIVE, source, target, "--goal", "executed")
     migration.wait(target, "executed")
     migration.text("verify", target)
     assert migration.wait(target, "verified")["verification"]["outcome"] == "partial"
@@ -251,7 +245,7 @@ def test_partial(
 ) -> None:
     source, target = ends
     make_image(client, source)
-    migration.text("run", "--method", "live", source, target, "--goal", "executed")
+    migration.text(*LIVE, source, target, "--goal", "executed")
     migration.wait(target, "executed")
     with writing(cluster, target) as writer:
         writer.wait_acked(5)
@@ -279,9 +273,7 @@ def test_a_commit_compares_first_and_can_be_forced_meanwhile(
     source, target = ends
     make_image(client, source, size=32 * MIB)
     before = digests(client, source)
-    migration.text(
-        "run", "--method", "live", source, target, "--goal", "executed", "--verify", "full"
-    )
+    migration.text(*LIVE, source, target, "--goal", "executed", "--verify", "full")
     migration.wait(target, "executed")
     migration.text("set", target, "--rate", "2M")
     assert "when nothing differs" in migration.text("commit", target)
@@ -309,7 +301,7 @@ def test_soak_time(migration: Commands, client: rados.Rados, ends: "tuple[str, s
     source, target = ends
     make_image(client, source, size=MIB)
     begin = time.monotonic()
-    migration.text("run", "--method", "live", source, target, "--verify", "full", "--soak", "4s")
+    migration.text(*LIVE, source, target, "--verify", "full", "--soak", "4s")
     report = migration.wait(target, "verified")
     held = time.monotonic()
     while report["hold"] is None and time.monotonic() < held + 2:
@@ -326,9 +318,7 @@ def test_verification_can_be_called_off(
 ) -> None:
     source, target = ends
     make_image(client, source, size=32 * MIB)
-    migration.text(
-        "run", "--method", "live", source, target, "--goal", "executed", "--verify", "full"
-    )
+    migration.text(*LIVE, source, target, "--goal", "executed", "--verify", "full")
     migration.wait(target, "executed")
     migration.text("set", target, "--goal", "committed", "--rate", "2M")
     wait_compared(migration, target, 1)
@@ -358,7 +348,7 @@ def test_an_image_with_snapshots_is_compared_before_its_commit_unless_none_is_as
         source, target = f"{pools[0]}/{name}", f"{pools[1]}/{name}"
         snapshots = () if name == "plain" else ("one",)
         make_image(client, source, size=SIZE, snapshots=snapshots)
-        migration.text("run", "--method", "live", source, target, *args)
+        migration.text(*LIVE, source, target, *args)
         report = migration.wait(target, "committed")
         assert report["verify"] == mode
         assert (report["verification"] is not None) is (mode == "full")

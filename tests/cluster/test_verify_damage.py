@@ -18,7 +18,7 @@ from qa.workload.images import (
     opened,
     place,
 )
-from tests.cluster.commands import Commands
+from tests.cluster.commands import LIVE, Commands
 from tests.cluster.verification import (
     GRAIN,
     SIZE,
@@ -72,9 +72,7 @@ def test_a_difference_stops_the_commit(
     source, target = ends
     make_known(client, source)
     before = digests(client, source)
-    migration.text(
-        "run", "--method", "live", source, target, "--goal", "executed", "--verify", "full"
-    )
+    migration.text(*LIVE, source, target, "--goal", "executed", "--verify", "full")
     report = migration.wait(target, "executed")
     if side == "target":
         spoil(client, target, number, keep)
@@ -146,7 +144,7 @@ def test_an_object_that_the_object_map_lacks_is_found_when_no_map_is_trusted(
     key = "mgr/rbd_migration/verify_trust_object_maps"
     cluster.ceph("config", "set", "mgr", key, "false")
     try:
-        migration.text("run", "--method", "live", *ends, "--goal", "verified", "--verify", "full")
+        migration.text(*LIVE, *ends, "--goal", "verified", "--verify", "full")
         report = wait_failed(migration, ends[1])
     finally:
         cluster.ceph("config", "set", "mgr", key, "true")
@@ -162,6 +160,6 @@ def test_object_maps_that_are_flagged_invalid_are_not_trusted(
     cluster.rados("-p", ends[0].split("/")[0], "rm", f"rbd_object_map.{ident}")
     with opened(client, ends[0], read_only=False) as image:
         image.write(b"x", 0)
-    migration.text("run", "--method", "live", *ends, "--goal", "verified", "--verify", "full")
+    migration.text(*LIVE, *ends, "--goal", "verified", "--verify", "full")
     report = migration.wait(ends[1], "verified")
     assert views(report)[None]["bytes"] == SIZE + 4 * MIB

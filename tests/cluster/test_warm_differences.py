@@ -63,7 +63,7 @@ def missed(found, before, now):
     ]
 
 
-@pytest.mark.parametrize("seed", (0, 1, 3, 4, 5, 6))
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, 5, 6])
 def test_what_differs_is_looked_at_whatever_was_done_before(ioctx, image, monkeypatch, seed):
     """Also after rollbacks, resizes and removed snapshots; each image is looked at many times."""
     monkeypatch.setattr(candidates, "_GAP", -1)  # objects that happen to lie between count too
