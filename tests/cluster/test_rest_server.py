@@ -275,7 +275,7 @@ def test_bodies(writer: Rest) -> None:
     assert writer.ask("POST", BASE, raw=b'{"priority": NaN}').status == 400
     assert writer.ask("POST", BASE, raw=b"a=b", Content_Type="text/plain").status == 415
     assert writer.ask("POST", BASE).status in (400, 411)
-    assert announced(writer, 2 << 20) == 413
+    assert announced(writer, 5 << 20) == 413
     assert writer.ask("GET", BASE, Accept="application/vnd.ceph.api.v9.9+json").status == 415
     assert writer.ask("GET", BASE, Accept="text/html").status == 415
     plain = writer.ask("GET", BASE, Accept="*/*")

@@ -75,7 +75,7 @@ def test_an_image_with_objects_that_are_being_trimmed_waits_and_loses_nothing(
     data_pool = make_pool() if "data_pool" in options else ""
     make_rotated_image(client, source, **{**options, "data_pool": data_pool})
     before = digests(client, source)
-    found = migration.json("check", source, target)
+    found = migration.json("check", source, target, "--method", "live")
     (finding,) = [f for f in found["findings"] if f["code"] == "SNAPSHOTS_UNTRIMMED"]
     assert found["ok"]
     assert (data_pool or pools[0]) in finding["message"]
@@ -157,7 +157,9 @@ def test_removed_snapshots_of_other_images_hold_nothing(
         image.create_snap("two")
         image.write(b"later", 0)
     before = digests(client, source)
-    codes = [f["code"] for f in migration.json("check", source, target)["findings"]]
+    codes = [
+        f["code"] for f in migration.json("check", source, target, "--method", "live")["findings"]
+    ]
     assert "SNAPSHOTS_UNTRIMMED" not in codes
     migration.text(*LIVE, source, target, "--goal", "committed", "--verify", "none")
     migration.wait(target, "committed")
