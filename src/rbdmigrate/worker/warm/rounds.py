@@ -250,8 +250,8 @@ def synchronize(
             break
     writer.save_mark(replace(mark, synchronized=True).to_json())
     if isinstance(act, Arm):
-        opened.reserve_snapshots()
         last = copy.run(image, writer, quick=True)
+        opened.reserve_snapshots()  # their numbers have to be above all others of the images
         done.append(last)
         mark = read_mark(opened.new_ioctx, ends.target)
     return Synchronized(
