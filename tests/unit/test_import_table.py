@@ -1,6 +1,6 @@
 """The table of what can be imported, by format, stream and method: each cell is tried.
 
-With ``RBDMIGRATE_WRITE_TABLE=1`` in the environment the table is written anew.
+With ``RBDMIGRATE_WRITE_TABLE=1`` in the environment the table is written again.
 """
 
 import bz2

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EBUSY, EDQUOT
 from typing import Any, Optional, Union
@@ -94,12 +93,8 @@ class RoundCopy:
         mark = replace(mark, varied=self._varied(before, ident, older, writer.object_size))
         writer.save_mark(mark.to_json())
         writer.limit_snapshots(int(image.get_snap_limit()))
-        if not quick:
-            dropped = True
-            with suppress(rbd.ImageNotFound):  # somebody else removed one
-                dropped = drop_rounds(image, self._migration, keep=ident)
-            if dropped:
-                self._copy(writer, mark)  # copies nothing: those of the target go too
+        if not quick and drop_rounds(image, self._migration, keep=ident):
+            self._copy(writer, mark)  # copies nothing: those of the target go too
         return Round(name, mark.bytes - before.bytes, time.monotonic() - begun, at)
 
     def _total(self, image: rbd.Image, ident: int) -> int:
