@@ -47,9 +47,12 @@ class Rig:
         """Return the JSON answer of ``ceph rbd migration COMMAND``, without starting the CLI."""
         return self.ceph(f"rbd migration {command}", **args)
 
-    def ceph(self, prefix: str, **args: Any) -> Any:
-        """Send a command to the manager, again while no manager is ready. Returns decoded JSON."""
-        return ask_manager(self.client, prefix, args, patience=_PATIENCE)
+    def ceph(self, prefix: str, *, data: str = "", **args: Any) -> Any:
+        """Send a command to the manager, again while no manager is ready. Returns decoded JSON.
+
+        ``data``: its input, as ``ceph -i`` sends it.
+        """
+        return ask_manager(self.client, prefix, args, data=data, patience=_PATIENCE)
 
     def status(self, target: str) -> Report:
         """Return the report of one migration."""

@@ -14,6 +14,7 @@ from qa.devcluster.layout import Layout
 from qa.devcluster.processes import Process
 
 _BINARIES = {"mon": "ceph-mon", "mgr": "ceph-mgr", "osd": "ceph-osd", "client": "radosgw"}
+_PASSED_ON = ("RBD_MIGRATION_TRACE_DIR",)  # see rbdmigrate.trace
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -34,6 +35,7 @@ class Daemons:
             "RBD_MIGRATION_FAULT_DIR": str(self._layout.faults),
             "SSL_CERT_FILE": str(self._layout.authorities),
             processes.MARK: str(self._layout.root),
+            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         }
 
     def command(self, name: str, *more: str) -> list[str]:

@@ -29,20 +29,21 @@ def ask_manager(
     prefix: str,
     args: Mapping[str, Any],
     *,
+    data: str = "",
     patience: float = 60.0,
     timeout: int = 60,
     again: Optional[Collection[int]] = NOT_READY,
 ) -> Any:
     """Return the JSON answer to any command of the managers. Raises Refused.
 
-    After ``timeout`` seconds without an answer, and after an errno in ``again`` (None: after any),
-    it is sent again, for ``patience`` seconds.
+    ``data`` is the input of the command. After ``timeout`` seconds without an answer, and after an
+    errno in ``again`` (None: after any), it is sent again, for ``patience`` seconds.
     """
     request = json.dumps({"prefix": prefix, "format": "json", **args})
     deadline = time.monotonic() + patience
     while True:
         try:
-            code, out, said = client.mgr_command(request, b"", timeout=timeout)
+            code, out, said = client.mgr_command(request, data.encode(), timeout=timeout)
         except rados.Error as error:
             code, out, said = error.errno or EAGAIN, b"", str(error)
         if code == 0:

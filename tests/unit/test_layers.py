@@ -26,7 +26,7 @@ MAY_USE = {
 ENGINE = ("hooks", "records", "pace", "reconcile", "requests", "plans", "cutover")
 """The packages of the engine, from the bottom up: each imports only those before it."""
 
-FOR_ALL = {"", "faults"}  # the version, and the points for fault tests
+FOR_ALL = {"", "faults", "trace"}  # the version, points for fault tests, spans
 MANAGERS = {"mgr_module", "mgr_util", "cherrypy", "prettytable"}
 
 

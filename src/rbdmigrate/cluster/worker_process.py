@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from errno import E2BIG, EIO
 from typing import IO, Optional, cast
 
-from .. import __version__
+from .. import __version__, trace
 from ..model.errors import MigrationError, RecordError, errno_text
 from ..model.jobs.protocol import (
     MAX_LINE,
@@ -42,7 +42,7 @@ from .processes import identity_of
 
 START_TIMEOUT = 40.0  # seconds until the hello message: two connections of up to 20 s each
 # Fault injection for tests; OpenSSL's variables for the certificate authorities of a host.
-_PASSED_ON = ("RBD_MIGRATION_FAULT_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON = ("RBD_MIGRATION_FAULT_DIR", trace.FOLDER, "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from rbdmigrate.worker.main import main; main()"
 

@@ -24,6 +24,7 @@ from ..model.observation import HeaderState
 from ..model.spec import ImageSpec
 from ..model.untrimmed import Untrimmed
 from ..model.watchers import Watcher, source_in_use
+from ..trace import span
 from .copy.concurrency import allow_lock_owner, limited_concurrency
 from .copy.copied_alone import CopiedAlone
 from .copy.estimate import survey
@@ -76,7 +77,8 @@ def prepare(
         require_same_image(ioctx, source)
     fault_point("librbd.before", "prepare")
     try:
-        session.c.prepare(source, target, layout, features)
+        with span("librbd", op="prepare"):
+            session.c.prepare(source, target, layout, features)
     except CApiError:
         if act.point:  # where it is half done, whoever completes that removes it
             with suppress(rados.Error, rbd.Error):
@@ -174,7 +176,8 @@ def execute(
     waits_for = _untrimmed_source(session, source, tell)
     if waits_for is not None:
         return NotTrimmed(waits_for)
-    found = survey(session, source, target)
+    with span("survey", op="execute"):
+        found = survey(session, source, target)
     with session.open(target) as ioctx:
         require_unlocked(ioctx, target)
         watch = CopiedAlone(session, ioctx, target, act.untouched)
@@ -185,12 +188,14 @@ def execute(
         with limited_concurrency(session, ioctx, target, act, imported=False):
             require_same_image(ioctx, target)
             watch.begins()
-            with yielding_lock(ioctx, target.image_id, session.pace):
+            lock = yielding_lock(ioctx, target.image_id, session.pace)
+            with lock, span("librbd", op="execute"):
                 session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
         version = watch.ended()
         require_executed(ioctx, target)
-        require_all_objects(session, source, target, found.to_copy, copied.done)
+        with span("all objects", op="execute"):
+            require_all_objects(session, source, target, found.to_copy, copied.done)
         return Copied(version, watch.alone, found.total)
 
 
@@ -224,7 +229,8 @@ def commit(session: Session, ends: ImageEnds, act: Commit, tell: Tell) -> Finish
         release_parent(session, ends.source, target)
         fault_point("librbd.before", "commit")
         require_same_image(ioctx, target)
-        session.rbd.migration_commit(ioctx, target.image, on_progress=objects(tell))
+        with span("librbd", op="commit"):
+            session.rbd.migration_commit(ioctx, target.image, on_progress=objects(tell))
         fault_point("librbd.after", "commit")
         require_committed(ioctx, target)
     return Finished()

@@ -33,6 +33,7 @@ from ..model.jobs.protocol import (
     decode_line,
     encode_line,
 )
+from ..trace import span
 from .copy.throttle import CopyThrottle
 from .ops import perform
 from .session import KEPT_OPEN, Session
@@ -132,7 +133,8 @@ def _run(session: Session, channel: Channel, message: DoJob) -> None:
     session.give_up = give_up
     try:
         fault_point("worker.before", job.name)
-        answer = perform(session, job, send)
+        with span("job", op=job.name):
+            answer = perform(session, job, send)
         fault_point("worker.after", job.name)
     except MigrationError as error:
         send(Failed(error.errno, Cause.REFUSED, str(error)))

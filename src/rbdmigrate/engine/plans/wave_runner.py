@@ -13,6 +13,7 @@ from ...control.lifecycle.requests import cleared_for_retry
 from ...control.plans.waves import Phase, Step, next_step
 from ...model.errors import MigrationError
 from ...model.plan import Outcome, Plan, PlanState
+from ...trace import span
 from ..reconcile.scheduler import Scheduler
 from ..records.plan_registry import PlanRegistry
 from ..records.registry import Registry
@@ -104,7 +105,8 @@ class WaveRunner:
             elif self._outcomes.ended_before(kept, number):
                 return
             else:
-                tracked = self._beginner.begin(item, kept.plan.definition)
+                with span("begin", item.ident):
+                    tracked = self._beginner.begin(item, kept.plan.definition)
                 if tracked.migration.id != item.ident:
                     item = replace(item, ident=tracked.migration.id)
                     self._plan_registry.settle(kept, number, item)

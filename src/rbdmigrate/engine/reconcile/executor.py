@@ -37,6 +37,7 @@ from ...model.jobs.acts import ActOn
 from ...model.jobs.answers import Armed, Copied, CutOverDone, NotTrimmed, Synchronized
 from ...model.jobs.protocol import Cause, Done, Ending, Failed, Tell
 from ...model.migration import Actor, Method, Migration, Op
+from ...trace import span
 from ..pace.lock_owner import LockOwnerPace, holds_lock
 from ..pace.plan_limits import PlanPace
 from ..pace.throttle import Throttle
@@ -96,9 +97,10 @@ class Executor:
 
     def work(self, slot: Slot, job: Job) -> None:
         """Do ``job``; its failures are recorded. Raises what RADOS and the store raise."""
-        tracked = job.tracked
+        tracked, ident = job.tracked, job.tracked.migration.id
         try:
-            worker = slot.worker(job)
+            with span("worker", ident, job.op.value):
+                worker = slot.worker(job)
         except WorkerLost as error:
             if not job.stop_reason:
                 problem = not_started(job.op, str(error), tracked.migration.target.spec)
@@ -107,7 +109,8 @@ class Executor:
         situation = self._still_wanted(tracked, job.op)
         if situation is None:
             return
-        refusal = clones.look_before(self._client, tracked.migration, job.op)
+        with span("clones", ident, job.op.value):
+            refusal = clones.look_before(self._client, tracked.migration, job.op)
         if refusal is not None:
             problem = FailureReason(str(refusal), refusal.errno == EAGAIN)
             self._failures.record(tracked, refusal.errno, problem)
@@ -143,16 +146,17 @@ class Executor:
 
         wanted, abandoned = Act(job.op), tracked.abandoned
         try:
-            self._registry.update(
-                tracked, while_decided(wanted, situation, time.time(), intent, abandoned=abandoned)
-            )
+            confirmed = while_decided(wanted, situation, time.time(), intent, abandoned=abandoned)
+            with span("intent", ident, job.op.value):
+                self._registry.update(tracked, confirmed)
         except Outdated:  # a request was accepted meanwhile: the next look decides about it
             return
         tracked.moved_at = time.monotonic()
         job_of_worker = self._job(tracked, job.op, allowed_version)
         begun, result = time.monotonic(), "failed"
         try:
-            ending = worker.run(job_of_worker, self._listener(tracked, job.op))
+            with span("act", ident, job.op.value):
+                ending = worker.run(job_of_worker, self._listener(tracked, job.op))
             result = "failed" if isinstance(ending, Failed) else "done"
         except WorkerLost as error:
             result = "interrupted"
@@ -168,7 +172,8 @@ class Executor:
                     self._after_copy.settle(slot, tracked)
             if isinstance(ending, Done) and isinstance(ending.answer, Armed):
                 tracked.armed = (slot.name, time.monotonic() + ending.answer.seconds)
-            self._ended(tracked, job.op, ending)
+            with span("outcome", ident, job.op.value):
+                self._ended(tracked, job.op, ending)
         finally:
             tracked.copied_by = ""
             passed = time.monotonic() - begun
@@ -309,7 +314,8 @@ class Executor:
     def _look(self, tracked: TrackedMigration) -> Situation:
         """Observe both ends and bring the record up to date."""
         now = time.time()
-        seen = observe(self._client, tracked.migration)
+        with span("observe", tracked.migration.id):
+            seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         self._registry.update(tracked, lambda m: with_observation(m, situation, seen, now))
         tracked.seen = (time.monotonic(), situation)

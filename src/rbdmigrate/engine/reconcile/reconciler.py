@@ -22,6 +22,7 @@ from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, 
 from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
 from ...model.errors import MigrationError
 from ...model.migration import Migration, Op
+from ...trace import span
 from ..records.registry import Registry, StoreFenced, TrackedMigration
 from ..records.secrets import Secrets
 from ..settings import Settings
@@ -126,7 +127,8 @@ class Reconciler:
     def _observe(self, tracked: TrackedMigration) -> None:
         def look(tracked: TrackedMigration) -> None:
             try:
-                self._look(tracked)
+                with span("look", tracked.migration.id):
+                    self._look(tracked)
             finally:
                 tracked.looking = False
 
@@ -162,7 +164,8 @@ class Reconciler:
             return
         tracked.note = ""
         now = time.time()
-        seen = observe(self._client, tracked.migration)
+        with span("observe", tracked.migration.id):
+            seen = observe(self._client, tracked.migration)
         situation = diagnose(tracked.migration, seen)
         cap = self._settings().retry_cap
         migration = self._registry.update(

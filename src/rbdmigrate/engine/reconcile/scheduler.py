@@ -27,6 +27,7 @@ from ...control.lifecycle.situation import Situation
 from ...control.metrics.counting import Sample
 from ...model.errors import MigrationError
 from ...model.migration import Goal, Migration, Op
+from ...trace import span
 from ..pace.cluster_monitor import ClusterMonitor
 from ..pace.holds import Gates, Holds
 from ..pace.lock_owner import copies_on
@@ -164,7 +165,8 @@ class Scheduler:
             self._wake.clear()
             begun = time.monotonic()
             try:
-                self._round()
+                with span("round"):
+                    self._round()
             except StoreFenced as error:
                 self._on_fenced(str(error))
                 return
@@ -330,7 +332,8 @@ class Scheduler:
     def _work(self, slot: Slot, job: Job) -> None:
         """What a slot does with its job, in the slot's thread."""
         look_again(job.tracked, 0.0)
-        self._observers.guarded(job.tracked, lambda tracked: self._executor.work(slot, job))
+        with span("step", job.tracked.migration.id, job.op.value):
+            self._observers.guarded(job.tracked, lambda tracked: self._executor.work(slot, job))
 
 
 def _without_trouble(due: Iterable[TrackedMigration], room: int) -> list[TrackedMigration]:

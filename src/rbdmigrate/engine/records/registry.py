@@ -19,6 +19,7 @@ from ...control.metrics.counting import Sample, begun, changed
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ...trace import span
 from ..caller import internal, who
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import NOTHING, HookQueue, NewMessages
@@ -256,9 +257,10 @@ class Registry:
             try:
                 self._settle(store, tracked)
                 ended = replace(m, step=None, hold=None, held=tracked.held_times())
-                store.write(ended, history=True)
-                self._remove(store, m.id)
-                self._history.trim(store)
+                with span("end", m.id):
+                    store.write(ended, history=True)
+                    self._remove(store, m.id)
+                    self._history.trim(store)
             except PoolMissing:
                 log.warning("%s: ended without history", m.id)
             self._forget(tracked)
@@ -309,7 +311,8 @@ class Registry:
         self._settle(store, tracked)
         began = time.monotonic()
         try:
-            store.write(m, posts=posts.deliveries)
+            with span("write", m.id):
+                store.write(m, posts=posts.deliveries)
             self.count(Sample("store_write_duration_seconds", (), time.monotonic() - began))
         except rados.Error:
             self._unsure.add(store, m.id)

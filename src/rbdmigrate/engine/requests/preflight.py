@@ -35,6 +35,7 @@ from ...model.rounds import hidden_by
 from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
+from ...trace import span
 from ..caller import access
 from ..records.registry import Registry
 from ..settings import Settings
@@ -77,14 +78,15 @@ class Preflight:
         ``order``: a migration is to begin, as opposed to a mere check.
         """
         client = self._client
-        wait_for_latest_osdmap(client)
-        facts = Facts(
-            wish=wish,
-            pools=inventory.pools(client, wish.pools),
-            missing_namespaces=self._missing_namespaces(wish),
-            release=inventory.release(client),
-            caps=inventory.caps(client, self._manager),
-        )
+        with span("ask monitors"):
+            wait_for_latest_osdmap(client)
+            facts = Facts(
+                wish=wish,
+                pools=inventory.pools(client, wish.pools),
+                missing_namespaces=self._missing_namespaces(wish),
+                release=inventory.release(client),
+                caps=inventory.caps(client, self._manager),
+            )
         source = self._name(wish.source, facts) if wish.spec is None else None
         target = self._name(wish.target, facts)
         facts = replace(facts, source=source, target=target)
@@ -246,7 +248,8 @@ class Preflight:
 
     def _image(self, place: Place, wish: MigrationRequest, *, order: bool) -> Image:
         question = InspectImage(place, wish.layout.flatten, self._fenced())
-        image = self._ask(question, Image, 0.0, order=order)
+        with span("ask librbd"):
+            image = self._ask(question, Image, 0.0, order=order)
         return self._with_header(image, place)
 
     def _with_header(self, image: Image, place: Place) -> Image:
