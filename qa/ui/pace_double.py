@@ -20,7 +20,7 @@ class PaceDouble:
         self.gates: list[dict[str, Any]] = []
         self.guard: Optional[float] = None
         self.limits = {"max_copies": 4, "per_source_pool": 0, "per_target_pool": 0,
-                       "per_source_host": 0, "max_steps": 2, "max_verifies": 2}  # fmt: skip
+                       "per_source_host": 0, "max_steps": 4, "max_verifies": 2}  # fmt: skip
 
     def throttle_get(self, args: Args) -> Any:
         """The answer of GET /throttle."""

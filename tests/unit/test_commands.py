@@ -496,7 +496,7 @@ class TestPace:
     def test_limits_are_set_by_name(self, ask, options):
         assert ask("limit set", max_copies=8, per_source_pool=2)[0] == 0
         settings = options.settings
-        assert (settings.max_copies, settings.per_source_pool, settings.max_steps) == (8, 2, 2)
+        assert (settings.max_copies, settings.per_source_pool, settings.max_steps) == (8, 2, 4)
 
     @pytest.mark.parametrize("args", [{}, {"max_copies": -1}, {"max_copies": "many"}])
     def test_a_limit_that_makes_no_sense_is_refused(self, ask, options, args):

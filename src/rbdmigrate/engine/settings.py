@@ -44,7 +44,7 @@ class Settings:
     """
 
     max_copies: int = 4
-    max_steps: int = 2
+    max_steps: int = 4
     max_verifies: int = 2
     verify_fraction: float = 0.05
     verify_trust_maps: bool = True

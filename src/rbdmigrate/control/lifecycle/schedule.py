@@ -91,6 +91,16 @@ def free_slots(running: Sequence[Running], limits: Limits) -> FreeSlots:
     )
 
 
+def kind_of(op: Op) -> str:
+    """Which limit an act counts for: ``copy``, ``verify`` or ``step``."""
+    return "copy" if op in COPYING else "verify" if op in COMPARING else "step"
+
+
+def precedence(priority: int, op: Op) -> tuple[int, bool]:
+    """What sorts acts of the same kind: those with the lowest go first."""
+    return -priority, op not in _URGENT
+
+
 def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
     """Return those of ``waiting`` that may start in addition to ``running``.
 
@@ -107,7 +117,7 @@ def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limit
     plans = Counter(act.plan for act in copying)
     cutovers = sum(act.op is Op.CUT_OVER for act in running)
     chosen = []
-    order = sorted(waiting, key=lambda w: (-w.priority, w.op not in _URGENT, w.since, w.ident))
+    order = sorted(waiting, key=lambda w: (*precedence(w.priority, w.op), w.since, w.ident))
     for candidate in order:
         if candidate.op in COMPARING:
             if verifies > 0:

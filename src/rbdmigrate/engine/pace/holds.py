@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class Gates:
 
 
 class Holds:
-    """Says what holds a copy. Used by one thread."""
+    """Says what holds a copy. Thread-safe."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Holds:
         self._plans = plans
         self._closed: dict[tuple[Window, str], Optional[Hold]] = {}
         self._closed_until = 0.0
+        self._lock = threading.Lock()
 
     def hold(self, m: Migration, *, begins: bool) -> Optional[Hold]:
         """Why no byte of ``m`` may be copied now; None when some may.
@@ -110,15 +112,16 @@ class Holds:
         return None
 
     def _outside(self, window: Window, whose: str) -> Optional[Hold]:
-        if time.monotonic() > self._closed_until:
-            self._closed.clear()
-            self._closed_until = time.monotonic() + _STALE
         key = (window, whose)
-        if key not in self._closed:
-            self._closed[key] = closed(
-                window, whose, datetime.fromtimestamp(time.time(), timezone.utc)
-            )
-        return self._closed[key]
+        with self._lock:
+            if time.monotonic() > self._closed_until:
+                self._closed.clear()
+                self._closed_until = time.monotonic() + _STALE
+            if key not in self._closed:
+                self._closed[key] = closed(
+                    window, whose, datetime.fromtimestamp(time.time(), timezone.utc)
+                )
+            return self._closed[key]
 
     def _standstill(self, m: Migration) -> Optional[Hold]:
         if m.rate == 0:

@@ -171,7 +171,8 @@ class Executor:
                 if job.op is Op.EXECUTE:
                     self._after_copy.settle(slot, tracked)
             if isinstance(ending, Done) and isinstance(ending.answer, Armed):
-                tracked.armed = (slot.name, time.monotonic() + ending.answer.seconds)
+                slot.armed_until = time.monotonic() + ending.answer.seconds
+                tracked.armed = (slot.name, slot.armed_until)
             with span("outcome", ident, job.op.value):
                 self._ended(tracked, job.op, ending)
         finally:

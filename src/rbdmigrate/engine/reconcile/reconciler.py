@@ -125,14 +125,23 @@ class Reconciler:
             tracked.peeking = False
 
     def _observe(self, tracked: TrackedMigration) -> None:
-        def look(tracked: TrackedMigration) -> None:
-            try:
-                with span("look", tracked.migration.id):
-                    self._look(tracked)
-            finally:
-                tracked.looking = False
+        self.guarded(tracked, self._look_and_tell)
 
-        self.guarded(tracked, look)
+    def look_now(self, tracked: TrackedMigration, again: float) -> None:
+        """Look at a migration that the calling thread has, instead of in the next round.
+
+        It is due ``again`` at that time (monotonic). Raises what RADOS and the store raise.
+        """
+        tracked.due, tracked.wanted = again, None  # before the look, as in the loop
+        tracked.looking = True
+        self._look_and_tell(tracked)
+
+    def _look_and_tell(self, tracked: TrackedMigration) -> None:
+        try:
+            with span("look", tracked.migration.id):
+                self._look(tracked)
+        finally:
+            tracked.looking = False
 
     def guarded(self, tracked: TrackedMigration, act: Callable[[TrackedMigration], None]) -> None:
         """Run ``act`` on a busy migration; whatever happens the migration is looked at again."""

@@ -12,17 +12,7 @@ from typing import Optional
 import rados
 
 from ...cluster.client import Identity
-from ...control.lifecycle.cutover import undecided
-from ...control.lifecycle.schedule import (
-    COMPARING,
-    COPYING,
-    PACED,
-    Limits,
-    Running,
-    Waiting,
-    choose,
-    free_slots,
-)
+from ...control.lifecycle.schedule import PACED
 from ...control.lifecycle.situation import Situation
 from ...control.metrics.counting import Sample
 from ...model.errors import MigrationError
@@ -38,8 +28,8 @@ from ..records.registry import Registry, StoreFenced, TrackedMigration
 from ..records.secrets import Secrets
 from ..settings import Settings
 from .executor import Executor
+from .placement import Placement
 from .reconciler import Reconciler, look_again
-from .source_breaker import source_key
 from .source_watchdog import SourceWatchdog
 from .worker_slot import Job, Slot
 
@@ -82,14 +72,21 @@ class Scheduler:
         self._throttle = throttle
         self._monitor = conditions
         self._holds = Holds(settings, throttle, conditions, plans, gates)
-        self._plans = plans
         self._watch = SourceWatchdog(settings)
         self._secrets = secrets
         self._settings = settings
         self._on_fenced = on_fenced
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._slots: dict[str, list[Slot]] = {"copy": [], "step": [], "verify": []}
+        self._placement = Placement(
+            registry=registry,
+            holds=self._holds,
+            plans=plans,
+            breaker=acts.breaker,
+            settings=settings,
+            new_slot=self._new_slot,
+        )
+        self._recheck = 0.0  # seconds until a migration at rest is looked at again
         self._reload_at = 0.0
         self.crashed = ""
         self._observers = Reconciler(
@@ -124,8 +121,8 @@ class Scheduler:
         for slot in self._all_slots():
             slot.stop()
 
-    def _all_slots(self) -> list[Slot]:
-        return [slot for slots in self._slots.values() for slot in slots]
+    def _all_slots(self) -> tuple[Slot, ...]:
+        return self._placement.slots()
 
     def wake(self, tracked: Optional[TrackedMigration] = None) -> None:
         """Look at once: at ``tracked``, or for a place that became free."""
@@ -190,7 +187,7 @@ class Scheduler:
                 self._secrets.sweep(self._registry.idents)
         self._executor.blocklist.clean(self._client)
         settings = self._settings()
-        waiting: dict[str, tuple[TrackedMigration, Op]] = {}
+        waiting: list[tuple[TrackedMigration, Op]] = []
         due: list[TrackedMigration] = []
         running: list[TrackedMigration] = []  # whose copies are to be peeked at
         every = self._registry.all()
@@ -202,17 +199,18 @@ class Scheduler:
                     running.append(tracked)
                 continue
             if tracked.wanted is not None and tracked.due >= 0:
-                waiting[tracked.migration.id] = (tracked, tracked.wanted)
+                waiting.append((tracked, tracked.wanted))
             elif tracked.due <= now:
                 due.append(tracked)
         room = _TROUBLED - sum(t.troubled and (t.looking or t.peeking) for t in every)
         running = _without_trouble((t for t in running if not t.peeking), min(1, room))
         self._peek_at(running, now + _PEEK)
         due = _without_trouble(due, room - sum(t.troubled for t in running))
-        self._look_at(due, now + max(settings.recheck, len(every) / _LOOKS_AT_REST))
+        self._recheck = max(settings.recheck, len(every) / _LOOKS_AT_REST)
+        self._look_at(due, now + self._recheck)
         self._watch.look(self._all_slots())
         self._pace()
-        self._assign(waiting)
+        self._placement.assign(waiting)
         self._registry.count(Sample("loop_duration_seconds", (), time.monotonic() - now))
         log.debug(
             "a round: %d migrations, %d due, %d waiting, %.1f ms",
@@ -240,7 +238,7 @@ class Scheduler:
 
     def _pace(self) -> None:
         """Tell every running copy its rate; stop those that are to stand still."""
-        jobs = [(slot, slot.job) for slot in self._paced()]
+        jobs = [(slot, slot.job) for slot in self._all_slots()]
         copies = [(slot, job) for slot, job in jobs if job is not None and job.op in PACED]
         rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
         guard = self._monitor.guard_message()
@@ -265,75 +263,37 @@ class Scheduler:
                 tracked.rate_limit = rate
                 slot.set_rate(rate)
 
-    def _assign(self, waiting: dict[str, tuple[TrackedMigration, Op]]) -> None:
-        jobs = [slot.job for slot in self._all_slots()]
-        settings = self._settings()
-        trying = {source_key(job.tracked.migration) for job in jobs if job is not None}
-        running = [_running(job) for job in jobs if job is not None]
-        limits = Limits(
-            settings.max_copies,
-            settings.max_steps,
-            settings.per_source_pool,
-            settings.per_target_pool,
-            settings.max_verifies,
-            settings.per_source_host,
-            self._plans.limits(),
-            settings.max_cutovers,
-        )
-        free = free_slots(
-            running, limits
-        )  # thousands may wait: only those that have a chance count
-        able = []
-        for tracked, op in waiting.values():
-            rests = self._executor.breaker.rests(tracked.migration, op, trying)
-            tracked.source_rests = rests
-            m = tracked.migration
-            held = self._holds
-            tracked.held = held.hold(m, begins=True) if op in PACED else held.step(m, op)
-            if not rests and tracked.held is None and free.any_for(op):
-                able.append(_waiting(tracked.migration, op))
-        for item in choose(able, running, limits):
-            tracked, op = waiting[item.ident]
-            if not self._registry.claim(tracked):
-                continue
-            tracked.wanted = None
-            job = Job(tracked, op)
-            if self._assign_to_armed(job):
-                continue
-            kind = "copy" if op in COPYING else "verify" if op in COMPARING else "step"
-            if not any(slot.assign(job) for slot in self._slots[kind]):
-                self._new_slot(kind).assign(job)
-
-    def _assign_to_armed(self, job: Job) -> bool:
-        """Give a job to the worker that has its images open; False if none has.
-
-        To any other worker it is a client that has them open, and refuses the job. A worker that
-        has another job meanwhile has closed them.
-        """
-        armed, job.tracked.armed = job.tracked.armed, None
-        if armed is None:
-            return False
-        return any(slot.name == armed[0] and slot.assign(job) for slot in self._all_slots())
-
-    def _paced(self) -> list[Slot]:  # the throttle holds for them, and they can be interrupted
-        return [*self._slots["copy"], *self._slots["verify"]]
-
-    def _new_slot(self, kind: str) -> Slot:
-        slots = self._slots[kind]
-        slot = Slot(
-            f"{kind}-{len(slots)}", self._identity, self._work, self._wake.set, self._worker_started
-        )
-        slots.append(slot)
-        return slot
+    def _new_slot(self, name: str) -> Slot:
+        return Slot(name, self._identity, self._work, self._wake.set, self._worker_started)
 
     def _worker_started(self) -> None:
         self._registry.count(Sample("worker_starts_total"))
 
     def _work(self, slot: Slot, job: Job) -> None:
         """What a slot does with its job, in the slot's thread."""
-        look_again(job.tracked, 0.0)
-        with span("step", job.tracked.migration.id, job.op.value):
-            self._observers.guarded(job.tracked, lambda tracked: self._executor.work(slot, job))
+        self._observers.guarded(job.tracked, lambda tracked: self._steps(slot, job))
+
+    def _steps(self, slot: Slot, first: Job) -> None:
+        """Do a job, and at once what follows from it: its worker is there, and nobody waits."""
+        job: Optional[Job] = first
+        while job is not None:
+            look_again(job.tracked, 0.0)
+            with span("step", job.tracked.migration.id, job.op.value):
+                self._executor.work(slot, job)
+            job = self._following(slot, job)
+
+    def _following(self, slot: Slot, job: Job) -> Optional[Job]:
+        """The next act on the same migration, if it may begin now and in this slot.
+
+        None: the loop finds out what is next.
+        """
+        tracked = job.tracked
+        if self._stopping.is_set() or job.stop_reason or tracked.double:
+            return None
+        self._observers.look_now(tracked, time.monotonic() + self._recheck)
+        if tracked.wanted is None or tracked.due < 0:  # somebody asked for another look meanwhile
+            return None
+        return self._placement.following(slot, job, tracked.wanted)
 
 
 def _without_trouble(due: Iterable[TrackedMigration], room: int) -> list[TrackedMigration]:
@@ -346,27 +306,3 @@ def _without_trouble(due: Iterable[TrackedMigration], room: int) -> list[Tracked
 def _urgency(tracked: TrackedMigration) -> tuple[bool, bool, float]:
     """Those that somebody waits for, then those whose act was cut off, then the longest due."""
     return tracked.due >= 0, tracked.migration.step is None, tracked.due
-
-
-def _waiting(migration: Migration, op: Op) -> Waiting:
-    return Waiting(
-        migration.id,
-        op,
-        migration.priority,
-        migration.created,
-        migration.source.pool,
-        migration.target.pool,
-        _host(migration),
-        migration.plan,
-        undecided(migration),
-    )
-
-
-def _running(job: Job) -> Running:
-    migration = job.tracked.migration
-    pools = (migration.source.pool, migration.target.pool)
-    return Running(job.op, *pools, _host(migration), migration.plan)
-
-
-def _host(migration: Migration) -> str:
-    return migration.imported.host if migration.imported is not None else ""

@@ -16,6 +16,8 @@ from ..records.registry import TrackedMigration
 
 log = logging.getLogger(__name__)
 
+_IDLE = 120.0  # seconds after which a worker without a job is ended
+
 
 @dataclass
 class Job:
@@ -52,6 +54,7 @@ class Slot:
         self._stopping = False
         self._worker: Optional[WorkerProcess] = None
         self.crashed = ""
+        self.armed_until = 0.0  # monotonic: until then its worker may have images open
         self._thread = threading.Thread(target=self._run, name=f"rbdmigrate-{name}", daemon=True)
         self._thread.start()
 
@@ -74,6 +77,17 @@ class Slot:
                 return False
             self._job = job
             self._wake.notify()
+        return True
+
+    def follow(self, job: Job, following: Job) -> bool:
+        """Go on with ``following`` right after ``job``; for the slot's thread.
+
+        False when the slot is to end, or when the worker was killed to stop ``job``.
+        """
+        with self._wake:
+            if self._stopping or job.stop_reason:
+                return False
+            self._job = following
         return True
 
     def interrupt(self, job: Job, reason: str, failure: Optional[FailureReason] = None) -> None:
@@ -144,12 +158,17 @@ class Slot:
         try:
             while not self.crashed:
                 with self._wake:
-                    while self._job is None and not self._stopping:
-                        self._wake.wait()
-                    if self._job is None:
-                        return
+                    self._wake.wait_for(
+                        lambda: self._job is not None or self._stopping,
+                        _IDLE if self._worker is not None else None,
+                    )
                     job = self._job
-                self._do(job)
+                    if job is None and self._stopping:
+                        return
+                if job is None:
+                    self.discard_worker()  # it had nothing to do for a while: its memory is freed
+                else:
+                    self._do(job)
         finally:
             self.discard_worker()
 

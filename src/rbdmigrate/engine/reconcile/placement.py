@@ -1,0 +1,182 @@
+"""Places for acts: which of the acts that are wanted begin now, within limits, in which slot.
+
+The loop places what waits. A slot whose act ended asks for the next act on the same migration, so
+that its worker goes on without a round of the loop.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from ...control.lifecycle.cutover import undecided
+from ...control.lifecycle.schedule import (
+    PACED,
+    Limits,
+    Running,
+    Waiting,
+    choose,
+    free_slots,
+    kind_of,
+    precedence,
+)
+from ...model.migration import Hold, Migration, Op
+from ..pace.holds import Holds
+from ..pace.plan_limits import PlanPace
+from ..records.registry import Registry, TrackedMigration
+from ..settings import Settings
+from .source_breaker import SourceBreaker, source_key
+from .worker_slot import Job, Slot
+
+
+class Placement:
+    """The slots, and who gets one. Thread-safe. ``new_slot`` makes a slot with a name."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        holds: Holds,
+        plans: PlanPace,
+        breaker: SourceBreaker,
+        settings: Callable[[], Settings],
+        new_slot: Callable[[str], Slot],
+    ) -> None:
+        self._registry = registry
+        self._holds = holds
+        self._plans = plans
+        self._breaker = breaker
+        self._settings = settings
+        self._new_slot = new_slot
+        self._lock = threading.Lock()  # whoever counts what runs also begins the next act
+        self._slots: tuple[Slot, ...] = ()
+        self._first: dict[str, tuple[int, bool]] = {}  # of what waits, by kind of act
+
+    def slots(self) -> tuple[Slot, ...]:
+        """All slots there are."""
+        return self._slots
+
+    def assign(self, waiting: Sequence[tuple[TrackedMigration, Op]]) -> None:
+        """Begin those of ``waiting`` that may begin now."""
+        with self._lock:
+            running, trying = self._under_way()
+            limits = self._limits()
+            free = free_slots(running, limits)
+            first: dict[str, tuple[int, bool]] = {}
+            able: dict[str, tuple[TrackedMigration, Op]] = {}
+            for tracked, op in waiting:
+                if not self._may_begin(tracked, op, trying):
+                    continue
+                kind, rank = kind_of(op), precedence(tracked.migration.priority, op)
+                first[kind] = min(first.get(kind, rank), rank)
+                if free.any_for(op):  # thousands may wait: only those that have a chance count
+                    able[tracked.migration.id] = (tracked, op)
+            self._first = first
+            candidates = [_waiting(tracked.migration, op) for tracked, op in able.values()]
+            for chosen in choose(candidates, running, limits):
+                tracked, op = able[chosen.ident]
+                if self._registry.claim(tracked):
+                    tracked.wanted = None
+                    self._place(Job(tracked, op))
+
+    def following(self, slot: Slot, job: Job, op: Op) -> Optional[Job]:
+        """The job ``op`` on the migration of ``job``, which is what ``slot`` has from now on.
+
+        None when it may not begin now, or something else is to go first.
+        """
+        tracked = job.tracked
+        m = tracked.migration
+        with self._lock:
+            running, trying = self._under_way(but=slot)
+            rank = precedence(m.priority, op)
+            if rank > self._first.get(kind_of(op), rank):
+                return None
+            if tracked.armed is not None and tracked.armed[0] != slot.name:
+                return None  # another worker has its images open
+            if not self._may_begin(tracked, op, trying):
+                return None
+            following = Job(tracked, op)
+            if not choose([_waiting(m, op)], running, self._limits()):
+                return None
+            if not slot.follow(job, following):
+                return None
+            tracked.wanted = tracked.armed = None
+            return following
+
+    def _under_way(self, but: Optional[Slot] = None) -> tuple[list[Running], set[str]]:
+        """What runs, and at which sources; ``but``: a slot that does not count."""
+        jobs = [job for slot in self._slots if slot is not but and (job := slot.job) is not None]
+        return [_running(job) for job in jobs], {source_key(job.tracked.migration) for job in jobs}
+
+    def _may_begin(self, tracked: TrackedMigration, op: Op, trying: set[str]) -> bool:
+        """Whether neither its source nor a gate nor a plan holds it back, which is noted."""
+        m = tracked.migration
+        tracked.source_rests = self._breaker.rests(m, op, trying)
+        tracked.held = self._hold(m, op)
+        return not tracked.source_rests and tracked.held is None
+
+    def _hold(self, m: Migration, op: Op) -> Optional[Hold]:
+        return self._holds.hold(m, begins=True) if op in PACED else self._holds.step(m, op)
+
+    def _limits(self) -> Limits:
+        settings = self._settings()
+        return Limits(
+            settings.max_copies,
+            settings.max_steps,
+            settings.per_source_pool,
+            settings.per_target_pool,
+            settings.max_verifies,
+            settings.per_source_host,
+            self._plans.limits(),
+            settings.max_cutovers,
+        )
+
+    def _place(self, job: Job) -> None:
+        now = time.monotonic()
+        others = [slot for slot in self._slots if slot.armed_until <= now]
+        if self._assign_to_armed(job) or any(slot.assign(job) for slot in others):
+            return
+        settings = self._settings()
+        most = settings.max_copies + settings.max_verifies + settings.max_steps
+        if len(self._slots) >= most and any(slot.assign(job) for slot in self._slots):
+            return
+        slot = self._new_slot(f"worker-{len(self._slots)}")
+        self._slots = (*self._slots, slot)
+        slot.assign(job)
+
+    def _assign_to_armed(self, job: Job) -> bool:
+        """Give a job to the worker that has its images open; False if none has.
+
+        To any other worker it is a client that has them open, and refuses the job. A worker that
+        has another job meanwhile has closed them.
+        """
+        armed, job.tracked.armed = job.tracked.armed, None
+        if armed is None:
+            return False
+        return any(slot.name == armed[0] and slot.assign(job) for slot in self._slots)
+
+
+def _waiting(migration: Migration, op: Op) -> Waiting:
+    return Waiting(
+        migration.id,
+        op,
+        migration.priority,
+        migration.created,
+        migration.source.pool,
+        migration.target.pool,
+        _host(migration),
+        migration.plan,
+        undecided(migration),
+    )
+
+
+def _running(job: Job) -> Running:
+    migration = job.tracked.migration
+    pools = (migration.source.pool, migration.target.pool)
+    return Running(job.op, *pools, _host(migration), migration.plan)
+
+
+def _host(migration: Migration) -> str:
+    return migration.imported.host if migration.imported is not None else ""
