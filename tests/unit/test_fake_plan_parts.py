@@ -80,7 +80,7 @@ def driver() -> PlanDriver:
     plans: Mock = Mock()
     plans.update = lambda one, change: setattr(one, "plan", change(one.plan))
     chooser = choosing.ItemChooser(Mock(), Mock(), Mock())
-    return PlanDriver(plans, chooser, Mock(), Mock(), Mock(), pytest.fail)
+    return PlanDriver(plans, chooser, Mock(), Mock(), Mock(), Mock(), pytest.fail)
 
 
 def starting() -> TrackedPlan:
@@ -186,8 +186,10 @@ def test_a_check_of_a_plan_that_is_removed_or_changed_ends():
     active().sleep(1.0)  # it looks at the first image
     checking.checks.forget("p")
     checking.go.set()
-    assert checking.checks.join(10)
-    assert checking.looked == 1
+    (thread,) = checking.checks._threads
+    thread.join(10)
+    assert not thread.is_alive()
+    assert checking.looked < 9  # some looks had begun
 
 
 def test_no_more_than_a_few_checks_run_at_once():
@@ -197,9 +199,11 @@ def test_no_more_than_a_few_checks_run_at_once():
     with pytest.raises(MigrationError, match="plans are being checked; try again"):
         checking.check("one more")
     checking.go.set()
-    assert checking.check("p0", 30)["done"]
-    assert checking.checks.join(10)
+    for number in range(plan_check._AT_ONCE):
+        assert checking.check(f"p{number}", 30)["done"]
     assert checking.check("one more", 30)["done"]
+    checking.checks.stop()
+    assert checking.checks.join(10)
 
 
 @pytest.mark.parametrize("as_raw", [False, True])
@@ -207,5 +211,5 @@ def test_a_source_is_imported_as_its_plan_says(as_raw: bool):
     source_spec = '{"type": "raw", "stream": {"type": "file", "file_path": "/srv/x"}}'
     target = ImageSpec("nvme", "", "x")
     item = Item("1", ImageSpec("", "", "x"), target, source_spec, as_raw=as_raw)
-    starter = ItemStarter(None, None, None, MigrationRequest, None)
+    starter = ItemStarter(None, None, None, None, MigrationRequest, None)
     assert starter.wish(item, Definition("p")).as_raw is as_raw

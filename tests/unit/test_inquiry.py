@@ -128,7 +128,7 @@ def test_a_source_that_says_nothing_checked_again_and_again_does_not_delay_an_ab
 def test_checks_of_images_do_not_delay_an_order(inquiry, workers):
     workers.silent.add("inspect")
     checks = [Asking(inquiry, "inspect", order=False) for _ in range(3)]
-    workers.wait_begun("inspect")
+    workers.wait_begun("inspect", "inspect")
     assert inquiry.ask(question("examine"), Named, 1.0) == Named("examine")
     workers.silent.clear()
     assert all(check.ended().answer for check in checks)
@@ -147,12 +147,12 @@ def test_checks_of_sources_do_not_delay_the_import_of_another(inquiry, workers):
 
 def test_the_time_limit_counts_from_when_the_worker_begins_with_the_question(inquiry, workers):
     workers.silent.add("first")
-    first = Asking(inquiry, "first")
-    workers.wait_begun("first")
+    first = [Asking(inquiry, "first") for _ in range(2)]
+    workers.wait_begun("first", "first")
     second = Asking(inquiry, "second", 0.2)
     time.sleep(0.5)
     workers.silent.clear()
-    assert first.ended().answer == Named("first")
+    assert [one.ended().answer for one in first] == [Named("first")] * 2
     assert second.ended().answer == Named("second")
 
 
@@ -167,16 +167,29 @@ def test_a_question_without_an_answer_is_ended_and_the_next_gets_a_new_worker(in
 
 def test_a_question_that_gives_up_its_turn_takes_no_other_with_it(found, inquiry, workers):
     workers.silent.add("first")
-    first = Asking(inquiry, "first", 30)
-    workers.wait_begun("first")
+    first = [Asking(inquiry, "first", 30) for _ in range(2)]
+    workers.wait_begun("first", "first")
     found._TURN = 0.1
     with pytest.raises(MigrationError, match="in time"):
         inquiry.ask(question("impatient"), Named, 10)
     found._TURN = 60.0
     workers.silent.clear()
-    assert first.ended().answer == Named("first")
+    assert [one.ended().answer for one in first] == [Named("first")] * 2
     assert inquiry.ask(question("last"), Named, 10) == Named("last")
-    assert workers.begun == ["first", "last"], "nobody waited for the other any more"
+    assert workers.begun == ["first", "first", "last"], "nobody waited for the other any more"
+
+
+def test_a_second_worker_answers_while_the_first_is_busy_and_not_else(inquiry, workers):
+    for name in ("one", "two", "three"):
+        assert inquiry.ask(question(name), Named, 10) == Named(name)
+    assert len(workers.made) == 1
+    workers.silent.add("slow")
+    slow = Asking(inquiry, "slow", 30)
+    workers.wait_begun("one", "two", "three", "slow")
+    assert inquiry.ask(question("four"), Named, 10) == Named("four")
+    assert len(workers.made) == 2
+    workers.silent.clear()
+    assert slow.ended().answer == Named("slow")
 
 
 def test_more_questions_than_may_wait_are_refused_at_once(found, inquiry, workers):
@@ -211,9 +224,9 @@ def test_a_worker_that_nobody_asks_is_ended(found, workers, monkeypatch):
 def test_a_stop_answers_everybody_who_waits(found, workers):
     inquiry = found.LibrbdQueries(None)
     workers.silent.add("first")
-    asked = [Asking(inquiry, "first", 30)]
-    workers.wait_begun("first")
-    asked += [Asking(inquiry, "second", 30) for _ in range(3)]
+    asked = [Asking(inquiry, "first", 30) for _ in range(2)]
+    workers.wait_begun("first", "first")
+    asked += [Asking(inquiry, "second", 30) for _ in range(2)]
     time.sleep(0.1)
     inquiry.stop()
     assert inquiry.join(10)

@@ -43,6 +43,7 @@ from .plans.choosing import ItemChooser
 from .plans.create import ItemStarter
 from .plans.driver import PlanDriver
 from .plans.item_outcomes import ItemOutcomes
+from .plans.lookahead import Lookahead
 from .plans.service import PlanService
 from .plans.wave_runner import WaveRunner
 from .reconcile.executor import Executor
@@ -172,7 +173,12 @@ class Engine:
         self.migrations = self._migrations(lookup, preparation, changes)
         self.places = Places(self._client, self._loader, self._translated)
         starter = ItemStarter(
-            self._registry, lookup, admission, preparation.import_request, self._translated
+            self._registry,
+            lookup,
+            admission,
+            self._preflight,
+            preparation.import_request,
+            self._translated,
         )
         self.plans = self._plan_service(starter)
         self.agents = AgentService(
@@ -275,12 +281,14 @@ class Engine:
         plans, registry, scheduler = self._plan_registry, self._registry, self._scheduler
         chooser = ItemChooser(self._client, self._ask, self._host.settings)
         outcomes = ItemOutcomes(plans, registry)
+        ahead = Lookahead("begin")
         driver = PlanDriver(
             plans,
             chooser,
             outcomes,
-            WaveRunner(plans, registry, starter, scheduler, outcomes),
+            WaveRunner(plans, registry, starter, scheduler, outcomes, ahead),
             PlanCanceller(plans, registry, scheduler, abort, outcomes),
+            ahead,
             self._fenced,
         )
         checks = PlanChecks(self._preflight, starter, chooser.select, self.cluster_rate)

@@ -6,7 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import closing
 from errno import EAGAIN
+from functools import partial
 from typing import Any, Optional
 
 import rados
@@ -23,6 +26,7 @@ from ..caller import access
 from ..requests.methods import for_check
 from ..requests.preflight import Preflight, report
 from .create import ItemStarter
+from .lookahead import Lookahead
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +68,12 @@ class PlanChecks:
         self._checks: dict[str, _Check] = {}
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
+        self._ahead = Lookahead("look")
 
     def stop(self) -> None:
         """End the threads; :meth:`join` waits for them."""
         self._stopping.set()
+        self._ahead.stop()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads' end; False when one is still there."""
@@ -76,7 +82,7 @@ class PlanChecks:
             threads = list(self._threads)
         for thread in threads:
             thread.join(max(0.1, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        return self._ahead.join(timeout) and not any(thread.is_alive() for thread in threads)
 
     def check(
         self, definition: Definition, frozen: Optional[list[Item]], patience: float
@@ -129,10 +135,14 @@ class PlanChecks:
         try:
             items = frozen if frozen is not None else self._select(check.definition)
             check.total = len(items)
-            for item in items:
-                if self._stopping.is_set() or not check.wanted:
-                    return
-                self._one(check, item)
+            look = partial(self._look, check.definition)
+            with closing(self._ahead.in_order(look, items)) as looks:
+                for item, found in looks:
+                    if self._stopping.is_set() or not check.wanted:
+                        return
+                    self._one(check, item, found)
+        except CancelledError:
+            return  # this manager gives up its role
         except MigrationError as error:
             check.problem = str(error)
         except rados.Error as error:
@@ -146,9 +156,13 @@ class PlanChecks:
                 check.ended = time.time()
                 self._lock.notify_all()
 
-    def _one(self, check: _Check, item: Item) -> None:
+    def _look(self, definition: Definition, item: Item) -> Facts:
+        wish = self._beginner.wish(item, definition)
+        return self._preflight.gather(wish, order=False, recent=True)
+
+    def _one(self, check: _Check, item: Item, look: Future[Facts]) -> None:
         try:
-            facts = self._preflight.gather(self._beginner.wish(item, check.definition), order=False)
+            facts = look.result()
         except MigrationError as error:
             found = _silent(item, error)
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from ...checks.facts import Facts
 from ...model.layout import LayoutOptions
 from ...model.plan import Definition, Item
 from ...model.request import MigrationRequest
@@ -17,6 +18,7 @@ from ..records.registry import Registry, TrackedMigration
 from ..requests.admission import Admission
 from ..requests.errors import TranslatedErrors
 from ..requests.lookup import Lookup
+from ..requests.preflight import Preflight
 
 ImportRequestMaker = Callable[[SourceSpec, ImageSpec, LayoutOptions], MigrationRequest]
 
@@ -29,12 +31,14 @@ class ItemStarter:
         registry: Registry,
         finder: Lookup,
         admission: Admission,
+        preflight: Preflight,
         import_request: ImportRequestMaker,
         answers: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._registry = registry
         self._lookup = finder
         self._admission = admission
+        self._preflight = preflight
         self._import_request = import_request
         self._answers = answers
 
@@ -48,11 +52,20 @@ class ItemStarter:
         )
         return replace(wish.by(plan.method_of(item)), as_raw=item.as_raw)
 
-    def begin(self, item: Item, plan: Definition) -> TrackedMigration:
+    def facts(self, item: Item, plan: Definition) -> Facts:
+        """What is to be known of an item before it begins. Changes nothing. Raises MigrationError.
+
+        For an item that is not under way yet; :meth:`begin` takes what this returns.
+        """
+        with self._answers(item.target):
+            return self._preflight.gather(self.wish(item, plan), order=True, recent=True)
+
+    def begin(self, item: Item, plan: Definition, look: Callable[[], Facts]) -> TrackedMigration:
         """The migration of an item: a new one, or the one there is, whoever began it.
 
-        One that was begun by hand gets the stricter of its own and the plan's policy. Raises
-        MigrationError for every refusal, having changed nothing.
+        One that was begun by hand gets the stricter of its own and the plan's policy. ``look``:
+        the outcome of :meth:`facts`. Raises MigrationError for every refusal, having changed
+        nothing.
         """
         self._lookup.require_read(item.target)
         with self._answers(item.target):
@@ -60,4 +73,6 @@ class ItemStarter:
             if known is not None:
                 return known
             wish = self.wish(item, plan)
-            return self._admission.take_on(wish, plan.policy, ident=item.ident, plan=plan.name)
+            return self._admission.take_on(
+                wish, plan.policy, ident=item.ident, plan=plan.name, look=look
+            )

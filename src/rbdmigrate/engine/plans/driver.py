@@ -23,6 +23,7 @@ from ..records.tracked_plan import TrackedPlan
 from .cancelling import PlanCanceller
 from .choosing import ItemChooser
 from .item_outcomes import ItemOutcomes
+from .lookahead import Lookahead
 from .transitions import only_from, refused, running
 from .wave_runner import WaveRunner
 
@@ -32,7 +33,10 @@ TICK = 1.0
 
 
 class PlanDriver:
-    """Drives all plans: ``chooser``, ``outcomes``, ``runner`` and ``canceller`` do the parts."""
+    """Drives all plans: ``chooser``, ``outcomes``, ``runner`` and ``canceller`` do the parts.
+
+    ``ahead`` are the threads of the runner.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class PlanDriver:
         outcomes: ItemOutcomes,
         runner: WaveRunner,
         canceller: PlanCanceller,
+        ahead: Lookahead,
         on_fenced: Callable[[str], None],
     ) -> None:
         self._plan_registry = plan_registry
@@ -48,6 +53,7 @@ class PlanDriver:
         self._outcomes = outcomes
         self._runner = runner
         self._canceller = canceller
+        self._ahead = ahead
         self._on_fenced = on_fenced
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -61,13 +67,14 @@ class PlanDriver:
     def stop(self) -> None:
         """End the thread; :meth:`join` waits for it."""
         self._stopping.set()
+        self._ahead.stop()
         self._wake.set()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread's end; False when it is still there."""
         if self._thread.ident is not None:
             self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self._ahead.join(timeout) and not self._thread.is_alive()
 
     def wake(self) -> None:
         """Look at once."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import closing
 from dataclasses import replace
 from errno import EAGAIN, EBUSY
+from functools import partial
+from typing import NamedTuple, Optional
 
+from ...checks.facts import Facts
 from ...control.lifecycle.failures import TRANSIENT
 from ...control.lifecycle.requests import cleared_for_retry
 from ...control.plans.waves import Phase, Step, next_step
@@ -20,11 +25,20 @@ from ..records.registry import Registry
 from ..records.tracked_plan import TrackedPlan, in_use
 from .create import ItemStarter
 from .item_outcomes import ItemOutcomes
+from .lookahead import Lookahead
 from .transitions import ended, only_from, stopped
 
 log = logging.getLogger(__name__)
 
 RETRY = 5.0  # seconds until an item that could not begin is tried again
+_FRESH = 5.0  # seconds for which a look ahead counts: those before it may have taken long
+
+
+class _Found(NamedTuple):
+    """The outcome of a look: when (monotonic), and what was found."""
+
+    at: float
+    facts: Facts
 
 
 class WaveRunner:
@@ -37,12 +51,14 @@ class WaveRunner:
         beginner: ItemStarter,
         loop: Scheduler,
         outcomes: ItemOutcomes,
+        ahead: Lookahead,
     ) -> None:
         self._plan_registry = plan_registry
         self._registry = registry
         self._beginner = beginner
         self._loop = loop
         self._outcomes = outcomes
+        self._ahead = ahead
 
     def go_on(self, kept: TrackedPlan, stopping: Callable[[], bool]) -> bool:
         """Begin what may begin now. True when the plan is to be looked at again at once."""
@@ -59,22 +75,32 @@ class WaveRunner:
             )
         elif step.stop:
             self._plan_registry.update(kept, only_from(PlanState.RUNNING, stopped))
-        begun = 0
-        for number in step.begin:
-            if stopping() or kept.plan.state is not PlanState.RUNNING:
-                return False
-            if step.most is not None and begun >= step.most:
-                return False
-            wait = kept.waits.get(number)
-            if wait is None or wait.due <= time.monotonic():
+        due = (number for number in step.begin if _is_due(kept, number))
+        with closing(self._ahead.in_order(partial(self._look, kept), due)) as looks:
+            begun = 0
+            for number, found in looks:
+                if stopping() or kept.plan.state is not PlanState.RUNNING:
+                    return False
+                if step.most is not None and begun >= step.most:
+                    return False
                 with kept.beginning:
                     if kept.items[number].outcome is Outcome.OPEN:  # it was not skipped meanwhile
-                        self._begin(kept, number)
+                        self._begin(kept, number, found)
                 begun += kept.phase(number) is Phase.RUNNING
                 # What this one came to may be one failure too many.
                 if definition.stop_after and kept.phase(number) is Phase.FAILED:
                     return True
         return False
+
+    def _look(self, kept: TrackedPlan, number: int) -> Optional[_Found]:
+        """Look at an item's images; None where it is under way already."""
+        item = kept.items[number]
+        known = kept.live.get(number) or self._registry.get(item.ident)
+        if known is not None or item.outcome is not Outcome.OPEN:
+            return None
+        with span("look ahead", item.ident):
+            facts = self._beginner.facts(item, kept.plan.definition)
+        return _Found(time.monotonic(), facts)
 
     def _postpone(self, kept: TrackedPlan) -> None:
         """What has kept its wave waiting for too long is tried again at the end."""
@@ -92,8 +118,15 @@ class WaveRunner:
             self._plan_registry.settle(kept, number, postponed)
             kept.waiting_since[number] = since
 
-    def _begin(self, kept: TrackedPlan, number: int) -> None:
+    def _begin(self, kept: TrackedPlan, number: int, look: Future[Optional[_Found]]) -> None:
         item = kept.items[number]
+
+        def facts() -> Facts:
+            found, now = look.result(), time.monotonic()
+            if found is None or now - found.at > _FRESH:
+                return self._beginner.facts(item, kept.plan.definition)
+            return found.facts
+
         tracked = kept.live.get(number)
         try:
             if tracked is not None:
@@ -106,7 +139,7 @@ class WaveRunner:
                 return
             else:
                 with span("begin", item.ident):
-                    tracked = self._beginner.begin(item, kept.plan.definition)
+                    tracked = self._beginner.begin(item, kept.plan.definition, facts)
                 if tracked.migration.id != item.ident:
                     item = replace(item, ident=tracked.migration.id)
                     self._plan_registry.settle(kept, number, item)
@@ -117,6 +150,8 @@ class WaveRunner:
         except MigrationError as error:
             self._not_begun(kept, number, error)
             return
+        except CancelledError:
+            return  # this manager gives up its role
         if tracked is not None:
             self._loop.wake(tracked)
 
@@ -126,6 +161,11 @@ class WaveRunner:
             return
         item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
         self._plan_registry.settle(kept, number, item)
+
+
+def _is_due(kept: TrackedPlan, number: int) -> bool:
+    wait = kept.waits.get(number)
+    return wait is None or wait.due <= time.monotonic()
 
 
 def _done(kept: TrackedPlan, plan: Plan) -> Plan:

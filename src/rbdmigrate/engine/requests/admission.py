@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Optional
 
@@ -48,11 +49,18 @@ class Admission:
         self._secrets = secrets
 
     def take_on(
-        self, wish: MigrationRequest, policy: Policy, *, ident: str = "", plan: str = ""
+        self,
+        wish: MigrationRequest,
+        policy: Policy,
+        *,
+        ident: str = "",
+        plan: str = "",
+        look: Optional[Callable[[], Facts]] = None,
     ) -> TrackedMigration:
         """The migration that is wished: a new one, or the one there is with the stricter policy.
 
-        ``ident`` and ``plan`` are for :func:`admit`. Raises MigrationError for every refusal,
+        ``ident`` and ``plan`` are for :func:`admit`. ``look``: gathers the facts about the wish;
+        None: preflight does. Raises MigrationError for every refusal,
         having changed nothing, and what RADOS and the store raise.
         """
         pools = (wish.source.pool, wish.target.pool, wish.layout.data_pool or "")
@@ -67,7 +75,7 @@ class Admission:
                 if facts is not None:
                     return self._create(admit(facts, policy, ident, plan), wish)
             # The look at the source may take half a minute, and commands wait for the lock.
-            facts = self._preflight.gather(wish, order=True)
+            facts = look() if look is not None else self._preflight.gather(wish, order=True)
 
     def _wait_for_ended(self, wish: MigrationRequest) -> None:
         """Wait until the records of migrations of the same images that have ended are put away."""

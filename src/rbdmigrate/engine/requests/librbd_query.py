@@ -1,9 +1,10 @@
 """Questions that only librbd, or a look at an external source, can answer, while a command waits.
 
-Each kind of question has a thread and a worker of its own. So a source that accepts connections and
-says nothing delays no question about an image, and checks, which change nothing and can be asked
-for again and again, delay no abort, commit or prepare. Nor does the watch for images that clients
-close, which asks several times a second.
+Each kind of question has threads and workers of its own: two for images, so that a plan of many
+images begins quickly, of which the second starts when the first is busy; one for the others. So a
+source that accepts connections and says nothing delays no question about an image, and checks,
+which change nothing and can be asked for again and again, delay no abort, commit or prepare. Nor
+does the watch for images that clients close, which asks several times a second.
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ class LibrbdQueries:
 
     def __init__(self, identity: Identity) -> None:
         self._lines = {
-            (source, order): _Line(identity, f"{what}-{why}")
-            for source, what in ((False, "images"), (True, "sources"))
+            (source, order): _Line(identity, f"{what}-{why}", workers)
+            for source, what, workers in ((False, "images", 2), (True, "sources", 1))
             for order, why in ((True, "orders"), (False, "checks"))
         }
-        self._watch = _Line(identity, "images-watch")
+        self._watch = _Line(identity, "images-watch", 1)
 
     def ask(self, question: Question, answer: type[R], timeout: float, *, order: bool = True) -> R:
         """A worker's answer, at most ``timeout`` seconds after it began with the question.
@@ -90,20 +91,34 @@ class LibrbdQueries:
         return all(ended)
 
 
-class _Line:
-    """The questions of one kind, in the order in which they came, and who answers them."""
+@dataclass(eq=False)
+class _Answerer:
+    """One who answers: a thread with its worker, and the question that it has."""
 
-    def __init__(self, identity: Identity, name: str) -> None:
+    at: Optional[_Asked] = None
+    worker: Optional[WorkerProcess] = None
+
+
+class _Line:
+    """The questions of one kind, in the order in which they came, and those who answer them."""
+
+    def __init__(self, identity: Identity, name: str, workers: int) -> None:
         self._identity = identity
         self._changed = threading.Condition()
         self._waiting: deque[_Asked] = deque()
-        self._at: Optional[_Asked] = None  # the one that the worker has
-        self._worker: Optional[WorkerProcess] = None
+        self._answerers = [_Answerer() for _ in range(workers)]
         self._stopping = False
-        self._thread = threading.Thread(
-            target=self._run, name=f"rbdmigrate-inquiry-{name}", daemon=True
-        )
-        self._thread.start()
+        self._threads = [
+            threading.Thread(
+                target=self._run,
+                args=(answerer,),
+                name=f"rbdmigrate-inquiry-{name}-{number}",
+                daemon=True,
+            )
+            for number, answerer in enumerate(self._answerers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def ask(self, question: Question, timeout: float) -> Ending:
         """How the question ended. MigrationError(EAGAIN) where it was not answered."""
@@ -125,21 +140,22 @@ class _Line:
         return ending
 
     def stop(self) -> None:
-        """End the thread and its worker."""
+        """End the threads and their workers."""
         with self._changed:
             self._stopping = True
             left = list(self._waiting)
             self._waiting.clear()
-            worker = self._worker
+            workers = [one.worker for one in self._answerers if one.worker is not None]
             self._changed.notify_all()
         _refuse(left)
-        if worker is not None:
+        for worker in workers:
             worker.kill()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread's end; False when it is still there."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        """Wait for the threads' end; False when one is still there."""
+        for thread in self._threads:
+            thread.join(timeout)
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _put(self, asked: _Asked) -> None:
         with self._changed:
@@ -160,54 +176,61 @@ class _Line:
             asked.given_up = True
             if asked in self._waiting:
                 self._waiting.remove(asked)
-            if self._at is asked and self._worker is not None:
-                self._worker.kill()
+            for one in self._answerers:
+                if one.at is asked and one.worker is not None:
+                    one.worker.kill()
 
-    # -- the thread --------------------------------------------------------------------------
+    # -- the threads -------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while (asked := self._next()) is not None:
+    def _run(self, me: _Answerer) -> None:
+        while (asked := self._next(me)) is not None:
             try:
-                ending = self._answer(asked)
+                ending = self._answer(me, asked)
             except Exception as error:  # handed to whoever asked
                 asked.ending.set_exception(error)
             else:
                 asked.ending.set_result(ending)
-        self._discard()
+        self._discard(me)
 
-    def _next(self) -> Optional[_Asked]:
+    def _next(self, me: _Answerer) -> Optional[_Asked]:
         """The next question; None when the thread is to end."""
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._waiting or self._stopping,
-                    _IDLE if self._worker is not None else None,
+                    lambda: self._stopping or self._is_mine(me),
+                    _IDLE if me.worker is not None else None,
                 )
                 if self._stopping:
                     return None
-                if self._waiting:
-                    self._at = self._waiting.popleft()
-                    self._at.begun.set()
-                    return self._at
-            self._discard()  # nobody asked for a while
+                if self._is_mine(me):
+                    me.at = asked = self._waiting.popleft()
+                    asked.begun.set()
+                    self._changed.notify_all()  # what waits behind it is the next one's now
+                    return asked
+            self._discard(me)  # nobody asked for a while
 
-    def _answer(self, asked: _Asked) -> Ending:
+    def _is_mine(self, me: _Answerer) -> bool:
+        """Whether the first question is for this one: all before it have something to do."""
+        first = next((one for one in self._answerers if one.at is None), None)
+        return bool(self._waiting) and first is me
+
+    def _answer(self, me: _Answerer, asked: _Asked) -> Ending:
         try:
-            if self._worker is not None and not self._worker.alive:
-                self._discard()
-            worker = self._worker or WorkerProcess(self._identity)
+            if me.worker is not None and not me.worker.alive:
+                self._discard(me)
+            worker = me.worker or WorkerProcess(self._identity)
             with self._changed:
-                self._worker = worker
+                me.worker = worker
                 if asked.given_up or self._stopping:
                     raise WorkerLost("nobody waits for the answer any more")
             return worker.run(asked.question, lambda report: None)
         finally:
             with self._changed:
-                self._at = None
+                me.at = None
 
-    def _discard(self) -> None:
+    def _discard(self, me: _Answerer) -> None:
         with self._changed:
-            worker, self._worker = self._worker, None
+            worker, me.worker = me.worker, None
         if worker is not None:
             worker.kill()
             worker.reap()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 import rados
 
@@ -30,6 +30,7 @@ from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
 from ...model.migration import Method, Place
 from ...model.policy import Policy
+from ...model.pool import Pool
 from ...model.request import MigrationRequest
 from ...model.rounds import hidden_by
 from ...model.source_spec import unsupported
@@ -42,8 +43,16 @@ from ..settings import Settings
 from .librbd_query import Ask
 from .methods import for_check, methods, other_method
 
-_KEYS_KEPT = 1.0  # seconds for which the keys of clients are not asked for again
+_KEPT = 1.0  # seconds for which monitors are not asked again, where that is allowed
 INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command waits for it
+
+
+class _FromMonitors(NamedTuple):
+    """What monitors say of the pools of a wish, and of the cluster."""
+
+    pools: dict[str, Optional[Pool]]
+    release: tuple[int, int, int]
+    caps: dict[str, str]
 
 
 class Preflight:
@@ -69,24 +78,27 @@ class Preflight:
         self._fenced = fenced
         self._settings = settings
         self._guests = guests
-        self._keys: Recent[str, tuple[RbdClient, ...]] = Recent(time.monotonic, least=_KEYS_KEPT)
+        self._keys: Recent[str, tuple[RbdClient, ...]] = Recent(time.monotonic, least=_KEPT)
+        self._said: Recent[tuple[str, ...], _FromMonitors] = Recent(time.monotonic, least=_KEPT)
         self._trash: Recent[tuple[int, str], bool] = Recent(time.monotonic, times=20.0)
 
-    def gather(self, wish: MigrationRequest, *, order: bool) -> Facts:
+    def gather(self, wish: MigrationRequest, *, order: bool, recent: bool = False) -> Facts:
         """Everything that the checks need. Raises MigrationError where the cluster is silent.
 
-        ``order``: a migration is to begin, as opposed to a mere check.
+        ``order``: a migration is to begin, as opposed to a mere check. ``recent``: what monitors
+        say may be a second old, since a plan asks the same for thousands of images.
         """
         client = self._client
+        about = self._from_monitors
         with span("ask monitors"):
-            wait_for_latest_osdmap(client)
-            facts = Facts(
-                wish=wish,
-                pools=inventory.pools(client, wish.pools),
-                missing_namespaces=self._missing_namespaces(wish),
-                release=inventory.release(client),
-                caps=inventory.caps(client, self._manager),
-            )
+            said = self._said.get(wish.pools, lambda: about(wish)) if recent else about(wish)
+        facts = Facts(
+            wish=wish,
+            pools=said.pools,
+            missing_namespaces=self._missing_namespaces(wish),
+            release=said.release,
+            caps=said.caps,
+        )
         source = self._name(wish.source, facts) if wish.spec is None else None
         target = self._name(wish.target, facts)
         facts = replace(facts, source=source, target=target)
@@ -116,6 +128,14 @@ class Preflight:
             clients=self._client_keys(),
             trash_of_users=self._has_trash(source.place),
             guests=self._guests(wish.source),
+        )
+
+    def _from_monitors(self, wish: MigrationRequest) -> _FromMonitors:
+        wait_for_latest_osdmap(self._client)
+        return _FromMonitors(
+            inventory.pools(self._client, wish.pools),
+            inventory.release(self._client),
+            inventory.caps(self._client, self._manager),
         )
 
     def _client_keys(self) -> tuple[RbdClient, ...]:
