@@ -10,7 +10,11 @@ from rbdmigrate.model.import_policy import (
     OPTION_FOLDERS,
     OPTION_HOSTS,
     OPTION_HTTP,
+    OPTION_SPOOL_FOLDER,
+    OPTION_SPOOL_SIZE,
     SOURCE_KEYS,
+    SPOOL_FOLDER,
+    SPOOL_SIZE,
     ImportPolicy,
     parse_reach,
 )
@@ -48,6 +52,21 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     {
+        "name": OPTION_SPOOL_FOLDER,
+        "type": "str",
+        "default": SPOOL_FOLDER,
+        "desc": "folder of the managers' hosts for disks that come compressed, or from servers "
+        "without ranges, and are read in any order; their files there have no names",
+        "runtime": True,
+    },
+    {
+        "name": OPTION_SPOOL_SIZE,
+        "type": "size",
+        "default": SPOOL_SIZE,
+        "desc": "bytes that one such disk may take there",
+        "runtime": True,
+    },
+    {
         "name": "per_source_host",
         "type": "uint",
         "default": Settings.per_source_host,
@@ -79,10 +98,12 @@ def reach(get: Callable[[str], Any]) -> ImportPolicy:
             str(get(OPTION_HOSTS) or ""),
             str(get(OPTION_CONFIG_KEYS) or ""),
             bool(get(OPTION_HTTP)),
+            str(get(OPTION_SPOOL_FOLDER) or SPOOL_FOLDER),
+            int(get(OPTION_SPOOL_SIZE)),
         )
     except ValueError as error:
         raise MigrationError(
             EINVAL,
             f"{error} ({OPTION_FOLDERS}, {OPTION_HOSTS} and {OPTION_CONFIG_KEYS} are lists with "
-            "commas).",
+            f"commas, {OPTION_SPOOL_FOLDER} is a path).",
         ) from error

@@ -93,7 +93,7 @@ _VPC = (
 )
 _PARALLELS = (
     (16, "<I", (0, 1, 3)),  # version
-    (28, "<I", (0, 1, 3, 1 << 30, _HUGE_4)),  # sectors of a block
+    (28, "<I", (0, 1, 3, 1 << 21, 1 << 30, _HUGE_4)),  # sectors of a block
     (32, "<I", (0, 1, 1 << 28, _HUGE_4)),  # entries of the table
     (36, "<Q", (0, 1, *_LARGE)),  # sectors of the disk
     (44, "<I", (0x746F6E59, 0x312E3276)),  # in use, closed
@@ -114,7 +114,7 @@ _VHDX = (
 _QCOW = (
     (8, ">Q", (1, 1 << 40)),  # backing file: offset
     (16, ">I", (1, 1024, _HUGE_4)),  # its length
-    (24, ">Q", (0, 1, *_LARGE)),  # size
+    (24, ">Q", (0, 1, 0x9D004000, *_LARGE)),  # size, many small clusters to ask about
     (32, ">B", (0, 8, 17, 63, 64, 255)),  # bits of a cluster
     (33, ">B", (0, 5, 14, 63, 255)),  # bits of an L2 table
     (36, ">I", (1, 2, _HUGE_4)),  # encryption

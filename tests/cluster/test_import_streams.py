@@ -19,7 +19,7 @@ from qa.workload.certificate import certificate
 from qa.workload.images import MIB, content
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
-from tests.cluster.commands import is_one_sentence
+from tests.cluster.commands import is_one_sentence, option
 from tests.cluster.importing import place, text  # noqa: F401 - a fixture
 
 KEY = "rbd/migration-source/streams-ca"
@@ -83,6 +83,13 @@ def test_packed_disks_are_what_was_packed(client, imports, place, disk):  # noqa
     ova = place.folder / "streamed.ova"
     with tarfile.open(ova, "w") as tar:
         tar.add(vmdk, "web-disk1.vmdk")
+    exported = place.folder / "streamed.tar.gz"  # as Google's cloud does it
+    subprocess.run(
+        ["tar", "--format=oldgnu", "-Sczf", str(exported), path.name], check=True, cwd=place.folder
+    )
+    qcow = made(place, "streamed.qcow2.xz", lzma.compress(qcow_of(path).read_bytes(), preset=0))
+    twice = made(place, "streamed.ova.gz", gzip.compress(ova.read_bytes(), 1))
+    place.http.behave(f"/{twice.name}", Behaviour(ranges=False))
     file, http = place.stream("file"), place.stream("http")
     size = {"size": len(data)}
     place.http.behave(f"/{path.name}", Behaviour(ranges=False))
@@ -96,6 +103,17 @@ def test_packed_disks_are_what_was_packed(client, imports, place, disk):  # noqa
             ("raw", {**place.stream("nbd")(path), "checksum": sum_of(path)}),
             ("vmdk", {**file(ova), "member": "web-disk1.vmdk", "checksum": sum_of(ova)}),
             ("vmdk", {**http(ova), "member": "web-disk1.vmdk"}),
+            (
+                "raw",
+                {
+                    **http(exported),
+                    "compression": "gzip",
+                    "member": path.name,
+                    "checksum": sum_of(exported),
+                },
+            ),
+            ("qcow", {**http(qcow), "compression": "xz", "checksum": sum_of(qcow)}),
+            ("vmdk", {**http(twice), "compression": "gzip", "member": "web-disk1.vmdk"}),
         )
     ]
     sampled = {**http(packed), "compression": "gzip", **size}
@@ -105,6 +123,31 @@ def test_packed_disks_are_what_was_packed(client, imports, place, disk):  # noqa
         assert report["verification"]["outcome"] == "passed", target
         assert content(client, target) == data, target
     place.http.behave(f"/{path.name}", Behaviour())
+
+
+def qcow_of(path):
+    """A disk as a QCOW file next to it."""
+    disk = path.with_suffix(".qcow2")
+    convert = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(path), str(disk)]
+    subprocess.run(convert, check=True)
+    return disk
+
+
+def test_what_is_put_into_a_file_leaves_nothing_behind(cluster, client, imports, place, disk):  # noqa: F811
+    path, data = disk
+    packed = made(place, "spooled.qcow2.gz", gzip.compress(qcow_of(path).read_bytes(), 1))
+    room = place.folder / "room"
+    room.mkdir()
+    stream = {**place.stream("file")(packed), "compression": "gzip"}
+    with option(cluster, "import_spool_folder", str(room)):
+        for point, number in (("external.taken", 2), ("mover.piece", 3)):
+            (cluster.faults / point).write_text(str(number), encoding="ascii")
+            target = imports.begin({"type": "qcow", "stream": stream})
+            imports.migration.wait(target, "committed")
+            assert not (cluster.faults / point).exists(), point  # a worker was killed there
+            assert content(client, target) == data
+            assert list(room.iterdir()) == []
+    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_spool_folder", "/var/tmp")
 
 
 def test_what_is_cut_off_is_read_from_its_beginning(cluster, client, imports, place, disk):  # noqa: F811

@@ -65,20 +65,36 @@ ROWS = {
     "``raw``, zstd": ("raw", "", {"compression": "zstd"}, zstd),
     "``raw``, bzip2": ("raw", "", {"compression": "bzip2"}, bz2.compress),
     "``raw`` in an archive": ("raw", "", {"member": "disk"}, in_archive),
+    "``raw`` in an archive, gzip": (
+        "raw",
+        "",
+        {"member": "disk", "compression": "gzip"},
+        lambda data: gzip.compress(in_archive(data)),
+    ),
     "``qcow``, plain": ("qcow", "-O qcow2", {}, bytes),
     "``qcow``, compressed clusters": ("qcow", "-O qcow2 -c", {}, bytes),
     "``qcow`` in an archive": ("qcow", "-O qcow2", {"member": "disk"}, in_archive),
-    "``qcow`` in gzip": ("qcow", "-O qcow2", {"compression": "gzip"}, gzip.compress),
+    "``qcow``, gzip": ("qcow", "-O qcow2", {"compression": "gzip"}, gzip.compress),
+    "``qcow``, xz": ("qcow", "-O qcow2 -c", {"compression": "xz"}, lzma.compress),
     "``vmdk``, one file": ("vmdk", "-O vmdk -o subformat=streamOptimized", {}, bytes),
     "``vmdk``, several files": ("vmdk", "-O vmdk -o subformat=twoGbMaxExtentSparse", {}, bytes),
+    "``vmdk``, zstd": ("vmdk", "-O vmdk", {"compression": "zstd"}, zstd),
     "``vmdk`` in an OVA": (
         "vmdk",
         "-O vmdk -o subformat=streamOptimized",
         {"member": "disk"},
         in_archive,
     ),
+    "``vmdk`` in an OVA, bzip2": (
+        "vmdk",
+        "-O vmdk -o subformat=streamOptimized",
+        {"member": "disk", "compression": "bzip2"},
+        lambda data: bz2.compress(in_archive(data)),
+    ),
     "``vhdx``": ("vhdx", "-O vhdx", {}, bytes),
+    "``vhdx``, gzip": ("vhdx", "-O vhdx", {"compression": "gzip"}, gzip.compress),
     "``vpc``": ("vpc", "-O vpc -o force_size=on", {}, bytes),
+    "``vpc``, xz": ("vpc", "-O vpc -o force_size=on", {"compression": "xz"}, lzma.compress),
     "``vdi``": ("vdi", "-O vdi", {}, bytes),
     "``parallels``": ("parallels", "-O parallels", {}, bytes),
 }
@@ -135,7 +151,7 @@ def outcome(plain, method, wanted):
     errors = inspect_copied(spec, REACH).errors
     if errors:
         return f"``{errors[0].code}``"
-    with CopySource(spec, REACH).open(None, summed=True) as disk:
+    with CopySource(spec, REACH) as source, source.open(None, summed=True) as disk:
         found = bytearray(disk.size)
         for offset, length in disk.extents(0, disk.size):
             for at in range(offset, offset + length, MIB):
@@ -172,7 +188,7 @@ def row_of(name, base, folder, service):
         made.write_bytes(base.read_bytes())
         wanted = base.read_bytes()
     path.write_bytes(pack(made.read_bytes()))
-    if "compression" in fields and kind == "raw":
+    if "compression" in fields and kind == "raw" and "member" not in fields:
         fields = {**fields, "size": len(wanted)}
     found = {}
     with WebServer(folder) as server, exported(path) as uri:

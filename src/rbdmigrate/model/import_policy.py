@@ -45,6 +45,9 @@ OPTION_FOLDERS = "import_folders"
 OPTION_HOSTS = "import_hosts"
 OPTION_CONFIG_KEYS = "import_config_keys"
 OPTION_HTTP = "import_config_keys_over_http"
+OPTION_SPOOL_FOLDER = "import_spool_folder"
+OPTION_SPOOL_SIZE = "import_spool_size"
+SPOOL_FOLDER, SPOOL_SIZE = "/var/tmp", 64 << 30
 
 STORED = "rbd/migration/"
 """Config-keys that this module stores are ``rbd/migration/<id>/...``, for that migration alone."""
@@ -71,13 +74,17 @@ class ImportPolicy:
 
     No folders: no files. No hosts: all except the forbidden ones. ``config_keys`` are the
     config-keys that a source-spec may refer to: a prefix ends with a slash, anything else is one
-    key. ``config_keys_over_http``: their values may be sent without encryption.
+    key. ``config_keys_over_http``: their values may be sent without encryption. ``spool_folder``:
+    where disks are put that come in one order and are read in any, each of ``spool_size`` bytes at
+    most.
     """
 
     folders: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     config_keys: tuple[str, ...] = (SOURCE_KEYS,)
     config_keys_over_http: bool = False
+    spool_folder: str = SPOOL_FOLDER
+    spool_size: int = SPOOL_SIZE
     option: ClassVar[str] = OPTION_HOSTS
     users: ClassVar[str] = "imports"
 
@@ -149,11 +156,18 @@ def is_closed(key: str) -> bool:
 
 
 def parse_reach(
-    folders: str, hosts: str, config_keys: str = SOURCE_KEYS, over_http: bool = False
+    folders: str,
+    hosts: str,
+    config_keys: str = SOURCE_KEYS,
+    over_http: bool = False,
+    spool_folder: str = SPOOL_FOLDER,
+    spool_size: int = SPOOL_SIZE,
 ) -> ImportPolicy:
     """Return the ImportPolicy of the module options: lists with commas or spaces. Raises
     ValueError.
     """
+    if not spool_folder.startswith("/"):
+        raise ValueError(f"{spool_folder!r} is not an absolute path")
     paths = tuple(_items(folders))
     for path in paths:
         if not path.startswith("/"):
@@ -163,7 +177,14 @@ def parse_reach(
     for key in keys:
         if is_closed(key):
             raise ValueError(f"{key!r} is where Ceph or this module keeps other secrets")
-    return ImportPolicy(tuple(posixpath.normpath(path) for path in paths), names, keys, over_http)
+    return ImportPolicy(
+        tuple(posixpath.normpath(path) for path in paths),
+        names,
+        keys,
+        over_http,
+        spool_folder,
+        spool_size,
+    )
 
 
 def parse_hosts(hosts: str) -> tuple[str, ...]:

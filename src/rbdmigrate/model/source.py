@@ -38,7 +38,7 @@ class StreamSpec:
     All else is for the method ``copy``: ``user`` and ``password``, or ``bearer_token``, for http,
     and ``query``: what follows the question mark in a URL, which may be a signature. ``region`` and
     ``session_token`` for s3. ``ca``: a reference to the certificates of the server's authority.
-    ``compression``: one of ``COMPRESSIONS``. ``size``: bytes of the raw disk in it, 0: not stated.
+    ``compression``: one of ``COMPRESSIONS``. ``size``: bytes of the disk in it, 0: not stated.
     ``member``: the file is an archive of tar, and this is the disk in it. ``checksum``: of the
     bytes as they are served.
     """

@@ -62,7 +62,7 @@ def parse_source_spec(text: str) -> SourceSpec:
     only_known(spec, "", allowed, f"a {kind} source")
     return SourceSpec(
         format=kind,
-        stream=stream_of(spec, "stream", kind),
+        stream=stream_of(spec, "stream"),
         snapshots=_snapshots(spec.get("snapshots", [])),
         passphrase=_passphrase(spec),
     )
@@ -124,7 +124,7 @@ def _snapshots(value: Any) -> tuple[SnapshotSpec, ...]:
         _name(name, f"{path}.name")
         if any(name == other.name for other in found):
             raise refuse(f"{path}.name", "is the name of an earlier snapshot", "give each its own")
-        found.append(SnapshotSpec(name, stream_of(item, f"{path}.stream", "raw")))
+        found.append(SnapshotSpec(name, stream_of(item, f"{path}.stream")))
     return tuple(found)
 
 

@@ -44,15 +44,15 @@ _REGION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LARGEST = 1 << 60  # bytes of an RBD image are fewer
 
 
-def stream_of(values: dict[str, Any], path: str, kind: str) -> StreamSpec:
-    """Return the stream at ``path`` of a disk of the format ``kind``. Raises MigrationError."""
+def stream_of(values: dict[str, Any], path: str) -> StreamSpec:
+    """Return the stream at ``path``. Raises MigrationError."""
     if "stream" not in values:
         raise refuse(path, "is missing: it says where the bytes come from", f"as in {EXAMPLE}")
     stream = as_object(values["stream"], path)
     name = required_type(stream, path, _STREAMS, "stream", _hint)
     of = f"a stream of type {name}"
     only_known(stream, path, ("type", *_STREAMS[name], *_COPIED[name]), of)
-    more = _packed(stream, path, kind)
+    more = _packed(stream, path)
     if name == "file":
         return StreamSpec("file", file_path=_file_path(stream, path, of), **more)
     if name == "nbd":
@@ -197,23 +197,16 @@ def _region(stream: dict[str, Any], path: str) -> str:
     return value
 
 
-def _packed(stream: dict[str, Any], path: str, kind: str) -> dict[str, Any]:
+def _packed(stream: dict[str, Any], path: str) -> dict[str, Any]:
     """Return the fields that say how the disk is packed, and the checksum."""
     found: dict[str, Union[str, int]] = {}
     if "compression" in stream:
-        found["compression"] = _compression(stream, path, kind)
+        found["compression"] = _compression(stream, path)
     if "size" in stream:
-        found["size"] = _size(stream, path, kind)
+        found["size"] = _size(stream, path)
     if "member" in stream:
         form = "give the name of a file in the archive, as `tar -tf FILE` lists it"
         found["member"] = required_string(stream, path, "member", form, "an archive")
-        if "compression" in found:
-            raise refuse(
-                f"{path}.member",
-                "is given for a compressed archive, in which no file can be found without "
-                "unpacking it",
-                f"unpack it first, with `{COMPRESSIONS[str(found['compression'])]} FILE`",
-            )
     if "checksum" in stream:
         value = required_string(stream, path, "checksum", FORM, "a check of the source")
         problem = checksum_problem(value)
@@ -223,26 +216,17 @@ def _packed(stream: dict[str, Any], path: str, kind: str) -> dict[str, Any]:
     return found
 
 
-def _compression(stream: dict[str, Any], path: str, kind: str) -> str:
+def _compression(stream: dict[str, Any], path: str) -> str:
     form = f"choose from {', '.join(COMPRESSIONS)}"
     value = required_string(stream, path, "compression", form, "a compressed stream")
     if value not in COMPRESSIONS:
         raise refuse(f"{path}.compression", "is none that is decompressed", form)
-    if kind != "raw":
-        raise refuse(
-            f"{path}.compression",
-            f"is given for a {kind} disk, which is read in any order, and what is compressed can "
-            "be read in one order only",
-            f"unpack it first, with `{COMPRESSIONS[value]} FILE`",
-        )
     return value
 
 
-def _size(stream: dict[str, Any], path: str, kind: str) -> int:
+def _size(stream: dict[str, Any], path: str) -> int:
     form = "give the bytes of the disk, as a number"
     value: object = stream["size"]
-    if kind != "raw":
-        raise refuse(f"{path}.size", f"is for raw disks, and a {kind} file has it", "leave it out")
     if isinstance(value, bool) or not isinstance(value, int):
         raise refuse(f"{path}.size", f"is {kind_of(value)}, not a whole number", form)
     if not 0 < value < _LARGEST:

@@ -85,6 +85,20 @@ def unpack(stream: StreamSpec, packed_by: str) -> str:
     return f"{fetch}{_UNPACK[packed_by]} {path}"
 
 
+def gathered(stream: StreamSpec, *, archive: bool = False) -> str:
+    """The commands after which a disk that is packed, or on a web server, is a file of its own.
+
+    ``archive``: what was packed is one, of which no member was named.
+    """
+    if not stream.member and not stream.compression:
+        return copied(stream.url) if stream.type == "http" else ""
+    fetch, path = fetched(stream)
+    if stream.member or archive:  # tar finds out how it is compressed
+        member = f" {shlex.quote(stream.member)}" if stream.member else ""
+        return f"{fetch}tar -xf {path}{member}"
+    return f"{fetch}{_UNPACK[stream.compression]} {path}"
+
+
 def counted(stream: StreamSpec) -> str:
     """The command that counts the bytes of the disk in a stream that is read in order only."""
     unpacked = COMPRESSIONS.get(stream.compression, "cat")

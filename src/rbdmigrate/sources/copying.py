@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from errno import EINVAL, ENOENT
+from types import TracebackType
 from typing import Optional
 
 from ..model.import_policy import ImportPolicy
 from ..model.inspection import Inspection, SnapshotInfo
 from ..model.source import CONFIG
 from ..model.source_spec import SourceSpec, StreamSpec
-from . import qcow, raw
+from ..model.units import format_size
+from . import conversion, qcow, raw
 from .content import Content, RawContent
 from .errors import SourceError
 from .file import FileStream, data_of
-from .in_order import disk_in, summed_in_passing
+from .in_order import comes_in_order, disk_in, other_size, summed_in_passing
 from .limits import Deadline, Limits
 from .look import Look
 from .qcow_header import parse_header
 from .qcow_tables import Snapshot, read_snapshots
+from .qemu import vmdk
 from .qemu.chain import FORMATS
 from .qemu.content import QemuContent
+from .spool import Spool, SpooledStream, partly
 from .stream import Resolve, Stream, no_config
 from .streams import open_stream
 
 _INSPECTED = 20  # seconds of the processor for looking at a disk
-_LONGEST_LOOK = 1 << 40  # bytes of a disk in which data is counted
+_COUNTING = 0.5  # seconds for counting data; what takes longer is not known
+_SHORTEST_STEP, _LONGEST_STEP = 64 << 20, 64 << 30  # bytes of a disk in which it is counted at once
+_STEP = 0.05  # seconds that a step may take before the next one is shorter
+_BY_ITS_END = {"QEMU_REFUSED", "QEMU_READ", "SPOOL_PARTLY"}  # of a file whose end is not there
 
 
 @dataclass(frozen=True)
 class CopySource:
-    """A source that is copied: what opens it. ``limits.total`` is None for a copy."""
+    """A source that is copied: what opens it. ``limits.total`` is None for a copy.
+
+    ``spool`` has what comes in one order and is read in any; ``close`` gives the space back.
+    """
 
     spec: SourceSpec
     reach: ImportPolicy
     limits: Limits = Limits(total=None)  # noqa: RUF009 - frozen
     resolve_config: Resolve = no_config
     deadline: Optional[Deadline] = None
+    spool: Spool = field(default_factory=Spool, compare=False)
+
+    def __enter__(self) -> CopySource:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what it took on this host. Never raises."""
+        self.spool.close()
 
     @property
     def stream(self) -> StreamSpec:
@@ -63,7 +90,21 @@ class CopySource:
 
         ``summed``: the checksum of what is read is compared, by ``finish``.
         """
-        return disk_in(self.open_stream(stream), stream, summed=summed)
+        opened = self.open_stream(stream)
+        return disk_in(opened, stream, summed=summed, deadline=self.deadline)
+
+    def open_anywhere(self, stream: StreamSpec) -> Stream:
+        """Open a stream that is read in any order. Raises SourceError.
+
+        What comes in one order only is put into a file first, and its checksum compared then.
+        """
+        kept = self.spool.has(stream)
+        if kept is not None:
+            return kept
+        opened = self.open_stream(stream)
+        if not comes_in_order(opened, stream):
+            return opened
+        return self.spool.put(opened, stream, self.reach, self.deadline)
 
     def snapshots(self) -> list[SnapshotInfo]:
         """Its snapshots, the oldest first. Raises SourceError."""
@@ -78,7 +119,7 @@ class CopySource:
     def _internal(self) -> list[Snapshot]:
         if self.spec.format != "qcow":
             return []
-        with self.open_stream(self.stream) as stream:
+        with self.open_anywhere(self.stream) as stream:
             return read_snapshots(stream, parse_header(stream), self.limits)
 
     def open(self, snapshot: Optional[str], *, seconds: int = 0, summed: bool = False) -> Content:
@@ -94,8 +135,8 @@ class CopySource:
             if not named:
                 raise self._missing(snapshot)
             ident, size = named[0].ident, named[0].size
-        return QemuContent(
-            self.open_stream,
+        content = QemuContent(
+            self.open_anywhere,
             self.stream,
             self.spec.format,
             passphrase=self._passphrase(),
@@ -103,6 +144,11 @@ class CopySource:
             size=size,
             seconds=seconds,
         )
+        said = self.stream.size
+        if said and snapshot is None and content.size != said:
+            content.close()
+            raise other_size(self.stream.location, said, f"has a disk of {content.size} bytes")
+        return content
 
     def _passphrase(self) -> bytes:
         given = self.spec.passphrase
@@ -158,14 +204,27 @@ def identify_copied(source: CopySource) -> dict[str, dict[str, str]]:
 
 
 def _look(look: Look) -> None:
-    source = CopySource(look.spec, look.reach, look.limits, look.resolve_config, look.deadline)
-    opened = source.open_disk if look.spec.format == "raw" else source.open_stream
+    with CopySource(
+        look.spec,
+        look.reach,
+        look.limits,
+        look.resolve_config,
+        look.deadline,
+        Spool(partly=True),
+    ) as source:
+        _look_at(look, source)
+
+
+def _look_at(look: Look, source: CopySource) -> None:
+    opened = source.open_disk if look.spec.format == "raw" else source.open_anywhere
     with opened(source.stream) as stream:
         if look.spec.format == "raw":
             raw.look_at(look, stream)
         elif look.spec.format == "qcow":
             header = parse_header(stream)
             look.details.append(f"QCOW version {header.version}")
+            if header.snapshot_count and not stream.complete:
+                raise partly(stream.label, conversion.gathered(source.stream))
             qcow.odd_size(look, stream, header, "QEMU leaves out what is behind the last 512")
             qcow.health(look, stream, header)
             snapshots = read_snapshots(stream, header, look.limits)
@@ -173,6 +232,9 @@ def _look(look: Look) -> None:
             look.snapshots += [SnapshotInfo(s.name, s.size) for s in snapshots]
         look.remember("stream", stream)
         _note_order(look, source.stream, stream)
+        if not stream.complete:
+            look.size = _size_by_its_beginning(source, stream)
+            return
     for number, snapshot in enumerate(look.spec.snapshots):
         with source.open_disk(snapshot.stream) as stream:
             raw.look_at_snapshot(look, snapshot, stream)
@@ -186,9 +248,32 @@ def _look(look: Look) -> None:
             _count(look, content)
 
 
+def _size_by_its_beginning(source: CopySource, stream: Stream) -> int:
+    """Bytes of the disk in a file of which the beginning was read. Raises SourceError."""
+    try:
+        with source.open(None, seconds=_INSPECTED) as content:
+            return content.size
+    except SourceError as error:
+        if error.problem not in _BY_ITS_END:
+            raise
+    size = source.stream.size or (vmdk.capacity(stream) if source.spec.format == "vmdk" else 0)
+    if not size:
+        raise partly(stream.label, conversion.gathered(source.stream))
+    return size
+
+
 def _note_order(look: Look, spec: StreamSpec, stream: Stream) -> None:
     """Note what it costs that a stream is read in order, or once more for its checksum."""
-    if spec.checksum and not summed_in_passing(look.spec.format, spec):
+    if isinstance(stream, SpooledStream):
+        why = "is compressed" if spec.compression else "comes from a server that gives no parts"
+        look.note(
+            "SOURCE_SPOOLED",
+            f"{spec.location} {why}, and its format is read in any order: the copy, and a "
+            f"verification, put it into a file without a name in {look.reach.spool_folder} of the "
+            f"manager's host first, of {format_size(look.reach.spool_size)} at most.",
+        )
+        return
+    if spec.checksum and not summed_in_passing(look.spec.format, stream, spec):
         look.note(
             "CHECKSUM_PASS",
             f"{spec.location} is read once from its beginning to its end for its checksum, before "
@@ -208,8 +293,22 @@ def _note_order(look: Look, spec: StreamSpec, stream: Stream) -> None:
 
 def _count(look: Look, content: Content) -> None:
     """How much there is to copy of the head, and whether its beginning and its end can be read."""
-    if content.size <= _LONGEST_LOOK:
-        look.to_copy = sum(length for _, length in content.extents(0, content.size))
+    look.to_copy = _counted(content)
     content.read(0, 512)
     if not content.in_order:
         content.read(content.size - 1, 1)
+
+
+def _counted(content: Content) -> Optional[int]:
+    """Bytes of data in a disk; None where it takes too long to ask for them."""
+    begin = now = time.monotonic()
+    offset, step, total = 0, _SHORTEST_STEP, 0
+    while offset < content.size:
+        if now - begin > _COUNTING:
+            return None
+        length = min(step, content.size - offset)
+        total += sum(found for _, found in content.extents(offset, length))
+        offset, before, now = offset + length, now, time.monotonic()
+        factor = 4 if now - before < _STEP else 0.25
+        step = max(_SHORTEST_STEP, min(_LONGEST_STEP, int(step * factor)))
+    return total

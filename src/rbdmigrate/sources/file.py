@@ -13,27 +13,13 @@ from .errors import SourceError
 from .stream import Stream
 
 
-class FileStream(Stream):
-    """An open file. ``file_id``: its device and inode."""
+class OpenFile(Stream):
+    """A file that is open: its descriptor, which ends with this."""
 
-    def __init__(self, path: str, reach: ImportPolicy) -> None:
-        self.label = path
-        self._fd = _open(path, reach)
-        try:
-            status = os.fstat(self._fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise SourceError(
-                    "FILE_NOT_REGULAR",
-                    EINVAL,
-                    f"{path} is {_what(status.st_mode)}; only a regular file can be imported.",
-                )
-        except BaseException:
-            os.close(self._fd)
-            raise
-        self.size = status.st_size
-        self.file_id = (status.st_dev, status.st_ino)
-        # No inode: the next manager's host may see the same file under another.
-        self.identity = {"size": str(status.st_size), "modified": str(status.st_mtime_ns)}
+    def __init__(self, label: str, descriptor: int) -> None:
+        self.label = label
+        self._fd = descriptor
+        self.size = os.fstat(descriptor).st_size
 
     @property
     def descriptor(self) -> int:
@@ -61,6 +47,27 @@ class FileStream(Stream):
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+class FileStream(OpenFile):
+    """An open file. ``file_id``: its device and inode."""
+
+    def __init__(self, path: str, reach: ImportPolicy) -> None:
+        super().__init__(path, _open(path, reach))
+        try:
+            status = os.fstat(self._fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise SourceError(
+                    "FILE_NOT_REGULAR",
+                    EINVAL,
+                    f"{path} is {_what(status.st_mode)}; only a regular file can be imported.",
+                )
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self.file_id = (status.st_dev, status.st_ino)
+        # No inode: the next manager's host may see the same file under another.
+        self.identity = {"size": str(status.st_size), "modified": str(status.st_mtime_ns)}
 
 
 def data_of(descriptor: int, offset: int, end: int) -> Iterator[tuple[int, int]]:

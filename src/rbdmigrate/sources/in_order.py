@@ -6,58 +6,58 @@ computed of the very bytes that are copied. To go back means to begin again.
 
 from __future__ import annotations
 
-from errno import EBADMSG, EINVAL, EIO
+from errno import EINVAL, EIO
 from typing import Optional
 
-from ..model.checksum import Summing, parse_checksum
 from ..model.source import StreamSpec
-from .compression import MAGIC_LENGTH, decompressed, require_compression
+from .compression import MAGIC_LENGTH, require_compression
 from .conversion import counted
 from .errors import SourceError
-from .stream import BLOCK, Bytes, Stream
+from .limits import Deadline
+from .stream import BLOCK, Stream
+from .unpacked import Unpacked
 from .xz_index import unpacked_size
 from .zstd import HEADER, content_size
 
 _HEAD = 4096  # bytes that are kept, for looking at them again
 
 
-def summed_in_passing(kind: str, spec: StreamSpec) -> bool:
+def comes_in_order(opened: Stream, spec: StreamSpec) -> bool:
+    """Whether a stream is read from its first to its last byte, so that its checksum is too."""
+    return opened.in_order or bool(spec.compression)
+
+
+def summed_in_passing(kind: str, opened: Stream, spec: StreamSpec) -> bool:
     """Whether the checksum is computed of the very bytes that are copied, in a single reading.
 
-    Other formats than raw are read in any order, and of an archive a part.
+    Otherwise what is read is of a format that is read in any order, or a part of an archive.
     """
-    return bool(spec.checksum) and kind == "raw" and not spec.member
+    whole = kind == "raw" and not spec.member
+    return bool(spec.checksum) and (whole or comes_in_order(opened, spec))
 
 
-def disk_in(opened: Stream, spec: StreamSpec, *, summed: bool) -> Stream:
+def disk_in(
+    opened: Stream, spec: StreamSpec, *, summed: bool, deadline: Optional[Deadline] = None
+) -> Stream:
     """The raw disk in a stream, which is ``opened``: in order where it has to be. SourceError.
 
     ``opened`` is closed with what is returned, and when an error is raised. ``summed``: ``finish``
-    compares the checksum, if it can be computed in passing.
+    compares the checksum, if it can be computed in passing. ``deadline``: of an inspection.
     """
-    summed = summed and summed_in_passing("raw", spec)
+    summed = summed and summed_in_passing("raw", opened, spec)
     try:
-        if opened.in_order or spec.compression or summed:
-            return InOrderStream(opened, spec, summed=summed)
+        if comes_in_order(opened, spec) or summed:
+            return InOrderStream(opened, spec, summed=summed, deadline=deadline)
         if spec.size and spec.size != opened.size:
-            raise _other_size(spec.location, spec.size, f"has {opened.size} bytes")
+            raise other_size(spec.location, spec.size, f"has {opened.size} bytes")
     except BaseException:
         opened.close()
         raise
     return opened
 
 
-def other_checksum(label: str, summing: Summing) -> SourceError:
-    """The error for bytes with another checksum than they have to have."""
-    return SourceError(
-        "CHECKSUM_OTHER",
-        EBADMSG,
-        f"{label} has the checksum {summing.found}, and not {summing.wanted.digest}, which was "
-        "given: it is damaged, or another file, and nothing of it is used; abort this import.",
-    )
-
-
-def _other_size(label: str, size: int, what: str) -> SourceError:
+def other_size(label: str, size: int, what: str) -> SourceError:
+    """The error for a disk of another size than ``size``, which was given."""
     return SourceError(
         "STREAM_SIZE",
         EINVAL,
@@ -66,43 +66,29 @@ def _other_size(label: str, size: int, what: str) -> SourceError:
     )
 
 
-class _Summed:
-    """Bytes whose checksum is computed while they pass by."""
-
-    def __init__(self, source: Bytes, summing: Optional[Summing]) -> None:
-        self._source = source
-        self._summing = summing
-
-    def read(self, length: int) -> bytes:
-        """Up to ``length`` bytes; none at the end. Raises SourceError."""
-        data = self._source.read(length)
-        if self._summing is not None:
-            self._summing.add(data)
-        return data
-
-    def close(self) -> None:
-        """End it. Never raises."""
-        self._source.close()
-
-
 class InOrderStream(Stream):
     """A disk in order. ``served`` are the bytes as they come, which are closed with it."""
 
     in_order = True
 
-    def __init__(self, served: Stream, spec: StreamSpec, *, summed: bool) -> None:
+    def __init__(
+        self, served: Stream, spec: StreamSpec, *, summed: bool, deadline: Optional[Deadline]
+    ) -> None:
         self.label = served.label
         self.identity = served.identity
         self._served = served
         self._spec = spec
         self._summed = summed
-        self._summing: Optional[Summing] = None
-        self._raw: Optional[Bytes] = None
-        self._bytes: Optional[Bytes] = None
+        self._deadline = deadline
+        self._bytes: Optional[Unpacked] = None
         self._pending = b""  # was taken from ``_bytes``, and not given yet
         self._position = 0
-        self.size = self._disk_size()
-        self._begin()
+        self.size = 0 if spec.member else self._disk_size()
+        begun = self._begin()
+        if begun.size is not None:
+            self.size = begun.size
+            if spec.size and spec.size != self.size:
+                raise other_size(self.label, spec.size, f"has a disk of {self.size} bytes")
         self.fickle = served.fickle
         self._head = self._exactly(min(_HEAD, self.size))
         self._pending, self._position = self._head, 0
@@ -112,7 +98,7 @@ class InOrderStream(Stream):
         spec, served = self._spec, self._served
         if not spec.compression and served.known_size:
             if spec.size and spec.size != served.size:
-                raise _other_size(spec.location, spec.size, f"has {served.size} bytes")
+                raise other_size(spec.location, spec.size, f"has {served.size} bytes")
             return served.size
         size = spec.size or self._size_in_file()
         if not size:
@@ -136,17 +122,16 @@ class InOrderStream(Stream):
             return unpacked_size(served) or 0
         return content_size(head) if spec.compression == "zstd" else 0
 
-    def _begin(self) -> None:
+    def _begin(self) -> Unpacked:
         """Begin at the first byte, once more."""
         if self._bytes is not None:
             self._bytes.close()
         self._bytes = None  # when beginning fails, the next read begins
-        spec = self._spec
-        self._summing = Summing(parse_checksum(spec.checksum)) if self._summed else None
-        self._raw = self._bytes = _Summed(self._served.begin(), self._summing)
-        if spec.compression:
-            self._bytes = decompressed(self._raw, spec.compression, self.label)
+        self._bytes = Unpacked(
+            self._served, self._spec, summed=self._summed, deadline=self._deadline
+        )
         self._pending, self._position = b"", 0
+        return self._bytes
 
     def read_at(self, offset: int, length: int) -> bytes:
         if offset + length <= len(self._head):
@@ -179,7 +164,7 @@ class InOrderStream(Stream):
 
     def _too_short(self) -> SourceError:
         if self._spec.size:
-            return _other_size(self.label, self.size, f"has a disk of {self._position} bytes")
+            return other_size(self.label, self.size, f"has a disk of {self._position} bytes")
         return SourceError(
             "SOURCE_TRUNCATED",
             EIO,
@@ -195,12 +180,9 @@ class InOrderStream(Stream):
         while self._position < self.size:
             self._exactly(min(BLOCK, self.size - self._position))
         if self._next(1):
-            raise _other_size(self.label, self.size, f"has a disk of more than {self.size} bytes")
-        assert self._raw is not None
-        while self._raw.read(BLOCK):
-            pass  # what follows the disk counts for the checksum
-        if self._summing is not None and not self._summing.right:
-            raise other_checksum(self.label, self._summing)
+            raise other_size(self.label, self.size, f"has a disk of more than {self.size} bytes")
+        assert self._bytes is not None
+        self._bytes.finish()
 
     def close(self) -> None:
         if self._bytes is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from errno import (
     E2BIG,
+    EACCES,
     EBADMSG,
     ECONNREFUSED,
     ECONNRESET,
@@ -14,6 +15,7 @@ from errno import (
     EIO,
     ELOOP,
     ENOENT,
+    ENOSPC,
     EOPNOTSUPP,
     EPERM,
     EPROTO,
@@ -141,10 +143,13 @@ KINDS = (
     Kind("STREAM_SIZE", _E, EINVAL, "The size of the disk is not known, or not what was said."),
     Kind("ARCHIVE_BROKEN", _E, EINVAL, "The file is not an archive of tar, or damaged."),
     Kind("ARCHIVE_MEMBER", _E, ENOENT, "The archive does not have the file."),
-    Kind("ARCHIVE_SPARSE", _E, EOPNOTSUPP, "The archive has the disk as a sparse file."),
     Kind("CHECKSUM_OTHER", _E, EBADMSG, "The source does not have the checksum that was given."),
     Kind("CHECKSUM_PASS", _I, 0, "The source is read once before the copy, for its checksum."),
     Kind("SOURCE_IN_ORDER", _I, 0, "The source is read in one go, from its beginning."),
+    Kind("SOURCE_SPOOLED", _I, 0, "The source is put into a file on the manager's host first."),
+    Kind("SPOOL_FULL", _E, ENOSPC, "There is too little space for that file."),
+    Kind("SPOOL_FOLDER", _E, EACCES, "That file cannot be made."),
+    Kind("SPOOL_PARTLY", _E, ENOSPC, "What must be known is not at the beginning of the source."),
     Kind("RAW_NO_SNAPSHOT", _E, ENOENT, "The source-spec does not have the snapshot."),
 )
 BY_CODE = {kind.code: kind for kind in KINDS}

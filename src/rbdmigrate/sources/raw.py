@@ -86,16 +86,18 @@ def _sniff(look: Look, stream: Stream, place: StreamSpec, *, alone: bool) -> Non
 
 def _remedy(look: Look, stream: Stream, place: StreamSpec, name: str, *, alone: bool) -> str:
     """What makes the disk importable: its own type if it is ``alone``, else a raw copy of it."""
-    if place.compression or place.member:
-        return conversion.unpack(place, place.compression or "tar")
+    packed = bool(place.compression or place.member)
+    descriptor = stream.read(0, len(DESCRIPTOR)) == DESCRIPTOR
+    if packed and (descriptor or not alone or name not in ("qcow", *COPIED_FORMATS)):
+        return conversion.gathered(place, archive=name == "tar")
     if conversion.unpackable(name):
         return conversion.unpack(place, name)
     if name == "rbd":
         return "rbd import --export-format 2"
-    descriptor = stream.read(0, len(DESCRIPTOR)) == DESCRIPTOR
     in_files = descriptor and place.type != "file"  # which are followed in folders only
     if alone and (name == "qcow" or (name in COPIED_FORMATS and not in_files)):
-        return f'"type": "{name}"'
+        without = ', and no "size"' if packed and place.size else ""
+        return f'"type": "{name}"{without}'
     if name == "qcow":
         version = int.from_bytes(stream.read(4, 4), "big")
         name = "qcow" if version == 1 else "qcow2"

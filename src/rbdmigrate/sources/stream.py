@@ -48,7 +48,7 @@ class Stream(ABC):
     ``in_order``: it is read by ``begin``, or forwards, and not anywhere at once. ``fickle``: its
     tags change from answer to answer. ``hangs_up``: its server ended a connection that could have
     been kept open. ``announces_close``: the server said so in an answer, by a header or by
-    HTTP/1.0.
+    HTTP/1.0. ``complete``: not only its beginning, which was taken for a look.
     """
 
     label: str
@@ -58,6 +58,7 @@ class Stream(ABC):
     in_order: bool = False
     fickle: bool = False
     hangs_up: bool = False
+    complete: bool = True
     announces_close: bool = False
 
     @abstractmethod

@@ -35,14 +35,15 @@ def open_stream(
 ) -> Stream:
     """Open a stream. Raises SourceError. ``deadline`` is shared by all streams of an inspection.
 
-    ``copied``: by us, which needs less of a server than librbd does.
+    ``copied``: by us, which needs less of a server than librbd does. An archive that comes in order
+    is opened as a whole then, and a file in any other one by itself.
     """
     if copied and stream.member:
-        archive = replace(stream, member="")
-        return member_of(
-            open_stream(archive, reach, limits, resolve_config, deadline, copied=True),
-            stream.member,
+        archive = open_stream(
+            replace(stream, member=""), reach, limits, resolve_config, deadline, copied=True
         )
+        in_order = archive.in_order or stream.compression
+        return archive if in_order else member_of(archive, stream.member)
     rules = Rules(reach, limits, deadline or Deadline(limits))
     if stream.type == "file":
         return FileStream(stream.file_path, reach)

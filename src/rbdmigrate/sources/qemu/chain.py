@@ -13,6 +13,7 @@ from errno import EBADMSG, EINVAL, ELOOP, EOPNOTSUPP
 from urllib.parse import quote
 
 from ...model.source import StreamSpec
+from ..conversion import gathered
 from ..errors import SourceError
 from ..qcow_header import (
     CRYPT,
@@ -23,6 +24,7 @@ from ..qcow_header import (
     parse_header,
     printable,
 )
+from ..spool import partly
 from ..stream import Stream
 from . import vmdk
 from .files import Files, Node
@@ -42,6 +44,7 @@ _BACKING = {"qcow2": "qcow", "qcow": "qcow", "raw": "raw", "vmdk": "vmdk", "vpc"
 _DEEPEST = 32  # files of a chain
 _DYNAMIC, _DIFFERENCING = 3, 4  # types of a VHD
 _PARALLELS_HEADER = 64  # bytes before the table of blocks
+_LARGEST_BLOCK = 16 << 20  # bytes; Parallels writes 1 MiB
 _MOST_BLOCKS = 1 << 22  # of a VHD: 2 TiB in blocks of 512 KiB
 
 
@@ -71,10 +74,15 @@ def _node(files: Files, spec: StreamSpec, kind: str, passphrase: str, depth: int
 
 def _require_format(stream: Stream, kind: str) -> None:
     """Require that the content is what the spec says. Raises SourceError."""
-    known = container(stream.read(0, 512))
+    begin = stream.read(0, 512)
+    known = container(begin)
     last = stream.read(stream.size - 512, 512) if stream.size >= 512 else b""
+    if not stream.complete:
+        last = begin  # a dynamic VHD has its footer there too
     if known is None and last:
         known = footer(last)
+    if known is None and not stream.complete:
+        raise partly(stream.label)
     if known is None or known[0] != kind:
         words = known[1] if known else "begins otherwise"
         raise SourceError(
@@ -97,10 +105,17 @@ def _require_format(stream: Stream, kind: str) -> None:
 
 
 def _require_parallels_table(stream: Stream) -> None:
-    """Require that the table of blocks is within the file: QEMU takes memory for all of it.
+    """Require that the table of blocks is within the file, and that blocks are no longer than any.
 
-    Raises SourceError.
+    QEMU takes memory for all of the table, and for a block. Raises SourceError.
     """
+    block = int.from_bytes(stream.read(28, 4), "little") * 512
+    if block > _LARGEST_BLOCK:
+        raise SourceError(
+            "FORMAT_BROKEN",
+            EBADMSG,
+            f"{stream.label} is a damaged Parallels disk: its blocks have {block} bytes.",
+        )
     entries = int.from_bytes(stream.read(32, 4), "little")
     if _PARALLELS_HEADER + 4 * entries > stream.size:
         raise SourceError(
@@ -184,7 +199,7 @@ def _vmdk(files: Files, spec: StreamSpec, stream: Stream, depth: int) -> Node:
     if not disk.extents:
         node["file"] = files.node(stream)
         return node
-    if spec.type != "file" or spec.member:
+    if spec.type != "file" or spec.member or spec.compression:
         raise SourceError(
             "VMDK_EXTENT",
             EOPNOTSUPP,
@@ -213,12 +228,14 @@ def _named(spec: StreamSpec, name: str, what: str) -> StreamSpec:
             f"{spec.location} names its {what} as {printable(name.encode('utf-8', 'replace'))!r}, "
             "which is no path of a file; only files are followed.",
         )
-    if spec.member:
+    if spec.member or spec.compression:
+        inside = f"{spec.member!r} in {spec.location}" if spec.member else spec.location
         raise SourceError(
             "BACKING_NAME",
             EOPNOTSUPP,
-            f"{spec.member!r} in {spec.location} names its {what} as {plain!r}, and what a disk in "
-            "an archive names is not followed; unpack it with `tar -xf`.",
+            f"{inside} names its {what} as {plain!r}, and what a disk in an archive or a "
+            "compressed file names is not followed; unpack it first.",
+            remedy=gathered(spec),
         )
     if spec.type == "file":
         folder = posixpath.dirname(spec.file_path)

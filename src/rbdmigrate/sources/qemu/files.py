@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional
 
 from ...model.source import StreamSpec
 from ..errors import SourceError
-from ..file import FileStream
+from ..file import OpenFile
 from ..stream import Identity, Stream
 from .served import Served
 
@@ -52,7 +52,7 @@ class Files:
 
     def node(self, stream: Stream) -> Node:
         """The node that reads the stream. It is not to be read here afterwards."""
-        if isinstance(stream, FileStream):
+        if isinstance(stream, OpenFile):
             number = given(stream.descriptor)
             self.stack.callback(os.close, number)
             self.files.append(number)

@@ -80,6 +80,12 @@ def read(stream: Stream) -> Disk:
     return disk
 
 
+def capacity(stream: Stream) -> int:
+    """Bytes of the disk in a file with data, as its header says; 0 for any other file."""
+    begin = stream.read(0, 20)
+    return int.from_bytes(begin[12:20], "little") * _SECTOR if begin[:4] == _SPARSE else 0
+
+
 def require_sparse(stream: Stream) -> None:
     """Require that an extent is one by itself, and no descriptor of others. SourceError."""
     begin = stream.read(0, _SECTOR)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 
 from ...faults import fault_point
@@ -14,8 +13,9 @@ from ...model.jobs.protocol import Progress, Tell
 from ...model.source import StreamSpec
 from ...sources import Stream
 from ...sources.copying import CopySource
-from ...sources.in_order import other_checksum, summed_in_passing
+from ...sources.in_order import summed_in_passing
 from ...sources.stream import BLOCK
+from ...sources.unpacked import other_checksum
 
 
 def compared(source: CopySource, mark: CopyMark, tell: Tell) -> CopyMark:
@@ -23,8 +23,12 @@ def compared(source: CopySource, mark: CopyMark, tell: Tell) -> CopyMark:
 
     What was compared before an interruption is not read again while its identity is the same.
     """
-    for path, spec in _summed_before(source):
+    for path, spec in source.spec.streams():
+        if not spec.checksum:
+            continue
         with source.open_stream(replace(spec, member="")) as stream:
+            if summed_in_passing(source.spec.format, stream, spec):
+                continue
             known = _known_by(path, spec, stream)
             if known in mark.checked:
                 continue
@@ -33,13 +37,6 @@ def compared(source: CopySource, mark: CopyMark, tell: Tell) -> CopyMark:
             if known:
                 mark = replace(mark, checked=(*mark.checked, known))
     return mark
-
-
-def _summed_before(source: CopySource) -> Iterator[tuple[str, StreamSpec]]:
-    kind = source.spec.format
-    for path, spec in source.spec.streams():
-        if spec.checksum and not summed_in_passing(kind, spec):
-            yield path, spec
 
 
 def _known_by(path: str, spec: StreamSpec, stream: Stream) -> str:

@@ -22,9 +22,11 @@ from ...model.copy_mark import CopyMark
 from ...model.errors import MigrationError
 from ...model.jobs.acts import Execute, ImportEnds
 from ...model.jobs.answers import Copied
-from ...model.jobs.protocol import Tell
+from ...model.jobs.protocol import Progress, Tell
 from ...model.layout import LayoutOptions
 from ...sources.copying import CopySource
+from ...sources.spool import Spool
+from ...sources.stream import BLOCK
 from ..copy.copied_alone import CopiedAlone
 from ..identity import renamed
 from ..mover.marks import read_mark
@@ -36,10 +38,22 @@ from .external_reader import HEAD, ExternalReader
 from .source_access import require_allowed, resolver_of
 
 
-def source_of(session: Session, ends: ImportEnds) -> CopySource:
+def source_of(session: Session, ends: ImportEnds, tell: Tell) -> CopySource:
     """The source of an import, as it is copied."""
+    before = 0
+
+    def taken(done: int, total: int) -> None:
+        """Bytes that were taken in before the copy, at the rate of copies."""
+        nonlocal before
+        fault_point("external.taken")
+        session.pace.wait(max(0, done - before), patient=True)
+        before = done
+        of = -(-max(done, total) // BLOCK)
+        tell(Progress(min(of, done // BLOCK), of))
+
     resolve = resolver_of(session, ends)
-    return CopySource(ends.imported.source, ends.policy, resolve_config=resolve)
+    spool = Spool(progress=taken)
+    return CopySource(ends.imported.source, ends.policy, resolve_config=resolve, spool=spool)
 
 
 def prepare(
@@ -79,10 +93,13 @@ def execute(
     fault_point("librbd.before", "execute")
     require_allowed(imported.source, ends, f"Copying {target.spec}")
     changed = changes()
-    source = source_of(session, ends)
-    reader = ExternalReader(source, comparison_snapshot_name(ends.id))
-    reader.require(imported.snapshots)
-    with session.open(target) as ioctx, session.without_cache():
+    with (
+        source_of(session, ends, tell) as source,
+        session.open(target) as ioctx,
+        session.without_cache(),
+    ):
+        reader = ExternalReader(source, comparison_snapshot_name(ends.id))
+        reader.require(imported.snapshots)
         watch = CopiedAlone(session, ioctx, target, act.untouched)
         watch.begins()
         mark = reader.from_its_beginning(read_mark(ioctx, target))

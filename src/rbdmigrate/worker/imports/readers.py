@@ -86,13 +86,17 @@ class ExternalSide:
         self._point = point
         self._reach = reach
         self._resolve = resolve
+        self._source = CopySource(imported.source, reach, resolve_config=resolve)
+
+    def close(self) -> None:
+        """Give back what it took on this host."""
+        self._source.close()
 
     def open(self, snapshot: Optional[str]) -> ExternalView:
         """A snapshot, or the head (None)."""
         name = None if snapshot == self._point else snapshot
         if self._copied:
-            source = CopySource(self._imported.source, self._reach, resolve_config=self._resolve)
-            return ExternalView(source.open(name))
+            return ExternalView(self._source.open(name))
         return ExternalView(
             open_content(self._imported.source, name, self._reach, _NO_END, self._resolve)
         )
@@ -105,7 +109,7 @@ class ExternalSide:
         """Why its head is not what it was at the prepare any more; empty where nothing tells."""
         source = self._imported.source
         if self._copied:
-            now = identify_copied(CopySource(source, self._reach, resolve_config=self._resolve))
+            now = identify_copied(self._source)
         else:
             now = identify(source, self._reach, resolve_config=self._resolve)
         return " ".join(changes(self._imported.identity, now)[:1]).rstrip(".")
@@ -138,7 +142,11 @@ def opened(session: Session, ends: ImportEnds, point: str) -> Iterator[Side]:
     imported = ends.imported
     if not imported.native:
         resolve, copied = resolver_of(session, ends), ends.method is Method.COPY
-        yield ExternalSide(imported, point, ends.policy, resolve, copied=copied)
+        outside = ExternalSide(imported, point, ends.policy, resolve, copied=copied)
+        try:
+            yield outside
+        finally:
+            outside.close()
         return
     with ExitStack() as stack:
         try:
