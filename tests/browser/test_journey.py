@@ -1,5 +1,6 @@
 """A migration from the form to the commit, and what goes wrong on the way."""
 
+import json
 import re
 import time
 
@@ -9,6 +10,8 @@ from playwright.sync_api import Page, expect
 from qa.ui.double import Double
 from qa.ui.scenes import item
 from rbdmigrate.model.migration import Method, State
+from rbdmigrate.model.source import COPIED_FORMATS, SourceSpec, StreamSpec
+from rbdmigrate.model.source_spec import parse_source_spec
 
 TARGET = "nvme/vm1"
 
@@ -232,6 +235,52 @@ def test_an_import(open_page):
         },
     }
     expect(page.get_by_text("It can be prepared")).to_be_visible()
+
+
+def test_an_import_of_a_packed_disk_with_its_checksum(open_page):
+    page = open_page(Double(), "#/new")
+    page.get_by_label("import from an external source").check()
+    page.get_by_label("Format").select_option("vmdk")
+    page.get_by_label("Stream").select_option("http")
+    page.get_by_label("URL").fill("https://images.example/web.ova.gz")
+    page.get_by_label("Target image").fill("nvme/web")
+    expect(page.get_by_label("Checksum")).to_be_hidden()
+    page.get_by_text("Packed files, checksum, logins").click()
+    page.get_by_label("Compression").select_option("gzip")
+    page.get_by_label("Disk in an archive of tar").fill("web-disk1.vmdk")
+    page.get_by_label("Size of the disk").fill("10737418240")
+    page.get_by_label("Checksum").fill("sha256:" + "0" * 64)
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        page.get_by_role("button", name="Check", exact=True).click()
+    spec = {
+        "type": "vmdk",
+        "stream": {
+            "type": "http",
+            "url": "https://images.example/web.ova.gz",
+            "compression": "gzip",
+            "member": "web-disk1.vmdk",
+            "size": 10737418240,
+            "checksum": "sha256:" + "0" * 64,
+        },
+    }
+    assert sent.value.post_data_json["source_spec"] == spec
+    assert parse_source_spec(json.dumps(spec)).to_plain() == spec  # and it is taken
+    page.get_by_label("Stream").select_option("nbd")  # keeps what that has too
+    expect(page.get_by_label("Checksum")).to_have_value("sha256:" + "0" * 64)
+    expect(page.get_by_label("Compression")).to_have_count(0)
+
+
+def test_every_field_of_the_form_is_one_of_a_source_spec(open_page):
+    page = open_page(Double(), "#/new")
+    found = page.evaluate("import('./js/source_spec.js').then((m) => [m.FORMATS, m.STREAMS])")
+    formats, streams = found
+    known = {"raw", "qcow", "native", *COPIED_FORMATS}
+    assert {form["name"] for form in formats} == known
+    for form in formats:
+        assert {field["name"] for field in form["fields"]} <= set(SourceSpec.__dataclass_fields__)
+    fields = set(StreamSpec.__dataclass_fields__)
+    for stream in streams:
+        assert {field["name"] for field in stream["fields"]} <= fields
 
 
 def test_a_file_of_another_format_is_imported_as_it_is_only_after_a_box_was_ticked(open_page):

@@ -2,7 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { FORMATS, STREAMS, sourceSpec } from "../source_spec.js";
-import { check, field, select, text } from "./field.js";
+import { check, field, number, select, text } from "./field.js";
 import { poolPicker } from "./picker.js";
 
 // ``more``: another field, next to the format. ``spec()`` returns the JSON source-spec; ``enable(yes)`` enables or disables the fields.
@@ -11,10 +11,12 @@ export function sourceFields(more) {
   const stream = select("stream", STREAMS.map((one) => [one.name, one.label]));
   const streamChoice = field("Stream", stream);
   const own = h("div", { class: "fields" });
+  const rare = h("div", { class: "fields" });
+  const details = h("details", {}, h("summary", {}, "Packed files, checksum, logins"), rare);
   const snapshots = h("div", {});
   const inline = check("Store the keys in the image's header, where all clients that can read the image can see them", "inline_secrets");
   const list = h("ol", { class: "snapshots" });
-  const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice, more), own, inline, snapshots);
+  const element = h("div", { class: "external" }, h("div", { class: "fields" }, field("Format", format), streamChoice, more), own, details, inline, snapshots);
   let controls = new Map();
   let extra = [];
   let enabled = true;
@@ -33,7 +35,9 @@ export function sourceFields(more) {
     streamChoice.hidden = !formatNow().streams;
     inline.hidden = !formatNow().streams || !streamNow().fields.some((known) => known.secret);
     controls = make(formatNow().streams ? [...formatNow().fields, ...streamNow().fields.map(ofStream)] : formatNow().fields, before);
-    fill(own, [...controls.values()].map(({ known, control }) => field(known.label, control, known.hint)));
+    fill(own, labelled(controls, false));
+    fill(rare, labelled(controls, true));
+    details.hidden = !rare.children.length;
     extra = extra.map((one) => snapshot(values(one.controls), one.name.value));
     showSnapshots();
     enable(enabled);
@@ -52,13 +56,13 @@ export function sourceFields(more) {
   }
 
   function snapshot(given, called) {
-    const fields = make(streamNow().fields.map(ofStream), given);
+    const fields = make(streamNow().fields.filter((known) => !known.more).map(ofStream), given);
     const name = text("", { required: true, value: called });
     const drop = h("button", { type: "button" }, "Remove it");
     const one = {
       name,
       controls: fields,
-      element: h("li", { class: "fields" }, field("Snapshot's name", name), [...fields.values()].map(({ known, control }) => field(known.label, control, known.hint)), drop),
+      element: h("li", { class: "fields" }, field("Snapshot's name", name), labelled(fields, false), drop),
     };
     drop.addEventListener("click", () => {
       extra = extra.filter((other) => other !== one);
@@ -92,13 +96,21 @@ function ofStream(known) {
   return { ...known, name: `stream.${known.name}` };
 }
 
+// The fields that are always shown, or those that are rarely needed.
+function labelled(controls, more) {
+  const shown = [...controls.values()].filter(({ known }) => (known.more ?? false) === more);
+  return shown.map(({ known, control }) => field(known.label, control, known.hint));
+}
+
 function make(fields, given) {
-  return new Map(
-    fields.map((known) => {
-      const look = known.secret ? { type: "password", autocomplete: "off" } : {};
-      return [known.name, { known, control: (known.pool ? poolPicker : text)("", { ...look, required: known.required ?? false, value: given[known.name] ?? "" }) }];
-    }),
-  );
+  return new Map(fields.map((known) => [known.name, { known, control: controlOf(known, given[known.name] ?? "") }]));
+}
+
+function controlOf(known, value) {
+  if (known.choices) return select("", known.choices, value);
+  const look = known.secret || known.login ? { type: "password", autocomplete: "off" } : {};
+  const input = known.pool ? poolPicker : known.number ? number : text;
+  return input("", { ...look, required: known.required ?? false, value });
 }
 
 function values(controls) {
