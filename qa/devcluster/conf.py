@@ -99,6 +99,7 @@ def conf_text(blueprint: Blueprint, layout: Layout) -> str:
             **daemons,
             "rgw_data": str(layout.data / "$name"),
             "rgw_frontends": f"beast endpoint=127.0.0.1:{blueprint.rgw_port}",
+            "rgw_dns_name": "s3.test",  # other names than this one are those of buckets
         },
     }
     return "\n".join(

@@ -4,9 +4,13 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Optional
 
+from qa.devcluster import given_or_new
+
+from .manager import check_all, opened
 from .trial import Bench, Found, random_seeds
 
 
@@ -15,9 +19,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="./run qa hostile", description=__doc__)
     parser.add_argument("minutes", type=float, nargs="?", default=1.0, help="of random changes")
     parser.add_argument("--seed", type=int, help="try the file of this seed alone")
+    parser.add_argument(
+        "--manager", type=int, metavar="FILES", help="have so many checked by a manager alone"
+    )
+    parser.add_argument("--dir", type=Path, help="a running cluster for that; or one is made")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="rbd-migration-hostile-") as folder:
         bench = Bench(Path(folder))
+        if options.manager is not None:
+            return _told({"the manager": _by_manager(bench, options.manager, options.dir)})
         if options.seed is not None:
             return _told({"the seed": bench.read(bench.fuzzed([options.seed]))})
         parts = {"names": bench.traced(bench.fuzzed(range(100)))}
@@ -26,6 +36,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         until = time.monotonic() + 60 * options.minutes
         parts["random"] = bench.read(bench.fuzzed(random_seeds()), until=until)
         return _told(parts)
+
+
+def _by_manager(bench: Bench, count: int, folder: Optional[Path]) -> Found:
+    files = islice(chain(bench.sampled(7), bench.fuzzed(random_seeds())), count)
+    with (
+        given_or_new(folder, "hostile") as cluster,
+        cluster.connect() as client,
+        opened(cluster, bench.folder) as pool,
+    ):
+        return check_all(cluster, client, pool, files)
 
 
 def _told(parts: "dict[str, Found]") -> int:

@@ -3,7 +3,10 @@
 import json
 import re
 from errno import EINVAL
+from itertools import chain, islice
 
+from qa.hostile.manager import WARM, check_all
+from qa.hostile.trial import Bench
 from qa.workload.images import content, names
 from qa.workload.sources import KIB, make_source, qemu
 from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
@@ -135,3 +138,13 @@ def test_a_source_that_no_release_can_read(migration, pool):
     found = migration.ask("check", source_image=f"{pool}/disk", import_only=True, source_spec=spec)
     assert found["ok"] is False
     assert "give mon_host and key" in codes(found)["SOURCE_RELEASE"]["message"]
+
+
+def test_hostile_files_do_not_make_the_manager_grow(cluster, client, pool, place):  # noqa: F811
+    folder = place.folder / "hostile"
+    folder.mkdir()
+    bench = Bench(folder)
+    files = chain(bench.sampled(17), bench.fuzzed(range(60)))
+    found = check_all(cluster, client, pool, islice(files, WARM + 50))
+    assert found.wrong == []
+    assert len(found.codes) > 4  # disks, and reasons why others are none

@@ -129,6 +129,40 @@ def test_a_plan_takes_its_images_from_lists_and_keeps_them(
     migration.ask("plan rm", plan=plan)
 
 
+def test_a_bucket_in_the_name_of_the_host(
+    cluster: Cluster,
+    client: rados.Rados,
+    migration: Commands,
+    pools: "tuple[str, str]",
+    folder: Path,
+    keys: "dict[str, str]",
+    tmp_path: Path,
+) -> None:
+    """The gateway takes a host that is not its own for a bucket of that name."""
+    disk = make(folder / "hosted.qcow2", 7)
+    stream = upload(folder / "hosted.qcow2", cluster.s3(), "localhost")
+    here = stream["url"].replace("127.0.0.1", "localhost").rpartition("/localhost/")[0]
+    listed = {**stream, **keys, "url": f"{here}/ho", "addressing_style": "virtual"}
+    plan, file = f"hosted-{time.time_ns()}", tmp_path / "plan.json"
+    plain = {
+        "plan": plan,
+        "map": {"target_pool": pools[1]},
+        "lists": [{"folder": {**listed, "region": "default"}, "type": "qcow", "method": "copy"}],
+    }
+    file.write_text(json.dumps(plain), encoding="utf-8")
+    migration.text("plan", "create", "-i", str(file))
+    checked = migration.ask("plan check", plan=plan)
+    assert (checked["ok"], checked["total"]) == (True, 1), checked
+    migration.ask("plan start", plan=plan)
+
+    def done() -> bool:
+        return bool(migration.ask("plan show", plan=plan)["state"] == "done")
+
+    cluster.wait_for(done, 60, f"{plan}: done")
+    assert content(client, f"{pools[1]}/hosted") == disk
+    migration.ask("plan rm", plan=plan)
+
+
 def test_a_list_that_cannot_be_read_leaves_the_plan_a_draft(
     migration: Commands,
     pools: "tuple[str, str]",

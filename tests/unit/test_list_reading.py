@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from errno import E2BIG, EBADMSG, EINVAL, EPERM
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -14,6 +15,7 @@ from qa.workload.web_server import WebServer
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source import StreamSpec
 from rbdmigrate.model.source_list import SourceList
+from rbdmigrate.model.url import parse_url
 from rbdmigrate.sources import SourceError
 from rbdmigrate.sources.limits import Limits
 from rbdmigrate.sources.lists import bucket, read
@@ -251,6 +253,35 @@ def test_the_objects_of_a_prefix(gateway):
     kind = "AWS4-HMAC-SHA256 Credential=a/" if importlib.util.find_spec("botocore") else "AWS a:"
     assert all(signature.startswith(kind) for _, signature in gateway.asked)
     assert listed(s3(gateway, "/b"))[1] == (*found[1], "other.raw")
+
+
+def test_a_bucket_in_the_name_of_the_host(gateway):
+    spec = replace(s3(gateway, "/ex/"), addressing_style="virtual")
+    found = listed(spec)
+    assert found == (f"{gateway.url}/", ("ex/a%3Bb.raw", "ex/sub/c.raw", "ex/web%201.qcow2"))
+    assert {path.partition("?")[0] for path, _ in gateway.asked} == {"/"}
+    assert listed(replace(spec, url=gateway.url))[1] == (*found[1], "other.raw")
+
+
+@pytest.mark.parametrize(
+    ("url", "style", "virtual"),
+    [
+        ("https://b.s3.amazonaws.com/x", "", True),
+        ("https://a.b.s3.eu-central-1.amazonaws.com/x", "", True),
+        ("https://b.s3-us-west-2.amazonaws.com/x", "", True),
+        ("https://b.s3.dualstack.eu-west-1.amazonaws.com/x", "", True),
+        ("https://b.s3.cn-north-1.amazonaws.com.cn/x", "", True),
+        ("https://b.s3.amazonaws.com/x", "path", False),
+        ("https://s3.amazonaws.com/b/x", "", False),
+        ("https://s3.eu-central-1.amazonaws.com/b/x", "", False),
+        ("https://b.s3.example/x", "", False),
+        ("https://b.s3.amazonaws.com.example/x", "", False),
+        ("https://b.s3.example/x", "virtual", True),
+    ],
+)
+def test_where_a_bucket_is_named(url, style, virtual):
+    spec = StreamSpec("s3", url=url, addressing_style=style)
+    assert bucket._in_host(spec, parse_url(url)) is virtual
 
 
 @pytest.mark.parametrize("page", [b"<html>", b"", b"<ListBucketResult>" + b"x" * (3 << 20)])

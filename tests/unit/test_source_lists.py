@@ -1,6 +1,7 @@
 """Lists of disks in plans: manifests, names of targets, and what is refused with which sentence."""
 
 import json
+from dataclasses import replace
 from errno import E2BIG, EEXIST, EINVAL
 
 import pytest
@@ -43,9 +44,27 @@ def test_a_manifest(text, kind):
     assert parse_manifest(text, kind, "x") == ROWS
 
 
+def test_a_manifest_says_how_disks_are_packed():
+    text = (
+        "source,type,compression,size,member,checksum\n"
+        "a.qcow2.xz,qcow,xz,1048576\nb.tar.gz,raw,gzip,,disk.raw,md5:" + "0" * 32 + "\n"
+    )
+    rows = parse_manifest(text, "csv", "x")
+    given = SourceList(HTTP, manifest=True)
+    packed, archive = imports_of(given, ListRead("https://h/exports/list.csv", rows=rows))
+    assert packed.spec.stream == replace(
+        HTTP, url="https://h/exports/a.qcow2.xz", compression="xz", size=1 << 20
+    )
+    stream = archive.spec.stream
+    assert (stream.compression, stream.member) == ("gzip", "disk.raw")
+    assert stream.checksum == "md5:" + "0" * 32
+    assert (packed.name, archive.name) == ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "said"),
     [
+        ("source,size\na,1G", "csv", "x, disk 1 has '1G' as size, not the bytes of the disk"),
         ("", "csv", "x is empty"),
         ("a.qcow2,qcow", "csv", "x does not begin with a line of the names of its columns"),
         ("source,source\na,b", "csv", "does not begin with a line"),
@@ -161,6 +180,9 @@ def test_a_manifest_in_a_folder_names_what_is_next_to_it():
         (ListRow("http://h/a?b"), "qcow", "x, disk 1 has stream.query, which may be a secret"),
         (ListRow("a", method=Method.LIVE), "vmdk", "has the method live, and librbd does not"),
         (ListRow("a", as_raw=True), "qcow", "has as_raw, which is for the type raw"),
+        (ListRow("a", compression="lz4"), "raw", "stream.compression in the source-spec is none"),
+        (ListRow("a", checksum="md5:x"), "raw", "x, disk 1: stream.checksum in the source-spec"),
+        (ListRow("a", compression="xz", method=Method.LIVE), "raw", "has the method live, and"),
     ],
 )
 def test_rows_that_are_refused(row, kind, said):

@@ -36,11 +36,12 @@ class StreamSpec:
     so that tracebacks do not contain them.
 
     All else is for the method ``copy``: ``user`` and ``password``, or ``bearer_token``, for http,
-    and ``query``: what follows the question mark in a URL, which may be a signature. ``region`` and
-    ``session_token`` for s3. ``ca``: a reference to the certificates of the server's authority.
-    ``compression``: one of ``COMPRESSIONS``. ``size``: bytes of the disk in it, 0: not stated.
-    ``member``: the file is an archive of tar, and this is the disk in it. ``checksum``: of the
-    bytes as they are served.
+    and ``query``: what follows the question mark in a URL, which may be a signature. For s3
+    ``region``, ``session_token``, and of a list ``addressing_style``: ``virtual`` where the bucket
+    is in the host's name, ``path``, or empty for what the host's name tells. ``ca``: a reference to
+    the certificates of the server's authority. ``compression``: one of ``COMPRESSIONS``. ``size``:
+    bytes of the disk in it, 0: not stated. ``member``: the file is an archive of tar, and this is
+    the disk in it. ``checksum``: of the bytes as they are served.
     """
 
     type: str
@@ -55,6 +56,7 @@ class StreamSpec:
     query: str = field(default="", repr=False)
     region: str = ""
     session_token: str = field(default="", repr=False)
+    addressing_style: str = ""
     ca: str = ""
     compression: str = ""
     size: int = 0
@@ -70,6 +72,8 @@ class StreamSpec:
             return "send the query of a URL"
         if self.region or self.session_token:
             return "sign for a region or a session"
+        if self.addressing_style:
+            return "list buckets"
         if self.ca:
             return "trust another authority than the host does"
         if self.compression:

@@ -17,7 +17,8 @@ class ListRow:
     """A disk of a list.
 
     ``source``: a URL, a path, or a name relative to the list. What is empty is as the list or the
-    plan says. ``target`` is the bare name of an image. ``as_raw``: see ``MigrationRequest``.
+    plan says. ``target`` is the bare name of an image. ``as_raw``: see ``MigrationRequest``. All
+    else is as in a ``StreamSpec``.
     """
 
     source: str
@@ -25,6 +26,10 @@ class ListRow:
     target: str = ""
     method: Optional[Method] = None
     as_raw: bool = False
+    compression: str = ""
+    size: int = 0
+    member: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ _PACKED = ("compression", "size", "member")
 _COPIED = {
     "file": (*_PACKED, "checksum"),
     "http": (*_LOGIN, "query", "ca", *_PACKED, "checksum"),
-    "s3": ("region", "session_token", "ca", *_PACKED, "checksum"),
+    "s3": ("region", "session_token", "addressing_style", "ca", *_PACKED, "checksum"),
     "nbd": ("checksum",),
 }
 _HINTS = {"https": "'http' is the type, with a URL that begins with https://"}
@@ -70,6 +70,8 @@ def stream_of(values: dict[str, Any], path: str) -> StreamSpec:
         keys["session_token"] = _key(stream, path, "session_token")
     if "region" in stream:
         more["region"] = _region(stream, path)
+    if "addressing_style" in stream:
+        more["addressing_style"] = _addressing_style(stream, path)
     return StreamSpec("s3", url=url, **keys, **more)
 
 
@@ -194,6 +196,14 @@ def _region(stream: dict[str, Any], path: str) -> str:
     value = required_string(stream, path, "region", form, "a service with regions")
     if not _REGION.fullmatch(value):
         raise refuse(f"{path}.region", "is no name of a region", form)
+    return value
+
+
+def _addressing_style(stream: dict[str, Any], path: str) -> str:
+    form = "choose from path, virtual"
+    value = required_string(stream, path, "addressing_style", form, "a list of objects")
+    if value not in ("path", "virtual"):
+        raise refuse(f"{path}.addressing_style", "is no way to name a bucket", form)
     return value
 
 

@@ -18,7 +18,9 @@ from .plan_text import load_plan_text
 MAX_MANIFEST = 512 << 10
 """The longest manifest, in bytes."""
 
-FIELDS = ("source", "type", "target", "method", "as_raw")
+FIELDS = (
+    "source", "type", "target", "method", "as_raw", "compression", "size", "member", "checksum",
+)  # fmt: skip
 KINDS = ("csv", "json", "yaml", "yml")
 _METHODS = (Method.LIVE.value, Method.COPY.value)
 _LONGEST = 4096  # characters of a field: the longest path of Linux
@@ -100,12 +102,19 @@ def _row(row: Mapping[str, Any], label: str) -> ListRow:
         raise _refuse(label, f"has {shown(as_raw)} as as_raw, not true or false")
     if "/" in fields["target"] or "@" in fields["target"]:
         raise _refuse(label, "has a target with '/' or '@'; a manifest gives the bare name")
+    size = fields["size"]
+    if size and not (size.isascii() and size.isdigit() and len(size) < 20):
+        raise _refuse(label, f"has {shown(size)} as size, not the bytes of the disk")
     return ListRow(
         fields["source"],
         fields["type"],
         fields["target"],
         Method(method) if method else None,
         as_raw == "true",
+        fields["compression"],
+        int(size or 0),
+        fields["member"],
+        fields["checksum"],
     )
 
 

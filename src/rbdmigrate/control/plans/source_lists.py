@@ -18,6 +18,7 @@ from ...model.url import parse_url
 
 _SUFFIXES = (
     ".qcow2", ".qcow", ".img", ".raw", ".vmdk", ".vhdx", ".vhd", ".vpc", ".vdi", ".hds", ".hdd",
+    ".ova", ".tar",
 )  # fmt: skip
 _PACKED = (".gz", ".xz", ".zst", ".bz2")
 
@@ -55,7 +56,13 @@ def _import(given: SourceList, base: str, row: ListRow, where: str) -> ListedImp
         raise MigrationError(
             EINVAL, f"{where} has no type, and the list has none; give it there, such as qcow."
         )
-    stream = _stream(given, base, row.source)
+    stream = replace(
+        _stream(given, base, row.source),
+        compression=row.compression,
+        size=row.size,
+        member=row.member,
+        checksum=row.checksum,
+    )
     passphrase = given.passphrase if kind == "qcow" else ""
     made = SourceSpec(format=kind, stream=stream, passphrase=passphrase)
     try:

@@ -10,7 +10,7 @@ from html import unescape
 from urllib.parse import quote, unquote
 
 from ...model.source import StreamSpec
-from ...model.url import parse_url
+from ...model.url import Url, parse_url
 from ..errors import SourceError
 from ..net import Rules
 from ..s3_copied import CopiedS3Stream, canonical
@@ -22,11 +22,21 @@ _LONGEST_PAGE = 2 << 20  # bytes; a key has at most 1024
 _KEY = re.compile(rb"<Key>([^<]{1,4096})</Key>")
 _NEXT = re.compile(rb"<NextContinuationToken>([^<]{1,4096})</NextContinuationToken>")
 _ENCODED = b"<EncodingType>url</EncodingType>"
+_AWS = re.compile(r"[^/]+\.s3[.-]([a-z0-9-]+\.)*amazonaws\.com(\.cn)?")
 _SAFE = "/-._~"  # characters of a key that stay as they are in a path
 
 
+def _in_host(spec: StreamSpec, url: Url) -> bool:
+    """Whether the bucket is in the name of the host."""
+    if spec.addressing_style:
+        return spec.addressing_style == "virtual"
+    return bool(_AWS.fullmatch(url.host.lower()))
+
+
 class Bucket(CopiedS3Stream):
-    """The list of the objects at ``http[s]://host/bucket/prefix``. Raises SourceError.
+    """The list of the objects at ``http[s]://host/bucket/prefix``, or ``http[s]://bucket.host/prefix``.
+
+    Raises SourceError.
 
     ``base``: the URL that :meth:`names` are relative to.
     """
@@ -35,13 +45,15 @@ class Bucket(CopiedS3Stream):
 
     def __init__(self, spec: StreamSpec, rules: Rules, resolve: Resolve, trust: Trust) -> None:
         url = parse_url(spec.url)
-        bucket, _, wanted = url.path[1:].partition("/")
-        self._bucket, self._wanted = canonical(f"/{bucket}/"), unquote(wanted)
-        self.base = f"{url.scheme}://{url.place}/{bucket}/"
+        self._in_host = _in_host(spec, url)
+        bucket, _, wanted = ("", "", url.path[1:]) if self._in_host else url.path[1:].partition("/")
+        folder = f"/{bucket}/" if bucket else "/"
+        self._bucket, self._wanted = canonical(folder), unquote(wanted)
+        self.base = f"{url.scheme}://{url.place}{folder}"
         super().__init__(spec, rules, resolve, trust)
 
     def _require_named(self, url: str) -> None:
-        if not parse_url(url).path[1:].partition("/")[0]:
+        if not self._in_host and not parse_url(url).path[1:].partition("/")[0]:
             raise SourceError(
                 "S3_NO_BUCKET",
                 ENOENT,
