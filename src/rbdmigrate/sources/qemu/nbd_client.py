@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Callable
 from errno import EIO, EPROTO, ETIMEDOUT
+from typing import Optional
 
 _INIT_MAGIC, _OPTION_MAGIC = 0x4E42444D41474943, 0x49484156454F5054
 _REPLY_MAGIC = 0x0003E889045565A9
@@ -48,14 +49,25 @@ class _Waiting:
 
 
 class _Read(_Waiting):
+    """``whole``: the content, where it came in one part, which most does: without another copy."""
+
     def __init__(self, offset: int, length: int, done: ReadDone) -> None:
         self.offset = offset
-        self.content = bytearray(length)
+        self.length = length
+        self.whole = b""
+        self._parts: Optional[bytearray] = None
         self._done = done
+
+    @property
+    def parts(self) -> bytearray:
+        """Where parts of the content are put."""
+        if self._parts is None:
+            self._parts = bytearray(self.length)
+        return self._parts
 
     def told(self, errno: int) -> None:
         errno = errno or self.errno
-        self._done(errno, b"" if errno else bytes(self.content))
+        self._done(errno, b"" if errno else self.whole or bytes(self.parts))
 
 
 class _Status(_Waiting):
@@ -84,15 +96,22 @@ class NbdClient:
         self._sending = threading.Lock()
         self._failed = 0
         self.tells_holes = False
-        connection.settimeout(opening)
+        connection.settimeout(None)
+        self._wait_at_most(opening)
         try:
             self.size = self._negotiate()
         except (OSError, struct.error) as error:
             late = isinstance(error, (socket.timeout, TimeoutError))
             raise NbdFailed(ETIMEDOUT if late else EIO) from None
-        connection.settimeout(patience)
+        self._wait_at_most(patience)
         self._receiver = threading.Thread(target=self._receive, daemon=True)
         self._receiver.start()
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """Bound each wait by the kernel: with a timeout of Python's, reads would be short ones."""
+        limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def _negotiate(self) -> int:
         magic, option, flags = struct.unpack(">QQH", self._take(18))
@@ -176,16 +195,17 @@ class NbdClient:
             self._fail(EIO)  # answers what waits, this request too
 
     def _take(self, length: int) -> bytes:
-        content = bytearray(length)
-        self._fill(memoryview(content))
-        return bytes(content)
-
-    def _fill(self, view: memoryview) -> None:
-        while view:
-            count = self._socket.recv_into(view)
-            if not count:
+        parts: list[bytes] = []
+        while length:
+            try:
+                part = self._socket.recv(length, socket.MSG_WAITALL)
+            except BlockingIOError:
+                raise socket.timeout from None
+            if not part:
                 raise NbdFailed(EIO)
-            view = view[count:]
+            parts.append(part)
+            length -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _receive(self) -> None:
         """Take answers until the connection ends; then everything that waits has failed."""
@@ -212,7 +232,7 @@ class NbdClient:
             errno, handle = struct.unpack(">IQ", self._take(12))
             waiting = self._known(handle)
             if isinstance(waiting, _Read) and not errno:
-                self._fill(memoryview(waiting.content))
+                waiting.whole = self._take(waiting.length)
             self._end(handle, errno)
             return
         if magic != _CHUNK:
@@ -243,10 +263,12 @@ class NbdClient:
         size = length - 8
         if kind == _OFFSET_HOLE:
             size = int.from_bytes(self._take(4), "big")
-        if at < 0 or size < 0 or at + size > len(waiting.content):
+        if at < 0 or size < 0 or at + size > waiting.length:
             raise NbdFailed(EPROTO)
-        if kind == _OFFSET_DATA:
-            self._fill(memoryview(waiting.content)[at : at + size])
+        if kind == _OFFSET_DATA and size == waiting.length:
+            waiting.whole = self._take(size)
+        elif kind == _OFFSET_DATA:
+            waiting.parts[at : at + size] = self._take(size)
         return 0
 
     def _known(self, handle: int) -> _Waiting:
