@@ -15,6 +15,7 @@ from qa.bench import (
     image,
     imports,
     latency,
+    plans,
     scale,
     sparse,
     stop,
@@ -36,6 +37,7 @@ class Benchmark:
 
 ALL = (
     Benchmark("fleet", fleet.run),
+    Benchmark("plans", plans.run),
     Benchmark("image", image.run),
     Benchmark("latency", latency.run, ("pace",)),
     Benchmark("scale", scale.run),

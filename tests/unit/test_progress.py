@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rbdmigrate.control.objects.copy_cost import CHUNK, MAX_UNITS, UNIT, CopyCost, Throughput, eta
+from rbdmigrate.control.objects.copy_cost import (
+    CHUNK,
+    MAX_UNITS,
+    UNIT,
+    CopyCost,
+    Throughput,
+    eta,
+    in_flight,
+)
 from tests.fakes.loading import load
 
 K, M, T = 1 << 10, 1 << 20, 1 << 40
@@ -258,3 +266,22 @@ def test_no_copy_begins_below_nothing_or_ends_above_all_although_costs_are_round
     copy.tell(0, 1)
     copy.done()
     assert [(each.bytes, each.bytes_total) for each in told] == [(0, 20), (20, 20)]
+
+
+@pytest.mark.parametrize(
+    ("size", "object_size", "data", "paced", "expected"),
+    [
+        (100 << 30, 4 * M, 64 * M, False, 60),  # nearly empty
+        (100 << 30, 4 * M, 0, False, 60),
+        (100 << 30, 4 * M, 64 * M, True, 10),  # a rate is set
+        (100 << 30, 32 * M, 64 * M, False, 10),  # 60 objects would be 2 GiB
+        (100 << 30, 16 * M, 64 * M, False, 16),
+        (100 << 30, 4 * M, 10 << 30, False, 10),  # a tenth is data
+        (16 * M, 4 * M, 16 * M, False, 10),
+        (0, 4 * M, 0, False, 60),
+    ],
+)
+def test_more_objects_are_under_way_where_there_is_nearly_nothing_to_copy(
+    size, object_size, data, paced, expected
+):
+    assert in_flight(10, CopyCost.of(size, object_size, [(0, data)]), paced=paced) == expected

@@ -224,6 +224,12 @@ class WorkerProcess:
         return WorkerLost(f"the worker ended with exit code {code}: {tail}")
 
 
+def _bytecode() -> list[str]:
+    """Options of Python: where compiled modules are kept, if this process has a folder for them."""
+    prefix = sys.pycache_prefix
+    return ["-X", f"pycache_prefix={prefix}"] if prefix else ["-B"]
+
+
 def _start(
     library: str, environment: Mapping[str, str]
 ) -> tuple[IO[bytes], subprocess.Popen[bytes]]:
@@ -233,7 +239,7 @@ def _start(
     try:
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in reap
         process = subprocess.Popen(
-            [program, "-I", "-B", "-c", _BOOT, library],
+            [program, "-I", *_bytecode(), "-c", _BOOT, library],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -102,7 +102,19 @@ RULES = (
 
 def client_warnings(m: Migration) -> list[ClientWarning]:
     """Return the warnings for the clients of this migration, now or once it is prepared."""
-    return [*target_changes(m), *(_filled(rule, m) for rule in RULES if _holds(rule, m))]
+    rules = [rule for rule in RULES if _holds(rule, m)]
+    if not rules:
+        return list(target_changes(m))
+    names = {  # once: a list of thousands of migrations has them all
+        "target": str(m.target.spec),
+        "source": str(m.source.spec),
+        "source_pool": m.source.pool,
+    }
+    filled = (
+        ClientWarning(rule.code, rule.avoid.format(**names), rule.reason.format(**names))
+        for rule in rules
+    )
+    return [*target_changes(m), *filled]
 
 
 def warnings_for_plan(state: PlanState) -> list[ClientWarning]:
@@ -147,15 +159,6 @@ def _holds(rule: Rule, m: Migration) -> bool:
     if rule.pools and m.source.pool_id == m.target.pool_id:
         return False
     return not rule.snapshots or m.snapshots != 0
-
-
-def _filled(rule: Rule, m: Migration) -> ClientWarning:
-    names = {
-        "target": str(m.target.spec),
-        "source": str(m.source.spec),
-        "source_pool": m.source.pool,
-    }
-    return ClientWarning(rule.code, rule.avoid.format(**names), rule.reason.format(**names))
 
 
 def target_changes(m: Migration) -> Iterable[ClientWarning]:

@@ -25,6 +25,8 @@ class ImageSpec:
     image: str
 
     def __str__(self) -> str:
+        if self.pool and not self.namespace:
+            return f"{self.pool}/{self.image}"  # nearly all of them
         return "/".join(part for part in (self.pool, self.namespace, self.image) if part)
 
 

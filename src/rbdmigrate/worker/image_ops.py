@@ -22,7 +22,6 @@ from ..model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ..model.migration import Place
 from ..model.observation import HeaderState
 from ..model.spec import ImageSpec
-from ..model.untrimmed import Untrimmed
 from ..model.watchers import Watcher, source_in_use
 from ..trace import span
 from .copy.concurrency import allow_lock_owner, limited_concurrency
@@ -173,11 +172,13 @@ def execute(
         header = headers.migration_header(ioctx, target.image_id)
         if header is not None and header.state is HeaderState.EXECUTED:
             return _check_executed(session, ioctx, ends, tell)
-    waits_for = _untrimmed_source(session, source, tell)
-    if waits_for is not None:
-        return NotTrimmed(waits_for)
-    with span("survey", op="execute"):
-        found = survey(session, source, target)
+    with session.open(source) as ioctx, open_image(ioctx, source.image_id, read_only=True) as image:
+        # As before a prepare, for those that plain ``rbd`` or version 0.1 prepared.
+        waits_for = untrimmed(session, ioctx, image, BEFORE_ACT, lambda: tell(Progress()))
+        if waits_for is not None:
+            return NotTrimmed(waits_for)
+        with span("survey", op="execute"):
+            found = survey(session, image, target)
     with session.open(target) as ioctx:
         require_unlocked(ioctx, target)
         watch = CopiedAlone(session, ioctx, target, act.untouched)
@@ -185,7 +186,7 @@ def execute(
         copied.tell(0, found.to_copy.objects)
         allow_lock_owner(ioctx, target, act.holder_ops)
         fault_point("librbd.before", "execute")
-        with limited_concurrency(session, ioctx, target, act, imported=False):
+        with limited_concurrency(session, ioctx, target, act, found.to_copy, imported=False):
             require_same_image(ioctx, target)
             watch.begins()
             lock = yielding_lock(ioctx, target.image_id, session.pace)
@@ -201,22 +202,18 @@ def execute(
 
 def _check_executed(session: Session, ioctx: rados.Ioctx, ends: ImageEnds, tell: Tell) -> Copied:
     """The answer to an execute whose copy ended before anybody checked that it is complete."""
-    found = survey(session, ends.source, ends.target)
+    source = ends.source
+    with (
+        session.open(source) as opened,
+        open_image(opened, source.image_id, read_only=True) as image,
+    ):
+        found = survey(session, image, ends.target)
 
     def alive() -> None:
         tell(Progress(bytes=found.total, bytes_total=found.total))
 
     require_all_objects(session, ends.source, ends.target, found.to_copy, alive)
     return Copied(headers.version(ioctx, ends.target.image_id), False, found.total)
-
-
-def _untrimmed_source(session: Session, source: Place, tell: Tell) -> Optional[Untrimmed]:
-    """The same look as before a prepare, for those that plain ``rbd`` or version 0.1 prepared."""
-    with (
-        session.open(source) as ioctx,
-        open_image(ioctx, source.image_id, read_only=True) as image,
-    ):
-        return untrimmed(session, ioctx, image, BEFORE_ACT, lambda: tell(Progress()))
 
 
 def commit(session: Session, ends: ImageEnds, act: Commit, tell: Tell) -> Finished:

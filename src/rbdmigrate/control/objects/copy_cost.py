@@ -21,6 +21,10 @@ MAX_UNITS = (1 << 32) - 1  # an object's cost, all snapshots together: 2 TiB
 SMOOTHED = 10.0  # seconds over which a throughput is smoothed, about
 EARLIEST = 1.0  # seconds of observation before a throughput is known
 
+_SPARSE = 16  # an image is nearly empty when less than one part in so many holds data
+_MORE = 6  # times as many objects
+_IN_FLIGHT = 256 << 20  # bytes
+
 _Costs = Union[int, "array[int]"]  # costs of a chunk: one for all objects, or one for each
 
 
@@ -161,6 +165,17 @@ class CopyCost:
             )
             self._before = array("Q", itertools.accumulate(sums, initial=0))
         return self._before
+
+
+def in_flight(usual: int, costs: CopyCost, *, paced: bool) -> int:
+    """How many objects a copy has under way: more than ``usual`` in an image that is nearly empty.
+
+    There a copy only waits for answers that an object does not exist. ``paced``: a rate is set. If
+    all objects under way hold data after all, that is 256 MiB at most.
+    """
+    if paced or costs.total * _SPARSE > costs.size:
+        return usual
+    return max(usual, min(_MORE * usual, _IN_FLIGHT // costs.object_size))
 
 
 class Throughput:

@@ -1,5 +1,7 @@
 """How many objects a copy has under way: one where clients could read one of them half done.
 
+More than usual where there is nearly nothing to copy.
+
 librbd copies an object of an image with snapshots in several writes, and until the last one is
 there clients read old data of it (``doc/design/recovery.rst``). Its progress callback, in which a
 copy is paced, holds up whatever is under way beside it. With one object at a time nothing is, and
@@ -16,6 +18,7 @@ import rados
 import rbd
 
 from ...cluster import headers
+from ...control.objects.copy_cost import CopyCost, in_flight
 from ...control.objects.partial import in_several_writes
 from ...model.jobs.acts import Execute
 from ...model.migration import Place
@@ -26,15 +29,27 @@ _KEY = "rbd_concurrent_management_ops"
 
 @contextmanager
 def limited_concurrency(
-    session: Session, ioctx: rados.Ioctx, target: Place, act: Execute, *, imported: bool
+    session: Session,
+    ioctx: rados.Ioctx,
+    target: Place,
+    act: Execute,
+    costs: CopyCost,
+    *,
+    imported: bool,
 ) -> Iterator[None]:
-    """For a copy within it: one object at once where it has to be, librbd's usual number else."""
+    """For a copy within it: one object at once where it has to be, else by what there is to copy.
+
+    An import reads from a source that may not take more than librbd's usual number.
+    """
     header = headers.migration_header(ioctx, target.image_id)
-    if not in_several_writes(header, point=act.point, no_point=act.no_point, imported=imported):
-        yield
-        return
     usual = session.rados.conf_get(_KEY)
-    session.rados.conf_set(_KEY, "1")
+    if in_several_writes(header, point=act.point, no_point=act.no_point, imported=imported):
+        wanted = 1
+    elif imported:
+        wanted = int(usual)
+    else:
+        wanted = in_flight(int(usual), costs, paced=act.rate is not None)
+    session.rados.conf_set(_KEY, str(wanted))
     try:
         yield
     finally:

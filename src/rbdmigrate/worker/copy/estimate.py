@@ -19,7 +19,6 @@ from ...cluster import headers
 from ...control.objects.copy_cost import CopyCost
 from ...model.migration import Place
 from ..image_objects import striping_of
-from ..open_image import open_image
 from ..session import Session
 from ..verify.extents import diff
 
@@ -44,28 +43,27 @@ class CopyEstimate:
         return max(0, self.total - self.to_copy.total)
 
 
-def survey(session: Session, source: Place, target: Place) -> CopyEstimate:
-    """Look at both ends of a linked migration. Raises ``rbd.Error`` and ``rados.Error``."""
+def survey(session: Session, source: rbd.Image, target: Place) -> CopyEstimate:
+    """Look at both ends of a linked migration; the source is open, and is left at its head.
+
+    Raises ``rbd.Error`` and ``rados.Error``.
+    """
     with session.open(target) as ioctx:
         header = headers.migration_header(ioctx, target.image_id)
         with rbd.Image(ioctx, image_id=target.image_id, read_only=True) as image:
             present = _Present(image)
             layout = striping_of(image)
-    with (
-        session.open(source) as ioctx,
-        open_image(ioctx, source.image_id, read_only=True) as image,
-    ):
-        found = views(image)
-        size = max(size for _, _, size in found)
-        to_copy = CopyCost(size, layout.object_size, layout.stripe_unit, layout.stripe_count)
-        total = 0
-        for snapshot, before, _ in found:
-            image.set_snap(snapshot)
-            parent = header is not None and header.flatten and before is None
-            for offset, length in changed(image, before, parent):
-                total += length
-                for part in present.missing(offset, length):
-                    to_copy.add(*part)
+    found = views(source)
+    size = max(size for _, _, size in found)
+    to_copy = CopyCost(size, layout.object_size, layout.stripe_unit, layout.stripe_count)
+    total = 0
+    for snapshot, before, _ in found:
+        source.set_snap(snapshot)
+        parent = header is not None and header.flatten and before is None
+        for offset, length in changed(source, before, parent):
+            total += length
+            for part in present.missing(offset, length):
+                to_copy.add(*part)
     return CopyEstimate(to_copy, total)
 
 

@@ -10,8 +10,9 @@ read at the source: those full of zeros may be missing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from errno import EBADMSG
+from itertools import takewhile
 
 import rados
 import rbd
@@ -59,26 +60,30 @@ def _missing(
 ) -> list[int]:
     """The objects with costs that the target, which is open as ``image``, does not have."""
     count = min(costs.objects, striping.count(int(image.size())))  # clients may have shrunk it
-    numbers = [number for number in costs.objects_to_copy() if number < count]
-    missing = _without(image, striping, numbers)
+    if not costs.total:
+        return []
+    missing = _without(image, striping, takewhile(count.__gt__, costs.objects_to_copy()), count)
     if not missing:
         return []
     with contextlib.closing(data_objects(session, ioctx, image)) as objects:
         empty = set(objects.existing(missing))  # what clients discarded
     missing = [number for number in missing if number not in empty]
     for snapshot, _, _ in views(image)[:-1]:  # an object may be in a snapshot alone
+        if not missing:
+            break
         image.set_snap(snapshot)
-        missing = _without(image, striping, missing)
+        missing = _without(image, striping, missing, count)
     return missing
 
 
-def _without(image: rbd.Image, striping: Striping, numbers: list[int]) -> list[int]:
-    """Those of the objects in which the view that ``image`` shows has no data."""
-    if not numbers:
-        return []
-    there = bytearray(numbers[-1] + 1)
+def _without(image: rbd.Image, striping: Striping, numbers: Iterable[int], count: int) -> list[int]:
+    """Those of the objects in which the view that ``image`` shows has no data.
+
+    All numbers are below ``count``; there may be millions, so one byte of memory for each.
+    """
+    there = bytearray(count)
     for number in objects_with_data(image, striping):
-        if number < len(there):
+        if number < count:
             there[number] = 1
     return [number for number in numbers if not there[number]]
 

@@ -191,7 +191,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
             native.execute(ioctx, target, copied.next)
         else:
             with (
-                limited_concurrency(session, ioctx, target, act, imported=True),
+                limited_concurrency(session, ioctx, target, act, found.to_copy, imported=True),
                 yielding_lock(ioctx, target.image_id, session.pace),
                 _explained(session, ends, f"Copying {target.spec}"),
             ):
