@@ -65,3 +65,13 @@ def test_each_is_told_of_the_others_and_how_to_remove_itself():
     assert "migration.other (rbd/a to ssd/tenant/d, queued)" in found["one"]
     assert "`rados -p ssd rmomapkey rbd_migration migration.one`" in found["one"]
     assert "`rados -p ssd -N tenant rmomapkey rbd_migration migration.other`" in found["other"]
+
+
+def test_a_sentence_names_a_few_of_thousands():
+    found = doubles(replace(OTHER, id=f"m{n}", source=ONE.source) for n in range(2000))
+    assert len(found) == 2000
+    assert "migration.m4 " in found["m1999"]
+    assert "migration.m5 " not in found["m1999"]
+    assert "and 1994 more; none of them" in found["m1999"]
+    assert "migration.m5 " in found["m0"]
+    assert max(map(len, found.values())) < 1000

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from errno import EINVAL
 
 from .errors import MigrationError
+from .slotted import slotted
 from .units import parse_seconds
 
 MAX_PAUSE = 3.0  # seconds, unless the administrator gives another bound
@@ -28,6 +29,7 @@ class CutoverMode(str, enum.Enum):
     HOOK = "hook"
 
 
+@slotted
 @dataclass(frozen=True)
 class CutoverPolicy:
     """How the cutover is to be done.

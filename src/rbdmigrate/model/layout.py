@@ -8,6 +8,7 @@ from errno import EINVAL
 from typing import Optional
 
 from .errors import MigrationError
+from .slotted import slotted
 from .units import format_size, parse_size
 
 # Feature bits of an image (include/rbd/features.h); only those that users may choose.
@@ -28,6 +29,7 @@ MIN_OBJECT_SIZE, MAX_OBJECT_SIZE = 4 << 10, 32 << 20
 MIN_JOURNAL_OBJECT_SIZE, MAX_JOURNAL_OBJECT_SIZE = 4 << 10, 64 << 20
 
 
+@slotted
 @dataclass(frozen=True)
 class LayoutOptions:
     """The layout options that the user gave; None means librbd's default.

@@ -19,6 +19,7 @@ from .hooks import Question
 from .import_source import Import
 from .layout import LayoutOptions
 from .rounds import Rounds
+from .slotted import slotted
 from .spec import ImageSpec
 from .target_changes import TargetChanges
 from .target_header import TargetHeader
@@ -113,6 +114,7 @@ def _shorten_message(said: Any) -> None:
         object.__setattr__(said, "message", shortened(said.message))
 
 
+@slotted
 @dataclass(frozen=True)
 class Hold:
     """``message`` is one sentence for people; ``until`` is the time when it ends by itself, if it
@@ -127,6 +129,7 @@ class Hold:
         _shorten_message(self)
 
 
+@slotted
 @dataclass(frozen=True)
 class Place:
     """An image by name and by ids, which survive renames. Ids are empty until they are known."""
@@ -158,6 +161,7 @@ class ProcessIdentity:
     started: int = 0
 
 
+@slotted
 @dataclass(frozen=True)
 class Actor:
     """The process that acts on an image, with the addresses of its RADOS clients for fencing.
@@ -184,6 +188,7 @@ class Soaked:
     seconds: float
 
 
+@slotted
 @dataclass(frozen=True)
 class Step:
     """The intent: ``actor`` began this act, and its outcome is not known yet."""
@@ -193,6 +198,7 @@ class Step:
     actor: Actor
 
 
+@slotted
 @dataclass(frozen=True)
 class Failure:
     """The last failure. ``transient`` failures are retried automatically, others need ``retry``."""
@@ -233,6 +239,7 @@ class Crashes:
     count: int
 
 
+@slotted
 @dataclass(frozen=True)
 class TimelineEntry:
     """A change of state, or a request; ``message`` gives the reason, or what was asked for.
@@ -249,6 +256,7 @@ class TimelineEntry:
         _shorten_message(self)
 
 
+@slotted
 @dataclass(frozen=True)
 class Migration:
     """The record of one migration.

@@ -12,6 +12,8 @@ from collections.abc import Hashable, Iterable
 
 from ...model.migration import Migration
 
+_NAMED = 5  # records that a sentence names; a pool with thousands may have been copied
+
 
 def doubles(records: Iterable[Migration]) -> dict[str, str]:
     """The ids of migrations that share a source or a target, each with a sentence about it.
@@ -32,8 +34,9 @@ def doubles(records: Iterable[Migration]) -> dict[str, str]:
     found: dict[str, str] = {}
     for (end, _), group in sharing.items():
         if len(group) > 1 and (end == "source" or not _only_names(group)):
+            named = group[: _NAMED + 1]
             for m in group:
-                found.setdefault(m.id, _sentence(end, m, group))
+                found.setdefault(m.id, _sentence(end, m, named, len(group) - 1))
     return found
 
 
@@ -43,9 +46,12 @@ def _only_names(group: list[Migration]) -> bool:
     return all(idents) and len(set(idents)) == len(idents)
 
 
-def _sentence(end: str, m: Migration, group: list[Migration]) -> str:
+def _sentence(end: str, m: Migration, named: list[Migration], count: int) -> str:
+    """``named``: the first that share the image, of ``count`` besides this one."""
     image = (m.source if end == "source" else m.target).spec
-    others = ", ".join(_called(other) for other in group if other is not m)
+    names = [_called(other) for other in named if other is not m][:_NAMED]
+    more = f" and {count - len(names)} more" if count > len(names) else ""
+    others = ", ".join(names) + more
     namespace = f" -N {m.target.namespace}" if m.target.namespace else ""
     return (
         f"The {end} {image} is in more than one record: in {_called(m)} and in {others}; none of "

@@ -17,6 +17,50 @@ from ...model.migration import Hold, Migration, Op
 class TrackedMigration:
     """A migration and what only this process knows of it. Guarded by the registry's lock."""
 
+    __slots__ = (  # there are thousands
+        "abandoned",
+        "arm",
+        "armed",
+        "busy",
+        "compared",
+        "copied",
+        "copied_by",
+        "cutover_held",
+        "done",
+        "done_op",
+        "double",
+        "due",
+        "full_speed",
+        "half_since",
+        "held",
+        "lock_shared",
+        "looking",
+        "migration",
+        "moved_at",
+        "note",
+        "peek_due",
+        "peeking",
+        "published",
+        "rate_limit",
+        "repeats",
+        "seen",
+        "share",
+        "size",
+        "slowed",
+        "soak_mark",
+        "source_rests",
+        "take_lock",
+        "throughput",
+        "total",
+        "troubled",
+        "uncontrolled",
+        "unsaved_holds",
+        "waits_for",
+        "wanted",
+        "wanted_since",
+        "write_lock",
+    )
+
     def __init__(self, migration: Migration) -> None:
         self.migration = migration
         self.write_lock = threading.Lock()  # one writer of this record at a time
