@@ -138,7 +138,10 @@ def service(monkeypatch):
 
 
 def outcome(plain, method, wanted):
-    """``yes``, the code of the finding, or ``no``: the source-spec is refused before a look."""
+    """``yes``, the code of the finding, or ``no``: the source-spec is refused before a look.
+
+    ``wanted``: what ``qemu-img convert`` makes of each view; None is the head.
+    """
     try:
         spec = parse_source_spec(json.dumps(plain))
     except MigrationError:
@@ -151,15 +154,36 @@ def outcome(plain, method, wanted):
     errors = inspect_copied(spec, REACH).errors
     if errors:
         return f"``{errors[0].code}``"
-    with CopySource(spec, REACH) as source, source.open(None, summed=True) as disk:
+    with CopySource(spec, REACH) as source:
+        views = [*(snapshot.name for snapshot in source.snapshots()), None]
+        assert {view: read(source, view) for view in views} == wanted
+    return "yes"
+
+
+def read(source, view):
+    with source.open(view, summed=True) as disk:
         found = bytearray(disk.size)
         for offset, length in disk.extents(0, disk.size):
             for at in range(offset, offset + length, MIB):
                 part = disk.read(at, min(MIB, offset + length - at))
                 found[at : at + len(part)] = part
         disk.finish()
-    assert bytes(found) == wanted  # what qemu-img convert makes of it
-    return "yes"
+    return bytes(found)
+
+
+def views_of(made, kind, folder):
+    """What ``qemu-img convert`` makes of a disk; one of QCOW gets an internal snapshot first."""
+    driver, wanted = {"qcow": "qcow2"}.get(kind, kind), {}
+    convert = ["qemu-img", "convert", "-f", driver, "-O", "raw"]
+    if kind == "qcow":
+        tool("qemu-img", "snapshot", "-c", "one", made)
+        tool("qemu-io", "-f", driver, "-c", "write -P 9 1M 200k", "-c", "write -P 8 6M 64k", made)
+        tool(*convert, "-l", "snapshot.name=one", made, folder / "raw", cwd=folder)
+        wanted["one"] = (folder / "raw").read_bytes()
+    tool(*convert, made, folder / "raw", cwd=folder)
+    wanted[None] = (folder / "raw").read_bytes()
+    assert len(set(wanted.values())) == len(wanted)
+    return wanted
 
 
 def streams_of(folder, path, server, service, uri):
@@ -181,15 +205,13 @@ def row_of(name, base, folder, service):
     made, path = folder / "made", folder / "disk"
     if options:
         tool("qemu-img", "convert", "-f", "raw", *options.split(), base, made, cwd=folder)
-        driver = {"qcow": "qcow2"}.get(kind, kind)
-        tool("qemu-img", "convert", "-f", driver, "-O", "raw", made, folder / "raw", cwd=folder)
-        wanted = (folder / "raw").read_bytes()
+        wanted = views_of(made, kind, folder)
     else:
         made.write_bytes(base.read_bytes())
-        wanted = base.read_bytes()
+        wanted = {None: base.read_bytes()}
     path.write_bytes(pack(made.read_bytes()))
     if "compression" in fields and kind == "raw" and "member" not in fields:
-        fields = {**fields, "size": len(wanted)}
+        fields = {**fields, "size": len(wanted[None])}
     found = {}
     with WebServer(folder) as server, exported(path) as uri:
         for stream, place in streams_of(folder, path, server, service, uri):

@@ -24,6 +24,8 @@ LIMITS = Limits(connect=2, answer=0.5, slowest=64 << 10, total=10)
 KINDS = {
     "good": (Behaviour(), {""}),
     "no ranges": (Behaviour(ranges=False), {"", "HTTP_NO_RANGE"}),
+    "no ranges, cuts off": (Behaviour(ranges=False, drop=100_000), {"CONNECTION_LOST"}),
+    "no ranges, trickles": (Behaviour(ranges=False, rate=600), {"SOURCE_SLOW"}),
     "says it has no ranges": (Behaviour(ranges="none"), {"", "HTTP_NO_RANGE"}),
     "another range": (Behaviour(ranges="wrong"), {"HTTP_NO_RANGE"}),
     "a range untold": (Behaviour(ranges="untold"), {"HTTP_NO_LENGTH", "HTTP_NO_RANGE"}),
@@ -90,7 +92,10 @@ def servers(tmp_path_factory):
 
 
 #: Kinds that matter to QEMU, which reads small parts here and there.
-_OF_QEMU = ("good", "another range", "cuts off at a place", "fails later", "chunks", "trickles")
+_OF_QEMU = (
+    "good", "another range", "cuts off at a place", "fails later", "chunks", "trickles",
+    "no ranges", "no ranges, cuts off", "no ranges, trickles", "other tags each time",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from qa.hostile.judge import one_sentence
+from qa.hostile.trial import Bench
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.import_policy import ImportPolicy
@@ -302,6 +305,45 @@ def test_what_is_further_back_is_asked_for(raw, tmp_path, room, monkeypatch):
         path.unlink()
         subprocess.run(f"gunzip {packed}", shell=True, check=True, timeout=60)
         assert look(of_file(path, room, kind)).errors == ()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("hostile"))
+
+
+def ends(made):
+    """The disk, or the code of the sentence with which it ended."""
+    found = look(made)
+    assert all(one_sentence(finding.message) for finding in found.findings)
+    if found.errors or found.size > 64 * MIB:
+        return found.errors[0].code if found.errors else "long"
+    try:
+        return hashlib.sha256(read_all(made)).hexdigest()
+    except SourceError as error:
+        return error.problem if one_sentence(error.message) else error.message
+
+
+@pytest.mark.parametrize("seed", range(13, 26))
+def test_a_hostile_file_that_is_compressed_ends_as_it_does_by_itself(seed, hostile, room):
+    (file,) = hostile.fuzzed([seed])
+    packed = file.path.with_suffix(".gz")
+    packed.write_bytes(gzip.compress(file.path.read_bytes(), 1))
+    plain = ends(of_file(file.path, room, file.type))
+    compressed = ends(of_file(packed, room, file.type, compression="gzip"))
+    # What a disk names is not followed, and the reason for that comes first.
+    assert compressed in (plain, "BACKING_NAME", "VMDK_EXTENT")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_compressed_file_with_random_changes(seed, packed, raw, room):
+    chance, data = random.Random(seed), bytearray(packed.read_bytes())
+    for _ in range(3):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    packed.write_bytes(data)
+    found = ends(of_file(packed, room, compression="gzip"))
+    right = hashlib.sha256(raw.read_bytes()).hexdigest()  # the name and time in it may be any
+    assert found in ("COMPRESSION_BROKEN", "COMPRESSION_OTHER", right)
 
 
 class Slow(Content):
