@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
@@ -262,6 +263,50 @@ def test_a_vmdk_delta_and_its_parent(base, tmp_path):
     tool("qemu-io", "-f", "vmdk", "-c", "write -P 7 1M 64k", delta)
     with source(delta, "vmdk").open(None) as disk:
         assert read_all(disk) == converted(delta, "vmdk")
+
+
+def qcow_chain(base, folder):
+    """A disk, and the two files that it needs."""
+    shutil.copy(base, folder / "below.raw")
+    for above, below, form in (("middle", "below.raw", "raw"), ("disk", "middle", "qcow2")):
+        tool("qemu-img", "create", "-f", "qcow2", "-b", below, "-F", form, above, cwd=folder)
+        tool("qemu-io", "-f", "qcow2", "-c", f"write -P 7 {len(above)}M 64k", above, cwd=folder)
+    return "qcow", ("below.raw", "middle", "disk")
+
+
+def old_qcow_chain(base, folder):
+    """The same with version 1, whose format is not written down in it: a disk of version 3 is."""
+    tool("qemu-img", "convert", "-f", "raw", "-O", "qcow", base, folder / "below")
+    tool("qemu-img", "create", "-f", "qcow2", "-b", "below", "-F", "qcow", "disk", cwd=folder)
+    return "qcow", ("below", "disk")
+
+
+def vmdk_delta(base, folder):
+    tool("qemu-img", "convert", "-f", "raw", "-O", "vmdk", base, folder / "below")
+    tool("qemu-img", "create", "-f", "vmdk", "-b", "below", "-F", "vmdk", "disk", cwd=folder)
+    tool("qemu-io", "-f", "vmdk", "-c", "write -P 7 1M 64k", "disk", cwd=folder)
+    return "vmdk", ("below", "disk")
+
+
+def data_file(base, folder):
+    options = ["-o", "data_file=below"]
+    tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", *options, base, "disk", cwd=folder)
+    return "qcow", ("below", "disk")
+
+
+@pytest.mark.parametrize("made", [qcow_chain, old_qcow_chain, vmdk_delta, data_file])
+@pytest.mark.parametrize("ranges", ["all", "none", "the disk", "the others"])
+def test_the_files_that_a_disk_on_a_server_names(made, ranges, base, tmp_path):
+    kind, files = made(base, tmp_path)
+    with WebServer(tmp_path) as server:
+        for file in files:
+            able = ranges in ("all", "the disk" if file == "disk" else "the others")
+            server.behave(f"/{file}", Behaviour(ranges=able))
+        stream = {"type": "http", "url": server.url("/disk")}
+        spec = parse_source_spec(json.dumps({"type": kind, "stream": stream}))
+        assert inspect_copied(spec, ImportPolicy()).errors == ()
+        with CopySource(spec, ImportPolicy()) as opened, opened.open(None) as disk:
+            assert read_all(disk) == converted(tmp_path / "disk", kind)
 
 
 def hostile_files(tmp_path, base):

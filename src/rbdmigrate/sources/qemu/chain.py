@@ -154,8 +154,15 @@ def _qcow(files: Files, spec: StreamSpec, stream: Stream, passphrase: str, depth
     if header.features & DATA_FILE:
         neighbour = _named(spec, header.data_file, "data file")
         node["data-file"] = files.node(files.open(neighbour))
-    node["file"] = files.node(stream)
+    node["file"] = _file(files, stream, node, {8: bytes(12)})
     return node
+
+
+def _file(files: Files, stream: Stream, node: Node, hidden: dict[int, bytes]) -> Node:
+    """The file of a node. What it says of its backing file is ``hidden`` where that is a socket."""
+    backing = node["backing"]
+    served = backing is not None and backing["file"]["driver"] == "nbd"
+    return files.node(stream, hidden if served else None)
 
 
 def _encryption(stream: Stream, header: Header, passphrase: str) -> Node:
@@ -197,7 +204,7 @@ def _vmdk(files: Files, spec: StreamSpec, stream: Stream, depth: int) -> Node:
         neighbour = _named(spec, disk.parent, "parent")
         node["backing"] = _node(files, neighbour, "vmdk", "", depth + 1)
     if not disk.extents:
-        node["file"] = files.node(stream)
+        node["file"] = _file(files, stream, node, disk.hidden)
         return node
     if spec.type != "file" or spec.member or spec.compression:
         raise SourceError(

@@ -29,6 +29,30 @@ def given(file: int) -> int:
     return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _LEAST)
 
 
+class Patched(Stream):
+    """A stream of which QEMU sees some bytes otherwise. The stream is still its owner's.
+
+    QEMU makes a path of the name of another file, also where that file is given as a socket, and
+    fails then. So it does not get to see the name.
+    """
+
+    def __init__(self, stream: Stream, patches: dict[int, bytes]) -> None:
+        self.label, self.size, self.identity = stream.label, stream.size, stream.identity
+        self._stream = stream
+        self._patches = patches
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = bytearray(self._stream.read_at(offset, length))
+        for at, patch in self._patches.items():
+            begin, end = max(at, offset), min(at + len(patch), offset + len(data))
+            if begin < end:
+                data[begin - offset : end - offset] = patch[begin - at : end - at]
+        return bytes(data)
+
+    def close(self) -> None:
+        """The stream is still its owner's."""
+
+
 @dataclass
 class Files:
     """What a disk consists of.
@@ -50,9 +74,12 @@ class Files:
         self.identity[spec.location] = dict(stream.identity)
         return stream
 
-    def node(self, stream: Stream) -> Node:
-        """The node that reads the stream. It is not to be read here afterwards."""
-        if isinstance(stream, OpenFile):
+    def node(self, stream: Stream, hidden: Optional[dict[int, bytes]] = None) -> Node:
+        """The node that reads the stream. It is not to be read here afterwards.
+
+        ``hidden``: what QEMU sees in place of the name of another file, by its offset.
+        """
+        if isinstance(stream, OpenFile) and not hidden:
             number = given(stream.descriptor)
             self.stack.callback(os.close, number)
             self.files.append(number)
@@ -61,7 +88,7 @@ class Files:
         number = given(theirs.fileno())
         theirs.close()
         self.stack.callback(os.close, number)
-        server = Served(stream, ours)
+        server = Served(Patched(stream, hidden) if hidden else stream, ours)
         self.servers.append(server)
         self.stack.callback(server.close)
         self.others.append(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from errno import EBADMSG, EINVAL, EOPNOTSUPP
 
 from ..errors import SourceError
@@ -41,11 +41,15 @@ class Extent:
 
 @dataclass(frozen=True)
 class Disk:
-    """``lines`` of the descriptor, the ``extents`` in it, and the ``parent``'s name or ''."""
+    """``lines`` of the descriptor, the ``extents`` in it, and the ``parent``'s name or ''.
+
+    ``hidden``: what hides that name, by its offset in the file.
+    """
 
     lines: tuple[str, ...]
     extents: tuple[Extent, ...]
     parent: str
+    hidden: dict[int, bytes] = field(default_factory=dict)
 
     def with_files(self, files: list[str]) -> bytes:
         """The descriptor with other names for the files of the extents."""
@@ -112,7 +116,10 @@ def _embedded(stream: Stream, begin: bytes) -> Disk:
     offset, length = offset * _SECTOR, min(length * _SECTOR, _LONGEST)
     if not offset or not length or offset >= stream.size:
         return Disk((), (), "")
-    return Disk((), (), _parsed(stream, stream.read(offset, length)).parent)
+    content = stream.read(offset, length)
+    name = re.search(rb"^parentFileNameHint", content, re.MULTILINE)
+    hidden = {offset + name.start(): b"#"} if name else {}
+    return Disk((), (), _parsed(stream, content).parent, hidden)
 
 
 def _parsed(stream: Stream, content: bytes) -> Disk:
