@@ -184,9 +184,11 @@ def _lock_info(cluster: Cluster, header: Header) -> bytes:
     return versioned(body)
 
 
-def call(cluster: Cluster, found: Object, cls: str, method: str, data: bytes) -> bytes:
-    """What a class method that only reads answers about an object."""
+def call(cluster: Cluster, oid: str, found: Object, cls: str, method: str, data: bytes) -> bytes:
+    """What a class method that only reads answers about the object called ``oid``."""
     read = _Reader(data)
+    if cls == "rbd" and method == "get_object_prefix":
+        return string(f"rbd_data.{oid.rpartition('.')[2]}")
     if cls == "lock" and method == "get_info":
         return _lock_info(cluster, _header(found))
     if cls == "rbd" and method in _HEADER:

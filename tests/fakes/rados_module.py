@@ -263,7 +263,9 @@ class Ioctx:
     def execute(
         self, oid: str, cls: str, method: str, data: bytes, length: int = 8192
     ) -> tuple[int, bytes]:
-        answer = self._read(oid, lambda found: cls_rbd.call(self.cluster, found, cls, method, data))
+        answer = self._read(
+            oid, lambda found: cls_rbd.call(self.cluster, oid, found, cls, method, data)
+        )
         return len(answer), answer
 
     def aio_stat(self, oid: str, oncomplete: Callable[..., None]) -> None:

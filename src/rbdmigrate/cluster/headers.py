@@ -259,6 +259,14 @@ def object_size(ioctx: rados.Ioctx, ident: str) -> int:
     return 1 << (reply.u8() if reply else _DEFAULT_ORDER)
 
 
+def object_prefix(ioctx: rados.Ioctx, ident: str) -> Optional[str]:
+    """How the names of the image's data objects begin; None without an image of format 2."""
+    if is_old_format(ident):
+        return None
+    reply = call(ioctx, header_object(ident), "rbd", "get_object_prefix", b"")
+    return reply.string() if reply else None
+
+
 def metadata(ioctx: rados.Ioctx, ident: str, key: str) -> Optional[str]:
     """The value of an image metadata key; None when the image does not have it."""
     if is_old_format(ident):

@@ -39,6 +39,16 @@ def data_pool_id(ioctx: rados.Ioctx, ident: str) -> int:
     return separate if separate >= 0 else int(ioctx.get_pool_id())
 
 
+def objects_by_header(session: Session, ioctx: rados.Ioctx, ident: str) -> Optional[DataObjects]:
+    """The same as :func:`data_objects` without an open image; None without one of format 2."""
+    prefix = headers.object_prefix(ioctx, ident)
+    if prefix is None:
+        return None
+    pool_id, namespace = data_pool_id(ioctx, ident), str(ioctx.get_namespace())
+    size = headers.object_size(ioctx, ident)
+    return DataObjects(session.rados, pool_id, namespace, prefix, size)
+
+
 def data_objects(
     session: Session, ioctx: rados.Ioctx, image: rbd.Image, snapshot: Optional[int] = None
 ) -> DataObjects:

@@ -25,6 +25,7 @@ from ..hooks.definitions import HookRegistry
 from ..hooks.queue import NOTHING, HookQueue, NewMessages
 from ..settings import Settings
 from .history import Ended, History
+from .name_index import NameIndex
 from .stores import Stores
 from .tracked import TrackedMigration
 from .uncertain_writes import Unsure
@@ -50,6 +51,7 @@ class Registry:
         self._ordered: Optional[list[TrackedMigration]] = (
             None  # all of them; None: to be sorted again
         )
+        self._names = NameIndex()
         self._stores = Stores(client, owner)
         self._unsure = Unsure(self._with_record)
         self._history = History(client, self.store, settings)
@@ -82,7 +84,8 @@ class Registry:
                 store.remove(m.id)
         with self.changed:
             for migration in migrations:
-                self._tracked.setdefault(migration.id, TrackedMigration(migration))
+                if migration.id not in self._tracked:
+                    self._track(TrackedMigration(migration))
             self._ordered = None
             self._mark_doubles()
             self.changed.notify_all()
@@ -145,7 +148,8 @@ class Registry:
 
     def find(self, target: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way to ``target``."""
-        return self._first(lambda m: m.target.spec == target)
+        with self.changed:
+            return self._names.to(target)
 
     def find_ids(self, source_id: str, target_id: str) -> Optional[TrackedMigration]:
         """The migration under way between these images."""
@@ -159,7 +163,8 @@ class Registry:
 
     def find_source(self, source: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way from ``source``."""
-        return self._first(lambda m: m.source.spec == source and m.imported is None)
+        with self.changed:
+            return self._names.out_of(source)
 
     def _first(self, wanted: Callable[[Migration], bool]) -> Optional[TrackedMigration]:
         with self.changed:
@@ -183,8 +188,7 @@ class Registry:
         except PoolMissing:
             log.warning("%s: the target's pool is gone; there is no record", migration.id)
         with self.changed:
-            self._tracked[migration.id] = tracked
-            self._ordered = None
+            self._track(tracked)
             self.changed.notify_all()
         self._audit(None, migration)
         return tracked
@@ -238,6 +242,7 @@ class Registry:
                 log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
                 tracked.show(after)
+                self._names.renamed(before, tracked)
                 self.changed.notify_all()
             self._hooks.posted(self._store_of(after), posts)
         self.count(*changed(before, after))
@@ -358,9 +363,16 @@ class Registry:
         finally:
             tracked.write_lock.release()
 
+    def _track(self, tracked: TrackedMigration) -> None:
+        """Take a migration in; call it with the lock."""
+        self._tracked[tracked.migration.id] = tracked
+        self._names.add(tracked)
+        self._ordered = None
+
     def _forget(self, tracked: TrackedMigration) -> None:
         with self.changed:
-            self._tracked.pop(tracked.migration.id, None)
+            if self._tracked.pop(tracked.migration.id, None) is not None:
+                self._names.remove(tracked.migration)
             self._ordered = None
             self.changed.notify_all()
 
