@@ -157,7 +157,7 @@ class TestSentences:
         [
             "hdd/vm1 -> nvme/vm1: ready",
             "Copying begins by itself, and goes on until it ends.",
-            "173.1 MiB of 400 MiB, 20.2 MiB/s at most",
+            "173.1 MiB of 400 MiB, 20.2 MiB/s or less",
             "Start the clients of the target, then `ceph rbd migration execute nvme/vm1`.",
             "Error EPERM: Clients have written to nvme/vm3.",
         ],

@@ -102,7 +102,7 @@ RULES = (
 
 def client_warnings(m: Migration) -> list[ClientWarning]:
     """Return the warnings for the clients of this migration, now or once it is prepared."""
-    rules = [rule for rule in RULES if _holds(rule, m)]
+    rules = [rule for rule in RULES if _holds(rule, m)] if _has_clients(m) else []
     if not rules:
         return list(target_changes(m))
     names = {  # once: a list of thousands of migrations has them all
@@ -145,13 +145,16 @@ def _of_many(rule: Rule) -> tuple[str, str]:
     return avoid.replace("the pool POOL", "the pool of the source"), reason
 
 
-def _holds(rule: Rule, m: Migration) -> bool:
+def _has_clients(m: Migration) -> bool:
+    """Whether clients use a target that is linked to its source, now or once it is prepared."""
     linked = m.prepared_at is not None or m.state in (State.QUEUED, State.PREPARING)
     leaving = m.goal is Goal.ABORTED or m.state in (State.ABORTING, State.COMMITTING)
     if m.state.ended or leaving or not linked:
         return False
-    if m.method is Method.WARM:
-        return False  # clients use two ordinary images, one after the other
+    return m.method is not Method.WARM  # there are two ordinary images, one after the other
+
+
+def _holds(rule: Rule, m: Migration) -> bool:
     if m.imported is not None and (rule.linked or not m.opens_source):
         return False  # it is an ordinary image, or a clone until it is flattened
     if m.executed_at is not None and not rule.until_commit:
