@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import json
 import random
-from contextlib import suppress
+import shutil
+import subprocess
+from contextlib import closing, suppress
 
 import pytest
 
@@ -13,6 +15,8 @@ from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import SourceError
 from rbdmigrate.sources.copying import CopySource
+from rbdmigrate.sources.qemu import content
+from rbdmigrate.sources.qemu.process import QemuProcess
 from rbdmigrate.worker.imports.external_reader import HEAD, ExternalReader
 from rbdmigrate.worker.mover.copy import DiskCopy
 from tests.unit.mover_disks import Killed, NoPace, Target, mark_of
@@ -101,3 +105,34 @@ def test_snapshots_that_are_compressed(tmp_path):
             ("older", OLD),
             ("head", NEW),
         ]
+
+
+@pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
+def test_qemu_is_started_once_for_a_view_and_ended(tmp_path, monkeypatch):
+    raw, path = tmp_path / "raw", tmp_path / "disk"
+    raw.write_bytes(OLD)
+    convert = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(path)]
+    subprocess.run(convert, check=True, timeout=60)
+    started = []
+
+    class Counted(QemuProcess):
+        def __init__(self, **options):
+            super().__init__(**options)
+            started.append(self._process)
+
+    monkeypatch.setattr(content, "QemuProcess", Counted)
+    spec = parse_source_spec(
+        json.dumps({"type": "qcow", "stream": {"type": "file", "file_path": str(path)}})
+    )
+    with closing(ExternalReader(CopySource(spec, ImportPolicy(folders=("/",))), "head")) as reader:
+        (head,) = reader.views()
+        for _ in range(3):
+            with reader.open(head) as view:
+                assert sum(extent.length for extent in view.changes(None, 0, SIZE))
+        assert len(started) == 1
+        with pytest.raises(KeyError), reader.open(head):
+            raise KeyError  # whatever goes wrong, another one is started then
+        assert started[0].poll() is not None
+        with reader.open(head):
+            assert len(started) == 2
+    assert all(process.poll() is not None for process in started)

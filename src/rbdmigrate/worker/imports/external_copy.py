@@ -8,6 +8,7 @@ the target before it is compared.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from errno import EEXIST, EIO
 from typing import Optional
@@ -95,10 +96,10 @@ def execute(
     changed = changes()
     with (
         source_of(session, ends, tell) as source,
+        closing(ExternalReader(source, comparison_snapshot_name(ends.id))) as reader,
         session.open(target) as ioctx,
         session.without_cache(),
     ):
-        reader = ExternalReader(source, comparison_snapshot_name(ends.id))
         reader.require(imported.snapshots)
         watch = CopiedAlone(session, ioctx, target, act.untouched)
         watch.begins()

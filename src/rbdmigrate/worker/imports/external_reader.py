@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from errno import ESTALE
 from typing import Optional, Union
@@ -24,13 +24,14 @@ HEAD = 1 << 40
 
 
 class ExternalReader:
-    """A source outside with its snapshots."""
+    """A source outside with its snapshots. What QEMU has open is kept for the next one to ask."""
 
     def __init__(self, source: CopySource, head: str) -> None:
         """``head``: the name of the snapshot that the target gets for the head."""
         self._source = source
+        self._kept: Optional[tuple[Optional[str], QemuContent]] = None
         snapshots = source.snapshots()
-        with source.open(None, summed=True) as content:
+        with self._content(None) as content:
             size = content.size
         self._views = [
             View(number, snapshot.name, snapshot.size, compared=True)
@@ -64,7 +65,7 @@ class ExternalReader:
         begun = [view for view in self._views if view.id == mark.view]
         if not begun:
             return mark
-        with self._source.open(self._name(begun[0]), summed=True) as content:
+        with self._content(self._name(begun[0])) as content:
             if not content.in_order:
                 return mark
         before = sum(view.size for view in self._views if view.id in mark.sources)
@@ -73,19 +74,38 @@ class ExternalReader:
     def _name(self, view: View) -> Optional[str]:
         return None if view.id == HEAD else view.name
 
+    def close(self) -> None:
+        """End what is kept open. Never raises."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept[1].close()
+
+    @contextmanager
+    def _content(self, name: Optional[str]) -> Iterator[Content]:
+        """The disk in a snapshot or the head. It is kept open when nothing went wrong with it."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == name:
+            content: Content = kept[1]
+        else:
+            if kept is not None:
+                kept[1].close()
+            content = self._source.open(name, summed=True)
+        with ExitStack() as stack:
+            stack.enter_context(content)
+            yield content
+            if isinstance(content, QemuContent) and not content.client.failed:
+                self._kept = name, content
+                stack.pop_all()
+
     @contextmanager
     def open(self, view: View) -> Iterator[OpenView]:
         """Open a snapshot, or the head."""
         name = self._name(view)
-
-        def opened() -> Content:
-            return self._source.open(name, summed=True)
-
-        with opened() as content:
+        with self._content(name) as content:
             if isinstance(content, QemuContent):
                 made: Union[QemuView, PooledView] = QemuView(content)
             else:
-                made = PooledView(content, opened)
+                made = PooledView(content, lambda: self._source.open(name, summed=True))
             try:
                 yield made
             finally:
