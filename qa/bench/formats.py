@@ -20,6 +20,9 @@ _KINDS = {
     "compressed qcow2": ("qcow", "qcow2", ("-c",)),
     "vmdk": ("vmdk", "vmdk", ()),
     "vhdx": ("vhdx", "vhdx", ()),
+    "vdi": ("vdi", "vdi", ()),
+    "vpc": ("vpc", "vpc", ("-o", "force_size=on")),
+    "parallels": ("parallels", "parallels", ()),
 }
 _OURS, _QEMU = "ours", "qemu-img convert"
 _LEAST = 0.9
