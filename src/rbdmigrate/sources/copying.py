@@ -270,7 +270,7 @@ def _note_order(look: Look, spec: StreamSpec, stream: Stream) -> None:
             "SOURCE_SPOOLED",
             f"{spec.location} {why}, and its format is read in any order: the copy, and a "
             f"verification, put it into a file without a name in {look.reach.spool_folder} of the "
-            f"manager's host first, of {format_size(look.reach.spool_size)} at most.",
+            f"manager's host first, which may have {format_size(look.reach.spool_size)}.",
         )
         return
     if spec.checksum and not summed_in_passing(look.spec.format, stream, spec):
