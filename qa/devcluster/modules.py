@@ -18,11 +18,11 @@ _LEFT_OUT = {"__pycache__", "restful"}
 _NOT_NEEDED = {
     "alerts", "cephadm", "diskprediction_local", "feedback", "hello", "influx", "insights",
     "iostat", "k8sevents", "localpool", "mds_autoscaler", "mirroring", "osd_perf_query",
-    "osd_support", "prometheus", "rgw", "rook", "selftest", "smb", "snap_schedule", "stats",
+    "osd_support", "prometheus", "rgw", "rook", "selftest", "snap_schedule", "stats",
     "telegraf", "test_orchestrator", "zabbix",
 }  # fmt: skip
-# Later releases' dashboards import nfs.
-_WITH_DASHBOARD = {"dashboard", "nfs"}
+# Later releases' dashboards import nfs, that of 20 smb too.
+_WITH_DASHBOARD = {"dashboard", "nfs", "smb"}
 
 
 def module_exists(repository: Path = REPOSITORY) -> bool:
