@@ -34,9 +34,19 @@ def checked(source: str, target: str, args: Args, *, taken: bool) -> Any:
     findings.append(_finding("BYTES_UNKNOWN", "info", source, "The amount of data to copy is "
                     "not known: the source is large and has no fast-diff.", ""))  # fmt: skip
     ok = not any(finding["severity"] == "error" for finding in findings)
-    return {"source": source, "target": target, "ok": ok, "method": args.get("method", "live"),
-            "methods": [], "bytes_to_copy": 40 * GIB,
+    method = args.get("method", "live")
+    return {"source": source, "target": target, "ok": ok,
+            "method": "warm" if method == "auto" else method,
+            "methods": [] if args.get("source_spec") else _METHODS, "bytes_to_copy": 40 * GIB,
             "bytes_free": 900 * GIB, "findings": findings}  # fmt: skip
+
+
+_METHODS = [
+    {"method": "warm", "ok": True, "recommended": True, "code": "", "reason": "Clients use the "
+     "source until the cutover, and the target is an ordinary image."},
+    {"method": "live", "ok": True, "recommended": False, "code": "", "reason": "Clients use the "
+     "target from the prepare on, and it reads from the source until it is executed."},
+]  # fmt: skip
 
 
 def _finding(code: str, severity: str, about: str, message: str, remedy: str) -> Args:

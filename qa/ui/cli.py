@@ -7,7 +7,7 @@ from pathlib import Path
 from .browser import browser
 from .double import Double
 from .plan_scenes import every_plan, hostile_plan, large_plan
-from .scenes import MIB, ended, every_state, hostile, hosts, thousands
+from .scenes import MIB, ended, every_state, hooks, hostile, hosts, thousands
 from .server import serving
 from .shots import take
 
@@ -46,7 +46,7 @@ def _double(options: argparse.Namespace) -> Double:
     plans = every_plan(now)
     plans += [large_plan(now, options.many, 200)] if options.many else []
     plans += [hostile_plan(now)] if options.hostile else []
-    double = Double(items, ended(now), plans=plans, hosts=hosts(now))
+    double = Double(items, ended(now), plans=plans, hosts=hosts(now), hooks=hooks(now))
     double.guarded = {"nvme/vm-00001", "nvme/vm-00011"}
     double.pace.timetable, double.pace.zone = (
         "Mon-Fri 08:00,120M 18:00,300M Sat-Sun,off",

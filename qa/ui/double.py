@@ -17,6 +17,7 @@ from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError, errno_name
+from rbdmigrate.model.hook_report import HookRow
 from rbdmigrate.model.host_report import HostReport, agent_rows, client_rows
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Place, State
@@ -28,12 +29,14 @@ from rbdmigrate.model.verification import Outcome, Verification, Verify
 from . import place_double, plan_answers, rest
 from .bulk_double import act_on
 from .check_double import checked
+from .hook_double import HooksDouble
 from .pace_double import PaceDouble
 from .plan_case import PlanCase
 from .plan_double import PlansDouble
 from .scenes import MIB, Item
 
 _RATE = 100 * MIB  # bytes per second of a running copy
+_AGES = 36525 * 86400.0  # seconds, the longest time to look back
 
 Args = dict[str, Any]
 
@@ -48,6 +51,7 @@ class Double:
         *,
         plans: Iterable[PlanCase] = (),
         hosts: Iterable[HostReport] = (),
+        hooks: Iterable[HookRow] = (),
         rights: Iterable[str] = ("create", "update", "delete"),
         key: Optional[str] = None,
     ) -> None:
@@ -61,6 +65,7 @@ class Double:
         self.starting = False  # answers 503
         self.pace = PaceDouble()
         self.hosts = list(hosts)  # what agents reported
+        self.hooks = HooksDouble(hooks, time.time())
         self.guarded: set[str] = set()  # targets whose commit and abort require force
         self.requests: list[str] = []
         self._moved = time.time()
@@ -102,14 +107,15 @@ class Double:
                 return 200, {}, plan_answers.read(args["file"])
             if route.name.startswith("plan_"):
                 return route.status, {}, self.plans.answer(route.name, target, args)
+            if route.name.startswith("hook_"):
+                return route.status, {}, self.hooks.answer(route.name, target, args)
             if "{target}" in route.path:
                 one = self._find(target)
                 acts = {"get": one.report, "set": lambda: self._set(one, args)}
                 return 200, {}, acts.get(route.name, lambda: self._act(one, route.name, args))()
-            if route.name == "list":
-                total, found = browse.page(
-                    self._rows(ended=args["ended"]), _query(args), Item.report
-                )
+            if route.name in ("list", "history"):
+                rows = self._past() if route.name == "history" else self._rows(ended=args["ended"])
+                total, found = browse.page(rows, _query(args), Item.report)
                 return 200, {"X-Total-Count": str(total)}, found
             own = getattr(self, f"_{route.name}", None)
             return route.status, {}, (own or getattr(self.pace, route.name))(args)
@@ -122,8 +128,7 @@ class Double:
     # -- reading -----------------------------------------------------------------------------
 
     def _rows(self, *, ended: bool = False) -> "list[browse.Row]":
-        items = [*self.items.values(), *(self.ended if ended else ())]
-        return [_row(one) for one in items]
+        return [*map(_row, self.items.values()), *(self._past() if ended else ())]
 
     def _summary(self, args: Args) -> Any:
         items = self.items.values()
@@ -160,11 +165,8 @@ class Double:
             )
         return points
 
-    def _history(self, args: Args) -> Any:
-        wanted = args.get("target")
-        found = [one.report() for one in self.ended if not wanted or _target(one) == wanted]
-        found.sort(key=lambda report: str(report["ended"]), reverse=True)
-        return found[: args["limit"]]
+    def _past(self) -> "list[browse.Row]":
+        return [_row(one) for one in self.ended]
 
     def _hosts(self) -> "list[HostReport]":
         return [one.seen_from(time.time()) for one in self.hosts]
@@ -370,9 +372,14 @@ def _query(args: Args) -> browse.Query:
         pool=args.get("pool", ""),
         plan=args.get("plan", ""),
         holds=frozenset(HoldReason(reason) for reason in args.get("hold", ())),
-        awaiting_commit=args["awaiting_commit"],
-        ended=args["ended"],
+        awaiting_commit=args.get("awaiting_commit", False),
+        target=args.get("target", ""),
+        since=_time_before(args.get("since")),
     )
+
+
+def _time_before(age: Optional[str]) -> float:
+    return 0.0 if age is None else time.time() - parse_seconds(age, "since", _AGES)
 
 
 def _refusal(status: int, errno: int, sentence: str) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from rbdmigrate.model.agent_messages import Inventory, OpenDisk, OpenGuest
+from rbdmigrate.model.hook_report import HookCall, HookRow
 from rbdmigrate.model.host_report import HostReport
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import (
@@ -18,9 +19,11 @@ from rbdmigrate.model.migration import (
     Place,
     State,
 )
-from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.report import Live, iso, report
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.verification import Compared, Extent, Outcome, Verification, Verify
+
+from .hook_double import row
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -214,6 +217,21 @@ def hosts(now: float) -> "list[HostReport]":
     there = Inventory("0.1.0", (OpenGuest("web-17", "5f2c-17", "running", disks),))
     gone = Inventory("0.1.0", (), ("The guest db-2 does not answer.",))
     return [HostReport("pve3", now - 12, there), HostReport("pve4", now - 86400, gone)]
+
+
+def hooks(now: float) -> "list[HookRow]":
+    """Return a hook that is asked, and one that does not take its messages."""
+    agreed = HookCall(iso(now - 90), "after_cutover", "nvme/vm-00020", "taken", None)
+    busy = HookCall(iso(now - 30), "before_cutover", "nvme/vm-00019", "later", None)
+    why = "hooks.example.com answers 503: down for maintenance"
+    failed = HookCall(iso(now - 60), "committed", "nvme/vm-00101", "failed", why)
+    return [
+        row("proxmox", "https://pve.example.com/hook", now, pool="hdd", recent=(busy, agreed),
+            questions=("nvme/vm-00019",), waiting=1, last_at=busy.at, last_event=busy.event),
+        row("tickets-down", "https://hooks.example.com/rbd", now, events=("committed", "failed"),
+            recent=(failed,), waiting=12, failing=True, lost=2, last_at=failed.at,
+            last_event=failed.event, last_failure=why),
+    ]  # fmt: skip
 
 
 def hostile(now: float) -> "Iterator[Item]":

@@ -50,6 +50,11 @@ def _import(page: Page) -> None:
     page.get_by_role("button", name="Add a snapshot").click()
 
 
+def _answer(page: Page) -> None:
+    page.get_by_role("button", name="Answer for").first.click()
+    page.get_by_label("no", exact=True).check()
+
+
 def _start(page: Page) -> None:
     page.get_by_role("button", name="Start …").click()
 
@@ -122,6 +127,8 @@ SHOTS = (
     Shot("pace", "#/pace"),
     Shot("hosts", "#/hosts"),
     Shot("history", "#/history"),
+    Shot("hooks", "#/hooks", _sections),
+    Shot("hook-answer", "#/hooks", _answer),
 )
 
 

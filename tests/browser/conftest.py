@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from qa.ui.browser import browser, complaints
 from qa.ui.double import Double
 from qa.ui.plan_scenes import every_plan, large_plan
-from qa.ui.scenes import ended, every_state, hosts
+from qa.ui.scenes import ended, every_state, hooks, hosts
 from qa.ui.server import serving
 from qa.ui.shots import WIDTHS
 
@@ -31,7 +31,7 @@ def double() -> Double:
     """The API with a migration and a plan in every state."""
     now = time.time()
     plans = [*every_plan(now), large_plan(now, 2000, 200)]
-    return Double(every_state(now), ended(now), plans=plans, hosts=hosts(now))
+    return Double(every_state(now), ended(now), plans=plans, hosts=hosts(now), hooks=hooks(now))
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ def test_the_report_of_a_plan_is_stored_under_its_name(open_page, double):
 
 def test_the_history_is_exported_as_it_is_filtered(open_page, double):
     page = open_page(double, "#/history")
-    page.get_by_label("Target").fill("nvme/vm 1")
-    answer(page, re.compile(r"/history/export\?since=7d&target=nvme%2Fvm\+1&export=json$"))
+    page.get_by_label("Search").fill("nvme/vm 1")
+    expect(page).to_have_url(re.compile("search="))
+    answer(page, re.compile(r"/history/export\?search=nvme%2Fvm\+1&since=7d&export=json$"))
     with page.expect_download() as stored:
         page.get_by_role("button", name="Export as JSON").click()
     assert stored.value.suggested_filename.startswith("export")

@@ -14,7 +14,7 @@ from rbdmigrate.model.migration import State
 def test_names_and_errors_are_text(open_page):
     items = list(hostile(time.time()))
     page = open_page(Double(items, items))
-    for address in ("#/", "#/migrations", "#/history"):
+    for address in ("#/", "#/migrations", "#/history?since=all"):
         _look(page, address, items)
     for one in items:
         target = one.report()["target"].encode()

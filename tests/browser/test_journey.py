@@ -337,7 +337,8 @@ def test_layout_and_policy_are_sent_as_the_api_names_them(open_page):
             "image_feature": ["exclusive-lock", "object-map", "fast-diff"],
         },
         "goal": "executed",
-        "method": "live",
+        "method": "auto",
+        "cutover": "refuse",
         "verify": "full",
         "rate": "50M",
     }

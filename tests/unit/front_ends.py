@@ -239,8 +239,10 @@ class FakeMigrations:
         reports = self._engine.reports
         return len(reports), reports[query.offset : query.offset + query.limit]
 
-    def history(self, since=None):
-        return self.list()
+    def history(self, query):
+        self._engine.queries.append(query)
+        found = self.list() if query.plan in ("", "move") else []
+        return len(found), found[query.offset : query.offset + query.limit]
 
     def _seen(self, found):
         ends = [parse_image_spec(found[end], "rbd", end) for end in ("source", "target")]
@@ -275,6 +277,7 @@ class FakeEngine:
 
     def __init__(self, reports=(), refusal=None):
         self.calls = []
+        self.queries = []  # of the history
         self.ended = threading.Event()
         self.reports = list(reports) or [report(migration(), Live())]
         self.refusal = refusal

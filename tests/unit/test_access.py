@@ -8,6 +8,7 @@ import pytest
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.query import Query
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Goal, Place
@@ -82,10 +83,10 @@ def test_a_caller_sees_migrations_of_which_everything_is_covered(world):
     world.do("abort", "nvme/a")
     assert world.settle()
     with world.engine.on_behalf_of(only("nvme")):
-        assert world.engine.migrations.history() == []
+        assert world.engine.migrations.history(Query()) == (0, [])
         refused(ENOENT, lambda: world.do("get", "nvme/a"))
     with world.engine.on_behalf_of(only("hdd", "nvme")):
-        assert len(world.engine.migrations.history()) == 1
+        assert world.engine.migrations.history(Query())[0] == 1
         assert world.do("get", "nvme/a")["state"] == "aborted"
 
 

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+from errno import EINVAL
 
 import pytest
 
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.control.plans.plan_file import parse_plan
+from rbdmigrate.control.query import Query
 from rbdmigrate.model.agent_messages import Declined, Ready, Released, Resumed
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
@@ -72,7 +74,7 @@ def test_each_request_is_in_the_timeline_with_who_made_it(world):
     assert world.do("get", "nvme/a")["by"] == "ann"
     by("carol", lambda: engine.commit(target, force=True))
     world.run(5.0)
-    (ended,) = world.call(world.engine.migrations.history)
+    _, (ended,) = world.call(lambda: world.engine.migrations.history(Query()))
     assert ended["by"] == "ann"
     assert ("commit --force", "carol") in [(e["message"], e["by"]) for e in ended["timeline"]]
 
@@ -187,7 +189,7 @@ def test_how_long_it_was_held_is_known_to_the_next_manager(world):
     world.do("abort", "nvme/a")
     world.wait_state("nvme/a", "aborted")
     world.run(5.0)
-    (ended,) = world.call(world.engine.migrations.history)
+    _, (ended,) = world.call(lambda: world.engine.migrations.history(Query()))
     assert ended["held_seconds"]["paused"] == held
 
 
@@ -273,6 +275,7 @@ def history(front_end, options):
         cmd = {"prefix": "rbd migration history", **args}
         return commands.handle(engine, options, cmd, lambda pool, namespace: True)
 
+    give.engine = engine
     return give
 
 
@@ -291,3 +294,15 @@ def test_the_history_has_what_an_auditor_asks_for(history):
     assert line["by"] == "'=cmd()"  # no formula
     assert history(plan="other")[1] == "No migration has ended."
     assert history(export="xml")[2] == "--export 'xml' is not known; choose from json, csv."
+
+
+def test_the_history_is_narrowed_by_the_same_words_everywhere(history):
+    history(search="b", state="committed, aborted", pool="ssd", since="1d", target_image="ssd/b")
+    (query,) = history.engine.queries
+    assert (query.search, query.pool, query.target) == ("b", "ssd", "ssd/b")
+    assert query.states == {State.COMMITTED, State.ABORTED}
+    assert query.since > 0
+    assert (query.sort, query.descending) == ("ended", True)
+    code, _, said = history(state="failed")
+    assert code == -EINVAL
+    assert said == "--state 'failed' is not known; choose from committed, aborted."

@@ -67,6 +67,15 @@ def test_a_page_is_what_was_asked_for(query, total, first):
     assert len(found[1]) <= query.limit
 
 
+def test_ended_ones_are_chosen_by_target_and_by_when_they_ended():
+    found = [replace(m, ended_at=m.created * 10) for m in many(20)]
+    query = Query(since=150.0, sort="seconds", descending=True)
+    assert targets(page(map(row, found), query, render))[:2] == ["nvme/ns/vm19", "ssd/ns/vm18"]
+    assert page(map(row, found), query, render)[0] == 5
+    assert targets(page(map(row, found), Query(target="ssd/ns/vm2"), render)) == ["ssd/ns/vm2"]
+    assert page(map(row, many(20)), query, render)[0] == 0  # none has ended
+
+
 # What is sorted by, with few values each, so that many are equal.
 sortable = st.builds(
     migration,
@@ -76,6 +85,7 @@ sortable = st.builds(
     goal=st.sampled_from(Goal),
     priority=st.integers(-1, 1),
     plan=st.sampled_from(["", "move"]),
+    by=st.sampled_from(["", "ann"]),
     created=st.sampled_from([1.0, 2.0]),
     ended_at=st.sampled_from([None, 1.0, 2.0]),
     bytes_total=st.sampled_from([None, 0, 7]),

@@ -220,6 +220,11 @@ def test_a_hook_that_does_not_answer_is_tried_again_and_health_says_so(world, se
     assert "The hook one does not take its messages" in said
     assert "answers 503" in said
     assert len(set(server.ids)) == 1
+    (row,) = world.engine.hooks.shown()
+    assert "answers 503" in row.last_failure
+    assert {(call.event, call.about, call.outcome) for call in row.recent} == {
+        ("before_cutover", "nvme/a", "failed")
+    }
     down.clear()
     world.run(120.0)
     assert world.engine.hooks.failing() == []
@@ -233,9 +238,15 @@ def test_what_was_asked_is_taken_back(world, server, request_):
     begin(world)
     world.wait_state("nvme/a", "executed")
     wait_events(world, server, "before_cutover")
+    assert world.engine.hooks.shown()[0].questions == ("nvme/a",)
     world.do(request_, "nvme/a")
     wait_events(world, server, "before_cutover", "cutover_failed")
-    assert world.engine.hooks.shown()[0].waiting == 0
+    (row,) = world.engine.hooks.shown()
+    assert (row.waiting, row.questions) == (0, ())
+    assert [(call.event, call.outcome) for call in row.recent] == [
+        ("cutover_failed", "taken"),
+        ("before_cutover", "later"),
+    ]
 
 
 def test_a_commit_waits_for_hooks(world, server):

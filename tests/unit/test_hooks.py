@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qa.devcluster.layout import REPOSITORY
 from rbdmigrate.control.hooks import messages
 from rbdmigrate.control.hooks.answers import (
     LIFETIME,
@@ -36,7 +37,7 @@ from rbdmigrate.control.lifecycle.requests import to_abort, to_pause
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.hook_policy import HookPolicy, parse_hook_reach, parse_hook_url, shown_url
-from rbdmigrate.model.hooks import Delivery, Hook, HookEvent, decode, encode
+from rbdmigrate.model.hooks import SUBSCRIBED, Delivery, Hook, HookEvent, decode, encode
 from rbdmigrate.model.import_policy import is_closed
 from rbdmigrate.model.migration import Goal, HoldReason, Method, Migration, State
 from tests.unit.builders import NOON, any_of, few, migration
@@ -375,3 +376,25 @@ def test_imports_may_not_use_secrets_of_hooks():
     assert is_closed("rbd/migration-hook-secret/one")
     assert is_closed("rbd/migration-hook-own/one")
     assert not is_closed("rbd/migration-source/one")
+
+
+@pytest.mark.parametrize(
+    ("body", "about"),
+    [
+        (messages.about_nothing("d", NOON), ""),
+        ('{"migration": {"target": "nvme/a"}, "plan": null}', "nvme/a"),
+        ('{"migration": null, "plan": {"name": "move"}}', "move"),
+        ("[]", ""),
+        ("{", ""),
+        ('{"migration": {}, "plan": 7}', ""),
+    ],
+)
+def test_what_a_message_is_about(body, about):
+    assert messages.subject(body) == about
+
+
+def test_the_page_offers_every_message_that_a_hook_can_ask_for():
+    script = REPOSITORY / "mgr_module/rbd_migration/http/static/js/states.js"
+    (line,) = [one for one in script.read_text().splitlines() if "HOOK_EVENTS" in one]
+    listed = json.loads(line.partition("=")[2].strip().rstrip(";"))
+    assert listed == [event.value for event in SUBSCRIBED]

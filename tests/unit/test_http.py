@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from errno import EAGAIN, EBUSY, ENOENT, EPERM
 
 import pytest
@@ -257,6 +258,25 @@ def test_a_file_is_a_text_with_its_type_and_name(ask):
     assert (status, headers) == (400, {})
     status, body, headers = ask("plan_report", target="none")
     assert (status, "Content-Type" in headers) == (404, False)
+
+
+def test_the_history_comes_in_pages(ask):
+    engine = FakeEngine()
+    query = {"search": "b", "state": "aborted", "pool": "ssd", "plan": "move", "since": "7d",
+             "sort": "+seconds", "offset": "0", "limit": "1"}  # fmt: skip
+    status, body, headers = ask("history", engine=engine, **query)
+    assert (status, len(body), headers["X-Total-Count"]) == (200, 1, "1")
+    (found,) = engine.queries
+    assert (found.search, found.pool, found.plan) == ("b", "ssd", "move")
+    assert (found.sort, found.descending, found.limit) == ("seconds", False, 1)
+    assert found.states == {State.ABORTED}
+    assert time.time() - 8 * 86400 < found.since < time.time()
+    ask("history", engine=engine)
+    assert (engine.queries[1].sort, engine.queries[1].descending) == ("ended", True)
+    assert ask("history", since="soon")[0] == 400
+    assert ask("history", state="failed")[0] == 400
+    assert ask("history_export", engine=engine, state="aborted", search="b")[0] == 200
+    assert engine.queries[-1].states == {State.ABORTED}
 
 
 def test_between_modules_all_is_text(dispatch, engine, options):

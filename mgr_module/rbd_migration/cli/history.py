@@ -7,15 +7,18 @@ import time
 from dataclasses import dataclass, fields
 from datetime import datetime
 from errno import EINVAL
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, FrozenSet, List, Optional, Union
 
+from rbdmigrate.control.query import Query
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.migration import State
 from rbdmigrate.model.units import format_seconds, format_size, parse_seconds
 
 from . import tables
 from .command import Arg, Call, Command, Report
 
 _AGES = 36525 * 86400.0  # seconds, a century: the largest --since
+_ALL = 1 << 31  # more than there can be
 _COLUMNS = [
     "ENDED", "SOURCE", "TARGET", "STATE", "TOOK", "PAUSE", "DATA", "RATE", "VERIFIED", "PLAN", "BY",
 ]  # fmt: skip
@@ -96,19 +99,42 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
+def ended_since(text: Optional[str], name: str) -> float:
+    """The time (seconds since 1970) that a duration before now is, such as 7d; 0 without one.
+
+    ``name``: of the option or field, for the error. Raises MigrationError(EINVAL).
+    """
+    return 0.0 if text is None else time.time() - parse_seconds(text, name, _AGES)
+
+
+def _states(given: Any) -> FrozenSet[State]:
+    """The states of a text with commas, or of the list of a request over REST."""
+    known = {state.value: state for state in State if state.ended}
+    parts = given if isinstance(given, list) else (given or "").split(",")
+    wanted = [part.strip() for part in parts if part.strip()]
+    for part in wanted:
+        if part not in known:
+            choices = ", ".join(known)
+            raise MigrationError(EINVAL, f"--state {part!r} is not known; choose from {choices}.")
+    return frozenset(known[part] for part in wanted)
+
+
 def _history(call: Call) -> Union[List[Report], str]:
-    target, since = call.text("target_image"), call.text("since")
-    limit, export = call.number("limit") or 0, call.text("export")
+    target, limit, export = call.text("target_image"), call.number("limit"), call.text("export")
     if export not in (None, "json", "csv"):
         raise MigrationError(EINVAL, f"--export {export!r} is not known; choose from json, csv.")
-    spec = None if target is None else str(call.spec("target_image", "target"))
-    begin = None if since is None else time.time() - parse_seconds(since, "--since", _AGES)
-    found: List[Report] = call.engine.migrations.history(since=begin)
-    if spec is not None:
-        found = [r for r in found if r["target"] == spec]
-    if call.text("plan") is not None:
-        found = [r for r in found if r["plan"] == call.text("plan")]
-    found = found[:limit] if limit > 0 else found
+    query = Query(
+        limit=limit if limit and limit > 0 else _ALL,
+        sort="ended",
+        descending=True,
+        target="" if target is None else str(call.spec("target_image", "target")),
+        since=ended_since(call.text("since"), "--since"),
+        search=call.text("search") or "",
+        states=_states(call.args.get("state")),
+        pool=call.text("pool") or "",
+        plan=call.text("plan") or "",
+    )
+    found: List[Report] = call.engine.migrations.history(query)[1]
     if export is None:
         return found
     rows = [vars(row(report)) for report in found]
@@ -143,6 +169,9 @@ TABLE = (
             Arg("since"),
             Arg("limit", "CephInt"),
             Arg("plan"),
+            Arg("pool"),
+            Arg("search"),
+            Arg("state"),
             Arg("export"),
         ),
         "List migrations that have ended, newest first",

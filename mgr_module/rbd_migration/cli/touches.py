@@ -86,6 +86,7 @@ TOUCHES: Dict[str, Tuple[Touch, ...]] = {
 # Routes that are not commands. Callers over HTTP have a permission for all pools.
 ROUTES: Dict[str, Tuple[Touch, ...]] = {
     "list": (Touch.SEEN,),
+    "history": (Touch.SEEN,),
     "summary": (Touch.SEEN, Touch.NUMBERS),
     "throughput": (Touch.SEEN, Touch.NUMBERS),
     "bulk": (Touch.MIGRATION,),

@@ -21,9 +21,10 @@ class Query:
 
     ``sort`` is a key of ``SORTS``. ``states``: only those in one of these (empty: in any).
     ``goals``: only those with one of these (empty: any). ``pool``: only those from or to it.
-    ``plan``: only those of this plan. ``search``: a part of source, target or id. ``holds``: only
-    those that wait for one of these reasons. ``awaiting_commit``: only those that wait for a user
-    to commit them, or to cut them over. ``ended``: also those of the history.
+    ``plan``: only those of this plan. ``target``: only those to this image spec. ``search``: a part
+    of source, target or id. ``since``: only those that ended then or later, in seconds since 1970.
+    ``holds``: only those that wait for one of these reasons. ``awaiting_commit``: only those that
+    wait for a user to commit them, or to cut them over. ``ended``: also those of the history.
     """
 
     offset: int = 0
@@ -37,6 +38,8 @@ class Query:
     goals: frozenset[Goal] = frozenset()
     pool: str = ""
     plan: str = ""
+    target: str = ""
+    since: float = 0.0
     ended: bool = False
 
     def wants(self, m: Migration) -> bool:
@@ -48,6 +51,10 @@ class Query:
         if self.pool and self.pool not in (m.source.pool, m.target.pool):
             return False
         if self.plan and self.plan != m.plan:
+            return False
+        if self.target and self.target != str(m.target.spec):
+            return False
+        if self.since and (m.ended_at or 0.0) < self.since:
             return False
         if self.awaiting_commit and not _waits_for_commit(m):
             return False
@@ -84,6 +91,11 @@ class Row(NamedTuple):
         live = Live(copied=self.copied, size=self.size, share=self.share)
         return percent(self.migration, live)
 
+    def seconds(self) -> float:
+        """From the request to the end; 0 before that."""
+        m = self.migration
+        return 0.0 if m.ended_at is None else m.ended_at - m.created
+
     def bytes_total(self) -> int:
         """Bytes to copy; 0 while not known."""
         return self.size or self.migration.bytes_total or 0
@@ -101,6 +113,8 @@ SORTS: dict[str, Callable[[Row], Any]] = {
     "rate": lambda row: row.rate or 0.0,
     "created": lambda row: row.migration.created,
     "ended": lambda row: row.migration.ended_at or 0.0,
+    "seconds": Row.seconds,
+    "by": lambda row: row.migration.by,
     "bytes_total": Row.bytes_total,
 }
 

@@ -3,9 +3,9 @@
 import json
 import logging
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from errno import EAGAIN, EINVAL, EIO, ENOENT, EPERM
-from typing import Any, Callable, Collection, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Tuple
 
 from rbdmigrate import __version__
 from rbdmigrate.control.plans.plan_file import read_plan
@@ -16,7 +16,8 @@ from rbdmigrate.model.errors import MigrationError, NotPermitted, errno_name
 from rbdmigrate.model.migration import Goal, HoldReason, State
 
 from ...cli import commands
-from ...cli.command import Call
+from ...cli.command import Call, Report
+from ...cli.history import ended_since
 from ...options import Options
 from . import bulk, retry
 from .fields import FieldError, check, check_texts
@@ -216,23 +217,44 @@ def _in_fields(sentence: str) -> str:
 # -- routes that are not commands ------------------------------------------------------------
 
 
-def _list(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+def _query(args: Dict[str, Any]) -> Query:
+    """What both lists have; the filters of one of them are added."""
     sort = args["sort"]
-    query = Query(
+    return Query(
         offset=args["offset"],
         limit=args["limit"],
         sort=sort.lstrip("+-"),
         descending=sort.startswith("-"),
         search=args.get("search", ""),
         states=frozenset(State(state) for state in args.get("state", ())),
-        goals=frozenset(Goal(goal) for goal in args.get("goal", ())),
         pool=args.get("pool", ""),
         plan=args.get("plan", ""),
+    )
+
+
+def _list(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+    query = replace(
+        _query(args),
+        goals=frozenset(Goal(goal) for goal in args.get("goal", ())),
         holds=frozenset(HoldReason(reason) for reason in args.get("hold", ())),
         awaiting_commit=args["awaiting_commit"],
         ended=args["ended"],
     )
-    total, reports = engine.migrations.browse(query)
+    return _page(engine.migrations.browse(query))
+
+
+def _history(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
+    target = args.get("target")
+    query = replace(
+        _query(args),
+        target="" if target is None else str(engine.spec(target, "target")),
+        since=ended_since(args.get("since"), "since"),
+    )
+    return _page(engine.migrations.history(query))
+
+
+def _page(found: Tuple[int, List[Report]]) -> Response:
+    total, reports = found
     return Response(200, reports, {"X-Total-Count": str(total)})
 
 
@@ -284,6 +306,7 @@ def _plan_read(context: Context, engine: Engine, args: Dict[str, Any], who: str)
 
 _OWN: Dict[str, Callable[[Context, Engine, Dict[str, Any], str], Response]] = {
     "list": _list,
+    "history": _history,
     "summary": _summary,
     "throughput": _throughput,
     "bulk": _bulk,

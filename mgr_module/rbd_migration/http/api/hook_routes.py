@@ -8,6 +8,15 @@ from .fields import Field
 from .route import Route
 
 _EVENTS = tuple(event.value for event in SUBSCRIBED)
+_CALL = (
+    schemas.time_field("at", "When it was sent.", nullable=False),
+    schemas.field("event", "string", "What it said."),
+    schemas.field("about", "string", "The target or the plan; null for a test.", nullable=True),
+    schemas.field(
+        "outcome", "string", "What came of it.", choices=("taken", "veto", "later", "failed")
+    ),
+    schemas.field("reason", "string", "Of a veto or a failure.", nullable=True),
+)
 SHOWN = (
     schemas.field("name", "string", "Its name."),
     schemas.field("url", "string", "Where messages are sent, without the query."),
@@ -22,6 +31,8 @@ SHOWN = (
     schemas.time_field("last_at", "When the last message was sent."),
     schemas.field("last_event", "string", "What that was.", nullable=True),
     schemas.field("last_failure", "string", "Why it was not taken.", nullable=True),
+    schemas.field("recent", "array", "The last messages, the latest first.", fields=_CALL),
+    schemas.field("questions", "array", "Targets of migrations that wait for its answer."),
 )
 _DONE = (
     schemas.field("hook", "string", "The hook."),

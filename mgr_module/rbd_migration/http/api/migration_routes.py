@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from . import report_schemas, schemas
+from . import schemas
 from .fields import Field
 from .pace_routes import RATE, SIZE
 from .route import Route
@@ -90,23 +90,21 @@ _WISH = (
 BULK_ACTIONS = (
     "execute", "cutover", "commit", "abort", "pause", "resume", "cancel", "retry",
 )  # fmt: skip
+_SORTS = (
+    "target", "source", "state", "goal", "percent", "priority", "rate", "created", "ended",
+    "seconds", "bytes_total", "plan", "by",
+)  # fmt: skip
+SORT = Field(
+    "sort",
+    "string",
+    "Sort key, with a prefix + (ascending) or - (descending).",
+    default="+target",
+    choices=tuple(sign + key for sign in ("", "+", "-") for key in _SORTS),
+)
 _LISTED = (
     Field("offset", "integer", "Number of migrations to skip.", default=0, minimum=0),
     Field("limit", "integer", "Maximum number to return.", default=50, minimum=1, maximum=1000),
-    Field(
-        "sort",
-        "string",
-        "Sort key, with a prefix + (ascending) or - (descending).",
-        default="+target",
-        choices=tuple(
-            sign + key
-            for sign in ("", "+", "-")
-            for key in (
-                "target", "source", "state", "goal", "percent", "priority", "rate", "created",
-                "ended", "bytes_total", "plan",
-            )
-        ),
-    ),
+    SORT,
     Field("search", "string", "A part of the source, target or id."),
     Field("state", "array", "Only migrations in one of these states.", choices=schemas.STATES),
     Field("goal", "array", "Only migrations with one of these goals.", choices=schemas.GOALS),
@@ -120,9 +118,6 @@ _LISTED = (
         default=False,
     ),
     Field("ended", "boolean", "Include migrations that have ended.", default=False),
-)  # fmt: skip
-_SINCE = Field(
-    "since", "string", "Only migrations that ended within this time, such as 7d.", example="7d"
 )
 
 
@@ -260,46 +255,4 @@ MIGRATION_ROUTES = (
     _act("cancel", "Stop a migration in any state and undo it", _FORCE),
     _act("retry", "Try a failed migration again"),
     _act("verify", "Compare source and target", _MODE),
-    Route(
-        name="history",
-        method="GET",
-        path="/history",
-        permission="read",
-        summary="List ended migrations",
-        description="The command `ceph rbd migration history`, newest first.",
-        answer=schemas.REPORT,
-        query=(
-            Field("target", "string", "Only migrations to this image spec."),
-            _SINCE,
-            Field(
-                "limit",
-                "integer",
-                "Maximum number of migrations.",
-                default=100,
-                minimum=1,
-                maximum=10000,
-            ),
-        ),
-        command="history",
-        many=True,
-    ),
-    Route(
-        name="history_export",
-        method="GET",
-        path="/history/export",
-        permission="read",
-        summary="Export ended migrations",
-        description="The command `ceph rbd migration history --export`, newest first.",
-        answer=report_schemas.HISTORY_ROW,
-        query=(
-            Field("target", "string", "Only migrations to this image spec."),
-            _SINCE,
-            Field("plan", "string", "Only migrations of this plan."),
-            Field("limit", "integer", "Maximum number; 0 is no limit.", default=0, minimum=0),
-            Field("export", "string", "The format.", default="json", choices=("json", "csv")),
-        ),
-        command="history",
-        many=True,
-        download="history",
-    ),
 )

@@ -12,6 +12,7 @@ METHODS = ("live", "copy", "warm")
 METHODS_ASKED = ("auto", *METHODS)  # auto: depends on the image
 CLIENTS = ("source", "target")
 CUTOVERS = ("refuse", "when-closed", "agent", "hook")
+ENDS = ("committed", "aborted")
 GOALS = ("prepared", "executed", "cut-over", "verified", "committed")
 VERIFY = ("none", "sample", "full")
 VERIFY_ASKED = ("auto", *VERIFY)  # auto: depends on the image

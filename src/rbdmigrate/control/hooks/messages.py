@@ -47,6 +47,19 @@ def about_nothing(ident: str, now: float) -> str:
     return _body(HookEvent.TEST, ident, now)
 
 
+def subject(body: str) -> str:
+    """Return what a message is about: the target of its migration, or its plan; else nothing."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return ""
+    for part, name in (("migration", "target"), ("plan", "name")):
+        found = told.get(part) if isinstance(told, dict) else None
+        if isinstance(found, dict):
+            return str(found.get(name) or "")
+    return ""
+
+
 def _body(
     event: HookEvent,
     ident: str,

@@ -8,9 +8,10 @@ from errno import EAGAIN, EINVAL, EIO, EPERM
 from typing import Optional
 
 from ...control.hooks.answers import Answer, Meaning, is_failing
+from ...control.hooks.messages import subject
 from ...model.errors import MigrationError
 from ...model.hook_policy import OPTION_HOOK_HTTP, parse_hook_url, shown_url
-from ...model.hook_report import HookRow, LateAnswer
+from ...model.hook_report import HookCall, HookRow, LateAnswer
 from ...model.hooks import (
     LEAST_TIMEOUT,
     LONGEST_TIMEOUT,
@@ -29,13 +30,14 @@ from ...model.spec import ImageSpec
 from ...sources.tls import are_certificates
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
-from ..hooks.sender import HookSender
+from ..hooks.sender import HookSender, Sent
 from ..requests.errors import TranslatedErrors
 from ..requests.lookup import Lookup
 from ..settings import Settings
 from .hook_gate import HookGate
 
 _LEAST_SECRET = 16  # characters
+_FAILED = Meaning.FAILED.value
 
 
 class HookService:
@@ -189,7 +191,8 @@ class HookService:
 
     def _shown(self, hook: Hook) -> HookRow:
         waiting = self._queue.waiting(hook.name)
-        last = self._sender.last(hook.name)
+        recent = tuple(_call(sent) for sent in self._sender.recent(hook.name))
+        last = recent[0] if recent else None
         return HookRow(
             name=hook.name,
             url=shown_url(hook.url),
@@ -201,10 +204,24 @@ class HookService:
             waiting=len(waiting),
             failing=any(is_failing(one) for one in waiting),
             lost=self._sender.given_up(hook.name) + self._queue.left_out(hook.name),
-            last_at=None if last is None else iso(last.at),
-            last_event=None if last is None else last.event.value,
-            last_failure=(last.reason or None) if last is not None else None,
+            last_at=None if last is None else last.at,
+            last_event=None if last is None else last.event,
+            last_failure=last.reason if last is not None and last.outcome == _FAILED else None,
+            recent=recent,
+            questions=tuple(subject(one.body) for one in waiting if one.question),
         )
+
+
+def _call(sent: Sent) -> HookCall:
+    """A message that was sent, as it is shown."""
+    answer = sent.answer
+    return HookCall(
+        at=iso(sent.at),
+        event=sent.event.value,
+        about=sent.about or None,
+        outcome=answer.meaning.value,
+        reason=answer.reason or None,
+    )
 
 
 def _events(texts: Sequence[str]) -> tuple[HookEvent, ...]:

@@ -33,18 +33,20 @@ from .queue import HookQueue, Queued, test_message
 log = logging.getLogger(__name__)
 
 _THREADS = 4
+_KEPT = 10  # messages of each hook that are shown
 _TROUBLE = 5.0  # seconds until a message is looked at again when RADOS did not answer
 
 Send = Callable[[HookRequest], HookResponse]
 
 
 @dataclass(frozen=True)
-class Last:
-    """What came of the last message to a hook; ``reason``: why it failed, or empty."""
+class Sent:
+    """A message that was sent at ``at`` (seconds since 1970), and its answer."""
 
     at: float
     event: HookEvent
-    reason: str = ""
+    about: str
+    answer: Answer
 
 
 class HookSender:
@@ -75,7 +77,7 @@ class HookSender:
         self._stopping = threading.Event()
         self._told = threading.Condition()
         self._tests: dict[str, Optional[Answer]] = {}
-        self._last: dict[str, Last] = {}
+        self._recent: dict[str, tuple[Sent, ...]] = {}
         self._given_up: dict[str, int] = {}
         self._crashed = ""
         self._threads: list[threading.Thread] = []
@@ -107,9 +109,9 @@ class HookSender:
         """What is wrong with the threads themselves."""
         return [self._crashed] if self._crashed else []
 
-    def last(self, hook: str) -> Optional[Last]:
-        """What came of the last message to a hook since this manager is active."""
-        return self._last.get(hook)
+    def recent(self, hook: str) -> tuple[Sent, ...]:
+        """The last messages to a hook since this manager is active, the latest first."""
+        return self._recent.get(hook, ())
 
     def given_up(self, hook: str) -> int:
         """How many messages a hook did not take for a day, since this manager is active."""
@@ -164,8 +166,7 @@ class HookSender:
         fault_point("hooks.send.before", delivery.event.value)
         answer = self._sent(hook, delivery)
         fault_point("hooks.send.after", delivery.event.value)
-        reason = answer.reason if answer.meaning is Meaning.FAILED else ""
-        self._last[hook.name] = Last(time.time(), delivery.event, reason)
+        self._note(delivery, answer)
         if delivery.event is HookEvent.TEST:
             self._tested(one, answer)
         elif answer.meaning is Meaning.LATER:
@@ -176,6 +177,11 @@ class HookSender:
             if delivery.question:
                 self._on_answer(delivery, answer)
             self._remove(one)
+
+    def _note(self, delivery: Delivery, answer: Answer) -> None:
+        sent = Sent(time.time(), delivery.event, messages.subject(delivery.body), answer)
+        with self._told:
+            self._recent[delivery.hook] = (sent, *self.recent(delivery.hook))[:_KEPT]
 
     def _sent(self, hook: Hook, delivery: Delivery) -> Answer:
         """Send a message; whatever goes wrong is an answer too."""

@@ -42,7 +42,6 @@ from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
 from ...model.migration import Goal, HoldReason, Method, Migration, State
 from ...model.policy import Policy
-from ...model.report import Live, report
 from ...model.request import MigrationRequest
 from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
@@ -133,7 +132,7 @@ class Migrations:
             tracked = [t for t in tracked if t.migration.state in states]
         reports = [view(t) for t in tracked]
         if ended:
-            reports += [report(m, Live()) for m in self._ended()]
+            reports += map(render, self._ended())
         return reports
 
     def browse(self, query: Query) -> tuple[int, Reports]:
@@ -146,12 +145,9 @@ class Migrations:
         """All migrations under way in numbers."""
         return totals(map(row, self._under_way()), render)
 
-    def history(self, *, since: Optional[float] = None) -> Reports:
-        """Ended migrations, the latest first. ``since``: only those that ended since this time."""
-        ended = self._ended()
-        if since is not None:
-            ended = [m for m in ended if (m.ended_at or 0.0) >= since]
-        return [report(m, Live()) for m in ended]
+    def history(self, query: Query) -> tuple[int, Reports]:
+        """How many ended migrations ``query`` finds, and the page of them that it asks for."""
+        return page((Row(m, m) for m in self._ended()), query, render)
 
     def get(self, target: ImageSpec) -> Report:
         """The migration to ``target``, the last ended one when none is under way.

@@ -43,9 +43,9 @@ export const post = async (path, body) => (await ask("POST", path, { body: body 
 export const put = async (path, body) => (await ask("PUT", path, { body })).body;
 export const remove = async (path, query) => (await ask("DELETE", path, { query })).body;
 
-// A page of migrations, and the number of all.
-export async function list(query) {
-  const { body, headers } = await ask("GET", "", { query });
+// A page of migrations, and the number of all; with the path "/history" of those that have ended.
+export async function list(query, path = "") {
+  const { body, headers } = await ask("GET", path, { query });
   return { items: body, total: Number(headers.get("X-Total-Count") ?? body.length) };
 }
 
@@ -68,6 +68,16 @@ export const places = {
 
 // The same action on several targets. Answers {done, refused, left}, within some ten seconds.
 export const bulk = (action, targets) => post("/bulk", { action, targets });
+
+// Hooks. ``veto``: why not, for a question that a hook put off; without it the answer is yes.
+const hookAt = (name) => `/hook/${encoded(name)}`;
+export const hooks = {
+  list: () => get("/hook"),
+  add: (given) => post("/hook", given),
+  test: (name) => post(`${hookAt(name)}/test`),
+  remove: (name) => remove(hookAt(name)),
+  done: (target, name, veto) => post(`${at(target)}/hook`, { hook: name, veto }),
+};
 
 // Plans. ``text`` is a plan file; ``action`` is start, pause, resume, retry or cancel.
 const planAt = (name) => `/plan/${encoded(name)}`;

@@ -9,6 +9,7 @@ import { login } from "./parts/login.js";
 import { create } from "./views/create.js";
 import { detail } from "./views/detail.js";
 import { history } from "./views/history.js";
+import { hooks } from "./views/hooks.js";
 import { hosts } from "./views/hosts.js";
 import { migrations } from "./views/migrations.js";
 import { newPlan } from "./views/new_plan.js";
@@ -25,9 +26,10 @@ const TABS = [
   { path: "plans", label: "Plans", also: "new-plan" },
   { path: "pace", label: "Throttle and windows" },
   { path: "hosts", label: "Hosts" },
+  { path: "hooks", label: "Hooks" },
   { path: "history", label: "History" },
 ];
-const NOBODY = { create: false, update: false };
+const NOBODY = { create: false, update: false, delete: false };
 
 export class App {
   constructor() {
@@ -63,7 +65,7 @@ export class App {
 
   // -- for views -----------------------------------------------------------------------------
 
-  // Whether the user has a permission: "create" or "update". The API checks it again.
+  // Whether the user has a permission: "create", "update" or "delete". The API checks it again.
   may(right) {
     return (this.summary?.permissions ?? NOBODY)[right] === true;
   }
@@ -145,7 +147,7 @@ export class App {
   }
 
   view(name) {
-    const views = { "": overview, migrations, new: create, plans, "new-plan": newPlan, pace, hosts, history };
+    const views = { "": overview, migrations, new: create, plans, "new-plan": newPlan, pace, hosts, hooks, history };
     const single = { migrations: detail, plans: plan };
     return (root, context) => ((context.segments.length && single[name]) || (views[name] ?? missing))(root, context);
   }

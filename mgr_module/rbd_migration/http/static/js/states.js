@@ -77,6 +77,9 @@ export function goalsOf(method) {
   return GOALS.filter((goal) => goal !== CUT_OVER || method === "warm");
 }
 
+// What hooks can be told.
+export const HOOK_EVENTS = ["before_cutover", "after_cutover", "cutover_failed", "executed", "before_commit", "committed", "aborted", "failed", "plan_done"];
+
 export const VERIFY = ["none", "sample", "full"];
 
 // Whether a migration is copied or compared, so that its progress bar moves.

@@ -14,6 +14,7 @@ const LOOK = {
 export function findings(answer) {
   return [
     h("p", { class: `verdict ${answer.ok ? "good" : "bad"}` }, summary(answer)),
+    answer.methods.length > 1 ? h("ul", { class: "methods" }, answer.methods.map(method)) : null,
     answer.findings.length ? h("ul", { class: "findings" }, answer.findings.map(finding)) : null,
   ];
 }
@@ -25,6 +26,12 @@ export function summary(answer) {
   if (answer.bytes_to_copy !== null) text += `; up to ${size(answer.bytes_to_copy)} to copy`;
   if (answer.bytes_free !== null) text += `, ${size(answer.bytes_free)} free`;
   return `${text}.`;
+}
+
+// What speaks for or against a method.
+function method(judged) {
+  const able = judged.recommended ? ["recommended", "good", "✔"] : judged.ok ? ["possible", "rest", "○"] : ["not possible", "held", "✖"];
+  return h("li", {}, h("strong", {}, judged.method), " ", tag(...able), " ", sentence(judged.reason));
 }
 
 // One finding as an item of a list.

@@ -1,17 +1,8 @@
 // Tables of the guests that have images open, and of the agents that report them.
 
-import { h, refill } from "../dom.js";
+import { h } from "../dom.js";
 import { time } from "../format.js";
-
-function rows(caption, names, make) {
-  const body = h("tbody", {});
-  const element = h(
-    "div",
-    { class: "scroll" },
-    h("table", { class: "migrations" }, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name)))), body),
-  );
-  return { element, update: (found) => refill(body, found, () => found.map(make)) };
-}
+import { rows } from "./rows.js";
 
 // ``update(clients)`` shows what the route /clients answers.
 export function guestTable() {

@@ -1,6 +1,6 @@
 // The rows of the table of migrations. Only the changed cells of a row are redrawn.
 
-import { fill, h, refill, say, sentence } from "../dom.js";
+import { h, refill, say, sentence } from "../dom.js";
 import { rate, seconds, size, time } from "../format.js";
 import { migrationLink, planLink } from "../router.js";
 import { menuItems } from "./actions.js";
@@ -10,6 +10,7 @@ import { kept } from "./kept.js";
 import { menu } from "./menu.js";
 import { names } from "./names.js";
 import { note } from "./note.js";
+import { sortHeads } from "./sort_heads.js";
 
 const COLUMNS = [
   { label: "Source → target", sort: "target", spoken: "Source to target" },
@@ -27,47 +28,23 @@ const COLUMNS = [
 // null where nothing can be done; then rows have a menu, too, and ``done()`` is called after one of its actions.
 // ``update(reports, sort)`` shows a page.
 export function table(sort, choose, chosen, done) {
-  const heads = COLUMNS.map((column) => head(column, () => current, choose));
+  const heads = sortHeads(COLUMNS, sort, choose);
   const body = h("tbody", {});
   const show = kept(body, (report) => report.id, (first) => row(first, chosen, done));
-  let current = sort;
-  mark(heads, current);
   const first = chosen ? h("th", { scope: "col", class: "select" }, chosen.all) : null;
   const last = chosen ? h("th", { scope: "col", class: "row-menu" }, h("span", { class: "unseen" }, "Actions")) : null;
   return {
     element: h(
       "div",
       { class: "scroll" },
-      h("table", { class: "migrations jobs" }, h("caption", { class: "unseen" }, "Migrations"), h("thead", {}, h("tr", {}, first, heads.map((one) => one.element), last)), body),
+      h("table", { class: "migrations jobs" }, h("caption", { class: "unseen" }, "Migrations"), h("thead", {}, h("tr", {}, first, heads.elements, last)), body),
     ),
     update(reports, by) {
-      current = by;
-      mark(heads, by);
+      heads.mark(by);
       chosen?.showPage(reports);
       show(reports);
     },
   };
-}
-
-function head(column, current, choose) {
-  const element = h("th", { scope: "col" });
-  if (!column.sort) return { column, element: fill(element, column.label) };
-  const arrow = h("span", { class: "sort-arrow", "aria-hidden": "true" });
-  const next = { [`+${column.sort}`]: `-${column.sort}`, [`-${column.sort}`]: "" };
-  const toggle = () => choose(next[current()] ?? `+${column.sort}`);
-  fill(element, h("button", { type: "button", class: "sort", onclick: toggle, "aria-label": `Sort by ${(column.spoken ?? column.label).toLowerCase()}` }, column.label, arrow));
-  return { column, element, arrow };
-}
-
-function mark(heads, sort) {
-  for (const { column, element, arrow } of heads) {
-    if (!arrow) continue;
-    const chosen = sort.slice(1) === column.sort;
-    say(arrow, chosen ? (sort.startsWith("-") ? " ▼" : " ▲") : " ↕");
-    arrow.classList.toggle("chosen", chosen);
-    if (chosen) element.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
-    else element.removeAttribute("aria-sort");
-  }
 }
 
 function row(first, chosen, done) {

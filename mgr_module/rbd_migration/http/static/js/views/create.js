@@ -22,9 +22,9 @@ const GOALS = [
   ["committed", "committed – all steps; an image that is the source is removed"],
 ];
 const METHODS = [
-  ["live", "live – clients are stopped for the prepare and use the target from then on"],
+  ["auto", "auto – warm where it can do the job, else live; preflight says which"],
   ["warm", "warm – clients use the source until you cut over"],
-  ["auto", "auto – warm where it can do the job, else live"],
+  ["live", "live – clients are stopped for the prepare and use the target from then on"],
 ];
 const IMPORT_METHODS = [
   ["", "best for the source"],
@@ -41,11 +41,10 @@ export function create(root, { app }) {
     fill(root, h("h1", {}, "New migration"), h("p", { class: "alert warning" }, "Your login does not allow you to begin migrations or to check external sources; both need the permission create."));
     return "New migration";
   }
-  const method = select("method", METHODS, "live");
+  const method = select("method", METHODS, "auto");
   const cutover = cutoverFields({ asked: true });
-  cutover.hidden = true; // live has none
   method.addEventListener("change", () => {
-    cutover.hidden = method.value === "live";
+    cutover.hidden = method.value === "live"; // which has none
   });
   const source = imagePicker("source", { required: true });
   const image = h("div", {}, field("Source image", source, "[pool/[namespace/]]image"), field("Method", method, "how it is copied"), cutover);
