@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import rados
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.devcluster.ports import free_ports
@@ -120,6 +120,7 @@ def test_from_the_form_to_the_commit(
     before = digests(client, source)
     said = enter(page, cluster)
     page.get_by_role("link", name="New migration").first.click()
+    page.get_by_label("Method", exact=True).select_option("live")
     page.get_by_label("Source image").fill(source)
     page.get_by_label("Target image").fill(target)
     expect(page.get_by_text("It can be prepared")).to_be_visible()  # preflight, by itself
@@ -209,6 +210,7 @@ def test_a_client_that_writes_is_named(
 ) -> None:
     said = enter(page, cluster)
     page.get_by_role("link", name="New migration").first.click()
+    page.get_by_label("Method", exact=True).select_option("live")
     with opened(client, disk[0], read_only=False):
         page.get_by_label("Source image").fill(disk[0])
         page.get_by_label("Target image").fill(disk[1])
@@ -310,8 +312,34 @@ def test_nobody_is_told_to_log_in(page: Page, cluster: Cluster) -> None:
 def test_the_menu_of_the_dashboard_leads_to_the_page(page: Page, cluster: Cluster) -> None:
     log_in(page, cluster, **_administrator(cluster))
     page.get_by_text("Block", exact=True).first.click()
-    page.get_by_role("link", name="Live migration").click()
+    entry = page.get_by_role("link", name="Live migration")
+    neighbour = page.get_by_role("navigation").get_by_role("link", name="Images", exact=True)
+    expect(entry).to_be_visible()
+    page.mouse.move(0, 0)  # neither of them is pointed at
+    assert looks(entry) == looks(neighbour)
+    entry.click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def looks(link: Locator) -> "dict[str, str]":
+    """What an entry of the dashboard's menu looks like, in all that its text takes part in."""
+    found: dict[str, str] = link.evaluate(
+        """(link) => {
+            const words = document.createTreeWalker(link, NodeFilter.SHOW_TEXT);
+            let word = words.nextNode();
+            while (!word.textContent.trim()) word = words.nextNode();
+            const style = getComputedStyle(word.parentElement);
+            const names = ["color", "fontSize", "fontWeight", "fontFamily", "paddingLeft"];
+            const title = link.closest("[title]")?.title ?? word.parentElement.title;
+            return {
+                ...Object.fromEntries(names.map((name) => [name, style[name]])),
+                left: String(word.parentElement.getBoundingClientRect().left),
+                height: String(link.getBoundingClientRect().height),
+                hasOwnTitle: String(!title || title === word.textContent.trim()),
+            };
+        }"""
+    )
+    return found
 
 
 def test_several_are_committed_and_the_list_of_images_leads_to_a_migration(
