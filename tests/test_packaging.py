@@ -212,7 +212,9 @@ class TestInstallScript:
 @pytest.mark.skipif(shutil.which("dh") is None, reason="debhelper is not installed")
 @pytest.mark.timeout(180)
 def test_packages(tmp_path: Path) -> None:
-    """The Debian packages have what install.sh installs; the wheel has the engine."""
+    """The Debian packages have what install.sh installs; the wheel has the engine, and the
+    collection for Ansible its modules.
+    """
     subprocess.run(
         [str(REPOSITORY / "packaging" / "build.sh"), sys.executable, str(tmp_path)],
         timeout=170,
@@ -235,6 +237,13 @@ def test_packages(tmp_path: Path) -> None:
                   "grafana/dashboards/ceph-dashboard/rbd_migration_dashboard.json"):  # fmt: skip
         found = tmp_path / "root" / "etc" / place
         assert found.read_bytes() == (REPOSITORY / "packaging/monitoring" / found.name).read_bytes()
+    collection = REPOSITORY / "packaging" / "ansible"
+    made = tmp_path / f"rbd_migration-ceph-{number}.tar.gz"
+    (tmp_path / "collection").mkdir()
+    unpack = ["tar", "-xzf", str(made), "-C", str(tmp_path / "collection")]
+    subprocess.run(unpack, timeout=30, check=True)
+    assert _files(tmp_path / "collection" / "plugins") == _files(collection / "plugins")
+    assert (tmp_path / "collection" / "MANIFEST.json").is_file()
     apart = tmp_path / "root" / "usr" / "share" / "rbd-migration-agent"
     assert _files(apart / "rbdmigrate_agent") == _files(REPOSITORY / "src" / "rbdmigrate_agent")
     said = subprocess.run(

@@ -121,14 +121,13 @@ check:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rbd_migration.ceph.plugins.module_utils.rest import (
     OPTIONS,
     Api,
     Refusal,
-    Unreachable,
     at,
 )
+from ansible_collections.rbd_migration.ceph.plugins.module_utils.task import Failed, run_task
 
 GOALS = ("prepared", "executed", "cut-over", "verified", "committed")
 # The goal that each state has reached; others have reached none.
@@ -185,10 +184,6 @@ ARGUMENTS = {
 }
 
 
-class Failed(Exception):
-    """The task fails with this sentence."""
-
-
 class Task:
     """One run of the module. ``report`` is the migration as it was last seen, None: there is none."""
 
@@ -211,8 +206,14 @@ class Task:
             self.carry_on()
         if self.params["wait"] and not self.checks_only:
             self.wait()
-        if self.report is not None:
-            self.result["migration"] = self.report
+
+    def answer(self):
+        """Return what the task answers."""
+        return self.result if self.report is None else {**self.result, "migration": self.report}
+
+    def diff(self):
+        """Return what the task changed."""
+        return {"before": shown(self.before), "after": shown(self.report)}
 
     def abort(self):
         """Abort what is under way."""
@@ -437,21 +438,12 @@ def seconds(text):
 
 def main():
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
+    run_task(
+        Task,
+        ARGUMENTS,
         required_one_of=[("source", "target")],
         mutually_exclusive=[("source", "source_spec")],
-        supports_check_mode=True,
     )
-    result = {"changed": False}
-    try:
-        task = Task(module)
-        task.run()
-        result.update(task.result, changed=task.changed)
-        result["diff"] = {"before": shown(task.before), "after": shown(task.report)}
-    except (Refusal, Unreachable, Failed) as error:
-        module.fail_json(msg=str(error), **result)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

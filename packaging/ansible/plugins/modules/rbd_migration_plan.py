@@ -72,14 +72,12 @@ plan:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.rbd_migration.ceph.plugins.module_utils.rest import (
     OPTIONS,
     Api,
-    Refusal,
-    Unreachable,
     plan_at,
 )
+from ansible_collections.rbd_migration.ceph.plugins.module_utils.task import Failed, run_task
 
 ENDED = ("done", "done-with-failures", "cancelled")
 UNDER_WAY = ("starting", "running")
@@ -100,10 +98,6 @@ ARGUMENTS = {
     "wait_timeout": {"type": "int", "default": 86400},
     "wait_interval": {"type": "int", "default": 10},
 }
-
-
-class Failed(Exception):
-    """The task fails with this sentence."""
 
 
 class Task:
@@ -131,6 +125,14 @@ class Task:
         }[self.params["state"]]()
         if self.params["wait"] and not self.checks_only:
             self.wait()
+
+    def answer(self):
+        """Return what the task answers."""
+        return {} if self.plan is None else {"plan": self.plan}
+
+    def diff(self):
+        """Return what the task changed."""
+        return {"before": shown(self.before), "after": shown(self.plan)}
 
     def present(self):
         """Create or change it."""
@@ -201,23 +203,12 @@ def shown(plan):
 
 def main():
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
+    run_task(
+        Task,
+        ARGUMENTS,
         required_one_of=[("definition", "file", "name")],
         mutually_exclusive=[("definition", "file", "name")],
-        supports_check_mode=True,
     )
-    result = {"changed": False}
-    try:
-        task = Task(module)
-        task.run()
-        result.update(changed=task.changed)
-        if task.plan is not None:
-            result["plan"] = task.plan
-        result["diff"] = {"before": shown(task.before), "after": shown(task.plan)}
-    except (Refusal, Unreachable, Failed) as error:
-        module.fail_json(msg=str(error), **result)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":
