@@ -61,6 +61,17 @@ def test_from_the_form_to_the_commit(open_page):
     expect(page.locator(".timeline .moment-state").first).to_have_text("committed")
 
 
+def test_preflight_says_which_method_is_taken(open_page):
+    page = open_page(Double(), "#/new")
+    page.get_by_label("Source image").fill("hdd/vm1")
+    page.get_by_label("Target image").fill(TARGET)
+    methods = page.locator(".methods li")
+    expect(methods.first).to_contain_text("recommended")
+    expect(methods.first).to_contain_text("Clients use the source until the cutover")
+    page.get_by_label("Method", exact=True).select_option("live")
+    expect(methods).to_have_count(0)
+
+
 def test_a_refusal_is_shown_and_what_was_typed_stays(open_page):
     double = Double()
     page = open_page(double, "#/new")

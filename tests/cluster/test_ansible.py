@@ -109,8 +109,9 @@ def test_a_module_documents_the_options_that_it_takes(
     package = "ansible_collections.rbd_migration.ceph.plugins.module_utils"
     for parent in (package[: package.index(word) + len(word)] for word in package.split(".")):
         monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
-    rest = loaded("module_utils/rest", f"{package}.rest")
-    monkeypatch.setitem(sys.modules, f"{package}.rest", rest)
+    for helper in ("rest", "task"):
+        made = loaded(f"module_utils/{helper}", f"{package}.{helper}")
+        monkeypatch.setitem(sys.modules, f"{package}.{helper}", made)
     module = loaded(f"modules/{name}", name)
     shared = yaml.safe_load(loaded("doc_fragments/rest", "doc").ModuleDocFragment.DOCUMENTATION)
     own = yaml.safe_load(module.DOCUMENTATION)["options"]

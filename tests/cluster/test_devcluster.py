@@ -1,10 +1,14 @@
 """The development cluster itself, on the real thing."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from qa.devcluster import Cluster, ClusterOptions, CommandFailed, DevClusterError, processes
+from qa.devcluster.layout import REPOSITORY
+
+_OF_PYPI = {"ui"}  # ./run starts them with packages of the Python Package Index
 
 
 def test_is_healthy_and_takes_io(cluster: Cluster, pool: str) -> None:
@@ -57,3 +61,19 @@ def test_a_daemon_that_does_not_come_up_is_shown(tmp_path: Path) -> None:
         Cluster(folder).up(ClusterOptions(conf=no_attempt))
     assert not folder.exists()
     assert processes.carrying(str(folder)) == []
+
+
+def test_every_tool_starts_as_run_starts_it() -> None:
+    """Without the paths that pytest adds."""
+    found = {file.parent.name for file in REPOSITORY.glob("qa/*/__main__.py")} - _OF_PYPI
+    assert found
+    for tool in sorted(found):
+        done = subprocess.run(
+            ["/usr/bin/python3", "-m", f"qa.{tool}", "--help"],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), tool

@@ -10,11 +10,11 @@ const LOOK = {
   info: { tone: "rest", glyph: "i" },
 };
 
-// The answer of a check as elements.
-export function findings(answer) {
+// The answer of a check as elements. ``chooses``: the method is chosen, so that what speaks for and against each is shown.
+export function findings(answer, chooses = false) {
   return [
     h("p", { class: `verdict ${answer.ok ? "good" : "bad"}` }, summary(answer)),
-    answer.methods.length > 1 ? h("ul", { class: "methods" }, answer.methods.map(method)) : null,
+    chooses && answer.methods.length > 1 ? h("ul", { class: "methods" }, answer.methods.map(method)) : null,
     answer.findings.length ? h("ul", { class: "findings" }, answer.findings.map(finding)) : null,
   ];
 }

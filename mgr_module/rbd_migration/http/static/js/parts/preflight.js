@@ -39,7 +39,7 @@ export function preflight(form, wish, checked, ready) {
       const asks = wish();
       const answer = await api.post("/check", asks);
       if (mine !== asked) return;
-      show(answer);
+      show(answer, asks.method === "auto");
       checked(answer, asks);
       ready(right && answer.ok);
     } catch (error) {
@@ -49,7 +49,7 @@ export function preflight(form, wish, checked, ready) {
     }
   }
 
-  function show(answer) {
+  function show(answer, chooses) {
     clearErrors(form);
     checkFields(form);
     const taken = new Set();
@@ -61,7 +61,7 @@ export function preflight(form, wish, checked, ready) {
       taken.add(name);
       return { ...one, message: "See the field that is marked above." };
     }
-    fill(found, findings({ ...answer, findings: answer.findings.map(atField) }));
+    fill(found, findings({ ...answer, findings: answer.findings.map(atField) }, chooses));
   }
 
   function refuse(error) {
