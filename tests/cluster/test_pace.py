@@ -202,7 +202,7 @@ def test_the_client_that_copies_itself_is_paced_by_its_configuration(
     cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
-    make_slow_image(client, source, 1024)
+    make_slow_image(client, source)  # what is looked for lasts as long as the copy
     with opened(client, source, read_only=False) as image:
         image.metadata_remove(OPS_KEY)
     migration.text("prepare", source, target)
