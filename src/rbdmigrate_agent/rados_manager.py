@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import json
 import threading
+import time
+from concurrent import futures
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
-from typing import Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 import rados
 
@@ -23,9 +25,12 @@ T = TypeVar("T")
 
 _PREFIX = "rbd migration agent poll"
 _CONNECT = 10.0  # seconds
+_MOST_UNANSWERED = 4  # requests; each has a client with its threads
 _OPTIONS = {
     "client_mount_timeout": "10",
-    "rados_mon_op_timeout": "10",
+    # With a timeout, librados writes a manager's answer that comes later into memory that it has
+    # freed, and the process ends (16.2.15: after each time without a manager).
+    "rados_mon_op_timeout": "0",
     "log_to_stderr": "false",
     "err_to_stderr": "false",
     "log_file": "",
@@ -41,6 +46,7 @@ class RadosManager:
         self._name = f"client.{user}"
         self._host = host
         self._client: Optional[rados.Rados] = None
+        self._unanswered: set[Future[Any]] = set()
 
     def ask(self, request: Request, seconds: float) -> Answer:
         """The answer, within so many seconds. Raises Unanswered."""
@@ -70,19 +76,34 @@ class RadosManager:
         A client whose command is not answered in time is left to that thread, which shuts it down
         when the answer comes at last; to shut it down before would end the process.
         """
+        deadline = time.monotonic() + seconds
+        self._wait_for_earlier(seconds)
         client, self._client = self._client, None
         attempt: Future[tuple[rados.Rados, T]] = Future()
         threading.Thread(
             target=self._attempt, args=(client, call, attempt), name="manager", daemon=True
         ).start()
         try:
-            self._client, result = attempt.result(seconds)
+            self._client, result = attempt.result(max(0.0, deadline - time.monotonic()))
         except NotInTime as error:
             attempt.add_done_callback(_shut_down)
+            self._unanswered.add(attempt)
             raise Unanswered(f"The cluster did not answer within {seconds:g} s.") from error
         except rados.Error as error:
             raise Unanswered(f"The cluster cannot be reached: {error}.") from error
         return result
+
+    def _wait_for_earlier(self, seconds: float) -> None:
+        """Wait until few enough earlier requests are without an answer. Raises Unanswered."""
+        self._unanswered = {each for each in self._unanswered if not each.done()}
+        if len(self._unanswered) < _MOST_UNANSWERED:
+            return
+        _, waiting = futures.wait(self._unanswered, seconds, futures.FIRST_COMPLETED)
+        if len(waiting) == _MOST_UNANSWERED:
+            raise Unanswered(
+                f"The cluster has not answered {len(waiting)} earlier requests, nor in "
+                f"another {seconds:g} s."
+            )
 
     def _attempt(
         self,
