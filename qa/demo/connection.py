@@ -1,4 +1,4 @@
-"""The demo's own RADOS client, whose requests time out if the cluster does not answer."""
+"""The demo's own RADOS client, whose I/O times out if the cluster does not answer."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from qa.devcluster import Cluster
 
 _TIMEOUTS = {
     "client_mount_timeout": "20",
-    "rados_mon_op_timeout": "30",
+    "rados_mon_op_timeout": "0",  # it would end the process, see devcluster's ``connect``
     "rados_osd_op_timeout": "60",
 }
 

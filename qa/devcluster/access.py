@@ -103,7 +103,7 @@ class Access:
     ) -> "subprocess.CompletedProcess[str]":
         with contextlib.ExitStack() as stack:
             try:
-                client = stack.enter_context(self.connect())
+                client = stack.enter_context(self._connected(20, mon_op_timeout=20))
             except (ImportError, DevClusterError):
                 return tool()
             return self._in_process.run(client, args, timeout, tool, managers=False)
@@ -118,9 +118,17 @@ class Access:
     def rados(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> str:
         return self.run(["rados", *args], timeout=timeout, input=input).stdout
 
+    def connect(self, timeout: float = 20) -> "contextlib.AbstractContextManager[librados.Rados]":
+        """Return a connected RADOS client in this process; ``timeout`` is for the connection.
+
+        Its commands have none: librados writes a manager's answer that comes after
+        ``rados_mon_op_timeout`` into memory that it has freed, and the process ends (seen with
+        16.2.15 while there was no manager).
+        """
+        return self._connected(timeout, mon_op_timeout=0)
+
     @contextlib.contextmanager
-    def connect(self, timeout: float = 20) -> "Iterator[librados.Rados]":
-        """Return a connected RADOS client in this process; its mon commands have a timeout."""
+    def _connected(self, timeout: float, *, mon_op_timeout: float) -> "Iterator[librados.Rados]":
         import rados as librados  # noqa: PLC0415 - the rest of this package works without it
 
         client = librados.Rados(
@@ -128,7 +136,7 @@ class Access:
             name="client.admin",
             conf={
                 "client_mount_timeout": f"{timeout:g}",
-                "rados_mon_op_timeout": f"{timeout:g}",
+                "rados_mon_op_timeout": f"{mon_op_timeout:g}",
             },
         )
         try:
@@ -146,7 +154,7 @@ class Access:
     def mon_command(self, prefix: str, input: str = "", timeout: float = 20, **args: Any) -> Any:
         """Run a command of the mons without the ceph CLI's start-up time; return decoded JSON."""
         request = json.dumps({"prefix": prefix, "format": "json", **args})
-        with self.connect(timeout) as client:
+        with self._connected(timeout, mon_op_timeout=timeout) as client:
             code, output, status = client.mon_command(request, input.encode())
         if code != 0:
             raise CommandFailed(["ceph", prefix], -code, output.decode(), status)

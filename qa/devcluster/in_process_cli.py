@@ -42,7 +42,7 @@ class InProcessCli:
 
         ``tool`` runs it, where the arguments are not those of a plain command: with options of the
         tool itself, or when it would refuse them. With ``managers=False`` also where a manager
-        carries it out: librados can crash while there is none.
+        carries it out: for a client with ``rados_mon_op_timeout``, see ``Access.connect``.
         """
         import ceph_argparse  # noqa: PLC0415 - the rest of this package works without it
 

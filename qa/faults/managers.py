@@ -9,11 +9,10 @@ from errno import EAGAIN, ETIMEDOUT
 from pathlib import Path
 from typing import Any, Optional
 
-import rados
-
 from qa.devcluster import Cluster, CommandFailed, WaitTimeout
 from qa.devcluster.processes import Process, start_time
 from qa.faults.bench import Bench
+from qa.workload.asking import send
 
 _COMMAND = b"rbdmigrate.worker.main"
 
@@ -31,10 +30,7 @@ def command(bench: Bench, name: str, seconds: float = 60, **args: Any) -> Any:
     request = json.dumps({"prefix": f"rbd migration {name}", "format": "json", **args})
     deadline = time.monotonic() + seconds
     while True:
-        try:
-            code, out, text = bench.client.mgr_command(request, b"", timeout=10)
-        except rados.Error as error:
-            code, out, text = -abs(error.errno or EAGAIN), "", str(error)
+        code, out, text = send(bench.client, request, timeout=10)
         if code == 0:
             return json.loads(out) if out else None
         if abs(code) not in (EAGAIN, ETIMEDOUT) and "is not" not in text and text:

@@ -1,8 +1,11 @@
 """Commands of the managers without the start-up time of the ``ceph`` tool."""
 
 import json
+import threading
 import time
 from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
 from errno import EAGAIN, ETIMEDOUT
 from typing import Any, Optional
 
@@ -17,6 +20,31 @@ class Refused(Exception):
     def __init__(self, prefix: str, errno: int, said: str) -> None:
         super().__init__(said or f"{prefix}: error {errno}")
         self.errno = errno
+
+
+def send(
+    client: rados.Rados, request: str, inbuf: bytes = b"", *, timeout: float
+) -> "tuple[int, bytes, str]":
+    """Send a command to the active manager; return its (negative) errno, output and text.
+
+    ETIMEDOUT after ``timeout`` seconds. librados itself waits for as long as it takes, whatever
+    timeout its binding is given: the thread that called it is left to that.
+    """
+    answer: Future[tuple[int, bytes, str]] = Future()
+
+    def call() -> None:
+        try:
+            answer.set_result(client.mgr_command(request, inbuf))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=call, name="manager command", daemon=True).start()
+    try:
+        return answer.result(timeout)
+    except rados.Error as error:
+        return -abs(error.errno or EAGAIN), b"", str(error)
+    except NotInTime:
+        return -ETIMEDOUT, b"", f"No manager answered within {timeout:g} s."
 
 
 def ask(client: rados.Rados, command: str, /, **args: Any) -> Any:
@@ -42,10 +70,7 @@ def ask_manager(
     request = json.dumps({"prefix": prefix, "format": "json", **args})
     deadline = time.monotonic() + patience
     while True:
-        try:
-            code, out, said = client.mgr_command(request, data.encode(), timeout=timeout)
-        except rados.Error as error:
-            code, out, said = error.errno or EAGAIN, b"", str(error)
+        code, out, said = send(client, request, data.encode(), timeout=timeout)
         if code == 0:
             return json.loads(out) if out.strip() else None
         passes = again is None or abs(code) in again

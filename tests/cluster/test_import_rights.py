@@ -10,6 +10,7 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
+from qa.workload.asking import send
 from qa.workload.bucket import upload
 from qa.workload.images import names
 from qa.workload.images import place as opened_pool
@@ -43,7 +44,7 @@ def user(cluster: Cluster, mgr: str) -> "Iterator[rados.Rados]":
 def asked(client: rados.Rados, command: str, inbuf: str = "", **args: object) -> "tuple[int, str]":
     """The errno of a command, and what it says."""
     request = {"prefix": f"rbd migration {command}", **args}
-    code, _, said = client.mgr_command(json.dumps(request), inbuf.encode(), timeout=30)
+    code, _, said = send(client, json.dumps(request), inbuf.encode(), timeout=30)
     return -code, said
 
 

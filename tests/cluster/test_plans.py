@@ -317,7 +317,7 @@ def test_managers_that_are_killed_lose_nothing_and_do_nothing_twice(
 
         cluster.wait_for(died, 60, f"a manager to die at {point}")
     start_dead(cluster)
-    cluster.wait_module()  # librados of a test that waits for a manager can crash
+    cluster.wait_module()
     plan.state("done", timeout=120)
     moved(client, plan, before)
 
