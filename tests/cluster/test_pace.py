@@ -14,6 +14,7 @@ from qa.workload.writer import writing
 from tests.cluster.commands import LIVE, Commands, Report, option
 
 OPS_KEY = "conf_rbd_concurrent_management_ops"
+OBJECTS = 2048  # a client that copies them itself is seen while it does, also on a fast machine
 
 
 @pytest.fixture(autouse=True)
@@ -202,18 +203,25 @@ def test_the_client_that_copies_itself_is_paced_by_its_configuration(
     cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
-    make_slow_image(client, source)  # what is looked for lasts as long as the copy
+    make_slow_image(client, source, OBJECTS)
     with opened(client, source, read_only=False) as image:
         image.metadata_remove(OPS_KEY)
     migration.text("prepare", source, target)
+    # A gate of a test before slows for a while after its reason has gone.
+    cluster.wait_for(lambda: not migration.ask("throttle get")["gates"], 60, "no gate in force")
     with writing(cluster, target, rate=50) as writer:
         writer.wait_acked(15)
         migration.text("set", target, "--rate", "80K")
-        migration.text("execute", target)
-        cluster.wait_for(lambda: configured(client, target) == "2", 60, "the number of objects")
+        begins = cluster.faults / "librbd.before.wait"
+        begins.write_text("execute", encoding="ascii")
+        try:
+            migration.text("execute", target)
+            cluster.wait_for(lambda: configured(client, target) == "2", 60, "the number of objects")
+        finally:
+            begins.unlink()
         shown = cluster.wait_for(lambda: migration.report(target)["copied_by"], 30, "who copies")
         assert f"client.{writer.client_id} at" in shown
-        migration.wait(target, "executed", timeout=90)
+        migration.wait(target, "executed", timeout=200)
         assert configured(client, target) is None
         writer.stop()
 
@@ -222,7 +230,7 @@ def test_what_a_user_configured_is_left_alone(
     cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
-    make_slow_image(client, source, 1024)  # it comes with a number of its own: 1
+    make_slow_image(client, source, OBJECTS)  # it comes with a number of its own: 1
     migration.text("prepare", source, target)
     with writing(cluster, target, rate=50) as writer:
         writer.wait_acked(15)
@@ -230,7 +238,7 @@ def test_what_a_user_configured_is_left_alone(
         migration.text("execute", target)
         cluster.wait_for(lambda: migration.report(target)["copied_by"], 30, "who copies")
         assert configured(client, target) == "1"
-        migration.wait(target, "executed", timeout=60)
+        migration.wait(target, "executed", timeout=200)
         assert configured(client, target) == "1"
         writer.stop()
 
