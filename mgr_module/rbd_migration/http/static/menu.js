@@ -18,11 +18,17 @@
     return inner ? wordOf(inner) : element;
   };
 
+  let neighbour = ''; // what the entry of the images was when ours was copied from it
+
   const addEntry = () => {
     const images = document.querySelector('.tc_submenuitem_block_images');
-    if (!images || images.parentNode.querySelector('.' + MARK)) {
+    const former = images?.parentNode.querySelector('.' + MARK);
+    if (!images || (former && images.outerHTML === neighbour)) {
       return;
     }
+    // Ceph 20 adds the entry first and takes the space of its missing icon away afterwards.
+    former?.remove();
+    neighbour = images.outerHTML;
     const entry = images.cloneNode(true);
     entry.classList.remove('tc_submenuitem_block_images', 'active');
     entry.classList.add(MARK);
