@@ -58,7 +58,7 @@ def exposition(engine: Engine, release: str) -> str:
             EAGAIN, "The counters of the former manager are being read; try again in a minute."
         )
     summary = {
-        **engine.migrations.summary(),
+        **engine.listing.summary(),
         **engine.conditions(),
         "cluster_rate": engine.cluster_rate(),
     }

@@ -162,7 +162,7 @@ class Module(MgrModule):
 
     def _show(self, engine: Engine) -> None:
         """Update progress events and health warnings."""
-        reports = engine.migrations.list(states=SHOWN_STATES)
+        reports = engine.listing.reports(states=SHOWN_STATES)
         problems = engine.problems()
         if self._options.problem:
             problems.append(self._options.problem)
@@ -177,7 +177,7 @@ class Module(MgrModule):
                 **{found.code: (found.what, found.lines) for found in engine.health.find()},
                 "TARGET": (
                     "warning(s) about what clients did",
-                    engine.migrations.changed_targets(),
+                    engine.listing.changed_targets(),
                 ),
                 "HOOK": ("problem(s) with hooks", engine.hooks.failing()),
                 "PLAN": ("plan(s) need attention", engine.plans.warnings()),

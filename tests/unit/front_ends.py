@@ -223,13 +223,13 @@ class FakePlans:
         return call
 
 
-class FakeMigrations:
-    """Notes what it is asked, and answers with the reports of the engine or with its refusal."""
+class FakeListing:
+    """Lists the reports of the engine."""
 
     def __init__(self, engine):
         self._engine = engine
 
-    def list(self, ended=False, look=False):
+    def reports(self, ended=False, look=False):
         return [r for r in self._engine.reports if self._seen(r)]
 
     def summary(self):
@@ -241,12 +241,19 @@ class FakeMigrations:
 
     def history(self, query):
         self._engine.queries.append(query)
-        found = self.list() if query.plan in ("", "move") else []
+        found = self.reports() if query.plan in ("", "move") else []
         return len(found), found[query.offset : query.offset + query.limit]
 
     def _seen(self, found):
         ends = [parse_image_spec(found[end], "rbd", end) for end in ("source", "target")]
         return all(self._engine.caller.covers(end.pool, end.namespace) for end in ends)
+
+
+class FakeMigrations:
+    """Notes what it is asked, and answers with the reports of the engine or with its refusal."""
+
+    def __init__(self, engine):
+        self._engine = engine
 
     def __getattr__(self, name):
         def call(*args, **named):
@@ -282,6 +289,7 @@ class FakeEngine:
         self.reports = list(reports) or [report(migration(), Live())]
         self.refusal = refusal
         self.caller = Access()
+        self.listing = FakeListing(self)
         self.migrations = FakeMigrations(self)
         self.plans = FakePlans(self)
         self.agents = FakeAgents(self)

@@ -78,15 +78,15 @@ def test_a_caller_sees_migrations_of_which_everything_is_covered(world):
     world.prepare("hdd/a", "nvme/a")
     for pools, count in ((["hdd"], 0), (["nvme"], 0), (["hdd", "nvme"], 1)):
         with world.engine.on_behalf_of(only(*pools)):
-            assert len(world.engine.migrations.list(ended=True)) == count
-            assert sum(world.engine.migrations.summary()["counts"].values()) == count
+            assert len(world.engine.listing.reports(ended=True)) == count
+            assert sum(world.engine.listing.summary()["counts"].values()) == count
     world.do("abort", "nvme/a")
     assert world.settle()
     with world.engine.on_behalf_of(only("nvme")):
-        assert world.engine.migrations.history(Query()) == (0, [])
+        assert world.engine.listing.history(Query()) == (0, [])
         refused(ENOENT, lambda: world.do("get", "nvme/a"))
     with world.engine.on_behalf_of(only("hdd", "nvme")):
-        assert world.engine.migrations.history(Query())[0] == 1
+        assert world.engine.listing.history(Query())[0] == 1
         assert world.do("get", "nvme/a")["state"] == "aborted"
 
 
@@ -181,7 +181,7 @@ def test_a_look_at_a_migration_of_plain_rbd_writes_nothing_and_an_order_takes_it
     assert (seen["state"], seen["id"], seen["adopted"]) == ("prepared", "", False)
     assert "any command that acts on it takes it over" in seen["timeline"][0]["message"]
     assert world.records() == {}
-    assert world.engine.migrations.list() == []
+    assert world.engine.listing.reports() == []
     world.do("pause", "nvme/a")
     assert len(world.records()) == 1
     assert world.do("get", "nvme/a")["adopted"]

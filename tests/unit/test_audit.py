@@ -74,7 +74,7 @@ def test_each_request_is_in_the_timeline_with_who_made_it(world):
     assert world.do("get", "nvme/a")["by"] == "ann"
     by("carol", lambda: engine.commit(target, force=True))
     world.run(5.0)
-    _, (ended,) = world.call(lambda: world.engine.migrations.history(Query()))
+    _, (ended,) = world.call(lambda: world.engine.listing.history(Query()))
     assert ended["by"] == "ann"
     assert ("commit --force", "carol") in [(e["message"], e["by"]) for e in ended["timeline"]]
 
@@ -189,7 +189,7 @@ def test_how_long_it_was_held_is_known_to_the_next_manager(world):
     world.do("abort", "nvme/a")
     world.wait_state("nvme/a", "aborted")
     world.run(5.0)
-    _, (ended,) = world.call(lambda: world.engine.migrations.history(Query()))
+    _, (ended,) = world.call(lambda: world.engine.listing.history(Query()))
     assert ended["held_seconds"]["paused"] == held
 
 

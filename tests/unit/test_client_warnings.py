@@ -109,10 +109,10 @@ def test_a_snapshot_that_is_missing_on_the_target_is_named_until_all_is_copied(w
         image.remove_snap("monday")
     look(world)
     assert "SNAPSHOT_REMOVED" in warnings(world)
-    assert any("(monday)" in line for line in world.engine.migrations.changed_targets())
+    assert any("(monday)" in line for line in world.engine.listing.changed_targets())
     world.do("execute", "nvme/a")
     world.wait_state("nvme/a", "executed")
-    assert world.engine.migrations.changed_targets() == []
+    assert world.engine.listing.changed_targets() == []
 
 
 def test_a_snapshot_that_a_client_made_is_no_change(world):
@@ -121,7 +121,7 @@ def test_a_snapshot_that_a_client_made_is_no_change(world):
         image.create_snap("mine")
         image.remove_snap("mine")
     look(world)
-    assert world.engine.migrations.changed_targets() == []
+    assert world.engine.listing.changed_targets() == []
 
 
 def test_a_target_that_was_shrunk_is_told_apart_from_one_that_grew_again(world):
@@ -145,7 +145,7 @@ def test_a_target_that_only_grew_is_no_change(world):
     with world.client().open("nvme/a") as image:
         image.resize(8 * BLOCK)
     look(world)
-    assert world.engine.migrations.changed_targets() == []
+    assert world.engine.listing.changed_targets() == []
 
 
 def test_a_look_at_the_status_writes_nothing(world):
@@ -153,5 +153,5 @@ def test_a_look_at_the_status_writes_nothing(world):
     look(world)
     before = world.cluster.snapshot()
     world.do("get", "nvme/a")
-    world.call(world.engine.migrations.changed_targets)
+    world.call(world.engine.listing.changed_targets)
     assert world.cluster.snapshot() == before

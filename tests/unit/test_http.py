@@ -457,8 +457,8 @@ def test_the_text_of_a_plan_becomes_fields(look):
 
 def test_migrations_are_listed_by_what_they_wait_for(look, engine):
     asked = []
-    browse = engine.migrations.browse
-    engine.migrations.browse = lambda query: asked.append(query) or browse(query)
+    browse = engine.listing.browse
+    engine.listing.browse = lambda query: asked.append(query) or browse(query)
     assert look("list", hold="limit,paused", awaiting_commit="true")[0] == 200
     assert asked[0].holds == {HoldReason.LIMIT, HoldReason.PAUSED}
     assert asked[0].awaiting_commit is True

@@ -378,8 +378,8 @@ def test_an_error_of_ours_is_told_without_details(ask):
 
 def test_metrics_are_worked_out_once_in_a_second(front_end, server, application, monkeypatch):
     engine = FakeEngine()
-    summary = Mock(wraps=engine.migrations.summary)
-    monkeypatch.setattr(engine.migrations, "summary", summary)
+    summary = Mock(wraps=engine.listing.summary)
+    monkeypatch.setattr(engine.listing, "summary", summary)
     made = application(engine)
 
     def scrape():
@@ -417,7 +417,7 @@ def test_an_address_is_known_once_a_good_key_came_from_it(front_end, server, opt
 def measured(front_end, cluster_rate=None, guard=None, release="16"):
     """The metrics of an engine with some migrations."""
     engine = FakeEngine()
-    engine.migrations.summary = lambda: {
+    engine.listing.summary = lambda: {
         "counts": {"queued": 1}, "holds": {"limit": 2}, "copying": 3, "attention_total": 4,
         "bytes_total": 5, "bytes_copied": 6, "rate": 7,
     }  # fmt: skip

@@ -53,7 +53,7 @@ def done():
         world.set(max_copies=10)
         world.run(90.0)
         plan = world.call(lambda: world.engine.plans.get("move"))
-        return plan, world.call(lambda: world.engine.migrations.list(ended=True))
+        return plan, world.call(lambda: world.engine.listing.reports(ended=True))
 
 
 class Cells(HTMLParser):

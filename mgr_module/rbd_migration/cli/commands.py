@@ -208,7 +208,7 @@ def _abort(call: Call) -> Report:
 def _status(call: Call) -> Any:
     if call.text("target_image"):
         return call.engine.migrations.get(call.spec("target_image", "target"))
-    return call.engine.migrations.list(look=True)
+    return call.engine.listing.reports(look=True)
 
 
 def _ls(call: Call) -> List[Report]:
@@ -217,7 +217,7 @@ def _ls(call: Call) -> List[Report]:
     if state is not None and state not in [s.value for s in State]:
         known = ", ".join(s.value for s in State)
         raise MigrationError(EINVAL, f"--state {state!r} is not known; choose from {known}.")
-    found: List[Report] = call.engine.migrations.list(ended=call.flag("all"), look=True)
+    found: List[Report] = call.engine.listing.reports(ended=call.flag("all"), look=True)
     if state is not None:
         found = [r for r in found if r["state"] == state]
     if pool is not None:

@@ -134,7 +134,7 @@ def _history(call: Call) -> Union[List[Report], str]:
         pool=call.text("pool") or "",
         plan=call.text("plan") or "",
     )
-    found: List[Report] = call.engine.migrations.history(query)[1]
+    found: List[Report] = call.engine.listing.history(query)[1]
     if export is None:
         return found
     rows = [vars(row(report)) for report in found]

@@ -139,7 +139,7 @@ def _limit_set(call: Call) -> Dict[str, int]:
 
 def _top(call: Call) -> top.View:
     return top.View(
-        call.engine.migrations.list(),
+        call.engine.listing.reports(),
         call.engine.cluster_rate(),
         call.engine.conditions(),
         call.number("width") or 0,

@@ -24,7 +24,7 @@ def _report(call: Call) -> Union[PlanReport, str]:
         )
     plan = call.engine.plans.get(name)
     every = Query(plan=name, ended=True, limit=MAX_NUMBER)
-    _, reports = call.engine.migrations.browse(every)
+    _, reports = call.engine.listing.browse(every)
     made = plan_report(plan, reports)
     if export == "html":
         return plan_page.page(made)

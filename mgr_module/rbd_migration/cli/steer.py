@@ -103,7 +103,7 @@ def _each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
 
 def _for_each(call: Call, act: Act, wanted: Callable[[Report], bool]) -> Any:
     """Apply ``act`` to all that ``wanted`` selects, as :func:`act_on` does."""
-    targets = [r["target"] for r in call.engine.migrations.list() if wanted(r)]
+    targets = [r["target"] for r in call.engine.listing.reports() if wanted(r)]
     return act_on(call, targets, act)
 
 

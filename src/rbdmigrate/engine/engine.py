@@ -58,6 +58,7 @@ from .requests.admission import Admission
 from .requests.errors import TranslatedErrors
 from .requests.health import HealthWarnings
 from .requests.librbd_query import LibrbdQueries, R
+from .requests.listing import Listing
 from .requests.lookup import Lookup
 from .requests.measures import Measures
 from .requests.migrations import Migrations
@@ -65,6 +66,7 @@ from .requests.places import Places
 from .requests.preflight import Preflight
 from .requests.preparation import Preparation
 from .requests.record_changes import RecordChanges
+from .requests.refresh import Refresh
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +172,14 @@ class Engine:
             changes=changes,
             translated=self._translated,
         )
-        self.migrations = self._migrations(lookup, preparation, changes)
+        refresh = Refresh(self._registry, self._scheduler)
+        self.listing = Listing(
+            registry=self._registry,
+            loader=self._loader,
+            refresh=refresh,
+            translated=self._translated,
+        )
+        self.migrations = self._migrations(lookup, refresh, preparation, changes)
         self.places = Places(self._client, self._loader, self._translated)
         starter = ItemStarter(
             self._registry,
@@ -249,7 +258,11 @@ class Engine:
         )
 
     def _migrations(
-        self, lookup: Lookup, preparation: Preparation, changes: RecordChanges
+        self,
+        lookup: Lookup,
+        refresh: Refresh,
+        preparation: Preparation,
+        changes: RecordChanges,
     ) -> Migrations:
         permission = AbortPermission(
             client=self._client,
@@ -259,12 +272,11 @@ class Engine:
         )
         return Migrations(
             client=self._client,
-            registry=self._registry,
             plan_registry=self._plan_registry,
-            loader=self._loader,
             scheduler=self._scheduler,
             executor=self._executor,
             lookup=lookup,
+            refresh=refresh,
             preflight=self._preflight,
             preparation=preparation,
             changes=changes,

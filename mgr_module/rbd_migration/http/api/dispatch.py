@@ -240,7 +240,7 @@ def _list(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> R
         awaiting_commit=args["awaiting_commit"],
         ended=args["ended"],
     )
-    return _page(engine.migrations.browse(query))
+    return _page(engine.listing.browse(query))
 
 
 def _history(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
@@ -250,7 +250,7 @@ def _history(context: Context, engine: Engine, args: Dict[str, Any], who: str) -
         target="" if target is None else str(engine.spec(target, "target")),
         since=ended_since(args.get("since"), "since"),
     )
-    return _page(engine.migrations.history(query))
+    return _page(engine.listing.history(query))
 
 
 def _page(found: Tuple[int, List[Report]]) -> Response:
@@ -264,7 +264,7 @@ def _summary(context: Context, engine: Engine, args: Dict[str, Any], who: str) -
         {
             "version": __version__,
             "ceph_release": context.release,
-            **engine.migrations.summary(),
+            **engine.listing.summary(),
             "cluster_rate": engine.cluster_rate(),
             **engine.conditions(),
             "limits": context.options.limits(),

@@ -1,12 +1,11 @@
-"""Migrations as front ends see them. Thread-safe; takes and returns plain data."""
+"""What may be asked of a migration: to begin, to go on, to go back. Thread-safe; plain data."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import replace
 from errno import EAGAIN, EBUSY
-from itertools import chain
 from typing import Any, Optional
 
 import rados
@@ -35,8 +34,6 @@ from ...control.lifecycle.requests import (
 )
 from ...control.lifecycle.verification import at_least
 from ...control.lifecycle.warm import to_refresh
-from ...control.query import Query, Row, page, totals
-from ...model.client_warnings import target_changes
 from ...model.cutover import CutoverMode, CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
@@ -46,16 +43,14 @@ from ...model.request import MigrationRequest
 from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
 from ...model.verification import Verify
-from ..caller import access
 from ..hooks.definitions import HookRegistry
 from ..pace.cutover_holds import CutoverHolds
 from ..reconcile import clones
 from ..reconcile.executor import Executor
 from ..reconcile.scheduler import Scheduler
 from ..reconcile.verification import waits
-from ..records.loader import Loader
 from ..records.plan_registry import PlanRegistry
-from ..records.registry import Registry, TrackedMigration
+from ..records.registry import TrackedMigration
 from . import preflight
 from .abort_permission import AbortPermission
 from .errors import TranslatedErrors
@@ -65,14 +60,9 @@ from .preflight import Preflight
 from .preparation import Preparation
 from .record_changes import RecordChanges
 from .refresh import Refresh
-from .report import render, row, view
+from .report import render, view
 
 Report = dict[str, Any]
-Reports = list[Report]  # within Migrations, list is a method
-TrackedMigrations = list[TrackedMigration]
-Records = list[Migration]
-Sentences = list[str]
-_EVERY = ImageSpec("", "", "ended migrations")  # what a sentence about all of them names
 
 
 class Migrations:
@@ -82,12 +72,11 @@ class Migrations:
         self,
         *,
         client: rados.Rados,
-        registry: Registry,
         plan_registry: PlanRegistry,
-        loader: Loader,
         scheduler: Scheduler,
         executor: Executor,
         lookup: Lookup,
+        refresh: Refresh,
         preflight: Preflight,
         preparation: Preparation,
         changes: RecordChanges,
@@ -97,12 +86,11 @@ class Migrations:
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._client = client
-        self._registry = registry
         self._plan_registry = plan_registry
-        self._loader = loader
         self._scheduler = scheduler
         self._executor = executor
         self._lookup = lookup
+        self._refresh = refresh
         self._preflight = preflight
         self._preparation = preparation
         self._changes = changes
@@ -110,44 +98,6 @@ class Migrations:
         self._hooks = hooks
         self._holds = holds
         self._translated = translated
-        self._refresh = Refresh(registry, scheduler)
-
-    # -- reading -----------------------------------------------------------------------------
-
-    def list(
-        self,
-        *,
-        ended: bool = False,
-        states: Optional[Container[State]] = None,
-        look: bool = False,
-    ) -> Reports:
-        """All migrations under way, the oldest first; with ``ended`` also those of the history.
-
-        ``states``: only those under way that are in one of these. ``look``: look at them first.
-        """
-        if look:
-            self._refresh.look(self._under_way())
-        tracked = self._under_way()
-        if states is not None:
-            tracked = [t for t in tracked if t.migration.state in states]
-        reports = [view(t) for t in tracked]
-        if ended:
-            reports += map(render, self._ended())
-        return reports
-
-    def browse(self, query: Query) -> tuple[int, Reports]:
-        """How many migrations ``query`` finds, and the page of them that it asks for."""
-        ended = self._ended() if query.ended else []
-        rows = chain(map(row, self._under_way()), (Row(m, m) for m in ended))
-        return page(rows, query, render)
-
-    def summary(self) -> dict[str, Any]:
-        """All migrations under way in numbers."""
-        return totals(map(row, self._under_way()), render)
-
-    def history(self, query: Query) -> tuple[int, Reports]:
-        """How many ended migrations ``query`` finds, and the page of them that it asks for."""
-        return page((Row(m, m) for m in self._ended()), query, render)
 
     def get(self, target: ImageSpec) -> Report:
         """The migration to ``target``, the last ended one when none is under way.
@@ -162,14 +112,6 @@ class Migrations:
                 if found.migration.state.ended:
                     found = self._lookup.look(target)
             return render(self._lookup.ended(target) if found is None else found)
-
-    def changed_targets(self) -> Sentences:
-        """What clients did to targets that librbd does not expect: a sentence for each."""
-        return [
-            f"{m.source.spec} -> {m.target.spec}: {warning.text}"
-            for m in (tracked.migration for tracked in self._under_way())
-            for warning in target_changes(m)
-        ]
 
     # -- new ones ----------------------------------------------------------------------------
 
@@ -389,16 +331,6 @@ class Migrations:
         return view(tracked)
 
     # -- internal ----------------------------------------------------------------------------
-
-    def _under_way(self) -> TrackedMigrations:
-        caller = access()
-        return [t for t in self._registry.all() if caller.sees(t.migration)]
-
-    def _ended(self) -> Records:
-        caller = access()
-        with self._translated(_EVERY):
-            ended = self._registry.history(self._loader.pools()).migrations
-        return [m for m in ended if caller.sees(m)]
 
     def _check(self, wish: MigrationRequest) -> Report:
         with self._translated(wish.target):

@@ -1,0 +1,91 @@
+"""Lists of migrations, as their caller may see them. Thread-safe; returns plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from itertools import chain
+from typing import Any, Optional
+
+from ...control.query import Query, Row, page, totals
+from ...model.client_warnings import target_changes
+from ...model.migration import Migration, State
+from ...model.spec import ImageSpec
+from ..caller import access
+from ..records.loader import Loader
+from ..records.registry import Registry, TrackedMigration
+from .errors import TranslatedErrors
+from .refresh import Refresh
+from .report import render, row, view
+
+Report = dict[str, Any]
+_EVERY = ImageSpec("", "", "ended migrations")  # what a sentence about all of them names
+
+
+class Listing:
+    """All migrations under way, and those of the history. Without those a caller may not see."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        loader: Loader,
+        refresh: Refresh,
+        translated: Callable[[ImageSpec], TranslatedErrors],
+    ) -> None:
+        self._registry = registry
+        self._loader = loader
+        self._refresh = refresh
+        self._translated = translated
+
+    def reports(
+        self,
+        *,
+        ended: bool = False,
+        states: Optional[Container[State]] = None,
+        look: bool = False,
+    ) -> list[Report]:
+        """All migrations under way, the oldest first; with ``ended`` also those of the history.
+
+        ``states``: only those under way that are in one of these. ``look``: look at them first.
+        """
+        if look:
+            self._refresh.look(self._under_way())
+        tracked = self._under_way()
+        if states is not None:
+            tracked = [t for t in tracked if t.migration.state in states]
+        reports = [view(t) for t in tracked]
+        if ended:
+            reports += map(render, self._ended())
+        return reports
+
+    def browse(self, query: Query) -> tuple[int, list[Report]]:
+        """How many migrations ``query`` finds, and the page of them that it asks for."""
+        ended = self._ended() if query.ended else []
+        rows = chain(map(row, self._under_way()), (Row(m, m) for m in ended))
+        return page(rows, query, render)
+
+    def summary(self) -> dict[str, Any]:
+        """All migrations under way in numbers."""
+        return totals(map(row, self._under_way()), render)
+
+    def history(self, query: Query) -> tuple[int, list[Report]]:
+        """How many ended migrations ``query`` finds, and the page of them that it asks for."""
+        return page((Row(m, m) for m in self._ended()), query, render)
+
+    def changed_targets(self) -> list[str]:
+        """What clients did to targets that librbd does not expect: a sentence for each."""
+        return [
+            f"{m.source.spec} -> {m.target.spec}: {warning.text}"
+            for m in (tracked.migration for tracked in self._under_way())
+            for warning in target_changes(m)
+        ]
+
+    def _under_way(self) -> list[TrackedMigration]:
+        caller = access()
+        return [t for t in self._registry.all() if caller.sees(t.migration)]
+
+    def _ended(self) -> list[Migration]:
+        caller = access()
+        with self._translated(_EVERY):
+            ended = self._registry.history(self._loader.pools()).migrations
+        return [m for m in ended if caller.sees(m)]
