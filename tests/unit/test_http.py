@@ -442,6 +442,7 @@ def test_pools_and_images_are_listed(look, engine):
     assert look("images", pool="rbd", search="a") == (200, {"images": ["a"], "more": False})
     assert engine.calls == [("images", ("rbd", "", "a", 100), {})]
     assert look("images")[0] == look("images", pool="rbd", limit="1001")[0] == 400
+    assert look("images", pool="rbd", limit="")[0] == 400
 
 
 def test_the_text_of_a_plan_becomes_fields(look):

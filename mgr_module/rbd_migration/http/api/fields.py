@@ -116,7 +116,7 @@ def _checked(
     found = {}
     for name, field in known.items():
         value = given.get(name)
-        empty = value == "" and (read is _from_text or field.type in _TEXTS)
+        empty = value == "" and field.type in _TEXTS
         if value is None or empty:
             if field.required:
                 raise FieldError(f"{prefix}{name} is missing: {field.text}")
