@@ -405,6 +405,28 @@ def test_the_throttle_is_set(page: Page, cluster: Cluster, migration: Commands) 
     assert said == []
 
 
+def test_a_hook_is_added_tested_and_removed(
+    page: Page, cluster: Cluster, migration: Commands
+) -> None:
+    said = enter(page, cluster)
+    page.get_by_role("link", name="Hooks").click()
+    page.get_by_text("Add a hook").click()
+    page.get_by_label("Name", exact=True).fill("from-the-page")
+    page.get_by_label("URL", exact=True).fill("https://127.0.0.1:9/")
+    page.get_by_label("Secret", exact=True).fill("x" * 32)
+    page.get_by_role("button", name="Add the hook").click()
+    row = page.get_by_role("table", name="Hooks", exact=True).get_by_role("row", name="from-the")
+    expect(row).to_contain_text("https://127.0.0.1:9/")
+    assert [hook["name"] for hook in migration.ask("hook ls")] == ["from-the-page"]
+    page.get_by_role("button", name="Test from-the-page").click()
+    expect(page.get_by_text("The hook from-the-page did not take it")).to_be_visible()
+    page.get_by_role("button", name="Remove from-the-page").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove it").click()
+    expect(row).to_have_count(0)
+    assert migration.ask("hook ls") == []
+    assert said == []
+
+
 def test_the_own_server_wants_a_key(
     page: Page, cluster: Cluster, migration: Commands, disk: "tuple[str, str]"
 ) -> None:
