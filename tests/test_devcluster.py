@@ -189,6 +189,7 @@ _INTERRUPTED = """
 import os, signal
 from qa.devcluster.interruption import interrupt_on_signals, uninterrupted
 signals = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 interrupt_on_signals()
 with uninterrupted():

@@ -72,11 +72,12 @@ def asking(cluster: Cluster, tmp_path: Path) -> "Iterator[Asking]":
 def test_an_agent_survives_a_time_without_a_manager(
     cluster: Cluster, migration: object, asking: Asking
 ) -> None:
+    start_dead(cluster)
     cluster.wait_mgrs()
     assert asking.ask(60) == "answered"
-    for name in cluster.mgrs():
-        cluster.mgr_kill(name)
     try:
+        for name in cluster.mgrs():
+            cluster.mgr_kill(name)
         said = [asking.ask(0.5) for _ in range(4)]
         assert said == ["The cluster did not answer within 0.5 s."] * 4
         waiting = asking.ask(0.5)

@@ -12,6 +12,7 @@ import tarfile
 
 import pytest
 
+from qa.workload.encrypted import measured
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
@@ -140,10 +141,11 @@ def extents_on_a_server(bench):
 
 
 def an_encrypted_disk(bench):
-    bench.run(
+    convert = (
         "qemu-img convert -f raw -O qcow2 --object secret,id=s,data=hush "
         "-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 base.raw disk"
     )
+    measured(lambda: bench.run(convert))
     error = refusal(bench.file("disk", "qcow"))
     assert 'add "passphrase"' in error.message
     return error, {**bench.file("disk", "qcow"), "passphrase": "hush"}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from qa.workload.encrypted import measured
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.finding import Severity
@@ -238,7 +239,8 @@ def test_internal_snapshots(base, tmp_path):
 def luks(base, path):
     secret = ["--object", "secret,id=s,data=right"]
     options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
-    tool("qemu-img", "create", *secret, "-f", "qcow2", "-o", options, path, "16M")
+    create = ["qemu-img", "create", *secret, "-f", "qcow2", "-o", options, path, "16M"]
+    measured(lambda: tool(*create))
     to = ["--target-image-opts", f"driver=qcow2,encrypt.key-secret=s,file.filename={path}"]
     tool("qemu-img", "convert", *secret, "-n", "-f", "raw", base, *to)
 
