@@ -24,7 +24,7 @@ from .manager import Unanswered
 T = TypeVar("T")
 
 _PREFIX = "rbd migration agent poll"
-_CONNECT = 10.0  # seconds
+_CONNECT = 10  # seconds; from Ceph 18 on librados takes whole ones only
 _MOST_UNANSWERED = 4  # requests; each has a client with its threads
 _OPTIONS = {
     "client_mount_timeout": "10",
