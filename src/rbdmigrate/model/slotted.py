@@ -9,7 +9,7 @@ Class = TypeVar("Class", bound=type)
 
 
 def slotted(cls: Class) -> Class:
-    """Return the dataclass ``cls`` anew with a slot for each field, and no other attributes.
+    """Return a copy of the dataclass ``cls`` with a slot for each field, and no other attributes.
 
     As ``dataclass(slots=True)`` does from Python 3.10 on. ``cls`` derives from nothing, and its
     methods use no ``super()`` without arguments.
