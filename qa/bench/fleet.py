@@ -1,5 +1,6 @@
 """The time until many small images are committed, with different numbers of parallel copies."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Callable
 
@@ -11,17 +12,37 @@ from qa.bench.rounds import in_turn, timed
 from qa.workload.images import MIB
 
 _SLOTS = (1, 4, 8)
-_SERIAL, _TASK = "rbd migration, one after another", "ceph rbd task"
+SERIAL, TASK = "rbd migration, one after another", "ceph rbd task"
+
+Move = Callable[[stock.Pairs], object]
 
 
 def run(rig: Rig) -> Result:
     """Prepare, execute and commit all images."""
     count, size = (4, 4 * MIB) if rig.quick else (16, 16 * MIB)
-    variants: dict[str, Callable[[stock.Pairs], object]] = {
-        _ours(slots): partial(_migrate, rig, slots=slots) for slots in _SLOTS
+    ours = {_ours(slots): partial(_migrate, rig, slots=slots) for slots in _SLOTS}
+    result = Result(f"{count} images of {size // MIB} MiB, until all are committed")
+    medians = result.add(moved_in_turn(rig, ours, count=count, size=size))
+    for slots in _SLOTS:
+        for peer, least in ((TASK, 5.0), (SERIAL, 2.5)):
+            ratio = medians[peer] / medians[_ours(slots)]
+            aim = least if slots == 4 else None
+            result.figures.append(Figure(f"{peer} : {_ours(slots)}", ratio, least=aim))
+    return result
+
+
+def moved_in_turn(
+    rig: Rig, ours: Mapping[str, Move], *, count: int, size: int
+) -> dict[str, list[float]]:
+    """Seconds until ``count`` full images of ``size`` bytes are moved: by ours and the stock tools.
+
+    By the name of the variant, for each repetition.
+    """
+    variants: dict[str, Move] = {
+        **ours,
+        SERIAL: partial(stock.one_after_another, rig),
+        TASK: partial(stock.tasks, rig),
     }
-    variants[_SERIAL] = partial(stock.one_after_another, rig)
-    variants[_TASK] = partial(stock.tasks, rig)
 
     def measure(name: str) -> float:
         pairs = [rig.pair() for _ in range(count)]
@@ -32,14 +53,7 @@ def run(rig: Rig) -> Result:
         rig.remove([target for _, target in pairs])
         return seconds
 
-    result = Result(f"{count} images of {size // MIB} MiB, until all are committed")
-    medians = result.add(in_turn({name: partial(measure, name) for name in variants}, rig.repeat))
-    for slots in _SLOTS:
-        for peer, least in ((_TASK, 5.0), (_SERIAL, 2.5)):
-            ratio = medians[peer] / medians[_ours(slots)]
-            aim = least if slots == 4 else None
-            result.figures.append(Figure(f"{peer} : {_ours(slots)}", ratio, least=aim))
-    return result
+    return in_turn({name: partial(measure, name) for name in variants}, rig.repeat)
 
 
 def _ours(slots: int) -> str:

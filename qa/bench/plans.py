@@ -9,42 +9,29 @@ import json
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Callable, Optional
+from typing import Optional
 
 import rbd
 
 from qa.bench import stock
+from qa.bench.fleet import SERIAL, TASK, moved_in_turn
 from qa.bench.result import Figure, Result
 from qa.bench.rig import SOURCE, TARGET, Failed, Report, Rig
-from qa.bench.rounds import in_turn, timed
+from qa.bench.rounds import timed
 from qa.workload.images import MIB, place
 from rbdmigrate.control.plans.waves import Phase
 
 _PLAN = "bench"
-_OURS, _SERIAL, _TASK = "a plan", "rbd migration, one after another", "ceph rbd task"
+_OURS = "a plan"
 
 
 def run(rig: Rig) -> Result:
     """Move images, begin others, and check many."""
     count, size, many = (4, 4 * MIB, 8) if rig.quick else (64, 16 * MIB, 1000)
     result = Result(f"{count} images of {size // MIB} MiB by a plan, and a plan of {many}")
-    variants: dict[str, Callable[[stock.Pairs], object]] = {
-        _OURS: partial(_by_plan, rig),
-        _SERIAL: partial(stock.one_after_another, rig),
-        _TASK: partial(stock.tasks, rig),
-    }
-
-    def measure(name: str) -> float:
-        pairs = [rig.pair() for _ in range(count)]
-        for source, _ in pairs:
-            rig.image(source, size, size)
-        seconds = timed(lambda: variants[name](pairs))
-        rig.said(f"{name}: {seconds:.2f} s")
-        rig.remove([target for _, target in pairs])
-        return seconds
-
-    medians = result.add(in_turn({name: partial(measure, name) for name in variants}, rig.repeat))
-    for peer, least in ((_SERIAL, 2.5), (_TASK, 8.0)):
+    ours = {_OURS: partial(_by_plan, rig)}
+    medians = result.add(moved_in_turn(rig, ours, count=count, size=size))
+    for peer, least in ((SERIAL, 2.5), (TASK, 8.0)):
         result.figures.append(
             Figure(f"{peer} : {_OURS}", medians[peer] / medians[_OURS], least=least)
         )
