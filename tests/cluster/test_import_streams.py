@@ -136,17 +136,17 @@ def qcow_of(path):
 def test_what_is_put_into_a_file_leaves_nothing_behind(cluster, client, imports, place, disk):  # noqa: F811
     path, data = disk
     packed = made(place, "spooled.qcow2.gz", gzip.compress(qcow_of(path).read_bytes(), 1))
-    room = place.folder / "room"
-    room.mkdir()
+    spool = place.folder / "spool"
+    spool.mkdir()
     stream = {**place.stream("file")(packed), "compression": "gzip"}
-    with option(cluster, "import_spool_folder", str(room)):
+    with option(cluster, "import_spool_folder", str(spool)):
         for point, number in (("external.taken", 2), ("mover.piece", 3)):
             (cluster.faults / point).write_text(str(number), encoding="ascii")
             target = imports.begin({"type": "qcow", "stream": stream})
             imports.migration.wait(target, "committed")
             assert not (cluster.faults / point).exists(), point  # a worker was killed there
             assert content(client, target) == data
-            assert list(room.iterdir()) == []
+            assert list(spool.iterdir()) == []
     cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_spool_folder", "/var/tmp")
 
 

@@ -53,21 +53,21 @@ def raw(tmp_path_factory):
 
 
 @pytest.fixture
-def room(tmp_path):
+def folder(tmp_path):
     """Where files are put, and nothing is left."""
-    folder = tmp_path / "room"
+    folder = tmp_path / "folder"
     folder.mkdir()
     yield folder
     assert list(folder.iterdir()) == []
 
 
-def source(stream, room, kind="qcow", **policy):
+def source(stream, folder, kind="qcow", **policy):
     spec = parse_source_spec(json.dumps({"type": kind, "stream": stream}))
-    return CopySource(spec, ImportPolicy(folders=("/",), spool_folder=str(room), **policy))
+    return CopySource(spec, ImportPolicy(folders=("/",), spool_folder=str(folder), **policy))
 
 
-def of_file(path, room, kind="qcow", **fields):
-    return source({"type": "file", "file_path": str(path), **fields}, room, kind)
+def of_file(path, folder, kind="qcow", **fields):
+    return source({"type": "file", "file_path": str(path), **fields}, folder, kind)
 
 
 def look(made):
@@ -99,8 +99,8 @@ def packed(raw, tmp_path):
     return path
 
 
-def test_the_look_tells_it_and_the_disk_is_right(packed, raw, room):
-    made = of_file(packed, room, compression="gzip")
+def test_the_look_tells_it_and_the_disk_is_right(packed, raw, folder):
+    made = of_file(packed, folder, compression="gzip")
     found = look(made)
     assert [f.code for f in found.findings] == ["SOURCE_SPOOLED"]
     assert (found.size, found.to_copy) == (16 * MIB, sum(len_of(made)))
@@ -114,7 +114,7 @@ def len_of(made):
         return [length for _, length in disk.extents(0, disk.size)]
 
 
-def test_a_disk_is_taken_once_for_all_its_views(raw, tmp_path, room):
+def test_a_disk_is_taken_once_for_all_its_views(raw, tmp_path, folder):
     disk = convert(raw, tmp_path / "disk", "-O", "qcow2")
     for number in range(3):
         write = ["qemu-io", "-f", "qcow2", "-c", f"write -P {number + 1} 0 1M", str(disk)]
@@ -123,7 +123,7 @@ def test_a_disk_is_taken_once_for_all_its_views(raw, tmp_path, room):
         subprocess.run(snapshot, check=True, timeout=60)
     with WebServer(tmp_path) as server:
         server.behave("/disk", Behaviour(ranges=False))
-        made = source({"type": "http", "url": server.url("/disk")}, room)
+        made = source({"type": "http", "url": server.url("/disk")}, folder)
         assert [s.name for s in look(made).snapshots] == ["s0", "s1", "s2"]
         before = len(server.requests)
         with made:
@@ -133,13 +133,13 @@ def test_a_disk_is_taken_once_for_all_its_views(raw, tmp_path, room):
         assert len([r for r in server.requests[before:] if r.method == "GET"]) <= 2
 
 
-def test_an_ova_that_is_compressed(raw, tmp_path, room):
+def test_an_ova_that_is_compressed(raw, tmp_path, folder):
     disk = convert(raw, tmp_path / "disk", "-O", "vmdk", "-o", "subformat=streamOptimized")
     path, made = tmp_path / "web.ova.xz", io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
         tar.add(disk, "web-disk1.vmdk")
     path.write_bytes(lzma.compress(made.getvalue(), preset=0))
-    ova = of_file(path, room, "vmdk", compression="xz", member="web-disk1.vmdk")
+    ova = of_file(path, folder, "vmdk", compression="xz", member="web-disk1.vmdk")
     assert (look(ova).errors, look(ova).size) == ((), 16 * MIB)
     assert read_all(ova) == raw.read_bytes()
 
@@ -157,54 +157,54 @@ time.sleep(600)
 """
 
 
-def test_nothing_is_left_behind_after_kill_9(packed, room):
-    made = of_file(packed, room, compression="gzip")
-    command = [sys.executable, "-c", KILLED, made.spec.to_json(), str(room)]
+def test_nothing_is_left_behind_after_kill_9(packed, folder):
+    made = of_file(packed, folder, compression="gzip")
+    command = [sys.executable, "-c", KILLED, made.spec.to_json(), str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         try:
             assert process.stdout.readline() == b"%d\n" % (16 * MIB)
             held = {os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()}
-            assert any(name.startswith(str(room)) for name in held)  # it is there, without a name
-            assert list(room.iterdir()) == []
+            assert any(name.startswith(str(folder)) for name in held)  # it is there, without a name
+            assert list(folder.iterdir()) == []
         finally:
             process.send_signal(signal.SIGKILL)
 
 
-def test_the_space_is_given_back(packed, room):
-    made = of_file(packed, room, compression="gzip")
+def test_the_space_is_given_back(packed, folder):
+    made = of_file(packed, folder, compression="gzip")
     with made, made.open(None):
-        assert held_in(room)
-    assert not held_in(room)
-    error = of_file(packed, room, compression="xz")
+        assert held_in(folder)
+    assert not held_in(folder)
+    error = of_file(packed, folder, compression="xz")
     with pytest.raises(SourceError):
         read_all(error)
-    assert not held_in(room)
+    assert not held_in(folder)
 
 
-def held_in(room):
+def held_in(folder):
     names = []
     for link in Path("/proc/self/fd").iterdir():
         try:
             names.append(os.readlink(link))
         except FileNotFoundError:  # of the listing itself
             continue
-    return [name for name in names if name.startswith(str(room))]
+    return [name for name in names if name.startswith(str(folder))]
 
 
-def test_no_more_than_is_allowed(packed, room, raw):
-    made = of_file(packed, room, compression="gzip")
+def test_no_more_than_is_allowed(packed, folder, raw):
+    made = of_file(packed, folder, compression="gzip")
     small = replace(made, reach=replace(made.reach, spool_size=MIB))
     error, caught = refused(small)
     assert (error.code, error.errno, caught.errno) == ("SPOOL_FULL", ENOSPC, ENOSPC)
     assert "more than 1 MiB (import_spool_size)" in error.message
     subprocess.run(error.remedy, shell=True, check=True, timeout=60)  # and it works when followed
-    assert read_all(of_file(packed.with_suffix(""), room)) == raw.read_bytes()
+    assert read_all(of_file(packed.with_suffix(""), folder)) == raw.read_bytes()
 
 
-def test_a_monitor_on_the_same_file_system_keeps_its_space(packed, room, monkeypatch):
+def test_a_monitor_on_the_same_file_system_keeps_its_space(packed, folder, monkeypatch):
     monkeypatch.setattr(spool, "_KEPT_FREE", 100)
-    error, caught = refused(of_file(packed, room, compression="gzip"))
+    error, caught = refused(of_file(packed, folder, compression="gzip"))
     assert (error.code, caught.problem) == ("SPOOL_FULL", "SPOOL_FULL")
     assert "less than 100 %" in error.message
 
@@ -219,12 +219,12 @@ def test_where_no_such_file_can_be(folder, packed):
     assert folder != "/dev/shm" or caught.errno == EACCES
 
 
-def test_memory_does_not_grow_with_the_disk(tmp_path, room):
+def test_memory_does_not_grow_with_the_disk(tmp_path, folder):
     path = tmp_path / "disk.raw.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         for number in range(64):
             file.write(hashlib.sha256(bytes([number])).digest() * (MIB // 32))
-    made = of_file(path, room, "parallels", compression="gzip")
+    made = of_file(path, folder, "parallels", compression="gzip")
     tracemalloc.start()
     try:
         with pytest.raises(SourceError):  # it is none, which shows when it is there
@@ -234,30 +234,30 @@ def test_memory_does_not_grow_with_the_disk(tmp_path, room):
         tracemalloc.stop()
 
 
-def test_the_checksum_is_compared_before_anything_is_copied(packed, raw, room):
+def test_the_checksum_is_compared_before_anything_is_copied(packed, raw, folder):
     digest = hashlib.sha256(packed.read_bytes()).hexdigest()
-    right = of_file(packed, room, compression="gzip", checksum=f"sha256:{digest}")
+    right = of_file(packed, folder, compression="gzip", checksum=f"sha256:{digest}")
     assert read_all(right) == raw.read_bytes()
     assert [f.code for f in look(right).findings] == ["SOURCE_SPOOLED"]
-    wrong = of_file(packed, room, compression="gzip", checksum=f"sha256:{digest[::-1]}")
+    wrong = of_file(packed, folder, compression="gzip", checksum=f"sha256:{digest[::-1]}")
     error, caught = refused(wrong)
     assert (error.code, caught.errno) == ("CHECKSUM_OTHER", EBADMSG)
 
 
-def test_a_size_that_is_said_is_compared(packed, raw, room):
-    right = of_file(packed, room, compression="gzip", size=16 * MIB)
+def test_a_size_that_is_said_is_compared(packed, raw, folder):
+    right = of_file(packed, folder, compression="gzip", size=16 * MIB)
     assert read_all(right) == raw.read_bytes()
-    error, caught = refused(of_file(packed, room, compression="gzip", size=MIB))
+    error, caught = refused(of_file(packed, folder, compression="gzip", size=MIB))
     assert (error.code, error.errno, caught.problem) == ("STREAM_SIZE", EINVAL, "STREAM_SIZE")
 
 
-def test_what_it_names_is_not_followed(tmp_path, raw, room):
+def test_what_it_names_is_not_followed(tmp_path, raw, folder):
     shutil.copy(raw, tmp_path / "base.raw")
     create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "base.raw", "top.qcow2"]
     subprocess.run(create, check=True, cwd=tmp_path, timeout=60)
     path = tmp_path / "top.qcow2.gz"
     path.write_bytes(gzip.compress((tmp_path / "top.qcow2").read_bytes()))
-    error, _ = refused(of_file(path, room, compression="gzip"))
+    error, _ = refused(of_file(path, folder, compression="gzip"))
     assert (error.code, error.remedy) == ("BACKING_NAME", f"gunzip {path}")
 
 
@@ -275,7 +275,7 @@ LONG = {
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_the_beginning_of_a_long_file_tells_the_size(name, raw, tmp_path, room, monkeypatch):
+def test_the_beginning_of_a_long_file_tells_the_size(name, raw, tmp_path, folder, monkeypatch):
     monkeypatch.setattr(spool, "_LOOKED_AT", 5 * MIB)
     monkeypatch.setattr(spool, "BLOCK", MIB)
     kind = name.partition(",")[0]
@@ -284,14 +284,14 @@ def test_the_beginning_of_a_long_file_tells_the_size(name, raw, tmp_path, room, 
     path = tmp_path / "disk.gz"
     disk = convert(incompressible, tmp_path / "disk", *LONG[name])
     path.write_bytes(gzip.compress(disk.read_bytes(), 1))
-    made = of_file(path, room, kind, compression="gzip")
+    made = of_file(path, folder, kind, compression="gzip")
     found = look(made)
     assert [f.code for f in found.findings] == ["SOURCE_SPOOLED"]
     assert (found.size, found.to_copy) == (12 * MIB, None)
     assert read_all(made) == incompressible.read_bytes()
 
 
-def test_what_is_further_back_is_asked_for(raw, tmp_path, room, monkeypatch):
+def test_what_is_further_back_is_asked_for(raw, tmp_path, folder, monkeypatch):
     monkeypatch.setattr(spool, "_LOOKED_AT", MIB)
     monkeypatch.setattr(spool, "BLOCK", MIB)
     fixed = convert(raw, tmp_path / "fixed", "-O", "vpc", "-o", "subformat=fixed,force_size=on")
@@ -300,11 +300,11 @@ def test_what_is_further_back_is_asked_for(raw, tmp_path, room, monkeypatch):
     for path, kind in ((fixed, "vpc"), (snapshots, "qcow")):
         packed = path.with_suffix(".gz")
         packed.write_bytes(gzip.compress(path.read_bytes(), 1))
-        (error,) = look(of_file(packed, room, kind, compression="gzip")).errors
+        (error,) = look(of_file(packed, folder, kind, compression="gzip")).errors
         assert (error.code, error.errno) == ("SPOOL_PARTLY", ENOSPC)
         path.unlink()
         subprocess.run(f"gunzip {packed}", shell=True, check=True, timeout=60)
-        assert look(of_file(path, room, kind)).errors == ()
+        assert look(of_file(path, folder, kind)).errors == ()
 
 
 @pytest.fixture(scope="module")
@@ -325,23 +325,23 @@ def ends(made):
 
 
 @pytest.mark.parametrize("seed", range(13, 26))
-def test_a_hostile_file_that_is_compressed_ends_as_it_does_by_itself(seed, hostile, room):
+def test_a_hostile_file_that_is_compressed_ends_as_it_does_by_itself(seed, hostile, folder):
     (file,) = hostile.fuzzed([seed])
     packed = file.path.with_suffix(".gz")
     packed.write_bytes(gzip.compress(file.path.read_bytes(), 1))
-    plain = ends(of_file(file.path, room, file.type))
-    compressed = ends(of_file(packed, room, file.type, compression="gzip"))
+    plain = ends(of_file(file.path, folder, file.type))
+    compressed = ends(of_file(packed, folder, file.type, compression="gzip"))
     # What a disk names is not followed, and the reason for that comes first.
     assert compressed in (plain, "BACKING_NAME", "VMDK_EXTENT")
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_compressed_file_with_random_changes(seed, packed, raw, room):
+def test_a_compressed_file_with_random_changes(seed, packed, raw, folder):
     chance, data = random.Random(seed), bytearray(packed.read_bytes())
     for _ in range(3):
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
     packed.write_bytes(data)
-    found = ends(of_file(packed, room, compression="gzip"))
+    found = ends(of_file(packed, folder, compression="gzip"))
     right = hashlib.sha256(raw.read_bytes()).hexdigest()  # the name and time in it may be any
     assert found in ("COMPRESSION_BROKEN", "COMPRESSION_OTHER", right)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import io
 import tarfile
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -182,7 +183,10 @@ def _why(error: Exception) -> str:
 class _Reader(io.RawIOBase):
     """An archive as a file of Python's, for reading its headers alone."""
 
-    _left = _HEADERS
+    def __init__(self) -> None:
+        super().__init__()
+        self._position = 0
+        self._left = _HEADERS  # bytes that may still be read
 
     def readable(self) -> bool:
         return True
@@ -190,9 +194,12 @@ class _Reader(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
+    def tell(self) -> int:
+        return self._position
+
+    @abstractmethod
     def reaches(self, end: int) -> bool:
         """Whether the archive can have bytes up to ``end``."""
-        raise NotImplementedError
 
     def _charge(self, size: int) -> None:
         """Require that a read of headers is not too long. Raises ValueError."""
@@ -207,13 +214,9 @@ class _Headers(_Reader):
     def __init__(self, archive: Stream) -> None:
         super().__init__()
         self._archive = archive
-        self._position = 0
 
     def reaches(self, end: int) -> bool:
         return end <= self._archive.size
-
-    def tell(self) -> int:
-        return self._position
 
     def seek(self, offset: int, whence: int = 0) -> int:
         base = {0: 0, 1: self._position, 2: self._archive.size}[whence]
@@ -233,13 +236,9 @@ class _Forward(_Reader):
     def __init__(self, source: Bytes) -> None:
         super().__init__()
         self._source = source
-        self._position = 0
 
     def reaches(self, end: int) -> bool:
         return True  # that shows when it is read
-
-    def tell(self) -> int:
-        return self._position
 
     def seek(self, offset: int, whence: int = 0) -> int:
         if whence or offset < self._position:

@@ -100,8 +100,8 @@ class Spool:
     ) -> tuple[int, bool]:
         """Bytes that were put into the file, and whether that is all."""
         until = time.monotonic() + _LOOKING
-        room = _Room(descriptor, spec, policy)
-        room.require(0 if spec.compression or self._partly else served.size)
+        space = _Space(descriptor, spec, policy)
+        space.require(0 if spec.compression or self._partly else served.size)
         source = Unpacked(served, spec, summed=True, deadline=deadline)
         try:
             size = written = 0
@@ -109,7 +109,7 @@ class Spool:
                 data = source.read(BLOCK)
                 if not data:
                     break
-                room.require(written + len(data))
+                space.require(written + len(data))
                 written += _write(descriptor, size, data, spec)
                 size += len(data)
                 self._progress(source.served, served.size)
@@ -127,7 +127,7 @@ class Spool:
             os.close(one.descriptor)
 
 
-class _Room:
+class _Space:
     """The space that a file may have."""
 
     def __init__(self, descriptor: int, spec: StreamSpec, policy: ImportPolicy) -> None:
@@ -172,19 +172,19 @@ def partly(label: str, remedy: str = "") -> SourceError:
 def _unnamed(label: str, folder: str) -> int:
     """A descriptor of a new file without a name."""
     try:
-        if _in_memory(folder):
-            raise OSError(EACCES, "it is in memory")
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as made:
-            return os.dup(made.fileno())
+        if not _in_memory(folder):
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as made:
+                return os.dup(made.fileno())
+        code, why = EACCES, "it is in memory"
     except OSError as error:
-        why = error.strerror if error.strerror == "it is in memory" else ""
-        raise SourceError(
-            "SPOOL_FOLDER",
-            error.errno or EACCES,
-            f"{label} is put into {folder} of the manager's host before it is read, and no file "
-            f"can be made there ({why or errno_text(error.errno or EACCES)}); give another "
-            f"folder with the option {OPTION_SPOOL_FOLDER}.",
-        ) from None
+        code = error.errno or EACCES
+        why = errno_text(code)
+    raise SourceError(
+        "SPOOL_FOLDER",
+        code,
+        f"{label} is put into {folder} of the manager's host before it is read, and no file "
+        f"can be made there ({why}); give another folder with the option {OPTION_SPOOL_FOLDER}.",
+    )
 
 
 def _in_memory(folder: str) -> bool:
