@@ -20,7 +20,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("minutes", type=float, nargs="?", default=1.0, help="of random changes")
     parser.add_argument("--seed", type=int, help="try the file of this seed alone")
     parser.add_argument(
-        "--manager", type=int, metavar="FILES", help="have so many checked by a manager alone"
+        "--manager",
+        type=int,
+        metavar="FILES",
+        help="check this number by a manager alone",
     )
     parser.add_argument("--dir", type=Path, help="a running cluster for that; or one is made")
     options = parser.parse_args(argv)

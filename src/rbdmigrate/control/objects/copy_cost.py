@@ -21,7 +21,7 @@ MAX_UNITS = (1 << 32) - 1  # an object's cost, all snapshots together: 2 TiB
 SMOOTHED = 10.0  # seconds over which a throughput is smoothed, about
 EARLIEST = 1.0  # seconds of observation before a throughput is known
 
-_SPARSE = 16  # an image is nearly empty when less than one part in so many holds data
+_SPARSE = 16  # an image is nearly empty when less than one part in 16 holds data
 _MORE = 6  # times as many objects
 _IN_FLIGHT = 256 << 20  # bytes
 

@@ -53,7 +53,7 @@ class ItemStarter:
         return replace(wish.by(plan.method_of(item)), as_raw=item.as_raw)
 
     def facts(self, item: Item, plan: Definition) -> Facts:
-        """What is to be known of an item before it begins. Changes nothing. Raises MigrationError.
+        """What preflight finds about an item. Changes nothing. Raises MigrationError.
 
         For an item that is not under way yet; :meth:`begin` takes what this returns.
         """

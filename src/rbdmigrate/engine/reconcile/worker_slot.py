@@ -16,7 +16,7 @@ from ..records.registry import TrackedMigration
 
 log = logging.getLogger(__name__)
 
-_IDLE = 120.0  # seconds after which a worker without a job is ended
+_IDLE = 120.0  # seconds after which a worker without a job is ended; it keeps nothing open so long
 
 
 @dataclass

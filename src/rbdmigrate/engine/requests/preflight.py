@@ -85,7 +85,7 @@ class Preflight:
     def gather(self, wish: MigrationRequest, *, order: bool, recent: bool = False) -> Facts:
         """Everything that the checks need. Raises MigrationError where the cluster is silent.
 
-        ``order``: a migration is to begin, as opposed to a mere check. ``recent``: what monitors
+        ``order``: a migration begins, as opposed to a mere check. ``recent``: what monitors
         say may be a second old, since a plan asks the same for thousands of images.
         """
         client = self._client
