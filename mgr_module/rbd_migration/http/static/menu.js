@@ -18,17 +18,17 @@
     return inner ? wordOf(inner) : element;
   };
 
-  let neighbour = ''; // what the entry of the images was when ours was copied from it
+  let neighbour = null; // a copy of the images' entry from when ours was made
 
   const addEntry = () => {
     const images = document.querySelector('.tc_submenuitem_block_images');
     const former = images?.parentNode.querySelector('.' + MARK);
-    if (!images || (former && images.outerHTML === neighbour)) {
+    if (!images || (former && images.isEqualNode(neighbour))) {
       return;
     }
     // Ceph 20 adds the entry first and takes the space of its missing icon away afterwards.
     former?.remove();
-    neighbour = images.outerHTML;
+    neighbour = images.cloneNode(true);
     const entry = images.cloneNode(true);
     entry.classList.remove('tc_submenuitem_block_images', 'active');
     entry.classList.add(MARK);
