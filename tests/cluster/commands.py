@@ -112,7 +112,7 @@ class Commands:
             )
             assert time.monotonic() < deadline, (
                 f"{target} is still {report['state']} after {timeout:g} s: "
-                f"{report['hold'] or report['next']}"
+                f"{report['hold'] or report['next']} ({_pace(report)})"
             )
             time.sleep(0.05)
 
@@ -124,7 +124,7 @@ class Commands:
             if report["state"] == "executing" and report["percent"] >= percent:
                 return report
             assert report["state"] in ("prepared", "executing"), report
-            assert time.monotonic() < deadline, f"{target} is at {report['percent']}%"
+            assert time.monotonic() < deadline, f"{target} is at {_pace(report)}"
             time.sleep(0.02)
 
     def clean_up(self, pools: Sequence[str]) -> None:
@@ -169,6 +169,12 @@ def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:
         yield
     finally:
         cluster.mon_command("config rm", who="mgr", name=key)
+
+
+def _pace(report: Report) -> str:
+    """How far a copy is, and what limits it."""
+    limits = [f"at most {report['rate_limit']} B/s", *report["slowed"]]
+    return f"{report['percent']}% copied at {report['rate']} B/s, {'; '.join(limits)}"
 
 
 def is_one_sentence(text: str) -> bool:

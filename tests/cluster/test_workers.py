@@ -1,6 +1,7 @@
 """Worker processes and slots: what they keep to themselves, and how they end."""
 
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -21,9 +22,11 @@ from rbdmigrate.control.lifecycle.circuit_breaker import THRESHOLD
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.reconcile.executor import Executor
 from rbdmigrate.engine.reconcile.worker_slot import Job, Slot
-from rbdmigrate.model.jobs.protocol import MAX_LINE, Failed
+from rbdmigrate.model.jobs.acts import ActOn, Execute, ImageEnds
+from rbdmigrate.model.jobs.protocol import MAX_LINE, DoJob, Failed, Message, SetRate
 from rbdmigrate.model.jobs.questions import Examine
 from rbdmigrate.model.migration import HoldReason, Migration, Op, Place
+from rbdmigrate.worker.main import _read_jobs
 from tests.unit.builders import migration as built
 
 
@@ -52,6 +55,24 @@ def test_a_job_that_no_worker_would_read_is_not_sent(worker: WorkerProcess) -> N
     assert caught.value.errno == E2BIG
     small = Examine(replace(place, image="x"))  # a pool without a number: the question fails
     assert isinstance(worker.run(small, lambda report: None), Failed)  # it is there for others
+
+
+def test_a_rate_is_sent_once_and_again_after_a_job_with_another_one(
+    worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop tells the rate in each round, whatever the job began with."""
+    sent: list[Message] = []
+    write = worker._write
+    monkeypatch.setattr(worker, "_write", lambda message: (sent.append(message), write(message)))
+    place = built().source
+    copy = ActOn(ImageEnds(place, place), Execute(rate=1000))
+    for rate in (1000, 1000, None):
+        worker.set_rate(rate)
+    assert isinstance(worker.run(copy, lambda report: None), Failed)  # there is no such image
+    for rate in (1000, None, None):
+        worker.set_rate(rate)
+    rates = [said.rate for said in sent if isinstance(said, (DoJob, SetRate))]
+    assert rates == [1000, None, 1000, None]
 
 
 def test_a_worker_leaves_no_core_dump_and_lets_nobody_read_its_memory() -> None:
@@ -99,6 +120,19 @@ def test_a_host_that_cannot_start_workers_does_not_count_as_a_silent_source() ->
     assert m.hold.reason is HoldReason.RETRY
     assert "could not start a worker process: No space left on device" in m.failure.message
     assert not acts.breaker.rests(m, Op.PREPARE, set())
+
+
+def test_a_rate_that_is_set_right_after_a_job_replaces_its_first_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os._exit", Mock(side_effect=SystemExit))
+    place = built().source
+    copy = DoJob(1, ActOn(ImageEnds(place, place), Execute(rate=1000)))
+    channel = Mock(**{"receive.side_effect": [copy, SetRate(None), None]})
+    pace = Mock()
+    with pytest.raises(SystemExit):
+        _read_jobs(channel, queue.Queue(), pace)
+    assert [call.args[0] for call in pace.set.call_args_list] == [1000, None]
 
 
 @pytest.mark.parametrize("what", ["tempfile.TemporaryFile", "subprocess.Popen"])

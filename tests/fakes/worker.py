@@ -123,6 +123,7 @@ class WorkerProcess:
         self._number += 1
         message = decode_line(encode_line(DoJob(self._number, job)))
         if self.alive:
+            self._session.pace.set(message.rate)
             active().spawn(
                 f"{self.process.name} {job.name}",
                 lambda: _modules["main"]._run(self._session, self, message),

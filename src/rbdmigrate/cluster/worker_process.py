@@ -92,6 +92,7 @@ class WorkerProcess:
         self._buffer = b""
         self._numbers = itertools.count(1)
         self._writing = threading.Lock()
+        self._rate: Optional[int] = None  # what the worker was told last, with a job or since
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._out, selectors.EVENT_READ)
         self.addresses: tuple[str, ...] = ()
@@ -127,7 +128,10 @@ class WorkerProcess:
         job, kill the worker. Raises WorkerLost and JobTooLong.
         """
         number = next(self._numbers)
-        self._send(DoJob(number, job))
+        do_job = DoJob(number, job)
+        with self._writing:
+            self._rate = do_job.rate
+            self._send(do_job)
         for message in self._messages():
             if not isinstance(message, FromJob) or message.number != number:
                 continue
@@ -168,10 +172,13 @@ class WorkerProcess:
     def set_rate(self, rate: Optional[int]) -> None:
         """Change the rate of the running copy, in bytes per second. May be called by any thread.
 
-        Does nothing for a worker that has ended; the thread in ``run`` notices that.
+        Does nothing for a worker that has that rate, or has ended; the thread in ``run`` notices
+        the latter.
         """
-        with contextlib.suppress(OSError, ValueError):
-            self._write(SetRate(rate))
+        with self._writing, contextlib.suppress(OSError, ValueError):
+            if rate != self._rate:
+                self._write(SetRate(rate))
+                self._rate = rate
 
     def _send(self, message: Message) -> None:
         try:
@@ -187,9 +194,8 @@ class WorkerProcess:
                 f"The job for a worker has {len(line)} bytes, but a worker reads only {MAX_LINE}.",
             )
         pipe = cast(IO[bytes], self._process.stdin)
-        with self._writing:
-            pipe.write(line)
-            pipe.flush()
+        pipe.write(line)
+        pipe.flush()
 
     def _messages(self) -> Iterator[Message]:
         while True:

@@ -167,7 +167,6 @@ def execute(
     Of a target that is executed already it only checks that it has all objects.
     """
     source, target = ends.source, ends.target
-    session.pace.set(act.rate)
     with session.open(target) as ioctx:
         header = headers.migration_header(ioctx, target.image_id)
         if header is not None and header.state is HeaderState.EXECUTED:

@@ -112,6 +112,7 @@ def _read_jobs(channel: Channel, jobs: queue.Queue[DoJob], pace: CopyThrottle) -
             if isinstance(message, SetRate):
                 pace.set(message.rate)
             elif isinstance(message, DoJob):
+                pace.set(message.rate)  # here, so that it never replaces a newer rate
                 jobs.put(message)
             else:
                 raise RecordError("a message that is not for a worker at work")

@@ -32,6 +32,9 @@ from .cluster_monitor import ClusterMonitor
 from .plan_limits import PlanPace
 
 _UNKNOWN_SPEED = 32 << 20  # bytes per second: what a copy is taken to make before it was measured
+_SLOWEST = (
+    2 << 20
+)  # bytes per second that a gate leaves of no limit: what was copied is known roughly
 _STALE = 0.5  # seconds for which the timetable's rate is remembered
 
 
@@ -132,10 +135,15 @@ class Throttle:
             tracked.full_speed = None
             return rate
         if rate is None:
-            tracked.full_speed = tracked.full_speed or tracked.throughput.rate or _UNKNOWN_SPEED
-            return max(1, int(tracked.full_speed * verdict.factor))
+            tracked.full_speed = tracked.full_speed or _full_speed(tracked)
+            return max(_SLOWEST, int(tracked.full_speed * verdict.factor))
         tracked.full_speed = None
         return max(1, int(rate * verdict.factor)) if rate else rate
+
+
+def _full_speed(tracked: TrackedMigration) -> float:
+    """Bytes per second of a copy without a limit; what it makes under a limit tells nothing."""
+    return (tracked.throughput.rate if tracked.rate_limit is None else None) or _UNKNOWN_SPEED
 
 
 def _sharer(tracked: TrackedMigration) -> CopyShare:

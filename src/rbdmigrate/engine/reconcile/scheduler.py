@@ -258,10 +258,8 @@ class Scheduler:
             else:
                 slow = list(self._monitor.verdict(m).messages)
             tracked.slowed = (*slow, guard) if guard else tuple(slow)
-            rate = rates[tracked.migration.id]
-            if rate != tracked.rate_limit:
-                tracked.rate_limit = rate
-                slot.set_rate(rate)
+            tracked.rate_limit = rates[tracked.migration.id]
+            slot.set_rate(tracked.rate_limit)
 
     def _new_slot(self, name: str) -> Slot:
         return Slot(name, self._identity, self._work, self._wake.set, self._worker_started)

@@ -244,3 +244,8 @@ class ActOn:
     def name(self) -> str:
         """For logs and fault tests."""
         return self.act.name
+
+    @property
+    def rate(self) -> Optional[int]:
+        """Bytes per second with which it begins; None: no limit, as for acts without a rate."""
+        return self.act.rate if isinstance(self.act, (Execute, Arm, Verify)) else None

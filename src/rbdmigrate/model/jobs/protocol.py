@@ -64,6 +64,11 @@ class DoJob:
     number: int
     job: Job
 
+    @property
+    def rate(self) -> Optional[int]:
+        """Bytes per second until the next :class:`SetRate`; None: no limit."""
+        return self.job.rate if isinstance(self.job, ActOn) else None
+
 
 @dataclass(frozen=True)
 class SetRate:

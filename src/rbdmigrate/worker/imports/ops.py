@@ -167,7 +167,6 @@ def _with_secrets(
 def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Copied:
     """Copy until everything is there; goes on where an interrupted copy stopped."""
     imported, target = ends.imported, ends.target
-    session.pace.set(act.rate)
     if ends.method is Method.COPY and not imported.native:
         return external_copy.execute(session, ends, act, tell, lambda: _changes(session, ends))
     if ends.method is Method.COPY:

@@ -64,7 +64,6 @@ class Sides:
 def verify(session: Session, ends: acts.Ends, act: acts.Verify, tell: Tell) -> Verified:
     """Compare; goes on where the verification was interrupted. Writes nothing."""
     target = ends.target
-    session.pace.set(act.rate)
     with (
         session.without_cache(),
         session.open(target) as ioctx,

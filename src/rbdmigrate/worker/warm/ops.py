@@ -90,7 +90,6 @@ class ArmedEnds:
 
 def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutOverDone:
     """Copy the last difference, and give the target its name."""
-    session.pace.set(None)  # clients wait
     sides = Sides(
         migration=ends.id,
         old=ends.source,
@@ -168,7 +167,6 @@ def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:
     Where the source is gone the target may be all that is left of the disk, and is published.
     """
     fault_point("librbd.before", "abort")
-    session.pace.set(None)
     if source_is_gone(session, ends) and publish(session, ends, cut_over=act.cut_over):
         fault_point("librbd.after", "abort")
         return Finished()

@@ -223,7 +223,6 @@ def synchronize(
 
     What clients write from then on is copied while they wait.
     """
-    session.pace.set(act.rate)
     copy = RoundCopy(
         session=session,
         migration=ends.id,

@@ -1,0 +1,65 @@
+"""The throttle: what a health gate leaves of a copy's rate."""
+
+from unittest.mock import Mock
+
+import pytest
+
+from rbdmigrate.control.objects.copy_cost import Throughput
+from rbdmigrate.control.pace.health_gates import Level, Verdict
+from tests.fakes.loading import load
+from tests.fakes.world import World
+from tests.unit.builders import migration
+
+Settings = load().settings.Settings
+Throttle = load().module("engine.pace.throttle").Throttle
+TrackedMigration = load().module("engine.records.tracked").TrackedMigration
+
+M = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with World():
+        yield
+
+
+@pytest.fixture
+def monitor() -> Mock:
+    return Mock(**{"guard_rate.return_value": None, "verdict.return_value": Verdict()})
+
+
+@pytest.fixture
+def throttle(monitor):
+    return Throttle(Settings, monitor, Mock(**{"rates.return_value": {}}))
+
+
+def copying(speed: "int | None", limit: "int | None", rate: "int | None" = None):
+    """A copy that makes ``speed`` with the limit ``limit``, and that has the rate ``rate`` now."""
+    tracked = TrackedMigration(migration(rate=rate))
+    if speed is not None:
+        tracked.throughput = Throughput()
+        for second in range(5):
+            tracked.throughput.observe(float(second), second * speed)
+    tracked.rate_limit = limit
+    return tracked
+
+
+@pytest.mark.parametrize(
+    ("speed", "limit", "rate", "expected"),
+    [
+        pytest.param(40 * M, None, None, 10 * M, id="a quarter of what it made"),
+        pytest.param(None, None, None, 8 * M, id="a quarter of a guess"),
+        pytest.param(8192, 300_000, None, 8 * M, id="its limit was lifted just now"),
+        pytest.param(8192, None, None, 2 * M, id="it copied small objects"),
+        pytest.param(40 * M, M, M, M // 4, id="a quarter of its limit"),
+        pytest.param(40 * M, 0, 0, 0, id="it stands still"),
+    ],
+)
+def test_a_slow_gate_leaves_a_part(throttle, monitor, speed, limit, rate, expected):
+    monitor.verdict.return_value = Verdict(Level.SLOW, 0.25)
+    tracked = copying(speed, limit, rate)
+    for _ in range(3):  # and no smaller part of that each second
+        tracked.rate_limit = throttle.share([tracked])["m1"]
+        assert tracked.rate_limit == expected
+    monitor.verdict.return_value = Verdict()
+    assert throttle.share([tracked])["m1"] == rate
