@@ -39,7 +39,8 @@ class Header:
     """An image's header object. ``blocks``: the content that is stored for the head.
 
     ``link`` is its migration header. ``here``: of a target, the objects that need the source no
-    more. ``lock``: the client that holds the exclusive lock.
+    more. ``lock``: the client that holds the exclusive lock; ``locked_out``: nobody gets it until
+    a worker of ours lets clients in.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Header:
     link: Any = None
     here: set[int] = field(default_factory=set)
     lock: Optional[int] = None
+    locked_out: bool = False
 
 
 @dataclass

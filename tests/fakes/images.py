@@ -19,9 +19,14 @@ _RETRY = 0.5  # seconds between two tries to have the lock of a client that does
 
 
 def refuse_source(header: Header) -> None:
-    """The source of a migration is read-only, also for those who opened it before."""
+    """The source of a migration is read-only, also for those who opened it before.
+
+    A client that is locked out would wait until it is let in; here its request fails.
+    """
     if header.link is not None and header.link.is_source:
         raise errors.rbd_error(errno.EROFS, f"{header.name} migrates")
+    if header.locked_out:
+        raise errors.rbd_error(errno.EROFS, f"{header.name} is locked")
 
 
 class Spot(NamedTuple):
@@ -265,6 +270,8 @@ class Spot(NamedTuple):
         """Remove a snapshot, in two writes as librbd does."""
 
         def begin(made: Header) -> None:
+            if made.locked_out:
+                refuse_source(made)
             if number in made.snapshots:
                 made.snapshots[number].in_trash = True
 

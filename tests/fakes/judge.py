@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from rbdmigrate.model.migration import Goal
+from rbdmigrate.control.lifecycle.cutover import goes_on
+from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.verification import Verify
 
 from .cls_rbd import Link
@@ -60,6 +61,7 @@ class Asked:
     soak: float = 0.0
     soak_ended: bool = False
     commit_forced: bool = False
+    cut_over: bool = False
     aborted: bool = False
     may_abort: bool = False
     abort_forced: Optional[float] = None
@@ -72,6 +74,7 @@ class Asked:
         """
         before = (self.commit, self.verify, self.soak)
         self.commit = self.commit or goal is Goal.COMMITTED
+        self.cut_over = self.cut_over or goes_on(goal)
         self.verify = strictest(self.verify, verify)
         self.soak = max(self.soak, soak)
         if (self.commit, self.verify, self.soak) != before:
@@ -86,6 +89,7 @@ class Asked:
     ) -> None:
         """What was set counts instead of what was asked for before; None leaves it."""
         self.commit = self.commit if goal is None else goal is Goal.COMMITTED
+        self.cut_over = self.cut_over if goal is None else goes_on(goal)
         self.verify = self.verify if verify is None else verify
         self.soak = self.soak if soak is None else soak
         if soak or verify not in (None, Verify.NONE):
@@ -223,7 +227,9 @@ class Judge:
             not passed or _RANK.index(mode) < _RANK.index(asked.verify)
         ):
             self._say(f"{ident} is committed without the verification {asked.verify.value}")
-        since = (verification.get("at") if passed else None) or record["executed_at"]
+        warm = record["method"] == Method.WARM.value
+        begun = record["cut_over_at" if warm else "executed_at"]
+        since = (verification.get("at") if passed else None) or begun
         now = EPOCH + self.world.simulation.now
         if asked.soak and (since is None or now < since + asked.soak - 0.001):
             self._say(f"{ident} is committed before its soak time of {asked.soak} s is over")
@@ -262,6 +268,55 @@ class Judge:
             if not s.name.startswith(".rbd_migration.")
         }
 
+    def _cut_over(self, client: Client, source: str, target: str) -> None:
+        """The target of a warm migration gets its name."""
+        record = self.record_of(source)
+        if record is None:
+            self._say(f"the image {source} is cut over without a record")
+            return
+        self.note_plans()
+        wanted = self.of(record["id"]).cut_over
+        if not wanted and not self._in_flight(record, "change", "cutover", "prepare"):
+            self._say(f"{record['id']} is cut over, and nobody asked for that")
+        self._hand_over(source, target, record["target"]["pool"])
+
+    def _went_back(self, client: Client, source: str, target: str) -> None:
+        """The source of one that was cut over gets its name back."""
+        self._require_abort(source)
+        self._hand_over(target, source, "hdd")
+
+    def _cut_over_not(self, client: Client, source: str, target: str) -> None:
+        """The name is taken back from a target that nobody opened."""
+        self._hand_over(target, source, "hdd")
+
+    def _went_back_not(self, client: Client, source: str, target: str) -> None:
+        disk = self._disk(target)
+        record = self.record_of(source)
+        if disk is not None and record is not None:
+            self._hand_over(source, target, record["target"]["pool"])
+
+    def _copy_removed(self, client: Client, source: str, target: str) -> None:
+        """A warm migration is aborted, and the target that clients do not use is removed."""
+        self._require_abort(source)
+        if any(disk.ident == target for disk in self.disks.values()):
+            self._say(f"the target {target} is removed, which clients use")
+
+    def _require_abort(self, source: str) -> None:
+        record = self.record_of(source)
+        if record is None:
+            self._say(f"the migration of the image {source} is aborted without a record")
+        elif not self.of(record["id"]).may_abort and not self._in_flight(record, "abort"):
+            self._say(f"{record['id']} is aborted, and nobody asked for that")
+
+    def _hand_over(self, old: str, new: str, pool: str) -> None:
+        """Clients find ``new`` now, which has to hold all that they did to ``old``."""
+        disk = next((d for d in self.disks.values() if d.ident == old), None)
+        if disk is None:
+            return
+        disk.source = old if pool != "hdd" else None
+        disk.pool, disk.ident = pool, new
+        self.wrong += [f"{self.world.simulation.now:.3f}: {text}" for text in self._wrong(disk)]
+
     def _say(self, text: str) -> None:
         self.wrong.append(f"{self.world.simulation.now:.3f}: {text}")
 
@@ -286,23 +341,26 @@ class Judge:
         """What disks read as that is not what they should, when all is at rest."""
         found = []
         for disk in self.disks.values():
-            spot = self._spot(disk.pool)
-            stored = spot.stored(disk.ident)
-            if stored is None or stored.header is None:
-                found.append(f"the image {disk.ident} of the disk {disk.name} is gone")
-                continue
-            views = {
-                s.name: spot.content(disk.ident, number)
-                for number, s in stored.header.snapshots.items()
-                if not s.name.startswith(".rbd_migration.")
-            }
-            if spot.content(disk.ident) != disk.head or stored.header.size != disk.size:
-                found.append(f"the disk {disk.name} reads otherwise than what was written")
-            if views != disk.snapshots:
-                found.append(
-                    f"the snapshots of {disk.name} are {_shown(views)}, not "
-                    f"{_shown(disk.snapshots)}"
-                )
+            found += self._wrong(disk)
+        return found
+
+    def _wrong(self, disk: Disk) -> list[str]:
+        spot = self._spot(disk.pool)
+        stored = spot.stored(disk.ident)
+        if stored is None or stored.header is None:
+            return [f"the image {disk.ident} of the disk {disk.name} is gone"]
+        views = {
+            s.name: spot.content(disk.ident, number)
+            for number, s in stored.header.snapshots.items()
+            if not s.name.startswith(".rbd_migration.")
+        }
+        found = []
+        if spot.content(disk.ident) != disk.head or stored.header.size != disk.size:
+            found.append(f"the disk {disk.name} reads otherwise than what was written")
+        if views != disk.snapshots:
+            found.append(
+                f"the snapshots of {disk.name} are {_shown(views)}, not {_shown(disk.snapshots)}"
+            )
         return found
 
 

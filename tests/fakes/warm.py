@@ -1,12 +1,15 @@
 """The acts of the method ``warm`` on the fake cluster: whole contents at once, names step by step.
 
 What they leave when they are killed is what the real ones leave. That those copy right is for
-tests on real clusters.
+tests on real clusters. The cluster's log is told when a name changes hands (``cut_over``,
+``went_back``; with ``_not``: it was taken back), and when source or copy are about to be removed.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from rbdmigrate.model.copy_mark import CopyMark
@@ -18,46 +21,226 @@ from rbdmigrate.model.rounds import hidden_name, round_prefix, round_snapshot
 
 from . import stdlib
 from .cls_rbd import string
-from .cluster import BLOCK, Header, Object
+from .cluster import BLOCK, Header, Object, Snapshot
 from .images import EXCLUSIVE_LOCK, Spot
+from .names import give_name, list_as, remove, trash, unname
 
 _WARM, _COPY = "rbd_migration.warm", "rbd_migration.copy"
 
 
+@dataclass(frozen=True)
+class End:
+    """An image of a job, by a worker's client, and the name that it has or gets."""
+
+    spot: Spot
+    name: str
+    ident: str
+
+    @property
+    def named(self) -> bool:
+        """Whether the name leads to it."""
+        return self.spot.id_of(self.name) == self.ident
+
+    @property
+    def there(self) -> bool:
+        """Whether the image exists."""
+        return self.spot.stored(self.ident) is not None
+
+    @property
+    def used(self) -> bool:
+        """Whether a client that lives has it open for writing."""
+        return any(client.process.running for client in self.spot.others(self.ident))
+
+    def refuse_open(self) -> None:
+        """Raise MigrationError(EBUSY) while a client has it open."""
+        if self.used:
+            raise MigrationError(errno.EBUSY, f"{self.ident} is open for writing by a client.")
+
+    @property
+    def locked_out(self) -> bool:
+        """Whether clients are locked out of it."""
+        return self.spot.header(self.ident).locked_out
+
+    def lock_out(self, locked: bool = True) -> None:
+        """Lock clients out, or let them in."""
+
+        def change(made: Header) -> None:
+            made.locked_out = locked
+
+        if self.there and self.locked_out is not locked:
+            self.spot.edit(self.ident, change)
+
+    def restore(self, former: str = "") -> None:
+        """Give it its name, which may lead to ``former``, and let clients in."""
+        give_name(self.spot, self.name, self.ident, former)
+        list_as(self.spot, self.name, self.ident)
+        self.lock_out(False)
+
+    def drop_rounds(self, migration: str, keep: str = "") -> None:
+        """Remove the snapshots of rounds, but for ``keep``."""
+        if self.there:
+            drop_rounds(self.spot, self.ident, migration, keep)
+
+
 class Sides:
-    """Both images of a job, by a worker's clients."""
+    """Both images of a job."""
 
     def __init__(self, session: Any, ends: acts.WarmEnds) -> None:
         self.ends = ends
-        self.source = Spot.of(session.open(ends.source))
-        self.target = Spot.of(session.open(ends.target))
+        source, target = Spot.of(session.open(ends.source)), Spot.of(session.open(ends.target))
+        self.source = End(source, ends.source.image, ends.source.image_id)
+        self.target = End(target, ends.target.image, ends.target.image_id)
         self.hidden = hidden_name(ends.id)
 
+    def refuse_migrating(self) -> None:
+        """Raise MigrationError(EBUSY) while somebody migrates one of them with plain ``rbd``."""
+        for end in (self.source, self.target):
+            if end.there and end.spot.header(end.ident).link is not None:
+                raise MigrationError(errno.EBUSY, f"{end.ident} is migrated with plain rbd.")
+
+    def event(self, kind: str) -> None:
+        """Tell the cluster's log."""
+        spot = self.source.spot
+        ids = {"source": self.source.ident, "target": self.target.ident}
+        spot.cluster.event(kind, client=spot.client, **ids)
+
+    def exchange(self, *, back: bool = False) -> Exchange:
+        """The cutover, or the way ``back``."""
+        old, new = (self.target, self.source) if back else (self.source, self.target)
+        former = self.source.name if back else self.hidden
+        return Exchange(self, old, new, former, "went_back" if back else "cut_over")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """``old`` loses its name, ``new`` gets one; ``event`` is what that is called."""
+
+    sides: Sides
+    old: End
+    new: End
+    former: str
+    event: str
+
     @property
-    def published(self) -> bool:
-        """The target's name leads to the target."""
-        return self.target.id_of(self.ends.target.image) == self.ends.target.image_id
+    def _in_place(self) -> bool:
+        return self.sides.ends.in_place
 
-    def round(self) -> tuple[str, int]:
-        """Copy all that differs; the name of the snapshot of it, and how many bytes that were."""
-        old, new, ident = self.source, self.target, self.ends.source.image_id
-        name = round_snapshot(self.ends.id, old.cluster.number())
-        old.snap_create(ident, name)
-        header = old.header(ident)
-        content = old.content(ident, old.snapshot_id(header, name))
-        before = new.content(self.ends.target.image_id)
-        changed = [n for n in content.keys() | before.keys() if content.get(n) != before.get(n)]
+    def undo(self) -> None:
+        """``old`` has its name again, and clients are let in to both."""
+        self.old.restore()
+        self.new.lock_out(False)
 
-        def copy(made: Header) -> None:
-            made.blocks, made.size = dict(content), header.size
+    def run(self, *, undo: bool, told: Callable[[], None]) -> tuple[str, int]:
+        """Do it, or complete it. The snapshot of it and bytes; empty when only completed."""
+        done = ("", 0)
+        begun = self.new.named
+        if not begun:
+            self.undo()
+        if not begun and undo:
+            raise MigrationError(errno.EBUSY, "The clients could not wait.")
+        try:
+            if not begun:
+                done = self._do()
+                told()
+            self._require_left()
+        except Exception:
+            if not self.new.named:
+                self.undo()
+            raise
+        self._complete()
+        return done
 
-        new.edit(self.ends.target.image_id, copy)
-        new.snap_create(self.ends.target.image_id, name)
-        for spot, image in ((old, ident), (new, self.ends.target.image_id)):
-            drop_rounds(spot, image, self.ends.id, name)
-        mark = CopyMark(until=0, synchronized=True).to_json()
-        set_metadata(new, self.ends.target.image_id, _COPY, mark)
-        return name, len(changed) * BLOCK
+    def _do(self) -> tuple[str, int]:
+        old = self.old
+        old.refuse_open()
+        trash(old.spot, old.name, old.ident)
+        if not self._in_place:
+            unname(old.spot, old.name, old.ident)
+        point, copied = copy_round(self.sides, self.old, self.new)
+        old.lock_out()
+        self._require_unchanged(point)
+        former = old.ident if self._in_place else ""
+        give_name(
+            self.new.spot,
+            self.new.name,
+            self.new.ident,
+            former,
+            lambda: self.sides.event(self.event),
+        )
+        return point, copied
+
+    def _require_unchanged(self, point: str) -> None:
+        header = self.old.spot.header(self.old.ident)
+        number, snapshot = max(header.snapshots.items())
+        same = snapshot.name == point and header.size == snapshot.size
+        if not same or header.blocks != header.snapshots[number].blocks or self.old.used:
+            raise MigrationError(errno.EBUSY, f"{self.old.ident} was written to meanwhile.")
+
+    def _require_left(self) -> None:
+        """Take the name back where a client opened ``old`` in the last moment."""
+        if not self.old.there or not self.old.locked_out or not self.old.used:
+            return
+        self.new.lock_out()
+        if self.new.used:
+            self.new.lock_out(False)
+            return
+        taken = f"{self.event}_not"
+        if self._in_place:
+            old, new = self.old, self.new
+            give_name(old.spot, old.name, old.ident, new.ident, lambda: self.sides.event(taken))
+        else:
+            unname(self.new.spot, self.new.name, self.new.ident)
+            self.sides.event(taken)
+        self.old.refuse_open()
+
+    def _complete(self) -> None:
+        self.new.lock_out(False)
+        if self.old.there:
+            trash(self.old.spot, self.old.name, self.old.ident)
+            if not self._in_place:
+                unname(self.old.spot, self.old.name, self.old.ident)
+        list_as(self.new.spot, self.new.name, self.new.ident)
+        if self.former != self.new.name:
+            unname(self.new.spot, self.former, self.new.ident)
+
+
+def copy_round(sides: Sides, old: End, new: End) -> tuple[str, int]:
+    """Copy all that differs; the name of the snapshot of it, and how many bytes that were."""
+    name = round_snapshot(sides.ends.id, old.spot.cluster.number())
+    old.spot.snap_create(old.ident, name)
+    header = old.spot.header(old.ident)
+    number = old.spot.snapshot_id(header, name)
+    view = header.snapshots[number]
+    users = {
+        s.name: s
+        for n, s in header.snapshots.items()
+        if n < number and not s.in_trash and not s.name.startswith(round_prefix(sides.ends.id))
+    }
+    before = new.spot.header(new.ident).blocks
+    changed = [n for n in view.blocks.keys() | before.keys() if view.blocks.get(n) != before.get(n)]
+    numbers = {each: new.spot.cluster.number() for each in users}
+    own = new.spot.cluster.number()
+
+    def copy(made: Header) -> None:
+        """Also the snapshots that users made or removed, and that of the round."""
+        kept = {
+            n: s
+            for n, s in made.snapshots.items()
+            if s.name.startswith(round_prefix(sides.ends.id)) or s.name in users
+        }
+        there = {s.name for s in kept.values()}
+        for each, snapshot in users.items():
+            if each not in there:
+                kept[numbers[each]] = Snapshot(each, snapshot.size, dict(snapshot.blocks))
+        kept[own] = Snapshot(name, view.size, dict(view.blocks))
+        made.snapshots, made.blocks, made.size = kept, dict(view.blocks), view.size
+
+    new.spot.edit(new.ident, copy)
+    for end in (old, new):
+        end.drop_rounds(sides.ends.id, name)
+    mark = CopyMark(until=0, synchronized=True).to_json()
+    set_metadata(new.spot, new.ident, _COPY, mark)
+    return name, len(changed) * BLOCK
 
 
 def set_metadata(spot: Spot, ident: str, key: str, value: str) -> None:
@@ -81,65 +264,13 @@ def drop_rounds(spot: Spot, ident: str, migration: str, keep: str = "") -> None:
             spot.snap_remove(ident, number)
 
 
-def refuse_open(spot: Spot, ident: str) -> None:
-    """Raise MigrationError(EBUSY) while a client has the image open."""
-    if any(client.process.running for client in spot.others(ident)):
-        raise MigrationError(errno.EBUSY, f"{ident} is open for writing by a client.")
-
-
-def unname(spot: Spot, name: str, ident: str) -> None:
-    """Take its name, and its place in the directory, from an image."""
-    if spot.id_of(name) == ident:
-        spot.write(f"rbd_id.{name}", lambda *_: False)
-    if listed(spot, ident) == name:
-        spot.method("rbd_directory", "dir_remove_image", string(name) + string(ident))
-
-
-def listed(spot: Spot, ident: str) -> str:
-    """The name under which an image is listed; empty without one."""
-    raw = spot.read("rbd_directory", lambda stored: stored.omap.get(f"id_{ident}"))
-    return raw[4:].decode() if raw else ""
-
-
-def give_name(spot: Spot, name: str, ident: str) -> None:
-    """Let the name lead to an image, wherever it led before, in one write."""
-    if spot.id_of(name) != ident:
-        spot.method(f"rbd_id.{name}", "set_id", string(ident))
-
-
-def list_as(spot: Spot, name: str, ident: str) -> None:
-    """List an image that has its name."""
-    raw = spot.read("rbd_directory", lambda stored: stored.omap.get(f"name_{name}"))
-    other = raw[4:].decode() if raw else ""
-    if other and other != ident:
-        spot.method("rbd_directory", "dir_remove_image", string(name) + string(other))
-    former = listed(spot, ident)
-    if former != name:
-        if former:
-            unname(spot, former, ident)
-        spot.method("rbd_directory", "dir_add_image", string(name) + string(ident))
-
-
-def remove(spot: Spot, name: str, ident: str) -> None:
-    """Remove an image with its names."""
-    unname(spot, name, ident)
-    if listed(spot, ident):
-        unname(spot, listed(spot, ident), ident)
-    if spot.stored(ident) is not None:
-        spot.write(f"rbd_header.{ident}", lambda *_: False)
-    spot_trash(spot, ident)
-
-
-def spot_trash(spot: Spot, ident: str) -> None:
-    """Remove an image's entry in the trash."""
-    if spot.read("rbd_trash", lambda stored: f"id_{ident}" in stored.omap):
-        spot.method("rbd_trash", "trash_remove", string(ident))
-
-
 def prepare(session: Any, ends: acts.WarmEnds, act: acts.Prepare, tell: Any) -> Prepared:
     sides = Sides(session, ends)
-    spot = sides.target
-    size = sides.source.header(ends.source.image_id)
+    spot = sides.target.spot
+    left = spot.id_of(sides.hidden)
+    if left is not None:
+        remove(spot, sides.hidden, left)
+    size = sides.source.spot.header(ends.source.image_id)
     ident = f"w{spot.cluster.number():x}"
     give_name(spot, sides.hidden, ident)
     spot.make(ident, Header(sides.hidden, size.size, size.features))
@@ -150,16 +281,18 @@ def prepare(session: Any, ends: acts.WarmEnds, act: acts.Prepare, tell: Any) -> 
 
 def undo_prepare(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     sides = Sides(session, ends)
-    remove(sides.target, sides.hidden, sides.target.id_of(sides.hidden) or "")
+    spot = sides.target.spot
+    remove(spot, sides.hidden, spot.id_of(sides.hidden) or "")
     return Finished()
 
 
 def execute(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Synchronized:
-    sides, ident = Sides(session, ends), ends.source.image_id
-    if not sides.source.header(ident).features & EXCLUSIVE_LOCK:
-        refuse_open(sides.source, ident)
+    sides = Sides(session, ends)
+    sides.refuse_migrating()
+    if not sides.source.spot.header(sides.source.ident).features & EXCLUSIVE_LOCK:
+        sides.source.refuse_open()
     begun = stdlib.time.time()
-    point, copied = sides.round()
+    point, copied = copy_round(sides, sides.source, sides.target)
     return Synchronized(point, 1, copied, stdlib.time.time() - begun, begun, copied)
 
 
@@ -169,114 +302,110 @@ def arm(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Armed:
 
 def cut_over(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> CutOverDone:
     sides = Sides(session, ends)
-    old, new, name = sides.source, sides.target, ends.source.image
-    ident, point, copied = ends.source.image_id, "", 0
-    if act.undo and not sides.published:
-        give_name(old, name, ident)
-        list_as(old, name, ident)
-        spot_trash(old, ident)
-        raise MigrationError(errno.EBUSY, "The clients could not wait.")
-    if not sides.published:
-        refuse_open(old, ident)
-        old.method("rbd_trash", "trash_add", string(ident) + string(name))
-        if not ends.in_place:
-            unname(old, name, ident)
-        point, copied = sides.round()
-        give_name(new, ends.target.image, ends.target.image_id)
-        tell(Published())
-    list_as(new, ends.target.image, ends.target.image_id)
-    unname(new, sides.hidden, ends.target.image_id)
+    sides.refuse_migrating()
+    exchange = sides.exchange()
+    point, copied = exchange.run(undo=act.undo, told=lambda: tell(Published()))
     return CutOverDone(point or _point(sides), 0.5, copied)
 
 
 def _point(sides: Sides) -> str:
-    header = sides.target.header(sides.ends.target.image_id)
+    header = sides.target.spot.header(sides.target.ident)
     ours = [s.name for s in header.snapshots.values() if round_prefix(sides.ends.id) in s.name]
     return ours[-1]
 
 
 def commit(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     sides = Sides(session, ends)
-    assert sides.published, "the source is removed although the target has not its name"
-    if not ends.in_place:
-        unname(sides.source, ends.source.image, ends.source.image_id)
-    remove(sides.source, ends.source.image, ends.source.image_id)
+    sides.refuse_migrating()
+    assert sides.target.named, "the source is removed although the target has not its name"
+    source = sides.source
+    if source.there:
+        sides.event("commit")
+        source.lock_out(False)
+    remove(source.spot, source.name, source.ident)
     make_ordinary(sides)
     return Finished()
 
 
 def publish(sides: Sides, *, cut_over: bool) -> bool:
     """Make a target whose source is gone an ordinary image; False where no round is complete."""
-    spot, ends = sides.target, sides.ends
-    ident = ends.target.image_id
-    if spot.stored(ident) is None:
+    spot, name, ident = sides.target.spot, sides.target.name, sides.target.ident
+    if not sides.target.there:
         return False
     header = spot.header(ident)
-    rounds = [n for n, s in header.snapshots.items() if s.name.startswith(round_prefix(ends.id))]
-    if not sides.published and not rounds:
+    rounds = [
+        n for n, s in header.snapshots.items() if s.name.startswith(round_prefix(sides.ends.id))
+    ]
+    if not sides.target.named and not rounds:
         return False
-    if not sides.published and not cut_over:
+    if not sides.target.named and not cut_over:
         content = spot.content(ident, rounds[-1])
 
         def back(made: Header) -> None:
             made.blocks = dict(content)
 
         spot.edit(ident, back)
-    if spot.id_of(ends.target.image) not in (None, ident):
-        raise MigrationError(errno.EEXIST, f"Another image has the name {ends.target.image}.")
-    give_name(spot, ends.target.image, ident)
-    list_as(spot, ends.target.image, ident)
+    give_name(spot, name, ident)
+    list_as(spot, name, ident)
     unname(spot, sides.hidden, ident)
-    spot_trash(spot, ident)
     make_ordinary(sides)
     return True
 
 
 def make_ordinary(sides: Sides) -> None:
     """Remove the snapshots and marks of the migration from a target that has its name."""
-    ident = sides.ends.target.image_id
-    drop_rounds(sides.target, ident, sides.ends.id)
+    sides.target.drop_rounds(sides.ends.id)
     for key in (_COPY, _WARM):
-        sides.target.method(f"rbd_header.{ident}", "metadata_remove", string(key))
+        oid = f"rbd_header.{sides.target.ident}"
+        sides.target.spot.method(oid, "metadata_remove", string(key))
 
 
 def abort(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     sides = Sides(session, ends)
-    if sides.source.stored(ends.source.image_id) is None:
+    sides.refuse_migrating()
+    source, target = sides.source, sides.target
+    if not source.there:
         if not publish(sides, cut_over=act.cut_over):
-            remove(sides.target, sides.hidden, ends.target.image_id)
+            remove(target.spot, sides.hidden, target.ident)
         return Finished()
-    old, new, ident = sides.source, sides.target, ends.source.image_id
-    begun = sides.published or metadata(old, ident, _COPY)
-    if act.undo and begun and old.id_of(ends.source.image) != ident:
-        give_name(new, ends.target.image, ends.target.image_id)
-        raise MigrationError(errno.EBUSY, "The clients could not wait.")
-    if sides.published:
-        refuse_open(new, ends.target.image_id)
-        set_metadata(old, ident, _COPY, "back")
-        if not ends.in_place:
-            unname(new, ends.target.image, ends.target.image_id)
-    if metadata(old, ident, _COPY) and old.id_of(ends.source.image) != ident:
-        content = new.content(ends.target.image_id)
-
-        def back(made: Header) -> None:
-            made.blocks = dict(content)
-
-        old.edit(ident, back)
-    give_name(old, ends.source.image, ident)
-    list_as(old, ends.source.image, ident)
-    spot_trash(old, ident)
-    old.method(f"rbd_header.{ident}", "metadata_remove", string(_COPY))
-    drop_rounds(old, ident, ends.id)
-    remove(new, sides.hidden, ends.target.image_id)
+    begun = metadata(source.spot, source.ident, _COPY)
+    if target.there and (target.named or begun):
+        _go_back(sides, act)
+    elif not source.named or source.locked_out:
+        source.restore()
+    sides.event("copy_removed")
+    source.spot.method(f"rbd_header.{source.ident}", "metadata_remove", string(_COPY))
+    source.drop_rounds(ends.id)
+    target.lock_out(False)
+    unname(target.spot, target.name, target.ident)
+    remove(target.spot, sides.hidden, target.ident)
     return Finished()
+
+
+def _go_back(sides: Sides, act: Any) -> None:
+    exchange = sides.exchange(back=True)
+    source = sides.source
+    if act.undo:
+        if not source.named:
+            exchange.undo()
+            source.lock_out()
+            raise MigrationError(errno.EBUSY, "The clients could not wait.")
+    elif not source.named:
+        source.lock_out(False)
+        set_metadata(source.spot, source.ident, _COPY, "back")
+    try:
+        exchange.run(undo=False, told=lambda: None)
+    except Exception:
+        if not source.named:
+            source.lock_out()
+        raise
 
 
 def drop_point(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     sides = Sides(session, ends)
-    for spot, place in ((sides.source, ends.source), (sides.target, ends.target)):
-        if place.image_id and spot.stored(place.image_id) is not None:
-            drop_rounds(spot, place.image_id, ends.id)
+    for end in (sides.source, sides.target):
+        if end.ident:
+            end.drop_rounds(ends.id)
     return Finished()
 
 

@@ -80,6 +80,7 @@ class World:
         self.simulation = Simulation(seed)
         self.cluster = Cluster(self.simulation, *pools)
         rados_module.use(self.cluster)
+        load().module("cluster.osdmap")._waits.clear()  # of processes killed in other worlds
         self.settings = load().settings.Settings(retry_first=1.0, retry_cap=5.0)
         self.managers: list[Manager] = []
         self.audit_log: list[str] = []

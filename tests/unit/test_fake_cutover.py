@@ -147,8 +147,9 @@ def test_a_guest_goes_on_when_the_target_has_its_name(world, monkeypatch):
         state.append(world.do("get", "hdd/a")["state"])
         world.simulation.kill(world.simulation.current())
 
-    monkeypatch.setattr(warm, "list_as", kill)
+    monkeypatch.setattr(warm.Exchange, "_complete", kill)
     answer = ask(world, Released("t", "web-17", idents))
+    world.run(0.1)
     monkeypatch.undo()
     assert state == ["cutting-over"]
     assert [(d.image, d.moved) for d in answer.disks] == [(spec("hdd/a"), True)]

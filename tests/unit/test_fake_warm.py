@@ -16,8 +16,8 @@ from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.plan import Definition, Listed, Plan, PlanState
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.verification import Verify
+from tests.fakes import names as image_names
 from tests.fakes import rbd_module
-from tests.fakes import warm as fake_warm
 from tests.fakes.cluster import BLOCK
 from tests.fakes.images import Spot
 from tests.fakes.world import ManagerLost, World, block, spec
@@ -354,7 +354,7 @@ def test_an_image_of_a_plan_that_a_client_opens_meanwhile_is_not_done_before_its
 def lose_source(world):
     """Remove the source with everything, as somebody does who does not mind our snapshots."""
     spot = Spot.of(world.client("vandal").ioctx("hdd/a"))
-    fake_warm.remove(spot, "a", spot.id_of("a"))
+    image_names.remove(spot, "a", spot.id_of("a"))
 
 
 def test_where_the_source_is_gone_a_forced_abort_keeps_the_copy_under_the_targets_name(world):

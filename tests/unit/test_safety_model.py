@@ -100,7 +100,7 @@ def test_a_commit_that_an_administrator_forced_is_right(run):
 def test_an_abort_that_loses_what_a_client_did_is_seen(run, kind):
     linked(run)
     arguments = {"size": 6} if kind == "resize" else {}
-    getattr(run, kind)("a", **arguments)
+    getattr(run.guests, kind)("a", **arguments)
     assert f"loses what a client did: {kind}" in worker_does(run, "abort")[0]
 
 
@@ -108,9 +108,9 @@ def test_an_abort_that_loses_a_write_is_seen(run):
     ident = linked(run)
     target = run.world.record("nvme/a").target.image_id
     assert ident
-    run.client_opens("a")
-    run.client_writes("a", 2)
-    run.client_closes("a")
+    run.guests.client_opens("a")
+    run.guests.client_writes("a", 2)
+    run.guests.client_closes("a")
     pool = run.world.cluster.pool_named("nvme")
     del pool.objects[("", f"rbd_header.{target}")].header.blocks[2]
     assert "a write to object 2 of a was lost" in worker_does(run, "abort")[-1]

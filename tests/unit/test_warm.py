@@ -158,10 +158,14 @@ def test_nobody_trashes_a_source_by_accident_into_a_cutover():
     m = record(State.EXECUTED, goal=Goal.COMMITTED)
     situation = diagnose(m, seen)
     assert decide(m, situation, NOW) == Rest()
-    assert "hdd/vm" in names_changed(m, situation)
+    assert "rbd trash restore" in names_changed(m, situation, seen)
+    linked = replace(source(listed=False), header=MigrationHeader(True, 2, "", "x", "", H.PREPARED))
+    said = names_changed(m, situation, replace(seen, source=linked))
+    assert "hdd/vm" in said
+    assert "plain `rbd`" in said
     ours = replace(m, state=State.CUTTING_OVER)
     assert decide(ours, situation, NOW) == Act(Op.CUT_OVER)
-    assert not names_changed(ours, situation)
+    assert not names_changed(ours, situation, seen)
     assert decide(replace(ours, paused=True), situation, NOW) == Act(Op.CUT_OVER)
     assert decide(replace(ours, goal=Goal.ABORTED), situation, NOW) == Act(Op.ABORT)
 

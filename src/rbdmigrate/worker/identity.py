@@ -8,7 +8,7 @@ before librbd looks the name up; where librbd opens an image by id, the acts do 
 
 from __future__ import annotations
 
-from errno import ESTALE, EUCLEAN
+from errno import EBUSY, ESTALE, EUCLEAN
 
 import rados
 
@@ -43,6 +43,23 @@ def prepared_target(ioctx: rados.Ioctx, ident: str, no_point: str) -> Prepared:
     version = headers.version(ioctx, ident)  # first: whatever is written from now on changes it
     header = target_header(ioctx, ident, headers.OWN_KEYS)
     return Prepared(ident, version, header, no_point)
+
+
+def refuse_migrating(ioctx: rados.Ioctx, place: Place) -> None:
+    """Raise MigrationError(EBUSY) for an image that somebody migrates with plain ``rbd``.
+
+    For images that are not librbd's migrations. librbd keeps the source in the trash meanwhile,
+    read-only; a name that it got from us would stop that migration from ending.
+    """
+    found = headers.migration_header(ioctx, place.image_id)
+    if found is None:
+        return
+    end = "source" if found.is_source else "target"
+    raise MigrationError(
+        EBUSY,
+        f"{place.spec} is the {end} of a live migration that somebody prepared with plain `rbd`; "
+        "commit or abort that with `rbd migration`, then try again; nothing was changed.",
+    )
 
 
 def require_executed(ioctx: rados.Ioctx, target: Place) -> None:

@@ -12,6 +12,7 @@ from typing import Optional
 
 from ...model.jobs.answers import Synchronized
 from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
+from ...model.observation import Observation
 from ...model.report import iso
 from ...model.rounds import Rounds, hidden_name
 from ...model.spec import ImageSpec
@@ -69,13 +70,18 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
     return Rest()
 
 
-def names_changed(m: Migration, situation: Situation) -> str:
+def names_changed(m: Migration, situation: Situation, seen: Observation) -> str:
     """What to do when somebody else took away the name of the image that clients use; or empty."""
     if m.method is not Method.WARM or situation is not Situation.HALF_CUT_OVER:
         return ""
     if m.state is State.CUTTING_OVER or m.goal is Goal.ABORTED:
         return ""
     image = m.target if m.cut_over_at is not None else m.source
+    if seen.source is not None and seen.source.header is not None:
+        return (
+            f"Somebody prepared {image.spec} (image id {image.image_id}) for a live migration with "
+            "plain `rbd`; commit or abort that with `rbd migration`, and this one goes on."
+        )
     return (
         f"Somebody moved {image.spec} (image id {image.image_id}) to the trash, or changed its "
         "name half-way; `rbd trash restore` brings it back, and `ceph rbd migration abort "

@@ -221,8 +221,8 @@ class Reconciler:
                 return
             if isinstance(verdict, End):
                 self._end(tracked)
-        elif names_changed(migration, situation):
-            tracked.note = names_changed(migration, situation)
+        elif names_changed(migration, situation, seen):
+            tracked.note = names_changed(migration, situation, seen)
             look_again(tracked, _TROUBLE_WAIT)
         elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."

@@ -27,7 +27,7 @@ from ...model.jobs.acts import (
 from ...model.jobs.answers import Armed, CutOverDone, Finished, Prepared, Synchronized
 from ...model.jobs.protocol import Published, Tell
 from ...model.rounds import cutover_estimate
-from ..identity import renamed
+from ..identity import refuse_migrating, renamed
 from ..mover.marks import read_mark
 from ..session import KEPT_OPEN, Session
 from . import going_back, target
@@ -36,6 +36,14 @@ from .left_alone import make_ordinary, publish, source_is_gone
 from .lockable import release
 from .open_ends import OpenEnds
 from .rounds import drop_reserved, synchronize
+
+
+def _refuse_migrating(session: Session, ends: WarmEnds) -> None:
+    """Raise MigrationError(EBUSY) while somebody migrates one of the images with plain ``rbd``."""
+    for place in (ends.source, ends.target):
+        if place.image_id and session.has_pool(place.pool_id):
+            with session.open(place) as ioctx:
+                refuse_migrating(ioctx, place)
 
 
 def prepare(session: Session, ends: WarmEnds, act: Prepare, tell: Tell) -> Prepared:
@@ -57,6 +65,7 @@ def undo_prepare(session: Session, ends: WarmEnds, act: UndoPrepare, tell: Tell)
 def execute(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synchronized:
     """Copy rounds until the target is in step with the source."""
     fault_point("librbd.before", "execute")
+    _refuse_migrating(session, ends)
     with closing(OpenEnds(session=session, old=ends.source, new=ends.target)) as opened:
         done = synchronize(session, ends, opened, act, tell)
     fault_point("librbd.after", "execute")
@@ -65,6 +74,7 @@ def execute(session: Session, ends: WarmEnds, act: Execute, tell: Tell) -> Synch
 
 def arm(session: Session, ends: WarmEnds, act: Arm, tell: Tell) -> Armed:
     """Copy rounds, and keep both images open for a cutover."""
+    _refuse_migrating(session, ends)
     opened = OpenEnds(session=session, old=ends.source, new=ends.target)
     try:
         done = synchronize(session, ends, opened, act, tell)
@@ -103,6 +113,7 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
     if armed is None:
         session.let_go()
     try:
+        _refuse_migrating(session, ends)
         with ExitStack() as stack:
             cutover = Cutover(
                 session=session,
@@ -146,6 +157,7 @@ def finish_commit(session: Session, ends: WarmEnds, act: FinishCommit, tell: Tel
 
 def _commit(session: Session, ends: WarmEnds) -> Finished:
     fault_point("librbd.before", "commit")
+    _refuse_migrating(session, ends)
     with session.open(ends.target) as ioctx:
         if headers.image_id(ioctx, ends.target.image) != ends.target.image_id:
             raise renamed(ends.target)
@@ -167,6 +179,7 @@ def abort(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> Finished:
     Where the source is gone the target may be all that is left of the disk, and is published.
     """
     fault_point("librbd.before", "abort")
+    _refuse_migrating(session, ends)
     if source_is_gone(session, ends) and publish(session, ends, cut_over=act.cut_over):
         fault_point("librbd.after", "abort")
         return Finished()
