@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import rbd
@@ -39,6 +39,7 @@ class Variant:
     child: bool = False  # the source's protected snapshot has a clone
     group: bool = False  # the source is member of a group
     old_format: bool = False  # the source is of format 1
+    method: str = "live"
 
 
 VARIANTS = {
@@ -54,6 +55,12 @@ VARIANTS = {
         Variant("format-1", old_format=True),
         Variant("in-place-journal", target_pool=SOURCE_POOL, in_place=True,
                 features=_ALL),
+        Variant("warm", method="warm"),
+        Variant("warm-in-place", target_pool=SOURCE_POOL, in_place=True, method="warm"),
+        Variant("warm-namespace", source_namespace=NAMESPACE, target_namespace=NAMESPACE,
+                method="warm"),
+        Variant("warm-clone", clone=True, method="warm"),
+        Variant("warm-no-lock", features=FEATURES["layering"], method="warm"),
     )
 }  # fmt: skip
 
@@ -156,6 +163,18 @@ def _make_parent(bench: Bench, size: int) -> bytes:
                 image.create_snap(_PARENT_SNAPSHOT)
                 image.protect_snap(_PARENT_SNAPSHOT)
     return content
+
+
+def write_more(bench: Bench, sample: Sample, place: "tuple[str, str, str]") -> Sample:
+    """Write to the image at ``place``, which has the sample's content, as a client does."""
+    content = bytearray()
+    chance = random.Random(f"more/{sample.name}")
+    pool, namespace, name = place
+    with bench.ioctx(pool, namespace) as ioctx, rbd.Image(ioctx, name) as image:
+        content[:] = image.read(0, sample.size)
+        for _ in range(4):
+            _write(image, content, chance, chance.randrange(sample.size // 4096) * 4096, 4096)
+    return replace(sample, digests={**sample.digests, HEAD: _digest(content)})
 
 
 def _write(

@@ -19,12 +19,17 @@ def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
     """Request a migration without waiting for the answer."""
     where = {"force": True} if sample.variant.in_place else {"target_image": spec(sample.target)}
     return managers.command_in_background(
-        bench, "run", source_image=spec(sample.source), goal=goal, method="live", **where
+        bench,
+        "run",
+        source_image=spec(sample.source),
+        goal=goal,
+        method=sample.variant.method,
+        **where,
     )
 
 
 def bring_to(bench: Bench, samples: "list[Sample]", state: State) -> None:
-    """Bring all samples to ``prepared`` or ``executed``, without faults."""
+    """Bring all samples to a state in which they rest, without faults."""
     threads = [begin(bench, sample, state.value) for sample in samples]
     for thread in threads:
         thread.join()

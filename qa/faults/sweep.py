@@ -10,7 +10,7 @@ from typing import Callable
 from qa.faults import journey, managers, phantoms, records
 from qa.faults.bench import Bench
 from qa.faults.cases import Case
-from qa.faults.images import VARIANTS, make_sample, removed_at_end
+from qa.faults.images import VARIANTS, make_sample, removed_at_end, write_more
 from qa.faults.results import Result
 from rbdmigrate.model.migration import Op, State
 
@@ -52,7 +52,7 @@ class Fault:
 
 def cases() -> "list[Case]":
     """Return all faults at named points."""
-    return [Case(f"point: {fault.name}", _runner(fault), quick) for fault, quick in _faults()]
+    return [Case(f"point: {fault.name}", runner(fault), quick) for fault, quick in _faults()]
 
 
 # The writes of a record on its way, by the state it then has, and how many there are of each:
@@ -108,7 +108,8 @@ def _worker_faults() -> Iterator[Fault]:
             yield Fault(where, Op.ABORT.value, 1, begin)
 
 
-def _runner(fault: Fault) -> Callable[[Bench, str], Result]:
+def runner(fault: Fault) -> Callable[[Bench, str], Result]:
+    """Return what a case of this fault does."""
     return lambda bench, name: run(bench, name, fault)
 
 
@@ -130,6 +131,8 @@ def run(bench: Bench, name: str, fault: Fault) -> Result:
             stack.enter_context(removed_at_end(bench, sample))
         if fault.aborting:
             journey.bring_to(bench, samples, fault.aborting)
+        if fault.aborting is State.CUT_OVER:
+            samples = [write_more(bench, sample, sample.target) for sample in samples]
         victim = managers.active_pid(bench.cluster)
         path = arm(bench, fault)
         begun = time.monotonic()

@@ -301,9 +301,12 @@ class Run:
             "verify": {"mode": Verify.FULL}}  # fmt: skip
         request = self._request(kind, disk, **options.get(kind, {}))
         known = self.world.record(f"nvme/{disk}")
+        rounds = self._rounds()
         before = self.world.cluster.snapshot()
         (answer,) = self._ask(request)
         record = self.world.record(f"nvme/{disk}")
+        if self.world.workers_busy() or self._rounds() != rounds:
+            return  # a copy was refreshed at the same time
         if not isinstance(answer, MigrationError) or self.world.cluster.snapshot() == before:
             return
         if known is not None and known.cut_over_at is not None and answer.errno == EBUSY:
@@ -312,6 +315,9 @@ class Run:
         adopted = record is not None and record.adopted and known is None
         if not failed and not adopted:
             raise Broken(f"{request.name} was refused ({answer}) and changed something")
+
+    def _rounds(self) -> list[Any]:
+        return [record["rounds"] for record in self.world.records().values()]
 
     # -- plans ---------------------------------------------------------------------------------
 

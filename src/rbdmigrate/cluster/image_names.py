@@ -3,7 +3,8 @@
 A name is the object ``rbd_id.<name>``, whose content is the image's id. The directory and the trash
 are for listings; librbd finds an image by the former alone. librbd's own rename and trash calls
 open the image, and none gives a name to another image without a moment when it leads nowhere. All
-functions may be repeated. Formats: src/cls/rbd in Ceph, the same from release 16 to 20.
+functions may be repeated. No other thread may use the ioctx meanwhile, which keeps the version of
+what was read last. Formats: src/cls/rbd in Ceph, the same from release 16 to 20.
 """
 
 from __future__ import annotations

@@ -78,6 +78,9 @@ class Cutover:
         self._sides = sides
         self._tell = tell
         self._old = stack.enter_context(session.open(sides.old))
+        # Another thread takes the name. It removes what it read, by the version that it read, which
+        # librados keeps for each ioctx.
+        self._named = stack.enter_context(session.open(sides.old))
         self._new = stack.enter_context(session.open(sides.new))
         self._armed = armed
         self._clients_wait = clients_wait
@@ -195,10 +198,10 @@ class Cutover:
         """List ``old`` in the trash, and take its name unless ``new`` gets the same one."""
         old = self._sides.old
         fault_point("cutover.before", "name")
-        image_names.trash(self._old, old.image, old.image_id)
+        image_names.trash(self._named, old.image, old.image_id)
         fault_point("cutover.between", "name")
         if not self._sides.same_name:
-            image_names.drop(self._old, old.image, old.image_id)
+            image_names.drop(self._named, old.image, old.image_id)
         fault_point("cutover.after", "name")
         self.steps.end("name")
 
