@@ -6,6 +6,7 @@ unpacked but not installed. The only program in it is compiled from the C files 
 
 import fcntl
 import hashlib
+import lzma
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from qa.guest.initramfs import archive
 _CACHE = Path(os.environ.get("RBD_MIGRATION_CACHE", "/var/cache/rbd_migration")) / "guest"
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("boot.c", "writer.c", "guest.h"))
 _META_PACKAGE = "linux-image-cloud-amd64"
+_PARTS = re.compile(r"Depends: (linux-(?:binary|modules)-\S+)")  # from Debian 14 on
 _MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod")
 _TIMEOUT = 300
 
@@ -36,14 +38,15 @@ class Parts:
 def build(folder: Optional[Path] = None) -> Parts:
     """Return the guest's parts, made in ``folder`` if they are not there yet. Raises GuestError.
 
-    The first time takes some seconds and downloads 27 MB.
+    The first time takes some seconds and downloads 27 to 37 MB.
     """
     cache = folder or _CACHE
     cache.mkdir(parents=True, exist_ok=True)
     with open(cache / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kernel = _kernel(cache)
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()[:12]
+        contents = (path.read_bytes() for path in (*_SOURCES, *sorted(kernel.glob("*.ko"))))
+        digest = hashlib.sha256(b"".join(contents)).hexdigest()[:12]
         initramfs = cache / f"initramfs-{digest}.gz"
         if not initramfs.exists():
             _write(initramfs, archive(_files(cache, kernel)))
@@ -52,47 +55,70 @@ def build(folder: Optional[Path] = None) -> Parts:
 
 def _kernel(cache: Path) -> Path:
     """Return the folder with ``vmlinuz`` and the modules that are needed."""
-    made = cache / "kernel"
+    made = cache / "boot"
     if made.exists():
         return made
     work = cache / "download"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    depends = _run(["apt-cache", "depends", _META_PACKAGE], work)
-    found = re.search(r"Depends: (linux-image-\S+)", depends)
+    found = re.search(r"Depends: (linux-image-\S+)", _depends(_META_PACKAGE, work))
     if not found:
         raise GuestError(f"apt knows no package {_META_PACKAGE}; run apt-get update.")
-    _run(["apt-get", "download", found[1]], work)
-    package = next(work.glob("*.deb"))
-    _run(["dpkg-deb", "--extract", str(package), "unpacked"], work)
-    ready = work / "kernel"
-    ready.mkdir()
-    shutil.copy(next((work / "unpacked" / "boot").glob("vmlinuz-*")), ready / "vmlinuz")
-    for number, module in enumerate(_in_order(work / "unpacked" / "lib" / "modules")):
-        shutil.copy(module, ready / f"{number:02}-{module.name}")
-    ready.rename(made)
+    parts = _PARTS.findall(_depends(found[1], work))
+    _run(["apt-get", "download", *(parts or [found[1]])], work)
+    for package in work.glob("*.deb"):
+        _run(["dpkg-deb", "--extract", str(package), "unpacked"], work)
+    take(work / "unpacked", work / "boot")
+    (work / "boot").rename(made)
     shutil.rmtree(work)
     return made
 
 
-def _in_order(tree: Path) -> "list[Path]":
+def _depends(package: str, folder: Path) -> str:
+    return _run(["apt-cache", "depends", package], folder)
+
+
+def take(unpacked: Path, folder: Path) -> None:
+    """Copy the kernel and the modules into ``folder``, numbered in the order of loading.
+
+    ``unpacked`` are the packages, of any Debian since 12. Raises GuestError.
+    """
+    kernels = [path for path in unpacked.rglob("vmlinuz*") if path.is_file()]
+    if not kernels:
+        raise GuestError(f"What {_META_PACKAGE} depends on contains no file vmlinuz*.")
+    folder.mkdir()
+    shutil.copy(kernels[0], folder / "vmlinuz")
+    for number, (name, module) in enumerate(_in_order(unpacked).items()):
+        (folder / f"{number:02}-{name}.ko").write_bytes(module)
+
+
+def _in_order(unpacked: Path) -> "dict[str, bytes]":
     """Return the modules and what they depend on, each after its dependencies."""
-    files = {path.stem.replace("-", "_"): path for path in tree.rglob("*.ko")}
-    order: dict[str, Path] = {}
+    files = {
+        path.name.partition(".")[0].replace("-", "_"): path for path in unpacked.rglob("*.ko*")
+    }
+    order: dict[str, bytes] = {}
 
     def add(name: str) -> None:
         if name not in order and name in files:  # others are built into the kernel
-            for needed in _needs(files[name]):
+            module = _module(files[name])
+            for needed in _needs(module):
                 add(needed)
-            order[name] = files[name]
+            order[name] = module
 
-    for module in _MODULES:
-        add(module)
-    return list(order.values())
+    for name in _MODULES:
+        add(name)
+    return order
 
 
-def _needs(module: Path) -> Iterator[str]:
-    found = re.search(rb"\0depends=([^\0]*)\0", module.read_bytes())
+def _module(path: Path) -> bytes:
+    """Return a module's content; Debian compresses them from 13 on."""
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data
+
+
+def _needs(module: bytes) -> Iterator[str]:
+    found = re.search(rb"\0depends=([^\0]*)\0", module)
     for name in found[1].decode().split(",") if found else ():
         yield name.replace("-", "_")
 

@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
 
 from qa.guest import build, machine
 from qa.guest.console import DiskReport, complaints, reports
+from qa.guest.errors import GuestError
 from qa.guest.initramfs import archive
 from qa.guest.machine import GuestOptions, Machine, RbdDisk
 
@@ -46,12 +48,43 @@ def test_the_archive_has_folders_before_files_and_ends_with_its_trailer():
     assert at == len(data)
 
 
-def test_a_module_comes_after_what_it_needs(tmp_path, monkeypatch):
-    for name, needs in {"low": "", "mid-dle": "low", "high": "mid_dle,built_in,low"}.items():
-        (tmp_path / f"{name}.ko").write_bytes(f"ELF\0depends={needs}\0name={name}\0".encode())
+@pytest.mark.parametrize(
+    ("kernel", "modules", "pack"),
+    [
+        ("boot/vmlinuz-6.1", "lib/modules/6.1", None),
+        ("boot/vmlinuz-6.12", "usr/lib/modules/6.12", lzma.compress),
+        ("usr/lib/modules/7.2/vmlinuz", "usr/lib/modules/7.2", lzma.compress),
+    ],
+    ids=["Debian 12", "Debian 13", "Debian 14"],
+)
+def test_a_module_comes_after_what_it_needs(tmp_path, monkeypatch, kernel, modules, pack):
+    tree, taken = tmp_path / "unpacked", tmp_path / "taken"
+    contents = {
+        "high": b"ELF\0depends=low,built-in\0x",
+        "low": b"\0depends=lo-west\0",
+        "lo-west": b"\0depends=\0",
+        "other": b"\0depends=low\0",
+    }
+    (tree / modules).mkdir(parents=True)
+    (tree / kernel).parent.mkdir(parents=True, exist_ok=True)
+    (tree / kernel).write_bytes(b"kernel")
+    for name, content in contents.items():
+        path = tree / modules / (f"{name}.ko.xz" if pack else f"{name}.ko")
+        path.write_bytes(pack(content) if pack else content)
     monkeypatch.setattr(build, "_MODULES", ("high",))
-    order = [path.stem for path in build._in_order(tmp_path)]
-    assert order == ["low", "mid-dle", "high"]
+    build.take(tree, taken)
+    assert {path.name: path.read_bytes() for path in taken.iterdir()} == {
+        "vmlinuz": b"kernel",
+        "00-lo_west.ko": contents["lo-west"],
+        "01-low.ko": contents["low"],
+        "02-high.ko": contents["high"],
+    }
+
+
+def test_packages_without_a_kernel_are_refused(tmp_path):
+    (tmp_path / "unpacked").mkdir()
+    with pytest.raises(GuestError, match="contains no file vmlinuz"):
+        build.take(tmp_path / "unpacked", tmp_path / "taken")
 
 
 @pytest.mark.parametrize(
