@@ -7,6 +7,7 @@ import pytest
 from qa.releases import catalogue, cli
 from qa.releases.catalogue import INSIDE, KNOWN
 from qa.releases.enter import inside
+from qa.releases.page import page
 from qa.releases.results import Result, Results, load, merged, read_report, save, table
 from qa.releases.root import Root, RootError
 
@@ -17,15 +18,16 @@ REPORT = """<testsuites><testsuite>
 <testcase classname="tests.cluster.test_b" name="test_one"><error/></testcase>
 </testsuite></testsuites>"""
 
+DAY = "2026-11-28"
 PASSED, FAILED, SKIPPED = Result("passed", 1), Result("failed", 1), Result("skipped", 0, "no nbd")
 
 
 def test_a_report_tells_what_became_of_each_test() -> None:
-    assert read_report(REPORT) == {
-        "test_a::test_one": Result("passed", 1.5),
-        "test_a::test_two": Result("failed", 0),
-        "test_a::test_three": Result("skipped", 0, "why"),
-        "test_b::test_one": Result("failed", 0),
+    assert read_report(REPORT, DAY) == {
+        "test_a::test_one": Result("passed", 1.5, day=DAY),
+        "test_a::test_two": Result("failed", 0, day=DAY),
+        "test_a::test_three": Result("skipped", 0, "why", day=DAY),
+        "test_b::test_one": Result("failed", 0, day=DAY),
     }
 
 
@@ -43,6 +45,56 @@ def test_the_table_has_a_column_for_each_release_their_sums_and_why_tests_were_s
         "passed on tentacle (20.2.4): 0/1, 1 failed",
         "skipped on pacific: a::y: no nbd",
     ]
+
+
+def test_the_page_has_sums_and_days_by_file_and_why_tests_were_skipped() -> None:
+    later = Result("passed", 1, day="2026-12-01")
+    found = {
+        "pacific": Results("16.2.15", {"b::y": SKIPPED, "a::x": later}),
+        "tentacle": Results(
+            "20.2.4", {"a::x[1]": later, "a::x[2]": Result("failed", 1, day="2026-11-28")}
+        ),
+    }
+    assert page(found).splitlines() == [
+        ".. list-table::",
+        "   :header-rows: 1",
+        "",
+        "   * - tests",
+        "     - pacific (16.2.15)",
+        "     - tentacle (20.2.4)",
+        "   * - ``a``",
+        "     - 1/1; 2026-12-01",
+        "     - 1/2, 1 failed; 2026-11-28 to 2026-12-01",
+        "   * - ``b``",
+        "     - 0/1, 1 skipped; unknown day",
+        "     - not run",
+        "   * - all",
+        "     - 1/2, 1 skipped",
+        "     - 1/2, 1 failed",
+        "",
+        "Skipped:",
+        "",
+        "- pacific: ``b::y``: no nbd",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "good"),
+    [
+        (PASSED, True),
+        (SKIPPED, True),
+        (FAILED, False),
+        (Result("skipped", 0, "unconditional skip"), False),
+        (Result("skipped", 0), False),
+    ],
+)
+def test_a_test_that_is_skipped_without_a_reason_is_no_success(
+    result: Result, good: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_run", lambda *_: Results("20.2.4", {"a::x": PASSED, "a::y": result}))
+    file = tmp_path / "page.rst"
+    assert cli.main(["--only", "tentacle", "--page", str(file)]) == (0 if good else 1)
+    assert "20.2.4" in file.read_text()
 
 
 def test_results_are_kept_and_added_to(tmp_path: Path) -> None:
@@ -96,7 +148,7 @@ def test_all_of_a_release_are_the_cluster_tests_and_the_unit_tests(
     commands = []
 
     def in_release(name: str, command: "list[str]", log: Path, timeout: float = 0) -> int:
-        commands.append(command[:4])
+        commands.append(command)
         log.write_text("ceph version 20.2.4 (0f) tentacle (stable)\nPython 3.14.8\n")
         for word in command:
             if word.startswith("--junitxml="):
@@ -106,7 +158,8 @@ def test_all_of_a_release_are_the_cluster_tests_and_the_unit_tests(
     monkeypatch.setattr(cli, "_in_release", in_release)
     found = cli._run("tentacle", tests, tmp_path)
     assert found.versions == "20.2.4, Python 3.14.8"
-    assert commands[1:2] == [["./run", "test", "-e", "cluster"]]
+    assert commands[1][:4] == ["./run", "test", "-e", "cluster"]
+    assert commands[1][6:] == ["-m", "", *tests]
     assert commands[2:] == ([] if tests else [["./run", "test", "-e", "unit"]])
     unit = found.tests.get("unit tests")
     assert unit is None if tests else unit is not None and unit.outcome == "failed"

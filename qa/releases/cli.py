@@ -17,6 +17,7 @@ from typing import Optional
 
 from qa.releases.catalogue import KNOWN, here
 from qa.releases.enter import inside
+from qa.releases.page import page
 from qa.releases.results import Result, Results, load, merged, read_report, save, table
 from qa.releases.root import RootError
 
@@ -27,7 +28,10 @@ _UNIT_TESTS = "unit tests"  # all of them as one line of the table
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the tests and print the table; 1 when a test failed anywhere or could not run."""
+    """Run the tests and print the table.
+
+    Returns 1 when a test failed anywhere, was skipped without a reason, or could not run.
+    """
     args = _parser().parse_args(argv)
     found: dict[str, Results] = {}
     if args.json:
@@ -56,8 +60,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             if args.json:
                 save(args.json, found)
     print(table(found))
-    failed = any(_has_failed(results) for results in found.values())
-    return 1 if failed or not ran else 0
+    if args.page:
+        args.page.write_text(page(found), encoding="utf-8")
+    return 0 if ran and all(results.good for results in found.values()) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the results there; what FILE has already is in the table too",
     )
     parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="RST",
+        help="write there, for the documentation, how many tests of each file passed, and when",
+    )
+    parser.add_argument(
         "tests", nargs="*", help="arguments for pytest, after '--' (default: all cluster tests)"
     )
     return parser
@@ -83,7 +94,8 @@ def _run(name: str, tests: Sequence[str], folder: Path) -> Results:
         log, start = folder / f"{name}-unit.log", time.monotonic()
         code = _in_release(name, ["./run", "test", "-e", "unit"], log)
         outcome = "failed" if code else "passed"
-        found.tests[_UNIT_TESTS] = Result(outcome, round(time.monotonic() - start, 3))
+        seconds = round(time.monotonic() - start, 3)
+        found.tests[_UNIT_TESTS] = Result(outcome, seconds, day=_today())
         if code:
             _show(log)
     return found
@@ -101,10 +113,11 @@ def _versions(name: str, folder: Path) -> str:
 
 def _cluster_tests(name: str, tests: Sequence[str], folder: Path) -> "dict[str, Result]":
     report, log = folder / f"{name}.xml", folder / f"{name}.log"
-    _in_release(name, ["./run", "test", "-e", "cluster", "--", f"--junitxml={report}", *tests], log)
+    options = (f"--junitxml={report}", "-m", "")  # of any mark: the long ones too
+    _in_release(name, ["./run", "test", "-e", "cluster", "--", *options, *tests], log)
     if not report.exists():
         raise RootError(f"the tests did not run:\n{log.read_text(errors='replace')[-2000:]}")
-    found = read_report(report.read_text(encoding="utf-8"))
+    found = read_report(report.read_text(encoding="utf-8"), _today())
     if any(result.outcome == "failed" for result in found.values()):
         _show(log)
     return found
@@ -140,8 +153,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _has_failed(results: Results) -> bool:
-    return any(result.outcome == "failed" for result in results.tests.values())
+def _today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def _show(log: Path) -> None:

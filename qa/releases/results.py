@@ -6,14 +6,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+_NO_REASON = "unconditional skip"  # pytest's words for a mark without a reason
+
 
 @dataclass(frozen=True)
 class Result:
-    """``outcome``: passed, failed or skipped; ``why`` it was skipped."""
+    """``outcome``: passed, failed or skipped; ``why`` it was skipped; the ``day`` it ran (UTC)."""
 
     outcome: str
     seconds: float
     why: str = ""
+    day: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether it did not fail, and does not hide what it tests without a reason."""
+        return self.outcome == "passed" or (
+            self.outcome == "skipped" and self.why not in ("", _NO_REASON)
+        )
 
 
 @dataclass
@@ -22,6 +32,11 @@ class Results:
 
     versions: str
     tests: "dict[str, Result]" = field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        """Whether all are."""
+        return all(result.good for result in self.tests.values())
 
     def sums(self) -> str:
         """Return how many passed of how many, and the numbers of the others."""
@@ -34,19 +49,19 @@ class Results:
         )
 
 
-def read_report(junit: str) -> "dict[str, Result]":
-    """Read the results by test from pytest's JUnit report."""
+def read_report(junit: str, day: str) -> "dict[str, Result]":
+    """Read the results by test from pytest's JUnit report of tests that ran on ``day``."""
     found = {}
     for case in ElementTree.fromstring(junit).iter("testcase"):
         name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
         seconds = float(case.get("time", 0))
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
-            found[name] = Result("failed", seconds)
+            found[name] = Result("failed", seconds, day=day)
         elif skip is not None:
-            found[name] = Result("skipped", seconds, skip.get("message", ""))
+            found[name] = Result("skipped", seconds, skip.get("message", ""), day)
         else:
-            found[name] = Result("passed", seconds)
+            found[name] = Result("passed", seconds, day=day)
     return found
 
 
