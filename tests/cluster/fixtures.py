@@ -16,10 +16,15 @@ from tests.cluster.commands import Commands
 
 @contextmanager
 def running_or_new(folder: Path, options: ClusterOptions) -> Iterator[Cluster]:
-    """The cluster that RBD_MIGRATION_TEST_CLUSTER names, or a new one until the end."""
+    """The cluster that RBD_MIGRATION_TEST_CLUSTER names, or a new one until the end.
+
+    In both the default verification is turned off.
+    """
     running = os.environ.get("RBD_MIGRATION_TEST_CLUSTER")
     if running:
-        yield Cluster(Path(running))
+        given = Cluster(Path(running))
+        compare_nothing(given)
+        yield given
         return
     with Cluster(folder) as fresh:
         fresh.up(options)

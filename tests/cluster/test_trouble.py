@@ -1,6 +1,8 @@
 """Trouble in Ceph and garbage in the store: a clear hold or failure, and it goes on afterwards."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,6 +130,18 @@ def actor(client: rados.Rados, target: str) -> "dict[str, object]":
 def test_a_worker_that_is_blocklisted_by_somebody(cluster: Cluster, migration, client, copying):
     target, expected = copying
     for address in actor(client, target)["addresses"]:  # type: ignore[attr-defined]
+        cluster.ceph("osd", "blocklist", "add", str(address), "60")
+    assert finish(migration, client, target) == expected
+
+
+def test_a_worker_that_hangs_after_it_was_blocklisted_is_replaced(
+    cluster: Cluster, migration, client, copying
+):
+    """librbd mostly fails then; where it waits instead, the copy would stand still."""
+    target, expected = copying
+    worker = actor(client, target)
+    os.kill(worker["pid"], signal.SIGSTOP)  # type: ignore[arg-type]
+    for address in worker["addresses"]:  # type: ignore[attr-defined]
         cluster.ceph("osd", "blocklist", "add", str(address), "60")
     assert finish(migration, client, target) == expected
 

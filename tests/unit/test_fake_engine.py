@@ -319,6 +319,32 @@ def test_a_manager_that_wakes_up_after_it_was_replaced_writes_nothing(world):
     assert former.engine.ended.is_set()
 
 
+def test_a_worker_that_was_blocklisted_and_waits_instead_of_failing_is_replaced(world):
+    world.prepare("hdd/a", "nvme/a")
+    frozen = []
+
+    def freeze(client, oid, write):
+        if not frozen and client.process in world.workers():
+            frozen.append(client.process)
+            world.simulation.freeze(client.process)
+
+    world.cluster.before.append(freeze)
+    world.do("execute", "nvme/a")
+    world.run(30.0)
+    (worker,) = frozen
+    assert worker.alive, "nobody shut it out: it may be slow"
+    for address in world.record("nvme/a").step.actor.addresses:
+        world.cluster.blocklist[address] = world.simulation.now + 3600.0
+    for _ in range(1200):
+        if world.record("nvme/a").failure is not None:
+            break
+        world.run(0.05)
+    assert not worker.alive
+    assert "the copying client was blocklisted" in world.record("nvme/a").failure.message
+    world.wait_state("nvme/a", "executed")
+    assert world.content("nvme/a") == CONTENT
+
+
 def test_a_plan_migrates_its_images(world):
     world.create_image("hdd/b", {1: b"b"})
     images = tuple(Listed(spec(f"hdd/{name}"), spec(f"nvme/{name}")) for name in "ab")

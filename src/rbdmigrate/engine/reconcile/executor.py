@@ -50,6 +50,7 @@ from .act_records import with_bytes, with_change, with_intent
 from .fencing import Fencing
 from .outcomes import with_answer
 from .post_copy import PostCopy
+from .shut_out import ShutOutWorkers
 from .source_breaker import SourceBreaker
 from .verification import on_checkpoint
 from .worker_events import (
@@ -92,6 +93,7 @@ class Executor:
         self._holder = LockOwnerPace(client, registry)
         self._after_copy = PostCopy(client, registry, settings, self.blocklist)
         self._fencing = Fencing(client=client, blocklist=self.blocklist)
+        self._shut_out = ShutOutWorkers(client)
         self.breaker = SourceBreaker()
         self._failures = ActFailures(registry=registry, settings=settings, breaker=self.breaker)
 
@@ -277,7 +279,8 @@ class Executor:
         self._holder.restore(tracked)
 
     def peek(self, tracked: TrackedMigration) -> None:
-        """Look at a running copy from outside: who holds the lock, and so does the copying?"""
+        """Look at a running act from outside: is its worker shut out, and who copies really?"""
+        self._shut_out.look(tracked)
         migration = tracked.migration
         step, target = migration.step, migration.target
         if step is None or step.op is not Op.EXECUTE or not target.image_id:

@@ -1,11 +1,12 @@
-"""Watches workers: one that takes too much memory, or gets nothing from an external source."""
+"""Watches workers: too much memory, nothing from an external source, a client that is shut out."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from errno import ESHUTDOWN
 
-from ...control.lifecycle.failures import memory_exceeded, source_stalled
+from ...control.lifecycle.failures import explain, memory_exceeded, source_stalled
 from ...control.lifecycle.schedule import READING
 from ..settings import Settings
 from .worker_slot import Slot
@@ -22,10 +23,16 @@ class SourceWatchdog:
         settings, now = self._settings(), time.monotonic()
         for slot in slots:
             job = slot.job
-            if job is None or job.tracked.migration.step is None:
-                continue  # it is about to begin
+            if job is None:
+                continue
             m = job.tracked.migration
+            if m.step is None:
+                continue  # it is about to begin
             imported = m.imported is not None
+            if job.tracked.shut_out == m.step.actor.addresses:
+                problem = explain(job.op, ESHUTDOWN, m.target.spec)
+                slot.interrupt(job, problem.message, problem)
+                continue
             reads = imported and job.op in READING
             if reads and now - job.tracked.moved_at > settings.source_timeout:
                 problem = source_stalled(

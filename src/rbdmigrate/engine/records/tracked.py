@@ -45,6 +45,7 @@ class TrackedMigration:
         "repeats",
         "seen",
         "share",
+        "shut_out",
         "size",
         "slowed",
         "soak_mark",
@@ -84,6 +85,7 @@ class TrackedMigration:
         self.note = ""  # why it does not move, where that is no matter for the record
         self.source_rests = False  # its source failed so often that another one tries it now
         self.copied_by = ""  # the client that really copies, when it is not our worker
+        self.shut_out: tuple[str, ...] = ()  # addresses of its worker, once they are blocklisted
         self.lock_shared = False  # somebody else may have had the target's lock during the copy
         self.take_lock = False  # to stop its copy, at the price of writes of that client
         self.uncontrolled = ""  # why a copy that was to stop goes on
