@@ -166,6 +166,35 @@ def test_all_of_a_release_are_the_cluster_tests_and_the_unit_tests(
     assert found.sums() == ("1/4, 2 failed, 1 skipped" if tests else "1/5, 3 failed, 1 skipped")
 
 
+@pytest.mark.parametrize(("code", "outcome"), [(0, "passed"), (1, "failed")])
+def test_any_command_of_run_has_a_line_in_the_table(
+    code: int,
+    outcome: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    commands = []
+
+    def in_release(name: str, command: "list[str]", log: Path, timeout: float = 0) -> int:
+        commands.append(command)
+        log.write_text("ceph version 20.2.4 (0f) tentacle (stable)\nPython 3.14.8\n")
+        return code if command[0] == "./run" else 0
+
+    monkeypatch.setattr(cli, "_in_release", in_release)
+    asked = ["--only", "tentacle", "--run", "--", "qa", "soak", "--minutes", "15"]
+    assert cli.main(asked) == code
+    assert commands[-1] == ["./run", "qa", "soak", "--minutes", "15"]
+    _, line, *_ = capsys.readouterr().out.splitlines()
+    assert line.split() == ["qa", "soak", "--minutes", "15", outcome]
+
+
+def test_a_command_of_run_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--run"])
+    assert "comes a command of ./run" in capsys.readouterr().err
+
+
 def test_a_command_runs_in_mounts_of_its_own() -> None:
     root = Root(KNOWN["tentacle"])
     command = root.command(["ceph", "--version"], [("/from", "/to")])

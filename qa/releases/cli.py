@@ -32,7 +32,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
     Returns 1 when a test failed anywhere, was skipped without a reason, or could not run.
     """
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.run and not args.tests:
+        parser.error("after --run and '--' comes a command of ./run, for example: qa soak")
     found: dict[str, Results] = {}
     if args.json:
         try:
@@ -47,7 +50,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             print(f"{name} ...", file=sys.stderr)
             start = time.monotonic()
             try:
-                new = _run(name, args.tests, Path(folder))
+                new = (_command if args.run else _run)(name, args.tests, Path(folder))
             except (RootError, subprocess.SubprocessError) as error:
                 print(f"Error: {name}: {error}", file=sys.stderr)
                 ran = False
@@ -83,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write there, for the documentation, how many tests of each file passed, and when",
     )
     parser.add_argument(
+        "--run",
+        action="store_true",
+        help="run a command of ./run instead of tests, for example: --run -- qa soak --minutes 15",
+    )
+    parser.add_argument(
         "tests", nargs="*", help="arguments for pytest, after '--' (default: all cluster tests)"
     )
     return parser
@@ -91,14 +99,24 @@ def _parser() -> argparse.ArgumentParser:
 def _run(name: str, tests: Sequence[str], folder: Path) -> Results:
     found = Results(_versions(name, folder), _cluster_tests(name, tests, folder))
     if not tests:
-        log, start = folder / f"{name}-unit.log", time.monotonic()
-        code = _in_release(name, ["./run", "test", "-e", "unit"], log)
-        outcome = "failed" if code else "passed"
-        seconds = round(time.monotonic() - start, 3)
-        found.tests[_UNIT_TESTS] = Result(outcome, seconds, day=_today())
-        if code:
-            _show(log)
+        found.tests[_UNIT_TESTS] = _by_exit_code(name, ["test", "-e", "unit"], folder)
     return found
+
+
+def _command(name: str, command: Sequence[str], folder: Path) -> Results:
+    """Run a command of ./run; its words are the name of the only result."""
+    row = " ".join(command)
+    return Results(_versions(name, folder), {row: _by_exit_code(name, command, folder)})
+
+
+def _by_exit_code(name: str, command: Sequence[str], folder: Path) -> Result:
+    """The result of a command of ./run, whose output is shown when it fails."""
+    log, start = folder / f"{name}-command.log", time.monotonic()
+    code = _in_release(name, ["./run", *command], log)
+    if code:
+        _show(log)
+    seconds = round(time.monotonic() - start, 3)
+    return Result("failed" if code else "passed", seconds, day=_today())
 
 
 def _versions(name: str, folder: Path) -> str:
