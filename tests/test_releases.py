@@ -16,9 +16,12 @@ REPORT = """<testsuites><testsuite>
 <testcase classname="tests.cluster.test_a" name="test_two"><failure message="x"/></testcase>
 <testcase classname="tests.cluster.test_a" name="test_three"><skipped message="why"/></testcase>
 <testcase classname="tests.cluster.test_b" name="test_one"><error/></testcase>
+<testcase classname="tests.cluster.test_b" name="test_two"><properties>
+<property name="pause_seconds" value="0.41"/></properties></testcase>
 </testsuite></testsuites>"""
 
 DAY = "2026-11-28"
+MEASURED = Result("passed", 1, day=DAY, measured="pause_seconds 0.41")
 PASSED, FAILED, SKIPPED = Result("passed", 1), Result("failed", 1), Result("skipped", 0, "no nbd")
 
 
@@ -28,29 +31,31 @@ def test_a_report_tells_what_became_of_each_test() -> None:
         "test_a::test_two": Result("failed", 0, day=DAY),
         "test_a::test_three": Result("skipped", 0, "why", day=DAY),
         "test_b::test_one": Result("failed", 0, day=DAY),
+        "test_b::test_two": Result("passed", 0, day=DAY, measured="pause_seconds 0.41"),
     }
 
 
 def test_the_table_has_a_column_for_each_release_their_sums_and_why_tests_were_skipped() -> None:
     found = {
         "pacific": Results("16.2.15", {"a::x": PASSED, "a::y": SKIPPED}),
-        "tentacle": Results("20.2.4", {"a::x": FAILED}),
+        "tentacle": Results("20.2.4", {"a::x": FAILED, "b::z": MEASURED}),
     }
-    head, first, second, *others = table(found).splitlines()
+    head, first, second, _, *others = table(found).splitlines()
     assert head.split() == ["test", "pacific", "tentacle"]
     assert first.split() == ["a::x", "passed", "failed"]
     assert second.split() == ["a::y", "skipped", "-"]
     assert others == [
         "passed on pacific (16.2.15): 1/2, 1 skipped",
-        "passed on tentacle (20.2.4): 0/1, 1 failed",
+        "passed on tentacle (20.2.4): 1/2, 1 failed",
         "skipped on pacific: a::y: no nbd",
+        "measured on tentacle: b::z: pause_seconds 0.41",
     ]
 
 
 def test_the_page_has_sums_and_days_by_file_and_why_tests_were_skipped() -> None:
     later = Result("passed", 1, day="2026-12-01")
     found = {
-        "pacific": Results("16.2.15", {"b::y": SKIPPED, "a::x": later}),
+        "pacific": Results("16.2.15", {"b::y": SKIPPED, "a::x": later, "b::z": MEASURED}),
         "tentacle": Results(
             "20.2.4", {"a::x[1]": later, "a::x[2]": Result("failed", 1, day="2026-11-28")}
         ),
@@ -66,15 +71,19 @@ def test_the_page_has_sums_and_days_by_file_and_why_tests_were_skipped() -> None
         "     - 1/1; 2026-12-01",
         "     - 1/2, 1 failed; 2026-11-28 to 2026-12-01",
         "   * - ``b``",
-        "     - 0/1, 1 skipped; unknown day",
+        "     - 1/2, 1 skipped; 2026-11-28 to unknown day",
         "     - not run",
         "   * - all",
-        "     - 1/2, 1 skipped",
+        "     - 2/3, 1 skipped",
         "     - 1/2, 1 failed",
         "",
         "Skipped:",
         "",
         "- pacific: ``b::y``: no nbd",
+        "",
+        "Measured:",
+        "",
+        "- pacific: ``b::z``: pause_seconds 0.41",
     ]
 
 
@@ -163,7 +172,7 @@ def test_all_of_a_release_are_the_cluster_tests_and_the_unit_tests(
     assert commands[2:] == ([] if tests else [["./run", "test", "-e", "unit"]])
     unit = found.tests.get("unit tests")
     assert unit is None if tests else unit is not None and unit.outcome == "failed"
-    assert found.sums() == ("1/4, 2 failed, 1 skipped" if tests else "1/5, 3 failed, 1 skipped")
+    assert found.sums() == ("2/5, 2 failed, 1 skipped" if tests else "2/6, 3 failed, 1 skipped")
 
 
 @pytest.mark.parametrize(("code", "outcome"), [(0, "passed"), (1, "failed")])

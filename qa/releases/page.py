@@ -1,4 +1,4 @@
-"""The results of all releases for the documentation: sums by file of tests, and each skip."""
+"""The results of all releases for the documentation: sums by file of tests, skips and measures."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,7 @@ from qa.releases.results import Result, Results
 
 
 def page(found: Mapping[str, Results]) -> str:
-    """Format reStructuredText: a table of file and release, then why tests were skipped."""
+    """Format reStructuredText: a table of file and release, why tests were skipped, measures."""
     files = sorted({_file(test) for results in found.values() for test in results.tests})
     lines = [".. list-table::", "   :header-rows: 1", ""]
     heads = (f"{name} ({results.versions})" for name, results in found.items())
@@ -14,13 +14,16 @@ def page(found: Mapping[str, Results]) -> str:
     for file in files:
         lines += _row([f"``{file}``", *(_cell(file, results) for results in found.values())])
     lines += _row(["all", *(results.sums() for results in found.values())])
-    skipped = [
-        f"- {name}: ``{test}``: {result.why or 'no reason'}"
+    every = [
+        (f"- {name}: ``{test}``: ", result)
         for name, results in found.items()
         for test, result in sorted(results.tests.items())
-        if result.outcome == "skipped"
     ]
-    return "\n".join([*lines, "", *(["Skipped:", "", *skipped, ""] if skipped else [])])
+    skipped = [f"{of}{one.why or 'no reason'}" for of, one in every if one.outcome == "skipped"]
+    measured = [f"{of}{one.measured}" for of, one in every if one.measured]
+    for head, found_lines in (("Skipped:", skipped), ("Measured:", measured)):
+        lines += ["", head, "", *found_lines] if found_lines else []
+    return "\n".join([*lines, ""])
 
 
 def _file(test: str) -> str:

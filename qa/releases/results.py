@@ -11,12 +11,16 @@ _NO_REASON = "unconditional skip"  # pytest's words for a mark without a reason
 
 @dataclass(frozen=True)
 class Result:
-    """``outcome``: passed, failed or skipped; ``why`` it was skipped; the ``day`` it ran (UTC)."""
+    """``outcome``: passed, failed or skipped; ``why`` it was skipped; the ``day`` it ran (UTC).
+
+    ``measured``: what the test itself recorded (``record_property``), as text.
+    """
 
     outcome: str
     seconds: float
     why: str = ""
     day: str = ""
+    measured: str = ""
 
     @property
     def good(self) -> bool:
@@ -61,8 +65,12 @@ def read_report(junit: str, day: str) -> "dict[str, Result]":
         elif skip is not None:
             found[name] = Result("skipped", seconds, skip.get("message", ""), day)
         else:
-            found[name] = Result("passed", seconds, day=day)
+            found[name] = Result("passed", seconds, day=day, measured=_measured(case))
     return found
+
+
+def _measured(case: ElementTree.Element) -> str:
+    return ", ".join(f"{each.get('name')} {each.get('value')}" for each in case.iter("property"))
 
 
 def load(file: Path) -> "dict[str, Results]":
@@ -112,5 +120,11 @@ def table(found: Mapping[str, Results]) -> str:
             f"skipped on {name}: {test}: {result.why}"
             for test, result in results.tests.items()
             if result.outcome == "skipped"
+        ]
+    for name, results in found.items():
+        lines += [
+            f"measured on {name}: {test}: {result.measured}"
+            for test, result in results.tests.items()
+            if result.measured
         ]
     return "\n".join(lines)

@@ -87,7 +87,12 @@ def seen(migration: Commands, agent: AgentProcess, disks: int = 1) -> "list[Any]
 
 
 def test_a_running_guest_moves_in_place_and_to_another_pool(
-    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Any
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    pools: Pools,
+    hypervisor: Any,
+    record_property: "Callable[[str, object], None]",
 ) -> None:
     source, target = f"{pools[0]}/disk0", f"{pools[1]}/moved"
     with hypervisor() as host:
@@ -101,6 +106,7 @@ def test_a_running_guest_moves_in_place_and_to_another_pool(
         assert image_id(client, source) != before
         report = migration.report(source)
         assert 0 < report["rounds"]["pause_seconds"] < 30
+        record_property("pause_seconds", round(report["rounds"]["pause_seconds"], 2))
         assert "web-17 on pve3" in report["timeline"][-1]["message"], host.agent.said
         assert watchers(client, source) == 1
         migration.text("commit", source)
@@ -121,7 +127,12 @@ def test_a_running_guest_moves_in_place_and_to_another_pool(
 
 
 def test_a_running_guest_changes_to_the_target_of_a_live_migration(
-    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Any
+    cluster: Cluster,
+    migration: Commands,
+    client: rados.Rados,
+    pools: Pools,
+    hypervisor: Any,
+    record_property: "Callable[[str, object], None]",
 ) -> None:
     """It copies its own disk, in place and to another pool, and its agent is killed once."""
     source, target = f"{pools[0]}/disk0", f"{pools[1]}/moved"
@@ -135,6 +146,7 @@ def test_a_running_guest_changes_to_the_target_of_a_live_migration(
         report = migration.wait(source, "committed", timeout=120)
         host.must_be_clean()
         assert 0 < report["cutover"]["pause_seconds"] < 30
+        record_property("pause_seconds", round(report["cutover"]["pause_seconds"], 2))
         host.agent.die_at("agent.after", "ask")
         migration.text(
             "run", source, target, "--method", "live", "--verify", "none", "--name-changes",

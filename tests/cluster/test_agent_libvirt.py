@@ -90,7 +90,11 @@ def seen(migration: Commands, host: Hypervisor) -> "list[Any]":
 
 
 def test_a_domain_moves_and_its_next_start_opens_the_right_image(
-    migration: Commands, client: rados.Rados, pools: Pools, hypervisor: Hypervisor
+    migration: Commands,
+    client: rados.Rados,
+    pools: Pools,
+    hypervisor: Hypervisor,
+    record_property: "Callable[[str, object], None]",
 ) -> None:
     host, machine = hypervisor, hypervisor.machine
     source, target = f"{pools[0]}/disk", f"{pools[1]}/moved"
@@ -110,6 +114,8 @@ def test_a_domain_moves_and_its_next_start_opens_the_right_image(
     run(migration, source, target)
     migration.wait(target, "cut-over")
     host.must_be_clean()
+    pause = migration.report(target)["rounds"]["pause_seconds"]
+    record_property("pause_seconds", round(pause, 2))
     assert watchers(client, target) == 1
     assert names(client, pools[0]) == []
     assert machine.defined() == [target]
