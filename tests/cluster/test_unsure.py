@@ -64,7 +64,7 @@ def test_a_request_that_was_answered_with_an_error_never_comes_to_life(
         tracked = registry.create(m)
         with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.confirm(tracked)
-        registry.settle(m.target.pool_id)  # the pool answers again
+        registry.writer.settle_pool(m.target.pool_id)  # the pool answers again
         assert stored(client, aside) == {}
     assert registry.all() == []
     later = next_manager(client, aside)
@@ -85,4 +85,4 @@ def test_an_order_that_was_answered_with_an_error_is_taken_back_before_anything_
     assert first.migration.goal is Goal.PREPARED
     registry.update(second, lambda m: replace(m, priority=3))
     assert stored(client, aside) == {t.migration.id: t.migration for t in (first, second)}
-    assert registry.unsure_pools() == set()
+    assert registry.writer.unsure_pools() == set()

@@ -64,6 +64,7 @@ class SlowStores:
         self.answer = stdlib.threading.Event()
         self.begun: list[int] = []
         self.fails = False
+        self.writer = self  # which has nothing that is not sure
 
     def unsure_pools(self) -> "set[int]":
         return set()

@@ -96,7 +96,7 @@ def test_a_request_that_was_answered_with_an_error_never_comes_to_life(
         tracked = registry.create(m)
         with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.confirm(tracked)
-        registry.settle(m.target.pool_id)  # the pool answers again
+        registry.writer.settle_pool(m.target.pool_id)  # the pool answers again
         assert stored(client) == {}
     assert registry.all() == []
     later = next_manager(client)
@@ -149,7 +149,7 @@ def test_an_order_that_was_answered_with_an_error_is_taken_back_before_anything_
     assert first.migration.goal is Goal.PREPARED
     registry.update(second, lambda m: replace(m, priority=3))
     assert stored(client) == {t.migration.id: t.migration for t in (first, second)}
-    assert registry.unsure_pools() == set()
+    assert registry.writer.unsure_pools() == set()
 
 
 def test_what_is_not_sure_is_settled_when_the_pool_answers(
@@ -163,10 +163,10 @@ def test_what_is_not_sure_is_settled_when_the_pool_answers(
         with pytest.raises(rados.TimedOut):
             registry.create(asked(client, 2))
         with pytest.raises(rados.TimedOut):
-            registry.settle(number)
-    assert registry.unsure_pools() == {number}
-    registry.settle(number)
-    assert registry.unsure_pools() == set()
+            registry.writer.settle_pool(number)
+    assert registry.writer.unsure_pools() == {number}
+    registry.writer.settle_pool(number)
+    assert registry.writer.unsure_pools() == set()
     assert stored(client) == {tracked.migration.id: tracked.migration}
 
 
@@ -178,7 +178,7 @@ def test_the_same_request_again_is_not_removed_with_the_first(
     with slow.silent("late"), pytest.raises(rados.TimedOut):
         registry.create(m)
     tracked = registry.create(m)
-    registry.settle(m.target.pool_id)
+    registry.writer.settle_pool(m.target.pool_id)
     assert stored(client) == {m.id: tracked.migration}
 
 

@@ -68,7 +68,7 @@ class Loader:
         Raises ``rados.Error`` and MigrationError when the monitors do not answer.
         """
         names = rbd_pools(self._client)
-        unsure = self._registry.unsure_pools()
+        unsure = self._registry.writer.unsure_pools()
         self._registry.forget_pools(set(names))
         with self._registry.changed:
             self._names = names
@@ -148,7 +148,7 @@ class Loader:
         with self._locks[pool_id]:
             try:
                 if pool_id in self._read:
-                    self._registry.settle(pool_id)
+                    self._registry.writer.settle_pool(pool_id)
                     return ""
                 for namespace in namespaces(self._client, pool_id):
                     self._registry.read(pool_id, namespace)

@@ -15,20 +15,20 @@ import rados
 from ...cluster.store import Owner, Store, StoreFenced, UnreadableRecord
 from ...control.audit import migration_lines
 from ...control.lifecycle.duplicates import doubles
-from ...control.metrics.counting import Sample, begun, changed
+from ...control.metrics.counting import begun, changed
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
 from ...trace import span
 from ..caller import internal, who
 from ..hooks.definitions import HookRegistry
-from ..hooks.queue import NOTHING, HookQueue, NewMessages
+from ..hooks.queue import HookQueue
 from ..settings import Settings
 from .history import Ended, History
 from .name_index import NameIndex
+from .record_writer import RecordWriter
 from .stores import Stores
 from .tracked import TrackedMigration
-from .uncertain_writes import Unsure
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,15 @@ class Registry:
         self._hooks = hooks or HookQueue(HookRegistry(client))
         self.changed = threading.Condition()
         self._tracked: dict[str, TrackedMigration] = {}
-        self._ordered: Optional[list[TrackedMigration]] = (
-            None  # all of them; None: to be sorted again
-        )
+        self._ordered: Optional[list[TrackedMigration]] = None  # None: to be sorted again
         self._names = NameIndex()
         self._stores = Stores(client, owner)
-        self._unsure = Unsure(self._with_record)
+        self.writer = RecordWriter(
+            stores=self._stores,
+            hooks=self._hooks,
+            get=self.get,
+            count=lambda sample: self.count(sample),  # noqa: PLW0108 - it is set later
+        )
         self._history = History(client, self.store, settings)
         self.count: Count = lambda *samples: None  # what counts what happens
         self.audit: Callable[[str], None] = lambda line: None  # takes lines of the audit log
@@ -184,7 +187,7 @@ class Registry:
         tracked = TrackedMigration(migration)
         self.count(begun(migration))
         try:
-            self._write(migration)
+            self.writer.write(migration)
         except PoolMissing:
             log.warning("%s: the target's pool is gone; there is no record", migration.id)
         with self.changed:
@@ -205,7 +208,7 @@ class Registry:
                 return
             confirmed = replace(m, confirmed=True)
             try:
-                self._write(confirmed)
+                self.writer.write(confirmed)
             except PoolMissing:
                 log.warning("%s: the target's pool is gone, and the record with it", m.id)
             except rados.Error:
@@ -237,14 +240,14 @@ class Registry:
             after = replace(after.attributed(before, who()), confirmed=True, held=held)
             after, posts = self._hooks.of_change(before, after)
             try:
-                self._write(after, tracked, posts)
+                self.writer.write(after, tracked, posts)
             except PoolMissing:
                 log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
                 tracked.show(after)
                 self._names.renamed(before, tracked)
                 self.changed.notify_all()
-            self._hooks.posted(self._store_of(after), posts)
+            self._hooks.posted(self._stores.of(after), posts)
         self.count(*changed(before, after))
         self._audit(before, after)
         return after
@@ -258,13 +261,13 @@ class Registry:
         """Move an ended record to the history. Repeatable: first it is there, then gone here."""
         with tracked.write_lock:
             m = tracked.migration
-            store = self._store_of(m)
+            store = self._stores.of(m)
             try:
-                self._settle(store, tracked)
+                self.writer.settle(store, tracked)
                 ended = replace(m, step=None, hold=None, held=tracked.held_times())
                 with span("end", m.id):
                     store.write(ended, history=True)
-                    self._remove(store, m.id)
+                    self.writer.remove(store, m.id)
                     self._history.trim(store)
             except PoolMissing:
                 log.warning("%s: ended without history", m.id)
@@ -298,70 +301,10 @@ class Registry:
             m = tracked.migration
             if not unwanted(m):
                 return
-            store = self._store_of(m)
-            self._settle(store, tracked)
-            self._remove(store, m.id)
+            store = self._stores.of(m)
+            self.writer.settle(store, tracked)
+            self.writer.remove(store, m.id)
             self._forget(tracked)
-
-    # -- writes whose outcome is not known -----------------------------------------------------
-
-    def _write(
-        self,
-        m: Migration,
-        tracked: Optional[TrackedMigration] = None,
-        posts: NewMessages = NOTHING,
-    ) -> None:
-        """Write a record; the caller has the lock of ``tracked``, if that is in memory already."""
-        store = self._store_of(m)
-        self._settle(store, tracked)
-        began = time.monotonic()
-        try:
-            with span("write", m.id):
-                store.write(m, posts=posts.deliveries)
-            self.count(Sample("store_write_duration_seconds", (), time.monotonic() - began))
-        except rados.Error:
-            self._unsure.add(store, m.id)
-            self._hooks.doubtful(store, posts)
-            raise
-
-    def _remove(self, store: Store, ident: str) -> None:
-        try:
-            store.remove(ident)
-        except rados.Error:
-            self._unsure.add(store, ident)
-            raise
-
-    def _settle(self, store: Store, tracked: Optional[TrackedMigration]) -> None:
-        self._unsure.settle(store, None if tracked is None else tracked.migration.id)
-
-    def settle(self, pool_id: int) -> None:
-        """Settle what is not sure of the stores of a pool. Raises what the store raises."""
-        for store in self._stores.of_pool(pool_id):
-            self._settle(store, None)
-
-    def unsure_pools(self) -> set[int]:
-        """The ids of the pools with records whose last write may or may not have been done."""
-        return self._stores.pools(self._unsure.stores())
-
-    def _with_record(
-        self, ident: str, own: bool, write: Callable[[Migration], None], remove: Callable[[], None]
-    ) -> bool:
-        """See :class:`.uncertain_writes.Unsure`."""
-        tracked = self.get(ident)
-        if tracked is None:
-            remove()
-            return True
-        if own:
-            write(tracked.migration)
-            return True
-        if not tracked.write_lock.acquire(blocking=False):
-            return False  # who changes it writes it again
-        try:
-            if self.get(ident) is tracked:
-                write(tracked.migration)
-            return True
-        finally:
-            tracked.write_lock.release()
 
     def _track(self, tracked: TrackedMigration) -> None:
         """Take a migration in; call it with the lock."""
@@ -375,9 +318,6 @@ class Registry:
                 self._names.remove(tracked.migration)
             self._ordered = None
             self.changed.notify_all()
-
-    def _store_of(self, migration: Migration) -> Store:
-        return self.store(migration.target.pool_id, migration.target.namespace)
 
     def history(self, pool_ids: Iterable[int]) -> Ended:
         """Ended migrations of these pools; see :meth:`.ended.History.read`."""

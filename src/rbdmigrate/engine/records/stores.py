@@ -10,6 +10,7 @@ import rados
 from ...cluster.pools import open_by_id
 from ...cluster.store import Owner, Store, UnreadableRecord
 from ...model.errors import PoolMissing
+from ...model.migration import Migration
 
 _Place = tuple[int, str]  # a pool's id, and a namespace
 
@@ -36,6 +37,10 @@ class Stores:
                     self._owner,
                 )
             return self._stores[place]
+
+    def of(self, migration: Migration) -> Store:
+        """The store that has the record of ``migration``."""
+        return self.get(migration.target.pool_id, migration.target.namespace)
 
     def of_pool(self, pool_id: int) -> list[Store]:
         """The stores of a pool."""
