@@ -15,6 +15,7 @@ from rbdmigrate.model.verification import Verify
 from .gate_options import GATE_OPTIONS, thresholds
 from .health_options import HEALTH_OPTIONS, limits
 from .hook_options import HOOK_OPTIONS, hook_reach
+from .http_options import HTTP_OPTIONS
 from .import_options import IMPORT_OPTIONS, reach
 
 _T = TypeVar("_T")
@@ -144,66 +145,11 @@ OPTIONS: List[Dict[str, Any]] = [
         "desc": "maximum number of migrations with an own progress event; others share one",
         "runtime": True,
     },
-    {
-        "name": "server",
-        "type": "bool",
-        "default": False,
-        "desc": "whether the module serves the REST API and the web page itself",
-        "runtime": True,
-    },
-    {
-        "name": "server_addr",
-        "type": "str",
-        "default": "::",
-        "desc": "the address at which the module's own server listens",
-        "runtime": True,
-    },
-    {
-        "name": "server_port",
-        "type": "uint",
-        "default": 8483,
-        "desc": "the port at which the module's own server listens",
-        "runtime": True,
-    },
-    {
-        "name": "server_tls",
-        "type": "bool",
-        "default": True,
-        "desc": "whether the module's own server speaks HTTPS",
-        "runtime": True,
-    },
-    {
-        "name": "server_cert",
-        "type": "str",
-        "default": "",
-        "desc": "file with the certificate; empty: config-key mgr/rbd_migration/server_cert",
-        "runtime": True,
-    },
-    {
-        "name": "server_key",
-        "type": "str",
-        "default": "",
-        "desc": "file with the certificate's key; empty: config-key mgr/rbd_migration/server_key",
-        "runtime": True,
-    },
-    {
-        "name": "dashboard_metrics",
-        "type": "bool",
-        "default": False,
-        "desc": "whether the dashboard has the metrics for Prometheus, at /rbd-migration/metrics",
-        "runtime": True,
-    },
-    {
-        "name": "dashboard_menu",
-        "type": "bool",
-        "default": True,
-        "desc": "whether the dashboard's menu has an entry Live migration, under Block",
-        "runtime": True,
-    },
     *GATE_OPTIONS,
     *HEALTH_OPTIONS,
     *IMPORT_OPTIONS,
     *HOOK_OPTIONS,
+    *HTTP_OPTIONS,
 ]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from . import schemas
+from . import cluster_schemas, schemas
 from .fields import Field
 from .pace_routes import RATE, SIZE
 from .route import Route
@@ -171,7 +171,7 @@ MIGRATION_ROUTES = (
         permission="read",
         summary="Show totals of all migrations",
         description="The data of an overview, in one request.",
-        answer=schemas.SUMMARY,
+        answer=cluster_schemas.SUMMARY,
     ),
     Route(
         name="throughput",
@@ -181,7 +181,7 @@ MIGRATION_ROUTES = (
         summary="Show the throughput of copies over the last hour",
         description="A point for every ten seconds that this manager was active, oldest first. "
         "With `target` or `plan` only those in which that was copied.",
-        answer=schemas.THROUGHPUT,
+        answer=cluster_schemas.THROUGHPUT,
         query=(
             Field("target", "string", "Only the migration under way to this image spec."),
             Field("plan", "string", "Only the migrations of this plan."),

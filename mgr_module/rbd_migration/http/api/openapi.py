@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any, Dict, List
 
-from . import plan_schemas, retry, schemas
+from . import cluster_schemas, plan_schemas, retry, schemas
 from .fields import Field, object_schema
 from .route import BASE, MEDIA, Route
 from .routes import ROUTES
@@ -27,8 +27,9 @@ _RETRY = {
     "example": retry.SECONDS,
 }
 _SCHEMAS = {"Report": schemas.REPORT, "Error": schemas.ERROR, "Check": schemas.CHECK,
-            "Summary": schemas.SUMMARY, "Throttle": schemas.THROTTLE, "Limits": schemas.LIMITS,
-            "Window": schemas.WINDOW, "Plan": plan_schemas.PLAN,
+            "Summary": cluster_schemas.SUMMARY, "Throttle": cluster_schemas.THROTTLE,
+            "Limits": cluster_schemas.LIMITS,
+            "Window": cluster_schemas.WINDOW, "Plan": plan_schemas.PLAN,
             "PlanDetail": plan_schemas.PLAN_DETAIL,
             "PlanCheck": plan_schemas.PLAN_CHECK}  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from . import schemas
+from . import cluster_schemas
 from .fields import Field
 from .route import Route
 
@@ -19,7 +19,7 @@ PACE_ROUTES = (
         permission="read",
         summary="Show the throttle",
         description="The command `ceph rbd migration throttle get`.",
-        answer=schemas.THROTTLE,
+        answer=cluster_schemas.THROTTLE,
         command="throttle get",
     ),
     Route(
@@ -30,7 +30,7 @@ PACE_ROUTES = (
         summary="Limit the bytes per second",
         description="The command `ceph rbd migration throttle set`: a rate or a timetable for all "
         "copies, a rate for those from or to a pool, or the factor of the latency guard.",
-        answer=schemas.THROTTLE,
+        answer=cluster_schemas.THROTTLE,
         body=(
             RATE,
             Field(
@@ -53,7 +53,7 @@ PACE_ROUTES = (
         permission="update",
         summary="Remove a throttle",
         description="The command `ceph rbd migration throttle clear`.",
-        answer=schemas.THROTTLE,
+        answer=cluster_schemas.THROTTLE,
         query=(_TEXT_POOL,),
         command="throttle clear",
     ),
@@ -64,7 +64,7 @@ PACE_ROUTES = (
         permission="read",
         summary="Show the limits",
         description="The command `ceph rbd migration limit get`.",
-        answer=schemas.LIMITS,
+        answer=cluster_schemas.LIMITS,
         command="limit get",
     ),
     Route(
@@ -74,9 +74,10 @@ PACE_ROUTES = (
         permission="update",
         summary="Limit how much happens at once",
         description="The command `ceph rbd migration limit set`; fields left out are not changed.",
-        answer=schemas.LIMITS,
+        answer=cluster_schemas.LIMITS,
         body=tuple(
-            replace(field, required=False, minimum=0, maximum=1 << 31) for field in schemas.LIMITS
+            replace(field, required=False, minimum=0, maximum=1 << 31)
+            for field in cluster_schemas.LIMITS
         ),
         command="limit set",
         example={"max_copies": 4},
@@ -88,7 +89,7 @@ PACE_ROUTES = (
         permission="read",
         summary="Show when copies may run",
         description="The command `ceph rbd migration window get`.",
-        answer=schemas.WINDOW,
+        answer=cluster_schemas.WINDOW,
         command="window get",
     ),
     Route(
@@ -98,7 +99,7 @@ PACE_ROUTES = (
         permission="update",
         summary="Let copies run only at certain times",
         description="The command `ceph rbd migration window set`.",
-        answer=schemas.WINDOW,
+        answer=cluster_schemas.WINDOW,
         body=(
             Field("window", "string", "When copies may run.", example="Mon-Fri 20:00-06:00"),
             _TIMEZONE,
@@ -113,7 +114,7 @@ PACE_ROUTES = (
         permission="update",
         summary="Let copies run at any time",
         description="The command `ceph rbd migration window clear`.",
-        answer=schemas.WINDOW,
+        answer=cluster_schemas.WINDOW,
         command="window clear",
     ),
 )
