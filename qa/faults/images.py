@@ -40,6 +40,7 @@ class Variant:
     group: bool = False  # the source is member of a group
     old_format: bool = False  # the source is of format 1
     method: str = "live"
+    verify: str = "none"  # what is compared before the commit
 
 
 VARIANTS = {
@@ -55,12 +56,13 @@ VARIANTS = {
         Variant("format-1", old_format=True),
         Variant("in-place-journal", target_pool=SOURCE_POOL, in_place=True,
                 features=_ALL),
-        Variant("warm", method="warm"),
-        Variant("warm-in-place", target_pool=SOURCE_POOL, in_place=True, method="warm"),
+        Variant("warm", method="warm", verify="full"),
+        Variant("warm-in-place", target_pool=SOURCE_POOL, in_place=True, method="warm",
+                verify="full"),
         Variant("warm-namespace", source_namespace=NAMESPACE, target_namespace=NAMESPACE,
-                method="warm"),
-        Variant("warm-clone", clone=True, method="warm"),
-        Variant("warm-no-lock", features=FEATURES["layering"], method="warm"),
+                method="warm", verify="full"),
+        Variant("warm-clone", clone=True, method="warm", verify="full"),
+        Variant("warm-no-lock", features=FEATURES["layering"], method="warm", verify="full"),
     )
 }  # fmt: skip
 

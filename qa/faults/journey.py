@@ -24,6 +24,7 @@ def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
         source_image=spec(sample.source),
         goal=goal,
         method=sample.variant.method,
+        verify=sample.variant.verify,
         **where,
     )
 

@@ -13,8 +13,8 @@ from rbdmigrate.model.migration import Op, State
 
 # The writes of a record on its way; see qa.faults.sweep.
 _FORTH = (
-    ("queued", 1), ("preparing", 2), ("prepared", 1), ("executing", 2), ("executed", 1),
-    ("cutting-over", 2), ("cut-over", 1), ("verifying", 2), ("verified", 1), ("committing", 2),
+    ("queued", 1), ("preparing", 1), ("prepared", 1), ("executing", 2), ("executed", 1),
+    ("cutting-over", 1), ("cut-over", 1), ("verifying", 1), ("verified", 1), ("committing", 2),
     ("committed", 2),
 )  # fmt: skip
 _BACK = (("aborting", 2), ("aborted", 2))

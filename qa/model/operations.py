@@ -26,11 +26,11 @@ def operate(
     chance: random.Random,
     object_size: int,
     *,
-    resizes: bool = True,
+    without: "tuple[str, ...]" = (),
 ) -> None:
-    """Apply one random operation to the image and to the model."""
+    """Apply one random operation to the image and to the model; a write for one of ``without``."""
     (kind,) = chance.choices(_KINDS, _WEIGHTS)
-    if kind == "resize" and not resizes:
+    if kind in without:
         kind = "write"
     extent = _extent(chance, len(model.head), object_size)
     if kind == "write":

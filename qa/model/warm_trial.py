@@ -115,7 +115,7 @@ class _Run:
 
     def _operate(self, image: rbd.Image) -> None:
         shape = self.shape
-        operate(image, self._model, self._chance, shape.object_size, resizes=shape.resizes)
+        operate(image, self._model, self._chance, shape.object_size, without=shape.without)
 
     def _arm(self, probability: Optional[float] = None) -> None:
         self._worker.arm(self._chance, POINTS, self._kill if probability is None else probability)

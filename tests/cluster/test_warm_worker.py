@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from errno import EBUSY, EEXIST
 
 import pytest
+import rbd
 
 from qa.model.killed_worker import ActFailed, answer_of, killed_worker
 from qa.model.warm_trial import run_trial
@@ -18,6 +20,7 @@ from rbdmigrate.cluster.fence import fence
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
+from rbdmigrate.model.rounds import hidden_name
 
 FORWARD = (
     "cutover.before 1 name", "cutover.between 1 name", "cutover.after 1 name",
@@ -118,6 +121,46 @@ def test_a_worker_that_dies_between_any_two_steps_of_a_cutover(client, pools, wo
         assert {view: content(client, source, view) for view in wanted} == wanted, point
         assert (names(client, one), trash(client, one)) == (["src"], []), point
         assert in_place or (names(client, other), trash(client, other)) == ([], []), point
+
+
+def test_an_image_of_somebody_else_under_the_hidden_name_is_kept(client, pools, worker):
+    one, other = pools
+    make_image(client, f"{one}/src", size=1 << 20, snapshots=())
+    ends = ends_of(client, 77, f"{one}/src", f"{other}/moved")
+    taken = f"{other}/{hidden_name(ends.id)}"
+    make_image(client, taken, size=1 << 20, snapshots=())
+    before = content(client, taken)
+    for act in (acts.Prepare(LayoutOptions()), acts.UndoPrepare()):
+        with pytest.raises(ActFailed, match="is that of another image; rename it") as error:
+            worker.run(ends, act)
+        assert error.value.errno == EEXIST
+        assert content(client, taken) == before
+    with place(client, taken) as ioctx:
+        rbd.RBD().rename(ioctx, hidden_name(ends.id), "theirs")
+    worker.run(ends, acts.Prepare(LayoutOptions()))
+    assert content(client, f"{other}/theirs") == before
+
+
+def test_a_source_that_somebody_migrates_with_plain_rbd_is_left_to_them(client, pools, worker):
+    one, other = pools
+    source, stock = f"{one}/src", f"{other}/stock"
+    make_image(client, source, size=1 << 20, snapshots=("one",))
+    ends = ends_of(client, 78, source, f"{other}/moved")
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    before = content(client, source)
+    with place(client, source) as old, place(client, stock) as new:
+        rbd.RBD().migration_prepare(old, "src", new, "stock")
+    for act in (acts.Execute(), acts.Arm(), acts.CutOver(), acts.Abort()):
+        with pytest.raises(ActFailed, match="prepared with plain `rbd`") as error:
+            worker.run(ends, act)
+        assert error.value.errno == EBUSY
+    with place(client, stock) as new:
+        rbd.RBD().migration_abort(new, "stock")
+    assert content(client, source) == before
+    worker.run(ends, acts.CutOver())
+    assert content(client, f"{other}/moved") == before
 
 
 ALONE = ("", "alone.after 1 rollback", "alone.after 1 name")

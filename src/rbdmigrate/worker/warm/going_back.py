@@ -28,7 +28,7 @@ from ..verify.verify import Sides as Compared
 from ..verify.verify import compare_all
 from .cutover import Cutover, Sides
 from .lockable import release
-from .target import drop_round_snapshots, hidden, remove_image
+from .target import drop_round_snapshots, hidden, remove_image, require_ours
 
 
 def begun(ioctx: rados.Ioctx, ends: WarmEnds) -> bool:
@@ -155,6 +155,9 @@ def remove_target(session: Session, ends: WarmEnds) -> None:
         return
     with session.open(ends.target, frees_space=True) as target:
         name = hidden(ends).image
-        ident = ends.target.image_id or headers.image_id(target, name) or ""
+        ident = ends.target.image_id
+        if not ident:
+            ident = headers.image_id(target, name) or ""
+            require_ours(target, hidden(ends), ident, ends)
         remove_image(session, target, name, ident)
     fault_point("warm.after", "remove")

@@ -38,7 +38,9 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
     with session.open(ends.source) as source, session.open(ends.target) as ioctx:
         if not ends.in_place and headers.image_id(ioctx, ends.target.image) is not None:
             raise MigrationError(EEXIST, f"The target {ends.target.spec} exists already.")
-        remove_image(session, ioctx, place.image, headers.image_id(ioctx, place.image) or "")
+        left = headers.image_id(ioctx, place.image) or ""
+        require_ours(ioctx, place, left, ends)
+        remove_image(session, ioctx, place.image, left)
         with rbd.Image(source, image_id=ends.source.image_id, read_only=True) as image:
             size, wanted, features = int(image.size()), _layout(image, layout), _features(image)
             _require_protectable(image, layout, features)
@@ -60,6 +62,28 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
             fault_point("warm.marked")
             image.metadata_set(headers.WARM_KEY, ends.id)
     return ident
+
+
+def require_ours(ioctx: rados.Ioctx, place: Place, ident: str, ends: WarmEnds) -> None:
+    """Raise MigrationError(EEXIST) where the hidden name is that of somebody else's image.
+
+    What an earlier try of ours left has its mark, or nothing in it yet.
+    """
+    if not ident or headers.metadata(ioctx, ident, headers.WARM_KEY) == ends.id:
+        return
+    found: list[int] = []
+    with suppress(rbd.ImageNotFound), rbd.Image(ioctx, image_id=ident, read_only=True) as image:
+        if not list(image.list_snaps()):
+            image.diff_iterate(
+                0, image.size(), None, lambda at, length, data: found.append(at), False, True
+            )
+            if not found:
+                return
+        raise MigrationError(
+            EEXIST,
+            f"{place.spec}, the name of the copy of {ends.source.spec} until the cutover, is that "
+            "of another image; rename it with `rbd mv`, then try again.",
+        )
 
 
 def _clone_version(image: rbd.Image) -> int:
