@@ -11,10 +11,12 @@ from qa.devcluster.options import FAST_FAILOVER, ClusterOptions
 
 
 @contextmanager
-def given_or_new(folder: Optional[Path], tool: str, osds: int = 1) -> Iterator[Cluster]:
-    """Yield the running cluster in ``folder``, or one of one manager that is removed at the end.
+def given_or_new(
+    folder: Optional[Path], tool: str, osds: int = 1, mgrs: int = 1
+) -> Iterator[Cluster]:
+    """Yield the running cluster in ``folder``, or a new one that is removed at the end.
 
-    ``tool`` is part of the name of the new one's folder. ``osds``: how many that one has.
+    ``tool`` is part of the name of the new one's folder. ``osds`` and ``mgrs``: how many that has.
     """
     if folder:
         yield Cluster(folder)
@@ -23,5 +25,5 @@ def given_or_new(folder: Optional[Path], tool: str, osds: int = 1) -> Iterator[C
         tempfile.TemporaryDirectory(prefix=f"rbd-migration-{tool}-") as made,
         Cluster(Path(made) / "cluster") as cluster,
     ):
-        cluster.up(ClusterOptions(mgrs=1, osds=osds, conf=FAST_FAILOVER))
+        cluster.up(ClusterOptions(mgrs=mgrs, osds=osds, conf=FAST_FAILOVER))
         yield cluster

@@ -1,16 +1,21 @@
 """The command line: ``./run qa model``."""
 
 import argparse
+import contextlib
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import rados
 
 from qa.devcluster import Cluster, given_or_new
 from qa.workload.images import wipe
 
 from .killed_worker import killed_worker
+from .managed_worker import ManagedWorker
 from .trial import Trial, Trimming, run_batch
-from .warm_trial import WarmTrial, run_trial
+from .warm_trial import Actor, WarmTrial, run_trial
 
 _BATCH = 6  # images that migrate at the same time
 _KILL = 0.8  # probability that a worker dies in an act, by the method warm
@@ -32,8 +37,14 @@ def main() -> int:
         action="store_true",
         help="by the method warm, with a client at work and workers that are killed",
     )
+    parser.add_argument(
+        "--managers",
+        action="store_true",
+        help="with --warm: by requests to the managers, which are killed too",
+    )
     options = parser.parse_args()
-    with given_or_new(options.dir, "model", osds=3 if options.warm else 1) as cluster:
+    osds, mgrs = 3 if options.warm else 1, 2 if options.managers else 1
+    with given_or_new(options.dir, "model", osds, mgrs) as cluster:
         return _warm(cluster, options) if options.warm else _on(cluster, options)
 
 
@@ -46,7 +57,7 @@ def _warm(cluster: Cluster, options: argparse.Namespace) -> int:
     erasure = len(cluster.blueprint.osds) >= 3
     cluster.create_pool(data, pool_type="erasure" if erasure else "replicated")
     try:
-        with cluster.connect() as client, killed_worker(client, cluster.conf) as worker:
+        with cluster.connect() as client, _actor(cluster, client, options.managers) as worker:
             for seed in range(options.seed, options.seed + options.images):
                 trial = run_trial(client, pools, worker, seed, _KILL, data)
                 done.append(trial)
@@ -63,6 +74,20 @@ def _warm(cluster: Cluster, options: argparse.Namespace) -> int:
             cluster.delete_pool(pool)
     _warm_summary(done)
     return 1 if any(trial.wrong for trial in done) else 0
+
+
+@contextlib.contextmanager
+def _actor(cluster: Cluster, client: rados.Rados, managers: bool) -> "Iterator[Actor]":
+    """Who does the acts."""
+    if not managers:
+        with killed_worker(client, cluster.conf) as worker:
+            yield worker
+        return
+    actor = ManagedWorker(cluster, client)
+    try:
+        yield actor
+    finally:
+        actor.close()
 
 
 def _warm_summary(done: "list[WarmTrial]") -> None:

@@ -9,7 +9,7 @@ import random
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Optional
+from typing import Optional, Union
 
 import rados
 import rbd
@@ -22,6 +22,7 @@ from rbdmigrate.model.migration import Place
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 from .killed_worker import ActFailed, KilledWorker, answer_of
+from .managed_worker import ManagedWorker
 from .operations import differences, operate
 from .shapes import chosen, make_namespace
 
@@ -48,6 +49,8 @@ _METADATA = {"owner": "tenant", "conf_rbd_qos_iops_limit": "100000"}
 _MOST = 60  # operations during one act
 _EBUSY = 16
 
+Actor = Union[KilledWorker, ManagedWorker]
+
 
 @dataclass
 class WarmTrial:
@@ -64,7 +67,7 @@ class WarmTrial:
 
 class _Run:
     def __init__(
-        self, client: rados.Rados, pools: "tuple[str, str]", worker: KilledWorker, seed: int,
+        self, client: rados.Rados, pools: "tuple[str, str]", worker: Actor, seed: int,
         kill: float, data_pool: str,
     ) -> None:  # fmt: skip
         self._client = client
@@ -242,7 +245,7 @@ class _Run:
 def run_trial(
     client: rados.Rados,
     pools: "tuple[str, str]",
-    worker: KilledWorker,
+    worker: Actor,
     seed: int,
     kill: float,
     data_pool: str = "",

@@ -166,6 +166,23 @@ def test_a_pool_that_is_full(cluster: Cluster, migration, client, copying):
     assert finish(migration, client, target) == expected
 
 
+def test_a_pool_that_is_full_in_the_middle_of_a_round(cluster: Cluster, migration, client, pools):
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, 16 * MIB, 64 * KIB)
+    expected = digests(client, source)
+    with throttled(migration, "2M"):
+        migration.text("run", "--method", "warm", source, target, "--goal", "executed")
+        migration.wait_percent(target, 5)
+        with full(cluster, pools[1]):
+            time.sleep(2)
+    migration.text("throttle", "clear")
+    migration.wait(target, "executed", timeout=90)
+    migration.text("cutover", target)
+    assert digests(client, target) == expected
+    migration.text("commit", target)
+    migration.wait(target, "committed")
+
+
 def test_an_abort_goes_on_while_the_quota_of_the_targets_pool_is_used_up(
     cluster: Cluster, migration, client, pools
 ):

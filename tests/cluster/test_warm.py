@@ -1,7 +1,7 @@
 """The method ``warm``: clients use the source until the cutover, and the target from then on."""
 
 import time
-from errno import EAGAIN, EBUSY, EINVAL
+from errno import EAGAIN, EBUSY, EINVAL, EUCLEAN
 from typing import Any
 
 import pytest
@@ -267,3 +267,41 @@ def test_a_clone_keeps_its_parent_unless_it_is_flattened(
         image.set_snap("one")
         children = [each["image"] for each in image.list_children2()]
     assert children == ([] if flatten else ["moved"])
+
+
+@pytest.mark.parametrize("end", ["source", "target", "both"])
+def test_snapshots_of_rounds_that_users_remove_are_made_up_for(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools, end: str
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    report = in_step(migration, source, target)
+    copy = f"{pools[1]}/rbd_migration.{report['id']}"
+    for image in {"source": [source], "target": [copy], "both": [source, copy]}[end]:
+        for name in ours(client, image):
+            cluster.rbd("snap", "rm", f"{image}@{name}")
+    with opened(client, source, read_only=False) as image:
+        image.write(b"later" * 100, 8192)
+        image.discard(0, 1 << 17)
+    expected = digests(client, source)
+    migration.text("cutover", target)
+    assert digests(client, target) == expected
+    migration.text("commit", target)
+    report = migration.wait(target, "committed")
+    assert report["verification"]["outcome"] == "passed"
+    assert digests(client, target) == expected
+
+
+def test_the_snapshot_of_the_cutover_that_somebody_removes_is_missed_in_a_sentence(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    in_step(migration, source, target)
+    migration.text("cutover", target)
+    expected = digests(client, target)
+    (name,) = ours(client, target)
+    cluster.rbd("snap", "rm", f"{target}@{name}")
+    said = migration.refused(EUCLEAN, "abort", target)
+    assert f"The snapshot of the cutover was removed from {target}" in said
+    assert digests(client, target) == expected

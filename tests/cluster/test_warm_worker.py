@@ -7,13 +7,23 @@ import sys
 import time
 from dataclasses import replace
 from errno import EBUSY, EEXIST
+from pathlib import Path
 
 import pytest
 import rbd
 
 from qa.model.killed_worker import ActFailed, answer_of, killed_worker
 from qa.model.warm_trial import run_trial
-from qa.workload.images import content, make_image, names, opened, place, remove, trash
+from qa.workload.images import (
+    FEATURES,
+    content,
+    make_image,
+    names,
+    opened,
+    place,
+    remove,
+    trash,
+)
 from rbdmigrate.cluster import headers
 from rbdmigrate.cluster.client import parse_addresses
 from rbdmigrate.cluster.fence import fence
@@ -21,6 +31,7 @@ from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.rounds import hidden_name
+from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 FORWARD = (
     "cutover.before 1 name", "cutover.between 1 name", "cutover.after 1 name",
@@ -35,6 +46,7 @@ SNAPSHOTS = (
 # The head's map then says of objects that they were written since the snapshot, which were not:
 # that is safe, but `rbd object-map check` calls it wrong, as it does when librbd is cut off there.
 CAUTIOUS = ("snapshot.after 1 header", "snapshot.after 2 header")
+FAST = ("layering", "exclusive-lock", "object-map", "fast-diff")
 BACK = (*FORWARD, "back.before 1 mark", "back.after 1 mark", "warm.before 1 remove")
 
 
@@ -161,6 +173,32 @@ def test_a_source_that_somebody_migrates_with_plain_rbd_is_left_to_them(client, 
     assert content(client, source) == before
     worker.run(ends, acts.CutOver())
     assert content(client, f"{other}/moved") == before
+
+
+def test_a_worker_takes_little_memory_whatever_the_size_of_the_image(client, pools, worker):
+    """4 TiB, with data in all parts of it: two rounds, the cutover and the comparison after it."""
+    one, other = pools
+    with place(client, f"{one}/src") as ioctx:
+        rbd.RBD().create(ioctx, "src", 4 << 40, features=sum(FEATURES[f] for f in FAST))
+    written = {number * (1 << 36): bytes([number + 1]) * 4096 for number in range(64)}
+    with opened(client, f"{one}/src", read_only=False) as image:
+        for at, data in written.items():
+            image.write(data, at)
+    ends = ends_of(client, 79, f"{one}/src", f"{other}/moved")
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    write(client, f"{one}/src", b"last" * 1024, 1 << 41)
+    written[1 << 41] = b"last" * 1024
+    point = worker.run(ends, acts.CutOver()).point
+    compared = Verification(Verify.FULL, 1, 1.0, time.time())
+    done = worker.run(ends, acts.Verify(compared, point=point))
+    assert done.verification.outcome is Outcome.PASSED
+    status = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii")
+    most = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    assert int(most.split()[1]) * 1024 < 200e6
+    with opened(client, f"{other}/moved") as image:
+        assert {at: image.read(at, 4096) for at in written} == written
 
 
 ALONE = ("", "alone.after 1 rollback", "alone.after 1 name")

@@ -1,0 +1,144 @@
+"""The acts of a trial as requests to the module's managers, which are killed as workers are."""
+
+import random
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import rados
+
+from qa.devcluster import Cluster
+from qa.faults.managers import start_dead
+from qa.workload.asking import Refused, ask
+from rbdmigrate.model.jobs import acts
+from rbdmigrate.model.jobs.answers import (
+    Answer,
+    Armed,
+    CutOverDone,
+    Finished,
+    Prepared,
+    Synchronized,
+    Verified,
+)
+from rbdmigrate.model.jobs.protocol import Cause, Done, Ending, Failed
+from rbdmigrate.model.verification import Outcome, Verification, Verify
+
+from .killed_worker import answer_of
+
+_MANAGER = tuple(
+    f"store.write.{moment} 1 {state}"
+    for moment in ("before", "after")
+    for state in (
+        "preparing", "executing", "executed", "cutting-over", "cut-over", "aborting", "committing",
+    )
+)  # fmt: skip
+_TIMEOUT = 240.0  # seconds for an act with all failovers
+
+
+def _layout(act: acts.Prepare) -> "dict[str, Any]":
+    """The layout as arguments of the command."""
+    layout = act.layout
+    given = {
+        "object_size": layout.object_size,
+        "stripe_unit": layout.stripe_unit,
+        "stripe_count": layout.stripe_count,
+        "data_pool": layout.data_pool,
+        "flatten": layout.flatten or None,
+    }
+    texts = {key: value for key, value in given.items() if value is not None}
+    return {k: str(v) if k in ("object_size", "stripe_unit") else v for k, v in texts.items()}
+
+
+class ManagedWorker:
+    """Has the managers do acts one after another. ``kills``: how many processes died for it."""
+
+    def __init__(self, cluster: Cluster, client: rados.Rados) -> None:
+        self._cluster = cluster
+        self._client = client
+        self._thread = ThreadPoolExecutor(1)
+        self._armed = ""
+        self._killed = 0
+
+    @property
+    def kills(self) -> int:
+        """Those that were killed until now."""
+        hit = self._armed and not (self._cluster.faults / self._armed).exists()
+        return self._killed + bool(hit)
+
+    def arm(self, chance: random.Random, points: "tuple[str, ...]", probability: float) -> None:
+        """Have the worker or the manager die at a point, or nobody."""
+        self._killed, self._armed = self.kills, ""
+        for left in self._cluster.faults.iterdir():
+            with suppress(FileNotFoundError):
+                left.unlink()
+        if chance.random() < probability:
+            choice = _MANAGER if chance.random() < 0.4 else points
+            self._armed, _, when = chance.choice(choice).partition(" ")
+            (self._cluster.faults / self._armed).write_text(when, encoding="ascii")
+
+    def run(self, ends: acts.WarmEnds, act: acts.Act) -> Answer:
+        """Have an act done. Raises ActFailed."""
+        return answer_of(self.begin(ends, act))
+
+    def begin(self, ends: acts.WarmEnds, act: acts.Act) -> "Future[Ending]":
+        """Begin an act."""
+        return self._thread.submit(self._run, ends, act)
+
+    def close(self) -> None:
+        """Let the last act end."""
+        self._thread.shutdown()
+
+    def _run(self, ends: acts.WarmEnds, act: acts.Act) -> Ending:
+        try:
+            return Done(self._done(ends, act))
+        except Refused as error:
+            return Failed(error.errno, Cause.REFUSED, str(error))
+
+    def _done(self, ends: acts.WarmEnds, act: acts.Act) -> Answer:
+        target = {"target_image": str(ends.target.spec)}
+        if isinstance(act, acts.Prepare):
+            where = {"force": True} if ends.in_place else target
+            self._ask("prepare", source_image=str(ends.source.spec), method="warm",
+                      **where, **_layout(act))  # fmt: skip
+            return Prepared(self._wait(target, "prepared")["target_image_id"], None, None)
+        if isinstance(act, (acts.Execute, acts.Arm)):
+            before = (self._status(target)["rounds"] or {}).get("count", 0)
+            self._ask("execute", **target)
+            self._wait(target, "executed", before + 1)
+            done = Synchronized("", 1, 0, 0.0, 0.0, 0)
+            return Armed(done, 0.0, 0.0) if isinstance(act, acts.Arm) else done
+        if isinstance(act, acts.CutOver):
+            self._ask("cutover", **target)
+            report = self._wait(target, "cut-over")
+            return CutOverDone("", report["rounds"]["pause_seconds"] or 0.0, 0)
+        if isinstance(act, acts.Verify):
+            self._ask("verify", mode="full", **target)
+            found = Outcome(self._wait(target, "verified")["verification"]["outcome"])
+            return Verified(Verification(Verify.FULL, 1, 1.0, time.time(), outcome=found))
+        name, state = ("abort", "aborted") if isinstance(act, acts.Abort) else (
+            "commit", "committed")  # fmt: skip
+        self._ask(name, **target)
+        self._wait(target, state)
+        return Finished()
+
+    def _ask(self, command: str, **args: Any) -> Any:
+        start_dead(self._cluster)
+        return ask(self._client, command, **args)
+
+    def _status(self, target: "dict[str, str]") -> "dict[str, Any]":
+        report: dict[str, Any] = self._ask("status", **target)
+        return report
+
+    def _wait(self, target: "dict[str, str]", state: str, rounds: int = 0) -> "dict[str, Any]":
+        """The report of the migration once it rests in a state, after so many rounds."""
+        deadline = time.monotonic() + _TIMEOUT
+        while True:
+            report = self._status(target)
+            count = (report["rounds"] or {}).get("count", 0)
+            if report["state"] == state and count >= rounds and not report["acting"]:
+                return report
+            why = (report["failure"] or {}).get("message", "")
+            if report["state"] == "failed" or time.monotonic() > deadline:
+                raise Refused("status", 5, f"{report['state']}, not {state}: {why}")
+            time.sleep(0.1)
