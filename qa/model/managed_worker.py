@@ -4,6 +4,7 @@ import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from errno import EINPROGRESS, EIO
 from typing import Any
 
 import rados
@@ -123,8 +124,14 @@ class ManagedWorker:
         return Finished()
 
     def _ask(self, command: str, **args: Any) -> Any:
+        """The answer; None where the act goes on by itself, as after the death of its worker."""
         start_dead(self._cluster)
-        return ask(self._client, command, **args)
+        try:
+            return ask(self._client, command, **args)
+        except Refused as error:
+            if error.errno != EINPROGRESS:
+                raise
+        return None
 
     def _status(self, target: "dict[str, str]") -> "dict[str, Any]":
         report: dict[str, Any] = self._ask("status", **target)
@@ -140,5 +147,5 @@ class ManagedWorker:
                 return report
             why = (report["failure"] or {}).get("message", "")
             if report["state"] == "failed" or time.monotonic() > deadline:
-                raise Refused("status", 5, f"{report['state']}, not {state}: {why}")
+                raise Refused("status", EIO, f"{report['state']}, not {state}: {why}")
             time.sleep(0.1)

@@ -116,9 +116,11 @@ class _Run:
     def _open(self, spec: str) -> "AbstractContextManager[rbd.Image]":
         return self.shape.opened(self._client, spec, read_only=False)
 
-    def _operate(self, image: rbd.Image) -> None:
+    def _operate(self, image: rbd.Image, *, beside: bool = False) -> None:
+        """``beside``: while a round may take its snapshot, in which a rollback crashes librbd."""
         shape = self.shape
-        operate(image, self._model, self._chance, shape.object_size, without=shape.without)
+        without = (*shape.without, *(("rollback",) if beside else ()))
+        operate(image, self._model, self._chance, shape.object_size, without=without)
 
     def _arm(self, probability: Optional[float] = None) -> None:
         self._worker.arm(self._chance, POINTS, self._kill if probability is None else probability)
@@ -177,7 +179,7 @@ class _Run:
                 for number in range(_MOST):
                     if begun.done() and number >= 5:
                         break
-                    self._operate(image)
+                    self._operate(image, beside=True)
                 assert isinstance(answer_of(begun), Synchronized)
             if self._chance.random() < 0.5:
                 self._require_refused()

@@ -201,6 +201,23 @@ def test_a_worker_takes_little_memory_whatever_the_size_of_the_image(client, poo
         assert {at: image.read(at, 4096) for at in written} == written
 
 
+@pytest.mark.parametrize("point", CAUTIOUS)
+def test_a_snapshot_that_was_cut_off_does_not_spoil_the_comparison(client, pools, worker, point):
+    source = f"{pools[0]}/src"
+    make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=())
+    ends = ends_of(client, 80, source, f"{pools[1]}/moved")
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    write(client, source, b"last" * 1024, 8192)
+    worker.arm(Chosen(point), (), 1.0)
+    cut = worker.run(ends, acts.CutOver(clients_wait=True)).point
+    assert worker.kills == 1
+    compared = Verification(Verify.FULL, 1, 1.0, time.time())
+    done = worker.run(ends, acts.Verify(compared, point=cut))
+    assert (done.verification.outcome, done.verification.reasons) == (Outcome.PASSED, ())
+
+
 ALONE = ("", "alone.after 1 rollback", "alone.after 1 name")
 
 
