@@ -178,9 +178,9 @@ def test_a_pool_that_is_full_in_the_middle_of_a_round(cluster: Cluster, migratio
     migration.text("throttle", "clear")
     migration.wait(target, "executed", timeout=90)
     migration.text("cutover", target)
-    assert digests(client, target) == expected
     migration.text("commit", target)
     migration.wait(target, "committed")
+    assert digests(client, target) == expected
 
 
 def test_an_abort_goes_on_while_the_quota_of_the_targets_pool_is_used_up(
