@@ -4,7 +4,7 @@ import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from errno import EINPROGRESS, EIO
+from errno import EINPROGRESS, EIO, EPERM
 from typing import Any
 
 import rados
@@ -119,7 +119,12 @@ class ManagedWorker:
             return Verified(Verification(Verify.FULL, 1, 1.0, time.time(), outcome=found))
         name, state = ("abort", "aborted") if isinstance(act, acts.Abort) else (
             "commit", "committed")  # fmt: skip
-        self._ask(name, **target)
+        try:
+            self._ask(name, **target)
+        except Refused as error:  # a client removed a snapshot before it was compared
+            if name != "commit" or error.errno != EPERM:
+                raise
+            self._ask(name, force=True, **target)
         self._wait(target, state)
         return Finished()
 

@@ -6,14 +6,19 @@ there is time for.
 
 import os
 import random
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.cutover import CutoverMode
+from rbdmigrate.model.jobs import acts
+from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.verification import Verify
+from tests.fakes import warm
 from tests.fakes.safety import NAMES, STEPS, Run, Step, carry_out, outcome, random_steps, shortest
+from tests.fakes.safety_hooks import NO
 
 EXAMPLES = int(os.environ.get("RBD_MIGRATION_SAFETY_EXAMPLES", "40"))
 DAY = 86400.0
@@ -56,6 +61,19 @@ def linked(run, **policy):
 def worker_does(run, command):
     """A worker that goes about it without being told to."""
     run.world.client("worker-astray").rbd(command, "nvme/a")
+    return run.judge.wrong
+
+
+def stray_worker(run):
+    """A worker that works on the warm migration of the disk a without being told to."""
+    record, guest = run.world.record("nvme/a"), run.world.client("worker-astray")
+    session = SimpleNamespace(open=lambda place: guest.ioctx(str(place.spec)))
+    return session, acts.WarmEnds(record.id, record.source, record.target)
+
+
+def exchange(run):
+    """A cutover by a worker that goes about it without being told to."""
+    warm.Sides(*stray_worker(run)).exchange().run(undo=False, told=lambda: None)
     return run.judge.wrong
 
 
@@ -114,6 +132,50 @@ def test_an_abort_that_loses_a_write_is_seen(run):
     pool = run.world.cluster.pool_named("nvme")
     del pool.objects[("", f"rbd_header.{target}")].header.blocks[2]
     assert "a write to object 2 of a was lost" in worker_does(run, "abort")[-1]
+
+
+def test_a_cutover_that_nobody_asked_for_is_seen(run):
+    linked(run, method=Method.WARM)
+    assert "is cut over, and nobody asked for that" in exchange(run)[0]
+
+
+def test_a_cutover_that_was_asked_for_is_right(run):
+    linked(run, method=Method.WARM)
+    run.cutover("a", None)
+    run.end()
+    assert "a" in run.world.names("nvme")
+
+
+def test_a_write_that_a_cutover_leaves_behind_is_seen(run, monkeypatch):
+    ident = linked(run, method=Method.WARM)
+    run.judge.of(ident).cut_over = True
+    run.guests.client_opens("a")
+    run.guests.client_writes("a", 2)
+    run.guests.client_closes("a")
+    monkeypatch.setattr(warm, "copy_round", lambda *_: ("", 0))
+    monkeypatch.setattr(warm.Exchange, "_require_unchanged", lambda *_: None)
+    assert "the disk a reads otherwise than what was written" in exchange(run)[0]
+
+
+def test_a_cutover_against_the_veto_of_a_hook_is_seen(run):
+    run.hooks.hook_add("one")
+    run.hooks.hook_says("one", NO)
+    linked(run, goal=Goal.CUT_OVER, method=Method.WARM, cutover=CutoverMode.HOOK)
+    assert "although the hook one answered before_cutover with 409" in exchange(run)[0]
+
+
+def test_a_warm_migration_that_is_aborted_although_nobody_asked_is_seen(run):
+    linked(run, method=Method.WARM)
+    warm.abort(*stray_worker(run), acts.Abort(), None)
+    assert "is aborted, and nobody asked for that" in run.judge.wrong[0]
+
+
+def test_a_target_that_clients_use_is_not_removed_unseen(run):
+    ident = linked(run, method=Method.WARM)
+    run.cutover("a", None)
+    run.judge.of(ident).may_abort = True
+    warm.Sides(*stray_worker(run)).event("copy_removed")
+    assert "is removed, which clients use" in run.judge.wrong[0]
 
 
 def test_a_refusal_that_changes_something_is_seen(run, monkeypatch):
