@@ -32,17 +32,29 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if options.manager is not None:
             return _told({"the manager": _by_manager(bench, options.manager, options.dir)})
         if options.seed is not None:
-            return _told({"the seed": bench.read(bench.fuzzed([options.seed]))})
-        parts = {"names": bench.traced(bench.fuzzed(range(100)))}
-        parts["cut off"] = bench.read(bench.cut_off())
-        parts["faults"] = bench.read(bench.sampled())
-        until = time.monotonic() + 60 * options.minutes
-        parts["random"] = bench.read(bench.fuzzed(random_seeds()), until=until)
-        return _told(parts)
+            seeds = [options.seed]
+            files = chain(bench.fuzzed(seeds), bench.packed(seeds))
+            return _told({"the seed": bench.read(files)})
+        return _told(_all(bench, options.minutes))
+
+
+def _all(bench: Bench, minutes: float) -> "dict[str, Found]":
+    """Two thirds of the minutes are for random changes, and one third for packed files."""
+    some = chain(bench.fuzzed(range(100)), bench.packed(range(60)), bench.sampled(9), bench.bombs())
+    parts = {"traced": bench.traced(some)}
+    parts["cut off"] = bench.read(bench.cut_off())
+    parts["faults"] = bench.read(bench.sampled())
+    parts["bombs"] = bench.read(bench.bombs())
+    seeds = random_seeds()
+    parts["random"] = bench.read(bench.fuzzed(seeds), until=time.monotonic() + 40 * minutes)
+    parts["packed"] = bench.read(bench.packed(seeds), until=time.monotonic() + 20 * minutes)
+    return parts
 
 
 def _by_manager(bench: Bench, count: int, folder: Optional[Path]) -> Found:
-    files = islice(chain(bench.sampled(7), bench.fuzzed(random_seeds())), count)
+    seeds = random_seeds()
+    mixed = (file for pair in zip(bench.fuzzed(seeds), bench.packed(seeds)) for file in pair)
+    files = islice(chain(bench.sampled(7), bench.bombs(), mixed), count)
     with (
         given_or_new(folder, "hostile") as cluster,
         cluster.connect() as client,

@@ -1,8 +1,10 @@
 """Random changes of the headers and tables of good files; a seed makes the same file again."""
 
 import random
+from collections.abc import Sequence
 
 from .bases import BASES
+from .packed import regions
 from .sums import correct
 
 _VALUES = (
@@ -13,13 +15,23 @@ _VALUES = (
 
 def changed(name: str, good: bytes, seed: int) -> bytes:
     """Return the file of the base ``name`` with some changes."""
-    base, chance, data = BASES[name], random.Random(f"{name}/{seed}"), bytearray(good)
+    base = BASES[name]
+    return _changed(f"{name}/{seed}", good, base.regions, base.qemu)
+
+
+def changed_packed(packing: str, name: str, good: bytes, seed: int) -> bytes:
+    """Return a packed file of the base ``name`` with some changes."""
+    return _changed(f"{packing}/{name}/{seed}", good, regions(packing, len(good)), packing)
+
+
+def _changed(seed: str, good: bytes, where: "Sequence[tuple[int, int]]", form: str) -> bytes:
+    chance, data = random.Random(seed), bytearray(good)
     for _ in range(chance.choice((1, 1, 2, 3, 5))):
-        offset, length = chance.choice(base.regions)
+        offset, length = chance.choice(where)
         begin = offset if offset >= 0 else len(data) + offset
         _change(data, begin + chance.randrange(length), chance)
     if chance.random() < 0.7:
-        correct(data, base.qemu)
+        correct(data, form)
     if chance.random() < 0.05:
         del data[chance.randrange(len(data)) :]
     return bytes(data)

@@ -12,10 +12,9 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.asking import ask
 
-from .judge import one_sentence
+from .judge import WARM, one_sentence
 from .trial import File, Found
 
-WARM = 30  # files after which the memory of the modules that Python loads is there
 GROWTH = 24 << 20  # bytes of the manager, over all files after these
 _OPTION = "mgr/rbd_migration/import_folders"
 
@@ -52,13 +51,12 @@ def opened(cluster: Cluster, folder: Path) -> Iterator[str]:
 
 
 def _check(found: Found, client: rados.Rados, pool: str, file: File) -> None:
-    spec = {"type": file.type, "stream": {"type": "file", "file_path": str(file.path)}}
     begin = time.monotonic()
     answer = ask(
         client,
         "check",
         source_image=f"{pool}/x",
-        source_spec=json.dumps(spec),
+        source_spec=json.dumps(file.spec),
         import_only=True,
         method="copy",
     )

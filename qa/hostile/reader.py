@@ -1,6 +1,6 @@
 """Looks at files and reads them, as a worker does: one line of JSON for each.
 
-``python3 -m qa.hostile.reader FOLDER`` takes lines ``[type, path]``. FOLDER alone is open to
+``python3 -m qa.hostile.reader FOLDER`` takes a source-spec in each line. FOLDER alone is open to
 imports, and no host but those that nothing listens at.
 """
 
@@ -27,15 +27,12 @@ def main() -> None:
     """Answer each line of the standard input."""
     policy = ImportPolicy(folders=(sys.argv[1],), hosts=("192.0.2.1",))
     for line in sys.stdin:
-        kind, path = json.loads(line)
-        print(json.dumps(looked_at(kind, path, policy)), flush=True)
+        print(json.dumps(looked_at(line, policy)), flush=True)
 
 
-def looked_at(kind: str, path: str, policy: ImportPolicy) -> "dict[str, Any]":
-    """What comes of a file: errors (code and message), its size, the digest, and what it cost."""
-    spec = parse_source_spec(
-        json.dumps({"type": kind, "stream": {"type": "file", "file_path": path}})
-    )
+def looked_at(text: str, policy: ImportPolicy) -> "dict[str, Any]":
+    """What comes of a source: errors (code and message), its size, the digest, and its cost."""
+    spec = parse_source_spec(text)
     begin = used()
     found = inspect_copied(spec, policy, Limits(total=25))
     by_copy = used() - begin
@@ -45,7 +42,8 @@ def looked_at(kind: str, path: str, policy: ImportPolicy) -> "dict[str, Any]":
     codes = [[f.code, f.message] for f in found.findings if f.severity is Severity.ERROR]
     digest, said = "", ""
     if not codes and found.size is not None and found.size <= _SHORT:
-        digest, said = read(CopySource(spec, policy))
+        with CopySource(spec, policy) as source:
+            digest, said = read(source)
     return {
         "errors": codes,
         "live": [[f.code, f.message] for f in errors],
@@ -70,6 +68,7 @@ def read(source: CopySource) -> "tuple[str, str]":
                     digest.update(piece)
                     at = begin + len(piece)
             _zeros(digest, disk.size - at)
+            disk.finish()
     except SourceError as error:
         return "", error.message
     return digest.hexdigest(), ""

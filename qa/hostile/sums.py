@@ -1,4 +1,4 @@
-"""Correct the checksums of VHDX and VHD files, so that a fault behind them is reached."""
+"""Correct the checksums of VHDX and VHD files and archives, so that a fault behind is reached."""
 
 import struct
 
@@ -23,15 +23,23 @@ def crc32c(data: bytearray) -> int:
     return found ^ 0xFFFFFFFF
 
 
-def correct(data: bytearray, qemu: str) -> None:
-    """Write the checksums that a file of a format has to have."""
-    if qemu == "vhdx":
+def correct(data: bytearray, form: str) -> None:
+    """Write the checksums that a file of a format has to have: QEMU's name of it, or ``tar``."""
+    if form == "vhdx":
         for begin, length in ((64, 4), (128, 4), (192, 64), (256, 64)):
             _vhdx(data, begin * _KIB, length * _KIB)
-    elif qemu == "vpc" and len(data) > 1536:
+    elif form == "vpc" and len(data) > 1536:
         _vpc(data, 0, 64)
         _vpc(data, 512, 36)
         _vpc(data, len(data) - 512, 64)
+    elif form == "tar":
+        for begin in (0, 1024):  # the headers of two short files
+            _tar(data, begin)
+
+
+def _tar(data: bytearray, begin: int) -> None:
+    data[begin + 148 : begin + 156] = b" " * 8
+    data[begin + 148 : begin + 155] = b"%06o\0" % sum(data[begin : begin + 512])
 
 
 def _vhdx(data: bytearray, begin: int, length: int) -> None:

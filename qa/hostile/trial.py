@@ -6,15 +6,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from . import fuzz, references, tracer
 from .bases import BASES, make, raw_disk
-from .judge import GROWTH, LARGEST, problems
+from .judge import GROWTH, LARGEST, LONGEST, NEVER, SECONDS, WARM, Unpack, problems
+from .packed import PACKED, PACKINGS, bombs
 from .samples import faults
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -22,12 +24,25 @@ _REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class File:
-    """A file, the type of its source-spec, and QEMU's name of the format."""
+    """A file, the type of its source-spec, and QEMU's name of the format.
+
+    ``fields``: what its stream says of its packing. ``unpack``: see :class:`.packed.Packing`.
+    ``seconds``: of the processor, for a look at it.
+    """
 
     name: str
     type: str
     form: str
     path: Path
+    fields: "Mapping[str, Union[str, int]]" = field(default_factory=dict)
+    unpack: Unpack = ((), ())
+    seconds: float = SECONDS
+
+    @property
+    def spec(self) -> "dict[str, Any]":
+        """Its source-spec."""
+        stream = {"type": "file", "file_path": str(self.path), **self.fields}
+        return {"type": self.type, "stream": stream}
 
 
 @dataclass
@@ -72,6 +87,12 @@ class Bench:
             path = self.folder / f"base.{name}"
             make(base, raw, path)
             self.good[name] = path.read_bytes()
+        disks = {name: self.good.get(name, raw.read_bytes()) for name in PACKED}
+        self.packed_good = {
+            (packing, name): how.pack(disk)
+            for packing, how in PACKINGS.items()
+            for name, disk in disks.items()
+        }
 
     def sampled(self, every: int = 1) -> "Iterator[File]":
         """Files with faults, one of ``every``."""
@@ -95,6 +116,28 @@ class Bench:
             name = names[seed % len(names)]
             yield self.file(f"fuzz-{seed}-{name}", name, fuzz.changed(name, self.good[name], seed))
 
+    def packed(self, seeds: Iterable[int]) -> "Iterator[File]":
+        """Compressed files and archives with random changes, of all kinds in turn."""
+        kinds = list(self.packed_good.items())
+        for seed in seeds:
+            (packing, name), good = kinds[seed % len(kinds)]
+            data = fuzz.changed_packed(packing, name, good, seed)
+            yield self.packed_file(f"packed-{seed}-{packing}-{name or 'raw'}", packing, name, data)
+
+    def packed_file(self, name: str, packing: str, base: str, data: bytes) -> File:
+        """Make a file that is read as a packed one of a base; "" is a raw disk."""
+        path, how = self.folder / name, PACKINGS[packing]
+        path.write_bytes(data)
+        kind, form = (BASES[base].type, BASES[base].qemu) if base else ("raw", "raw")
+        return File(name, kind, form, path, how.stream(kind), how.unpack)
+
+    def bombs(self) -> "Iterator[File]":
+        """Small files that unpack to very much."""
+        for number, (packing, kind, data) in enumerate(bombs(self.good["qcow2"])):
+            base = "qcow2" if kind == "qcow" else ""
+            file = self.packed_file(f"bomb-{number}-{packing}-{kind}", packing, base, data)
+            yield replace(file, unpack=NEVER, seconds=LONGEST)
+
     def file(self, name: str, base: str, data: bytes) -> File:
         """Make a file that is read as one of a base."""
         path = self.folder / name
@@ -105,15 +148,15 @@ class Bench:
         """Have files read, one after another. ``until``: monotonic time at which it ends."""
         found, first, largest = Found(), 0, 0
         with _reader([], self.folder) as reader:
-            for file in files:
-                answer = _asked(reader, file.type, file.path)
-                first = first or answer["resident"]
+            for number, file in enumerate(files):
+                answer = _asked(reader, file)
+                first = answer["resident"] if number <= WARM else first
                 if answer["largest"] > max(LARGEST, largest):
                     found.wrong.append(f"{file.name}: QEMU took {answer['largest'] >> 20} MiB")
                 largest = max(largest, answer["largest"])
                 found.growth = max(found.growth, answer["resident"] - first)
                 found.count(file.name, answer)
-                wrong = problems(answer, file.path, file.form)
+                wrong = problems(answer, file.path, file.form, file.unpack, file.seconds)
                 found.wrong += [f"{file.name}: {text}" for text in wrong]
                 if not wrong:
                     file.path.unlink()
@@ -123,22 +166,37 @@ class Bench:
             found.wrong.append(f"the reading process grew by {found.growth >> 20} MiB")
         return found
 
+    def good_files(self) -> "Iterator[File]":
+        """The good disks of all kinds, as they are and packed."""
+        for name, data in self.good.items():
+            yield self.file(f"good-{name}", name, data)
+        for (packing, name), data in self.packed_good.items():
+            yield self.packed_file(f"good-{packing}-{name or 'raw'}", packing, name, data)
+
     def traced(self, files: Iterable[File] = ()) -> Found:
-        """Read files that name others, and ``files``, under strace."""
+        """Read files that name others, and ``files``, under strace.
+
+        They may touch no path outside of the folder but those that good files touch.
+        """
         found, log = Found(), self.folder.parent / "trace"
+        usual = self.folder.parent / "trace-of-good-files"
+        with _reader(tracer.command(usual, []), self.folder) as reader:
+            for file in self.good_files():
+                _asked(reader, file)
         with socket.create_server(("127.0.0.1", 0)) as trap:
             port = trap.getsockname()[1]
-            named = list(references.made(self.folder, self.outside, port))
+            named = [
+                File(each.path.name, each.type, "", each.path)
+                for each in references.made(self.folder, self.outside, port)
+            ]
             with _reader(tracer.command(log, []), self.folder) as reader:
-                for kind, path in [
-                    *((each.type, each.path) for each in named),
-                    *((file.type, file.path) for file in files),
-                ]:
-                    answer = _asked(reader, kind, path)
-                    found.count(path.name, answer)
+                for file in chain(named, files):
+                    answer = _asked(reader, file)
+                    found.count(file.name, answer)
                     answer["seconds"] = [0.0]  # strace takes its time too
                     answer["digest"] = ""  # qemu-img would follow the names
-                    found.wrong += [f"{path.name}: {text}" for text in problems(answer, path, "")]
+                    wrong = problems(answer, file.path, file.form)
+                    found.wrong += [f"{file.name}: {text}" for text in wrong]
             trap.setblocking(False)
             try:
                 trap.accept()
@@ -148,6 +206,7 @@ class Bench:
                 found.wrong.append("a server was reached")
         marks = ["/etc/shadow", "/dev/zero", "/proc/self/environ", str(self.outside)]
         found.wrong += tracer.forbidden(log, marks)
+        found.wrong += tracer.strays(log, self.folder, usual)
         return found
 
 
@@ -172,14 +231,14 @@ def _reader(before: "list[str]", folder: Path) -> "Iterator[subprocess.Popen[str
         reader.wait()
 
 
-def _asked(reader: "subprocess.Popen[str]", kind: str, path: Path) -> "dict[str, Any]":
+def _asked(reader: "subprocess.Popen[str]", file: File) -> "dict[str, Any]":
     assert reader.stdin is not None
     assert reader.stdout is not None
-    reader.stdin.write(json.dumps([kind, str(path)]) + "\n")
+    reader.stdin.write(json.dumps(file.spec) + "\n")
     reader.stdin.flush()
     line = reader.stdout.readline()
     if not line:
-        raise RuntimeError(f"the reader ended while it read {path}")
+        raise RuntimeError(f"the reader ended while it read {file.path}")
     answer: dict[str, Any] = json.loads(line)
     return answer
 

@@ -10,7 +10,7 @@ from typing import Any, Optional
 KIB, MIB = 1 << 10, 1 << 20
 SIZE = MIB + 8 * KIB  # not a multiple of the target's object size
 VIEWS = ("one", "two", "")
-FORMATS = ("raw", "raw-snapshots", "qcow1", "qcow2", "qcow3-snapshots")
+FORMATS = ("raw", "raw-snapshots", "qcow1", "qcow2", "qcow3-snapshots", "qcow3-bitmaps")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,21 @@ class SourceFile:
     def snapshots(self) -> "list[str]":
         """Return the names of the snapshots, oldest first."""
         return [name for name in self.views if name]
+
+    def converted(self) -> "dict[str, bytes]":
+        """Return what ``qemu-img convert`` makes of each view."""
+        made = self.files[0].with_suffix(".converted")
+        driver = "raw" if self.name.startswith("raw") else "qcow2"
+        driver = "qcow" if self.name == "qcow1" else driver
+        found = {}
+        for number, name in enumerate(self.views):
+            head = driver == "raw" or not name
+            file = self.files[number + 1 if name else 0] if driver == "raw" else self.files[0]
+            view = [] if head else ["-l", f"snapshot.name={name}"]
+            qemu("img", "convert", "-f", driver, *view, "-O", "raw", str(file), str(made))
+            found[name] = made.read_bytes()
+        made.unlink()
+        return found
 
 
 def make_source(
@@ -73,6 +88,8 @@ def make_source(
             if name:
                 qemu("img", "snapshot", "-c", name, str(made))
             before = views[name]
+        if kind.endswith("bitmaps"):
+            qemu("img", "bitmap", "--add", "--enable", str(made), "backup")
     for path in raws.values():
         path.unlink()
     return SourceFile(kind, (made,), views)

@@ -1,6 +1,11 @@
-"""Every format over every stream, the whole way, while a client writes."""
+"""Every format over every stream by the method live, the whole way, while a client writes.
 
+These are the cells of the table of imports in the documentation that say yes for ``live``.
+"""
+
+import csv
 from errno import ENOSYS, EOPNOTSUPP
+from pathlib import Path
 
 import pytest
 import rbd
@@ -10,6 +15,16 @@ from qa.workload.sources import FORMATS, KIB, make_source
 from tests.cluster.importing import Place, place, text  # noqa: F401 - a fixture
 
 STREAMS = ("file", "http", "https", "s3", "nbd")
+TABLE = Path(__file__).parents[2] / "doc" / "reference" / "import-table.csv"
+
+#: Rows of the table, and the kinds of sources that stand for them here.
+ROWS = {
+    "``raw``": ("raw", "raw-snapshots"),
+    "``qcow``, version 1": ("qcow1",),
+    "``qcow``, version 2": ("qcow2",),
+    "``qcow``, version 3": ("qcow3-snapshots",),
+    "``qcow``, bitmaps": ("qcow3-bitmaps",),
+}
 
 
 class Copy:
@@ -17,7 +32,7 @@ class Copy:
 
     def __init__(self, client, migration, target, source):
         self.client, self.migration, self.target, self.source = client, migration, target, source
-        self.views = {name: bytearray(view) for name, view in source.views.items()}
+        self.views = {name: bytearray(view) for name, view in source.converted().items()}
 
     def write(self, offset, data):
         with opened(self.client, self.target, read_only=False) as image:
@@ -41,6 +56,20 @@ def librbd_knows_nbd(client, pool):
         except (rbd.Error, OSError) as error:
             return abs(error.errno) != ENOSYS
     raise AssertionError("what is nowhere was imported")
+
+
+def test_these_are_the_cells_of_the_table():
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        columns, *rows = csv.reader(file)
+    found = {
+        (row[0], column)
+        for row in rows
+        for column, cell in zip(columns, row)
+        if column.startswith("``live``") and cell == "yes"
+    }
+    streams = [stream for stream in STREAMS if stream != "https"]
+    assert found == {(row, f"``live`` {stream}") for row in ROWS for stream in streams}
+    assert {kind for kinds in ROWS.values() for kind in kinds} == set(FORMATS)
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ import tarfile
 import pytest
 
 from qa.workload.encrypted import measured
+from qa.workload.unmerged import vhd_differences, vhdx_differences, vhdx_with_log
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
@@ -140,6 +142,83 @@ def extents_on_a_server(bench):
     return error, bench.file("disk.vmdk", "vmdk")
 
 
+def split_extents_on_a_server(bench):
+    bench.convert("-O vmdk -o subformat=twoGbMaxExtentSparse", "disk.vmdk")
+    error = refusal(bench.http("disk.vmdk", "vmdk"))
+    (bench.folder / "fetched").mkdir()
+    bench.run(f"cd fetched && {error.remedy}")
+    return error, bench.file("fetched/disk.import.qcow2", "qcow")
+
+
+def extents_exported_to_one_file(bench):
+    bench.convert("-O vmdk -o subformat=twoGbMaxExtentFlat", "disk.vmdk")
+    error = refusal(bench.http("disk.vmdk", "vmdk"))
+    assert "or export the disk to one file" in error.message
+    bench.run("qemu-img convert -f vmdk -O vmdk disk.vmdk one.vmdk")
+    return error, bench.http("one.vmdk", "vmdk")
+
+
+def extents_in_an_archive(bench):
+    bench.convert("-O vmdk -o subformat=monolithicFlat", "disk.vmdk")
+    bench.archive("web.tar", "disk.vmdk", "disk-flat.vmdk")
+    error = refusal(bench.file("web.tar", "vmdk", member="disk.vmdk"))
+    (bench.folder / "disk.vmdk").unlink()
+    bench.run(error.remedy)
+    return error, bench.file("disk.vmdk", "vmdk")
+
+
+def differences_to_a_vhd(bench):
+    if shutil.which("vhdimount") is None or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("needs libvhdi-utils and FUSE")
+    half, child = MIB, bench.folder / "child disk.vhd"
+    bench.run("qemu-img convert -f raw -O vpc -o force_size=on base.raw 'my parent.vhd'")
+    bench.run("qemu-io -f vpc -c 'write -P 9 0 1M' 'my parent.vhd'")
+    bench.run("qemu-img create -q -f vpc -o force_size=on 'child disk.vhd' 2M")
+    own = bench.folder / "own"
+    own.write_bytes(DISK[:half] + b"x" * half)
+    bench.run("qemu-io -f vpc -c 'write -s own 0 2M' 'child disk.vhd'")
+    vhd_differences(child, bench.folder / "my parent.vhd")
+    error = refusal(bench.file(child.name, "vpc"))
+    bench.run(error.remedy)
+    return error, bench.file("child disk.import.qcow2", "qcow")
+
+
+def differences_to_a_vhdx(bench):
+    """What Hyper-V does is done by QEMU here."""
+    bench.run("qemu-img create -q -f vhdx child.vhdx 2M")
+    vhdx_differences(bench.folder / "child.vhdx")
+    error = refusal(bench.file("child.vhdx", "vhdx"))
+    assert "merge both first, with Merge-VHD" in error.message
+    return error, bench.file(bench.convert("-O vhdx", "merged.vhdx").name, "vhdx")
+
+
+def a_log_in_a_vhdx(bench):
+    head, rest = DISK[:MIB], DISK[MIB:]
+    (bench.folder / "head").write_bytes(head)
+    (bench.folder / "rest").write_bytes(rest)
+    bench.run("qemu-img create -q -f vhdx -o block_size=1M log.vhdx 2M")
+    bench.run("qemu-io -f vhdx -c 'write -s head 0 1M' log.vhdx")
+    before = (bench.folder / "log.vhdx").read_bytes()
+    bench.run("qemu-io -f vhdx -c 'write -s rest 1M 1M' log.vhdx")
+    vhdx_with_log(bench.folder / "log.vhdx", before)
+    return bench.file("log.vhdx", "vhdx")
+
+
+def a_log_to_be_replayed(bench):
+    plain = a_log_in_a_vhdx(bench)
+    error = refusal(plain)
+    bench.run(error.remedy)
+    return error, plain
+
+
+def a_log_in_a_compressed_file(bench):
+    a_log_in_a_vhdx(bench)
+    bench.run("gzip log.vhdx")
+    error = refusal(bench.file("log.vhdx.gz", "vhdx", compression="gzip"))
+    bench.run(error.remedy)
+    return error, bench.file("log.vhdx", "vhdx")
+
+
 def an_encrypted_disk(bench):
     convert = (
         "qemu-img convert -f raw -O qcow2 --object secret,id=s,data=hush "
@@ -227,7 +306,15 @@ FOLLOWED = {
     "RAW_CONTAINER": [a_container_declared_raw, an_archive_declared_raw],
     "BACKING_FORMAT": [a_backing_file_without_a_format],
     "BACKING_NAME": [a_backing_file_in_an_archive, a_backing_file_of_a_compressed_disk],
-    "VMDK_EXTENT": [extents_on_a_server],
+    "VMDK_EXTENT": [
+        extents_on_a_server,
+        split_extents_on_a_server,
+        extents_exported_to_one_file,
+        extents_in_an_archive,
+    ],
+    "VHD_DIFFERENCING": [differences_to_a_vhd],
+    "VHDX_DIFFERENCING": [differences_to_a_vhdx],
+    "VHDX_LOG": [a_log_to_be_replayed, a_log_in_a_compressed_file],
     "PASSPHRASE_MISSING": [an_encrypted_disk],
     "QCOW_SIZE": [a_size_of_no_whole_sectors],
     "QCOW_CORRUPT": [a_corrupt_mark],

@@ -1,8 +1,12 @@
 """Hostile files for the method copy (``./run qa hostile`` tries many more)."""
 
+import io
 import shutil
 import socket
 import subprocess
+import tarfile
+from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +14,7 @@ from qa.hostile import references
 from qa.hostile.fuzz import changed
 from qa.hostile.judge import one_sentence, problems
 from qa.hostile.sums import correct, crc32c
-from qa.hostile.tracer import command, forbidden
+from qa.hostile.tracer import command, forbidden, strays
 from qa.hostile.trial import Bench
 
 needs_qemu = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
@@ -44,9 +48,35 @@ def test_files_with_random_changes(bench):
 
 
 @needs_qemu
+def test_packed_files(bench):
+    kinds = [("tar-gzip", "vhdx"), ("zstd", ""), ("bzip2", "qcow2"), ("zip", "")]
+    files = [
+        bench.packed_file(f"good-{packing}", packing, name, bench.packed_good[packing, name])
+        for packing, name in kinds
+    ]
+    found = bench.read(files)
+    assert found.wrong == []
+    assert found.codes == {"": 3, "RAW_CONTAINER": 1}
+
+
+@needs_qemu
+def test_packed_files_with_random_changes(bench):
+    found = bench.read(bench.packed(range(14)))
+    assert found.wrong == []
+    assert found.codes.keys() & {"COMPRESSION_BROKEN", "COMPRESSION_OTHER", "READ"}
+
+
+@needs_qemu
+def test_a_small_file_that_unpacks_to_very_much(bench):
+    found = bench.read([next(bench.bombs())])
+    assert found.wrong == []
+    assert found.codes == {"READ": 1}
+
+
+@needs_qemu
 @needs_strace
 def test_no_file_and_no_server_outside_of_the_policy_is_touched(bench):
-    found = bench.traced()
+    found = bench.traced(chain(bench.fuzzed(range(3)), bench.packed(range(3))))
     assert found.wrong == []
     assert {"FILE_REACH", "BACKING_NAME", "BACKING_DEPTH"} <= found.codes.keys()
 
@@ -63,10 +93,34 @@ def test_the_tracer_sees_a_file_and_a_server(tmp_path):
     assert any("AF_INET" in line for line in forbidden(log, []))
 
 
+@needs_strace
+def test_the_tracer_sees_what_good_files_do_not_touch(tmp_path):
+    folder, secret = tmp_path / "open", tmp_path / references.SECRET
+    logs = [tmp_path / name for name in ("usual", "log")]
+    folder.mkdir()
+    for path in (folder / "good", folder / "other", secret):
+        path.write_text("x")
+    subprocess.run(command(logs[0], ["cat", str(folder / "good")]), check=True, capture_output=True)
+    names = [folder / "other", folder / ".." / secret.name, Path("/proc/self/environ")]
+    subprocess.run(command(logs[1], ["cat", *map(str, names)]), check=True, capture_output=True)
+    found = list(strays(logs[1], folder, logs[0]))
+    assert len(found) == 2
+    assert secret.name in found[0]
+    assert "environ" in found[1]
+
+
 def test_the_checksums():
     assert crc32c(bytearray(b"123456789")) == 0xE3069283
     data = bytearray(b"conectix" + bytes(504) + b"cxsparse" + bytes(1016) + bytes(512))
     correct(data, "vpc")
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("disk.ovf"))
+    good = made.getvalue()[:512] + bytes(1024)
+    spoiled = bytearray(good)
+    spoiled[148:156] = bytes(8)
+    correct(spoiled, "tar")
+    assert spoiled[:512].rstrip(b"\0") == good[:512].rstrip(b"\0")
     assert data[64:68] == (~sum(b"conectix") & 0xFFFFFFFF).to_bytes(4, "big")
 
 

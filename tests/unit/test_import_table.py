@@ -16,10 +16,13 @@ import socket
 import subprocess
 import tarfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
+from qa.workload.encrypted import measured
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.errors import MigrationError
@@ -36,10 +39,15 @@ MIB = 1 << 20
 STREAMS = ("file", "http", "http, no ranges", "s3", "nbd")
 COLUMNS = [f"``{method}`` {stream}" for method in ("live", "copy") for stream in STREAMS]
 REACH = ImportPolicy(folders=("/",))
+PASSPHRASE = "hush"
 
 
 def tool(*command, cwd=None):
     subprocess.run([str(w) for w in command], check=True, capture_output=True, timeout=60, cwd=cwd)
+
+
+def shell(command, folder):
+    subprocess.run(command, shell=True, check=True, capture_output=True, timeout=60, cwd=folder)
 
 
 def zstd(data):
@@ -57,46 +65,95 @@ def in_archive(data):
     return made.getvalue()
 
 
-#: what it is: the type, options of qemu-img, what the stream says of its packing, and the packing
+@dataclass(frozen=True)
+class Row:
+    """A disk: its type, options of qemu-img, what the stream says of its packing, and the packing.
+
+    ``before`` makes a file that it names, ``after`` changes it. ``secret``: its passphrase.
+    """
+
+    kind: str
+    options: str = ""
+    fields: "dict[str, str]" = field(default_factory=dict)
+    pack: "Callable[[bytes], bytes]" = bytes
+    before: str = ""
+    after: str = ""
+    snapshots: bool = False
+    secret: str = ""
+
+
+_LUKS = f"-O qcow2 --object secret,id=s,data={PASSPHRASE} -o encrypt.format=luks"
+_STREAM = "-O vmdk -o subformat=streamOptimized"
 ROWS = {
-    "``raw``": ("raw", "", {}, bytes),
-    "``raw``, gzip": ("raw", "", {"compression": "gzip"}, gzip.compress),
-    "``raw``, xz": ("raw", "", {"compression": "xz"}, lzma.compress),
-    "``raw``, zstd": ("raw", "", {"compression": "zstd"}, zstd),
-    "``raw``, bzip2": ("raw", "", {"compression": "bzip2"}, bz2.compress),
-    "``raw`` in an archive": ("raw", "", {"member": "disk"}, in_archive),
-    "``raw`` in an archive, gzip": (
+    "``raw``": Row("raw"),
+    "``raw``, gzip": Row("raw", "", {"compression": "gzip"}, gzip.compress),
+    "``raw``, xz": Row("raw", "", {"compression": "xz"}, lzma.compress),
+    "``raw``, zstd": Row("raw", "", {"compression": "zstd"}, zstd),
+    "``raw``, bzip2": Row("raw", "", {"compression": "bzip2"}, bz2.compress),
+    "``raw`` in an archive": Row("raw", "", {"member": "disk"}, in_archive),
+    "``raw`` in an archive, gzip": Row(
         "raw",
         "",
         {"member": "disk", "compression": "gzip"},
         lambda data: gzip.compress(in_archive(data)),
     ),
-    "``qcow``, plain": ("qcow", "-O qcow2", {}, bytes),
-    "``qcow``, compressed clusters": ("qcow", "-O qcow2 -c", {}, bytes),
-    "``qcow`` in an archive": ("qcow", "-O qcow2", {"member": "disk"}, in_archive),
-    "``qcow``, gzip": ("qcow", "-O qcow2", {"compression": "gzip"}, gzip.compress),
-    "``qcow``, xz": ("qcow", "-O qcow2 -c", {"compression": "xz"}, lzma.compress),
-    "``vmdk``, one file": ("vmdk", "-O vmdk -o subformat=streamOptimized", {}, bytes),
-    "``vmdk``, several files": ("vmdk", "-O vmdk -o subformat=twoGbMaxExtentSparse", {}, bytes),
-    "``vmdk``, zstd": ("vmdk", "-O vmdk", {"compression": "zstd"}, zstd),
-    "``vmdk`` in an OVA": (
-        "vmdk",
-        "-O vmdk -o subformat=streamOptimized",
-        {"member": "disk"},
-        in_archive,
+    "``qcow``, version 1": Row("qcow", "-O qcow"),
+    "``qcow``, version 2": Row("qcow", "-O qcow2 -o compat=0.10", snapshots=True),
+    "``qcow``, version 3": Row("qcow", "-O qcow2", snapshots=True),
+    "``qcow``, bitmaps": Row(
+        "qcow", "-O qcow2", after="qemu-img bitmap --add --enable made one", snapshots=True
     ),
-    "``vmdk`` in an OVA, bzip2": (
+    "``qcow``, compressed clusters": Row("qcow", "-O qcow2 -c", snapshots=True),
+    "``qcow``, compressed clusters (zstd)": Row(
+        "qcow", "-O qcow2 -c -o compression_type=zstd", snapshots=True
+    ),
+    "``qcow``, extended L2 entries": Row("qcow", "-O qcow2 -o extended_l2=on", snapshots=True),
+    "``qcow``, zeroed clusters": Row(
+        "qcow", "-O qcow2", after="qemu-io -f qcow2 -c 'write -z 0 128k' made", snapshots=True
+    ),
+    "``qcow``, external data file": Row("qcow", "-O qcow2 -o data_file=made.data"),
+    "``qcow``, backing files": Row(
+        "qcow",
+        "-O qcow2 -B middle.qcow2 -F qcow2",
+        before="qemu-img convert -f raw -O qcow2 -c {base} first.qcow2 && "
+        "qemu-img create -q -f qcow2 -F qcow2 -b first.qcow2 middle.qcow2 && "
+        "qemu-io -f qcow2 -c 'write -P 7 3M 100k' middle.qcow2",
+        after="qemu-io -f qcow2 -c 'write -P 6 5M 100k' made",
+        snapshots=True,
+    ),
+    "``qcow``, encrypted": Row("qcow", _LUKS, secret=PASSPHRASE),
+    "``qcow`` in an archive": Row("qcow", "-O qcow2", {"member": "disk"}, in_archive),
+    "``qcow``, gzip": Row(
+        "qcow", "-O qcow2", {"compression": "gzip"}, gzip.compress, snapshots=True
+    ),
+    "``qcow``, xz": Row("qcow", "-O qcow2 -c", {"compression": "xz"}, lzma.compress),
+    "``vmdk``, one file": Row("vmdk", "-O vmdk"),
+    "``vmdk``, streamOptimized": Row("vmdk", _STREAM),
+    "``vmdk``, several files": Row("vmdk", "-O vmdk -o subformat=twoGbMaxExtentSparse"),
+    "``vmdk``, a flat file": Row("vmdk", "-O vmdk -o subformat=monolithicFlat"),
+    "``vmdk``, a delta": Row(
         "vmdk",
-        "-O vmdk -o subformat=streamOptimized",
+        before="qemu-img convert -f raw -O vmdk {base} first.vmdk",
+        after="qemu-img create -q -f vmdk -F vmdk -b first.vmdk made && "
+        "qemu-io -f vmdk -c 'write -P 6 5M 100k' made",
+    ),
+    "``vmdk``, zstd": Row("vmdk", "-O vmdk", {"compression": "zstd"}, zstd),
+    "``vmdk`` in an OVA": Row("vmdk", _STREAM, {"member": "disk"}, in_archive),
+    "``vmdk`` in an OVA, bzip2": Row(
+        "vmdk",
+        _STREAM,
         {"member": "disk", "compression": "bzip2"},
         lambda data: bz2.compress(in_archive(data)),
     ),
-    "``vhdx``": ("vhdx", "-O vhdx", {}, bytes),
-    "``vhdx``, gzip": ("vhdx", "-O vhdx", {"compression": "gzip"}, gzip.compress),
-    "``vpc``": ("vpc", "-O vpc -o force_size=on", {}, bytes),
-    "``vpc``, xz": ("vpc", "-O vpc -o force_size=on", {"compression": "xz"}, lzma.compress),
-    "``vdi``": ("vdi", "-O vdi", {}, bytes),
-    "``parallels``": ("parallels", "-O parallels", {}, bytes),
+    "``vhdx``": Row("vhdx", "-O vhdx"),
+    "``vhdx``, fixed": Row("vhdx", "-O vhdx -o subformat=fixed"),
+    "``vhdx``, gzip": Row("vhdx", "-O vhdx", {"compression": "gzip"}, gzip.compress),
+    "``vpc``": Row("vpc", "-O vpc -o force_size=on"),
+    "``vpc``, fixed": Row("vpc", "-O vpc -o force_size=on,subformat=fixed"),
+    "``vpc``, xz": Row("vpc", "-O vpc -o force_size=on", {"compression": "xz"}, lzma.compress),
+    "``vdi``": Row("vdi", "-O vdi"),
+    "``vdi``, static": Row("vdi", "-O vdi -o static=on"),
+    "``parallels``": Row("parallels", "-O parallels"),
 }
 
 
@@ -171,17 +228,25 @@ def read(source, view):
     return bytes(found)
 
 
-def views_of(made, kind, folder):
-    """What ``qemu-img convert`` makes of a disk; one of QCOW gets an internal snapshot first."""
-    driver, wanted = {"qcow": "qcow2"}.get(kind, kind), {}
-    convert = ["qemu-img", "convert", "-f", driver, "-O", "raw"]
-    if kind == "qcow":
+def views_of(made, row, folder):
+    """What ``qemu-img convert`` makes of a disk; it gets an internal snapshot first if it can."""
+    driver, wanted = row.kind, {}
+    if row.kind == "qcow":
+        driver = "qcow" if row.options == "-O qcow" else "qcow2"
+    convert = ["qemu-img", "convert", "-f", driver, "-O", "raw", made, folder / "raw"]
+    if row.secret:
+        secret = f"secret,id=s,data={row.secret}"
+        options = f"driver=qcow2,encrypt.key-secret=s,file.filename={made}"
+        convert[2:6] = ["--object", secret, "--image-opts", "-O", "raw"]
+        convert[-2] = options
+    if row.snapshots:
         tool("qemu-img", "snapshot", "-c", "one", made)
         tool("qemu-io", "-f", driver, "-c", "write -P 9 1M 200k", "-c", "write -P 8 6M 64k", made)
-        tool(*convert, "-l", "snapshot.name=one", made, folder / "raw", cwd=folder)
+        tool(*convert[:2], "-l", "snapshot.name=one", *convert[2:], cwd=folder)
         wanted["one"] = (folder / "raw").read_bytes()
-    tool(*convert, made, folder / "raw", cwd=folder)
+    tool(*convert, cwd=folder)
     wanted[None] = (folder / "raw").read_bytes()
+    (folder / "raw").unlink()
     assert len(set(wanted.values())) == len(wanted)
     return wanted
 
@@ -194,30 +259,44 @@ def streams_of(folder, path, server, service, uri):
     link.symlink_to(path)
     server.behave(f"/{link.name}", Behaviour(ranges=False))
     yield "http, no ranges", {"type": "http", "url": server.url(f"/{link.name}")}
-    service.objects = {"/b/disk": path.read_bytes()}
+    files = (file for file in folder.iterdir() if file.is_file())
+    service.objects = {f"/b/{file.name}": file.read_bytes() for file in files}
     keys = {"access_key": "ACCESS", "secret_key": "SECRET"}
     yield "s3", {"type": "s3", "url": f"http://127.0.0.1:{service.port}/b/disk", **keys}
     yield "nbd", {"type": "nbd", "uri": uri}
 
 
-def row_of(name, base, folder, service):
-    kind, options, fields, pack = ROWS[name]
-    made, path = folder / "made", folder / "disk"
-    if options:
-        tool("qemu-img", "convert", "-f", "raw", *options.split(), base, made, cwd=folder)
-        wanted = views_of(made, kind, folder)
-    else:
+def make(row, base, folder):
+    """Make a disk in the folder; what ``qemu-img convert`` makes of each view."""
+    made = folder / "made"
+    if row.before:
+        shell(row.before.format(base=base), folder)
+    if row.options:
+        convert = ["qemu-img", "convert", "-f", "raw", *row.options.split(), base, "made"]
+        if row.secret:
+            convert[-2:-2] = ["-o", "encrypt.key-secret=s,encrypt.iter-time=10"]
+        measured(lambda: tool(*convert, cwd=folder))
+    elif row.kind == "raw":
         made.write_bytes(base.read_bytes())
-        wanted = {None: base.read_bytes()}
-    path.write_bytes(pack(made.read_bytes()))
-    if "compression" in fields and kind == "raw" and "member" not in fields:
+    if row.after:
+        shell(row.after, folder)
+    return views_of(made, row, folder) if row.kind != "raw" else {None: base.read_bytes()}
+
+
+def row_of(name, base, folder, service):
+    row = ROWS[name]
+    wanted, path = make(row, base, folder), folder / "disk"
+    path.write_bytes(row.pack((folder / "made").read_bytes()))
+    fields = row.fields
+    if "compression" in fields and row.kind == "raw" and "member" not in fields:
         fields = {**fields, "size": len(wanted[None])}
     found = {}
+    secret = {"passphrase": row.secret} if row.secret else {}
     with WebServer(folder) as server, exported(path) as uri:
         for stream, place in streams_of(folder, path, server, service, uri):
-            plain = {"type": kind, "stream": {**place, **fields}}
-            for method in ("live", "copy"):
-                found[f"``{method}`` {stream}"] = outcome(plain, method, wanted)
+            plain = {"type": row.kind, "stream": {**place, **fields}}
+            found[f"``live`` {stream}"] = outcome(plain, "live", wanted)
+            found[f"``copy`` {stream}"] = outcome({**plain, **secret}, "copy", wanted)
     return [name, *(found[column] for column in COLUMNS)]
 
 

@@ -122,27 +122,31 @@ def test_what_is_read_is_what_qemu_img_reads(name, base, tmp_path):
     assert 0 < inspection.to_copy <= len(wanted)
 
 
-VHDX_WRITES = (0, 3 << 20, 4095 << 20, (4096 << 20) - 512, 4097 << 20, 9 << 30, (10 << 30) - 512)
+BLOCKS = {"vhdx": ("subformat=dynamic,block_size=1M", 1 << 20), "vpc": ("force_size=on", 2 << 20)}
+BLOCK_WRITES = (0, 4 << 20, 4095 << 20, (4096 << 20) - 512, 4097 << 20, 9 << 30, (10 << 30) - 512)
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_blocks_that_a_vhdx_file_does_not_have_are_not_read(whole, tmp_path):
-    """Beyond 4 GiB its table has entries that are for no blocks; ``whole``: it has no holes."""
-    path = tmp_path / "disk.vhdx"
-    options = ("-o", "subformat=dynamic,block_size=1M", path, "10G")
-    tool("qemu-img", "create", "-q", "-f", "vhdx", *options)
-    writes = [f"write -P {number} {at} 512" for number, at in enumerate(VHDX_WRITES, 1)]
-    tool("qemu-io", "-f", "vhdx", *(f"-c{write}" for write in writes), path)
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_blocks_that_a_file_does_not_have_are_not_read(kind, whole, tmp_path):
+    """Beyond 4 GiB the table of VHDX has entries that are for no blocks.
+
+    ``whole``: the file has no holes.
+    """
+    path, (options, block) = tmp_path / f"disk.{kind}", BLOCKS[kind]
+    tool("qemu-img", "create", "-q", "-f", kind, "-o", options, path, "10G")
+    writes = [f"write -P {number} {at} 512" for number, at in enumerate(BLOCK_WRITES, 1)]
+    tool("qemu-io", "-f", kind, *(f"-c{write}" for write in writes), path)
     if whole:
         tool("cp", "--sparse=never", path, tmp_path / "copy")
         (tmp_path / "copy").rename(path)
-    with source(path, "vhdx").open(None) as disk:
+    with source(path, kind).open(None) as disk:
         found = list(disk.extents(0, disk.size))
-        assert sum(length for _, length in found) <= len(VHDX_WRITES) * (MIB if whole else 65536)
-        for number, at in enumerate(VHDX_WRITES, 1):
+        assert sum(length for _, length in found) <= len(BLOCK_WRITES) * (block if whole else 65536)
+        for number, at in enumerate(BLOCK_WRITES, 1):
             assert any(begin <= at and at + 512 <= begin + length for begin, length in found)
             assert disk.read(at, 512) == bytes([number]) * 512
-        assert list(disk.extents(1 << 20, 1 << 20)) == []
+        assert list(disk.extents(2 << 20, 1 << 20)) == []
         assert sum(length for _, length in disk.extents(at, 512)) == 512
 
 

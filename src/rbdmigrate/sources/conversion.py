@@ -17,6 +17,8 @@ _UNPACK = {
     "tar": "tar -xf",
 }
 
+_SUFFIXES = ("gz", "xz", "zst", "bz2")
+
 
 def convert(stream: StreamSpec, qemu_format: str, to: str = "qcow2") -> str:
     """The command that converts a disk into a sparse QCOW file that librbd can read, or into a raw
@@ -79,6 +81,30 @@ def decrypt(stream: StreamSpec, qemu_format: str) -> str:
     )
 
 
+def repaired(stream: StreamSpec, what: str = "all") -> str:
+    """The command with which QEMU repairs a disk, or replays its log. ``what``: as of ``-r``."""
+    fetch, path = fetched(stream)
+    if stream.member or stream.compression:
+        fetch, path = f"{gathered(stream)} && ", shlex.quote(stream.member or _unpacked(stream))
+    return f"{fetch}qemu-img check -r {what} {path}"
+
+
+def merged(stream: StreamSpec) -> str:
+    """The commands that make one disk of a VHD file and its parents, which are next to it.
+
+    Empty for other streams: the file would be there without its parents.
+    """
+    if stream.type != "file" or stream.member or stream.compression:
+        return ""
+    folder, name = posixpath.split(stream.file_path)
+    file, parts = shlex.quote(f"./{name}"), shlex.quote(f"./{name}.parts")
+    target = shlex.quote(f"./{_renamed(name, 'qcow2')}")
+    return (
+        f"cd {shlex.quote(folder)} && mkdir {parts} && vhdimount {file} {parts} && qemu-img convert "
+        f'-f raw -O qcow2 "$(ls -v {parts}/vhdi* | tail -n 1)" {target} && fusermount -u {parts}'
+    )
+
+
 def unpack(stream: StreamSpec, packed_by: str) -> str:
     """The commands that fetch and unpack a source; ``packed_by``: the name of its format."""
     fetch, path = fetched(stream)
@@ -135,6 +161,12 @@ def _from(stream: StreamSpec) -> str:
 def _local(stream: StreamSpec) -> str:
     """The path of a file; for other streams the name of the downloaded file."""
     return stream.file_path or _last(stream.location)
+
+
+def _unpacked(stream: StreamSpec) -> str:
+    """The path of a compressed file after it was unpacked."""
+    path, _, suffix = _local(stream).rpartition(".")
+    return path if path and suffix in _SUFFIXES else _local(stream)
 
 
 def _doubled(text: str) -> str:

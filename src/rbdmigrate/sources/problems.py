@@ -126,6 +126,8 @@ KINDS = (
     Kind("VMDK_BROKEN", _E, EBADMSG, "The VMDK file is inconsistent."),
     Kind("VMDK_EXTENT", _E, EOPNOTSUPP, "The VMDK disk has parts that are not read."),
     Kind("VHD_DIFFERENCING", _E, EOPNOTSUPP, "The VHD file has only differences to another one."),
+    Kind("VHDX_DIFFERENCING", _E, EOPNOTSUPP, "The VHDX file has only differences to another."),
+    Kind("VHDX_LOG", _E, EIO, "The VHDX file has a log that was not replayed."),
     Kind("BACKING_NAME", _E, EOPNOTSUPP, "The name of a backing file is no path of a file."),
     Kind("BACKING_FORMAT", _E, EOPNOTSUPP, "The format of a backing file is not written down."),
     Kind("BACKING_DEPTH", _E, ELOOP, "The chain of backing files is too long, or a circle."),

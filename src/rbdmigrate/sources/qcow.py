@@ -142,19 +142,19 @@ def _join(look: Look, header: Header) -> str:
 def health(look: Look, stream: Stream, header: Header) -> None:
     """Note flags in the header of a damaged or open file."""
     name = stream.label
-    assert look.spec.stream is not None
-    fetch, path = conversion.fetched(look.spec.stream)
+    place = look.spec.stream
+    assert place is not None
     if header.features & CORRUPT:
         look.note(
             "QCOW_CORRUPT",
             f"{name} is marked as corrupt; repair it first, on a copy.",
-            f"{fetch}qemu-img check -r all {path}",
+            conversion.repaired(place),
         )
     if header.features & DIRTY:
         look.note(
             "QCOW_DIRTY",
             f"{name} was not closed properly or is in use: make sure that nothing writes to it.",
-            f"{fetch}qemu-img check -r leaks {path}",
+            conversion.repaired(place, "leaks"),
         )
 
 

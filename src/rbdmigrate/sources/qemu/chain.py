@@ -13,7 +13,7 @@ from errno import EBADMSG, EINVAL, ELOOP, EOPNOTSUPP
 from urllib.parse import quote
 
 from ...model.source import StreamSpec
-from ..conversion import gathered
+from ..conversion import convert_fetched, gathered, merged
 from ..errors import SourceError
 from ..qcow_header import (
     CRYPT,
@@ -28,6 +28,7 @@ from ..spool import partly
 from ..stream import Stream
 from . import vmdk
 from .files import Files, Node
+from .vhdx_map import has_parent
 
 FORMATS = {
     "qcow": "a QCOW file",
@@ -68,11 +69,11 @@ def _node(files: Files, spec: StreamSpec, kind: str, passphrase: str, depth: int
         return _qcow(files, spec, stream, passphrase, depth)
     if kind == "vmdk":
         return _vmdk(files, spec, stream, depth)
-    _require_format(stream, kind)
+    _require_format(stream, spec, kind)
     return {"driver": kind, "file": files.node(stream)}
 
 
-def _require_format(stream: Stream, kind: str) -> None:
+def _require_format(stream: Stream, spec: StreamSpec, kind: str) -> None:
     """Require that the content is what the spec says. Raises SourceError."""
     begin = stream.read(0, 512)
     known = container(begin)
@@ -92,16 +93,24 @@ def _require_format(stream: Stream, kind: str) -> None:
             "source-spec.",
         )
     if kind == "vpc" and int.from_bytes(last[60:64], "big") == _DIFFERENCING:
-        raise SourceError(
-            "VHD_DIFFERENCING",
-            EOPNOTSUPP,
-            f"{stream.label} holds the differences to another VHD file, which QEMU does not read; "
-            "merge both first.",
-        )
+        how = "with vhdimount, which shows the merged disk"
+        raise _differences("VHD_DIFFERENCING", stream, "VHD", how, merged(spec))
+    if kind == "vhdx" and has_parent(stream.read):
+        raise _differences("VHDX_DIFFERENCING", stream, "VHDX", "with Merge-VHD of Hyper-V")
     if kind == "vpc":
         _require_vhd_table(stream, last)
     elif kind == "parallels":
         _require_parallels_table(stream)
+
+
+def _differences(code: str, stream: Stream, form: str, how: str, remedy: str = "") -> SourceError:
+    return SourceError(
+        code,
+        EOPNOTSUPP,
+        f"{stream.label} holds the differences to another {form} file, which QEMU does not read; "
+        f"merge both first, {how}.",
+        remedy=remedy,
+    )
 
 
 def _require_parallels_table(stream: Stream) -> None:
@@ -212,6 +221,7 @@ def _vmdk(files: Files, spec: StreamSpec, stream: Stream, depth: int) -> Node:
             EOPNOTSUPP,
             f"{stream.label} is the descriptor of a VMDK disk in several files, which are read "
             "from a folder only; fetch them, or export the disk to one file.",
+            remedy=_in_one_file(spec, disk),
         )
     paths = []
     for extent in disk.extents:
@@ -222,6 +232,16 @@ def _vmdk(files: Files, spec: StreamSpec, stream: Stream, depth: int) -> Node:
     number = files.in_memory(disk.with_files(paths))
     node["file"] = {"driver": "file", "filename": f"/proc/self/fd/{number}"}
     return node
+
+
+def _in_one_file(spec: StreamSpec, disk: vmdk.Disk) -> str:
+    """The command that fetches a disk in several files and makes one of them."""
+    if spec.member or spec.compression:
+        return gathered(spec)
+    if spec.type != "http":
+        return ""
+    files = dict.fromkeys(extent.file for extent in disk.extents)
+    return convert_fetched(spec, [_named(spec, file, "extent").url for file in files], "vmdk")
 
 
 def _named(spec: StreamSpec, name: str, what: str) -> StreamSpec:

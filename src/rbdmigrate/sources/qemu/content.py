@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import EIO
 from typing import Optional
 
 from ...model.source import StreamSpec
 from ..content import Content
+from ..conversion import repaired
 from ..errors import SourceError
+from . import vhd_map, vhdx_map
+from .block_map import BlockMap
 from .chain import node_of
 from .files import Files, Open
 from .nbd_client import NbdClient, NbdFailed, ReadDone
 from .process import QemuProcess
-from .vhdx_map import VhdxMap, read_map
 
 _PIECE = 1 << 20  # bytes of a request
 _OPENING = 15.0  # seconds for QEMU to open a disk
 _PATIENCE = 120.0  # seconds for an answer, with a server behind it that is slow
 _SECRET = "passphrase"
+_MAPS: dict[str, Callable[[int], Optional[BlockMap]]] = {
+    "vhdx": vhdx_map.read_map,
+    "vpc": vhd_map.read_map,
+}
+_LOG = "contains a log that needs to be replayed"  # as QEMU says of a VHDX file (7.2 to 10.1)
 
 
 class QemuContent(Content):
@@ -49,7 +56,7 @@ class QemuContent(Content):
             secrets = {}
             if passphrase:
                 secrets[_SECRET] = self._files.in_memory(passphrase)
-            self._map: Optional[VhdxMap] = None
+            self._map: Optional[BlockMap] = None
             disk = node_of(self._files, spec, kind, _SECRET if passphrase else "")
             self._process = QemuProcess(
                 label=self._label,
@@ -60,13 +67,13 @@ class QemuContent(Content):
                 snapshot=ident,
                 seconds=seconds,
             )
-            if kind == "vhdx" and self._files.files:
-                self._map = read_map(self._files.files[0])
+            if kind in _MAPS and self._files.files:
+                self._map = _MAPS[kind](self._files.files[0])
             connection = self._process.sockets[0]
             self._client = NbdClient(connection, opening=_OPENING, patience=_PATIENCE)
         except NbdFailed:
             assert self._process is not None
-            error = self._files.failure() or self._process.ended()
+            error = self._files.failure() or self._refused(self._process.ended(), spec)
             self.close()
             raise error from None
         except BaseException:
@@ -82,6 +89,19 @@ class QemuContent(Content):
                 f"A snapshot of {self._label} has {self.size} bytes and the disk {larger}, and "
                 "QEMU does not read what is beyond that; enlarge the disk, or delete the snapshot.",
             )
+
+    def _refused(self, error: SourceError, spec: StreamSpec) -> SourceError:
+        """What QEMU says when it does not open a disk, where more can be said about it."""
+        assert self._process is not None
+        if not self._process.complained(_LOG):
+            return error
+        return SourceError(
+            "VHDX_LOG",
+            EIO,
+            f"{self._label} was not closed properly: it has a log that has to be replayed first, "
+            "on a copy.",
+            remedy=repaired(spec),
+        )
 
     @property
     def client(self) -> NbdClient:

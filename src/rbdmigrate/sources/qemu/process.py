@@ -153,6 +153,10 @@ class QemuProcess:
             )
         return SourceError("QEMU_REFUSED", EIO, f"QEMU cannot read {self._label}: {self._said()}.")
 
+    def complained(self, text: str) -> bool:
+        """Whether a text is in what it said."""
+        return text.encode() in self._output
+
     def _said(self) -> str:
         """The last line of its messages, as a part of a sentence, without its name and our
         description of the disk.

@@ -1,28 +1,25 @@
-"""Where a VHDX file on the host may hold data, which QEMU does not tell (7.2 to 10.1).
-
-Blocks that the file does not have, and holes of the file within a block, read as zeros. What is not
-as expected counts as data, and QEMU says what is wrong with it.
-"""
+"""Where a VHDX file on the host may hold data, which QEMU does not tell (7.2 to 10.1)."""
 
 from __future__ import annotations
 
 import os
 import struct
 import uuid
-from collections.abc import Iterator
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 
-from ..file import data_of
+from .block_map import ABSENT, UNKNOWN, BlockMap
 
 _REGIONS = 192 << 10  # where QEMU reads the table of regions
 _TABLE_LENGTH = 64 << 10  # bytes of that table, and of the one of the metadata
 _ENTRY, _MOST_ITEMS = 32, 2047  # of both: bytes of an entry, and how many there are
 _FARTHEST = 1 << 62
-_ENTRIES = 4096  # of the table of blocks, read at once
 _ABSENT = (0, 1, 2, 3, 5)  # states of a block for which QEMU gives zeros
-_PRESENT = 6
+_PRESENT, _OTHER = 6, 7
 _HAS_PARENT = 2
 _SMALLEST, _LARGEST = 1 << 20, 256 << 20  # bytes of a block
+
+Read = Callable[[int, int], bytes]
+"""Reads up to so many bytes, the second argument, from an offset of a file."""
 
 
 def _guid(text: str) -> bytes:
@@ -35,72 +32,72 @@ _PARAMETERS = _guid("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
 _SECTOR = _guid("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 
 
-class VhdxMap:
-    """The blocks of an open file. ``length`` is that of the file, in bytes."""
+class VhdxMap(BlockMap):
+    """The blocks of an open VHDX file. ``table``: where its table of blocks is."""
 
     def __init__(self, file: int, length: int, table: int, block: int, sector: int) -> None:
-        self._file, self._length = file, length
-        self._table, self._block = table, block
+        super().__init__(file, length, block)
+        self._table = table
         self._chunk = (1 << 23) * sector // block  # blocks before each entry for a bitmap
 
-    def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        """What may hold data in a part of the disk: (offset, length), in order."""
-        end = offset + length
-        while offset < end:
-            first = offset // self._block
-            stop = min(end, (first + _ENTRIES) * self._block)
-            yield from self._some(first, offset, stop)
-            offset = stop
-
-    def _some(self, first: int, offset: int, end: int) -> Iterator[tuple[int, int]]:
-        last = (end - 1) // self._block
+    def places(self, first: int, last: int) -> list[int]:
         begin = self._entry(first)
         table = os.pread(self._file, 8 * (self._entry(last) + 1 - begin), self._table + 8 * begin)
+        found = []
         for block in range(first, last + 1):
-            start = max(offset, block * self._block)
-            stop = min(end, (block + 1) * self._block)
             at = 8 * (self._entry(block) - begin)
-            if at + 8 > len(table):
-                yield start, stop - start
-                continue
-            (entry,) = struct.unpack_from("<Q", table, at)
-            if entry & 7 not in _ABSENT:
-                yield from self._within(block, entry, start, stop)
+            entry = int.from_bytes(table[at : at + 8], "little") if at + 8 <= len(table) else _OTHER
+            place = entry >> 20 << 20 if entry & 7 == _PRESENT else UNKNOWN
+            found.append(ABSENT if entry & 7 in _ABSENT else place)
+        return found
 
     def _entry(self, block: int) -> int:
         return block + block // self._chunk
 
-    def _within(self, block: int, entry: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """What of a block is data: holes of the file are not, as far as it reaches."""
-        place = entry >> 20 << 20
-        shift = place - block * self._block
-        if entry & 7 != _PRESENT or stop + shift > self._length:
-            yield start, stop - start
-            return
-        for found, length in data_of(self._file, start + shift, stop + shift):
-            yield found - shift, length
-
 
 def read_map(file: int) -> Optional[VhdxMap]:
     """The map of an open VHDX file; None where it cannot be told."""
-    regions = os.pread(file, _TABLE_LENGTH, _REGIONS).ljust(_TABLE_LENGTH, b"\0")
+    found = _parameters(lambda offset, length: os.pread(file, length, offset))
+    if found is None:
+        return None
+    usual = found.sector in (512, 4096) and _SMALLEST <= found.block <= _LARGEST
+    if not usual or found.block & (found.block - 1) or found.flags & _HAS_PARENT:
+        return None
+    return VhdxMap(file, os.fstat(file).st_size, found.table, found.block, found.sector)
+
+
+def has_parent(read: Read) -> bool:
+    """Whether a VHDX file says that it holds the differences to another one."""
+    found = _parameters(read)
+    return found is not None and bool(found.flags & _HAS_PARENT)
+
+
+class _Parameters(NamedTuple):
+    """``table``: where the table of blocks is. ``block`` and ``sector``: their bytes."""
+
+    table: int
+    block: int
+    flags: int
+    sector: int
+
+
+def _parameters(read: Read) -> Optional[_Parameters]:
+    """What a file says of its blocks; None where that is not found."""
+    regions = read(_REGIONS, _TABLE_LENGTH).ljust(_TABLE_LENGTH, b"\0")
     (count,) = struct.unpack_from("<I", regions, 8)
     table = _place(regions, 16, count, _BLOCKS, "<Q")
     metadata = _place(regions, 16, count, _METADATA, "<Q")
     if regions[:4] != b"regi" or not 0 < table < _FARTHEST or not 0 < metadata < _FARTHEST:
         return None
-    values = os.pread(file, _TABLE_LENGTH, metadata).ljust(_TABLE_LENGTH, b"\0")
+    values = read(metadata, _TABLE_LENGTH).ljust(_TABLE_LENGTH, b"\0")
     (count,) = struct.unpack_from("<H", values, 10)
     parameters = _place(values, 32, count, _PARAMETERS, "<I")
     sectors = _place(values, 32, count, _SECTOR, "<I")
     if values[:8] != b"metadata" or not parameters or not sectors:
         return None
-    block, flags = struct.unpack("<II", os.pread(file, 8, metadata + parameters).ljust(8, b"\0"))
-    (sector,) = struct.unpack("<I", os.pread(file, 4, metadata + sectors).ljust(4, b"\0"))
-    usual = sector in (512, 4096) and _SMALLEST <= block <= _LARGEST and not block & (block - 1)
-    if not usual or flags & _HAS_PARENT:
-        return None
-    return VhdxMap(file, os.fstat(file).st_size, table, block, sector)
+    block, flags = struct.unpack("<II", read(metadata + parameters, 8).ljust(8, b"\0"))
+    (sector,) = struct.unpack("<I", read(metadata + sectors, 4).ljust(4, b"\0"))
+    return _Parameters(table, block, flags, sector)
 
 
 def _place(data: bytes, first: int, count: int, wanted: bytes, form: str) -> int:
