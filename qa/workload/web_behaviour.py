@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -36,7 +36,9 @@ class Behaviour:
     answer, "told" by the header Connection, or "silently". ``headers``: bytes of further headers.
     ``retry_after``: a header of errors. ``multipart``: a range is sent as multipart/byteranges,
     ``chunked``: in chunks without a length. ``informs``: status 100 comes before each answer.
-    ``junk``: these bytes are sent in place of HTTP.
+    ``junk``: these bytes are sent in place of HTTP. ``busy_after``: connections but the first so
+    many that are open get status 503. ``keeps``: a connection ends, silently, after so many answers.
+    ``stalls_after``: so many GETs are answered, then none any more.
     """
 
     ranges: Any = True
@@ -60,6 +62,9 @@ class Behaviour:
     chunked: bool = False
     informs: bool = False
     junk: bytes = b""
+    busy_after: Optional[int] = None
+    keeps: Optional[int] = None
+    stalls_after: Optional[int] = None
 
 
 @dataclass
@@ -79,7 +84,8 @@ class State:
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     gets: dict[str, int] = field(default_factory=dict)
-    connections: set[socket.socket] = field(default_factory=set)
+    connections: dict[socket.socket, Any] = field(default_factory=dict)  # clients, the oldest first
+    stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -94,6 +100,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = TIMEOUT
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # headers go out together
+    _answered = 0  # requests of this connection
 
     def do_HEAD(self) -> None:
         self._answer("HEAD")
@@ -111,13 +118,19 @@ class Handler(BaseHTTPRequestHandler):
             self.state.requests.append(Request(method, self.path, headers))
             count = self.state.gets.get(self.path, 0) + (method == "GET")
             self.state.gets[self.path] = count
+            number = list(self.state.connections.values()).index(self.client_address)
+        self._answered += 1
         if behaviour.delay:
             time.sleep(behaviour.delay)
         if behaviour.http10:
             self.protocol_version = "HTTP/1.0"
             self.close_connection = True
-        if behaviour.close:
+        if behaviour.close or self._answered == behaviour.keeps:
             self.close_connection = True
+        if behaviour.busy_after is not None and number >= behaviour.busy_after:
+            behaviour = replace(behaviour, status=503)
+        if behaviour.stalls_after is not None and count > behaviour.stalls_after:
+            self.state.stopped.wait(TIMEOUT)
         try:
             self._respond(method, behaviour, count)
         except _Cut:

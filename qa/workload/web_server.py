@@ -28,7 +28,10 @@ from qa.workload.web_behaviour import TIMEOUT, Behaviour, Handler, Request, Stat
 
 
 class WebServer:
-    """A web server in threads of this process. ``certificate`` (file, key) makes it use TLS."""
+    """A web server in threads of this process. ``certificate`` (file, key) makes it use TLS.
+
+    ``at_once``: so many connections are served, and others wait until one of these has ended.
+    """
 
     def __init__(
         self,
@@ -37,17 +40,20 @@ class WebServer:
         port: int = 0,
         host: str = "127.0.0.1",
         certificate: Optional[tuple[Path, Path]] = None,
+        at_once: int = 1000,
     ) -> None:
         self._state = State(Path(folder))
         self._host = host
         self.port = port
         self._certificate = certificate
+        self._at_once = at_once
         self._server: Optional[ThreadingHTTPServer] = None
         self._thread: Optional[threading.Thread] = None
 
     def start(self) -> WebServer:
         """Listen, on the same port as before if it has run before."""
         state = self._state
+        state.stopped.clear()
 
         class Ours(Handler):
             pass
@@ -55,6 +61,7 @@ class WebServer:
         Ours.state = state
         server = _Server((self._host, self.port), Ours)
         server.state = state
+        server.served = threading.Semaphore(self._at_once)
         if self._certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self._certificate)
@@ -69,6 +76,7 @@ class WebServer:
         """Stop listening and close all connections, as if it had been killed."""
         if self._server is None or self._thread is None:
             return
+        self._state.stopped.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
@@ -109,21 +117,23 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
     state: State
     context: Optional[ssl.SSLContext] = None
+    served: threading.Semaphore
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Do the TLS handshake in the connection's own thread, where it does not block others."""
         request.settimeout(TIMEOUT)
         with self.state.lock:
-            self.state.connections.add(request)
+            self.state.connections[request] = client_address
         try:
-            if self.context is not None:
-                with self.context.wrap_socket(request, server_side=True) as secured:
-                    super().finish_request(secured, client_address)
-            else:
-                super().finish_request(request, client_address)
+            with self.served:
+                if self.context is not None:
+                    with self.context.wrap_socket(request, server_side=True) as secured:
+                        super().finish_request(secured, client_address)
+                else:
+                    super().finish_request(request, client_address)
         finally:
             with self.state.lock:
-                self.state.connections.discard(request)
+                self.state.connections.pop(request, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore errors: clients closing connections are part of the tests."""

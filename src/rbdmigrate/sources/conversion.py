@@ -100,8 +100,9 @@ def merged(stream: StreamSpec) -> str:
     file, parts = shlex.quote(f"./{name}"), shlex.quote(f"./{name}.parts")
     target = shlex.quote(f"./{_renamed(name, 'qcow2')}")
     return (
-        f"cd {shlex.quote(folder)} && mkdir {parts} && vhdimount {file} {parts} && qemu-img convert "
-        f'-f raw -O qcow2 "$(ls -v {parts}/vhdi* | tail -n 1)" {target} && fusermount -u {parts}'
+        f"cd {shlex.quote(folder)} && mkdir {parts} && vhdimount {file} {parts} && "
+        f'qemu-img convert -f raw -O qcow2 "$(ls -v {parts}/vhdi* | tail -n 1)" {target} && '
+        f"fusermount -u {parts}"
     )
 
 
