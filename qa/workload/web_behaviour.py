@@ -37,7 +37,7 @@ class Behaviour:
     ``retry_after``: a header of errors. ``multipart``: a range is sent as multipart/byteranges,
     ``chunked``: in chunks without a length. ``informs``: status 100 comes before each answer.
     ``junk``: these bytes are sent in place of HTTP. ``busy_after``: connections but the first so
-    many that are open get status 503. ``keeps``: a connection ends, silently, after so many answers.
+    many that are open get status 503. ``keeps``: a connection ends silently after so many answers.
     ``stalls_after``: so many GETs are answered, then none any more.
     """
 
