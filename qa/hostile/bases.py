@@ -11,17 +11,22 @@ KIB, MIB = 1 << 10, 1 << 20
 class Base:
     """A disk: the ``type`` of its source-spec, QEMU's name of the format, and its options.
 
-    ``regions``: where headers and tables are, as offsets and lengths; negative ones from the end.
+    ``snapshot``: it has an internal one. ``regions``: where headers and tables are, as offsets and
+    lengths; negative ones from the end.
     """
 
     type: str
     qemu: str
     options: "tuple[str, ...]" = ()
     regions: "tuple[tuple[int, int], ...]" = ((0, 512),)
+    snapshot: bool = False
 
 
 BASES = {
     "qcow2": Base("qcow", "qcow2", ("-o", "cluster_size=4k"), ((0, 256), (4096, 16384))),
+    "qcow2-snapshot": Base(
+        "qcow", "qcow2", ("-o", "cluster_size=4k"), ((0, 256), (4096, 16384), (-32768, 32768)), True
+    ),
     "qcow2-zlib": Base("qcow", "qcow2", ("-c", "-o", "cluster_size=4k"), ((0, 256), (4096, 16384))),
     "qcow2-zstd": Base("qcow", "qcow2", ("-c", "-o", "compression_type=zstd"), ((0, 1024),)),
     "qcow2-extended": Base("qcow", "qcow2", ("-o", "extended_l2=on"), ((0, 256), (196608, 9999))),
@@ -57,6 +62,8 @@ def make(base: Base, raw: Path, path: Path) -> None:
     """Make the disk of a base at ``path``. A file that it names is next to it."""
     command = ["qemu-img", "convert", "-f", "raw", "-O", base.qemu, *base.options, str(raw)]
     run([*command, path.name], path.parent)
+    if base.snapshot:
+        run(["qemu-img", "snapshot", "-c", "one", path.name], path.parent)
 
 
 def run(command: "list[str]", folder: Path) -> None:

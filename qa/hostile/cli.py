@@ -40,10 +40,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _all(bench: Bench, minutes: float) -> "dict[str, Found]":
     """Two thirds of the minutes are for random changes, and one third for packed files."""
-    some = chain(bench.fuzzed(range(100)), bench.packed(range(60)), bench.sampled(9), bench.bombs())
-    parts = {"traced": bench.traced(some)}
+    random = bench.fuzzed(range(100)), bench.packed(range(60))
+    parts = {
+        "traced": bench.traced(chain(*random, bench.sampled(9), bench.several(), bench.bombs()))
+    }
     parts["cut off"] = bench.read(bench.cut_off())
     parts["faults"] = bench.read(bench.sampled())
+    parts["several faults"] = bench.read(bench.several())
     parts["bombs"] = bench.read(bench.bombs())
     seeds = random_seeds()
     parts["random"] = bench.read(bench.fuzzed(seeds), until=time.monotonic() + 40 * minutes)
@@ -54,7 +57,7 @@ def _all(bench: Bench, minutes: float) -> "dict[str, Found]":
 def _by_manager(bench: Bench, count: int, folder: Optional[Path]) -> Found:
     seeds = random_seeds()
     mixed = (file for pair in zip(bench.fuzzed(seeds), bench.packed(seeds)) for file in pair)
-    files = islice(chain(bench.sampled(7), bench.bombs(), mixed), count)
+    files = islice(chain(bench.several(), bench.bombs(), mixed, bench.sampled(7)), count)
     with (
         given_or_new(folder, "hostile") as cluster,
         cluster.connect() as client,

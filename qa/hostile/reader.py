@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
@@ -44,6 +44,7 @@ def looked_at(text: str, policy: ImportPolicy) -> "dict[str, Any]":
     if not codes and found.size is not None and found.size <= _SHORT:
         with CopySource(spec, policy) as source:
             digest, said = read(source)
+            said = said or _snapshots(source)
     return {
         "errors": codes,
         "live": [[f.code, f.message] for f in errors],
@@ -56,11 +57,20 @@ def looked_at(text: str, policy: ImportPolicy) -> "dict[str, Any]":
     }
 
 
-def read(source: CopySource) -> "tuple[str, str]":
-    """The digest of the head, or the sentence with which it ended."""
+def _snapshots(source: CopySource) -> str:
+    """The sentence with which the first snapshots end; empty where they are read."""
+    try:
+        names = [snapshot.name for snapshot in source.snapshots()]
+    except SourceError as error:
+        return error.message
+    return next((said for name in names[:3] for said in [read(source, name)[1]] if said), "")
+
+
+def read(source: CopySource, name: Optional[str] = None) -> "tuple[str, str]":
+    """The digest of the head, or of a snapshot, or the sentence with which it ended."""
     digest, at = hashlib.sha256(), 0
     try:
-        with source.open(None, seconds=20) as disk:
+        with source.open(name, seconds=20) as disk:
             for offset, length in disk.extents(0, disk.size):
                 for begin in range(offset, offset + length, _PIECE):
                     _zeros(digest, begin - at)

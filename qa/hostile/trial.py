@@ -18,6 +18,7 @@ from .bases import BASES, make, raw_disk
 from .judge import GROWTH, LARGEST, LONGEST, NEVER, SECONDS, WARM, Unpack, problems
 from .packed import PACKED, PACKINGS, bombs
 from .samples import faults
+from .several import cases
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -102,6 +103,13 @@ class Bench:
             data = bytearray(self.good[fault.base])
             fault.apply(data, BASES[fault.base].qemu)
             yield self.file(f"{number}-{fault.name}", fault.base, bytes(data))
+
+    def several(self) -> "Iterator[File]":
+        """Files with several fields that are wrong."""
+        for case in cases(self.good):
+            data = bytearray(self.good[case.base])
+            case.apply(data)
+            yield self.file(f"{case.base}-{case.name}", case.base, bytes(data))
 
     def cut_off(self) -> "Iterator[File]":
         """Files that end too early."""

@@ -42,6 +42,13 @@ def test_files_with_faults(bench):
 
 
 @needs_qemu
+def test_files_with_several_faults(bench):
+    found = bench.read(bench.several())
+    assert found.wrong == []
+    assert {"QEMU_REFUSED", "VMDK_BROKEN", "QCOW_BROKEN", "READ"} <= found.codes.keys()
+
+
+@needs_qemu
 def test_files_with_random_changes(bench):
     found = bench.read(bench.fuzzed(range(6)))
     assert found.wrong == []
