@@ -73,7 +73,12 @@ def by_tool(path: Path, form: str, unpack: Unpack) -> str:
 
 
 def by_qemu(path: Path, form: str) -> str:
-    """The digest of the disk as qemu-img reads it; empty if it does not."""
+    """The digest of the disk as qemu-img reads it; empty if it does not.
+
+    A raw disk is its file: QEMU pads one of an odd size.
+    """
+    if form == "raw":
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     made = path.with_name(path.name + ".converted")
 
     command = ["qemu-img", "convert", "-f", form, "-O", "raw", path.name, made.name]
