@@ -23,7 +23,7 @@ from .in_order import comes_in_order, disk_in, other_size, summed_in_passing
 from .limits import Deadline, Limits
 from .look import Look
 from .qcow_header import parse_header
-from .qcow_tables import Snapshot, read_snapshots
+from .qcow_tables import Snapshot, read_snapshots, read_view
 from .qemu import vmdk
 from .qemu.chain import FORMATS
 from .qemu.content import QemuContent
@@ -229,6 +229,8 @@ def _look_at(look: Look, source: CopySource) -> None:
             qcow.health(look, stream, header)
             snapshots = read_snapshots(stream, header, look.limits)
             qcow.names_of(look, stream, header, snapshots)
+            for each in snapshots if stream.complete else ():
+                read_view(stream, header, look.limits, each)
             look.snapshots += [SnapshotInfo(s.name, s.size) for s in snapshots]
         look.remember("stream", stream)
         _note_order(look, source.stream, stream)

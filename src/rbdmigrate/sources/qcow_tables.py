@@ -17,6 +17,7 @@ from .qcow_entries import host_offset, malformed_l1
 from .qcow_header import Header, broken
 from .stream import Stream
 
+_MOST_L1 = 4 << 20  # entries; QEMU writes and reads no more
 _MAX_EXTRA = 1024  # bytes; QEMU's limit for the extra data of a snapshot
 _CACHED = 16  # L2 tables, of 2 MiB at most
 
@@ -90,6 +91,10 @@ def read_view(stream: Stream, header: Header, limits: Limits, snapshot: Optional
         name, size = snapshot.name, snapshot.size
         offset, entries = snapshot.l1_offset, snapshot.l1_size
         needed = -(-size // header.l1_reach)
+        if entries > _MOST_L1:
+            raise broken(
+                stream.label, f"the snapshot {name!r} has an L1 table of {entries} entries"
+            )
         if entries < needed:
             raise broken(stream.label, f"the snapshot {name!r} has an L1 table that is too short")
         entries = needed
