@@ -1,6 +1,7 @@
 """The acts of a trial as requests to the module's managers, which are killed as workers are."""
 
 import random
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -60,6 +61,14 @@ class ManagedWorker:
         self._thread = ThreadPoolExecutor(1)
         self._armed = ""
         self._killed = 0
+        self._ending = threading.Event()
+        self._reviver = threading.Thread(target=self._revive, daemon=True)
+        self._reviver.start()
+
+    def _revive(self) -> None:
+        """Start managers that were killed, as systemd does."""
+        while not self._ending.wait(0.5):
+            start_dead(self._cluster)
 
     @property
     def kills(self) -> int:
@@ -89,6 +98,8 @@ class ManagedWorker:
     def close(self) -> None:
         """Let the last act end."""
         self._thread.shutdown()
+        self._ending.set()
+        self._reviver.join()
 
     def _run(self, ends: acts.WarmEnds, act: acts.Act) -> Ending:
         try:
@@ -130,7 +141,6 @@ class ManagedWorker:
 
     def _ask(self, command: str, **args: Any) -> Any:
         """The answer; None where the act goes on by itself, as after the death of its worker."""
-        start_dead(self._cluster)
         try:
             return ask(self._client, command, **args)
         except Refused as error:
