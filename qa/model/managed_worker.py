@@ -141,12 +141,17 @@ class ManagedWorker:
 
     def _ask(self, command: str, **args: Any) -> Any:
         """The answer; None where the act goes on by itself, as after the death of its worker."""
-        try:
-            return ask(self._client, command, **args)
-        except Refused as error:
-            if error.errno != EINPROGRESS:
-                raise
-        return None
+        deadline = time.monotonic() + _TIMEOUT
+        while True:
+            try:
+                return ask(self._client, command, **args)
+            except Refused as error:
+                if error.errno == EINPROGRESS:
+                    return None
+                starts = "is not enabled/loaded" in str(error)  # a manager that was just started
+                if not starts or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
 
     def _status(self, target: "dict[str, str]") -> "dict[str, Any]":
         report: dict[str, Any] = self._ask("status", **target)
