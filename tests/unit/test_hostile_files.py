@@ -83,6 +83,7 @@ def test_a_small_file_that_unpacks_to_very_much(bench):
 
 @needs_qemu
 @needs_strace
+@pytest.mark.timeout(240)  # strace makes some 250 files slow
 def test_no_file_and_no_server_outside_of_the_policy_is_touched(bench):
     found = bench.traced(chain(bench.fuzzed(range(3)), bench.packed(range(3))))
     assert found.wrong == []
