@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rbdmigrate.model.migration import Goal, Migration, Place, State
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.states import Goal, State
 
 
 class SlowPool:

@@ -12,8 +12,8 @@ from rbdmigrate.control.metrics.text import TYPE, Value, gauge
 from rbdmigrate.control.plans.progress import DONE_WITH_FAILURES
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import HoldReason
 from rbdmigrate.model.plan import PlanState
+from rbdmigrate.model.states import HoldReason
 
 __all__ = ["TYPE", "MetricsCache", "exposition"]
 

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Callable, Dict, List, Set
 
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,9 @@ from qa.bench.rounds import timed
 from qa.devcluster.modules import MODULE
 from qa.workload.images import MIB, opened, place, split
 from rbdmigrate.cluster.store import OBJECT
-from rbdmigrate.model.migration import Goal, Migration, Place, State, encode
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.migration_codec import encode
+from rbdmigrate.model.states import Goal, State
 
 _PAGE = 500  # records in one write
 _ROUND = re.compile(r"a round: (\d+) migrations, (\d+) due, (\d+) waiting, ([0-9.]+) ms")

@@ -95,7 +95,7 @@ def _memory(rig: Rig, worker: KilledWorker, result: Result) -> None:
         done = worker.run(image.ends, acts.CutOver())
         assert isinstance(done, CutOverDone)
         wanted = Verification(Verify.FULL, 1, 1.0, time.time())
-        worker.run(image.ends, acts.Verify(wanted, point=done.point))
+        worker.run(image.ends, acts.Verify(wanted, comparison_snapshot=done.comparison_snapshot))
         peak = _peak(worker.pid)
     name = f"a worker's memory, {size // TIB} TiB, copied and compared"
     rig.said(f"{name}: {peak:.0f} MB")

@@ -16,7 +16,7 @@ from qa.faults.bench import PLACES, Bench
 from qa.faults.images import HEAD, PROTECTED, Sample, child_of, read_digests, spec
 from rbdmigrate.cluster import headers, old_format
 from rbdmigrate.cluster.omap import omap_pages
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 
 # Seconds for what goes away by itself: trimmed snapshots; and the watch of a dead client, which
 # Ceph keeps for 30 s when its registration and the client's fencing crossed each other.

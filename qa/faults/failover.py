@@ -11,7 +11,8 @@ from qa.faults.cases import Case
 from qa.faults.images import VARIANTS, Sample, make_sample, removed_at_end
 from qa.faults.results import Result
 from qa.workload.images import MIB
-from rbdmigrate.model.migration import Migration, Op, State
+from rbdmigrate.model.migration import Migration
+from rbdmigrate.model.states import Op, State
 
 _TAKEOVER_TIMEOUT = 60.0
 _WORKERS_GONE = 5.0  # seconds within which a manager's workers end with it

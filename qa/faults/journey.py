@@ -10,7 +10,7 @@ from qa.faults import checks, managers, phantoms, records
 from qa.faults.bench import Bench
 from qa.faults.images import Sample, spec
 from qa.faults.results import Result
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 
 GOAL_TIMEOUT = 90.0  # seconds from the kill to the goal; a takeover is about 6 of them
 

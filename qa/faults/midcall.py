@@ -17,7 +17,8 @@ from qa.faults.cases import Case
 from qa.faults.images import VARIANTS, Sample, make_sample, removed_at_end
 from qa.faults.results import Result
 from qa.faults.sends import signature
-from rbdmigrate.model.migration import Migration, State
+from rbdmigrate.model.migration import Migration
+from rbdmigrate.model.states import State
 
 _DELAYS = {  # seconds: to, step
     "prepare": (0.36, 0.03),

@@ -9,7 +9,8 @@ from rbdmigrate.cluster.observe import observe
 from rbdmigrate.cluster.omap import omap_pages, omap_value
 from rbdmigrate.cluster.store import HISTORY, OBJECT
 from rbdmigrate.control.lifecycle.situation import diagnose
-from rbdmigrate.model.migration import Migration, decode
+from rbdmigrate.model.migration import Migration
+from rbdmigrate.model.migration_codec import decode
 
 _PREFIX = "migration."
 

@@ -20,7 +20,7 @@ from qa.faults.images import PLAIN, PROTECTED, VARIANTS, Sample, make_sample, re
 from qa.faults.results import NOT_REACHED, Result
 from rbdmigrate.cluster.omap import omap_pages
 from rbdmigrate.cluster.store import HISTORY, OBJECT
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 
 _Damage = Callable[[Bench, Sample], AbstractContextManager[None]]
 _STRANGER = "127.0.0.1:0/424242"

@@ -12,7 +12,7 @@ from qa.faults.bench import Bench
 from qa.faults.cases import Case
 from qa.faults.images import VARIANTS, make_sample, removed_at_end, write_more
 from qa.faults.results import Result
-from rbdmigrate.model.migration import Op, State
+from rbdmigrate.model.states import Op, State
 
 _HIT_TIMEOUT = 30.0
 

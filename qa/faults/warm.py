@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from qa.faults import sweep
 from qa.faults.cases import Case
 from qa.faults.sweep import Fault
-from rbdmigrate.model.migration import Op, State
+from rbdmigrate.model.states import Op, State
 
 # The writes of a record on its way; see qa.faults.sweep.
 _FORTH = (

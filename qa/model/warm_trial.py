@@ -155,7 +155,7 @@ class _Run:
             return
         self._arm(0)
         v = Verification(Verify.FULL, 1, 1.0, time.time())
-        verified = self._worker.run(self._ends, acts.Verify(v, point=point))
+        verified = self._worker.run(self._ends, acts.Verify(v, comparison_snapshot=point))
         assert isinstance(verified, Verified)
         if verified.verification.outcome is Outcome.FAILED:
             self.trial.wrong.append("the verification failed")
@@ -208,7 +208,7 @@ class _Run:
         assert isinstance(done, CutOverDone)
         self.trial.pause = done.pause
         self._compare(self._target)
-        return done.point
+        return done.comparison_snapshot
 
     def _compare(self, spec: str) -> None:
         with self.shape.opened(self._client, spec) as image:

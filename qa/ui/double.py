@@ -20,9 +20,10 @@ from rbdmigrate.model.errors import MigrationError, errno_name
 from rbdmigrate.model.hook_report import HookRow
 from rbdmigrate.model.host_report import HostReport, agent_rows, client_rows
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Hold, HoldReason, Migration, Place, State
+from rbdmigrate.model.migration import Hold, Migration, Place
 from rbdmigrate.model.report import Live, iso
 from rbdmigrate.model.spec import parse_image_spec
+from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.units import parse_seconds
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 

@@ -17,9 +17,9 @@ from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.control.plans.waves import Phase
 from rbdmigrate.model.client_warnings import warnings_for_plan
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Method
 from rbdmigrate.model.plan import Candidate, Definition, Plan, PlanState
 from rbdmigrate.model.report import iso
+from rbdmigrate.model.states import Method
 
 from .plan_answers import Args, found_of, next_of, problems_of, row_of, timeline_of
 from .plan_case import GIB, MIB, Image, PlanCase

@@ -9,18 +9,10 @@ from rbdmigrate.model.agent_messages import Inventory, OpenDisk, OpenGuest
 from rbdmigrate.model.hook_report import HookCall, HookRow
 from rbdmigrate.model.host_report import HostReport
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import (
-    Failure,
-    Goal,
-    Hold,
-    HoldReason,
-    Method,
-    Migration,
-    Place,
-    State,
-)
+from rbdmigrate.model.migration import Failure, Hold, Migration, Place
 from rbdmigrate.model.report import Live, iso, report
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal, HoldReason, Method, State
 from rbdmigrate.model.verification import Compared, Extent, Outcome, Verification, Verify
 
 from .hook_double import row

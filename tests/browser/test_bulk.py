@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from qa.ui.double import Double
 from qa.ui.scenes import item, thousands
 from qa.ui.shots import WIDTHS
-from rbdmigrate.model.migration import Goal, State
+from rbdmigrate.model.states import Goal, State
 from tests.browser.test_accessible import violations
 
 

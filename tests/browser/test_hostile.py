@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from qa.ui.double import Double
 from qa.ui.scenes import Item, hostile, item
 from qa.ui.server import STATIC, serving
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 
 
 def test_names_and_errors_are_text(open_page):

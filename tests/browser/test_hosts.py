@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from qa.ui.double import Double
 from qa.ui.scenes import hosts, item
-from rbdmigrate.model.migration import Goal, Method, State
+from rbdmigrate.model.states import Goal, Method, State
 
 
 def test_agents_and_the_images_that_guests_have_open_are_listed(open_page, double):

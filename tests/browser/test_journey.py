@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from qa.ui.double import Double
 from qa.ui.scenes import item
-from rbdmigrate.model.migration import Method, State
 from rbdmigrate.model.source import COPIED_FORMATS, SourceSpec, StreamSpec
 from rbdmigrate.model.source_spec import parse_source_spec
+from rbdmigrate.model.states import Method, State
 
 TARGET = "nvme/vm1"
 

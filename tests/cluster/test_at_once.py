@@ -36,7 +36,7 @@ def test_an_image_with_snapshots_but_the_one_for_comparing(
     ident = migration.report(target)["target_image_id"]
     place = Place(pools[1], "", "disk", int(client.pool_lookup(pools[1])), ident)
     point = f"rbd-migration-{migration.report(target)['id']}" if verify == "full" else ""
-    act = Execute(point=point)
+    act = Execute(comparison_snapshot=point)
     session = Session(Identity("client.admin", str(cluster.conf), ""))
     with session.open(place) as ioctx:
         with limited_concurrency(session, ioctx, place, act, costs, imported=False):

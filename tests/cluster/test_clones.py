@@ -13,7 +13,8 @@ from qa.devcluster import Cluster
 from rbdmigrate.cluster import clones
 from rbdmigrate.engine.reconcile.clones import look_before, refuse_commit
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, Migration, Op, Place, State
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.states import Goal, Op, State
 from tests.cluster.conftest import MakePool
 
 MIB = 1 << 20

@@ -26,7 +26,8 @@ from rbdmigrate.engine.reconcile.worker_jobs import Moment, act_of, ends_of
 from rbdmigrate.engine.records.registry import Registry, TrackedMigration
 from rbdmigrate.model.jobs.acts import ActOn
 from rbdmigrate.model.jobs.protocol import Failed
-from rbdmigrate.model.migration import Actor, Goal, Migration, Op, Place, State, Step
+from rbdmigrate.model.migration import Actor, Migration, Place, Step
+from rbdmigrate.model.states import Goal, Op, State
 from tests.cluster.conftest import MakePool
 
 HOUR = 3600.0

@@ -9,7 +9,9 @@ from qa.workload.images import omap, place
 from rbdmigrate.cluster.store import Owner, Store
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.records.registry import Registry
-from rbdmigrate.model.migration import Goal, Migration, decode
+from rbdmigrate.model.migration import Migration
+from rbdmigrate.model.migration_codec import decode
+from rbdmigrate.model.states import Goal
 from tests import slow_writes
 from tests.cluster.conftest import MakePool
 from tests.slow_writes import SlowPool, slow_pool

@@ -5,7 +5,7 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import digests, names, speed_up
-from rbdmigrate.model.migration import decode
+from rbdmigrate.model.migration_codec import decode
 from tests.cluster.commands import Commands
 from tests.cluster.importing import Place, place  # noqa: F401 - a fixture
 from tests.cluster.transplant import STORES, Recorded, Transplant

@@ -19,7 +19,8 @@ from rbdmigrate.engine.records.tracked import TrackedMigration
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.jobs.protocol import Done
 from rbdmigrate.model.jobs.questions import FindUsers
-from rbdmigrate.model.migration import Goal, Migration, Place, State
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.states import Goal, State
 
 
 @pytest.fixture

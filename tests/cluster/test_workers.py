@@ -25,7 +25,8 @@ from rbdmigrate.engine.reconcile.worker_slot import Job, Slot
 from rbdmigrate.model.jobs.acts import ActOn, Execute, ImageEnds
 from rbdmigrate.model.jobs.protocol import MAX_LINE, DoJob, Failed, Message, SetRate
 from rbdmigrate.model.jobs.questions import Examine
-from rbdmigrate.model.migration import HoldReason, Migration, Op, Place
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.states import HoldReason, Op
 from rbdmigrate.worker.main import _read_jobs
 from tests.unit.builders import migration as built
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from rbdmigrate.control.lifecycle.cutover import goes_on
-from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 
 from .cls_rbd import Link

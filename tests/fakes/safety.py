@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rbdmigrate.model.cutover import CutoverMode
-from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 
 from . import safety_hooks as hooks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rbdmigrate.model.migration import Method, State
+from rbdmigrate.model.states import Method, State
 
 from . import errors, rbd_module
 from .cluster import BLOCK

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Optional
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, Method, State
 from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method, State
 from rbdmigrate.model.verification import Verify
 
 from . import errors

@@ -156,9 +156,9 @@ class Exchange:
         trash(old.spot, old.name, old.ident)
         if not self._in_place:
             unname(old.spot, old.name, old.ident)
-        point, copied = copy_round(self.sides, self.old, self.new)
+        comparison_snapshot, copied = copy_round(self.sides, self.old, self.new)
         old.lock_out()
-        self._require_unchanged(point)
+        self._require_unchanged(comparison_snapshot)
         former = old.ident if self._in_place else ""
         give_name(
             self.new.spot,
@@ -167,12 +167,12 @@ class Exchange:
             former,
             lambda: self.sides.event(self.event),
         )
-        return point, copied
+        return comparison_snapshot, copied
 
-    def _require_unchanged(self, point: str) -> None:
+    def _require_unchanged(self, comparison_snapshot: str) -> None:
         header = self.old.spot.header(self.old.ident)
         number, snapshot = max(header.snapshots.items())
-        same = snapshot.name == point and header.size == snapshot.size
+        same = snapshot.name == comparison_snapshot and header.size == snapshot.size
         if not same or header.blocks != header.snapshots[number].blocks or self.old.used:
             raise MigrationError(errno.EBUSY, f"{self.old.ident} was written to meanwhile.")
 
@@ -292,8 +292,8 @@ def execute(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Synchroni
     if not sides.source.spot.header(sides.source.ident).features & EXCLUSIVE_LOCK:
         sides.source.refuse_open()
     begun = stdlib.time.time()
-    point, copied = copy_round(sides, sides.source, sides.target)
-    return Synchronized(point, 1, copied, stdlib.time.time() - begun, begun, copied)
+    comparison_snapshot, copied = copy_round(sides, sides.source, sides.target)
+    return Synchronized(comparison_snapshot, 1, copied, stdlib.time.time() - begun, begun, copied)
 
 
 def arm(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Armed:
@@ -304,8 +304,8 @@ def cut_over(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> CutOverD
     sides = Sides(session, ends)
     sides.refuse_migrating()
     exchange = sides.exchange()
-    point, copied = exchange.run(undo=act.undo, told=lambda: tell(Published()))
-    return CutOverDone(point or _point(sides), 0.5, copied)
+    comparison_snapshot, copied = exchange.run(undo=act.undo, told=lambda: tell(Published()))
+    return CutOverDone(comparison_snapshot or _point(sides), 0.5, copied)
 
 
 def _point(sides: Sides) -> str:
@@ -401,7 +401,7 @@ def _go_back(sides: Sides, act: Any) -> None:
         raise
 
 
-def drop_point(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
+def remove_comparison_snapshot(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
     sides = Sides(session, ends)
     for end in (sides.source, sides.target):
         if end.ident:
@@ -418,5 +418,5 @@ OPERATIONS = {
     acts.Commit: commit,
     acts.FinishCommit: commit,
     acts.Abort: abort,
-    acts.DropPoint: drop_point,
+    acts.RemoveComparisonSnapshot: remove_comparison_snapshot,
 }

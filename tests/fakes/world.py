@@ -17,9 +17,9 @@ from typing import Any, Optional
 
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Method
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+from rbdmigrate.model.states import Method
 
 from . import rados_module, rbd_module
 from .cluster import BLOCK, Cluster

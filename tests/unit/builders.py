@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from rbdmigrate.model.bounds import MAX_DURATION
-from rbdmigrate.model.migration import Goal, Hold, Migration, Place, State
+from rbdmigrate.model.migration import Hold, Migration, Place
+from rbdmigrate.model.states import Goal, State
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 

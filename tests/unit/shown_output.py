@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from rbdmigrate.model.client_warnings import client_warnings, warnings_for_plan
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import Goal, Method, Migration, Place, State
+from rbdmigrate.model.migration import Migration, Place
 from rbdmigrate.model.plan import PlanState
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
+from rbdmigrate.model.states import Goal, Method, State
 from tests.unit.builders import NOON, migration
 from tests.unit.command_reader import Reader, asked
 from tests.unit.console_blocks import REPOSITORY, Line, Shown

@@ -11,8 +11,9 @@ from rbdmigrate.control.plans.plan_file import parse_plan
 from rbdmigrate.control.query import Query
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Place
+from rbdmigrate.model.migration import Place
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal
 from tests.fakes.world import World, spec
 from tests.unit.builders import migration
 from tests.unit.front_ends import FakeEngine

@@ -15,9 +15,9 @@ from rbdmigrate.model.agent_messages import Declined, Ready, Released, Resumed
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.states import Goal, Method, State
 from rbdmigrate.model.verification import Verify
 from tests.fakes.hook_server import HookServer
 from tests.fakes.world import World, spec

@@ -20,21 +20,13 @@ from rbdmigrate.model.bounds import (
     shortened,
 )
 from rbdmigrate.model.errors import MigrationError, RecordError
-from rbdmigrate.model.migration import (
-    Failure,
-    Goal,
-    Hold,
-    HoldReason,
-    State,
-    TimelineEntry,
-    decode,
-    encode,
-    encode_readable,
-)
+from rbdmigrate.model.migration import Failure, Hold, TimelineEntry
+from rbdmigrate.model.migration_codec import decode, encode, encode_readable
 from rbdmigrate.model.plan import Definition, Item, Plan, PlanState
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, iso, report
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal, HoldReason, State
 from tests.unit.builders import NOON, migration
 from tests.unit.front_ends import FakeEngine
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.control.query import SORTS, Query, Row, page, totals
-from rbdmigrate.model.migration import Goal, Hold, HoldReason, Op, Place, State, Step
+from rbdmigrate.model.migration import Hold, Place, Step
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.states import Goal, HoldReason, Op, State
 from tests.unit.builders import migration
 
 

@@ -15,12 +15,13 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.image import Image, InvalidMap, Snapshot
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Method, Place
+from rbdmigrate.model.migration import Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.osd_caps import PoolPlace, covered
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.request import MigrationRequest
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Method
 from rbdmigrate.model.untrimmed import Untrimmed
 from rbdmigrate.model.verification import Verify
 from rbdmigrate.model.watchers import Watcher

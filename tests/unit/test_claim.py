@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.model.claim import Claim, claim_of
-from rbdmigrate.model.migration import encode
+from rbdmigrate.model.migration_codec import encode
 from rbdmigrate.model.spec import ImageSpec
 from tests.unit.builders import few, migration, migrations
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rbdmigrate.model.client_warnings import RULES, client_warnings, documented
-from rbdmigrate.model.migration import Goal, State
 from rbdmigrate.model.report import what_next
+from rbdmigrate.model.states import Goal, State
 from rbdmigrate.model.target_changes import TargetChanges
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import World

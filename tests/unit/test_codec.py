@@ -7,19 +7,8 @@ from hypothesis import given
 
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import RecordError
-from rbdmigrate.model.migration import (
-    Actor,
-    Failure,
-    Goal,
-    Hold,
-    HoldReason,
-    Migration,
-    Op,
-    Place,
-    State,
-    Step,
-    TimelineEntry,
-)
+from rbdmigrate.model.migration import Actor, Failure, Hold, Migration, Place, Step, TimelineEntry
+from rbdmigrate.model.states import Goal, HoldReason, Op, State
 from tests.unit.builders import few, migration, migrations
 
 

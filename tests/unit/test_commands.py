@@ -10,10 +10,11 @@ import pytest
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Hold, HoldReason, Method, Place, State
+from rbdmigrate.model.migration import Hold, Place
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal, HoldReason, Method, State
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import migration
 from tests.unit.front_ends import CHECKED, FakeEngine

@@ -10,11 +10,15 @@ from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.requests import Changes, changed
 from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.control.lifecycle.steps import Act
-from rbdmigrate.model.migration import Goal, Op, State
+from rbdmigrate.model.states import Goal, Op, State
 from tests.unit.builders import NOON, migration
 
 COMMITS = migration(
-    state=State.EXECUTED, prepared_at=NOON, executed_at=NOON, settled=True, goal=Goal.COMMITTED
+    state=State.EXECUTED,
+    prepared_at=NOON,
+    executed_at=NOON,
+    objects_complete=True,
+    goal=Goal.COMMITTED,
 )
 
 

@@ -12,7 +12,8 @@ from rbdmigrate.control.lifecycle.failures import worker_lost
 from rbdmigrate.control.lifecycle.requests import cleared_for_retry
 from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.control.lifecycle.steps import Act, Fail
-from rbdmigrate.model.migration import Crashes, Op, State
+from rbdmigrate.model.migration import Crashes
+from rbdmigrate.model.states import Op, State
 from rbdmigrate.model.target_changes import TargetChanges
 from tests.fakes import librbd
 from tests.fakes.world import World
@@ -42,7 +43,9 @@ def test_a_worker_that_somebody_killed_has_not_crashed():
     assert reason(m, number=KILLED).transient
 
 
-@pytest.mark.parametrize("op", [Op.PREPARE, Op.UNDO_PREPARE, Op.SETTLE, Op.DROP_POINT])
+@pytest.mark.parametrize(
+    "op", [Op.PREPARE, Op.UNDO_PREPARE, Op.COMPLETE_OBJECTS, Op.REMOVE_COMPARISON_SNAPSHOT]
+)
 def test_what_has_to_be_undone_or_completed_first_is_tried_on(op):
     assert reason(migration(crashes=Crashes(op, 5)), op).transient
 

@@ -6,7 +6,8 @@ import pytest
 
 from rbdmigrate.control.lifecycle.duplicates import doubles
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import Migration, Place, State
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.states import State
 from tests.unit.builders import migration
 
 ONE = migration(id="one")

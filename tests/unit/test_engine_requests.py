@@ -10,9 +10,9 @@ import pytest
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method, State
 from rbdmigrate.model.plan import Definition, Listed, Rule
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method, State
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import Fault
 from tests.fakes.errors import timed_out

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rbdmigrate.model.migration import State
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.states import State
 from tests.unit.builders import migration
 from tests.unit.front_ends import PLAN
 

@@ -15,8 +15,8 @@ from rbdmigrate.control.lifecycle.failures import (
     worker_lost,
 )
 from rbdmigrate.model.errors import errno_name
-from rbdmigrate.model.migration import Op
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Op
 
 TARGET = ImageSpec("ssd", "ns", "b")
 ERRNOS = [*sorted(e.errorcode), 0, 512, 9999]

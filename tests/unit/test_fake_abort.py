@@ -5,9 +5,9 @@ from errno import EBUSY, EPERM
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import World, block, spec
 

@@ -22,8 +22,8 @@ from rbdmigrate.model.agent_messages import (
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.errors import MigrationError, RecordError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 from tests.fakes import warm
 from tests.fakes.cluster import BLOCK

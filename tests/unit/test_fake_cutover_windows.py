@@ -10,8 +10,8 @@ from rbdmigrate.model.agent_messages import Inventory, OpenDisk, OpenGuest
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 from tests.fakes.hook_server import HookServer
 from tests.fakes.simulation import EPOCH

@@ -8,10 +8,11 @@ import pytest
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Place
+from rbdmigrate.model.migration import Place
 from rbdmigrate.model.plan import Definition, Listed
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.rounds import hidden_name
+from rbdmigrate.model.states import Goal
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK, Fault
 from tests.fakes.errors import timed_out

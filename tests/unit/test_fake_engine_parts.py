@@ -12,7 +12,8 @@ import pytest
 
 from rbdmigrate.control.lifecycle.requests import to_commit
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, Migration, Op, Place, State
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.states import Goal, Op, State
 from tests.fakes import rados_module as rados
 from tests.fakes import stdlib
 from tests.fakes.bare import bare_cluster, connected

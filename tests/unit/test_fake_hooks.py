@@ -8,9 +8,9 @@ import pytest
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.plan import Definition, Rule, Selector
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK, Fault
 from tests.fakes.errors import timed_out

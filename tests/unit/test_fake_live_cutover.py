@@ -9,8 +9,8 @@ from rbdmigrate.model.agent_messages import Go, Outcome, Ready, Released, Resume
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import BLOCK
 from tests.fakes.world import ManagerLost, World, block, spec

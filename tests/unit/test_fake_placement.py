@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from rbdmigrate.model.migration import Goal, Op
+from rbdmigrate.model.states import Goal, Op
 from tests.fakes.bare import bare_cluster
 from tests.fakes.loading import load
 from tests.fakes.world import World

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.states import Goal
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import Fault
 from tests.fakes.errors import timed_out

@@ -9,9 +9,11 @@ from unittest.mock import Mock
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal, Migration, State, decode
+from rbdmigrate.model.migration import Migration
+from rbdmigrate.model.migration_codec import decode
 from rbdmigrate.model.plan import Definition, Plan, PlanState
 from rbdmigrate.model.plan import decode as decode_plan
+from rbdmigrate.model.states import Goal, State
 from tests import slow_writes
 from tests.fakes import rados_module as rados
 from tests.fakes.bare import bare_cluster, connected

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.states import Goal
 from tests.fakes.world import World
 
 A, B = {"": {0: b"a"}}, {"": {0: b"b"}}

@@ -3,7 +3,7 @@
 import pytest
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal
+from rbdmigrate.model.states import Goal
 from tests.fakes.cluster import Fault
 from tests.fakes.errors import timed_out
 from tests.fakes.world import ManagerLost, World

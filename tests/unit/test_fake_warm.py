@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.plan import Definition, Listed, Plan, PlanState
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 from tests.fakes import names as image_names
 from tests.fakes import rbd_module

@@ -17,15 +17,9 @@ from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.control.lifecycle.steps import Rest
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import (
-    Goal,
-    HoldReason,
-    Migration,
-    Place,
-    State,
-    decode,
-    encode,
-)
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.migration_codec import decode, encode
+from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.target_header import TargetHeader
 from rbdmigrate.model.watchers import Watcher
 

@@ -18,19 +18,10 @@ from rbdmigrate.model.agent_messages import Inventory, OpenDisk, OpenGuest
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.host_report import HostReport
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import (
-    Actor,
-    Failure,
-    Goal,
-    Hold,
-    HoldReason,
-    Method,
-    Op,
-    State,
-    Step,
-)
+from rbdmigrate.model.migration import Actor, Failure, Hold, Step
 from rbdmigrate.model.rounds import Rounds
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 from tests.fakes.world import World
 from tests.unit.builders import NOON, migration

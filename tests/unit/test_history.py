@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from rbdmigrate.control.lifecycle.retention import expired
-from rbdmigrate.model.migration import Goal, Migration, Place, State
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.states import Goal, State
 
 DAY = 86400.0
 ENDED = Migration(

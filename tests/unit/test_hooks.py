@@ -39,7 +39,8 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.hook_policy import HookPolicy, parse_hook_reach, parse_hook_url, shown_url
 from rbdmigrate.model.hooks import SUBSCRIBED, Delivery, Hook, HookEvent, decode, encode
 from rbdmigrate.model.import_policy import is_closed
-from rbdmigrate.model.migration import Goal, HoldReason, Method, Migration, State
+from rbdmigrate.model.migration import Migration
+from rbdmigrate.model.states import Goal, HoldReason, Method, State
 from tests.unit.builders import NOON, any_of, few, migration
 
 E = HookEvent

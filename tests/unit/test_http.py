@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from rbdmigrate.model.errors import MigrationError, NotPermitted
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, HoldReason, State
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal, HoldReason, State
 from tests.unit.builders import migration
 from tests.unit.front_ends import CHECKED, FakeEngine
 

@@ -6,7 +6,8 @@ import pytest
 
 from rbdmigrate.control.lifecycle.situation import Situation, diagnose
 from rbdmigrate.model.import_source import Import, host_of
-from rbdmigrate.model.migration import Place, State, decode, encode, encode_readable
+from rbdmigrate.model.migration import Place
+from rbdmigrate.model.migration_codec import decode, encode, encode_readable
 from rbdmigrate.model.observation import (
     HeaderState,
     ImageView,
@@ -15,6 +16,7 @@ from rbdmigrate.model.observation import (
 )
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import State
 from tests.unit.builders import NOON, migration
 
 SPEC = {"type": "raw", "stream": {"type": "http", "url": "https://a.example/x.raw"}}

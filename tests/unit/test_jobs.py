@@ -33,10 +33,11 @@ from rbdmigrate.model.jobs.protocol import (
     encode_line,
 )
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Method, Op, Place
+from rbdmigrate.model.migration import Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.source import StreamSpec
 from rbdmigrate.model.source_list import ListRead, ListRow, SourceList
+from rbdmigrate.model.states import Method, Op
 from rbdmigrate.model.target_header import TargetHeader
 from rbdmigrate.model.untrimmed import Untrimmed
 from rbdmigrate.model.verification import Compared, Extent, Verification, Verify
@@ -65,7 +66,7 @@ ACTS = (
     acts.Commit(),
     acts.FinishCommit(),
     acts.Abort("1/group", 0, 17, blind=True, fenced=("10.0.0.5:0/1",)),
-    acts.DropPoint("point"),
+    acts.RemoveComparisonSnapshot("point"),
     acts.TakeLock(),
 )
 QUESTIONS = (

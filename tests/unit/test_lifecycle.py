@@ -22,8 +22,9 @@ from rbdmigrate.control.lifecycle.observed import with_observation
 from rbdmigrate.control.lifecycle.situation import HALF_DONE, Situation
 from rbdmigrate.control.lifecycle.steps import Act, End, Fail, Rest
 from rbdmigrate.control.lifecycle.verification import soak_ends, soak_left, with_soaked
-from rbdmigrate.model.migration import Goal, Hold, HoldReason, Method, Migration, Op, Place, State
+from rbdmigrate.model.migration import Hold, Migration, Place
 from rbdmigrate.model.observation import ImageView, Observation
+from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 DESIGN = Path(__file__).parents[2] / "doc" / "design"
@@ -63,7 +64,7 @@ def migration(
         state=state,
         method=method,
         created=1.0,
-        settled=True,
+        objects_complete=True,
         copy_checked=contents != "unchecked",
         prepared_at=2.0 if state in LINKED else None,
         verify=Verify.FULL if policy else Verify.NONE,
@@ -143,15 +144,17 @@ def test_the_comparison_snapshot_is_removed_when_all_else_is_over(situation, met
     for goal, state, contents in itertools.product(Goal, LIVING, ("none", *OUTCOMES)):
         m = migration(state, goal, contents, method)
         without = decide(m, situation, NOW)
-        decision = decide(replace(m, point="p"), situation, NOW)
-        assert decision == (Act(Op.DROP_POINT) if isinstance(without, End) else without)
+        decision = decide(replace(m, comparison_snapshot="p"), situation, NOW)
+        assert decision == (
+            Act(Op.REMOVE_COMPARISON_SNAPSHOT) if isinstance(without, End) else without
+        )
 
 
 def test_removing_the_comparison_snapshot_waits_for_its_next_attempt():
-    m = replace(migration(State.COMMITTING), point="p")
+    m = replace(migration(State.COMMITTING), comparison_snapshot="p")
     later = retry_later(m, 16, "It is busy.", NOW, 30.0)
     assert decide(later, Situation.COMMITTED, NOW + 29) == Rest()
-    assert decide(later, Situation.COMMITTED, NOW + 30) == Act(Op.DROP_POINT)
+    assert decide(later, Situation.COMMITTED, NOW + 30) == Act(Op.REMOVE_COMPARISON_SNAPSHOT)
 
 
 @pytest.mark.parametrize("method", TABLES)
@@ -272,18 +275,20 @@ def test_a_paused_migration_rests_until_it_is_aborted(situation):
 @pytest.mark.parametrize("paused", [False, True])
 @pytest.mark.parametrize("goal", Goal)
 def test_what_a_copy_left_in_part_is_completed_before_all_but_an_abort(goal, paused):
-    m = replace(migration(State.EXECUTING, goal), settled=False, paused=paused)
-    expected = Act(Op.ABORT) if goal is Goal.ABORTED else Act(Op.SETTLE)
+    m = replace(migration(State.EXECUTING, goal), objects_complete=False, paused=paused)
+    expected = Act(Op.ABORT) if goal is Goal.ABORTED else Act(Op.COMPLETE_OBJECTS)
     assert decide(m, Situation.EXECUTING, NOW) == expected
     for situation in set(Situation) - {Situation.EXECUTING}:
-        assert decide(m, situation, NOW) == decide(replace(m, settled=True), situation, NOW)
+        assert decide(m, situation, NOW) == decide(
+            replace(m, objects_complete=True), situation, NOW
+        )
 
 
 def test_completing_waits_for_its_next_attempt():
-    m = replace(migration(State.EXECUTING), settled=False)
+    m = replace(migration(State.EXECUTING), objects_complete=False)
     later = retry_later(m, 110, "Completing objects failed.", NOW, 30.0)
     assert decide(later, Situation.EXECUTING, NOW + 29) == Rest()
-    assert decide(later, Situation.EXECUTING, NOW + 30) == Act(Op.SETTLE)
+    assert decide(later, Situation.EXECUTING, NOW + 30) == Act(Op.COMPLETE_OBJECTS)
 
 
 def test_a_record_of_an_older_version_is_not_known_to_be_settled():
@@ -406,7 +411,7 @@ def test_an_act_never_goes_against_what_is_there(
         Op.PREPARE: {Situation.UNTOUCHED},
         Op.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED, Situation.HALF_ABORTED},
         Op.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
-        Op.SETTLE: {Situation.EXECUTING},
+        Op.COMPLETE_OBJECTS: {Situation.EXECUTING},
         Op.CUT_OVER: {Situation.EXECUTED, Situation.HALF_CUT_OVER},
         Op.VERIFY: {Situation.EXECUTED, Situation.CUT_OVER},
         Op.COMMIT: {Situation.EXECUTED, Situation.CUT_OVER},

@@ -9,8 +9,8 @@ from rbdmigrate.control.lifecycle.method_choice import auto_by_default, best_of,
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Finding, Severity
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method
 from tests.unit.test_checks import WELL, image, wish
 
 WARM, LIVE, COPY = Method.WARM, Method.LIVE, Method.COPY

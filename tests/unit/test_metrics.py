@@ -13,8 +13,9 @@ from rbdmigrate.control.metrics.ledger import Ledger
 from rbdmigrate.control.metrics.text import Value, gauge, number
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import Actor, Failure, Goal, Method, Op, State, Step
+from rbdmigrate.model.migration import Actor, Failure, Step
 from rbdmigrate.model.rounds import Rounds
+from rbdmigrate.model.states import Goal, Method, Op, State
 from rbdmigrate.model.tally import decode_tally, encode_tally
 from rbdmigrate.model.verification import Compared, Outcome, Verification, Verify
 from tests.fakes.world import World

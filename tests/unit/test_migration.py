@@ -9,16 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rbdmigrate.model.errors import RecordError
-from rbdmigrate.model.migration import (
-    SCHEMA,
-    TIMELINE_LENGTH,
-    Migration,
-    State,
-    TimelineEntry,
-    decode,
-    encode,
-)
+from rbdmigrate.model.migration import TIMELINE_LENGTH, Migration, TimelineEntry
+from rbdmigrate.model.migration_codec import SCHEMA, decode, encode
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.states import State
 from tests.unit.builders import NOON, few, full_of, migration, migrations
 
 anything = st.recursive(

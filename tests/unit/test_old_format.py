@@ -18,8 +18,9 @@ from rbdmigrate.model.image_ident import (
     old_format_ident,
     old_format_name,
 )
-from rbdmigrate.model.migration import Goal, Migration, Place, State
+from rbdmigrate.model.migration import Migration, Place
 from rbdmigrate.model.observation import HeaderState, ImageView, MigrationHeader, Observation
+from rbdmigrate.model.states import Goal, State
 from tests.fakes import errors
 from tests.fakes import rados_module as rados
 from tests.fakes.loading import load

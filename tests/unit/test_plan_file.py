@@ -15,10 +15,10 @@ from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal, Method
 from rbdmigrate.model.plan import Definition, Item, Listed, Rule, Selector
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 
 WHOLE = """

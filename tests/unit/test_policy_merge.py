@@ -17,8 +17,9 @@ from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Failure, Goal, Method, Op, State
+from rbdmigrate.model.migration import Failure
 from rbdmigrate.model.policy import Policy
+from rbdmigrate.model.states import Goal, Method, Op, State
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import NOON, migration
 

@@ -10,7 +10,9 @@ import pytest
 
 from rbdmigrate.cluster.processes import identity_of
 from rbdmigrate.control.lifecycle.processes import is_gone
-from rbdmigrate.model.migration import Actor, Op, ProcessIdentity, Step, decode, encode
+from rbdmigrate.model.migration import Actor, ProcessIdentity, Step
+from rbdmigrate.model.migration_codec import decode, encode
+from rbdmigrate.model.states import Op
 from tests.unit.builders import migration
 
 WORKER = ProcessIdentity("5fa1-boot", 4026531836, 777)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Place, State
+from rbdmigrate.model.migration import Failure, Hold, Place
 from rbdmigrate.model.report import Live, iso, percent, report, what_next
+from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import NOON, holds, migration, migrations
 

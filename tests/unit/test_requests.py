@@ -12,7 +12,8 @@ from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.control.lifecycle.steps import Act, Rest
 from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Op, State
+from rbdmigrate.model.migration import Failure, Hold
+from rbdmigrate.model.states import Goal, HoldReason, Op, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 from tests.unit.builders import NOON, migration
 

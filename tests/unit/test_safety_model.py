@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rbdmigrate.model.cutover import CutoverMode
 from rbdmigrate.model.jobs import acts
-from rbdmigrate.model.migration import Goal, Method
+from rbdmigrate.model.states import Goal, Method
 from rbdmigrate.model.verification import Verify
 from tests.fakes import warm
 from tests.fakes.safety import NAMES, STEPS, Run, Step, carry_out, outcome, random_steps, shortest

@@ -13,7 +13,7 @@ from rbdmigrate.control.lifecycle.schedule import (
     choose,
     free_slots,
 )
-from rbdmigrate.model.migration import Op
+from rbdmigrate.model.states import Op
 
 ops = st.sampled_from(Op)
 limits = st.builds(

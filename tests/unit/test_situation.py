@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.control.lifecycle.situation import Situation, diagnose
-from rbdmigrate.model.migration import Goal, Migration, Place, State
+from rbdmigrate.model.migration import Migration, Place
 from rbdmigrate.model.observation import HeaderState, ImageView, MigrationHeader, Observation
+from rbdmigrate.model.states import Goal, State
 
 H, S = HeaderState, Situation
 

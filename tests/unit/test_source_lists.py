@@ -14,10 +14,10 @@ from rbdmigrate.control.plans.selection import choose
 from rbdmigrate.control.plans.source_lists import imports_of
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Method
 from rbdmigrate.model.plan import Definition
 from rbdmigrate.model.source import StreamSpec
 from rbdmigrate.model.source_list import MAX_LISTED, ListRead, ListRow, SourceList
+from rbdmigrate.model.states import Method
 
 ROWS = (
     ListRow("web.qcow2", "qcow", "", Method.COPY),

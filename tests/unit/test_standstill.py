@@ -6,8 +6,9 @@ import pytest
 
 from rbdmigrate.control.lifecycle.standstill import source_rests, standstill
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import Goal, HoldReason, Place, State
+from rbdmigrate.model.migration import Place
 from rbdmigrate.model.report import what_next
+from rbdmigrate.model.states import Goal, HoldReason, State
 from tests.unit.builders import migration
 
 WEB = {"type": "raw", "stream": {"type": "http", "url": "http://h/x.raw"}}

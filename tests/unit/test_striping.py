@@ -92,11 +92,17 @@ def header(carried: int) -> MigrationHeader:
     [(0, False, False), (1, False, True), (1, True, False), (2, True, True), (0, True, False)],
 )
 def test_snapshots_beside_the_comparison_snapshot_make_several_writes(carried, point, several):
-    given = {"point": "point" if point else "", "no_point": "", "imported": False}
+    given = {"point": "point" if point else "", "no_comparison_snapshot": "", "imported": False}
     assert in_several_writes(header(carried), **given) is several
 
 
 def test_a_comparison_snapshot_that_the_source_does_not_have_does_not_count():
-    assert in_several_writes(header(1), point="point", no_point="mirrored", imported=False)
-    assert in_several_writes(header(1), point="point", no_point="", imported=True)
-    assert not in_several_writes(None, point="", no_point="", imported=False)
+    assert in_several_writes(
+        header(1), comparison_snapshot="point", no_comparison_snapshot="mirrored", imported=False
+    )
+    assert in_several_writes(
+        header(1), comparison_snapshot="point", no_comparison_snapshot="", imported=True
+    )
+    assert not in_several_writes(
+        None, comparison_snapshot="", no_comparison_snapshot="", imported=False
+    )

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.lifecycle.verification import conclude, with_differences
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Failure, Goal, Hold, HoldReason, Place, State, TimelineEntry
+from rbdmigrate.model.migration import Failure, Hold, Place, TimelineEntry
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.verification import Compared, Extent, Verification, Verify
 from tests.unit.builders import NOON, few, migration, migrations
 

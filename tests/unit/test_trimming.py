@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rbdmigrate.control.objects.trimming import endangered, may_be_endangered, waiting
-from rbdmigrate.model.migration import Actor, Goal, HoldReason, Migration, Op, Place, State, Step
+from rbdmigrate.model.migration import Actor, Migration, Place, Step
+from rbdmigrate.model.states import Goal, HoldReason, Op, State
 from rbdmigrate.model.untrimmed import Clone, RemovedSnapshots, Untrimmed
 
 ACTOR = Actor("x", "host", 1, ("10.0.0.1:0/1",), (4,))

@@ -27,7 +27,8 @@ from rbdmigrate.control.lifecycle.verification import (
     with_differences,
 )
 from rbdmigrate.model.bounds import MAX_RECORD
-from rbdmigrate.model.migration import Goal, decode, encode, encode_readable
+from rbdmigrate.model.migration_codec import decode, encode, encode_readable
+from rbdmigrate.model.states import Goal
 from rbdmigrate.model.verification import (
     MAX_REASONS,
     SHOWN,
@@ -214,7 +215,7 @@ def test_the_goal_verified_cannot_be_reached_without_comparing():
 
 def test_a_record_without_the_fields_of_verification_is_read():
     plain = json.loads(encode(migration()))
-    for name in ("verify", "verification", "soak", "point", "no_point"):
+    for name in ("verify", "verification", "soak", "point", "no_comparison_snapshot"):
         del plain[name]
     assert decode(json.dumps(plain).encode()) == migration()
 

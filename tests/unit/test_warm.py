@@ -35,18 +35,8 @@ from rbdmigrate.control.lifecycle.warm import (
 from rbdmigrate.model.client_warnings import client_warnings
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.jobs.answers import CutOverDone, Synchronized
-from rbdmigrate.model.migration import (
-    Goal,
-    Hold,
-    HoldReason,
-    Method,
-    Migration,
-    Op,
-    Place,
-    State,
-    decode,
-    encode,
-)
+from rbdmigrate.model.migration import Hold, Migration, Place
+from rbdmigrate.model.migration_codec import decode, encode
 from rbdmigrate.model.observation import (
     HeaderState,
     ImageView,
@@ -56,6 +46,7 @@ from rbdmigrate.model.observation import (
 )
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.rounds import Rounds, hidden_name, in_step
+from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
 from rbdmigrate.model.verification import Verify
 
 S, H = Situation, HeaderState
@@ -244,7 +235,7 @@ def test_another_round_can_be_asked_for():
     done = synchronized(m, Synchronized("p", 1, 0, 1.0, NOW + 1, 9))
     assert decide(done, S.EXECUTED, NOW + 2) == Rest()
     assert done.rounds == Rounds(count=4, bytes=0, seconds=1.0, at=NOW + 1, idle=1)
-    assert (done.point, done.bytes_total, done.bytes_copied) == ("p", 7, 7)
+    assert (done.comparison_snapshot, done.bytes_total, done.bytes_copied) == ("p", 7, 7)
     first = synchronized(record(bytes_total=8), Synchronized("p", 2, 0, 1.0, NOW, 9))
     assert (first.bytes_total, first.bytes_copied) == (9, 9)
 
@@ -265,7 +256,7 @@ def test_a_round_that_refreshes_does_not_hide_why_a_cutover_was_refused():
 def test_the_cutover_is_the_answer_to_what_it_took():
     m = record(State.CUTTING_OVER, goal=Goal.CUT_OVER, rounds=Rounds(count=2))
     m = cut_over(m, CutOverDone("p", 0.25, 4096), NOW)
-    assert (m.state, m.cut_over_at, m.point) == (State.CUT_OVER, NOW, "p")
+    assert (m.state, m.cut_over_at, m.comparison_snapshot) == (State.CUT_OVER, NOW, "p")
     assert m.rounds is not None
     assert (m.rounds.count, m.rounds.pause) == (2, 0.25)
 

@@ -10,12 +10,12 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.image import Snapshot
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Method
 from rbdmigrate.model.obstacles import Obstacles, RemovedSnapshot
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.request import MigrationRequest
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Method
 from rbdmigrate.model.untrimmed import Untrimmed
 from rbdmigrate.model.verification import Verify
 from rbdmigrate.model.watchers import Watcher

@@ -8,8 +8,8 @@ from rbdmigrate.control.access import Access
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.bounds import MAX_NUMBER, shortened
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal
 
 from ..options import Options
 

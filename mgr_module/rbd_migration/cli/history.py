@@ -11,7 +11,7 @@ from typing import Any, Dict, FrozenSet, List, Optional, Union
 
 from rbdmigrate.control.query import Query
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 from rbdmigrate.model.units import format_seconds, format_size, parse_seconds
 
 from . import tables

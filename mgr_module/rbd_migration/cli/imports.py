@@ -4,10 +4,10 @@ from errno import EACCES, EINVAL, EPERM
 from typing import Optional
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import Method
 from rbdmigrate.model.references import refuse_references
 from rbdmigrate.model.source_spec import SourceSpec, parse_source_spec
 from rbdmigrate.model.spec import parse_image_spec
+from rbdmigrate.model.states import Method
 from rbdmigrate.model.stream_spec import with_checksum
 
 from .command import Arg, Call

@@ -4,7 +4,7 @@ from errno import EINVAL
 from typing import Any, List
 
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 
 from . import tables
 from .command import Arg, Call, Command, Report, pool_of

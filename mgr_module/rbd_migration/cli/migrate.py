@@ -5,9 +5,9 @@ from typing import Any
 from rbdmigrate.control.lifecycle.method_choice import auto_by_default
 from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
-from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal
 from rbdmigrate.model.verification import Verify
 
 from . import check as check_command

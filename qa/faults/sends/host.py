@@ -14,9 +14,9 @@ from rbdmigrate.cluster.client import Identity
 from rbdmigrate.engine import Engine, Host, Settings
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Goal
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
+from rbdmigrate.model.states import Goal
 
 SETTINGS = Settings(max_copies=4, max_steps=4, command_wait=0, retry_first=0.2, retry_cap=1)
 

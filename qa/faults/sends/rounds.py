@@ -10,7 +10,7 @@ from qa.faults.bench import Bench
 from qa.faults.images import VARIANTS, Sample, Variant, make_sample, removed_at_end
 from qa.faults.sends import signature
 from qa.faults.sends.engine import EngineGone, Laboratory
-from rbdmigrate.model.migration import State
+from rbdmigrate.model.states import State
 
 HIT_TIMEOUT = 30.0
 

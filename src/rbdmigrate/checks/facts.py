@@ -9,10 +9,11 @@ from typing import Optional
 
 from ..model.image import Image
 from ..model.inspection import Inspection
-from ..model.migration import Method, Place
+from ..model.migration import Place
 from ..model.pool import Pool
 from ..model.request import MigrationRequest
 from ..model.spec import ImageSpec
+from ..model.states import Method
 from ..model.verification import Verify
 
 

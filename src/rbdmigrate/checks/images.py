@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from errno import EBUSY, EINVAL
 
 from ..model.finding import Severity
-from ..model.migration import Method
 from ..model.osd_caps import PoolPlace
+from ..model.states import Method
 from .facts import Facts
 from .registry import LIVE, OF_IMAGES, Found, check
 

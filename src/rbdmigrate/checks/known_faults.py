@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ..model.finding import Severity
 from ..model.image import Image
-from ..model.migration import Method
+from ..model.states import Method
 from ..model.verification import Verify
 from .facts import Facts
 from .registry import ALL, LIVE, OF_IMAGES, OF_IMPORTS, Found, check, method_names

@@ -8,7 +8,7 @@ from typing import Optional
 
 from ..model.errors import MigrationError
 from ..model.finding import Finding, Severity
-from ..model.migration import Method
+from ..model.states import Method
 from .facts import Facts
 
 # What a check is for: ``live`` also imports, ``copy`` nothing else, ``warm`` copies images only.

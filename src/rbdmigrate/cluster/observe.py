@@ -9,9 +9,10 @@ import rados
 
 from ..model.copy_mark import CopyMark
 from ..model.errors import RecordError
-from ..model.migration import Method, Migration, Place
+from ..model.migration import Migration, Place
 from ..model.observation import HeaderState, ImageView, MigrationHeader, Observation
 from ..model.spec import ImageSpec
+from ..model.states import Method
 from . import headers
 from .observe_warm import observe_warm
 from .osdmap import wait_for_latest_osdmap

@@ -27,7 +27,8 @@ from ..model.errors import RecordError
 from ..model.hooks import Delivery
 from ..model.hooks import decode as decode_hook
 from ..model.hooks import encode as encode_hook
-from ..model.migration import Migration, decode, encode_readable
+from ..model.migration import Migration
+from ..model.migration_codec import decode, encode_readable
 from .omap import FULL_TRY, omap_pages, omap_value
 
 log = logging.getLogger(__name__)

@@ -38,13 +38,13 @@ def target_now(
     if size is None:
         return None
     carried = {old for old, new in header.snapshots if new in present}
-    own = 1 if m.point else 0
+    own = 1 if m.comparison_snapshot else 0
     if source is None or len(carried) == (m.snapshots or 0) + own:
         return TargetNow(size, header.overlap, len(carried) - own)
     with open_by_id(client, m.source.pool_id, m.source.namespace) as ioctx:
         names = snapshot_names_by_id(ioctx, source.image_id)
     removed = tuple(names[number] for number in sorted(names) if number not in carried)
-    users = sum(1 for name in names.values() if name != m.point)
+    users = sum(1 for name in names.values() if name != m.comparison_snapshot)
     return TargetNow(size, header.overlap, users, removed)
 
 

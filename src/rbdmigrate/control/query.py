@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple, Optional
 
-from ..model.migration import Goal, Hold, HoldReason, Migration, Op, State
+from ..model.migration import Hold, Migration
 from ..model.report import Live, percent
+from ..model.states import Goal, HoldReason, Op, State
 
 _ORDER = {state: number for number, state in enumerate(State)}
 _SHOWN = 20  # migrations shown that wait for the administrator

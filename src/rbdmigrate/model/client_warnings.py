@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .migration import Goal, Method, Migration, State
+from .migration import Migration
 from .plan import PlanState
+from .states import Goal, Method, State
 from .units import format_size
 
 

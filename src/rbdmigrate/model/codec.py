@@ -21,16 +21,16 @@ from typing import Any, Callable, TypeVar
 from .errors import MigrationError, RecordError
 
 T = TypeVar("T")
+_STORED = "stored"  # the key of a field's metadata for its stored name
 _LARGEST = 1e11  # seconds: larger than for any date
 
 
 def to_plain(value: Any) -> Any:
     """Dataclasses to dicts, enums to their values, tuples and sets to lists, inside dicts too."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        unions = _union_fields(type(value))
         return {
-            f.name: (to_tagged if f.name in unions else to_plain)(getattr(value, f.name))
-            for f in dataclasses.fields(value)
+            f.stored: (to_tagged if f.union else to_plain)(getattr(value, f.name))
+            for f in _fields(type(value))
         }
     if isinstance(value, enum.Enum):
         return value.value
@@ -41,6 +41,11 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: to_plain(item) for key, item in value.items()}
     return value
+
+
+def stored_as(name: str) -> dict[str, str]:
+    """Metadata for a dataclass field that is stored under another name, which a release gave it."""
+    return {_STORED: name}
 
 
 def to_tagged(value: Any) -> Any:
@@ -67,17 +72,17 @@ def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
     """
     if not isinstance(data, Mapping):
         raise RecordError(f"{where} is not an object")
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(str(key) for key in data if key not in fields)
+    fields = _fields(typing.cast(Hashable, cls))
+    known = {f.stored for f in fields}
+    unknown = sorted(str(key) for key in data if key not in known)
     if unknown:
         raise RecordError(f"{where} has an unknown field {unknown[0]!r}")
-    hints = _hints(typing.cast(Hashable, cls))
     values: dict[str, Any] = {}
-    for name, field in fields.items():
-        if name in data:
-            values[name] = _decode(hints[name], data[name], f"{where}.{name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise RecordError(f"{where} lacks the field {name!r}")
+    for f in fields:
+        if f.stored in data:
+            values[f.name] = _decode(f.hint, data[f.stored], f"{where}.{f.stored}")
+        elif f.required:
+            raise RecordError(f"{where} lacks the field {f.stored!r}")
     return cls(**values)
 
 
@@ -129,11 +134,30 @@ def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Field:
+    """A field of a dataclass. ``union``: its value may be of one of several dataclasses."""
+
+    name: str
+    stored: str
+    hint: Any
+    union: bool
+    required: bool
+
+
 @functools.cache
-def _union_fields(cls: Any) -> frozenset[str]:
-    """The fields of a dataclass whose value may be of one of several dataclasses."""
+def _fields(cls: Any) -> tuple[_Field, ...]:
     hints = _hints(cls)
-    return frozenset(f.name for f in dataclasses.fields(cls) if len(members(hints[f.name])) > 1)
+    return tuple(
+        _Field(
+            f.name,
+            f.metadata.get(_STORED, f.name),
+            hints[f.name],
+            len(members(hints[f.name])) > 1,
+            f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
+        )
+        for f in dataclasses.fields(cls)
+    )
 
 
 def members(hint: Any) -> tuple[Any, ...]:

@@ -6,13 +6,11 @@ that may be running (the intent, written before the act). All times are seconds 
 
 from __future__ import annotations
 
-import enum
-import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from .bounds import MAX_DURATION, MAX_RECORD, MAX_TEXT, narrowed, shortened
-from .codec import from_plain, loaded, readable, to_plain
+from .bounds import MAX_TEXT, shortened
+from .codec import stored_as
 from .cutover import CutoverPolicy, Release
 from .held_time import HeldTime
 from .hooks import Question
@@ -21,91 +19,12 @@ from .layout import LayoutOptions
 from .rounds import Rounds
 from .slotted import slotted
 from .spec import ImageSpec
+from .states import Goal, HoldReason, Method, Op, State
 from .target_changes import TargetChanges
 from .target_header import TargetHeader
 from .verification import Verification, Verify
 
-SCHEMA = 1
 TIMELINE_LENGTH = 40  # entries in a record; the oldest are dropped first
-
-
-class State(str, enum.Enum):
-    """The state of a migration; names that librbd also has mean the same as there."""
-
-    QUEUED = "queued"
-    PREPARING = "preparing"
-    PREPARED = "prepared"
-    EXECUTING = "executing"
-    EXECUTED = "executed"
-    CUTTING_OVER = "cutting-over"
-    CUT_OVER = "cut-over"
-    VERIFYING = "verifying"
-    VERIFIED = "verified"
-    COMMITTING = "committing"
-    COMMITTED = "committed"
-    ABORTING = "aborting"
-    ABORTED = "aborted"
-    FAILED = "failed"
-
-    @property
-    def ended(self) -> bool:
-        """Whether the migration is over, with nothing left to do."""
-        return self in (State.COMMITTED, State.ABORTED)
-
-
-class Goal(str, enum.Enum):
-    """How far a migration goes by itself."""
-
-    PREPARED = "prepared"
-    EXECUTED = "executed"
-    CUT_OVER = "cut-over"
-    VERIFIED = "verified"
-    COMMITTED = "committed"
-    ABORTED = "aborted"
-
-
-class Method(str, enum.Enum):
-    """How the data get to the target.
-
-    ``live``: librbd's migration; clients use the target while it is copied. ``copy``: the mover
-    copies, and clients use the target once it is executed. ``warm``: the mover copies an image in
-    rounds while clients use it, and clients change to the target at the cutover.
-    """
-
-    LIVE = "live"
-    COPY = "copy"
-    WARM = "warm"
-
-
-class Op(str, enum.Enum):
-    """An act of the engine on an image; each can be repeated after a crash (doc: recovery)."""
-
-    PREPARE = "prepare"
-    EXECUTE = "execute"
-    SETTLE = "settle"
-    CUT_OVER = "cut_over"
-    VERIFY = "verify"
-    COMMIT = "commit"
-    ABORT = "abort"
-    UNDO_PREPARE = "undo_prepare"
-    FINISH_COMMIT = "finish_commit"
-    DROP_POINT = "drop_point"
-
-
-class HoldReason(str, enum.Enum):
-    """Why a migration does not go on at the moment."""
-
-    PAUSED = "paused"
-    WINDOW = "window"
-    LIMIT = "limit"
-    HEALTH = "health"
-    SOURCE = "source"
-    RETRY = "retry"
-    SOAK = "soak"
-    OPERATOR = "operator"
-    PLAN = "plan"
-    CLIENTS = "clients"
-    HOOK = "hook"
 
 
 def _shorten_message(said: Any) -> None:
@@ -267,7 +186,7 @@ class Migration:
     configuration allows the owner of the exclusive lock; None: the configuration is unchanged.
     ``bytes_total``: the data of the source, head and snapshots, when the copy was last begun;
     ``bytes_copied``: the part of it on the target when the copy last ended or stopped.
-    ``settled``: since the copy was last begun, all objects of the target were found to be
+    ``objects_complete``: since the copy was last begun, all objects of the target were found to be
     complete; an interrupted copy can leave partly copied ones (doc: recovery). ``copy_checked``:
     after librbd reported the last copy as done, no object was missing on the target. ``failed_in``
     is the state in which it failed, if it was acting. ``group`` (``<pool id>/<name>``) and
@@ -281,8 +200,8 @@ class Migration:
     seconds to wait between it and the commit, ``soaked`` how many of them have passed.
     ``force_commit`` and ``soak_ended``: an administrator's ``commit`` allowed to skip the
     comparison, or the soak time; both end when the goal, ``verify`` or ``soak`` is changed.
-    ``point`` is the name of the comparison snapshot, as long as one may be on the source or the
-    target; ``no_point`` says why there is none. ``plan`` is the name of the plan that it belongs
+    ``comparison_snapshot`` is the name of the comparison snapshot, as long as one may be on the source or the
+    target; ``no_comparison_snapshot`` says why there is none. ``plan`` is the name of the plan that it belongs
     to; empty: none. ``method_reason``: why this method was chosen; empty: it was asked for, or it
     is the default of ``prepare``. ``confirmed``: the request for it was answered with success, or
     the record was changed since; a record that is not confirmed is removed by the next manager.
@@ -312,7 +231,7 @@ class Migration:
     holder_ops: Optional[int] = None
     bytes_total: Optional[int] = None
     bytes_copied: int = 0
-    settled: bool = False
+    objects_complete: bool = field(default=False, metadata=stored_as("settled"))
     copy_checked: bool = True
     step: Optional[Step] = None
     hold: Optional[Hold] = None
@@ -334,8 +253,8 @@ class Migration:
     soak: float = 0.0
     soaked: Optional[Soaked] = None
     soak_ended: bool = False
-    point: str = ""
-    no_point: str = ""
+    comparison_snapshot: str = field(default="", metadata=stored_as("point"))
+    no_comparison_snapshot: str = field(default="", metadata=stored_as("no_point"))
     imported: Optional[Import] = None
     plan: str = ""
     method: Method = Method.LIVE
@@ -409,35 +328,3 @@ class Migration:
         if state.ended:
             changed = replace(changed, ended_at=now)
         return changed
-
-
-def encode(migration: Migration) -> bytes:
-    """Return the stored form of the record: JSON with its schema version."""
-    plain = {"schema": SCHEMA, **to_plain(migration)}
-    return json.dumps(plain, separators=(",", ":")).encode()
-
-
-def decode(raw: bytes) -> Migration:
-    """Return the migration of a stored record. RecordError if this version cannot read it.
-
-    Version 0.1 wrote some values that were too long or too large; they are cut to the bounds.
-    """
-    plain = loaded(raw, SCHEMA)
-    soak = plain.get("soak")
-    if isinstance(soak, (int, float)) and not isinstance(soak, bool) and not soak <= MAX_DURATION:
-        plain["soak"] = MAX_DURATION
-    if isinstance(plain.get("window"), str):
-        plain["window"] = narrowed(plain["window"])
-    m = from_plain(Migration, plain)
-    return m if m.verification is None else replace(m, verification=m.verification.bounded())
-
-
-def encode_readable(migration: Migration) -> bytes:
-    """Return the stored form of the record, after a check that it can be read back.
-
-    Raises MigrationError: E2BIG for one that is too large, EINVAL for one that ``decode`` refuses.
-    """
-    raw = encode(migration)
-    what = f"the migration to {shortened(str(migration.target.spec))}"
-    readable(raw, what, MAX_RECORD, lambda: from_plain(Migration, loaded(raw, SCHEMA)))
-    return raw

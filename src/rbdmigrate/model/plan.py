@@ -15,10 +15,11 @@ from typing import Any, Optional, TypeVar, Union
 from .bounds import MAX_PLAN, MAX_RECORD, narrowed, shortened
 from .codec import from_plain, loaded, readable, to_plain
 from .layout import LayoutOptions
-from .migration import TIMELINE_LENGTH, Method
+from .migration import TIMELINE_LENGTH
 from .policy import Policy
 from .source_list import SourceList
 from .spec import ImageSpec
+from .states import Method
 
 SCHEMA = 1
 MAX_ITEMS = 10_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .cutover import CutoverPolicy
-from .migration import Goal
+from .states import Goal
 from .verification import Verify
 
 

@@ -16,7 +16,8 @@ from .codec import to_plain
 from .errors import errno_name
 from .held_time import HeldTime, by_reason
 from .layout import LayoutOptions
-from .migration import Failure, Goal, Hold, Method, Migration, State
+from .migration import Failure, Hold, Migration
+from .states import Goal, Method, State
 from .verification import Verification, Verify
 from .warm_report import clients_use, cutover_report, rounds_report, what_next_warm
 

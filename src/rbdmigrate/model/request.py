@@ -8,9 +8,9 @@ from typing import Optional
 
 from .errors import MigrationError
 from .layout import LayoutOptions
-from .migration import Method
 from .source_spec import SourceSpec
 from .spec import ImageSpec
+from .states import Method
 
 
 def default_method(spec: Optional[SourceSpec]) -> Method:

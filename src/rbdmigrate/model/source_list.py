@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from .migration import Method
 from .source import SourceSpec, StreamSpec
+from .states import Method
 
 MAX_LISTED = 10_000
 """The most disks of one list."""

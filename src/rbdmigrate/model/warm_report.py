@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from .cutover import CutoverMode
-from .migration import Goal, Method, Migration, State
+from .migration import Migration
+from .states import Goal, Method, State
 from .verification import Verify
 
 

@@ -38,11 +38,11 @@ def require_no_other_image(ioctx: rados.Ioctx, place: Place) -> None:
         raise renamed(place)
 
 
-def prepared_target(ioctx: rados.Ioctx, ident: str, no_point: str) -> Prepared:
-    """What a prepare answers about its target. ``no_point`` as in the answer."""
+def prepared_target(ioctx: rados.Ioctx, ident: str, no_comparison_snapshot: str) -> Prepared:
+    """What a prepare answers about its target. ``no_comparison_snapshot`` as in the answer."""
     version = headers.version(ioctx, ident)  # first: whatever is written from now on changes it
     header = target_header(ioctx, ident, headers.OWN_KEYS)
-    return Prepared(ident, version, header, no_point)
+    return Prepared(ident, version, header, no_comparison_snapshot)
 
 
 def refuse_migrating(ioctx: rados.Ioctx, place: Place) -> None:

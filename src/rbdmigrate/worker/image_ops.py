@@ -63,15 +63,19 @@ def prepare(
                 features = _features(act.layout, image)
                 layout = _restripe(act.layout, image)
                 _refuse_crash(features, image)
-                if act.point:  # before snapshots are looked at
-                    comparison_snapshot.clear(session, source, act.point)
+                if act.comparison_snapshot:  # before snapshots are looked at
+                    comparison_snapshot.clear(session, source, act.comparison_snapshot)
                 snapshots = set(image_snapshots.snapshot_ids(ioctx, source.image_id)[1])
                 found = untrimmed(session, ioctx, image, BEFORE_ACT, lambda: tell(Progress()))
                 if found is not None:
                     return NotTrimmed(found)
         except rbd.ImageNotFound as error:
             raise MigrationError(ENOENT, f"The source {source.spec} does not exist.") from error
-    no_point = comparison_snapshot.take(session, source, act.point) if act.point else ""
+    no_comparison_snapshot = (
+        comparison_snapshot.take(session, source, act.comparison_snapshot)
+        if act.comparison_snapshot
+        else ""
+    )
     with session.open(source) as ioctx:
         require_same_image(ioctx, source)
     fault_point("librbd.before", "prepare")
@@ -79,15 +83,15 @@ def prepare(
         with span("librbd", op="prepare"):
             session.c.prepare(source, target, layout, features)
     except CApiError:
-        if act.point:  # where it is half done, whoever completes that removes it
+        if act.comparison_snapshot:  # where it is half done, whoever completes that removes it
             with suppress(rados.Error, rbd.Error):
-                comparison_snapshot.drop(session, (target, source), act.point)
+                comparison_snapshot.drop(session, (target, source), act.comparison_snapshot)
         raise
     fault_point("librbd.after", "prepare")
     ident = _linked_target(session, source, target)
     _refuse_removed(session, source, snapshots)
     with session.open(target) as ioctx:
-        return prepared_target(ioctx, ident, no_point)
+        return prepared_target(ioctx, ident, no_comparison_snapshot)
 
 
 def _linked_target(session: Session, source: Place, target: Place) -> str:

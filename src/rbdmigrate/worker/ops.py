@@ -34,12 +34,14 @@ _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so nee
 Operation = Callable[[Session, Any, Any, Tell], Answer]  # of the session, ends, act and callback
 
 
-def drop_point(session: Session, ends: acts.Ends, act: acts.DropPoint, tell: Tell) -> Finished:
+def remove_comparison_snapshot(
+    session: Session, ends: acts.Ends, act: acts.RemoveComparisonSnapshot, tell: Tell
+) -> Finished:
     """Remove the comparison snapshot, when all else is over."""
     images = [ends.target]
     if isinstance(ends, acts.ImageEnds):
         images.append(ends.source)
-    comparison_snapshot.drop(session, images, act.point)
+    comparison_snapshot.drop(session, images, act.comparison_snapshot)
     return Finished()
 
 
@@ -82,7 +84,7 @@ OF_IMAGES: dict[type[acts.Act], Operation] = {
     acts.Commit: image_ops.commit,
     acts.FinishCommit: image_ops.finish_commit,
     acts.Abort: image_ops.abort,
-    acts.DropPoint: drop_point,
+    acts.RemoveComparisonSnapshot: remove_comparison_snapshot,
     acts.TakeLock: take_lock,
 }
 OF_IMPORTS: dict[type[acts.Act], Operation] = {  # going back opens no source
@@ -93,7 +95,7 @@ OF_IMPORTS: dict[type[acts.Act], Operation] = {  # going back opens no source
     acts.Verify: _opens_source(verify),
     acts.Commit: _opens_source(import_ops.commit),
     acts.Abort: import_ops.abort,
-    acts.DropPoint: _opens_source(drop_point),
+    acts.RemoveComparisonSnapshot: _opens_source(remove_comparison_snapshot),
     acts.TakeLock: _opens_source(take_lock),
 }
 WARM: dict[type[acts.Act], Operation] = {
@@ -106,7 +108,7 @@ WARM: dict[type[acts.Act], Operation] = {
     acts.Commit: warm_ops.commit,
     acts.FinishCommit: warm_ops.finish_commit,
     acts.Abort: warm_ops.abort,
-    acts.DropPoint: warm_ops.drop_point,
+    acts.RemoveComparisonSnapshot: warm_ops.remove_comparison_snapshot,
 }
 OPERATIONS: dict[type[acts.Ends], dict[type[acts.Act], Operation]] = {
     acts.ImageEnds: OF_IMAGES,

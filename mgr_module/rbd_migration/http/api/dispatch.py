@@ -13,7 +13,7 @@ from rbdmigrate.control.plans.plan_text import load_plan_text
 from rbdmigrate.control.query import Query
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.errors import MigrationError, NotPermitted, errno_name
-from rbdmigrate.model.migration import Goal, HoldReason, State
+from rbdmigrate.model.states import Goal, HoldReason, State
 
 from ...cli import commands
 from ...cli.command import Call, Report

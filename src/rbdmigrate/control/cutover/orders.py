@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from ...model.agent_messages import DiskMove, GuestMove, OpenDisk, OpenGuest
 from ...model.cutover import CutoverMode
-from ...model.migration import Migration, State
+from ...model.migration import Migration
 from ...model.rounds import hidden_name
 from ...model.spec import ImageSpec
+from ...model.states import State
 from ..lifecycle.cutover import (
     by_prepare,
     goes_back,

@@ -14,9 +14,10 @@ from typing import Optional
 from ...model.cutover import CutoverMode
 from ...model.errors import MigrationError
 from ...model.host_report import HostReport
-from ...model.migration import Hold, HoldReason, Method, Migration, Op, State
+from ...model.migration import Hold, Migration
 from ...model.references import references
 from ...model.spec import ImageSpec
+from ...model.states import HoldReason, Method, Op, State
 from ...model.units import format_seconds
 from ...model.verification import Outcome
 from ..lifecycle.cutover import clients_wait, image_in_use, undecided, waits_for_clients

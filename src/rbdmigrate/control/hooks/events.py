@@ -8,8 +8,9 @@ from typing import Optional
 
 from ...model.cutover import CutoverMode
 from ...model.hooks import Hook, HookEvent
-from ...model.migration import Method, Migration, State
+from ...model.migration import Migration
 from ...model.plan import Plan, PlanState
+from ...model.states import Method, State
 from ..lifecycle.cutover import changed_over
 
 _ENTERED = {

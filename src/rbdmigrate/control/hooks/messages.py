@@ -8,9 +8,10 @@ import json
 from typing import Any, Optional
 
 from ...model.hooks import Delivery, HookEvent
-from ...model.migration import Goal, Migration, Place
+from ...model.migration import Migration, Place
 from ...model.plan import Plan
 from ...model.report import iso
+from ...model.states import Goal
 from ...model.warm_report import clients_use
 
 SCHEMA = 1

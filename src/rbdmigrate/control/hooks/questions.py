@@ -12,7 +12,8 @@ from dataclasses import replace
 from ...model.bounds import shortened
 from ...model.cutover import CutoverMode
 from ...model.hooks import HookEvent, Question
-from ...model.migration import Goal, Hold, HoldReason, Method, Migration, State
+from ...model.migration import Hold, Migration
+from ...model.states import Goal, HoldReason, Method, State
 from ..lifecycle.cutover import goes_back, may_be_released, put_off, undecided, waits_for_clients
 from ..lifecycle.warm import to_refresh
 

@@ -16,7 +16,8 @@ from errno import EBUSY, EPERM
 from typing import Optional
 
 from ...model.errors import MigrationError
-from ...model.migration import Method, Migration
+from ...model.migration import Migration
+from ...model.states import Method
 from ...model.target_header import TargetHeader
 from ...model.watchers import Watcher, name_users
 

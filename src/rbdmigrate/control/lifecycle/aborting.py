@@ -5,15 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Optional
 
-from ...model.migration import (
-    AbortRequest,
-    Failure,
-    Goal,
-    Hold,
-    HoldReason,
-    Migration,
-    State,
-)
+from ...model.migration import AbortRequest, Failure, Hold, Migration
+from ...model.states import Goal, HoldReason, State
 from .abort_guard import TargetFound
 
 _GOALS = {

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
-from ...model.migration import Crashes, Migration, Op
+from ...model.migration import Crashes, Migration
+from ...model.states import Op
 from .failures import CRASHES, FailureReason
 
 _ENOUGH = 2  # crashes in the same act
 # Not failed at once: a prepare that crashed is undone first (see prepare_crashed), and nothing else
 # may run before the others.
-_TRIED_ON = (Op.PREPARE, Op.UNDO_PREPARE, Op.SETTLE, Op.DROP_POINT)
+_TRIED_ON = (Op.PREPARE, Op.UNDO_PREPARE, Op.COMPLETE_OBJECTS, Op.REMOVE_COMPARISON_SNAPSHOT)
 
 
 def after_crash(m: Migration, op: Op, number: int) -> Migration:

@@ -17,8 +17,9 @@ from typing import Optional
 from ...model.cutover import CutoverMode, CutoverPolicy, Release
 from ...model.errors import MigrationError
 from ...model.jobs.answers import CutOverDone
-from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Place, State
+from ...model.migration import Hold, Migration, Place
 from ...model.rounds import Rounds
+from ...model.states import Goal, HoldReason, Method, State
 from .requests import cleared_for_retry, refuse_aborting
 
 _ONWARD = frozenset({Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED})
@@ -263,7 +264,7 @@ def cut_over(m: Migration, answer: CutOverDone, now: float) -> Migration:
     since = _left_at(m)
     away = answer.pause if since is None else max(answer.pause, now - since)
     rounds = replace(m.rounds or Rounds(), pause=away)
-    m = replace(m, rounds=rounds, point=answer.point, release=None)
+    m = replace(m, rounds=rounds, comparison_snapshot=answer.comparison_snapshot, release=None)
     said = f"after {answer.pause:.2f} s, with {answer.bytes} bytes"
     if since is not None:
         said += f"; clients were away for {away:.2f} s"

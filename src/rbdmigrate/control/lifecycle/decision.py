@@ -11,7 +11,8 @@ from dataclasses import replace
 from errno import EIO, ENOENT, ENXIO
 from typing import Union
 
-from ...model.migration import Failure, Goal, Hold, HoldReason, Method, Migration, Op, State
+from ...model.migration import Failure, Hold, Migration
+from ...model.states import Goal, HoldReason, Method, Op, State
 from .crashes import prepare_crashed
 from .cutover import by_prepare, prepare_to_undo, waits_for_clients
 from .observed import unanswered, was_linked
@@ -54,8 +55,8 @@ def decide(
     """
     m = migration
     over = _over(m, situation)
-    if over is not None and m.point:
-        return Rest() if _waits(m, now) else Act(Op.DROP_POINT)
+    if over is not None and m.comparison_snapshot:
+        return Rest() if _waits(m, now) else Act(Op.REMOVE_COMPARISON_SNAPSHOT)
     if over is not None:
         return over
     if m.state is State.FAILED:
@@ -82,8 +83,8 @@ def decide(
         return Act(Op.UNDO_PREPARE)
     if m.goal is Goal.ABORTED:
         return Act(Op.ABORT)
-    if situation is Situation.EXECUTING and not m.settled:
-        return Act(Op.SETTLE)  # also when paused: clients may read partly copied objects
+    if situation is Situation.EXECUTING and not m.objects_complete:
+        return Act(Op.COMPLETE_OBJECTS)  # also when paused: clients may read partly copied objects
     if m.paused:
         return Rest()
     return _onward(m, situation, now)
@@ -175,7 +176,7 @@ ACTING = {
     Op.PREPARE: State.PREPARING,
     Op.UNDO_PREPARE: State.PREPARING,
     Op.EXECUTE: State.EXECUTING,
-    Op.SETTLE: State.EXECUTING,
+    Op.COMPLETE_OBJECTS: State.EXECUTING,
     Op.CUT_OVER: State.CUTTING_OVER,
     Op.VERIFY: State.VERIFYING,
     Op.COMMIT: State.COMMITTING,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ...model.errors import errno_name, errno_text
-from ...model.migration import Op
 from ...model.spec import ImageSpec
+from ...model.states import Op
 
 # Errnos of temporary problems of a cluster, a network or a client.
 TRANSIENT = frozenset(
@@ -38,10 +38,10 @@ _DOING = {
     Op.PREPARE: "Preparing",
     Op.UNDO_PREPARE: "Undoing an interrupted prepare",
     Op.EXECUTE: "Copying",
-    Op.SETTLE: "Completing objects of",
+    Op.COMPLETE_OBJECTS: "Completing objects of",
     Op.CUT_OVER: "Cutting over to",
     Op.VERIFY: "Comparing",
-    Op.DROP_POINT: "Removing the comparison snapshot of",
+    Op.REMOVE_COMPARISON_SNAPSHOT: "Removing the comparison snapshot of",
     Op.COMMIT: "Committing",
     Op.FINISH_COMMIT: "Finishing an interrupted commit",
     Op.ABORT: "Aborting",

@@ -10,8 +10,8 @@ from typing import Optional
 from ...model.cutover import CutoverMode
 from ...model.errors import MigrationError
 from ...model.finding import Finding
-from ...model.migration import Goal, Method
 from ...model.policy import Policy
+from ...model.states import Goal, Method
 
 Refusals = Mapping[Method, Optional[Finding]]
 """For each method that comes into question the error that refuses it; None: it can do the job."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...model.migration import Goal, Method, Migration, State
+from ...model.migration import Migration
 from ...model.observation import Observation
+from ...model.states import Goal, Method, State
 from .situation import Situation
 from .target_changes import with_changes
 from .verification import due

@@ -13,8 +13,9 @@ from typing import Optional
 
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
-from ...model.migration import Goal, Migration, State
+from ...model.migration import Migration
 from ...model.policy import Policy
+from ...model.states import Goal, State
 from ...model.verification import Verify
 from .cutover import with_cutover_policy
 from .requests import (

@@ -13,7 +13,8 @@ from typing import Optional
 
 from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
-from ...model.migration import Goal, HoldReason, Method, Migration, State
+from ...model.migration import Migration
+from ...model.states import Goal, HoldReason, Method, State
 from ...model.units import format_seconds, format_size
 from ...model.verification import Outcome, Verify
 from .verification import at_least, covers, describe_differences, doubtful, passed

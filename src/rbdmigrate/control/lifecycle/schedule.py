@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...model.migration import Op
+from ...model.states import Op
 
 # Acts that read from the source.
-READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.SETTLE, Op.CUT_OVER, Op.VERIFY})
+READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMPLETE_OBJECTS, Op.CUT_OVER, Op.VERIFY})
 COPYING = frozenset({Op.EXECUTE})
 COMPARING = frozenset({Op.VERIFY})
 _URGENT = frozenset({Op.ABORT, Op.CUT_OVER})

@@ -11,9 +11,10 @@ import enum
 from typing import Optional
 
 from ...model.image_ident import id_in_headers, is_old_format
-from ...model.migration import Method, Migration
+from ...model.migration import Migration
 from ...model.observation import HeaderState, ImageView, NamesNow, Observation
 from ...model.rounds import hidden_name
+from ...model.states import Method
 
 
 class Situation(str, enum.Enum):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...model.migration import Hold, HoldReason, Migration, State
+from ...model.migration import Hold, Migration
+from ...model.states import HoldReason, State
 from ...model.units import format_seconds
 
 _RESTS = "Its source failed to answer several times; one migration at a time tries it again."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from ...model.migration import Op, State
+from ...model.states import Op, State
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Optional
 
-from ...model.migration import Goal, Method, Migration, Soaked
+from ...model.migration import Migration, Soaked
+from ...model.states import Goal, Method
 from ...model.verification import (
     MAX_REASONS,
     POINT_PREFIX,

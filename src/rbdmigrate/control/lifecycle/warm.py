@@ -11,11 +11,12 @@ from errno import EIO
 from typing import Optional
 
 from ...model.jobs.answers import Synchronized
-from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
+from ...model.migration import Hold, Migration
 from ...model.observation import Observation
 from ...model.report import iso
 from ...model.rounds import Rounds, hidden_name
 from ...model.spec import ImageSpec
+from ...model.states import Goal, HoldReason, Method, Op, State
 from .crashes import prepare_crashed
 from .cutover import cutover_waits, goes_on, prepare_to_undo, waits_for_clients
 from .observed import unanswered
@@ -179,5 +180,10 @@ def synchronized(m: Migration, answer: Synchronized) -> Migration:
     known = m.bytes_total if before.count else None  # later rounds copy some of it once more
     size = known or answer.total
     return replace(
-        m, rounds=rounds, point=answer.point, bytes_copied=size, bytes_total=size, copy_checked=True
+        m,
+        rounds=rounds,
+        comparison_snapshot=answer.comparison_snapshot,
+        bytes_copied=size,
+        bytes_total=size,
+        copy_checked=True,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ...model.cutover import CutoverMode
-from ...model.migration import Migration, State
+from ...model.migration import Migration
+from ...model.states import State
 
 
 @dataclass(frozen=True)

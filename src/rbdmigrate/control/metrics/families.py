@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from ...model.cutover import CutoverMode
-from ...model.migration import HoldReason, Method, Op
+from ...model.states import HoldReason, Method, Op
 from ...model.verification import Outcome, Verify
 
 PREFIX = "rbd_migration_"

@@ -43,14 +43,18 @@ def runs(numbers: Iterable[int]) -> Iterator[range]:
 
 
 def in_several_writes(
-    header: Optional[MigrationHeader], *, point: str, no_point: str, imported: bool
+    header: Optional[MigrationHeader],
+    *,
+    comparison_snapshot: str,
+    no_comparison_snapshot: str,
+    imported: bool,
 ) -> bool:
     """Whether librbd may copy an object of the target with this header in more than one write.
 
     It may for each snapshot that the target has of the source, except the comparison snapshot
-    ``point``, which never differs from the head. None of the snapshots is that one where
-    ``no_point`` says why it is missing, and for an import, whose comparison snapshot is created on
+    ``comparison_snapshot``, which never differs from the head. None of the snapshots is that one where
+    ``no_comparison_snapshot`` says why it is missing, and for an import, whose comparison snapshot is created on
     the target.
     """
-    compared = bool(point) and not no_point and not imported
+    compared = bool(comparison_snapshot) and not no_comparison_snapshot and not imported
     return header is not None and len(header.snapshots) > compared

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from ...model.migration import Hold, HoldReason, Migration, TimelineEntry
+from ...model.migration import Hold, Migration, TimelineEntry
+from ...model.states import HoldReason
 from ...model.untrimmed import Clone, RemovedSnapshots, Untrimmed
 
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 300.0  # seconds between two checks

@@ -10,8 +10,8 @@ from errno import E2BIG, EINVAL
 from typing import Any
 
 from ...model.errors import MigrationError
-from ...model.migration import Method
 from ...model.source_list import MAX_LISTED, ListRow
+from ...model.states import Method
 from .plan_fields import shown
 from .plan_text import load_plan_text
 

@@ -14,9 +14,9 @@ from typing import Any, Optional, TypeVar
 from ...model.cutover import MAX_PAUSE, CutoverMode, CutoverPolicy, parse_pause
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions, parse_layout
-from ...model.migration import Goal, Method
 from ...model.plan import MAX_ITEMS, NAME, Definition, Rule, Selector
 from ...model.policy import Policy
+from ...model.states import Goal, Method
 from ...model.units import parse_seconds, parse_size
 from ...model.verification import Verify
 from ..lifecycle.method_choice import cuts_over_later

@@ -7,11 +7,11 @@ from errno import EINVAL
 from typing import Any, Optional
 
 from ...model.errors import MigrationError
-from ...model.migration import Method
 from ...model.plan import Listed
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec, parse_source_spec
 from ...model.spec import ImageSpec, parse_image_spec
+from ...model.states import Method
 from ...model.stream_spec import with_checksum
 from .plan_fields import PlanObject, refuse
 

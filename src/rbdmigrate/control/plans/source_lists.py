@@ -10,10 +10,10 @@ from typing import Optional
 from urllib.parse import unquote, urljoin
 
 from ...model.errors import MigrationError
-from ...model.migration import Method
 from ...model.source import StreamSpec
 from ...model.source_list import ListRead, ListRow, SourceList
 from ...model.source_spec import SourceSpec, parse_source_spec
+from ...model.states import Method
 from ...model.url import parse_url
 
 _SUFFIXES = (

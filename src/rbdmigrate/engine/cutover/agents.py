@@ -29,8 +29,9 @@ from ...model import agent_messages as messages
 from ...model.cutover import CutoverMode, Release
 from ...model.errors import MigrationError
 from ...model.host_report import HostReport
-from ...model.migration import Migration, Op
+from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ...model.states import Op
 from ..caller import acting_as
 from ..pace.cutover_holds import CutoverHolds
 from ..reconcile.scheduler import Scheduler

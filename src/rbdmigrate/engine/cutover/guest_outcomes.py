@@ -16,7 +16,8 @@ from ...control.cutover.guest_pauses import GuestPauses
 from ...control.lifecycle.cutover import changed_over, goes_back, undecided
 from ...model import agent_messages as messages
 from ...model.errors import MigrationError
-from ...model.migration import Migration, State
+from ...model.migration import Migration
+from ...model.states import State
 from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
 

@@ -22,7 +22,8 @@ from ...control.hooks.questions import (
 from ...control.lifecycle.cutover import goes_back, waits_for_clients, withdrawn
 from ...faults import fault_point
 from ...model.hooks import Delivery, HookEvent
-from ...model.migration import Migration, Op
+from ...model.migration import Migration
+from ...model.states import Op
 from ..caller import acting_as
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue

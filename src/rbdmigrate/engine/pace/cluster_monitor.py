@@ -18,7 +18,8 @@ from ...control.pace.health_gates import Gates, Level, Verdict, evaluate, verdic
 from ...control.pace.latency_guard import GuardSettings, LatencyGuard, Sample
 from ...model.client_ops import ClientOps
 from ...model.health import ClusterHealth
-from ...model.migration import Migration, Op
+from ...model.migration import Migration
+from ...model.states import Op
 from ...model.units import format_size
 from ..cluster_view import ClusterView
 from ..records.registry import Registry, TrackedMigration

@@ -12,7 +12,8 @@ from ...control.lifecycle.cutover import by_prepare, changed_over, undecided
 from ...control.pace.window import Window
 from ...model.errors import MigrationError
 from ...model.hooks import HookEvent
-from ...model.migration import Hold, HoldReason, Migration, State
+from ...model.migration import Hold, Migration
+from ...model.states import HoldReason, State
 from ..settings import Settings
 from .windows import closed, parsed
 

@@ -16,8 +16,9 @@ from ...control.pace.health_gates import Level
 from ...control.pace.window import Window
 from ...model.errors import MigrationError
 from ...model.hooks import HookEvent
-from ...model.migration import Hold, HoldReason, Migration, Op
+from ...model.migration import Hold, Migration
 from ...model.references import refuse_import
+from ...model.states import HoldReason, Op
 from ..hooks.definitions import HookRegistry
 from ..settings import Settings
 from .cluster_monitor import ClusterMonitor

@@ -49,7 +49,12 @@ class LockOwnerPace:
                 return None  # a user's own
             header = headers.migration_header(ioctx, target.image_id)
             imported = m.imported is not None
-            if in_several_writes(header, point=m.point, no_point=m.no_point, imported=imported):
+            if in_several_writes(
+                header,
+                comparison_snapshot=m.comparison_snapshot,
+                no_comparison_snapshot=m.no_comparison_snapshot,
+                imported=imported,
+            ):
                 return 1
             if tracked.rate_limit is None:
                 return None

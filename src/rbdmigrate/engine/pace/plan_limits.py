@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ...model.migration import Hold, HoldReason, Migration, Op
+from ...model.migration import Hold, Migration
 from ...model.plan import Definition, PlanState
+from ...model.states import HoldReason, Op
 from ..records.plan_registry import PlanRegistry
 
 _ONWARD = frozenset(

@@ -25,7 +25,7 @@ from ...control.pace.fair_share import (
 from ...control.pace.health_gates import Level
 from ...control.pace.throughput_history import Point, Trend, Trends
 from ...control.pace.timetable import rate_at
-from ...model.migration import State
+from ...model.states import State
 from ..records.registry import TrackedMigration
 from ..settings import Settings
 from .cluster_monitor import ClusterMonitor

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Optional
 
 from ...control.pace.window import Window, is_open, next_opening, parse_window
-from ...model.migration import Hold, HoldReason
+from ...model.migration import Hold
+from ...model.states import HoldReason
 
 
 def closed(window: Window, whose: str, now: datetime) -> Optional[Hold]:

@@ -9,9 +9,10 @@ from errno import EAGAIN, EBUSY
 
 from ...control.lifecycle.aborting import refusal_of
 from ...model.errors import MigrationError
-from ...model.migration import Goal, Migration, State
+from ...model.migration import Migration
 from ...model.plan import Outcome, PlanState
 from ...model.spec import ImageSpec
+from ...model.states import Goal, State
 from ..reconcile.scheduler import Scheduler
 from ..records.plan_registry import PlanRegistry
 from ..records.registry import Registry

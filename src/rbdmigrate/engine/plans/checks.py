@@ -19,9 +19,9 @@ from ...checks.facts import Facts
 from ...cluster.client import error_number
 from ...control.plans.waves import Move, needs, seconds
 from ...model.errors import MigrationError, errno_text
-from ...model.migration import Goal
 from ...model.plan import Definition, Item
 from ...model.report import iso
+from ...model.states import Goal
 from ..caller import access
 from ..requests.methods import for_check
 from ..requests.preflight import Preflight, report

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Optional
 
 from ...control.lifecycle.cutover import cutover_waits, goes_on
-from ...model.migration import Goal, Migration, State
+from ...model.migration import Migration
 from ...model.plan import Outcome
+from ...model.states import Goal, State
 from ..records.plan_registry import PlanRegistry
 from ..records.registry import Registry
 from ..records.tracked import TrackedMigration

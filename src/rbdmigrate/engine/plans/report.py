@@ -11,12 +11,12 @@ from ...control.pace.timetable import format_rate
 from ...control.plans.progress import shown_state, time_left
 from ...control.plans.waves import UNBEGUN, Phase, counts, next_step, waves
 from ...model.client_warnings import warnings_for_plan
-from ...model.migration import Method, Op
 from ...model.plan import MAX_ITEMS, Definition, Outcome, PlanState
 from ...model.report import Live, iso, percent
 from ...model.request import default_method
 from ...model.source_list import SourceList
 from ...model.source_spec import parse_source_spec
+from ...model.states import Method, Op
 from ..records.tracked import TrackedMigration
 from ..records.tracked_plan import TrackedPlan
 

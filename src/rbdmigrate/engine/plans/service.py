@@ -22,9 +22,9 @@ from ...control.plans.requests import (
     to_start,
 )
 from ...model.errors import MigrationError, NotPermitted
-from ...model.migration import State
 from ...model.plan import Definition, Item, Outcome, Plan, PlanComparison, PlanState
 from ...model.spec import ImageSpec
+from ...model.states import State
 from ..caller import access
 from ..hooks.definitions import HookRegistry
 from ..records.plan_registry import PlanRegistry

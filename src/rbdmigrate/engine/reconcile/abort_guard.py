@@ -13,7 +13,8 @@ from ...cluster.target_header import target_header
 from ...control.lifecycle.abort_guard import TargetFound
 from ...control.lifecycle.situation import Situation
 from ...model.layout import FEATURES
-from ...model.migration import Migration, Op
+from ...model.migration import Migration
+from ...model.states import Op
 from ...model.watchers import Watcher
 
 GUARDED = frozenset({Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED})

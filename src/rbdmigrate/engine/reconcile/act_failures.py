@@ -14,7 +14,8 @@ from ...control.lifecycle.cutover import cut_over_refused, prepare_refused
 from ...control.lifecycle.decision import failed, retry_later
 from ...control.lifecycle.failures import FailureReason, backoff
 from ...model.jobs.protocol import Cause, Failed
-from ...model.migration import Migration, Op
+from ...model.migration import Migration
+from ...model.states import Op
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 from .source_breaker import SourceBreaker
@@ -52,7 +53,10 @@ class ActFailures:
             log.warning("%s: %s", tracked.migration.id, failure.message)
             return
         problem = explained(op, failure, tracked)
-        if op in (Op.DROP_POINT, Op.SETTLE):  # nothing else may be done before
+        if op in (
+            Op.REMOVE_COMPARISON_SNAPSHOT,
+            Op.COMPLETE_OBJECTS,
+        ):  # nothing else may be done before
             problem = replace(problem, transient=True)
         self.record(tracked, failure.errno, problem)
 

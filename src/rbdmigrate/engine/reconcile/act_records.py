@@ -8,7 +8,8 @@ from dataclasses import replace
 from ...control.lifecycle.decision import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
 from ...control.lifecycle.warm import is_refresh, kept_hold
-from ...model.migration import Actor, Method, Migration, Op, Step
+from ...model.migration import Actor, Migration, Step
+from ...model.states import Method, Op
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
 from .verification import begin
@@ -23,10 +24,10 @@ def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: flo
         acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
     if op is Op.EXECUTE:
         by_librbd = m.method is Method.LIVE and m.imported is None
-        acting = replace(acting, settled=False, copy_checked=not by_librbd)
+        acting = replace(acting, objects_complete=False, copy_checked=not by_librbd)
     head = m.imported is not None and not m.imported.native and m.method is Method.COPY
     if op is Op.PREPARE and (head or (m.verify is not Verify.NONE and m.method is Method.LIVE)):
-        acting = replace(acting, point=comparison_snapshot_name(m.id))
+        acting = replace(acting, comparison_snapshot=comparison_snapshot_name(m.id))
     return replace(acting, step=Step(op, now, actor), hold=kept_hold(m, op), touched=touched)
 
 

@@ -16,7 +16,8 @@ from ...cluster import image_snapshots
 from ...cluster.clones import NAMED, Clone, Clones, clone_names, clones_of, silent_pools
 from ...cluster.pools import open_by_id
 from ...model.errors import MigrationError, PoolMissing
-from ...model.migration import Migration, Op, Place
+from ...model.migration import Migration, Place
+from ...model.states import Op
 from ...model.verification import Verify
 
 # Steps in which librbd moves clones to another parent, and looks for them in all pools.
@@ -80,7 +81,7 @@ def _clones(client: rados.Rados, place: Place) -> Clones:
 
 def _has_snapshots(client: rados.Rados, m: Migration) -> bool:
     """Whether either end has snapshots; the comparison snapshot is one."""
-    if m.point:
+    if m.comparison_snapshot:
         return True
     for place in (m.source, m.target):
         try:

@@ -36,7 +36,8 @@ from ...model.errors import MigrationError, PoolMissing
 from ...model.jobs.acts import ActOn
 from ...model.jobs.answers import Armed, Copied, CutOverDone, NotTrimmed, Synchronized
 from ...model.jobs.protocol import Cause, Done, Ending, Failed, Tell
-from ...model.migration import Actor, Method, Migration, Op
+from ...model.migration import Actor, Migration
+from ...model.states import Method, Op
 from ...trace import span
 from ..pace.lock_owner import LockOwnerPace, holds_lock
 from ..pace.plan_limits import PlanPace
@@ -132,7 +133,7 @@ class Executor:
         )
         touched = self._touched(tracked.migration)
         fraction = self._settings().verify_fraction
-        if job.op is not Op.SETTLE:  # what was shown of the copy before it stays shown
+        if job.op is not Op.COMPLETE_OBJECTS:  # what was shown of the copy before it stays shown
             tracked.done = tracked.total = tracked.compared = 0
             tracked.throughput = Throughput()
             tracked.uncontrolled, tracked.take_lock = "", False
@@ -226,7 +227,7 @@ class Executor:
     def _listener(self, tracked: TrackedMigration, op: Op) -> Tell:
         if op is Op.VERIFY:
             return on_checkpoint(self._registry, tracked)
-        if op is Op.SETTLE:
+        if op is Op.COMPLETE_OBJECTS:
             return on_sign_of_life(tracked)
         if op is Op.CUT_OVER:
             return on_published(tracked, self._registry.wake)

@@ -20,7 +20,8 @@ from ...model.jobs.answers import (
     Synchronized,
     Verified,
 )
-from ...model.migration import Migration, Op, State
+from ...model.migration import Migration
+from ...model.states import Op, State
 from .verification import with_outcome
 
 
@@ -31,7 +32,7 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
     if op is Op.UNDO_PREPARE and prepare_to_undo(m):
         return replace(m, step=None)
     if isinstance(answer, ObjectsCompleted):  # the attempts to copy are counted on
-        return replace(m, step=None, settled=True)
+        return replace(m, step=None, objects_complete=True)
     m = after_success(_cleared(m, op), op)
     if isinstance(answer, Prepared):
         return _prepared(m.enter(State.PREPARED, now), answer)
@@ -45,7 +46,7 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
         return cut_over(m, answer, now)
     if isinstance(answer, Verified):
         return with_outcome(m, answer.verification, now)
-    return replace(m, point="") if op is Op.DROP_POINT else m
+    return replace(m, comparison_snapshot="") if op is Op.REMOVE_COMPARISON_SNAPSHOT else m
 
 
 def _cleared(m: Migration, op: Op) -> Migration:
@@ -66,8 +67,8 @@ def _prepared(m: Migration, answer: Prepared) -> Migration:
         target=replace(m.target, image_id=answer.target_id),
         target_version=answer.version,
         target_header=answer.header,
-        no_point=answer.no_point,
-        point="" if answer.no_point else m.point,
+        no_comparison_snapshot=answer.no_comparison_snapshot,
+        comparison_snapshot="" if answer.no_comparison_snapshot else m.comparison_snapshot,
     )
 
 

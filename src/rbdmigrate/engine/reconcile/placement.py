@@ -22,7 +22,8 @@ from ...control.lifecycle.schedule import (
     kind_of,
     precedence,
 )
-from ...model.migration import Hold, Migration, Op
+from ...model.migration import Hold, Migration
+from ...model.states import Op
 from ..pace.holds import Holds
 from ..pace.plan_limits import PlanPace
 from ..records.registry import Registry, TrackedMigration

@@ -22,7 +22,7 @@ from ...model.errors import MigrationError, errno_name
 from ...model.jobs.acts import Act, ActOn, CompleteObjects, TakeLock
 from ...model.jobs.answers import ObjectsCompleted
 from ...model.jobs.protocol import Cause, Ending, Failed
-from ...model.migration import Goal, Method
+from ...model.states import Goal, Method
 from ..pace.lock_owner import copies_on, holds_lock
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
@@ -93,7 +93,7 @@ class PostCopy:
             log.warning("%s: objects could not be completed: %s", tracked.migration.id, error)
             return
         if whole:
-            self._registry.update(tracked, lambda m: replace(m, settled=True))
+            self._registry.update(tracked, lambda m: replace(m, objects_complete=True))
 
     def _all_whole(self, tracked: TrackedMigration) -> bool:
         """Whether the target has no snapshots of the source, which is what makes parts."""
@@ -104,7 +104,7 @@ class PostCopy:
 
     def _complete(self, slot: Slot, tracked: TrackedMigration) -> bool:
         """Have a worker look near the last object that was told of; False: others may be left."""
-        act = CompleteObjects(tracked.migration.point, around=tracked.done)
+        act = CompleteObjects(tracked.migration.comparison_snapshot, around=tracked.done)
         ending = self._aside(slot, tracked, act, _SETTLE_TIMEOUT)
         if isinstance(ending, Failed) or not isinstance(ending.answer, ObjectsCompleted):
             return False

@@ -21,7 +21,8 @@ from ...control.lifecycle.steps import Act, End, Fail
 from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, with_soaked
 from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
 from ...model.errors import MigrationError
-from ...model.migration import Migration, Op
+from ...model.migration import Migration
+from ...model.states import Op
 from ...trace import span
 from ..records.registry import Registry, StoreFenced, TrackedMigration
 from ..records.secrets import Secrets

@@ -16,7 +16,8 @@ from ...control.lifecycle.schedule import PACED
 from ...control.lifecycle.situation import Situation
 from ...control.metrics.counting import Sample
 from ...model.errors import MigrationError
-from ...model.migration import Goal, Migration, Op
+from ...model.migration import Migration
+from ...model.states import Goal, Op
 from ...trace import span
 from ..pace.cluster_monitor import ClusterMonitor
 from ..pace.holds import Gates, Holds
@@ -139,7 +140,7 @@ class Scheduler:
         Other acts than copies and verifications are short and left to end as a rule, but for what
         an abort makes needless.
         """
-        needless = {Op.SETTLE} if tracked.migration.goal is Goal.ABORTED else set()
+        needless = {Op.COMPLETE_OBJECTS} if tracked.migration.goal is Goal.ABORTED else set()
         for slot in self._all_slots():
             job = slot.job
             if job is not None and job.tracked is tracked and job.op in acts | needless:

@@ -7,7 +7,8 @@ import time
 
 from ...control.lifecycle.circuit_breaker import CircuitBreaker
 from ...control.lifecycle.schedule import READING
-from ...model.migration import Migration, Op
+from ...model.migration import Migration
+from ...model.states import Op
 
 
 class SourceBreaker:

@@ -22,7 +22,8 @@ from ...control.lifecycle.verification import (
     soak_ends,
 )
 from ...model.jobs.protocol import Report, Tell, VerifyProgress
-from ...model.migration import Goal, Hold, HoldReason, Method, Migration, Op, State
+from ...model.migration import Hold, Migration
+from ...model.states import Goal, HoldReason, Method, Op, State
 from ...model.verification import Outcome, Verification
 from ..records.registry import Registry, TrackedMigration
 
@@ -74,7 +75,7 @@ def with_outcome(m: Migration, v: Verification, now: float) -> Migration:
 def has_point(client: rados.Rados, m: Migration) -> bool:
     """Whether the source has the comparison snapshot."""
     with open_by_id(client, m.source.pool_id, m.source.namespace) as ioctx:
-        return m.point in image_snapshots.snapshot_names(ioctx, m.source.image_id)
+        return m.comparison_snapshot in image_snapshots.snapshot_names(ioctx, m.source.image_id)
 
 
 def waits(m: Migration, now: float) -> Optional[Hold]:

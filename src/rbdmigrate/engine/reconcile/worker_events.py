@@ -19,7 +19,7 @@ from ...control.lifecycle.failures import (
 )
 from ...control.metrics.counting import Sample
 from ...model.jobs.protocol import Cause, Failed, Progress, Published, Report, Tell
-from ...model.migration import Method, Op
+from ...model.states import Method, Op
 from ..records.registry import Count, TrackedMigration
 from .worker_slot import Job
 

@@ -8,7 +8,8 @@ from typing import Optional
 from ...control.lifecycle.cutover import clients_wait, goes_back, must_undo
 from ...model.import_policy import ImportPolicy
 from ...model.jobs import acts
-from ...model.migration import Method, Migration, Op
+from ...model.migration import Migration
+from ...model.states import Method, Op
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,29 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
     """The act ``op`` on a migration, whose record has the intent already."""
     untouched = None if m.touched else m.target_version
     if op is Op.PREPARE:
-        return acts.Prepare(m.layout, m.point, moment.fenced)
+        return acts.Prepare(m.layout, m.comparison_snapshot, moment.fenced)
     if op is Op.EXECUTE and moment.arm:
         return acts.Arm(moment.rate, moment.fenced)
     if op is Op.EXECUTE:
         return acts.Execute(
-            moment.rate, m.holder_ops, untouched, m.point, m.no_point, moment.fenced
+            moment.rate,
+            m.holder_ops,
+            untouched,
+            m.comparison_snapshot,
+            m.no_comparison_snapshot,
+            moment.fenced,
         )
     if op is Op.CUT_OVER:
         return acts.CutOver(moment.fenced, undo=must_undo(m), clients_wait=clients_wait(m))
     if op is Op.VERIFY:
         assert m.verification is not None
         return acts.Verify(
-            m.verification, moment.rate, untouched, m.point, m.no_point, moment.trust_maps
+            m.verification,
+            moment.rate,
+            untouched,
+            m.comparison_snapshot,
+            m.no_comparison_snapshot,
+            moment.trust_maps,
         )
     if op is Op.ABORT:
         return acts.Abort(
@@ -68,8 +79,8 @@ def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
         )
     if op is Op.UNDO_PREPARE:
         return acts.UndoPrepare(m.group, m.mirror_mode)
-    if op is Op.SETTLE:
-        return acts.CompleteObjects(m.point)
-    if op is Op.DROP_POINT:
-        return acts.DropPoint(m.point)
+    if op is Op.COMPLETE_OBJECTS:
+        return acts.CompleteObjects(m.comparison_snapshot)
+    if op is Op.REMOVE_COMPARISON_SNAPSHOT:
+        return acts.RemoveComparisonSnapshot(m.comparison_snapshot)
     return acts.Commit() if op is Op.COMMIT else acts.FinishCommit()

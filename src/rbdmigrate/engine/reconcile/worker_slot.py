@@ -11,7 +11,7 @@ from typing import Optional
 from ...cluster.client import Identity
 from ...cluster.worker_process import WorkerLost, WorkerProcess
 from ...control.lifecycle.failures import FailureReason
-from ...model.migration import Op
+from ...model.states import Op
 from ..records.registry import TrackedMigration
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from ...control.lifecycle.situation import Situation
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError
 from ...model.held_time import HeldTime, added
-from ...model.migration import Hold, Migration, Op
+from ...model.migration import Hold, Migration
+from ...model.states import Op
 
 
 class TrackedMigration:

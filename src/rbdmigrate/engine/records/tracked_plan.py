@@ -12,8 +12,9 @@ from ...cluster.plan_store import PlanStore
 from ...control.plans.progress import Waiting
 from ...control.plans.waves import Phase
 from ...model.errors import MigrationError
-from ...model.migration import Migration, State
+from ...model.migration import Migration
 from ...model.plan import Item, Outcome, Plan, PlanState
+from ...model.states import State
 from .tracked import TrackedMigration
 
 

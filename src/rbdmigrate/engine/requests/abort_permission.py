@@ -17,8 +17,9 @@ from ...control.lifecycle.warm import source_gone
 from ...model.errors import MigrationError
 from ...model.jobs.answers import Examined
 from ...model.jobs.questions import Examine
-from ...model.migration import Method, Migration, State
+from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ...model.states import Method, State
 from ...model.watchers import Watcher
 from ..reconcile.abort_guard import GUARDED, blind, find_target
 from ..records.registry import TrackedMigration

@@ -15,9 +15,10 @@ from ...faults import fault_point
 from ...model.bounds import shortened
 from ...model.finding import Finding
 from ...model.import_source import Import, host_of
-from ...model.migration import Migration, Place, State
+from ...model.migration import Migration, Place
 from ...model.policy import Policy
 from ...model.request import MigrationRequest
+from ...model.states import State
 from ...model.verification import Verify
 from ..hooks.definitions import HookRegistry
 from ..records.registry import Registry, TrackedMigration

@@ -19,10 +19,11 @@ from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import diagnose
 from ...model.errors import MigrationError
 from ...model.import_source import Import, host_of
-from ...model.migration import Goal, Migration, Place, State
+from ...model.migration import Migration, Place
 from ...model.observation import HeaderState, MigrationHeader
 from ...model.source_spec import parse_source_spec
 from ...model.spec import ImageSpec
+from ...model.states import Goal, State
 
 _SETTLED = (HeaderState.PREPARED, HeaderState.EXECUTING, HeaderState.EXECUTED)
 

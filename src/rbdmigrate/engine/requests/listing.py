@@ -8,8 +8,9 @@ from typing import Any, Optional
 
 from ...control.query import Query, Row, page, totals
 from ...model.client_warnings import target_changes
-from ...model.migration import Migration, State
+from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ...model.states import State
 from ..caller import access
 from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration

@@ -15,7 +15,8 @@ from ...control.metrics.counting import Sample
 from ...control.metrics.gauges import Gauges
 from ...model.errors import MigrationError
 from ...model.host_report import HostReport
-from ...model.migration import HoldReason, Migration, State
+from ...model.migration import Migration
+from ...model.states import HoldReason, State
 from ..records.meter import Meter
 from ..records.registry import Registry
 from ..records.tracked import TrackedMigration

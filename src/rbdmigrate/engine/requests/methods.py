@@ -10,9 +10,9 @@ from ...checks.facts import Facts
 from ...control.lifecycle.cutover import goes_on
 from ...control.lifecycle.method_choice import Choice, Refusals, best_of, choose, judge, methods_for
 from ...model.cutover import CutoverMode
-from ...model.migration import Method
 from ...model.policy import Policy
 from ...model.request import MigrationRequest
+from ...model.states import Method
 
 
 def decided(facts: Facts, policy: Policy) -> tuple[Facts, Optional[Choice]]:

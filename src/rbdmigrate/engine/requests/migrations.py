@@ -37,11 +37,12 @@ from ...control.lifecycle.warm import to_refresh
 from ...model.cutover import CutoverMode, CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
-from ...model.migration import Goal, HoldReason, Method, Migration, State
+from ...model.migration import Migration
 from ...model.policy import Policy
 from ...model.request import MigrationRequest
 from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
+from ...model.states import Goal, HoldReason, Method, State
 from ...model.verification import Verify
 from ..hooks.definitions import HookRegistry
 from ..pace.cutover_holds import CutoverHolds

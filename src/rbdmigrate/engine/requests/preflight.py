@@ -28,13 +28,14 @@ from ...model.image import Image
 from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
-from ...model.migration import Method, Place
+from ...model.migration import Place
 from ...model.policy import Policy
 from ...model.pool import Pool
 from ...model.request import MigrationRequest
 from ...model.rounds import hidden_by
 from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
+from ...model.states import Method
 from ...model.verification import Verify
 from ...trace import span
 from ..caller import access

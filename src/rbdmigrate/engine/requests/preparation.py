@@ -13,11 +13,12 @@ from ...control.lifecycle.requests import to_undo_prepare
 from ...control.lifecycle.situation import Situation, diagnose
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
-from ...model.migration import Migration, State
+from ...model.migration import Migration
 from ...model.policy import Policy
 from ...model.request import MigrationRequest
 from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
+from ...model.states import State
 from ..reconcile import verification as verifying
 from ..reconcile.scheduler import Scheduler
 from ..records.registry import Registry, TrackedMigration
@@ -101,7 +102,11 @@ class Preparation:
 
     def _has_left_point(self, m: Migration, situation: Situation) -> bool:
         """Whether the comparison snapshot of a prepare that was refused is on the source."""
-        if m.imported is not None or not m.point or situation is not Situation.UNTOUCHED:
+        if (
+            m.imported is not None
+            or not m.comparison_snapshot
+            or situation is not Situation.UNTOUCHED
+        ):
             return False
         return verifying.has_point(self._client, m)
 

@@ -8,8 +8,9 @@ from errno import ESTALE
 
 from ...control.cutover.guest_pauses import GuestPauses
 from ...model.errors import MigrationError
-from ...model.migration import HoldReason, Migration, State
+from ...model.migration import Migration
 from ...model.spec import ImageSpec
+from ...model.states import HoldReason, State
 from ..reconcile.scheduler import Scheduler
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings

@@ -12,8 +12,9 @@ from ...control.lifecycle.standstill import source_rests, standstill
 from ...control.lifecycle.warm import is_refresh
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
-from ...model.migration import Hold, HoldReason, Migration, Op, State
+from ...model.migration import Hold, Migration
 from ...model.report import Live, report
+from ...model.states import HoldReason, Op, State
 from ...model.warm_report import clients_awaited
 from ..pace.lock_owner import copies_on
 from ..reconcile.verification import waits

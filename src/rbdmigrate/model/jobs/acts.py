@@ -8,7 +8,8 @@ from typing import ClassVar, Optional, Union
 from ..import_policy import ImportPolicy
 from ..import_source import Import
 from ..layout import LayoutOptions
-from ..migration import Method, Op, Place
+from ..migration import Place
+from ..states import Method, Op
 from ..verification import Verification
 
 
@@ -68,13 +69,13 @@ Ends = Union[ImageEnds, ImportEnds, WarmEnds]
 class Prepare:
     """Link the target to the source.
 
-    ``point``: the name of the comparison snapshot to take, empty for none. ``fenced``: addresses of
+    ``comparison_snapshot``: the name of the comparison snapshot to take, empty for none. ``fenced``: addresses of
     our dead workers, which do not count as users of the source.
     """
 
     name: ClassVar[str] = Op.PREPARE.value
     layout: LayoutOptions
-    point: str = ""
+    comparison_snapshot: str = ""
     fenced: tuple[str, ...] = ()
 
 
@@ -97,15 +98,15 @@ class Execute:
     ``rate``: bytes per second, None for no limit. ``holder_ops``: how many operations at once a
     client may use that copies as holder of the exclusive lock; None: no such limit is set.
     ``untouched``: the version of the target's header while nobody but us wrote it; None: it is not
-    known. ``point`` and ``no_point`` as in the record. ``fenced``: addresses of our dead workers.
+    known. ``comparison_snapshot`` and ``no_comparison_snapshot`` as in the record. ``fenced``: addresses of our dead workers.
     """
 
     name: ClassVar[str] = Op.EXECUTE.value
     rate: Optional[int] = None
     holder_ops: Optional[int] = None
     untouched: Optional[int] = None
-    point: str = ""
-    no_point: str = ""
+    comparison_snapshot: str = ""
+    no_comparison_snapshot: str = ""
     fenced: tuple[str, ...] = ()
 
 
@@ -144,8 +145,8 @@ class CompleteObjects:
     everywhere.
     """
 
-    name: ClassVar[str] = Op.SETTLE.value
-    point: str = ""
+    name: ClassVar[str] = Op.COMPLETE_OBJECTS.value
+    comparison_snapshot: str = ""
     around: Optional[int] = None
 
 
@@ -160,8 +161,8 @@ class Verify:
     verification: Verification
     rate: Optional[int] = None
     untouched: Optional[int] = None
-    point: str = ""
-    no_point: str = ""
+    comparison_snapshot: str = ""
+    no_comparison_snapshot: str = ""
     trust_maps: bool = True
 
 
@@ -203,11 +204,11 @@ class Abort:
 
 
 @dataclass(frozen=True)
-class DropPoint:
-    """Remove the comparison snapshot ``point``, when all else is over."""
+class RemoveComparisonSnapshot:
+    """Remove the comparison snapshot ``comparison_snapshot``, when all else is over."""
 
-    name: ClassVar[str] = Op.DROP_POINT.value
-    point: str
+    name: ClassVar[str] = Op.REMOVE_COMPARISON_SNAPSHOT.value
+    comparison_snapshot: str
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ Act = Union[
     Commit,
     FinishCommit,
     Abort,
-    DropPoint,
+    RemoveComparisonSnapshot,
     TakeLock,
 ]
 

@@ -30,14 +30,14 @@ class NotTrimmed:
 class Prepared:
     """The target as it was made, by which later acts and the abort guard know it.
 
-    ``header`` is None when somebody has removed the target already. ``no_point``: why there is no
+    ``header`` is None when somebody has removed the target already. ``no_comparison_snapshot``: why there is no
     comparison snapshot; empty when there is one, or none was asked for.
     """
 
     target_id: str
     version: Optional[int]
     header: Optional[TargetHeader]
-    no_point: str = ""
+    no_comparison_snapshot: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class Copied:
 
 @dataclass(frozen=True)
 class Synchronized:
-    """The target holds what the source held at the snapshot ``point``, which both have.
+    """The target holds what the source held at the snapshot ``comparison_snapshot``, which both have.
 
     ``rounds``: how many rounds that took; ``bytes`` and ``seconds``: of the last one; ``at``: when
     it began. ``total``: bytes that all rounds have copied. ``scan``: seconds for which a cutover
     would look for what differs now; ``left``: bytes that do, None where that is not known.
     """
 
-    point: str
+    comparison_snapshot: str
     rounds: int
     bytes: int
     seconds: float
@@ -104,14 +104,14 @@ class Step:
 
 @dataclass(frozen=True)
 class CutOverDone:
-    """The target has its name. ``point`` as above.
+    """The target has its name. ``comparison_snapshot`` as above.
 
     ``pause``: seconds from the begin until clients could use the target. ``steps``: what took how
     long, in the order in which the steps ended; some run at the same time. ``late``: clients that
     opened the source in the last moment, and wait for its lock without end.
     """
 
-    point: str
+    comparison_snapshot: str
     pause: float
     bytes: int
     steps: tuple[Step, ...] = ()

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Union
 
 from ..import_policy import ImportPolicy
-from ..migration import Method, Place
+from ..migration import Place
 from ..source_list import SourceList
+from ..states import Method
 
 
 @dataclass(frozen=True)

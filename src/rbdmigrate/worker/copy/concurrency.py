@@ -43,7 +43,12 @@ def limited_concurrency(
     """
     header = headers.migration_header(ioctx, target.image_id)
     usual = session.rados.conf_get(_KEY)
-    if in_several_writes(header, point=act.point, no_point=act.no_point, imported=imported):
+    if in_several_writes(
+        header,
+        comparison_snapshot=act.comparison_snapshot,
+        no_comparison_snapshot=act.no_comparison_snapshot,
+        imported=imported,
+    ):
         wanted = 1
     elif imported:
         wanted = int(usual)

@@ -214,6 +214,6 @@ class HistorySide(ImageReader):
         """All that are compared, the oldest first."""
         return list(self._views)
 
-    def changed_since(self, point: str) -> str:
+    def changed_since(self, comparison_snapshot: str) -> str:
         """Snapshots do not change."""
         return ""

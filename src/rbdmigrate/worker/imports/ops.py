@@ -25,10 +25,11 @@ from ...model.jobs.answers import Copied, Examined, Finished, Prepared
 from ...model.jobs.protocol import Tell
 from ...model.jobs.questions import InspectSource
 from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
-from ...model.migration import Method, Place
+from ...model.migration import Place
 from ...model.observation import USABLE
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec, StreamSpec, parse_source_spec
+from ...model.states import Method
 from ...sources import Content, Limits, changes, identify, inspect, open_content
 from ...sources.copying import CopySource, identify_copied, inspect_copied
 from ...sources.limits import Deadline
@@ -45,8 +46,7 @@ from ..identity import (
     require_no_other_image,
     require_same_image,
 )
-from ..repair import comparison_snapshot as point
-from ..repair import repair
+from ..repair import comparison_snapshot, repair
 from ..session import Session
 from ..users import lock_holders, require_unchanged, require_unlocked
 from . import external_copy, native, native_copy
@@ -100,8 +100,12 @@ def prepare(session: Session, ends: ImportEnds, act: Prepare, tell: Tell) -> Pre
             raise renamed(target)
         made = replace(target, image_id=ident)
         later = ends.method is Method.COPY  # the mover takes it of what it copied
-        no_point = point.take(session, made, act.point) if act.point and not later else ""
-        return prepared_target(ioctx, ident, no_point)
+        no_comparison_snapshot = (
+            comparison_snapshot.take(session, made, act.comparison_snapshot)
+            if act.comparison_snapshot and not later
+            else ""
+        )
+        return prepared_target(ioctx, ident, no_comparison_snapshot)
 
 
 def _remove_if_exchanged(session: Session, ends: ImportEnds, files: CheckedFiles) -> None:

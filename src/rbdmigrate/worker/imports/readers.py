@@ -20,7 +20,7 @@ from ...model.errors import MigrationError
 from ...model.import_policy import ImportPolicy
 from ...model.import_source import Import
 from ...model.jobs.acts import ImportEnds
-from ...model.migration import Method
+from ...model.states import Method
 from ...sources import Content, Limits, changes, identify, open_content
 from ...sources.copying import CopySource, identify_copied
 from ..session import Session
@@ -74,7 +74,7 @@ class ExternalSide:
     def __init__(
         self,
         imported: Import,
-        point: str,
+        comparison_snapshot: str,
         reach: ImportPolicy,
         resolve: Callable[[str, str], str],
         *,
@@ -83,7 +83,7 @@ class ExternalSide:
         """``copied``: by the mover, and so it is read as the mover does."""
         self._copied = copied
         self._imported = imported
-        self._point = point
+        self._point = comparison_snapshot
         self._reach = reach
         self._resolve = resolve
         self._source = CopySource(imported.source, reach, resolve_config=resolve)
@@ -105,7 +105,7 @@ class ExternalSide:
         """Its snapshots, the oldest first, and the comparison snapshot."""
         return [*self._imported.snapshots, *([self._point] if self._point else [])]
 
-    def changed_since(self, point: str) -> str:
+    def changed_since(self, comparison_snapshot: str) -> str:
         """Why its head is not what it was at the prepare any more; empty where nothing tells."""
         source = self._imported.source
         if self._copied:
@@ -118,10 +118,10 @@ class ExternalSide:
 class NativeSide:
     """A snapshot of an image: all that there is of the source."""
 
-    def __init__(self, ioctx: rados.Ioctx, found: native.Found, point: str) -> None:
+    def __init__(self, ioctx: rados.Ioctx, found: native.Found, comparison_snapshot: str) -> None:
         self._reader = ImageReader("source", ioctx, found.place.image_id)
         self._snapshot = found.snapshot
-        self._point = point
+        self._point = comparison_snapshot
 
     def open(self, snapshot: Optional[str]) -> rbd.Image:
         """The snapshot, whatever is asked for."""
@@ -131,18 +131,18 @@ class NativeSide:
         """The comparison snapshot of the target, which holds the same."""
         return [self._point] if self._point else []
 
-    def changed_since(self, point: str) -> str:
+    def changed_since(self, comparison_snapshot: str) -> str:
         """Snapshots do not change."""
         return ""
 
 
 @contextmanager
-def opened(session: Session, ends: ImportEnds, point: str) -> Iterator[Side]:
-    """The source's side; ``point`` is the comparison snapshot's name. Raises MigrationError."""
+def opened(session: Session, ends: ImportEnds, comparison_snapshot: str) -> Iterator[Side]:
+    """The source's side; ``comparison_snapshot`` is the comparison snapshot's name. Raises MigrationError."""
     imported = ends.imported
     if not imported.native:
         resolve, copied = resolver_of(session, ends), ends.method is Method.COPY
-        outside = ExternalSide(imported, point, ends.policy, resolve, copied=copied)
+        outside = ExternalSide(imported, comparison_snapshot, ends.policy, resolve, copied=copied)
         try:
             yield outside
         finally:
@@ -154,7 +154,9 @@ def opened(session: Session, ends: ImportEnds, point: str) -> Iterator[Side]:
                 side: Side = native_copy.open_history(session, ends, stack)
             else:
                 found = native.find(session, imported.source)
-                side = NativeSide(stack.enter_context(session.open(found.place)), found, point)
+                side = NativeSide(
+                    stack.enter_context(session.open(found.place)), found, comparison_snapshot
+                )
         except MigrationError as error:
             raise MigrationError(
                 error.errno, f"{error.message[:-1]}, so what was copied from it cannot be compared."

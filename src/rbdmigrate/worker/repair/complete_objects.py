@@ -67,7 +67,7 @@ def complete_objects(
         objects = data_objects(session, ioctx, image)
         stack.callback(objects.close)
         kept = {entry.snap_id for entry in image_snapshots.snapshots(ioctx, target.image_id)}
-        source = _opened(session, ends, act.point, stack, image)
+        source = _opened(session, ends, act.comparison_snapshot, stack, image)
         carried = sorted((new, old) for old, new in header.snapshots)
         views = [_View(new, source.key(old, new), new not in kept) for new, old in carried]
         views.append(_View(None, source.key(None, None)))
@@ -95,12 +95,14 @@ def complete_objects(
 
 
 def _opened(
-    session: Session, ends: Ends, point: str, stack: ExitStack, target: rbd.Image
+    session: Session, ends: Ends, comparison_snapshot: str, stack: ExitStack, target: rbd.Image
 ) -> _Source:
     """The migration's source, as long as ``stack`` is open."""
     if isinstance(ends, ImportEnds):
         named = {str(s["name"]): int(s["id"]) for s in target.list_snaps()}
-        return _External(stack.enter_context(import_sides.opened(session, ends, point)), named)
+        return _External(
+            stack.enter_context(import_sides.opened(session, ends, comparison_snapshot)), named
+        )
     return _Image(stack, session.open(ends.source), ends.source.image_id)
 
 

@@ -46,26 +46,26 @@ class ImageReader:
         with self.open(None) as image:
             return [str(snapshot["name"]) for snapshot in image.list_snaps()]
 
-    def changed_since(self, point: str) -> str:
+    def changed_since(self, comparison_snapshot: str) -> str:
         """Whether somebody wrote to it after the comparison snapshot, and before the link."""
         with self.open(None) as image:
-            if self._differs_from(image, point):
+            if self._differs_from(image, comparison_snapshot):
                 return "a client wrote to the source after the comparison snapshot was taken"
         return ""
 
-    def _differs_from(self, image: rbd.Image, point: str) -> bool:
+    def _differs_from(self, image: rbd.Image, comparison_snapshot: str) -> bool:
         """Whether the head differs from a snapshot. What neither has by the maps is a hole in both,
         and need not be looked at (16.5 s per TiB). That the head's map says that an object was
         written proves nothing: a snapshot that is cut off leaves such a map.
         """
         size = int(image.size())
         if not usable(image):
-            return any(True for _ in allocated(image, point, size))
+            return any(True for _ in allocated(image, comparison_snapshot, size))
         held = [existing(image)]
-        image.set_snap(point)
+        image.set_snap(comparison_snapshot)
         held.append(existing(image))
         image.set_snap(None)
-        return len(exact_within(image, point, spans(image, held), parent=False)) > 0
+        return len(exact_within(image, comparison_snapshot, spans(image, held), parent=False)) > 0
 
 
 def compare(

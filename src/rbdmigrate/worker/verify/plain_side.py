@@ -79,6 +79,6 @@ class PlainSide:
         """The names of the image's snapshots, the oldest first."""
         return self._librbd.snapshots()
 
-    def changed_since(self, point: str) -> str:
+    def changed_since(self, comparison_snapshot: str) -> str:
         """Whether somebody wrote to it after the comparison snapshot, and before the link."""
-        return self._librbd.changed_since(point)
+        return self._librbd.changed_since(comparison_snapshot)

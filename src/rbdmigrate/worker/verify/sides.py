@@ -54,5 +54,5 @@ class Side(Protocol):
     def snapshots(self) -> list[str]:
         """The names of its snapshots, the oldest first."""
 
-    def changed_since(self, point: str) -> str:
+    def changed_since(self, comparison_snapshot: str) -> str:
         """Whether its head is another than that of the comparison snapshot: why; empty if not."""

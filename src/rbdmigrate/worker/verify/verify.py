@@ -1,6 +1,6 @@
 """Verify: source and target are compared, view by view, while clients use the target.
 
-A view is a snapshot, or the head by way of the comparison snapshot (``point``). Nothing is written.
+A view is a snapshot, or the head by way of the comparison snapshot (``comparison_snapshot``). Nothing is written.
 The first view is read whole. Of a later one those objects are read that either side says have
 changed since the view before, and what differed there; an object that has not changed is one and
 the same RADOS object in both views, so it was compared already. Where that is not certain (a
@@ -77,17 +77,17 @@ def verify(session: Session, ends: acts.Ends, act: acts.Verify, tell: Tell) -> V
 
 
 def compare_all(
-    session: Session, sides: Sides, v: Verification, *, point: str, tell: Tell
+    session: Session, sides: Sides, v: Verification, *, comparison_snapshot: str, tell: Tell
 ) -> Verification:
-    """Compare all views of two images, ``point`` in place of the heads."""
-    act = acts.Verify(v, point=point)
+    """Compare all views of two images, ``comparison_snapshot`` in place of the heads."""
+    act = acts.Verify(v, comparison_snapshot=comparison_snapshot)
     return _Run(session, act, sides, tell, by_mover=True).all()
 
 
 @contextmanager
 def _source(session: Session, ends: acts.Ends, act: acts.Verify) -> Iterator[Side]:
     if isinstance(ends, acts.ImportEnds):
-        with import_sides.opened(session, ends, act.point) as side:
+        with import_sides.opened(session, ends, act.comparison_snapshot) as side:
             yield side
         return
     with session.open(ends.source) as ioctx:
@@ -119,8 +119,8 @@ class _Run:
         self._session = session
         self._by_mover = by_mover
         self._history = sides.source if isinstance(sides.source, HistorySide) else None
-        self._point = act.point if self._history is None else self._history.newest()
-        self._no_point = act.no_point
+        self._point = act.comparison_snapshot if self._history is None else self._history.newest()
+        self._no_point = act.no_comparison_snapshot
         self._untouched = act.untouched
         self._sides = sides
         self._v = act.verification

@@ -159,7 +159,7 @@ class Cutover:
         fault_point("cutover.before", "lock")
         keep_locked(self._old, ident, self._session.clients)
         fault_point("cutover.after", "lock")
-        self._require_unchanged(ends, changes, last.point)
+        self._require_unchanged(ends, changes, last.comparison_snapshot)
         self.steps.end("looked again")
         self._publish()
         self.steps.end("published")
@@ -258,15 +258,17 @@ class Cutover:
         ends.close_writer()
         self.steps.end("new closed")
 
-    def _require_unchanged(self, ends: OpenEnds, changes: Changes, point: str) -> None:
+    def _require_unchanged(
+        self, ends: OpenEnds, changes: Changes, comparison_snapshot: str
+    ) -> None:
         """Raise MigrationError unless ``old`` is what it was at the snapshot, and closed."""
         ident = self._sides.old.image_id
         newest = max(list(ends.old.list_snaps()), key=lambda snapshot: int(snapshot["id"]))
         snap_id, size = int(newest["id"]), headers.size(self._old, ident)
         _, snapshots = image_snapshots.snapshot_ids(self._old, ident)
-        same = newest["name"] == point and int(newest["size"]) == size
+        same = newest["name"] == comparison_snapshot and int(newest["size"]) == size
         same = same and snapshots[-1] == snap_id and not self._users(ends.old)
-        if same and not len(changes.since(snap_id, point, ())):
+        if same and not len(changes.since(snap_id, comparison_snapshot, ())):
             return
         raise MigrationError(
             EBUSY,

@@ -134,7 +134,9 @@ def _require_same(session: Session, ends: WarmEnds, tell: Tell) -> None:
         ours = [name for name in both.source.snapshots() if name.startswith(round_prefix(ends.id))]
         v = Verification(Verify.FULL, seed=0, fraction=1.0, started=time.time())
         with session.without_cache():
-            done = compare_all(session, both, v, point=ours[-1] if ours else "", tell=tell)
+            done = compare_all(
+                session, both, v, comparison_snapshot=ours[-1] if ours else "", tell=tell
+            )
     if any(view.different for view in done.views):
         raise MigrationError(
             EUCLEAN,

@@ -17,10 +17,10 @@ from ...model.jobs.acts import (
     Arm,
     Commit,
     CutOver,
-    DropPoint,
     Execute,
     FinishCommit,
     Prepare,
+    RemoveComparisonSnapshot,
     UndoPrepare,
     WarmEnds,
 )
@@ -129,7 +129,7 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
         session.let_go()
     pause, steps = cutover.pause, cutover.steps.ended
     if last is not None:
-        return CutOverDone(last.point, pause, last.bytes, steps, cutover.late)
+        return CutOverDone(last.comparison_snapshot, pause, last.bytes, steps, cutover.late)
     return CutOverDone(_point(session, ends), cutover.steps.seconds, 0, steps)
 
 
@@ -226,7 +226,9 @@ def _restore_source(session: Session, ends: WarmEnds) -> None:
                 drop_reserved(mark, (ioctx, ends.source), (copy, ends.target))
 
 
-def drop_point(session: Session, ends: WarmEnds, act: DropPoint, tell: Tell) -> Finished:
+def remove_comparison_snapshot(
+    session: Session, ends: WarmEnds, act: RemoveComparisonSnapshot, tell: Tell
+) -> Finished:
     """Remove the snapshots of our rounds, when all else is over."""
     for place in (ends.source, ends.target):
         if not place.image_id or not session.has_pool(place.pool_id):

@@ -48,7 +48,7 @@ _MOST = 10  # rounds of one act; a client that writes faster than we copy never 
 class Round:
     """What one round did: the snapshot's name, and bytes and seconds of its copy."""
 
-    point: str
+    comparison_snapshot: str
     bytes: int
     seconds: float
     at: float
@@ -249,7 +249,7 @@ def synchronize(
         done.append(last)
         mark = read_mark(opened.new_ioctx, ends.target)
     return Synchronized(
-        point=last.point,
+        comparison_snapshot=last.comparison_snapshot,
         rounds=len(done),
         bytes=last.bytes,
         seconds=last.seconds,
@@ -274,7 +274,7 @@ def _left(opened: OpenEnds, mark: CopyMark, last: Round) -> tuple[float, Optiona
         return last.seconds, None
     begun = time.monotonic()
     where = since(ioctx, image, ident, base, mark.varied)
-    found = exact_within(image, last.point, where, parent=False)
+    found = exact_within(image, last.comparison_snapshot, where, parent=False)
     left = sum(extent.length for extent in found if extent.data)
     return time.monotonic() - begun, left
 
