@@ -61,7 +61,7 @@ def at_rest(admin: rados.Rados, target: str) -> "dict[str, bytes]":
     """The same once nothing acts on it and nothing remains to be done; empty until then."""
     stored = record(admin, target)
     plain = [json.loads(raw) for raw in stored.values()]
-    return stored if all(m["step"] is None and m["settled"] for m in plain) else {}
+    return stored if all(m.get("step") is None and m.get("settled") for m in plain) else {}
 
 
 def test_a_dry_run_changes_nothing(bare: Cluster) -> None:

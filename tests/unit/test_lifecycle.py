@@ -396,14 +396,19 @@ def test_absorb_does_not_wake_a_failed_migration():
     paused=st.booleans(),
     until=st.none() | st.floats(0, 2000),
     abandoned=st.booleans(),
-    settled=st.booleans(),
+    objects_complete=st.booleans(),
     method=st.sampled_from(list(TABLES)),
 )
 def test_an_act_never_goes_against_what_is_there(
-    situation, goal, state, paused, until, abandoned, settled, method
+    situation, goal, state, paused, until, abandoned, objects_complete, method
 ):
     hold = None if until is None else Hold(HoldReason.RETRY, "It waits.", until)
-    m = replace(migration(state, goal, method=method), paused=paused, hold=hold, settled=settled)
+    m = replace(
+        migration(state, goal, method=method),
+        paused=paused,
+        hold=hold,
+        objects_complete=objects_complete,
+    )
     decision = decide(m, situation, NOW, abandoned=abandoned)
     if not isinstance(decision, Act) or situation in NOT_OF[method]:
         return

@@ -27,7 +27,7 @@ def executed(**changes):
         "state": State.EXECUTED,
         "prepared_at": NOON,
         "executed_at": NOON,
-        "settled": True,
+        "objects_complete": True,
     }
     return migration(**{**plain, **changes})
 

@@ -92,7 +92,11 @@ def header(carried: int) -> MigrationHeader:
     [(0, False, False), (1, False, True), (1, True, False), (2, True, True), (0, True, False)],
 )
 def test_snapshots_beside_the_comparison_snapshot_make_several_writes(carried, point, several):
-    given = {"point": "point" if point else "", "no_comparison_snapshot": "", "imported": False}
+    given = {
+        "comparison_snapshot": "point" if point else "",
+        "no_comparison_snapshot": "",
+        "imported": False,
+    }
     assert in_several_writes(header(carried), **given) is several
 
 

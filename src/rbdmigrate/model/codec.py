@@ -43,6 +43,18 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+def to_stored(value: Any) -> dict[str, Any]:
+    """A dataclass as :func:`to_plain` makes it, without the fields that have their default.
+
+    Versions that do not know a field can read the record as long as it has its default.
+    """
+    return {
+        f.stored: (to_tagged if f.union else to_plain)(found)
+        for f in _fields(typing.cast(Hashable, type(value)))
+        if (found := getattr(value, f.name)) != f.default or f.required
+    }
+
+
 def stored_as(name: str) -> dict[str, str]:
     """Metadata for a dataclass field that is stored under another name, which a release gave it."""
     return {_STORED: name}
@@ -129,11 +141,6 @@ def shown(value: Any) -> str:
         return f"a deeply nested {type(value).__name__}"
 
 
-@functools.cache
-def _hints(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
 @dataclasses.dataclass(frozen=True)
 class _Field:
     """A field of a dataclass. ``union``: its value may be of one of several dataclasses."""
@@ -143,20 +150,25 @@ class _Field:
     hint: Any
     union: bool
     required: bool
+    default: Any
 
 
 @functools.cache
 def _fields(cls: Any) -> tuple[_Field, ...]:
-    hints = _hints(cls)
-    return tuple(
-        _Field(
-            f.name,
-            f.metadata.get(_STORED, f.name),
-            hints[f.name],
-            len(members(hints[f.name])) > 1,
-            f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
-        )
-        for f in dataclasses.fields(cls)
+    hints = typing.get_type_hints(cls)
+    return tuple(_field(f, hints[f.name]) for f in dataclasses.fields(cls))
+
+
+def _field(f: dataclasses.Field[Any], hint: Any) -> _Field:
+    made = f.default_factory is not dataclasses.MISSING
+    default = f.default_factory() if made else f.default  # type: ignore[misc]
+    return _Field(
+        name=f.name,
+        stored=f.metadata.get(_STORED, f.name),
+        hint=hint,
+        union=len(members(hint)) > 1,
+        required=default is dataclasses.MISSING,
+        default=default,
     )
 
 

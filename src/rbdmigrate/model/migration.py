@@ -200,11 +200,12 @@ class Migration:
     seconds to wait between it and the commit, ``soaked`` how many of them have passed.
     ``force_commit`` and ``soak_ended``: an administrator's ``commit`` allowed to skip the
     comparison, or the soak time; both end when the goal, ``verify`` or ``soak`` is changed.
-    ``comparison_snapshot`` is the name of the comparison snapshot, as long as one may be on the source or the
-    target; ``no_comparison_snapshot`` says why there is none. ``plan`` is the name of the plan that it belongs
-    to; empty: none. ``method_reason``: why this method was chosen; empty: it was asked for, or it
-    is the default of ``prepare``. ``confirmed``: the request for it was answered with success, or
-    the record was changed since; a record that is not confirmed is removed by the next manager.
+    ``comparison_snapshot`` is its name as long as one may be on the source or the target;
+    ``no_comparison_snapshot`` says why there is none. ``plan`` is the name of the plan that it
+    belongs to; empty: none. ``method_reason``: why this method was chosen; empty: it was asked for,
+    or it is the default of ``prepare``. ``confirmed``: the request for it was answered with
+    success, or the record was changed since; a record that is not confirmed is removed by the next
+    manager.
     ``snapshots``: the number of users' snapshots that the source has and the target gets; None:
     not known.
     ``cutover``: how clients are made to leave the source of a warm migration; ``release``: they

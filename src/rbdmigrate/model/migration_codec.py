@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from .bounds import MAX_DURATION, MAX_RECORD, narrowed, shortened
-from .codec import from_plain, loaded, readable, to_plain
+from .codec import from_plain, loaded, readable, to_stored
 from .migration import Migration
 
 SCHEMA = 1
@@ -14,7 +14,7 @@ SCHEMA = 1
 
 def encode(migration: Migration) -> bytes:
     """Return the stored form of the record: JSON with its schema version."""
-    plain = {"schema": SCHEMA, **to_plain(migration)}
+    plain = {"schema": SCHEMA, **to_stored(migration)}
     return json.dumps(plain, separators=(",", ":")).encode()
 
 

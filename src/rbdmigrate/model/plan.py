@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional, TypeVar, Union
 
 from .bounds import MAX_PLAN, MAX_RECORD, narrowed, shortened
-from .codec import from_plain, loaded, readable, to_plain
+from .codec import from_plain, loaded, readable, to_stored
 from .layout import LayoutOptions
 from .migration import TIMELINE_LENGTH
 from .policy import Policy
@@ -301,7 +301,7 @@ _T = TypeVar("_T", Plan, Item)
 
 def encode(record: Union[Plan, Item]) -> bytes:
     """Return the stored form of a record: JSON with its schema version."""
-    return json.dumps({"schema": SCHEMA, **to_plain(record)}, separators=(",", ":")).encode()
+    return json.dumps({"schema": SCHEMA, **to_stored(record)}, separators=(",", ":")).encode()
 
 
 def decode(cls: type[_T], raw: bytes) -> _T:

@@ -51,10 +51,10 @@ def in_several_writes(
 ) -> bool:
     """Whether librbd may copy an object of the target with this header in more than one write.
 
-    It may for each snapshot that the target has of the source, except the comparison snapshot
-    ``comparison_snapshot``, which never differs from the head. None of the snapshots is that one where
-    ``no_comparison_snapshot`` says why it is missing, and for an import, whose comparison snapshot is created on
-    the target.
+    It may for each snapshot that the target has of the source, except the comparison snapshot,
+    which never differs from the head. None of the snapshots is that one where
+    ``no_comparison_snapshot`` says why it is missing, and for an import, whose comparison snapshot
+    is created on the target.
     """
     compared = bool(comparison_snapshot) and not no_comparison_snapshot and not imported
     return header is not None and len(header.snapshots) > compared

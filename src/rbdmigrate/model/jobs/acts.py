@@ -69,7 +69,7 @@ Ends = Union[ImageEnds, ImportEnds, WarmEnds]
 class Prepare:
     """Link the target to the source.
 
-    ``comparison_snapshot``: the name of the comparison snapshot to take, empty for none. ``fenced``: addresses of
+    ``comparison_snapshot``: the name of the one to take, empty for none. ``fenced``: addresses of
     our dead workers, which do not count as users of the source.
     """
 
@@ -98,7 +98,8 @@ class Execute:
     ``rate``: bytes per second, None for no limit. ``holder_ops``: how many operations at once a
     client may use that copies as holder of the exclusive lock; None: no such limit is set.
     ``untouched``: the version of the target's header while nobody but us wrote it; None: it is not
-    known. ``comparison_snapshot`` and ``no_comparison_snapshot`` as in the record. ``fenced``: addresses of our dead workers.
+    known. ``comparison_snapshot`` and ``no_comparison_snapshot`` as in the record. ``fenced``:
+    addresses of our dead workers.
     """
 
     name: ClassVar[str] = Op.EXECUTE.value

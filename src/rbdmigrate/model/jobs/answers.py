@@ -30,8 +30,8 @@ class NotTrimmed:
 class Prepared:
     """The target as it was made, by which later acts and the abort guard know it.
 
-    ``header`` is None when somebody has removed the target already. ``no_comparison_snapshot``: why there is no
-    comparison snapshot; empty when there is one, or none was asked for.
+    ``header`` is None when somebody has removed the target already. ``no_comparison_snapshot``: why
+    there is none; empty when there is one, or none was asked for.
     """
 
     target_id: str
@@ -59,7 +59,7 @@ class Copied:
 
 @dataclass(frozen=True)
 class Synchronized:
-    """The target holds what the source held at the snapshot ``comparison_snapshot``, which both have.
+    """The target holds what the source held at ``comparison_snapshot``, which both have.
 
     ``rounds``: how many rounds that took; ``bytes`` and ``seconds``: of the last one; ``at``: when
     it began. ``total``: bytes that all rounds have copied. ``scan``: seconds for which a cutover

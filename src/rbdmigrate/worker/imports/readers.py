@@ -138,7 +138,7 @@ class NativeSide:
 
 @contextmanager
 def opened(session: Session, ends: ImportEnds, comparison_snapshot: str) -> Iterator[Side]:
-    """The source's side; ``comparison_snapshot`` is the comparison snapshot's name. Raises MigrationError."""
+    """The source's side; ``comparison_snapshot`` is a name. Raises MigrationError."""
     imported = ends.imported
     if not imported.native:
         resolve, copied = resolver_of(session, ends), ends.method is Method.COPY

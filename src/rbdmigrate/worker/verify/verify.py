@@ -1,10 +1,10 @@
 """Verify: source and target are compared, view by view, while clients use the target.
 
-A view is a snapshot, or the head by way of the comparison snapshot (``comparison_snapshot``). Nothing is written.
-The first view is read whole. Of a later one those objects are read that either side says have
-changed since the view before, and what differed there; an object that has not changed is one and
-the same RADOS object in both views, so it was compared already. Where that is not certain (a
-parent, another size, a view that was not compared) the whole view is read.
+A view is a snapshot, or the head by way of the comparison snapshot. Nothing is written. The first
+view is read whole. Of a later one those objects are read that either side says have changed since
+the view before, and what differed there; an object that has not changed is one and the same RADOS
+object in both views, so it was compared already. Where that is not certain (a parent, another size,
+a view that was not compared) the whole view is read.
 """
 
 from __future__ import annotations
