@@ -270,7 +270,7 @@ def test_limits_hold_back_and_priorities_go_first(
 
     cluster.wait_for(lambda: len(waiting()) == 3, 15, "three that wait")
     assert sum(r["acting"] for r in migration.under_way()) == 1
-    assert "It waits for a free place" in waiting()[0]["hold"]["message"]
+    assert "It waits for a free slot" in waiting()[0]["hold"]["message"]
     migration.text("set", targets[0], "--rate", "off")
     cluster.wait_for(lambda: states()[3] == "executing", 30, "the one that goes first")
     assert states()[1:3] == ["prepared", "prepared"]

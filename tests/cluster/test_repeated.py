@@ -36,7 +36,7 @@ def plan(
 
 @pytest.fixture
 def no_steps(migration: Commands) -> Iterator[None]:
-    """Every prepare, commit and abort waits for a free place, until the test allows them."""
+    """Every prepare, commit and abort waits for a free slot, until the test allows them."""
     before = str(migration.json("limit", "get")["max_steps"])
     migration.text("limit", "set", "--max-steps", "0")
     try:

@@ -246,7 +246,13 @@ def test_a_prepare_that_is_held_up_ends_with_einprogress(ask, state, reason, mes
 
 UNDER_WAY = [
     (State.QUEUED, None),
-    (State.QUEUED, Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")),
+    (
+        State.QUEUED,
+        Hold(
+            HoldReason.LIMIT,
+            "It waits for a free slot (`ceph rbd migration limit get`); others go first.",
+        ),
+    ),
     (State.PREPARING, None),
     (State.PREPARED, None),
     (State.EXECUTING, Hold(HoldReason.HEALTH, "It waits.")),
@@ -572,7 +578,7 @@ class TestTop:
 
     def test_nothing_is_cut_without_a_terminal(self, ask):
         long = Place("ssd", "", "b" * 100, pool_id=2)
-        paused = Hold(HoldReason.PAUSED, "It was paused; " + "x" * 100 + " goes on where it was.")
+        paused = Hold(HoldReason.PAUSED, "It was paused; " + "x" * 100 + " continues it.")
         held = report(migration(target=long), Live(hold=paused))
         text = ask("top", engine=FakeEngine([held]))[1]
         assert text.startswith("1 migration, 0 copying")

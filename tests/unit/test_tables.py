@@ -153,7 +153,7 @@ class TestDetail:
 @pytest.mark.parametrize(
     ("message", "note"),
     [
-        ("It was paused; `ceph rbd migration resume ssd/b` goes on where it was.", "paused"),
+        ("It was paused; `ceph rbd migration resume ssd/b` continues it.", "paused"),
         ("Client 1 copies it.", "paused: Client 1 copies it."),
     ],
 )

@@ -35,8 +35,8 @@ class Code(enum.Enum):
 
     FAILED = "migration(s) failed"
     VERIFY = "migration(s) whose target differs from its source"
-    STALLED = "copy(s) that do not get on"
-    UNFINISHED = "migration(s) left half done for long"
+    STALLED = "stalled copy(s)"
+    UNFINISHED = "migration(s) unfinished for too long"
     SOURCE = "import(s) whose source cannot be read"
     SECRET = "import(s) whose secrets cannot be read"
     CUTOVER = "cutover(s) took longer than allowed"
@@ -196,8 +196,8 @@ def _cutover(facts: Facts, limits: Limits) -> str:
         if stood > most + _GRACE:
             return (
                 f"The guest {m.release.guest} on {m.release.host} has stood still for "
-                f"{format_seconds(stood)}, and was to for {most:g} s at most; look at `journalctl "
-                f"-u rbd-migration-agent` on {m.release.host}."
+                f"{format_seconds(stood)}; its limit is {most:g} s. Look at `journalctl -u "
+                f"rbd-migration-agent` on {m.release.host}."
             )
     if m.cutover.mode is not CutoverMode.AGENT or m.cut_over_at is None or m.rounds is None:
         return ""
@@ -205,8 +205,8 @@ def _cutover(facts: Facts, limits: Limits) -> str:
     if pause <= most or passed > _TOLD:
         return ""
     return (
-        f"Its guest stood still for {pause:.1f} s, and was to for {most:g} s at most; look at its "
-        f"timeline, and at the guest's clock and applications."
+        f"Its guest stood still for {pause:.1f} s; its limit is {most:g} s. Look at its timeline, "
+        f"and at the guest's clock and applications."
     )
 
 

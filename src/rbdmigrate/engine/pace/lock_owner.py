@@ -82,8 +82,8 @@ def copies_on(who: str, tracked: TrackedMigration) -> str:
     target = tracked.migration.target.spec
     return (
         f"{who}, copies it by itself until it is complete or this client closes the image; "
-        f"`ceph rbd migration pause {target} --force` takes the lock from it, which makes writes "
-        "fail that it is at."
+        f"`ceph rbd migration pause {target} --force` takes the lock from it; its writes in "
+        "flight fail then."
     )
 
 

@@ -39,6 +39,10 @@ _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut 
 _USED_AGAIN = 30.0  # seconds between two looks whether its images are still open somewhere
 _SOAK_STEP = 60.0  # seconds of a soak time that are counted at once, at least
 
+_PLAIN_RBD = (
+    "Another client runs plain `rbd migration` on it, or was interrupted; it waits for that."
+)
+
 _Look = tuple[TrackedMigration, Callable[[TrackedMigration], None]]
 
 
@@ -201,7 +205,7 @@ class Reconciler:
             tracked.done_op = None  # a retry is counted from the beginning
             decision = Fail(
                 ELOOP,
-                f"{decision.op.value} went well several times and changed nothing; look at the "
+                f"{decision.op.value} succeeded several times without effect; look at the "
                 "manager's log and at both images.",
             )
         if isinstance(decision, Act):
@@ -226,7 +230,7 @@ class Reconciler:
             tracked.note = names_changed(migration, situation, seen)
             look_again(tracked, _TROUBLE_WAIT)
         elif situation in HALF_DONE and not is_ours(migration, situation):
-            tracked.note = "Another client is at it with plain `rbd migration`, or was; watching."
+            tracked.note = _PLAIN_RBD
             look_again(tracked, _TROUBLE_WAIT)
 
     def _end(self, tracked: TrackedMigration) -> None:

@@ -140,7 +140,7 @@ class PlanRegistry:
             return kept
         raise MigrationError(
             ENOENT,
-            f"There is no plan {name!r}; `ceph rbd migration plan ls` lists those there are.",
+            f"There is no plan {name!r}; `ceph rbd migration plan ls` lists all plans.",
         )
 
     def find(self, name: str) -> Optional[TrackedPlan]:

@@ -150,8 +150,8 @@ class Lookup:
             )
         raise MigrationError(
             ENOENT,
-            f"There is no migration to or from {target}; `ceph rbd migration ls` lists those that "
-            "there are.",
+            f"There is no migration to or from {target}; `ceph rbd migration ls` lists all "
+            "migrations.",
         )
 
 

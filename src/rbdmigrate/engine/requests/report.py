@@ -76,7 +76,7 @@ def _paused(tracked: TrackedMigration) -> str:
     if tracked.copied_by:
         return copies_on(tracked.copied_by, tracked)
     target = tracked.migration.target.spec
-    resume = f"It was paused; `ceph rbd migration resume {target}` goes on where it was."
+    resume = f"It was paused; `ceph rbd migration resume {target}` continues it."
     return tracked.uncontrolled or resume
 
 
@@ -119,5 +119,8 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
         return Hold(HoldReason.CLIENTS, clients_awaited(m, tracked.waits_for))
     waited = time.monotonic() - tracked.wanted_since
     if tracked.wanted is not None and not tracked.busy and waited > _NOTICED:
-        return Hold(HoldReason.LIMIT, "It waits for a free place; others go first.")
+        return Hold(
+            HoldReason.LIMIT,
+            "It waits for a free slot (`ceph rbd migration limit get`); others go first.",
+        )
     return waits(m, time.time())
