@@ -1,0 +1,22 @@
+"""The simulation of many migrations: its phases end, and count what they do."""
+
+from qa.simulate.cli import table
+from tests.fakes.many import run
+
+
+def test_each_phase_is_measured():
+    phases = {phase.name: phase for phase in run(3)}
+    assert next(iter(phases)) == "begin all"
+    assert list(phases)[-1] == "copy and commit all"
+    for busy in ("begin all", "copy and commit all"):
+        assert all(count >= 3 for count in phases[busy].operations), phases[busy]
+    for idle in ("a page of 50", "summary", "ls as JSON"):
+        assert phases[idle].operations == (0, 0, 0, 0), "lists are made of memory"
+    assert phases["failover"].operations[1] >= 1, "the new manager takes the store over"
+
+
+def test_the_table_has_costs_for_each_image():
+    phases = list(run(2))
+    lines = table(phases, 2).splitlines()
+    assert [line.split("  ")[0] for line in lines[1:]] == [phase.name for phase in phases]
+    assert f"{phases[0].operations[0] / 2:.1f}" in lines[1].split()
