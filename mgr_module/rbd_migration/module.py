@@ -156,7 +156,7 @@ class Module(MgrModule):
             generation=int(self.get("mgr_map")["epoch"]),
             settings=lambda: self._options.settings,
             on_client=on_client,
-            surroundings=view,
+            cluster_view=view,
             audit=self._audit,
         )
 

@@ -22,7 +22,7 @@ from rbdmigrate.cluster.store import Owner
 from rbdmigrate.cluster.worker_process import WorkerProcess
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.reconcile.executor import Executor
-from rbdmigrate.engine.reconcile.worker_jobs import Moment, act_of, ends_of
+from rbdmigrate.engine.reconcile.worker_jobs import ActContext, act_of, ends_of
 from rbdmigrate.engine.records.registry import Registry, TrackedMigration
 from rbdmigrate.model.jobs.acts import ActOn
 from rbdmigrate.model.jobs.protocol import Failed
@@ -110,7 +110,7 @@ def begun(
 def abort_of(client: rados.Rados, tracked: TrackedMigration) -> ActOn:
     m = tracked.migration
     with place(client, str(m.target.spec)) as ioctx:
-        moment = Moment(allowed_version=headers.version(ioctx, m.target.image_id))
+        moment = ActContext(allowed_version=headers.version(ioctx, m.target.image_id))
     return ActOn(ends_of(m, Settings().reach), act_of(Op.ABORT, m, moment))
 
 

@@ -190,7 +190,7 @@ def test_an_image_that_takes_too_long_to_count_is_not_counted(
 def test_a_worker_that_takes_too_much_memory_is_stopped_whatever_it_does(op, imported) -> None:
     slot = Mock(job=Mock(op=op))
     slot.memory.return_value = 2 << 30
-    slot.job.tracked.moved_at = float("inf")
+    slot.job.tracked.progressed_at = float("inf")
     slot.job.tracked.migration.imported = imported
     watch = SourceWatchdog(Settings)
     watch.look([slot])

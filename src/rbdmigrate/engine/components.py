@@ -109,7 +109,7 @@ class Components:
     def _make_reconcilers(self) -> None:
         """What looks at migrations, paces them and acts on them."""
         host = self._host
-        self.monitor = ClusterMonitor(host.surroundings, self.registry, host.settings)
+        self.monitor = ClusterMonitor(host.cluster_view, self.registry, host.settings)
         pace = PlanPace(self.plan_registry)
         self.throttle = Throttle(host.settings, self.monitor, pace)
         self._executor = Executor(

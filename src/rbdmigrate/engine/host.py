@@ -18,7 +18,7 @@ class Host:
 
     ``generation`` grows with every change of the active manager (the manager map's epoch).
     ``on_client`` is told the addresses of the engine's RADOS client, to have them fenced with the
-    manager. ``surroundings`` tells of the cluster's health and its clients. ``send`` sends
+    manager. ``cluster_view`` tells of the cluster's health and its clients. ``send`` sends
     a message to a hook. ``audit`` takes a line for the cluster's audit log.
     """
 
@@ -27,6 +27,6 @@ class Host:
     generation: int
     settings: Callable[[], Settings]
     on_client: Callable[[str], None] = lambda addresses: None
-    surroundings: ClusterView = field(default_factory=NullClusterView)
+    cluster_view: ClusterView = field(default_factory=NullClusterView)
     send: Send = post
     audit: Callable[[str], None] = lambda line: None

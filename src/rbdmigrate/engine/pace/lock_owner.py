@@ -77,7 +77,7 @@ def holds_lock(holder: LockHolder) -> str:
     return f"{holder}, holder of the exclusive lock"
 
 
-def copies_on(who: str, tracked: TrackedMigration) -> str:
+def copy_continues_message(who: str, tracked: TrackedMigration) -> str:
     """One sentence: why a copy that a client makes itself goes on though it should not."""
     target = tracked.migration.target.spec
     return (

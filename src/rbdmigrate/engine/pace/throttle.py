@@ -153,7 +153,7 @@ def _sharer(tracked: TrackedMigration) -> CopyShare:
         source_pool=m.source.pool_id,
         target_pool=m.target.pool_id,
         plan=m.plan,
-        weight=weight(m.priority, time.monotonic() - tracked.moved_at),
+        weight=weight(m.priority, time.monotonic() - tracked.progressed_at),
         demand=estimate_demand(tracked.rate_limit, tracked.throughput.rate),
     )
 

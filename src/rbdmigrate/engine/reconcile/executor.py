@@ -61,7 +61,7 @@ from .worker_events import (
     on_published,
     on_sign_of_life,
 )
-from .worker_jobs import Moment
+from .worker_jobs import ActContext
 from .worker_slot import Job, Slot
 
 log = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class Executor:
                 self._registry.update(tracked, confirmed)
         except Outdated:  # a request was accepted meanwhile: the next look decides about it
             return
-        tracked.moved_at = time.monotonic()
+        tracked.progressed_at = time.monotonic()
         job_of_worker = self._job(tracked, job.op, allowed_version)
         begun, result = time.monotonic(), "failed"
         try:
@@ -236,7 +236,7 @@ class Executor:
     def _job(self, tracked: TrackedMigration, op: Op, allowed_version: Optional[int]) -> ActOn:
         """What the worker is told, once the intent is in the record."""
         m, settings = tracked.migration, self._settings()
-        moment = Moment(
+        context = ActContext(
             rate=tracked.rate_limit,
             trust_maps=settings.verify_trust_maps,
             fenced=self.blocklist.fenced(),
@@ -244,7 +244,7 @@ class Executor:
             blind=blind(m),
             arm=tracked.arm and waits_for_clients(m),
         )
-        return ActOn(worker_jobs.ends_of(m, settings.reach), worker_jobs.act_of(op, m, moment))
+        return ActOn(worker_jobs.ends_of(m, settings.reach), worker_jobs.act_of(op, m, context))
 
     def _ended(self, tracked: TrackedMigration, op: Op, ending: Ending) -> None:
         """The worker did its job, or says why not."""

@@ -23,7 +23,7 @@ from ...model.jobs.acts import Act, ActOn, CompleteObjects, TakeLock
 from ...model.jobs.answers import ObjectsCompleted
 from ...model.jobs.protocol import Cause, Ending, Failed
 from ...model.states import Goal, Method
-from ..pace.lock_owner import copies_on, holds_lock
+from ..pace.lock_owner import copy_continues_message, holds_lock
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 from .worker_jobs import ends_of
@@ -65,7 +65,7 @@ class PostCopy:
             return
         self._registry.update(tracked, lambda m: replace(m, touched=True))
         if not tracked.take_lock:
-            tracked.uncontrolled = copies_on(holds_lock(holder), tracked)
+            tracked.uncontrolled = copy_continues_message(holds_lock(holder), tracked)
             return
         ending = self._aside(slot, tracked, TakeLock(), _TAKE_LOCK_TIMEOUT)
         if isinstance(ending, Failed):

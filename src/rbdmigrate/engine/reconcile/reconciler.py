@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _OBSERVERS = 4
 _QUEUED_LOOKS = 32  # handed over at once: what comes up meanwhile waits no longer
 _TROUBLE_WAIT = 5.0  # seconds until a migration whose pool did not answer is looked at again
-_IN_VAIN = 3  # times that an act may go well and be decided on again
+_MOST_REPEATS = 3  # times that an act may go well and be decided on again
 _ABANDONED = 120.0  # seconds after which an act of somebody else counts as cut off for good
 _USED_AGAIN = 30.0  # seconds between two looks whether its images are still open somewhere
 _SOAK_STEP = 60.0  # seconds of a soak time that are counted at once, at least
@@ -201,7 +201,7 @@ class Reconciler:
             look_again(tracked, refresh - now)
         if not isinstance(decision, Act):
             tracked.done_op = None  # it was enough
-        elif not is_refresh(migration, decision.op) and _in_vain(tracked, decision.op):
+        elif not is_refresh(migration, decision.op) and _without_effect(tracked, decision.op):
             tracked.done_op = None  # a retry is counted from the beginning
             decision = Fail(
                 ELOOP,
@@ -273,9 +273,9 @@ class Reconciler:
         return self._registry.update(tracked, lambda m: with_soaked(m, passed))
 
 
-def _in_vain(tracked: TrackedMigration, op: Op) -> bool:
+def _without_effect(tracked: TrackedMigration, op: Op) -> bool:
     """Whether the same act is decided on again and again although it goes well."""
-    return tracked.done_op is op and tracked.repeats >= _IN_VAIN
+    return tracked.done_op is op and tracked.repeats >= _MOST_REPEATS
 
 
 def _concluded(m: Migration, verdict: Union[End, Fail], now: float) -> Migration:

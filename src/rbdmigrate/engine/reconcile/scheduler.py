@@ -21,7 +21,7 @@ from ...model.states import Goal, Op
 from ...trace import span
 from ..pace.cluster_monitor import ClusterMonitor
 from ..pace.holds import Gates, Holds
-from ..pace.lock_owner import copies_on
+from ..pace.lock_owner import copy_continues_message
 from ..pace.plan_limits import PlanPace
 from ..pace.throttle import Throttle
 from ..records.loader import Loader
@@ -251,7 +251,7 @@ class Scheduler:
             held = self._holds.hold(m, begins=False)
             if tracked.copied_by:  # it goes on whatever we do: stay with it
                 stays = held is not None or m.paused
-                slow = [copies_on(tracked.copied_by, tracked)] if stays else []
+                slow = [copy_continues_message(tracked.copied_by, tracked)] if stays else []
             elif held is not None or m.paused:
                 tracked.held = held
                 slot.interrupt(job, held.message if held else "paused")

@@ -30,7 +30,7 @@ class ShutOutWorkers:
     def look(self, tracked: TrackedMigration) -> None:
         """Note in ``tracked`` that its worker is blocklisted. Raises MigrationError."""
         step, now = tracked.migration.step, time.monotonic()
-        if step is None or now - tracked.moved_at < _STILL:
+        if step is None or now - tracked.progressed_at < _STILL:
             return
         with self._lock:
             known = now < self._until

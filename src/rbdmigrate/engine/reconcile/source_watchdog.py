@@ -34,7 +34,7 @@ class SourceWatchdog:
                 slot.interrupt(job, problem.message, problem)
                 continue
             reads = imported and job.op in READING
-            if reads and now - job.tracked.moved_at > settings.source_timeout:
+            if reads and now - job.tracked.progressed_at > settings.source_timeout:
                 problem = source_stalled(
                     job.op, settings.source_timeout, m.source.spec, m.target.spec
                 )

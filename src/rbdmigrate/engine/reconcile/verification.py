@@ -48,7 +48,7 @@ def on_checkpoint(registry: Registry, tracked: TrackedMigration) -> Tell:
             return
         now = time.monotonic()
         if report.bytes > tracked.compared:
-            tracked.moved_at = now
+            tracked.progressed_at = now
         tracked.compared, tracked.share = report.bytes, report.share
         tracked.throughput.observe(now, tracked.compared)
         if now - written >= _CHECKPOINT:

@@ -43,7 +43,7 @@ def on_sign_of_life(tracked: TrackedMigration) -> Tell:
     """Takes events over that only say that the worker is alive."""
 
     def on_event(report: Report) -> None:
-        tracked.moved_at = time.monotonic()
+        tracked.progressed_at = time.monotonic()
 
     return on_event
 
@@ -76,7 +76,7 @@ def on_progress(tracked: TrackedMigration, count: Count) -> Tell:
         now = time.monotonic()
         tracked.lock_shared |= not report.alone
         if report.done > tracked.done:
-            tracked.moved_at = now
+            tracked.progressed_at = now
         tracked.done, tracked.total = report.done, report.total
         if report.bytes_total:
             count(*copied_more(tracked, report.bytes))

@@ -1,4 +1,4 @@
-"""The jobs that workers get: what an act has to know of a migration and of the moment."""
+"""The jobs that workers get: what an act has to know of a migration, and of now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...model.states import Method, Op
 
 
 @dataclass(frozen=True)
-class Moment:
+class ActContext:
     """What a record does not say about the act that begins now.
 
     ``rate``: bytes per second that the throttle gives it. ``fenced``: addresses of our dead
@@ -38,41 +38,41 @@ def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
     return acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
 
 
-def act_of(op: Op, m: Migration, moment: Moment) -> acts.Act:
+def act_of(op: Op, m: Migration, context: ActContext) -> acts.Act:
     """The act ``op`` on a migration, whose record has the intent already."""
     untouched = None if m.touched else m.target_version
     if op is Op.PREPARE:
-        return acts.Prepare(m.layout, m.comparison_snapshot, moment.fenced)
-    if op is Op.EXECUTE and moment.arm:
-        return acts.Arm(moment.rate, moment.fenced)
+        return acts.Prepare(m.layout, m.comparison_snapshot, context.fenced)
+    if op is Op.EXECUTE and context.arm:
+        return acts.Arm(context.rate, context.fenced)
     if op is Op.EXECUTE:
         return acts.Execute(
-            moment.rate,
+            context.rate,
             m.holder_ops,
             untouched,
             m.comparison_snapshot,
             m.no_comparison_snapshot,
-            moment.fenced,
+            context.fenced,
         )
     if op is Op.CUT_OVER:
-        return acts.CutOver(moment.fenced, undo=must_undo(m), clients_wait=clients_wait(m))
+        return acts.CutOver(context.fenced, undo=must_undo(m), clients_wait=clients_wait(m))
     if op is Op.VERIFY:
         assert m.verification is not None
         return acts.Verify(
             m.verification,
-            moment.rate,
+            context.rate,
             untouched,
             m.comparison_snapshot,
             m.no_comparison_snapshot,
-            moment.trust_maps,
+            context.trust_maps,
         )
     if op is Op.ABORT:
         return acts.Abort(
             m.group,
             m.mirror_mode,
-            moment.allowed_version,
-            moment.blind,
-            moment.fenced,
+            context.allowed_version,
+            context.blind,
+            context.fenced,
             undo=goes_back(m) and must_undo(m),
             clients_wait=clients_wait(m),
             cut_over=m.cut_over_at is not None,

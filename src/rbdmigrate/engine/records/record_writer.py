@@ -15,7 +15,7 @@ from ...trace import span
 from ..hooks.queue import NOTHING, HookQueue, NewMessages
 from .stores import Stores
 from .tracked import TrackedMigration
-from .uncertain_writes import Unsure
+from .uncertain_writes import UncertainWrites
 
 
 class RecordWriter:
@@ -36,7 +36,7 @@ class RecordWriter:
         self._hooks = hooks
         self._get = get
         self._count = count
-        self._unsure = Unsure(self._with_record)
+        self._unsure = UncertainWrites(self._with_record)
 
     def write(
         self,
@@ -84,7 +84,7 @@ class RecordWriter:
     def _with_record(
         self, ident: str, own: bool, write: Callable[[Migration], None], remove: Callable[[], None]
     ) -> bool:
-        """See :class:`.uncertain_writes.Unsure`."""
+        """See :class:`.uncertain_writes.UncertainWrites`."""
         tracked = self._get(ident)
         if tracked is None:
             remove()

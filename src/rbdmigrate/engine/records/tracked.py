@@ -37,10 +37,10 @@ class TrackedMigration:
         "lock_shared",
         "looking",
         "migration",
-        "moved_at",
         "note",
         "peek_due",
         "peeking",
+        "progressed_at",
         "published",
         "rate_limit",
         "repeats",
@@ -81,7 +81,7 @@ class TrackedMigration:
         self.held: Optional[Hold] = None  # why nothing of it may be copied now
         self.full_speed: Optional[float] = None  # what it made before a gate slowed it
         self.slowed: tuple[str, ...] = ()  # why it copies slower than it could
-        self.moved_at = time.monotonic()  # when the running copy last got on
+        self.progressed_at = time.monotonic()  # when the running copy last got on
         self.wanted_since = 0.0  # monotonic time since when it waits for a slot
         self.note = ""  # why it does not move, where that is no matter for the record
         self.source_rests = False  # its source failed so often that another one tries it now

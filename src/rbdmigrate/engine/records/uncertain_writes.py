@@ -25,7 +25,7 @@ _PATIENCE = 1.0  # seconds to wait for another thread that waits for the same po
 WithRecord = Callable[[str, bool, Callable[[Migration], None], Callable[[], None]], bool]
 
 
-class Unsure:
+class UncertainWrites:
     """The ids of records whose last write may or may not have been done. Thread-safe.
 
     ``with_record(ident, own, write, remove)`` calls ``write`` with the record that is in memory,

@@ -90,7 +90,7 @@ class HealthWarnings:
         return Facts(
             migration=m,
             now=now,
-            still=time.monotonic() - tracked.moved_at if runs else None,
+            still=time.monotonic() - tracked.progressed_at if runs else None,
             hold=live_hold(tracked),
             missing=tuple(key for key in keys_needed(m) if key in self._missing),
         )

@@ -16,7 +16,7 @@ from ...model.migration import Hold, Migration
 from ...model.report import Live, report
 from ...model.states import HoldReason, Op, State
 from ...model.warm_report import clients_awaited
-from ..pace.lock_owner import copies_on
+from ..pace.lock_owner import copy_continues_message
 from ..reconcile.verification import waits
 from ..records.registry import TrackedMigration
 
@@ -74,7 +74,7 @@ def render(item: Union[TrackedMigration, Migration]) -> dict[str, Any]:
 
 def _paused(tracked: TrackedMigration) -> str:
     if tracked.copied_by:
-        return copies_on(tracked.copied_by, tracked)
+        return copy_continues_message(tracked.copied_by, tracked)
     target = tracked.migration.target.spec
     resume = f"It was paused; `ceph rbd migration resume {target}` continues it."
     return tracked.uncontrolled or resume
@@ -97,7 +97,7 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     if m.paused:
         return Hold(HoldReason.PAUSED, _paused(tracked))
     paced = m.step is not None and m.step.op in PACED
-    still = time.monotonic() - tracked.moved_at
+    still = time.monotonic() - tracked.progressed_at
     if paced and still > _STALLED:
         return standstill(m, still)
     if tracked.source_rests and not tracked.busy:
