@@ -53,7 +53,7 @@ class PlansDouble:
         case = self.plans.get(name)
         if case is None:
             raise MigrationError(ENOENT, f"There is no plan {name!r}; `ceph rbd migration plan ls` "
-                                 "lists those there are.")  # fmt: skip
+                                 "lists all plans.")  # fmt: skip
         if route == "plan_check":
             return self._check(case)
         if route == "plan_skip":

@@ -328,7 +328,7 @@ class TestAll:
         )
         result = command.run(call)
         assert result == {"done": [], "refused": [], "left": 1}
-        assert "give the command again" in command.show(result)
+        assert "run the command again" in command.show(result)
 
     def test_is_given_without_a_target(self, ask, engine):
         assert ask("pause", all=True, target_image="ssd/1")[0] == -EINVAL

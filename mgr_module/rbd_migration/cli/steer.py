@@ -137,7 +137,7 @@ def _show(result: Dict[str, Any], done: str, none: str) -> str:
         lines.append(f"{done}: {', '.join(result['done'])}")
     lines += [f"{one['target']}: {one['message']}" for one in result["refused"]]
     if result["left"]:
-        lines.append(f"{result['left']} were not processed yet; run the command again.")
+        lines.append(f"{result['left']} not processed yet; run the command again.")
     return "\n".join(lines) or none
 
 

@@ -35,7 +35,7 @@ class Code(enum.Enum):
 
     FAILED = "migration(s) failed"
     VERIFY = "migration(s) whose target differs from its source"
-    STALLED = "stalled copy(s)"
+    STALLED = "migration(s) stalled"
     UNFINISHED = "migration(s) unfinished for too long"
     SOURCE = "import(s) whose source cannot be read"
     SECRET = "import(s) whose secrets cannot be read"
