@@ -174,7 +174,9 @@ def test_both_disks_of_a_guest_move_in_one_pause(
         seen(migration, host.agent, 2)
         before = [image_id(client, source) for source in sources]
         for source in sources:
-            run(migration, source, "--object-size", "1M")
+            run(migration, source, "--object-size", "1M", "--rate", "0")
+        for source in sources:  # both are known by now
+            migration.text("set", source, "--rate", "off")
         for source in sources:
             migration.wait(source, "cut-over")
         host.must_be_clean()

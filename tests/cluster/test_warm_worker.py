@@ -33,6 +33,8 @@ from rbdmigrate.model.migration import Place
 from rbdmigrate.model.rounds import hidden_name
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
+pytestmark = pytest.mark.timeout(900)  # each kill starts a worker again, on a busy machine in 10 s
+
 FORWARD = (
     "cutover.before 1 name", "cutover.between 1 name", "cutover.after 1 name",
     "cutover.before 1 lock", "cutover.after 1 lock",

@@ -9,14 +9,15 @@ with World(seed=7) as world:
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from errno import EAGAIN, ECONNREFUSED
 from typing import Any, Optional
 
+from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
+from rbdmigrate.model.migration_codec import decode
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec, parse_image_spec
 from rbdmigrate.model.states import Method
@@ -262,10 +263,10 @@ class World:
         return tracked.migration if tracked is not None else None
 
     def records(self, pool: str = "nvme") -> dict[str, Any]:
-        """The stored records of a pool: plain data by id."""
+        """The stored records of a pool, complete: plain data by id."""
         stored = self.cluster.pool_named(pool).objects.get(("", "rbd_migration"))
         omap = stored.omap if stored is not None else {}
-        return {key[10:]: json.loads(raw) for key, raw in omap.items() if key[:10] == "migration."}
+        return {k[10:]: to_plain(decode(raw)) for k, raw in omap.items() if k[:10] == "migration."}
 
     # -- clients -----------------------------------------------------------------------------
 

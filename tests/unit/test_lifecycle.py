@@ -294,7 +294,7 @@ def test_completing_waits_for_its_next_attempt():
 def test_a_record_of_an_older_version_is_not_known_to_be_settled():
     assert not Migration(
         "1", Place("a", "", "b"), Place("c", "", "d"), Goal.EXECUTED, State.EXECUTING, 1.0
-    ).settled
+    ).objects_complete
 
 
 @pytest.mark.parametrize("situation", sorted(HALF_DONE))

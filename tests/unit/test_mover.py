@@ -339,13 +339,17 @@ def test_progress_is_told_in_bytes_and_reaches_the_whole():
 def test_many_requests_are_in_flight_but_not_more_than_the_limit():
     source, target = Source(), Target(SIZE, object_size=16)  # pieces of 1 KiB
     until = source.add("one", b"x" * SIZE)
-    gate = threading.Event()
-    timer = threading.Timer(0.2, gate.set)
-    timer.start()
-    source.on_read = lambda view: gate.wait(5)
-    begun = []
-    run(source, target, until, progress=lambda copied: begun.append(gate.is_set()))
-    assert begun.count(False) >= min(MOST, SIZE // KIB) - 1
+    begun, enough = [], threading.Event()
+
+    def progress(copied):
+        begun.append(copied)
+        if len(begun) == min(MOST, SIZE // KIB) - 1:
+            enough.set()
+
+    waited = []
+    source.on_read = lambda view: waited.append(enough.wait(30))
+    run(source, target, until, progress=progress)
+    assert all(waited), "the requests were begun before the first read ended"
     assert target.most_in_flight <= MOST
 
 
