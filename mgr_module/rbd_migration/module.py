@@ -45,6 +45,7 @@ class Module(MgrModule):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        compat.log_library_as(self.module_name)
         self._engine: Optional[Engine] = None
         self._stopping = threading.Event()
         self._events = ProgressEvents(self.remote)

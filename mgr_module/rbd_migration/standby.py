@@ -5,6 +5,7 @@ from typing import Any, ClassVar, List
 
 from mgr_module import MgrStandbyModule, Option
 
+from . import compat
 from .http.server.standby import redirect_to
 from .http.server.supervisor import ServerSupervisor
 from .options import OPTIONS
@@ -17,6 +18,7 @@ class StandbyModule(MgrStandbyModule):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        compat.log_library_as(self.module_name)
         self._stopping = threading.Event()
         self._server = ServerSupervisor(self, redirect_to(lambda: str(self.get_active_uri() or "")))
 

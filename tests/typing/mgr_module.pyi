@@ -15,6 +15,7 @@ class CommandResult:
     outb: str
 
 class _Common:
+    module_name: str
     log: logging.Logger
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def get(self, data_name: str) -> Any: ...

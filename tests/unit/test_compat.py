@@ -4,6 +4,7 @@ Squid's forms (19) are those of Ceph's sources and release notes (doc/releases.r
 """
 
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -97,3 +98,52 @@ def test_a_client_is_registered_to_be_fenced_and_unregistered(compat, module):
 @pytest.mark.parametrize("compat", RELEASES, indirect=True)
 def test_no_notifications_are_asked_for(compat):
     assert compat.NOTIFY_TYPES == []
+
+
+class Noted(logging.Handler):
+    """A handler of the manager; it has the module's level."""
+
+    def __init__(self, level):
+        super().__init__(level)
+        self.said = []
+
+    def emit(self, record):
+        self.said.append((record.name, record.getMessage()))
+
+
+@pytest.fixture
+def loggers():
+    """The loggers of a module of its own name and of the library, as a manager finds them."""
+    module, library = logging.getLogger("module_for_a_test"), logging.getLogger("rbdmigrate")
+    root = logging.getLogger()
+    before = (library.handlers[:], library.propagate, root.level)
+    root.setLevel(logging.NOTSET)  # as all managers do
+    yield module, library
+    library.handlers[:], library.propagate = before[:2]
+    root.setLevel(before[2])
+    module.handlers.clear()
+    module.propagate = True
+
+
+@pytest.mark.parametrize("compat", ["tentacle"], indirect=True)
+def test_what_the_library_logs_follows_the_module_where_only_its_own_loggers_do(compat, loggers):
+    module, _ = loggers
+    handler = Noted(logging.WARNING)
+    module.addHandler(handler)
+    module.propagate = False
+    for _ in range(2):  # the standby module, then the active one, in one interpreter
+        compat.log_library_as(module.name)
+    log = logging.getLogger("rbdmigrate.engine.test")
+    log.warning("a warning")
+    log.info("below the level")
+    assert handler.said == [("rbdmigrate.engine.test", "a warning")]
+    handler.setLevel(logging.DEBUG)
+    logging.getLogger("rbdmigrate.engine.test").debug("the option was changed")
+    assert handler.said[1:] == [("rbdmigrate.engine.test", "the option was changed")]
+
+
+@pytest.mark.parametrize("compat", ["pacific", "reef", "squid"], indirect=True)
+def test_the_library_logs_as_every_logger_where_the_root_logger_counts(compat, loggers):
+    module, library = loggers
+    compat.log_library_as(module.name)
+    assert (library.handlers, library.propagate) == ([], True)

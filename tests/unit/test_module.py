@@ -14,6 +14,7 @@ STANDING_IN = ("mgr_module", "rados")  # what only a manager, and a host with Ce
 class Manager:
     """As much of the manager's side as the module needs before its engine runs."""
 
+    module_name = "rbd_migration"
     version = "ceph version 16.2.15 (abc) pacific (stable)"
 
     def get_module_option(self, name):
