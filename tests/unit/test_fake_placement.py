@@ -9,6 +9,7 @@ import pytest
 from rbdmigrate.model.states import Goal, Op
 from tests.fakes.bare import bare_cluster
 from tests.fakes.loading import load
+from tests.fakes.simulation import active
 from tests.fakes.world import World
 from tests.unit.builders import migration
 
@@ -124,6 +125,32 @@ def test_what_is_held_back_waits(made):
     assert bench.following(Op.EXECUTE) is None
     assert bench.at.held == "a gate"
     assert bench.following(Op.COMMIT) is not None
+
+
+def test_what_has_no_chance_is_looked_at_now_and_then(made):
+    """There may be thousands, and a round begins with each act that ends."""
+    bench = made(max_copies=0, max_steps=1)
+    waiting = [(TrackedMigration(migration(id=f"m{n}")), Op.EXECUTE) for n in range(3)]
+    bench.holds.hold.return_value = "a window"
+    for _ in range(10):
+        bench.placement.assign(waiting)
+    assert bench.holds.hold.call_count == 3
+    assert {tracked.held for tracked, _ in waiting} == {"a window"}
+    bench.holds.hold.return_value = None
+    active().sleep(6.0)
+    bench.placement.assign(waiting)
+    assert {tracked.held for tracked, _ in waiting} == {None}
+
+
+def test_what_has_a_chance_is_looked_at_each_time(made):
+    bench = made(max_copies=1)
+    waiting = TrackedMigration(migration(id="waiting"))
+    bench.holds.hold.return_value = "a window"
+    bench.placement.assign([(waiting, Op.EXECUTE)])
+    assert len(bench.made) == 1
+    bench.holds.hold.return_value = None
+    bench.placement.assign([(waiting, Op.EXECUTE)])
+    assert bench.made[1].job.tracked is waiting
 
 
 def test_higher_priorities_and_urgent_acts_that_wait_go_first(made):

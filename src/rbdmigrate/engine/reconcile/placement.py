@@ -31,6 +31,8 @@ from ..settings import Settings
 from .source_breaker import SourceBreaker, source_key
 from .worker_slot import Job, Slot
 
+_CHECKED = 5.0  # seconds for which it counts that nothing held one back that had no free slot
+
 
 class Placement:
     """The slots, and who gets one. Thread-safe. ``new_slot`` makes a slot with a name."""
@@ -64,15 +66,21 @@ class Placement:
         with self._lock:
             running, trying = self._under_way()
             limits = self._limits()
-            free = free_slots(running, limits)
+            free, now = free_slots(running, limits), time.monotonic()
             first: dict[str, tuple[int, bool]] = {}
             able: dict[str, tuple[TrackedMigration, Op]] = {}
             for tracked, op in waiting:
-                if not self._may_begin(tracked, op, trying):
+                chance = free.any_for(op)  # thousands may wait: only those that have one count
+                if chance or now >= tracked.hold_due:
+                    tracked.hold_due = now + _CHECKED
+                    may_begin = self._may_begin(tracked, op, trying)
+                else:
+                    may_begin = not tracked.source_rests and tracked.held is None
+                if not may_begin:
                     continue
                 kind, rank = kind_of(op), precedence(tracked.migration.priority, op)
                 first[kind] = min(first.get(kind, rank), rank)
-                if free.any_for(op):  # thousands may wait: only those that have a chance count
+                if chance:
                     able[tracked.migration.id] = (tracked, op)
             self._first = first
             candidates = [_waiting(tracked.migration, op) for tracked, op in able.values()]

@@ -34,6 +34,7 @@ class TrackedMigration:
         "full_speed",
         "half_since",
         "held",
+        "hold_due",
         "lock_shared",
         "looking",
         "migration",
@@ -79,6 +80,7 @@ class TrackedMigration:
         self.share = 0.0  # of what it has to compare, 0 to 1
         self.rate_limit: Optional[int] = None  # what the throttle gives it, bytes per second
         self.held: Optional[Hold] = None  # why nothing of it may be copied now
+        self.hold_due = 0.0  # monotonic time at which ``held`` is looked at without a free slot
         self.full_speed: Optional[float] = None  # what it made before a gate slowed it
         self.slowed: tuple[str, ...] = ()  # why it copies slower than it could
         self.progressed_at = time.monotonic()  # when the running copy last got on
