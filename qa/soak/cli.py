@@ -2,7 +2,6 @@
 
 import argparse
 import random
-import sys
 import tempfile
 import threading
 import time
@@ -129,6 +128,6 @@ def _summary(
     for what, times in sorted(totals.items()):
         print(f"  {what:<14} {times}")
     for problem in problems:
-        print(f"PROBLEM {problem}", file=sys.stderr)
+        print(f"PROBLEM {problem}")
     print(f"{len(problems)} problems" if problems else "nothing was lost")
     return 1 if problems else 0

@@ -72,6 +72,7 @@ def _resident() -> int:
 def run(images: int) -> Iterator[Phase]:
     """The phases with this number of images, each when it has ended."""
     with World() as world:
+        world.simulation.most_steps *= images
         world.set(max_steps=8, command_wait=0.0)
         for number in range(images):
             world.create_image(f"hdd/vm-{number}", {0: b"one"})

@@ -98,6 +98,7 @@ class Simulation:
         self.test = Process("test", 1)
         self.processes = {1: self.test}
         self._steps = 0
+        self.most_steps = _MAX_STEPS
         self._main = self._current = _Task(self.test, "test")
         self._tasks = [self._main]
         self._stuck = ""
@@ -182,7 +183,7 @@ class Simulation:
         """A point where another thread may run, and where a killed process stops."""
         self.now += seconds
         self._steps += 1
-        if self._steps > _MAX_STEPS:
+        if self._steps > self.most_steps:
             raise Stuck(f"{self._current.name} does not come to an end")
         if self._current.process.running and self.random.random() >= _SWITCH:
             return
