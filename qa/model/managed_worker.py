@@ -158,7 +158,7 @@ class ManagedWorker:
         return report
 
     def _wait(self, target: "dict[str, str]", state: str, rounds: int = 0) -> "dict[str, Any]":
-        """The report of the migration once it rests in a state, after so many rounds."""
+        """The report of the migration once it rests in a state, after this number of rounds."""
         deadline = time.monotonic() + _TIMEOUT
         while True:
             report = self._status(target)

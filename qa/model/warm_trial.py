@@ -116,10 +116,10 @@ class _Run:
     def _open(self, spec: str) -> "AbstractContextManager[rbd.Image]":
         return self.shape.opened(self._client, spec, read_only=False)
 
-    def _operate(self, image: rbd.Image, *, beside: bool = False) -> None:
-        """``beside``: while a round may take its snapshot, in which a rollback crashes librbd."""
+    def _operate(self, image: rbd.Image, *, in_round: bool = False) -> None:
+        """``in_round``: while a round may take its snapshot, in which a rollback crashes librbd."""
         shape = self.shape
-        without = (*shape.without, *(("rollback",) if beside else ()))
+        without = (*shape.without, *(("rollback",) if in_round else ()))
         operate(image, self._model, self._chance, shape.object_size, without=without)
 
     def _arm(self, probability: Optional[float] = None) -> None:
@@ -179,7 +179,7 @@ class _Run:
                 for number in range(_MOST):
                     if begun.done() and number >= 5:
                         break
-                    self._operate(image, beside=True)
+                    self._operate(image, in_round=True)
                 assert isinstance(answer_of(begun), Synchronized)
             if self._chance.random() < 0.5:
                 self._require_refused()

@@ -13,7 +13,7 @@ from ..devcluster.layout import REPOSITORY
 
 
 def main(argv: Optional[list[str]] = None) -> int:
-    """Run all phases with so many images, and print a table."""
+    """Run all phases with this number of images, and print a table."""
     parser = argparse.ArgumentParser(prog="./run qa simulate", description=__doc__)
     parser.add_argument("images", type=int, nargs="?", default=1000, help="default: 1000")
     args = parser.parse_args(argv)

@@ -36,9 +36,9 @@ class Behaviour:
     answer, "told" by the header Connection, or "silently". ``headers``: bytes of further headers.
     ``retry_after``: a header of errors. ``multipart``: a range is sent as multipart/byteranges,
     ``chunked``: in chunks without a length. ``informs``: status 100 comes before each answer.
-    ``junk``: these bytes are sent in place of HTTP. ``busy_after``: connections but the first so
-    many that are open get status 503. ``keeps``: a connection ends silently after so many answers.
-    ``stalls_after``: so many GETs are answered, then none any more.
+    ``junk``: these bytes are sent in place of HTTP. ``busy_after``: the number of open
+    connections beyond which new ones get status 503. ``keeps``: the number of answers after which a
+    connection ends silently. ``stalls_after``: the number of GETs that are answered; then none is.
     """
 
     ranges: Any = True

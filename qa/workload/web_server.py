@@ -30,7 +30,7 @@ from qa.workload.web_behaviour import TIMEOUT, Behaviour, Handler, Request, Stat
 class WebServer:
     """A web server in threads of this process. ``certificate`` (file, key) makes it use TLS.
 
-    ``at_once``: so many connections are served, and others wait until one of these has ended.
+    ``at_once``: the number of connections that are served; others wait until one has ended.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ _HAS_PARENT = 2
 _SMALLEST, _LARGEST = 1 << 20, 256 << 20  # bytes of a block
 
 Read = Callable[[int, int], bytes]
-"""Reads up to so many bytes, the second argument, from an offset of a file."""
+"""Reads bytes of a file; the arguments are the offset and the most that is wanted."""
 
 
 def _guid(text: str) -> bytes:
