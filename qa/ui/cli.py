@@ -4,7 +4,10 @@ import argparse
 import time
 from pathlib import Path
 
+from qa.releases.catalogue import here
+
 from .browser import browser
+from .dashboard import take_dashboard
 from .double import Double
 from .plan_scenes import every_plan, hostile_plan, large_plan
 from .scenes import MIB, ended, every_state, hooks, hostile, hosts, thousands
@@ -15,14 +18,23 @@ FOLDER = Path(__file__).parents[2] / ".screenshots"
 
 
 def main() -> int:
-    """Take screenshots, or serve the page with the double to try it."""
+    """Take screenshots, of the real dashboard too, or serve the page with the double to try it."""
     parser = argparse.ArgumentParser(prog="./run qa ui", description=__doc__)
     parser.add_argument("--only", default="", help="views whose name matches this pattern")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go")
     parser.add_argument("--serve", action="store_true", help="serve the page until interrupted")
+    parser.add_argument(
+        "--dashboard", action="store_true", help="only the real dashboard, of a cluster of its own"
+    )
     parser.add_argument("--many", type=int, default=0, help="so many migrations more")
     parser.add_argument("--hostile", action="store_true", help="hostile names too")
     options = parser.parse_args()
+    if options.dashboard:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with browser() as started:
+            for path in take_dashboard(started, options.folder, here()):
+                print(path, flush=True)
+        return 0
     with serving(_double(options)) as address:
         if options.serve:
             print(f"{address} (interrupt to end)", flush=True)

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
 from qa.devcluster.ports import free_ports
 from qa.ui.browser import browser, complaints
+from qa.ui.dashboard import log_in
 from qa.workload.images import MIB, digests, make_image, opened
 from tests.cluster.commands import Commands, option
 from tests.cluster.fixtures import of_cluster, running_or_new
@@ -72,15 +73,6 @@ def plan(cluster: Cluster, migration: Commands, pools: "tuple[str, str]") -> "It
         cluster.wait_for(lambda: state_now() == "cancelled", 60, "the plan is cancelled")
     if state_now():
         migration.ask("plan rm", plan=name)
-
-
-def log_in(page: Page, cluster: Cluster, user: str, password: str) -> None:
-    """Use the dashboard's own form."""
-    page.goto(cluster.dashboard()["url"] + "/#/login")
-    page.locator("input[name=username]").fill(user)
-    page.locator("input[name=password]").fill(password)
-    page.locator("button[type=submit], input[type=submit]").first.click()
-    page.wait_for_url(re.compile(r"#/(?!login)"))
 
 
 def _administrator(cluster: Cluster) -> "dict[str, str]":
