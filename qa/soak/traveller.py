@@ -128,7 +128,7 @@ class Traveller:
         self._write()
 
     def _commit(self) -> None:
-        self._command("commit")
+        self._end("commit")
         self._wait({"committed"})
         self._here, self._there = self._there, self._here
 
@@ -143,7 +143,7 @@ class Traveller:
     def _cancel(self) -> None:
         if self._cut_over or not self._warm:
             self._stop_writer()  # the target is not removed while it is open
-        self._command("cancel", "--force")
+        self._end("cancel", "--force")
         self._wait({"aborted"})
 
     def _rest(self, how: "object", state: str) -> None:
@@ -196,6 +196,15 @@ class Traveller:
             if time.monotonic() > deadline:
                 raise Lost(f"{self.spec}: not {' or '.join(sorted(states))} after {_SETTLE:g} s")
             time.sleep(0.2)
+
+    def _end(self, act: str, *options: str) -> None:
+        """A command that ends a migration.
+
+        It is refused when the answer to a former try was lost with its manager. Whoever calls this
+        waits for the state.
+        """
+        with contextlib.suppress(CommandFailed):
+            self._command(act, *options)
 
     def _command(self, act: str, *options: str) -> None:
         self._ceph("rbd", "migration", act, f"{self._there}/{self.name}", *options)

@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument(
         "--dashboard", action="store_true", help="only the real dashboard, of a cluster of its own"
     )
-    parser.add_argument("--many", type=int, default=0, help="so many migrations more")
+    parser.add_argument("--many", type=int, default=0, help="this number of further migrations")
     parser.add_argument("--hostile", action="store_true", help="hostile names too")
     options = parser.parse_args()
     if options.dashboard:

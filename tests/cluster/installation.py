@@ -20,7 +20,12 @@ def newer_tree(folder: Path) -> Path:
     _edit(
         folder / "src/rbdmigrate/model/migration.py",
         r"(\n    timeline: tuple)",
-        rf'\n    {FIELD}: str = "blue"\1',
+        rf'\n    {FIELD}: str = ""\1',
+    )
+    _edit(  # it does not have its default, and so is stored
+        folder / "src/rbdmigrate/model/migration_codec.py",
+        r'("schema": SCHEMA, )',
+        rf'\1"{FIELD}": "blue", ',
     )
     return folder
 
