@@ -192,9 +192,9 @@ def test_a_worker_takes_little_memory_whatever_the_size_of_the_image(client, poo
     worker.run(ends, acts.Execute())
     write(client, f"{one}/src", b"last" * 1024, 1 << 41)
     written[1 << 41] = b"last" * 1024
-    point = worker.run(ends, acts.CutOver()).point
+    point = worker.run(ends, acts.CutOver()).comparison_snapshot
     compared = Verification(Verify.FULL, 1, 1.0, time.time())
-    done = worker.run(ends, acts.Verify(compared, point=point))
+    done = worker.run(ends, acts.Verify(compared, comparison_snapshot=point))
     assert done.verification.outcome is Outcome.PASSED
     status = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii")
     most = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
@@ -213,10 +213,10 @@ def test_a_snapshot_that_was_cut_off_does_not_spoil_the_comparison(client, pools
     worker.run(ends, acts.Execute())
     write(client, source, b"last" * 1024, 8192)
     worker.arm(Chosen(point), (), 1.0)
-    cut = worker.run(ends, acts.CutOver(clients_wait=True)).point
+    cut = worker.run(ends, acts.CutOver(clients_wait=True)).comparison_snapshot
     assert worker.kills == 1
     compared = Verification(Verify.FULL, 1, 1.0, time.time())
-    done = worker.run(ends, acts.Verify(compared, point=cut))
+    done = worker.run(ends, acts.Verify(compared, comparison_snapshot=cut))
     assert (done.verification.outcome, done.verification.reasons) == (Outcome.PASSED, ())
 
 
