@@ -302,6 +302,7 @@ class TestLiveness:
             assert silent.problem == ""
             silent._ask()
             assert "did not answer the last 3 times" in silent.problem
+        monkeypatch.setattr(found, "_PATIENCE", 30.0)
         silent._place = liveness._place
         silent._tls = liveness._tls
         silent._ask()
