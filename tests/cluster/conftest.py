@@ -46,6 +46,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield ready
 
 
+@pytest.fixture(autouse=True)
+def _living_managers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A manager that a test killed runs again for the next one, also when the test failed."""
+    yield
+    if "cluster" in request.fixturenames:
+        shared: Cluster = request.getfixturevalue("cluster")
+        for name in shared.mgrs():
+            shared.mgr_start(name)
+
+
 client, migration = of_cluster("session")
 _numbers = itertools.count(1)
 

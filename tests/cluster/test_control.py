@@ -80,17 +80,16 @@ def large(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") ->
     return Copy(migration, client, pools, objects=2048)
 
 
-def until_it_stands(copy: Copy, seconds: float = 3.0) -> None:
-    """Fails when the number of copied objects still grows after that many seconds."""
+def until_it_stands(copy: Copy, seconds: float = 20.0) -> None:
+    """Wait until the number of copied objects has not grown for two seconds."""
     deadline = time.monotonic() + seconds
-    count = copy.copied()
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
+    count, since = copy.copied(), time.monotonic()
+    while time.monotonic() - since < 2.0:
+        assert time.monotonic() < deadline, "it goes on copying"
+        time.sleep(0.2)
         before, count = count, copy.copied()
-        if before == count:
-            break
-    time.sleep(1.5)
-    assert copy.copied() == count, "it goes on copying"
+        if before != count:
+            since = time.monotonic()
 
 
 def test_pause_and_resume(migration: Commands, client: rados.Rados, slow: Copy) -> None:

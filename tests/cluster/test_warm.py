@@ -284,9 +284,11 @@ def test_a_snapshot_of_a_round_that_somebody_removes_from_the_source_is_made_up_
     migration.text("cutover", target)
     found = digests(client, target)
     assert {view: found[view] for view in expected} == expected
-    migration.text("commit", target)
-    report = migration.wait(target, "committed")
+    migration.text("verify", target)
+    report = migration.wait(target, "verified")
     assert report["verification"]["outcome"] == "passed"
+    migration.text("commit", target)
+    migration.wait(target, "committed")
     assert digests(client, target) == expected
 
 
