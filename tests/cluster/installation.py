@@ -24,8 +24,8 @@ def newer_tree(folder: Path) -> Path:
     )
     _edit(  # it does not have its default, and so is stored
         folder / "src/rbdmigrate/model/migration_codec.py",
-        r'("schema": SCHEMA, )',
-        rf'\1"{FIELD}": "blue", ',
+        r"(dumped\()(to_stored\(migration\))",
+        rf'\1{{"{FIELD}": "blue", **\2}}',
     )
     return folder
 

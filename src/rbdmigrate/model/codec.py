@@ -98,6 +98,11 @@ def from_plain(cls: type[T], data: Any, where: str = "record") -> T:
     return cls(**values)
 
 
+def dumped(plain: Mapping[str, Any], schema: int) -> bytes:
+    """Return the stored form of the plain fields of a record; see :func:`loaded`."""
+    return json.dumps({"schema": schema, **plain}, separators=(",", ":")).encode()
+
+
 def loaded(raw: bytes, schema: int) -> dict[str, Any]:
     """Return the plain fields of a stored record of this schema. Raises RecordError."""
     try:

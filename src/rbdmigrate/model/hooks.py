@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import enum
-import json
 import re
 from dataclasses import dataclass
 from typing import Optional, TypeVar, Union
 
 from .bounds import MAX_RECORD, shortened
-from .codec import from_plain, loaded, readable, to_plain
+from .codec import dumped, from_plain, loaded, readable, to_plain
 
 SCHEMA = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -118,7 +117,7 @@ _T = TypeVar("_T", Hook, Delivery)
 
 def encode(record: Union[Hook, Delivery]) -> bytes:
     """Return the stored form, after a check that it can be read back. Raises MigrationError."""
-    raw = json.dumps({"schema": SCHEMA, **to_plain(record)}, separators=(",", ":")).encode()
+    raw = dumped(to_plain(record), SCHEMA)
     what = f"the hook {record.name}" if isinstance(record, Hook) else f"the message {record.id}"
     readable(raw, what, MAX_RECORD, lambda: from_plain(type(record), loaded(raw, SCHEMA)))
     return raw

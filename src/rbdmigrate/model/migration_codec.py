@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from .bounds import MAX_DURATION, MAX_RECORD, narrowed, shortened
-from .codec import from_plain, loaded, readable, to_stored
+from .codec import dumped, from_plain, loaded, readable, to_stored
 from .migration import Migration
 
 SCHEMA = 1
@@ -14,8 +13,7 @@ SCHEMA = 1
 
 def encode(migration: Migration) -> bytes:
     """Return the stored form of the record: JSON with its schema version."""
-    plain = {"schema": SCHEMA, **to_stored(migration)}
-    return json.dumps(plain, separators=(",", ":")).encode()
+    return dumped(to_stored(migration), SCHEMA)
 
 
 def decode(raw: bytes) -> Migration:

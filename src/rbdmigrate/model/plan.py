@@ -7,13 +7,12 @@ migrations. The items are chosen when the plan starts, and do not change afterwa
 from __future__ import annotations
 
 import enum
-import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional, TypeVar, Union
 
 from .bounds import MAX_PLAN, MAX_RECORD, narrowed, shortened
-from .codec import from_plain, loaded, readable, to_stored
+from .codec import dumped, from_plain, loaded, readable, to_stored
 from .layout import LayoutOptions
 from .migration import TIMELINE_LENGTH
 from .policy import Policy
@@ -301,7 +300,7 @@ _T = TypeVar("_T", Plan, Item)
 
 def encode(record: Union[Plan, Item]) -> bytes:
     """Return the stored form of a record: JSON with its schema version."""
-    return json.dumps({"schema": SCHEMA, **to_stored(record)}, separators=(",", ":")).encode()
+    return dumped(to_stored(record), SCHEMA)
 
 
 def decode(cls: type[_T], raw: bytes) -> _T:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
-from .codec import from_plain, loaded, to_plain
+from .codec import dumped, from_plain, loaded, to_plain
 
 SCHEMA = 1
 
@@ -43,7 +42,7 @@ class Tally:
 
 def encode_tally(tally: Tally) -> bytes:
     """Return the stored form: JSON with its schema version."""
-    return json.dumps({"schema": SCHEMA, **to_plain(tally)}, separators=(",", ":")).encode()
+    return dumped(to_plain(tally), SCHEMA)
 
 
 def decode_tally(raw: bytes) -> Tally:

@@ -53,10 +53,8 @@ class ActFailures:
             log.warning("%s: %s", tracked.migration.id, failure.message)
             return
         problem = explained(op, failure, tracked)
-        if op in (
-            Op.REMOVE_COMPARISON_SNAPSHOT,
-            Op.COMPLETE_OBJECTS,
-        ):  # nothing else may be done before
+        # Nothing else may be done before these.
+        if op in (Op.REMOVE_COMPARISON_SNAPSHOT, Op.COMPLETE_OBJECTS):
             problem = replace(problem, transient=True)
         self.record(tracked, failure.errno, problem)
 

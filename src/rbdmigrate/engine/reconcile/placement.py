@@ -73,10 +73,8 @@ class Placement:
                 chance = free.any_for(op)  # thousands may wait: only those that have one count
                 if chance or now >= tracked.hold_due:
                     tracked.hold_due = now + _CHECKED
-                    may_begin = self._may_begin(tracked, op, trying)
-                else:
-                    may_begin = not tracked.source_rests and tracked.held is None
-                if not may_begin:
+                    self._look_for_holds(tracked, op, trying)
+                if tracked.source_rests or tracked.held is not None:
                     continue
                 kind, rank = kind_of(op), precedence(tracked.migration.priority, op)
                 first[kind] = min(first.get(kind, rank), rank)
@@ -104,7 +102,8 @@ class Placement:
                 return None
             if tracked.armed is not None and tracked.armed[0] != slot.name:
                 return None  # another worker has its images open
-            if not self._may_begin(tracked, op, trying):
+            self._look_for_holds(tracked, op, trying)
+            if tracked.source_rests or tracked.held is not None:
                 return None
             following = Job(tracked, op)
             if not choose([_waiting(m, op)], running, self._limits()):
@@ -119,12 +118,11 @@ class Placement:
         jobs = [job for slot in self._slots if slot is not but and (job := slot.job) is not None]
         return [_running(job) for job in jobs], {source_key(job.tracked.migration) for job in jobs}
 
-    def _may_begin(self, tracked: TrackedMigration, op: Op, trying: set[str]) -> bool:
-        """Whether neither its source nor a gate nor a plan holds it back, which is noted."""
+    def _look_for_holds(self, tracked: TrackedMigration, op: Op, trying: set[str]) -> None:
+        """Note in ``tracked`` whether its source, a gate or a plan holds it back."""
         m = tracked.migration
         tracked.source_rests = self._breaker.rests(m, op, trying)
         tracked.held = self._hold(m, op)
-        return not tracked.source_rests and tracked.held is None
 
     def _hold(self, m: Migration, op: Op) -> Optional[Hold]:
         return self._holds.hold(m, begins=True) if op in PACED else self._holds.step(m, op)

@@ -226,8 +226,8 @@ class Reconciler:
                 return
             if isinstance(verdict, End):
                 self._end(tracked)
-        elif names_changed(migration, situation, seen):
-            tracked.note = names_changed(migration, situation, seen)
+        elif names_message := names_changed(migration, situation, seen):
+            tracked.note = names_message
             look_again(tracked, _TROUBLE_WAIT)
         elif situation in HALF_DONE and not is_ours(migration, situation):
             tracked.note = _PLAIN_RBD
