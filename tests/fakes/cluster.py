@@ -40,7 +40,7 @@ class Header:
 
     ``link`` is its migration header. ``here``: of a target, the objects that need the source no
     more. ``lock``: the client that holds the exclusive lock; ``locked_out``: nobody gets it until
-    a worker of ours lets clients in.
+    a worker of ours allows clients again.
     """
 
     name: str

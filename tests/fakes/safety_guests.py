@@ -88,7 +88,7 @@ class Guests:
         return True
 
     def _with_image(self, disk: str, act: Callable[[Any], None]) -> bool:
-        """As `rbd snap create` and others do it: open, act, close, beside a client or not."""
+        """As `rbd snap create` and others do it: open, act, close, with another client or none."""
         state = self.judge.disks[disk]
         if not self._usable(disk):
             return False
