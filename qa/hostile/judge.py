@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 1.0  # of the processor, for a look at a file
-LONGEST = 10.0  # the same of one that unpacks to very much: an inspection unpacks for 8 seconds
 WARM = 30  # files after which the memory of the modules that Python loads is there
 GROWTH = 48 << 20  # bytes of the reading process, over all files after these
 LARGEST = 400 << 20  # bytes of QEMU
@@ -21,14 +20,10 @@ NEVER: Unpack = (("false",), ())
 
 
 def problems(
-    answer: "dict[str, Any]",
-    path: Path,
-    form: str,
-    unpack: Unpack = ((), ()),
-    most: float = SECONDS,
+    answer: "dict[str, Any]", path: Path, form: str, unpack: Unpack = ((), ())
 ) -> "list[str]":
     """What is wrong with an answer. ``form``: QEMU's name of the format. ``unpack``: the tool that
-    unpacks the file. ``most``: seconds of the processor.
+    unpacks the file.
     """
     found = []
     for code, message in (*answer["errors"], *answer["live"], ["READ", answer["read"]]):
@@ -36,7 +31,7 @@ def problems(
             found.append(f"{code}: not one sentence: {message!r}")
         if code == "SOURCE_UNREADABLE":
             found.append(f"an error of the module: {message}")
-    slow = [seconds for seconds in answer["seconds"] if seconds > most]
+    slow = [seconds for seconds in answer["seconds"] if seconds > SECONDS]
     if slow:
         found.append(f"took {max(slow):.2f} s of the processor")
     if answer["digest"]:

@@ -15,7 +15,7 @@ from .bases import MIB
 
 SIZE = 4 * MIB  # of the good disks
 _MEMBER = "disk"
-_PART, _PARTS = 64 * MIB, 16  # of zeros, that a file unpacks to
+_PART, _PARTS = 16 * MIB, 64  # of zeros, that a file unpacks to
 
 
 def _zstd(data: bytes) -> bytes:
@@ -86,11 +86,15 @@ def regions(packing: str, length: int) -> "tuple[tuple[int, int], ...]":
 def bombs(qcow: bytes) -> "Iterator[tuple[str, str, bytes]]":
     """Files that unpack to much more than they say, or than is put into a file for a look.
 
-    Each is the name of a packing, the type of the disk, and the file.
+    Each is the name of a packing, the type of the disk, and the file. Zeros are not written to that
+    file, a pattern is.
     """
-    zeros = bytes(_PART)
-    for name in ("gzip", "xz", "zstd", "bzip2"):
-        how = PACKINGS[name]
-        rest = how.pack(zeros) * _PARTS
-        yield name, "raw", rest
-        yield name, "qcow", how.pack(qcow) + rest
+    for content in (bytes(_PART), b"ab" * (_PART // 2)):
+        for name in ("gzip", "xz", "zstd", "bzip2"):
+            how = PACKINGS[name]
+            rest = how.pack(content) * _PARTS
+            yield name, "raw", rest
+            yield name, "qcow", how.pack(qcow) + rest
+        before = tarfile.TarInfo("before")
+        before.size = _PART * _PARTS
+        yield "tar-gzip", "qcow", gzip.compress(before.tobuf()) + gzip.compress(content) * _PARTS

@@ -8,6 +8,7 @@ import hashlib
 import json
 import resource
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Optional
@@ -16,8 +17,10 @@ from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import SourceError, inspect
+from rbdmigrate.sources.content import Content
 from rbdmigrate.sources.copying import CopySource, inspect_copied
 from rbdmigrate.sources.limits import Limits
+from rbdmigrate.sources.qemu.content import QemuContent
 
 _SHORT = 64 << 20  # bytes of a disk that is read
 _PIECE = 1 << 20
@@ -74,7 +77,7 @@ def read(source: CopySource, name: Optional[str] = None) -> "tuple[str, str]":
             for offset, length in disk.extents(0, disk.size):
                 for begin in range(offset, offset + length, _PIECE):
                     _zeros(digest, begin - at)
-                    piece = disk.read(begin, min(_PIECE, offset + length - begin))
+                    piece = _read(disk, begin, min(_PIECE, offset + length - begin))
                     digest.update(piece)
                     at = begin + len(piece)
             _zeros(digest, disk.size - at)
@@ -82,6 +85,23 @@ def read(source: CopySource, name: Optional[str] = None) -> "tuple[str, str]":
     except SourceError as error:
         return "", error.message
     return digest.hexdigest(), ""
+
+
+def _read(disk: Content, offset: int, length: int) -> bytes:
+    """Read as a copy does, and as a verification does: both have to be the same."""
+    by_verification = disk.read(offset, length)
+    if isinstance(disk, QemuContent):
+        by_copy, ended = [b""], threading.Event()
+
+        def done(errno: int, content: bytes) -> None:
+            by_copy[0] = content
+            ended.set()
+
+        disk.begin_read(offset, length, done)
+        ended.wait()
+        if by_copy[0] != by_verification:
+            raise RuntimeError(f"QEMU reads other bytes at {offset} than are in the file")
+    return by_verification
 
 
 def _zeros(digest: Any, length: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Optional, Union
 
 from . import fuzz, references, tracer
 from .bases import BASES, make, raw_disk
-from .judge import GROWTH, LARGEST, LONGEST, NEVER, SECONDS, WARM, Unpack, problems
+from .judge import GROWTH, LARGEST, NEVER, WARM, Unpack, problems
 from .packed import PACKED, PACKINGS, bombs
 from .samples import faults
 from .several import cases
@@ -28,7 +28,6 @@ class File:
     """A file, the type of its source-spec, and QEMU's name of the format.
 
     ``fields``: what its stream says of its packing. ``unpack``: see :class:`.packed.Packing`.
-    ``seconds``: of the processor, for a look at it.
     """
 
     name: str
@@ -37,7 +36,6 @@ class File:
     path: Path
     fields: "Mapping[str, Union[str, int]]" = field(default_factory=dict)
     unpack: Unpack = ((), ())
-    seconds: float = SECONDS
 
     @property
     def spec(self) -> "dict[str, Any]":
@@ -144,7 +142,7 @@ class Bench:
         for number, (packing, kind, data) in enumerate(bombs(self.good["qcow2"])):
             base = "qcow2" if kind == "qcow" else ""
             file = self.packed_file(f"bomb-{number}-{packing}-{kind}", packing, base, data)
-            yield replace(file, unpack=NEVER, seconds=LONGEST)
+            yield replace(file, unpack=NEVER)
 
     def file(self, name: str, base: str, data: bytes) -> File:
         """Make a file that is read as one of a base."""
@@ -164,7 +162,7 @@ class Bench:
                 largest = max(largest, answer["largest"])
                 found.growth = max(found.growth, answer["resident"] - first)
                 found.count(file.name, answer)
-                wrong = problems(answer, file.path, file.form, file.unpack, file.seconds)
+                wrong = problems(answer, file.path, file.form, file.unpack)
                 found.wrong += [f"{file.name}: {text}" for text in wrong]
                 if not wrong:
                     file.path.unlink()

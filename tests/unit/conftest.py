@@ -15,6 +15,7 @@ settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("unit")
 
 _ENGINE = Path(__file__).parents[2] / "src" / "rbdmigrate" / "engine"
+_MIB = 1 << 20
 _FRONT_END = Path(__file__).parents[2] / "mgr_module" / "rbd_migration"
 
 
@@ -89,3 +90,15 @@ def ask(commands, engine, options):
         )
 
     return give
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A raw disk with data, zeros and holes."""
+    path = tmp_path_factory.mktemp("base") / "base.raw"
+    with open(path, "wb") as file:
+        for number in range(0, 12, 3):
+            file.seek(number * _MIB)
+            file.write(bytes(range(1, 256)) * 2000 + bytes(65536) + bytes([number + 1]) * 65536)
+        file.truncate(16 * _MIB)
+    return path

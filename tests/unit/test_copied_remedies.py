@@ -14,6 +14,7 @@ import tarfile
 import pytest
 
 from qa.workload.encrypted import measured
+from qa.workload.esx_disks import describe, vmfs_sparse
 from qa.workload.unmerged import vhd_differences, vhdx_differences, vhdx_with_log
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.import_policy import ImportPolicy
@@ -167,6 +168,15 @@ def extents_in_an_archive(bench):
     return error, bench.file("disk.vmdk", "vmdk")
 
 
+def data_of_a_disk_of_esx(bench):
+    disk, data = bench.folder / "disk.vmdk", bench.folder / "disk-delta.vmdk"
+    vmfs_sparse(data, DISK)
+    describe(disk, "vmfsSparse", data, DISK)
+    error = refusal(bench.file(data.name, "vmdk"))
+    assert "give the descriptor, the small text file that names it" in error.message
+    return error, bench.file(disk.name, "vmdk")
+
+
 def differences_to_a_vhd(bench):
     if shutil.which("vhdimount") is None or not os.access("/dev/fuse", os.W_OK):
         pytest.skip("needs libvhdi-utils and FUSE")
@@ -311,6 +321,7 @@ FOLLOWED = {
         split_extents_on_a_server,
         extents_exported_to_one_file,
         extents_in_an_archive,
+        data_of_a_disk_of_esx,
     ],
     "VHD_DIFFERENCING": [differences_to_a_vhd],
     "VHDX_DIFFERENCING": [differences_to_a_vhdx],

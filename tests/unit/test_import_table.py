@@ -22,6 +22,7 @@ from typing import Callable
 
 import pytest
 
+from qa.workload import esx_disks
 from qa.workload.encrypted import measured
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
@@ -69,7 +70,8 @@ def in_archive(data):
 class Row:
     """A disk: its type, options of qemu-img, what the stream says of its packing, and the packing.
 
-    ``before`` makes a file that it names, ``after`` changes it. ``secret``: its passphrase.
+    ``before`` makes a file that it names, ``after`` changes it. ``write`` writes what qemu-img does
+    not. ``secret``: its passphrase.
     """
 
     kind: str
@@ -78,8 +80,26 @@ class Row:
     pack: "Callable[[bytes], bytes]" = bytes
     before: str = ""
     after: str = ""
+    write: "Callable[[Path, bytes], None]" = lambda made, content: None
     snapshots: bool = False
     secret: str = ""
+
+
+def vmfs_sparse(made, content):
+    esx_disks.vmfs_sparse(made.with_name("made-delta.vmdk"), content)
+    esx_disks.describe(made, "vmfsSparse", made.with_name("made-delta.vmdk"), content)
+
+
+def se_sparse_delta(made, content):
+    """A snapshot of ESX: what was written since, and the flat file of before."""
+    parent = made.with_name("made-flat.vmdk")
+    parent.write_bytes(content)
+    esx_disks.describe(made.with_name("first.vmdk"), "vmfs", parent, content)
+    own = bytearray(len(content))
+    own[: 2 * MIB] = bytes([9]) * 2 * MIB
+    data = made.with_name("made-sesparse.vmdk")
+    esx_disks.se_sparse(data, own, zeroed=(512, 513, 1030))  # from 2 MiB on
+    esx_disks.describe(made, "seSparse", data, content, "first.vmdk")
 
 
 _LUKS = f"-O qcow2 --object secret,id=s,data={PASSPHRASE} -o encrypt.format=luks"
@@ -137,6 +157,8 @@ ROWS = {
         after="qemu-img create -q -f vmdk -F vmdk -b first.vmdk made && "
         "qemu-io -f vmdk -c 'write -P 6 5M 100k' made",
     ),
+    "``vmdk``, vmfsSparse": Row("vmdk", write=vmfs_sparse),
+    "``vmdk``, a delta of ESX, seSparse": Row("vmdk", write=se_sparse_delta),
     "``vmdk``, zstd": Row("vmdk", "-O vmdk", {"compression": "zstd"}, zstd),
     "``vmdk`` in an OVA": Row("vmdk", _STREAM, {"member": "disk"}, in_archive),
     "``vmdk`` in an OVA, bzip2": Row(
@@ -278,6 +300,7 @@ def make(row, base, folder):
         measured(lambda: tool(*convert, cwd=folder))
     elif row.kind == "raw":
         made.write_bytes(base.read_bytes())
+    row.write(made, base.read_bytes())
     if row.after:
         shell(row.after, folder)
     return views_of(made, row, folder) if row.kind != "raw" else {None: base.read_bytes()}

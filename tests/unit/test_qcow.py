@@ -260,6 +260,7 @@ RAW = [
     (b"", ["SOURCE_EMPTY"]),
     (Qcow().build(), ["RAW_CONTAINER"]),
     (b"KDMV" + bytes(508), ["RAW_CONTAINER"]),
+    (b"\xbe\xba\xfe\xca" + bytes(508), ["RAW_CONTAINER"]),
     (b"vhdxfile" + bytes(504), ["RAW_CONTAINER"]),
     (bytes(64) + b"\x7f\x10\xda\xbe" + bytes(444), ["RAW_CONTAINER"]),
     (b"\x1f\x8b\x08" + bytes(509), ["RAW_CONTAINER"]),

@@ -16,7 +16,6 @@ import pytest
 from qa.workload.encrypted import measured
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
-from rbdmigrate.model.finding import Severity
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source import StreamSpec
 from rbdmigrate.model.source_spec import parse_source_spec
@@ -25,10 +24,9 @@ from rbdmigrate.sources.copying import CopySource, inspect_copied
 from rbdmigrate.sources.qemu import content, process
 from rbdmigrate.sources.qemu.chain import FORMATS as FORMATS_OF_QEMU
 from rbdmigrate.sources.stream import Stream
+from tests.unit.qemu_disks import converted, problem, read_all, source, tool
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
-
-MIB = 1 << 20
 
 #: kind in the source-spec, and the options of qemu-img that make it
 FORMATS = {
@@ -55,58 +53,6 @@ FORMATS = {
 }
 
 
-def tool(*command, cwd=None):
-    words = [str(part) for part in command]
-    return subprocess.run(words, check=True, capture_output=True, timeout=60, cwd=cwd)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A raw disk with data, zeros and holes."""
-    path = tmp_path_factory.mktemp("base") / "base.raw"
-    with open(path, "wb") as file:
-        for number in range(0, 12, 3):
-            file.seek(number * MIB)
-            file.write(bytes(range(1, 256)) * 2000 + bytes(65536) + bytes([number + 1]) * 65536)
-        file.truncate(16 * MIB)
-    return path
-
-
-def source(path, kind, folders=None, **fields):
-    spec = {"type": kind, "stream": {"type": "file", "file_path": str(path)}, **fields}
-    reach = ImportPolicy(folders=tuple(folders or [str(path.parent)]))
-    return CopySource(parse_source_spec(json.dumps(spec)), reach)
-
-
-def read_all(disk):
-    """The disk by its extents: what is not in them has to be zeros."""
-    found = bytearray(disk.size)
-    for offset, length in disk.extents(0, disk.size):
-        found[offset : offset + length] = disk.read(offset, length)
-    return bytes(found)
-
-
-def problem(source):
-    """Its refusal: the code, in one sentence."""
-    found = inspect_copied(source.spec, source.reach)
-    errors = [f for f in found.findings if f.severity is Severity.ERROR]
-    assert errors
-    assert errors[0].message.endswith(".")
-    assert "\n" not in errors[0].message
-    assert "driver" not in errors[0].message  # of our description of the disk
-    return errors[0]
-
-
-def converted(path, kind):
-    """What qemu-img reads; the format is named to it too."""
-    driver = {"qcow": json.loads(tool("qemu-img", "info", "--output=json", path).stdout)["format"]}
-    raw = path.with_name("converted.raw")
-    tool(
-        "qemu-img", "convert", "-f", driver.get(kind, kind), "-O", "raw", path, raw, cwd=path.parent
-    )
-    return raw.read_bytes()
-
-
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_read_is_what_qemu_img_reads(name, base, tmp_path):
     kind, options = FORMATS[name]
@@ -120,34 +66,6 @@ def test_what_is_read_is_what_qemu_img_reads(name, base, tmp_path):
     assert inspection.errors == ()
     assert inspection.size == len(wanted)
     assert 0 < inspection.to_copy <= len(wanted)
-
-
-BLOCKS = {"vhdx": ("subformat=dynamic,block_size=1M", 1 << 20), "vpc": ("force_size=on", 2 << 20)}
-BLOCK_WRITES = (0, 4 << 20, 4095 << 20, (4096 << 20) - 512, 4097 << 20, 9 << 30, (10 << 30) - 512)
-
-
-@pytest.mark.parametrize("whole", [False, True])
-@pytest.mark.parametrize("kind", BLOCKS)
-def test_blocks_that_a_file_does_not_have_are_not_read(kind, whole, tmp_path):
-    """Beyond 4 GiB the table of VHDX has entries that are for no blocks.
-
-    ``whole``: the file has no holes.
-    """
-    path, (options, block) = tmp_path / f"disk.{kind}", BLOCKS[kind]
-    tool("qemu-img", "create", "-q", "-f", kind, "-o", options, path, "10G")
-    writes = [f"write -P {number} {at} 512" for number, at in enumerate(BLOCK_WRITES, 1)]
-    tool("qemu-io", "-f", kind, *(f"-c{write}" for write in writes), path)
-    if whole:
-        tool("cp", "--sparse=never", path, tmp_path / "copy")
-        (tmp_path / "copy").rename(path)
-    with source(path, kind).open(None) as disk:
-        found = list(disk.extents(0, disk.size))
-        assert sum(length for _, length in found) <= len(BLOCK_WRITES) * (block if whole else 65536)
-        for number, at in enumerate(BLOCK_WRITES, 1):
-            assert any(begin <= at and at + 512 <= begin + length for begin, length in found)
-            assert disk.read(at, 512) == bytes([number]) * 512
-        assert list(disk.extents(2 << 20, 1 << 20)) == []
-        assert sum(length for _, length in disk.extents(at, 512)) == 512
 
 
 @pytest.mark.parametrize("name", FORMATS)

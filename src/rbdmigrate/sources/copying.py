@@ -27,9 +27,10 @@ from .qcow_tables import Snapshot, read_snapshots, read_view
 from .qemu import vmdk
 from .qemu.chain import FORMATS
 from .qemu.content import QemuContent
-from .spool import Spool, SpooledStream, partly
+from .spool import Spool, SpooledStream
 from .stream import Resolve, Stream, no_config
 from .streams import open_stream
+from .unpacked import partly
 
 _INSPECTED = 20  # seconds of the processor for looking at a disk
 _COUNTING = 0.5  # seconds for counting data; what takes longer is not known

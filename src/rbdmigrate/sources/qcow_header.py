@@ -202,6 +202,7 @@ _MAGICS = (
     (0, MAGIC, "qcow", "is a QCOW file"),
     (0, b"KDMV", "vmdk", "is a VMDK file"),
     (0, b"COWD", "vmdk", "is a VMDK file"),
+    (0, b"\xbe\xba\xfe\xca\0\0\0\0", "vmdk", "is a VMDK file"),
     (0, b"WithoutFreeSpace", "parallels", "is a Parallels disk"),
     (0, b"WithouFreSpacExt", "parallels", "is a Parallels disk"),
     (257, b"ustar", "tar", "is a tar archive, such as an OVA"),

@@ -23,12 +23,12 @@ from .errors import SourceError
 from .file import OpenFile
 from .limits import Deadline
 from .stream import BLOCK, Stream
-from .unpacked import Unpacked
+from .unpacked import Expansion, Unpacked
 
 _ZEROS = bytes(64 << 10)
 _KEPT_FREE = 10  # percent of the file system: a monitor on it stops at 5 (mon_data_avail_crit)
 _LOOKED_AT = 256 << 20  # bytes that an inspection takes of a file
-_LOOKING = 8.0  # seconds that it takes for that
+_LOOKING = 8.0  # seconds that it takes for that; less for a file that expands much
 _BEYOND = 1 << 40  # bytes that QEMU may think a file has of which the beginning alone is there
 _IN_MEMORY = ("tmpfs", "ramfs")
 
@@ -102,6 +102,7 @@ class Spool:
         until = time.monotonic() + _LOOKING
         space = _Space(descriptor, spec, policy)
         space.require(0 if spec.compression or self._partly else served.size)
+        expansion = Expansion()
         source = Unpacked(served, spec, summed=True, deadline=deadline)
         try:
             size = written = 0
@@ -113,7 +114,8 @@ class Spool:
                 written += _write(descriptor, size, data, spec)
                 size += len(data)
                 self._progress(source.served, served.size)
-                if self._partly and (written >= _LOOKED_AT or time.monotonic() > until):
+                enough = written >= _LOOKED_AT or time.monotonic() > until
+                if self._partly and (enough or expansion.too_much(source.served, size)):
                     return size, False
             source.finish()
             return size, True
@@ -155,17 +157,6 @@ def _full(spec: StreamSpec, why: str) -> SourceError:
         f"copy it to a folder that is open to imports, or let {OPTION_SPOOL_FOLDER} be a folder "
         f"with more space and raise {OPTION_SPOOL_SIZE}.",
         remedy=conversion.gathered(spec),
-    )
-
-
-def partly(label: str, remedy: str = "") -> SourceError:
-    """The error for a file in which an inspection does not get far enough."""
-    return SourceError(
-        "SPOOL_PARTLY",
-        ENOSPC,
-        f"{label} is too long to be unpacked for a look at it, and what has to be known is not at "
-        "its beginning; unpack it into a folder that is open to imports.",
-        remedy=remedy,
     )
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from errno import EBADMSG
+import time
+from errno import EBADMSG, ENOSPC
 from typing import Optional
 
 from ..model.checksum import Summing, parse_checksum
 from ..model.source import StreamSpec
+from . import conversion
 from .archive import MemberBytes
 from .compression import decompressed
 from .errors import SourceError
 from .limits import Deadline
 from .stream import BLOCK, Bytes, Stream
 
+_EXPANDING = 0.5  # seconds of the processor that a look takes for a file that expands much
+_RATE = 32  # times its own length; disks are seldom compressed to less than a tenth
 _MOST_AFTER = 1 << 30  # bytes of an archive after the disk, which are decompressed for their sum
 
 
@@ -24,6 +28,29 @@ def other_checksum(label: str, summing: Summing) -> SourceError:
         f"{label} has the checksum {summing.found}, and not {summing.wanted.digest}, which was "
         "given: it is damaged, or another file, and nothing of it is used; abort this import.",
     )
+
+
+def partly(label: str, remedy: str = "") -> SourceError:
+    """The error for a file in which an inspection does not get far enough."""
+    return SourceError(
+        "SPOOL_PARTLY",
+        ENOSPC,
+        f"{label} is too long to be unpacked for a look at it, and what has to be known is not at "
+        "its beginning; unpack it into a folder that is open to imports.",
+        remedy=remedy,
+    )
+
+
+class Expansion:
+    """How much a look unpacks. A small file can unpack to very much, of which a part is enough."""
+
+    def __init__(self) -> None:
+        self._begin = time.thread_time()
+
+    def too_much(self, taken: int, unpacked: int) -> bool:
+        """Whether a look has to end: ``taken`` bytes of the file became ``unpacked`` bytes."""
+        much = unpacked > _RATE * max(taken, BLOCK)
+        return much and time.thread_time() - self._begin > _EXPANDING
 
 
 class _Passed:
@@ -52,6 +79,33 @@ class _Passed:
         self._source.close()
 
 
+class _Searched:
+    """Unpacked bytes in which a look searches for a file. ``found``: nothing is counted any more.
+
+    Raises SourceError where the search unpacks too much.
+    """
+
+    def __init__(self, source: Bytes, served: _Passed, spec: StreamSpec) -> None:
+        self._source = source
+        self._served = served
+        self._spec = spec
+        self._count = 0
+        self._expansion = Expansion()
+        self.found = False
+
+    def read(self, length: int) -> bytes:
+        """Up to ``length`` bytes; none at the end. Raises SourceError."""
+        data = self._source.read(length)
+        self._count += len(data)
+        if not self.found and self._expansion.too_much(self._served.count, self._count):
+            raise partly(self._spec.location, conversion.gathered(self._spec))
+        return data
+
+    def close(self) -> None:
+        """End it. Never raises."""
+        self._source.close()
+
+
 class Unpacked:
     """The disk file in ``served``, which stays its owner's, from its first byte to its last.
 
@@ -72,7 +126,10 @@ class Unpacked:
                 self._whole = decompressed(self._served, spec.compression, self._label)
             self._disk = self._whole
             if spec.member:
-                member = MemberBytes(self._whole, spec.member, self._label)
+                searched = _Searched(self._whole, self._served, spec)
+                searched.found = deadline is None  # a copy takes the time that it needs
+                member = MemberBytes(searched, spec.member, self._label)
+                searched.found = True
                 self._disk, self.size = member, member.size
         except BaseException:
             self._whole.close()

@@ -24,8 +24,8 @@ from ..qcow_header import (
     parse_header,
     printable,
 )
-from ..spool import partly
 from ..stream import Stream
+from ..unpacked import partly
 from . import vmdk
 from .files import Files, Node
 from .vhdx_map import has_parent

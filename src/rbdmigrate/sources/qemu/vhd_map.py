@@ -1,4 +1,4 @@
-"""Where a dynamic VHD on the host may hold data: QEMU tells whole blocks (7.2 to 10.1)."""
+"""Where a dynamic VHD on the host holds its data: QEMU tells whole blocks (7.2 to 10.1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import struct
 from typing import Optional
 
-from .block_map import ABSENT, UNKNOWN, BlockMap
+from .block_map import ABSENT, TableMap
 
 _SECTOR = 512
 _DYNAMIC = 3
@@ -14,22 +14,16 @@ _NONE = 0xFFFFFFFF
 _SMALLEST, _LARGEST = 4 << 10, 256 << 20  # bytes of a block
 
 
-class VhdMap(BlockMap):
+class VhdMap(TableMap):
     """The blocks of an open file. ``table``: where its table of ``entries`` blocks is."""
 
     def __init__(self, file: int, table: int, entries: int, block: int) -> None:
-        super().__init__(file, os.fstat(file).st_size, block)
-        self._table, self._entries = table, entries
+        super().__init__(file, block, table=table, entries=entries, order=">")
         bits = block // _SECTOR // 8
         self._bitmap = -(-bits // _SECTOR) * _SECTOR  # bytes before the data of each block
 
-    def places(self, first: int, last: int) -> list[int]:
-        count = max(0, min(last + 1, self._entries) - first)
-        table = os.pread(self._file, 4 * count, self._table + 4 * first)
-        entries = struct.unpack(f">{len(table) // 4}I", table[: len(table) // 4 * 4])
-        places = [ABSENT if e == _NONE else e * _SECTOR + self._bitmap for e in entries]
-        places += [UNKNOWN] * (count - len(places))
-        return places + [ABSENT] * (last + 1 - first - count)
+    def place(self, entry: int) -> int:
+        return ABSENT if entry == _NONE else entry * _SECTOR + self._bitmap
 
 
 def read_map(file: int) -> Optional[VhdMap]:

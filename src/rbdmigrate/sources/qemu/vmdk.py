@@ -15,7 +15,7 @@ _SECTOR = 512
 _LONGEST = 64 << 10  # bytes of a descriptor
 _MOST_EXTENTS = 256
 _LARGEST_GRAIN = 8 << 11  # sectors, 8 MiB; VMware writes 64 KiB, and QEMU takes memory for one
-_SPARSE, _OLD = b"KDMV", b"COWD"
+_SPARSE, _VMFS_SPARSE, _SE_SPARSE = b"KDMV", b"COWD", b"\xbe\xba\xfe\xca"
 _NO_PARENT = "ffffffff"
 _EXTENT = re.compile(
     r'^(RW|RDONLY|NOACCESS) (\d{1,15}) ([A-Z0-9]{1,16})(?: "([^"\n]{1,500})")?(.*)$'
@@ -52,10 +52,16 @@ class Disk:
     hidden: dict[int, bytes] = field(default_factory=dict)
 
     def with_files(self, files: list[str]) -> bytes:
-        """The descriptor with other names for the files of the extents."""
-        lines = list(self.lines)
-        for extent, file in zip(self.extents, files):
-            lines[extent.line] = lines[extent.line].replace(f'"{extent.file}"', f'"{file}"')
+        """The descriptor with other names for the files of the extents.
+
+        QEMU reads an extent twice that comes after an empty line (7.2), so these are left out.
+        """
+        named = {extent.line: (extent.file, file) for extent, file in zip(self.extents, files)}
+        lines = []
+        for number, line in enumerate(self.lines):
+            before, after = named.get(number, ("", ""))
+            if line.strip():
+                lines.append(line.replace(f'"{before}"', f'"{after}"') if before else line)
         return ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape")
 
 
@@ -66,10 +72,15 @@ def _broken(stream: Stream, what: str) -> SourceError:
 def read(stream: Stream) -> Disk:
     """What a VMDK file says of itself. Raises SourceError."""
     begin = stream.read(0, _SECTOR)
-    if begin[:4] == _OLD:
-        return Disk((), (), "")
     if begin[:4] == _SPARSE:
         return _embedded(stream, begin)
+    if begin[:4] in (_VMFS_SPARSE, _SE_SPARSE):
+        raise SourceError(
+            "VMDK_EXTENT",
+            EOPNOTSUPP,
+            f"{stream.label} has the data of a VMDK disk of ESX, without its descriptor; give the "
+            "descriptor, the small text file that names it.",
+        )
     if not begin.startswith(DESCRIPTOR):
         raise SourceError(
             "FORMAT_OTHER",
@@ -93,16 +104,16 @@ def capacity(stream: Stream) -> int:
 def require_sparse(stream: Stream) -> None:
     """Require that an extent is one by itself, and no descriptor of others. SourceError."""
     begin = stream.read(0, _SECTOR)
-    if begin[:4] not in (_SPARSE, _OLD):
+    if begin[:4] not in (_SPARSE, _VMFS_SPARSE):
         raise _broken(stream, "it does not begin as the descriptor says")
-    if begin[:4] == _SPARSE:
-        _require_capacity(stream, begin)
+    _require_capacity(stream, begin)
 
 
 def _require_capacity(stream: Stream, begin: bytes) -> None:
     if len(begin) < 80:
         raise _broken(stream, "its header is cut off")
-    capacity, grain = struct.unpack("<QQ", begin[12:28])
+    form = "<QQ" if begin[:4] == _SPARSE else "<II"
+    capacity, grain = struct.unpack_from(form, begin, 12)
     if not capacity:
         raise _broken(stream, "it has a capacity of 0")
     if not 0 < grain <= _LARGEST_GRAIN:
