@@ -15,6 +15,7 @@ from typing import Any
 from .errors import SourceError
 
 _LIBRARY = "libzstd.so.1"
+PACKAGE = "libzstd1"
 _WINDOW_LOG = 27  # 128 MiB: what zstd itself decompresses without --long
 _MAX_WINDOW_LOG = 100  # ZSTD_d_windowLogMax
 _UNKNOWN = (1 << 64) - 2  # ZSTD_CONTENTSIZE_ERROR, and above it ZSTD_CONTENTSIZE_UNKNOWN
@@ -72,8 +73,8 @@ def library() -> Any:
             "ZSTD_MISSING",
             ENOENT,
             f"The host of the active manager does not have {_LIBRARY}, which decompresses zstd; "
-            "install libzstd1 (libzstd in some distributions) on every host with a manager.",
-            remedy="apt install libzstd1",
+            f"install {PACKAGE} (libzstd in some distributions) on every host with a manager.",
+            remedy=f"apt install {PACKAGE}",
         ) from None
 
 
