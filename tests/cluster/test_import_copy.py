@@ -9,6 +9,7 @@ import pytest
 from qa.workload.images import MIB, content, opened, rados_objects, records
 from tests.cluster.commands import is_one_sentence
 from tests.cluster.importing import place, text  # noqa: F401 - a fixture
+from tests.unit.test_import_table import ROWS, base_disk, packed
 
 #: format of the spec, format of qemu-img, its options, and the kind of the stream
 CASES = {
@@ -60,6 +61,31 @@ def test_what_is_copied_is_what_qemu_reads(case, client, migration, pool, place,
     assert report["verification"]["outcome"] == "passed"
     assert content(client, target) == disk[1]
     assert snapshots(client, target) == []
+
+
+def test_every_row_of_the_table_becomes_an_image(client, migration, pool, place):  # noqa: F811
+    """From a file, with its snapshots: what ``qemu-img convert`` makes of them."""
+    base, wanted = base_disk(place.folder / "base.raw"), {}
+    for number, (name, row) in enumerate(ROWS.items()):
+        folder = place.folder / f"row{number}"
+        folder.mkdir()
+        path, views, fields = packed(row, base, folder)
+        spec = {"type": row.kind, "stream": {**place.stream("file")(path), **fields}}
+        if row.secret:
+            spec["passphrase"] = row.secret
+        wanted[f"{pool}/row{number}"] = name, views
+        migration.ask(
+            "run",
+            source_image=f"{pool}/row{number}",
+            source_spec=text(spec),
+            import_only=True,
+            method="copy",
+            goal="executed",
+        )
+    for target, (name, views) in wanted.items():
+        migration.wait(target, "executed")
+        for view, data in views.items():
+            assert content(client, target, view or "") == data, f"{name} {view or 'head'}"
 
 
 def test_internal_snapshots_come_along(client, migration, pool, place, disk):  # noqa: F811

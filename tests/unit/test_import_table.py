@@ -197,15 +197,19 @@ def exported(path):
         server.wait()
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    path = tmp_path_factory.mktemp("table") / "base.raw"
+def base_disk(path):
+    """Make the raw disk from which those of the rows are made."""
     with open(path, "wb") as file:
         for number in range(0, 6, 2):
             file.seek(number * MIB)
             file.write(bytes(range(1, 256)) * 1000 + bytes(65536) + bytes([number + 1]) * 65536)
         file.truncate(8 * MIB)
     return path
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return base_disk(tmp_path_factory.mktemp("table") / "base.raw")
 
 
 @pytest.fixture
@@ -306,13 +310,19 @@ def make(row, base, folder):
     return views_of(made, row, folder) if row.kind != "raw" else {None: base.read_bytes()}
 
 
-def row_of(name, base, folder, service):
-    row = ROWS[name]
+def packed(row, base, folder):
+    """Make a disk as it is imported; its file, what it holds, and what its stream says of it."""
     wanted, path = make(row, base, folder), folder / "disk"
     path.write_bytes(row.pack((folder / "made").read_bytes()))
     fields = row.fields
     if "compression" in fields and row.kind == "raw" and "member" not in fields:
         fields = {**fields, "size": len(wanted[None])}
+    return path, wanted, fields
+
+
+def row_of(name, base, folder, service):
+    row = ROWS[name]
+    path, wanted, fields = packed(row, base, folder)
     found = {}
     secret = {"passphrase": row.secret} if row.secret else {}
     with WebServer(folder) as server, exported(path) as uri:
