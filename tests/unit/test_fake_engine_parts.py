@@ -185,6 +185,7 @@ def loop(client, registry: Registry, acts: Mock) -> Scheduler:
         name: Mock() for name in ("loader", "throttle", "conditions", "secrets", "plans", "gates")
     }
     around["plans"].limits.return_value = {}
+    around["plans"].hold.return_value = None
     return Scheduler(
         client, identity, registry, acts=acts, settings=lambda: settings, on_fenced=pytest.fail,
         in_use=lambda m, situation: False, **around,

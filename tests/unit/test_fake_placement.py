@@ -9,7 +9,6 @@ import pytest
 from rbdmigrate.model.states import Goal, Op
 from tests.fakes.bare import bare_cluster
 from tests.fakes.loading import load
-from tests.fakes.simulation import active
 from tests.fakes.world import World
 from tests.unit.builders import migration
 
@@ -58,7 +57,8 @@ class Bench:
     """A placement with one slot, which has just ended an act on ``at``."""
 
     def __init__(self, **settings: Any) -> None:
-        self.holds = Mock(**{"hold.return_value": None, "step.return_value": None})
+        names = ("hold", "step", "shared", "own")
+        self.holds = Mock(**{f"{name}.return_value": None for name in names})
         self.placement = Placement(
             registry=Mock(**{"claim.return_value": True}),
             holds=self.holds,
@@ -69,8 +69,15 @@ class Bench:
         )
         self.made: list[Any] = []
         self.at = TrackedMigration(migration(id="at"))
-        self.placement.assign([(self.at, Op.PREPARE)])
+        self.assign((self.at, Op.PREPARE))
         (self.slot,) = self.made
+
+    def assign(self, *waiting: "tuple[Any, Op]") -> None:
+        """A round of the loop in which these begin to wait."""
+        for tracked, op in waiting:
+            tracked.wanted = op
+            self.placement.waiting.add(tracked, op)
+        self.placement.assign()
 
     def _slot(self, name: str) -> Any:
         slot = Mock(job=None, armed_until=0.0)
@@ -114,7 +121,7 @@ def test_its_own_former_act_does_not_count_but_others_do(made):
     bench = made(max_copies=1)
     assert bench.following(Op.EXECUTE) is not None
     other = TrackedMigration(migration(id="other"))
-    bench.placement.assign([(other, Op.EXECUTE)])
+    bench.assign((other, Op.EXECUTE))
     assert len(bench.made) == 2
     assert bench.following(Op.EXECUTE) is None
 
@@ -127,42 +134,110 @@ def test_what_is_held_back_waits(made):
     assert bench.following(Op.COMMIT) is not None
 
 
-def test_what_has_no_chance_is_looked_at_now_and_then(made):
+def waiting_copies(number: int) -> "list[Any]":
+    return [(TrackedMigration(migration(id=f"m{n:04}")), Op.EXECUTE) for n in range(number)]
+
+
+def test_a_round_asks_once_for_those_that_are_alike(made):
     """There may be thousands, and a round begins with each act that ends."""
-    bench = made(max_copies=0, max_steps=1)
-    waiting = [(TrackedMigration(migration(id=f"m{n}")), Op.EXECUTE) for n in range(3)]
-    bench.holds.hold.return_value = "a window"
+    bench = made(max_copies=3)
+    waiting = waiting_copies(500)
+    bench.holds.shared.return_value = "a window"
+    bench.assign(*waiting)
+    bench.holds.reset_mock()
     for _ in range(10):
-        bench.placement.assign(waiting)
-    assert bench.holds.hold.call_count == 3
-    assert {tracked.held for tracked, _ in waiting} == {"a window"}
-    bench.holds.hold.return_value = None
-    active().sleep(6.0)
-    bench.placement.assign(waiting)
-    assert {tracked.held for tracked, _ in waiting} == {None}
+        bench.assign()
+    assert bench.holds.shared.call_count == bench.holds.own.call_count == 10
+    assert {tracked.held_back() for tracked, _ in waiting} == {"a window"}
+    bench.holds.shared.return_value = None
+    bench.assign()
+    assert bench.holds.own.call_count <= 10 + 2 * 5  # before and when they begin, and the next
+    assert [slot.job.tracked for slot in bench.made[1:]] == [tracked for tracked, _ in waiting[:3]]
+    assert {tracked.held_back() for tracked, _ in waiting} == {None}
+    assert len(bench.placement.waiting) == 497
+
+
+def test_one_that_is_held_back_alone_does_not_hold_back_others(made):
+    bench = made(max_copies=1)
+    (big, op), small = waiting_copies(2)
+    bench.holds.own.side_effect = lambda m, op: "no room" if m.id == big.migration.id else None
+    bench.assign((big, op), small)
+    assert bench.made[1].job.tracked is small[0]
+    assert (big.held_back(), small[0].held_back()) == ("no room", None)
+    bench.made[1].job = None
+    bench.holds.own.side_effect = None
+    bench.assign()
+    assert bench.made[1].job.tracked is big
+
+
+def test_those_held_back_alone_all_have_their_turn(made):
+    bench = made(max_copies=1)
+    waiting = waiting_copies(500)
+    bench.holds.own.return_value = "no room"
+    bench.assign(*waiting)
+    bench.holds.reset_mock()
+    last = waiting[-1][0]
+    bench.holds.own.side_effect = lambda m, op: None if m.id == last.migration.id else "no room"
+    rounds = 0
+    while len(bench.made) == 1:
+        before, rounds = bench.holds.own.call_count, rounds + 1
+        bench.assign()
+        assert bench.holds.own.call_count - before < 100
+    assert bench.made[1].job.tracked is last
+    assert rounds < 10
+
+
+def test_one_migration_at_a_time_tries_a_source_that_did_not_answer(made):
+    bench = made(max_copies=3)
+    waiting = waiting_copies(3)
+
+    def rests(m: Any, op: Op, trying: "set[str]") -> bool:
+        known = m.source.pool in trying
+        trying.add(m.source.pool)
+        return known
+
+    bench.placement.waiting._breaker.rests.side_effect = rests
+    bench.slot.job = None
+    bench.assign(*waiting)
+    assert [slot.job.tracked for slot in bench.made] == [waiting[0][0]]
+    assert [tracked.rests() for tracked, _ in waiting] == [False, True, True]
+
+
+def test_what_a_command_took_is_not_begun(made):
+    bench = made(max_copies=2)
+    (taken, op), other = waiting_copies(2)
+    for tracked in (taken, other[0]):
+        tracked.wanted = op
+        bench.placement.waiting.add(tracked, op)
+    taken.wanted = None
+    bench.placement.assign()
+    assert [slot.job.tracked for slot in bench.made[1:]] == [other[0]]
 
 
 def test_what_has_a_chance_is_looked_at_each_time(made):
     bench = made(max_copies=1)
     waiting = TrackedMigration(migration(id="waiting"))
-    bench.holds.hold.return_value = "a window"
-    bench.placement.assign([(waiting, Op.EXECUTE)])
+    bench.holds.own.return_value = "a question"
+    bench.assign((waiting, Op.EXECUTE))
     assert len(bench.made) == 1
-    bench.holds.hold.return_value = None
-    bench.placement.assign([(waiting, Op.EXECUTE)])
+    bench.holds.own.return_value = None
+    bench.assign()
     assert bench.made[1].job.tracked is waiting
 
 
 def test_higher_priorities_and_urgent_acts_that_wait_go_first(made):
     bench = made(max_steps=1, max_copies=0)
     first = TrackedMigration(migration(id="first", priority=1))
-    bench.placement.assign([(first, Op.COMMIT)])
+    bench.assign((first, Op.COMMIT))
     assert bench.following(Op.COMMIT) is None
     assert bench.following(Op.ABORT) is None
-    bench.placement.assign([(TrackedMigration(migration(id="gone")), Op.ABORT)])
+    bench.placement.waiting.remove(first)
+    gone = TrackedMigration(migration(id="gone"))
+    bench.assign((gone, Op.ABORT))
     assert bench.following(Op.COMMIT) is None
     assert bench.following(Op.ABORT) is not None
-    bench.placement.assign([])
+    bench.placement.waiting.remove(gone)
+    bench.assign()
     assert bench.following(Op.COMMIT) is not None
 
 
@@ -170,10 +245,10 @@ def test_a_worker_that_has_images_open_gets_no_other_job_while_there_is_room(mad
     bench = made(max_copies=1, max_steps=1, max_verifies=0)
     bench.slot.job, bench.slot.armed_until = None, float("inf")
     second = TrackedMigration(migration(id="second"))
-    bench.placement.assign([(second, Op.EXECUTE)])
+    bench.assign((second, Op.EXECUTE))
     assert bench.made[1].job.tracked is second
     third = TrackedMigration(migration(id="third"))
-    bench.placement.assign([(third, Op.COMMIT)])
+    bench.assign((third, Op.COMMIT))
     assert bench.slot.job.tracked is third  # no more than the limits add up to
 
 

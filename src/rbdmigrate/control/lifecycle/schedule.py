@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Union
 
 from ...model.states import Op
 
@@ -101,50 +102,78 @@ def precedence(priority: int, op: Op) -> tuple[int, bool]:
     return -priority, op not in _URGENT
 
 
-def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
-    """Return those of ``waiting`` that may start in addition to ``running``.
+def order(waiting: Waiting) -> tuple[int, bool, float, str]:
+    """What sorts what waits: higher priority first, then the oldest.
 
-    Higher priority first, then the oldest. Aborts and cutovers go before other steps of the same
-    priority, since an administrator, or stopped clients, wait for them. A copy held back by a
-    pool's limit does not hold back others.
+    Aborts and cutovers go before other steps of the same priority, since an administrator, or
+    stopped clients, wait for them.
     """
-    free = free_slots(running, limits)
-    copies, verifies, steps = free.copies, free.verifies, free.steps
-    copying = [act for act in running if act.op in COPYING]
-    sources = Counter(act.source_pool for act in copying)
-    hosts = Counter(act.source_host for act in copying)
-    targets = Counter(act.target_pool for act in copying)
-    plans = Counter(act.plan for act in copying)
-    cutovers = sum(act.op is Op.CUT_OVER for act in running)
-    chosen = []
-    order = sorted(waiting, key=lambda w: (*precedence(w.priority, w.op), w.since, w.ident))
-    for candidate in order:
+    return (*precedence(waiting.priority, waiting.op), waiting.since, waiting.ident)
+
+
+class Selection:
+    """What may start in addition to what runs; each that is taken counts for the next."""
+
+    def __init__(self, running: Iterable[Running], limits: Limits) -> None:
+        self._limits = limits
+        running = list(running)
+        free = free_slots(running, limits)
+        self._copies, self._verifies, self._steps = free.copies, free.verifies, free.steps
+        self._sources: Counter[str] = Counter()
+        self._hosts: Counter[str] = Counter()
+        self._targets: Counter[str] = Counter()
+        self._plans: Counter[str] = Counter()
+        for act in running:
+            if act.op in COPYING:
+                self._count_copy(act)
+        self._cutovers = sum(act.op is Op.CUT_OVER for act in running)
+
+    def any_for(self, op: Op) -> bool:
+        """Whether one more such act may run, limits of pools and hosts aside."""
+        return FreeSlots(self._copies, self._verifies, self._steps).any_for(op)
+
+    def take(self, candidate: Waiting) -> bool:
+        """Whether it may start, and count it if so."""
+        if not self.any_for(candidate.op):
+            return False
         if candidate.op in COMPARING:
-            if verifies > 0:
-                verifies -= 1
-                chosen.append(candidate)
-            continue
-        if candidate.op not in COPYING:
-            limited = candidate.op is Op.CUT_OVER and limits.cutovers and not candidate.begun
-            if steps > 0 and not (limited and cutovers >= limits.cutovers):
-                steps -= 1
-                cutovers += candidate.op is Op.CUT_OVER
-                chosen.append(candidate)
-            continue
-        if (
-            copies > 0
-            and _fits(sources[candidate.source_pool], limits.per_source_pool, candidate.source_pool)
-            and _fits(targets[candidate.target_pool], limits.per_target_pool, candidate.target_pool)
-            and _fits(hosts[candidate.source_host], limits.per_source_host, candidate.source_host)
-            and _fits(plans[candidate.plan], limits.plans.get(candidate.plan, 0), candidate.plan)
-        ):
-            copies -= 1
-            hosts[candidate.source_host] += 1
-            sources[candidate.source_pool] += 1
-            targets[candidate.target_pool] += 1
-            plans[candidate.plan] += 1
-            chosen.append(candidate)
-    return chosen
+            self._verifies -= 1
+        elif candidate.op in COPYING:
+            if not self._fits(candidate):
+                return False
+            self._copies -= 1
+            self._count_copy(candidate)
+        else:
+            limited = candidate.op is Op.CUT_OVER and self._limits.cutovers and not candidate.begun
+            if limited and self._cutovers >= self._limits.cutovers:
+                return False
+            self._steps -= 1
+            self._cutovers += candidate.op is Op.CUT_OVER
+        return True
+
+    def _count_copy(self, act: Union[Running, Waiting]) -> None:
+        self._sources[act.source_pool] += 1
+        self._hosts[act.source_host] += 1
+        self._targets[act.target_pool] += 1
+        self._plans[act.plan] += 1
+
+    def _fits(self, copy: Waiting) -> bool:
+        limits = self._limits
+        return (
+            _fits(self._sources[copy.source_pool], limits.per_source_pool, copy.source_pool)
+            and _fits(self._targets[copy.target_pool], limits.per_target_pool, copy.target_pool)
+            and _fits(self._hosts[copy.source_host], limits.per_source_host, copy.source_host)
+            and _fits(self._plans[copy.plan], limits.plans.get(copy.plan, 0), copy.plan)
+        )
+
+
+def choose(waiting: Iterable[Waiting], running: Sequence[Running], limits: Limits) -> list[Waiting]:
+    """Return those of ``waiting`` that may start in addition to ``running``, by :func:`order`.
+
+    A copy held back by a pool's limit does not hold back others.
+    """
+    selection = Selection(running, limits)
+    return [candidate for candidate in sorted(waiting, key=order) if selection.take(candidate)]
 
 
 def _fits(used: int, limit: int, shared: str) -> bool:

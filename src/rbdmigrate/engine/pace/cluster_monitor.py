@@ -90,7 +90,7 @@ class ClusterMonitor:
             if wait is None or free is None or m.bytes_total is None:
                 return ""
             left = max(0, m.bytes_total - m.bytes_copied)
-            coming = left + self._to_come(_copying(self._registry.all()))[pool]
+            coming = left + self._to_come(_copying(self._registry.acting()))[pool]
             if not left or coming < wait * free:
                 return ""
             name = self._health.pool_names.get(pool, pool)
@@ -170,7 +170,7 @@ class ClusterMonitor:
 
     def _look_at_health(self, now: float) -> None:
         health = self._around.health()
-        copying = _copying(self._registry.all())
+        copying = _copying(self._registry.acting())
         with self._lock:
             before = {(gate.name, gate.pool) for gate in self._gates.closed}
             self._health = health
@@ -195,7 +195,7 @@ class ClusterMonitor:
                 self._guard = _guard(factor, period)
                 self._guarded = (factor, frozenset(pools))
                 self._reported = now
-        self._note_own(every, now)
+        self._note_own(self._registry.acting(), now)
         counted = self._around.client_ops()
         if not counted and now - self._reported < 2 * period:
             return  # the OSDs did not report since

@@ -11,7 +11,7 @@ from typing import Optional
 
 from ...control.hooks.events import pools_of
 from ...control.hooks.questions import commit_agreed, waits_for_hooks
-from ...control.lifecycle.schedule import READING
+from ...control.lifecycle.schedule import PACED, READING
 from ...control.pace.health_gates import Level
 from ...control.pace.window import Window
 from ...model.errors import MigrationError
@@ -68,9 +68,27 @@ class Holds:
             self._source(m)
             or self._plans.hold(m)
             or self._window(m)
-            or self._standstill(m)
-            or self._health(m, begins=begins)
+            or self._own_rate(m)
+            or self._pools(m)
+            or self._unhealthy(m)
+            or (self._no_room(m) if begins else None)
         )
+
+    def shared(self, m: Migration, op: Op) -> Optional[Hold]:
+        """Why neither ``m`` nor one like it may begin ``op`` now.
+
+        Alike are migrations with the same plan, window, pools and pool for data.
+        """
+        held = self._plans.hold(m, op)
+        if held is not None or op not in PACED:
+            return held
+        return self._window(m) or self._pools(m) or self._unhealthy(m)
+
+    def own(self, m: Migration, op: Op) -> Optional[Hold]:
+        """Why ``m`` must not begin ``op`` now, whatever others like it may."""
+        if op in PACED:
+            return self._source(m) or self._own_rate(m) or self._no_room(m)
+        return (self._source(m) if op in READING else None) or self._gate(m, op)
 
     def step(self, m: Migration, op: Op) -> Optional[Hold]:
         """Why an act on ``m`` that is no copy must not begin now."""
@@ -124,12 +142,13 @@ class Holds:
                 )
             return self._closed[key]
 
-    def _standstill(self, m: Migration) -> Optional[Hold]:
-        if m.rate == 0:
-            target = m.target.spec
-            return _limit(
-                f"Its rate is 0; `ceph rbd migration set {target} --rate off` lets it go on."
-            )
+    def _own_rate(self, m: Migration) -> Optional[Hold]:
+        if m.rate != 0:
+            return None
+        target = m.target.spec
+        return _limit(f"Its rate is 0; `ceph rbd migration set {target} --rate off` lets it go on.")
+
+    def _pools(self, m: Migration) -> Optional[Hold]:
         pools = self._settings().pool_rates
         for pool in (m.source.pool, m.target.pool):
             if pools.get(pool) == 0:
@@ -138,11 +157,13 @@ class Holds:
             return _limit("The cluster's throttle is 0 at this time: all copies stand still.")
         return None
 
-    def _health(self, m: Migration, *, begins: bool) -> Optional[Hold]:
+    def _unhealthy(self, m: Migration) -> Optional[Hold]:
         verdict = self._monitor.verdict(m)
-        if verdict.level is Level.WAIT:
-            return Hold(HoldReason.HEALTH, verdict.message)
-        text = self._monitor.no_room(m) if begins else ""
+        return Hold(HoldReason.HEALTH, verdict.message) if verdict.level is Level.WAIT else None
+
+    def _no_room(self, m: Migration) -> Optional[Hold]:
+        """Why it must not begin beside those that run."""
+        text = self._monitor.no_room(m)
         return Hold(HoldReason.HEALTH, text) if text else None
 
 

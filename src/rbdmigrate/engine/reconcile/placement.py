@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Optional
 
-from ...control.lifecycle.cutover import undecided
 from ...control.lifecycle.schedule import (
     PACED,
     Limits,
     Running,
-    Waiting,
-    choose,
-    free_slots,
+    Selection,
     kind_of,
     precedence,
 )
@@ -29,9 +26,8 @@ from ..pace.plan_limits import PlanPace
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 from .source_breaker import SourceBreaker, source_key
+from .waiting_list import WaitingList, as_waiting, host_of
 from .worker_slot import Job, Slot
-
-_CHECKED = 5.0  # seconds for which it counts that nothing held one back that had no free slot
 
 
 class Placement:
@@ -55,36 +51,19 @@ class Placement:
         self._new_slot = new_slot
         self._lock = threading.Lock()  # whoever counts what runs also begins the next act
         self._slots: tuple[Slot, ...] = ()
-        self._first: dict[str, tuple[int, bool]] = {}  # of what waits, by kind of act
+        self.waiting = WaitingList(holds=holds, breaker=breaker)  # the loop's own
 
     def slots(self) -> tuple[Slot, ...]:
         """All slots there are."""
         return self._slots
 
-    def assign(self, waiting: Sequence[tuple[TrackedMigration, Op]]) -> None:
-        """Begin those of ``waiting`` that may begin now."""
+    def assign(self) -> None:
+        """Begin what waits and may begin now."""
         with self._lock:
             running, trying = self._under_way()
-            limits = self._limits()
-            free, now = free_slots(running, limits), time.monotonic()
-            first: dict[str, tuple[int, bool]] = {}
-            able: dict[str, tuple[TrackedMigration, Op]] = {}
-            for tracked, op in waiting:
-                chance = free.any_for(op)  # thousands may wait: only those that have one count
-                if chance or now >= tracked.hold_due:
-                    tracked.hold_due = now + _CHECKED
-                    self._look_for_holds(tracked, op, trying)
-                if tracked.source_rests or tracked.held is not None:
-                    continue
-                kind, rank = kind_of(op), precedence(tracked.migration.priority, op)
-                first[kind] = min(first.get(kind, rank), rank)
-                if chance:
-                    able[tracked.migration.id] = (tracked, op)
-            self._first = first
-            candidates = [_waiting(tracked.migration, op) for tracked, op in able.values()]
-            for chosen in choose(candidates, running, limits):
-                tracked, op = able[chosen.ident]
-                if self._registry.claim(tracked):
+            for tracked, op in self.waiting.choose(Selection(running, self._limits()), trying):
+                # Who changed it, or has it, has told the loop so: it is sorted in again.
+                if tracked.wanted is op and self._registry.claim(tracked):
                     tracked.wanted = None
                     self._place(Job(tracked, op))
 
@@ -98,7 +77,7 @@ class Placement:
         with self._lock:
             running, trying = self._under_way(but=slot)
             rank = precedence(m.priority, op)
-            if rank > self._first.get(kind_of(op), rank):
+            if rank > self.waiting.first.get(kind_of(op), rank):
                 return None
             if tracked.armed is not None and tracked.armed[0] != slot.name:
                 return None  # another worker has its images open
@@ -106,7 +85,7 @@ class Placement:
             if tracked.source_rests or tracked.held is not None:
                 return None
             following = Job(tracked, op)
-            if not choose([_waiting(m, op)], running, self._limits()):
+            if not Selection(running, self._limits()).take(as_waiting(m, op)):
                 return None
             if not slot.follow(job, following):
                 return None
@@ -165,25 +144,7 @@ class Placement:
         return any(slot.name == armed[0] and slot.assign(job) for slot in self._slots)
 
 
-def _waiting(migration: Migration, op: Op) -> Waiting:
-    return Waiting(
-        migration.id,
-        op,
-        migration.priority,
-        migration.created,
-        migration.source.pool,
-        migration.target.pool,
-        _host(migration),
-        migration.plan,
-        undecided(migration),
-    )
-
-
 def _running(job: Job) -> Running:
     migration = job.tracked.migration
     pools = (migration.source.pool, migration.target.pool)
-    return Running(job.op, *pools, _host(migration), migration.plan)
-
-
-def _host(migration: Migration) -> str:
-    return migration.imported.host if migration.imported is not None else ""
+    return Running(job.op, *pools, host_of(migration), migration.plan)

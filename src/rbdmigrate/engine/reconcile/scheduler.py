@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Optional
 
 import rados
@@ -28,6 +27,7 @@ from ..records.loader import Loader
 from ..records.registry import Registry, StoreFenced, TrackedMigration
 from ..records.secrets import Secrets
 from ..settings import Settings
+from .agenda import Agenda
 from .executor import Executor
 from .placement import Placement
 from .reconciler import Reconciler, look_again
@@ -87,6 +87,10 @@ class Scheduler:
             settings=settings,
             new_slot=self._new_slot,
         )
+        self._agenda = Agenda(
+            changes=registry.changes, tracks=registry.tracks, waiting=self._placement.waiting
+        )
+        self._peeked: list[TrackedMigration] = []  # running copies that observers look at
         self._recheck = 0.0  # seconds until a migration at rest is looked at again
         self._reload_at = 0.0
         self.crashed = ""
@@ -188,48 +192,56 @@ class Scheduler:
                 self._secrets.sweep(self._registry.idents)
         self._executor.blocklist.clean(self._client)
         settings = self._settings()
-        waiting: list[tuple[TrackedMigration, Op]] = []
-        due: list[TrackedMigration] = []
-        running: list[TrackedMigration] = []  # whose copies are to be peeked at
-        every = self._registry.all()
-        for tracked in every:
-            if tracked.double and not tracked.busy:
-                continue  # nothing is done with it
-            if tracked.busy:
-                if tracked.migration.step is not None and tracked.peek_due <= now:
-                    running.append(tracked)
-                continue
-            if tracked.wanted is not None and tracked.due >= 0:
-                waiting.append((tracked, tracked.wanted))
-            elif tracked.due <= now:
-                due.append(tracked)
-        room = _TROUBLED - sum(t.troubled and (t.looking or t.peeking) for t in every)
-        running = _without_trouble((t for t in running if not t.peeking), min(1, room))
-        self._peek_at(running, now + _PEEK)
-        due = _without_trouble(due, room - sum(t.troubled for t in running))
-        self._recheck = max(settings.recheck, len(every) / _LOOKS_AT_REST)
-        self._look_at(due, now + self._recheck)
+        agenda = self._agenda
+        agenda.update()
+        self._recheck = max(settings.recheck, len(self._registry) / _LOOKS_AT_REST)
+        room = _TROUBLED - self._with_trouble()
+        room -= self._peek_at_running(now, min(1, room))
+        self._look_at(agenda.due(now, self._observers.room(), max(0, room)), now + self._recheck)
         self._watch.look(self._all_slots())
         self._pace()
-        self._placement.assign(waiting)
+        agenda.update()
+        self._placement.assign()
         self._registry.count(Sample("loop_duration_seconds", (), time.monotonic() - now))
         log.debug(
-            "a round: %d migrations, %d due, %d waiting, %.1f ms",
-            len(every),
-            len(due),
-            len(waiting),
+            "a round: %d migrations, %d busy, %d waiting, %.1f ms",
+            len(self._registry),
+            len(agenda.busy),
+            len(agenda.waiting),
             1000 * (time.monotonic() - now),
         )
 
-    def _peek_at(self, running: list[TrackedMigration], again: float) -> None:
-        """Have running copies looked at from outside, each by one observer at a time."""
-        for tracked in running:
-            tracked.peek_due = again
+    def _with_trouble(self) -> int:
+        """How many looks and peeks may wait for pools that did not answer lately."""
+        self._peeked = [tracked for tracked in self._peeked if tracked.peeking]
+        looks = {tracked for tracked in self._agenda.busy if tracked.looking}
+        return sum(tracked.troubled for tracked in looks.union(self._peeked))
+
+    def _peek_at_running(self, now: float, troubled: int) -> int:
+        """Have running copies looked at from outside, each by one observer at a time.
+
+        At most ``troubled`` of those whose pools did not answer lately; returns how many.
+        """
+        due = [
+            tracked
+            for tracked in self._agenda.busy
+            if tracked.migration.step is not None
+            and tracked.peek_due <= now
+            and not tracked.peeking
+        ]
+        begun = 0
+        for tracked in sorted(due, key=lambda tracked: tracked.peek_due):
+            if tracked.troubled and begun >= troubled:
+                continue
+            begun += tracked.troubled
+            tracked.peek_due = now + _PEEK
+            self._peeked.append(tracked)
             self._observers.peek(tracked)
+        return begun
 
     def _look_at(self, due: list[TrackedMigration], again: float) -> None:
-        """Hand the most urgent of ``due`` to the observers; they are due ``again`` at that time."""
-        for tracked in heapq.nsmallest(self._observers.room(), due, key=_urgency):
+        """Hand ``due`` to the observers; they are due ``again`` at that time."""
+        for tracked in due:
             if not self._registry.claim(tracked):
                 continue  # a command has it
             # Before the look: whoever wants another look meanwhile is not overruled.
@@ -293,15 +305,3 @@ class Scheduler:
         if tracked.wanted is None or tracked.due < 0:  # somebody asked for another look meanwhile
             return None
         return self._placement.following(slot, job, tracked.wanted)
-
-
-def _without_trouble(due: Iterable[TrackedMigration], room: int) -> list[TrackedMigration]:
-    """Pools that do not answer must not keep all observers waiting: only ``room`` of theirs."""
-    due = list(due)
-    troubled = heapq.nsmallest(max(0, room), (t for t in due if t.troubled), key=_urgency)
-    return [t for t in due if not t.troubled] + troubled
-
-
-def _urgency(tracked: TrackedMigration) -> tuple[bool, bool, float]:
-    """Those that somebody waits for, then those whose act was cut off, then the longest due."""
-    return tracked.due >= 0, tracked.migration.step is None, tracked.due

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from errno import EAGAIN
@@ -24,6 +25,7 @@ from ..caller import internal, who
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
 from ..settings import Settings
+from .by_age import ByAge
 from .history import Ended, History
 from .name_index import NameIndex
 from .record_writer import RecordWriter
@@ -48,7 +50,9 @@ class Registry:
         self._hooks = hooks or HookQueue(HookRegistry(client))
         self.changed = threading.Condition()
         self._tracked: dict[str, TrackedMigration] = {}
-        self._ordered: Optional[list[TrackedMigration]] = None  # None: to be sorted again
+        self._by_age = ByAge()
+        self._acting: dict[str, TrackedMigration] = {}  # those with an act in their record
+        self.changes: deque[TrackedMigration] = deque()  # those that changed since the last round
         self._names = NameIndex()
         self._stores = Stores(client, owner)
         self.writer = RecordWriter(
@@ -89,7 +93,6 @@ class Registry:
             for migration in migrations:
                 if migration.id not in self._tracked:
                     self._track(TrackedMigration(migration))
-            self._ordered = None
             self._mark_doubles()
             self.changed.notify_all()
         self._hooks.loaded(store, store.read_deliveries())
@@ -99,7 +102,9 @@ class Registry:
         """Have records about the same image rest; call it with the lock."""
         found = doubles(tracked.migration for tracked in self._tracked.values())
         for ident, tracked in self._tracked.items():
-            tracked.double = found.get(ident, "")
+            before, tracked.double = tracked.double, found.get(ident, "")
+            if tracked.double != before:
+                tracked.tell()
 
     def doubles(self) -> list[str]:
         """A sentence for each record that is not acted on since another is about its image."""
@@ -145,9 +150,19 @@ class Registry:
     def all(self) -> list[TrackedMigration]:
         """All that are under way, the oldest first."""
         with self.changed:
-            if self._ordered is None:
-                self._ordered = sorted(self._tracked.values(), key=lambda t: t.migration.created)
-            return list(self._ordered)
+            return self._by_age.all()
+
+    def acting(self) -> list[TrackedMigration]:
+        """Those with an act under way in their record."""
+        with self.changed:
+            return list(self._acting.values())
+
+    def tracks(self, tracked: TrackedMigration) -> bool:
+        """Whether it is still under way."""
+        return self.get(tracked.migration.id) is tracked
+
+    def __len__(self) -> int:
+        return len(self._tracked)
 
     def find(self, target: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way to ``target``."""
@@ -246,6 +261,7 @@ class Registry:
             with self.changed:
                 tracked.show(after)
                 self._names.renamed(before, tracked)
+                self._note_act(tracked)
                 self.changed.notify_all()
             self._hooks.posted(self._stores.of(after), posts)
         self.count(*changed(before, after))
@@ -310,13 +326,25 @@ class Registry:
         """Take a migration in; call it with the lock."""
         self._tracked[tracked.migration.id] = tracked
         self._names.add(tracked)
-        self._ordered = None
+        self._by_age.add(tracked)
+        self._note_act(tracked)
+        tracked.changes = self.changes
+        tracked.tell()
+
+    def _note_act(self, tracked: TrackedMigration) -> None:
+        """Whether a record has an act may have changed; call it with the lock."""
+        if tracked.migration.step is not None:
+            self._acting[tracked.migration.id] = tracked
+        else:
+            self._acting.pop(tracked.migration.id, None)
 
     def _forget(self, tracked: TrackedMigration) -> None:
         with self.changed:
             if self._tracked.pop(tracked.migration.id, None) is not None:
                 self._names.remove(tracked.migration)
-            self._ordered = None
+                self._by_age.remove(tracked)
+                self._acting.pop(tracked.migration.id, None)
+            tracked.tell()
             self.changed.notify_all()
 
     def history(self, pool_ids: Iterable[int]) -> Ended:

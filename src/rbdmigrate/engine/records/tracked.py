@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from errno import EUCLEAN
 from typing import Optional
 
@@ -15,14 +16,30 @@ from ...model.migration import Hold, Migration
 from ...model.states import Op
 
 
+class WaitingTogether:
+    """What holds back all migrations of a group that waits for a place, now.
+
+    ``rests``: their source failed so often that another migration tries it now.
+    """
+
+    __slots__ = ("held", "rests")
+
+    def __init__(self) -> None:
+        self.held: Optional[Hold] = None
+        self.rests = False
+
+
 class TrackedMigration:
     """A migration and what only this process knows of it. Guarded by the registry's lock."""
 
     __slots__ = (  # there are thousands
+        "_busy",
+        "_due",
+        "_wanted",
         "abandoned",
         "arm",
         "armed",
-        "busy",
+        "changes",
         "compared",
         "copied",
         "copied_by",
@@ -30,11 +47,10 @@ class TrackedMigration:
         "done",
         "done_op",
         "double",
-        "due",
         "full_speed",
+        "group",
         "half_since",
         "held",
-        "hold_due",
         "lock_shared",
         "looking",
         "migration",
@@ -59,7 +75,6 @@ class TrackedMigration:
         "uncontrolled",
         "unsaved_holds",
         "waits_for",
-        "wanted",
         "wanted_since",
         "write_lock",
     )
@@ -67,10 +82,11 @@ class TrackedMigration:
     def __init__(self, migration: Migration) -> None:
         self.migration = migration
         self.write_lock = threading.Lock()  # one writer of this record at a time
-        self.busy = False  # an observer or a slot has it
-        self.wanted: Optional[Op] = None  # the act it waits for a slot with
+        self.changes: Optional[deque[TrackedMigration]] = None  # where the loop hears of it
+        self._busy = False
+        self._wanted: Optional[Op] = None
+        self._due = 0.0
         self.seen: Optional[tuple[float, Situation]] = None  # what the last look saw, and when
-        self.due = 0.0  # monotonic time at which it is to be looked at again
         self.done = 0  # objects of the running copy
         self.total = 0
         self.copied = migration.bytes_copied  # bytes on the target, as far as they were copied
@@ -80,7 +96,7 @@ class TrackedMigration:
         self.share = 0.0  # of what it has to compare, 0 to 1
         self.rate_limit: Optional[int] = None  # what the throttle gives it, bytes per second
         self.held: Optional[Hold] = None  # why nothing of it may be copied now
-        self.hold_due = 0.0  # monotonic time at which ``held`` is looked at without a free slot
+        self.group: Optional[WaitingTogether] = None  # those that it waits for a slot with
         self.full_speed: Optional[float] = None  # what it made before a gate slowed it
         self.slowed: tuple[str, ...] = ()  # why it copies slower than it could
         self.progressed_at = time.monotonic()  # when the running copy last got on
@@ -109,6 +125,51 @@ class TrackedMigration:
         self.unsaved_holds: dict[str, float] = {}  # seconds by reason that the record lacks
         self.double = ""  # why it is not acted on: another record is about one of its images
 
+    @property
+    def busy(self) -> bool:
+        """Whether an observer or a slot has it."""
+        return self._busy
+
+    @busy.setter
+    def busy(self, busy: bool) -> None:
+        self._busy = busy
+        self.tell()
+
+    @property
+    def wanted(self) -> Optional[Op]:
+        """The act it waits for a slot with."""
+        return self._wanted
+
+    @wanted.setter
+    def wanted(self, wanted: Optional[Op]) -> None:
+        self._wanted = wanted
+        self.tell()
+
+    @property
+    def due(self) -> float:
+        """The monotonic time at which it is to be looked at again."""
+        return self._due
+
+    @due.setter
+    def due(self, due: float) -> None:
+        self._due = due
+        self.tell()
+
+    def tell(self) -> None:
+        """Let the loop know that something of this changed, or that it came or went."""
+        if self.changes is not None:
+            self.changes.append(self)
+
+    def held_back(self) -> Optional[Hold]:
+        """Why it does not get a slot, or did not the last time that was found out."""
+        group = self.group
+        return self.held or (group.held if group is not None else None)
+
+    def rests(self) -> bool:
+        """Whether its source failed so often that another migration tries it now."""
+        group = self.group
+        return self.source_rests or (group is not None and group.rests)
+
     def add_held(self, reason: str, seconds: float) -> None:
         """Count how long it was held; the next write of the record has it."""
         self.unsaved_holds[reason] = self.unsaved_holds.get(reason, 0.0) + seconds
@@ -126,6 +187,7 @@ class TrackedMigration:
             if reason in self.unsaved_holds:
                 self.unsaved_holds[reason] = max(0.0, self.unsaved_holds[reason] - seconds)
         self.migration = migration
+        self.tell()
 
     def refuse_double(self) -> None:
         """Raise MigrationError(EUCLEAN) when another record is about one of its images."""

@@ -100,18 +100,19 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     still = time.monotonic() - tracked.progressed_at
     if paced and still > _STALLED:
         return standstill(m, still)
-    if tracked.source_rests and not tracked.busy:
+    if not tracked.busy and tracked.rests():
         return source_rests(m)
     if tracked.note:
         return Hold(HoldReason.HEALTH, tracked.note)
-    if tracked.held and not tracked.busy:
-        return tracked.held
+    held = tracked.held_back()
+    if held and not tracked.busy:
+        return held
     rests = m.state is State.EXECUTED or m.cut_over_at is not None
     rests = rests or (by_prepare(m) and m.state is State.QUEUED)
-    held = _held(m.hold)
-    free = m.step is None and not held
+    in_record = _held(m.hold)
+    free = m.step is None and not in_record
     asks = waits_for_hooks(m)
-    if asks and not held and (m.step is None or is_refresh(m, m.step.op)):
+    if asks and not in_record and (m.step is None or is_refresh(m, m.step.op)):
         return Hold(HoldReason.HOOK, asks)
     if free and rests and waits_for_clients(m) and tracked.cutover_held is not None:
         return tracked.cutover_held
