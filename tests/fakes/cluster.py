@@ -10,7 +10,7 @@ import copy
 import errno
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional, TypeVar
 
 from . import errors
@@ -63,6 +63,11 @@ class Object:
     version: int = 0
     header: Optional[Header] = None
     watchers: dict[int, int] = field(default_factory=dict)  # client number: how often
+
+    def copied(self) -> Object:
+        """A copy that shares nothing with it that can change."""
+        header = copy.deepcopy(self.header)
+        return replace(self, omap=dict(self.omap), header=header, watchers=dict(self.watchers))
 
 
 @dataclass
@@ -236,7 +241,7 @@ class Cluster:
         """
 
         def act(pool: Pool, found: Optional[Object]) -> int:
-            made = Object() if found is None else copy.deepcopy(found)
+            made = Object() if found is None else found.copied()
             keep = True
             for change in changes:
                 keep = change(made, found is not None) is not False and keep

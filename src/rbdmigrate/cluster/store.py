@@ -134,12 +134,12 @@ class Store:
         self._set({key: raw, **posted(posts)}, HISTORY if history else OBJECT)
         fault_point("store.write.after", migration.state.value)
 
-    def remove(self, ident: str, *, history: bool = False) -> None:
-        """Remove a record, if it is there."""
+    def remove(self, *idents: str, history: bool = False) -> None:
+        """Remove records, if they are there, in one operation."""
         fault_point("store.remove.before", "")
 
         def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
-            ioctx.remove_omap_keys(op, (_PREFIX + ident,))
+            ioctx.remove_omap_keys(op, tuple(_PREFIX + ident for ident in idents))
 
         self._guarded(act, HISTORY if history else OBJECT)
         fault_point("store.remove.after", "")

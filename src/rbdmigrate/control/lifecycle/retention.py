@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ...model.migration import Migration
+from collections.abc import Mapping
 
 
-def expired(ended: Sequence[Migration], now: float, days: float, count: int) -> list[Migration]:
-    """Those of ``ended`` to forget: older than ``days``, or beyond the ``count`` latest."""
-    latest = sorted(ended, key=lambda m: m.ended_at or 0.0, reverse=True)
+def expired(ended: Mapping[str, float], now: float, days: float, count: int) -> list[str]:
+    """The ids to forget: those that ended ``days`` ago, and all beyond the ``count`` latest.
+
+    ``ended``: by id, when each ended. ``now``, like these, in seconds since the epoch.
+    """
+    latest = sorted(ended, key=lambda ident: ended[ident], reverse=True)
     oldest = now - days * 86400
-    return [m for n, m in enumerate(latest) if n >= count or (m.ended_at or 0.0) < oldest]
+    return [ident for n, ident in enumerate(latest) if n >= count or ended[ident] < oldest]

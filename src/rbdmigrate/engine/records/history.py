@@ -47,6 +47,8 @@ class History:
         self._settings = settings
         self._lock = threading.Lock()
         self._ends = 0
+        self._kept: dict[Store, dict[str, float]] = {}  # by id, when each ended
+        self._known: set[Store] = set()  # those of which it has all, as nobody else adds to them
         self._silent: dict[int, float] = {}
         self._garbage: dict[tuple[int, str], list[UnreadableRecord]] = {}
 
@@ -86,16 +88,31 @@ class History:
     def _name(self, pool_id: int) -> str:
         return str(self._client.pool_reverse_lookup(pool_id) or pool_id)
 
-    def trim(self, store: Store) -> None:
-        """Forget the oldest of a store's history, every so many ends: it costs reading it all."""
-        self._ends += 1
-        if self._ends % _TRIM_EVERY:
-            return
+    def trim(self, store: Store, ended: Migration) -> None:
+        """Forget the oldest of a store's history, now and then; ``ended`` was just written there.
+
+        All of it is read once: decoding a thousand records each time would cost more than moving
+        the images.
+        """
+        with self._lock:
+            self._ends += 1
+            kept = self._kept.setdefault(store, {})
+            kept[ended.id] = ended.ended_at or 0.0
+            if self._ends % _TRIM_EVERY:
+                return
+            known = store in self._known
+        found = {} if known else {m.id: m.ended_at or 0.0 for m in store.read(history=True)[0]}
         settings = self._settings()
-        ended, _ = store.read(history=True)
-        days, count = settings.history_days, settings.history_count
-        for migration in expired(ended, time.time(), days, count):
-            store.remove(migration.id, history=True)
+        with self._lock:
+            kept.update(found)
+            self._known.add(store)
+            old = expired(kept, time.time(), settings.history_days, settings.history_count)
+        if not old:
+            return
+        store.remove(*old, history=True)
+        with self._lock:
+            for ident in old:
+                kept.pop(ident, None)
 
     @property
     def garbage(self) -> list[UnreadableRecord]:

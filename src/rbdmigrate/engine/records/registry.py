@@ -284,7 +284,7 @@ class Registry:
                 with span("end", m.id):
                     store.write(ended, history=True)
                     self.writer.remove(store, m.id)
-                    self._history.trim(store)
+                    self._history.trim(store, ended)
             except PoolMissing:
                 log.warning("%s: ended without history", m.id)
             self._forget(tracked)
