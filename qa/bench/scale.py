@@ -25,7 +25,7 @@ from rbdmigrate.model.migration_codec import encode
 from rbdmigrate.model.states import Goal, State
 
 _PAGE = 500  # records in one write
-_ROUND = re.compile(r"a round: (\d+) migrations, (\d+) due, (\d+) waiting, ([0-9.]+) ms")
+_ROUND = re.compile(r"a round: (\d+) migrations, (\d+) busy, (\d+) waiting, ([0-9.]+) ms")
 _LISTINGS = 5
 
 
@@ -124,7 +124,7 @@ def _rounds(rig: Rig, marks: "dict[str, int]", seconds: float) -> "list[float]":
 
 
 def _log(rig: Rig, marks: "dict[str, int]") -> "list[tuple[int, int, float]]":
-    """Return migrations, due migrations and milliseconds of each round logged since."""
+    """Return migrations, those busy or due, and milliseconds of each round logged since."""
     name = _active(rig)
     with rig.cluster.mgr_log(name).open("rb") as file:
         file.seek(marks[name])

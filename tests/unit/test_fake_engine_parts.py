@@ -205,6 +205,25 @@ def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
         assert loop.stop(20)
 
 
+def test_a_round_that_fails_forgets_nobody(client, registry: Registry, loop: Scheduler, caplog):
+    tracked = registry.create(queued(client))
+    look_at, failed = loop._look_at, []
+
+    def fails_once(due: "list[object]", again: float) -> None:
+        if due and not failed:
+            failed.append(due)
+            raise ZeroDivisionError
+        look_at(due, again)
+
+    loop._look_at = fails_once
+    loop.start()
+    try:
+        wait_for(lambda: tracked.seen is not None, 20, "a look")
+    finally:
+        assert loop.stop(20)
+    assert failed == [[tracked]]
+
+
 def test_what_fails_every_second_is_logged_once(
     registry: Registry,
     acts: Mock,

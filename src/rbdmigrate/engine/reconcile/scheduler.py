@@ -174,14 +174,21 @@ class Scheduler:
                 return
             except (rados.Error, MigrationError) as error:
                 log.warning("the cluster does not answer: %s", error)
+                self._sort_in_all()
             except Exception as error:
                 crashed = f"the loop failed: {type(error).__name__}: {error}"
                 if crashed != self.crashed:  # once, not in every round
                     log.exception("the loop failed; it goes on")
                 self.crashed = crashed
+                self._sort_in_all()
             # With thousands of migrations a round takes long: the manager has other things to do.
             self._stopping.wait(min(TICK, _IDLE * (time.monotonic() - begun)))
             self._wake.wait(TICK)
+
+    def _sort_in_all(self) -> None:
+        """After a round that was cut off: what it took note of may not be in the agenda."""
+        for tracked in self._registry.all():
+            tracked.tell()
 
     def _round(self) -> None:
         now = time.monotonic()
@@ -197,7 +204,8 @@ class Scheduler:
         self._recheck = max(settings.recheck, len(self._registry) / _LOOKS_AT_REST)
         room = _TROUBLED - self._with_trouble()
         room -= self._peek_at_running(now, min(1, room))
-        self._look_at(agenda.due(now, self._observers.room(), max(0, room)), now + self._recheck)
+        due = agenda.due(now, self._observers.room(), max(0, room))
+        self._look_at(due, now + self._recheck)
         self._watch.look(self._all_slots())
         self._pace()
         agenda.update()
@@ -206,7 +214,7 @@ class Scheduler:
         log.debug(
             "a round: %d migrations, %d busy, %d waiting, %.1f ms",
             len(self._registry),
-            len(agenda.busy),
+            len(agenda.busy.union(due)),
             len(agenda.waiting),
             1000 * (time.monotonic() - now),
         )
