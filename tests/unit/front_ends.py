@@ -1,13 +1,14 @@
 """What front ends have around them, for tests: an engine that only notes, a manager's options."""
 
 import contextlib
+import json
 import threading
 from errno import ENOENT
 from types import SimpleNamespace
 
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.metrics.ledger import Ledger
-from rbdmigrate.control.query import totals
+from rbdmigrate.control.query import Found, totals
 from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.hook_report import HookRow, LateAnswer
@@ -231,6 +232,20 @@ class FakeListing:
 
     def reports(self, ended=False, look=False):
         return [r for r in self._engine.reports if self._seen(r)]
+
+    def find(self, query, look=False):
+        states = {state.value for state in query.states}
+        found = [
+            r
+            for r in self.reports()
+            if (not states or r["state"] in states)
+            and (
+                not query.pool
+                or query.pool in (r["source"].split("/")[0], r["target"].split("/")[0])
+            )
+            and query.plan in ("", r["plan"])
+        ]
+        return Found(found[: query.limit or None], dict, json.dumps)
 
     def summary(self):
         return totals([], None)

@@ -10,7 +10,7 @@ def test_each_phase_is_measured():
     assert list(phases)[-1] == "copy and commit all"
     for busy in ("begin all", "copy and commit all"):
         assert all(count >= 3 for count in phases[busy].operations), phases[busy]
-    for idle in ("a page of 50", "summary", "ls as JSON"):
+    for idle in ("a page of 50", "summary", "ls as JSON", "ls as JSON again"):
         assert phases[idle].operations == (0, 0, 0, 0), "lists are made of memory"
     assert phases["failover"].operations[1] >= 1, "the new manager takes the store over"
 

@@ -128,11 +128,6 @@ def goal_of(text: str) -> Goal:
     return goals[text]
 
 
-def pool_of(spec: str) -> str:
-    """Return the pool of an image spec in a Report."""
-    return spec.split("/", maxsplit=1)[0]
-
-
 # Not "target": the ceph CLI itself uses that key of a command for the daemon that it is sent to.
 SOURCE = Arg("source_image", required=True)
 TARGET = Arg("target_image", required=True)

@@ -10,6 +10,7 @@ import logging
 from errno import EINPROGRESS, EINVAL, EIO
 from typing import Any, Callable, Dict, Optional, Tuple
 
+from rbdmigrate.control.query import Found
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError
@@ -66,13 +67,19 @@ def plain(result: Any) -> Any:
     """Return what a command returned as plain data, as ``--format json`` and REST show it."""
     if isinstance(result, top.View):
         return result.to_plain()
+    if isinstance(result, Found):
+        return result.reports()
     one = result[0] if isinstance(result, list) and result else result
     return to_plain(result) if dataclasses.is_dataclass(one) else result
 
 
+def _json(result: Any) -> str:
+    return result.json() if isinstance(result, Found) else json.dumps(plain(result))
+
+
 _STYLES: Dict[str, Callable[[Any], str]] = {
     "plain": str,
-    "json": lambda result: json.dumps(plain(result)),
+    "json": _json,
     "json-pretty": lambda result: json.dumps(plain(result), indent=4),
 }
 

@@ -1,13 +1,14 @@
 """The commands that show migrations: status and ls."""
 
 from errno import EINVAL
-from typing import Any, List
+from typing import Any
 
+from rbdmigrate.control.query import Found, Query
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.states import State
 
 from . import tables
-from .command import Arg, Call, Command, Report, pool_of
+from .command import Arg, Call, Command
 
 
 def _status(call: Call) -> Any:
@@ -16,20 +17,20 @@ def _status(call: Call) -> Any:
     return call.engine.listing.reports(look=True)
 
 
-def _ls(call: Call) -> List[Report]:
-    state, pool = call.text("state"), call.text("pool")
-    limit = call.number("limit") or 0
+def _ls(call: Call) -> Found:
+    state = call.text("state")
     if state is not None and state not in [s.value for s in State]:
         known = ", ".join(s.value for s in State)
         raise MigrationError(EINVAL, f"--state {state!r} is not known; choose from {known}.")
-    found: List[Report] = call.engine.listing.reports(ended=call.flag("all"), look=True)
-    if state is not None:
-        found = [r for r in found if r["state"] == state]
-    if pool is not None:
-        found = [r for r in found if pool in (pool_of(r["source"]), pool_of(r["target"]))]
-    if call.text("plan") is not None:
-        found = [r for r in found if r["plan"] == call.text("plan")]
-    return found[:limit] if limit > 0 else found
+    query = Query(
+        limit=max(0, call.number("limit") or 0),
+        states=frozenset() if state is None else frozenset({State(state)}),
+        pool=call.text("pool") or "",
+        plan=call.text("plan") or "",
+        ended=call.flag("all"),
+    )
+    found: Found = call.engine.listing.find(query, look=True)
+    return found
 
 
 def _show_status(result: Any) -> str:
@@ -51,6 +52,6 @@ TABLE = (
         "List migrations",
         "r",
         _ls,
-        tables.listing,
+        lambda found: tables.listing(found.reports()),
     ),
 )

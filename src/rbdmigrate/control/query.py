@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple, Optional
@@ -103,6 +103,31 @@ class Row(NamedTuple):
 
 
 Render = Callable[[Any], dict[str, Any]]
+
+
+class Found:
+    """Items that were found, from which Reports are made as they are needed.
+
+    ``render`` makes the Report of an item, ``text`` the same as ``json.dumps`` writes it.
+    """
+
+    def __init__(self, items: Collection[Any], render: Render, text: Callable[[Any], str]) -> None:
+        self._items = items
+        self._render = render
+        self._text = text
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """The Reports."""
+        return [self._render(item) for item in self._items]
+
+    def json(self) -> str:
+        """The Reports as ``json.dumps`` writes their list."""
+        return f"[{', '.join(map(self._text, self._items))}]"
+
+
 SORTS: dict[str, Callable[[Row], Any]] = {
     "target": lambda row: str(row.migration.target.spec),
     "source": lambda row: str(row.migration.source.spec),

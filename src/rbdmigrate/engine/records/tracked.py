@@ -69,6 +69,7 @@ class TrackedMigration:
         "soak_mark",
         "source_rests",
         "take_lock",
+        "text",
         "throughput",
         "total",
         "troubled",
@@ -123,6 +124,8 @@ class TrackedMigration:
         self.waits_for = ""  # what its cutover by an agent waits for
         self.cutover_held: Optional[Hold] = None  # why its cutover must not begin now
         self.unsaved_holds: dict[str, float] = {}  # seconds by reason that the record lacks
+        # Its Report as JSON, but for how long it was held, with what that was made from.
+        self.text: Optional[tuple[Migration, tuple[object, ...], str, str]] = None
         self.double = ""  # why it is not acted on: another record is about one of its images
 
     @property

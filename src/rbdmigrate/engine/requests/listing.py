@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from itertools import chain
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from ...control.query import Query, Row, page, totals
+from ...control.query import Found, Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
@@ -17,8 +17,10 @@ from ..records.registry import Registry, TrackedMigration
 from .errors import TranslatedErrors
 from .refresh import Refresh
 from .report import render, row, view
+from .report_text import report_text
 
 Report = dict[str, Any]
+Item = Union[TrackedMigration, Migration]
 _EVERY = ImageSpec("", "", "ended migrations")  # what a sentence about all of them names
 
 
@@ -58,6 +60,20 @@ class Listing:
         if ended:
             reports += map(render, self._ended())
         return reports
+
+    def find(self, query: Query, *, look: bool = False) -> Found:
+        """All that ``query`` finds: the oldest first, then those of the history.
+
+        Its order and offset do not count, nor does a limit of 0. ``look``: look at all under way
+        first.
+        """
+        if look:
+            self._refresh.look(self._under_way())
+        items: list[Item] = [t for t in self._under_way() if query.wants(t.migration)]
+        if query.ended:
+            items += [m for m in self._ended() if query.wants(m)]
+        found = items[: query.limit] if query.limit else items
+        return Found(found, render, report_text)
 
     def browse(self, query: Query) -> tuple[int, list[Report]]:
         """How many migrations ``query`` finds, and the page of them that it asks for."""
