@@ -16,8 +16,15 @@ def main(argv: Optional[list[str]] = None) -> int:
     """Run all phases with this number of images, and print a table."""
     parser = argparse.ArgumentParser(prog="./run qa simulate", description=__doc__)
     parser.add_argument("images", type=int, nargs="?", default=1000, help="default: 1000")
+    parser.add_argument(
+        "--records", action="store_true", help="only the lists and rounds with so many records"
+    )
     args = parser.parse_args(argv)
     sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY)]
+    if args.records:
+        for cost in importlib.import_module("tests.fakes.many_records").run(args.images):
+            print(f"{cost.name}: {cost.median:.1f} ms, the first time {cost.first:.1f} ms")
+        return 0
     many = importlib.import_module("tests.fakes.many")
     phases: list[Any] = []
     for phase in many.run(args.images):

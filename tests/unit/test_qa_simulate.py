@@ -1,6 +1,7 @@
 """The simulation of many migrations: its phases end, and count what they do."""
 
 from qa.simulate.cli import table
+from tests.fakes import many_records
 from tests.fakes.many import run
 
 
@@ -20,3 +21,9 @@ def test_the_table_has_costs_for_each_image():
     lines = table(phases, 2).splitlines()
     assert [line.split("  ")[0] for line in lines[1:]] == [phase.name for phase in phases]
     assert f"{phases[0].operations[0] / 2:.1f}" in lines[1].split()
+
+
+def test_lists_and_rounds_are_measured_with_records_alone():
+    costs = {cost.name: cost for cost in many_records.run(40)}
+    assert {"ls as JSON", "a page by target", "summary", "a round"} <= set(costs)
+    assert all(cost.median > 0 for cost in costs.values())
