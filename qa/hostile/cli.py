@@ -3,7 +3,7 @@
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Optional
@@ -30,28 +30,26 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     with tempfile.TemporaryDirectory(prefix="rbd-migration-hostile-") as folder:
         bench = Bench(Path(folder))
         if options.manager is not None:
-            return _told({"the manager": _by_manager(bench, options.manager, options.dir)})
+            return _told([("the manager", _by_manager(bench, options.manager, options.dir))])
         if options.seed is not None:
             seeds = [options.seed]
             files = chain(bench.fuzzed(seeds), bench.packed(seeds))
-            return _told({"the seed": bench.read(files)})
+            return _told([("the seed", bench.read(files))])
         return _told(_all(bench, options.minutes))
 
 
-def _all(bench: Bench, minutes: float) -> "dict[str, Found]":
+def _all(bench: Bench, minutes: float) -> "Iterator[tuple[str, Found]]":
     """Two thirds of the minutes are for random changes, and one third for packed files."""
     random = bench.fuzzed(range(100)), bench.packed(range(60))
-    parts = {
-        "traced": bench.traced(chain(*random, bench.sampled(9), bench.several(), bench.bombs()))
-    }
-    parts["cut off"] = bench.read(bench.cut_off())
-    parts["faults"] = bench.read(bench.sampled())
-    parts["several faults"] = bench.read(bench.several())
-    parts["bombs"] = bench.read(bench.bombs())
+    named = chain(*random, bench.sampled(9), bench.several(), bench.bombs())
+    yield "traced", bench.traced(named)
+    yield "cut off", bench.read(bench.cut_off())
+    yield "faults", bench.read(bench.sampled())
+    yield "several faults", bench.read(bench.several())
+    yield "bombs", bench.read(bench.bombs())
     seeds = random_seeds()
-    parts["random"] = bench.read(bench.fuzzed(seeds), until=time.monotonic() + 40 * minutes)
-    parts["packed"] = bench.read(bench.packed(seeds), until=time.monotonic() + 20 * minutes)
-    return parts
+    yield "random", bench.read(bench.fuzzed(seeds), until=time.monotonic() + 40 * minutes)
+    yield "packed", bench.read(bench.packed(seeds), until=time.monotonic() + 20 * minutes)
 
 
 def _by_manager(bench: Bench, count: int, folder: Optional[Path]) -> Found:
@@ -66,7 +64,11 @@ def _by_manager(bench: Bench, count: int, folder: Optional[Path]) -> Found:
         return check_all(cluster, client, pool, files)
 
 
-def _told(parts: "dict[str, Found]") -> int:
-    for name, found in parts.items():
-        print(f"{name}: {found.summary}", *(f"  {text}" for text in found.wrong), sep="\n")
-    return int(any(found.wrong for found in parts.values()))
+def _told(parts: "Iterable[tuple[str, Found]]") -> int:
+    """Print each part when it ends."""
+    wrong = False
+    for name, found in parts:
+        text = [f"{name}: {found.summary}", *(f"  {line}" for line in found.wrong)]
+        print("\n".join(text), flush=True)
+        wrong = wrong or bool(found.wrong)
+    return int(wrong)

@@ -1,5 +1,6 @@
 """What refusals of the method copy say that helps: it is done, and the disk is right then."""
 
+import ast
 import gzip
 import io
 import json
@@ -10,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +21,13 @@ from qa.workload.unmerged import vhd_differences, vhdx_differences, vhdx_with_lo
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
+from rbdmigrate.sources import copying
 from rbdmigrate.sources.copying import CopySource, inspect_copied
 
 pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-utils")
 
 MIB = 1 << 20
+SOURCES = Path(copying.__file__).parent
 DISK = bytes(range(1, 256)) * 4112 + bytes(2 * MIB - 255 * 4112)
 
 
@@ -335,6 +339,32 @@ FOLLOWED = {
     "ARCHIVE_MEMBER": [another_member],
     "ARCHIVE_BROKEN": [no_archive],
 }
+
+
+#: Codes whose remedies are followed in other tests.
+ELSEWHERE = {
+    "HTTP_REDIRECT": "test_redirects",
+    "QEMU_MISSING": "test_package_remedies",
+    "S3_SIGNATURE_V4": "test_package_remedies",
+    "S3_VIRTUAL_HOSTED": "test_s3_source",
+    "SPOOL_FULL": "test_spool",
+    "SPOOL_PARTLY": "test_spool",
+    "ZSTD_MISSING": "test_package_remedies",
+}
+
+
+def test_each_remedy_is_followed_in_a_test():
+    """Those that are given where an error is raised."""
+    given = set()
+    for path in SOURCES.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or all(
+                word.arg != "remedy" for word in node.keywords
+            ):
+                continue
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            given |= {text for text in texts if re.fullmatch(r"[A-Z][A-Z0-9_]+", str(text))}
+    assert given - FOLLOWED.keys() == ELSEWHERE.keys()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import socket
 from errno import EINVAL, EIO, ENOENT, EOPNOTSUPP, EPERM
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -225,6 +226,25 @@ def test_a_bucket_in_the_host_s_name_is_not_signed_by_librbd(service):
     (error,) = look(service, "/disk.raw").errors
     assert (error.code, error.errno) == ("S3_VIRTUAL_HOSTED", EOPNOTSUPP)
     assert error.remedy == f'"url": "http://0.0.1:{service.port}/127/disk.raw"'
+
+
+def test_the_url_with_the_bucket_in_its_path_is_read(service, monkeypatch):
+    """The remedy for a bucket in the host's name, followed."""
+    found = socket.getaddrinfo
+
+    def resolved(host, *args, **options):
+        local = "127.0.0.1" if host in ("b.storage.test", "storage.test") else host
+        return found(local, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    service.bucket_in_host = "/b"
+    (error,) = look(service, "/disk.raw", host="b.storage.test").errors
+    assert error.code == "S3_VIRTUAL_HOSTED"
+    service.bucket_in_host = ""
+    url = urlsplit(json.loads("{" + error.remedy + "}")["url"])
+    assert url.port == service.port
+    inspection = look(service, url.path, host=url.hostname)
+    assert (inspection.errors, inspection.size) == ((), len(OBJECT))
 
 
 def test_a_host_s_name_that_is_taken_for_a_bucket(service):
