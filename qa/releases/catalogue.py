@@ -9,6 +9,8 @@ from dataclasses import dataclass
 #: Set inside a chroot to its release.
 INSIDE = "RBD_MIGRATION_RELEASE"
 
+#: The folder of a running cluster for the tests of imports from another cluster.
+SOURCE_CLUSTER = "RBD_MIGRATION_SOURCE_CLUSTER"
 
 #: Where a root has the Python packages that its manager needs before its Debian's own.
 MANAGER_PYTHON = "/opt/ceph-mgr-python"

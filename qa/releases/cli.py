@@ -4,6 +4,7 @@ Without a choice of tests the unit tests run too, with the Python that the relea
 """
 
 import argparse
+import functools
 import os
 import re
 import signal
@@ -20,9 +21,12 @@ from qa.releases.enter import inside
 from qa.releases.page import page
 from qa.releases.results import Result, Results, load, merged, read_report, save, table
 from qa.releases.root import RootError
+from qa.releases.source import source_cluster
 
 _TIMEOUT = 5400  # seconds for the tests on one release
 _CLEANING = 60  # seconds for pytest to take its clusters down, once it is interrupted
+
+_OTHER_CLUSTER = "tests/cluster/test_import_other_cluster.py"
 
 _UNIT_TESTS = "unit tests"  # all of them as one line of the table
 
@@ -36,6 +40,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parser.parse_args(argv)
     if args.run and not args.tests:
         parser.error("after --run and '--' comes a command of ./run, for example: qa soak")
+    if args.source and (args.run or args.tests):
+        parser.error("--source chooses the tests itself")
     found: dict[str, Results] = {}
     if args.json:
         try:
@@ -45,12 +51,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             print(f"Error: {error}", file=sys.stderr)
             return 2
     ran = True
+    run = _command if args.run else _run
+    if args.source:
+        run = functools.partial(_from_source, args.source)
     with tempfile.TemporaryDirectory(prefix="rbd-releases-", dir="/tmp") as folder:
         for name in args.only or KNOWN:
             print(f"{name} ...", file=sys.stderr)
             start = time.monotonic()
             try:
-                new = (_command if args.run else _run)(name, args.tests, Path(folder))
+                new = run(name, args.tests, Path(folder))
             except (RootError, subprocess.SubprocessError) as error:
                 print(f"Error: {name}: {error}", file=sys.stderr)
                 ran = False
@@ -91,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
         help="run a command of ./run instead of tests, for example: --run -- qa soak --minutes 15",
     )
     parser.add_argument(
+        "--source",
+        choices=list(KNOWN),
+        help="run the tests of imports from another cluster, which is one of this release",
+    )
+    parser.add_argument(
         "tests", nargs="*", help="arguments for pytest, after '--' (default: all cluster tests)"
     )
     return parser
@@ -101,6 +115,15 @@ def _run(name: str, tests: Sequence[str], folder: Path) -> Results:
     if not tests:
         found.tests[_UNIT_TESTS] = _by_exit_code(name, ["test", "-e", "unit"], folder)
     return found
+
+
+def _from_source(source: str, name: str, _: Sequence[str], folder: Path) -> Results:
+    """Run the tests of imports from another cluster; each is named after the source's release."""
+    with source_cluster(source, folder):
+        found = _run(name, [_OTHER_CLUSTER], folder)
+    said = _versions(source, folder).partition(",")[0]
+    tests = {f"{test} from {source} {said}": result for test, result in found.tests.items()}
+    return Results(found.versions, tests)
 
 
 def _command(name: str, command: Sequence[str], folder: Path) -> Results:

@@ -5,11 +5,17 @@ import subprocess
 from collections.abc import Sequence
 
 from qa.devcluster.layout import REPOSITORY
-from qa.releases.catalogue import INSIDE, KNOWN
+from qa.releases.catalogue import INSIDE, KNOWN, SOURCE_CLUSTER
 from qa.releases.root import Root, RootError
 
 _SHARED = ("/tmp", "/var/tmp")  # folders of clusters and test reports
-_PASSED = ("TERM", "CI", "HYPOTHESIS_PROFILE", "RBD_MIGRATION_TEST_CLUSTER")
+_PASSED = (
+    "TERM",
+    "CI",
+    "HYPOTHESIS_PROFILE",
+    "RBD_MIGRATION_TEST_CLUSTER",
+    SOURCE_CLUSTER,
+)
 
 
 def inside(name: str, command: Sequence[str]) -> "list[str]":

@@ -2,34 +2,33 @@
 
 import contextlib
 import json
+import os
 import time
 from errno import EINVAL, ENOENT, EOPNOTSUPP, EPERM, ETIMEDOUT
 
 import pytest
 
 from qa.devcluster import Cluster, ClusterOptions
-from qa.workload.images import content, make_image, names, omap, place
+from qa.imports.source_cluster import POOL, SNAPSHOT, USER, fill, wanted_digests
+from qa.releases.catalogue import SOURCE_CLUSTER
+from qa.workload.images import HEAD, content, digests, names, omap, place
 from tests.cluster.commands import option
 from tests.cluster.importing import text
 from tests.cluster.test_import_native import history, metadata, unprotect, write_head
 from tests.cluster.test_import_secrets import config_keys, leaks, loud  # noqa: F401 - a fixture
 
-_USER = "client.reader"
-
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):
-    """Another cluster, with the image src, and a user who may only read."""
-    with Cluster(tmp_path_factory.mktemp("other")) as made:
-        made.up(ClusterOptions(mgrs=1, osds=1))
-        pool = made.create_pool("far")
-        made.rbd("namespace", "create", f"{pool}/tenant")
-        caps = ("mon", "profile rbd-read-only", "osd", f"profile rbd-read-only pool={pool}")
-        made.ceph("auth", "get-or-create", _USER, *caps)
-        with made.connect() as client:
-            for spec in (f"{pool}/src", f"{pool}/tenant/src"):
-                make_image(client, spec, snapshots=("one", "two", "three"), protect=("one",))
-            yield made, client
+    """The cluster of the sources, which may be given and of another release, and a client of it."""
+    with contextlib.ExitStack() as stack:
+        if os.environ.get(SOURCE_CLUSTER):
+            made = Cluster(os.environ[SOURCE_CLUSTER])
+        else:
+            made = stack.enter_context(Cluster(tmp_path_factory.mktemp("other")))
+            made.up(ClusterOptions(mgrs=1, osds=1, module=False))
+            fill(made)
+        yield made, stack.enter_context(made.connect())
 
 
 @pytest.fixture
@@ -37,9 +36,9 @@ def spec(other):
     """The source-spec of its snapshot two."""
     made, _ = other
     return {
-        "type": "native", "pool_name": "far", "image_name": "src", "snap_name": "two",
-        "mon_host": made.blueprint.mon_host, "client_name": _USER,
-        "key": made.ceph("auth", "print-key", _USER).strip(),
+        "type": "native", "pool_name": POOL, "image_name": "src", "snap_name": "two",
+        "mon_host": made.blueprint.mon_host, "client_name": USER,
+        "key": made.ceph("auth", "print-key", USER).strip(),
     }  # fmt: skip
 
 
@@ -120,7 +119,7 @@ def test_what_is_refused_leaves_nothing(cluster, client, migration, pools, spec)
     assert "does not exist" in refused(ENOENT, pool_name=None, pool_id=4711)
     assert "does not exist" in refused(ENOENT, image_name="none")
     wrong = cluster.ceph("auth", "print-key", "client.admin").strip()
-    assert f"as one of {_USER}" in refused(EPERM, key=wrong)
+    assert f"as one of {USER}" in refused(EPERM, key=wrong)
     assert "does not accept" in refused(EPERM, client_name="client.nobody")
     assert "does not answer" in refused(ETIMEDOUT, mon_host="127.0.0.1:1")
     assert "--method live" in refused(EINVAL, "--method", "live")
@@ -133,3 +132,37 @@ def test_what_is_refused_leaves_nothing(cluster, client, migration, pools, spec)
             assert time.monotonic() < deadline, said
     assert names(client, pools[0]) == []
     assert config_keys(cluster) == []
+
+
+def test_images_of_every_kind_read_as_in_their_own_cluster(client, migration, pools, other, spec):
+    _, far = other
+    wanted = wanted_digests(far)
+    targets = {f"{pools[0]}/copy{number}": source for number, source in enumerate(wanted)}
+    for target, source in targets.items():
+        asked = {**spec, "image_name": source.rpartition("/")[2], "snap_name": SNAPSHOT}
+        given = {"source_spec": text(asked), "verify": "full", "import_only": True}
+        migration.ask("run", source_image=target, **given)
+    for target, source in targets.items():
+        migration.wait(target, "committed")
+        snapshots = {view: found for view, found in wanted[source].items() if view != HEAD}
+        assert digests(client, target) == {**snapshots, HEAD: snapshots[SNAPSHOT]}, source
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["in mid-copy", "executed"])
+def test_an_abort_leaves_the_source_and_nothing_else(
+    cluster, client, migration, pools, other, spec, copied
+):
+    _, far = other
+    before, target = digests(far, f"{POOL}/src"), f"{pools[0]}/copy"
+    rate = {} if copied else {"rate": "512K"}
+    asked = {"source_spec": text(spec), "import_only": True, "goal": "executed", **rate}
+    migration.ask("run", source_image=target, **asked)
+    if copied:
+        migration.wait(target, "executed")
+    else:
+        cluster.wait_for(lambda: migration.report(target)["bytes_copied"] > 0, 30, "some data")
+    migration.text("abort", target)
+    migration.wait(target, "aborted")
+    assert names(client, pools[0]) == []
+    assert config_keys(cluster) == []
+    assert digests(far, f"{POOL}/src") == before

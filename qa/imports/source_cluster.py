@@ -1,0 +1,75 @@
+"""A cluster that images are imported from: images of many kinds, and a user who may only read.
+
+``python3 -m qa.imports.source_cluster FOLDER`` fills the running cluster in FOLDER. What each view
+reads as is kept there too, as the release that wrote it reads it.
+"""
+
+import json
+import random
+import sys
+from collections.abc import Sequence
+from typing import Optional
+
+import rados
+
+from qa.devcluster import Cluster
+from qa.model.operations import operate
+from qa.model.shapes import KINDS, Shape
+from qa.workload.images import KIB, digests, make_image, place
+
+POOL, USER = "far", "client.reader"
+SNAPSHOT = "last"  # of the images of many kinds
+_DATA = "far-data"
+_DIGESTS = "digests"  # the object with what the images of many kinds have to read as
+_FEATURES = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten")
+_OPERATIONS = 25
+
+
+def fill(cluster: Cluster) -> None:
+    """Make pools, user and images: ``src``, the same in a namespace, and one of each kind."""
+    cluster.create_pool(POOL)
+    erasure = len(cluster.blueprint.osds) >= 3
+    cluster.create_pool(_DATA, pool_type="erasure" if erasure else "replicated")
+    cluster.rbd("namespace", "create", f"{POOL}/tenant")
+    osd = f"profile rbd-read-only pool={POOL}, profile rbd-read-only pool={_DATA}"
+    cluster.ceph("auth", "get-or-create", USER, "mon", "profile rbd-read-only", "osd", osd)
+    with cluster.connect() as client:
+        for spec in (f"{POOL}/src", f"{POOL}/tenant/src"):
+            make_image(client, spec, snapshots=("one", "two", "three"), protect=("one",))
+        wanted = {}
+        for seed, kind in enumerate(KINDS):
+            spec, shape = f"{POOL}/{seed}", Shape(kind, 256 * KIB, _FEATURES, _DATA)
+            _make(client, spec, shape, random.Random(seed))
+            wanted[spec] = digests(client, spec)
+        with place(client, f"{POOL}/-") as ioctx:
+            ioctx.write_full(_DIGESTS, json.dumps(wanted).encode())
+
+
+def _make(client: rados.Rados, spec: str, shape: Shape, chance: random.Random) -> None:
+    """Make an image with random content and snapshots, and a head that is newer than those."""
+    model = shape.make(client, spec, chance)
+    with shape.opened(client, spec, read_only=False) as image:
+        for _ in range(_OPERATIONS):
+            operate(image, model, chance, shape.object_size, without=shape.without)
+        image.flush()
+        image.create_snap(SNAPSHOT)
+        image.write(b"later", 0)
+
+
+def wanted_digests(client: rados.Rados) -> "dict[str, dict[str, str]]":
+    """By spec of the images of many kinds, what each view read as when the cluster was filled."""
+    with place(client, f"{POOL}/-") as ioctx:
+        size, _ = ioctx.stat(_DIGESTS)
+        found: dict[str, dict[str, str]] = json.loads(ioctx.read(_DIGESTS, size))
+    return found
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Fill the cluster in the folder that the command line names."""
+    (folder,) = sys.argv[1:] if argv is None else argv
+    fill(Cluster(folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
