@@ -293,6 +293,7 @@ def execute(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Synchroni
         sides.source.refuse_open()
     begun = stdlib.time.time()
     comparison_snapshot, copied = copy_round(sides, sides.source, sides.target)
+    sides.source.spot.header(sides.source.ident)  # images are closed before it answers
     return Synchronized(comparison_snapshot, 1, copied, stdlib.time.time() - begun, begun, copied)
 
 

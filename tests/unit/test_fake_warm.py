@@ -151,6 +151,21 @@ def test_rounds_refresh_the_copy_without_a_word_and_become_rarer(world):
     assert asked == ["execute"]
 
 
+@pytest.mark.parametrize("after", range(18))
+def test_rounds_follow_also_when_the_worker_of_the_first_ones_was_lost(world, after):
+    world.prepare("hdd/a", "nvme/a", method=WARM, verify=Verify.NONE)
+    world.kill_worker_after(after)
+    world.do("execute", "nvme/a")
+    world.wait_state("nvme/a", "executed")
+    world.forget_kills()
+    world.run(5.0)
+    assert world.do("get", "nvme/a")["rounds"]["count"] >= 1
+    write_later(world, "hdd/a")
+    world.do("execute", "nvme/a")
+    world.run(5.0)
+    assert world.do("get", "nvme/a")["rounds"]["bytes"] == BLOCK
+
+
 def test_a_paused_one_is_not_refreshed(world):
     before = in_step(world)
     world.do("pause", "nvme/a")

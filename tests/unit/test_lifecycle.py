@@ -24,6 +24,7 @@ from rbdmigrate.control.lifecycle.steps import Act, End, Fail, Rest
 from rbdmigrate.control.lifecycle.verification import soak_ends, soak_left, with_soaked
 from rbdmigrate.model.migration import Hold, Migration, Place
 from rbdmigrate.model.observation import ImageView, Observation
+from rbdmigrate.model.rounds import Rounds
 from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
@@ -69,6 +70,7 @@ def migration(
         prepared_at=2.0 if state in LINKED else None,
         verify=Verify.FULL if policy else Verify.NONE,
         verification=verification(OUTCOMES[contents]) if policy else None,
+        rounds=Rounds(count=1, at=NOW) if method is Method.WARM else None,
     )
 
 

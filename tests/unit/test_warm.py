@@ -193,7 +193,7 @@ def test_what_is_compared_after_the_cutover_stays_verified():
 
 def test_a_goal_before_the_cutover_never_cuts_over():
     for goal in (Goal.PREPARED, Goal.EXECUTED):
-        assert decide(record(goal=goal), S.EXECUTED, NOW) == Rest()
+        assert decide(fresh(goal=goal), S.EXECUTED, NOW) == Rest()
     for goal in (Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED):
         assert decide(record(goal=goal), S.EXECUTED, NOW) == Act(Op.CUT_OVER)
         assert decide(record(goal=goal, paused=True), S.EXECUTED, NOW) == Rest()
@@ -203,7 +203,7 @@ def test_a_goal_before_the_cutover_never_cuts_over():
 
 
 def fresh(**changes) -> Migration:
-    return record(rounds=Rounds(count=3, bytes=5, seconds=1.0, at=NOW, **changes))
+    return record(rounds=Rounds(count=3, bytes=5, seconds=1.0, at=NOW), **changes)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,13 @@ def test_rounds_become_rarer_while_they_copy_nothing(seconds, idle, age):
 
 def test_a_clock_that_was_ahead_does_not_keep_a_target_stale():
     assert refresh_due(fresh(), NOW - 86400)
+
+
+def test_a_copy_whose_worker_was_lost_before_it_told_of_its_rounds_is_refreshed_at_once():
+    m = record(rounds=None)
+    assert decide(m, S.EXECUTED, NOW) == Act(Op.EXECUTE)
+    assert decide(to_refresh(m), S.EXECUTED, NOW) == Act(Op.EXECUTE)
+    assert decide(replace(m, paused=True), S.EXECUTED, NOW) == Rest()
 
 
 def test_another_round_can_be_asked_for():

@@ -120,14 +120,19 @@ def left_alone(m: Migration) -> str:
 
 
 def refresh_at(m: Migration) -> Optional[float]:
-    """When another round refreshes an executed target, in seconds since the epoch; else None."""
-    if m.method is not Method.WARM or m.rounds is None:
+    """When another round refreshes an executed target, in seconds since the epoch; else None.
+
+    At once where no worker told of its rounds: it was lost between the last of them and its answer.
+    """
+    if m.method is not Method.WARM:
         return None
     if m.goal is not Goal.EXECUTED and not waits_for_clients(m) and not cutover_waits(m):
         return None
     if m.paused or m.state is not State.EXECUTED:
         return None
     r = m.rounds
+    if r is None:
+        return 0.0
     if r.wanted:
         return r.at
     least = max(_REFRESHED, _PATIENCE * r.seconds)
@@ -138,7 +143,9 @@ def refresh_at(m: Migration) -> Optional[float]:
 def refresh_due(m: Migration, now: float) -> bool:
     """Whether another round is to be copied now; also where the clock was ahead at the last one."""
     at = refresh_at(m)
-    return at is not None and m.rounds is not None and (now >= at or now < m.rounds.at)
+    if at is None:
+        return False
+    return now >= at or (m.rounds is not None and now < m.rounds.at)
 
 
 def is_refresh(m: Migration, op: Op) -> bool:
