@@ -1,9 +1,11 @@
 """A cluster that images are imported from: images of many kinds, and a user who may only read.
 
 ``python3 -m qa.imports.source_cluster FOLDER`` fills the running cluster in FOLDER. What each view
-reads as is kept there too, as the release that wrote it reads it.
+reads as is kept there too, as the release that wrote it reads it. ``--older-clients``: clients
+of releases before 20 can use it too.
 """
 
+import argparse
 import json
 import random
 import sys
@@ -23,6 +25,16 @@ _DATA = "far-data"
 _DIGESTS = "digests"  # the object with what the images of many kinds have to read as
 _FEATURES = ("layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten")
 _OPERATIONS = 25
+
+
+def admit_older_clients(cluster: Cluster) -> None:
+    """Have a cluster of release 20 use keys and tickets of the former type, AES."""
+    cluster.ceph("mon", "set", "auth_allowed_ciphers", "aes,aes256k")
+    cluster.ceph("mon", "set", "auth_service_cipher", "aes")
+    cluster.ceph("mon", "set", "auth_preferred_cipher", "aes")
+    (admin,) = cluster.ceph_json("auth", "rotate", "client.admin", "--key_type", "aes")
+    ring, key = str(cluster.layout.keyring), admin["key"]
+    cluster.run(["ceph-authtool", ring, "--name", "client.admin", "--add-key", key])
 
 
 def fill(cluster: Cluster) -> None:
@@ -66,8 +78,14 @@ def wanted_digests(client: rados.Rados) -> "dict[str, dict[str, str]]":
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Fill the cluster in the folder that the command line names."""
-    (folder,) = sys.argv[1:] if argv is None else argv
-    fill(Cluster(folder))
+    parser = argparse.ArgumentParser(prog="qa.imports.source_cluster", description=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("--older-clients", action="store_true")
+    options = parser.parse_args(argv)
+    cluster = Cluster(options.folder)
+    if options.older_clients:
+        admit_older_clients(cluster)
+    fill(cluster)
     return 0
 
 

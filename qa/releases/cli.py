@@ -119,7 +119,7 @@ def _run(name: str, tests: Sequence[str], folder: Path) -> Results:
 
 def _from_source(source: str, name: str, _: Sequence[str], folder: Path) -> Results:
     """Run the tests of imports from another cluster; each is named after the source's release."""
-    with source_cluster(source, folder):
+    with source_cluster(source, name, folder):
         found = _run(name, [_OTHER_CLUSTER], folder)
     said = _versions(source, folder).partition(",")[0]
     tests = {f"{test} from {source} {said}": result for test, result in found.tests.items()}

@@ -7,23 +7,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from qa.devcluster.layout import REPOSITORY
-from qa.releases.catalogue import SOURCE_CLUSTER, here
+from qa.releases.catalogue import KNOWN, SOURCE_CLUSTER, here
 from qa.releases.enter import inside
 from qa.releases.root import RootError
 
+_NEW_KEYS = 20  # the first release whose keys are of the type AES256K
 _TIMEOUT = 600  # seconds for each command, once the release's chroot is made
 
 
 @contextmanager
-def source_cluster(name: str, folder: Path) -> Iterator[None]:
+def source_cluster(name: str, reader: str, folder: Path) -> Iterator[None]:
     """Run a cluster of the release ``name``; tests find it, filled by that release.
+
+    ``reader``: the release of the tests. Those before 20 do not know the keys of 20.
 
     Raises RootError and subprocess.TimeoutExpired.
     """
     path = folder / f"source-{name}"
     try:
         _run(name, ["./run", "cluster", "up", "--no-module", "--dir", str(path)])
-        _run(name, ["/usr/bin/python3", "-m", "qa.imports.source_cluster", str(path)])
+        older = KNOWN[reader].major < _NEW_KEYS <= KNOWN[name].major
+        options = ["--older-clients"] if older else []
+        _run(name, ["/usr/bin/python3", "-m", "qa.imports.source_cluster", str(path), *options])
         os.environ[SOURCE_CLUSTER] = str(path)
         yield
     finally:
