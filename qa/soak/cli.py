@@ -12,6 +12,7 @@ from qa.workload import images
 from qa.workload.comparing import compare_nothing
 
 from .chaos import Chaos, workers_of
+from .hook import SoakHook
 from .traveller import POOLS, Lost, Traveller
 
 _DRIVERS = 4
@@ -44,8 +45,10 @@ def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
     """Move ``count`` images for ``seconds`` on a running cluster."""
     chance = random.Random(seed)
     with cluster.connect() as client:
+        hook = SoakHook(cluster, random.Random(chance.random()))
+        hook.register()
         travellers = [
-            Traveller(cluster, client, f"image{n}", random.Random(chance.random()))
+            Traveller(cluster, client, hook, f"image{n}", random.Random(chance.random()))
             for n in range(count)
         ]
         chaos = Chaos(cluster, random.Random(chance.random()))
@@ -60,8 +63,10 @@ def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
         for traveller in travellers:
             traveller.close()
         problems += [chaos.error] if chaos.error else []
+        problems += hook.problems + hook.drained()
+        hook.close()
         problems += _leftovers(cluster, client)
-    return _summary(travellers, chaos, problems, time.monotonic() - begin)
+    return _summary(travellers, {**chaos.done, **hook.answered}, problems, time.monotonic() - begin)
 
 
 def _drive(travellers: "list[Traveller]", chance: random.Random, until: float) -> "list[str]":
@@ -118,9 +123,9 @@ def _leftovers(cluster: Cluster, client: "object") -> "list[str]":
 
 
 def _summary(
-    travellers: "list[Traveller]", chaos: Chaos, problems: "list[str]", seconds: float
+    travellers: "list[Traveller]", done: "dict[str, int]", problems: "list[str]", seconds: float
 ) -> int:
-    totals: dict[str, int] = dict(chaos.done)
+    totals = dict(done)
     for traveller in travellers:
         for what, times in traveller.done.items():
             totals[what] = totals.get(what, 0) + times

@@ -4,7 +4,8 @@ import contextlib
 import json
 import random
 import time
-from typing import Optional
+from collections.abc import Callable
+from typing import Any, Optional
 
 import rados
 
@@ -12,10 +13,13 @@ from qa.devcluster import Cluster, CommandFailed
 from qa.workload import images
 from qa.workload.writer import Writer
 
+from .hook import Guest, SoakHook
+
 POOLS = ("soak-a", "soak-b")
 SIZE = 8 * images.MIB
 _SETTLE = 90.0  # seconds for a migration to reach its goal, through any failover
 _PATIENCE = 60.0  # seconds until a command must have found an active manager
+_ASK_AGAIN = 10.0  # seconds after which hooks are asked again at once
 
 # What may be done in each state.
 _LIVE = {
@@ -26,10 +30,10 @@ _LIVE = {
 _WARM = {
     "prepared": _LIVE["prepared"],
     "executing": _LIVE["executing"],
-    "executed": ("cut over", "cut over", "execute", "cancel", "write", "wait"),
-    "cut-over": ("commit", "verify", "cancel", "write"),
+    "executed": ("cut over", "cut over by hook", "execute", "cancel", "write", "wait"),
+    "cut-over": ("commit", "verify", "cancel", "abort by hook", "write"),
     "verifying": ("pause", "resume", "write", "wait"),
-    "verified": ("commit", "cancel", "write"),
+    "verified": ("commit", "cancel", "abort by hook", "write"),
 }
 
 
@@ -41,13 +45,19 @@ class Traveller:
     """One image. ``step`` does one thing to it; used by one thread at a time."""
 
     def __init__(
-        self, cluster: Cluster, client: rados.Rados, name: str, chance: random.Random
+        self,
+        cluster: Cluster,
+        client: rados.Rados,
+        hook: SoakHook,
+        name: str,
+        chance: random.Random,
     ) -> None:
         self.name = name
         self.verified = 0
         self.done: dict[str, int] = {}
         self._cluster = cluster
         self._client = client
+        self._hook = hook
         self._chance = chance
         self._here, self._there = POOLS
         self._pending = False
@@ -83,6 +93,10 @@ class Traveller:
             self._rest(self._commit, "committed")
         elif act == "cut over":
             self._change_over()
+        elif act == "cut over by hook":
+            self._by_hook("cutover", "cut-over", self._arrive)
+        elif act == "abort by hook":
+            self._rest(lambda: self._by_hook("abort", "aborted", None), "aborted")
         elif act == "execute and pause":
             self._command("execute")
             time.sleep(self._chance.random() / 2)
@@ -137,8 +151,37 @@ class Traveller:
         self._stop_writer()
         self._command("cutover")
         self._wait({"cut-over"})
+        self._arrive()
+
+    def _arrive(self) -> None:
+        """Start the client on the target."""
         self._cut_over = True
         self._write()
+
+    def _by_hook(self, command: str, state: str, then: "Optional[Callable[[], None]]") -> None:
+        """Have the hook stop the client, until the migration is in ``state``. Raises Lost.
+
+        The client is the hook's until it says where to start it: threads of the hook stop and start
+        it meanwhile.
+        """
+        target = f"{self._there}/{self.name}"
+        guest = Guest(leave=self._stop_writer, come_back=self._write)
+        self._hook.expect(target, guest)
+        deadline, ask_at = time.monotonic() + 2 * _SETTLE, 0.0
+        while self._state() != state or guest.start_on is None:
+            if time.monotonic() > deadline:
+                raise Lost(f"{target}: not {state} by the hook, or it was not told ({guest})")
+            if time.monotonic() > ask_at:
+                with contextlib.suppress(CommandFailed):  # it is done, or no manager is active
+                    self._command_once(command, "--cutover", "hook")
+                ask_at = time.monotonic() + _ASK_AGAIN
+            time.sleep(0.2)
+        self._hook.forget(target)
+        wanted = target if then is not None else f"{self._here}/{self.name}"
+        if guest.start_on != wanted or not guest.agreed:
+            raise Lost(f"{target}: {state}, but the hook was told {guest}")
+        if then is not None:
+            then()
 
     def _cancel(self) -> None:
         if self._cut_over or not self._warm:
@@ -187,7 +230,7 @@ class Traveller:
         text = self._ceph("rbd", "migration", "status", f"{self._there}/{self.name}")
         report = json.loads(text)
         if report["state"] == "failed":
-            raise Lost(f"{self.spec}: {report['failure']['message']}")
+            raise Lost(f"{self.spec}: {report['failure']['message']} {_told(report)}")
         return str(report["state"])
 
     def _wait(self, states: "set[str]") -> None:
@@ -206,6 +249,11 @@ class Traveller:
         with contextlib.suppress(CommandFailed):
             self._command(act, *options)
 
+    def _command_once(self, act: str, *options: str) -> None:
+        """Raises CommandFailed."""
+        target = f"{self._there}/{self.name}"
+        self._cluster.ceph("rbd", "migration", act, target, *options, timeout=30)
+
     def _command(self, act: str, *options: str) -> None:
         self._ceph("rbd", "migration", act, f"{self._there}/{self.name}", *options)
 
@@ -221,3 +269,9 @@ class Traveller:
 
     def _note(self, what: str) -> None:
         self.done[what] = self.done.get(what, 0) + 1
+
+
+def _told(report: "dict[str, Any]") -> str:
+    """Id, method and the last states of a migration."""
+    last = [f"{entry['at']} {entry['state']} {entry['message']}" for entry in report["timeline"]]
+    return f"({report['id']}, {report['method']}: {'; '.join(last[-8:])})"

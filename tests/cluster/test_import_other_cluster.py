@@ -59,6 +59,7 @@ def test_a_snapshot_with_all_older_ones_and_the_key_nowhere(
 
     ask("check", "--import-only", target, "-i", str(file))
     ask("prepare", "--import-only", target, "-i", str(file), "--verify", "full")
+    assert ": prepared" in said[2], said
     report = migration.report(target)
     assert (report["state"], report["method"]) == ("prepared", "copy"), said
     assert report["source"].startswith("far/src@two at 127.0.0.1")

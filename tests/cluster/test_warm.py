@@ -119,6 +119,8 @@ def test_an_abort_after_the_cutover_takes_the_writes_along(
         migration.refused(EBUSY, "abort", target)
         report = migration.report(target)
         assert (report["state"], report["clients"]) == ("cut-over", "target")
+        cluster.wait_for(lambda: migration.report(target)["way_back"], 60, "the measured way back")
+        assert "would copy back about" in migration.text("status", target)
         writer.wait_acked(writer.acked + 20)
         writer.stop()
     migration.text("abort", target)

@@ -16,6 +16,7 @@ from qa.model.killed_worker import ActFailed, answer_of, killed_worker
 from qa.model.warm_trial import run_trial
 from qa.workload.images import (
     FEATURES,
+    KIB,
     content,
     make_image,
     names,
@@ -25,9 +26,11 @@ from qa.workload.images import (
     trash,
 )
 from rbdmigrate.cluster import headers
-from rbdmigrate.cluster.client import parse_addresses
+from rbdmigrate.cluster.client import Identity, parse_addresses
 from rbdmigrate.cluster.fence import fence
+from rbdmigrate.cluster.worker_process import WorkerProcess
 from rbdmigrate.model.jobs import acts
+from rbdmigrate.model.jobs.questions import MeasureWritten
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.rounds import hidden_name
@@ -104,6 +107,36 @@ class Chosen:
 
     def choice(self, points):
         return self.point
+
+
+def test_what_was_written_since_a_snapshot_is_measured_while_a_client_writes(
+    cluster, client, pools
+):
+    maps, without = (f"{pools[0]}/{name}" for name in ("maps", "without"))
+    make_image(client, maps, snapshots=("one",))
+    make_image(client, without, snapshots=("one",), features=("layering", "exclusive-lock"))
+    process = WorkerProcess(Identity("client.admin", str(cluster.conf), ""))
+
+    def measured(spec, snapshot="one"):
+        pool, name = spec.split("/")
+        with opened(client, spec) as image:
+            there = Place(pool, "", name, client.pool_lookup(pool), image.id())
+        return process.run(MeasureWritten(there, snapshot), lambda report: None).answer.bytes
+
+    try:
+        with opened(client, maps, read_only=False) as image:
+            image.create_snap("two")
+            image.flush()
+            assert measured(maps, "two") == 0
+            image.write(b"x", 3 * 256 * KIB)
+            image.write(b"x" * 1024, 9 * 256 * KIB - 512)
+            image.flush()
+            assert measured(maps, "two") == 3 * 256 * KIB
+            assert measured(maps, "none") is None
+        assert measured(without) is None
+    finally:
+        process.kill()
+        process.reap()
 
 
 @pytest.mark.parametrize("in_place", [False, True], ids=["other name", "in place"])

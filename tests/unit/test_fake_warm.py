@@ -24,6 +24,7 @@ from tests.fakes.world import ManagerLost, World, block, spec
 
 WARM = Method.WARM
 CONTENT = {"": {0: b"one", 2: b"two"}}
+_MAPS = 61  # layering, exclusive-lock, object-map, fast-diff, deep-flatten
 LATER = {"": {0: b"one", 1: b"later", 2: b"two"}}
 
 
@@ -171,6 +172,30 @@ def test_a_paused_one_is_not_refreshed(world):
     world.do("pause", "nvme/a")
     world.run(300.0)
     assert world.do("get", "nvme/a")["rounds"]["count"] == before["rounds"]["count"]
+
+
+def test_it_says_what_an_abort_after_the_cutover_would_copy_back(world):
+    ioctx = world.client().ioctx("hdd/b")
+    rbd_module.RBD().create(ioctx, "b", 4 * BLOCK, features=_MAPS)
+    for image in ("a", "b"):
+        world.prepare(f"hdd/{image}", f"nvme/{image}", method=WARM, verify=Verify.NONE)
+        assert world.do("get", f"nvme/{image}")["way_back"] is None
+        world.do("execute", f"nvme/{image}")
+        world.wait_state(f"nvme/{image}", "executed")
+        world.do("cutover", f"nvme/{image}")
+    world.run(10.0)
+    assert world.do("get", "nvme/b")["way_back"]["bytes"] == 0
+    with world.client().open("nvme/b") as image:
+        image.write(block(b"later"), BLOCK)
+        world.run(70.0)
+        measured = world.do("get", "nvme/b")["way_back"]
+        assert (measured["bytes"], measured["seconds"] < 1) == (BLOCK, True)
+    without_maps = world.do("get", "nvme/a")["way_back"]
+    assert (without_maps["bytes"], without_maps["seconds"]) == (None, None)
+    world.failover()
+    world.run(10.0)
+    assert world.do("get", "nvme/b")["way_back"]["bytes"] == BLOCK
+    assert world.do("abort", "nvme/b")["way_back"] is None
 
 
 def test_a_run_of_an_image_in_use_is_refused_and_leaves_nothing(world):

@@ -73,6 +73,7 @@ QUESTIONS = (
     questions.Examine(TARGET, blind=True, fenced=("a",)),
     questions.FindUsers((SOURCE, TARGET), ("a",)),
     questions.FindClosed((SOURCE, TARGET), ("a",)),
+    questions.MeasureWritten(TARGET, "point"),
     questions.InspectImage(SOURCE, flatten=True),
     questions.InspectSource('{"type": "raw"}', ImportPolicy(), 25.0),
     questions.ReadList(SourceList(StreamSpec("file", file_path="/x")), ImportPolicy(), 25.0),
@@ -91,6 +92,8 @@ ANSWERS = (
     answers.Examined((Watcher(4711, "a", lock=True, kernel=True),), True, "1/group", 0),
     answers.UsersFound(("a", "b")),
     answers.ClosedImages(("a", "b")),
+    answers.WrittenSince(None),
+    answers.WrittenSince(4096),
     ListRead("/srv", ("a",), (ListRow("b", "qcow", "c", Method.COPY, as_raw=True),)),
     Image(
         size=1 << 40,

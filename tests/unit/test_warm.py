@@ -26,11 +26,13 @@ from rbdmigrate.control.lifecycle.steps import Act, Rest
 from rbdmigrate.control.lifecycle.warm import (
     is_refresh,
     kept_hold,
+    may_go_back,
     names_changed,
     refresh_at,
     refresh_due,
     synchronized,
     to_refresh,
+    way_back,
 )
 from rbdmigrate.model.client_warnings import client_warnings
 from rbdmigrate.model.errors import MigrationError
@@ -410,6 +412,21 @@ def test_the_rounds_are_reported_with_the_age_of_the_copy():
     }
     assert report(record(), Live())["rounds"] is None
     assert client_warnings(m) == []
+
+
+def test_what_an_abort_would_copy_back_is_reported():
+    m = record(state=State.CUT_OVER, rounds=Rounds(count=3, at=NOW, scan=0.2), cut_over_at=NOW)
+    assert not may_go_back(m)  # nothing says since when
+    m = replace(m, comparison_snapshot="p")
+    assert may_go_back(m)
+    told = report(m, Live(way_back=way_back(m, 32 << 20, NOW)))["way_back"]
+    assert told == {"bytes": 32 << 20, "seconds": 0.85, "at": "1970-01-01T02:46:40Z"}
+    told = report(m, Live(way_back=way_back(m, None, NOW)))["way_back"]
+    assert (told["bytes"], told["seconds"]) == (None, None)
+    assert report(m, Live())["way_back"] is None
+    assert not may_go_back(replace(m, goal=Goal.ABORTED))
+    assert not may_go_back(replace(m, state=State.COMMITTED))
+    assert not may_go_back(replace(m, cut_over_at=None))
 
 
 # -- records

@@ -126,6 +126,7 @@ def detail(r: Report) -> str:
     if r["method"] == "warm":
         rows.append(("clients", f"use the {r['clients']}"))
     rows += _rounds(r["rounds"])
+    rows += _way_back(r["way_back"])
     rows += _cutover(r)
     if r["plan"]:
         rows.append(("plan", r["plan"]))
@@ -200,6 +201,16 @@ def _rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:
     if rounds["pause_estimate_seconds"] is not None:
         rows.append(("cutover", f"would take about {rounds['pause_estimate_seconds']:.1f}s"))
     return rows
+
+
+def _way_back(measured: Optional[Report]) -> List[Tuple[str, str]]:
+    """Return a row about what an abort after the cutover would do."""
+    if measured is None:
+        return []
+    if measured["bytes"] is None:
+        return [("abort", "copies back what clients wrote; how much is not known")]
+    written = f"about {format_size(measured['bytes'])} of what clients wrote"
+    return [("abort", f"would copy back {written}, in about {measured['seconds']:.1f}s")]
 
 
 def _verify(r: Report) -> List[Tuple[str, str]]:

@@ -65,6 +65,7 @@ class Engine:
         self._scheduler.start()
         self.plans.start()
         made.close_watch.start()
+        made.way_back.start()
 
     def stop(self) -> bool:
         """Kill the workers, end the threads; False when a thread does not end. State is kept."""
@@ -72,6 +73,7 @@ class Engine:
         self.ended.set()
         self.plans.stop()
         made.close_watch.stop()
+        made.way_back.stop()
         made.hook_sender.stop()
         made.queries.stop()
         made.loader.stop()
@@ -79,6 +81,7 @@ class Engine:
         clean = self._scheduler.stop(_STOP_TIMEOUT)  # the workers first
         for component in (
             made.close_watch,
+            made.way_back,
             made.hook_sender,
             made.queries,
             self.plans,
@@ -116,6 +119,7 @@ class Engine:
             *self._components.monitor.troubles(),
             *self.plans.problems(),
             *self._components.close_watch.problems(),
+            *self._components.way_back.problems(),
             *self._components.hook_sender.problems(),
         ]
 

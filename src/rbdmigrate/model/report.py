@@ -17,6 +17,7 @@ from .errors import errno_name
 from .held_time import HeldTime, by_reason
 from .layout import LayoutOptions
 from .migration import Failure, Hold, Migration
+from .rounds import WayBack
 from .states import Goal, Method, State
 from .verification import Verification, Verify
 from .warm_report import clients_use, cutover_report, rounds_report, what_next_warm
@@ -41,8 +42,8 @@ class Live:
     and ``rate_limit`` its limit by the throttle, in bytes per second; ``eta`` in seconds.
     ``share``: the compared part, 0 to 1, while it verifies. ``slowed``: a sentence for each reason
     that slows it down; ``begun`` and ``ends``: the start and the expected end of the running copy.
-    ``age``: seconds since the source was as the target is, with the method ``warm``. ``held``: how
-    long it was held so far; None: as the record says.
+    ``age``: seconds since the source was as the target is, with the method ``warm``. ``way_back``:
+    what an abort would copy back. ``held``: how long it was held so far; None: as the record says.
     """
 
     done: int = 0
@@ -60,6 +61,7 @@ class Live:
     acting: bool = False
     copied_by: str = ""
     age: Optional[float] = None
+    way_back: Optional[WayBack] = None
     held: Optional[tuple[HeldTime, ...]] = None
 
 
@@ -78,6 +80,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "clients": clients_use(m),
         "cutover": cutover_report(m),
         "rounds": rounds_report(m, live.age),
+        "way_back": _way_back(live.way_back),
         "source_spec": None if m.imported is None else m.imported.redacted(),
         "source_changes": [] if m.imported is None else list(m.imported.changes),
         "checksums": _checksums(m),
@@ -282,6 +285,14 @@ def _verification(v: Verification) -> dict[str, Any]:
             for view in v.views
         ],
     }
+
+
+def _way_back(measured: Optional[WayBack]) -> Optional[dict[str, Any]]:
+    """What an abort would copy back, as plain data; None where that was not measured."""
+    if measured is None:
+        return None
+    seconds = None if measured.seconds is None else round(measured.seconds, 3)
+    return {"bytes": measured.bytes, "seconds": seconds, "at": iso(measured.at)}
 
 
 def iso(at: Optional[float]) -> Optional[str]:

@@ -41,6 +41,19 @@ class Rounds:
         return cutover_estimate(self.scan, self.bytes if self.left is None else self.left)
 
 
+@dataclass(frozen=True)
+class WayBack:
+    """What an abort after the cutover would do, as it was measured ``at`` (seconds, epoch).
+
+    ``bytes``: what clients wrote since the cutover, about, which it would copy to the source.
+    ``seconds``: how long clients would wait for it. None: not known without looking at each object.
+    """
+
+    bytes: Optional[int]
+    seconds: Optional[float]
+    at: float
+
+
 _FIXED = 0.15  # seconds of a cutover for the snapshots, the names and the locks
 _SPEED = 64 << 20  # bytes per second, at which little is copied
 

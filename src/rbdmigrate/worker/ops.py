@@ -21,7 +21,7 @@ from . import image_ops
 from .imports import ops as import_ops
 from .imports.lists import read_list
 from .imports.source_access import require_allowed_source
-from .questions import examine, inspect_image
+from .questions import examine, inspect_image, measure_written
 from .repair import comparison_snapshot
 from .repair.complete_objects import complete_objects
 from .session import Session
@@ -119,6 +119,7 @@ ANSWERS: dict[type, Callable[[Session, Any, Tell], Answer]] = {
     questions.Examine: examine,
     questions.FindUsers: find_users,
     questions.FindClosed: find_closed,
+    questions.MeasureWritten: measure_written,
     questions.InspectImage: inspect_image,
     questions.InspectSource: import_ops.inspect_source,
     questions.ReadList: read_list,

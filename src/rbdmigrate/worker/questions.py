@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..control.mover.pieces import ExtentList
 from ..model.image import Image
-from ..model.jobs.answers import Examined
+from ..model.jobs.answers import Examined, WrittenSince
 from ..model.jobs.protocol import Tell
-from ..model.jobs.questions import Examine, InspectImage
+from ..model.jobs.questions import Examine, InspectImage, MeasureWritten
 from ..model.layout import FEATURES
 from . import inspection
 from .imports import ops as import_ops
+from .mover.candidates import maps_hold
 from .obstacles import obstacles
 from .open_image import open_image
 from .repair import group_mirror
@@ -32,6 +34,27 @@ def examine(session: Session, question: Examine, tell: Tell) -> Examined:
                 group=group_mirror.group_of(image),
                 mirror_mode=group_mirror.mirror_mode_of(image),
             )
+
+
+def measure_written(session: Session, question: MeasureWritten, tell: Tell) -> WrittenSince:
+    """What was written since a snapshot, by object maps: whole objects, so at most as much.
+
+    A rollback to an older snapshot does not show.
+    """
+    place, written = question.image, ExtentList()
+    with (
+        session.open(place) as ioctx,
+        open_image(ioctx, place.image_id, read_only=True) as image,
+    ):
+        ids = [int(s["id"]) for s in image.list_snaps() if s["name"] == question.snapshot]
+        size = int(image.size())
+        if not ids or not maps_hold(ioctx, image, place.image_id, ids):
+            return WrittenSince(None)
+        if size:  # librbd ends the process when asked for nothing
+            image.diff_iterate(
+                0, size, question.snapshot, written.add, include_parent=False, whole_object=True
+            )
+    return WrittenSince(sum(extent.length for extent in written if extent.data))
 
 
 def inspect_image(session: Session, question: InspectImage, tell: Tell) -> Image:

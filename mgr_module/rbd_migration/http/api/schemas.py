@@ -140,6 +140,16 @@ ROUNDS = (
         nullable=True,
     ),
 )
+WAY_BACK = (
+    field(
+        "bytes",
+        "integer",
+        "What clients wrote since the cutover, about; null where that is not known.",
+        nullable=True,
+    ),
+    field("seconds", "number", "How long they would wait for it, about; or null.", nullable=True),
+    time_field("at", "When that was measured.", nullable=False),
+)
 CUTOVER = (
     field("mode", "string", "How clients are made to leave the source.", choices=CUTOVERS),
     field("max_pause_seconds", "number", "Seconds that a guest may stand still."),
@@ -178,6 +188,13 @@ REPORT: Tuple[Field, ...] = (
         nullable=True,
     ),
     field("rounds", "object", "The rounds of a warm migration.", fields=ROUNDS, nullable=True),
+    field(
+        "way_back",
+        "object",
+        "What an abort after a warm cutover would copy back; null where that was not measured.",
+        fields=WAY_BACK,
+        nullable=True,
+    ),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
     field("source_changes", "array", "What changed at an import's source during the copy."),
     field(

@@ -14,7 +14,7 @@ from ...model.jobs.answers import Synchronized
 from ...model.migration import Hold, Migration
 from ...model.observation import Observation
 from ...model.report import iso
-from ...model.rounds import Rounds, hidden_name
+from ...model.rounds import Rounds, WayBack, cutover_estimate, hidden_name
 from ...model.spec import ImageSpec
 from ...model.states import Goal, HoldReason, Method, Op, State
 from .crashes import prepare_crashed
@@ -114,6 +114,20 @@ def left_alone(m: Migration) -> str:
     return (
         f"the source was gone; {target} is what was copied of it, as it was at {iso(m.rounds.at)}"
     )
+
+
+def may_go_back(m: Migration) -> bool:
+    """Whether an abort would copy back what clients wrote to the target."""
+    after = m.method is Method.WARM and m.cut_over_at is not None and not m.state.ended
+    return after and m.goal is not Goal.ABORTED and bool(m.comparison_snapshot)
+
+
+def way_back(m: Migration, written: Optional[int], now: float) -> WayBack:
+    """What an abort would do. ``written``: bytes since the cutover; None: it is not known."""
+    if written is None:
+        return WayBack(None, None, now)
+    scan = 0.0 if m.rounds is None else m.rounds.scan
+    return WayBack(written, cutover_estimate(scan, written), now)
 
 
 # -- rounds

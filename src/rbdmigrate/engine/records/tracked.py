@@ -13,6 +13,7 @@ from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError
 from ...model.held_time import HeldTime, added
 from ...model.migration import Hold, Migration
+from ...model.rounds import WayBack
 from ...model.states import Op
 
 
@@ -53,6 +54,7 @@ class TrackedMigration:
         "held",
         "lock_shared",
         "looking",
+        "measured_at",
         "migration",
         "note",
         "peek_due",
@@ -77,6 +79,7 @@ class TrackedMigration:
         "unsaved_holds",
         "waits_for",
         "wanted_since",
+        "way_back",
         "write_lock",
     )
 
@@ -126,6 +129,8 @@ class TrackedMigration:
         self.unsaved_holds: dict[str, float] = {}  # seconds by reason that the record lacks
         # Its Report as JSON, but for how long it was held, with what that was made from.
         self.text: Optional[tuple[Migration, tuple[object, ...], str, str]] = None
+        self.way_back: Optional[WayBack] = None  # what an abort would copy back
+        self.measured_at = float("-inf")  # monotonic time at which that was looked at
         self.double = ""  # why it is not acted on: another record is about one of its images
 
     @property

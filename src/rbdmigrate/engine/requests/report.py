@@ -9,7 +9,7 @@ from ...control.hooks.questions import waits_for_hooks
 from ...control.lifecycle.cutover import by_prepare, waits_for_clients
 from ...control.lifecycle.schedule import PACED
 from ...control.lifecycle.standstill import source_rests, standstill
-from ...control.lifecycle.warm import is_refresh
+from ...control.lifecycle.warm import is_refresh, may_go_back
 from ...control.objects.copy_cost import eta
 from ...control.query import Row
 from ...model.migration import Hold, Migration
@@ -47,6 +47,7 @@ def view(tracked: TrackedMigration) -> dict[str, Any]:
         acting=step is not None,
         copied_by=tracked.copied_by,
         age=_age(tracked.migration),
+        way_back=tracked.way_back if may_go_back(tracked.migration) else None,
         held=tracked.held_times(),
     )
     return report(tracked.migration, live)

@@ -160,6 +160,13 @@ class ClosedImages:
     idents: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class WrittenSince:
+    """Bytes of the objects that were written; None: only a look at each object would tell."""
+
+    bytes: Optional[int]
+
+
 Answer = Union[
     Finished,
     NotTrimmed,
@@ -173,6 +180,7 @@ Answer = Union[
     Examined,
     UsersFound,
     ClosedImages,
+    WrittenSince,
     Image,
     Inspection,
     ListRead,

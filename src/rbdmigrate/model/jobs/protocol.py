@@ -24,11 +24,11 @@ from ..errors import RecordError
 from ..verification import Verification
 from .acts import ActOn
 from .answers import Answer
-from .questions import Examine, FindClosed, FindUsers, InspectImage, InspectSource, ReadList
+from .questions import Question
 
 MAX_LINE = 1 << 20  # bytes; neither side reads a longer line
 
-Job = Union[ActOn, Examine, FindUsers, FindClosed, InspectImage, InspectSource, ReadList]
+Job = Union[ActOn, Question]
 
 
 class Cause(str, enum.Enum):

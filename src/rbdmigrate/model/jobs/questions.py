@@ -44,6 +44,15 @@ class FindClosed:
 
 
 @dataclass(frozen=True)
+class MeasureWritten:
+    """What clients wrote since a snapshot, by its name; answered by ``WrittenSince``."""
+
+    name: ClassVar[str] = "measure_written"
+    image: Place
+    snapshot: str
+
+
+@dataclass(frozen=True)
 class InspectImage:
     """What preflight wants to know of a source image; answered by ``Image``.
 
@@ -83,4 +92,6 @@ class ReadList:
     seconds: float
 
 
-Question = Union[Examine, FindUsers, FindClosed, InspectImage, InspectSource, ReadList]
+Question = Union[
+    Examine, FindUsers, FindClosed, MeasureWritten, InspectImage, InspectSource, ReadList
+]

@@ -65,13 +65,14 @@ def connected(
     """
     mon_host, user = spec.mon_host or "", spec.client_name or _USER
     monitors = ",".join(resolved_monitors(mon_host, policy))
-    options = {**_OPTIONS, "mon_host": monitors, "key": _key(spec, resolve_key)}
+    key = _key(spec, resolve_key)
+    options = {**_OPTIONS, "mon_host": monitors, "key": key}
     client = rados.Rados(name=user, conf=options)
     try:
         try:
             client.connect(timeout=_CONNECT)
         except rados.Error as error:
-            raise not_connected(mon_host, user, error_number(error)) from None
+            raise not_connected(mon_host, user, key, error_number(error)) from None
         yield OtherCluster(client)
     finally:
         client.shutdown()

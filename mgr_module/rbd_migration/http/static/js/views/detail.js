@@ -197,6 +197,7 @@ function factsOf(report) {
     ["Cutover", cutoverOf(report.cutover)],
     ["Rounds", roundsOf(report.rounds)],
     ["Cutover would take", report.rounds?.pause_estimate_seconds ? `about ${report.rounds.pause_estimate_seconds.toFixed(1)} s` : ""],
+    ["An abort would copy back", wayBackOf(report.way_back)],
     ["Cutover took", report.cutover?.pause_seconds ? `${report.cutover.pause_seconds.toFixed(2)} s` : ""],
     ["Bytes", report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : ""],
     ["Objects", report.objects_total ? `${report.objects_done} of ${report.objects_total}` : ""],
@@ -226,6 +227,12 @@ function roundsOf(rounds) {
   if (!rounds) return "";
   const age = rounds.age_seconds === null ? "" : `; the target is as the source was ${seconds(rounds.age_seconds)} ago`;
   return `${rounds.count}, the last copied ${size(rounds.bytes)} in ${rounds.seconds.toFixed(1)} s${age}`;
+}
+
+function wayBackOf(measured) {
+  if (!measured) return "";
+  if (measured.bytes === null) return "what clients wrote; how much is not known";
+  return `about ${size(measured.bytes)}, in about ${measured.seconds.toFixed(1)} s`;
 }
 
 function fact([name, text, href]) {
