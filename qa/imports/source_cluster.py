@@ -36,8 +36,15 @@ def admit_older_clients(cluster: Cluster) -> None:
     cluster.ceph("mon", "set", "auth_allowed_ciphers", "aes,aes256k")
     cluster.ceph("mon", "set", "auth_service_cipher", "aes")
     cluster.ceph("mon", "set", "auth_preferred_cipher", "aes")
-    admin = cluster.ceph("auth", "rotate", "client.admin", "--key_type", "aes")
+    # The monitors need a moment until they make such keys.
+    admin = cluster.wait_for(lambda: _new_key(cluster), 30, "a key of the type AES")
     cluster.layout.keyring.write_text(admin, encoding="utf-8")
+
+
+def _new_key(cluster: Cluster) -> str:
+    """A keyring with a new key of the admin; empty while the monitors refuse to make it."""
+    done = cluster.run(["ceph", "auth", "rotate", "client.admin", "--key_type", "aes"], check=False)
+    return done.stdout if done.returncode == 0 else ""
 
 
 def fill(cluster: Cluster) -> None:

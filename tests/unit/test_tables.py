@@ -11,6 +11,7 @@ from rbdmigrate.control.lifecycle.verification import conclude, with_differences
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure, Hold, Place, TimelineEntry
 from rbdmigrate.model.report import Live, report
+from rbdmigrate.model.rounds import WayBack
 from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.verification import Compared, Extent, Verification, Verify
 from tests.unit.builders import NOON, few, migration, migrations
@@ -131,6 +132,14 @@ class TestDetail:
         assert rows["hold (retry)"] == "It is tried again."
         assert rows["failure"] == "The target is open. [2023-11-14T22:13:20Z]"
         assert rows["layout"] == "object_size=4096, features=layering,exclusive-lock"
+
+    def test_says_what_an_abort_would_copy_back(self, tables):
+        known = tables.detail(shown(Live(way_back=WayBack(24 << 20, 0.52, 1.0))))
+        assert "would copy back about 24 MiB of what clients wrote, in about 0.5s" in known
+        assert "how much is not known" in tables.detail(
+            shown(Live(way_back=WayBack(None, None, 1.0)))
+        )
+        assert "copy back" not in tables.detail(shown())
 
     def test_does_not_say_what_it_waits_for_twice(self, tables):
         assert tables.detail(shown(hold=LATER)).count(LATER.message) == 1
