@@ -18,7 +18,7 @@ from qa.devcluster import (
     interrupt_on_signals,
 )
 from qa.devcluster.layout import REPOSITORY
-from qa.faults import aftermath, failover, midcall, sabotage, sweep, warm
+from qa.faults import aftermath, failover, hooks, midcall, sabotage, sweep, warm
 from qa.faults.bench import Bench, benched, reset
 from qa.faults.cases import Case
 from qa.faults.results import FAILED, Result, summary, write_json
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def choose(quick: bool, only: Optional["list[str]"] = None) -> "list[Case]":
     """Return the cases that match the options."""
-    modules = (sabotage, sweep, warm, midcall, failover, sends, doubles)
+    modules = (sabotage, sweep, warm, hooks, midcall, failover, sends, doubles)
     found = [case for module in modules for case in module.cases()]
     if quick:
         found = [case for case in found if case.quick]

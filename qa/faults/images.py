@@ -41,6 +41,7 @@ class Variant:
     old_format: bool = False  # the source is of format 1
     method: str = "live"
     verify: str = "none"  # what is compared before the commit
+    cutover: str = "refuse"  # the mode of its cutover
 
 
 VARIANTS = {
@@ -62,6 +63,7 @@ VARIANTS = {
         Variant("warm-namespace", source_namespace=NAMESPACE, target_namespace=NAMESPACE,
                 method="warm", verify="full"),
         Variant("warm-clone", clone=True, method="warm", verify="full"),
+        Variant("warm-hook", method="warm", verify="full", cutover="hook"),
         Variant("warm-no-lock", features=FEATURES["layering"], method="warm", verify="full"),
     )
 }  # fmt: skip

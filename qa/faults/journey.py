@@ -26,6 +26,7 @@ def begin(bench: Bench, sample: Sample, goal: str) -> threading.Thread:
         method=sample.variant.method,
         verify=sample.variant.verify,
         **where,
+        **_cutover(sample),
     )
 
 
@@ -44,7 +45,13 @@ def bring_to(bench: Bench, samples: "list[Sample]", state: State) -> None:
 
 def abort(bench: Bench, sample: Sample) -> threading.Thread:
     """Request an abort without waiting for the answer."""
-    return managers.command_in_background(bench, "abort", target_image=spec(sample.target))
+    where = {"target_image": spec(sample.target)}
+    return managers.command_in_background(bench, "abort", **where, **_cutover(sample))
+
+
+def _cutover(sample: Sample) -> "dict[str, str]":
+    mode = sample.variant.cutover
+    return {} if mode == "refuse" else {"cutover": mode}
 
 
 def ended(bench: Bench, samples: Iterable[Sample]) -> bool:

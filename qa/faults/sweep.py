@@ -34,7 +34,7 @@ class Fault:
     @property
     def in_manager(self) -> bool:
         """Whether the manager dies, not a worker."""
-        return self.point.startswith("store.")
+        return self.point.startswith(("store.", "hooks."))
 
     @property
     def short(self) -> str:

@@ -46,7 +46,6 @@ def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
     chance = random.Random(seed)
     with cluster.connect() as client:
         hook = SoakHook(cluster, random.Random(chance.random()))
-        hook.register()
         travellers = [
             Traveller(cluster, client, hook, f"image{n}", random.Random(chance.random()))
             for n in range(count)
@@ -63,8 +62,7 @@ def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
         for traveller in travellers:
             traveller.close()
         problems += [chaos.error] if chaos.error else []
-        problems += hook.problems + hook.drained()
-        hook.close()
+        problems += hook.close()
         problems += _leftovers(cluster, client)
     return _summary(travellers, {**chaos.done, **hook.answered}, problems, time.monotonic() - begin)
 

@@ -1,27 +1,17 @@
 """The hook of a soak run: it stops clients for cutovers, and says no, later or nothing at times."""
 
-import hashlib
-import hmac
-import json
 import random
-import tempfile
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Optional
 
 from qa.devcluster import Cluster
+from qa.workload.hook_server import ERROR, LATER, VETO, YES, HookServer
 
-NAME = "soak"
-_SECRET = "the secret of the soak run's hook"
-_EVENTS = "before_cutover,after_cutover,cutover_failed"
-_OPTIONS = {"hook_http": "true", "hook_hosts": "127.0.0.1"}
-_YES, _LATER, _WRONG, _VETO, _ERROR = 200, 202, 401, 409, 503
+_EVENTS = ("before_cutover", "after_cutover", "cutover_failed")
 # What it says to a message first; the same message gets a yes from the second time on.
-_FIRST = (_YES, _YES, _YES, _YES, _LATER, _LATER, _VETO, _ERROR)
+_FIRST = (YES, YES, YES, YES, LATER, LATER, VETO, ERROR)
 _DRAIN = 120.0  # seconds for all messages to be taken
 
 
@@ -39,41 +29,30 @@ class Guest:
     start_on: Optional[str] = None
     busy: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def told(self, event: str, migration: "dict[str, Any]") -> None:
+        """Do what an event asks for."""
+        if event == "before_cutover":
+            self.leave()
+            self.agreed = True
+        elif event == "after_cutover":
+            self.start_on = migration["start_on"]
+        else:
+            self.agreed = False
+            self.come_back()
 
-@dataclass
+
 class SoakHook:
-    """A web server that is registered as a hook. ``problems``: messages that should not be."""
+    """``answered``: how often it gave which answer."""
 
-    cluster: Cluster
-    chance: random.Random
-    problems: "list[str]" = field(default_factory=list)
-    answered: "dict[str, int]" = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, cluster: Cluster, chance: random.Random) -> None:
+        self.answered: dict[str, int] = {}
+        self._chance = chance
         self._guests: dict[str, Guest] = {}
-        self._seen: set[str] = set()  # ids of messages that it did not agree to at first
-        self._done: set[str] = set()  # ids of messages that it took
+        self._seen: set[str] = set()  # ids of messages
+        self._done: set[str] = set()  # ids of messages whose client was stopped or started
         self._lock = threading.Lock()
-        ours = type("Ours", (_Handler,), {"hook": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), ours)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def register(self) -> None:
-        """Have the managers ask it."""
-        for name, value in _OPTIONS.items():
-            self.cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{name}", value)
-        url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        with tempfile.TemporaryDirectory() as folder:
-            secret = Path(folder) / "secret"
-            secret.write_text(_SECRET)
-            self.cluster.wait_for(lambda: self._add(url, secret), 60, "the hook to be registered")
-
-    def _add(self, url: str, secret: Path) -> bool:
-        done = self.cluster.run(
-            ["ceph", "rbd", "migration", "hook", "add", NAME, url, "--events", _EVENTS,
-             "-i", str(secret)], check=False,
-        )  # fmt: skip
-        return done.returncode == 0
+        self._server = HookServer(cluster, "soak", self._say)
+        self._server.register(_EVENTS)
 
     def expect(self, target: str, guest: Guest) -> None:
         """``guest`` is the client that questions about ``target`` are about."""
@@ -85,37 +64,14 @@ class SoakHook:
         with self._lock:
             self._guests.pop(target, None)
 
-    def drained(self) -> "list[str]":
-        """What is wrong with the messages, once all were taken."""
-        deadline = time.monotonic() + _DRAIN
-        while True:
-            (own,) = self.cluster.ceph_json("rbd", "migration", "hook", "ls")
-            if not own["waiting"] or time.monotonic() > deadline:
-                break
-            time.sleep(0.5)
-        found = [f"the hook did not get {own['waiting']} messages"] if own["waiting"] else []
-        return found + ([f"the hook lost {own['lost']} messages"] if own["lost"] else [])
+    def close(self) -> "list[str]":
+        """Stop listening once all messages were taken; what was wrong with any."""
+        found = self._server.drained(_DRAIN)
+        self._server.close()
+        return self._server.problems + found
 
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-
-    def judge(self, headers: "dict[str, str]", body: bytes) -> int:
-        """The answer to a message."""
-        delivery = headers["X-RBD-Migration-Delivery"]
-        signed = f"{headers['X-RBD-Migration-Timestamp']}.{delivery}.".encode() + body
-        right = "sha256=" + hmac.new(_SECRET.encode(), signed, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(right, headers["X-RBD-Migration-Signature"]):
-            self.problems.append("a message with a wrong signature reached the hook")
-            return _WRONG
-        message = json.loads(body)
-        target = message["migration"]["target"]
-        try:
-            answer = self._answer(delivery, message["event"], message["migration"])
-        except Exception as error:
-            self.problems.append(f"the client of {target}: {type(error).__name__}: {error}")
-            answer = _ERROR
+    def _say(self, delivery: str, message: "dict[str, Any]") -> int:
+        answer = self._answer(delivery, message["event"], message["migration"])
         said = f"hook said {answer}"
         with self._lock:
             self.answered[said] = self.answered.get(said, 0) + 1
@@ -127,40 +83,12 @@ class SoakHook:
             self._seen.add(delivery)
             guest = self._guests.get(migration["target"])
         if new:
-            first = self.chance.choice(_FIRST)
-            if first == _ERROR or (event == "before_cutover" and first != _YES):
+            first = self._chance.choice(_FIRST)
+            if first == ERROR or (event == "before_cutover" and first != YES):
                 return first
         if guest is not None:
             with guest.busy:
                 if delivery not in self._done:  # what was done must not be done again later
-                    _apply(guest, event, migration)
+                    guest.told(event, migration)
                     self._done.add(delivery)
-        return _YES
-
-
-def _apply(guest: Guest, event: str, migration: "dict[str, Any]") -> None:
-    if event == "before_cutover":
-        guest.leave()
-        guest.agreed = True
-    elif event == "after_cutover":
-        guest.start_on = migration["start_on"]
-    else:
-        guest.agreed = False
-        guest.come_back()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    hook: SoakHook
-
-    def do_POST(self) -> None:
-        """A message came."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.hook.judge(dict(self.headers.items()), body)
-        self.send_response(answer)
-        if answer == _LATER:
-            self.send_header("Retry-After", "1")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing."""
+        return YES
