@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import struct
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from qa.workload.images import (
     trash,
 )
 from rbdmigrate.cluster import headers
+from rbdmigrate.cluster.class_call import call_to_write
 from rbdmigrate.cluster.client import Identity, parse_addresses
 from rbdmigrate.cluster.fence import fence
 from rbdmigrate.cluster.worker_process import WorkerProcess
@@ -137,6 +139,51 @@ def test_what_was_written_since_a_snapshot_is_measured_while_a_client_writes(
     finally:
         process.kill()
         process.reap()
+
+
+def half_remove(client, spec, ident, chosen):
+    """What a worker leaves that is killed after librbd's first write of a removal."""
+    with place(client, spec) as ioctx, rbd.Image(ioctx, image_id=ident) as image:
+        numbers = [s["id"] for s in image.list_snaps() if chosen in s["name"]]
+        assert numbers
+        for number in numbers:
+            argument = struct.pack("<Q", number)
+            call_to_write(ioctx, f"rbd_header.{ident}", "rbd", "snapshot_trash_add", argument)
+
+
+def of_each_kind(client, spec):
+    """The snapshots, also those whose removal was begun."""
+    with opened(client, spec) as image:
+        return [s["name"] for s in image.list_snaps()]
+
+
+@pytest.mark.parametrize("end", ["abort", "abort after the cutover", "commit"])
+def test_snapshots_that_were_removed_in_part_are_removed(client, pools, worker, end):
+    source, target = f"{pools[0]}/src", f"{pools[1]}/dst"
+    make_image(client, source, snapshots=("one", "two"), protect=("one",))
+    ends = ends_of(client, 61, source, target)
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    half_remove(client, source, ends.source.image_id, "rbd_migration")
+    worker.run(ends, acts.Execute())
+    assert len(of_each_kind(client, source)) == 3  # one, two, and that of the last round
+    if end != "abort":
+        worker.run(ends, acts.CutOver())
+    gone, ident = (source, ends.source.image_id) if end == "commit" else (target, made.target_id)
+    half_remove(client, gone, ident, "two")
+    if end == "abort":
+        half_remove(client, source, ends.source.image_id, "rbd_migration")
+    worker.run(ends, acts.Commit() if end == "commit" else acts.Abort())
+    left = target if end == "commit" else source
+    removed = end == "abort after the cutover"  # as if a client of the target had removed it
+    assert of_each_kind(client, left) == (["one"] if removed else ["one", "two"])
+    assert [names(client, pool) for pool in pools] == (
+        [[], ["dst"]] if end == "commit" else [["src"], []]
+    )
+    assert [trash(client, pool) for pool in pools] == [[], []]
+    with opened(client, left, read_only=False) as image:
+        image.unprotect_snap("one")
 
 
 @pytest.mark.parametrize("in_place", [False, True], ids=["other name", "in place"])

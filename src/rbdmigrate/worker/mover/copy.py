@@ -88,6 +88,7 @@ class DiskCopy:
     def _completed(self, mark: CopyMark) -> CopyMark:
         """The mark, once it says that the last snapshot which the target has got is complete."""
         if mark.removing is not None:
+            self._writer.complete_removals()
             mark = self._removed(mark, mark.removing)
         there = [snapshot.id for snapshot in self._writer.snapshots()]
         added = [ident for ident in there if ident not in mark.targets]

@@ -84,6 +84,9 @@ class Writer(Protocol):
     def flush(self) -> None:
         """Return when all that was written is safe."""
 
+    def complete_removals(self) -> None:
+        """Complete the removal of snapshots of its own that was cut off."""
+
     def take_snapshot(self, view: View) -> None:
         """Give the target the snapshot of ``view``, whose content the head has."""
 

@@ -17,6 +17,7 @@ from ...faults import fault_point
 from ...model.errors import MigrationError
 from ...model.layout import FEATURES
 from ...model.migration import Place
+from ..removal import complete_removals
 from .candidates import exact_extents
 from .ends import ReadDone, WriteDone
 from .rbd_reader import SKIP_QUIESCE, begin_read
@@ -95,6 +96,10 @@ class ImageWriter:
         fault_point("mover.before", "remove")
         self.image.remove_snap(snapshot.name)
         fault_point("mover.after", "remove")
+
+    def complete_removals(self) -> None:
+        """Complete the removal of snapshots of its own that was cut off."""
+        complete_removals(self.image)
 
     def set_metadata(self, wanted: dict[str, str]) -> None:
         """Give the image this metadata, but for the keys of this module."""

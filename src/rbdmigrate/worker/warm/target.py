@@ -21,7 +21,7 @@ from ...model.migration import Place
 from ...model.rounds import hidden_name, round_prefix
 from ..mover.image_writer import ImageWriter
 from ..mover.rbd_reader import RbdReader
-from ..removal import remove_snapshots
+from ..removal import complete_removals, remove_snapshots
 from ..session import Session
 
 _STRIPING = FEATURES["striping"]
@@ -198,7 +198,7 @@ def drop_rounds(image: rbd.Image, migration: str, keep: Optional[int] = None) ->
     A client that has the lock removes them for us, and goes on when a worker is killed: what it is
     about to remove for that is gone when we ask for it again.
     """
-    dropped = False
+    dropped = complete_removals(image, round_prefix(migration))
     for snapshot in list(image.list_snaps()):
         ours = str(snapshot["name"]).startswith(round_prefix(migration))
         if ours and int(snapshot["id"]) != keep:
