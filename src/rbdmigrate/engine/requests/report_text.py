@@ -28,7 +28,8 @@ def report_text(item: Union[TrackedMigration, Migration]) -> str:
     m = item.migration
     if m.step is not None or m.rounds is not None:
         return json.dumps(view(item))
-    seen = (item.done, item.total, item.copied, item.size, item.copied_by, live_hold(item))
+    copied = (item.done, item.total, item.copied, item.size, item.copied_by)
+    seen = (*copied, item.way_back, live_hold(item))
     kept = item.text
     if kept is None or kept[0] is not m or kept[1] != seen:
         whole = json.dumps({**view(item), "held_seconds": None})
