@@ -452,6 +452,9 @@ def test_the_text_of_a_plan_becomes_fields(look):
     status, answer = look("plan_read", {"file": "plan: move\nselect: [{name: x}]\n"})
     assert (status, answer["definition"]["select"]) == (200, [{"name": "x"}])
     assert "select[0].pool" in answer["problem"]
+    status, answer = look("plan_read", {"file": '"plan"'})
+    assert (status, answer["definition"]) == (200, {})
+    assert "is a text, not an object" in answer["problem"]
     status, answer = look("plan_read", {"file": "plan: ["})
     assert (status, "is not YAML" in answer["detail"]) == (400, True)
 

@@ -297,11 +297,12 @@ def _images(context: Context, engine: Engine, args: Dict[str, Any], who: str) ->
 
 def _plan_read(context: Context, engine: Engine, args: Dict[str, Any], who: str) -> Response:
     plain = load_plan_text(args["file"])
+    definition = plain if isinstance(plain, dict) else {}
     try:
         read_plan(plain, engine.spec("x", "image").pool, context.options.settings.timezone)
     except MigrationError as error:
-        return Response(200, {"definition": plain, "problem": str(error)})
-    return Response(200, {"definition": plain, "problem": ""})
+        return Response(200, {"definition": definition, "problem": str(error)})
+    return Response(200, {"definition": definition, "problem": ""})
 
 
 _OWN: Dict[str, Callable[[Context, Engine, Dict[str, Any], str], Response]] = {

@@ -126,6 +126,6 @@ PLAN_COMPARISON = (
     field("same", "boolean", "It has the definition that was given."),
 )
 PLAN_READ = (
-    field("definition", "object", "What the text says, with the fields of a plan file."),
+    field("definition", "object", "The fields of a plan file that it has."),
     field("problem", "string", "Why that is not a plan yet; empty if it is one."),
 )
