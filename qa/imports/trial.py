@@ -109,10 +109,11 @@ def _imported(
     try:
         report = ask(rig.client, "prepare", source_image=target, verify=verify, **asked)
         if report["method"] == "live":  # by copy there is nothing before it is executed
+            _wait(rig.client, target, "prepared")
             found = differences(rig.cluster, target, views, prepared=True)
             different += [f"prepared: {each}" for each in found]
         ask(rig.client, "set", target_image=target, goal="committed")
-        _wait(rig.client, target)
+        _wait(rig.client, target, "committed")
         found = differences(rig.cluster, target, views, prepared=False)
         different += [f"committed: {each}" for each in found]
     except (Refused, NotImported, Crashed) as error:
@@ -122,12 +123,12 @@ def _imported(
     return "", tuple(different)
 
 
-def _wait(client: rados.Rados, target: str) -> None:
-    """Wait until it is committed. Raises NotImported with what is in the way."""
+def _wait(client: rados.Rados, target: str, state: str) -> None:
+    """Wait until it is in a state. Raises NotImported with what is in the way."""
     deadline = time.monotonic() + _TIMEOUT
     while True:
         report = ask(client, "status", target_image=target)
-        if report["state"] == "committed":
+        if report["state"] == state:
             return
         if report["failure"] or report["ended"]:
             raise NotImported(f"{report['state']}: {(report['failure'] or {}).get('message')}")
