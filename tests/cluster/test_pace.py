@@ -221,6 +221,7 @@ def test_the_client_that_copies_itself_is_paced_by_its_configuration(
             begins.unlink()
         shown = cluster.wait_for(lambda: migration.report(target)["copied_by"], 30, "who copies")
         assert f"client.{writer.client_id} at" in shown
+        migration.text("set", target, "--rate", "8M")
         migration.wait(target, "executed", timeout=200)
         assert configured(client, target) is None
         writer.stop()

@@ -92,7 +92,8 @@ def test_no_comparison_snapshot_is_left_behind_by_a_killed_worker(
     before = digests(client, source)
     fault = cluster.faults / point
     fault.write_text(f"1 {detail}".strip(), encoding="ascii")
-    migration.ask("prepare", source_image=source, target_image=target, verify="full")
+    migration.raw("prepare", source, target, "--verify", "full")
+    migration.wait(target, "prepared")  # the second attempt may take longer than the command waits
     if give_up:
         migration.ask("abort", target_image=target, force=True)
         migration.wait(target, "aborted")

@@ -422,12 +422,15 @@ def require_maps(cluster, client, spec, exact=True):
     assert {each for each in there if each.startswith(f"rbd_object_map.{ident}.")} == maps
 
 
-def test_an_armed_cutover_keeps_what_was_written_after_it(cluster, client, pools, worker):
+@pytest.mark.parametrize(
+    "points", [("", *SNAPSHOTS, *CAUTIOUS), FORWARD], ids=["snapshot", "names"]
+)
+def test_an_armed_cutover_keeps_what_was_written_after_it(cluster, client, pools, worker, points):
     """Also when the worker that was armed dies, and another one cuts over."""
     one, other = pools
     source, target = f"{one}/src", f"{other}/moved"
     make_image(client, source, size=1 << 20, object_size=1 << 16, snapshots=())
-    for number, point in enumerate(("", *SNAPSHOTS, *FORWARD, *CAUTIOUS)):
+    for number, point in enumerate(points):
         ends = ends_of(client, 400 + number, source, target)
         made = worker.run(ends, acts.Prepare(LayoutOptions()))
         ends = replace(ends, target=replace(ends.target, image_id=made.target_id))

@@ -19,6 +19,7 @@ from tests.cluster.fixtures import of_cluster, running_or_new
 from tests.cluster.rest import Rest, login
 
 expect.set_options(timeout=30_000)
+_STATE_TIMEOUT = 120_000  # milliseconds
 READER = ("watcher", "Look-at-9-disks")
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 
@@ -98,7 +99,7 @@ def enter(page: Page, cluster: Cluster, user: str = "", password: str = "") -> "
 
 
 def state(page: Page, word: str) -> None:
-    expect(page.locator(".headline .badge")).to_contain_text(word)
+    expect(page.locator(".headline .badge")).to_contain_text(word, timeout=_STATE_TIMEOUT)
 
 
 def percent(page: Page) -> int:
