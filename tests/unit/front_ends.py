@@ -7,7 +7,7 @@ from errno import ENOENT
 from types import SimpleNamespace
 
 from rbdmigrate.control.access import Access
-from rbdmigrate.control.metrics.ledger import Ledger
+from rbdmigrate.control.metrics.totals import Totals
 from rbdmigrate.control.query import Found, totals
 from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
@@ -175,17 +175,17 @@ class FakeMeasures:
     """Measures of an engine that has done nothing."""
 
     def __init__(self):
-        self.ledger = Ledger()
+        self.totals = Totals()
         self.is_ready = True
 
     def count(self, *samples):
-        self.ledger.add(samples)
+        self.totals.add(samples)
 
     def ready(self):
         return self.is_ready
 
     def counters(self):
-        return self.ledger.exposition()
+        return self.totals.exposition()
 
     def gauges(self):
         return SimpleNamespace(

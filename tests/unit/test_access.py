@@ -243,15 +243,15 @@ def routes(front_end):
     return front_end("http.api.routes")
 
 
-def test_every_command_is_in_the_table_of_what_it_touches(commands):
-    assert set(commands.touches.TOUCHES) == set(commands.BY_NAME)
-    assert all(commands.touches.TOUCHES.values())
+def test_every_command_is_in_the_table_of_what_it_accesses(commands):
+    assert set(commands.resources.OF_COMMANDS) == set(commands.BY_NAME)
+    assert all(commands.resources.OF_COMMANDS.values())
 
 
 def test_every_route_is_a_command_of_the_table_or_in_it_itself(commands, routes):
     own = {route.name for route in routes.ROUTES if not route.command}
-    assert own == set(commands.touches.ROUTES)
-    assert {r.command for r in routes.ROUTES if r.command} <= set(commands.touches.TOUCHES)
+    assert own == set(commands.resources.OF_ROUTES)
+    assert {r.command for r in routes.ROUTES if r.command} <= set(commands.resources.OF_COMMANDS)
 
 
 ARGUMENTS = {
@@ -269,12 +269,12 @@ ARGUMENTS = {
 }
 
 
-def test_who_may_touch_nothing_is_shown_nothing_and_changes_nothing(commands, options):
-    shown = (commands.touches.Touch.SEEN, commands.touches.Touch.NUMBERS)
-    for name, touched in commands.touches.TOUCHES.items():
+def test_who_may_access_nothing_is_shown_nothing_and_changes_nothing(commands, options):
+    shown = (commands.resources.Resource.SEEN, commands.resources.Resource.NUMBERS)
+    for name, accessed in commands.resources.OF_COMMANDS.items():
         engine, keys = FakeEngine(), FakeEngine()
         args = ARGUMENTS.get(name, {})
-        if commands.touches.Touch.MIGRATION in touched and "source_image" not in args:
+        if commands.resources.Resource.MIGRATION in accessed and "source_image" not in args:
             args = {**args, "target_image": "ssd/b"}
         if name.startswith("plan "):
             args = {"plan": "move"}
@@ -287,9 +287,9 @@ def test_who_may_touch_nothing_is_shown_nothing_and_changes_nothing(commands, op
             assert code == -EACCES, (name, code, said)
             assert "Your capabilities" in said or "your capabilities" in said, (name, said)
         else:
-            assert set(touched) <= set(shown), name
+            assert set(accessed) <= set(shown), name
             assert "ssd/b" not in out, name
-            assert not json.loads(out) or "NUMBERS" in str(touched), (name, out)
+            assert not json.loads(out) or "NUMBERS" in str(accessed), (name, out)
         assert engine.calls == keys.calls == [], name
 
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from rbdmigrate.control.metrics.counting import Sample, begun, changed
 from rbdmigrate.control.metrics.families import BY_NAME, FAMILIES
-from rbdmigrate.control.metrics.ledger import Ledger
 from rbdmigrate.control.metrics.text import Value, gauge, number
+from rbdmigrate.control.metrics.totals import Totals
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.migration import Actor, Failure, Step
 from rbdmigrate.model.rounds import Rounds
 from rbdmigrate.model.states import Goal, Method, Op, State
-from rbdmigrate.model.tally import decode_tally, encode_tally
+from rbdmigrate.model.stored_metrics import decode_metrics, encode_metrics
 from rbdmigrate.model.verification import Compared, Outcome, Verification, Verify
 from tests.fakes.world import World
 from tests.unit.builders import NOON, migration
@@ -75,7 +75,7 @@ def series(text):
 
 
 def test_every_series_is_there_from_the_start():
-    found = series(Ledger().exposition())
+    found = series(Totals().exposition())
     assert set(found.values()) == {0.0}
     for family in FAMILIES:
         assert family.name.endswith(("_total", "_seconds"))
@@ -87,10 +87,10 @@ def test_every_series_is_there_from_the_start():
 
 
 def test_a_histogram_adds_up():
-    ledger = Ledger()
+    totals = Totals()
     pauses = [Sample("cutover_pause_seconds", ("agent",), v) for v in (0.1, 0.3, 0.3, 99.0)]
-    ledger.add(pauses)
-    found = series(ledger.exposition())
+    totals.add(pauses)
+    found = series(totals.exposition())
     name = 'rbd_migration_cutover_pause_seconds_bucket{mode="agent",le="%s"}'
     shown = [found[name % bound] for bound in ("0.1", "0.25", "0.5", "60", "+Inf")]
     assert shown == [1, 1, 3, 3, 4]
@@ -99,11 +99,11 @@ def test_a_histogram_adds_up():
 
 
 def test_what_is_not_known_is_not_counted():
-    ledger = Ledger()
-    ledger.add([Sample("nothing_total"), Sample("retries_total", ("x",)), Sample("retries_total")])
-    ledger.add([Sample("verified_bytes_total", (), -5.0)])
-    ledger.add([Sample("verified_bytes_total", (), float("nan"))])
-    assert ledger.exposition() == Ledger().exposition()
+    totals = Totals()
+    totals.add([Sample("nothing_total"), Sample("retries_total", ("x",)), Sample("retries_total")])
+    totals.add([Sample("verified_bytes_total", (), -5.0)])
+    totals.add([Sample("verified_bytes_total", (), float("nan"))])
+    assert totals.exposition() == Totals().exposition()
 
 
 some = st.lists(
@@ -115,15 +115,15 @@ some = st.lists(
 
 
 @given(some, some)
-def test_a_ledger_goes_on_where_a_stored_one_ended(first, second):
+def test_totals_go_on_where_stored_ones_ended(first, second):
     lasting = [one for one in first if BY_NAME[one.name].lasting]
-    at_once = Ledger()
+    at_once = Totals()
     at_once.add(lasting)
     at_once.add(second)
-    one = Ledger()
+    one = Totals()
     one.add(first)
-    stored = decode_tally(encode_tally(one.tally()))
-    other = Ledger()
+    stored = decode_metrics(encode_metrics(one.stored()))
+    other = Totals()
     other.add(second)
     other.merge(stored)
     a, b = series(other.exposition()), series(at_once.exposition())

@@ -28,9 +28,9 @@ from . import (
     pace,
     plan_report,
     plans,
+    resources,
     steer,
     top,
-    touches,
     verify,
 )
 from .command import PREFIX, Authorized, Call, Command
@@ -88,7 +88,7 @@ def run(command: Command, call: Call) -> Any:
     """Run a command for its caller. Raises MigrationError, also if the caller lacks the access."""
     refusal: Optional[MigrationError] = None
     try:
-        touches.require(command.name, call)
+        resources.require(command.name, call)
         with call.engine.on_behalf_of(call.access, call.who):
             return command.run(call)
     except MigrationError as error:

@@ -38,7 +38,7 @@ HISTORY = "rbd_migration_history"
 _OWNER = "owner"
 _PREFIX = "migration."
 _DELIVERY = "hook."
-_TALLY = "tally"
+_METRICS = "tally"
 
 
 class StoreFenced(Exception):
@@ -172,16 +172,16 @@ class Store:
                     log.warning("%s: a message to a hook is left out: %s", self.label, error)
         return found
 
-    def read_tally(self) -> Optional[bytes]:
+    def read_metrics(self) -> Optional[bytes]:
         """What was counted, as it was last written here; None: nothing."""
         with self._open() as ioctx:
-            return omap_value(ioctx, OBJECT, _TALLY)
+            return omap_value(ioctx, OBJECT, _METRICS)
 
-    def write_tally(self, raw: bytes) -> None:
+    def write_metrics(self, raw: bytes) -> None:
         """Keep what was counted. Raises as :meth:`write`."""
 
         def act(ioctx: rados.Ioctx, op: rados.WriteOp) -> None:
-            ioctx.set_omap(op, (_TALLY,), (raw,))
+            ioctx.set_omap(op, (_METRICS,), (raw,))
 
         self._guarded(act, OBJECT)
 

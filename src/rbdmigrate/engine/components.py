@@ -42,7 +42,7 @@ from .plans.wave_runner import WaveRunner
 from .reconcile.executor import Executor
 from .reconcile.scheduler import Scheduler
 from .records.loader import Loader
-from .records.meter import Meter
+from .records.metrics_recorder import MetricsRecorder
 from .records.plan_registry import PlanRegistry
 from .records.registry import Registry
 from .records.secrets import Secrets
@@ -94,12 +94,12 @@ class Components:
         self._hook_queue = HookQueue(self.hook_registry)
         self.registry = Registry(self.client, owner, host.settings, self._hook_queue)
         self.loader = Loader(self.client, self.registry, self._on_fenced)
-        self._meter = Meter(
+        self._recorder = MetricsRecorder(
             store=lambda pool_id: self.registry.store(pool_id, ""),
             pools=self.loader.pools,
             complete=self.loader.complete,
         )
-        self.registry.count = self._meter.add
+        self.registry.count = self._recorder.add
         self.registry.audit = host.audit
         self.plan_registry = PlanRegistry(
             self.client, self.registry, self.loader, owner, self._hook_queue
@@ -304,7 +304,7 @@ class Components:
         )
         self.measures = Measures(
             registry=self.registry,
-            meter=self._meter,
+            recorder=self._recorder,
             health=self.health,
             hosts=self._inventories.all,
             plans=lambda: [str(plan["state"]) for plan in self.plans.list()],

@@ -1,4 +1,4 @@
-"""Measures of the running engine for Prometheus: gauges of now, and what the meter counted."""
+"""Measures of the running engine for Prometheus: gauges of now, and what was counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...model.errors import MigrationError
 from ...model.host_report import HostReport
 from ...model.migration import Migration
 from ...model.states import HoldReason, State
-from ..records.meter import Meter
+from ..records.metrics_recorder import MetricsRecorder
 from ..records.registry import Registry
 from ..records.tracked import TrackedMigration
 from .health import HealthWarnings
@@ -34,7 +34,7 @@ _TROUBLE = 60.0  # seconds until records are written again after a pool did not 
 
 
 class Measures:
-    """Counts how long migrations wait, has the meter kept, and answers for all of it.
+    """Counts how long migrations wait, has the counters stored, and answers for all of it.
 
     ``tick`` is for one thread, the rest for any. ``plans``: the states of all plans. ``hooks``: for
     each hook, whether it fails.
@@ -44,14 +44,14 @@ class Measures:
         self,
         *,
         registry: Registry,
-        meter: Meter,
+        recorder: MetricsRecorder,
         health: HealthWarnings,
         hosts: Callable[[], list[HostReport]],
         plans: Callable[[], Iterable[str]],
         hooks: Callable[[], Iterable[bool]],
     ) -> None:
         self._registry = registry
-        self._meter = meter
+        self._recorder = recorder
         self._health = health
         self._hosts = hosts
         self._plans = plans
@@ -66,7 +66,7 @@ class Measures:
         if passed >= _EVERY:
             self._looked = time.monotonic()
             self._look(min(passed, _LONGEST))
-        self._meter.keep()
+        self._recorder.keep()
 
     def _look(self, passed: float) -> None:
         held: Counter[HoldReason] = Counter()
@@ -81,7 +81,7 @@ class Measures:
             if tracked.migration.state in _WAITS:
                 oldest = min(oldest, tracked.migration.created)
         self._oldest = now - oldest
-        self._meter.add(
+        self._recorder.add(
             *(
                 Sample("held_seconds_total", (reason.value,), number * passed)
                 for reason, number in held.items()
@@ -112,7 +112,7 @@ class Measures:
 
     def count(self, *samples: Sample) -> None:
         """Count what a front end saw."""
-        self._meter.add(*samples)
+        self._recorder.add(*samples)
 
     def gauges(self) -> Gauges:
         """Return the numbers of now."""
@@ -128,11 +128,11 @@ class Measures:
 
     def ready(self) -> bool:
         """Whether the counters of former managers are known, and so may be shown."""
-        return self._meter.ready()
+        return self._recorder.ready()
 
     def counters(self) -> str:
         """Return the text of all counters and histograms."""
-        return self._meter.exposition()
+        return self._recorder.exposition()
 
 
 def _with_holds(tracked: TrackedMigration, m: Migration) -> Migration:

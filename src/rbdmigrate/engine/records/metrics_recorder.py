@@ -1,4 +1,4 @@
-"""The meter: counts what happens, and keeps it in RADOS, so that it goes on with the next manager.
+"""Counts what happens, and keeps it in RADOS, so that it goes on with the next manager.
 
 What outlives the manager is shown as it was last stored. So a counter never falls: what a killed
 manager had not stored yet was never shown. A counter that falls would count for Prometheus as one
@@ -17,9 +17,9 @@ import rados
 
 from ...cluster.store import Store
 from ...control.metrics.counting import Sample
-from ...control.metrics.ledger import Ledger
+from ...control.metrics.totals import Totals
 from ...model.errors import PoolMissing, RecordError
-from ...model.tally import Tally, decode_tally, encode_tally
+from ...model.stored_metrics import StoredMetrics, decode_metrics, encode_metrics
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _EVERY = 15.0  # seconds between two writes, if something was counted
 _PATIENCE = 60.0  # seconds for which pools that do not answer are waited for
 
 
-class Meter:
+class MetricsRecorder:
     """Counters and histograms. Thread-safe; ``keep`` is for one thread.
 
     ``store``: that of a pool's id. ``pools``: the ids of pools with records; ``complete``: whether
@@ -45,8 +45,8 @@ class Meter:
         self._pools = pools
         self._complete = complete
         self._lock = threading.Lock()
-        self._now = Ledger()  # everything, since the start or the beginning
-        self._stored = Tally()  # what the store has of it
+        self._now = Totals()  # everything, since the start or the beginning
+        self._stored = StoredMetrics()  # what the store has of it
         self._changed = False
         self._home: Optional[int] = None  # the id of the pool that keeps it
         self._loaded = False
@@ -67,8 +67,8 @@ class Meter:
     def exposition(self) -> str:
         """Return the text for Prometheus."""
         with self._lock:
-            shown = Ledger(self._stored)
-            shown.merge(self._now.tally(lasting=False))
+            shown = Totals(self._stored)
+            shown.merge(self._now.stored(lasting=False))
         return shown.exposition()
 
     def keep(self) -> None:
@@ -90,10 +90,10 @@ class Meter:
             log.warning("the counters cannot be stored: %s", error)
 
     def _load(self) -> None:
-        """Read what former managers counted: the newest tally of all pools."""
+        """Read what former managers counted: the newest of all pools."""
         if not self._complete() and time.monotonic() - self._begun < _PATIENCE:
             return
-        newest: Optional[Tally] = None
+        newest: Optional[StoredMetrics] = None
         for pool_id in self._pools():
             found = self._read(pool_id)
             if found is not None and (newest is None or found.number > newest.number):
@@ -104,10 +104,10 @@ class Meter:
                 self._stored = newest
             self._loaded = True
 
-    def _read(self, pool_id: int) -> Optional[Tally]:
+    def _read(self, pool_id: int) -> Optional[StoredMetrics]:
         try:
-            raw = self._store(pool_id).read_tally()
-            return None if raw is None else decode_tally(raw)
+            raw = self._store(pool_id).read_metrics()
+            return None if raw is None else decode_metrics(raw)
         except RecordError as error:
             log.warning("pool %s: its counters cannot be read: %s", pool_id, error)
         except (rados.Error, PoolMissing) as error:
@@ -120,14 +120,14 @@ class Meter:
             return
         with self._lock:
             self._now.number += 1
-            tally, self._changed = self._now.tally(), False
+            metrics, self._changed = self._now.stored(), False
         try:
-            self._store(home).write_tally(encode_tally(tally))
+            self._store(home).write_metrics(encode_metrics(metrics))
         except BaseException:
             self._changed = True
             raise
         with self._lock:
-            self._stored, self._home = tally, home
+            self._stored, self._home = metrics, home
 
     def _any_pool(self) -> Optional[int]:
         for pool_id in self._pools():
