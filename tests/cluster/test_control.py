@@ -64,6 +64,9 @@ class Copy:
         assert names(self._client, self._pools[0]) == ["disk"]
         assert names(self._client, self._pools[1]) == []
         assert trash(self._client, self._pools[0]) == []
+        deadline = time.monotonic() + 30  # the record goes after the end was told
+        while records(self._client, self._pools[1]) and time.monotonic() < deadline:
+            time.sleep(0.1)
         assert records(self._client, self._pools[1]) == []
         assert digests(self._client, self.source) == self.before
 

@@ -293,16 +293,16 @@ def test_many_migrations_share_an_event_and_all_events_end(
 ) -> None:
     migration.text("throttle", "set", "--rate", "1M")
     for number in range(3):
-        make_image(client, f"{pools[0]}/d{number}", size=4 * MIB, seed=number)
+        make_image(client, f"{pools[0]}/d{number}", size=16 * MIB, seed=number)
         migration.text(*LIVE, f"{pools[0]}/d{number}", f"{pools[1]}/d{number}")
 
     def messages() -> "list[str]":
         events = json.loads(cluster.ceph("progress", "json"))["events"]
         return sorted(e["message"] for e in events if "origin" in e.get("refs", {}))
 
-    cluster.wait_for(lambda: "Migrating 2 more images" in messages(), 20, "a common event")
+    cluster.wait_for(lambda: "Migrating 2 more images" in messages(), 60, "a common event")
     assert len(messages()) == 2
     migration.text("throttle", "clear")
     for number in range(3):
         migration.wait(f"{pools[1]}/d{number}", "committed")
-    cluster.wait_for(lambda: not messages(), 20, "the end of all events")
+    cluster.wait_for(lambda: not messages(), 60, "the end of all events")
