@@ -28,10 +28,11 @@ _Head = tuple[tuple[int, bool, float, str], TrackedMigration]
 class _Group(WaitingTogether):
     """Migrations that wait for the same act with the same pools, source host, plan and window."""
 
-    __slots__ = ("able", "held_alone", "op")
+    __slots__ = ("able", "held_alone", "key", "op")
 
-    def __init__(self, op: Op) -> None:
+    def __init__(self, key: tuple[object, ...], op: Op) -> None:
         super().__init__()
+        self.key = key
         self.op = op
         self.able: RemovableHeap[TrackedMigration] = RemovableHeap()
         self.held_alone = 0  # how many of it wait for something that concerns them alone
@@ -44,12 +45,12 @@ class WaitingList:
         self._holds = holds
         self._breaker = breaker
         self._groups: dict[tuple[object, ...], _Group] = {}
-        self._places: dict[TrackedMigration, tuple[object, ...]] = {}  # keys of groups
+        self._group_of: dict[TrackedMigration, _Group] = {}
         self._held_alone: dict[TrackedMigration, _Group] = {}  # the longest not asked first
         self.first: dict[str, tuple[int, bool]] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._group_of)
 
     def add(self, tracked: TrackedMigration, op: Op) -> None:
         """It waits for a slot with ``op``."""
@@ -57,22 +58,21 @@ class WaitingList:
         key = _alike(tracked.migration, op)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(op)
-        self._places[tracked] = key
+            group = self._groups[key] = _Group(key, op)
+        self._group_of[tracked] = group
         tracked.group = group
         self._enter(tracked, group)
 
     def remove(self, tracked: TrackedMigration) -> None:
         """It waits no more, if it did; what held it back is known until it waits again."""
-        key = self._places.pop(tracked, None)
-        if key is None:
+        group = self._group_of.pop(tracked, None)
+        if group is None:
             return
-        group = self._groups[key]
         group.able.remove(tracked)
         if self._held_alone.pop(tracked, None) is not None:
             group.held_alone -= 1
         if not group.able and not group.held_alone:
-            del self._groups[key]
+            del self._groups[group.key]
 
     def choose(
         self, selection: Selection, trying: set[str]
