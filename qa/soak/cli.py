@@ -39,6 +39,7 @@ def main() -> int:
             print(f"the cluster is up in {cluster.layout.root}")
         else:
             cluster.down()
+            cluster.layout.root.parent.rmdir()
 
 
 def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
