@@ -48,7 +48,7 @@ HOOK_OPTIONS: List[Dict[str, Any]] = [
 ]
 
 
-def hook_reach(get: Callable[[str], Any]) -> HookPolicy:
+def hook_policy(get: Callable[[str], Any]) -> HookPolicy:
     """Return the hosts that hooks may be at. Raises MigrationError(EINVAL)."""
     try:
         return parse_hook_reach(str(get(OPTION_HOOK_HOSTS) or ""), bool(get(OPTION_HOOK_HTTP)))

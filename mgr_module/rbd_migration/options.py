@@ -14,7 +14,7 @@ from rbdmigrate.model.verification import Verify
 
 from .gate_options import GATE_OPTIONS, thresholds
 from .health_options import HEALTH_OPTIONS, limits
-from .hook_options import HOOK_OPTIONS, hook_reach
+from .hook_options import HOOK_OPTIONS, hook_policy
 from .http_options import HTTP_OPTIONS
 from .import_options import IMPORT_OPTIONS, reach
 
@@ -186,7 +186,7 @@ class Options:
             command_wait=float(self._get("command_wait")),
             agent_interval=min(60.0, max(1.0, float(self._get("agent_interval")))),
             reach=self._kept(lambda: reach(self._get), before.reach),
-            hook_reach=self._kept(lambda: hook_reach(self._get), before.hook_reach),
+            hook_policy=self._kept(lambda: hook_policy(self._get), before.hook_policy),
             hook_close_wait=float(self._get("hook_close_wait")),
             max_cutovers=int(self._get("max_cutovers")),
             per_source_host=int(self._get("per_source_host")),

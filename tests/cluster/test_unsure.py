@@ -66,7 +66,7 @@ def test_a_request_that_was_answered_with_an_error_never_comes_to_life(
         tracked = registry.create(m)
         with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.confirm(tracked)
-        registry.writer.settle_pool(m.target.pool_id)  # the pool answers again
+        registry.writer.resolve_pool(m.target.pool_id)  # the pool answers again
         assert stored(client, aside) == {}
     assert registry.all() == []
     later = next_manager(client, aside)

@@ -98,7 +98,7 @@ def test_a_request_that_was_answered_with_an_error_never_comes_to_life(
         tracked = registry.create(m)
         with slow.silent(takes), pytest.raises(rados.TimedOut):
             registry.confirm(tracked)
-        registry.writer.settle_pool(m.target.pool_id)  # the pool answers again
+        registry.writer.resolve_pool(m.target.pool_id)  # the pool answers again
         assert stored(client) == {}
     assert registry.all() == []
     later = next_manager(client)
@@ -165,9 +165,9 @@ def test_what_is_not_sure_is_settled_when_the_pool_answers(
         with pytest.raises(rados.TimedOut):
             registry.create(asked(client, 2))
         with pytest.raises(rados.TimedOut):
-            registry.writer.settle_pool(number)
+            registry.writer.resolve_pool(number)
     assert registry.writer.unsure_pools() == {number}
-    registry.writer.settle_pool(number)
+    registry.writer.resolve_pool(number)
     assert registry.writer.unsure_pools() == set()
     assert stored(client) == {tracked.migration.id: tracked.migration}
 
@@ -180,7 +180,7 @@ def test_the_same_request_again_is_not_removed_with_the_first(
     with slow.silent("late"), pytest.raises(rados.TimedOut):
         registry.create(m)
     tracked = registry.create(m)
-    registry.writer.settle_pool(m.target.pool_id)
+    registry.writer.resolve_pool(m.target.pool_id)
     assert stored(client) == {m.id: tracked.migration}
 
 
@@ -208,7 +208,7 @@ def test_a_plan_whose_start_was_answered_with_an_error_does_not_start_later(
     store.write_plan(kept.plan)
     with slow.silent("late"), pytest.raises(rados.TimedOut):
         keeping.update(kept, lambda plan: replace(plan, state=PlanState.STARTING))
-    keeping.settle_unsure(kept)
+    keeping.resolve_unsure(kept)
     raw = omap(client, "rbd_migration_plans")["plan.move"]
     assert decode_plan(Plan, raw).state is PlanState.DRAFT
     assert isinstance(store, PlanStore)

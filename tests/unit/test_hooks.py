@@ -25,12 +25,12 @@ from rbdmigrate.control.hooks.questions import (
     commit_agreed,
     may_close,
     not_closed,
-    settled,
     stands,
     vetoed,
     wants_commit,
     wants_cutover,
     without_hooks,
+    without_stale_question,
 )
 from rbdmigrate.control.lifecycle.cutover import cut_over_refused, put_off, released
 from rbdmigrate.control.lifecycle.requests import to_abort, to_pause
@@ -115,7 +115,7 @@ def test_a_veto_comes_too_late_once_the_cutover_has_begun():
 def test_a_question_ends_with_what_it_is_about(change):
     m = asked_all("one")
     assert stands(m)
-    after = settled(change(m))
+    after = without_stale_question(change(m))
     assert after.question is None
     (notice,) = (n for n in notices(m, after) if n.event is E.CUTOVER_FAILED)
     assert notice.hooks == ("one",)
@@ -126,9 +126,9 @@ def test_a_question_stands_until_the_cutover_is_done_or_undone():
     assert stands(m)
     m = m.enter(State.CUTTING_OVER, NOON)
     assert stands(m)
-    undone = settled(cut_over_refused(m, "Open.", NOON))
+    undone = without_stale_question(cut_over_refused(m, "Open.", NOON))
     assert [n.event for n in notices(m, undone)] == [E.CUTOVER_FAILED]
-    done = settled(dataclasses.replace(m, release=None).enter(State.CUT_OVER, NOON))
+    done = without_stale_question(dataclasses.replace(m, release=None).enter(State.CUT_OVER, NOON))
     assert done.question is None
     assert [n.event for n in notices(m, done)] == [E.AFTER_CUTOVER]
 
@@ -174,9 +174,9 @@ def test_a_warm_migration_is_not_asked_for_its_commit_before_its_cutover(state):
 @few
 @given(any_of(Migration))
 def test_a_record_keeps_only_a_question_that_stands(m):
-    after = settled(m)
+    after = without_stale_question(m)
     assert after.question is None or stands(after)
-    assert settled(after) == after
+    assert without_stale_question(after) == after
     if m.state.ended:
         assert after.question is None
 
@@ -186,7 +186,7 @@ def test_a_record_keeps_only_a_question_that_stands(m):
 def test_whoever_was_asked_to_stop_clients_hears_what_became_of_it(before, after):
     """Whatever the change is: the end of a question before a cutover is told."""
     before = dataclasses.replace(before, question=asked_all("one").question)
-    after = settled(dataclasses.replace(after, question=None))
+    after = without_stale_question(dataclasses.replace(after, question=None))
     told = {n.event for n in notices(before, after)}
     assert told & {E.CUTOVER_FAILED, E.AFTER_CUTOVER}
 

@@ -37,7 +37,7 @@ class Settings:
     ``reach``: the folders and hosts that may be imported from. ``per_source_host``: copies at once
     that read from one host; 0 is no limit. ``source_timeout``: how long nothing may come from an
     external source. ``worker_memory``: bytes that a worker may use.
-    ``max_cutovers``: cutovers at once; 0 is no limit. ``hook_reach``: the hosts that hooks may be
+    ``max_cutovers``: cutovers at once; 0 is no limit. ``hook_policy``: the hosts that hooks may be
     at. ``hook_close_wait``: how long clients may still be there after hooks said they were stopped.
     ``warnings``: from when on health warnings are raised.
     ``history_days`` and ``history_count``: what is kept of ended migrations, per pool.
@@ -68,7 +68,7 @@ class Settings:
     source_timeout: float = 60.0
     worker_memory: int = 1 << 30
     max_cutovers: int = 0
-    hook_reach: HookPolicy = field(default_factory=HookPolicy)
+    hook_policy: HookPolicy = field(default_factory=HookPolicy)
     hook_close_wait: float = 60.0
     warnings: Limits = field(default_factory=Limits)
     history_days: float = 90.0

@@ -78,7 +78,7 @@ def _may_be_committed(m: Migration) -> bool:
     )
 
 
-def settled(m: Migration) -> Migration:
+def without_stale_question(m: Migration) -> Migration:
     """Return the record without a question that it does not fit any more."""
     return m if m.question is None or stands(m) else replace(m, question=None)
 

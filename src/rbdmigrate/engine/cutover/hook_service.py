@@ -174,7 +174,7 @@ class HookService:
         return self._translated(ImageSpec("", "", f"the hook {name}"))
 
     def _refuse_url(self, url: str) -> None:
-        reach = self._settings().hook_reach
+        reach = self._settings().hook_policy
         try:
             parts = parse_hook_url(url)
         except ValueError as error:

@@ -19,7 +19,7 @@ from ...cluster.store import Store
 from ...control.hooks import messages
 from ...control.hooks.answers import LONGEST
 from ...control.hooks.events import Notice, ended_question, notices, plan_notices, pools_of
-from ...control.hooks.questions import settled
+from ...control.hooks.questions import without_stale_question
 from ...model.hooks import Delivery, Hook, HookEvent
 from ...model.migration import Migration
 from ...model.plan import Plan
@@ -69,7 +69,7 @@ class HookQueue:
 
     def of_change(self, before: Migration, after: Migration) -> tuple[Migration, NewMessages]:
         """The record to write, and the messages that go with it."""
-        after = settled(after)
+        after = without_stale_question(after)
         found = notices(before, after)
         ended = ended_question(before, after)
         if not found and not ended:

@@ -52,7 +52,7 @@ class PlanCanceller:
                 self._cancel_one(kept, number, tracked)
             elif not self._outcomes.ended_before(kept, number):
                 gone = replace(item, outcome=Outcome.CANCELLED, message="It had not begun.")
-                self._plan_registry.settle(kept, number, gone)
+                self._plan_registry.store_item(kept, number, gone)
         if all(item.outcome is not Outcome.OPEN for item in kept.items):
             self._plan_registry.update(
                 kept, only_from(PlanState.CANCELLING, ended(PlanState.CANCELLED))
@@ -81,7 +81,7 @@ class PlanCanceller:
                 return  # somebody else has decided meanwhile
             self._loop.interrupt(tracked, "paused")
             item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
-            self._plan_registry.settle(kept, number, item)
+            self._plan_registry.store_item(kept, number, item)
 
 
 def _paused(m: Migration) -> Migration:

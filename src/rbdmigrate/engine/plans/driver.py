@@ -122,7 +122,7 @@ class PlanDriver:
             kept.trouble = trouble
 
     def _round(self, kept: TrackedPlan) -> None:
-        self._plan_registry.settle_unsure(kept)
+        self._plan_registry.resolve_unsure(kept)
         state = kept.plan.state
         if state is PlanState.STARTING:
             self._start(kept)

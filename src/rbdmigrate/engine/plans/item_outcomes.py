@@ -63,7 +63,7 @@ class ItemOutcomes:
             message = m.timeline[-1].message if m.state.ended and m.timeline else ""
             size = m.bytes_total or 0
             settled = replace(item, outcome=found, message=message, bytes=size, method=m.method)
-            self._plan_registry.settle(kept, number, settled)
+            self._plan_registry.store_item(kept, number, settled)
 
     def ended_before(self, kept: TrackedPlan, number: int) -> bool:
         """Whether a former process saw the item's migration end; then that is noted."""

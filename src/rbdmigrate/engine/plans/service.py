@@ -233,7 +233,7 @@ class PlanService:
                 tracked = kept.live.get(number)
                 if tracked is not None:  # its prepare was refused: the source was in use
                     self._abort(tracked.migration.target.spec, False)
-                self._plan_registry.settle(kept, number, after)
+                self._plan_registry.store_item(kept, number, after)
             finally:
                 kept.beginning.release()
             self._driver.wake()
@@ -274,7 +274,7 @@ class PlanService:
             postponed = item.outcome is Outcome.OPEN and item.postponed
             if item.outcome is Outcome.FAILED or postponed:
                 again = replace(item, outcome=Outcome.OPEN, message="", postponed=False)
-                self._plan_registry.settle(kept, number, again)
+                self._plan_registry.store_item(kept, number, again)
             tracked = kept.live.get(number)
             if tracked is not None and tracked.migration.state is State.FAILED:
                 self._try_again(tracked)

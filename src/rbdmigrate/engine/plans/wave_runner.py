@@ -115,7 +115,7 @@ class WaveRunner:
             reason = kept_wait.message if kept_wait is not None else ""
             log.info("plan %s: %s is tried again at the end", kept.plan.name, item.source)
             postponed = replace(item, postponed=True, message=reason)
-            self._plan_registry.settle(kept, number, postponed)
+            self._plan_registry.store_item(kept, number, postponed)
             kept.waiting_since[number] = since
 
     def _begin(self, kept: TrackedPlan, number: int, look: Future[Optional[_Found]]) -> None:
@@ -142,7 +142,7 @@ class WaveRunner:
                     tracked = self._beginner.begin(item, kept.plan.definition, facts)
                 if tracked.migration.id != item.ident:
                     item = replace(item, ident=tracked.migration.id)
-                    self._plan_registry.settle(kept, number, item)
+                    self._plan_registry.store_item(kept, number, item)
                 with self._plan_registry.changed:
                     kept.live[number] = tracked
                     kept.waits.pop(number, None)
@@ -160,7 +160,7 @@ class WaveRunner:
             kept.cannot_begin(number, str(error), time.monotonic() + RETRY)
             return
         item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
-        self._plan_registry.settle(kept, number, item)
+        self._plan_registry.store_item(kept, number, item)
 
 
 def _is_due(kept: TrackedPlan, number: int) -> bool:

@@ -172,7 +172,7 @@ class Executor:
             if isinstance(ending, Failed) and ending.cause is Cause.LIBRBD:
                 slot.discard_worker()  # its client may be the cause: the next act starts anew
                 if job.op is Op.EXECUTE:
-                    self._after_copy.settle(slot, tracked)
+                    self._after_copy.complete_objects(slot, tracked)
             if isinstance(ending, Done) and isinstance(ending.answer, Armed):
                 slot.armed_until = time.monotonic() + ending.answer.seconds
                 tracked.armed = (slot.name, slot.armed_until)
@@ -190,7 +190,7 @@ class Executor:
         version = self._fencing.fence(tracked.migration, actor, reaped=True)
         if job.op is Op.EXECUTE:
             self._copy_cut_off(tracked, version)
-            self._after_copy.settle(slot, tracked)
+            self._after_copy.complete_objects(slot, tracked)
         self._holder.restore(tracked)
         if error.gave_up:
             self._registry.update(tracked, lambda m: with_change(m, str(error)))
@@ -279,7 +279,7 @@ class Executor:
         self._registry.update(tracked, lambda m: replace(m, step=None))
         self._holder.restore(tracked)
 
-    def peek(self, tracked: TrackedMigration) -> None:
+    def look_at_copy(self, tracked: TrackedMigration) -> None:
         """Look at a running act from outside: is its worker shut out, and who copies really?"""
         self._shut_out.look(tracked)
         migration = tracked.migration

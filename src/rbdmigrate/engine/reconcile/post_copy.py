@@ -77,7 +77,7 @@ class PostCopy:
             )
             log.warning("%s: %s", tracked.migration.id, tracked.uncontrolled)
 
-    def settle(self, slot: Slot, tracked: TrackedMigration) -> None:
+    def complete_objects(self, slot: Slot, tracked: TrackedMigration) -> None:
         """Complete at once the objects that the copy which ended here may have left in part.
 
         Where that does not succeed, and for what lies far off, the loop decides on it as a step.

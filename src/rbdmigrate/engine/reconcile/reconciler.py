@@ -97,10 +97,10 @@ class Reconciler:
         tracked.looking = True
         self._looks.put((tracked, self._observe))
 
-    def peek(self, tracked: TrackedMigration) -> None:
+    def look_at_copy(self, tracked: TrackedMigration) -> None:
         """Have somebody look at a running copy from outside."""
-        tracked.peeking = True
-        self._looks.put((tracked, self._peek))
+        tracked.looking_at_copy = True
+        self._looks.put((tracked, self._look_at_copy))
 
     # -- the observers' threads --------------------------------------------------------------
 
@@ -112,22 +112,22 @@ class Reconciler:
             tracked, look = item
             look(tracked)
 
-    def _peek(self, tracked: TrackedMigration) -> None:
+    def _look_at_copy(self, tracked: TrackedMigration) -> None:
         """Look at a running copy; that it cannot be seen right now does not matter to it."""
         try:
-            self._executor.peek(tracked)
+            self._executor.look_at_copy(tracked)
             tracked.troubled = False
         except StoreFenced as error:
             self._on_fenced(str(error))
         except (rados.Error, MigrationError) as error:
             tracked.troubled = True
-            tracked.peek_due = time.monotonic() + _TROUBLE_WAIT
+            tracked.copy_look_due = time.monotonic() + _TROUBLE_WAIT
             log.debug("%s: the copy cannot be looked at: %s", tracked.migration.id, error)
         except Exception as error:
             self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
             log.exception("%s: an error in the module", tracked.migration.id)
         finally:
-            tracked.peeking = False
+            tracked.looking_at_copy = False
 
     def _observe(self, tracked: TrackedMigration) -> None:
         self.guarded(tracked, self._look_and_tell)

@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds between two rounds when nothing wakes the loop
 _LOOKS_AT_REST = 20.0  # looks a second at migrations at rest, however many there are
 _IDLE = 2.0  # times as long as a round took the loop rests after it
-_TROUBLED = 2  # looks and peeks that may wait for pools that did not answer lately, at most
-_PEEK = 2.0  # seconds between two looks at a running copy from outside
+_TROUBLED = 2  # looks that may wait for pools that did not answer lately, at most
+_COPY_LOOK = 2.0  # seconds between two looks at a running copy from outside
 _RELOAD = 15.0  # seconds between two attempts to read stores that did not answer
 
 _URGENT = -1.0  # due before all others
@@ -90,7 +90,7 @@ class Scheduler:
         self._agenda = Agenda(
             changes=registry.changes, tracks=registry.tracks, waiting=self._placement.waiting
         )
-        self._peeked: list[TrackedMigration] = []  # running copies that observers look at
+        self._copies: list[TrackedMigration] = []  # running copies that observers look at
         self._recheck = 0.0  # seconds until a migration at rest is looked at again
         self._reload_at = 0.0
         self.crashed = ""
@@ -203,7 +203,7 @@ class Scheduler:
         agenda.update()
         self._recheck = max(settings.recheck, len(self._registry) / _LOOKS_AT_REST)
         room = _TROUBLED - self._with_trouble()
-        room -= self._peek_at_running(now, min(1, room))
+        room -= self._look_at_running(now, min(1, room))
         due = agenda.due(now, self._observers.room(), max(0, room))
         self._look_at(due, now + self._recheck)
         self._watch.look(self._all_slots())
@@ -220,12 +220,12 @@ class Scheduler:
         )
 
     def _with_trouble(self) -> int:
-        """How many looks and peeks may wait for pools that did not answer lately."""
-        self._peeked = [tracked for tracked in self._peeked if tracked.peeking]
+        """How many looks may wait for pools that did not answer lately."""
+        self._copies = [tracked for tracked in self._copies if tracked.looking_at_copy]
         looks = {tracked for tracked in self._agenda.busy if tracked.looking}
-        return sum(tracked.troubled for tracked in looks.union(self._peeked))
+        return sum(tracked.troubled for tracked in looks.union(self._copies))
 
-    def _peek_at_running(self, now: float, troubled: int) -> int:
+    def _look_at_running(self, now: float, troubled: int) -> int:
         """Have running copies looked at from outside, each by one observer at a time.
 
         At most ``troubled`` of those whose pools did not answer lately; returns how many.
@@ -234,17 +234,17 @@ class Scheduler:
             tracked
             for tracked in self._agenda.busy
             if tracked.migration.step is not None
-            and tracked.peek_due <= now
-            and not tracked.peeking
+            and tracked.copy_look_due <= now
+            and not tracked.looking_at_copy
         ]
         begun = 0
-        for tracked in sorted(due, key=lambda tracked: tracked.peek_due):
+        for tracked in sorted(due, key=lambda tracked: tracked.copy_look_due):
             if tracked.troubled and begun >= troubled:
                 continue
             begun += tracked.troubled
-            tracked.peek_due = now + _PEEK
-            self._peeked.append(tracked)
-            self._observers.peek(tracked)
+            tracked.copy_look_due = now + _COPY_LOOK
+            self._copies.append(tracked)
+            self._observers.look_at_copy(tracked)
         return begun
 
     def _look_at(self, due: list[TrackedMigration], again: float) -> None:

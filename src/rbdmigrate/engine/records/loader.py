@@ -148,7 +148,7 @@ class Loader:
         with self._locks[pool_id]:
             try:
                 if pool_id in self._read:
-                    self._registry.writer.settle_pool(pool_id)
+                    self._registry.writer.resolve_pool(pool_id)
                     return ""
                 for namespace in namespaces(self._client, pool_id):
                     self._registry.read(pool_id, namespace)

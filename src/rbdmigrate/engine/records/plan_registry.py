@@ -242,7 +242,7 @@ class PlanRegistry:
                         self.audit(line)
         return kept.plan
 
-    def settle_unsure(self, kept: TrackedPlan) -> None:
+    def resolve_unsure(self, kept: TrackedPlan) -> None:
         """Write a plan again whose last write may or may not have been done."""
         with kept.write_lock:
             self._settle(kept)
@@ -269,7 +269,7 @@ class PlanRegistry:
         kept.former = False
         self.update(kept, lambda plan: replace(change(plan), items=len(items)))
 
-    def settle(self, kept: TrackedPlan, number: int, item: Item) -> None:
+    def store_item(self, kept: TrackedPlan, number: int, item: Item) -> None:
         """Store an item as it is now."""
         if item == kept.items[number]:
             return

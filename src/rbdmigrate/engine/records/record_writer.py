@@ -49,7 +49,7 @@ class RecordWriter:
         Raises what the store raises.
         """
         store = self._stores.of(m)
-        self.settle(store, tracked)
+        self.resolve(store, tracked)
         began = time.monotonic()
         try:
             with span("write", m.id):
@@ -68,14 +68,14 @@ class RecordWriter:
             self._unsure.add(store, ident)
             raise
 
-    def settle(self, store: Store, tracked: Optional[TrackedMigration] = None) -> None:
+    def resolve(self, store: Store, tracked: Optional[TrackedMigration] = None) -> None:
         """Write again what is not sure of ``store``; the caller has the lock of ``tracked``."""
-        self._unsure.settle(store, None if tracked is None else tracked.migration.id)
+        self._unsure.resolve(store, None if tracked is None else tracked.migration.id)
 
-    def settle_pool(self, pool_id: int) -> None:
+    def resolve_pool(self, pool_id: int) -> None:
         """Write again what is not sure of the stores of a pool. Raises what the store raises."""
         for store in self._stores.of_pool(pool_id):
-            self.settle(store)
+            self.resolve(store)
 
     def unsure_pools(self) -> set[int]:
         """The ids of the pools with records whose last write may or may not have been done."""

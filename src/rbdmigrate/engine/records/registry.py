@@ -279,7 +279,7 @@ class Registry:
             m = tracked.migration
             store = self._stores.of(m)
             try:
-                self.writer.settle(store, tracked)
+                self.writer.resolve(store, tracked)
                 ended = replace(m, step=None, hold=None, held=tracked.held_times())
                 with span("end", m.id):
                     store.write(ended, history=True)
@@ -318,7 +318,7 @@ class Registry:
             if not unwanted(m):
                 return
             store = self._stores.of(m)
-            self.writer.settle(store, tracked)
+            self.writer.resolve(store, tracked)
             self.writer.remove(store, m.id)
             self._forget(tracked)
 

@@ -44,6 +44,7 @@ class TrackedMigration:
         "compared",
         "copied",
         "copied_by",
+        "copy_look_due",
         "cutover_held",
         "done",
         "done_op",
@@ -54,11 +55,10 @@ class TrackedMigration:
         "held",
         "lock_shared",
         "looking",
+        "looking_at_copy",
         "measured_at",
         "migration",
         "note",
-        "peek_due",
-        "peeking",
         "progressed_at",
         "published",
         "rate_limit",
@@ -118,9 +118,9 @@ class TrackedMigration:
         self.done_op: Optional[Op] = None  # the act that went well last, and was not enough
         self.repeats = 0  # how often it went well one time after another
         self.looking = False  # an observer looks at it, or is about to
-        self.peeking = False  # or at its running copy from outside
+        self.looking_at_copy = False  # or at its running copy from outside
         self.troubled = False  # its pools did not answer when either was done last
-        self.peek_due = 0.0  # monotonic time at which the running copy is to be looked at
+        self.copy_look_due = 0.0  # monotonic time at which the running copy is to be looked at
         self.arm = False  # the next round is to leave its worker ready for the cutover
         self.armed: Optional[tuple[str, float]] = None  # the slot with that worker, until when
         self.published = False  # clients may use the target, though its cutover goes on

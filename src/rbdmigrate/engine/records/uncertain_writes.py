@@ -57,7 +57,7 @@ class UncertainWrites:
         with self._lock:
             return [store for store, idents in self._idents.items() if idents]
 
-    def settle(self, store: Store, own: Optional[str] = None) -> None:
+    def resolve(self, store: Store, own: Optional[str] = None) -> None:
         """Write what is in memory, or remove what is not, for all such records of ``store``.
 
         Where there are none, which is nearly always, it does nothing. ``own``: the id of the record
@@ -77,11 +77,11 @@ class UncertainWrites:
             with self._lock:
                 idents = sorted(self._idents[store])
             for ident in idents:
-                self._settle_one(store, ident, own == ident)
+                self._resolve_one(store, ident, own == ident)
         finally:
             asking.release()
 
-    def _settle_one(self, store: Store, ident: str, own: bool) -> None:
+    def _resolve_one(self, store: Store, ident: str, own: bool) -> None:
         try:
             done = self._with_record(ident, own, store.write, lambda: store.remove(ident))
         except PoolMissing:

@@ -283,7 +283,7 @@ class Migrations:
         tracked = self._lookup.require(target)
         refuse_aborting(tracked.migration)
         with self._translated(target):
-            self._executor.peek(tracked)
+            self._executor.look_at_copy(tracked)
         self._changes.change(tracked, to_pause, forced("pause", force))
         if tracked.copied_by and not force:
             return view(tracked)
