@@ -15,6 +15,8 @@ import pytest
 import rbdmigrate
 from tests.unit.console_blocks import shown_in
 
+pytestmark = pytest.mark.programs
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPT = REPOSITORY / "packaging" / "install.sh"
 OURS = {"rbd_migration", "rbdmigrate"}

@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(name: str, tests: Sequence[str], folder: Path) -> Results:
     found = Results(_versions(name, folder), _cluster_tests(name, tests, folder))
     if not tests:
-        found.tests[_UNIT_TESTS] = _by_exit_code(name, ["test", "-e", "unit"], folder)
+        found.tests[_UNIT_TESTS] = _by_exit_code(name, ["test", "-e", "unit,programs"], folder)
     return found
 
 

@@ -9,7 +9,10 @@ import pytest
 
 from tests.unit.qemu_disks import MIB, converted, read_all, source, tool
 
-pytestmark = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils"),
+]
 
 BLOCKS = {
     "vhdx": ("subformat=dynamic,block_size=1M", 1 << 20),

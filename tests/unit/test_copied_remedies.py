@@ -24,7 +24,10 @@ from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources import copying
 from rbdmigrate.sources.copying import CopySource, inspect_copied
 
-pytestmark = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-utils")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(shutil.which("qemu-img") is None, reason="needs qemu-utils"),
+]
 
 MIB = 1 << 20
 SOURCES = Path(copying.__file__).parent

@@ -14,7 +14,10 @@ from rbdmigrate.sources import SourceError
 from rbdmigrate.sources.copying import inspect_copied
 from tests.unit.qemu_disks import MIB, converted, problem, read_all, source
 
-pytestmark = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils"),
+]
 
 
 def vmfs_sparse(data, content):

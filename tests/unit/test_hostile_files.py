@@ -17,6 +17,8 @@ from qa.hostile.sums import correct, crc32c
 from qa.hostile.tracer import command, forbidden, strays
 from qa.hostile.trial import Bench
 
+pytestmark = pytest.mark.programs
+
 needs_qemu = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 

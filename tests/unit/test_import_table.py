@@ -33,7 +33,10 @@ from rbdmigrate.sources import inspect, s3_copied
 from rbdmigrate.sources.copying import CopySource, inspect_copied
 from tests.unit.test_s3_source import Service
 
-pytestmark = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils"),
+]
 
 TABLE = Path(__file__).parents[2] / "doc" / "reference" / "import-table.csv"
 MIB = 1 << 20

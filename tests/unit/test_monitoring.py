@@ -13,6 +13,8 @@ import yaml
 from qa.alerts.rules import RULES, impatient, rules
 from rbdmigrate.control.health.warnings import Code
 
+pytestmark = pytest.mark.programs
+
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "packaging" / "monitoring" / "rbd_migration_dashboard.json"
 

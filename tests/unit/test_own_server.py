@@ -602,6 +602,7 @@ class TestListening:
         assert b"413" in get(module, b"X: " + b"y" * 40_000 + b"\r\n")[:20]
 
 
+@pytest.mark.programs
 @pytest.mark.timeout(300)
 def test_the_api_is_as_its_document_says(front_end, http, application, module, tmp_path):
     pytest.importorskip("schemathesis")

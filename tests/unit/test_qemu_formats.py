@@ -26,7 +26,10 @@ from rbdmigrate.sources.qemu.chain import FORMATS as FORMATS_OF_QEMU
 from rbdmigrate.sources.stream import Stream
 from tests.unit.qemu_disks import converted, problem, read_all, source, tool
 
-pytestmark = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils"),
+]
 
 #: kind in the source-spec, and the options of qemu-img that make it
 FORMATS = {

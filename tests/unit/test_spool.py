@@ -29,7 +29,10 @@ from rbdmigrate.sources import SourceError, copying, spool
 from rbdmigrate.sources.content import Content
 from rbdmigrate.sources.copying import CopySource, identify_copied, inspect_copied
 
-pytestmark = pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(shutil.which("qemu-nbd") is None, reason="needs qemu-utils"),
+]
 
 MIB = 1 << 20
 REPOSITORY = Path(__file__).parents[2]
