@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from qa.devcluster import Cluster
 
@@ -55,14 +55,23 @@ class HookServer:
     def drained(self, seconds: float) -> "list[str]":
         """What is wrong with the messages, once all were taken, or after so many seconds."""
         deadline = time.monotonic() + seconds
-        while True:
-            every = self._cluster.ceph_json("rbd", "migration", "hook", "ls")
-            (own,) = (hook for hook in every if hook["name"] == self.name)
-            if not own["waiting"] or time.monotonic() > deadline:
-                break
+        own = self._waiting()
+        while time.monotonic() < deadline and (own is None or own["waiting"]):
             time.sleep(0.5)
+            own = self._waiting()
+        if own is None:
+            return ["no manager says which messages wait for the hook"]
         found = [f"the hook did not get {own['waiting']} messages"] if own["waiting"] else []
         return found + ([f"the hook lost {own['lost']} messages"] if own["lost"] else [])
+
+    def _waiting(self) -> "Optional[dict[str, Any]]":
+        """What `hook ls` says of it; None while a manager is starting."""
+        command = ["ceph", "rbd", "migration", "hook", "ls", "--format", "json"]
+        done = self._cluster.run(command, check=False)
+        if done.returncode != 0:
+            return None
+        every = json.loads(done.stdout)
+        return next(hook for hook in every if hook["name"] == self.name)
 
     def close(self) -> None:
         """Stop listening."""
