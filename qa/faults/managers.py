@@ -15,6 +15,7 @@ from qa.faults.bench import Bench
 from qa.workload.asking import send
 
 _COMMAND = b"rbdmigrate.worker.main"
+_LAST_ACT = 10.0  # seconds that a worker without a manager may still need
 
 
 class CommandRefused(Exception):
@@ -82,6 +83,16 @@ def stray_workers(cluster: Cluster) -> "list[str]":
         for process, parent in workers(cluster)
         if parent != active
     ]
+
+
+def lasting_stray_workers(cluster: Cluster) -> "list[str]":
+    """The same, of those that do not end by themselves within the time that an act may take."""
+    deadline = time.monotonic() + _LAST_ACT
+    found = stray_workers(cluster)
+    while found and time.monotonic() < deadline:
+        time.sleep(0.2)
+        found = stray_workers(cluster)
+    return found
 
 
 def active_pid(cluster: Cluster) -> Optional[int]:

@@ -159,7 +159,7 @@ def run(bench: Bench, name: str, fault: Fault) -> Result:
         wanted = State.ABORTED if fault.aborting else State.COMMITTED
         journey.reach(bench, samples, result, wanted)
         result.seconds = result.seconds or time.monotonic() - begun
-        result.findings += managers.stray_workers(bench.cluster)
+        result.findings += managers.lasting_stray_workers(bench.cluster)
         if result.findings:
             journey.clean_up(bench, samples)
         for thread in threads:
