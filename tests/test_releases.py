@@ -162,14 +162,14 @@ def test_all_of_a_release_are_the_cluster_tests_and_the_unit_tests(
         for word in command:
             if word.startswith("--junitxml="):
                 Path(word.partition("=")[2]).write_text(REPORT)
-        return 1 if "unit" in command else 0
+        return 1 if "unit,programs" in command else 0
 
     monkeypatch.setattr(cli, "_in_release", in_release)
     found = cli._run("tentacle", tests, tmp_path)
     assert found.versions == "20.2.4, Python 3.14.8"
     assert commands[1][:4] == ["./run", "test", "-e", "cluster"]
     assert commands[1][6:] == ["-m", "", *tests]
-    assert commands[2:] == ([] if tests else [["./run", "test", "-e", "unit"]])
+    assert commands[2:] == ([] if tests else [["./run", "test", "-e", "unit,programs"]])
     unit = found.tests.get("unit tests")
     assert unit is None if tests else unit is not None and unit.outcome == "failed"
     assert found.sums() == ("2/5, 2 failed, 1 skipped" if tests else "2/6, 3 failed, 1 skipped")

@@ -14,6 +14,8 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.hook_policy import HookPolicy
 from tests.fakes.loading import load
 
+pytestmark = pytest.mark.programs
+
 module = load().module("engine.hooks.post")  # which imports no stand-in
 HookRequest, post = module.HookRequest, module.post
 LOOPBACK = HookPolicy(hosts=("127.0.0.0/8",), http=True)

@@ -22,6 +22,8 @@ from tests.unit.test_own_server import (  # noqa: F401
     until,
 )
 
+pytestmark = pytest.mark.programs
+
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 

@@ -17,6 +17,8 @@ from rbdmigrate.sources import SourceError
 from rbdmigrate.sources.copying import CopySource, inspect_copied
 from rbdmigrate.sources.limits import Limits
 
+pytestmark = pytest.mark.programs
+
 DISK = bytes(range(256)) * 1024  # 256 KiB
 LIMITS = Limits(connect=2, answer=0.5, slowest=64 << 10, total=10)
 

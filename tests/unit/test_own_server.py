@@ -26,6 +26,8 @@ from rbdmigrate.model.errors import MigrationError
 from tests.fuzz import schemathesis
 from tests.unit.front_ends import FakeEngine, FakeModule
 
+pytestmark = pytest.mark.programs
+
 ALL = {"read", "create", "update", "delete"}
 BASE = "/api/block/migration"
 DOC = Path(__file__).parents[2] / "doc"
@@ -602,7 +604,6 @@ class TestListening:
         assert b"413" in get(module, b"X: " + b"y" * 40_000 + b"\r\n")[:20]
 
 
-@pytest.mark.programs
 @pytest.mark.timeout(300)
 def test_the_api_is_as_its_document_says(front_end, http, application, module, tmp_path):
     pytest.importorskip("schemathesis")

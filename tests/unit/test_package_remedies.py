@@ -14,6 +14,8 @@ import pytest
 from rbdmigrate.sources import SourceError, s3_copied, zstd
 from rbdmigrate.sources.qemu import process
 
+pytestmark = pytest.mark.programs
+
 SOURCES = Path(s3_copied.__file__).parent
 APT_LISTS = Path("/var/lib/apt/lists")
 
