@@ -15,7 +15,7 @@ from .errors import SourceError
 from .limits import Deadline
 from .stream import BLOCK, Bytes, Stream
 
-_EXPANDING = 0.5  # seconds of the processor that a look takes for a file that expands much
+_EXPANDING = 0.3  # seconds of the processor that a look takes for a file that expands much
 _RATE = 32  # times its own length; disks are seldom compressed to less than a tenth
 _MOST_AFTER = 1 << 30  # bytes of an archive after the disk, which are decompressed for their sum
 
