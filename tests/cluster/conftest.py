@@ -24,8 +24,23 @@ _HERE = Path(__file__).parent
 MakePool = Callable[..., str]
 
 
+# Files whose tests take longer than a minute altogether begin first: several run at once, and at
+# the end none of them is to run alone.
+_LONG = (
+    "test_warm_worker", "test_agent_libvirt", "test_agent", "test_guest_exchange", "test_pace",
+    "test_verify", "test_model", "test_preflight", "test_trimming", "test_control",
+    "test_import_native", "test_plans", "test_web", "test_warm", "test_main_job", "test_demo",
+    "test_import_crash", "test_target_changes", "test_parts", "test_abort_guard",
+    "test_when_closed", "test_qa_imports", "test_trouble",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: "list[pytest.Item]") -> None:
-    """Mark the tests of extended.txt. Where all are collected, each line has to be one."""
+    """Mark the tests of extended.txt, and sort by file. Where all are collected, each line of it
+    has to be a test.
+    """
+    begins = {name: number for number, name in enumerate(_LONG)}
+    items.sort(key=lambda item: begins.get(item.path.stem, len(_LONG)))
     lines = (_HERE / "extended.txt").read_text(encoding="utf-8").splitlines()
     extended = {line for line in lines if not line.startswith("#")}
     unknown = set(extended)
