@@ -98,7 +98,7 @@ def test_managers_of_differing_versions(
     make_image(admin, "old/busy", 32 * MIB, 256 * KIB)
     before = digests(admin, "old/busy")
     migrate.text("throttle", "set", "--rate", "512K")
-    migrate.text("run", "old/busy", target)
+    migrate.text("run", "old/busy", target, "--method", "live")
     migrate.wait_percent(target, 3)
 
     older = bare.active_mgr()
