@@ -17,7 +17,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog="./run qa simulate", description=__doc__)
     parser.add_argument("images", type=int, nargs="?", default=1000, help="default: 1000")
     parser.add_argument(
-        "--records", action="store_true", help="only the lists and rounds with so many records"
+        "--records", action="store_true", help="only the lists and rounds, with IMAGES records"
     )
     args = parser.parse_args(argv)
     sys.path[:0] = [str(REPOSITORY / "src"), str(REPOSITORY)]

@@ -240,9 +240,9 @@ def test_what_fails_every_second_is_logged_once(
         wait_for(lambda: acts.blocklist.clean.call_count >= 3, 30, "three rounds")
         wait_for(lambda: around.health.call_count >= 2, 30, "two looks")
     finally:
-        conditions.stop()
+        conditions.thread.stop()
         assert loop.stop(20)
-        assert conditions.join(20)
+        assert conditions.thread.join(20)
     failed = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
     assert sorted(failed) == ["the cluster's health cannot be read", "the loop failed; it goes on"]
     assert "again" in conditions.troubles()[0]

@@ -20,7 +20,7 @@ from .cutover.close_watch import CloseWatch
 from .cutover.hook_gate import HookGate
 from .cutover.hook_service import HookService
 from .cutover.inventory import Inventories
-from .cutover.way_back import WayBackMeter
+from .cutover.way_back import WayBackWatch
 from .hooks.definitions import HookRegistry
 from .hooks.queue import HookQueue
 from .hooks.sender import HookSender
@@ -292,7 +292,7 @@ class Components:
             gate=gate,
             on_fenced=self._on_fenced,
         )
-        self.way_back = WayBackMeter(registry=self.registry, ask=self._ask)
+        self.way_back = WayBackWatch(registry=self.registry, ask=self._ask)
 
     def _make_reports(self) -> None:
         """What reports on all of them: health warnings and metrics."""

@@ -64,29 +64,29 @@ class Engine:
             made.plan_registry.load()  # a paused plan is known before its migrations go on
         self._scheduler.start()
         self.plans.start()
-        made.close_watch.start()
-        made.way_back.start()
+        made.close_watch.thread.start()
+        made.way_back.thread.start()
 
     def stop(self) -> bool:
         """Kill the workers, end the threads; False when a thread does not end. State is kept."""
         made = self._components
         self.ended.set()
         self.plans.stop()
-        made.close_watch.stop()
-        made.way_back.stop()
+        made.close_watch.thread.stop()
+        made.way_back.thread.stop()
         made.hook_sender.stop()
         made.queries.stop()
         made.loader.stop()
-        made.monitor.stop()
+        made.monitor.thread.stop()
         clean = self._scheduler.stop(_STOP_TIMEOUT)  # the workers first
         for component in (
-            made.close_watch,
-            made.way_back,
+            made.close_watch.thread,
+            made.way_back.thread,
             made.hook_sender,
             made.queries,
             self.plans,
             made.loader,
-            made.monitor,
+            made.monitor.thread,
         ):
             clean &= component.join(_STOP_TIMEOUT)
         if clean:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Optional
@@ -25,6 +24,7 @@ from ...model.jobs.questions import FindClosed
 from ...model.migration import Migration
 from ..reconcile.scheduler import Scheduler
 from ..records.registry import Registry, TrackedMigration
+from ..repeating_thread import RepeatingThread
 from ..requests.librbd_query import Ask
 from .hook_gate import HookGate
 from .inventory import Inventories
@@ -39,7 +39,7 @@ _SHUT_OFF = 10.0  # seconds for which an image is closed whose guest is said to 
 
 
 class CloseWatch:
-    """A thread that looks, several times a second, which of the awaited images are closed.
+    """Looks, several times a second, which of the awaited images are closed; ``thread`` does that.
 
     An image whose cutover waits for an agent is released too when no agent reports a guest that has
     it open and it stays closed: that guest is shut off; and one whose clients hooks said were
@@ -64,48 +64,30 @@ class CloseWatch:
         self._fenced = fenced
         self._inventories = inventories
         self._on_fenced = on_fenced
-        self._stopping = threading.Event()
         self._closed_since: dict[str, float] = {}  # by migration, on the monotonic clock
         self._next = 0
         self._crashed = ""
-        self._thread = threading.Thread(
-            target=self._run, name="rbdmigrate-close-watch", daemon=True
-        )
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Have the thread end."""
-        self._stopping.set()
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread's end; False when it is still there."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        self.thread = RepeatingThread(name="close-watch", step=self._step)
 
     def problems(self) -> list[str]:
         """Why the thread does not watch, in sentences."""
         return [self._crashed] if self._crashed else []
 
-    def _run(self) -> None:
-        wait = 0.0
-        while not self._stopping.wait(wait):
-            try:
-                wait = _PAUSE if self.look() else _IDLE
-                self._crashed = ""
-            except StoreFenced as error:
-                self._on_fenced(str(error))
-                return
-            except (rados.Error, MigrationError) as error:
-                wait = _TROUBLE
-                log.warning("images that are to be closed cannot be looked at: %s", error)
-            except Exception as error:
-                wait = _TROUBLE
-                self._crashed = f"the watch for closed images: {type(error).__name__}: {error}"
-                log.exception("the watch for closed images failed; it goes on")
+    def _step(self) -> Optional[float]:
+        try:
+            wait = _PAUSE if self.look() else _IDLE
+            self._crashed = ""
+        except StoreFenced as error:
+            self._on_fenced(str(error))
+            return None
+        except (rados.Error, MigrationError) as error:
+            wait = _TROUBLE
+            log.warning("images that are to be closed cannot be looked at: %s", error)
+        except Exception as error:
+            wait = _TROUBLE
+            self._crashed = f"the watch for closed images: {type(error).__name__}: {error}"
+            log.exception("the watch for closed images failed; it goes on")
+        return wait
 
     def look(self) -> bool:
         """Look once; False when no cutover waits for an image to be closed."""

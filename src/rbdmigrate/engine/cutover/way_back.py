@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
 import rados
@@ -13,59 +12,43 @@ from ...model.errors import MigrationError
 from ...model.jobs.answers import WrittenSince
 from ...model.jobs.questions import MeasureWritten
 from ..records.registry import Registry, TrackedMigration
+from ..repeating_thread import RepeatingThread
 from ..requests.librbd_query import Ask
 
 log = logging.getLogger(__name__)
 
-_LOOK = 2.0  # seconds between two looks for what is to be measured
+_LOOK = 2.0  # seconds between two looks for what has to be measured
 _EVERY = 60.0  # seconds between two measurements of one migration
 _REST = 20  # times as long as a measurement took, nothing is measured after it
 
 
-class WayBackMeter:
-    """A thread that measures each migration between its cutover and its end, about once a minute.
+class WayBackWatch:
+    """Measures each migration between its cutover and its end, about once a minute.
 
-    Only this process keeps the results: they are what ``status`` shows.
+    ``thread`` does that. Only this process keeps the results: they are what ``status`` shows.
     """
 
     def __init__(self, *, registry: Registry, ask: Ask) -> None:
         self._registry = registry
         self._ask = ask
-        self._stopping = threading.Event()
         self._crashed = ""
-        self._thread = threading.Thread(target=self._run, name="rbdmigrate-way-back", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Have the thread end."""
-        self._stopping.set()
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread's end; False when it is still there."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        self.thread = RepeatingThread(name="way-back", step=self._step, first=_LOOK)
 
     def problems(self) -> list[str]:
         """Why the thread does not measure, in sentences."""
         return [self._crashed] if self._crashed else []
 
-    def _run(self) -> None:
-        wait = _LOOK
-        while not self._stopping.wait(wait):
-            begun = time.monotonic()
-            try:
-                measured = self.look()
-                self._crashed = ""
-            except Exception as error:
-                measured = False
-                self._crashed = f"the measurement of ways back: {type(error).__name__}: {error}"
-                log.exception("the measurement of ways back failed; it goes on")
-            took = time.monotonic() - begun
-            wait = max(_LOOK, _REST * took) if measured else _LOOK
+    def _step(self) -> float:
+        begun = time.monotonic()
+        try:
+            measured = self.look()
+            self._crashed = ""
+        except Exception as error:
+            measured = False
+            self._crashed = f"the measurement of ways back: {type(error).__name__}: {error}"
+            log.exception("the measurement of ways back failed; it goes on")
+        took = time.monotonic() - begun
+        return max(_LOOK, _REST * took) if measured else _LOOK
 
     def look(self) -> bool:
         """Measure the one that was measured longest ago, if that is due; whether one was."""

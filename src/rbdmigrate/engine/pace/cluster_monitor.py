@@ -23,6 +23,7 @@ from ...model.states import Op
 from ...model.units import format_size
 from ..cluster_view import ClusterView
 from ..records.registry import Registry, TrackedMigration
+from ..repeating_thread import RepeatingThread
 from ..settings import Settings
 
 log = logging.getLogger(__name__)
@@ -51,23 +52,12 @@ class ClusterMonitor:
         self._reported = 0.0
         self._health_at = 0.0
         self._troubles: dict[str, str] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rbdmigrate-watch", daemon=True)
+        self.thread = RepeatingThread(name="watch", step=self._step, first=_TICK)
 
     def start(self) -> None:
         """Begin to watch; the health is known when this returns."""
         self._tick()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; :meth:`join` waits for it."""
-        self._stopping.set()
-
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread's end; False when it is still there."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        self.thread.start()
 
     def troubles(self) -> list[str]:
         """What cannot be read, one sentence each."""
@@ -145,9 +135,9 @@ class ClusterMonitor:
 
     # -- the watching thread -----------------------------------------------------------------
 
-    def _run(self) -> None:
-        while not self._stopping.wait(_TICK):
-            self._tick()
+    def _step(self) -> float:
+        self._tick()
+        return _TICK
 
     def _tick(self) -> None:
         now = time.monotonic()

@@ -162,7 +162,7 @@ class Holds:
         return Hold(HoldReason.HEALTH, verdict.message) if verdict.level is Level.WAIT else None
 
     def _no_room(self, m: Migration) -> Optional[Hold]:
-        """Why it must not begin beside those that run."""
+        """Why it must not begin in addition to those that run."""
         text = self._monitor.no_room(m)
         return Hold(HoldReason.HEALTH, text) if text else None
 

@@ -64,14 +64,14 @@ class Agenda:
                 heap.remove(tracked)
 
     def due(self, now: float, most: int, troubled: int) -> list[TrackedMigration]:
-        """Up to ``most`` that are to be looked at, of which ``troubled`` may be troubled.
+        """Up to ``most`` that have to be looked at, of which ``troubled`` may be troubled.
 
-        The most urgent first, those whose act was cut off before others. The caller claims them;
-        who has one instead lets the loop know when it is free.
+        The most urgent first, those whose act was cut off before others. The caller claims them.
+        One that somebody else has is in the agenda again when it is free.
         """
         found: list[TrackedMigration] = []
-        for heap, room in ((self._troubled, min(troubled, most)), (self._resting, most)):
-            while len(found) < room:
+        for heap, limit in ((self._troubled, min(troubled, most)), (self._resting, most)):
+            while len(found) < limit:
                 first = heap.first()
                 if first is None or first[0][0] > now:
                     break

@@ -202,9 +202,9 @@ class Scheduler:
         agenda = self._agenda
         agenda.update()
         self._recheck = max(settings.recheck, len(self._registry) / _LOOKS_AT_REST)
-        room = _TROUBLED - self._with_trouble()
-        room -= self._look_at_running(now, min(1, room))
-        due = agenda.due(now, self._observers.room(), max(0, room))
+        troubled = _TROUBLED - self._with_trouble()
+        troubled -= self._look_at_running(now, min(1, troubled))
+        due = agenda.due(now, self._observers.room(), max(0, troubled))
         self._look_at(due, now + self._recheck)
         self._watch.look(self._all_slots())
         self._pace()

@@ -20,7 +20,7 @@ from ..pace.holds import Holds
 from ..records.tracked import TrackedMigration, WaitingTogether
 from .source_breaker import SourceBreaker
 
-_ASKED_AGAIN = 64  # of those held back alone: so many in each round
+_ASKED_AGAIN = 64  # of those held back alone, in each round
 
 _Head = tuple[tuple[int, bool, float, str], TrackedMigration]
 

@@ -18,7 +18,7 @@ from ...model.states import Op
 
 
 class WaitingTogether:
-    """What holds back all migrations of a group that waits for a place, now.
+    """What holds back all migrations of a group that waits for slots, now.
 
     ``rests``: their source failed so often that another migration tries it now.
     """
@@ -120,7 +120,7 @@ class TrackedMigration:
         self.looking = False  # an observer looks at it, or is about to
         self.looking_at_copy = False  # or at its running copy from outside
         self.troubled = False  # its pools did not answer when either was done last
-        self.copy_look_due = 0.0  # monotonic time at which the running copy is to be looked at
+        self.copy_look_due = 0.0  # monotonic time at which the running copy is looked at
         self.arm = False  # the next round is to leave its worker ready for the cutover
         self.armed: Optional[tuple[str, float]] = None  # the slot with that worker, until when
         self.published = False  # clients may use the target, though its cutover goes on
@@ -155,7 +155,7 @@ class TrackedMigration:
 
     @property
     def due(self) -> float:
-        """The monotonic time at which it is to be looked at again."""
+        """The monotonic time at which it is looked at again."""
         return self._due
 
     @due.setter
