@@ -58,13 +58,14 @@ def soak(cluster: Cluster, count: int, seconds: float, seed: int) -> int:
             problems = _drive(travellers, chance, begin + seconds)
         finally:
             chaos.stop()
-        if not problems:
+        ended = not problems
+        if ended:
             problems = _each(travellers, Traveller.finish)
         for traveller in travellers:
             traveller.close()
         problems += [chaos.error] if chaos.error else []
         problems += hook.close()
-        problems += _leftovers(cluster, client)
+        problems += _leftovers(cluster, client) if ended else _crashes(cluster)
     return _summary(travellers, {**chaos.done, **hook.answered}, problems, time.monotonic() - begin)
 
 
@@ -108,17 +109,20 @@ def _each(travellers: "list[Traveller]", act: "object") -> "list[str]":
 
 
 def _leftovers(cluster: Cluster, client: "object") -> "list[str]":
-    """Describe objects and workers that must not exist when no migration is under way."""
+    """Describe crashes, and what must not exist when no migration is under way."""
     found = []
     for pool in POOLS:
         found += [f"left in the trash of {pool}: {key}" for key in images.trash(client, pool)]
         found += [f"left of a record in {pool}: {key}" for key in images.records(client, pool)]
-    crashes = cluster.ceph_json("crash", "ls")
-    found += [f"crash dump: {crash['crash_id']}" for crash in crashes]
+    found += _crashes(cluster)
     managers = len([name for name in cluster.mgrs() if cluster.mgr_pid(name)])
     if len(workers_of(cluster)) > 8 * managers:
         found.append("too many workers are left")
     return found
+
+
+def _crashes(cluster: Cluster) -> "list[str]":
+    return [f"crash dump: {crash['crash_id']}" for crash in cluster.ceph_json("crash", "ls")]
 
 
 def _summary(

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from errno import EINPROGRESS
 from typing import Any, Optional
 
 import rados
@@ -18,6 +19,7 @@ from .hook import Guest, SoakHook
 POOLS = ("soak-a", "soak-b")
 SIZE = 8 * images.MIB
 _SETTLE = 90.0  # seconds for a migration to reach its goal, through any failover
+_TRIMMED = 600.0  # seconds for OSDs to trim the snapshots of warm rounds; slow with mClock
 _PATIENCE = 60.0  # seconds until a command must have found an active manager
 _ASK_AGAIN = 10.0  # seconds after which hooks are asked again at once
 
@@ -136,9 +138,16 @@ class Traveller:
             self._write()
         options = ["--method", method, *(["--goal", "executed"] if how == "run" else [])]
         place = [f"{self._here}/{self.name}", f"{self._there}/{self.name}"]
-        self._ceph("rbd", "migration", how, *place, *options)
+        seconds = _SETTLE
+        try:
+            self._ceph("rbd", "migration", how, *place, *options)
+        except CommandFailed as error:
+            if error.returncode != EINPROGRESS:
+                raise
+            self._note("wait for trimming")  # it is accepted, and begins by itself
+            seconds = _TRIMMED
         self._pending = True
-        self._wait({"prepared", "executing", "executed"})
+        self._wait({"prepared", "executing", "executed"}, seconds)
         self._write()
 
     def _commit(self) -> None:
@@ -233,11 +242,11 @@ class Traveller:
             raise Lost(f"{self.spec}: {report['failure']['message']} {_told(report)}")
         return str(report["state"])
 
-    def _wait(self, states: "set[str]") -> None:
-        deadline = time.monotonic() + _SETTLE
+    def _wait(self, states: "set[str]", seconds: float = _SETTLE) -> None:
+        deadline = time.monotonic() + seconds
         while self._state() not in states:
             if time.monotonic() > deadline:
-                raise Lost(f"{self.spec}: not {' or '.join(sorted(states))} after {_SETTLE:g} s")
+                raise Lost(f"{self.spec}: not {' or '.join(sorted(states))} after {seconds:g} s")
             time.sleep(0.2)
 
     def _end(self, act: str, *options: str) -> None:
@@ -258,13 +267,17 @@ class Traveller:
         self._ceph("rbd", "migration", act, f"{self._there}/{self.name}", *options)
 
     def _ceph(self, *words: str) -> str:
-        """Run a command, again while the managers change, as a person would."""
+        """Run a command, again while the managers change, as a person would.
+
+        Raises CommandFailed; at once for what was accepted and has to wait (EINPROGRESS).
+        """
         deadline = time.monotonic() + _PATIENCE
         while True:
-            with contextlib.suppress(CommandFailed):
+            try:
                 return self._cluster.ceph(*words, "--format", "json", timeout=30)
-            if time.monotonic() > deadline:
-                return self._cluster.ceph(*words, "--format", "json", timeout=30)
+            except CommandFailed as error:
+                if error.returncode == EINPROGRESS or time.monotonic() > deadline:
+                    raise
             time.sleep(0.5)
 
     def _note(self, what: str) -> None:
