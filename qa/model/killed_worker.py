@@ -59,10 +59,11 @@ class KilledWorker:
     @contextmanager
     def held_at(self, name: str, detail: str) -> "Iterator[Callable[[], bool]]":
         """Have the worker wait at a point until the block ends; the value tells if it is there."""
-        gate = self._faults / f"{name}.wait"
+        gate, reached = self._faults / f"{name}.wait", self._faults / f"{name}.reached"
+        reached.unlink(missing_ok=True)  # of a former time
         gate.write_text(detail, encoding="ascii")
         try:
-            yield (self._faults / f"{name}.reached").exists
+            yield reached.exists
         finally:
             gate.unlink()
 

@@ -368,6 +368,40 @@ def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pool
     assert names(client, other) == ["moved"]
 
 
+def test_what_is_changed_during_the_cutover_besides_data_undoes_it(client, pools, worker):
+    """The target has the snapshots and the metadata of a moment before."""
+    one, other = pools
+    source, target = f"{one}/src", f"{other}/moved"
+    make_image(client, source, size=1 << 20, object_size=1 << 16)
+    ends = ends_of(client, 120, source, target)
+    made = worker.run(ends, acts.Prepare(LayoutOptions()))
+    ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
+    worker.run(ends, acts.Execute())
+    changes = (
+        lambda image: image.metadata_set("key", "value"),
+        lambda image: image.rename_snap("two", "renamed"),
+        lambda image: image.remove_snap("renamed"),
+    )
+    # For a snapshot librbd takes the lock from us, and may have it still.
+    refused = "its snapshots or its metadata during the cutover|is open for writing by client"
+    for change in changes:
+        with worker.held_at("cutover.before", "lock") as reached:
+            cutover = worker.begin(ends, acts.CutOver())
+            wait_until(reached)
+            with (
+                place(client, source) as ioctx,
+                rbd.Image(ioctx, image_id=ends.source.image_id) as image,
+            ):
+                change(image)
+        with pytest.raises(ActFailed, match=refused):
+            answer_of(cutover)
+        assert (names(client, one), trash(client, one)) == (["src"], [])
+    worker.run(ends, acts.CutOver())
+    with opened(client, target) as image:
+        users = [s["name"] for s in image.list_snaps() if not s["name"].startswith(".rbd_mig")]
+        assert (users, image.metadata_get("key")) == (["one"], "value")
+
+
 @pytest.mark.parametrize("in_place", [False, True], ids=["other name", "in place"])
 @pytest.mark.parametrize("killed", ["", "second thoughts", "taken back"])
 def test_a_client_that_opens_the_source_in_the_last_moment_keeps_it(

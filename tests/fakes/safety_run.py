@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EBUSY, ETIMEDOUT
 from typing import Any, NamedTuple, Optional
 
@@ -309,12 +309,30 @@ class Run:
             return  # a copy was refreshed at the same time
         if not isinstance(answer, MigrationError) or self.world.cluster.snapshot() == before:
             return
+        if kind == "abort" and self._only_paused(known, record, before):
+            return
         if known is not None and known.cut_over_at is not None and answer.errno == EBUSY:
             return  # a client had the target open on the way back, which was begun and undone
         failed = record is not None and record.state is State.FAILED
         adopted = record is not None and record.adopted and known is None
         if not failed and not adopted:
             raise Broken(f"{request.name} was refused ({answer}) and changed something")
+
+    def _only_paused(self, known: Any, record: Any, before: dict[str, Any]) -> bool:
+        """Whether an abort that the worker refused left all as it was, and the migration paused.
+
+        That is what it is for: what somebody wanted to end does not go on by itself.
+        """
+        if known is None or record is None or record.abort is None or not record.abort.refusal:
+            return False
+        told = {"hold": record.hold, "abort": record.abort, "timeline": record.timeline}
+        if replace(known, paused=True, **told) != record:
+            return False
+        key = f"migration.{record.id}"
+        for stored in (before, after := self.world.cluster.snapshot()):
+            for _, omap, _ in (found for found in stored.values() if isinstance(found, tuple)):
+                omap.pop(key, None)
+        return bool(before == after)
 
     def _rounds(self) -> list[Any]:
         return [record["rounds"] for record in self.world.records().values()]

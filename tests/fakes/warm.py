@@ -173,8 +173,15 @@ class Exchange:
         header = self.old.spot.header(self.old.ident)
         number, snapshot = max(header.snapshots.items())
         same = snapshot.name == comparison_snapshot and header.size == snapshot.size
+        same = same and self._of_users(self.old) == self._of_users(self.new)
         if not same or header.blocks != header.snapshots[number].blocks or self.old.used:
             raise MigrationError(errno.EBUSY, f"{self.old.ident} was written to meanwhile.")
+
+    def _of_users(self, end: End) -> set[str]:
+        """The names of the snapshots of an image that users made."""
+        snapshots = end.spot.header(end.ident).snapshots.values()
+        own = round_prefix(self.sides.ends.id)
+        return {s.name for s in snapshots if not s.in_trash and not s.name.startswith(own)}
 
     def _require_left(self) -> None:
         """Take the name back where a client opened ``old`` in the last moment."""

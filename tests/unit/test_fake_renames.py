@@ -2,6 +2,7 @@
 
 import pytest
 
+from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.states import Goal
 from tests.fakes.world import World
 
@@ -33,6 +34,18 @@ def test_a_waiting_prepare_follows_its_source(world):
     assert world.content("nvme/x") == A
     assert world.names("hdd") == ["a"]
     assert world.content("hdd/a") == B
+
+
+def test_a_source_with_a_record_is_not_migrated_again_by_its_new_name(world):
+    world.set(max_steps=0)
+    world.prepare("hdd/a", "nvme/x")
+    swap(world, "hdd")
+    with pytest.raises(MigrationError, match="The source hdd/a is already migrating, to nvme/x"):
+        world.prepare("hdd/b", "nvme/y")
+    world.set(max_steps=2)
+    world.wait_state("nvme/x", "prepared")
+    assert world.content("nvme/x") == A
+    assert world.engine.problems() == []
 
 
 @pytest.mark.parametrize("command", ["commit", "abort"])

@@ -1,4 +1,4 @@
-"""Migrations by the names of their images: also after a rename, and when they are over."""
+"""Migrations by their images: also after a rename, and when they are over."""
 
 from dataclasses import replace
 
@@ -61,3 +61,16 @@ def test_of_two_with_one_name_the_other_stays(index):
     assert index.to(ONE.target.spec) is None
     assert not index._targets
     assert not index._sources
+
+
+def test_a_source_is_found_by_its_id_whatever_its_name(index):
+    tracked = added(index, ONE)
+    renamed = replace(ONE.source, image="other")
+    assert index.out_of_id(renamed) is tracked
+    assert index.out_of_id(replace(renamed, image_id="another")) is None
+    assert index.out_of_id(replace(renamed, pool_id=renamed.pool_id + 1)) is None
+    tracked.migration = replace(ONE, source=renamed)
+    index.renamed(ONE, tracked)
+    assert index.out_of_id(ONE.source) is tracked
+    index.remove(tracked.migration)
+    assert index.out_of_id(ONE.source) is None

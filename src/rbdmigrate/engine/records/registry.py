@@ -18,7 +18,7 @@ from ...control.audit import migration_lines
 from ...control.lifecycle.duplicates import doubles
 from ...control.metrics.counting import begun, changed
 from ...model.errors import MigrationError, PoolMissing
-from ...model.migration import Migration
+from ...model.migration import Migration, Place
 from ...model.spec import ImageSpec
 from ...trace import span
 from ..caller import internal, who
@@ -183,6 +183,11 @@ class Registry:
         """The migration under way from ``source``."""
         with self.changed:
             return self._names.out_of(source)
+
+    def find_source_id(self, source: Place) -> Optional[TrackedMigration]:
+        """The migration under way of the image with the id of ``source``, whatever its name."""
+        with self.changed:
+            return self._names.out_of_id(source)
 
     def _first(self, wanted: Callable[[Migration], bool]) -> Optional[TrackedMigration]:
         with self.changed:

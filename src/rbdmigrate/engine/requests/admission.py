@@ -74,7 +74,9 @@ class Admission:
                 if tracked is not None:
                     return self._merge(tracked, wish, policy, plan)
                 if facts is not None:
-                    return self._create(admit(facts, policy, ident, plan), wish)
+                    m = admit(facts, policy, ident, plan)
+                    self._lookup.refuse_known(m)
+                    return self._create(m, wish)
             # The look at the source may take half a minute, and commands wait for the lock.
             facts = look() if look is not None else self._preflight.gather(wish, order=True)
 

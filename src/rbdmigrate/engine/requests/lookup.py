@@ -59,6 +59,16 @@ class Lookup:
             raise _migrating(other.migration)
         return None
 
+    def refuse_known(self, m: Migration) -> None:
+        """Raise MigrationError(EBUSY) if the image of the new record ``m`` is in another one.
+
+        Names may have changed since it was looked at.
+        """
+        if m.imported is None:
+            known = self._registry.find_source_id(m.source)
+            if known is not None:
+                raise _migrating(known.migration)
+
     def find(self, target: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way to ``target``; one made by plain ``rbd`` is taken over.
 

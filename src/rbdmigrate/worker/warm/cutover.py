@@ -31,7 +31,7 @@ from ...model.watchers import Watcher, name_users
 from ..mover.rbd_reader import metadata_of_users
 from ..session import Session
 from ..users import writers
-from .last_difference import Changes, LastDifference
+from .last_difference import Changes, Known, LastDifference, known_of
 from .lockable import is_lockable, make_lockable, release
 from .open_ends import OpenEnds
 from .rounds import Round, RoundCopy
@@ -150,6 +150,7 @@ class Cutover:
             naming.result()
             ends.reopen_old(lambda: make_lockable(self._old, ident))
         self._lock(ends)
+        known = known_of(ends.old, self._sides.migration)
         changes = Changes(ends, doubt=doubt)
         if reserving is not None:
             reserving.result()
@@ -159,7 +160,7 @@ class Cutover:
         fault_point("cutover.before", "lock")
         keep_locked(self._old, ident, self._session.clients)
         fault_point("cutover.after", "lock")
-        self._require_unchanged(ends, changes, last.comparison_snapshot)
+        self._require_unchanged(ends, changes, last.comparison_snapshot, known)
         self.steps.end("looked again")
         self._publish()
         self.steps.end("published")
@@ -259,21 +260,27 @@ class Cutover:
         self.steps.end("new closed")
 
     def _require_unchanged(
-        self, ends: OpenEnds, changes: Changes, comparison_snapshot: str
+        self, ends: OpenEnds, changes: Changes, comparison_snapshot: str, known: Known
     ) -> None:
-        """Raise MigrationError unless ``old`` is what it was at the snapshot, and closed."""
+        """Raise MigrationError unless ``old`` is what it was at the snapshot, and closed.
+
+        ``known``: what users gave it before that was copied.
+        """
         ident = self._sides.old.image_id
         newest = max(list(ends.old.list_snaps()), key=lambda snapshot: int(snapshot["id"]))
         snap_id, size = int(newest["id"]), headers.size(self._old, ident)
         _, snapshots = image_snapshots.snapshot_ids(self._old, ident)
         same = newest["name"] == comparison_snapshot and int(newest["size"]) == size
         same = same and snapshots[-1] == snap_id and not self._users(ends.old)
+        # librbd may not have been told yet of one that was removed: the header says it.
+        same = same and {view.id for view in known.snapshots} <= set(snapshots)
+        same = same and known == known_of(ends.old, self._sides.migration)
         if same and not len(changes.since(snap_id, comparison_snapshot, ())):
             return
         raise MigrationError(
             EBUSY,
-            f"Somebody opened {self._sides.old.spec} or wrote to it during the cutover; nothing "
-            "was changed.",
+            f"Somebody opened {self._sides.old.spec}, or changed its data, its snapshots or its "
+            "metadata during the cutover, which was undone; try again.",
         )
 
     def _publish(self) -> None:

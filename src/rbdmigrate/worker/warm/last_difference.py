@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from errno import EDQUOT
 from operator import attrgetter
 from typing import Optional
@@ -28,6 +28,7 @@ from ...control.mover.pieces import Extent, ExtentList
 from ...faults import fault_point
 from ...model.copy_mark import CopyMark
 from ...model.jobs.protocol import Tell
+from ...model.rounds import round_prefix
 from ..mover.candidates import everything, exact_within, flattened, pairs, since
 from ..mover.copy import ViewCopy
 from ..mover.ends import ReadDone
@@ -81,6 +82,21 @@ class Changes:
         else:
             where = since(ioctx, image, self._ends.places[0].image_id, ident, varied)
         return exact_within(image, name, where, parent=False)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What users gave an image, apart from its data."""
+
+    snapshots: list[View]
+    metadata: dict[str, str]
+
+
+def known_of(image: rbd.Image, migration: str) -> Known:
+    """Read it, without our own snapshots."""
+    views = _of_users(image)
+    own = round_prefix(migration)
+    return Known([v for v in views if not v.name.startswith(own)], metadata_of_users(image))
 
 
 class LastDifference:
