@@ -166,6 +166,7 @@ _HEADER: dict[str, Callable[[Cluster, Header, _Reader], bytes]] = {
     "children_list": lambda *_: _fail(errno.ENOENT, "no clones"),
     "get_protection_status": _get_protection_status,
     "get_flags": lambda *_: struct.pack("<Q", 0),
+    "parent_overlap_get": lambda *_: struct.pack("<Q", 0),
 }
 
 

@@ -30,6 +30,10 @@ class ObjectExists(RadosOSError):
     """EEXIST"""
 
 
+class ObjectBusy(RadosOSError):
+    """EBUSY"""
+
+
 class TimedOut(RadosOSError):
     """ETIMEDOUT"""
 

@@ -15,6 +15,7 @@ from .simulation import active
 Error = errors.Error
 OSError = errors.RadosOSError  # noqa: A001 - the name in the binding
 ObjectNotFound = errors.ObjectNotFound
+ObjectBusy = errors.ObjectBusy
 ObjectExists = errors.ObjectExists
 TimedOut = errors.TimedOut
 ConnectionShutdown = errors.ConnectionShutdown
@@ -243,6 +244,18 @@ class Ioctx:
 
     def get_last_version(self) -> int:
         return self._version
+
+    def lock_exclusive(self, oid: str, *lock: object) -> None:
+        """Lock clients out of the image with this header."""
+
+        def change(made: Object, there: bool) -> None:
+            if made.header is None:
+                raise ObjectNotFound(f"no header {oid}", errno=errno.ENOENT)
+            if made.header.lock is not None:
+                raise ObjectBusy(f"{oid} is locked", errno=errno.EBUSY)
+            made.header.locked_out = True
+
+        self.cluster.write(self.client, self.pool_id, self.namespace, oid, change)
 
     def watch(self, oid: str, callback: Callable[..., None]) -> Watch:
         return Watch(self, oid)

@@ -15,7 +15,14 @@ from typing import Any
 from rbdmigrate.model.copy_mark import CopyMark
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.jobs import acts
-from rbdmigrate.model.jobs.answers import Armed, CutOverDone, Finished, Prepared, Synchronized
+from rbdmigrate.model.jobs.answers import (
+    Armed,
+    CopiedBack,
+    CutOverDone,
+    Finished,
+    Prepared,
+    Synchronized,
+)
 from rbdmigrate.model.jobs.protocol import Published
 from rbdmigrate.model.rounds import hidden_name, round_prefix, round_snapshot
 
@@ -76,10 +83,10 @@ class End:
         list_as(self.spot, self.name, self.ident)
         self.lock_out(False)
 
-    def drop_rounds(self, migration: str, keep: str = "") -> None:
+    def drop_rounds(self, migration: str, *keep: str) -> None:
         """Remove the snapshots of rounds, but for ``keep``."""
         if self.there:
-            drop_rounds(self.spot, self.ident, migration, keep)
+            drop_rounds(self.spot, self.ident, migration, *keep)
 
 
 class Sides:
@@ -211,8 +218,11 @@ class Exchange:
             unname(self.new.spot, self.former, self.new.ident)
 
 
-def copy_round(sides: Sides, old: End, new: End) -> tuple[str, int]:
-    """Copy all that differs; the name of the snapshot of it, and how many bytes that were."""
+def copy_round(sides: Sides, old: End, new: End, stays: str = "") -> tuple[str, int]:
+    """Copy all that differs; the name of the snapshot of it, and how many bytes that were.
+
+    ``stays``: the name of an older snapshot of a round that is kept.
+    """
     name = round_snapshot(sides.ends.id, old.spot.cluster.number())
     old.spot.snap_create(old.ident, name)
     header = old.spot.header(old.ident)
@@ -227,6 +237,12 @@ def copy_round(sides: Sides, old: End, new: End) -> tuple[str, int]:
     changed = [n for n in view.blocks.keys() | before.keys() if view.blocks.get(n) != before.get(n)]
     numbers = {each: new.spot.cluster.number() for each in users}
     own = new.spot.cluster.number()
+
+    def copy_half(made: Header) -> None:
+        made.blocks |= {n: view.blocks[n] for n in changed[::2] if n in view.blocks}
+
+    if len(changed) > 1:
+        new.spot.edit(new.ident, copy_half)
 
     def copy(made: Header) -> None:
         """Also the snapshots that users made or removed, and that of the round."""
@@ -244,8 +260,8 @@ def copy_round(sides: Sides, old: End, new: End) -> tuple[str, int]:
 
     new.spot.edit(new.ident, copy)
     for end in (old, new):
-        end.drop_rounds(sides.ends.id, name)
-    mark = CopyMark(until=0, synchronized=True).to_json()
+        end.drop_rounds(sides.ends.id, name, stays)
+    mark = CopyMark(number, (number,), (own,), base=number, synchronized=True).to_json()
     set_metadata(new.spot, new.ident, _COPY, mark)
     return name, len(changed) * BLOCK
 
@@ -264,10 +280,10 @@ def metadata(spot: Spot, ident: str, key: str) -> Any:
     return spot.read(f"rbd_header.{ident}", lambda stored: stored.omap.get(f"metadata_{key}"))
 
 
-def drop_rounds(spot: Spot, ident: str, migration: str, keep: str = "") -> None:
+def drop_rounds(spot: Spot, ident: str, migration: str, *keep: str) -> None:
     """Remove the snapshots of rounds, but for ``keep``."""
     for number, snapshot in list(spot.header(ident).snapshots.items()):
-        if snapshot.name.startswith(round_prefix(migration)) and snapshot.name != keep:
+        if snapshot.name.startswith(round_prefix(migration)) and snapshot.name not in keep:
             spot.snap_remove(ident, number)
 
 
@@ -308,6 +324,41 @@ def arm(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Armed:
     return Armed(execute(session, ends, act, tell), 0.1, 60.0)
 
 
+def reverse_round(
+    session: Any, ends: acts.WarmEnds, act: acts.ReverseRound, tell: Any
+) -> CopiedBack:
+    sides = Sides(session, ends)
+    sides.refuse_migrating()
+    source, target = sides.source, sides.target
+    if not source.there:
+        raise MigrationError(errno.ENOENT, "The source is gone.")
+    if source.named or not target.named:
+        raise MigrationError(errno.ESTALE, "The source is not kept.")
+    source.refuse_open()
+    if not target.spot.header(target.ident).features & EXCLUSIVE_LOCK:
+        target.refuse_open()
+    source.lock_out(False)
+    if not metadata(source.spot, source.ident, _COPY):
+        set_metadata(source.spot, source.ident, _COPY, "back")
+    begun = stdlib.time.time()
+    try:
+        name, copied = _newest_round(sides), 0
+        header = target.spot.header(target.ident)
+        if header.blocks != header.snapshots[target.spot.snapshot_id(header, name)].blocks:
+            name, copied = copy_round(sides, target, source, act.comparison_snapshot)
+    except Exception:
+        source.lock_out()
+        raise
+    source.lock_out()
+    return CopiedBack(name, copied, stdlib.time.time() - begun, begun, 0.1)
+
+
+def _newest_round(sides: Sides) -> str:
+    header = sides.target.spot.header(sides.target.ident)
+    ours = {n: s for n, s in header.snapshots.items() if round_prefix(sides.ends.id) in s.name}
+    return ours[max(ours)].name
+
+
 def cut_over(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> CutOverDone:
     sides = Sides(session, ends)
     sides.refuse_migrating()
@@ -317,9 +368,7 @@ def cut_over(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> CutOverD
 
 
 def _point(sides: Sides) -> str:
-    header = sides.target.spot.header(sides.target.ident)
-    ours = [s.name for s in header.snapshots.values() if round_prefix(sides.ends.id) in s.name]
-    return ours[-1]
+    return _newest_round(sides)
 
 
 def commit(session: Any, ends: acts.WarmEnds, act: Any, tell: Any) -> Finished:
@@ -422,6 +471,7 @@ OPERATIONS = {
     acts.UndoPrepare: undo_prepare,
     acts.Execute: execute,
     acts.Arm: arm,
+    acts.ReverseRound: reverse_round,
     acts.CutOver: cut_over,
     acts.Commit: commit,
     acts.FinishCommit: commit,

@@ -12,7 +12,8 @@ _QUIET = ("check", "plan check", "agent poll")  # they change nothing, or come a
 _SHOWN = (
     "source_image", "target_image", "plan", "image", "pool", "host", "hook", "name", "id", "role",
     "goal", "method", "mode", "verify", "rate", "timetable", "timezone", "guard", "priority",
-    "window", "soak", "cutover", "max_pause", "name_changes", "data_pool", "all", "force",
+    "window", "soak", "refresh_source", "cutover", "max_pause", "name_changes", "data_pool", "all",
+    "force",
     "max_copies", "per_source_pool", "per_target_pool", "per_source_host", "max_steps",
     "max_verifies",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model.errors import MigrationError
+from rbdmigrate.model.reverse_rounds import parse_interval
 
 from . import tables, top
 from . import verify as verify_commands
@@ -18,12 +19,14 @@ def _set(call: Call) -> Report:
     rate, goal, window = call.text("rate"), call.text("goal"), call.text("window")
     verify, soak = verify_commands.verify_of(call), verify_commands.soak_of(call)
     cutover_window = call.text("cutover_window")
-    given = (rate, goal, window, cutover_window, call.number("priority"), verify, soak)
+    refresh_source = parse_interval(call.text("refresh_source"), "--refresh-source")
+    asked = (rate, goal, window, cutover_window, call.number("priority"), verify, soak)
+    given = (*asked, refresh_source)
     if all(x is None for x in given):
         raise MigrationError(
             EINVAL,
-            "Say what to set: --rate, --priority, --window, --cutover-window, --goal, --verify or "
-            "--soak.",
+            "Say what to set: --rate, --priority, --window, --cutover-window, --goal, --verify, "
+            "--soak or --refresh-source.",
         )
     changes = Changes(
         rate=None if rate is None else parse_rate(rate, "--rate"),
@@ -36,6 +39,7 @@ def _set(call: Call) -> Report:
         else window_of(call, cutover_window, "--cutover-window"),
         verify=verify,
         soak=soak,
+        refresh_source=refresh_source,
     )
     return call.engine.migrations.change(target, changes)
 
@@ -168,6 +172,7 @@ TABLE = (
             Arg("verify"),
             Arg("soak"),
             Arg("cutover_window"),
+            Arg("refresh_source"),
         ),
         "Change the rate, priority, goal, window, verify or soak of a migration",
         "w",

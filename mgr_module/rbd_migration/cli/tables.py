@@ -126,6 +126,7 @@ def detail(r: Report) -> str:
     if r["method"] == "warm":
         rows.append(("clients", f"use the {r['clients']}"))
     rows += _rounds(r["rounds"])
+    rows += _reverse_rounds(r["reverse_rounds"])
     rows += _way_back(r["way_back"])
     rows += _cutover(r)
     if r["plan"]:
@@ -200,6 +201,24 @@ def _rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:
     rows = [("rounds", text)]
     if rounds["pause_estimate_seconds"] is not None:
         rows.append(("cutover", f"would take about {rounds['pause_estimate_seconds']:.1f}s"))
+    return rows
+
+
+def _reverse_rounds(rounds: Optional[Report]) -> List[Tuple[str, str]]:
+    """Return rows about the rounds that refresh the source after the cutover."""
+    if rounds is None:
+        return []
+    every = rounds["every_seconds"]
+    text = "on demand" if every is None else f"every {format_seconds(every)}"
+    if rounds["count"]:
+        last = f"{format_size(rounds['bytes'])} in {format_seconds(rounds['seconds'])}"
+        text += f"; {rounds['count']} so far, the last copied {last}"
+    if rounds["age_seconds"] is not None:
+        age = format_seconds(rounds["age_seconds"])
+        text += f"; the source has what the target had {age} ago"
+    rows = [("reverse rounds", text)]
+    if rounds["problem"] is not None:
+        rows.append(("not refreshed", f"{rounds['problem']} It is tried again by itself."))
     return rows
 
 

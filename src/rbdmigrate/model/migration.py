@@ -16,6 +16,7 @@ from .held_time import HeldTime
 from .hooks import Question
 from .import_source import Import
 from .layout import LayoutOptions
+from .reverse_rounds import ReverseRounds
 from .rounds import Rounds
 from .slotted import slotted
 from .spec import ImageSpec
@@ -210,10 +211,12 @@ class Migration:
     not known.
     ``cutover``: how clients are made to leave the source of a warm migration; ``release``: they
     have left it, and wait for the outcome. ``question``: hooks were asked, and it waits for them.
-    ``cutover_window`` is when it may cut over, as ``window``. ``target_changes``: changes of the
-    target by clients that librbd does not expect. ``by``: who asked for it. ``held``: how long it
-    was held for which reason. ``imported`` is set for an import: ``source`` is then only a name for
-    the external source (of a native one the place of the image, with ``@`` and the snapshot).
+    ``cutover_window`` is when it may cut over, as ``window``. ``refresh_source``: seconds between
+    two reverse rounds, 0: none follows by itself; ``reverse``: what they copied.
+    ``target_changes``: changes of the target by clients that librbd does not expect. ``by``: who
+    asked for it. ``held``: how long it was held for which reason. ``imported`` is set for an
+    import: ``source`` is then only a name for the external source (of a native one the place of the
+    image, with ``@`` and the snapshot).
     """
 
     id: str
@@ -265,6 +268,8 @@ class Migration:
     release: Optional[Release] = None
     question: Optional[Question] = None
     cutover_window: str = ""
+    refresh_source: float = 0.0
+    reverse: Optional[ReverseRounds] = None
     confirmed: bool = True
     snapshots: Optional[int] = None
     target_changes: TargetChanges = field(default_factory=TargetChanges)

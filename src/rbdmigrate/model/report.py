@@ -20,7 +20,13 @@ from .migration import Failure, Hold, Migration
 from .rounds import WayBack
 from .states import Goal, Method, State
 from .verification import Verification, Verify
-from .warm_report import clients_use, cutover_report, rounds_report, what_next_warm
+from .warm_report import (
+    clients_use,
+    cutover_report,
+    reverse_report,
+    rounds_report,
+    what_next_warm,
+)
 
 _COPIED = (
     State.EXECUTED,
@@ -42,7 +48,8 @@ class Live:
     and ``rate_limit`` its limit by the throttle, in bytes per second; ``eta`` in seconds.
     ``share``: the compared part, 0 to 1, while it verifies. ``slowed``: a sentence for each reason
     that slows it down; ``begun`` and ``ends``: the start and the expected end of the running copy.
-    ``age``: seconds since the source was as the target is, with the method ``warm``. ``way_back``:
+    ``age``: seconds since the source was as the target is, with the method ``warm``;
+    ``source_age``: since the target was as the kept source is, after the cutover. ``way_back``:
     what an abort would copy back. ``held``: how long it was held so far; None: as the record says.
     """
 
@@ -61,6 +68,7 @@ class Live:
     acting: bool = False
     copied_by: str = ""
     age: Optional[float] = None
+    source_age: Optional[float] = None
     way_back: Optional[WayBack] = None
     held: Optional[tuple[HeldTime, ...]] = None
 
@@ -81,6 +89,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "cutover": cutover_report(m),
         "rounds": rounds_report(m, live.age),
         "way_back": _way_back(live.way_back),
+        "reverse_rounds": reverse_report(m, live.source_age),
         "source_spec": None if m.imported is None else m.imported.redacted(),
         "source_changes": [] if m.imported is None else list(m.imported.changes),
         "checksums": _checksums(m),

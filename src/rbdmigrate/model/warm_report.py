@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 from .cutover import CutoverMode
 from .migration import Migration
+from .reverse_rounds import ReverseRounds
 from .states import Goal, Method, State
 from .verification import Verify
 
@@ -32,6 +33,24 @@ def rounds_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]
         "age_seconds": None if age is None else int(age),
         "pause_seconds": None if r.pause is None else round(r.pause, 3),
         "pause_estimate_seconds": None if r.pause is not None else round(r.estimate, 3),
+    }
+
+
+def reverse_report(m: Migration, age: Optional[float]) -> Optional[dict[str, Any]]:
+    """The reverse rounds as plain data; None where there are none. ``age`` of the source's content.
+
+    Seconds.
+    """
+    if m.reverse is None and not m.refresh_source:
+        return None
+    r = m.reverse or ReverseRounds()
+    return {
+        "every_seconds": int(m.refresh_source) or None,
+        "count": r.count,
+        "bytes": r.bytes,
+        "seconds": round(r.seconds, 3),
+        "age_seconds": None if age is None else int(age),
+        "problem": r.problem or None,
     }
 
 

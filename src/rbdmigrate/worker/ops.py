@@ -103,6 +103,7 @@ WARM: dict[type[acts.Act], Operation] = {
     acts.UndoPrepare: warm_ops.undo_prepare,
     acts.Execute: warm_ops.execute,
     acts.Arm: warm_ops.arm,
+    acts.ReverseRound: warm_ops.reverse_round,
     acts.CutOver: warm_ops.cut_over,
     acts.Verify: verify,
     acts.Commit: warm_ops.commit,

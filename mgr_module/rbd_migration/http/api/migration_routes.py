@@ -29,6 +29,13 @@ _POLICY = (
 _CUTOVER_WINDOW = Field(
     "cutover_window", "string", "When it may cut over; `off` is always.", example="Sun 02:00-04:00"
 )
+_REFRESH_SOURCE = Field(
+    "refresh_source",
+    "size",
+    "How often the source of a warm migration is refreshed between cutover and commit; `off` is "
+    "never by itself.",
+    example="6h",
+)
 _CUTOVER = (
     Field(
         "cutover",
@@ -220,7 +227,7 @@ MIGRATION_ROUTES = (
         summary="Change the settings of a migration",
         description="The command `ceph rbd migration set`; fields left out are not changed.",
         answer=schemas.REPORT,
-        body=(_GOAL, *_POLICY, _CUTOVER_WINDOW),
+        body=(_GOAL, *_POLICY, _CUTOVER_WINDOW, _REFRESH_SOURCE),
         command="set",
         example={"rate": "20M", "priority": 5},
     ),

@@ -144,11 +144,29 @@ WAY_BACK = (
     field(
         "bytes",
         "integer",
-        "What clients wrote since the cutover, about; null where that is not known.",
+        "What clients wrote since the cutover or the last reverse round, about; null: not known.",
         nullable=True,
     ),
     field("seconds", "number", "How long they would wait for it, about; or null.", nullable=True),
     time_field("at", "When that was measured.", nullable=False),
+)
+REVERSE_ROUNDS = (
+    field(
+        "every_seconds",
+        "integer",
+        "Seconds between two of them; null: they begin only when asked for.",
+        nullable=True,
+    ),
+    field("count", "integer", "How many were completed."),
+    field("bytes", "integer", "Bytes that the last one copied."),
+    field("seconds", "number", "Seconds that the last one took."),
+    field(
+        "age_seconds",
+        "integer",
+        "Seconds since the target was as the source is; null while no source is kept.",
+        nullable=True,
+    ),
+    field("problem", "string", "Why the last one failed; it is tried again.", nullable=True),
 )
 CUTOVER = (
     field("mode", "string", "How clients are made to leave the source.", choices=CUTOVERS),
@@ -193,6 +211,13 @@ REPORT: Tuple[Field, ...] = (
         "object",
         "What an abort after a warm cutover would copy back; null where that was not measured.",
         fields=WAY_BACK,
+        nullable=True,
+    ),
+    field(
+        "reverse_rounds",
+        "object",
+        "The rounds that refresh the source after a warm cutover; null where there are none.",
+        fields=REVERSE_ROUNDS,
         nullable=True,
     ),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),

@@ -14,6 +14,7 @@ from typing import Optional
 from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.migration import Migration
+from ...model.reverse_rounds import shown_interval
 from ...model.states import Goal, HoldReason, Method, State
 from ...model.units import format_seconds, format_size
 from ...model.verification import Outcome, Verify
@@ -28,8 +29,8 @@ class Changes:
     """The changes of the command ``set``; None leaves a field as it is.
 
     ``rate`` (bytes per second, None: no limit) counts when ``change_rate`` is set. ``window`` and
-    ``cutover_window`` are texts that ``control.pace.window`` reads; empty is always. ``soak`` is
-    in seconds.
+    ``cutover_window`` are texts that ``control.pace.window`` reads; empty is always. ``soak`` and
+    ``refresh_source`` are in seconds; 0 ends the reverse rounds.
     """
 
     rate: Optional[int] = None
@@ -40,6 +41,7 @@ class Changes:
     cutover_window: Optional[str] = None
     verify: Optional[Verify] = None
     soak: Optional[float] = None
+    refresh_source: Optional[float] = None
 
     def __str__(self) -> str:
         """The request for the timeline, such as ``set rate 20 MiB/s, priority 3``."""
@@ -54,6 +56,9 @@ class Changes:
             ),
             "verify": None if self.verify is None else self.verify.value,
             "soak": None if self.soak is None else format_seconds(self.soak),
+            "refresh-source": (
+                None if self.refresh_source is None else shown_interval(self.refresh_source)
+            ),
         }
         return "set " + ", ".join(f"{k} {v}" for k, v in said.items() if v is not None)
 
@@ -88,6 +93,16 @@ def refuse_cutover_window(method: Method, window: str) -> None:
             EINVAL,
             "Only migrations by the method warm have a cutover, and so a window for it; this one "
             f"is by the method {method.value}.",
+        )
+
+
+def refuse_refresh_source(method: Method, seconds: float) -> None:
+    """Raise MigrationError(EINVAL) for reverse rounds where no source is kept after a cutover."""
+    if seconds and method is not Method.WARM:
+        raise MigrationError(
+            EINVAL,
+            "Only migrations by the method warm keep their source after the cutover, so that it "
+            f"can be refreshed; this one is by the method {method.value}.",
         )
 
 
@@ -289,6 +304,9 @@ def changed(m: Migration, changes: Changes, floor: Verify = Verify.NONE) -> Migr
         m = replace(m, cutover_window=changes.cutover_window)
     if changes.soak is not None:
         m = replace(m, soak=changes.soak)
+    if changes.refresh_source is not None:
+        refuse_refresh_source(m.method, changes.refresh_source)
+        m = replace(m, refresh_source=changes.refresh_source)
     if changes.goal is not None:
         m = replace(m, goal=changes.goal)
     return replace(m, verify=at_least(m.goal, m.verify))

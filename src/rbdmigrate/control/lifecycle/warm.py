@@ -20,6 +20,7 @@ from ...model.states import Goal, HoldReason, Method, Op, State
 from .crashes import prepare_crashed
 from .cutover import cutover_waits, goes_on, prepare_to_undo, waits_for_clients
 from .observed import unanswered
+from .reverse import is_reverse, reverse_due, to_reverse
 from .situation import Situation
 from .steps import Act, Decision, Fail, Rest
 from .verification import due, may_commit
@@ -57,7 +58,8 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
     if situation is Situation.UNTOUCHED:
         crashed = prepare_crashed(m)
         return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)
-    if situation is Situation.PREPARED and m.goal is not Goal.PREPARED:
+    before = m.cut_over_at is None  # else clients have written to the target
+    if situation is Situation.PREPARED and before and m.goal is not Goal.PREPARED:
         return Act(Op.EXECUTE)
     waits = waits_for_clients(m) or cutover_waits(m)
     if situation is Situation.EXECUTED and goes_on(m.goal) and not waits:
@@ -68,6 +70,8 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
         return Act(Op.VERIFY)
     if situation is Situation.CUT_OVER and m.goal is Goal.COMMITTED and may_commit(m, now):
         return Act(Op.COMMIT)
+    if situation is Situation.CUT_OVER and reverse_due(m, now):
+        return Act(Op.EXECUTE)
     return Rest()
 
 
@@ -123,10 +127,15 @@ def may_go_back(m: Migration) -> bool:
 
 
 def way_back(m: Migration, written: Optional[int], now: float) -> WayBack:
-    """What an abort would do. ``written``: bytes since the cutover; None: it is not known."""
+    """What an abort would do.
+
+    ``written``: bytes since the cutover, or the last reverse round; None: it is not known.
+    """
     if written is None:
         return WayBack(None, None, now)
     scan = 0.0 if m.rounds is None else m.rounds.scan
+    if m.reverse is not None and m.reverse.count:
+        scan = m.reverse.scan
     return WayBack(written, cutover_estimate(scan, written), now)
 
 
@@ -163,8 +172,9 @@ def refresh_due(m: Migration, now: float) -> bool:
 
 
 def is_refresh(m: Migration, op: Op) -> bool:
-    """Whether ``op`` is a round that keeps an executed target fresh."""
-    return m.method is Method.WARM and op is Op.EXECUTE and m.state is State.EXECUTED
+    """Whether ``op`` is a round that keeps an executed target fresh, or the kept source."""
+    refreshes = m.method is Method.WARM and op is Op.EXECUTE and m.state is State.EXECUTED
+    return refreshes or is_reverse(m, op)
 
 
 def kept_hold(m: Migration, op: Op) -> Optional[Hold]:
@@ -180,7 +190,12 @@ def kept_hold(m: Migration, op: Op) -> Optional[Hold]:
 
 
 def to_refresh(m: Migration) -> Migration:
-    """Return the record with another round wanted; any other one than an executed unchanged."""
+    """Return the record with another round wanted, one back after the cutover.
+
+    Any other one than an executed is unchanged.
+    """
+    if m.cut_over_at is not None:
+        return to_reverse(m)
     if m.method is not Method.WARM or m.state is not State.EXECUTED or m.rounds is None:
         return m
     return replace(m, rounds=replace(m.rounds, wanted=True))

@@ -8,6 +8,7 @@ from typing import Optional
 
 from ...model.cutover import CutoverMode
 from ...model.migration import Migration
+from ...model.reverse_rounds import ReverseRounds
 from ...model.states import State
 
 
@@ -40,6 +41,7 @@ def changed(before: Migration, after: Migration) -> list[Sample]:
         *_verified(before, after),
         *_paused(before, after),
         *_rounds(before, after),
+        *_reverse_rounds(before, after),
     ]
 
 
@@ -85,6 +87,16 @@ def _paused(before: Migration, after: Migration) -> Iterator[Sample]:
     if after.cutover.mode is CutoverMode.AGENT and before.cut_over_at is None:
         return
     yield Sample("cutover_pause_seconds", (after.cutover.mode.value,), new)
+
+
+def _reverse_rounds(before: Migration, after: Migration) -> Iterator[Sample]:
+    new, old = after.reverse, before.reverse or ReverseRounds()
+    if new is None:
+        return
+    if new.count > old.count and new.bytes:
+        yield Sample("copied_back_bytes_total", (), float(new.bytes))
+    if new.failures > old.failures:
+        yield Sample("reverse_round_failures_total")
 
 
 def _rounds(before: Migration, after: Migration) -> Iterator[Sample]:

@@ -62,6 +62,8 @@ FAMILIES = (
     Family("failures_total", "Failures that need the administrator, by act.", (_ACT,)),
     Family("retries_total", "Failures after which an act is tried again by itself.", (_ACT,)),
     Family("copied_bytes_total", "Bytes of data that were copied to targets.", (_METHOD,)),
+    Family("copied_back_bytes_total", "Bytes that reverse rounds copied to kept sources."),
+    Family("reverse_round_failures_total", "Reverse rounds that failed, and are tried again."),
     Family("verified_bytes_total", "Bytes that verifications read on each side."),
     Family(
         "verifications_total",

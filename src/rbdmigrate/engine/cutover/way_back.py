@@ -7,6 +7,7 @@ import time
 
 import rados
 
+from ...control.lifecycle.reverse import common_snapshot
 from ...control.lifecycle.warm import may_go_back, way_back
 from ...model.errors import MigrationError
 from ...model.jobs.answers import WrittenSince
@@ -61,12 +62,12 @@ class WayBackWatch:
     def _measure(self, tracked: TrackedMigration) -> None:
         m = tracked.migration
         tracked.measured_at = time.monotonic()
-        question = MeasureWritten(m.target, m.comparison_snapshot)
+        question = MeasureWritten(m.target, common_snapshot(m))
         try:
             written = self._ask(question, WrittenSince, 0.0, order=False).bytes
         except (rados.Error, MigrationError) as error:
             tracked.way_back = None
-            log.debug("%s: what was written since the cutover is not known: %s", m.id, error)
+            log.debug("%s: what an abort would copy back is not known: %s", m.id, error)
             return
         tracked.way_back = way_back(m, written, time.time())
 

@@ -13,6 +13,7 @@ from ...control.lifecycle.aborting import abort_refused
 from ...control.lifecycle.cutover import cut_over_refused, prepare_refused
 from ...control.lifecycle.decision import failed, retry_later
 from ...control.lifecycle.failures import FailureReason, backoff
+from ...control.lifecycle.reverse import is_reverse, reverse_failed
 from ...model.jobs.protocol import Cause, Failed
 from ...model.migration import Migration
 from ...model.states import Op
@@ -56,7 +57,7 @@ class ActFailures:
         # Nothing else may be done before these.
         if op in (Op.REMOVE_COMPARISON_SNAPSHOT, Op.COMPLETE_OBJECTS):
             problem = replace(problem, transient=True)
-        self.record(tracked, failure.errno, problem)
+        self.record(tracked, op, failure.errno, problem)
 
     def abort_refused(self, tracked: TrackedMigration, errno: int, message: str) -> None:
         """The abort is not begun, and the migration is where it was."""
@@ -67,21 +68,25 @@ class ActFailures:
     def record(
         self,
         tracked: TrackedMigration,
+        op: Op,
         errno: int,
         problem: FailureReason,
         *,
         by_source: bool = True,
     ) -> None:
-        """Write that a step failed: to be retried, or for the administrator to look at.
+        """Write that ``op`` failed: to be retried, or for the administrator to look at.
 
         ``by_source``: source or cluster answered so. What goes wrong on this host is no reason to
         leave the source alone.
         """
         now, settings = time.time(), self._settings()
-        if by_source:
+        reverse = is_reverse(tracked.migration, op)
+        if by_source and not reverse:
             self._breaker.failed(tracked.migration, errno)
 
         def change(m: Migration) -> Migration:
+            if reverse:
+                return reverse_failed(m, problem.message, now)
             if m.release is not None and m.prepared_at is None:
                 return prepare_refused(m, problem.message, now)
             if not problem.transient:

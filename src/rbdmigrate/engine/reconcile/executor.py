@@ -34,7 +34,7 @@ from ...control.metrics.counting import Sample
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing
 from ...model.jobs.acts import ActOn
-from ...model.jobs.answers import Armed, Copied, CutOverDone, NotTrimmed, Synchronized
+from ...model.jobs.answers import Armed, Copied, CopiedBack, CutOverDone, NotTrimmed, Synchronized
 from ...model.jobs.protocol import Cause, Done, Ending, Failed, Tell
 from ...model.migration import Actor, Migration
 from ...model.states import Method, Op
@@ -107,7 +107,7 @@ class Executor:
         except WorkerLost as error:
             if not job.stop_reason:
                 problem = not_started(job.op, str(error), tracked.migration.target.spec)
-                self._failures.record(tracked, EAGAIN, problem, by_source=False)
+                self._failures.record(tracked, job.op, EAGAIN, problem, by_source=False)
             return
         situation = self._still_wanted(tracked, job.op)
         if situation is None:
@@ -116,7 +116,7 @@ class Executor:
             refusal = clones.look_before(self._client, tracked.migration, job.op)
         if refusal is not None:
             problem = FailureReason(str(refusal), refusal.errno == EAGAIN)
-            self._failures.record(tracked, refusal.errno, problem)
+            self._failures.record(tracked, job.op, refusal.errno, problem)
             return
         try:
             allowed_version = self._guard_abort(tracked, job.op, worker.clients)
@@ -166,7 +166,7 @@ class Executor:
             self._interrupted(slot, job, actor, error)
         except JobTooLong as error:
             self._failures.record(
-                tracked, E2BIG, FailureReason(error.message, False), by_source=False
+                tracked, job.op, E2BIG, FailureReason(error.message, False), by_source=False
             )
         else:
             if isinstance(ending, Failed) and ending.cause is Cause.LIBRBD:
@@ -198,14 +198,13 @@ class Executor:
             self._registry.count(Sample("worker_losses_total"))
             reason = lost_reason(job, error)
             self._registry.update(tracked, lambda m: after_crash(m, job.op, error.signal))
-            self._failures.record(tracked, EIO, reason, by_source=False)
+            self._failures.record(tracked, job.op, EIO, reason, by_source=False)
             return
         if job.op is Op.EXECUTE and not slot.stopping:
             self._after_copy.stop_holder(slot, tracked)
         if job.failure is not None:
-            self._failures.record(
-                tracked, ETIMEDOUT if job.failure.transient else ENOMEM, job.failure
-            )
+            errno = ETIMEDOUT if job.failure.transient else ENOMEM
+            self._failures.record(tracked, job.op, errno, job.failure)
         self._registry.update(tracked, lambda m: replace(m, step=None))
 
     def _copy_cut_off(self, tracked: TrackedMigration, version: Optional[int]) -> None:
@@ -257,8 +256,10 @@ class Executor:
             self._registry.count(*copied_more(tracked, answer.bytes_total))
             tracked.copied = tracked.size = answer.bytes_total
         m = self._registry.update(tracked, lambda m: with_answer(m, op, answer, time.time()))
-        if isinstance(answer, (Synchronized, Armed, CutOverDone)):
+        if isinstance(answer, (Synchronized, Armed, CopiedBack, CutOverDone)):
             tracked.copied = tracked.size = m.bytes_copied
+        if isinstance(answer, CopiedBack):  # less is left to be copied back
+            tracked.way_back, tracked.measured_at = None, float("-inf")
         if isinstance(answer, NotTrimmed):
             log.warning("%s: %s", tracked.migration.id, answer.untrimmed.reason)
             return

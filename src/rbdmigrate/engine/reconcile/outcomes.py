@@ -7,12 +7,14 @@ from dataclasses import replace
 from ...control.lifecycle.aborting import copied_by_us_alone
 from ...control.lifecycle.crashes import after_success
 from ...control.lifecycle.cutover import cut_over, prepare_to_undo
+from ...control.lifecycle.reverse import copied_back
 from ...control.lifecycle.warm import is_refresh, kept_hold, synchronized
 from ...control.objects.trimming import waiting
 from ...model.jobs.answers import (
     Answer,
     Armed,
     Copied,
+    CopiedBack,
     CutOverDone,
     NotTrimmed,
     ObjectsCompleted,
@@ -42,6 +44,8 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
         return synchronized(m, answer)
     if isinstance(answer, Armed):
         return synchronized(m, answer.last)
+    if isinstance(answer, CopiedBack):
+        return copied_back(m, answer)
     if isinstance(answer, CutOverDone):
         return cut_over(m, answer, now)
     if isinstance(answer, Verified):

@@ -16,6 +16,7 @@ from ...cluster.observe import observe
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.decision import bounded_wait, decide, failed, is_ours
 from ...control.lifecycle.observed import with_observation
+from ...control.lifecycle.reverse import reverse_at
 from ...control.lifecycle.situation import HALF_DONE, Situation, diagnose
 from ...control.lifecycle.steps import Act, End, Fail
 from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, with_soaked
@@ -196,9 +197,9 @@ class Reconciler:
         soak = soak_ends(migration, now)
         if soak is not None:
             look_again(tracked, soak - now)
-        refresh = refresh_at(migration)
-        if refresh is not None and refresh > now:
-            look_again(tracked, refresh - now)
+        for refresh in (refresh_at(migration), reverse_at(migration)):
+            if refresh is not None and refresh > now:
+                look_again(tracked, refresh - now)
         if not isinstance(decision, Act):
             tracked.done_op = None  # it was enough
         elif not is_refresh(migration, decision.op) and _without_effect(tracked, decision.op):

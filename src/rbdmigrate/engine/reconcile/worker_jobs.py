@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ...control.lifecycle.cutover import clients_wait, goes_back, must_undo
+from ...control.lifecycle.reverse import is_reverse
 from ...model.import_policy import ImportPolicy
 from ...model.jobs import acts
 from ...model.migration import Migration
@@ -43,6 +44,8 @@ def act_of(op: Op, m: Migration, context: ActContext) -> acts.Act:
     untouched = None if m.touched else m.target_version
     if op is Op.PREPARE:
         return acts.Prepare(m.layout, m.comparison_snapshot, context.fenced)
+    if is_reverse(m, op):
+        return acts.ReverseRound(m.comparison_snapshot, context.rate, context.fenced)
     if op is Op.EXECUTE and context.arm:
         return acts.Arm(context.rate, context.fenced)
     if op is Op.EXECUTE:

@@ -32,6 +32,7 @@ from ...control.lifecycle.requests import (
     to_retry,
     to_verify,
 )
+from ...control.lifecycle.reverse import is_reverse
 from ...control.lifecycle.verification import at_least
 from ...control.lifecycle.warm import to_refresh
 from ...model.cutover import CutoverMode, CutoverPolicy
@@ -198,7 +199,10 @@ class Migrations:
     # -- those under way ---------------------------------------------------------------------
 
     def execute(self, target: ImageSpec) -> Report:
-        """Copy in the background; answers at once. With the method ``warm`` again and again."""
+        """Copy in the background; answers at once. With the method ``warm`` again and again.
+
+        After the cutover that is the other way round, to the source.
+        """
         tracked = self._lookup.require(target)
         self._changes.change(tracked, lambda m: to_refresh(to_execute(m)), "execute")
         return view(tracked)
@@ -356,6 +360,9 @@ class Migrations:
             with self._translated(target):
                 clones.refuse_commit(self._client, m, force=False)
         self._changes.change(tracked, lambda m: to_commit(m, force=force), forced("commit", force))
+        step = tracked.migration.step
+        if step is not None and is_reverse(tracked.migration, step.op):
+            self._scheduler.interrupt(tracked, "committed")  # the source goes
         return tracked
 
     def _refuse_outside_window(self, m: Migration, policy: Optional[CutoverPolicy]) -> None:

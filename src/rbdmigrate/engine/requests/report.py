@@ -47,6 +47,7 @@ def view(tracked: TrackedMigration) -> dict[str, Any]:
         acting=step is not None,
         copied_by=tracked.copied_by,
         age=_age(tracked.migration),
+        source_age=_source_age(tracked.migration),
         way_back=tracked.way_back if may_go_back(tracked.migration) else None,
         held=tracked.held_times(),
     )
@@ -58,6 +59,14 @@ def _age(m: Migration) -> Optional[float]:
     if m.rounds is None or not m.rounds.count or m.cut_over_at is not None:
         return None
     return max(0.0, time.time() - m.rounds.at)
+
+
+def _source_age(m: Migration) -> Optional[float]:
+    """Seconds since the target was as the kept source is; None: no source is kept."""
+    if not may_go_back(m) or m.cut_over_at is None:
+        return None
+    refreshed = 0.0 if m.reverse is None else m.reverse.at
+    return max(0.0, time.time() - (refreshed or m.cut_over_at))
 
 
 def row(tracked: TrackedMigration) -> Row:

@@ -125,6 +125,20 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class ReverseRound:
+    """Copy what clients wrote to the target since the cutover, or the last such round.
+
+    The source stays locked and without a name. ``comparison_snapshot`` is that of the cutover,
+    which both images keep. ``rate`` and ``fenced`` as in :class:`Execute`.
+    """
+
+    name: ClassVar[str] = "reverse_round"
+    comparison_snapshot: str
+    rate: Optional[int] = None
+    fenced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class CutOver:
     """Copy the last difference and give the target its name; the source goes to the trash.
 
@@ -224,6 +238,7 @@ Act = Union[
     UndoPrepare,
     Execute,
     Arm,
+    ReverseRound,
     CutOver,
     CompleteObjects,
     Verify,
@@ -233,6 +248,9 @@ Act = Union[
     RemoveComparisonSnapshot,
     TakeLock,
 ]
+
+
+_PACED = (Execute, Arm, ReverseRound, Verify)
 
 
 @dataclass(frozen=True)
@@ -250,4 +268,4 @@ class ActOn:
     @property
     def rate(self) -> Optional[int]:
         """Bytes per second with which it begins; None: no limit, as for acts without a rate."""
-        return self.act.rate if isinstance(self.act, (Execute, Arm, Verify)) else None
+        return self.act.rate if isinstance(self.act, _PACED) else None

@@ -82,6 +82,22 @@ class Synchronized:
 
 
 @dataclass(frozen=True)
+class CopiedBack:
+    """The kept source holds what the target held at ``snapshot``, which both have.
+
+    ``bytes`` and ``seconds``: what that copied, and how long it took; ``at``: when it began. Where
+    ``bytes`` is 0 no snapshot was taken, unless users had changed those of the target. ``scan``:
+    seconds for which an abort would look for what differs now.
+    """
+
+    snapshot: str
+    bytes: int
+    seconds: float
+    at: float
+    scan: float
+
+
+@dataclass(frozen=True)
 class Armed:
     """The worker has both images open for a cutover that follows within ``seconds``.
 
@@ -174,6 +190,7 @@ Answer = Union[
     Copied,
     Synchronized,
     Armed,
+    CopiedBack,
     CutOverDone,
     ObjectsCompleted,
     Verified,

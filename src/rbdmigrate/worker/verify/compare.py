@@ -30,9 +30,16 @@ _IN_FLIGHT = 4  # pieces of up to 4 MiB, each read on both sides: 32 MiB, and tw
 
 
 class ImageReader:
-    """One of both images, found by its id, for reading."""
+    """One of both images, found by its id, for reading.
 
-    def __init__(self, name: str, ioctx: rados.Ioctx, ident: str) -> None:
+    ``refreshed``: the name of the snapshot to which we brought its head after the comparison
+    snapshot; empty: its head may be anything. None: nobody should have written to it since then.
+    """
+
+    def __init__(
+        self, name: str, ioctx: rados.Ioctx, ident: str, refreshed: Optional[str] = None
+    ) -> None:
+        self._refreshed = refreshed
         self.name = name
         self.ioctx = ioctx
         self.ident = ident
@@ -47,9 +54,12 @@ class ImageReader:
             return [str(snapshot["name"]) for snapshot in image.list_snaps()]
 
     def changed_since(self, comparison_snapshot: str) -> str:
-        """Whether somebody wrote to it after the comparison snapshot, and before the link."""
+        """Whether somebody else wrote to it after the comparison snapshot, and before the link."""
+        since = comparison_snapshot if self._refreshed is None else self._refreshed
+        if not since:
+            return ""
         with self.open(None) as image:
-            if self._differs_from(image, comparison_snapshot):
+            if self._differs_from(image, since):
                 return "a client wrote to the source after the comparison snapshot was taken"
         return ""
 

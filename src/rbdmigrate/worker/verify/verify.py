@@ -32,6 +32,7 @@ from ...model.layout import FEATURES
 from ...model.verification import POINT_PREFIX, Compared, Extent, Verification
 from ..imports import readers as import_sides
 from ..imports.native_copy import HistorySide
+from ..mover.marks import brought_to
 from ..session import Session
 from .compare import ImageReader, compare
 from .extents import allocated
@@ -91,7 +92,9 @@ def _source(session: Session, ends: acts.Ends, act: acts.Verify) -> Iterator[Sid
             yield side
         return
     with session.open(ends.source) as ioctx:
-        reader = ImageReader("source", ioctx, ends.source.image_id)
+        warm = isinstance(ends, acts.WarmEnds)
+        refreshed = brought_to(ioctx, ends.source) if warm else None
+        reader = ImageReader("source", ioctx, ends.source.image_id, refreshed)
         with reader.open(None) as image:
             plain = not act.trust_maps or flagged_invalid(image)
         yield PlainSide(session, reader) if plain else reader

@@ -250,7 +250,7 @@ class Cutover:
             old_ioctx=self._old,
             new_ioctx=self._new,
             tell=self._tell,
-        ).run(ends.old, ends.writer, quick=True)
+        ).run_up_to_now(ends.old, ends.writer, quick=True)
         ends.writer.set_metadata(metadata_of_users(ends.old))
         self.steps.end("round")
         return last

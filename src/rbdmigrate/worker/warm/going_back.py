@@ -32,7 +32,7 @@ from .target import drop_round_snapshots, hidden, remove_image, require_ours
 
 
 def begun(ioctx: rados.Ioctx, ends: WarmEnds) -> bool:
-    """Whether going back was begun: the source has a copy mark then."""
+    """Whether something was copied back, or is about to be: the source has a copy mark then."""
     return headers.metadata(ioctx, ends.source.image_id, headers.COPY_KEY) is not None
 
 
@@ -49,7 +49,7 @@ def go_back(session: Session, ends: WarmEnds, act: Abort, tell: Tell) -> None:
         source = stack.enter_context(session.open(ends.source))
         target = stack.enter_context(session.open(ends.target))
         if not cutover.published:
-            _begin(session, source, target, ends)
+            begin(source, target, ends)
         try:
             cutover.run()
         except BaseException:
@@ -92,7 +92,7 @@ def _sides(ends: WarmEnds, act: Abort) -> Sides:
     )
 
 
-def _begin(session: Session, source: rados.Ioctx, target: rados.Ioctx, ends: WarmEnds) -> None:
+def begin(source: rados.Ioctx, target: rados.Ioctx, ends: WarmEnds) -> None:
     """Let us in to the source, with a mark that says what it has of the target."""
     let_in(source, ends.source.image_id)
     if begun(source, ends):
@@ -102,8 +102,8 @@ def _begin(session: Session, source: rados.Ioctx, target: rados.Ioctx, ends: War
     if forward.base not in pairs:
         raise MigrationError(
             EUCLEAN,
-            f"The snapshot of the cutover was removed from {ends.target.spec}; without it there is "
-            "no way back.",
+            f"The snapshot of the cutover was removed from {ends.target.spec}; without it nothing "
+            "can be copied back, and there is only the way forward, the commit.",
         )
     back = CopyMark(
         until=0,
@@ -128,7 +128,7 @@ def _require_same(session: Session, ends: WarmEnds, tell: Tell) -> None:
         if not headers.image_exists(target, ends.target.image_id):
             return
         both = Compared(
-            ImageReader("source", source, ends.source.image_id),
+            ImageReader("source", source, ends.source.image_id, refreshed=""),
             ImageReader("target", target, ends.target.image_id),
         )
         ours = [name for name in both.source.snapshots() if name.startswith(round_prefix(ends.id))]

@@ -21,10 +21,11 @@ from ...model.jobs.acts import (
     FinishCommit,
     Prepare,
     RemoveComparisonSnapshot,
+    ReverseRound,
     UndoPrepare,
     WarmEnds,
 )
-from ...model.jobs.answers import Armed, CutOverDone, Finished, Prepared, Synchronized
+from ...model.jobs.answers import Armed, CopiedBack, CutOverDone, Finished, Prepared, Synchronized
 from ...model.jobs.protocol import Published, Tell
 from ...model.rounds import cutover_estimate
 from ..identity import refuse_migrating, renamed
@@ -35,6 +36,7 @@ from .cutover import Cutover, Sides
 from .left_alone import make_ordinary, publish, source_is_gone
 from .lockable import release
 from .open_ends import OpenEnds
+from .reverse_round import copy_back
 from .rounds import drop_reserved, synchronize
 
 
@@ -84,6 +86,15 @@ def arm(session: Session, ends: WarmEnds, act: Arm, tell: Tell) -> Armed:
         raise
     session.hold(ArmedEnds(ends, opened))
     return Armed(done, cutover_estimate(done.scan, done.behind), KEPT_OPEN)
+
+
+def reverse_round(session: Session, ends: WarmEnds, act: ReverseRound, tell: Tell) -> CopiedBack:
+    """Bring the kept source up to date with the target."""
+    fault_point("librbd.before", "reverse_round")
+    _refuse_migrating(session, ends)
+    done = copy_back(session, ends, act, tell)
+    fault_point("librbd.after", "reverse_round")
+    return done
 
 
 @dataclass(frozen=True)

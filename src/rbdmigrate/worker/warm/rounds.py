@@ -7,10 +7,12 @@ keep one: the last that was copied.
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from errno import EBUSY, EDQUOT
+from operator import attrgetter
 from typing import Any, Optional, Union
 
 import rados
@@ -29,7 +31,7 @@ from ...model.migration import Place
 from ...model.rounds import in_step, round_prefix, round_snapshot
 from ...model.watchers import name_users
 from ..copy.estimate import changed
-from ..mover.candidates import exact_within, flattened, maps_hold, since
+from ..mover.candidates import exact_within, flattened, maps_hold, pairs, since
 from ..mover.copy import DiskCopy
 from ..mover.image_writer import ImageWriter
 from ..mover.marks import read_mark
@@ -46,12 +48,16 @@ _MOST = 10  # rounds of one act; a client that writes faster than we copy never 
 
 @dataclass(frozen=True)
 class Round:
-    """What one round did: the snapshot's name, and bytes and seconds of its copy."""
+    """What one round did: the snapshot's name, and bytes and seconds of its copy.
+
+    ``resumed``: it completed one that was cut off, so that its snapshot is older than ``at``.
+    """
 
     comparison_snapshot: str
     bytes: int
     seconds: float
     at: float
+    resumed: bool = False
 
 
 class RoundCopy:
@@ -77,10 +83,13 @@ class RoundCopy:
         self._old_ioctx = old_ioctx
         self._reader = RbdReader(old_ioctx, old.image_id)
 
-    def run(self, image: rbd.Image, writer: ImageWriter, *, quick: bool = False) -> Round:
+    def run(
+        self, image: rbd.Image, writer: ImageWriter, *, quick: bool = False, stays: str = ""
+    ) -> Round:
         """One round. ``image`` is ``old``, open for writing. Raises MigrationError.
 
-        ``quick``: the snapshots of former rounds are left for later.
+        ``quick``: the snapshots of former rounds are left for later. ``stays``: the name of one of
+        them that is kept.
         """
         begun, at = time.monotonic(), time.time()
         before = mark = read_mark(self._new_ioctx, self._new)
@@ -93,9 +102,21 @@ class RoundCopy:
         mark = replace(mark, varied=self._varied(before, ident, older, writer.object_size))
         writer.save_mark(mark.to_json())
         writer.limit_snapshots(int(image.get_snap_limit()))
-        if not quick and drop_rounds(image, self._migration, keep=ident):
+        if not quick and drop_rounds(image, self._migration, keep={name, stays}):
             self._copy(writer, mark)  # copies nothing: those of the target go too
-        return Round(name, mark.bytes - before.bytes, time.monotonic() - begun, at)
+        copied = mark.bytes - before.bytes
+        return Round(name, copied, time.monotonic() - begun, at, resumed=older is None)
+
+    def run_up_to_now(
+        self, image: rbd.Image, writer: ImageWriter, *, quick: bool = False, stays: str = ""
+    ) -> Round:
+        """One round, and another one if the first only completed one that was cut off."""
+        first = self.run(image, writer, quick=quick, stays=stays)
+        if not first.resumed:
+            return first
+        last = self.run(image, writer, quick=quick, stays=stays)
+        both = (first.bytes + last.bytes, first.seconds + last.seconds)
+        return replace(last, bytes=both[0], seconds=both[1])
 
     def _total(self, image: rbd.Image, ident: int) -> int:
         """Bytes of all snapshots up to this one, about."""
@@ -119,12 +140,19 @@ class RoundCopy:
         """What the copy mark says as ``varied``. ``older``: snapshots older than this round's."""
         if older == ():
             return ()
-        if older is None or before.base is None or older != (before.base,):
+        if older is None or before.base is None or older[-1] != before.base:
+            return None
+        if older != (before.base,) and before.varied is None:
             return None
         if before.view is not None:
             return None  # only the rest of it was looked at
         found = self._reader.differed(before.base, ident)
-        return None if found is None else flattened(found, grain)
+        if found is None:
+            return None
+        if older == (before.base,):
+            return flattened(found, grain)
+        known = pairs(before.varied or ())  # what the base and the others differ in
+        return flattened(heapq.merge(known, found, key=attrgetter("offset")), grain)
 
     def _copy(self, writer: ImageWriter, mark: CopyMark) -> CopyMark:
         total = mark.total if mark.base is None else None
@@ -235,11 +263,11 @@ def synchronize(
     image, writer = opened.old, opened.writer
     done: list[Round] = []
     while True:
-        _require_snapshots_that_hold(session, opened.old_ioctx, image, ends.source, act.fenced)
+        require_snapshots_that_hold(session, opened.old_ioctx, image, ends.source, act.fenced)
         last = copy.run(image, writer)
         done.append(last)
         mark = read_mark(opened.new_ioctx, ends.target)
-        scan, left = _left(opened, mark, last)
+        scan, left = difference_left(opened, mark, last)
         if in_step(last.bytes, last.seconds, left) or len(done) >= _MOST:
             break
     writer.save_mark(replace(mark, synchronized=True).to_json())
@@ -260,7 +288,7 @@ def synchronize(
     )
 
 
-def _left(opened: OpenEnds, mark: CopyMark, last: Round) -> tuple[float, Optional[int]]:
+def difference_left(opened: OpenEnds, mark: CopyMark, last: Round) -> tuple[float, Optional[int]]:
     """Seconds for which a cutover would look for what differs, twice, and bytes that differ now.
 
     Where it has to look at each object with data, or at every one, that is what the round did, and
@@ -279,7 +307,7 @@ def _left(opened: OpenEnds, mark: CopyMark, last: Round) -> tuple[float, Optiona
     return time.monotonic() - begun, left
 
 
-def _require_snapshots_that_hold(
+def require_snapshots_that_hold(
     session: Session, ioctx: rados.Ioctx, image: rbd.Image, source: Place, fenced: tuple[str, ...]
 ) -> None:
     """Raise MigrationError(EBUSY) where a snapshot would miss writes that follow it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from errno import EEXIST, EINVAL, EOPNOTSUPP
@@ -184,16 +185,14 @@ def remove_image(session: Session, ioctx: rados.Ioctx, name: str, ident: str) ->
             surgery.drop_trash_entry(ioctx, ident)
 
 
-def drop_round_snapshots(
-    ioctx: rados.Ioctx, ident: str, migration: str, keep: Optional[int] = None
-) -> None:
-    """Remove the snapshots of our rounds from an image, but for the one with the id ``keep``."""
+def drop_round_snapshots(ioctx: rados.Ioctx, ident: str, migration: str) -> None:
+    """Remove the snapshots of our rounds from an image."""
     with suppress(rbd.ImageNotFound), rbd.Image(ioctx, image_id=ident) as image:
-        drop_rounds(image, migration, keep)
+        drop_rounds(image, migration)
 
 
-def drop_rounds(image: rbd.Image, migration: str, keep: Optional[int] = None) -> bool:
-    """The same for an open image; whether there were any.
+def drop_rounds(image: rbd.Image, migration: str, keep: Collection[str] = ()) -> bool:
+    """The same for an open image, but for those with the names ``keep``; whether there were any.
 
     A client that has the lock removes them for us, and goes on when a worker is killed: what it is
     about to remove for that is gone when we ask for it again.
@@ -201,7 +200,7 @@ def drop_rounds(image: rbd.Image, migration: str, keep: Optional[int] = None) ->
     dropped = complete_removals(image, round_prefix(migration))
     for snapshot in list(image.list_snaps()):
         ours = str(snapshot["name"]).startswith(round_prefix(migration))
-        if ours and int(snapshot["id"]) != keep:
+        if ours and snapshot["name"] not in keep:
             with suppress(rbd.ImageNotFound):
                 image.remove_snap(snapshot["name"])
             dropped = True

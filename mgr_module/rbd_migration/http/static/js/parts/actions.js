@@ -26,6 +26,7 @@ export function possible(report) {
   else if (used && COPIED.includes(state) && report.hold?.reason === "operator") found.push("commit");
   else if (used && state === "failed" && report.executed) found.push("commit");
   if (warm && state === "executed" && back) found.push("refresh");
+  if (warm && ["cut-over", "verified"].includes(state) && back) found.push("refreshSource");
   if (back && state !== "failed" && (report.paused || !rests(report))) found.push(report.paused ? "resume" : "pause");
   if (back && report.paused && report.copied_by) found.push("stop");
   if (used && ["executed", "cut-over", "verified"].includes(state) && back) found.push("verify");
@@ -44,6 +45,7 @@ const ACTIONS = {
   execute: { label: "Execute", primary: true, done: "The data is copied in the background." },
   cutover: { label: "Cut over …", primary: true, ask: cutoverText, verb: "Cut over", harmless: true, more: (report) => cutoverFields({ chosen: report.cutover?.mode }) },
   refresh: { label: "Copy another round", done: "Another round is copied.", path: "execute" },
+  refreshSource: { label: "Refresh the source", done: "What clients wrote is copied to the source.", path: "execute" },
   commit: { label: "Commit …", primary: true, ask: commitText, verb: "Commit", forceable: ["EPERM", "EBUSY"] },
   pause: { label: "Pause", done: "It is paused." },
   stop: {

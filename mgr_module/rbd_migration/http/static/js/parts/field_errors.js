@@ -8,10 +8,13 @@ const CHECKS = {
   rate: (value) => parseRate(value),
   window: (value) => value === "off" || parseWindow(value),
   cutover_window: (value) => value === "off" || parseWindow(value),
-  soak: (value) => {
-    if (!DURATION.test(value)) throw new Error("This is not a duration; give one such as 90s, 30m, 1h or 7d.");
-  },
+  soak: requireDuration,
+  refresh_source: (value) => value === "off" || requireDuration(value),
 };
+
+function requireDuration(value) {
+  if (!DURATION.test(value)) throw new Error("This is not a duration; give one such as 90s, 30m, 1h or 7d.");
+}
 
 // Show ``message`` at the form's field of that name; "" removes it. False: there is no such field to be seen.
 export function showAt(form, name, message) {

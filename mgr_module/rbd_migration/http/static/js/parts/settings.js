@@ -1,4 +1,4 @@
-// The form that changes goal, rate, priority, window, verification and soak of a migration under way.
+// The form that changes the settings of a migration under way.
 
 import { at, put } from "../api.js";
 import { fill, h, sentence } from "../dom.js";
@@ -18,8 +18,10 @@ export function settings(done) {
     window: text("window"),
     soak: text("soak"),
     cutover_window: text("cutover_window"),
+    refresh_source: text("refresh_source"),
   };
   const whenCutOver = field("Cutover window", controls.cutover_window, "such as Sun 02:00-04:00; off: always");
+  const refreshes = field("Refresh the source", controls.refresh_source, "after the cutover, such as every 6h; off: not by itself");
   const refusal = h("div", { role: "alert" });
   const form = h(
     "form",
@@ -31,6 +33,7 @@ export function settings(done) {
     field("Window", controls.window, "such as Mon-Fri 20:00-06:00, Sat-Sun; off: always"),
     field("Soak", controls.soak, "between verification and commit, such as 30m"),
     whenCutOver,
+    refreshes,
     h("div", { class: "wide" }, refusal, h("div", { class: "buttons" }, h("button", { type: "submit", class: "primary" }, "Save the settings"))),
   );
   const element = h("details", { class: "card" }, h("summary", {}, h("h2", {}, "Change its settings")), form);
@@ -67,7 +70,7 @@ export function settings(done) {
       current = report;
       const goals = goalsOf(report.method);
       for (const option of controls.goal.options) option.hidden = option.disabled = !goals.includes(option.value);
-      whenCutOver.hidden = report.method !== "warm";
+      whenCutOver.hidden = refreshes.hidden = report.method !== "warm";
       element.hidden = report.ended !== null || report.goal === "aborted" || report.state === "committing";
       const now = {
         goal: report.goal,
@@ -77,6 +80,7 @@ export function settings(done) {
         window: report.window ?? "off",
         soak: `${report.soak_seconds}s`,
         cutover_window: report.cutover?.window ?? "off",
+        refresh_source: report.reverse_rounds?.every_seconds ? `${report.reverse_rounds.every_seconds}s` : "off",
       };
       const touched = Object.entries(controls).some(([name, control]) => control.value !== (shown[name] ?? control.value));
       if (form.contains(document.activeElement) || (touched && JSON.stringify(now) === JSON.stringify(shown))) return;

@@ -197,6 +197,8 @@ function factsOf(report) {
     ["Cutover", cutoverOf(report.cutover)],
     ["Rounds", roundsOf(report.rounds)],
     ["Cutover would take", report.rounds?.pause_estimate_seconds ? `about ${report.rounds.pause_estimate_seconds.toFixed(1)} s` : ""],
+    ["Reverse rounds", reverseRoundsOf(report.reverse_rounds)],
+    ["Source not refreshed", report.reverse_rounds?.problem ?? ""],
     ["An abort would copy back", wayBackOf(report.way_back)],
     ["Cutover took", report.cutover?.pause_seconds ? `${report.cutover.pause_seconds.toFixed(2)} s` : ""],
     ["Bytes", report.bytes_total ? `${size(report.bytes_copied)} of ${size(report.bytes_total)}` : ""],
@@ -227,6 +229,14 @@ function roundsOf(rounds) {
   if (!rounds) return "";
   const age = rounds.age_seconds === null ? "" : `; the target is as the source was ${seconds(rounds.age_seconds)} ago`;
   return `${rounds.count}, the last copied ${size(rounds.bytes)} in ${rounds.seconds.toFixed(1)} s${age}`;
+}
+
+function reverseRoundsOf(rounds) {
+  if (!rounds) return "";
+  const every = rounds.every_seconds ? `every ${seconds(rounds.every_seconds)}` : "on demand";
+  const last = rounds.count ? `; ${rounds.count} so far, the last copied ${size(rounds.bytes)} in ${rounds.seconds.toFixed(1)} s` : "";
+  const age = rounds.age_seconds === null ? "" : `; the source is as the target was ${seconds(rounds.age_seconds)} ago`;
+  return every + last + age;
 }
 
 function wayBackOf(measured) {
