@@ -15,12 +15,15 @@ import rados
 from rbdmigrate.cluster import headers, surgery
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.fence import DEAD, fence
+from rbdmigrate.cluster.lock_out import lock_out
 from rbdmigrate.cluster.worker_process import WorkerLost, WorkerProcess
 from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.jobs.answers import Answer
 from rbdmigrate.model.jobs.protocol import Ending, Failed
+from rbdmigrate.model.migration import Place
 
 _ENVIRONMENT = "RBD_MIGRATION_FAULT_DIR"
+_FENCED = (acts.Execute, acts.Arm, acts.ReverseRound, acts.CutOver, acts.Abort)
 _TIMEOUT = 300.0  # seconds for an act with all its tries
 
 
@@ -90,12 +93,14 @@ class KilledWorker:
         while True:
             if self._worker is None:
                 self._worker = WorkerProcess(self._identity)
-            if isinstance(act, (acts.Execute, acts.Arm, acts.CutOver, acts.Abort)):
+            if isinstance(act, _FENCED):
                 act = replace(act, fenced=self._fenced)
             try:
                 return self._worker.run(acts.ActOn(ends, act), lambda report: None)
             except WorkerLost:
                 self._replace(ends)
+                if isinstance(act, acts.ReverseRound):
+                    self._lock_out_of(ends.source)
 
     def _replace(self, ends: acts.WarmEnds) -> None:
         """Shut the dead worker out, as the manager does."""
@@ -113,6 +118,12 @@ class KilledWorker:
                 holder = headers.lock_holder(ioctx, place.image_id)
                 if holder is not None and holder.address in addresses:
                     surgery.break_lock(ioctx, place.image_id, holder)
+
+    def _lock_out_of(self, source: Place) -> None:
+        """Lock clients out of the kept source again, as the manager does."""
+        with self._client.open_ioctx2(source.pool_id) as ioctx:
+            ioctx.set_namespace(source.namespace)
+            lock_out(ioctx, source.image_id)
 
     def _end(self) -> None:
         if self._worker is not None:

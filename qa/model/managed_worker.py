@@ -17,6 +17,7 @@ from rbdmigrate.model.jobs import acts
 from rbdmigrate.model.jobs.answers import (
     Answer,
     Armed,
+    CopiedBack,
     CutOverDone,
     Finished,
     Prepared,
@@ -120,6 +121,8 @@ class ManagedWorker:
             self._wait(target, "executed", before + 1)
             done = Synchronized("", 1, 0, 0.0, 0.0, 0)
             return Armed(done, 0.0, 0.0) if isinstance(act, acts.Arm) else done
+        if isinstance(act, acts.ReverseRound):
+            return self._copied_back(target)
         if isinstance(act, acts.CutOver):
             self._ask("cutover", **target)
             report = self._wait(target, "cut-over")
@@ -138,6 +141,23 @@ class ManagedWorker:
             self._ask(name, force=True, **target)
         self._wait(target, state)
         return Finished()
+
+    def _copied_back(self, target: "dict[str, str]") -> CopiedBack:
+        """A reverse round; where its worker died another one is asked for, at once."""
+        before = (self._status(target)["reverse_rounds"] or {}).get("count", 0)
+        self._ask("execute", **target)
+        deadline = time.monotonic() + _TIMEOUT
+        while True:
+            report = self._status(target)
+            rounds = report["reverse_rounds"] or {}
+            if rounds.get("count", 0) > before:
+                return CopiedBack("", rounds["bytes"], rounds["seconds"], 0.0, 0.0)
+            problem = rounds.get("problem") or ""
+            if time.monotonic() > deadline:
+                raise Refused("execute", EIO, f"no reverse round: {problem}")
+            if problem and not report["acting"]:
+                self._ask("execute", **target)
+            time.sleep(0.5)
 
     def _ask(self, command: str, **args: Any) -> Any:
         """The answer; None where the act goes on by itself, as after the death of its worker."""

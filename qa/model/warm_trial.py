@@ -1,8 +1,8 @@
 """One random image that moves by the method warm, while a client works with it and workers die.
 
-The client uses every operation, on the source during the rounds and on the target after the
-cutover. Head and snapshots are compared with a model after the cutover and at the end, which is a
-commit, or an abort before or after the cutover.
+The client uses every operation, on the source during the rounds, and on the target after the
+cutover, also during reverse rounds. Head and snapshots are compared with a model after the cutover
+and at the end, which is a commit, or an abort before or after the cutover.
 """
 
 import random
@@ -17,7 +17,14 @@ import rbd
 from qa.workload.images import opened, place, split
 from rbdmigrate.cluster import headers
 from rbdmigrate.model.jobs import acts
-from rbdmigrate.model.jobs.answers import Armed, CutOverDone, Prepared, Synchronized, Verified
+from rbdmigrate.model.jobs.answers import (
+    Armed,
+    CopiedBack,
+    CutOverDone,
+    Prepared,
+    Synchronized,
+    Verified,
+)
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
@@ -39,6 +46,7 @@ POINTS = (
     "cutover.before 1 lock", "cutover.after 1 lock", "cutover.before 1 restore",
     "cutover.before 1 publish", "cutover.after 1 publish", "cutover.after 1 complete",
     "back.before 1 mark", "back.after 1 mark",
+    "reverse.after 1 let in", "reverse.before 1 lock", "reverse.after 1 lock",
     "removal.after 1 snapshot", "warm.after 1 source",
     "warm.before 1 remove", "warm.after 1 remove",
 )  # fmt: skip
@@ -148,6 +156,9 @@ class _Run:
             return
         point = self._cut_over()
         self._work(self._target, 8)
+        if chance.random() < 0.7:
+            self._reverse_rounds(point)
+            self._work(self._target, 4)
         if chance.random() < 0.5:
             self._arm()
             self._worker.run(self._ends, acts.Abort(clients_wait=chance.random() < 0.5))
@@ -166,24 +177,34 @@ class _Run:
 
     def _rounds(self) -> None:
         """Rounds, with a client that has the source open where snapshots allow that."""
+        self._during(self._source, acts.Execute(), Synchronized)
+        if "exclusive-lock" not in self.shape.features or self._chance.random() < 0.5:
+            return
+        with self._open(self._source) as image:
+            self._require_refused()
+            self._operate(image)
+
+    def _reverse_rounds(self, point: str) -> None:
+        """Rounds back to the source, likewise."""
+        self._during(self._target, acts.ReverseRound(point), CopiedBack)
+
+    def _during(self, spec: str, act: acts.Act, answer: type) -> None:
+        """Some of these acts, while a client works with an image, or between two of its visits."""
         if "exclusive-lock" not in self.shape.features:
             for _ in range(self._chance.randrange(1, 4)):
                 self._arm()
-                assert isinstance(self._worker.run(self._ends, acts.Execute()), Synchronized)
-                self._work(self._source, 5)
+                assert isinstance(self._worker.run(self._ends, act), answer)
+                self._work(spec, 5)
             return
-        with self._open(self._source) as image:
+        with self._open(spec) as image:
             for _ in range(self._chance.randrange(1, 4)):
                 self._arm()
-                begun = self._worker.begin(self._ends, acts.Execute())
+                begun = self._worker.begin(self._ends, act)
                 for number in range(_MOST):
                     if begun.done() and number >= 5:
                         break
                     self._operate(image, in_round=True)
-                assert isinstance(answer_of(begun), Synchronized)
-            if self._chance.random() < 0.5:
-                self._require_refused()
-                self._operate(image)
+                assert isinstance(answer_of(begun), answer)
 
     def _require_refused(self) -> None:
         """No cutover while the client has the source open."""

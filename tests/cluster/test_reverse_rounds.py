@@ -216,7 +216,49 @@ def killed(
     cluster.wait_for(lambda: not armed.exists(), 60, f"a worker that dies at {armed} {detail}")
 
 
+def problem(migration: Commands, target: str) -> str:
+    """Why the last reverse round failed; empty if it did not."""
+    return str(migration.report(target)["reverse_rounds"]["problem"] or "")
+
+
 def shut_out(client: rados.Rados, spec: str, ident: str) -> bool:
     """Whether clients are locked out of the image."""
     with place(client, spec) as ioctx:
         return locked_out(ioctx, ident)
+
+
+def test_snapshots_and_images_that_users_change_on_both_sides_are_made_up_for_or_told_of(
+    cluster: Cluster, migration: Commands, client: rados.Rados, pools: Pools
+) -> None:
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source, protect=["one"])
+    ident = image_id(client, source)
+    in_step(migration, source, target)
+    migration.text("cutover", target)
+    with opened(client, target, read_only=False) as image:
+        image.create_snap("mine")
+        image.write(b"later" * 1000, 1 << 20)
+        image.resize(9 << 20)
+    refreshed(cluster, migration, target)
+    with opened(client, target, read_only=False) as image:
+        image.rollback_to_snap("mine")
+        image.rename_snap("mine", "yours")
+    refreshed(cluster, migration, target)
+    for name in ours(client, target):  # by somebody who tidies up
+        cluster.rbd("snap", "rm", f"{target}@{name}")
+    with opened(client, target, read_only=False) as image:
+        image.write(b"much later" * 1000, 2 << 20)
+    refreshed(cluster, migration, target)
+    require_kept(client, source, ident)
+    assert rounds_of(client, source, ident) == rounds_of(client, target, image_id(client, target))
+    with place(client, source) as ioctx, rbd.Image(ioctx, image_id=ident):
+        migration.text("execute", target)
+        cluster.wait_for(lambda: problem(migration, target), 60, "a round that is refused")
+    assert "open for writing" in problem(migration, target)
+    require_kept(client, source, ident)
+    report = migration.report(target)
+    assert (report["state"], report["failure"]) == ("cut-over", None)
+    expected = digests(client, target)
+    migration.text("abort", target)
+    migration.wait(target, "aborted")
+    assert digests(client, source) == {n: d for n, d in expected.items() if not n.startswith(ROUND)}

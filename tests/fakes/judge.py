@@ -301,6 +301,11 @@ class Judge:
         if any(disk.ident == target for disk in self.disks.values()):
             self._say(f"the target {target} is removed, which clients use")
 
+    def _copies_back(self, client: Client, source: str, target: str) -> None:
+        """A reverse round is about to write to the source of a warm migration."""
+        if any(disk.ident == source for disk in self.disks.values()):
+            self._say(f"a reverse round writes to {source}, which clients use")
+
     def _require_abort(self, source: str) -> None:
         record = self.record_of(source)
         if record is None:

@@ -2,7 +2,8 @@
 
 What they leave when they are killed is what the real ones leave. That those copy right is for
 tests on real clusters. The cluster's log is told when a name changes hands (``cut_over``,
-``went_back``; with ``_not``: it was taken back), and when source or copy are about to be removed.
+``went_back``; with ``_not``: it was taken back), when source or copy are about to be removed, and
+when a reverse round begins (``copies_back``).
 """
 
 from __future__ import annotations
@@ -341,6 +342,7 @@ def reverse_round(
     if not metadata(source.spot, source.ident, _COPY):
         set_metadata(source.spot, source.ident, _COPY, "back")
     begun = stdlib.time.time()
+    sides.event("copies_back")
     try:
         name, copied = _newest_round(sides), 0
         header = target.spot.header(target.ident)

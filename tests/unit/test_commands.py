@@ -55,6 +55,11 @@ CALLS = [
         {**BOTH, "verify": "sample", "soak": "1h"},
         (A, B, LayoutOptions(), Policy(Goal.COMMITTED, verify=Verify.SAMPLE, soak=3600.0)),
     ),
+    (
+        "run",
+        {**BOTH, "refresh_source": "6h"},
+        (A, B, LayoutOptions(), Policy(Goal.COMMITTED, refresh_source=6 * 3600.0)),
+    ),
     ("run", {**BOTH, "priority": 7}, (A, B, LayoutOptions(), Policy(Goal.COMMITTED, 7))),
 ]
 
@@ -177,6 +182,7 @@ REFUSED = [
     ("run", {**BOTH, "soak": "soon"}, "--soak 'soon' is not a duration"),
     ("verify", {"target_image": "ssd/b", "mode": "none"}, "choose from sample, full"),
     ("set", {"target_image": "ssd/b", "verify": "all"}, "choose from none, sample, full"),
+    ("set", {"target_image": "ssd/b", "refresh_source": "5s"}, "--refresh-source is 5s; give 60 s"),
     ("set", {"target_image": "ssd/b", "verify": "auto"}, "choose from none, sample, full"),
     (
         "run",

@@ -165,6 +165,7 @@ def test_the_least_that_a_plan_needs():
         ("{cutover: agent}", None, True),
         ("{cutover: refuse}", None, False),
         ("{cutover_window: Sat}", None, True),
+        ("{refresh_source: 6h}", None, True),
     ],
 )
 def test_the_method_that_a_file_says(policy, method, auto):
@@ -272,6 +273,8 @@ REFUSED = [
     (MIN + "policy: {goal: cut-over, method: live}", "policy.goal in the plan is cut-over, which"),
     (MIN + "policy: {rate: fast}", "policy.rate in the plan: 'fast' is not a rate"),
     (MIN + f"policy: {{soak: {'9' * 400}}}", "is not a duration"),
+    (MIN + "policy: {refresh_source: 5s}", "policy.refresh_source in the plan: is 5s; give 60 s"),
+    (MIN + "policy: {method: live, refresh_source: 6h}", "which only the method warm has"),
     (MIN + "policy: {soak: 367d}", "policy.soak in the plan: '367d' is longer than 366 days"),
     (MIN + "policy: {retries: 3}", "policy.retries in the plan is not known"),
     (MIN + "window: Mon-Fry", "window in the plan: 'Mon-Fry'"),

@@ -38,6 +38,7 @@ AS_STRICT: "dict[str, Callable[[Any, Any], bool]]" = {
     "verify": lambda after, asked: VERIFIES.index(after) >= VERIFIES.index(asked),
     "soak": lambda after, asked: after >= asked,
     "cutover_window": lambda after, asked: asked in ("", after),
+    "refresh_source": lambda after, asked: not asked or 0 < after <= asked,
     "cutover": lambda after, asked: asked is None,  # the last request counts, see below
 }
 FIELDS = [field.name for field in dataclasses.fields(Policy)]
@@ -51,6 +52,7 @@ policies = st.builds(
     cutover_window=st.sampled_from(["", "Sun", "02:00-04:00"]),
     verify=st.sampled_from(VERIFIES),
     soak=st.sampled_from([0.0, 60.0, WEEK]),
+    refresh_source=st.sampled_from([0.0, 60.0, WEEK]),
 )
 
 
@@ -101,7 +103,7 @@ def test_of_two_policies_the_stricter_counts_in_every_field(first, second, plan)
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_new_record_has_every_field_of_its_policy(name):
     cutover = CutoverPolicy(CutoverMode.AGENT, 2.0)
-    policy = Policy(Goal.EXECUTED, 3, 5, "Sat", Verify.SAMPLE, 60.0, cutover, "Sun")
+    policy = Policy(Goal.EXECUTED, 3, 5, "Sat", Verify.SAMPLE, 60.0, cutover, "Sun", 3600.0)
     assert getattr(policy, name) != getattr(Policy(), name)
     m = with_policy(migration(method=Method.WARM), policy)
     assert getattr(m, name) == getattr(policy, name)

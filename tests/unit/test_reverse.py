@@ -192,7 +192,7 @@ def test_the_interval_is_set_for_warm_migrations_only():
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [(None, None), ("off", 0.0), ("0", 0.0), ("60s", 60.0), ("6h", 6 * HOUR)]
+    ("text", "seconds"), [("off", 0.0), ("0", 0.0), ("60s", 60.0), ("6h", 6 * HOUR)]
 )
 def test_intervals(text, seconds):
     assert parse_interval(text, "--refresh-source") == seconds

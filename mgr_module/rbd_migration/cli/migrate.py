@@ -71,6 +71,7 @@ def _policy_of(call: Call, goal: Goal) -> Policy:
         soak=verify_commands.soak_of(call) or 0.0,
         cutover=cutover_commands.policy_of(call),
         cutover_window=pace_commands.window_of(call, cutover_window, "--cutover-window"),
+        refresh_source=pace_commands.interval_of(call) or 0.0,
     )
 
 
@@ -161,6 +162,7 @@ TABLE = (
             Arg("verify"),
             *cutover_commands.ARGS,
             Arg("cutover_window"),
+            Arg("refresh_source"),
             *import_command.ARGS,
             _FORCE,
         ),
@@ -200,6 +202,7 @@ TABLE = (
             Arg("soak"),
             *cutover_commands.ARGS,
             Arg("cutover_window"),
+            Arg("refresh_source"),
             *import_command.ARGS,
             _FORCE,
         ),

@@ -1,7 +1,7 @@
 """The commands about the speed of copies: top, set, throttle, window and limit."""
 
 from errno import EINVAL
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from rbdmigrate.control.lifecycle.requests import Changes
 from rbdmigrate.control.pace.timetable import parse_rate
@@ -19,7 +19,7 @@ def _set(call: Call) -> Report:
     rate, goal, window = call.text("rate"), call.text("goal"), call.text("window")
     verify, soak = verify_commands.verify_of(call), verify_commands.soak_of(call)
     cutover_window = call.text("cutover_window")
-    refresh_source = parse_interval(call.text("refresh_source"), "--refresh-source")
+    refresh_source = interval_of(call)
     asked = (rate, goal, window, cutover_window, call.number("priority"), verify, soak)
     given = (*asked, refresh_source)
     if all(x is None for x in given):
@@ -42,6 +42,12 @@ def _set(call: Call) -> Report:
         refresh_source=refresh_source,
     )
     return call.engine.migrations.change(target, changes)
+
+
+def interval_of(call: Call) -> Optional[float]:
+    """Return ``--refresh-source`` in seconds; None if it was not given. Raises MigrationError."""
+    text = call.text("refresh_source")
+    return None if text is None else parse_interval(text, "--refresh-source")
 
 
 def window_of(call: Call, text: str, option: str = "--window") -> str:

@@ -18,7 +18,8 @@ class Policy:
     ``control.pace.window`` reads; empty is always. ``verify``: the comparison before a commit.
     ``soak``: seconds between that and the commit. ``cutover``: how clients are made to leave the
     source of a warm migration; None: as before, or the default. ``cutover_window`` is when it may
-    cut over, as ``window``.
+    cut over, as ``window``. ``refresh_source``: seconds between two reverse rounds after a cutover,
+    0: none follows by itself.
     """
 
     goal: Goal = Goal.PREPARED
@@ -29,3 +30,4 @@ class Policy:
     soak: float = 0.0
     cutover: Optional[CutoverPolicy] = None
     cutover_window: str = ""
+    refresh_source: float = 0.0

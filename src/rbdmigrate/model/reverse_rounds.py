@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from errno import EINVAL
-from typing import Optional
 
 from .errors import MigrationError
 from .units import format_seconds, parse_seconds
@@ -38,13 +37,11 @@ class ReverseRounds:
     retry_at: float = 0.0
 
 
-def parse_interval(text: Optional[str], what: str) -> Optional[float]:
-    """Return how often the source is refreshed, in seconds; 0 for ``off``, None for None.
+def parse_interval(text: str, what: str) -> float:
+    """Return how often the source is refreshed, in seconds; 0 for ``off``.
 
     Raises MigrationError(EINVAL).
     """
-    if text is None:
-        return None
     if text == "off":
         return 0.0
     seconds = parse_seconds(text, what)

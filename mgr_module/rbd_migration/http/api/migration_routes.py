@@ -166,7 +166,14 @@ MIGRATION_ROUTES = (
         description="The command `ceph rbd migration run`, with the goal `prepared` unless another "
         "is given. It waits for the prepare up to `command_wait` seconds.",
         answer=schemas.REPORT,
-        body=(*_WISH, replace(_GOAL, default="prepared"), *_POLICY, *_CUTOVER, _CUTOVER_WINDOW),
+        body=(
+            *_WISH,
+            replace(_GOAL, default="prepared"),
+            *_POLICY,
+            *_CUTOVER,
+            _CUTOVER_WINDOW,
+            _REFRESH_SOURCE,
+        ),
         command="run",
         status=201,
         example={"source": "hdd/vm1", "target": "nvme/vm1", "goal": "executed", "rate": "50M"},

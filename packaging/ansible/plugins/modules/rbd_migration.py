@@ -60,6 +60,11 @@ options:
   priority: {type: int, description: Higher goes first.}
   window: {type: str, description: When it may be copied, such as C(Sat-Sun); V(off) is always.}
   cutover_window: {type: str, description: When it may cut over; V(off) is always.}
+  refresh_source:
+    type: str
+    description: >-
+      How often its source is refreshed between cutover and commit, such as V(6h); V(off) is not by
+      itself.
   verify:
     description: The verification before the commit; V(auto), for new migrations, depends on the image.
     type: str
@@ -137,7 +142,7 @@ REACHED = {
 }  # fmt: skip
 WISH = ("layout", "method", "cutover", "max_pause", "name_changes", "import_only", "source_spec",
         "inline_secrets", "as_raw")  # fmt: skip
-SETTINGS = ("rate", "priority", "window", "cutover_window", "verify", "soak")
+SETTINGS = ("rate", "priority", "window", "cutover_window", "refresh_source", "verify", "soak")
 MOVED = {"SOURCE_MISSING", "TARGET_EXISTS"}  # findings about an image that was moved before
 SHOWN = ("state", "goal", "own_rate", "priority", "window", "verify", "soak_seconds", "paused")
 TEXT = {"type": "str"}
@@ -173,6 +178,7 @@ ARGUMENTS = {
     "priority": NUMBER,
     "window": TEXT,
     "cutover_window": TEXT,
+    "refresh_source": TEXT,
     "verify": {"type": "str", "choices": ["auto", "none", "sample", "full"]},
     "soak": TEXT,
     "paused": FLAG,
@@ -343,6 +349,9 @@ class Task:
             return rate(wanted) != report["own_rate"]
         if name == "soak":
             return seconds(wanted) != report["soak_seconds"]
+        if name == "refresh_source":
+            known = (report["reverse_rounds"] or {}).get("every_seconds") or 0
+            return (0 if wanted == "off" else seconds(wanted)) != known
         if name == "cutover_window":
             known = (report["cutover"] or {}).get("window")
             return (None if wanted == "off" else wanted) != known
@@ -393,7 +402,13 @@ def ended(report):
 
 def shown(report):
     """Return what a diff shows of a migration."""
-    return {name: report[name] for name in SHOWN} if report is not None else {}
+    if report is None:
+        return {}
+    more = {
+        "cutover_window": (report["cutover"] or {}).get("window"),
+        "refresh_source": (report["reverse_rounds"] or {}).get("every_seconds"),
+    }
+    return {**{name: report[name] for name in SHOWN}, **more}
 
 
 def given(options):

@@ -61,14 +61,16 @@ def cuts_over_later(policy: Policy) -> bool:
     """Whether the policy says something about a cutover, which follows the copy."""
     cutover = policy.cutover
     waits = cutover is not None and cutover.mode is not CutoverMode.REFUSE
-    return waits or bool(policy.cutover_window) or policy.goal is Goal.CUT_OVER
+    asked = bool(policy.cutover_window or policy.refresh_source)
+    return waits or asked or policy.goal is Goal.CUT_OVER
 
 
 def methods_for(policy: Policy) -> frozenset[Method]:
     """The methods for images that have what the policy asks for."""
     late = (CutoverMode.WHEN_CLOSED, CutoverMode.HOOK)
     leaves_later = policy.cutover is not None and policy.cutover.mode in late
-    if policy.goal is Goal.CUT_OVER or policy.cutover_window or leaves_later:
+    asked = bool(policy.cutover_window or policy.refresh_source)
+    if policy.goal is Goal.CUT_OVER or asked or leaves_later:
         return frozenset({Method.WARM})
     return frozenset({Method.WARM, Method.LIVE})
 

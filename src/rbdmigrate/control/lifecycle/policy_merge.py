@@ -23,6 +23,7 @@ from .requests import (
     refuse_aborting,
     refuse_cutover_window,
     refuse_goal,
+    refuse_refresh_source,
     without_consent,
 )
 from .verification import at_least, covers
@@ -40,6 +41,7 @@ def with_policy(m: Migration, policy: Policy) -> Migration:
     if policy.cutover is not None:
         m = with_cutover_policy(m, policy.cutover)
     refuse_cutover_window(m.method, policy.cutover_window)
+    refuse_refresh_source(m.method, policy.refresh_source)
     verify = m.verify if policy.verify is Verify.AUTO else policy.verify
     return replace(
         m,
@@ -50,6 +52,7 @@ def with_policy(m: Migration, policy: Policy) -> Migration:
         cutover_window=policy.cutover_window,
         verify=at_least(policy.goal, verify),
         soak=policy.soak,
+        refresh_source=policy.refresh_source,
     )
 
 
@@ -93,6 +96,8 @@ def _stricter(m: Migration, policy: Policy, plan: str) -> Migration:
     if policy.cutover is not None:
         m = with_cutover_policy(m, policy.cutover)
     refuse_cutover_window(m.method, policy.cutover_window)
+    refuse_refresh_source(m.method, policy.refresh_source)
+    intervals = [each for each in (m.refresh_source, policy.refresh_source) if each]
     goal = max(m.goal, policy.goal, key=_FARTHER.index)
     asked = at_least(policy.goal, policy.verify)
     verify = asked if covers(asked, m.verify) else m.verify
@@ -106,6 +111,7 @@ def _stricter(m: Migration, policy: Policy, plan: str) -> Migration:
         ),
         verify=at_least(goal, verify),
         soak=max(m.soak, policy.soak),
+        refresh_source=min(intervals, default=0.0),
         plan=plan or m.plan,
     )
 

@@ -16,6 +16,7 @@ from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions, parse_layout
 from ...model.plan import MAX_ITEMS, NAME, Definition, Rule, Selector
 from ...model.policy import Policy
+from ...model.reverse_rounds import parse_interval
 from ...model.states import Goal, Method
 from ...model.units import parse_seconds, parse_size
 from ...model.verification import Verify
@@ -43,6 +44,7 @@ _POLICY = (
     "goal", "method", "verify", "rate", "image_rate", "priority", "soak", "cutover", "max_pause",
     "name_changes",
     "cutover_window",
+    "refresh_source",
 )  # fmt: skip
 _GOALS = tuple(goal.value for goal in Goal if goal is not Goal.ABORTED)
 _AUTO = "auto"
@@ -100,6 +102,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
             soak=_soak(policy),
             cutover=_cutover(policy),
             cutover_window=_window(policy, timezone, "cutover_window"),
+            refresh_source=_refresh_source(policy),
         ),
         rate=policy.read("rate", rate, parse_rate, None),
         wave=waves.number("size", Definition.wave, 1, MAX_ITEMS),
@@ -120,6 +123,12 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         raise refuse(
             "policy.cutover_window",
             "is for a cutover, which only the method warm has",
+            "leave it out, or give policy.method: warm",
+        )
+    if definition.policy.refresh_source and other:
+        raise refuse(
+            "policy.refresh_source",
+            "is for the time after a cutover, which only the method warm has",
             "leave it out, or give policy.method: warm",
         )
     _require_methods(definition)
@@ -280,6 +289,10 @@ def _cutover(policy: PlanObject) -> Optional[CutoverPolicy]:
     text = policy.text("max_pause")
     pause = policy.read("max_pause", text, parse_pause, MAX_PAUSE)
     return CutoverPolicy(mode, pause, policy.flag("name_changes"))
+
+
+def _refresh_source(policy: PlanObject) -> float:
+    return policy.read("refresh_source", policy.text("refresh_source"), parse_interval, 0.0)
 
 
 def _soak(policy: PlanObject) -> float:

@@ -35,8 +35,9 @@ export function possible(report) {
 }
 
 // Whether it has reached its goal, so that nothing goes on that a pause could stop.
-function rests({ method, state, goal }) {
+function rests({ method, state, goal, reverse_rounds }) {
   if (method === "warm" && state === "executed") return false; // rounds go on
+  if (reverse_rounds?.every_seconds) return false; // so do those back
   if (state === "executed") return goal === "prepared" || goal === "executed";
   return ["prepared", "cut-over", "verified"].includes(state) && state === goal;
 }

@@ -12,7 +12,7 @@ const MODES = [
 
 // ``back``: for the way back, which cannot wait until clients close the image by themselves.
 // ``chosen``: the mode to begin with. A pause and new names are asked for only where they count.
-// ``asked``: for a new migration, which may have a window for its cutover, too.
+// ``asked``: for a new migration, which may have a window for its cutover, too, and reverse rounds.
 export function cutoverFields({ chosen = "refuse", back = false, asked = false } = {}) {
   const modes = back ? MODES.filter(([mode]) => mode !== "when-closed") : MODES;
   const mode = select("cutover", modes, chosen);
@@ -24,5 +24,5 @@ export function cutoverFields({ chosen = "refuse", back = false, asked = false }
   };
   mode.addEventListener("change", look);
   look();
-  return h("div", { class: "fields" }, h("div", { class: "wide" }, field("Clients at the cutover", mode)), pause, asked ? field("Cutover window", text("cutover_window"), "such as Sun 02:00-04:00; empty: always") : null, names);
+  return h("div", { class: "fields" }, h("div", { class: "wide" }, field("Clients at the cutover", mode)), pause, asked ? field("Cutover window", text("cutover_window"), "such as Sun 02:00-04:00; empty: always") : null, asked ? field("Refresh the source", text("refresh_source"), "after the cutover, such as every 6h; empty: not by itself") : null, names);
 }

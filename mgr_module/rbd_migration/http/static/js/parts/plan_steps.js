@@ -34,6 +34,7 @@ const SCHEDULE = [
   ["policy.verify", "Verify", "comparison before the commit", (name) => select(name, VERIFY)],
   ["policy.cutover", "Clients at the cutover", "for the method warm", (name) => select(name, MODES)],
   ["policy.cutover_window", "Cutover window", "for the method warm, such as Sun 02:00-04:00", text],
+  ["policy.refresh_source", "Refresh the sources", "for the method warm, after the cutover, such as every 6h; empty: not by itself", text],
   ["policy.rate", "Rate", "of all copies of the plan together, such as 200M", text],
   ["policy.priority", "Priority", "higher goes first", number],
   ["limits.max_copies", "Copies at once", "empty: as many as the cluster allows", number],

@@ -122,8 +122,8 @@ export function create(root, { app }) {
   }
 
   function policy() {
-    const { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes, cutover_window } = values(form);
-    return { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes, cutover_window };
+    const { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes, cutover_window, refresh_source } = values(form);
+    return { goal, verify, rate, priority, window, soak, cutover, max_pause, name_changes, cutover_window, refresh_source };
   }
 
   return "New migration";
