@@ -9,7 +9,7 @@ from rbdmigrate.model.hook_policy import (
     OPTION_HOOK_HOSTS,
     OPTION_HOOK_HTTP,
     HookPolicy,
-    parse_hook_reach,
+    parse_hook_policy,
 )
 
 HOOK_OPTIONS: List[Dict[str, Any]] = [
@@ -51,6 +51,6 @@ HOOK_OPTIONS: List[Dict[str, Any]] = [
 def hook_policy(get: Callable[[str], Any]) -> HookPolicy:
     """Return the hosts that hooks may be at. Raises MigrationError(EINVAL)."""
     try:
-        return parse_hook_reach(str(get(OPTION_HOOK_HOSTS) or ""), bool(get(OPTION_HOOK_HTTP)))
+        return parse_hook_policy(str(get(OPTION_HOOK_HOSTS) or ""), bool(get(OPTION_HOOK_HTTP)))
     except ValueError as error:
         raise MigrationError(EINVAL, f"{OPTION_HOOK_HOSTS}: {error}.") from error

@@ -16,7 +16,7 @@ from rbdmigrate.model.import_policy import (
     SPOOL_FOLDER,
     SPOOL_SIZE,
     ImportPolicy,
-    parse_reach,
+    parse_import_policy,
 )
 
 IMPORT_OPTIONS: List[Dict[str, Any]] = [
@@ -90,10 +90,10 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
 ]
 
 
-def reach(get: Callable[[str], Any]) -> ImportPolicy:
+def import_policy(get: Callable[[str], Any]) -> ImportPolicy:
     """Return what imports may reach. Raises MigrationError."""
     try:
-        return parse_reach(
+        return parse_import_policy(
             str(get(OPTION_FOLDERS) or ""),
             str(get(OPTION_HOSTS) or ""),
             str(get(OPTION_CONFIG_KEYS) or ""),

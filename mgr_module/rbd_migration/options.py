@@ -16,7 +16,7 @@ from .gate_options import GATE_OPTIONS, thresholds
 from .health_options import HEALTH_OPTIONS, limits
 from .hook_options import HOOK_OPTIONS, hook_policy
 from .http_options import HTTP_OPTIONS
-from .import_options import IMPORT_OPTIONS, reach
+from .import_options import IMPORT_OPTIONS, import_policy
 
 _T = TypeVar("_T")
 
@@ -185,7 +185,7 @@ class Options:
             guard=self._kept(lambda: guard_factor(float(self._get("guard"))), before.guard),
             command_wait=float(self._get("command_wait")),
             agent_interval=min(60.0, max(1.0, float(self._get("agent_interval")))),
-            reach=self._kept(lambda: reach(self._get), before.reach),
+            import_policy=self._kept(lambda: import_policy(self._get), before.import_policy),
             hook_policy=self._kept(lambda: hook_policy(self._get), before.hook_policy),
             hook_close_wait=float(self._get("hook_close_wait")),
             max_cutovers=int(self._get("max_cutovers")),

@@ -25,7 +25,7 @@ class RemedyFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImportRequest:
     """What is asked for: a source-spec, options of the layout, and what it has to hold."""
 
     spec: Spec
@@ -39,7 +39,9 @@ def in_message(message: str) -> str:
     return found[1] if found else ""
 
 
-def followed(remedy: str, wish: Wish, disk: Disk, root: Path, folder: Path) -> "Optional[Wish]":
+def followed(
+    remedy: str, request: ImportRequest, disk: Disk, root: Path, folder: Path
+) -> "Optional[ImportRequest]":
     """Return what to ask for after the remedy; None if it says only where to look.
 
     ``root``: the folder that the web server serves. ``folder``: that of the source. Raises
@@ -49,32 +51,36 @@ def followed(remedy: str, wish: Wish, disk: Disk, root: Path, folder: Path) -> "
         return None
     given = _FIELD.fullmatch(remedy)
     if given:
-        return _with_field(wish, given[1], json.loads(given[2]), disk)
+        return _with_field(request, given[1], json.loads(given[2]), disk)
     option = _OPTION.fullmatch(remedy)
     if option:
-        return replace(wish, layout={**wish.layout, option[1].replace("-", "_"): option[2]})
-    files = [_local(stream, root) for stream in _streams(wish.spec)]
+        return replace(request, layout={**request.layout, option[1].replace("-", "_"): option[2]})
+    files = [_local(stream, root) for stream in _streams(request.spec)]
     if re.search(r"\bFILE\b", remedy):
         for file in files:
             _shell(remedy.replace("FILE", str(file)), folder)
-        return replace(wish, views=_padded(wish.views, 4 << 20))
+        return replace(request, views=_padded(request.views, 4 << 20))
     before = _files(folder)
     _shell(re.sub(r"\bSOURCE\b", str(files[0]), remedy), folder)
     last = Path(shlex.split(remedy)[-1])
     named = last.stem if last.suffix in _PACKED else last.name  # unpacking may leave its input
     made = sorted(_files(folder) - before, key=lambda path: (path.name != named, path))
     if not made:  # the file itself was changed
-        return replace(wish, views=_padded(wish.views, 512))
-    kind = "qcow" if "-O qcow2" in remedy else str(wish.spec["type"])
-    head = (disk.inside or wish.views)[""]
+        return replace(request, views=_padded(request.views, 512))
+    kind = "qcow" if "-O qcow2" in remedy else str(request.spec["type"])
+    head = (disk.inside or request.views)[""]
     stream = {"type": "file", "file_path": str(made[0])}
-    return Wish({"type": kind, "stream": stream}, _padded({"": head}, 512))
+    return ImportRequest({"type": kind, "stream": stream}, _padded({"": head}, 512))
 
 
-def _with_field(wish: Wish, name: str, value: str, disk: Disk) -> Wish:
+def _with_field(request: ImportRequest, name: str, value: str, disk: Disk) -> ImportRequest:
     if name == "type":
-        return replace(wish, spec={**wish.spec, "type": value}, views=disk.inside or wish.views)
-    return replace(wish, spec={**wish.spec, "stream": {**wish.spec["stream"], "url": value}})
+        return replace(
+            request, spec={**request.spec, "type": value}, views=disk.inside or request.views
+        )
+    return replace(
+        request, spec={**request.spec, "stream": {**request.spec["stream"], "url": value}}
+    )
 
 
 def _shell(command: str, folder: Path) -> None:

@@ -19,7 +19,7 @@ from .compare import differences
 from .disk import Disk, Maker, Views
 from .kinds import KINDS
 from .outcome import Attempt, Trial, judged
-from .remedy import RemedyFailed, Wish, followed, in_message
+from .remedy import ImportRequest, RemedyFailed, followed, in_message
 
 _TIMEOUT = 90.0  # seconds for a state
 _REMEDIES = 4  # that are followed one after another
@@ -45,25 +45,25 @@ def try_source(rig: Rig, kind: str, seed: int) -> Trial:
     maker = Maker(rig.root, rig.web, kind, seed)
     disk = KINDS[kind](maker)
     layout = {"object_size": maker.chance.choice(["16K", "64K", "256K", "4M"])}
-    wish: Optional[Wish] = Wish(disk.spec, disk.views, layout)
+    request: Optional[ImportRequest] = ImportRequest(disk.spec, disk.views, layout)
     verify = maker.chance.choice(["none", "full"])
     attempts: list[Attempt] = []
-    while wish is not None:
+    while request is not None:
         target = f"{rig.pool}/i{seed}-{len(attempts)}"
-        attempt, remedy = _attempt(rig, target, wish, verify)
+        attempt, remedy = _attempt(rig, target, request, verify)
         if attempt.failed or attempt.differences or len(attempts) == _REMEDIES:
             remedy = ""
-        attempt, wish = _followed(rig, maker, disk, wish, attempt, remedy)
+        attempt, request = _followed(rig, maker, disk, request, attempt, remedy)
         attempts.append(attempt)
     return judged(seed, kind, disk.faulty, attempts)
 
 
 def _followed(
-    rig: Rig, maker: Maker, disk: Disk, wish: Wish, attempt: Attempt, remedy: str
-) -> "tuple[Attempt, Optional[Wish]]":
-    """Follow the remedy, if there is one, and return the attempt with it and the next wish."""
+    rig: Rig, maker: Maker, disk: Disk, request: ImportRequest, attempt: Attempt, remedy: str
+) -> "tuple[Attempt, Optional[ImportRequest]]":
+    """Follow the remedy, if there is one, and return the attempt with it and the next request."""
     try:
-        further = followed(remedy, wish, disk, rig.root, maker.folder)
+        further = followed(remedy, request, disk, rig.root, maker.folder)
     except RemedyFailed as error:
         failed = Attempt(attempt.refused, remedy=remedy, remedy_failed=str(error))
         return failed, None
@@ -72,9 +72,9 @@ def _followed(
     return Attempt(attempt.refused, remedy=remedy), further
 
 
-def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, str]":
+def _attempt(rig: Rig, target: str, request: ImportRequest, verify: str) -> "tuple[Attempt, str]":
     """Check and import; returns the remedy to follow too, empty if there is none."""
-    asked = {"import_only": True, "source_spec": json.dumps(wish.spec), **wish.layout}
+    asked = {"import_only": True, "source_spec": json.dumps(request.spec), **request.layout}
     try:
         found = ask(rig.client, "check", source_image=target, **asked)
     except Refused as error:
@@ -82,7 +82,7 @@ def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, 
     errors = [each for each in found["findings"] if each["severity"] == "error"]
     as_raw = not found["ok"] and all(each["code"] == "RAW_CONTAINER" for each in errors)
     if found["ok"]:
-        failed, different = _imported(rig, target, wish.views, verify, asked)
+        failed, different = _imported(rig, target, request.views, verify, asked)
         return Attempt(differences=different, failed=failed), ""
     try:
         ask(rig.client, "prepare", source_image=target, **asked)
@@ -91,10 +91,10 @@ def _attempt(rig: Rig, target: str, wish: Wish, verify: str) -> "tuple[Attempt, 
         failed, different = "", ()
         if as_raw:  # the bytes as they are, besides the disk in them
             asked["as_raw"] = True
-            failed, different = _imported(rig, target, wish.views, verify, asked)
+            failed, different = _imported(rig, target, request.views, verify, asked)
         elif any("`--method copy`" in each["message"] for each in errors):
             asked["method"] = "copy"
-            failed, different = _imported(rig, target, wish.views, verify, asked)
+            failed, different = _imported(rig, target, request.views, verify, asked)
         remedy = next((each["remedy"] for each in errors if each["remedy"]), "")
         return Attempt(refused=refused, differences=different, failed=failed), remedy
     _clean_up(rig, target)

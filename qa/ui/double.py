@@ -180,13 +180,13 @@ class Double:
         return to_plain(client_rows(self._hosts(), lambda spec: image in (None, str(spec))))
 
     def _check(self, args: Args) -> Any:
-        source, target = self._wish(args)
+        source, target = self._images_of(args)
         return checked(source, target, args, taken=target in self.items)
 
     # -- acting ------------------------------------------------------------------------------
 
     def _create(self, body: Args) -> Any:
-        source, target = self._wish(body)
+        source, target = self._images_of(body)
         check = self._check(body)
         for finding in check["findings"]:
             if finding["severity"] == "error":
@@ -207,7 +207,7 @@ class Double:
         self.items[target] = Item(replace(m, bytes_total=400 * MIB))
         return self._set(self.items[target], {k: v for k, v in body.items() if k in _SETTABLE})
 
-    def _wish(self, body: Args) -> "tuple[str, str]":
+    def _images_of(self, body: Args) -> "tuple[str, str]":
         target = body.get("target") or body.get("source") or ""
         parse_image_spec(target, "rbd", "target")
         if body.get("import_only"):

@@ -111,16 +111,16 @@ def test_an_import(
     make_image(client, source, size=4 * MIB, snapshots=["one"])
     cluster.rbd("snap", "create", f"{source}@now")
     spec = {"type": "native", "pool_name": pools[0], "image_name": "disk", "snap_name": "now"}
-    wish = {"source_spec": spec, "target": target}
-    found = writer.api("POST", "/check", wish)
+    request = {"source_spec": spec, "target": target}
+    found = writer.api("POST", "/check", request)
     assert (found.status, found.body["ok"]) == (200, True), found
-    made = writer.api("POST", "", {**wish, "goal": "executed"})
+    made = writer.api("POST", "", {**request, "goal": "executed"})
     assert (made.status, made.body["import_only"]) == (201, True), made
     migration.wait(target, "executed")
     assert writer.at("POST", target, "commit", {}).body["state"] == "committed"
     assert content(client, target) == content(client, f"{source}")
     s3 = {"type": "s3", "url": "http://127.0.0.1:1/x", "access_key": "a", "secret_key": "hidden"}
-    wrong = writer.api("POST", "", {**wish, "source_spec": {"type": "raw", "stream": s3}})
+    wrong = writer.api("POST", "", {**request, "source_spec": {"type": "raw", "stream": s3}})
     assert wrong.status == 400
     assert "hidden" not in str(wrong.body)
 

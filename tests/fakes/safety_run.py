@@ -145,7 +145,7 @@ class Run:
                 kind,
                 disk,
                 lambda: self.world.prepare(source, target, **options),
-                lambda ident: self._wished(ident, again=again, **options),
+                lambda ident: self._asked(ident, again=again, **options),
             )
         arguments: tuple[Any, ...] = ()
         given = dict(options)
@@ -175,7 +175,7 @@ class Run:
 
         return Request(kind, disk, act, tell, bool(options.get("force")))
 
-    def _wished(
+    def _asked(
         self, ident: str, goal: Goal, verify: Verify, soak: float, *, again: bool, **_: Any
     ) -> None:
         if not again:

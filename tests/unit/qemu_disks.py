@@ -18,8 +18,8 @@ def tool(*command, cwd=None):
 
 def source(path, kind, folders=None, **fields):
     spec = {"type": kind, "stream": {"type": "file", "file_path": str(path)}, **fields}
-    reach = ImportPolicy(folders=tuple(folders or [str(path.parent)]))
-    return CopySource(parse_source_spec(json.dumps(spec)), reach)
+    policy = ImportPolicy(folders=tuple(folders or [str(path.parent)]))
+    return CopySource(parse_source_spec(json.dumps(spec)), policy)
 
 
 def read_all(disk):
@@ -32,7 +32,7 @@ def read_all(disk):
 
 def problem(source):
     """Its refusal: the code, in one sentence."""
-    found = inspect_copied(source.spec, source.reach)
+    found = inspect_copied(source.spec, source.policy)
     errors = [f for f in found.findings if f.severity is Severity.ERROR]
     assert errors
     assert errors[0].message.endswith(".")

@@ -102,10 +102,10 @@ def test_a_source_that_is_migrating_to_where_a_caller_sees_nothing_is_told_witho
 
 def test_a_repeated_request_needs_the_same_as_an_order(world):
     layout = LayoutOptions(data_pool="ec")
-    wish = (spec("hdd/a"), spec("nvme/a"), layout, Policy(goal=Goal.PREPARED))
-    world.call(lambda: world.engine.migrations.prepare(*wish))
+    request = (spec("hdd/a"), spec("nvme/a"), layout, Policy(goal=Goal.PREPARED))
+    world.call(lambda: world.engine.migrations.prepare(*request))
     with world.engine.on_behalf_of(only("hdd", "nvme")):
-        refused(EACCES, lambda: world.engine.migrations.prepare(*wish))
+        refused(EACCES, lambda: world.engine.migrations.prepare(*request))
 
 
 PLAN = "plan: move\nselect: [{pool: hdd, name: '*'}]\nmap: {target_pool: nvme}\n"

@@ -48,7 +48,7 @@ def read_in_order(made):
 
 
 def error_of(made):
-    found = inspect_copied(made.spec, made.reach)
+    found = inspect_copied(made.spec, made.policy)
     (error,) = [f for f in found.findings if f.severity is Severity.ERROR]
     assert error.message.endswith(".")
     assert "\n" not in error.message
@@ -100,7 +100,7 @@ def test_a_vmdk_file_in_an_ova(where, tmp_path):
         if where == "http":
             place = {"type": "http", "url": server.url("/web.ova")}
         made = source({**place, "member": disk.name}, "vmdk")
-        assert inspect_copied(made.spec, made.reach).errors == ()
+        assert inspect_copied(made.spec, made.policy).errors == ()
         assert read_all(made) == raw.read_bytes()
 
 
@@ -208,7 +208,7 @@ def test_a_sparse_file_is_read_with_its_holes(form, compression, tmp_path):
     assert (tmp_path / "web.tar").stat().st_size < 2 * MIB
     stream = {"type": "file", "file_path": str(tmp_path / "web.tar"), "member": "disk.raw"}
     made = source({**stream, **({"compression": compression} if compression else {})})
-    assert inspect_copied(made.spec, made.reach).size == raw.stat().st_size
+    assert inspect_copied(made.spec, made.policy).size == raw.stat().st_size
     with made.open(None) as disk:
         content = raw.read_bytes()
         assert disk.read(0, disk.size) == content

@@ -33,7 +33,7 @@ GiB = 1 << 30
 LOCK = AdvisoryLock("a b", "client.7")
 FEATURES = frozenset({"layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten"})
 WELL = Facts(
-    wish=MigrationRequest(SOURCE, TARGET),
+    request=MigrationRequest(SOURCE, TARGET),
     pools={"hdd": Pool("hdd"), "nvme": Pool("nvme", max_avail=100 * GiB)},
     source=Name(Place("hdd", "", "disk", 1, "aa"), exists=True),
     target=Name(Place("nvme", "", "disk", 2)),
@@ -55,8 +55,8 @@ def image(**changes):
     return replace(WELL, image=replace(WELL.image, **changes))
 
 
-def wish(**layout):
-    return replace(WELL, wish=MigrationRequest(SOURCE, TARGET, LayoutOptions(**layout)))
+def request(**layout):
+    return replace(WELL, request=MigrationRequest(SOURCE, TARGET, LayoutOptions(**layout)))
 
 
 EC = {**WELL.pools, "ec": Pool("ec", erasure=True, overwrites=False)}
@@ -70,7 +70,7 @@ TABLE = [
         replace(WELL, pools=pool(erasure=True, omap=False, overwrites=False)),
         ["POOL_ERASURE_CODED"],
     ),
-    (replace(wish(data_pool="ec"), pools=EC), ["DATA_POOL_NO_OVERWRITES"]),
+    (replace(request(data_pool="ec"), pools=EC), ["DATA_POOL_NO_OVERWRITES"]),
     (replace(WELL, pools=pool(flags=frozenset({"nearfull"}))), ["POOL_NEARFULL"]),
     (replace(WELL, pools=pool(flags=frozenset({"full"}))), ["POOL_FULL"]),
     (replace(WELL, pools=pool(max_avail=GiB - 1)), ["NO_SPACE"]),
@@ -95,7 +95,7 @@ TABLE = [
     (image(invalid_maps=(InvalidMap("", ("object map invalid",)),)), ["OBJECT_MAP_INVALID"]),
     (image(data_pool="ec"), ["DATA_POOL_LOST"]),
     (image(data_pool="nvme"), []),
-    (replace(image(data_pool="ec"), wish=wish(data_pool="hdd").wish), []),
+    (replace(image(data_pool="ec"), request=request(data_pool="hdd").request), []),
     (replace(WELL, trash_of_users=True), ["TRASH_NOT_LISTED"]),
     (
         replace(WELL, trash_of_users=True, source=replace(WELL.source, old_format=True)),
@@ -112,13 +112,13 @@ TABLE = [
     (
         replace(
             image(parent="nvme/base@s", parent_pool="nvme", luks="luks2", own_encryption=True),
-            wish=wish(flatten=True).wish,
+            request=request(flatten=True).request,
         ),
         ["FLATTEN_ENCRYPTED", "SOURCE_ENCRYPTED"],
     ),
-    (wish(stripe_unit=3 << 20, stripe_count=2), ["STRIPE_UNIT"]),
-    (wish(object_size=8 << 20, stripe_unit=8 << 20, stripe_count=2), []),
-    (wish(shared=True), ["FEATURES_LOST"]),
+    (request(stripe_unit=3 << 20, stripe_count=2), ["STRIPE_UNIT"]),
+    (request(object_size=8 << 20, stripe_unit=8 << 20, stripe_count=2), []),
+    (request(shared=True), ["FEATURES_LOST"]),
     (replace(WELL, caps={"osd": "allow r"}), ["MANAGER_CAPS"]),
     (replace(WELL, caps={}), []),
     (image(parent="old/base@s", parent_pool="old"), ["PARENT_ELSEWHERE"]),
@@ -152,13 +152,13 @@ def test_each_obstacle_names_the_command_that_resolves_it():
 
 def test_flattening_needs_no_parent():
     facts = image(parent="old/base@s", parent_pool="old")
-    assert codes(replace(facts, wish=wish(flatten=True).wish)) == []
+    assert codes(replace(facts, request=request(flatten=True).request)) == []
 
 
 def test_in_place_the_name_is_its_own():
     place = replace(WELL.source, exists=True)
     layout = LayoutOptions(object_size=1 << 20)
-    facts = replace(WELL, wish=MigrationRequest(SOURCE, SOURCE, layout), target=place)
+    facts = replace(WELL, request=MigrationRequest(SOURCE, SOURCE, layout), target=place)
     assert codes(replace(facts, pools={"hdd": Pool("hdd", max_avail=100 * GiB)})) == []
 
 
@@ -170,11 +170,11 @@ def test_an_image_is_copied_onto_itself_only_with_a_new_layout_or_by_force():
         (replace(plain, force=True), []),
         (replace(plain, layout=LayoutOptions(object_size=1 << 20)), []),
     ):
-        assert codes(replace(own, wish=facts)) == found
+        assert codes(replace(own, request=facts)) == found
     with pytest.raises(MigrationError, match="give a target or a layout option"):
-        refuse(run(replace(own, wish=plain)))
+        refuse(run(replace(own, request=plain)))
     flat = replace(plain, layout=LayoutOptions(flatten=True))
-    assert "NOTHING_CHANGES" not in codes(replace(own, wish=flat))
+    assert "NOTHING_CHANGES" not in codes(replace(own, request=flat))
 
 
 def test_errors_come_first_and_the_first_refuses():
@@ -212,14 +212,14 @@ def test_missed_discards_are_no_warning_where_everything_is_compared_before_the_
 
 
 def test_only_images_that_meet_a_fault_are_warned_of_it():
-    flattened = wish(flatten=True).wish
+    flattened = request(flatten=True).request
     for parent, features, told in [
         ("old/base@s", FEATURES, True),
         ("", FEATURES, False),
         ("old/base@s", frozenset({"layering"}), False),
     ]:
         facts = replace(
-            image(parent=parent, features=features), wish=flattened, release=(16, 2, 15)
+            image(parent=parent, features=features), request=flattened, release=(16, 2, 15)
         )
         found = [f.message for f in run(facts) if f.code == "RELEASE_BUG"]
         assert bool(found) is told
@@ -326,7 +326,7 @@ images = st.builds(
     snapshot_count=st.integers(0, 9),
     snapshot_limit=st.none() | st.integers(0, 9),
 )
-wishes = st.builds(
+requests = st.builds(
     MigrationRequest, specs, specs, layouts, asked_method=st.none() | st.just(Method.WARM)
 )
 
@@ -334,7 +334,7 @@ wishes = st.builds(
 @given(
     st.builds(
         Facts,
-        wish=wishes,
+        request=requests,
         pools=st.fixed_dictionaries({p: st.none() | pools for p in ("hdd", "nvme", "ec")}),
         missing_namespaces=st.frozensets(st.tuples(st.just("hdd"), st.just("ns"))),
         source=st.none() | names,
@@ -417,10 +417,10 @@ def test_the_pools_of_data_and_of_the_parent_have_to_be_covered_too():
 
 def test_a_new_data_pool_has_to_be_covered_also_in_place():
     facts = with_keys(vm="profile rbd pool=hdd")
-    wish = MigrationRequest(SOURCE, SOURCE, LayoutOptions(data_pool="ec"))
+    request = MigrationRequest(SOURCE, SOURCE, LayoutOptions(data_pool="ec"))
     pools = {"hdd": Pool("hdd"), "ec": Pool("ec", erasure=True, omap=False)}
     place = replace(WELL.source, exists=True)
-    (found,) = run(replace(facts, wish=wish, pools=pools, target=place))
+    (found,) = run(replace(facts, request=request, pools=pools, target=place))
     assert (found.code, found.object) == ("CLIENTS_TARGET_POOL", "client.vm")
     assert found.remedy.endswith("'profile rbd pool=hdd, profile rbd pool=ec'")
 

@@ -76,12 +76,12 @@ def source(plain):
 
 def refusal(plain):
     made = source(plain)
-    return inspect_copied(made.spec, made.reach).errors[0]
+    return inspect_copied(made.spec, made.policy).errors[0]
 
 
 def content(plain):
     made = source(plain)
-    assert inspect_copied(made.spec, made.reach).errors == ()
+    assert inspect_copied(made.spec, made.policy).errors == ()
     with made, made.open(None, summed=True) as disk:
         found = bytearray(disk.size)
         for offset, length in disk.extents(0, disk.size):

@@ -127,7 +127,7 @@ def with_lists(names: int) -> Definition:
 def test_lists_are_read_by_workers_under_the_policy_of_imports(order):
     ask = Mock(return_value=ListRead("/srv", ("a.qcow2", "b.qcow2")))
     policy = ImportPolicy(("/srv",))
-    chooser = choosing.ItemChooser(Mock(), ask, lambda: Mock(reach=policy))
+    chooser = choosing.ItemChooser(Mock(), ask, lambda: Mock(import_policy=policy))
     items = chooser.select(with_lists(2), order=order)
     assert [str(item.target) for item in items] == [f"nvme/{number}" for number in (1, 2, 3, 4)]
     for call in ask.call_args_list:
@@ -212,4 +212,4 @@ def test_a_source_is_imported_as_its_plan_says(as_raw: bool):
     target = ImageSpec("nvme", "", "x")
     item = Item("1", ImageSpec("", "", "x"), target, source_spec, as_raw=as_raw)
     starter = ItemStarter(None, None, None, None, MigrationRequest, None)
-    assert starter.wish(item, Definition("p")).as_raw is as_raw
+    assert starter.request(item, Definition("p")).as_raw is as_raw

@@ -83,8 +83,8 @@ def raw(answer):
             connection.close()
 
 
-def request(url, *, ca="", reach=LOOPBACK, timeout=5.0):
-    return HookRequest(url, b'{"a": 1}', {"X-Test": "yes"}, timeout, ca, reach)
+def request(url, *, ca="", policy=LOOPBACK, timeout=5.0):
+    return HookRequest(url, b'{"a": 1}', {"X-Test": "yes"}, timeout, ca, policy)
 
 
 def refused(number, one):
@@ -129,9 +129,9 @@ def test_a_server_without_tls(tmp_path):
 def test_addresses_and_schemes_that_are_not_allowed():
     with server() as there:
         url = f"http://127.0.0.1:{there.server_port}/200"
-        assert "hook_hosts" in refused(EPERM, request(url, reach=HookPolicy(http=True)))
+        assert "hook_hosts" in refused(EPERM, request(url, policy=HookPolicy(http=True)))
         closed = HookPolicy(hosts=("127.0.0.0/8",))
-        assert "hook_http" in refused(EPERM, request(url, reach=closed))
+        assert "hook_http" in refused(EPERM, request(url, policy=closed))
     assert there.got == []
 
 

@@ -36,7 +36,7 @@ from rbdmigrate.control.lifecycle.cutover import cut_over_refused, put_off, rele
 from rbdmigrate.control.lifecycle.requests import to_abort, to_pause
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.errors import MigrationError
-from rbdmigrate.model.hook_policy import HookPolicy, parse_hook_reach, parse_hook_url, shown_url
+from rbdmigrate.model.hook_policy import HookPolicy, parse_hook_policy, parse_hook_url, shown_url
 from rbdmigrate.model.hooks import SUBSCRIBED, Delivery, Hook, HookEvent, decode, encode
 from rbdmigrate.model.import_policy import is_closed
 from rbdmigrate.model.migration import Migration
@@ -349,11 +349,11 @@ def test_addresses_at_which_no_hook_is(address):
 
 def test_addresses_that_the_option_opens():
     assert HookPolicy().refuse_address("x", "192.0.2.7") is None
-    reach = parse_hook_reach("127.0.0.0/8, hooks.example.com", False)
-    assert reach.refuse_address("x", "127.0.0.1") is None
-    assert reach.refuse_address("hooks.example.com", "192.0.2.7") is None
-    assert "hook_hosts" in (reach.refuse_address("hooks.example.com", "::1") or "")
-    assert "open to hooks" in (reach.refuse_address("x", "192.0.2.7") or "")
+    policy = parse_hook_policy("127.0.0.0/8, hooks.example.com", False)
+    assert policy.refuse_address("x", "127.0.0.1") is None
+    assert policy.refuse_address("hooks.example.com", "192.0.2.7") is None
+    assert "hook_hosts" in (policy.refuse_address("hooks.example.com", "::1") or "")
+    assert "open to hooks" in (policy.refuse_address("x", "192.0.2.7") or "")
 
 
 @given(st.text(max_size=30))

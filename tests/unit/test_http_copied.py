@@ -38,11 +38,11 @@ def server(servers):
         servers[0].behave(path, Behaviour())
 
 
-def source(url, resolve=None, reach=OPEN, **fields):
+def source(url, resolve=None, policy=OPEN, **fields):
     spec = parse_source_spec(
         json.dumps({"type": "raw", "stream": {"type": "http", "url": url, **fields}})
     )
-    return CopySource(spec, reach, **({"resolve_config": resolve} if resolve else {}))
+    return CopySource(spec, policy, **({"resolve_config": resolve} if resolve else {}))
 
 
 def content(made):
@@ -125,8 +125,8 @@ def test_a_refused_login_names_the_fields(server):
 
 def test_a_login_means_the_method_copy_and_is_no_part_of_what_is_shown(server):
     spec = source(server.url("/disk.raw"), bearer_token="TOKEN").spec
-    wish = MigrationRequest(ImageSpec("", "", "x"), ImageSpec("p", "", "x"), spec=spec)
-    assert wish.method.value == "copy"
+    request = MigrationRequest(ImageSpec("", "", "x"), ImageSpec("p", "", "x"), spec=spec)
+    assert request.method.value == "copy"
     assert "TOKEN" not in json.dumps(spec.redacted())
     stored, secrets = spec.with_secrets_at("rbd/migration/1")
     assert secrets == {"rbd/migration/1/stream.bearer_token": "TOKEN"}
@@ -161,8 +161,8 @@ def test_a_url_with_a_signature_and_nobody_is_shown_that(where, server):
     server.behave(f"/disk.raw?{SIGNED}", Behaviour(status=403))
     assert "PLANTED" not in refused(made).message
     assert "PLANTED" not in json.dumps(made.spec.redacted()) + made.spec.label() + repr(made.spec)
-    wish = MigrationRequest(ImageSpec("", "", "x"), ImageSpec("p", "", "x"), spec=made.spec)
-    assert wish.method.value == "copy"
+    request = MigrationRequest(ImageSpec("", "", "x"), ImageSpec("p", "", "x"), spec=made.spec)
+    assert request.method.value == "copy"
 
 
 def test_a_server_with_an_authority_of_its_own(tmp_path):

@@ -37,9 +37,9 @@ def url(server):
     server.behave("/disk.raw", Behaviour())
 
 
-def look(url, limits=LIMITS, reach=OPEN):
+def look(url, limits=LIMITS, policy=OPEN):
     text = json.dumps({"type": "raw", "stream": {"type": "http", "url": url}})
-    return inspect(parse_source_spec(text), reach, limits)
+    return inspect(parse_source_spec(text), policy, limits)
 
 
 def problems(inspection):
@@ -192,10 +192,10 @@ def test_a_name_is_resolved_once(server, monkeypatch):
 
 
 def test_an_allow_list_of_hosts(server, url):
-    assert problems(look(url, reach=ImportPolicy(hosts=("images.example",)))) == [
+    assert problems(look(url, policy=ImportPolicy(hosts=("images.example",)))) == [
         ("HOST_REACH", EPERM)
     ]
-    assert problems(look(url, reach=ImportPolicy(hosts=("127.0.0.0/8",)))) == []
+    assert problems(look(url, policy=ImportPolicy(hosts=("127.0.0.0/8",)))) == []
 
 
 @pytest.mark.parametrize(

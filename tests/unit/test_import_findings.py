@@ -24,9 +24,9 @@ TARGET = ImageSpec("nvme", "", "disk")
 def facts(spec, inspection, **changes):
     """What is known about an import into an empty pool with 18 GiB free."""
     parsed = parse_source_spec(spec)
-    wish = MigrationRequest(ImageSpec("", "", parsed.label()), TARGET, spec=parsed)
+    request = MigrationRequest(ImageSpec("", "", parsed.label()), TARGET, spec=parsed)
     known = Facts(
-        wish=wish,
+        request=request,
         pools={"": None, "nvme": Pool("nvme", max_avail=18 * GIB)},
         target=Name(Place("nvme", "", "disk", 2)),
         inspection=inspection,
@@ -99,8 +99,8 @@ def test_a_qcow_disk_that_was_made_smaller_is_refused_where_librbd_loses_an_obje
     known = facts(QCOW, found)
 
     def asked(kib):
-        wish = replace(known.wish, layout=LayoutOptions(object_size=kib << 10))
-        return [f for f in run(replace(known, wish=wish)) if f.code == "QCOW_SHRUNK"]
+        request = replace(known.request, layout=LayoutOptions(object_size=kib << 10))
+        return [f for f in run(replace(known, request=request)) if f.code == "QCOW_SHRUNK"]
 
     assert bool(asked(size)) is lost
     for error in asked(size):
@@ -115,7 +115,7 @@ def test_a_file_of_another_format_is_imported_as_raw_only_when_that_is_asked_for
     with pytest.raises(MigrationError, match='"type": "qcow"') as refused:
         refuse(run(known))
     assert refused.value.errno == EINVAL
-    allowed = run(replace(known, wish=replace(known.wish, as_raw=True)))
+    allowed = run(replace(known, request=replace(known.request, as_raw=True)))
     refuse(allowed)
     (warning,) = (each for each in allowed if each.code == "RAW_CONTAINER")
     assert (warning.severity, warning.errno) == (Severity.WARNING, 0)

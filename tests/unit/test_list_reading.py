@@ -113,14 +113,14 @@ def server(tmp_path_factory):
         yield made
 
 
-def listed(stream, reach=OPEN, wanted=lambda name: True, resolve=lambda key, url: key):
+def listed(stream, policy=OPEN, wanted=lambda name: True, resolve=lambda key, url: key):
     given = SourceList(stream, format="raw")
-    return read.read_names(given, reach, Limits(total=10), resolve, wanted)
+    return read.read_names(given, policy, Limits(total=10), resolve, wanted)
 
 
-def refused(stream, reach=OPEN):
+def refused(stream, policy=OPEN):
     with pytest.raises(SourceError) as refusal:
-        listed(stream, reach)
+        listed(stream, policy)
     assert refusal.value.message.endswith(".")
     return refusal.value
 
@@ -157,11 +157,11 @@ def test_a_manifest_is_read_from(server, tmp_path, kind):
     place = server.url("/list.csv") if kind == "http" else str(tmp_path / "list.csv")
     stream = StreamSpec(kind, **{"url" if kind == "http" else "file_path": place})
     given = SourceList(stream, manifest=True)
-    reach = ImportPolicy((str(tmp_path),))
-    base, text = read.read_text(given, reach, Limits(), lambda key, url: key, 1000)
+    policy = ImportPolicy((str(tmp_path),))
+    base, text = read.read_text(given, policy, Limits(), lambda key, url: key, 1000)
     assert (base, text) == (place, "source\na\n" if kind == "http" else "source\ngrün\n")
     with pytest.raises(SourceError) as refusal:
-        read.read_text(given, reach, Limits(), lambda key, url: key, 4)
+        read.read_text(given, policy, Limits(), lambda key, url: key, 4)
     assert refusal.value.errno == E2BIG
 
 
@@ -181,13 +181,13 @@ def test_a_folder_of_the_host(tmp_path):
     (inside / "a.raw").touch()
     (inside / "sub").mkdir()
     (inside / "leads-out").symlink_to(outside)
-    reach = ImportPolicy((str(inside),))
-    assert listed(StreamSpec("file", file_path=f"{inside}/"), reach)[1] == ("a.raw", "b.raw")
+    policy = ImportPolicy((str(inside),))
+    assert listed(StreamSpec("file", file_path=f"{inside}/"), policy)[1] == ("a.raw", "b.raw")
     for path in (outside, inside / "leads-out", inside / ".." / "out"):
-        error = refused(StreamSpec("file", file_path=str(path)), reach)
+        error = refused(StreamSpec("file", file_path=str(path)), policy)
         assert (error.problem, error.errno) == ("FILE_REACH", EPERM)
     assert (
-        refused(StreamSpec("file", file_path=f"{inside}/none"), reach).problem == "FILE_UNREADABLE"
+        refused(StreamSpec("file", file_path=f"{inside}/none"), policy).problem == "FILE_UNREADABLE"
     )
 
 

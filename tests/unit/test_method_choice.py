@@ -11,7 +11,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Finding, Severity
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.states import Goal, Method
-from tests.unit.test_checks import WELL, image, wish
+from tests.unit.test_checks import WELL, image, request
 
 WARM, LIVE, COPY = Method.WARM, Method.LIVE, Method.COPY
 ERROR = Finding("BAD", Severity.ERROR, "a/b", "It is bad.", "rbd mend a/b", 22)
@@ -57,13 +57,13 @@ def test_the_best_one_comes_first_and_a_refusal_has_its_remedy():
         (image(parent="old/base@s", parent_pool="old"), "", ""),
         (image(parent="old/base@s", parent_trashed=True), "WARM_PARENT", ""),
         (image(cache_dirty=True), "CACHE_DIRTY", "CACHE_DIRTY"),
-        (wish(stripe_unit=3 << 20, stripe_count=2), "STRIPE_UNIT", "STRIPE_UNIT"),
+        (request(stripe_unit=3 << 20, stripe_count=2), "STRIPE_UNIT", "STRIPE_UNIT"),
         (image(mirror_mode=0), "WARM_MIRRORED", ""),
     ],
 )
 def test_the_findings_about_an_image_decide(facts, warm, live):
     refusals = {
-        method: first_error(run(replace(facts, wish=facts.wish.by(method))))
+        method: first_error(run(replace(facts, request=facts.request.by(method))))
         for method in (LIVE, WARM)
     }
     assert [(j.method, j.code) for j in judge(refusals)] == [(WARM, warm), (LIVE, live)]

@@ -116,11 +116,13 @@ def test_a_server(servers, name, form):
     spec = parse_source_spec(
         json.dumps({"type": kind, "stream": {"type": "http", "url": server.url(path)}})
     )
-    reach = ImportPolicy(hosts=("127.0.0.1",))
-    found = inspect_copied(spec, reach, LIMITS)
+    policy = ImportPolicy(hosts=("127.0.0.1",))
+    found = inspect_copied(spec, policy, LIMITS)
     assert all(one_sentence(finding.message) for finding in found.findings)
     errors = [f.code for f in found.findings if f.severity is Severity.ERROR]
-    content, code, said = (b"", errors[0], ".") if errors else read(CopySource(spec, reach, LIMITS))
+    content, code, said = (
+        (b"", errors[0], ".") if errors else read(CopySource(spec, policy, LIMITS))
+    )
     assert code in codes
     assert one_sentence(said)
     assert code or content == DISK

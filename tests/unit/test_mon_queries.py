@@ -52,9 +52,9 @@ def test_an_erasure_coded_pool_holds_headers_where_its_flags_say_so(
 ):
     pool = described(monkeypatch, kind, flags)
     assert (pool.omap, pool.erasure) == (omap, kind == ERASURE)
-    wish = MigrationRequest(ImageSpec("hdd", "", "a"), ImageSpec("ec", "", "a"), LayoutOptions())
+    request = MigrationRequest(ImageSpec("hdd", "", "a"), ImageSpec("ec", "", "a"), LayoutOptions())
     known = Facts(
-        wish=wish,
+        request=request,
         pools={"ec": pool},
         source=Name(Place("hdd", "", "a", 1, "a1"), exists=True),
         target=Name(Place("ec", "", "a", 2)) if omap else None,

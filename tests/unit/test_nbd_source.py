@@ -120,8 +120,8 @@ class Server:
                 connection.sendall(DISK[offset : offset + length])
 
 
-def nbd(uri, limits=Limits(), reach=ImportPolicy()):  # noqa: B008 - frozen
-    return open_stream(StreamSpec("nbd", uri=uri), reach, limits)
+def nbd(uri, limits=Limits(), policy=ImportPolicy()):  # noqa: B008 - frozen
+    return open_stream(StreamSpec("nbd", uri=uri), policy, limits)
 
 
 @pytest.mark.parametrize(("style", "export"), [("new", "disk"), ("no go", "disk"), ("old", "")])
@@ -181,12 +181,12 @@ def test_reads_that_fail_may_be_tried_again(style, problem):
 
 def test_a_socket_is_a_file_of_the_manager_s_host(tmp_path):
     uri = f"nbd+unix:///disk?socket={tmp_path}/nbd.sock"
-    for reach, problem in (
+    for policy, problem in (
         (ImportPolicy(), "FILE_REACH"),
         (ImportPolicy((str(tmp_path),)), "FILE_MISSING"),
     ):
         with pytest.raises(SourceError) as caught:
-            nbd(uri, reach=reach)
+            nbd(uri, policy=policy)
         assert caught.value.problem == problem
 
 

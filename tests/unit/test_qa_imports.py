@@ -6,7 +6,7 @@ import pytest
 
 from qa.imports.disk import Disk
 from qa.imports.outcome import Attempt, Outcome, Trial, exit_code, judged, table
-from qa.imports.remedy import RemedyFailed, Wish, followed, in_message
+from qa.imports.remedy import ImportRequest, RemedyFailed, followed, in_message
 
 ACCEPTED = Attempt()
 REFUSED = Attempt(refused="QCOW_ZEROED")
@@ -81,11 +81,11 @@ class Source:
         self.file = folder / "disk.raw"
         self.file.write_bytes(b"x" * 700)
         spec = {"type": "raw", "stream": {"type": "file", "file_path": str(self.file)}}
-        self.wish = Wish(spec, {"": b"x" * 700})
-        self.disk = Disk(spec, self.wish.views, {"": b"inside"})
+        self.request = ImportRequest(spec, {"": b"x" * 700})
+        self.disk = Disk(spec, self.request.views, {"": b"inside"})
 
     def follow(self, remedy: str):
-        return followed(remedy, self.wish, self.disk, self.folder, self.folder)
+        return followed(remedy, self.request, self.disk, self.folder, self.folder)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def source(tmp_path):
 
 def test_remedies_that_change_the_request(source):
     option = source.follow("--object-size 8K")
-    assert (option.layout, option.spec) == ({"object_size": "8K"}, source.wish.spec)
+    assert (option.layout, option.spec) == ({"object_size": "8K"}, source.request.spec)
     other = source.follow('"type": "qcow"')
     assert (other.spec["type"], other.views) == ("qcow", {"": b"inside"})
     moved = source.follow('"url": "http://host/\\"x"')

@@ -40,9 +40,9 @@ def spec_of(kind, **stream):
     return parse_source_spec(json.dumps({"type": "raw", "stream": {"type": kind, **stream}}))
 
 
-def redirected(front, location, status=302, reach=OPEN):
+def redirected(front, location, status=302, policy=OPEN):
     front.behave("/disk.raw", Behaviour(location=location, status=status))
-    (error,) = inspect(spec_of("http", url=front.url("/disk.raw")), reach).errors
+    (error,) = inspect(spec_of("http", url=front.url("/disk.raw")), policy).errors
     return error
 
 
@@ -162,7 +162,7 @@ def test_a_redirect_is_followed_nowhere_that_is_closed(front, path):
 def test_each_hop_obeys_the_policy(front, mirror):
     """The second one leads to a host that is not listed."""
     front.behave("/step", Behaviour(location=mirror.url("/other.raw", host="127.0.0.2")))
-    finding = redirected(front, "/step", reach=ImportPolicy(hosts=("127.0.0.1",)))
+    finding = redirected(front, "/step", policy=ImportPolicy(hosts=("127.0.0.1",)))
     assert (finding.code, finding.errno) == ("HOST_REACH", EPERM)
     assert f"redirects to {mirror.url('/other.raw', host='127.0.0.2')}" in finding.message
     assert mirror.requests == []

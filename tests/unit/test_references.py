@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.model.import_policy import ImportPolicy, parse_reach
+from rbdmigrate.model.import_policy import ImportPolicy, parse_import_policy
 from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.references import (
     own_keys,
@@ -51,28 +51,28 @@ def test_no_other_key_is_open(key):
 @pytest.mark.parametrize("key", CLOSED)
 def test_secrets_of_the_cluster_and_of_other_imports_are_closed_whatever_the_option(key):
     for opened in (key, key.partition("/")[0] + "/", "rbd/", "rbd/migration-source/"):
-        reach = ImportPolicy(hosts=("s3.example",), config_keys=(opened,))
-        assert "never used" in refuse_reference(reach, key, URL, frozenset())
+        policy = ImportPolicy(hosts=("s3.example",), config_keys=(opened,))
+        assert "never used" in refuse_reference(policy, key, URL, frozenset())
 
 
 @pytest.mark.parametrize("key", CLOSED)
 def test_the_option_does_not_take_them(key):
     with pytest.raises(ValueError, match="other secrets"):
-        parse_reach("", "", f"rbd/migration-source/, {key}")
+        parse_import_policy("", "", f"rbd/migration-source/, {key}")
 
 
 def test_the_option_takes_prefixes_and_single_keys():
-    reach = parse_reach("", "s3.example", "imports/ own/key")
-    assert refuse_reference(reach, "imports/a/b", URL, frozenset()) is None
-    assert refuse_reference(reach, "own/key", URL, frozenset()) is None
+    policy = parse_import_policy("", "s3.example", "imports/ own/key")
+    assert refuse_reference(policy, "imports/a/b", URL, frozenset()) is None
+    assert refuse_reference(policy, "own/key", URL, frozenset()) is None
     for key in ("own/key2", "own/", "importsx", KEY):
-        assert refuse_reference(reach, key, URL, frozenset()) is not None
+        assert refuse_reference(policy, key, URL, frozenset()) is not None
 
 
 def test_a_key_is_sent_over_https_alone_unless_an_option_says_otherwise():
     url = URL.replace("https", "http")
     assert "without encryption" in refuse_reference(OPEN, KEY, url, frozenset())
-    open_http = parse_reach("", "s3.example", over_http=True)
+    open_http = parse_import_policy("", "s3.example", over_http=True)
     assert refuse_reference(open_http, KEY, url, frozenset()) is None
 
 
@@ -127,7 +127,7 @@ def test_a_recorded_import_is_judged_by_the_options_of_now():
     """Version 0.1 accepted any config-key, and options change."""
     former = Import(spec(access="config://imports/s3").to_json())
     assert "import_config_keys" in refuse_import(former, "m1", OPEN)
-    assert refuse_import(former, "m1", parse_reach("", "s3.example", "imports/s3")) is None
+    assert refuse_import(former, "m1", parse_import_policy("", "s3.example", "imports/s3")) is None
     stored = "rbd/migration/m1/stream.access_key"
     ours = Import(spec(access=f"config://{stored}").to_json(), secrets=(stored,))
     assert refuse_import(ours, "m1", ImportPolicy()) is None

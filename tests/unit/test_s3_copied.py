@@ -91,7 +91,7 @@ def content(made):
 
 
 def error_of(made):
-    found = inspect_copied(made.spec, made.reach)
+    found = inspect_copied(made.spec, made.policy)
     (error,) = [f for f in found.findings if f.severity is Severity.ERROR]
     assert error.message.endswith(".")
     return error
@@ -157,5 +157,5 @@ def test_without_botocore_it_signs_as_librbd_does(service, monkeypatch):
 
 def test_a_region_means_the_method_copy(service):
     spec = source(service, region="eu").spec
-    wish = MigrationRequest(ImageSpec("", "", "x"), ImageSpec("p", "", "x"), spec=spec)
-    assert wish.method.value == "copy"
+    request = MigrationRequest(ImageSpec("", "", "x"), ImageSpec("p", "", "x"), spec=spec)
+    assert request.method.value == "copy"

@@ -74,7 +74,7 @@ def of_file(path, folder, kind="qcow", **fields):
 
 
 def look(made):
-    return inspect_copied(made.spec, made.reach)
+    return inspect_copied(made.spec, made.policy)
 
 
 def read_all(made):
@@ -197,7 +197,7 @@ def held_in(folder):
 
 def test_no_more_than_is_allowed(packed, folder, raw):
     made = of_file(packed, folder, compression="gzip")
-    small = replace(made, reach=replace(made.reach, spool_size=MIB))
+    small = replace(made, policy=replace(made.policy, spool_size=MIB))
     error, caught = refused(small)
     assert (error.code, error.errno, caught.errno) == ("SPOOL_FULL", ENOSPC, ENOSPC)
     assert "more than 1 MiB (import_spool_size)" in error.message

@@ -70,12 +70,12 @@ def refused(made, **options):
 
 
 def problems(made):
-    found = inspect_copied(made.spec, made.reach)
+    found = inspect_copied(made.spec, made.policy)
     return [f.code for f in found.findings if f.severity is Severity.ERROR]
 
 
 def notes(made):
-    found = inspect_copied(made.spec, made.reach)
+    found = inspect_copied(made.spec, made.policy)
     return [f.code for f in found.findings]
 
 
@@ -93,7 +93,7 @@ def test_what_is_decompressed_is_the_disk(kind, tmp_path, server):
     ):
         assert read_all(made) == DISK
         assert notes(made) == ["SOURCE_IN_ORDER"]
-        inspection = inspect_copied(made.spec, made.reach)
+        inspection = inspect_copied(made.spec, made.policy)
         assert (inspection.size, inspection.to_copy) == (len(DISK), len(DISK))
         assert inspection.identity["stream"]["size"] == str(path.stat().st_size)
 
@@ -135,7 +135,7 @@ def test_others_do_not_and_the_remedy_counts_it(kind, tmp_path):
     path = tmp_path / "a disk.packed"
     path.write_bytes(COMPRESS[kind](DISK))
     made = of_file(path, compression=kind)
-    (error,) = inspect_copied(made.spec, made.reach).errors
+    (error,) = inspect_copied(made.spec, made.policy).errors
     assert (error.code, error.errno) == ("STREAM_SIZE", EINVAL)
     assert '"size": BYTES' in error.message
     counted = subprocess.run(
@@ -220,14 +220,14 @@ def test_another_format_within_is_refused_with_a_way_out(tmp_path):
     data = (tmp_path / "d").read_bytes()
     packed.write_bytes(gzip.compress(data))
     made = of_file(packed, compression="gzip", size=len(data))
-    (error,) = inspect_copied(made.spec, made.reach).errors
+    (error,) = inspect_copied(made.spec, made.policy).errors
     assert (error.code, error.remedy) == ("RAW_CONTAINER", '"type": "qcow", and no "size"')
     with source({"type": "file", "file_path": str(packed), "compression": "gzip"}, "qcow") as made:
         assert read_all(made) == DISK
     archive = tmp_path / "disk.tar.gz"
     subprocess.run(["tar", "-czf", str(archive), "-C", str(tmp_path), "d"], check=True, timeout=60)
     made = of_file(archive, compression="gzip", size=len(data))
-    (error,) = inspect_copied(made.spec, made.reach).errors
+    (error,) = inspect_copied(made.spec, made.policy).errors
     assert (error.code, error.remedy) == ("RAW_CONTAINER", f"tar -xf {archive}")
 
 

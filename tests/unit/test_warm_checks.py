@@ -49,7 +49,7 @@ IMPORTS_ONLY = {
 
 def by_warm(facts=WELL, **layout):
     wanted = MigrationRequest(SOURCE, TARGET, LayoutOptions(**layout)).by(Method.WARM)
-    return replace(facts, wish=wanted)
+    return replace(facts, request=wanted)
 
 
 def image(facts=None, **changes):
@@ -191,16 +191,16 @@ def test_differences_of_its_own_snapshots_are_compared_as_a_whole_or_warned_of()
 
 def test_a_source_in_place_needs_a_new_layout():
     wanted = MigrationRequest(SOURCE, SOURCE).by(Method.WARM)
-    here = replace(WELL, wish=wanted, target=WELL.source, pools={"hdd": Pool("hdd")})
+    here = replace(WELL, request=wanted, target=WELL.source, pools={"hdd": Pool("hdd")})
     assert [f.code for f in run(here)] == ["NOTHING_CHANGES"]
     layout = LayoutOptions(object_size=1 << 20)
-    assert run(replace(here, wish=replace(wanted, layout=layout))) == []
+    assert run(replace(here, request=replace(wanted, layout=layout))) == []
 
 
 def test_a_pool_that_is_near_full_is_named_once_in_place():
     wanted = MigrationRequest(SOURCE, SOURCE, LayoutOptions(object_size=1 << 20)).by(Method.WARM)
     full = {"hdd": Pool("hdd", flags=frozenset({"nearfull"}))}
-    here = replace(WELL, wish=wanted, target=WELL.source, pools=full)
+    here = replace(WELL, request=wanted, target=WELL.source, pools=full)
     assert [f.code for f in run(here)] == ["POOL_NEARFULL"]
 
 

@@ -133,6 +133,6 @@ def refuse_forbidden(call: Call, spec: SourceSpec) -> None:
     Not EACCES: the manager's message for that tells the user to look at the capabilities of the
     key.
     """
-    refused = refuse_references(spec, call.options.settings.reach)
+    refused = refuse_references(spec, call.options.settings.import_policy)
     if refused:
         raise MigrationError(EPERM, f"{refused}.")

@@ -17,7 +17,7 @@ TIGHT = 0.8  # of the free space, from which on there is a warning
 
 
 def _pool(facts: Facts) -> Optional[Pool]:
-    return facts.pools.get(facts.wish.data_pool)
+    return facts.pools.get(facts.request.data_pool)
 
 
 @check(
@@ -93,7 +93,7 @@ def quota_objects(facts: Facts) -> Iterator[Found]:
     pool, to_copy = _pool(facts), facts.to_copy
     if pool is None or to_copy is None or not pool.quota_objects:
         return
-    size = facts.wish.layout.object_size or (facts.image or Image()).object_size
+    size = facts.request.layout.object_size or (facts.image or Image()).object_size
     needed, left = -(-to_copy // size), max(0, pool.quota_objects - pool.objects)
     if needed > left:
         yield Found(
@@ -152,8 +152,8 @@ def unknown(facts: Facts) -> Iterator[Found]:
     image = facts.image
     if image is not None and image.to_copy is None:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             "The amount of data to copy is not known, because counting it without the feature "
             "fast-diff would take long; it is counted before the copy begins.",
-            f"rbd feature enable {facts.wish.source} object-map fast-diff",
+            f"rbd feature enable {facts.request.source} object-map fast-diff",
         )

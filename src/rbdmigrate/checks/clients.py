@@ -31,7 +31,7 @@ def in_use(facts: Facts) -> Iterator[Found]:
     """Yield the clients that have to be stopped."""
     users = facts.image.users if facts.image is not None else ()
     if users and not facts.clients_leave:
-        source = facts.wish.source
+        source = facts.request.source
         yield Found(
             str(source),
             source_in_use(source, users, facts.guests),
@@ -51,10 +51,10 @@ def kernel(facts: Facts) -> Iterator[Found]:
     for user in facts.image.users if facts.image is not None else ():
         if user.kernel:
             yield Found(
-                str(facts.wish.source),
+                str(facts.request.source),
                 f"client.{user.client} at {user.address} is a kernel client (krbd), which cannot "
                 "map the target until the migration is committed.",
-                f"rbd device unmap {facts.wish.source}",
+                f"rbd device unmap {facts.request.source}",
             )
 
 
@@ -94,7 +94,7 @@ def without_source_pool(facts: Facts) -> Iterator[Found]:
 )
 def without_target_pool(facts: Facts) -> Iterator[Found]:
     """Yield keys that lack the target's pool; whether they use this image is not known."""
-    if facts.wish.spec is not None:
+    if facts.request.spec is not None:
         return
     needed = _target_places(facts)
     lacking = _lacking(facts, _source_places(facts)[:1], needed)
@@ -114,7 +114,7 @@ def without_target_pool(facts: Facts) -> Iterator[Found]:
 
 def _source_places(facts: Facts) -> list[PoolPlace]:
     """The pools that the target reads until it is executed, that of the source's header first."""
-    source, image = facts.wish.source, facts.image
+    source, image = facts.request.source, facts.image
     places = [PoolPlace(source.pool, source.namespace)] if source.pool else []
     if image is not None and image.data_pool:
         places.append(PoolPlace(image.data_pool, source.namespace))
@@ -126,8 +126,8 @@ def _source_places(facts: Facts) -> list[PoolPlace]:
 
 def _target_places(facts: Facts) -> list[PoolPlace]:
     """The pools of the target, that of its header first."""
-    target = facts.wish.target
-    places = [PoolPlace(pool, target.namespace) for pool in (target.pool, facts.wish.data_pool)]
+    target = facts.request.target
+    places = [PoolPlace(pool, target.namespace) for pool in (target.pool, facts.request.data_pool)]
     return list(dict.fromkeys(places))
 
 

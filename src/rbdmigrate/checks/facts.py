@@ -72,13 +72,13 @@ class Facts:
     source's pool and namespace holds images that users put there. ``guests``: those that agents
     report to have the source open. ``clients_leave``: they are made to close it before they would
     be in the way. ``cuts_over``: a cutover follows by itself. ``verify``: the default verify mode
-    of the image for the method of the wish, ``verify_warm`` that for the method ``warm``.
+    of the image for the method of the request, ``verify_warm`` that for the method ``warm``.
     ``release`` of Ceph: major, minor, patch. ``caps`` of the manager by daemon; empty: not known.
     ``otherwise``: the inspection of an import's source for the other method, where that was looked
     at.
     """
 
-    wish: MigrationRequest
+    request: MigrationRequest
     pools: Mapping[str, Optional[Pool]]
     missing_namespaces: frozenset[tuple[str, str]] = frozenset()
     source: Optional[Name] = None
@@ -98,9 +98,9 @@ class Facts:
     caps: Mapping[str, str] = field(default_factory=dict)
 
     def by(self, method: Method) -> Facts:
-        """The facts about the same wish by another method. Raises MigrationError(EINVAL)."""
+        """The facts about the same request by another method. Raises MigrationError(EINVAL)."""
         verify = self.verify_warm if method is Method.WARM else self.verify
-        return replace(self, wish=self.wish.by(method), verify=verify)
+        return replace(self, request=self.request.by(method), verify=verify)
 
     @property
     def to_copy(self) -> Optional[int]:

@@ -17,7 +17,7 @@ MAX_OBJECT_MAP = 256_000_000  # objects (librbd, cls_rbd: MAX_OBJECT_MAP_OBJECT_
 
 def target_features(facts: Facts, image: Image) -> frozenset[str]:
     """Return the features that the target gets."""
-    layout = facts.wish.layout
+    layout = facts.request.layout
     features = image.features if layout.features is None else frozenset(layout.features)
     return features - frozenset(SINGLE_CLIENT) if layout.shared else features
 
@@ -37,11 +37,11 @@ def layering(facts: Facts) -> Iterator[Found]:
     for snapshot in image.snapshots:
         if snapshot.protected:
             yield Found(
-                f"{facts.wish.source}@{snapshot.name}",
+                f"{facts.request.source}@{snapshot.name}",
                 f"The snapshot {snapshot.name!r} of the source is protected, which needs the "
                 "feature layering on the target too; add `--image-feature layering` or unprotect "
                 "it.",
-                f"rbd snap unprotect {facts.wish.source}@{snapshot.name}",
+                f"rbd snap unprotect {facts.request.source}@{snapshot.name}",
             )
             return
 
@@ -55,13 +55,13 @@ def layering(facts: Facts) -> Iterator[Found]:
 )
 def stripe_unit(facts: Facts) -> Iterator[Found]:
     """Yield a stripe unit that does not fit: without an object size it has to fit the source's."""
-    layout, image = facts.wish.layout, facts.image
+    layout, image = facts.request.layout, facts.image
     if image is None or layout.stripe_unit is None:
         return
     size = layout.object_size or image.object_size
     if layout.stripe_unit > size or size % layout.stripe_unit:
         yield Found(
-            str(facts.wish.target),
+            str(facts.request.target),
             f"--stripe-unit {format_size(layout.stripe_unit)} does not divide the object size of "
             f"{format_size(size)}; give another, or --object-size too.",
         )
@@ -79,11 +79,11 @@ def object_map(facts: Facts) -> Iterator[Found]:
     image = facts.image
     if image is None or "object-map" not in target_features(facts, image):
         return
-    size = facts.wish.layout.object_size or image.object_size
+    size = facts.request.layout.object_size or image.object_size
     count = -(-image.size // size)
     if count > MAX_OBJECT_MAP:
         yield Found(
-            str(facts.wish.target),
+            str(facts.request.target),
             f"With objects of {format_size(size)} the target would have {count} objects, and an "
             f"object map holds at most {MAX_OBJECT_MAP}; give a larger --object-size.",
             "--object-size 4M",
@@ -104,7 +104,7 @@ def new(facts: Facts) -> Iterator[Found]:
     added = sorted(target_features(facts, image) - image.features)
     if added:
         yield Found(
-            str(facts.wish.target),
+            str(facts.request.target),
             f"The target gets features that the source does not have ({', '.join(added)}); make "
             "sure that all of its clients support them.",
         )
@@ -124,6 +124,6 @@ def lost(facts: Facts) -> Iterator[Found]:
     gone = sorted(image.features - target_features(facts, image) - {"striping"})
     if gone:
         yield Found(
-            str(facts.wish.target),
+            str(facts.request.target),
             f"The target lacks features that the source has: {', '.join(gone)}.",
         )

@@ -25,7 +25,7 @@ _SHOWN = 5  # names in a message
 def cache_dirty(facts: Facts) -> Iterator[Found]:
     """Yield a dirty write-back cache: a file on the host of a client, which nobody else reads."""
     if facts.image is not None and facts.image.cache_dirty:
-        source = facts.wish.source
+        source = facts.request.source
         yield Found(
             str(source),
             f"Writes to the source {source} are in a persistent write-back cache of a client, and "
@@ -44,10 +44,10 @@ def cache_dirty(facts: Facts) -> Iterator[Found]:
 )
 def flatten_encrypted(facts: Facts) -> Iterator[Found]:
     """Yield a clone whose own data are encrypted, and its parent's are not, or by another key."""
-    image, wish = facts.image, facts.wish
-    if image is not None and image.parent and image.own_encryption and wish.layout.flatten:
+    image, request = facts.image, facts.request
+    if image is not None and image.parent and image.own_encryption and request.layout.flatten:
         yield Found(
-            str(wish.source),
+            str(request.source),
             f"It is a clone of {image.parent} with an encryption of its own ({image.luks}), and "
             "the parent's data, copied as they are, could not be read on the target; leave out "
             "--flatten, with --method live, or flatten it before in a client that has loaded its "
@@ -69,10 +69,10 @@ def clones(facts: Facts) -> Iterator[Found]:
         more = image.clones - len(image.clone_names)
         names = ", ".join(image.clone_names) + (f" and {more} more" if more > 0 else "")
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"Its snapshots have the clones {names}; a commit will need --force, and clones "
             "that are open read-only then do not notice that their parent moved.",
-            f"rbd children {facts.wish.source} --all",
+            f"rbd children {facts.request.source} --all",
         )
 
 
@@ -87,10 +87,10 @@ def silent(facts: Facts) -> Iterator[Found]:
     """Yield pools for which a prepare would wait."""
     if facts.image is not None and facts.image.silent_pools:
         names = list(facts.image.silent_pools)
-        warm = facts.wish.method is Method.WARM
+        warm = facts.request.method is Method.WARM
         acts = "committed" if warm else "prepared, committed and aborted"
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"It is not known whether its snapshots have clones in pools that do not answer "
             f"({_some(names)}); it is {acts} when they answer again.",
             "ceph health detail",
@@ -106,17 +106,17 @@ def silent(facts: Facts) -> Iterator[Found]:
 def old_data(facts: Facts) -> Iterator[Found]:
     """Yield a source with snapshots: its objects are copied in several writes."""
     names = [snapshot.name for snapshot in facts.image.snapshots] if facts.image is not None else []
-    spec = facts.wish.spec
+    spec = facts.request.spec
     if facts.inspection is not None and spec is not None and spec.format != "native":
         names = [snapshot.name for snapshot in facts.inspection.snapshots]
     if names:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"It has snapshots ({_some(names)}). Clients that read an object just while "
             "librbd copies it may get its data as it was at a snapshot; what they write and what "
             "the target holds in the end is right. To be safe, start the clients when it is "
             "executed, or remove the snapshots before.",
-            f"rbd snap ls {facts.wish.source}" if spec is None else "",
+            f"rbd snap ls {facts.request.source}" if spec is None else "",
         )
 
 
@@ -131,7 +131,7 @@ def untrimmed(facts: Facts) -> Iterator[Found]:
     found = facts.image.untrimmed if facts.image is not None else None
     if found is not None:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"{found.reason} A prepare waits for that, then goes on by itself.",
             found.remedy,
         )
@@ -149,10 +149,10 @@ def mirrored(facts: Facts) -> Iterator[Found]:
         return  # which is reported as a separate error
     if facts.image.mirror_mode is not None:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             "It is mirrored; the mirroring ends when it is prepared, an abort enables it again, "
             "and the other cluster then copies the whole image again.",
-            f"rbd mirror image status {facts.wish.source}",
+            f"rbd mirror image status {facts.request.source}",
         )
 
 
@@ -167,7 +167,7 @@ def invalid_map(facts: Facts) -> Iterator[Found]:
     maps = facts.image.invalid_maps if facts.image is not None else ()
     if not maps:
         return
-    source = str(facts.wish.source)
+    source = str(facts.request.source)
     views = [f"{source}@{found.snapshot}" if found.snapshot else source for found in maps]
     flags = " and ".join(sorted({f'"{flag}"' for found in maps for flag in found.flags}))
     commands = [f"rbd object-map rebuild {shlex.quote(view)}" for view in views]
@@ -191,7 +191,7 @@ def journaling(facts: Facts) -> Iterator[Found]:
     """Yield a journaled target: every copied byte also goes through its journal."""
     if facts.image is not None and "journaling" in facts.image.features:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             "It has the feature journaling, which costs writes twice; leave it out with "
             "--image-feature if nothing needs it.",
         )
@@ -209,9 +209,9 @@ def trash(facts: Facts) -> Iterator[Found]:
     """
     old_format = facts.source is not None and facts.source.old_format  # never in the trash
     if facts.trash_of_users and not old_format:
-        place = PoolPlace(facts.wish.source.pool, facts.wish.source.namespace)
+        place = PoolPlace(facts.request.source.pool, facts.request.source.namespace)
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"The trash of {place} holds images. From the prepare to the commit or abort, programs "
             "that list it through Ceph's Python binding fail and remove nothing: the dashboard's "
             "Trash page and the purge of OpenStack Cinder; `rbd trash ls` and `rbd trash purge` "
@@ -231,7 +231,7 @@ def group(facts: Facts) -> Iterator[Found]:
     if facts.image is not None and facts.image.group:
         name = facts.image.group.partition("/")[2]
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"It is in the group {name}; it leaves the group when it is prepared, and an abort "
             "puts it back.",
         )
@@ -247,7 +247,7 @@ def encrypted(facts: Facts) -> Iterator[Found]:
     """Yield an encrypted source, whose data are copied as they are."""
     if facts.image is not None and facts.image.luks:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"It is encrypted ({facts.image.luks}); its data are copied as they are, and the "
             "target opens with the same passphrase.",
         )
@@ -266,7 +266,7 @@ def protected(facts: Facts) -> Iterator[Found]:
     names = [snapshot.name for snapshot in facts.image.snapshots if snapshot.protected]
     if names:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"The snapshots {', '.join(names)} are protected, and will be on the target.",
         )
 
@@ -279,13 +279,13 @@ def protected(facts: Facts) -> Iterator[Found]:
 )
 def parent(facts: Facts) -> Iterator[Found]:
     """Yield a parent in another pool than the target's."""
-    image, wish = facts.image, facts.wish
-    if image is None or not image.parent or wish.layout.flatten:
+    image, request = facts.image, facts.request
+    if image is None or not image.parent or request.layout.flatten:
         return
-    if image.parent_pool != wish.target.pool:
+    if image.parent_pool != request.target.pool:
         yield Found(
-            str(wish.source),
-            f"It is a clone of {image.parent}, on which the target in {wish.target.pool} will "
+            str(request.source),
+            f"It is a clone of {image.parent}, on which the target in {request.target.pool} will "
             "depend; --flatten copies the parent's data too.",
             "--flatten",
         )

@@ -31,13 +31,13 @@ PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
 )
 def release(facts: Facts) -> Iterator[Found]:
     """Yield sources that librbd cannot read, or reads wrong."""
-    spec, found = facts.wish.spec, facts.inspection
+    spec, found = facts.request.spec, facts.inspection
     problem = None if spec is None else unsupported(spec)
     if problem:
-        yield Found(str(facts.wish.source), problem)
+        yield Found(str(facts.request.source), problem)
     for kind in () if found is None else found.unknown_streams:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"librbd on the host of the active manager does not know streams of type {kind}, which "
             f"came with {_STREAMS[kind]} (the cluster runs {_number(facts.release)}); update it "
             "there and on the hosts of the clients, or export the source to a file, HTTP or S3.",
@@ -62,7 +62,7 @@ def tls_hangs_up(facts: Facts) -> Iterator[Found]:
     """
     for url in _closing(facts, "https"):
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"The server of {url} closes the connection after an answer, and then librbd "
             f"{_number(facts.release)} crashes or hangs, in clients too (fixed in 18.2.5, 19.2.1 "
             "and 20); let the server keep connections open, give a URL with http://, or fetch the "
@@ -79,14 +79,14 @@ def tls_hangs_up(facts: Facts) -> Iterator[Found]:
 )
 def tls_may_hang_up(facts: Facts) -> Iterator[Found]:
     """Yield https servers, which close idle connections, and others after a number of requests."""
-    spec, found = facts.wish.spec, facts.inspection
+    spec, found = facts.request.spec, facts.inspection
     if spec is None or found is None or not _crashes_on_close(facts.release):
         return
     urls = [s.url for _, s in spec.streams() if s.url.startswith("https:")]
     urls = [url for url in urls if url not in found.hanging_up]
     if urls:
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"librbd {_number(facts.release)} crashes or hangs when the server of {urls[0]} closes "
             "a connection, as servers do after a while without requests or after a number of them "
             "(fixed in 18.2.5, 19.2.1 and 20); raise the server's limits (keepalive_requests and "
@@ -105,7 +105,7 @@ def http_hangs_up(facts: Facts) -> Iterator[Found]:
     """Yield http servers that announce to close connections: clients end with SIGSEGV (16.2.15)."""
     for url in _closing(facts, "http"):
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             f"The server of {url} closes the connection after each answer (`Connection: close` "
             f"or HTTP/1.0), and then librbd {_number(facts.release)} crashes, in clients too; "
             "let the server keep connections open, or fetch the file and import that.",
@@ -138,9 +138,9 @@ def _number(release: tuple[int, int, int]) -> str:
 )
 def flatten(facts: Facts) -> Iterator[Found]:
     """Yield the option --flatten."""
-    if facts.wish.spec is not None and facts.wish.layout.flatten:
+    if facts.request.spec is not None and facts.request.layout.flatten:
         yield Found(
-            str(facts.wish.target),
+            str(facts.request.target),
             "--flatten is for images with a parent, and the target of an import never keeps one; "
             "leave it out.",
         )
@@ -157,10 +157,10 @@ def aligned(facts: Facts) -> Iterator[Found]:
     """Yield sizes with which librbd zeroes the last object, or fails clients' writes to it
     (16.2.15).
     """
-    spec, found = facts.wish.spec, facts.inspection
+    spec, found = facts.request.spec, facts.inspection
     if spec is None or found is None or found.size is None or spec.format != "raw":
         return
-    size = facts.wish.layout.object_size or Image().object_size
+    size = facts.request.layout.object_size or Image().object_size
     sizes = [found.size, *(snapshot.size for snapshot in found.snapshots)]
     if not found.snapshots or not any(number % size for number in sizes):
         return
@@ -168,7 +168,7 @@ def aligned(facts: Facts) -> Iterator[Found]:
     fits = min(fits, MAX_OBJECT_SIZE)
     remedy = f"--object-size {fits >> 10}K" if fits >= MIN_OBJECT_SIZE else "truncate -s %4M FILE"
     yield Found(
-        str(facts.wish.source),
+        str(facts.request.source),
         f"With snapshots, the sizes of a raw source ({', '.join(map(str, sizes[:3]))} bytes) must "
         f"be multiples of the object size of {format_size(size)}, because librbd loses the last "
         f"object otherwise; `{remedy}` makes them fit.",
@@ -185,12 +185,12 @@ def aligned(facts: Facts) -> Iterator[Found]:
 )
 def shrunk(facts: Facts) -> Iterator[Found]:
     """Yield sizes with which librbd copies an object of all views as zeros (16.2.15)."""
-    spec, found = facts.wish.spec, facts.inspection
+    spec, found = facts.request.spec, facts.inspection
     if spec is None or found is None or not found.size or not found.cluster_size:
         return
     sizes = [*(snapshot.size for snapshot in found.snapshots), found.size]
     pairs = list(zip(sizes, sizes[1:]))
-    size = facts.wish.layout.object_size or Image().object_size
+    size = facts.request.layout.object_size or Image().object_size
     lost = [pair for pair in pairs if _loses_an_object(*pair, found.cluster_size, size)]
     if not lost:
         return
@@ -201,7 +201,7 @@ def shrunk(facts: Facts) -> Iterator[Found]:
     remedy = f"--object-size {size >> 10}K" if size >= MIN_OBJECT_SIZE else ""
     way = f"`{remedy}` avoids that" if remedy else "convert it, which leaves its snapshots behind"
     yield Found(
-        str(facts.wish.source),
+        str(facts.request.source),
         f"The disk was made smaller after a snapshot, from {lost[0][0]} to {lost[0][1]} bytes, and "
         f"librbd would copy the object at its end as zeros, in all snapshots; {way}.",
         remedy,
@@ -230,10 +230,10 @@ def _loses_an_object(older: int, newer: int, cluster: int, size: int) -> bool:
 )
 def inline(facts: Facts) -> Iterator[Found]:
     """Yield the option --inline-secrets."""
-    spec = facts.wish.spec
-    if spec is not None and facts.wish.inline and spec.secrets():
+    spec = facts.request.spec
+    if spec is not None and facts.request.inline and spec.secrets():
         yield Found(
-            str(facts.wish.target),
+            str(facts.request.target),
             "With --inline-secrets the target's header holds the source's secrets until the "
             "commit: `rbd status` shows them to every client that may read the image.",
         )
@@ -247,10 +247,10 @@ def inline(facts: Facts) -> Iterator[Found]:
 )
 def logged(facts: Facts) -> Iterator[Found]:
     """Yield secrets in the command: the audit log has commands, but not files of -i (16.2.15)."""
-    spec = facts.wish.spec
-    if spec is not None and facts.wish.logged and spec.secrets():
+    spec = facts.request.spec
+    if spec is not None and facts.request.logged and spec.secrets():
         yield Found(
-            str(facts.wish.source),
+            str(facts.request.source),
             "The source's secrets were given with --source-spec, so they are in the audit log of "
             "the cluster and in the history of the shell; change them, and give the source-spec "
             "with -i FILE.",
@@ -269,7 +269,7 @@ def config_key(facts: Facts) -> Iterator[Found]:
     needed = _config_keys(facts)
     if not needed:
         return
-    pool = facts.wish.target.pool
+    pool = facts.request.target.pool
     for client in facts.clients:
         if client.reads_config_keys or not may_use_images(client.osd, pool):
             continue
@@ -286,10 +286,10 @@ def config_key(facts: Facts) -> Iterator[Found]:
 
 def _config_keys(facts: Facts) -> list[str]:
     """The config-keys that clients of the target read, as named in capabilities."""
-    spec = facts.wish.spec
+    spec = facts.request.spec
     if spec is None:
         return []
-    ours = [f'prefix "{PREFIX}"'] if spec.secrets() and not facts.wish.inline else []
+    ours = [f'prefix "{PREFIX}"'] if spec.secrets() and not facts.request.inline else []
     return ours + [f'"{key}"' for key in spec.config_keys()]
 
 
@@ -301,11 +301,11 @@ def _config_keys(facts: Facts) -> list[str]:
 )
 def thick(facts: Facts) -> Iterator[Found]:
     """Yield raw sources, in which librbd does not recognise holes (16.2.15)."""
-    spec, found = facts.wish.spec, facts.inspection
+    spec, found = facts.request.spec, facts.inspection
     if spec is not None and spec.format == "raw" and found is not None and found.size:
         yield Found(
-            str(facts.wish.target),
+            str(facts.request.target),
             f"The target will take up all of its {format_size(found.size)}, because librbd copies "
             "the holes of raw sources as zeros; `rbd sparsify` gives the space back afterwards.",
-            f"rbd sparsify {facts.wish.target}",
+            f"rbd sparsify {facts.request.target}",
         )

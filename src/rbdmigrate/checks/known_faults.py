@@ -69,7 +69,7 @@ def _snapshots(facts: Facts) -> bool:
 
 def _differences(facts: Facts) -> bool:
     """Whether differences between snapshots are copied: the method warm takes some of its own."""
-    return _snapshots(facts) or facts.wish.method is Method.WARM
+    return _snapshots(facts) or facts.request.method is Method.WARM
 
 
 def _untrimmed(facts: Facts) -> bool:
@@ -80,24 +80,26 @@ def _mapped_clone(facts: Facts) -> bool:
     """Whether a clone with an object map is flattened: by --flatten, or by importing a snapshot."""
     image = facts.image
     if image is not None:
-        return bool(image.parent) and facts.wish.layout.flatten and "object-map" in image.features
-    spec = facts.wish.spec
+        return (
+            bool(image.parent) and facts.request.layout.flatten and "object-map" in image.features
+        )
+    spec = facts.request.spec
     return spec is not None and spec.format == "native"
 
 
 def _is_import(facts: Facts, kind: str) -> bool:
-    spec = facts.wish.spec
+    spec = facts.request.spec
     return spec is not None and spec.format == kind
 
 
 def _odd_raw(facts: Facts) -> bool:
     found = facts.inspection
-    size = facts.wish.layout.object_size or Image().object_size
+    size = facts.request.layout.object_size or Image().object_size
     return _is_import(facts, "raw") and found is not None and bool((found.size or 0) % size)
 
 
 def _https(facts: Facts) -> bool:
-    spec = facts.wish.spec
+    spec = facts.request.spec
     return spec is not None and any(s.url.startswith("https:") for _, s in spec.streams())
 
 
@@ -116,7 +118,7 @@ def _encrypted_import(facts: Facts) -> bool:
 
 
 def _config_keys(facts: Facts) -> bool:
-    spec = facts.wish.spec
+    spec = facts.request.spec
     return spec is not None and bool(spec.secrets() or spec.config_keys())
 
 
@@ -246,7 +248,7 @@ def faults(facts: Facts) -> Iterator[Found]:
     """Yield the faults that no other check reports."""
     version = ".".join(str(part) for part in facts.release)
     for fault in FAULTS:
-        told = fault.reported == _CODE and facts.wish.method in fault.methods
+        told = fault.reported == _CODE and facts.request.method in fault.methods
         if told and fault.affects(facts.release) and fault.meets(facts):
             yield Found(
                 "ceph", f"In Ceph {version} {fault.what} ({fault.reference}); {fault.avoid}."

@@ -20,16 +20,16 @@ from .registry import ALL, LIVE, OF_IMAGES, WARM, Found, check
 )
 def format_1(facts: Facts) -> Iterator[Found]:
     """Yield a source of format 1, which gets another name or pool."""
-    name, wish = facts.source, facts.wish
-    if name is None or not name.old_format or name.role or wish.in_place:
+    name, request = facts.source, facts.request
+    if name is None or not name.old_format or name.role or request.in_place:
         return
-    none = wish.layout.feature_bits() is None
+    none = request.layout.feature_bits() is None
     yield Found(
-        str(wish.source),
-        f"The source {wish.source} is an image of format 1 and the target {wish.target} will be of "
-        "format 2"
+        str(request.source),
+        f"The source {request.source} is an image of format 1 and the target {request.target} "
+        "will be of format 2"
         + (", without any feature: snapshots cannot be protected or cloned" if none else "")
-        + f". Until the migration ends {wish.source} is not listed, and nobody can write to it.",
+        + f". Until the migration ends {request.source} is not listed, and nobody can write to it.",
         "Add --image-feature layering,exclusive-lock,object-map,fast-diff." if none else "",
     )
 
@@ -43,7 +43,7 @@ def format_1(facts: Facts) -> Iterator[Found]:
 )
 def format_1_warm(facts: Facts) -> Iterator[Found]:
     """Yield a source of format 1: it has no id, and cannot have the feature exclusive-lock."""
-    name, source = facts.source, facts.wish.source
+    name, source = facts.source, facts.request.source
     if name is not None and name.old_format and not name.role:
         yield Found(
             str(source),
@@ -65,8 +65,8 @@ def format_1_in_place(facts: Facts) -> Iterator[Found]:
     It has no id, so that it could not be opened beside a target of its name: to compare them, or to
     look what librbd would copy wrong.
     """
-    name, source = facts.source, facts.wish.source
-    if name is not None and name.old_format and not name.role and facts.wish.in_place:
+    name, source = facts.source, facts.request.source
+    if name is not None and name.old_format and not name.role and facts.request.in_place:
         yield Found(
             str(source),
             f"The source {source} is an image of format 1, which cannot be read beside a target of "
@@ -84,7 +84,7 @@ def format_1_in_place(facts: Facts) -> Iterator[Found]:
 )
 def migrating(facts: Facts) -> Iterator[Found]:
     """Yield a source that has a migration, under its name or in the trash."""
-    name, source = facts.source, facts.wish.source
+    name, source = facts.source, facts.request.source
     if name is None:
         return
     if name.role == "source":
@@ -113,7 +113,7 @@ def migrating(facts: Facts) -> Iterator[Found]:
 )
 def is_target(facts: Facts) -> Iterator[Found]:
     """Yield a source that is the target of a migration."""
-    name, source = facts.source, facts.wish.source
+    name, source = facts.source, facts.request.source
     if name is not None and name.role == "target":
         yield Found(
             str(source),
@@ -132,7 +132,7 @@ def is_target(facts: Facts) -> Iterator[Found]:
 )
 def in_trash(facts: Facts) -> Iterator[Found]:
     """Yield a source that a user moved to the trash."""
-    name, source = facts.source, facts.wish.source
+    name, source = facts.source, facts.request.source
     if name is not None and not name.exists and name.trashed and name.reserved_for is None:
         pool = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
         command = f"rbd trash restore {pool}/{name.trashed}"
@@ -152,7 +152,7 @@ def in_trash(facts: Facts) -> Iterator[Found]:
 )
 def source_missing(facts: Facts) -> Iterator[Found]:
     """Yield a missing source."""
-    name, source = facts.source, facts.wish.source
+    name, source = facts.source, facts.request.source
     if name is None or name.exists or name.role or name.reserved_for or name.trashed:
         return
     where = f"{source.pool}/{source.namespace}" if source.namespace else source.pool
@@ -172,13 +172,18 @@ def source_missing(facts: Facts) -> Iterator[Found]:
 )
 def nothing_changes(facts: Facts) -> Iterator[Found]:
     """Yield a migration that would change nothing; most likely the target was forgotten."""
-    wish = facts.wish
-    if not wish.in_place or wish.spec is not None or wish.force or wish.layout != LayoutOptions():
+    request = facts.request
+    if (
+        not request.in_place
+        or request.spec is not None
+        or request.force
+        or request.layout != LayoutOptions()
+    ):
         return
     yield Found(
-        str(wish.source),
-        f"{wish.source} would be copied onto itself and nothing would change; give a target or a "
-        "layout option, or add --force to copy it anyway.",
+        str(request.source),
+        f"{request.source} would be copied onto itself and nothing would change; give a target or "
+        "a layout option, or add --force to copy it anyway.",
         "Give a target or a layout option.",
     )
 
@@ -192,8 +197,8 @@ def nothing_changes(facts: Facts) -> Iterator[Found]:
 )
 def target_exists(facts: Facts) -> Iterator[Found]:
     """Yield an existing target."""
-    name, target = facts.target, facts.wish.target
-    if name is None or facts.wish.in_place:
+    name, target = facts.target, facts.request.target
+    if name is None or facts.request.in_place:
         return
     if name.role == "target" and not name.exists:
         yield Found(
@@ -218,8 +223,8 @@ def target_exists(facts: Facts) -> Iterator[Found]:
 )
 def reserved(facts: Facts) -> Iterator[Found]:
     """Yield a name that is reserved for the source of another migration."""
-    name, target = facts.target, facts.wish.target
-    if name is None or name.exists or name.reserved_for is None or facts.wish.in_place:
+    name, target = facts.target, facts.request.target
+    if name is None or name.exists or name.reserved_for is None or facts.request.in_place:
         return
     yield Found(
         str(target),

@@ -25,9 +25,9 @@ def _obstacles_of(code: str) -> Function:
     def look(facts: Facts) -> Iterator[Found]:
         if facts.image is None:
             return
-        for obstacle in facts.image.obstacles.of(facts.wish.source):
+        for obstacle in facts.image.obstacles.of(facts.request.source):
             if obstacle.code == code:
-                yield Found(str(facts.wish.source), obstacle.message, obstacle.remedy)
+                yield Found(str(facts.request.source), obstacle.message, obstacle.remedy)
 
     return look
 

@@ -19,7 +19,7 @@ from .registry import ALL, OF_IMAGES, Found, check
 )
 def missing(facts: Facts) -> Iterator[Found]:
     """Yield pools that do not exist."""
-    for name in facts.wish.pools:
+    for name in facts.request.pools:
         if facts.pools.get(name) is None:
             yield Found(
                 name,
@@ -56,7 +56,7 @@ def namespace_missing(facts: Facts) -> Iterator[Found]:
 )
 def erasure(facts: Facts) -> Iterator[Found]:
     """Yield a target pool without omap."""
-    pool = facts.pools.get(facts.wish.target.pool)
+    pool = facts.pools.get(facts.request.target.pool)
     if pool is not None and not pool.omap:
         yield Found(
             pool.name,
@@ -76,10 +76,10 @@ def erasure(facts: Facts) -> Iterator[Found]:
 )
 def overwrites(facts: Facts) -> Iterator[Found]:
     """Yield an erasure-coded data pool that does not allow overwrites."""
-    pool = facts.pools.get(facts.wish.data_pool)
+    pool = facts.pools.get(facts.request.data_pool)
     if pool is None or not pool.erasure or pool.overwrites:
         return
-    if pool.omap or facts.wish.layout.data_pool:  # otherwise refused for another reason
+    if pool.omap or facts.request.layout.data_pool:  # otherwise refused for another reason
         command = f"ceph osd pool set {pool.name} allow_ec_overwrites true"
         yield Found(
             pool.name,
@@ -97,12 +97,13 @@ def overwrites(facts: Facts) -> Iterator[Found]:
 )
 def data_pool_lost(facts: Facts) -> Iterator[Found]:
     """Yield the source's data pool, which librbd does not keep."""
-    kept, wish = facts.image.data_pool if facts.image is not None else "", facts.wish
-    if kept and not wish.layout.data_pool and kept != wish.target.pool:
+    kept, request = facts.image.data_pool if facts.image is not None else "", facts.request
+    if kept and not request.layout.data_pool and kept != request.target.pool:
         yield Found(
-            str(wish.source),
+            str(request.source),
             f"Its data are in the pool {kept}, and those of the target will be in "
-            f"{wish.target.pool} with its header; `--data-pool {kept}` keeps them where they are.",
+            f"{request.target.pool} with its header; `--data-pool {kept}` keeps them where they "
+            "are.",
             f"--data-pool {kept}",
         )
 
@@ -115,7 +116,7 @@ def data_pool_lost(facts: Facts) -> Iterator[Found]:
 )
 def application(facts: Facts) -> Iterator[Found]:
     """Yield pools without the application ``rbd``, where the module ignores records."""
-    for name in facts.wish.pools:
+    for name in facts.request.pools:
         pool = facts.pools.get(name)
         if pool is not None and not pool.application:
             yield Found(

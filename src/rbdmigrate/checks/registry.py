@@ -81,21 +81,21 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def run(facts: Facts) -> list[Finding]:
-    """Return all findings for the method of the wish, errors first, otherwise in the order of the
-    checks.
+    """Return all findings for the method of the request, errors first, otherwise in the order of
+    the checks.
 
     Findings of the inspection of an external source are included.
     """
     found = [
         Finding(c.code, c.severity, f.object, f.message, f.remedy, c.errno)
         for c in CHECKS
-        if facts.wish.method in c.methods
+        if facts.request.method in c.methods
         for f in c.look(facts)
     ]
     if facts.inspection is not None:
-        inspection = facts.inspection.as_raw() if facts.wish.as_raw else facts.inspection
+        inspection = facts.inspection.as_raw() if facts.request.as_raw else facts.inspection
         found += inspection.findings
-    if facts.wish.method is Method.LIVE and _copy_helps(facts, found):
+    if facts.request.method is Method.LIVE and _copy_helps(facts, found):
         found = [_with_copy(finding) for finding in found]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])
 
@@ -124,7 +124,7 @@ def _copy_helps(facts: Facts, found: Iterable[Finding]) -> bool:
 
     QEMU does not read what a snapshot has beyond the end of the disk.
     """
-    spec, inspection = facts.wish.spec, facts.inspection
+    spec, inspection = facts.request.spec, facts.inspection
     if spec is None or not all(f.code in COPY_HELPS for f in found if f.severity is Severity.ERROR):
         return False
     if spec.format != "qcow" or inspection is None or inspection.size is None:

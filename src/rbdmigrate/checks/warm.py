@@ -28,7 +28,7 @@ def no_lock(facts: Facts) -> Iterator[Found]:
     """Yield clients without the lock: their writes can be in a snapshot, and in no later
     difference, when it was just taken (16.2.15).
     """
-    image, source = facts.image, facts.wish.source
+    image, source = facts.image, facts.request.source
     if image is None or not image.users or _LOCK in image.features:
         return
     kernel = any(user.kernel for user in image.users)
@@ -55,7 +55,7 @@ def no_lock(facts: Facts) -> Iterator[Found]:
 )
 def stays_closed(facts: Facts) -> Iterator[Found]:
     """Yield a source that nobody has open, but that somebody could open during the copy."""
-    image, source = facts.image, facts.wish.source
+    image, source = facts.image, facts.request.source
     if image is not None and not image.users and _LOCK not in image.features:
         yield Found(
             str(source),
@@ -73,13 +73,13 @@ def stays_closed(facts: Facts) -> Iterator[Found]:
 )
 def still_open(facts: Facts) -> Iterator[Found]:
     """Yield the clients that have to be stopped for the cutover."""
-    image, wish = facts.image, facts.wish
+    image, request = facts.image, facts.request
     if image is not None and image.users and _LOCK in image.features:
         yield Found(
-            str(wish.source),
+            str(request.source),
             f"It is open for writing by {name_users(image.users)}, and may stay open while it is "
-            f"copied; stop the client before `ceph rbd migration cutover {wish.target}`, and start "
-            "it again on the target.",
+            f"copied; stop the client before `ceph rbd migration cutover {request.target}`, and "
+            "start it again on the target.",
         )
 
 
@@ -93,16 +93,16 @@ def still_open(facts: Facts) -> Iterator[Found]:
 )
 def in_use(facts: Facts) -> Iterator[Found]:
     """Yield the clients of a source that would be cut over by itself."""
-    image, wish = facts.image, facts.wish
+    image, request = facts.image, facts.request
     if image is None or not image.users or not facts.cuts_over or facts.clients_leave:
         return
-    copy = f"ceph rbd migration prepare --method warm {wish.source} {wish.target}"
+    copy = f"ceph rbd migration prepare --method warm {request.source} {request.target}"
     yield Found(
-        str(wish.source),
-        f"The source {wish.source} is open for writing by {name_users(image.users)}, and its "
+        str(request.source),
+        f"The source {request.source} is open for writing by {name_users(image.users)}, and its "
         "clients have to be stopped before the cutover; add --cutover agent, hook or when-closed, "
         f"or copy it meanwhile with `{copy}` and `execute`, then stop them and run `ceph rbd "
-        f"migration cutover {wish.target}`.",
+        f"migration cutover {request.target}`.",
         copy,
     )
 
@@ -116,10 +116,10 @@ def in_use(facts: Facts) -> Iterator[Found]:
 )
 def name_changes(facts: Facts) -> Iterator[Found]:
     """Yield a source with clients that gets the same name in another pool."""
-    image, wish = facts.image, facts.wish
-    source, target = wish.source, wish.target
+    image, request = facts.image, facts.request
+    source, target = request.source, request.target
     used = image is not None and image.users
-    if not used or wish.layout.data_pool or source.pool == target.pool:
+    if not used or request.layout.data_pool or source.pool == target.pool:
         return
     if (source.namespace, source.image) == (target.namespace, target.image):
         yield Found(
@@ -139,7 +139,7 @@ def name_changes(facts: Facts) -> Iterator[Found]:
 )
 def mirrored(facts: Facts) -> Iterator[Found]:
     """Yield a mirrored source: removed snapshots make librbd copy zeros to the other cluster."""
-    image, source = facts.image, facts.wish.source
+    image, source = facts.image, facts.request.source
     if image is None or image.mirror_mode is None or image.obstacles.mirroring:
         return  # snapshots of mirroring are reported as a separate error
     yield Found(
@@ -160,24 +160,24 @@ def mirrored(facts: Facts) -> Iterator[Found]:
 )
 def journaling(facts: Facts) -> Iterator[Found]:
     """Yield journals: what is in the source's is not in its data yet."""
-    image, wish = facts.image, facts.wish
+    image, request = facts.image, facts.request
     if image is None:
         return
     if "journaling" in image.features:
         yield Found(
-            str(wish.source),
+            str(request.source),
             "It has the feature journaling, and writes that are in its journal alone are in no "
-            f"snapshot; disable it with `rbd feature disable {wish.source} journaling`, or choose "
-            "--method live.",
-            f"rbd feature disable {wish.source} journaling",
+            f"snapshot; disable it with `rbd feature disable {request.source} journaling`, or "
+            "choose --method live.",
+            f"rbd feature disable {request.source} journaling",
         )
     elif "journaling" in target_features(facts, image):
         yield Found(
-            str(wish.target),
+            str(request.target),
             "The target would get the feature journaling, and every copied byte would go through "
             f"its journal; leave it out, and enable it after the cutover with `rbd feature enable "
-            f"{wish.target} journaling`.",
-            f"rbd feature enable {wish.target} journaling",
+            f"{request.target} journaling`.",
+            f"rbd feature enable {request.target} journaling",
         )
 
 
@@ -190,13 +190,13 @@ def journaling(facts: Facts) -> Iterator[Found]:
 )
 def group(facts: Facts) -> Iterator[Found]:
     """Yield the group, which an image leaves without a word when it moves to the trash."""
-    image, wish = facts.image, facts.wish
+    image, request = facts.image, facts.request
     if image is None or not image.group:
         return
     name = image.group_spec or image.group.partition("/")[2]
-    remove = f"rbd group image rm {shlex.quote(name)} {wish.source}"
+    remove = f"rbd group image rm {shlex.quote(name)} {request.source}"
     yield Found(
-        str(wish.source),
+        str(request.source),
         f"It is in the group {name}, whose snapshots need it until the last moment; take it out "
         f"with `{remove}`, and add the target to the group after the cutover.",
         remove,
@@ -212,7 +212,7 @@ def group(facts: Facts) -> Iterator[Found]:
 )
 def clones(facts: Facts) -> Iterator[Found]:
     """Yield clones: librbd moves them to a target only in a migration of its own."""
-    image, source = facts.image, facts.wish.source
+    image, source = facts.image, facts.request.source
     if image is None or not image.clones:
         return
     more = image.clones - len(image.clone_names)
@@ -235,19 +235,19 @@ def clones(facts: Facts) -> Iterator[Found]:
 )
 def parent(facts: Facts) -> Iterator[Found]:
     """Yield a parent of which librbd makes no clone, or not one that reads the same."""
-    image, wish = facts.image, facts.wish
-    if image is None or not image.parent or wish.layout.flatten:
+    image, request = facts.image, facts.request
+    if image is None or not image.parent or request.layout.flatten:
         return
     if image.own_encryption:
         yield Found(
-            str(wish.source),
+            str(request.source),
             f"It is a clone of {image.parent} with an encryption of its own, and what a copy of "
             "its bytes writes could not be told from the parent's; choose --method live.",
             "--method live",
         )
     elif image.parent_trashed:
         yield Found(
-            str(wish.source),
+            str(request.source),
             f"It is a clone of {image.parent}, which is in the trash, where librbd makes no "
             "clones of it; give --flatten, restore it with `rbd trash restore`, or choose "
             "--method live.",
@@ -264,7 +264,7 @@ def parent(facts: Facts) -> Iterator[Found]:
 )
 def snapshot_limit(facts: Facts) -> Iterator[Found]:
     """Yield a limit that leaves no room for the snapshots of rounds."""
-    image, source = facts.image, facts.wish.source
+    image, source = facts.image, facts.request.source
     if image is None or image.snapshot_limit is None:
         return
     needed = image.snapshot_count + SNAPSHOTS_NEEDED
@@ -287,11 +287,11 @@ def snapshot_limit(facts: Facts) -> Iterator[Found]:
 )
 def nearfull(facts: Facts) -> Iterator[Found]:
     """Yield a pool of the source in which the snapshots of rounds may not fit."""
-    image, wish = facts.image, facts.wish
-    name = image.data_pool if image is not None and image.data_pool else wish.source.pool
+    image, request = facts.image, facts.request
+    name = image.data_pool if image is not None and image.data_pool else request.source.pool
     pool = facts.pools.get(name)
     full = {"nearfull", "backfillfull", "full", "full_quota"}
-    if pool is None or name == wish.data_pool or not pool.flags & full:
+    if pool is None or name == request.data_pool or not pool.flags & full:
         return
     yield Found(
         name,

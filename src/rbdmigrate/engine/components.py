@@ -268,7 +268,7 @@ class Components:
         self.hook_sender = HookSender(
             queue=self._hook_queue,
             hooks=self.hook_registry,
-            reach=lambda: host.settings().hook_policy,
+            policy=lambda: host.settings().hook_policy,
             send=host.send,
             on_answer=gate.answered,
             wanted=gate.wanted,

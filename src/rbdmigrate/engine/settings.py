@@ -34,9 +34,9 @@ class Settings:
     migration is looked at for what was done behind our back. ``retry_first`` and ``retry_cap``:
     the first and the longest wait after a failure that may pass.
     ``agent_interval``: between two reports of an agent that has nothing to do.
-    ``reach``: the folders and hosts that may be imported from. ``per_source_host``: copies at once
-    that read from one host; 0 is no limit. ``source_timeout``: how long nothing may come from an
-    external source. ``worker_memory``: bytes that a worker may use.
+    ``import_policy``: the folders and hosts that may be imported from. ``per_source_host``: copies
+    at once that read from one host; 0 is no limit. ``source_timeout``: how long nothing may come
+    from an external source. ``worker_memory``: bytes that a worker may use.
     ``max_cutovers``: cutovers at once; 0 is no limit. ``hook_policy``: the hosts that hooks may be
     at. ``hook_close_wait``: how long clients may still be there after hooks said they were stopped.
     ``warnings``: from when on health warnings are raised.
@@ -63,7 +63,7 @@ class Settings:
     agent_interval: float = 30.0
     retry_first: float = 2.0
     retry_cap: float = 300.0
-    reach: ImportPolicy = field(default_factory=ImportPolicy)
+    import_policy: ImportPolicy = field(default_factory=ImportPolicy)
     per_source_host: int = 0
     source_timeout: float = 60.0
     worker_memory: int = 1 << 30

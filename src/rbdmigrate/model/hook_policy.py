@@ -35,7 +35,7 @@ class HookPolicy(ImportPolicy):
         return super().refuse_address(host, address)
 
 
-def parse_hook_reach(hosts: str, http: bool) -> HookPolicy:
+def parse_hook_policy(hosts: str, http: bool) -> HookPolicy:
     """Return the HookPolicy of the module options. Raises ValueError."""
     return HookPolicy(hosts=parse_hosts(hosts), http=http)
 

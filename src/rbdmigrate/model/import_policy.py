@@ -155,7 +155,7 @@ def is_closed(key: str) -> bool:
     return key.startswith(_CLOSED_KEYS)
 
 
-def parse_reach(
+def parse_import_policy(
     folders: str,
     hosts: str,
     config_keys: str = SOURCE_KEYS,

@@ -63,7 +63,9 @@ def own_keys(ident: str, stored: Iterable[str]) -> frozenset[str]:
     return frozenset(key for key in stored if ident and key.startswith(prefix))
 
 
-def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str]) -> Optional[str]:
+def refuse_reference(
+    policy: ImportPolicy, key: str, url: str, own: frozenset[str]
+) -> Optional[str]:
     """Why the value of ``key`` may not be sent to the server of ``url``; None when it may.
 
     ``own``: the config-keys that were stored for this import, whose secrets were given with it.
@@ -75,8 +77,8 @@ def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str
         return "A config-key has letters, digits and . _ - / : + = @ in its name, and no others"
     if is_closed(key):
         return f"The config-key {key} holds another secret and is never used by imports"
-    if not reach.opens_key(key):
-        opened = ", ".join(reach.config_keys) or "none"
+    if not policy.opens_key(key):
+        opened = ", ".join(policy.config_keys) or "none"
         return (
             f"The config-key {key} is not open to imports (open: {opened}); an administrator adds "
             f"it to the option {OPTION_CONFIG_KEYS}"
@@ -84,12 +86,12 @@ def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str
     if not url:
         return None
     target = parse_url(url)
-    if target.scheme != "https" and not reach.config_keys_over_http:
+    if target.scheme != "https" and not policy.config_keys_over_http:
         return (
             f"The config-key {key} is not sent to {target.host} without encryption (https); an "
             f"administrator allows it with the option {OPTION_HTTP}"
         )
-    if not reach.names(target.host):
+    if not policy.names(target.host):
         return (
             f"The config-key {key} is not sent to {target.host}, which the option {OPTION_HOSTS} "
             "does not name; an administrator adds it there"
@@ -98,11 +100,11 @@ def refuse_reference(reach: ImportPolicy, key: str, url: str, own: frozenset[str
 
 
 def refuse_references(
-    spec: SourceSpec, reach: ImportPolicy, own: frozenset[str] = frozenset()
+    spec: SourceSpec, policy: ImportPolicy, own: frozenset[str] = frozenset()
 ) -> Optional[str]:
     """Why a reference in the spec may not be used; None when all may."""
     for reference in references(spec):
-        refused = refuse_reference(reach, reference.key, reference.url, own)
+        refused = refuse_reference(policy, reference.key, reference.url, own)
         if refused:
             return refused
     return None
@@ -110,7 +112,7 @@ def refuse_references(
 
 @lru_cache(maxsize=1024)
 def _refuse_recorded(
-    spec: str, stored: tuple[str, ...], ident: str, reach: ImportPolicy
+    spec: str, stored: tuple[str, ...], ident: str, policy: ImportPolicy
 ) -> Optional[str]:
     try:
         source = Import(spec).source
@@ -121,12 +123,12 @@ def _refuse_recorded(
             "The S3 keys of its source are only in the target's header, where plain rbd put them; "
             "an administrator finishes it with `rbd migration execute` and `rbd migration commit`"
         )
-    return refuse_references(source, reach, own_keys(ident, stored))
+    return refuse_references(source, policy, own_keys(ident, stored))
 
 
-def refuse_import(imported: Import, ident: str, reach: ImportPolicy) -> Optional[str]:
+def refuse_import(imported: Import, ident: str, policy: ImportPolicy) -> Optional[str]:
     """Why the stored import ``ident`` may not read its source now; None when it may.
 
     Options may have changed since it was accepted, and version 0.1 accepted any config-key.
     """
-    return _refuse_recorded(imported.spec, imported.secrets, ident, reach)
+    return _refuse_recorded(imported.spec, imported.secrets, ident, policy)

@@ -18,7 +18,7 @@ from .streams import open_stream
 def open_content(
     spec: SourceSpec,
     snapshot: Optional[str],
-    reach: ImportPolicy,
+    policy: ImportPolicy,
     limits: Limits = Limits(total=None),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Content:
@@ -36,7 +36,7 @@ def open_content(
                 "RAW_NO_SNAPSHOT", ENOENT, f"{spec.label()} has no snapshot {snapshot!r}."
             )
         stream_spec = named[0]
-    stream = open_stream(stream_spec, reach, limits, resolve_config)
+    stream = open_stream(stream_spec, policy, limits, resolve_config)
     if spec.format == "raw":
         return RawContent(stream)
     try:

@@ -47,7 +47,7 @@ class CopySource:
     """
 
     spec: SourceSpec
-    reach: ImportPolicy
+    policy: ImportPolicy
     limits: Limits = Limits(total=None)  # noqa: RUF009 - frozen
     resolve_config: Resolve = no_config
     deadline: Optional[Deadline] = None
@@ -83,7 +83,7 @@ class CopySource:
     def open_stream(self, stream: StreamSpec) -> Stream:
         """Open a stream of it, or one that is named in it. Raises SourceError."""
         return open_stream(
-            stream, self.reach, self.limits, self.resolve_config, self.deadline, copied=True
+            stream, self.policy, self.limits, self.resolve_config, self.deadline, copied=True
         )
 
     def open_disk(self, stream: StreamSpec, *, summed: bool = False) -> Stream:
@@ -105,7 +105,7 @@ class CopySource:
         opened = self.open_stream(stream)
         if not comes_in_order(opened, stream):
             return opened
-        return self.spool.put(opened, stream, self.reach, self.deadline)
+        return self.spool.put(opened, stream, self.policy, self.deadline)
 
     def snapshots(self) -> list[SnapshotInfo]:
         """Its snapshots, the oldest first. Raises SourceError."""
@@ -185,12 +185,12 @@ class HoleyFile(RawContent):
 
 def inspect_copied(
     spec: SourceSpec,
-    reach: ImportPolicy,
+    policy: ImportPolicy,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Inspection:
     """Inspect a source as it would be copied. Never raises for a source: see ``inspect``."""
-    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    look = Look(spec, policy, limits, resolve_config, Deadline(limits))
     return look.by(_look)
 
 
@@ -207,7 +207,7 @@ def identify_copied(source: CopySource) -> dict[str, dict[str, str]]:
 def _look(look: Look) -> None:
     with CopySource(
         look.spec,
-        look.reach,
+        look.policy,
         look.limits,
         look.resolve_config,
         look.deadline,
@@ -272,8 +272,8 @@ def _note_order(look: Look, spec: StreamSpec, stream: Stream) -> None:
         look.note(
             "SOURCE_SPOOLED",
             f"{spec.location} {why}, and its format is read in any order: the copy, and a "
-            f"verification, put it into a file without a name in {look.reach.spool_folder} of the "
-            f"manager's host first, which may have {format_size(look.reach.spool_size)}.",
+            f"verification, put it into a file without a name in {look.policy.spool_folder} of the "
+            f"manager's host first, which may have {format_size(look.policy.spool_size)}.",
         )
         return
     if spec.checksum and not summed_in_passing(look.spec.format, stream, spec):

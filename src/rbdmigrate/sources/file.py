@@ -52,8 +52,8 @@ class OpenFile(Stream):
 class FileStream(OpenFile):
     """An open file. ``file_id``: its device and inode."""
 
-    def __init__(self, path: str, reach: ImportPolicy) -> None:
-        super().__init__(path, _open(path, reach))
+    def __init__(self, path: str, policy: ImportPolicy) -> None:
+        super().__init__(path, _open(path, policy))
         try:
             status = os.fstat(self._fd)
             if not stat.S_ISREG(status.st_mode):
@@ -86,13 +86,13 @@ def data_of(descriptor: int, offset: int, end: int) -> Iterator[tuple[int, int]]
         offset = stop
 
 
-def _open(path: str, reach: ImportPolicy) -> int:
+def _open(path: str, policy: ImportPolicy) -> int:
     """A descriptor of exactly the file that the policy allowed, even if its name changes."""
     try:
         real = os.path.realpath(path)
     except (OSError, ValueError):
         real = path
-    refused = reach.refuse_file(path, real)
+    refused = policy.refuse_file(path, real)
     if refused:
         raise SourceError("FILE_REACH", EPERM, f"{refused}.")
     try:
@@ -117,7 +117,7 @@ def _open(path: str, reach: ImportPolicy) -> int:
         ) from None
     # A folder of the path may have become a link since: check the path that was opened.
     opened = os.readlink(f"/proc/self/fd/{fd}")
-    refused = reach.refuse_file(path, opened)
+    refused = policy.refuse_file(path, opened)
     if refused:
         os.close(fd)
         raise SourceError("FILE_REACH", EPERM, f"{refused}.")

@@ -15,18 +15,18 @@ from .stream import Resolve, no_config
 
 def inspect(
     spec: SourceSpec,
-    reach: ImportPolicy,
+    policy: ImportPolicy,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> Inspection:
     """Inspect a raw or qcow source. Never raises for a source: problems become findings."""
-    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    look = Look(spec, policy, limits, resolve_config, Deadline(limits))
     return look.by(_look)
 
 
 def identify(
     spec: SourceSpec,
-    reach: ImportPolicy,
+    policy: ImportPolicy,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
 ) -> dict[str, dict[str, str]]:
@@ -34,7 +34,7 @@ def identify(
 
     Streams that cannot be opened are left out.
     """
-    look = Look(spec, reach, limits, resolve_config, Deadline(limits))
+    look = Look(spec, policy, limits, resolve_config, Deadline(limits))
     for path, stream_spec in spec.streams():
         with suppress(Exception), look.open(stream_spec) as stream:
             look.remember(path, stream)

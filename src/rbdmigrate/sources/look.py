@@ -23,7 +23,7 @@ class Look:
     """An unfinished inspection: what was found so far."""
 
     spec: SourceSpec
-    reach: ImportPolicy
+    policy: ImportPolicy
     limits: Limits
     resolve_config: Resolve
     deadline: Deadline
@@ -40,7 +40,7 @@ class Look:
 
     def open(self, stream: StreamSpec) -> Stream:
         """Open a stream of the spec."""
-        return open_stream(stream, self.reach, self.limits, self.resolve_config, self.deadline)
+        return open_stream(stream, self.policy, self.limits, self.resolve_config, self.deadline)
 
     def remember(self, path: str, stream: Stream) -> None:
         """Note the identity of a stream that was read, to recognise it later."""

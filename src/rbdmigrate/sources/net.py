@@ -30,7 +30,7 @@ MAX_ADDRESSES = 16  # addresses of one name; a name with more is refused
 class Rules:
     """The rules for every connection of an inspection."""
 
-    reach: ImportPolicy
+    policy: ImportPolicy
     limits: Limits
     deadline: Deadline
 
@@ -219,7 +219,7 @@ def resolve(host: str, port: int, rules: Rules) -> list[str]:
             "HOST_REACH", EPERM, f"The name {host} has more than {MAX_ADDRESSES} addresses."
         )
     for address in addresses:
-        refused = rules.reach.refuse_address(host, address)
+        refused = rules.policy.refuse_address(host, address)
         if refused:
             raise SourceError("HOST_REACH", EPERM, f"{refused}.")
     return addresses
@@ -227,7 +227,7 @@ def resolve(host: str, port: int, rules: Rules) -> list[str]:
 
 def connect_unix(path: str, rules: Rules) -> Any:
     """Connect to a Unix socket inside the folders that are open to imports."""
-    refused = rules.reach.refuse_file(path, os.path.realpath(path))
+    refused = rules.policy.refuse_file(path, os.path.realpath(path))
     if refused:
         raise SourceError("FILE_REACH", EPERM, f"{refused}.")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

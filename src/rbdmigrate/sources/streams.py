@@ -26,7 +26,7 @@ _ADVICE = 'give the certificates of its authority, as "ca": "config://KEY" in th
 
 def open_stream(
     stream: StreamSpec,
-    reach: ImportPolicy,
+    policy: ImportPolicy,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     resolve_config: Resolve = no_config,
     deadline: Optional[Deadline] = None,
@@ -40,13 +40,13 @@ def open_stream(
     """
     if copied and stream.member:
         archive = open_stream(
-            replace(stream, member=""), reach, limits, resolve_config, deadline, copied=True
+            replace(stream, member=""), policy, limits, resolve_config, deadline, copied=True
         )
         in_order = archive.in_order or stream.compression
         return archive if in_order else member_of(archive, stream.member)
-    rules = Rules(reach, limits, deadline or Deadline(limits))
+    rules = Rules(policy, limits, deadline or Deadline(limits))
     if stream.type == "file":
-        return FileStream(stream.file_path, reach)
+        return FileStream(stream.file_path, policy)
     if stream.type == "http" and copied:
         return CopiedHttpStream(access_of(stream, resolve_config), rules)
     if stream.type == "http":

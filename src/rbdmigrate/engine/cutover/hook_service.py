@@ -174,18 +174,18 @@ class HookService:
         return self._translated(ImageSpec("", "", f"the hook {name}"))
 
     def _refuse_url(self, url: str) -> None:
-        reach = self._settings().hook_policy
+        policy = self._settings().hook_policy
         try:
             parts = parse_hook_url(url)
         except ValueError as error:
             raise MigrationError(EINVAL, f"The URL {shown_url(url)[:200]!r} {error}.") from error
-        if parts.scheme != "https" and not reach.http:
+        if parts.scheme != "https" and not policy.http:
             raise MigrationError(
                 EPERM,
                 f"{parts.place} would get messages without encryption; use https://, or allow it "
                 f"with the option {OPTION_HOOK_HTTP}.",
             )
-        refused = reach.refuse_address(parts.host, parts.host)
+        refused = policy.refuse_address(parts.host, parts.host)
         if refused and "is not an address" not in refused:  # names are looked up when it is sent
             raise MigrationError(EPERM, f"{refused}.")
 

@@ -29,7 +29,7 @@ class HookRequest:
     headers: Mapping[str, str]
     timeout: float
     ca: str
-    reach: HookPolicy
+    policy: HookPolicy
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Connection(http.client.HTTPConnection):
         self._url = url
         self._ca = request.ca
         limits = Limits(connect=request.timeout, answer=request.timeout, total=request.timeout)
-        self._rules = Rules(request.reach, limits, Deadline(limits))
+        self._rules = Rules(request.policy, limits, Deadline(limits))
 
     def connect(self) -> None:
         host, port = self._url.host, self._url.port
@@ -62,7 +62,7 @@ class _Connection(http.client.HTTPConnection):
 def post(request: HookRequest) -> HookResponse:
     """Send a message and return the answer. Redirects are not followed. Raises MigrationError."""
     url = parse_hook_url(request.url)
-    if url.scheme != "https" and not request.reach.http:
+    if url.scheme != "https" and not request.policy.http:
         raise MigrationError(
             EPERM,
             f"Messages are not sent to {url.place} without encryption; use https://, or allow it "

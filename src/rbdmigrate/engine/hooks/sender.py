@@ -61,7 +61,7 @@ class HookSender:
         *,
         queue: HookQueue,
         hooks: HookRegistry,
-        reach: Callable[[], HookPolicy],
+        policy: Callable[[], HookPolicy],
         send: Send,
         on_answer: Callable[[Delivery, Answer], None],
         wanted: Callable[[Delivery], bool],
@@ -69,7 +69,7 @@ class HookSender:
     ) -> None:
         self._queue = queue
         self._hooks = hooks
-        self._reach = reach
+        self._policy = policy
         self._send = send
         self._on_answer = on_answer
         self._wanted = wanted
@@ -193,7 +193,7 @@ class HookSender:
                 headers=messages.headers(delivery, secret, time.time()),
                 timeout=hook.timeout,
                 ca=hook.ca,
-                reach=self._reach(),
+                policy=self._policy(),
             )
             response = self._send(request)
         except MigrationError as error:

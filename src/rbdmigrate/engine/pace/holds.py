@@ -111,7 +111,7 @@ class Holds:
         """Why the source of an import may not be read: a config-key that is not open to imports."""
         if m.imported is None:
             return None
-        refused = refuse_import(m.imported, m.id, self._settings().reach)
+        refused = refuse_import(m.imported, m.id, self._settings().import_policy)
         if refused is None:
             return None
         if m.executed_at is None:

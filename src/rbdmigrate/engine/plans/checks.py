@@ -157,8 +157,8 @@ class PlanChecks:
                 self._lock.notify_all()
 
     def _look(self, definition: Definition, item: Item) -> Facts:
-        wish = self._beginner.wish(item, definition)
-        return self._preflight.gather(wish, order=False, recent=True)
+        request = self._beginner.request(item, definition)
+        return self._preflight.gather(request, order=False, recent=True)
 
     def _one(self, check: _Check, item: Item, look: Future[Facts]) -> None:
         try:
@@ -229,13 +229,13 @@ def _stale(check: _Check, definition: Definition) -> bool:
 
 
 def _count(check: _Check, facts: Facts) -> None:
-    wish = facts.wish
+    request = facts.request
     size = facts.to_copy or 0
-    goes = check.definition.policy.goal is Goal.COMMITTED and wish.spec is None
+    goes = check.definition.policy.goal is Goal.COMMITTED and request.spec is None
     frees = size if goes else 0
-    check.moves.append(Move(wish.data_pool, size, wish.source.pool, frees))
-    pool = facts.pools.get(wish.data_pool)
-    check.free[wish.data_pool] = None if pool is None else pool.max_avail
+    check.moves.append(Move(request.data_pool, size, request.source.pool, frees))
+    pool = facts.pools.get(request.data_pool)
+    check.free[request.data_pool] = None if pool is None else pool.max_avail
 
 
 def _silent(item: Item, error: MigrationError) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class ItemChooser:
             if left <= 0:
                 raise _takes_too_long(definition.name)
             seconds = min(INSPECTION_TIME, left)
-            question = ReadList(given, self._settings().reach, seconds)
+            question = ReadList(given, self._settings().import_policy, seconds)
             return self._ask(question, ListRead, seconds + _MORE, order=order)
 
         return choose(definition, there, lambda: secrets.token_hex(6), read)

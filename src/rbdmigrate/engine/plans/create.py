@@ -24,7 +24,7 @@ ImportRequestMaker = Callable[[SourceSpec, ImageSpec, LayoutOptions], MigrationR
 
 
 class ItemStarter:
-    """Makes the records of a plan's migrations. ``import_request`` makes the wish of an import."""
+    """Makes the records of a plan's migrations. ``import_request`` makes that of an import."""
 
     def __init__(
         self,
@@ -42,15 +42,15 @@ class ItemStarter:
         self._import_request = import_request
         self._answers = answers
 
-    def wish(self, item: Item, plan: Definition) -> MigrationRequest:
+    def request(self, item: Item, plan: Definition) -> MigrationRequest:
         """What an item asks for. Raises MigrationError."""
         if not item.source_spec:
-            wish = MigrationRequest(item.source, item.target, plan.rule.layout)
-            return wish.by(plan.method_of(item), auto=plan.auto)
-        wish = self._import_request(
+            request = MigrationRequest(item.source, item.target, plan.rule.layout)
+            return request.by(plan.method_of(item), auto=plan.auto)
+        request = self._import_request(
             parse_source_spec(item.source_spec), item.target, plan.rule.layout
         )
-        return replace(wish.by(plan.method_of(item)), as_raw=item.as_raw)
+        return replace(request.by(plan.method_of(item)), as_raw=item.as_raw)
 
     def facts(self, item: Item, plan: Definition) -> Facts:
         """What preflight finds about an item. Changes nothing. Raises MigrationError.
@@ -58,7 +58,7 @@ class ItemStarter:
         For an item that is not under way yet; :meth:`begin` takes what this returns.
         """
         with self._answers(item.target):
-            return self._preflight.gather(self.wish(item, plan), order=True, recent=True)
+            return self._preflight.gather(self.request(item, plan), order=True, recent=True)
 
     def begin(self, item: Item, plan: Definition, look: Callable[[], Facts]) -> TrackedMigration:
         """The migration of an item: a new one, or the one there is, whoever began it.
@@ -72,7 +72,7 @@ class ItemStarter:
             known = self._registry.get(item.ident)
             if known is not None:
                 return known
-            wish = self.wish(item, plan)
+            request = self.request(item, plan)
             return self._admission.take_on(
-                wish, plan.policy, ident=item.ident, plan=plan.name, look=look
+                request, plan.policy, ident=item.ident, plan=plan.name, look=look
             )

@@ -243,7 +243,9 @@ class Executor:
             blind=blind(m),
             arm=tracked.arm and waits_for_clients(m),
         )
-        return ActOn(worker_jobs.ends_of(m, settings.reach), worker_jobs.act_of(op, m, context))
+        return ActOn(
+            worker_jobs.ends_of(m, settings.import_policy), worker_jobs.act_of(op, m, context)
+        )
 
     def _ended(self, tracked: TrackedMigration, op: Op, ending: Ending) -> None:
         """The worker did its job, or says why not."""

@@ -112,7 +112,7 @@ class PostCopy:
 
     def _aside(self, slot: Slot, tracked: TrackedMigration, act: Act, timeout: float) -> Ending:
         """What a fresh worker answers to a short act beside the job; ETIMEDOUT if it is lost."""
-        ends = ends_of(tracked.migration, self._settings().reach)
+        ends = ends_of(tracked.migration, self._settings().import_policy)
         worker = slot.fresh_worker()
         timer = threading.Timer(timeout, worker.kill)
         timer.start()

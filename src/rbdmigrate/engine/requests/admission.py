@@ -51,70 +51,73 @@ class Admission:
 
     def take_on(
         self,
-        wish: MigrationRequest,
+        request: MigrationRequest,
         policy: Policy,
         *,
         ident: str = "",
         plan: str = "",
         look: Optional[Callable[[], Facts]] = None,
     ) -> TrackedMigration:
-        """The migration that is wished: a new one, or the one there is with the stricter policy.
+        """The migration that is asked for: a new one, or the one there is with the stricter policy.
 
-        ``ident`` and ``plan`` are for :func:`admit`. ``look``: gathers the facts about the wish;
+        ``ident`` and ``plan`` are for :func:`admit`. ``look``: gathers the facts about the request;
         None: preflight does. Raises MigrationError for every refusal,
         having changed nothing, and what RADOS and the store raise.
         """
-        pools = (wish.source.pool, wish.target.pool, wish.layout.data_pool or "")
+        pools = (request.source.pool, request.target.pool, request.layout.data_pool or "")
         require_takers(self._hooks, policy.cutover, pools)
         facts: Optional[Facts] = None
         while True:
-            self._wait_for_ended(wish)
+            self._wait_for_ended(request)
             with self._lookup.admission:
-                tracked = self._lookup.asked_before(wish)
+                tracked = self._lookup.asked_before(request)
                 if tracked is not None:
-                    return self._merge(tracked, wish, policy, plan)
+                    return self._merge(tracked, request, policy, plan)
                 if facts is not None:
                     m = admit(facts, policy, ident, plan)
                     self._lookup.refuse_known(m)
-                    return self._create(m, wish)
+                    return self._create(m, request)
             # The look at the source may take half a minute, and commands wait for the lock.
-            facts = look() if look is not None else self._preflight.gather(wish, order=True)
+            facts = look() if look is not None else self._preflight.gather(request, order=True)
 
-    def _wait_for_ended(self, wish: MigrationRequest) -> None:
+    def _wait_for_ended(self, request: MigrationRequest) -> None:
         """Wait until the records of migrations of the same images that have ended are put away."""
 
         def put_away() -> bool:
-            known = [self._registry.find(wish.target)]
-            if wish.spec is None:
-                known += [self._registry.find_source(wish.source), self._registry.find(wish.source)]
+            known = [self._registry.find(request.target)]
+            if request.spec is None:
+                known += [
+                    self._registry.find_source(request.source),
+                    self._registry.find(request.source),
+                ]
             return not any(tracked and tracked.migration.state.ended for tracked in known)
 
         self._registry.wait(put_away, _PUT_AWAY)
 
     def _merge(
-        self, tracked: TrackedMigration, wish: MigrationRequest, policy: Policy, plan: str
+        self, tracked: TrackedMigration, request: MigrationRequest, policy: Policy, plan: str
     ) -> TrackedMigration:
         def change(m: Migration) -> Migration:
-            refuse_taken(m, wish)
-            after = merged(m, policy, wish.layout, plan)
-            if wish.spec is not None:
-                self._secrets.renew(m, wish.spec)  # before it may be acted on again
+            refuse_taken(m, request)
+            after = merged(m, policy, request.layout, plan)
+            if request.spec is not None:
+                self._secrets.renew(m, request.spec)  # before it may be acted on again
             return after
 
         self._registry.update(tracked, change)
         return tracked
 
-    def _create(self, m: Migration, wish: MigrationRequest) -> TrackedMigration:
+    def _create(self, m: Migration, request: MigrationRequest) -> TrackedMigration:
         if m.plan:
             fault_point("plans.begin", m.plan)
-        if wish.spec is None:
+        if request.spec is None:
             return self._registry.create(m)
-        with self._secrets.stored(m, wish.spec):
+        with self._secrets.stored(m, request.spec):
             return self._registry.create(m)
 
 
 def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migration:
-    """The new record for what is wished. MigrationError for the first error that checks find.
+    """The new record for what is asked for. MigrationError for the first error that checks find.
 
     ``ident``: the id that it has in its ``plan``; empty: a new one. The record of an import names
     the config-keys of its secrets; they are to be stored after it.
@@ -125,7 +128,7 @@ def admit(facts: Facts, policy: Policy, ident: str = "", plan: str = "") -> Migr
     if policy.verify is Verify.AUTO:
         policy = replace(policy, verify=facts.verify)
     ident = ident or secrets.token_hex(6)
-    if facts.wish.spec is not None:
+    if facts.request.spec is not None:
         return replace(_import(facts, policy, findings, ident), plan=plan)
     assert facts.source is not None  # or an error was found
     assert facts.target is not None
@@ -152,20 +155,20 @@ def _asked(facts: Facts, policy: Policy, ident: str, source: Place, now: float) 
         goal=policy.goal,
         state=State.QUEUED,
         created=now,
-        layout=facts.wish.layout,
-        method=facts.wish.method,
+        layout=facts.request.layout,
+        method=facts.request.method,
     )
     return with_policy(plain, policy)
 
 
 def _import(facts: Facts, policy: Policy, findings: list[Finding], ident: str) -> Migration:
     """The record of an import: with references in place of the source's secrets."""
-    assert facts.wish.spec is not None
+    assert facts.request.spec is not None
     assert facts.target is not None  # or an error was found
     assert facts.inspection is not None
     now = time.time()
-    spec, stored = facts.wish.spec.with_secrets_at(prefix_of(ident))
-    source = facts.wish.source
+    spec, stored = facts.request.spec.with_secrets_at(prefix_of(ident))
+    source = facts.request.source
     place = Place(source.pool, source.namespace, source.image, facts.source_pool_id)
     migration = replace(
         _asked(facts, policy, ident, place, now),
@@ -174,7 +177,7 @@ def _import(facts: Facts, policy: Policy, findings: list[Finding], ident: str) -
         imported=Import(
             spec=spec.to_json(),
             secrets=tuple(stored),
-            inline=facts.wish.inline,
+            inline=facts.request.inline,
             host=host_of(spec),
             size=facts.inspection.size,
             snapshots=tuple(snapshot.name for snapshot in facts.inspection.snapshots),

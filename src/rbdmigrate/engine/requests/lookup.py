@@ -40,21 +40,21 @@ class Lookup:
         self._answers = answers
         self.admission = threading.Lock()  # one new record at a time
 
-    def asked_before(self, wish: MigrationRequest) -> Optional[TrackedMigration]:
-        """The migration under way that was asked for by the same wish. Changes nothing.
+    def asked_before(self, request: MigrationRequest) -> Optional[TrackedMigration]:
+        """The migration under way that was asked for by the same request. Changes nothing.
 
-        Raises MigrationError when another migration has the wish's source or target.
+        Raises MigrationError when another migration has the request's source or target.
         """
-        if wish.spec is not None:
-            refuse_claimed(self._registry, wish.target)
+        if request.spec is not None:
+            refuse_claimed(self._registry, request.target)
         else:
-            refuse_claimed(self._registry, wish.source, wish.target)
-        tracked = self._registry.find(wish.target)
+            refuse_claimed(self._registry, request.source, request.target)
+        tracked = self._registry.find(request.target)
         if tracked is not None:
             access().require_migration(tracked.migration)
-            refuse_taken(tracked.migration, wish)
+            refuse_taken(tracked.migration, request)
             return tracked
-        other = self._registry.find_source(wish.source) if wish.spec is None else None
+        other = self._registry.find_source(request.source) if request.spec is None else None
         if other is not None:
             raise _migrating(other.migration)
         return None
@@ -181,8 +181,8 @@ def _migrating(m: Migration) -> MigrationError:
     return MigrationError(EBUSY, f"{message}.")
 
 
-def _refuse_other_method(m: Migration, wish: MigrationRequest) -> None:
-    asked = wish.asked_method
+def _refuse_other_method(m: Migration, request: MigrationRequest) -> None:
+    asked = request.asked_method
     if asked is not None and asked is not m.method:
         raise MigrationError(
             EEXIST,
@@ -191,18 +191,18 @@ def _refuse_other_method(m: Migration, wish: MigrationRequest) -> None:
         )
 
 
-def refuse_taken(m: Migration, wish: MigrationRequest) -> None:
-    """MigrationError(EEXIST) unless the record is about the source that is wished."""
-    if wish.spec is None:
-        same = m.imported is None and m.source.spec == wish.source
-        _refuse_other_method(m, wish)
+def refuse_taken(m: Migration, request: MigrationRequest) -> None:
+    """MigrationError(EEXIST) unless the record is about the source that is asked for."""
+    if request.spec is None:
+        same = m.imported is None and m.source.spec == request.source
+        _refuse_other_method(m, request)
     else:
-        spec, _ = wish.spec.with_secrets_at(prefix_of(m.id))
+        spec, _ = request.spec.with_secrets_at(prefix_of(m.id))
         kept = m.imported
         same = kept is not None and (kept.spec, kept.inline, m.method) == (
             spec.to_json(),
-            wish.inline,
-            wish.method,
+            request.inline,
+            request.method,
         )
     if not same:
         raise MigrationError(

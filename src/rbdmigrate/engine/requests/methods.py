@@ -1,4 +1,4 @@
-"""The methods that come into question for what is wished, and the choice among them."""
+"""The methods that come into question for what is asked for, and the choice among them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ...model.states import Method
 
 
 def decided(facts: Facts, policy: Policy) -> tuple[Facts, Optional[Choice]]:
-    """The facts by the method that is chosen for the wish; without a choice where one is given.
+    """The facts by the method that is chosen for the request; without a choice where one is given.
 
     Raises MigrationError where an image can be migrated by no method.
     """
     facts = _with_policy(facts, policy)
-    if not facts.wish.auto:
+    if not facts.request.auto:
         return facts, None
     choice = choose(_refusals(facts), policy)
     return facts.by(choice.method), choice
@@ -30,7 +30,7 @@ def decided(facts: Facts, policy: Policy) -> tuple[Facts, Optional[Choice]]:
 def for_check(facts: Facts, policy: Policy) -> Facts:
     """The facts by the method that would be chosen, or ``live`` where none can do the job."""
     facts = _with_policy(facts, policy)
-    if not facts.wish.auto:
+    if not facts.request.auto:
         return facts
     allowed = methods_for(policy)
     able = {method: error for method, error in _refusals(facts).items() if method in allowed}
@@ -42,12 +42,12 @@ def _with_policy(facts: Facts, policy: Policy) -> Facts:
     return replace(facts, clients_leave=leave, cuts_over=goes_on(policy.goal))
 
 
-def other_method(wish: MigrationRequest) -> Optional[Method]:
+def other_method(request: MigrationRequest) -> Optional[Method]:
     """The other method by which the source of an import may be read; None where there is none."""
-    spec = wish.spec
+    spec = request.spec
     if spec is None or spec.format == "native" or not spec.read_by_librbd:
         return None
-    return Method.LIVE if wish.method is Method.COPY else Method.COPY
+    return Method.LIVE if request.method is Method.COPY else Method.COPY
 
 
 def methods(facts: Facts) -> list[dict[str, Any]]:
@@ -65,11 +65,11 @@ def methods(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _refusals(facts: Facts) -> Refusals:
-    wish = facts.wish
+    request = facts.request
     judged_by = {Method.WARM: facts, Method.LIVE: facts}
-    if wish.spec is not None:
-        judged_by = {wish.method: facts}
-        other = other_method(wish)
+    if request.spec is not None:
+        judged_by = {request.method: facts}
+        other = other_method(request)
         if other is not None and facts.otherwise is not None:
             judged_by[other] = replace(facts, inspection=facts.otherwise)
     return {method: first_error(run(known.by(method))) for method, known in judged_by.items()}

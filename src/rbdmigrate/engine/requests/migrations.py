@@ -132,8 +132,8 @@ class Migrations:
         ``force``, ``method`` and ``auto``: see :meth:`prepare`. Raises MigrationError when the
         cluster does not answer.
         """
-        wish = MigrationRequest(source, target or source, layout, force=force)
-        return self._check(wish.by(method, auto=auto))
+        request = MigrationRequest(source, target or source, layout, force=force)
+        return self._check(request.by(method, auto=auto))
 
     def check_import(
         self,
@@ -147,8 +147,8 @@ class Migrations:
         method: Optional[Method] = None,
     ) -> Report:
         """The same for an import; see :meth:`prepare_import`."""
-        wish = self._preparation.import_request(spec, target, layout).by(method)
-        return self._check(replace(wish, inline=inline, logged=logged, as_raw=as_raw))
+        request = self._preparation.import_request(spec, target, layout).by(method)
+        return self._check(replace(request, inline=inline, logged=logged, as_raw=as_raw))
 
     def prepare(
         self,
@@ -167,9 +167,9 @@ class Migrations:
         ``live``, or with ``auto`` the best one for the image and the policy. Raises MigrationError
         for every refusal, having changed nothing.
         """
-        wish = MigrationRequest(source, target or source, layout, force=force)
-        wish = wish.by(method, auto=auto)
-        return view(self._preparation.prepare(wish, policy))
+        request = MigrationRequest(source, target or source, layout, force=force)
+        request = request.by(method, auto=auto)
+        return view(self._preparation.prepare(request, policy))
 
     def prepare_import(
         self,
@@ -192,9 +192,9 @@ class Migrations:
         Raises MigrationError for every refusal, having changed nothing.
         """
         with self._translated(target):
-            wish = self._preparation.import_request(spec, target, layout).by(method)
-        wish = replace(wish, inline=inline, logged=logged, as_raw=as_raw)
-        return view(self._preparation.prepare(wish, policy))
+            request = self._preparation.import_request(spec, target, layout).by(method)
+        request = replace(request, inline=inline, logged=logged, as_raw=as_raw)
+        return view(self._preparation.prepare(request, policy))
 
     # -- those under way ---------------------------------------------------------------------
 
@@ -337,9 +337,9 @@ class Migrations:
 
     # -- internal ----------------------------------------------------------------------------
 
-    def _check(self, wish: MigrationRequest) -> Report:
-        with self._translated(wish.target):
-            return preflight.check(self._preflight, wish)
+    def _check(self, request: MigrationRequest) -> Report:
+        with self._translated(request.target):
+            return preflight.check(self._preflight, request)
 
     def _ask_for_cutover(
         self, target: ImageSpec, policy: Optional[CutoverPolicy]

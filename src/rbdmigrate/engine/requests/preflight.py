@@ -1,4 +1,4 @@
-"""Preflight: gathers the facts about a wish and runs the checks. Changes nothing.
+"""Preflight: gathers the facts about a request and runs the checks. Changes nothing.
 
 The manager reads headers, and asks monitors; what needs librbd a worker looks at.
 """
@@ -49,7 +49,7 @@ INSPECTION_TIME = 25.0  # seconds for a source to say what it is: a command wait
 
 
 class _FromMonitors(NamedTuple):
-    """What monitors say of the pools of a wish, and of the cluster."""
+    """What monitors say of the pools of a request, and of the cluster."""
 
     pools: dict[str, Optional[Pool]]
     release: tuple[int, int, int]
@@ -83,7 +83,7 @@ class Preflight:
         self._said: Recent[tuple[str, ...], _FromMonitors] = Recent(time.monotonic, least=_KEPT)
         self._trash: Recent[tuple[int, str], bool] = Recent(time.monotonic, times=20.0)
 
-    def gather(self, wish: MigrationRequest, *, order: bool, recent: bool = False) -> Facts:
+    def gather(self, request: MigrationRequest, *, order: bool, recent: bool = False) -> Facts:
         """Everything that the checks need. Raises MigrationError where the cluster is silent.
 
         ``order``: a migration begins, as opposed to a mere check. ``recent``: what monitors
@@ -92,26 +92,28 @@ class Preflight:
         client = self._client
         about = self._from_monitors
         with span("ask monitors"):
-            said = self._said.get(wish.pools, lambda: about(wish)) if recent else about(wish)
+            said = (
+                self._said.get(request.pools, lambda: about(request)) if recent else about(request)
+            )
         facts = Facts(
-            wish=wish,
+            request=request,
             pools=said.pools,
-            missing_namespaces=self._missing_namespaces(wish),
+            missing_namespaces=self._missing_namespaces(request),
             release=said.release,
             caps=said.caps,
         )
-        source = self._name(wish.source, facts) if wish.spec is None else None
-        target = self._name(wish.target, facts)
+        source = self._name(request.source, facts) if request.spec is None else None
+        target = self._name(request.target, facts)
         facts = replace(facts, source=source, target=target)
-        if wish.spec is not None:
-            pool = wish.source.pool
+        if request.spec is not None:
+            pool = request.source.pool
             known = facts.pools.get(pool) is not None
             facts = replace(facts, inspection=self._inspected(facts, order=order))
-            other = None if order else other_method(wish)
+            other = None if order else other_method(request)
             if other is not None:
-                asked = replace(facts, wish=replace(wish, asked_method=other))
+                asked = replace(facts, request=replace(request, asked_method=other))
                 facts = replace(facts, otherwise=self._inspected(asked, order=False))
-            copied = wish.method is Method.COPY
+            copied = request.method is Method.COPY
             return replace(
                 facts,
                 verify=self._verify_copy(facts.to_copy) if copied else Verify.NONE,
@@ -120,21 +122,21 @@ class Preflight:
             )
         if source is None or not source.exists or source.role:
             return facts
-        image = self._image(source.place, wish, order=order)
+        image = self._image(source.place, request, order=order)
         return replace(
             facts,
             image=image,
-            verify=self._verify(image, wish.method),
+            verify=self._verify(image, request.method),
             verify_warm=self._verify(image, Method.WARM),
             clients=self._client_keys(),
             trash_of_users=self._has_trash(source.place),
-            guests=self._guests(wish.source),
+            guests=self._guests(request.source),
         )
 
-    def _from_monitors(self, wish: MigrationRequest) -> _FromMonitors:
+    def _from_monitors(self, request: MigrationRequest) -> _FromMonitors:
         wait_for_latest_osdmap(self._client)
         return _FromMonitors(
-            inventory.pools(self._client, wish.pools),
+            inventory.pools(self._client, request.pools),
             inventory.release(self._client),
             inventory.caps(self._client, self._manager),
         )
@@ -189,7 +191,7 @@ class Preflight:
 
     def _inspected(self, facts: Facts, *, order: bool) -> Optional[Inspection]:
         """What the source of an import is; None for one that this release cannot read at all."""
-        spec = facts.wish.spec
+        spec = facts.request.spec
         assert spec is not None
         if unsupported(spec):
             return None
@@ -197,16 +199,16 @@ class Preflight:
             return Inspection()
         question = InspectSource(
             spec=spec.to_json(),
-            policy=self._settings().reach,
+            policy=self._settings().import_policy,
             seconds=INSPECTION_TIME,
             pool_id=-1 if facts.target is None else facts.target.place.pool_id,
-            method=facts.wish.method,
+            method=facts.request.method,
         )
         return self._ask(question, Inspection, INSPECTION_TIME + 5, order=order)
 
-    def _missing_namespaces(self, wish: MigrationRequest) -> frozenset[tuple[str, str]]:
+    def _missing_namespaces(self, request: MigrationRequest) -> frozenset[tuple[str, str]]:
         missing = set()
-        named = [wish.target] if wish.spec is not None else [wish.source, wish.target]
+        named = [request.target] if request.spec is not None else [request.source, request.target]
         for spec in named:
             try:
                 require_namespace(self._client, spec.pool, spec.namespace)
@@ -267,8 +269,8 @@ class Preflight:
         with open_by_id(self._client, parent.pool_id, parent.namespace) as ioctx:
             return headers.trash_entry(ioctx, parent.image_id) is not None
 
-    def _image(self, place: Place, wish: MigrationRequest, *, order: bool) -> Image:
-        question = InspectImage(place, wish.layout.flatten, self._fenced())
+    def _image(self, place: Place, request: MigrationRequest, *, order: bool) -> Image:
+        question = InspectImage(place, request.layout.flatten, self._fenced())
         with span("ask librbd"):
             image = self._ask(question, Image, 0.0, order=order)
         return self._with_header(image, place)
@@ -300,20 +302,20 @@ class Preflight:
         return str(ImageSpec(pool, place.namespace, name))
 
 
-def check(preflight: Preflight, wish: MigrationRequest) -> dict[str, Any]:
+def check(preflight: Preflight, request: MigrationRequest) -> dict[str, Any]:
     """The answer to a check: what was found, as plain data."""
-    return report(for_check(preflight.gather(wish, order=False), Policy()))
+    return report(for_check(preflight.gather(request, order=False), Policy()))
 
 
 def report(facts: Facts) -> dict[str, Any]:
     """What the checks find, as every front end shows it."""
     findings = run(facts)
-    pool = facts.pools.get(facts.wish.data_pool)
+    pool = facts.pools.get(facts.request.data_pool)
     return {
-        "source": str(facts.wish.source),
-        "target": str(facts.wish.target),
+        "source": str(facts.request.source),
+        "target": str(facts.request.target),
         "ok": all(finding.severity is not Severity.ERROR for finding in findings),
-        "method": facts.wish.method.value,
+        "method": facts.request.method.value,
         "methods": methods(facts),
         "bytes_to_copy": facts.to_copy,
         "bytes_free": None if pool is None else pool.max_avail,

@@ -55,15 +55,15 @@ class Preparation:
         self._changes = changes
         self._translated = translated
 
-    def prepare(self, wish: MigrationRequest, policy: Policy) -> TrackedMigration:
+    def prepare(self, request: MigrationRequest, policy: Policy) -> TrackedMigration:
         """The migration that is asked for, when it is prepared or has waited for long enough.
 
         The same request twice is one migration. Raises MigrationError for every refusal, having
         changed nothing.
         """
-        self._lookup.require_read(wish.target)
-        with self._translated(wish.target):
-            tracked = self._admission.take_on(wish, policy)
+        self._lookup.require_read(request.target)
+        with self._translated(request.target):
+            tracked = self._admission.take_on(request, policy)
         self._scheduler.wake(tracked)
         tracked.refuse_double()
         try:

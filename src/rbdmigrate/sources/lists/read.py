@@ -29,13 +29,13 @@ Wanted = Callable[[str], bool]
 
 
 def read_names(
-    given: SourceList, reach: ImportPolicy, limits: Limits, resolve: Resolve, wanted: Wanted
+    given: SourceList, policy: ImportPolicy, limits: Limits, resolve: Resolve, wanted: Wanted
 ) -> tuple[str, tuple[str, ...]]:
     """Return a folder's URL or path, and the wanted files of it in order. Raises SourceError."""
     stream = _stream(given)
-    rules = Rules(reach, limits, Deadline(limits))
+    rules = Rules(policy, limits, Deadline(limits))
     if stream.type == "file":
-        return stream.file_path, _some(given, filter(wanted, _files(stream.file_path, reach)))
+        return stream.file_path, _some(given, filter(wanted, _files(stream.file_path, policy)))
     if stream.type == "s3":
         with Bucket(stream, rules, resolve, trust_of(stream, resolve)) as bucket:
             return bucket.base, _some(given, filter(wanted, bucket.names()))
@@ -45,16 +45,16 @@ def read_names(
 
 
 def read_text(
-    given: SourceList, reach: ImportPolicy, limits: Limits, resolve: Resolve, longest: int
+    given: SourceList, policy: ImportPolicy, limits: Limits, resolve: Resolve, longest: int
 ) -> tuple[str, str]:
     """Return a manifest's URL or path, and its text. Raises SourceError."""
     stream = _stream(given)
     deadline = Deadline(limits)
     if stream.type == "http":
-        rules = Rules(reach, limits, deadline)
+        rules = Rules(policy, limits, deadline)
         with WebPage(access_of(stream, resolve), rules, longest) as page:
             return page.final_url, _text(given, page.content)
-    with open_stream(stream, reach, limits, resolve, deadline) as opened:
+    with open_stream(stream, policy, limits, resolve, deadline) as opened:
         if opened.size > longest:
             raise _too_long(given, f"is longer than {longest >> 10} KiB")
         return stream.location, _text(given, opened.read(0, opened.size))
@@ -85,10 +85,10 @@ def _text(given: SourceList, content: bytes) -> str:
         raise SourceError("LIST_BROKEN", EINVAL, f"{given.label} is not text in UTF-8.") from None
 
 
-def _files(folder: str, reach: ImportPolicy) -> list[str]:
+def _files(folder: str, policy: ImportPolicy) -> list[str]:
     """The regular files of a folder that is open to imports."""
     real = os.path.realpath(folder)
-    refused = reach.refuse_file(folder, real)
+    refused = policy.refuse_file(folder, real)
     if refused:
         raise SourceError("FILE_REACH", EPERM, f"{refused}.")
     problem: Optional[OSError] = None

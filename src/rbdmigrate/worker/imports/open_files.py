@@ -35,12 +35,12 @@ class CheckedFiles:
         self._files = dict(files)
 
     @classmethod
-    def of(cls, spec: SourceSpec, reach: ImportPolicy) -> CheckedFiles:
+    def of(cls, spec: SourceSpec, policy: ImportPolicy) -> CheckedFiles:
         """Check each file of ``spec``. Raises SourceError for one that may not be read."""
         files = {}
         for _, stream in spec.streams():
             if stream.type == "file":
-                with FileStream(stream.file_path, reach) as opened:
+                with FileStream(stream.file_path, policy) as opened:
                     files[FileId(*opened.file_id)] = stream.file_path
         return cls(files)
 

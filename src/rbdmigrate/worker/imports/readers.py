@@ -75,7 +75,7 @@ class ExternalSide:
         self,
         imported: Import,
         comparison_snapshot: str,
-        reach: ImportPolicy,
+        policy: ImportPolicy,
         resolve: Callable[[str, str], str],
         *,
         copied: bool = False,
@@ -84,9 +84,9 @@ class ExternalSide:
         self._copied = copied
         self._imported = imported
         self._point = comparison_snapshot
-        self._reach = reach
+        self._policy = policy
         self._resolve = resolve
-        self._source = CopySource(imported.source, reach, resolve_config=resolve)
+        self._source = CopySource(imported.source, policy, resolve_config=resolve)
 
     def close(self) -> None:
         """Give back what it took on this host."""
@@ -98,7 +98,7 @@ class ExternalSide:
         if self._copied:
             return ExternalView(self._source.open(name))
         return ExternalView(
-            open_content(self._imported.source, name, self._reach, _NO_END, self._resolve)
+            open_content(self._imported.source, name, self._policy, _NO_END, self._resolve)
         )
 
     def snapshots(self) -> list[str]:
@@ -111,7 +111,7 @@ class ExternalSide:
         if self._copied:
             now = identify_copied(self._source)
         else:
-            now = identify(source, self._reach, resolve_config=self._resolve)
+            now = identify(source, self._policy, resolve_config=self._resolve)
         return " ".join(changes(self._imported.identity, now)[:1]).rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""What reading an external source needs of a job: the reach policy, and config-keys."""
+"""What reading an external source needs of a job: the import policy, and config-keys."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ import { inTicks } from "./forced.js";
 
 const PAUSE = 900;
 
-// ``wish()``: the request. ``checked(answer, asks)`` is called with each answer. ``ready(yes)``: whether nothing is known
+// ``request()``: the request. ``checked(answer, asks)`` is called with each answer. ``ready(yes)``: whether nothing is known
 // that prevents the migration.
-export function preflight(form, wish, checked, ready) {
+export function preflight(form, request, checked, ready) {
   const found = h("div", { class: "preflight", role: "status" }, h("p", { class: "nothing" }, "Fill in source and target; preflight runs when you stop typing."));
   let typing = 0;
   let asked = 0;
@@ -36,7 +36,7 @@ export function preflight(form, wish, checked, ready) {
     const mine = asked;
     found.setAttribute("aria-busy", "true");
     try {
-      const asks = wish();
+      const asks = request();
       const answer = await api.post("/check", asks);
       if (mine !== asked) return;
       show(answer, asks.method === "auto");

@@ -79,7 +79,7 @@ export function create(root, { app }) {
     h("section", { class: "card" }, h("h2", {}, "Goal, rate and window"), policyFields()),
     checks,
   );
-  const looked = preflight(form, wish, offerBoxes, (yes) => {
+  const looked = preflight(form, request, offerBoxes, (yes) => {
     begin.disabled = !yes;
     blocked.hidden = yes;
   });
@@ -102,7 +102,7 @@ export function create(root, { app }) {
   async function submit() {
     try {
       fill(refusal, []);
-      const report = await api.post("", { ...wish(), ...policy() });
+      const report = await api.post("", { ...request(), ...policy() });
       announce(`${report.target}: The migration has begun.`);
       location.hash = migrationLink(report.target);
     } catch (error) {
@@ -112,7 +112,7 @@ export function create(root, { app }) {
   }
 
   // The fields about source, target and layout, as the API expects them.
-  function wish() {
+  function request() {
     const given = values(form);
     const common = { target: given.target, layout: layoutOf(given) };
     if (given.kind !== "external") return { ...common, source: given.source, force: given.force, method: given.method };

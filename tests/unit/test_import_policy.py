@@ -1,10 +1,10 @@
-"""The reach policy: which files and hosts may be imported from."""
+"""The import policy: which files and hosts may be imported from."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.model.import_policy import ImportPolicy, parse_reach
+from rbdmigrate.model.import_policy import ImportPolicy, parse_import_policy
 
 OPEN = ImportPolicy(folders=("/srv/images", "/mnt"))
 
@@ -95,9 +95,9 @@ def test_what_is_no_address_is_refused(host, address):
 
 
 def test_options_are_read_with_commas_and_spaces():
-    reach = parse_reach("/srv/images/, /mnt", "*.Example 10.0.0.0/8,fd00::/8")
-    assert reach == ImportPolicy(("/srv/images", "/mnt"), ("*.example", "10.0.0.0/8", "fd00::/8"))
-    assert parse_reach("", " ") == ImportPolicy()
+    policy = parse_import_policy("/srv/images/, /mnt", "*.Example 10.0.0.0/8,fd00::/8")
+    assert policy == ImportPolicy(("/srv/images", "/mnt"), ("*.example", "10.0.0.0/8", "fd00::/8"))
+    assert parse_import_policy("", " ") == ImportPolicy()
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_options_are_read_with_commas_and_spaces():
 )
 def test_options_that_mean_nothing_are_refused(folders, hosts):
     with pytest.raises(ValueError, match="is no"):
-        parse_reach(folders, hosts)
+        parse_import_policy(folders, hosts)
