@@ -312,6 +312,25 @@ def test_a_hook_that_is_removed_while_it_is_asked(world, server):
     assert world.cluster.config_keys == {}
 
 
+def test_a_message_that_cannot_be_removed_is_tried_again_after_a_while(world, server):
+    """Its hook is gone, and the pool answers with errors: not again and again at once."""
+    server.add(events=["executed"])
+    server.say = lambda hook, event, body: 500
+    world.prepare("hdd/a", "nvme/a", method=Method.WARM, goal=Goal.EXECUTED, verify=Verify.NONE)
+    world.wait_state("nvme/a", "executed")
+    world.run(3.0)
+    refused = Fault(lambda client, pool, oid, write: write and oid == "rbd_migration", times=1000)
+    world.cluster.faults = [refused]
+    world.call(lambda: world.engine.hooks.remove("one"))
+    world.run(60.0)
+    assert 1 <= 1000 - refused.times <= 20
+    world.cluster.faults = []
+    world.run(60.0)
+    assert world.engine.problems() == []
+    stored = world.cluster.pool_named("nvme").objects["", "rbd_migration"].omap
+    assert not [key for key in stored if key.startswith("hook")]
+
+
 # -- kills and failovers
 
 

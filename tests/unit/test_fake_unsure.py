@@ -52,6 +52,21 @@ def test_a_request_comes_to_what_was_answered(world, number, done, failover):
     assert world.names("hdd") == ([] if answered == "success" else ["a"])
 
 
+def test_a_pool_that_refuses_writes_at_once_is_asked_a_few_times_a_minute(world):
+    """An error that comes quickly is no reason to try again and again."""
+    world.prepare("hdd/a", "nvme/a")
+    world.wait_state("nvme/a", "prepared")
+    world.set(max_steps=0)
+    world.do("execute", "nvme/a")
+    refused = Fault(lambda client, pool, oid, write: write and oid == "rbd_migration", times=1000)
+    world.cluster.faults = [refused]
+    world.set(max_steps=2)
+    world.run(60.0)
+    assert 5 <= 1000 - refused.times <= 40
+    world.cluster.faults = []
+    world.wait_state("nvme/a", "executed")
+
+
 @DONE
 def test_an_order_that_was_answered_with_an_error_is_taken_back(world, done):
     world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)

@@ -210,6 +210,12 @@ class HookQueue:
             one.due = 0.0 if one.over else due
             self._changed.notify_all()
 
+    def failed(self, one: Queued, due: float) -> None:
+        """Sending or removing the message failed here: the same again at ``due``."""
+        with self._changed:
+            one.sending, one.due = False, due
+            self._changed.notify_all()
+
     def done(self, one: Queued) -> None:
         """The message was taken, and is not stored any more."""
         with self._changed:

@@ -140,14 +140,14 @@ class HookSender:
         try:
             self._handle(one)
         except StoreFenced as error:
-            self._queue.back(one, one.delivery, again)
+            self._queue.failed(one, again)
             self._on_fenced(str(error))
             self._stopping.wait()
         except (rados.Error, MigrationError) as error:
-            self._queue.back(one, one.delivery, again)
+            self._queue.failed(one, again)
             log.warning("the hook %s: %s", one.delivery.hook, error)
         except Exception as error:
-            self._queue.back(one, one.delivery, again)
+            self._queue.failed(one, again)
             self._crashed = f"messages to hooks: {type(error).__name__}: {error}"
             log.exception("a message to the hook %s failed; it is tried again", one.delivery.hook)
 

@@ -160,12 +160,12 @@ class Reconciler:
                 self._on_fenced("our RADOS client was blocklisted")
             tracked.note = f"The cluster does not answer: {error}; tried again by itself."
             tracked.troubled = True
-            look_again(tracked, _TROUBLE_WAIT)
+            _rest(tracked)
             log.warning("%s: %s", tracked.migration.id, error)
         except Exception as error:
             self.crashed = f"{tracked.migration.id}: {type(error).__name__}: {error}"
             tracked.note = "An error in the module; see the manager's log."
-            look_again(tracked, _TROUBLE_WAIT)
+            _rest(tracked)
             log.exception("%s: an error in the module", tracked.migration.id)
         finally:
             self._registry.release(tracked)
@@ -283,6 +283,13 @@ def _concluded(m: Migration, verdict: Union[End, Fail], now: float) -> Migration
     if isinstance(verdict, End):
         return m.enter(verdict.state, now, verdict.message)
     return failed(m, verdict.errno, verdict.message, now)
+
+
+def _rest(tracked: TrackedMigration) -> None:
+    """Begin nothing after an error, and look at the migration in a while, or when it is wanted."""
+    tracked.wanted = None
+    if tracked.due >= 0:  # else somebody asked for a look meanwhile
+        tracked.due = time.monotonic() + _TROUBLE_WAIT
 
 
 def look_again(tracked: TrackedMigration, seconds: float) -> None:
