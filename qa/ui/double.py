@@ -13,6 +13,7 @@ from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
 from typing import Any, Optional
 
 from rbdmigrate.control import query as browse
+from rbdmigrate.control.lifecycle.reverse import to_reverse
 from rbdmigrate.control.pace.timetable import parse_rate
 from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model.codec import to_plain
@@ -22,6 +23,7 @@ from rbdmigrate.model.host_report import HostReport, agent_rows, client_rows
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Hold, Migration, Place
 from rbdmigrate.model.report import Live, iso
+from rbdmigrate.model.reverse_rounds import parse_interval
 from rbdmigrate.model.spec import parse_image_spec
 from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.units import parse_seconds
@@ -235,6 +237,9 @@ class Double:
             m = replace(m, window="" if text == "off" else str(parse_window(text)))
         if "soak" in body:
             m = replace(m, soak=parse_seconds(str(body["soak"]), "soak"))
+        if "refresh_source" in body:
+            every = parse_interval(str(body["refresh_source"]), "refresh_source")
+            m = replace(m, refresh_source=every)
         m = replace(m, priority=body.get("priority", m.priority),
                     verify=Verify(body.get("verify", m.verify.value)),
                     goal=Goal(body.get("goal", m.goal.value)))  # fmt: skip
@@ -258,7 +263,9 @@ class Double:
         if action == "commit" and m.executed_at is None:
             raise MigrationError(EAGAIN, f"{target} is {m.state.value}, not executed yet, so "
                                  "committing would lose data.")  # fmt: skip
-        if action == "execute":
+        if action == "execute" and m.cut_over_at is not None:
+            one.migration = to_reverse(m)
+        elif action == "execute":
             one.migration = replace(m, goal=Goal.EXECUTED)
         elif action == "cutover":
             m = m.enter(State.CUTTING_OVER, now).enter(State.CUT_OVER, now)
@@ -337,7 +344,7 @@ class Double:
 
 _COPIED = frozenset({State.EXECUTED, State.VERIFYING, State.VERIFIED})
 _BEFORE_COMMIT = frozenset({Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED})
-_SETTABLE = ("rate", "priority", "window", "verify", "soak", "goal")
+_SETTABLE = ("rate", "priority", "window", "verify", "soak", "goal", "refresh_source")
 
 
 def _target(one: Item) -> str:

@@ -9,9 +9,10 @@ from playwright.sync_api import Page, expect
 
 from qa.ui.double import Double
 from qa.ui.scenes import item
+from rbdmigrate.model.reverse_rounds import ReverseRounds
 from rbdmigrate.model.source import COPIED_FORMATS, SourceSpec, StreamSpec
 from rbdmigrate.model.source_spec import parse_source_spec
-from rbdmigrate.model.states import Method, State
+from rbdmigrate.model.states import Goal, Method, State
 
 TARGET = "nvme/vm1"
 
@@ -368,6 +369,28 @@ def test_the_cutover_of_a_warm_migration_says_what_to_stop_first(open_page):
         dialog.get_by_role("button", name="Cut over").click()
     state(page, "cut-over")
     expect(page.get_by_role("button", name="Commit", exact=False)).to_be_visible()
+
+
+def test_the_source_of_a_warm_migration_is_refreshed_after_the_cutover(open_page):
+    now = time.time()
+    rounds = ReverseRounds(count=2, bytes=300 << 20, seconds=41.0, at=now, problem="No space.")
+    warm = item(1, State.CUT_OVER, now, goal=Goal.CUT_OVER, reverse=rounds)
+    double = Double([warm])
+    page = open_page(double, "#/migrations/nvme%2Fvm-00001")
+    shown = page.locator("dd")
+    expect(shown.get_by_text("on demand; 2 so far, the last copied 300 MiB")).to_be_visible()
+    expect(shown.get_by_text("No space.")).to_be_visible()
+    page.get_by_text("Change its settings").click()
+    interval = page.get_by_label("Refresh the source")
+    interval.fill("soon")
+    page.get_by_role("button", name="Save the settings").click()
+    expect(page.get_by_role("alert").filter(has_text="not a duration")).to_be_visible()
+    interval.fill("6h")
+    page.get_by_role("button", name="Save the settings").click()
+    expect(shown.get_by_text("every 6h 00m")).to_be_visible()
+    with page.expect_request(lambda request: request.url.endswith("/execute")):
+        page.get_by_role("button", name="Refresh the source").click()
+    assert double.items["nvme/vm-00001"].migration.reverse.wanted
 
 
 def test_what_was_asked_of_a_migration_is_changed(open_page, double):

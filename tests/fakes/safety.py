@@ -44,6 +44,7 @@ STEPS: dict[str, tuple[int, Choices]] = {
             "soak": _SOAKS,
             "method": _METHODS,
             "cutover": (CutoverMode.REFUSE, CutoverMode.HOOK),
+            "refresh": (0.0, 60.0),
         },
     ),
     "execute": (4, {"disk": DISKS}),

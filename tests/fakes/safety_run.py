@@ -247,11 +247,12 @@ class Run:
 
     def prepare(
         self, disk: str, goal: Goal, verify: Verify, soak: float, method: Method = Method.LIVE,
-        cutover: CutoverMode = CutoverMode.REFUSE,
+        cutover: CutoverMode = CutoverMode.REFUSE, refresh: float = 0.0,
     ) -> None:  # fmt: skip
-        more = (
-            {} if method is Method.LIVE else {"method": method, "cutover": CutoverPolicy(cutover)}
-        )
+        """``refresh``: seconds between two reverse rounds, by the method warm."""
+        more: dict[str, Any] = {}
+        if method is not Method.LIVE:
+            more = {"method": method, "cutover": CutoverPolicy(cutover), "refresh_source": refresh}
         self._ask(self._request("prepare", disk, goal=goal, verify=verify, soak=soak, **more))
 
     def cutover(self, disk: str, mode: Optional[CutoverMode]) -> None:
