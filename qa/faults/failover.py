@@ -5,12 +5,13 @@ import time
 from typing import Callable
 
 from qa.devcluster.modules import MODULE
-from qa.faults import aftermath, checks, journey, managers, records
+from qa.faults import checks, journey, managers, records
 from qa.faults.bench import Bench
 from qa.faults.cases import Case
 from qa.faults.images import VARIANTS, Sample, make_sample, removed_at_end
 from qa.faults.results import Result
 from qa.workload.images import MIB
+from rbdmigrate.cluster.fence import listed
 from rbdmigrate.model.migration import Migration
 from rbdmigrate.model.states import Op, State
 
@@ -65,9 +66,10 @@ class Watch:
         self.note("another worker copies")
         if not fenced:
             return
-        listed = aftermath.our_entries(self.bench)
+        # For a minute, or for a day where the worker was there still when it was fenced.
+        fenced_clients = listed(self.bench.client)
         for address in former.addresses:
-            if address not in listed:
+            if address not in fenced_clients:
                 self.result.findings.append(f"the former worker {address} is not fenced")
 
     def workers_gone(self) -> None:
