@@ -120,6 +120,8 @@ class Bootstrap:
         """Set the options of the mons that the other daemons depend on."""
         for number, identity in self._blueprint.osds.items():
             self._tell("osd new", uuid=identity, id=int(number))
+        for kind in ("hdd", "hybrid"):  # not in the file, so that tests can change it
+            self._set(f"osd_snap_trim_sleep_{kind}", "0", who="osd")
         # It would create a pool.
         self._set("mgr/devicehealth/enable_monitoring", "false")
         if self._options.dashboard:
@@ -211,9 +213,9 @@ class Bootstrap:
     def _tell(self, prefix: str, **args: Any) -> None:
         self._cluster.mon_command(prefix, **args)
 
-    def _set(self, option: str, value: str) -> None:
+    def _set(self, option: str, value: str, who: str = "mgr") -> None:
         # Module options are not known to the mons before a manager has started.
-        self._tell("config set", who="mgr", name=option, value=value, force=True)
+        self._tell("config set", who=who, name=option, value=value, force=True)
 
     def _wait(
         self, predicate: Callable[[], bool], daemons: list[str], what: str, interval: float = 0.2

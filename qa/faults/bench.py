@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SOURCE_POOL, TARGET_POOL = "faults-from", "faults-to"
 NAMESPACE = "space"
-_KINDS = ("hdd", "ssd", "hybrid")  # kinds of OSD devices
 PLACES = tuple((pool, ns) for pool in (SOURCE_POOL, TARGET_POOL) for ns in ("", NAMESPACE))
 
 
@@ -45,16 +44,12 @@ def benched(cluster: Cluster) -> Iterator[Bench]:
         logs = {name: cluster.mgr_log(name) for name in cluster.mgrs()}
         sizes = {name: path.stat().st_size for name, path in logs.items() if path.exists()}
         bench = Bench(cluster, client, logged=sizes)
-        for kind in _KINDS:  # trim removed snapshots immediately
-            cluster.ceph("config", "set", "osd", f"osd_snap_trim_sleep_{kind}", "0")
         make_pools(bench)
         try:
             yield bench
         finally:
             for pool in (SOURCE_POOL, TARGET_POOL):
                 cluster.delete_pool(pool)
-            for kind in _KINDS:
-                cluster.ceph("config", "rm", "osd", f"osd_snap_trim_sleep_{kind}")
 
 
 @contextlib.contextmanager

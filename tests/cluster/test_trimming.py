@@ -33,7 +33,6 @@ def stopped(cluster: Cluster) -> "Iterator[Callable[[], None]]":
     def trim() -> None:
         cluster.ceph("osd", "unset", "nosnaptrim")
 
-    cluster.ceph("config", "set", "osd", "osd_snap_trim_sleep_hdd", "0")
     cluster.ceph("osd", "set", "nosnaptrim")
     yield trim
     trim()
