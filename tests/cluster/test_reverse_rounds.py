@@ -210,10 +210,14 @@ def test_what_is_asked_for_during_a_reverse_round_ends_it(
 def killed(
     cluster: Cluster, migration: Commands, target: str, armed: Path, detail: str = ""
 ) -> None:
-    """Ask for a reverse round whose worker dies at this point."""
+    """Ask for a reverse round whose worker dies at this point, and wait until that is recorded.
+
+    A request before that would be put off with the round that failed.
+    """
     armed.write_text(f"1 {detail}".strip(), encoding="ascii")
     migration.text("execute", target)
     cluster.wait_for(lambda: not armed.exists(), 60, f"a worker that dies at {armed} {detail}")
+    cluster.wait_for(lambda: not migration.report(target)["acting"], 60, "the record of that")
 
 
 def problem(migration: Commands, target: str) -> str:
