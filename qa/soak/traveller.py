@@ -236,17 +236,21 @@ class Traveller:
         self._head = writer.applied(self._base)
 
     def _state(self) -> str:
+        return str(self._report()["state"])
+
+    def _report(self) -> "dict[str, Any]":
         text = self._ceph("rbd", "migration", "status", f"{self._there}/{self.name}")
-        report = json.loads(text)
+        report: dict[str, Any] = json.loads(text)
         if report["state"] == "failed":
             raise Lost(f"{self.spec}: {report['failure']['message']} {_told(report)}")
-        return str(report["state"])
+        return report
 
     def _wait(self, states: "set[str]", seconds: float = _SETTLE) -> None:
         deadline = time.monotonic() + seconds
-        while self._state() not in states:
+        while (report := self._report())["state"] not in states:
             if time.monotonic() > deadline:
-                raise Lost(f"{self.spec}: not {' or '.join(sorted(states))} after {seconds:g} s")
+                wanted = " or ".join(sorted(states))
+                raise Lost(f"{self.spec}: not {wanted} after {seconds:g} s {_told(report)}")
             time.sleep(0.2)
 
     def _end(self, act: str, *options: str) -> None:
@@ -285,6 +289,7 @@ class Traveller:
 
 
 def _told(report: "dict[str, Any]") -> str:
-    """Id, method and the last states of a migration."""
+    """Id, method, what holds a migration, and its last states."""
     last = [f"{entry['at']} {entry['state']} {entry['message']}" for entry in report["timeline"]]
-    return f"({report['id']}, {report['method']}: {'; '.join(last[-8:])})"
+    hold = f"{report['hold']['message']}; " if report["hold"] else ""
+    return f"({report['id']}, {report['method']}: {hold}{'; '.join(last[-8:])})"
