@@ -214,6 +214,25 @@ def test_a_targets_pool_that_is_removed_gives_the_source_back(
     assert trash(client, source.split("/", maxsplit=1)[0]) == []
 
 
+def test_an_abort_goes_on_when_the_journal_of_the_target_is_gone(
+    migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
+):
+    """librbd removes it before the header, and may be cut off in between."""
+    source, target = (f"{pool}/journaled" for pool in pools)
+    features = ("layering", "exclusive-lock", "journaling")
+    make_image(client, source, size=MIB, object_size=64 * KIB, features=features)
+    expected = digests(client, source)
+    migration.text("prepare", source, target, "--method", "live")
+    with place(client, target) as ioctx:
+        for item in list(ioctx.list_objects()):
+            if item.key.startswith("journal"):
+                ioctx.remove_object(item.key)
+    migration.text("abort", target, "--force")
+    migration.wait(target, "aborted")
+    assert (names(client, pools[0]), names(client, pools[1])) == (["journaled"], [])
+    assert digests(client, source) == expected
+
+
 def test_a_sources_pool_that_is_removed_has_a_way_out(
     cluster: Cluster, migration, client, make_pool: MakePool
 ):

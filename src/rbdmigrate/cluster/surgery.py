@@ -143,6 +143,17 @@ def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
     call_to_write(ioctx, f"rbd_header.{ident}", "rbd", "set_features", argument)
 
 
+def drop_lost_journaling(ioctx: rados.Ioctx, ident: str) -> None:
+    """Disable journaling on an image whose journal is gone: librbd cannot open it (ENOENT).
+
+    So librbd leaves it when its removal is cut off between the journal and the header.
+    """
+    try:
+        ioctx.stat(f"journal.{ident}")
+    except rados.ObjectNotFound:
+        drop_journaling(ioctx, ident)
+
+
 def purge_trashed_snapshots(ioctx: rados.Ioctx, data_ioctx: rados.Ioctx, ident: str) -> None:
     """Complete an interrupted removal of snapshots, after which librbd always refuses the image."""
     for snapshot in image_snapshots.snapshots(ioctx, ident):

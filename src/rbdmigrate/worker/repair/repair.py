@@ -108,6 +108,7 @@ def abort(
                 require_unchanged(session, ends.target_ioctx, linked, act)
             require_no_other_image(ends.target_ioctx, linked)
             require_unlocked(ends.target_ioctx, linked)
+            surgery.drop_lost_journaling(ends.target_ioctx, ident)
             with data_ioctx(session, ends.target_ioctx, ident) as data:
                 surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
             session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)
@@ -141,6 +142,7 @@ def _give_back(session: Session, ends: Ends, source: ImageView, target: Place) -
                 HeaderState.PREPARING,
             )
         linked = replace(target, image=name, image_id=ends.target_id())
+        surgery.drop_lost_journaling(ends.target_ioctx, linked.image_id)
         with data_ioctx(session, ends.target_ioctx, linked.image_id) as data:
             surgery.purge_trashed_snapshots(ends.target_ioctx, data, linked.image_id)
         require_no_other_image(ends.target_ioctx, linked)
@@ -205,6 +207,7 @@ def finish_commit(
             surgery.remove_leftovers(ends.source_ioctx, source.image_id)
             surgery.drop_trash_entry(ends.source_ioctx, source.image_id)
             return
+        surgery.drop_lost_journaling(ends.source_ioctx, source.image_id)
         with data_ioctx(session, ends.source_ioctx, source.image_id) as data:
             surgery.purge_trashed_snapshots(ends.source_ioctx, data, source.image_id)
         if not ends.target_linked():
