@@ -5,10 +5,10 @@ a user share records this. It is locked while ports are chosen, so that two clus
 the same moment cannot choose the same one.
 """
 
-import contextlib
 import fcntl
 import json
 import os
+import random
 import socket
 import tempfile
 from collections.abc import Iterable
@@ -17,9 +17,10 @@ from typing import Callable
 
 from qa.devcluster.errors import DevClusterError
 
-#: Below the ports that Linux gives to clients (32768 and up), above those of Ceph's OSDs and
-#: managers (6800 to 7568), which find free ones by themselves.
+#: Both are below the ports that Linux gives to clients (32768 and up), and above those of Ceph's
+#: OSDs and managers (6800 to 7568), which find free ones by themselves.
 RANGE = range(20000, 30000)
+UNRESERVED = range(30000, 32768)
 
 
 def reservations_file() -> Path:
@@ -83,9 +84,9 @@ def _still_held(text: str) -> dict[int, str]:
 
 
 def free_ports(number: int) -> "list[int]":
-    """Ports of loopback that nobody listens on now; they are not reserved."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """Ports of loopback that nobody uses now; they are not reserved.
+
+    The kernel gives none of them to a client before it is used.
+    """
+    candidates = random.sample(UNRESERVED, len(UNRESERVED))
+    return choose(number, (), is_free, candidates)

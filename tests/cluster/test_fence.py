@@ -111,7 +111,7 @@ def abort_of(client: rados.Rados, tracked: TrackedMigration) -> ActOn:
     m = tracked.migration
     with place(client, str(m.target.spec)) as ioctx:
         moment = ActContext(allowed_version=headers.version(ioctx, m.target.image_id))
-    return ActOn(ends_of(m, Settings().policy), act_of(Op.ABORT, m, moment))
+    return ActOn(ends_of(m, Settings().import_policy), act_of(Op.ABORT, m, moment))
 
 
 @pytest.mark.parametrize("boot_id", ["another-host", ""], ids=["another host", "this host"])
