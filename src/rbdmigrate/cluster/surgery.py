@@ -135,7 +135,11 @@ def drop_metadata(ioctx: rados.Ioctx, ident: str, key: str) -> None:
 
 
 def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
-    """Disable journaling on an image whose journal was not created: opening it crashes librbd."""
+    """Disable journaling on an image that is about to be removed.
+
+    Opening one whose journal was not created crashes librbd. One whose removal was cut off it
+    cannot open either (ENOENT, seen on 18.2.7 while snapshots were being removed).
+    """
     if not headers.features(ioctx, ident) & FEATURES["journaling"]:
         return
     remove_journal(ioctx, ident)
@@ -144,10 +148,7 @@ def drop_journaling(ioctx: rados.Ioctx, ident: str) -> None:
 
 
 def drop_lost_journaling(ioctx: rados.Ioctx, ident: str) -> None:
-    """Disable journaling on an image whose journal is gone: librbd cannot open it (ENOENT).
-
-    So librbd leaves it when its removal is cut off between the journal and the header.
-    """
+    """The same for an image whose journal is gone: librbd cannot open it (ENOENT)."""
     try:
         ioctx.stat(f"journal.{ident}")
     except rados.ObjectNotFound:

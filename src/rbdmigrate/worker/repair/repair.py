@@ -106,6 +106,8 @@ def abort(
             linked = replace(target, image_id=ident)
             if ends.usable():
                 require_unchanged(session, ends.target_ioctx, linked, act)
+            else:  # its journal may tell of snapshots that are removed already
+                surgery.drop_journaling(ends.target_ioctx, ident)
             require_no_other_image(ends.target_ioctx, linked)
             require_unlocked(ends.target_ioctx, linked)
             surgery.drop_lost_journaling(ends.target_ioctx, ident)
@@ -142,7 +144,6 @@ def _give_back(session: Session, ends: Ends, source: ImageView, target: Place) -
                 HeaderState.PREPARING,
             )
         linked = replace(target, image=name, image_id=ends.target_id())
-        surgery.drop_lost_journaling(ends.target_ioctx, linked.image_id)
         with data_ioctx(session, ends.target_ioctx, linked.image_id) as data:
             surgery.purge_trashed_snapshots(ends.target_ioctx, data, linked.image_id)
         require_no_other_image(ends.target_ioctx, linked)
@@ -207,7 +208,7 @@ def finish_commit(
             surgery.remove_leftovers(ends.source_ioctx, source.image_id)
             surgery.drop_trash_entry(ends.source_ioctx, source.image_id)
             return
-        surgery.drop_lost_journaling(ends.source_ioctx, source.image_id)
+        surgery.drop_journaling(ends.source_ioctx, source.image_id)  # as for an abort
         with data_ioctx(session, ends.source_ioctx, source.image_id) as data:
             surgery.purge_trashed_snapshots(ends.source_ioctx, data, source.image_id)
         if not ends.target_linked():
