@@ -368,7 +368,7 @@ def test_nobody_gets_the_name_of_an_image_while_a_cutover_is_undone(client, pool
     assert names(client, other) == ["moved"]
 
 
-def test_what_is_changed_during_the_cutover_besides_data_undoes_it(client, pools, worker):
+def test_snapshots_or_metadata_that_change_during_the_cutover_undo_it(client, pools, worker):
     """The target has the snapshots and the metadata of a moment before."""
     one, other = pools
     source, target = f"{one}/src", f"{other}/moved"

@@ -94,15 +94,7 @@ def _copied(
         require_snapshots_that_hold(session, opened.old_ioctx, opened.old, ends.target, act.fenced)
         done = _unless_equal(opened, ends)
         if done is None:
-            copy = RoundCopy(
-                session=session,
-                migration=ends.id,
-                old=ends.target,
-                new=ends.source,
-                old_ioctx=opened.old_ioctx,
-                new_ioctx=opened.new_ioctx,
-                tell=tell,
-            )
+            copy = RoundCopy.between(opened, session=session, migration=ends.id, tell=tell)
             done = copy.run_up_to_now(opened.old, opened.writer, stays=act.comparison_snapshot)
         fault_point("reverse.before", "lock")
         keep_locked(source, ends.source.image_id, session.clients)

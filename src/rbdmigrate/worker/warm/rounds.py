@@ -83,6 +83,22 @@ class RoundCopy:
         self._old_ioctx = old_ioctx
         self._reader = RbdReader(old_ioctx, old.image_id)
 
+    @classmethod
+    def between(
+        cls, opened: OpenEnds, *, session: Session, migration: str, tell: Tell
+    ) -> RoundCopy:
+        """Copies between two images that are open."""
+        old, new = opened.places
+        return cls(
+            session=session,
+            migration=migration,
+            old=old,
+            new=new,
+            old_ioctx=opened.old_ioctx,
+            new_ioctx=opened.new_ioctx,
+            tell=tell,
+        )
+
     def run(
         self, image: rbd.Image, writer: ImageWriter, *, quick: bool = False, stays: str = ""
     ) -> Round:
@@ -251,15 +267,7 @@ def synchronize(
 
     What clients write from then on is copied while they wait.
     """
-    copy = RoundCopy(
-        session=session,
-        migration=ends.id,
-        old=ends.source,
-        new=ends.target,
-        old_ioctx=opened.old_ioctx,
-        new_ioctx=opened.new_ioctx,
-        tell=tell,
-    )
+    copy = RoundCopy.between(opened, session=session, migration=ends.id, tell=tell)
     image, writer = opened.old, opened.writer
     done: list[Round] = []
     while True:
