@@ -37,7 +37,8 @@ def servers(cluster: Cluster, certificate: "tuple[Path, Path]") -> "Iterator[dic
     ports = dict(zip(names, free_ports(len(names))))
     for name, path in zip(("server_cert", "server_key"), certificate):
         cluster.ceph("config-key", "set", OPTION + name, "-i", str(path))
-    options = {"server_addr": "127.0.0.1", "server": "true"}
+    # server_tls is set too: a manager keeps the value of an option that was removed.
+    options = {"server_addr": "127.0.0.1", "server_tls": "true", "server": "true"}
     options.update({f"{name}/server_port": str(port) for name, port in ports.items()})
     for name, value in options.items():
         cluster.ceph("config", "set", "mgr", OPTION + name, value, "--force")
