@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from rbdmigrate.model.jobs.acts import CompleteObjects, WarmEnds
+from rbdmigrate.model.jobs.acts import CompleteObjects, ImageEnds, ImportEnds, WarmEnds
 from rbdmigrate.model.jobs.answers import ObjectsCompleted
 from rbdmigrate.model.jobs.protocol import (
     DoJob,
@@ -35,9 +35,9 @@ def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, objects: An
     process.WorkerProcess = WorkerProcess
     session.CClient = CClient
     objects.DataObjects = ImageObjects
-    for operations in ops.OPERATIONS.values():
-        operations[CompleteObjects] = _complete_objects
-    ops.OPERATIONS[WarmEnds].update(warm.OPERATIONS)
+    for kind in (ImageEnds, ImportEnds, WarmEnds):
+        ops.operations(kind)[CompleteObjects] = _complete_objects
+    ops.operations(WarmEnds).update(warm.OPERATIONS)
     _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
 
 

@@ -17,10 +17,11 @@ _Operation = Callable[[Any, Any, Any, Any], Any]
 def main() -> None:
     """Run in place of ``rbdmigrate.worker.main.main``, and call it at the end."""
     sys.path.append(sys.argv[1])
-    from rbdmigrate.worker import main as product  # noqa: PLC0415 - found just now
-    from rbdmigrate.worker.ops import OPERATIONS  # noqa: PLC0415
+    from rbdmigrate.model.jobs.acts import ImageEnds, ImportEnds, WarmEnds  # noqa: PLC0415 - found now
+    from rbdmigrate.worker import main as product  # noqa: PLC0415
+    from rbdmigrate.worker.ops import operations  # noqa: PLC0415
 
-    for table in OPERATIONS.values():
+    for table in map(operations, (ImageEnds, ImportEnds, WarmEnds)):
         for act, operation in table.items():
             table[act] = _counted(act.name, operation)
     product.main()

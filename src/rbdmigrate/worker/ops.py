@@ -1,8 +1,9 @@
 """What a worker can do: a function for each job.
 
 A function takes the session, the job and a callback that tells how far it is, and returns its
-answer. An act is given the ends of the migration too, and there is one table of acts for the
-migrations of images and one for imports. A function raises MigrationError for its own findings,
+answer. An act is given the ends of the migration too, and there is a table of acts for each kind of
+migration. What imports need (servers, formats) is loaded by the first of them: it takes as long as
+the rest of a worker's start. A function raises MigrationError for its own findings,
 made before anything was changed, and lets librbd's errors through (``main`` passes on their errno
 alone).
 """
@@ -10,6 +11,7 @@ alone).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import rbd
@@ -18,9 +20,6 @@ from ..model.jobs import acts, questions
 from ..model.jobs.answers import Answer, Finished
 from ..model.jobs.protocol import Job, Tell
 from . import image_ops
-from .imports import ops as import_ops
-from .imports.lists import read_list
-from .imports.source_access import require_allowed_source
 from .questions import examine, inspect_image, measure_written
 from .repair import comparison_snapshot
 from .repair.complete_objects import complete_objects
@@ -65,16 +64,6 @@ def take_lock(session: Session, ends: acts.Ends, act: acts.TakeLock, tell: Tell)
     return Finished()
 
 
-def _opens_source(operation: Operation) -> Operation:
-    """The same for an import for which librbd opens the target, and with that its source."""
-
-    def checked(session: Session, ends: acts.ImportEnds, act: acts.Act, tell: Tell) -> Answer:
-        require_allowed_source(session, ends)
-        return operation(session, ends, act, tell)
-
-    return checked
-
-
 OF_IMAGES: dict[type[acts.Act], Operation] = {
     acts.Prepare: image_ops.prepare,
     acts.UndoPrepare: image_ops.undo_prepare,
@@ -86,17 +75,6 @@ OF_IMAGES: dict[type[acts.Act], Operation] = {
     acts.Abort: image_ops.abort,
     acts.RemoveComparisonSnapshot: remove_comparison_snapshot,
     acts.TakeLock: take_lock,
-}
-OF_IMPORTS: dict[type[acts.Act], Operation] = {  # going back opens no source
-    acts.Prepare: import_ops.prepare,
-    acts.UndoPrepare: import_ops.undo_prepare,
-    acts.Execute: _opens_source(import_ops.execute),
-    acts.CompleteObjects: _opens_source(complete_objects),
-    acts.Verify: _opens_source(verify),
-    acts.Commit: _opens_source(import_ops.commit),
-    acts.Abort: import_ops.abort,
-    acts.RemoveComparisonSnapshot: _opens_source(remove_comparison_snapshot),
-    acts.TakeLock: _opens_source(take_lock),
 }
 WARM: dict[type[acts.Act], Operation] = {
     acts.Prepare: warm_ops.prepare,
@@ -111,19 +89,62 @@ WARM: dict[type[acts.Act], Operation] = {
     acts.Abort: warm_ops.abort,
     acts.RemoveComparisonSnapshot: warm_ops.remove_comparison_snapshot,
 }
-OPERATIONS: dict[type[acts.Ends], dict[type[acts.Act], Operation]] = {
-    acts.ImageEnds: OF_IMAGES,
-    acts.ImportEnds: OF_IMPORTS,
-    acts.WarmEnds: WARM,
-}
+
+
+def operations(ends: type[acts.Ends]) -> dict[type[acts.Act], Operation]:
+    """The functions for the acts on migrations of this kind."""
+    if ends is acts.ImportEnds:
+        return _of_imports()
+    return OF_IMAGES if ends is acts.ImageEnds else WARM
+
+
+@cache
+def _of_imports() -> dict[type[acts.Act], Operation]:
+    from .imports import ops as import_ops  # noqa: PLC0415 - see above
+    from .imports.source_access import require_allowed_source  # noqa: PLC0415
+
+    def opens_source(operation: Operation) -> Operation:
+        """For an import for which librbd opens the target, and with that its source."""
+
+        def checked(session: Session, ends: acts.ImportEnds, act: acts.Act, tell: Tell) -> Answer:
+            require_allowed_source(session, ends)
+            return operation(session, ends, act, tell)
+
+        return checked
+
+    return {  # going back opens no source
+        acts.Prepare: import_ops.prepare,
+        acts.UndoPrepare: import_ops.undo_prepare,
+        acts.Execute: opens_source(import_ops.execute),
+        acts.CompleteObjects: opens_source(complete_objects),
+        acts.Verify: opens_source(verify),
+        acts.Commit: opens_source(import_ops.commit),
+        acts.Abort: import_ops.abort,
+        acts.RemoveComparisonSnapshot: opens_source(remove_comparison_snapshot),
+        acts.TakeLock: opens_source(take_lock),
+    }
+
+
+def _inspect_source(session: Session, question: questions.InspectSource, tell: Tell) -> Answer:
+    from .imports.ops import inspect_source  # noqa: PLC0415 - see above
+
+    return inspect_source(session, question, tell)
+
+
+def _read_list(session: Session, question: questions.ReadList, tell: Tell) -> Answer:
+    from .imports.lists import read_list  # noqa: PLC0415 - see above
+
+    return read_list(session, question, tell)
+
+
 ANSWERS: dict[type, Callable[[Session, Any, Tell], Answer]] = {
     questions.Examine: examine,
     questions.FindUsers: find_users,
     questions.FindClosed: find_closed,
     questions.MeasureWritten: measure_written,
     questions.InspectImage: inspect_image,
-    questions.InspectSource: import_ops.inspect_source,
-    questions.ReadList: read_list,
+    questions.InspectSource: _inspect_source,
+    questions.ReadList: _read_list,
 }
 
 
@@ -132,6 +153,6 @@ def perform(session: Session, job: Job, tell: Tell) -> Answer:
     if isinstance(job, acts.ActOn):
         if not isinstance(job.act, acts.CutOver):
             session.let_go()
-        return OPERATIONS[type(job.ends)][type(job.act)](session, job.ends, job.act, tell)
+        return operations(type(job.ends))[type(job.act)](session, job.ends, job.act, tell)
     session.let_go()
     return ANSWERS[type(job)](session, job, tell)

@@ -11,7 +11,6 @@ from ..model.jobs.protocol import Tell
 from ..model.jobs.questions import Examine, InspectImage, MeasureWritten
 from ..model.layout import FEATURES
 from . import inspection
-from .imports import ops as import_ops
 from .mover.candidates import maps_hold
 from .obstacles import obstacles
 from .open_image import open_image
@@ -26,6 +25,8 @@ def examine(session: Session, question: Examine, tell: Tell) -> Examined:
     place = question.image
     with session.open(place) as ioctx:
         if question.blind:
+            from .imports import ops as import_ops  # noqa: PLC0415 - only imports need it
+
             return import_ops.examine(session, ioctx, place)
         with open_image(ioctx, place.image_id, read_only=True) as image:
             return Examined(

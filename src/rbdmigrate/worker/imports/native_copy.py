@@ -13,7 +13,6 @@ from dataclasses import replace
 from errno import EEXIST, EINVAL, ENOENT
 from typing import Optional
 
-import rados
 import rbd
 
 from ...cluster import headers
@@ -29,7 +28,6 @@ from ...model.jobs.acts import Execute, ImportEnds
 from ...model.jobs.answers import Copied
 from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES, LayoutOptions
-from ...model.migration import Place
 from ...model.source_spec import SourceSpec
 from ...sources.errors import SourceError
 from ...sources.problems import of_error
@@ -39,9 +37,9 @@ from ..mover.marks import read_mark
 from ..mover.rbd_reader import RbdReader
 from ..mover.requests import CopyFailed
 from ..session import Session
-from ..verify.compare import ImageReader
 from . import native
 from .copied import copied
+from .history import HistorySide, history_until
 from .other_cluster import SourceCluster, connected
 from .source_access import resolver, resolver_of
 
@@ -80,16 +78,12 @@ def _inspected(cluster: SourceCluster, spec: SourceSpec) -> Inspection:
     found = native.find(cluster, spec, in_trash=True)
     with cluster.open(found.place) as ioctx:
         reader = RbdReader(ioctx, found.place.image_id)
-        views = _history(reader, found.snap_id)
+        views = history_until(reader, found.snap_id)
         return Inspection(
             size=found.size,
             snapshots=tuple(SnapshotInfo(view.name, view.size) for view in views),
             to_copy=reader.estimate(views),
         )
-
-
-def _history(reader: RbdReader, until: int) -> list[View]:
-    return [view for view in reader.views() if view.id <= until]
 
 
 def prepare(
@@ -101,7 +95,7 @@ def prepare(
         found = native.find(cluster, imported.source, in_trash=True)
         with cluster.open(found.place) as source:
             reader = RbdReader(source, found.place.image_id)
-            _refuse_unprotectable(_history(reader, found.snap_id), features)
+            _refuse_unprotectable(history_until(reader, found.snap_id), features)
             metadata = reader.metadata()
     with session.open(target) as ioctx:
         if headers.image_id(ioctx, target.image) is not None:
@@ -146,7 +140,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         mark = read_mark(ioctx, target)
         reader = RbdReader(source, place.image_id)
         if mark.total is None:
-            mark = replace(mark, total=reader.estimate(_history(reader, mark.until)))
+            mark = replace(mark, total=reader.estimate(history_until(reader, mark.until)))
         try:
             done = copied(
                 session=session,
@@ -187,33 +181,3 @@ def open_history(session: Session, ends: ImportEnds, stack: ExitStack) -> Histor
     if not side.has_newest:
         raise MigrationError(ENOENT, f"The snapshot {spec.label()} was removed from the source.")
     return side
-
-
-class HistorySide(ImageReader):
-    """The source's side of a verification: the snapshot that was asked for, and older ones."""
-
-    def __init__(self, ioctx: rados.Ioctx, place: Place, until: int) -> None:
-        super().__init__("source", ioctx, place.image_id)
-        self._reader = RbdReader(ioctx, place.image_id)
-        self._views = {view.name: view for view in _history(self._reader, until)}
-        self.has_newest = any(view.id == until for view in self._views.values())
-
-    def newest(self) -> str:
-        """The snapshot that was asked for, which stands for the head."""
-        return next(reversed(self._views))
-
-    def removed(self, snapshot: Optional[str]) -> bool:
-        """Whether it is gone: then zeros were read from it. None is the newest one."""
-        return not self._reader.has([self._views[snapshot or self.newest()]])
-
-    def open(self, snapshot: Optional[str]) -> rbd.Image:
-        """A snapshot; None is the newest one."""
-        return super().open(snapshot or self.newest())
-
-    def snapshots(self) -> list[str]:
-        """All that are compared, the oldest first."""
-        return list(self._views)
-
-    def changed_since(self, comparison_snapshot: str) -> str:
-        """Snapshots do not change."""
-        return ""

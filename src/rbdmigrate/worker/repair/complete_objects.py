@@ -31,7 +31,6 @@ from ...model.jobs.acts import CompleteObjects, Ends, ImportEnds
 from ...model.jobs.answers import ObjectsCompleted
 from ...model.jobs.protocol import Progress, Tell
 from ..image_objects import data_objects, striping_of
-from ..imports import readers as import_sides
 from ..open_image import open_image
 from ..session import Session
 from ..verify.sides import Side, View
@@ -99,6 +98,8 @@ def _opened(
 ) -> _Source:
     """The migration's source, as long as ``stack`` is open."""
     if isinstance(ends, ImportEnds):
+        from ..imports import readers as import_sides  # noqa: PLC0415 - only imports need it
+
         named = {str(s["name"]): int(s["id"]) for s in target.list_snaps()}
         return _External(
             stack.enter_context(import_sides.opened(session, ends, comparison_snapshot)), named

@@ -30,8 +30,7 @@ from ...model.jobs.answers import Verified
 from ...model.jobs.protocol import Tell, VerifyProgress
 from ...model.layout import FEATURES
 from ...model.verification import POINT_PREFIX, Compared, Extent, Verification
-from ..imports import readers as import_sides
-from ..imports.native_copy import HistorySide
+from ..imports.history import HistorySide
 from ..mover.marks import brought_to
 from ..session import Session
 from .compare import ImageReader, compare
@@ -88,6 +87,8 @@ def compare_all(
 @contextmanager
 def _source(session: Session, ends: acts.Ends, act: acts.Verify) -> Iterator[Side]:
     if isinstance(ends, acts.ImportEnds):
+        from ..imports import readers as import_sides  # noqa: PLC0415 - only imports need it
+
         with import_sides.opened(session, ends, act.comparison_snapshot) as side:
             yield side
         return
