@@ -102,6 +102,7 @@ class Commands:
     def wait(self, target: str, *states: str, timeout: float = 60) -> Report:
         """Wait until the migration is in one of these states; fails when it fails instead."""
         deadline = time.monotonic() + timeout
+        pause = 0.05
         while True:
             report = self.report(target)
             if report["state"] in states:
@@ -114,7 +115,8 @@ class Commands:
                 f"{target} is still {report['state']} after {timeout:g} s: "
                 f"{report['hold'] or report['next']} ({_pace(report)})"
             )
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(0.3, pause * 1.2)  # each question costs the manager some milliseconds
 
     def wait_percent(self, target: str, percent: int, timeout: float = 60) -> Report:
         """Wait until that much is copied, in the middle of the copy."""

@@ -77,7 +77,7 @@ def test_an_accepted_abort_that_waits_is_not_begun_after_a_client_came(
 def slow(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> str:
     """The target of a copy that is under way; our worker has its lock."""
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
-    make_slow_image(client, source, 1024, snapshots=["one"])
+    make_slow_image(client, source, 640, snapshots=["one"])
     migration.text("run", "--method", "live", source, target, "--rate", "512K")
     migration.wait_percent(target, 1)
     return target

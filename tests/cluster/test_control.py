@@ -80,7 +80,7 @@ def slow(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> 
 @pytest.fixture
 def large(migration: Commands, client: rados.Rados, pools: "tuple[str, str]") -> Copy:
     """For copies that a client does, which keeps to no rate."""
-    return Copy(migration, client, pools, objects=2048)
+    return Copy(migration, client, pools, objects=1024)
 
 
 def until_it_stands(copy: Copy, seconds: float = 20.0) -> None:
@@ -172,7 +172,7 @@ def test_a_pause_by_force_takes_the_lock_from_a_client(
         cluster.wait_for(lambda: migration.report(large.target)["copied_by"], 10, "who copies")
         migration.text("pause", large.target, "--force")
         until_it_stands(large)
-        assert large.copied() < 2048
+        assert large.copied() < 1024
         image.write(b"and again", 0)
     large.speed_up()
     migration.text("resume", large.target)
@@ -189,7 +189,7 @@ def test_no_write_of_a_busy_client_fails_however_its_copy_is_to_stop(
     To stop its copy it would have to give the lock away, and these writes would fail (EROFS).
     """
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
-    make_image(client, source, size=96 * MIB, object_size=64 * KIB, snapshots=["one"])
+    make_image(client, source, size=64 * MIB, object_size=64 * KIB, snapshots=["one"])
     with opened(client, source, read_only=False) as image:
         image.metadata_set("conf_rbd_concurrent_management_ops", "1")
     migration.text("prepare", source, target)

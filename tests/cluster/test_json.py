@@ -172,7 +172,7 @@ def test_progress_events(
     cluster: Cluster, migration: Commands, client: rados.Rados, pools: "tuple[str, str]"
 ) -> None:
     source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
-    make_slow_image(client, source, objects=2048)
+    make_slow_image(client, source, objects=1024)
     migration.text("run", source, target)
     ident = f"rbd_migration-{migration.report(target)['id']}"
 

@@ -14,7 +14,7 @@ from qa.workload.writer import writing
 from tests.cluster.commands import LIVE, Commands, Report, option
 
 OPS_KEY = "conf_rbd_concurrent_management_ops"
-OBJECTS = 2048  # a client that copies them itself is seen while it does, also on a fast machine
+OBJECTS = 1024  # a client that copies them itself is seen while it does, also on a fast machine
 
 
 @pytest.fixture(autouse=True)
