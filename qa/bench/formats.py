@@ -30,7 +30,7 @@ _LEAST = 0.9
 
 def run(rig: Rig) -> Result:
     """Measure from the start until an image has all data. The module looks first, then copies."""
-    size = 16 * MIB if rig.quick else 2048 * MIB
+    size = 16 * MIB if rig.quick else 4096 * MIB
     result = Result(f"imports by the method copy of a disk of {size // MIB} MiB, half of it data")
     with tempfile.TemporaryDirectory() as name, allowed(rig, name):
         raw = _raw(Path(name), size)

@@ -18,7 +18,8 @@ from ..model.units import format_size
 from . import conversion, qcow, raw
 from .content import Content, RawContent
 from .errors import SourceError
-from .file import FileStream, data_of
+from .file import FileStream
+from .holes import FileData
 from .in_order import comes_in_order, disk_in, other_size, summed_in_passing
 from .limits import Deadline, Limits
 from .look import Look
@@ -177,10 +178,10 @@ class HoleyFile(RawContent):
 
     def __init__(self, stream: FileStream) -> None:
         super().__init__(stream)
-        self._file = stream.descriptor
+        self._data = FileData(stream.descriptor)
 
     def extents(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
-        yield from data_of(self._file, offset, min(offset + length, self.size))
+        yield from self._data.within(offset, min(offset + length, self.size))
 
 
 def inspect_copied(

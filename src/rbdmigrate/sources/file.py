@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from errno import EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM
+from errno import EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EPERM
 
 from ..model.errors import errno_text
 from ..model.import_policy import ImportPolicy
@@ -68,22 +67,6 @@ class FileStream(OpenFile):
         self.file_id = (status.st_dev, status.st_ino)
         # No inode: the next manager's host may see the same file under another.
         self.identity = {"size": str(status.st_size), "modified": str(status.st_mtime_ns)}
-
-
-def data_of(descriptor: int, offset: int, end: int) -> Iterator[tuple[int, int]]:
-    """(offset, length) of what of an open file is not a hole, in order."""
-    while offset < end:
-        try:
-            begin = os.lseek(descriptor, offset, os.SEEK_DATA)
-            stop = os.lseek(descriptor, begin, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno != ENXIO:  # the file system does not tell
-                yield offset, end - offset
-            return  # or there is nothing more
-        if begin >= end:
-            return
-        yield begin, min(stop, end) - begin
-        offset = stop
 
 
 def _open(path: str, policy: ImportPolicy) -> int:

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
-from ..file import data_of
+from ..holes import FileData
 
 _ENTRIES = 4096  # of the table of blocks, read at once
 ABSENT, UNKNOWN = -1, -2
@@ -24,6 +24,7 @@ class BlockMap(ABC):
 
     def __init__(self, file: int, length: int, block: int) -> None:
         self._file, self._length, self._block = file, length, block
+        self._file_data = FileData(file)
 
     @abstractmethod
     def places(self, first: int, last: int) -> Sequence[int]:
@@ -68,7 +69,7 @@ class BlockMap(ABC):
         if place == UNKNOWN or end + shift > self._length:
             yield begin, end - begin
             return
-        for found, length in data_of(self._file, begin + shift, end + shift):
+        for found, length in self._file_data.within(begin + shift, end + shift):
             yield found - shift, length
 
 
