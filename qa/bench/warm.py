@@ -1,6 +1,7 @@
 """The mover compared with ``rbd deep cp``, the pause of a cutover, and a worker's memory."""
 
 import contextlib
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ def run(rig: Rig) -> Result:
     with killed_worker(rig.client, rig.cluster.conf) as worker:
         _copies(rig, worker, result)
         _pauses(rig, worker, result)
+        _aborts(rig, worker, result)
     with killed_worker(rig.client, rig.cluster.conf) as worker:
         _memory(rig, worker, result)
     return result
@@ -88,6 +90,42 @@ def _pause(rig: Rig, worker: KilledWorker, size: int) -> float:
         return done.pause
 
 
+def _aborts(rig: Rig, worker: KilledWorker, result: Result) -> None:
+    """The time of an abort after a cutover, while which no client may write.
+
+    Clients wrote much since the cutover, and little since the reverse round.
+    """
+    much, little = (16, 4) if rig.quick else (256, 16)
+    ways = {
+        "without a reverse round": partial(_abort, rig, worker, much, little, refreshed=False),
+        "after a reverse round": partial(_abort, rig, worker, much, little, refreshed=True),
+    }
+    name = f"abort after the cutover, {much} MiB written and then {little} MiB, "
+    medians = result.add(in_turn(ways, rig.repeat), "s", before=name)
+    ratio = medians["after a reverse round"] / medians["without a reverse round"]
+    result.figures.append(Figure("abort after a reverse round : without", ratio, most=0.5))
+
+
+def _abort(rig: Rig, worker: KilledWorker, much: int, little: int, *, refreshed: bool) -> float:
+    with _prepared(rig, worker, GIB, 64 * MIB) as image:
+        worker.run(image.ends, acts.Execute())
+        done = worker.run(image.ends, acts.CutOver())
+        assert isinstance(done, CutOverDone)
+        _write(rig, image.target, 0, much)
+        if refreshed:
+            worker.run(image.ends, acts.ReverseRound(done.comparison_snapshot))
+        _write(rig, image.target, much, little)
+        time.sleep(1)  # the monitors are at rest
+        return timed(lambda: worker.run(image.ends, acts.Abort(cut_over=True)))
+
+
+def _write(rig: Rig, spec: str, first: int, count: int) -> None:
+    """Write MiB number ``first`` and the next ones of an image."""
+    with opened(rig.client, spec, read_only=False) as image:
+        for number in range(first, first + count):
+            image.write(random.Random(number).randbytes(MIB), number * MIB)
+
+
 def _memory(rig: Rig, worker: KilledWorker, result: Result) -> None:
     size = TIB if rig.quick else 16 * TIB
     with _prepared(rig, worker, size, 64 * MIB) as image:
@@ -113,6 +151,7 @@ def _peak(pid: int) -> float:
 @dataclass(frozen=True)
 class _Image:
     source: str
+    target: str
     ends: acts.WarmEnds
 
 
@@ -131,7 +170,7 @@ def _prepared(rig: Rig, worker: KilledWorker, size: int, data: int) -> Iterator[
     made = worker.run(ends, acts.Prepare(LayoutOptions()))
     assert isinstance(made, Prepared)
     ends = replace(ends, target=replace(ends.target, image_id=made.target_id))
-    yield _Image(source, ends)
+    yield _Image(source, target, ends)
     worker.run(ends, acts.Commit() if _named(rig, target) else acts.Abort())
     rig.remove([source, target])
 

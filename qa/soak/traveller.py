@@ -33,9 +33,9 @@ _WARM = {
     "prepared": _LIVE["prepared"],
     "executing": _LIVE["executing"],
     "executed": ("cut over", "cut over by hook", "execute", "cancel", "write", "wait"),
-    "cut-over": ("commit", "verify", "cancel", "abort by hook", "write"),
+    "cut-over": ("commit", "verify", "cancel", "abort by hook", "write", "refresh source"),
     "verifying": ("pause", "resume", "write", "wait"),
-    "verified": ("commit", "cancel", "abort by hook", "write"),
+    "verified": ("commit", "cancel", "abort by hook", "write", "refresh source"),
 }
 
 
@@ -103,6 +103,8 @@ class Traveller:
             self._command("execute")
             time.sleep(self._chance.random() / 2)
             self._command("pause")
+        elif act == "refresh source":
+            self._refresh_source()
         elif act == "wait":
             time.sleep(self._chance.random())
         else:
@@ -191,6 +193,20 @@ class Traveller:
             raise Lost(f"{target}: {state}, but the hook was told {guest}")
         if then is not None:
             then()
+
+    def _refresh_source(self) -> None:
+        """Have a reverse round copied; sometimes the next step comes while it is."""
+        before = self._reverse_rounds()
+        self._command("execute")
+        deadline = time.monotonic() + self._chance.choice((0.2, 0.2, 5.0))
+        while (count := self._reverse_rounds()) == before and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if count > before:
+            self._note("reverse round")
+
+    def _reverse_rounds(self) -> int:
+        rounds = self._report()["reverse_rounds"]
+        return int(rounds["count"]) if rounds else 0
 
     def _cancel(self) -> None:
         if self._cut_over or not self._warm:
