@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Callable, Optional
 
-from rbdmigrate.control.cutover.pause import Step, next_step
+from rbdmigrate.control.cutover.pause import AgentStep, next_step
 from rbdmigrate.control.cutover.steps import Steps
 from rbdmigrate.faults import fault_point
 from rbdmigrate.model import agent_messages as messages
@@ -212,9 +212,9 @@ class Moving:
                 max_pause=pause.max_pause,
                 withdrawn=withdrawn,
             )
-            if step is Step.OPEN:
+            if step is AgentStep.OPEN:
                 return answer
-            if step is Step.WITHDRAW:
+            if step is AgentStep.WITHDRAW:
                 request = messages.Withdraw(pause.token, pause.migrations)
             else:
                 request = messages.Outcome(pause.token, pause.migrations)

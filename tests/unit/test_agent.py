@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.cutover.pause import Step, next_step
+from rbdmigrate.control.cutover.pause import AgentStep, next_step
 from rbdmigrate.model import agent_messages as messages
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate_agent.agent import Agent
@@ -37,17 +37,17 @@ STAYED = messages.Outcomes((messages.DiskOutcome("m1", SOURCE, False),), "a clie
 
 # the manager's answer, seconds of the pause, withdrawn -> the next step, with a bound of 3 seconds
 TABLE = [
-    (None, 0.0, False, Step.ASK),
-    (None, 3.0, False, Step.WITHDRAW),
-    (None, 9.0, True, Step.ASK),
-    (UNDECIDED, 0.0, False, Step.ASK),
-    (UNDECIDED, 2.9, False, Step.ASK),
-    (UNDECIDED, 3.0, False, Step.WITHDRAW),
-    (UNDECIDED, 99.0, True, Step.ASK),
-    (MOVED, 0.1, False, Step.OPEN),
-    (MOVED, 99.0, False, Step.OPEN),
-    (STAYED, 0.1, False, Step.OPEN),
-    (STAYED, 99.0, True, Step.OPEN),
+    (None, 0.0, False, AgentStep.ASK),
+    (None, 3.0, False, AgentStep.WITHDRAW),
+    (None, 9.0, True, AgentStep.ASK),
+    (UNDECIDED, 0.0, False, AgentStep.ASK),
+    (UNDECIDED, 2.9, False, AgentStep.ASK),
+    (UNDECIDED, 3.0, False, AgentStep.WITHDRAW),
+    (UNDECIDED, 99.0, True, AgentStep.ASK),
+    (MOVED, 0.1, False, AgentStep.OPEN),
+    (MOVED, 99.0, False, AgentStep.OPEN),
+    (STAYED, 0.1, False, AgentStep.OPEN),
+    (STAYED, 99.0, True, AgentStep.OPEN),
 ]
 
 
@@ -62,7 +62,7 @@ answers = st.sampled_from([None, UNDECIDED, MOVED, STAYED])
 @given(answers, st.floats(0, 100), st.floats(0.1, 10), st.booleans())
 def test_nothing_is_opened_before_the_manager_has_decided(answer, elapsed, max_pause, withdrawn):
     step = next_step(answer, elapsed=elapsed, max_pause=max_pause, withdrawn=withdrawn)
-    assert (step is Step.OPEN) == (answer is not None and answer.decided)
+    assert (step is AgentStep.OPEN) == (answer is not None and answer.decided)
 
 
 # -- a move, with a guest and a manager that only note what happens

@@ -9,7 +9,7 @@ from rbdmigrate.control.lifecycle.confirm import Outdated, while_decided
 from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.requests import Changes, changed
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Act
+from rbdmigrate.control.lifecycle.steps import RunAct
 from rbdmigrate.model.states import Goal, Op, State
 from tests.unit.builders import NOON, migration
 
@@ -28,7 +28,7 @@ def begun(m):
 
 def confirmed():
     decision = decide(COMMITS, Situation.EXECUTED, NOON)
-    assert decision == Act(Op.COMMIT)
+    assert decision == RunAct(Op.COMMIT)
     return while_decided(decision, Situation.EXECUTED, NOON, begun)
 
 

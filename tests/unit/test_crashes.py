@@ -11,7 +11,7 @@ from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.failures import worker_lost
 from rbdmigrate.control.lifecycle.requests import cleared_for_retry
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Act, Fail
+from rbdmigrate.control.lifecycle.steps import Fail, RunAct
 from rbdmigrate.model.migration import Crashes
 from rbdmigrate.model.states import Op, State
 from rbdmigrate.model.target_changes import TargetChanges
@@ -79,7 +79,7 @@ def test_a_copy_that_crashes_twice_fails_and_is_not_begun_again(monkeypatch):
 
 
 def test_an_image_whose_prepare_crashed_twice_is_not_prepared_again():
-    for count, decision in ((0, Act), (1, Act), (2, Fail)):
+    for count, decision in ((0, RunAct), (1, RunAct), (2, Fail)):
         m = migration(crashes=Crashes(Op.PREPARE, count))
         found = decide(m, Situation.UNTOUCHED, 0.0)
         assert isinstance(found, decision), count
@@ -89,7 +89,7 @@ def test_an_image_whose_prepare_crashed_twice_is_not_prepared_again():
 
 def test_a_prepare_that_crashed_is_undone_however_often_that_crashes_too():
     m = migration(state=State.PREPARING, crashes=Crashes(Op.PREPARE, 2))
-    assert decide(m, Situation.HALF_PREPARED, 0.0) == Act(Op.UNDO_PREPARE)
+    assert decide(m, Situation.HALF_PREPARED, 0.0) == RunAct(Op.UNDO_PREPARE)
     assert after_crash(m, Op.UNDO_PREPARE, ABORTED) == m
     assert after_success(m, Op.UNDO_PREPARE) == m
     assert after_success(m, Op.PREPARE).crashes is None

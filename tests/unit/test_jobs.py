@@ -88,7 +88,7 @@ ANSWERS = (
     answers.Synchronized("point", 3, 4096, 0.25, 2.0, 1 << 30),
     answers.Armed(answers.Synchronized("point", 1, 0, 0.25, 2.0, 1 << 30, 0.5), 0.25, 60.0),
     answers.CopiedBack("point", 4096, 0.25, 2.0, 0.5),
-    answers.CutOverDone("point", 0.25, 4096, (answers.Step("name", 0.125),)),
+    answers.CutOverDone("point", 0.25, 4096, (answers.StepTime("name", 0.125),)),
     answers.ObjectsCompleted(3, whole=False),
     answers.Verified(CHECKPOINT),
     answers.Examined((Watcher(4711, "a", lock=True, kernel=True),), True, "1/group", 0),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rbdmigrate.control.lifecycle.decision import decide
 from rbdmigrate.control.lifecycle.policy_merge import merged, with_policy
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Act, Rest
+from rbdmigrate.control.lifecycle.steps import Rest, RunAct
 from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.errors import MigrationError
@@ -132,14 +132,14 @@ def test_a_run_on_what_is_executed_waits_for_its_soak_time():
     after = merged(executed(), Policy(Goal.COMMITTED, soak=WEEK), PLAIN)
     assert decide(after, Situation.EXECUTED, NOON + 60) == Rest()
     soaked = with_soaked(after, WEEK)
-    assert decide(soaked, Situation.EXECUTED, NOON + WEEK) == Act(Op.COMMIT)
+    assert decide(soaked, Situation.EXECUTED, NOON + WEEK) == RunAct(Op.COMMIT)
 
 
 def test_what_joins_a_plan_is_compared_and_soaks_as_the_plan_says():
     policy = Policy(Goal.COMMITTED, verify=Verify.FULL, soak=WEEK)
     after = merged(executed(), policy, PLAIN, "p")
     assert (after.plan, after.verify, after.soak) == ("p", Verify.FULL, WEEK)
-    assert decide(after, Situation.EXECUTED, NOON) == Act(Op.VERIFY)
+    assert decide(after, Situation.EXECUTED, NOON) == RunAct(Op.VERIFY)
 
 
 def test_a_goal_that_asks_for_comparing_is_not_outdone_by_one_that_does_not():

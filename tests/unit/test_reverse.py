@@ -19,7 +19,7 @@ from rbdmigrate.control.lifecycle.reverse import (
     to_reverse,
 )
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Act, Rest
+from rbdmigrate.control.lifecycle.steps import Rest, RunAct
 from rbdmigrate.control.lifecycle.warm import is_refresh, to_refresh
 from rbdmigrate.control.metrics.counting import Sample
 from rbdmigrate.control.metrics.counting import changed as counted
@@ -34,7 +34,7 @@ from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 NOW = 1_000_000.0
 HOUR = 3600.0
-EXECUTE = Act(Op.EXECUTE)
+EXECUTE = RunAct(Op.EXECUTE)
 
 
 def record(state: State = State.CUT_OVER, **changes) -> Migration:
@@ -116,13 +116,13 @@ def test_none_is_copied_in_other_states(changes):
 
 def test_comparison_and_commit_go_first():
     asked = {"refresh_source": HOUR, "goal": Goal.COMMITTED}
-    assert next_step(record(verify=Verify.FULL, **asked)) == Act(Op.VERIFY)
-    assert next_step(record(verify=Verify.NONE, **asked)) == Act(Op.COMMIT)
+    assert next_step(record(verify=Verify.FULL, **asked)) == RunAct(Op.VERIFY)
+    assert next_step(record(verify=Verify.NONE, **asked)) == RunAct(Op.COMMIT)
     passed = Verification(Verify.FULL, 1, 1.0, NOW, outcome=Outcome.PASSED, at=NOW)
     soaks = record(State.VERIFIED, verify=Verify.FULL, verification=passed, soak=HOUR, **asked)
     assert next_step(soaks) == EXECUTE
-    assert next_step(replace(soaks, soak=0.0)) == Act(Op.COMMIT)
-    assert next_step(to_abort(record(refresh_source=HOUR))) == Act(Op.ABORT)
+    assert next_step(replace(soaks, soak=0.0)) == RunAct(Op.COMMIT)
+    assert next_step(to_abort(record(refresh_source=HOUR))) == RunAct(Op.ABORT)
 
 
 @pytest.mark.parametrize("situation", [s for s in Situation if s is not Situation.CUT_OVER])

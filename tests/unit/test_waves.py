@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.plans.waves import Move, Need, Phase, Step, needs, next_step, seconds, waves
+from rbdmigrate.control.plans.waves import (
+    Move,
+    Need,
+    Phase,
+    PlanStep,
+    needs,
+    next_step,
+    seconds,
+    waves,
+)
 
 PHASES = {phase.value[0].upper(): phase for phase in Phase}  # Q W R P D F C S
 
@@ -16,24 +25,24 @@ def step(text, size=3, stop_after=0, forgiven=0, postponed=()):
 @pytest.mark.parametrize(
     ("text", "stop_after", "forgiven", "expected"),
     [
-        ("QQQQQ", 0, 0, Step((0, 1, 2), 1)),
-        ("RQQQQ", 0, 0, Step((1, 2), 1)),
-        ("RRRQQ", 0, 0, Step((), 1)),
-        ("DDRQQ", 0, 0, Step((), 1)),
-        ("DDWQQ", 0, 0, Step((2,), 1)),
-        ("DDDQQ", 0, 0, Step((3, 4), 2)),
-        ("DFCQQ", 0, 0, Step((3, 4), 2)),
-        ("DFDQQ", 1, 0, Step((), 2, stop=True)),
-        ("DFDQQ", 1, 1, Step((3, 4), 2)),
-        ("DFDQQ", 2, 0, Step((3, 4), 2)),
-        ("FFRQQ", 2, 0, Step((), 1, stop=True)),
-        ("DDDRF", 1, 0, Step((), 2)),
-        ("DDDDF", 1, 0, Step((), 2, done=True)),
-        ("DDDDC", 0, 0, Step((), 2, done=True)),
-        ("DDSQQ", 0, 0, Step((3, 4), 2)),
-        ("DDPQQ", 0, 0, Step((), 1)),
-        ("DDDSS", 0, 0, Step((), 2, done=True)),
-        ("DWSFQ", 1, 0, Step((), 1, stop=True)),
+        ("QQQQQ", 0, 0, PlanStep((0, 1, 2), 1)),
+        ("RQQQQ", 0, 0, PlanStep((1, 2), 1)),
+        ("RRRQQ", 0, 0, PlanStep((), 1)),
+        ("DDRQQ", 0, 0, PlanStep((), 1)),
+        ("DDWQQ", 0, 0, PlanStep((2,), 1)),
+        ("DDDQQ", 0, 0, PlanStep((3, 4), 2)),
+        ("DFCQQ", 0, 0, PlanStep((3, 4), 2)),
+        ("DFDQQ", 1, 0, PlanStep((), 2, stop=True)),
+        ("DFDQQ", 1, 1, PlanStep((3, 4), 2)),
+        ("DFDQQ", 2, 0, PlanStep((3, 4), 2)),
+        ("FFRQQ", 2, 0, PlanStep((), 1, stop=True)),
+        ("DDDRF", 1, 0, PlanStep((), 2)),
+        ("DDDDF", 1, 0, PlanStep((), 2, done=True)),
+        ("DDDDC", 0, 0, PlanStep((), 2, done=True)),
+        ("DDSQQ", 0, 0, PlanStep((3, 4), 2)),
+        ("DDPQQ", 0, 0, PlanStep((), 1)),
+        ("DDDSS", 0, 0, PlanStep((), 2, done=True)),
+        ("DWSFQ", 1, 0, PlanStep((), 1, stop=True)),
     ],
 )
 def test_what_a_plan_does_next(text, stop_after, forgiven, expected):
@@ -43,14 +52,14 @@ def test_what_a_plan_does_next(text, stop_after, forgiven, expected):
 @pytest.mark.parametrize(
     ("text", "postponed", "expected"),
     [
-        ("DWDQQ", [1], Step((3, 4), 2)),
-        ("DWDRQ", [1], Step((4,), 2)),
-        ("DWDRR", [1], Step((), 2)),
-        ("DWDDW", [1], Step((4,), 2)),
-        ("DWDDD", [1], Step((1,), 2, most=3)),
-        ("WWDDW", [0, 1, 4], Step((0, 1, 4), 2, most=3)),
-        ("RWDDR", [0, 1, 4], Step((1,), 2, most=1)),
-        ("DSDDD", [1], Step((), 2, done=True)),
+        ("DWDQQ", [1], PlanStep((3, 4), 2)),
+        ("DWDRQ", [1], PlanStep((4,), 2)),
+        ("DWDRR", [1], PlanStep((), 2)),
+        ("DWDDW", [1], PlanStep((4,), 2)),
+        ("DWDDD", [1], PlanStep((1,), 2, most=3)),
+        ("WWDDW", [0, 1, 4], PlanStep((0, 1, 4), 2, most=3)),
+        ("RWDDR", [0, 1, 4], PlanStep((1,), 2, most=1)),
+        ("DSDDD", [1], PlanStep((), 2, done=True)),
     ],
 )
 def test_an_image_that_is_postponed_is_tried_again_when_all_others_have_ended(
@@ -60,7 +69,7 @@ def test_an_image_that_is_postponed_is_tried_again_when_all_others_have_ended(
 
 
 def test_failures_stop_also_what_was_postponed():
-    assert step("FWDDD", stop_after=1, postponed=[1]) == Step((), 2, stop=True)
+    assert step("FWDDD", stop_after=1, postponed=[1]) == PlanStep((), 2, stop=True)
 
 
 @given(

@@ -13,7 +13,7 @@ from typing import Optional
 from ...model.agent_messages import Outcomes
 
 
-class Step(enum.Enum):
+class AgentStep(enum.Enum):
     """The next step of an agent whose guest stands still."""
 
     OPEN = "open"  # every disk as the answer says, and let the guest go on
@@ -23,14 +23,14 @@ class Step(enum.Enum):
 
 def next_step(
     answer: Optional[Outcomes], *, elapsed: float, max_pause: float, withdrawn: bool
-) -> Step:
+) -> AgentStep:
     """Return the next step.
 
     ``answer``: the manager's last one; None while none answers. ``elapsed``: seconds that the
     guest has stood still. ``withdrawn``: a manager has accepted that the agent withdraws.
     """
     if answer is not None and answer.decided:
-        return Step.OPEN
+        return AgentStep.OPEN
     if elapsed >= max_pause and not withdrawn:
-        return Step.WITHDRAW
-    return Step.ASK
+        return AgentStep.WITHDRAW
+    return AgentStep.ASK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from ...model.jobs.answers import Step
+from ...model.jobs.answers import StepTime
 
 
 class Steps:
@@ -14,12 +14,12 @@ class Steps:
     def __init__(self) -> None:
         self._begun = time.monotonic()
         self._lock = threading.Lock()
-        self._ended: list[Step] = []
+        self._ended: list[StepTime] = []
 
     def end(self, name: str) -> None:
         """A step has ended just now."""
         with self._lock:
-            self._ended.append(Step(name, round(self.seconds, 4)))
+            self._ended.append(StepTime(name, round(self.seconds, 4)))
 
     @property
     def seconds(self) -> float:
@@ -27,7 +27,7 @@ class Steps:
         return time.monotonic() - self._begun
 
     @property
-    def ended(self) -> tuple[Step, ...]:
+    def ended(self) -> tuple[StepTime, ...]:
         """The steps in the order in which they ended."""
         with self._lock:
             return tuple(self._ended)

@@ -17,7 +17,7 @@ from .crashes import prepare_crashed
 from .cutover import by_prepare, prepare_to_undo, waits_for_clients
 from .observed import unanswered, was_linked
 from .situation import Situation
-from .steps import Act, Decision, End, Fail, Rest
+from .steps import Decision, End, Fail, Rest, RunAct
 from .verification import due, may_commit
 from .warm import left_alone, next_warm, source_gone
 
@@ -56,7 +56,7 @@ def decide(
     m = migration
     over = _over(m, situation)
     if over is not None and m.comparison_snapshot:
-        return Rest() if _waits(m, now) else Act(Op.REMOVE_COMPARISON_SNAPSHOT)
+        return Rest() if _waits(m, now) else RunAct(Op.REMOVE_COMPARISON_SNAPSHOT)
     if over is not None:
         return over
     if m.state is State.FAILED:
@@ -71,20 +71,22 @@ def decide(
     if m.target_changes.trashed and situation not in _COMPLETES:
         return Rest()  # librbd looks the target up by its name, which it has lost in the trash
     if situation is Situation.TARGET_POOL_GONE:
-        return Act(Op.ABORT)  # the target is lost; clients get the source back
+        return RunAct(Op.ABORT)  # the target is lost; clients get the source back
     if situation is Situation.SOURCE_LOST_AFTER:
         wanted = m.goal is Goal.COMMITTED and may_commit(m, now)
-        return Act(Op.FINISH_COMMIT) if wanted else Rest()
+        return RunAct(Op.FINISH_COMMIT) if wanted else Rest()
     if _undoing(m, situation):
-        return Act(Op.UNDO_PREPARE)
+        return RunAct(Op.UNDO_PREPARE)
     if situation in _COMPLETES:
-        return Act(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
+        return RunAct(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
     if unanswered(m, situation):
-        return Act(Op.UNDO_PREPARE)
+        return RunAct(Op.UNDO_PREPARE)
     if m.goal is Goal.ABORTED:
-        return Act(Op.ABORT)
+        return RunAct(Op.ABORT)
     if situation is Situation.EXECUTING and not m.objects_complete:
-        return Act(Op.COMPLETE_OBJECTS)  # also when paused: clients may read partly copied objects
+        return RunAct(
+            Op.COMPLETE_OBJECTS
+        )  # also when paused: clients may read partly copied objects
     if m.paused:
         return Rest()
     return _onward(m, situation, now)
@@ -160,15 +162,15 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
         return Rest()
     if situation is Situation.UNTOUCHED:
         crashed = prepare_crashed(m)
-        return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)
+        return Fail(EIO, crashed) if crashed else RunAct(Op.PREPARE)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
-        return Act(Op.EXECUTE)
+        return RunAct(Op.EXECUTE)
     if situation is Situation.EXECUTED and not m.copy_checked and not m.force_commit:
-        return Act(Op.EXECUTE)  # copies nothing: checks that no object is missing
+        return RunAct(Op.EXECUTE)  # copies nothing: checks that no object is missing
     if situation is Situation.EXECUTED and due(m):
-        return Act(Op.VERIFY)
+        return RunAct(Op.VERIFY)
     if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED and may_commit(m, now):
-        return Act(Op.COMMIT)
+        return RunAct(Op.COMMIT)
     return Rest()
 
 

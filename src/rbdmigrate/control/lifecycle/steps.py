@@ -9,7 +9,7 @@ from ...model.states import Op, State
 
 
 @dataclass(frozen=True)
-class Act:
+class RunAct:
     """Run this act now."""
 
     op: Op
@@ -36,4 +36,4 @@ class Fail:
     message: str
 
 
-Decision = Union[Act, Rest, End, Fail]
+Decision = Union[RunAct, Rest, End, Fail]

@@ -22,7 +22,7 @@ from .cutover import cutover_waits, goes_on, prepare_to_undo, waits_for_clients
 from .observed import unanswered
 from .reverse import is_reverse, reverse_due, to_reverse
 from .situation import Situation
-from .steps import Act, Decision, Fail, Rest
+from .steps import Decision, Fail, Rest, RunAct
 from .verification import due, may_commit
 
 _REFRESHED = 60.0  # seconds, the least age of the content of a target that is refreshed
@@ -37,16 +37,16 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
     """
     undone = situation is Situation.HALF_ABORTED and m.state is State.PREPARING
     if situation is Situation.HALF_PREPARED or undone or unanswered(m, situation):
-        return Act(Op.UNDO_PREPARE)
+        return RunAct(Op.UNDO_PREPARE)
     if situation is Situation.HALF_COMMITTED:
-        return Act(Op.ABORT if m.state is State.ABORTING else Op.FINISH_COMMIT)
+        return RunAct(Op.ABORT if m.state is State.ABORTING else Op.FINISH_COMMIT)
     if situation in (Situation.HALF_ABORTED, Situation.TARGET_POOL_GONE):
-        return Act(Op.ABORT)
+        return RunAct(Op.ABORT)
     if m.goal is Goal.ABORTED:
         rests = situation is Situation.CUT_OVER and m.state is not State.ABORTING
-        return Rest() if rests and waits_for_clients(m) else Act(Op.ABORT)
+        return Rest() if rests and waits_for_clients(m) else RunAct(Op.ABORT)
     if m.state is State.CUTTING_OVER and situation in (Situation.EXECUTED, Situation.HALF_CUT_OVER):
-        return Act(Op.CUT_OVER)
+        return RunAct(Op.CUT_OVER)
     if situation is Situation.HALF_CUT_OVER:
         return Rest()
     if m.paused or m.target_changes.trashed:
@@ -57,21 +57,21 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
 def _onward(m: Migration, situation: Situation, now: float) -> Decision:
     if situation is Situation.UNTOUCHED:
         crashed = prepare_crashed(m)
-        return Fail(EIO, crashed) if crashed else Act(Op.PREPARE)
+        return Fail(EIO, crashed) if crashed else RunAct(Op.PREPARE)
     before = m.cut_over_at is None  # else clients have written to the target
     if situation is Situation.PREPARED and before and m.goal is not Goal.PREPARED:
-        return Act(Op.EXECUTE)
+        return RunAct(Op.EXECUTE)
     waits = waits_for_clients(m) or cutover_waits(m)
     if situation is Situation.EXECUTED and goes_on(m.goal) and not waits:
-        return Act(Op.CUT_OVER)
+        return RunAct(Op.CUT_OVER)
     if situation is Situation.EXECUTED and refresh_due(m, now):
-        return Act(Op.EXECUTE)
+        return RunAct(Op.EXECUTE)
     if situation is Situation.CUT_OVER and due(m):
-        return Act(Op.VERIFY)
+        return RunAct(Op.VERIFY)
     if situation is Situation.CUT_OVER and m.goal is Goal.COMMITTED and may_commit(m, now):
-        return Act(Op.COMMIT)
+        return RunAct(Op.COMMIT)
     if situation is Situation.CUT_OVER and reverse_due(m, now):
-        return Act(Op.EXECUTE)
+        return RunAct(Op.EXECUTE)
     return Rest()
 
 

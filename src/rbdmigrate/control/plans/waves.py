@@ -33,7 +33,7 @@ UNBEGUN = frozenset({Phase.QUEUED, Phase.WAITING})
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """The next step of a plan. ``begin``: indexes of items; ``most`` of them may begin (None:
     all).
 
@@ -53,7 +53,7 @@ def next_step(
     stop_after: int,
     forgiven: int = 0,
     postponed: Collection[int] = (),
-) -> Step:
+) -> PlanStep:
     """Return the next step of a running plan.
 
     ``size``: items in a wave. ``stop_after``: failures after which no further item begins, 0 is
@@ -63,19 +63,19 @@ def next_step(
     open_items = [n for n, phase in enumerate(phases) if phase not in _SETTLED]
     last = waves(len(phases), size)
     if not open_items:
-        return Step(wave=last, done=True)
+        return PlanStep(wave=last, done=True)
     late = frozenset(postponed)
     prompt = [n for n in open_items if n not in late]
     wave = prompt[0] // size + 1 if prompt else last
     failures = sum(phase is Phase.FAILED for phase in phases) - forgiven
     unbegun = tuple(n for n in open_items if phases[n] in UNBEGUN)
     if stop_after and failures >= stop_after and unbegun:
-        return Step(wave=wave, stop=True)
+        return PlanStep(wave=wave, stop=True)
     if prompt:
         members = frozenset(n for n in prompt if n // size + 1 == wave)
-        return Step(tuple(n for n in unbegun if n in members), wave)
+        return PlanStep(tuple(n for n in unbegun if n in members), wave)
     under_way = len(open_items) - len(unbegun)
-    return Step(unbegun, wave, most=max(0, size - under_way))
+    return PlanStep(unbegun, wave, most=max(0, size - under_way))
 
 
 def waves(items: int, size: int) -> int:

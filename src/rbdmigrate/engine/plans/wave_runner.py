@@ -15,7 +15,7 @@ from typing import NamedTuple, Optional
 from ...checks.facts import Facts
 from ...control.lifecycle.failures import TRANSIENT
 from ...control.lifecycle.requests import cleared_for_retry
-from ...control.plans.waves import Phase, Step, next_step
+from ...control.plans.waves import Phase, PlanStep, next_step
 from ...model.errors import MigrationError
 from ...model.plan import Outcome, Plan, PlanState
 from ...trace import span
@@ -174,7 +174,7 @@ def _done(kept: TrackedPlan, plan: Plan) -> Plan:
     return ended(PlanState.DONE)(plan) if step.done else plan
 
 
-def _next_step(kept: TrackedPlan, plan: Plan, phases: list[Phase]) -> Step:
+def _next_step(kept: TrackedPlan, plan: Plan, phases: list[Phase]) -> PlanStep:
     definition = plan.definition
     return next_step(
         phases, definition.wave, definition.stop_after, plan.forgiven, kept.postponed()

@@ -29,7 +29,7 @@ from ...control.lifecycle.failures import (
 )
 from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
-from ...control.lifecycle.steps import Act
+from ...control.lifecycle.steps import RunAct
 from ...control.metrics.counting import Sample
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing
@@ -147,7 +147,7 @@ class Executor:
                 raise Outdated(f"the plan {m.plan} was paused or cancelled")
             return replace(with_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
 
-        wanted, abandoned = Act(job.op), tracked.abandoned
+        wanted, abandoned = RunAct(job.op), tracked.abandoned
         try:
             confirmed = while_decided(wanted, situation, time.time(), intent, abandoned=abandoned)
             with span("intent", ident, job.op.value):
@@ -317,7 +317,7 @@ class Executor:
         if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
             situation = self._look(tracked)
         decision = decide(tracked.migration, situation, time.time(), abandoned=tracked.abandoned)
-        return situation if decision == Act(op) else None
+        return situation if decision == RunAct(op) else None
 
     def _look(self, tracked: TrackedMigration) -> Situation:
         """Observe both ends and bring the record up to date."""

@@ -18,7 +18,7 @@ from ...control.lifecycle.decision import bounded_wait, decide, failed, is_ours
 from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.reverse import reverse_at
 from ...control.lifecycle.situation import HALF_DONE, Situation, diagnose
-from ...control.lifecycle.steps import Act, End, Fail
+from ...control.lifecycle.steps import End, Fail, RunAct
 from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, with_soaked
 from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
 from ...model.errors import MigrationError
@@ -200,7 +200,7 @@ class Reconciler:
         for refresh in (refresh_at(migration), reverse_at(migration)):
             if refresh is not None and refresh > now:
                 look_again(tracked, refresh - now)
-        if not isinstance(decision, Act):
+        if not isinstance(decision, RunAct):
             tracked.done_op = None  # it was enough
         elif not is_refresh(migration, decision.op) and _without_effect(tracked, decision.op):
             tracked.done_op = None  # a retry is counted from the beginning
@@ -209,7 +209,7 @@ class Reconciler:
                 f"{decision.op.value} succeeded several times without effect; look at the "
                 "manager's log and at both images.",
             )
-        if isinstance(decision, Act):
+        if isinstance(decision, RunAct):
             tracked.wanted = decision.op
             tracked.wanted_since = time.monotonic()
         elif isinstance(decision, (End, Fail)):

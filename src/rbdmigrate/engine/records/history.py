@@ -23,7 +23,7 @@ _SILENCE = 60.0  # seconds for which the history of a pool that did not answer i
 _TRIM_EVERY = 20  # ends of migrations between two looks at what the history may forget
 
 
-class Ended(NamedTuple):
+class EndedMigrations(NamedTuple):
     """Ended migrations, the latest first, and the names of the pools that did not tell theirs."""
 
     migrations: list[Migration]
@@ -52,7 +52,7 @@ class History:
         self._silent: dict[int, float] = {}
         self._garbage: dict[tuple[int, str], list[UnreadableRecord]] = {}
 
-    def read(self, pool_ids: Iterable[int]) -> Ended:
+    def read(self, pool_ids: Iterable[int]) -> EndedMigrations:
         """Ended migrations of these pools; what does not answer is left out, and named.
 
         Raises rados.ConnectionShutdown when we are shut out ourselves.
@@ -74,7 +74,7 @@ class History:
                 self._silent[pool_id] = time.monotonic() + _SILENCE
                 left_out.append(self._name(pool_id))
         ended.sort(key=lambda m: m.ended_at or 0.0, reverse=True)
-        return Ended(ended, left_out)
+        return EndedMigrations(ended, left_out)
 
     def _of(self, pool_id: int) -> list[Migration]:
         ended: list[Migration] = []

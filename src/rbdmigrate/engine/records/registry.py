@@ -26,7 +26,7 @@ from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
 from ..settings import Settings
 from .by_age import ByAge
-from .history import Ended, History
+from .history import EndedMigrations, History
 from .name_index import NameIndex
 from .record_writer import RecordWriter
 from .stores import Stores
@@ -352,7 +352,7 @@ class Registry:
             tracked.tell()
             self.changed.notify_all()
 
-    def history(self, pool_ids: Iterable[int]) -> Ended:
+    def history(self, pool_ids: Iterable[int]) -> EndedMigrations:
         """Ended migrations of these pools; see :meth:`.ended.History.read`."""
         return self._history.read(pool_ids)
 

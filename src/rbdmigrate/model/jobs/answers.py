@@ -111,7 +111,7 @@ class Armed:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepTime:
     """A step of a cutover, and when it ended, in seconds since the cutover began."""
 
     name: str
@@ -130,7 +130,7 @@ class CutOverDone:
     comparison_snapshot: str
     pause: float
     bytes: int
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepTime, ...] = ()
     late: str = ""
 
 

@@ -26,8 +26,8 @@ from ..session import Session
 from ..users import require_unchanged, require_unlocked
 
 
-class Ends:
-    """Both ends of a migration, opened and looked at anew at every question."""
+class BothImages:
+    """Source and target of a migration, opened and looked at again with every question."""
 
     def __init__(
         self, source_ioctx: rados.Ioctx, target_ioctx: rados.Ioctx, source: Place, target: Place
@@ -54,7 +54,7 @@ class Ends:
         return bool(ident) and headers.image_exists(self.target_ioctx, ident)
 
     def usable(self) -> bool:
-        """Whether clients use the target: both ends are linked, and no abort has begun."""
+        """Whether clients use the target: both images are linked, and no abort has begun."""
         source = self.source()
         if source is None or source.header is None or source.header.state not in USABLE:
             return False
@@ -68,10 +68,10 @@ class Ends:
 
 
 @contextmanager
-def opened(session: Session, source: Place, target: Place) -> Iterator[Ends]:
-    """The ends of a migration, for the time of a repair."""
+def opened(session: Session, source: Place, target: Place) -> Iterator[BothImages]:
+    """Source and target of a migration, for the time of a repair."""
     with ExitStack() as stack:
-        yield Ends(
+        yield BothImages(
             stack.enter_context(session.open(source)),
             stack.enter_context(session.open(target, frees_space=True)),
             source,
@@ -81,12 +81,12 @@ def opened(session: Session, source: Place, target: Place) -> Iterator[Ends]:
 
 def undo_prepare(session: Session, source: Place, target: Place) -> None:
     """Bring the source back as it was before a prepare that was cut off, and remove the target."""
-    with opened(session, source, target) as ends:
-        view = ends.source()
+    with opened(session, source, target) as images:
+        view = images.source()
         linked = view is not None and view.header is not None and view.header.is_source
         if view is not None and linked and view.trashed:
-            _give_back(session, ends, view, target)
-        _relink_source(ends, source)
+            _give_back(session, images, view, target)
+        _relink_source(images, source)
 
 
 def abort(
@@ -100,25 +100,25 @@ def abort(
     if not _exists(session, source):
         _cut_loose(session, source, target)
         return
-    with opened(session, source, target) as ends:
-        if ends.target_linked():
-            ident = ends.target_id()
+    with opened(session, source, target) as images:
+        if images.target_linked():
+            ident = images.target_id()
             linked = replace(target, image_id=ident)
-            if ends.usable():
-                require_unchanged(session, ends.target_ioctx, linked, act)
+            if images.usable():
+                require_unchanged(session, images.target_ioctx, linked, act)
             else:  # its journal may tell of snapshots that are removed already
-                surgery.drop_journaling(ends.target_ioctx, ident)
-            require_no_other_image(ends.target_ioctx, linked)
-            require_unlocked(ends.target_ioctx, linked)
-            surgery.drop_lost_journaling(ends.target_ioctx, ident)
-            with data_ioctx(session, ends.target_ioctx, ident) as data:
-                surgery.purge_trashed_snapshots(ends.target_ioctx, data, ident)
-            session.rbd.migration_abort(ends.target_ioctx, target.image, on_progress=on_progress)
+                surgery.drop_journaling(images.target_ioctx, ident)
+            require_no_other_image(images.target_ioctx, linked)
+            require_unlocked(images.target_ioctx, linked)
+            surgery.drop_lost_journaling(images.target_ioctx, ident)
+            with data_ioctx(session, images.target_ioctx, ident) as data:
+                surgery.purge_trashed_snapshots(images.target_ioctx, data, ident)
+            session.rbd.migration_abort(images.target_ioctx, target.image, on_progress=on_progress)
         else:
-            view = ends.source()
+            view = images.source()
             if view is not None and view.header is not None and view.trashed:
-                _give_back(session, ends, view, target)
-        _relink_source(ends, source)
+                _give_back(session, images, view, target)
+        _relink_source(images, source)
 
 
 def _give_back_alone(session: Session, source: Place) -> None:
@@ -127,33 +127,33 @@ def _give_back_alone(session: Session, source: Place) -> None:
         _relink(ioctx, headers.view_by_id(ioctx, source.image_id), source)
 
 
-def _give_back(session: Session, ends: Ends, source: ImageView, target: Place) -> None:
+def _give_back(session: Session, images: BothImages, source: ImageView, target: Place) -> None:
     """Have librbd abort a migration whose target is missing, a mere name, or was never linked."""
     assert source.header is not None
     name = source.header.image or target.image
-    if ends.target_has_object():
-        if not ends.target_linked():
+    if images.target_has_object():
+        if not images.target_linked():
             if source.header.state is not HeaderState.PREPARING:
-                raise _unknown_state(ends.target_id())
-            surgery.drop_journaling(ends.target_ioctx, ends.target_id())
+                raise _unknown_state(images.target_id())
+            surgery.drop_journaling(images.target_ioctx, images.target_id())
             surgery.set_target_header(
-                ends.target_ioctx,
-                ends.target_id(),
-                ends.source_ioctx,
+                images.target_ioctx,
+                images.target_id(),
+                images.source_ioctx,
                 source,
                 HeaderState.PREPARING,
             )
-        linked = replace(target, image=name, image_id=ends.target_id())
-        with data_ioctx(session, ends.target_ioctx, linked.image_id) as data:
-            surgery.purge_trashed_snapshots(ends.target_ioctx, data, linked.image_id)
-        require_no_other_image(ends.target_ioctx, linked)
-        session.rbd.migration_abort(ends.target_ioctx, name)
+        linked = replace(target, image=name, image_id=images.target_id())
+        with data_ioctx(session, images.target_ioctx, linked.image_id) as data:
+            surgery.purge_trashed_snapshots(images.target_ioctx, data, linked.image_id)
+        require_no_other_image(images.target_ioctx, linked)
+        session.rbd.migration_abort(images.target_ioctx, name)
         return
     # In place the ghost has the source's name and librbd would take it for the source.
-    surgery.unlink_ghost(ends.target_ioctx, name, ends.target_id())
-    if headers.image_id(ends.source_ioctx, source.name) not in (None, source.image_id):
+    surgery.unlink_ghost(images.target_ioctx, name, images.target_id())
+    if headers.image_id(images.source_ioctx, source.name) not in (None, source.image_id):
         raise _name_taken(source.name, source.image_id)
-    session.rbd.migration_abort(ends.source_ioctx, source.name)
+    session.rbd.migration_abort(images.source_ioctx, source.name)
 
 
 def _unknown_state(ident: str) -> MigrationError:
@@ -164,9 +164,9 @@ def _unknown_state(ident: str) -> MigrationError:
     )
 
 
-def _relink_source(ends: Ends, source: Place) -> None:
+def _relink_source(images: BothImages, source: Place) -> None:
     """Whatever librbd left undone of giving the source back."""
-    _relink(ends.source_ioctx, ends.source(), source)
+    _relink(images.source_ioctx, images.source(), source)
 
 
 def _relink(ioctx: rados.Ioctx, view: Optional[ImageView], source: Place) -> None:
@@ -200,29 +200,29 @@ def finish_commit(
     if not _exists(session, source):
         _cut_loose(session, source, target)
         return
-    with opened(session, source, target) as ends:
-        view = ends.source()
+    with opened(session, source, target) as images:
+        view = images.source()
         if view is None:
             return
-        if not headers.image_exists(ends.source_ioctx, source.image_id):
-            surgery.remove_leftovers(ends.source_ioctx, source.image_id)
-            surgery.drop_trash_entry(ends.source_ioctx, source.image_id)
+        if not headers.image_exists(images.source_ioctx, source.image_id):
+            surgery.remove_leftovers(images.source_ioctx, source.image_id)
+            surgery.drop_trash_entry(images.source_ioctx, source.image_id)
             return
-        surgery.drop_journaling(ends.source_ioctx, source.image_id)  # as for an abort
-        with data_ioctx(session, ends.source_ioctx, source.image_id) as data:
-            surgery.purge_trashed_snapshots(ends.source_ioctx, data, source.image_id)
-        if not ends.target_linked():
+        surgery.drop_journaling(images.source_ioctx, source.image_id)  # as for an abort
+        with data_ioctx(session, images.source_ioctx, source.image_id) as data:
+            surgery.purge_trashed_snapshots(images.source_ioctx, data, source.image_id)
+        if not images.target_linked():
             if view.header is None or view.header.image_id != target.image_id:
                 raise _unknown_state(source.image_id)
             surgery.set_target_header(
-                ends.target_ioctx,
+                images.target_ioctx,
                 target.image_id,
-                ends.source_ioctx,
+                images.source_ioctx,
                 view,
                 HeaderState.EXECUTED,
             )
-        require_same_image(ends.target_ioctx, target)
-        session.rbd.migration_commit(ends.target_ioctx, target.image, on_progress=on_progress)
+        require_same_image(images.target_ioctx, target)
+        session.rbd.migration_commit(images.target_ioctx, target.image, on_progress=on_progress)
 
 
 def _exists(session: Session, place: Place) -> bool:
