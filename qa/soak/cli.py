@@ -5,6 +5,7 @@ import random
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
@@ -82,7 +83,7 @@ def _drive(travellers: "list[Traveller]", chance: random.Random, until: float) -
             try:
                 traveller.step()
             except Exception as error:
-                problems.append(f"{traveller.name}: {type(error).__name__}: {error}")
+                problems.append(_problem(traveller, error))
             with lock:
                 free.append(traveller)
 
@@ -103,9 +104,18 @@ def _each(travellers: "list[Traveller]", act: "object") -> "list[str]":
     for traveller in travellers:
         try:
             act(traveller)  # type: ignore[operator]
-        except (Lost, Exception) as error:
-            problems.append(f"{traveller.name}: {type(error).__name__}: {error}")
+        except Exception as error:
+            problems.append(_problem(traveller, error))
     return problems
+
+
+def _problem(traveller: Traveller, error: Exception) -> str:
+    """Describe an error and where it happened; of what was not expected also what is there now."""
+    where = " < ".join(
+        f"{f.name}:{f.lineno}" for f in reversed(traceback.extract_tb(error.__traceback__))
+    )
+    found = "" if isinstance(error, Lost) else f"\n{traveller.evidence()}"
+    return f"{traveller.name}: {type(error).__name__}: {error} ({where}){found}"
 
 
 def _leftovers(cluster: Cluster, client: "object") -> "list[str]":

@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from errno import EINPROGRESS
 from typing import Any, Optional
@@ -57,6 +58,7 @@ class Traveller:
         self.name = name
         self.verified = 0
         self.done: dict[str, int] = {}
+        self._acts: deque[str] = deque(maxlen=12)
         self._cluster = cluster
         self._client = client
         self._hook = hook
@@ -122,6 +124,32 @@ class Traveller:
         if self._warm and not self._cut_over:
             self._change_over()
         self._rest(self._commit, "committed")
+
+    def evidence(self) -> str:
+        """Describe what is there: the last acts, the migration, and the image in both pools."""
+        lines = [f"acts: {', '.join(self._acts)}"]
+        for what, run, words in (
+            (
+                "ceph",
+                self._cluster.ceph,
+                ("rbd", "migration", "status", f"{self._there}/{self.name}"),
+            ),
+            *(
+                ("rbd", self._cluster.rbd, words)
+                for pool in POOLS
+                for words in (
+                    ("info", f"{pool}/{self.name}"),
+                    ("snap", "ls", "--all", f"{pool}/{self.name}"),
+                    ("trash", "ls", "--all", pool),
+                )
+            ),
+        ):
+            try:
+                said = run(*words)
+            except CommandFailed as error:
+                said = str(error)
+            lines.append(f"{what} {' '.join(words)}: {said}")
+        return "\n".join(lines)
 
     def close(self) -> None:
         """End the writer in any case."""
@@ -302,6 +330,7 @@ class Traveller:
 
     def _note(self, what: str) -> None:
         self.done[what] = self.done.get(what, 0) + 1
+        self._acts.append(f"{time.strftime('%H:%M:%S')} {what}")
 
 
 def _told(report: "dict[str, Any]") -> str:
