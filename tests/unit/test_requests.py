@@ -95,9 +95,8 @@ def test_a_commit_of_what_was_not_compared_yet_compares_it_first(goal, mode):
     found = replace(PASSED, mode=mode)
     assert decide(replace(after, verification=found), Situation.EXECUTED, NOON) == RunAct(Op.COMMIT)
     differs = replace(found, outcome=Outcome.FAILED)
-    assert decide(replace(after, verification=differs), Situation.EXECUTED, NOON) != RunAct(
-        Op.COMMIT
-    )
+    unequal = replace(after, verification=differs)
+    assert decide(unequal, Situation.EXECUTED, NOON) != RunAct(Op.COMMIT)
 
 
 def test_a_commit_of_a_sample_compares_all_where_all_has_to_be_compared():

@@ -84,9 +84,8 @@ def decide(
     if m.goal is Goal.ABORTED:
         return RunAct(Op.ABORT)
     if situation is Situation.EXECUTING and not m.objects_complete:
-        return RunAct(
-            Op.COMPLETE_OBJECTS
-        )  # also when paused: clients may read partly copied objects
+        # Also when paused: clients may read partly copied objects.
+        return RunAct(Op.COMPLETE_OBJECTS)
     if m.paused:
         return Rest()
     return _onward(m, situation, now)
