@@ -48,6 +48,7 @@ from .records.registry import Registry
 from .records.secrets import Secrets
 from .requests.abort_permission import AbortPermission
 from .requests.admission import Admission
+from .requests.cutover_permission import CutoverPermission
 from .requests.errors import TranslatedErrors
 from .requests.health import HealthWarnings
 from .requests.librbd_query import LibrbdQueries, R
@@ -198,8 +199,9 @@ class Components:
                 fenced=self._dead_workers,
                 translated=self.translated,
             ),
-            hooks=self.hook_registry,
-            holds=self._cutover_holds,
+            cutover_permission=CutoverPermission(
+                hooks=self.hook_registry, holds=self._cutover_holds
+            ),
             translated=self.translated,
         )
         self.places = Places(self.client, self.loader, self.translated)

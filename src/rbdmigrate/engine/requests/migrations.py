@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from errno import EAGAIN, EBUSY
+from errno import EBUSY
 from typing import Any, Optional
 
 import rados
 
-from ...control.hooks.events import pools_of
 from ...control.lifecycle.aborting import refusal_of, request_abort
 from ...control.lifecycle.cutover import (
     cutover_waits,
-    refuse_policy_of_abort,
     to_cut_over,
     waits_for_clients,
 )
@@ -35,7 +33,7 @@ from ...control.lifecycle.requests import (
 from ...control.lifecycle.reverse import is_reverse
 from ...control.lifecycle.verification import at_least
 from ...control.lifecycle.warm import to_refresh
-from ...model.cutover import CutoverMode, CutoverPolicy
+from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
 from ...model.layout import LayoutOptions
 from ...model.migration import Migration
@@ -45,8 +43,6 @@ from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
 from ...model.states import Goal, HoldReason, Method, State
 from ...model.verification import Verify
-from ..hooks.definitions import HookRegistry
-from ..pace.cutover_holds import CutoverHolds
 from ..reconcile import clones
 from ..reconcile.executor import Executor
 from ..reconcile.scheduler import Scheduler
@@ -55,8 +51,8 @@ from ..records.plan_registry import PlanRegistry
 from ..records.registry import TrackedMigration
 from . import preflight
 from .abort_permission import AbortPermission
+from .cutover_permission import CutoverPermission
 from .errors import TranslatedErrors
-from .hook_takers import require_takers
 from .lookup import Lookup
 from .preflight import Preflight
 from .preparation import Preparation
@@ -83,8 +79,7 @@ class Migrations:
         preparation: Preparation,
         changes: RecordChanges,
         abort_permission: AbortPermission,
-        hooks: HookRegistry,
-        holds: CutoverHolds,
+        cutover_permission: CutoverPermission,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._client = client
@@ -97,8 +92,7 @@ class Migrations:
         self._preparation = preparation
         self._changes = changes
         self._abort_permission = abort_permission
-        self._hooks = hooks
-        self._holds = holds
+        self._cutover_permission = cutover_permission
         self._translated = translated
 
     def get(self, target: ImageSpec) -> Report:
@@ -267,9 +261,7 @@ class Migrations:
         """The same without waiting for its end: it may still turn out that it must not begin."""
         tracked = self._lookup.require(target)
         refuse_committing(tracked.migration)
-        if policy is not None:
-            refuse_policy_of_abort(tracked.migration, policy)
-            require_takers(self._hooks, policy, pools_of(tracked.migration))
+        self._cutover_permission.require_for_abort(tracked.migration, policy)
         found = self._abort_permission.require(tracked, force=force)
         self._changes.change(
             tracked,
@@ -345,8 +337,7 @@ class Migrations:
         self, target: ImageSpec, policy: Optional[CutoverPolicy]
     ) -> TrackedMigration:
         tracked = self._lookup.require(target)
-        require_takers(self._hooks, policy, pools_of(tracked.migration))
-        self._refuse_outside_window(tracked.migration, policy)
+        self._cutover_permission.require(tracked.migration, policy)
         self._changes.change(tracked, lambda m: to_cut_over(m, policy), "cutover")
         if waits_for_clients(tracked.migration):
             tracked.waits_for = ""  # what was in the way may be no longer
@@ -364,17 +355,6 @@ class Migrations:
         if step is not None and is_reverse(tracked.migration, step.op):
             self._scheduler.interrupt(tracked, "committed")  # the source goes
         return tracked
-
-    def _refuse_outside_window(self, m: Migration, policy: Optional[CutoverPolicy]) -> None:
-        """Raise MigrationError(EAGAIN) where clients that were stopped would wait for a window."""
-        mode = (policy or m.cutover).mode
-        hold = self._holds.window(m) if mode is CutoverMode.REFUSE else None
-        if hold is not None and m.cut_over_at is None:
-            raise MigrationError(
-                EAGAIN,
-                f"{hold.message} To cut over now: `ceph rbd migration set {m.target.spec} "
-                "--cutover-window off`.",
-            )
 
     def _least_verification(self, m: Migration) -> Verify:
         """What its plan wants compared at least."""
