@@ -2,6 +2,7 @@
 
 import pytest
 
+from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.states import Goal
 from rbdmigrate.model.verification import Verify
 from tests.fakes.cluster import Fault
@@ -96,3 +97,14 @@ def test_a_pool_that_does_not_answer_leaves_what_is_known(world):
     assert world.do("get", "nvme/a")["state"] == "prepared"
     assert world.simulation.now - begun < 5.0
     world.cluster.faults.remove(silent)
+
+
+@pytest.mark.parametrize("command", ["get", "execute", "abort"])
+def test_a_migration_that_plain_rbd_began_is_not_taken_for_one_that_waits(world, command):
+    """Both are of the same source: a command about the one does nothing to the other."""
+    world.set(max_steps=0)
+    world.prepare("hdd/a", "nvme/a")
+    world.client("rbd").rbd("prepare", "hdd/a", "nvme/b")
+    with pytest.raises(MigrationError, match="hdd/a is already migrating, to nvme/a"):
+        world.do(command, "nvme/b")
+    assert [m["goal"] for m in world.call(world.engine.listing.reports)] == ["prepared"]

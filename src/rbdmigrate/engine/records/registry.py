@@ -169,15 +169,20 @@ class Registry:
         with self.changed:
             return self._names.to(target)
 
-    def find_ids(self, source_id: str, target_id: str) -> Optional[TrackedMigration]:
-        """The migration under way between these images."""
-        return self._first(
-            lambda m: (
-                m.imported is None
-                and m.source.image_id == source_id
-                and m.target.image_id in ("", target_id)
-            )
-        )
+    def find_between(self, source: Place, target: Place) -> Optional[TrackedMigration]:
+        """The migration under way between these images, whatever their names.
+
+        One whose target's id is not known yet is that between them if the target has its name.
+        """
+
+        def is_between(m: Migration) -> bool:
+            if m.imported is not None or m.source.image_id != source.image_id:
+                return False
+            if m.target.image_id:
+                return m.target.image_id == target.image_id
+            return m.target.spec == target.spec
+
+        return self._first(is_between)
 
     def find_source(self, source: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way from ``source``."""

@@ -88,10 +88,11 @@ class Lookup:
             access().require_migration(migration)
             if tracked is not None:
                 return tracked
-            known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+            known = self._registry.find_between(migration.source, migration.target)
             if known is not None:
                 access().require_migration(known.migration)
                 return known
+            self.refuse_known(migration)
             refuse_adoption(self._registry, migration)
             return self._registry.create(migration, confirmed=True)
 
@@ -115,10 +116,12 @@ class Lookup:
         if migration is None:
             return None
         access().require_migration(migration)
-        known = self._registry.find_ids(migration.source.image_id, migration.target.image_id)
+        known = self._registry.find_between(migration.source, migration.target)
         if known is not None:
             access().require_migration(known.migration)
-        return known or _untaken(migration)
+            return known
+        self.refuse_known(migration)
+        return _untaken(migration)
 
     def require_read(self, target: ImageSpec) -> None:
         """Only when the pool's records are known can be said that there is none."""
