@@ -127,28 +127,13 @@ class Traveller:
 
     def evidence(self) -> str:
         """Describe what is there: the last acts, the migration, and the image in both pools."""
+        ceph, rbd = self._cluster.ceph, self._cluster.rbd
         lines = [f"acts: {', '.join(self._acts)}"]
-        for what, run, words in (
-            (
-                "ceph",
-                self._cluster.ceph,
-                ("rbd", "migration", "status", f"{self._there}/{self.name}"),
-            ),
-            *(
-                ("rbd", self._cluster.rbd, words)
-                for pool in POOLS
-                for words in (
-                    ("info", f"{pool}/{self.name}"),
-                    ("snap", "ls", "--all", f"{pool}/{self.name}"),
-                    ("trash", "ls", "--all", pool),
-                )
-            ),
-        ):
-            try:
-                said = run(*words)
-            except CommandFailed as error:
-                said = str(error)
-            lines.append(f"{what} {' '.join(words)}: {said}")
+        lines.append(_said(ceph, "rbd", "migration", "status", f"{self._there}/{self.name}"))
+        for pool in POOLS:
+            lines.append(_said(rbd, "info", f"{pool}/{self.name}"))
+            lines.append(_said(rbd, "snap", "ls", "--all", f"{pool}/{self.name}"))
+            lines.append(_said(rbd, "trash", "ls", pool))
         return "\n".join(lines)
 
     def close(self) -> None:
@@ -331,6 +316,13 @@ class Traveller:
     def _note(self, what: str) -> None:
         self.done[what] = self.done.get(what, 0) + 1
         self._acts.append(f"{time.strftime('%H:%M:%S')} {what}")
+
+
+def _said(tool: "Callable[..., str]", *words: str) -> str:
+    try:
+        return f"{' '.join(words)}: {tool(*words)}"
+    except CommandFailed as error:
+        return f"{' '.join(words)}: {error}"
 
 
 def _told(report: "dict[str, Any]") -> str:
