@@ -22,6 +22,9 @@ SIZE = 8 * images.MIB
 _SETTLE = 90.0  # seconds for a migration to reach its goal, through any failover
 _TRIMMED = 600.0  # seconds for OSDs to trim the snapshots of warm rounds; slow with mClock
 _PATIENCE = 60.0  # seconds until a command must have found an active manager
+#: A manager carries out a command also when the tool that sent it was ended meanwhile: a second
+#: migration would begin behind the run's back. Commands of one module wait for each other.
+_ANSWERED = 180.0
 _ASK_AGAIN = 10.0  # seconds after which hooks are asked again at once
 
 # What may be done in each state.
@@ -294,7 +297,7 @@ class Traveller:
     def _command_once(self, act: str, *options: str) -> None:
         """Raises CommandFailed."""
         target = f"{self._there}/{self.name}"
-        self._cluster.ceph("rbd", "migration", act, target, *options, timeout=30)
+        self._cluster.ceph("rbd", "migration", act, target, *options, timeout=_ANSWERED)
 
     def _command(self, act: str, *options: str) -> None:
         self._ceph("rbd", "migration", act, f"{self._there}/{self.name}", *options)
@@ -307,7 +310,7 @@ class Traveller:
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                return self._cluster.ceph(*words, "--format", "json", timeout=30)
+                return self._cluster.ceph(*words, "--format", "json", timeout=_ANSWERED)
             except CommandFailed as error:
                 if error.returncode == EINPROGRESS or time.monotonic() > deadline:
                     raise
