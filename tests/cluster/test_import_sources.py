@@ -142,6 +142,7 @@ def test_a_server_that_dies_and_comes_back(cluster, client, migration, pool, pla
 def test_an_abort_does_not_need_the_source(client, migration, pool, place):  # noqa: F811
     _, target = begin(migration, place, pool, "gone.raw")
     migration.wait_percent(target, 10)
+    migration.text("pause", target)  # a copy that fails right then looks like a client's write
     place.http.stop()
     try:
         assert "aborted" in migration.text("abort", target, "--force")
