@@ -1,5 +1,6 @@
 """Large images, and changes that object maps miss: what is read of an image to move it."""
 
+import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from rbdmigrate.worker.copy import estimate as survey
 from rbdmigrate.worker.repair.complete_objects import _Image, changed
 from rbdmigrate.worker.verify.compare import ImageReader
 from rbdmigrate.worker.verify.extents import allocated, diff
+from rbdmigrate.worker.verify.object_map import usable
 
 MIB = 1 << 20
 _MAPPED = (
@@ -29,6 +31,7 @@ _MAPPED = (
     | rbd.RBD_FEATURE_OBJECT_MAP
     | rbd.RBD_FEATURE_FAST_DIFF
 )
+_INVALID = rbd.RBD_FLAG_OBJECT_MAP_INVALID
 
 
 @pytest.fixture
@@ -75,6 +78,33 @@ def test_a_source_that_was_rolled_back_after_its_comparison_snapshot_has_changed
     with rbd.Image(rolled_back, "a", read_only=True) as image:
         side = ImageReader("source", rolled_back, str(image.id()))
     assert "after the comparison snapshot" in side.changed_since("s2")
+
+
+def test_an_object_that_only_a_map_has_as_written_is_no_change(
+    client: rados.Rados, pool: str
+) -> None:
+    """A snapshot that is cut off leaves such a map; here the map of another snapshot is invalid."""
+    with client.open_ioctx(pool) as ioctx:
+        rbd.RBD().create(ioctx, "a", 16 * MIB, old_format=False, features=_MAPPED)
+        with rbd.Image(ioctx, "a") as image:
+            ident = str(image.id())
+            image.write(b"A" * 4096, 0)
+            image.create_snap("older")
+            older = next(iter(image.list_snaps()))["id"]
+            image.write(b"B" * 4096, 0)
+            written = ioctx.read(f"rbd_object_map.{ident}", MIB)
+            image.create_snap("point")
+        ioctx.write_full(f"rbd_object_map.{ident}", written)
+        flags = struct.pack("<QQQ", _INVALID, _INVALID, older)
+        ioctx.execute(f"rbd_header.{ident}", "rbd", "set_flags", flags)
+        with rbd.Image(ioctx, "a", read_only=True) as image:
+            assert not usable(image)
+            assert list(diff(image, "point", (0, 16 * MIB), True, False)) == [(0, 4 * MIB)]
+        side = ImageReader("source", ioctx, ident)
+        assert side.changed_since("point") == ""
+        with rbd.Image(ioctx, "a") as image:
+            image.write(b"B", 5 * MIB)
+        assert "after the comparison snapshot" in side.changed_since("point")
 
 
 def test_objects_that_take_several_writes_are_known_though_object_maps_miss_them(
