@@ -103,7 +103,7 @@ def _aborts(rig: Rig, worker: KilledWorker, result: Result) -> None:
     name = f"abort after the cutover, {much} MiB written and then {little} MiB, "
     medians = result.add(in_turn(ways, rig.repeat), "s", before=name)
     ratio = medians["after a reverse round"] / medians["without a reverse round"]
-    result.figures.append(Figure("abort after a reverse round : without", ratio, most=0.5))
+    result.figures.append(Figure("abort after a reverse round : without", ratio))
 
 
 def _abort(rig: Rig, worker: KilledWorker, much: int, little: int, *, refreshed: bool) -> float:
