@@ -74,3 +74,11 @@ def test_a_source_is_found_by_its_id_whatever_its_name(index):
     assert index.out_of_id(ONE.source) is tracked
     index.remove(tracked.migration)
     assert index.out_of_id(ONE.source) is None
+
+
+def test_sources_whose_ids_are_not_known_are_not_the_same(index):
+    unknown = replace(ONE.source, image_id="")
+    added(index, replace(ONE, source=unknown))
+    assert index.out_of_id(replace(unknown, image="other")) is None
+    known = added(index, replace(ONE, id="known"))
+    assert index.out_of_id(replace(ONE.source, image="renamed")) is known

@@ -56,8 +56,11 @@ class NameIndex:
         return next(iter(self._sources.get(source, {}).values()), None)
 
     def out_of_id(self, source: Place) -> Optional[TrackedMigration]:
-        """The first migration of the image with the id of ``source``, whatever its name."""
-        return self._source_ids.get(_image_id(source))
+        """The first migration of the image with the id of ``source``, whatever its name.
+
+        None where that id is not known.
+        """
+        return self._source_ids.get(_image_id(source)) if source.image_id else None
 
 
 def _image_id(place: Place) -> _ImageId:

@@ -88,11 +88,9 @@ class Lookup:
             access().require_migration(migration)
             if tracked is not None:
                 return tracked
-            known = self._registry.find_between(migration.source, migration.target)
+            known = self._recorded(migration)
             if known is not None:
-                access().require_migration(known.migration)
                 return known
-            self.refuse_known(migration)
             refuse_adoption(self._registry, migration)
             return self._registry.create(migration, confirmed=True)
 
@@ -116,12 +114,19 @@ class Lookup:
         if migration is None:
             return None
         access().require_migration(migration)
-        known = self._registry.find_between(migration.source, migration.target)
-        if known is not None:
+        return self._recorded(migration) or _untaken(migration)
+
+    def _recorded(self, found: Migration) -> Optional[TrackedMigration]:
+        """The record of a migration that the images' headers tell of, under other names.
+
+        Raises MigrationError: EBUSY if the source is in another one, EACCES.
+        """
+        known = self._registry.find_between(found.source, found.target)
+        if known is None:
+            self.refuse_known(found)
+        else:
             access().require_migration(known.migration)
-            return known
-        self.refuse_known(migration)
-        return _untaken(migration)
+        return known
 
     def require_read(self, target: ImageSpec) -> None:
         """Only when the pool's records are known can be said that there is none."""
