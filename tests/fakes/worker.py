@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Optional
+from typing import Any, Optional, get_args
 
-from rbdmigrate.model.jobs.acts import CompleteObjects, ImageEnds, ImportEnds, WarmEnds
+from rbdmigrate.model.jobs.acts import CompleteObjects, Ends, WarmEnds
 from rbdmigrate.model.jobs.answers import ObjectsCompleted
 from rbdmigrate.model.jobs.protocol import (
     DoJob,
@@ -35,7 +35,7 @@ def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, objects: An
     process.WorkerProcess = WorkerProcess
     session.CClient = CClient
     objects.DataObjects = ImageObjects
-    for kind in (ImageEnds, ImportEnds, WarmEnds):
+    for kind in get_args(Ends):
         ops.operations(kind)[CompleteObjects] = _complete_objects
     ops.operations(WarmEnds).update(warm.OPERATIONS)
     _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)

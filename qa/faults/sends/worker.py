@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, get_args
 
 _Operation = Callable[[Any, Any, Any, Any], Any]
 
@@ -17,11 +17,11 @@ _Operation = Callable[[Any, Any, Any, Any], Any]
 def main() -> None:
     """Run in place of ``rbdmigrate.worker.main.main``, and call it at the end."""
     sys.path.append(sys.argv[1])
-    from rbdmigrate.model.jobs.acts import ImageEnds, ImportEnds, WarmEnds  # noqa: PLC0415 - found now
+    from rbdmigrate.model.jobs.acts import Ends  # noqa: PLC0415 - found now
     from rbdmigrate.worker import main as product  # noqa: PLC0415
     from rbdmigrate.worker.ops import operations  # noqa: PLC0415
 
-    for table in map(operations, (ImageEnds, ImportEnds, WarmEnds)):
+    for table in map(operations, get_args(Ends)):
         for act, operation in table.items():
             table[act] = _counted(act.name, operation)
     product.main()

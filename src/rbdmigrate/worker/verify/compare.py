@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from errno import EIO
@@ -68,14 +68,14 @@ class ImageReader:
         written proves nothing: a snapshot that is cut off leaves such a map. So what differs is
         asked exactly, also where no map is trusted.
         """
-        if not usable(image):
-            whole = [(0, int(image.size()))]
-            return len(exact_within(image, comparison_snapshot, whole, parent=False)) > 0
-        held = [existing(image)]
-        image.set_snap(comparison_snapshot)
-        held.append(existing(image))
-        image.set_snap(None)
-        return len(exact_within(image, comparison_snapshot, spans(image, held), parent=False)) > 0
+        where: Iterable[tuple[int, int]] = [(0, int(image.size()))]
+        if usable(image):
+            held = [existing(image)]
+            image.set_snap(comparison_snapshot)
+            held.append(existing(image))
+            image.set_snap(None)
+            where = spans(image, held)
+        return len(exact_within(image, comparison_snapshot, where, parent=False)) > 0
 
 
 def compare(
