@@ -73,7 +73,9 @@ def metrics_served(cluster: Cluster) -> "Iterator[list[int]]":
     try:
         yield found
     finally:
-        cluster.ceph("config", "set", "mgr", _OPTION + "server", "false")
+        # A manager keeps the value of an option that is removed.
+        for name, value in (("server", "false"), ("server_tls", "true")):
+            cluster.ceph("config", "set", "mgr", _OPTION + name, value)
         for name in options:
             cluster.ceph("config", "rm", "mgr", _OPTION + name)
 
