@@ -11,9 +11,11 @@ from rbdmigrate.model.import_policy import (
     OPTION_HOSTS,
     OPTION_HTTP,
     OPTION_SPOOL_FOLDER,
+    OPTION_SPOOL_MIN_FREE,
     OPTION_SPOOL_SIZE,
     SOURCE_KEYS,
     SPOOL_FOLDER,
+    SPOOL_MIN_FREE,
     SPOOL_SIZE,
     ImportPolicy,
     parse_import_policy,
@@ -67,6 +69,15 @@ IMPORT_OPTIONS: List[Dict[str, Any]] = [
         "runtime": True,
     },
     {
+        "name": OPTION_SPOOL_MIN_FREE,
+        "type": "uint",
+        "default": SPOOL_MIN_FREE,
+        "min": 0,
+        "max": 100,
+        "desc": "percent of that file system that such disks leave free",
+        "runtime": True,
+    },
+    {
         "name": "per_source_host",
         "type": "uint",
         "default": Settings.per_source_host,
@@ -100,6 +111,7 @@ def import_policy(get: Callable[[str], Any]) -> ImportPolicy:
             bool(get(OPTION_HTTP)),
             str(get(OPTION_SPOOL_FOLDER) or SPOOL_FOLDER),
             int(get(OPTION_SPOOL_SIZE)),
+            int(get(OPTION_SPOOL_MIN_FREE)),
         )
     except ValueError as error:
         raise MigrationError(

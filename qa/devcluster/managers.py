@@ -115,6 +115,9 @@ class Managers(Access):
     def enable_module(self) -> None:
         """Enable the module if this cluster wants it and the repository has it."""
         if self.options.module and modules.module_exists() and not self.module_enabled():
+            # The disk of a developer's machine may be nearly full.
+            free = f"mgr/{modules.MODULE}/import_spool_min_free"
+            self.ceph("config", "set", "mgr", free, "1", "--force")
             self.ceph("mgr", "module", "enable", modules.MODULE, "--force")
 
     def module_enabled(self) -> bool:

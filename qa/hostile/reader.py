@@ -28,7 +28,7 @@ _PIECE = 1 << 20
 
 def main() -> None:
     """Answer each line of the standard input."""
-    policy = ImportPolicy(folders=(sys.argv[1],), hosts=("192.0.2.1",))
+    policy = ImportPolicy(folders=(sys.argv[1],), hosts=("192.0.2.1",), spool_min_free=0)
     for line in sys.stdin:
         print(json.dumps(looked_at(line, policy)), flush=True)
 

@@ -18,7 +18,7 @@ def tool(*command, cwd=None):
 
 def source(path, kind, folders=None, **fields):
     spec = {"type": kind, "stream": {"type": "file", "file_path": str(path)}, **fields}
-    policy = ImportPolicy(folders=tuple(folders or [str(path.parent)]))
+    policy = ImportPolicy(folders=tuple(folders or [str(path.parent)]), spool_min_free=0)
     return CopySource(parse_source_spec(json.dumps(spec)), policy)
 
 

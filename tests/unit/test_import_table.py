@@ -42,7 +42,7 @@ TABLE = Path(__file__).parents[2] / "doc" / "reference" / "import-table.csv"
 MIB = 1 << 20
 STREAMS = ("file", "http", "http, no ranges", "s3", "nbd")
 COLUMNS = [f"``{method}`` {stream}" for method in ("live", "copy") for stream in STREAMS]
-REACH = ImportPolicy(folders=("/",))
+REACH = ImportPolicy(folders=("/",), spool_min_free=0)
 PASSPHRASE = "hush"
 
 

@@ -116,7 +116,7 @@ def test_a_server(servers, name, form):
     spec = parse_source_spec(
         json.dumps({"type": kind, "stream": {"type": "http", "url": server.url(path)}})
     )
-    policy = ImportPolicy(hosts=("127.0.0.1",))
+    policy = ImportPolicy(hosts=("127.0.0.1",), spool_min_free=0)
     found = inspect_copied(spec, policy, LIMITS)
     assert all(one_sentence(finding.message) for finding in found.findings)
     errors = [f.code for f in found.findings if f.severity is Severity.ERROR]

@@ -66,7 +66,9 @@ def folder(tmp_path):
 
 def source(stream, folder, kind="qcow", **policy):
     spec = parse_source_spec(json.dumps({"type": kind, "stream": stream}))
-    return CopySource(spec, ImportPolicy(folders=("/",), spool_folder=str(folder), **policy))
+    return CopySource(
+        spec, ImportPolicy(folders=("/",), spool_folder=str(folder), spool_min_free=0, **policy)
+    )
 
 
 def of_file(path, folder, kind="qcow", **fields):
@@ -153,7 +155,7 @@ from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.sources.copying import CopySource
 spec = parse_source_spec(sys.argv[1])
-made = CopySource(spec, ImportPolicy(folders=("/",), spool_folder=sys.argv[2]))
+made = CopySource(spec, ImportPolicy(folders=("/",), spool_folder=sys.argv[2], spool_min_free=0))
 disk = made.open(None)
 print(disk.size, flush=True)
 time.sleep(600)
@@ -205,11 +207,11 @@ def test_no_more_than_is_allowed(packed, folder, raw):
     assert read_all(of_file(packed.with_suffix(""), folder)) == raw.read_bytes()
 
 
-def test_a_monitor_on_the_same_file_system_keeps_its_space(packed, folder, monkeypatch):
-    monkeypatch.setattr(spool, "_KEPT_FREE", 100)
-    error, caught = refused(of_file(packed, folder, compression="gzip"))
+def test_a_monitor_on_the_same_file_system_keeps_its_space(packed, folder):
+    made = of_file(packed, folder, compression="gzip")
+    error, caught = refused(replace(made, policy=replace(made.policy, spool_min_free=100)))
     assert (error.code, caught.problem) == ("SPOOL_FULL", "SPOOL_FULL")
-    assert "less than 100 %" in error.message
+    assert f"less than 100 % of {folder} free (import_spool_min_free)" in error.message
 
 
 @pytest.mark.parametrize("folder", ["/dev/shm", "/nowhere", "/proc"])

@@ -47,7 +47,10 @@ OPTION_CONFIG_KEYS = "import_config_keys"
 OPTION_HTTP = "import_config_keys_over_http"
 OPTION_SPOOL_FOLDER = "import_spool_folder"
 OPTION_SPOOL_SIZE = "import_spool_size"
+OPTION_SPOOL_MIN_FREE = "import_spool_min_free"
 SPOOL_FOLDER, SPOOL_SIZE = "/var/tmp", 64 << 30
+SPOOL_MIN_FREE = 10
+"""Percent. A monitor on the same file system stops at 5 (``mon_data_avail_crit``)."""
 
 STORED = "rbd/migration/"
 """Config-keys that this module stores are ``rbd/migration/<id>/...``, for that migration alone."""
@@ -76,7 +79,7 @@ class ImportPolicy:
     config-keys that a source-spec may refer to: a prefix ends with a slash, anything else is one
     key. ``config_keys_over_http``: their values may be sent without encryption. ``spool_folder``:
     where disks are put that come in one order and are read in any, each of ``spool_size`` bytes at
-    most.
+    most; ``spool_min_free`` percent of its file system stay free.
     """
 
     folders: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ class ImportPolicy:
     config_keys_over_http: bool = False
     spool_folder: str = SPOOL_FOLDER
     spool_size: int = SPOOL_SIZE
+    spool_min_free: int = SPOOL_MIN_FREE
     option: ClassVar[str] = OPTION_HOSTS
     users: ClassVar[str] = "imports"
 
@@ -162,6 +166,7 @@ def parse_import_policy(
     over_http: bool = False,
     spool_folder: str = SPOOL_FOLDER,
     spool_size: int = SPOOL_SIZE,
+    spool_min_free: int = SPOOL_MIN_FREE,
 ) -> ImportPolicy:
     """Return the ImportPolicy of the module options: lists with commas or spaces. Raises
     ValueError.
@@ -184,6 +189,7 @@ def parse_import_policy(
         over_http,
         spool_folder,
         spool_size,
+        spool_min_free,
     )
 
 

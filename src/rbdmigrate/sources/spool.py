@@ -15,7 +15,12 @@ from errno import EACCES, ENOSPC
 from typing import Optional
 
 from ..model.errors import errno_text
-from ..model.import_policy import OPTION_SPOOL_FOLDER, OPTION_SPOOL_SIZE, ImportPolicy
+from ..model.import_policy import (
+    OPTION_SPOOL_FOLDER,
+    OPTION_SPOOL_MIN_FREE,
+    OPTION_SPOOL_SIZE,
+    ImportPolicy,
+)
 from ..model.source import StreamSpec
 from ..model.units import format_size
 from . import conversion
@@ -26,7 +31,6 @@ from .stream import BLOCK, Stream
 from .unpacked import Expansion, Unpacked
 
 _ZEROS = bytes(64 << 10)
-_KEPT_FREE = 10  # percent of the file system: a monitor on it stops at 5 (mon_data_avail_crit)
 _LOOKED_AT = 256 << 20  # bytes that an inspection takes of a file
 _LOOKING = 8.0  # seconds that it takes for that; less for a file that expands much
 _BEYOND = 1 << 40  # bytes that QEMU may think a file has of which the beginning alone is there
@@ -139,14 +143,15 @@ class _Space:
 
     def require(self, size: int) -> None:
         """Require that the file may have ``size`` bytes of data. Raises SourceError(ENOSPC)."""
-        most, folder = self._policy.spool_size, self._policy.spool_folder
+        most, least = self._policy.spool_size, self._policy.spool_min_free
         if size > most:
             raise _full(self._spec, f"has more than {format_size(most)} ({OPTION_SPOOL_SIZE})")
         found = os.fstatvfs(self._descriptor)
         there = os.fstat(self._descriptor).st_blocks * 512
         free = found.f_bavail * found.f_frsize - max(0, size - there)
-        if free < found.f_blocks * found.f_frsize * _KEPT_FREE // 100:
-            raise _full(self._spec, f"would leave less than {_KEPT_FREE} % of {folder} free")
+        if free < found.f_blocks * found.f_frsize * least // 100:
+            where = f"{self._policy.spool_folder} free ({OPTION_SPOOL_MIN_FREE})"
+            raise _full(self._spec, f"would leave less than {least} % of {where}")
 
 
 def _full(spec: StreamSpec, why: str) -> SourceError:
