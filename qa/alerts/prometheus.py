@@ -16,8 +16,7 @@ import yaml
 from qa.devcluster import Cluster
 from qa.devcluster.errors import DevClusterError
 from qa.devcluster.ports import free_ports
-
-_OPTION = "mgr/rbd_migration/"
+from qa.workload.module_options import module_options
 
 
 class Prometheus:
@@ -66,18 +65,10 @@ def metrics_served(cluster: Cluster) -> "Iterator[list[int]]":
     """Have each manager's server listen on loopback, without TLS; yield the ports."""
     names = cluster.mgrs()
     found = free_ports(len(names))
+    ports = {f"{name}/server_port": str(port) for name, port in zip(names, found)}
     options = {"server_addr": "127.0.0.1", "server_tls": "false", "server": "true"}
-    options.update({f"{name}/server_port": str(port) for name, port in zip(names, found)})
-    for name, value in options.items():
-        cluster.ceph("config", "set", "mgr", _OPTION + name, value, "--force")
-    try:
+    with module_options(cluster, **ports, **options):
         yield found
-    finally:
-        # A manager keeps the value of an option that is removed.
-        for name, value in (("server", "false"), ("server_tls", "true")):
-            cluster.ceph("config", "set", "mgr", _OPTION + name, value)
-        for name in options:
-            cluster.ceph("config", "rm", "mgr", _OPTION + name)
 
 
 @contextmanager

@@ -20,11 +20,11 @@ from qa.soak.chaos import workers_of
 from qa.workload.asking import ask
 from qa.workload.damage import spoil
 from qa.workload.images import KIB, MIB, make_image
+from qa.workload.module_options import module_options
 from qa.workload.web_server import WebServer
 from rbdmigrate.model import agent_messages as messages
 from rbdmigrate.model.spec import parse_image_spec
 
-_OPTION = "mgr/rbd_migration/"
 _SECRET = "rbd/migration-source/alerts"
 _SOON = 90.0  # seconds for a migration to come to a state
 _KILLS = 3
@@ -61,17 +61,6 @@ class Site:
         self.ask("abort", target_image=target, force=True)
         self.wait(target, "aborted")
 
-    @contextmanager
-    def option(self, **options: str) -> "Iterator[None]":
-        """Options of the module, until the end."""
-        for name, value in options.items():
-            self.cluster.ceph("config", "set", "mgr", _OPTION + name, value)
-        try:
-            yield
-        finally:
-            for name in options:
-                self.cluster.ceph("config", "rm", "mgr", _OPTION + name)
-
     def slow_copy(self, name: str, rate: str = "64K") -> str:
         """A migration that is being copied, and will be for minutes; the target."""
         source, target = self.image(name, 16 * MIB)
@@ -85,7 +74,7 @@ class Site:
 def left_half_done(site: Site) -> "Iterator[None]":
     """A migration is executed and nobody commits it."""
     source, target = site.image("half")
-    with site.option(warn_unfinished="0.0003"):
+    with module_options(site.cluster, warn_unfinished="0.0003"):
         site.ask("run", source_image=source, target_image=target, goal="executed", method="live")
         site.wait(target, "executed")
         yield
@@ -112,7 +101,7 @@ def _served(site: Site, name: str) -> "Iterator[tuple[WebServer, dict[str, Any]]
     """A disk on a web server, and its source-spec."""
     (site.folder / name).write_bytes(os.urandom(4 * MIB))
     options = {"import_hosts": "127.0.0.1", "import_config_keys_over_http": "true"}
-    with WebServer(site.folder) as server, site.option(**options):
+    with WebServer(site.folder) as server, module_options(site.cluster, **options):
         stream = {"type": "http", "url": server.url(f"/{name}")}
         yield server, {"type": "raw", "stream": stream}
 
@@ -187,7 +176,7 @@ def migration_failed(site: Site) -> "Iterator[None]":
 @contextmanager
 def copy_stands_still(site: Site) -> "Iterator[None]":
     """The workers are stopped with SIGSTOP in mid copy, and continued."""
-    with site.option(warn_stalled="3"):
+    with module_options(site.cluster, warn_stalled="3"):
         target = site.slow_copy("still")
         workers = workers_of(site.cluster)
         for pid in workers:
@@ -266,7 +255,7 @@ def hook_fails(site: Site) -> "Iterator[None]":
     source, target = site.image("hooked")
     secret = site.folder / "secret"
     secret.write_text("s" * 32)
-    with site.option(hook_http="true", hook_hosts="127.0.0.1"):
+    with module_options(site.cluster, hook_http="true", hook_hosts="127.0.0.1"):
         url = "http://127.0.0.1:9/"
         site.cluster.ceph("rbd", "migration", "hook", "add", "alerts", url, "--events", "executed",
                           "-i", str(secret))  # fmt: skip

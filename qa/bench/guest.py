@@ -9,10 +9,10 @@ from qa.bench.result import Figure, Result, Row
 from qa.bench.rig import SOURCE, Rig
 from qa.guest import AgentProcess, GuestOptions, Machine, RbdDisk
 from qa.workload.images import MIB
+from qa.workload.module_options import module_options
 
 _LIFETIME = 1200  # seconds
 _SIZE = 256 * MIB
-_INTERVAL = "agent_interval"
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,12 @@ _CASES = (
 def run(rig: Rig) -> Result:
     """Measure what the agent reports, which is what the guest's clock misses."""
     result = Result("the pause of a running guest")
-    rig.cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{_INTERVAL}", "1")
-    try:
+    with module_options(rig.cluster, agent_interval="1"):
         for case in _CASES:
             row = Row(f"{case.what}: the pause", tuple(_pauses(rig, case)))
             rig.said(f"{row.what}: {row.median:.2f} s, at most {max(row.samples):.2f} s")
             result.rows.append(row)
             result.figures.append(Figure(f"pause, {case.what}", row.median, "s", most=case.most))
-    finally:
-        rig.cluster.ceph("config", "rm", "mgr", f"mgr/rbd_migration/{_INTERVAL}")
     result.notes.append("Every cutover is in place, with another object size.")
     return result
 

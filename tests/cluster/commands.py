@@ -4,8 +4,8 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from errno import errorcode
 from typing import Any
 
@@ -160,17 +160,6 @@ class Commands:
             for report in self.under_way()
             if {report["source"].split("/")[0], report["target"].split("/")[0]} & set(pools)
         ]
-
-
-@contextmanager
-def option(cluster: Cluster, name: str, value: str) -> Iterator[None]:
-    """A module option, until the end."""
-    key = f"mgr/rbd_migration/{name}"
-    cluster.mon_command("config set", who="mgr", name=key, value=value)
-    try:
-        yield
-    finally:
-        cluster.mon_command("config rm", who="mgr", name=key)
 
 
 def _pace(report: Report) -> str:

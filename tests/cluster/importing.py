@@ -16,8 +16,8 @@ import pytest
 from qa.devcluster import Cluster
 from qa.workload.bucket import upload
 from qa.workload.certificate import certificate
+from qa.workload.module_options import module_options
 from qa.workload.web_server import WebServer
-from tests.cluster.commands import option
 
 Stream = Callable[[Path], "dict[str, Any]"]
 
@@ -114,10 +114,7 @@ def exposed(cluster: Cluster) -> "Iterator[tuple[Listener, str, list[str]]]":
     listener = Listener()
     for key in keys:
         cluster.ceph("config-key", "set", key, secret)
-    with (
-        option(cluster, "import_hosts", "127.0.0.0/8"),
-        option(cluster, "import_config_keys_over_http", "true"),
-    ):
+    with module_options(cluster, import_hosts="127.0.0.0/8", import_config_keys_over_http="true"):
         time.sleep(1)  # the options reach the manager
         try:
             yield listener, secret, keys
@@ -125,9 +122,6 @@ def exposed(cluster: Cluster) -> "Iterator[tuple[Listener, str, list[str]]]":
             listener.close()
             for key in keys:
                 cluster.ceph("config-key", "rm", key)
-    # What is removed counts at the next start of a manager (16.2.15).
-    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_hosts", "")
-    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_config_keys_over_http", "false")
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +133,7 @@ def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     before = os.environ.get("SSL_CERT_FILE")
     os.environ["SSL_CERT_FILE"] = str(cluster.layout.authorities)
     with (
-        option(cluster, "import_folders", str(folder)),
+        module_options(cluster, import_folders=str(folder)),
         WebServer(folder) as http,
         WebServer(folder, certificate=pair) as https,
     ):

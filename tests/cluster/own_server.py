@@ -9,6 +9,7 @@ import pytest
 
 from qa.devcluster import Cluster
 from qa.devcluster.ports import free_ports
+from qa.workload.module_options import module_options
 from tests.cluster.commands import Commands
 from tests.cluster.rest import Answer, Rest
 
@@ -37,18 +38,12 @@ def servers(cluster: Cluster, certificate: "tuple[Path, Path]") -> "Iterator[dic
     ports = dict(zip(names, free_ports(len(names))))
     for name, path in zip(("server_cert", "server_key"), certificate):
         cluster.ceph("config-key", "set", OPTION + name, "-i", str(path))
-    # server_tls is set too: a manager keeps the value of an option that was removed.
-    options = {"server_addr": "127.0.0.1", "server_tls": "true", "server": "true"}
-    options.update({f"{name}/server_port": str(port) for name, port in ports.items()})
-    for name, value in options.items():
-        cluster.ceph("config", "set", "mgr", OPTION + name, value, "--force")
-    found = {name: Rest(f"https://127.0.0.1:{ports[name]}", tls=tls) for name in names}
-    for server in found.values():
-        cluster.wait_for(lambda s=server: answers(s), 30, f"the server at {server.url}")
-    yield found
-    cluster.ceph("config", "set", "mgr", OPTION + "server", "false")  # see options.rst about rm
-    for name in options:
-        cluster.ceph("config", "rm", "mgr", OPTION + name)
+    options = {f"{name}/server_port": str(port) for name, port in ports.items()}
+    with module_options(cluster, **options, server_addr="127.0.0.1", server="true"):
+        found = {name: Rest(f"https://127.0.0.1:{ports[name]}", tls=tls) for name in names}
+        for server in found.values():
+            cluster.wait_for(lambda s=server: answers(s), 30, f"the server at {server.url}")
+        yield found
     for name in ("server_cert", "server_key"):
         cluster.ceph("config-key", "rm", OPTION + name)
 

@@ -15,8 +15,9 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.certificate import certificate
 from qa.workload.images import make_image
+from qa.workload.module_options import module_options
 from qa.workload.writer import writing
-from tests.cluster.commands import Commands, option, wait_audited
+from tests.cluster.commands import Commands, wait_audited
 
 Pools = "tuple[str, str]"
 _RECEIVER = Path(__file__).parents[2] / "doc" / "examples" / "hook_receiver.py"
@@ -72,7 +73,7 @@ class Receiver:
 def receiver(cluster: Cluster, migration: Commands, tmp_path: Path) -> Iterator[Receiver]:
     made = Receiver(tmp_path)
     try:
-        with option(cluster, "hook_hosts", "127.0.0.1"):
+        with module_options(cluster, hook_hosts="127.0.0.1"):
             yield made
             migration.raw("hook", "rm", "test")
     finally:
@@ -151,7 +152,7 @@ def test_where_messages_do_not_go(
     said = migration.refused(EIO, "hook", "test", "test")
     assert "--ca" in said
     migration.text("hook", "rm", "test")
-    with option(cluster, "hook_hosts", "192.0.2.1"):
+    with module_options(cluster, hook_hosts="192.0.2.1"):
         done = migration.cli(
             "hook", "add", "test", receiver.url, "-i", str(receiver.folder / "secret")
         )

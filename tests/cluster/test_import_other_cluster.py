@@ -11,7 +11,7 @@ from qa.devcluster import Cluster, ClusterOptions
 from qa.imports.source_cluster import POOL, SNAPSHOT, USER, fill, wanted_digests
 from qa.releases.catalogue import SOURCE_CLUSTER
 from qa.workload.images import HEAD, content, digests, names, omap, place
-from tests.cluster.commands import option
+from qa.workload.module_options import module_options
 from tests.cluster.importing import text
 from tests.cluster.test_import_native import history, metadata, unprotect, write_head
 from tests.cluster.test_import_secrets import config_keys, leaks, loud  # noqa: F401 - a fixture
@@ -125,8 +125,7 @@ def test_what_is_refused_leaves_nothing(cluster, client, migration, pools, spec)
     assert "--method live" in refused(EINVAL, "--method", "live")
     by_name = refused(EOPNOTSUPP, mon_host=None, key=None, cluster_name="far")
     assert "give mon_host and key" in by_name
-    with option(cluster, "import_hosts", "192.0.2.0/24"), contextlib.ExitStack() as stack:
-        stack.callback(cluster.ceph, "config", "set", "mgr", "mgr/rbd_migration/import_hosts", "")
+    with module_options(cluster, import_hosts="192.0.2.0/24"):
         check = ("check", "--import-only", target, "--source-spec", text(spec))
         seen = "may not be reached"
         cluster.wait_for(lambda: seen in migration.raw(*check).stdout, 10, "the option")

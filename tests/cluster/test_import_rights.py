@@ -14,7 +14,8 @@ from qa.workload.asking import send
 from qa.workload.bucket import upload
 from qa.workload.images import names
 from qa.workload.images import place as opened_pool
-from tests.cluster.commands import Commands, is_one_sentence, option
+from qa.workload.module_options import module_options
+from tests.cluster.commands import Commands, is_one_sentence
 from tests.cluster.importing import Listener, Place, exposed, place, text  # noqa: F401 - a fixture
 
 Exposed = "tuple[Listener, str, list[str]]"
@@ -124,19 +125,14 @@ def test_an_adopted_import_with_another_config_key_waits_until_that_is_allowed(
     assert hold["reason"] == "operator"
     assert "own/access_key" in hold["message"]
     assert "import_config_keys" in hold["message"]
-    with (
-        option(cluster, "import_config_keys", "rbd/migration-source/, own/"),
-        option(cluster, "import_hosts", "127.0.0.1, localhost"),
-        option(cluster, "import_config_keys_over_http", "true"),
+    with module_options(
+        cluster,
+        import_config_keys="rbd/migration-source/, own/",
+        import_hosts="127.0.0.1, localhost",
+        import_config_keys_over_http="true",
     ):
         migration.wait(target, "executed")
         assert "committed" in migration.text("commit", target)
-    for name, value in (
-        ("import_config_keys", "rbd/migration-source/"),
-        ("import_hosts", ""),
-        ("import_config_keys_over_http", "false"),
-    ):
-        cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{name}", value)
 
 
 def test_a_source_that_was_exchanged_in_the_header_is_not_opened(

@@ -14,9 +14,9 @@ import pytest
 
 from qa.devcluster import Cluster
 from qa.workload.images import content, names
+from qa.workload.module_options import module_options
 from qa.workload.sources import MIB
 from qa.workload.web_behaviour import Behaviour
-from tests.cluster.commands import option
 from tests.cluster.importing import place, text  # noqa: F401 - a fixture
 
 SECRET = b"secret of the host"  # the content of another file than the one that was checked
@@ -194,7 +194,7 @@ def test_a_source_that_changed_is_not_committed(client, migration, pool, place):
 
 
 def test_a_source_that_stops_giving(cluster, client, migration, pool, place):  # noqa: F811
-    with option(cluster, "source_timeout", "5"):
+    with module_options(cluster, source_timeout="5"):
         path, target = begin(migration, place, pool, "stalls.raw")
         migration.wait_percent(target, 10)
         place.http.behave("/stalls.raw", delay=60)

@@ -17,9 +17,10 @@ from botocore.config import Config
 
 from qa.workload.certificate import certificate
 from qa.workload.images import MIB, content
+from qa.workload.module_options import module_options
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
-from tests.cluster.commands import is_one_sentence, option
+from tests.cluster.commands import is_one_sentence
 from tests.cluster.importing import place, text  # noqa: F401 - a fixture
 
 KEY = "rbd/migration-source/streams-ca"
@@ -139,7 +140,7 @@ def test_what_is_put_into_a_file_leaves_nothing_behind(cluster, client, imports,
     spool = place.folder / "spool"
     spool.mkdir()
     stream = {**place.stream("file")(packed), "compression": "gzip"}
-    with option(cluster, "import_spool_folder", str(spool)):
+    with module_options(cluster, import_spool_folder=str(spool)):
         for point, number in (("external.taken", 2), ("mover.piece", 3)):
             (cluster.faults / point).write_text(str(number), encoding="ascii")
             target = imports.begin({"type": "qcow", "stream": stream})
@@ -147,7 +148,6 @@ def test_what_is_put_into_a_file_leaves_nothing_behind(cluster, client, imports,
             assert not (cluster.faults / point).exists(), point  # a worker was killed there
             assert content(client, target) == data
             assert list(spool.iterdir()) == []
-    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_spool_folder", "/var/tmp")
 
 
 def test_what_is_cut_off_is_read_from_its_beginning(cluster, client, imports, place, disk):  # noqa: F811

@@ -10,8 +10,9 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import MIB, digests, make_image, make_slow_image, opened
+from qa.workload.module_options import module_options
 from qa.workload.writer import writing
-from tests.cluster.commands import LIVE, Commands, Report, option
+from tests.cluster.commands import LIVE, Commands, Report
 
 OPS_KEY = "conf_rbd_concurrent_management_ops"
 OBJECTS = 1024  # a client that copies them itself is seen while it does, also on a fast machine
@@ -137,7 +138,7 @@ def nearly_full(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def _quick_gates(cluster: Cluster) -> Iterator[None]:
-    with option(cluster, "gate_settle", "1"):
+    with module_options(cluster, gate_settle="1"):
         yield
 
 
@@ -163,10 +164,7 @@ def test_copies_wait_while_the_pool_is_near_full_and_then_go_on(
 def test_a_gate_that_says_slow_takes_a_part_of_the_rate(
     cluster: Cluster, migration: Commands, copy: "tuple[str, str]"
 ) -> None:
-    gates = {"gate_nearfull_pool_wait": "0", "gate_slow_factor": "0.25"}
-    for name, value in gates.items():
-        cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{name}", value)
-    try:
+    with module_options(cluster, gate_nearfull_pool_wait="0", gate_slow_factor="0.25"):
         migration.text("throttle", "set", "--rate", "400K")
         migration.text("execute", copy[1])
         with nearly_full(cluster):
@@ -174,9 +172,6 @@ def test_a_gate_that_says_slow_takes_a_part_of_the_rate(
             assert shown["rate_limit"] == 100 << 10
             assert "copies run at 25 % of their rate" in shown["slowed"][0]
             assert "slowed" in migration.text("status", copy[1])
-    finally:
-        for name in gates:
-            cluster.ceph("config", "rm", "mgr", f"mgr/rbd_migration/{name}")
 
 
 def slowed(migration: Commands, target: str) -> "Report | None":
@@ -283,7 +278,7 @@ def test_limits_hold_back_and_priorities_go_first(
 
 @pytest.fixture
 def _one_event(cluster: Cluster) -> Iterator[None]:
-    with option(cluster, "progress_events", "1"):
+    with module_options(cluster, progress_events="1"):
         yield
 
 

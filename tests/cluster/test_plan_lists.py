@@ -12,8 +12,9 @@ import rados
 from qa.devcluster import Cluster
 from qa.workload.bucket import upload
 from qa.workload.images import content
+from qa.workload.module_options import module_options
 from qa.workload.sources import qemu
-from tests.cluster.commands import Commands, Report, option
+from tests.cluster.commands import Commands, Report
 from tests.cluster.importing import Place, place  # noqa: F401 - a fixture
 
 
@@ -48,16 +49,13 @@ def keys(cluster: Cluster) -> "Iterator[dict[str, str]]":
     names = {name: f"rbd/migration-source/lists-{name}" for name in ("access_key", "secret_key")}
     for name, key in names.items():
         cluster.ceph("config-key", "set", key, access[name])
-    with (
-        option(cluster, "import_hosts", "127.0.0.0/8,localhost"),
-        option(cluster, "import_config_keys_over_http", "true"),
+    with module_options(
+        cluster, import_hosts="127.0.0.0/8,localhost", import_config_keys_over_http="true"
     ):
         time.sleep(1)  # the options reach the manager
         yield {name: f"config://{key}" for name, key in names.items()}
     for key in names.values():
         cluster.ceph("config-key", "rm", key)
-    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_hosts", "")
-    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/import_config_keys_over_http", "false")
 
 
 def lists(place: Place, folder: Path, cluster: Cluster, keys: "dict[str, str]") -> "list[Any]":  # noqa: F811

@@ -11,7 +11,8 @@ import rados
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions, DevClusterError
 from qa.devcluster.ports import free_ports
 from qa.workload.images import MIB, digests, make_image
-from tests.cluster.commands import Commands, is_one_sentence, option, wait_audited
+from qa.workload.module_options import module_options
+from tests.cluster.commands import Commands, is_one_sentence, wait_audited
 from tests.cluster.fixtures import of_cluster
 from tests.cluster.importing import exposed
 from tests.cluster.rest import BASE, Rest, login
@@ -263,11 +264,8 @@ def test_the_page_and_the_entry_in_the_menu(admin: Rest, cluster: Cluster) -> No
     assert entry in anybody.ask("GET", "/").body
     old = anybody.ask("GET", "/", If_Modified_Since="Tue, 24 Nov 2099 00:00:00 GMT")
     assert old.status == 200
-    cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/dashboard_menu", "false")
-    try:
+    with module_options(cluster, dashboard_menu="false"):
         cluster.wait_for(lambda: entry not in anybody.ask("GET", "/").body, 20, "the stock page")
-    finally:
-        cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/dashboard_menu", "true")
 
 
 def test_the_dashboard_has_the_metrics_where_an_option_says_so(
@@ -276,7 +274,7 @@ def test_the_dashboard_has_the_metrics_where_an_option_says_so(
     anybody = Rest(admin.url, accept="*/*")
     refused = anybody.ask("GET", "/rbd-migration/metrics")
     assert (refused.status, "dashboard_metrics" in refused.body) == (404, True)
-    with option(cluster, "dashboard_metrics", "true"):
+    with module_options(cluster, dashboard_metrics="true"):
         cluster.wait_for(
             lambda: anybody.ask("GET", "/rbd-migration/metrics").status == 200, 90, "the metrics"
         )
@@ -292,11 +290,9 @@ def test_a_token_of_the_dashboard_is_good_at_our_own_server(
     cluster: Cluster, admin: Rest, users: "dict[str, Rest]"
 ) -> None:
     (port,) = free_ports(1)
-    options = {"server_addr": "127.0.0.1", "server_port": str(port), "server_tls": "false"}
-    for name, value in {**options, "server": "true"}.items():
-        cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{name}", value)
     url = f"http://127.0.0.1:{port}"
-    try:
+    options = {"server_addr": "127.0.0.1", "server_port": str(port), "server_tls": "false"}
+    with module_options(cluster, **options, server="true"):
         cluster.wait_for(lambda: listens(port), 20, "our own server")
         assert Rest(url, admin.token).api("POST", "", {}).status == 400
         assert Rest(url, users["block-manager"].token).api("PUT", "/limit", {}).status == 400
@@ -307,8 +303,6 @@ def test_a_token_of_the_dashboard_is_good_at_our_own_server(
         assert Rest(url, f"{head}.{claims}.AAAA").api("GET").status == 401
         assert users["read-only"].ask("POST", "/api/auth/logout", {}).status == 200
         cluster.wait_for(lambda: reader.api("GET").status == 401, 20, "the end of a login")
-    finally:
-        cluster.ceph("config", "set", "mgr", "mgr/rbd_migration/server", "false")
     cluster.wait_for(lambda: not listens(port), 20, "the end of our own server")
 
 

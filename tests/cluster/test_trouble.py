@@ -13,7 +13,8 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, digests, make_image, names, omap, place, trash
-from tests.cluster.commands import LIVE, Commands, option
+from qa.workload.module_options import module_options
+from tests.cluster.commands import LIVE, Commands
 from tests.cluster.conftest import MakePool
 
 
@@ -287,7 +288,7 @@ def test_a_manager_that_took_over_writes_its_log(cluster: Cluster, migration: Co
     cluster.mgr_fail()
     active = cluster.active_mgr()
     assert active is not None
-    with option(cluster, "log_level", "debug"):
+    with module_options(cluster, log_level="debug"):
         for _ in range(3):
             for _ in range(20):
                 migration.ask("ls")  # makes garbage: the standby is collected with it

@@ -22,8 +22,9 @@ from qa.workload.images import (
     opened,
     place,
 )
+from qa.workload.module_options import module_options
 from qa.workload.writer import writing
-from tests.cluster.commands import LIVE, Commands, option
+from tests.cluster.commands import LIVE, Commands
 from tests.cluster.conftest import MakePool
 from tests.cluster.verification import (
     POINT,
@@ -201,7 +202,7 @@ def test_sample(
 ) -> None:
     source, target = ends
     make_image(client, source, size=160 * MIB, snapshots=[])
-    with option(cluster, "verify_fraction", "0.25"):
+    with module_options(cluster, verify_fraction="0.25"):
         time.sleep(1)
         migration.text(*LIVE, source, target, "--verify", "sample", "--goal", "verified")
         v = migration.wait(target, "verified")["verification"]

@@ -14,7 +14,8 @@ from qa.devcluster.ports import free_ports
 from qa.ui.browser import browser, complaints
 from qa.ui.dashboard import log_in
 from qa.workload.images import MIB, digests, make_image, opened
-from tests.cluster.commands import Commands, option
+from qa.workload.module_options import module_options
+from tests.cluster.commands import Commands
 from tests.cluster.fixtures import of_cluster, running_or_new
 from tests.cluster.rest import Rest, login
 
@@ -412,7 +413,7 @@ def test_a_hook_is_added_tested_and_removed(
     expect(page.locator(".field-error")).to_contain_text("may not be reached")
     assert migration.ask("hook ls") == []
     row = page.get_by_role("table", name="Hooks", exact=True).get_by_role("row", name="from-the")
-    with option(cluster, "hook_hosts", "127.0.0.1"):
+    with module_options(cluster, hook_hosts="127.0.0.1"):
         expect(add).to_be_enabled()
         add.click()
         expect(row).to_contain_text("https://127.0.0.1:9/")
@@ -430,17 +431,10 @@ def test_the_own_server_wants_a_key(
     page: Page, cluster: Cluster, migration: Commands, disk: "tuple[str, str]"
 ) -> None:
     port = free_ports(1)[0]
-    options = {
-        "server_addr": "127.0.0.1",
-        "server_port": str(port),
-        "server_tls": "false",
-        "server": "true",
-    }
-    for name, value in options.items():
-        cluster.ceph("config", "set", "mgr", f"mgr/rbd_migration/{name}", value, "--force")
     key = migration.json("api", "key", "create", "web", "--role", "write")
     url = f"http://127.0.0.1:{port}"
-    try:
+    options = {"server_addr": "127.0.0.1", "server_port": str(port), "server_tls": "false"}
+    with module_options(cluster, **options, server="true"):
         cluster.wait_for(lambda: _answers(url), 60, f"the server at {url}")
         said = complaints(page)
         page.goto(url + "/rbd-migration/")
@@ -454,10 +448,7 @@ def test_the_own_server_wants_a_key(
         page.get_by_role("button", name="Begin").click()
         state(page, "prepared")
         assert said == []
-    finally:
-        migration.text("api", "key", "rm", key["id"])
-        for name in options:
-            cluster.ceph("config", "rm", "mgr", f"mgr/rbd_migration/{name}")
+    migration.text("api", "key", "rm", key["id"])
 
 
 def _answers(url: str) -> bool:
