@@ -115,7 +115,7 @@ def execute(spot: Spot, name: str, on_progress: Progress = None) -> None:
 
 
 def commit(spot: Spot, name: str, on_progress: Progress = None) -> None:
-    """Cut the target loose and remove the source."""
+    """Make the target independent and remove the source."""
     source, source_id, target, target_id, link = _ends(spot, name)
     state = min(link.state, target.header(target_id).link.state)
     if state != EXECUTED:

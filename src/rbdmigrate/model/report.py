@@ -197,7 +197,11 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
     if hold is not None:
         return hold.message
     if m.state is State.COMMITTING:
-        left = "The target is cut loose" if m.imported else "The source is being removed"
+        left = (
+            "The link to the source is being removed"
+            if m.imported
+            else "The source is being removed"
+        )
         return f"{left}, which cannot be stopped or undone."
     if m.method is Method.WARM:
         return what_next_warm(m)
@@ -259,7 +263,7 @@ def _choice(m: Migration) -> str:
 
 
 def _commits(m: Migration) -> str:
-    return "removes the source" if m.imported is None else "cuts it loose from its source"
+    return "removes the source" if m.imported is None else "makes it independent of its source"
 
 
 def _aborts(m: Migration) -> str:

@@ -70,7 +70,7 @@ def require_executed(ioctx: rados.Ioctx, target: Place) -> None:
 
 
 def require_committed(ioctx: rados.Ioctx, target: Place) -> None:
-    """Raise MigrationError(EUCLEAN) unless the commit cut this target loose from its source."""
+    """Raise MigrationError(EUCLEAN) unless the commit removed this target's link to its source."""
     if headers.migration_header(ioctx, target.image_id) is not None:
         raise other_image("Committing", target)
 

@@ -220,7 +220,7 @@ def _check_executed(session: Session, ioctx: rados.Ioctx, ends: ImageEnds, tell:
 
 
 def commit(session: Session, ends: ImageEnds, act: Commit, tell: Tell) -> Finished:
-    """Cut the target loose from the source and remove the source.
+    """Make the target independent of the source and remove the source.
 
     Whether clones forbid that the manager has found out (``engine.reconcile.clones``).
     """

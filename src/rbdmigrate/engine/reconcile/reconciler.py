@@ -50,8 +50,8 @@ _Look = tuple[TrackedMigration, Callable[[TrackedMigration], None]]
 class Reconciler:
     """Look at what the loop hands them. ``wake`` tells it that a migration is free again.
 
-    ``in_use`` tells whether the client that began a half-done act may still be at it, since it has
-    the images open; it raises MigrationError when it cannot tell.
+    ``in_use`` tells whether the client that began a half-done act may still work on it, since it
+    has the images open; it raises MigrationError when it cannot tell.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The migrations under way in the order in which they were asked for."""
+"""The migrations under way in the order in which they were created."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .tracked import TrackedMigration
 
 
 class ByAge:
-    """Migrations, the oldest first. Guarded by the registry's lock.
+    """Migrations, the oldest first. Guarded by the lock of the registry.
 
     One that comes or goes costs no sorting: each of thousands comes and goes.
     """

@@ -1,4 +1,4 @@
-"""The migrations under way by their images, which each of thousands asks for."""
+"""The migrations under way by their images: thousands look for theirs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ImageId = tuple[int, str, str]  # id of the pool, namespace, id of the image
 
 
 class NameIndex:
-    """Sources and targets by name, sources also by id. Guarded by the registry's lock."""
+    """Sources and targets by name, sources also by id. Guarded by the lock of the registry."""
 
     def __init__(self) -> None:
         self._sources: _Names = defaultdict(dict)

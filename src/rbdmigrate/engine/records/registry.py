@@ -15,7 +15,6 @@ import rados
 
 from ...cluster.store import Owner, Store, StoreFenced, UnreadableRecord
 from ...control.audit import migration_lines
-from ...control.lifecycle.duplicates import doubles
 from ...control.metrics.counting import begun, changed
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration, Place
@@ -25,12 +24,11 @@ from ..caller import internal, who
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
 from ..settings import Settings
-from .by_age import ByAge
 from .history import EndedMigrations, History
-from .name_index import NameIndex
 from .record_writer import RecordWriter
 from .stores import Stores
 from .tracked import TrackedMigration
+from .under_way import MigrationsUnderWay
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +47,8 @@ class Registry:
     ) -> None:
         self._hooks = hooks or HookQueue(HookRegistry(client))
         self.changed = threading.Condition()
-        self._tracked: dict[str, TrackedMigration] = {}
-        self._by_age = ByAge()
-        self._acting: dict[str, TrackedMigration] = {}  # those with an act in their record
+        self._under_way = MigrationsUnderWay()
         self.changes: deque[TrackedMigration] = deque()  # those that changed since the last round
-        self._names = NameIndex()
         self._stores = Stores(client, owner)
         self.writer = RecordWriter(
             stores=self._stores,
@@ -91,25 +86,17 @@ class Registry:
                 store.remove(m.id)
         with self.changed:
             for migration in migrations:
-                if migration.id not in self._tracked:
+                if migration.id not in self._under_way:
                     self._track(TrackedMigration(migration))
-            self._mark_doubles()
+            self._under_way.mark_doubles()
             self.changed.notify_all()
         self._hooks.loaded(store, store.read_deliveries())
         log.info("%s: %d migrations under way", store.label, len(migrations))
 
-    def _mark_doubles(self) -> None:
-        """Have records about the same image rest; call it with the lock."""
-        found = doubles(tracked.migration for tracked in self._tracked.values())
-        for ident, tracked in self._tracked.items():
-            before, tracked.double = tracked.double, found.get(ident, "")
-            if tracked.double != before:
-                tracked.tell()
-
     def doubles(self) -> list[str]:
         """A sentence for each record that is not acted on since another is about its image."""
         with self.changed:
-            return [tracked.double for tracked in self._tracked.values() if tracked.double]
+            return self._under_way.doubles()
 
     def forget_pools(self, there: Container[int]) -> None:
         """Report no records of pools that are not ``there`` any more."""
@@ -124,7 +111,7 @@ class Registry:
     def idents(self) -> set[str]:
         """The ids of all migrations that there are records of, also of those not to be read."""
         with self.changed:
-            known = set(self._tracked)
+            known = self._under_way.idents()
         return known | {garbage.ident for garbage in self.garbage}
 
     def unreadable(self) -> list[UnreadableRecord]:
@@ -140,7 +127,7 @@ class Registry:
     def get(self, ident: str) -> Optional[TrackedMigration]:
         """The tracked migration ``ident``, if it is under way."""
         with self.changed:
-            return self._tracked.get(ident)
+            return self._under_way.get(ident)
 
     def under_way(self, idents: Iterable[str]) -> list[TrackedMigration]:
         """Those of ``idents`` that are under way."""
@@ -150,53 +137,42 @@ class Registry:
     def all(self) -> list[TrackedMigration]:
         """All that are under way, the oldest first."""
         with self.changed:
-            return self._by_age.all()
+            return self._under_way.all()
 
     def acting(self) -> list[TrackedMigration]:
         """Those with an act under way in their record."""
         with self.changed:
-            return list(self._acting.values())
+            return self._under_way.acting()
 
     def tracks(self, tracked: TrackedMigration) -> bool:
         """Whether it is still under way."""
         return self.get(tracked.migration.id) is tracked
 
     def __len__(self) -> int:
-        return len(self._tracked)
+        return len(self._under_way)
 
     def find(self, target: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way to ``target``."""
         with self.changed:
-            return self._names.to(target)
+            return self._under_way.to(target)
 
     def find_between(self, source: Place, target: Place) -> Optional[TrackedMigration]:
         """The migration under way between these images, whatever their names.
 
         One whose target's id is not known yet is that between them if the target has its name.
         """
-
-        def is_between(m: Migration) -> bool:
-            if m.imported is not None or m.source.image_id != source.image_id:
-                return False
-            if m.target.image_id:
-                return m.target.image_id == target.image_id
-            return m.target.spec == target.spec
-
-        return self._first(is_between)
+        with self.changed:
+            return self._under_way.between(source, target)
 
     def find_source(self, source: ImageSpec) -> Optional[TrackedMigration]:
         """The migration under way from ``source``."""
         with self.changed:
-            return self._names.out_of(source)
+            return self._under_way.out_of(source)
 
     def find_source_id(self, source: Place) -> Optional[TrackedMigration]:
         """The migration under way of the image with the id of ``source``, whatever its name."""
         with self.changed:
-            return self._names.out_of_id(source)
-
-    def _first(self, wanted: Callable[[Migration], bool]) -> Optional[TrackedMigration]:
-        with self.changed:
-            return next((t for t in self._tracked.values() if wanted(t.migration)), None)
+            return self._under_way.out_of_id(source)
 
     # -- changing ----------------------------------------------------------------------------
 
@@ -205,7 +181,7 @@ class Registry:
 
         It counts for the next manager when it was changed since, as before every act, or
         confirmed (:meth:`confirm`): a request that was answered with an error, since the write
-        took too long, never comes to life later. ``confirmed``: it counts at once, for there is
+        took too long, never counts later. ``confirmed``: it counts at once, for there is
         no harm in that.
         """
         migration = replace(migration.attributed(None, who()), confirmed=confirmed)
@@ -270,8 +246,7 @@ class Registry:
                 log.warning("%s: the target's pool is gone, and the record with it", before.id)
             with self.changed:
                 tracked.show(after)
-                self._names.renamed(before, tracked)
-                self._note_act(tracked)
+                self._under_way.changed(before, tracked)
                 self.changed.notify_all()
             self._hooks.posted(self._stores.of(after), posts)
         self.count(*changed(before, after))
@@ -300,7 +275,7 @@ class Registry:
             self._forget(tracked)
 
     def claim(self, tracked: TrackedMigration, seconds: float = 0.0) -> bool:
-        """Make ``tracked`` busy for the caller, once nobody else is at it; False in vain."""
+        """Make ``tracked`` busy for the caller, once it is not; False when time ran out."""
 
         def free() -> bool:
             if tracked.busy:
@@ -319,9 +294,9 @@ class Registry:
     def drop(
         self, tracked: TrackedMigration, unwanted: Callable[[Migration], bool] = lambda m: True
     ) -> None:
-        """Remove a record of which nothing is to be remembered, if it is ``unwanted``.
+        """Remove a record that does not get into the history, if it is ``unwanted``.
 
-        That is asked while nobody else can change the record.
+        ``unwanted`` is called while nobody else can change the record.
         """
         with tracked.write_lock:
             m = tracked.migration
@@ -333,32 +308,19 @@ class Registry:
             self._forget(tracked)
 
     def _track(self, tracked: TrackedMigration) -> None:
-        """Take a migration in; call it with the lock."""
-        self._tracked[tracked.migration.id] = tracked
-        self._names.add(tracked)
-        self._by_age.add(tracked)
-        self._note_act(tracked)
+        """Track a migration; call it with the lock."""
+        self._under_way.add(tracked)
         tracked.changes = self.changes
         tracked.tell()
 
-    def _note_act(self, tracked: TrackedMigration) -> None:
-        """Whether a record has an act may have changed; call it with the lock."""
-        if tracked.migration.step is not None:
-            self._acting[tracked.migration.id] = tracked
-        else:
-            self._acting.pop(tracked.migration.id, None)
-
     def _forget(self, tracked: TrackedMigration) -> None:
         with self.changed:
-            if self._tracked.pop(tracked.migration.id, None) is not None:
-                self._names.remove(tracked.migration)
-                self._by_age.remove(tracked)
-                self._acting.pop(tracked.migration.id, None)
+            self._under_way.remove(tracked)
             tracked.tell()
             self.changed.notify_all()
 
     def history(self, pool_ids: Iterable[int]) -> EndedMigrations:
-        """Ended migrations of these pools; see :meth:`.ended.History.read`."""
+        """Ended migrations of these pools; see :meth:`.history.History.read`."""
         return self._history.read(pool_ids)
 
     def wake(self) -> None:

@@ -1,4 +1,4 @@
-"""What may be asked of a migration: to begin, to go on, to go back. Thread-safe; plain data."""
+"""The requests about migrations: begin, go on, go back. Thread-safe; plain data."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ class Migrations:
         self._ask_for_cutover(target, policy)
 
     def commit(self, target: ImageSpec, *, force: bool = False) -> Report:
-        """Finish: cut the target loose and remove the source.
+        """Finish: make the target independent and remove the source.
 
         What has to be compared before is compared first, and the commit follows by itself.
         """
@@ -271,10 +271,10 @@ class Migrations:
         self._scheduler.interrupt(tracked, "aborted")
 
     def pause(self, target: ImageSpec, *, force: bool = False) -> Report:
-        """Stop the copy where it is and start no further act; clients' writes flow on.
+        """Stop the copy where it is and start no further act; clients go on writing.
 
         A copy that a client makes itself, as holder of the exclusive lock, goes on, unless
-        ``force`` takes the lock from it; then writes that it is at fail with EROFS.
+        ``force`` takes the lock from it; then its writes under way fail with EROFS.
         """
         tracked = self._lookup.require(target)
         refuse_aborting(tracked.migration)
@@ -313,7 +313,7 @@ class Migrations:
         return view(tracked)
 
     def change(self, target: ImageSpec, changes: Changes) -> Report:
-        """Change what was asked of a migration under way.
+        """Change the settings of a migration under way.
 
         What its plan wants compared can be raised, not lowered.
         """

@@ -183,7 +183,7 @@ class Verify:
 
 @dataclass(frozen=True)
 class Commit:
-    """Cut the target loose from the source and remove the source."""
+    """Make the target independent of the source and remove the source."""
 
     name: ClassVar[str] = Op.COMMIT.value
 

@@ -15,10 +15,8 @@ from typing import Any, Optional
 import rados
 
 from ...cluster import headers, surgery
-from ...cluster.observe import mark_header
 from ...faults import fault_point, fault_switch
 from ...model.errors import MigrationError
-from ...model.import_source import Import
 from ...model.inspection import Inspection
 from ...model.jobs.acts import Abort, Commit, Execute, ImportEnds, Prepare, UndoPrepare
 from ...model.jobs.answers import Copied, Examined, Finished, Prepared
@@ -26,7 +24,6 @@ from ...model.jobs.protocol import Tell
 from ...model.jobs.questions import InspectSource
 from ...model.layout import FEATURES, SINGLE_CLIENT, LayoutOptions
 from ...model.migration import Place
-from ...model.observation import USABLE
 from ...model.source import CONFIG
 from ...model.source_spec import SourceSpec, StreamSpec, parse_source_spec
 from ...model.states import Method
@@ -43,13 +40,12 @@ from ..identity import (
     renamed,
     require_committed,
     require_executed,
-    require_no_other_image,
     require_same_image,
 )
-from ..repair import comparison_snapshot, repair
+from ..repair import comparison_snapshot
 from ..session import Session
-from ..users import lock_holders, require_unchanged, require_unlocked
-from . import external_copy, native, native_copy
+from ..users import lock_holders, require_unlocked
+from . import external_copy, native, native_copy, removal
 from .known_streams import unknown_streams
 from .open_files import CheckedFiles
 from .source_access import require_allowed, require_checked_files, resolver, resolver_of
@@ -116,7 +112,7 @@ def _remove_if_exchanged(session: Session, ends: ImportEnds, files: CheckedFiles
     try:
         require_checked_files(session, ends.target, files)
     except MigrationError:
-        _remove(session, ends)
+        removal.remove(session, ends)
         raise
 
 
@@ -262,7 +258,7 @@ def _changes(session: Session, ends: ImportEnds) -> list[str]:
 
 
 def commit(session: Session, ends: ImportEnds, act: Commit, tell: Tell) -> Finished:
-    """Cut the target loose; the source is not touched."""
+    """Make the target independent of the source, which is not touched."""
     target = ends.target
     with session.open(target) as ioctx:
         fault_point("librbd.before", "commit")
@@ -278,69 +274,19 @@ def commit(session: Session, ends: ImportEnds, act: Commit, tell: Tell) -> Finis
 
 
 def undo_prepare(session: Session, ends: ImportEnds, act: UndoPrepare, tell: Tell) -> Finished:
-    """Remove a target whose making was cut off, wherever that was."""
+    """Remove a target whose preparation was interrupted, wherever that was."""
     fault_point("librbd.before", "undo_prepare")
-    _remove(session, ends)
+    removal.remove(session, ends)
     fault_point("librbd.after", "undo_prepare")
     return Finished()
 
 
 def abort(session: Session, ends: ImportEnds, act: Abort, tell: Tell) -> Finished:
-    """Remove the target, wherever an earlier abort was cut off."""
+    """Remove the target, wherever an earlier abort was interrupted."""
     fault_point("librbd.before", "abort")
-    _remove(session, ends, act, objects(tell))
+    removal.remove(session, ends, act, objects(tell))
     fault_point("librbd.after", "abort")
     return Finished()
-
-
-def _remove(
-    session: Session,
-    ends: ImportEnds,
-    act: Optional[Abort] = None,
-    on_progress: Callable[[int, int], int] = lambda done, total: 0,
-) -> None:
-    """Remove the target, if it is ours: known by its id, or made by one of our clients.
-
-    ``act``: clients may use the target, as long as its removal has not begun, and this is the abort
-    that was allowed; None: nobody can use it yet.
-    """
-    imported, target = ends.imported, ends.target
-    if not session.has_pool(target.pool_id):
-        return
-    with session.open(target, frees_space=True) as ioctx:
-        ident = _ours(ioctx, imported, target)
-        if not ident:
-            return
-        name = headers.image_name(ioctx, ident) or target.image
-        require_no_other_image(ioctx, replace(target, image=name, image_id=ident))
-        if not headers.image_exists(ioctx, ident):
-            surgery.unlink_ghost(ioctx, name, ident)
-            return
-        if act is not None and _usable(ioctx, ends, ident):
-            require_unchanged(session, ioctx, replace(target, image=name, image_id=ident), act)
-        require_unlocked(ioctx, replace(target, image=name, image_id=ident))
-        with repair.data_ioctx(session, ioctx, ident) as data:
-            surgery.purge_trashed_snapshots(ioctx, data, ident)
-        if headers.migration_header(ioctx, ident) is not None:
-            session.rbd.migration_abort(ioctx, name, on_progress=on_progress)
-            return
-        surgery.drop_journaling(ioctx, ident)
-        native.remove(session, ioctx, name, ident, on_progress)
-
-
-def _usable(ioctx: rados.Ioctx, ends: ImportEnds, ident: str) -> bool:
-    """Whether the target is complete for clients: prepared or more, and its abort not begun."""
-    read = headers.migration_header if ends.opens_source else mark_header
-    header = read(ioctx, ident)
-    return header is not None and header.state in USABLE
-
-
-def _ours(ioctx: rados.Ioctx, imported: Import, target: Place) -> str:
-    """The target's id; empty when there is none of ours."""
-    if target.image_id and headers.view_by_id(ioctx, target.image_id) is not None:
-        return target.image_id
-    named = headers.image_id(ioctx, target.image) or headers.listed_id(ioctx, target.image)
-    return named if named and imported.made(named) else ""
 
 
 def examine(session: Session, ioctx: rados.Ioctx, place: Place) -> Examined:

@@ -59,7 +59,7 @@ def prepare(session: Session, ends: WarmEnds, act: Prepare, tell: Tell) -> Prepa
 
 
 def undo_prepare(session: Session, ends: WarmEnds, act: UndoPrepare, tell: Tell) -> Finished:
-    """Remove a target whose making was cut off."""
+    """Remove a target whose preparation was interrupted."""
     going_back.remove_target(session, ends)
     return Finished()
 
