@@ -15,7 +15,14 @@ from qa.devcluster.processes import Process
 
 _BINARIES = {"mon": "ceph-mon", "mgr": "ceph-mgr", "osd": "ceph-osd", "client": "radosgw"}
 _PASSED_ON = ("RBD_MIGRATION_TRACE_DIR",)  # see rbdmigrate.trace
+#: Libraries that monitors and OSDs load first, separated by colons; tests set it, to go faster.
+_PRELOAD = "RBD_MIGRATION_PRELOAD"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _preloaded(name: str) -> "dict[str, str]":
+    wanted = os.environ.get(_PRELOAD, "") if name.startswith(("mon.", "osd.")) else ""
+    return {"LD_PRELOAD": wanted} if wanted else {}
 
 
 class Daemons:
@@ -54,7 +61,9 @@ class Daemons:
         if self.find(name) is not None:
             return
         process = processes.spawn(
-            self.command(name, "-f"), self.environment, self._layout.output_of(name)
+            self.command(name, "-f"),
+            {**self.environment, **_preloaded(name)},
+            self._layout.output_of(name),
         )
         record = {"pid": process.pid, "started": process.started}
         (self._layout.pids / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
