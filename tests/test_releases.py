@@ -198,6 +198,23 @@ def test_any_command_of_run_has_a_line_in_the_table(
     assert line.split() == ["qa", "soak", "--minutes", "15", outcome]
 
 
+def test_what_a_command_said_is_shown_also_when_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def in_release(name: str, command: "list[str]", log: Path, timeout: float = 0) -> int:
+        log.write_text("ceph version 20.2.4 (0f) tentacle (stable)\nPython 3.14.8\n")
+        if command[0] == "./run":
+            log.write_text("passed  the first of many\n")
+            raise KeyboardInterrupt
+        return 0
+
+    monkeypatch.setattr(cli, "_in_release", in_release)
+    assert cli.main(["--only", "tentacle", "--run", "--", "qa", "faults"]) == 130
+    said = capsys.readouterr().err
+    assert "the first of many" in said
+    assert said.endswith("Interrupted.\n")
+
+
 def test_a_command_of_run_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--run"])

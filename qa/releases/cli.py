@@ -34,7 +34,8 @@ _UNIT_TESTS = "unit tests"  # all of them as one line of the table
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the tests and print the table.
 
-    Returns 1 when a test failed anywhere, was skipped without a reason, or could not run.
+    Returns 1 when a test failed anywhere, was skipped without a reason, or could not run; 130 when
+    it was interrupted.
     """
     parser = _parser()
     args = parser.parse_args(argv)
@@ -64,6 +65,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
                 print(f"Error: {name}: {error}", file=sys.stderr)
                 ran = False
                 continue
+            except KeyboardInterrupt:
+                print("Interrupted.", file=sys.stderr)
+                return 130
             seconds = time.monotonic() - start
             print(f"{name} ({new.versions}): {new.sums()} in {seconds:.0f} s", file=sys.stderr)
             if args.json:
@@ -133,10 +137,11 @@ def _command(name: str, command: Sequence[str], folder: Path) -> Results:
 
 
 def _by_exit_code(name: str, command: Sequence[str], folder: Path) -> Result:
-    """The result of a command of ./run, whose output is shown when it fails."""
+    """The result of a command of ./run, whose output is shown, also if it is interrupted."""
     log, start = folder / f"{name}-command.log", time.monotonic()
-    code = _in_release(name, ["./run", *command], log)
-    if code:
+    try:
+        code = _in_release(name, ["./run", *command], log)
+    finally:
         _show(log)
     seconds = round(time.monotonic() - start, 3)
     return Result("failed" if code else "passed", seconds, day=_today())
