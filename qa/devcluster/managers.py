@@ -117,7 +117,7 @@ class Managers(Access):
         if self.options.module and modules.module_exists() and not self.module_enabled():
             # The disk of a developer's machine may be nearly full.
             free = f"mgr/{modules.MODULE}/import_spool_min_free"
-            self.ceph("config", "set", "mgr", free, "1", "--force")
+            self.mon_command("config set", who="mgr", name=free, value="1", force=True)
             self.ceph("mgr", "module", "enable", modules.MODULE, "--force")
 
     def module_enabled(self) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote
 
@@ -434,7 +435,9 @@ def test_the_own_server_wants_a_key(
     key = migration.json("api", "key", "create", "web", "--role", "write")
     url = f"http://127.0.0.1:{port}"
     options = {"server_addr": "127.0.0.1", "server_port": str(port), "server_tls": "false"}
-    with module_options(cluster, **options, server="true"):
+    with ExitStack() as stack:
+        stack.callback(migration.text, "api", "key", "rm", key["id"])
+        stack.enter_context(module_options(cluster, **options, server="true"))
         cluster.wait_for(lambda: _answers(url), 60, f"the server at {url}")
         said = complaints(page)
         page.goto(url + "/rbd-migration/")
@@ -448,7 +451,6 @@ def test_the_own_server_wants_a_key(
         page.get_by_role("button", name="Begin").click()
         state(page, "prepared")
         assert said == []
-    migration.text("api", "key", "rm", key["id"])
 
 
 def _answers(url: str) -> bool:
