@@ -20,10 +20,10 @@ from qa.bench.rounds import in_turn, timed
 from qa.devcluster import CommandFailed
 from qa.workload.bucket import upload
 from qa.workload.images import MIB
+from qa.workload.module_options import module_options
 from qa.workload.web_server import WebServer
 
 _FORMATS = {"raw": "raw", "qcow": "qcow2"}  # ours, and QEMU's name
-_OPTION = "mgr/rbd_migration/import_folders"
 _OURS, _QEMU = "ours", "qemu-img convert"
 _IMPORT, _PIPED = "rbd import", "curl | rbd import"
 _BUCKET = "bench"
@@ -142,13 +142,6 @@ def _files(folder: Path, size: int) -> "dict[str, Path]":
 @contextlib.contextmanager
 def allowed(rig: Rig, folder: str) -> Iterator[None]:
     """Allow imports of files from this folder."""
-    _set(rig, folder)
-    try:
+    with module_options(rig.cluster, import_folders=folder):
+        time.sleep(0.5)  # until the manager has read the option
         yield
-    finally:
-        _set(rig, "")
-
-
-def _set(rig: Rig, value: Any) -> None:
-    rig.cluster.mon_command("config set", who="mgr", name=_OPTION, value=value)
-    time.sleep(0.5)  # until the manager has read the option

@@ -11,12 +11,12 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.asking import ask
+from qa.workload.module_options import module_options
 
 from .judge import WARM, one_sentence
 from .trial import File, Found
 
 GROWTH = 24 << 20  # bytes of the manager, over all files after these
-_OPTION = "mgr/rbd_migration/import_folders"
 
 
 def check_all(cluster: Cluster, client: rados.Rados, pool: str, files: Iterable[File]) -> Found:
@@ -41,12 +41,11 @@ def check_all(cluster: Cluster, client: rados.Rados, pool: str, files: Iterable[
 def opened(cluster: Cluster, folder: Path) -> Iterator[str]:
     """A pool of its own, while a folder is open to imports."""
     pool = cluster.create_pool(f"hostile-{time.time_ns()}")
-    cluster.mon_command("config set", who="mgr", name=_OPTION, value=str(folder))
     try:
-        time.sleep(1)  # the option reaches the manager
-        yield pool
+        with module_options(cluster, import_folders=str(folder)):
+            time.sleep(1)  # the option reaches the manager
+            yield pool
     finally:
-        cluster.mon_command("config rm", who="mgr", name=_OPTION)
         cluster.delete_pool(pool)
 
 

@@ -11,13 +11,13 @@ from typing import Optional
 import rados
 
 from qa.devcluster import Cluster, given_or_new
+from qa.workload.module_options import module_options
 from qa.workload.web_server import WebServer
 
 from .kinds import KINDS
 from .outcome import BAD, Outcome, Trial, exit_code, table
 from .trial import Rig, try_source
 
-_OPTION = "mgr/rbd_migration/import_folders"
 _AT_ONCE = 4
 
 
@@ -57,12 +57,11 @@ def import_all(
         with (
             tempfile.TemporaryDirectory(prefix="rbd-migration-sources-") as folder,
             WebServer(Path(folder)) as web,
+            module_options(cluster, import_folders=folder),
         ):
-            cluster.mon_command("config set", who="mgr", name=_OPTION, value=folder)
             time.sleep(1)  # the option reaches the manager
             rig = Rig(cluster.layout.root, client, pool, Path(folder), web)
             with ThreadPoolExecutor(_AT_ONCE) as threads:
                 yield from threads.map(lambda source: try_source(rig, *source), sources)
     finally:
-        cluster.mon_command("config rm", who="mgr", name=_OPTION)
         cluster.delete_pool(pool)

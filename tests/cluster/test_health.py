@@ -7,6 +7,7 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, make_image
+from qa.workload.module_options import module_options
 from tests.cluster.commands import Commands
 
 _CODE = "RBD_MIGRATION_UNFINISHED"
@@ -16,10 +17,8 @@ _SOON = 60.0  # seconds for a warning to come or go
 @pytest.fixture
 def impatient(cluster: Cluster) -> "Iterator[None]":
     """A migration is warned of when it rests for 3.6 seconds."""
-    option = "mgr/rbd_migration/warn_unfinished"
-    cluster.ceph("config", "set", "mgr", option, "0.001")
-    yield
-    cluster.ceph("config", "set", "mgr", option, "72")
+    with module_options(cluster, warn_unfinished="0.001"):
+        yield
 
 
 @pytest.mark.usefixtures("impatient")

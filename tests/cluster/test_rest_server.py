@@ -17,6 +17,7 @@ import rados
 
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, content, digests, make_image
+from qa.workload.module_options import module_options
 from tests.cluster.commands import Commands, is_one_sentence, wait_audited
 from tests.cluster.importing import exposed
 from tests.cluster.own_server import FIXTURES, OPTION, answers
@@ -387,8 +388,7 @@ def test_without_a_certificate_it_says_what_to_do(
     cluster: Cluster, server: Rest, certificate: "tuple[Path, Path]"
 ) -> None:
     """TLS is not left out unless it is asked for."""
-    cluster.ceph("config", "set", "mgr", OPTION + "server_cert", "/nowhere.pem")
-    try:
+    with module_options(cluster, server_cert="/nowhere.pem"):
 
         def warned() -> "str | None":
             checks = cluster.health()["checks"]
@@ -402,6 +402,4 @@ def test_without_a_certificate_it_says_what_to_do(
         assert "HTTP server" in str(found)
         assert "/nowhere.pem" in cluster.ceph("health", "detail")
         assert answers(server) is None
-    finally:
-        cluster.ceph("config", "set", "mgr", OPTION + "server_cert", "")
     cluster.wait_for(lambda: answers(server), 30, "the server, again")

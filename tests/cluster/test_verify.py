@@ -331,10 +331,8 @@ def test_verification_can_be_called_off(
 @pytest.fixture
 def compared_by_default(cluster: Cluster) -> Iterator[None]:
     """What is compared depends on the image, as it does when nobody set the option."""
-    key = "mgr/rbd_migration/verify_default"
-    cluster.ceph("config", "set", "mgr", key, "auto")
-    yield
-    cluster.ceph("config", "set", "mgr", key, "none")
+    with module_options(cluster, verify_default="auto"):
+        yield
 
 
 @pytest.mark.usefixtures("compared_by_default")

@@ -18,6 +18,7 @@ from qa.workload.images import (
     opened,
     place,
 )
+from qa.workload.module_options import module_options
 from tests.cluster.commands import LIVE, Commands
 from tests.cluster.verification import (
     GRAIN,
@@ -141,13 +142,9 @@ def test_an_object_that_the_object_map_lacks_is_found_when_no_map_is_trusted(
     prefix = make_grown(client, ends[0])
     with place(client, ends[0]) as ioctx:
         ioctx.write_full(f"{prefix}.{40:016x}", b"lost")
-    key = "mgr/rbd_migration/verify_trust_object_maps"
-    cluster.ceph("config", "set", "mgr", key, "false")
-    try:
+    with module_options(cluster, verify_trust_object_maps="false"):
         migration.text(*LIVE, *ends, "--goal", "verified", "--verify", "full")
         report = wait_failed(migration, ends[1])
-    finally:
-        cluster.ceph("config", "set", "mgr", key, "true")
     assert different(report)[None] == [(40 * 256 * KIB, GRAIN)]
 
 

@@ -197,12 +197,8 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
     if hold is not None:
         return hold.message
     if m.state is State.COMMITTING:
-        left = (
-            "The link to the source is being removed"
-            if m.imported
-            else "The source is being removed"
-        )
-        return f"{left}, which cannot be stopped or undone."
+        removed = "The link to the source" if m.imported else "The source"
+        return f"{removed} is being removed, which cannot be stopped or undone."
     if m.method is Method.WARM:
         return what_next_warm(m)
     if m.goal is Goal.ABORTED or m.state is State.ABORTING:
