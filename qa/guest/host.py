@@ -1,17 +1,17 @@
 """A hypervisor host as the tests have it: an agent with a cephx user of its own, and guests."""
 
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Optional
+from typing import Optional
 
 from qa.devcluster import Cluster, processes
 from qa.devcluster.layout import REPOSITORY
 from qa.guest.errors import GuestError
+from qa.workload.held_process import HeldProcess, held_at
 
 _GRACE = 10.0
 
@@ -103,16 +103,9 @@ class AgentProcess:
         """Have it kill itself the next time that it passes a fault point."""
         (self._faults / name).write_text(f"1 {detail}", encoding="utf-8")
 
-    @contextlib.contextmanager
-    def held_up_at(self, name: str, detail: str) -> Iterator[Callable[[], bool]]:
-        """Have it wait at a fault point until the block ends; what it gives tells if it waits."""
-        gate, reached = self._faults / f"{name}.wait", self._faults / f"{name}.reached"
-        reached.unlink(missing_ok=True)
-        gate.write_text(detail, encoding="utf-8")
-        try:
-            yield reached.exists
-        finally:
-            gate.unlink()
+    def held_at(self, name: str, detail: str) -> "AbstractContextManager[HeldProcess]":
+        """Have it wait at a fault point until the block ends."""
+        return held_at(self._faults, name, detail)
 
     def stop(self) -> None:
         """End it as systemd does."""

@@ -5,13 +5,14 @@ import random
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
 
 import rados
 
+from qa.workload.held_process import HeldProcess, held_at
 from rbdmigrate.cluster import headers, surgery
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.fence import DEAD, fence
@@ -59,16 +60,9 @@ class KilledWorker:
             name, _, when = chance.choice(points).partition(" ")
             (self._faults / name).write_text(when, encoding="ascii")
 
-    @contextmanager
-    def held_at(self, name: str, detail: str) -> "Iterator[Callable[[], bool]]":
-        """Have the worker wait at a point until the block ends; the value tells if it is there."""
-        gate, reached = self._faults / f"{name}.wait", self._faults / f"{name}.reached"
-        reached.unlink(missing_ok=True)  # of a former time
-        gate.write_text(detail, encoding="ascii")
-        try:
-            yield reached.exists
-        finally:
-            gate.unlink()
+    def held_at(self, name: str, detail: str) -> "AbstractContextManager[HeldProcess]":
+        """Have the worker wait at a point until the block ends."""
+        return held_at(self._faults, name, detail)
 
     @property
     def pid(self) -> int:

@@ -7,7 +7,7 @@ point is passed (with that detail, if one is given) the process removes the file
 with SIGKILL. The file is removed first, so that the next process passes.
 
 A file ``<point>.wait``, whose text is the detail or empty, holds the process up at the point until
-the test removes it; ``<point>.reached`` tells the test that it is there.
+the test removes it; each process that waits adds a line ``PID DETAIL`` to ``<point>.reached``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _wait(path: str, detail: str) -> None:
         return
     if wanted and wanted != detail:
         return
-    with open(f"{path}.reached", "w", encoding="ascii") as file:
-        file.write(detail)
+    with open(f"{path}.reached", "a", encoding="ascii") as file:
+        file.write(f"{os.getpid()} {detail}\n")
     while os.path.exists(gate):
         time.sleep(0.01)

@@ -138,9 +138,9 @@ def test_libvirtd_is_restarted_while_the_guest_stands_still(
 ) -> None:
     host, source, target = hypervisor, f"{pools[0]}/disk", f"{pools[1]}/moved"
     seen(migration, host)
-    with host.agent.held_up_at("agent.after", "ask") as reached:
+    with host.agent.held_at("agent.after", "ask") as agent:
         run(migration, source, target, "--max-pause", "60s")
-        wait(reached, lambda: host.agent.said)
+        wait(agent.waits, lambda: host.agent.said)
         host.libvirt.stop()
     host.said("waits: libvirt")
     host.libvirt.start()

@@ -13,6 +13,7 @@ from threading import Thread
 import pytest
 
 from qa.devcluster import Cluster
+from qa.workload.held_process import HeldProcess, held_at
 from qa.workload.images import content, names
 from qa.workload.module_options import module_options
 from qa.workload.sources import MIB
@@ -216,29 +217,26 @@ def test_nothing_is_left_of_a_missing_source(client, migration, pool, place, bli
 
 
 @contextmanager
-def exchanged_at(cluster: Cluster, point: str, act: str, file: Path) -> Iterator[None]:
+def exchanged_at(cluster: Cluster, point: str, act: str, file: Path) -> Iterator[HeldProcess]:
     """While ``act`` waits at a fault point, a link to another file of the host takes the place."""
     secret = cluster.layout.root / "not-to-be-read"
     secret.write_bytes(SECRET * (64 * MIB // len(SECRET)))
-    gate, reached = cluster.faults / f"{point}.wait", cluster.faults / f"{point}.reached"
-    gate.write_text(act, encoding="ascii")
+    with held_at(cluster.faults, point, act) as worker:
 
-    def exchange() -> None:
-        cluster.wait_for(reached.exists, 40, "the fault point")
-        file.rename(f"{file}.aside")
-        file.symlink_to(secret)
-        gate.unlink()
+        def exchange() -> None:
+            cluster.wait_for(worker.waits, 40, "the fault point")
+            file.rename(f"{file}.aside")
+            file.symlink_to(secret)
+            worker.let_go()
 
-    thread = Thread(target=exchange)
-    thread.start()
-    try:
-        yield
-    finally:
-        gate.unlink(missing_ok=True)
-        thread.join(60)
-        reached.unlink(missing_ok=True)
-        if Path(f"{file}.aside").exists():
-            Path(f"{file}.aside").replace(file)
+        thread = Thread(target=exchange)
+        thread.start()
+        try:
+            yield worker
+        finally:
+            thread.join(60)
+            if Path(f"{file}.aside").exists():
+                Path(f"{file}.aside").replace(file)
 
 
 def of_file(file: Path) -> "dict[str, object]":
@@ -253,11 +251,11 @@ def test_a_file_that_is_exchanged_between_check_and_prepare_is_not_imported(
     place,  # noqa: F811
 ):
     file = disk(place, "exchanged.raw", MIB)
-    with exchanged_at(cluster, "librbd.before", "prepare", file):
+    with exchanged_at(cluster, "librbd.before", "prepare", file) as worker:
         said = migration.refused(
             1, "prepare", "--import-only", f"{pool}/x", "--source-spec", text(of_file(file))
         )
-    assert "was exchanged for another one" in said
+    assert "was exchanged for another one" in said, f"came to the point: {worker.arrivals()}"
     assert names(client, pool) == []
     assert prepare(migration, f"{pool}/x", of_file(file))["state"] == "prepared"
 

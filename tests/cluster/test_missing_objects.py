@@ -9,6 +9,7 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
+from qa.workload.held_process import held_at
 from qa.workload.images import MIB, digests, make_image, opened, place
 from tests.cluster.commands import Commands
 
@@ -26,17 +27,11 @@ def copied(
     cluster: Cluster, migration: Commands, ends: "tuple[str, str]", goal: str = "executed"
 ) -> "Iterator[None]":
     """Right after librbd reported that everything is copied; the worker goes on at the end."""
-    gate = cluster.faults / "librbd.after.wait"
-    reached = cluster.faults / "librbd.after.reached"
-    gate.write_text("execute", encoding="ascii")
-    try:
+    with held_at(cluster.faults, "librbd.after", "execute") as worker:
         asked = {"goal": goal, "verify": "none", "method": "live"}
         migration.ask("run", source_image=ends[0], target_image=ends[1], **asked)
-        cluster.wait_for(reached.exists, 60, "the end of the copy")
+        cluster.wait_for(worker.waits, 60, "the end of the copy")
         yield
-    finally:
-        gate.unlink(missing_ok=True)
-        reached.unlink(missing_ok=True)
 
 
 def leave_out(client: rados.Rados, target: str) -> None:

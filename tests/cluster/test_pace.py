@@ -9,6 +9,7 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
+from qa.workload.held_process import held_at
 from qa.workload.images import MIB, digests, make_image, make_slow_image, opened
 from qa.workload.module_options import module_options
 from qa.workload.writer import writing
@@ -207,13 +208,9 @@ def test_the_client_that_copies_itself_is_paced_by_its_configuration(
     with writing(cluster, target, rate=50) as writer:
         writer.wait_acked(15)
         migration.text("set", target, "--rate", "80K")
-        begins = cluster.faults / "librbd.before.wait"
-        begins.write_text("execute", encoding="ascii")
-        try:
+        with held_at(cluster.faults, "librbd.before", "execute"):
             migration.text("execute", target)
             cluster.wait_for(lambda: configured(client, target) == "2", 60, "the number of objects")
-        finally:
-            begins.unlink()
         shown = cluster.wait_for(lambda: migration.report(target)["copied_by"], 30, "who copies")
         assert f"client.{writer.client_id} at" in shown
         migration.text("set", target, "--rate", "8M")

@@ -9,6 +9,7 @@ import rados
 import rbd
 
 from qa.devcluster import Cluster
+from qa.workload.held_process import held_at
 from qa.workload.images import (
     HEAD,
     content,
@@ -190,17 +191,11 @@ def test_what_is_asked_for_during_a_reverse_round_ends_it(
     with opened(client, target, read_only=False) as image:
         image.write(b"later" * 1000, 1 << 20)
     expected = digests(client, target)[HEAD]
-    gate = cluster.faults / "reverse.before.wait"
-    gate.write_text("lock", encoding="ascii")
-    reached = cluster.faults / "reverse.before.reached"
-    try:
+    with held_at(cluster.faults, "reverse.before", "lock") as worker:
         migration.text("execute", target)
-        cluster.wait_for(reached.exists, 60, "a reverse round before its end")
+        cluster.wait_for(worker.waits, 60, "a reverse round before its end")
         assert migration.report(target)["acting"]
         migration.text(asked, target)
-    finally:
-        gate.unlink()
-        reached.unlink(missing_ok=True)
     migration.wait(target, "aborted" if asked == "abort" else "committed")
     left = source if asked == "abort" else target
     assert digests(client, left)[HEAD] == expected

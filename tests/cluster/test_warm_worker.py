@@ -385,9 +385,9 @@ def test_snapshots_or_metadata_that_change_during_the_cutover_undo_it(client, po
     # For a snapshot librbd takes the lock from us, and may have it still.
     refused = "its snapshots or its metadata during the cutover|is open for writing by client"
     for change in changes:
-        with worker.held_at("cutover.before", "lock") as reached:
+        with worker.held_at("cutover.before", "lock") as held:
             cutover = worker.begin(ends, acts.CutOver())
-            wait_until(reached)
+            wait_until(held.waits)
             with (
                 place(client, source) as ioctx,
                 rbd.Image(ioctx, image_id=ends.source.image_id) as image,
@@ -418,9 +418,9 @@ def test_a_client_that_opens_the_source_in_the_last_moment_keeps_it(
     worker.run(ends, acts.Execute())
     if killed:
         worker.arm(Chosen(f"cutover.after 1 {killed}"), (), 1.0)
-    with worker.held_at("cutover.before", "publish") as reached:
+    with worker.held_at("cutover.before", "publish") as held:
         cutover = worker.begin(ends, acts.CutOver())
-        wait_until(reached)
+        wait_until(held.waits)
         late = subprocess.Popen(
             [sys.executable, "-c", LATE, str(cluster.conf), one, ends.source.image_id],
             stdout=subprocess.PIPE,
