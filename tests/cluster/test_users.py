@@ -8,7 +8,7 @@ import pytest
 import rados
 
 from qa.devcluster import Cluster
-from qa.workload.images import image_id, make_image, opened, place
+from qa.workload.images import digests, image_id, make_image, opened, place
 from rbdmigrate.cluster.client import Identity
 from rbdmigrate.cluster.headers import trash
 from rbdmigrate.cluster.worker_process import WorkerProcess
@@ -21,6 +21,7 @@ from rbdmigrate.model.jobs.protocol import Done
 from rbdmigrate.model.jobs.questions import FindUsers
 from rbdmigrate.model.migration import Migration, Place
 from rbdmigrate.model.states import Goal, State
+from tests.cluster.commands import Commands
 
 
 @pytest.fixture
@@ -66,6 +67,30 @@ def test_who_has_an_image_open_is_found_and_a_missing_image_tells_nothing(
         assert users(worker, source) == []
         assert users(worker, source, target, fenced=tuple(found)) == [], "it is dead"
     assert users(worker, source, target) == []
+
+
+def test_a_commit_that_cannot_remove_the_source_says_who_has_it_open(
+    cluster: Cluster, client: rados.Rados, migration: Commands, pools: "tuple[str, str]"
+) -> None:
+    """It ends by itself afterwards. The target is an ordinary image from the first attempt on."""
+    source, target = f"{pools[0]}/disk", f"{pools[1]}/disk"
+    make_image(client, source)
+    before = digests(client, source)
+    ident = image_id(client, source)
+    migration.text("prepare", source, target)
+    migration.ask("execute", target_image=target)
+    migration.wait(target, "executed")
+    with cluster.connect() as other, place(other, source) as ioctx:
+        watch = ioctx.watch(f"rbd_header.{ident}", lambda *_: None)
+        migration.text("commit", target)
+        failure = cluster.wait_for(lambda: migration.report(target)["failure"], 60, "a failure")
+        said = f"because client.{other.get_instance_id()} at "
+        assert said in failure["message"]
+        assert failure["code"] == "EBUSY"
+        assert digests(client, target) == before
+        watch.close()
+    migration.wait(target, "committed")
+    assert digests(client, target) == before
 
 
 def observers(in_use: Mock) -> Reconciler:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from errno import EBUSY, ESTALE
 
 import rados
@@ -89,6 +90,30 @@ def require_unchanged(session: Session, ioctx: rados.Ioctx, target: Place, act: 
             ESTALE,
             f"{target.spec} was changed while its abort was about to begin; it is looked at again.",
         )
+
+
+@contextmanager
+def naming_users(session: Session, source: Place, target: Place) -> Iterator[None]:
+    """Raise MigrationError(EBUSY) with who has the source open when librbd refuses to remove it.
+
+    librbd says only that it is busy. ``rbd.ImageBusy`` as it was if nobody is found.
+    """
+    try:
+        yield
+    except rbd.ImageBusy:
+        with session.open(source) as ioctx:
+            holders = lock_holders(session, ioctx, source.image_id)
+        locking = {holder.client for holder in holders}
+        watching = {c: a for c, a in _watchers(session, source) if c not in session.clients}
+        users = [Watcher(c, address, lock=c in locking) for c, address in watching.items()]
+        users += [holder for holder in holders if holder.client not in watching]
+        if not users:
+            raise
+        raise MigrationError(
+            EBUSY,
+            f"The source {source.spec} cannot be removed, because {name_users(users)} has it open; "
+            f"stop the client, and the commit of {target.spec} goes on by itself.",
+        ) from None
 
 
 def find_users(session: Session, question: FindUsers, tell: Tell) -> UsersFound:

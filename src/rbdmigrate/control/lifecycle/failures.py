@@ -36,14 +36,14 @@ class FailureReason:
 
 _DOING = {
     Op.PREPARE: "Preparing",
-    Op.UNDO_PREPARE: "Undoing an interrupted prepare",
+    Op.UNDO_PREPARE: "Undoing the interrupted prepare of",
     Op.EXECUTE: "Copying",
     Op.COMPLETE_OBJECTS: "Completing objects of",
     Op.CUT_OVER: "Cutting over to",
     Op.VERIFY: "Comparing",
     Op.REMOVE_COMPARISON_SNAPSHOT: "Removing the comparison snapshot of",
     Op.COMMIT: "Committing",
-    Op.FINISH_COMMIT: "Finishing an interrupted commit",
+    Op.FINISH_COMMIT: "Finishing the interrupted commit of",
     Op.ABORT: "Aborting",
 }
 _REASONS = {
@@ -63,6 +63,7 @@ _BY_OP = {
         "a snapshot made on the target has a clone; flatten or remove the clone, then retry"
     ),
     (Op.COMMIT, e.EBUSY): "an image is still in use; the source may have a clone or a user",
+    (Op.FINISH_COMMIT, e.EBUSY): "the source is still in use; it may have a clone or a user",
     (Op.PREPARE, e.EINVAL): (
         "librbd refuses this source or layout; check the object size, the striping and the "
         "features requested"

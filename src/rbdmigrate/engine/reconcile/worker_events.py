@@ -91,7 +91,8 @@ def explained(op: Op, failed: Failed, tracked: TrackedMigration) -> FailureReaso
     errno = failed.errno
     if failed.cause is Cause.REFUSED:
         warm = tracked.migration.method is Method.WARM  # a client has to go first
-        looked = op is Op.VERIFY or warm or tracked.migration.imported is not None
+        waits = op in (Op.VERIFY, Op.COMMIT, Op.FINISH_COMMIT)
+        looked = waits or warm or tracked.migration.imported is not None
         return FailureReason(failed.message, errno == ESTALE or (looked and errno in TRANSIENT))
     if failed.cause is Cause.BUG:
         log.error("the worker failed at %s:\n%s", op.value, failed.message)
