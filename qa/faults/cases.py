@@ -1,10 +1,12 @@
 """The definition of a case."""
 
 from dataclasses import dataclass
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
-from qa.faults.bench import Bench
 from qa.faults.results import Result
+
+if TYPE_CHECKING:
+    from qa.faults.bench import Bench
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,6 @@ class Case:
     """
 
     name: str
-    run: Callable[[Bench, str], Result]
+    run: "Callable[[Bench, str], Result]"
     quick: bool = False
     laboratory: bool = False

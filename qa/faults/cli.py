@@ -3,10 +3,11 @@
 import argparse
 import contextlib
 import fnmatch
+import random
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -22,6 +23,7 @@ from qa.faults import aftermath, failover, hooks, midcall, sabotage, sweep, warm
 from qa.faults.bench import Bench, benched, reset
 from qa.faults.cases import Case
 from qa.faults.results import FAILED, Result, summary, write_json
+from qa.faults.sampling import sample
 from qa.faults.sends import cases as sends
 from qa.faults.sends import doubles
 from qa.faults.sends.engine import laboratory
@@ -37,9 +39,15 @@ def main(argv: Optional["list[str]"] = None) -> int:
         print("\n".join(case.name for case in chosen))
         return 0
     results: list[Result] = []
+    begun: list[Case] = []
+    seed = random.randrange(10**6) if args.seed is None else args.seed
     try:
         with _cluster(args) as cluster, benched(cluster) as bench:
-            for result in run_all(bench, chosen):
+            cases: Iterable[Case] = chosen
+            if args.minutes is not None:
+                print(f"Random cases for {args.minutes:g} minutes, --seed {seed}", flush=True)
+                cases = sample(chosen, 60 * args.minutes, random.Random(seed))
+            for result in run_all(bench, _noted(cases, begun)):
                 results.append(result)
                 print(result.line(), flush=True)
     except (DevClusterError, OSError) as error:
@@ -52,6 +60,8 @@ def main(argv: Optional["list[str]"] = None) -> int:
         if args.json:
             write_json(args.json, results)
     print(summary(results))
+    if len(begun) < len(chosen):
+        print(f"{len(chosen) - len(begun)} of {len(chosen)} cases were not run: the time was up")
     return 1 if any(result.verdict == FAILED for result in results) else 0
 
 
@@ -64,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="cases whose name has this in it (glob; may be repeated)",
     )
+    parser.add_argument(
+        "--minutes", type=float, metavar="M", help="random cases, and begin none after M minutes"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="choose them as the run with N did")
     parser.add_argument("--list", action="store_true", help="print the cases' names, run none")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
@@ -88,6 +102,13 @@ def choose(quick: bool, only: Optional["list[str]"] = None) -> "list[Case]":
     return found
 
 
+def _noted(cases: Iterable[Case], begun: "list[Case]") -> Iterator[Case]:
+    """Yield the cases, and add each to ``begun``."""
+    for case in cases:
+        begun.append(case)
+        yield case
+
+
 @contextlib.contextmanager
 def _cluster(args: argparse.Namespace) -> Iterator[Cluster]:
     cluster = Cluster(args.dir)
@@ -105,7 +126,7 @@ def _cluster(args: argparse.Namespace) -> Iterator[Cluster]:
             cluster.down()
 
 
-def run_all(bench: Bench, cases: "list[Case]") -> Iterator[Result]:
+def run_all(bench: Bench, cases: Iterable[Case]) -> Iterator[Result]:
     """Run the cases one after another, and clean up after one that fails."""
     with contextlib.ExitStack() as stack:
         in_laboratory = False
