@@ -13,35 +13,28 @@ from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
 from typing import Any, Optional
 
 from rbdmigrate.control import query as browse
-from rbdmigrate.control.lifecycle.reverse import to_reverse
-from rbdmigrate.control.pace.timetable import parse_rate
-from rbdmigrate.control.pace.window import parse_window
 from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError, errno_name
 from rbdmigrate.model.hook_report import HookRow
 from rbdmigrate.model.host_report import HostReport, agent_rows, client_rows
 from rbdmigrate.model.layout import LayoutOptions
-from rbdmigrate.model.migration import Hold, Migration, Place
-from rbdmigrate.model.report import Live, iso
-from rbdmigrate.model.reverse_rounds import parse_interval
+from rbdmigrate.model.migration import Migration, Place
+from rbdmigrate.model.report import iso
 from rbdmigrate.model.spec import parse_image_spec
 from rbdmigrate.model.states import Goal, HoldReason, State
 from rbdmigrate.model.units import parse_seconds
-from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 from . import place_double, plan_answers, rest
 from .bulk_double import act_on
 from .check_double import checked
 from .hook_double import HooksDouble
+from .migration_double import SETTABLE, Args, act, pass_time, set_options, target_of
 from .pace_double import PaceDouble
 from .plan_case import PlanCase
 from .plan_double import PlansDouble
 from .scenes import MIB, Item
 
-_RATE = 100 * MIB  # bytes per second of a running copy
 _AGES = 36525 * 86400.0  # seconds, the longest time to look back
-
-Args = dict[str, Any]
 
 
 class Double:
@@ -114,7 +107,7 @@ class Double:
                 return route.status, {}, self.hooks.answer(route.name, target, args)
             if "{target}" in route.path:
                 one = self._find(target)
-                acts = {"get": one.report, "set": lambda: self._set(one, args)}
+                acts = {"get": one.report, "set": lambda: set_options(one, args)}
                 return 200, {}, acts.get(route.name, lambda: self._act(one, route.name, args))()
             if route.name in ("list", "history"):
                 rows = self._past() if route.name == "history" else self._rows(ended=args["ended"])
@@ -207,7 +200,7 @@ class Double:
         ).enter(State.QUEUED, now, "asked for")
         m = m.enter(State.PREPARING, now).enter(State.PREPARED, now)
         self.items[target] = Item(replace(m, bytes_total=400 * MIB))
-        return self._set(self.items[target], {k: v for k, v in body.items() if k in _SETTABLE})
+        return set_options(self.items[target], {k: v for k, v in body.items() if k in SETTABLE})
 
     def _images_of(self, body: Args) -> "tuple[str, str]":
         target = body.get("target") or body.get("source") or ""
@@ -223,78 +216,14 @@ class Double:
     def _find(self, target: str) -> Item:
         found = self.items.get(target)
         if found is None:
-            found = next((one for one in self.ended if _target(one) == target), None)
+            found = next((one for one in self.ended if target_of(one) == target), None)
         if found is None:
             raise MigrationError(ENOENT, f"There is no migration to {target}.")
         return found
 
-    def _set(self, one: Item, body: Args) -> Any:
-        m = one.migration
-        if "rate" in body:
-            m = replace(m, rate=parse_rate(str(body["rate"]), "rate"))
-        if "window" in body:
-            text = body["window"]
-            m = replace(m, window="" if text == "off" else str(parse_window(text)))
-        if "soak" in body:
-            m = replace(m, soak=parse_seconds(str(body["soak"]), "soak"))
-        if "refresh_source" in body:
-            every = parse_interval(str(body["refresh_source"]), "refresh_source")
-            m = replace(m, refresh_source=every)
-        m = replace(m, priority=body.get("priority", m.priority),
-                    verify=Verify(body.get("verify", m.verify.value)),
-                    goal=Goal(body.get("goal", m.goal.value)))  # fmt: skip
-        one.migration = m
-        return one.report()
-
     def _act(self, one: Item, action: str, body: Args) -> Any:
-        m, now, target = one.migration, time.time(), _target(one)
-        if action == "commit" and target in self.guarded and not body.get("force"):
-            raise MigrationError(EBUSY, f"{target} has the clones nvme/child; those that are open "
-                                 "read-only would not notice that their parent moved; make sure "
-                                 "that none is, then `ceph rbd migration commit "
-                                 f"{target} --force`.")  # fmt: skip
-        if action in ("abort", "cancel") and target in self.guarded and not body.get("force"):
-            raise MigrationError(
-                EPERM,
-                f"Clients wrote to {target} since it was prepared, or it cannot be ruled out; "
-                "aborting loses snapshots, resizes and discards made on the target, and may lose "
-                'writes; add `"force": true` to abort anyway.',
-            )
-        if action == "commit" and m.executed_at is None:
-            raise MigrationError(EAGAIN, f"{target} is {m.state.value}, not executed yet, so "
-                                 "committing would lose data.")  # fmt: skip
-        if action == "execute" and m.cut_over_at is not None:
-            one.migration = to_reverse(m)
-        elif action == "execute":
-            one.migration = replace(m, goal=Goal.EXECUTED)
-        elif action == "cutover":
-            m = m.enter(State.CUTTING_OVER, now).enter(State.CUT_OVER, now)
-            one.migration = replace(m, goal=Goal.CUT_OVER)
-        elif action == "commit":
-            m = m.enter(State.COMMITTING, now).enter(State.COMMITTED, now)
-            one.migration, one.live = replace(m, goal=Goal.COMMITTED), Live()
-        elif action in ("abort", "cancel"):
-            m = m.enter(State.ABORTING, now).enter(State.ABORTED, now)
-            one.migration, one.live = replace(m, goal=Goal.ABORTED), Live()
-        elif action == "pause":
-            one.migration = replace(m, paused=True)
-            if one.live.copied_by and not body.get("force"):
-                return one.report()  # the client continues
-            hold = Hold(HoldReason.PAUSED, f"It is paused; `ceph rbd migration resume {target}` "
-                        "goes on.")  # fmt: skip
-            one.live = replace(one.live, hold=hold, rate=None, eta=None, acting=False, copied_by="")
-        elif action == "resume":
-            one.migration, one.live = replace(m, paused=False), replace(one.live, hold=None)
-        elif action == "retry":
-            one.migration = replace(m.enter(State.EXECUTING, now), failure=None, executed_at=None)
-            one.live = replace(one.live, hold=None, copied=0, size=m.bytes_total or 0)
-        elif action == "verify":
-            done = Verification(Verify(body.get("mode", "full")), 1, 1.0, now, 0.1,
-                                outcome=Outcome.PASSED, at=now)  # fmt: skip
-            m = m.enter(State.VERIFYING, now).enter(State.VERIFIED, now)
-            one.migration = replace(m, verification=done, verify=done.mode, goal=Goal.VERIFIED)
-        else:
-            raise MigrationError(EINVAL, f"{action} is not known.")
+        target = target_of(one)
+        act(one, action, body, guarded=target in self.guarded)
         if one.migration.state.ended:
             del self.items[target]
             self.ended.append(one)
@@ -303,7 +232,7 @@ class Double:
     def _commit_all(self, plan: str) -> Any:
         self.plans.answer("plan_show", plan, {})  # raises when there is none
         wanted = browse.Query(plan=plan, states=_COPIED, goals=_BEFORE_COMMIT)
-        targets = [_target(one) for one in self.items.values() if wanted.wants(one.migration)]
+        targets = [target_of(one) for one in self.items.values() if wanted.wants(one.migration)]
         return act_on(targets, lambda target: self._act(self._find(target), "commit", {}))
 
     def _bulk(self, args: Args) -> Any:
@@ -321,38 +250,12 @@ class Double:
     def _move(self, now: float) -> None:
         """Let time pass: copies make progress, and completed steps lead to the next."""
         passed, self._moved = now - self._moved, now
-        for one in list(self.items.values()):
-            m = one.migration
-            if m.state is State.PREPARED and m.goal is not Goal.PREPARED and not _held(one):
-                one.migration = m.enter(State.EXECUTING, now)
-                one.live = Live(size=m.bytes_total or 0, begun=now)
-            elif m.state is State.EXECUTING and not _held(one) and one.live.size:
-                self._copy(one, passed, now)
-
-    def _copy(self, one: Item, passed: float, now: float) -> None:
-        live = one.live
-        rate = live.rate or _RATE
-        if one.migration.rate is not None:
-            rate = min(rate, float(one.migration.rate)) or 1.0
-        copied = min(live.size, live.copied + int(rate * passed))
-        left = (live.size - copied) / rate
-        one.live = replace(live, copied=copied, rate=rate, eta=left, ends=now + left, acting=True)
-        if copied == live.size:
-            m = replace(one.migration.enter(State.EXECUTED, now), bytes_copied=copied)
-            one.migration, one.live = m, Live()
+        for one in self.items.values():
+            pass_time(one, passed, now)
 
 
 _COPIED = frozenset({State.EXECUTED, State.VERIFYING, State.VERIFIED})
 _BEFORE_COMMIT = frozenset({Goal.PREPARED, Goal.EXECUTED, Goal.VERIFIED})
-_SETTABLE = ("rate", "priority", "window", "verify", "soak", "goal", "refresh_source")
-
-
-def _target(one: Item) -> str:
-    return str(one.migration.target.spec)
-
-
-def _held(one: Item) -> bool:
-    return one.live.hold is not None or one.migration.paused
 
 
 def _row(one: Item) -> browse.Row:
