@@ -5,7 +5,7 @@
     ceph orch ls mgr --export --format json | mgr_spec.py --remove | ceph orch apply -i -
 
 The folder is that of the source tree, on every host that may run a manager. cephadm then starts the
-managers anew one after another. Needs Python alone; changes nothing itself.
+managers again, one after another. Needs Python alone; changes nothing itself.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def without_mounts(spec: Spec) -> Spec:
 
 
 def _others(spec: Spec) -> list[Any]:
-    """Arguments that are not ours; later releases take objects beside texts."""
+    """Arguments that are not ours; later releases take objects as well as texts."""
     targets = [f":{MODULES / target}:ro,z" for target in (*_MOUNTS.values(), *_DROP_IN.values())]
 
     def is_ours(argument: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Imports by the method copy of disks that librbd does not read, beside ``qemu-img convert``."""
+"""Imports of disks that librbd does not read (method copy) and ``qemu-img convert``."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""A browser for the session, and pages beside a test double of the API."""
+"""A browser for the session, and pages that use a test double of the API."""
 
 import contextlib
 import time

@@ -33,7 +33,7 @@ def running_or_new(folder: Path, options: ClusterOptions) -> Iterator[Cluster]:
 
 
 def of_cluster(scope: Any) -> "tuple[Any, Any]":
-    """The fixtures ``client`` and ``migration`` of the fixture ``cluster`` beside them.
+    """The fixtures ``client`` and ``migration`` of the fixture ``cluster`` next to them.
 
     A file that has a ``cluster`` of its own defines them again: those of the session are made once,
     for the session's.

@@ -312,7 +312,7 @@ def listens(port: int) -> bool:
 
 
 def restarted(cluster: Cluster) -> Rest:
-    """The administrator, logged in at the dashboard of a manager that read its modules anew."""
+    """The administrator, logged in at the dashboard of a manager that restarted."""
     cluster.mgr_fail()
     return logged_in(cluster)
 
@@ -329,7 +329,7 @@ def logged_in(cluster: Cluster) -> Rest:
 
 
 def unavailable(cluster: Cluster) -> "dict[str, str] | None":
-    """What the dashboard says of the API while it is not there; the manager may start anew."""
+    """What the dashboard says of the API while it is not there; the manager may start again."""
     try:
         answer = logged_in(cluster).api("GET")
     except OSError:

@@ -1,4 +1,4 @@
-"""The web page beside the real dashboard and the module's own server, with real images."""
+"""The web page in the real dashboard and the module's own server, with real images."""
 
 import re
 from collections.abc import Iterator

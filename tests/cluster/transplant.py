@@ -58,7 +58,7 @@ class Recorded:
 
 
 class Transplant:
-    """The store in two pools of another cluster. The engine has to load it anew afterwards.
+    """The store in two pools of another cluster. The engine has to load it again afterwards.
 
     Sources of imports are made in ``sources``, from where imports have to be allowed.
     """

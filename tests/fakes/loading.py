@@ -1,4 +1,4 @@
-"""Loads the engine and the worker over the fakes, beside whatever else is imported.
+"""Loads the engine and the worker over the fakes, whatever else is imported.
 
 The modules get ``rados`` and ``rbd`` of the fake cluster, and threads, clocks and random numbers of
 the simulation. ``sys.modules`` is left as it was, so no other test sees any of it, and it does not

@@ -61,7 +61,7 @@ class Request:
     force: bool = False
 
 
-def _begins_anew(m: Any) -> bool:
+def _begins_again(m: Any) -> bool:
     """Whether the same request once more is as if it had not been made before."""
     return m.state is State.FAILED and m.prepared_at is None
 
@@ -140,7 +140,7 @@ class Run:
         began = self.world.simulation.now
         if kind == "prepare":
             record = self.world.record(target)
-            again = record is not None and not _begins_anew(record)
+            again = record is not None and not _begins_again(record)
             return Request(
                 kind,
                 disk,

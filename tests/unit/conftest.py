@@ -53,8 +53,8 @@ def front_end():
 
 
 @pytest.fixture(scope="session")
-def front_end_anew():
-    """The same, imported anew: for a file that keeps what it imports from outside the project."""
+def front_end_again():
+    """The same, imported again: for a file that keeps what it imports from outside the project."""
     return _import_alone.__wrapped__
 
 

@@ -31,9 +31,9 @@ def cherrypy(monkeypatch):
 
 
 @pytest.fixture
-def ask(front_end, front_end_anew, cherrypy):
+def ask(front_end, front_end_again, cherrypy):
     """Send the request to list migrations; ``remote`` is what the other module does."""
-    dashboard = front_end_anew("http.dashboard")
+    dashboard = front_end_again("http.dashboard")
     routes = front_end("http.api.routes").BY_NAME
 
     def ask(remote, name="list"):

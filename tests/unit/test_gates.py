@@ -248,7 +248,7 @@ def test_a_fraction_just_below_opens_when_it_stays_there():
     assert cluster.pass_by(1, misplaced=0.11) is WAIT
     assert cluster.pass_by(1, misplaced=0.09) is WAIT
     assert cluster.pass_by(29, misplaced=0.09) is WAIT
-    assert cluster.pass_by(0.5, misplaced=0.11) is WAIT, "the time starts anew"
+    assert cluster.pass_by(0.5, misplaced=0.11) is WAIT, "the time starts again"
     assert cluster.pass_by(1, misplaced=0.09) is WAIT
     assert cluster.pass_by(29, misplaced=0.09) is WAIT
     assert cluster.pass_by(1, misplaced=0.09) is SLOW

@@ -136,7 +136,7 @@ def test_copies_never_starve_and_clients_that_are_slow_by_themselves_are_no_reas
     assert cluster.share_over(FACTOR * 1.15) < 0.10
 
 
-def test_a_baseline_that_is_old_is_learnt_anew():
+def test_a_baseline_that_is_old_is_learnt_again():
     cluster = Cluster(clients=150.0)
     cluster.run(60, copying=False)
     cluster.clients = 20.0

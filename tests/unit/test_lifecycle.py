@@ -219,7 +219,7 @@ def test_a_soak_time_that_began_by_a_clock_that_was_ahead_ends_when_it_was_seen_
     assert decide(SOAKED, Situation.EXECUTED, then) == RunAct(Op.COMMIT)
 
 
-def test_a_soak_time_begins_anew_with_another_verification():
+def test_a_soak_time_begins_again_with_another_verification():
     v = replace(SOAKED.verification, at=SOAKED.verification.at + 5)
     again = replace(SOAKED, verification=v)
     assert soak_left(again) == 30.0

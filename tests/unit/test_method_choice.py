@@ -14,7 +14,7 @@ from rbdmigrate.model.states import Goal, Method
 from tests.unit.test_checks import WELL, image, request
 
 WARM, LIVE, COPY = Method.WARM, Method.LIVE, Method.COPY
-ERROR = Finding("BAD", Severity.ERROR, "a/b", "It is bad.", "rbd mend a/b", 22)
+ERROR = Finding("BAD", Severity.ERROR, "a/b", "It is bad.", "rbd fix a/b", 22)
 YES = None
 
 
@@ -47,7 +47,7 @@ def test_the_best_method(refusals, best):
 def test_the_best_one_comes_first_and_a_refusal_has_its_remedy():
     first, second = judge({LIVE: ERROR, WARM: YES})
     assert (first.method, second.method) == (WARM, LIVE)
-    assert (second.code, second.reason) == ("BAD", "It is bad (`rbd mend a/b`).")
+    assert (second.code, second.reason) == ("BAD", "It is bad (`rbd fix a/b`).")
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ def test_bursts_are_smoothed():
             assert rate == pytest.approx(16 * M, rel=0.12)
 
 
-def test_a_count_that_falls_starts_anew():
+def test_a_count_that_falls_starts_again():
     meter = Meter()
     meter.go(10, 10 * M)
     meter.copied = 0

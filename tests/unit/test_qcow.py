@@ -319,7 +319,7 @@ def test_snapshots_beside_a_raw_head(tmp_path):
 
 @pytest.mark.parametrize("other", ["head", "old"])
 def test_a_raw_disk_with_snapshots_is_no_qcow_file(tmp_path, other):
-    """The remedy makes a raw file: only that can be given beside the others."""
+    """The remedy makes a raw file: only that can be given together with the others."""
     for name in ("head", "old"):
         (tmp_path / name).write_bytes(Qcow(size=60 << 10).build() if name == other else bytes(512))
     head, old = ({"type": "file", "file_path": str(tmp_path / name)} for name in ("head", "old"))

@@ -185,7 +185,7 @@ def test_a_verification_covers_what_wants_no_more(mode):
     assert not covers(Verify.SAMPLE, Verify.FULL)
 
 
-def test_a_verification_that_was_cut_off_goes_on_and_another_mode_begins_anew():
+def test_a_verification_that_was_cut_off_goes_on_and_another_mode_begins_again():
     m = migration(verify=Verify.SAMPLE, goal=Goal.VERIFIED)
     first = begun(m, 0.05, 7, NOW)
     assert first.verification == Verification(Verify.SAMPLE, 7, 0.05, NOW)

@@ -62,15 +62,16 @@ def format_1_warm(facts: Facts) -> Iterator[Found]:
 def format_1_in_place(facts: Facts) -> Iterator[Found]:
     """Yield a source of format 1 in place.
 
-    It has no id, so that it could not be opened beside a target of its name: to compare them, or to
-    look what librbd would copy wrong.
+    It has no id, so that it could not be opened together with a target of its name: to compare
+    them, or to look what librbd would copy wrong.
     """
     name, source = facts.source, facts.request.source
     if name is not None and name.old_format and not name.role and facts.request.in_place:
         yield Found(
             str(source),
-            f"The source {source} is an image of format 1, which cannot be read beside a target of "
-            "the same name; give the target another name, and rename it after the commit.",
+            f"The source {source} is an image of format 1, which cannot be read together with a "
+            "target of the same name; give the target another name, and rename it after the "
+            "commit.",
             f"ceph rbd migration prepare {source} {source}-2",
         )
 

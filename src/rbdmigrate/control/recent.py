@@ -1,7 +1,7 @@
 """Answers that are kept for a moment, because thousands of images ask the same question.
 
 An answer can be kept the longer the longer the look for it took: then looking takes a bounded part
-of the time, and what is cheap is nearly always read afresh.
+of the time, and what is cheap is nearly always read again.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _VALUE = re.compile(r"[A-Za-z0-9_./:,\[\]@+ -]*")  # nothing that Ceph reads as 
 
 
 def unusable(settings: dict[str, str]) -> list[str]:
-    """Return the settings that cannot stand in a file: secrets, and what Ceph would read anew."""
+    """Return the settings that cannot stand in a file: secrets, and what Ceph would read again."""
     return [
         key
         for key, value in _plain(settings).items()

@@ -72,7 +72,7 @@ class ClusterMonitor:
             return verdict(self._gates, m.source.pool_id, targets)
 
     def no_room(self, m: Migration) -> str:
-        """Why ``m`` must not begin beside the copies that run: its bytes would not fit."""
+        """Why ``m`` must not begin while the other copies run: its bytes would not fit."""
         wait = self._settings().thresholds.space.wait
         with self._lock:
             pool = self._data_pool(m)

@@ -62,7 +62,7 @@ class Holds:
     def hold(self, m: Migration, *, begins: bool) -> Optional[Hold]:
         """Why no byte of ``m`` may be copied now; None when some may.
 
-        ``begins``: it does not run yet, so it must find room beside those that do.
+        ``begins``: it does not run yet, so it must fit in with those that do.
         """
         return (
             self._source(m)

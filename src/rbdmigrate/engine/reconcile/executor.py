@@ -170,7 +170,7 @@ class Executor:
             )
         else:
             if isinstance(ending, Failed) and ending.cause is Cause.LIBRBD:
-                slot.discard_worker()  # its client may be the cause: the next act starts anew
+                slot.discard_worker()  # its client may be the cause; the next act starts one
                 if job.op is Op.EXECUTE:
                     self._after_copy.complete_objects(slot, tracked)
             if isinstance(ending, Done) and isinstance(ending.answer, Armed):

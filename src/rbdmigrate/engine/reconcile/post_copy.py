@@ -111,7 +111,7 @@ class PostCopy:
         return ending.answer.whole
 
     def _aside(self, slot: Slot, tracked: TrackedMigration, act: Act, timeout: float) -> Ending:
-        """What a fresh worker answers to a short act beside the job; ETIMEDOUT if it is lost."""
+        """What a fresh worker answers to a short act during the job; ETIMEDOUT if it is lost."""
         ends = ends_of(tracked.migration, self._settings().import_policy)
         worker = slot.fresh_worker()
         timer = threading.Timer(timeout, worker.kill)

@@ -65,7 +65,7 @@ def _old_format(client: rados.Rados, source: Place, target: ImageSpec) -> Place:
         raise MigrationError(
             EOPNOTSUPP,
             f"{target} is being migrated in place with plain rbd from an image of format 1, which "
-            "cannot be read beside a target of the same name; use `rbd migration execute`, "
+            "cannot be read together with a target of the same name; use `rbd migration execute`, "
             f"`rbd migration commit` and `rbd migration abort` for {target}.",
         )
     with open_by_id(client, source.pool_id, source.namespace) as ioctx:

@@ -4,7 +4,7 @@ More than usual where there is nearly nothing to copy.
 
 librbd copies an object of an image with snapshots in several writes, and until the last one is
 there clients read old data of it (``doc/design/recovery.rst``). Its progress callback, in which a
-copy is paced, holds up whatever is under way beside it. With one object at a time nothing is, and
+copy is paced, holds up whatever else is under way. With one object at a time nothing is, and
 a copy that is killed leaves one such object instead of ten.
 """
 

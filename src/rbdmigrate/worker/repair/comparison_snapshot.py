@@ -23,7 +23,7 @@ from ..session import Session
 
 
 def take(session: Session, place: Place, name: str) -> str:
-    """Take it anew: one of an earlier try may be older than the head. Why not, where it cannot.
+    """Take another one: that of an earlier try may be older than the head. Returns why it cannot.
 
     ``place`` is the source; of an import, which has none, the target that nobody uses yet. The
     image is opened by its id.

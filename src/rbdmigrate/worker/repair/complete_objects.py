@@ -6,7 +6,7 @@ object whose later views, the head among them, read as the last view that was wr
 what exists on the target is not looked for at the source any more.
 
 What is missing is written here: the whole content of each view, read from the source, under
-librbd's own guards. So it takes no lock, may be done beside any client and any copy, may be
+librbd's own guards. So it takes no lock, may be done during any copy and with any client, may be
 repeated, and never changes what a client wrote (a client's write completes the object first).
 """
 
@@ -125,7 +125,7 @@ def _mapped(image: rbd.Image, striping: Striping, part: range) -> set[int]:
 def changed(
     image: rbd.Image, before: Optional[str], striping: Striping, part: range, size: int
 ) -> set[int]:
-    """The objects of a part, and some beside it, that differ from a snapshot (None: exist).
+    """The objects of a part, and some next to it, that differ from a snapshot (None: exist).
 
     By object maps, and exactly as well, because those may miss changes (:mod:`..verify.extents`).
     """
