@@ -6,10 +6,10 @@ import pytest
 
 from rbdmigrate.control.lifecycle import requests
 from rbdmigrate.control.lifecycle.confirm import Outdated, while_decided
-from rbdmigrate.control.lifecycle.decision import decide
+from rbdmigrate.control.lifecycle.decide import decide
+from rbdmigrate.control.lifecycle.decision import RunAct
 from rbdmigrate.control.lifecycle.requests import Changes, changed
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import RunAct
 from rbdmigrate.model.states import Goal, Op, State
 from tests.unit.builders import NOON, migration
 

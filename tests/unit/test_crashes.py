@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from rbdmigrate.control.lifecycle.crashes import after_crash, after_success, crash_reason
-from rbdmigrate.control.lifecycle.decision import decide
+from rbdmigrate.control.lifecycle.decide import decide
+from rbdmigrate.control.lifecycle.decision import Fail, RunAct
 from rbdmigrate.control.lifecycle.failures import worker_lost
 from rbdmigrate.control.lifecycle.requests import cleared_for_retry
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Fail, RunAct
 from rbdmigrate.model.migration import Crashes
 from rbdmigrate.model.states import Op, State
 from rbdmigrate.model.target_changes import TargetChanges

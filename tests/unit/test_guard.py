@@ -12,9 +12,9 @@ from rbdmigrate.control.lifecycle.aborting import (
     refusal_of,
     request_abort,
 )
-from rbdmigrate.control.lifecycle.decision import decide, failed
+from rbdmigrate.control.lifecycle.decide import decide, failed
+from rbdmigrate.control.lifecycle.decision import Rest
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Rest
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.migration import Migration, Place

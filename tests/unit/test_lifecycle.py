@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.lifecycle.decision import (
+from rbdmigrate.control.lifecycle.decide import (
     ACTING,
     bounded_wait,
     decide,
     failed,
     retry_later,
 )
+from rbdmigrate.control.lifecycle.decision import End, Fail, Rest, RunAct
 from rbdmigrate.control.lifecycle.observed import with_observation
 from rbdmigrate.control.lifecycle.situation import HALF_DONE, Situation
-from rbdmigrate.control.lifecycle.steps import End, Fail, Rest, RunAct
 from rbdmigrate.control.lifecycle.verification import soak_ends, soak_left, with_soaked
 from rbdmigrate.model.migration import Hold, Migration, Place
 from rbdmigrate.model.observation import ImageView, Observation

@@ -6,10 +6,10 @@ from errno import EAGAIN, EBUSY, EINVAL, EPERM
 import pytest
 
 from rbdmigrate.control.lifecycle import requests
-from rbdmigrate.control.lifecycle.decision import decide
+from rbdmigrate.control.lifecycle.decide import decide
+from rbdmigrate.control.lifecycle.decision import Rest, RunAct
 from rbdmigrate.control.lifecycle.requests import Changes, changed
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Rest, RunAct
 from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Failure, Hold

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbdmigrate.control.lifecycle.decision import decide
+from rbdmigrate.control.lifecycle.decide import decide
+from rbdmigrate.control.lifecycle.decision import Rest, RunAct
 from rbdmigrate.control.lifecycle.requests import Changes, changed, to_abort
 from rbdmigrate.control.lifecycle.reverse import (
     common_snapshot,
@@ -19,7 +20,6 @@ from rbdmigrate.control.lifecycle.reverse import (
     to_reverse,
 )
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.control.lifecycle.steps import Rest, RunAct
 from rbdmigrate.control.lifecycle.warm import is_refresh, to_refresh
 from rbdmigrate.control.metrics.counting import Sample
 from rbdmigrate.control.metrics.counting import changed as counted

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.control.lifecycle.cutover import cut_over, cut_over_refused, to_cut_over
-from rbdmigrate.control.lifecycle.decision import decide
+from rbdmigrate.control.lifecycle.decide import decide
+from rbdmigrate.control.lifecycle.decision import Rest, RunAct
 from rbdmigrate.control.lifecycle.observed import with_observation
 from rbdmigrate.control.lifecycle.requests import (
     Changes,
@@ -22,7 +23,6 @@ from rbdmigrate.control.lifecycle.requests import (
     to_verify,
 )
 from rbdmigrate.control.lifecycle.situation import Situation, diagnose
-from rbdmigrate.control.lifecycle.steps import Rest, RunAct
 from rbdmigrate.control.lifecycle.warm import (
     is_refresh,
     kept_hold,

@@ -169,11 +169,11 @@ def main() -> None:
 
 def _next_job(session: Session, jobs: queue.Queue[DoJob]) -> DoJob:
     """Wait for a job; what the last one left open for it is closed when none comes soon."""
-    if session.held is not None:
+    if session.kept_open is not None:
         try:
             return jobs.get(timeout=KEPT_OPEN)
         except queue.Empty:
-            session.let_go()
+            session.close_kept()
     if jobs.empty():
         give_back_memory()
     return jobs.get()

@@ -152,7 +152,7 @@ def perform(session: Session, job: Job, tell: Tell) -> Answer:
     """Do the job. Raises MigrationError before anything was done, and librbd's errors."""
     if isinstance(job, acts.ActOn):
         if not isinstance(job.act, acts.CutOver):
-            session.let_go()
+            session.close_kept()
         return operations(type(job.ends))[type(job.act)](session, job.ends, job.act, tell)
-    session.let_go()
+    session.close_kept()
     return ANSWERS[type(job)](session, job, tell)

@@ -34,7 +34,7 @@ _THREADS = "16"
 KEPT_OPEN = 60.0  # seconds for which a job may leave something open for the next one
 
 
-class Held(Protocol):
+class KeptOpen(Protocol):
     """What a job leaves open for the next one."""
 
     def close(self) -> None:
@@ -55,20 +55,20 @@ class Session:
         self.rbd = rbd.RBD()
         self.pace = CopyThrottle()
         self.give_up: Callable[[str], None] = _nobody_listens
-        self.held: Optional[Held] = None
+        self.kept_open: Optional[KeptOpen] = None
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
         self.clients = (int(self.rados.get_instance_id()), self.c.instance_id)
 
-    def hold(self, held: Held) -> None:
+    def keep_open(self, kept: KeptOpen) -> None:
         """Leave something open for the next job."""
-        self.held = held
+        self.kept_open = kept
 
-    def let_go(self) -> None:
+    def close_kept(self) -> None:
         """Close what the last job left open, if anything."""
-        held, self.held = self.held, None
-        if held is not None:
-            held.close()
+        kept, self.kept_open = self.kept_open, None
+        if kept is not None:
+            kept.close()
 
     @staticmethod
     def errno_of(error: BaseException) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...model.migration import Migration
-from .decision import decide
+from .decide import decide
+from .decision import Decision
 from .situation import Situation
-from .steps import Decision
 
 
 class Outdated(Exception):

@@ -19,10 +19,10 @@ from ...model.spec import ImageSpec
 from ...model.states import Goal, HoldReason, Method, Op, State
 from .crashes import prepare_crashed
 from .cutover import cutover_waits, goes_on, prepare_to_undo, waits_for_clients
+from .decision import Decision, Fail, Rest, RunAct
 from .observed import unanswered
 from .reverse import is_reverse, reverse_due, to_reverse
 from .situation import Situation
-from .steps import Decision, Fail, Rest, RunAct
 from .verification import due, may_commit
 
 _REFRESHED = 60.0  # seconds, the least age of the content of a target that is refreshed

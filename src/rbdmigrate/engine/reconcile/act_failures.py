@@ -11,7 +11,7 @@ from errno import EBUSY, ESTALE
 
 from ...control.lifecycle.aborting import abort_refused
 from ...control.lifecycle.cutover import cut_over_refused, prepare_refused
-from ...control.lifecycle.decision import failed, retry_later
+from ...control.lifecycle.decide import failed, retry_later
 from ...control.lifecycle.failures import FailureReason, backoff
 from ...control.lifecycle.reverse import is_reverse, reverse_failed
 from ...model.jobs.protocol import Cause, Failed

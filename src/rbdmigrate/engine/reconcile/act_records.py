@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from ...control.lifecycle.decision import ACTING
+from ...control.lifecycle.decide import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
 from ...control.lifecycle.warm import is_refresh, kept_hold
 from ...model.migration import Actor, Migration, Step

@@ -22,14 +22,14 @@ from ...control.lifecycle.aborting import copied_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
 from ...control.lifecycle.cutover import waits_for_clients
-from ...control.lifecycle.decision import decide
+from ...control.lifecycle.decide import decide
+from ...control.lifecycle.decision import RunAct
 from ...control.lifecycle.failures import (
     FailureReason,
     not_started,
 )
 from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
-from ...control.lifecycle.steps import RunAct
 from ...control.metrics.counting import Sample
 from ...control.objects.copy_cost import Throughput
 from ...model.errors import MigrationError, PoolMissing

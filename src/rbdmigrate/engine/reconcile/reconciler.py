@@ -14,11 +14,11 @@ import rados
 
 from ...cluster.observe import observe
 from ...control.lifecycle.confirm import Outdated, while_decided
-from ...control.lifecycle.decision import bounded_wait, decide, failed, is_ours
+from ...control.lifecycle.decide import bounded_wait, decide, failed, is_ours
+from ...control.lifecycle.decision import End, Fail, RunAct
 from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.reverse import reverse_at
 from ...control.lifecycle.situation import HALF_DONE, Situation, diagnose
-from ...control.lifecycle.steps import End, Fail, RunAct
 from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, with_soaked
 from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
 from ...model.errors import MigrationError

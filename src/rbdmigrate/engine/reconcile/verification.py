@@ -12,7 +12,7 @@ import rados
 
 from ...cluster import image_snapshots
 from ...cluster.pools import open_by_id
-from ...control.lifecycle.decision import failed
+from ...control.lifecycle.decide import failed
 from ...control.lifecycle.verification import (
     begun,
     describe_differences,

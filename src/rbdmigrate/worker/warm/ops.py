@@ -84,7 +84,7 @@ def arm(session: Session, ends: WarmEnds, act: Arm, tell: Tell) -> Armed:
     except BaseException:
         opened.close()
         raise
-    session.hold(ArmedEnds(ends, opened))
+    session.keep_open(ArmedEnds(ends, opened))
     return Armed(done, cutover_estimate(done.scan, done.behind), KEPT_OPEN)
 
 
@@ -119,10 +119,10 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
         same_name=ends.in_place,
         fenced=act.fenced,
     )
-    held = session.held
-    armed = held.opened if isinstance(held, ArmedEnds) and held.ends == ends else None
+    kept = session.kept_open
+    armed = kept.opened if isinstance(kept, ArmedEnds) and kept.ends == ends else None
     if armed is None:
-        session.let_go()
+        session.close_kept()
     try:
         _refuse_migrating(session, ends)
         with ExitStack() as stack:
@@ -137,7 +137,7 @@ def cut_over(session: Session, ends: WarmEnds, act: CutOver, tell: Tell) -> CutO
             )
             last = cutover.run(undo=act.undo)
     finally:
-        session.let_go()
+        session.close_kept()
     pause, steps = cutover.pause, cutover.steps.ended
     if last is not None:
         return CutOverDone(last.comparison_snapshot, pause, last.bytes, steps, cutover.late)
