@@ -42,9 +42,10 @@ class Bench:
         (folder / "base.raw").write_bytes(DISK)
 
     def run(self, command):
-        subprocess.run(
-            command, shell=True, check=True, capture_output=True, timeout=60, cwd=self.folder
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, timeout=60, cwd=self.folder
         )
+        assert done.returncode == 0, f"{command}: exit status {done.returncode}: {done.stderr}"
 
     def convert(self, options, name):
         self.run(f"qemu-img convert -f raw {options} base.raw {shlex.quote(name)}")
