@@ -86,7 +86,7 @@ def _of_record(bench: Bench, sample: Sample, wanted: State) -> Iterator[str]:
             yield f"{sample.name} is in the history as {migration.state.value}"
         if migration.ended_at is None:
             yield f"{sample.name} is in the history without the time of its end"
-        if migration.step is not None:
+        if migration.intent is not None:
             yield f"{sample.name} is in the history with a step under way"
         for entry in migration.timeline:
             if entry.state is State.FAILED:

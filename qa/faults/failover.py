@@ -36,8 +36,8 @@ class Watch:
 
         def there() -> bool:
             migration = records.record_of(self.bench, self.sample)
-            step = migration.step if migration is not None else None
-            if migration is not None and step is not None and step.op is Op.EXECUTE:
+            intent = migration.intent if migration is not None else None
+            if migration is not None and intent is not None and intent.op is Op.EXECUTE:
                 found.append(migration)
             return bool(found)
 
@@ -51,14 +51,14 @@ class Watch:
 
     def taken_over(self, *, fenced: bool = True) -> None:
         """Wait until another worker copies; by then the former one has to be ``fenced``."""
-        assert self.former.step is not None
-        former = self.former.step.actor
+        assert self.former.intent is not None
+        former = self.former.intent.actor
 
         def other() -> bool:
             migration = records.record_of(self.bench, self.sample)
             if migration is None or migration.state is not State.EXECUTING:
                 return migration is None  # it is over already
-            return migration.step is not None and migration.step.actor.pid != former.pid
+            return migration.intent is not None and migration.intent.actor.pid != former.pid
 
         if not journey.wait(other, _TAKEOVER_TIMEOUT):
             self.result.findings.append("no worker took over the copy")
@@ -74,8 +74,8 @@ class Watch:
 
     def workers_gone(self) -> None:
         """Wait until the former workers have ended, which has to be at once."""
-        assert self.former.step is not None
-        pid = self.former.step.actor.pid
+        assert self.former.intent is not None
+        pid = self.former.intent.actor.pid
 
         def gone() -> bool:
             return all(process.pid != pid for process, _ in managers.workers(self.bench.cluster))
@@ -147,8 +147,8 @@ def _stopped(watch: Watch) -> None:
     until = time.monotonic() + 4
     while time.monotonic() < until:
         migration = records.record_of(watch.bench, watch.sample)
-        step = migration.step if migration is not None else None
-        if step is not None and step.actor.manager == slow:
+        intent = migration.intent if migration is not None else None
+        if intent is not None and intent.actor.manager == slow:
             watch.result.findings.append(f"mgr.{slow} wrote the record after it was replaced")
             break
         time.sleep(0.05)

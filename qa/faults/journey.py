@@ -38,7 +38,7 @@ def bring_to(bench: Bench, samples: "list[Sample]", state: State) -> None:
 
     def there() -> bool:
         found = [records.record_of(bench, sample) for sample in samples]
-        return all(m is not None and m.state is state and m.step is None for m in found)
+        return all(m is not None and m.state is state and m.intent is None for m in found)
 
     bench.cluster.wait_for(there, GOAL_TIMEOUT, f"the samples to be {state.value}", 0.05)
 

@@ -67,9 +67,9 @@ def _death(bench: Bench, result: Result, act: str, kind: str, delay: float) -> s
             thread = journey.begin(bench, sample, "committed")
         migration = _at_it(bench, sample, act)
         killed, found = False, ""
-        if migration is not None and migration.step is not None:
+        if migration is not None and migration.intent is not None:
             time.sleep(delay)
-            killed = _kill_worker(bench, migration.step.actor.pid)
+            killed = _kill_worker(bench, migration.intent.actor.pid)
             found = signature.classify(act, *signature.look(bench, sample))
         begun = time.monotonic()
         journey.wait(lambda: journey.ended(bench, [sample]), phantoms.EXPIRY)
@@ -88,8 +88,8 @@ def _at_it(bench: Bench, sample: Sample, act: str) -> Optional[Migration]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         migration = records.record_of(bench, sample)
-        step = migration.step if migration is not None else None
-        if step is not None and step.op.value == act:
+        intent = migration.intent if migration is not None else None
+        if intent is not None and intent.op.value == act:
             return migration
         if migration is None and records.history(bench, sample):
             return None

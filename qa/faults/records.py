@@ -46,9 +46,9 @@ def _situation(bench: Bench, sample: Sample) -> str:
     migration = record_of(bench, sample)
     if migration is None:
         return "no record"
-    step = f" [{migration.step.op.value}]" if migration.step else ""
+    intent = f" [{migration.intent.op.value}]" if migration.intent else ""
     found = diagnose(migration, observe(bench.client, migration))
-    return f"{migration.state.value}{step}/{found.value}"
+    return f"{migration.state.value}{intent}/{found.value}"
 
 
 def _is_of(migration: Migration, sample: Sample) -> bool:

@@ -26,7 +26,7 @@ from rbdmigrate.engine.reconcile.worker_jobs import ActContext, act_of, ends_of
 from rbdmigrate.engine.records.registry import Registry, TrackedMigration
 from rbdmigrate.model.jobs.acts import ActOn
 from rbdmigrate.model.jobs.protocol import Failed
-from rbdmigrate.model.migration import Actor, Migration, Place, Step
+from rbdmigrate.model.migration import Actor, Intent, Migration, Place
 from rbdmigrate.model.states import Goal, Op, State
 from tests.cluster.conftest import MakePool
 
@@ -103,7 +103,7 @@ def begun(
     """The intent of an abort by ``worker``, on the host with this boot id (empty: on ours)."""
     process = replace(worker.process_identity, boot_id=boot_id or worker.process_identity.boot_id)
     actor = Actor("x", "host", worker.pid, worker.addresses, worker.clients, process)
-    registry.update(tracked, lambda m: replace(m, step=Step(Op.ABORT, 1.0, actor)))
+    registry.update(tracked, lambda m: replace(m, intent=Intent(Op.ABORT, 1.0, actor)))
     return actor
 
 
@@ -129,7 +129,7 @@ def test_a_worker_that_sleeps_for_long_cannot_write_when_it_wakes(
     target = str(tracked.migration.target.spec)
     before = digests(client, target)
     acts.recover(tracked)
-    assert tracked.migration.step is None
+    assert tracked.migration.intent is None
     left = entries(client)
     for address in worker.addresses:
         assert 23 * HOUR < left[address] <= 24 * HOUR, "a minute would be over when it wakes"

@@ -117,7 +117,7 @@ class Run:
         self.world.forget_kills()
         self.world.set(max_steps=2)
         self._failover()
-        if not self.world.settle(quiet=20.0):  # longer than anything waits for another attempt
+        if not self.world.wait_until_quiet(20.0):  # longer than anything waits for another attempt
             raise Broken("it does not come to rest")
         self.judge.note_aborts()
         self._check(self.judge.wrong)
@@ -295,7 +295,7 @@ class Run:
     def refused(self, disk: str, kind: str, force: bool) -> None:
         """A request when all is at rest: when it is refused nothing may have changed."""
         self.world.cluster.faults = []
-        if not self.world.settle(quiet=20.0):  # a write that timed out is done again by then
+        if not self.world.wait_until_quiet(20.0):  # a write that timed out is done again by then
             return
         options = {"commit": {"force": force}, "abort": {"force": force}, "prepare": {
             "goal": Goal.COMMITTED, "verify": Verify.NONE, "soak": 0.0},

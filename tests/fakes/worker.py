@@ -36,7 +36,8 @@ def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, objects: An
     session.CClient = CClient
     objects.DataObjects = ImageObjects
     for kind in get_args(Ends):
-        ops.operations(kind)[CompleteObjects] = _complete_objects
+        if CompleteObjects in ops.operations(kind):
+            ops.operations(kind)[CompleteObjects] = _complete_objects
     ops.operations(WarmEnds).update(warm.OPERATIONS)
     _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
 

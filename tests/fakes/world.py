@@ -169,7 +169,7 @@ class World:
         self.simulation.leap(seconds)
         self.run(3.0)
 
-    def settle(self, quiet: float = 4.0) -> bool:
+    def wait_until_quiet(self, quiet: float = 4.0) -> bool:
         """Let time pass until nothing changes any more; False when that did not come."""
         before: Any = None
         for _ in range(int(MAX_SETTLE / quiet)):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from rbdmigrate.control.access import Access
 from rbdmigrate.control.metrics.totals import Totals
-from rbdmigrate.control.query import Found, totals
+from rbdmigrate.control.query import ListResult, totals
 from rbdmigrate.model.agent_messages import Orders
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.hook_report import HookRow, LateAnswer
@@ -230,10 +230,10 @@ class FakeListing:
     def __init__(self, engine):
         self._engine = engine
 
-    def reports(self, ended=False, look=False):
+    def reports(self, ended=False, refresh=False):
         return [r for r in self._engine.reports if self._seen(r)]
 
-    def find(self, query, look=False):
+    def find(self, query, refresh=False):
         states = {state.value for state in query.states}
         found = [
             r
@@ -245,7 +245,7 @@ class FakeListing:
             )
             and query.plan in ("", r["plan"])
         ]
-        return Found(found[: query.limit or None], dict, json.dumps)
+        return ListResult(found[: query.limit or None], dict, lambda one: (json.dumps(one),))
 
     def summary(self):
         return totals([], None)

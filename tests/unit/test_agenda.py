@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from rbdmigrate.model.migration import Step
+from rbdmigrate.model.migration import Intent
 from rbdmigrate.model.states import Op
 from tests.fakes.bare import bare_cluster
 from tests.fakes.loading import load
@@ -65,9 +65,9 @@ def test_what_is_due_is_found_once_and_again_after_it_was_busy(bench):
 
 
 def test_the_most_urgent_are_found_first(bench):
-    step = Step(Op.EXECUTE, 1.0, actor=Mock())
+    intent = Intent(Op.EXECUTE, 1.0, actor=Mock())
     usual, cut_off, urgent = (
-        bench.tracked("usual"), bench.tracked("cut", step=step), bench.tracked("urgent"),
+        bench.tracked("usual"), bench.tracked("cut", intent=intent), bench.tracked("urgent"),
     )  # fmt: skip
     urgent.due = -1.0
     assert bench.due(most=1) == [urgent]

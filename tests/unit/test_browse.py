@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbdmigrate.control.query import SORTS, Query, Row, page, totals
-from rbdmigrate.model.migration import Hold, Place, Step
+from rbdmigrate.model.migration import Hold, Intent, Place
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.states import Goal, HoldReason, Op, State
 from tests.unit.builders import migration
@@ -117,8 +117,8 @@ def test_of_five_thousand_only_the_page_is_rendered():
 
 
 def test_numbers():
-    step = Step(Op.EXECUTE, 0.0, actor=None)
-    copying = migration(id="1", state=State.EXECUTING, step=step)
+    intent = Intent(Op.EXECUTE, 0.0, actor=None)
+    copying = migration(id="1", state=State.EXECUTING, intent=intent)
     rows = [
         row(copying, copied=25, size=100, rate=5.0),
         row(migration(id="2", bytes_total=50, bytes_copied=10, hold=Hold(HoldReason.LIMIT, "x"))),

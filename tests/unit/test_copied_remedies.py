@@ -43,7 +43,13 @@ class Bench:
 
     def run(self, command):
         done = subprocess.run(
-            command, shell=True, capture_output=True, text=True, timeout=60, cwd=self.folder
+            command,
+            check=False,
+            shell=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.folder,
         )
         assert done.returncode == 0, f"{command}: exit status {done.returncode}: {done.stderr}"
 

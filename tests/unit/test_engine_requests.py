@@ -33,7 +33,7 @@ def executed(world: World, **policy: Any) -> None:
     """hdd/a is copied to nvme/a, and is where it was to go."""
     world.prepare("hdd/a", "nvme/a", **{"goal": Goal.EXECUTED, **policy})
     world.wait_state("nvme/a", "executed")
-    assert world.settle()
+    assert world.wait_until_quiet()
 
 
 def change(world: World, **changes: Any) -> Any:
@@ -99,12 +99,12 @@ class TestRefused:
     """A request that is refused leaves the record as it is, byte by byte."""
 
     def unchanged(self, world: World, errno: int, request: Callable[[], Any]) -> str:
-        assert world.settle()
+        assert world.wait_until_quiet()
         stored, kept = world.records(), world.record("nvme/a")
         said = refused(errno, request)
         assert world.records() == stored
         assert world.record("nvme/a") is kept
-        assert world.settle()
+        assert world.wait_until_quiet()
         assert world.records() == stored
         return said
 
@@ -146,7 +146,7 @@ class TestRefused:
         second = start_plan(world, "second", goal=Goal.COMMITTED)
         assert "belongs to the plan first" in second["problems"][0]
         assert second["counts"]["failed"] == 1
-        assert world.settle()
+        assert world.wait_until_quiet()
         assert world.records() == before
 
     def test_by_the_layout_of_a_plan(self, world):
@@ -154,7 +154,7 @@ class TestRefused:
         before = world.records()
         plan = start_plan(world, "p", LayoutOptions(object_size=1 << 16), goal=Goal.COMMITTED)
         assert "another layout" in plan["problems"][0]
-        assert world.settle()
+        assert world.wait_until_quiet()
         assert world.records() == before
 
     def test_by_an_abort_that_was_accepted_before(self, world):
@@ -191,7 +191,7 @@ def test_an_abort_beside_a_commit_goes_back_or_is_refused(seed, force):
             lambda: world.do("commit", "nvme/a", force=force),
             lambda: world.do("abort", "nvme/a"),
         )
-        assert world.settle()
+        assert world.wait_until_quiet()
         if isinstance(answer, Exception):
             assert isinstance(answer, MigrationError)
             assert (world.names("hdd"), world.content("nvme/a")) == ([], CONTENT)

@@ -68,7 +68,7 @@ def test_an_abort_that_waited_is_not_begun_when_a_client_came_in_between(world, 
         CHANGES[change](image)
     before = world.content("nvme/a")
     world.set(max_steps=2)
-    assert world.settle()
+    assert world.wait_until_quiet()
     report = assert_not_aborted(world)
     assert report["state"] == "executed"
     assert world.content("nvme/a") == before
@@ -85,7 +85,7 @@ def test_an_abort_that_waited_is_not_begun_while_a_client_has_the_target_open(wo
     world.do("abort", "nvme/a", force=True)
     with world.client().open("nvme/a"):  # without writing: nothing but its watch shows it
         world.set(max_steps=2)
-        assert world.settle()
+        assert world.wait_until_quiet()
         report = world.do("get", "nvme/a")
         assert (report["goal"], report["hold"]["reason"]) == ("executed", "operator")
         assert "open for writing" in report["hold"]["message"]
@@ -139,7 +139,7 @@ def test_force_covers_what_clients_did_before_it_and_nothing_later(world):
     with world.client().open("nvme/a") as image:
         image.write(block(b"later"), 3 * BLOCK)
     world.set(max_steps=2)
-    assert world.settle()
+    assert world.wait_until_quiet()
     report = assert_not_aborted(world)
     assert "after its abort was forced" in report["hold"]["message"]
     world.do("abort", "nvme/a", force=True)
@@ -155,7 +155,7 @@ def test_another_manager_does_not_begin_an_abort_either_when_a_client_came(world
         CHANGES[change](image)
     world.failover()
     world.set(max_steps=2)
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert_not_aborted(world)
 
 
@@ -227,14 +227,14 @@ def test_a_plan_that_is_cancelled_does_not_abort_what_clients_changed(world):
     )
     world.call(lambda: world.engine.plans.create(definition))
     world.call(lambda: world.engine.plans.begin("move"))
-    assert world.settle()
+    assert world.wait_until_quiet()
     world.wait_state("nvme/a", "executed")
     world.set(max_steps=0)
     world.call(lambda: world.engine.plans.cancel("move"))
     with world.client().open("nvme/a") as image:
         image.write(block(b"new"), BLOCK)
     world.set(max_steps=2)
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert_not_aborted(world, "committed")
     assert world.call(lambda: world.engine.plans.get("move"))["state"] == "cancelled"
 
@@ -246,14 +246,14 @@ def test_a_forced_cancel_of_a_plan_covers_nothing_that_clients_do_later(world):
     )
     world.call(lambda: world.engine.plans.create(definition))
     world.call(lambda: world.engine.plans.begin("move"))
-    assert world.settle()
+    assert world.wait_until_quiet()
     world.wait_state("nvme/a", "executed")
     world.set(max_steps=0)
     world.call(lambda: world.engine.plans.cancel("move", force=True))
     with world.client().open("nvme/a") as image:
         image.write(block(b"new"), BLOCK)
     world.set(max_steps=2)
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert_not_aborted(world, "committed")
 
 

@@ -30,7 +30,7 @@ def test_it_is_dropped_when_a_killed_worker_s_migration_is_committed(world, oper
     world.kill_worker_after(operations)
     world.insist(lambda: world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED, verify=Verify.FULL))
     assert world.wait_state("nvme/a", "committed")["verification"]["outcome"] == "passed"
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert snapshots(world, "nvme/a") == ["one"]
     assert world.content("nvme/a") == CONTENT
     assert {oid for _, oid in world.cluster.pool_named("hdd").objects} == {
@@ -44,7 +44,7 @@ def test_it_is_dropped_when_a_killed_worker_s_prepare_is_given_up(world, operati
     world.insist(lambda: world.prepare("hdd/a", "nvme/a", verify=Verify.FULL))
     world.insist(lambda: world.do("abort", "nvme/a", force=True))
     world.wait_state("nvme/a", "aborted")
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert snapshots(world, "hdd/a") == ["one"]
     assert world.content("hdd/a") == CONTENT
     assert world.names("nvme") == []

@@ -341,7 +341,7 @@ def test_an_agent_takes_a_running_guest_back_with_every_write(world, target):
     answer = ask(world, Released("u", "web-17", idents))
     assert [(d.image, d.moved) for d in answer.disks] == [(spec("hdd/a"), False)]
     ask(world, Resumed("u", "web-17", idents, 0.3))
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert ask(world, Outcome("u", idents)) == answer
     assert world.content("hdd/a") == LATER
 

@@ -42,7 +42,7 @@ def test_an_image_is_prepared_executed_and_committed(world):
     assert world.do("commit", "nvme/a")["state"] == "committed"
     assert everything(world) == ([], ["a"])
     assert world.content("nvme/a") == CONTENT
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.records() == {}
 
 
@@ -55,7 +55,7 @@ def test_the_sources_name_stands_for_its_migration_while_no_other_goes_there(wor
     world.do("execute", "hdd/a")
     world.wait_state("nvme/a", "executed")
     world.do("commit", "hdd/a")
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.do("get", "hdd/a")["state"] == "committed"
     with pytest.raises(MigrationError) as refused:
         world.do("abort", "hdd/a")
@@ -65,7 +65,7 @@ def test_the_sources_name_stands_for_its_migration_while_no_other_goes_there(wor
     assert str(refused.value).startswith("There is no migration to or from hdd/b;")
     world.prepare("nvme/a", "hdd/a")
     world.do("abort", "hdd/a")
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.do("get", "hdd/a")["state"] == "aborted"
 
 
@@ -122,7 +122,7 @@ def test_a_verification_can_be_repeated_any_number_of_times(world):
     for _ in range(5):
         world.do("verify", "nvme/a", mode=Verify.FULL)
         world.wait_state("nvme/a", "verified")
-        assert world.settle()
+        assert world.wait_until_quiet()
 
 
 def test_a_run_verifies_and_waits_for_its_soak_time_before_it_commits(world):
@@ -237,11 +237,11 @@ def test_a_manager_that_is_killed_at_any_operation_loses_nothing(world, operatio
         pass  # nobody heard the answer
     world.forget_kills()
     world.failover()
-    assert world.settle()
+    assert world.wait_until_quiet()
     if everything(world) == (["a"], []):  # it was killed before the record was there
         assert world.records() == {}
         world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED)
-        assert world.settle()
+        assert world.wait_until_quiet()
     assert everything(world) == ([], ["a"])
     assert world.content("nvme/a") == CONTENT
 
@@ -254,7 +254,7 @@ def test_a_worker_that_is_killed_at_any_operation_of_a_prepare_loses_nothing(wor
     world.forget_kills()
     assert world.content("nvme/a") == CONTENT
     world.do("abort", "nvme/a", force=True)
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert everything(world) == (["a"], [])
     assert world.content("hdd/a") == CONTENT
 
@@ -287,7 +287,7 @@ def test_a_worker_that_is_killed_at_any_operation_of_a_commit_completes_it(world
     world.kill_worker_after(operations)
     world.insist(lambda: world.do("commit", "nvme/a", force=True))
     world.wait_state("nvme/a", "committed")
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert everything(world) == ([], ["a"])
     assert world.content("nvme/a") == CONTENT
     left = {oid for _, oid in world.cluster.pool_named("hdd").objects}
@@ -301,7 +301,7 @@ def test_a_worker_that_is_killed_at_any_operation_of_an_abort_completes_it(world
     world.kill_worker_after(operations)
     world.insist(lambda: world.do("abort", "nvme/a", force=True))
     world.wait_state("nvme/a", "aborted")
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert everything(world) == (["a"], [])
     assert world.content("hdd/a") == CONTENT
 
@@ -310,7 +310,7 @@ def test_a_manager_that_wakes_up_after_it_was_replaced_writes_nothing(world):
     world.prepare("hdd/a", "nvme/a")
     former = world.manager
     world.failover(kill=False)
-    assert world.settle()
+    assert world.wait_until_quiet()
     before = world.cluster.snapshot()
     world.simulation.thaw(former.process)
     world.run(5.0)
@@ -334,7 +334,7 @@ def test_a_worker_that_was_blocklisted_and_waits_instead_of_failing_is_replaced(
     world.run(30.0)
     (worker,) = frozen
     assert worker.alive, "nobody shut it out: it may be slow"
-    for address in world.record("nvme/a").step.actor.addresses:
+    for address in world.record("nvme/a").intent.actor.addresses:
         world.cluster.blocklist[address] = world.simulation.now + 3600.0
     for _ in range(1200):
         if world.record("nvme/a").failure is not None:
@@ -352,7 +352,7 @@ def test_a_plan_migrates_its_images(world):
     definition = Definition("move", images=images, policy=Policy(goal=Goal.COMMITTED))
     world.call(lambda: world.engine.plans.create(definition))
     world.call(lambda: world.engine.plans.begin("move"))
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.call(lambda: world.engine.plans.get("move"))["state"] == "done"
     assert everything(world) == ([], ["a", "b"])
 

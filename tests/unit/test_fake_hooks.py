@@ -260,7 +260,7 @@ def test_a_commit_waits_for_hooks(world, server):
     assert "The hook one said no. The commit is tried again" in hold(world)["message"]
     no.clear()
     world.do("commit", "nvme/a")
-    assert world.settle()
+    assert world.wait_until_quiet()
     wait_events(world, server, "before_commit", "before_commit", "committed")
 
 
@@ -274,7 +274,7 @@ def test_the_way_back_asks_hooks_too(world, server):
     wait_events(world, server, "before_cutover", "after_cutover")
     assert client.image == "nvme/a"
     world.call(lambda: world.engine.migrations.abort(spec("nvme/a"), policy=HOOK))
-    assert world.settle()
+    assert world.wait_until_quiet()
     wait_events(world, server, "before_cutover", "after_cutover", "before_cutover", "after_cutover")
     assert server.bodies("before_cutover")[1]["leave"] == "nvme/a"
     assert server.bodies("before_cutover")[1]["back"]
@@ -454,7 +454,7 @@ def test_the_end_of_a_plan_is_told(world, server):
     definition = Definition("move", (Selector("hdd"),), Rule("nvme", ""))
     world.call(lambda: world.engine.plans.create(definition))
     world.call(lambda: world.engine.plans.begin("move"))
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert server.events() == ["plan_done"]
     ((_, _, body),) = server.got
     assert body["migration"] is None

@@ -97,7 +97,7 @@ def test_a_worker_killed_in_the_pause_leaves_a_valid_image(world, after):
     assert outcome.moved == (state == "prepared")
     with world.client().open("hdd/a") as again:
         again.write(block(b"later"), BLOCK)
-    world.settle()
+    world.wait_until_quiet()
     assert world.do("get", "hdd/a")["state"] == state
     assert world.content("hdd/a") == {"": {0: b"one", 1: b"later", 2: b"two"}}
 

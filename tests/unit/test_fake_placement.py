@@ -46,7 +46,7 @@ def test_a_pause_between_two_steps_counts():
         world.set(command_wait=0.0)
         world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED)
         world.do("pause", "nvme/a")
-        assert world.settle()
+        assert world.wait_until_quiet()
         assert world.record("nvme/a").paused
         assert world.record("nvme/a").executed_at is None
         world.do("resume", "nvme/a")

@@ -61,7 +61,7 @@ def test_what_plain_rbd_did_is_seen_when_somebody_asks(world, shown):
     for command in ("execute", "commit"):
         world.client("rbd").rbd(command, "nvme/a")
     if shown == "list":
-        assert world.call(lambda: world.engine.listing.reports(look=True)) == []
+        assert world.call(lambda: world.engine.listing.reports(refresh=True)) == []
     report = world.do("get", "nvme/a")
     assert (report["state"], report["failure"]) == ("committed", None)
 

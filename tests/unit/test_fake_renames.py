@@ -57,7 +57,7 @@ def test_a_waiting_commit_or_abort_follows_its_target(world, command):
     world.do(command, "nvme/a")
     swap(world, "nvme")
     world.set(max_steps=2)
-    assert world.settle()
+    assert world.wait_until_quiet()
     report = world.do("get", "nvme/a")
     assert (report["source"], report["state"]) == ("hdd/b", "executed")
     assert world.content("nvme/a") == B
@@ -96,7 +96,7 @@ def test_names_that_are_exchanged_right_before_the_worker_acts_are_noticed(world
 
     world.cluster.before.append(before)
     world.do(command, "nvme/a")
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert swapped, "the worker did not look"
     other = world.do("get", "nvme/a")
     assert (other["source"], other["state"]) == ("hdd/b", goal.value)
@@ -117,7 +117,7 @@ def test_a_source_that_loses_its_name_in_the_middle_of_a_prepare_is_found_again(
 
     world.cluster.before.append(before)
     world.insist(lambda: world.prepare("hdd/a", "nvme/x"))
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert len(swapped) > 1
     assert world.do("get", "nvme/x")["source"] == "hdd/b"
     assert world.content("nvme/x") == A

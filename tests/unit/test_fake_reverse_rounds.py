@@ -84,7 +84,7 @@ def test_one_that_is_asked_for_brings_the_source_up_to_date_while_clients_write(
     write(world, b"new", b"later")
     assert world.do("abort", TARGET)["state"] == "aborted"
     assert world.content("hdd/a") == {"": {0: b"new", 1: b"later", 2: b"two"}}
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.records() == {}
 
 
@@ -127,7 +127,7 @@ def test_the_comparison_before_the_commit_is_that_of_the_cutover(world):
     refresh(world)
     assert world.do("commit", TARGET)["verification"]["outcome"] == "passed"
     assert world.content(TARGET) == {"": {0: b"new", 2: b"two"}}
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.records() == {}
 
 
@@ -150,7 +150,7 @@ def test_a_round_that_is_cut_off_leaves_a_source_to_which_an_abort_goes_back(wor
     world.insist(lambda: world.do("abort", TARGET))
     world.wait_state(TARGET, "aborted")
     assert world.content("hdd/a") == wanted
-    assert world.settle()
+    assert world.wait_until_quiet()
 
 
 @pytest.mark.parametrize("request_", ["abort", "commit"])
@@ -173,7 +173,7 @@ def test_one_that_runs_is_ended_by_what_is_asked_for(world, request_, after):
     world.do(request_, TARGET)
     left = "hdd/a" if request_ == "abort" else TARGET
     assert world.content(left) == {"": {0: b"new", 1: b"newer", 2: b"newest"}}
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.records() == {}
 
 

@@ -46,7 +46,7 @@ def test_a_request_comes_to_what_was_answered(world, number, done, failover):
     if failover:
         world.failover()
     world.run(60.0)
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.records() == {}
     assert world.content("nvme/a" if answered == "success" else "hdd/a") == CONTENT
     assert world.names("hdd") == ([] if answered == "success" else ["a"])
@@ -71,14 +71,14 @@ def test_a_pool_that_refuses_writes_at_once_is_asked_a_few_times_a_minute(world)
 def test_an_order_that_was_answered_with_an_error_is_taken_back(world, done):
     world.prepare("hdd/a", "nvme/a", goal=Goal.EXECUTED)
     world.wait_state("nvme/a", "executed")
-    assert world.settle()
+    assert world.wait_until_quiet()
     lose_answer(world, 0, done=done)
     with pytest.raises(MigrationError):
         world.do("commit", "nvme/a")
     world.run(60.0)  # the pool answers again, and what it has is what the manager knows
     assert world.record("nvme/a").goal is Goal.EXECUTED
     world.failover()
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.do("get", "nvme/a")["state"] == "executed"
 
 
@@ -99,6 +99,6 @@ def test_a_request_whose_manager_was_lost_before_it_answered_may_be_repeated(wor
     world.set(max_steps=2)
     if not answered:
         world.prepare("hdd/a", "nvme/a", goal=Goal.COMMITTED)
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.content("nvme/a") == CONTENT
     assert world.names("hdd") == []

@@ -80,7 +80,7 @@ def test_clients_go_on_until_the_cutover_and_the_commit_removes_the_source(world
     assert world.do("commit", "nvme/a")["state"] == "committed"
     assert names(world) == ([], ["a"])
     assert world.content("nvme/a") == LATER
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.records() == {}
 
 
@@ -123,7 +123,7 @@ def test_an_abort_after_the_cutover_takes_the_writes_along(world, target):
     assert world.do("abort", target)["state"] == "aborted"
     assert world.content("hdd/a") == LATER
     assert names(world) == (["a"], ["other"])
-    assert world.settle()
+    assert world.wait_until_quiet()
 
 
 def test_an_abort_while_clients_use_the_target_is_refused_and_it_stays_cut_over(world):
@@ -369,7 +369,7 @@ def plan_now(world):
 
 def test_a_plan_moves_its_images_by_the_method_that_it_names(world):
     plan_of(world)
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert plan_now(world) == (["done", "done"], "done", "warm")
     assert names(world) == ([], ["a", "b"])
     assert world.do("get", "nvme/a")["method"] == "warm"
@@ -387,7 +387,7 @@ def test_an_image_of_a_plan_that_a_client_opens_meanwhile_is_not_done_before_its
         assert plan_now(world) == (["running", "done"], "running", "warm")
     world.do("cutover", "nvme/a")
     world.wait_state("nvme/a", "committed")
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert plan_now(world) == (["done", "done"], "done", "warm")
 
 
@@ -412,7 +412,7 @@ def test_where_the_source_is_gone_a_forced_abort_keeps_the_copy_under_the_target
     )
     assert names(world) == ([], ["a"])
     assert world.content("nvme/a") == CONTENT
-    assert world.settle()
+    assert world.wait_until_quiet()
     assert world.records() == {}
 
 

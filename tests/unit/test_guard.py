@@ -8,9 +8,9 @@ import pytest
 from rbdmigrate.control.lifecycle.abort_guard import TargetFound, guard_abort, guard_abort_again
 from rbdmigrate.control.lifecycle.aborting import (
     abort_refused,
-    copied_by_us_alone,
     refusal_of,
     request_abort,
+    written_by_us_alone,
 )
 from rbdmigrate.control.lifecycle.decide import decide, failed
 from rbdmigrate.control.lifecycle.decision import Rest
@@ -154,7 +154,7 @@ def test_force_does_not_cover_what_happens_later(later):
 def test_a_forced_abort_of_a_running_copy_covers_what_the_copy_itself_still_writes():
     touched = replace(UNTOUCHED, touched=True, state=State.EXECUTING)
     asked = request_abort(touched, touched, replace(FOUND, copying=True), forced=True)
-    stopped = copied_by_us_alone(asked, 12)
+    stopped = written_by_us_alone(asked, 12)
     guard_abort_again(stopped, replace(FOUND, version=12))
     assert refused(guard_abort_again, stopped, replace(FOUND, version=13)).errno == EPERM
 

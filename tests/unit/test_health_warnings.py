@@ -18,7 +18,7 @@ from rbdmigrate.model.agent_messages import Inventory, OpenDisk, OpenGuest
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.host_report import HostReport
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import Actor, Failure, Hold, Step
+from rbdmigrate.model.migration import Actor, Failure, Hold, Intent
 from rbdmigrate.model.rounds import Rounds
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
@@ -39,8 +39,8 @@ SOURCE = Hold(HoldReason.SOURCE, "Nothing was copied for 5m 00s; check whether i
 
 
 def copying(op=Op.EXECUTE, **changes):
-    step = Step(op, NOON, Actor("x", "h", 1, (), ()))
-    return migration(state=State.EXECUTING, prepared_at=NOON, step=step, **changes)
+    intent = Intent(op, NOON, Actor("x", "h", 1, (), ()))
+    return migration(state=State.EXECUTING, prepared_at=NOON, intent=intent, **changes)
 
 
 def rests(state, **changes):

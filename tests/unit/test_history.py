@@ -24,7 +24,7 @@ def moved(world: World, first: int, last: int) -> None:
     for number in range(first, last):
         world.create_image(f"hdd/{number:03}", {0: b"one"})
         world.prepare(f"hdd/{number:03}", f"nvme/{number:03}", goal=Goal.COMMITTED)
-        assert world.settle()
+        assert world.wait_until_quiet()
 
 
 def kept(world: World) -> "list[str]":

@@ -13,7 +13,7 @@ from rbdmigrate.control.metrics.text import Value, gauge, number
 from rbdmigrate.control.metrics.totals import Totals
 from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.import_source import Import
-from rbdmigrate.model.migration import Actor, Failure, Step
+from rbdmigrate.model.migration import Actor, Failure, Intent
 from rbdmigrate.model.rounds import Rounds
 from rbdmigrate.model.states import Goal, Method, Op, State
 from rbdmigrate.model.stored_metrics import decode_metrics, encode_metrics
@@ -21,8 +21,8 @@ from rbdmigrate.model.verification import Compared, Outcome, Verification, Verif
 from tests.fakes.world import World
 from tests.unit.builders import NOON, migration
 
-COPY = Step(Op.EXECUTE, NOON, Actor("x", "h", 1, (), ()))
-PLAIN = migration(state=State.EXECUTING, step=COPY)
+COPY = Intent(Op.EXECUTE, NOON, Actor("x", "h", 1, (), ()))
+PLAIN = migration(state=State.EXECUTING, intent=COPY)
 FAILURE = Failure(5, "It broke.", NOON)
 COMPARING = Verification(Verify.FULL, 1, 1.0, NOON, views=(Compared("", bytes=100),))
 COMPARED = replace(COMPARING, outcome=Outcome.PASSED, views=(Compared("", bytes=250),))
@@ -37,7 +37,7 @@ CHANGES = [
     (PLAIN, replace(PLAIN, state=State.FAILED, failure=FAILURE), [
         Sample("failures_total", ("execute",))]),
     (PLAIN, replace(PLAIN, failure=FAILURE, attempts=1), [Sample("retries_total", ("execute",))]),
-    (replace(PLAIN, failure=FAILURE), replace(PLAIN, failure=FAILURE, step=None), []),
+    (replace(PLAIN, failure=FAILURE), replace(PLAIN, failure=FAILURE, intent=None), []),
     (PLAIN, replace(PLAIN, verification=COMPARING), [Sample("verified_bytes_total", (), 100.0)]),
     (replace(PLAIN, verification=COMPARING), replace(PLAIN, verification=COMPARED), [
         Sample("verified_bytes_total", (), 150.0),

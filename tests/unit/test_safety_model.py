@@ -54,7 +54,7 @@ def linked(run, **policy):
     run.prepare(
         **{"disk": "a", "goal": Goal.EXECUTED, "verify": Verify.NONE, "soak": 0.0, **policy}
     )
-    assert run.world.settle()
+    assert run.world.wait_until_quiet()
     return run.world.record("nvme/a").id
 
 

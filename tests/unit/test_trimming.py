@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rbdmigrate.control.objects.trimming import endangered, may_be_endangered, waiting
-from rbdmigrate.model.migration import Actor, Migration, Place, Step
+from rbdmigrate.model.migration import Actor, Intent, Migration, Place
 from rbdmigrate.model.states import Goal, HoldReason, Op, State
 from rbdmigrate.model.untrimmed import Clone, RemovedSnapshots, Untrimmed
 
@@ -97,7 +97,7 @@ def test_with_striping_any_removed_snapshot_of_the_image_counts(kept, ids):
 
 
 def begun(m, now, op=Op.PREPARE, state=State.PREPARING):
-    return replace(m.enter(state, now), step=Step(op, now, ACTOR), hold=None)
+    return replace(m.enter(state, now), intent=Intent(op, now, ACTOR), hold=None)
 
 
 FOUND = Untrimmed("hdd", objects=3, looked=8, total=8)
@@ -109,7 +109,7 @@ def test_an_act_that_waits_for_the_trimming_leaves_its_state_and_one_entry_in_th
         now = 100.0 * (attempt + 1)
         m = waiting(begun(m, now), FOUND, now + 1)
         assert m.state is State.QUEUED
-        assert m.step is None
+        assert m.intent is None
         assert m.hold.reason is HoldReason.HEALTH
         assert m.hold.until == now + 11
     assert [entry.message for entry in m.timeline] == [
@@ -127,7 +127,7 @@ def test_a_copy_that_waits_for_the_trimming_stays_prepared():
 
 def test_a_copy_that_goes_on_and_waits_for_the_trimming_stays_executing():
     executing = QUEUED.enter(State.PREPARED, 1.0).enter(State.EXECUTING, 2.0)
-    again = replace(executing, step=Step(Op.EXECUTE, 5.0, ACTOR))
+    again = replace(executing, intent=Intent(Op.EXECUTE, 5.0, ACTOR))
     assert waiting(again, FOUND, 6.0).state is State.EXECUTING
 
 

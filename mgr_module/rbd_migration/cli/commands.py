@@ -10,7 +10,7 @@ import logging
 from errno import EINPROGRESS, EINVAL, EIO
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from rbdmigrate.control.query import Found
+from rbdmigrate.control.query import ListResult
 from rbdmigrate.engine import Engine
 from rbdmigrate.model.codec import to_plain
 from rbdmigrate.model.errors import MigrationError
@@ -67,14 +67,14 @@ def plain(result: Any) -> Any:
     """Return what a command returned as plain data, as ``--format json`` and REST show it."""
     if isinstance(result, top.View):
         return result.to_plain()
-    if isinstance(result, Found):
+    if isinstance(result, ListResult):
         return result.reports()
     one = result[0] if isinstance(result, list) and result else result
     return to_plain(result) if dataclasses.is_dataclass(one) else result
 
 
 def _json(result: Any) -> str:
-    return result.json() if isinstance(result, Found) else json.dumps(plain(result))
+    return result.json() if isinstance(result, ListResult) else json.dumps(plain(result))
 
 
 _STYLES: Dict[str, Callable[[Any], str]] = {

@@ -3,7 +3,7 @@
 from errno import EINVAL
 from typing import Any
 
-from rbdmigrate.control.query import Found, Query
+from rbdmigrate.control.query import ListResult, Query
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.states import State
 
@@ -14,10 +14,10 @@ from .command import Arg, Call, Command
 def _status(call: Call) -> Any:
     if call.text("target_image"):
         return call.engine.migrations.get(call.spec("target_image", "target"))
-    return call.engine.listing.reports(look=True)
+    return call.engine.listing.reports(refresh=True)
 
 
-def _ls(call: Call) -> Found:
+def _ls(call: Call) -> ListResult:
     state = call.text("state")
     if state is not None and state not in [s.value for s in State]:
         known = ", ".join(s.value for s in State)
@@ -29,7 +29,7 @@ def _ls(call: Call) -> Found:
         plan=call.text("plan") or "",
         ended=call.flag("all"),
     )
-    found: Found = call.engine.listing.find(query, look=True)
+    found: ListResult = call.engine.listing.find(query, refresh=True)
     return found
 
 

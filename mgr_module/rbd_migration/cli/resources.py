@@ -18,7 +18,7 @@ class Resource(enum.Enum):
 
     IMAGES = "the images that are given, and the pools for data and journal"  # Call.spec, _layout
     MIGRATION = "both ends, data pool and journal pool of the migration that is found"  # Lookup
-    SEEN = "migrations or plans: those that the caller may see"  # Migrations, PlanService
+    ONLY_VISIBLE = "migrations or plans: those that the caller may see"  # Migrations, PlanService
     GIVEN_PLAN = "every pool and namespace of the plan that is given"  # plans
     PLAN = "every pool and namespace of the plan that there is"  # PlanService
     CLUSTER = "settings of the whole cluster"  # require
@@ -27,7 +27,7 @@ class Resource(enum.Enum):
     HOST = "the guests of the host that is named"  # require
     HOSTS = "agents of hosts, which are good for images of all pools"  # require
     HOOKS = "hooks, which are told of images of all pools"  # require
-    NUMBERS = "settings and numbers without names of images; of pools, those that are covered"
+    NO_NAMES = "settings and numbers without names of images; of pools, those that are covered"
 
 
 OF_COMMANDS: Dict[str, Tuple[Resource, ...]] = {
@@ -40,39 +40,39 @@ OF_COMMANDS: Dict[str, Tuple[Resource, ...]] = {
     "abort": (Resource.MIGRATION,),
     "verify": (Resource.MIGRATION,),
     "set": (Resource.MIGRATION,),
-    "pause": (Resource.MIGRATION, Resource.PLAN, Resource.SEEN),
-    "resume": (Resource.MIGRATION, Resource.PLAN, Resource.SEEN),
-    "retry": (Resource.MIGRATION, Resource.PLAN, Resource.SEEN),
+    "pause": (Resource.MIGRATION, Resource.PLAN, Resource.ONLY_VISIBLE),
+    "resume": (Resource.MIGRATION, Resource.PLAN, Resource.ONLY_VISIBLE),
+    "retry": (Resource.MIGRATION, Resource.PLAN, Resource.ONLY_VISIBLE),
     "cancel": (Resource.MIGRATION, Resource.PLAN),
-    "status": (Resource.MIGRATION, Resource.SEEN),
-    "ls": (Resource.SEEN,),
-    "history": (Resource.SEEN,),
-    "top": (Resource.SEEN, Resource.NUMBERS),
-    "throttle get": (Resource.NUMBERS,),
+    "status": (Resource.MIGRATION, Resource.ONLY_VISIBLE),
+    "ls": (Resource.ONLY_VISIBLE,),
+    "history": (Resource.ONLY_VISIBLE,),
+    "top": (Resource.ONLY_VISIBLE, Resource.NO_NAMES),
+    "throttle get": (Resource.NO_NAMES,),
     "throttle set": (Resource.CLUSTER_OR_POOL,),
     "throttle clear": (Resource.CLUSTER_OR_POOL,),
-    "window get": (Resource.NUMBERS,),
+    "window get": (Resource.NO_NAMES,),
     "window set": (Resource.CLUSTER,),
     "window clear": (Resource.CLUSTER,),
-    "limit get": (Resource.NUMBERS,),
+    "limit get": (Resource.NO_NAMES,),
     "limit set": (Resource.CLUSTER,),
     "plan create": (Resource.GIVEN_PLAN, Resource.PLAN),
     "plan apply": (Resource.GIVEN_PLAN, Resource.PLAN),
     "plan compare": (Resource.GIVEN_PLAN, Resource.PLAN),
     "plan check": (Resource.PLAN,),
-    "plan ls": (Resource.SEEN,),
+    "plan ls": (Resource.ONLY_VISIBLE,),
     "plan show": (Resource.PLAN,),
-    "plan report": (Resource.PLAN, Resource.SEEN),
+    "plan report": (Resource.PLAN, Resource.ONLY_VISIBLE),
     "plan start": (Resource.PLAN,),
     "plan pause": (Resource.PLAN,),
     "plan resume": (Resource.PLAN,),
     "plan skip": (Resource.PLAN,),
     "plan cancel": (Resource.PLAN,),
     "plan rm": (Resource.PLAN,),
-    "metrics": (Resource.NUMBERS,),
-    "clients": (Resource.SEEN,),
+    "metrics": (Resource.NO_NAMES,),
+    "clients": (Resource.ONLY_VISIBLE,),
     "agent poll": (Resource.HOST,),
-    "agent ls": (Resource.NUMBERS,),
+    "agent ls": (Resource.NO_NAMES,),
     "agent rm": (Resource.HOSTS,),
     "hook add": (Resource.HOOKS,),
     "hook ls": (Resource.HOOKS,),
@@ -85,14 +85,14 @@ OF_COMMANDS: Dict[str, Tuple[Resource, ...]] = {
 }
 # Routes that are not commands. Callers over HTTP have a permission for all pools.
 OF_ROUTES: Dict[str, Tuple[Resource, ...]] = {
-    "list": (Resource.SEEN,),
-    "history": (Resource.SEEN,),
-    "summary": (Resource.SEEN, Resource.NUMBERS),
-    "throughput": (Resource.SEEN, Resource.NUMBERS),
+    "list": (Resource.ONLY_VISIBLE,),
+    "history": (Resource.ONLY_VISIBLE,),
+    "summary": (Resource.ONLY_VISIBLE, Resource.NO_NAMES),
+    "throughput": (Resource.ONLY_VISIBLE, Resource.NO_NAMES),
     "bulk": (Resource.MIGRATION,),
-    "pools": (Resource.SEEN,),
-    "images": (Resource.SEEN,),
-    "plan_read": (Resource.NUMBERS,),
+    "pools": (Resource.ONLY_VISIBLE,),
+    "images": (Resource.ONLY_VISIBLE,),
+    "plan_read": (Resource.NO_NAMES,),
 }
 
 

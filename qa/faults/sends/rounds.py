@@ -106,7 +106,7 @@ def bring(lab: Laboratory, sample: Sample, act: Act) -> None:
 
     def there() -> bool:
         m = records.record_of(lab.bench, sample)
-        return m is not None and m.state is act.before and m.step is None
+        return m is not None and m.state is act.before and m.intent is None
 
     lab.bench.cluster.wait_for(there, 30, f"{sample.name} to be {act.before.value}", 0.01)
 
@@ -142,7 +142,7 @@ def wait_state(bench: Bench, sample: Sample, state: State) -> bool:
 
     def there() -> bool:
         migration = records.record_of(bench, sample)
-        return migration is not None and migration.state is state and migration.step is None
+        return migration is not None and migration.state is state and migration.intent is None
 
     return journey.wait(there, 30, 0.01)
 

@@ -36,6 +36,6 @@ SUBJECTS = tuple(
         known_faults,
     )
 )
-CHECKS.sort(key=lambda check: SUBJECTS.index(check.look.__module__))
+CHECKS.sort(key=lambda check: SUBJECTS.index(check.function.__module__))
 
 __all__ = ["CHECKS", "Check", "first_error", "refuse", "run"]

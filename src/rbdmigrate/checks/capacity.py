@@ -11,7 +11,7 @@ from ..model.image import Image
 from ..model.pool import Pool
 from ..model.units import format_size
 from .facts import Facts
-from .registry import ALL, OF_IMAGES, Found, check
+from .registry import ALL, IMAGE_METHODS, Found, check
 
 TIGHT = 0.8  # of the free space, from which on there is a warning
 
@@ -145,7 +145,7 @@ def tight(facts: Facts) -> Iterator[Found]:
     "BYTES_UNKNOWN",
     Severity.INFO,
     "The amount of data to copy is not known: the source is large and has no fast-diff.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def unknown(facts: Facts) -> Iterator[Found]:
     """Yield a source whose data would take too long to count."""

@@ -9,7 +9,7 @@ from ..model.finding import Severity
 from ..model.osd_caps import PoolPlace, covered, named
 from ..model.watchers import source_in_use
 from .facts import Facts, RbdClient
-from .registry import LIVE, OF_IMAGES, Found, check
+from .registry import IMAGE_METHODS, LIVE, Found, check
 
 ABOUT_KEYS = frozenset({"CLIENTS_SOURCE_POOL", "CLIENTS_TARGET_POOL", "CLIENTS_CONFIG_KEY"})
 """Findings about keys of other clients, which are hidden from callers with rights to some pools
@@ -90,7 +90,7 @@ def without_source_pool(facts: Facts) -> Iterator[Found]:
     "CLIENTS_TARGET_POOL",
     Severity.WARNING,
     "Keys of clients cover the source's pool but not the target's.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def without_target_pool(facts: Facts) -> Iterator[Found]:
     """Yield keys that lack the target's pool; whether they use this image is not known."""

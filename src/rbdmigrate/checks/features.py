@@ -10,7 +10,7 @@ from ..model.image import Image
 from ..model.layout import SINGLE_CLIENT
 from ..model.units import format_size
 from .facts import Facts
-from .registry import OF_IMAGES, Found, check
+from .registry import IMAGE_METHODS, Found, check
 
 MAX_OBJECT_MAP = 256_000_000  # objects (librbd, cls_rbd: MAX_OBJECT_MAP_OBJECT_COUNT)
 
@@ -26,7 +26,7 @@ def target_features(facts: Facts, image: Image) -> frozenset[str]:
     "PROTECTED_NEEDS_LAYERING",
     Severity.ERROR,
     "A snapshot of the source is protected, and the target would lack the feature layering.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EINVAL,
 )
 def layering(facts: Facts) -> Iterator[Found]:
@@ -50,7 +50,7 @@ def layering(facts: Facts) -> Iterator[Found]:
     "STRIPE_UNIT",
     Severity.ERROR,
     "The stripe unit does not divide the target's object size.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EINVAL,
 )
 def stripe_unit(facts: Facts) -> Iterator[Found]:
@@ -71,7 +71,7 @@ def stripe_unit(facts: Facts) -> Iterator[Found]:
     "OBJECT_MAP_LIMIT",
     Severity.ERROR,
     "The target would have more objects than an object map can hold.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EINVAL,
 )
 def object_map(facts: Facts) -> Iterator[Found]:
@@ -94,7 +94,7 @@ def object_map(facts: Facts) -> Iterator[Found]:
     "FEATURES_NEW",
     Severity.WARNING,
     "The target gets features that the source does not have, and that its clients may not support.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def new(facts: Facts) -> Iterator[Found]:
     """Yield new features: whether today's clients support them is not known."""
@@ -114,7 +114,7 @@ def new(facts: Facts) -> Iterator[Found]:
     "FEATURES_LOST",
     Severity.WARNING,
     "The target lacks features that the source has.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def lost(facts: Facts) -> Iterator[Found]:
     """Yield lost features, such as exclusive-lock, without which two clients may write at once."""

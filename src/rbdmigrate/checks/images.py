@@ -10,7 +10,7 @@ from ..model.finding import Severity
 from ..model.osd_caps import PoolPlace
 from ..model.states import Method
 from .facts import Facts
-from .registry import LIVE, OF_IMAGES, Found, check
+from .registry import IMAGE_METHODS, LIVE, Found, check
 
 _SHOWN = 5  # names in a message
 
@@ -19,7 +19,7 @@ _SHOWN = 5  # names in a message
     "CACHE_DIRTY",
     Severity.ERROR,
     "A persistent write-back cache of a client holds writes that are not in the source yet.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EBUSY,
 )
 def cache_dirty(facts: Facts) -> Iterator[Found]:
@@ -39,7 +39,7 @@ def cache_dirty(facts: Facts) -> Iterator[Found]:
     "FLATTEN_ENCRYPTED",
     Severity.ERROR,
     "--flatten was given for a clone that was formatted with LUKS itself.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EINVAL,
 )
 def flatten_encrypted(facts: Facts) -> Iterator[Found]:
@@ -80,7 +80,7 @@ def clones(facts: Facts) -> Iterator[Found]:
     "POOLS_SILENT",
     Severity.WARNING,
     "Pools do not answer, and may hold clones of snapshots of the source.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     untested="a silent pool takes a cluster of its own; tests/cluster/test_clones has one",
 )
 def silent(facts: Facts) -> Iterator[Found]:
@@ -160,7 +160,7 @@ def mirrored(facts: Facts) -> Iterator[Found]:
     "OBJECT_MAP_INVALID",
     Severity.WARNING,
     "librbd has flagged an object map of the source, or of a snapshot of it, as invalid.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def invalid_map(facts: Facts) -> Iterator[Found]:
     """Yield invalid object maps: objects missing in them are neither copied nor read."""
@@ -241,7 +241,7 @@ def group(facts: Facts) -> Iterator[Found]:
     "SOURCE_ENCRYPTED",
     Severity.INFO,
     "The source is formatted with LUKS.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def encrypted(facts: Facts) -> Iterator[Found]:
     """Yield an encrypted source, whose data are copied as they are."""
@@ -257,7 +257,7 @@ def encrypted(facts: Facts) -> Iterator[Found]:
     "PROTECTED_SNAPSHOTS",
     Severity.INFO,
     "Snapshots of the source are protected.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def protected(facts: Facts) -> Iterator[Found]:
     """Yield protected snapshots, which stay protected."""

@@ -13,7 +13,7 @@ from ..model.image import Image
 from ..model.states import Method
 from ..model.verification import Verify
 from .facts import Facts
-from .registry import ALL, LIVE, OF_IMAGES, OF_IMPORTS, Found, check, method_names
+from .registry import ALL, IMAGE_METHODS, LIVE, OF_IMPORTS, Found, check, method_names
 
 Meets = Callable[[Facts], bool]
 _CODE = "RELEASE_BUG"
@@ -159,7 +159,7 @@ FAULTS: tuple[Fault, ...] = (
         "false where maps may be wrong and are not flagged",
         meets=lambda facts: facts.image is not None and bool(facts.image.invalid_maps),
         reported="OBJECT_MAP_INVALID",
-        methods=OF_IMAGES,
+        methods=IMAGE_METHODS,
     ),
     Fault(
         reference="tracker 63770",
@@ -170,7 +170,7 @@ FAULTS: tuple[Fault, ...] = (
         avoid="have all of it compared before the commit (`--verify full`)",
         meets=lambda facts: _differences(facts) and facts.verify is not Verify.FULL,
         fixed={17: (2, 8), 18: (2, 4), 19: (2, 0)},
-        methods=OF_IMAGES,
+        methods=IMAGE_METHODS,
     ),
     Fault(
         reference="tracker 68998",

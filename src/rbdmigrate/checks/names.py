@@ -8,7 +8,7 @@ from errno import EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP
 from ..model.finding import Severity
 from ..model.layout import LayoutOptions
 from .facts import Facts
-from .registry import ALL, LIVE, OF_IMAGES, WARM, Found, check
+from .registry import ALL, IMAGE_METHODS, LIVE, WARM, Found, check
 
 
 @check(
@@ -80,7 +80,7 @@ def format_1_in_place(facts: Facts) -> Iterator[Found]:
     "SOURCE_MIGRATING",
     Severity.ERROR,
     "The source is already migrating.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EBUSY,
 )
 def migrating(facts: Facts) -> Iterator[Found]:
@@ -109,7 +109,7 @@ def migrating(facts: Facts) -> Iterator[Found]:
     "SOURCE_IS_TARGET",
     Severity.ERROR,
     "The source is the target of a migration that is not committed yet.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EBUSY,
 )
 def is_target(facts: Facts) -> Iterator[Found]:
@@ -128,7 +128,7 @@ def is_target(facts: Facts) -> Iterator[Found]:
     "SOURCE_IN_TRASH",
     Severity.ERROR,
     "The source does not exist, but an image of its name is in the trash.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=ENOENT,
 )
 def in_trash(facts: Facts) -> Iterator[Found]:
@@ -148,7 +148,7 @@ def in_trash(facts: Facts) -> Iterator[Found]:
     "SOURCE_MISSING",
     Severity.ERROR,
     "The source does not exist.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=ENOENT,
 )
 def source_missing(facts: Facts) -> Iterator[Found]:
@@ -168,7 +168,7 @@ def source_missing(facts: Facts) -> Iterator[Found]:
     "NOTHING_CHANGES",
     Severity.ERROR,
     "The target is the source and no layout option is given, so nothing would change.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
     errno=EINVAL,
 )
 def nothing_changes(facts: Facts) -> Iterator[Found]:

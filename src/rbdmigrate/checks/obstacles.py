@@ -7,7 +7,7 @@ from errno import EBUSY
 
 from ..model.finding import Severity
 from .facts import Facts
-from .registry import OF_IMAGES, Found, Function, check
+from .registry import IMAGE_METHODS, Found, Function, check
 
 _MEANINGS = {
     "GROUP_SNAPSHOTS": "The source has snapshots that belong to snapshots of a group.",
@@ -33,4 +33,4 @@ def _obstacles_of(code: str) -> Function:
 
 
 for _code, _meaning in _MEANINGS.items():
-    check(_code, Severity.ERROR, _meaning, methods=OF_IMAGES, errno=EBUSY)(_obstacles_of(_code))
+    check(_code, Severity.ERROR, _meaning, methods=IMAGE_METHODS, errno=EBUSY)(_obstacles_of(_code))

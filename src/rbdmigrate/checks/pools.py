@@ -7,7 +7,7 @@ from errno import EINVAL, ENOENT
 
 from ..model.finding import Severity
 from .facts import Facts
-from .registry import ALL, OF_IMAGES, Found, check
+from .registry import ALL, IMAGE_METHODS, Found, check
 
 
 @check(
@@ -93,7 +93,7 @@ def overwrites(facts: Facts) -> Iterator[Found]:
     "DATA_POOL_LOST",
     Severity.WARNING,
     "The source has a data pool of its own, and no data pool is given for the target.",
-    methods=OF_IMAGES,
+    methods=IMAGE_METHODS,
 )
 def data_pool_lost(facts: Facts) -> Iterator[Found]:
     """Yield the source's data pool, which librbd does not keep."""

@@ -15,7 +15,7 @@ from .facts import Facts
 ALL = frozenset(Method)
 LIVE = frozenset({Method.LIVE})
 WARM = frozenset({Method.WARM})
-OF_IMAGES = frozenset({Method.LIVE, Method.WARM})
+IMAGE_METHODS = frozenset({Method.LIVE, Method.WARM})
 OF_IMPORTS = frozenset({Method.LIVE, Method.COPY})
 
 
@@ -47,7 +47,7 @@ class Check:
     code: str
     severity: Severity
     meaning: str
-    look: Function
+    function: Function
     methods: frozenset[Method]
     errno: int = 0
     untested: str = ""
@@ -90,7 +90,7 @@ def run(facts: Facts) -> list[Finding]:
         Finding(c.code, c.severity, f.object, f.message, f.remedy, c.errno)
         for c in CHECKS
         if facts.request.method in c.methods
-        for f in c.look(facts)
+        for f in c.function(facts)
     ]
     if facts.inspection is not None:
         inspection = facts.inspection.as_raw() if facts.request.as_raw else facts.inspection

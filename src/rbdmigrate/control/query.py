@@ -105,16 +105,18 @@ class Row(NamedTuple):
 Render = Callable[[Any], dict[str, Any]]
 
 
-class Found:
+class ListResult:
     """Items that were found, from which Reports are made as they are needed.
 
-    ``render`` makes the Report of an item, ``text`` the same as ``json.dumps`` writes it.
+    ``render`` makes the Report of an item, ``texts`` the parts of what ``json.dumps`` writes of it.
     """
 
-    def __init__(self, items: Collection[Any], render: Render, text: Callable[[Any], str]) -> None:
+    def __init__(
+        self, items: Collection[Any], render: Render, texts: Callable[[Any], tuple[str, ...]]
+    ) -> None:
         self._items = items
         self._render = render
-        self._text = text
+        self._texts = texts
 
     def __len__(self) -> int:
         return len(self._items)
@@ -125,7 +127,12 @@ class Found:
 
     def json(self) -> str:
         """The Reports as ``json.dumps`` writes their list."""
-        return f"[{', '.join(map(self._text, self._items))}]"
+        parts = ["["]
+        for item in self._items:  # thousands: no text of a whole Report is made meanwhile
+            if len(parts) > 1:
+                parts.append(", ")
+            parts += self._texts(item)
+        return "".join((*parts, "]"))
 
 
 SORTS: dict[str, Callable[[Row], Any]] = {
@@ -175,7 +182,7 @@ def totals(rows: Iterable[Row], render: Render) -> dict[str, Any]:
             holds[hold.reason.value] += 1
         total += row.bytes_total()
         copied += max(row.copied, m.bytes_copied)
-        copying += m.step is not None and m.step.op is Op.EXECUTE
+        copying += m.intent is not None and m.intent.op is Op.EXECUTE
         if row.rate and m.state is State.EXECUTING:
             left += max(0, row.size - row.copied)
             rate += row.rate

@@ -1,7 +1,7 @@
 """A migration of one image: the record stored in RADOS, as frozen data.
 
-Level-triggered: ``goal`` is the desired state, ``state`` the last observed one, ``step`` the act
-that may be running (the intent, written before the act). All times are seconds since the epoch.
+Level-triggered: ``goal`` is the desired state, ``state`` the last observed one, ``intent`` the act
+that may be running, written before the act. All times are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class Soaked:
 
 @slotted
 @dataclass(frozen=True)
-class Step:
-    """The intent: ``actor`` began this act, and its outcome is not known yet."""
+class Intent:
+    """``actor`` began this act, and its outcome is not known yet."""
 
     op: Op
     started: float
@@ -237,7 +237,7 @@ class Migration:
     bytes_copied: int = 0
     objects_complete: bool = field(default=False, metadata=stored_as("settled"))
     copy_checked: bool = True
-    step: Optional[Step] = None
+    intent: Optional[Intent] = field(default=None, metadata=stored_as("step"))
     hold: Optional[Hold] = None
     failure: Optional[Failure] = None
     failed_in: Optional[State] = None

@@ -25,11 +25,11 @@ from ..model.spec import ImageSpec
 from ..model.watchers import Watcher, source_in_use
 from ..trace import span
 from .copy.concurrency import allow_lock_owner, limited_concurrency
-from .copy.copied_alone import CopiedAlone
 from .copy.estimate import survey
 from .copy.lock_requests import yielding_lock
 from .copy.missing_objects import require_all_objects
 from .copy.progress import CopyProgress, objects
+from .copy.sole_writer import SoleWriter
 from .identity import (
     prepared_target,
     renamed,
@@ -81,7 +81,7 @@ def prepare(
     fault_point("librbd.before", "prepare")
     try:
         with span("librbd", op="prepare"):
-            session.c.prepare(source, target, layout, features)
+            session.c_client.prepare(source, target, layout, features)
     except CApiError:
         if act.comparison_snapshot:  # where it is half done, whoever completes that removes it
             with suppress(rados.Error, rbd.Error):
@@ -184,7 +184,7 @@ def execute(
             found = survey(session, image, target)
     with session.open(target) as ioctx:
         require_unlocked(ioctx, target)
-        watch = CopiedAlone(session, ioctx, target, act.untouched)
+        watch = SoleWriter(session, ioctx, target, act.untouched)
         copied = CopyProgress(session.pace, found, tell, watch)
         copied.tell(0, found.to_copy.objects)
         allow_lock_owner(ioctx, target, act.holder_ops)

@@ -64,7 +64,7 @@ def take_lock(session: Session, ends: acts.Ends, act: acts.TakeLock, tell: Tell)
     return Finished()
 
 
-OF_IMAGES: dict[type[acts.Act], Operation] = {
+_IMAGE_OPERATIONS: dict[type[acts.Act], Operation] = {
     acts.Prepare: image_ops.prepare,
     acts.UndoPrepare: image_ops.undo_prepare,
     acts.Execute: image_ops.execute,
@@ -76,7 +76,7 @@ OF_IMAGES: dict[type[acts.Act], Operation] = {
     acts.RemoveComparisonSnapshot: remove_comparison_snapshot,
     acts.TakeLock: take_lock,
 }
-WARM: dict[type[acts.Act], Operation] = {
+_WARM_OPERATIONS: dict[type[acts.Act], Operation] = {
     acts.Prepare: warm_ops.prepare,
     acts.UndoPrepare: warm_ops.undo_prepare,
     acts.Execute: warm_ops.execute,
@@ -94,12 +94,12 @@ WARM: dict[type[acts.Act], Operation] = {
 def operations(ends: type[acts.Ends]) -> dict[type[acts.Act], Operation]:
     """The functions for the acts on migrations of this kind."""
     if ends is acts.ImportEnds:
-        return _of_imports()
-    return OF_IMAGES if ends is acts.ImageEnds else WARM
+        return _import_operations()
+    return _IMAGE_OPERATIONS if ends is acts.ImageEnds else _WARM_OPERATIONS
 
 
 @cache
-def _of_imports() -> dict[type[acts.Act], Operation]:
+def _import_operations() -> dict[type[acts.Act], Operation]:
     from .imports import ops as import_ops  # noqa: PLC0415 - see above
     from .imports.source_access import require_allowed_source  # noqa: PLC0415
 

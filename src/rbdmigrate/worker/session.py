@@ -51,14 +51,14 @@ class Session:
 
     def __init__(self, identity: Identity) -> None:
         self.rados = connect(identity, {"librados_thread_count": _THREADS})
-        self.c = CClient(identity)
+        self.c_client = CClient(identity)
         self.rbd = rbd.RBD()
         self.pace = CopyThrottle()
         self.give_up: Callable[[str], None] = _nobody_listens
         self.kept_open: Optional[KeptOpen] = None
-        own = (*fencing_addresses(self.rados), *parse_addresses(self.c.addresses()))
+        own = (*fencing_addresses(self.rados), *parse_addresses(self.c_client.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
-        self.clients = (int(self.rados.get_instance_id()), self.c.instance_id)
+        self.clients = (int(self.rados.get_instance_id()), self.c_client.instance_id)
 
     def keep_open(self, kept: KeptOpen) -> None:
         """Leave something open for the next job."""

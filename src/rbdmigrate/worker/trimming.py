@@ -59,7 +59,7 @@ def untrimmed(
         return None
     pool = str(session.rados.pool_reverse_lookup(pool_id))
     numbers = _objects(image, kept, striping)
-    with session.c.pool(pool_id, namespace) as handle:
+    with session.c_client.pool(pool_id, namespace) as handle:
         try:
             snapshots = ObjectSnapshots(handle)
         except MigrationError as error:

@@ -121,11 +121,11 @@ def _verify(facts: Facts, limits: Limits) -> str:
 
 def _stalled(facts: Facts, limits: Limits) -> str:
     m, still = facts.migration, facts.still
-    if m.step is None or m.step.op not in PACED or still is None or _outside(facts):
+    if m.intent is None or m.intent.op not in PACED or still is None or _outside(facts):
         return ""
     if limits.stalled <= 0 or still < limits.stalled:
         return ""
-    done = "compared" if m.step.op is Op.VERIFY else "copied"
+    done = "compared" if m.intent.op is Op.VERIFY else "copied"
     return (
         f"Nothing was {done} for {format_seconds(still)}; look at `ceph health` and the clients of "
         f"{m.target.spec} (`rbd status`), or stop it with `ceph rbd migration pause "
@@ -135,7 +135,7 @@ def _stalled(facts: Facts, limits: Limits) -> str:
 
 def _unfinished(facts: Facts, limits: Limits) -> str:
     m = facts.migration
-    if m.state not in _RESTING or m.step is not None or limits.unfinished <= 0:
+    if m.state not in _RESTING or m.intent is not None or limits.unfinished <= 0:
         return ""
     times = (m.prepared_at, m.executed_at, m.cut_over_at)
     rested = facts.now - max((at for at in times if at is not None), default=facts.now)

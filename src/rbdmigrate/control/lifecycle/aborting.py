@@ -47,7 +47,7 @@ def abort_refused(m: Migration, errno: int, message: str, now: float) -> Migrati
         goal=request.goal,
         abort=replace(request, refusal=Failure(errno, message, now)),
         paused=True,
-        step=None,
+        intent=None,
         release=None,
         hold=Hold(HoldReason.OPERATOR, message),
         failure=request.failure,
@@ -63,7 +63,7 @@ def refusal_of(m: Migration) -> Optional[Failure]:
     return m.abort.refusal
 
 
-def copied_by_us_alone(m: Migration, version: Optional[int]) -> Migration:
+def written_by_us_alone(m: Migration, version: Optional[int]) -> Migration:
     """Return the record after a copy during which nobody else wrote the target's header.
 
     ``version``: the header's version at the end of the copy.

@@ -235,7 +235,7 @@ def prepare_refused(m: Migration, message: str, now: float) -> Migration:
 
     What is half done is undone first, before the guest is told.
     """
-    return put_off(replace(m, step=None, release=None), message, now)
+    return put_off(replace(m, intent=None, release=None), message, now)
 
 
 def prepare_to_undo(m: Migration) -> bool:
@@ -318,8 +318,8 @@ def cut_over_refused(m: Migration, message: str, now: float) -> Migration:
     and it goes on from there to the goal that was asked for. The target is kept fresh until then.
     """
     if m.goal is Goal.ABORTED:
-        return replace(m, step=None, release=None)
-    back = replace(m.enter(State.EXECUTED, now, message), step=None, release=None)
+        return replace(m, intent=None, release=None)
+    back = replace(m.enter(State.EXECUTED, now, message), intent=None, release=None)
     if m.cutover.mode is not CutoverMode.REFUSE:
         return put_off(back, message, now)
     hold = Hold(HoldReason.OPERATOR, message)

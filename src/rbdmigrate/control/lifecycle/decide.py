@@ -194,7 +194,7 @@ def failed(migration: Migration, errno: int, message: str, now: float) -> Migrat
     failure = Failure(errno=errno, message=message, at=now)
     entered = migration.enter(State.FAILED, now, message)
     cut = migration.state if migration.state in ACTING.values() else None
-    return replace(entered, failure=failure, hold=None, step=None, failed_in=cut)
+    return replace(entered, failure=failure, hold=None, intent=None, failed_in=cut)
 
 
 def retry_later(
@@ -206,4 +206,4 @@ def retry_later(
         HoldReason.RETRY, f"{message} Attempt {attempts + 1} follows by itself.", now + wait
     )
     failure = Failure(errno=errno, message=message, at=now, transient=True)
-    return replace(migration, step=None, attempts=attempts, hold=hold, failure=failure)
+    return replace(migration, intent=None, attempts=attempts, hold=hold, failure=failure)

@@ -34,7 +34,7 @@ class FailureReason:
     transient: bool
 
 
-_DOING = {
+_ACTS = {
     Op.PREPARE: "Preparing",
     Op.UNDO_PREPARE: "Undoing the interrupted prepare of",
     Op.EXECUTE: "Copying",
@@ -76,7 +76,7 @@ _BY_OP = {
 def explain(op: Op, errno: int, target: ImageSpec) -> FailureReason:
     """The reason for a librbd failure of ``op`` with ``errno`` in the migration to ``target``."""
     reason = _BY_OP.get((op, errno)) or _REASONS.get(errno) or errno_text(errno)
-    message = f"{_DOING[op]} {target} failed: {reason} ({errno_name(errno)})."
+    message = f"{_ACTS[op]} {target} failed: {reason} ({errno_name(errno)})."
     return FailureReason(message, errno in TRANSIENT)
 
 
@@ -96,9 +96,7 @@ def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> 
     reason = _IMPORT_REASONS.get(errno)
     if reason is None or op not in (Op.PREPARE, Op.EXECUTE):
         return explain(op, errno, target)
-    message = (
-        f"{_DOING[op]} {target} failed at the source {source}: {reason} ({errno_name(errno)})."
-    )
+    message = f"{_ACTS[op]} {target} failed at the source {source}: {reason} ({errno_name(errno)})."
     return FailureReason(message, errno in TRANSIENT)
 
 
@@ -115,7 +113,7 @@ def source_crashed(
         return None
     name = signal.Signals(number).name
     return FailureReason(
-        f"{_DOING[op]} {target} was given up: librbd crashed ({name}) in a process of its own when "
+        f"{_ACTS[op]} {target} was given up: librbd crashed ({name}) in a process of its own when "
         f"it read the source {source}, and would again; {_advice(source)}.",
         False,
     )
@@ -143,7 +141,7 @@ def source_stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec)
     """The reason for a source that sent nothing for ``seconds``."""
     tls = f"; {_advice(source)}" if "https://" in source.image else ""
     return FailureReason(
-        f"{_DOING[op]} {target} was stopped: nothing came from the source {source} for "
+        f"{_ACTS[op]} {target} was stopped: nothing came from the source {source} for "
         f"{seconds:g} s; check whether it can still be read from the manager's host{tls}.",
         True,
     )
@@ -159,7 +157,7 @@ def memory_exceeded(
     cause = f"reading the source {source}" if imported else "its worker"
     form = _ANOTHER_WAY if imported else f"raise it, then `retry {target}`"
     return FailureReason(
-        f"{_DOING[op]} {target} was given up: {cause} took more memory than the option "
+        f"{_ACTS[op]} {target} was given up: {cause} took more memory than the option "
         f"worker_memory allows; {form}.",
         False,
     )
@@ -167,13 +165,13 @@ def memory_exceeded(
 
 def worker_lost(op: Op, how: str, target: ImageSpec) -> FailureReason:
     """The reason for a worker that ended unexpectedly."""
-    return FailureReason(f"{_DOING[op]} {target} was interrupted: {how}.", True)
+    return FailureReason(f"{_ACTS[op]} {target} was interrupted: {how}.", True)
 
 
 def not_started(op: Op, how: str, target: ImageSpec) -> FailureReason:
     """The reason for an act whose worker could not be started."""
     return FailureReason(
-        f"{_DOING[op]} {target} could not start, because the active manager's host could not start "
+        f"{_ACTS[op]} {target} could not start, because the active manager's host could not start "
         f"a worker process: {how}.",
         True,
     )

@@ -83,7 +83,7 @@ def reverse_failed(m: Migration, message: str, now: float) -> Migration:
     first, longest = _AGAIN
     wait = min(longest, first * 2.0 ** min(r.failures, 20))
     reverse = replace(r, problem=shortened(message), failures=r.failures + 1, retry_at=now + wait)
-    return replace(m, reverse=reverse, step=None)
+    return replace(m, reverse=reverse, intent=None)
 
 
 def common_snapshot(m: Migration) -> str:

@@ -74,13 +74,13 @@ def waiting(m: Migration, found: Untrimmed, now: float) -> Migration:
     The check is repeated automatically, the later the longer a check takes. The timeline gets one
     entry for all of them.
     """
-    step, timeline = m.step, m.timeline
-    took = 0.0 if step is None else max(0.0, now - step.started)
-    if step is not None and len(timeline) > 1 and timeline[-1].at == step.started:
+    intent, timeline = m.intent, m.timeline
+    took = 0.0 if intent is None else max(0.0, now - intent.started)
+    if intent is not None and len(timeline) > 1 and timeline[-1].at == intent.started:
         timeline = timeline[:-1]  # the entry of the act's start
     state = timeline[-1].state if timeline else m.state
     if not any(entry.message == _NOTED for entry in timeline[-1:]):
         timeline = (*timeline, TimelineEntry(now, state, _NOTED))
     until = now + min(_LONGEST_WAIT, max(_FIRST_WAIT, 5 * took))
     hold = Hold(HoldReason.HEALTH, f"{found.reason} It then goes on by itself.", until)
-    return replace(m, state=state, timeline=timeline, step=None, hold=hold, failure=None)
+    return replace(m, state=state, timeline=timeline, intent=None, hold=hold, failure=None)

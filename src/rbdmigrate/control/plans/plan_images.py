@@ -17,7 +17,7 @@ from .plan_fields import PlanObject, refuse
 
 _OF_SOURCES = ("as_raw", "checksum")
 _FIELDS = ("source", "target", "source_spec", *_OF_SOURCES, "method")
-_OF_IMAGES = (Method.LIVE.value, Method.WARM.value)
+_IMAGE_METHODS = (Method.LIVE.value, Method.WARM.value)
 _OF_IMPORTS = (Method.LIVE.value, Method.COPY.value)
 
 
@@ -32,7 +32,7 @@ def listed_image(value: Any, path: str, default_pool: str) -> Listed:
         for name in _OF_SOURCES:
             if given.has(name):
                 raise refuse(given.where(name), "is for a source_spec", "leave it out")
-        return Listed(source, target, method=_method(given, _OF_IMAGES))
+        return Listed(source, target, method=_method(given, _IMAGE_METHODS))
     if given.has("source"):
         raise refuse(
             given.where("source"), "is given together with source_spec", "give one of them"

@@ -161,7 +161,7 @@ class AgentService:
 
     def _have_armed(self, tracked: TrackedMigration) -> None:
         tracked.arm = True
-        if tracked.migration.step is None and not _wanted(tracked.migration):
+        if tracked.migration.intent is None and not _wanted(tracked.migration):
             self._change(tracked, to_refresh)
 
     @staticmethod
@@ -263,7 +263,7 @@ def _is_late(tracked: TrackedMigration) -> bool:
     """Whether a round comes before its pause: the copy is behind, or one is being copied."""
     if not _is_copied_before(tracked.migration):
         return False
-    return tracked.migration.step is not None or _behind(tracked, time.time())
+    return tracked.migration.intent is not None or _behind(tracked, time.time())
 
 
 def _behind(tracked: TrackedMigration, now: float) -> bool:

@@ -209,8 +209,8 @@ class ClusterMonitor:
 
     def _note_own(self, every: Iterable[TrackedMigration], now: float) -> None:
         for tracked in every:
-            step = tracked.migration.step
-            for client in step.actor.clients if step is not None else ():
+            intent = tracked.migration.intent
+            for client in intent.actor.clients if intent is not None else ():
                 self._own[client] = now + _OWN_LINGER
         self._own = {client: until for client, until in self._own.items() if until > now}
 
@@ -235,8 +235,8 @@ class ClusterMonitor:
 
 def _copying(every: Iterable[TrackedMigration]) -> list[TrackedMigration]:
     def runs(tracked: TrackedMigration) -> bool:
-        step = tracked.migration.step
-        return step is not None and step.op is Op.EXECUTE
+        intent = tracked.migration.intent
+        return intent is not None and intent.op is Op.EXECUTE
 
     return [tracked for tracked in every if runs(tracked)]
 

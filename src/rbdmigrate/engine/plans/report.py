@@ -161,8 +161,8 @@ def _message(kept: TrackedPlan, number: int) -> str:
 
 
 def _copies(tracked: TrackedMigration) -> bool:
-    step = tracked.migration.step
-    return step is not None and step.op is Op.EXECUTE
+    intent = tracked.migration.intent
+    return intent is not None and intent.op is Op.EXECUTE
 
 
 def _problems(kept: TrackedPlan, phases: list[Phase]) -> list[str]:

@@ -49,7 +49,7 @@ def find_target(
         locks=bool(features & FEATURES["exclusive-lock"]),
         version=version,
         header=header,
-        copying=m.step is not None and m.step.op is Op.EXECUTE,
+        copying=m.intent is not None and m.intent.op is Op.EXECUTE,
         copied=situation is not Situation.PREPARED,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ...control.lifecycle.decide import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
 from ...control.lifecycle.warm import is_refresh, kept_hold
-from ...model.migration import Actor, Migration, Step
+from ...model.migration import Actor, Intent, Migration
 from ...model.states import Method, Op
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
@@ -28,7 +28,7 @@ def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: flo
     head = m.imported is not None and not m.imported.native and m.method is Method.COPY
     if op is Op.PREPARE and (head or (m.verify is not Verify.NONE and m.method is Method.LIVE)):
         acting = replace(acting, comparison_snapshot=comparison_snapshot_name(m.id))
-    return replace(acting, step=Step(op, now, actor), hold=kept_hold(m, op), touched=touched)
+    return replace(acting, intent=Intent(op, now, actor), hold=kept_hold(m, op), touched=touched)
 
 
 def with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:

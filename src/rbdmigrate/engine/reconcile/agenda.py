@@ -59,7 +59,7 @@ class Agenda:
             self.waiting.remove(tracked)
         for heap, its in ((self._resting, False), (self._troubled, True)):
             if rests and tracked.troubled is its:
-                heap.put(tracked, (tracked.due, tracked.migration.step is None))
+                heap.put(tracked, (tracked.due, tracked.migration.intent is None))
             else:
                 heap.remove(tracked)
 

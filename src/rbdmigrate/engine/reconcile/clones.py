@@ -1,4 +1,4 @@
-"""Before a step begins: whether clones forbid it, and whether librbd would wait for a silent pool.
+"""Before an act begins: whether clones forbid it, and whether librbd would wait for a silent pool.
 
 librbd asks every pool of the cluster for clones when it prepares and aborts, and when it removes
 the protection of a snapshot. A worker that waits for a silent pool cannot be given up: its step
@@ -25,7 +25,7 @@ _ASKS_ALL_POOLS = frozenset({Op.PREPARE, Op.UNDO_PREPARE, Op.ABORT})
 
 
 def refuse_to_wait(client: rados.Rados, m: Migration, op: Op) -> None:
-    """Raise MigrationError(EAGAIN) when the step would wait for a pool that does not answer."""
+    """Raise MigrationError(EAGAIN) when the act would wait for a pool that does not answer."""
     takes_point = op is Op.PREPARE and m.verify is not Verify.NONE
     if op not in _ASKS_ALL_POOLS or not (takes_point or _has_snapshots(client, m)):
         return
@@ -61,7 +61,7 @@ def refuse_commit(client: rados.Rados, m: Migration, *, force: bool) -> None:
 
 
 def look_before(client: rados.Rados, m: Migration, op: Op) -> Optional[MigrationError]:
-    """Why a step must not begin now; None when it may. Raises ``rados.Error``."""
+    """Why an act must not begin now; None when it may. Raises ``rados.Error``."""
     try:
         if op is Op.COMMIT:
             refuse_commit(client, m, force=m.force_commit)

@@ -18,7 +18,7 @@ from ...cluster.observe import observe
 from ...cluster.pools import open_by_id
 from ...cluster.worker_process import JobTooLong, WorkerLost
 from ...control.lifecycle.abort_guard import guard_abort_again
-from ...control.lifecycle.aborting import copied_by_us_alone
+from ...control.lifecycle.aborting import written_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
 from ...control.lifecycle.cutover import waits_for_clients
@@ -136,7 +136,7 @@ class Executor:
         if job.op is not Op.COMPLETE_OBJECTS:  # what was shown of the copy before it stays shown
             tracked.done = tracked.total = tracked.compared = 0
             tracked.throughput = Throughput()
-            tracked.uncontrolled, tracked.take_lock = "", False
+            tracked.uncontrolled, tracked.may_take_lock = "", False
         tracked.lock_shared = False
         tracked.rate_limit = self._throttle.first_rate(tracked)
         copies = job.op is Op.EXECUTE and tracked.migration.method is not Method.WARM
@@ -205,7 +205,7 @@ class Executor:
         if job.failure is not None:
             errno = ETIMEDOUT if job.failure.transient else ENOMEM
             self._failures.record(tracked, job.op, errno, job.failure)
-        self._registry.update(tracked, lambda m: replace(m, step=None))
+        self._registry.update(tracked, lambda m: replace(m, intent=None))
 
     def _copy_cut_off(self, tracked: TrackedMigration, version: Optional[int]) -> None:
         """What is known of the target's header after a copy that was cut off.
@@ -219,7 +219,7 @@ class Executor:
             m = with_bytes(m, tracked)
             if tracked.lock_shared:
                 return replace(m, touched=True)
-            return m if version is None else copied_by_us_alone(m, version)
+            return m if version is None else written_by_us_alone(m, version)
 
         self._registry.update(tracked, change)
 
@@ -270,30 +270,30 @@ class Executor:
         self.breaker.succeeded(tracked.migration)
 
     def recover(self, tracked: TrackedMigration) -> None:
-        """A step was begun and its outcome is not known: fence its actor, then forget the step."""
-        step = tracked.migration.step
-        if step is None:
+        """The outcome of an act is not known: fence who did it, then forget the intent."""
+        intent = tracked.migration.intent
+        if intent is None:
             self._holder.restore(tracked)
             return
-        log.info("%s: fencing the former worker %s", tracked.migration.id, step.actor.addresses)
-        self._fencing.fence(tracked.migration, step.actor, reaped=False)
+        log.info("%s: fencing the former worker %s", tracked.migration.id, intent.actor.addresses)
+        self._fencing.fence(tracked.migration, intent.actor, reaped=False)
         # The version of the target's header that is recorded stays: a copy has changed it since, so
         # that nothing proves any more that the target is untouched.
-        self._registry.update(tracked, lambda m: replace(m, step=None))
+        self._registry.update(tracked, lambda m: replace(m, intent=None))
         self._holder.restore(tracked)
 
     def look_at_copy(self, tracked: TrackedMigration) -> None:
         """Look at a running act from outside: is its worker shut out, and who copies really?"""
         self._shut_out.look(tracked)
         migration = tracked.migration
-        step, target = migration.step, migration.target
-        if step is None or step.op is not Op.EXECUTE or not target.image_id:
+        intent, target = migration.intent, migration.target
+        if intent is None or intent.op is not Op.EXECUTE or not target.image_id:
             return
         if migration.method is Method.WARM:
             return  # only our worker copies
         with open_by_id(self._client, target.pool_id, target.namespace) as ioctx:
             holder = headers.lock_holder(ioctx, target.image_id)
-            if holder is None or holder.client in step.actor.clients:
+            if holder is None or holder.client in intent.actor.clients:
                 tracked.copied_by = ""
                 return
             tracked.copied_by = holds_lock(holder)

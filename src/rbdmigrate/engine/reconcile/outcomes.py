@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...control.lifecycle.aborting import copied_by_us_alone
+from ...control.lifecycle.aborting import written_by_us_alone
 from ...control.lifecycle.crashes import after_success
 from ...control.lifecycle.cutover import cut_over, prepare_to_undo
 from ...control.lifecycle.reverse import copied_back
@@ -32,9 +32,9 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
     if isinstance(answer, NotTrimmed):  # a guest does not wait for that
         return waiting(replace(m, release=None), answer.untrimmed, now)
     if op is Op.UNDO_PREPARE and prepare_to_undo(m):
-        return replace(m, step=None)
+        return replace(m, intent=None)
     if isinstance(answer, ObjectsCompleted):  # the attempts to copy are counted on
-        return replace(m, step=None, objects_complete=True)
+        return replace(m, intent=None, objects_complete=True)
     m = after_success(_cleared(m, op), op)
     if isinstance(answer, Prepared):
         return _prepared(m.enter(State.PREPARED, now), answer)
@@ -60,8 +60,8 @@ def _cleared(m: Migration, op: Op) -> Migration:
     put off: it stays, with its count of attempts.
     """
     if not is_refresh(m, op):
-        return replace(m, step=None, hold=kept_hold(m, op), failure=None, attempts=0)
-    return replace(m, step=None, failure=None, attempts=0 if m.failure else m.attempts)
+        return replace(m, intent=None, hold=kept_hold(m, op), failure=None, attempts=0)
+    return replace(m, intent=None, failure=None, attempts=0 if m.failure else m.attempts)
 
 
 def _prepared(m: Migration, answer: Prepared) -> Migration:
@@ -79,7 +79,7 @@ def _prepared(m: Migration, answer: Prepared) -> Migration:
 def _copied(m: Migration, answer: Copied) -> Migration:
     m = replace(m, copy_checked=True)
     if answer.alone:
-        m = copied_by_us_alone(m, answer.version)
+        m = written_by_us_alone(m, answer.version)
     else:
         m = replace(m, target_version=answer.version, touched=True)
     if m.imported is not None:

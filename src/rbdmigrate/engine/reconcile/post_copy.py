@@ -64,7 +64,7 @@ class PostCopy:
         if holder is None:
             return
         self._registry.update(tracked, lambda m: replace(m, touched=True))
-        if not tracked.take_lock:
+        if not tracked.may_take_lock:
             tracked.uncontrolled = copy_continues_message(holds_lock(holder), tracked)
             return
         ending = self._aside(slot, tracked, TakeLock(), _TAKE_LOCK_TIMEOUT)

@@ -233,7 +233,7 @@ class Scheduler:
         due = [
             tracked
             for tracked in self._agenda.busy
-            if tracked.migration.step is not None
+            if tracked.migration.intent is not None
             and tracked.copy_look_due <= now
             and not tracked.looking_at_copy
         ]

@@ -29,8 +29,8 @@ class ShutOutWorkers:
 
     def look(self, tracked: TrackedMigration) -> None:
         """Note in ``tracked`` that its worker is blocklisted. Raises MigrationError."""
-        step, now = tracked.migration.step, time.monotonic()
-        if step is None or now - tracked.progressed_at < _STILL:
+        intent, now = tracked.migration.intent, time.monotonic()
+        if intent is None or now - tracked.progressed_at < _STILL:
             return
         with self._lock:
             known = now < self._until
@@ -38,5 +38,5 @@ class ShutOutWorkers:
             found = frozenset(listed(self._client))
             with self._lock:
                 self._listed, self._until = found, now + _KEPT
-        if not self._listed.isdisjoint(step.actor.addresses):
-            tracked.shut_out = step.actor.addresses
+        if not self._listed.isdisjoint(intent.actor.addresses):
+            tracked.shut_out = intent.actor.addresses

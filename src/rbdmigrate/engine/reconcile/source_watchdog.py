@@ -26,10 +26,10 @@ class SourceWatchdog:
             if job is None:
                 continue
             m = job.tracked.migration
-            if m.step is None:
+            if m.intent is None:
                 continue  # it is about to begin
             imported = m.imported is not None
-            if job.tracked.shut_out == m.step.actor.addresses:
+            if job.tracked.shut_out == m.intent.actor.addresses:
                 problem = explain(job.op, ESHUTDOWN, m.target.spec)
                 slot.interrupt(job, problem.message, problem)
                 continue

@@ -86,4 +86,8 @@ def act_of(op: Op, m: Migration, context: ActContext) -> acts.Act:
         return acts.CompleteObjects(m.comparison_snapshot)
     if op is Op.REMOVE_COMPARISON_SNAPSHOT:
         return acts.RemoveComparisonSnapshot(m.comparison_snapshot)
-    return acts.Commit() if op is Op.COMMIT else acts.FinishCommit()
+    if op is Op.COMMIT:
+        return acts.Commit()
+    if op is Op.FINISH_COMMIT:
+        return acts.FinishCommit()
+    raise ValueError(f"no job is known for the act {op.value}")

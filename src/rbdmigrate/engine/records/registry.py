@@ -265,7 +265,7 @@ class Registry:
             store = self._stores.of(m)
             try:
                 self.writer.resolve(store, tracked)
-                ended = replace(m, step=None, hold=None, held=tracked.held_times())
+                ended = replace(m, intent=None, hold=None, held=tracked.held_times())
                 with span("end", m.id):
                     store.write(ended, history=True)
                     self.writer.remove(store, m.id)

@@ -56,6 +56,7 @@ class TrackedMigration:
         "lock_shared",
         "looking",
         "looking_at_copy",
+        "may_take_lock",
         "measured_at",
         "migration",
         "note",
@@ -70,7 +71,6 @@ class TrackedMigration:
         "slowed",
         "soak_mark",
         "source_rests",
-        "take_lock",
         "text",
         "throughput",
         "total",
@@ -110,7 +110,7 @@ class TrackedMigration:
         self.copied_by = ""  # the client that really copies, when it is not our worker
         self.shut_out: tuple[str, ...] = ()  # addresses of its worker, once they are blocklisted
         self.lock_shared = False  # somebody else may have had the target's lock during the copy
-        self.take_lock = False  # to stop its copy, at the price of writes of that client
+        self.may_take_lock = False  # to stop its copy, at the price of writes of that client
         self.uncontrolled = ""  # why a copy that was to stop goes on
         self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted

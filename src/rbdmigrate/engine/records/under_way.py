@@ -48,7 +48,7 @@ class MigrationsUnderWay:
 
     def _note_act(self, tracked: TrackedMigration) -> None:
         """Whether a record has an act may have changed."""
-        if tracked.migration.step is not None:
+        if tracked.migration.intent is not None:
             self._acting[tracked.migration.id] = tracked
         else:
             self._acting.pop(tracked.migration.id, None)

@@ -64,7 +64,7 @@ class AbortPermission:
                     "of it as an ordinary, incomplete image.",
                 )
             return None  # a prepare that has not answered yet: decided on again when it has
-        ours = m.step.actor.clients if m.step is not None else ()
+        ours = m.intent.actor.clients if m.intent is not None else ()
         others = [user for user in self._users(m) if user.client not in ours]
         with self._translated(m.target.spec):
             found = find_target(self._client, m, situation, users=others)

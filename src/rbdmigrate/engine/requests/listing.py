@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from itertools import chain
 from typing import Any, Optional, Union
 
-from ...control.query import Found, Query, Row, page, totals
+from ...control.query import ListResult, Query, Row, page, totals
 from ...model.client_warnings import target_changes
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
@@ -17,7 +17,7 @@ from ..records.registry import Registry, TrackedMigration
 from .errors import TranslatedErrors
 from .refresh import Refresh
 from .report import render, row, view
-from .report_text import report_text
+from .report_text import report_texts
 
 Report = dict[str, Any]
 Item = Union[TrackedMigration, Migration]
@@ -45,13 +45,13 @@ class Listing:
         *,
         ended: bool = False,
         states: Optional[Container[State]] = None,
-        look: bool = False,
+        refresh: bool = False,
     ) -> list[Report]:
         """All migrations under way, the oldest first; with ``ended`` also those of the history.
 
-        ``states``: only those under way that are in one of these. ``look``: look at them first.
+        ``states``: only those under way that are in one of these. ``refresh``: look at them first.
         """
-        if look:
+        if refresh:
             self._refresh.look(self._under_way())
         tracked = self._under_way()
         if states is not None:
@@ -61,19 +61,19 @@ class Listing:
             reports += map(render, self._ended())
         return reports
 
-    def find(self, query: Query, *, look: bool = False) -> Found:
+    def find(self, query: Query, *, refresh: bool = False) -> ListResult:
         """All that ``query`` finds: the oldest first, then those of the history.
 
-        Its order and offset do not count, nor does a limit of 0. ``look``: look at all under way
-        first.
+        Its order and offset do not count, nor does a limit of 0. ``refresh``: look at all under
+        way first.
         """
-        if look:
+        if refresh:
             self._refresh.look(self._under_way())
         items: list[Item] = [t for t in self._under_way() if query.wants(t.migration)]
         if query.ended:
             items += [m for m in self._ended() if query.wants(m)]
         found = items[: query.limit] if query.limit else items
-        return Found(found, render, report_text)
+        return ListResult(found, render, report_texts)
 
     def browse(self, query: Query) -> tuple[int, list[Report]]:
         """How many migrations ``query`` finds, and the page of them that it asks for."""

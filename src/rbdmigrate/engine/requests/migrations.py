@@ -283,7 +283,7 @@ class Migrations:
         self._changes.change(tracked, to_pause, forced("pause", force))
         if tracked.copied_by and not force:
             return view(tracked)
-        tracked.take_lock = force
+        tracked.may_take_lock = force
         self._scheduler.interrupt(tracked, "paused")
         self._changes.wait_while_busy(tracked)
         return view(tracked)
@@ -351,8 +351,8 @@ class Migrations:
             with self._translated(target):
                 clones.refuse_commit(self._client, m, force=False)
         self._changes.change(tracked, lambda m: to_commit(m, force=force), forced("commit", force))
-        step = tracked.migration.step
-        if step is not None and is_reverse(tracked.migration, step.op):
+        intent = tracked.migration.intent
+        if intent is not None and is_reverse(tracked.migration, intent.op):
             self._scheduler.interrupt(tracked, "committed")  # the source goes
         return tracked
 

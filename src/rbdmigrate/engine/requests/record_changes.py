@@ -96,7 +96,7 @@ class RecordChanges:
 
 def _tried_again(m: Migration, ends: float) -> bool:
     """Whether an act that failed is being tried again, or will be before ``ends``."""
-    if m.step is not None:
+    if m.intent is not None:
         return True
     hold = m.hold
     if hold is None or hold.reason is not HoldReason.RETRY:

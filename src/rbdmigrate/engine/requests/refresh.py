@@ -53,6 +53,6 @@ def _seen(tracked: TrackedMigration) -> float:
 
 def _looked(tracked: TrackedMigration, asked: float) -> bool:
     """Whether it was looked at since, or began something, or cannot be looked at."""
-    if tracked.migration.step is not None or tracked.troubled:
+    if tracked.migration.intent is not None or tracked.troubled:
         return True
     return not tracked.busy and (_seen(tracked) >= asked or tracked.migration.state.ended)

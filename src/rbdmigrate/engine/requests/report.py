@@ -26,9 +26,9 @@ _NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
 
 def view(tracked: TrackedMigration) -> dict[str, Any]:
     """The Report of a migration under way."""
-    step = tracked.migration.step
-    copying = step is not None and step.op is Op.EXECUTE
-    comparing = step is not None and step.op is Op.VERIFY
+    intent = tracked.migration.intent
+    copying = intent is not None and intent.op is Op.EXECUTE
+    comparing = intent is not None and intent.op is Op.VERIFY
     rate = tracked.throughput.rate if copying or comparing else None
     left = eta(tracked.size, tracked.copied, rate) if copying else None
     live = Live(
@@ -40,11 +40,11 @@ def view(tracked: TrackedMigration) -> dict[str, Any]:
         rate_limit=tracked.rate_limit if copying or comparing else None,
         share=tracked.share if comparing else None,
         eta=left,
-        begun=step.started if step is not None and copying else None,
+        begun=intent.started if intent is not None and copying else None,
         ends=None if left is None else time.time() + left,
         slowed=tracked.slowed if copying or comparing else (),
         hold=live_hold(tracked),
-        acting=step is not None,
+        acting=intent is not None,
         copied_by=tracked.copied_by,
         age=_age(tracked.migration),
         source_age=_source_age(tracked.migration),
@@ -72,7 +72,7 @@ def _source_age(m: Migration) -> Optional[float]:
 def row(tracked: TrackedMigration) -> Row:
     """It among many, of which most are not shown."""
     t, m = tracked, tracked.migration
-    moving = m.step is not None and m.step.op in PACED
+    moving = m.intent is not None and m.intent.op in PACED
     rate = t.throughput.rate if moving else None
     return Row(t, m, t.copied, t.size, t.share, rate, live_hold)
 
@@ -106,7 +106,7 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
         return m.hold  # somebody has to decide, and it says between what
     if m.paused:
         return Hold(HoldReason.PAUSED, _paused(tracked))
-    paced = m.step is not None and m.step.op in PACED
+    paced = m.intent is not None and m.intent.op in PACED
     still = time.monotonic() - tracked.progressed_at
     if paced and still > _STALLED:
         return standstill(m, still)
@@ -120,9 +120,9 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     rests = m.state is State.EXECUTED or m.cut_over_at is not None
     rests = rests or (by_prepare(m) and m.state is State.QUEUED)
     in_record = _held(m.hold)
-    free = m.step is None and not in_record
+    free = m.intent is None and not in_record
     asks = waits_for_hooks(m)
-    if asks and not in_record and (m.step is None or is_refresh(m, m.step.op)):
+    if asks and not in_record and (m.intent is None or is_refresh(m, m.intent.op)):
         return Hold(HoldReason.HOOK, asks)
     if free and rests and waits_for_clients(m) and tracked.cutover_held is not None:
         return tracked.cutover_held

@@ -17,17 +17,18 @@ from .report import live_hold, render, view
 _HELD = '"held_seconds": '  # no text in a Report can contain it: quotes in texts are escaped
 
 
-def report_text(item: Union[TrackedMigration, Migration]) -> str:
-    """The Report of a migration under way, or of one that has ended, as ``json.dumps`` writes it.
+def report_texts(item: Union[TrackedMigration, Migration]) -> tuple[str, ...]:
+    """The Report of a migration under way, or of one that has ended, in parts: together they are
+    what ``json.dumps`` writes.
 
     What only depends on the time is found out each time: how long it was held, and all of those
     that are acted on, or whose age is shown.
     """
     if isinstance(item, Migration):
-        return json.dumps(render(item))
+        return (json.dumps(render(item)),)
     m = item.migration
-    if m.step is not None or m.rounds is not None:
-        return json.dumps(view(item))
+    if m.intent is not None or m.rounds is not None:
+        return (json.dumps(view(item)),)
     copied = (item.done, item.total, item.copied, item.size, item.copied_by)
     seen = (*copied, item.way_back, live_hold(item))
     kept = item.text
@@ -35,7 +36,7 @@ def report_text(item: Union[TrackedMigration, Migration]) -> str:
         whole = json.dumps({**view(item), "held_seconds": None})
         before, _, after = whole.partition(f"{_HELD}null")
         kept = item.text = (m, seen, before + _HELD, after)
-    return f"{kept[2]}{_held_text(item)}{kept[3]}"
+    return (kept[2], _held_text(item), kept[3])
 
 
 def _held_text(tracked: TrackedMigration) -> str:

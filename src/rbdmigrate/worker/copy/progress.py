@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from ...model.jobs.protocol import Progress, Tell
-from .copied_alone import CopiedAlone
 from .estimate import CopyEstimate
+from .sole_writer import SoleWriter
 from .throttle import CopyThrottle
 
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a copy
@@ -17,7 +17,7 @@ class CopyProgress:
     """A copy's callback: paces each object, and tells how far it is now and then."""
 
     def __init__(
-        self, pace: CopyThrottle, found: CopyEstimate, tell: Tell, watch: CopiedAlone
+        self, pace: CopyThrottle, found: CopyEstimate, tell: Tell, watch: SoleWriter
     ) -> None:
         self._watch = watch
         self._pace = pace

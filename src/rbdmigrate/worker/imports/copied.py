@@ -7,7 +7,7 @@ import rados
 from ...model.copy_mark import CopyMark
 from ...model.jobs.acts import ImportEnds
 from ...model.jobs.protocol import Tell
-from ..copy.copied_alone import CopiedAlone
+from ..copy.sole_writer import SoleWriter
 from ..mover.copy import DiskCopy
 from ..mover.ends import Reader
 from ..mover.image_writer import open_writer
@@ -22,7 +22,7 @@ def copied(
     ends: ImportEnds,
     reader: Reader,
     mark: CopyMark,
-    watch: CopiedAlone,
+    watch: SoleWriter,
     tell: Tell,
 ) -> CopyMark:
     """Copy to the target from ``mark`` on until everything is there; the mark at the end.

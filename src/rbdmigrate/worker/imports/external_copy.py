@@ -28,7 +28,7 @@ from ...model.layout import LayoutOptions
 from ...sources.copying import CopySource
 from ...sources.spool import Spool
 from ...sources.stream import BLOCK
-from ..copy.copied_alone import CopiedAlone
+from ..copy.sole_writer import SoleWriter
 from ..identity import renamed
 from ..mover.marks import read_mark
 from ..mover.requests import CopyFailed
@@ -68,7 +68,7 @@ def prepare(
     with session.open(target) as ioctx:
         if headers.image_id(ioctx, target.image) is not None:
             raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
-        session.c.create(target, imported.size, layout, features)
+        session.c_client.create(target, imported.size, layout, features)
         fault_point("external.made")
         made = headers.image_id(ioctx, target.image) or ""
         if not imported.made(made):
@@ -101,7 +101,7 @@ def execute(
         session.without_cache(),
     ):
         reader.require(imported.snapshots)
-        watch = CopiedAlone(session, ioctx, target, act.untouched)
+        watch = SoleWriter(session, ioctx, target, act.untouched)
         watch.begins()
         mark = reader.from_its_beginning(read_mark(ioctx, target))
         if not mark.complete:

@@ -42,7 +42,7 @@ def _known(session: Session, kind: str, pool_id: int) -> bool:
     target = Place("", "", name, pool_id)
     text = json.dumps({"type": "raw", "stream": _NOWHERE[kind]})
     try:
-        session.c.prepare_import(text, target, LayoutOptions(), None)
+        session.c_client.prepare_import(text, target, LayoutOptions(), None)
     except CApiError as error:
         return error.errno != ENOSYS
     with session.open(target) as ioctx:  # it opened what cannot be opened

@@ -165,7 +165,7 @@ def prepare(
             raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
         with session.open(found.place) as source:
             require_same_image(source, found.place)
-        session.c.clone(found.place, found.snapshot, target, layout, features)
+        session.c_client.clone(found.place, found.snapshot, target, layout, features)
         made = headers.image_id(ioctx, target.image) or ""
         parent = headers.parent(ioctx, made)
         if parent is None or parent.image_id != found.place.image_id:

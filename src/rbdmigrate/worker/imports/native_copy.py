@@ -31,7 +31,7 @@ from ...model.layout import FEATURES, LayoutOptions
 from ...model.source_spec import SourceSpec
 from ...sources.errors import SourceError
 from ...sources.problems import of_error
-from ..copy.copied_alone import CopiedAlone
+from ..copy.sole_writer import SoleWriter
 from ..identity import renamed
 from ..mover.marks import read_mark
 from ..mover.rbd_reader import RbdReader
@@ -100,7 +100,7 @@ def prepare(
     with session.open(target) as ioctx:
         if headers.image_id(ioctx, target.image) is not None:
             raise MigrationError(EEXIST, f"The target {target.spec} exists already.")
-        session.c.create(target, found.size, layout, features)
+        session.c_client.create(target, found.size, layout, features)
         fault_point("native.made")
         made = headers.image_id(ioctx, target.image) or ""
         if not imported.made(made):
@@ -135,7 +135,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         ioctx = stack.enter_context(session.open(target))
         source = stack.enter_context(cluster.open(place))
         stack.enter_context(session.without_cache())
-        watch = CopiedAlone(session, ioctx, target, act.untouched)
+        watch = SoleWriter(session, ioctx, target, act.untouched)
         watch.begins()
         mark = read_mark(ioctx, target)
         reader = RbdReader(source, place.image_id)

@@ -31,10 +31,10 @@ from ...sources import Content, Limits, changes, identify, inspect, open_content
 from ...sources.copying import CopySource, identify_copied, inspect_copied
 from ...sources.limits import Deadline
 from ..copy.concurrency import allow_lock_owner, limited_concurrency
-from ..copy.copied_alone import CopiedAlone
 from ..copy.estimate import survey_import
 from ..copy.lock_requests import yielding_lock
 from ..copy.progress import CopyProgress, objects
+from ..copy.sole_writer import SoleWriter
 from ..identity import (
     prepared_target,
     renamed,
@@ -87,7 +87,7 @@ def prepare(session: Session, ends: ImportEnds, act: Prepare, tell: Tell) -> Pre
     else:
         require_allowed(imported.source, ends, f"Preparing {target.spec}")
         with _explained(session, ends, f"Preparing {target.spec}"):
-            session.c.prepare_import(_for_librbd(session, ends), target, layout, features)
+            session.c_client.prepare_import(_for_librbd(session, ends), target, layout, features)
         _remove_if_exchanged(session, ends, files)
     fault_point("librbd.after", "prepare")
     with session.open(target) as ioctx:
@@ -180,7 +180,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
     files = CheckedFiles.of(imported.source, ends.policy)
     with session.open(target) as ioctx:
         require_unlocked(ioctx, target)
-        watch = CopiedAlone(session, ioctx, target, act.untouched)
+        watch = SoleWriter(session, ioctx, target, act.untouched)
         copied = CopyProgress(session.pace, found, tell, watch)
         copied.tell(0, found.to_copy.objects)
         allow_lock_owner(ioctx, target, act.holder_ops)

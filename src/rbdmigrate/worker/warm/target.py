@@ -50,10 +50,10 @@ def create(session: Session, ends: WarmEnds, layout: LayoutOptions) -> str:
         parent = None if layout.flatten else headers.parent(source, ends.source.image_id)
         bits = _wanted_features(layout, features)
         if parent is None:
-            session.c.create(place, size, wanted, bits)
+            session.c_client.create(place, size, wanted, bits)
         else:
             original, snapshot = _snapshot_of(session, parent, ends.source, wanted.object_size)
-            session.c.clone(original, snapshot, place, wanted, bits, version)
+            session.c_client.clone(original, snapshot, place, wanted, bits, version)
         fault_point("warm.made")
         ident = headers.image_id(ioctx, place.image) or ""
         mark = CopyMark(0, mixed=parent is not None)  # it has the data of its parent

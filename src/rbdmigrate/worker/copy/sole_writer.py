@@ -16,7 +16,7 @@ from ...model.migration import Place
 from ..session import Session
 
 
-class CopiedAlone:
+class SoleWriter:
     """Watches one copy. ``alone`` is true as long as nothing shows that somebody else was there."""
 
     def __init__(
