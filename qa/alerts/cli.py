@@ -14,7 +14,8 @@ from qa.workload.images import wipe
 
 from .prometheus import Prometheus, metrics_served, scraping
 from .rules import impatient, rules
-from .troubles import NIGHT, Site, Trouble
+from .site import Site
+from .troubles import NIGHT, Trouble
 
 _PATIENCE = 240.0  # seconds for an alert to fire or to clear; an agent is lost after 120
 _COUNTER = 'rbd_migration_ended_total{outcome="committed",method="live",kind="image"}'

@@ -6,68 +6,23 @@ Each is a context manager: within it the trouble is there, and at its end it is 
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Callable
 
-import rados
+import rbd
 
-from qa.devcluster import Cluster
 from qa.soak.chaos import workers_of
-from qa.workload.asking import ask
 from qa.workload.damage import spoil
-from qa.workload.images import KIB, MIB, make_image
+from qa.workload.images import KIB, MIB, image_id, make_image, place
 from qa.workload.module_options import module_options
 from qa.workload.web_server import WebServer
-from rbdmigrate.model import agent_messages as messages
-from rbdmigrate.model.spec import parse_image_spec
+
+from .agent_troubles import agent_lost, guest_stood_still
+from .site import SOON, Site
 
 _SECRET = "rbd/migration-source/alerts"
-_SOON = 90.0  # seconds for a migration to come to a state
 _KILLS = 3
-_HOST, _GUEST = "host-1", "web-1"
-
-
-@dataclass(frozen=True)
-class Site:
-    """A cluster with two pools, an administrator's client and a folder that a server serves."""
-
-    cluster: Cluster
-    client: rados.Rados
-    pools: "tuple[str, str]"
-    folder: Path
-
-    def ask(self, command: str, **args: Any) -> Any:
-        """The answer to ``ceph rbd migration COMMAND``."""
-        return ask(self.client, command, **args)
-
-    def image(self, name: str, size: int = MIB) -> "tuple[str, str]":
-        """A new image, and the target that it may get: two image specs."""
-        source, target = (f"{pool}/{name}" for pool in self.pools)
-        make_image(self.client, source, size, 64 * KIB, snapshots=())
-        return source, target
-
-    def wait(self, target: str, *states: str) -> None:
-        """Wait until a migration is in one of these states."""
-        self.cluster.wait_for(
-            lambda: self.ask("status", target_image=target)["state"] in states, _SOON, states[0]
-        )
-
-    def abort(self, target: str) -> None:
-        """Abort a migration, whatever clients did, and wait for its end."""
-        self.ask("abort", target_image=target, force=True)
-        self.wait(target, "aborted")
-
-    def slow_copy(self, name: str, rate: str = "64K") -> str:
-        """A migration that is being copied, and will be for minutes; the target."""
-        source, target = self.image(name, 16 * MIB)
-        self.ask("run", source_image=source, target_image=target, goal="executed", rate=rate,
-                 method="live")  # fmt: skip
-        self.wait(target, "executing")
-        return target
 
 
 @contextmanager
@@ -200,7 +155,7 @@ def workers_killed(site: Site) -> "Iterator[None]":
         return set(workers_of(site.cluster)) - killed
 
     for _ in range(_KILLS):
-        for pid in site.cluster.wait_for(alive, _SOON, "the next worker"):
+        for pid in site.cluster.wait_for(alive, SOON, "the next worker"):
             killed.add(pid)
             with suppress(ProcessLookupError):  # it ended by itself
                 os.kill(pid, signal.SIGKILL)
@@ -240,7 +195,7 @@ def plan_stopped(site: Site) -> "Iterator[None]":
     yield
     site.ask("plan cancel", plan="alerts")
     site.cluster.wait_for(
-        lambda: site.ask("plan show", plan="alerts")["state"] == "cancelled", _SOON, "cancelled"
+        lambda: site.ask("plan show", plan="alerts")["state"] == "cancelled", SOON, "cancelled"
     )
     site.ask("plan rm", plan="alerts")
 
@@ -266,61 +221,25 @@ def hook_fails(site: Site) -> "Iterator[None]":
         site.abort(target)
 
 
-def _poll(site: Site, request: messages.Request) -> Any:
-    said = site.cluster.ceph(
-        "rbd", "migration", "agent", "poll", _HOST, "-i", "-", input=messages.encode(request)
-    )
-    return messages.decode_answer(said)
-
-
-def _with_agent(site: Site, name: str) -> "tuple[str, messages.Inventory]":
-    """A migration that waits for an agent to move its guest; the target, and what it reports."""
-    source, target = site.image(name)
-    disk = messages.OpenDisk(parse_image_spec(source, "rbd", "image"), "/vda")
-    guest = messages.OpenGuest(_GUEST, "uuid-1", "running", (disk,), renames=True)
-    site.ask("run", source_image=source, target_image=target, cutover="agent", goal="cut-over",
-             name_changes=True, max_pause="1s", verify="none")  # fmt: skip
+@contextmanager
+def reverse_rounds_fail(site: Site) -> "Iterator[None]":
+    """A client has the kept source open, and the source is not refreshed after the cutover."""
+    source, target = site.image("kept")
+    ident = image_id(site.client, source)
+    site.ask("run", source_image=source, target_image=target, goal="executed", method="warm")
     site.wait(target, "executed")
-    return target, messages.Inventory("1", (guest,))
-
-
-@contextmanager
-def agent_lost(site: Site) -> "Iterator[None]":
-    """An agent does not report any more; after two minutes it counts as lost."""
-    target, inventory = _with_agent(site, "lost")
-    _poll(site, inventory)
-    yield
-    site.ask("agent rm", host=_HOST)
-    site.abort(target)
-
-
-@contextmanager
-def guest_stood_still(site: Site) -> "Iterator[None]":
-    """An agent says that its guest stood still for longer than allowed."""
-    target, inventory = _with_agent(site, "paused")
-    idents = tuple(disk.migration for move in _orders(site, inventory) for disk in move.disks)
-
-    def may_pause() -> bool:
-        return bool(_poll(site, messages.Ready("t", _GUEST, idents)).go)
-
-    site.cluster.wait_for(may_pause, _SOON, "the permission to pause the guest")
-    _poll(site, messages.Released("t", _GUEST, idents))
+    site.ask("cutover", target_image=target)
     site.wait(target, "cut-over")
-    _poll(site, messages.Resumed("t", _GUEST, idents, 9.0))
-    yield
+    with place(site.client, source) as ioctx, rbd.Image(ioctx, image_id=ident):
+
+        def warned() -> bool:
+            site.ask("execute", target_image=target)
+            return "RBD_MIGRATION_REVERSE" in site.cluster.health()["checks"]
+
+        site.cluster.wait_for(warned, SOON, "three rounds that fail")
+        yield
     site.ask("commit", target_image=target)
     site.wait(target, "committed")
-    site.ask("agent rm", host=_HOST)
-
-
-def _orders(site: Site, inventory: messages.Inventory) -> "tuple[messages.GuestMove, ...]":
-    """The moves that are ordered, once there are some."""
-    deadline = time.monotonic() + _SOON
-    while True:
-        moves: tuple[messages.GuestMove, ...] = _poll(site, inventory).moves
-        if moves or time.monotonic() > deadline:
-            return moves
-        time.sleep(0.5)
 
 
 Trouble = Callable[[Site], "AbstractContextManager[None]"]
@@ -338,5 +257,6 @@ NIGHT: "tuple[tuple[Trouble, tuple[str, ...]], ...]" = (
     (hook_fails, ("RBDMigrationHookFails",)),
     (guest_stood_still, ("RBDMigrationGuestStandsStill",)),
     (agent_lost, ("RBDMigrationAgentLost",)),
+    (reverse_rounds_fail, ("RBDMigrationReverseRoundsFail",)),
     (managers_gone, ("RBDMigrationMetricsMissing",)),
 )

@@ -12,7 +12,8 @@ import rados
 from qa.alerts.cli import one
 from qa.alerts.prometheus import Prometheus, metrics_served, scraping
 from qa.alerts.rules import impatient, rules
-from qa.alerts.troubles import Site, contents_differ, left_half_done
+from qa.alerts.site import Site
+from qa.alerts.troubles import contents_differ, left_half_done
 from qa.devcluster import Cluster
 from qa.workload.images import KIB, MIB, make_image
 from tests.cluster.commands import Commands

@@ -253,6 +253,12 @@ def test_snapshots_and_images_that_users_change_on_both_sides_are_made_up_for_or
     with place(client, source) as ioctx, rbd.Image(ioctx, image_id=ident):
         migration.text("execute", target)
         cluster.wait_for(lambda: problem(migration, target), 60, "a round that is refused")
+
+        def warned() -> bool:
+            migration.text("execute", target)
+            return "RBD_MIGRATION_REVERSE" in cluster.health()["checks"]
+
+        cluster.wait_for(warned, 60, "the warning after three of them")
     assert "open for writing" in problem(migration, target)
     require_kept(client, source, ident)
     report = migration.report(target)

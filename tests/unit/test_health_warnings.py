@@ -19,6 +19,7 @@ from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy, Release
 from rbdmigrate.model.host_report import HostReport
 from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.migration import Actor, Failure, Hold, Intent
+from rbdmigrate.model.reverse_rounds import ReverseRounds
 from rbdmigrate.model.rounds import Rounds
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
@@ -58,6 +59,11 @@ def waiting(**changes):
     return replace(found, **changes)
 
 
+def behind(failures, **changes):
+    rounds = ReverseRounds(failures=failures, problem="rbd/a is open for writing by client.1.")
+    return replace(moved(1.0, reverse=rounds, refresh_source=HOUR), **changes)
+
+
 PAUSED = Release(NOON, "t", "h1", "web")
 IMPORT = {"imported": Import(HTTP)}
 CASES = [
@@ -92,6 +98,11 @@ CASES = [
     ("a guest waits", Facts(waiting(release=PAUSED), NOON + 3.0), {}),
     ("a guest waits too long", Facts(waiting(release=PAUSED), NOON + 9.0), {Code.CUTOVER}),
     ("clients closed it", Facts(waiting(release=Release(NOON)), NOON + 9.0), {}),
+    ("two reverse rounds failed", Facts(behind(2), NOON), {}),
+    ("three reverse rounds failed", Facts(behind(3), NOON), {Code.REVERSE}),
+    ("no others follow", Facts(behind(3, refresh_source=0.0), NOON), {}),
+    ("they are paused", Facts(behind(3, paused=True), NOON), {}),
+    ("it goes back", Facts(behind(3, goal=Goal.ABORTED), NOON), {}),
 ]  # fmt: skip
 
 

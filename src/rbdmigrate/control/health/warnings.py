@@ -21,12 +21,13 @@ from ...model.states import HoldReason, Method, Op, State
 from ...model.units import format_seconds
 from ...model.verification import Outcome
 from ..lifecycle.cutover import clients_wait, image_in_use, undecided, waits_for_clients
+from ..lifecycle.reverse import reverse_at
 from ..lifecycle.schedule import PACED
 
 _HOUR = 3600.0
 _GRACE = 2.0  # seconds that a pause may last longer before it is said
 _TOLD = 24 * _HOUR  # seconds for which a pause that was too long is told
-_TRIES = 3  # failed attempts after which the source of an import counts as unreachable
+_TRIES = 3  # attempts that failed one after another, before it is said
 _RESTING = (State.PREPARED, State.EXECUTED, State.CUT_OVER, State.VERIFIED)
 
 
@@ -41,6 +42,7 @@ class Code(enum.Enum):
     SECRET = "import(s) whose secrets cannot be read"
     CUTOVER = "cutover(s) took longer than allowed"
     AGENT = "agent(s) lost that are to move guests"
+    REVERSE = "migration(s) whose source is not kept up to date"
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,18 @@ def _cutover(facts: Facts, limits: Limits) -> str:
     )
 
 
+def _reverse(facts: Facts, limits: Limits) -> str:
+    m, rounds = facts.migration, facts.migration.reverse
+    if rounds is None or rounds.failures < _TRIES or reverse_at(m) is None:
+        return ""
+    age = format_seconds(facts.now - max(rounds.at, m.cut_over_at or 0.0))
+    return (
+        f"{rounds.failures} reverse rounds in a row failed: {rounds.problem} An abort would copy "
+        f"what was written in the last {age} while clients wait. Another round is tried by itself, "
+        f"or with `ceph rbd migration execute {m.target.spec}`."
+    )
+
+
 def _lost(report: HostReport, wanted: Mapping[ImageSpec, Migration]) -> str:
     targets = sorted(
         str(wanted[disk.image].target.spec)
@@ -235,4 +249,5 @@ _JUDGES: dict[Code, Callable[[Facts, Limits], str]] = {
     Code.SOURCE: _source,
     Code.SECRET: _secret,
     Code.CUTOVER: _cutover,
+    Code.REVERSE: _reverse,
 }
