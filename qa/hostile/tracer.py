@@ -38,11 +38,13 @@ def strays(log: Path, folder: Path, usual: Path) -> "Iterator[str]":
 
 
 def _touched(log: Path) -> "Iterator[tuple[str, str]]":
+    """Each line with its path; of what a process reads about itself that is ``/proc/self/...``."""
     for line in log.read_text(errors="replace").splitlines():
         match = _LINE.match(line)
         if match is not None and match[1] not in (*_LOOKING, *_TALKING):
+            own = f"/proc/{line.split()[0]}/"  # on Debian forky each program reads its maps so
             for path in _PATH.findall(match[2])[:1]:
-                yield line, path
+                yield line, f"/proc/self/{path[len(own) :]}" if path.startswith(own) else path
 
 
 def _general(path: str) -> str:
