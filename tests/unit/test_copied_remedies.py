@@ -192,8 +192,12 @@ def data_of_a_disk_of_esx(bench):
 
 
 def differences_to_a_vhd(bench):
-    if shutil.which("vhdimount") is None or not os.access("/dev/fuse", os.W_OK):
+    tool = shutil.which("vhdimount")
+    if tool is None or not os.access("/dev/fuse", os.W_OK):
         pytest.skip("needs libvhdi-utils and FUSE")
+    linked = subprocess.run(["ldd", tool], check=True, capture_output=True, text=True).stdout
+    if "libfuse" not in linked:
+        pytest.skip("the vhdimount of Debian 13 was built without FUSE")
     half, child = MIB, bench.folder / "child disk.vhd"
     bench.run("qemu-img convert -f raw -O vpc -o force_size=on base.raw 'my parent.vhd'")
     bench.run("qemu-io -f vpc -c 'write -P 9 0 1M' 'my parent.vhd'")

@@ -93,7 +93,10 @@ def _require_format(stream: Stream, spec: StreamSpec, kind: str) -> None:
             "source-spec.",
         )
     if kind == "vpc" and int.from_bytes(last[60:64], "big") == _DIFFERENCING:
-        how = "with vhdimount, which shows the merged disk"
+        how = (
+            "with Merge-VHD of Hyper-V, or with vhdimount, which shows the merged disk (that of "
+            "Debian 13 cannot, for it was built without FUSE)"
+        )
         raise _differences("VHD_DIFFERENCING", stream, "VHD", how, merged(spec))
     if kind == "vhdx" and has_parent(stream.read):
         raise _differences("VHDX_DIFFERENCING", stream, "VHDX", "with Merge-VHD of Hyper-V")
