@@ -198,6 +198,20 @@ def test_any_command_of_run_has_a_line_in_the_table(
     assert line.split() == ["qa", "soak", "--minutes", "15", outcome]
 
 
+def test_the_unit_tests_can_be_run_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def in_release(name: str, command: "list[str]", log: Path, timeout: float = 0) -> int:
+        log.write_text("ceph version 20.2.4 (0f) tentacle (stable)\nPython 3.14.8\n")
+        return 0
+
+    monkeypatch.setattr(cli, "_in_release", in_release)
+    asked = ["--only", "tentacle", "--run", "--", "test", "-e", "unit,programs"]
+    assert cli.main(asked) == 0
+    _, line, *_ = capsys.readouterr().out.splitlines()
+    assert line.split() == ["unit", "tests", "passed"]
+
+
 def test_what_a_command_said_is_shown_also_when_it_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
