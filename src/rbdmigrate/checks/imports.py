@@ -16,7 +16,7 @@ from ..model.osd_caps import may_use_images
 from ..model.source_spec import unsupported
 from ..model.units import format_size
 from .facts import Facts
-from .registry import LIVE, OF_IMPORTS, Found, check
+from .registry import IMPORT_METHODS, LIVE, Found, check
 
 _STREAMS = {"nbd": "Ceph 19.2.3 and 20"}
 PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
@@ -26,7 +26,7 @@ PREFIX = "rbd/migration/"  # of config-keys that hold secrets of this module
     "SOURCE_RELEASE",
     Severity.ERROR,
     "This release of Ceph cannot read such a source.",
-    methods=OF_IMPORTS,
+    methods=IMPORT_METHODS,
     errno=EOPNOTSUPP,
 )
 def release(facts: Facts) -> Iterator[Found]:
@@ -133,7 +133,7 @@ def _number(release: tuple[int, int, int]) -> str:
     "IMPORT_FLATTEN",
     Severity.ERROR,
     "--flatten was given for an import, whose target never has a parent in the end.",
-    methods=OF_IMPORTS,
+    methods=IMPORT_METHODS,
     errno=EINVAL,
 )
 def flatten(facts: Facts) -> Iterator[Found]:
@@ -226,7 +226,7 @@ def _loses_an_object(older: int, newer: int, cluster: int, size: int) -> bool:
     Severity.WARNING,
     "The source's secrets will be in the target's header, "
     "where every client that reads the image sees them.",
-    methods=OF_IMPORTS,
+    methods=IMPORT_METHODS,
 )
 def inline(facts: Facts) -> Iterator[Found]:
     """Yield the option --inline-secrets."""
@@ -243,7 +243,7 @@ def inline(facts: Facts) -> Iterator[Found]:
     "SECRETS_LOGGED",
     Severity.WARNING,
     "Secrets were given in the command itself, which Ceph writes into its audit log.",
-    methods=OF_IMPORTS,
+    methods=IMPORT_METHODS,
 )
 def logged(facts: Facts) -> Iterator[Found]:
     """Yield secrets in the command: the audit log has commands, but not files of -i (16.2.15)."""

@@ -13,7 +13,7 @@ from ..model.image import Image
 from ..model.states import Method
 from ..model.verification import Verify
 from .facts import Facts
-from .registry import ALL, IMAGE_METHODS, LIVE, OF_IMPORTS, Found, check, method_names
+from .registry import ALL, IMAGE_METHODS, IMPORT_METHODS, LIVE, Found, check, method_names
 
 Meets = Callable[[Facts], bool]
 _CODE = "RELEASE_BUG"
@@ -232,7 +232,7 @@ FAULTS: tuple[Fault, ...] = (
         meets=_config_keys,
         fixed={20: (2, 4)},
         since=20,
-        methods=OF_IMPORTS,
+        methods=IMPORT_METHODS,
     ),
 )
 

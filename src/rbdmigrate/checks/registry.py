@@ -16,7 +16,7 @@ ALL = frozenset(Method)
 LIVE = frozenset({Method.LIVE})
 WARM = frozenset({Method.WARM})
 IMAGE_METHODS = frozenset({Method.LIVE, Method.WARM})
-OF_IMPORTS = frozenset({Method.LIVE, Method.COPY})
+IMPORT_METHODS = frozenset({Method.LIVE, Method.COPY})
 
 
 def method_names(methods: frozenset[Method]) -> str:

@@ -18,7 +18,7 @@ from .plan_fields import PlanObject, refuse
 _OF_SOURCES = ("as_raw", "checksum")
 _FIELDS = ("source", "target", "source_spec", *_OF_SOURCES, "method")
 _IMAGE_METHODS = (Method.LIVE.value, Method.WARM.value)
-_OF_IMPORTS = (Method.LIVE.value, Method.COPY.value)
+_IMPORT_METHODS = (Method.LIVE.value, Method.COPY.value)
 
 
 def listed_image(value: Any, path: str, default_pool: str) -> Listed:
@@ -62,7 +62,7 @@ def import_method(given: PlanObject, spec: Optional[SourceSpec]) -> Optional[Met
 
     Raises MigrationError(EINVAL).
     """
-    method = _method(given, _OF_IMPORTS)
+    method = _method(given, _IMPORT_METHODS)
     if spec is not None and method is Method.LIVE and not spec.read_by_librbd:
         raise refuse(
             given.where("method"),
