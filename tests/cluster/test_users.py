@@ -84,7 +84,7 @@ def test_a_commit_that_cannot_remove_the_source_says_who_has_it_open(
         watch = ioctx.watch(f"rbd_header.{ident}", lambda *_: None)
         migration.text("commit", target)
         failure = cluster.wait_for(lambda: migration.report(target)["failure"], 60, "a failure")
-        said = f"because client.{other.get_instance_id()} at "
+        said = f"is open for writing by client.{other.get_instance_id()} at "
         assert said in failure["message"]
         assert failure["code"] == "EBUSY"
         assert digests(client, target) == before

@@ -111,8 +111,8 @@ def naming_users(session: Session, source: Place, target: Place) -> Iterator[Non
             raise
         raise MigrationError(
             EBUSY,
-            f"The source {source.spec} cannot be removed, because {name_users(users)} has it open; "
-            f"stop the client, and the commit of {target.spec} goes on by itself.",
+            f"The source {source.spec} is open for writing by {name_users(users)}, so that it "
+            f"cannot be removed; stop the client, and the commit of {target.spec} goes on by itself.",
         ) from None
 
 
