@@ -229,7 +229,7 @@ def commit(session: Session, ends: ImageEnds, act: Commit, tell: Tell) -> Finish
         release_parent(session, ends.source, target)
         fault_point("librbd.before", "commit")
         require_same_image(ioctx, target)
-        with span("librbd", op="commit"), naming_users(session, ends.source, target):
+        with span("librbd", op="commit"), naming_users(session, ends.source):
             session.rbd.migration_commit(ioctx, target.image, on_progress=objects(tell))
         fault_point("librbd.after", "commit")
         require_committed(ioctx, target)
@@ -257,7 +257,7 @@ def undo_prepare(session: Session, ends: ImageEnds, act: UndoPrepare, tell: Tell
 def finish_commit(session: Session, ends: ImageEnds, act: FinishCommit, tell: Tell) -> Finished:
     """Remove what is left of the source after a commit that was cut off."""
     fault_point("librbd.before", "finish_commit")
-    with naming_users(session, ends.source, ends.target):
+    with naming_users(session, ends.source):
         repair.finish_commit(session, ends.source, ends.target, objects(tell))
     fault_point("librbd.after", "finish_commit")
     return Finished()

@@ -93,7 +93,7 @@ def require_unchanged(session: Session, ioctx: rados.Ioctx, target: Place, act: 
 
 
 @contextmanager
-def naming_users(session: Session, source: Place, target: Place) -> Iterator[None]:
+def naming_users(session: Session, source: Place) -> Iterator[None]:
     """Raise MigrationError(EBUSY) with who has the source open when librbd refuses to remove it.
 
     librbd says only that it is busy. ``rbd.ImageBusy`` as it was if nobody is found.
@@ -112,7 +112,7 @@ def naming_users(session: Session, source: Place, target: Place) -> Iterator[Non
         raise MigrationError(
             EBUSY,
             f"The source {source.spec} is open for writing by {name_users(users)}, so that it "
-            f"cannot be removed; stop the client, and the commit of {target.spec} goes on by itself.",
+            "cannot be removed; stop the client, and the commit goes on by itself.",
         ) from None
 
 
