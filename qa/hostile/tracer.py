@@ -42,7 +42,7 @@ def _touched(log: Path) -> "Iterator[tuple[str, str]]":
     for line in log.read_text(errors="replace").splitlines():
         match = _LINE.match(line)
         if match is not None and match[1] not in (*_LOOKING, *_TALKING):
-            own = f"/proc/{line.split()[0]}/"  # on Debian forky each program reads its maps so
+            own = f"/proc/{line.split()[0]}/"  # as of /proc/PID/maps on Debian forky
             for path in _PATH.findall(match[2])[:1]:
                 yield line, f"/proc/self/{path[len(own) :]}" if path.startswith(own) else path
 

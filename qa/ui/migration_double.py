@@ -52,7 +52,7 @@ def set_options(one: Item, body: Args) -> Any:
 
 
 def act(one: Item, action: str, body: Args, *, guarded: bool) -> None:
-    """Do what is asked for. ``guarded``: commit and abort require force. Raises MigrationError."""
+    """Carry out a request. ``guarded``: commit and abort require force. Raises MigrationError."""
     if action not in _ACTIONS:
         raise MigrationError(EINVAL, f"{action} is not known.")
     if guarded and not body.get("force"):

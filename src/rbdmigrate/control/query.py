@@ -132,7 +132,8 @@ class ListResult:
             if len(parts) > 1:
                 parts.append(", ")
             parts += self._texts(item)
-        return "".join((*parts, "]"))
+        parts.append("]")
+        return "".join(parts)
 
 
 SORTS: dict[str, Callable[[Row], Any]] = {

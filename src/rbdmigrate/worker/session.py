@@ -34,7 +34,7 @@ _THREADS = "16"
 KEPT_OPEN = 60.0  # seconds for which a job may leave something open for the next one
 
 
-class KeptOpen(Protocol):
+class Closable(Protocol):
     """What a job leaves open for the next one."""
 
     def close(self) -> None:
@@ -55,12 +55,12 @@ class Session:
         self.rbd = rbd.RBD()
         self.pace = CopyThrottle()
         self.give_up: Callable[[str], None] = _nobody_listens
-        self.kept_open: Optional[KeptOpen] = None
+        self.kept_open: Optional[Closable] = None
         own = (*fencing_addresses(self.rados), *parse_addresses(self.c_client.addresses()))
         self.addresses = tuple(dict.fromkeys(own))
         self.clients = (int(self.rados.get_instance_id()), self.c_client.instance_id)
 
-    def keep_open(self, kept: KeptOpen) -> None:
+    def keep_open(self, kept: Closable) -> None:
         """Leave something open for the next job."""
         self.kept_open = kept
 

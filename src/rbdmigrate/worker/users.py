@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EBUSY, ESTALE
 
 import rados
@@ -102,11 +102,12 @@ def naming_users(session: Session, source: Place) -> Iterator[None]:
         yield
     except rbd.ImageBusy:
         with session.open(source) as ioctx:
-            holders = lock_holders(session, ioctx, source.image_id)
-        locking = {holder.client for holder in holders}
-        watching = {c: a for c, a in _watchers(session, source) if c not in session.clients}
-        users = [Watcher(c, address, lock=c in locking) for c, address in watching.items()]
-        users += [holder for holder in holders if holder.client not in watching]
+            users = lock_holders(session, ioctx, source.image_id)
+            with (
+                suppress(rbd.Error, rados.ObjectNotFound),  # it is half removed
+                open_image(ioctx, source.image_id, read_only=True) as image,
+            ):
+                users = writers(session, ioctx, image, ()) or users
         if not users:
             raise
         raise MigrationError(
