@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from qa.workload.encrypted import measured
+from qa.workload.encrypted import retried_until_measured
 from qa.workload.sources import KIB, qemu
 
 from .disk import PASSPHRASE, Disk, Maker, as_qemu_reads
@@ -60,7 +60,7 @@ def _encrypted(maker: Maker) -> Disk:
     how = maker.chance.choice(["luks,encrypt.iter-time=10", "aes"])
     secret = ("--object", f"secret,id=s,data={PASSPHRASE}")
     options = (*secret, "-o", f"encrypt.format={how},encrypt.key-secret=s")
-    path, content = measured(lambda: maker.converted("qcow2", "disk.qcow2", *options))
+    path, content = retried_until_measured(lambda: maker.converted("qcow2", "disk.qcow2", *options))
     return maker.disk("qcow", path, {"": content})
 
 

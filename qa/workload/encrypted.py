@@ -9,11 +9,12 @@ _TRIES = 50
 _TOO_COARSE = "Unable to get accurate CPU usage"
 
 
-def measured(make: Callable[[], T]) -> T:
-    """Call ``make`` until QEMU's measurement succeeds.
+def retried_until_measured(make: Callable[[], T]) -> T:
+    """Return what ``make`` returns; call it again while QEMU's measurement fails.
 
     Where the kernel counts a thread's time in ticks, QEMU 7.2 sees none in a short one, and ends.
-    ``make`` raises CalledProcessError with what was written to stderr.
+    ``make`` raises CalledProcessError with what was written to stderr; another failure than that
+    of the measurement is raised at once.
     """
     for _ in range(_TRIES):
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from qa.workload.encrypted import measured
+from qa.workload.encrypted import retried_until_measured
 from qa.workload.esx_disks import describe, vmfs_sparse
 from qa.workload.unmerged import vhd_differences, vhdx_differences, vhdx_with_log
 from qa.workload.web_server import WebServer
@@ -51,7 +51,11 @@ class Bench:
             timeout=60,
             cwd=self.folder,
         )
-        assert done.returncode == 0, f"{command}: exit status {done.returncode}: {done.stderr}"
+        if done.returncode != 0:
+            print(done.stderr)
+            raise subprocess.CalledProcessError(
+                done.returncode, command, output=done.stdout, stderr=done.stderr
+            )
 
     def convert(self, options, name):
         self.run(f"qemu-img convert -f raw {options} base.raw {shlex.quote(name)}")
@@ -252,7 +256,7 @@ def an_encrypted_disk(bench):
         "qemu-img convert -f raw -O qcow2 --object secret,id=s,data=hush "
         "-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 base.raw disk"
     )
-    measured(lambda: bench.run(convert))
+    retried_until_measured(lambda: bench.run(convert))
     error = refusal(bench.file("disk", "qcow"))
     assert 'add "passphrase"' in error.message
     return error, {**bench.file("disk", "qcow"), "passphrase": "hush"}

@@ -23,7 +23,7 @@ from typing import Callable
 import pytest
 
 from qa.workload import esx_disks
-from qa.workload.encrypted import measured
+from qa.workload.encrypted import retried_until_measured
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.errors import MigrationError
@@ -304,7 +304,7 @@ def make(row, base, folder):
         convert = ["qemu-img", "convert", "-f", "raw", *row.options.split(), base, "made"]
         if row.secret:
             convert[-2:-2] = ["-o", "encrypt.key-secret=s,encrypt.iter-time=10"]
-        measured(lambda: tool(*convert, cwd=folder))
+        retried_until_measured(lambda: tool(*convert, cwd=folder))
     elif row.kind == "raw":
         made.write_bytes(base.read_bytes())
     row.write(made, base.read_bytes())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from qa.workload.encrypted import measured
+from qa.workload.encrypted import retried_until_measured
 from qa.workload.web_behaviour import Behaviour
 from qa.workload.web_server import WebServer
 from rbdmigrate.model.import_policy import ImportPolicy
@@ -165,7 +165,7 @@ def luks(base, path):
     secret = ["--object", "secret,id=s,data=right"]
     options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
     create = ["qemu-img", "create", *secret, "-f", "qcow2", "-o", options, path, "16M"]
-    measured(lambda: tool(*create))
+    retried_until_measured(lambda: tool(*create))
     to = ["--target-image-opts", f"driver=qcow2,encrypt.key-secret=s,file.filename={path}"]
     tool("qemu-img", "convert", *secret, "-n", "-f", "raw", base, *to)
 
