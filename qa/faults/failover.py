@@ -13,7 +13,7 @@ from qa.faults.results import Result
 from qa.workload.images import MIB
 from rbdmigrate.cluster.fence import listed
 from rbdmigrate.model.migration import Migration
-from rbdmigrate.model.states import Op, State
+from rbdmigrate.model.states import ActKind, State
 
 _TAKEOVER_TIMEOUT = 60.0
 _WORKERS_GONE = 5.0  # seconds within which a manager's workers end with it
@@ -37,7 +37,7 @@ class Watch:
         def there() -> bool:
             migration = records.record_of(self.bench, self.sample)
             intent = migration.intent if migration is not None else None
-            if migration is not None and intent is not None and intent.op is Op.EXECUTE:
+            if migration is not None and intent is not None and intent.act is ActKind.EXECUTE:
                 found.append(migration)
             return bool(found)
 

@@ -89,7 +89,7 @@ def _at_it(bench: Bench, sample: Sample, act: str) -> Optional[Migration]:
     while time.monotonic() < deadline:
         migration = records.record_of(bench, sample)
         intent = migration.intent if migration is not None else None
-        if intent is not None and intent.op.value == act:
+        if intent is not None and intent.act.value == act:
             return migration
         if migration is None and records.history(bench, sample):
             return None

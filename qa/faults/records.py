@@ -46,7 +46,7 @@ def _situation(bench: Bench, sample: Sample) -> str:
     migration = record_of(bench, sample)
     if migration is None:
         return "no record"
-    intent = f" [{migration.intent.op.value}]" if migration.intent else ""
+    intent = f" [{migration.intent.act.value}]" if migration.intent else ""
     found = diagnose(migration, observe(bench.client, migration))
     return f"{migration.state.value}{intent}/{found.value}"
 

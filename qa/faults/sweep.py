@@ -12,7 +12,7 @@ from qa.faults.bench import Bench
 from qa.faults.cases import Case
 from qa.faults.images import VARIANTS, make_sample, removed_at_end, write_more
 from qa.faults.results import Result
-from rbdmigrate.model.states import Op, State
+from rbdmigrate.model.states import ActKind, State
 
 _HIT_TIMEOUT = 30.0
 
@@ -102,10 +102,10 @@ def _manager_faults() -> Iterator[Fault]:
 
 def _worker_faults() -> Iterator[Fault]:
     for where in ("worker.before", "librbd.before", "librbd.after", "worker.after"):
-        for op in (Op.PREPARE, Op.EXECUTE, Op.COMMIT):
-            yield Fault(where, op.value, 1)
+        for act in (ActKind.PREPARE, ActKind.EXECUTE, ActKind.COMMIT):
+            yield Fault(where, act.value, 1)
         for begin in (State.PREPARED, State.EXECUTED):
-            yield Fault(where, Op.ABORT.value, 1, begin)
+            yield Fault(where, ActKind.ABORT.value, 1, begin)
 
 
 def runner(fault: Fault) -> Callable[[Bench, str], Result]:

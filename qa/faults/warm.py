@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from qa.faults import sweep
 from qa.faults.cases import Case
 from qa.faults.sweep import Fault
-from rbdmigrate.model.states import Op, State
+from rbdmigrate.model.states import ActKind, State
 
 # The writes of a record on its way; see qa.faults.sweep.
 _FORTH = (
@@ -81,7 +81,13 @@ def _faults() -> Iterator[Fault]:
         yield Fault(point, detail, nth, variants=("warm-no-lock",))
     yield Fault("cutover.before", "restore", 1, variants=("warm",))
     for where in ("worker.before", "worker.after"):
-        for op in (Op.PREPARE, Op.EXECUTE, Op.CUT_OVER, Op.VERIFY, Op.COMMIT):
-            yield Fault(where, op.value, 1)
+        for act in (
+            ActKind.PREPARE,
+            ActKind.EXECUTE,
+            ActKind.CUT_OVER,
+            ActKind.VERIFY,
+            ActKind.COMMIT,
+        ):
+            yield Fault(where, act.value, 1)
         for begin in (State.EXECUTED, State.CUT_OVER):
-            yield Fault(where, Op.ABORT.value, 1, begin)
+            yield Fault(where, ActKind.ABORT.value, 1, begin)

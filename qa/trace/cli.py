@@ -101,7 +101,7 @@ def _table(found: "list[spans.Span]", count: int) -> str:
     table.align["WHAT"] = table.align["OF"] = "l"
     for each in spans.summed([*found, *spans.waits(found)]):
         table.add_row(
-            [each.what, each.op, each.count, f"{1000 * each.seconds / each.count:.1f}",
+            [each.what, each.act, each.count, f"{1000 * each.seconds / each.count:.1f}",
              f"{1000 * each.longest:.0f}", f"{each.seconds:.2f}", f"{each.used:.2f}"]
         )  # fmt: skip
     return "\n".join(line.rstrip() for line in table.get_string().splitlines())

@@ -16,7 +16,7 @@ class Span:
 
     what: str
     ident: str
-    op: str
+    act: str
     begin: float
     end: float
     used: float = 0.0
@@ -31,7 +31,7 @@ class Sum:
     """All spans of the same kind."""
 
     what: str
-    op: str
+    act: str
     count: int
     seconds: float
     used: float
@@ -60,22 +60,22 @@ def waits(spans: "Iterable[Span]") -> "Iterator[Span]":
         own.sort(key=lambda span: span.begin)
         for before, after in zip(own, own[1:]):
             if OUTER[after.what] and after.begin > before.end:
-                yield Span(OUTER[after.what], ident, after.op, before.end, after.begin)
+                yield Span(OUTER[after.what], ident, after.act, before.end, after.begin)
 
 
 def summed(spans: "Iterable[Span]") -> "list[Sum]":
     """A sum for each kind of span and act, in the order in which they first begin."""
     kinds: dict[tuple[str, str], list[Span]] = {}
     for span in sorted(spans, key=lambda span: span.begin):
-        kinds.setdefault((span.what, span.op), []).append(span)
+        kinds.setdefault((span.what, span.act), []).append(span)
     return [
         Sum(
             what,
-            op,
+            act,
             len(group),
             sum(span.seconds for span in group),
             sum(span.used for span in group),
             max(span.seconds for span in group),
         )
-        for (what, op), group in kinds.items()
+        for (what, act), group in kinds.items()
     ]

@@ -39,18 +39,18 @@ _trace = _Trace(os.environ[FOLDER]) if os.environ.get(FOLDER) else None
 _OFF: AbstractContextManager[None] = nullcontext()
 
 
-def span(what: str, ident: str = "", op: str = "") -> AbstractContextManager[None]:
+def span(what: str, ident: str = "", act: str = "") -> AbstractContextManager[None]:
     """A span from the entry of this context to its exit. Does nothing unless a trace is wanted.
 
-    ``ident``: the migration's id; empty where it is not known. ``op``: the act.
+    ``ident``: the migration's id; empty where it is not known. ``act``: the act.
     """
-    return _OFF if _trace is None else _Span(_trace, what, ident, op)
+    return _OFF if _trace is None else _Span(_trace, what, ident, act)
 
 
 class _Span(AbstractContextManager[None]):
-    def __init__(self, trace: _Trace, what: str, ident: str, op: str) -> None:
+    def __init__(self, trace: _Trace, what: str, ident: str, act: str) -> None:
         self._trace = trace
-        self._what = (what, ident, op)
+        self._what = (what, ident, act)
         self._begin = self._used = 0.0
 
     def __enter__(self) -> None:

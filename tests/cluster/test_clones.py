@@ -14,7 +14,7 @@ from rbdmigrate.cluster import clones
 from rbdmigrate.engine.reconcile.clones import look_before, refuse_commit
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Migration, Place
-from rbdmigrate.model.states import Goal, Op, State
+from rbdmigrate.model.states import ActKind, Goal, State
 from tests.cluster.conftest import MakePool
 
 MIB = 1 << 20
@@ -139,16 +139,16 @@ def test_a_silent_pool_holds_up_what_would_wait_for_it_and_nothing_else(
     with silent(cluster, client, make_pool) as still:
         found = golden.ours()
         assert found.silent == (), "no snapshot is protected: no other pool is asked"
-        assert look_before(client, golden.migration(), Op.COMMIT) is None
-        assert look_before(client, golden.migration(), Op.EXECUTE) is None
-        for op in (Op.PREPARE, Op.ABORT, Op.UNDO_PREPARE):
-            refusal = look_before(client, golden.migration(), op)
+        assert look_before(client, golden.migration(), ActKind.COMMIT) is None
+        assert look_before(client, golden.migration(), ActKind.EXECUTE) is None
+        for act in (ActKind.PREPARE, ActKind.ABORT, ActKind.UNDO_PREPARE):
+            refusal = look_before(client, golden.migration(), act)
             assert refusal is not None
             assert refusal.errno == EAGAIN
             assert f"A pool does not answer ({still})" in str(refusal)
         golden.protect("old")
         assert golden.ours().silent == (still,)
-        refusal = look_before(client, golden.migration(), Op.COMMIT)
+        refusal = look_before(client, golden.migration(), ActKind.COMMIT)
         assert refusal is not None
         assert refusal.errno == EAGAIN
-    assert look_before(client, golden.migration(), Op.PREPARE) is None
+    assert look_before(client, golden.migration(), ActKind.PREPARE) is None

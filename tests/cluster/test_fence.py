@@ -27,7 +27,7 @@ from rbdmigrate.engine.records.registry import Registry, TrackedMigration
 from rbdmigrate.model.jobs.acts import ActOn
 from rbdmigrate.model.jobs.protocol import Failed
 from rbdmigrate.model.migration import Actor, Intent, Migration, Place
-from rbdmigrate.model.states import Goal, Op, State
+from rbdmigrate.model.states import ActKind, Goal, State
 from tests.cluster.conftest import MakePool
 
 HOUR = 3600.0
@@ -103,7 +103,7 @@ def begun(
     """The intent of an abort by ``worker``, on the host with this boot id (empty: on ours)."""
     process = replace(worker.process_identity, boot_id=boot_id or worker.process_identity.boot_id)
     actor = Actor("x", "host", worker.pid, worker.addresses, worker.clients, process)
-    registry.update(tracked, lambda m: replace(m, intent=Intent(Op.ABORT, 1.0, actor)))
+    registry.update(tracked, lambda m: replace(m, intent=Intent(ActKind.ABORT, 1.0, actor)))
     return actor
 
 
@@ -111,7 +111,7 @@ def abort_of(client: rados.Rados, tracked: TrackedMigration) -> ActOn:
     m = tracked.migration
     with place(client, str(m.target.spec)) as ioctx:
         moment = ActContext(allowed_version=headers.version(ioctx, m.target.image_id))
-    return ActOn(ends_of(m, Settings().import_policy), act_of(Op.ABORT, m, moment))
+    return ActOn(ends_of(m, Settings().import_policy), act_of(ActKind.ABORT, m, moment))
 
 
 @pytest.mark.parametrize("boot_id", ["another-host", ""], ids=["another host", "this host"])

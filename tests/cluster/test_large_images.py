@@ -16,7 +16,7 @@ from rbdmigrate.control.objects.partial import runs
 from rbdmigrate.control.objects.striping import Striping
 from rbdmigrate.engine import Settings
 from rbdmigrate.engine.reconcile.source_watchdog import SourceWatchdog
-from rbdmigrate.model.states import Op
+from rbdmigrate.model.states import ActKind
 from rbdmigrate.worker import inspection
 from rbdmigrate.worker.copy import estimate as survey
 from rbdmigrate.worker.repair.complete_objects import _Image, changed
@@ -215,10 +215,12 @@ def test_an_image_that_takes_too_long_to_count_is_not_counted(
             assert inspection._to_copy(image, flatten=False) is None
 
 
-@pytest.mark.parametrize("op", [Op.EXECUTE, Op.VERIFY, Op.COMPLETE_OBJECTS, Op.COMMIT])
+@pytest.mark.parametrize(
+    "act", [ActKind.EXECUTE, ActKind.VERIFY, ActKind.COMPLETE_OBJECTS, ActKind.COMMIT]
+)
 @pytest.mark.parametrize("imported", [None, Mock(name="import")])
-def test_a_worker_that_takes_too_much_memory_is_stopped_whatever_it_does(op, imported) -> None:
-    slot = Mock(job=Mock(op=op))
+def test_a_worker_that_takes_too_much_memory_is_stopped_whatever_it_does(act, imported) -> None:
+    slot = Mock(job=Mock(act=act))
     slot.memory.return_value = 2 << 30
     slot.job.tracked.progressed_at = float("inf")
     slot.job.tracked.migration.imported = imported

@@ -16,7 +16,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.jobs.acts import Abort, Act, ActOn, Commit, Execute, ImageEnds, Prepare
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
-from rbdmigrate.worker.ops import perform
+from rbdmigrate.worker.perform import perform
 from rbdmigrate.worker.session import Session
 from tests.cluster.commands import Commands
 

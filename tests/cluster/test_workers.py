@@ -26,7 +26,7 @@ from rbdmigrate.model.jobs.acts import ActOn, Execute, ImageEnds
 from rbdmigrate.model.jobs.protocol import MAX_LINE, DoJob, Failed, Message, SetRate
 from rbdmigrate.model.jobs.questions import Examine
 from rbdmigrate.model.migration import Migration, Place
-from rbdmigrate.model.states import HoldReason, Op
+from rbdmigrate.model.states import ActKind, HoldReason
 from rbdmigrate.worker.main import _read_jobs
 from tests.unit.builders import migration as built
 
@@ -116,11 +116,11 @@ def test_a_host_that_cannot_start_workers_does_not_count_as_a_silent_source() ->
     slot = Mock()
     slot.worker.side_effect = WorkerLost("No space left on device")
     for _ in range(THRESHOLD + 1):
-        acts.work(slot, Job(tracked, Op.PREPARE))
+        acts.work(slot, Job(tracked, ActKind.PREPARE))
     m = tracked.migration
     assert m.hold.reason is HoldReason.RETRY
     assert "could not start a worker process: No space left on device" in m.failure.message
-    assert not acts.breaker.rests(m, Op.PREPARE, set())
+    assert not acts.breaker.rests(m, ActKind.PREPARE, set())
 
 
 def test_a_rate_that_is_set_right_after_a_job_replaces_its_first_one(
@@ -155,13 +155,13 @@ def test_a_slot_that_crashed_takes_no_job() -> None:
         raise SystemExit("out of the thread")
 
     slot = Slot("step-0", Identity("client.admin", "", ""), work, freed.set)
-    assert slot.assign(Job(Mock(), Op.COMMIT))
+    assert slot.assign(Job(Mock(), ActKind.COMMIT))
     crash.set()
     taken = 0
     while not freed.is_set():  # at no moment in between, either
-        taken += slot.assign(Job(Mock(), Op.COMMIT))
+        taken += slot.assign(Job(Mock(), ActKind.COMMIT))
         time.sleep(0)
     assert taken == 0
-    assert not slot.assign(Job(Mock(), Op.COMMIT))
+    assert not slot.assign(Job(Mock(), ActKind.COMMIT))
     assert "out of the thread" in slot.crashed
     assert slot.join(10)

@@ -86,10 +86,10 @@ def _import() -> SimpleNamespace:
     process = importlib.import_module("rbdmigrate.cluster.worker_process")
     capi = importlib.import_module("rbdmigrate.cluster.capi")
     main = importlib.import_module("rbdmigrate.worker.main")
-    ops = importlib.import_module("rbdmigrate.worker.ops")
+    perform = importlib.import_module("rbdmigrate.worker.perform")
     session = importlib.import_module("rbdmigrate.worker.session")
     image_objects = importlib.import_module("rbdmigrate.worker.image_objects")
-    worker.bind(process, capi, main, ops, session, image_objects)
+    worker.bind(process, capi, main, perform, session, image_objects)
     found = SimpleNamespace(
         api=importlib.import_module("rbdmigrate.engine.engine"),
         host=importlib.import_module("rbdmigrate.engine.host"),

@@ -17,7 +17,7 @@ from unittest.mock import Mock
 from rbdmigrate.control.lifecycle.schedule import Limits, Selection
 from rbdmigrate.control.query import Query
 from rbdmigrate.model.migration import Migration, Place, TimelineEntry
-from rbdmigrate.model.states import Goal, Op, State
+from rbdmigrate.model.states import ActKind, Goal, State
 
 from .bare import bare_cluster
 from .loading import load
@@ -45,7 +45,7 @@ def run(records: int) -> Iterator[Cost]:
         ]
         for number, one in enumerate(tracked):
             one.changes, one.due = changes, 1e9
-            one.wanted = Op.EXECUTE if number % 2 else None
+            one.wanted = ActKind.EXECUTE if number % 2 else None
         registry = Mock(**{"all.side_effect": lambda: list(tracked)})
         listing = module("engine.requests.listing").Listing(
             registry=registry, loader=Mock(), refresh=Mock(), translated=Mock()

@@ -468,7 +468,7 @@ def remove_comparison_snapshot(session: Any, ends: acts.WarmEnds, act: Any, tell
     return Finished()
 
 
-OPERATIONS = {
+ACTS = {
     acts.Prepare: prepare,
     acts.UndoPrepare: undo_prepare,
     acts.Execute: execute,

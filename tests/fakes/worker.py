@@ -30,16 +30,16 @@ from .simulation import active
 _modules: dict[str, Any] = {}
 
 
-def bind(process: Any, capi: Any, main: Any, ops: Any, session: Any, objects: Any) -> None:
+def bind(process: Any, capi: Any, main: Any, perform: Any, session: Any, objects: Any) -> None:
     """Put the stand-ins into the modules under test."""
     process.WorkerProcess = WorkerProcess
     session.CClient = CClient
     objects.DataObjects = ImageObjects
     for kind in get_args(Ends):
-        if CompleteObjects in ops.operations(kind):
-            ops.operations(kind)[CompleteObjects] = _complete_objects
-    ops.operations(WarmEnds).update(warm.OPERATIONS)
-    _modules.update(process=process, capi=capi, main=main, ops=ops, session=session)
+        if CompleteObjects in perform.functions_of(kind):
+            perform.functions_of(kind)[CompleteObjects] = _complete_objects
+    perform.functions_of(WarmEnds).update(warm.ACTS)
+    _modules.update(process=process, capi=capi, main=main, perform=perform, session=session)
 
 
 def _complete_objects(session: Any, ends: Any, act: Any, tell: Any) -> ObjectsCompleted:

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from rbdmigrate.model.migration import Intent
-from rbdmigrate.model.states import Op
+from rbdmigrate.model.states import ActKind
 from tests.fakes.bare import bare_cluster
 from tests.fakes.loading import load
 from tests.unit.builders import migration
@@ -65,7 +65,7 @@ def test_what_is_due_is_found_once_and_again_after_it_was_busy(bench):
 
 
 def test_the_most_urgent_are_found_first(bench):
-    intent = Intent(Op.EXECUTE, 1.0, actor=Mock())
+    intent = Intent(ActKind.EXECUTE, 1.0, actor=Mock())
     usual, cut_off, urgent = (
         bench.tracked("usual"), bench.tracked("cut", intent=intent), bench.tracked("urgent"),
     )  # fmt: skip
@@ -89,7 +89,7 @@ def test_few_of_those_whose_pools_do_not_answer_are_looked_at_at_once(bench):
 
 def test_what_waits_for_a_slot_is_not_looked_at_unless_somebody_asks(bench):
     one = bench.tracked()
-    one.wanted = Op.EXECUTE
+    one.wanted = ActKind.EXECUTE
     assert bench.due() == []
     assert len(bench.agenda.waiting) == 1
     one.due = -1.0
@@ -105,7 +105,7 @@ def test_nothing_is_done_with_doubles_and_with_what_is_gone(bench):
     double.double = ""
     double.tell()
     assert bench.due() == [double]
-    gone.wanted, gone.busy = Op.EXECUTE, True
+    gone.wanted, gone.busy = ActKind.EXECUTE, True
     bench.agenda.update()
     assert bench.agenda.busy == set()
     assert len(bench.agenda.waiting) == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rbdmigrate.control.query import SORTS, Query, Row, page, totals
 from rbdmigrate.model.migration import Hold, Intent, Place
 from rbdmigrate.model.report import Live, report
-from rbdmigrate.model.states import Goal, HoldReason, Op, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, State
 from tests.unit.builders import migration
 
 
@@ -117,7 +117,7 @@ def test_of_five_thousand_only_the_page_is_rendered():
 
 
 def test_numbers():
-    intent = Intent(Op.EXECUTE, 0.0, actor=None)
+    intent = Intent(ActKind.EXECUTE, 0.0, actor=None)
     copying = migration(id="1", state=State.EXECUTING, intent=intent)
     rows = [
         row(copying, copied=25, size=100, rate=5.0),

@@ -8,7 +8,7 @@ from hypothesis import given
 from rbdmigrate.model.codec import from_plain, to_plain
 from rbdmigrate.model.errors import RecordError
 from rbdmigrate.model.migration import Actor, Failure, Hold, Intent, Migration, Place, TimelineEntry
-from rbdmigrate.model.states import Goal, HoldReason, Op, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, State
 from tests.unit.builders import few, migration, migrations
 
 
@@ -16,7 +16,7 @@ def full() -> dict:
     """A plain record in which every optional part is there."""
     return to_plain(
         migration(
-            intent=Intent(Op.PREPARE, 1.0, Actor("x", "host", 7, ("v1:1.2.3.4:5/6",), (4, 5))),
+            intent=Intent(ActKind.PREPARE, 1.0, Actor("x", "host", 7, ("v1:1.2.3.4:5/6",), (4, 5))),
             hold=Hold(HoldReason.RETRY, "later.", 2.0),
             failure=Failure(5, "no.", 3.0),
             timeline=(TimelineEntry(1.0, State.QUEUED), TimelineEntry(2.0, State.FAILED)),

@@ -10,7 +10,7 @@ from rbdmigrate.control.lifecycle.decide import decide
 from rbdmigrate.control.lifecycle.decision import RunAct
 from rbdmigrate.control.lifecycle.requests import Changes, changed
 from rbdmigrate.control.lifecycle.situation import Situation
-from rbdmigrate.model.states import Goal, Op, State
+from rbdmigrate.model.states import ActKind, Goal, State
 from tests.unit.builders import NOON, migration
 
 COMMITS = migration(
@@ -28,7 +28,7 @@ def begun(m):
 
 def confirmed():
     decision = decide(COMMITS, Situation.EXECUTED, NOON)
-    assert decision == RunAct(Op.COMMIT)
+    assert decision == RunAct(ActKind.COMMIT)
     return while_decided(decision, Situation.EXECUTED, NOON, begun)
 
 

@@ -16,16 +16,16 @@ from rbdmigrate.control.lifecycle.failures import (
 )
 from rbdmigrate.model.errors import errno_name
 from rbdmigrate.model.spec import ImageSpec
-from rbdmigrate.model.states import Op
+from rbdmigrate.model.states import ActKind
 
 TARGET = ImageSpec("ssd", "ns", "b")
 ERRNOS = [*sorted(e.errorcode), 0, 512, 9999]
 
 
-@pytest.mark.parametrize("op", Op)
-def test_every_failure_is_one_sentence_that_names_the_target_and_the_errno(op):
+@pytest.mark.parametrize("act", ActKind)
+def test_every_failure_is_one_sentence_that_names_the_target_and_the_errno(act):
     for errno in ERRNOS:
-        message = explain(op, errno, TARGET).message
+        message = explain(act, errno, TARGET).message
         assert message.endswith(f" ({errno_name(errno)}).")
         assert " ssd/ns/b failed: " in message
         assert message[0].isupper()
@@ -33,36 +33,36 @@ def test_every_failure_is_one_sentence_that_names_the_target_and_the_errno(op):
         assert "\n" not in message
 
 
-@pytest.mark.parametrize("op", Op)
-def test_a_lost_worker_is_one_sentence_and_tried_again(op):
-    lost = worker_lost(op, "it was killed by signal 9", TARGET)
+@pytest.mark.parametrize("act", ActKind)
+def test_a_lost_worker_is_one_sentence_and_tried_again(act):
+    lost = worker_lost(act, "it was killed by signal 9", TARGET)
     assert lost.message.endswith(" ssd/ns/b was interrupted: it was killed by signal 9.")
     assert lost.transient
 
 
 def test_each_act_is_called_by_its_own_words():
-    assert len({explain(op, e.EIO, TARGET).message for op in Op}) == len(Op)
+    assert len({explain(act, e.EIO, TARGET).message for act in ActKind}) == len(ActKind)
 
 
 SENTENCES = [
-    (Op.ABORT, e.EBUSY, "the target is open somewhere, or"),
-    (Op.COMMIT, e.EBUSY, "an image is still in use"),
-    (Op.EXECUTE, e.EBUSY, "device or resource busy"),
-    (Op.PREPARE, e.EINVAL, "check the object size, the striping and the features"),
-    (Op.PREPARE, e.EEXIST, "an image of the target's name exists"),
-    (Op.PREPARE, e.ENOENT, "the source, or a pool that was named, does not exist"),
-    (Op.EXECUTE, e.ENOSPC, "free space or raise the quota"),
-    (Op.EXECUTE, e.EDQUOT, "the pool's quota is used up"),
-    (Op.EXECUTE, e.EPERM, "the manager's keyring may not do this"),
-    (Op.EXECUTE, e.EACCES, "the manager's keyring may not do this"),
-    (Op.EXECUTE, e.EROFS, "the exclusive lock"),
-    (Op.EXECUTE, e.ESHUTDOWN, "blocklisted"),
+    (ActKind.ABORT, e.EBUSY, "the target is open somewhere, or"),
+    (ActKind.COMMIT, e.EBUSY, "an image is still in use"),
+    (ActKind.EXECUTE, e.EBUSY, "device or resource busy"),
+    (ActKind.PREPARE, e.EINVAL, "check the object size, the striping and the features"),
+    (ActKind.PREPARE, e.EEXIST, "an image of the target's name exists"),
+    (ActKind.PREPARE, e.ENOENT, "the source, or a pool that was named, does not exist"),
+    (ActKind.EXECUTE, e.ENOSPC, "free space or raise the quota"),
+    (ActKind.EXECUTE, e.EDQUOT, "the pool's quota is used up"),
+    (ActKind.EXECUTE, e.EPERM, "the manager's keyring may not do this"),
+    (ActKind.EXECUTE, e.EACCES, "the manager's keyring may not do this"),
+    (ActKind.EXECUTE, e.EROFS, "the exclusive lock"),
+    (ActKind.EXECUTE, e.ESHUTDOWN, "blocklisted"),
 ]
 
 
-@pytest.mark.parametrize(("op", "errno", "words"), SENTENCES)
-def test_a_failure_with_a_known_cause_says_it(op, errno, words):
-    assert words in explain(op, errno, TARGET).message
+@pytest.mark.parametrize(("act", "errno", "words"), SENTENCES)
+def test_a_failure_with_a_known_cause_says_it(act, errno, words):
+    assert words in explain(act, errno, TARGET).message
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_failure_with_a_known_cause_says_it(op, errno, words):
     ],
 )
 def test_a_crash_blames_what_crashes_librbd(source, words):
-    failure = source_crashed(Op.PREPARE, 11, ImageSpec("", "", source), TARGET)
+    failure = source_crashed(ActKind.PREPARE, 11, ImageSpec("", "", source), TARGET)
     assert words in failure.message
     assert ("qemu-img check" in failure.message) is (source == "qcow over file /srv/x.qcow2")
     assert failure.message.endswith(".")
@@ -84,8 +84,10 @@ def test_a_crash_blames_what_crashes_librbd(source, words):
 
 
 def test_a_standstill_of_tls_names_what_librbd_waits_for():
-    https = source_stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over https://h/x.raw"), TARGET)
-    http = source_stalled(Op.EXECUTE, 60, ImageSpec("", "", "raw over http://h/x.raw"), TARGET)
+    https = source_stalled(
+        ActKind.EXECUTE, 60, ImageSpec("", "", "raw over https://h/x.raw"), TARGET
+    )
+    http = source_stalled(ActKind.EXECUTE, 60, ImageSpec("", "", "raw over http://h/x.raw"), TARGET)
     assert "when an https server closes a connection" in https.message
     assert "https" not in http.message
 
@@ -100,10 +102,10 @@ NEEDS_SOMEBODY = [
 ]
 
 
-@pytest.mark.parametrize("op", Op)
-def test_only_trouble_that_may_pass_is_tried_again(op):
-    assert all(explain(op, errno, TARGET).transient for errno in PASSES_BY_ITSELF)
-    assert not any(explain(op, errno, TARGET).transient for errno in NEEDS_SOMEBODY)
+@pytest.mark.parametrize("act", ActKind)
+def test_only_trouble_that_may_pass_is_tried_again(act):
+    assert all(explain(act, errno, TARGET).transient for errno in PASSES_BY_ITSELF)
+    assert not any(explain(act, errno, TARGET).transient for errno in NEEDS_SOMEBODY)
 
 
 class NoJitter(random.Random):

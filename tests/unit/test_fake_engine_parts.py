@@ -13,7 +13,7 @@ import pytest
 from rbdmigrate.control.lifecycle.requests import to_commit
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Migration, Place
-from rbdmigrate.model.states import Goal, Op, State
+from rbdmigrate.model.states import ActKind, Goal, State
 from tests.fakes import rados_module as rados
 from tests.fakes import stdlib
 from tests.fakes.bare import bare_cluster, connected
@@ -197,7 +197,7 @@ def test_what_a_command_asks_for_is_looked_at_whatever_it_waits_for(
 ):
     tracked = registry.create(queued(client))
     loop.wake(tracked)
-    tracked.wanted = Op.EXECUTE  # by an observer that began its look before the command came
+    tracked.wanted = ActKind.EXECUTE  # by an observer that began its look before the command came
     loop.start()
     try:
         wait_for(lambda: tracked.seen is not None, 20, "a look")
@@ -277,7 +277,7 @@ def test_a_loop_that_is_stopped_in_a_round_leaves_no_slot(
     client, registry: Registry, acts: Mock, loop: Scheduler
 ):
     tracked = registry.create(queued(client))
-    tracked.wanted = Op.PREPARE
+    tracked.wanted = ActKind.PREPARE
     choosing, go_on = stdlib.threading.Event(), stdlib.threading.Event()
 
     def rests(*_: object) -> bool:

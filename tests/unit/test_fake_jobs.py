@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from rbdmigrate.model.jobs import acts
-from rbdmigrate.model.states import Method, Op
+from rbdmigrate.model.states import ActKind, Method
 from rbdmigrate.model.verification import Verification, Verify
 from tests.fakes.bare import bare_cluster
 from tests.fakes.loading import load
@@ -29,15 +29,15 @@ def jobs():
         yield load().module("engine.reconcile.worker_jobs")
 
 
-@pytest.mark.parametrize("op", Op)
-def test_each_act_of_the_engine_has_the_job_of_its_name(op, jobs):
+@pytest.mark.parametrize("act", ActKind)
+def test_each_act_of_the_engine_has_the_job_of_its_name(act, jobs):
     m = migration(verification=Verification(Verify.FULL, 1, 1.0, 1.0))
-    assert jobs.act_of(op, m, jobs.ActContext()).name == op.value
+    assert jobs.act_of(act, m, jobs.ActContext()).name == act.value
 
 
 def test_an_execute_can_be_a_job_of_another_name(jobs):
     warm = migration(method=Method.WARM)
-    assert isinstance(jobs.act_of(Op.EXECUTE, warm, jobs.ActContext(arm=True)), acts.Arm)
+    assert isinstance(jobs.act_of(ActKind.EXECUTE, warm, jobs.ActContext(arm=True)), acts.Arm)
 
 
 def test_what_is_no_act_has_no_job(jobs):
@@ -48,5 +48,5 @@ def test_what_is_no_act_has_no_job(jobs):
 @pytest.mark.parametrize("ends", get_args(acts.Ends))
 def test_a_worker_has_a_function_for_each_job(ends):
     with bare_cluster("hdd", "nvme"):
-        known = set(load().module("worker.ops").operations(ends))
+        known = set(load().module("worker.perform").functions_of(ends))
     assert known == ACTS - NOT_THERE[ends]

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from rbdmigrate.model.states import Goal, Op
+from rbdmigrate.model.states import ActKind, Goal
 from tests.fakes.bare import bare_cluster
 from tests.fakes.loading import load
 from tests.fakes.world import World
@@ -69,14 +69,14 @@ class Bench:
         )
         self.made: list[Any] = []
         self.at = TrackedMigration(migration(id="at"))
-        self.assign((self.at, Op.PREPARE))
+        self.assign((self.at, ActKind.PREPARE))
         (self.slot,) = self.made
 
-    def assign(self, *waiting: "tuple[Any, Op]") -> None:
+    def assign(self, *waiting: "tuple[Any, ActKind]") -> None:
         """A round of the loop in which these begin to wait."""
-        for tracked, op in waiting:
-            tracked.wanted = op
-            self.placement.waiting.add(tracked, op)
+        for tracked, act in waiting:
+            tracked.wanted = act
+            self.placement.waiting.add(tracked, act)
         self.placement.assign()
 
     def _slot(self, name: str) -> Any:
@@ -92,8 +92,8 @@ class Bench:
         self.made.append(slot)
         return slot
 
-    def following(self, op: Op) -> Any:
-        return self.placement.following(self.slot, self.slot.job, op)
+    def following(self, act: ActKind) -> Any:
+        return self.placement.following(self.slot, self.slot.job, act)
 
 
 @pytest.fixture
@@ -104,38 +104,38 @@ def made() -> "Iterator[Callable[..., Bench]]":
 
 def test_the_next_act_follows_in_the_same_slot(made):
     bench = made()
-    following = bench.following(Op.EXECUTE)
-    assert (following.tracked, following.op) == (bench.at, Op.EXECUTE)
+    following = bench.following(ActKind.EXECUTE)
+    assert (following.tracked, following.act) == (bench.at, ActKind.EXECUTE)
     bench.slot.follow.assert_called_once_with(bench.slot.job, following)
 
 
 def test_a_slot_that_is_to_end_goes_on_with_nothing(made):
     bench = made()
     bench.slot.follow.return_value = False
-    bench.at.wanted = Op.EXECUTE
-    assert bench.following(Op.EXECUTE) is None
-    assert bench.at.wanted is Op.EXECUTE  # the loop finds it a place
+    bench.at.wanted = ActKind.EXECUTE
+    assert bench.following(ActKind.EXECUTE) is None
+    assert bench.at.wanted is ActKind.EXECUTE  # the loop finds it a place
 
 
 def test_its_own_former_act_does_not_count_but_others_do(made):
     bench = made(max_copies=1)
-    assert bench.following(Op.EXECUTE) is not None
+    assert bench.following(ActKind.EXECUTE) is not None
     other = TrackedMigration(migration(id="other"))
-    bench.assign((other, Op.EXECUTE))
+    bench.assign((other, ActKind.EXECUTE))
     assert len(bench.made) == 2
-    assert bench.following(Op.EXECUTE) is None
+    assert bench.following(ActKind.EXECUTE) is None
 
 
 def test_what_is_held_back_waits(made):
     bench = made()
     bench.holds.hold.return_value = "a gate"
-    assert bench.following(Op.EXECUTE) is None
+    assert bench.following(ActKind.EXECUTE) is None
     assert bench.at.held == "a gate"
-    assert bench.following(Op.COMMIT) is not None
+    assert bench.following(ActKind.COMMIT) is not None
 
 
 def waiting_copies(number: int) -> "list[Any]":
-    return [(TrackedMigration(migration(id=f"m{n:04}")), Op.EXECUTE) for n in range(number)]
+    return [(TrackedMigration(migration(id=f"m{n:04}")), ActKind.EXECUTE) for n in range(number)]
 
 
 def test_a_round_asks_once_for_those_that_are_alike(made):
@@ -159,9 +159,9 @@ def test_a_round_asks_once_for_those_that_are_alike(made):
 
 def test_one_that_is_held_back_alone_does_not_hold_back_others(made):
     bench = made(max_copies=1)
-    (big, op), small = waiting_copies(2)
-    bench.holds.own.side_effect = lambda m, op: "no room" if m.id == big.migration.id else None
-    bench.assign((big, op), small)
+    (big, act), small = waiting_copies(2)
+    bench.holds.own.side_effect = lambda m, act: "no room" if m.id == big.migration.id else None
+    bench.assign((big, act), small)
     assert bench.made[1].job.tracked is small[0]
     assert (big.held_back(), small[0].held_back()) == ("no room", None)
     bench.made[1].job = None
@@ -177,7 +177,7 @@ def test_those_held_back_alone_all_have_their_turn(made):
     bench.assign(*waiting)
     bench.holds.reset_mock()
     last = waiting[-1][0]
-    bench.holds.own.side_effect = lambda m, op: None if m.id == last.migration.id else "no room"
+    bench.holds.own.side_effect = lambda m, act: None if m.id == last.migration.id else "no room"
     rounds = 0
     while len(bench.made) == 1:
         before, rounds = bench.holds.own.call_count, rounds + 1
@@ -191,7 +191,7 @@ def test_one_migration_at_a_time_tries_a_source_that_did_not_answer(made):
     bench = made(max_copies=3)
     waiting = waiting_copies(3)
 
-    def rests(m: Any, op: Op, trying: "set[str]") -> bool:
+    def rests(m: Any, act: ActKind, trying: "set[str]") -> bool:
         known = m.source.pool in trying
         trying.add(m.source.pool)
         return known
@@ -205,10 +205,10 @@ def test_one_migration_at_a_time_tries_a_source_that_did_not_answer(made):
 
 def test_what_a_command_took_is_not_begun(made):
     bench = made(max_copies=2)
-    (taken, op), other = waiting_copies(2)
+    (taken, act), other = waiting_copies(2)
     for tracked in (taken, other[0]):
-        tracked.wanted = op
-        bench.placement.waiting.add(tracked, op)
+        tracked.wanted = act
+        bench.placement.waiting.add(tracked, act)
     taken.wanted = None
     bench.placement.assign()
     assert [slot.job.tracked for slot in bench.made[1:]] == [other[0]]
@@ -218,7 +218,7 @@ def test_what_has_a_chance_is_looked_at_each_time(made):
     bench = made(max_copies=1)
     waiting = TrackedMigration(migration(id="waiting"))
     bench.holds.own.return_value = "a question"
-    bench.assign((waiting, Op.EXECUTE))
+    bench.assign((waiting, ActKind.EXECUTE))
     assert len(bench.made) == 1
     bench.holds.own.return_value = None
     bench.assign()
@@ -228,34 +228,34 @@ def test_what_has_a_chance_is_looked_at_each_time(made):
 def test_higher_priorities_and_urgent_acts_that_wait_go_first(made):
     bench = made(max_steps=1, max_copies=0)
     first = TrackedMigration(migration(id="first", priority=1))
-    bench.assign((first, Op.COMMIT))
-    assert bench.following(Op.COMMIT) is None
-    assert bench.following(Op.ABORT) is None
+    bench.assign((first, ActKind.COMMIT))
+    assert bench.following(ActKind.COMMIT) is None
+    assert bench.following(ActKind.ABORT) is None
     bench.placement.waiting.remove(first)
     gone = TrackedMigration(migration(id="gone"))
-    bench.assign((gone, Op.ABORT))
-    assert bench.following(Op.COMMIT) is None
-    assert bench.following(Op.ABORT) is not None
+    bench.assign((gone, ActKind.ABORT))
+    assert bench.following(ActKind.COMMIT) is None
+    assert bench.following(ActKind.ABORT) is not None
     bench.placement.waiting.remove(gone)
     bench.assign()
-    assert bench.following(Op.COMMIT) is not None
+    assert bench.following(ActKind.COMMIT) is not None
 
 
 def test_a_worker_that_has_images_open_gets_no_other_job_while_there_is_room(made):
     bench = made(max_copies=1, max_steps=1, max_verifies=0)
     bench.slot.job, bench.slot.armed_until = None, float("inf")
     second = TrackedMigration(migration(id="second"))
-    bench.assign((second, Op.EXECUTE))
+    bench.assign((second, ActKind.EXECUTE))
     assert bench.made[1].job.tracked is second
     third = TrackedMigration(migration(id="third"))
-    bench.assign((third, Op.COMMIT))
+    bench.assign((third, ActKind.COMMIT))
     assert bench.slot.job.tracked is third  # no more than the limits add up to
 
 
 def test_an_act_of_a_worker_that_is_ready_for_it_is_not_begun_elsewhere(made):
     bench = made()
     bench.at.armed = ("worker-7", float("inf"))
-    assert bench.following(Op.CUT_OVER) is None
+    assert bench.following(ActKind.CUT_OVER) is None
     bench.at.armed = (bench.slot.name, float("inf"))
-    assert bench.following(Op.CUT_OVER) is not None
+    assert bench.following(ActKind.CUT_OVER) is not None
     assert bench.at.armed is None

@@ -22,7 +22,7 @@ from rbdmigrate.model.migration import Actor, Failure, Hold, Intent
 from rbdmigrate.model.reverse_rounds import ReverseRounds
 from rbdmigrate.model.rounds import Rounds
 from rbdmigrate.model.spec import ImageSpec
-from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, Method, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 from tests.fakes.world import World
 from tests.unit.builders import NOON, migration
@@ -39,8 +39,8 @@ HTTP = '{"type": "raw", "stream": {"type": "http", "url": "http://h/a.raw"}}'
 SOURCE = Hold(HoldReason.SOURCE, "Nothing was copied for 5m 00s; check whether it answers.")
 
 
-def copying(op=Op.EXECUTE, **changes):
-    intent = Intent(op, NOON, Actor("x", "h", 1, (), ()))
+def copying(act=ActKind.EXECUTE, **changes):
+    intent = Intent(act, NOON, Actor("x", "h", 1, (), ()))
     return migration(state=State.EXECUTING, prepared_at=NOON, intent=intent, **changes)
 
 
@@ -69,8 +69,8 @@ IMPORT = {"imported": Import(HTTP)}
 CASES = [
     ("a copy that gets on", Facts(copying(), NOON, still=1.0), {}),
     ("one that stands still for long", Facts(copying(), NOON, still=601.0), {Code.STALLED}),
-    ("a comparison", Facts(copying(Op.VERIFY), NOON, still=601.0), {Code.STALLED}),
-    ("a prepare", Facts(copying(Op.PREPARE), NOON, still=601.0), {}),
+    ("a comparison", Facts(copying(ActKind.VERIFY), NOON, still=601.0), {Code.STALLED}),
+    ("a prepare", Facts(copying(ActKind.PREPARE), NOON, still=601.0), {}),
     ("a rate of 0", Facts(copying(), NOON, still=None), {}),
     ("its source is silent", Facts(copying(**IMPORT), NOON, 900.0, SOURCE), {Code.SOURCE}),
     ("queued for a year", Facts(migration(), NOON + 9000 * HOUR), {}),

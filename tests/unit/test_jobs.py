@@ -37,7 +37,7 @@ from rbdmigrate.model.migration import Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.source import StreamSpec
 from rbdmigrate.model.source_list import ListRead, ListRow, SourceList
-from rbdmigrate.model.states import Method, Op
+from rbdmigrate.model.states import ActKind, Method
 from rbdmigrate.model.target_header import TargetHeader
 from rbdmigrate.model.untrimmed import Untrimmed
 from rbdmigrate.model.verification import Compared, Extent, Verification, Verify
@@ -156,7 +156,7 @@ def test_every_kind_of_message_is_tried_here(union, shown):
 
 
 def test_every_act_of_the_engine_has_a_job_of_its_name():
-    assert {act.name for act in ACTS} >= {op.value for op in Op}
+    assert {act.name for act in ACTS} >= {act.value for act in ActKind}
 
 
 @pytest.mark.parametrize(

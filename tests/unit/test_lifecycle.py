@@ -25,7 +25,7 @@ from rbdmigrate.control.lifecycle.verification import soak_ends, soak_left, with
 from rbdmigrate.model.migration import Hold, Migration, Place
 from rbdmigrate.model.observation import ImageView, Observation
 from rbdmigrate.model.rounds import Rounds
-from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, Method, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 DESIGN = Path(__file__).parents[2] / "doc" / "design"
@@ -101,7 +101,7 @@ def expected(
 
 def name_of(decision: object) -> str:
     if isinstance(decision, RunAct):
-        return decision.op.value
+        return decision.act.value
     if isinstance(decision, End):
         return f"end {decision.state.value}"
     return {Fail: "fail", Rest: "rest"}[type(decision)]
@@ -148,7 +148,7 @@ def test_the_comparison_snapshot_is_removed_when_all_else_is_over(situation, met
         without = decide(m, situation, NOW)
         decision = decide(replace(m, comparison_snapshot="p"), situation, NOW)
         assert decision == (
-            RunAct(Op.REMOVE_COMPARISON_SNAPSHOT) if isinstance(without, End) else without
+            RunAct(ActKind.REMOVE_COMPARISON_SNAPSHOT) if isinstance(without, End) else without
         )
 
 
@@ -156,7 +156,9 @@ def test_removing_the_comparison_snapshot_waits_for_its_next_attempt():
     m = replace(migration(State.COMMITTING), comparison_snapshot="p")
     later = retry_later(m, 16, "It is busy.", NOW, 30.0)
     assert decide(later, Situation.COMMITTED, NOW + 29) == Rest()
-    assert decide(later, Situation.COMMITTED, NOW + 30) == RunAct(Op.REMOVE_COMPARISON_SNAPSHOT)
+    assert decide(later, Situation.COMMITTED, NOW + 30) == RunAct(
+        ActKind.REMOVE_COMPARISON_SNAPSHOT
+    )
 
 
 @pytest.mark.parametrize("method", TABLES)
@@ -167,19 +169,19 @@ def test_every_row_of_the_documented_table_is_needed(method):
 
 def test_force_commits_what_was_not_checked_for_missing_objects():
     m = migration(State.EXECUTED, Goal.COMMITTED, "unchecked")
-    assert decide(m, Situation.EXECUTED, NOW) == RunAct(Op.EXECUTE)
-    assert decide(replace(m, force_commit=True), Situation.EXECUTED, NOW) == RunAct(Op.COMMIT)
+    assert decide(m, Situation.EXECUTED, NOW) == RunAct(ActKind.EXECUTE)
+    assert decide(replace(m, force_commit=True), Situation.EXECUTED, NOW) == RunAct(ActKind.COMMIT)
 
 
 def test_a_partial_verification_is_committed_by_force_only():
     m = migration(State.VERIFIED, Goal.COMMITTED, "partial")
     assert decide(m, Situation.EXECUTED, NOW) == Rest()
-    assert decide(replace(m, force_commit=True), Situation.EXECUTED, NOW) == RunAct(Op.COMMIT)
+    assert decide(replace(m, force_commit=True), Situation.EXECUTED, NOW) == RunAct(ActKind.COMMIT)
 
 
 def test_force_commits_without_comparing():
     m = replace(migration(State.EXECUTED, Goal.COMMITTED, "due"), force_commit=True)
-    assert decide(m, Situation.EXECUTED, NOW) == RunAct(Op.COMMIT)
+    assert decide(m, Situation.EXECUTED, NOW) == RunAct(ActKind.COMMIT)
 
 
 def test_a_difference_is_never_committed_by_itself():
@@ -191,8 +193,10 @@ def test_a_difference_is_never_committed_by_itself():
 def test_a_sample_is_not_enough_where_all_was_asked_for():
     v = replace(verification(Outcome.PASSED), mode=Verify.SAMPLE)
     m = replace(migration(State.VERIFIED, Goal.COMMITTED, "due"), verification=v)
-    assert decide(m, Situation.EXECUTED, NOW) == RunAct(Op.VERIFY)
-    assert decide(replace(m, verify=Verify.SAMPLE), Situation.EXECUTED, NOW) == RunAct(Op.COMMIT)
+    assert decide(m, Situation.EXECUTED, NOW) == RunAct(ActKind.VERIFY)
+    assert decide(replace(m, verify=Verify.SAMPLE), Situation.EXECUTED, NOW) == RunAct(
+        ActKind.COMMIT
+    )
 
 
 SOAKING = replace(migration(State.VERIFIED, Goal.COMMITTED, "equal"), soak=30.0)
@@ -201,7 +205,7 @@ SOAKED = with_soaked(SOAKING, 30.0)
 
 def test_the_soak_time_is_waited_for():
     assert decide(SOAKED, Situation.EXECUTED, NOW + 19) == Rest()
-    assert decide(SOAKED, Situation.EXECUTED, NOW + 20) == RunAct(Op.COMMIT)
+    assert decide(SOAKED, Situation.EXECUTED, NOW + 20) == RunAct(ActKind.COMMIT)
 
 
 @pytest.mark.parametrize("seen", [0.0, 29.9])
@@ -216,7 +220,7 @@ def test_a_clock_that_is_ahead_does_not_end_the_soak_time(seen):
 def test_a_soak_time_that_began_by_a_clock_that_was_ahead_ends_when_it_was_seen_to_pass():
     then = NOW - 86400
     assert decide(with_soaked(SOAKING, 29.0), Situation.EXECUTED, then) == Rest()
-    assert decide(SOAKED, Situation.EXECUTED, then) == RunAct(Op.COMMIT)
+    assert decide(SOAKED, Situation.EXECUTED, then) == RunAct(ActKind.COMMIT)
 
 
 def test_a_soak_time_begins_again_with_another_verification():
@@ -243,7 +247,7 @@ def test_a_retry_is_not_later_than_its_longest_wait_whoever_noted_it(ahead, wait
     m = retry_later(migration(State.COMMITTING), 16, "It is busy.", NOW + ahead, 20.0)
     bounded = bounded_wait(m, NOW, 300.0)
     assert max(0.0, bounded.hold.until - NOW) == waits
-    assert decide(bounded, Situation.EXECUTED, NOW + waits) == RunAct(Op.COMMIT)
+    assert decide(bounded, Situation.EXECUTED, NOW + waits) == RunAct(ActKind.COMMIT)
 
 
 def test_a_wait_that_is_no_retry_is_left_alone():
@@ -271,14 +275,14 @@ def test_an_abandoned_half_done_act_of_somebody_else_is_completed(situation):
 def test_a_paused_migration_rests_until_it_is_aborted(situation):
     paused = replace(migration(State.EXECUTING), paused=True)
     assert decide(paused, situation, NOW) == Rest()
-    assert decide(replace(paused, goal=Goal.ABORTED), situation, NOW) == RunAct(Op.ABORT)
+    assert decide(replace(paused, goal=Goal.ABORTED), situation, NOW) == RunAct(ActKind.ABORT)
 
 
 @pytest.mark.parametrize("paused", [False, True])
 @pytest.mark.parametrize("goal", Goal)
 def test_what_a_copy_left_in_part_is_completed_before_all_but_an_abort(goal, paused):
     m = replace(migration(State.EXECUTING, goal), objects_complete=False, paused=paused)
-    expected = RunAct(Op.ABORT) if goal is Goal.ABORTED else RunAct(Op.COMPLETE_OBJECTS)
+    expected = RunAct(ActKind.ABORT) if goal is Goal.ABORTED else RunAct(ActKind.COMPLETE_OBJECTS)
     assert decide(m, Situation.EXECUTING, NOW) == expected
     for situation in set(Situation) - {Situation.EXECUTING}:
         assert decide(m, situation, NOW) == decide(
@@ -290,7 +294,7 @@ def test_completing_waits_for_its_next_attempt():
     m = replace(migration(State.EXECUTING), objects_complete=False)
     later = retry_later(m, 110, "Completing objects failed.", NOW, 30.0)
     assert decide(later, Situation.EXECUTING, NOW + 29) == Rest()
-    assert decide(later, Situation.EXECUTING, NOW + 30) == RunAct(Op.COMPLETE_OBJECTS)
+    assert decide(later, Situation.EXECUTING, NOW + 30) == RunAct(ActKind.COMPLETE_OBJECTS)
 
 
 def test_a_record_of_an_older_version_is_not_known_to_be_settled():
@@ -313,7 +317,7 @@ def test_a_pause_does_not_leave_an_act_of_ours_half_done(situation):
 def test_a_retry_waits_for_its_time():
     later = retry_later(migration(State.PREPARED), 110, "Copying failed.", NOW, 30.0)
     assert decide(later, Situation.PREPARED, NOW + 29) == Rest()
-    assert decide(later, Situation.PREPARED, NOW + 30) == RunAct(Op.EXECUTE)
+    assert decide(later, Situation.PREPARED, NOW + 30) == RunAct(ActKind.EXECUTE)
     assert later.hold is not None
     assert later.hold.reason is HoldReason.RETRY
 
@@ -351,7 +355,7 @@ def test_a_prepare_that_never_answered_is_not_taken_for_prepared():
     assert with_observation(cut_off, Situation.PREPARED, seen(), NOW) == cut_off
     for goal in Goal:
         m = replace(cut_off, goal=goal, paused=True)
-        assert decide(m, Situation.PREPARED, NOW) == RunAct(Op.UNDO_PREPARE)
+        assert decide(m, Situation.PREPARED, NOW) == RunAct(ActKind.UNDO_PREPARE)
 
 
 def test_absorb_follows_a_source_that_was_renamed_before_prepare():
@@ -415,15 +419,15 @@ def test_an_act_never_goes_against_what_is_there(
     if not isinstance(decision, RunAct) or situation in NOT_OF[method]:
         return
     allowed = {
-        Op.PREPARE: {Situation.UNTOUCHED},
-        Op.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED, Situation.HALF_ABORTED},
-        Op.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
-        Op.COMPLETE_OBJECTS: {Situation.EXECUTING},
-        Op.CUT_OVER: {Situation.EXECUTED, Situation.HALF_CUT_OVER},
-        Op.VERIFY: {Situation.EXECUTED, Situation.CUT_OVER},
-        Op.COMMIT: {Situation.EXECUTED, Situation.CUT_OVER},
-        Op.FINISH_COMMIT: {Situation.HALF_COMMITTED, Situation.SOURCE_LOST_AFTER},
-        Op.ABORT: {
+        ActKind.PREPARE: {Situation.UNTOUCHED},
+        ActKind.UNDO_PREPARE: {Situation.HALF_PREPARED, Situation.PREPARED, Situation.HALF_ABORTED},
+        ActKind.EXECUTE: {Situation.PREPARED, Situation.EXECUTING},
+        ActKind.COMPLETE_OBJECTS: {Situation.EXECUTING},
+        ActKind.CUT_OVER: {Situation.EXECUTED, Situation.HALF_CUT_OVER},
+        ActKind.VERIFY: {Situation.EXECUTED, Situation.CUT_OVER},
+        ActKind.COMMIT: {Situation.EXECUTED, Situation.CUT_OVER},
+        ActKind.FINISH_COMMIT: {Situation.HALF_COMMITTED, Situation.SOURCE_LOST_AFTER},
+        ActKind.ABORT: {
             Situation.PREPARED,
             Situation.EXECUTING,
             Situation.EXECUTED,
@@ -435,9 +439,9 @@ def test_an_act_never_goes_against_what_is_there(
             *({Situation.HALF_COMMITTED} if method is Method.WARM else ()),
         },
     }
-    assert situation in allowed[decision.op]
-    assert decision.op in ACTING
-    if decision.op is Op.COMMIT:
+    assert situation in allowed[decision.act]
+    assert decision.act in ACTING
+    if decision.act is ActKind.COMMIT:
         assert goal is Goal.COMMITTED
-    if method is Method.WARM and decision.op in (Op.VERIFY, Op.COMMIT):
+    if method is Method.WARM and decision.act in (ActKind.VERIFY, ActKind.COMMIT):
         assert situation is Situation.CUT_OVER

@@ -15,13 +15,13 @@ from rbdmigrate.model.cutover import CutoverMode, CutoverPolicy
 from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.migration import Actor, Failure, Intent
 from rbdmigrate.model.rounds import Rounds
-from rbdmigrate.model.states import Goal, Method, Op, State
+from rbdmigrate.model.states import ActKind, Goal, Method, State
 from rbdmigrate.model.stored_metrics import decode_metrics, encode_metrics
 from rbdmigrate.model.verification import Compared, Outcome, Verification, Verify
 from tests.fakes.world import World
 from tests.unit.builders import NOON, migration
 
-COPY = Intent(Op.EXECUTE, NOON, Actor("x", "h", 1, (), ()))
+COPY = Intent(ActKind.EXECUTE, NOON, Actor("x", "h", 1, (), ()))
 PLAIN = migration(state=State.EXECUTING, intent=COPY)
 FAILURE = Failure(5, "It broke.", NOON)
 COMPARING = Verification(Verify.FULL, 1, 1.0, NOON, views=(Compared("", bytes=100),))

@@ -76,13 +76,13 @@ class Objects:
         self.version += 1
 
 
-class Op(SimpleNamespace):
+class ActKind(SimpleNamespace):
     """A write to one object."""
 
     new_object = False
     expected = 0
 
-    def __enter__(self) -> Op:
+    def __enter__(self) -> ActKind:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -100,7 +100,7 @@ class Op(SimpleNamespace):
 
 @pytest.fixture(autouse=True)
 def _writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rados, "WriteOpCtx", Op)
+    monkeypatch.setattr(rados, "WriteOpCtx", ActKind)
 
 
 def pool(header: bytes = HEADER, directory: Optional[bytes] = None) -> Any:
@@ -181,7 +181,7 @@ def test_any_directory_is_read_as_it_is_written(entries: dict[str, bytes]) -> No
     ioctx = Objects()
     for name in entries:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(rados, "WriteOpCtx", Op)
+            patch.setattr(rados, "WriteOpCtx", ActKind)
             old_format.add_name(ioctx, name)  # type: ignore[arg-type]
     assert list(old_format.names(ioctx)) == sorted(entries, key=str.encode)  # type: ignore[arg-type]
 

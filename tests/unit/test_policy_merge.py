@@ -19,7 +19,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Failure
 from rbdmigrate.model.policy import Policy
-from rbdmigrate.model.states import Goal, Method, Op, State
+from rbdmigrate.model.states import ActKind, Goal, Method, State
 from rbdmigrate.model.verification import Verify
 from tests.unit.builders import NOON, migration
 
@@ -132,14 +132,14 @@ def test_a_run_on_what_is_executed_waits_for_its_soak_time():
     after = merged(executed(), Policy(Goal.COMMITTED, soak=WEEK), PLAIN)
     assert decide(after, Situation.EXECUTED, NOON + 60) == Rest()
     soaked = with_soaked(after, WEEK)
-    assert decide(soaked, Situation.EXECUTED, NOON + WEEK) == RunAct(Op.COMMIT)
+    assert decide(soaked, Situation.EXECUTED, NOON + WEEK) == RunAct(ActKind.COMMIT)
 
 
 def test_what_joins_a_plan_is_compared_and_soaks_as_the_plan_says():
     policy = Policy(Goal.COMMITTED, verify=Verify.FULL, soak=WEEK)
     after = merged(executed(), policy, PLAIN, "p")
     assert (after.plan, after.verify, after.soak) == ("p", Verify.FULL, WEEK)
-    assert decide(after, Situation.EXECUTED, NOON) == RunAct(Op.VERIFY)
+    assert decide(after, Situation.EXECUTED, NOON) == RunAct(ActKind.VERIFY)
 
 
 def test_a_goal_that_asks_for_comparing_is_not_outdone_by_one_that_does_not():

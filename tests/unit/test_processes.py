@@ -12,7 +12,7 @@ from rbdmigrate.cluster.processes import identity_of
 from rbdmigrate.control.lifecycle.processes import is_gone
 from rbdmigrate.model.migration import Actor, Intent, ProcessIdentity
 from rbdmigrate.model.migration_codec import decode, encode
-from rbdmigrate.model.states import Op
+from rbdmigrate.model.states import ActKind
 from tests.unit.builders import migration
 
 WORKER = ProcessIdentity("5fa1-boot", 4026531836, 777)
@@ -57,5 +57,5 @@ def test_two_processes_of_a_host_differ_in_nothing_but_their_start():
 
 
 def test_a_record_keeps_which_process_acts():
-    intent = Intent(Op.ABORT, 1.0, Actor("x", "host", 7, ("1.2.3.4:0/6",), (4,), WORKER))
+    intent = Intent(ActKind.ABORT, 1.0, Actor("x", "host", 7, ("1.2.3.4:0/6",), (4,), WORKER))
     assert decode(encode(migration(intent=intent))).intent.actor.process == WORKER

@@ -13,7 +13,7 @@ from rbdmigrate.control.lifecycle.situation import Situation
 from rbdmigrate.control.lifecycle.verification import with_soaked
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.migration import Failure, Hold
-from rbdmigrate.model.states import Goal, HoldReason, Op, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 from tests.unit.builders import NOON, migration
 
@@ -64,7 +64,7 @@ def test_an_accepted_abort_refuses_whatever_leads_elsewhere(name):
 @pytest.mark.parametrize("name", ["abort", "resume", "retry"])
 def test_what_is_allowed_during_an_abort_leaves_it_one(name):
     m = executed(goal=Goal.ABORTED, hold=Hold(HoldReason.RETRY, "It waits."))
-    assert decide(REQUESTS[name](m), Situation.EXECUTED, NOON) == RunAct(Op.ABORT)
+    assert decide(REQUESTS[name](m), Situation.EXECUTED, NOON) == RunAct(ActKind.ABORT)
 
 
 @pytest.mark.parametrize("name", ["abort", "set --goal", "set --verify", "set --soak"])
@@ -91,18 +91,20 @@ def test_a_commit_of_what_was_not_compared_yet_compares_it_first(goal, mode):
     m = executed(verify=mode, goal=goal, soak=WEEK)
     after = requests.to_commit(m, force=False)
     assert (after.goal, after.force_commit) == (Goal.COMMITTED, False)
-    assert decide(after, Situation.EXECUTED, NOON) == RunAct(Op.VERIFY)
+    assert decide(after, Situation.EXECUTED, NOON) == RunAct(ActKind.VERIFY)
     found = replace(PASSED, mode=mode)
-    assert decide(replace(after, verification=found), Situation.EXECUTED, NOON) == RunAct(Op.COMMIT)
+    assert decide(replace(after, verification=found), Situation.EXECUTED, NOON) == RunAct(
+        ActKind.COMMIT
+    )
     differs = replace(found, outcome=Outcome.FAILED)
     unequal = replace(after, verification=differs)
-    assert decide(unequal, Situation.EXECUTED, NOON) != RunAct(Op.COMMIT)
+    assert decide(unequal, Situation.EXECUTED, NOON) != RunAct(ActKind.COMMIT)
 
 
 def test_a_commit_of_a_sample_compares_all_where_all_has_to_be_compared():
     sampled = replace(PASSED, mode=Verify.SAMPLE)
     after = requests.to_commit(executed(verify=Verify.FULL, verification=sampled), force=False)
-    assert decide(after, Situation.EXECUTED, NOON) == RunAct(Op.VERIFY)
+    assert decide(after, Situation.EXECUTED, NOON) == RunAct(ActKind.VERIFY)
 
 
 def test_a_commit_by_force_does_not_compare():
@@ -121,7 +123,7 @@ class TestConsent:
 
     def test_it_commits_at_once(self):
         for m in (self.FORCED, self.PLAIN):
-            assert decide(m, Situation.EXECUTED, NOON) == RunAct(Op.COMMIT)
+            assert decide(m, Situation.EXECUTED, NOON) == RunAct(ActKind.COMMIT)
 
     @pytest.mark.parametrize(
         "changes",
@@ -135,14 +137,14 @@ class TestConsent:
     def test_set_ends_it(self, changes):
         back = changed(self.FORCED, Changes(goal=Goal.EXECUTED))
         for m in (self.FORCED, changed(back, Changes(goal=Goal.COMMITTED))):
-            assert decide(changed(m, changes), Situation.EXECUTED, NOON) == RunAct(Op.VERIFY)
+            assert decide(changed(m, changes), Situation.EXECUTED, NOON) == RunAct(ActKind.VERIFY)
 
     def test_the_soak_time_is_kept_when_a_commit_is_called_off(self):
         back = changed(self.PLAIN, Changes(goal=Goal.EXECUTED))
         again = changed(back, Changes(goal=Goal.COMMITTED))
         assert decide(again, Situation.EXECUTED, NOON + 1) == Rest()
         soaked = with_soaked(again, WEEK)
-        assert decide(soaked, Situation.EXECUTED, NOON + WEEK) == RunAct(Op.COMMIT)
+        assert decide(soaked, Situation.EXECUTED, NOON + WEEK) == RunAct(ActKind.COMMIT)
 
     def test_the_pace_may_change_without_ending_it(self):
         m = changed(self.FORCED, Changes(rate=5, change_rate=True, priority=2, window="Sat"))
@@ -150,7 +152,7 @@ class TestConsent:
 
     def test_verify_ends_it(self):
         m = requests.to_verify(self.FORCED, Verify.FULL, NOON)
-        assert decide(m, Situation.EXECUTED, NOON) == RunAct(Op.VERIFY)
+        assert decide(m, Situation.EXECUTED, NOON) == RunAct(ActKind.VERIFY)
 
 
 class TestFloor:
@@ -174,7 +176,7 @@ class TestFloor:
     def test_without_a_plan_it_is_the_administrators(self):
         m = replace(self.M, plan="", goal=Goal.COMMITTED)
         after = changed(m, Changes(verify=Verify.NONE))
-        assert decide(after, Situation.EXECUTED, NOON) == RunAct(Op.COMMIT)
+        assert decide(after, Situation.EXECUTED, NOON) == RunAct(ActKind.COMMIT)
 
 
 def test_a_sample_does_not_take_the_place_of_a_full_comparison():

@@ -29,12 +29,12 @@ from rbdmigrate.model.migration import Migration, Place
 from rbdmigrate.model.migration_codec import decode, encode
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.reverse_rounds import ReverseRounds, parse_interval
-from rbdmigrate.model.states import Goal, Method, Op, State
+from rbdmigrate.model.states import ActKind, Goal, Method, State
 from rbdmigrate.model.verification import Outcome, Verification, Verify
 
 NOW = 1_000_000.0
 HOUR = 3600.0
-EXECUTE = RunAct(Op.EXECUTE)
+EXECUTE = RunAct(ActKind.EXECUTE)
 
 
 def record(state: State = State.CUT_OVER, **changes) -> Migration:
@@ -116,13 +116,13 @@ def test_none_is_copied_in_other_states(changes):
 
 def test_comparison_and_commit_go_first():
     asked = {"refresh_source": HOUR, "goal": Goal.COMMITTED}
-    assert next_step(record(verify=Verify.FULL, **asked)) == RunAct(Op.VERIFY)
-    assert next_step(record(verify=Verify.NONE, **asked)) == RunAct(Op.COMMIT)
+    assert next_step(record(verify=Verify.FULL, **asked)) == RunAct(ActKind.VERIFY)
+    assert next_step(record(verify=Verify.NONE, **asked)) == RunAct(ActKind.COMMIT)
     passed = Verification(Verify.FULL, 1, 1.0, NOW, outcome=Outcome.PASSED, at=NOW)
     soaks = record(State.VERIFIED, verify=Verify.FULL, verification=passed, soak=HOUR, **asked)
     assert next_step(soaks) == EXECUTE
-    assert next_step(replace(soaks, soak=0.0)) == RunAct(Op.COMMIT)
-    assert next_step(to_abort(record(refresh_source=HOUR))) == RunAct(Op.ABORT)
+    assert next_step(replace(soaks, soak=0.0)) == RunAct(ActKind.COMMIT)
+    assert next_step(to_abort(record(refresh_source=HOUR))) == RunAct(ActKind.ABORT)
 
 
 @pytest.mark.parametrize("situation", [s for s in Situation if s is not Situation.CUT_OVER])
@@ -167,10 +167,10 @@ def test_the_newest_snapshot_of_both_is_that_of_the_last_round():
 
 
 def test_it_is_the_act_execute_which_changes_no_state():
-    assert is_reverse(record(), Op.EXECUTE)
-    assert is_refresh(record(), Op.EXECUTE)
-    assert not is_reverse(record(), Op.VERIFY)
-    assert not is_reverse(record(State.EXECUTED, cut_over_at=None), Op.EXECUTE)
+    assert is_reverse(record(), ActKind.EXECUTE)
+    assert is_refresh(record(), ActKind.EXECUTE)
+    assert not is_reverse(record(), ActKind.VERIFY)
+    assert not is_reverse(record(State.EXECUTED, cut_over_at=None), ActKind.EXECUTE)
 
 
 def test_records_without_reverse_rounds_are_those_of_older_versions():

@@ -32,8 +32,8 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
 def test_a_process_writes_its_spans(tmp_path: Path) -> None:
     _run(tmp_path, str(tmp_path))
     inner, outer = read(tmp_path)
-    assert (inner.what, inner.ident, inner.op) == ("observe", "m1", "prepare")
-    assert (outer.what, outer.ident, outer.op) == ("look", "m1", "")
+    assert (inner.what, inner.ident, inner.act) == ("observe", "m1", "prepare")
+    assert (outer.what, outer.ident, outer.act) == ("look", "m1", "")
     assert outer.begin <= inner.begin <= inner.end <= outer.end
 
 
@@ -65,6 +65,6 @@ def test_sums_are_by_kind_in_the_order_of_the_first() -> None:
         Span("act", "m2", "prepare", 2.0, 5.0, 0.5),
     ]
     first, second = summed(spans)
-    assert (first.op, first.count, first.seconds, first.used) == ("prepare", 2, 4.0, 1.0)
+    assert (first.act, first.count, first.seconds, first.used) == ("prepare", 2, 4.0, 1.0)
     assert first.longest == 3.0
-    assert (second.op, second.count) == ("commit", 1)
+    assert (second.act, second.count) == ("commit", 1)

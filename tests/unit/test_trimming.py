@@ -6,7 +6,7 @@ import pytest
 
 from rbdmigrate.control.objects.trimming import endangered, may_be_endangered, waiting
 from rbdmigrate.model.migration import Actor, Intent, Migration, Place
-from rbdmigrate.model.states import Goal, HoldReason, Op, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, State
 from rbdmigrate.model.untrimmed import Clone, RemovedSnapshots, Untrimmed
 
 ACTOR = Actor("x", "host", 1, ("10.0.0.1:0/1",), (4,))
@@ -96,8 +96,8 @@ def test_with_striping_any_removed_snapshot_of_the_image_counts(kept, ids):
     assert not may_be_endangered(kept, 2, removed(*ids), striped=True)
 
 
-def begun(m, now, op=Op.PREPARE, state=State.PREPARING):
-    return replace(m.enter(state, now), intent=Intent(op, now, ACTOR), hold=None)
+def begun(m, now, act=ActKind.PREPARE, state=State.PREPARING):
+    return replace(m.enter(state, now), intent=Intent(act, now, ACTOR), hold=None)
 
 
 FOUND = Untrimmed("hdd", objects=3, looked=8, total=8)
@@ -120,14 +120,14 @@ def test_an_act_that_waits_for_the_trimming_leaves_its_state_and_one_entry_in_th
 
 def test_a_copy_that_waits_for_the_trimming_stays_prepared():
     prepared = QUEUED.enter(State.PREPARED, 1.0)
-    assert waiting(begun(prepared, 5.0, Op.EXECUTE, State.EXECUTING), FOUND, 6.0).state is (
+    assert waiting(begun(prepared, 5.0, ActKind.EXECUTE, State.EXECUTING), FOUND, 6.0).state is (
         State.PREPARED
     )
 
 
 def test_a_copy_that_goes_on_and_waits_for_the_trimming_stays_executing():
     executing = QUEUED.enter(State.PREPARED, 1.0).enter(State.EXECUTING, 2.0)
-    again = replace(executing, intent=Intent(Op.EXECUTE, 5.0, ACTOR))
+    again = replace(executing, intent=Intent(ActKind.EXECUTE, 5.0, ACTOR))
     assert waiting(again, FOUND, 6.0).state is State.EXECUTING
 
 

@@ -48,7 +48,7 @@ from rbdmigrate.model.observation import (
 )
 from rbdmigrate.model.report import Live, report
 from rbdmigrate.model.rounds import Rounds, hidden_name, in_step
-from rbdmigrate.model.states import Goal, HoldReason, Method, Op, State
+from rbdmigrate.model.states import ActKind, Goal, HoldReason, Method, State
 from rbdmigrate.model.verification import Verify
 
 S, H = Situation, HeaderState
@@ -137,7 +137,7 @@ def test_before_the_prepare_answered_the_target_goes_by_its_hidden_name():
     for state in (None, H.PREPARED):
         seen = Observation(source(), target(state), names=BEFORE)
         situation = diagnose(m, seen)
-        assert decide(m, situation, NOW) == RunAct(Op.UNDO_PREPARE)
+        assert decide(m, situation, NOW) == RunAct(ActKind.UNDO_PREPARE)
         assert with_observation(m, situation, seen, NOW) == m
     other = Observation(source(), target(None, "vm", "other"))
     assert diagnose(m, other) is S.TARGET_TAKEN
@@ -157,10 +157,10 @@ def test_nobody_trashes_a_source_by_accident_into_a_cutover():
     assert "hdd/vm" in said
     assert "plain `rbd`" in said
     ours = replace(m, state=State.CUTTING_OVER)
-    assert decide(ours, situation, NOW) == RunAct(Op.CUT_OVER)
+    assert decide(ours, situation, NOW) == RunAct(ActKind.CUT_OVER)
     assert not names_changed(ours, situation, seen)
-    assert decide(replace(ours, paused=True), situation, NOW) == RunAct(Op.CUT_OVER)
-    assert decide(replace(ours, goal=Goal.ABORTED), situation, NOW) == RunAct(Op.ABORT)
+    assert decide(replace(ours, paused=True), situation, NOW) == RunAct(ActKind.CUT_OVER)
+    assert decide(replace(ours, goal=Goal.ABORTED), situation, NOW) == RunAct(ActKind.ABORT)
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -181,7 +181,7 @@ def test_a_round_that_was_cut_off_does_not_take_executed_away():
     seen = Observation(source(), target(H.PREPARED), names=BEFORE)
     m = with_observation(record(), S.PREPARED, seen, NOW)
     assert m.state is State.EXECUTED
-    assert decide(m, S.PREPARED, NOW) == RunAct(Op.EXECUTE)
+    assert decide(m, S.PREPARED, NOW) == RunAct(ActKind.EXECUTE)
 
 
 def test_what_is_compared_after_the_cutover_stays_verified():
@@ -197,7 +197,7 @@ def test_a_goal_before_the_cutover_never_cuts_over():
     for goal in (Goal.PREPARED, Goal.EXECUTED):
         assert decide(fresh(goal=goal), S.EXECUTED, NOW) == Rest()
     for goal in (Goal.CUT_OVER, Goal.VERIFIED, Goal.COMMITTED):
-        assert decide(record(goal=goal), S.EXECUTED, NOW) == RunAct(Op.CUT_OVER)
+        assert decide(record(goal=goal), S.EXECUTED, NOW) == RunAct(ActKind.CUT_OVER)
         assert decide(record(goal=goal, paused=True), S.EXECUTED, NOW) == Rest()
 
 
@@ -223,7 +223,7 @@ def test_rounds_become_rarer_while_they_copy_nothing(seconds, idle, age):
     m = record(rounds=Rounds(seconds=seconds, at=NOW, idle=idle))
     assert refresh_at(m) == NOW + age
     assert decide(m, S.EXECUTED, NOW + age - 1) == Rest()
-    assert decide(m, S.EXECUTED, NOW + age) == RunAct(Op.EXECUTE)
+    assert decide(m, S.EXECUTED, NOW + age) == RunAct(ActKind.EXECUTE)
     assert decide(replace(m, paused=True), S.EXECUTED, NOW + age) == Rest()
 
 
@@ -233,14 +233,14 @@ def test_a_clock_that_was_ahead_does_not_keep_a_target_stale():
 
 def test_a_copy_whose_worker_was_lost_before_it_told_of_its_rounds_is_refreshed_at_once():
     m = record(rounds=None)
-    assert decide(m, S.EXECUTED, NOW) == RunAct(Op.EXECUTE)
-    assert decide(to_refresh(m), S.EXECUTED, NOW) == RunAct(Op.EXECUTE)
+    assert decide(m, S.EXECUTED, NOW) == RunAct(ActKind.EXECUTE)
+    assert decide(to_refresh(m), S.EXECUTED, NOW) == RunAct(ActKind.EXECUTE)
     assert decide(replace(m, paused=True), S.EXECUTED, NOW) == Rest()
 
 
 def test_another_round_can_be_asked_for():
     m = replace(to_refresh(to_execute(fresh())), bytes_total=7)
-    assert decide(m, S.EXECUTED, NOW + 1) == RunAct(Op.EXECUTE)
+    assert decide(m, S.EXECUTED, NOW + 1) == RunAct(ActKind.EXECUTE)
     done = synchronized(m, Synchronized("p", 1, 0, 1.0, NOW + 1, 9))
     assert decide(done, S.EXECUTED, NOW + 2) == Rest()
     assert done.rounds == Rounds(count=4, bytes=0, seconds=1.0, at=NOW + 1, idle=1)
@@ -251,12 +251,12 @@ def test_another_round_can_be_asked_for():
 
 def test_a_round_that_refreshes_does_not_hide_why_a_cutover_was_refused():
     m = replace(fresh(), hold=Hold(HoldReason.OPERATOR, "Somebody has it open."))
-    assert is_refresh(m, Op.EXECUTE)
-    assert kept_hold(m, Op.EXECUTE) == m.hold
-    assert kept_hold(m, Op.CUT_OVER) is None
-    assert kept_hold(replace(m, hold=Hold(HoldReason.RETRY, "It waits.")), Op.EXECUTE) is None
-    assert not is_refresh(record(State.PREPARED), Op.EXECUTE)
-    assert not is_refresh(replace(m, method=Method.COPY), Op.EXECUTE)
+    assert is_refresh(m, ActKind.EXECUTE)
+    assert kept_hold(m, ActKind.EXECUTE) == m.hold
+    assert kept_hold(m, ActKind.CUT_OVER) is None
+    assert kept_hold(replace(m, hold=Hold(HoldReason.RETRY, "It waits.")), ActKind.EXECUTE) is None
+    assert not is_refresh(record(State.PREPARED), ActKind.EXECUTE)
+    assert not is_refresh(replace(m, method=Method.COPY), ActKind.EXECUTE)
 
 
 # -- the cutover
@@ -287,10 +287,10 @@ def test_a_refused_cutover_waits_for_somebody_and_keeps_the_target_fresh(goal, l
     assert (m.state, m.goal) == (State.EXECUTED, left)
     assert m.hold == Hold(HoldReason.OPERATOR, "Somebody has it open.")
     assert decide(m, S.EXECUTED, NOW) == Rest()
-    assert decide(m, S.EXECUTED, NOW + 60) == RunAct(Op.EXECUTE)
+    assert decide(m, S.EXECUTED, NOW + 60) == RunAct(ActKind.EXECUTE)
     again = to_cut_over(m)
     assert (again.hold, again.goal) == (None, goal)
-    assert decide(again, S.EXECUTED, NOW) == RunAct(Op.CUT_OVER)
+    assert decide(again, S.EXECUTED, NOW) == RunAct(ActKind.CUT_OVER)
 
 
 def test_an_abort_that_was_asked_for_meanwhile_survives_a_refused_cutover():
@@ -331,7 +331,7 @@ def test_without_comparison_the_soak_time_begins_with_the_cutover():
     m = record(State.CUT_OVER, goal=Goal.COMMITTED, cut_over_at=NOW, soak=30.0)
     assert decide(m, S.CUT_OVER, NOW + 29) == Rest()
     m = replace(m, soak_ended=True)
-    assert decide(m, S.CUT_OVER, NOW + 29) == RunAct(Op.COMMIT)
+    assert decide(m, S.CUT_OVER, NOW + 29) == RunAct(ActKind.COMMIT)
 
 
 # -- what people are told
@@ -446,4 +446,7 @@ def test_no_decision_removes_a_source_that_was_not_cut_over(goal, state, paused)
         return
     m = record(state, goal=goal, paused=paused)
     for situation in set(Situation) - {S.CUT_OVER, S.HALF_COMMITTED}:
-        assert decide(m, situation, NOW) not in (RunAct(Op.COMMIT), RunAct(Op.FINISH_COMMIT))
+        assert decide(m, situation, NOW) not in (
+            RunAct(ActKind.COMMIT),
+            RunAct(ActKind.FINISH_COMMIT),
+        )

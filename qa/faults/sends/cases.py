@@ -31,7 +31,7 @@ def cases() -> "list[Case]":
 
 
 def _title(act: Act) -> str:
-    return f"{act.op} from {act.before.value}" if act.op == "abort" and act.before else act.op
+    return f"{act.name} from {act.before.value}" if act.name == "abort" and act.before else act.name
 
 
 def _runner(act: Act, kind: str, step: int, first: int) -> Callable[[Bench, str], Result]:

@@ -36,7 +36,9 @@ _DOUBLES = (
 def cases() -> "list[Case]":
     """Return one case for each act that can be left incomplete."""
     return [
-        Case(f"double: {double.act.op} cut off, then its repair", _runner(double), laboratory=True)
+        Case(
+            f"double: {double.act.name} cut off, then its repair", _runner(double), laboratory=True
+        )
         for double in _DOUBLES
     ]
 
@@ -89,13 +91,13 @@ def _die_twice(
     sample = make_sample(bench, VARIANTS[kind])
     with removed_at_end(bench, sample):
         rounds.bring(lab, sample, act)
-        lab.arm(act.op, sample, first, both=True)
+        lab.arm(act.name, sample, first, both=True)
         engine = lab.engine
         with contextlib.suppress(EngineGone):
             rounds.set_off(lab, sample, act)
         if not journey.wait(lambda: not engine.alive, rounds.HIT_TIMEOUT, 0.005):
-            return False, [f"{act.op} did not die at send {first}"]
-        left = signature.classify(act.op, *signature.look(bench, sample))
+            return False, [f"{act.name} did not die at send {first}"]
+        left = signature.classify(act.name, *signature.look(bench, sample))
         word, _, rest = second.partition(" ")
         if word == "send":
             path = lab.arm(double.repair, sample, int(rest), both=True)

@@ -149,9 +149,9 @@ class Laboratory:
         """Whether an engine runs right now."""
         return self._engine is not None and self._engine.alive
 
-    def arm(self, op: str, sample: Sample, n: int, *, both: bool = False) -> Path:
+    def arm(self, act: str, sample: Sample, n: int, *, both: bool = False) -> Path:
         """Let the worker (or the engine too) die at the ``n``-th message of an act."""
-        path = self.arms / f"{op}.{sample.target[2]}"
+        path = self.arms / f"{act}.{sample.target[2]}"
         path.write_text(f"{n} both" if both else str(n), encoding="ascii")
         return path
 

@@ -19,7 +19,7 @@ HIT_TIMEOUT = 30.0
 class Act:
     """An act of the engine: the state before it, and the request that starts it."""
 
-    op: str
+    name: str
     before: "State | None" = None
     goal: str = "committed"
     call: str = "run"
@@ -27,7 +27,7 @@ class Act:
     @property
     def wanted(self) -> State:
         """Return the state in which a migration ends after it."""
-        return State.ABORTED if self.op == "abort" else State.COMMITTED
+        return State.ABORTED if self.name == "abort" else State.COMMITTED
 
 
 ACTS = (
@@ -55,11 +55,11 @@ def length(lab: Laboratory, act: Act, variant: Variant) -> int:
     sample = make_sample(lab.bench, variant)
     with removed_at_end(lab.bench, sample):
         bring(lab, sample, act)
-        path = lab.arm(act.op, sample, -1)
+        path = lab.arm(act.name, sample, -1)
         counted = path.with_name(f"{path.name}.count")
         set_off(lab, sample, act)
         if not journey.wait(counted.exists, HIT_TIMEOUT):
-            raise TimeoutError(f"{act.op} of {variant.name} did not happen")
+            raise TimeoutError(f"{act.name} of {variant.name} did not happen")
         _finish(lab, sample, act)
         return int(counted.read_text(encoding="ascii"))
 
@@ -68,10 +68,10 @@ def die(lab: Laboratory, act: Act, variant: Variant, n: int, tally: Tally, both:
     """Kill the worker alone, or with the engine (``both``), and start a new engine then."""
     bench = lab.bench
     sample = make_sample(bench, variant)
-    title = f"{act.op} {variant.name} n={n}{' with the engine' if both else ''}"
+    title = f"{act.name} {variant.name} n={n}{' with the engine' if both else ''}"
     with removed_at_end(bench, sample):
         bring(lab, sample, act)
-        path = lab.arm(act.op, sample, n, both=both)
+        path = lab.arm(act.name, sample, n, both=both)
         counted = path.with_name(f"{path.name}.count")
         engine = lab.engine
         with contextlib.suppress(EngineGone):
@@ -81,7 +81,7 @@ def die(lab: Laboratory, act: Act, variant: Variant, n: int, tally: Tally, both:
             hit = not engine.alive
             if hit:
                 time.sleep(0.03)  # let messages sent before the death arrive
-                found = signature.classify(act.op, *signature.look(bench, sample))
+                found = signature.classify(act.name, *signature.look(bench, sample))
                 tally.met[found] += 1
                 title += f" {found}"
         else:
@@ -122,8 +122,8 @@ def set_off(lab: Laboratory, sample: Sample, act: Act) -> None:
 
 def _finish(lab: Laboratory, sample: Sample, act: Act) -> "list[str]":
     """Let it reach its goal and return the problems."""
-    if act.op == "execute" or (act.op == "prepare" and sample.variant.child):
-        if act.op == "execute":
+    if act.name == "execute" or (act.name == "prepare" and sample.variant.child):
+        if act.name == "execute":
             lab.engine.call("execute", sample)
         wait_state(lab.bench, sample, State.EXECUTED)
         lab.engine.call("commit", sample)
@@ -154,7 +154,9 @@ def deaths(lab: Laboratory, act: Act, variant: Variant, step: int, first: int) -
         try:
             die(lab, act, variant, n, tally, both=number % 4 != 3)
         except Exception as error:
-            tally.findings.append(f"{act.op} {variant.name} n={n}: {type(error).__name__}: {error}")
+            tally.findings.append(
+                f"{act.name} {variant.name} n={n}: {type(error).__name__}: {error}"
+            )
         if tally.findings:
             break  # remains would affect the next one
     return tally

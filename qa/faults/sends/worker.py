@@ -1,8 +1,8 @@
 """The product's worker with a counter of messages around each act.
 
-A file ``OP.IMAGE`` (the target's name) in the folder of the environment's KILLSEND_ARMS arms it:
+A file ``ACT.IMAGE`` (the target's name) in the folder of the environment's KILLSEND_ARMS arms it:
 ``N`` to die at the N-th message, ``N both`` to take the engine along, ``-1`` to count only. The
-file is removed when the act begins; ``OP.IMAGE.count`` is written when the act ends alive.
+file is removed when the act begins; ``ACT.IMAGE.count`` is written when the act ends alive.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, get_args
 
-_Operation = Callable[[Any, Any, Any, Any], Any]
+_ActFunction = Callable[[Any, Any, Any, Any], Any]
 
 
 def main() -> None:
@@ -19,28 +19,28 @@ def main() -> None:
     sys.path.append(sys.argv[1])
     from rbdmigrate.model.jobs.acts import Ends  # noqa: PLC0415 - found now
     from rbdmigrate.worker import main as product  # noqa: PLC0415
-    from rbdmigrate.worker.ops import operations  # noqa: PLC0415
+    from rbdmigrate.worker.perform import functions_of  # noqa: PLC0415
 
-    for table in map(operations, get_args(Ends)):
-        for act, operation in table.items():
-            table[act] = _counted(act.name, operation)
+    for table in map(functions_of, get_args(Ends)):
+        for act, function in table.items():
+            table[act] = _counted(act.name, function)
     product.main()
 
 
-def _counted(op: str, operation: _Operation) -> _Operation:
+def _counted(name: str, function: _ActFunction) -> _ActFunction:
     library = ctypes.CDLL(None)
     folder = Path(os.environ["KILLSEND_ARMS"])
 
     def counted(session: Any, ends: Any, act: Any, tell: Any) -> Any:
-        path = folder / f"{op}.{ends.target.image}"
+        path = folder / f"{name}.{ends.target.image}"
         try:
             words = path.read_text(encoding="ascii").split()
         except OSError:
-            return operation(session, ends, act, tell)
+            return function(session, ends, act, tell)
         path.unlink()
         library.killsend_arm(int(words[0]), int("both" in words))
         try:
-            return operation(session, ends, act, tell)
+            return function(session, ends, act, tell)
         finally:
             count = library.killsend_count()
             library.killsend_arm(0, 0)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 from ..model.migration import Hold, Migration
 from ..model.report import Live, percent
-from ..model.states import Goal, HoldReason, Op, State
+from ..model.states import ActKind, Goal, HoldReason, State
 
 _ORDER = {state: number for number, state in enumerate(State)}
 _SHOWN = 20  # migrations shown that wait for the administrator
@@ -183,7 +183,7 @@ def totals(rows: Iterable[Row], render: Render) -> dict[str, Any]:
             holds[hold.reason.value] += 1
         total += row.bytes_total()
         copied += max(row.copied, m.bytes_copied)
-        copying += m.intent is not None and m.intent.op is Op.EXECUTE
+        copying += m.intent is not None and m.intent.act is ActKind.EXECUTE
         if row.rate and m.state is State.EXECUTING:
             left += max(0, row.size - row.copied)
             rate += row.rate

@@ -20,7 +20,7 @@ from .reverse_rounds import ReverseRounds
 from .rounds import Rounds
 from .slotted import slotted
 from .spec import ImageSpec
-from .states import Goal, HoldReason, Method, Op, State
+from .states import ActKind, Goal, HoldReason, Method, State
 from .target_changes import TargetChanges
 from .target_header import TargetHeader
 from .verification import Verification, Verify
@@ -113,7 +113,7 @@ class Soaked:
 class Intent:
     """``actor`` began this act, and its outcome is not known yet."""
 
-    op: Op
+    act: ActKind = field(metadata=stored_as("op"))
     started: float
     actor: Actor
 
@@ -155,7 +155,7 @@ class AbortRequest:
 class Crashes:
     """The number of consecutive crashes of librbd in the same act."""
 
-    op: Op
+    act: ActKind = field(metadata=stored_as("op"))
     count: int
 
 

@@ -53,7 +53,7 @@ class Method(str, enum.Enum):
     WARM = "warm"
 
 
-class Op(str, enum.Enum):
+class ActKind(str, enum.Enum):
     """An act of the engine on an image; each can be repeated after a crash (doc: recovery)."""
 
     PREPARE = "prepare"

@@ -35,7 +35,7 @@ from ..model.jobs.protocol import (
 )
 from ..trace import span
 from .copy.throttle import CopyThrottle
-from .ops import perform
+from .perform import perform
 from .session import KEPT_OPEN, Session
 
 _PR_SET_PDEATHSIG = 1
@@ -134,7 +134,7 @@ def _run(session: Session, channel: Channel, message: DoJob) -> None:
     session.give_up = give_up
     try:
         fault_point("worker.before", job.name)
-        with span("job", op=job.name):
+        with span("job", act=job.name):
             answer = perform(session, job, send)
         fault_point("worker.after", job.name)
     except MigrationError as error:

@@ -25,9 +25,9 @@ def examine(session: Session, question: Examine, tell: Tell) -> Examined:
     place = question.image
     with session.open(place) as ioctx:
         if question.blind:
-            from .imports import ops as import_ops  # noqa: PLC0415 - only imports need it
+            from .imports import acts as import_acts  # noqa: PLC0415 - only imports need it
 
-            return import_ops.examine(session, ioctx, place)
+            return import_acts.examine(session, ioctx, place)
         with open_image(ioctx, place.image_id, read_only=True) as image:
             return Examined(
                 users=tuple(writers(session, ioctx, image, question.fenced)),

@@ -17,7 +17,7 @@ from ...model.host_report import HostReport
 from ...model.migration import Hold, Migration
 from ...model.references import references
 from ...model.spec import ImageSpec
-from ...model.states import HoldReason, Method, Op, State
+from ...model.states import ActKind, HoldReason, Method, State
 from ...model.units import format_seconds
 from ...model.verification import Outcome
 from ..lifecycle.cutover import clients_wait, image_in_use, undecided, waits_for_clients
@@ -123,11 +123,11 @@ def _verify(facts: Facts, limits: Limits) -> str:
 
 def _stalled(facts: Facts, limits: Limits) -> str:
     m, still = facts.migration, facts.still
-    if m.intent is None or m.intent.op not in PACED or still is None or _outside(facts):
+    if m.intent is None or m.intent.act not in PACED or still is None or _outside(facts):
         return ""
     if limits.stalled <= 0 or still < limits.stalled:
         return ""
-    done = "compared" if m.intent.op is Op.VERIFY else "copied"
+    done = "compared" if m.intent.act is ActKind.VERIFY else "copied"
     return (
         f"Nothing was {done} for {format_seconds(still)}; look at `ceph health` and the clients of "
         f"{m.target.spec} (`rbd status`), or stop it with `ceph rbd migration pause "

@@ -6,34 +6,43 @@ import signal
 from dataclasses import replace
 
 from ...model.migration import Crashes, Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from .failures import CRASHES, FailureReason
 
 _ENOUGH = 2  # crashes in the same act
 # Not failed at once: a prepare that crashed is undone first (see prepare_crashed), and nothing else
 # may run before the others.
-_TRIED_ON = (Op.PREPARE, Op.UNDO_PREPARE, Op.COMPLETE_OBJECTS, Op.REMOVE_COMPARISON_SNAPSHOT)
+_TRIED_ON = (
+    ActKind.PREPARE,
+    ActKind.UNDO_PREPARE,
+    ActKind.COMPLETE_OBJECTS,
+    ActKind.REMOVE_COMPARISON_SNAPSHOT,
+)
 
 
-def after_crash(m: Migration, op: Op, number: int) -> Migration:
-    """Return the record after signal ``number`` (0: none) ended the worker of ``op``.
+def after_crash(m: Migration, act: ActKind, number: int) -> Migration:
+    """Return the record after signal ``number`` (0: none) ended the worker of ``act``.
 
     Undoing a prepare that crashed does not hide the crashes of the prepare.
     """
-    undoes = op is Op.UNDO_PREPARE and m.crashes is not None and m.crashes.op is Op.PREPARE
+    undoes = (
+        act is ActKind.UNDO_PREPARE and m.crashes is not None and m.crashes.act is ActKind.PREPARE
+    )
     if number not in CRASHES or undoes:
         return m
-    before = m.crashes.count if m.crashes is not None and m.crashes.op is op else 0
-    return replace(m, crashes=Crashes(op, before + 1))
+    before = m.crashes.count if m.crashes is not None and m.crashes.act is act else 0
+    return replace(m, crashes=Crashes(act, before + 1))
 
 
-def crash_reason(m: Migration, op: Op, number: int, otherwise: FailureReason) -> FailureReason:
-    """The reason why ``op`` failed: ``otherwise``, or that it crashed too often to be retried.
+def crash_reason(
+    m: Migration, act: ActKind, number: int, otherwise: FailureReason
+) -> FailureReason:
+    """The reason why ``act`` failed: ``otherwise``, or that it crashed too often to be retried.
 
     ``m``: the record before this crash.
     """
-    crashes = after_crash(m, op, number).crashes
-    if number not in CRASHES or op in _TRIED_ON or crashes is None or crashes.count < _ENOUGH:
+    crashes = after_crash(m, act, number).crashes
+    if number not in CRASHES or act in _TRIED_ON or crashes is None or crashes.count < _ENOUGH:
         return otherwise
     target = m.target.spec
     name = signal.Signals(number).name
@@ -49,18 +58,18 @@ def crash_reason(m: Migration, op: Op, number: int, otherwise: FailureReason) ->
     return FailureReason(f"{doing} crashed librbd twice ({name}): {cause}.", False)
 
 
-def after_success(m: Migration, op: Op) -> Migration:
-    """Return the record with the crashes that still count after ``op`` was done.
+def after_success(m: Migration, act: ActKind) -> Migration:
+    """Return the record with the crashes that still count after ``act`` was done.
 
     What undoes a prepare says nothing about whether the next one crashes again.
     """
-    return m if op is Op.UNDO_PREPARE else replace(m, crashes=None)
+    return m if act is ActKind.UNDO_PREPARE else replace(m, crashes=None)
 
 
 def prepare_crashed(m: Migration) -> str:
     """Why the image, which is untouched, is not prepared once more; empty when it can be."""
     crashes = m.crashes
-    if crashes is None or crashes.op is not Op.PREPARE or crashes.count < _ENOUGH:
+    if crashes is None or crashes.act is not ActKind.PREPARE or crashes.count < _ENOUGH:
         return ""
     return (
         f"Preparing {m.target.spec} crashed librbd twice, and was undone: the source is as it was. "

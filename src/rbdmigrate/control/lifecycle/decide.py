@@ -12,7 +12,7 @@ from errno import EIO, ENOENT, ENXIO
 from typing import Union
 
 from ...model.migration import Failure, Hold, Migration
-from ...model.states import Goal, HoldReason, Method, Op, State
+from ...model.states import ActKind, Goal, HoldReason, Method, State
 from .crashes import prepare_crashed
 from .cutover import by_prepare, prepare_to_undo, waits_for_clients
 from .decision import Decision, End, Fail, Rest, RunAct
@@ -23,9 +23,9 @@ from .warm import left_alone, next_warm, source_gone
 
 # The act that completes an interrupted one, and the state which shows that the act was ours.
 _COMPLETES = {
-    Situation.HALF_PREPARED: (Op.UNDO_PREPARE, State.PREPARING),
-    Situation.HALF_ABORTED: (Op.ABORT, State.ABORTING),
-    Situation.HALF_COMMITTED: (Op.FINISH_COMMIT, State.COMMITTING),
+    Situation.HALF_PREPARED: (ActKind.UNDO_PREPARE, State.PREPARING),
+    Situation.HALF_ABORTED: (ActKind.ABORT, State.ABORTING),
+    Situation.HALF_COMMITTED: (ActKind.FINISH_COMMIT, State.COMMITTING),
 }
 
 
@@ -56,7 +56,7 @@ def decide(
     m = migration
     over = _over(m, situation)
     if over is not None and m.comparison_snapshot:
-        return Rest() if _waits(m, now) else RunAct(Op.REMOVE_COMPARISON_SNAPSHOT)
+        return Rest() if _waits(m, now) else RunAct(ActKind.REMOVE_COMPARISON_SNAPSHOT)
     if over is not None:
         return over
     if m.state is State.FAILED:
@@ -71,21 +71,21 @@ def decide(
     if m.target_changes.trashed and situation not in _COMPLETES:
         return Rest()  # librbd looks the target up by its name, which it has lost in the trash
     if situation is Situation.TARGET_POOL_GONE:
-        return RunAct(Op.ABORT)  # the target is lost; clients get the source back
+        return RunAct(ActKind.ABORT)  # the target is lost; clients get the source back
     if situation is Situation.SOURCE_LOST_AFTER:
         wanted = m.goal is Goal.COMMITTED and may_commit(m, now)
-        return RunAct(Op.FINISH_COMMIT) if wanted else Rest()
+        return RunAct(ActKind.FINISH_COMMIT) if wanted else Rest()
     if _undoing(m, situation):
-        return RunAct(Op.UNDO_PREPARE)
+        return RunAct(ActKind.UNDO_PREPARE)
     if situation in _COMPLETES:
         return RunAct(_COMPLETES[situation][0]) if is_ours(m, situation) or abandoned else Rest()
     if unanswered(m, situation):
-        return RunAct(Op.UNDO_PREPARE)
+        return RunAct(ActKind.UNDO_PREPARE)
     if m.goal is Goal.ABORTED:
-        return RunAct(Op.ABORT)
+        return RunAct(ActKind.ABORT)
     if situation is Situation.EXECUTING and not m.objects_complete:
         # Also when paused: clients may read partly copied objects.
-        return RunAct(Op.COMPLETE_OBJECTS)
+        return RunAct(ActKind.COMPLETE_OBJECTS)
     if m.paused:
         return Rest()
     return _onward(m, situation, now)
@@ -161,28 +161,28 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
         return Rest()
     if situation is Situation.UNTOUCHED:
         crashed = prepare_crashed(m)
-        return Fail(EIO, crashed) if crashed else RunAct(Op.PREPARE)
+        return Fail(EIO, crashed) if crashed else RunAct(ActKind.PREPARE)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
-        return RunAct(Op.EXECUTE)
+        return RunAct(ActKind.EXECUTE)
     if situation is Situation.EXECUTED and not m.copy_checked and not m.force_commit:
-        return RunAct(Op.EXECUTE)  # copies nothing: checks that no object is missing
+        return RunAct(ActKind.EXECUTE)  # copies nothing: checks that no object is missing
     if situation is Situation.EXECUTED and due(m):
-        return RunAct(Op.VERIFY)
+        return RunAct(ActKind.VERIFY)
     if situation is Situation.EXECUTED and m.goal is Goal.COMMITTED and may_commit(m, now):
-        return RunAct(Op.COMMIT)
+        return RunAct(ActKind.COMMIT)
     return Rest()
 
 
 ACTING = {
-    Op.PREPARE: State.PREPARING,
-    Op.UNDO_PREPARE: State.PREPARING,
-    Op.EXECUTE: State.EXECUTING,
-    Op.COMPLETE_OBJECTS: State.EXECUTING,
-    Op.CUT_OVER: State.CUTTING_OVER,
-    Op.VERIFY: State.VERIFYING,
-    Op.COMMIT: State.COMMITTING,
-    Op.FINISH_COMMIT: State.COMMITTING,
-    Op.ABORT: State.ABORTING,
+    ActKind.PREPARE: State.PREPARING,
+    ActKind.UNDO_PREPARE: State.PREPARING,
+    ActKind.EXECUTE: State.EXECUTING,
+    ActKind.COMPLETE_OBJECTS: State.EXECUTING,
+    ActKind.CUT_OVER: State.CUTTING_OVER,
+    ActKind.VERIFY: State.VERIFYING,
+    ActKind.COMMIT: State.COMMITTING,
+    ActKind.FINISH_COMMIT: State.COMMITTING,
+    ActKind.ABORT: State.ABORTING,
 }
 """The state of a migration while an act runs. Removing the comparison snapshot, the last act of
 all, does not change the state.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from ...model.states import Op, State
+from ...model.states import ActKind, State
 
 
 @dataclass(frozen=True)
 class RunAct:
     """Run this act now."""
 
-    op: Op
+    act: ActKind
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Optional
 
 from ...model.errors import errno_name, errno_text
 from ...model.spec import ImageSpec
-from ...model.states import Op
+from ...model.states import ActKind
 
 # Errnos of temporary problems of a cluster, a network or a client.
 TRANSIENT = frozenset(
@@ -35,16 +35,16 @@ class FailureReason:
 
 
 _ACTS = {
-    Op.PREPARE: "Preparing",
-    Op.UNDO_PREPARE: "Undoing the interrupted prepare of",
-    Op.EXECUTE: "Copying",
-    Op.COMPLETE_OBJECTS: "Completing objects of",
-    Op.CUT_OVER: "Cutting over to",
-    Op.VERIFY: "Comparing",
-    Op.REMOVE_COMPARISON_SNAPSHOT: "Removing the comparison snapshot of",
-    Op.COMMIT: "Committing",
-    Op.FINISH_COMMIT: "Finishing the interrupted commit of",
-    Op.ABORT: "Aborting",
+    ActKind.PREPARE: "Preparing",
+    ActKind.UNDO_PREPARE: "Undoing the interrupted prepare of",
+    ActKind.EXECUTE: "Copying",
+    ActKind.COMPLETE_OBJECTS: "Completing objects of",
+    ActKind.CUT_OVER: "Cutting over to",
+    ActKind.VERIFY: "Comparing",
+    ActKind.REMOVE_COMPARISON_SNAPSHOT: "Removing the comparison snapshot of",
+    ActKind.COMMIT: "Committing",
+    ActKind.FINISH_COMMIT: "Finishing the interrupted commit of",
+    ActKind.ABORT: "Aborting",
 }
 _REASONS = {
     e.ENOSPC: "there is no space left; free space or raise the quota, then retry",
@@ -54,29 +54,29 @@ _REASONS = {
     e.EROFS: "the client that holds the exclusive lock does not release it",
     e.ESHUTDOWN: "the copying client was blocklisted",
 }
-_BY_OP = {
-    (Op.ABORT, e.EBUSY): (
+_BY_ACT = {
+    (ActKind.ABORT, e.EBUSY): (
         "the target is open somewhere, or a snapshot made on it has a clone; stop the client, "
         "flatten or remove the clone"
     ),
-    (Op.ABORT, e.ENOTEMPTY): (
+    (ActKind.ABORT, e.ENOTEMPTY): (
         "a snapshot made on the target has a clone; flatten or remove the clone, then retry"
     ),
-    (Op.COMMIT, e.EBUSY): "an image is still in use; the source may have a clone or a user",
-    (Op.FINISH_COMMIT, e.EBUSY): "the source is still in use; it may have a clone or a user",
-    (Op.PREPARE, e.EINVAL): (
+    (ActKind.COMMIT, e.EBUSY): "an image is still in use; the source may have a clone or a user",
+    (ActKind.FINISH_COMMIT, e.EBUSY): "the source is still in use; it may have a clone or a user",
+    (ActKind.PREPARE, e.EINVAL): (
         "librbd refuses this source or layout; check the object size, the striping and the "
         "features requested"
     ),
-    (Op.PREPARE, e.EEXIST): "an image of the target's name exists",
-    (Op.PREPARE, e.ENOENT): "the source, or a pool that was named, does not exist",
+    (ActKind.PREPARE, e.EEXIST): "an image of the target's name exists",
+    (ActKind.PREPARE, e.ENOENT): "the source, or a pool that was named, does not exist",
 }
 
 
-def explain(op: Op, errno: int, target: ImageSpec) -> FailureReason:
-    """The reason for a librbd failure of ``op`` with ``errno`` in the migration to ``target``."""
-    reason = _BY_OP.get((op, errno)) or _REASONS.get(errno) or errno_text(errno)
-    message = f"{_ACTS[op]} {target} failed: {reason} ({errno_name(errno)})."
+def explain(act: ActKind, errno: int, target: ImageSpec) -> FailureReason:
+    """The reason for a librbd failure of ``act`` with ``errno`` in the migration to ``target``."""
+    reason = _BY_ACT.get((act, errno)) or _REASONS.get(errno) or errno_text(errno)
+    message = f"{_ACTS[act]} {target} failed: {reason} ({errno_name(errno)})."
     return FailureReason(message, errno in TRANSIENT)
 
 
@@ -91,12 +91,14 @@ _IMPORT_REASONS = {
 }
 
 
-def explain_import(op: Op, errno: int, source: ImageSpec, target: ImageSpec) -> FailureReason:
+def explain_import(act: ActKind, errno: int, source: ImageSpec, target: ImageSpec) -> FailureReason:
     """The reason for a librbd failure of an import: the source's fault, or the cluster's."""
     reason = _IMPORT_REASONS.get(errno)
-    if reason is None or op not in (Op.PREPARE, Op.EXECUTE):
-        return explain(op, errno, target)
-    message = f"{_ACTS[op]} {target} failed at the source {source}: {reason} ({errno_name(errno)})."
+    if reason is None or act not in (ActKind.PREPARE, ActKind.EXECUTE):
+        return explain(act, errno, target)
+    message = (
+        f"{_ACTS[act]} {target} failed at the source {source}: {reason} ({errno_name(errno)})."
+    )
     return FailureReason(message, errno in TRANSIENT)
 
 
@@ -106,14 +108,14 @@ CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.
 
 
 def source_crashed(
-    op: Op, number: int, source: ImageSpec, target: ImageSpec
+    act: ActKind, number: int, source: ImageSpec, target: ImageSpec
 ) -> Optional[FailureReason]:
     """The reason for a worker that an external source crashed; None for other signals."""
     if number not in CRASHES:
         return None
     name = signal.Signals(number).name
     return FailureReason(
-        f"{_ACTS[op]} {target} was given up: librbd crashed ({name}) in a process of its own when "
+        f"{_ACTS[act]} {target} was given up: librbd crashed ({name}) in a process of its own when "
         f"it read the source {source}, and would again; {_advice(source)}.",
         False,
     )
@@ -137,18 +139,20 @@ def _advice(source: ImageSpec) -> str:
     return f"look at it with `ceph rbd migration check`, or {_ANOTHER_WAY}"
 
 
-def source_stalled(op: Op, seconds: float, source: ImageSpec, target: ImageSpec) -> FailureReason:
+def source_stalled(
+    act: ActKind, seconds: float, source: ImageSpec, target: ImageSpec
+) -> FailureReason:
     """The reason for a source that sent nothing for ``seconds``."""
     tls = f"; {_advice(source)}" if "https://" in source.image else ""
     return FailureReason(
-        f"{_ACTS[op]} {target} was stopped: nothing came from the source {source} for "
+        f"{_ACTS[act]} {target} was stopped: nothing came from the source {source} for "
         f"{seconds:g} s; check whether it can still be read from the manager's host{tls}.",
         True,
     )
 
 
 def memory_exceeded(
-    op: Op, source: ImageSpec, target: ImageSpec, *, imported: bool
+    act: ActKind, source: ImageSpec, target: ImageSpec, *, imported: bool
 ) -> FailureReason:
     """The reason for an act whose worker needed too much memory.
 
@@ -157,21 +161,21 @@ def memory_exceeded(
     cause = f"reading the source {source}" if imported else "its worker"
     form = _ANOTHER_WAY if imported else f"raise it, then `retry {target}`"
     return FailureReason(
-        f"{_ACTS[op]} {target} was given up: {cause} took more memory than the option "
+        f"{_ACTS[act]} {target} was given up: {cause} took more memory than the option "
         f"worker_memory allows; {form}.",
         False,
     )
 
 
-def worker_lost(op: Op, how: str, target: ImageSpec) -> FailureReason:
+def worker_lost(act: ActKind, how: str, target: ImageSpec) -> FailureReason:
     """The reason for a worker that ended unexpectedly."""
-    return FailureReason(f"{_ACTS[op]} {target} was interrupted: {how}.", True)
+    return FailureReason(f"{_ACTS[act]} {target} was interrupted: {how}.", True)
 
 
-def not_started(op: Op, how: str, target: ImageSpec) -> FailureReason:
+def not_started(act: ActKind, how: str, target: ImageSpec) -> FailureReason:
     """The reason for an act whose worker could not be started."""
     return FailureReason(
-        f"{_ACTS[op]} {target} could not start, because the active manager's host could not start "
+        f"{_ACTS[act]} {target} could not start, because the active manager's host could not start "
         f"a worker process: {how}.",
         True,
     )

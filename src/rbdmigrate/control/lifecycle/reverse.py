@@ -14,7 +14,7 @@ from ...model.bounds import shortened
 from ...model.jobs.answers import CopiedBack
 from ...model.migration import Migration
 from ...model.reverse_rounds import ReverseRounds
-from ...model.states import Goal, Method, Op, State
+from ...model.states import ActKind, Goal, Method, State
 
 _PATIENCE = 20  # times as long as a round took nothing is copied after it
 _RARELY = 86400.0  # seconds, the time after which rounds that copy nothing become no rarer
@@ -50,9 +50,9 @@ def reverse_due(m: Migration, now: float) -> bool:
     return now >= at or now < r.at or now + _AGAIN[1] < r.retry_at
 
 
-def is_reverse(m: Migration, op: Op) -> bool:
-    """Whether ``op`` is a reverse round."""
-    return op is Op.EXECUTE and m.method is Method.WARM and m.cut_over_at is not None
+def is_reverse(m: Migration, act: ActKind) -> bool:
+    """Whether ``act`` is a reverse round."""
+    return act is ActKind.EXECUTE and m.method is Method.WARM and m.cut_over_at is not None
 
 
 def to_reverse(m: Migration) -> Migration:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
-from ...model.states import Op
+from ...model.states import ActKind
 
 # Acts that read from the source.
-READING = frozenset({Op.PREPARE, Op.EXECUTE, Op.COMPLETE_OBJECTS, Op.CUT_OVER, Op.VERIFY})
-COPYING = frozenset({Op.EXECUTE})
-COMPARING = frozenset({Op.VERIFY})
-_URGENT = frozenset({Op.ABORT, Op.CUT_OVER})
+READING = frozenset(
+    {ActKind.PREPARE, ActKind.EXECUTE, ActKind.COMPLETE_OBJECTS, ActKind.CUT_OVER, ActKind.VERIFY}
+)
+COPYING = frozenset({ActKind.EXECUTE})
+COMPARING = frozenset({ActKind.VERIFY})
+_URGENT = frozenset({ActKind.ABORT, ActKind.CUT_OVER})
 PACED = COPYING | COMPARING  # acts that the throttle slows down
 
 
@@ -21,7 +23,7 @@ PACED = COPYING | COMPARING  # acts that the throttle slows down
 class Running:
     """An act under way, the pools that it reads from and writes to, the source's host, its plan."""
 
-    op: Op
+    act: ActKind
     source_pool: str = ""
     target_pool: str = ""
     source_host: str = ""
@@ -36,7 +38,7 @@ class Waiting:
     """
 
     ident: str
-    op: Op
+    act: ActKind
     priority: int
     since: float
     source_pool: str = ""
@@ -74,17 +76,17 @@ class FreeSlots:
     verifies: int
     steps: int
 
-    def any_for(self, op: Op) -> bool:
+    def any_for(self, act: ActKind) -> bool:
         """Whether one more such act may run, limits of pools and hosts aside."""
-        if op in COPYING:
+        if act in COPYING:
             return self.copies > 0
-        return (self.verifies if op in COMPARING else self.steps) > 0
+        return (self.verifies if act in COMPARING else self.steps) > 0
 
 
 def free_slots(running: Sequence[Running], limits: Limits) -> FreeSlots:
     """Return how many acts may start besides ``running``."""
-    copying = sum(act.op in COPYING for act in running)
-    comparing = sum(act.op in COMPARING for act in running)
+    copying = sum(job.act in COPYING for job in running)
+    comparing = sum(job.act in COMPARING for job in running)
     return FreeSlots(
         limits.copies - copying,
         limits.verifies - comparing,
@@ -92,14 +94,14 @@ def free_slots(running: Sequence[Running], limits: Limits) -> FreeSlots:
     )
 
 
-def kind_of(op: Op) -> str:
+def kind_of(act: ActKind) -> str:
     """Which limit an act counts for: ``copy``, ``verify`` or ``step``."""
-    return "copy" if op in COPYING else "verify" if op in COMPARING else "step"
+    return "copy" if act in COPYING else "verify" if act in COMPARING else "step"
 
 
-def precedence(priority: int, op: Op) -> tuple[int, bool]:
+def precedence(priority: int, act: ActKind) -> tuple[int, bool]:
     """What sorts acts of the same kind: those with the lowest go first."""
-    return -priority, op not in _URGENT
+    return -priority, act not in _URGENT
 
 
 def order(waiting: Waiting) -> tuple[int, bool, float, str]:
@@ -108,7 +110,7 @@ def order(waiting: Waiting) -> tuple[int, bool, float, str]:
     Aborts and cutovers go before other steps of the same priority, since an administrator, or
     stopped clients, wait for them.
     """
-    return (*precedence(waiting.priority, waiting.op), waiting.since, waiting.ident)
+    return (*precedence(waiting.priority, waiting.act), waiting.since, waiting.ident)
 
 
 class Selection:
@@ -123,39 +125,41 @@ class Selection:
         self._hosts: Counter[str] = Counter()
         self._targets: Counter[str] = Counter()
         self._plans: Counter[str] = Counter()
-        for act in running:
-            if act.op in COPYING:
-                self._count_copy(act)
-        self._cutovers = sum(act.op is Op.CUT_OVER for act in running)
+        for job in running:
+            if job.act in COPYING:
+                self._count_copy(job)
+        self._cutovers = sum(job.act is ActKind.CUT_OVER for job in running)
 
-    def any_for(self, op: Op) -> bool:
+    def any_for(self, act: ActKind) -> bool:
         """Whether one more such act may run, limits of pools and hosts aside."""
-        return FreeSlots(self._copies, self._verifies, self._steps).any_for(op)
+        return FreeSlots(self._copies, self._verifies, self._steps).any_for(act)
 
     def take(self, candidate: Waiting) -> bool:
         """Whether it may start, and count it if so."""
-        if not self.any_for(candidate.op):
+        if not self.any_for(candidate.act):
             return False
-        if candidate.op in COMPARING:
+        if candidate.act in COMPARING:
             self._verifies -= 1
-        elif candidate.op in COPYING:
+        elif candidate.act in COPYING:
             if not self._fits(candidate):
                 return False
             self._copies -= 1
             self._count_copy(candidate)
         else:
-            limited = candidate.op is Op.CUT_OVER and self._limits.cutovers and not candidate.begun
+            limited = (
+                candidate.act is ActKind.CUT_OVER and self._limits.cutovers and not candidate.begun
+            )
             if limited and self._cutovers >= self._limits.cutovers:
                 return False
             self._steps -= 1
-            self._cutovers += candidate.op is Op.CUT_OVER
+            self._cutovers += candidate.act is ActKind.CUT_OVER
         return True
 
-    def _count_copy(self, act: Union[Running, Waiting]) -> None:
-        self._sources[act.source_pool] += 1
-        self._hosts[act.source_host] += 1
-        self._targets[act.target_pool] += 1
-        self._plans[act.plan] += 1
+    def _count_copy(self, job: Union[Running, Waiting]) -> None:
+        self._sources[job.source_pool] += 1
+        self._hosts[job.source_host] += 1
+        self._targets[job.target_pool] += 1
+        self._plans[job.plan] += 1
 
     def _fits(self, copy: Waiting) -> bool:
         limits = self._limits

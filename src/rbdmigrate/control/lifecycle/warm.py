@@ -16,7 +16,7 @@ from ...model.observation import Observation
 from ...model.report import iso
 from ...model.rounds import Rounds, WayBack, cutover_estimate, hidden_name
 from ...model.spec import ImageSpec
-from ...model.states import Goal, HoldReason, Method, Op, State
+from ...model.states import ActKind, Goal, HoldReason, Method, State
 from .crashes import prepare_crashed
 from .cutover import cutover_waits, goes_on, prepare_to_undo, waits_for_clients
 from .decision import Decision, Fail, Rest, RunAct
@@ -37,16 +37,16 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
     """
     undone = situation is Situation.HALF_ABORTED and m.state is State.PREPARING
     if situation is Situation.HALF_PREPARED or undone or unanswered(m, situation):
-        return RunAct(Op.UNDO_PREPARE)
+        return RunAct(ActKind.UNDO_PREPARE)
     if situation is Situation.HALF_COMMITTED:
-        return RunAct(Op.ABORT if m.state is State.ABORTING else Op.FINISH_COMMIT)
+        return RunAct(ActKind.ABORT if m.state is State.ABORTING else ActKind.FINISH_COMMIT)
     if situation in (Situation.HALF_ABORTED, Situation.TARGET_POOL_GONE):
-        return RunAct(Op.ABORT)
+        return RunAct(ActKind.ABORT)
     if m.goal is Goal.ABORTED:
         rests = situation is Situation.CUT_OVER and m.state is not State.ABORTING
-        return Rest() if rests and waits_for_clients(m) else RunAct(Op.ABORT)
+        return Rest() if rests and waits_for_clients(m) else RunAct(ActKind.ABORT)
     if m.state is State.CUTTING_OVER and situation in (Situation.EXECUTED, Situation.HALF_CUT_OVER):
-        return RunAct(Op.CUT_OVER)
+        return RunAct(ActKind.CUT_OVER)
     if situation is Situation.HALF_CUT_OVER:
         return Rest()
     if m.paused or m.target_changes.trashed:
@@ -57,21 +57,21 @@ def next_warm(m: Migration, situation: Situation, now: float) -> Decision:
 def _onward(m: Migration, situation: Situation, now: float) -> Decision:
     if situation is Situation.UNTOUCHED:
         crashed = prepare_crashed(m)
-        return Fail(EIO, crashed) if crashed else RunAct(Op.PREPARE)
+        return Fail(EIO, crashed) if crashed else RunAct(ActKind.PREPARE)
     before = m.cut_over_at is None  # else clients have written to the target
     if situation is Situation.PREPARED and before and m.goal is not Goal.PREPARED:
-        return RunAct(Op.EXECUTE)
+        return RunAct(ActKind.EXECUTE)
     waits = waits_for_clients(m) or cutover_waits(m)
     if situation is Situation.EXECUTED and goes_on(m.goal) and not waits:
-        return RunAct(Op.CUT_OVER)
+        return RunAct(ActKind.CUT_OVER)
     if situation is Situation.EXECUTED and refresh_due(m, now):
-        return RunAct(Op.EXECUTE)
+        return RunAct(ActKind.EXECUTE)
     if situation is Situation.CUT_OVER and due(m):
-        return RunAct(Op.VERIFY)
+        return RunAct(ActKind.VERIFY)
     if situation is Situation.CUT_OVER and m.goal is Goal.COMMITTED and may_commit(m, now):
-        return RunAct(Op.COMMIT)
+        return RunAct(ActKind.COMMIT)
     if situation is Situation.CUT_OVER and reverse_due(m, now):
-        return RunAct(Op.EXECUTE)
+        return RunAct(ActKind.EXECUTE)
     return Rest()
 
 
@@ -171,22 +171,22 @@ def refresh_due(m: Migration, now: float) -> bool:
     return now >= at or (m.rounds is not None and now < m.rounds.at)
 
 
-def is_refresh(m: Migration, op: Op) -> bool:
-    """Whether ``op`` is a round that keeps an executed target fresh, or the kept source."""
-    refreshes = m.method is Method.WARM and op is Op.EXECUTE and m.state is State.EXECUTED
-    return refreshes or is_reverse(m, op)
+def is_refresh(m: Migration, act: ActKind) -> bool:
+    """Whether ``act`` is a round that keeps an executed target fresh, or the kept source."""
+    refreshes = m.method is Method.WARM and act is ActKind.EXECUTE and m.state is State.EXECUTED
+    return refreshes or is_reverse(m, act)
 
 
-def kept_hold(m: Migration, op: Op) -> Optional[Hold]:
-    """The hold that ``op`` leaves: a round that refreshes it does not decide for somebody.
+def kept_hold(m: Migration, act: ActKind) -> Optional[Hold]:
+    """The hold that ``act`` leaves: a round that refreshes it does not decide for somebody.
 
     The next attempt at a prepare for which a guest did not wait is put off, but not its undoing.
     """
-    if op is Op.UNDO_PREPARE and prepare_to_undo(m):
+    if act is ActKind.UNDO_PREPARE and prepare_to_undo(m):
         return m.hold
     if m.hold is None or m.hold.reason is not HoldReason.OPERATOR:
         return None
-    return m.hold if is_refresh(m, op) else None
+    return m.hold if is_refresh(m, act) else None
 
 
 def to_refresh(m: Migration) -> Migration:

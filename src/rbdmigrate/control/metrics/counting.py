@@ -63,7 +63,7 @@ def _failures(before: Migration, after: Migration) -> Iterator[Sample]:
 
 
 def _act(m: Migration) -> Optional[str]:
-    return None if m.intent is None else m.intent.op.value
+    return None if m.intent is None else m.intent.act.value
 
 
 def _verified(before: Migration, after: Migration) -> Iterator[Sample]:

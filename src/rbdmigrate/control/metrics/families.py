@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from ...model.cutover import CutoverMode
-from ...model.states import HoldReason, Method, Op
+from ...model.states import ActKind, HoldReason, Method
 from ...model.verification import Outcome, Verify
 
 PREFIX = "rbd_migration_"
@@ -21,7 +21,7 @@ CODES = ("2xx", "3xx", "4xx", "5xx")
 
 _METHOD = ("method", tuple(method.value for method in Method))
 _KIND = ("kind", KINDS)
-_ACT = ("act", tuple(op.value for op in Op))
+_ACT = ("act", tuple(act.value for act in ActKind))
 _STEPS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 259200.0)
 _PAUSES = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0)

@@ -31,7 +31,7 @@ from ...model.errors import MigrationError
 from ...model.host_report import HostReport
 from ...model.migration import Migration
 from ...model.spec import ImageSpec
-from ...model.states import Op
+from ...model.states import ActKind
 from ..caller import acting_as
 from ..pace.cutover_holds import CutoverHolds
 from ..reconcile.scheduler import Scheduler
@@ -50,7 +50,7 @@ _SOON = 0.05  # the same, after it waited for the answer
 _FRESH = 2.0  # seconds since the begin of the last round in which a pause may begin
 _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
-_CHANGES = frozenset({Op.PREPARE, Op.CUT_OVER, Op.ABORT})  # of what a name leads to
+_CHANGES = frozenset({ActKind.PREPARE, ActKind.CUT_OVER, ActKind.ABORT})  # of what a name leads to
 _BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
 _AFTER = 10.0  # seconds after its longest pause in which a guest may still stand still
 

@@ -23,7 +23,7 @@ from ...control.lifecycle.cutover import goes_back, waits_for_clients, withdrawn
 from ...faults import fault_point
 from ...model.hooks import Delivery, HookEvent
 from ...model.migration import Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from ..caller import acting_as
 from ..hooks.definitions import HookRegistry
 from ..hooks.queue import HookQueue
@@ -35,7 +35,7 @@ from ..settings import Settings
 log = logging.getLogger(__name__)
 
 _LONGEST = 300.0  # seconds after the yes of all hooks, until which a cutover has to be done
-_CUT_OVER = frozenset({Op.CUT_OVER})
+_CUT_OVER = frozenset({ActKind.CUT_OVER})
 NOBODY = (
     "No hook takes before_cutover of images of its pools; add one with `ceph rbd migration hook "
     "add`, or cut over in another way with `ceph rbd migration cutover {target} --cutover "
@@ -79,7 +79,7 @@ class HookGate:
                 self._look_at_question(tracked, there, now)
             elif wants_cutover(m, now):
                 self._ask_for_cutover(tracked, now)
-            elif tracked.wanted is Op.COMMIT and wants_commit(m, now):
+            elif tracked.wanted is ActKind.COMMIT and wants_commit(m, now):
                 self._ask(tracked, HookEvent.BEFORE_COMMIT, now)
 
     def _look_at_question(self, tracked: TrackedMigration, there: set[str], now: float) -> None:

@@ -19,7 +19,7 @@ from ...control.pace.latency_guard import GuardSettings, LatencyGuard, Sample
 from ...model.client_ops import ClientOps
 from ...model.health import ClusterHealth
 from ...model.migration import Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from ...model.units import format_size
 from ..cluster_view import ClusterView
 from ..records.registry import Registry, TrackedMigration
@@ -236,7 +236,7 @@ class ClusterMonitor:
 def _copying(every: Iterable[TrackedMigration]) -> list[TrackedMigration]:
     def runs(tracked: TrackedMigration) -> bool:
         intent = tracked.migration.intent
-        return intent is not None and intent.op is Op.EXECUTE
+        return intent is not None and intent.act is ActKind.EXECUTE
 
     return [tracked for tracked in every if runs(tracked)]
 

@@ -18,7 +18,7 @@ from ...model.errors import MigrationError
 from ...model.hooks import HookEvent
 from ...model.migration import Hold, Migration
 from ...model.references import refuse_import
-from ...model.states import HoldReason, Op
+from ...model.states import ActKind, HoldReason
 from ..hooks.definitions import HookRegistry
 from ..settings import Settings
 from .cluster_monitor import ClusterMonitor
@@ -74,32 +74,32 @@ class Holds:
             or (self._no_room(m) if begins else None)
         )
 
-    def shared(self, m: Migration, op: Op) -> Optional[Hold]:
-        """Why neither ``m`` nor one like it may begin ``op`` now.
+    def shared(self, m: Migration, act: ActKind) -> Optional[Hold]:
+        """Why neither ``m`` nor one like it may begin ``act`` now.
 
         Alike are migrations with the same plan, window, pools and pool for data.
         """
-        held = self._plans.hold(m, op)
-        if held is not None or op not in PACED:
+        held = self._plans.hold(m, act)
+        if held is not None or act not in PACED:
             return held
         return self._window(m) or self._pools(m) or self._unhealthy(m)
 
-    def own(self, m: Migration, op: Op) -> Optional[Hold]:
-        """Why ``m`` must not begin ``op`` now, whatever others like it may."""
-        if op in PACED:
+    def own(self, m: Migration, act: ActKind) -> Optional[Hold]:
+        """Why ``m`` must not begin ``act`` now, whatever others like it may."""
+        if act in PACED:
             return self._source(m) or self._own_rate(m) or self._no_room(m)
-        return (self._source(m) if op in READING else None) or self._gate(m, op)
+        return (self._source(m) if act in READING else None) or self._gate(m, act)
 
-    def step(self, m: Migration, op: Op) -> Optional[Hold]:
+    def step(self, m: Migration, act: ActKind) -> Optional[Hold]:
         """Why an act on ``m`` that is no copy must not begin now."""
-        source = self._source(m) if op in READING else None
-        return source or self._plans.hold(m, op) or self._gate(m, op)
+        source = self._source(m) if act in READING else None
+        return source or self._plans.hold(m, act) or self._gate(m, act)
 
-    def _gate(self, m: Migration, op: Op) -> Optional[Hold]:
+    def _gate(self, m: Migration, act: ActKind) -> Optional[Hold]:
         """Why a cutover or a commit has to wait."""
-        if op is Op.CUT_OVER:
+        if act is ActKind.CUT_OVER:
             return self._gates.cutovers.hold(m)
-        if op is not Op.COMMIT:
+        if act is not ActKind.COMMIT:
             return None
         takers = [hook.name for hook in self._gates.hooks.takers(_ASKED, pools_of(m))]
         if commit_agreed(m, takers):

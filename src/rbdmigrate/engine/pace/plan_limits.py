@@ -6,11 +6,11 @@ from typing import Optional
 
 from ...model.migration import Hold, Migration
 from ...model.plan import Definition, PlanState
-from ...model.states import HoldReason, Op
+from ...model.states import ActKind, HoldReason
 from ..records.plan_registry import PlanRegistry
 
 _ONWARD = frozenset(
-    {Op.PREPARE, Op.EXECUTE, Op.CUT_OVER, Op.VERIFY, Op.COMMIT}
+    {ActKind.PREPARE, ActKind.EXECUTE, ActKind.CUT_OVER, ActKind.VERIFY, ActKind.COMMIT}
 )  # others go back or tidy up
 
 
@@ -20,9 +20,9 @@ class PlanPace:
     def __init__(self, keeping: PlanRegistry) -> None:
         self._plan_registry = keeping
 
-    def hold(self, m: Migration, op: Op = Op.EXECUTE) -> Optional[Hold]:
-        """Why the act ``op`` of a migration has to wait for its plan's sake."""
-        if not m.plan or op not in _ONWARD:
+    def hold(self, m: Migration, act: ActKind = ActKind.EXECUTE) -> Optional[Hold]:
+        """Why the act ``act`` of a migration has to wait for its plan's sake."""
+        if not m.plan or act not in _ONWARD:
             return None
         kept = self._plan_registry.get(m.plan)
         if kept is None:
@@ -36,7 +36,7 @@ class PlanPace:
             )
         if kept.plan.state is PlanState.CANCELLING:
             return Hold(HoldReason.PLAN, f"Its plan {m.plan} is being cancelled.")
-        if kept.plan.definition.rate == 0 and op in (Op.EXECUTE, Op.VERIFY):
+        if kept.plan.definition.rate == 0 and act in (ActKind.EXECUTE, ActKind.VERIFY):
             return Hold(HoldReason.PLAN, f"The rate of its plan {m.plan} is 0.")
         return None
 

@@ -16,7 +16,7 @@ from ...model.report import Live, iso, percent
 from ...model.request import default_method
 from ...model.source_list import SourceList
 from ...model.source_spec import parse_source_spec
-from ...model.states import Method, Op
+from ...model.states import ActKind, Method
 from ..records.tracked import TrackedMigration
 from ..records.tracked_plan import TrackedPlan
 
@@ -162,7 +162,7 @@ def _message(kept: TrackedPlan, number: int) -> str:
 
 def _copies(tracked: TrackedMigration) -> bool:
     intent = tracked.migration.intent
-    return intent is not None and intent.op is Op.EXECUTE
+    return intent is not None and intent.act is ActKind.EXECUTE
 
 
 def _problems(kept: TrackedPlan, phases: list[Phase]) -> list[str]:

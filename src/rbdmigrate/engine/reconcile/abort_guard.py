@@ -14,7 +14,7 @@ from ...control.lifecycle.abort_guard import TargetFound
 from ...control.lifecycle.situation import Situation
 from ...model.layout import FEATURES
 from ...model.migration import Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from ...model.watchers import Watcher
 
 GUARDED = frozenset({Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED})
@@ -49,7 +49,7 @@ def find_target(
         locks=bool(features & FEATURES["exclusive-lock"]),
         version=version,
         header=header,
-        copying=m.intent is not None and m.intent.op is Op.EXECUTE,
+        copying=m.intent is not None and m.intent.act is ActKind.EXECUTE,
         copied=situation is not Situation.PREPARED,
     )
 

@@ -16,7 +16,7 @@ from ...control.lifecycle.failures import FailureReason, backoff
 from ...control.lifecycle.reverse import is_reverse, reverse_failed
 from ...model.jobs.protocol import Cause, Failed
 from ...model.migration import Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 from .source_breaker import SourceBreaker
@@ -42,22 +42,22 @@ class ActFailures:
         self._breaker = breaker
         self._chance = random.Random()
 
-    def of_job(self, tracked: TrackedMigration, op: Op, failure: Failed) -> None:
+    def of_job(self, tracked: TrackedMigration, act: ActKind, failure: Failed) -> None:
         """The worker says that the act failed."""
         refused = failure.cause is Cause.REFUSED
-        if op is Op.ABORT and refused and failure.errno == EBUSY:
+        if act is ActKind.ABORT and refused and failure.errno == EBUSY:
             self.abort_refused(tracked, EBUSY, failure.message)
             return
-        if op is Op.CUT_OVER and refused and failure.errno == EBUSY:
+        if act is ActKind.CUT_OVER and refused and failure.errno == EBUSY:
             now = time.time()
             self._registry.update(tracked, lambda m: cut_over_refused(m, failure.message, now))
             log.warning("%s: %s", tracked.migration.id, failure.message)
             return
-        problem = explained(op, failure, tracked)
+        problem = explained(act, failure, tracked)
         # Nothing else may be done before these.
-        if op in (Op.REMOVE_COMPARISON_SNAPSHOT, Op.COMPLETE_OBJECTS):
+        if act in (ActKind.REMOVE_COMPARISON_SNAPSHOT, ActKind.COMPLETE_OBJECTS):
             problem = replace(problem, transient=True)
-        self.record(tracked, op, failure.errno, problem)
+        self.record(tracked, act, failure.errno, problem)
 
     def abort_refused(self, tracked: TrackedMigration, errno: int, message: str) -> None:
         """The abort is not begun, and the migration is where it was."""
@@ -68,19 +68,19 @@ class ActFailures:
     def record(
         self,
         tracked: TrackedMigration,
-        op: Op,
+        act: ActKind,
         errno: int,
         problem: FailureReason,
         *,
         by_source: bool = True,
     ) -> None:
-        """Write that ``op`` failed: to be retried, or for the administrator to look at.
+        """Write that ``act`` failed: to be retried, or for the administrator to look at.
 
         ``by_source``: source or cluster answered so. What goes wrong on this host is no reason to
         leave the source alone.
         """
         now, settings = time.time(), self._settings()
-        reverse = is_reverse(tracked.migration, op)
+        reverse = is_reverse(tracked.migration, act)
         if by_source and not reverse:
             self._breaker.failed(tracked.migration, errno)
 
@@ -97,5 +97,5 @@ class ActFailures:
             return retry_later(m, errno, problem.message, now, wait)
 
         self._registry.update(tracked, change)
-        tracked.done_op = None
+        tracked.done_act = None
         log.warning("%s: %s", tracked.migration.id, problem.message)

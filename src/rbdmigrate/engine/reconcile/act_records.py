@@ -9,26 +9,30 @@ from ...control.lifecycle.decide import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
 from ...control.lifecycle.warm import is_refresh, kept_hold
 from ...model.migration import Actor, Intent, Migration
-from ...model.states import Method, Op
+from ...model.states import ActKind, Method
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
 from .verification import begin
 
 
-def with_intent(m: Migration, op: Op, actor: Actor, touched: bool, fraction: float) -> Migration:
-    """The record with the intent of ``op``, which is written before the act begins."""
+def with_intent(
+    m: Migration, act: ActKind, actor: Actor, touched: bool, fraction: float
+) -> Migration:
+    """The record with the intent of ``act``, which is written before the act begins."""
     now = time.time()
-    state = m.state if is_refresh(m, op) else ACTING.get(op, m.state)
-    acting = begin(m.enter(state, now), op, fraction)
-    if op is Op.PREPARE and m.imported is not None:
+    state = m.state if is_refresh(m, act) else ACTING.get(act, m.state)
+    acting = begin(m.enter(state, now), act, fraction)
+    if act is ActKind.PREPARE and m.imported is not None:
         acting = replace(acting, imported=m.imported.to_be_made(actor.clients))
-    if op is Op.EXECUTE:
+    if act is ActKind.EXECUTE:
         by_librbd = m.method is Method.LIVE and m.imported is None
         acting = replace(acting, objects_complete=False, copy_checked=not by_librbd)
     head = m.imported is not None and not m.imported.native and m.method is Method.COPY
-    if op is Op.PREPARE and (head or (m.verify is not Verify.NONE and m.method is Method.LIVE)):
+    if act is ActKind.PREPARE and (
+        head or (m.verify is not Verify.NONE and m.method is Method.LIVE)
+    ):
         acting = replace(acting, comparison_snapshot=comparison_snapshot_name(m.id))
-    return replace(acting, intent=Intent(op, now, actor), hold=kept_hold(m, op), touched=touched)
+    return replace(acting, intent=Intent(act, now, actor), hold=kept_hold(m, act), touched=touched)
 
 
 def with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:
@@ -36,7 +40,7 @@ def with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:
 
     A round that refreshes a target tells only of itself.
     """
-    if is_refresh(m, Op.EXECUTE):
+    if is_refresh(m, ActKind.EXECUTE):
         return m
     return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
 

@@ -17,17 +17,17 @@ from ...cluster.clones import NAMED, Clone, Clones, clone_names, clones_of, sile
 from ...cluster.pools import open_by_id
 from ...model.errors import MigrationError, PoolMissing
 from ...model.migration import Migration, Place
-from ...model.states import Op
+from ...model.states import ActKind
 from ...model.verification import Verify
 
 # Steps in which librbd moves clones to another parent, and looks for them in all pools.
-_ASKS_ALL_POOLS = frozenset({Op.PREPARE, Op.UNDO_PREPARE, Op.ABORT})
+_ASKS_ALL_POOLS = frozenset({ActKind.PREPARE, ActKind.UNDO_PREPARE, ActKind.ABORT})
 
 
-def refuse_to_wait(client: rados.Rados, m: Migration, op: Op) -> None:
+def refuse_to_wait(client: rados.Rados, m: Migration, act: ActKind) -> None:
     """Raise MigrationError(EAGAIN) when the act would wait for a pool that does not answer."""
-    takes_point = op is Op.PREPARE and m.verify is not Verify.NONE
-    if op not in _ASKS_ALL_POOLS or not (takes_point or _has_snapshots(client, m)):
+    takes_point = act is ActKind.PREPARE and m.verify is not Verify.NONE
+    if act not in _ASKS_ALL_POOLS or not (takes_point or _has_snapshots(client, m)):
         return
     _refuse_silent(silent_pools(client), m.target)
 
@@ -60,12 +60,12 @@ def refuse_commit(client: rados.Rados, m: Migration, *, force: bool) -> None:
         )
 
 
-def look_before(client: rados.Rados, m: Migration, op: Op) -> Optional[MigrationError]:
+def look_before(client: rados.Rados, m: Migration, act: ActKind) -> Optional[MigrationError]:
     """Why an act must not begin now; None when it may. Raises ``rados.Error``."""
     try:
-        if op is Op.COMMIT:
+        if act is ActKind.COMMIT:
             refuse_commit(client, m, force=m.force_commit)
-        refuse_to_wait(client, m, op)
+        refuse_to_wait(client, m, act)
     except MigrationError as error:
         return error
     return None

@@ -37,7 +37,7 @@ from ...model.jobs.acts import ActOn
 from ...model.jobs.answers import Armed, Copied, CopiedBack, CutOverDone, NotTrimmed, Synchronized
 from ...model.jobs.protocol import Cause, Done, Ending, Failed, Tell
 from ...model.migration import Actor, Migration
-from ...model.states import Method, Op
+from ...model.states import ActKind, Method
 from ...trace import span
 from ..pace.lock_owner import LockOwnerPace, holds_lock
 from ..pace.plan_limits import PlanPace
@@ -68,7 +68,7 @@ log = logging.getLogger(__name__)
 
 _FRESH = 1.0  # seconds for which a look counts
 # librbd looks at the state itself before these, and our worker does before a cutover.
-_CHECKED = frozenset({Op.PREPARE, Op.EXECUTE, Op.CUT_OVER, Op.COMMIT})
+_CHECKED = frozenset({ActKind.PREPARE, ActKind.EXECUTE, ActKind.CUT_OVER, ActKind.COMMIT})
 
 
 class Executor:
@@ -102,24 +102,24 @@ class Executor:
         """Do ``job``; its failures are recorded. Raises what RADOS and the store raise."""
         tracked, ident = job.tracked, job.tracked.migration.id
         try:
-            with span("worker", ident, job.op.value):
+            with span("worker", ident, job.act.value):
                 worker = slot.worker(job)
         except WorkerLost as error:
             if not job.stop_reason:
-                problem = not_started(job.op, str(error), tracked.migration.target.spec)
-                self._failures.record(tracked, job.op, EAGAIN, problem, by_source=False)
+                problem = not_started(job.act, str(error), tracked.migration.target.spec)
+                self._failures.record(tracked, job.act, EAGAIN, problem, by_source=False)
             return
-        situation = self._still_wanted(tracked, job.op)
+        situation = self._still_wanted(tracked, job.act)
         if situation is None:
             return
-        with span("clones", ident, job.op.value):
-            refusal = clones.look_before(self._client, tracked.migration, job.op)
+        with span("clones", ident, job.act.value):
+            refusal = clones.look_before(self._client, tracked.migration, job.act)
         if refusal is not None:
             problem = FailureReason(str(refusal), refusal.errno == EAGAIN)
-            self._failures.record(tracked, job.op, refusal.errno, problem)
+            self._failures.record(tracked, job.act, refusal.errno, problem)
             return
         try:
-            allowed_version = self._guard_abort(tracked, job.op, worker.clients)
+            allowed_version = self._guard_abort(tracked, job.act, worker.clients)
         except MigrationError as unsafe:
             self._failures.abort_refused(tracked, unsafe.errno, str(unsafe))
             return
@@ -133,62 +133,64 @@ class Executor:
         )
         touched = self._touched(tracked.migration)
         fraction = self._settings().verify_fraction
-        if job.op is not Op.COMPLETE_OBJECTS:  # what was shown of the copy before it stays shown
+        if (
+            job.act is not ActKind.COMPLETE_OBJECTS
+        ):  # what was shown of the copy before it stays shown
             tracked.done = tracked.total = tracked.compared = 0
             tracked.throughput = Throughput()
             tracked.uncontrolled, tracked.may_take_lock = "", False
         tracked.lock_shared = False
         tracked.rate_limit = self._throttle.first_rate(tracked)
-        copies = job.op is Op.EXECUTE and tracked.migration.method is not Method.WARM
+        copies = job.act is ActKind.EXECUTE and tracked.migration.method is not Method.WARM
         ops = self._holder.begin(tracked, worker.clients) if copies else None
 
         def intent(m: Migration) -> Migration:
-            if self._plans.hold(m, job.op) is not None:
+            if self._plans.hold(m, job.act) is not None:
                 raise Outdated(f"the plan {m.plan} was paused or cancelled")
-            return replace(with_intent(m, job.op, actor, touched, fraction), holder_ops=ops)
+            return replace(with_intent(m, job.act, actor, touched, fraction), holder_ops=ops)
 
-        wanted, abandoned = RunAct(job.op), tracked.abandoned
+        wanted, abandoned = RunAct(job.act), tracked.abandoned
         try:
             confirmed = while_decided(wanted, situation, time.time(), intent, abandoned=abandoned)
-            with span("intent", ident, job.op.value):
+            with span("intent", ident, job.act.value):
                 self._registry.update(tracked, confirmed)
         except Outdated:  # a request was accepted meanwhile: the next look decides about it
             return
         tracked.progressed_at = time.monotonic()
-        job_of_worker = self._job(tracked, job.op, allowed_version)
+        job_of_worker = self._job(tracked, job.act, allowed_version)
         begun, result = time.monotonic(), "failed"
         try:
-            with span("act", ident, job.op.value):
-                ending = worker.run(job_of_worker, self._listener(tracked, job.op))
+            with span("act", ident, job.act.value):
+                ending = worker.run(job_of_worker, self._listener(tracked, job.act))
             result = "failed" if isinstance(ending, Failed) else "done"
         except WorkerLost as error:
             result = "interrupted"
             self._interrupted(slot, job, actor, error)
         except JobTooLong as error:
             self._failures.record(
-                tracked, job.op, E2BIG, FailureReason(error.message, False), by_source=False
+                tracked, job.act, E2BIG, FailureReason(error.message, False), by_source=False
             )
         else:
             if isinstance(ending, Failed) and ending.cause is Cause.LIBRBD:
                 slot.discard_worker()  # its client may be the cause; the next act starts one
-                if job.op is Op.EXECUTE:
+                if job.act is ActKind.EXECUTE:
                     self._after_copy.complete_objects(slot, tracked)
             if isinstance(ending, Done) and isinstance(ending.answer, Armed):
                 slot.armed_until = time.monotonic() + ending.answer.seconds
                 tracked.armed = (slot.name, slot.armed_until)
-            with span("outcome", ident, job.op.value):
-                self._ended(tracked, job.op, ending)
+            with span("outcome", ident, job.act.value):
+                self._ended(tracked, job.act, ending)
         finally:
             tracked.copied_by = ""
             passed = time.monotonic() - begun
-            self._registry.count(Sample("step_duration_seconds", (job.op.value, result), passed))
+            self._registry.count(Sample("step_duration_seconds", (job.act.value, result), passed))
 
     def _interrupted(self, slot: Slot, job: Job, actor: Actor, error: WorkerLost) -> None:
         """The worker is gone in the middle of its job, killed by us or not."""
         tracked = job.tracked
         slot.discard_worker()
         version = self._fencing.fence(tracked.migration, actor, reaped=True)
-        if job.op is Op.EXECUTE:
+        if job.act is ActKind.EXECUTE:
             self._copy_cut_off(tracked, version)
             self._after_copy.complete_objects(slot, tracked)
         self._holder.restore(tracked)
@@ -197,14 +199,14 @@ class Executor:
         if not job.stop_reason:
             self._registry.count(Sample("worker_losses_total"))
             reason = lost_reason(job, error)
-            self._registry.update(tracked, lambda m: after_crash(m, job.op, error.signal))
-            self._failures.record(tracked, job.op, EIO, reason, by_source=False)
+            self._registry.update(tracked, lambda m: after_crash(m, job.act, error.signal))
+            self._failures.record(tracked, job.act, EIO, reason, by_source=False)
             return
-        if job.op is Op.EXECUTE and not slot.stopping:
+        if job.act is ActKind.EXECUTE and not slot.stopping:
             self._after_copy.stop_holder(slot, tracked)
         if job.failure is not None:
             errno = ETIMEDOUT if job.failure.transient else ENOMEM
-            self._failures.record(tracked, job.op, errno, job.failure)
+            self._failures.record(tracked, job.act, errno, job.failure)
         self._registry.update(tracked, lambda m: replace(m, intent=None))
 
     def _copy_cut_off(self, tracked: TrackedMigration, version: Optional[int]) -> None:
@@ -223,16 +225,18 @@ class Executor:
 
         self._registry.update(tracked, change)
 
-    def _listener(self, tracked: TrackedMigration, op: Op) -> Tell:
-        if op is Op.VERIFY:
+    def _listener(self, tracked: TrackedMigration, act: ActKind) -> Tell:
+        if act is ActKind.VERIFY:
             return on_checkpoint(self._registry, tracked)
-        if op is Op.COMPLETE_OBJECTS:
+        if act is ActKind.COMPLETE_OBJECTS:
             return on_sign_of_life(tracked)
-        if op is Op.CUT_OVER:
+        if act is ActKind.CUT_OVER:
             return on_published(tracked, self._registry.wake)
         return on_progress(tracked, self._registry.count)
 
-    def _job(self, tracked: TrackedMigration, op: Op, allowed_version: Optional[int]) -> ActOn:
+    def _job(
+        self, tracked: TrackedMigration, act: ActKind, allowed_version: Optional[int]
+    ) -> ActOn:
         """What the worker is told, once the intent is in the record."""
         m, settings = tracked.migration, self._settings()
         context = ActContext(
@@ -244,20 +248,20 @@ class Executor:
             arm=tracked.arm and waits_for_clients(m),
         )
         return ActOn(
-            worker_jobs.ends_of(m, settings.import_policy), worker_jobs.act_of(op, m, context)
+            worker_jobs.ends_of(m, settings.import_policy), worker_jobs.act_of(act, m, context)
         )
 
-    def _ended(self, tracked: TrackedMigration, op: Op, ending: Ending) -> None:
+    def _ended(self, tracked: TrackedMigration, act: ActKind, ending: Ending) -> None:
         """The worker did its job, or says why not."""
         self._holder.restore(tracked)
         if isinstance(ending, Failed):
-            self._failures.of_job(tracked, op, ending)
+            self._failures.of_job(tracked, act, ending)
             return
         answer = ending.answer
         if isinstance(answer, Copied):
             self._registry.count(*copied_more(tracked, answer.bytes_total))
             tracked.copied = tracked.size = answer.bytes_total
-        m = self._registry.update(tracked, lambda m: with_answer(m, op, answer, time.time()))
+        m = self._registry.update(tracked, lambda m: with_answer(m, act, answer, time.time()))
         if isinstance(answer, (Synchronized, Armed, CopiedBack, CutOverDone)):
             tracked.copied = tracked.size = m.bytes_copied
         if isinstance(answer, CopiedBack):  # less is left to be copied back
@@ -265,8 +269,8 @@ class Executor:
         if isinstance(answer, NotTrimmed):
             log.warning("%s: %s", tracked.migration.id, answer.untrimmed.reason)
             return
-        tracked.repeats = tracked.repeats + 1 if tracked.done_op is op else 1
-        tracked.done_op = op
+        tracked.repeats = tracked.repeats + 1 if tracked.done_act is act else 1
+        tracked.done_act = act
         self.breaker.succeeded(tracked.migration)
 
     def recover(self, tracked: TrackedMigration) -> None:
@@ -287,7 +291,7 @@ class Executor:
         self._shut_out.look(tracked)
         migration = tracked.migration
         intent, target = migration.intent, migration.target
-        if intent is None or intent.op is not Op.EXECUTE or not target.image_id:
+        if intent is None or intent.act is not ActKind.EXECUTE or not target.image_id:
             return
         if migration.method is Method.WARM:
             return  # only our worker copies
@@ -306,18 +310,18 @@ class Executor:
             return m.touched
         return m.target_version is None or target_version(self._client, m) != m.target_version
 
-    def _still_wanted(self, tracked: TrackedMigration, op: Op) -> Optional[Situation]:
-        """The situation in which ``op`` is still to be done; None when it is not wanted any more.
+    def _still_wanted(self, tracked: TrackedMigration, act: ActKind) -> Optional[Situation]:
+        """The situation in which ``act`` is still to be done; None when it is not wanted any more.
 
         The job may have waited long for its slot. The record takes over the images' names of now. A
         look of a moment ago counts for acts that are refused where they do not fit: the record took
         over its names already.
         """
         at, situation = tracked.seen or (0.0, None)
-        if situation is None or op not in _CHECKED or time.monotonic() - at > _FRESH:
+        if situation is None or act not in _CHECKED or time.monotonic() - at > _FRESH:
             situation = self._look(tracked)
         decision = decide(tracked.migration, situation, time.time(), abandoned=tracked.abandoned)
-        return situation if decision == RunAct(op) else None
+        return situation if decision == RunAct(act) else None
 
     def _look(self, tracked: TrackedMigration) -> Situation:
         """Observe both ends and bring the record up to date."""
@@ -330,7 +334,7 @@ class Executor:
         return situation
 
     def _guard_abort(
-        self, tracked: TrackedMigration, op: Op, own_clients: tuple[int, ...]
+        self, tracked: TrackedMigration, act: ActKind, own_clients: tuple[int, ...]
     ) -> Optional[int]:
         """Decide once more whether an abort is safe: clients may have come since it was asked for.
 
@@ -338,7 +342,7 @@ class Executor:
         where nothing is to be guarded. Raises MigrationError when the abort must not begin.
         """
         situation = tracked.seen[1] if tracked.seen is not None else None
-        if op is not Op.ABORT or situation not in GUARDED:
+        if act is not ActKind.ABORT or situation not in GUARDED:
             return None
         if tracked.migration.method is Method.WARM:
             return None  # no client uses the target before the cutover

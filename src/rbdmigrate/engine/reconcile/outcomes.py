@@ -23,19 +23,19 @@ from ...model.jobs.answers import (
     Verified,
 )
 from ...model.migration import Migration
-from ...model.states import Op, State
+from ...model.states import ActKind, State
 from .verification import with_outcome
 
 
-def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
+def with_answer(m: Migration, act: ActKind, answer: Answer, now: float) -> Migration:
     """The record after an act that was done, or that has to wait for OSDs to trim snapshots."""
     if isinstance(answer, NotTrimmed):  # a guest does not wait for that
         return waiting(replace(m, release=None), answer.untrimmed, now)
-    if op is Op.UNDO_PREPARE and prepare_to_undo(m):
+    if act is ActKind.UNDO_PREPARE and prepare_to_undo(m):
         return replace(m, intent=None)
     if isinstance(answer, ObjectsCompleted):  # the attempts to copy are counted on
         return replace(m, intent=None, objects_complete=True)
-    m = after_success(_cleared(m, op), op)
+    m = after_success(_cleared(m, act), act)
     if isinstance(answer, Prepared):
         return _prepared(m.enter(State.PREPARED, now), answer)
     if isinstance(answer, Copied):
@@ -50,17 +50,17 @@ def with_answer(m: Migration, op: Op, answer: Answer, now: float) -> Migration:
         return cut_over(m, answer, now)
     if isinstance(answer, Verified):
         return with_outcome(m, answer.verification, now)
-    return replace(m, comparison_snapshot="") if op is Op.REMOVE_COMPARISON_SNAPSHOT else m
+    return replace(m, comparison_snapshot="") if act is ActKind.REMOVE_COMPARISON_SNAPSHOT else m
 
 
-def _cleared(m: Migration, op: Op) -> Migration:
+def _cleared(m: Migration, act: ActKind) -> Migration:
     """The record after an act that was done: no failure, and no hold of former attempts.
 
     What came up while a round refreshed the target is another matter, such as a cutover that was
     put off: it stays, with its count of attempts.
     """
-    if not is_refresh(m, op):
-        return replace(m, intent=None, hold=kept_hold(m, op), failure=None, attempts=0)
+    if not is_refresh(m, act):
+        return replace(m, intent=None, hold=kept_hold(m, act), failure=None, attempts=0)
     return replace(m, intent=None, failure=None, attempts=0 if m.failure else m.attempts)
 
 

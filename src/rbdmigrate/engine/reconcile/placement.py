@@ -20,7 +20,7 @@ from ...control.lifecycle.schedule import (
     precedence,
 )
 from ...model.migration import Hold, Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from ..pace.holds import Holds
 from ..pace.plan_limits import PlanPace
 from ..records.registry import Registry, TrackedMigration
@@ -61,14 +61,14 @@ class Placement:
         """Begin what waits and may begin now."""
         with self._lock:
             running, trying = self._under_way()
-            for tracked, op in self.waiting.choose(Selection(running, self._limits()), trying):
+            for tracked, act in self.waiting.choose(Selection(running, self._limits()), trying):
                 # Who changed it, or has it, has told the loop so: it is sorted in again.
-                if tracked.wanted is op and self._registry.claim(tracked):
+                if tracked.wanted is act and self._registry.claim(tracked):
                     tracked.wanted = None
-                    self._place(Job(tracked, op))
+                    self._place(Job(tracked, act))
 
-    def following(self, slot: Slot, job: Job, op: Op) -> Optional[Job]:
-        """The job ``op`` on the migration of ``job``, which is what ``slot`` has from now on.
+    def following(self, slot: Slot, job: Job, act: ActKind) -> Optional[Job]:
+        """The job ``act`` on the migration of ``job``, which is what ``slot`` has from now on.
 
         None when it may not begin now, or something else is to go first.
         """
@@ -76,16 +76,16 @@ class Placement:
         m = tracked.migration
         with self._lock:
             running, trying = self._under_way(but=slot)
-            rank = precedence(m.priority, op)
-            if rank > self.waiting.first.get(kind_of(op), rank):
+            rank = precedence(m.priority, act)
+            if rank > self.waiting.first.get(kind_of(act), rank):
                 return None
             if tracked.armed is not None and tracked.armed[0] != slot.name:
                 return None  # another worker has its images open
-            self._look_for_holds(tracked, op, trying)
+            self._look_for_holds(tracked, act, trying)
             if tracked.source_rests or tracked.held is not None:
                 return None
-            following = Job(tracked, op)
-            if not Selection(running, self._limits()).take(as_waiting(m, op)):
+            following = Job(tracked, act)
+            if not Selection(running, self._limits()).take(as_waiting(m, act)):
                 return None
             if not slot.follow(job, following):
                 return None
@@ -97,14 +97,14 @@ class Placement:
         jobs = [job for slot in self._slots if slot is not but and (job := slot.job) is not None]
         return [_running(job) for job in jobs], {source_key(job.tracked.migration) for job in jobs}
 
-    def _look_for_holds(self, tracked: TrackedMigration, op: Op, trying: set[str]) -> None:
+    def _look_for_holds(self, tracked: TrackedMigration, act: ActKind, trying: set[str]) -> None:
         """Note in ``tracked`` whether its source, a gate or a plan holds it back."""
         m = tracked.migration
-        tracked.source_rests = self._breaker.rests(m, op, trying)
-        tracked.held = self._hold(m, op)
+        tracked.source_rests = self._breaker.rests(m, act, trying)
+        tracked.held = self._hold(m, act)
 
-    def _hold(self, m: Migration, op: Op) -> Optional[Hold]:
-        return self._holds.hold(m, begins=True) if op in PACED else self._holds.step(m, op)
+    def _hold(self, m: Migration, act: ActKind) -> Optional[Hold]:
+        return self._holds.hold(m, begins=True) if act in PACED else self._holds.step(m, act)
 
     def _limits(self) -> Limits:
         settings = self._settings()
@@ -147,4 +147,4 @@ class Placement:
 def _running(job: Job) -> Running:
     migration = job.tracked.migration
     pools = (migration.source.pool, migration.target.pool)
-    return Running(job.op, *pools, host_of(migration), migration.plan)
+    return Running(job.act, *pools, host_of(migration), migration.plan)

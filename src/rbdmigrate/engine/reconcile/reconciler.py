@@ -23,7 +23,7 @@ from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, 
 from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
 from ...model.errors import MigrationError
 from ...model.migration import Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from ...trace import span
 from ..records.registry import Registry, StoreFenced, TrackedMigration
 from ..records.secrets import Secrets
@@ -149,10 +149,12 @@ class Reconciler:
         finally:
             tracked.looking = False
 
-    def guarded(self, tracked: TrackedMigration, act: Callable[[TrackedMigration], None]) -> None:
+    def guarded(
+        self, tracked: TrackedMigration, function: Callable[[TrackedMigration], None]
+    ) -> None:
         """Run ``act`` on a busy migration; whatever happens the migration is looked at again."""
         try:
-            act(tracked)
+            function(tracked)
         except StoreFenced as error:
             self._on_fenced(str(error))
         except (rados.Error, MigrationError) as error:
@@ -201,16 +203,16 @@ class Reconciler:
             if refresh is not None and refresh > now:
                 look_again(tracked, refresh - now)
         if not isinstance(decision, RunAct):
-            tracked.done_op = None  # it was enough
-        elif not is_refresh(migration, decision.op) and _without_effect(tracked, decision.op):
-            tracked.done_op = None  # a retry is counted from the beginning
+            tracked.done_act = None  # it was enough
+        elif not is_refresh(migration, decision.act) and _without_effect(tracked, decision.act):
+            tracked.done_act = None  # a retry is counted from the beginning
             decision = Fail(
                 ELOOP,
-                f"{decision.op.value} succeeded several times without effect; look at the "
+                f"{decision.act.value} succeeded several times without effect; look at the "
                 "manager's log and at both images.",
             )
         if isinstance(decision, RunAct):
-            tracked.wanted = decision.op
+            tracked.wanted = decision.act
             tracked.wanted_since = time.monotonic()
         elif isinstance(decision, (End, Fail)):
             verdict = decision
@@ -274,9 +276,9 @@ class Reconciler:
         return self._registry.update(tracked, lambda m: with_soaked(m, passed))
 
 
-def _without_effect(tracked: TrackedMigration, op: Op) -> bool:
+def _without_effect(tracked: TrackedMigration, act: ActKind) -> bool:
     """Whether the same act is decided on again and again although it goes well."""
-    return tracked.done_op is op and tracked.repeats >= _MOST_REPEATS
+    return tracked.done_act is act and tracked.repeats >= _MOST_REPEATS
 
 
 def _concluded(m: Migration, verdict: Union[End, Fail], now: float) -> Migration:

@@ -16,7 +16,7 @@ from ...control.lifecycle.situation import Situation
 from ...control.metrics.counting import Sample
 from ...model.errors import MigrationError
 from ...model.migration import Migration
-from ...model.states import Goal, Op
+from ...model.states import ActKind, Goal
 from ...trace import span
 from ..pace.cluster_monitor import ClusterMonitor
 from ..pace.holds import Gates, Holds
@@ -137,17 +137,17 @@ class Scheduler:
         self._wake.set()
 
     def interrupt(
-        self, tracked: TrackedMigration, reason: str, acts: frozenset[Op] = PACED
+        self, tracked: TrackedMigration, reason: str, acts: frozenset[ActKind] = PACED
     ) -> bool:
         """Stop one of ``acts`` on ``tracked`` by killing its worker; False without one.
 
         Other acts than copies and verifications are short and left to end as a rule, but for what
         an abort makes needless.
         """
-        needless = {Op.COMPLETE_OBJECTS} if tracked.migration.goal is Goal.ABORTED else set()
+        needless = {ActKind.COMPLETE_OBJECTS} if tracked.migration.goal is Goal.ABORTED else set()
         for slot in self._all_slots():
             job = slot.job
-            if job is not None and job.tracked is tracked and job.op in acts | needless:
+            if job is not None and job.tracked is tracked and job.act in acts | needless:
                 slot.interrupt(job, reason)
                 return True
         return False
@@ -260,7 +260,7 @@ class Scheduler:
     def _pace(self) -> None:
         """Tell every running copy its rate; stop those that are to stand still."""
         jobs = [(slot, slot.job) for slot in self._all_slots()]
-        copies = [(slot, job) for slot, job in jobs if job is not None and job.op in PACED]
+        copies = [(slot, job) for slot, job in jobs if job is not None and job.act in PACED]
         rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
         guard = self._monitor.guard_message()
         for slot, job in copies:
@@ -297,7 +297,7 @@ class Scheduler:
         job: Optional[Job] = first
         while job is not None:
             look_again(job.tracked, 0.0)
-            with span("step", job.tracked.migration.id, job.op.value):
+            with span("step", job.tracked.migration.id, job.act.value):
                 self._executor.work(slot, job)
             job = self._following(slot, job)
 

@@ -8,7 +8,7 @@ import time
 from ...control.lifecycle.circuit_breaker import CircuitBreaker
 from ...control.lifecycle.schedule import READING
 from ...model.migration import Migration
-from ...model.states import Op
+from ...model.states import ActKind
 
 
 class SourceBreaker:
@@ -28,13 +28,13 @@ class SourceBreaker:
         with self._lock:
             self._breaker.failed(source_key(m), errno, time.monotonic())
 
-    def rests(self, m: Migration, op: Op, trying: set[str]) -> bool:
+    def rests(self, m: Migration, act: ActKind, trying: set[str]) -> bool:
         """Whether ``m`` has to wait because its source did not answer lately.
 
         ``trying`` are the sources at which somebody is at work, and is added to: a source that is
         being tried again is tried by one migration at a time.
         """
-        if m.imported is not None and op not in READING:
+        if m.imported is not None and act not in READING:
             return False  # going back, and cutting loose, need no source
         key = source_key(m)
         with self._lock:

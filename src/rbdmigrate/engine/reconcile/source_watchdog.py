@@ -30,15 +30,15 @@ class SourceWatchdog:
                 continue  # it is about to begin
             imported = m.imported is not None
             if job.tracked.shut_out == m.intent.actor.addresses:
-                problem = explain(job.op, ESHUTDOWN, m.target.spec)
+                problem = explain(job.act, ESHUTDOWN, m.target.spec)
                 slot.interrupt(job, problem.message, problem)
                 continue
-            reads = imported and job.op in READING
+            reads = imported and job.act in READING
             if reads and now - job.tracked.progressed_at > settings.source_timeout:
                 problem = source_stalled(
-                    job.op, settings.source_timeout, m.source.spec, m.target.spec
+                    job.act, settings.source_timeout, m.source.spec, m.target.spec
                 )
                 slot.interrupt(job, problem.message, problem)
             elif slot.memory() > settings.worker_memory:
-                problem = memory_exceeded(job.op, m.source.spec, m.target.spec, imported=imported)
+                problem = memory_exceeded(job.act, m.source.spec, m.target.spec, imported=imported)
                 slot.interrupt(job, problem.message, problem)

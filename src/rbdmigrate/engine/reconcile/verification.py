@@ -23,7 +23,7 @@ from ...control.lifecycle.verification import (
 )
 from ...model.jobs.protocol import Report, Tell, VerifyProgress
 from ...model.migration import Hold, Migration
-from ...model.states import Goal, HoldReason, Method, Op, State
+from ...model.states import ActKind, Goal, HoldReason, Method, State
 from ...model.verification import Outcome, Verification
 from ..records.registry import Registry, TrackedMigration
 
@@ -31,9 +31,9 @@ _COMPLETE = frozenset({State.EXECUTED, State.CUT_OVER, State.VERIFIED})
 _CHECKPOINT = 3.0  # seconds between two checkpoints in the record
 
 
-def begin(m: Migration, op: Op, fraction: float) -> Migration:
+def begin(m: Migration, act: ActKind, fraction: float) -> Migration:
     """The record with the intent of a verification: with what seed it chooses."""
-    if op is not Op.VERIFY:
+    if act is not ActKind.VERIFY:
         return m
     return begun(m, fraction, secrets.randbits(32), time.time())
 

@@ -15,7 +15,7 @@ from ...control.lifecycle.cutover import undecided
 from ...control.lifecycle.removable_heap import RemovableHeap
 from ...control.lifecycle.schedule import Selection, Waiting, kind_of, order, precedence
 from ...model.migration import Migration
-from ...model.states import Op
+from ...model.states import ActKind
 from ..pace.holds import Holds
 from ..records.tracked import TrackedMigration, WaitingTogether
 from .source_breaker import SourceBreaker
@@ -28,12 +28,12 @@ _Head = tuple[tuple[int, bool, float, str], TrackedMigration]
 class _Group(WaitingTogether):
     """Migrations that wait for the same act with the same pools, source host, plan and window."""
 
-    __slots__ = ("able", "held_alone", "key", "op")
+    __slots__ = ("able", "act", "held_alone", "key")
 
-    def __init__(self, key: tuple[object, ...], op: Op) -> None:
+    def __init__(self, key: tuple[object, ...], act: ActKind) -> None:
         super().__init__()
         self.key = key
-        self.op = op
+        self.act = act
         self.able: RemovableHeap[TrackedMigration] = RemovableHeap()
         self.held_alone = 0  # how many of it wait for something that concerns them alone
 
@@ -52,13 +52,13 @@ class WaitingList:
     def __len__(self) -> int:
         return len(self._group_of)
 
-    def add(self, tracked: TrackedMigration, op: Op) -> None:
-        """It waits for a slot with ``op``."""
+    def add(self, tracked: TrackedMigration, act: ActKind) -> None:
+        """It waits for a slot with ``act``."""
         self.remove(tracked)
-        key = _alike(tracked.migration, op)
+        key = _alike(tracked.migration, act)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(key, op)
+            group = self._groups[key] = _Group(key, act)
         self._group_of[tracked] = group
         tracked.group = group
         self._enter(tracked, group)
@@ -76,7 +76,7 @@ class WaitingList:
 
     def choose(
         self, selection: Selection, trying: set[str]
-    ) -> Iterator[tuple[TrackedMigration, Op]]:
+    ) -> Iterator[tuple[TrackedMigration, ActKind]]:
         """Yield those that may begin now, the first first; they are not in the list any more.
 
         ``trying``: the sources at which somebody is at work; it is added to.
@@ -95,18 +95,18 @@ class WaitingList:
             if head is None:
                 continue
             key, tracked = head
-            if not selection.any_for(group.op):
-                self._note_first(tracked, group.op)
+            if not selection.any_for(group.act):
+                self._note_first(tracked, group.act)
             elif self._source_rests(tracked, group, trying):
                 if not group.rests:  # others of it have other sources
                     heapq.heappush(heads, (key, number, group))
-            elif not selection.take(as_waiting(tracked.migration, group.op)):
-                self._note_first(tracked, group.op)
+            elif not selection.take(as_waiting(tracked.migration, group.act)):
+                self._note_first(tracked, group.act)
             else:
                 self.remove(tracked)
                 tracked.held = tracked.group = None
                 tracked.source_rests = False
-                yield tracked, group.op
+                yield tracked, group.act
                 following = self._head(group)
                 if following is not None:
                     heapq.heappush(heads, (following[0], number, group))
@@ -117,7 +117,7 @@ class WaitingList:
         head = self._head(group)
         if head is None:
             return None
-        group.held = self._holds.shared(head[1].migration, group.op)
+        group.held = self._holds.shared(head[1].migration, group.act)
         if group.held is not None:
             return None
         if self._source_rests(head[1], group, set(trying)):
@@ -128,7 +128,7 @@ class WaitingList:
         """The first of a group that nothing holds back that concerns it alone."""
         while (head := group.able.first()) is not None:
             tracked = head[1]
-            tracked.held = self._holds.own(tracked.migration, group.op)
+            tracked.held = self._holds.own(tracked.migration, group.act)
             if tracked.held is None:
                 return head
             self._set_aside(tracked, group)
@@ -137,7 +137,7 @@ class WaitingList:
     def _source_rests(self, tracked: TrackedMigration, group: _Group, trying: set[str]) -> bool:
         """Whether its source is left alone; if all of the group share that, note it there."""
         m = tracked.migration
-        rests = self._breaker.rests(m, group.op, trying)
+        rests = self._breaker.rests(m, group.act, trying)
         if rests and _source_is_shared(m):
             group.rests = True
         elif rests:
@@ -145,19 +145,19 @@ class WaitingList:
             self._set_aside(tracked, group)
         return rests
 
-    def _note_first(self, tracked: TrackedMigration, op: Op) -> None:
-        kind, rank = kind_of(op), precedence(tracked.migration.priority, op)
+    def _note_first(self, tracked: TrackedMigration, act: ActKind) -> None:
+        kind, rank = kind_of(act), precedence(tracked.migration.priority, act)
         self.first[kind] = min(self.first.get(kind, rank), rank)
 
     def _enter(self, tracked: TrackedMigration, group: _Group) -> None:
         """Put one into the group, or aside if something holds it back that concerns it alone."""
         m = tracked.migration
-        tracked.held = self._holds.own(m, group.op)
-        tracked.source_rests = not _source_is_shared(m) and self._breaker.rests(m, group.op, set())
+        tracked.held = self._holds.own(m, group.act)
+        tracked.source_rests = not _source_is_shared(m) and self._breaker.rests(m, group.act, set())
         if tracked.held is not None or tracked.source_rests:
             self._set_aside(tracked, group)
         else:
-            group.able.put(tracked, order(as_waiting(m, group.op)))
+            group.able.put(tracked, order(as_waiting(m, group.act)))
 
     def _set_aside(self, tracked: TrackedMigration, group: _Group) -> None:
         group.able.remove(tracked)
@@ -173,11 +173,11 @@ class WaitingList:
             self._enter(tracked, group)
 
 
-def _alike(m: Migration, op: Op) -> tuple[object, ...]:
+def _alike(m: Migration, act: ActKind) -> tuple[object, ...]:
     """What migrations have in common when the same things hold them back."""
     places = (m.source.pool, m.source.pool_id, m.target.pool, m.target.pool_id, m.layout.data_pool)
-    begun = op is Op.CUT_OVER and undecided(m)
-    return (op, *places, host_of(m), _source_is_shared(m), m.plan, m.window, begun)
+    begun = act is ActKind.CUT_OVER and undecided(m)
+    return (act, *places, host_of(m), _source_is_shared(m), m.plan, m.window, begun)
 
 
 def _source_is_shared(m: Migration) -> bool:
@@ -190,11 +190,11 @@ def host_of(m: Migration) -> str:
     return m.imported.host if m.imported is not None else ""
 
 
-def as_waiting(m: Migration, op: Op) -> Waiting:
+def as_waiting(m: Migration, act: ActKind) -> Waiting:
     """A migration as one that could act."""
     return Waiting(
         m.id,
-        op,
+        act,
         m.priority,
         m.created,
         m.source.pool,

@@ -19,7 +19,7 @@ from ...control.lifecycle.failures import (
 )
 from ...control.metrics.counting import Sample
 from ...model.jobs.protocol import Cause, Failed, Progress, Published, Report, Tell
-from ...model.states import Method, Op
+from ...model.states import ActKind, Method
 from ..records.registry import Count, TrackedMigration
 from .worker_slot import Job
 
@@ -32,11 +32,11 @@ def lost_reason(job: Job, error: WorkerLost) -> FailureReason:
     if error.gave_up:
         return FailureReason(str(error), False)
     if m.opens_source and m.executed_at is None:
-        crashed = source_crashed(job.op, error.signal, m.source.spec, m.target.spec)
+        crashed = source_crashed(job.act, error.signal, m.source.spec, m.target.spec)
         if crashed is not None:
             return crashed
-    lost = worker_lost(job.op, str(error), m.target.spec)
-    return crash_reason(m, job.op, error.signal, lost)
+    lost = worker_lost(job.act, str(error), m.target.spec)
+    return crash_reason(m, job.act, error.signal, lost)
 
 
 def on_sign_of_life(tracked: TrackedMigration) -> Tell:
@@ -86,19 +86,19 @@ def on_progress(tracked: TrackedMigration, count: Count) -> Tell:
     return on_event
 
 
-def explained(op: Op, failed: Failed, tracked: TrackedMigration) -> FailureReason:
+def explained(act: ActKind, failed: Failed, tracked: TrackedMigration) -> FailureReason:
     """What the administrator is told of an act that its worker says has failed."""
     errno = failed.errno
     if failed.cause is Cause.REFUSED:
         warm = tracked.migration.method is Method.WARM  # a client has to go first
-        waits = op in (Op.VERIFY, Op.COMMIT, Op.FINISH_COMMIT)
+        waits = act in (ActKind.VERIFY, ActKind.COMMIT, ActKind.FINISH_COMMIT)
         looked = waits or warm or tracked.migration.imported is not None
         return FailureReason(failed.message, errno == ESTALE or (looked and errno in TRANSIENT))
     if failed.cause is Cause.BUG:
-        log.error("the worker failed at %s:\n%s", op.value, failed.message)
+        log.error("the worker failed at %s:\n%s", act.value, failed.message)
         text = "An error in the module stopped it; the manager's log has the details."
         return FailureReason(text, False)
     m = tracked.migration
     if m.opens_source and m.executed_at is None:
-        return explain_import(op, errno, m.source.spec, m.target.spec)
-    return explain(op, errno, m.target.spec)
+        return explain_import(act, errno, m.source.spec, m.target.spec)
+    return explain(act, errno, m.target.spec)

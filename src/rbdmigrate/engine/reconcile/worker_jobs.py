@@ -10,7 +10,7 @@ from ...control.lifecycle.reverse import is_reverse
 from ...model.import_policy import ImportPolicy
 from ...model.jobs import acts
 from ...model.migration import Migration
-from ...model.states import Method, Op
+from ...model.states import ActKind, Method
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ def ends_of(m: Migration, policy: ImportPolicy) -> acts.Ends:
     return acts.ImportEnds(m.id, m.imported, m.target, policy, m.method)
 
 
-def act_of(op: Op, m: Migration, context: ActContext) -> acts.Act:
-    """The act ``op`` on a migration, whose record has the intent already."""
+def act_of(act: ActKind, m: Migration, context: ActContext) -> acts.Act:
+    """The act ``act`` on a migration, whose record has the intent already."""
     untouched = None if m.touched else m.target_version
-    if op is Op.PREPARE:
+    if act is ActKind.PREPARE:
         return acts.Prepare(m.layout, m.comparison_snapshot, context.fenced)
-    if is_reverse(m, op):
+    if is_reverse(m, act):
         return acts.ReverseRound(m.comparison_snapshot, context.rate, context.fenced)
-    if op is Op.EXECUTE and context.arm:
+    if act is ActKind.EXECUTE and context.arm:
         return acts.Arm(context.rate, context.fenced)
-    if op is Op.EXECUTE:
+    if act is ActKind.EXECUTE:
         return acts.Execute(
             context.rate,
             m.holder_ops,
@@ -57,9 +57,9 @@ def act_of(op: Op, m: Migration, context: ActContext) -> acts.Act:
             m.no_comparison_snapshot,
             context.fenced,
         )
-    if op is Op.CUT_OVER:
+    if act is ActKind.CUT_OVER:
         return acts.CutOver(context.fenced, undo=must_undo(m), clients_wait=clients_wait(m))
-    if op is Op.VERIFY:
+    if act is ActKind.VERIFY:
         assert m.verification is not None
         return acts.Verify(
             m.verification,
@@ -69,7 +69,7 @@ def act_of(op: Op, m: Migration, context: ActContext) -> acts.Act:
             m.no_comparison_snapshot,
             context.trust_maps,
         )
-    if op is Op.ABORT:
+    if act is ActKind.ABORT:
         return acts.Abort(
             m.group,
             m.mirror_mode,
@@ -80,14 +80,14 @@ def act_of(op: Op, m: Migration, context: ActContext) -> acts.Act:
             clients_wait=clients_wait(m),
             cut_over=m.cut_over_at is not None,
         )
-    if op is Op.UNDO_PREPARE:
+    if act is ActKind.UNDO_PREPARE:
         return acts.UndoPrepare(m.group, m.mirror_mode)
-    if op is Op.COMPLETE_OBJECTS:
+    if act is ActKind.COMPLETE_OBJECTS:
         return acts.CompleteObjects(m.comparison_snapshot)
-    if op is Op.REMOVE_COMPARISON_SNAPSHOT:
+    if act is ActKind.REMOVE_COMPARISON_SNAPSHOT:
         return acts.RemoveComparisonSnapshot(m.comparison_snapshot)
-    if op is Op.COMMIT:
+    if act is ActKind.COMMIT:
         return acts.Commit()
-    if op is Op.FINISH_COMMIT:
+    if act is ActKind.FINISH_COMMIT:
         return acts.FinishCommit()
-    raise ValueError(f"no job is known for the act {op.value}")
+    raise ValueError(f"no job is known for the act {act.value}")

@@ -11,7 +11,7 @@ from typing import Optional
 from ...cluster.client import Identity
 from ...cluster.worker_process import WorkerLost, WorkerProcess
 from ...control.lifecycle.failures import FailureReason
-from ...model.states import Op
+from ...model.states import ActKind
 from ..records.registry import TrackedMigration
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Job:
     ``failure`` when that is a failure of the act."""
 
     tracked: TrackedMigration
-    op: Op
+    act: ActKind
     stop_reason: str = ""
     failure: Optional[FailureReason] = None
 

@@ -14,7 +14,7 @@ from ...model.errors import MigrationError
 from ...model.held_time import HeldTime, added
 from ...model.migration import Hold, Migration
 from ...model.rounds import WayBack
-from ...model.states import Op
+from ...model.states import ActKind
 
 
 class WaitingTogether:
@@ -47,7 +47,7 @@ class TrackedMigration:
         "copy_look_due",
         "cutover_held",
         "done",
-        "done_op",
+        "done_act",
         "double",
         "full_speed",
         "group",
@@ -88,7 +88,7 @@ class TrackedMigration:
         self.write_lock = threading.Lock()  # one writer of this record at a time
         self.changes: Optional[deque[TrackedMigration]] = None  # where the loop hears of it
         self._busy = False
-        self._wanted: Optional[Op] = None
+        self._wanted: Optional[ActKind] = None
         self._due = 0.0
         self.seen: Optional[tuple[float, Situation]] = None  # what the last look saw, and when
         self.done = 0  # objects of the running copy
@@ -115,7 +115,7 @@ class TrackedMigration:
         self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
         self.soak_mark: Optional[tuple[float, float]] = None  # its soak's begin, counted until when
-        self.done_op: Optional[Op] = None  # the act that went well last, and was not enough
+        self.done_act: Optional[ActKind] = None  # the act that went well last, and was not enough
         self.repeats = 0  # how often it went well one time after another
         self.looking = False  # an observer looks at it, or is about to
         self.looking_at_copy = False  # or at its running copy from outside
@@ -144,12 +144,12 @@ class TrackedMigration:
         self.tell()
 
     @property
-    def wanted(self) -> Optional[Op]:
+    def wanted(self) -> Optional[ActKind]:
         """The act it waits for a slot with."""
         return self._wanted
 
     @wanted.setter
-    def wanted(self, wanted: Optional[Op]) -> None:
+    def wanted(self, wanted: Optional[ActKind]) -> None:
         self._wanted = wanted
         self.tell()
 

@@ -86,7 +86,7 @@ class HealthWarnings:
 
     def _facts(self, tracked: TrackedMigration, now: float) -> Facts:
         m = tracked.migration
-        runs = m.intent is not None and m.intent.op in PACED and tracked.rate_limit != 0
+        runs = m.intent is not None and m.intent.act in PACED and tracked.rate_limit != 0
         return Facts(
             migration=m,
             now=now,

@@ -352,7 +352,7 @@ class Migrations:
                 clones.refuse_commit(self._client, m, force=False)
         self._changes.change(tracked, lambda m: to_commit(m, force=force), forced("commit", force))
         intent = tracked.migration.intent
-        if intent is not None and is_reverse(tracked.migration, intent.op):
+        if intent is not None and is_reverse(tracked.migration, intent.act):
             self._scheduler.interrupt(tracked, "committed")  # the source goes
         return tracked
 

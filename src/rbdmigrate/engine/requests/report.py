@@ -14,7 +14,7 @@ from ...control.objects.copy_cost import eta
 from ...control.query import Row
 from ...model.migration import Hold, Migration
 from ...model.report import Live, report
-from ...model.states import HoldReason, Op, State
+from ...model.states import ActKind, HoldReason, State
 from ...model.warm_report import clients_awaited
 from ..pace.lock_owner import copy_continues_message
 from ..reconcile.verification import waits
@@ -27,8 +27,8 @@ _NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
 def view(tracked: TrackedMigration) -> dict[str, Any]:
     """The Report of a migration under way."""
     intent = tracked.migration.intent
-    copying = intent is not None and intent.op is Op.EXECUTE
-    comparing = intent is not None and intent.op is Op.VERIFY
+    copying = intent is not None and intent.act is ActKind.EXECUTE
+    comparing = intent is not None and intent.act is ActKind.VERIFY
     rate = tracked.throughput.rate if copying or comparing else None
     left = eta(tracked.size, tracked.copied, rate) if copying else None
     live = Live(
@@ -72,7 +72,7 @@ def _source_age(m: Migration) -> Optional[float]:
 def row(tracked: TrackedMigration) -> Row:
     """It among many, of which most are not shown."""
     t, m = tracked, tracked.migration
-    moving = m.intent is not None and m.intent.op in PACED
+    moving = m.intent is not None and m.intent.act in PACED
     rate = t.throughput.rate if moving else None
     return Row(t, m, t.copied, t.size, t.share, rate, live_hold)
 
@@ -106,7 +106,7 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
         return m.hold  # somebody has to decide, and it says between what
     if m.paused:
         return Hold(HoldReason.PAUSED, _paused(tracked))
-    paced = m.intent is not None and m.intent.op in PACED
+    paced = m.intent is not None and m.intent.act in PACED
     still = time.monotonic() - tracked.progressed_at
     if paced and still > _STALLED:
         return standstill(m, still)
@@ -122,7 +122,7 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     in_record = _held(m.hold)
     free = m.intent is None and not in_record
     asks = waits_for_hooks(m)
-    if asks and not in_record and (m.intent is None or is_refresh(m, m.intent.op)):
+    if asks and not in_record and (m.intent is None or is_refresh(m, m.intent.act)):
         return Hold(HoldReason.HOOK, asks)
     if free and rests and waits_for_clients(m) and tracked.cutover_held is not None:
         return tracked.cutover_held

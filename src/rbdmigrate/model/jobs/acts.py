@@ -9,7 +9,7 @@ from ..import_policy import ImportPolicy
 from ..import_source import Import
 from ..layout import LayoutOptions
 from ..migration import Place
-from ..states import Method, Op
+from ..states import ActKind, Method
 from ..verification import Verification
 
 
@@ -73,7 +73,7 @@ class Prepare:
     our dead workers, which do not count as users of the source.
     """
 
-    name: ClassVar[str] = Op.PREPARE.value
+    name: ClassVar[str] = ActKind.PREPARE.value
     layout: LayoutOptions
     comparison_snapshot: str = ""
     fenced: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class UndoPrepare:
     ``group`` and ``mirror_mode`` are what the source had before (:class:`..migration.Migration`).
     """
 
-    name: ClassVar[str] = Op.UNDO_PREPARE.value
+    name: ClassVar[str] = ActKind.UNDO_PREPARE.value
     group: str = ""
     mirror_mode: Optional[int] = None
 
@@ -102,7 +102,7 @@ class Execute:
     addresses of our dead workers.
     """
 
-    name: ClassVar[str] = Op.EXECUTE.value
+    name: ClassVar[str] = ActKind.EXECUTE.value
     rate: Optional[int] = None
     holder_ops: Optional[int] = None
     untouched: Optional[int] = None
@@ -146,7 +146,7 @@ class CutOver:
     ``undo``: do nothing else. ``clients_wait``: nobody opens the source meanwhile.
     """
 
-    name: ClassVar[str] = Op.CUT_OVER.value
+    name: ClassVar[str] = ActKind.CUT_OVER.value
     fenced: tuple[str, ...] = ()
     undo: bool = False
     clients_wait: bool = False
@@ -160,7 +160,7 @@ class CompleteObjects:
     everywhere.
     """
 
-    name: ClassVar[str] = Op.COMPLETE_OBJECTS.value
+    name: ClassVar[str] = ActKind.COMPLETE_OBJECTS.value
     comparison_snapshot: str = ""
     around: Optional[int] = None
 
@@ -172,7 +172,7 @@ class Verify:
     ``trust_maps``: read what librbd's object maps of the source say. Else as in :class:`Execute`.
     """
 
-    name: ClassVar[str] = Op.VERIFY.value
+    name: ClassVar[str] = ActKind.VERIFY.value
     verification: Verification
     rate: Optional[int] = None
     untouched: Optional[int] = None
@@ -185,14 +185,14 @@ class Verify:
 class Commit:
     """Make the target independent of the source and remove the source."""
 
-    name: ClassVar[str] = Op.COMMIT.value
+    name: ClassVar[str] = ActKind.COMMIT.value
 
 
 @dataclass(frozen=True)
 class FinishCommit:
     """Remove what is left of the source after a commit that was cut off."""
 
-    name: ClassVar[str] = Op.FINISH_COMMIT.value
+    name: ClassVar[str] = ActKind.FINISH_COMMIT.value
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class Abort:
     of a warm migration.
     """
 
-    name: ClassVar[str] = Op.ABORT.value
+    name: ClassVar[str] = ActKind.ABORT.value
     group: str = ""
     mirror_mode: Optional[int] = None
     allowed_version: Optional[int] = None
@@ -222,7 +222,7 @@ class Abort:
 class RemoveComparisonSnapshot:
     """Remove the comparison snapshot ``comparison_snapshot``, when all else is over."""
 
-    name: ClassVar[str] = Op.REMOVE_COMPARISON_SNAPSHOT.value
+    name: ClassVar[str] = ActKind.REMOVE_COMPARISON_SNAPSHOT.value
     comparison_snapshot: str
 
 

@@ -80,7 +80,7 @@ def prepare(
         require_same_image(ioctx, source)
     fault_point("librbd.before", "prepare")
     try:
-        with span("librbd", op="prepare"):
+        with span("librbd", act="prepare"):
             session.c_client.prepare(source, target, layout, features)
     except CApiError:
         if act.comparison_snapshot:  # where it is half done, whoever completes that removes it
@@ -180,7 +180,7 @@ def execute(
         waits_for = untrimmed(session, ioctx, image, BEFORE_ACT, lambda: tell(Progress()))
         if waits_for is not None:
             return NotTrimmed(waits_for)
-        with span("survey", op="execute"):
+        with span("survey", act="execute"):
             found = survey(session, image, target)
     with session.open(target) as ioctx:
         require_unlocked(ioctx, target)
@@ -193,12 +193,12 @@ def execute(
             require_same_image(ioctx, target)
             watch.begins()
             lock = yielding_lock(ioctx, target.image_id, session.pace)
-            with lock, span("librbd", op="execute"):
+            with lock, span("librbd", act="execute"):
                 session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
         fault_point("librbd.after", "execute")
         version = watch.ended()
         require_executed(ioctx, target)
-        with span("all objects", op="execute"):
+        with span("all objects", act="execute"):
             require_all_objects(session, source, target, found.to_copy, copied.done)
         return Copied(version, watch.alone, found.total)
 
@@ -229,7 +229,7 @@ def commit(session: Session, ends: ImageEnds, act: Commit, tell: Tell) -> Finish
         release_parent(session, ends.source, target)
         fault_point("librbd.before", "commit")
         require_same_image(ioctx, target)
-        with span("librbd", op="commit"), naming_users(session, ends.source):
+        with span("librbd", act="commit"), naming_users(session, ends.source):
             session.rbd.migration_commit(ioctx, target.image, on_progress=objects(tell))
         fault_point("librbd.after", "commit")
         require_committed(ioctx, target)

@@ -19,18 +19,18 @@ import rbd
 from ..model.jobs import acts, questions
 from ..model.jobs.answers import Answer, Finished
 from ..model.jobs.protocol import Job, Tell
-from . import image_ops
+from . import image_acts
 from .questions import examine, inspect_image, measure_written
 from .repair import comparison_snapshot
 from .repair.complete_objects import complete_objects
 from .session import Session
 from .users import find_closed, find_users
 from .verify.verify import verify
-from .warm import ops as warm_ops
+from .warm import acts as warm_acts
 
 _LOCK_TO_READ = "rbd_clone_copy_on_read"  # with it a read may write, and so needs the lock
 
-Operation = Callable[[Session, Any, Any, Tell], Answer]  # of the session, ends, act and callback
+ActFunction = Callable[[Session, Any, Any, Tell], Answer]  # of the session, ends, act and callback
 
 
 def remove_comparison_snapshot(
@@ -64,69 +64,69 @@ def take_lock(session: Session, ends: acts.Ends, act: acts.TakeLock, tell: Tell)
     return Finished()
 
 
-_IMAGE_OPERATIONS: dict[type[acts.Act], Operation] = {
-    acts.Prepare: image_ops.prepare,
-    acts.UndoPrepare: image_ops.undo_prepare,
-    acts.Execute: image_ops.execute,
+_IMAGE_ACTS: dict[type[acts.Act], ActFunction] = {
+    acts.Prepare: image_acts.prepare,
+    acts.UndoPrepare: image_acts.undo_prepare,
+    acts.Execute: image_acts.execute,
     acts.CompleteObjects: complete_objects,
     acts.Verify: verify,
-    acts.Commit: image_ops.commit,
-    acts.FinishCommit: image_ops.finish_commit,
-    acts.Abort: image_ops.abort,
+    acts.Commit: image_acts.commit,
+    acts.FinishCommit: image_acts.finish_commit,
+    acts.Abort: image_acts.abort,
     acts.RemoveComparisonSnapshot: remove_comparison_snapshot,
     acts.TakeLock: take_lock,
 }
-_WARM_OPERATIONS: dict[type[acts.Act], Operation] = {
-    acts.Prepare: warm_ops.prepare,
-    acts.UndoPrepare: warm_ops.undo_prepare,
-    acts.Execute: warm_ops.execute,
-    acts.Arm: warm_ops.arm,
-    acts.ReverseRound: warm_ops.reverse_round,
-    acts.CutOver: warm_ops.cut_over,
+_WARM_ACTS: dict[type[acts.Act], ActFunction] = {
+    acts.Prepare: warm_acts.prepare,
+    acts.UndoPrepare: warm_acts.undo_prepare,
+    acts.Execute: warm_acts.execute,
+    acts.Arm: warm_acts.arm,
+    acts.ReverseRound: warm_acts.reverse_round,
+    acts.CutOver: warm_acts.cut_over,
     acts.Verify: verify,
-    acts.Commit: warm_ops.commit,
-    acts.FinishCommit: warm_ops.finish_commit,
-    acts.Abort: warm_ops.abort,
-    acts.RemoveComparisonSnapshot: warm_ops.remove_comparison_snapshot,
+    acts.Commit: warm_acts.commit,
+    acts.FinishCommit: warm_acts.finish_commit,
+    acts.Abort: warm_acts.abort,
+    acts.RemoveComparisonSnapshot: warm_acts.remove_comparison_snapshot,
 }
 
 
-def operations(ends: type[acts.Ends]) -> dict[type[acts.Act], Operation]:
+def functions_of(ends: type[acts.Ends]) -> dict[type[acts.Act], ActFunction]:
     """The functions for the acts on migrations of this kind."""
     if ends is acts.ImportEnds:
-        return _import_operations()
-    return _IMAGE_OPERATIONS if ends is acts.ImageEnds else _WARM_OPERATIONS
+        return _import_acts()
+    return _IMAGE_ACTS if ends is acts.ImageEnds else _WARM_ACTS
 
 
 @cache
-def _import_operations() -> dict[type[acts.Act], Operation]:
-    from .imports import ops as import_ops  # noqa: PLC0415 - see above
+def _import_acts() -> dict[type[acts.Act], ActFunction]:
+    from .imports import acts as import_acts  # noqa: PLC0415 - see above
     from .imports.source_access import require_allowed_source  # noqa: PLC0415
 
-    def opens_source(operation: Operation) -> Operation:
+    def opens_source(function: ActFunction) -> ActFunction:
         """For an import for which librbd opens the target, and with that its source."""
 
         def checked(session: Session, ends: acts.ImportEnds, act: acts.Act, tell: Tell) -> Answer:
             require_allowed_source(session, ends)
-            return operation(session, ends, act, tell)
+            return function(session, ends, act, tell)
 
         return checked
 
     return {  # going back opens no source
-        acts.Prepare: import_ops.prepare,
-        acts.UndoPrepare: import_ops.undo_prepare,
-        acts.Execute: opens_source(import_ops.execute),
+        acts.Prepare: import_acts.prepare,
+        acts.UndoPrepare: import_acts.undo_prepare,
+        acts.Execute: opens_source(import_acts.execute),
         acts.CompleteObjects: opens_source(complete_objects),
         acts.Verify: opens_source(verify),
-        acts.Commit: opens_source(import_ops.commit),
-        acts.Abort: import_ops.abort,
+        acts.Commit: opens_source(import_acts.commit),
+        acts.Abort: import_acts.abort,
         acts.RemoveComparisonSnapshot: opens_source(remove_comparison_snapshot),
         acts.TakeLock: opens_source(take_lock),
     }
 
 
 def _inspect_source(session: Session, question: questions.InspectSource, tell: Tell) -> Answer:
-    from .imports.ops import inspect_source  # noqa: PLC0415 - see above
+    from .imports.acts import inspect_source  # noqa: PLC0415 - see above
 
     return inspect_source(session, question, tell)
 
@@ -153,6 +153,6 @@ def perform(session: Session, job: Job, tell: Tell) -> Answer:
     if isinstance(job, acts.ActOn):
         if not isinstance(job.act, acts.CutOver):
             session.close_kept()
-        return operations(type(job.ends))[type(job.act)](session, job.ends, job.act, tell)
+        return functions_of(type(job.ends))[type(job.act)](session, job.ends, job.act, tell)
     session.close_kept()
     return ANSWERS[type(job)](session, job, tell)

@@ -1,4 +1,4 @@
-"""Imports: the acts of ``ops`` for a migration whose source is outside, or a mere snapshot.
+"""The acts of a migration whose source is outside, or a mere snapshot.
 
 librbd opens the source whenever the target is opened, until that is executed; some sources crash
 it. All of this runs in a worker for that reason too.

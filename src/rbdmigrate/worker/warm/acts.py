@@ -1,4 +1,4 @@
-"""The acts of a migration by the method ``warm``; see :mod:`rbdmigrate.worker.ops`."""
+"""The acts of a migration by the method ``warm``; see :mod:`rbdmigrate.worker.perform`."""
 
 from __future__ import annotations
 
