@@ -5,7 +5,6 @@ from typing import Callable
 
 from qa.bench import (
     agents,
-    beside,
     caps,
     change,
     failover,
@@ -19,6 +18,7 @@ from qa.bench import (
     scale,
     sparse,
     stop,
+    two_copies,
     warm,
 )
 from qa.bench.result import Result
@@ -48,7 +48,7 @@ ALL = (
     Benchmark("caps", caps.run, ("pace",)),
     Benchmark("change", change.run, ("pace",)),
     Benchmark("sparse", sparse.run, ("pace",)),
-    Benchmark("beside", beside.run, ("pace",)),
+    Benchmark("two-copies", two_copies.run, ("pace",)),
     Benchmark("warm", warm.run),
     Benchmark("guest", guest.run),
     Benchmark("agents", agents.run),

@@ -44,8 +44,8 @@ def run(rig: Rig) -> Result:
     for _ in range(rig.repeat):
         for name, way in ways.items():
             taken[name].append(_measure(rig, way, size))
-            quiet, beside, _seconds = taken[name][-1]
-            p99 = [client.percentile(each, 0.99) for each in (quiet, beside)]
+            quiet, copying, _seconds = taken[name][-1]
+            p99 = [client.percentile(each, 0.99) for each in (quiet, copying)]
             rig.said(f"{name}: p99 {p99[0]:.1f} ms before, {p99[1]:.1f} ms during the copy")
     return _result(taken)
 
@@ -53,8 +53,8 @@ def run(rig: Rig) -> Result:
 def _result(taken: "dict[str, list[_Taken]]") -> Result:
     result = Result(f"milliseconds of a client's 4 KiB writes, {client.RATE} a second wanted")
     quiet = [latencies for runs in taken.values() for latencies, _, _ in runs]
-    beside = {name: [latencies for _, latencies, _ in runs] for name, runs in taken.items()}
-    for name, spans in {"no copy": quiet, **beside}.items():
+    copying = {name: [latencies for _, latencies, _ in runs] for name, runs in taken.items()}
+    for name, spans in {"no copy": quiet, **copying}.items():
         for measure, part in _MEASURES.items():
             samples = tuple(client.percentile(latencies, part) for latencies in spans)
             result.rows.append(Row(f"{name}: {measure}", samples, "ms"))

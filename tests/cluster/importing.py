@@ -22,7 +22,7 @@ from qa.workload.web_server import WebServer
 Stream = Callable[[Path], "dict[str, Any]"]
 
 #: The checks of imports that the tests of imports provoke, and those of no others can.
-PROVOKED_BY_IMPORTS = {
+IMPORT_CASES = {
     "SOURCE_RELEASE",
     "IMPORT_FLATTEN",
     "RAW_SNAPSHOTS_ALIGNED",

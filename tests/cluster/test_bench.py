@@ -48,7 +48,7 @@ def test_a_name_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str])
 
 def test_a_group_stands_for_several() -> None:
     names = [each.name for each in catalogue.choose(["pace", "fleet"])]
-    assert {"fleet", "caps", "change", "sparse", "beside", "latency"} == set(names)
+    assert {"fleet", "caps", "change", "sparse", "two-copies", "latency"} == set(names)
 
 
 def test_variants_go_in_turn() -> None:

@@ -44,7 +44,9 @@ def test_an_osd_can_be_stopped_and_started(cluster: Cluster) -> None:
 
 
 @pytest.mark.timeout(150)
-def test_a_second_cluster_runs_beside_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_second_cluster_runs_at_the_same_time_and_leaves_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     folder = tmp_path / "second"
     with Cluster(folder) as second:
         second.up(ClusterOptions(module=False))

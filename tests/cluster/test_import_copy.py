@@ -158,7 +158,7 @@ POINTS = [
     ("librbd.after", "1 execute"),
     ("verify.piece", "1"),
     ("librbd.after", "1 commit"),
-    ("point.before", "1 drop"),
+    ("comparison_snapshot.before", "1 drop"),
 ]
 _numbers = itertools.count(1)
 

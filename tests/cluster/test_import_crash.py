@@ -34,13 +34,13 @@ def settled(cluster, migration, target, *states):
 WORKER = [
     ("librbd.before", "1 prepare"),
     ("librbd.after", "1 prepare"),
-    ("point.after", "1 take"),
+    ("comparison_snapshot.after", "1 take"),
     ("worker.after", "1 prepare"),
     ("librbd.after", "1 execute"),
     ("verify.piece", "1"),
     ("librbd.before", "1 commit"),
     ("librbd.after", "1 commit"),
-    ("point.after", "1 drop"),
+    ("comparison_snapshot.after", "1 drop"),
 ]
 MANAGER = [
     ("store.write.after", "1 preparing"),

@@ -75,7 +75,7 @@ def test_no_stop_leaves_an_object_in_part(
 @pytest.fixture
 def armed(cluster: Cluster) -> Iterator[None]:
     """The worker that completes objects dies too, once it has written to one."""
-    fault = cluster.faults / "settle.written"
+    fault = cluster.faults / "complete_objects.written"
     fault.write_text("1")
     yield
     fault.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def test_completing_that_is_cut_off_itself_goes_on_while_it_is_paused(
         migration.text("pause", copy.target)
         copy.wait_whole()
         assert migration.report(copy.target)["paused"]
-        if not (cluster.faults / "settle.written").exists():
+        if not (cluster.faults / "complete_objects.written").exists():
             return
         migration.text("resume", copy.target)
     pytest.fail("no pause left anything to be completed")

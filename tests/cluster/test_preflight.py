@@ -448,7 +448,7 @@ def flatten_encrypted(s: Stage) -> "Iterator[list[str]]":
         yield [clone, target, "--flatten"]
 
 
-PROVOKED: "dict[str, tuple[Provoke, int]]" = {
+LIVE_CASES: "dict[str, tuple[Provoke, int]]" = {
     "POOL_MISSING": (pool_missing, ENOENT),
     "NAMESPACE_MISSING": (namespace_missing, ENOENT),
     "POOL_NO_RBD_APPLICATION": (no_application, 0),
@@ -497,9 +497,9 @@ PROVOKED: "dict[str, tuple[Provoke, int]]" = {
 }
 
 
-@pytest.mark.parametrize("code", PROVOKED)
+@pytest.mark.parametrize("code", LIVE_CASES)
 def test_it_is_found_and_an_error_refuses_to_prepare(code: str, stage: Stage) -> None:
-    provoke, errno = PROVOKED[code]
+    provoke, errno = LIVE_CASES[code]
     (declared,) = (c for c in CHECKS if c.code == code)
     with provoke(stage) as args:
         before = state(stage)

@@ -71,10 +71,10 @@ def test_a_refused_prepare_leaves_no_comparison_snapshot(
 @pytest.mark.parametrize(
     ("point", "detail", "give_up"),
     [
-        ("point.after", "take", False),
-        ("point.after", "take", True),
+        ("comparison_snapshot.after", "take", False),
+        ("comparison_snapshot.after", "take", True),
         ("librbd.after", "prepare", True),
-        ("point.before", "drop", True),
+        ("comparison_snapshot.before", "drop", True),
         ("verify.piece", "", False),
     ],
 )

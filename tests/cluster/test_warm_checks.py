@@ -12,10 +12,10 @@ import pytest
 from qa.workload.images import MIB
 from qa.workload.writer import Writer, writing
 from rbdmigrate.checks import CHECKS
-from tests.cluster.importing import PROVOKED_BY_IMPORTS
+from tests.cluster.importing import IMPORT_CASES
 from tests.cluster.stage import Stage
 from tests.cluster.test_preflight import (
-    PROVOKED,
+    LIVE_CASES,
     clones,
     dirty_cache,
     flatten_encrypted,
@@ -78,7 +78,7 @@ def parent_trashed(s: Stage) -> "Iterator[list[str]]":
         s.cluster.rbd("trash", "restore", f"{s.hdd}/{entry['id']}")
 
 
-FOUND: "dict[str, tuple[Provoke, int]]" = {
+WARM_CASES: "dict[str, tuple[Provoke, int]]" = {
     "NO_EXCLUSIVE_LOCK": (open_without_lock, EBUSY),
     "SOURCE_STAYS_CLOSED": (without_lock, 0),
     "SOURCE_OPEN": (open_with_lock, 0),
@@ -98,7 +98,7 @@ FOUND: "dict[str, tuple[Provoke, int]]" = {
 
 
 def test_every_check_is_provoked_or_says_why_not() -> None:
-    provoked = {*PROVOKED, *PROVOKED_BY_IMPORTS, *FOUND}
+    provoked = {*LIVE_CASES, *IMPORT_CASES, *WARM_CASES}
     assert {c.code for c in CHECKS if not c.untested} == provoked
 
 
@@ -108,9 +108,9 @@ def warm(stage: Stage, *args: str) -> "dict[str, Any]":
     return {finding["code"]: finding for finding in result["findings"]}
 
 
-@pytest.mark.parametrize("code", FOUND)
+@pytest.mark.parametrize("code", WARM_CASES)
 def test_it_is_found_and_an_error_refuses_the_method(code: str, stage: Stage) -> None:
-    provoke, errno = FOUND[code]
+    provoke, errno = WARM_CASES[code]
     (declared,) = (c for c in CHECKS if c.code == code)
     with provoke(stage) as args:
         before = state(stage)
@@ -120,7 +120,7 @@ def test_it_is_found_and_an_error_refuses_the_method(code: str, stage: Stage) ->
         assert declared.errno == errno
         (judged,) = (m for m in stage.check(*args)["methods"] if m["method"] == "warm")
         errors = [f["code"] for f in found.values() if f["severity"] == "error"]
-        assert judged["ok"] is not errors
+        assert judged["ok"] is (not errors)
         assert judged["code"] == "".join(errors[:1])
         if errno:
             sentence = stage.migration.refused(errno, "prepare", *args, "--method", "warm")

@@ -13,13 +13,13 @@ from rbdmigrate.checks.facts import Facts, Name, RbdClient
 from rbdmigrate.checks.registry import method_names
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
-from rbdmigrate.model.image import Image, InvalidMap, Snapshot
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.osd_caps import PoolPlace, covered
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.request import MigrationRequest
+from rbdmigrate.model.source_image import InvalidMap, Snapshot, SourceImage
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.states import Method
 from rbdmigrate.model.untrimmed import Untrimmed
@@ -37,7 +37,7 @@ WELL = Facts(
     pools={"hdd": Pool("hdd"), "nvme": Pool("nvme", max_avail=100 * GiB)},
     source=Name(Place("hdd", "", "disk", 1, "aa"), exists=True),
     target=Name(Place("nvme", "", "disk", 2)),
-    image=Image(size=10 * GiB, features=FEATURES, to_copy=GiB),
+    image=SourceImage(size=10 * GiB, features=FEATURES, to_copy=GiB),
     release=(20, 2, 4),
     caps={"osd": "allow *"},
 )
@@ -297,7 +297,7 @@ keys = st.builds(
 )
 users = st.builds(Watcher, st.integers(0), st.just("10.0.0.5:0/1"), st.booleans(), st.booleans())
 images = st.builds(
-    Image,
+    SourceImage,
     size=st.integers(0, 1 << 62),
     object_size=st.sampled_from([4096, 4 << 20]),
     features=st.frozensets(st.sampled_from(sorted(FEATURES))),
@@ -323,7 +323,7 @@ images = st.builds(
     group_spec=st.sampled_from(["", "hdd/g"]),
     own_encryption=st.booleans(),
     cache_dirty=st.booleans(),
-    snapshot_count=st.integers(0, 9),
+    all_snapshot_count=st.integers(0, 9),
     snapshot_limit=st.none() | st.integers(0, 9),
 )
 requests = st.builds(

@@ -182,7 +182,7 @@ def seeds(count: int) -> Any:
 
 @seeds(25)
 @pytest.mark.parametrize("force", [False, True])
-def test_an_abort_beside_a_commit_goes_back_or_is_refused(seed, force):
+def test_an_abort_during_a_commit_goes_back_or_is_refused(seed, force):
     """Whichever comes first: the answer to the abort says what becomes of the source."""
     with World(seed) as world:
         world.create_image("hdd/a", CONTENT[""])
@@ -204,7 +204,7 @@ def test_an_abort_beside_a_commit_goes_back_or_is_refused(seed, force):
 @pytest.mark.parametrize(
     "changes", [{"soak": 7 * DAY}, {"goal": Goal.EXECUTED}, {"verify": Verify.FULL}], ids=str
 )
-def test_what_is_set_beside_a_commit_holds_it_or_is_refused(seed, changes):
+def test_what_is_set_during_a_commit_holds_it_or_is_refused(seed, changes):
     with World(seed) as world:
         world.create_image("hdd/a", CONTENT[""])
         executed(world)

@@ -8,7 +8,6 @@ import pytest
 
 from rbdmigrate.model.errors import RecordError
 from rbdmigrate.model.finding import Finding, Severity
-from rbdmigrate.model.image import Image, Snapshot
 from rbdmigrate.model.import_policy import ImportPolicy
 from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.inspection import Inspection, SnapshotInfo
@@ -36,6 +35,7 @@ from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.migration import Place
 from rbdmigrate.model.obstacles import AdvisoryLock, Obstacles, RemovedSnapshot
 from rbdmigrate.model.source import StreamSpec
+from rbdmigrate.model.source_image import Snapshot, SourceImage
 from rbdmigrate.model.source_list import ListRead, ListRow, SourceList
 from rbdmigrate.model.states import ActKind, Method
 from rbdmigrate.model.target_header import TargetHeader
@@ -97,7 +97,7 @@ ANSWERS = (
     answers.WrittenSince(None),
     answers.WrittenSince(4096),
     ListRead("/srv", ("a",), (ListRow("b", "qcow", "c", Method.COPY, as_raw=True),)),
-    Image(
+    SourceImage(
         size=1 << 40,
         features=frozenset({"layering", "journaling"}),
         snapshots=(Snapshot("s", protected=True),),

@@ -296,7 +296,7 @@ def test_a_file_of_another_format_is_refused_by_the_method_copy_too(source):
     assert found.as_raw().errors == ()
 
 
-def test_snapshots_beside_a_raw_head(tmp_path):
+def test_snapshots_next_to_a_raw_head(tmp_path):
     (tmp_path / "head").write_bytes(b"h" * 2048)
     (tmp_path / "old").write_bytes(b"o" * 1024)
 

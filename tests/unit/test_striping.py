@@ -91,7 +91,7 @@ def header(carried: int) -> MigrationHeader:
     ("carried", "point", "several"),
     [(0, False, False), (1, False, True), (1, True, False), (2, True, True), (0, True, False)],
 )
-def test_snapshots_beside_the_comparison_snapshot_make_several_writes(carried, point, several):
+def test_snapshots_next_to_the_comparison_snapshot_make_several_writes(carried, point, several):
     given = {
         "comparison_snapshot": "point" if point else "",
         "no_comparison_snapshot": "",

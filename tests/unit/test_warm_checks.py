@@ -8,11 +8,11 @@ import pytest
 from rbdmigrate.checks import CHECKS, first_error, known_faults, run
 from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Severity
-from rbdmigrate.model.image import Snapshot
 from rbdmigrate.model.layout import LayoutOptions
 from rbdmigrate.model.obstacles import Obstacles, RemovedSnapshot
 from rbdmigrate.model.pool import Pool
 from rbdmigrate.model.request import MigrationRequest
+from rbdmigrate.model.source_image import Snapshot
 from rbdmigrate.model.source_spec import parse_source_spec
 from rbdmigrate.model.spec import ImageSpec
 from rbdmigrate.model.states import Method
@@ -104,8 +104,8 @@ TABLE = [
         EINVAL,
     ),
     (image(by_warm(flatten=True), parent="a/b@c", luks="luks2"), ["SOURCE_ENCRYPTED"], 0),
-    (image(snapshot_count=4, snapshot_limit=7), [], 0),
-    (image(snapshot_count=4, snapshot_limit=6), ["SNAPSHOT_LIMIT"], EDQUOT),
+    (image(all_snapshot_count=4, snapshot_limit=7), [], 0),
+    (image(all_snapshot_count=4, snapshot_limit=6), ["SNAPSHOT_LIMIT"], EDQUOT),
     (image(cache_dirty=True), ["CACHE_DIRTY"], EBUSY),
     (
         image(

@@ -7,8 +7,8 @@ from errno import EDQUOT, ENOSPC
 from typing import Optional
 
 from ..model.finding import Severity
-from ..model.image import Image
 from ..model.pool import Pool
+from ..model.source_image import SourceImage
 from ..model.units import format_size
 from .facts import Facts
 from .registry import ALL, IMAGE_METHODS, Found, check
@@ -93,7 +93,7 @@ def quota_objects(facts: Facts) -> Iterator[Found]:
     pool, to_copy = _pool(facts), facts.to_copy
     if pool is None or to_copy is None or not pool.quota_objects:
         return
-    size = facts.request.layout.object_size or (facts.image or Image()).object_size
+    size = facts.request.layout.object_size or (facts.image or SourceImage()).object_size
     needed, left = -(-to_copy // size), max(0, pool.quota_objects - pool.objects)
     if needed > left:
         yield Found(

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from ..model.image import Image
 from ..model.inspection import Inspection
 from ..model.migration import Place
 from ..model.pool import Pool
 from ..model.request import MigrationRequest
+from ..model.source_image import SourceImage
 from ..model.spec import ImageSpec
 from ..model.states import Method
 from ..model.verification import Verify
@@ -83,7 +83,7 @@ class Facts:
     missing_namespaces: frozenset[tuple[str, str]] = frozenset()
     source: Optional[Name] = None
     target: Optional[Name] = None
-    image: Optional[Image] = None
+    image: Optional[SourceImage] = None
     inspection: Optional[Inspection] = None
     otherwise: Optional[Inspection] = None
     source_pool_id: int = -1

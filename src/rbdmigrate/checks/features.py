@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from errno import EINVAL
 
 from ..model.finding import Severity
-from ..model.image import Image
 from ..model.layout import SINGLE_CLIENT
+from ..model.source_image import SourceImage
 from ..model.units import format_size
 from .facts import Facts
 from .registry import IMAGE_METHODS, Found, check
@@ -15,7 +15,7 @@ from .registry import IMAGE_METHODS, Found, check
 MAX_OBJECT_MAP = 256_000_000  # objects (librbd, cls_rbd: MAX_OBJECT_MAP_OBJECT_COUNT)
 
 
-def target_features(facts: Facts, image: Image) -> frozenset[str]:
+def target_features(facts: Facts, image: SourceImage) -> frozenset[str]:
     """Return the features that the target gets."""
     layout = facts.request.layout
     features = image.features if layout.features is None else frozenset(layout.features)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from errno import EINVAL, EOPNOTSUPP
 
 from ..model.finding import Severity
-from ..model.image import Image
 from ..model.layout import MAX_OBJECT_SIZE, MIN_OBJECT_SIZE
 from ..model.osd_caps import may_use_images
+from ..model.source_image import SourceImage
 from ..model.source_spec import unsupported
 from ..model.units import format_size
 from .facts import Facts
@@ -160,7 +160,7 @@ def aligned(facts: Facts) -> Iterator[Found]:
     spec, found = facts.request.spec, facts.inspection
     if spec is None or found is None or found.size is None or spec.format != "raw":
         return
-    size = facts.request.layout.object_size or Image().object_size
+    size = facts.request.layout.object_size or SourceImage().object_size
     sizes = [found.size, *(snapshot.size for snapshot in found.snapshots)]
     if not found.snapshots or not any(number % size for number in sizes):
         return
@@ -190,7 +190,7 @@ def shrunk(facts: Facts) -> Iterator[Found]:
         return
     sizes = [*(snapshot.size for snapshot in found.snapshots), found.size]
     pairs = list(zip(sizes, sizes[1:]))
-    size = facts.request.layout.object_size or Image().object_size
+    size = facts.request.layout.object_size or SourceImage().object_size
     lost = [pair for pair in pairs if _loses_an_object(*pair, found.cluster_size, size)]
     if not lost:
         return

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..model.finding import Severity
-from ..model.image import Image
+from ..model.source_image import SourceImage
 from ..model.states import Method
 from ..model.verification import Verify
 from .facts import Facts
@@ -94,7 +94,7 @@ def _is_import(facts: Facts, kind: str) -> bool:
 
 def _odd_raw(facts: Facts) -> bool:
     found = facts.inspection
-    size = facts.request.layout.object_size or Image().object_size
+    size = facts.request.layout.object_size or SourceImage().object_size
     return _is_import(facts, "raw") and found is not None and bool((found.size or 0) % size)
 
 

@@ -267,14 +267,14 @@ def snapshot_limit(facts: Facts) -> Iterator[Found]:
     image, source = facts.image, facts.request.source
     if image is None or image.snapshot_limit is None:
         return
-    needed = image.snapshot_count + SNAPSHOTS_NEEDED
+    needed = image.all_snapshot_count + SNAPSHOTS_NEEDED
     if image.snapshot_limit < needed:
         command = f"rbd snap limit set {source} --limit {needed}"
         yield Found(
             str(source),
-            f"It has {image.snapshot_count} snapshots of the {image.snapshot_limit} that its limit "
-            f"allows, and a warm migration needs {SNAPSHOTS_NEEDED} more at a time; raise it with "
-            f"`{command}`, or remove snapshots.",
+            f"It has {image.all_snapshot_count} snapshots of the {image.snapshot_limit} that its "
+            f"limit allows, and a warm migration needs {SNAPSHOTS_NEEDED} more at a time; raise it "
+            f"with `{command}`, or remove snapshots.",
             command,
         )
 

@@ -177,8 +177,8 @@ class Definition:
         if self.lists:
             targets.add((self.rule.pool, self.rule.namespace or ""))
         pools = (self.rule.layout.data_pool, self.rule.layout.journal_pool)
-        beside = {(pool, namespace) for pool in pools if pool for _, namespace in targets}
-        return frozenset(sources | targets | beside)
+        of_layout = {(pool, namespace) for pool in pools if pool for _, namespace in targets}
+        return frozenset(sources | targets | of_layout)
 
     def method_of(self, item: Item) -> Optional[Method]:
         """The method that is given for an item: its own, or else the plan's; None: the default."""

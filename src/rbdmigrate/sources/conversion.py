@@ -25,7 +25,7 @@ def convert(stream: StreamSpec, qemu_format: str, to: str = "qcow2") -> str:
     one. The new file has another name. It is created in the folder of a source file, or else in the
     working directory.
     """
-    source, target = _from(stream), shlex.quote(_beside(stream, to))
+    source, target = _from(stream), shlex.quote(_converted_path(stream, to))
     return f"qemu-img convert -f {qemu_format} -O {to} {source} {target}"
 
 
@@ -54,7 +54,7 @@ def joined(stream: StreamSpec, data_url: str) -> str:
     )
     return (
         f"{copied(stream.url)} && {copied(data_url)} && qemu-img convert --image-opts "
-        f"{shlex.quote(options)} -O qcow2 {shlex.quote(_beside(stream))}"
+        f"{shlex.quote(options)} -O qcow2 {shlex.quote(_converted_path(stream))}"
     )
 
 
@@ -66,7 +66,7 @@ def convert_fetched(
     QEMU finds them next to the disk once all are fetched.
     """
     fetch = " && ".join(copied(url) for url in (stream.url, *others))
-    source, target = shlex.quote(f"./{_local(stream)}"), shlex.quote(_beside(stream, to))
+    source, target = shlex.quote(f"./{_local(stream)}"), shlex.quote(_converted_path(stream, to))
     return f"{fetch} && qemu-img convert -f {qemu_format} -O {to} {source} {target}"
 
 
@@ -77,7 +77,7 @@ def decrypt(stream: StreamSpec, qemu_format: str) -> str:
     options = f"driver={qemu_format},encrypt.key-secret=s,file.filename={place}"
     return (
         f"{fetch}qemu-img convert --object secret,id=s,file=PASSPHRASE --image-opts "
-        f"{shlex.quote(options)} -O qcow2 {shlex.quote(_beside(stream))}"
+        f"{shlex.quote(options)} -O qcow2 {shlex.quote(_converted_path(stream))}"
     )
 
 
@@ -184,7 +184,7 @@ def _last(url: str) -> str:
     return "image" if name in {"", ".", "..", "-"} else name
 
 
-def _beside(stream: StreamSpec, to: str = "qcow2") -> str:
+def _converted_path(stream: StreamSpec, to: str = "qcow2") -> str:
     folder, name = posixpath.split(_local(stream))
     return posixpath.join(folder, _renamed(name, to))
 

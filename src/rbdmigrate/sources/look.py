@@ -60,7 +60,7 @@ class Look:
         """Note a declared problem of the source."""
         self.findings.append(found(code, self.spec.label(), message, remedy))
 
-    def beside(self, stream: StreamSpec, name: str) -> str:
+    def sibling_url(self, stream: StreamSpec, name: str) -> str:
         """The URL of a file next to one on a web server; empty if there is no such file."""
         url = f"{stream.url.rpartition('/')[0]}/{quote(name)}"
         if not name or url == stream.url:

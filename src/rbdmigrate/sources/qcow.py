@@ -135,7 +135,7 @@ def _join(look: Look, header: Header) -> str:
     assert stream is not None
     if stream.type != "http":
         return conversion.convert_in_place(stream, header.qemu_format)
-    url = look.beside(stream, posixpath.basename(header.data_file))
+    url = look.sibling_url(stream, posixpath.basename(header.data_file))
     return conversion.joined(stream, url) if url else ""
 
 

@@ -107,5 +107,5 @@ def _remedy(look: Look, stream: Stream, place: StreamSpec, name: str, *, alone: 
     if place.type != "http":
         return conversion.convert_in_place(place, name, to)
     extents = _EXTENT.findall(stream.read(0, _LONGEST_DESCRIPTOR))[:_MOST_EXTENTS]
-    urls = [look.beside(place, extent.decode()) for extent in dict.fromkeys(extents)]
+    urls = [look.sibling_url(place, extent.decode()) for extent in dict.fromkeys(extents)]
     return conversion.convert_fetched(place, urls, name, to) if urls and all(urls) else ""

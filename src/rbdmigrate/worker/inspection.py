@@ -8,8 +8,8 @@ from typing import Optional
 
 import rbd
 
-from ..model.image import LUKS, LUKS_OF_CLONE, Image, Snapshot
 from ..model.layout import FEATURES
+from ..model.source_image import LUKS, LUKS_OF_CLONE, Snapshot, SourceImage
 from .copy.estimate import views
 from .repair import group_mirror
 from .verify import object_map
@@ -23,7 +23,7 @@ _DIRTY_CACHE = 1 << 11  # include/rbd/features.h; the Python binding has no name
 _NO_LIMIT = (1 << 64) - 1
 
 
-def describe(image: rbd.Image, *, flatten: bool) -> Image:
+def describe(image: rbd.Image, *, flatten: bool) -> SourceImage:
     """What librbd and the image itself tell of it: all but its clones, users and obstacles.
 
     ``flatten``: the parent's data are to be copied too.
@@ -33,7 +33,7 @@ def describe(image: rbd.Image, *, flatten: bool) -> Image:
     parent, parent_pool = _parent(image)
     luks, own_encryption = _luks(image)
     limit = int(image.get_snap_limit())
-    return Image(
+    return SourceImage(
         size=int(stat["size"]),
         object_size=1 << int(stat["order"]),
         stripe_unit=int(image.stripe_unit()),
@@ -49,7 +49,7 @@ def describe(image: rbd.Image, *, flatten: bool) -> Image:
         invalid_maps=object_map.invalid_maps(image),
         snapshots=_snapshots(image),
         cache_dirty=bool(bits & _DIRTY_CACHE),
-        snapshot_count=len(list(image.list_snaps())),
+        all_snapshot_count=len(list(image.list_snaps())),
         snapshot_limit=None if limit == _NO_LIMIT else limit,
     )
 

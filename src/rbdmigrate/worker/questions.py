@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..control.mover.pieces import ExtentList
-from ..model.image import Image
 from ..model.jobs.answers import Examined, WrittenSince
 from ..model.jobs.protocol import Tell
 from ..model.jobs.questions import Examine, InspectImage, MeasureWritten
 from ..model.layout import FEATURES
+from ..model.source_image import SourceImage
 from . import inspection
 from .mover.candidates import maps_hold
 from .obstacles import obstacles
@@ -58,7 +58,7 @@ def measure_written(session: Session, question: MeasureWritten, tell: Tell) -> W
     return WrittenSince(sum(extent.length for extent in written if extent.data))
 
 
-def inspect_image(session: Session, question: InspectImage, tell: Tell) -> Image:
+def inspect_image(session: Session, question: InspectImage, tell: Tell) -> SourceImage:
     """What preflight wants to know of the source (:mod:`.inspection`), and who uses it."""
     place = question.image
     with (

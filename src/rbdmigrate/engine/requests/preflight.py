@@ -24,7 +24,6 @@ from ...control.recent import Recent
 from ...faults import fault_switch
 from ...model.errors import MigrationError
 from ...model.finding import Finding, Severity
-from ...model.image import Image
 from ...model.image_ident import is_old_format
 from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectImage, InspectSource
@@ -33,6 +32,7 @@ from ...model.policy import Policy
 from ...model.pool import Pool
 from ...model.request import MigrationRequest
 from ...model.rounds import hidden_by
+from ...model.source_image import SourceImage
 from ...model.source_spec import unsupported
 from ...model.spec import ImageSpec
 from ...model.states import Method
@@ -167,7 +167,7 @@ class Preflight:
 
         return self._trash.get((place.pool_id, place.namespace), read)
 
-    def _verify(self, image: Image, method: Method) -> Verify:
+    def _verify(self, image: SourceImage, method: Method) -> Verify:
         """What is compared of the image when nobody says: all of it after a warm migration."""
         settings = self._settings()
         if settings.verify_default is not Verify.AUTO:
@@ -269,13 +269,13 @@ class Preflight:
         with open_by_id(self._client, parent.pool_id, parent.namespace) as ioctx:
             return headers.trash_entry(ioctx, parent.image_id) is not None
 
-    def _image(self, place: Place, request: MigrationRequest, *, order: bool) -> Image:
+    def _image(self, place: Place, request: MigrationRequest, *, order: bool) -> SourceImage:
         question = InspectImage(place, request.layout.flatten, self._fenced())
         with span("ask librbd"):
-            image = self._ask(question, Image, 0.0, order=order)
+            image = self._ask(question, SourceImage, 0.0, order=order)
         return self._with_header(image, place)
 
-    def _with_header(self, image: Image, place: Place) -> Image:
+    def _with_header(self, image: SourceImage, place: Place) -> SourceImage:
         """The image with its data pool, its clones, and the pools that may hold more of them."""
         with open_ioctx(self._client, place.pool, place.namespace) as ioctx:
             known = clones.clones_of(self._client, ioctx, place.image_id)
@@ -293,7 +293,7 @@ class Preflight:
             parent_trashed=parent is not None and self._is_trashed(parent),
         )
 
-    def _group_spec(self, image: Image, place: Place) -> str:
+    def _group_spec(self, image: SourceImage, place: Place) -> str:
         """The image's group as commands name it; empty without one. It has the same namespace."""
         if not image.group:
             return ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from ..image import Image
 from ..inspection import Inspection
+from ..source_image import SourceImage
 from ..source_list import ListRead
 from ..target_header import TargetHeader
 from ..untrimmed import Untrimmed
@@ -198,7 +198,7 @@ Answer = Union[
     UsersFound,
     ClosedImages,
     WrittenSince,
-    Image,
+    SourceImage,
     Inspection,
     ListRead,
 ]

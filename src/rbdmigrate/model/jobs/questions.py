@@ -54,7 +54,7 @@ class MeasureWritten:
 
 @dataclass(frozen=True)
 class InspectImage:
-    """What preflight wants to know of a source image; answered by ``Image``.
+    """What preflight wants to know of a source image; answered by ``SourceImage``.
 
     ``flatten``: the parent's data are to be copied too.
     """

@@ -19,7 +19,7 @@ from ...cluster import headers
 from ...cluster.image_snapshots import has_snapshot, of_users
 from ...control.mover.history import View
 from ...control.mover.pieces import GRAIN, SECTOR, Extent, ExtentList
-from ...model.image import LUKS
+from ...model.source_image import LUKS
 from ..copy.estimate import changed
 from ..verify.image_views import open_view
 from ..verify.object_map import usable

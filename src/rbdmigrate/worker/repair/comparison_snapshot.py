@@ -30,14 +30,14 @@ def take(session: Session, place: Place, name: str) -> str:
     """
     with session.open(place) as ioctx, open_image(ioctx, place.image_id) as image:
         _remove(image, name)
-        fault_point("point.before", "take")
+        fault_point("comparison_snapshot.before", "take")
         try:
             image.create_snap(name)
         except rbd.Error as error:
             if abs(error.errno or 0) != EDQUOT:
                 raise
             return "the source's limit of snapshots left no room for a comparison snapshot"
-        fault_point("point.after", "take")
+        fault_point("comparison_snapshot.after", "take")
     return ""
 
 
@@ -62,10 +62,10 @@ def drop(session: Session, ends: Sequence[Place], name: str) -> None:
 
 
 def _drop(ioctx: rados.Ioctx, place: Place, name: str) -> None:
-    fault_point("point.before", "drop")
+    fault_point("comparison_snapshot.before", "drop")
     with suppress(rbd.ImageNotFound), open_image(ioctx, place.image_id) as image:
         _remove(image, name)
-    fault_point("point.after", "drop")
+    fault_point("comparison_snapshot.after", "drop")
 
 
 def _remove(image: rbd.Image, name: str) -> None:

@@ -73,7 +73,7 @@ def complete_objects(
         size = int(image.size())
         mapped = bool(image.features() & rbd.RBD_FEATURE_FAST_DIFF)
         count = striping.count(max(size, source.size()))
-        fault_point("settle.before")
+        fault_point("complete_objects.before")
         done = 0
         for part in search_ranges(count, around):
             there = set(part)
@@ -188,7 +188,7 @@ def _complete(
             content = None if lacks else want
             if objects.write_view(number, content, above, before, version):
                 completed.add(number)
-                fault_point("settle.written")
+                fault_point("complete_objects.written")
     return len(completed)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import rbd
 
-from ...model.image import InvalidMap
 from ...model.layout import FEATURES
+from ...model.source_image import InvalidMap
 
 _FLAGS = {"object map invalid": 1 << 0, "fast diff invalid": 1 << 1}  # librbd.h: RBD_FLAG_...
 

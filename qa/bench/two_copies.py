@@ -17,24 +17,24 @@ def run(rig: Rig) -> Result:
     """Measure the time of the unlimited copy."""
     size = 16 * MIB if rig.quick else 512 * MIB
 
-    def measure(*, beside: bool) -> float:
+    def measure(*, limited_too: bool) -> float:
         target = prepared(rig, size)
-        with _slow_copy(rig, size) if beside else contextlib.nullcontext():
+        with _slow_copy(rig, size) if limited_too else contextlib.nullcontext():
             seconds = copy(rig, target)
         discard(rig, target)
-        rig.said(f"{'beside' if beside else 'alone'}: {seconds:.2f} s")
+        rig.said(f"{both if limited_too else alone}: {seconds:.2f} s")
         return seconds
 
     result = Result(f"a copy of {size // MIB} MiB without a limit")
-    alone, beside = "alone", f"next to a copy at {_RATE}iB/s"
+    alone, both = "alone", f"next to a copy at {_RATE}iB/s"
     medians = result.add(
         in_turn(
-            {alone: partial(measure, beside=False), beside: partial(measure, beside=True)},
+            {alone: partial(measure, limited_too=False), both: partial(measure, limited_too=True)},
             rig.repeat,
         )
     )
-    slower = 100 * (medians[beside] / medians[alone] - 1)
-    result.figures.append(Figure(f"slower {beside}", slower, "%", most=10.0))
+    slower = 100 * (medians[both] / medians[alone] - 1)
+    result.figures.append(Figure(f"slower {both}", slower, "%", most=10.0))
     return result
 
 

@@ -37,7 +37,7 @@ LUKS = (b"LUKS", LUKS_OF_CLONE)
 
 
 @dataclass(frozen=True)
-class Image:
+class SourceImage:
     """The source. Bytes; ``to_copy`` (head and snapshots) None: not known.
 
     ``clones``: how many its snapshots have, ``clone_names``: some of them, as pool/namespace/image.
@@ -51,7 +51,7 @@ class Image:
     ``group`` is ``<pool id>/<name>``, ``group_spec`` names it as commands do.
     ``own_encryption``: a clone that was formatted with LUKS itself, over data of its parent.
     ``cache_dirty``: a persistent write-back cache holds writes that are not in the image.
-    ``snapshot_count``: all snapshots, also those that are not a user's; ``snapshot_limit``: how
+    ``all_snapshot_count``: all snapshots, also those that are not a user's; ``snapshot_limit``: how
     many there may be, None for any number.
     """
 
@@ -79,5 +79,5 @@ class Image:
     group_spec: str = ""
     own_encryption: bool = False
     cache_dirty: bool = False
-    snapshot_count: int = 0
+    all_snapshot_count: int = 0
     snapshot_limit: Optional[int] = None
