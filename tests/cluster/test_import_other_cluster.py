@@ -10,7 +10,7 @@ import pytest
 from qa.devcluster import Cluster, ClusterOptions
 from qa.imports.source_cluster import POOL, SNAPSHOT, USER, fill, wanted_digests
 from qa.releases.catalogue import SOURCE_CLUSTER
-from qa.workload.images import HEAD, content, digests, names, omap, place
+from qa.workload.images import HEAD, MIB, content, digests, make_image, names, omap, place
 from qa.workload.module_options import module_options
 from tests.cluster.importing import text
 from tests.cluster.test_import_native import history, metadata, unprotect, write_head
@@ -89,6 +89,30 @@ def test_a_snapshot_with_all_older_ones_and_the_key_nowhere(
     assert not [value for value in stored if spec["key"].encode() in value]
     assert leaks(cluster, secrets) == []
     unprotect(client, target)
+
+
+def test_the_difference_until_a_later_snapshot(cluster, client, migration, pools, other, spec):
+    """Also after the key was stored: the later snapshot is read with that."""
+    made, far = other
+    target, source = f"{pools[0]}/copy", "far/moving"
+    make_image(far, source, size=8 * MIB, snapshots=("one",))
+    asked = {**spec, "image_name": "moving", "snap_name": "one"}
+    given = {"import_only": True, "source_spec": text(asked), "goal": "executed"}
+    migration.ask("run", source_image=target, verify="full", **given)
+    first = migration.wait(target, "executed")
+    write_head(far, source, 9)
+    made.rbd("snap", "create", f"{source}@last")
+    migration.text("execute", target, "--snap", "last")
+    report = migration.wait(target, "executed")
+    assert report["source"].startswith("far/moving@last at 127.0.0.1")
+    assert report["bytes_copied"] > first["bytes_copied"]
+    migration.text("commit", target)
+    assert migration.report(target)["verification"]["outcome"] == "passed"
+    assert history(client, target) == history(far, source)
+    assert content(client, target) == content(far, source, "last")
+    assert config_keys(cluster) == []
+    made.rbd("snap", "purge", source)
+    made.rbd("rm", source)
 
 
 def test_a_namespace_and_a_reference_to_a_key(cluster, client, migration, pools, other, spec):

@@ -213,7 +213,7 @@ class World:
         """`ceph rbd migration prepare`, and `run` with a goal in the policy."""
         ends, wanted = (spec(source), spec(target)), Policy(**policy)
         return self.call(
-            lambda: self.engine.migrations.prepare(
+            lambda: self.engine.new_migrations.prepare(
                 *ends, LayoutOptions(), wanted, method=method, auto=auto
             )
         )

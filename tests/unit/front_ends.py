@@ -305,7 +305,7 @@ class FakeEngine:
         self.refusal = refusal
         self.caller = Access()
         self.listing = FakeListing(self)
-        self.migrations = FakeMigrations(self)
+        self.migrations = self.new_migrations = FakeMigrations(self)
         self.plans = FakePlans(self)
         self.agents = FakeAgents(self)
         self.hooks = FakeHooks(self)

@@ -65,7 +65,7 @@ def test_an_order_needs_both_ends_by_whichever_it_names_the_migration(
 def test_an_order_needs_the_pools_for_data_and_journal(world):
     layout = LayoutOptions(data_pool="ec")
     world.call(
-        lambda: world.engine.migrations.prepare(
+        lambda: world.engine.new_migrations.prepare(
             spec("hdd/a"), spec("nvme/a"), layout, Policy(goal=Goal.PREPARED)
         )
     )
@@ -103,9 +103,9 @@ def test_a_source_that_is_migrating_to_where_a_caller_sees_nothing_is_told_witho
 def test_a_repeated_request_needs_the_same_as_an_order(world):
     layout = LayoutOptions(data_pool="ec")
     request = (spec("hdd/a"), spec("nvme/a"), layout, Policy(goal=Goal.PREPARED))
-    world.call(lambda: world.engine.migrations.prepare(*request))
+    world.call(lambda: world.engine.new_migrations.prepare(*request))
     with world.engine.on_behalf_of(only("hdd", "nvme")):
-        refused(EACCES, lambda: world.engine.migrations.prepare(*request))
+        refused(EACCES, lambda: world.engine.new_migrations.prepare(*request))
 
 
 PLAN = "plan: move\nselect: [{pool: hdd, name: '*'}]\nmap: {target_pool: nvme}\n"

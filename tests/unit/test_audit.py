@@ -123,7 +123,7 @@ def test_an_agents_acts_are_lines_of_the_audit_log(world):
     disk = world.client().open("hdd/a")
     policy = Policy(Goal.PREPARED, cutover=CutoverPolicy(CutoverMode.AGENT))
     world.call(
-        lambda: world.engine.migrations.prepare(
+        lambda: world.engine.new_migrations.prepare(
             spec("hdd/a"), spec("nvme/a"), LayoutOptions(), policy, method=Method.LIVE
         )
     )

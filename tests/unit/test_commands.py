@@ -151,7 +151,9 @@ def test_the_options_of_rbd_create_make_the_layout(ask, engine, args, layout):
 
 
 ON_A_TARGET = [
-    ("execute", {}, "execute", {}),
+    ("execute", {}, "execute", {"snapshot": "", "force": False}),
+    ("execute", {"snap": "two"}, "execute", {"snapshot": "two", "force": False}),
+    ("execute", {"snap": "2", "force": True}, "execute", {"snapshot": "2", "force": True}),
     ("cutover", {}, "cutover", {"policy": None}),
     ("commit", {}, "commit", {"force": False}),
     ("commit", {"force": True}, "commit", {"force": True}),
@@ -174,6 +176,7 @@ def test_a_command_on_a_target_is_one_call_of_the_engine(ask, engine, name, args
 
 
 REFUSED = [
+    ("execute", {"target_image": "b", "force": True}, "add --snap"),
     ("prepare", {"source_image": "a@s"}, "names a snapshot"),
     ("prepare", {}, "source '' is not an image spec"),
     ("prepare", {**BOTH, "object_size": "5M"}, "--object-size"),

@@ -111,7 +111,7 @@ class TestRefused:
     def test_by_another_layout(self, world):
         executed(world)
         layout = LayoutOptions(object_size=1 << 16)
-        request = lambda: world.engine.migrations.prepare(  # noqa: E731
+        request = lambda: world.engine.new_migrations.prepare(  # noqa: E731
             spec("hdd/a"), spec("nvme/a"), layout, Policy(Goal.COMMITTED)
         )
         said = self.unchanged(world, EEXIST, lambda: world.call(request))

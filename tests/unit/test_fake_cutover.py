@@ -46,7 +46,7 @@ def begin(world, mode, goal=Goal.CUT_OVER, source="hdd/a", **policy):
     """A warm migration in place, which waits for its clients when it is executed."""
     wanted = Policy(goal, verify=Verify.NONE, cutover=CutoverPolicy(mode, **policy))
     return world.call(
-        lambda: world.engine.migrations.prepare(
+        lambda: world.engine.new_migrations.prepare(
             spec(source), None, LayoutOptions(), wanted, force=True, method=Method.WARM
         )
     )

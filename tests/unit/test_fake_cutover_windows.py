@@ -42,7 +42,7 @@ def begin(world, name, mode=CutoverMode.REFUSE, opens=None, goal=Goal.CUT_OVER):
         goal, verify=Verify.NONE, cutover=CutoverPolicy(mode), cutover_window=cutover_window
     )
     world.call(
-        lambda: world.engine.migrations.prepare(
+        lambda: world.engine.new_migrations.prepare(
             spec(f"hdd/{name}"), None, LayoutOptions(), wanted, force=True, method=Method.WARM
         )
     )

@@ -71,7 +71,7 @@ def test_the_sources_name_stands_for_its_migration_while_no_other_goes_there(wor
 
 def test_a_check_tells_of_both_methods_and_recommends_one(world):
     ends = spec("hdd/a"), spec("nvme/a")
-    found = world.call(lambda: world.engine.migrations.check(*ends, LayoutOptions()))
+    found = world.call(lambda: world.engine.new_migrations.check(*ends, LayoutOptions()))
     assert found["ok"]
     assert found["method"] == "live"
     chosen = [(m["method"], m["ok"], m["recommended"], m["code"]) for m in found["methods"]]
@@ -81,7 +81,7 @@ def test_a_check_tells_of_both_methods_and_recommends_one(world):
 def test_a_check_knows_the_migrations_that_no_header_shows(world):
     def codes(source, target):
         ends = spec(source), spec(target)
-        found = world.call(lambda: world.engine.migrations.check(*ends, LayoutOptions()))
+        found = world.call(lambda: world.engine.new_migrations.check(*ends, LayoutOptions()))
         return [finding["code"] for finding in found["findings"]]
 
     world.create_image("hdd/b", CONTENT[""])

@@ -67,7 +67,7 @@ class Client:
 def begin(world, source="hdd/a", target="nvme/a", goal=Goal.CUT_OVER, **policy):
     wanted = Policy(goal, verify=Verify.NONE, cutover=HOOK, **policy)
     return world.call(
-        lambda: world.engine.migrations.prepare(
+        lambda: world.engine.new_migrations.prepare(
             spec(source), spec(target), LayoutOptions(), wanted, method=Method.WARM
         )
     )

@@ -32,7 +32,7 @@ def begin(world, goal=Goal.COMMITTED, target="hdd/a", **policy):
     wanted = Policy(goal, verify=Verify.NONE, cutover=CutoverPolicy(AGENT, **policy))
     place = None if target == "hdd/a" else spec(target)
     return world.call(
-        lambda: world.engine.migrations.prepare(
+        lambda: world.engine.new_migrations.prepare(
             spec("hdd/a"), place, LayoutOptions(), wanted, force=True, method=Method.LIVE
         )
     )

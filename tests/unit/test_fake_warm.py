@@ -109,7 +109,7 @@ def test_an_abort_after_the_cutover_takes_the_writes_along(world, target):
     world.create_image("nvme/other")  # so that there is a directory
     if target == "hdd/a":
         report = world.call(
-            lambda: world.engine.migrations.prepare(
+            lambda: world.engine.new_migrations.prepare(
                 spec("hdd/a"), None, LayoutOptions(), force=True, method=WARM
             )
         )
@@ -251,7 +251,7 @@ def test_where_warm_cannot_do_it_auto_is_live_with_the_reason_whatever_comes_lat
     guest = world.client()
     rbd_module.RBD().create(guest.ioctx("hdd/b"), "b", BLOCK, features=1 | 4 | 64)  # journaling
     found = world.call(
-        lambda: world.engine.migrations.check(
+        lambda: world.engine.new_migrations.check(
             spec("hdd/b"), spec("nvme/b"), LayoutOptions(), auto=True
         )
     )

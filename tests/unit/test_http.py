@@ -74,6 +74,7 @@ CALLS = [
     ("check", BOTH, "check", (A, B, LayoutOptions())),
     ("get", None, "get", (B,)),
     ("execute", {}, "execute", (B,)),
+    ("execute", {"snap": "two"}, "execute", (B,)),
     ("cutover", {}, "cutover", (B,)),
     ("resume", {}, "resume", (B,)),
     ("retry", {}, "retry", (B,)),
@@ -91,6 +92,8 @@ def test_a_request_is_one_call_of_the_engine(ask, engine, routes, name, body, me
         named = {"force": False, "method": None, "auto": chosen}
     if method == "cutover":
         named = {"policy": None}
+    if method == "execute":
+        named = {"snapshot": body.get("snap", ""), "force": False}
     assert engine.calls == [(method, args, named)]
 
 

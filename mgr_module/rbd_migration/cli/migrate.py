@@ -1,9 +1,11 @@
 """The commands for the steps of a migration: check, prepare, execute, abort, run."""
 
+from errno import EINVAL
 from typing import Any
 
 from rbdmigrate.control.lifecycle.method_choice import auto_by_default
 from rbdmigrate.control.pace.timetable import parse_rate
+from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.layout import LayoutOptions, parse_layout
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.spec import ImageSpec
@@ -78,7 +80,7 @@ def _policy_of(call: Call, goal: Goal) -> Policy:
 def _begin(call: Call, goal: Goal) -> Report:
     if import_command.asked(call):
         wanted = import_command.Wanted(call)
-        return call.engine.migrations.prepare_import(
+        return call.engine.new_migrations.prepare_import(
             wanted.spec,
             wanted.target,
             _layout(call, wanted.target),
@@ -90,7 +92,7 @@ def _begin(call: Call, goal: Goal) -> Report:
         )
     source, target = check_command.specs_of(call)
     policy = _policy_of(call, goal)
-    return call.engine.migrations.prepare(
+    return call.engine.new_migrations.prepare(
         source,
         target,
         _layout(call, target or source),
@@ -104,7 +106,7 @@ def _begin(call: Call, goal: Goal) -> Report:
 def _check(call: Call) -> Any:
     if import_command.asked(call):
         wanted = import_command.Wanted(call)
-        return call.engine.migrations.check_import(
+        return call.engine.new_migrations.check_import(
             wanted.spec,
             wanted.target,
             _layout(call, wanted.target),
@@ -114,7 +116,7 @@ def _check(call: Call) -> Any:
             method=wanted.method,
         )
     source, target = check_command.specs_of(call)
-    return call.engine.migrations.check(
+    return call.engine.new_migrations.check(
         source,
         target,
         _layout(call, target or source),
@@ -133,7 +135,11 @@ def _run(call: Call) -> Report:
 
 
 def _execute(call: Call) -> Report:
-    return call.engine.migrations.execute(call.spec("target_image", "target"))
+    target, snapshot = call.spec("target_image", "target"), call.text("snap") or ""
+    force = call.flag("force")
+    if force and not snapshot:
+        raise MigrationError(EINVAL, "--force is for a later snapshot of an import; add --snap.")
+    return call.engine.migrations.execute(target, snapshot=snapshot, force=force)
 
 
 def _abort(call: Call) -> Report:
@@ -174,7 +180,7 @@ TABLE = (
     ),
     Command(
         "execute",
-        (TARGET,),
+        (TARGET, Arg("snap"), _FORCE),
         "Copy the data of a prepared migration in the background",
         "w",
         _execute,

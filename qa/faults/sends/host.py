@@ -67,7 +67,7 @@ def _call(engine: Engine, message: "dict[str, Any]") -> "dict[str, Any]":
         if message["call"] == "run":
             in_place = source == target
             policy = Policy(Goal(message["goal"]))
-            engine.migrations.prepare(
+            engine.new_migrations.prepare(
                 source, None if in_place else target, LayoutOptions(), policy, force=True
             )
         elif message["call"] == "execute":

@@ -51,16 +51,19 @@ from .requests.admission import Admission
 from .requests.cutover_permission import CutoverPermission
 from .requests.errors import TranslatedErrors
 from .requests.health import HealthWarnings
+from .requests.later_snapshots import LaterSnapshots
 from .requests.librbd_query import LibrbdQueries, R
 from .requests.listing import Listing
 from .requests.lookup import Lookup
 from .requests.measures import Measures
 from .requests.migrations import Migrations
+from .requests.new_migrations import NewMigrations
 from .requests.places import Places
 from .requests.preflight import Preflight
 from .requests.preparation import Preparation
 from .requests.record_changes import RecordChanges
 from .requests.refresh import Refresh
+from .requests.target_query import TargetQuery
 
 # A manager's client must not wait forever for a pool that is down: a command would hang with it.
 _TIMEOUTS = {"rados_osd_op_timeout": "15", "rados_mon_op_timeout": "15"}
@@ -183,6 +186,17 @@ class Components:
             refresh=refresh,
             translated=self.translated,
         )
+        self.new_migrations = NewMigrations(
+            preflight=self._preflight,
+            preparation=self._preparation,
+            translated=self.translated,
+        )
+        target_query = TargetQuery(
+            client=self.client,
+            ask=self._ask,
+            fenced=self._dead_workers,
+            translated=self.translated,
+        )
         self.migrations = Migrations(
             client=self.client,
             plan_registry=self.plan_registry,
@@ -190,14 +204,10 @@ class Components:
             executor=self._executor,
             lookup=self._lookup,
             refresh=refresh,
-            preflight=self._preflight,
-            preparation=self._preparation,
             changes=changes,
-            abort_permission=AbortPermission(
-                client=self.client,
-                ask=self._ask,
-                fenced=self._dead_workers,
-                translated=self.translated,
+            abort_permission=AbortPermission(target_query=target_query),
+            later_snapshots=LaterSnapshots(
+                ask=self._ask, settings=self._host.settings, target_query=target_query
             ),
             cutover_permission=CutoverPermission(
                 hooks=self.hook_registry, holds=self._cutover_holds

@@ -27,7 +27,8 @@ _LOAD_PATIENCE = 5.0  # seconds in which healthy pools are read before commands 
 class Engine:
     """Carries out migrations and answers for them. One engine runs in the active manager.
 
-    Front ends call ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
+    Front ends call ``new_migrations`` (:class:`.requests.new_migrations.NewMigrations`),
+    ``migrations`` (:class:`.requests.migrations.Migrations`), ``plans``
     (:class:`.plans.service.PlanService`), ``agents`` (:class:`.cutover.agents.AgentService`),
     ``hooks`` (:class:`.cutover.hook_service.HookService`), ``places``
     (:class:`.requests.places.Places`), ``listing`` (:class:`.requests.listing.Listing`), ``health``
@@ -44,6 +45,7 @@ class Engine:
         self._registry = made.registry
         self._scheduler = made.scheduler
         self.migrations = made.migrations
+        self.new_migrations = made.new_migrations
         self.listing = made.listing
         self.plans = made.plans
         self.agents = made.agents

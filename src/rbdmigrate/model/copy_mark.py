@@ -22,7 +22,7 @@ class CopyMark:
     parts of a snapshot that is gone. ``synchronized``: rounds were copied until the last one was
     small. ``bytes``: copied so far, ``total``: to be copied in all, as
     estimated before the copy. ``checked``: digests that stand for streams whose checksum was
-    compared.
+    compared. ``image``: the id of the RBD image that is the source; empty: not known.
 
     ``reserved``: the numbers of the snapshots of source and target that a cutover is about to take;
     there may be object maps of them already.
@@ -46,6 +46,7 @@ class CopyMark:
     reserved: Optional[tuple[int, int]] = None
     varied: Optional[tuple[int, ...]] = None
     checked: tuple[str, ...] = ()
+    image: str = ""
 
     @property
     def complete(self) -> bool:

@@ -20,6 +20,18 @@ _RANDOM = 8  # hex digits at most of an image id that are random
 
 
 @dataclass(frozen=True)
+class LaterSnapshot:
+    """A later snapshot of the source that was asked for, and is not copied yet.
+
+    ``spec`` is the source-spec with it, as that of an import. ``force``: also where clients may
+    have written to the target.
+    """
+
+    spec: str
+    force: bool = False
+
+
+@dataclass(frozen=True)
 class Import:
     """The source of an import, as stored in a record: without secrets.
 
@@ -30,7 +42,7 @@ class Import:
     ``identity``: for each stream, values that show whether it is still the same. ``changes``:
     sentences about changes during the copy. ``makers`` are the numbers of the RADOS clients that
     may have created the target: an image's id begins with the number of the client that created
-    it, which proves the owner of a half-created target.
+    it, which proves the owner of a half-created target. ``later``: what it goes on to next.
     """
 
     spec: str
@@ -42,11 +54,28 @@ class Import:
     identity: dict[str, dict[str, str]] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     makers: tuple[int, ...] = ()
+    later: Optional[LaterSnapshot] = None
 
     @property
     def source(self) -> SourceSpec:
         """The source-spec. Raises MigrationError for one that this version cannot read."""
         return parse_source_spec(self.spec)
+
+    @property
+    def wanted(self) -> SourceSpec:
+        """The source-spec with the snapshot that was asked for last. Raises MigrationError."""
+        return self.source if self.later is None else parse_source_spec(self.later.spec)
+
+    @property
+    def later_name(self) -> str:
+        """The name of the later snapshot that it goes on to; empty where there is none."""
+        return "" if self.later is None else str(_object(self.later.spec).get("snap_name") or "")
+
+    def at_snapshot(self, name: str) -> str:
+        """The source-spec of a native import with another snapshot. Raises MigrationError."""
+        if name == self.source.snap_name:
+            return self.spec
+        return replace(self.source, snap_name=name, snap_id=None).to_json()
 
     @property
     def native(self) -> bool:
@@ -60,11 +89,7 @@ class Import:
 
     def redacted(self) -> dict[str, Any]:
         """The source-spec as it may be shown; empty where it cannot be read."""
-        try:
-            plain = json.loads(self.spec)
-        except (ValueError, RecursionError):
-            return {}
-        return plain if isinstance(plain, dict) else {}
+        return _object(self.spec)
 
     def checksums(self) -> list[tuple[str, str]]:
         """The path of each stream that has to have a checksum, and that."""
@@ -92,6 +117,15 @@ class Import:
     def made(self, image_id: str) -> bool:
         """Whether the image was created by one of ``makers``."""
         return any(_made_by(image_id, client) for client in self.makers)
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The object that a source-spec is; empty where it cannot be read."""
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
 
 
 def _made_by(image_id: str, client: int) -> bool:

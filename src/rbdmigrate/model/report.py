@@ -91,6 +91,7 @@ def report(migration: Migration, live: Live) -> dict[str, Any]:
         "way_back": _way_back(live.way_back),
         "reverse_rounds": reverse_report(m, live.source_age),
         "source_spec": None if m.imported is None else m.imported.redacted(),
+        "later_snapshot": (m.imported.later_name or None) if m.imported is not None else None,
         "source_changes": [] if m.imported is None else list(m.imported.changes),
         "checksums": _checksums(m),
         "target": str(m.target.spec),
@@ -216,6 +217,9 @@ def what_next(migration: Migration, hold: Optional[Hold]) -> str:
             f"It is compared with its source ({m.verify.value}); when nothing differs it is "
             "committed by itself."
         )
+    if m.state is State.PREPARED and m.imported is not None and m.imported.later is not None:
+        name = m.imported.later_name
+        return f"What changed until the snapshot {name} is copied by itself; wait for that."
     if m.state is State.PREPARED:
         return f"Copying begins by itself, and goes on until it is {m.goal.value}."
     return f"It goes on by itself until it is {m.goal.value}."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from .mon_hosts import parse_mon_host
+from .spec import ImageSpec
 
 CONFIG = "config://"
 """The prefix of references to the monitors' config-key store in a source-spec."""
@@ -176,6 +177,14 @@ class SourceSpec:
     def to_json(self) -> str:
         """The object as JSON text, **with its secrets**."""
         return json.dumps(self.to_plain(), ensure_ascii=False, separators=(",", ":"))
+
+    @property
+    def name(self) -> ImageSpec:
+        """What the source is called in lists: a native one by its place, others by a label."""
+        if self.format != "native" or self.elsewhere:
+            return ImageSpec("", "", self.label())
+        image = self.label().rpartition("/")[2]
+        return ImageSpec(self.pool_name or "", self.pool_namespace or "", image)
 
     def label(self) -> str:
         """A short name for people, without a secret: ``qcow over http://host/x.qcow2``."""

@@ -144,6 +144,11 @@ def _act(name: str, summary: str, *body: Field, permission: str = "update") -> R
     )
 
 
+_SNAP = Field(
+    "snap",
+    "string",
+    "A later snapshot of the image that an import reads; what changed until then is copied.",
+)
 _MODE = Field("mode", "string", "How much to compare.", choices=("sample", "full"))
 MIGRATION_ROUTES = (
     Route(
@@ -260,7 +265,7 @@ MIGRATION_ROUTES = (
         ),
         example={"action": "commit", "targets": ["nvme/vm1", "nvme/vm2"]},
     ),
-    _act("execute", "Copy the data in the background"),
+    _act("execute", "Copy the data in the background", _SNAP, _FORCE),
     _act("cutover", "Let clients change to the target of a warm migration", *_CUTOVER),
     _act("commit", "Finish: remove the source", _FORCE),
     _act("abort", "Go back: remove the target", _FORCE, *_CUTOVER),

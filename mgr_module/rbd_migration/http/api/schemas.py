@@ -221,6 +221,12 @@ REPORT: Tuple[Field, ...] = (
         nullable=True,
     ),
     field("source_spec", "object", "The source-spec of an import, without secrets.", nullable=True),
+    field(
+        "later_snapshot",
+        "string",
+        "The later snapshot that an import goes on to; null when it holds the one asked for.",
+        nullable=True,
+    ),
     field("source_changes", "array", "What changed at an import's source during the copy."),
     field(
         "checksums",

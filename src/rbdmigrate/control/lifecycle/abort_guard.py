@@ -49,7 +49,7 @@ def guard_abort(m: Migration, found: TargetFound, *, force: bool) -> None:
     An open target cannot be aborted at all, forced or not.
     """
     _refuse_open(m, found)
-    reason = "" if force else _touched(m, found)
+    reason = "" if force else touched(m, found)
     if reason:
         raise MigrationError(EPERM, f"{reason}; {_lost(m)}; add --force to abort anyway.")
 
@@ -60,7 +60,7 @@ def guard_abort_again(m: Migration, found: TargetFound) -> None:
     It is when the target is untouched, or exactly as it was when the abort was forced.
     """
     _refuse_open(m, found)
-    reason = _touched(m, found)
+    reason = touched(m, found)
     if not reason:
         return
     if m.abort is not None and m.abort.forced:
@@ -98,7 +98,7 @@ def _same(m: Migration, found: TargetFound) -> bool:
     )
 
 
-def _touched(m: Migration, found: TargetFound) -> str:
+def touched(m: Migration, found: TargetFound) -> str:
     """How the target was, or may have been, changed since it was prepared; else empty."""
     target, before, now = m.target.spec, m.target_header, found.header
     by_mover = m.method is Method.COPY and m.executed_at is None  # it gives the target snapshots

@@ -16,6 +16,7 @@ from ...model.states import ActKind, Goal, HoldReason, Method, State
 from .crashes import prepare_crashed
 from .cutover import by_prepare, prepare_to_undo, waits_for_clients
 from .decision import Decision, End, Fail, Rest, RunAct
+from .later_snapshot import awaits_copy
 from .observed import unanswered, was_linked
 from .situation import Situation
 from .verification import due, may_commit
@@ -164,6 +165,8 @@ def _onward(m: Migration, situation: Situation, now: float) -> Decision:
         return Fail(EIO, crashed) if crashed else RunAct(ActKind.PREPARE)
     if situation in (Situation.PREPARED, Situation.EXECUTING) and m.goal is not Goal.PREPARED:
         return RunAct(ActKind.EXECUTE)
+    if situation is Situation.EXECUTED and awaits_copy(m):
+        return RunAct(ActKind.EXECUTE)  # what it holds is not what was asked for last
     if situation is Situation.EXECUTED and not m.copy_checked and not m.force_commit:
         return RunAct(ActKind.EXECUTE)  # copies nothing: checks that no object is missing
     if situation is Situation.EXECUTED and due(m):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...model.migration import Migration
 from ...model.observation import Observation
 from ...model.states import Goal, Method, State
+from .later_snapshot import awaits_copy
 from .situation import Situation
 from .target_changes import with_changes
 from .verification import due
@@ -66,6 +67,8 @@ def _observed(
     if situation is Situation.HALF_COMMITTED:
         return replace(m, goal=Goal.COMMITTED)  # past the point of no return, whoever began it
     state = _STATES.get(situation)
+    if state is State.EXECUTED and awaits_copy(m):
+        state = State.PREPARED
     if state is None or m.state is State.FAILED or (state is State.QUEUED and was_linked(m)):
         return m
     if state is State.EXECUTED and (m.state is State.VERIFIED or _verifying(m)):

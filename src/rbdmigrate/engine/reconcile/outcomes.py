@@ -7,6 +7,7 @@ from dataclasses import replace
 from ...control.lifecycle.aborting import written_by_us_alone
 from ...control.lifecycle.crashes import after_success
 from ...control.lifecycle.cutover import cut_over, prepare_to_undo
+from ...control.lifecycle.later_snapshot import holds_later
 from ...control.lifecycle.reverse import copied_back
 from ...control.lifecycle.warm import is_refresh, kept_hold, synchronized
 from ...control.objects.trimming import waiting
@@ -77,7 +78,7 @@ def _prepared(m: Migration, answer: Prepared) -> Migration:
 
 
 def _copied(m: Migration, answer: Copied) -> Migration:
-    m = replace(m, copy_checked=True)
+    m = holds_later(replace(m, copy_checked=True), answer)
     if answer.alone:
         m = written_by_us_alone(m, answer.version)
     else:

@@ -1,10 +1,9 @@
-"""The requests about migrations: begin, go on, go back. Thread-safe; plain data."""
+"""The requests about migrations that have begun: go on, go back. Thread-safe; plain data."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from errno import EBUSY
 from typing import Any, Optional
 
@@ -35,13 +34,9 @@ from ...control.lifecycle.verification import at_least
 from ...control.lifecycle.warm import to_refresh
 from ...model.cutover import CutoverPolicy
 from ...model.errors import MigrationError
-from ...model.layout import LayoutOptions
 from ...model.migration import Migration
-from ...model.policy import Policy
-from ...model.request import MigrationRequest
-from ...model.source_spec import SourceSpec
 from ...model.spec import ImageSpec
-from ...model.states import Goal, HoldReason, Method, State
+from ...model.states import Goal, HoldReason, State
 from ...model.verification import Verify
 from ..reconcile import clones
 from ..reconcile.executor import Executor
@@ -49,13 +44,11 @@ from ..reconcile.scheduler import Scheduler
 from ..reconcile.verification import waits
 from ..records.plan_registry import PlanRegistry
 from ..records.registry import TrackedMigration
-from . import preflight
 from .abort_permission import AbortPermission
 from .cutover_permission import CutoverPermission
 from .errors import TranslatedErrors
+from .later_snapshots import LaterSnapshots
 from .lookup import Lookup
-from .preflight import Preflight
-from .preparation import Preparation
 from .record_changes import RecordChanges
 from .refresh import Refresh
 from .report import render, view
@@ -75,10 +68,9 @@ class Migrations:
         executor: Executor,
         lookup: Lookup,
         refresh: Refresh,
-        preflight: Preflight,
-        preparation: Preparation,
         changes: RecordChanges,
         abort_permission: AbortPermission,
+        later_snapshots: LaterSnapshots,
         cutover_permission: CutoverPermission,
         translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
@@ -88,10 +80,9 @@ class Migrations:
         self._executor = executor
         self._lookup = lookup
         self._refresh = refresh
-        self._preflight = preflight
-        self._preparation = preparation
         self._changes = changes
         self._abort_permission = abort_permission
+        self._later_snapshots = later_snapshots
         self._cutover_permission = cutover_permission
         self._translated = translated
 
@@ -109,96 +100,21 @@ class Migrations:
                     found = self._lookup.look(target)
             return render(self._lookup.ended(target) if found is None else found)
 
-    # -- new ones ----------------------------------------------------------------------------
-
-    def check(
-        self,
-        source: ImageSpec,
-        target: Optional[ImageSpec],
-        layout: LayoutOptions,
-        *,
-        force: bool = False,
-        method: Optional[Method] = None,
-        auto: bool = False,
-    ) -> Report:
-        """What preflight finds about such a migration; changes nothing (``target`` None: in place).
-
-        ``force``, ``method`` and ``auto``: see :meth:`prepare`. Raises MigrationError when the
-        cluster does not answer.
-        """
-        request = MigrationRequest(source, target or source, layout, force=force)
-        return self._check(request.by(method, auto=auto))
-
-    def check_import(
-        self,
-        spec: SourceSpec,
-        target: ImageSpec,
-        layout: LayoutOptions,
-        *,
-        inline: bool = False,
-        logged: bool = False,
-        as_raw: bool = False,
-        method: Optional[Method] = None,
-    ) -> Report:
-        """The same for an import; see :meth:`prepare_import`."""
-        request = self._preparation.import_request(spec, target, layout).by(method)
-        return self._check(replace(request, inline=inline, logged=logged, as_raw=as_raw))
-
-    def prepare(
-        self,
-        source: ImageSpec,
-        target: Optional[ImageSpec],
-        layout: LayoutOptions,
-        policy: Policy = Policy(),  # noqa: B008 - frozen
-        *,
-        force: bool = False,
-        method: Optional[Method] = None,
-        auto: bool = False,
-    ) -> Report:
-        """Begin a migration. The same request twice is one migration.
-
-        ``target`` None: in place. ``force``: also in place without a new layout. ``method`` None:
-        ``live``, or with ``auto`` the best one for the image and the policy. Raises MigrationError
-        for every refusal, having changed nothing.
-        """
-        request = MigrationRequest(source, target or source, layout, force=force)
-        request = request.by(method, auto=auto)
-        return view(self._preparation.prepare(request, policy))
-
-    def prepare_import(
-        self,
-        spec: SourceSpec,
-        target: ImageSpec,
-        layout: LayoutOptions,
-        policy: Policy = Policy(),  # noqa: B008 - frozen
-        *,
-        inline: bool = False,
-        logged: bool = False,
-        as_raw: bool = False,
-        method: Optional[Method] = None,
-    ) -> Report:
-        """Begin to import a source from outside. The same request twice is one migration.
-
-        ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
-        read the image sees them. ``logged``: they came by a way that is written into a log.
-        ``as_raw``: a file of another format is imported byte by byte, instead of refused.
-        ``method`` None: the best one for the source.
-        Raises MigrationError for every refusal, having changed nothing.
-        """
-        with self._translated(target):
-            request = self._preparation.import_request(spec, target, layout).by(method)
-        request = replace(request, inline=inline, logged=logged, as_raw=as_raw)
-        return view(self._preparation.prepare(request, policy))
-
-    # -- those under way ---------------------------------------------------------------------
-
-    def execute(self, target: ImageSpec) -> Report:
+    def execute(self, target: ImageSpec, *, snapshot: str = "", force: bool = False) -> Report:
         """Copy in the background; answers at once. With the method ``warm`` again and again.
 
-        After the cutover that is the other way round, to the source.
+        After the cutover that is the other way round, to the source. ``snapshot``: a later one of
+        the source of an import; what changed until then is copied. ``force``: also where clients
+        may have written to the target meanwhile.
         """
         tracked = self._lookup.require(target)
-        self._changes.change(tracked, lambda m: to_refresh(to_execute(m)), "execute")
+        if not snapshot:
+            self._changes.change(tracked, lambda m: to_refresh(to_execute(m)), "execute")
+            return view(tracked)
+        to_later = self._later_snapshots.permitted(tracked, snapshot, force=force)
+        request = forced(f"execute --snap {snapshot}", force)
+        self._changes.change(tracked, lambda m: to_later(m, time.time()), request)
+        self._scheduler.interrupt(tracked, "a later snapshot is wanted")  # a verification
         return view(tracked)
 
     def cutover(self, target: ImageSpec, policy: Optional[CutoverPolicy] = None) -> Report:
@@ -328,10 +244,6 @@ class Migrations:
         return view(tracked)
 
     # -- internal ----------------------------------------------------------------------------
-
-    def _check(self, request: MigrationRequest) -> Report:
-        with self._translated(request.target):
-            return preflight.check(self._preflight, request)
 
     def _ask_for_cutover(
         self, target: ImageSpec, policy: Optional[CutoverPolicy]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import rados
 
@@ -79,11 +80,9 @@ class Preparation:
         self, spec: SourceSpec, target: ImageSpec, layout: LayoutOptions
     ) -> MigrationRequest:
         """The request for an import. A native source is named by its place, others by a label."""
-        source = ImageSpec("", "", spec.label())
-        if spec.format == "native" and not spec.elsewhere:
-            pool = spec.pool_name or pool_name(self._client, spec.pool_id or 0)
-            image = spec.label().rpartition("/")[2]
-            source = ImageSpec(pool, spec.pool_namespace or "", image)
+        source = spec.name
+        if spec.format == "native" and not spec.elsewhere and not source.pool:
+            source = replace(source, pool=pool_name(self._client, spec.pool_id or 0))
         return MigrationRequest(source, target, layout, spec)
 
     def _forget_refused(self, tracked: TrackedMigration) -> None:

@@ -47,7 +47,8 @@ class Copied:
     ``version`` of the target's header after it. ``alone``: nobody else had the target open for
     writing meanwhile. ``bytes_total``: what the source holds. ``changes``: sentences about what
     changed about an external source. ``header``: the target as the copy made it, if it was not
-    complete before.
+    complete before. ``snapshots``: of an RBD image, the names of those that the target has now;
+    ``size``: bytes of the last one.
     """
 
     version: Optional[int]
@@ -55,6 +56,8 @@ class Copied:
     bytes_total: int
     changes: tuple[str, ...] = ()
     header: Optional[TargetHeader] = None
+    snapshots: tuple[str, ...] = ()
+    size: Optional[int] = None
 
 
 @dataclass(frozen=True)

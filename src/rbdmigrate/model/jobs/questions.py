@@ -71,7 +71,7 @@ class InspectSource:
 
     ``spec`` is the source-spec as JSON, with its secrets. ``seconds``: how long it may take.
     ``pool_id``: the pool of the target.
-    ``method``: how it would be copied.
+    ``method``: how it would be copied. ``own_keys``: the config-keys that the module stored for it.
     """
 
     name: ClassVar[str] = "inspect_source"
@@ -80,6 +80,7 @@ class InspectSource:
     seconds: float
     pool_id: int = -1
     method: Method = Method.LIVE
+    own_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

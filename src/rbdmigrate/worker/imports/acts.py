@@ -59,7 +59,7 @@ def inspect_source(session: Session, question: InspectSource, tell: Tell) -> Ins
     spec = parse_source_spec(question.spec)
     if spec.format == "native":
         if question.method is Method.COPY:
-            return native_copy.inspect(session, spec, question.policy)
+            return native_copy.inspect(session, spec, question.policy, question.own_keys)
         return native.inspect(session, spec)
     limits = Limits(total=question.seconds)
     if question.method is Method.COPY:

@@ -42,5 +42,5 @@ def copied(
             writer=writer,
             pace=session.pace,
             progress=told,
-            name=ends.imported.source.label(),
+            name=ends.imported.wanted.label(),
         ).run(mark)

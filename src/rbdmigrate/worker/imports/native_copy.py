@@ -7,10 +7,10 @@ a worker may be killed at any moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from errno import EEXIST, EINVAL, ENOENT
+from errno import EEXIST, EINVAL, ENOENT, EPERM
 from typing import Optional
 
 import rbd
@@ -28,6 +28,7 @@ from ...model.jobs.acts import Execute, ImportEnds
 from ...model.jobs.answers import Copied
 from ...model.jobs.protocol import Tell
 from ...model.layout import FEATURES, LayoutOptions
+from ...model.migration import Place
 from ...model.source_spec import SourceSpec
 from ...sources.errors import SourceError
 from ...sources.problems import of_error
@@ -47,7 +48,7 @@ from .source_access import resolver, resolver_of
 @contextmanager
 def _cluster_of(session: Session, ends: ImportEnds) -> Iterator[SourceCluster]:
     """The cluster of the source."""
-    with _cluster(session, ends.imported.source, ends.policy, resolver_of(session, ends)) as found:
+    with _cluster(session, ends.imported.wanted, ends.policy, resolver_of(session, ends)) as found:
         yield found
 
 
@@ -62,10 +63,13 @@ def _cluster(
         yield other
 
 
-def inspect(session: Session, spec: SourceSpec, policy: ImportPolicy) -> Inspection:
+def inspect(
+    session: Session, spec: SourceSpec, policy: ImportPolicy, own_keys: Iterable[str] = ()
+) -> Inspection:
     """What would be copied; what forbids that is a finding."""
+    resolve = resolver(session, policy, frozenset(own_keys))
     try:
-        with _cluster(session, spec, policy, resolver(session, policy)) as cluster:
+        with _cluster(session, spec, policy, resolve) as cluster:
             return _inspected(cluster, spec)
     except SourceError as error:
         return Inspection(findings=(of_error(error, spec.label()),), transient=error.transient)
@@ -108,7 +112,8 @@ def prepare(
         with rbd.Image(ioctx, image_id=made) as image:
             for key, value in metadata.items():
                 image.metadata_set(key, value)
-            image.metadata_set(headers.COPY_KEY, CopyMark(found.snap_id).to_json())
+            mark = CopyMark(found.snap_id, image=found.place.image_id)
+            image.metadata_set(headers.COPY_KEY, mark.to_json())
             fault_point("native.marked")
             image.metadata_set(headers.IMPORT_KEY, ends.id)
 
@@ -131,13 +136,16 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
     fault_point("librbd.before", "execute")
     with ExitStack() as stack:
         cluster = stack.enter_context(_cluster_of(session, ends))
-        place = native.find_image(cluster, ends.imported.source, in_trash=True)
+        place = native.find_image(cluster, ends.imported.wanted, in_trash=True)
         ioctx = stack.enter_context(session.open(target))
         source = stack.enter_context(cluster.open(place))
         stack.enter_context(session.without_cache())
         watch = SoleWriter(session, ioctx, target, act.untouched)
         watch.begins()
         mark = read_mark(ioctx, target)
+        _require_same_source(ends, place, mark)
+        if ends.imported.later is not None:
+            mark = _until_later(cluster, ends, mark, alone=watch.alone)
         reader = RbdReader(source, place.image_id)
         if mark.total is None:
             mark = replace(mark, total=reader.estimate(history_until(reader, mark.until)))
@@ -156,7 +164,54 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         fault_point("librbd.after", "execute")
         version = watch.ended()
         header = target_header(ioctx, target.image_id, headers.OWN_KEYS)
-        return Copied(version, watch.alone, done.bytes, header=header)
+        views = history_until(reader, done.until)
+        return Copied(
+            version,
+            watch.alone,
+            done.bytes,
+            header=header,
+            snapshots=tuple(view.name for view in views),
+            size=views[-1].size if views else None,
+        )
+
+
+def _require_same_source(ends: ImportEnds, place: Place, mark: CopyMark) -> None:
+    """Raise MigrationError(EINVAL) for another image that has got the name of the source."""
+    if mark.image not in ("", place.image_id):
+        raise MigrationError(
+            EINVAL,
+            f"The source {ends.imported.wanted.label()} is another image than before "
+            f"(id {place.image_id}, and not {mark.image}); give that one its name back, or abort "
+            "this migration and import the new one.",
+        )
+
+
+def _until_later(
+    cluster: SourceCluster, ends: ImportEnds, mark: CopyMark, *, alone: bool
+) -> CopyMark:
+    """The mark of a copy that goes on to the later snapshot. Raises MigrationError.
+
+    Before the first byte is written nobody may have used the target: ``alone``.
+    """
+    later, target = ends.imported.later, ends.target.spec
+    assert later is not None
+    found = native.find(cluster, ends.imported.wanted, in_trash=True)
+    if found.snap_id < mark.until:
+        raise MigrationError(
+            EINVAL,
+            f"The snapshot {ends.imported.wanted.label()} is older than the one that {target} "
+            "holds; choose a later one with `ceph rbd migration execute`.",
+        )
+    if found.snap_id == mark.until:
+        return mark  # it was begun, and cut off
+    if not alone and not later.force:
+        raise MigrationError(
+            EPERM,
+            f"A client opened {target} for writing after the later snapshot was asked for; what it "
+            "wrote would be mixed with it; add --force to `ceph rbd migration execute` if it wrote "
+            "nothing.",
+        )
+    return replace(mark, until=found.snap_id, total=None)
 
 
 def _explained(error: CopyFailed) -> Exception:

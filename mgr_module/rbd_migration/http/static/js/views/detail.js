@@ -187,6 +187,7 @@ function troubles(report) {
 // Names and texts, some with a link; empty texts are left out.
 function factsOf(report) {
   return [
+    ["Goes on to", report.later_snapshot ? `the snapshot ${report.later_snapshot}` : ""],
     ["Source", report.source_image_id ? `${report.source} (${report.source_image_id})` : report.source],
     ["Target", report.target_image_id ? `${report.target} (${report.target_image_id})` : report.target],
     ["Source-spec", report.source_spec ? JSON.stringify(report.source_spec) : ""],
