@@ -98,11 +98,15 @@ class Listing:
         ]
 
     def _under_way(self) -> list[TrackedMigration]:
-        caller = access()
-        return [t for t in self._registry.all() if caller.sees(t.migration)]
+        caller, all_tracked = access(), self._registry.all()
+        return [t for t in all_tracked if not t.migration.state.ended and caller.sees(t.migration)]
 
     def _ended(self) -> list[Migration]:
+        """Those of the history, after those that have ended and get there in a moment."""
         caller = access()
+        ended = [t.migration for t in self._registry.all() if t.migration.state.ended]
         with self._translated(_EVERY):
-            ended = self._registry.history(self._loader.pools()).migrations
-        return [m for m in ended if caller.sees(m)]
+            history = self._registry.history(self._loader.pools()).migrations
+        known = {m.id for m in history}
+        ended = [m for m in ended if m.id not in known]
+        return [m for m in (*ended, *history) if caller.sees(m)]
