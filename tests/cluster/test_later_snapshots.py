@@ -6,6 +6,7 @@ from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
 import pytest
 
 from qa.faults.managers import start_dead
+from qa.workload.held_process import held_at
 from qa.workload.images import MIB, content, make_image, names, opened, scribble
 from tests.cluster.test_import_crash import arm, settled
 from tests.cluster.test_import_native import history, unprotect
@@ -175,3 +176,24 @@ def test_a_manager_that_dies(cluster, client, migration, pools, point, what):
     arm(cluster, point, what)
     migration.raw("execute", target, "--snap", "two", timeout=120)
     gone_on(cluster, client, migration, source, target)
+
+
+def test_another_later_one_after_a_copy_that_was_cut_off(cluster, client, migration, pools):
+    """The copy of three has begun: the head is mixed, and neither one nor a part of it is kept."""
+    source, target = begun(client, migration, pools)
+    for number, name in enumerate(("two", "three")):
+        snap(client, source, name, number)
+    with held_at(cluster.faults, "mover.piece", "three") as held:
+        migration.text("execute", target, "--snap", "three")
+        cluster.wait_for(held.waits, 30, "the copy of three")
+        cluster.rbd("snap", "rm", f"{source}@three")
+    migration.wait(target, "failed")
+    assert "has begun already" in migration.refused(EINVAL, "execute", target, "--snap", "one")
+    snap(client, source, "four", 4)
+    migration.text("execute", target, "--snap", "four")
+    migration.wait(target, "executed")
+    assert history(client, target) == history(client, source)
+    assert content(client, target) == content(client, source, "four")
+    migration.text("commit", target)
+    for spec in (source, target):
+        unprotect(client, spec)

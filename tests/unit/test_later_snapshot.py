@@ -80,6 +80,8 @@ def test_the_difference_is_copied_and_then_it_is_an_import_of_that_snapshot():
     assert asked.imported.wanted.snap_name == "tuesday"
     assert decide(asked, Situation.EXECUTED, NOW) == EXECUTE
     answer = Copied(9, True, 4096, snapshots=("monday", "tuesday"), size=1 << 20)
+    late = replace(asked, verification=COMPARED)  # it ended while the request was made
+    assert holds_later(late, answer) == holds_later(asked, answer)
     held = holds_later(asked, answer).enter(State.EXECUTED, NOW)
     assert held.imported.source.snap_name == "tuesday"
     assert held.source.image == "vm@tuesday"

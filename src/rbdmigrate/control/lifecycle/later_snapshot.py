@@ -99,7 +99,7 @@ def to_later(m: Migration, later: LaterSnapshot, situation: Situation, now: floa
             raise MigrationError(
                 EINVAL,
                 f"The copy of a later snapshot to {m.target.spec} has begun already, and cannot "
-                "go back; choose that one again, or another one that is not older.",
+                "go back; choose that one again, or another later one.",
             )
         return replace(m.enter(State.EXECUTED, now), imported=replace(imported, later=None))
     asked = replace(m.enter(State.PREPARED, now), imported=replace(imported, later=later))
@@ -115,6 +115,7 @@ def holds_later(m: Migration, answer: Copied) -> Migration:
     name = parse_source_spec(spec).name.image
     return replace(
         m,
+        verification=None,  # one that ended during the request is of what it held before
         source=replace(m.source, image=name),
         snapshots=len(answer.snapshots),
         imported=replace(

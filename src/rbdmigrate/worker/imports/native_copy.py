@@ -191,20 +191,22 @@ def _until_later(
 ) -> CopyMark:
     """The mark of a copy that goes on to the later snapshot. Raises MigrationError.
 
-    Before the first byte is written nobody may have used the target: ``alone``.
+    Before the first byte is written nobody may have used the target: ``alone``. A copy that was cut
+    off has written some already.
     """
     later, target = ends.imported.later, ends.target.spec
     assert later is not None
     found = native.find(cluster, ends.imported.wanted, in_trash=True)
-    if found.snap_id < mark.until:
+    held = mark.base or 0
+    if found.snap_id < held or (found.snap_id == held and mark.view is not None):
         raise MigrationError(
             EINVAL,
             f"The snapshot {ends.imported.wanted.label()} is older than the one that {target} "
             "holds; choose a later one with `ceph rbd migration execute`.",
         )
     if found.snap_id == mark.until:
-        return mark  # it was begun, and cut off
-    if not alone and not later.force:
+        return mark
+    if mark.complete and not alone and not later.force:
         raise MigrationError(
             EPERM,
             f"A client opened {target} for writing after the later snapshot was asked for; what it "
