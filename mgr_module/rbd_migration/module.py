@@ -56,8 +56,12 @@ class Module(MgrModule):
         known = KnownNetworks()
         self._release = str(self.version).split("ceph version ")[-1].split(" ", maxsplit=1)[0]
         self._metrics = MetricsCache(lambda: self._engine, self._release)
-        application = Application(self._context, self._caller, self._metrics, known)
-        self._server = ServerSupervisor(self, application, self._set_page, known)
+        application = Application(
+            context=self._context, authenticate=self._caller, measured=self._metrics, known=known
+        )
+        self._server = ServerSupervisor(
+            module=self, application=application, on_place=self._set_page, known=known
+        )
         self._own_page = ""  # the URL of the page at the module's own server
         self._page = ""  # the URL in `ceph mgr services`
 

@@ -20,7 +20,9 @@ class StandbyModule(MgrStandbyModule):
         super().__init__(*args, **kwargs)
         compat.log_library_as(self.module_name)
         self._stopping = threading.Event()
-        self._server = ServerSupervisor(self, redirect_to(lambda: str(self.get_active_uri() or "")))
+        self._server = ServerSupervisor(
+            module=self, application=redirect_to(lambda: str(self.get_active_uri() or ""))
+        )
 
     def serve(self) -> None:
         """Called by the manager in a thread of its own."""

@@ -89,12 +89,19 @@ def _trash(ioctx: rados.Ioctx) -> "list[str]":
 
 @pytest.fixture
 def registry(client: rados.Rados) -> Registry:
-    return Registry(client, Owner(1, "test"), Settings)
+    return Registry(client=client, owner=Owner(1, "test"), settings=Settings)
 
 
 @pytest.fixture
 def acts(client: rados.Rados, registry: Registry) -> Executor:
-    return Executor(client, registry, "test", Settings, Mock(), Mock())
+    return Executor(
+        client=client,
+        registry=registry,
+        manager="test",
+        settings=Settings,
+        throttle=Mock(),
+        plans=Mock(),
+    )
 
 
 def begun(

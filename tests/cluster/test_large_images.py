@@ -171,7 +171,7 @@ def test_what_is_kept_of_an_image_is_a_few_bytes_an_object() -> None:
     size = COUNT << 20
 
     def to_copy() -> Any:
-        costs = survey.CopyCost(size, 1 << 20)
+        costs = survey.CopyCost(size=size, object_size=1 << 20)
         for offset, length in diff(image, None, (0, size), True, False):
             costs.add(offset, length)
         return costs

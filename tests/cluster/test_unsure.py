@@ -30,7 +30,7 @@ def aside(make_pool: MakePool) -> str:
 
 @pytest.fixture
 def registry(client: rados.Rados, slow: SlowPool) -> Registry:
-    return Registry(client, Owner(1, "first"), Settings)
+    return Registry(client=client, owner=Owner(1, "first"), settings=Settings)
 
 
 def asked(
@@ -48,7 +48,7 @@ def stored(client: rados.Rados, pool: str) -> "dict[str, Migration]":
 
 def next_manager(client: rados.Rados, pool: str) -> Registry:
     """What the manager reads that takes over now."""
-    made = Registry(client, Owner(2, "second"), Settings)
+    made = Registry(client=client, owner=Owner(2, "second"), settings=Settings)
     made.read(client.pool_lookup(pool), "")
     return made
 

@@ -96,7 +96,8 @@ def test_a_commit_that_cannot_remove_the_source_says_who_has_it_open(
 def observers(in_use: Mock) -> Reconciler:
     nothing = Mock()
     return Reconciler(
-        nothing, nothing, nothing, nothing, nothing, nothing, Settings, in_use  # type: ignore[arg-type]
+        client=nothing, registry=nothing, executor=nothing, secrets=nothing, on_fenced=nothing,
+        wake=nothing, settings=Settings, in_use=in_use,  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -108,7 +108,14 @@ def acts_on(m: Migration) -> "tuple[Executor, Any]":
         return tracked.migration
 
     registry.update.side_effect = update
-    return Executor(Mock(), registry, "x", Settings, Mock(), Mock()), tracked
+    return Executor(
+        client=Mock(),
+        registry=registry,
+        manager="x",
+        settings=Settings,
+        throttle=Mock(),
+        plans=Mock(),
+    ), tracked
 
 
 def test_a_host_that_cannot_start_workers_does_not_count_as_a_silent_source() -> None:
@@ -154,7 +161,7 @@ def test_a_slot_that_crashed_takes_no_job() -> None:
         assert crash.wait(10)
         raise SystemExit("out of the thread")
 
-    slot = Slot("step-0", Identity("client.admin", "", ""), work, freed.set)
+    slot = Slot(name="step-0", identity=Identity("client.admin", "", ""), work=work, free=freed.set)
     assert slot.assign(Job(Mock(), ActKind.COMMIT))
     crash.set()
     taken = 0

@@ -129,7 +129,7 @@ def test_a_silent_pool_that_is_removed_is_no_trouble_any_more(client, cluster: C
 
 @pytest.fixture
 def registry(client) -> Registry:
-    return Registry(client, Owner(1, "test"), Settings)
+    return Registry(client=client, owner=Owner(1, "test"), settings=Settings)
 
 
 def queued(client: rados.Rados) -> Migration:
@@ -187,8 +187,9 @@ def loop(client, registry: Registry, acts: Mock) -> Scheduler:
     around["plans"].limits.return_value = {}
     around["plans"].hold.return_value = None
     return Scheduler(
-        client, identity, registry, acts=acts, settings=lambda: settings, on_fenced=pytest.fail,
-        in_use=lambda m, situation: False, **around,
+        client=client, identity=identity, registry=registry, executor=acts,
+        settings=lambda: settings, on_fenced=pytest.fail, in_use=lambda m, situation: False,
+        **around,
     )  # fmt: skip
 
 

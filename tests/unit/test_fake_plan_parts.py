@@ -51,7 +51,9 @@ def plan(regex: str, state: PlanState, name: str = "old") -> Plan:
 
 
 def keeping(client: rados.Rados, pool_id: int) -> PlanRegistry:
-    return PlanRegistry(client, Mock(), Mock(pools=lambda: [pool_id]), Owner(1, "test"))
+    return PlanRegistry(
+        client=client, registry=Mock(), loader=Mock(pools=lambda: [pool_id]), owner=Owner(1, "test")
+    )
 
 
 def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client):
@@ -80,7 +82,15 @@ def driver() -> PlanDriver:
     plans: Mock = Mock()
     plans.update = lambda one, change: setattr(one, "plan", change(one.plan))
     chooser = choosing.ItemChooser(Mock(), Mock(), Mock())
-    return PlanDriver(plans, chooser, Mock(), Mock(), Mock(), Mock(), pytest.fail)
+    return PlanDriver(
+        plan_registry=plans,
+        chooser=chooser,
+        outcomes=Mock(),
+        runner=Mock(),
+        canceller=Mock(),
+        ahead=Mock(),
+        on_fenced=pytest.fail,
+    )
 
 
 def starting() -> TrackedPlan:
@@ -161,7 +171,12 @@ class Checking:
             raise MigrationError(5, "The test found nothing.")
 
         items = [Item(str(n), ImageSpec("a", "", "x"), ImageSpec("b", "", "x")) for n in range(9)]
-        self.checks = PlanChecks(Mock(gather=gather), Mock(), lambda _: items, lambda: None)
+        self.checks = PlanChecks(
+            preflight=Mock(gather=gather),
+            starter=Mock(),
+            select=lambda _: items,
+            rate=lambda: None,
+        )
 
     def check(self, name: str, patience: float = 0.0) -> "dict[str, Any]":
         return self.checks.check(plan("a", PlanState.DRAFT, name).definition, None, patience)
@@ -211,5 +226,12 @@ def test_a_source_is_imported_as_its_plan_says(as_raw: bool):
     source_spec = '{"type": "raw", "stream": {"type": "file", "file_path": "/srv/x"}}'
     target = ImageSpec("nvme", "", "x")
     item = Item("1", ImageSpec("", "", "x"), target, source_spec, as_raw=as_raw)
-    starter = ItemStarter(None, None, None, None, MigrationRequest, None)
+    starter = ItemStarter(
+        registry=None,
+        lookup=None,
+        admission=None,
+        preflight=None,
+        import_request=MigrationRequest,
+        translated=None,
+    )
     assert starter.request(item, Definition("p")).as_raw is as_raw

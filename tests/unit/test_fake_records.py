@@ -65,7 +65,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> SlowPool:
 
 @pytest.fixture
 def registry(client: rados.Rados, slow: SlowPool) -> Registry:
-    return Registry(client, Owner(1, "first"), Settings)
+    return Registry(client=client, owner=Owner(1, "first"), settings=Settings)
 
 
 def asked(client: rados.Rados, number: int = 1, goal: Goal = Goal.COMMITTED) -> Migration:
@@ -80,7 +80,7 @@ def stored(client: rados.Rados) -> "dict[str, Migration]":
 
 def next_manager(client: rados.Rados) -> Registry:
     """What the manager reads that takes over now."""
-    made = Registry(client, Owner(2, "second"), Settings)
+    made = Registry(client=client, owner=Owner(2, "second"), settings=Settings)
     made.read(client.pool_lookup(POOL), "")
     return made
 
@@ -202,7 +202,7 @@ def test_a_plan_whose_start_was_answered_with_an_error_does_not_start_later(
     client, registry: Registry, slow: SlowPool
 ):
     loader = Mock()
-    keeping = PlanRegistry(client, registry, loader, Owner(1, "first"))
+    keeping = PlanRegistry(client=client, registry=registry, loader=loader, owner=Owner(1, "first"))
     store = keeping._store(client.pool_lookup(POOL))
     kept = TrackedPlan(Plan(Definition("move"), PlanState.DRAFT, 1.0), [], store, former=False)
     store.write_plan(kept.plan)
@@ -245,7 +245,7 @@ def test_two_records_about_one_image_are_both_shown_and_neither_is_acted_on(
 
 def test_the_other_record_counts_again_when_one_was_removed(client, doubled: Registry):
     change(client, "rbd_migration", lambda op: op.remove_omap_keys((f"migration.{2:012d}",)))
-    after = Registry(client, Owner(3, "third"), Settings)
+    after = Registry(client=client, owner=Owner(3, "third"), settings=Settings)
     after.read(client.pool_lookup(POOL), "")
     assert [(t.migration.id, t.double) for t in after.all()] == [
         (f"{1:012d}", ""),
@@ -254,7 +254,7 @@ def test_the_other_record_counts_again_when_one_was_removed(client, doubled: Reg
 
 
 def test_unreadable_records_go_with_their_pool(client):
-    registry = Registry(client, Owner(1, "first"), Settings)
+    registry = Registry(client=client, owner=Owner(1, "first"), settings=Settings)
     number = client.pool_lookup(POOL)
     registry.store(number, "").take()
     for oid in ("rbd_migration", "rbd_migration_history"):
@@ -275,7 +275,7 @@ def finder(client: rados.Rados, registry: Registry, pools: "list[int]") -> Looku
     def answers(target: Any) -> TranslatedErrors:
         return TranslatedErrors(target, False, lambda reason: None)
 
-    return Lookup(client, registry, loader, answers)
+    return Lookup(client=client, registry=registry, loader=loader, translated=answers)
 
 
 def test_it_is_not_said_that_there_is_no_migration_while_a_pool_is_silent(

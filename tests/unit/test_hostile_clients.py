@@ -53,7 +53,7 @@ def keeper(request, http, bounded, module, certificate, known, monkeypatch):  # 
     module.values.update(server_port=free_port())
     if tls:
         module.store["server_cert"], module.store["server_key"] = certificate
-    keeper = http.ServerSupervisor(module, app, known=known)
+    keeper = http.ServerSupervisor(module=module, application=app, known=known)
     keeper.address = ("127.0.0.1", module.values["server_port"])
     keeper.tls = tls
     keeper.start()

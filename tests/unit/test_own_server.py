@@ -251,7 +251,7 @@ def application(front_end, server, module):
     def make(engine):
         measured = front_end("metrics").MetricsCache(lambda: engine, "16.2.15")
         asked = context(engine, options, "16.2.15")
-        return server.Application(lambda: asked, known.get, measured)
+        return server.Application(context=lambda: asked, authenticate=known.get, measured=measured)
 
     return make
 
@@ -404,7 +404,9 @@ def test_an_address_is_known_once_a_good_key_came_from_it(front_end, server, opt
     context = front_end("http.api.dispatch").Context(FakeEngine(), options, "16.2.15")
     good = front_end("http.auth.caller").Caller("key x", frozenset({"read"}))
     measured = front_end("metrics").MetricsCache(lambda: None, "")
-    made = server.Application(lambda: context, {"good": good}.get, measured, known)
+    made = server.Application(
+        context=lambda: context, authenticate={"good": good}.get, measured=measured, known=known
+    )
     for key, expected in (("wrong", False), ("good", True)):
         environ = {
             "REQUEST_METHOD": "GET",
@@ -529,7 +531,7 @@ class TestListening:
         module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
         module.values.update(server_port=free_port())
         places = []
-        keeper = http.ServerSupervisor(module, app, places.append)
+        keeper = http.ServerSupervisor(module=module, application=app, on_place=places.append)
         keeper.places = places
         keeper.start()
         yield keeper
@@ -551,7 +553,7 @@ class TestListening:
 
     def test_a_port_that_is_taken_is_told_and_tried_again(self, http, module, keeper):
         until(lambda: keeper.places)
-        other = http.ServerSupervisor(module, app)
+        other = http.ServerSupervisor(module=module, application=app)
         other.start()
         try:
             until(lambda: "cannot listen" in other.problem)
@@ -610,7 +612,9 @@ def test_the_api_is_as_its_document_says(front_end, http, application, module, t
     module.values.update(server=True, server_tls=False, server_addr="127.0.0.1")
     module.values.update(server_port=free_port())
     places = []
-    keeper = http.ServerSupervisor(module, application(FakeEngine()), places.append)
+    keeper = http.ServerSupervisor(
+        module=module, application=application(FakeEngine()), on_place=places.append
+    )
     keeper.start()
     try:
         until(lambda: places)

@@ -30,7 +30,7 @@ def costs(extents: CopyCost) -> list[int]:
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 3 * CHUNK * 64 * K), st.integers(0, M)), max_size=8))
 def test_the_objects_to_copy_are_those_that_cost_something(extents):
-    found = CopyCost(3 * CHUNK * 64 * K, 64 * K)
+    found = CopyCost(size=3 * CHUNK * 64 * K, object_size=64 * K)
     for extent in sorted(extents):
         found.add(*extent)
     numbers = list(found.objects_to_copy())
@@ -69,7 +69,7 @@ def test_what_is_no_multiple_of_the_unit_is_rounded_up():
 
 def test_a_cost_that_is_too_large_to_count_stays_the_largest():
     size = 1 << 35
-    extents = CopyCost(size, size)
+    extents = CopyCost(size=size, object_size=size)
     for _ in range(100):
         extents.add(0, size)
     extents.add(0, K)
@@ -77,7 +77,7 @@ def test_a_cost_that_is_too_large_to_count_stays_the_largest():
 
 
 def test_the_total_follows_what_is_added():
-    extents = CopyCost(64 * M, 4 * M)
+    extents = CopyCost(size=64 * M, object_size=4 * M)
     for n in range(1, 17):
         extents.add((n - 1) * 4 * M, 4 * M)
         assert extents.total == n * 4 * M
@@ -104,7 +104,7 @@ units = st.integers(0, 64).map(lambda n: n * UNIT)
 )
 def test_it_counts_as_the_layout_says(size, layout, extents):
     object_size, unit, count = layout[0] * UNIT, layout[1] * UNIT, layout[2]
-    made = CopyCost(size, object_size, unit, count)
+    made = CopyCost(size=size, object_size=object_size, stripe_unit=unit, stripe_count=count)
     for offset, length in extents:
         made.add(offset, length)
     expected = spelled_out(size, object_size, unit, count, extents)
@@ -150,7 +150,7 @@ def test_a_hundred_tebibytes_of_anything_fit_into_memory():
     """Data in every chunk: the most that an image of this size can take."""
 
     def build() -> CopyCost:
-        extents = CopyCost(100 * T, 4 * M)
+        extents = CopyCost(size=100 * T, object_size=4 * M)
         for offset in range(0, 100 * T, CHUNK * 4 * M):
             extents.add(offset + 4 * K, 8 * K)
         assert extents.total == 8 * K * 100 * T // (CHUNK * 4 * M)
@@ -169,7 +169,7 @@ def test_objects_that_are_added_one_by_one_are_counted_quickly():
 
 
 def test_asking_is_quick():
-    extents = CopyCost(100 * T, 4 * M)
+    extents = CopyCost(size=100 * T, object_size=4 * M)
     chance = random.Random(1)
     for _ in range(2000):
         extents.add(chance.randrange(100 * T), 8 * K)
@@ -262,7 +262,7 @@ def test_no_copy_begins_below_nothing_or_ends_above_all_although_costs_are_round
     found = estimates.CopyEstimate(cost, 20)
     told = []
     watch = SimpleNamespace(alone=True)
-    copy = progress.CopyProgress(None, found, told.append, watch)
+    copy = progress.CopyProgress(pace=None, found=found, tell=told.append, watch=watch)
     copy.tell(0, 1)
     copy.done()
     assert [(each.bytes, each.bytes_total) for each in told] == [(0, 20), (20, 20)]

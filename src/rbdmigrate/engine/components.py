@@ -30,15 +30,7 @@ from .pace.cutover_holds import CutoverHolds
 from .pace.holds import Gates
 from .pace.plan_limits import PlanPace
 from .pace.throttle import Throttle
-from .plans.cancelling import PlanCanceller
-from .plans.checks import PlanChecks
-from .plans.choosing import ItemChooser
-from .plans.create import ItemStarter
-from .plans.driver import PlanDriver
-from .plans.item_outcomes import ItemOutcomes
-from .plans.lookahead import Lookahead
-from .plans.service import PlanService
-from .plans.wave_runner import WaveRunner
+from .plan_components import make_plan_service
 from .reconcile.executor import Executor
 from .reconcile.scheduler import Scheduler
 from .records.loader import Loader
@@ -96,7 +88,9 @@ class Components:
         owner = Owner(host.generation, f"{host.manager}.{secrets.token_hex(4)}")
         self.hook_registry = HookRegistry(self.client)
         self._hook_queue = HookQueue(self.hook_registry)
-        self.registry = Registry(self.client, owner, host.settings, self._hook_queue)
+        self.registry = Registry(
+            client=self.client, owner=owner, settings=host.settings, hooks=self._hook_queue
+        )
         self.loader = Loader(self.client, self.registry, self._on_fenced)
         self._recorder = MetricsRecorder(
             store=lambda pool_id: self.registry.store(pool_id, ""),
@@ -106,7 +100,11 @@ class Components:
         self.registry.count = self._recorder.add
         self.registry.audit = host.audit
         self.plan_registry = PlanRegistry(
-            self.client, self.registry, self.loader, owner, self._hook_queue
+            client=self.client,
+            registry=self.registry,
+            loader=self.loader,
+            owner=owner,
+            hooks=self._hook_queue,
         )
         self.plan_registry.audit = host.audit
         self._secrets = Secrets(self.client)
@@ -118,26 +116,31 @@ class Components:
         pace = PlanPace(self.plan_registry)
         self.throttle = Throttle(host.settings, self.monitor, pace)
         self._executor = Executor(
-            self.client, self.registry, host.manager, host.settings, self.throttle, pace
+            client=self.client,
+            registry=self.registry,
+            manager=host.manager,
+            settings=host.settings,
+            throttle=self.throttle,
+            plans=pace,
         )
         self._cutover_holds = CutoverHolds(
             host.settings, lambda: (tracked.migration for tracked in self.registry.all())
         )
         self.queries = LibrbdQueries(host.identity)
         self.scheduler = Scheduler(
-            self.client,
-            host.identity,
-            self.registry,
-            self.loader,
-            self._executor,
-            self.throttle,
-            self.monitor,
-            self._secrets,
-            pace,
-            host.settings,
-            self._on_fenced,
-            self._in_use,
-            Gates(self._cutover_holds, self.hook_registry),
+            client=self.client,
+            identity=host.identity,
+            registry=self.registry,
+            loader=self.loader,
+            executor=self._executor,
+            throttle=self.throttle,
+            conditions=self.monitor,
+            secrets=self._secrets,
+            plans=pace,
+            settings=host.settings,
+            on_fenced=self._on_fenced,
+            in_use=self._in_use,
+            gates=Gates(self._cutover_holds, self.hook_registry),
         )
 
     def _make_requests(self) -> None:
@@ -145,18 +148,23 @@ class Components:
         host = self._host
         self._inventories = Inventories()
         self._preflight = Preflight(
-            self.client,
-            host.identity.name,
-            self.registry,
-            self._ask,
-            self._dead_workers,
-            host.settings,
-            self._inventories.names,
+            client=self.client,
+            manager=host.identity.name,
+            registry=self.registry,
+            ask=self._ask,
+            fenced=self._dead_workers,
+            settings=host.settings,
+            guests=self._inventories.names,
         )
-        self._lookup = Lookup(self.client, self.registry, self.loader, self.translated)
+        self._lookup = Lookup(
+            client=self.client,
+            registry=self.registry,
+            loader=self.loader,
+            translated=self.translated,
+        )
         self._admission = Admission(
             registry=self.registry,
-            finder=self._lookup,
+            lookup=self._lookup,
             preflight=self._preflight,
             secrets=self._secrets,
             hooks=self.hook_registry,
@@ -218,41 +226,22 @@ class Components:
 
     def _make_plans(self) -> None:
         """What carries out plans."""
-
-        def abort(target: ImageSpec, force: bool) -> None:
-            self.migrations.begin_abort(target, force=force)
-
-        plans, registry, scheduler = self.plan_registry, self.registry, self.scheduler
-        starter = ItemStarter(
-            registry,
-            self._lookup,
-            self._admission,
-            self._preflight,
-            self._preparation.import_request,
-            self.translated,
-        )
-        chooser = ItemChooser(self.client, self._ask, self._host.settings)
-        outcomes = ItemOutcomes(plans, registry)
-        ahead = Lookahead("begin")
-        driver = PlanDriver(
-            plans,
-            chooser,
-            outcomes,
-            WaveRunner(plans, registry, starter, scheduler, outcomes, ahead),
-            PlanCanceller(plans, registry, scheduler, abort, outcomes),
-            ahead,
-            self._on_fenced,
-        )
-        checks = PlanChecks(self._preflight, starter, chooser.select, self.throttle.cluster_rate)
-        self.plans = PlanService(
-            plans,
-            driver,
-            checks,
-            self._host.settings,
-            self.translated,
-            self.migrations.retry,
-            abort,
-            self.hook_registry,
+        self.plans = make_plan_service(
+            client=self.client,
+            plan_registry=self.plan_registry,
+            registry=self.registry,
+            scheduler=self.scheduler,
+            migrations=self.migrations,
+            lookup=self._lookup,
+            admission=self._admission,
+            preflight=self._preflight,
+            preparation=self._preparation,
+            ask=self._ask,
+            settings=self._host.settings,
+            rate=self.throttle.cluster_rate,
+            hooks=self.hook_registry,
+            translated=self.translated,
+            on_fenced=self._on_fenced,
         )
 
     def _make_cutovers(self) -> None:

@@ -184,8 +184,8 @@ def execute(
             found = survey(session, image, target)
     with session.open(target) as ioctx:
         require_unlocked(ioctx, target)
-        watch = SoleWriter(session, ioctx, target, act.untouched)
-        copied = CopyProgress(session.pace, found, tell, watch)
+        watch = SoleWriter(session=session, ioctx=ioctx, target=target, untouched=act.untouched)
+        copied = CopyProgress(pace=session.pace, found=found, tell=tell, watch=watch)
         copied.tell(0, found.to_copy.objects)
         allow_lock_owner(ioctx, target, act.holder_ops)
         fault_point("librbd.before", "execute")

@@ -94,6 +94,7 @@ class ServerSupervisor(threading.Thread):
 
     def __init__(
         self,
+        *,
         module: Any,
         application: Callable[..., Any],
         on_place: Callable[[str], None] = lambda url: None,

@@ -60,6 +60,7 @@ class Application:
 
     def __init__(
         self,
+        *,
         context: Callable[[], Context],
         authenticate: Authenticate,
         measured: metrics.MetricsCache,

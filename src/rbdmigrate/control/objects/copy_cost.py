@@ -40,6 +40,7 @@ class CopyCost:
 
     def __init__(
         self,
+        *,
         size: int,
         object_size: int,
         stripe_unit: Optional[int] = None,
@@ -59,7 +60,7 @@ class CopyCost:
     @classmethod
     def of(cls, size: int, object_size: int, extents: Iterable[tuple[int, int]]) -> CopyCost:
         """The costs for (offset, length) pairs in bytes, without striping."""
-        made = cls(size, object_size)
+        made = cls(size=size, object_size=object_size)
         for offset, length in extents:
             made.add(offset, length)
         return made

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from errno import EAGAIN, EINVAL, ENOENT
+from typing import Optional
 
 from ...model.bounds import shortened
 from ...model.errors import MigrationError
-from ...model.plan import Item, Outcome, Plan, PlanState
+from ...model.plan import Definition, Item, Outcome, Plan, PlanState
+from ..lifecycle.method_choice import auto_by_default
 from .waves import UNBEGUN, Phase
 
 _UNDER_WAY = (PlanState.STARTING, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED)
@@ -111,3 +113,16 @@ def find_item(plan: Plan, items: Sequence[Item], text: str) -> int:
 
 def _refusal(plan: Plan, what: str) -> MigrationError:
     return MigrationError(EINVAL, f"The plan {plan.name!r} is {plan.state.value}; {what}.")
+
+
+def with_method(definition: Definition, plan: Optional[Plan]) -> Definition:
+    """The definition with the default method where its file names none; ``plan`` is what it was.
+
+    A plan that an earlier version made has no method, and its images go on to be migrated ``live``.
+    """
+    if definition.method is not None or definition.auto:
+        return definition
+    before = None if plan is None or plan.state.ended else plan.definition
+    if before is not None and before.method is None and not before.auto:
+        return definition
+    return replace(definition, auto=auto_by_default(definition.policy))

@@ -44,6 +44,7 @@ class Holds:
 
     def __init__(
         self,
+        *,
         settings: Callable[[], Settings],
         throttle: Throttle,
         conditions: ClusterMonitor,

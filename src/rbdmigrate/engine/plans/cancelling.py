@@ -30,15 +30,16 @@ class PlanCanceller:
 
     def __init__(
         self,
+        *,
         plan_registry: PlanRegistry,
         registry: Registry,
-        loop: Scheduler,
+        scheduler: Scheduler,
         abort: Abort,
         outcomes: ItemOutcomes,
     ) -> None:
         self._plan_registry = plan_registry
         self._registry = registry
-        self._loop = loop
+        self._scheduler = scheduler
         self._abort = abort
         self._outcomes = outcomes
 
@@ -79,7 +80,7 @@ class PlanCanceller:
                 return
             if not self._registry.update(tracked, _paused).paused:
                 return  # somebody else has decided meanwhile
-            self._loop.interrupt(tracked, "paused")
+            self._scheduler.interrupt(tracked, "paused")
             item = replace(kept.items[number], outcome=Outcome.FAILED, message=str(error))
             self._plan_registry.store_item(kept, number, item)
 

@@ -55,13 +55,14 @@ class PlanChecks:
 
     def __init__(
         self,
+        *,
         preflight: Preflight,
-        beginner: ItemStarter,
+        starter: ItemStarter,
         select: Callable[[Definition], list[Item]],
         rate: Callable[[], Optional[int]],
     ) -> None:
         self._preflight = preflight
-        self._beginner = beginner
+        self._starter = starter
         self._select = select
         self._rate = rate
         self._lock = threading.Condition()
@@ -157,7 +158,7 @@ class PlanChecks:
                 self._lock.notify_all()
 
     def _look(self, definition: Definition, item: Item) -> Facts:
-        request = self._beginner.request(item, definition)
+        request = self._starter.request(item, definition)
         return self._preflight.gather(request, order=False, recent=True)
 
     def _one(self, check: _Check, item: Item, look: Future[Facts]) -> None:

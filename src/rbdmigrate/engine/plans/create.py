@@ -28,19 +28,20 @@ class ItemStarter:
 
     def __init__(
         self,
+        *,
         registry: Registry,
-        finder: Lookup,
+        lookup: Lookup,
         admission: Admission,
         preflight: Preflight,
         import_request: ImportRequestMaker,
-        answers: Callable[[ImageSpec], TranslatedErrors],
+        translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._registry = registry
-        self._lookup = finder
+        self._lookup = lookup
         self._admission = admission
         self._preflight = preflight
         self._import_request = import_request
-        self._answers = answers
+        self._translated = translated
 
     def request(self, item: Item, plan: Definition) -> MigrationRequest:
         """What an item asks for. Raises MigrationError."""
@@ -57,7 +58,7 @@ class ItemStarter:
 
         For an item that is not under way yet; :meth:`begin` takes what this returns.
         """
-        with self._answers(item.target):
+        with self._translated(item.target):
             return self._preflight.gather(self.request(item, plan), order=True, recent=True)
 
     def begin(self, item: Item, plan: Definition, look: Callable[[], Facts]) -> TrackedMigration:
@@ -68,7 +69,7 @@ class ItemStarter:
         nothing.
         """
         self._lookup.require_read(item.target)
-        with self._answers(item.target):
+        with self._translated(item.target):
             known = self._registry.get(item.ident)
             if known is not None:
                 return known

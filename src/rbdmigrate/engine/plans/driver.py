@@ -40,6 +40,7 @@ class PlanDriver:
 
     def __init__(
         self,
+        *,
         plan_registry: PlanRegistry,
         chooser: ItemChooser,
         outcomes: ItemOutcomes,

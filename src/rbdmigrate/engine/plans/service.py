@@ -10,7 +10,6 @@ from errno import EAGAIN, EBUSY, EEXIST, EPERM
 from typing import Any, Optional
 
 from ...cluster.store import UnreadableRecord
-from ...control.lifecycle.method_choice import auto_by_default
 from ...control.plans.progress import shown_state
 from ...control.plans.requests import (
     find_item,
@@ -20,6 +19,7 @@ from ...control.plans.requests import (
     to_retry,
     to_skip,
     to_start,
+    with_method,
 )
 from ...model.errors import MigrationError, NotPermitted
 from ...model.plan import Definition, Item, Outcome, Plan, PlanComparison, PlanState
@@ -48,21 +48,22 @@ class PlanService:
 
     def __init__(
         self,
-        keeping: PlanRegistry,
+        *,
+        plan_registry: PlanRegistry,
         driver: PlanDriver,
         checks: PlanChecks,
         settings: Callable[[], Settings],
-        answers: Callable[[ImageSpec], TranslatedErrors],
+        translated: Callable[[ImageSpec], TranslatedErrors],
         retry: Callable[[ImageSpec], object],
         abort: Abort,
         hooks: HookRegistry,
     ) -> None:
         self._hooks = hooks
-        self._plan_registry = keeping
+        self._plan_registry = plan_registry
         self._driver = driver
         self._checks = checks
         self._settings = settings
-        self._answers = answers
+        self._translated = translated
         self._retry = retry
         self._abort = abort
         self._changing = threading.Lock()  # no plan is replaced while it begins
@@ -132,7 +133,7 @@ class PlanService:
         cancelled. MigrationError(EEXIST, EAGAIN)."""
         with self._answering(definition.name), self._changing:
             kept = self._there(definition.name)
-            definition = _with_method(definition, kept)
+            definition = with_method(definition, None if kept is None else kept.plan)
             if kept is None or kept.plan.state is PlanState.CANCELLED:
                 kept = self._plan_registry.create(_draft(definition))
             elif kept.plan.definition != definition:
@@ -150,7 +151,7 @@ class PlanService:
             if kept is None:
                 return PlanComparison(definition.name, None, False)
             state = shown_state(kept.plan, kept.phases())
-            alike = (definition, _with_method(definition, None))
+            alike = (definition, with_method(definition, None))
             return PlanComparison(definition.name, state, kept.plan.definition in alike)
 
     def apply(self, definition: Definition, *, may_create: bool = True) -> PlanReport:
@@ -167,7 +168,7 @@ class PlanService:
                     f"There is no plan {definition.name!r}, and the permission create is needed "
                     "to make one.",
                 )
-            definition = _with_method(definition, kept)
+            definition = with_method(definition, None if kept is None else kept.plan)
             if kept is None or kept.plan.state is PlanState.DRAFT or kept.plan.state.ended:
                 kept = self._plan_registry.create(_draft(definition))
                 return plan_report(kept, items=True)
@@ -334,20 +335,7 @@ class PlanService:
         self._plan_registry.wait(done, self._settings().command_wait)
 
     def _answering(self, name: str) -> TranslatedErrors:
-        return self._answers(ImageSpec("", "", f"the plan {name}"))
-
-
-def _with_method(definition: Definition, kept: Optional[TrackedPlan]) -> Definition:
-    """The definition with the default method where its file names none.
-
-    A plan that an earlier version made has no method, and its images go on to be migrated ``live``.
-    """
-    if definition.method is not None or definition.auto:
-        return definition
-    before = None if kept is None or kept.plan.state.ended else kept.plan.definition
-    if before is not None and before.method is None and not before.auto:
-        return definition
-    return replace(definition, auto=auto_by_default(definition.policy))
+        return self._translated(ImageSpec("", "", f"the plan {name}"))
 
 
 def _draft(definition: Definition) -> Plan:

@@ -46,17 +46,18 @@ class WaveRunner:
 
     def __init__(
         self,
+        *,
         plan_registry: PlanRegistry,
         registry: Registry,
-        beginner: ItemStarter,
-        loop: Scheduler,
+        starter: ItemStarter,
+        scheduler: Scheduler,
         outcomes: ItemOutcomes,
         ahead: Lookahead,
     ) -> None:
         self._plan_registry = plan_registry
         self._registry = registry
-        self._beginner = beginner
-        self._loop = loop
+        self._starter = starter
+        self._scheduler = scheduler
         self._outcomes = outcomes
         self._ahead = ahead
 
@@ -99,7 +100,7 @@ class WaveRunner:
         if known is not None or item.outcome is not Outcome.OPEN:
             return None
         with span("look ahead", item.ident):
-            facts = self._beginner.facts(item, kept.plan.definition)
+            facts = self._starter.facts(item, kept.plan.definition)
         return _Found(time.monotonic(), facts)
 
     def _postpone(self, kept: TrackedPlan) -> None:
@@ -124,7 +125,7 @@ class WaveRunner:
         def facts() -> Facts:
             found, now = look.result(), time.monotonic()
             if found is None or now - found.at > _FRESH:
-                return self._beginner.facts(item, kept.plan.definition)
+                return self._starter.facts(item, kept.plan.definition)
             return found.facts
 
         tracked = kept.live.get(number)
@@ -139,7 +140,7 @@ class WaveRunner:
                 return
             else:
                 with span("begin", item.ident):
-                    tracked = self._beginner.begin(item, kept.plan.definition, facts)
+                    tracked = self._starter.begin(item, kept.plan.definition, facts)
                 if tracked.migration.id != item.ident:
                     item = replace(item, ident=tracked.migration.id)
                     self._plan_registry.store_item(kept, number, item)
@@ -153,7 +154,7 @@ class WaveRunner:
         except CancelledError:
             return  # this manager gives up its role
         if tracked is not None:
-            self._loop.wake(tracked)
+            self._scheduler.wake(tracked)
 
     def _not_begun(self, kept: TrackedPlan, number: int, error: MigrationError) -> None:
         if error.errno in TRANSIENT or error.errno in (EBUSY, EAGAIN):

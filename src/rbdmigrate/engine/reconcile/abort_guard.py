@@ -12,9 +12,10 @@ from ...cluster.pools import open_by_id
 from ...cluster.target_header import target_header
 from ...control.lifecycle.abort_guard import TargetFound
 from ...control.lifecycle.situation import Situation
+from ...model.errors import PoolMissing
 from ...model.layout import FEATURES
 from ...model.migration import Migration
-from ...model.states import ActKind
+from ...model.states import ActKind, Method
 from ...model.watchers import Watcher
 
 GUARDED = frozenset({Situation.PREPARED, Situation.EXECUTING, Situation.EXECUTED})
@@ -72,3 +73,19 @@ def _lock_users(
     if holder is None or holder.client in own_clients or holder.address in fenced:
         return []
     return [Watcher(holder.client, holder.address, lock=True)]
+
+
+def may_be_touched(client: rados.Rados, m: Migration) -> bool:
+    """Whether anybody but us may have written the target's header since our last act on it."""
+    if m.touched or not m.target.image_id or m.method is Method.WARM:
+        return m.touched
+    return m.target_version is None or _version_now(client, m) != m.target_version
+
+
+def _version_now(client: rados.Rados, m: Migration) -> Optional[int]:
+    """The version of the target's header; None when there is no target."""
+    try:
+        with open_by_id(client, m.target.pool_id, m.target.namespace) as ioctx:
+            return headers.version(ioctx, m.target.image_id)
+    except PoolMissing:
+        return None

@@ -32,10 +32,10 @@ from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.situation import Situation, diagnose
 from ...control.metrics.counting import Sample
 from ...control.objects.copy_cost import Throughput
-from ...model.errors import MigrationError, PoolMissing
+from ...model.errors import MigrationError
 from ...model.jobs.acts import ActOn
 from ...model.jobs.answers import Armed, Copied, CopiedBack, CutOverDone, NotTrimmed, Synchronized
-from ...model.jobs.protocol import Cause, Done, Ending, Failed, Tell
+from ...model.jobs.protocol import Cause, Done, Ending, Failed
 from ...model.migration import Actor, Migration
 from ...model.states import ActKind, Method
 from ...trace import span
@@ -45,7 +45,7 @@ from ..pace.throttle import Throttle
 from ..records.registry import Registry, TrackedMigration
 from ..settings import Settings
 from . import clones, worker_jobs
-from .abort_guard import GUARDED, blind, find_target
+from .abort_guard import GUARDED, blind, find_target, may_be_touched
 from .act_failures import ActFailures
 from .act_records import with_bytes, with_change, with_intent
 from .fencing import Fencing
@@ -53,14 +53,7 @@ from .outcomes import with_answer
 from .post_copy import PostCopy
 from .shut_out import ShutOutWorkers
 from .source_breaker import SourceBreaker
-from .verification import on_checkpoint
-from .worker_events import (
-    copied_more,
-    lost_reason,
-    on_progress,
-    on_published,
-    on_sign_of_life,
-)
+from .worker_events import copied_more, listener, lost_reason
 from .worker_jobs import ActContext
 from .worker_slot import Job, Slot
 
@@ -76,6 +69,7 @@ class Executor:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         registry: Registry,
         manager: str,
@@ -92,7 +86,9 @@ class Executor:
         self._settings = settings
         self.blocklist = Blocklist()
         self._holder = LockOwnerPace(client, registry)
-        self._after_copy = PostCopy(client, registry, settings, self.blocklist)
+        self._after_copy = PostCopy(
+            client=client, registry=registry, settings=settings, blocklist=self.blocklist
+        )
         self._fencing = Fencing(client=client, blocklist=self.blocklist)
         self._shut_out = ShutOutWorkers(client)
         self.breaker = SourceBreaker()
@@ -131,7 +127,7 @@ class Executor:
             worker.clients,
             worker.process_identity,
         )
-        touched = self._touched(tracked.migration)
+        touched = may_be_touched(self._client, tracked.migration)
         fraction = self._settings().verify_fraction
         if (
             job.act is not ActKind.COMPLETE_OBJECTS
@@ -161,7 +157,7 @@ class Executor:
         begun, result = time.monotonic(), "failed"
         try:
             with span("act", ident, job.act.value):
-                ending = worker.run(job_of_worker, self._listener(tracked, job.act))
+                ending = worker.run(job_of_worker, listener(self._registry, tracked, job.act))
             result = "failed" if isinstance(ending, Failed) else "done"
         except WorkerLost as error:
             result = "interrupted"
@@ -224,15 +220,6 @@ class Executor:
             return m if version is None else written_by_us_alone(m, version)
 
         self._registry.update(tracked, change)
-
-    def _listener(self, tracked: TrackedMigration, act: ActKind) -> Tell:
-        if act is ActKind.VERIFY:
-            return on_checkpoint(self._registry, tracked)
-        if act is ActKind.COMPLETE_OBJECTS:
-            return on_sign_of_life(tracked)
-        if act is ActKind.CUT_OVER:
-            return on_published(tracked, self._registry.wake)
-        return on_progress(tracked, self._registry.count)
 
     def _job(
         self, tracked: TrackedMigration, act: ActKind, allowed_version: Optional[int]
@@ -304,12 +291,6 @@ class Executor:
         if not migration.touched:
             self._registry.update(tracked, lambda m: replace(m, touched=True))
 
-    def _touched(self, m: Migration) -> bool:
-        """Whether anybody but us may have written the target's header since our last act on it."""
-        if m.touched or not m.target.image_id or m.method is Method.WARM:
-            return m.touched
-        return m.target_version is None or target_version(self._client, m) != m.target_version
-
     def _still_wanted(self, tracked: TrackedMigration, act: ActKind) -> Optional[Situation]:
         """The situation in which ``act`` is still to be done; None when it is not wanted any more.
 
@@ -355,14 +336,3 @@ class Executor:
         )
         guard_abort_again(tracked.migration, found)
         return found.version
-
-
-def target_version(client: rados.Rados, m: Migration) -> Optional[int]:
-    """The version of the target's header now; None when there is no target."""
-    if not m.target.image_id:
-        return None
-    try:
-        with open_by_id(client, m.target.pool_id, m.target.namespace) as ioctx:
-            return headers.version(ioctx, m.target.image_id)
-    except PoolMissing:
-        return None

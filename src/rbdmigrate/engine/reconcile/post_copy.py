@@ -40,6 +40,7 @@ class PostCopy:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         registry: Registry,
         settings: Callable[[], Settings],

@@ -56,9 +56,10 @@ class Reconciler:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         registry: Registry,
-        acts: Executor,
+        executor: Executor,
         secrets: Secrets,
         on_fenced: Callable[[str], None],
         wake: Callable[[], None],
@@ -69,7 +70,7 @@ class Reconciler:
         self._in_use = in_use
         self._client = client
         self._registry = registry
-        self._executor = acts
+        self._executor = executor
         self._secrets = secrets
         self._on_fenced = on_fenced
         self._wake = wake

@@ -51,11 +51,12 @@ class Scheduler:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         identity: Identity,
         registry: Registry,
         loader: Loader,
-        acts: Executor,
+        executor: Executor,
         throttle: Throttle,
         conditions: ClusterMonitor,
         secrets: Secrets,
@@ -69,10 +70,12 @@ class Scheduler:
         self._identity = identity
         self._registry = registry
         self._loader = loader
-        self._executor = acts
+        self._executor = executor
         self._throttle = throttle
         self._monitor = conditions
-        self._holds = Holds(settings, throttle, conditions, plans, gates)
+        self._holds = Holds(
+            settings=settings, throttle=throttle, conditions=conditions, plans=plans, gates=gates
+        )
         self._watch = SourceWatchdog(settings)
         self._secrets = secrets
         self._settings = settings
@@ -83,7 +86,7 @@ class Scheduler:
             registry=registry,
             holds=self._holds,
             plans=plans,
-            breaker=acts.breaker,
+            breaker=executor.breaker,
             settings=settings,
             new_slot=self._new_slot,
         )
@@ -95,7 +98,14 @@ class Scheduler:
         self._reload_at = 0.0
         self.crashed = ""
         self._observers = Reconciler(
-            client, registry, acts, secrets, on_fenced, self._wake.set, settings, in_use
+            client=client,
+            registry=registry,
+            executor=executor,
+            secrets=secrets,
+            on_fenced=on_fenced,
+            wake=self._wake.set,
+            settings=settings,
+            in_use=in_use,
         )
         loop = threading.Thread(target=self._run, name="rbdmigrate-loop", daemon=True)
         self._threads = [loop, *self._observers.threads]
@@ -283,7 +293,13 @@ class Scheduler:
             slot.set_rate(tracked.rate_limit)
 
     def _new_slot(self, name: str) -> Slot:
-        return Slot(name, self._identity, self._work, self._wake.set, self._worker_started)
+        return Slot(
+            name=name,
+            identity=self._identity,
+            work=self._work,
+            free=self._wake.set,
+            started=self._worker_started,
+        )
 
     def _worker_started(self) -> None:
         self._registry.count(Sample("worker_starts_total"))

@@ -20,7 +20,8 @@ from ...control.lifecycle.failures import (
 from ...control.metrics.counting import Sample
 from ...model.jobs.protocol import Cause, Failed, Progress, Published, Report, Tell
 from ...model.states import ActKind, Method
-from ..records.registry import Count, TrackedMigration
+from ..records.registry import Count, Registry, TrackedMigration
+from .verification import on_checkpoint
 from .worker_slot import Job
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,17 @@ def lost_reason(job: Job, error: WorkerLost) -> FailureReason:
             return crashed
     lost = worker_lost(job.act, str(error), m.target.spec)
     return crash_reason(m, job.act, error.signal, lost)
+
+
+def listener(registry: Registry, tracked: TrackedMigration, act: ActKind) -> Tell:
+    """Takes over what the worker tells while it does ``act``."""
+    if act is ActKind.VERIFY:
+        return on_checkpoint(registry, tracked)
+    if act is ActKind.COMPLETE_OBJECTS:
+        return on_sign_of_life(tracked)
+    if act is ActKind.CUT_OVER:
+        return on_published(tracked, registry.wake)
+    return on_progress(tracked, registry.count)
 
 
 def on_sign_of_life(tracked: TrackedMigration) -> Tell:

@@ -38,6 +38,7 @@ class Slot:
 
     def __init__(
         self,
+        *,
         name: str,
         identity: Identity,
         work: Callable[[Slot, Job], None],

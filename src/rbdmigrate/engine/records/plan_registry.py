@@ -48,6 +48,7 @@ class PlanRegistry:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         registry: Registry,
         loader: Loader,

@@ -40,6 +40,7 @@ class Registry:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         owner: Owner,
         settings: Callable[[], Settings],

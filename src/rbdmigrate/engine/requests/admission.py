@@ -38,14 +38,14 @@ class Admission:
         self,
         *,
         registry: Registry,
-        finder: Lookup,
+        lookup: Lookup,
         preflight: Preflight,
         secrets: Secrets,
         hooks: HookRegistry,
     ) -> None:
         self._hooks = hooks
         self._registry = registry
-        self._lookup = finder
+        self._lookup = lookup
         self._preflight = preflight
         self._secrets = secrets
 

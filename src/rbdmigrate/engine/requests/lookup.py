@@ -29,15 +29,16 @@ class Lookup:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         registry: Registry,
         loader: Loader,
-        answers: Callable[[ImageSpec], TranslatedErrors],
+        translated: Callable[[ImageSpec], TranslatedErrors],
     ) -> None:
         self._client = client
         self._registry = registry
         self._loader = loader
-        self._answers = answers
+        self._translated = translated
         self.admission = threading.Lock()  # one new record at a time
 
     def asked_before(self, request: MigrationRequest) -> Optional[TrackedMigration]:
@@ -130,14 +131,14 @@ class Lookup:
 
     def require_read(self, target: ImageSpec) -> None:
         """Only when the pool's records are known can be said that there is none."""
-        with self._answers(target):
+        with self._translated(target):
             wait_for_latest_osdmap(self._client)
             if self._client.pool_exists(target.pool):
                 self._loader.require(self._client.pool_lookup(target.pool))
 
     def require(self, target: ImageSpec) -> TrackedMigration:
         """The migration under way to ``target``; MigrationError says why there is none."""
-        with self._answers(target):
+        with self._translated(target):
             tracked = self.find(target)
             if tracked is None:
                 ended = self.ended(target)

@@ -64,6 +64,7 @@ class Preflight:
 
     def __init__(
         self,
+        *,
         client: rados.Rados,
         manager: str,
         registry: Registry,

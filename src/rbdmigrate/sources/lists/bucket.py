@@ -43,7 +43,7 @@ class Bucket(CopiedS3Stream):
 
     longest_body = _LONGEST_PAGE
 
-    def __init__(self, spec: StreamSpec, rules: Rules, resolve: Resolve, trust: Trust) -> None:
+    def __init__(self, *, spec: StreamSpec, rules: Rules, resolve: Resolve, trust: Trust) -> None:
         url = parse_url(spec.url)
         self._in_host = _in_host(spec, url)
         bucket, _, wanted = ("", "", url.path[1:]) if self._in_host else url.path[1:].partition("/")

@@ -37,7 +37,9 @@ def read_names(
     if stream.type == "file":
         return stream.file_path, _some(given, filter(wanted, _files(stream.file_path, policy)))
     if stream.type == "s3":
-        with Bucket(stream, rules, resolve, trust_of(stream, resolve)) as bucket:
+        with Bucket(
+            spec=stream, rules=rules, resolve=resolve, trust=trust_of(stream, resolve)
+        ) as bucket:
             return bucket.base, _some(given, filter(wanted, bucket.names()))
     with WebPage(access_of(stream, resolve), rules, _LONGEST_PAGE) as page:
         url = page.final_url

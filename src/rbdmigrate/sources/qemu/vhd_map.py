@@ -17,7 +17,7 @@ _SMALLEST, _LARGEST = 4 << 10, 256 << 20  # bytes of a block
 class VhdMap(TableMap):
     """The blocks of an open file. ``table``: where its table of ``entries`` blocks is."""
 
-    def __init__(self, file: int, table: int, entries: int, block: int) -> None:
+    def __init__(self, *, file: int, table: int, entries: int, block: int) -> None:
         super().__init__(file, block, table=table, entries=entries, order=">")
         bits = block // _SECTOR // 8
         self._bitmap = -(-bits // _SECTOR) * _SECTOR  # bytes before the data of each block
@@ -36,4 +36,4 @@ def read_map(file: int) -> Optional[VhdMap]:
     usual = header[:8] == b"cxsparse" and table < 1 << 62
     if not usual or not _SMALLEST <= block <= _LARGEST or block & (block - 1):
         return None
-    return VhdMap(file, table, entries, block)
+    return VhdMap(file=file, table=table, entries=entries, block=block)

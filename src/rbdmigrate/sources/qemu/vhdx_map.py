@@ -35,7 +35,7 @@ _SECTOR = _guid("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 class VhdxMap(BlockMap):
     """The blocks of an open VHDX file. ``table``: where its table of blocks is."""
 
-    def __init__(self, file: int, length: int, table: int, block: int, sector: int) -> None:
+    def __init__(self, *, file: int, length: int, table: int, block: int, sector: int) -> None:
         super().__init__(file, length, block)
         self._table = table
         self._chunk = (1 << 23) * sector // block  # blocks before each entry for a bitmap
@@ -63,7 +63,13 @@ def read_map(file: int) -> Optional[VhdxMap]:
     usual = found.sector in (512, 4096) and _SMALLEST <= found.block <= _LARGEST
     if not usual or found.block & (found.block - 1) or found.flags & _HAS_PARENT:
         return None
-    return VhdxMap(file, os.fstat(file).st_size, found.table, found.block, found.sector)
+    return VhdxMap(
+        file=file,
+        length=os.fstat(file).st_size,
+        table=found.table,
+        block=found.block,
+        sector=found.sector,
+    )
 
 
 def has_parent(read: Read) -> bool:

@@ -55,7 +55,12 @@ def survey(session: Session, source: rbd.Image, target: Place) -> CopyEstimate:
             layout = striping_of(image)
     found = views(source)
     size = max(size for _, _, size in found)
-    to_copy = CopyCost(size, layout.object_size, layout.stripe_unit, layout.stripe_count)
+    to_copy = CopyCost(
+        size=size,
+        object_size=layout.object_size,
+        stripe_unit=layout.stripe_unit,
+        stripe_count=layout.stripe_count,
+    )
     total = 0
     for snapshot, before, _ in found:
         source.set_snap(snapshot)
@@ -83,7 +88,12 @@ def survey_import(
         size = int(image.size())
         present = _Present(image)
         layout = striping_of(image)
-        to_copy = CopyCost(size, layout.object_size, layout.stripe_unit, layout.stripe_count)
+        to_copy = CopyCost(
+            size=size,
+            object_size=layout.object_size,
+            stripe_unit=layout.stripe_unit,
+            stripe_count=layout.stripe_count,
+        )
         if source is None:
             source = diff(image, None, (0, size), True, True)
         total = 0

@@ -17,7 +17,7 @@ class CopyProgress:
     """A copy's callback: paces each object, and tells how far it is now and then."""
 
     def __init__(
-        self, pace: CopyThrottle, found: CopyEstimate, tell: Tell, watch: SoleWriter
+        self, *, pace: CopyThrottle, found: CopyEstimate, tell: Tell, watch: SoleWriter
     ) -> None:
         self._watch = watch
         self._pace = pace

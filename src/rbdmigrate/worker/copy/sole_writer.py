@@ -20,7 +20,7 @@ class SoleWriter:
     """Watches one copy. ``alone`` is true as long as nothing shows that somebody else was there."""
 
     def __init__(
-        self, session: Session, ioctx: rados.Ioctx, target: Place, untouched: Optional[int]
+        self, *, session: Session, ioctx: rados.Ioctx, target: Place, untouched: Optional[int]
     ) -> None:
         """``untouched``: the version of the header while nobody wrote it; None: it is not known."""
         self._session = session

@@ -180,8 +180,8 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
     files = CheckedFiles.of(imported.source, ends.policy)
     with session.open(target) as ioctx:
         require_unlocked(ioctx, target)
-        watch = SoleWriter(session, ioctx, target, act.untouched)
-        copied = CopyProgress(session.pace, found, tell, watch)
+        watch = SoleWriter(session=session, ioctx=ioctx, target=target, untouched=act.untouched)
+        copied = CopyProgress(pace=session.pace, found=found, tell=tell, watch=watch)
         copied.tell(0, found.to_copy.objects)
         allow_lock_owner(ioctx, target, act.holder_ops)
         fault_point("librbd.before", "execute")

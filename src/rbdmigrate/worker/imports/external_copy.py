@@ -101,7 +101,7 @@ def execute(
         session.without_cache(),
     ):
         reader.require(imported.snapshots)
-        watch = SoleWriter(session, ioctx, target, act.untouched)
+        watch = SoleWriter(session=session, ioctx=ioctx, target=target, untouched=act.untouched)
         watch.begins()
         mark = reader.from_its_beginning(read_mark(ioctx, target))
         if not mark.complete:

@@ -140,7 +140,7 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         ioctx = stack.enter_context(session.open(target))
         source = stack.enter_context(cluster.open(place))
         stack.enter_context(session.without_cache())
-        watch = SoleWriter(session, ioctx, target, act.untouched)
+        watch = SoleWriter(session=session, ioctx=ioctx, target=target, untouched=act.untouched)
         watch.begins()
         mark = read_mark(ioctx, target)
         _require_same_source(ends, place, mark)

@@ -30,7 +30,7 @@ class BothImages:
     """Source and target of a migration, opened and looked at again with every question."""
 
     def __init__(
-        self, source_ioctx: rados.Ioctx, target_ioctx: rados.Ioctx, source: Place, target: Place
+        self, *, source_ioctx: rados.Ioctx, target_ioctx: rados.Ioctx, source: Place, target: Place
     ) -> None:
         self.source_ioctx = source_ioctx
         self.target_ioctx = target_ioctx
@@ -72,10 +72,10 @@ def opened(session: Session, source: Place, target: Place) -> Iterator[BothImage
     """Source and target of a migration, for the time of a repair."""
     with ExitStack() as stack:
         yield BothImages(
-            stack.enter_context(session.open(source)),
-            stack.enter_context(session.open(target, frees_space=True)),
-            source,
-            target,
+            source_ioctx=stack.enter_context(session.open(source)),
+            target_ioctx=stack.enter_context(session.open(target, frees_space=True)),
+            source=source,
+            target=target,
         )
 
 
