@@ -144,7 +144,7 @@ class Components:
         )
 
     def _make_requests(self) -> None:
-        """What answers the requests about migrations."""
+        """What the requests about migrations need, and those."""
         host = self._host
         self._inventories = Inventories()
         self._preflight = Preflight(
@@ -187,6 +187,10 @@ class Components:
             changes=changes,
             translated=self.translated,
         )
+        self._make_migrations(changes)
+
+    def _make_migrations(self, changes: RecordChanges) -> None:
+        """The requests themselves."""
         refresh = Refresh(self.registry, self.scheduler)
         self.listing = Listing(
             registry=self.registry,

@@ -112,25 +112,7 @@ def read_plan(plain: Any, default_pool: str, timezone: str = "UTC") -> Definitio
         method=_method(policy),
     )
     definition = replace(definition, auto=_auto(policy, definition))
-    other = definition.method not in (None, Method.WARM)
-    if definition.policy.goal is Goal.CUT_OVER and other:
-        raise refuse(
-            "policy.goal",
-            "is cut-over, which only the method warm has",
-            "give another goal, or policy.method: warm",
-        )
-    if definition.policy.cutover_window and other:
-        raise refuse(
-            "policy.cutover_window",
-            "is for a cutover, which only the method warm has",
-            "leave it out, or give policy.method: warm",
-        )
-    if definition.policy.refresh_source and other:
-        raise refuse(
-            "policy.refresh_source",
-            "is for the time after a cutover, which only the method warm has",
-            "leave it out, or give policy.method: warm",
-        )
+    _refuse_cutover_by_others(definition)
     _require_methods(definition)
     path = unchanged(definition)
     if path:
@@ -256,6 +238,29 @@ def _auto(policy: PlanObject, definition: Definition) -> bool:
     """Whether the file leaves the choice of the method to us; the default is not decided here."""
     said = policy.text("method") == _AUTO or cuts_over_later(definition.policy)
     return said and definition.method is None
+
+
+def _refuse_cutover_by_others(definition: Definition) -> None:
+    """Refuse what concerns the cutover where the method is given and has none."""
+    other = definition.method not in (None, Method.WARM)
+    if definition.policy.goal is Goal.CUT_OVER and other:
+        raise refuse(
+            "policy.goal",
+            "is cut-over, which only the method warm has",
+            "give another goal, or policy.method: warm",
+        )
+    if definition.policy.cutover_window and other:
+        raise refuse(
+            "policy.cutover_window",
+            "is for a cutover, which only the method warm has",
+            "leave it out, or give policy.method: warm",
+        )
+    if definition.policy.refresh_source and other:
+        raise refuse(
+            "policy.refresh_source",
+            "is for the time after a cutover, which only the method warm has",
+            "leave it out, or give policy.method: warm",
+        )
 
 
 def _require_methods(definition: Definition) -> None:

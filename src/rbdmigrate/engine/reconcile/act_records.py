@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Optional
 
+from ...cluster.worker_process import WorkerProcess
+from ...control.lifecycle.aborting import written_by_us_alone
 from ...control.lifecycle.decide import ACTING
 from ...control.lifecycle.verification import comparison_snapshot_name
 from ...control.lifecycle.warm import is_refresh, kept_hold
@@ -13,6 +16,13 @@ from ...model.states import ActKind, Method
 from ...model.verification import Verify
 from ..records.tracked import TrackedMigration
 from .verification import begin
+
+
+def actor_of(worker: WorkerProcess, manager: str, host: str) -> Actor:
+    """Who does the acts of this worker, to find and to fence it later."""
+    return Actor(
+        manager, host, worker.pid, worker.addresses, worker.clients, worker.process_identity
+    )
 
 
 def with_intent(
@@ -43,6 +53,19 @@ def with_bytes(m: Migration, tracked: TrackedMigration) -> Migration:
     if is_refresh(m, ActKind.EXECUTE):
         return m
     return replace(m, bytes_copied=tracked.copied, bytes_total=tracked.size or m.bytes_total)
+
+
+def with_copy_cut_off(m: Migration, tracked: TrackedMigration, version: Optional[int]) -> Migration:
+    """The record after a copy that was cut off.
+
+    ``version`` is that of the write that took the lock from the copy's worker; None where
+    that did not hold it. Nobody else had the lock until then, unless the copy was seen to begin
+    again. What a client does from then on makes the version another one.
+    """
+    m = with_bytes(m, tracked)
+    if tracked.lock_shared:
+        return replace(m, touched=True)
+    return m if version is None else written_by_us_alone(m, version)
 
 
 def with_change(m: Migration, sentence: str) -> Migration:

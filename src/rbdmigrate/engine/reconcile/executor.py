@@ -16,9 +16,8 @@ from ...cluster import headers
 from ...cluster.fence import Blocklist
 from ...cluster.observe import observe
 from ...cluster.pools import open_by_id
-from ...cluster.worker_process import JobTooLong, WorkerLost
+from ...cluster.worker_process import JobTooLong, WorkerLost, WorkerProcess
 from ...control.lifecycle.abort_guard import guard_abort_again
-from ...control.lifecycle.aborting import written_by_us_alone
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.crashes import after_crash
 from ...control.lifecycle.cutover import waits_for_clients
@@ -47,7 +46,7 @@ from ..settings import Settings
 from . import clones, worker_jobs
 from .abort_guard import GUARDED, blind, find_target, may_be_touched
 from .act_failures import ActFailures
-from .act_records import with_bytes, with_change, with_intent
+from .act_records import actor_of, with_change, with_copy_cut_off, with_intent
 from .fencing import Fencing
 from .outcomes import with_answer
 from .post_copy import PostCopy
@@ -96,64 +95,77 @@ class Executor:
 
     def work(self, slot: Slot, job: Job) -> None:
         """Do ``job``; its failures are recorded. Raises what RADOS and the store raise."""
-        tracked, ident = job.tracked, job.tracked.migration.id
-        try:
-            with span("worker", ident, job.act.value):
-                worker = slot.worker(job)
-        except WorkerLost as error:
-            if not job.stop_reason:
-                problem = not_started(job.act, str(error), tracked.migration.target.spec)
-                self._failures.record(tracked, job.act, EAGAIN, problem, by_source=False)
+        tracked = job.tracked
+        worker = self._worker(slot, job)
+        if worker is None:
             return
         situation = self._still_wanted(tracked, job.act)
-        if situation is None:
-            return
-        with span("clones", ident, job.act.value):
-            refusal = clones.look_before(self._client, tracked.migration, job.act)
-        if refusal is not None:
-            problem = FailureReason(str(refusal), refusal.errno == EAGAIN)
-            self._failures.record(tracked, job.act, refusal.errno, problem)
+        if situation is None or not self._clones_allow(tracked, job.act):
             return
         try:
             allowed_version = self._guard_abort(tracked, job.act, worker.clients)
         except MigrationError as unsafe:
             self._failures.abort_refused(tracked, unsafe.errno, str(unsafe))
             return
-        actor = Actor(
-            self._manager,
-            self._host,
-            worker.pid,
-            worker.addresses,
-            worker.clients,
-            worker.process_identity,
-        )
+        actor = actor_of(worker, self._manager, self._host)
+        if self._intent_written(job, situation, actor):
+            self._run(slot, job, worker, actor, self._job(tracked, job.act, allowed_version))
+
+    def _worker(self, slot: Slot, job: Job) -> Optional[WorkerProcess]:
+        """The worker of the slot; None when it cannot be started, which is recorded."""
+        tracked = job.tracked
+        try:
+            with span("worker", tracked.migration.id, job.act.value):
+                return slot.worker(job)
+        except WorkerLost as error:
+            if not job.stop_reason:
+                problem = not_started(job.act, str(error), tracked.migration.target.spec)
+                self._failures.record(tracked, job.act, EAGAIN, problem, by_source=False)
+            return None
+
+    def _clones_allow(self, tracked: TrackedMigration, act: ActKind) -> bool:
+        """Whether no clone of the source is in the way of ``act``; else that is recorded."""
+        with span("clones", tracked.migration.id, act.value):
+            refusal = clones.look_before(self._client, tracked.migration, act)
+        if refusal is not None:
+            problem = FailureReason(str(refusal), refusal.errno == EAGAIN)
+            self._failures.record(tracked, act, refusal.errno, problem)
+        return refusal is None
+
+    def _intent_written(self, job: Job, situation: Situation, actor: Actor) -> bool:
+        """Write the intent into the record; False when a request decided otherwise meanwhile."""
+        tracked, act = job.tracked, job.act
         touched = may_be_touched(self._client, tracked.migration)
         fraction = self._settings().verify_fraction
-        if (
-            job.act is not ActKind.COMPLETE_OBJECTS
-        ):  # what was shown of the copy before it stays shown
+        if act is not ActKind.COMPLETE_OBJECTS:  # what was shown of the copy before stays shown
             tracked.done = tracked.total = tracked.compared = 0
             tracked.throughput = Throughput()
             tracked.uncontrolled, tracked.may_take_lock = "", False
         tracked.lock_shared = False
         tracked.rate_limit = self._throttle.first_rate(tracked)
-        copies = job.act is ActKind.EXECUTE and tracked.migration.method is not Method.WARM
-        ops = self._holder.begin(tracked, worker.clients) if copies else None
+        copies = act is ActKind.EXECUTE and tracked.migration.method is not Method.WARM
+        ops = self._holder.begin(tracked, actor.clients) if copies else None
 
         def intent(m: Migration) -> Migration:
-            if self._plans.hold(m, job.act) is not None:
+            if self._plans.hold(m, act) is not None:
                 raise Outdated(f"the plan {m.plan} was paused or cancelled")
-            return replace(with_intent(m, job.act, actor, touched, fraction), holder_ops=ops)
+            return replace(with_intent(m, act, actor, touched, fraction), holder_ops=ops)
 
-        wanted, abandoned = RunAct(job.act), tracked.abandoned
+        wanted, abandoned = RunAct(act), tracked.abandoned
         try:
             confirmed = while_decided(wanted, situation, time.time(), intent, abandoned=abandoned)
-            with span("intent", ident, job.act.value):
+            with span("intent", tracked.migration.id, act.value):
                 self._registry.update(tracked, confirmed)
         except Outdated:  # a request was accepted meanwhile: the next look decides about it
-            return
+            return False
         tracked.progressed_at = time.monotonic()
-        job_of_worker = self._job(tracked, job.act, allowed_version)
+        return True
+
+    def _run(
+        self, slot: Slot, job: Job, worker: WorkerProcess, actor: Actor, job_of_worker: ActOn
+    ) -> None:
+        """Have the worker do the act whose intent is in the record."""
+        tracked, ident = job.tracked, job.tracked.migration.id
         begun, result = time.monotonic(), "failed"
         try:
             with span("act", ident, job.act.value):
@@ -187,7 +199,7 @@ class Executor:
         slot.discard_worker()
         version = self._fencing.fence(tracked.migration, actor, reaped=True)
         if job.act is ActKind.EXECUTE:
-            self._copy_cut_off(tracked, version)
+            self._registry.update(tracked, lambda m: with_copy_cut_off(m, tracked, version))
             self._after_copy.complete_objects(slot, tracked)
         self._holder.restore(tracked)
         if error.gave_up:
@@ -204,22 +216,6 @@ class Executor:
             errno = ETIMEDOUT if job.failure.transient else ENOMEM
             self._failures.record(tracked, job.act, errno, job.failure)
         self._registry.update(tracked, lambda m: replace(m, intent=None))
-
-    def _copy_cut_off(self, tracked: TrackedMigration, version: Optional[int]) -> None:
-        """What is known of the target's header after a copy that was cut off.
-
-        ``version`` is that of the write that took the lock from the copy's worker; None where
-        that did not hold it. Nobody else had the lock until then, unless the copy was seen to begin
-        again. What a client does from then on makes the version another one.
-        """
-
-        def change(m: Migration) -> Migration:
-            m = with_bytes(m, tracked)
-            if tracked.lock_shared:
-                return replace(m, touched=True)
-            return m if version is None else written_by_us_alone(m, version)
-
-        self._registry.update(tracked, change)
 
     def _job(
         self, tracked: TrackedMigration, act: ActKind, allowed_version: Optional[int]

@@ -15,7 +15,7 @@ import rados
 from ...cluster.observe import observe
 from ...control.lifecycle.confirm import Outdated, while_decided
 from ...control.lifecycle.decide import bounded_wait, decide, failed, is_ours
-from ...control.lifecycle.decision import End, Fail, RunAct
+from ...control.lifecycle.decision import Decision, End, Fail, RunAct
 from ...control.lifecycle.observed import with_observation
 from ...control.lifecycle.reverse import reverse_at
 from ...control.lifecycle.situation import HALF_DONE, Situation, diagnose
@@ -153,7 +153,7 @@ class Reconciler:
     def guarded(
         self, tracked: TrackedMigration, function: Callable[[TrackedMigration], None]
     ) -> None:
-        """Run ``act`` on a busy migration; whatever happens the migration is looked at again."""
+        """Run ``function`` on a busy migration, which is looked at again whatever happens."""
         try:
             function(tracked)
         except StoreFenced as error:
@@ -193,25 +193,9 @@ class Reconciler:
         tracked.seen = (time.monotonic(), situation)
         tracked.troubled = False
         tracked.abandoned = self._abandoned(tracked, situation)
-        decided = decision = decide(migration, situation, now, abandoned=tracked.abandoned)
-        hold = migration.hold
-        if hold is not None and hold.until is not None and hold.until > now:
-            look_again(tracked, hold.until - now)
-        soak = soak_ends(migration, now)
-        if soak is not None:
-            look_again(tracked, soak - now)
-        for refresh in (refresh_at(migration), reverse_at(migration)):
-            if refresh is not None and refresh > now:
-                look_again(tracked, refresh - now)
-        if not isinstance(decision, RunAct):
-            tracked.done_act = None  # it was enough
-        elif not is_refresh(migration, decision.act) and _without_effect(tracked, decision.act):
-            tracked.done_act = None  # a retry is counted from the beginning
-            decision = Fail(
-                ELOOP,
-                f"{decision.act.value} succeeded several times without effect; look at the "
-                "manager's log and at both images.",
-            )
+        decided = decide(migration, situation, now, abandoned=tracked.abandoned)
+        _look_again_in_time(tracked, migration, now)
+        decision = _unless_without_effect(tracked, decided)
         if isinstance(decision, RunAct):
             tracked.wanted = decision.act
             tracked.wanted_since = time.monotonic()
@@ -275,6 +259,34 @@ class Reconciler:
             return m
         tracked.soak_mark = (since, now)
         return self._registry.update(tracked, lambda m: with_soaked(m, passed))
+
+
+def _look_again_in_time(tracked: TrackedMigration, m: Migration, now: float) -> None:
+    """Have it looked at when a hold, its soak time or the time until its next round is over."""
+    hold = m.hold
+    if hold is not None and hold.until is not None and hold.until > now:
+        look_again(tracked, hold.until - now)
+    soak = soak_ends(m, now)
+    if soak is not None:
+        look_again(tracked, soak - now)
+    for refresh in (refresh_at(m), reverse_at(m)):
+        if refresh is not None and refresh > now:
+            look_again(tracked, refresh - now)
+
+
+def _unless_without_effect(tracked: TrackedMigration, decision: Decision) -> Decision:
+    """The decision, or a failure: an act that goes well again and again does not help."""
+    if not isinstance(decision, RunAct):
+        tracked.done_act = None  # it was enough
+        return decision
+    if is_refresh(tracked.migration, decision.act) or not _without_effect(tracked, decision.act):
+        return decision
+    tracked.done_act = None  # a retry is counted from the beginning
+    return Fail(
+        ELOOP,
+        f"{decision.act.value} succeeded several times without effect; look at the manager's log "
+        "and at both images.",
+    )
 
 
 def _without_effect(tracked: TrackedMigration, act: ActKind) -> bool:
