@@ -97,5 +97,5 @@ class ActFailures:
             return retry_later(m, errno, problem.message, now, wait)
 
         self._registry.update(tracked, change)
-        tracked.done_act = None
+        tracked.repeats_end()
         log.warning("%s: %s", tracked.migration.id, problem.message)

@@ -158,7 +158,7 @@ class Executor:
                 self._registry.update(tracked, confirmed)
         except Outdated:  # a request was accepted meanwhile: the next look decides about it
             return False
-        tracked.progressed_at = time.monotonic()
+        tracked.act_begun(act)
         return True
 
     def _run(
@@ -252,8 +252,7 @@ class Executor:
         if isinstance(answer, NotTrimmed):
             log.warning("%s: %s", tracked.migration.id, answer.untrimmed.reason)
             return
-        tracked.repeats = tracked.repeats + 1 if tracked.done_act is act else 1
-        tracked.done_act = act
+        tracked.act_done(act)
         self.breaker.succeeded(tracked.migration)
 
     def recover(self, tracked: TrackedMigration) -> None:

@@ -23,7 +23,6 @@ from ...control.lifecycle.verification import soak_began, soak_ends, soak_left, 
 from ...control.lifecycle.warm import is_refresh, names_changed, refresh_at
 from ...model.errors import MigrationError
 from ...model.migration import Migration
-from ...model.states import ActKind
 from ...trace import span
 from ..records.registry import Registry, StoreFenced, TrackedMigration
 from ..records.secrets import Secrets
@@ -277,21 +276,17 @@ def _look_again_in_time(tracked: TrackedMigration, m: Migration, now: float) -> 
 def _unless_without_effect(tracked: TrackedMigration, decision: Decision) -> Decision:
     """The decision, or a failure: an act that goes well again and again does not help."""
     if not isinstance(decision, RunAct):
-        tracked.done_act = None  # it was enough
+        tracked.repeats_end()  # it was enough
         return decision
-    if is_refresh(tracked.migration, decision.act) or not _without_effect(tracked, decision.act):
+    refresh = is_refresh(tracked.migration, decision.act)
+    if refresh or tracked.repeated(decision.act) < _MOST_REPEATS:
         return decision
-    tracked.done_act = None  # a retry is counted from the beginning
+    tracked.repeats_end()  # a retry is counted from the beginning
     return Fail(
         ELOOP,
         f"{decision.act.value} succeeded several times without effect; look at the manager's log "
         "and at both images.",
     )
-
-
-def _without_effect(tracked: TrackedMigration, act: ActKind) -> bool:
-    """Whether the same act is decided on again and again although it goes well."""
-    return tracked.done_act is act and tracked.repeats >= _MOST_REPEATS
 
 
 def _concluded(m: Migration, verdict: Union[End, Fail], now: float) -> Migration:

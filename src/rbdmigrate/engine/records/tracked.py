@@ -35,7 +35,9 @@ class TrackedMigration:
 
     __slots__ = (  # there are thousands
         "_busy",
+        "_done_act",
         "_due",
+        "_repeats",
         "_wanted",
         "abandoned",
         "arm",
@@ -47,7 +49,6 @@ class TrackedMigration:
         "copy_look_due",
         "cutover_held",
         "done",
-        "done_act",
         "double",
         "full_speed",
         "group",
@@ -63,7 +64,6 @@ class TrackedMigration:
         "progressed_at",
         "published",
         "rate_limit",
-        "repeats",
         "seen",
         "share",
         "shut_out",
@@ -115,8 +115,8 @@ class TrackedMigration:
         self.abandoned = False  # a half-done act of somebody else was left for good
         self.half_since = 0.0  # monotonic time since when somebody else's act looks interrupted
         self.soak_mark: Optional[tuple[float, float]] = None  # its soak's begin, counted until when
-        self.done_act: Optional[ActKind] = None  # the act that went well last, and was not enough
-        self.repeats = 0  # how often it went well one time after another
+        self._done_act: Optional[ActKind] = None  # the act that went well last
+        self._repeats = 0  # how often it went well one time after another, and no act between
         self.looking = False  # an observer looks at it, or is about to
         self.looking_at_copy = False  # or at its running copy from outside
         self.troubled = False  # its pools did not answer when either was done last
@@ -162,6 +162,25 @@ class TrackedMigration:
     def due(self, due: float) -> None:
         self._due = due
         self.tell()
+
+    def act_begun(self, act: ActKind) -> None:
+        """An act begins. One that went well before it had an effect: that this could begin."""
+        self.progressed_at = time.monotonic()
+        if act is not self._done_act:
+            self.repeats_end()
+
+    def act_done(self, act: ActKind) -> None:
+        """An act went well."""
+        self._repeats = self._repeats + 1 if self._done_act is act else 1
+        self._done_act = act
+
+    def repeats_end(self) -> None:
+        """What went well until now is not counted as repeated."""
+        self._done_act = None
+
+    def repeated(self, act: ActKind) -> int:
+        """How often ``act`` went well one time after another, and nothing else was begun since."""
+        return self._repeats if self._done_act is act else 0
 
     def tell(self) -> None:
         """Let the loop know that something of this changed, or that it came or went."""
