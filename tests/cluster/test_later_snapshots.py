@@ -197,3 +197,19 @@ def test_another_later_one_after_a_copy_that_was_cut_off(cluster, client, migrat
     migration.text("commit", target)
     for spec in (source, target):
         unprotect(client, spec)
+
+
+def test_the_snapshot_that_was_copied_last_may_be_gone(cluster, client, migration, pools):
+    """Both sides are read then, so that only what differs is written."""
+    source, target = begun(client, migration, pools)
+    snap(client, source, "two", 6)
+    kept = history(client, target)
+    with opened(client, source, read_only=False) as image:
+        image.unprotect_snap("one")
+        image.remove_snap("one")
+    migration.text("execute", target, "--snap", "two")
+    migration.wait(target, "executed")
+    assert content(client, target) == content(client, source, "two")
+    assert history(client, target) == [*kept, *history(client, source)]
+    migration.text("commit", target)
+    unprotect(client, target)
