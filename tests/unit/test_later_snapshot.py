@@ -74,6 +74,7 @@ def test_the_difference_is_copied_and_then_it_is_an_import_of_that_snapshot():
     m = record(State.VERIFIED, goal=Goal.VERIFIED, verification=COMPARED, verify=Verify.FULL)
     asked = to_later(m, tuesday(m), Situation.EXECUTED, NOW)
     assert (asked.state, asked.verification, asked.executed_at) == (State.PREPARED, None, None)
+    assert len(asked.timeline) == len(m.timeline)  # the request itself is noted there
     seen = with_observation(asked, Situation.EXECUTED, Observation(None, None), NOW)
     assert seen.state is State.PREPARED  # nobody takes what it holds for what was asked for
     assert asked.imported.source.snap_name == "monday"  # what the target holds

@@ -101,8 +101,9 @@ def to_later(m: Migration, later: LaterSnapshot, situation: Situation, now: floa
                 f"The copy of a later snapshot to {m.target.spec} has begun already, and cannot "
                 "go back; choose that one again, or another later one.",
             )
-        return replace(m.enter(State.EXECUTED, now), imported=replace(imported, later=None))
-    asked = replace(m.enter(State.PREPARED, now), imported=replace(imported, later=later))
+        held = replace(m, state=State.EXECUTED, imported=replace(imported, later=None))
+        return replace(held, executed_at=m.executed_at or now)
+    asked = replace(m, state=State.PREPARED, imported=replace(imported, later=later))
     return replace(asked, verification=None, executed_at=None)
 
 

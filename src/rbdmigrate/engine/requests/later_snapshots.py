@@ -12,6 +12,7 @@ from ...model.inspection import Inspection
 from ...model.jobs.questions import InspectSource
 from ...model.migration import Migration
 from ...model.references import own_keys
+from ...model.source_spec import parse_source_spec
 from ...model.states import Method
 from ..reconcile.abort_guard import GUARDED
 from ..records.registry import TrackedMigration
@@ -49,6 +50,7 @@ class LaterSnapshots:
 
     def _require_later(self, m: Migration, imported: Import, later: LaterSnapshot) -> None:
         """Refuse a snapshot that is not there, or older than the one that was copied."""
+        name = parse_source_spec(later.spec).snap_name
         found = self._inspected(m, imported, later.spec)
         for finding in found.errors:
             raise MigrationError(finding.errno, finding.sentence)
@@ -58,8 +60,8 @@ class LaterSnapshots:
         if not self._inspected(m, imported, imported.spec).errors:
             raise MigrationError(
                 EINVAL,
-                f"The snapshot {imported.source.label()}, which {m.target.spec} holds, is not "
-                "among those that are older; choose a snapshot that was taken after it.",
+                f"The snapshot {name!r} is older than {imported.source.label()}, which "
+                f"{m.target.spec} holds; choose one that was taken after it.",
             )
 
     def _inspected(self, m: Migration, imported: Import, spec: str) -> Inspection:
