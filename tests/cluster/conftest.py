@@ -15,6 +15,7 @@ import pytest
 import rados
 
 from qa.devcluster import FAST_FAILOVER, Cluster, ClusterOptions
+from qa.faults.managers import start_dead
 from qa.workload.images import wipe
 from tests.cluster.commands import Commands
 from tests.cluster.fixtures import of_cluster, running_or_new
@@ -59,6 +60,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     options = ClusterOptions(mgrs=2, osds=1, rgw=True, conf=FAST_FAILOVER)
     with running_or_new(tmp_path_factory.mktemp("cluster"), options) as ready:
         yield ready
+
+
+@pytest.fixture
+def managers(cluster: Cluster) -> Iterator[None]:
+    """For tests that arm a manager's death: what was not reached is disarmed, the dead started."""
+    yield
+    for armed in cluster.faults.iterdir():
+        armed.unlink()
+    start_dead(cluster)
+    cluster.wait_module()
 
 
 @pytest.fixture(autouse=True)

@@ -50,16 +50,6 @@ MANAGER = [
 ]
 
 
-@pytest.fixture
-def managers(cluster):
-    """Whatever dies is started again."""
-    yield
-    for armed in cluster.faults.iterdir():
-        armed.unlink()
-    start_dead(cluster)
-    cluster.wait_module()
-
-
 def test_a_worker_that_dies_at_any_step(cluster, client, migration, pool, place):  # noqa: F811
     source = make_source(place.folder, "raw")
     spec = text(source.spec(place.stream("file")))

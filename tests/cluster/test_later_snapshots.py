@@ -5,7 +5,6 @@ from errno import EAGAIN, EBUSY, EINVAL, ENOENT, EPERM
 
 import pytest
 
-from qa.faults.managers import start_dead
 from qa.workload.held_process import held_at
 from qa.workload.images import MIB, content, make_image, names, opened, scribble
 from tests.cluster.test_import_crash import arm, settled
@@ -135,16 +134,6 @@ MANAGER = [
     ("store.write.after", "1 executing"),
     ("store.write.before", "1 executed"),
 ]
-
-
-@pytest.fixture
-def managers(cluster):
-    """Whatever dies is started again."""
-    yield
-    for armed in cluster.faults.iterdir():
-        armed.unlink()
-    start_dead(cluster)
-    cluster.wait_module()
 
 
 def gone_on(cluster, client, migration, source, target):

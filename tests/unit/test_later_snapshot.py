@@ -1,4 +1,4 @@
-"""An import that goes on to a later snapshot: who may ask for it, and what comes of it."""
+"""An import that goes on to a later snapshot: when that is allowed, and what comes of it."""
 
 import json
 from dataclasses import replace

@@ -18,7 +18,13 @@ from ...model.source_spec import parse_source_spec
 from ...model.states import Goal, Method, State
 from ...model.watchers import name_users
 from .abort_guard import TargetFound, touched
-from .requests import cleared_for_retry, refuse_aborting, refuse_committing, without_consent
+from .requests import (
+    cleared_for_retry,
+    refuse_aborting,
+    refuse_committing,
+    refuse_failed,
+    without_consent,
+)
 from .situation import Situation
 
 _COPIED = (State.EXECUTED, State.VERIFYING, State.VERIFIED)
@@ -47,14 +53,9 @@ def require_later_possible(m: Migration) -> Import:
             if m.imported is not None
             else f"{target} is not an import, so there is no snapshot to choose; leave out --snap.",
         )
+    if m.imported.later is None and m.failed_in not in _COPIED:
+        refuse_failed(m)
     failed = m.state is State.FAILED and m.failure is not None
-    if failed and m.imported.later is None and m.failed_in not in _COPIED:
-        assert m.failure is not None
-        raise MigrationError(
-            EINVAL,
-            f"It failed before: {m.failure.message} Remove the cause, then "
-            f"`ceph rbd migration retry {target}`.",
-        )
     waits = m.state is State.PREPARED and m.imported.later is not None
     if not failed and not waits and m.state not in _COPIED:
         raise MigrationError(

@@ -76,6 +76,16 @@ def refuse_aborting(m: Migration) -> None:
         )
 
 
+def refuse_failed(m: Migration) -> None:
+    """Raise MigrationError(EINVAL) for a migration that failed: it can be retried or aborted."""
+    if m.state is State.FAILED and m.failure is not None:
+        raise MigrationError(
+            EINVAL,
+            f"It failed before: {m.failure.message} Remove the cause, then "
+            f"`ceph rbd migration retry {m.target.spec}`.",
+        )
+
+
 def refuse_goal(method: Method, goal: Goal) -> None:
     """Raise MigrationError(EINVAL) for a goal that migrations by ``method`` do not have."""
     if goal is Goal.CUT_OVER and method is not Method.WARM:
@@ -163,12 +173,7 @@ def to_execute(m: Migration) -> Migration:
     Raises MigrationError(EBUSY, EINVAL).
     """
     refuse_aborting(m)
-    if m.state is State.FAILED and m.failure is not None:
-        raise MigrationError(
-            EINVAL,
-            f"It failed before: {m.failure.message} Remove the cause, then "
-            f"`ceph rbd migration retry {m.target.spec}`.",
-        )
+    refuse_failed(m)
     return replace(m, goal=Goal.EXECUTED) if m.goal is Goal.PREPARED else m
 
 

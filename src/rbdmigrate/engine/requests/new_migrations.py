@@ -103,8 +103,8 @@ class NewMigrations:
     ) -> Report:
         """Begin to import a source from outside. The same request twice is one migration.
 
-        ``inline``: librbd keeps the source's secrets in the target's header, where whoever may
-        read the image sees them. ``logged``: they came by a way that is written into a log.
+        ``inline``: librbd keeps the source's secrets in the target's header, where every
+        reader of the image sees them. ``logged``: they came by a way that is written into a log.
         ``as_raw``: a file of another format is imported byte by byte, instead of refused.
         ``method`` None: the best one for the source.
         Raises MigrationError for every refusal, having changed nothing.
