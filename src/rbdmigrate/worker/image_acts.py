@@ -24,12 +24,12 @@ from ..model.observation import HeaderState
 from ..model.spec import ImageSpec
 from ..model.watchers import Watcher, source_in_use
 from ..trace import span
-from .copy.concurrency import allow_lock_owner, limited_concurrency
+from .copy.concurrency import limited_concurrency
 from .copy.estimate import survey
+from .copy.librbd_copy import librbd_copy
 from .copy.lock_requests import yielding_lock
 from .copy.missing_objects import require_all_objects
-from .copy.progress import CopyProgress, objects
-from .copy.sole_writer import SoleWriter
+from .copy.progress import objects
 from .identity import (
     prepared_target,
     renamed,
@@ -43,7 +43,7 @@ from .repair import comparison_snapshot, group_mirror, repair
 from .repair.flatten import release_parent
 from .session import Session
 from .trimming import BEFORE_ACT, untrimmed
-from .users import naming_users, require_unlocked, writers
+from .users import naming_users, writers
 
 
 def prepare(
@@ -182,25 +182,20 @@ def execute(
             return NotTrimmed(waits_for)
         with span("survey", act="execute"):
             found = survey(session, image, target)
-    with session.open(target) as ioctx:
-        require_unlocked(ioctx, target)
-        watch = SoleWriter(session=session, ioctx=ioctx, target=target, untouched=act.untouched)
-        copied = CopyProgress(pace=session.pace, found=found, tell=tell, watch=watch)
-        copied.tell(0, found.to_copy.objects)
-        allow_lock_owner(ioctx, target, act.holder_ops)
-        fault_point("librbd.before", "execute")
+    with librbd_copy(session, target, act, found, tell) as copy:
+        ioctx = copy.ioctx
         with limited_concurrency(session, ioctx, target, act, found.to_copy, imported=False):
             require_same_image(ioctx, target)
-            watch.begins()
+            copy.watch.begins()
             lock = yielding_lock(ioctx, target.image_id, session.pace)
             with lock, span("librbd", act="execute"):
-                session.rbd.migration_execute(ioctx, target.image, on_progress=copied.next)
+                session.rbd.migration_execute(ioctx, target.image, on_progress=copy.progress.next)
         fault_point("librbd.after", "execute")
-        version = watch.ended()
+        version = copy.watch.ended()
         require_executed(ioctx, target)
         with span("all objects", act="execute"):
-            require_all_objects(session, source, target, found.to_copy, copied.done)
-        return Copied(version, watch.alone, found.total)
+            require_all_objects(session, source, target, found.to_copy, copy.progress.done)
+        return Copied(version, copy.watch.alone, found.total)
 
 
 def _check_executed(session: Session, ioctx: rados.Ioctx, ends: ImageEnds, tell: Tell) -> Copied:

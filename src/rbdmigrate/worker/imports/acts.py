@@ -30,11 +30,11 @@ from ...model.states import Method
 from ...sources import Content, Limits, changes, identify, inspect, open_content
 from ...sources.copying import CopySource, identify_copied, inspect_copied
 from ...sources.limits import Deadline
-from ..copy.concurrency import allow_lock_owner, limited_concurrency
+from ..copy.concurrency import limited_concurrency
 from ..copy.estimate import survey_import
+from ..copy.librbd_copy import librbd_copy
 from ..copy.lock_requests import yielding_lock
-from ..copy.progress import CopyProgress, objects
-from ..copy.sole_writer import SoleWriter
+from ..copy.progress import objects
 from ..identity import (
     prepared_target,
     renamed,
@@ -44,7 +44,7 @@ from ..identity import (
 )
 from ..repair import comparison_snapshot
 from ..session import Session
-from ..users import lock_holders, require_unlocked
+from ..users import lock_holders
 from . import external_copy, native, native_copy, removal
 from .known_streams import unknown_streams
 from .open_files import CheckedFiles
@@ -178,33 +178,27 @@ def execute(session: Session, ends: ImportEnds, act: Execute, tell: Tell) -> Cop
         source = None if imported.native else list(_extents(session, ends))
     found = survey_import(session, target, source)
     files = CheckedFiles.of(imported.source, ends.policy)
-    with session.open(target) as ioctx:
-        require_unlocked(ioctx, target)
-        watch = SoleWriter(session=session, ioctx=ioctx, target=target, untouched=act.untouched)
-        copied = CopyProgress(pace=session.pace, found=found, tell=tell, watch=watch)
-        copied.tell(0, found.to_copy.objects)
-        allow_lock_owner(ioctx, target, act.holder_ops)
-        fault_point("librbd.before", "execute")
+    with librbd_copy(session, target, act, found, tell) as copy:
+        ioctx = copy.ioctx
         if imported.native:
-            watch.begins()
-            native.execute(ioctx, target, copied.next)
+            copy.watch.begins()
+            native.execute(ioctx, target, copy.progress.next)
         else:
+            told = files.watched(copy.progress.next, session.give_up)
             with (
                 limited_concurrency(session, ioctx, target, act, found.to_copy, imported=True),
                 yielding_lock(ioctx, target.image_id, session.pace),
                 _explained(session, ends, f"Copying {target.spec}"),
             ):
                 require_same_image(ioctx, target)
-                watch.begins()
-                session.rbd.migration_execute(
-                    ioctx, target.image, on_progress=files.watched(copied.next, session.give_up)
-                )
+                copy.watch.begins()
+                session.rbd.migration_execute(ioctx, target.image, on_progress=told)
         fault_point("librbd.after", "execute")
-        version = watch.ended()
+        version = copy.watch.ended()
         if not imported.native:
             require_executed(ioctx, target)
         changed += _changes(session, ends)
-        return Copied(version, watch.alone, found.total, tuple(dict.fromkeys(changed)))
+        return Copied(version, copy.watch.alone, found.total, tuple(dict.fromkeys(changed)))
 
 
 def _extents(session: Session, ends: ImportEnds) -> Iterator[tuple[int, int]]:
