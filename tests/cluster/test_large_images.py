@@ -76,7 +76,7 @@ def test_a_source_that_was_rolled_back_after_its_comparison_snapshot_has_changed
     rolled_back: rados.Ioctx,
 ) -> None:
     with rbd.Image(rolled_back, "a", read_only=True) as image:
-        side = ImageReader("source", rolled_back, str(image.id()))
+        side = ImageReader(name="source", ioctx=rolled_back, ident=str(image.id()))
     assert "after the comparison snapshot" in side.changed_since("s2")
 
 
@@ -100,7 +100,7 @@ def test_an_object_that_only_a_map_has_as_written_is_no_change(
         with rbd.Image(ioctx, "a", read_only=True) as image:
             assert not usable(image)
             assert list(diff(image, "point", (0, 16 * MIB), True, False)) == [(0, 4 * MIB)]
-        side = ImageReader("source", ioctx, ident)
+        side = ImageReader(name="source", ioctx=ioctx, ident=ident)
         assert side.changed_since("point") == ""
         with rbd.Image(ioctx, "a") as image:
             image.write(b"B", 5 * MIB)

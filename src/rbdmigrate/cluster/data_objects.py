@@ -41,13 +41,13 @@ class DataObjects:
 
     def __init__(
         self,
+        *,
         cluster: rados.Rados,
         pool_id: int,
         namespace: str,
         prefix: str,
         size: int,
         snapshot: Optional[int] = None,
-        *,
         old_format: bool = False,
     ) -> None:
         self._ioctx = cluster.open_ioctx2(pool_id)

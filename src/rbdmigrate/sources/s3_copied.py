@@ -47,7 +47,7 @@ def canonical(path: str) -> str:
 class CopiedS3Stream(S3Stream):
     """An object in a bucket, in the path or in the host's name."""
 
-    def __init__(self, spec: StreamSpec, rules: Rules, resolve: Resolve, trust: Trust) -> None:
+    def __init__(self, spec: StreamSpec, rules: Rules, resolve: Resolve, *, trust: Trust) -> None:
         self.trust = trust
         self._region = spec.region or _REGION
         self._token = resolved_key(spec, "session_token", resolve) if spec.session_token else None

@@ -53,7 +53,7 @@ def open_stream(
         return HttpStream(stream.url, rules)
     if stream.type == "s3" and copied:
         trust = trust_of(stream, resolve_config)
-        return CopiedS3Stream(stream, rules, resolve_config, trust)
+        return CopiedS3Stream(stream, rules, resolve_config, trust=trust)
     if stream.type == "s3":
         return S3Stream(stream, rules, resolve_config)
     return NbdStream(stream.uri, rules)

@@ -46,7 +46,9 @@ def objects_by_header(session: Session, ioctx: rados.Ioctx, ident: str) -> Optio
         return None
     pool_id, namespace = data_pool_id(ioctx, ident), str(ioctx.get_namespace())
     size = headers.object_size(ioctx, ident)
-    return DataObjects(session.rados, pool_id, namespace, prefix, size)
+    return DataObjects(
+        cluster=session.rados, pool_id=pool_id, namespace=namespace, prefix=prefix, size=size
+    )
 
 
 def data_objects(
@@ -58,11 +60,11 @@ def data_objects(
     """
     ident = ident_of(image)
     return DataObjects(
-        session.rados,
-        data_pool_id(ioctx, ident),
-        str(ioctx.get_namespace()),
-        str(image.block_name_prefix()),
-        1 << int(image.stat()["order"]),
-        snapshot,
+        cluster=session.rados,
+        pool_id=data_pool_id(ioctx, ident),
+        namespace=str(ioctx.get_namespace()),
+        prefix=str(image.block_name_prefix()),
+        size=1 << int(image.stat()["order"]),
+        snapshot=snapshot,
         old_format=is_old_format(ident),
     )

@@ -50,7 +50,7 @@ class Bucket(CopiedS3Stream):
         folder = f"/{bucket}/" if bucket else "/"
         self._bucket, self._wanted = canonical(folder), unquote(wanted)
         self.base = f"{url.scheme}://{url.place}{folder}"
-        super().__init__(spec, rules, resolve, trust)
+        super().__init__(spec, rules, resolve, trust=trust)
 
     def _require_named(self, url: str) -> None:
         if not self._in_host and not parse_url(url).path[1:].partition("/")[0]:

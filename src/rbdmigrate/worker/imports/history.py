@@ -25,7 +25,7 @@ class HistorySide(ImageReader):
     """The source's side of a verification: the snapshot that was asked for, and older ones."""
 
     def __init__(self, ioctx: rados.Ioctx, place: Place, until: int) -> None:
-        super().__init__("source", ioctx, place.image_id)
+        super().__init__(name="source", ioctx=ioctx, ident=place.image_id)
         self._reader = RbdReader(ioctx, place.image_id)
         self._views = {view.name: view for view in history_until(self._reader, until)}
         self.has_newest = any(view.id == until for view in self._views.values())

@@ -73,11 +73,11 @@ class ExternalSide:
 
     def __init__(
         self,
+        *,
         imported: Import,
         comparison_snapshot: str,
         policy: ImportPolicy,
         resolve: Callable[[str, str], str],
-        *,
         copied: bool = False,
     ) -> None:
         """``copied``: by the mover, and so it is read as the mover does."""
@@ -119,7 +119,7 @@ class NativeSide:
     """A snapshot of an image: all that there is of the source."""
 
     def __init__(self, ioctx: rados.Ioctx, found: native.Found, comparison_snapshot: str) -> None:
-        self._reader = ImageReader("source", ioctx, found.place.image_id)
+        self._reader = ImageReader(name="source", ioctx=ioctx, ident=found.place.image_id)
         self._snapshot = found.snapshot
         self._point = comparison_snapshot
 
@@ -142,7 +142,13 @@ def opened(session: Session, ends: ImportEnds, comparison_snapshot: str) -> Iter
     imported = ends.imported
     if not imported.native:
         resolve, copied = resolver_of(session, ends), ends.method is Method.COPY
-        outside = ExternalSide(imported, comparison_snapshot, ends.policy, resolve, copied=copied)
+        outside = ExternalSide(
+            imported=imported,
+            comparison_snapshot=comparison_snapshot,
+            policy=ends.policy,
+            resolve=resolve,
+            copied=copied,
+        )
         try:
             yield outside
         finally:

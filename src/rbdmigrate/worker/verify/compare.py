@@ -36,7 +36,7 @@ class ImageReader:
     """
 
     def __init__(
-        self, name: str, ioctx: rados.Ioctx, ident: str, refreshed: Optional[str] = None
+        self, *, name: str, ioctx: rados.Ioctx, ident: str, refreshed: Optional[str] = None
     ) -> None:
         self._refreshed = refreshed
         self.name = name

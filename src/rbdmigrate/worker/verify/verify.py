@@ -69,9 +69,9 @@ def verify(session: Session, ends: acts.Ends, act: acts.Verify, tell: Tell) -> V
         session.open(target) as ioctx,
         _source(session, ends, act) as source,
     ):
-        sides = Sides(source, ImageReader("target", ioctx, target.image_id))
+        sides = Sides(source, ImageReader(name="target", ioctx=ioctx, ident=target.image_id))
         by_mover = isinstance(ends, acts.WarmEnds) or isinstance(source, HistorySide)
-        v = _Run(session, act, sides, tell, by_mover=by_mover).all()
+        v = _Run(session=session, act=act, sides=sides, tell=tell, by_mover=by_mover).all()
     release = f"rbd_migration {__version__}, {_release(session.rados)}"
     return Verified(conclude(v, time.time(), release))
 
@@ -81,7 +81,7 @@ def compare_all(
 ) -> Verification:
     """Compare all views of two images, ``comparison_snapshot`` in place of the heads."""
     act = acts.Verify(v, comparison_snapshot=comparison_snapshot)
-    return _Run(session, act, sides, tell, by_mover=True).all()
+    return _Run(session=session, act=act, sides=sides, tell=tell, by_mover=True).all()
 
 
 @contextmanager
@@ -95,7 +95,9 @@ def _source(session: Session, ends: acts.Ends, act: acts.Verify) -> Iterator[Sid
     with session.open(ends.source) as ioctx:
         warm = isinstance(ends, acts.WarmEnds)
         refreshed = brought_to(ioctx, ends.source) if warm else None
-        reader = ImageReader("source", ioctx, ends.source.image_id, refreshed)
+        reader = ImageReader(
+            name="source", ioctx=ioctx, ident=ends.source.image_id, refreshed=refreshed
+        )
         with reader.open(None) as image:
             plain = not act.trust_maps or flagged_invalid(image)
         yield PlainSide(session, reader) if plain else reader
@@ -112,11 +114,11 @@ class _Run:
 
     def __init__(
         self,
+        *,
         session: Session,
         act: acts.Verify,
         sides: Sides,
         tell: Tell,
-        *,
         by_mover: bool = False,
     ) -> None:
         """``by_mover``: it was copied by differences, so that it is compared without them."""

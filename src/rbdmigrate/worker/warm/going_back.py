@@ -128,8 +128,8 @@ def _require_same(session: Session, ends: WarmEnds, tell: Tell) -> None:
         if not headers.image_exists(target, ends.target.image_id):
             return
         both = Compared(
-            ImageReader("source", source, ends.source.image_id, refreshed=""),
-            ImageReader("target", target, ends.target.image_id),
+            ImageReader(name="source", ioctx=source, ident=ends.source.image_id, refreshed=""),
+            ImageReader(name="target", ioctx=target, ident=ends.target.image_id),
         )
         ours = [name for name in both.source.snapshots() if name.startswith(round_prefix(ends.id))]
         v = Verification(Verify.FULL, seed=0, fraction=1.0, started=time.time())
