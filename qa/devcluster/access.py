@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from errno import ETIMEDOUT
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -16,7 +17,7 @@ from typing import (
     Union,
 )
 
-from qa.devcluster import commands
+from qa.devcluster import commands, mon_connection
 from qa.devcluster.blueprint import Blueprint
 from qa.devcluster.daemons import Daemons
 from qa.devcluster.errors import CommandFailed, DevClusterError, WaitTimeout
@@ -39,6 +40,7 @@ class Access:
     def __init__(self, path: Union[str, Path]) -> None:
         self.layout = Layout(Path(path).resolve())
         self.daemons = Daemons(self.layout)
+        self.mons = mon_connection.MonConnection(self.layout)
         self._in_process = InProcessCli()
 
     def exists(self) -> bool:
@@ -103,7 +105,7 @@ class Access:
     ) -> "subprocess.CompletedProcess[str]":
         with contextlib.ExitStack() as stack:
             try:
-                client = stack.enter_context(self._connected(20, mon_op_timeout=20))
+                client = stack.enter_context(self.mons.client())
             except (ImportError, DevClusterError):
                 return tool()
             return self._in_process.run(client, args, timeout, tool, managers=False)
@@ -118,44 +120,27 @@ class Access:
     def rados(self, *args: str, timeout: float = 60, input: Optional[str] = None) -> str:
         return self.run(["rados", *args], timeout=timeout, input=input).stdout
 
-    def connect(self, timeout: float = 20) -> "contextlib.AbstractContextManager[librados.Rados]":
-        """Return a connected RADOS client in this process; ``timeout`` is for the connection.
+    @contextlib.contextmanager
+    def connect(self, timeout: float = 20) -> "Iterator[librados.Rados]":
+        """A connected RADOS client in this process; ``timeout`` (seconds) is for connecting.
 
         Its commands have none: librados writes a manager's answer that comes after
         ``rados_mon_op_timeout`` into memory that it has freed, and the process ends (seen with
         16.2.15 while there was no manager).
         """
-        return self._connected(timeout, mon_op_timeout=0)
-
-    @contextlib.contextmanager
-    def _connected(self, timeout: float, *, mon_op_timeout: float) -> "Iterator[librados.Rados]":
-        import rados as librados  # noqa: PLC0415 - the rest of this package works without it
-
-        client = librados.Rados(
-            conffile=str(self.conf),
-            name="client.admin",
-            conf={
-                "client_mount_timeout": f"{timeout:g}",
-                "rados_mon_op_timeout": f"{mon_op_timeout:g}",
-            },
-        )
+        client = mon_connection.connected(self.layout, timeout, mon_op_timeout=0)
         try:
-            try:
-                client.connect()
-            except librados.Error as error:
-                raise DevClusterError(
-                    f"The cluster in {self.layout.root} cannot be reached ({error}); "
-                    f"the logs of its mons are in {self.layout.logs}."
-                ) from error
             yield client
         finally:
             client.shutdown()
 
-    def mon_command(self, prefix: str, input: str = "", timeout: float = 20, **args: Any) -> Any:
+    def mon_command(self, prefix: str, input: str = "", **args: Any) -> Any:
         """Run a command of the mons without the ceph CLI's start-up time; return decoded JSON."""
         request = json.dumps({"prefix": prefix, "format": "json", **args})
-        with self._connected(timeout, mon_op_timeout=timeout) as client:
+        with self.mons.client() as client:
             code, output, status = client.mon_command(request, input.encode())
+            if code == -ETIMEDOUT:
+                self.mons.forget(client)
         if code != 0:
             raise CommandFailed(["ceph", prefix], -code, output.decode(), status)
         try:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
@@ -50,6 +51,7 @@ class Cluster(Managers):
             self._take_down()
 
     def _take_down(self) -> None:
+        self.mons.close()
         self.daemons.kill_all()
         shutil.rmtree(self.layout.sockets, ignore_errors=True)
         for entry in self.layout.root.iterdir():
@@ -111,6 +113,7 @@ class Cluster(Managers):
         """Stop the mon and wait until the others know; without a majority no command works."""
         mons = self.blueprint.mons
         self._known(name, mons, "mon")
+        self.mons.close()  # it may have been connected to this one
         self.daemons.stop(f"mon.{name}", STOP_GRACE)
         left = [each for each in mons if self.daemons.find(f"mon.{each}")]
         if 2 * len(left) > len(mons):
@@ -124,11 +127,13 @@ class Cluster(Managers):
         """Start the mon and wait until it is in the quorum."""
         self._known(name, self.blueprint.mons, "mon")
         self.daemons.start(f"mon.{name}")
-        self.wait_for(
-            lambda: name in self.mon_command("quorum_status", timeout=timeout)["quorum_names"],
-            timeout,
-            f"mon.{name} to be in the quorum",
-        )
+
+        def in_quorum() -> bool:
+            with suppress(DevClusterError):  # without a majority no command works
+                return bool(name in self.mon_command("quorum_status")["quorum_names"])
+            return False
+
+        self.wait_for(in_quorum, timeout, f"mon.{name} to be in the quorum")
 
     # -- gateways
 
