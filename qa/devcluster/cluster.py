@@ -84,12 +84,22 @@ class Cluster(Managers):
             **sizing,
         )  # fmt: skip
         if application == "rbd" and replicated:
-            self.rbd("pool", "init", name)
+            self._init_pool(name)
         elif application:
             self.mon_command("osd pool application enable", pool=name, app=application)
         if not replicated:
             self.mon_command("osd pool set", pool=name, var="allow_ec_overwrites", val="true")
         return name
+
+    def _init_pool(self, name: str) -> None:
+        """What ``rbd pool init`` does."""
+        try:
+            import rbd  # noqa: PLC0415 - as the rest of this package, without it too
+        except ImportError:
+            self.rbd("pool", "init", name)
+            return
+        with self.mons.client() as client, client.open_ioctx(name) as ioctx:
+            rbd.RBD().pool_init(ioctx, False)
 
     def delete_pool(self, name: str) -> None:
         self.mon_command("osd pool delete", pool=name, pool2=name, yes_i_really_really_mean_it=True)
