@@ -27,7 +27,7 @@ class DiskReport:
     errors: int
     """Requests that failed."""
     longest: float
-    """The longest request in seconds; a guest that stands still has no time that passes."""
+    """The longest request in seconds; a paused guest has no time that passes."""
 
     @property
     def clean(self) -> bool:

@@ -115,7 +115,7 @@ class Machine:
 
     @property
     def running(self) -> bool:
-        """Whether QEMU runs (the guest itself may stand still)."""
+        """Whether QEMU runs (the guest itself may be paused)."""
         return self._process is not None and processes.alive(self._process)
 
     @property

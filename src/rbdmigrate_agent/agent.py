@@ -46,7 +46,7 @@ class Agent:
         self._moving = Moving(manager=manager, journal=journal, stopping=self._stop.is_set)
 
     def stop(self) -> None:
-        """Have :meth:`run` end; a guest that stands still is left to the next agent."""
+        """Have :meth:`run` end; a paused guest is left to the next agent."""
         self._stop.set()
 
     def run(self) -> None:

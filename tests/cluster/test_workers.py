@@ -42,7 +42,7 @@ def worker(cluster: Cluster) -> Iterator[WorkerProcess]:
 def test_a_worker_that_cannot_read_what_it_is_told_ends(
     cluster: Cluster, worker: WorkerProcess
 ) -> None:
-    """Otherwise it would wait for ever, and so would its slot."""
+    """Otherwise it would wait forever, and so would its slot."""
     pipe = worker._process.stdin
     pipe.write(b'{"SetRate":{"rate":"' + b"x" * (MAX_LINE + 10) + b'"}}\n')
     pipe.flush()

@@ -1,9 +1,9 @@
 """Threads, processes and time under a test's control.
 
-One thread runs at a time, on a virtual clock. They are real threads that pass a baton. They change
-places where they would wait, and at operations of the fake cluster, in an order that depends on
-the seed alone: a test that fails fails again with the same seed. The clock stands still while
-anybody can run, and then jumps to the next timeout, so waiting costs nothing.
+One thread runs at a time, on a virtual clock. They are real threads, which switch where they
+would wait, and at operations of the fake cluster, in an order that depends on the seed alone: a
+test that fails fails again with the same seed. The clock does not move while a thread can run, and
+then jumps to the next timeout, so waiting costs nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Optional
 
 EPOCH = 1_700_000_000.0  # what time.time() says at the start
 _SWITCH = 0.15  # how often an operation of the cluster lets another thread run, when one can
-_MAX_STEPS = 400_000  # more than any test needs: something runs for ever
+_MAX_STEPS = 400_000  # more than any test needs: something runs forever
 
 
 class Killed(BaseException):
@@ -26,7 +26,7 @@ class Killed(BaseException):
 
 
 class Stuck(AssertionError):
-    """Nobody can run and nobody waits for a time, or it goes on for ever."""
+    """Nobody can run and nobody waits for a time, or it goes on forever."""
 
 
 class Process:

@@ -28,7 +28,7 @@ def orders(world, *guests, host="pve3"):
 
 
 def wait_decided(world, token, idents, answer):
-    """What an agent does whose guest stands still: ask until the outcome is known."""
+    """What an agent does whose guest is paused: ask until the outcome is known."""
     for _ in range(30):
         if answer.decided:
             break

@@ -99,10 +99,10 @@ def test_what_waits_for_a_slot_is_not_looked_at_unless_somebody_asks(bench):
 
 def test_nothing_is_done_with_doubles_and_with_what_is_gone(bench):
     double, gone = bench.tracked("double"), bench.tracked("gone")
-    double.double = "another record is about its image"
+    double.conflict = "another record is about its image"
     bench.gone.add(gone)
     assert bench.due() == []
-    double.double = ""
+    double.conflict = ""
     double.tell()
     assert bench.due() == [double]
     gone.wanted, gone.busy = ActKind.EXECUTE, True

@@ -1,4 +1,4 @@
-"""The agent: what it does while a guest stands still, its journal, its settings, its loop."""
+"""The agent: what it does while a guest is paused, its journal, its settings, its loop."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ SOURCE, TARGET = ImageSpec("hdd", "", "disk"), ImageSpec("nvme", "", "disk")
 GiB = 1 << 30
 LOCK = AdvisoryLock("a b", "client.7")
 FEATURES = frozenset({"layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten"})
-WELL = Facts(
+GOOD = Facts(
     request=MigrationRequest(SOURCE, TARGET),
     pools={"hdd": Pool("hdd"), "nvme": Pool("nvme", max_avail=100 * GiB)},
     source=Name(Place("hdd", "", "disk", 1, "aa"), exists=True),
@@ -48,38 +48,38 @@ def codes(facts):
 
 
 def pool(**changes):
-    return {**WELL.pools, "nvme": replace(WELL.pools["nvme"], **changes)}
+    return {**GOOD.pools, "nvme": replace(GOOD.pools["nvme"], **changes)}
 
 
 def image(**changes):
-    return replace(WELL, image=replace(WELL.image, **changes))
+    return replace(GOOD, image=replace(GOOD.image, **changes))
 
 
 def request(**layout):
-    return replace(WELL, request=MigrationRequest(SOURCE, TARGET, LayoutOptions(**layout)))
+    return replace(GOOD, request=MigrationRequest(SOURCE, TARGET, LayoutOptions(**layout)))
 
 
-EC = {**WELL.pools, "ec": Pool("ec", erasure=True, overwrites=False)}
+EC = {**GOOD.pools, "ec": Pool("ec", erasure=True, overwrites=False)}
 TABLE = [
-    (WELL, []),
-    (replace(WELL, pools={**WELL.pools, "nvme": None}), ["POOL_MISSING"]),
-    (replace(WELL, pools=pool(erasure=True, omap=False)), ["POOL_ERASURE_CODED"]),
-    (replace(WELL, pools=pool(erasure=True, omap=True)), []),
-    (replace(WELL, pools=pool(erasure=True, overwrites=False)), ["DATA_POOL_NO_OVERWRITES"]),
+    (GOOD, []),
+    (replace(GOOD, pools={**GOOD.pools, "nvme": None}), ["POOL_MISSING"]),
+    (replace(GOOD, pools=pool(erasure=True, omap=False)), ["POOL_ERASURE_CODED"]),
+    (replace(GOOD, pools=pool(erasure=True, omap=True)), []),
+    (replace(GOOD, pools=pool(erasure=True, overwrites=False)), ["DATA_POOL_NO_OVERWRITES"]),
     (
-        replace(WELL, pools=pool(erasure=True, omap=False, overwrites=False)),
+        replace(GOOD, pools=pool(erasure=True, omap=False, overwrites=False)),
         ["POOL_ERASURE_CODED"],
     ),
     (replace(request(data_pool="ec"), pools=EC), ["DATA_POOL_NO_OVERWRITES"]),
-    (replace(WELL, pools=pool(flags=frozenset({"nearfull"}))), ["POOL_NEARFULL"]),
-    (replace(WELL, pools=pool(flags=frozenset({"full"}))), ["POOL_FULL"]),
-    (replace(WELL, pools=pool(max_avail=GiB - 1)), ["NO_SPACE"]),
-    (replace(WELL, pools=pool(max_avail=GiB)), ["SPACE_TIGHT"]),
-    (replace(WELL, pools=pool(max_avail=None)), []),
-    (replace(WELL, pools=pool(quota_bytes=2 * GiB, stored=GiB)), []),
-    (replace(WELL, pools=pool(quota_bytes=2 * GiB, stored=GiB + 1)), ["QUOTA_BYTES"]),
-    (replace(WELL, pools=pool(quota_objects=300, objects=44)), []),
-    (replace(WELL, pools=pool(quota_objects=300, objects=45)), ["QUOTA_OBJECTS"]),
+    (replace(GOOD, pools=pool(flags=frozenset({"nearfull"}))), ["POOL_NEARFULL"]),
+    (replace(GOOD, pools=pool(flags=frozenset({"full"}))), ["POOL_FULL"]),
+    (replace(GOOD, pools=pool(max_avail=GiB - 1)), ["NO_SPACE"]),
+    (replace(GOOD, pools=pool(max_avail=GiB)), ["SPACE_TIGHT"]),
+    (replace(GOOD, pools=pool(max_avail=None)), []),
+    (replace(GOOD, pools=pool(quota_bytes=2 * GiB, stored=GiB)), []),
+    (replace(GOOD, pools=pool(quota_bytes=2 * GiB, stored=GiB + 1)), ["QUOTA_BYTES"]),
+    (replace(GOOD, pools=pool(quota_objects=300, objects=44)), []),
+    (replace(GOOD, pools=pool(quota_objects=300, objects=45)), ["QUOTA_OBJECTS"]),
     (image(to_copy=None), ["BYTES_UNKNOWN"]),
     (image(users=(Watcher(7, "10.0.0.5:0/1", kernel=True),)), ["SOURCE_IN_USE", "KERNEL_CLIENT"]),
     (
@@ -96,9 +96,9 @@ TABLE = [
     (image(data_pool="ec"), ["DATA_POOL_LOST"]),
     (image(data_pool="nvme"), []),
     (replace(image(data_pool="ec"), request=request(data_pool="hdd").request), []),
-    (replace(WELL, trash_of_users=True), ["TRASH_NOT_LISTED"]),
+    (replace(GOOD, trash_of_users=True), ["TRASH_NOT_LISTED"]),
     (
-        replace(WELL, trash_of_users=True, source=replace(WELL.source, old_format=True)),
+        replace(GOOD, trash_of_users=True, source=replace(GOOD.source, old_format=True)),
         ["SOURCE_FORMAT_1"],  # it is not moved to the trash
     ),
     (image(obstacles=Obstacles(groups=("hdd/g@s",))), ["GROUP_SNAPSHOTS"]),
@@ -119,8 +119,8 @@ TABLE = [
     (request(stripe_unit=3 << 20, stripe_count=2), ["STRIPE_UNIT"]),
     (request(object_size=8 << 20, stripe_unit=8 << 20, stripe_count=2), []),
     (request(shared=True), ["FEATURES_LOST"]),
-    (replace(WELL, caps={"osd": "allow r"}), ["MANAGER_CAPS"]),
-    (replace(WELL, caps={}), []),
+    (replace(GOOD, caps={"osd": "allow r"}), ["MANAGER_CAPS"]),
+    (replace(GOOD, caps={}), []),
     (image(parent="old/base@s", parent_pool="old"), ["PARENT_ELSEWHERE"]),
 ]
 
@@ -156,14 +156,14 @@ def test_flattening_needs_no_parent():
 
 
 def test_in_place_the_name_is_its_own():
-    place = replace(WELL.source, exists=True)
+    place = replace(GOOD.source, exists=True)
     layout = LayoutOptions(object_size=1 << 20)
-    facts = replace(WELL, request=MigrationRequest(SOURCE, SOURCE, layout), target=place)
+    facts = replace(GOOD, request=MigrationRequest(SOURCE, SOURCE, layout), target=place)
     assert codes(replace(facts, pools={"hdd": Pool("hdd", max_avail=100 * GiB)})) == []
 
 
 def test_an_image_is_copied_onto_itself_only_with_a_new_layout_or_by_force():
-    own = replace(WELL, target=WELL.source, pools={"hdd": Pool("hdd", max_avail=100 * GiB)})
+    own = replace(GOOD, target=GOOD.source, pools={"hdd": Pool("hdd", max_avail=100 * GiB)})
     plain = MigrationRequest(SOURCE, SOURCE)
     for facts, found in (
         (plain, ["NOTHING_CHANGES"]),
@@ -372,7 +372,7 @@ def with_keys(**osd):
         RbdClient(f"client.{name}", {"mon": "profile rbd", "osd": text})
         for name, text in osd.items()
     )
-    return replace(WELL, clients=keys)
+    return replace(GOOD, clients=keys)
 
 
 def test_a_key_that_covers_the_target_alone_is_named_with_the_command_that_adds_the_source():
@@ -407,7 +407,7 @@ def test_keys_that_name_no_pool_or_both_or_others_are_not_judged():
 
 def test_the_pools_of_data_and_of_the_parent_have_to_be_covered_too():
     facts = with_keys(new="profile rbd pool=nvme, profile rbd pool=hdd")
-    source = replace(WELL.image, data_pool="ec", parent="old/ns/base@s", parent_pool="old")
+    source = replace(GOOD.image, data_pool="ec", parent="old/ns/base@s", parent_pool="old")
     found = run(replace(facts, image=source))
     (lacks,) = (f for f in found if f.code == "CLIENTS_SOURCE_POOL")
     assert lacks.remedy.endswith(
@@ -419,7 +419,7 @@ def test_a_new_data_pool_has_to_be_covered_also_in_place():
     facts = with_keys(vm="profile rbd pool=hdd")
     request = MigrationRequest(SOURCE, SOURCE, LayoutOptions(data_pool="ec"))
     pools = {"hdd": Pool("hdd"), "ec": Pool("ec", erasure=True, omap=False)}
-    place = replace(WELL.source, exists=True)
+    place = replace(GOOD.source, exists=True)
     (found,) = run(replace(facts, request=request, pools=pools, target=place))
     assert (found.code, found.object) == ("CLIENTS_TARGET_POOL", "client.vm")
     assert found.remedy.endswith("'profile rbd pool=hdd, profile rbd pool=ec'")
@@ -427,7 +427,7 @@ def test_a_new_data_pool_has_to_be_covered_also_in_place():
 
 def test_what_a_key_has_for_other_daemons_is_kept_by_the_command():
     caps = {"mgr": "profile rbd pool=nvme", "mon": "profile rbd", "osd": "profile rbd pool=nvme"}
-    (found,) = run(replace(WELL, clients=(RbdClient("client.csi", caps),)))
+    (found,) = run(replace(GOOD, clients=(RbdClient("client.csi", caps),)))
     assert "mgr 'profile rbd pool=nvme' mon 'profile rbd' osd 'profile rbd pool=nvme, " in (
         found.remedy
     )

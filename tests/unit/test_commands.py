@@ -118,7 +118,7 @@ def test_a_method_that_was_chosen_is_said_first(ask, chosen, words):
     engine = FakeEngine([report(record, Live())])
     assert ask("run", engine=engine, **BOTH)[1].splitlines()[0] == words
     assert (
-        f"(chosen by itself): {chosen['method_reason']}"
+        f"(chosen automatically): {chosen['method_reason']}"
         in ask("status", engine=engine, target_image="ssd/b")[1]
     )
 

@@ -50,7 +50,7 @@ def plan(regex: str, state: PlanState, name: str = "old") -> Plan:
     return Plan(Definition(name, (selector,), Rule("nvme", "")), state, 1.0)
 
 
-def keeping(client: rados.Rados, pool_id: int) -> PlanRegistry:
+def plan_registry(client: rados.Rados, pool_id: int) -> PlanRegistry:
     return PlanRegistry(
         client=client, registry=Mock(), loader=Mock(pools=lambda: [pool_id]), owner=Owner(1, "test")
     )
@@ -58,13 +58,13 @@ def keeping(client: rados.Rados, pool_id: int) -> PlanRegistry:
 
 def test_a_stored_plan_with_a_refused_expression_is_a_draft_that_says_why(client):
     pool_id = client.pool_lookup("nvme")
-    store = keeping(client, pool_id)._store(pool_id)
+    store = plan_registry(client, pool_id)._store(pool_id)
     store.take()
     store.write_plan(plan(SLOW, PlanState.STARTING, "begun"))
     store.write_plan(plan(SLOW, PlanState.DRAFT, "draft"))
     store.write_plan(plan(SLOW, PlanState.PAUSED, "chosen"))
     store.write_plan(plan("vm-.*", PlanState.STARTING, "good"))
-    fresh = keeping(client, pool_id)
+    fresh = plan_registry(client, pool_id)
     fresh.load()
     found = {kept.plan.name: kept.plan for kept in fresh.all()}
     assert {name: kept.state for name, kept in found.items()} == {

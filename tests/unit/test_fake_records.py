@@ -202,13 +202,15 @@ def test_a_plan_whose_start_was_answered_with_an_error_does_not_start_later(
     client, registry: Registry, slow: SlowPool
 ):
     loader = Mock()
-    keeping = PlanRegistry(client=client, registry=registry, loader=loader, owner=Owner(1, "first"))
-    store = keeping._store(client.pool_lookup(POOL))
+    plan_registry = PlanRegistry(
+        client=client, registry=registry, loader=loader, owner=Owner(1, "first")
+    )
+    store = plan_registry._store(client.pool_lookup(POOL))
     kept = TrackedPlan(Plan(Definition("move"), PlanState.DRAFT, 1.0), [], store, former=False)
     store.write_plan(kept.plan)
     with slow.silent("late"), pytest.raises(rados.TimedOut):
-        keeping.update(kept, lambda plan: replace(plan, state=PlanState.STARTING))
-    keeping.resolve_unsure(kept)
+        plan_registry.update(kept, lambda plan: replace(plan, state=PlanState.STARTING))
+    plan_registry.resolve_unsure(kept)
     raw = omap(client, "rbd_migration_plans")["plan.move"]
     assert decode_plan(Plan, raw).state is PlanState.DRAFT
     assert isinstance(store, PlanStore)
@@ -228,10 +230,10 @@ def test_two_records_about_one_image_are_both_shown_and_neither_is_acted_on(
     client, doubled: Registry
 ):
     one, other, third = doubled.all()
-    assert one.double
-    assert other.double
-    assert not third.double
-    assert len(doubled.doubles()) == 2
+    assert one.conflict
+    assert other.conflict
+    assert not third.conflict
+    assert len(doubled.conflicts()) == 2
     hold = view(one)["hold"]
     assert hold["reason"] == "operator"
     assert "rmomapkey" in hold["message"]
@@ -247,7 +249,7 @@ def test_the_other_record_counts_again_when_one_was_removed(client, doubled: Reg
     change(client, "rbd_migration", lambda op: op.remove_omap_keys((f"migration.{2:012d}",)))
     after = Registry(client=client, owner=Owner(3, "third"), settings=Settings)
     after.read(client.pool_lookup(POOL), "")
-    assert [(t.migration.id, t.double) for t in after.all()] == [
+    assert [(t.migration.id, t.conflict) for t in after.all()] == [
         (f"{1:012d}", ""),
         (f"{3:012d}", ""),
     ]

@@ -14,7 +14,7 @@ HDD, NVME, DATA = 1, 2, 3
 T = Thresholds()
 OPEN, SLOW, WAIT = Level.OPEN, Level.SLOW, Level.WAIT
 GiB = 1 << 30
-WELL = ClusterHealth(
+GOOD = ClusterHealth(
     free={HDD: 0, NVME: 100 * GiB, DATA: 100 * GiB},
     pool_names={HDD: "hdd", NVME: "nvme", DATA: "data"},
     mons=5,
@@ -186,7 +186,7 @@ TABLE = [
     ids=[row[0] for row in TABLE],
 )
 def test_what_closes_which_gate(health, to_come, level, name, says):
-    found = decide(replace(WELL, **health), to_come)
+    found = decide(replace(GOOD, **health), to_come)
     assert (found.level, found.name) == (level, name)
     assert found.factor == {OPEN: 1.0, SLOW: 0.5, WAIT: 0.0}[level]
     assert says in found.message
@@ -195,7 +195,7 @@ def test_what_closes_which_gate(health, to_come, level, name, says):
 
 
 def test_the_worst_gate_speaks_and_all_are_told():
-    found = decide(replace(WELL, slow_ops=2, misplaced=0.2, nearfull_osds=(1, 2)))
+    found = decide(replace(GOOD, slow_ops=2, misplaced=0.2, nearfull_osds=(1, 2)))
     assert (found.level, found.name) == (WAIT, "recovery")
     assert [text.split(";")[0] for text in found.messages] == [
         "The cluster is recovering: 20 % of the objects are misplaced",
@@ -205,7 +205,7 @@ def test_the_worst_gate_speaks_and_all_are_told():
 
 
 def test_a_gate_can_be_switched_off_or_moved():
-    bad = replace(WELL, errors=(HealthError("OSD_FULL"),), misplaced=0.5)
+    bad = replace(GOOD, errors=(HealthError("OSD_FULL"),), misplaced=0.5)
     off = replace(T, health_error=Threshold(), recovery=Threshold(slow=0.3), slow_factor=0.25)
     found = decide(bad, thresholds=off)
     assert (found.level, found.name, found.factor) == (SLOW, "recovery", 0.25)
@@ -222,7 +222,7 @@ class Cluster:
     def pass_by(self, seconds: float, **health):
         """The level after ``seconds``, at the end of which the health is this."""
         self.now += seconds
-        self.gates = evaluate(replace(WELL, **health), self.thresholds, {}, self.gates, self.now)
+        self.gates = evaluate(replace(GOOD, **health), self.thresholds, {}, self.gates, self.now)
         return verdict(self.gates, HDD, [NVME]).level
 
 

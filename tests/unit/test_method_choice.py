@@ -11,7 +11,7 @@ from rbdmigrate.model.errors import MigrationError
 from rbdmigrate.model.finding import Finding, Severity
 from rbdmigrate.model.policy import Policy
 from rbdmigrate.model.states import Goal, Method
-from tests.unit.test_checks import WELL, image, request
+from tests.unit.test_checks import GOOD, image, request
 
 WARM, LIVE, COPY = Method.WARM, Method.LIVE, Method.COPY
 ERROR = Finding("BAD", Severity.ERROR, "a/b", "It is bad.", "rbd fix a/b", 22)
@@ -53,7 +53,7 @@ def test_the_best_one_comes_first_and_a_refusal_has_its_remedy():
 @pytest.mark.parametrize(
     ("facts", "warm", "live"),
     [
-        (WELL, "", ""),
+        (GOOD, "", ""),
         (image(parent="old/base@s", parent_pool="old"), "", ""),
         (image(parent="old/base@s", parent_trashed=True), "WARM_PARENT", ""),
         (image(cache_dirty=True), "CACHE_DIRTY", "CACHE_DIRTY"),

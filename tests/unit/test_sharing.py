@@ -29,7 +29,7 @@ TABLE = [
     ("no cap, no limit", [A, B], Caps(), {"a": None, "b": None}),
     ("equal shares", [A, B, C], Caps(cluster=90), {"a": 30, "b": 30, "c": 30}),
     ("by weight", [A, copy("b", weight=2.0)], Caps(cluster=90), {"a": 30, "b": 60}),
-    ("0 stands still", [A, B], Caps(cluster=0), {"a": 0, "b": 0}),
+    ("0 is no copies", [A, B], Caps(cluster=0), {"a": 0, "b": 0}),
     (
         "an image that stands still leaves its share",
         [A, B],

@@ -19,7 +19,7 @@ from rbdmigrate.model.states import Method
 from rbdmigrate.model.untrimmed import Untrimmed
 from rbdmigrate.model.verification import Verify
 from rbdmigrate.model.watchers import Watcher
-from tests.unit.test_checks import FEATURES, LOCK, SOURCE, TARGET, WELL, RbdClient
+from tests.unit.test_checks import FEATURES, GOOD, LOCK, SOURCE, TARGET, RbdClient
 
 CLIENT = Watcher(7, "10.0.0.5:0/1", lock=True)
 KERNEL = replace(CLIENT, kernel=True, lock=False)
@@ -47,18 +47,18 @@ IMPORTS_ONLY = {
 }  # fmt: skip
 
 
-def by_warm(facts=WELL, **layout):
+def by_warm(facts=GOOD, **layout):
     wanted = MigrationRequest(SOURCE, TARGET, LayoutOptions(**layout)).by(Method.WARM)
     return replace(facts, request=wanted)
 
 
 def image(facts=None, **changes):
     facts = by_warm() if facts is None else facts
-    return replace(facts, image=replace(WELL.image, **changes))
+    return replace(facts, image=replace(GOOD.image, **changes))
 
 
 def pools(**changes):
-    return {**WELL.pools, **changes}
+    return {**GOOD.pools, **changes}
 
 
 TABLE = [
@@ -127,24 +127,24 @@ TABLE = [
         EINVAL,
     ),
     (
-        replace(by_warm(), target=replace(WELL.target, exists=True)),
+        replace(by_warm(), target=replace(GOOD.target, exists=True)),
         ["TARGET_EXISTS"],
         EEXIST,
     ),
     (
-        replace(by_warm(), target=replace(WELL.target, role="target", other=OTHER)),
+        replace(by_warm(), target=replace(GOOD.target, role="target", other=OTHER)),
         ["TARGET_EXISTS"],
         EEXIST,
     ),
     (
-        replace(by_warm(), source=replace(WELL.source, role="source", other=OTHER), image=None),
+        replace(by_warm(), source=replace(GOOD.source, role="source", other=OTHER), image=None),
         ["SOURCE_MIGRATING"],
         EBUSY,
     ),
     (
         replace(
             by_warm(),
-            source=replace(WELL.source, exists=False, role="target", other=OTHER),
+            source=replace(GOOD.source, exists=False, role="target", other=OTHER),
             image=None,
         ),
         ["SOURCE_IS_TARGET"],
@@ -191,7 +191,7 @@ def test_differences_of_its_own_snapshots_are_compared_as_a_whole_or_warned_of()
 
 def test_a_source_in_place_needs_a_new_layout():
     wanted = MigrationRequest(SOURCE, SOURCE).by(Method.WARM)
-    here = replace(WELL, request=wanted, target=WELL.source, pools={"hdd": Pool("hdd")})
+    here = replace(GOOD, request=wanted, target=GOOD.source, pools={"hdd": Pool("hdd")})
     assert [f.code for f in run(here)] == ["NOTHING_CHANGES"]
     layout = LayoutOptions(object_size=1 << 20)
     assert run(replace(here, request=replace(wanted, layout=layout))) == []
@@ -200,7 +200,7 @@ def test_a_source_in_place_needs_a_new_layout():
 def test_a_pool_that_is_near_full_is_named_once_in_place():
     wanted = MigrationRequest(SOURCE, SOURCE, LayoutOptions(object_size=1 << 20)).by(Method.WARM)
     full = {"hdd": Pool("hdd", flags=frozenset({"nearfull"}))}
-    here = replace(WELL, request=wanted, target=WELL.source, pools=full)
+    here = replace(GOOD, request=wanted, target=GOOD.source, pools=full)
     assert [f.code for f in run(here)] == ["POOL_NEARFULL"]
 
 

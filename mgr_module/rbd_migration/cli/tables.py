@@ -55,7 +55,7 @@ def _note(r: Report) -> str:
     if r["hold"] is None:
         return str(r["copied_by"])
     reason, message = r["hold"]["reason"], r["hold"]["message"]
-    # A pause that holds needs no words; one that does not has others than these.
+    # That it was paused says no more than the reason; other messages of a pause do.
     return reason if message.startswith("It was paused") else f"{reason}: {message}"
 
 
@@ -67,14 +67,14 @@ def outcome(r: Report) -> str:
     if r["next"] and (r["failure"] is None or r["next"] != r["failure"]["message"]):
         lines.append(r["next"])
     if r["state"] == "aborted" and r["timeline"] and r["timeline"][-1]["message"]:
-        lines.append(f"Mind that {r['timeline'][-1]['message']}.")
+        lines.append(f"Note that {r['timeline'][-1]['message']}.")
     return "\n".join(lines)
 
 
 def begun(r: Report) -> str:
     """Format the result of a command that begins a migration, with the warnings for its clients.
 
-    A method that was chosen by itself is said first, with what it means for the target.
+    A method that was chosen automatically is said first, with what it means for the target.
     """
     text = outcome(r)
     if r["method_reason"]:
@@ -121,7 +121,7 @@ def detail(r: Report) -> str:
         ("goal", r["goal"]),
     ]
     if r["method"] != "live" or r["method_reason"]:
-        reason = f" (chosen by itself): {r['method_reason']}" if r["method_reason"] else ""
+        reason = f" (chosen automatically): {r['method_reason']}" if r["method_reason"] else ""
         rows.append(("method", r["method"] + reason))
     if r["method"] == "warm":
         rows.append(("clients", f"use the {r['clients']}"))

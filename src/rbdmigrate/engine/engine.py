@@ -142,7 +142,7 @@ class Engine:
             f"{g.store}: key {g.key} of the object rbd_migration_plans: {g.reason}"
             for g in self.plans.garbage
         ]
-        return [*unreadable, *self._registry.doubles(), *plans]
+        return [*unreadable, *self._registry.conflicts(), *plans]
 
     def throughput(
         self, target: Optional[ImageSpec] = None, plan: str = ""

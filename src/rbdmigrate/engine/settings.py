@@ -26,7 +26,7 @@ class Settings:
     ``verify_trust_maps``: a verification leaves out what the source's object maps have as missing.
     ``per_source_pool`` and ``per_target_pool``: copies at once that share a pool; 0 is no limit.
     ``timetable``: the cluster's throttle over the week; None is no limit. ``pool_rates``: those of
-    pools, by name, in bytes per second; None is no limit, 0 stands still. ``window``: when copies
+    pools, by name, in bytes per second; None is no limit, 0 is no copies. ``window``: when copies
     may run; None is always. ``timezone`` is that of the windows of single migrations.
     ``thresholds``: of the health gates. ``guard``: how many times as long as without copies the
     clients' operations may take; 0 is any.

@@ -61,7 +61,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Released:
-    """The guest stands still, and none of the images of ``migrations`` is open any more."""
+    """The guest is paused, and none of the images of ``migrations`` is open any more."""
 
     token: str
     guest: str

@@ -34,7 +34,7 @@ class CutoverMode(str, enum.Enum):
 class CutoverPolicy:
     """How the cutover is to be done.
 
-    ``max_pause``: seconds that a guest may stand still; what takes longer is undone.
+    ``max_pause``: seconds that a guest may be paused; what takes longer is undone.
     ``name_changes``: clients are known to find the image under its new name.
     """
 

@@ -100,7 +100,7 @@ def die_with_parent(parent: int) -> None:
 def _read_jobs(channel: Channel, jobs: queue.Queue[DoJob], pace: CopyThrottle) -> None:
     """Pass on what the parent says. When it says no more, or nothing readable, the process ends.
 
-    A call in librbd would never notice, and a worker that hears nothing would wait for ever.
+    A call in librbd would never notice, and a worker that hears nothing would wait forever.
     """
     code = _UNREADABLE
     try:

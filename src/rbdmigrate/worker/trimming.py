@@ -17,8 +17,7 @@ from typing import Optional
 import rados
 import rbd
 
-from ..cluster import image_snapshots
-from ..cluster import mon_queries as inventory
+from ..cluster import image_snapshots, mon_queries
 from ..cluster.data_objects import object_name
 from ..cluster.object_snapshots import ObjectSnapshots
 from ..control.objects.striping import Striping
@@ -54,7 +53,7 @@ def untrimmed(
     if not kept and not striping.fancy:
         return None
     pool_id, namespace = data_pool_id(ioctx, ident), ioctx.get_namespace()
-    removed = inventory.removed_snapshots(session.rados, pool_id)
+    removed = mon_queries.removed_snapshots(session.rados, pool_id)
     if not may_be_endangered(kept, newest, removed, striped=striping.fancy):
         return None
     pool = str(session.rados.pool_reverse_lookup(pool_id))

@@ -40,15 +40,15 @@ class GuestConnection(Protocol):
         """Make sure, while the guest runs, that QEMU can open an image with the disk's options."""
 
     def pause(self, guest: Guest) -> str:
-        """Let a running guest stand still; return its status before."""
+        """Pause a running guest; return its status before."""
 
     def close(self, exchanges: Sequence[DiskExchange]) -> None:
-        """Close the images of disks of one guest that stands still, source or target."""
+        """Close the images of disks of one paused guest, source or target."""
 
     def open(
         self, exchange: DiskExchange, side: Side, location: Optional[ImageLocation] = None
     ) -> None:
-        """Open an image for the disk of a guest that stands still, and give it to the guest.
+        """Open an image for the disk of a paused guest, and give it to the guest.
 
         ``location`` is where the image of that side is now, if it is not where it was planned.
         """

@@ -39,7 +39,7 @@ def prepare(monitor: Monitor, exchange: DiskExchange) -> None:
 
 
 def close(monitor: Monitor, exchange: DiskExchange) -> None:
-    """Close the image of a guest that stands still. Raises GuestError; see ``where`` then."""
+    """Close the image of a paused guest. Raises GuestError; see ``where`` then."""
     _must_stand(monitor, exchange)
     graph = _seen(monitor, exchange)
     if exchange.placeholder not in graph.nodes:
@@ -58,7 +58,7 @@ def close(monitor: Monitor, exchange: DiskExchange) -> None:
 def open_image(
     monitor: Monitor, exchange: DiskExchange, side: Side, location: ImageLocation
 ) -> None:
-    """Open an image for the disk of a guest that stands still, and give it to the guest.
+    """Open an image for the disk of a paused guest, and give it to the guest.
 
     Raises GuestError; the disk has the placeholder then, or the image.
     """

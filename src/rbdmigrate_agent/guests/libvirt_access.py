@@ -142,7 +142,7 @@ class LibvirtMonitor:
         raise GuestError(f"libvirt passed on an answer to {command} that is not understood.")
 
     def pause(self) -> None:
-        """Let the guest stand still, so that libvirt knows."""
+        """Pause the guest, so that libvirt knows."""
         self._libvirt.call("suspend a domain", self._domain.suspend)
 
     def go_on(self) -> None:

@@ -32,7 +32,7 @@ class GuestMonitor(Monitor, Protocol):
     """A monitor whose owner has its own way to pause the guest, and to let it go on."""
 
     def pause(self) -> None:
-        """Let the guest stand still. Raises GuestError."""
+        """Pause the guest. Raises GuestError."""
 
     def go_on(self) -> None:
         """Let the guest go on. Raises GuestError."""
@@ -74,12 +74,12 @@ class MonitoredGuests(ABC):
             planning.try_open(monitor, exchange, location)
 
     def pause(self, guest: Guest) -> str:
-        """Let a running guest stand still; return its status before."""
+        """Pause a running guest; return its status before."""
         with self._connected(guest.process) as monitor:
             return steps.pause(monitor, guest.name, monitor.pause)
 
     def close(self, exchanges: Sequence[DiskExchange]) -> None:
-        """Close the images of disks of one guest that stands still."""
+        """Close the images of disks of one paused guest."""
         with self._of_exchanges(exchanges) as monitor:
             for each in exchanges:
                 exchanging.close(monitor, each)
@@ -87,7 +87,7 @@ class MonitoredGuests(ABC):
     def open(
         self, exchange: DiskExchange, side: Side, location: Optional[ImageLocation] = None
     ) -> None:
-        """Open an image for a disk and give it to the guest that stands still."""
+        """Open an image for a disk and give it to the paused guest."""
         place = location or exchange.location(side)
         with self._of_exchanges([exchange]) as monitor:
             exchanging.open_image(monitor, exchange, side, place)

@@ -67,7 +67,7 @@ class QmpSocket:
         return int(struct.unpack("3i", raw)[0])
 
     def pause(self) -> None:
-        """Let the guest stand still."""
+        """Pause the guest."""
         self.execute("stop")
 
     def go_on(self) -> None:

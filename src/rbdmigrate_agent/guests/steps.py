@@ -16,7 +16,7 @@ _CAN_GO_ON = (_PAUSED, "io-error")
 
 
 def pause(monitor: Monitor, name: str, stop: Callable[[], object]) -> str:
-    """Let the guest stand still with ``stop``; return its status before. Raises GuestError."""
+    """Pause the guest with ``stop``; return its status before. Raises GuestError."""
     before = status_of(monitor)
     if before not in (_RUNNING, _PAUSED):
         raise GuestError(f"Guest {name} is neither running nor paused but {before}.")

@@ -43,7 +43,7 @@ _CUTOVER = (
         "How clients are made to leave the source of a warm migration.",
         choices=schemas.CUTOVERS,
     ),
-    Field("max_pause", "size", "How long a guest may stand still, such as 3s.", example="3s"),
+    Field("max_pause", "size", "How long a guest may be paused, such as 3s.", example="3s"),
     Field("name_changes", "boolean", "Clients are known to find the image under its new name."),
 )
 _LAYOUT = Field(

@@ -130,7 +130,7 @@ ROUNDS = (
     field(
         "pause_seconds",
         "number",
-        "Seconds that the cutover took, or that its guest stood still.",
+        "Seconds that the cutover took, or that its guest was paused.",
         nullable=True,
     ),
     field(
@@ -170,13 +170,13 @@ REVERSE_ROUNDS = (
 )
 CUTOVER = (
     field("mode", "string", "How clients are made to leave the source.", choices=CUTOVERS),
-    field("max_pause_seconds", "number", "Seconds that a guest may stand still."),
+    field("max_pause_seconds", "number", "Seconds that a guest may be paused."),
     field("name_changes", "boolean", "Clients find the image under its new name."),
     field("window", "string", "When it may cut over; null is always.", nullable=True),
     field(
         "pause_seconds",
         "number",
-        "Seconds that clients could use neither image, or that a guest stood still; null before.",
+        "Seconds that clients could use neither image, or that a guest was paused; null before.",
         nullable=True,
     ),
 )

@@ -50,7 +50,7 @@ options:
     description: How clients are made to leave the source of a warm migration, for a new one.
     type: str
     choices: [refuse, when-closed, agent, hook]
-  max_pause: {type: str, description: How long a guest may stand still, such as 3s.}
+  max_pause: {type: str, description: How long a guest may be paused, such as 3s.}
   name_changes: {type: bool, description: Clients are known to find the image under its new name.}
   import_only: {type: bool, description: Read the source without changing it.}
   source_spec: {type: dict, description: The source-spec of an import, instead of O(source).}

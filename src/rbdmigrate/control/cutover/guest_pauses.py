@@ -1,7 +1,7 @@
-"""The guests that stand still, or are about to: nobody makes their agents wait for an answer.
+"""The guests that are paused, or about to be: nobody makes their agents wait for an answer.
 
 A manager runs the commands of a module one after another. So a command that waits for an outcome
-delays the question of an agent whose guest stands still, and that guest stands still for longer.
+delays the question of an agent whose guest is paused, and that guest is paused for longer.
 """
 
 from __future__ import annotations

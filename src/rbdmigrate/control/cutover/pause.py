@@ -1,4 +1,4 @@
-"""What the agent does while a guest stands still: a pure function of what it knows.
+"""What the agent does while a guest is paused: a pure function of what it knows.
 
 The agent opens only what the manager named after the outcome was decided. Until then the guest
 waits, at most ``max_pause``; then the agent withdraws, which undoes the cutover if it still can be
@@ -14,7 +14,7 @@ from ...model.agent_messages import Outcomes
 
 
 class AgentStep(enum.Enum):
-    """The next step of an agent whose guest stands still."""
+    """The next step of an agent whose guest is paused."""
 
     OPEN = "open"  # every disk as the answer says, and let the guest go on
     ASK = "ask"  # for the outcome, again
@@ -27,7 +27,7 @@ def next_step(
     """Return the next step.
 
     ``answer``: the manager's last one; None while none answers. ``elapsed``: seconds that the
-    guest has stood still. ``withdrawn``: a manager has accepted that the agent withdraws.
+    guest has been paused. ``withdrawn``: a manager has accepted that the agent withdraws.
     """
     if answer is not None and answer.decided:
         return AgentStep.OPEN

@@ -197,7 +197,7 @@ def _cutover(facts: Facts, limits: Limits) -> str:
         stood = facts.now - m.release.at
         if stood > most + _GRACE:
             return (
-                f"The guest {m.release.guest} on {m.release.host} has stood still for "
+                f"The guest {m.release.guest} on {m.release.host} has been paused for "
                 f"{format_seconds(stood)}; its limit is {most:g} s. Look at `journalctl -u "
                 f"rbd-migration-agent` on {m.release.host}."
             )
@@ -207,7 +207,7 @@ def _cutover(facts: Facts, limits: Limits) -> str:
     if pause <= most or passed > _TOLD:
         return ""
     return (
-        f"Its guest stood still for {pause:.1f} s; its limit is {most:g} s. Look at its timeline, "
+        f"Its guest was paused for {pause:.1f} s; its limit is {most:g} s. Look at its timeline, "
         f"and at the guest's clock and applications."
     )
 

@@ -15,7 +15,7 @@ from ...model.migration import Migration
 _NAMED = 5  # records that a sentence names; a pool with thousands may have been copied
 
 
-def doubles(records: Iterable[Migration]) -> dict[str, str]:
+def duplicates(records: Iterable[Migration]) -> dict[str, str]:
     """The ids of migrations that share a source or a target, each with a sentence about it.
 
     Images are compared by their ids, targets that have none yet by their names. Several imports

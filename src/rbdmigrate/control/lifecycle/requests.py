@@ -203,7 +203,8 @@ def _refuse_before_cut_over(m: Migration, why: str) -> None:
     target = m.target.spec
     if m.cut_over_at is not None:
         return
-    first = "" if m.state is State.EXECUTED else f"wait until it is executed (`ls {target}`), "
+    status = f"`ceph rbd migration status {target}`"
+    first = "" if m.state is State.EXECUTED else f"wait until it is executed ({status}), "
     raise MigrationError(
         EAGAIN,
         f"{target} is {m.state.value}, not cut over yet, so {why}; {first}stop the clients of "

@@ -79,7 +79,7 @@ def _verified(before: Migration, after: Migration) -> Iterator[Sample]:
 
 
 def _paused(before: Migration, after: Migration) -> Iterator[Sample]:
-    """The agent tells how long its guest stood still, after the cutover told how long that took."""
+    """The agent tells how long its guest was paused, after the cutover told how long that took."""
     old = None if before.rounds is None else before.rounds.pause
     new = None if after.rounds is None else after.rounds.pause
     if new is None or new == old:

@@ -86,7 +86,7 @@ FAMILIES = (
     ),
     Family(
         "cutover_pause_seconds",
-        "How long a cutover took, or the guest stood still, by how clients left the source.",
+        "How long a cutover took, or the guest was paused, by how clients left the source.",
         (("mode", tuple(mode.value for mode in CutoverMode)),),
         _PAUSES,
     ),

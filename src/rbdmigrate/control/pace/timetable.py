@@ -80,7 +80,7 @@ def parse_rate(text: str, what: str) -> Optional[int]:
         raise MigrationError(
             EINVAL,
             f"{what} {text!r} is not a rate; give bytes per second such as 50M, "
-            "off for no limit, or 0 to stand still.",
+            "off for no limit, or 0 for no copies.",
         ) from error
 
 

@@ -52,13 +52,13 @@ _ROUND_SHARE = 0.8  # of the longest pause that the last round may have taken
 _AGENT = CutoverMode.AGENT
 _CHANGES = frozenset({ActKind.PREPARE, ActKind.CUT_OVER, ActKind.ABORT})  # of what a name leads to
 _BEGINS = 2.0  # seconds from the permission to pause a guest to the release at the latest
-_AFTER = 10.0  # seconds after its longest pause in which a guest may still stand still
+_AFTER = 10.0  # seconds after its longest pause in which a guest may still be paused
 
 
 class AgentService:
     """The manager's side of the agents. Thread-safe.
 
-    An agent says which guests it has, and hears which of them to pause. While a guest stands still
+    An agent says which guests it has, and hears which of them to pause. While a guest is paused
     the agent asks for the outcome; what it may open is decided by the record alone.
     """
 

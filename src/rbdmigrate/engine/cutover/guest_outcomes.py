@@ -1,4 +1,4 @@
-"""What became of the disks of a guest that stands still, as its agent hears it."""
+"""What became of the disks of a paused guest, as its agent hears it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..records.loader import Loader
 from ..records.registry import Registry, TrackedMigration
 
 LOOK = 0.05  # seconds between two looks whether the source has its name again
-ALONE = 1.0  # seconds in which an agent is answered while no other guest stands still
+ALONE = 1.0  # seconds in which an agent is answered while no other guest is paused
 
 
 class GuestOutcomes:

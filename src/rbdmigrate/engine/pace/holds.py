@@ -153,9 +153,9 @@ class Holds:
         pools = self._settings().pool_rates
         for pool in (m.source.pool, m.target.pool):
             if pools.get(pool) == 0:
-                return _limit(f"The throttle of the pool {pool} is 0: its copies stand still.")
+                return _limit(f"The throttle of the pool {pool} is 0, so its copies do not run.")
         if self._throttle.cluster_rate() == 0:
-            return _limit("The cluster's throttle is 0 at this time: all copies stand still.")
+            return _limit("The cluster's throttle is 0 at this time, so no copy runs.")
         return None
 
     def _unhealthy(self, m: Migration) -> Optional[Hold]:

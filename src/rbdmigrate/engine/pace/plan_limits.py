@@ -11,17 +11,17 @@ from ..records.plan_registry import PlanRegistry
 
 _ONWARD = frozenset(
     {ActKind.PREPARE, ActKind.EXECUTE, ActKind.CUT_OVER, ActKind.VERIFY, ActKind.COMMIT}
-)  # others go back or tidy up
+)  # the others undo, complete or remove something
 
 
 class PlanPace:
     """Thread-safe."""
 
-    def __init__(self, keeping: PlanRegistry) -> None:
-        self._plan_registry = keeping
+    def __init__(self, plan_registry: PlanRegistry) -> None:
+        self._plan_registry = plan_registry
 
     def hold(self, m: Migration, act: ActKind = ActKind.EXECUTE) -> Optional[Hold]:
-        """Why the act ``act`` of a migration has to wait for its plan's sake."""
+        """Why the act ``act`` of a migration has to wait because of its plan."""
         if not m.plan or act not in _ONWARD:
             return None
         kept = self._plan_registry.get(m.plan)

@@ -2,7 +2,7 @@
 
 The rates are caps of the cluster (a timetable over the week), of pools, plans and single
 migrations, and what the latency guard allows. Health gates take a part of a copy's share. What
-each copy may use is told to its worker, which paces itself; a copy that must stand still is
+each copy may use is told to its worker, which paces itself; a copy with the rate 0 is
 stopped and held (``engine.pace.holds``), not left sleeping with the image's lock.
 """
 

@@ -60,7 +60,7 @@ class PlanCanceller:
             )
 
     def _cancel_one(self, kept: TrackedPlan, number: int, tracked: TrackedMigration) -> None:
-        """Abort it; where that is refused it stands still until somebody decides."""
+        """Abort it; where that is refused it waits until somebody decides."""
         m, wait = tracked.migration, kept.waits.get(number)
         if wait is not None and wait.due > time.monotonic():
             return

@@ -62,8 +62,8 @@ class ItemOutcomes:
         if found is not None:
             message = m.timeline[-1].message if m.state.ended and m.timeline else ""
             size = m.bytes_total or 0
-            settled = replace(item, outcome=found, message=message, bytes=size, method=m.method)
-            self._plan_registry.store_item(kept, number, settled)
+            ended = replace(item, outcome=found, message=message, bytes=size, method=m.method)
+            self._plan_registry.store_item(kept, number, ended)
 
     def ended_before(self, kept: TrackedPlan, number: int) -> bool:
         """Whether a former process saw the item's migration end; then that is noted."""

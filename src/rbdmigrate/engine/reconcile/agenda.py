@@ -50,7 +50,7 @@ class Agenda:
             self.busy.discard(tracked)
         else:
             self.busy.add(tracked)
-        if not (gone or tracked.busy or tracked.double):  # nothing is done with a double
+        if not (gone or tracked.busy or tracked.conflict):  # another record is about its image
             waits = wanted is not None and tracked.due >= 0
             rests = not waits
         if waits and wanted is not None:

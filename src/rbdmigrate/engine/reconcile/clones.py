@@ -1,7 +1,7 @@
 """Before an act begins: whether clones forbid it, and whether librbd would wait for a silent pool.
 
 librbd asks every pool of the cluster for clones when it prepares and aborts, and when it removes
-the protection of a snapshot. A worker that waits for a silent pool cannot be given up: its step
+the protection of a snapshot. A worker that waits for a silent pool cannot be given up: its act
 has begun. So the manager, whose requests end, looks before the intent is written.
 """
 
@@ -20,14 +20,14 @@ from ...model.migration import Migration, Place
 from ...model.states import ActKind
 from ...model.verification import Verify
 
-# Steps in which librbd moves clones to another parent, and looks for them in all pools.
+# Acts in which librbd moves clones to another parent, and looks for them in all pools.
 _ASKS_ALL_POOLS = frozenset({ActKind.PREPARE, ActKind.UNDO_PREPARE, ActKind.ABORT})
 
 
 def refuse_to_wait(client: rados.Rados, m: Migration, act: ActKind) -> None:
     """Raise MigrationError(EAGAIN) when the act would wait for a pool that does not answer."""
-    takes_point = act is ActKind.PREPARE and m.verify is not Verify.NONE
-    if act not in _ASKS_ALL_POOLS or not (takes_point or _has_snapshots(client, m)):
+    takes_snapshot = act is ActKind.PREPARE and m.verify is not Verify.NONE
+    if act not in _ASKS_ALL_POOLS or not (takes_snapshot or _has_snapshots(client, m)):
         return
     _refuse_silent(silent_pools(client), m.target)
 

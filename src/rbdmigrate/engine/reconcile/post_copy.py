@@ -31,7 +31,7 @@ from .worker_slot import Slot
 
 log = logging.getLogger(__name__)
 
-_TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to let go of the exclusive lock
+_TAKE_LOCK_TIMEOUT = 10.0  # seconds for a holder to release the exclusive lock
 _SETTLE_TIMEOUT = 10.0  # seconds for completing what a copy that ended left in part
 
 
@@ -72,7 +72,7 @@ class PostCopy:
         if isinstance(ending, Failed):
             tracked.uncontrolled = (
                 f"It cannot be stopped from here: {holder} holds the exclusive lock of "
-                f"{target.spec} and does not let go of it ({errno_name(ending.errno)}), so "
+                f"{target.spec} and does not release it ({errno_name(ending.errno)}), so "
                 "the copy that it was asked for goes on there until it is complete or this "
                 "client closes the image."
             )

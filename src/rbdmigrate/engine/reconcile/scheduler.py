@@ -268,7 +268,7 @@ class Scheduler:
             self._observers.look(tracked)
 
     def _pace(self) -> None:
-        """Tell every running copy its rate; stop those that are to stand still."""
+        """Tell every running copy its rate; stop those whose rate is 0."""
         jobs = [(slot, slot.job) for slot in self._all_slots()]
         copies = [(slot, job) for slot, job in jobs if job is not None and job.act in PACED]
         rates = self._throttle.share(job.tracked for _, job in copies if job is not None)
@@ -323,7 +323,7 @@ class Scheduler:
         None: the loop finds out what is next.
         """
         tracked = job.tracked
-        if self._stopping.is_set() or job.stop_reason or tracked.double:
+        if self._stopping.is_set() or job.stop_reason or tracked.conflict:
             return None
         self._observers.look_now(tracked, time.monotonic() + self._recheck)
         if tracked.wanted is None or tracked.due < 0:  # somebody asked for another look meanwhile

@@ -1,7 +1,7 @@
 """Finds workers that somebody else blocklisted.
 
 librbd mostly fails with ESHUTDOWN then. Sometimes it waits for an answer that does not come, and
-the act would stand still until somebody stops it.
+the act would wait until somebody stops it.
 """
 
 from __future__ import annotations

@@ -32,5 +32,5 @@ class ByAge:
         del self._created[place], self._list[place]
 
     def all(self) -> list[TrackedMigration]:
-        """All of them, in a list of the caller's."""
+        """All of them, in a new list."""
         return list(self._list)

@@ -52,7 +52,7 @@ class Loader:
         for thread in self._threads:
             thread.start()
         with self._registry.changed:
-            self._registry.changed.wait_for(self._settled, patience)
+            self._registry.changed.wait_for(self._all_known, patience)
 
     def look_soon(self) -> None:
         """Have a thread :meth:`look`, and return at once. Call it now and then."""
@@ -119,7 +119,7 @@ class Loader:
             read = sorted(self._read)
         return [pool_id for pool_id in read if self._client.pool_reverse_lookup(pool_id)]
 
-    def _settled(self) -> bool:
+    def _all_known(self) -> bool:
         return all(p in self._read or p in self._troubled for p in self._names)
 
     def _run(self) -> None:

@@ -89,15 +89,15 @@ class Registry:
             for migration in migrations:
                 if migration.id not in self._under_way:
                     self._track(TrackedMigration(migration))
-            self._under_way.mark_doubles()
+            self._under_way.mark_conflicts()
             self.changed.notify_all()
         self._hooks.loaded(store, store.read_deliveries())
         log.info("%s: %d migrations under way", store.label, len(migrations))
 
-    def doubles(self) -> list[str]:
+    def conflicts(self) -> list[str]:
         """A sentence for each record that is not acted on since another is about its image."""
         with self.changed:
-            return self._under_way.doubles()
+            return self._under_way.conflicts()
 
     def forget_pools(self, there: Container[int]) -> None:
         """Report no records of pools that are not ``there`` any more."""

@@ -44,12 +44,12 @@ class TrackedMigration:
         "armed",
         "changes",
         "compared",
+        "conflict",
         "copied",
         "copied_by",
         "copy_look_due",
         "cutover_held",
         "done",
-        "double",
         "full_speed",
         "group",
         "half_since",
@@ -131,7 +131,7 @@ class TrackedMigration:
         self.text: Optional[tuple[Migration, tuple[object, ...], str, str]] = None
         self.way_back: Optional[WayBack] = None  # what an abort would copy back
         self.measured_at = float("-inf")  # monotonic time at which that was looked at
-        self.double = ""  # why it is not acted on: another record is about one of its images
+        self.conflict = ""  # why it is not acted on: another record is about one of its images
 
     @property
     def busy(self) -> bool:
@@ -218,5 +218,5 @@ class TrackedMigration:
 
     def refuse_double(self) -> None:
         """Raise MigrationError(EUCLEAN) when another record is about one of its images."""
-        if self.double:
-            raise MigrationError(EUCLEAN, self.double)
+        if self.conflict:
+            raise MigrationError(EUCLEAN, self.conflict)

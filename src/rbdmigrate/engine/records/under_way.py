@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ...control.lifecycle.duplicates import doubles
+from ...control.lifecycle.duplicates import duplicates
 from ...model.migration import Migration, Place
 from ...model.spec import ImageSpec
 from .by_age import ByAge
@@ -90,17 +90,17 @@ class MigrationsUnderWay:
             (t for t in self._by_id.values() if _is_between(t.migration, source, target)), None
         )
 
-    def mark_doubles(self) -> None:
+    def mark_conflicts(self) -> None:
         """Have records about the same image wait, all but one."""
-        found = doubles(tracked.migration for tracked in self._by_id.values())
+        found = duplicates(tracked.migration for tracked in self._by_id.values())
         for ident, tracked in self._by_id.items():
-            before, tracked.double = tracked.double, found.get(ident, "")
-            if tracked.double != before:
+            before, tracked.conflict = tracked.conflict, found.get(ident, "")
+            if tracked.conflict != before:
                 tracked.tell()
 
-    def doubles(self) -> list[str]:
+    def conflicts(self) -> list[str]:
         """A sentence for each record that is not acted on since another is about its image."""
-        return [tracked.double for tracked in self._by_id.values() if tracked.double]
+        return [tracked.conflict for tracked in self._by_id.values() if tracked.conflict]
 
 
 def _is_between(m: Migration, source: Place, target: Place) -> bool:

@@ -102,7 +102,7 @@ class Listing:
         return [t for t in all_tracked if not t.migration.state.ended and caller.sees(t.migration)]
 
     def _ended(self) -> list[Migration]:
-        """Those of the history, after those that have ended and get there in a moment."""
+        """Those of the history, after those that have ended and are not in it yet."""
         caller = access()
         ended = [t.migration for t in self._registry.all() if t.migration.state.ended]
         with self._translated(_EVERY):

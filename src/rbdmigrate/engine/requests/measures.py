@@ -26,7 +26,7 @@ from .report import live_hold
 log = logging.getLogger(__name__)
 
 _EVERY = 5.0  # seconds between two looks at what waits
-_LONGEST = 30.0  # seconds that one look counts for at most: the manager may have stood still
+_LONGEST = 30.0  # seconds that one look counts for at most: the manager may have been stopped
 _WAITS = (State.QUEUED, State.PREPARED)
 _UNSAVED = 60.0  # seconds held that a record may lack, or a twentieth of what it has
 _SAVES = 20  # records written at one look, only for how long they were held

@@ -14,8 +14,7 @@ import rados
 
 from ...checks import run
 from ...checks.facts import Facts, Name, RbdClient
-from ...cluster import clones, headers
-from ...cluster import mon_queries as inventory
+from ...cluster import clones, headers, mon_queries
 from ...cluster.observe import find_place, other_end
 from ...cluster.osdmap import wait_for_latest_osdmap
 from ...cluster.pools import open_by_id, open_ioctx, require_namespace
@@ -81,7 +80,7 @@ class Preflight:
         self._settings = settings
         self._guests = guests
         self._keys: Recent[str, tuple[RbdClient, ...]] = Recent(time.monotonic, least=_KEPT)
-        self._said: Recent[tuple[str, ...], _FromMonitors] = Recent(time.monotonic, least=_KEPT)
+        self._answers: Recent[tuple[str, ...], _FromMonitors] = Recent(time.monotonic, least=_KEPT)
         self._trash: Recent[tuple[int, str], bool] = Recent(time.monotonic, times=20.0)
 
     def gather(self, request: MigrationRequest, *, order: bool, recent: bool = False) -> Facts:
@@ -91,17 +90,17 @@ class Preflight:
         say may be a second old, since a plan asks the same for thousands of images.
         """
         client = self._client
-        about = self._from_monitors
+        ask = self._ask_monitors
         with span("ask monitors"):
-            said = (
-                self._said.get(request.pools, lambda: about(request)) if recent else about(request)
+            answer = (
+                self._answers.get(request.pools, lambda: ask(request)) if recent else ask(request)
             )
         facts = Facts(
             request=request,
-            pools=said.pools,
+            pools=answer.pools,
             missing_namespaces=self._missing_namespaces(request),
-            release=said.release,
-            caps=said.caps,
+            release=answer.release,
+            caps=answer.caps,
         )
         source = self._name(request.source, facts) if request.spec is None else None
         target = self._name(request.target, facts)
@@ -134,12 +133,12 @@ class Preflight:
             guests=self._guests(request.source),
         )
 
-    def _from_monitors(self, request: MigrationRequest) -> _FromMonitors:
+    def _ask_monitors(self, request: MigrationRequest) -> _FromMonitors:
         wait_for_latest_osdmap(self._client)
         return _FromMonitors(
-            inventory.pools(self._client, request.pools),
-            inventory.release(self._client),
-            inventory.caps(self._client, self._manager),
+            mon_queries.pools(self._client, request.pools),
+            mon_queries.release(self._client),
+            mon_queries.caps(self._client, self._manager),
         )
 
     def _client_keys(self) -> tuple[RbdClient, ...]:
@@ -151,7 +150,7 @@ class Preflight:
             return ()
 
         def read() -> tuple[RbdClient, ...]:
-            found = inventory.client_keys(self._client)
+            found = mon_queries.client_keys(self._client)
             return tuple(RbdClient(name, caps) for name, caps in found.items())
 
         return self._keys.get("", read)

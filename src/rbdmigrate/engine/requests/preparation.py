@@ -123,5 +123,5 @@ class Preparation:
 
 
 def _waits_for_pause(m: Migration) -> bool:
-    """Whether it is prepared in a moment that its clients choose."""
+    """Whether its prepare waits until its clients have closed the source."""
     return by_prepare(m) and waits_for_clients(m)

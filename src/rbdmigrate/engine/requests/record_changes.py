@@ -1,4 +1,4 @@
-"""Changes to records that users ask for, and the wait for what comes of them."""
+"""Changes to records that users ask for, and the wait for their outcome."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class RecordChanges:
         patience = self._patience()
         ends = time.time() + patience
 
-        def settled() -> bool:
+        def outcome_known() -> bool:
             m = tracked.migration
             if over(m) or m.state in wanted or m.state is State.FAILED:
                 return True
@@ -84,7 +84,7 @@ class RecordChanges:
                 return False
             return not (retries and _tried_again(m, ends))
 
-        self._registry.wait(settled, patience)
+        self._registry.wait(outcome_known, patience)
         m = tracked.migration
         if not over(m) and m.state is State.FAILED and m.failure is not None:
             raise MigrationError(m.failure.errno, m.failure.message)

@@ -44,7 +44,7 @@ class Refresh:
 
 
 def _rests(tracked: TrackedMigration) -> bool:
-    return not (tracked.busy or tracked.double or tracked.troubled)
+    return not (tracked.busy or tracked.conflict or tracked.troubled)
 
 
 def _seen(tracked: TrackedMigration) -> float:

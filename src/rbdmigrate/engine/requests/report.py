@@ -20,8 +20,8 @@ from ..pace.lock_owner import copy_continues_message
 from ..reconcile.verification import waits
 from ..records.registry import TrackedMigration
 
-_STALLED = 30.0  # seconds without progress after which a copy is said to stand still
-_NOTICED = 1.0  # seconds of waiting for a slot that are not worth a word
+_STALLED = 30.0  # seconds without progress after which a copy is said to have stalled
+_NOTICED = 1.0  # seconds of waiting for a slot before that is reported
 
 
 def view(tracked: TrackedMigration) -> dict[str, Any]:
@@ -100,10 +100,10 @@ def live_hold(tracked: TrackedMigration) -> Optional[Hold]:
     m = tracked.migration
     if m.state.ended:
         return None
-    if tracked.double:
-        return Hold(HoldReason.OPERATOR, tracked.double)
+    if tracked.conflict:
+        return Hold(HoldReason.OPERATOR, tracked.conflict)
     if m.paused and m.hold is not None and m.hold.reason is HoldReason.OPERATOR:
-        return m.hold  # somebody has to decide, and it says between what
+        return m.hold  # somebody has to decide, and it says what
     if m.paused:
         return Hold(HoldReason.PAUSED, _paused(tracked))
     paced = m.intent is not None and m.intent.act in PACED

@@ -15,7 +15,7 @@ export function parseRate(text) {
   const plain = text.trim().toLowerCase();
   if (plain === "off") return null;
   const match = /^\s*([0-9]{1,20})\s*(?:([bkmgtpe])(?:i?b)?)?\s*$/.exec(plain.replace(/\/s$/, ""));
-  if (!match) throw new Unreadable(`"${text}" is not a rate; give bytes per second such as 50M, off for no limit, or 0 to stand still.`);
+  if (!match) throw new Unreadable(`"${text}" is not a rate; give bytes per second such as 50M, off for no limit, or 0 for no copies.`);
   return Number(match[1]) * 1024 ** POWERS.indexOf((match[2] ?? "b").toUpperCase());
 }
 

@@ -16,7 +16,7 @@ const MODES = [
 export function cutoverFields({ chosen = "refuse", back = false, asked = false } = {}) {
   const modes = back ? MODES.filter(([mode]) => mode !== "when-closed") : MODES;
   const mode = select("cutover", modes, chosen);
-  const pause = field("Longest pause", text("max_pause"), "how long a guest may stand still, such as 3s; empty: 3s");
+  const pause = field("Longest pause", text("max_pause"), "how long a guest may be paused, such as 3s; empty: 3s");
   const names = check("Clients are known to find the image under its new name", "name_changes");
   const look = () => {
     pause.hidden = mode.value !== "agent";

@@ -28,7 +28,7 @@ export function settings(done) {
     { class: "fields" },
     field("Goal", controls.goal, "how far it goes by itself"),
     field("Verify", controls.verify, "verification before the commit"),
-    field("Rate", controls.rate, "bytes per second, such as 50M; off: no limit; 0: stand still"),
+    field("Rate", controls.rate, "bytes per second, such as 50M; off: no limit; 0: it is not copied"),
     field("Priority", controls.priority, "higher goes first"),
     field("Window", controls.window, "such as Mon-Fri 20:00-06:00, Sat-Sun; off: always"),
     field("Soak", controls.soak, "between verification and commit, such as 30m"),

@@ -115,7 +115,7 @@ function bar(one, most, x) {
 
 // The rate of a period, if there is space for the text.
 function label(one, x) {
-  const text = one.rate === null ? "no limit" : one.rate === 0 ? "stands still" : rate(one.rate);
+  const text = one.rate === null ? "no limit" : one.rate === 0 ? "no copies" : rate(one.rate);
   const { x: left, y, width, height } = box(one, x);
   return width > text.length * 6.4 + 6 ? svg("text", { class: "week-label", x: left + 5, y: y + height - 7 }, text) : null;
 }
@@ -153,7 +153,7 @@ function wall(zone) {
 function sentences({ rates, shut }) {
   const when = (one) => `${DAYS[one.day]} ${clock(one.from)} to ${clock(one.to)}`;
   return [
-    ...rates.map((one) => `${when(one)}: ${one.rate === null ? "no limit" : one.rate ? rate(one.rate) : "copies stand still"}`),
+    ...rates.map((one) => `${when(one)}: ${one.rate === null ? "no limit" : one.rate ? rate(one.rate) : "no copies"}`),
     ...shut.map((one) => `${when(one)}: the window is closed, no copies`),
   ];
 }

@@ -9,7 +9,7 @@ import { check, field, select, text } from "./field.js";
 const ACTS = [
   ["rate", "limit the rate to"],
   ["free", "no limit of the rate"],
-  ["still", "copies stand still (rate 0)"],
+  ["still", "no copies (rate 0)"],
   ["open", "the window is open"],
   ["closed", "the window is closed: no copies"],
 ];

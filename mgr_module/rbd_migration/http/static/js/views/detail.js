@@ -193,7 +193,7 @@ function factsOf(report) {
     ["Source-spec", report.source_spec ? JSON.stringify(report.source_spec) : ""],
     ["Plan", report.plan ?? "", report.plan && planLink(report.plan)],
     ["Goal", report.goal],
-    ["Method", report.method_reason ? `${report.method}, chosen by itself: ${report.method_reason}` : report.method],
+    ["Method", report.method_reason ? `${report.method}, chosen automatically: ${report.method_reason}` : report.method],
     ["Clients use", report.import_only ? "" : `the ${report.clients}`],
     ["Cutover", cutoverOf(report.cutover)],
     ["Rounds", roundsOf(report.rounds)],

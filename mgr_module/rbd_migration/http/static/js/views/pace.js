@@ -38,7 +38,7 @@ export function pace(root, { app }) {
   app.onLeave(drawing.stop);
   const editor = form(
     [
-      wide("Throttle", throttle, "a rate such as 200M, or rates over the week: Mon-Fri 08:00,50M 18:00,off Sat-Sun,off; off: no limit; 0: stand still"),
+      wide("Throttle", throttle, "a rate such as 200M, or rates over the week: Mon-Fri 08:00,50M 18:00,off Sat-Sun,off; off: no limit; 0: no copies"),
       wide("Window", windows, "when copies may run: Mon-Fri 20:00-06:00, Sat-Sun; empty: always"),
       field("Time zone", zone, "such as Europe/Berlin"),
     ],
@@ -97,7 +97,7 @@ export function pace(root, { app }) {
     } else {
       const shut = windows.value.trim() ? closed(parseWindow(windows.value)) : [];
       const written = windowText(paint(openings(shut), days, from, to, changes));
-      if (written === null) return "A window has to be open at some time; to stop all copies, let them stand still (rate 0).";
+      if (written === null) return "A window has to be open at some time; to stop all copies, set the rate 0.";
       windows.value = written;
     }
     draw();
@@ -185,7 +185,7 @@ function poolForms(pools, may, read) {
   return [
     names.length ? h("ul", { class: "pool-rates" }, names.map((pool) => poolLine(pool, pools[pool], may, read))) : h("p", { class: "nothing" }, "No pool has a throttle of its own."),
     may
-      ? form([field("Pool", name), field("Rate", limit, "bytes per second, such as 100M; 0: stand still")], "Set the pool's throttle", async () => {
+      ? form([field("Pool", name), field("Rate", limit, "bytes per second, such as 100M; 0: no copies")], "Set the pool's throttle", async () => {
           await api.put("/throttle", { pool: name.value.trim(), rate: limit.value.trim() });
           announce("The pool's throttle is set.");
           await read();
@@ -205,7 +205,7 @@ function poolLine(pool, value, may, read) {
       announce(error.message, "bad");
     }
   });
-  return h("li", {}, h("strong", {}, pool), " ", value === 0 ? "0: its copies stand still" : rate(value), may ? clear : null);
+  return h("li", {}, h("strong", {}, pool), " ", value === 0 ? "0: its copies do not run" : rate(value), may ? clear : null);
 }
 
 function guardForm(guard, may, read) {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rbdmigrate.control.lifecycle.duplicates import doubles
+from rbdmigrate.control.lifecycle.duplicates import duplicates
 from rbdmigrate.model.import_source import Import
 from rbdmigrate.model.migration import Migration, Place
 from rbdmigrate.model.states import State
@@ -55,13 +55,13 @@ CASES = [
 
 @pytest.mark.parametrize(("one", "other", "double", "why"), CASES)
 def test_records_about_one_image_are_found_and_no_others(one, other, double, why):
-    assert (doubles([one, other]).keys() == {"one", "other"}) is double, why
-    assert doubles([one]) == doubles([other]) == {}
+    assert (duplicates([one, other]).keys() == {"one", "other"}) is double, why
+    assert duplicates([one]) == duplicates([other]) == {}
 
 
 def test_each_is_told_of_the_others_and_how_to_remove_itself():
     other = replace(OTHER, source=ONE.source, target=replace(OTHER.target, namespace="tenant"))
-    found = doubles([ONE, other])
+    found = duplicates([ONE, other])
     assert "migration.one (rbd/a to ssd/b, queued)" in found["other"]
     assert "migration.other (rbd/a to ssd/tenant/d, queued)" in found["one"]
     assert "`rados -p ssd rmomapkey rbd_migration migration.one`" in found["one"]
@@ -69,7 +69,7 @@ def test_each_is_told_of_the_others_and_how_to_remove_itself():
 
 
 def test_a_sentence_names_a_few_of_thousands():
-    found = doubles(replace(OTHER, id=f"m{n}", source=ONE.source) for n in range(2000))
+    found = duplicates(replace(OTHER, id=f"m{n}", source=ONE.source) for n in range(2000))
     assert len(found) == 2000
     assert "migration.m4 " in found["m1999"]
     assert "migration.m5 " not in found["m1999"]
